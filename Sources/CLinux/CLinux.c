@@ -1,0 +1,73 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <linux/magic.h>
+#include <linux/netlink.h>
+#include <linux/nsfs.h>
+#include <net/ethernet.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+int cl_setns_net(int fd) { return setns(fd, CLONE_NEWNET); }
+int cl_unshare_net(void) { return unshare(CLONE_NEWNET); }
+int cl_unshare_mount(void) { return unshare(CLONE_NEWNS); }
+
+int cl_netlink_options(int fd) {
+  const int options[] = {NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK};
+  const int on = 1;
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+    if (setsockopt(fd, SOL_NETLINK, options[i], &on, sizeof on) != 0) return -1;
+  return 0;
+}
+
+int cl_is_net_namespace(int fd) {
+  struct statfs info;
+  if (fstatfs(fd, &info) != 0) return -1;
+  if (info.f_type != NSFS_MAGIC) return 0;
+  return ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET;
+}
+
+int cl_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
+
+int cl_open_unnamed(const char *directory, mode_t mode) {
+  return open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+}
+
+int cl_link_unnamed(int fd, const char *path) {
+  char self[32];
+  snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+  return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
+int cl_send_frame(int interface_index, const uint8_t *frame, size_t length) {
+  int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = interface_index, .sll_halen = ETH_ALEN};
+  memcpy(to.sll_addr, frame, ETH_ALEN);
+  ssize_t sent = sendto(fd, frame, length, 0, (struct sockaddr *)&to, sizeof to);
+  int saved = errno;
+  close(fd);
+  errno = saved;
+  return sent == (ssize_t)length ? 0 : -1;
+}
+
+int cl_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+ssize_t cl_get_attribute(const char *path, const char *name, void *value, size_t size) {
+  return getxattr(path, name, value, size);
+}
+
+int cl_set_attribute(int fd, const char *name, const void *value, size_t size) {
+  return fsetxattr(fd, name, value, size, 0);
+}
+
+_Static_assert(CL_UTIME_OMIT == UTIME_OMIT, "the header's copy of UTIME_OMIT");

@@ -1,0 +1,26 @@
+#pragma once
+/* What Swift's Glibc overlay hides (needs _GNU_SOURCE) and what C has only as macros or variadic functions.
+   Every function that can fail returns -1 and sets errno. */
+#include <stdint.h>
+#include <sys/types.h>
+
+int cl_setns_net(int fd);
+int cl_unshare_net(void);
+int cl_unshare_mount(void);
+/* NETLINK_EXT_ACK, NETLINK_CAP_ACK and NETLINK_GET_STRICT_CHK on a netlink socket. */
+int cl_netlink_options(int fd);
+/* 1 where fd is a network namespace, 0 where it is something else. */
+int cl_is_net_namespace(int fd);
+int cl_open(const char *path, int flags, mode_t mode);
+/* A nameless file in that directory, to be linked into it later; write-only. */
+int cl_open_unnamed(const char *directory, mode_t mode);
+/* Gives a file a name; EEXIST where the name is taken. */
+int cl_link_unnamed(int fd, const char *path);
+/* One datagram out of the interface, Ethernet header included, on a new packet socket of the calling thread's namespace. */
+int cl_send_frame(int interface_index, const uint8_t *frame, size_t length);
+
+/* Both ends closed on exec. */
+int cl_pipe(int ends[2]);
+ssize_t cl_get_attribute(const char *path, const char *name, void *value, size_t size);
+int cl_set_attribute(int fd, const char *name, const void *value, size_t size);
+enum { CL_UTIME_OMIT = 0x3ffffffe };

@@ -1,0 +1,56 @@
+/// An error as the CNI specification reports it: printed as JSON on standard output.
+public struct CNIError: Error, Equatable, Sendable {
+  public var code: Code
+  /// What we were doing, what was wrong, what was wanted.
+  public var message: String
+  /// More of the same for a person to read; may be empty.
+  public var details: String
+
+  public init(_ code: Code, _ message: String, details: String = "") {
+    self.code = code
+    self.message = message
+    self.details = details
+  }
+
+  /// `docs/errors.md` explains each; 1 to 99 are the specification's, from 100 on they are ours.
+  public struct Code: RawRepresentable, Hashable, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    public static let incompatibleVersion = Code(rawValue: 1)
+    public static let unsupportedField = Code(rawValue: 2)
+    public static let unknownContainer = Code(rawValue: 3)
+    public static let invalidEnvironment = Code(rawValue: 4)
+    public static let ioFailure = Code(rawValue: 5)
+    public static let decodingFailure = Code(rawValue: 6)
+    public static let invalidNetworkConfig = Code(rawValue: 7)
+    public static let invalidNamespace = Code(rawValue: 8)
+    public static let tryAgainLater = Code(rawValue: 11)
+    public static let notAvailable = Code(rawValue: 50)
+    public static let limitedConnectivity = Code(rawValue: 51)
+
+    public static let kernelRefused = Code(rawValue: 100)
+    public static let differences = Code(rawValue: 101)
+    public static let poolExhausted = Code(rawValue: 102)
+    public static let addressUnavailable = Code(rawValue: 103)
+    public static let alreadyAttached = Code(rawValue: 104)
+    public static let delegateFailed = Code(rawValue: 105)
+    public static let leaseStore = Code(rawValue: 106)
+  }
+
+  /// One error for several: the first one's code, every message.
+  ///
+  /// `nil` for none.
+  public init?(joining errors: [CNIError]) {
+    guard let first = errors.first else { return nil }
+    code = first.code
+    message = errors.map(\.message).joined(separator: "; ")
+    details = errors.map(\.details).filter { !$0.isEmpty }.joined(separator: "; ")
+  }
+}
+
+extension CNIError: CustomStringConvertible {
+  public var description: String {
+    details.isEmpty ? "\(message) (code \(code.rawValue))" : "\(message): \(details) (code \(code.rawValue))"
+  }
+}

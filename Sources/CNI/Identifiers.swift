@@ -1,0 +1,51 @@
+public import NetTypes
+
+/// A container's identifier, chosen by the runtime.
+public struct ContainerID: TextCodable {
+  public static let wanted = "a letter or digit, then letters, digits, '_', '.' or '-'"
+  public let description: String
+  public init?(_ text: String) {
+    guard isIdentifier(text) else { return nil }
+    description = text
+  }
+}
+
+/// A network's name; it names files, so it holds no path.
+public struct NetworkName: TextCodable {
+  public static let wanted = "a letter or digit, then letters, digits, '_', '.' or '-', without '..'"
+  public let description: String
+  public init?(_ text: String) {
+    guard isIdentifier(text), !hasDoubleDot(text) else { return nil }
+    description = text
+  }
+}
+
+/// A plugin's file name, as `type` and `ipam.type` give it; never a path (CVE-2021-20206).
+public struct PluginType: TextCodable {
+  public static let wanted = "a plugin's file name, without '/' or '..'"
+  public let description: String
+  public init?(_ text: String) {
+    guard !text.isEmpty, text != ".", !hasDoubleDot(text) else { return nil }
+    guard !text.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 }) else { return nil }
+    description = text
+  }
+}
+
+/// `^[a-zA-Z0-9][a-zA-Z0-9_.\-]*$`, as the specification has it.
+private func isIdentifier(_ text: String) -> Bool {
+  guard let first = text.utf8.first, isAlphanumeric(first) else { return false }
+  return text.utf8.allSatisfy {
+    isAlphanumeric($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-")
+  }
+}
+
+private func isAlphanumeric(_ byte: UInt8) -> Bool {
+  switch byte {
+  case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+  default: false
+  }
+}
+
+private func hasDoubleDot(_ text: String) -> Bool {
+  zip(text.utf8, text.utf8.dropFirst()).contains { $0 == UInt8(ascii: ".") && $1 == UInt8(ascii: ".") }
+}

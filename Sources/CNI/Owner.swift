@@ -1,0 +1,54 @@
+public import NetTypes
+
+/// One attachment: who a link, a lease or a rule belongs to.
+public struct Owner: Hashable, Sendable {
+  public var network: NetworkName
+  public var container: ContainerID
+  public var interface: InterfaceName
+
+  public init(network: NetworkName, container: ContainerID, interface: InterfaceName) {
+    self.network = network
+    self.container = container
+    self.interface = interface
+  }
+
+  /// What marks things of this attachment: a link's alias, a rule's comment.
+  public var tag: String { "cni:\(network)/\(container)/\(interface)" }
+
+  /// The start of every tag of `network`.
+  public static func tagPrefix(_ network: NetworkName) -> String { "cni:\(network)/" }
+}
+
+extension Owner {
+  /// The name of the attachment's end on the host: `veth`, three characters for the network, eight for the attachment.
+  ///
+  /// Derived, so that DEL finds the link with nothing but the three names.
+  public var hostInterface: InterfaceName {
+    derivedName(Owner.hostInterfacePrefix(network) + base32(mixed("\(container)\0\(interface)\0\(network)"), count: 8))
+  }
+
+  /// What the host ends of all of `network`'s attachments begin with; another network's may too.
+  public static func hostInterfacePrefix(_ network: NetworkName) -> String {
+    "veth" + base32(mixed(network.description), count: 3)
+  }
+}
+
+private func derivedName(_ text: String) -> InterfaceName {
+  guard let name = InterfaceName(text) else { preconditionFailure("\(text) is not an interface name") }
+  return name
+}
+
+/// FNV-1a of the UTF-8 bytes, its bits then mixed so that any of them can be taken.
+private func mixed(_ text: String) -> UInt64 {
+  var value: UInt64 = 0xCBF2_9CE4_8422_2325
+  for byte in text.utf8 { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+  value = (value ^ value >> 33) &* 0xFF51_AFD7_ED55_8CCD
+  value = (value ^ value >> 33) &* 0xC4CE_B9FE_1A85_EC53
+  return value ^ value >> 33
+}
+
+/// The low bits as `count` characters of RFC 4648's alphabet, lower case.
+private func base32(_ value: UInt64, count: Int) -> String {
+  let alphabet = Array("abcdefghijklmnopqrstuvwxyz234567")
+  return String((0..<count).map { alphabet[Int(value >> UInt64(5 * $0) & 31)] })
+}

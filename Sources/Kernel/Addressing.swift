@@ -1,0 +1,95 @@
+public import NetTypes
+
+/// An address on a link.
+public struct AddressSpec: Equatable, Sendable {
+  public var prefix: IPPrefix
+  public var interface: InterfaceName
+  public var side: Side
+  /// Usable at once, without duplicate address detection; means nothing in IPv4.
+  public var skipsDAD: Bool
+
+  public init(_ prefix: IPPrefix, on interface: InterfaceName, _ side: Side, skipsDAD: Bool = true) {
+    self.prefix = prefix
+    self.interface = interface
+    self.side = side
+    self.skipsDAD = skipsDAD
+  }
+}
+
+/// A route out of a link.
+public struct RouteSpec: Equatable, Sendable {
+  public var dst: IPPrefix
+  public var interface: InterfaceName
+  public var side: Side
+  public var gateway: IPAddress?
+  /// Largest packet, in bytes.
+  public var mtu: Int?
+  /// Largest TCP segment to announce, in bytes.
+  public var advmss: Int?
+  /// The metric: the lowest wins.
+  public var priority: Int?
+  /// `nil`: the main table.
+  public var table: Int?
+  /// As in `rtnetlink(7)`: 0 global, 253 link, 254 host. `nil`: link without a gateway, global with one.
+  public var scope: Int?
+  /// The gateway is on this link though no address says so.
+  public var isOnLink = false
+
+  public init(_ dst: IPPrefix, via gateway: IPAddress? = nil, on interface: InterfaceName, _ side: Side) {
+    self.dst = dst
+    self.gateway = gateway
+    self.interface = interface
+    self.side = side
+  }
+}
+
+/// An entry of the neighbour table: who has that address.
+public struct NeighbourSpec: Equatable, Sendable {
+  public var address: IPAddress
+  public var mac: MACAddress
+  public var interface: InterfaceName
+  public var side: Side
+
+  public init(_ address: IPAddress, mac: MACAddress, on interface: InterfaceName, _ side: Side) {
+    self.address = address
+    self.mac = mac
+    self.interface = interface
+    self.side = side
+  }
+}
+
+/// An entry of a forwarding database: behind which port, or which tunnel end, that hardware address is.
+public struct FDBSpec: Equatable, Sendable {
+  public enum Table: Equatable, Sendable {
+    /// The bridge that the link is a port of.
+    case master
+    /// The link's own, a VXLAN device's; frames go to that tunnel end.
+    case tunnel(to: IPAddress)
+  }
+  public var mac: MACAddress
+  public var interface: InterfaceName
+  public var table: Table
+
+  public init(_ mac: MACAddress, on interface: InterfaceName, in table: Table) {
+    self.mac = mac
+    self.interface = interface
+    self.table = table
+  }
+}
+
+/// A kernel setting below `/proc/sys/`.
+public struct Sysctl: Equatable, Sendable {
+  /// The path below `/proc/sys/`: "net/ipv4/ip_forward".
+  public var key: String
+  public var value: String
+
+  public init(_ key: String, _ value: String) {
+    self.key = key
+    self.value = value
+  }
+
+  /// `net/ipv4/conf/eth0/arp_notify` and its like.
+  public static func conf(_ family: IPFamily, _ interface: InterfaceName, _ key: String, _ value: String) -> Sysctl {
+    Sysctl("net/ipv\(family.digit)/conf/\(interface)/\(key)", value)
+  }
+}

@@ -1,0 +1,87 @@
+public import NetTypes
+
+/// One change to the host or to the container, as data.
+///
+/// A plan is a list of them, what takes it back is one too, and a test or a log can compare and print them.
+public enum Change: Equatable, Sendable {
+  case createLink(LinkSpec)
+  /// Nothing happens where there is no such link.
+  case deleteLink(InterfaceName, on: Side)
+  /// Nothing happens where there is no such bridge on the host, or where it has ports.
+  case deleteUnusedBridge(InterfaceName)
+  case changeLink(InterfaceName, on: Side, LinkChange)
+  case addAddress(AddressSpec)
+  case deleteAddress(AddressSpec)
+  case addRoute(RouteSpec)
+  case deleteRoute(RouteSpec)
+  /// Replaces an entry for the same address.
+  case setNeighbour(NeighbourSpec)
+  case deleteNeighbour(NeighbourSpec)
+  /// Replaces an entry for the same address in the same table.
+  case setFDB(FDBSpec)
+  case deleteFDB(FDBSpec)
+  case setSysctls([Sysctl], on: Side)
+  /// Tells the container's neighbours where these addresses are now: gratuitous ARP, unsolicited NA.
+  case announce([IPAddress], mac: MACAddress, on: InterfaceName)
+}
+
+extension Change: CustomStringConvertible {
+  /// What is done, with its values, as an error message begins.
+  public var description: String {
+    switch self {
+    case .createLink(let spec): "create \(spec.kind) \(spec.name)"
+    case .deleteLink(let name, let side): "delete link \(name)\(side.suffix)"
+    case .deleteUnusedBridge(let name): "delete bridge \(name) if it has no ports"
+    case .changeLink(let name, let side, let change): "set \(name) \(change)\(side.suffix)"
+    case .addAddress(let spec): "add address \(spec)"
+    case .deleteAddress(let spec): "delete address \(spec)"
+    case .addRoute(let spec): "add route \(spec)"
+    case .deleteRoute(let spec): "delete route \(spec)"
+    case .setNeighbour(let spec): "set neighbour \(spec.address) \(spec.mac) on \(spec.interface)\(spec.side.suffix)"
+    case .deleteNeighbour(let spec): "delete neighbour \(spec.address) on \(spec.interface)\(spec.side.suffix)"
+    case .setFDB(let spec): "set forwarding entry \(spec.mac) on \(spec.interface)"
+    case .deleteFDB(let spec): "delete forwarding entry \(spec.mac) on \(spec.interface)"
+    case .setSysctls(let settings, let side):
+      "set sysctl \(settings.map { "\($0.key)=\($0.value)" }.joined(separator: " "))\(side.suffix)"
+    case .announce(let addresses, let mac, let name):
+      "announce \(addresses.map(\.description).joined(separator: " ")) at \(mac) on \(name)"
+    }
+  }
+}
+
+extension Side {
+  fileprivate var suffix: String { self == .container ? " in the container" : "" }
+}
+
+extension LinkSpec.Kind: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .bridge: "bridge"
+    case .veth(let peer): "veth with \(peer.name) in the container as peer of"
+    }
+  }
+}
+
+extension LinkChange: CustomStringConvertible {
+  public var description: String {
+    let port = [
+      port.hairpin.map { "hairpin \($0)" }, port.isolated.map { "isolated \($0)" },
+      port.learning.map { "learning \($0)" }, port.neighSuppress.map { "neigh_suppress \($0)" },
+    ]
+    let words = [
+      isUp.map { $0 ? "up" : "down" }, isPromiscuous.map { "promisc \($0)" }, mtu.map { "mtu \($0)" },
+      mac.map { "address \($0)" }, master.map { "master \($0)" }, alias.map { "alias \($0)" },
+    ]
+    return (words + port).compactMap(\.self).joined(separator: ", ")
+  }
+}
+
+extension AddressSpec: CustomStringConvertible {
+  public var description: String { "\(prefix) on \(interface)\(side.suffix)" }
+}
+
+extension RouteSpec: CustomStringConvertible {
+  public var description: String {
+    "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)\(side.suffix)"
+  }
+}

@@ -1,0 +1,43 @@
+public import NetTypes
+
+/// Everything a plugin may ask of the kernel: looks by name, and changes as data.
+///
+/// `Netlink` implements it; tests use a fake.
+public protocol Kernel: ~Copyable {
+  /// Keeps others from changing what several attachments share: bridges, their addresses, forwarding.
+  ///
+  /// Held until the process ends. Exclusive while one of these is changed, shared while they must stay as they are.
+  ///
+  /// - Throws: EAGAIN where another holds it for too long.
+  mutating func lockHost(exclusively: Bool) throws(KernelError)
+
+  /// `nil` where no link has that name.
+  mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo?
+
+  /// `nil` where no link has that index.
+  mutating func link(index: Int32, on side: Side) throws(KernelError) -> LinkInfo?
+
+  /// Links of that kind (`veth`), all of them or the ports of one bridge: a dump, for GC and CHECK only.
+  mutating func links(kind: String, master: InterfaceName?, on side: Side) throws(KernelError) -> [LinkInfo]
+
+  /// Every link: a dump, for reports only.
+  mutating func allLinks(on side: Side) throws(KernelError) -> [LinkInfo]
+
+  /// Addresses of that link as they are written on it; link-local IPv6 ones are left out.
+  mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix]
+
+  /// Routes of that link in every table, without those the kernel makes for each address of its own accord.
+  mutating func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec]
+
+  /// The link the default route of that family leaves by; `nil` where there is none.
+  mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo?
+
+  /// Destinations of all routes in the main table: a dump, for choosing an unused subnet only.
+  mutating func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix]
+
+  /// `nil` where there is no such setting.
+  mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String?
+
+  /// - Throws: what the kernel said; nothing was changed then, except that of several sysctls the first may be set.
+  mutating func apply(_ change: Change) throws(KernelError)
+}

@@ -1,0 +1,22 @@
+/// The kernel said no: which operation, its `errno`, and its own explanation where it gave one.
+public struct KernelError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// What was tried, with its values: "add route 10.9.0.0/16 via 10.1.1.1".
+  public var operation: String
+  /// 0 where a library refused before the kernel was asked.
+  public var errno: Int32
+  /// The text of `errno`, or the library's.
+  public var reason: String
+  /// The kernel's extended-acknowledgement text, for instance "Nexthop has invalid gateway"; may be empty.
+  public var kernelMessage: String
+
+  public init(_ operation: String, errno: Int32, reason: String, kernelMessage: String = "") {
+    self.operation = operation
+    self.errno = errno
+    self.reason = reason
+    self.kernelMessage = kernelMessage
+  }
+
+  public var description: String {
+    kernelMessage.isEmpty ? "\(operation): \(reason)" : "\(operation): \(reason) (\(kernelMessage))"
+  }
+}

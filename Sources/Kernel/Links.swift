@@ -1,0 +1,118 @@
+public import NetTypes
+
+/// Which network namespace an operation happens in.
+public enum Side: Sendable, Hashable, CaseIterable {
+  case host
+  case container
+}
+
+/// A link as the kernel describes it.
+public struct LinkInfo: Equatable, Sendable {
+  public var name: InterfaceName
+  public var index: Int32
+  /// `veth`, `bridge`, `macvlan` …; `nil` for hardware and loopback.
+  public var kind: String?
+  /// Largest packet, in bytes.
+  public var mtu: Int
+  public var mac: MACAddress?
+  public var isUp = false
+  public var isLoopback = false
+  public var isPromiscuous = false
+  /// Whether packets pass: `operstate` is up, or the kind of link does not tell.
+  public var isRunning = false
+  /// What `ip link set alias` wrote; we write an owner's tag there.
+  public var alias: String?
+  /// The bridge it is a port of.
+  public var master: Int32?
+  /// The other end of a veth, the parent of a macvlan; it may be in another namespace.
+  public var peer: Int32?
+  /// Settings as a bridge's port; `nil` where it is none.
+  public var port: BridgePort?
+
+  public init(name: InterfaceName, index: Int32, kind: String? = nil, mtu: Int = 1500, mac: MACAddress? = nil) {
+    self.name = name
+    self.index = index
+    self.kind = kind
+    self.mtu = mtu
+    self.mac = mac
+  }
+}
+
+/// Settings of a bridge's port; `nil` leaves one as it is.
+public struct BridgePort: Equatable, Sendable {
+  /// Frames may leave by the port they came in.
+  public var hairpin: Bool?
+  /// No frames to other isolated ports.
+  public var isolated: Bool?
+  /// Addresses are learnt from arriving frames.
+  public var learning: Bool?
+  /// ARP and neighbour discovery are answered from the bridge's own tables.
+  public var neighSuppress: Bool?
+
+  public init(hairpin: Bool? = nil, isolated: Bool? = nil, learning: Bool? = nil, neighSuppress: Bool? = nil) {
+    self.hairpin = hairpin
+    self.isolated = isolated
+    self.learning = learning
+    self.neighSuppress = neighSuppress
+  }
+
+  public var isEmpty: Bool { self == BridgePort() }
+}
+
+/// A link to be made.
+public struct LinkSpec: Equatable, Sendable {
+  public enum Kind: Equatable, Sendable {
+    /// A bridge without spanning tree.
+    case bridge
+    /// A pair; the link itself is on the host, its peer in the container.
+    case veth(peer: Peer)
+  }
+
+  public struct Peer: Equatable, Sendable {
+    public var name: InterfaceName
+    public var mac: MACAddress?
+    public init(name: InterfaceName, mac: MACAddress? = nil) {
+      self.name = name
+      self.mac = mac
+    }
+  }
+
+  public var name: InterfaceName
+  public var kind: Kind
+  /// `nil`: the kernel draws one.
+  public var mac: MACAddress?
+  /// Largest packet, in bytes, on both ends of a pair; `nil`: the kernel's default.
+  public var mtu: Int?
+
+  public init(_ name: InterfaceName, kind: Kind, mac: MACAddress? = nil, mtu: Int? = nil) {
+    self.name = name
+    self.kind = kind
+    self.mac = mac
+    self.mtu = mtu
+  }
+}
+
+/// What to change of a link; `nil` leaves it as it is. All of it is one request.
+public struct LinkChange: Equatable, Sendable {
+  public var isUp: Bool?
+  public var isPromiscuous: Bool?
+  public var mtu: Int?
+  public var mac: MACAddress?
+  public var alias: String?
+  /// The bridge to become a port of.
+  public var master: InterfaceName?
+  public var port = BridgePort()
+
+  public init(
+    isUp: Bool? = nil, isPromiscuous: Bool? = nil, mtu: Int? = nil, mac: MACAddress? = nil, alias: String? = nil,
+    master: InterfaceName? = nil, port: BridgePort = BridgePort()
+  ) {
+    self.isUp = isUp
+    self.isPromiscuous = isPromiscuous
+    self.mtu = mtu
+    self.mac = mac
+    self.alias = alias
+    self.master = master
+    self.port = port
+  }
+}

@@ -1,0 +1,106 @@
+import NetTypes
+
+/// The changes made so far for one ADD, and what takes each back.
+///
+/// The only way to change the host, so that nobody can change it without the means to change it back.
+public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
+  public var kernel: K
+  public private(set) var undoStack: [Change] = []
+  private var created: Set<Created> = []
+
+  private struct Created: Hashable {
+    var name: InterfaceName
+    var side: Side
+  }
+
+  public init(_ kernel: consuming K) { self.kernel = kernel }
+
+  /// Makes the change and remembers what takes it back.
+  public mutating func apply(_ change: Change) throws(KernelError) {
+    // A change of several parts may fail half-way, so what takes it back is known before it starts.
+    let undo = try inverse(of: change)
+    if case .setSysctls = change { undoStack += undo }
+    try kernel.apply(change)
+    if case .setSysctls = change {} else { undoStack += undo }
+    if case .createLink(let spec) = change { remember(spec) }
+  }
+
+  private mutating func remember(_ spec: LinkSpec) {
+    created.insert(Created(name: spec.name, side: .host))
+    if case .veth(let peer) = spec.kind { created.insert(Created(name: peer.name, side: .container)) }
+  }
+
+  private func isOurs(_ name: InterfaceName, on side: Side) -> Bool {
+    created.contains(Created(name: name, side: side))
+  }
+
+  /// What takes `change` back; nothing for what goes away with a link made here.
+  private mutating func inverse(of change: Change) throws(KernelError) -> [Change] {
+    switch change {
+    case .createLink(let spec):
+      return spec.kind == .bridge ? [.deleteUnusedBridge(spec.name)] : [.deleteLink(spec.name, on: .host)]
+    case .changeLink(let name, let side, let wanted):
+      guard !isOurs(name, on: side), let now = try kernel.link(name, on: side) else { return [] }
+      let back = wanted.takenBack(from: now)
+      return back == LinkChange() ? [] : [.changeLink(name, on: side, back)]
+    case .addAddress(let spec): return isOurs(spec.interface, on: spec.side) ? [] : [.deleteAddress(spec)]
+    case .deleteAddress(let spec): return [.addAddress(spec)]
+    case .addRoute(let spec): return isOurs(spec.interface, on: spec.side) ? [] : [.deleteRoute(spec)]
+    case .deleteRoute(let spec): return [.addRoute(spec)]
+    case .setNeighbour(let spec): return isOurs(spec.interface, on: spec.side) ? [] : [.deleteNeighbour(spec)]
+    case .setFDB(let spec): return isOurs(spec.interface, on: .host) ? [] : [.deleteFDB(spec)]
+    case .setSysctls(let settings, let side): return try previous(settings, on: side)
+    case .deleteNeighbour(let spec): return [.setNeighbour(spec)]
+    case .deleteFDB(let spec): return [.setFDB(spec)]
+    // A deleted link cannot be brought back; no ADD deletes one.
+    case .deleteLink, .deleteUnusedBridge, .announce: return []
+    }
+  }
+
+  /// The settings as they are now, those of links made here left out.
+  private mutating func previous(_ settings: [Sysctl], on side: Side) throws(KernelError) -> [Change] {
+    var old: [Sysctl] = []
+    for setting in settings where !created.contains(where: { $0.side == side && setting.isOf($0.name) }) {
+      guard let value = try kernel.sysctl(setting.key, on: side), value != setting.value else { continue }
+      old.append(Sysctl(setting.key, value))
+    }
+    return old.isEmpty ? [] : [.setSysctls(old, on: side)]
+  }
+
+  /// Takes back every change, newest first, going on past failures.
+  ///
+  /// - Returns: what could not be taken back.
+  public mutating func rollBack() -> [KernelError] {
+    var failures: [KernelError] = []
+    while let change = undoStack.popLast() {
+      do throws(KernelError) { try kernel.apply(change) } catch { failures.append(error) }
+    }
+    return failures
+  }
+}
+
+extension Sysctl {
+  /// Whether the setting is one of that interface's.
+  func isOf(_ interface: InterfaceName) -> Bool {
+    key.hasPrefix("net/ipv4/conf/\(interface)/") || key.hasPrefix("net/ipv6/conf/\(interface)/")
+  }
+}
+
+extension LinkChange {
+  /// The change that brings back what `link` was before; settings that were so already are left out.
+  func takenBack(from link: LinkInfo) -> LinkChange {
+    var back = LinkChange()
+    if let isUp, isUp != link.isUp { back.isUp = link.isUp }
+    if let isPromiscuous, isPromiscuous != link.isPromiscuous { back.isPromiscuous = link.isPromiscuous }
+    if let mtu, mtu != link.mtu { back.mtu = link.mtu }
+    if let mac, mac != link.mac { back.mac = link.mac }
+    if let alias, alias != link.alias { back.alias = link.alias ?? "" }
+    if let now = link.port {
+      back.port = BridgePort(
+        hairpin: port.hairpin == nil ? nil : now.hairpin, isolated: port.isolated == nil ? nil : now.isolated,
+        learning: port.learning == nil ? nil : now.learning,
+        neighSuppress: port.neighSuppress == nil ? nil : now.neighSuppress)
+    }
+    return back
+  }
+}

@@ -1,0 +1,129 @@
+import CLinux
+import Glibc
+public import Kernel
+
+/// What a finished child said.
+public struct ChildOutput: Equatable, Sendable {
+  /// The exit status; 128 + n for one that signal n ended.
+  public var status: Int32
+  public var output: [UInt8]
+  public var errors: [UInt8]
+}
+
+/// A program run to its end, with bytes on its standard input.
+public enum ChildProcess {
+  /// Runs `path` without a shell.
+  ///
+  /// - Parameters:
+  ///   - path: the program.
+  ///   - arguments: without the program's own name.
+  ///   - environment: `NAME=value` each.
+  ///   - input: all it finds on its standard input.
+  ///   - seconds: then it is killed.
+  /// - Throws: the errno of `posix_spawn`; ETIMEDOUT where it took too long.
+  public static func run(
+    _ path: String, _ arguments: [String] = [], environment: [String], input: [UInt8], seconds: Int
+  ) throws(KernelError) -> ChildOutput {
+    let stdin = try Pipe.make(), stdout = try Pipe.make(), stderr = try Pipe.make()
+    let child = try spawn(path, arguments, environment, stdin.reader.raw, stdout.writer.raw, stderr.writer.raw)
+    return try attend(
+      child, path, input: input, stdin: stdin.takeWriter(), stdout: stdout.takeReader(), stderr: stderr.takeReader(),
+      deadline: Clock.now.advanced(bySeconds: seconds))
+  }
+
+  private static func spawn(
+    _ path: String, _ arguments: [String], _ environment: [String], _ stdin: Int32, _ stdout: Int32, _ stderr: Int32
+  ) throws(KernelError) -> pid_t {
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    for (number, descriptor) in [stdin, stdout, stderr].enumerated() {
+      unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
+    }
+    // A plugin ignores SIGPIPE; what it starts gets the default back.
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    unsafe sigaddset(&signals, SIGPIPE)
+    unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+
+    let words = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
+    let variables = unsafe environment.map { unsafe strdup($0) } + [nil]
+    defer { for unsafe text in unsafe words + variables { unsafe free(text) } }
+    var child = pid_t()
+    let status = unsafe posix_spawn(&child, path, &actions, &attributes, words, variables)
+    guard status == 0 else { throw KernelError(errno: status, doing: "run \(path)") }
+    return child
+  }
+
+  /// Feeds and reads the child until it has ended, so that neither side waits for a full pipe.
+  private static func attend(
+    _ child: pid_t, _ path: String, input: [UInt8], stdin: consuming Descriptor, stdout: consuming Descriptor,
+    stderr: consuming Descriptor, deadline: Clock
+  ) throws(KernelError) -> ChildOutput {
+    var result = ChildOutput(status: 0, output: [], errors: [])
+    var sink: Descriptor? = consume stdin
+    if let raw = sink?.raw { _ = fcntl(raw, F_SETFL, O_NONBLOCK) }
+    var sent = 0
+    var open = [stdout.raw, stderr.raw]
+    while !open.isEmpty {
+      if sent == input.count { sink = nil }
+      var waits = open.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+      if let raw = sink?.raw { waits.append(pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)) }
+      let ready = unsafe poll(&waits, nfds_t(waits.count), Int32(clamping: deadline.millisecondsLeft))
+      if ready < 0, errno == EINTR { continue }
+      if ready <= 0 {
+        kill(child, SIGKILL)
+        _ = reap(child)
+        throw KernelError(errno: ETIMEDOUT, doing: "run \(path)")
+      }
+      for wait in waits where wait.revents != 0 {
+        if wait.fd == sink?.raw {
+          let count = unsafe input[sent...].withUnsafeBytes { unsafe write(wait.fd, $0.baseAddress, $0.count) }
+          // A child that reads no further is no error: what it prints decides.
+          if count < 0, errno != EAGAIN, errno != EINTR { sink = nil } else { sent += max(0, count) }
+        } else if let bytes = readSome(wait.fd) {
+          if wait.fd == stdout.raw { result.output += bytes } else { result.errors += bytes }
+        } else {
+          open.removeAll { $0 == wait.fd }
+        }
+      }
+    }
+    sink = nil
+    result.status = reap(child)
+    return result
+  }
+
+  /// `nil` at the end.
+  private static func readSome(_ descriptor: Int32) -> ArraySlice<UInt8>? {
+    var chunk = [UInt8](repeating: 0, count: 16384)
+    let count = unsafe read(descriptor, &chunk, chunk.count)
+    if count < 0, errno == EINTR { return [] }
+    return count > 0 ? chunk[..<count] : nil
+  }
+
+  private static func reap(_ child: pid_t) -> Int32 {
+    var status: Int32 = 0
+    while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
+    let signal = status & 0x7F
+    return signal == 0 ? status >> 8 & 0xFF : 128 + signal
+  }
+}
+
+private struct Pipe: ~Copyable {
+  var reader: Descriptor
+  var writer: Descriptor
+
+  static func make() throws(KernelError) -> Pipe {
+    var ends: [Int32] = [0, 0]
+    _ = try call("make a pipe") { unsafe cl_pipe(&ends) }
+    return Pipe(reader: Descriptor(adopting: ends[0]), writer: Descriptor(adopting: ends[1]))
+  }
+
+  /// Keeps one end and closes the other.
+  consuming func takeReader() -> Descriptor { reader }
+  consuming func takeWriter() -> Descriptor { writer }
+}

@@ -1,0 +1,24 @@
+import Glibc
+
+/// A point on the clock that never goes back (`CLOCK_MONOTONIC`).
+public struct Clock: Comparable, Sendable {
+  private var nanoseconds: Int
+
+  public static var now: Clock {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return Clock(nanoseconds: Int(time.tv_sec) * 1_000_000_000 + Int(time.tv_nsec))
+  }
+
+  public func advanced(bySeconds seconds: Int) -> Clock { Clock(nanoseconds: nanoseconds + seconds * 1_000_000_000) }
+
+  public func microseconds(since start: Clock) -> Int { (nanoseconds - start.nanoseconds) / 1000 }
+
+  /// Milliseconds from now to this point; 0 once it is past.
+  public var millisecondsLeft: Int { max(0, (nanoseconds - Clock.now.nanoseconds) / 1_000_000) }
+
+  public static func < (left: Clock, right: Clock) -> Bool { left.nanoseconds < right.nanoseconds }
+
+  /// Stops this thread for so long.
+  public static func sleep(milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
+}

@@ -1,0 +1,150 @@
+import CLinux
+import Glibc
+public import Kernel
+
+/// An open file, owned: closed when this value goes.
+public struct Descriptor: ~Copyable {
+  public let raw: Int32
+
+  public init(adopting raw: Int32) { self.raw = raw }
+
+  deinit { close(raw) }
+
+  /// What a file is opened for.
+  public enum Purpose: Sendable {
+    case reading
+    /// Reading and writing a file that is made where it is missing.
+    case updating
+    /// Writing a new file; EEXIST where there is one.
+    case creating
+    /// Writing a file from its start, losing what was there.
+    case replacing
+    /// Adding to the end of a file that is made where it is missing.
+    case appending
+
+    var flags: Int32 {
+      switch self {
+      case .reading: O_RDONLY
+      case .updating: O_RDWR | O_CREAT
+      case .creating: O_WRONLY | O_CREAT | O_EXCL
+      case .replacing: O_WRONLY | O_CREAT | O_TRUNC
+      case .appending: O_WRONLY | O_CREAT | O_APPEND
+      }
+    }
+  }
+
+  /// Opens `path`; a new file gets the permissions `mode` less the umask.
+  ///
+  /// - Throws: the errno of `open(2)`, naming the path.
+  public static func open(
+    _ path: String, for purpose: Purpose = .reading, mode: UInt32 = 0o600
+  ) throws(KernelError) -> Descriptor {
+    try open(path, flags: purpose.flags, mode: mode)
+  }
+
+  static func open(_ path: String, flags: Int32, mode: UInt32) throws(KernelError) -> Descriptor {
+    let raw = try call("open \(path)") { unsafe cl_open(path, flags | O_CLOEXEC, mode) }
+    return Descriptor(adopting: Int32(raw))
+  }
+
+  /// All that can be read from here to the end, at most `limit` bytes of it.
+  public borrowing func readAll(limit: Int = .max) throws(KernelError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    while bytes.count < limit {
+      let count = try call("read") { unsafe Glibc.read(raw, &chunk, min(chunk.count, limit - bytes.count)) }
+      if count == 0 { break }
+      bytes += chunk[..<count]
+    }
+    return bytes
+  }
+
+  public borrowing func writeAll(_ bytes: [UInt8]) throws(KernelError) {
+    var done = 0
+    while done < bytes.count {
+      done += try call("write") {
+        unsafe bytes.withUnsafeBytes { unsafe Glibc.write(raw, $0.baseAddress.map { unsafe $0 + done }, $0.count - done) }
+      }
+    }
+  }
+
+  /// Bytes at `offset`, fewer than `count` at the end of the file.
+  public borrowing func read(at offset: Int, count: Int) throws(KernelError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    let got = try call("read at \(offset)") { unsafe pread(raw, &bytes, count, off_t(offset)) }
+    bytes.removeLast(count - got)
+    return bytes
+  }
+
+  public borrowing func write(_ bytes: [UInt8], at offset: Int) throws(KernelError) {
+    let put = try call("write at \(offset)") { unsafe pwrite(raw, bytes, bytes.count, off_t(offset)) }
+    guard put == bytes.count else { throw KernelError(errno: ENOSPC, doing: "write at \(offset)") }
+  }
+
+  /// Cuts or extends the file to `size` bytes.
+  public borrowing func resize(to size: Int) throws(KernelError) {
+    _ = try call("resize to \(size)") { ftruncate(raw, off_t(size)) }
+  }
+
+  public borrowing func status() throws(KernelError) -> FileStatus {
+    var info = stat()
+    _ = try call("stat") { unsafe fstat(raw, &info) }
+    return FileStatus(info)
+  }
+
+  /// Sets the modification time; the access time stays.
+  public borrowing func setModified(_ time: FileTime) throws(KernelError) {
+    let times = [timespec(tv_sec: 0, tv_nsec: Int(CL_UTIME_OMIT)), timespec(tv_sec: time.seconds, tv_nsec: time.nanoseconds)]
+    _ = try call("set times") { unsafe futimens(raw, times) }
+  }
+
+  /// - Throws: ENOTSUP where the file system keeps no extended attributes.
+  public borrowing func setAttribute(_ name: String, _ value: [UInt8]) throws(KernelError) {
+    _ = try call("set attribute \(name)") { unsafe cl_set_attribute(raw, name, value, value.count) }
+  }
+
+  /// Takes `flock(2)`, trying for at most `seconds`.
+  ///
+  /// - Throws: EAGAIN where somebody else held it all that time.
+  public borrowing func lock(exclusively: Bool, seconds: Int, doing operation: @autoclosure () -> String) throws(KernelError) {
+    let mode = (exclusively ? LOCK_EX : LOCK_SH) | LOCK_NB
+    let deadline = Clock.now.advanced(bySeconds: seconds)
+    var pause: UInt32 = 100
+    while flock(raw, mode) != 0 {
+      let error = errno
+      if error == EINTR { continue }
+      guard error == EWOULDBLOCK, Clock.now < deadline else { throw KernelError(errno: error, doing: operation()) }
+      usleep(pause)
+      pause = min(pause * 2, 5_000)
+    }
+  }
+}
+
+/// What `stat(2)` tells of a file.
+public struct FileStatus: Equatable, Sendable {
+  public var device: UInt
+  public var inode: UInt
+  public var size: Int
+  public var modified: FileTime
+  public var isRegular: Bool
+  public var isDirectory: Bool
+
+  init(_ info: stat) {
+    device = UInt(info.st_dev)
+    inode = UInt(info.st_ino)
+    size = Int(info.st_size)
+    modified = FileTime(seconds: Int(info.st_mtim.tv_sec), nanoseconds: Int(info.st_mtim.tv_nsec))
+    isRegular = info.st_mode & S_IFMT == S_IFREG
+    isDirectory = info.st_mode & S_IFMT == S_IFDIR
+  }
+}
+
+/// A file's time stamp.
+public struct FileTime: Equatable, Sendable {
+  public var seconds: Int
+  public var nanoseconds: Int
+  public init(seconds: Int, nanoseconds: Int) {
+    self.seconds = seconds
+    self.nanoseconds = nanoseconds
+  }
+}

@@ -1,0 +1,131 @@
+import CLinux
+import Glibc
+public import Kernel
+
+/// Files and directories by path. Every error names the path.
+public enum Files {
+  /// A whole file.
+  ///
+  /// - Throws: EFBIG for one of more than `limit` bytes.
+  public static func read(_ path: String, limit: Int = 16 << 20) throws(KernelError) -> [UInt8] {
+    let bytes = try Descriptor.open(path).readAll(limit: limit + 1)
+    guard bytes.count <= limit else { throw KernelError(errno: EFBIG, doing: "read \(path)") }
+    return bytes
+  }
+
+  /// A whole file; `nil` where there is none.
+  public static func readIfPresent(_ path: String) throws(KernelError) -> [UInt8]? {
+    do throws(KernelError) {
+      return try read(path)
+    } catch {
+      if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+      throw error
+    }
+  }
+
+  /// Replaces a file in one step: readers see the old content or the new.
+  public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws(KernelError) {
+    let temporary = "\(path).\(getpid()).tmp"
+    let file = try Descriptor.open(temporary, for: .replacing, mode: mode)
+    do throws(KernelError) {
+      try file.writeAll(bytes)
+      _ = try call("rename \(temporary) to \(path)") { unsafe rename(temporary, path) }
+    } catch {
+      try? remove(temporary)  // the first error is the one to tell
+      throw error
+    }
+  }
+
+  /// Makes a file with this content and these extended attributes appear whole, or not at all.
+  ///
+  /// Attributes are left out where the file system has none.
+  ///
+  /// - Throws: EEXIST where the name is taken.
+  public static func create(
+    _ name: String, in directory: String, _ bytes: [UInt8], attributes: [(String, [UInt8])] = []
+  ) throws(KernelError) {
+    let path = "\(directory)/\(name)"
+    let raw = unsafe cl_open_unnamed(directory, 0o600)
+    let file = raw >= 0 ? Descriptor(adopting: raw) : try createVisibly(path)
+    do throws(KernelError) {
+      try file.writeAll(bytes)
+      for (name, value) in attributes {
+        do throws(KernelError) { try file.setAttribute(name, value) } catch where error.errno == ENOTSUP {}
+      }
+    } catch {
+      if raw < 0 { try? remove(path) }  // the first error is the one to tell
+      throw error
+    }
+    if raw >= 0 { _ = try call("create \(path)") { unsafe cl_link_unnamed(file.raw, path) } }
+  }
+
+  /// For file systems without nameless files; a crash may then leave an empty one.
+  private static func createVisibly(_ path: String) throws(KernelError) -> Descriptor {
+    try Descriptor.open(path, for: .creating)
+  }
+
+  /// - Throws: ENODATA where the attribute is missing, ENOTSUP where the file system has none.
+  public static func attribute(_ name: String, of path: String) throws(KernelError) -> [UInt8] {
+    var value = [UInt8](repeating: 0, count: 4096)
+    let count = try call("read attribute \(name) of \(path)") { unsafe cl_get_attribute(path, name, &value, value.count) }
+    return Array(value[..<count])
+  }
+
+  /// Nothing happens where there is no such file.
+  public static func remove(_ path: String) throws(KernelError) {
+    do throws(KernelError) {
+      _ = try call("remove \(path)") { unsafe unlink(path) }
+    } catch where error.errno == ENOENT {}
+  }
+
+  /// Nothing happens where there is no such directory, or where it is not empty.
+  public static func removeEmptyDirectory(_ path: String) throws(KernelError) {
+    do throws(KernelError) {
+      _ = try call("remove \(path)") { unsafe rmdir(path) }
+    } catch where error.errno == ENOENT || error.errno == ENOTEMPTY {}
+  }
+
+  /// Makes the directory and those above it, where they are missing.
+  public static func makeDirectories(_ path: String, mode: UInt32 = 0o755) throws(KernelError) {
+    do throws(KernelError) {
+      _ = try call("make directory \(path)") { unsafe mkdir(path, mode) }
+    } catch {
+      if error.errno == EEXIST { return }
+      guard error.errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw error }
+      try makeDirectories(String(path[..<slash]), mode: mode)
+      _ = try call("make directory \(path)") { unsafe mkdir(path, mode) }
+    }
+  }
+
+  /// Names in a directory, unsorted, without `.` and `..`; `nil` where there is no such directory.
+  public static func list(_ path: String) throws(KernelError) -> [String]? {
+    guard let directory = unsafe opendir(path) else {
+      let error = errno
+      if error == ENOENT { return nil }
+      throw KernelError(errno: error, doing: "list \(path)")
+    }
+    defer { unsafe closedir(directory) }
+    var names: [String] = []
+    while let entry = unsafe readdir(directory) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+        unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+
+  /// `nil` where there is no such file; follows symbolic links.
+  public static func status(_ path: String) throws(KernelError) -> FileStatus? {
+    var info = stat()
+    do throws(KernelError) {
+      _ = try call("stat \(path)") { unsafe stat(path, &info) }
+    } catch {
+      if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+      throw error
+    }
+    return FileStatus(info)
+  }
+
+  public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+}

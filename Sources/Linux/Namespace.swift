@@ -1,0 +1,53 @@
+import CLinux
+import Glibc
+public import Kernel
+
+/// A network namespace, held open.
+public struct Namespace: ~Copyable {
+  let descriptor: Descriptor
+  public var raw: Int32 { descriptor.raw }
+
+  /// Opens the namespace behind `path`.
+  ///
+  /// - Throws: EINVAL for a file that is none.
+  public static func open(_ path: String) throws(KernelError) -> Namespace {
+    // Not blocking, so that a FIFO in the place of a namespace is refused and not waited for.
+    let descriptor = try Descriptor.open(path, flags: O_RDONLY | O_NONBLOCK, mode: 0)
+    let answer = try call("ask what \(path) is") { cl_is_net_namespace(descriptor.raw) }
+    guard answer == 1 else {
+      throw KernelError("open network namespace \(path)", errno: EINVAL, reason: "not a network namespace")
+    }
+    return Namespace(descriptor: descriptor)
+  }
+
+  /// The calling thread's own.
+  public static func own() throws(KernelError) -> Namespace { try open("/proc/thread-self/ns/net") }
+
+  /// Device and inode: equal for equal namespaces.
+  public borrowing func identity() throws(KernelError) -> FileIdentity {
+    let status = try descriptor.status()
+    return FileIdentity(device: status.device, inode: status.inode)
+  }
+
+  /// Runs `body` with this thread in the namespace, and comes back whatever happens.
+  ///
+  /// Stops the process where it cannot come back: going on in the wrong namespace would be worse.
+  public borrowing func enter<Value: ~Copyable>(
+    _ body: () throws(KernelError) -> Value
+  ) throws(KernelError) -> Value {
+    let home = try Namespace.own()
+    _ = try call("enter the container's network namespace") { cl_setns_net(raw) }
+    defer { if cl_setns_net(home.raw) != 0 { fatalError("cannot go back to the host's network namespace") } }
+    return try body()
+  }
+}
+
+/// Which file it is, whatever its path.
+public struct FileIdentity: Equatable, Sendable {
+  public var device: UInt
+  public var inode: UInt
+  public init(device: UInt, inode: UInt) {
+    self.device = device
+    self.inode = inode
+  }
+}

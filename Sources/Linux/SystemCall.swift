@@ -1,0 +1,23 @@
+import Glibc
+public import Kernel
+
+extension KernelError {
+  /// The system's text for `errno`.
+  public init(errno: Int32, doing operation: String) {
+    self.init(operation, errno: errno, reason: unsafe String(cString: strerror(errno)))
+  }
+}
+
+/// Makes a system call again as long as a signal interrupts it.
+///
+/// - Throws: its errno where it returns less than 0.
+func call<Result: FixedWidthInteger>(
+  _ operation: @autoclosure () -> String, _ body: () -> Result
+) throws(KernelError) -> Int {
+  while true {
+    let result = body()
+    if result >= 0 { return Int(result) }
+    let error = errno
+    guard error == EINTR else { throw KernelError(errno: error, doing: operation()) }
+  }
+}

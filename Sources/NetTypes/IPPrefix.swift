@@ -1,0 +1,60 @@
+/// An address and how many of its leading bits name the network: `10.1.2.3/24`.
+///
+/// Host bits are kept as written; `network` has them cleared.
+public struct IPPrefix: TextCodable {
+  public static let wanted = "an address with a prefix length, such as 10.1.2.3/24 or fd00::1/64"
+
+  public let address: IPAddress
+  /// 0 to 32 or 128.
+  public let length: Int
+
+  /// `nil` where the length does not fit the family.
+  public init?(_ address: IPAddress, length: Int) {
+    guard (0...address.family.bitWidth).contains(length) else { return nil }
+    self.address = address
+    self.length = length
+  }
+
+  /// The address alone: /32 or /128.
+  public init(host address: IPAddress) {
+    self.address = address
+    length = address.family.bitWidth
+  }
+
+  public init?(_ text: String) {
+    guard let slash = text.lastIndex(of: "/"), let address = IPAddress(String(text[..<slash])) else { return nil }
+    let digits = Array(text[text.index(after: slash)...].utf8)
+    guard let length = parseDecimal(digits[...]) else { return nil }
+    self.init(address, length: length)
+  }
+
+  public var description: String { "\(address)/\(length)" }
+  public var family: IPFamily { address.family }
+
+  /// How many bits are left for hosts.
+  public var hostBits: Int { family.bitWidth - length }
+
+  private var hostMask: UInt128 { hostBits == 128 ? .max : (1 << UInt128(hostBits)) - 1 }
+
+  /// The same network with host bits cleared.
+  public var network: IPPrefix { IPPrefix(first, length: length) ?? self }
+
+  /// The lowest address: the network's own.
+  public var first: IPAddress { IPAddress(family, address.value & ~hostMask) ?? address }
+
+  /// The highest address: the broadcast address in IPv4.
+  public var last: IPAddress { IPAddress(family, address.value | hostMask) ?? address }
+
+  public func contains(_ other: IPAddress) -> Bool {
+    other.family == family && (first...last).contains(other)
+  }
+
+  public func overlaps(_ other: IPPrefix) -> Bool {
+    contains(other.first) || other.contains(first)
+  }
+
+  /// 0.0.0.0/0 and ::/0.
+  public static func everything(_ family: IPFamily) -> IPPrefix {
+    IPPrefix(family == .v4 ? IPAddress(v4: 0) : IPAddress(v6: 0), length: 0) ?? IPPrefix(host: IPAddress(v4: 0))
+  }
+}

@@ -1,0 +1,51 @@
+/// A 48-bit Ethernet hardware address.
+public struct MACAddress: TextCodable {
+  public static let wanted = "a MAC address of six bytes, such as 02:42:ac:11:00:02"
+
+  /// The address as a number, the first byte written highest; below 2⁴⁸.
+  public let value: UInt64
+
+  /// Keeps the low 48 bits.
+  public init(value: UInt64) { self.value = value & 0xFFFF_FFFF_FFFF }
+
+  /// Six bytes of two hex digits, all separated by `:` or all by `-`.
+  public init?(_ text: String) {
+    let bytes = Array(text.utf8)
+    let separator = bytes.contains(UInt8(ascii: "-")) ? UInt8(ascii: "-") : UInt8(ascii: ":")
+    let parts = bytes.split(separator: separator, omittingEmptySubsequences: false)
+    guard parts.count == 6 else { return nil }
+    var number: UInt64 = 0
+    for part in parts {
+      guard let byte = parseHex(part, digits: 2...2) else { return nil }
+      number = number << 8 | UInt64(byte)
+    }
+    value = number
+  }
+
+  /// `nil` unless there are six bytes.
+  public init?(bytes: some Collection<UInt8>) {
+    guard bytes.count == 6 else { return nil }
+    value = bytes.reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// Six bytes, as on the wire.
+  public var bytes: [UInt8] {
+    stride(from: 40, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> UInt64($0)) }
+  }
+
+  public var description: String {
+    bytes.map { byte in byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16) }.joined(separator: ":")
+  }
+
+  /// Group bit of the first byte: no interface may have such an address.
+  public var isMulticast: Bool { value >> 40 & 1 == 1 }
+  public var isZero: Bool { value == 0 }
+
+  /// `02:42` followed by the IPv4 address: what Docker's bridges have always used.
+  ///
+  /// `nil` for an IPv6 address.
+  public init?(derivedFrom address: IPAddress) {
+    guard address.family == .v4 else { return nil }
+    self.init(value: 0x0242 << 32 | UInt64(truncatingIfNeeded: address.value))
+  }
+}

@@ -1,0 +1,77 @@
+public import CNI
+
+/// What a CNI plugin does for each command; `runPlugin` does the rest.
+///
+/// Environment, standard input, versions, names and the namespace have been checked before any of these is called.
+public protocol Plugin: ~Copyable {
+  /// Everything of the network configuration that the plugin reads, its coding keys spelled in lower case.
+  associatedtype Config: Decodable & Sendable
+
+  /// The executable's name.
+  static var name: String { get }
+
+  /// Which namespaces ADD and CHECK take.
+  static var namespaceRule: NamespaceRule { get }
+
+  /// Makes the attachment, then calls `commit` as its last step; where anything throws, `commit` too, takes all back.
+  func add(_ call: Call<Config>, commit: Commit) throws(CNIError)
+
+  /// - Throws: one error that names every difference between what ADD made and what is there.
+  func check(_ call: Call<Config>) throws(CNIError)
+
+  /// Removes all of the attachment that is there; goes on past failures and throws them together at the end.
+  func delete(_ removal: Removal<Config>) throws(CNIError)
+
+  /// Removes what belongs to attachments that are not in `valid`; goes on past failures.
+  func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError)
+
+  /// - Throws: code 50 where an ADD could not succeed now, 51 where existing attachments suffer too.
+  func status(_ network: Network<Config>) throws(CNIError)
+}
+
+/// Hands the result to the runtime; from then on the attachment stands.
+public typealias Commit = (AddResult) throws(CNIError) -> Void
+
+/// Which namespaces a plugin works on.
+public enum NamespaceRule: Sendable {
+  /// A container's, never the plugin's own.
+  case container
+  /// Whatever the runtime says, an empty `CNI_NETNS` too; the plugin checks.
+  case any
+}
+
+/// ADD or CHECK of one attachment.
+public struct Call<Config: Sendable>: Sendable {
+  public var owner: Owner
+  /// `CNI_NETNS`.
+  public var namespacePath: String
+  /// `CNI_ARGS` as given.
+  public var argumentsText: String
+  public var config: Config
+  public var keys: RuntimeKeys
+  /// What the plugins before this one in the chain made; on CHECK, what the chain's ADD answered.
+  public var previous: AddResult?
+  public var delegates: Delegates
+
+  /// - Throws: code 4 for pairs without `=` and for unknown keys.
+  public func arguments() throws(CNIError) -> CNIArguments { try CNIArguments(argumentsText) }
+}
+
+/// DEL of one attachment: nothing but the owner is sure to be there.
+public struct Removal<Config: Sendable>: Sendable {
+  public var owner: Owner
+  /// `nil` where `CNI_NETNS` is empty, gone or the plugin's own.
+  public var namespacePath: String?
+  /// `nil` where the configuration has changed so that it can no longer be read.
+  public var config: Config?
+  /// `nil` where it is missing or cannot be read.
+  public var previous: AddResult?
+  public var delegates: Delegates
+}
+
+/// GC or STATUS of a whole network.
+public struct Network<Config: Sendable>: Sendable {
+  public var name: NetworkName
+  public var config: Config
+  public var delegates: Delegates
+}
