@@ -37,7 +37,13 @@ let package = Package(
 
     library("CNIJSON", ["CNI"]),
     library("Linux", ["Kernel", "CLinux"]),
-    library("PluginKit", ["CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
+    library("Netlink", ["NetTypes", "Kernel", "Linux", "CNetlink", "CLinux"]),
+    library("Attachment", ["CNI", "Kernel", "NetTypes"]),
+    library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
+
+    plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
 
     tests("NetTypesTests", ["NetTypes"]),
   ]

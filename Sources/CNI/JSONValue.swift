@@ -74,6 +74,10 @@ public enum JSONValue: Codable, Equatable, Sendable {
   }
 }
 
+extension JSONValue: ExpressibleByStringLiteral {
+  public init(stringLiteral value: String) { self = .string(value) }
+}
+
 private struct AnyKey: CodingKey {
   let stringValue: String
   let intValue: Int? = nil

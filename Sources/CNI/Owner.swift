@@ -13,10 +13,13 @@ public struct Owner: Hashable, Sendable {
   }
 
   /// What marks things of this attachment: a link's alias, a rule's comment.
-  public var tag: String { "cni:\(network)/\(container)/\(interface)" }
+  public var tag: String { Owner.tagPrefix(network) + "\(container)/\(interface)" }
 
   /// The start of every tag of `network`.
-  public static func tagPrefix(_ network: NetworkName) -> String { "cni:\(network)/" }
+  public static func tagPrefix(_ network: NetworkName) -> String { "\(tagPrefix)\(network)/" }
+
+  /// The start of every tag.
+  public static let tagPrefix = "cni:"
 }
 
 extension Owner {

@@ -8,6 +8,9 @@ public struct RuntimeKeys: Decodable, Equatable, Sendable {
   public var runtimeConfig: RuntimeConfig?
   public var dns: DNS?
 
+  /// Nothing said.
+  public init() {}
+
   enum CodingKeys: String, CodingKey {
     case args, dns
     case runtimeConfig = "runtimeconfig"

@@ -4,9 +4,7 @@
 #include <netlink/errno.h>
 #include <netlink/msg.h>
 #include <netlink/socket.h>
-#include <linux/if.h>
 #include <linux/if_addr.h>
-#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>

@@ -82,14 +82,19 @@ public struct Sysctl: Equatable, Sendable {
   /// The path below `/proc/sys/`: "net/ipv4/ip_forward".
   public var key: String
   public var value: String
+  /// Nothing happens where the kernel does not have it, and nobody minds what it is later.
+  public var isOptional: Bool
 
-  public init(_ key: String, _ value: String) {
+  public init(_ key: String, _ value: String, isOptional: Bool = false) {
     self.key = key
     self.value = value
+    self.isOptional = isOptional
   }
 
   /// `net/ipv4/conf/eth0/arp_notify` and its like.
-  public static func conf(_ family: IPFamily, _ interface: InterfaceName, _ key: String, _ value: String) -> Sysctl {
-    Sysctl("net/ipv\(family.digit)/conf/\(interface)/\(key)", value)
+  public static func conf(
+    _ family: IPFamily, _ interface: InterfaceName, _ key: String, _ value: String, isOptional: Bool = false
+  ) -> Sysctl {
+    Sysctl("net/ipv\(family.digit)/conf/\(interface)/\(key)", value, isOptional: isOptional)
   }
 }

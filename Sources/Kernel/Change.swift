@@ -10,6 +10,10 @@ public enum Change: Equatable, Sendable {
   /// Nothing happens where there is no such bridge on the host, or where it has ports.
   case deleteUnusedBridge(InterfaceName)
   case changeLink(InterfaceName, on: Side, LinkChange)
+  /// Waits until packets pass through that link on the host, a bridge's port.
+  case awaitRunning(InterfaceName)
+  /// Waits until duplicate address detection is done on that link in the container.
+  case awaitDAD(InterfaceName)
   case addAddress(AddressSpec)
   case deleteAddress(AddressSpec)
   case addRoute(RouteSpec)
@@ -33,6 +37,8 @@ extension Change: CustomStringConvertible {
     case .deleteLink(let name, let side): "delete link \(name)\(side.suffix)"
     case .deleteUnusedBridge(let name): "delete bridge \(name) if it has no ports"
     case .changeLink(let name, let side, let change): "set \(name) \(change)\(side.suffix)"
+    case .awaitRunning(let name): "wait until \(name) runs"
+    case .awaitDAD(let name): "wait for duplicate address detection on \(name) in the container"
     case .addAddress(let spec): "add address \(spec)"
     case .deleteAddress(let spec): "delete address \(spec)"
     case .addRoute(let spec): "add route \(spec)"

@@ -53,7 +53,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .deleteNeighbour(let spec): return [.setNeighbour(spec)]
     case .deleteFDB(let spec): return [.setFDB(spec)]
     // A deleted link cannot be brought back; no ADD deletes one.
-    case .deleteLink, .deleteUnusedBridge, .announce: return []
+    case .deleteLink, .deleteUnusedBridge, .awaitRunning, .awaitDAD, .announce: return []
     }
   }
 

@@ -52,7 +52,7 @@ public enum ChildProcess {
 
     let words = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
     let variables = unsafe environment.map { unsafe strdup($0) } + [nil]
-    defer { for unsafe text in unsafe words + variables { unsafe free(text) } }
+    defer { unsafe (words + variables).forEach { unsafe free($0) } }
     var child = pid_t()
     let status = unsafe posix_spawn(&child, path, &actions, &attributes, words, variables)
     guard status == 0 else { throw KernelError(errno: status, doing: "run \(path)") }

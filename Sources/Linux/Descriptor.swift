@@ -63,7 +63,9 @@ public struct Descriptor: ~Copyable {
     var done = 0
     while done < bytes.count {
       done += try call("write") {
-        unsafe bytes.withUnsafeBytes { unsafe Glibc.write(raw, $0.baseAddress.map { unsafe $0 + done }, $0.count - done) }
+        unsafe bytes.withUnsafeBytes {
+          unsafe Glibc.write(raw, $0.baseAddress.map { unsafe $0 + done }, $0.count - done)
+        }
       }
     }
   }
@@ -94,7 +96,9 @@ public struct Descriptor: ~Copyable {
 
   /// Sets the modification time; the access time stays.
   public borrowing func setModified(_ time: FileTime) throws(KernelError) {
-    let times = [timespec(tv_sec: 0, tv_nsec: Int(CL_UTIME_OMIT)), timespec(tv_sec: time.seconds, tv_nsec: time.nanoseconds)]
+    let times = [
+      timespec(tv_sec: 0, tv_nsec: Int(CL_UTIME_OMIT)), timespec(tv_sec: time.seconds, tv_nsec: time.nanoseconds),
+    ]
     _ = try call("set times") { unsafe futimens(raw, times) }
   }
 
@@ -106,7 +110,9 @@ public struct Descriptor: ~Copyable {
   /// Takes `flock(2)`, trying for at most `seconds`.
   ///
   /// - Throws: EAGAIN where somebody else held it all that time.
-  public borrowing func lock(exclusively: Bool, seconds: Int, doing operation: @autoclosure () -> String) throws(KernelError) {
+  public borrowing func lock(exclusively: Bool, seconds: Int, doing operation: @autoclosure () -> String)
+    throws(KernelError)
+  {
     let mode = (exclusively ? LOCK_EX : LOCK_SH) | LOCK_NB
     let deadline = Clock.now.advanced(bySeconds: seconds)
     var pause: UInt32 = 100

@@ -36,6 +36,16 @@ public enum Files {
     }
   }
 
+  /// Writes into a file that is there already, a kernel setting's.
+  public static func overwrite(_ path: String, with text: String) throws(KernelError) {
+    let file = try Descriptor.open(path, flags: O_WRONLY, mode: 0)
+    do throws(KernelError) {
+      try file.writeAll(Array(text.utf8))
+    } catch {
+      throw KernelError(errno: error.errno, doing: "write \(text) to \(path)")
+    }
+  }
+
   /// Makes a file with this content and these extended attributes appear whole, or not at all.
   ///
   /// Attributes are left out where the file system has none.
@@ -50,7 +60,7 @@ public enum Files {
     do throws(KernelError) {
       try file.writeAll(bytes)
       for (name, value) in attributes {
-        do throws(KernelError) { try file.setAttribute(name, value) } catch where error.errno == ENOTSUP {}
+        do throws(KernelError) { try file.setAttribute(name, value) } catch  where error.errno == ENOTSUP {}
       }
     } catch {
       if raw < 0 { try? remove(path) }  // the first error is the one to tell
@@ -67,7 +77,9 @@ public enum Files {
   /// - Throws: ENODATA where the attribute is missing, ENOTSUP where the file system has none.
   public static func attribute(_ name: String, of path: String) throws(KernelError) -> [UInt8] {
     var value = [UInt8](repeating: 0, count: 4096)
-    let count = try call("read attribute \(name) of \(path)") { unsafe cl_get_attribute(path, name, &value, value.count) }
+    let count = try call("read attribute \(name) of \(path)") {
+      unsafe cl_get_attribute(path, name, &value, value.count)
+    }
     return Array(value[..<count])
   }
 
@@ -75,14 +87,14 @@ public enum Files {
   public static func remove(_ path: String) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("remove \(path)") { unsafe unlink(path) }
-    } catch where error.errno == ENOENT {}
+    } catch  where error.errno == ENOENT {}
   }
 
   /// Nothing happens where there is no such directory, or where it is not empty.
   public static func removeEmptyDirectory(_ path: String) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("remove \(path)") { unsafe rmdir(path) }
-    } catch where error.errno == ENOENT || error.errno == ENOTEMPTY {}
+    } catch  where error.errno == ENOENT || error.errno == ENOTEMPTY {}
   }
 
   /// Makes the directory and those above it, where they are missing.

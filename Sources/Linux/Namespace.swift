@@ -23,6 +23,11 @@ public struct Namespace: ~Copyable {
   /// The calling thread's own.
   public static func own() throws(KernelError) -> Namespace { try open("/proc/thread-self/ns/net") }
 
+  /// Whether `path` leads to the calling thread's own.
+  public static func isOwn(_ path: String) throws(KernelError) -> Bool {
+    try open(path).identity() == own().identity()
+  }
+
   /// Device and inode: equal for equal namespaces.
   public borrowing func identity() throws(KernelError) -> FileIdentity {
     let status = try descriptor.status()

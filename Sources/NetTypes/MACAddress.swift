@@ -41,6 +41,11 @@ public struct MACAddress: TextCodable {
   public var isMulticast: Bool { value >> 40 & 1 == 1 }
   public var isZero: Bool { value == 0 }
 
+  /// A new locally administered unicast address.
+  public static func random() -> MACAddress {
+    MACAddress(value: UInt64.random(in: 0..<1 << 48) & ~(1 << 40) | 1 << 41)
+  }
+
   /// `02:42` followed by the IPv4 address: what Docker's bridges have always used.
   ///
   /// `nil` for an IPv6 address.

@@ -1,18 +1,15 @@
 public import CNI
-import CNIJSON
-import Kernel
-import Linux
 
 /// The plugins this one may call (spec section 4), and how.
-public struct Delegates: Sendable {
+public struct Delegates {
   /// `ipam.type`; `nil` for a network without addresses.
   public var ipam: PluginType?
-  private var run: @Sendable (PluginType, Command) throws(CNIError) -> AddResult?
+  private var run: (PluginType, Command) throws(CNIError) -> AddResult?
 
   /// - Parameters:
   ///   - ipam: the plugin that hands out addresses.
   ///   - run: runs a plugin; its result for ADD, `nil` for the others.
-  public init(ipam: PluginType?, run: @escaping @Sendable (PluginType, Command) throws(CNIError) -> AddResult?) {
+  public init(ipam: PluginType?, run: @escaping (PluginType, Command) throws(CNIError) -> AddResult?) {
     self.ipam = ipam
     self.run = run
   }

@@ -41,7 +41,7 @@ public enum NamespaceRule: Sendable {
 }
 
 /// ADD or CHECK of one attachment.
-public struct Call<Config: Sendable>: Sendable {
+public struct Call<Config: Sendable> {
   public var owner: Owner
   /// `CNI_NETNS`.
   public var namespacePath: String
@@ -52,13 +52,38 @@ public struct Call<Config: Sendable>: Sendable {
   /// What the plugins before this one in the chain made; on CHECK, what the chain's ADD answered.
   public var previous: AddResult?
   public var delegates: Delegates
+  /// `nil` unless `CNI_LOG` asks for one.
+  var journal: Journal?
+
+  public init(
+    owner: Owner, namespacePath: String, argumentsText: String = "", config: Config, keys: RuntimeKeys = RuntimeKeys(),
+    previous: AddResult? = nil, delegates: Delegates
+  ) {
+    self.init(
+      owner: owner, namespacePath: namespacePath, argumentsText: argumentsText, config: config, keys: keys,
+      previous: previous, delegates: delegates, journal: nil)
+  }
+
+  init(
+    owner: Owner, namespacePath: String, argumentsText: String, config: Config, keys: RuntimeKeys, previous: AddResult?,
+    delegates: Delegates, journal: Journal?
+  ) {
+    self.owner = owner
+    self.namespacePath = namespacePath
+    self.argumentsText = argumentsText
+    self.config = config
+    self.keys = keys
+    self.previous = previous
+    self.delegates = delegates
+    self.journal = journal
+  }
 
   /// - Throws: code 4 for pairs without `=` and for unknown keys.
   public func arguments() throws(CNIError) -> CNIArguments { try CNIArguments(argumentsText) }
 }
 
 /// DEL of one attachment: nothing but the owner is sure to be there.
-public struct Removal<Config: Sendable>: Sendable {
+public struct Removal<Config: Sendable> {
   public var owner: Owner
   /// `nil` where `CNI_NETNS` is empty, gone or the plugin's own.
   public var namespacePath: String?
@@ -67,11 +92,43 @@ public struct Removal<Config: Sendable>: Sendable {
   /// `nil` where it is missing or cannot be read.
   public var previous: AddResult?
   public var delegates: Delegates
+  var journal: Journal?
+
+  public init(
+    owner: Owner, namespacePath: String?, config: Config?, previous: AddResult? = nil, delegates: Delegates
+  ) {
+    self.init(
+      owner: owner, namespacePath: namespacePath, config: config, previous: previous, delegates: delegates, journal: nil
+    )
+  }
+
+  init(
+    owner: Owner, namespacePath: String?, config: Config?, previous: AddResult?, delegates: Delegates, journal: Journal?
+  ) {
+    self.owner = owner
+    self.namespacePath = namespacePath
+    self.config = config
+    self.previous = previous
+    self.delegates = delegates
+    self.journal = journal
+  }
 }
 
 /// GC or STATUS of a whole network.
-public struct Network<Config: Sendable>: Sendable {
+public struct Network<Config: Sendable> {
   public var name: NetworkName
   public var config: Config
   public var delegates: Delegates
+  var journal: Journal?
+
+  public init(name: NetworkName, config: Config, delegates: Delegates) {
+    self.init(name: name, config: config, delegates: delegates, journal: nil)
+  }
+
+  init(name: NetworkName, config: Config, delegates: Delegates, journal: Journal?) {
+    self.name = name
+    self.config = config
+    self.delegates = delegates
+    self.journal = journal
+  }
 }

@@ -1,0 +1,120 @@
+public import CNI
+public import Kernel
+public import NetTypes
+
+/// Addresses and routes of the container's interface, the same for every kind of link.
+public struct Addressing: Equatable, Sendable {
+  public var interface: InterfaceName
+  public var mac: MACAddress
+  public var ips: [AddResult.IP]
+  public var routes: [Route]
+  /// Whether IPv6 addresses wait until nobody else on the link claims them: 1 to 2 seconds.
+  public var detectsDuplicates = false
+
+  /// - Parameters:
+  ///   - interface: its name in the container.
+  ///   - mac: its hardware address.
+  ///   - addresses: what IPAM answered.
+  public init(of interface: InterfaceName, mac: MACAddress, _ addresses: AddResult) {
+    self.interface = interface
+    self.mac = mac
+    ips = addresses.ips
+    routes = addresses.routes
+  }
+
+  public var families: Set<IPFamily> { Set(ips.map(\.address.family)) }
+
+  /// The gateway of the first address of that family that has one.
+  public func gateway(_ family: IPFamily) -> IPAddress? {
+    ips.first { $0.address.family == family && $0.gateway != nil }?.gateway
+  }
+
+  /// Adds a default route for each family that has a gateway and no default route yet.
+  public mutating func addDefaultRoutes() {
+    for family in IPFamily.allCases {
+      let everything = IPPrefix.everything(family)
+      guard let gateway = gateway(family), !routes.contains(where: { $0.dst == everything }) else { continue }
+      routes.append(Route(dst: everything, gw: gateway))
+    }
+  }
+
+  /// Gives a gateway to each address that has none: the first other address of its network.
+  public mutating func fillInGateways() {
+    for index in ips.indices where ips[index].gateway == nil && ips[index].address.hostBits > 0 {
+      let address = ips[index].address
+      let lowest = address.hostBits == 1 ? address.first : address.first.advanced(by: 1)
+      ips[index].gateway = lowest == address.address ? lowest?.advanced(by: 1) : lowest
+    }
+  }
+
+  /// Gives a metric to each default route that has none.
+  public mutating func setDefaultMetric(_ metric: Int) {
+    for index in routes.indices where routes[index].dst.length == 0 && routes[index].priority == nil {
+      routes[index].priority = metric
+    }
+  }
+
+  /// Settings that must be there before the link comes up.
+  public var sysctls: [Sysctl] {
+    var settings: [Sysctl] = []
+    if families.contains(.v4) { settings.append(.conf(.v4, interface, "arp_notify", "1", isOptional: true)) }
+    guard families.contains(.v6) else { return settings }
+    let dad = detectsDuplicates ? "1" : "0"
+    settings += [
+      Sysctl("net/ipv6/conf/lo/disable_ipv6", "0"),
+      .conf(.v6, interface, "disable_ipv6", "0"),
+      .conf(.v6, interface, "keep_addr_on_down", "1", isOptional: true),
+      .conf(.v6, interface, "ndisc_notify", "1", isOptional: true),
+      .conf(.v6, interface, "accept_dad", dad, isOptional: true),
+    ]
+    if detectsDuplicates { settings.append(.conf(.v6, interface, "enhanced_dad", "1", isOptional: true)) }
+    return settings
+  }
+
+  /// Addresses, then routes, once the link is up.
+  ///
+  /// - Throws: code 7 for a route that cannot be.
+  public func changes() throws(CNIError) -> [Change] {
+    guard !ips.isEmpty || !routes.isEmpty else { return [] }
+    var changes = ips.map {
+      Change.addAddress(AddressSpec($0.address, on: interface, .container, skipsDAD: !detectsDuplicates))
+    }
+    if detectsDuplicates, families.contains(.v6) { changes.append(.awaitDAD(interface)) }
+    var specs: [RouteSpec] = []
+    for route in routes { specs.append(try spec(route)) }
+    // A route's gateway may itself be reached by another route.
+    changes += (specs.filter { $0.gateway == nil } + specs.filter { $0.gateway != nil }).map { .addRoute($0) }
+    if !ips.isEmpty { changes.append(.announce(ips.map(\.address.address), mac: mac, on: interface)) }
+    return changes
+  }
+
+  private func spec(_ route: Route) throws(CNIError) -> RouteSpec {
+    let family = route.dst.family
+    if let gateway = route.gw, gateway.family != family {
+      throw CNIError(.invalidNetworkConfig, "route \(route.dst): gw \(gateway): want an address of the same family")
+    }
+    let gateway = route.gw ?? (route.scope == nil || route.scope == 0 ? self.gateway(family) : nil)
+    var spec = RouteSpec(route.dst.network, via: gateway, on: interface, .container)
+    spec.mtu = try route.number("mtu", route.mtu, 0...Int(UInt32.max))
+    spec.advmss = try route.number("advmss", route.advmss, 0...Int(UInt32.max))
+    spec.priority = try route.number("priority", route.priority, 0...Int(UInt32.max))
+    spec.table = try route.number("table", route.table, 0...Int(UInt32.max))
+    spec.scope = try route.number("scope", route.scope, 0...255)
+    if let gateway { spec.isOnLink = !reaches(gateway) }
+    return spec
+  }
+
+  /// Whether an address or a route without gateway leads there, as for every ordinary subnet.
+  private func reaches(_ gateway: IPAddress) -> Bool {
+    gateway.isLinkLocal || ips.contains { $0.address.contains(gateway) && $0.address.hostBits > 0 }
+      || routes.contains { $0.dst.length > 0 && $0.gw == nil && $0.scope == 253 && $0.dst.contains(gateway) }
+  }
+}
+
+extension Route {
+  fileprivate func number(_ key: String, _ value: Int?, _ range: ClosedRange<Int>) throws(CNIError) -> Int? {
+    guard let value, !range.contains(value) else { return value }
+    throw CNIError(
+      .invalidNetworkConfig, "route \(dst): \(key) \(value): want \(range.lowerBound) to \(range.upperBound)")
+  }
+}

@@ -1,0 +1,113 @@
+public import Kernel
+import NetTypes
+
+/// How the host differs from what it would be after `change`; nothing where the change would change nothing.
+///
+/// ADD uses it to leave alone what is there already, CHECK to tell what is no longer there.
+public func differences<K: Kernel & ~Copyable>(
+  from change: Change, on kernel: inout K
+) throws(KernelError) -> [String] {
+  switch change {
+  case .createLink(let spec): return try differences(from: spec, on: &kernel)
+  case .changeLink(let name, let side, let wanted):
+    guard let link = try kernel.link(name, on: side) else { return ["\(side) link \(name) is missing"] }
+    return try differences(of: link, on: side, from: wanted, on: &kernel)
+  case .awaitRunning(let name):
+    guard let link = try kernel.link(name, on: .host), link.isRunning else { return ["link \(name) is not running"] }
+    return []
+  case .addAddress(let spec):
+    let there = try ifPresent { () throws(KernelError) in try kernel.addresses(of: spec.interface, on: spec.side) }
+    return there?.contains(spec.prefix) == true
+      ? [] : ["\(spec.side) address \(spec.prefix) is missing on \(spec.interface)"]
+  case .deleteAddress(let spec):
+    let there = try ifPresent { () throws(KernelError) in try kernel.addresses(of: spec.interface, on: spec.side) }
+    return there?.contains(spec.prefix) == true
+      ? ["\(spec.side) address \(spec.prefix) is still on \(spec.interface)"] : []
+  case .addRoute(let spec):
+    let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
+    return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
+  case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
+  // Nothing of these can be seen afterwards, or the links that they belong to tell.
+  case .deleteLink, .deleteUnusedBridge, .deleteRoute, .setNeighbour, .deleteNeighbour, .setFDB, .deleteFDB, .awaitDAD,
+    .announce:
+    return []
+  }
+}
+
+private func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
+  do throws(KernelError) { return try body() } catch {
+    guard error.errno == noSuchDevice else { throw error }
+    return nil
+  }
+}
+
+/// ENODEV, which this layer cannot import from the C library.
+private let noSuchDevice: Int32 = 19
+
+private func differences<K: Kernel & ~Copyable>(
+  from spec: LinkSpec, on kernel: inout K
+) throws(KernelError) -> [String] {
+  guard let link = try kernel.link(spec.name, on: .host) else { return ["host link \(spec.name) is missing"] }
+  switch spec.kind {
+  case .bridge:
+    return link.kind == "bridge" ? [] : ["host link \(spec.name) is \(link.kind ?? "no bridge"), want bridge"]
+  case .veth(let peer):
+    guard let inside = try kernel.link(peer.name, on: .container) else {
+      return ["container link \(peer.name) is missing"]
+    }
+    var found: [String] = []
+    if inside.kind != "veth" { found.append("container link \(peer.name) is \(inside.kind ?? "no veth"), want veth") }
+    if inside.peer != link.index || link.peer != inside.index {
+      found.append("container link \(peer.name) and host link \(spec.name) are not a pair")
+    }
+    return found
+  }
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  of link: LinkInfo, on side: Side, from wanted: LinkChange, on kernel: inout K
+) throws(KernelError) -> [String] {
+  var found: [String] = []
+  func compare<Value: Equatable>(_ what: String, _ there: Value?, _ want: Value?) {
+    guard let want, there != want else { return }
+    found.append("\(side) link \(link.name) has \(what) \(there.map { "\($0)" } ?? "none"), want \(want)")
+  }
+  compare("state up", link.isUp, wanted.isUp)
+  compare("promiscuous mode", link.isPromiscuous, wanted.isPromiscuous)
+  compare("MTU", link.mtu, wanted.mtu)
+  compare("MAC", link.mac, wanted.mac)
+  compare("alias", link.alias, wanted.alias)
+  compare("hairpin", link.port?.hairpin, wanted.port.hairpin)
+  compare("isolated", link.port?.isolated, wanted.port.isolated)
+  compare("learning", link.port?.learning, wanted.port.learning)
+  compare("neigh_suppress", link.port?.neighSuppress, wanted.port.neighSuppress)
+  if let master = wanted.master {
+    let there: LinkInfo? = if let index = link.master { try kernel.link(index: index, on: side) } else { nil }
+    compare("master", there?.name, master)
+  }
+  return found
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  from settings: [Sysctl], on side: Side, _ kernel: inout K
+) throws(KernelError) -> [String] {
+  var found: [String] = []
+  for setting in settings where !setting.isOptional {
+    let there = try kernel.sysctl(setting.key, on: side)
+    if there != setting.value {
+      found.append("\(side) sysctl \(setting.key) is \(there ?? "missing"), want \(setting.value)")
+    }
+  }
+  return found
+}
+
+extension RouteSpec {
+  /// Whether `other`, as the kernel tells it, is this route; what this one leaves open may be anything.
+  fileprivate func isMet(by other: RouteSpec) -> Bool {
+    func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
+    return dst.network == other.dst.network && agrees(gateway, other.gateway) && agrees(priority, other.priority)
+      && agrees(table, other.table)
+  }
+
+  fileprivate var words: String { "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)" }
+}

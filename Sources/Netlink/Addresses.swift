@@ -1,0 +1,77 @@
+import CNetlink
+import Glibc
+import Kernel
+import NetTypes
+
+extension IPFamily {
+  var number: UInt8 { UInt8(self == .v4 ? AF_INET : AF_INET6) }
+}
+
+extension NetlinkSocket {
+  /// Addresses of one link; the kernel filters, so the number of other links does not matter.
+  borrowing func addresses(of index: Int32, doing operation: String) throws(KernelError) -> [IPPrefix] {
+    var header = ifaddrmsg()
+    header.ifa_index = UInt32(index)
+    let request = try Request(RTM_GETADDR, Int32(NLM_F_DUMP), header, doing: operation)
+    return try dump(request).compactMap { message in
+      let attributes = message.attributes(after: MemoryLayout<ifaddrmsg>.size)
+      guard let length = message.payload.integer(at: 1, as: UInt8.self),
+        let address = (attributes[IFA_LOCAL] ?? attributes[IFA_ADDRESS]).flatMap(IPAddress.init(bytes:)),
+        address.family == .v4 || !address.isLinkLocal
+      else { return nil }
+      return IPPrefix(address, length: Int(length))
+    }
+  }
+
+  /// How far duplicate address detection of a link's IPv6 addresses has come.
+  borrowing func dadStates(of index: Int32) throws(KernelError) -> [DADState] {
+    var header = ifaddrmsg()
+    header.ifa_family = IPFamily.v6.number
+    header.ifa_index = UInt32(index)
+    let request = try Request(RTM_GETADDR, Int32(NLM_F_DUMP), header, doing: "list IPv6 addresses")
+    return try dump(request).compactMap(DADState.init)
+  }
+}
+
+/// An address and what duplicate address detection says of it.
+struct DADState {
+  enum State { case running, failed, done }
+  var address: IPAddress
+  var state: State
+
+  init?(_ message: Message) {
+    let attributes = message.attributes(after: MemoryLayout<ifaddrmsg>.size)
+    guard let address = attributes[IFA_ADDRESS].flatMap(IPAddress.init(bytes:)) else { return nil }
+    self.address = address
+    let flags = attributes.integer(IFA_FLAGS) ?? UInt32(0)
+    state = flags & UInt32(IFA_F_DADFAILED) != 0 ? .failed : flags & UInt32(IFA_F_TENTATIVE) != 0 ? .running : .done
+  }
+}
+
+extension Request {
+  static func add(_ spec: AddressSpec, index: Int32) throws(KernelError) -> Request {
+    let request = try Request(
+      RTM_NEWADDR, Int32(NLM_F_CREATE | NLM_F_EXCL), header(spec, index), doing: "\(Change.addAddress(spec))")
+    request.put(IFA_LOCAL, bytes: spec.prefix.address.bytes)
+    request.put(IFA_ADDRESS, bytes: spec.prefix.address.bytes)
+    if spec.prefix.family == .v4, spec.prefix.hostBits >= 2 {
+      request.put(IFA_BROADCAST, bytes: spec.prefix.last.bytes)
+    }
+    return request
+  }
+
+  static func delete(_ spec: AddressSpec, index: Int32) throws(KernelError) -> Request {
+    let request = try Request(RTM_DELADDR, 0, header(spec, index), doing: "\(Change.deleteAddress(spec))")
+    request.put(IFA_LOCAL, bytes: spec.prefix.address.bytes)
+    return request
+  }
+
+  private static func header(_ spec: AddressSpec, _ index: Int32) -> ifaddrmsg {
+    var header = ifaddrmsg()
+    header.ifa_family = spec.prefix.family.number
+    header.ifa_prefixlen = UInt8(spec.prefix.length)
+    header.ifa_index = UInt32(index)
+    if spec.skipsDAD, spec.prefix.family == .v6 { header.ifa_flags = UInt8(IFA_F_NODAD) }
+    return header
+  }
+}

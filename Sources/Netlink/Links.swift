@@ -1,0 +1,154 @@
+import CNetlink
+import Glibc
+import Kernel
+import NetTypes
+
+extension NetlinkSocket {
+  /// `nil` where no link has that name.
+  borrowing func link(_ name: InterfaceName) throws(KernelError) -> LinkInfo? {
+    let request = try Request(RTM_GETLINK, 0, ifinfomsg(), doing: "look up \(name)")
+    request.put(IFLA_IFNAME, name.description)
+    request.put(IFLA_EXT_MASK, UInt32(RTEXT_FILTER_SKIP_STATS))
+    return try ask(request, absent: [ENODEV]).flatMap(LinkInfo.init)
+  }
+
+  /// `nil` where no link has that index.
+  borrowing func link(index: Int32) throws(KernelError) -> LinkInfo? {
+    var header = ifinfomsg()
+    header.ifi_index = index
+    let request = try Request(RTM_GETLINK, 0, header, doing: "look up link \(index)")
+    request.put(IFLA_EXT_MASK, UInt32(RTEXT_FILTER_SKIP_STATS))
+    return try ask(request, absent: [ENODEV]).flatMap(LinkInfo.init)
+  }
+
+  /// Links of a kind, or of all kinds; of one master, or of any.
+  borrowing func links(kind: String?, master: Int32?) throws(KernelError) -> [LinkInfo] {
+    let request = try Request(RTM_GETLINK, Int32(NLM_F_DUMP), ifinfomsg(), doing: "list \(kind ?? "all") links")
+    if let kind { request.nest(IFLA_LINKINFO) { request.put(IFLA_INFO_KIND, kind) } }
+    if let master { request.put(IFLA_MASTER, master) }
+    request.put(IFLA_EXT_MASK, UInt32(RTEXT_FILTER_SKIP_STATS))
+    return try dump(request).compactMap(LinkInfo.init)
+  }
+
+  /// - Parameters:
+  ///   - spec: what to make.
+  ///   - peerNamespace: the descriptor of the namespace that a veth's peer starts in.
+  borrowing func create(_ spec: LinkSpec, peerNamespace: Int32?) throws(KernelError) {
+    let request = try Request(
+      RTM_NEWLINK, Int32(NLM_F_CREATE | NLM_F_EXCL), ifinfomsg(), doing: "\(Change.createLink(spec))")
+    request.putLink(name: spec.name, mac: spec.mac, mtu: spec.mtu)
+    request.nest(IFLA_LINKINFO) {
+      switch spec.kind {
+      case .bridge: request.put(IFLA_INFO_KIND, "bridge")
+      case .veth(let peer):
+        request.put(IFLA_INFO_KIND, "veth")
+        request.nest(IFLA_INFO_DATA) {
+          request.nest(Int(VETH_INFO_PEER)) {
+            request.append(ifinfomsg())
+            request.putLink(name: peer.name, mac: peer.mac, mtu: spec.mtu)
+            if let peerNamespace { request.put(IFLA_NET_NS_FD, peerNamespace) }
+          }
+        }
+      }
+    }
+    try perform(request)
+  }
+
+  /// - Parameters:
+  ///   - index: the link.
+  ///   - change: what to change of it.
+  ///   - master: the index of `change.master`.
+  ///   - operation: for errors.
+  borrowing func change(
+    _ index: Int32, _ change: LinkChange, master: Int32?, doing operation: String
+  ) throws(KernelError) {
+    var header = ifinfomsg()
+    header.ifi_index = index
+    header.set(IFF_UP, change.isUp)
+    header.set(IFF_PROMISC, change.isPromiscuous)
+    let request = try Request(RTM_NEWLINK, 0, header, doing: operation)
+    if let mtu = change.mtu { request.put(IFLA_MTU, UInt32(clamping: mtu)) }
+    if let mac = change.mac { request.put(IFLA_ADDRESS, bytes: mac.bytes) }
+    if let alias = change.alias { request.put(IFLA_IFALIAS, bytes: Array(alias.utf8)) }
+    if let master { request.put(IFLA_MASTER, master) }
+    try perform(request)
+    // The kernel takes a port's settings only once it is one: they cannot be in the request that makes it one.
+    if !change.port.isEmpty { try set(change.port, on: index, doing: operation) }
+  }
+
+  private borrowing func set(_ port: BridgePort, on index: Int32, doing operation: String) throws(KernelError) {
+    var header = ifinfomsg()
+    header.ifi_index = index
+    let request = try Request(RTM_NEWLINK, 0, header, doing: operation)
+    request.nest(IFLA_LINKINFO) {
+      request.put(IFLA_INFO_SLAVE_KIND, "bridge")
+      request.nest(IFLA_INFO_SLAVE_DATA) {
+        if let on = port.hairpin { request.put(IFLA_BRPORT_MODE, on) }
+        if let on = port.isolated { request.put(IFLA_BRPORT_ISOLATED, on) }
+        if let on = port.learning { request.put(IFLA_BRPORT_LEARNING, on) }
+        if let on = port.neighSuppress { request.put(IFLA_BRPORT_NEIGH_SUPPRESS, on) }
+      }
+    }
+    try perform(request)
+  }
+
+  borrowing func delete(_ index: Int32, doing operation: String) throws(KernelError) {
+    var header = ifinfomsg()
+    header.ifi_index = index
+    try perform(Request(RTM_DELLINK, 0, header, doing: operation))
+  }
+}
+
+extension Request {
+  fileprivate func putLink(name: InterfaceName, mac: MACAddress?, mtu: Int?) {
+    put(IFLA_IFNAME, name.description)
+    if let mac { put(IFLA_ADDRESS, bytes: mac.bytes) }
+    if let mtu { put(IFLA_MTU, UInt32(clamping: mtu)) }
+  }
+}
+
+extension ifinfomsg {
+  fileprivate mutating func set(_ flag: Int, _ on: Bool?) {
+    guard let on else { return }
+    ifi_change |= UInt32(flag)
+    if on { ifi_flags |= UInt32(flag) }
+  }
+}
+
+extension LinkInfo {
+  /// `nil` for a message that describes no link.
+  init?(_ message: Message) {
+    guard message.type == RTM_NEWLINK,
+      let index = message.payload.integer(at: 4, as: Int32.self),
+      let flags = message.payload.integer(at: 8, as: UInt32.self)
+    else { return nil }
+    let attributes = message.attributes(after: MemoryLayout<ifinfomsg>.size)
+    guard let name = attributes.string(IFLA_IFNAME).flatMap(InterfaceName.init) else { return nil }
+    let details = attributes.nested(IFLA_LINKINFO)
+    self.init(
+      name: name, index: index, kind: details?.string(IFLA_INFO_KIND),
+      mtu: Int(attributes.integer(IFLA_MTU) ?? UInt32(0)),
+      mac: attributes[IFLA_ADDRESS].flatMap(MACAddress.init(bytes:)))
+    let has = { (flag: Int) in flags & UInt32(flag) != 0 }
+    isUp = has(IFF_UP)
+    isLoopback = has(IFF_LOOPBACK)
+    isPromiscuous = has(IFF_PROMISC)
+    // 0 unknown, 6 up (RFC 2863)
+    isRunning = [0, 6].contains(attributes.integer(IFLA_OPERSTATE) ?? UInt8(0))
+    alias = attributes.string(IFLA_IFALIAS)
+    master = attributes.integer(IFLA_MASTER)
+    peer = attributes.integer(IFLA_LINK)
+    if details?.string(IFLA_INFO_SLAVE_KIND) == "bridge" {
+      port = details?.nested(IFLA_INFO_SLAVE_DATA).map(BridgePort.init)
+    }
+  }
+}
+
+extension BridgePort {
+  fileprivate init(_ attributes: Attributes) {
+    let flag = { (type: Int) in attributes.integer(type, as: UInt8.self).map { $0 != 0 } }
+    self.init(
+      hairpin: flag(IFLA_BRPORT_MODE), isolated: flag(IFLA_BRPORT_ISOLATED), learning: flag(IFLA_BRPORT_LEARNING),
+      neighSuppress: flag(IFLA_BRPORT_NEIGH_SUPPRESS))
+  }
+}

@@ -1,0 +1,141 @@
+import CLinux
+import Glibc
+import Kernel
+import Linux
+import NetTypes
+
+/// A link's name and the namespace it is in.
+struct LinkPlace: Hashable {
+  var name: InterfaceName
+  var side: Side
+}
+
+extension LiveKernel {
+  func missing(_ name: InterfaceName, _ operation: String) -> KernelError {
+    KernelError(errno: ENODEV, doing: "\(operation): look up \(name)")
+  }
+
+  /// Asks in the namespace of `side`.
+  func looking<Value>(
+    on side: Side, _ body: (borrowing NetlinkSocket) throws(KernelError) -> Value
+  ) throws(KernelError) -> Value {
+    guard side == .container else { return try body(host) }
+    switch container {
+    case let socket?: return try body(socket)
+    case nil: throw KernelError(errno: ENOENT, doing: "look into the container's network namespace")
+    }
+  }
+
+  /// Runs `body` with this thread in the namespace of `side`, for what a socket cannot do.
+  func within<Value>(_ side: Side, _ body: () throws(KernelError) -> Value) throws(KernelError) -> Value {
+    guard side == .container else { return try body() }
+    switch namespace {
+    case let container?: return try container.enter(body)
+    case nil: throw KernelError(errno: ENOENT, doing: "enter the container's network namespace")
+    }
+  }
+
+  var containerDescriptor: Int32? {
+    switch namespace {
+    case let container?: container.raw
+    case nil: nil
+    }
+  }
+
+  mutating func index(
+    of name: InterfaceName, on side: Side, for operation: @autoclosure () -> String
+  ) throws(KernelError) -> Int32 {
+    if let known = indices[LinkPlace(name: name, side: side)] { return known }
+    guard let link = try link(name, on: side) else { throw missing(name, operation()) }
+    return link.index
+  }
+
+  mutating func at(_ name: InterfaceName, _ side: Side, _ change: Change) throws(KernelError) -> Int32 {
+    try index(of: name, on: side, for: "\(change)")
+  }
+
+  func perform(_ request: borrowing Request, on side: Side) throws(KernelError) {
+    try looking(on: side) { (socket) throws(KernelError) in try socket.perform(request) }
+  }
+
+  mutating func deleteLink(_ name: InterfaceName, on side: Side, doing operation: String) throws(KernelError) {
+    guard let link = try link(name, on: side) else { return }
+    indices[LinkPlace(name: name, side: side)] = nil
+    do throws(KernelError) {
+      try looking(on: side) { (socket) throws(KernelError) in try socket.delete(link.index, doing: operation) }
+    } catch  where error.errno == ENODEV {}  // somebody else was faster: a namespace that dies takes its links along
+  }
+
+  mutating func deleteUnusedBridge(_ name: InterfaceName, doing operation: String) throws(KernelError) {
+    guard let bridge = try link(name, on: .host), bridge.kind == "bridge" else { return }
+    guard try host.links(kind: nil, master: bridge.index).isEmpty else { return }
+    try deleteLink(name, on: .host, doing: operation)
+  }
+
+  mutating func changeLink(
+    _ name: InterfaceName, on side: Side, _ change: LinkChange, doing operation: String
+  ) throws(KernelError) {
+    let index = try index(of: name, on: side, for: operation)
+    let master: Int32? =
+      if let master = change.master { try self.index(of: master, on: side, for: operation) } else { nil }
+    try looking(on: side) { (socket) throws(KernelError) in
+      try socket.change(index, change, master: master, doing: operation)
+    }
+  }
+
+  /// Kernels from 6.8 on settle a link's state when they are asked; older ones within a second.
+  mutating func awaitRunning(_ name: InterfaceName) throws(KernelError) {
+    let deadline = Clock.now.advanced(bySeconds: 5)
+    while true {
+      guard let link = try link(name, on: .host) else { throw missing(name, "wait until it runs") }
+      if link.isRunning { return }
+      guard Clock.now < deadline else {
+        throw KernelError("wait until \(name) runs", errno: ETIMEDOUT, reason: "its state is not up after 5 seconds")
+      }
+      Clock.sleep(milliseconds: 2)
+    }
+  }
+
+  /// Waits until duplicate address detection has let every IPv6 address of the link pass.
+  mutating func awaitDAD(_ name: InterfaceName) throws(KernelError) {
+    let index = try index(of: name, on: .container, for: "wait for duplicate address detection")
+    let deadline = Clock.now.advanced(bySeconds: 5)
+    while true {
+      let states = try looking(on: .container) { (socket) throws(KernelError) in try socket.dadStates(of: index) }
+      if let taken = states.first(where: { $0.state == .failed }) {
+        throw KernelError(
+          "wait for duplicate address detection of \(taken.address)", errno: EADDRINUSE,
+          reason: "somebody else on the link has it")
+      }
+      guard let waiting = states.first(where: { $0.state == .running }) else { return }
+      guard Clock.now < deadline else {
+        throw KernelError(
+          "wait for duplicate address detection of \(waiting.address)", errno: ETIMEDOUT,
+          reason: "not done after 5 seconds")
+      }
+      Clock.sleep(milliseconds: 20)
+    }
+  }
+
+  func set(_ settings: [Sysctl], on side: Side) throws(KernelError) {
+    try within(side) { () throws(KernelError) in
+      for setting in settings {
+        do throws(KernelError) {
+          try Files.overwrite("/proc/sys/\(setting.key)", with: setting.value)
+        } catch  where error.isMissing && setting.isOptional {}
+      }
+    }
+  }
+
+  mutating func announce(_ addresses: [IPAddress], _ mac: MACAddress, on name: InterfaceName) throws(KernelError) {
+    let index = try index(of: name, on: .container, for: "announce its addresses")
+    try within(.container) { () throws(KernelError) in
+      for address in addresses {
+        let frame = announcement(of: address, at: mac)
+        guard unsafe cl_send_frame(index, frame, frame.count) == 0 else {
+          throw KernelError(errno: errno, doing: "announce \(address) at \(mac) on \(name) in the container")
+        }
+      }
+    }
+  }
+}

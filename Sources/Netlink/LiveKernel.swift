@@ -1,0 +1,113 @@
+import CLinux
+import Glibc
+public import Kernel
+import Linux
+public import NetTypes
+
+/// The running kernel, seen from this process's namespace and, where there is one, from the container's.
+public struct LiveKernel: ~Copyable, Kernel {
+  let host: NetlinkSocket
+  let container: NetlinkSocket?
+  let namespace: Namespace?
+  private var hostLock: Descriptor?
+  /// Indices of the links looked up so far, which go on being asked for by name.
+  var indices: [LinkPlace: Int32] = [:]
+
+  private init(host: consuming NetlinkSocket, container: consuming NetlinkSocket?, namespace: consuming Namespace?) {
+    self.host = host
+    self.container = container
+    self.namespace = namespace
+    hostLock = nil
+  }
+
+  /// Opens one socket in each namespace.
+  ///
+  /// - Parameter path: the container's namespace; `nil` for the host alone.
+  public static func open(containerNamespace path: String?) throws(KernelError) -> LiveKernel {
+    let host = try NetlinkSocket.open()
+    guard let path else { return LiveKernel(host: host, container: nil, namespace: nil) }
+    let namespace = try Namespace.open(path)
+    let container = try namespace.enter { () throws(KernelError) in try NetlinkSocket.open() }
+    return LiveKernel(host: host, container: container, namespace: namespace)
+  }
+
+  public mutating func lockHost(exclusively: Bool) throws(KernelError) {
+    let directory = "/run/swift-cni"
+    try Files.makeDirectories(directory, mode: 0o700)
+    let file =
+      if let held = hostLock.take() { held } else { try Descriptor.open("\(directory)/host.lock", for: .updating) }
+    try file.lock(exclusively: exclusively, seconds: 30, doing: "lock \(directory)/host.lock")
+    hostLock = consume file
+  }
+
+  public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
+    let found = try looking(on: side) { (socket) throws(KernelError) in try socket.link(name) }
+    indices[LinkPlace(name: name, side: side)] = found?.index
+    return found
+  }
+
+  public mutating func link(index: Int32, on side: Side) throws(KernelError) -> LinkInfo? {
+    try looking(on: side) { (socket) throws(KernelError) in try socket.link(index: index) }
+  }
+
+  public mutating func links(kind: String, master: InterfaceName?, on side: Side) throws(KernelError) -> [LinkInfo] {
+    let index: Int32? = if let master { try index(of: master, on: side, for: "list its ports") } else { nil }
+    return try looking(on: side) { (socket) throws(KernelError) in try socket.links(kind: kind, master: index) }
+  }
+
+  public mutating func allLinks(on side: Side) throws(KernelError) -> [LinkInfo] {
+    try looking(on: side) { (socket) throws(KernelError) in try socket.links(kind: nil, master: nil) }
+  }
+
+  public mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
+    let operation = "list addresses of \(interface)"
+    let index = try index(of: interface, on: side, for: operation)
+    return try looking(on: side) { (socket) throws(KernelError) in try socket.addresses(of: index, doing: operation) }
+  }
+
+  public mutating func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec] {
+    guard let link = try link(interface, on: side) else { throw missing(interface, "list its routes") }
+    return try looking(on: side) { (socket) throws(KernelError) in try socket.routes(of: link, on: side) }
+  }
+
+  public mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo? {
+    try looking(on: side) { (socket) throws(KernelError) in
+      guard let index = try socket.defaultRouteLink(family) else { return nil }
+      return try socket.link(index: index)
+    }
+  }
+
+  public mutating func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix] {
+    try host.routedPrefixes(family)
+  }
+
+  public mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String? {
+    try within(side) { () throws(KernelError) in
+      guard let bytes = try Files.readIfPresent("/proc/sys/\(key)") else { return nil }
+      return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+    }
+  }
+
+  public mutating func apply(_ change: Change) throws(KernelError) {
+    switch change {
+    case .createLink(let spec): try host.create(spec, peerNamespace: containerDescriptor)
+    case .deleteLink(let name, let side): try deleteLink(name, on: side, doing: "\(change)")
+    case .deleteUnusedBridge(let name): try deleteUnusedBridge(name, doing: "\(change)")
+    case .changeLink(let name, let side, let wanted): try changeLink(name, on: side, wanted, doing: "\(change)")
+    case .awaitRunning(let name): try awaitRunning(name)
+    case .awaitDAD(let name): try awaitDAD(name)
+    case .addAddress(let spec): try perform(.add(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
+    case .deleteAddress(let spec):
+      try perform(.delete(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
+    case .addRoute(let spec): try perform(.add(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
+    case .deleteRoute(let spec): try perform(.delete(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
+    case .setNeighbour(let spec): try perform(.set(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
+    case .deleteNeighbour(let spec):
+      try perform(.delete(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
+    case .setFDB(let spec): try perform(.set(spec, index: at(spec.interface, .host, change)), on: .host)
+    case .deleteFDB(let spec): try perform(.delete(spec, index: at(spec.interface, .host, change)), on: .host)
+    case .setSysctls(let settings, let side): try set(settings, on: side)
+    case .announce(let addresses, let mac, let name): try announce(addresses, mac, on: name)
+    }
+  }
+}

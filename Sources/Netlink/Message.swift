@@ -1,0 +1,97 @@
+import CNetlink
+
+/// One message as it arrived: its type, flags and the bytes behind the netlink header.
+struct Message: Equatable {
+  var type: Int
+  var flags: Int
+  var sequence: UInt32
+  var payload: ArraySlice<UInt8>
+
+  static let headerSize = 16
+
+  /// Splits what one `recv` brought; stops at the first message that claims more bytes than there are.
+  static func split(_ bytes: ArraySlice<UInt8>) -> [Message] {
+    var messages: [Message] = []
+    var rest = bytes
+    while let length = rest.integer(at: 0, as: UInt32.self).map(Int.init), length >= headerSize, length <= rest.count {
+      let message = rest.prefix(length)
+      messages.append(
+        Message(
+          type: Int(message.integer(at: 4, as: UInt16.self) ?? 0),
+          flags: Int(message.integer(at: 6, as: UInt16.self) ?? 0),
+          sequence: message.integer(at: 8, as: UInt32.self) ?? 0,
+          payload: message.dropFirst(headerSize)))
+      rest = rest.dropFirst(aligned(length))
+    }
+    return messages
+  }
+
+  /// The attributes behind a fixed part of `size` bytes.
+  func attributes(after size: Int) -> Attributes { Attributes(payload.dropFirst(aligned(size))) }
+}
+
+/// A list of netlink attributes.
+struct Attributes {
+  private var values: [Int: ArraySlice<UInt8>] = [:]
+
+  /// Reads up to the first attribute that claims more bytes than there are; the last of a type counts.
+  init(_ bytes: ArraySlice<UInt8>) {
+    var rest = bytes
+    while let length = rest.integer(at: 0, as: UInt16.self).map(Int.init), length >= 4, length <= rest.count {
+      // The two high bits are flags: nested, network byte order.
+      let type = Int(rest.integer(at: 2, as: UInt16.self) ?? 0) & 0x3FFF
+      values[type] = rest.prefix(length).dropFirst(4)
+      rest = rest.dropFirst(aligned(length))
+    }
+  }
+
+  subscript(type: Int) -> ArraySlice<UInt8>? { values[type] }
+
+  func nested(_ type: Int) -> Attributes? { values[type].map(Attributes.init) }
+
+  func integer<Value: FixedWidthInteger>(_ type: Int, as: Value.Type = Value.self) -> Value? {
+    values[type]?.integer(at: 0, as: Value.self)
+  }
+
+  /// Text up to the first zero byte.
+  func string(_ type: Int) -> String? {
+    values[type].map { bytes in String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+}
+
+/// What an `NLMSG_ERROR` message says: the kernel's errno, 0 for an acknowledgement, and its own words.
+struct Acknowledgement: Equatable {
+  var errno: Int32
+  var text: String
+
+  /// `nil` where the message is too short to be one.
+  init?(_ message: Message) {
+    guard let code = message.payload.integer(at: 0, as: Int32.self) else { return nil }
+    errno = code == .min ? .max : -code
+    text = ""
+    guard message.flags & Int(NLM_F_ACK_TLVS) != 0 else { return }
+    // The request's header is echoed; the rest of it too, unless the kernel was told to cap it.
+    var echoed = Message.headerSize
+    if message.flags & Int(NLM_F_CAPPED) == 0 {
+      echoed = max(echoed, Int(message.payload.integer(at: 4, as: UInt32.self) ?? 0))
+    }
+    guard echoed <= message.payload.count else { return }
+    let attributes = Attributes(message.payload.dropFirst(4 + aligned(echoed)))
+    text = attributes.string(Int(NLMSGERR_ATTR_MSG.rawValue)) ?? ""
+  }
+}
+
+private func aligned(_ length: Int) -> Int { (length + 3) & ~3 }
+
+extension ArraySlice<UInt8> {
+  /// A number in host byte order, `offset` bytes from the start; `nil` past the end.
+  func integer<Value: FixedWidthInteger>(at offset: Int, as: Value.Type) -> Value? {
+    let size = MemoryLayout<Value>.size
+    guard offset >= 0, count >= offset + size else { return nil }
+    var value: Value = 0
+    for index in (0..<size).reversed() {
+      value = value << 8 | Value(truncatingIfNeeded: self[startIndex + offset + index])
+    }
+    return value
+  }
+}

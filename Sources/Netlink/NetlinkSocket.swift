@@ -1,0 +1,96 @@
+import CLinux
+import CNetlink
+import Glibc
+import Kernel
+import Linux
+
+/// A route-netlink socket, tied for life to the network namespace it was opened in.
+@safe
+struct NetlinkSocket: ~Copyable {
+  private let handle: OpaquePointer
+
+  private init(adopting handle: OpaquePointer) { unsafe self.handle = handle }
+
+  /// Opens a socket in the calling thread's network namespace.
+  static func open() throws(KernelError) -> NetlinkSocket {
+    guard let handle = unsafe nl_socket_alloc() else {
+      throw KernelError("allocate netlink socket", errno: ENOMEM, reason: "out of memory")
+    }
+    let socket = unsafe NetlinkSocket(adopting: handle)  // owned from here: every throw below frees it
+    let status = unsafe nl_connect(handle, NETLINK_ROUTE)
+    guard status == 0 else { throw KernelError(library: status, doing: "connect netlink socket") }
+    guard unsafe cl_netlink_options(nl_socket_get_fd(handle)) == 0 else {
+      throw KernelError(errno: errno, doing: "set netlink socket options")
+    }
+    return socket
+  }
+
+  deinit { unsafe nl_socket_free(handle) }
+
+  /// Sends a request that changes something.
+  borrowing func perform(_ request: borrowing Request) throws(KernelError) {
+    _ = try exchange(request)
+  }
+
+  /// The answers to a request that asks for one thing; none where the kernel says `absent`.
+  borrowing func ask(_ request: borrowing Request, absent: Set<Int32> = []) throws(KernelError) -> Message? {
+    do throws(KernelError) {
+      return try exchange(request).first
+    } catch  where absent.contains(error.errno) {
+      return nil
+    }
+  }
+
+  /// The answers to a request with `NLM_F_DUMP`; asked again where something changed meanwhile.
+  borrowing func dump(_ request: borrowing Request) throws(KernelError) -> [Message] {
+    for _ in 0..<5 {
+      let messages = try exchange(request)
+      if !messages.contains(where: { $0.flags & Int(NLM_F_DUMP_INTR) != 0 }) { return messages }
+    }
+    throw KernelError(errno: EINTR, doing: request.operation)
+  }
+
+  /// Sends the request and collects answers up to its acknowledgement or the end of its dump.
+  private borrowing func exchange(_ request: borrowing Request) throws(KernelError) -> [Message] {
+    let sequence = unsafe nl_socket_use_seq(handle)
+    unsafe nlmsg_hdr(request.handle).pointee.nlmsg_seq = sequence
+    let status = unsafe nl_send_auto(handle, request.handle)
+    guard status >= 0 else { throw KernelError(library: status, doing: request.operation) }
+    var answers: [Message] = []
+    while true {
+      for message in Message.split(try receive(request.operation)[...]) where message.sequence == sequence {
+        switch Int32(message.type) {
+        case NLMSG_DONE: return answers
+        case NLMSG_ERROR:
+          try check(message, doing: request.operation)
+          return answers
+        default: answers.append(message)
+        }
+      }
+    }
+  }
+
+  private func check(_ message: Message, doing operation: String) throws(KernelError) {
+    guard let answer = Acknowledgement(message) else { throw KernelError(errno: EPROTO, doing: operation) }
+    guard answer.errno != 0 else { return }
+    var error = KernelError(errno: answer.errno, doing: operation)
+    error.kernelMessage = answer.text
+    throw error
+  }
+
+  private borrowing func receive(_ operation: String) throws(KernelError) -> [UInt8] {
+    var sender = sockaddr_nl()
+    var buffer: UnsafeMutablePointer<UInt8>?
+    let count = unsafe nl_recv(handle, &sender, &buffer, nil)
+    guard count > 0, let buffer = unsafe buffer else { throw KernelError(library: count, doing: operation) }
+    defer { unsafe free(buffer) }
+    return unsafe Array(UnsafeBufferPointer(start: buffer, count: Int(count)))
+  }
+}
+
+extension KernelError {
+  /// For what libnl refused without asking the kernel.
+  init(library status: Int32, doing operation: String) {
+    self.init(operation, errno: 0, reason: unsafe String(cString: nl_geterror(status)))
+  }
+}

@@ -1,0 +1,136 @@
+import CNetlink
+import Glibc
+import Kernel
+import NetTypes
+
+extension NetlinkSocket {
+  /// Routes that leave by one link, in all tables, but for those the kernel made of its own accord.
+  borrowing func routes(of link: LinkInfo, on side: Side) throws(KernelError) -> [RouteSpec] {
+    var found: [RouteSpec] = []
+    for family in IPFamily.allCases {
+      var header = rtmsg()
+      header.rtm_family = family.number
+      let request = try Request(RTM_GETROUTE, Int32(NLM_F_DUMP), header, doing: "list routes of \(link.name)")
+      request.put(Int(RTA_OIF.rawValue), link.index)
+      found += try dump(request).compactMap { Route($0)?.spec(on: link.name, side) }
+    }
+    return found
+  }
+
+  /// The index of the link that the default route leaves by, found by asking where outside addresses go.
+  borrowing func defaultRouteLink(_ family: IPFamily) throws(KernelError) -> Int32? {
+    // Several, because any one of them may have a route of its own.
+    let outside = family == .v4 ? ["1.1.1.1", "9.9.9.9", "198.41.0.4"] : ["2001:500:2::c", "2620:fe::fe", "2a00::1"]
+    for address in outside.compactMap(IPAddress.init) {
+      var header = rtmsg()
+      header.rtm_family = family.number
+      header.rtm_dst_len = UInt8(family.bitWidth)
+      header.rtm_flags = UInt32(RTM_F_FIB_MATCH)
+      let request = try Request(RTM_GETROUTE, 0, header, doing: "look up the default route")
+      request.put(Int(RTA_DST.rawValue), bytes: address.bytes)
+      let answer = try ask(request, absent: [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL])
+      if let route = answer.flatMap(Route.init), route.dst.length == 0 { return route.link }
+    }
+    return nil
+  }
+
+  /// Destinations of every route in the main table.
+  borrowing func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix] {
+    var header = rtmsg()
+    header.rtm_family = family.number
+    header.rtm_table = UInt8(RT_TABLE_MAIN.rawValue)
+    let request = try Request(RTM_GETROUTE, Int32(NLM_F_DUMP), header, doing: "list routes")
+    request.put(Int(RTA_TABLE.rawValue), UInt32(RT_TABLE_MAIN.rawValue))
+    return try dump(request).compactMap { Route($0)?.dst }
+  }
+}
+
+extension Request {
+  fileprivate func putRoute(_ spec: RouteSpec, index: Int32) {
+    put(Int(RTA_DST.rawValue), bytes: spec.dst.network.address.bytes)
+    put(Int(RTA_OIF.rawValue), index)
+    if let gateway = spec.gateway { put(Int(RTA_GATEWAY.rawValue), bytes: gateway.bytes) }
+    if let priority = spec.priority { put(Int(RTA_PRIORITY.rawValue), UInt32(clamping: priority)) }
+    if let table = spec.table { put(Int(RTA_TABLE.rawValue), UInt32(clamping: table)) }
+    guard spec.mtu != nil || spec.advmss != nil else { return }
+    nest(Int(RTA_METRICS.rawValue)) {
+      if let mtu = spec.mtu { put(Int(RTAX_MTU), UInt32(clamping: mtu)) }
+      if let advmss = spec.advmss { put(Int(RTAX_ADVMSS), UInt32(clamping: advmss)) }
+    }
+  }
+}
+
+/// A unicast route as the kernel describes it.
+private struct Route {
+  var dst: IPPrefix
+  var gateway: IPAddress?
+  var link: Int32?
+  var priority: Int?
+  var table: Int
+  var scope: Int
+  var isKernelMade: Bool
+  var metrics: Attributes?
+
+  init?(_ message: Message) {
+    let header = Array(message.payload.prefix(MemoryLayout<rtmsg>.size))
+    guard message.type == RTM_NEWROUTE, header.count == MemoryLayout<rtmsg>.size, header[7] == UInt8(RTN_UNICAST) else {
+      return nil
+    }
+    let family: IPFamily = header[0] == UInt8(AF_INET) ? .v4 : .v6
+    let attributes = message.attributes(after: header.count)
+    let address = attributes[Int(RTA_DST.rawValue)].flatMap(IPAddress.init(bytes:))
+    guard let dst = IPPrefix(address ?? IPPrefix.everything(family).address, length: Int(header[1])) else { return nil }
+    self.dst = dst
+    gateway = attributes[Int(RTA_GATEWAY.rawValue)].flatMap(IPAddress.init(bytes:))
+    // The first of several next hops is at the start of the list: length, flags, hops, then its link.
+    link =
+      attributes.integer(Int(RTA_OIF.rawValue))
+      ?? attributes[Int(RTA_MULTIPATH.rawValue)]?.integer(at: 4, as: Int32.self)
+    priority = attributes.integer(Int(RTA_PRIORITY.rawValue), as: UInt32.self).map(Int.init)
+    table = attributes.integer(Int(RTA_TABLE.rawValue), as: UInt32.self).map(Int.init) ?? Int(header[4])
+    scope = Int(header[6])
+    isKernelMade = header[5] == UInt8(RTPROT_KERNEL)
+    metrics = attributes.nested(Int(RTA_METRICS.rawValue))
+  }
+
+  /// `nil` for a route that the kernel made of its own accord.
+  func spec(on interface: InterfaceName, _ side: Side) -> RouteSpec? {
+    guard !isKernelMade else { return nil }
+    var spec = RouteSpec(dst, via: gateway, on: interface, side)
+    spec.priority = priority
+    spec.table = table
+    spec.scope = scope
+    spec.mtu = metrics?.integer(Int(RTAX_MTU), as: UInt32.self).map(Int.init)
+    spec.advmss = metrics?.integer(Int(RTAX_ADVMSS), as: UInt32.self).map(Int.init)
+    return spec
+  }
+}
+
+extension Request {
+  static func add(_ spec: RouteSpec, index: Int32) throws(KernelError) -> Request {
+    // Neither exclusive nor replacing: a second default route goes before the first, as with the reference plugins.
+    let request = try Request(
+      RTM_NEWROUTE, Int32(NLM_F_CREATE), header(spec), doing: "\(Change.addRoute(spec))")
+    request.putRoute(spec, index: index)
+    return request
+  }
+
+  static func delete(_ spec: RouteSpec, index: Int32) throws(KernelError) -> Request {
+    let request = try Request(RTM_DELROUTE, 0, header(spec), doing: "\(Change.deleteRoute(spec))")
+    request.putRoute(spec, index: index)
+    return request
+  }
+
+  private static func header(_ spec: RouteSpec) -> rtmsg {
+    var header = rtmsg()
+    header.rtm_family = spec.dst.family.number
+    header.rtm_dst_len = UInt8(spec.dst.length)
+    header.rtm_table = UInt8(clamping: spec.table ?? Int(RT_TABLE_MAIN.rawValue))
+    header.rtm_protocol = UInt8(RTPROT_BOOT)
+    header.rtm_type = UInt8(RTN_UNICAST)
+    let byItself = spec.gateway == nil && spec.dst.family == .v4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
+    header.rtm_scope = UInt8(clamping: spec.scope ?? Int(byItself.rawValue))
+    if spec.isOnLink { header.rtm_flags = UInt32(RTNH_F_ONLINK) }
+    return header
+  }
+}

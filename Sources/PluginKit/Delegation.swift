@@ -1,0 +1,80 @@
+import CNI
+import CNIJSON
+import Kernel
+import Linux
+
+/// Runs other plugins as the specification has it (section 4): same environment but for the command, same bytes.
+struct Delegation {
+  var searchPath: [String]
+  /// The configuration as the runtime sent it.
+  var input: [UInt8]
+  var journal: Journal?
+
+  /// As long as a DHCP server may take, and then some.
+  static let secondsToWait = 120
+
+  /// Runs the plugin `type` for `command`.
+  ///
+  /// - Returns: its result for ADD, `nil` for the others.
+  /// - Throws: its own error with its own code; code 105 where it cannot be run or says nothing that can be read.
+  func run(_ type: PluginType, _ command: Command) throws(CNIError) -> AddResult? {
+    let path = try find(type)
+    let output: ChildOutput
+    if let journal {
+      output = try journal.step("run \(path) \(command.rawValue)") { () throws(CNIError) in try execute(path, command) }
+    } else {
+      output = try execute(path, command)
+    }
+    try? Standard.write(output.errors, to: Standard.error)  // what cannot be passed on must not undo what was done
+    guard output.status == 0 else { throw failure(of: type, output) }
+    guard command == .add else { return nil }
+    do throws(CNIError) {
+      return try CNIJSON.decode(WrittenResult.self, from: output.output).result
+    } catch {
+      throw CNIError(.delegateFailed, "result of plugin \(type): \(error.message)", details: error.details)
+    }
+  }
+
+  private func find(_ type: PluginType) throws(CNIError) -> String {
+    for directory in searchPath {
+      let path = "\(directory)/\(type)"
+      if (try? Files.status(path))?.isRegular == true { return path }
+    }
+    throw CNIError(
+      .delegateFailed, "find plugin \(type): in none of the directories of CNI_PATH",
+      details: searchPath.joined(separator: ":"))
+  }
+
+  private func execute(_ path: String, _ command: Command) throws(CNIError) -> ChildOutput {
+    let environment = Environment.all.filter { !$0.hasPrefix("CNI_COMMAND=") } + ["CNI_COMMAND=\(command.rawValue)"]
+    var attempts = 0
+    while true {
+      do throws(KernelError) {
+        return try ChildProcess.run(path, environment: environment, input: input, seconds: Self.secondsToWait)
+      } catch {
+        // A plugin that is being replaced by a new version cannot be run while it is written.
+        guard error.isTextFileBusy, attempts < 5 else {
+          throw CNIError(.delegateFailed, error.description, details: "errno \(error.errno)")
+        }
+        attempts += 1
+        Clock.sleep(milliseconds: 1000)
+      }
+    }
+  }
+
+  private struct WrittenError: Decodable {
+    var code: UInt32
+    var msg: String?
+    var details: String?
+  }
+
+  private func failure(of type: PluginType, _ output: ChildOutput) -> CNIError {
+    if let error = try? CNIJSON.decode(WrittenError.self, from: output.output) {
+      return CNIError(.init(rawValue: error.code), error.msg ?? "plugin \(type) failed", details: error.details ?? "")
+    }
+    let said = output.output.isEmpty ? output.errors : output.output
+    return CNIError(
+      .delegateFailed, "plugin \(type) failed with status \(output.status) and no error in JSON",
+      details: String(decoding: said.prefix(1000), as: UTF8.self))
+  }
+}

@@ -1,0 +1,85 @@
+import CNI
+import NetTypes
+
+/// The version that plugins report when run by hand.
+public let suiteVersion = "2.0.0"
+
+/// What the runtime said in `CNI_*` variables, checked.
+struct Invocation: Equatable, Sendable {
+  var command: Command
+  /// `nil` only for commands that have no container.
+  var container: ContainerID?
+  var interface: InterfaceName?
+  /// `CNI_NETNS`; empty where the runtime gave none.
+  var namespacePath: String
+  /// `CNI_ARGS`.
+  var argumentsText: String
+  /// The directories of `CNI_PATH`.
+  var searchPath: [String]
+  /// `CNI_NETNS_OVERRIDE`: the plugin's own namespace may be worked on.
+  var overridesNamespaceCheck: Bool
+
+  /// Whether anybody asks for anything: without `CNI_COMMAND` a plugin only introduces itself.
+  static func isAsked(_ environment: (String) -> String?) -> Bool {
+    !(environment("CNI_COMMAND") ?? "").isEmpty
+  }
+
+  /// - Throws: code 4, naming every variable that is missing or the first that is wrong.
+  init(
+    _ environment: (String) -> String?, namespaceRule: NamespaceRule
+  ) throws(CNIError) {
+    let name = environment("CNI_COMMAND") ?? ""
+    func text(_ variable: String) -> String { environment(variable) ?? "" }
+    let command = Command(rawValue: name)
+    container = try Self.container(text("CNI_CONTAINERID"), for: command)
+    interface = try Self.interface(text("CNI_IFNAME"), for: command)
+    let required = command?.requiredVariables(namespaceRule) ?? []
+    let missing = required.filter { text($0).isEmpty }
+    guard missing.isEmpty else {
+      throw CNIError(.invalidEnvironment, "required env variables [\(missing.joined(separator: ","))] missing")
+    }
+    guard let command else { throw CNIError(.invalidEnvironment, "unknown CNI_COMMAND: \(name)") }
+    self.command = command
+    namespacePath = text("CNI_NETNS")
+    argumentsText = text("CNI_ARGS")
+    searchPath = text("CNI_PATH").split(separator: ":").map(String.init)
+    overridesNamespaceCheck = ["1", "true"].contains(text("CNI_NETNS_OVERRIDE").lowercased())
+  }
+
+  private static func container(_ text: String, for command: Command?) throws(CNIError) -> ContainerID? {
+    guard command?.hasContainer == true, !text.isEmpty else { return nil }
+    guard let container = ContainerID(text) else {
+      throw CNIError(.invalidEnvironment, "invalid characters in containerID", details: text)
+    }
+    return container
+  }
+
+  private static func interface(_ text: String, for command: Command?) throws(CNIError) -> InterfaceName? {
+    guard command?.hasContainer == true, !text.isEmpty else { return nil }
+    if let interface = InterfaceName(text) { return interface }
+    if text == "." || text == ".." { throw CNIError(.invalidEnvironment, "interface name is . or ..") }
+    if text.utf8.count > InterfaceName.maximumByteCount {
+      throw CNIError(
+        .invalidEnvironment, "interface name is too long",
+        details: "CNI_IFNAME \"\(text)\": interface name should be less than 16 characters")
+    }
+    throw CNIError(
+      .invalidEnvironment, "interface name contains / or : or whitespace characters", details: "CNI_IFNAME \"\(text)\"")
+  }
+}
+
+extension Command {
+  var hasContainer: Bool { self == .add || self == .del || self == .check }
+
+  /// The variables without which the command means nothing.
+  func requiredVariables(_ rule: NamespaceRule) -> [String] {
+    switch self {
+    case .add, .check:
+      let namespace = rule == .container ? ["CNI_NETNS"] : []
+      return ["CNI_CONTAINERID"] + namespace + ["CNI_IFNAME", "CNI_PATH"]
+    case .del: return ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH"]
+    case .gc, .status: return ["CNI_PATH"]
+    case .version: return []
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import CNI
+import CNIJSON
+import Kernel
+import Linux
+import NetTypes
+
+/// What a call did, step by step, for `CNI_LOG`.
+///
+/// The one class in the project: the kernel, the delegates and the runner all add to the same record.
+public final class Journal {
+  private let start = Clock.now
+  private var steps: [JSONValue] = []
+
+  init() {}
+
+  /// Runs `body` and records how long it took and how it ended.
+  func step<Value, Failure: Error>(
+    _ name: @autoclosure () -> String, _ body: () throws(Failure) -> Value
+  ) throws(Failure) -> Value {
+    let began = Clock.now
+    do throws(Failure) {
+      let value = try body()
+      add(name(), since: began, error: nil)
+      return value
+    } catch {
+      add(name(), since: began, error: "\(error)")
+      throw error
+    }
+  }
+
+  private func add(_ name: String, since began: Clock, error: String?) {
+    var step: [String: JSONValue] = [
+      "step": .string(name), "microseconds": .integer(Int64(Clock.now.microseconds(since: began))),
+    ]
+    step["error"] = error.map { .string($0) }
+    steps.append(.object(step))
+  }
+
+  /// Appends the call as one line to the file `destination`, or writes it to that descriptor where it is a number.
+  ///
+  /// - Throws: what the file system said; the call itself is not affected.
+  func write(to destination: String, about members: [String: JSONValue], error: CNIError?) throws(KernelError) {
+    var line = members
+    line["steps"] = .array(steps)
+    line["microseconds"] = .integer(Int64(Clock.now.microseconds(since: start)))
+    line["outcome"] = error == nil ? "ok" : "error"
+    if let error {
+      line["code"] = .integer(Int64(error.code.rawValue))
+      line["error"] = .string(error.description)
+    }
+    guard let bytes = try? CNIJSON.encode(JSONValue.object(line)) else { return }  // such values always encode
+    if let number = Int32(destination) {
+      try Standard.write(bytes + [UInt8(ascii: "\n")], to: number)
+    } else {
+      try Descriptor.open(destination, for: .appending).writeAll(bytes + [UInt8(ascii: "\n")])
+    }
+  }
+}

@@ -1,0 +1,49 @@
+public import Attachment
+public import CNI
+public import Kernel
+
+/// What one kind of main plugin makes: bridge, macvlan, ipvlan, ptp …
+///
+/// It only decides; how that is made, checked and taken back is the same for all: `MainPlugin`.
+public protocol LinkDriver {
+  associatedtype Config: Decodable & Sendable
+  /// The configuration with every value checked.
+  associatedtype Settings
+  /// What a look at the host told.
+  associatedtype Facts
+
+  /// The executable's name.
+  static var name: String { get }
+
+  /// The kind of link the container gets: `veth`, `macvlan`.
+  static var linkKind: String { get }
+
+  /// Pure: every refusal that needs no look at the host.
+  func settings(_ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> Settings
+
+  /// Looks, without changing anything.
+  func look<K: Kernel & ~Copyable>(_ settings: Settings, at kernel: inout K) throws(KernelError) -> Facts
+
+  /// Pure: every name, address, route and remaining refusal is decided here.
+  ///
+  /// - Parameters:
+  ///   - settings: the configuration.
+  ///   - facts: the host.
+  ///   - owner: whose attachment it is.
+  ///   - namespacePath: where the container's interface goes.
+  ///   - addresses: what IPAM answered, or on CHECK what it had answered; empty for a link without addresses.
+  func plan(
+    _ settings: Settings, _ facts: Facts, owner: Owner, namespacePath: String, addresses: AddResult
+  ) throws(CNIError) -> AttachmentPlan
+
+  /// What DEL removes on the host, knowing nothing but whose it is.
+  func removal(of owner: Owner) -> [Change]
+
+  /// What GC removes on the host.
+  func garbage<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: Config, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
+  ) throws(KernelError) -> [Change]
+
+  /// Why no ADD could succeed now; `nil` where one could.
+  func obstacle<K: Kernel & ~Copyable>(_ config: Config, on kernel: inout K) throws(KernelError) -> String?
+}

@@ -1,0 +1,72 @@
+import Attachment
+public import CNI
+import Kernel
+import NetTypes
+
+extension MainPlugin where Host: ~Copyable {
+  public func check(_ call: Call<Config>) throws(CNIError) {
+    let settings = try driver.settings(call.config, call.keys, call.arguments())
+    var problems: [CNIError] = []
+    do throws(CNIError) { try call.delegates.forward(.check) } catch { problems.append(error) }
+    let found = try findDifferences(call, settings)
+    if !found.isEmpty {
+      let all = found.joined(separator: "; ")
+      problems.append(CNIError(.differences, "\(call.owner.interface) is not as ADD left it: \(all)"))
+    }
+    if let error = CNIError(joining: problems) { throw error }
+  }
+
+  private func findDifferences(_ call: Call<Config>, _ settings: Driver.Settings) throws(CNIError) -> [String] {
+    var kernel = try open(call.namespacePath, call.journal)
+    let previous = call.previous ?? AddResult()
+    let part = previous.part(of: call.owner.interface)
+    let plan = try plan(call, settings, part, on: &kernel)
+    do throws(KernelError) {
+      var found: [String] = []
+      for change in plan.shared + plan.own { found += try differences(from: change, on: &kernel) }
+      for interface in previous.interfaces where plan.result.interfaces.contains(where: { $0.name == interface.name }) {
+        found += try hardwareAddress(of: interface, on: &kernel)
+      }
+      return found
+    } catch { throw CNIError(error) }
+  }
+
+  /// How an interface's MAC address differs from what the chain reported last; a later plugin may have changed it.
+  private func hardwareAddress(
+    of reported: AddResult.Interface, on kernel: inout TracingKernel<Host>
+  ) throws(KernelError) -> [String] {
+    let side = reported.isInside ? Side.container : .host
+    guard let wanted = reported.mac.flatMap(MACAddress.init), let name = InterfaceName(reported.name),
+      let link = try kernel.link(name, on: side), link.mac != wanted
+    else { return [] }
+    // The address of a bridge that somebody else made follows its ports.
+    if link.kind == "bridge", link.alias?.hasPrefix(Owner.tagPrefix) != true { return [] }
+    return ["\(side) link \(name) has MAC \(link.mac?.description ?? "none"), want \(wanted)"]
+  }
+}
+
+extension AddResult.Interface {
+  var isInside: Bool { !(sandbox ?? "").isEmpty }
+}
+
+extension AddResult {
+  /// The addresses and routes of one interface in the container, as IPAM answered them once.
+  func part(of name: InterfaceName) -> AddResult {
+    let own = interfaces.firstIndex { $0.name == name.description && $0.isInside }
+    return AddResult(ips: ips.filter { $0.interface == nil || $0.interface == own }, routes: routes, dns: dns)
+  }
+
+  /// This result behind what the plugins before this one made.
+  func appended(to previous: AddResult) -> AddResult {
+    var all = previous
+    all.interfaces += interfaces
+    all.ips += ips.map { ip in
+      var moved = ip
+      moved.interface = ip.interface.map { $0 + previous.interfaces.count }
+      return moved
+    }
+    all.routes += routes
+    if !dns.isEmpty { all.dns = dns }
+    return all
+  }
+}

@@ -1,0 +1,101 @@
+import Attachment
+public import CNI
+public import Kernel
+import Linux
+import NetTypes
+
+/// A plugin that makes a container's interface: what its driver decides, this carries out.
+public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
+  public typealias Config = Driver.Config
+
+  public static var name: String { Driver.name }
+  public static var namespaceRule: NamespaceRule { .container }
+
+  let driver: Driver
+  private let openKernel: (String?) throws(KernelError) -> Host
+
+  /// - Parameters:
+  ///   - driver: what to make.
+  ///   - openKernel: opens the kernel with a container's namespace, or with the host's alone.
+  public init(_ driver: Driver, on openKernel: @escaping (String?) throws(KernelError) -> Host) {
+    self.driver = driver
+    self.openKernel = openKernel
+  }
+
+  func open(_ path: String?, _ journal: Journal?) throws(CNIError) -> TracingKernel<Host> {
+    do throws(KernelError) {
+      return TracingKernel(try openKernel(path), journal: journal)
+    } catch { throw CNIError(error) }
+  }
+
+  public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
+    let settings = try driver.settings(call.config, call.keys, call.arguments())
+    var transaction = Transaction(try open(call.namespacePath, call.journal))
+    try refuseSecondInterface(call, on: &transaction.kernel)
+    let addresses = try call.delegates.requestAddresses()
+    do throws(CNIError) {
+      var result = try attach(call, settings, addresses, in: &transaction)
+      if let previous = call.previous { result = result.appended(to: previous) }
+      try commit(result)
+    } catch {
+      for leftover in transaction.rollBack() { warn("not taken back: \(leftover)") }
+      do throws(CNIError) { try call.delegates.forward(.del) } catch { warn("not taken back: \(error)") }
+      throw error
+    }
+  }
+
+  private func refuseSecondInterface(_ call: Call<Config>, on kernel: inout TracingKernel<Host>) throws(CNIError) {
+    let name = call.owner.interface
+    guard try translating({ () throws(KernelError) in try kernel.link(name, on: .container) }) != nil else { return }
+    throw CNIError(
+      .alreadyAttached, "CNI_IFNAME \(name): the container has an interface of that name already",
+      details: "namespace \(call.namespacePath)")
+  }
+
+  private func attach(
+    _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult,
+    in transaction: inout Transaction<TracingKernel<Host>>
+  ) throws(CNIError) -> AddResult {
+    // Most attachments find what they share in place and need nobody else to wait.
+    for exclusively in [false, true] {
+      try translating { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
+      let plan = try plan(call, settings, addresses, on: &transaction.kernel)
+      do throws(KernelError) {
+        let missing = try transaction.missing(of: plan.shared)
+        if !missing.isEmpty, !exclusively { continue }
+        for change in missing + plan.own { try transaction.apply(change) }
+      } catch { throw CNIError(error) }
+      return plan.result
+    }
+    throw CNIError(.tryAgainLater, "attach \(call.owner.interface): what is shared keeps changing")
+  }
+
+  func plan(
+    _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult, on kernel: inout TracingKernel<Host>
+  ) throws(CNIError) -> AttachmentPlan {
+    let facts = try translating { () throws(KernelError) in try driver.look(settings, at: &kernel) }
+    return try driver.plan(
+      settings, facts, owner: call.owner, namespacePath: call.namespacePath, addresses: addresses)
+  }
+}
+
+extension Transaction where K: ~Copyable {
+  /// Those of `changes` that would change something.
+  fileprivate mutating func missing(of changes: [Change]) throws(KernelError) -> [Change] {
+    var missing: [Change] = []
+    for change in changes where try !differences(from: change, on: &kernel).isEmpty { missing.append(change) }
+    return missing
+  }
+}
+
+extension CNIError {
+  /// What the kernel refused: code 11 where trying again may help, else code 100.
+  public init(_ error: KernelError) {
+    self.init(error.isTryAgain ? .tryAgainLater : .kernelRefused, error.description, details: "errno \(error.errno)")
+  }
+}
+
+/// Runs `body`, its errors as the specification reports them.
+public func translating<Value: ~Copyable>(_ body: () throws(KernelError) -> Value) throws(CNIError) -> Value {
+  do throws(KernelError) { return try body() } catch { throw CNIError(error) }
+}

@@ -1,0 +1,81 @@
+import CNI
+import CNIJSON
+import Glibc
+import Kernel
+import Linux
+import NetTypes
+
+/// Runs the plugin as the CNI runtime started it, and exits.
+public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
+  Standard.ignoreBrokenPipes()
+  guard Invocation.isAsked({ Environment[$0] }) else {
+    introduce(P.name)
+    exit(0)
+  }
+  let journal = Environment["CNI_LOG"].flatMap { $0.isEmpty ? nil : Journal() }
+  var input: [UInt8] = []
+  do throws(CNIError) {
+    let invocation = try Invocation({ Environment[$0] }, namespaceRule: P.namespaceRule)
+    input = try readConfiguration(for: invocation.command)
+    let runner = Runner(plugin: plugin, invocation: invocation, input: input, journal: journal)
+    try runner.run()
+    log(journal, input, nil)
+    exit(0)
+  } catch {
+    report(error, answering: input)
+    log(journal, input, error)
+    exit(1)
+  }
+}
+
+/// To a person, or to Nomad, which looks for a version here.
+private func introduce(_ name: String) {
+  let alias = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? name
+  let versions = SpecVersion.allCases.map(\.rawValue).joined(separator: ", ")
+  let text = "CNI \(alias) plugin v\(suiteVersion)\nCNI protocol versions supported: \(versions)\n"
+  try? Standard.write(Array(text.utf8), to: Standard.error)  // nobody is left to tell
+}
+
+private func readConfiguration(for command: Command) throws(CNIError) -> [UInt8] {
+  if command == .version, Standard.inputIsTerminal { return [] }
+  do throws(KernelError) {
+    return try Standard.readInput(limit: 16 << 20)
+  } catch {
+    throw CNIError(.ioFailure, "error reading from stdin: \(error.reason)", details: "errno \(error.errno)")
+  }
+}
+
+/// Prints the error as the one document on standard output.
+private func report(_ error: CNIError, answering input: [UInt8]) {
+  let header = try? CNIJSON.decode(NetworkHeader.self, from: input)
+  let asked = header?.cniVersion.flatMap(SpecVersion.init(rawValue:)) ?? (header == nil ? .latest : .v0_1_0)
+  var members: [String: JSONValue] = [
+    "cniVersion": .string(asked.rawValue), "code": .integer(Int64(error.code.rawValue)), "msg": .string(error.message),
+  ]
+  if !error.details.isEmpty { members["details"] = .string(error.details) }
+  guard let bytes = try? CNIJSON.encode(JSONValue.object(members)) else { return }  // such values always encode
+  do throws(KernelError) {
+    try Standard.write(bytes + [UInt8(ascii: "\n")], to: Standard.output)
+  } catch {
+    try? Standard.write(bytes + [UInt8(ascii: "\n")], to: Standard.error)  // the only place left
+  }
+}
+
+private func log(_ journal: Journal?, _ input: [UInt8], _ error: CNIError?) {
+  guard let journal, let destination = Environment["CNI_LOG"] else { return }
+  var members: [String: JSONValue] = ["plugin": .string(CommandLine.arguments.first ?? "")]
+  for variable in ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS", "TRACEPARENT"] {
+    members[variable] = Environment[variable].map { .string($0) }
+  }
+  members["network"] = (try? CNIJSON.decode(NetworkHeader.self, from: input))?.name.map { .string($0) }
+  do throws(KernelError) {
+    try journal.write(to: destination, about: members, error: error)
+  } catch {
+    warn("CNI_LOG=\(destination): \(error)")
+  }
+}
+
+/// A line on standard error, for what must not become the outcome.
+public func warn(_ text: String) {
+  try? Standard.write(Array((text + "\n").utf8), to: Standard.error)  // nobody is left to tell
+}

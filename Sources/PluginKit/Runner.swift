@@ -1,0 +1,123 @@
+import CNI
+import CNIJSON
+import Kernel
+import Linux
+import NetTypes
+
+/// One call of one plugin: checks what the runtime sent, then lets the plugin work.
+struct Runner<P: Plugin & ~Copyable>: ~Copyable {
+  var plugin: P
+  var invocation: Invocation
+  var input: [UInt8]
+  var journal: Journal?
+
+  init(plugin: consuming P, invocation: Invocation, input: [UInt8], journal: Journal?) {
+    self.plugin = plugin
+    self.invocation = invocation
+    self.input = input
+    self.journal = journal
+  }
+
+  func run() throws(CNIError) {
+    if invocation.command == .version { return try printVersions() }
+    let header = try CNIJSON.decode(NetworkHeader.self, from: input)
+    let name = try header.checkedName()
+    _ = try header.checkedType()
+    let ipam = try header.checkedIPAMType()
+    let version = try SpecVersion(configured: header.cniVersion)
+    try check(version, allows: invocation.command)
+    let delegation = Delegation(searchPath: invocation.searchPath, input: input, journal: journal)
+    let delegates = Delegates(ipam: ipam) { (type, command) throws(CNIError) in try delegation.run(type, command) }
+    switch invocation.command {
+    case .add: try add(owner(on: name), version, delegates)
+    case .check: try plugin.check(call(owner(on: name), delegates))
+    case .del: try delete(owner(on: name), delegates)
+    case .gc: try collectGarbage(name, delegates)
+    case .status: try plugin.status(network(name, delegates))
+    case .version: break
+    }
+  }
+
+  private func check(_ version: SpecVersion, allows command: Command) throws(CNIError) {
+    guard version < command.since else { return }
+    throw CNIError(
+      .incompatibleVersion, "config version does not allow \(command.rawValue)",
+      details: "cniVersion \"\(version.rawValue)\": want \(command.since.rawValue) or later")
+  }
+
+  private func owner(on network: NetworkName) throws(CNIError) -> Owner {
+    guard let container = invocation.container, let interface = invocation.interface else {
+      throw CNIError(.invalidEnvironment, "required env variables [CNI_CONTAINERID,CNI_IFNAME] missing")
+    }
+    return Owner(network: network, container: container, interface: interface)
+  }
+
+  private func add(_ owner: Owner, _ version: SpecVersion, _ delegates: Delegates) throws(CNIError) {
+    try plugin.add(call(owner, delegates)) { (result) throws(CNIError) in
+      try print(result.wire(version))
+    }
+  }
+
+  private func call(_ owner: Owner, _ delegates: Delegates) throws(CNIError) -> Call<P.Config> {
+    let config = try CNIJSON.decode(P.Config.self, from: input)
+    let keys = try CNIJSON.decode(RuntimeKeys.self, from: input)
+    let previous = try CNIJSON.decode(Previous.self, from: input).prevResult?.result
+    if invocation.command == .check, previous == nil {
+      throw CNIError(.invalidNetworkConfig, "missing prevResult: CHECK compares with what ADD answered")
+    }
+    if P.namespaceRule == .container { try checkNamespace() }
+    return Call(
+      owner: owner, namespacePath: invocation.namespacePath, argumentsText: invocation.argumentsText, config: config,
+      keys: keys, previous: previous, delegates: delegates, journal: journal)
+  }
+
+  /// DEL works with whatever can still be read.
+  private func delete(_ owner: Owner, _ delegates: Delegates) throws(CNIError) {
+    let state = namespaceState()
+    let removal = Removal(
+      owner: owner, namespacePath: state == .other ? invocation.namespacePath : nil,
+      config: try? CNIJSON.decode(P.Config.self, from: input),
+      previous: (try? CNIJSON.decode(Previous.self, from: input))?.prevResult?.result, delegates: delegates,
+      journal: journal)
+    try plugin.delete(removal)
+    if P.namespaceRule == .container, state == .own { throw sameNamespace }
+  }
+
+  private func collectGarbage(_ name: NetworkName, _ delegates: Delegates) throws(CNIError) {
+    let network = try network(name, delegates)
+    guard let valid = try CNIJSON.decode(ValidAttachments.self, from: input).attachments else {
+      // Without the key nobody says what is valid, and nothing may be removed; delegates see the same input.
+      return try delegates.forward(.gc)
+    }
+    try plugin.collectGarbage(network, valid: valid)
+  }
+
+  private func network(_ name: NetworkName, _ delegates: Delegates) throws(CNIError) -> Network<P.Config> {
+    Network(name: name, config: try CNIJSON.decode(P.Config.self, from: input), delegates: delegates, journal: journal)
+  }
+
+  private func print(_ document: JSONValue) throws(CNIError) {
+    let bytes = try CNIJSON.encode(document)
+    do throws(KernelError) {
+      try Standard.write(bytes + [UInt8(ascii: "\n")], to: Standard.output)
+    } catch {
+      throw CNIError(
+        .ioFailure, "write the result to standard output: \(error.reason)", details: "errno \(error.errno)")
+    }
+  }
+
+  private func printVersions() throws(CNIError) {
+    let asked = (try? CNIJSON.decode(NetworkHeader.self, from: input))?.cniVersion ?? ""
+    try print(
+      .object([
+        "cniVersion": .string(asked.isEmpty ? SpecVersion.latest.rawValue : asked),
+        "supportedVersions": .array(SpecVersion.allCases.map { .string($0.rawValue) }),
+      ]))
+  }
+}
+
+/// The part of a configuration that the runtime adds for a chain.
+private struct Previous: Decodable {
+  var prevResult: WrittenResult?
+  enum CodingKeys: String, CodingKey { case prevResult = "prevresult" }
+}

@@ -1,0 +1,74 @@
+public import Kernel
+public import NetTypes
+
+/// A kernel that writes what it is asked into the journal, if there is one.
+public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
+  private var base: Base
+  private let journal: Journal?
+
+  init(_ base: consuming Base, journal: Journal?) {
+    self.base = base
+    self.journal = journal
+  }
+
+  private mutating func traced<Value>(
+    _ name: @autoclosure () -> String, _ body: (inout Base) throws(KernelError) -> Value
+  ) throws(KernelError) -> Value {
+    guard let journal else { return try body(&base) }
+    return try journal.step(name()) { () throws(KernelError) in try body(&base) }
+  }
+
+  public mutating func lockHost(exclusively: Bool) throws(KernelError) {
+    try traced("lock host \(exclusively ? "exclusively" : "shared")") { (base) throws(KernelError) in
+      try base.lockHost(exclusively: exclusively)
+    }
+  }
+
+  public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
+    try traced("look up \(name)") { (base) throws(KernelError) in try base.link(name, on: side) }
+  }
+
+  public mutating func link(index: Int32, on side: Side) throws(KernelError) -> LinkInfo? {
+    try traced("look up link \(index)") { (base) throws(KernelError) in try base.link(index: index, on: side) }
+  }
+
+  public mutating func links(kind: String, master: InterfaceName?, on side: Side) throws(KernelError) -> [LinkInfo] {
+    try traced("list \(kind) links") { (base) throws(KernelError) in
+      try base.links(kind: kind, master: master, on: side)
+    }
+  }
+
+  public mutating func allLinks(on side: Side) throws(KernelError) -> [LinkInfo] {
+    try traced("list links") { (base) throws(KernelError) in try base.allLinks(on: side) }
+  }
+
+  public mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
+    try traced("list addresses of \(interface)") { (base) throws(KernelError) in
+      try base.addresses(of: interface, on: side)
+    }
+  }
+
+  public mutating func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec] {
+    try traced("list routes of \(interface)") { (base) throws(KernelError) in
+      try base.routes(of: interface, on: side)
+    }
+  }
+
+  public mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo? {
+    try traced("look up the default route") { (base) throws(KernelError) in
+      try base.defaultRouteLink(family, on: side)
+    }
+  }
+
+  public mutating func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix] {
+    try traced("list routes") { (base) throws(KernelError) in try base.routedPrefixes(family) }
+  }
+
+  public mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String? {
+    try traced("read sysctl \(key)") { (base) throws(KernelError) in try base.sysctl(key, on: side) }
+  }
+
+  public mutating func apply(_ change: Change) throws(KernelError) {
+    try traced("\(change)") { (base) throws(KernelError) in try base.apply(change) }
+  }
+}

@@ -1,0 +1,84 @@
+import Attachment
+import CNI
+import Kernel
+import NetTypes
+import PluginKit
+
+/// What the host looks like to an attachment.
+struct BridgeFacts: Equatable {
+  /// `nil` where there is none yet.
+  var bridge: LinkInfo?
+  var bridgeAddresses: [IPPrefix]
+  /// Largest packet of the default route's interface, in bytes; `nil` without such a route.
+  var uplinkMTU: Int?
+  /// Drawn anew for each call; used where nothing else decides.
+  var bridgeMAC = MACAddress.random()
+  var hostMAC = MACAddress.random()
+  var containerMAC = MACAddress.random()
+}
+
+/// A container's interface as a port of a bridge on the host.
+struct BridgeDriver: LinkDriver {
+  static let name = "bridge"
+  static let linkKind = "veth"
+
+  func settings(
+    _ config: BridgeConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments
+  ) throws(CNIError) -> BridgeSettings {
+    try BridgeSettings(config, keys, arguments)
+  }
+
+  func look<K: Kernel & ~Copyable>(_ settings: BridgeSettings, at kernel: inout K) throws(KernelError) -> BridgeFacts {
+    let bridge = try kernel.link(settings.bridge, on: .host)
+    let addresses = bridge == nil ? [] : try kernel.addresses(of: settings.bridge, on: .host)
+    var uplink: LinkInfo?
+    if settings.mtu == nil {
+      uplink = try kernel.defaultRouteLink(.v4, on: .host)
+      if uplink == nil { uplink = try kernel.defaultRouteLink(.v6, on: .host) }
+    }
+    return BridgeFacts(bridge: bridge, bridgeAddresses: addresses, uplinkMTU: uplink?.mtu)
+  }
+
+  func plan(
+    _ settings: BridgeSettings, _ facts: BridgeFacts, owner: Owner, namespacePath: String, addresses: AddResult
+  ) throws(CNIError) -> AttachmentPlan {
+    try BridgePlanner(settings: settings, facts: facts, owner: owner, sandbox: namespacePath, addresses: addresses)
+      .plan()
+  }
+
+  func removal(of owner: Owner) -> [Change] { [.deleteLink(owner.hostInterface, on: .host)] }
+
+  func garbage<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: BridgeConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    let kept = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname).hostInterface })
+    let links = try kernel.links(kind: Self.linkKind, master: nil, on: .host)
+    var garbage: [Change] = links.filter { $0.isEnd(of: network) && !kept.contains($0.name) }
+      .map { .deleteLink($0.name, on: .host) }
+    if valid.isEmpty, let name = config.bridge ?? BridgeSettings.defaultBridge,
+      let bridge = try kernel.link(name, on: .host), bridge.alias == Owner.tagPrefix(network)
+    {
+      garbage.append(.deleteUnusedBridge(name))
+    }
+    return garbage
+  }
+
+  func obstacle<K: Kernel & ~Copyable>(_ config: BridgeConfig, on kernel: inout K) throws(KernelError) -> String? {
+    guard let name = config.bridge ?? BridgeSettings.defaultBridge, let link = try kernel.link(name, on: .host),
+      link.kind != "bridge"
+    else { return nil }
+    return "bridge \"\(name)\": the name is taken by \(link.kindInWords)"
+  }
+}
+
+extension LinkInfo {
+  /// "a macvlan link", "a link that is no bridge".
+  var kindInWords: String { kind.map { "a \($0) link" } ?? "a link that is no bridge" }
+
+  /// Whether it is the host's end of an attachment to `network`: by its tag, or by its name where it has none yet.
+  fileprivate func isEnd(of network: NetworkName) -> Bool {
+    if let alias { return alias.hasPrefix(Owner.tagPrefix(network)) }
+    let prefix = Owner.hostInterfacePrefix(network)
+    return name.description.hasPrefix(prefix) && name.description.count == prefix.count + 8
+  }
+}

@@ -1,0 +1,127 @@
+import Attachment
+import CNI
+import Kernel
+import NetTypes
+
+/// Decides everything about one attachment. Pure.
+struct BridgePlanner {
+  var settings: BridgeSettings
+  var facts: BridgeFacts
+  var owner: Owner
+  var sandbox: String
+  /// What IPAM answered.
+  var addresses: AddResult
+
+  func plan() throws(CNIError) -> AttachmentPlan {
+    if let there = facts.bridge, there.kind != "bridge" {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"bridge\": \"\(settings.bridge)\" is \(there.kindInWords): want a bridge or a free name")
+    }
+    let mtu = try checkedMTU()
+    let mac = try containerMAC()
+    var addressing = Addressing(of: owner.interface, mac: mac, addresses)
+    addressing.detectsDuplicates = settings.detectsDuplicates
+    if settings.isGateway { addressing.fillInGateways() }
+    if settings.isDefaultGateway { addressing.addDefaultRoutes() }
+    if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
+    return AttachmentPlan(
+      shared: bridgeChanges(mtu: mtu) + (try gatewayChanges(addressing)),
+      own: try ownChanges(addressing, mtu: mtu),
+      result: result(addressing, mtu: mtu))
+  }
+
+  /// Given, or no larger than what the uplink and the bridge carry.
+  private func checkedMTU() throws(CNIError) -> Int {
+    let mtu = settings.mtu ?? [facts.uplinkMTU, facts.bridge?.mtu].compactMap(\.self).min() ?? 1500
+    if mtu < 1280, addresses.ips.contains(where: { $0.address.family == .v6 }) {
+      throw CNIError(.invalidNetworkConfig, "key \"mtu\": \(mtu): want 1280 or more for IPv6")
+    }
+    return mtu
+  }
+
+  private func containerMAC() throws(CNIError) -> MACAddress {
+    if let given = settings.mac { return given }
+    guard settings.derivesMAC else { return facts.containerMAC }
+    guard let derived = addresses.ips.lazy.compactMap({ MACAddress(derivedFrom: $0.address.address) }).first else {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"macFromIP\": true: the container gets no IPv4 address to derive from")
+    }
+    return derived
+  }
+
+  private func bridgeChanges(mtu: Int) -> [Change] {
+    // The MAC address is given at creation so that it does not follow that of the lowest port.
+    let spec = LinkSpec(settings.bridge, kind: .bridge, mac: facts.bridgeMAC, mtu: mtu)
+    let state = LinkChange(
+      isUp: true, isPromiscuous: settings.isPromiscuous ? true : nil,
+      alias: facts.bridge == nil ? Owner.tagPrefix(owner.network) : nil)
+    return [.createLink(spec), .changeLink(settings.bridge, on: .host, state)]
+  }
+
+  private func gatewayChanges(_ addressing: Addressing) throws(CNIError) -> [Change] {
+    guard settings.isGateway else { return [] }
+    let wanted = addressing.ips.compactMap { ip in ip.gateway.flatMap { IPPrefix($0, length: ip.address.length) } }
+    let conflicting = facts.bridgeAddresses.filter { there in
+      !wanted.contains(there) && wanted.contains { $0.conflicts(with: there) }
+    }
+    try checkReplacing(conflicting, with: wanted)
+    let replaced = conflicting.map { Change.deleteAddress(AddressSpec($0, on: settings.bridge, .host)) }
+    let added = wanted.map {
+      Change.addAddress(AddressSpec($0, on: settings.bridge, .host, skipsDAD: !settings.detectsDuplicates))
+    }
+    var forwarding: [Sysctl] = []
+    if wanted.contains(where: { $0.family == .v4 }) { forwarding.append(Sysctl("net/ipv4/ip_forward", "1")) }
+    if wanted.contains(where: { $0.family == .v6 }) { forwarding.append(Sysctl("net/ipv6/conf/all/forwarding", "1")) }
+    return replaced + added + (forwarding.isEmpty ? [] : [.setSysctls(forwarding, on: .host)])
+  }
+
+  /// A bridge that somebody else made keeps its addresses whatever the configuration says.
+  private func checkReplacing(_ conflicting: [IPPrefix], with wanted: [IPPrefix]) throws(CNIError) {
+    guard let first = conflicting.first, let bridge = facts.bridge else { return }
+    let isOurs = bridge.alias?.hasPrefix(Owner.tagPrefix) == true
+    guard !isOurs || !settings.forceAddress else { return }
+    let way = isOurs ? "\"forceAddress\": true replaces it" : "it was not made by this plugin and keeps it"
+    let gateways = wanted.map(\.description).joined(separator: ", ")
+    throw CNIError(
+      .invalidNetworkConfig, "bridge \(bridge.name) already has the address \(first): want \(gateways)", details: way)
+  }
+
+  private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {
+    let outside = owner.hostInterface
+    let noAdvertisements = Sysctl.conf(.v6, outside, "accept_ra", "0", isOptional: true)
+    let newBridge = facts.bridge == nil ? [Sysctl.conf(.v6, settings.bridge, "accept_ra", "0", isOptional: true)] : []
+    let veth = LinkSpec(
+      outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: facts.hostMAC, mtu: mtu)
+    let port = LinkChange(isUp: true, alias: owner.tag, master: settings.bridge, port: settings.port)
+    var changes: [Change] = [
+      .createLink(veth),
+      .setSysctls(newBridge + [noAdvertisements], on: .host),
+      .changeLink(outside, on: .host, port),
+    ]
+    if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
+    guard !settings.leavesInterfaceDown else { return changes }
+    if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
+    changes += [.changeLink(owner.interface, on: .container, LinkChange(isUp: true)), .awaitRunning(outside)]
+    return changes + (try addressing.changes())
+  }
+
+  private func result(_ addressing: Addressing, mtu: Int) -> AddResult {
+    let bridgeMAC = facts.bridge?.mac ?? facts.bridgeMAC
+    return AddResult(
+      interfaces: [
+        .init(name: settings.bridge.description, mac: bridgeMAC.description, mtu: facts.bridge?.mtu ?? mtu),
+        .init(name: owner.hostInterface.description, mac: facts.hostMAC.description, mtu: mtu),
+        .init(name: owner.interface.description, mac: addressing.mac.description, mtu: mtu, sandbox: sandbox),
+      ],
+      ips: addressing.ips.map { AddResult.IP(interface: 2, address: $0.address, gateway: $0.gateway) },
+      routes: addressing.routes, dns: settings.dns.isEmpty ? addresses.dns : settings.dns)
+  }
+}
+
+extension IPPrefix {
+  /// Whether a bridge may not have both: two IPv4 addresses never, two of IPv6 only in one network.
+  fileprivate func conflicts(with other: IPPrefix) -> Bool {
+    family == other.family && (family == .v4 || overlaps(other))
+  }
+}

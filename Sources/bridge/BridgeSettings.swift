@@ -1,0 +1,73 @@
+import CNI
+import Kernel
+import NetTypes
+
+/// The configuration with every value checked.
+struct BridgeSettings: Equatable {
+  var bridge: InterfaceName
+  var isGateway: Bool
+  var isDefaultGateway: Bool
+  var forceAddress: Bool
+  /// `nil`: as the default route's interface has it.
+  var mtu: Int?
+  var port: BridgePort
+  var isPromiscuous: Bool
+  var detectsDuplicates: Bool
+  var leavesInterfaceDown: Bool
+  /// `nil`: derived or drawn.
+  var mac: MACAddress?
+  var derivesMAC: Bool
+  /// The metric of default routes; `nil` leaves it to the kernel.
+  var defaultMetric: Int?
+  /// Name service that the configuration or the runtime wants; empty leaves it to IPAM.
+  var dns: DNS
+
+  /// The lowest and highest MTU of an Ethernet link.
+  static let mtuRange = 68...65535
+  /// So that the metric, 100 less the priority, is never 0, which would beat every other.
+  static let priorityRange = -1_000_000...99
+  static let defaultBridge = InterfaceName("cni0")
+
+  /// - Throws: code 7 for a value that cannot be, code 2 for a key that is not supported.
+  init(_ config: BridgeConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
+    if let (key, value) = config.refused.first {
+      throw CNIError(.unsupportedField, "key \"\(key)\": \(value): not supported by this plugin")
+    }
+    guard let name = config.bridge ?? Self.defaultBridge else { preconditionFailure("cni0 is an interface name") }
+    bridge = name
+    isDefaultGateway = config.isDefaultGateway ?? false
+    isGateway = config.isGateway ?? false || isDefaultGateway
+    forceAddress = config.forceAddress ?? false
+    mtu = try Self.number("mtu", config.mtu == 0 ? nil : config.mtu, Self.mtuRange)
+    port = BridgePort(
+      hairpin: config.hairpinMode == true ? true : nil, isolated: config.portIsolation == true ? true : nil)
+    isPromiscuous = config.promiscMode ?? false
+    detectsDuplicates = config.enabledad ?? false
+    leavesInterfaceDown = config.disableContainerInterface ?? false
+    mac = try keys.mac(arguments)
+    derivesMAC = config.macFromIP ?? false
+    defaultMetric = try Self.number("gwPriority", config.gwPriority, Self.priorityRange).map { 100 - $0 }
+    dns = keys.wantedDNS
+    try checkCombinations(hasAddresses: !(config.ipam?.type ?? "").isEmpty)
+  }
+
+  private static func number(_ key: String, _ value: Int?, _ range: ClosedRange<Int>) throws(CNIError) -> Int? {
+    guard let value, !range.contains(value) else { return value }
+    throw CNIError(
+      .invalidNetworkConfig, "key \"\(key)\": \(value): want \(range.lowerBound) to \(range.upperBound)")
+  }
+
+  private func checkCombinations(hasAddresses: Bool) throws(CNIError) {
+    if port.hairpin == true, isPromiscuous {
+      throw CNIError(.invalidNetworkConfig, "keys \"hairpinMode\" and \"promiscMode\": want one of them, not both")
+    }
+    if leavesInterfaceDown, hasAddresses {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"disableContainerInterface\": true: a link that stays down can have no \"ipam\"")
+    }
+    if let mac, mac.isMulticast || mac.isZero {
+      throw CNIError(.invalidNetworkConfig, "MAC address \(mac): want a unicast address")
+    }
+  }
+}

@@ -1,0 +1,4 @@
+import Netlink
+import PluginKit
+
+runPlugin(MainPlugin(BridgeDriver(), on: LiveKernel.open))
