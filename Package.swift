@@ -34,6 +34,7 @@ let package = Package(
     library("NetTypes"),
     library("CNI", ["NetTypes"]),
     library("Kernel", ["NetTypes"]),
+    library("IPAM", ["CNI", "NetTypes"]),
 
     library("CNIJSON", ["CNI"]),
     library("Linux", ["Kernel", "CLinux"]),
@@ -45,6 +46,11 @@ let package = Package(
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
 
+    library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
+
+    plugin("ipam-host-local", ["IPAM", "LeaseDisk", "PluginKit", "CNI", "Kernel", "NetTypes"]),
+
     tests("NetTypesTests", ["NetTypes"]),
+    tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),
   ]
 )
