@@ -52,5 +52,6 @@ let package = Package(
 
     tests("NetTypesTests", ["NetTypes"]),
     tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),
+    tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "NetTypes"]),
   ]
 )
