@@ -4,11 +4,15 @@ import IPAM
 import NetTypes
 import Testing
 
+func decoded(_ json: String) throws -> HostLocalConfig {
+  try CNIJSON.decode(HostLocalConfig.self, from: Array(json.utf8))
+}
+
 /// The range sets of a configuration whose `ipam` object holds `text`.
-func sets(_ text: String, around: String = "", bridge: [IPPrefix] = []) throws -> [RangeSet] {
-  let json = #"{"cniVersion": "1.1.0", "name": "net", \#(around) "ipam": {"type": "host-local", \#(text)}}"#
-  let config = try CNIJSON.decode(HostLocalConfig.self, from: Array(json.utf8))
-  return try config.rangeSets(bridgeAddresses: bridge)
+func sets(_ text: String, around: String = "", version: String = "1.1.0", bridge: [IPPrefix] = []) throws -> [RangeSet]
+{
+  let json = #"{"cniVersion": "\#(version)", "name": "net", \#(around) "ipam": {"type": "host-local", \#(text)}}"#
+  return try decoded(json).rangeSets(bridgeAddresses: bridge)
 }
 
 func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }
