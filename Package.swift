@@ -48,7 +48,7 @@ let package = Package(
 
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
 
-    plugin("ipam-host-local", ["IPAM", "LeaseDisk", "PluginKit", "CNI", "Kernel", "NetTypes"]),
+    plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
 
     tests("NetTypesTests", ["NetTypes"]),
     tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),

@@ -10,6 +10,11 @@ public struct HostLocalConfig: Decodable, Equatable, Sendable {
   public var ipam: IPAM?
   public var runtimeConfig: Runtime?
 
+  /// A configuration that says nothing but where the leases are.
+  public init(dataDir: String) {
+    ipam = IPAM(dataDir: dataDir.isEmpty ? nil : dataDir)
+  }
+
   enum CodingKeys: String, CodingKey {
     case cniVersion = "cniversion"
     case type, bridge, ipam
@@ -36,6 +41,11 @@ public struct HostLocalConfig: Decodable, Equatable, Sendable {
     public var exclude: [AddressSpan]?
     /// A container of the same name gets the address it had before.
     public var sticky: Bool?
+
+    init(dataDir: String?) {
+      legacy = RangeConfig()
+      self.dataDir = dataDir
+    }
 
     enum CodingKeys: String, CodingKey {
       case ranges, routes, exclude, sticky

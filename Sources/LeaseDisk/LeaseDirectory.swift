@@ -254,15 +254,17 @@ extension LeaseDirectory {
 // MARK: for a plugin's main.swift
 
 extension LeaseDirectory {
-  /// As `open`, with all defaults.
-  public static func openLeases(
+  /// As the other `open`, with its defaults.
+  public static func open(
     _ dataDir: String, _ network: NetworkName, _ making: Bool
   ) throws(CNIError) -> LeaseDirectory? {
     try open(dataDir: dataDir, network: network, making: making)
   }
+}
 
-  /// A text file's content.
-  public static func text(of path: String) throws(CNIError) -> String {
-    try storing { () throws(KernelError) in String(decoding: try Files.read(path), as: UTF8.self) }
-  }
+/// A text file's content.
+///
+/// - Throws: code 106.
+public func fileText(_ path: String) throws(CNIError) -> String {
+  try storing { () throws(KernelError) in String(decoding: try Files.read(path), as: UTF8.self) }
 }

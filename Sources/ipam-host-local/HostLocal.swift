@@ -13,14 +13,32 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   static var namespaceRule: NamespaceRule { .any }
 
   /// Opened only where a subnet has to be found: `"subnet": "auto"`, or a bridge's addresses.
-  var openKernel: @Sendable () throws(KernelError) -> K
-  /// The leases of a network below a directory, locked; the last says whether to make what is missing.
-  var openLeases: @Sendable (String, NetworkName, Bool) throws(CNIError) -> Leases?
-  /// What "auto" stands for: family, network, directory, whether to record it, what the host uses.
-  var findSubnet:
+  private let openKernel: @Sendable (String?) throws(KernelError) -> K
+  private let openLeases: @Sendable (String, NetworkName, Bool) throws(CNIError) -> Leases?
+  private let findSubnet: FindSubnet
+  private let readText: @Sendable (String) throws(CNIError) -> String
+
+  /// For a family, a network and the directory of its leases: what "auto" stands for.
+  ///
+  /// The fourth says whether to record it, the last what the host uses.
+  typealias FindSubnet =
     @Sendable (IPFamily, NetworkName, String, Bool, () throws(CNIError) -> [IPPrefix]) throws(CNIError) -> IPPrefix?
-  /// A text file's content.
-  var readText: @Sendable (String) throws(CNIError) -> String
+
+  /// - Parameters:
+  ///   - openKernel: from the host's side alone.
+  ///   - openLeases: those of a network below a directory, locked; the last says whether to make what is missing.
+  ///   - findSubnet: what "auto" stands for.
+  ///   - readText: a text file's content.
+  init(
+    on openKernel: @escaping @Sendable (String?) throws(KernelError) -> K,
+    leases openLeases: @escaping @Sendable (String, NetworkName, Bool) throws(CNIError) -> Leases?,
+    subnets findSubnet: @escaping FindSubnet, text readText: @escaping @Sendable (String) throws(CNIError) -> String
+  ) {
+    self.openKernel = openKernel
+    self.openLeases = openLeases
+    self.findSubnet = findSubnet
+    self.readText = readText
+  }
 
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     guard !call.namespacePath.isEmpty else {
@@ -81,6 +99,11 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
       }
     }
     return differences
+  }
+
+  /// Where the leases are, whatever else is wrong.
+  static func salvage(_ configuration: JSONValue) -> HostLocalConfig? {
+    configuration.member("ipam")?.value.member("dataDir")?.value.string.map { HostLocalConfig(dataDir: $0) }
   }
 
   func delete(_ removal: Removal<Config>) throws(CNIError) {
@@ -154,7 +177,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
 
   private func asking<Value>(_ body: (inout K) throws(KernelError) -> Value) throws(CNIError) -> Value {
     do throws(KernelError) {
-      var kernel = try openKernel()
+      var kernel = try openKernel(nil)
       return try body(&kernel)
     } catch {
       throw CNIError(.kernelRefused, error.description)
