@@ -53,5 +53,8 @@ let package = Package(
     tests("NetTypesTests", ["NetTypes"]),
     tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),
     tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "NetTypes"]),
+    tests(
+      "HostLocalTests",
+      ["ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "NetTypes"]),
   ]
 )

@@ -14,15 +14,11 @@ enum LeaseContent: Equatable {
 
   init(ofFile path: String) throws(KernelError) {
     do throws(KernelError) {
-      guard let bytes = try Files.readIfPresent(path) else {
-        self = .missing
-        return
-      }
-      self = LeaseHolder(fileContent: bytes).map { .held($0) } ?? .torn
-    } catch  where error.errno == EISDIR {
-      self = .unknown
+      let bytes = try naming(path) { () throws(KernelError) in try Files.readIfPresent(path) }
+      self = bytes.map { LeaseHolder(fileContent: $0).map { .held($0) } ?? .torn } ?? .missing
     } catch {
-      throw KernelError("read \(path)", errno: error.errno, reason: error.reason)
+      guard error.errno == EISDIR else { throw error }
+      self = .unknown
     }
   }
 }

@@ -16,6 +16,8 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   private let directory: Descriptor
   private let lock: Descriptor
   private var index: LeaseIndex
+  /// Whether the index tells of the directory; false after a failure to read it.
+  private var isIndexWhole = false
 
   /// Opens and locks the leases of `network`, waiting for the lock for at most `lockSeconds`.
   ///
@@ -59,26 +61,31 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   private static func openLock(_ path: String) throws(KernelError) -> Descriptor {
     do throws(KernelError) {
       return try Descriptor.open(path)
-    } catch  where error.errno == ENOENT {
+    } catch {
+      guard error.errno == ENOENT else { throw error }
       return try Descriptor.open(path, for: .updating, mode: 0o750)
     }
   }
 
-  /// The index goes with the directory and not with its name, so that two spellings of one path share it.
   private static func openIndex(of directory: FileStatus, in indexDirectory: String) -> Descriptor? {
-    let name = "\(hex(UInt64(directory.device)))-\(hex(UInt64(directory.inode)))"
     // Without an index every call reads the directory, which is slow and right.
     try? Files.makeDirectories(indexDirectory, mode: 0o700)
-    return try? Descriptor.open("\(indexDirectory)/\(name)", for: .updating)
+    return try? Descriptor.open(indexPath(of: directory, in: indexDirectory), for: .updating)
+  }
+
+  /// The index goes with the directory and not with its name, so that two spellings of one path share it.
+  static func indexPath(of directory: FileStatus, in indexDirectory: String) -> String {
+    "\(indexDirectory)/\(hex(UInt64(directory.device)))-\(hex(UInt64(directory.inode)))"
   }
 
   /// Takes the index as it is where it tells of the directory as it is; else builds it anew.
   private mutating func fitIndex() throws(KernelError) {
     let fits = try? index.open(fitting: LeaseIndex.Seal(directory.status()))  // unreadable is as good as missing
-    if fits != true { try rebuildIndex() }
+    if fits == true { isIndexWhole = true } else { try rebuildIndex() }
   }
 
   private mutating func rebuildIndex() throws(KernelError) {
+    isIndexWhole = false
     var entries: [LeaseIndex.Entry] = []
     for name in try Files.list(path) ?? [] {
       guard let address = leasedAddress(name) else { continue }
@@ -89,6 +96,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
       }
     }
     try index.rebuild(from: entries)
+    isIndexWhole = true
     seal()
   }
 
@@ -106,6 +114,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   /// Changes the index along with the directory; builds it anew where that fails.
   private mutating func follow(_ change: (inout LeaseIndex) throws(KernelError) -> Void) throws(CNIError) {
     do throws(KernelError) {
+      guard isIndexWhole else { return }
       try change(&index)
       seal()
     } catch {
@@ -168,11 +177,6 @@ extension LeaseDirectory {
     let survey = LeaseMark.Survey()
     return files.compactMap { leasedAddress($0) }.filter { survey.isDead(leaseFile: file($0)) }.sorted()
   }
-
-  public mutating func lastReserved(set: Int) throws(CNIError) -> IPAddress? {
-    let text = try storing { () throws(KernelError) in try Files.readIfPresent("\(path)/last_reserved_ip.\(set)") }
-    return text.flatMap { IPAddress(String(decoding: $0, as: UTF8.self)) }
-  }
 }
 
 // MARK: changing
@@ -183,15 +187,13 @@ extension LeaseDirectory {
   ) throws(CNIError) -> Bool {
     let mark = LeaseMark(namespacePath: namespacePath).map { [(LeaseMark.attribute, Array($0.text.utf8))] } ?? []
     guard try create(address, holder, mark) else { return false }
-    do throws(KernelError) {
-      try writeLastReserved(address, set: set)
+    do throws(CNIError) {
+      try storing { () throws(KernelError) in try writeLastReserved(address, set: set) }
+      try follow { (index) throws(KernelError) in
+        try index.insert(LeaseIndex.Entry(holderHash: holder.hash, address: address))
+      }
     } catch {
-      var errors = [storeError(error)]
-      do throws(CNIError) { try release(address) } catch { errors.append(error) }
-      throw CNIError(joining: errors) ?? storeError(error)
-    }
-    try follow { (index) throws(KernelError) in
-      try index.insert(LeaseIndex.Entry(holderHash: holder.hash, address: address))
+      throw CNIError(joining: [error] + releaseAll([address])) ?? error
     }
     return true
   }
@@ -201,26 +203,28 @@ extension LeaseDirectory {
     _ address: IPAddress, _ holder: LeaseHolder, _ attributes: [(String, [UInt8])]
   ) throws(CNIError) -> Bool {
     do throws(KernelError) {
-      try Files.create(address.description, in: path, holder.fileContent, attributes: attributes)
-      return true
-    } catch  where error.errno == EEXIST {
-      guard try self.holder(of: address) == nil else {
-        // The index did not know: somebody changed a file in a way that does not show in the directory.
-        try storing { () throws(KernelError) in try rebuildIndex() }
-        return false
+      try naming(file(address)) { () throws(KernelError) in
+        try Files.create(address.description, in: path, holder.fileContent, attributes: attributes)
       }
-      return try create(address, holder, attributes)
+      return true
     } catch {
-      throw storeError(error)
+      guard error.errno == EEXIST else { throw storeError(error) }
     }
+    if try self.holder(of: address) == nil { return try create(address, holder, attributes) }
+    // The index did not know: somebody changed a file in a way that does not show in the directory.
+    try storing { () throws(KernelError) in try rebuildIndex() }
+    return false
   }
 
   /// In place, as the reference plugin does: no new file where the disk is full, no change of the directory.
   private func writeLastReserved(_ address: IPAddress, set: Int) throws(KernelError) {
-    let file = try Descriptor.open("\(path)/last_reserved_ip.\(set)", for: .updating)
+    let name = "\(path)/last_reserved_ip.\(set)"
     let text = Array(address.description.utf8)
-    try file.write(text, at: 0)
-    try file.resize(to: text.count)
+    try naming(name) { () throws(KernelError) in
+      let file = try Descriptor.open(name, for: .updating)
+      try file.write(text, at: 0)
+      try file.resize(to: text.count)
+    }
   }
 
   public mutating func release(_ address: IPAddress) throws(CNIError) {
@@ -237,34 +241,4 @@ extension LeaseDirectory {
       }
     }
   }
-
-  public mutating func remembered(_ name: StickyName) throws(CNIError) -> [IPAddress] {
-    try storing { () throws(KernelError) in try sticky.addresses(of: name) }
-  }
-
-  public mutating func rememberer(of address: IPAddress) throws(CNIError) -> StickyName? {
-    try storing { () throws(KernelError) in try sticky.name(of: address) }
-  }
-
-  public mutating func remember(_ addresses: [IPAddress], for name: StickyName) throws(CNIError) {
-    try storing { () throws(KernelError) in try sticky.remember(addresses, for: name) }
-  }
-}
-
-// MARK: for a plugin's main.swift
-
-extension LeaseDirectory {
-  /// As the other `open`, with its defaults.
-  public static func open(
-    _ dataDir: String, _ network: NetworkName, _ making: Bool
-  ) throws(CNIError) -> LeaseDirectory? {
-    try open(dataDir: dataDir, network: network, making: making)
-  }
-}
-
-/// A text file's content.
-///
-/// - Throws: code 106.
-public func fileText(_ path: String) throws(CNIError) -> String {
-  try storing { () throws(KernelError) in String(decoding: try Files.read(path), as: UTF8.self) }
 }

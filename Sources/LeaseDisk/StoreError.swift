@@ -13,6 +13,18 @@ func storing<Value: ~Copyable>(_ body: () throws(KernelError) -> Value) throws(C
   do throws(KernelError) { return try body() } catch { throw storeError(error) }
 }
 
+/// Says in the error which file it was, where the operation does not.
+func naming<Value: ~Copyable>(
+  _ path: String, _ body: () throws(KernelError) -> Value
+) throws(KernelError) -> Value {
+  do throws(KernelError) {
+    return try body()
+  } catch {
+    guard !error.operation.contains(path) else { throw error }
+    throw KernelError("\(error.operation) \(path)", errno: error.errno, reason: error.reason)
+  }
+}
+
 // The numbers of Linux, the same on every processor Swift runs on.
 let ENOENT: Int32 = 2
 let EAGAIN: Int32 = 11

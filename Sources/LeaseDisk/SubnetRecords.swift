@@ -26,7 +26,11 @@ public enum SubnetRecords {
       if let known = known.first(where: { $0.family == family }) { return known }
       guard let chosen = try choose(family, network, dataDir, hostUses) else { return nil }
       let text = (known + [chosen]).map { "\($0)\n" }.joined()
-      try storing { () throws(KernelError) in try Files.replace("\(directory)/\(network)", with: Array(text.utf8)) }
+      try storing { () throws(KernelError) in
+        try naming("\(directory)/\(network)") { () throws(KernelError) in
+          try Files.replace("\(directory)/\(network)", with: Array(text.utf8))
+        }
+      }
       return chosen
     }
   }
