@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 public import Kernel
 import Linux
@@ -107,7 +106,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .setFDB(let spec): try perform(.set(spec, index: at(spec.interface, .host, change)), on: .host)
     case .deleteFDB(let spec): try perform(.delete(spec, index: at(spec.interface, .host, change)), on: .host)
     case .setSysctls(let settings, let side): try set(settings, on: side)
-    case .announce(let addresses, let mac, let name): try announce(addresses, mac, on: name)
+    case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
     }
   }
 }
