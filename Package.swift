@@ -40,21 +40,23 @@ let package = Package(
     library("Linux", ["Kernel", "CLinux"]),
     library("Netlink", ["NetTypes", "Kernel", "Linux", "CNetlink", "CLinux"]),
     library("Attachment", ["CNI", "Kernel", "NetTypes"]),
+    library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
 
-    library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
-
-    plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
-
-    tests("NetTypesTests", ["NetTypes"]),
+    .target(
+      name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes"], path: "Tests/TestSupport",
+      swiftSettings: strict),
     tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),
     tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "NetTypes"]),
     tests(
       "HostLocalTests",
-      ["ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "NetTypes"]),
+      ["ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "NetTypes", "TestSupport"]),
+    tests("NetTypesTests", ["NetTypes"]),
+    tests("BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
   ]
 )

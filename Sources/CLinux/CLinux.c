@@ -2,14 +2,11 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_packet.h>
 #include <linux/magic.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
-#include <net/ethernet.h>
 #include <sched.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -46,18 +43,6 @@ int cl_link_unnamed(int fd, const char *path) {
   char self[32];
   snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
   return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
-}
-
-int cl_send_frame(int interface_index, const uint8_t *frame, size_t length) {
-  int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = interface_index, .sll_halen = ETH_ALEN};
-  memcpy(to.sll_addr, frame, ETH_ALEN);
-  ssize_t sent = sendto(fd, frame, length, 0, (struct sockaddr *)&to, sizeof to);
-  int saved = errno;
-  close(fd);
-  errno = saved;
-  return sent == (ssize_t)length ? 0 : -1;
 }
 
 int cl_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

@@ -19,7 +19,8 @@ func explain(_ error: any Error, in bytes: [UInt8]) -> CNIError {
   guard !path.isEmpty else { return CNIError(.decodingFailure, "JSON: \(complaint)", details: render(root)) }
   let (spelling, value) = follow(path, from: root)
   let found = value.map { ": " + render($0) } ?? ""
-  let wanted = complaint.contains("not representable") || complaint.contains("does not fit") ? "want a smaller number" : complaint
+  let isOutOfRange = complaint.contains("not representable") || complaint.contains("does not fit")
+  let wanted = isOutOfRange ? "want a whole number of at most 64 bits" : complaint
   return CNIError(.invalidNetworkConfig, "key \"\(spelling)\"\(found): \(wanted)")
 }
 

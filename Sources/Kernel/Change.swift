@@ -26,6 +26,8 @@ public enum Change: Equatable, Sendable {
   case deleteFDB(FDBSpec)
   case setSysctls([Sysctl], on: Side)
   /// Tells the container's neighbours where these addresses are now: gratuitous ARP, unsolicited NA.
+  ///
+  /// Takes `arp_notify` and `ndisc_notify` to be set.
   case announce([IPAddress], mac: MACAddress, on: InterfaceName)
 }
 

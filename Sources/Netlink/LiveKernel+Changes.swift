@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import Kernel
 import Linux
@@ -127,15 +126,13 @@ extension LiveKernel {
     }
   }
 
-  mutating func announce(_ addresses: [IPAddress], _ mac: MACAddress, on name: InterfaceName) throws(KernelError) {
-    let index = try index(of: name, on: .container, for: "announce its addresses")
-    try within(.container) { () throws(KernelError) in
-      for address in addresses {
-        let frame = announcement(of: address, at: mac)
-        guard unsafe cl_send_frame(index, frame, frame.count) == 0 else {
-          throw KernelError(errno: errno, doing: "announce \(address) at \(mac) on \(name) in the container")
-        }
-      }
+  /// Sets the link's address to what it is, which makes the kernel send ARP and neighbour advertisements itself.
+  ///
+  /// A packet socket of our own would cost milliseconds: closing one waits for the whole system (`synchronize_net`).
+  mutating func announce(_ mac: MACAddress, on name: InterfaceName, doing operation: String) throws(KernelError) {
+    let index = try index(of: name, on: .container, for: operation)
+    try looking(on: .container) { (socket) throws(KernelError) in
+      try socket.change(index, LinkChange(mac: mac), master: nil, doing: operation)
     }
   }
 }

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 public import Kernel
 import Linux
@@ -23,6 +22,8 @@ public struct LiveKernel: ~Copyable, Kernel {
   /// Opens one socket in each namespace.
   ///
   /// - Parameter path: the container's namespace; `nil` for the host alone.
+  /// - Returns: the kernel as seen from this process's namespace.
+  /// - Throws: what the kernel said; EINVAL where `path` is no network namespace.
   public static func open(containerNamespace path: String?) throws(KernelError) -> LiveKernel {
     let host = try NetlinkSocket.open()
     guard let path else { return LiveKernel(host: host, container: nil, namespace: nil) }
@@ -107,7 +108,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .setFDB(let spec): try perform(.set(spec, index: at(spec.interface, .host, change)), on: .host)
     case .deleteFDB(let spec): try perform(.delete(spec, index: at(spec.interface, .host, change)), on: .host)
     case .setSysctls(let settings, let side): try set(settings, on: side)
-    case .announce(let addresses, let mac, let name): try announce(addresses, mac, on: name)
+    case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
     }
   }
 }

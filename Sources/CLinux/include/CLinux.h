@@ -16,9 +16,6 @@ int cl_open(const char *path, int flags, mode_t mode);
 int cl_open_unnamed(const char *directory, mode_t mode);
 /* Gives a file a name; EEXIST where the name is taken. */
 int cl_link_unnamed(int fd, const char *path);
-/* One datagram out of the interface, Ethernet header included, on a new packet socket of the calling thread's namespace. */
-int cl_send_frame(int interface_index, const uint8_t *frame, size_t length);
-
 /* Both ends closed on exec. */
 int cl_pipe(int ends[2]);
 ssize_t cl_get_attribute(const char *path, const char *name, void *value, size_t size);
