@@ -25,7 +25,8 @@ public enum CNIJSON {
     do {
       return try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
     } catch {
-      throw explain(error, in: [])
+      // Not `explain`: it decodes once more, by this function.
+      throw CNIError(.decodingFailure, "not valid JSON")
     }
   }
 
