@@ -52,7 +52,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes"], path: "Tests/TestSupport",
       swiftSettings: strict),
     tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),
-    tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "NetTypes"]),
+    tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "Linux", "NetTypes"]),
     tests(
       "HostLocalTests",
       ["ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "NetTypes", "TestSupport"]),

@@ -141,6 +141,22 @@ import Testing
     }
   }
 
+  @Test func `the addresses of dead namespaces are used when all others are`() throws {
+    try bench { bench in
+      for name in ["a", "b", "c", "d", "e"] {
+        try Data().write(to: URL(filePath: "\(bench.directory)/ns-\(name)"))
+        var call = try bench.call(name, Self.subnet)
+        call.namespacePath = "\(bench.directory)/ns-\(name)"
+        try bench.plugin.add(call) { _ in }
+      }
+      #expect(refusal { _ = try bench.add("f", Self.subnet) }?.code == .poolExhausted)
+      try FileManager.default.removeItem(atPath: "\(bench.directory)/ns-c")
+      try bench.plugin.status(bench.network(Self.subnet))
+      #expect(try bench.add("f", Self.subnet).texts == ["10.1.0.4/29"])
+      #expect(refusal { try bench.plugin.status(bench.network(Self.subnet)) }?.code == .notAvailable)
+    }
+  }
+
   @Test func `a container gets its address back by its name`() throws {
     try bench { bench in
       let text = Self.subnet + #", "sticky": true"#

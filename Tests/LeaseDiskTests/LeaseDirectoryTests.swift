@@ -2,6 +2,7 @@ import CNI
 import Foundation
 import IPAM
 import LeaseDisk
+import Linux
 import NetTypes
 import Testing
 
@@ -136,6 +137,13 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
       try FileManager.default.removeItem(atPath: other)
       try FileManager.default.moveItem(atPath: "\(other).new", toPath: other)
       #expect(try leases.deadLeases() == [address("10.1.0.0"), address("10.1.0.1")])
+      let file = try Descriptor.open("\(directory)/data/net/10.1.0.3")
+      try file.setAttribute("user.swift-cni", Array("00000000-0000-0000-0000-000000000000".utf8))
+      #expect(try leases.deadLeases() == [address("10.1.0.0"), address("10.1.0.1"), address("10.1.0.3")])
+      for text in ["", " ", "\0", "x y z", "x 1: /none"] {
+        try file.setAttribute("user.swift-cni", Array(text.utf8))
+        #expect(try leases.deadLeases() == [address("10.1.0.0"), address("10.1.0.1")], "attribute \"\(text)\"")
+      }
     }
   }
 
