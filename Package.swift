@@ -49,6 +49,12 @@ let package = Package(
       name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes"], path: "Tests/TestSupport",
       swiftSettings: strict),
     tests("NetTypesTests", ["NetTypes"]),
+    .testTarget(
+      name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
+    tests("PluginKitTests", ["CNI", "NetTypes", "PluginKit"]),
+    tests(
+      "KernelTests",
+      ["bridge", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit", "TestSupport"]),
     tests("BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
   ]
 )
