@@ -34,20 +34,28 @@ let package = Package(
     library("NetTypes"),
     library("CNI", ["NetTypes"]),
     library("Kernel", ["NetTypes"]),
+    library("IPAM", ["CNI", "NetTypes"]),
 
     library("CNIJSON", ["CNI"]),
     library("Linux", ["Kernel", "CLinux"]),
     library("Netlink", ["NetTypes", "Kernel", "Linux", "CNetlink", "CLinux"]),
     library("Attachment", ["CNI", "Kernel", "NetTypes"]),
+    library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
 
     .target(
       name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),
+    tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "NetTypes"]),
+    tests(
+      "HostLocalTests",
+      ["ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "NetTypes", "TestSupport"]),
     tests("NetTypesTests", ["NetTypes"]),
     .testTarget(
       name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
