@@ -23,6 +23,14 @@ func explain(_ error: any Error, in bytes: [UInt8]) -> CNIError {
   return CNIError(.invalidNetworkConfig, "key \"\(spelling)\"\(found): \(wanted)")
 }
 
+/// For bytes that are no JSON at all: there is no key to name.
+func notJSON(_ error: any Error) -> CNIError {
+  guard case .dataCorrupted(let context) = error as? DecodingError else {
+    return CNIError(.decodingFailure, "not valid JSON", details: "\(error)")
+  }
+  return CNIError(.decodingFailure, "not valid JSON", details: context.debugDescription)
+}
+
 private func name(_ type: Any.Type) -> String {
   switch type {
   case is Bool.Type: "true or false"
