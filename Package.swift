@@ -60,5 +60,6 @@ let package = Package(
       swiftSettings: strict),
 
     tests("NetTypesTests", ["NetTypes"]),
+    tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )

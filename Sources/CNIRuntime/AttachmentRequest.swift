@@ -10,7 +10,7 @@ public struct AttachmentRequest: Equatable, Sendable {
   /// The container's name.
   public var name: String?
   /// Further `CNI_ARGS`.
-  public var arguments: [Attachment.Argument] = []
+  public var arguments: [NetworkAttachment.Argument] = []
 
   public init() {}
 
@@ -19,23 +19,23 @@ public struct AttachmentRequest: Equatable, Sendable {
   /// - Throws: code 7 for a wish that no plugin of the network takes.
   public func attachment(
     _ owner: Owner, namespacePath: String, on list: NetworkList
-  ) throws(CNIError) -> Attachment {
-    var attachment = Attachment(owner: owner, namespacePath: namespacePath)
-    attachment.arguments = [Attachment.Argument("IgnoreUnknown", "1")]
-    if let name { attachment.arguments.append(Attachment.Argument("K8S_POD_NAME", name)) }
+  ) throws(CNIError) -> NetworkAttachment {
+    var attachment = NetworkAttachment(owner: owner, namespacePath: namespacePath)
+    attachment.arguments = [NetworkAttachment.Argument("IgnoreUnknown", "1")]
+    if let name { attachment.arguments.append(NetworkAttachment.Argument("K8S_POD_NAME", name)) }
     if !addresses.isEmpty {
       let texts = addresses.map(\.description)
       if list.declares("ips") {
         attachment.capabilityArguments["ips"] = .array(texts.map { .string($0) })
       } else {
-        attachment.arguments.append(Attachment.Argument("IP", texts.joined(separator: ",")))
+        attachment.arguments.append(NetworkAttachment.Argument("IP", texts.joined(separator: ",")))
       }
     }
     if let mac {
       if list.declares("mac") {
         attachment.capabilityArguments["mac"] = .string(mac.description)
       } else {
-        attachment.arguments.append(Attachment.Argument("MAC", mac.description))
+        attachment.arguments.append(NetworkAttachment.Argument("MAC", mac.description))
       }
     }
     if !ports.isEmpty {

@@ -46,7 +46,7 @@ extension ResultCache.Entry {
 extension NetworkList.ConfiguredPlugin {
   /// What the plugin finds on its standard input (spec section 3, "Deriving execution configuration").
   func input(
-    for list: NetworkList, previous: JSONValue? = nil, _ attachment: Attachment? = nil,
+    for list: NetworkList, previous: JSONValue? = nil, _ attachment: NetworkAttachment? = nil,
     adding members: [String: JSONValue] = [:]
   ) throws(CNIError) -> [UInt8] {
     var injected = members

@@ -16,6 +16,11 @@ public struct ConfigDirectory: Sendable {
     public var list: NetworkList
     public var file: String
 
+    public init(list: NetworkList, file: String) {
+      self.list = list
+      self.file = file
+    }
+
     /// 64 hexadecimal digits that stay the same as long as name and file do.
     public var id: String { SHA256.hex("\(list.name)\0\(file)") }
   }

@@ -1,7 +1,7 @@
 public import CNI
 
 /// One interface of one container on one network, as the runtime asks for it.
-public struct Attachment: Equatable, Sendable {
+public struct NetworkAttachment: Equatable, Sendable {
   public var owner: Owner
   /// `CNI_NETNS`; empty where the namespace is gone.
   public var namespacePath: String

@@ -33,7 +33,7 @@ struct PluginRunner: Sendable {
   /// - Returns: what it printed.
   /// - Throws: the plugin's own error and code; 105 where it gave none or took too long.
   func run(
-    _ type: PluginType, _ command: Command, config: [UInt8], attachment: Attachment? = nil
+    _ type: PluginType, _ command: Command, config: [UInt8], attachment: NetworkAttachment? = nil
   ) throws(CNIError) -> [UInt8] {
     let path = try find(type)
     let environment = environment(command, attachment)
@@ -64,7 +64,7 @@ struct PluginRunner: Sendable {
     return try body()
   }
 
-  private func environment(_ command: Command, _ attachment: Attachment?) -> [String] {
+  private func environment(_ command: Command, _ attachment: NetworkAttachment?) -> [String] {
     let own: [(String, String)] = [
       ("CNI_COMMAND", command.rawValue),
       ("CNI_CONTAINERID", attachment?.owner.container.description ?? ""),

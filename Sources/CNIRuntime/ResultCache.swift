@@ -18,7 +18,7 @@ public struct ResultCache: Sendable {
 
   /// An attachment that stands, or that nobody has detached yet.
   public struct Entry: Equatable, Sendable {
-    public var attachment: Attachment
+    public var attachment: NetworkAttachment
     /// The network's list as it was at ADD.
     public var config: [UInt8]
     /// In the list's version at ADD; `nil` where the writer kept none.
@@ -106,10 +106,10 @@ extension ResultCache.Entry {
       let config = Base64.decode(value["config"]?.string ?? "")
     else { return nil }
     let pairs = value["cniArgs"]?.array?.compactMap { $0.array?.compactMap(\.string) } ?? []
-    attachment = Attachment(
+    attachment = NetworkAttachment(
       owner: Owner(network: network, container: container, interface: interface),
       namespacePath: value["netns"]?.string ?? "",
-      arguments: pairs.filter { $0.count == 2 }.map { Attachment.Argument($0[0], $0[1]) },
+      arguments: pairs.filter { $0.count == 2 }.map { NetworkAttachment.Argument($0[0], $0[1]) },
       capabilityArguments: value["capabilityArgs"]?.object ?? [:])
     self.config = config
     result = value["result"].flatMap { $0 == .null ? nil : $0 }

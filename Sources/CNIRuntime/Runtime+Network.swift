@@ -98,7 +98,7 @@ private struct VersionAnswer: Decodable {
   enum CodingKeys: String, CodingKey { case supportedVersions = "supportedversions" }
 }
 
-extension Attachment {
+extension NetworkAttachment {
   /// How GC names it.
   public var key: ValidAttachments.Attachment {
     ValidAttachments.Attachment(containerID: owner.container, ifname: owner.interface)

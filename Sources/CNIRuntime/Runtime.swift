@@ -29,7 +29,7 @@ public struct Runtime: Sendable {
   ///
   /// - Throws: code 104 where the attachment stands already; the refusing plugin's error, with what could not be taken
   ///   back in the details.
-  public func add(_ list: NetworkList, _ attachment: Attachment) throws(CNIError) -> ChainResult {
+  public func add(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) -> ChainResult {
     for plugin in list.plugins { _ = try runner.find(plugin.type) }
     let owner = attachment.owner
     // Its rollback would take down what stands.
@@ -60,7 +60,7 @@ public struct Runtime: Sendable {
   }
 
   /// What went wrong on the way back; goes on past failures, since nobody knows this attachment to remove it later.
-  private func rollBack(_ list: NetworkList, _ attachment: Attachment, previous: JSONValue?) -> [String] {
+  private func rollBack(_ list: NetworkList, _ attachment: NetworkAttachment, previous: JSONValue?) -> [String] {
     list.plugins.reversed().compactMap { plugin in
       do throws(CNIError) {
         let input = try plugin.input(for: list, previous: list.version >= .v0_4_0 ? previous : nil, attachment)
@@ -76,7 +76,7 @@ public struct Runtime: Sendable {
   ///
   /// Stops at the first that refuses (spec section 3): a later plugin's rules must be gone before the address is free.
   /// The attachment stays known then, so that DEL can be repeated.
-  public func delete(_ list: NetworkList, _ attachment: Attachment) throws(CNIError) {
+  public func delete(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) {
     // A result that cannot be read any more is no reason to keep the attachment.
     let cached = try? cache.entry(attachment.owner)
     let previous = list.version >= .v0_4_0 ? try? cached?.result(as: list.version) : nil
@@ -95,7 +95,7 @@ public struct Runtime: Sendable {
   ///
   /// - Throws: code 1 for a list before 0.4.0, code 2 where the operator disabled CHECK, code 3 for an attachment that
   ///   is not known; else the first plugin's complaint.
-  public func check(_ list: NetworkList, _ attachment: Attachment) throws(CNIError) {
+  public func check(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) {
     guard list.version >= Command.check.since else {
       throw CNIError(
         .incompatibleVersion, "network \(list.name): version \(list.version.rawValue) has no CHECK: want 0.4.0 or later"

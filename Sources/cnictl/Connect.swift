@@ -61,7 +61,7 @@ struct Connect: ParsableCommand {
       request.ports += ports
     }
     for pair in args {
-      guard let argument = Attachment.Argument(pair: pair) else {
+      guard let argument = NetworkAttachment.Argument(pair: pair) else {
         throw ValidationError("--args \"\(pair)\": want KEY=value without ';'")
       }
       request.arguments.append(argument)

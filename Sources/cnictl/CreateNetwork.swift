@@ -67,7 +67,7 @@ extension NetworkCommand {
     private func parsedOptions() throws -> [String: JSONValue] {
       var options: [String: JSONValue] = [:]
       for pair in opt {
-        guard let option = Attachment.Argument(pair: pair) else {
+        guard let option = NetworkAttachment.Argument(pair: pair) else {
           throw ValidationError("--opt \"\(pair)\": want key=value")
         }
         options[option.key] = (try? CNIJSON.decodeValue(Array(option.value.utf8))) ?? .string(option.value)

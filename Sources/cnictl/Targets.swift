@@ -27,7 +27,7 @@ struct NamespaceArgument: ParsableArguments {
 
 /// An attachment that the cache knows, with its network as it was at ADD.
 struct KnownAttachment {
-  var attachment: Attachment
+  var attachment: NetworkAttachment
   var list: NetworkList
 
   init(_ entry: ResultCache.Entry) throws(CNIError) {
@@ -56,7 +56,7 @@ struct AttachmentFilter {
   var container: ContainerID?
   var interface: InterfaceName?
 
-  func matches(_ attachment: Attachment) -> Bool {
+  func matches(_ attachment: NetworkAttachment) -> Bool {
     let owner = attachment.owner
     let place = namespace?.isSame(as: ContainerNamespace(attachment.namespacePath)) ?? true
     return (network.map { $0 == owner.network } ?? true) && place && (container.map { $0 == owner.container } ?? true)
