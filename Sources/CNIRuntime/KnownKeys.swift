@@ -50,7 +50,7 @@ enum KnownKeys {
     "vlan": .int, "vlanTrunk": .list(.members(["id": .int, "minID": .int, "maxID": .int])),
     "preserveDefaultVlan": .bool,
     "macspoofchk": .bool, "enabledad": .bool, "disableContainerInterface": .bool, "portIsolation": .bool,
-    "macFromIP": .bool, "gwPriority": .int,
+    "macFromIP": .bool, "gwPriority": .int, "isolation": .string, "internal": .bool,
   ]
 
   private static let dns = Shape.members([
