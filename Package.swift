@@ -60,6 +60,7 @@ let package = Package(
       swiftSettings: strict),
 
     tests("NetTypesTests", ["NetTypes"]),
+    tests("CnictlTests", ["cnictl", "bridge", "host", "none", "CNIRuntime", "Linux"]),
     tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )

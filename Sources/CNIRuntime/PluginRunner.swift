@@ -37,6 +37,8 @@ struct PluginRunner: Sendable {
   ) throws(CNIError) -> [UInt8] {
     let path = try find(type)
     let environment = environment(command, attachment)
+    // A plugin may end without reading its input; that must not end this process.
+    Standard.ignoreBrokenPipes()
     let answer: ChildOutput
     do throws(KernelError) {
       answer = try startWhenWritten { () throws(KernelError) in
@@ -57,7 +59,7 @@ struct PluginRunner: Sendable {
   private func startWhenWritten(_ body: () throws(KernelError) -> ChildOutput) throws(KernelError) -> ChildOutput {
     for _ in 0..<5 {
       do throws(KernelError) { return try body() } catch {
-        guard error.errno == ETXTBSY else { throw error }
+        guard error.isTextFileBusy else { throw error }
         Clock.sleep(milliseconds: 200)
       }
     }

@@ -3,6 +3,8 @@ import CNIJSON
 import NetTypes
 
 /// The runtime's side of CNI: runs the plugins of a network for an attachment.
+///
+/// From the first plugin on, the process ignores SIGPIPE.
 public struct Runtime: Sendable {
   public static let standardPluginDirectory = "/opt/cni/bin"
 

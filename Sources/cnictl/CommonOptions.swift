@@ -37,7 +37,7 @@ struct CommonOptions: ParsableArguments {
     let directories = named.flatMap { $0.split(separator: ":").map(String.init) }
     return Runtime(
       pluginDirectories: directories.isEmpty ? [Runtime.standardPluginDirectory] : directories,
-      cache: ResultCache(cacheDirectory), timeoutSeconds: timeoutSeconds, diagnostics: StandardError.write)
+      cache: ResultCache(cacheDirectory), timeoutSeconds: timeoutSeconds, diagnostics: writeToStandardError)
   }
 
   private func given(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
@@ -71,7 +71,11 @@ struct CommonOptions: ParsableArguments {
 }
 
 /// One line for a person, beside the output.
-func warn(_ text: String) { StandardError.write(Array("cnictl: \(text)\n".utf8)) }
+func warn(_ text: String) { writeToStandardError(Array("cnictl: \(text)\n".utf8)) }
+
+func writeToStandardError(_ bytes: [UInt8]) {
+  try? Standard.write(bytes, to: Standard.error)  // there is nowhere left to report a failure
+}
 
 /// A value of the command line, or what was wanted in its place.
 func parsed<Value: TextCodable>(_ text: String) throws -> Value {
