@@ -29,9 +29,6 @@ public enum CNIJSON {
     }
   }
 
-  /// `nil` where the bytes are no JSON; for explaining an error, which must not need an explanation itself.
-  static func value(_ bytes: [UInt8]) -> JSONValue? { try? JSONDecoder().decode(JSONValue.self, from: Data(bytes)) }
-
   /// Encodes in one line with sorted keys, so that equal values are equal bytes.
   public static func encode<Value: Encodable>(_ value: Value, pretty: Bool = false) throws(CNIError) -> [UInt8] {
     let encoder = JSONEncoder()

@@ -13,7 +13,7 @@ func explain(_ error: any Error, in bytes: [UInt8]) -> CNIError {
     case .dataCorrupted(let context): (context.codingPath, context.debugDescription)
     @unknown default: ([], "\(error)")
     }
-  guard let root = CNIJSON.value(bytes) else {
+  guard let root = try? CNIJSON.decodeValue(bytes) else {
     return CNIError(.decodingFailure, "not valid JSON", details: complaint)
   }
   guard !path.isEmpty else { return withoutPath(root, complaint) }
