@@ -25,8 +25,7 @@ public enum CNIJSON {
     do {
       return try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
     } catch {
-      // Not `explain`: it decodes once more, by this function.
-      throw CNIError(.decodingFailure, "not valid JSON")
+      throw CNIError(.decodingFailure, "not valid JSON", details: "\(error)")
     }
   }
 

@@ -24,6 +24,7 @@ public final class FakeKernel: Kernel {
   /// A host with forwarding off and loopback down in the container.
   public init() {
     addLink("lo", on: .container, mtu: 65536)
+    state.links[.container]?["lo"]?.isLoopback = true
     state.sysctls[.host] = ["net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0"]
     state.sysctls[.container] = ["net/ipv6/conf/lo/disable_ipv6": "1"]
   }
@@ -119,6 +120,10 @@ public final class FakeKernel: Kernel {
 
   private func update(_ name: InterfaceName, on side: Side, _ change: LinkChange) {
     guard var link = link(name, on: side) else { return }
+    // As the kernel does: the address comes with the first time up and stays.
+    if link.isLoopback, change.isUp == true, !link.isUp {
+      state.addresses.append(AddressSpec("127.0.0.1/8", on: name, side))
+    }
     link.isUp = change.isUp ?? link.isUp
     link.isRunning = link.isUp
     link.isPromiscuous = change.isPromiscuous ?? link.isPromiscuous
