@@ -147,6 +147,25 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
     }
   }
 
+  @Test func `a forgotten network leaves nothing and starts anew`() throws {
+    try inTemporaryDirectory { directory in
+      var leases = try open(directory)
+      _ = try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0)
+      try leases.remember([address("10.1.0.2")], for: StickyName(container: "db", interface: "eth0"))
+      _ = consume leases
+      let (name, data) = try (#require(network), "\(directory)/data")
+      let subnet = try SubnetRecords.subnet(.v4, of: name, dataDir: data, recording: true) { () throws(CNIError) in [] }
+      #expect(subnet?.description == "172.17.0.0/16")
+      try LeaseDirectory.forget(dataDir: data, network: name, indexDirectory: "\(directory)/index")
+      try LeaseDirectory.forget(dataDir: data, network: name, indexDirectory: "\(directory)/index")
+      #expect(names(data) == [".auto-subnets", ".sticky"])
+      #expect(
+        [names("\(data)/.auto-subnets"), names("\(data)/.sticky"), names("\(directory)/index")] == [[".lock"], [], []])
+      var anew = try open(directory)
+      #expect(try anew.lastReserved(set: 0) == nil)
+    }
+  }
+
   @Test func `reports leases and free addresses to the operator`() throws {
     try inTemporaryDirectory { directory in
       var leases = try open(directory)
