@@ -95,7 +95,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .changeLink(let name, let side, let wanted): try changeLink(name, on: side, wanted, doing: "\(change)")
     case .awaitRunning(let name): try awaitRunning(name)
     case .awaitDAD(let name): try awaitDAD(name)
-    case .addAddress(let spec): try perform(.add(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
+    case .addAddress(let spec): try add(spec, doing: "\(change)")
     case .deleteAddress(let spec):
       try perform(.delete(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
     case .addRoute(let spec): try perform(.add(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
