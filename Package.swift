@@ -46,5 +46,6 @@ let package = Package(
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
 
     tests("NetTypesTests", ["NetTypes"]),
+    tests("EndToEndTests", ["CNI", "CNIJSON", "Linux"]),
   ]
 )
