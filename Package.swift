@@ -25,7 +25,11 @@ func tests(_ name: String, _ uses: [Target.Dependency]) -> Target {
 let package = Package(
   name: "swift-cni",
   products: [
-    .library(name: "CNI", targets: ["CNI"])
+    .library(name: "CNI", targets: ["CNI"]),
+    .library(name: "CNIRuntime", targets: ["CNIRuntime"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
     .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
@@ -34,18 +38,48 @@ let package = Package(
     library("NetTypes"),
     library("CNI", ["NetTypes"]),
     library("Kernel", ["NetTypes"]),
+    library("IPAM", ["CNI", "NetTypes"]),
 
     library("CNIJSON", ["CNI"]),
     library("Linux", ["Kernel", "CLinux"]),
     library("Netlink", ["NetTypes", "Kernel", "Linux", "CNetlink", "CLinux"]),
     library("Attachment", ["CNI", "Kernel", "NetTypes"]),
+    library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
 
+    library("CNIRuntime", ["CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
+
+    .executableTarget(
+      name: "cnictl",
+      dependencies: [
+        "CNI", "CNIJSON", "CNIRuntime", "Kernel", "Linux", "NetTypes",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+
+    .target(
+      name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes"], path: "Tests/TestSupport",
+      swiftSettings: strict),
+    tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),
+    tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "NetTypes"]),
+    tests(
+      "HostLocalTests",
+      ["ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "NetTypes", "TestSupport"]),
     tests("NetTypesTests", ["NetTypes"]),
     tests("EndToEndTests", ["CNI", "CNIJSON", "Linux"]),
+    .testTarget(
+      name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
+    tests("PluginKitTests", ["CNI", "NetTypes", "PluginKit"]),
+    tests(
+      "KernelTests",
+      ["bridge", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit", "TestSupport"]),
+    tests("BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
+    tests("CnictlTests", ["cnictl", "bridge", "host", "none", "CNIRuntime", "Linux"]),
+    tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )

@@ -3,7 +3,9 @@ public import Kernel
 
 /// All that an ADD will do, decided before anything is done.
 public struct AttachmentPlan: Equatable, Sendable {
-  /// What other attachments rely on as well: bridges, their addresses, forwarding. Only what is missing is changed.
+  /// What other attachments rely on as well: bridges, their addresses, forwarding.
+  ///
+  /// Only what is missing is changed.
   public var shared: [Change]
   /// What is this attachment's alone.
   public var own: [Change]

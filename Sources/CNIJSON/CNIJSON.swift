@@ -25,7 +25,7 @@ public enum CNIJSON {
     do {
       return try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
     } catch {
-      throw explain(error, in: [])
+      throw CNIError(.decodingFailure, "not valid JSON", details: "\(error)")
     }
   }
 

@@ -16,11 +16,30 @@ func explain(_ error: any Error, in bytes: [UInt8]) -> CNIError {
   guard let root = try? CNIJSON.decodeValue(bytes) else {
     return CNIError(.decodingFailure, "not valid JSON", details: complaint)
   }
-  guard !path.isEmpty else { return CNIError(.decodingFailure, "JSON: \(complaint)", details: render(root)) }
+  guard !path.isEmpty else { return withoutPath(root, complaint) }
   let (spelling, value) = follow(path, from: root)
   let found = value.map { ": " + render($0) } ?? ""
-  let wanted = complaint.contains("not representable") || complaint.contains("does not fit") ? "want a smaller number" : complaint
-  return CNIError(.invalidNetworkConfig, "key \"\(spelling)\"\(found): \(wanted)")
+  return CNIError(.invalidNetworkConfig, "key \"\(spelling)\"\(found): \(complaint)")
+}
+
+/// The decoder gives no path for a number that is not whole, and for a document that is no object.
+private func withoutPath(_ root: JSONValue, _ complaint: String) -> CNIError {
+  let fractions = fractions(in: root, at: "")
+  guard root.object != nil, !fractions.isEmpty else {
+    return CNIError(.decodingFailure, "JSON: \(complaint)", details: render(root))
+  }
+  return CNIError(
+    .invalidNetworkConfig, fractions.sorted().joined(separator: ", ") + ": want a whole number of at most 64 bits")
+}
+
+/// Every number that is not whole or too large, with its key.
+private func fractions(in value: JSONValue, at key: String) -> [String] {
+  switch value {
+  case .number: ["key \"\(key)\": \(render(value))"]
+  case .array(let elements): elements.enumerated().flatMap { fractions(in: $1, at: "\(key)[\($0)]") }
+  case .object(let members): members.flatMap { fractions(in: $1, at: key.isEmpty ? $0 : "\(key).\($0)") }
+  case .null, .bool, .integer, .string: []
+  }
 }
 
 private func name(_ type: Any.Type) -> String {

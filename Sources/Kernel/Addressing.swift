@@ -30,7 +30,9 @@ public struct RouteSpec: Equatable, Sendable {
   public var priority: Int?
   /// `nil`: the main table.
   public var table: Int?
-  /// As in `rtnetlink(7)`: 0 global, 253 link, 254 host. `nil`: link without a gateway, global with one.
+  /// As in `rtnetlink(7)`: 0 global, 253 link, 254 host.
+  ///
+  /// `nil`: link without a gateway, global with one.
   public var scope: Int?
   /// The gateway is on this link though no address says so.
   public var isOnLink = false

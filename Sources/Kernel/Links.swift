@@ -92,7 +92,7 @@ public struct LinkSpec: Equatable, Sendable {
   }
 }
 
-/// What to change of a link; `nil` leaves it as it is. All of it is one request.
+/// What to change of a link; `nil` leaves it as it is.
 public struct LinkChange: Equatable, Sendable {
   public var isUp: Bool?
   public var isPromiscuous: Bool?

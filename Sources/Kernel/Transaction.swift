@@ -42,7 +42,8 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .changeLink(let name, let side, let wanted):
       guard !isOurs(name, on: side), let now = try kernel.link(name, on: side) else { return [] }
       let back = wanted.takenBack(from: now)
-      return back == LinkChange() ? [] : [.changeLink(name, on: side, back)]
+      let kept = try addressesThatStay(now, on: side, after: back)
+      return back == LinkChange() ? [] : kept + [.changeLink(name, on: side, back)]
     case .addAddress(let spec): return isOurs(spec.interface, on: spec.side) ? [] : [.deleteAddress(spec)]
     case .deleteAddress(let spec): return [.addAddress(spec)]
     case .addRoute(let spec): return isOurs(spec.interface, on: spec.side) ? [] : [.deleteRoute(spec)]
@@ -55,6 +56,16 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     // A deleted link cannot be brought back; no ADD deletes one.
     case .deleteLink, .deleteUnusedBridge, .awaitRunning, .awaitDAD, .announce: return []
     }
+  }
+
+  /// The kernel gives a loopback interface its address when it comes up, and leaves it there when it goes down.
+  private mutating func addressesThatStay(
+    _ link: LinkInfo, on side: Side, after back: LinkChange
+  ) throws(KernelError) -> [Change] {
+    guard link.isLoopback, back.isUp == false, let own = IPPrefix("127.0.0.1/8"),
+      try !kernel.addresses(of: link.name, on: side).contains(own)
+    else { return [] }
+    return [.deleteAddress(AddressSpec(own, on: link.name, side))]
   }
 
   /// The settings as they are now, those of links made here left out.

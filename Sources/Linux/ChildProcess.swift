@@ -20,6 +20,7 @@ public enum ChildProcess {
   ///   - environment: `NAME=value` each.
   ///   - input: all it finds on its standard input.
   ///   - seconds: then it is killed.
+  /// - Returns: its exit status and what it printed.
   /// - Throws: the errno of `posix_spawn`; ETIMEDOUT where it took too long.
   public static func run(
     _ path: String, _ arguments: [String] = [], environment: [String], input: [UInt8], seconds: Int

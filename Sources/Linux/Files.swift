@@ -2,7 +2,9 @@ import CLinux
 import Glibc
 public import Kernel
 
-/// Files and directories by path. Every error names the path.
+/// Files and directories by path.
+///
+/// Every error names the path.
 public enum Files {
   /// A whole file.
   ///

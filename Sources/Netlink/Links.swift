@@ -33,6 +33,7 @@ extension NetlinkSocket {
   /// - Parameters:
   ///   - spec: what to make.
   ///   - peerNamespace: the descriptor of the namespace that a veth's peer starts in.
+  /// - Throws: EEXIST where one of the names is taken.
   borrowing func create(_ spec: LinkSpec, peerNamespace: Int32?) throws(KernelError) {
     let request = try Request(
       RTM_NEWLINK, Int32(NLM_F_CREATE | NLM_F_EXCL), ifinfomsg(), doing: "\(Change.createLink(spec))")
@@ -59,6 +60,7 @@ extension NetlinkSocket {
   ///   - change: what to change of it.
   ///   - master: the index of `change.master`.
   ///   - operation: for errors.
+  /// - Throws: what the kernel said; some of it may be changed then.
   borrowing func change(
     _ index: Int32, _ change: LinkChange, master: Int32?, doing operation: String
   ) throws(KernelError) {

@@ -142,9 +142,9 @@ extension LiveKernel {
     }
   }
 
-  /// Sets the link's address to what it is: the kernel then sends gratuitous ARP and unsolicited neighbour
-  /// advertisements itself, as `arp_notify` and `ndisc_notify` say. A packet socket of our own would cost
-  /// milliseconds: closing one waits for the whole system (`synchronize_net`).
+  /// Sets the link's address to what it is, which makes the kernel send ARP and neighbour advertisements itself.
+  ///
+  /// A packet socket of our own would cost milliseconds: closing one waits for the whole system (`synchronize_net`).
   mutating func announce(_ mac: MACAddress, on name: InterfaceName, doing operation: String) throws(KernelError) {
     let index = try index(of: name, on: .container, for: operation)
     try looking(on: .container) { (socket) throws(KernelError) in

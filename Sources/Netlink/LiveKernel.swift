@@ -22,6 +22,8 @@ public struct LiveKernel: ~Copyable, Kernel {
   /// Opens one socket in each namespace.
   ///
   /// - Parameter path: the container's namespace; `nil` for the host alone.
+  /// - Returns: the kernel as seen from this process's namespace.
+  /// - Throws: what the kernel said; EINVAL where `path` is no network namespace.
   public static func open(containerNamespace path: String?) throws(KernelError) -> LiveKernel {
     let host = try NetlinkSocket.open()
     guard let path else { return LiveKernel(host: host, container: nil, namespace: nil) }

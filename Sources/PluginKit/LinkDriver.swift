@@ -2,7 +2,7 @@ public import Attachment
 public import CNI
 public import Kernel
 
-/// What one kind of main plugin makes: bridge, macvlan, ipvlan, ptp …
+/// What one kind of main plugin makes: bridge, macvlan, ipvlan, ptp and others.
 ///
 /// It only decides; how that is made, checked and taken back is the same for all: `MainPlugin`.
 public protocol LinkDriver {
@@ -32,6 +32,8 @@ public protocol LinkDriver {
   ///   - owner: whose attachment it is.
   ///   - namespacePath: where the container's interface goes.
   ///   - addresses: what IPAM answered, or on CHECK what it had answered; empty for a link without addresses.
+  /// - Returns: what to do and what to answer.
+  /// - Throws: code 7 for what cannot be on this host.
   func plan(
     _ settings: Settings, _ facts: Facts, owner: Owner, namespacePath: String, addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan

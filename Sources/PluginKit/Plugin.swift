@@ -13,6 +13,9 @@ public protocol Plugin: ~Copyable {
   /// Which namespaces ADD and CHECK take.
   static var namespaceRule: NamespaceRule { get }
 
+  /// What DEL needs out of a configuration that cannot be read as a whole; by default nothing.
+  static func salvage(_ configuration: JSONValue) -> Config?
+
   /// Makes the attachment, then calls `commit` as its last step; where anything throws, `commit` too, takes all back.
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError)
 
@@ -27,6 +30,10 @@ public protocol Plugin: ~Copyable {
 
   /// - Throws: code 50 where an ADD could not succeed now, 51 where existing attachments suffer too.
   func status(_ network: Network<Config>) throws(CNIError)
+}
+
+extension Plugin where Self: ~Copyable {
+  public static func salvage(_ configuration: JSONValue) -> Config? { nil }
 }
 
 /// Hands the result to the runtime; from then on the attachment stands.

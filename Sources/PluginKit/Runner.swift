@@ -76,7 +76,7 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     let state = namespaceState()
     let removal = Removal(
       owner: owner, namespacePath: state == .other ? invocation.namespacePath : nil,
-      config: try? CNIJSON.decode(P.Config.self, from: input),
+      config: (try? CNIJSON.decode(P.Config.self, from: input)) ?? (try? CNIJSON.decodeValue(input)).flatMap(P.salvage),
       previous: (try? CNIJSON.decode(Previous.self, from: input))?.prevResult?.result, delegates: delegates,
       journal: journal)
     try plugin.delete(removal)

@@ -3,7 +3,7 @@ import CNI
 import Kernel
 import NetTypes
 
-/// Decides everything about one attachment. Pure.
+/// Decides everything about one attachment, from facts alone.
 struct BridgePlanner {
   var settings: BridgeSettings
   var facts: BridgeFacts

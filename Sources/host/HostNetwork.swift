@@ -3,7 +3,9 @@ import Kernel
 import NetTypes
 import PluginKit
 
-/// The `host` network: containers that stay in the host's own namespace. Makes nothing, and tells what is there.
+/// The `host` network: containers that stay in the host's own namespace.
+///
+/// Makes nothing, and tells what is there.
 struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
   struct Config: Decodable, Sendable {}
 

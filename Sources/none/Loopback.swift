@@ -3,7 +3,9 @@ import Kernel
 import NetTypes
 import PluginKit
 
-/// The `none` network: the container's loopback interface and nothing else. Serves as `loopback` too.
+/// The `none` network: the container's loopback interface and nothing else.
+///
+/// Serves as `loopback` too.
 struct Loopback<Host: Kernel & ~Copyable>: Plugin {
   struct Config: Decodable, Sendable {}
 

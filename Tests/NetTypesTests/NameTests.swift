@@ -17,7 +17,9 @@ import Testing
     #expect(MACAddress("02-42-ac-11-00-02") == MACAddress("02:42:ac:11:00:02"))
   }
 
-  @Test(arguments: ["", "02:42:ac:11:00", "02:42:ac:11:00:02:03", "2:42:ac:11:00:02", "02:42:ac:11:00:0g", "02:42-ac:11:00:02"])
+  @Test(arguments: [
+    "", "02:42:ac:11:00", "02:42:ac:11:00:02:03", "2:42:ac:11:00:02", "02:42:ac:11:00:0g", "02:42-ac:11:00:02",
+  ])
   func `refuses what is no MAC address`(text: String) {
     #expect(MACAddress(text) == nil)
   }

@@ -21,3 +21,10 @@ int cl_pipe(int ends[2]);
 ssize_t cl_get_attribute(const char *path, const char *name, void *value, size_t size);
 int cl_set_attribute(int fd, const char *name, const void *value, size_t size);
 enum { CL_UTIME_OMIT = 0x3ffffffe };
+
+/* Shows source at target too, which exists. */
+int cl_bind_mount(const char *source, const char *target);
+/* Lets mounts below path appear in other mount namespaces. */
+int cl_share_mounts(const char *path);
+/* Takes away what is mounted at path, now or when nobody uses it any more. */
+int cl_detach_mount(const char *path);

@@ -1,0 +1,83 @@
+# swift-cni: `make help` lists the targets. Everything that changes the host needs root: `sudo make demo`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+PLUGIN_DIR ?= /opt/cni/bin
+BIN := $(CURDIR)/.build/bin
+
+# sudo forgets where the caller's Swift is, so the usual places are looked at too.
+CALLER_HOME := $(shell getent passwd "$${SUDO_USER:-$$(id -un)}" | cut -d: -f6)
+export PATH := $(PATH):/opt/swift/usr/bin:/usr/local/swift/usr/bin:$(CALLER_HOME)/.local/share/swiftly/bin:/usr/sbin:/sbin
+export CNI_BIN := $(BIN)
+# A caller's options for his own make are no business of the tests'.
+unexport MAKEFLAGS
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+.PHONY: deps
+deps: ## install the Debian packages that are missing
+	@scripts/deps
+
+.PHONY: build
+build: ## build the plugins and cnictl for release into .build/bin
+	@scripts/build "$(BIN)"
+
+.PHONY: install
+install: build ## install plugins to /opt/cni/bin (PLUGIN_DIR), cnictl to PREFIX/bin, below DESTDIR
+	@scripts/install "$(BIN)" "$(DESTDIR)$(PLUGIN_DIR)" "$(DESTDIR)$(PREFIX)"
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	@scripts/uninstall "$(DESTDIR)$(PLUGIN_DIR)" "$(DESTDIR)$(PREFIX)"
+
+.PHONY: demo
+demo: deps build ## attach three containers to a bridge, show what works, leave nothing behind
+	@scripts/demo
+
+.PHONY: check
+check: deps ## everything that must hold: lint, imports, every test, every conf-example
+	@scripts/check lint imports unit kernel end-to-end conf-examples
+
+.PHONY: lint
+lint: ## formatting, length of files and functions
+	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	@scripts/lint-length Sources Tests
+
+.PHONY: imports
+imports: ## the arrows of docs/architecture.md
+	@scripts/lint-imports
+
+.PHONY: unit
+unit: ## tests of everything that needs no rights
+	@scripts/run-tests unit
+
+.PHONY: kernel
+kernel: ## tests of the kernel layer, in a private network namespace
+	@scripts/run-tests kernel
+
+.PHONY: end-to-end
+end-to-end: build ## tests over the built plugins, in a private network namespace
+	@scripts/run-tests end-to-end
+
+.PHONY: conf-examples
+conf-examples: build ## validate and run every file of conf-examples
+	@scripts/in-private-host scripts/conf-examples
+
+.PHONY: bench
+bench: deps build ## compare with the reference plugins (PEER=DIR) and with the C floor; write docs/benchmarks.md
+	@scripts/bench
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZ_SECONDS (20)
+	@scripts/fuzz
+
+.PHONY: fmt
+fmt: ## format the Swift files
+	@swift format --in-place --recursive --parallel Sources Tests Package.swift

@@ -1,0 +1,61 @@
+public import CNI
+public import NetTypes
+
+/// What an operator wants of an attachment beside where it goes.
+public struct AttachmentRequest: Equatable, Sendable {
+  public var addresses: [RequestedAddress] = []
+  public var mac: MACAddress?
+  public var ports: [PortMapping] = []
+  public var aliases: [String] = []
+  /// The container's name.
+  public var name: String?
+  /// Further `CNI_ARGS`.
+  public var arguments: [NetworkAttachment.Argument] = []
+
+  public init() {}
+
+  /// Puts every wish where the network's plugins look for it: a declared capability, else `CNI_ARGS`.
+  ///
+  /// - Throws: code 7 for a wish that no plugin of the network takes.
+  public func attachment(
+    _ owner: Owner, namespacePath: String, on list: NetworkList
+  ) throws(CNIError) -> NetworkAttachment {
+    var attachment = NetworkAttachment(owner: owner, namespacePath: namespacePath)
+    attachment.arguments = [NetworkAttachment.Argument("IgnoreUnknown", "1")]
+    if let name { attachment.arguments.append(NetworkAttachment.Argument("K8S_POD_NAME", name)) }
+    if !addresses.isEmpty {
+      let texts = addresses.map(\.description)
+      if list.declares("ips") {
+        attachment.capabilityArguments["ips"] = .array(texts.map { .string($0) })
+      } else {
+        attachment.arguments.append(NetworkAttachment.Argument("IP", texts.joined(separator: ",")))
+      }
+    }
+    if let mac {
+      if list.declares("mac") {
+        attachment.capabilityArguments["mac"] = .string(mac.description)
+      } else {
+        attachment.arguments.append(NetworkAttachment.Argument("MAC", mac.description))
+      }
+    }
+    if !ports.isEmpty {
+      try require("portMappings", of: list, to: "publish ports")
+      attachment.capabilityArguments["portMappings"] = .array(ports.map(\.json))
+    }
+    if !aliases.isEmpty {
+      try require("aliases", of: list, to: "have aliases")
+      attachment.capabilityArguments["aliases"] = .object([
+        list.name.description: .array(aliases.map { .string($0) })
+      ])
+    }
+    attachment.arguments += arguments
+    return attachment
+  }
+
+  private func require(_ capability: String, of list: NetworkList, to wish: String) throws(CNIError) {
+    guard !list.declares(capability) else { return }
+    throw CNIError(
+      .invalidNetworkConfig, "network \(list.name): cannot \(wish)",
+      details: "no plugin of it declares \"capabilities\": {\"\(capability)\": true}")
+  }
+}

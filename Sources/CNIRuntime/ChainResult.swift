@@ -1,0 +1,69 @@
+public import CNI
+import CNIJSON
+
+/// What a chain answered so far.
+public struct ChainResult: Equatable, Sendable {
+  /// In the list's version; keys that we do not know are kept as long as the plugin speaks that version.
+  public var json: JSONValue
+  public var result: AddResult
+
+  /// - Throws: code 6 where a plugin's answer is no result.
+  init(_ output: [UInt8], of type: PluginType, as version: SpecVersion) throws(CNIError) {
+    do throws(CNIError) {
+      try self.init(CNIJSON.decodeValue(output), as: version)
+    } catch {
+      throw CNIError(
+        .decodingFailure, "plugin \(type) ADD: answered with something that is no result", details: error.text)
+    }
+  }
+
+  /// - Throws: where `value` is no result of any version.
+  init(_ value: JSONValue, as version: SpecVersion) throws(CNIError) {
+    let written = try CNIJSON.decode(WrittenResult.self, from: CNIJSON.encode(value))
+    result = written.result
+    if let own = written.cniVersion, !own.isEmpty, own != version.rawValue {
+      json = result.wire(version)
+    } else {
+      json = value.with(["cniVersion": .string(version.rawValue)])
+    }
+  }
+}
+
+extension ResultCache.Entry {
+  /// The result in `version`'s form; `nil` where none was kept.
+  func result(as version: SpecVersion) throws(CNIError) -> JSONValue? {
+    guard let result else { return nil }
+    return try ChainResult(result, as: version).json
+  }
+
+  /// What ADD made; empty where it was not kept or cannot be read.
+  public var addResult: AddResult {
+    guard let result, let read = try? ChainResult(result, as: .latest) else { return AddResult() }
+    return read.result
+  }
+}
+
+extension NetworkList.ConfiguredPlugin {
+  /// What the plugin finds on its standard input (spec section 3, "Deriving execution configuration").
+  func input(
+    for list: NetworkList, previous: JSONValue? = nil, _ attachment: NetworkAttachment? = nil,
+    adding members: [String: JSONValue] = [:]
+  ) throws(CNIError) -> [UInt8] {
+    var injected = members
+    injected["name"] = .string(list.name.description)
+    injected["cniVersion"] = .string(list.version.rawValue)
+    injected["prevResult"] = previous
+    let offered = attachment?.capabilityArguments.filter { capabilities.contains($0.key) } ?? [:]
+    if !offered.isEmpty { injected["runtimeConfig"] = .object(offered) }
+    return try CNIJSON.encode(config.with(injected))
+  }
+}
+
+extension JSONValue {
+  /// The object with these members in place of those of the same name, however they are spelled.
+  func with(_ members: [String: JSONValue]) -> JSONValue {
+    let replaced = Set(members.keys.map { $0.lowercased() })
+    let kept = (object ?? [:]).filter { !replaced.contains($0.key.lowercased()) }
+    return .object(kept.merging(members) { _, new in new })
+  }
+}

@@ -1,0 +1,117 @@
+public import CNI
+import CNIJSON
+import Kernel
+import Linux
+
+/// The directory that holds a host's networks, one file each.
+public struct ConfigDirectory: Sendable {
+  public static let standard = "/etc/cni/net.d"
+
+  public var path: String
+
+  public init(_ path: String = ConfigDirectory.standard) { self.path = path }
+
+  /// A network and the file it was read from.
+  public struct Entry: Equatable, Sendable {
+    public var list: NetworkList
+    public var file: String
+
+    public init(list: NetworkList, file: String) {
+      self.list = list
+      self.file = file
+    }
+
+    /// 64 hexadecimal digits that stay the same as long as name and file do.
+    public var id: String { SHA256.hex("\(list.name)\0\(file)") }
+  }
+
+  /// A file that is there and gives no network.
+  public struct Fault: Equatable, Sendable {
+    public var file: String
+    public var reason: String
+  }
+
+  /// What the directory holds, sorted by file name.
+  public struct Contents: Equatable, Sendable {
+    public var entries: [Entry] = []
+    public var faults: [Fault] = []
+  }
+
+  /// Reads every `.conflist`, `.conf` and `.json` file; a missing directory holds none.
+  ///
+  /// A file that cannot be read or understood becomes a fault, and so does the second file of one name.
+  ///
+  /// - Throws: code 5 where the directory itself cannot be read.
+  public func load() throws(CNIError) -> Contents {
+    var contents = Contents()
+    for name in try configurationFiles(in: path, extensions: [".conflist", ".conf", ".json"]) {
+      let file = "\(path)/\(name)"
+      do throws(CNIError) {
+        let list = try NetworkList.read(file)
+        if let other = contents.entries.first(where: { $0.list.name == list.name }) {
+          throw CNIError(.invalidNetworkConfig, "network \(list.name) is already defined by \(other.file)")
+        }
+        contents.entries.append(Entry(list: list, file: file))
+      } catch {
+        contents.faults.append(Fault(file: file, reason: error.text))
+      }
+    }
+    return contents
+  }
+}
+
+extension ConfigDirectory.Contents {
+  /// The network of that name, or the one whose id begins so.
+  ///
+  /// - Throws: code 7, with the names that there are and the files that could not be read.
+  public func entry(_ name: String) throws(CNIError) -> ConfigDirectory.Entry {
+    if let entry = entries.first(where: { $0.list.name.description == name }) { return entry }
+    let similar = name.count >= 4 ? entries.filter { $0.id.hasPrefix(name) } : []
+    if similar.count == 1 { return similar[0] }
+    let names = entries.map(\.list.name.description)
+    let known = names.isEmpty ? "there are no networks" : "known are \(names.joined(separator: ", "))"
+    let broken = faults.map { "\($0.file) cannot be used: \($0.reason)" }
+    throw CNIError(
+      .invalidNetworkConfig, "no network \"\(name)\": \(known)", details: broken.joined(separator: "; "))
+  }
+}
+
+extension NetworkList {
+  /// Reads a file and, unless it says otherwise, the plugins in the directory beside it that has the network's name.
+  ///
+  /// - Throws: code 5 where a file cannot be read, else as `init`.
+  public static func read(_ file: String) throws(CNIError) -> NetworkList {
+    let bytes = try readFile(file)
+    let directory = file.lastIndex(of: "/").map { String(file[..<$0]) } ?? "."
+    guard let name = try? CNIJSON.decode(NetworkHeader.self, from: bytes).name, NetworkName(name) != nil else {
+      return try NetworkList(bytes)  // says what is wrong with it
+    }
+    var extras: [JSONValue] = []
+    for plugin in try configurationFiles(in: "\(directory)/\(name)", extensions: [".conf"]) {
+      extras.append(try CNIJSON.decodeValue(try readFile("\(directory)/\(name)/\(plugin)")))
+    }
+    let list = try NetworkList(bytes, extras: extras)
+    return list.onlyInlinedPlugins && !extras.isEmpty ? try NetworkList(bytes) : list
+  }
+}
+
+/// Names of the regular files with one of `extensions`, sorted.
+private func configurationFiles(in directory: String, extensions: [String]) throws(CNIError) -> [String] {
+  do throws(KernelError) {
+    var names: [String] = []
+    for name in try Files.list(directory) ?? [] where extensions.contains(where: name.hasSuffix) {
+      if try Files.status("\(directory)/\(name)")?.isDirectory == false { names.append(name) }
+    }
+    return names.sorted()
+  } catch {
+    throw CNIError(.ioFailure, error)
+  }
+}
+
+private func readFile(_ path: String) throws(CNIError) -> [UInt8] {
+  do throws(KernelError) {
+    return try Files.read(path)
+  } catch {
+    throw CNIError(.ioFailure, error)
+  }
+}

@@ -1,0 +1,71 @@
+public import CNI
+import Kernel
+import Linux
+public import NetTypes
+
+/// A container's network namespace, by path.
+public struct ContainerNamespace: Equatable, Sendable {
+  public var path: String
+
+  /// - Parameter text: a path, or a name under `/run/netns`.
+  public init(_ text: String) {
+    path = text.contains("/") ? text : "\(NamedNamespaces.directory)/\(text)"
+  }
+
+  public init(processID: Int) { path = "/proc/\(processID)/ns/net" }
+
+  /// Whether there is a namespace at the path now.
+  public var exists: Bool { (try? Namespace.open(path)) != nil }
+
+  /// Whether both paths lead to one namespace: they are equal, or what is behind them now is.
+  public func isSame(as other: ContainerNamespace) -> Bool {
+    if path == other.path { return true }
+    guard let own = try? Namespace.open(path).identity(), let its = try? Namespace.open(other.path).identity() else {
+      return false
+    }
+    return own == its
+  }
+
+  /// The identifier of a container that nobody named: the namespace's name, else `ns-` and its inode.
+  ///
+  /// - Throws: code 8 where there is no namespace.
+  public func defaultContainerID() throws(CNIError) -> ContainerID {
+    let inode = try open { namespace throws(KernelError) in try namespace.identity().inode }
+    let prefix = "\(NamedNamespaces.directory)/"
+    if path.hasPrefix(prefix), let id = ContainerID(String(path.dropFirst(prefix.count))) { return id }
+    guard let id = ContainerID("ns-\(inode)") else {
+      throw CNIError(.invalidNamespace, "\(path): want --container")
+    }
+    return id
+  }
+
+  /// Names of the interfaces that are there.
+  ///
+  /// - Throws: code 8 where there is no namespace.
+  public func interfaces() throws(CNIError) -> [String] {
+    let bytes = try open { namespace throws(KernelError) in
+      try namespace.enter { () throws(KernelError) in try Files.read("/proc/thread-self/net/dev") }
+    }
+    return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).dropFirst(2).compactMap { line in
+      line.split(separator: ":").first.map { String($0.drop(while: \.isWhitespace)) }
+    }
+  }
+
+  /// The first of `eth0`, `eth1` … that is not there.
+  public func freeInterfaceName() throws(CNIError) -> InterfaceName {
+    let taken = Set(try interfaces())
+    let free = (0...taken.count).lazy.map { "eth\($0)" }.first { !taken.contains($0) }
+    guard let free, let name = InterfaceName(free) else {
+      throw CNIError(.invalidNamespace, "\(path): no free interface name: want --ifname")
+    }
+    return name
+  }
+
+  private func open<Value>(_ body: (borrowing Namespace) throws(KernelError) -> Value) throws(CNIError) -> Value {
+    do throws(KernelError) {
+      return try body(try Namespace.open(path))
+    } catch {
+      throw CNIError(.invalidNamespace, error)
+    }
+  }
+}

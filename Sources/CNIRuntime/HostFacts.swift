@@ -1,0 +1,28 @@
+import CNI
+import Kernel
+import Linux
+
+extension HostRoute {
+  /// The routes of this process' namespace; a table that cannot be read counts as empty.
+  public static func read() -> [HostRoute] {
+    // A kernel without IPv6 has no such file.
+    let v4 = (try? Files.read("/proc/net/route")) ?? [], v6 = (try? Files.read("/proc/net/ipv6_route")) ?? []
+    return parseIPv4(String(decoding: v4, as: UTF8.self)) + parseIPv6(String(decoding: v6, as: UTF8.self))
+  }
+}
+
+extension Runtime {
+  /// One finding for each plugin of the network that is missing or does not speak its version.
+  public func pluginFindings(_ list: NetworkList) -> [Finding] {
+    list.requiredPlugins.compactMap { type in
+      do throws(CNIError) {
+        let spoken = try versions(of: type)
+        if spoken.contains(list.version.rawValue) { return nil }
+        let versions = spoken.joined(separator: ", ")
+        return Finding(.error, "plugin \(type) does not speak version \(list.version.rawValue): it speaks \(versions)")
+      } catch {
+        return Finding(.error, error.text)
+      }
+    }
+  }
+}

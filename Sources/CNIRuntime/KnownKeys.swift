@@ -1,0 +1,84 @@
+/// What a key's value has to be.
+indirect enum Shape: Sendable {
+  case string, bool, int, object
+  case address, prefix, mac
+  /// A prefix, or a word that lets the plugin choose.
+  case subnet
+  /// One of these words.
+  case word([String])
+  case list(Shape)
+  case members([String: Shape])
+}
+
+/// The keys that each plugin reads, for finding those it does not.
+enum KnownKeys {
+  /// Keys of a network list itself.
+  static let list: [String: Shape] = [
+    "name": .string, "cniVersion": .string, "cniVersions": .list(.string), "plugins": .list(.object),
+    "disableCheck": .bool, "disableGC": .bool, "loadOnlyInlinedPlugins": .bool,
+  ]
+
+  /// `nil` for a plugin that is not known here.
+  static func plugin(_ type: String) -> [String: Shape]? {
+    switch type {
+    case "bridge": common.merging(bridge) { own, _ in own }
+    case "none", "loopback", "host": common
+    default: nil
+    }
+  }
+
+  /// `nil` for a plugin that is not known here.
+  static func ipam(_ type: String) -> [String: Shape]? {
+    switch type {
+    case "host-local", "ipam-host-local": hostLocal
+    case "static": staticAddresses
+    case "dhcp": dhcp
+    default: nil
+    }
+  }
+
+  /// Keys that the specification gives every plugin.
+  private static let common: [String: Shape] = [
+    "cniVersion": .string, "name": .string, "type": .string, "capabilities": .object, "ipam": .object, "dns": dns,
+    "args": .object, "runtimeConfig": .object, "prevResult": .object,
+  ]
+
+  private static let bridge: [String: Shape] = [
+    "bridge": .string, "isGateway": .bool, "isDefaultGateway": .bool, "forceAddress": .bool,
+    "ipMasq": .bool, "ipMasqBackend": .word(["iptables", "nftables"]), "ipMasqRandomFully": .bool,
+    "mtu": .int, "hairpinMode": .bool, "promiscMode": .bool,
+    "vlan": .int, "vlanTrunk": .list(.members(["id": .int, "minID": .int, "maxID": .int])),
+    "preserveDefaultVlan": .bool,
+    "macspoofchk": .bool, "enabledad": .bool, "disableContainerInterface": .bool, "portIsolation": .bool,
+    "macFromIP": .bool, "gwPriority": .int, "isolation": .string, "internal": .bool,
+  ]
+
+  private static let dns = Shape.members([
+    "nameservers": .list(.string), "domain": .string, "search": .list(.string), "options": .list(.string),
+  ])
+
+  private static let routes = Shape.list(
+    .members([
+      "dst": .prefix, "gw": .address, "mtu": .int, "advmss": .int, "priority": .int, "table": .int, "scope": .int,
+    ]))
+
+  private static let range: [String: Shape] = [
+    "subnet": .subnet, "rangeStart": .address, "rangeEnd": .address, "gateway": .address, "exclude": .list(.string),
+  ]
+
+  private static let hostLocal: [String: Shape] = range.merging([
+    "type": .string, "ranges": .list(.list(.members(range))), "routes": routes, "dataDir": .string,
+    "resolvConf": .string, "sticky": .bool,
+  ]) { own, _ in own }
+
+  private static let staticAddresses: [String: Shape] = [
+    "type": .string, "addresses": .list(.members(["address": .prefix, "gateway": .address])), "routes": routes,
+    "dns": dns,
+  ]
+
+  private static let dhcp: [String: Shape] = [
+    "type": .string, "daemonSocketPath": .string, "priority": .int,
+    "request": .list(.members(["skipDefault": .bool, "option": .string])),
+    "provide": .list(.members(["option": .string, "value": .string, "fromArg": .string])),
+  ]
+}

@@ -1,0 +1,41 @@
+public import CNI
+
+/// One interface of one container on one network, as the runtime asks for it.
+public struct NetworkAttachment: Equatable, Sendable {
+  public var owner: Owner
+  /// `CNI_NETNS`; empty where the namespace is gone.
+  public var namespacePath: String
+  /// `CNI_ARGS`, in order.
+  public var arguments: [Argument]
+  /// What the runtime offers by capability; a plugin gets those it declares as `runtimeConfig`.
+  public var capabilityArguments: [String: JSONValue]
+
+  public init(
+    owner: Owner, namespacePath: String, arguments: [Argument] = [], capabilityArguments: [String: JSONValue] = [:]
+  ) {
+    self.owner = owner
+    self.namespacePath = namespacePath
+    self.arguments = arguments
+    self.capabilityArguments = capabilityArguments
+  }
+
+  /// One `KEY=value` of `CNI_ARGS`.
+  public struct Argument: Equatable, Sendable {
+    public var key: String
+    public var value: String
+
+    public init(_ key: String, _ value: String) {
+      self.key = key
+      self.value = value
+    }
+
+    /// `nil` without a key, and for what would not come out of `CNI_ARGS` as it went in.
+    public init?(pair: String) {
+      guard let equals = pair.firstIndex(of: "="), equals != pair.startIndex, !pair.contains(";") else { return nil }
+      key = String(pair[..<equals])
+      value = String(pair[pair.index(after: equals)...])
+    }
+  }
+
+  var argumentsText: String { arguments.map { "\($0.key)=\($0.value)" }.joined(separator: ";") }
+}

@@ -1,0 +1,158 @@
+public import CNI
+import CNIJSON
+
+/// A network as the operator configured it: its plugins, to be run one after the other.
+public struct NetworkList: Equatable, Sendable {
+  public var name: NetworkName
+  /// What all its plugins are spoken to in.
+  public var version: SpecVersion
+  public var plugins: [ConfiguredPlugin]
+  /// The operator wants no CHECK for this network.
+  public var disableCheck = false
+  /// The operator wants no GC: somebody else has attachments to a network of this name.
+  public var disableGC = false
+  /// Only the plugins in the list count, not those in the directory named after the network.
+  public var onlyInlinedPlugins = false
+  /// The list as JSON, with all its plugins: what the cache keeps.
+  public var bytes: [UInt8]
+
+  /// One plugin of the list.
+  public struct ConfiguredPlugin: Equatable, Sendable {
+    public var type: PluginType
+    /// Every key as the operator wrote it.
+    public var config: JSONValue
+    /// What the operator lets the runtime hand to this plugin.
+    public var capabilities: Set<String>
+  }
+
+  /// What `cnictl` shows as the network's driver: its first plugin's type, `null` for a network that makes nothing.
+  public var driver: String {
+    guard let type = plugins.first?.type.description else { return "null" }
+    return ["none", "loopback"].contains(type) ? "null" : type
+  }
+
+  /// Whether any plugin takes `capability` from the runtime.
+  public func declares(_ capability: String) -> Bool { plugins.contains { $0.capabilities.contains(capability) } }
+}
+
+extension NetworkList {
+  /// Reads a list, or a single plugin's configuration as a list of one.
+  ///
+  /// `extras` are plugins configured beside the list, in the directory named after the network.
+  ///
+  /// - Throws: code 6 where the bytes are no JSON, code 7 naming the key that is wrong.
+  public init(_ bytes: [UInt8], extras: [JSONValue] = []) throws(CNIError) {
+    let root = try CNIJSON.decodeValue(bytes)
+    guard root.object != nil else { throw CNIError(.invalidNetworkConfig, "network configuration: want a JSON object") }
+    let header = try CNIJSON.decode(ListHeader.self, from: bytes)
+    guard let text = header.name, !text.isEmpty else { throw CNIError(.invalidNetworkConfig, "missing key \"name\"") }
+    guard let name = NetworkName(text) else {
+      throw CNIError(.invalidNetworkConfig, "key \"name\": \"\(text)\": want \(NetworkName.wanted)")
+    }
+    self.name = name
+    version = try header.chosenVersion()
+    disableCheck = header.disableCheck?.value ?? false
+    disableGC = header.disableGC?.value ?? false
+    onlyInlinedPlugins = header.loadOnlyInlinedPlugins?.value ?? false
+    let single = root.member("plugins") == nil && root.member("type") != nil
+    let inlined = single ? [root] : root.member("plugins")?.value.array ?? []
+    plugins = []
+    for (index, config) in (inlined + extras).enumerated() {
+      plugins.append(try ConfiguredPlugin(config, at: single ? "" : "plugins[\(index)]."))
+    }
+    guard !plugins.isEmpty else {
+      throw CNIError(.invalidNetworkConfig, "network \(name): no plugins: want \"plugins\": [{\"type\": …}, …]")
+    }
+    self.bytes = bytes
+    if single || !extras.isEmpty { self.bytes = try written() }
+  }
+
+  /// The list as one object with every plugin inside.
+  private func written() throws(CNIError) -> [UInt8] {
+    var members: [String: JSONValue] = [
+      "name": .string(name.description), "cniVersion": .string(version.rawValue),
+      "plugins": .array(plugins.map(\.config)),
+    ]
+    if disableCheck { members["disableCheck"] = .bool(true) }
+    if disableGC { members["disableGC"] = .bool(true) }
+    return try CNIJSON.encode(JSONValue.object(members))
+  }
+}
+
+extension NetworkList.ConfiguredPlugin {
+  /// `path` is where it stands in its file, for messages: `plugins[0].`.
+  ///
+  /// - Throws: code 7 naming the key that is wrong.
+  init(_ config: JSONValue, at path: String) throws(CNIError) {
+    guard config.object != nil else {
+      throw CNIError(.invalidNetworkConfig, "key \"\(path.dropLast())\": want an object")
+    }
+    guard let text = config.member("type")?.value.string, !text.isEmpty else {
+      throw CNIError(.invalidNetworkConfig, "missing key \"\(path)type\": want \(PluginType.wanted)")
+    }
+    guard let type = PluginType(text) else {
+      throw CNIError(.invalidNetworkConfig, "key \"\(path)type\": \"\(text)\": want \(PluginType.wanted)")
+    }
+    self.type = type
+    self.config = config
+    capabilities = []
+    guard let declared = config.member("capabilities")?.value, declared != .null else { return }
+    guard let members = declared.object else {
+      throw CNIError(.invalidNetworkConfig, "key \"\(path)capabilities\": want an object of true and false")
+    }
+    for (key, value) in members {
+      guard case .bool(let wanted) = value else {
+        throw CNIError(.invalidNetworkConfig, "key \"\(path)capabilities.\(key)\": want true or false")
+      }
+      if wanted { capabilities.insert(key) }
+    }
+  }
+}
+
+/// The keys of a list that are about the list.
+private struct ListHeader: Decodable {
+  var name: String?
+  var cniVersion: String?
+  var cniVersions: [String]?
+  var disableCheck: LooseBool?
+  var disableGC: LooseBool?
+  var loadOnlyInlinedPlugins: LooseBool?
+
+  enum CodingKeys: String, CodingKey {
+    case name
+    case cniVersion = "cniversion"
+    case cniVersions = "cniversions"
+    case disableCheck = "disablecheck"
+    case disableGC = "disablegc"
+    case loadOnlyInlinedPlugins = "loadonlyinlinedplugins"
+  }
+
+  /// The newest version that the list offers and we speak; `cniVersions` counts beside `cniVersion`.
+  func chosenVersion() throws(CNIError) -> SpecVersion {
+    guard let offered = cniVersions, !offered.isEmpty else { return try SpecVersion(configured: cniVersion) }
+    let known = (offered + [cniVersion].compactMap(\.self)).compactMap(SpecVersion.init(rawValue:))
+    guard let newest = known.max() else {
+      throw CNIError(
+        .incompatibleVersion, "key \"cniVersions\": \(offered): want one of \(SpecVersion.allCases.map(\.rawValue))")
+    }
+    return newest
+  }
+}
+
+/// `true`, `false` or either as a string, as libcni takes them for a list's own keys.
+private struct LooseBool: Decodable {
+  var value: Bool
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    if let value = try? container.decode(Bool.self) {
+      self.value = value
+      return
+    }
+    switch (try? container.decode(String.self))?.lowercased() {
+    case "true": value = true
+    case "false": value = false
+    default: throw DecodingError.dataCorruptedError(in: container, debugDescription: "want true or false")
+    }
+  }
+}

@@ -1,0 +1,74 @@
+public import CNI
+public import NetTypes
+
+/// What `cnictl network inspect` shows of a network: names and shape are Docker's.
+public struct NetworkReport: Encodable, Equatable, Sendable {
+  public var name: String
+  /// 64 hexadecimal digits.
+  public var id: String
+  public var driver: String
+  /// By container.
+  public var containers: [String: Endpoint]
+
+  /// A container's interface on the network.
+  public struct Endpoint: Encodable, Equatable, Sendable {
+    /// 64 hexadecimal digits that stay the same as long as network, container and interface do.
+    public var endpoint: String
+    /// Empty, like the two others, where the interface has none.
+    public var macAddress: String
+    public var ipv4Address: String
+    public var ipv6Address: String
+
+    enum CodingKeys: String, CodingKey {
+      case endpoint
+      case macAddress = "mac_address"
+      case ipv4Address = "ipv4_address"
+      case ipv6Address = "ipv6_address"
+    }
+  }
+
+  /// `attachments` are what the cache knows of this network.
+  public init(_ network: ConfigDirectory.Entry, attachments: [ResultCache.Entry]) {
+    name = network.list.name.description
+    id = network.id
+    driver = network.list.driver
+    containers = [:]
+    for entry in attachments {
+      let owner = entry.attachment.owner
+      // A container's second interface on the same network needs a key of its own.
+      let key =
+        containers[owner.container.description] == nil ? "\(owner.container)" : "\(owner.container)/\(owner.interface)"
+      containers[key] = Endpoint(entry)
+    }
+  }
+}
+
+extension NetworkReport.Endpoint {
+  init(_ entry: ResultCache.Entry) {
+    let owner = entry.attachment.owner
+    let result = entry.addResult
+    endpoint = SHA256.hex("\(owner.network)\0\(owner.container)\0\(owner.interface)")
+    macAddress = result.containerInterface(owner.interface)?.mac ?? ""
+    ipv4Address = result.address(.v4, on: owner.interface)
+    ipv6Address = result.address(.v6, on: owner.interface)
+  }
+}
+
+extension AddResult {
+  /// The interface of that name in the container.
+  public func containerInterface(_ name: InterfaceName) -> Interface? {
+    interfaces.first { $0.name == name.description && $0.sandbox?.isEmpty == false }
+  }
+
+  /// The first address of that family on the container's interface; empty without one.
+  ///
+  /// An address that names no interface is taken to be the container's.
+  public func address(_ family: IPFamily, on name: InterfaceName) -> String {
+    let own = ips.first { ip in
+      guard ip.address.family == family else { return false }
+      guard let index = ip.interface, interfaces.indices.contains(index) else { return true }
+      return interfaces[index].name == name.description
+    }
+    return own?.address.description ?? ""
+  }
+}

@@ -1,0 +1,117 @@
+public import CNI
+public import NetTypes
+
+/// A network that an operator asks for in words, to be written as a list.
+public struct NetworkRequest: Sendable {
+  public var name: NetworkName
+  public var driver = Driver.bridge
+  public var subnets: [IPPrefix] = []
+  public var gateways: [IPAddress] = []
+  /// The parts of the subnets to hand out addresses of.
+  public var ranges: [IPPrefix] = []
+  /// Adds an IPv6 subnet where none is named.
+  public var ipv6 = false
+  /// Reaches its members and nobody else.
+  public var isInternal = false
+  /// Largest packet, in bytes; `nil` for the plugin's choice.
+  public var mtu: Int?
+  /// Further keys of the plugin.
+  public var options: [String: JSONValue] = [:]
+
+  public init(name: NetworkName) { self.name = name }
+
+  /// Networks that can be asked for in words.
+  public enum Driver: String, CaseIterable, Sendable {
+    case bridge, none, host
+  }
+}
+
+extension NetworkRequest {
+  /// The list, ready to be written to a file.
+  ///
+  /// A bridge is named after the network's `id`.
+  ///
+  /// - Returns: a JSON object.
+  /// - Throws: code 7 naming what does not fit together.
+  public func list(id: String) throws(CNIError) -> JSONValue {
+    .object([
+      "cniVersion": .string(SpecVersion.latest.rawValue), "name": .string(name.description),
+      "plugins": .array([try plugin(id: id)]),
+    ])
+  }
+
+  private func plugin(id: String) throws(CNIError) -> JSONValue {
+    var members: [String: JSONValue] = ["type": .string(driver.rawValue)]
+    if driver == .bridge {
+      members["bridge"] = .string("br-" + id.prefix(12))
+      members["isGateway"] = .bool(!isInternal)
+      members["capabilities"] = .object(["ips": .bool(true), "mac": .bool(true)])
+      members["ipam"] = try ipam()
+      if let mtu { members["mtu"] = .integer(Int64(try checked(mtu))) }
+    } else if !subnets.isEmpty || !gateways.isEmpty || !ranges.isEmpty || ipv6 || isInternal || mtu != nil {
+      throw CNIError(
+        .invalidNetworkConfig, "a network of driver \(driver.rawValue) has no addresses and no MTU of its own")
+    }
+    for (key, value) in options {
+      let known = KnownKeys.plugin(driver.rawValue) ?? [:]
+      if let complaint = KeyCheck.complaints([key: value], known: known, at: "").first {
+        throw CNIError(.invalidNetworkConfig, "option \(key): \(complaint)")
+      }
+      guard key != "ipam", key != "type" else {
+        throw CNIError(.invalidNetworkConfig, "option \(key): cannot be set so; write the file by hand")
+      }
+      members[key] = value
+    }
+    return .object(members)
+  }
+
+  private func checked(_ mtu: Int) throws(CNIError) -> Int {
+    let least = ipv6 || subnets.contains { $0.family == .v6 } ? 1280 : 68
+    guard (least...65535).contains(mtu) else {
+      throw CNIError(.invalidNetworkConfig, "mtu \(mtu): want \(least) to 65535")
+    }
+    return mtu
+  }
+
+  private func ipam() throws(CNIError) -> JSONValue {
+    for gateway in gateways where !subnets.contains(where: { $0.contains(gateway) }) {
+      throw CNIError(.invalidNetworkConfig, "gateway \(gateway): want an address in one of the subnets \(subnets)")
+    }
+    for range in ranges where !subnets.contains(where: { $0.contains(range.first) && $0.contains(range.last) }) {
+      throw CNIError(.invalidNetworkConfig, "ip range \(range): want a part of one of the subnets \(subnets)")
+    }
+    var sets = try subnets.map { subnet throws(CNIError) in try rangeSet(subnet) }
+    if subnets.isEmpty { sets.append(automatic(.v4)) }
+    if ipv6, !subnets.contains(where: { $0.family == .v6 }) { sets.append(automatic(.v6)) }
+    var members: [String: JSONValue] = ["type": .string("ipam-host-local"), "ranges": .array(sets)]
+    if !isInternal {
+      let v4 = subnets.isEmpty || subnets.contains { $0.family == .v4 }
+      let v6 = ipv6 || subnets.contains { $0.family == .v6 }
+      let families: [IPFamily] = (v4 ? [.v4] : []) + (v6 ? [.v6] : [])
+      members["routes"] = .array(families.map { .object(["dst": .string(IPPrefix.everything($0).description)]) })
+    }
+    return .object(members)
+  }
+
+  private func automatic(_ subnet: AutomaticSubnet) -> JSONValue {
+    .array([.object(["subnet": .string(subnet.rawValue)])])
+  }
+
+  /// One range, since a set is a pool of which a container gets one address.
+  private func rangeSet(_ subnet: IPPrefix) throws(CNIError) -> JSONValue {
+    var members: [String: JSONValue] = ["subnet": .string(subnet.network.description)]
+    members["gateway"] = gateways.first(where: subnet.contains).map { .string($0.description) }
+    let parts = ranges.filter { subnet.contains($0.first) }
+    guard parts.count <= 1 else {
+      throw CNIError(.invalidNetworkConfig, "ip ranges \(parts) of subnet \(subnet): want one at most")
+    }
+    if let part = parts.first {
+      // Neither the network's own address nor, in IPv4, its broadcast address is a host's.
+      let first = part.first == subnet.first ? part.first.advanced(by: 1) ?? part.first : part.first
+      let last = subnet.family == .v4 && part.last == subnet.last ? part.last.predecessor ?? part.last : part.last
+      members["rangeStart"] = .string(first.description)
+      members["rangeEnd"] = .string(last.description)
+    }
+    return .array([.object(members)])
+  }
+}

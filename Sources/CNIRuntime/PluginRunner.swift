@@ -1,0 +1,106 @@
+import CNI
+import CNIJSON
+import Glibc
+import Kernel
+import Linux
+import NetTypes
+
+/// Finds plugins and runs them, one call at a time.
+struct PluginRunner: Sendable {
+  /// Searched in order.
+  var directories: [String]
+  /// How long a call may take before the plugin is killed.
+  var timeoutSeconds: Int
+  /// Gets what a plugin writes to its standard error.
+  var diagnostics: @Sendable ([UInt8]) -> Void
+
+  /// - Throws: code 7 where no directory has the plugin.
+  func find(_ type: PluginType) throws(CNIError) -> String {
+    for directory in directories where !directory.isEmpty {
+      let path = "\(directory)/\(type)"
+      // What cannot be looked at cannot be run: the next directory may have it.
+      if let status = try? Files.status(path), status.isRegular { return path }
+    }
+    throw CNIError(
+      .invalidNetworkConfig, "no plugin \"\(type)\" in \(directories.joined(separator: ", "))",
+      details: "install it there, or name its directory with --plugin-dir or CNI_PATH")
+  }
+
+  /// Runs `type` with `config` on its standard input.
+  ///
+  /// `attachment` is `nil` for commands that are about the whole network.
+  ///
+  /// - Returns: what it printed.
+  /// - Throws: the plugin's own error and code; 105 where it gave none or took too long.
+  func run(
+    _ type: PluginType, _ command: Command, config: [UInt8], attachment: NetworkAttachment? = nil
+  ) throws(CNIError) -> [UInt8] {
+    let path = try find(type)
+    let environment = environment(command, attachment)
+    // A plugin may end without reading its input; that must not end this process.
+    Standard.ignoreBrokenPipes()
+    let answer: ChildOutput
+    do throws(KernelError) {
+      answer = try startWhenWritten { () throws(KernelError) in
+        try ChildProcess.run(path, environment: environment, input: config, seconds: timeoutSeconds)
+      }
+    } catch {
+      let late = error.errno == ETIMEDOUT
+      throw CNIError(
+        .delegateFailed, "plugin \(type) \(command.rawValue)",
+        details: late ? "\(path) did not end within \(timeoutSeconds) s and was killed" : "\(error)")
+    }
+    if !answer.errors.isEmpty { diagnostics(answer.errors) }
+    guard answer.status == 0 else { throw refusal(type, command, answer) }
+    return answer.output
+  }
+
+  /// An executable that is being installed answers ETXTBSY for a moment.
+  private func startWhenWritten(_ body: () throws(KernelError) -> ChildOutput) throws(KernelError) -> ChildOutput {
+    for _ in 0..<5 {
+      do throws(KernelError) { return try body() } catch {
+        guard error.isTextFileBusy else { throw error }
+        Clock.sleep(milliseconds: 200)
+      }
+    }
+    return try body()
+  }
+
+  private func environment(_ command: Command, _ attachment: NetworkAttachment?) -> [String] {
+    let own: [(String, String)] = [
+      ("CNI_COMMAND", command.rawValue),
+      ("CNI_CONTAINERID", attachment?.owner.container.description ?? ""),
+      ("CNI_NETNS", attachment?.namespacePath ?? ""),
+      ("CNI_ARGS", attachment?.argumentsText ?? ""),
+      ("CNI_IFNAME", attachment?.owner.interface.description ?? ""),
+      ("CNI_PATH", directories.joined(separator: ":")),
+    ]
+    let inherited = Environment.all.filter { variable in !own.contains { variable.hasPrefix("\($0.0)=") } }
+    return inherited + own.map { "\($0.0)=\($0.1)" }
+  }
+
+  private func refusal(_ type: PluginType, _ command: Command, _ answer: ChildOutput) -> CNIError {
+    let what = "plugin \(type) \(command.rawValue)"
+    if let told = try? CNIJSON.decode(WrittenError.self, from: answer.output), let message = told.msg {
+      return CNIError(
+        CNIError.Code(rawValue: told.code ?? CNIError.Code.delegateFailed.rawValue), message,
+        details: told.details ?? ""
+      ).told(of: what)
+    }
+    let said = [answer.errors, answer.output].map(oneLine).first { !$0.isEmpty } ?? "it said nothing"
+    return CNIError(.delegateFailed, "\(what): ended with status \(answer.status)", details: said)
+  }
+}
+
+/// An error as plugins print it (spec section 5).
+private struct WrittenError: Decodable {
+  var code: UInt32?
+  var msg: String?
+  var details: String?
+}
+
+/// The text, its lines joined, at most 500 characters of it.
+private func oneLine(_ bytes: [UInt8]) -> String {
+  let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+  return String(lines.joined(separator: " ").prefix(500))
+}

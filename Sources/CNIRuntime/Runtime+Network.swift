@@ -1,0 +1,106 @@
+public import CNI
+import CNIJSON
+import NetTypes
+
+extension Runtime {
+  /// Removes what belongs to attachments that are not in `valid`.
+  ///
+  /// First DEL of those that the cache still knows, then GC of every plugin where the version has it; goes on past
+  /// failures.
+  ///
+  /// - Throws: code 2 where the operator disabled GC; else all failures in one.
+  public func collectGarbage(
+    _ list: NetworkList, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError) {
+    guard !list.disableGC else {
+      throw CNIError(.unsupportedField, "network \(list.name): GC is disabled by its key \"disableGC\"")
+    }
+    var errors: [CNIError] = []
+    for entry in try cache.entries(of: list.name) where !valid.contains(entry.attachment.key) {
+      do throws(CNIError) { try delete(list, entry.attachment) } catch { errors.append(error) }
+    }
+    if list.version >= Command.gc.since {
+      let attachments = JSONValue.array(
+        valid.map { ($0.containerID.description, $0.ifname.description) }.sorted { $0 < $1 }.map {
+          container, interface in
+          .object(["containerID": .string(container), "ifname": .string(interface)])
+        })
+      for plugin in list.plugins {
+        do throws(CNIError) {
+          // The second key is what libcni sent before the specification settled on the first.
+          let input = try plugin.input(
+            for: list, adding: ["cni.dev/valid-attachments": attachments, "cni.dev/attachments": attachments])
+          _ = try runner.run(plugin.type, .gc, config: input)
+        } catch {
+          errors.append(error.told(of: "network \(list.name)"))
+        }
+      }
+    }
+    if let error = CNIError(joining: errors) { throw error }
+  }
+
+  /// Whether the network can take attachments.
+  public enum Readiness: Equatable, Sendable {
+    case ready
+    /// Versions before 1.1.0 have no STATUS.
+    case notAsked
+  }
+
+  /// Asks every plugin for its STATUS.
+  ///
+  /// - Throws: the first plugin's error: code 50 where an ADD could not succeed now, 51 where existing attachments
+  ///   suffer too.
+  public func status(_ list: NetworkList) throws(CNIError) -> Readiness {
+    guard list.version >= Command.status.since else { return .notAsked }
+    for plugin in list.plugins {
+      do throws(CNIError) {
+        _ = try runner.run(plugin.type, .status, config: plugin.input(for: list))
+      } catch {
+        throw error.told(of: "network \(list.name)")
+      }
+    }
+    return .ready
+  }
+
+  /// The specification's versions that a plugin speaks, as it says (spec: VERSION).
+  public func versions(of type: PluginType) throws(CNIError) -> [String] {
+    let question = try CNIJSON.encode(JSONValue.object(["cniVersion": .string(SpecVersion.latest.rawValue)]))
+    let output = try runner.run(type, .version, config: question)
+    do throws(CNIError) {
+      return try CNIJSON.decode(VersionAnswer.self, from: output).supportedVersions
+    } catch {
+      throw CNIError(.decodingFailure, "plugin \(type) VERSION", details: error.text)
+    }
+  }
+
+  /// - Throws: code 1 naming each plugin that does not speak the list's version, and what it speaks; code 7 for a
+  ///   plugin that is not there.
+  public func checkVersions(_ list: NetworkList) throws(CNIError) {
+    var errors: [CNIError] = []
+    for plugin in list.plugins {
+      do throws(CNIError) {
+        let spoken = try versions(of: plugin.type)
+        guard !spoken.contains(list.version.rawValue) else { continue }
+        throw CNIError(
+          .incompatibleVersion,
+          "network \(list.name) is written for version \(list.version.rawValue), which plugin \(plugin.type) does not speak",
+          details: "it speaks \(spoken.joined(separator: ", "))")
+      } catch {
+        errors.append(error)
+      }
+    }
+    if let error = CNIError(joining: errors) { throw error }
+  }
+}
+
+private struct VersionAnswer: Decodable {
+  var supportedVersions: [String]
+  enum CodingKeys: String, CodingKey { case supportedVersions = "supportedversions" }
+}
+
+extension NetworkAttachment {
+  /// How GC names it.
+  public var key: ValidAttachments.Attachment {
+    ValidAttachments.Attachment(containerID: owner.container, ifname: owner.interface)
+  }
+}

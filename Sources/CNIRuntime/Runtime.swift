@@ -1,0 +1,123 @@
+public import CNI
+import CNIJSON
+import NetTypes
+
+/// The runtime's side of CNI: runs the plugins of a network for an attachment.
+///
+/// From the first plugin on, the process ignores SIGPIPE.
+public struct Runtime: Sendable {
+  public static let standardPluginDirectory = "/opt/cni/bin"
+
+  public var cache: ResultCache
+  let runner: PluginRunner
+
+  /// - Parameters:
+  ///   - pluginDirectories: searched in order.
+  ///   - cache: where results are kept between calls.
+  ///   - timeoutSeconds: how long one call of one plugin may take before it is killed.
+  ///   - diagnostics: gets what plugins write to their standard error.
+  public init(
+    pluginDirectories: [String] = [Runtime.standardPluginDirectory], cache: ResultCache = ResultCache(),
+    timeoutSeconds: Int = 120, diagnostics: @escaping @Sendable ([UInt8]) -> Void
+  ) {
+    self.cache = cache
+    runner = PluginRunner(
+      directories: pluginDirectories, timeoutSeconds: timeoutSeconds, diagnostics: diagnostics)
+  }
+
+  /// Attaches: ADD of every plugin in order, each given what the one before it answered.
+  ///
+  /// Where one refuses, every plugin is told to DEL, the last one first.
+  ///
+  /// - Throws: code 104 where the attachment stands already; the refusing plugin's error, with what could not be taken
+  ///   back in the details.
+  public func add(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) -> ChainResult {
+    for plugin in list.plugins { _ = try runner.find(plugin.type) }
+    let owner = attachment.owner
+    // Its rollback would take down what stands.
+    guard try cache.entry(owner) == nil else {
+      throw CNIError(
+        .alreadyAttached,
+        "container \(owner.container) is already on network \(owner.network) as \(owner.interface)",
+        details: "disconnect it first")
+    }
+    var last: ChainResult?
+    do throws(CNIError) {
+      for plugin in list.plugins {
+        let input = try plugin.input(for: list, previous: last?.json, attachment)
+        let output = try runner.run(plugin.type, .add, config: input, attachment: attachment)
+        last = try ChainResult(output, of: plugin.type, as: list.version)
+      }
+      guard let last else { throw CNIError(.invalidNetworkConfig, "network \(list.name): no plugins") }
+      try cache.write(ResultCache.Entry(attachment: attachment, config: list.bytes, result: last.json))
+      return last
+    } catch {
+      var error = error.told(of: "network \(list.name)")
+      let leftovers = rollBack(list, attachment, previous: last?.json)
+      if !leftovers.isEmpty {
+        error.details += (error.details.isEmpty ? "" : "; ") + "taking it back: \(leftovers.joined(separator: "; "))"
+      }
+      throw error
+    }
+  }
+
+  /// What went wrong on the way back; goes on past failures, since nobody knows this attachment to remove it later.
+  private func rollBack(_ list: NetworkList, _ attachment: NetworkAttachment, previous: JSONValue?) -> [String] {
+    list.plugins.reversed().compactMap { plugin in
+      do throws(CNIError) {
+        let input = try plugin.input(for: list, previous: list.version >= .v0_4_0 ? previous : nil, attachment)
+        _ = try runner.run(plugin.type, .del, config: input, attachment: attachment)
+        return nil
+      } catch {
+        return error.text
+      }
+    }
+  }
+
+  /// Detaches: DEL of every plugin, the last one first, with the result that ADD gave.
+  ///
+  /// Stops at the first that refuses (spec section 3): a later plugin's rules must be gone before the address is free.
+  /// The attachment stays known then, so that DEL can be repeated.
+  public func delete(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) {
+    // A result that cannot be read any more is no reason to keep the attachment.
+    let cached = try? cache.entry(attachment.owner)
+    let previous = list.version >= .v0_4_0 ? try? cached?.result(as: list.version) : nil
+    for plugin in list.plugins.reversed() {
+      let input = try plugin.input(for: list, previous: previous, attachment)
+      do throws(CNIError) {
+        _ = try runner.run(plugin.type, .del, config: input, attachment: attachment)
+      } catch {
+        throw error.told(of: "network \(list.name)")
+      }
+    }
+    try cache.remove(attachment.owner)
+  }
+
+  /// Asks every plugin whether all of the attachment is still there.
+  ///
+  /// - Throws: code 1 for a list before 0.4.0, code 2 where the operator disabled CHECK, code 3 for an attachment that
+  ///   is not known; else the first plugin's complaint.
+  public func check(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) {
+    guard list.version >= Command.check.since else {
+      throw CNIError(
+        .incompatibleVersion, "network \(list.name): version \(list.version.rawValue) has no CHECK: want 0.4.0 or later"
+      )
+    }
+    guard !list.disableCheck else {
+      throw CNIError(.unsupportedField, "network \(list.name): CHECK is disabled by its key \"disableCheck\"")
+    }
+    guard let cached = try cache.entry(attachment.owner), let previous = try cached.result(as: list.version) else {
+      let owner = attachment.owner
+      throw CNIError(
+        .unknownContainer, "container \(owner.container) is not on network \(owner.network) as \(owner.interface)")
+    }
+    for plugin in list.plugins {
+      let input = try plugin.input(for: list, previous: previous, attachment)
+      do throws(CNIError) {
+        _ = try runner.run(plugin.type, .check, config: input, attachment: attachment)
+      } catch {
+        throw error.told(of: "network \(list.name)")
+      }
+    }
+  }
+}

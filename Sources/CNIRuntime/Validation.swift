@@ -1,0 +1,120 @@
+public import CNI
+import CNIJSON
+import NetTypes
+
+/// What is wrong with a network's configuration, or could not be judged.
+public struct Finding: Equatable, Sendable {
+  public enum Severity: String, Sendable {
+    /// Will not work, or not as written.
+    case error
+    /// Could not be judged.
+    case note
+  }
+
+  public var severity: Severity
+  public var text: String
+
+  init(_ severity: Severity, _ text: String) {
+    self.severity = severity
+    self.text = text
+  }
+}
+
+/// Reads a configuration with the eyes of somebody who did not write it.
+public struct Validator: Sendable {
+  /// Networks of the host, for overlapping subnets; those of the same name are left out.
+  public var others: [ConfigDirectory.Entry]
+  public var hostRoutes: [HostRoute]
+
+  public init(others: [ConfigDirectory.Entry], hostRoutes: [HostRoute]) {
+    self.others = others
+    self.hostRoutes = hostRoutes
+  }
+
+  /// Everything that can be found without running a plugin.
+  public func findings(_ bytes: [UInt8], extras: [JSONValue] = []) -> [Finding] {
+    do throws(CNIError) {
+      let root = try CNIJSON.decodeValue(bytes)
+      let keys = keyFindings(root)
+      do throws(CNIError) {
+        return keys + overlaps(of: try NetworkList(bytes, extras: extras)).map { Finding(.error, $0) }
+      } catch {
+        return [Finding(.error, error.text)] + keys
+      }
+    } catch {
+      return [Finding(.error, error.text)]
+    }
+  }
+
+  private func keyFindings(_ root: JSONValue) -> [Finding] {
+    guard let object = root.object else { return [] }
+    guard let plugins = root.member("plugins") else { return pluginFindings(root, at: "") }
+    var findings = KeyCheck.complaints(object, known: KnownKeys.list, at: "").map { Finding(.error, $0) }
+    for (index, plugin) in (plugins.value.array ?? []).enumerated() {
+      findings += pluginFindings(plugin, at: "plugins[\(index)].")
+    }
+    return findings
+  }
+
+  private func pluginFindings(_ config: JSONValue, at path: String) -> [Finding] {
+    guard let object = config.object, let type = config.member("type")?.value.string else { return [] }
+    guard let known = KnownKeys.plugin(type) else {
+      return [Finding(.note, "\(path)type \"\(type)\": its keys are not known here and were not judged")]
+    }
+    // A list's keys stand beside a single plugin's.
+    let all = path.isEmpty ? known.merging(KnownKeys.list) { own, _ in own } : known
+    let findings = KeyCheck.complaints(object, known: all, at: path).map { Finding(.error, $0) }
+    guard let ipam = config.member("ipam")?.value, let members = ipam.object, !members.isEmpty else { return findings }
+    guard let ipamType = ipam.member("type")?.value.string, !ipamType.isEmpty else {
+      return findings + [Finding(.error, "missing key \"\(path)ipam.type\": want an IPAM plugin's name")]
+    }
+    guard let ipamKeys = KnownKeys.ipam(ipamType) else {
+      return findings + [
+        Finding(.note, "\(path)ipam.type \"\(ipamType)\": its keys are not known here and were not judged")
+      ]
+    }
+    return findings + KeyCheck.complaints(members, known: ipamKeys, at: path + "ipam.").map { Finding(.error, $0) }
+  }
+
+  /// One sentence for each subnet that somebody else has: another network, or a route of the host.
+  public func overlaps(of list: NetworkList) -> [String] {
+    list.subnets.flatMap { subnet -> [String] in
+      let networks = others.filter { $0.list.name != list.name }.flatMap { other in
+        other.list.subnets.filter(subnet.overlaps).map {
+          "subnet \(subnet) overlaps \($0) of network \(other.list.name) (\(other.file))"
+        }
+      }
+      let routes = hostRoutes.filter { subnet.overlaps($0.destination) && !list.bridges.contains($0.interface) }.map {
+        "subnet \(subnet) overlaps the host's route to \($0.destination) by \($0.interface)"
+      }
+      return networks + routes
+    }
+  }
+}
+
+extension NetworkList {
+  /// Subnets that the operator wrote down.
+  var subnets: [IPPrefix] {
+    plugins.flatMap { plugin -> [IPPrefix] in
+      guard let ipam = plugin.config.member("ipam")?.value else { return [] }
+      let sets = ipam.member("ranges")?.value.array ?? []
+      let ranges = [ipam] + sets.flatMap { $0.array ?? [] }
+      return ranges.compactMap { $0.member("subnet")?.value.string.flatMap { IPPrefix($0)?.network } }
+    }
+  }
+
+  /// Bridges of this network: routes by them are its own.
+  var bridges: [String] {
+    plugins.filter { $0.type.description == "bridge" }.map { plugin in
+      plugin.config.member("bridge")?.value.string.flatMap { $0.isEmpty ? nil : $0 } ?? "cni0"
+    }
+  }
+
+  /// Every plugin that an attachment runs, those for addresses too.
+  public var requiredPlugins: [PluginType] {
+    plugins.flatMap { plugin in
+      let ipam = plugin.config.member("ipam")?.value.member("type")?.value.string.flatMap(PluginType.init)
+      return [plugin.type] + [ipam].compactMap(\.self)
+    }
+  }
+}

@@ -1,0 +1,169 @@
+public import CNI
+public import NetTypes
+
+/// One attachment's wish for addresses: one out of each range set.
+public struct AddressRequest: Equatable, Sendable {
+  public var owner: Owner
+  public var namespacePath: String
+  public var sets: [RangeSet]
+  /// Addresses asked for by name; the other sets give any.
+  public var wanted: [IPAddress]
+  /// Set where the container's name should keep its addresses.
+  public var stickyName: StickyName?
+
+  public init(
+    owner: Owner, namespacePath: String, sets: [RangeSet], wanted: [IPAddress] = [], stickyName: StickyName? = nil
+  ) {
+    self.owner = owner
+    self.namespacePath = namespacePath
+    self.sets = sets
+    self.wanted = wanted
+    self.stickyName = stickyName
+  }
+}
+
+extension LeaseStore where Self: ~Copyable {
+  /// Leases one address of each range set, in their order; all of them or none.
+  ///
+  /// - Throws: 102 where a set has none left, 103 for an address asked for that cannot be had, 104 where the attachment
+  ///   has addresses already.
+  public mutating func allocate(_ request: AddressRequest) throws(CNIError) -> [AddressRange.Assignment] {
+    let holder = LeaseHolder(request.owner)
+    let earlier = try addresses(of: holder)
+    guard earlier.isEmpty else {
+      throw CNIError(
+        .alreadyAttached, "\(listed(earlier)) has been allocated to \(holder), duplicate allocation is not allowed",
+        details: "network \(request.owner.network)")
+    }
+    let asked = try match(request.wanted, to: request.sets)
+    for address in asked.compactMap(\.self) { try checkAvailable(address) }
+    var taken: [AddressRange.Assignment] = []
+    do throws(CNIError) {
+      for (number, set) in request.sets.enumerated() {
+        taken.append(try assign(asked[number], outOf: set, number, holder, request))
+      }
+      if let name = request.stickyName { try remember(taken.map(\.address), for: name) }
+      return taken
+    } catch {
+      throw CNIError(joining: [error] + releaseAll(taken.map(\.address))) ?? error
+    }
+  }
+
+  /// Gives back what an ADD took.
+  ///
+  /// - Returns: what could not be given back.
+  public mutating func releaseAll(_ addresses: [IPAddress]) -> [CNIError] {
+    var failures: [CNIError] = []
+    for address in addresses {
+      do throws(CNIError) { try release(address) } catch { failures.append(error) }
+    }
+    return failures
+  }
+
+  /// The address asked for from each set; `nil` where any will do.
+  private func match(_ wanted: [IPAddress], to sets: [RangeSet]) throws(CNIError) -> [IPAddress?] {
+    var asked = [IPAddress?](repeating: nil, count: sets.count)
+    for address in wanted where !asked.contains(address) {
+      guard let number = sets.firstIndex(where: { $0.range(holding: address) != nil }) else {
+        throw unavailable(address, "in none of the ranges \(sets.map(\.description).joined(separator: "; "))")
+      }
+      let set = sets[number]
+      if set.range(holding: address)?.gateway == address { throw unavailable(address, "it is the subnet's gateway") }
+      guard set.usable.contains(where: { $0.contains(address) }) else {
+        throw unavailable(address, "it is excluded in range set \(set)")
+      }
+      if let other = asked[number] {
+        throw unavailable(address, "range set \(set) gives one address and \(other) is asked for too")
+      }
+      asked[number] = address
+    }
+    return asked
+  }
+
+  private mutating func checkAvailable(_ address: IPAddress) throws(CNIError) {
+    guard let holder = try holder(of: address) else { return }
+    guard try deadLeases().contains(address) else { throw unavailable(address, "it is leased to \(holder)") }
+    try release(address)
+  }
+
+  private mutating func assign(
+    _ asked: IPAddress?, outOf set: RangeSet, _ number: Int, _ holder: LeaseHolder, _ request: AddressRequest
+  ) throws(CNIError) -> AddressRange.Assignment {
+    var refused: Set<IPAddress> = []
+    while true {
+      let found = asked == nil ? try choose(outOf: set, number, for: request.stickyName) : asked
+      guard let address = found, let range = set.range(holding: address) else { break }
+      if try take(address, for: holder, namespacePath: request.namespacePath, set: number) {
+        return AddressRange.Assignment(address: address, range: range)
+      }
+      // Somebody who does not take the lock was faster, and the store knows it now.
+      guard asked == nil, refused.insert(address).inserted else { throw unavailable(address, "it is leased") }
+    }
+    throw CNIError(
+      .poolExhausted, "no IP addresses available in range set \(set): 0 of \(set.capacity) addresses free",
+      details: "network \(request.owner.network), \(set.key)")
+  }
+
+  /// A free address: the one the name had, then one that no other name had, then any; dead leases go before the last.
+  private mutating func choose(
+    outOf set: RangeSet, _ number: Int, for name: StickyName?
+  ) throws(CNIError) -> IPAddress? {
+    if let name {
+      for address in try remembered(name) where set.usable.contains(where: { $0.contains(address) }) {
+        if try holder(of: address) == nil { return address }
+      }
+    }
+    let spans = set.usable(after: try lastReserved(set: number))
+    if let address = try firstFree(in: spans, sparing: name) { return address }
+    for address in try deadLeases() where set.range(holding: address) != nil { try release(address) }
+    if let address = try firstFree(in: spans, sparing: name) { return address }
+    for span in spans {
+      if let address = try firstFree(in: span) { return address }
+    }
+    return nil
+  }
+
+  /// The first free address; with a name, one that no other name is remembered to have had.
+  private mutating func firstFree(in spans: [AddressSpan], sparing name: StickyName?) throws(CNIError) -> IPAddress? {
+    for span in spans {
+      var rest: AddressSpan? = span
+      while let part = rest, let address = try firstFree(in: part) {
+        guard name != nil, let other = try rememberer(of: address), other != name else { return address }
+        rest = part.after(address)
+      }
+    }
+    return nil
+  }
+}
+
+extension AddressRange {
+  /// An address and the range it came from.
+  public struct Assignment: Equatable, Sendable {
+    public var address: IPAddress
+    public var range: AddressRange
+
+    /// As the result of ADD has it.
+    public var ip: AddResult.IP? {
+      IPPrefix(address, length: range.subnet.length).map { AddResult.IP(address: $0, gateway: range.gateway) }
+    }
+  }
+}
+
+private func unavailable(_ address: IPAddress, _ why: String) -> CNIError {
+  CNIError(.addressUnavailable, "requested IP address \(address) is not available: \(why)")
+}
+
+func listed(_ addresses: [IPAddress]) -> String { addresses.map(\.description).joined(separator: ", ") }
+
+extension LeaseStore where Self: ~Copyable {
+  /// The sets out of which nothing can be given, dead leases being as good as free addresses.
+  public mutating func exhausted(_ sets: [RangeSet]) throws(CNIError) -> [RangeSet] {
+    var full: [RangeSet] = []
+    for set in sets {
+      guard try leasedCount(in: set.usable) >= set.capacity else { continue }
+      let dead = try deadLeases()
+      if !dead.contains(where: { set.range(holding: $0) != nil }) { full.append(set) }
+    }
+    return full
+  }
+}

@@ -1,0 +1,30 @@
+import IPAM
+import Kernel
+import Linux
+import NetTypes
+
+/// What is behind a lease file's name.
+enum LeaseContent: Equatable {
+  case missing
+  case held(LeaseHolder)
+  /// A file that names nobody: its writer died. Under the lock nobody is about to fill it.
+  case torn
+  /// Something that is no file: it blocks the address, and only a person can say why.
+  case unknown
+
+  init(ofFile path: String) throws(KernelError) {
+    do throws(KernelError) {
+      let bytes = try naming(path) { () throws(KernelError) in try Files.readIfPresent(path) }
+      self = bytes.map { LeaseHolder(fileContent: $0).map { .held($0) } ?? .torn } ?? .missing
+    } catch {
+      guard error.errno == EISDIR else { throw error }
+      self = .unknown
+    }
+  }
+}
+
+/// The address a file of that name leases; `nil` for other files, and for spellings that nobody writes.
+func leasedAddress(_ name: String) -> IPAddress? {
+  guard let address = IPAddress(name), address.description == name else { return nil }
+  return address
+}

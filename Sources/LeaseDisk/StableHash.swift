@@ -1,0 +1,18 @@
+/// A hash that is the same in every process: FNV-1a, its bits then mixed so that any of them can be taken.
+func stableHash(_ bytes: some Sequence<UInt8>) -> UInt64 {
+  var value: UInt64 = 0xCBF2_9CE4_8422_2325
+  for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+  return mixed(value)
+}
+
+func mixed(_ number: UInt64) -> UInt64 {
+  var value = (number ^ number >> 33) &* 0xFF51_AFD7_ED55_8CCD
+  value = (value ^ value >> 33) &* 0xC4CE_B9FE_1A85_EC53
+  return value ^ value >> 33
+}
+
+/// Sixteen hexadecimal digits.
+func hex(_ number: UInt64) -> String {
+  let digits = String(number, radix: 16)
+  return String(repeating: "0", count: 16 - digits.count) + digits
+}

@@ -1,0 +1,19 @@
+import ArgumentParser
+
+/// The operator's tool: networks of this host, and containers on them.
+struct Cnictl: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cnictl",
+    abstract: "Manage CNI networks and attach network namespaces to them.",
+    discussion: """
+      Networks are the files in /etc/cni/net.d (NETCONFPATH, --conf-dir), plugins are in /opt/cni/bin (CNI_PATH, \
+      --plugin-dir), and what is attached is kept in /var/lib/cni/results (--cache-dir), where runtimes built on \
+      libcni keep it too.
+
+      Exit status: 0, 1 where a plugin or the system refused, 64 for a wrong command line.
+      """,
+    subcommands: [
+      NetworkCommand.self, Connect.self, Disconnect.self, Check.self, CollectGarbage.self, Status.self,
+      Validate.self, NetnsCommand.self,
+    ])
+}

@@ -1,0 +1,97 @@
+import ArgumentParser
+import CNI
+import CNIJSON
+import CNIRuntime
+import Linux
+import NetTypes
+
+/// Where things are, and how to tell what was done: the same for every command.
+struct CommonOptions: ParsableArguments {
+  @Option(name: .customLong("conf-dir"), help: "The directory of network configurations.", completion: .directory)
+  var configDirectory: String?
+
+  @Option(
+    name: .customLong("plugin-dir"), help: "A directory of plugins; may be given several times.", completion: .directory
+  )
+  var pluginDirectories: [String] = []
+
+  @Option(name: .customLong("cache-dir"), help: "The directory of cached results.", completion: .directory)
+  var cacheDirectory = ResultCache.standard
+
+  @Option(name: .customLong("timeout"), help: "Seconds that one plugin may take.")
+  var timeoutSeconds = 120
+
+  @Flag(help: "Print JSON, errors too.")
+  var json = false
+
+  func validate() throws {
+    guard (1...86_400).contains(timeoutSeconds) else { throw ValidationError("--timeout: want 1 to 86400 seconds") }
+  }
+
+  var networks: ConfigDirectory {
+    ConfigDirectory(given(configDirectory) ?? given(Environment["NETCONFPATH"]) ?? ConfigDirectory.standard)
+  }
+
+  var runtime: Runtime {
+    let named = pluginDirectories.isEmpty ? given(Environment["CNI_PATH"]).map { [$0] } ?? [] : pluginDirectories
+    let directories = named.flatMap { $0.split(separator: ":").map(String.init) }
+    return Runtime(
+      pluginDirectories: directories.isEmpty ? [Runtime.standardPluginDirectory] : directories,
+      cache: ResultCache(cacheDirectory), timeoutSeconds: timeoutSeconds, diagnostics: writeToStandardError)
+  }
+
+  private func given(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
+
+  /// Networks that there are; files that give none are told on standard error.
+  func load() throws(CNIError) -> ConfigDirectory.Contents {
+    let contents = try networks.load()
+    for fault in contents.faults { warn("\(fault.file) cannot be used: \(fault.reason)") }
+    return contents
+  }
+
+  /// Runs a command's body; with `--json` its error is printed as JSON on standard output.
+  func report(_ body: () throws(CNIError) -> Void) throws {
+    do throws(CNIError) {
+      try body()
+    } catch {
+      guard json else { throw error }
+      try printJSON([
+        "code": .integer(Int64(error.code.rawValue)), "msg": .string(error.message), "details": .string(error.details),
+      ])
+      throw ExitCode.failure
+    }
+  }
+
+  func printJSON(_ members: [String: JSONValue]) throws(CNIError) { try printJSON(JSONValue.object(members)) }
+
+  func printJSON(_ value: some Encodable, pretty: Bool = true) throws(CNIError) {
+    let bytes = try CNIJSON.encode(value)
+    print(pretty ? try CNIJSON.decodeValue(bytes).pretty() : String(decoding: bytes, as: UTF8.self))
+  }
+}
+
+/// One line for a person, beside the output.
+func warn(_ text: String) { writeToStandardError(Array("cnictl: \(text)\n".utf8)) }
+
+func writeToStandardError(_ bytes: [UInt8]) {
+  try? Standard.write(bytes, to: Standard.error)  // there is nowhere left to report a failure
+}
+
+/// A value of the command line, or what was wanted in its place.
+func parsed<Value: TextCodable>(_ text: String) throws -> Value {
+  guard let value = Value(text) else { throw ValidationError("\"\(text)\": want \(Value.wanted)") }
+  return value
+}
+
+/// Lines of columns; each is as wide as its longest cell and three, at least 20.
+func table(_ rows: [[String]]) -> String {
+  let columns = rows.map(\.count).max() ?? 0
+  let widths = (0..<columns).map { column in
+    max(20, rows.map { $0.count > column ? $0[column].count + 3 : 0 }.max() ?? 0)
+  }
+  return rows.map { row in
+    row.enumerated().map { column, cell in
+      column == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
+    }.joined()
+  }.joined(separator: "\n")
+}

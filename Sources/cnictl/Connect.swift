@@ -1,0 +1,128 @@
+import ArgumentParser
+import CNI
+import CNIRuntime
+import NetTypes
+
+struct Connect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Attach a network namespace to a network.",
+    discussion: """
+      The container's id is --container, else the namespace's name, else ns- and its inode. The interface is \
+      --ifname, else the first of eth0, eth1 … that is free.
+      """)
+
+  @OptionGroup var common: CommonOptions
+  @Argument(help: "The network's name, or the start of its id.") var network: String
+  @OptionGroup var target: NamespaceArgument
+  @Option(help: "The container's id.", transform: parsed) var container: ContainerID?
+  @Option(help: "The interface's name in the container.", transform: parsed) var ifname: InterfaceName?
+  @Option(help: "An address to have; once for each subnet.", transform: parsed) var ip: [RequestedAddress] = []
+  @Option(help: "The MAC address to have.", transform: parsed) var mac: MACAddress?
+  @Option(name: .shortAndLong, help: "A port: \(PortMapping.wanted).") var publish: [String] = []
+  @Option(help: "Another name on this network.") var alias: [String] = []
+  @Option(help: "The container's name.") var name: String?
+  @Option(help: "Further CNI_ARGS, as KEY=value.") var args: [String] = []
+
+  func run() throws {
+    let request = try parsedRequest()
+    try common.report { () throws(CNIError) in
+      let list = try common.load().entry(network).list
+      let namespace = target.namespace
+      let owner = try owner(on: list.name, in: namespace)
+      // A plugin that refuses the name is told to DEL it next, and would remove what was there before.
+      guard try !namespace.interfaces().contains(owner.interface.description) else {
+        throw CNIError(
+          .alreadyAttached, "\(namespace.path) has an interface \(owner.interface) already: want another --ifname")
+      }
+      try common.runtime.checkVersions(list)
+      let attachment = try request.attachment(owner, namespacePath: namespace.path, on: list)
+      let made = try common.runtime.add(list, attachment)
+      if common.json { return try common.printJSON(made.json) }
+      print(confirmation(owner, made.result))
+    }
+  }
+
+  private func owner(on network: NetworkName, in namespace: ContainerNamespace) throws(CNIError) -> Owner {
+    let container = if let container { container } else { try namespace.defaultContainerID() }
+    let interface = if let ifname { ifname } else { try namespace.freeInterfaceName() }
+    return Owner(network: network, container: container, interface: interface)
+  }
+
+  private func parsedRequest() throws -> AttachmentRequest {
+    var request = AttachmentRequest()
+    request.addresses = ip
+    request.mac = mac
+    request.aliases = alias
+    request.name = name
+    for text in publish {
+      guard let ports = PortMapping.parse(text) else {
+        throw ValidationError("--publish \"\(text)\": want \(PortMapping.wanted)")
+      }
+      request.ports += ports
+    }
+    for pair in args {
+      guard let argument = NetworkAttachment.Argument(pair: pair) else {
+        throw ValidationError("--args \"\(pair)\": want KEY=value without ';'")
+      }
+      request.arguments.append(argument)
+    }
+    return request
+  }
+
+  private func confirmation(_ owner: Owner, _ result: AddResult) -> String {
+    let addresses = [IPFamily.v4, .v6].map { result.address($0, on: owner.interface) }.filter { !$0.isEmpty }
+    let mac = result.containerInterface(owner.interface)?.mac.map { ["mac \($0)"] } ?? []
+    let facts = (addresses + mac).joined(separator: " ")
+    return "connected \(owner.container) to \(owner.network) as \(owner.interface)"
+      + (facts.isEmpty ? "" : ": \(facts)")
+  }
+}
+
+struct Disconnect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Detach a network namespace from a network.",
+    discussion: "Works when the namespace or the network's configuration is gone: what ADD was given is kept.")
+
+  @OptionGroup var common: CommonOptions
+  @Argument(help: "The network's name.", transform: parsed) var network: NetworkName
+  @Argument(help: "A name under /run/netns, or a path.") var netns: String?
+  @Option(help: "The namespace of this process, in place of NETNS.") var pid: Int?
+  @Option(help: "The container's id.", transform: parsed) var container: ContainerID?
+  @Option(help: "The interface's name in the container.", transform: parsed) var ifname: InterfaceName?
+
+  func validate() throws {
+    guard netns != nil || pid != nil || container != nil else {
+      throw ValidationError("want NETNS, --pid or --container")
+    }
+    guard netns == nil || pid == nil else { throw ValidationError("want either NETNS or --pid") }
+    try netns.map(requireAbsolute)
+  }
+
+  func run() throws {
+    try common.report { () throws(CNIError) in
+      let namespace = pid.map(ContainerNamespace.init(processID:)) ?? netns.map { ContainerNamespace($0) }
+      let filter = AttachmentFilter(network: network, namespace: namespace, container: container, interface: ifname)
+      let entries = try filter.find(in: common.runtime.cache)
+      guard !entries.isEmpty else { throw try unknown(filter) }
+      for entry in entries {
+        let known = try KnownAttachment(entry)
+        try common.runtime.delete(known.list, known.attachment)
+        let owner = known.attachment.owner
+        if common.json {
+          try common.printJSON(known.json)
+        } else {
+          print("disconnected \(owner.container) from \(owner.network): \(owner.interface) is gone")
+        }
+      }
+    }
+  }
+
+  private func unknown(_ filter: AttachmentFilter) throws(CNIError) -> CNIError {
+    let others = try common.runtime.cache.entries(of: network).map { entry in
+      "\(entry.attachment.owner.container) \(entry.attachment.owner.interface) in \(entry.attachment.namespacePath)"
+    }
+    let known = others.isEmpty ? "nothing is" : "attached are \(others.joined(separator: ", "))"
+    let wanted = [filter.namespace?.path, container?.description, ifname?.description].compactMap(\.self)
+    return CNIError(.unknownContainer, "\(wanted.joined(separator: " ")) is not on network \(network): \(known)")
+  }
+}

@@ -1,0 +1,96 @@
+import ArgumentParser
+import CNI
+import CNIJSON
+import CNIRuntime
+import Kernel
+import Linux
+import NetTypes
+
+extension NetworkCommand {
+  struct Create: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make a network: writes its configuration and prints its id.",
+      discussion: "Without --subnet the first attachment chooses an unused one. The bridge appears with it too.")
+
+    @OptionGroup var common: CommonOptions
+    @Option(
+      name: .shortAndLong, help: "\(driverNames.joined(separator: ", ")).", completion: .list(driverNames),
+      transform: parsedDriver)
+    var driver = NetworkRequest.Driver.bridge
+    @Option(help: "A subnet; once for each family, or more.", transform: parsed) var subnet: [IPPrefix] = []
+    @Option(help: "The host's address in a subnet.", transform: parsed) var gateway: [IPAddress] = []
+    @Option(help: "The part of a subnet to hand out.", transform: parsed) var ipRange: [IPPrefix] = []
+    @Flag(help: "Add an IPv6 subnet.") var ipv6 = false
+    @Flag(help: "Members reach each other and nobody else.") var `internal` = false
+    @Option(help: "The largest packet, in bytes.") var mtu: Int?
+    @Option(name: .shortAndLong, help: "Another key of the plugin, as key=value.") var opt: [String] = []
+    @Argument(help: "The network's name.", transform: parsed) var name: NetworkName
+
+    func run() throws {
+      let options = try parsedOptions()
+      try common.report { () throws(CNIError) in
+        let contents = try common.load()
+        if let other = contents.entries.first(where: { $0.list.name == name }) {
+          throw CNIError(.invalidNetworkConfig, "network \(name) exists already: \(other.file)")
+        }
+        let file = "\(common.networks.path)/\(name).conflist"
+        let id = SHA256.hex("\(name)\0\(file)")
+        let bytes = Array("\(try request(options).list(id: id).pretty())\n".utf8)
+        let validator = Validator(others: contents.entries, hostRoutes: HostRoute.read())
+        let overlaps = validator.overlaps(of: try NetworkList(bytes))
+        guard overlaps.isEmpty else {
+          throw CNIError(.invalidNetworkConfig, overlaps.joined(separator: "; "), details: "want another --subnet")
+        }
+        try write(bytes, to: file)
+        if common.json {
+          try common.printJSON(["id": .string(id), "name": .string(name.description), "file": .string(file)])
+        } else {
+          print(id)
+        }
+      }
+    }
+
+    private func request(_ options: [String: JSONValue]) -> NetworkRequest {
+      var request = NetworkRequest(name: name)
+      request.driver = driver
+      request.subnets = subnet
+      request.gateways = gateway
+      request.ranges = ipRange
+      request.ipv6 = ipv6
+      request.isInternal = `internal`
+      request.mtu = mtu
+      request.options = options
+      return request
+    }
+
+    /// `hairpinMode=true` is a JSON value behind the equals sign; what is none is text.
+    private func parsedOptions() throws -> [String: JSONValue] {
+      var options: [String: JSONValue] = [:]
+      for pair in opt {
+        guard let option = NetworkAttachment.Argument(pair: pair) else {
+          throw ValidationError("--opt \"\(pair)\": want key=value")
+        }
+        options[option.key] = (try? CNIJSON.decodeValue(Array(option.value.utf8))) ?? .string(option.value)
+      }
+      return options
+    }
+
+    private func write(_ bytes: [UInt8], to file: String) throws(CNIError) {
+      do throws(KernelError) {
+        try Files.makeDirectories(common.networks.path)
+        try Files.create("\(name).conflist", in: common.networks.path, bytes)
+      } catch {
+        throw CNIError(.ioFailure, error)
+      }
+    }
+  }
+}
+
+private let driverNames = NetworkRequest.Driver.allCases.map(\.rawValue)
+
+private func parsedDriver(_ text: String) throws -> NetworkRequest.Driver {
+  guard let driver = NetworkRequest.Driver(rawValue: text) else {
+    throw ValidationError("\"\(text)\": want one of \(driverNames.joined(separator: ", "))")
+  }
+  return driver
+}

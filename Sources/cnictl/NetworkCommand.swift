@@ -1,0 +1,100 @@
+import ArgumentParser
+import CNI
+import CNIJSON
+import CNIRuntime
+import Kernel
+import Linux
+import NetTypes
+
+struct NetworkCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "network", abstract: "List, show, make and remove networks.",
+    subcommands: [List.self, Inspect.self, Create.self, Remove.self])
+}
+
+extension NetworkCommand {
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "ls", abstract: "List the networks.")
+
+    @OptionGroup var common: CommonOptions
+    @Flag(name: .customLong("no-trunc"), help: "Show the whole id.") var wholeID = false
+    @Flag(name: .shortAndLong, help: "Show ids only.") var quiet = false
+
+    func run() throws {
+      try common.report { () throws(CNIError) in
+        let entries = try common.load().entries
+        if common.json {
+          let rows = entries.map { entry in
+            ["id": entry.id, "name": entry.list.name.description, "driver": entry.list.driver, "file": entry.file]
+          }
+          return try common.printJSON(rows)
+        }
+        let rows = entries.map { entry in
+          [wholeID ? entry.id : String(entry.id.prefix(12)), entry.list.name.description, entry.list.driver]
+        }
+        if quiet {
+          for row in rows { print(row[0]) }
+        } else {
+          print(table([["NETWORK ID", "NAME", "DRIVER"]] + rows))
+        }
+      }
+    }
+  }
+
+  struct Inspect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show a network and the containers on it, as JSON.",
+      discussion: "With --json in one line.")
+
+    @OptionGroup var common: CommonOptions
+    @Argument(help: "The network's name, or the start of its id.") var network: String
+
+    func run() throws {
+      try common.report { () throws(CNIError) in
+        let entry = try common.load().entry(network)
+        let attachments = try common.runtime.cache.entries(of: entry.list.name)
+        try common.printJSON(NetworkReport(entry, attachments: attachments), pretty: !common.json)
+      }
+    }
+  }
+
+  struct Remove: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "rm", abstract: "Remove networks that no container is on.")
+
+    @OptionGroup var common: CommonOptions
+    @Flag(help: "Remove the configuration even where a plugin cannot clean up.") var force = false
+    @Argument(help: "Names, or starts of ids.") var networks: [String]
+
+    func run() throws {
+      try common.report { () throws(CNIError) in
+        for network in networks { try remove(common.load().entry(network)) }
+      }
+    }
+
+    private func remove(_ network: ConfigDirectory.Entry) throws(CNIError) {
+      let list = network.list
+      let attached = try common.runtime.cache.entries(of: list.name).map { entry in
+        let owner = entry.attachment.owner
+        return "container \(owner.container) as \(owner.interface) in \(entry.attachment.namespacePath)"
+      }
+      guard attached.isEmpty else {
+        throw CNIError(
+          .invalidNetworkConfig, "network \(list.name) is in use by \(attached.joined(separator: ", "))",
+          details: "disconnect first; cnictl gc \(list.name) removes those whose namespace is gone")
+      }
+      do throws(CNIError) {
+        try common.runtime.collectGarbage(list, valid: [])
+      } catch {
+        guard force || list.disableGC else { throw error }
+        warn("what the plugins left behind stays: \(error)")
+      }
+      do throws(KernelError) { try Files.remove(network.file) } catch { throw CNIError(.ioFailure, error) }
+      if common.json {
+        try common.printJSON(["id": .string(network.id), "name": .string(list.name.description)])
+      } else {
+        print(list.name)
+      }
+    }
+  }
+}

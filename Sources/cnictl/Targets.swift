@@ -1,0 +1,69 @@
+import ArgumentParser
+import CNI
+import CNIRuntime
+import NetTypes
+
+/// A path is kept for DEL, which may run elsewhere.
+func requireAbsolute(_ netns: String) throws {
+  guard !netns.contains("/") || netns.hasPrefix("/") else {
+    throw ValidationError("\"\(netns)\": want a name under /run/netns or an absolute path")
+  }
+}
+
+/// Which namespace a command is about.
+struct NamespaceArgument: ParsableArguments {
+  @Argument(help: "A name under /run/netns, or a path.") var netns: String?
+  @Option(help: "The namespace of this process, in place of NETNS.") var pid: Int?
+
+  func validate() throws {
+    guard (netns == nil) != (pid == nil) else { throw ValidationError("want either NETNS or --pid") }
+    try netns.map(requireAbsolute)
+  }
+
+  var namespace: ContainerNamespace {
+    pid.map(ContainerNamespace.init(processID:)) ?? ContainerNamespace(netns ?? "")
+  }
+}
+
+/// An attachment that the cache knows, with its network as it was at ADD.
+struct KnownAttachment {
+  var attachment: NetworkAttachment
+  var list: NetworkList
+
+  init(_ entry: ResultCache.Entry) throws(CNIError) {
+    attachment = entry.attachment
+    list = try NetworkList(entry.config)
+  }
+
+  var sentence: String {
+    "\(attachment.owner.container) \(attachment.owner.network) \(attachment.owner.interface)"
+  }
+
+  var json: JSONValue {
+    .object([
+      "container": .string(attachment.owner.container.description),
+      "network": .string(attachment.owner.network.description),
+      "interface": .string(attachment.owner.interface.description),
+      "netns": .string(attachment.namespacePath),
+    ])
+  }
+}
+
+/// What to look for in the cache; `nil` matches everything.
+struct AttachmentFilter {
+  var network: NetworkName?
+  var namespace: ContainerNamespace?
+  var container: ContainerID?
+  var interface: InterfaceName?
+
+  func matches(_ attachment: NetworkAttachment) -> Bool {
+    let owner = attachment.owner
+    let place = namespace?.isSame(as: ContainerNamespace(attachment.namespacePath)) ?? true
+    return (network.map { $0 == owner.network } ?? true) && place && (container.map { $0 == owner.container } ?? true)
+      && (interface.map { $0 == owner.interface } ?? true)
+  }
+
+  func find(in cache: ResultCache) throws(CNIError) -> [ResultCache.Entry] {
+    try cache.entries().filter { matches($0.attachment) }
+  }
+}

@@ -1,0 +1,125 @@
+import ArgumentParser
+import CNI
+import CNIRuntime
+import NetTypes
+
+struct Check: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Ask the plugins whether attachments are as they were made.",
+    discussion: "Without arguments every attachment of every network is checked.")
+
+  @OptionGroup var common: CommonOptions
+  @Argument(help: "The network's name.", transform: parsed) var network: NetworkName?
+  @Argument(help: "A name under /run/netns, or a path.") var netns: String?
+
+  func run() throws {
+    try common.report { () throws(CNIError) in
+      let filter = AttachmentFilter(network: network, namespace: netns.map { ContainerNamespace($0) })
+      let entries = try filter.find(in: common.runtime.cache)
+      guard !entries.isEmpty || network == nil else {
+        throw CNIError(
+          .unknownContainer,
+          "nothing to check: \(netns ?? "no container") is not on network \(network?.description ?? "")")
+      }
+      var errors: [CNIError] = []
+      for entry in entries {
+        let known = try KnownAttachment(entry)
+        do throws(CNIError) {
+          try common.runtime.check(known.list, known.attachment)
+          if !common.json { print("\(known.sentence): ok") }
+        } catch {
+          errors.append(error)
+          if !common.json { print("\(known.sentence): differs") }
+        }
+      }
+      if let error = CNIError(joining: errors) { throw error }
+      if common.json { try common.printJSON(["checked": .integer(Int64(entries.count))]) }
+    }
+  }
+}
+
+struct CollectGarbage: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "gc", abstract: "Remove what belongs to containers whose namespace is gone.",
+    discussion: "Without arguments in every network.")
+
+  @OptionGroup var common: CommonOptions
+  @Flag(help: "Only say what is stale.") var dryRun = false
+  @Argument(help: "Names, or starts of ids.") var networks: [String] = []
+
+  func run() throws {
+    try common.report { () throws(CNIError) in
+      let contents = try common.load()
+      var entries = contents.entries.filter { !$0.list.disableGC }
+      if !networks.isEmpty {
+        entries = []
+        for network in networks { entries.append(try contents.entry(network)) }
+      }
+      var errors: [CNIError] = []
+      var removed: [JSONValue] = []
+      for entry in entries {
+        do throws(CNIError) { removed += try collect(entry.list) } catch { errors.append(error) }
+      }
+      if let error = CNIError(joining: errors) { throw error }
+      if common.json { try common.printJSON([dryRun ? "stale" : "removed": .array(removed)]) }
+    }
+  }
+
+  private func collect(_ list: NetworkList) throws(CNIError) -> [JSONValue] {
+    let attachments = try common.runtime.cache.entries(of: list.name).map(\.attachment)
+    let live = attachments.filter { ContainerNamespace($0.namespacePath).exists }
+    let stale = attachments.filter { !live.contains($0) }
+    if !dryRun { try common.runtime.collectGarbage(list, valid: Set(live.map(\.key))) }
+    for attachment in stale where !common.json {
+      let owner = attachment.owner
+      print("\(owner.container) \(owner.network) \(owner.interface): \(dryRun ? "stale" : "removed")")
+    }
+    return stale.map { attachment in
+      .object([
+        "container": .string(attachment.owner.container.description),
+        "network": .string(attachment.owner.network.description),
+        "interface": .string(attachment.owner.interface.description),
+      ])
+    }
+  }
+}
+
+struct Status: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Ask the plugins whether networks can take containers.",
+    discussion: "Without arguments every network is asked.")
+
+  @OptionGroup var common: CommonOptions
+  @Argument(help: "Names, or starts of ids.") var networks: [String] = []
+
+  func run() throws {
+    var isReady = true
+    try common.report { () throws(CNIError) in
+      let contents = try common.load()
+      var entries = networks.isEmpty ? contents.entries : []
+      for network in networks { entries.append(try contents.entry(network)) }
+      let answers = entries.map { (name: $0.list.name.description, answer: answer($0.list)) }
+      isReady = answers.allSatisfy(\.answer.isReady)
+      if common.json {
+        return try common.printJSON(
+          answers.map {
+            ["network": JSONValue.string($0.name), "ready": .bool($0.answer.isReady), "state": .string($0.answer.text)]
+          })
+      }
+      print(table([["NAME", "STATE"]] + answers.map { [$0.name, $0.answer.text] }))
+    }
+    if !isReady { throw ExitCode.failure }
+  }
+
+  private func answer(_ list: NetworkList) -> (isReady: Bool, text: String) {
+    do throws(CNIError) {
+      try common.runtime.checkVersions(list)
+      switch try common.runtime.status(list) {
+      case .ready: return (true, "ready")
+      case .notAsked: return (true, "not asked: version \(list.version.rawValue) has no STATUS")
+      }
+    } catch {
+      return (false, "\(error)")
+    }
+  }
+}

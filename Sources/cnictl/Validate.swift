@@ -1,0 +1,53 @@
+import ArgumentParser
+import CNI
+import CNIRuntime
+import Kernel
+import Linux
+
+struct Validate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Look for mistakes in network configurations.",
+    discussion: """
+      Finds unknown keys, values of the wrong kind, plugins that are missing or do not speak the network's version, \
+      and subnets that another network or a route of the host has. Without arguments every file of the \
+      configuration directory is read.
+      """)
+
+  @OptionGroup var common: CommonOptions
+  @Argument(help: "Configuration files.", completion: .file()) var files: [String] = []
+
+  func run() throws {
+    var isFine = true
+    try common.report { () throws(CNIError) in
+      let contents = try common.networks.load()
+      let validator = Validator(others: contents.entries, hostRoutes: HostRoute.read())
+      let all = files.isEmpty ? (contents.entries.map(\.file) + contents.faults.map(\.file)).sorted() : files
+      var reports: [JSONValue] = []
+      for file in all {
+        let findings = try findings(file, validator)
+        isFine = isFine && !findings.contains { $0.severity == .error }
+        if !common.json { printFindings(findings, of: file) }
+        reports.append(
+          .object([
+            "file": .string(file),
+            "findings": .array(
+              findings.map { .object(["severity": .string($0.severity.rawValue), "text": .string($0.text)]) }),
+          ]))
+      }
+      if common.json { try common.printJSON(JSONValue.array(reports)) }
+    }
+    if !isFine { throw ExitCode.failure }
+  }
+
+  private func printFindings(_ findings: [Finding], of file: String) {
+    for finding in findings { print("\(file): \(finding.severity.rawValue): \(finding.text)") }
+    if !findings.contains(where: { $0.severity == .error }) { print("\(file): ok") }
+  }
+
+  private func findings(_ file: String, _ validator: Validator) throws(CNIError) -> [Finding] {
+    let bytes: [UInt8]
+    do throws(KernelError) { bytes = try Files.read(file) } catch { throw CNIError(.ioFailure, error) }
+    // A list that cannot be read is a finding already.
+    return validator.findings(bytes) + ((try? NetworkList.read(file)).map { common.runtime.pluginFindings($0) } ?? [])
+  }
+}

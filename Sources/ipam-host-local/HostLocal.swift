@@ -1,0 +1,186 @@
+import CNI
+import IPAM
+import Kernel
+import NetTypes
+import PluginKit
+
+/// Hands out addresses of ranges, kept as the reference plugin `host-local` keeps them.
+struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin {
+  typealias Config = HostLocalConfig
+
+  static var name: String { "ipam-host-local" }
+  /// The namespace is only noted beside the lease, so it may be anything: the reference's manual has `/dev/null`.
+  static var namespaceRule: NamespaceRule { .any }
+
+  /// Opened only where a subnet has to be found: `"subnet": "auto"`, or a bridge's addresses.
+  private let openKernel: @Sendable (String?) throws(KernelError) -> K
+  private let openLeases: @Sendable (String, NetworkName, Bool) throws(CNIError) -> Leases?
+  private let findSubnet: FindSubnet
+  private let readText: @Sendable (String) throws(CNIError) -> String
+
+  /// For a family, a network and the directory of its leases: what "auto" stands for.
+  ///
+  /// The fourth says whether to record it, the last what the host uses.
+  typealias FindSubnet =
+    @Sendable (IPFamily, NetworkName, String, Bool, () throws(CNIError) -> [IPPrefix]) throws(CNIError) -> IPPrefix?
+
+  /// - Parameters:
+  ///   - openKernel: from the host's side alone.
+  ///   - openLeases: those of a network below a directory, locked; the last says whether to make what is missing.
+  ///   - findSubnet: what "auto" stands for.
+  ///   - readText: a text file's content.
+  init(
+    on openKernel: @escaping @Sendable (String?) throws(KernelError) -> K,
+    leases openLeases: @escaping @Sendable (String, NetworkName, Bool) throws(CNIError) -> Leases?,
+    subnets findSubnet: @escaping FindSubnet, text readText: @escaping @Sendable (String) throws(CNIError) -> String
+  ) {
+    self.openKernel = openKernel
+    self.openLeases = openLeases
+    self.findSubnet = findSubnet
+    self.readText = readText
+  }
+
+  func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
+    guard !call.namespacePath.isEmpty else {
+      throw CNIError(.invalidEnvironment, "required env variables [CNI_NETNS] missing")
+    }
+    let arguments = try call.arguments()
+    var request = AddressRequest(
+      owner: call.owner, namespacePath: call.namespacePath,
+      sets: try rangeSets(call.config, call.owner.network, recording: true),
+      wanted: try call.keys.requestedAddresses(arguments).map(\.address))
+    if call.config.ipam?.sticky == true, let name = call.keys.containerName(arguments) {
+      request.stickyName = StickyName(container: name, interface: call.owner.interface.description)
+    }
+    let dns = try call.config.ipam?.resolvConf.map { path throws(CNIError) in DNS(resolvConf: try readText(path)) }
+    let assignments = try withLeases(of: call.owner.network, call.config, making: true) { leases throws(CNIError) in
+      try leases.allocate(request)
+    }
+    let result = AddResult(
+      ips: (assignments ?? []).compactMap(\.ip), routes: call.config.ipam?.routes ?? [], dns: dns ?? DNS())
+    do throws(CNIError) {
+      try commit(result)
+    } catch {
+      throw CNIError(joining: [error] + takeBack(call.owner, call.config)) ?? error
+    }
+  }
+
+  private func takeBack(_ owner: Owner, _ config: Config) -> [CNIError] {
+    do throws(CNIError) {
+      try release(owner, config)
+      return []
+    } catch {
+      return [error]
+    }
+  }
+
+  func check(_ call: Call<Config>) throws(CNIError) {
+    let sets = try rangeSets(call.config, call.owner.network, recording: false)
+    let holder = LeaseHolder(call.owner)
+    let leased = try withLeases(of: call.owner.network, call.config, making: false) { leases throws(CNIError) in
+      try leases.addresses(of: holder)
+    }
+    let differences = differences(leased ?? [], sets, call.previous)
+    guard differences.isEmpty else {
+      throw CNIError(
+        .differences, "leases of \(holder) in network \(call.owner.network): " + differences.joined(separator: "; "))
+    }
+  }
+
+  /// What is leased against what every range set should have given, and what ADD answered.
+  private func differences(_ leased: [IPAddress], _ sets: [RangeSet], _ previous: AddResult?) -> [String] {
+    var differences: [String] = []
+    for set in sets {
+      let own = leased.filter { set.range(holding: $0) != nil }
+      let answered = (previous?.ips ?? []).map(\.address.address).filter { set.range(holding: $0) != nil }
+      if own.isEmpty { differences.append("no address of range set \(set) is leased") }
+      for address in answered where !leased.contains(address) {
+        differences.append("\(address), which ADD answered, is not leased")
+      }
+    }
+    return differences
+  }
+
+  /// Where the leases are, whatever else is wrong.
+  static func salvage(_ configuration: JSONValue) -> HostLocalConfig? {
+    configuration.member("ipam")?.value.member("dataDir")?.value.string.map { HostLocalConfig(dataDir: $0) }
+  }
+
+  func delete(_ removal: Removal<Config>) throws(CNIError) {
+    try release(removal.owner, removal.config)
+  }
+
+  private func release(_ owner: Owner, _ config: Config?) throws(CNIError) {
+    let failures = try withLeases(of: owner.network, config, making: false) { leases throws(CNIError) in
+      leases.releaseAll(try leases.addresses(of: LeaseHolder(owner)))
+    }
+    if let error = CNIError(joining: failures ?? []) { throw error }
+  }
+
+  func collectGarbage(
+    _ network: Network<Config>, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError) {
+    let keep = Set(
+      valid.flatMap { attachment in
+        let container = attachment.containerID.description
+        return [
+          LeaseHolder(container: container, interface: attachment.ifname.description),
+          LeaseHolder(container: container, interface: nil),
+        ]
+      })
+    let failures = try withLeases(of: network.name, network.config, making: false) { leases throws(CNIError) in
+      let stale = try leases.allLeases().filter { lease in lease.holder.map { !keep.contains($0) } ?? true }
+      return leases.releaseAll(stale.map(\.address))
+    }
+    if let error = CNIError(joining: failures ?? []) { throw error }
+  }
+
+  func status(_ network: Network<Config>) throws(CNIError) {
+    let sets = try rangeSets(network.config, network.name, recording: false)
+    let full = try withLeases(of: network.name, network.config, making: false) { leases throws(CNIError) in
+      try leases.exhausted(sets)
+    }
+    guard let full, !full.isEmpty else { return }
+    throw CNIError(
+      .notAvailable,
+      "network \(network.name): "
+        + full.map { "0 of \($0.capacity) addresses free in \($0)" }.joined(separator: "; "))
+  }
+
+  private func withLeases<Value>(
+    of network: NetworkName, _ config: Config?, making: Bool, _ body: (inout Leases) throws(CNIError) -> Value
+  ) throws(CNIError) -> Value? {
+    let dataDir = config?.dataDir ?? HostLocalConfig.defaultDataDir
+    guard var leases = try openLeases(dataDir, network, making) else { return nil }
+    return try body(&leases)
+  }
+
+  /// The network's range sets, with what only the host can tell filled in.
+  private func rangeSets(
+    _ config: Config, _ network: NetworkName, recording: Bool
+  ) throws(CNIError) -> [RangeSet] {
+    var chosen: [IPFamily: IPPrefix] = [:]
+    for family in Set(config.automaticFamilies) {
+      chosen[family] = try findSubnet(family, network, config.dataDir, recording) { () throws(CNIError) in
+        try asking { kernel throws(KernelError) in try kernel.routedPrefixes(family) }
+      }
+    }
+    var addresses: [IPPrefix] = []
+    if let bridge = config.bridgeToAsk {
+      addresses = try asking { kernel throws(KernelError) in
+        guard try kernel.link(bridge, on: .host) != nil else { return [] }
+        return try kernel.addresses(of: bridge, on: .host)
+      }
+    }
+    return try config.rangeSets(chosen: chosen, bridgeAddresses: addresses)
+  }
+
+  private func asking<Value>(_ body: (inout K) throws(KernelError) -> Value) throws(CNIError) -> Value {
+    do throws(KernelError) {
+      var kernel = try openKernel(nil)
+      return try body(&kernel)
+    } catch {
+      throw CNIError(.kernelRefused, error.description)
+    }
+  }
+}

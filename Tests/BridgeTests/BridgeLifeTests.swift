@@ -1,0 +1,142 @@
+import CNI
+import CNIJSON
+import Kernel
+import NetTypes
+import PluginKit
+import Testing
+import TestSupport
+
+@testable import bridge
+
+@Suite struct BridgeLifeTests {
+  let json = #"{"bridge":"br0","isGateway":true,"hairpinMode":true,"ipam":{"type":"fake"}}"#
+
+  private func attached() throws -> (Fixture, AddResult) {
+    let fixture = try Fixture()
+    return (fixture, try fixture.add(json))
+  }
+
+  private func complaint(_ fixture: Fixture, _ result: AddResult) throws -> String {
+    do {
+      try fixture.plugin.check(fixture.call(json, previous: result))
+      return ""
+    } catch let error as CNIError {
+      #expect(error.code == .differences)
+      return error.message
+    }
+  }
+
+  @Test func `CHECK finds nothing after ADD and asks IPAM`() throws {
+    let (fixture, result) = try attached()
+    #expect(try complaint(fixture, result) == "")
+    #expect(fixture.ipam.calls == [.add, .check])
+  }
+
+  @Test func `CHECK names every difference`() throws {
+    let (fixture, result) = try attached()
+    let host = fixture.owner.hostInterface
+    fixture.kernel.state.links[.host]?["br0"]?.isUp = false
+    fixture.kernel.state.links[.host]?[host]?.port?.hairpin = false
+    fixture.kernel.state.links[.host]?[host]?.master = nil
+    fixture.kernel.state.links[.container]?["eth0"]?.mac = "02:00:00:00:00:99"
+    fixture.kernel.state.addresses.removeAll { $0.prefix == "10.1.0.5/24" || $0.prefix == "10.1.0.1/24" }
+    fixture.kernel.state.sysctls[.host]?["net/ipv4/ip_forward"] = "0"
+    let said = try complaint(fixture, result)
+    for fragment in [
+      "host link br0 has state up false, want true", "host address 10.1.0.1/24 is missing on br0",
+      "host sysctl net/ipv4/ip_forward is 0, want 1", "host link \(host) has hairpin false, want true",
+      "host link \(host) has master none, want br0", "container address 10.1.0.5/24 is missing on eth0",
+      "container link eth0 has MAC 02:00:00:00:00:99",
+    ] { #expect(said.contains(fragment)) }
+  }
+
+  @Test func `CHECK reports what IPAM says and what is different together`() throws {
+    let (fixture, result) = try attached()
+    fixture.kernel.state.addresses = []
+    var call = try fixture.call(json, previous: result)
+    call.delegates = Delegates(ipam: PluginType("fake")) { (_, _) throws(CNIError) in
+      throw CNIError(.differences, "no lease")
+    }
+    #expect {
+      try fixture.plugin.check(call)
+    } throws: {
+      let said = ($0 as? CNIError)?.message ?? ""
+      return said.hasPrefix("no lease; ") && said.contains("10.1.0.5/24 is missing")
+    }
+  }
+
+  @Test(arguments: [nil, "/run/netns/c1"])
+  func `DEL removes the pair and the lease, with namespace or without, twice`(path: String?) throws {
+    let (fixture, _) = try attached()
+    for _ in 1...2 {
+      try fixture.plugin.delete(
+        Removal(owner: fixture.owner, namespacePath: path, config: nil, delegates: fixture.ipam.delegates))
+    }
+    #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["br0"])
+    #expect(fixture.kernel.state.links[.container]?.keys.map(\.description) == ["lo"])
+    #expect(fixture.ipam.calls == [.add, .del, .del])
+  }
+
+  @Test func `DEL leaves another network's interface alone`() throws {
+    let (fixture, _) = try attached()
+    var other = fixture.owner
+    other.network = try #require(NetworkName("other"))
+    try fixture.plugin.delete(
+      Removal(owner: other, namespacePath: "/x", config: nil, delegates: fixture.ipam.delegates))
+    #expect(fixture.kernel.link("eth0", on: .container) != nil)
+  }
+
+  @Test func `DEL frees the lease though the kernel refuses`() throws {
+    let (fixture, _) = try attached()
+    fixture.kernel.changesBeforeRefusal = 0
+    #expect(throws: CNIError.self) {
+      try fixture.plugin.delete(
+        Removal(owner: fixture.owner, namespacePath: nil, config: nil, delegates: fixture.ipam.delegates))
+    }
+    #expect(fixture.ipam.calls == [.add, .del])
+  }
+
+  private func collect(_ fixture: Fixture, _ valid: [(String, InterfaceName)]) throws {
+    let config = try CNIJSON.decode(BridgeConfig.self, from: Array(json.utf8))
+    let kept = try valid.map { container, interface in
+      ValidAttachments.Attachment(containerID: try #require(ContainerID(container)), ifname: interface)
+    }
+    let network = Network(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
+    try fixture.plugin.collectGarbage(network, valid: Set(kept))
+  }
+
+  @Test func `GC keeps what is valid and what is others'`() throws {
+    let (fixture, _) = try attached()
+    fixture.kernel.addLink("veth1234", on: .host, kind: "veth")
+    var foreign = fixture.owner
+    foreign.network = try #require(NetworkName("other"))
+    fixture.kernel.addLink(foreign.hostInterface, on: .host, kind: "veth")
+    fixture.kernel.state.links[.host]?[foreign.hostInterface]?.alias = foreign.tag
+    try collect(fixture, [("c1", "eth0")])
+    #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host) != nil)
+    try collect(fixture, [("c1", "eth1")])
+    #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host) == nil)
+    #expect(fixture.kernel.link("veth1234", on: .host) != nil)
+    #expect(fixture.kernel.link(foreign.hostInterface, on: .host) != nil)
+    #expect(fixture.kernel.link("br0", on: .host) != nil)
+    #expect(fixture.ipam.calls == [.add, .gc, .gc])
+  }
+
+  @Test func `GC without any valid attachment removes our empty bridge too`() throws {
+    let (fixture, _) = try attached()
+    try collect(fixture, [])
+    #expect(fixture.kernel.state.links[.host] == [:])
+  }
+
+  @Test func `STATUS tells of a bridge name that is taken`() throws {
+    let fixture = try Fixture()
+    let config = try CNIJSON.decode(BridgeConfig.self, from: Array(json.utf8))
+    let network = Network(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
+    try fixture.plugin.status(network)
+    fixture.kernel.addLink("br0", on: .host, kind: "veth")
+    #expect(throws: CNIError(.notAvailable, "bridge \"br0\": the name is taken by a veth link")) {
+      try fixture.plugin.status(network)
+    }
+    #expect(fixture.ipam.calls == [.status])
+  }
+}

@@ -1,0 +1,124 @@
+import CNI
+import Kernel
+import NetTypes
+import PluginKit
+import Testing
+import TestSupport
+
+@testable import bridge
+
+@Suite struct BridgePlanTests {
+  @Test(arguments: [
+    (#""mtu":67"#, "key \"mtu\": 67: want 68 to 65535"),
+    (#""mtu":65536"#, "key \"mtu\": 65536: want 68 to 65535"),
+    (#""mtu":-1"#, "key \"mtu\": -1: want 68 to 65535"),
+    (#""mtu":1000"#, "key \"mtu\": 1000: want 1280 or more for IPv6"),
+    (#""gwPriority":100"#, "key \"gwPriority\": 100: want -1000000 to 99"),
+    (
+      #""hairpinMode":true,"promiscMode":true"#,
+      "keys \"hairpinMode\" and \"promiscMode\": want one of them, not both"
+    ),
+    (
+      #""disableContainerInterface":true,"ipam":{"type":"x"}"#,
+      "key \"disableContainerInterface\": true: a link that stays down can have no \"ipam\""
+    ),
+    (#""runtimeConfig":{"mac":"01:00:5e:00:00:01"}"#, "MAC address 01:00:5e:00:00:01: want a unicast address"),
+    (#""bridge":"lo0""#, "key \"bridge\": \"lo0\" is a macvlan link: want a bridge or a free name"),
+  ])
+  func `refuses what cannot be, and makes nothing`(keys: String, message: String) throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("lo0", on: .host, kind: "macvlan")
+    #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{\(keys)}") }
+    #expect(fixture.kernel.applied == [])
+  }
+
+  @Test(arguments: [
+    (#""ipMasq":true"#, "key \"ipMasq\": true: not supported by this plugin"),
+    (#""ipMasqBackend":"nftables""#, "key \"ipMasqBackend\": \"nftables\": not supported by this plugin"),
+    (#""macspoofchk":true"#, "key \"macspoofchk\": true: not supported by this plugin"),
+    (#""isolation":"network""#, "key \"isolation\": \"network\": not supported by this plugin"),
+    (#""internal":true"#, "key \"internal\": true: not supported by this plugin"),
+  ])
+  func `refuses what it does not do rather than ignore it`(keys: String, message: String) throws {
+    let fixture = try Fixture()
+    #expect(throws: CNIError(.unsupportedField, message)) { try fixture.add("{\(keys)}") }
+    #expect(fixture.ipam.calls == [])
+  }
+
+  @Test(
+    arguments: [
+      ("{}", nil, nil, 1500), (#"{"mtu":9000}"#, 1400, nil, 9000), ("{}", 1400, nil, 1400), ("{}", 9000, 1500, 1500),
+      (#"{"mtu":0}"#, 1400, 1300, 1300),
+    ] as [(String, Int?, Int?, Int)])
+  func `the MTU is given or no larger than uplink and bridge`(json: String, uplink: Int?, bridge: Int?, mtu: Int) throws
+  {
+    let fixture = try Fixture()
+    if let uplink {
+      fixture.kernel.addLink("up0", on: .host, mtu: uplink)
+      fixture.kernel.uplink = "up0"
+    }
+    if let bridge { fixture.kernel.addLink("cni0", on: .host, kind: "bridge", mtu: bridge) }
+    let result = try fixture.add(json)
+    #expect(fixture.kernel.link("eth0", on: .container)?.mtu == mtu)
+    #expect(result.interfaces[2].mtu == mtu)
+  }
+
+  @Test(arguments: [
+    (#"{"macFromIP":true}"#, "", "02:42:0a:01:00:05"),
+    (#"{"macFromIP":true}"#, "MAC=02:00:00:00:00:01", "02:00:00:00:00:01"),
+    (#"{"args":{"cni":{"mac":"02:00:00:00:00:02"}}}"#, "MAC=02:00:00:00:00:01", "02:00:00:00:00:02"),
+    (
+      #"{"args":{"cni":{"mac":"02:00:00:00:00:02"}},"runtimeConfig":{"mac":"02:00:00:00:00:03"}}"#,
+      "MAC=02:00:00:00:00:01", "02:00:00:00:00:03"
+    ),
+  ])
+  func `the MAC address is the strongest source's`(json: String, arguments: String, mac: String) throws {
+    let result = try Fixture().add(json, arguments: arguments)
+    #expect(result.interfaces[2].mac == mac)
+  }
+
+  @Test func `a MAC address cannot derive from IPv6 alone`() throws {
+    let fixture = try Fixture()
+    fixture.ipam.answer.ips.removeFirst()
+    #expect(
+      throws: CNIError(
+        .invalidNetworkConfig, "key \"macFromIP\": true: the container gets no IPv4 address to derive from")
+    ) { try fixture.add(#"{"macFromIP":true}"#) }
+  }
+
+  @Test func `the gateway's priority becomes the metric of default routes`() throws {
+    let result = try Fixture().add(#"{"isDefaultGateway":true,"gwPriority":10}"#)
+    #expect(result.routes.map(\.priority) == [90, 90])
+  }
+
+  @Test func `our own bridge gets another address only when told to`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
+    fixture.kernel.state.links[.host]?["cni0"]?.alias = "cni:net/"
+    fixture.kernel.state.addresses = [AddressSpec("10.2.0.1/24", on: "cni0", .host)]
+    let refusal = CNIError(
+      .invalidNetworkConfig, "bridge cni0 already has the address 10.2.0.1/24: want 10.1.0.1/24, fd00:1::1/64",
+      details: "\"forceAddress\": true replaces it")
+    #expect(throws: refusal) { try fixture.add(#"{"isGateway":true}"#) }
+    _ = try fixture.add(#"{"isGateway":true,"forceAddress":true}"#)
+    #expect(try fixture.kernel.addresses(of: "cni0", on: .host) == ["10.1.0.1/24", "fd00:1::1/64"])
+  }
+
+  @Test func `somebody else's bridge keeps its address`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
+    fixture.kernel.state.addresses = [AddressSpec("10.2.0.1/24", on: "cni0", .host)]
+    let refusal = CNIError(
+      .invalidNetworkConfig, "bridge cni0 already has the address 10.2.0.1/24: want 10.1.0.1/24, fd00:1::1/64",
+      details: "it was not made by this plugin and keeps it")
+    #expect(throws: refusal) { try fixture.add(#"{"isGateway":true,"forceAddress":true}"#) }
+  }
+
+  @Test func `two IPv6 networks may share a bridge, two IPv4 networks may not`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
+    fixture.kernel.state.addresses = [AddressSpec("fd00:2::1/64", on: "cni0", .host)]
+    _ = try fixture.add(#"{"isGateway":true}"#)
+    #expect(try fixture.kernel.addresses(of: "cni0", on: .host) == ["fd00:2::1/64", "10.1.0.1/24", "fd00:1::1/64"])
+  }
+}

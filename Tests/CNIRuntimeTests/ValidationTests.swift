@@ -1,0 +1,129 @@
+import CNI
+import CNIRuntime
+import Foundation
+import NetTypes
+import Testing
+
+private func findings(_ text: String, routes: [HostRoute] = []) -> [String] {
+  Validator(others: [], hostRoutes: routes).findings(Array(text.utf8)).map { "\($0.severity.rawValue): \($0.text)" }
+}
+
+private func bridge(_ keys: String) -> String { #"{"name":"blue","plugins":[{"type":"bridge",\#(keys)}]}"# }
+
+@Suite struct ValidationTests {
+  @Test(arguments: [
+    (bridge(#""isGatewya":true"#), [#"error: unknown key "plugins[0].isGatewya": did you mean "isGateway"?"#]),
+    (bridge(#""somethingElse":1"#), [#"error: unknown key "plugins[0].somethingElse""#]),
+    (bridge(#""ISGATEWAY":true,"mtu":null,"bridge":"""#), []),
+    (bridge(#""mtu":"1500""#), [#"error: key "plugins[0].mtu": "1500": want a whole number"#]),
+    (bridge(#""mtu":1500.5"#), [#"error: key "plugins[0].mtu": 1500.5: want a whole number"#]),
+    (bridge(#""isGateway":"yes""#), [#"error: key "plugins[0].isGateway": "yes": want true or false"#]),
+    (bridge(#""bridge":7"#), [#"error: key "plugins[0].bridge": 7: want a string"#]),
+    (bridge(#""vlanTrunk":{}"#), [#"error: key "plugins[0].vlanTrunk": {}: want a list"#]),
+    (
+      bridge(#""vlanTrunk":[{"id":1},{"maxID":3},{"minIDD":3}]"#),
+      [#"error: unknown key "plugins[0].vlanTrunk[2].minIDD": did you mean "minID"?"#]
+    ),
+    (
+      bridge(#""ipMasqBackend":"ipfw""#),
+      [#"error: key "plugins[0].ipMasqBackend": "ipfw": want one of iptables, nftables"#]
+    ),
+    (bridge(#""ipam":{"subnet":"auto"}"#), [#"error: missing key "plugins[0].ipam.type": want an IPAM plugin's name"#]),
+    (bridge(#""ipam":{}"#), []),
+    (
+      bridge(#""ipam":{"type":"host-local","subnet":"auto-ipv6","ranges":[[{"subnet":"10.0.0.0/24","gatway":"x"}]]}"#),
+      [#"error: unknown key "plugins[0].ipam.ranges[0][0].gatway": did you mean "gateway"?"#]
+    ),
+    (
+      bridge(#""ipam":{"type":"ipam-host-local","routes":[{"dst":"10.0.0.0"}]}"#),
+      [#"error: key "plugins[0].ipam.routes[0].dst": "10.0.0.0": want \#(IPPrefix.wanted)"#]
+    ),
+    (
+      bridge(#""ipam":{"type":"static","addresses":[{"adress":"10.0.0.2/24"}]}"#),
+      [#"error: unknown key "plugins[0].ipam.addresses[0].adress": did you mean "address"?"#]
+    ),
+    (
+      bridge(#""ipam":{"type":"mine","x":1}"#),
+      [#"note: plugins[0].ipam.type "mine": its keys are not known here and were not judged"#]
+    ),
+    (
+      #"{"name":"blue","disableCheque":true,"plugins":[{"type":"mine","x":1}]}"#,
+      [
+        #"error: unknown key "disableCheque": did you mean "disableCheck"?"#,
+        #"note: plugins[0].type "mine": its keys are not known here and were not judged"#,
+      ]
+    ),
+    (#"{"name":"blue","type":"none","cniVersions":["1.0.0"],"mtu":1}"#, [#"error: unknown key "mtu""#]),
+    (
+      #"{"name":"blue","plugins":[{"type":"bridge","mtuu":1},{}]}"#,
+      [
+        #"error: missing key "plugins[1].type": want \#(PluginType.wanted)"#,
+        #"error: unknown key "plugins[0].mtuu": did you mean "mtu"?"#,
+      ]
+    ),
+    ("{", ["error: not valid JSON"]),
+  ])
+  func `mistakes are found and named`(text: String, expected: [String]) {
+    let found = findings(text)
+    #expect(found.count == expected.count && zip(found, expected).allSatisfy { $0.hasPrefix($1) }, "\(found)")
+  }
+
+  @Test(arguments: [
+    ("10.1.0.0/16", ["subnet 10.1.0.0/16 overlaps the host's route to 10.1.2.0/24 by eth0"]),
+    ("10.3.0.0/16", []),
+    ("fd00::/48", ["subnet fd00::/48 overlaps the host's route to fd00:0:0:1::/64 by eth0"]),
+    ("10.9.9.0/30", ["subnet 10.9.9.0/30 overlaps 10.9.0.0/16 of network red (/x/red.conf)"]),
+  ])
+  func `a subnet that somebody else has is told with who has it`(subnet: String, expected: [String]) throws {
+    let routes = [
+      HostRoute(destination: try valid("10.1.2.0/24"), interface: "eth0"),
+      HostRoute(destination: try valid("10.3.0.0/16"), interface: "br7"),
+      HostRoute(destination: try valid("fd00:0:0:1::/64"), interface: "eth0"),
+    ]
+    let other = #"{"name":"red","type":"bridge","ipam":{"type":"host-local","subnet":"10.9.0.0/16"}}"#
+    let same = #"{"name":"blue","type":"bridge","ipam":{"type":"host-local","subnet":"10.0.0.0/8"}}"#
+    let validator = Validator(
+      others: [
+        ConfigDirectory.Entry(list: try list(other), file: "/x/red.conf"),
+        ConfigDirectory.Entry(list: try list(same), file: "/x/blue.conf"),
+      ], hostRoutes: routes)
+    let text = bridge(#""bridge":"br7","ipam":{"type":"host-local","ranges":[[{"subnet":"\#(subnet)"}]]}"#)
+    #expect(validator.findings(Array(text.utf8)).map(\.text) == expected)
+  }
+
+  @Test func `IPv4 routes are read from the kernel's table`() throws {
+    let table = """
+      Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+      eth0\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\t0\t0
+      eth0\t0000010A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+      *\t0000020A\t00000000\t0200\t0\t0\t0\t0000FFFF\t0\t0\t0
+      broken line
+      """
+    #expect(HostRoute.parseIPv4(table) == [HostRoute(destination: try valid("10.1.0.0/16"), interface: "eth0")])
+  }
+
+  @Test func `IPv6 routes are read from the kernel's table`() throws {
+    let zero = String(repeating: "0", count: 32)
+    let rows: [(String, String, String, String)] = [
+      ("fd000000000000010000000000000000", "40", "00000001", "eth0"),
+      ("fe800000000000000000000000000000", "40", "00000001", "eth0"),
+      ("ff000000000000000000000000000000", "08", "00000001", "eth0"),
+      (zero, "00", "00000003", "eth0"),
+      ("fd000000000000010000000000000002", "80", "80200001", "eth0"),
+      ("fd000000000000020000000000000000", "40", "00200200", "lo"),
+    ]
+    let table = rows.map { "\($0.0) \($0.1) \(zero) 00 \(zero) 00000100 00000001 00000000 \($0.2)     \($0.3)" }
+    let routes = HostRoute.parseIPv6(table.joined(separator: "\n"))
+    #expect(routes == [HostRoute(destination: try valid("fd00:0:0:1::/64"), interface: "eth0")])
+  }
+
+  @Test func `plugins that are missing or too old are found, those for addresses too`() throws {
+    try FakePlugins.with(["one"]) { host in
+      let text = #"{"cniVersion":"0.3.1","name":"blue","type":"one","ipam":{"type":"two"}}"#
+      let found = host.runtime().pluginFindings(try list(text)).map(\.text)
+      #expect(found.count == 2)
+      #expect(found.first == "plugin one does not speak version 0.3.1: it speaks 0.4.0, 1.0.0, 1.1.0")
+      #expect(found.last?.hasPrefix(#"no plugin "two" in"#) == true)
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import CNI
+import CNIJSON
+import Foundation
+import NetTypes
+import Testing
+
+@Suite struct ResultTests {
+  /// Everything that a result can hold.
+  static let full: AddResult = {
+    var inside = AddResult.Interface(name: "eth0", mac: "02:42:0a:01:00:05", mtu: 1400, sandbox: "/run/netns/c1")
+    inside.socketPath = "/run/vhost.sock"
+    inside.pciID = "0000:00:1f.6"
+    var route = Route(dst: prefix("10.9.0.0/16"), gw: IPAddress("10.1.0.9"), priority: 77)
+    (route.mtu, route.advmss, route.table, route.scope) = (1300, 1200, 1000, 0)
+    return AddResult(
+      interfaces: [.init(name: "br0", mac: "02:00:00:00:00:01", mtu: 1500), inside],
+      ips: [
+        .init(interface: 1, address: prefix("10.1.0.5/24"), gateway: IPAddress("10.1.0.1")),
+        .init(interface: 1, address: prefix("fd00:1::5/64"), gateway: IPAddress("fd00:1::1")),
+        .init(interface: 1, address: prefix("10.1.0.6/24")),
+      ],
+      routes: [Route(dst: prefix("0.0.0.0/0")), route, Route(dst: prefix("::/0"), gw: IPAddress("fd00:1::1"))],
+      dns: DNS(nameservers: ["10.1.0.1"], domain: "example.com", search: ["example.com"], options: ["ndots:1"]))
+  }()
+
+  static func prefix(_ text: String) -> IPPrefix { IPPrefix(text) ?? .everything(.v4) }
+
+  static func golden(_ name: String) throws -> JSONValue {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Golden")
+    return try CNIJSON.decodeValue(Array(Data(contentsOf: folder.appending(path: "\(name).json"))))
+  }
+
+  @Test(arguments: SpecVersion.allCases)
+  func `each version has its own form`(version: SpecVersion) throws {
+    #expect(try Self.full.wire(version) == Self.golden("full-\(version.rawValue)"))
+  }
+
+  @Test(arguments: SpecVersion.allCases)
+  func `a result without addresses has a form in each version`(version: SpecVersion) throws {
+    let link = AddResult(interfaces: [.init(name: "eth0", sandbox: "/run/netns/c1")])
+    #expect(try link.wire(version) == Self.golden("link-\(version.rawValue)"))
+  }
+
+  @Test(arguments: SpecVersion.allCases)
+  func `what a version can say is read back as it was written`(version: SpecVersion) throws {
+    let bytes = try CNIJSON.encode(Self.full.wire(version))
+    let read = try CNIJSON.decode(WrittenResult.self, from: bytes)
+    #expect(read.cniVersion == version.rawValue)
+    #expect(try CNIJSON.encode(read.result.wire(version)) == bytes)
+    if version == .latest { #expect(read.result == Self.full) }
+  }
+
+  @Test func `keys of any case and empty strings are read`() throws {
+    let text =
+      #"{"CNIVersion":"1.0.0","Interfaces":[{"Name":"eth0","Mac":""}],"IPS":[{"ADDRESS":"10.1.0.5/24","gateway":""}]}"#
+    let read = try CNIJSON.decode(WrittenResult.self, from: Array(text.utf8))
+    #expect(read.result.interfaces.map(\.name) == ["eth0"])
+    #expect(read.result.ips == [.init(address: Self.prefix("10.1.0.5/24"))])
+  }
+
+  @Test(arguments: [
+    (#"{"ips":[{"address":"10.1.0.5"}]}"#, "key \"ips[0].address\": \"10.1.0.5\": want \(IPPrefix.wanted)"),
+    (#"{"ips":[{"address":"10.1.0.5/24","interface":"x"}]}"#, "key \"ips[0].interface\": \"x\": want a whole number"),
+    (#"{"ips":{}}"#, "key \"ips\": {}: want a list"),
+    (#"{"Routes":[{"dst":"::/0","GW":"nowhere"}]}"#, "key \"Routes[0].GW\": \"nowhere\": want \(IPAddress.wanted)"),
+    (
+      #"{"interfaces":[{"name":"a"}],"ips":[{"address":"10.1.0.5/24","interface":1}]}"#,
+      #"key "ips": [{"address":"10.1.0.5/24","interface":1}]: ips[0].interface 1: there are 1 interfaces"#
+    ),
+  ])
+  func `what is wrong is named with key and value`(text: String, message: String) {
+    #expect(throws: CNIError(.invalidNetworkConfig, message)) {
+      try CNIJSON.decode(WrittenResult.self, from: Array(text.utf8))
+    }
+  }
+}

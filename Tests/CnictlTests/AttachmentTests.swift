@@ -1,0 +1,176 @@
+import Testing
+
+private let setup = """
+  network blue fake ',"capabilities":{"portMappings":true,"aliases":true}'
+  cnictl netns add c1 > /run/null; cnictl netns add c2 > /run/null
+
+  """
+
+@Suite struct AttachmentTests {
+  @Test func `connect and disconnect say what was done`() throws {
+    let output = try Sandbox.output(
+      setup + """
+        cnictl connect blue c1; cnictl connect blue c2 --container web --ifname net7
+        cnictl connect blue --pid $$ --container shell
+        cnictl netns ls
+        cnictl disconnect blue c1; cnictl disconnect blue --container web; cnictl disconnect blue --pid $$
+        cnictl netns ls --json; ls /var/lib/cni/results
+        """)
+    #expect(
+      output == """
+        connected c1 to blue as eth0: 172.17.0.3/16 mac 02:42:ac:11:00:03
+        connected web to blue as net7: 172.17.0.3/16 mac 02:42:ac:11:00:03
+        connected shell to blue as eth0: 172.17.0.3/16 mac 02:42:ac:11:00:03
+        NAME                NETWORKS
+        c1                  blue:eth0
+        c2                  blue:net7
+        disconnected c1 from blue: eth0 is gone
+        disconnected web from blue: net7 is gone
+        disconnected shell from blue: eth0 is gone
+        [
+          {
+            "name": "c1",
+            "networks": []
+          },
+          {
+            "name": "c2",
+            "networks": []
+          }
+        ]
+
+        """)
+  }
+
+  @Test func `an attachment is found by whatever path leads to its namespace`() throws {
+    let output = try Sandbox.output(
+      setup + """
+        ln -s /run/netns /run/alias; cnictl connect blue /run/alias/c1 --container c1 > /run/null; cnictl disconnect blue c1
+        """)
+    #expect(output == "disconnected c1 from blue: eth0 is gone\n")
+  }
+
+  @Test func `wishes reach the plugin, on the way out too`() throws {
+    let output = try Sandbox.output(
+      setup + """
+        cnictl connect blue c1 --ip 172.17.0.9 --mac 02:00:00:00:00:09 --name web --args A=b -p 8080:80 --alias db > /run/null
+        cnictl disconnect blue c1 > /run/null
+        grep -v VERSION /run/calls
+        """)
+    let arguments = "IgnoreUnknown=1;K8S_POD_NAME=web;IP=172.17.0.9;MAC=02:00:00:00:00:09;A=b"
+    #expect(output == "ADD c1 eth0 \(arguments)\nDEL c1 eth0 \(arguments)\n")
+  }
+
+  @Test func `an interface that is there already is left alone`() throws {
+    let told = try Sandbox.refusal(
+      setup + """
+        cnictl netns exec c1 ip link add eth0 type bridge
+        cnictl connect blue c1 | grep -q 'as eth1'
+        cnictl connect blue c1 --container other --ifname eth0
+        """)
+    #expect(told == "Error: /run/netns/c1 has an interface eth0 already: want another --ifname (code 104)\n")
+  }
+
+  @Test func `disconnect works when namespace and configuration are gone`() throws {
+    let output = try Sandbox.output(
+      setup + """
+        cnictl connect blue c1 > /run/null; ip netns del c1; rm /run/net.d/*; cnictl disconnect blue c1
+        """)
+    #expect(output == "disconnected c1 from blue: eth0 is gone\n")
+  }
+
+  @Test func `check names what differs and goes on`() throws {
+    let script = setup + "cnictl connect blue c1 > /run/null; cnictl connect blue c2 > /run/null\n"
+    #expect(try Sandbox.output(script + "cnictl check") == "c1 blue eth0: ok\nc2 blue eth0: ok\n")
+    let answer = try Sandbox.run(script + "echo CHECK > /run/refuse; cnictl check blue")
+    #expect(answer.status == 1)
+    #expect(answer.output == "c1 blue eth0: differs\nc2 blue eth0: differs\n")
+    let complaint = "network blue: plugin fake CHECK: not now"
+    #expect(answer.errors == "Error: \(complaint); \(complaint): ask again; ask again (code 11)\n")
+  }
+
+  @Test func `gc removes what lost its namespace and keeps the rest`() throws {
+    let output = try Sandbox.output(
+      setup + """
+        cnictl connect blue c1 > /run/null; cnictl connect blue c2 > /run/null; ip netns del c1
+        cnictl gc --dry-run; cnictl gc; cnictl gc; ls /var/lib/cni/results; grep -c GC /run/calls
+        """)
+    #expect(output == "c1 blue eth0: stale\nc1 blue eth0: removed\nblue-c2-eth0\n2\n")
+  }
+
+  @Test func `status tells which network takes containers`() throws {
+    let script = "network blue fake; network green none\n"
+    let ready = "NAME                STATE\nblue                ready\ngreen               ready\n"
+    #expect(try Sandbox.output(script + "cnictl status") == ready)
+    let answer = try Sandbox.run(script + "echo STATUS > /run/refuse; cnictl status")
+    #expect(answer.status == 1)
+    let state = "network blue: plugin fake STATUS: not now: ask again (code 11)"
+    #expect(
+      answer.output == "NAME                STATE\nblue                \(state)\ngreen               ready\n")
+  }
+
+  @Test func `validate tells mistakes by file and ends with status 1`() throws {
+    let answer = try Sandbox.run(
+      """
+      network blue bridge ',"isGatewya":true'; network green none; network red mine
+      cnictl validate
+      """)
+    #expect(answer.status == 1 && answer.errors.isEmpty)
+    let lines = answer.output.split(separator: "\n")
+    #expect(
+      lines.map { $0.prefix(110) } == [
+        #"/run/net.d/blue.conflist: error: unknown key "plugins[0].isGatewya": did you mean "isGateway"?"#,
+        "/run/net.d/green.conflist: ok",
+        #"/run/net.d/red.conflist: note: plugins[0].type "mine": its keys are not known here and were not judged"#,
+        lines.last.map { $0.prefix(110) } ?? "",
+      ])
+    #expect(lines.last?.hasPrefix(#"/run/net.d/red.conflist: error: no plugin "mine" in /run/plugins"#) == true)
+  }
+
+  @Test func `netns rm detaches first, netns exec has the program's status`() throws {
+    let output = try Sandbox.output(
+      setup + """
+        cnictl connect blue c1 > /run/null
+        cnictl netns exec c1 -- ip -oneline link show | cut -d: -f2
+        cnictl netns exec c1 sh -c 'exit 7' || echo $?
+        cnictl netns rm c1; tail -n 1 /run/calls | cut -d' ' -f1,2; ls /run/netns /var/lib/cni/results
+        """)
+    #expect(output == " lo\n7\nc1\nDEL c1\n/run/netns:\nc2\n\n/var/lib/cni/results:\n")
+  }
+
+  @Test func `a chain of real plugins is made, checked and removed`() throws {
+    let output = try Sandbox.output(
+      """
+      network wire bridge ',"bridge":"t-br0"'; network quiet none
+      cnictl netns add c1 > /run/null
+      cnictl connect wire c1 | sed 's/mac.*/mac/'
+      cnictl connect quiet c1 --ifname lo1 | sed 's/:.*//'
+      cnictl netns exec c1 ip -oneline link show eth0 | grep -o 'state UP'
+      ip -oneline link show master t-br0 | wc -l
+      cnictl check
+      cnictl disconnect wire c1; cnictl disconnect quiet c1
+      cnictl network rm wire quiet
+      ip -oneline link | cut -d: -f2
+      """)
+    #expect(
+      output == """
+        connected c1 to wire as eth0: mac
+        connected c1 to quiet as lo1
+        state UP
+        1
+        c1 quiet lo1: ok
+        c1 wire eth0: ok
+        disconnected c1 from wire: eth0 is gone
+        disconnected c1 from quiet: lo1 is gone
+        wire
+        quiet
+         lo
+
+        """)
+  }
+
+  @Test func `the host's network is the host's alone`() throws {
+    let script = "network host host; cnictl netns add c1 > /run/null\n"
+    #expect(try Sandbox.output(script + "cnictl connect host --pid $$ | cut -d: -f1").hasPrefix("connected ns-"))
+    #expect(try Sandbox.refusal(script + "cnictl connect host c1").contains("plugin host ADD: "))
+  }
+}

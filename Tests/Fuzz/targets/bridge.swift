@@ -1,0 +1,23 @@
+import CNI
+import CNIJSON
+@testable import bridge
+
+/// A configuration of `bridge` becomes settings in range, or is refused with a code that says why.
+func fuzz(_ bytes: [UInt8]) {
+  do throws(CNIError) {
+    let config = try CNIJSON.decode(BridgeConfig.self, from: bytes)
+    let settings = try BridgeSettings(config, RuntimeKeys(), CNIArguments(""))
+    check(settings)
+  } catch {
+    let expected: [CNIError.Code] = [.decodingFailure, .invalidNetworkConfig, .unsupportedField]
+    require(expected.contains(error.code), "\(error)")
+    require(!error.message.isEmpty, "refused without a word")
+  }
+}
+
+func check(_ settings: BridgeSettings) {
+  require(settings.mtu.map(BridgeSettings.mtuRange.contains) ?? true, "mtu \(settings.mtu ?? 0)")
+  // 0 would beat every route that somebody else made.
+  require(settings.defaultMetric ?? 1 > 0, "metric \(settings.defaultMetric ?? 0)")
+  require(settings.isGateway || !settings.isDefaultGateway, "a default gateway that is none")
+}

@@ -1,0 +1,44 @@
+import CNI
+import CNIJSON
+
+/// Whatever stands on standard input is read, or refused with code 6 or 7; what is read can be written and read again.
+func fuzz(_ bytes: [UInt8]) {
+  attempt {
+    () throws(CNIError) in
+    let header = try CNIJSON.decode(NetworkHeader.self, from: bytes)
+    _ = try header.checkedName()
+    _ = try header.checkedType()
+    _ = try header.checkedIPAMType()
+  }
+  attempt { () throws(CNIError) in _ = try CNIJSON.decode(RuntimeKeys.self, from: bytes) }
+  attempt { () throws(CNIError) in _ = try CNIJSON.decode(ValidAttachments.self, from: bytes) }
+  attempt { () throws(CNIError) in try checkResult(bytes) }
+  attempt { () throws(CNIError) in try checkValue(bytes) }
+}
+
+func attempt(_ body: () throws(CNIError) -> Void) {
+  do throws(CNIError) {
+    try body()
+  } catch {
+    require([.decodingFailure, .invalidNetworkConfig].contains(error.code), "\(error)")
+    require(!error.message.isEmpty, "refused without a word")
+  }
+}
+
+/// The latest form loses nothing; the older ones can always be written.
+func checkResult(_ bytes: [UInt8]) throws(CNIError) {
+  let written = try CNIJSON.decode(WrittenResult.self, from: bytes)
+  for version in SpecVersion.allCases {
+    let wire = try CNIJSON.encode(written.result.wire(version))
+    let again = try CNIJSON.decode(WrittenResult.self, from: wire)
+    require(again.cniVersion == version.rawValue, "\(version): \(again.cniVersion ?? "")")
+    let stable = try CNIJSON.encode(again.result.wire(version))
+    require(stable == wire, "\(version): \(String(decoding: wire, as: UTF8.self))")
+  }
+}
+
+func checkValue(_ bytes: [UInt8]) throws(CNIError) {
+  let value = try CNIJSON.decodeValue(bytes)
+  let again = try CNIJSON.decodeValue(CNIJSON.encode(value))
+  require(again == value, "\(value), then \(again)")
+}

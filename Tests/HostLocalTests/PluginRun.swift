@@ -1,0 +1,120 @@
+import CNI
+import CNIJSON
+import Foundation
+import LeaseDisk
+import NetTypes
+import Testing
+
+/// What a plugin printed and how it ended.
+struct Answer: Sendable, Equatable {
+  var status: Int32
+  var output: JSONValue
+
+  var addresses: [String] { (output["ips"]?.array ?? []).compactMap { $0["address"]?.string } }
+  var code: Int64? { if case .integer(let code)? = output["code"] { code } else { nil } }
+  var message: String? { output["msg"]?.string }
+}
+
+/// A plugin's executable: the one built with these tests, or Debian's.
+struct PluginRun: Sendable {
+  static let ours = PluginRun(
+    path: URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().path() + "ipam-host-local")
+  static let reference = PluginRun(path: "/usr/lib/cni/host-local")
+
+  var path: String
+
+  /// Starts the plugin; `wrapper` is a command line to start it by.
+  func start(
+    _ command: String, _ container: String, _ config: String, arguments: String = "", wrapper: [String] = []
+  ) throws -> Process {
+    let process = Process()
+    let words = wrapper + [path]
+    process.executableURL = URL(filePath: words[0])
+    process.arguments = Array(words.dropFirst())
+    process.environment = [
+      "CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_NETNS": "/dev/null", "CNI_IFNAME": "eth0",
+      "CNI_PATH": "/usr/lib/cni", "CNI_ARGS": arguments, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    ]
+    let input = Pipe()
+    process.standardInput = input
+    process.standardOutput = Pipe()
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    input.fileHandleForWriting.write(Data(config.utf8))
+    try input.fileHandleForWriting.close()
+    return process
+  }
+
+  func finish(_ process: Process) throws -> Answer {
+    let pipe = try #require(process.standardOutput as? Pipe)
+    let bytes = [UInt8](pipe.fileHandleForReading.readDataToEndOfFile())
+    process.waitUntilExit()
+    return Answer(
+      status: process.terminationStatus, output: bytes.isEmpty ? .null : try CNIJSON.decodeValue(bytes))
+  }
+
+  func callAsFunction(
+    _ command: String, _ container: String, _ config: String, arguments: String = "", wrapper: [String] = []
+  ) throws -> Answer {
+    try finish(start(command, container, config, arguments: arguments, wrapper: wrapper))
+  }
+}
+
+/// Runs `body` with a directory for leases, which is gone afterwards, and so are the indexes of its networks.
+func inDataDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
+  let path = "/tmp/swift-cni-test-\(UUID().uuidString)"
+  try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+  defer {
+    for name in names(path) {
+      guard let network = NetworkName(name) else { continue }
+      try? LeaseDirectory.forget(dataDir: path, network: network)
+    }
+    try? FileManager.default.removeItem(atPath: path)
+  }
+  return try body(path)
+}
+
+func names(_ path: String) -> Set<String> {
+  Set((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [])
+}
+
+/// Every file's name and content.
+func contents(_ path: String) -> [String: String] {
+  Dictionary(
+    uniqueKeysWithValues: names(path).compactMap { name in
+      (try? Data(contentsOf: URL(filePath: "\(path)/\(name)"))).map { (name, String(decoding: $0, as: UTF8.self)) }
+    })
+}
+
+/// The files of a network that are leases.
+func leases(_ path: String) -> Set<String> { names(path).filter { IPAddress($0) != nil } }
+
+/// A configuration of the network `net` whose `ipam` object holds `text`.
+///
+/// Debian's reference plugin knows no version after 1.0.0.
+func config(_ directory: String, _ text: String, more: String = "", version: String = "1.0.0") -> String {
+  #"{"cniVersion": "\#(version)", "name": "net", "type": "ptp", \#(more) "#
+    + #""ipam": {"type": "host-local", "dataDir": "\#(directory)", \#(text)}}"#
+}
+
+extension Trait where Self == ConditionTrait {
+  static var needsReferencePlugins: Self {
+    enabled("needs /usr/lib/cni/host-local: apt install containernetworking-plugins") {
+      FileManager.default.isExecutableFile(atPath: PluginRun.reference.path)
+    }
+  }
+
+  static var needsRoot: Self { enabled("needs root, to mount") { getuid() == 0 } }
+}
+
+/// A generator that gives the same numbers for the same seed (xorshift).
+struct Seeded: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state ^= state << 13
+    state ^= state >> 7
+    state ^= state << 17
+    return state &* 0x2545_F491_4F6C_DD1D
+  }
+}

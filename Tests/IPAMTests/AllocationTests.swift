@@ -1,0 +1,203 @@
+import CNI
+import IPAM
+import NetTypes
+import Testing
+
+func owner(_ container: String, _ interface: String = "eth0") throws -> Owner {
+  try Owner(
+    network: #require(NetworkName("net")), container: #require(ContainerID(container)),
+    interface: #require(InterfaceName(interface)))
+}
+
+func request(
+  _ container: String, _ text: String = #""subnet": "10.1.0.0/29""#, wanted: [String] = [], name: String? = nil
+) throws -> AddressRequest {
+  AddressRequest(
+    owner: try owner(container), namespacePath: "/run/netns/\(container)", sets: try sets(text),
+    wanted: try wanted.map(address), stickyName: name.map { StickyName(container: $0, interface: "eth0") })
+}
+
+extension FakeLeaseStore {
+  /// The addresses an ADD gets.
+  mutating func add(_ request: AddressRequest) throws(CNIError) -> [String] {
+    try allocate(request).map(\.address.description)
+  }
+
+  /// What an ADD that must fail says.
+  mutating func refusal(_ request: AddressRequest) -> CNIError? {
+    do throws(CNIError) {
+      _ = try allocate(request)
+      return nil
+    } catch {
+      return error
+    }
+  }
+}
+
+private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::/125"}]]"#
+
+@Suite struct AllocationTests {
+  @Test func `goes on after the last address and comes round`() throws {
+    var store = FakeLeaseStore()
+    var given: [String] = []
+    for container in ["a", "b", "c"] { given += try store.add(request(container)) }
+    try store.release(address("10.1.0.2"))
+    for container in ["d", "e", "f"] { given += try store.add(request(container)) }
+    #expect(given == ["10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6", "10.1.0.2"])
+  }
+
+  @Test func `goes from range to range and round`() throws {
+    var store = FakeLeaseStore()
+    let text = #"""
+      "ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.5", "rangeEnd": "10.1.0.6"},
+        {"subnet": "10.2.0.0/24", "rangeStart": "10.2.0.1", "rangeEnd": "10.2.0.2"}]]
+      """#
+    store.last[0] = try address("10.1.0.6")
+    var given: [String] = []
+    for container in ["a", "b", "c"] { given += try store.add(request(container, text)) }
+    #expect(given == ["10.2.0.2", "10.1.0.5", "10.1.0.6"])
+  }
+
+  @Test(arguments: ["10.9.0.1", "fd00::1", "10.1.0.1", "10.1.0.6"])
+  func `starts at the first address where the last one leads nowhere`(last: String) throws {
+    var store = FakeLeaseStore()
+    store.last[0] = try address(last)
+    #expect(try store.add(request("a")) == ["10.1.0.2"])
+  }
+
+  @Test func `an address of each range set`() throws {
+    var store = FakeLeaseStore()
+    let result = try store.allocate(request("a", dual)).compactMap(\.ip)
+    #expect(
+      try result == [
+        AddResult.IP(address: prefix("10.1.0.2/29"), gateway: address("10.1.0.1")),
+        AddResult.IP(address: prefix("fd00::2/125"), gateway: address("fd00::1")),
+      ])
+    #expect(try store.last == [0: address("10.1.0.2"), 1: address("fd00::2")])
+  }
+
+  @Test func `an attachment that has an address is refused`() throws {
+    var store = FakeLeaseStore()
+    _ = try store.add(request("a"))
+    #expect(
+      try store.refusal(request("a", wanted: ["10.1.0.5"]))
+        == CNIError(
+          .alreadyAttached,
+          "10.1.0.2 has been allocated to container a (eth0), duplicate allocation is not allowed",
+          details: "network net"))
+    #expect(store.leases.count == 1)
+  }
+
+  @Test func `an exhausted pool says how large it is`() throws {
+    var store = FakeLeaseStore()
+    for container in ["a", "b", "c", "d", "e"] { _ = try store.add(request(container)) }
+    #expect(
+      try store.refusal(request("f"))
+        == CNIError(
+          .poolExhausted, "no IP addresses available in range set 10.1.0.1-10.1.0.6: 0 of 5 addresses free",
+          details: "network net, ipam.subnet"))
+  }
+
+  @Test func `an exhausted second set leaves the first as it was`() throws {
+    var store = FakeLeaseStore()
+    store.leases = try [address("fd00::2"): LeaseHolder(owner("z"))]
+    let text =
+      #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::/125", "rangeStart": "fd00::2", "rangeEnd": "fd00::2"}]]"#
+    #expect(try store.refusal(request("a", text))?.code == .poolExhausted)
+    #expect(try store.leases.keys.sorted() == [address("fd00::2")])
+  }
+
+  @Test func `takes back what the dead hold, but only when nothing else is left`() throws {
+    var store = FakeLeaseStore()
+    for container in ["a", "b", "c", "d"] { _ = try store.add(request(container)) }
+    store.dead = try [address("10.1.0.3"), address("10.1.0.4")]
+    #expect(try store.add(request("e")) == ["10.1.0.6"])
+    #expect(store.leases.count == 5)
+    #expect(try store.add(request("f")) == ["10.1.0.3"])
+    #expect(try store.holder(of: address("10.1.0.4")) == nil)
+  }
+
+  @Test func `gives the addresses asked for and any for the other sets`() throws {
+    var store = FakeLeaseStore()
+    #expect(try store.add(request("a", dual, wanted: ["fd00::5"])) == ["10.1.0.2", "fd00::5"])
+    #expect(try store.add(request("b", dual, wanted: ["fd00::6", "10.1.0.5", "10.1.0.5"])) == ["10.1.0.5", "fd00::6"])
+  }
+
+  @Test func `an address asked for is taken back from the dead`() throws {
+    var store = FakeLeaseStore()
+    _ = try store.add(request("a"))
+    store.dead = try [address("10.1.0.2")]
+    #expect(try store.add(request("b", wanted: ["10.1.0.2"])) == ["10.1.0.2"])
+  }
+
+  @Test(
+    arguments: [
+      ([], "10.1.0.1", "it is the subnet's gateway"),
+      ([], "10.2.0.1", "in none of the ranges 10.1.0.1-10.1.0.6; fd00::1-fd00::7"),
+      ([], "10.1.0.7", "in none of the ranges 10.1.0.1-10.1.0.6; fd00::1-fd00::7"),
+      ([], "10.1.0.4", "it is excluded in range set 10.1.0.1-10.1.0.6"),
+      (["10.1.0.3"], "10.1.0.5", "range set 10.1.0.1-10.1.0.6 gives one address and 10.1.0.3 is asked for too"),
+      (["fd00::3"], "10.1.0.2", "it is leased to container z (eth0)"),
+    ] as [([String], String, String)])
+  func `an address that cannot be had takes nothing`(others: [String], text: String, why: String) throws {
+    var store = FakeLeaseStore()
+    store.leases = try [address("10.1.0.2"): LeaseHolder(owner("z"))]
+    let wish = try request("a", dual + #", "exclude": ["10.1.0.4"]"#, wanted: others + [text])
+    #expect(
+      store.refusal(wish)
+        == CNIError(.addressUnavailable, "requested IP address \(text) is not available: \(why)"))
+    #expect(store.leases.count == 1)
+  }
+
+  @Test func `tries the next address where somebody was faster`() throws {
+    var store = FakeLeaseStore()
+    store.unseen = try [address("10.1.0.2"): LeaseHolder(owner("z"))]
+    #expect(try store.add(request("a")) == ["10.1.0.3"])
+    store.unseen = try [address("10.1.0.4"): LeaseHolder(owner("y"))]
+    #expect(try store.refusal(request("b", wanted: ["10.1.0.4"]))?.code == .addressUnavailable)
+  }
+
+  @Test func `a name keeps its address, and others get it last`() throws {
+    var store = FakeLeaseStore()
+    #expect(try store.add(request("a", name: "db")) == ["10.1.0.2"])
+    try store.release(address("10.1.0.2"))
+    var others: [String] = []
+    for container in ["b", "c", "d", "e"] { others += try store.add(request(container, name: container)) }
+    #expect(others == ["10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6"])
+    #expect(try store.add(request("f", name: "db")) == ["10.1.0.2"])
+    try store.release(address("10.1.0.2"))
+    #expect(try store.add(request("g", name: "web")) == ["10.1.0.2"])
+    try store.release(address("10.1.0.2"))
+    try store.release(address("10.1.0.4"))
+    #expect(try store.add(request("h", name: "db")) == ["10.1.0.4"])
+  }
+
+  /// Every call of the store fails once, alone and for good; nothing of the attachment may stay but what cannot go.
+  @Test(arguments: [true, false])
+  func `a failure at any step leaves no lease`(failsOnlyOnce: Bool) throws {
+    let wish = try request("a", dual, wanted: ["fd00::5"], name: "db")
+    var clean = FakeLeaseStore()
+    _ = try clean.allocate(wish)
+    #expect(clean.calls >= 9)
+    for call in 1...clean.calls {
+      var store = FakeLeaseStore()
+      store.failingCall = call
+      store.failsOnlyOnce = failsOnlyOnce
+      let error = store.refusal(wish)
+      #expect(error?.code == .leaseStore, "call \(call)")
+      let released = failsOnlyOnce ? [] : store.leases.keys.map { _ in FakeLeaseStore.failure.message }
+      #expect(error?.message == ([FakeLeaseStore.failure.message] + released).joined(separator: "; "), "call \(call)")
+      if failsOnlyOnce { #expect(store.leases == [:], "call \(call)") }
+      #expect(store.names == [:], "call \(call)")
+    }
+  }
+
+  @Test func `says which sets have nothing left`() throws {
+    var store = FakeLeaseStore()
+    let both = try sets(dual)
+    for container in ["a", "b", "c", "d", "e"] { _ = try store.add(request(container)) }
+    #expect(try store.exhausted(both).map(\.key) == ["ipam.ranges[0]"])
+    store.dead = try [address("10.1.0.3")]
+    #expect(try store.exhausted(both) == [])
+  }
+}

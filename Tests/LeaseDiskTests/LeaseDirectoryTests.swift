@@ -1,0 +1,162 @@
+import CNI
+import Foundation
+import IPAM
+import LeaseDisk
+import NetTypes
+import Testing
+
+let network = NetworkName("net")
+
+func open(_ directory: String, making: Bool = true) throws -> LeaseDirectory {
+  let leases = try LeaseDirectory.open(
+    dataDir: "\(directory)/data", network: #require(network), making: making, indexDirectory: "\(directory)/index",
+    lockSeconds: 0)
+  guard let leases else { throw CocoaError(.fileNoSuchFile) }
+  return leases
+}
+
+func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
+func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)) }
+
+@Suite struct LeaseDirectoryTests {
+  let a = LeaseHolder(container: "a", interface: "eth0")
+
+  @Test func `a lease is a file as the reference plugin writes it`() throws {
+    try inTemporaryDirectory { directory in
+      var leases = try open(directory)
+      #expect(try leases.take(address("10.1.0.2"), for: a, namespacePath: "/dev/null", set: 0))
+      #expect(try leases.take(address("fd00::2"), for: a, namespacePath: "/dev/null", set: 1))
+      let files = "\(directory)/data/net"
+      #expect(names(files) == ["10.1.0.2", "fd00::2", "lock", "last_reserved_ip.0", "last_reserved_ip.1"])
+      #expect(read("\(files)/10.1.0.2") == "a\r\neth0")
+      #expect(read("\(files)/last_reserved_ip.1") == "fd00::2")
+      let modes = try ["10.1.0.2", "last_reserved_ip.0", "lock"].map { name in
+        try FileManager.default.attributesOfItem(atPath: "\(files)/\(name)")[.posixPermissions] as? Int
+      }
+      #expect(modes == [0o600, 0o600, 0o750])
+    }
+  }
+
+  @Test func `a shorter address replaces a longer one in last_reserved_ip`() throws {
+    try inTemporaryDirectory { directory in
+      var leases = try open(directory)
+      _ = try leases.take(address("10.1.0.200"), for: a, namespacePath: "", set: 0)
+      _ = try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0)
+      #expect(read("\(directory)/data/net/last_reserved_ip.0") == "10.1.0.2")
+      #expect(try leases.lastReserved(set: 0) == address("10.1.0.2"))
+    }
+  }
+
+  @Test func `an address is leased once`() throws {
+    try inTemporaryDirectory { directory in
+      var leases = try open(directory)
+      let b = LeaseHolder(container: "b", interface: "eth0")
+      #expect(try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0))
+      #expect(try !leases.take(address("10.1.0.2"), for: b, namespacePath: "", set: 0))
+      #expect(try leases.holder(of: address("10.1.0.2")) == a)
+      try leases.release(address("10.1.0.2"))
+      try leases.release(address("10.1.0.2"))
+      #expect(try leases.take(address("10.1.0.2"), for: b, namespacePath: "", set: 0))
+    }
+  }
+
+  @Test func `nothing is made for who only looks`() throws {
+    try inTemporaryDirectory { directory in
+      #expect(throws: CocoaError.self) { _ = try open(directory, making: false) }
+      #expect(names(directory) == [])
+    }
+  }
+
+  @Test func `a second process waits for the lock and then is told to try again`() throws {
+    try inTemporaryDirectory { directory in
+      let first = try open(directory)
+      let error = #expect(throws: CNIError.self) { _ = try open(directory) }
+      #expect(error == CNIError(.tryAgainLater, "lock \(directory)/data/net/lock: another process holds it"))
+      _ = consume first
+      _ = try open(directory)
+    }
+  }
+
+  @Test(arguments: ["", " \r\n", "\0\0\0\0"])
+  func `a file whose writer died is a free address`(content: String) throws {
+    try inTemporaryDirectory { directory in
+      var leases = try open(directory)
+      try write(content, to: "\(directory)/data/net/10.1.0.2")
+      #expect(try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0))
+      try write(content, to: "\(directory)/data/net/10.1.0.3")
+      #expect(try leases.holder(of: address("10.1.0.3")) == nil)
+      #expect(names("\(directory)/data/net") == ["10.1.0.2", "lock", "last_reserved_ip.0"])
+    }
+  }
+
+  @Test(arguments: ["a", "a\n", "a\r\neth0\n", " a\r\neth0"])
+  func `finds what earlier versions and other hands wrote`(content: String) throws {
+    try inTemporaryDirectory { directory in
+      _ = try open(directory)
+      try write(content, to: "\(directory)/data/net/10.1.0.9")
+      var leases = try open(directory)
+      #expect(try leases.addresses(of: a) == [address("10.1.0.9")])
+      #expect(try leases.firstFree(in: span("10.1.0.9-10.1.0.20")) == address("10.1.0.10"))
+    }
+  }
+
+  @Test func `an exact lease beats one of the container alone`() throws {
+    try inTemporaryDirectory { directory in
+      _ = try open(directory)
+      try write("a", to: "\(directory)/data/net/10.1.0.9")
+      try write("a\r\neth0", to: "\(directory)/data/net/10.1.0.10")
+      var leases = try open(directory)
+      #expect(try leases.addresses(of: a) == [address("10.1.0.10")])
+    }
+  }
+
+  @Test func `a directory in a lease's place blocks its address and nothing else`() throws {
+    try inTemporaryDirectory { directory in
+      _ = try open(directory)
+      try FileManager.default.createDirectory(
+        atPath: "\(directory)/data/net/10.1.0.2", withIntermediateDirectories: false)
+      var leases = try open(directory)
+      #expect(try leases.firstFree(in: span("10.1.0.2-10.1.0.3")) == address("10.1.0.3"))
+      #expect(try leases.allLeases() == [])
+    }
+  }
+
+  @Test func `a lease dies with its namespace and with its boot`() throws {
+    try inTemporaryDirectory { directory in
+      let (gone, other, alive) = ("\(directory)/gone", "\(directory)/other", "\(directory)/alive")
+      for path in [gone, other, alive] { try write("", to: path) }
+      var leases = try open(directory)
+      for (number, path) in [gone, other, alive, "/proc/self/ns/net"].enumerated() {
+        _ = try leases.take(address("10.1.0.\(number)"), for: a, namespacePath: path, set: 0)
+      }
+      try write("a\r\neth0", to: "\(directory)/data/net/10.1.0.7")
+      #expect(try leases.deadLeases() == [])
+      try FileManager.default.removeItem(atPath: gone)
+      try write("", to: "\(other).new")
+      try FileManager.default.removeItem(atPath: other)
+      try FileManager.default.moveItem(atPath: "\(other).new", toPath: other)
+      #expect(try leases.deadLeases() == [address("10.1.0.0"), address("10.1.0.1")])
+    }
+  }
+
+  @Test func `reports leases and free addresses to the operator`() throws {
+    try inTemporaryDirectory { directory in
+      var leases = try open(directory)
+      _ = try leases.take(address("10.1.0.10"), for: a, namespacePath: "", set: 0)
+      _ = try leases.take(address("10.1.0.9"), for: a, namespacePath: "", set: 0)
+      let subnet = try #require(IPPrefix("10.1.0.0/28"))
+      let set = try RangeSet(
+        key: "ipam.subnet",
+        ranges: [
+          AddressRange(
+            key: "ipam", subnet: subnet, span: span("10.1.0.1-10.1.0.14"), gateway: address("10.1.0.1"), excluded: [])
+        ])
+      let report = try LeaseReport.read(dataDir: "\(directory)/data", network: #require(network), sets: [set])
+      #expect(report.leases.map(\.address) == [try address("10.1.0.9"), try address("10.1.0.10")])
+      #expect(report.leases.allSatisfy { $0.holder == a && $0.madeAt > 1_700_000_000 })
+      #expect(report.free == 11)
+      let none = try LeaseReport.read(dataDir: "\(directory)/none", network: #require(network))
+      #expect(none.leases == [] && none.free == 0)
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import CNI
+import NetTypes
+import Testing
+
+@testable import PluginKit
+
+@Suite struct InvocationTests {
+  static let complete = [
+    "CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c1", "CNI_NETNS": "/run/netns/c1", "CNI_IFNAME": "eth0",
+    "CNI_PATH": "/a:/b", "CNI_ARGS": "IP=10.0.0.1",
+  ]
+
+  private func invocation(
+    _ changes: [String: String?] = [:], _ rule: NamespaceRule = .container
+  ) throws(CNIError) -> Invocation {
+    let environment = Self.complete.merging(changes.compactMapValues { $0 ?? "" }) { $1 }
+    return try Invocation({ environment[$0] }, namespaceRule: rule)
+  }
+
+  @Test func `reads what the runtime says`() throws {
+    let read = try invocation()
+    #expect(read.command == .add)
+    #expect(read.container?.description == "c1")
+    #expect(read.interface?.description == "eth0")
+    #expect(read.searchPath == ["/a", "/b"])
+    #expect(!read.overridesNamespaceCheck)
+  }
+
+  @Test(arguments: [
+    ("ADD", ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"]),
+    ("CHECK", ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"]),
+    ("DEL", ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH"]), ("GC", ["CNI_PATH"]), ("STATUS", ["CNI_PATH"]),
+  ])
+  func `names every variable that is missing`(command: String, required: [String]) {
+    var changes: [String: String?] = ["CNI_COMMAND": command]
+    for name in Self.complete.keys where name != "CNI_COMMAND" { changes[name] = .some(nil) }
+    let refusal = CNIError(
+      .invalidEnvironment, "required env variables [\(required.joined(separator: ","))] missing")
+    #expect(throws: refusal) { try invocation(changes) }
+  }
+
+  @Test func `a plugin for any namespace needs none`() throws {
+    #expect(try invocation(["CNI_NETNS": nil], .any).namespacePath == "")
+  }
+
+  @Test(arguments: [
+    ("CNI_COMMAND", "add", "unknown CNI_COMMAND: add"),
+    ("CNI_COMMAND", "UPDATE", "unknown CNI_COMMAND: UPDATE"),
+    ("CNI_CONTAINERID", "../x", "invalid characters in containerID"),
+    ("CNI_CONTAINERID", "a/b", "invalid characters in containerID"),
+    ("CNI_CONTAINERID", "-a", "invalid characters in containerID"),
+    ("CNI_IFNAME", "a234567890123456", "interface name is too long"),
+    ("CNI_IFNAME", ".", "interface name is . or .."), ("CNI_IFNAME", "..", "interface name is . or .."),
+    ("CNI_IFNAME", "a/b", "interface name contains / or : or whitespace characters"),
+    ("CNI_IFNAME", "a:b", "interface name contains / or : or whitespace characters"),
+    ("CNI_IFNAME", "a b", "interface name contains / or : or whitespace characters"),
+  ])
+  func `a variable that cannot be is refused`(name: String, value: String, message: String) {
+    #expect {
+      try invocation([name: value])
+    } throws: {
+      ($0 as? CNIError)?.code == .invalidEnvironment && ($0 as? CNIError)?.message == message
+    }
+  }
+
+  @Test(arguments: [("1", true), ("true", true), ("TRUE", true), ("0", false), ("yes", false), ("", false)])
+  func `the namespace check is overridden by 1 or true`(value: String, overridden: Bool) throws {
+    #expect(try invocation(["CNI_NETNS_OVERRIDE": value]).overridesNamespaceCheck == overridden)
+  }
+}

@@ -1,0 +1,64 @@
+public import Kernel
+public import NetTypes
+
+/// The real kernel, but for the n-th change, which is refused.
+public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
+  private var base: Base
+  private var changesBeforeRefusal: Int
+  private let record: (Change) -> Void
+
+  /// - Parameters:
+  ///   - base: what carries everything else out.
+  ///   - changesBeforeRefusal: how many changes pass before one is refused; later ones pass again.
+  ///   - record: told each change.
+  public init(_ base: consuming Base, changesBeforeRefusal: Int, record: @escaping (Change) -> Void = { _ in }) {
+    self.base = base
+    self.changesBeforeRefusal = changesBeforeRefusal
+    self.record = record
+  }
+
+  public mutating func lockHost(exclusively: Bool) throws(KernelError) {
+    // Tests of several hosts in one process need no lock between them.
+  }
+
+  public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
+    try base.link(name, on: side)
+  }
+
+  public mutating func link(index: Int32, on side: Side) throws(KernelError) -> LinkInfo? {
+    try base.link(index: index, on: side)
+  }
+
+  public mutating func links(kind: String, master: InterfaceName?, on side: Side) throws(KernelError) -> [LinkInfo] {
+    try base.links(kind: kind, master: master, on: side)
+  }
+
+  public mutating func allLinks(on side: Side) throws(KernelError) -> [LinkInfo] { try base.allLinks(on: side) }
+
+  public mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
+    try base.addresses(of: interface, on: side)
+  }
+
+  public mutating func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec] {
+    try base.routes(of: interface, on: side)
+  }
+
+  public mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo? {
+    try base.defaultRouteLink(family, on: side)
+  }
+
+  public mutating func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix] {
+    try base.routedPrefixes(family)
+  }
+
+  public mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String? {
+    try base.sysctl(key, on: side)
+  }
+
+  public mutating func apply(_ change: Change) throws(KernelError) {
+    record(change)
+    changesBeforeRefusal -= 1
+    if changesBeforeRefusal == -1 { throw KernelError("\(change)", errno: 5, reason: "injected") }
+    try base.apply(change)
+  }
+}

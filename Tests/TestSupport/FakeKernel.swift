@@ -1,0 +1,177 @@
+public import Kernel
+public import NetTypes
+
+/// A host and a container kept in memory, which can be told to refuse its n-th change.
+public final class FakeKernel: Kernel {
+  /// All that can be changed, to be compared before and after.
+  public struct State: Equatable {
+    public var links: [Side: [InterfaceName: LinkInfo]] = [.host: [:], .container: [:]]
+    public var addresses: [AddressSpec] = []
+    public var routes: [RouteSpec] = []
+    public var neighbours: [NeighbourSpec] = []
+    public var forwarding: [FDBSpec] = []
+    public var sysctls: [Side: [String: String]] = [.host: [:], .container: [:]]
+  }
+
+  public var state = State()
+  public var uplink: InterfaceName?
+  /// How many changes pass before one is refused; later ones pass again, so that all can be taken back.
+  public var changesBeforeRefusal = Int.max
+  public private(set) var applied: [Change] = []
+  public private(set) var locks: [Bool] = []
+  private var lastIndex: Int32 = 0
+
+  /// A host with forwarding off and loopback down in the container.
+  public init() {
+    addLink("lo", on: .container, mtu: 65536)
+    state.links[.container]?["lo"]?.isLoopback = true
+    state.sysctls[.host] = ["net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0"]
+    state.sysctls[.container] = ["net/ipv6/conf/lo/disable_ipv6": "1"]
+  }
+
+  public func addLink(_ name: InterfaceName, on side: Side, kind: String? = nil, mtu: Int = 1500) {
+    lastIndex += 1
+    state.links[side]?[name] = LinkInfo(name: name, index: lastIndex, kind: kind, mtu: mtu, mac: .random())
+  }
+
+  public func lockHost(exclusively: Bool) { locks.append(exclusively) }
+
+  public func link(_ name: InterfaceName, on side: Side) -> LinkInfo? { state.links[side]?[name] }
+
+  public func link(index: Int32, on side: Side) -> LinkInfo? {
+    state.links[side]?.values.first { $0.index == index }
+  }
+
+  public func links(kind: String, master: InterfaceName?, on side: Side) -> [LinkInfo] {
+    let index = master.flatMap { link($0, on: side)?.index }
+    return allLinks(on: side).filter { $0.kind == kind && (master == nil || $0.master == index) }
+  }
+
+  public func allLinks(on side: Side) -> [LinkInfo] {
+    (state.links[side] ?? [:]).values.sorted { $0.index < $1.index }
+  }
+
+  public func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
+    guard link(interface, on: side) != nil else { throw KernelError("addresses", errno: 19, reason: "no such device") }
+    return state.addresses.filter { $0.interface == interface && $0.side == side }.map(\.prefix)
+  }
+
+  public func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec] {
+    guard link(interface, on: side) != nil else { throw KernelError("routes", errno: 19, reason: "no such device") }
+    return state.routes.filter { $0.interface == interface && $0.side == side }
+  }
+
+  public func defaultRouteLink(_ family: IPFamily, on side: Side) -> LinkInfo? {
+    family == .v4 ? uplink.flatMap { link($0, on: side) } : nil
+  }
+
+  public func routedPrefixes(_ family: IPFamily) -> [IPPrefix] {
+    state.routes.filter { $0.side == .host && $0.dst.family == family }.map(\.dst)
+  }
+
+  public func sysctl(_ key: String, on side: Side) -> String? { state.sysctls[side]?[key] }
+
+  public func apply(_ change: Change) throws(KernelError) {
+    applied.append(change)
+    if changesBeforeRefusal == 0 {
+      changesBeforeRefusal = .max
+      throw KernelError("\(change)", errno: 5, reason: "injected")
+    }
+    changesBeforeRefusal -= 1
+    carryOut(change)
+  }
+
+  private func carryOut(_ change: Change) {
+    switch change {
+    case .createLink(let spec): create(spec)
+    case .deleteLink(let name, let side): delete(name, on: side)
+    case .deleteUnusedBridge(let name):
+      if let bridge = link(name, on: .host), !allLinks(on: .host).contains(where: { $0.master == bridge.index }) {
+        delete(name, on: .host)
+      }
+    case .changeLink(let name, let side, let wanted): update(name, on: side, wanted)
+    case .addAddress(let spec): state.addresses.append(spec)
+    case .deleteAddress(let spec):
+      state.addresses.removeAll { $0.prefix == spec.prefix && $0.interface == spec.interface && $0.side == spec.side }
+    case .addRoute(let spec): state.routes.append(spec)
+    case .deleteRoute(let spec): state.routes.removeAll { $0 == spec }
+    case .setNeighbour(let spec): state.neighbours.append(spec)
+    case .deleteNeighbour(let spec): state.neighbours.removeAll { $0 == spec }
+    case .setFDB(let spec): state.forwarding.append(spec)
+    case .deleteFDB(let spec): state.forwarding.removeAll { $0 == spec }
+    case .setSysctls(let settings, let side):
+      for setting in settings { state.sysctls[side]?[setting.key] = setting.value }
+    case .awaitRunning, .awaitDAD, .announce: break
+    }
+  }
+
+  private func create(_ spec: LinkSpec) {
+    switch spec.kind {
+    case .bridge: addLink(spec.name, on: .host, kind: "bridge", mtu: spec.mtu ?? 1500)
+    case .veth(let peer):
+      addLink(spec.name, on: .host, kind: "veth", mtu: spec.mtu ?? 1500)
+      addLink(peer.name, on: .container, kind: "veth", mtu: spec.mtu ?? 1500)
+      state.links[.host]?[spec.name]?.peer = lastIndex
+      state.links[.container]?[peer.name]?.peer = lastIndex - 1
+      state.links[.container]?[peer.name]?.mac = peer.mac
+    }
+    state.links[.host]?[spec.name]?.mac = spec.mac
+  }
+
+  private func update(_ name: InterfaceName, on side: Side, _ change: LinkChange) {
+    guard var link = link(name, on: side) else { return }
+    // As the kernel does: the address comes with the first time up and stays.
+    if link.isLoopback, change.isUp == true, !link.isUp {
+      state.addresses.append(AddressSpec("127.0.0.1/8", on: name, side))
+    }
+    link.isUp = change.isUp ?? link.isUp
+    link.isRunning = link.isUp
+    link.isPromiscuous = change.isPromiscuous ?? link.isPromiscuous
+    link.mtu = change.mtu ?? link.mtu
+    link.mac = change.mac ?? link.mac
+    if let alias = change.alias { link.alias = alias.isEmpty ? nil : alias }
+    if let master = change.master {
+      link.master = self.link(master, on: side)?.index
+      link.port = BridgePort(hairpin: false, isolated: false, learning: true, neighSuppress: false)
+    }
+    if let on = change.port.hairpin { link.port?.hairpin = on }
+    if let on = change.port.isolated { link.port?.isolated = on }
+    state.links[side]?[name] = link
+  }
+
+  /// A link takes its addresses, routes, settings and its other end along.
+  private func delete(_ name: InterfaceName, on side: Side) {
+    guard let gone = state.links[side]?.removeValue(forKey: name) else { return }
+    state.addresses.removeAll { $0.interface == name && $0.side == side }
+    state.routes.removeAll { $0.interface == name && $0.side == side }
+    state.neighbours.removeAll { $0.interface == name && $0.side == side }
+    state.forwarding.removeAll { $0.interface == name }
+    state.sysctls[side] = state.sysctls[side]?.filter { !$0.key.contains("/\(name)/") }
+    let other: Side = side == .host ? .container : .host
+    if gone.kind == "veth", let peer = gone.peer, let end = link(index: peer, on: other) { delete(end.name, on: other) }
+  }
+}
+
+extension InterfaceName: ExpressibleByStringLiteral {
+  public init(stringLiteral text: String) { self.init(checked: text) }
+}
+
+extension LosslessStringConvertible {
+  /// For literals in tests.
+  fileprivate init(checked text: String) {
+    guard let value = Self(text) else { fatalError("\(text) is no \(Self.self)") }
+    self = value
+  }
+}
+
+extension IPAddress: ExpressibleByStringLiteral {
+  public init(stringLiteral text: String) { self.init(checked: text) }
+}
+
+extension IPPrefix: ExpressibleByStringLiteral {
+  public init(stringLiteral text: String) { self.init(checked: text) }
+}
+
+extension MACAddress: ExpressibleByStringLiteral {
+  public init(stringLiteral text: String) { self.init(checked: text) }
+}

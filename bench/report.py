@@ -1,0 +1,99 @@
+"""What was measured, as a table, and whether it reaches what is promised."""
+
+DOCUMENT = """# Benchmarks
+
+`sudo make bench` compares these plugins with the reference plugins of Debian's `containernetworking-plugins`
+(`PEER=DIR` takes others) and with `bench/floor.c`, a C program that makes the kernel calls of one attachment with libnl
+and does nothing else. All run in turns in the same network namespace; the ratios are those of medians, below 1 is
+better. Process start and exit are part of every measurement. ADD and DEL of `bridge` include the run of the IPAM
+plugin; the floor has none.
+
+"""
+
+FLOOD = "The kernel hands every broadcast, the announcement of a new address too, to each port of the bridge."
+
+
+class Report:
+    def __init__(self, results, sizes, attachments, bridges, pools, together):
+        self.results, self.sizes = results, sizes
+        self.presence = {
+            "none": "no attachment present",
+            "many": f"{attachments:,} present on {bridges} bridges",
+            "crowd": f"{attachments:,} present on its bridge",
+        }
+        self.pools, self.together = pools, together
+
+    def value(self, measure, who):
+        if measure == "size":
+            return self.sizes.get(who)
+        if measure.startswith("memory-"):
+            return self.results.memory.get((measure.removeprefix("memory-"), who))
+        return self.results.median(measure, who)
+
+    def ratio(self, measure, other, who="ours"):
+        mine, theirs = self.value(measure, who), self.value(measure, other)
+        return mine / theirs if mine and theirs else None
+
+    def measures(self):
+        yield "VERSION", "start: VERSION"
+        for verb in ("ADD", "DEL"):
+            for presence, words in self.presence.items():
+                yield f"{verb}-{presence}", f"bridge and IPAM {verb}, {words}"
+        for verb in ("ADD", "DEL"):
+            for size in self.pools:
+                yield f"IPAM-{verb}-{size}", f"IPAM alone {verb}, {size:,} leases"
+        yield "together", f"{self.together} ADDs at once, until the last ends"
+        yield "memory-ADD", "peak memory of bridge ADD"
+        yield "memory-IPAM", "peak memory of the IPAM plugin"
+        yield "size", "installed size: bridge, IPAM, loopback"
+
+    def amount(self, measure, who):
+        value = self.value(measure, who)
+        if value is None:
+            return ""
+        if measure == "size":
+            return f"{value / 1e6:.1f} MB"
+        return f"{value / 1024:.1f} MiB" if measure.startswith("memory-") else f"{value / 1000:.2f} ms"
+
+    def table(self, absolute):
+        heads = ["", *(["ours", "reference", "floor"] if absolute else []), "ours / reference", "ours / floor"]
+        rows = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
+        for measure, title in self.measures():
+            amounts = [self.amount(measure, who) for who in ("ours", "peer", "floor")] if absolute else []
+            ratios = [self.ratio(measure, other) for other in ("peer", "floor")]
+            rows.append([title, *amounts, *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios)])
+        return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+    def promises(self):
+        """What must hold: words, value, limit."""
+        small, large = self.pools[0], self.pools[-1]
+        yield "VERSION / reference", self.ratio("VERSION", "peer"), 0.8
+        yield "bridge and IPAM ADD / reference", self.ratio("ADD-none", "peer"), 0.5
+        yield "bridge and IPAM ADD / floor", self.ratio("ADD-none", "floor"), 3
+        yield "bridge and IPAM DEL / floor", self.ratio("DEL-none", "floor"), 1.2
+        for verb in ("ADD", "DEL"):
+            for presence in ("many", "crowd"):
+                yield f"{verb}, {self.presence[presence]} / none", self.growth(verb, presence, "ours"), 1.3
+        for verb in ("ADD", "DEL"):
+            mine = [self.value(f"IPAM-{verb}-{size}", "ours") for size in (large, small)]
+            yield f"IPAM {verb} at {large:,} leases / at {small}", mine[0] / mine[1], 1.5
+        peak = max(self.value(f"memory-{what}", "ours") for what in ("ADD", "IPAM", "DEL", "VERSION"))
+        yield "peak memory in MiB", peak / 1024, 16
+
+    def growth(self, verb, presence, who):
+        """How much more it costs with attachments present than with none."""
+        return self.value(f"{verb}-{presence}", who) / self.value(f"{verb}-none", who)
+
+    def verdicts(self):
+        rows = [["must reach", "at most", "is", ""], ["---", "---:", "---:", "---"]]
+        for words, value, limit in self.promises():
+            rows.append([words, f"{limit}", f"{value:.2f}", "reached" if value <= limit else "**not reached**"])
+        floor = [f"{verb} {self.growth(verb, 'crowd', 'floor'):.2f}" for verb in ("ADD", "DEL")]
+        note = f"With all of them on its bridge the floor itself grows: {', '.join(floor)}. {FLOOD}"
+        return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{note}"
+
+    def text(self, absolute):
+        return f"{self.table(absolute)}\n\n{self.verdicts()}\n"
+
+    def document(self):
+        return DOCUMENT + self.text(absolute=False)
