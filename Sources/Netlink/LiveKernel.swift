@@ -104,7 +104,7 @@ public struct LiveKernel: ~Copyable, Kernel {
       try host.set(vlans, on: index(of: name, on: .host, for: "\(change)"), doing: "\(change)")
     case .awaitRunning(let name): try awaitRunning(name)
     case .awaitDAD(let name): try awaitDAD(name)
-    case .addAddress(let spec): try perform(.add(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
+    case .addAddress(let spec): try add(spec, doing: "\(change)")
     case .deleteAddress(let spec):
       try perform(.delete(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
     case .addRoute(let spec): try perform(.add(spec, index: at(spec.interface, spec.side, change)), on: spec.side)

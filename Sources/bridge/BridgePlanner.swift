@@ -110,6 +110,8 @@ struct BridgePlanner {
     guard !settings.leavesInterfaceDown else { return changes }
     if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
     changes += [.changeLink(owner.interface, on: .container, LinkChange(isUp: true)), .awaitRunning(outside)]
+    // The kernel drops what a bridge itself sends until it has noticed, some time later, that a first port is up.
+    if facts.bridge?.isRunning != true { changes.append(.awaitRunning(settings.bridge)) }
     return changes + (try addressing.changes())
   }
 
