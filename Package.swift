@@ -71,6 +71,7 @@ let package = Package(
       "HostLocalTests",
       ["ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "NetTypes", "TestSupport"]),
     tests("NetTypesTests", ["NetTypes"]),
+    tests("EndToEndTests", ["CNI", "CNIJSON", "Linux"]),
     .testTarget(
       name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
     tests("PluginKitTests", ["CNI", "NetTypes", "PluginKit"]),

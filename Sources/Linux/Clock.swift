@@ -21,4 +21,7 @@ public struct Clock: Comparable, Sendable {
 
   /// Stops this thread for so long.
   public static func sleep(milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
+
+  /// Stops this thread for so long.
+  public static func sleep(microseconds: Int) { usleep(UInt32(microseconds)) }
 }

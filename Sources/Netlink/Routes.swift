@@ -34,6 +34,18 @@ extension NetlinkSocket {
     return nil
   }
 
+  /// Whether packets to that address, its own, are taken by the link.
+  borrowing func takes(_ address: IPAddress, link index: Int32) throws(KernelError) -> Bool {
+    var header = rtmsg()
+    header.rtm_family = address.family.number
+    header.rtm_dst_len = UInt8(address.family.bitWidth)
+    let request = try Request(RTM_GETROUTE, 0, header, doing: "look up the route to \(address)")
+    request.put(Int(RTA_DST.rawValue), bytes: address.bytes)
+    request.put(Int(RTA_OIF.rawValue), index)
+    let answer = try ask(request, absent: [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL])
+    return answer?.payload.integer(at: 7, as: UInt8.self) == UInt8(RTN_LOCAL)
+  }
+
   /// Destinations of every route in the main table.
   borrowing func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix] {
     var header = rtmsg()

@@ -8,11 +8,13 @@ import PluginKit
 struct BridgeFacts: Equatable {
   /// `nil` where there is none yet.
   var bridge: LinkInfo?
-  var bridgeAddresses: [IPPrefix]
+  /// Of the link that holds the gateway's addresses.
+  var gatewayAddresses: [IPPrefix]
   /// Largest packet of the default route's interface, in bytes; `nil` without such a route.
   var uplinkMTU: Int?
   /// Drawn anew for each call; used where nothing else decides.
   var bridgeMAC = MACAddress.random()
+  var gatewayMAC: MACAddress
   var hostMAC = MACAddress.random()
   var containerMAC = MACAddress.random()
 }
@@ -30,13 +32,15 @@ struct BridgeDriver: LinkDriver {
 
   func look<K: Kernel & ~Copyable>(_ settings: BridgeSettings, at kernel: inout K) throws(KernelError) -> BridgeFacts {
     let bridge = try kernel.link(settings.bridge, on: .host)
-    let addresses = bridge == nil ? [] : try kernel.addresses(of: settings.bridge, on: .host)
+    let gateway = settings.gatewayLink == settings.bridge ? bridge : try kernel.link(settings.gatewayLink, on: .host)
+    let addresses = gateway == nil ? [] : try kernel.addresses(of: settings.gatewayLink, on: .host)
     var uplink: LinkInfo?
     if settings.mtu == nil {
       uplink = try kernel.defaultRouteLink(.v4, on: .host)
       if uplink == nil { uplink = try kernel.defaultRouteLink(.v6, on: .host) }
     }
-    return BridgeFacts(bridge: bridge, bridgeAddresses: addresses, uplinkMTU: uplink?.mtu)
+    return BridgeFacts(
+      bridge: bridge, gatewayAddresses: addresses, uplinkMTU: uplink?.mtu, gatewayMAC: gateway?.mac ?? .random())
   }
 
   func plan(
@@ -53,14 +57,23 @@ struct BridgeDriver: LinkDriver {
   ) throws(KernelError) -> [Change] {
     let kept = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname).hostInterface })
     let links = try kernel.links(kind: Self.linkKind, master: nil, on: .host)
-    var garbage: [Change] = links.filter { $0.isEnd(of: network) && !kept.contains($0.name) }
+    let garbage: [Change] = links.filter { $0.isEnd(of: network) && !kept.contains($0.name) }
       .map { .deleteLink($0.name, on: .host) }
-    if valid.isEmpty, let name = config.bridge ?? BridgeSettings.defaultBridge,
-      let bridge = try kernel.link(name, on: .host), bridge.alias == Owner.tagPrefix(network)
-    {
-      garbage.append(.deleteUnusedBridge(name))
+    return garbage + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])
+  }
+
+  /// What this network made for all its attachments: the gateway's link in a VLAN, the bridge.
+  private func unusedLinks<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: BridgeConfig, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    guard let name = config.bridge ?? BridgeSettings.defaultBridge else { return [] }
+    let gateway = config.vlan.flatMap { InterfaceName("\(name).\($0)") }
+    var unused: [Change] = []
+    if let gateway, try kernel.link(gateway, on: .host)?.alias == Owner.tagPrefix(network) {
+      unused.append(.deleteLink(gateway, on: .host))
     }
-    return garbage
+    if try kernel.link(name, on: .host)?.alias == Owner.tagPrefix(network) { unused.append(.deleteUnusedBridge(name)) }
+    return unused
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: BridgeConfig, on kernel: inout K) throws(KernelError) -> String? {
@@ -77,7 +90,7 @@ extension LinkInfo {
 
   /// Whether it is the host's end of an attachment to `network`: by its tag, or by its name where it has none yet.
   fileprivate func isEnd(of network: NetworkName) -> Bool {
-    if let alias { return alias.hasPrefix(Owner.tagPrefix(network)) }
+    if let alias { return alias.hasPrefix(Owner.tagPrefix(network)) && alias != Owner.tagPrefix(network) }
     let prefix = Owner.hostInterfacePrefix(network)
     return name.description.hasPrefix(prefix) && name.description.count == prefix.count + 8
   }

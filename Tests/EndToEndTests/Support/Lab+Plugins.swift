@@ -1,0 +1,96 @@
+import CNI
+import Foundation
+
+/// One run of a plugin, as a runtime does it.
+struct PluginCall {
+  var plugin = "bridge"
+  var command: String
+  /// Standard input.
+  var config: String
+  /// `CNI_CONTAINERID`, `CNI_NETNS`, `CNI_IFNAME`, `CNI_ARGS` and whatever else; `CNI_PATH` unless given.
+  var variables: [String: String]
+  /// Where the plugin is; its delegates are looked for there and then among the reference's.
+  var directory = Binaries.ours
+}
+
+extension Lab {
+  /// Runs a plugin on the lab's host with exactly these variables.
+  func run(_ call: PluginCall) throws -> Outcome {
+    try run("\(call.directory)/\(call.plugin)", in: host, environment: environment(call), input: call.config)
+  }
+
+  /// The variables of `call` as `NAME=value`.
+  func environment(_ call: PluginCall) -> [String] {
+    var variables = call.variables
+    variables["CNI_COMMAND"] = call.command
+    variables["CNI_PATH"] = variables["CNI_PATH"] ?? "\(call.directory):\(Binaries.reference)"
+    return variables.filter { !$0.value.isEmpty || $0.key == "CNI_NETNS" }.map { "\($0.key)=\($0.value)" }.sorted()
+  }
+
+  /// `ADD`, `DEL` or `CHECK` of a container's interface, with `args` as `CNI_ARGS`.
+  func call(
+    _ command: String, _ config: JSONValue, on container: Int, as interface: String = "eth0", args: String = "",
+    plugin: String = "bridge"
+  ) -> PluginCall {
+    PluginCall(
+      plugin: plugin, command: command, config: config.line,
+      variables: [
+        "CNI_CONTAINERID": "\(name)-c\(container)", "CNI_NETNS": path(self.container(container)),
+        "CNI_IFNAME": interface, "CNI_ARGS": args,
+      ])
+  }
+
+  func add(
+    _ config: JSONValue, to container: Int = 1, as interface: String = "eth0", args: String = "",
+    plugin: String = "bridge"
+  ) throws -> Outcome {
+    try run(call("ADD", config, on: container, as: interface, args: args, plugin: plugin))
+  }
+
+  func delete(
+    _ config: JSONValue, from container: Int = 1, as interface: String = "eth0", plugin: String = "bridge"
+  ) throws -> Outcome {
+    try run(call("DEL", config, on: container, as: interface, plugin: plugin))
+  }
+
+  /// CHECK against the result of an ADD.
+  func check(
+    _ config: JSONValue, _ result: JSONValue, on container: Int = 1, as interface: String = "eth0",
+    plugin: String = "bridge"
+  ) throws -> Outcome {
+    try run(call("CHECK", config.with("prevResult", result), on: container, as: interface, plugin: plugin))
+  }
+
+  /// `GC` or `STATUS`.
+  func ask(_ command: String, _ config: JSONValue, plugin: String = "bridge") throws -> Outcome {
+    try run(PluginCall(plugin: plugin, command: command, config: config.line, variables: [:]))
+  }
+
+  /// GC with the containers of these numbers, and their interface eth0, still valid.
+  func collectGarbage(_ config: JSONValue, keeping containers: [Int]) throws -> Outcome {
+    let valid = containers.map { number in
+      JSONValue.object(["containerID": .string("\(name)-c\(number)"), "ifname": "eth0"])
+    }
+    return try ask("GC", config.with("cni.dev/valid-attachments", .array(valid)))
+  }
+}
+
+extension Lab {
+  /// A network `net` on a bridge, with a range set for each subnet, and without `ipam` where there is none.
+  ///
+  /// `keys` and `ipam` are JSON objects with further members of the configuration and of its `ipam`; they win.
+  func bridge(
+    _ keys: String = "{}", subnets: [String] = ["10.77.0.0/24"], ipam: String = "{}", version: SpecVersion = .latest
+  ) throws -> JSONValue {
+    var config = try JSONValue(json: #"{"name": "net", "type": "bridge", "bridge": "br0"}"#)
+      .with("cniVersion", .string(version.rawValue))
+    if !subnets.isEmpty {
+      let ranges = subnets.map { JSONValue.array([.object(["subnet": .string($0)])]) }
+      let plain = JSONValue.object([
+        "type": "host-local", "dataDir": .string(dataDir), "ranges": .array(ranges),
+      ])
+      config = config.with("ipam", plain.merging(try JSONValue(json: ipam)))
+    }
+    return config.merging(try JSONValue(json: keys))
+  }
+}

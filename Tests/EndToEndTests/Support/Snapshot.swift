@@ -1,0 +1,69 @@
+import CNI
+import Foundation
+
+/// All that plugins change on a host and in its containers, as lines.
+struct Snapshot {
+  private var lines: Set<String>
+
+  /// What was not there in `older`, and what is there no more.
+  func changes(since older: Snapshot) -> [String] {
+    lines.subtracting(older.lines).sorted().map { "+ \($0)" }
+      + older.lines.subtracting(lines).sorted().map { "- \($0)" }
+  }
+
+  init(of lab: Lab) throws {
+    lines = []
+    for namespace in [lab.host] + (0..<lab.containerCount).map({ lab.container($0 + 1) }) {
+      let place = namespace.dropFirst(lab.name.count + 1)
+      lines.formUnion(try Snapshot.network(of: lab, namespace).map { "\(place) \($0)" })
+    }
+    lines.formUnion(try Snapshot.leases(of: lab))
+  }
+
+  private static func network(of lab: Lab, _ namespace: String) throws -> [String] {
+    let script = """
+      ip -j -d link; echo
+      ip -j addr; echo
+      ip -j -4 route show table all; echo
+      ip -j -6 route show table all; echo
+      ip -j neigh show nud permanent; echo
+      grep . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
+      """
+    var parts = try lab.shell(script, in: namespace).split(separator: "\n").map(String.init)
+    let settings = parts.filter { $0.hasPrefix("/proc") }
+    parts.removeAll { $0.hasPrefix("/proc") }
+    let documents = try parts.map { try JSONValue(json: $0) }
+    // Some empty lists are printed as nothing: the shape of an object tells which list it is from.
+    return settings + documents.flatMap { $0.array ?? [] }.flatMap(lines)
+  }
+
+  private static func lines(_ object: JSONValue) -> [String] {
+    let name = object.text("ifname") ?? ""
+    if let addresses = object.at("addr_info")?.array {
+      return addresses.filter { $0.text("scope") != "link" }
+        .map { "address \(name) \($0.text("local") ?? "")/\($0.text("prefixlen") ?? "")" }
+    }
+    if object.at("ifindex") != nil { return ["link \(name) \(steady(object).line)"] }
+    let destination = object.text("dst") ?? ""
+    if destination.hasPrefix("fe80") || destination.hasPrefix("ff00") { return [] }
+    return ["route \(steady(object).line)"]
+  }
+
+  /// Without what changes by itself.
+  private static func steady(_ value: JSONValue) -> JSONValue {
+    guard let members = value.object else { return value }
+    let passing = ["operstate", "flags", "linkmode", "inet6_addr_gen_mode"]
+    var kept = members.filter { key, _ in !passing.contains(key) && !key.contains("timer") && !key.contains("topology")
+    }
+    .mapValues(steady)
+    let flags = members["flags"]?.array?.filter { ["UP", "PROMISC"].contains($0.string) } ?? []
+    if !flags.isEmpty { kept["flags"] = .array(flags) }
+    return .object(kept)
+  }
+
+  private static func leases(of lab: Lab) throws -> [String] {
+    guard let files = FileManager.default.enumerator(atPath: lab.dataDir) else { return [] }
+    return files.compactMap { $0 as? String }.filter { Lab.isLease(($0 as NSString).lastPathComponent) }
+      .map { "lease \($0) \((try? String(contentsOfFile: "\(lab.dataDir)/\($0)", encoding: .utf8)) ?? "")" }
+  }
+}
