@@ -97,6 +97,45 @@ private let setup = """
     #expect(output == "c1 blue eth0: stale\nc1 blue eth0: removed\nblue-c2-eth0\n2\n")
   }
 
+  @Test func `gc knows attachments to networks that are configured no more`() throws {
+    let output = try Sandbox.output(
+      setup + """
+        cnictl connect blue c1 > /run/null; cnictl connect blue c2 > /run/null; ip netns del c1; rm /run/net.d/*
+        cnictl gc --json; ls /var/lib/cni/results; tail -n 1 /run/calls
+        """)
+    #expect(
+      output == """
+        {
+          "removed": [
+            {
+              "container": "c1",
+              "interface": "eth0",
+              "netns": "/run/netns/c1",
+              "network": "blue"
+            }
+          ]
+        }
+        blue-c2-eth0
+        DEL c1 eth0 IgnoreUnknown=1
+
+        """)
+  }
+
+  @Test func `a shell is offered networks and namespaces`() throws {
+    let output = try Sandbox.output(
+      setup + """
+        network black none; network red none
+        cnictl --generate-completion-script bash > /run/completions; set +eu; source /run/completions
+        offer() {
+          COMP_LINE="$*" COMP_POINT=${#COMP_LINE} COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+          "$(complete -p cnictl | sed 's/.* -F \\([^ ]*\\) .*/\\1/')" cnictl "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
+          echo "${COMPREPLY[@]}"
+        }
+        offer cnictl network rm b; offer cnictl netns rm c
+        """)
+    #expect(output == "black blue\nc1 c2\n")
+  }
+
   @Test func `status tells which network takes containers`() throws {
     let script = "network blue fake; network green none\n"
     let ready = "NAME                STATE\nblue                ready\ngreen               ready\n"
