@@ -176,6 +176,48 @@ private let setup = """
     #expect(output == " lo\n7\nc1\nDEL c1\n/run/netns:\nc2\n\n/var/lib/cni/results:\n")
   }
 
+  @Test func `namespaces made at once are all there`() throws {
+    let output = try Sandbox.output(
+      """
+      for number in {1..8}; do cnictl netns add n$number > /run/null & done; wait
+      for number in {1..8}; do cnictl netns exec n$number ip -oneline link show lo | wc -l; done
+      """)
+    #expect(output == String(repeating: "1\n", count: 8))
+  }
+
+  @Test func `a container on two networks keeps the first when it leaves the second`() throws {
+    let ipam = #","isGateway":true,"ipam":{"type":"ipam-host-local","ranges":[[{"subnet":"#
+    let output = try Sandbox.output(
+      """
+      network bridge bridge ',"bridge":"t-br0"\(ipam)"172.17.0.0/16"}]]}'
+      network isolated_nw bridge ',"bridge":"t-br1"\(ipam)"172.20.0.0/16"}]]}'
+      for number in 1 2 3; do cnictl netns add container$number > /run/null; done
+      reach() { cnictl netns exec $1 ping -q -c 1 -W 1 $2 &> /run/null && echo "$1 reaches $2" || echo "$1 misses $2"; }
+      connect() { cnictl connect $1 $2 | sed 's/ mac .*//'; }
+      connect bridge container1; connect bridge container2; connect isolated_nw container3
+      reach container2 172.20.0.2; connect isolated_nw container2; reach container2 172.20.0.2
+      cnictl disconnect isolated_nw container2; reach container2 172.20.0.2; reach container2 172.17.0.2
+      cnictl netns exec container2 ip -oneline -4 address | awk '{ print $2, $4 }'
+      cnictl network inspect isolated_nw | grep -c endpoint
+      """)
+    #expect(
+      output == """
+        connected container1 to bridge as eth0: 172.17.0.2/16
+        connected container2 to bridge as eth0: 172.17.0.3/16
+        connected container3 to isolated_nw as eth0: 172.20.0.2/16
+        container2 misses 172.20.0.2
+        connected container2 to isolated_nw as eth1: 172.20.0.3/16
+        container2 reaches 172.20.0.2
+        disconnected container2 from isolated_nw: eth1 is gone
+        container2 misses 172.20.0.2
+        container2 reaches 172.17.0.2
+        lo 127.0.0.1/8
+        eth0 172.17.0.3/16
+        1
+
+        """)
+  }
+
   @Test func `a chain of real plugins is made, checked and removed`() throws {
     let output = try Sandbox.output(
       """
