@@ -79,7 +79,9 @@ let package = Package(
       "KernelTests",
       ["bridge", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit", "TestSupport"]),
     tests("BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
-    tests("CnictlTests", ["cnictl", "bridge", "host", "none", "CNIRuntime", "Linux"]),
+    tests(
+      "CnictlTests",
+      ["cnictl", "bridge", "host", "ipam-host-local", "none", "CNI", "CNIRuntime", "Linux", "NetTypes"]),
     tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )

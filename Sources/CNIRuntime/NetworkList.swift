@@ -40,9 +40,9 @@ extension NetworkList {
   ///
   /// `extras` are plugins configured beside the list, in the directory named after the network.
   ///
-  /// - Throws: code 6 where the bytes are no JSON, code 7 naming the key that is wrong.
+  /// - Throws: code 6 naming where the bytes are no JSON, code 7 naming the key that is wrong.
   public init(_ bytes: [UInt8], extras: [JSONValue] = []) throws(CNIError) {
-    let root = try CNIJSON.decodeValue(bytes)
+    let root = try decodeJSON(bytes)
     guard root.object != nil else { throw CNIError(.invalidNetworkConfig, "network configuration: want a JSON object") }
     let header = try CNIJSON.decode(ListHeader.self, from: bytes)
     guard let text = header.name, !text.isEmpty else { throw CNIError(.invalidNetworkConfig, "missing key \"name\"") }
