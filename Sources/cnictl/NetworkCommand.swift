@@ -53,7 +53,7 @@ extension NetworkCommand {
       try common.report { () throws(CNIError) in
         let entry = try common.load().entry(network)
         let attachments = try common.runtime.cache.entries(of: entry.list.name)
-        try common.printJSON(NetworkReport(entry, attachments: attachments), pretty: !common.json)
+        try common.printJSON(NetworkReport(entry, attachments: attachments).json, pretty: !common.json)
       }
     }
   }
