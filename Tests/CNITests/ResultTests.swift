@@ -65,7 +65,7 @@ import Testing
     (#"{"Routes":[{"dst":"::/0","GW":"nowhere"}]}"#, "key \"Routes[0].GW\": \"nowhere\": want \(IPAddress.wanted)"),
     (
       #"{"interfaces":[{"name":"a"}],"ips":[{"address":"10.1.0.5/24","interface":1}]}"#,
-      #"key "ips": [{"address":"10.1.0.5/24","interface":1}]: ips[0].interface 1: there are 1 interfaces"#
+      "key \"ips[0].interface\": 1: want one of the 1 interfaces"
     ),
   ])
   func `what is wrong is named with key and value`(text: String, message: String) {
