@@ -56,19 +56,20 @@ public struct Addressing: Equatable, Sendable {
 
   /// Settings that must be there before the link comes up.
   public var sysctls: [Sysctl] {
-    var settings: [Sysctl] = []
-    if families.contains(.v4) { settings.append(.conf(.v4, interface, "arp_notify", "1", isOptional: true)) }
-    guard families.contains(.v6) else { return settings }
+    guard !ips.isEmpty else { return [] }
     let dad = detectsDuplicates ? "1" : "0"
-    settings += [
-      Sysctl("net/ipv6/conf/lo/disable_ipv6", "0"),
-      .conf(.v6, interface, "disable_ipv6", "0"),
-      .conf(.v6, interface, "keep_addr_on_down", "1", isOptional: true),
+    var settings: [Sysctl] = [
+      .conf(.v4, interface, "arp_notify", "1", isOptional: true),
       .conf(.v6, interface, "ndisc_notify", "1", isOptional: true),
       .conf(.v6, interface, "accept_dad", dad, isOptional: true),
     ]
     if detectsDuplicates { settings.append(.conf(.v6, interface, "enhanced_dad", "1", isOptional: true)) }
-    return settings
+    guard families.contains(.v6) else { return settings }
+    return settings + [
+      Sysctl("net/ipv6/conf/lo/disable_ipv6", "0"),
+      .conf(.v6, interface, "disable_ipv6", "0"),
+      .conf(.v6, interface, "keep_addr_on_down", "1", isOptional: true),
+    ]
   }
 
   /// Addresses, then routes, once the link is up.

@@ -12,6 +12,9 @@ public func differences<K: Kernel & ~Copyable>(
   case .changeLink(let name, let side, let wanted):
     guard let link = try kernel.link(name, on: side) else { return ["\(side) link \(name) is missing"] }
     return try differences(of: link, on: side, from: wanted, on: &kernel)
+  case .setVLANs(let wanted, let name):
+    guard try kernel.link(name, on: .host) != nil else { return ["host link \(name) is missing"] }
+    return wanted.differences(in: try kernel.vlans(of: name)).map { "host link \(name) \($0)" }
   case .awaitRunning(let name):
     guard let link = try kernel.link(name, on: .host), link.isRunning else { return ["link \(name) is not running"] }
     return []
@@ -49,16 +52,19 @@ private func differences<K: Kernel & ~Copyable>(
 ) throws(KernelError) -> [String] {
   guard let link = try kernel.link(spec.name, on: .host) else { return ["host link \(spec.name) is missing"] }
   switch spec.kind {
-  case .bridge:
-    return link.kind == "bridge" ? [] : ["host link \(spec.name) is \(link.kind ?? "no bridge"), want bridge"]
+  case .bridge(let filtersVLANs):
+    guard link.kind == "bridge" else { return ["host link \(spec.name) is \(link.kind ?? "no bridge"), want bridge"] }
+    return filtersVLANs && link.filtersVLANs == false ? ["host link \(spec.name) does not filter VLANs"] : []
   case .veth(let peer):
-    guard let inside = try kernel.link(peer.name, on: .container) else {
-      return ["container link \(peer.name) is missing"]
+    guard let inside = try kernel.link(peer.name, on: peer.side) else {
+      return ["\(peer.side) link \(peer.name) is missing"]
     }
     var found: [String] = []
-    if inside.kind != "veth" { found.append("container link \(peer.name) is \(inside.kind ?? "no veth"), want veth") }
+    if inside.kind != "veth" {
+      found.append("\(peer.side) link \(peer.name) is \(inside.kind ?? "no veth"), want veth")
+    }
     if inside.peer != link.index || link.peer != inside.index {
-      found.append("container link \(peer.name) and host link \(spec.name) are not a pair")
+      found.append("\(peer.side) link \(peer.name) and host link \(spec.name) are not a pair")
     }
     return found
   }
@@ -110,4 +116,19 @@ extension RouteSpec {
   }
 
   fileprivate var words: String { "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)" }
+}
+
+extension PortVLANs {
+  fileprivate func differences(in there: PortVLANs) -> [String] {
+    var found: [String] = []
+    if let native, there.native != native {
+      found.append("has native VLAN \(there.native?.description ?? "none"), want \(native)")
+    }
+    for range in tagged {
+      let missing = (range.lowerBound.number...range.upperBound.number).compactMap(VLANID.init)
+        .filter { !there.contains(tagged: $0) && there.native != $0 }
+      if let first = missing.first { found.append("does not pass VLAN \(first)") }
+    }
+    return found
+  }
 }

@@ -4,7 +4,9 @@
 #include <netlink/errno.h>
 #include <netlink/msg.h>
 #include <netlink/socket.h>
+#include <netinet/in.h>
 #include <linux/if_addr.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>

@@ -10,6 +10,8 @@ public enum Change: Equatable, Sendable {
   /// Nothing happens where there is no such bridge on the host, or where it has ports.
   case deleteUnusedBridge(InterfaceName)
   case changeLink(InterfaceName, on: Side, LinkChange)
+  /// Lets these VLANs pass through a bridge's port on the host.
+  case setVLANs(PortVLANs, on: InterfaceName)
   /// Waits until packets pass through that link on the host, a bridge's port.
   case awaitRunning(InterfaceName)
   /// Waits until duplicate address detection is done on that link in the container.
@@ -39,6 +41,7 @@ extension Change: CustomStringConvertible {
     case .deleteLink(let name, let side): "delete link \(name)\(side.suffix)"
     case .deleteUnusedBridge(let name): "delete bridge \(name) if it has no ports"
     case .changeLink(let name, let side, let change): "set \(name) \(change)\(side.suffix)"
+    case .setVLANs(let vlans, let name): "set VLANs of \(name): \(vlans)"
     case .awaitRunning(let name): "wait until \(name) runs"
     case .awaitDAD(let name): "wait for duplicate address detection on \(name) in the container"
     case .addAddress(let spec): "add address \(spec)"
@@ -64,9 +67,19 @@ extension Side {
 extension LinkSpec.Kind: CustomStringConvertible {
   public var description: String {
     switch self {
-    case .bridge: "bridge"
-    case .veth(let peer): "veth with \(peer.name) in the container as peer of"
+    case .bridge(let filtersVLANs): filtersVLANs ? "VLAN filtering bridge" : "bridge"
+    case .veth(let peer): "veth with \(peer.name)\(peer.side.suffix) as peer of"
     }
+  }
+}
+
+extension PortVLANs: CustomStringConvertible {
+  public var description: String {
+    let tagged = tagged.map {
+      $0.lowerBound == $0.upperBound ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)"
+    }
+    let words = [native.map { "native \($0)" }, tagged.isEmpty ? nil : "tagged \(tagged.joined(separator: ","))"]
+    return (words + [keepsDefault ? nil : "without 1"]).compactMap(\.self).joined(separator: ", ")
   }
 }
 

@@ -23,6 +23,9 @@ public protocol Kernel: ~Copyable {
   /// Every link: a dump, for reports only.
   mutating func allLinks(on side: Side) throws(KernelError) -> [LinkInfo]
 
+  /// VLANs of a bridge's port on the host; `keepsDefault` tells whether 1 is among them. For CHECK only: a dump.
+  mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs
+
   /// Addresses of that link as they are written on it; link-local IPv6 ones are left out.
   mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix]
 

@@ -26,6 +26,8 @@ public struct LinkInfo: Equatable, Sendable {
   public var master: Int32?
   /// The other end of a veth, the parent of a macvlan; it may be in another namespace.
   public var peer: Int32?
+  /// Whether a bridge keeps VLANs apart; `nil` for anything but a bridge.
+  public var filtersVLANs: Bool?
   /// Settings as a bridge's port; `nil` where it is none.
   public var port: BridgePort?
 
@@ -63,17 +65,19 @@ public struct BridgePort: Equatable, Sendable {
 public struct LinkSpec: Equatable, Sendable {
   public enum Kind: Equatable, Sendable {
     /// A bridge without spanning tree.
-    case bridge
-    /// A pair; the link itself is on the host, its peer in the container.
+    case bridge(filtersVLANs: Bool)
+    /// A pair; the link itself is on the host, its peer in the container unless it says otherwise.
     case veth(peer: Peer)
   }
 
   public struct Peer: Equatable, Sendable {
     public var name: InterfaceName
     public var mac: MACAddress?
-    public init(name: InterfaceName, mac: MACAddress? = nil) {
+    public var side: Side
+    public init(name: InterfaceName, mac: MACAddress? = nil, side: Side = .container) {
       self.name = name
       self.mac = mac
+      self.side = side
     }
   }
 

@@ -27,7 +27,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
 
   private mutating func remember(_ spec: LinkSpec) {
     created.insert(Created(name: spec.name, side: .host))
-    if case .veth(let peer) = spec.kind { created.insert(Created(name: peer.name, side: .container)) }
+    if case .veth(let peer) = spec.kind { created.insert(Created(name: peer.name, side: peer.side)) }
   }
 
   private func isOurs(_ name: InterfaceName, on side: Side) -> Bool {
@@ -38,7 +38,8 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   private mutating func inverse(of change: Change) throws(KernelError) -> [Change] {
     switch change {
     case .createLink(let spec):
-      return spec.kind == .bridge ? [.deleteUnusedBridge(spec.name)] : [.deleteLink(spec.name, on: .host)]
+      if case .bridge = spec.kind { return [.deleteUnusedBridge(spec.name)] }
+      return [.deleteLink(spec.name, on: .host)]
     case .changeLink(let name, let side, let wanted):
       guard !isOurs(name, on: side), let now = try kernel.link(name, on: side) else { return [] }
       let back = wanted.takenBack(from: now)
@@ -53,8 +54,8 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .setSysctls(let settings, let side): return try previous(settings, on: side)
     case .deleteNeighbour(let spec): return [.setNeighbour(spec)]
     case .deleteFDB(let spec): return [.setFDB(spec)]
-    // A deleted link cannot be brought back; no ADD deletes one.
-    case .deleteLink, .deleteUnusedBridge, .awaitRunning, .awaitDAD, .announce: return []
+    // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
+    case .deleteLink, .deleteUnusedBridge, .setVLANs, .awaitRunning, .awaitDAD, .announce: return []
     }
   }
 

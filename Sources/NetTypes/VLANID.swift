@@ -1,5 +1,5 @@
 /// An IEEE 802.1Q VLAN identifier: 1 to 4094.
-public struct VLANID: Hashable, Sendable, CustomStringConvertible {
+public struct VLANID: Hashable, Comparable, Sendable, CustomStringConvertible {
   public static let range = 1...4094
 
   public let number: Int
@@ -9,6 +9,8 @@ public struct VLANID: Hashable, Sendable, CustomStringConvertible {
     guard Self.range.contains(number) else { return nil }
     self.number = number
   }
+
+  public static func < (left: Self, right: Self) -> Bool { left.number < right.number }
 
   public var description: String { String(number) }
 }

@@ -40,14 +40,16 @@ extension NetlinkSocket {
     request.putLink(name: spec.name, mac: spec.mac, mtu: spec.mtu)
     request.nest(IFLA_LINKINFO) {
       switch spec.kind {
-      case .bridge: request.put(IFLA_INFO_KIND, "bridge")
+      case .bridge(let filtersVLANs):
+        request.put(IFLA_INFO_KIND, "bridge")
+        if filtersVLANs { request.nest(IFLA_INFO_DATA) { request.put(IFLA_BR_VLAN_FILTERING, true) } }
       case .veth(let peer):
         request.put(IFLA_INFO_KIND, "veth")
         request.nest(IFLA_INFO_DATA) {
           request.nest(Int(VETH_INFO_PEER)) {
             request.append(ifinfomsg())
             request.putLink(name: peer.name, mac: peer.mac, mtu: spec.mtu)
-            if let peerNamespace { request.put(IFLA_NET_NS_FD, peerNamespace) }
+            if let peerNamespace, peer.side == .container { request.put(IFLA_NET_NS_FD, peerNamespace) }
           }
         }
       }
@@ -140,6 +142,9 @@ extension LinkInfo {
     alias = attributes.string(IFLA_IFALIAS)
     master = attributes.integer(IFLA_MASTER)
     peer = attributes.integer(IFLA_LINK)
+    if kind == "bridge" {
+      filtersVLANs = details?.nested(IFLA_INFO_DATA)?.integer(IFLA_BR_VLAN_FILTERING, as: UInt8.self).map { $0 != 0 }
+    }
     if details?.string(IFLA_INFO_SLAVE_KIND) == "bridge" {
       port = details?.nested(IFLA_INFO_SLAVE_DATA).map(BridgePort.init)
     }

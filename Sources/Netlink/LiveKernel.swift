@@ -60,6 +60,11 @@ public struct LiveKernel: ~Copyable, Kernel {
     try looking(on: side) { (socket) throws(KernelError) in try socket.links(kind: nil, master: nil) }
   }
 
+  public mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs {
+    let operation = "list VLANs of \(port)"
+    return try host.vlans(of: index(of: port, on: .host, for: operation), doing: operation)
+  }
+
   public mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
     let operation = "list addresses of \(interface)"
     let index = try index(of: interface, on: side, for: operation)
@@ -95,6 +100,8 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .deleteLink(let name, let side): try deleteLink(name, on: side, doing: "\(change)")
     case .deleteUnusedBridge(let name): try deleteUnusedBridge(name, doing: "\(change)")
     case .changeLink(let name, let side, let wanted): try changeLink(name, on: side, wanted, doing: "\(change)")
+    case .setVLANs(let vlans, let name):
+      try host.set(vlans, on: index(of: name, on: .host, for: "\(change)"), doing: "\(change)")
     case .awaitRunning(let name): try awaitRunning(name)
     case .awaitDAD(let name): try awaitDAD(name)
     case .addAddress(let spec): try add(spec, doing: "\(change)")

@@ -36,11 +36,16 @@ struct Attributes {
 
   /// Reads up to the first attribute that claims more bytes than there are; the last of a type counts.
   init(_ bytes: ArraySlice<UInt8>) {
+    var values: [Int: ArraySlice<UInt8>] = [:]
+    Attributes.read(bytes) { type, value in values[type] = value }
+    self.values = values
+  }
+
+  private static func read(_ bytes: ArraySlice<UInt8>, _ found: (Int, ArraySlice<UInt8>) -> Void) {
     var rest = bytes
     while let length = rest.integer(at: 0, as: UInt16.self).map(Int.init), length >= 4, length <= rest.count {
       // The two high bits are flags: nested, network byte order.
-      let type = Int(rest.integer(at: 2, as: UInt16.self) ?? 0) & 0x3FFF
-      values[type] = rest.prefix(length).dropFirst(4)
+      found(Int(rest.integer(at: 2, as: UInt16.self) ?? 0) & 0x3FFF, rest.prefix(length).dropFirst(4))
       rest = rest.dropFirst(aligned(length))
     }
   }
@@ -48,6 +53,13 @@ struct Attributes {
   subscript(type: Int) -> ArraySlice<UInt8>? { values[type] }
 
   func nested(_ type: Int) -> Attributes? { values[type].map(Attributes.init) }
+
+  /// Every attribute of type `inner` inside the one of type `outer`, in order.
+  func all(_ outer: Int, _ inner: Int) -> [ArraySlice<UInt8>] {
+    var found: [ArraySlice<UInt8>] = []
+    Attributes.read(values[outer] ?? []) { type, value in if type == inner { found.append(value) } }
+    return found
+  }
 
   func integer<Value: FixedWidthInteger>(_ type: Int, as: Value.Type = Value.self) -> Value? {
     values[type]?.integer(at: 0, as: Value.self)

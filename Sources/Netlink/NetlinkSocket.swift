@@ -19,6 +19,9 @@ struct NetlinkSocket: ~Copyable {
     let socket = unsafe NetlinkSocket(adopting: handle)  // owned from here: every throw below frees it
     let status = unsafe nl_connect(handle, NETLINK_ROUTE)
     guard status == 0 else { throw KernelError(library: status, doing: "connect netlink socket") }
+    // One call for each answer: with a buffer that holds what the kernel sends at most, nobody needs to peek first.
+    unsafe nl_socket_disable_msg_peek(handle)
+    unsafe nl_socket_set_msg_buf_size(handle, 32 << 10)
     guard unsafe cl_netlink_options(nl_socket_get_fd(handle)) == 0 else {
       throw KernelError(errno: errno, doing: "set netlink socket options")
     }

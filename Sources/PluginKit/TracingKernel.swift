@@ -42,6 +42,10 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try traced("list links") { (base) throws(KernelError) in try base.allLinks(on: side) }
   }
 
+  public mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs {
+    try traced("list VLANs of \(port)") { (base) throws(KernelError) in try base.vlans(of: port) }
+  }
+
   public mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
     try traced("list addresses of \(interface)") { (base) throws(KernelError) in
       try base.addresses(of: interface, on: side)

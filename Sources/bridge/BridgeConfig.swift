@@ -14,6 +14,10 @@ struct BridgeConfig: Decodable, Sendable {
   var portIsolation: Bool?
   var enabledad: Bool?
   var disableContainerInterface: Bool?
+  /// Frames without a tag belong to this VLAN; 0 means absent, as with the reference plugin.
+  var vlan: Int?
+  var vlanTrunk: [Trunk]?
+  var preserveDefaultVlan: Bool?
   /// The container's MAC address is `02:42` and its IPv4 address.
   var macFromIP: Bool?
   /// Of several networks' default routes the one with the highest priority counts.
@@ -21,10 +25,25 @@ struct BridgeConfig: Decodable, Sendable {
   var ipam: IPAM?
   var refused: RefusedKeys
 
+  /// VLANs that pass with their tags: one, or all from `minID` to `maxID`.
+  struct Trunk: Decodable, Sendable {
+    var id: Int?
+    var minID: Int?
+    var maxID: Int?
+
+    enum CodingKeys: String, CodingKey {
+      case id
+      case minID = "minid"
+      case maxID = "maxid"
+    }
+  }
+
   struct IPAM: Decodable, Sendable { var type: String? }
 
   enum CodingKeys: String, CodingKey {
-    case bridge, mtu, enabledad, ipam
+    case bridge, mtu, enabledad, ipam, vlan
+    case vlanTrunk = "vlantrunk"
+    case preserveDefaultVlan = "preservedefaultvlan"
     case isGateway = "isgateway"
     case isDefaultGateway = "isdefaultgateway"
     case forceAddress = "forceaddress"
@@ -49,6 +68,9 @@ struct BridgeConfig: Decodable, Sendable {
     portIsolation = try flag(.portIsolation)
     enabledad = try flag(.enabledad)
     disableContainerInterface = try flag(.disableContainerInterface)
+    vlan = try container.decodeIfPresent(Int.self, forKey: .vlan)
+    vlanTrunk = try container.decodeIfPresent([Trunk].self, forKey: .vlanTrunk)
+    preserveDefaultVlan = try flag(.preserveDefaultVlan)
     macFromIP = try flag(.macFromIP)
     gwPriority = try container.decodeIfPresent(Int.self, forKey: .gwPriority)
     ipam = try container.decodeIfPresent(IPAM.self, forKey: .ipam)

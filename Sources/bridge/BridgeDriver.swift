@@ -8,11 +8,13 @@ import PluginKit
 struct BridgeFacts: Equatable {
   /// `nil` where there is none yet.
   var bridge: LinkInfo?
-  var bridgeAddresses: [IPPrefix]
+  /// Of the link that holds the gateway's addresses.
+  var gatewayAddresses: [IPPrefix]
   /// Largest packet of the default route's interface, in bytes; `nil` without such a route.
   var uplinkMTU: Int?
   /// Drawn anew for each call; used where nothing else decides.
   var bridgeMAC = MACAddress.random()
+  var gatewayMAC: MACAddress
   var hostMAC = MACAddress.random()
   var containerMAC = MACAddress.random()
 }
@@ -30,13 +32,15 @@ struct BridgeDriver: LinkDriver {
 
   func look<K: Kernel & ~Copyable>(_ settings: BridgeSettings, at kernel: inout K) throws(KernelError) -> BridgeFacts {
     let bridge = try kernel.link(settings.bridge, on: .host)
-    let addresses = bridge == nil ? [] : try kernel.addresses(of: settings.bridge, on: .host)
+    let gateway = settings.gatewayLink == settings.bridge ? bridge : try kernel.link(settings.gatewayLink, on: .host)
+    let addresses = gateway == nil ? [] : try kernel.addresses(of: settings.gatewayLink, on: .host)
     var uplink: LinkInfo?
     if settings.mtu == nil {
       uplink = try kernel.defaultRouteLink(.v4, on: .host)
       if uplink == nil { uplink = try kernel.defaultRouteLink(.v6, on: .host) }
     }
-    return BridgeFacts(bridge: bridge, bridgeAddresses: addresses, uplinkMTU: uplink?.mtu)
+    return BridgeFacts(
+      bridge: bridge, gatewayAddresses: addresses, uplinkMTU: uplink?.mtu, gatewayMAC: gateway?.mac ?? .random())
   }
 
   func plan(
@@ -58,6 +62,11 @@ struct BridgeDriver: LinkDriver {
     if valid.isEmpty, let name = config.bridge ?? BridgeSettings.defaultBridge,
       let bridge = try kernel.link(name, on: .host), bridge.alias == Owner.tagPrefix(network)
     {
+      if let vlan = config.vlan, let gateway = InterfaceName("\(name).\(vlan)"),
+        try kernel.link(gateway, on: .host)?.alias == bridge.alias
+      {
+        garbage.append(.deleteLink(gateway, on: .host))
+      }
       garbage.append(.deleteUnusedBridge(name))
     }
     return garbage
@@ -77,7 +86,7 @@ extension LinkInfo {
 
   /// Whether it is the host's end of an attachment to `network`: by its tag, or by its name where it has none yet.
   fileprivate func isEnd(of network: NetworkName) -> Bool {
-    if let alias { return alias.hasPrefix(Owner.tagPrefix(network)) }
+    if let alias { return alias.hasPrefix(Owner.tagPrefix(network)) && alias != Owner.tagPrefix(network) }
     let prefix = Owner.hostInterfacePrefix(network)
     return name.description.hasPrefix(prefix) && name.description.count == prefix.count + 8
   }

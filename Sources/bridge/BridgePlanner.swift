@@ -18,6 +18,11 @@ struct BridgePlanner {
         .invalidNetworkConfig,
         "key \"bridge\": \"\(settings.bridge)\" is \(there.kindInWords): want a bridge or a free name")
     }
+    if settings.vlans != nil, facts.bridge?.filtersVLANs == false {
+      throw CNIError(
+        .invalidNetworkConfig, "bridge \(settings.bridge) does not filter VLANs: want vlan_filtering on",
+        details: "ip link set \(settings.bridge) type bridge vlan_filtering 1")
+    }
     let mtu = try checkedMTU()
     let mac = try containerMAC()
     var addressing = Addressing(of: owner.interface, mac: mac, addresses)
@@ -26,7 +31,7 @@ struct BridgePlanner {
     if settings.isDefaultGateway { addressing.addDefaultRoutes() }
     if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
     return AttachmentPlan(
-      shared: bridgeChanges(mtu: mtu) + (try gatewayChanges(addressing)),
+      shared: bridgeChanges(mtu: mtu) + gatewayLinkChanges(mtu: mtu) + (try gatewayChanges(addressing)),
       own: try ownChanges(addressing, mtu: mtu),
       result: result(addressing, mtu: mtu))
   }
@@ -52,7 +57,8 @@ struct BridgePlanner {
 
   private func bridgeChanges(mtu: Int) -> [Change] {
     // The MAC address is given at creation so that it does not follow that of the lowest port.
-    let spec = LinkSpec(settings.bridge, kind: .bridge, mac: facts.bridgeMAC, mtu: mtu)
+    let spec = LinkSpec(
+      settings.bridge, kind: .bridge(filtersVLANs: settings.vlans != nil), mac: facts.bridgeMAC, mtu: mtu)
     let state = LinkChange(
       isUp: true, isPromiscuous: settings.isPromiscuous ? true : nil,
       alias: facts.bridge == nil ? Owner.tagPrefix(owner.network) : nil)
@@ -62,13 +68,13 @@ struct BridgePlanner {
   private func gatewayChanges(_ addressing: Addressing) throws(CNIError) -> [Change] {
     guard settings.isGateway else { return [] }
     let wanted = addressing.ips.compactMap { ip in ip.gateway.flatMap { IPPrefix($0, length: ip.address.length) } }
-    let conflicting = facts.bridgeAddresses.filter { there in
+    let conflicting = facts.gatewayAddresses.filter { there in
       !wanted.contains(there) && wanted.contains { $0.conflicts(with: there) }
     }
     try checkReplacing(conflicting, with: wanted)
-    let replaced = conflicting.map { Change.deleteAddress(AddressSpec($0, on: settings.bridge, .host)) }
+    let replaced = conflicting.map { Change.deleteAddress(AddressSpec($0, on: settings.gatewayLink, .host)) }
     let added = wanted.map {
-      Change.addAddress(AddressSpec($0, on: settings.bridge, .host, skipsDAD: !settings.detectsDuplicates))
+      Change.addAddress(AddressSpec($0, on: settings.gatewayLink, .host, skipsDAD: !settings.detectsDuplicates))
     }
     var forwarding: [Sysctl] = []
     if wanted.contains(where: { $0.family == .v4 }) { forwarding.append(Sysctl("net/ipv4/ip_forward", "1")) }
@@ -99,6 +105,7 @@ struct BridgePlanner {
       .setSysctls(newBridge + [noAdvertisements], on: .host),
       .changeLink(outside, on: .host, port),
     ]
+    if let vlans = settings.vlans { changes.append(.setVLANs(vlans, on: outside)) }
     if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
     guard !settings.leavesInterfaceDown else { return changes }
     if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
@@ -110,7 +117,7 @@ struct BridgePlanner {
 
   private func result(_ addressing: Addressing, mtu: Int) -> AddResult {
     let bridgeMAC = facts.bridge?.mac ?? facts.bridgeMAC
-    return AddResult(
+    var result = AddResult(
       interfaces: [
         .init(name: settings.bridge.description, mac: bridgeMAC.description, mtu: facts.bridge?.mtu ?? mtu),
         .init(name: owner.hostInterface.description, mac: facts.hostMAC.description, mtu: mtu),
@@ -118,6 +125,11 @@ struct BridgePlanner {
       ],
       ips: addressing.ips.map { AddResult.IP(interface: 2, address: $0.address, gateway: $0.gateway) },
       routes: addressing.routes, dns: settings.dns.isEmpty ? addresses.dns : settings.dns)
+    if settings.gatewayLink != settings.bridge {
+      let mac = facts.gatewayMAC.description
+      result.interfaces.append(.init(name: settings.gatewayLink.description, mac: mac, mtu: mtu))
+    }
+    return result
   }
 }
 

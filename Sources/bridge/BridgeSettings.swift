@@ -11,6 +11,10 @@ struct BridgeSettings: Equatable {
   /// `nil`: as the default route's interface has it.
   var mtu: Int?
   var port: BridgePort
+  /// `nil`: the bridge knows no VLANs.
+  var vlans: PortVLANs?
+  /// The link on the host that holds the gateway's addresses: the bridge, or in a VLAN a link of its own.
+  var gatewayLink: InterfaceName
   var isPromiscuous: Bool
   var detectsDuplicates: Bool
   var leavesInterfaceDown: Bool
@@ -38,23 +42,19 @@ struct BridgeSettings: Equatable {
     isDefaultGateway = config.isDefaultGateway ?? false
     isGateway = config.isGateway ?? false || isDefaultGateway
     forceAddress = config.forceAddress ?? false
-    mtu = try Self.number("mtu", config.mtu == 0 ? nil : config.mtu, Self.mtuRange)
+    mtu = try checked("mtu", config.mtu == 0 ? nil : config.mtu, Self.mtuRange)
     port = BridgePort(
       hairpin: config.hairpinMode == true ? true : nil, isolated: config.portIsolation == true ? true : nil)
+    vlans = try PortVLANs(config)
+    gatewayLink = isGateway ? try Self.gatewayLink(bridge, vlans?.native) : bridge
     isPromiscuous = config.promiscMode ?? false
     detectsDuplicates = config.enabledad ?? false
     leavesInterfaceDown = config.disableContainerInterface ?? false
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? false
-    defaultMetric = try Self.number("gwPriority", config.gwPriority, Self.priorityRange).map { 100 - $0 }
+    defaultMetric = try checked("gwPriority", config.gwPriority, Self.priorityRange).map { 100 - $0 }
     dns = keys.wantedDNS
     try checkCombinations(hasAddresses: !(config.ipam?.type ?? "").isEmpty)
-  }
-
-  private static func number(_ key: String, _ value: Int?, _ range: ClosedRange<Int>) throws(CNIError) -> Int? {
-    guard let value, !range.contains(value) else { return value }
-    throw CNIError(
-      .invalidNetworkConfig, "key \"\(key)\": \(value): want \(range.lowerBound) to \(range.upperBound)")
   }
 
   private func checkCombinations(hasAddresses: Bool) throws(CNIError) {
@@ -70,4 +70,10 @@ struct BridgeSettings: Equatable {
       throw CNIError(.invalidNetworkConfig, "MAC address \(mac): want a unicast address")
     }
   }
+}
+
+/// - Throws: code 7 for a number outside `range`.
+func checked(_ key: String, _ value: Int?, _ range: ClosedRange<Int>) throws(CNIError) -> Int? {
+  guard let value, !range.contains(value) else { return value }
+  throw CNIError(.invalidNetworkConfig, "key \"\(key)\": \(value): want \(range.lowerBound) to \(range.upperBound)")
 }

@@ -122,3 +122,66 @@ import TestSupport
     #expect(try fixture.kernel.addresses(of: "cni0", on: .host) == ["fd00:2::1/64", "10.1.0.1/24", "fd00:1::1/64"])
   }
 }
+
+@Suite struct BridgeVLANTests {
+  @Test func `a port gets its VLANs, and a VLAN's gateway a link of its own`() throws {
+    let fixture = try Fixture()
+    let result = try fixture.add(
+      #"{"bridge":"br0","isGateway":true,"vlan":100,"vlanTrunk":[{"id":7},{"minID":200,"maxID":210}]}"#)
+    let state = fixture.kernel.state
+    #expect(fixture.kernel.link("br0", on: .host)?.filtersVLANs == true)
+    #expect(state.vlans[fixture.owner.hostInterface]?.description == "native 100, tagged 7,200-210, without 1")
+    #expect(state.vlans["br0-100"]?.description == "native 100, without 1")
+    #expect(fixture.kernel.link("br0-100", on: .host)?.master == fixture.kernel.link("br0", on: .host)?.index)
+    #expect(try fixture.kernel.addresses(of: "br0.100", on: .host) == ["10.1.0.1/24", "fd00:1::1/64"])
+    #expect(try fixture.kernel.addresses(of: "br0", on: .host) == [])
+    #expect(result.interfaces.map(\.name) == ["br0", fixture.owner.hostInterface.description, "eth0", "br0.100"])
+  }
+
+  @Test func `the default VLAN stays where it is wanted`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(#"{"bridge":"br0","vlan":100,"preserveDefaultVlan":true}"#)
+    #expect(fixture.kernel.state.vlans[fixture.owner.hostInterface]?.keepsDefault == true)
+  }
+
+  @Test(arguments: [
+    (#""vlan":4095"#, "key \"vlan\": 4095: want 1 to 4094"), (#""vlan":-1"#, "key \"vlan\": -1: want 1 to 4094"),
+    (#""vlanTrunk":[{"id":0}]"#, "key \"vlanTrunk[0].id\": 0: want 1 to 4094"),
+    (#""vlanTrunk":[{"id":1},{"minID":5}]"#, "key \"vlanTrunk[1]\": want both minID and maxID, or neither"),
+    (#""vlanTrunk":[{"minID":9,"maxID":5}]"#, "key \"vlanTrunk[0]\": minID 9 is greater than maxID 5"),
+    (#""vlanTrunk":[{}]"#, "key \"vlanTrunk[0]\": want id, or minID and maxID"),
+    (
+      #""bridge":"a23456789012","vlan":100,"isGateway":true"#,
+      "key \"bridge\": \"a23456789012\": want at most 11 bytes, to make a23456789012.100"
+    ),
+  ])
+  func `VLANs that cannot be are refused`(keys: String, message: String) throws {
+    let fixture = try Fixture()
+    #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{\(keys)}") }
+    #expect(fixture.kernel.applied == [])
+  }
+
+  @Test func `a bridge that does not filter VLANs is refused with the way to change it`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
+    fixture.kernel.state.links[.host]?["cni0"]?.filtersVLANs = false
+    let refusal = CNIError(
+      .invalidNetworkConfig, "bridge cni0 does not filter VLANs: want vlan_filtering on",
+      details: "ip link set cni0 type bridge vlan_filtering 1")
+    #expect(throws: refusal) { try fixture.add(#"{"vlan":5}"#) }
+  }
+
+  @Test func `CHECK names a VLAN that is gone`() throws {
+    let fixture = try Fixture()
+    let json = #"{"bridge":"br0","vlan":100,"vlanTrunk":[{"id":7}]}"#
+    let result = try fixture.add(json)
+    try fixture.plugin.check(fixture.call(json, previous: result))
+    fixture.kernel.state.vlans[fixture.owner.hostInterface] = PortVLANs(native: VLANID(1))
+    #expect {
+      try fixture.plugin.check(fixture.call(json, previous: result))
+    } throws: {
+      let said = ($0 as? CNIError)?.message ?? ""
+      return said.contains("has native VLAN 1, want 100") && said.contains("does not pass VLAN 7")
+    }
+  }
+}

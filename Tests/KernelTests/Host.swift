@@ -36,7 +36,7 @@ func after(_ changes: [Change]) throws -> Snapshot {
 
 /// A bridge, and a container's interface as its port.
 let attachment: [Change] = [
-  .createLink(LinkSpec("br0", kind: .bridge, mac: "02:00:00:00:00:01", mtu: 1400)),
+  .createLink(LinkSpec("br0", kind: .bridge(filtersVLANs: false), mac: "02:00:00:00:00:01", mtu: 1400)),
   .changeLink("br0", on: .host, LinkChange(isUp: true, alias: "cni:net/")),
   .createLink(
     LinkSpec(

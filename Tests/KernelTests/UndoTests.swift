@@ -7,7 +7,7 @@ import Testing
 /// Every verb, made and taken back on the real kernel.
 @Suite(.needsKernel) struct UndoTests {
   static let verbs: [Change] = [
-    .createLink(LinkSpec("br1", kind: .bridge)),
+    .createLink(LinkSpec("br1", kind: .bridge(filtersVLANs: false))),
     .createLink(LinkSpec("veth1", kind: .veth(peer: .init(name: "eth1")))),
     .changeLink("br0", on: .host, LinkChange(isUp: false, isPromiscuous: true, mac: "02:00:00:00:00:09", alias: "x")),
     .changeLink("eth0", on: .container, LinkChange(mtu: 1300)),

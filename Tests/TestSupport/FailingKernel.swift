@@ -35,6 +35,8 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
 
   public mutating func allLinks(on side: Side) throws(KernelError) -> [LinkInfo] { try base.allLinks(on: side) }
 
+  public mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs { try base.vlans(of: port) }
+
   public mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
     try base.addresses(of: interface, on: side)
   }

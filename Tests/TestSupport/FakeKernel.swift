@@ -10,6 +10,7 @@ public final class FakeKernel: Kernel {
     public var routes: [RouteSpec] = []
     public var neighbours: [NeighbourSpec] = []
     public var forwarding: [FDBSpec] = []
+    public var vlans: [InterfaceName: PortVLANs] = [:]
     public var sysctls: [Side: [String: String]] = [.host: [:], .container: [:]]
   }
 
@@ -50,6 +51,8 @@ public final class FakeKernel: Kernel {
   public func allLinks(on side: Side) -> [LinkInfo] {
     (state.links[side] ?? [:]).values.sorted { $0.index < $1.index }
   }
+
+  public func vlans(of port: InterfaceName) -> PortVLANs { state.vlans[port] ?? PortVLANs(native: VLANID(1)) }
 
   public func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
     guard link(interface, on: side) != nil else { throw KernelError("addresses", errno: 19, reason: "no such device") }
@@ -101,19 +104,22 @@ public final class FakeKernel: Kernel {
     case .deleteFDB(let spec): state.forwarding.removeAll { $0 == spec }
     case .setSysctls(let settings, let side):
       for setting in settings { state.sysctls[side]?[setting.key] = setting.value }
+    case .setVLANs(let vlans, let name): state.vlans[name] = vlans
     case .awaitRunning, .awaitDAD, .announce: break
     }
   }
 
   private func create(_ spec: LinkSpec) {
     switch spec.kind {
-    case .bridge: addLink(spec.name, on: .host, kind: "bridge", mtu: spec.mtu ?? 1500)
+    case .bridge(let filtersVLANs):
+      addLink(spec.name, on: .host, kind: "bridge", mtu: spec.mtu ?? 1500)
+      state.links[.host]?[spec.name]?.filtersVLANs = filtersVLANs
     case .veth(let peer):
       addLink(spec.name, on: .host, kind: "veth", mtu: spec.mtu ?? 1500)
-      addLink(peer.name, on: .container, kind: "veth", mtu: spec.mtu ?? 1500)
+      addLink(peer.name, on: peer.side, kind: "veth", mtu: spec.mtu ?? 1500)
       state.links[.host]?[spec.name]?.peer = lastIndex
-      state.links[.container]?[peer.name]?.peer = lastIndex - 1
-      state.links[.container]?[peer.name]?.mac = peer.mac
+      state.links[peer.side]?[peer.name]?.peer = lastIndex - 1
+      state.links[peer.side]?[peer.name]?.mac = peer.mac
     }
     state.links[.host]?[spec.name]?.mac = spec.mac
   }
@@ -146,9 +152,10 @@ public final class FakeKernel: Kernel {
     state.routes.removeAll { $0.interface == name && $0.side == side }
     state.neighbours.removeAll { $0.interface == name && $0.side == side }
     state.forwarding.removeAll { $0.interface == name }
+    state.vlans[name] = nil
     state.sysctls[side] = state.sysctls[side]?.filter { !$0.key.contains("/\(name)/") }
-    let other: Side = side == .host ? .container : .host
-    if gone.kind == "veth", let peer = gone.peer, let end = link(index: peer, on: other) { delete(end.name, on: other) }
+    guard gone.kind == "veth", let peer = gone.peer else { return }
+    for side in Side.allCases { if let end = link(index: peer, on: side) { delete(end.name, on: side) } }
   }
 }
 

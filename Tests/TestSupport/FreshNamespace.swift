@@ -1,17 +1,5 @@
 import CLinux
 import Glibc
-public import Testing
-
-extension Trait where Self == ConditionTrait {
-  /// Skips where network namespaces cannot be made, unless `CNI_KERNEL_TESTS` is set.
-  ///
-  /// `make check` sets it, so there the tests run, and fail rather than hide.
-  public static var needsKernel: Self {
-    .enabled("needs root: make check") {
-      unsafe getenv("CNI_KERNEL_TESTS") != nil || geteuid() == 0
-    }
-  }
-}
 
 /// Runs `body` on a thread of its own in a new network namespace, and returns what it returned.
 ///
@@ -25,9 +13,10 @@ public func inFreshNamespace<Value: Sendable>(_ body: @escaping @Sendable (Strin
   let work = Work(body)
   var thread = pthread_t()
   let status = unsafe pthread_create(&thread, nil, runWork, Unmanaged.passRetained(work).toOpaque())
-  try #require(status == 0, "pthread_create")
+  guard status == 0 else { throw CannotUnshare(errno: status) }
   pthread_join(thread, nil)
-  return try #require(work.outcome?.get() as? Value)
+  guard let value = try work.outcome?.get() as? Value else { throw CannotUnshare(errno: 0) }
+  return value
 }
 
 private final class Work: @unchecked Sendable {
