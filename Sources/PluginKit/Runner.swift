@@ -28,7 +28,9 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     try check(version, allows: invocation.command)
     let delegation = Delegation(searchPath: invocation.searchPath, input: input, journal: journal)
     // An IPAM plugin reads the main plugin's configuration: what it names there is itself.
-    let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) { (type, command) throws(CNIError) in try delegation.run(type, command) }
+    let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) { (type, command) throws(CNIError) in
+      try delegation.run(type, command)
+    }
     switch invocation.command {
     case .add: try add(owner(on: name), version, delegates)
     case .check: try plugin.check(call(owner(on: name), delegates))
