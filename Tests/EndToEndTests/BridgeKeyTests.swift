@@ -139,7 +139,7 @@ struct BridgeKeyTests {
       #expect(outcome.code == 2)
       let key = try JSONValue(json: keys).object?.keys.first ?? ""
       #expect(outcome.complaint.lowercased().contains("\"\(key.lowercased())\""))
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 }

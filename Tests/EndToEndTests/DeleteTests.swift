@@ -20,7 +20,7 @@ struct DeleteTests {
         let outcome = try lab.delete(hasPrevious ? config.with("prevResult", result) : config)
         #expect(outcome.isSuccess)
         #expect(outcome.output == "")
-        #expect(try Snapshot(of: lab).changes(since: before) == [])
+        try lab.expectUnchanged(since: before)
       }
     }
   }
@@ -45,7 +45,7 @@ struct DeleteTests {
         var call = lab.call("DEL", config, on: 1)
         call.variables["CNI_NETNS"] = path
         #expect(try lab.run(call).isSuccess)
-        #expect(try Snapshot(of: lab).changes(since: before) == [])
+        try lab.expectUnchanged(since: before)
       }
     }
   }
@@ -57,7 +57,7 @@ struct DeleteTests {
       var call = lab.call("DEL", config, on: 1)
       call.variables["CNI_NETNS"] = nil
       #expect(try lab.run(call).isSuccess)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
@@ -84,7 +84,7 @@ struct DeleteTests {
       let (config, before) = try prepare(lab)
       _ = try lab.add(config).result()
       #expect(try lab.delete(try config.merging(JSONValue(json: keys))).isSuccess)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
@@ -98,7 +98,7 @@ struct DeleteTests {
       _ = try lab.add(config).result()
       let changed = try #require(config["ipam"]).merging(try JSONValue(json: ipam))
       #expect(try lab.delete(config.with("ipam", changed)).isSuccess)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
@@ -108,7 +108,7 @@ struct DeleteTests {
       #expect(try lab.delete(config).isSuccess)
       #expect(try lab.add(config, args: "IP=192.0.2.1").code != nil)
       #expect(try lab.delete(config).isSuccess)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
@@ -119,7 +119,7 @@ struct DeleteTests {
       call.variables["CNI_NETNS"] = lab.path(lab.host)
       let outcome = try lab.run(call)
       #expect(outcome.code == 8)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
@@ -133,7 +133,7 @@ struct DeleteTests {
       #expect(try lab.run(call).code == 8)
       #expect(try lab.link("eth0", in: lab.host) != nil)
       try lab.shell("ip link del eth0", in: lab.host)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
@@ -147,7 +147,7 @@ struct DeleteTests {
         let outcome = try lab.run(call)
         #expect(outcome.isSuccess, "\(outcome)")
       }
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
@@ -161,7 +161,7 @@ struct DeleteTests {
       #expect(refused.code == 104)
       #expect(refused.complaint.contains("eth0"))
       #expect(try lab.delete(second).isSuccess)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
       #expect(try lab.check(first, result).isSuccess)
     }
   }
@@ -173,7 +173,7 @@ struct DeleteTests {
       let config = try lab.bridge()
       #expect(try lab.add(config).code == 104)
       #expect(try lab.delete(config).isSuccess)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
@@ -183,7 +183,7 @@ struct DeleteTests {
       let result = try lab.add(config).result()
       let before = try Snapshot(of: lab)
       #expect(try lab.add(config).code == 104)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
       #expect(try lab.check(config, result).isSuccess)
     }
   }

@@ -24,7 +24,7 @@ struct NetworkTests {
       let outcome = try lab.ask("STATUS", try lab.bridge(#"{"isGateway": true}"#, subnets: families.subnets))
       #expect(outcome.isSuccess)
       #expect(outcome.output == "")
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
@@ -43,7 +43,7 @@ struct NetworkTests {
       _ = try lab.add(config).result()
       let before = try Snapshot(of: lab)
       #expect(try lab.ask("GC", try config.merging(JSONValue(json: keys))).isSuccess)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 

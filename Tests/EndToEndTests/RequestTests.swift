@@ -54,7 +54,7 @@ struct RequestTests {
         #expect(outcome.code != nil)
         #expect(outcome.complaint.contains(address))
       }
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 

@@ -13,7 +13,7 @@ struct SharedBridgeTests {
       #expect(refused.code == 7)
       #expect(refused.complaint.contains("10.77.0.1/24"))
       #expect(refused.complaint.contains("forceAddress"))
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
 
       _ = try lab.add(try other.merging(JSONValue(json: #"{"forceAddress": true}"#)), to: 2).result()
       #expect(try lab.addresses(of: "br0", in: lab.host) == ["10.88.0.1/24"])
@@ -29,13 +29,18 @@ struct SharedBridgeTests {
       let outcome = try lab.add(try lab.bridge(keys))
       #expect(outcome.code == 7)
       #expect(outcome.complaint.contains("10.1.1.1/24"))
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
   @Test func `a bridge that somebody else made can be used and is never deleted`() throws {
     try Lab.use { lab in
-      try lab.shell("ip link add br0 type bridge; ip link set br0 up; ip addr add 10.77.0.1/24 dev br0", in: lab.host)
+      try lab.shell(
+        """
+        ip link add br0 address 02:00:00:00:00:42 type bridge
+        ip link set br0 up
+        ip addr add 10.77.0.1/24 dev br0
+        """, in: lab.host)
       try lab.shell("ip link set lo up", in: lab.container(1))
       try lab.shell("echo 1 > /proc/sys/net/ipv4/ip_forward", in: lab.host)
       let before = try Snapshot(of: lab)
@@ -44,7 +49,7 @@ struct SharedBridgeTests {
       #expect(try lab.pings("10.77.0.1", from: lab.container(1)))
       #expect(try lab.delete(config).isSuccess)
       #expect(try lab.collectGarbage(config, keeping: []).isSuccess)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
@@ -72,7 +77,7 @@ struct SharedBridgeTests {
       #expect(outcome.code == (command == "ADD" ? 7 : 50))
       #expect(outcome.complaint.contains("br0"))
       #expect(outcome.complaint.contains("veth"))
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
@@ -110,7 +115,7 @@ struct SharedBridgeTests {
       let outcome = try lab.add(try network("second"), to: 2)
       #expect(outcome.code == 100)
       #expect(outcome.complaint.contains("fd77::2"))
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 }

@@ -78,7 +78,7 @@ struct SimpleNetworkTests {
       #expect(try lab.run(call).isSuccess)
       call.command = "DEL"
       for _ in 1...2 { #expect(try lab.run(call).isSuccess) }
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
 
       try lab.shell("ip addr del 192.0.2.2/24 dev up0", in: lab.host)
       call.command = "CHECK"
@@ -94,7 +94,7 @@ struct SimpleNetworkTests {
       let outcome = try lab.add(config("host"), plugin: "host")
       #expect(outcome.code == 8)
       #expect(outcome.complaint.contains(lab.path(lab.container(1))))
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 
