@@ -66,7 +66,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes"], path: "Tests/TestSupport",
       swiftSettings: strict),
     tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),
-    tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "NetTypes"]),
+    tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "Linux", "NetTypes"]),
     tests(
       "HostLocalTests",
       ["ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "NetTypes", "TestSupport"]),
@@ -79,7 +79,9 @@ let package = Package(
       "KernelTests",
       ["bridge", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit", "TestSupport"]),
     tests("BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
-    tests("CnictlTests", ["cnictl", "bridge", "host", "none", "CNIRuntime", "Linux"]),
+    tests(
+      "CnictlTests",
+      ["cnictl", "bridge", "host", "ipam-host-local", "none", "CNI", "CNIRuntime", "Linux", "NetTypes"]),
     tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )

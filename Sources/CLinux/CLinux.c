@@ -58,6 +58,6 @@ int cl_set_attribute(int fd, const char *name, const void *value, size_t size) {
 
 _Static_assert(CL_UTIME_OMIT == UTIME_OMIT, "the header's copy of UTIME_OMIT");
 
-int cl_bind_mount(const char *source, const char *target) { return mount(source, target, "none", MS_BIND, NULL); }
+int cl_bind_mount(const char *source, const char *target) { return mount(source, target, "none", MS_BIND | MS_REC, NULL); }
 int cl_share_mounts(const char *path) { return mount("", path, "none", MS_SHARED | MS_REC, NULL); }
 int cl_detach_mount(const char *path) { return umount2(path, MNT_DETACH); }

@@ -14,7 +14,7 @@ public struct AddResult: Equatable, Sendable {
     self.dns = dns
   }
 
-  public struct Interface: Decodable, Equatable, Sendable {
+  public struct Interface: Equatable, Sendable {
     public var name: String
     /// As the other plugin wrote it: not every link's address has six bytes.
     public var mac: String?
@@ -31,15 +31,9 @@ public struct AddResult: Equatable, Sendable {
       self.mtu = mtu
       self.sandbox = sandbox
     }
-
-    enum CodingKeys: String, CodingKey {
-      case name, mac, mtu, sandbox
-      case socketPath = "socketpath"
-      case pciID = "pciid"
-    }
   }
 
-  public struct IP: Decodable, Equatable, Sendable {
+  public struct IP: Equatable, Sendable {
     /// Index into `interfaces`.
     public var interface: Int?
     public var address: IPPrefix
@@ -54,7 +48,7 @@ public struct AddResult: Equatable, Sendable {
 }
 
 /// A route in the container, as configurations and results write it.
-public struct Route: Decodable, Equatable, Sendable {
+public struct Route: Equatable, Sendable {
   public var dst: IPPrefix
   /// `nil`: the gateway of the address of the same family.
   public var gw: IPAddress?

@@ -9,29 +9,26 @@ public enum JSONValue: Codable, Equatable, Sendable {
   case object([String: JSONValue])
 
   public init(from decoder: any Decoder) throws {
-    if let object = try? decoder.container(keyedBy: AnyKey.self) {
-      let pairs = try object.allKeys.map { ($0.stringValue, try object.decode(JSONValue.self, forKey: $0)) }
-      self = .object(Dictionary(pairs) { _, last in last })
+    // Each wrong guess costs an error that is made and thrown away, so the likely kinds come first.
+    let scalar = try decoder.singleValueContainer()
+    if scalar.decodeNil() {
+      self = .null
+    } else if let value = try? scalar.decode(String.self) {
+      self = .string(value)
+    } else if let object = try? decoder.container(keyedBy: AnyKey.self) {
+      var members: [String: JSONValue] = [:]
+      for key in object.allKeys { members[key.stringValue] = try object.decode(JSONValue.self, forKey: key) }
+      self = .object(members)
+    } else if let value = try? scalar.decode(Bool.self) {
+      self = .bool(value)
+    } else if let value = try? scalar.decode(Int64.self) {
+      self = .integer(value)
     } else if var array = try? decoder.unkeyedContainer() {
       var values: [JSONValue] = []
       while !array.isAtEnd { values.append(try array.decode(JSONValue.self)) }
       self = .array(values)
     } else {
-      self = try JSONValue(scalar: decoder.singleValueContainer())
-    }
-  }
-
-  private init(scalar container: any SingleValueDecodingContainer) throws {
-    if container.decodeNil() {
-      self = .null
-    } else if let value = try? container.decode(Bool.self) {
-      self = .bool(value)
-    } else if let value = try? container.decode(Int64.self) {
-      self = .integer(value)
-    } else if let value = try? container.decode(Double.self) {
-      self = .number(value)
-    } else {
-      self = .string(try container.decode(String.self))
+      self = .number(try scalar.decode(Double.self))
     }
   }
 

@@ -1,24 +1,16 @@
 /// What every verb needs of a network configuration, and all that DEL needs.
-public struct NetworkHeader: Decodable, Equatable, Sendable {
+public struct NetworkHeader: JSONReadable, Equatable, Sendable {
   public var cniVersion: String?
   public var name: String?
   public var type: String?
   /// `ipam.type`; `nil` for a network without addresses.
   public var ipamType: String?
 
-  enum CodingKeys: String, CodingKey {
-    case cniVersion = "cniversion"
-    case name, type, ipam
-  }
-
-  private struct IPAMType: Decodable { var type: String? }
-
-  public init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    cniVersion = try container.decodeIfPresent(String.self, forKey: .cniVersion)
-    name = try container.decodeIfPresent(String.self, forKey: .name)
-    type = try container.decodeIfPresent(String.self, forKey: .type)
-    ipamType = try container.decodeIfPresent(IPAMType.self, forKey: .ipam)?.type
+  public init(_ json: JSONReader) throws(CNIError) {
+    cniVersion = try json.text("cniVersion")
+    name = try json.text("name")
+    type = try json.text("type")
+    ipamType = try json.object("ipam", as: Part.self)?.json.filledText("type")
   }
 
   /// - Throws: code 7 where the name is missing or could leave its directory.
@@ -49,4 +41,10 @@ public struct NetworkHeader: Decodable, Equatable, Sendable {
     }
     return type
   }
+}
+
+/// Any object, to look for a key in.
+private struct Part: JSONReadable {
+  var json: JSONReader
+  init(_ json: JSONReader) { self.json = json }
 }

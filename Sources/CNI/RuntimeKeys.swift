@@ -1,9 +1,7 @@
 public import NetTypes
 
 /// What runtimes put into a configuration beside the operator's own keys: `args`, `runtimeConfig`.
-///
-/// Decode it next to a plugin's own configuration; both read the same object.
-public struct RuntimeKeys: Decodable, Equatable, Sendable {
+public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
   public var args: Args?
   public var runtimeConfig: RuntimeConfig?
   public var dns: DNS?
@@ -11,86 +9,70 @@ public struct RuntimeKeys: Decodable, Equatable, Sendable {
   /// Nothing said.
   public init() {}
 
-  enum CodingKeys: String, CodingKey {
-    case args, dns
-    case runtimeConfig = "runtimeconfig"
+  public init(_ json: JSONReader) throws(CNIError) {
+    args = try json.object("args")
+    runtimeConfig = try json.object("runtimeConfig")
+    dns = try json.object("dns")
   }
 
-  public struct Args: Decodable, Equatable, Sendable {
+  public struct Args: JSONReadable, Equatable, Sendable {
     public var cni: CNI?
     public var mesos: Mesos?
 
-    enum CodingKeys: String, CodingKey {
-      case cni
-      case mesos = "org.apache.mesos"
+    public init(_ json: JSONReader) throws(CNIError) {
+      cni = try json.object("cni")
+      mesos = try json.object("org.apache.mesos")
     }
 
     /// `args.cni`, as CONVENTIONS.md of the specification describes it.
-    public struct CNI: Decodable, Equatable, Sendable {
+    public struct CNI: JSONReadable, Equatable, Sendable {
       public var mac: MACAddress?
       public var ips: [RequestedAddress]?
       /// The container's name.
       public var name: String?
+
+      public init(_ json: JSONReader) throws(CNIError) {
+        mac = try json.parsed("mac")
+        ips = try json.parsedList("ips")
+        name = try json.filledText("name")
+      }
     }
   }
 
-  /// What Mesos' `network/cni` isolator sends.
-  public struct Mesos: Decodable, Equatable, Sendable {
-    public var networkInfo: NetworkInfo?
+  /// What Mesos' `network/cni` isolator sends in `network_info`.
+  public struct Mesos: JSONReadable, Equatable, Sendable {
+    /// `ip_addresses`; a task may also say only which family it wants.
+    public var addresses: [RequestedAddress] = []
+    public var labels: [String: String] = [:]
 
-    enum CodingKeys: String, CodingKey { case networkInfo = "network_info" }
-
-    public struct NetworkInfo: Decodable, Equatable, Sendable {
-      public var addresses: [Address]?
-      public var labels: Labels?
-
-      enum CodingKeys: String, CodingKey {
-        case addresses = "ip_addresses"
-        case labels
+    public init(_ json: JSONReader) throws(CNIError) {
+      guard let info = json["network_info"] else { return }
+      let wishes = try info.list("ip_addresses") { (wish) throws(CNIError) -> RequestedAddress? in
+        try wish.parsed("ip_address")
       }
-
-      /// The value of the label `key`.
-      public func label(_ key: String) -> String? { labels?.labels?.first { $0.key == key }?.value }
-    }
-
-    public struct Address: Decodable, Equatable, Sendable {
-      /// `nil` where the task only says which family it wants.
-      public var address: RequestedAddress?
-
-      enum CodingKeys: String, CodingKey { case address = "ip_address" }
-    }
-
-    public struct Labels: Decodable, Equatable, Sendable {
-      public var labels: [Label]?
-    }
-
-    public struct Label: Decodable, Equatable, Sendable {
-      public var key: String
-      public var value: String?
+      addresses = (wishes ?? []).compactMap(\.self)
+      for label in try info["labels"]?["labels"]?.elements() ?? [] {
+        labels[try label.required("key").text()] = try label.text("value")
+      }
     }
   }
 }
 
 /// What a runtime gives a plugin that declared a capability.
-public struct RuntimeConfig: Decodable, Equatable, Sendable {
+public struct RuntimeConfig: JSONReadable, Equatable, Sendable {
   public var mac: MACAddress?
   public var ips: [RequestedAddress]?
-  public var dns: RuntimeDNS?
+  public var dns: DNS?
 
-  /// `dns` in either spelling: the specification's, or the Go field names that go-cni sends.
-  public struct RuntimeDNS: Decodable, Equatable, Sendable {
-    public var servers: [String]?
-    public var nameservers: [String]?
-    public var searches: [String]?
-    public var search: [String]?
-    public var options: [String]?
-    public var domain: String?
-
-    public var dns: DNS {
-      DNS(
-        nameservers: servers ?? nameservers ?? [], domain: domain.flatMap { $0.isEmpty ? nil : $0 },
-        search: searches ?? search ?? [], options: options ?? [])
-    }
+  public init(_ json: JSONReader) throws(CNIError) {
+    mac = try json.parsed("mac")
+    ips = try json.parsedList("ips")
+    guard let given = json["dns"] else { return }
+    // go-cni sends its own field names.
+    var dns: DNS = try given.object()
+    dns.nameservers = try given.texts("servers") ?? dns.nameservers
+    dns.search = try given.texts("searches") ?? dns.search
+    self.dns = dns
   }
 }
 
@@ -127,7 +109,7 @@ extension RuntimeKeys {
   ///
   /// `runtimeConfig`, then `args.cni`, then Mesos' `ip_addresses`, then `CNI_ARGS`.
   public func requestedAddresses(_ arguments: CNIArguments) throws(CNIError) -> [RequestedAddress] {
-    let mesos = args?.mesos?.networkInfo?.addresses?.compactMap(\.address)
+    let mesos = args?.mesos?.addresses
     for source in [runtimeConfig?.ips, args?.cni?.ips, mesos] {
       if let source, !source.isEmpty { return source }
     }
@@ -136,12 +118,12 @@ extension RuntimeKeys {
 
   /// The container's name, where the runtime tells it.
   public func containerName(_ arguments: CNIArguments) -> String? {
-    args?.cni?.name ?? args?.mesos?.networkInfo?.label("name") ?? arguments["K8S_POD_NAME"]
+    args?.cni?.name ?? args?.mesos?.labels["name"] ?? arguments["K8S_POD_NAME"]
   }
 
   /// Name service the runtime or else the operator wants; empty where neither says.
   public var wantedDNS: DNS {
-    if let given = runtimeConfig?.dns?.dns, !given.isEmpty { return given }
+    if let given = runtimeConfig?.dns, !given.isEmpty { return given }
     return dns ?? DNS()
   }
 }

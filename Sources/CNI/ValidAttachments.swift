@@ -1,19 +1,22 @@
 public import NetTypes
 
 /// `cni.dev/valid-attachments`: what GC must leave alone.
-public struct ValidAttachments: Decodable, Equatable, Sendable {
+public struct ValidAttachments: JSONReadable, Equatable, Sendable {
   /// `nil` where the key is absent or `null`: then nothing may be removed; empty means that nothing is valid.
   public var attachments: Set<Attachment>?
 
-  enum CodingKeys: String, CodingKey { case attachments = "cni.dev/valid-attachments" }
+  public init(_ json: JSONReader) throws(CNIError) {
+    let listed: [Attachment]? = try json.objects("cni.dev/valid-attachments")
+    attachments = listed.map { Set($0) }
+  }
 
-  public struct Attachment: Decodable, Hashable, Sendable {
+  public struct Attachment: JSONReadable, Hashable, Sendable {
     public var containerID: ContainerID
     public var ifname: InterfaceName
 
-    enum CodingKeys: String, CodingKey {
-      case containerID = "containerid"
-      case ifname
+    public init(_ json: JSONReader) throws(CNIError) {
+      containerID = try json.required("containerID").parsed()
+      ifname = try json.required("ifname").parsed()
     }
 
     public init(containerID: ContainerID, ifname: InterfaceName) {

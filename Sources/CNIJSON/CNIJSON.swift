@@ -3,22 +3,16 @@ import FoundationEssentials
 
 /// JSON in and out, the one place that knows Foundation.
 public enum CNIJSON {
-  /// Decodes `bytes`, matching keys without regard to case as Go's runtimes and plugins do.
+  /// Reads a JSON object out of `bytes`.
   ///
-  /// `Value` spells its coding keys in lower case. Of two spellings of one key the first counts.
-  ///
-  /// - Throws: code 6 where the bytes are no JSON, code 7 naming key, value and what was wanted where a value is wrong.
-  public static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws(CNIError) -> Value {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .custom { path in LowercaseKey(path[path.count - 1]) }
-    do {
-      return try decoder.decode(type, from: Data(bytes))
-    } catch {
-      throw explain(error, in: bytes)
-    }
+  /// - Throws: code 6 where the bytes are no JSON object, code 7 naming key, value and what was wanted where one is wrong.
+  public static func decode<Value: JSONReadable>(_ type: Value.Type, from bytes: [UInt8]) throws(CNIError) -> Value {
+    let value = try decodeValue(bytes)
+    guard value.object != nil else { throw CNIError(.decodingFailure, "JSON: want an object") }
+    return try Value(JSONReader(value))
   }
 
-  /// Decodes any JSON, its keys as written.
+  /// Reads any JSON.
   ///
   /// - Throws: code 6 where the bytes are no JSON.
   public static func decodeValue(_ bytes: [UInt8]) throws(CNIError) -> JSONValue {
@@ -30,7 +24,7 @@ public enum CNIJSON {
   }
 
   /// Encodes in one line with sorted keys, so that equal values are equal bytes.
-  public static func encode<Value: Encodable>(_ value: Value, pretty: Bool = false) throws(CNIError) -> [UInt8] {
+  public static func encode(_ value: JSONValue, pretty: Bool = false) throws(CNIError) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
@@ -39,22 +33,5 @@ public enum CNIJSON {
     } catch {
       throw CNIError(.ioFailure, "encode JSON: \(error)")
     }
-  }
-}
-
-private struct LowercaseKey: CodingKey {
-  let stringValue: String
-  let intValue: Int?
-  init(_ key: any CodingKey) {
-    stringValue = key.stringValue.lowercased()
-    intValue = key.intValue
-  }
-  init?(stringValue: String) {
-    self.stringValue = stringValue
-    intValue = nil
-  }
-  init?(intValue: Int) {
-    stringValue = String(intValue)
-    self.intValue = intValue
   }
 }

@@ -19,7 +19,7 @@ public struct ChainResult: Equatable, Sendable {
 
   /// - Throws: where `value` is no result of any version.
   init(_ value: JSONValue, as version: SpecVersion) throws(CNIError) {
-    let written = try CNIJSON.decode(WrittenResult.self, from: CNIJSON.encode(value))
+    let written: WrittenResult = try JSONReader(value).object()
     result = written.result
     if let own = written.cniVersion, !own.isEmpty, own != version.rawValue {
       json = result.wire(version)

@@ -40,9 +40,9 @@ extension NetworkList {
   ///
   /// `extras` are plugins configured beside the list, in the directory named after the network.
   ///
-  /// - Throws: code 6 where the bytes are no JSON, code 7 naming the key that is wrong.
+  /// - Throws: code 6 naming where the bytes are no JSON, code 7 naming the key that is wrong.
   public init(_ bytes: [UInt8], extras: [JSONValue] = []) throws(CNIError) {
-    let root = try CNIJSON.decodeValue(bytes)
+    let root = try decodeJSON(bytes)
     guard root.object != nil else { throw CNIError(.invalidNetworkConfig, "network configuration: want a JSON object") }
     let header = try CNIJSON.decode(ListHeader.self, from: bytes)
     guard let text = header.name, !text.isEmpty else { throw CNIError(.invalidNetworkConfig, "missing key \"name\"") }
@@ -51,9 +51,9 @@ extension NetworkList {
     }
     self.name = name
     version = try header.chosenVersion()
-    disableCheck = header.disableCheck?.value ?? false
-    disableGC = header.disableGC?.value ?? false
-    onlyInlinedPlugins = header.loadOnlyInlinedPlugins?.value ?? false
+    disableCheck = header.disableCheck
+    disableGC = header.disableGC
+    onlyInlinedPlugins = header.loadOnlyInlinedPlugins
     let single = root.member("plugins") == nil && root.member("type") != nil
     let inlined = single ? [root] : root.member("plugins")?.value.array ?? []
     plugins = []
@@ -110,21 +110,21 @@ extension NetworkList.ConfiguredPlugin {
 }
 
 /// The keys of a list that are about the list.
-private struct ListHeader: Decodable {
+private struct ListHeader: JSONReadable {
   var name: String?
   var cniVersion: String?
   var cniVersions: [String]?
-  var disableCheck: LooseBool?
-  var disableGC: LooseBool?
-  var loadOnlyInlinedPlugins: LooseBool?
+  var disableCheck: Bool
+  var disableGC: Bool
+  var loadOnlyInlinedPlugins: Bool
 
-  enum CodingKeys: String, CodingKey {
-    case name
-    case cniVersion = "cniversion"
-    case cniVersions = "cniversions"
-    case disableCheck = "disablecheck"
-    case disableGC = "disablegc"
-    case loadOnlyInlinedPlugins = "loadonlyinlinedplugins"
+  init(_ json: JSONReader) throws(CNIError) {
+    name = try json.text("name")
+    cniVersion = try json.text("cniVersion")
+    cniVersions = try json.texts("cniVersions")
+    disableCheck = try json.looseFlag("disableCheck")
+    disableGC = try json.looseFlag("disableGC")
+    loadOnlyInlinedPlugins = try json.looseFlag("loadOnlyInlinedPlugins")
   }
 
   /// The newest version that the list offers and we speak; `cniVersions` counts beside `cniVersion`.
@@ -139,20 +139,14 @@ private struct ListHeader: Decodable {
   }
 }
 
-/// `true`, `false` or either as a string, as libcni takes them for a list's own keys.
-private struct LooseBool: Decodable {
-  var value: Bool
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    if let value = try? container.decode(Bool.self) {
-      self.value = value
-      return
-    }
-    switch (try? container.decode(String.self))?.lowercased() {
-    case "true": value = true
-    case "false": value = false
-    default: throw DecodingError.dataCorruptedError(in: container, debugDescription: "want true or false")
+extension JSONReader {
+  /// `true`, `false` or either as a string, as libcni takes them for a list's own keys; absent is false.
+  fileprivate func looseFlag(_ key: String) throws(CNIError) -> Bool {
+    guard let member = self[key] else { return false }
+    switch member.value.string?.lowercased() {
+    case "true": return true
+    case "false": return false
+    default: return try member.flag()
     }
   }
 }

@@ -2,7 +2,7 @@ public import CNI
 public import NetTypes
 
 /// What `cnictl network inspect` shows of a network: names and shape are Docker's.
-public struct NetworkReport: Encodable, Equatable, Sendable {
+public struct NetworkReport: Equatable, Sendable {
   public var name: String
   /// 64 hexadecimal digits.
   public var id: String
@@ -11,20 +11,13 @@ public struct NetworkReport: Encodable, Equatable, Sendable {
   public var containers: [String: Endpoint]
 
   /// A container's interface on the network.
-  public struct Endpoint: Encodable, Equatable, Sendable {
+  public struct Endpoint: Equatable, Sendable {
     /// 64 hexadecimal digits that stay the same as long as network, container and interface do.
     public var endpoint: String
     /// Empty, like the two others, where the interface has none.
     public var macAddress: String
     public var ipv4Address: String
     public var ipv6Address: String
-
-    enum CodingKeys: String, CodingKey {
-      case endpoint
-      case macAddress = "mac_address"
-      case ipv4Address = "ipv4_address"
-      case ipv6Address = "ipv6_address"
-    }
   }
 
   /// `attachments` are what the cache knows of this network.
@@ -43,7 +36,23 @@ public struct NetworkReport: Encodable, Equatable, Sendable {
   }
 }
 
+extension NetworkReport {
+  public var json: JSONValue {
+    .object([
+      "name": .string(name), "id": .string(id), "driver": .string(driver),
+      "containers": .object(containers.mapValues(\.json)),
+    ])
+  }
+}
+
 extension NetworkReport.Endpoint {
+  fileprivate var json: JSONValue {
+    .object([
+      "endpoint": .string(endpoint), "mac_address": .string(macAddress), "ipv4_address": .string(ipv4Address),
+      "ipv6_address": .string(ipv6Address),
+    ])
+  }
+
   init(_ entry: ResultCache.Entry) {
     let owner = entry.attachment.owner
     let result = entry.addResult

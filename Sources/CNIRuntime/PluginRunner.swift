@@ -81,22 +81,12 @@ struct PluginRunner: Sendable {
 
   private func refusal(_ type: PluginType, _ command: Command, _ answer: ChildOutput) -> CNIError {
     let what = "plugin \(type) \(command.rawValue)"
-    if let told = try? CNIJSON.decode(WrittenError.self, from: answer.output), let message = told.msg {
-      return CNIError(
-        CNIError.Code(rawValue: told.code ?? CNIError.Code.delegateFailed.rawValue), message,
-        details: told.details ?? ""
-      ).told(of: what)
+    if let told = try? CNIJSON.decode(WrittenError.self, from: answer.output), let message = told.message {
+      return CNIError(told.code ?? .delegateFailed, message, details: told.details).told(of: what)
     }
     let said = [answer.errors, answer.output].map(oneLine).first { !$0.isEmpty } ?? "it said nothing"
     return CNIError(.delegateFailed, "\(what): ended with status \(answer.status)", details: said)
   }
-}
-
-/// An error as plugins print it (spec section 5).
-private struct WrittenError: Decodable {
-  var code: UInt32?
-  var msg: String?
-  var details: String?
 }
 
 /// The text, its lines joined, at most 500 characters of it.

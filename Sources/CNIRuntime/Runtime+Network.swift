@@ -93,9 +93,9 @@ extension Runtime {
   }
 }
 
-private struct VersionAnswer: Decodable {
+private struct VersionAnswer: JSONReadable {
   var supportedVersions: [String]
-  enum CodingKeys: String, CodingKey { case supportedVersions = "supportedversions" }
+  init(_ json: JSONReader) throws(CNIError) { supportedVersions = try json.texts("supportedVersions") ?? [] }
 }
 
 extension NetworkAttachment {

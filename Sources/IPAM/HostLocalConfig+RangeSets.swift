@@ -39,7 +39,7 @@ extension HostLocalConfig {
 
   private var writtenSets: [WrittenSet] {
     var sets: [WrittenSet] = []
-    for (index, ranges) in (runtimeConfig?.ipRanges ?? []).enumerated() {
+    for (index, ranges) in (ipRanges ?? []).enumerated() {
       sets.append(WrittenSet(key: "runtimeConfig.ipRanges[\(index)]", ranges))
     }
     if let legacy = ipam?.legacy, legacy.subnet != nil {

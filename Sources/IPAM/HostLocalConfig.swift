@@ -2,33 +2,29 @@ public import CNI
 public import NetTypes
 
 /// What `ipam-host-local` reads of a network's configuration.
-public struct HostLocalConfig: Decodable, Equatable, Sendable {
+public struct HostLocalConfig: JSONReadable, Equatable, Sendable {
   public var cniVersion: String?
   /// The main plugin's: its `bridge` matters where no subnet is given.
   public var type: String?
   public var bridge: InterfaceName?
   public var ipam: IPAM?
-  public var runtimeConfig: Runtime?
+  /// Range sets of `runtimeConfig`, which come before the configured ones.
+  public var ipRanges: [[RangeConfig]]?
 
   /// A configuration that says nothing but where the leases are.
   public init(dataDir: String) {
     ipam = IPAM(dataDir: dataDir.isEmpty ? nil : dataDir)
   }
 
-  enum CodingKeys: String, CodingKey {
-    case cniVersion = "cniversion"
-    case type, bridge, ipam
-    case runtimeConfig = "runtimeconfig"
+  public init(_ json: JSONReader) throws(CNIError) {
+    cniVersion = try json.text("cniVersion")
+    type = try json.text("type")
+    bridge = try json.parsed("bridge")
+    ipam = try json.object("ipam")
+    ipRanges = try json["runtimeConfig"]?.rangeSets("ipRanges")
   }
 
-  public struct Runtime: Decodable, Equatable, Sendable {
-    /// Range sets that come before the configured ones.
-    public var ipRanges: [[RangeConfig]]?
-
-    enum CodingKeys: String, CodingKey { case ipRanges = "ipranges" }
-  }
-
-  public struct IPAM: Decodable, Equatable, Sendable {
+  public struct IPAM: JSONReadable, Equatable, Sendable {
     /// `subnet`, `rangeStart`, `rangeEnd`, `gateway` written beside `type`, as before there were `ranges`.
     public var legacy: RangeConfig
     public var ranges: [[RangeConfig]]?
@@ -47,22 +43,15 @@ public struct HostLocalConfig: Decodable, Equatable, Sendable {
       self.dataDir = dataDir
     }
 
-    enum CodingKeys: String, CodingKey {
-      case ranges, routes, exclude, sticky
-      case dataDir = "datadir"
-      case resolvConf = "resolvconf"
-    }
-
-    public init(from decoder: any Decoder) throws {
-      let container = try decoder.container(keyedBy: CodingKeys.self)
-      legacy = try RangeConfig(from: decoder)
+    public init(_ json: JSONReader) throws(CNIError) {
+      legacy = try RangeConfig(json)
       exclude = legacy.exclude
       legacy.exclude = nil  // beside `type` it counts for every range
-      ranges = try container.decodeIfPresent([[RangeConfig]].self, forKey: .ranges)
-      routes = try container.decodeIfPresent([Route].self, forKey: .routes)
-      dataDir = try container.decodeIfPresent(String.self, forKey: .dataDir).flatMap { $0.isEmpty ? nil : $0 }
-      resolvConf = try container.decodeIfPresent(String.self, forKey: .resolvConf).flatMap { $0.isEmpty ? nil : $0 }
-      sticky = try container.decodeIfPresent(Bool.self, forKey: .sticky)
+      ranges = try json.rangeSets("ranges")
+      routes = try json.objects("routes")
+      dataDir = try json.filledText("dataDir")
+      resolvConf = try json.filledText("resolvConf")
+      sticky = try json.flag("sticky")
     }
   }
 
@@ -72,20 +61,32 @@ public struct HostLocalConfig: Decodable, Equatable, Sendable {
 }
 
 /// One range as it is written.
-public struct RangeConfig: Decodable, Equatable, Sendable {
+public struct RangeConfig: JSONReadable, Equatable, Sendable {
   public var subnet: SubnetSource?
   public var rangeStart: IPAddress?
   public var rangeEnd: IPAddress?
   public var gateway: IPAddress?
   public var exclude: [AddressSpan]?
 
-  enum CodingKeys: String, CodingKey {
-    case subnet, gateway, exclude
-    case rangeStart = "rangestart"
-    case rangeEnd = "rangeend"
+  public init(_ json: JSONReader) throws(CNIError) {
+    subnet = try json.parsed("subnet")
+    rangeStart = try json.parsed("rangeStart")
+    rangeEnd = try json.parsed("rangeEnd")
+    gateway = try json.parsed("gateway")
+    exclude = try json.parsedList("exclude")
   }
 
   public init(subnet: SubnetSource? = nil) { self.subnet = subnet }
+}
+
+extension JSONReader {
+  fileprivate func rangeSets(_ key: String) throws(CNIError) -> [[RangeConfig]]? {
+    try list(key) { (set) throws(CNIError) in
+      var ranges: [RangeConfig] = []
+      for range in try set.elements() { ranges.append(try range.object()) }
+      return ranges
+    }
+  }
 }
 
 /// A subnet as it is written: itself, or the wish for an unused one.

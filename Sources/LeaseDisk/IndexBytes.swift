@@ -29,7 +29,7 @@ struct IndexBytes: ~Copyable {
     // Whoever comes after a crash in here must not take the old header for that of the new content.
     try file?.write([UInt8](repeating: 0, count: headerSize), at: 0)
     if size != bytes.count { try file?.resize(to: bytes.count) }
-    try file?.write(Array(bytes[headerSize...]), at: headerSize)
+    try file?.write(bytes, at: 0)
     memory = nil
   }
 

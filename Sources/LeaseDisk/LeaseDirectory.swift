@@ -15,6 +15,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   let sticky: StickyFiles
   private let directory: Descriptor
   private let lock: Descriptor
+  private let boot = stableHash((LeaseMark.thisBoot ?? "").utf8)
   private var index: LeaseIndex
   /// Whether the index tells of the directory; false after a failure to read it.
   private var isIndexWhole = false
@@ -80,7 +81,8 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
 
   /// Takes the index as it is where it tells of the directory as it is; else builds it anew.
   private mutating func fitIndex() throws(KernelError) {
-    let fits = try? index.open(fitting: LeaseIndex.Seal(directory.status()))  // unreadable is as good as missing
+    // Unreadable is as good as missing.
+    let fits = try? index.open(fitting: LeaseIndex.Seal(directory.status(), boot: boot))
     if fits == true { isIndexWhole = true } else { try rebuildIndex() }
   }
 
@@ -107,7 +109,10 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
     // Where this fails, directory and index differ, and whoever comes next builds the index anew.
     do throws(KernelError) {
       try directory.setModified(mark)
-      try index.close(with: LeaseIndex.Seal(directory.status()))
+      let status = try directory.status()
+      // A file system with coarser times would hide somebody else's change in the same instant.
+      guard status.modified == mark else { return }
+      try index.close(with: LeaseIndex.Seal(status, boot: boot))
     } catch {}
   }
 

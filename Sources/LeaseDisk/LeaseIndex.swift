@@ -19,12 +19,15 @@ struct LeaseIndex: ~Copyable {
 
   /// Of what directory, in which state, the index tells.
   struct Seal: Equatable {
+    /// Of the boot: what a crash left on a disk proves nothing.
+    var boot: UInt64
     var device: UInt64
     var inode: UInt64
     var seconds: UInt64
     var nanoseconds: UInt64
 
-    init(_ status: FileStatus) {
+    init(_ status: FileStatus, boot: UInt64) {
+      self.boot = boot
       device = UInt64(status.device)
       inode = UInt64(status.inode)
       seconds = UInt64(bitPattern: Int64(status.modified.seconds))
@@ -32,9 +35,9 @@ struct LeaseIndex: ~Copyable {
     }
     fileprivate init(_ words: ArraySlice<UInt64>) {
       let words = Array(words)
-      (device, inode, seconds, nanoseconds) = (words[0], words[1], words[2], words[3])
+      (boot, device, inode, seconds, nanoseconds) = (words[0], words[1], words[2], words[3], words[4])
     }
-    fileprivate var words: [UInt64] { [device, inode, seconds, nanoseconds] }
+    fileprivate var words: [UInt64] { [boot, device, inode, seconds, nanoseconds] }
   }
 
   /// - Parameter file: where it is kept; `nil`: nowhere.
@@ -46,12 +49,13 @@ struct LeaseIndex: ~Copyable {
   mutating func open(fitting seal: Seal) throws(KernelError) -> Bool {
     let size = try bytes.fileSize()
     guard size > Self.headerSize else { return false }
-    let header = try bytes.words(at: 0, count: 9)
-    guard header[0] == Self.magic, Seal(header[1...4]) == seal, max(header[5], header[7]) < 1 << 32 else {
+    let header = try bytes.words(at: 0, count: 10)
+    let counts = header[6...].map { Int(truncatingIfNeeded: $0) }
+    guard header[0] == Self.magic, Seal(header[1...5]) == seal, counts.allSatisfy((0..<1 << 32).contains) else {
       return false
     }
-    lay(holders: Int(header[5]), blocks: Int(header[7]))
-    (holderCount, blockCount) = (Int(header[6]), Int(header[8]))
+    lay(holders: counts[0], blocks: counts[2])
+    (holderCount, blockCount) = (counts[1], counts[3])
     return size == Self.headerSize + holders.byteCount + blocks.byteCount
   }
 

@@ -29,7 +29,7 @@ struct LeaseMark: Equatable {
 
   init?(text: String) {
     let parts = text.split(separator: " ", maxSplits: 2).map(String.init)
-    guard let bootID = parts.first else { return nil }
+    guard let bootID = parts.first, bootID.utf8.count == 36 else { return nil }
     self.bootID = bootID
     guard parts.count == 3 else { return }
     let numbers = parts[1].split(separator: ":").compactMap { UInt($0) }
@@ -41,7 +41,8 @@ struct LeaseMark: Equatable {
     namespace.map { "\(bootID) \($0.identity.device):\($0.identity.inode) \($0.path)" } ?? bootID
   }
 
-  private static var thisBoot: String? {
+  /// `nil` where the kernel does not tell.
+  static var thisBoot: String? {
     guard let bytes = try? Files.read("/proc/sys/kernel/random/boot_id") else { return nil }
     let text = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
     return text.isEmpty ? nil : text

@@ -12,6 +12,9 @@ public enum NamedNamespaces {
   public static func add(_ name: String) throws(KernelError) {
     let path = "\(directory)/\(name)"
     try Files.makeDirectories(directory)
+    // Two that share the directory at once would mount it twice; ip netns takes the same lock.
+    let lock = try Descriptor.open(directory)
+    try lock.lock(exclusively: true, seconds: 10, doing: "lock \(directory)")
     try shareDirectory()
     _ = try Descriptor.open(path, for: .creating, mode: 0o444)
     do throws(KernelError) {

@@ -62,15 +62,9 @@ struct Delegation {
     }
   }
 
-  private struct WrittenError: Decodable {
-    var code: UInt32
-    var msg: String?
-    var details: String?
-  }
-
   private func failure(of type: PluginType, _ output: ChildOutput) -> CNIError {
-    if let error = try? CNIJSON.decode(WrittenError.self, from: output.output) {
-      return CNIError(.init(rawValue: error.code), error.msg ?? "plugin \(type) failed", details: error.details ?? "")
+    if let told = try? CNIJSON.decode(WrittenError.self, from: output.output), let code = told.code {
+      return CNIError(code, told.message ?? "plugin \(type) failed", details: told.details)
     }
     let said = output.output.isEmpty ? output.errors : output.output
     return CNIError(

@@ -6,7 +6,7 @@ public import Kernel
 ///
 /// It only decides; how that is made, checked and taken back is the same for all: `MainPlugin`.
 public protocol LinkDriver {
-  associatedtype Config: Decodable & Sendable
+  associatedtype Config: JSONReadable & Sendable
   /// The configuration with every value checked.
   associatedtype Settings
   /// What a look at the host told.

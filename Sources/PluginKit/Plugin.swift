@@ -4,8 +4,8 @@ public import CNI
 ///
 /// Environment, standard input, versions, names and the namespace have been checked before any of these is called.
 public protocol Plugin: ~Copyable {
-  /// Everything of the network configuration that the plugin reads, its coding keys spelled in lower case.
-  associatedtype Config: Decodable & Sendable
+  /// Everything of the network configuration that the plugin reads.
+  associatedtype Config: JSONReadable & Sendable
 
   /// The executable's name.
   static var name: String { get }

@@ -20,7 +20,8 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
 
   func run() throws(CNIError) {
     if invocation.command == .version { return try printVersions() }
-    let header = try CNIJSON.decode(NetworkHeader.self, from: input)
+    let document = try Document(input)
+    let header: NetworkHeader = try document.read()
     let name = try header.checkedName()
     _ = try header.checkedType()
     let ipam = try header.checkedIPAMType()
@@ -31,12 +32,13 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) { (type, command) throws(CNIError) in
       try delegation.run(type, command)
     }
+    let read = Reading(document: document, delegates: delegates)
     switch invocation.command {
-    case .add: try add(owner(on: name), version, delegates)
-    case .check: try plugin.check(call(owner(on: name), delegates))
-    case .del: try delete(owner(on: name), delegates)
-    case .gc: try collectGarbage(name, delegates)
-    case .status: try plugin.status(network(name, delegates))
+    case .add: try add(owner(on: name), version, read)
+    case .check: try plugin.check(call(owner(on: name), read))
+    case .del: try delete(owner(on: name), read)
+    case .gc: try collectGarbage(name, read)
+    case .status: try plugin.status(network(name, read))
     case .version: break
     }
   }
@@ -55,48 +57,49 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     return Owner(network: network, container: container, interface: interface)
   }
 
-  private func add(_ owner: Owner, _ version: SpecVersion, _ delegates: Delegates) throws(CNIError) {
-    try plugin.add(call(owner, delegates)) { (result) throws(CNIError) in
+  private func add(_ owner: Owner, _ version: SpecVersion, _ read: Reading) throws(CNIError) {
+    try plugin.add(call(owner, read)) { (result) throws(CNIError) in
       try print(result.wire(version))
     }
   }
 
-  private func call(_ owner: Owner, _ delegates: Delegates) throws(CNIError) -> Call<P.Config> {
-    let config = try CNIJSON.decode(P.Config.self, from: input)
-    let keys = try CNIJSON.decode(RuntimeKeys.self, from: input)
-    let previous = try CNIJSON.decode(Previous.self, from: input).prevResult?.result
+  private func call(_ owner: Owner, _ read: Reading) throws(CNIError) -> Call<P.Config> {
+    let config: P.Config = try read.document.read()
+    let keys: RuntimeKeys = try read.document.read()
+    let previous = try read.document.previousResult()
     if invocation.command == .check, previous == nil {
       throw CNIError(.invalidNetworkConfig, "missing prevResult: CHECK compares with what ADD answered")
     }
     if P.namespaceRule == .container { try checkNamespace() }
     return Call(
       owner: owner, namespacePath: invocation.namespacePath, argumentsText: invocation.argumentsText, config: config,
-      keys: keys, previous: previous, delegates: delegates, journal: journal)
+      keys: keys, previous: previous, delegates: read.delegates, journal: journal)
   }
 
   /// DEL works with whatever can still be read.
-  private func delete(_ owner: Owner, _ delegates: Delegates) throws(CNIError) {
+  private func delete(_ owner: Owner, _ read: Reading) throws(CNIError) {
     let state = namespaceState()
+    let config: P.Config? = try? read.document.read()
     let removal = Removal(
       owner: owner, namespacePath: state == .other ? invocation.namespacePath : nil,
-      config: (try? CNIJSON.decode(P.Config.self, from: input)) ?? (try? CNIJSON.decodeValue(input)).flatMap(P.salvage),
-      previous: (try? CNIJSON.decode(Previous.self, from: input))?.prevResult?.result, delegates: delegates,
-      journal: journal)
+      config: config ?? P.salvage(read.document.value), previous: try? read.document.previousResult(),
+      delegates: read.delegates, journal: journal)
     try plugin.delete(removal)
     if P.namespaceRule == .container, state == .own { throw sameNamespace }
   }
 
-  private func collectGarbage(_ name: NetworkName, _ delegates: Delegates) throws(CNIError) {
-    let network = try network(name, delegates)
-    guard let valid = try CNIJSON.decode(ValidAttachments.self, from: input).attachments else {
+  private func collectGarbage(_ name: NetworkName, _ read: Reading) throws(CNIError) {
+    let network = try network(name, read)
+    let listed: ValidAttachments = try read.document.read()
+    guard let valid = listed.attachments else {
       // Without the key nobody says what is valid, and nothing may be removed; delegates see the same input.
-      return try delegates.forward(.gc)
+      return try read.delegates.forward(.gc)
     }
     try plugin.collectGarbage(network, valid: valid)
   }
 
-  private func network(_ name: NetworkName, _ delegates: Delegates) throws(CNIError) -> Network<P.Config> {
-    Network(name: name, config: try CNIJSON.decode(P.Config.self, from: input), delegates: delegates, journal: journal)
+  private func network(_ name: NetworkName, _ read: Reading) throws(CNIError) -> Network<P.Config> {
+    Network(name: name, config: try read.document.read(), delegates: read.delegates, journal: journal)
   }
 
   private func print(_ document: JSONValue) throws(CNIError) {
@@ -119,8 +122,28 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   }
 }
 
-/// The part of a configuration that the runtime adds for a chain.
-private struct Previous: Decodable {
-  var prevResult: WrittenResult?
-  enum CodingKeys: String, CodingKey { case prevResult = "prevresult" }
+/// A network configuration, parsed once for all that is read out of it.
+private struct Document {
+  var value: JSONValue
+
+  /// - Throws: code 6 where the bytes are no JSON object.
+  init(_ bytes: [UInt8]) throws(CNIError) {
+    value = try CNIJSON.decodeValue(bytes)
+    guard value.object != nil else {
+      throw CNIError(.decodingFailure, "network configuration: want a JSON object")
+    }
+  }
+
+  func read<Value: JSONReadable>() throws(CNIError) -> Value { try Value(JSONReader(value)) }
+
+  /// What the runtime adds for a chain.
+  func previousResult() throws(CNIError) -> AddResult? {
+    try JSONReader(value).object("prevResult", as: WrittenResult.self)?.result
+  }
+}
+
+/// What the runtime sent, and whom it lets us ask.
+private struct Reading {
+  var document: Document
+  var delegates: Delegates
 }

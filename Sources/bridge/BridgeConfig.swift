@@ -2,7 +2,7 @@ import CNI
 import NetTypes
 
 /// The `bridge` part of a network configuration, as written; absent keys are `nil`.
-struct BridgeConfig: Decodable, Sendable {
+struct BridgeConfig: JSONReadable, Sendable {
   var bridge: InterfaceName?
   var isGateway: Bool?
   var isDefaultGateway: Bool?
@@ -22,83 +22,56 @@ struct BridgeConfig: Decodable, Sendable {
   var macFromIP: Bool?
   /// Of several networks' default routes the one with the highest priority counts.
   var gwPriority: Int?
-  var ipam: IPAM?
+  /// Whether the container gets addresses.
+  var hasIPAM: Bool
   var refused: RefusedKeys
 
+  init(_ json: JSONReader) throws(CNIError) {
+    bridge = try json.parsed("bridge")
+    isGateway = try json.flag("isGateway")
+    isDefaultGateway = try json.flag("isDefaultGateway")
+    forceAddress = try json.flag("forceAddress")
+    mtu = try json.integer("mtu")
+    hairpinMode = try json.flag("hairpinMode")
+    promiscMode = try json.flag("promiscMode")
+    portIsolation = try json.flag("portIsolation")
+    enabledad = try json.flag("enabledad")
+    disableContainerInterface = try json.flag("disableContainerInterface")
+    vlan = try json.integer("vlan")
+    vlanTrunk = try json.objects("vlanTrunk")
+    preserveDefaultVlan = try json.flag("preserveDefaultVlan")
+    macFromIP = try json.flag("macFromIP")
+    gwPriority = try json.integer("gwPriority")
+    hasIPAM = try json["ipam"]?.filledText("type") != nil
+    refused = try RefusedKeys(json)
+  }
+
   /// VLANs that pass with their tags: one, or all from `minID` to `maxID`.
-  struct Trunk: Decodable, Sendable {
+  struct Trunk: JSONReadable, Sendable {
     var id: Int?
     var minID: Int?
     var maxID: Int?
 
-    enum CodingKeys: String, CodingKey {
-      case id
-      case minID = "minid"
-      case maxID = "maxid"
+    init(_ json: JSONReader) throws(CNIError) {
+      id = try json.integer("id")
+      minID = try json.integer("minID")
+      maxID = try json.integer("maxID")
     }
-  }
-
-  struct IPAM: Decodable, Sendable { var type: String? }
-
-  enum CodingKeys: String, CodingKey {
-    case bridge, mtu, enabledad, ipam, vlan
-    case vlanTrunk = "vlantrunk"
-    case preserveDefaultVlan = "preservedefaultvlan"
-    case isGateway = "isgateway"
-    case isDefaultGateway = "isdefaultgateway"
-    case forceAddress = "forceaddress"
-    case hairpinMode = "hairpinmode"
-    case promiscMode = "promiscmode"
-    case portIsolation = "portisolation"
-    case disableContainerInterface = "disablecontainerinterface"
-    case macFromIP = "macfromip"
-    case gwPriority = "gwpriority"
-  }
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    func flag(_ key: CodingKeys) throws -> Bool? { try container.decodeIfPresent(Bool.self, forKey: key) }
-    bridge = try container.decodeIfPresent(InterfaceName.self, forKey: .bridge)
-    isGateway = try flag(.isGateway)
-    isDefaultGateway = try flag(.isDefaultGateway)
-    forceAddress = try flag(.forceAddress)
-    mtu = try container.decodeIfPresent(Int.self, forKey: .mtu)
-    hairpinMode = try flag(.hairpinMode)
-    promiscMode = try flag(.promiscMode)
-    portIsolation = try flag(.portIsolation)
-    enabledad = try flag(.enabledad)
-    disableContainerInterface = try flag(.disableContainerInterface)
-    vlan = try container.decodeIfPresent(Int.self, forKey: .vlan)
-    vlanTrunk = try container.decodeIfPresent([Trunk].self, forKey: .vlanTrunk)
-    preserveDefaultVlan = try flag(.preserveDefaultVlan)
-    macFromIP = try flag(.macFromIP)
-    gwPriority = try container.decodeIfPresent(Int.self, forKey: .gwPriority)
-    ipam = try container.decodeIfPresent(IPAM.self, forKey: .ipam)
-    refused = try RefusedKeys(from: decoder)
   }
 }
 
 /// Keys that ask for what this plugin does not do; harmless values of them pass.
-struct RefusedKeys: Decodable, Sendable {
-  private var ipMasq: Bool?
-  private var ipMasqBackend: String?
-  private var macspoofchk: Bool?
-  private var isolation: String?
-  private var `internal`: Bool?
-
-  enum CodingKeys: String, CodingKey {
-    case macspoofchk, isolation
-    case ipMasq = "ipmasq"
-    case ipMasqBackend = "ipmasqbackend"
-    case `internal`
-  }
-
+struct RefusedKeys: JSONReadable, Sendable {
   /// The first key that cannot be honoured, and its value.
-  var first: (key: String, value: String)? {
-    if ipMasq == true { return ("ipMasq", "true") }
-    if let ipMasqBackend, !ipMasqBackend.isEmpty { return ("ipMasqBackend", "\"\(ipMasqBackend)\"") }
-    if macspoofchk == true { return ("macspoofchk", "true") }
-    if let isolation, !["", "none"].contains(isolation) { return ("isolation", "\"\(isolation)\"") }
-    return self.internal == true ? ("internal", "true") : nil
+  var first: (key: String, value: String)?
+
+  init(_ json: JSONReader) throws(CNIError) {
+    for key in ["ipMasq", "macspoofchk", "internal"] where try json.flag(key) == true {
+      first = first ?? (key, "true")
+    }
+    for key in ["ipMasqBackend", "isolation"] {
+      guard let value = try json.filledText(key), value != "none" else { continue }
+      first = first ?? (key, "\"\(value)\"")
+    }
   }
 }

@@ -57,19 +57,23 @@ struct BridgeDriver: LinkDriver {
   ) throws(KernelError) -> [Change] {
     let kept = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname).hostInterface })
     let links = try kernel.links(kind: Self.linkKind, master: nil, on: .host)
-    var garbage: [Change] = links.filter { $0.isEnd(of: network) && !kept.contains($0.name) }
+    let garbage: [Change] = links.filter { $0.isEnd(of: network) && !kept.contains($0.name) }
       .map { .deleteLink($0.name, on: .host) }
-    if valid.isEmpty, let name = config.bridge ?? BridgeSettings.defaultBridge,
-      let bridge = try kernel.link(name, on: .host), bridge.alias == Owner.tagPrefix(network)
-    {
-      if let vlan = config.vlan, let gateway = InterfaceName("\(name).\(vlan)"),
-        try kernel.link(gateway, on: .host)?.alias == bridge.alias
-      {
-        garbage.append(.deleteLink(gateway, on: .host))
-      }
-      garbage.append(.deleteUnusedBridge(name))
+    return garbage + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])
+  }
+
+  /// What this network made for all its attachments: the gateway's link in a VLAN, the bridge.
+  private func unusedLinks<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: BridgeConfig, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    guard let name = config.bridge ?? BridgeSettings.defaultBridge else { return [] }
+    let gateway = config.vlan.flatMap { InterfaceName("\(name).\($0)") }
+    var unused: [Change] = []
+    if let gateway, try kernel.link(gateway, on: .host)?.alias == Owner.tagPrefix(network) {
+      unused.append(.deleteLink(gateway, on: .host))
     }
-    return garbage
+    if try kernel.link(name, on: .host)?.alias == Owner.tagPrefix(network) { unused.append(.deleteUnusedBridge(name)) }
+    return unused
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: BridgeConfig, on kernel: inout K) throws(KernelError) -> String? {

@@ -54,7 +54,7 @@ struct BridgeSettings: Equatable {
     derivesMAC = config.macFromIP ?? false
     defaultMetric = try checked("gwPriority", config.gwPriority, Self.priorityRange).map { 100 - $0 }
     dns = keys.wantedDNS
-    try checkCombinations(hasAddresses: !(config.ipam?.type ?? "").isEmpty)
+    try checkCombinations(hasAddresses: config.hasIPAM)
   }
 
   private func checkCombinations(hasAddresses: Bool) throws(CNIError) {

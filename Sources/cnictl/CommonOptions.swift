@@ -64,9 +64,8 @@ struct CommonOptions: ParsableArguments {
 
   func printJSON(_ members: [String: JSONValue]) throws(CNIError) { try printJSON(JSONValue.object(members)) }
 
-  func printJSON(_ value: some Encodable, pretty: Bool = true) throws(CNIError) {
-    let bytes = try CNIJSON.encode(value)
-    print(pretty ? try CNIJSON.decodeValue(bytes).pretty() : String(decoding: bytes, as: UTF8.self))
+  func printJSON(_ value: JSONValue, pretty: Bool = true) throws(CNIError) {
+    print(pretty ? value.pretty() : String(decoding: try CNIJSON.encode(value), as: UTF8.self))
   }
 }
 

@@ -12,7 +12,7 @@ struct Connect: ParsableCommand {
       """)
 
   @OptionGroup var common: CommonOptions
-  @Argument(help: "The network's name, or the start of its id.") var network: String
+  @Argument(help: "The network's name, or the start of its id.", completion: networkNames) var network: String
   @OptionGroup var target: NamespaceArgument
   @Option(help: "The container's id.", transform: parsed) var container: ContainerID?
   @Option(help: "The interface's name in the container.", transform: parsed) var ifname: InterfaceName?
@@ -84,8 +84,8 @@ struct Disconnect: ParsableCommand {
     discussion: "Works when the namespace or the network's configuration is gone: what ADD was given is kept.")
 
   @OptionGroup var common: CommonOptions
-  @Argument(help: "The network's name.", transform: parsed) var network: NetworkName
-  @Argument(help: "A name under /run/netns, or a path.") var netns: String?
+  @Argument(help: "The network's name.", completion: networkNames, transform: parsed) var network: NetworkName
+  @Argument(help: "A name under /run/netns, or a path.", completion: namespaceNames) var netns: String?
   @Option(help: "The namespace of this process, in place of NETNS.") var pid: Int?
   @Option(help: "The container's id.", transform: parsed) var container: ContainerID?
   @Option(help: "The interface's name in the container.", transform: parsed) var ifname: InterfaceName?
@@ -108,12 +108,9 @@ struct Disconnect: ParsableCommand {
         let known = try KnownAttachment(entry)
         try common.runtime.delete(known.list, known.attachment)
         let owner = known.attachment.owner
-        if common.json {
-          try common.printJSON(known.json)
-        } else {
-          print("disconnected \(owner.container) from \(owner.network): \(owner.interface) is gone")
-        }
+        if !common.json { print("disconnected \(owner.container) from \(owner.network): \(owner.interface) is gone") }
       }
+      if common.json { try common.printJSON(JSONValue.array(entries.map(\.attachment.json))) }
     }
   }
 

@@ -32,7 +32,7 @@ extension NetnsCommand {
       commandName: "rm", abstract: "Detach a namespace from every network and take its name away.")
 
     @OptionGroup var common: CommonOptions
-    @Argument(help: "Its name.", transform: parsed) var name: ContainerID
+    @Argument(help: "Its name.", completion: namespaceNames, transform: parsed) var name: ContainerID
 
     func run() throws {
       try common.report { () throws(CNIError) in
@@ -44,7 +44,7 @@ extension NetnsCommand {
         for entry in try AttachmentFilter(namespace: namespace).find(in: common.runtime.cache) {
           let known = try KnownAttachment(entry)
           try common.runtime.delete(known.list, known.attachment)
-          detached.append(known.json)
+          detached.append(known.attachment.json)
         }
         do throws(KernelError) { try NamedNamespaces.remove("\(name)") } catch {
           throw CNIError(.invalidNamespace, error)
@@ -87,7 +87,7 @@ extension NetnsCommand {
       discussion: "Its exit status is the program's. Options for cnictl stand before the namespace.")
 
     @OptionGroup var common: CommonOptions
-    @Argument(help: "A name under /run/netns, or a path.") var netns: String
+    @Argument(help: "A name under /run/netns, or a path.", completion: namespaceNames) var netns: String
     @Argument(parsing: .captureForPassthrough, help: "The program and its arguments.") var words: [String]
 
     func run() throws {

@@ -47,13 +47,13 @@ extension NetworkCommand {
       discussion: "With --json in one line.")
 
     @OptionGroup var common: CommonOptions
-    @Argument(help: "The network's name, or the start of its id.") var network: String
+    @Argument(help: "The network's name, or the start of its id.", completion: networkNames) var network: String
 
     func run() throws {
       try common.report { () throws(CNIError) in
         let entry = try common.load().entry(network)
         let attachments = try common.runtime.cache.entries(of: entry.list.name)
-        try common.printJSON(NetworkReport(entry, attachments: attachments), pretty: !common.json)
+        try common.printJSON(NetworkReport(entry, attachments: attachments).json, pretty: !common.json)
       }
     }
   }
@@ -64,11 +64,18 @@ extension NetworkCommand {
 
     @OptionGroup var common: CommonOptions
     @Flag(help: "Remove the configuration even where a plugin cannot clean up.") var force = false
-    @Argument(help: "Names, or starts of ids.") var networks: [String]
+    @Argument(help: "Names, or starts of ids.", completion: networkNames) var networks: [String]
 
     func run() throws {
       try common.report { () throws(CNIError) in
-        for network in networks { try remove(common.load().entry(network)) }
+        let contents = try common.load()
+        var removed: [JSONValue] = []
+        for network in networks {
+          let entry = try contents.entry(network)
+          try remove(entry)
+          removed.append(.object(["id": .string(entry.id), "name": .string(entry.list.name.description)]))
+        }
+        if common.json { try common.printJSON(JSONValue.array(removed)) }
       }
     }
 
@@ -90,11 +97,7 @@ extension NetworkCommand {
         warn("what the plugins left behind stays: \(error)")
       }
       do throws(KernelError) { try Files.remove(network.file) } catch { throw CNIError(.ioFailure, error) }
-      if common.json {
-        try common.printJSON(["id": .string(network.id), "name": .string(list.name.description)])
-      } else {
-        print(list.name)
-      }
+      if !common.json { print(list.name) }
     }
   }
 }

@@ -12,7 +12,7 @@ func requireAbsolute(_ netns: String) throws {
 
 /// Which namespace a command is about.
 struct NamespaceArgument: ParsableArguments {
-  @Argument(help: "A name under /run/netns, or a path.") var netns: String?
+  @Argument(help: "A name under /run/netns, or a path.", completion: namespaceNames) var netns: String?
   @Option(help: "The namespace of this process, in place of NETNS.") var pid: Int?
 
   func validate() throws {
@@ -34,17 +34,16 @@ struct KnownAttachment {
     attachment = entry.attachment
     list = try NetworkList(entry.config)
   }
+}
 
-  var sentence: String {
-    "\(attachment.owner.container) \(attachment.owner.network) \(attachment.owner.interface)"
-  }
+extension NetworkAttachment {
+  /// Container, network and interface.
+  var sentence: String { "\(owner.container) \(owner.network) \(owner.interface)" }
 
   var json: JSONValue {
     .object([
-      "container": .string(attachment.owner.container.description),
-      "network": .string(attachment.owner.network.description),
-      "interface": .string(attachment.owner.interface.description),
-      "netns": .string(attachment.namespacePath),
+      "container": .string(owner.container.description), "network": .string(owner.network.description),
+      "interface": .string(owner.interface.description), "netns": .string(namespacePath),
     ])
   }
 }
@@ -55,6 +54,9 @@ struct AttachmentFilter {
   var namespace: ContainerNamespace?
   var container: ContainerID?
   var interface: InterfaceName?
+
+  /// The network's name, for messages.
+  var name: String { network?.description ?? "" }
 
   func matches(_ attachment: NetworkAttachment) -> Bool {
     let owner = attachment.owner

@@ -9,8 +9,8 @@ struct Check: ParsableCommand {
     discussion: "Without arguments every attachment of every network is checked.")
 
   @OptionGroup var common: CommonOptions
-  @Argument(help: "The network's name.", transform: parsed) var network: NetworkName?
-  @Argument(help: "A name under /run/netns, or a path.") var netns: String?
+  @Argument(help: "The network's name.", completion: networkNames, transform: parsed) var network: NetworkName?
+  @Argument(help: "A name under /run/netns, or a path.", completion: namespaceNames) var netns: String?
 
   func run() throws {
     try common.report { () throws(CNIError) in
@@ -19,17 +19,17 @@ struct Check: ParsableCommand {
       guard !entries.isEmpty || network == nil else {
         throw CNIError(
           .unknownContainer,
-          "nothing to check: \(netns ?? "no container") is not on network \(network?.description ?? "")")
+          "nothing to check: \(netns.map { "\($0) is not" } ?? "nothing is") on network \(filter.name)")
       }
       var errors: [CNIError] = []
       for entry in entries {
         let known = try KnownAttachment(entry)
         do throws(CNIError) {
           try common.runtime.check(known.list, known.attachment)
-          if !common.json { print("\(known.sentence): ok") }
+          if !common.json { print("\(known.attachment.sentence): ok") }
         } catch {
           errors.append(error)
-          if !common.json { print("\(known.sentence): differs") }
+          if !common.json { print("\(known.attachment.sentence): differs") }
         }
       }
       if let error = CNIError(joining: errors) { throw error }
@@ -41,11 +41,14 @@ struct Check: ParsableCommand {
 struct CollectGarbage: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "gc", abstract: "Remove what belongs to containers whose namespace is gone.",
-    discussion: "Without arguments in every network.")
+    discussion: """
+      Without arguments in every network, those whose configuration is gone too. A namespace is gone where its path \
+      leads to none, seen from here.
+      """)
 
   @OptionGroup var common: CommonOptions
   @Flag(help: "Only say what is stale.") var dryRun = false
-  @Argument(help: "Names, or starts of ids.") var networks: [String] = []
+  @Argument(help: "Names, or starts of ids.", completion: networkNames) var networks: [String] = []
 
   func run() throws {
     try common.report { () throws(CNIError) in
@@ -60,6 +63,7 @@ struct CollectGarbage: ParsableCommand {
       for entry in entries {
         do throws(CNIError) { removed += try collect(entry.list) } catch { errors.append(error) }
       }
+      if networks.isEmpty { removed += try collectOrphans(besides: contents.entries.map(\.list.name)) }
       if let error = CNIError(joining: errors) { throw error }
       if common.json { try common.printJSON([dryRun ? "stale" : "removed": .array(removed)]) }
     }
@@ -70,17 +74,26 @@ struct CollectGarbage: ParsableCommand {
     let live = attachments.filter { ContainerNamespace($0.namespacePath).exists }
     let stale = attachments.filter { !live.contains($0) }
     if !dryRun { try common.runtime.collectGarbage(list, valid: Set(live.map(\.key))) }
-    for attachment in stale where !common.json {
-      let owner = attachment.owner
-      print("\(owner.container) \(owner.network) \(owner.interface): \(dryRun ? "stale" : "removed")")
+    return stale.map(told)
+  }
+
+  /// Stale attachments to networks that are configured no more: what ADD was given is kept.
+  private func collectOrphans(besides networks: [NetworkName]) throws(CNIError) -> [JSONValue] {
+    var removed: [JSONValue] = []
+    for entry in try common.runtime.cache.entries() {
+      let attachment = entry.attachment
+      guard !networks.contains(attachment.owner.network), !ContainerNamespace(attachment.namespacePath).exists else {
+        continue
+      }
+      if !dryRun { try common.runtime.delete(KnownAttachment(entry).list, attachment) }
+      removed.append(told(attachment))
     }
-    return stale.map { attachment in
-      .object([
-        "container": .string(attachment.owner.container.description),
-        "network": .string(attachment.owner.network.description),
-        "interface": .string(attachment.owner.interface.description),
-      ])
-    }
+    return removed
+  }
+
+  private func told(_ attachment: NetworkAttachment) -> JSONValue {
+    if !common.json { print("\(attachment.sentence): \(dryRun ? "stale" : "removed")") }
+    return attachment.json
   }
 }
 
@@ -90,7 +103,7 @@ struct Status: ParsableCommand {
     discussion: "Without arguments every network is asked.")
 
   @OptionGroup var common: CommonOptions
-  @Argument(help: "Names, or starts of ids.") var networks: [String] = []
+  @Argument(help: "Names, or starts of ids.", completion: networkNames) var networks: [String] = []
 
   func run() throws {
     var isReady = true

@@ -7,7 +7,9 @@ import PluginKit
 ///
 /// Makes nothing, and tells what is there.
 struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
-  struct Config: Decodable, Sendable {}
+  struct Config: JSONReadable, Sendable {
+    init(_ json: JSONReader) {}
+  }
 
   static var name: String { "host" }
   static var namespaceRule: NamespaceRule { .any }

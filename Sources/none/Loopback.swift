@@ -7,7 +7,9 @@ import PluginKit
 ///
 /// Serves as `loopback` too.
 struct Loopback<Host: Kernel & ~Copyable>: Plugin {
-  struct Config: Decodable, Sendable {}
+  struct Config: JSONReadable, Sendable {
+    init(_ json: JSONReader) {}
+  }
 
   static var name: String { "none" }
   static var namespaceRule: NamespaceRule { .container }

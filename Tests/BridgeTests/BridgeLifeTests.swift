@@ -128,6 +128,17 @@ import TestSupport
     #expect(fixture.kernel.state.links[.host] == [:])
   }
 
+  @Test func `GC without any valid attachment removes a VLAN's gateway on somebody else's bridge`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("br0", on: .host, kind: "bridge")
+    let vlan = #"{"bridge":"br0","isGateway":true,"vlan":100}"#
+    _ = try fixture.add(vlan)
+    let config = try CNIJSON.decode(BridgeConfig.self, from: Array(vlan.utf8))
+    let network = Network(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
+    try fixture.plugin.collectGarbage(network, valid: [])
+    #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["br0"])
+  }
+
   @Test func `STATUS tells of a bridge name that is taken`() throws {
     let fixture = try Fixture()
     let config = try CNIJSON.decode(BridgeConfig.self, from: Array(json.utf8))

@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 import CNIRuntime
 import NetTypes
 import Testing
@@ -14,8 +13,7 @@ import Testing
         _ = try runtime.add(try list(text), try attachment())
       }
       let entry = ConfigDirectory.Entry(list: try list(text), file: "/x/blue.conf")
-      let report = NetworkReport(entry, attachments: try runtime.cache.entries())
-      return try CNIJSON.decodeValue(CNIJSON.encode(report))
+      return NetworkReport(entry, attachments: try runtime.cache.entries()).json
     }
   }
 

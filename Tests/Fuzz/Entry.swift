@@ -7,5 +7,5 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
 
 /// Stops the fuzzer where something does not hold that must hold for every input.
 func require(_ condition: Bool, _ message: @autoclosure () -> String) {
-  precondition(condition, message())
+  guard condition else { fatalError(message()) }
 }

@@ -15,10 +15,12 @@ struct Answer: Sendable, Equatable {
   var message: String? { output["msg"]?.string }
 }
 
-/// A plugin's executable: the one built with these tests, or Debian's.
+/// A plugin's executable: the one in `CNI_BIN`, else the one built with these tests; or Debian's.
 struct PluginRun: Sendable {
-  static let ours = PluginRun(
-    path: URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().path() + "ipam-host-local")
+  static let ours = PluginRun(path: built + "/ipam-host-local")
+  private static let built =
+    ProcessInfo.processInfo.environment["CNI_BIN"]
+    ?? URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().path()
   static let reference = PluginRun(path: "/usr/lib/cni/host-local")
 
   var path: String

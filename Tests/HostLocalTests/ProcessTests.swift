@@ -61,7 +61,10 @@ import Testing
 
   /// Mounts a small file system of its own over the directory, in a mount namespace of its own.
   private func on(_ options: String, _ directory: String, _ script: String) -> [String] {
-    ["/usr/bin/unshare", "-m", "/bin/sh", "-ec", "mount -t tmpfs -o \(options) none \(directory); \(script)", "sh"]
+    [
+      "/usr/bin/unshare", "-m", "/bin/sh", "-ec",
+      "mount -t tmpfs none /run; mount -t tmpfs -o \(options) none \(directory); \(script)", "sh",
+    ]
   }
 
   @Test(.needsRoot) func `a read-only disk is named and DEL of nothing still succeeds`() throws {

@@ -2,6 +2,7 @@ import CNI
 import Foundation
 import IPAM
 import LeaseDisk
+import Linux
 import NetTypes
 import Testing
 
@@ -136,6 +137,32 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
       try FileManager.default.removeItem(atPath: other)
       try FileManager.default.moveItem(atPath: "\(other).new", toPath: other)
       #expect(try leases.deadLeases() == [address("10.1.0.0"), address("10.1.0.1")])
+      let file = try Descriptor.open("\(directory)/data/net/10.1.0.3")
+      try file.setAttribute("user.swift-cni", Array("00000000-0000-0000-0000-000000000000".utf8))
+      #expect(try leases.deadLeases() == [address("10.1.0.0"), address("10.1.0.1"), address("10.1.0.3")])
+      for text in ["", " ", "\0", "x y z", "x 1: /none"] {
+        try file.setAttribute("user.swift-cni", Array(text.utf8))
+        #expect(try leases.deadLeases() == [address("10.1.0.0"), address("10.1.0.1")], "attribute \"\(text)\"")
+      }
+    }
+  }
+
+  @Test func `a forgotten network leaves nothing and starts anew`() throws {
+    try inTemporaryDirectory { directory in
+      var leases = try open(directory)
+      _ = try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0)
+      try leases.remember([address("10.1.0.2")], for: StickyName(container: "db", interface: "eth0"))
+      _ = consume leases
+      let (name, data) = try (#require(network), "\(directory)/data")
+      let subnet = try SubnetRecords.subnet(.v4, of: name, dataDir: data, recording: true) { () throws(CNIError) in [] }
+      #expect(subnet?.description == "172.17.0.0/16")
+      try LeaseDirectory.forget(dataDir: data, network: name, indexDirectory: "\(directory)/index")
+      try LeaseDirectory.forget(dataDir: data, network: name, indexDirectory: "\(directory)/index")
+      #expect(names(data) == [".auto-subnets", ".sticky"])
+      #expect(
+        [names("\(data)/.auto-subnets"), names("\(data)/.sticky"), names("\(directory)/index")] == [[".lock"], [], []])
+      var anew = try open(directory)
+      #expect(try anew.lastReserved(set: 0) == nil)
     }
   }
 

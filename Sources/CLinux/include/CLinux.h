@@ -22,7 +22,7 @@ ssize_t cl_get_attribute(const char *path, const char *name, void *value, size_t
 int cl_set_attribute(int fd, const char *name, const void *value, size_t size);
 enum { CL_UTIME_OMIT = 0x3ffffffe };
 
-/* Shows source at target too, which exists. */
+/* Shows source, with what is mounted below it, at target too, which exists. */
 int cl_bind_mount(const char *source, const char *target);
 /* Lets mounts below path appear in other mount namespaces. */
 int cl_share_mounts(const char *path);

@@ -1,0 +1,76 @@
+import NetTypes
+
+/// A result of any version, as a runtime or another plugin printed it.
+///
+/// Version 0.1.0 and 0.2.0 have `ip4` and `ip6`, later ones `interfaces` and `ips`; one reader takes them all.
+public struct WrittenResult: JSONReadable, Equatable, Sendable {
+  /// `nil` where the writer left it out.
+  public var cniVersion: String?
+  public var result: AddResult
+
+  public init(_ json: JSONReader) throws(CNIError) {
+    cniVersion = try json.text("cniVersion")
+    result = AddResult(
+      interfaces: try json.objects("interfaces") ?? [], ips: try json.objects("ips") ?? [],
+      routes: try json.objects("routes") ?? [], dns: try json.object("dns") ?? DNS())
+    for key in ["ip4", "ip6"] {
+      guard let old: SingleIP = try json.object(key) else { continue }
+      result.ips.append(old.ip)
+      result.routes += old.routes
+    }
+    for (index, ip) in result.ips.enumerated() {
+      guard let interface = ip.interface, !result.interfaces.indices.contains(interface) else { continue }
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"ips[\(index)].interface\": \(interface): want one of the \(result.interfaces.count) interfaces")
+    }
+  }
+}
+
+/// The one address of a family that the first versions could tell.
+private struct SingleIP: JSONReadable {
+  var ip: AddResult.IP
+  var routes: [Route]
+
+  init(_ json: JSONReader) throws(CNIError) {
+    ip = AddResult.IP(address: try json.required("ip").parsed(), gateway: try json.parsed("gateway"))
+    routes = try json.objects("routes") ?? []
+  }
+}
+
+extension AddResult.Interface: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    self.init(
+      name: try json.required("name").text(), mac: try json.filledText("mac"), mtu: try json.integer("mtu"),
+      sandbox: try json.filledText("sandbox"))
+    socketPath = try json.filledText("socketPath")
+    pciID = try json.filledText("pciID")
+  }
+}
+
+extension AddResult.IP: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    self.init(
+      interface: try json.integer("interface"), address: try json.required("address").parsed(),
+      gateway: try json.parsed("gateway"))
+  }
+}
+
+extension Route: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    self.init(
+      dst: try json.required("dst").parsed(), gw: try json.parsed("gw"), priority: try json.integer("priority"))
+    mtu = try json.integer("mtu")
+    advmss = try json.integer("advmss")
+    table = try json.integer("table")
+    scope = try json.integer("scope")
+  }
+}
+
+extension DNS: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    self.init(
+      nameservers: try json.texts("nameservers") ?? [], domain: try json.filledText("domain"),
+      search: try json.texts("search") ?? [], options: try json.texts("options") ?? [])
+  }
+}

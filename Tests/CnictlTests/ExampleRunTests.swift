@@ -1,0 +1,72 @@
+import CNI
+import CNIRuntime
+import Foundation
+import NetTypes
+import Testing
+
+private let directory = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../conf-examples")
+  .standardized.path
+
+/// Each example, and how many addresses a container has on it.
+private let examples = [
+  ("bridge", 1), ("dual-stack", 2), ("ipv6-only", 1), ("l2-only", 0), ("static-address", 1), ("auto-subnet", 2),
+  ("internal", 1), ("none", 0),
+]
+
+@Suite struct ExampleRunTests {
+  @Test func `every example but the host's is run here`() throws {
+    let names = try ConfigDirectory(directory).load().entries.map(\.list.name.description)
+    #expect(Set(names) == Set(examples.map(\.0)).union(["host"]))
+  }
+
+  @Test(arguments: examples)
+  func `an example connects two containers, is as it was made and leaves nothing`(name: String, count: Int) throws {
+    let output = try Sandbox.output(
+      """
+      cp \(directory)/* /run/net.d; cnictl validate | grep -v ': ok$' || true
+      addresses() {
+        cnictl netns exec "$1" ip -oneline address show scope global | awk '{ sub("/.*", "", $4); print $4 }'
+      }
+      for container in a b; do
+        cnictl netns add $container > /run/null; cnictl connect \(name) $container > /run/null
+      done
+      for address in $(addresses b); do
+        cnictl netns exec a ping -q -c 1 -W 5 $address > /run/null; echo reached
+      done
+      cnictl check \(name); cnictl status \(name) | tail -n 1
+      cnictl disconnect \(name) a; cnictl netns rm b; cnictl network rm \(name)
+      ip -oneline link | cut -d: -f2; ls /var/lib/cni/results /run/netns
+      find /var/lib/cni/networks -name '*[.:]*' -type f -not -path '*/.*' -not -name 'last_reserved*' 2> /run/null || true
+      """)
+    let padded = name + String(repeating: " ", count: 20 - name.count)
+    #expect(
+      output == String(repeating: "reached\n", count: count) + """
+        a \(name) eth0: ok
+        b \(name) eth0: ok
+        \(padded)ready
+        disconnected a from \(name): eth0 is gone
+        b
+        \(name)
+         lo
+        /run/netns:
+        a
+
+        /var/lib/cni/results:
+
+        """)
+  }
+
+  @Test func `an address asked for by name is the container's, on and off the same way`() throws {
+    let output = try Sandbox.output(
+      """
+      cp \(directory)/50-static-address.conflist /run/net.d; cnictl netns add a > /run/null
+      cnictl connect static-address a --ip 10.91.0.77; cnictl disconnect static-address a
+      """)
+    #expect(
+      output == """
+        connected a to static-address as eth0: 10.91.0.77/24 mac 02:42:0a:5b:00:4d
+        disconnected a from static-address: eth0 is gone
+
+        """)
+  }
+}

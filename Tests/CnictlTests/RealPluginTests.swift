@@ -1,0 +1,73 @@
+import Testing
+
+@Suite struct RealPluginTests {
+  @Test func `a container on two networks keeps the first when it leaves the second`() throws {
+    let ipam = #","isGateway":true,"ipam":{"type":"ipam-host-local","ranges":[[{"subnet":"#
+    let output = try Sandbox.output(
+      """
+      network bridge bridge ',"bridge":"t-br0"\(ipam)"172.17.0.0/16"}]]}'
+      network isolated_nw bridge ',"bridge":"t-br1"\(ipam)"172.20.0.0/16"}]]}'
+      for number in 1 2 3; do cnictl netns add container$number > /run/null; done
+      reach() { cnictl netns exec $1 ping -q -c 1 -W 1 $2 &> /run/null && echo "$1 reaches $2" || echo "$1 misses $2"; }
+      connect() { cnictl connect $1 $2 | sed 's/ mac .*//'; }
+      connect bridge container1; connect bridge container2; connect isolated_nw container3
+      reach container2 172.20.0.2; connect isolated_nw container2; reach container2 172.20.0.2
+      cnictl disconnect isolated_nw container2; reach container2 172.20.0.2; reach container2 172.17.0.2
+      cnictl netns exec container2 ip -oneline -4 address | awk '{ print $2, $4 }'
+      cnictl network inspect isolated_nw | grep -c endpoint
+      """)
+    #expect(
+      output == """
+        connected container1 to bridge as eth0: 172.17.0.2/16
+        connected container2 to bridge as eth0: 172.17.0.3/16
+        connected container3 to isolated_nw as eth0: 172.20.0.2/16
+        container2 misses 172.20.0.2
+        connected container2 to isolated_nw as eth1: 172.20.0.3/16
+        container2 reaches 172.20.0.2
+        disconnected container2 from isolated_nw: eth1 is gone
+        container2 misses 172.20.0.2
+        container2 reaches 172.17.0.2
+        lo 127.0.0.1/8
+        eth0 172.17.0.3/16
+        1
+
+        """)
+  }
+
+  @Test func `a chain of real plugins is made, checked and removed`() throws {
+    let output = try Sandbox.output(
+      """
+      network wire bridge ',"bridge":"t-br0"'; network quiet none
+      cnictl netns add c1 > /run/null
+      cnictl connect wire c1 | sed 's/mac.*/mac/'
+      cnictl connect quiet c1 --ifname lo1 | sed 's/:.*//'
+      cnictl netns exec c1 ip -oneline link show eth0 | grep -o 'state UP'
+      ip -oneline link show master t-br0 | wc -l
+      cnictl check
+      cnictl disconnect wire c1; cnictl disconnect quiet c1
+      cnictl network rm wire quiet
+      ip -oneline link | cut -d: -f2
+      """)
+    #expect(
+      output == """
+        connected c1 to wire as eth0: mac
+        connected c1 to quiet as lo1
+        state UP
+        1
+        c1 quiet lo1: ok
+        c1 wire eth0: ok
+        disconnected c1 from wire: eth0 is gone
+        disconnected c1 from quiet: lo1 is gone
+        wire
+        quiet
+         lo
+
+        """)
+  }
+
+  @Test func `the host's network is the host's alone`() throws {
+    let script = "network host host; cnictl netns add c1 > /run/null\n"
+    #expect(try Sandbox.output(script + "cnictl connect host --pid $$ | cut -d: -f1").hasPrefix("connected ns-"))
+    #expect(try Sandbox.refusal(script + "cnictl connect host c1").contains("plugin host ADD: "))
+  }
+}

@@ -1,0 +1,31 @@
+import IPAM
+@testable import LeaseDisk
+import NetTypes
+
+/// What lies in a lease directory is read as a lease, a mark or neither, and what is read is written back the same.
+func fuzz(_ bytes: [UInt8]) {
+  if let holder = LeaseHolder(fileContent: bytes) { checkHolder(holder, bytes) }
+  let text = String(decoding: bytes, as: UTF8.self)
+  if let mark = LeaseMark(text: text) {
+    require(LeaseMark(text: mark.text) == mark, "\(text): \(mark.text)")
+  }
+  if let address = leasedAddress(text) {
+    require(address.description == text, "\(text): leases \(address)")
+  }
+  if let span = AddressSpan(text) {
+    require(span.first <= span.last && AddressSpan(span.description) == span, "\(text): \(span)")
+  }
+}
+
+func checkHolder(_ holder: LeaseHolder, _ bytes: [UInt8]) {
+  guard let again = LeaseHolder(fileContent: holder.fileContent) else { fatalError("\(holder): unreadable") }
+  // White space about the text does not count, so a name that itself ends with some may lose it.
+  require(again.container.hasPrefix(trimmed(holder.container)), "\(holder), then \(again)")
+  require(holder.fileContent.count <= bytes.count, "\(holder): longer than what was read")
+}
+
+func trimmed(_ text: String) -> String {
+  let isSpace = { (scalar: Unicode.Scalar) in scalar.properties.isWhitespace }
+  let scalars = text.unicodeScalars.drop(while: isSpace)
+  return String(String.UnicodeScalarView(scalars.reversed().drop(while: isSpace).reversed()))
+}

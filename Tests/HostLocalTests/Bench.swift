@@ -1,0 +1,100 @@
+import CNI
+import CNIJSON
+import Foundation
+import IPAM
+import Kernel
+import LeaseDisk
+import NetTypes
+import PluginKit
+import TestSupport
+import Testing
+
+@testable import ipam_host_local
+
+/// The plugin in this process, on a fake kernel and real files.
+struct Bench {
+  var directory: String
+  let kernel = FakeKernel()
+
+  var plugin: HostLocal<FakeKernel, LeaseDirectory> {
+    let (kernel, index) = (Shared(kernel), "\(directory).index")
+    return HostLocal(
+      on: { _ in kernel.value },
+      leases: { (dataDir, network, making) throws(CNIError) in
+        try LeaseDirectory.open(dataDir: dataDir, network: network, making: making, indexDirectory: index)
+      }, subnets: SubnetRecords.subnet, text: fileText)
+  }
+
+  func config(_ text: String, more: String = "") throws -> [UInt8] {
+    let json = #"{"cniVersion": "1.1.0", "name": "net", \#(more) "ipam": {"dataDir": "\#(directory)", \#(text)}}"#
+    return Array(json.utf8)
+  }
+
+  func call(
+    _ container: String, _ text: String, more: String = "", network: String = "net", arguments: String = ""
+  ) throws -> Call<HostLocalConfig> {
+    let bytes = try config(text, more: more)
+    return Call(
+      owner: try owner(container, network), namespacePath: "/dev/null", argumentsText: arguments,
+      config: try CNIJSON.decode(HostLocalConfig.self, from: bytes),
+      keys: try CNIJSON.decode(RuntimeKeys.self, from: bytes), delegates: none)
+  }
+
+  /// What ADD answers.
+  func add(
+    _ container: String, _ text: String, more: String = "", network: String = "net", arguments: String = ""
+  ) throws -> AddResult {
+    var answer: AddResult?
+    try plugin.add(call(container, text, more: more, network: network, arguments: arguments)) { answer = $0 }
+    return try #require(answer)
+  }
+
+  func delete(_ container: String, config: HostLocalConfig?) throws {
+    try plugin.delete(Removal(owner: owner(container, "net"), namespacePath: nil, config: config, delegates: none))
+  }
+
+  func network(_ text: String) throws -> Network<HostLocalConfig> {
+    let config = try CNIJSON.decode(HostLocalConfig.self, from: config(text))
+    return try Network(name: #require(NetworkName("net")), config: config, delegates: none)
+  }
+
+  func owner(_ container: String, _ network: String) throws -> Owner {
+    try Owner(
+      network: #require(NetworkName(network)), container: #require(ContainerID(container)),
+      interface: "eth0")
+  }
+
+  func route(_ text: String) throws {
+    let name: InterfaceName = "eth0"
+    kernel.state.routes.append(RouteSpec(try #require(IPPrefix(text)), on: name, .host))
+  }
+
+  private let none = Delegates(ipam: nil) { (_, _) throws(CNIError) in nil }
+
+  init(_ directory: String) { self.directory = directory }
+}
+
+/// For a test that has one thread only.
+private struct Shared: @unchecked Sendable {
+  let value: FakeKernel
+  init(_ value: FakeKernel) { self.value = value }
+}
+
+func bench(_ body: (Bench) throws -> Void) throws {
+  try inDataDirectory { directory in
+    defer { try? FileManager.default.removeItem(atPath: "\(directory).index") }
+    try body(Bench(directory))
+  }
+}
+
+/// The error that `body` ends with; `nil` for any other and for none.
+func refusal(_ body: () throws -> Void) -> CNIError? {
+  do {
+    try body()
+    return nil
+  } catch {
+    return error as? CNIError
+  }
+}
+
+extension AddResult { var texts: [String] { ips.map(\.address.description) } }
