@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 public import Kernel
 
@@ -33,6 +34,13 @@ public enum Standard {
           unsafe Glibc.write(descriptor, $0.baseAddress.map { unsafe $0 + done }, $0.count - done)
         }
       }
+    }
+  }
+
+  /// Takes the number of each stream that is closed, so that no file opened later gets it; using it stays an error.
+  public static func occupyClosedStreams() {
+    for stream in [input, output, error] where fcntl(stream, F_GETFD) < 0 {
+      _ = unsafe cl_open("/dev/null", stream == input ? O_WRONLY : O_RDONLY, 0)
     }
   }
 

@@ -16,6 +16,9 @@ public protocol Plugin: ~Copyable {
   /// What DEL needs out of a configuration that cannot be read as a whole; by default nothing.
   static func salvage(_ configuration: JSONValue) -> Config?
 
+  /// Whether `ipam.type` names this plugin, which then has no such delegate itself; by default not.
+  static var handsOutAddresses: Bool { get }
+
   /// Makes the attachment, then calls `commit` as its last step; where anything throws, `commit` too, takes all back.
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError)
 
@@ -33,6 +36,8 @@ public protocol Plugin: ~Copyable {
 }
 
 extension Plugin where Self: ~Copyable {
+  public static var handsOutAddresses: Bool { false }
+
   public static func salvage(_ configuration: JSONValue) -> Config? { nil }
 }
 

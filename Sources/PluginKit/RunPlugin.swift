@@ -7,6 +7,7 @@ import NetTypes
 
 /// Runs the plugin as the CNI runtime started it, and exits.
 public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
+  Standard.occupyClosedStreams()
   Standard.ignoreBrokenPipes()
   guard Invocation.isAsked({ Environment[$0] }) else {
     introduce(P.name)

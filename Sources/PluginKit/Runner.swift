@@ -28,7 +28,10 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     let version = try SpecVersion(configured: header.cniVersion)
     try check(version, allows: invocation.command)
     let delegation = Delegation(searchPath: invocation.searchPath, input: input, journal: journal)
-    let delegates = Delegates(ipam: ipam) { (type, command) throws(CNIError) in try delegation.run(type, command) }
+    // An IPAM plugin reads the main plugin's configuration: what it names there is itself.
+    let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) { (type, command) throws(CNIError) in
+      try delegation.run(type, command)
+    }
     let read = Reading(document: document, delegates: delegates)
     switch invocation.command {
     case .add: try add(owner(on: name), version, read)

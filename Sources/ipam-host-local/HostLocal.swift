@@ -9,6 +9,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   typealias Config = HostLocalConfig
 
   static var name: String { "ipam-host-local" }
+  static var handsOutAddresses: Bool { true }
   /// The namespace is only noted beside the lease, so it may be anything: the reference's manual has `/dev/null`.
   static var namespaceRule: NamespaceRule { .any }
 

@@ -88,7 +88,7 @@ struct BridgeAddTests {
       _ = try lab.add(config, to: 2).result()
       #expect(try !Snapshot(of: lab).changes(since: before).isEmpty)
       #expect(try lab.delete(config, from: 2).isSuccess)
-      #expect(try Snapshot(of: lab).changes(since: before) == [])
+      try lab.expectUnchanged(since: before)
     }
   }
 }

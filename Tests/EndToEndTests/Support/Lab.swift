@@ -42,15 +42,17 @@ struct Lab {
     _ = try? run("/bin/sh", ["-c", script])  // what cannot be removed must not hide what the test found
   }
 
-  /// Runs a program to its end, for at most a minute.
+  /// Runs a program to its end; after a minute it is killed with all that it started.
   func run(
     _ path: String, _ arguments: [String] = [], in namespace: String? = nil,
     environment: [String] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], input: String = ""
   ) throws -> Outcome {
-    let command = namespace.map { ["/usr/bin/nsenter", "--net=\(self.path($0))", path] } ?? [path]
+    Standard.ignoreBrokenPipes()  // a program may end before it has read all
+    let entering = namespace.map { ["/usr/bin/nsenter", "--net=\(self.path($0))"] } ?? []
     return Outcome(
       try ChildProcess.run(
-        command[0], command.dropFirst() + arguments, environment: environment, input: Array(input.utf8), seconds: 60))
+        "/usr/bin/timeout", ["--signal=KILL", "60"] + entering + [path] + arguments, environment: environment,
+        input: Array(input.utf8), seconds: 70))
   }
 
   /// What a shell script prints; the script has to succeed.

@@ -1,5 +1,6 @@
 import CNI
 import Foundation
+import Testing
 
 /// All that plugins change on a host and in its containers, as lines.
 struct Snapshot {
@@ -43,16 +44,22 @@ struct Snapshot {
       return addresses.filter { $0.text("scope") != "link" }
         .map { "address \(name) \($0.text("local") ?? "")/\($0.text("prefixlen") ?? "")" }
     }
-    if object.at("ifindex") != nil { return ["link \(name) \(steady(object).line)"] }
+    if object.at("ifindex") != nil { return leaves(steady(object), at: "link \(name)") }
     let destination = object.text("dst") ?? ""
     if destination.hasPrefix("fe80") || destination.hasPrefix("ff00") { return [] }
     return ["route \(steady(object).line)"]
   }
 
+  /// One line for each scalar and list, so that what differs is all that is told.
+  private static func leaves(_ value: JSONValue, at path: String) -> [String] {
+    guard let members = value.object else { return ["\(path) \(value.line)"] }
+    return members.flatMap { leaves($1, at: "\(path) \($0)") }
+  }
+
   /// Without what changes by itself.
   private static func steady(_ value: JSONValue) -> JSONValue {
     guard let members = value.object else { return value }
-    let passing = ["operstate", "flags", "linkmode", "inet6_addr_gen_mode"]
+    let passing = ["operstate", "flags", "linkmode", "inet6_addr_gen_mode", "tso_max_size", "qdisc"]
     var kept = members.filter { key, _ in !passing.contains(key) && !key.contains("timer") && !key.contains("topology")
     }
     .mapValues(steady)
@@ -63,7 +70,17 @@ struct Snapshot {
 
   private static func leases(of lab: Lab) throws -> [String] {
     guard let files = FileManager.default.enumerator(atPath: lab.dataDir) else { return [] }
-    return files.compactMap { $0 as? String }.filter { Lab.isLease(($0 as NSString).lastPathComponent) }
+    let staying = ["lock", "last_reserved_ip.0", "last_reserved_ip.1"]
+    return files.compactMap { $0 as? String }
+      .filter { $0.contains("/") && !staying.contains(($0 as NSString).lastPathComponent) }
       .map { "lease \($0) \((try? String(contentsOfFile: "\(lab.dataDir)/\($0)", encoding: .utf8)) ?? "")" }
+  }
+}
+
+extension Lab {
+  /// Records an issue that tells each difference.
+  func expectUnchanged(since before: Snapshot, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    let changes = try Snapshot(of: self).changes(since: before)
+    #expect(changes == [], sourceLocation: sourceLocation)
   }
 }

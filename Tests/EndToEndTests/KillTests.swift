@@ -1,0 +1,94 @@
+import CNI
+import Testing
+
+/// Plugins that are killed at any moment, and many at once.
+@Suite(.needsRoot)
+struct KillTests {
+  /// Runs a call that is killed, with its delegate, after so many microseconds.
+  private func run(_ call: PluginCall, in lab: Lab, killedAfter microseconds: Int) throws -> Outcome {
+    let seconds = "0.\(String(repeating: "0", count: max(0, 6 - "\(microseconds)".count)))\(microseconds)"
+    return try lab.run(
+      "/usr/bin/timeout", ["--signal=KILL", seconds, "\(call.directory)/\(call.plugin)"], in: lab.host,
+      environment: lab.environment(call), input: call.config)
+  }
+
+  @Test(arguments: 0..<8)
+  func `what a killed ADD or DEL leaves, DEL removes`(seed: Int) throws {
+    try Lab.use(containers: 2) { lab in
+      let config = try lab.bridge(#"{"isDefaultGateway": true}"#, subnets: Families.dual.subnets)
+      _ = try lab.add(config, to: 2).result()
+      try lab.shell("ip link set lo up", in: lab.container(1))
+      let before = try Snapshot(of: lab)
+      var random = Xorshift(seed: UInt64(seed) + 1)
+      var killed = 0
+      for round in 0..<25 {
+        let isADD = round.isMultiple(of: 2)
+        if !isADD { _ = try lab.add(config).result() }
+        let outcome = try run(
+          lab.call(isADD ? "ADD" : "DEL", config, on: 1), in: lab, killedAfter: Int.random(in: 1...8000, using: &random)
+        )
+        if outcome.status == 137 { killed += 1 }
+        let cleaning = try lab.delete(config)
+        #expect(cleaning.isSuccess, "\(cleaning)")
+        try lab.expectUnchanged(since: before)
+      }
+      // Otherwise the delays no longer fit the plugins, and nothing was shown.
+      #expect(killed > 0)
+    }
+  }
+
+  @Test func `a hundred ADDs at once make one bridge and a hundred addresses, a hundred DELs remove all`() throws {
+    try Lab.use(containers: 100) { lab in
+      let config = try lab.bridge(#"{"isGateway": true}"#)
+      try runAtOnce("ADD", config, in: lab)
+      let addresses = Set(try (1...100).map { try lab.answer(of: $0).text("ips.0.address") ?? "" })
+      #expect(addresses.count == 100)
+      #expect(try lab.leases().count == 100)
+      #expect(try lab.linkNames(in: lab.host).count == 101)
+      #expect(try lab.addresses(of: "br0", in: lab.host) == ["10.77.0.1/24"])
+      for number in [1, 50, 100] {
+        #expect(try lab.check(config, lab.answer(of: number), on: number).isSuccess)
+        #expect(try lab.pings("10.77.0.1", from: lab.container(number)))
+      }
+      try runAtOnce("DEL", config, in: lab)
+      #expect(try lab.linkNames(in: lab.host) == ["br0"])
+      #expect(try lab.leases() == [])
+    }
+  }
+
+  /// Runs a command for each of the lab's containers; every one has to succeed.
+  private func runAtOnce(_ command: String, _ config: JSONValue, in lab: Lab) throws {
+    try lab.shell("cat > \(lab.directory)/config <<'END'\n\(config.line)\nEND")
+    try lab.shell(
+      """
+      export CNI_COMMAND=\(command) CNI_IFNAME=eth0 CNI_PATH=\(Binaries.ours)
+      children=
+      for n in $(seq \(lab.containerCount)); do
+        CNI_CONTAINERID=\(lab.name)-c$n CNI_NETNS=/run/netns/\(lab.name)-c$n \(Binaries.ours)/bridge \\
+          < \(lab.directory)/config > \(lab.directory)/answer.$n &
+        children="$children $!"
+      done
+      for child in $children; do wait $child || { cat \(lab.directory)/answer.*; exit 1; }; done
+      """, in: lab.host)
+  }
+}
+
+extension Lab {
+  fileprivate func answer(of number: Int) throws -> JSONValue {
+    try JSONValue(json: try shell("cat \(directory)/answer.\(number)"))
+  }
+}
+
+/// The same numbers on each run (Marsaglia's xorshift).
+private struct Xorshift: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 }
+
+  mutating func next() -> UInt64 {
+    state ^= state << 13
+    state ^= state >> 7
+    state ^= state << 17
+    return state
+  }
+}

@@ -1,0 +1,121 @@
+import CNI
+import Testing
+
+/// The bridge itself: whose it is, its addresses, its MAC address.
+@Suite(.needsRoot)
+struct SharedBridgeTests {
+  @Test func `another network's gateway address is refused without forceAddress and replaces ours with it`() throws {
+    try Lab.use(containers: 2) { lab in
+      _ = try lab.add(try lab.bridge(#"{"isGateway": true}"#)).result()
+      let before = try Snapshot(of: lab)
+      let other = try lab.bridge(#"{"isGateway": true}"#, subnets: ["10.88.0.0/24"])
+      let refused = try lab.add(other, to: 2)
+      #expect(refused.code == 7)
+      #expect(refused.complaint.contains("10.77.0.1/24"))
+      #expect(refused.complaint.contains("forceAddress"))
+      try lab.expectUnchanged(since: before)
+
+      _ = try lab.add(try other.merging(JSONValue(json: #"{"forceAddress": true}"#)), to: 2).result()
+      #expect(try lab.addresses(of: "br0", in: lab.host) == ["10.88.0.1/24"])
+      #expect(try lab.pings("10.88.0.1", from: lab.container(2)))
+    }
+  }
+
+  @Test(arguments: [#"{"isGateway": true}"#, #"{"isGateway": true, "forceAddress": true}"#])
+  func `a bridge that somebody else made keeps its address`(keys: String) throws {
+    try Lab.use { lab in
+      try lab.shell("ip link add br0 type bridge; ip link set br0 up; ip addr add 10.1.1.1/24 dev br0", in: lab.host)
+      let before = try Snapshot(of: lab)
+      let outcome = try lab.add(try lab.bridge(keys))
+      #expect(outcome.code == 7)
+      #expect(outcome.complaint.contains("10.1.1.1/24"))
+      try lab.expectUnchanged(since: before)
+    }
+  }
+
+  @Test func `a bridge that somebody else made can be used and is never deleted`() throws {
+    try Lab.use { lab in
+      try lab.shell(
+        """
+        ip link add br0 address 02:00:00:00:00:42 type bridge
+        ip link set br0 up
+        ip addr add 10.77.0.1/24 dev br0
+        """, in: lab.host)
+      try lab.shell("ip link set lo up", in: lab.container(1))
+      try lab.shell("echo 1 > /proc/sys/net/ipv4/ip_forward", in: lab.host)
+      let before = try Snapshot(of: lab)
+      let config = try lab.bridge(#"{"isGateway": true}"#)
+      _ = try lab.add(config).result()
+      #expect(try lab.pings("10.77.0.1", from: lab.container(1)))
+      #expect(try lab.delete(config).isSuccess)
+      #expect(try lab.collectGarbage(config, keeping: []).isSuccess)
+      try lab.expectUnchanged(since: before)
+    }
+  }
+
+  @Test func `a bridge of ours keeps its MAC address when ports with lower ones come and go`() throws {
+    try Lab.use(containers: 3) { lab in
+      let config = try lab.bridge(#"{"isGateway": true}"#)
+      let mac = try lab.add(config).result().text("interfaces.0.mac")
+      let lower = try lab.add(config, to: 2).result()
+      let port = lower.text("interfaces.1.name") ?? ""
+      try lab.shell("ip link set \(port) address 02:00:00:00:00:01", in: lab.host)
+      #expect(try lab.add(config, to: 3).result().text("interfaces.0.mac") == mac)
+      #expect(try lab.link("br0", in: lab.host)?.text("address") == mac)
+      #expect(try lab.delete(config, from: 2).isSuccess)
+      #expect(try lab.link("br0", in: lab.host)?.text("address") == mac)
+    }
+  }
+
+  @Test(arguments: ["ADD", "STATUS"])
+  func `a name that is taken by another kind of link is refused`(command: String) throws {
+    try Lab.use { lab in
+      try lab.shell("ip link add br0 type veth peer name other", in: lab.host)
+      let before = try Snapshot(of: lab)
+      let config = try lab.bridge()
+      let outcome = command == "ADD" ? try lab.add(config) : try lab.ask(command, config)
+      #expect(outcome.code == (command == "ADD" ? 7 : 50))
+      #expect(outcome.complaint.contains("br0"))
+      #expect(outcome.complaint.contains("veth"))
+      try lab.expectUnchanged(since: before)
+    }
+  }
+
+  @Test func `the network with the highest gwPriority has the default route, and its removal falls back`() throws {
+    try Lab.use { lab in
+      func network(_ number: Int, priority: Int) throws -> JSONValue {
+        try lab.bridge(
+          #"{"name": "n\#(number)", "bridge": "br\#(number)", "isDefaultGateway": true, "gwPriority": \#(priority)}"#,
+          subnets: ["10.\(number).0.0/24"])
+      }
+      let networks = [try network(1, priority: 5), try network(2, priority: 50), try network(3, priority: -7)]
+      for (index, network) in networks.enumerated() {
+        _ = try lab.add(network, as: "eth\(index)").result()
+      }
+      func outgoing() throws -> String? {
+        try lab.json("ip -j route get 192.0.2.1", in: lab.container(1)).text("0.dev")
+      }
+      #expect(try outgoing() == "eth1")
+      #expect(try lab.delete(networks[1], as: "eth1").isSuccess)
+      #expect(try outgoing() == "eth0")
+      #expect(try lab.delete(networks[0], as: "eth0").isSuccess)
+      #expect(try outgoing() == "eth2")
+    }
+  }
+
+  @Test func `with enabledad an address that somebody else uses is refused`() throws {
+    try Lab.use(containers: 2) { lab in
+      func network(_ name: String) throws -> JSONValue {
+        try lab.bridge(#"{"name": "\#(name)", "enabledad": true}"#, subnets: ["fd77::/64"])
+      }
+      _ = try lab.add(try network("first")).result()
+      #expect(try lab.json("ip -j -6 addr show dev eth0 tentative", in: lab.container(1)).list("0.addr_info").isEmpty)
+      try lab.shell("ip link set lo up", in: lab.container(2))
+      let before = try Snapshot(of: lab)
+      let outcome = try lab.add(try network("second"), to: 2)
+      #expect(outcome.code == 100)
+      #expect(outcome.complaint.contains("fd77::2"))
+      try lab.expectUnchanged(since: before)
+    }
+  }
+}
