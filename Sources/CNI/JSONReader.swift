@@ -132,24 +132,3 @@ public protocol JSONReadable {
   /// - Throws: code 7 naming key, value and what was wanted.
   init(_ json: JSONReader) throws(CNIError)
 }
-
-extension JSONValue {
-  /// The value in one short line, for messages.
-  var summary: String {
-    let text = compact
-    return text.count <= 80 ? text : text.prefix(77) + "…"
-  }
-
-  private var compact: String {
-    switch self {
-    case .null: "null"
-    case .bool(let value): "\(value)"
-    case .integer(let value): "\(value)"
-    case .number(let value): "\(value)"
-    case .string(let value): "\"\(value)\""
-    case .array(let values): "[\(values.map(\.compact).joined(separator: ","))]"
-    case .object(let members):
-      "{\(members.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\($0.value.compact)" }.joined(separator: ","))}"
-    }
-  }
-}

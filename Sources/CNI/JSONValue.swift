@@ -1,5 +1,5 @@
 /// Any JSON value, for what is passed on without being understood.
-public enum JSONValue: Codable, Equatable, Sendable {
+public enum JSONValue: Decodable, Equatable, Sendable {
   case null
   case bool(Bool)
   case integer(Int64)
@@ -15,33 +15,16 @@ public enum JSONValue: Codable, Equatable, Sendable {
       self = .null
     } else if let value = try? scalar.decode(String.self) {
       self = .string(value)
-    } else if let object = try? decoder.container(keyedBy: AnyKey.self) {
-      var members: [String: JSONValue] = [:]
-      for key in object.allKeys { members[key.stringValue] = try object.decode(JSONValue.self, forKey: key) }
+    } else if let members = try? scalar.decode([String: JSONValue].self) {
       self = .object(members)
     } else if let value = try? scalar.decode(Bool.self) {
       self = .bool(value)
     } else if let value = try? scalar.decode(Int64.self) {
       self = .integer(value)
-    } else if var array = try? decoder.unkeyedContainer() {
-      var values: [JSONValue] = []
-      while !array.isAtEnd { values.append(try array.decode(JSONValue.self)) }
+    } else if let values = try? scalar.decode([JSONValue].self) {
       self = .array(values)
     } else {
       self = .number(try scalar.decode(Double.self))
-    }
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    switch self {
-    case .null: try container.encodeNil()
-    case .bool(let value): try container.encode(value)
-    case .integer(let value): try container.encode(value)
-    case .number(let value): try container.encode(value)
-    case .string(let value): try container.encode(value)
-    case .array(let value): try container.encode(value)
-    case .object(let value): try container.encode(value)
     }
   }
 
@@ -73,11 +56,4 @@ public enum JSONValue: Codable, Equatable, Sendable {
 
 extension JSONValue: ExpressibleByStringLiteral {
   public init(stringLiteral value: String) { self = .string(value) }
-}
-
-private struct AnyKey: CodingKey {
-  let stringValue: String
-  let intValue: Int? = nil
-  init(stringValue: String) { self.stringValue = stringValue }
-  init?(intValue: Int) { nil }
 }

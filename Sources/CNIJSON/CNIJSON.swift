@@ -1,7 +1,7 @@
 public import CNI
 import FoundationEssentials
 
-/// JSON in and out, the one place that knows Foundation.
+/// JSON as it comes in, the one place that knows Foundation.
 public enum CNIJSON {
   /// Reads a JSON object out of `bytes`.
   ///
@@ -20,18 +20,6 @@ public enum CNIJSON {
       return try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
     } catch {
       throw CNIError(.decodingFailure, "not valid JSON", details: "\(error)")
-    }
-  }
-
-  /// Encodes in one line with sorted keys, so that equal values are equal bytes.
-  public static func encode(_ value: JSONValue, pretty: Bool = false) throws(CNIError) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
-    do {
-      return try Array(encoder.encode(value))
-    } catch {
-      throw CNIError(.ioFailure, "encode JSON: \(error)")
     }
   }
 }

@@ -55,7 +55,7 @@ extension NetworkList.ConfiguredPlugin {
     injected["prevResult"] = previous
     let offered = attachment?.capabilityArguments.filter { capabilities.contains($0.key) } ?? [:]
     if !offered.isEmpty { injected["runtimeConfig"] = .object(offered) }
-    return try CNIJSON.encode(config.with(injected))
+    return config.with(injected).bytes
   }
 }
 

@@ -60,8 +60,7 @@ enum KeyCheck {
   private static func oneOf(_ words: [String]) -> String { "one of \(words.joined(separator: ", "))" }
 
   private static func wrong(_ path: String, _ value: JSONValue, _ wanted: String) -> String {
-    let bytes = (try? CNIJSON.encode(value)) ?? []  // only for the message
-    return "key \"\(path)\": \(String(decoding: bytes, as: UTF8.self).prefix(80)): want \(wanted)"
+    "key \"\(path)\": \(value.text.prefix(80)): want \(wanted)"
   }
 
   /// `: did you mean "bridge"?`; empty where nothing is near.

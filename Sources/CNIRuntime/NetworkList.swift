@@ -75,7 +75,7 @@ extension NetworkList {
     ]
     if disableCheck { members["disableCheck"] = .bool(true) }
     if disableGC { members["disableGC"] = .bool(true) }
-    return try CNIJSON.encode(JSONValue.object(members))
+    return JSONValue.object(members).bytes
   }
 }
 

@@ -65,7 +65,7 @@ public struct ResultCache: Sendable {
   }
 
   func write(_ entry: Entry) throws(CNIError) {
-    let bytes = try CNIJSON.encode(entry.json)
+    let bytes = entry.json.bytes
     do throws(KernelError) {
       try Files.makeDirectories(results, mode: 0o700)
       try Files.replace(path(entry.attachment.owner), with: bytes, mode: 0o600)

@@ -64,7 +64,7 @@ extension Runtime {
 
   /// The specification's versions that a plugin speaks, as it says (spec: VERSION).
   public func versions(of type: PluginType) throws(CNIError) -> [String] {
-    let question = try CNIJSON.encode(JSONValue.object(["cniVersion": .string(SpecVersion.latest.rawValue)]))
+    let question = JSONValue.object(["cniVersion": .string(SpecVersion.latest.rawValue)]).bytes
     let output = try runner.run(type, .version, config: question)
     do throws(CNIError) {
       return try CNIJSON.decode(VersionAnswer.self, from: output).supportedVersions

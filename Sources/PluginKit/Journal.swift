@@ -48,7 +48,7 @@ public final class Journal {
       line["code"] = .integer(Int64(error.code.rawValue))
       line["error"] = .string(error.description)
     }
-    guard let bytes = try? CNIJSON.encode(JSONValue.object(line)) else { return }  // such values always encode
+    let bytes = JSONValue.object(line).bytes
     if let number = Int32(destination) {
       try Standard.write(bytes + [UInt8(ascii: "\n")], to: number)
     } else {

@@ -54,7 +54,7 @@ private func report(_ error: CNIError, answering input: [UInt8]) {
     "cniVersion": .string(asked.rawValue), "code": .integer(Int64(error.code.rawValue)), "msg": .string(error.message),
   ]
   if !error.details.isEmpty { members["details"] = .string(error.details) }
-  guard let bytes = try? CNIJSON.encode(JSONValue.object(members)) else { return }  // such values always encode
+  let bytes = JSONValue.object(members).bytes
   do throws(KernelError) {
     try Standard.write(bytes + [UInt8(ascii: "\n")], to: Standard.output)
   } catch {

@@ -103,9 +103,8 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   }
 
   private func print(_ document: JSONValue) throws(CNIError) {
-    let bytes = try CNIJSON.encode(document)
     do throws(KernelError) {
-      try Standard.write(bytes + [UInt8(ascii: "\n")], to: Standard.output)
+      try Standard.write(document.bytes + [UInt8(ascii: "\n")], to: Standard.output)
     } catch {
       throw CNIError(
         .ioFailure, "write the result to standard output: \(error.reason)", details: "errno \(error.errno)")

@@ -65,7 +65,7 @@ struct CommonOptions: ParsableArguments {
   func printJSON(_ members: [String: JSONValue]) throws(CNIError) { try printJSON(JSONValue.object(members)) }
 
   func printJSON(_ value: JSONValue, pretty: Bool = true) throws(CNIError) {
-    print(pretty ? value.pretty() : String(decoding: try CNIJSON.encode(value), as: UTF8.self))
+    print(pretty ? value.pretty() : value.text)
   }
 }
 

@@ -27,7 +27,7 @@ extension NetworkCommand {
           let rows = entries.map { entry in
             ["id": entry.id, "name": entry.list.name.description, "driver": entry.list.driver, "file": entry.file]
           }
-          return try common.printJSON(rows)
+          return try common.printJSON(.array(rows.map { .object($0.mapValues { .string($0) }) }))
         }
         let rows = entries.map { entry in
           [wholeID ? entry.id : String(entry.id.prefix(12)), entry.list.name.description, entry.list.driver]

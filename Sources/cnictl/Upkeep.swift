@@ -114,10 +114,13 @@ struct Status: ParsableCommand {
       let answers = entries.map { (name: $0.list.name.description, answer: answer($0.list)) }
       isReady = answers.allSatisfy(\.answer.isReady)
       if common.json {
-        return try common.printJSON(
-          answers.map {
-            ["network": JSONValue.string($0.name), "ready": .bool($0.answer.isReady), "state": .string($0.answer.text)]
-          })
+        let rows = answers.map { answer in
+          JSONValue.object([
+            "network": .string(answer.name), "ready": .bool(answer.answer.isReady),
+            "state": .string(answer.answer.text),
+          ])
+        }
+        return try common.printJSON(.array(rows))
       }
       print(table([["NAME", "STATE"]] + answers.map { [$0.name, $0.answer.text] }))
     }

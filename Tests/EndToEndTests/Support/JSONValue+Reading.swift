@@ -39,5 +39,5 @@ extension JSONValue {
   func without(_ key: String) -> JSONValue { .object((object ?? [:]).filter { $0.key != key }) }
 
   /// In one line.
-  var line: String { (try? CNIJSON.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "" }
+  var line: String { text }
 }
