@@ -18,11 +18,9 @@ public struct WrittenResult: JSONReadable, Equatable, Sendable {
       result.ips.append(old.ip)
       result.routes += old.routes
     }
-    for (index, ip) in result.ips.enumerated() {
-      guard let interface = ip.interface, !result.interfaces.indices.contains(interface) else { continue }
-      throw CNIError(
-        .invalidNetworkConfig,
-        "key \"ips[\(index)].interface\": \(interface): want one of the \(result.interfaces.count) interfaces")
+    for ip in try json["ips"]?.elements() ?? [] {
+      guard let number = ip["interface"], !result.interfaces.indices.contains(try number.integer()) else { continue }
+      throw number.refusal("one of the \(result.interfaces.count) interfaces")
     }
   }
 }

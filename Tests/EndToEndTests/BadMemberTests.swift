@@ -35,7 +35,8 @@ struct BadMemberTests {
     .keys(#"{"prevResult": {"ips": [{"address": "nonsense"}]}}"#, 7, "prevResult.ips[0].address", "nonsense"),
     .keys(#"{"prevResult": {"ips": [{"address": "10.0.0.1/33"}]}}"#, 7, "prevResult.ips[0].address", "10.0.0.1/33"),
     .keys(
-      #"{"prevResult": {"ips": [{"address": "10.0.0.1/24", "interface": 7}]}}"#, 7, "prevResult.ips", "interface 7"),
+      #"{"prevResult": {"ips": [{"address": "10.0.0.1/24", "interface": 7}]}}"#, 7, "prevResult.ips[0].interface", "7",
+      "0 interfaces"),
     .keys(#"{"prevResult": {"interfaces": 5}}"#, 7, "prevResult.interfaces"),
     .keys(#"{"prevResult": {"ip4": {"ip": "x"}}}"#, 7, "prevResult.ip4.ip"),
     .keys(#"{"runtimeConfig": 5}"#, 7, "\"runtimeConfig\": 5"),

@@ -69,6 +69,37 @@ struct BadSurroundingsTests {
   @Test(arguments: directories)
   func `a directory that cannot hold leases is named`(call: BadCall) throws { try call.expectRefusal() }
 
+  /// The other plugins, run by themselves.
+  private static func other(
+    _ plugin: String, _ command: String, _ config: String, _ code: Int, _ words: String...
+  ) -> BadCall {
+    BadCall(
+      name: "\(plugin) \(command) \(config)", plugin: plugin, command: command, config: config, code: code, words: words
+    )
+  }
+
+  static let others: [BadCall] =
+    ["none", "host", "ipam-host-local"].flatMap { plugin in
+      [
+        other(plugin, "ADD", "{", 6, "not valid JSON"), other(plugin, "ADD", "{}", 7, "missing network name"),
+        other(plugin, "ADD", #"{"name": "../x"}"#, 7, "network name"),
+        other(plugin, "ADD", #"{"name": "net", "cniVersion": "9.9.9"}"#, 1, "9.9.9"),
+        other(plugin, "ADD", #"{"name": "net", "prevResult": 5}"#, 7, "prevResult"),
+        other(plugin, "CHECK", #"{"name": "net", "cniVersion": "1.1.0"}"#, 7, "prevResult"),
+        other(plugin, "DEL", "{", 6, "not valid JSON"), other(plugin, "DEL", #"{"name": "a/b"}"#, 7, "network name"),
+        other(plugin, "GC", #"{"name": "net", "cniVersion": "1.0.0"}"#, 1, "GC"),
+        other(plugin, "FOO", #"{"name": "net"}"#, 4, "unknown CNI_COMMAND: FOO"),
+      ]
+    } + [
+      other("none", "ADD", #"{"name": "net", "ipam": {"type": "host-local"}}"#, 7, "ipam"),
+      other("host", "ADD", #"{"name": "net"}"#, 8, "CNI_NETNS"),
+      other("ipam-host-local", "ADD", #"{"name": "net"}"#, 7, "ipam"),
+      other("ipam-host-local", "ADD", #"{"name": "net", "ipam": {"type": "host-local"}}"#, 7, "range"),
+    ]
+
+  @Test(arguments: others)
+  func `every plugin refuses what it cannot use`(call: BadCall) throws { try call.expectRefusal() }
+
   /// A delegate of its own, which does as `script` says.
   private static func delegate(_ name: String, _ script: String, _ code: Int, _ words: String...) -> BadCall {
     BadCall(

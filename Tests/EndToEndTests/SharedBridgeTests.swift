@@ -81,19 +81,22 @@ struct SharedBridgeTests {
     }
   }
 
-  @Test func `the network with the highest gwPriority has the default route, and its removal falls back`() throws {
+  @Test(arguments: [("10.%.0.0/24", "192.0.2.1"), ("fd0%::/64", "2001:db8::1")])
+  func `the network with the highest gwPriority has the default route, and its removal falls back`(
+    subnet: String, outside: String
+  ) throws {
     try Lab.use { lab in
       func network(_ number: Int, priority: Int) throws -> JSONValue {
         try lab.bridge(
           #"{"name": "n\#(number)", "bridge": "br\#(number)", "isDefaultGateway": true, "gwPriority": \#(priority)}"#,
-          subnets: ["10.\(number).0.0/24"])
+          subnets: [subnet.replacing("%", with: "\(number)")])
       }
       let networks = [try network(1, priority: 5), try network(2, priority: 50), try network(3, priority: -7)]
       for (index, network) in networks.enumerated() {
         _ = try lab.add(network, as: "eth\(index)").result()
       }
       func outgoing() throws -> String? {
-        try lab.json("ip -j route get 192.0.2.1", in: lab.container(1)).text("0.dev")
+        try lab.json("ip -j route get \(outside)", in: lab.container(1)).text("0.dev")
       }
       #expect(try outgoing() == "eth1")
       #expect(try lab.delete(networks[1], as: "eth1").isSuccess)
