@@ -60,7 +60,6 @@ public struct Addressing: Equatable, Sendable {
     let dad = detectsDuplicates ? "1" : "0"
     var settings: [Sysctl] = [
       .conf(.v4, interface, "arp_notify", "1", isOptional: true),
-      .conf(.v6, interface, "ndisc_notify", "1", isOptional: true),
       .conf(.v6, interface, "accept_dad", dad, isOptional: true),
     ]
     if detectsDuplicates { settings.append(.conf(.v6, interface, "enhanced_dad", "1", isOptional: true)) }
@@ -68,6 +67,7 @@ public struct Addressing: Equatable, Sendable {
     return settings + [
       Sysctl("net/ipv6/conf/lo/disable_ipv6", "0"),
       .conf(.v6, interface, "disable_ipv6", "0"),
+      .conf(.v6, interface, "ndisc_notify", "1", isOptional: true),
       .conf(.v6, interface, "keep_addr_on_down", "1", isOptional: true),
     ]
   }

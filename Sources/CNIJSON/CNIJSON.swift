@@ -20,7 +20,7 @@ public enum CNIJSON {
   public static func decodeValue(_ bytes: [UInt8]) throws(CNIError) -> JSONValue {
     do throws(ParseError) {
       return try ParsedJSON.parse(bytes).value
-    } catch where error.isOverflow {
+    } catch  where error.isOverflow {
       // A number of more than 64 bits is none of ours, but it must not hide which key it is.
       return try decodeValue(bytes, flags: JSON_DECODE_INT_AS_REAL)
     } catch { throw error.told }

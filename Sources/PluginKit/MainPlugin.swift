@@ -64,10 +64,23 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
         let missing = try transaction.missing(of: plan.shared)
         if !missing.isEmpty, !exclusively { continue }
         for change in missing + plan.own { try transaction.apply(change) }
+        return try observed(plan.result, on: &transaction.kernel)
       } catch { throw CNIError(error) }
-      return plan.result
     }
     throw CNIError(.tryAgainLater, "attach \(call.owner.interface): what is shared keeps changing")
+  }
+
+  /// The result with the hardware addresses that nobody decided.
+  private func observed(
+    _ result: AddResult, on kernel: inout TracingKernel<Host>
+  ) throws(KernelError) -> AddResult {
+    var result = result
+    for (index, interface) in result.interfaces.enumerated() where interface.mac == nil {
+      guard let name = InterfaceName(interface.name) else { continue }
+      result.interfaces[index].mac = try kernel.link(name, on: interface.isInside ? .container : .host)?.mac?
+        .description
+    }
+    return result
   }
 
   func plan(

@@ -17,6 +17,9 @@ struct BridgeFacts: Equatable {
   var gatewayMAC: MACAddress
   var hostMAC = MACAddress.random()
   var containerMAC = MACAddress.random()
+
+  /// The bridge, if this plugin made it.
+  var ownBridge: LinkInfo? { bridge?.alias?.hasPrefix(Owner.tagPrefix) == true ? bridge : nil }
 }
 
 /// A container's interface as a port of a bridge on the host.

@@ -85,7 +85,7 @@ struct BridgePlanner {
   /// A bridge that somebody else made keeps its addresses whatever the configuration says.
   private func checkReplacing(_ conflicting: [IPPrefix], with wanted: [IPPrefix]) throws(CNIError) {
     guard let first = conflicting.first, let bridge = facts.bridge else { return }
-    let isOurs = bridge.alias?.hasPrefix(Owner.tagPrefix) == true
+    let isOurs = facts.ownBridge != nil
     guard !isOurs || !settings.forceAddress else { return }
     let way = isOurs ? "\"forceAddress\": true replaces it" : "it was not made by this plugin and keeps it"
     let gateways = wanted.map(\.description).joined(separator: ", ")
@@ -95,14 +95,12 @@ struct BridgePlanner {
 
   private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {
     let outside = owner.hostInterface
-    let noAdvertisements = Sysctl.conf(.v6, outside, "accept_ra", "0", isOptional: true)
-    let newBridge = facts.bridge == nil ? [Sysctl.conf(.v6, settings.bridge, "accept_ra", "0", isOptional: true)] : []
     let veth = LinkSpec(
       outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: facts.hostMAC, mtu: mtu)
     let port = LinkChange(isUp: true, alias: owner.tag, master: settings.bridge, port: settings.port)
     var changes: [Change] = [
       .createLink(veth),
-      .setSysctls(newBridge + [noAdvertisements], on: .host),
+      .setSysctls(hostSettings, on: .host),
       .changeLink(outside, on: .host, port),
     ]
     if let vlans = settings.vlans { changes.append(.setVLANs(vlans, on: outside)) }
@@ -115,11 +113,22 @@ struct BridgePlanner {
     return changes + (try addressing.changes())
   }
 
+  /// IPv6 settings of what is made on the host; nobody there listens to routers.
+  ///
+  /// A bridge's port needs no IPv6 at all, and each that has it hears and sends multicast for nothing.
+  private var hostSettings: [Sysctl] {
+    let port = owner.hostInterface
+    let made = facts.bridge == nil ? [settings.bridge, port] : [port]
+    return made.map { Sysctl.conf(.v6, $0, "accept_ra", "0", isOptional: true) }
+      + [.conf(.v6, port, "disable_ipv6", "1", isOptional: true)]
+  }
+
   private func result(_ addressing: Addressing, mtu: Int) -> AddResult {
-    let bridgeMAC = facts.bridge?.mac ?? facts.bridgeMAC
+    // The address of a bridge that somebody else made follows its ports, so nobody knows it before the last is there.
+    let bridgeMAC = facts.bridge == nil ? facts.bridgeMAC : facts.ownBridge?.mac
     var result = AddResult(
       interfaces: [
-        .init(name: settings.bridge.description, mac: bridgeMAC.description, mtu: facts.bridge?.mtu ?? mtu),
+        .init(name: settings.bridge.description, mac: bridgeMAC?.description, mtu: facts.bridge?.mtu ?? mtu),
         .init(name: owner.hostInterface.description, mac: facts.hostMAC.description, mtu: mtu),
         .init(name: owner.interface.description, mac: addressing.mac.description, mtu: mtu, sandbox: sandbox),
       ],

@@ -114,6 +114,13 @@ import TestSupport
     #expect(throws: refusal) { try fixture.add(#"{"isGateway":true,"forceAddress":true}"#) }
   }
 
+  @Test func `the address of somebody else's bridge is told as it is in the end`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
+    let mac = fixture.kernel.link("cni0", on: .host)?.mac?.description
+    #expect(try fixture.add("{}").interfaces[0].mac == mac)
+  }
+
   @Test func `two IPv6 networks may share a bridge, two IPv4 networks may not`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
