@@ -33,6 +33,7 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
+    .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
     .target(name: "CLinux"),
 
     library("NetTypes"),
@@ -40,7 +41,7 @@ let package = Package(
     library("Kernel", ["NetTypes"]),
     library("IPAM", ["CNI", "NetTypes"]),
 
-    library("CNIJSON", ["CNI"]),
+    library("CNIJSON", ["CNI", "CJansson"]),
     library("Linux", ["Kernel", "CLinux"]),
     library("Netlink", ["NetTypes", "Kernel", "Linux", "CNetlink", "CLinux"]),
     library("Attachment", ["CNI", "Kernel", "NetTypes"]),

@@ -1,5 +1,5 @@
 /// Any JSON value, for what is passed on without being understood.
-public enum JSONValue: Decodable, Equatable, Sendable {
+public enum JSONValue: Equatable, Sendable {
   case null
   case bool(Bool)
   case integer(Int64)
@@ -7,26 +7,6 @@ public enum JSONValue: Decodable, Equatable, Sendable {
   case string(String)
   case array([JSONValue])
   case object([String: JSONValue])
-
-  public init(from decoder: any Decoder) throws {
-    // Each wrong guess costs an error that is made and thrown away, so the likely kinds come first.
-    let scalar = try decoder.singleValueContainer()
-    if scalar.decodeNil() {
-      self = .null
-    } else if let value = try? scalar.decode(String.self) {
-      self = .string(value)
-    } else if let members = try? scalar.decode([String: JSONValue].self) {
-      self = .object(members)
-    } else if let value = try? scalar.decode(Bool.self) {
-      self = .bool(value)
-    } else if let value = try? scalar.decode(Int64.self) {
-      self = .integer(value)
-    } else if let values = try? scalar.decode([JSONValue].self) {
-      self = .array(values)
-    } else {
-      self = .number(try scalar.decode(Double.self))
-    }
-  }
 
   /// The members of an object; `nil` for anything else.
   public var object: [String: JSONValue]? {

@@ -1,7 +1,7 @@
+import CJansson
 public import CNI
-import FoundationEssentials
 
-/// JSON as it comes in, the one place that knows Foundation.
+/// JSON as it comes in; the one place that knows the library that parses it.
 public enum CNIJSON {
   /// Reads a JSON object out of `bytes`.
   ///
@@ -14,12 +14,33 @@ public enum CNIJSON {
 
   /// Reads any JSON.
   ///
-  /// - Throws: code 6 where the bytes are no JSON.
+  /// Of two spellings of one key the last counts, as in Go.
+  ///
+  /// - Throws: code 6 where the bytes are no JSON, telling where.
   public static func decodeValue(_ bytes: [UInt8]) throws(CNIError) -> JSONValue {
-    do {
-      return try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
-    } catch {
-      throw CNIError(.decodingFailure, "not valid JSON", details: "\(error)")
-    }
+    do throws(ParseError) {
+      return try ParsedJSON.parse(bytes).value
+    } catch where error.isOverflow {
+      // A number of more than 64 bits is none of ours, but it must not hide which key it is.
+      return try decodeValue(bytes, flags: JSON_DECODE_INT_AS_REAL)
+    } catch { throw error.told }
+  }
+
+  private static func decodeValue(_ bytes: [UInt8], flags: Int32) throws(CNIError) -> JSONValue {
+    do throws(ParseError) {
+      return try ParsedJSON.parse(bytes, flags: flags).value
+    } catch { throw error.told }
+  }
+}
+
+/// What the parser says is wrong, and where.
+struct ParseError: Error {
+  var isOverflow: Bool
+  var line: Int
+  var column: Int
+  var text: String
+
+  var told: CNIError {
+    CNIError(.decodingFailure, "not valid JSON", details: "line \(line), column \(column): \(text)")
   }
 }

@@ -88,7 +88,7 @@ extension NetworkList {
     }
     var extras: [JSONValue] = []
     for plugin in try configurationFiles(in: "\(directory)/\(name)", extensions: [".conf"]) {
-      extras.append(try decodeJSON(try readFile("\(directory)/\(name)/\(plugin)")))
+      extras.append(try CNIJSON.decodeValue(try readFile("\(directory)/\(name)/\(plugin)")))
     }
     let list = try NetworkList(bytes, extras: extras)
     return list.onlyInlinedPlugins && !extras.isEmpty ? try NetworkList(bytes) : list

@@ -42,7 +42,7 @@ extension NetworkList {
   ///
   /// - Throws: code 6 naming where the bytes are no JSON, code 7 naming the key that is wrong.
   public init(_ bytes: [UInt8], extras: [JSONValue] = []) throws(CNIError) {
-    let root = try decodeJSON(bytes)
+    let root = try CNIJSON.decodeValue(bytes)
     guard root.object != nil else { throw CNIError(.invalidNetworkConfig, "network configuration: want a JSON object") }
     let header = try CNIJSON.decode(ListHeader.self, from: bytes)
     guard let text = header.name, !text.isEmpty else { throw CNIError(.invalidNetworkConfig, "missing key \"name\"") }

@@ -1,4 +1,5 @@
 public import CNI
+import CNIJSON
 import NetTypes
 
 /// What is wrong with a network's configuration, or could not be judged.
@@ -33,7 +34,7 @@ public struct Validator: Sendable {
   /// Everything that can be found without running a plugin.
   public func findings(_ bytes: [UInt8], extras: [JSONValue] = []) -> [Finding] {
     do throws(CNIError) {
-      let root = try decodeJSON(bytes)
+      let root = try CNIJSON.decodeValue(bytes)
       let keys = keyFindings(root)
       do throws(CNIError) {
         return keys + overlaps(of: try NetworkList(bytes, extras: extras)).map { Finding(.error, $0) }

@@ -67,26 +67,4 @@ import Testing
   func `the driver is the first plugin, null for one that makes nothing`(type: String, driver: String) throws {
     #expect(try list(#"{"name":"blue","plugins":[{"type":"\#(type)"},{"type":"portmap"}]}"#).driver == driver)
   }
-
-  @Test(arguments: [
-    ("", "line 1, column 1: found the end: want a value"),
-    ("{\n  \"name\": \"blue\",\n}", "line 3, column 1: found '}': want a key in double quotes"),
-    ("{\n  \"ä\": \"x\"\n  \"b\": 1}", "line 3, column 3: found '\"': want ',' or '}'"),
-    ("{\"ä\" 1}", "line 1, column 6: found '1': want ':'"),
-    ("[1 2]", "line 1, column 4: found '2': want ',' or ']'"),
-    ("{\"a\": tru}", "line 1, column 7: found 't': want a value such as true"),
-    ("{\"a\": .5}", "line 1, column 7: found '.': want a value"),
-    ("{\"a\": 1.}", "line 1, column 9: found '}': want a digit"),
-    ("{\"a\": 1e}", "line 1, column 9: found '}': want a digit"),
-    ("{\"a\": -}", "line 1, column 8: found '}': want a digit"),
-    ("{\"a\": \"x\n\"}", "line 1, column 9: found the end of the line: want no control character in a string"),
-    ("{\"a\": \"\\x\"}", "line 1, column 9: found 'x': want one of \" \\ / b f n r t u"),
-    ("{\"a\": \"\\u12g4\"}", "line 1, column 12: found 'g': want a hexadecimal digit"),
-    ("{\"a\": \"x", "line 1, column 9: found the end: want the string's closing double quotes"),
-    ("{} x", "line 1, column 4: found 'x': want nothing more"),
-    (String(repeating: "[", count: 9999), "line 1, column 513: found '[': want at most 512 levels"),
-  ])
-  func `where a text stops being JSON is told`(text: String, complaint: String) throws {
-    #expect(try refusal { _ = try list(text) } == "not valid JSON: \(complaint) (code 6)")
-  }
 }

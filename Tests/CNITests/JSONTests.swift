@@ -63,6 +63,22 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    ("", "line 1, column 1: unexpected token near end of file"),
+    ("{\n  \"name\": \"blue\",\n}", "line 3, column 1: string or '}' expected near '}'"),
+    ("{\n  \"ä\": \"x\"\n  \"b\": 1}", "line 3, column 5: '}' expected near '\"b\"'"),
+    ("[1 2]", "line 1, column 4: ']' expected near '2'"), ("{} x", "line 1, column 4: end of file expected near 'x'"),
+    ("\u{FEFF}{}", "line 1, column 1: invalid token near '\u{FEFF}'"),
+  ])
+  func `where a text stops being JSON is told`(text: String, place: String) {
+    #expect(throws: CNIError(.decodingFailure, "not valid JSON", details: place)) { try read(text) }
+  }
+
+  @Test func `nesting has a limit`() {
+    let deep = String(repeating: "[", count: 100_000)
+    #expect(throws: CNIError.self) { try read(deep) }
+  }
+
   @Test func `texts are escaped so that they come back`() throws {
     let text = "a\"b\\c\n\t\r\u{1}\u{1F}é😀/\u{7F}"
     #expect(try CNIJSON.decodeValue(JSONValue.string(text).bytes) == .string(text))
