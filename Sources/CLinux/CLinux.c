@@ -7,12 +7,15 @@
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 int cl_setns_net(int fd) { return setns(fd, CLONE_NEWNET); }
@@ -32,6 +35,33 @@ int cl_is_net_namespace(int fd) {
   if (fstatfs(fd, &info) != 0) return -1;
   if (info.f_type != NSFS_MAGIC) return 0;
   return ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET;
+}
+
+static void interrupt_only(int signal) { (void)signal; }
+
+int cl_flock_within(int fd, int operation, int seconds) {
+  if (flock(fd, operation | LOCK_NB) == 0) return 0;
+  if (errno != EWOULDBLOCK || seconds <= 0) return -1;
+  /* A timer of this thread's own, which goes on ticking in case the first tick comes before flock waits. */
+  struct sigaction quiet = {.sa_handler = interrupt_only}, before;
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+  event._sigev_un._tid = gettid();
+  timer_t timer;
+  if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) return -1;
+  sigaction(SIGALRM, &quiet, &before);
+  const struct itimerspec ticks = {.it_value = {.tv_sec = seconds}, .it_interval = {.tv_nsec = 50000000}};
+  timer_settime(timer, 0, &ticks, NULL);
+  int status, error;
+  struct itimerspec left;
+  do {
+    status = flock(fd, operation);
+    error = errno;
+    timer_gettime(timer, &left);
+  } while (status != 0 && error == EINTR && left.it_value.tv_sec > 0);
+  timer_delete(timer);
+  sigaction(SIGALRM, &before, NULL);
+  errno = error == EINTR ? EWOULDBLOCK : error;
+  return status;
 }
 
 int cl_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }

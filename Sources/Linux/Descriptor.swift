@@ -107,22 +107,13 @@ public struct Descriptor: ~Copyable {
     _ = try call("set attribute \(name)") { unsafe cl_set_attribute(raw, name, value, value.count) }
   }
 
-  /// Takes `flock(2)`, trying for at most `seconds`.
+  /// Takes `flock(2)`, waiting for at most `seconds`.
   ///
   /// - Throws: EAGAIN where somebody else held it all that time.
   public borrowing func lock(exclusively: Bool, seconds: Int, doing operation: @autoclosure () -> String)
     throws(KernelError)
   {
-    let mode = (exclusively ? LOCK_EX : LOCK_SH) | LOCK_NB
-    let deadline = Clock.now.advanced(bySeconds: seconds)
-    var pause: UInt32 = 100
-    while flock(raw, mode) != 0 {
-      let error = errno
-      if error == EINTR { continue }
-      guard error == EWOULDBLOCK, Clock.now < deadline else { throw KernelError(errno: error, doing: operation()) }
-      usleep(pause)
-      pause = min(pause * 2, 5_000)
-    }
+    _ = try call(operation()) { cl_flock_within(raw, exclusively ? LOCK_EX : LOCK_SH, Int32(seconds)) }
   }
 }
 

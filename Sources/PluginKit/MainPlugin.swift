@@ -57,12 +57,16 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     in transaction: inout Transaction<TracingKernel<Host>>
   ) throws(CNIError) -> AddResult {
     // Most attachments find what they share in place and need nobody else to wait.
-    for exclusively in [false, true] {
+    var exclusively = false
+    for _ in 0..<10 {
       try translating { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
       let plan = try plan(call, settings, addresses, on: &transaction.kernel)
       do throws(KernelError) {
         let missing = try transaction.missing(of: plan.shared)
-        if !missing.isEmpty, !exclusively { continue }
+        guard missing.isEmpty != exclusively else {
+          exclusively.toggle()
+          continue
+        }
         for change in missing + plan.own { try transaction.apply(change) }
         return try observed(plan.result, on: &transaction.kernel)
       } catch { throw CNIError(error) }

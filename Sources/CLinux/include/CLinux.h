@@ -11,6 +11,8 @@ int cl_unshare_mount(void);
 int cl_netlink_options(int fd);
 /* 1 where fd is a network namespace, 0 where it is something else. */
 int cl_is_net_namespace(int fd);
+/* flock(2) that gives up after so many seconds: EWOULDBLOCK. Waits in the kernel's queue, in the order of arrival. */
+int cl_flock_within(int fd, int operation, int seconds);
 int cl_open(const char *path, int flags, mode_t mode);
 /* A nameless file in that directory, to be linked into it later; write-only. */
 int cl_open_unnamed(const char *directory, mode_t mode);
