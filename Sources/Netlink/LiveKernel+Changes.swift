@@ -86,7 +86,8 @@ extension LiveKernel {
   mutating func awaitRunning(_ name: InterfaceName) throws(KernelError) {
     let deadline = Clock.now.advanced(bySeconds: 5)
     while true {
-      guard let link = try link(name, on: .host) else { throw missing(name, "wait until it runs") }
+      let now = try looking(on: .host) { (socket) throws(KernelError) in try socket.link(name) }
+      guard let link = now else { throw missing(name, "wait until it runs") }
       if link.isRunning { return }
       guard Clock.now < deadline else {
         throw KernelError("wait until \(name) runs", errno: ETIMEDOUT, reason: "its state is not up after 5 seconds")

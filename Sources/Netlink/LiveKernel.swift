@@ -11,6 +11,9 @@ public struct LiveKernel: ~Copyable, Kernel {
   private var hostLock: Descriptor?
   /// Indices of the links looked up so far, which go on being asked for by name.
   var indices: [LinkPlace: Int32] = [:]
+  /// What was looked up since the last change: a plan and its comparison with the host ask for the same things.
+  private var seenLinks: [LinkPlace: LinkInfo?] = [:]
+  private var seenAddresses: [LinkPlace: [IPPrefix]] = [:]
 
   private init(host: consuming NetlinkSocket, container: consuming NetlinkSocket?, namespace: consuming Namespace?) {
     self.host = host
@@ -32,7 +35,13 @@ public struct LiveKernel: ~Copyable, Kernel {
     return LiveKernel(host: host, container: container, namespace: namespace)
   }
 
+  private mutating func forgetWhatWasSeen() {
+    seenLinks.removeAll()
+    seenAddresses.removeAll()
+  }
+
   public mutating func lockHost(exclusively: Bool) throws(KernelError) {
+    forgetWhatWasSeen()
     let directory = "/run/swift-cni"
     try Files.makeDirectories(directory, mode: 0o700)
     let file =
@@ -42,8 +51,11 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
+    let place = LinkPlace(name: name, side: side)
+    if let seen = seenLinks[place] { return seen }
     let found = try looking(on: side) { (socket) throws(KernelError) in try socket.link(name) }
-    indices[LinkPlace(name: name, side: side)] = found?.index
+    indices[place] = found?.index
+    seenLinks[place] = .some(found)
     return found
   }
 
@@ -66,9 +78,15 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
+    let place = LinkPlace(name: interface, side: side)
+    if let seen = seenAddresses[place] { return seen }
     let operation = "list addresses of \(interface)"
     let index = try index(of: interface, on: side, for: operation)
-    return try looking(on: side) { (socket) throws(KernelError) in try socket.addresses(of: index, doing: operation) }
+    let found = try looking(on: side) { (socket) throws(KernelError) in
+      try socket.addresses(of: index, doing: operation)
+    }
+    seenAddresses[place] = found
+    return found
   }
 
   public mutating func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec] {
@@ -95,6 +113,8 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func apply(_ change: Change) throws(KernelError) {
+    forgetWhatWasSeen()
+    defer { forgetWhatWasSeen() }
     switch change {
     case .createLink(let spec): try host.create(spec, peerNamespace: containerDescriptor)
     case .deleteLink(let name, let side): try deleteLink(name, on: side, doing: "\(change)")

@@ -28,8 +28,13 @@ extension NetlinkSocket {
       header.rtm_flags = UInt32(RTM_F_FIB_MATCH)
       let request = try Request(RTM_GETROUTE, 0, header, doing: "look up the default route")
       request.put(Int(RTA_DST.rawValue), bytes: address.bytes)
-      let answer = try ask(request, absent: [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL])
-      if let route = answer.flatMap(Route.init), route.dst.length == 0 { return route.link }
+      do throws(KernelError) {
+        if let route = try ask(request).flatMap(Route.init), route.dst.length == 0 { return route.link }
+      } catch {
+        // Where nothing leads to one of them, there is no default route either.
+        if error.errno == ENETUNREACH { return nil }
+        guard [EHOSTUNREACH, EACCES, EINVAL].contains(error.errno) else { throw error }
+      }
     }
     return nil
   }
