@@ -10,31 +10,8 @@ public struct ChildOutput: Equatable, Sendable {
   public var errors: [UInt8]
 }
 
-/// A program that has been started and waits for its standard input; killed unless it is run to its end.
-public struct ChildProcess: ~Copyable {
-  private let path: String
-  /// 0 once it has ended.
-  private var child: pid_t
-  private var stdin: Descriptor?
-  private let stdout: Descriptor
-  private let stderr: Descriptor
-
-  private init(
-    path: String, child: pid_t, stdin: consuming Descriptor, stdout: consuming Descriptor, stderr: consuming Descriptor
-  ) {
-    self.path = path
-    self.child = child
-    self.stdin = consume stdin
-    self.stdout = stdout
-    self.stderr = stderr
-  }
-
-  deinit {
-    guard child != 0 else { return }
-    kill(child, SIGKILL)
-    _ = ChildProcess.reap(child)
-  }
-
+/// A program run to its end, with bytes on its standard input.
+public enum ChildProcess {
   /// Runs `path` without a shell.
   ///
   /// - Parameters:
@@ -48,18 +25,11 @@ public struct ChildProcess: ~Copyable {
   public static func run(
     _ path: String, _ arguments: [String] = [], environment: [String], input: [UInt8], seconds: Int
   ) throws(KernelError) -> ChildOutput {
-    var process = try start(path, arguments, environment: environment)
-    return try process.finish(input: input, seconds: seconds)
-  }
-
-  /// Starts `path` without a shell; it waits for its input.
-  public static func start(
-    _ path: String, _ arguments: [String] = [], environment: [String]
-  ) throws(KernelError) -> ChildProcess {
     let stdin = try Pipe.make(), stdout = try Pipe.make(), stderr = try Pipe.make()
     let child = try spawn(path, arguments, environment, stdin.reader.raw, stdout.writer.raw, stderr.writer.raw)
-    return ChildProcess(
-      path: path, child: child, stdin: stdin.takeWriter(), stdout: stdout.takeReader(), stderr: stderr.takeReader())
+    return try attend(
+      child, path, input: input, stdin: stdin.takeWriter(), stdout: stdout.takeReader(), stderr: stderr.takeReader(),
+      deadline: Clock.now.advanced(bySeconds: seconds))
   }
 
   private static func spawn(
@@ -90,11 +60,13 @@ public struct ChildProcess: ~Copyable {
     return child
   }
 
-  /// Feeds and reads the program until it has ended, so that neither side waits for a full pipe.
-  public mutating func finish(input: [UInt8], seconds: Int) throws(KernelError) -> ChildOutput {
-    let deadline = Clock.now.advanced(bySeconds: seconds)
+  /// Feeds and reads the child until it has ended, so that neither side waits for a full pipe.
+  private static func attend(
+    _ child: pid_t, _ path: String, input: [UInt8], stdin: consuming Descriptor, stdout: consuming Descriptor,
+    stderr: consuming Descriptor, deadline: Clock
+  ) throws(KernelError) -> ChildOutput {
     var result = ChildOutput(status: 0, output: [], errors: [])
-    var sink = stdin.take()
+    var sink: Descriptor? = consume stdin
     if let raw = sink?.raw { _ = fcntl(raw, F_SETFL, O_NONBLOCK) }
     var sent = 0
     var open = [stdout.raw, stderr.raw]
@@ -104,21 +76,25 @@ public struct ChildProcess: ~Copyable {
       if let raw = sink?.raw { waits.append(pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)) }
       let ready = unsafe poll(&waits, nfds_t(waits.count), Int32(clamping: deadline.millisecondsLeft))
       if ready < 0, errno == EINTR { continue }
-      guard ready > 0 else { throw KernelError(errno: ETIMEDOUT, doing: "run \(path)") }
+      if ready <= 0 {
+        kill(child, SIGKILL)
+        _ = reap(child)
+        throw KernelError(errno: ETIMEDOUT, doing: "run \(path)")
+      }
       for wait in waits where wait.revents != 0 {
         if wait.fd == sink?.raw {
           let count = unsafe input[sent...].withUnsafeBytes { unsafe write(wait.fd, $0.baseAddress, $0.count) }
           // A child that reads no further is no error: what it prints decides.
           if count < 0, errno != EAGAIN, errno != EINTR { sink = nil } else { sent += max(0, count) }
-        } else if let bytes = ChildProcess.readSome(wait.fd) {
+        } else if let bytes = readSome(wait.fd) {
           if wait.fd == stdout.raw { result.output += bytes } else { result.errors += bytes }
         } else {
           open.removeAll { $0 == wait.fd }
         }
       }
     }
-    result.status = ChildProcess.reap(child)
-    child = 0
+    sink = nil
+    result.status = reap(child)
     return result
   }
 

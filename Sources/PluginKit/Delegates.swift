@@ -4,24 +4,15 @@ public import CNI
 public struct Delegates {
   /// `ipam.type`; `nil` for a network without addresses.
   public var ipam: PluginType?
-  private var getReady: (PluginType) -> Void
   private var run: (PluginType, Command) throws(CNIError) -> AddResult?
 
   /// - Parameters:
   ///   - ipam: the plugin that hands out addresses.
-  ///   - getReady: may start a plugin for ADD ahead of time, if it does nothing before it is run.
   ///   - run: runs a plugin; its result for ADD, `nil` for the others.
-  public init(
-    ipam: PluginType?, getReady: @escaping (PluginType) -> Void = { _ in },
-    run: @escaping (PluginType, Command) throws(CNIError) -> AddResult?
-  ) {
+  public init(ipam: PluginType?, run: @escaping (PluginType, Command) throws(CNIError) -> AddResult?) {
     self.ipam = ipam
-    self.getReady = getReady
     self.run = run
   }
-
-  /// Announces that addresses will be requested, so that the IPAM plugin can start while other things are looked at.
-  public func expectRequest() { if let ipam { getReady(ipam) } }
 
   /// Asks the IPAM plugin for addresses; the empty result where the network has none.
   ///

@@ -8,40 +8,23 @@ struct Delegation {
   var searchPath: [String]
   /// The configuration as the runtime sent it.
   var input: [UInt8]
+  var journal: Journal?
 
   /// As long as a DHCP server may take, and then some.
   static let secondsToWait = 120
 
-  /// Starts the plugin `type` for `command`; it does nothing before it gets its input from `finish`.
-  ///
-  /// - Throws: code 105 where it cannot be run.
-  func start(_ type: PluginType, _ command: Command) throws(CNIError) -> ChildProcess {
-    let path = try find(type)
-    let environment = Environment.all.filter { !$0.hasPrefix("CNI_COMMAND=") } + ["CNI_COMMAND=\(command.rawValue)"]
-    var attempts = 0
-    while true {
-      do throws(KernelError) {
-        return try ChildProcess.start(path, environment: environment)
-      } catch {
-        // A plugin that is being replaced by a new version cannot be run while it is written.
-        guard error.isTextFileBusy, attempts < 5 else { throw CNIError(cannotRun: error) }
-        attempts += 1
-        Clock.sleep(milliseconds: 1000)
-      }
-    }
-  }
-
-  /// Lets a plugin that was started do its work.
+  /// Runs the plugin `type` for `command`.
   ///
   /// - Returns: its result for ADD, `nil` for the others.
-  /// - Throws: its own error with its own code; code 105 where it says nothing that can be read, or too late.
-  func finish(
-    _ process: consuming ChildProcess, _ type: PluginType, _ command: Command
-  ) throws(CNIError) -> AddResult? {
+  /// - Throws: its own error with its own code; code 105 where it cannot be run or says nothing that can be read.
+  func run(_ type: PluginType, _ command: Command) throws(CNIError) -> AddResult? {
+    let path = try find(type)
     let output: ChildOutput
-    do throws(KernelError) {
-      output = try process.finish(input: input, seconds: Self.secondsToWait)
-    } catch { throw CNIError(cannotRun: error) }
+    if let journal {
+      output = try journal.step("run \(path) \(command.rawValue)") { () throws(CNIError) in try execute(path, command) }
+    } else {
+      output = try execute(path, command)
+    }
     try? Standard.write(output.errors, to: Standard.error)  // what cannot be passed on must not undo what was done
     guard output.status == 0 else { throw failure(of: type, output) }
     guard command == .add else { return nil }
@@ -62,6 +45,23 @@ struct Delegation {
       details: searchPath.joined(separator: ":"))
   }
 
+  private func execute(_ path: String, _ command: Command) throws(CNIError) -> ChildOutput {
+    let environment = Environment.all.filter { !$0.hasPrefix("CNI_COMMAND=") } + ["CNI_COMMAND=\(command.rawValue)"]
+    var attempts = 0
+    while true {
+      do throws(KernelError) {
+        return try ChildProcess.run(path, environment: environment, input: input, seconds: Self.secondsToWait)
+      } catch {
+        // A plugin that is being replaced by a new version cannot be run while it is written.
+        guard error.isTextFileBusy, attempts < 5 else {
+          throw CNIError(.delegateFailed, error.description, details: "errno \(error.errno)")
+        }
+        attempts += 1
+        Clock.sleep(milliseconds: 1000)
+      }
+    }
+  }
+
   private func failure(of type: PluginType, _ output: ChildOutput) -> CNIError {
     if let told = try? CNIJSON.decode(WrittenError.self, from: output.output), let code = told.code {
       return CNIError(code, told.message ?? "plugin \(type) failed", details: told.details)
@@ -70,11 +70,5 @@ struct Delegation {
     return CNIError(
       .delegateFailed, "plugin \(type) failed with status \(output.status) and no error in JSON",
       details: String(decoding: said.prefix(1000), as: UTF8.self))
-  }
-}
-
-extension CNIError {
-  fileprivate init(cannotRun error: KernelError) {
-    self.init(.delegateFailed, error.description, details: "errno \(error.errno)")
   }
 }

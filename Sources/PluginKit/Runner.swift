@@ -27,7 +27,11 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     let ipam = try header.checkedIPAMType()
     let version = try SpecVersion(configured: header.cniVersion)
     try check(version, allows: invocation.command)
-    let delegates = delegates(P.handsOutAddresses ? nil : ipam)
+    let delegation = Delegation(searchPath: invocation.searchPath, input: input, journal: journal)
+    // An IPAM plugin reads the main plugin's configuration: what it names there is itself.
+    let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) { (type, command) throws(CNIError) in
+      try delegation.run(type, command)
+    }
     let read = Reading(document: document, delegates: delegates)
     switch invocation.command {
     case .add: try add(owner(on: name), version, read)
@@ -36,24 +40,6 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     case .gc: try collectGarbage(name, read)
     case .status: try plugin.status(network(name, read))
     case .version: break
-    }
-  }
-
-  /// An IPAM plugin reads the main plugin's configuration: what that names as IPAM is itself, so it has no delegate.
-  private func delegates(_ ipam: PluginType?) -> Delegates {
-    let delegation = Delegation(searchPath: invocation.searchPath, input: input)
-    let journal = journal
-    var started: ChildProcess?
-    return Delegates(ipam: ipam) { type in
-      started = try? delegation.start(type, .add)  // what is wrong is told when it is asked for
-    } run: { (type, command) throws(CNIError) in
-      let run = { () throws(CNIError) in
-        let ready = command == .add ? started.take() : nil
-        if let ready { return try delegation.finish(ready, type, command) }
-        return try delegation.finish(delegation.start(type, command), type, command)
-      }
-      guard let journal else { return try run() }
-      return try journal.step("run \(type) \(command.rawValue)", run)
     }
   }
 
@@ -72,7 +58,6 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   }
 
   private func add(_ owner: Owner, _ version: SpecVersion, _ read: Reading) throws(CNIError) {
-    read.delegates.expectRequest()
     try plugin.add(call(owner, read)) { (result) throws(CNIError) in
       try print(result.wire(version))
     }
