@@ -20,7 +20,6 @@
 
 int cl_setns_net(int fd) { return setns(fd, CLONE_NEWNET); }
 int cl_unshare_net(void) { return unshare(CLONE_NEWNET); }
-int cl_unshare_mount(void) { return unshare(CLONE_NEWNS); }
 
 int cl_netlink_options(int fd) {
   const int options[] = {NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK};

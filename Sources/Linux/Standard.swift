@@ -51,6 +51,5 @@ public enum Standard {
 extension KernelError {
   public var isTextFileBusy: Bool { errno == ETXTBSY }
   public var isTryAgain: Bool { errno == EAGAIN }
-  public var isAlreadyThere: Bool { errno == EEXIST }
   public var isMissing: Bool { errno == ENOENT || errno == ENODEV || errno == ENOTDIR }
 }

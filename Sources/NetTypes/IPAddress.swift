@@ -72,7 +72,6 @@ public struct IPAddress: TextCodable, Comparable {
     }
   }
 
-  public var isUnspecified: Bool { value == 0 }
   public var isMulticast: Bool { family == .v4 ? value >> 28 == 0xE : value >> 120 == 0xFF }
   public var isLoopback: Bool { family == .v4 ? value >> 24 == 127 : value == 1 }
   /// fe80::/10 or 169.254.0.0/16.

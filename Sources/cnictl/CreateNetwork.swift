@@ -70,6 +70,7 @@ extension NetworkCommand {
         guard let option = NetworkAttachment.Argument(pair: pair) else {
           throw ValidationError("--opt \"\(pair)\": want key=value")
         }
+        // What is no JSON value is meant as the text it is.
         options[option.key] = (try? CNIJSON.decodeValue(Array(option.value.utf8))) ?? .string(option.value)
       }
       return options

@@ -6,7 +6,6 @@
 
 int cl_setns_net(int fd);
 int cl_unshare_net(void);
-int cl_unshare_mount(void);
 /* NETLINK_EXT_ACK, NETLINK_CAP_ACK and NETLINK_GET_STRICT_CHK on a netlink socket. */
 int cl_netlink_options(int fd);
 /* 1 where fd is a network namespace, 0 where it is something else. */
