@@ -38,15 +38,16 @@ let package = Package(
 
     library("NetTypes"),
     library("CNI", ["NetTypes"]),
-    library("Kernel", ["NetTypes"]),
+    library("PacketFilter", ["CNI", "NetTypes"]),
+    library("Kernel", ["CNI", "NetTypes", "PacketFilter"]),
     library("IPAM", ["CNI", "NetTypes"]),
 
     library("CNIJSON", ["CNI", "CJansson"]),
     library("Linux", ["Kernel", "CLinux"]),
-    library("Netlink", ["NetTypes", "Kernel", "Linux", "CNetlink", "CLinux"]),
-    library("Attachment", ["CNI", "Kernel", "NetTypes"]),
+    library("Netlink", ["NetTypes", "Kernel", "PacketFilter", "Linux", "CNetlink", "CLinux"]),
+    library("Attachment", ["CNI", "Kernel", "NetTypes", "PacketFilter"]),
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
-    library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
+    library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
@@ -64,8 +65,8 @@ let package = Package(
       swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes"], path: "Tests/TestSupport",
-      swiftSettings: strict),
+      name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"],
+      path: "Tests/TestSupport", swiftSettings: strict),
     tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),
     tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "Linux", "NetTypes"]),
     tests(

@@ -1,5 +1,6 @@
 public import Kernel
 import NetTypes
+import PacketFilter
 
 /// How the host differs from what it would be after `change`; nothing where the change would change nothing.
 ///
@@ -30,8 +31,10 @@ public func differences<K: Kernel & ~Copyable>(
     let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
     return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
+  case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
-  case .deleteLink, .deleteUnusedBridge, .deleteRoute, .setNeighbour, .deleteNeighbour, .setFDB, .deleteFDB, .awaitDAD,
+  case .removeRules, .deleteLink, .deleteUnusedBridge, .deleteRoute, .setNeighbour, .deleteNeighbour, .setFDB,
+    .deleteFDB, .awaitDAD,
     .announce:
     return []
   }
@@ -83,6 +86,7 @@ private func differences<K: Kernel & ~Copyable>(
   compare("MTU", link.mtu, wanted.mtu)
   compare("MAC", link.mac, wanted.mac)
   compare("alias", link.alias, wanted.alias)
+  compare("group", link.group, wanted.group)
   compare("hairpin", link.port?.hairpin, wanted.port.hairpin)
   compare("isolated", link.port?.isolated, wanted.port.isolated)
   compare("learning", link.port?.learning, wanted.port.learning)

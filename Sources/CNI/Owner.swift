@@ -36,6 +36,11 @@ extension Owner {
   }
 }
 
+extension Owner {
+  /// 13 characters that stand for a text too long for its place.
+  public static func shortHash(_ text: String) -> String { base32(mixed(text), count: 13) }
+}
+
 private func derivedName(_ text: String) -> InterfaceName {
   guard let name = InterfaceName(text) else { preconditionFailure("\(text) is not an interface name") }
   return name

@@ -1,4 +1,6 @@
+public import CNI
 public import NetTypes
+public import PacketFilter
 
 /// One change to the host or to the container, as data.
 ///
@@ -31,6 +33,9 @@ public enum Change: Equatable, Sendable {
   ///
   /// Takes `arp_notify` and `ndisc_notify` to be set.
   case announce([IPAddress], mac: MACAddress, on: InterfaceName)
+  case addRules(Claim)
+  /// Nothing happens where there are none; `everywhere`: rules that nobody remembers are looked for as well.
+  case removeRules(Owner, Part, everywhere: Bool)
 }
 
 extension Change: CustomStringConvertible {
@@ -56,6 +61,8 @@ extension Change: CustomStringConvertible {
       "set sysctl \(settings.map { "\($0.key)=\($0.value)" }.joined(separator: " "))\(side.suffix)"
     case .announce(let addresses, let mac, let name):
       "announce \(addresses.map(\.description).joined(separator: " ")) at \(mac) on \(name)"
+    case .addRules(let claim): "add packet filter rules of \(claim.owner.tag)"
+    case .removeRules(let owner, _, _): "remove packet filter rules of \(owner.tag)"
     }
   }
 }
@@ -91,7 +98,8 @@ extension LinkChange: CustomStringConvertible {
     ]
     let words = [
       isUp.map { $0 ? "up" : "down" }, isPromiscuous.map { "promisc \($0)" }, mtu.map { "mtu \($0)" },
-      mac.map { "address \($0)" }, master.map { "master \($0)" }, alias.map { "alias \($0)" },
+      mac.map { "address \($0)" }, group.map { "group \($0)" }, master.map { "master \($0)" },
+      alias.map { "alias \($0)" },
     ]
     return (words + port).compactMap(\.self).joined(separator: ", ")
   }

@@ -4,6 +4,9 @@ public import NetTypes
 ///
 /// `Netlink` implements it; tests use a fake.
 public protocol Kernel: ~Copyable {
+  /// The host's packet filter, for looks; rules are changed as everything else is: `apply`.
+  var filter: any PacketFilter { get set }
+
   /// Keeps others from changing what several attachments share: bridges, their addresses, forwarding.
   ///
   /// Held until the process ends. Exclusive while one of these is changed, shared while they must stay as they are.

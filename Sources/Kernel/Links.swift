@@ -22,6 +22,8 @@ public struct LinkInfo: Equatable, Sendable {
   public var isRunning = false
   /// What `ip link set alias` wrote; we write an owner's tag there.
   public var alias: String?
+  /// The link group (`ip link set group`); 0 unless somebody chose one.
+  public var group = 0
   /// The bridge it is a port of.
   public var master: Int32?
   /// The other end of a veth, the parent of a macvlan; it may be in another namespace.
@@ -103,19 +105,21 @@ public struct LinkChange: Equatable, Sendable {
   public var mtu: Int?
   public var mac: MACAddress?
   public var alias: String?
+  public var group: Int?
   /// The bridge to become a port of.
   public var master: InterfaceName?
   public var port = BridgePort()
 
   public init(
     isUp: Bool? = nil, isPromiscuous: Bool? = nil, mtu: Int? = nil, mac: MACAddress? = nil, alias: String? = nil,
-    master: InterfaceName? = nil, port: BridgePort = BridgePort()
+    group: Int? = nil, master: InterfaceName? = nil, port: BridgePort = BridgePort()
   ) {
     self.isUp = isUp
     self.isPromiscuous = isPromiscuous
     self.mtu = mtu
     self.mac = mac
     self.alias = alias
+    self.group = group
     self.master = master
     self.port = port
   }

@@ -1,4 +1,5 @@
 import NetTypes
+import PacketFilter
 
 /// The changes made so far for one ADD, and what takes each back.
 ///
@@ -54,6 +55,9 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .setSysctls(let settings, let side): return try previous(settings, on: side)
     case .deleteNeighbour(let spec): return [.setNeighbour(spec)]
     case .deleteFDB(let spec): return [.setFDB(spec)]
+    case .addRules(let claim): return [.removeRules(claim.owner, claim.part, everywhere: false)]
+    case .removeRules(let owner, let part, _):
+      return try kernel.filter.claim(of: owner, part).map { [.addRules($0)] } ?? []
     // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
     case .deleteLink, .deleteUnusedBridge, .setVLANs, .awaitRunning, .awaitDAD, .announce: return []
     }
@@ -106,6 +110,7 @@ extension LinkChange {
     if let isPromiscuous, isPromiscuous != link.isPromiscuous { back.isPromiscuous = link.isPromiscuous }
     if let mtu, mtu != link.mtu { back.mtu = link.mtu }
     if let mac, mac != link.mac { back.mac = link.mac }
+    if let group, group != link.group { back.group = link.group }
     if let alias, alias != link.alias { back.alias = link.alias ?? "" }
     if let now = link.port {
       back.port = BridgePort(

@@ -74,6 +74,7 @@ extension NetlinkSocket {
     if let mtu = change.mtu { request.put(IFLA_MTU, UInt32(clamping: mtu)) }
     if let mac = change.mac { request.put(IFLA_ADDRESS, bytes: mac.bytes) }
     if let alias = change.alias { request.put(IFLA_IFALIAS, bytes: Array(alias.utf8)) }
+    if let group = change.group { request.put(IFLA_GROUP, UInt32(clamping: group)) }
     if let master { request.put(IFLA_MASTER, master) }
     try perform(request)
     // The kernel takes a port's settings only once it is one: they cannot be in the request that makes it one.
@@ -140,6 +141,7 @@ extension LinkInfo {
     // 0 unknown, 6 up (RFC 2863)
     isRunning = [0, 6].contains(attributes.integer(IFLA_OPERSTATE) ?? UInt8(0))
     alias = attributes.string(IFLA_IFALIAS)
+    group = Int(attributes.integer(IFLA_GROUP) ?? UInt32(0))
     master = attributes.integer(IFLA_MASTER)
     peer = attributes.integer(IFLA_LINK)
     if kind == "bridge" {

@@ -2,12 +2,14 @@ import Glibc
 public import Kernel
 import Linux
 public import NetTypes
+import PacketFilter
 
 /// The running kernel, seen from this process's namespace and, where there is one, from the container's.
 public struct LiveKernel: ~Copyable, Kernel {
   let host: NetlinkSocket
   let container: NetlinkSocket?
   let namespace: Namespace?
+  public var filter: any PacketFilter
   private var hostLock: Descriptor?
   /// Indices of the links looked up so far, which go on being asked for by name.
   var indices: [LinkPlace: Int32] = [:]
@@ -15,7 +17,11 @@ public struct LiveKernel: ~Copyable, Kernel {
   private var seenLinks: [LinkPlace: LinkInfo?] = [:]
   private var seenAddresses: [LinkPlace: [IPPrefix]] = [:]
 
-  private init(host: consuming NetlinkSocket, container: consuming NetlinkSocket?, namespace: consuming Namespace?) {
+  private init(
+    host: consuming NetlinkSocket, container: consuming NetlinkSocket?, namespace: consuming Namespace?,
+    filter: any PacketFilter
+  ) {
+    self.filter = filter
     self.host = host
     self.container = container
     self.namespace = namespace
@@ -24,15 +30,24 @@ public struct LiveKernel: ~Copyable, Kernel {
 
   /// Opens one socket in each namespace.
   ///
-  /// - Parameter path: the container's namespace; `nil` for the host alone.
+  /// - Parameters:
+  ///   - path: the container's namespace; `nil` for the host alone.
+  ///   - filter: the host's packet filter.
   /// - Returns: the kernel as seen from this process's namespace.
   /// - Throws: what the kernel said; EINVAL where `path` is no network namespace.
-  public static func open(containerNamespace path: String?) throws(KernelError) -> LiveKernel {
+  public static func open(
+    containerNamespace path: String?, filter: any PacketFilter
+  ) throws(KernelError) -> LiveKernel {
     let host = try NetlinkSocket.open()
-    guard let path else { return LiveKernel(host: host, container: nil, namespace: nil) }
+    guard let path else { return LiveKernel(host: host, container: nil, namespace: nil, filter: filter) }
     let namespace = try Namespace.open(path)
     let container = try namespace.enter { () throws(KernelError) in try NetlinkSocket.open() }
-    return LiveKernel(host: host, container: container, namespace: namespace)
+    return LiveKernel(host: host, container: container, namespace: namespace, filter: filter)
+  }
+
+  /// Without a packet filter.
+  public static func open(containerNamespace path: String?) throws(KernelError) -> LiveKernel {
+    try open(containerNamespace: path, filter: NoPacketFilter())
   }
 
   private mutating func forgetWhatWasSeen() {
@@ -136,6 +151,8 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .deleteFDB(let spec): try perform(.delete(spec, index: at(spec.interface, .host, change)), on: .host)
     case .setSysctls(let settings, let side): try set(settings, on: side)
     case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
+    case .addRules(let claim): try filter.add(claim)
+    case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
     }
   }
 }

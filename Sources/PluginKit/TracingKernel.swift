@@ -11,6 +11,11 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     self.journal = journal
   }
 
+  public var filter: any PacketFilter {
+    get { base.filter }
+    set { base.filter = newValue }
+  }
+
   private mutating func traced<Value>(
     _ name: @autoclosure () -> String, _ body: (inout Base) throws(KernelError) -> Value
   ) throws(KernelError) -> Value {

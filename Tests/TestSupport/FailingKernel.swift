@@ -17,6 +17,11 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     self.record = record
   }
 
+  public var filter: any PacketFilter {
+    get { base.filter }
+    set { base.filter = newValue }
+  }
+
   public mutating func lockHost(exclusively: Bool) throws(KernelError) {
     // Tests of several hosts in one process need no lock between them.
   }

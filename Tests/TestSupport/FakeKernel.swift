@@ -15,6 +15,7 @@ public final class FakeKernel: Kernel {
   }
 
   public var state = State()
+  public var filter: any PacketFilter = FakeFilter()
   public var uplink: InterfaceName?
   /// How many changes pass before one is refused; later ones pass again, so that all can be taken back.
   public var changesBeforeRefusal = Int.max
@@ -81,10 +82,10 @@ public final class FakeKernel: Kernel {
       throw KernelError("\(change)", errno: 5, reason: "injected")
     }
     changesBeforeRefusal -= 1
-    carryOut(change)
+    try carryOut(change)
   }
 
-  private func carryOut(_ change: Change) {
+  private func carryOut(_ change: Change) throws(KernelError) {
     switch change {
     case .createLink(let spec): create(spec)
     case .deleteLink(let name, let side): delete(name, on: side)
@@ -105,6 +106,8 @@ public final class FakeKernel: Kernel {
     case .setSysctls(let settings, let side):
       for setting in settings { state.sysctls[side]?[setting.key] = setting.value }
     case .setVLANs(let vlans, let name): state.vlans[name] = vlans
+    case .addRules(let claim): try filter.add(claim)
+    case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
     case .awaitRunning, .awaitDAD, .announce: break
     }
   }
@@ -135,6 +138,7 @@ public final class FakeKernel: Kernel {
     link.isPromiscuous = change.isPromiscuous ?? link.isPromiscuous
     link.mtu = change.mtu ?? link.mtu
     link.mac = change.mac ?? link.mac
+    link.group = change.group ?? link.group
     if let alias = change.alias { link.alias = alias.isEmpty ? nil : alias }
     if let master = change.master {
       link.master = self.link(master, on: side)?.index

@@ -1,0 +1,112 @@
+public import CNI
+public import PacketFilter
+
+/// What can make rules so: libiptc's tables or nftables.
+///
+/// Every call is one transaction: it happens whole or not at all. Nobody's but our own chains, tables and sets are
+/// changed, but for the jumps into them, which come with the first rule and go with the last: then the ruleset is, byte
+/// for byte, what it was before.
+public protocol FilterBackend {
+  /// Adds the rules and marks them with the owner's `filterTag`.
+  ///
+  /// - Throws: EEXIST where one of the ports is published already.
+  mutating func add(_ claim: Claim) throws(KernelError)
+
+  /// Removes whatever rules of that part have this tag; nothing happens where there are none.
+  ///
+  /// - Parameters:
+  ///   - tag: an owner's `filterTag`.
+  ///   - part: the plugin whose rules they are.
+  ///   - known: the rules as they were added, where somebody remembers: then nothing else need be looked through, but
+  ///     they may be gone or changed.
+  /// - Throws: what the backend said; nothing was removed then.
+  mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError)
+
+  /// Those of the claim's rules that are not there as they were added.
+  mutating func missing(from claim: Claim) throws(KernelError) -> [Rule]
+
+  /// The tags that begin with `prefix` among that part's rules.
+  mutating func tags(_ part: Part, prefix: String) throws(KernelError) -> Set<String>
+
+  /// The published ports that conflict with one of `ports`, and whose they are; of all where `ports` is `nil`.
+  mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder]
+
+  /// Whether this host has what the backend needs.
+  ///
+  /// - Throws: what is missing.
+  mutating func probe() throws(KernelError)
+}
+
+/// The host's packet filter: chooses a backend, remembers what was added.
+///
+/// `HostFilter` implements it; tests use a fake.
+public protocol PacketFilter {
+  /// Keeps others from adding rules that could conflict with those that were looked for; held until the process ends.
+  ///
+  /// - Throws: EAGAIN where another holds it for too long.
+  mutating func lock() throws(KernelError)
+
+  /// Adds the rules and remembers them.
+  mutating func add(_ claim: Claim) throws(KernelError)
+
+  /// Removes the part's rules of that owner; nothing happens where there are none.
+  ///
+  /// - Parameters:
+  ///   - owner: whose.
+  ///   - part: which plugin's.
+  ///   - everywhere: whether to look through the rulesets too where nothing is remembered.
+  /// - Throws: what the backend said.
+  mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError)
+
+  /// The rules of the claim that are not there as they were added.
+  mutating func missing(from claim: Claim) throws(KernelError) -> [Rule]
+
+  /// What was added for that owner and part; `nil` where nothing is remembered.
+  mutating func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim?
+
+  /// Everything that is remembered of that network.
+  mutating func claims(of network: NetworkName) throws(KernelError) -> [Claim]
+
+  /// Removes that part's rules of all attachments of the network but `valid`.
+  mutating func collectGarbage(
+    _ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool
+  ) throws(KernelError)
+
+  /// The published ports that conflict with one of `ports`, and whose they are; of all where `ports` is `nil`.
+  mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder]
+
+  /// The backend that new rules go to: the wanted one, or the one that fits this host.
+  ///
+  /// - Throws: EOPNOTSUPP saying what this host lacks.
+  mutating func backend(_ wanted: Backend?) throws(KernelError) -> Backend
+}
+
+/// Where there are no rules and none can be made: plugins that need no packet filter.
+public struct NoPacketFilter: PacketFilter {
+  public init() {}
+
+  public func lock() {}
+  public func add(_ claim: Claim) throws(KernelError) { _ = try backend(claim.backend) }
+  public func remove(_ owner: Owner, _ part: Part, everywhere: Bool) {}
+  public func missing(from claim: Claim) -> [Rule] { claim.rules }
+  public func claim(of owner: Owner, _ part: Part) -> Claim? { nil }
+  public func claims(of network: NetworkName) -> [Claim] { [] }
+  public func collectGarbage(_ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool) {}
+  public func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }
+
+  public func backend(_ wanted: Backend?) throws(KernelError) -> Backend {
+    throw KernelError("choose a packet filter", errno: 95, reason: "this plugin uses none")
+  }
+}
+
+/// A published port and the tag of the rules it belongs to.
+public struct PortHolder: Equatable, Sendable {
+  public var port: PublishedPort
+  /// An owner's `filterTag`.
+  public var tag: String
+
+  public init(_ port: PublishedPort, tag: String) {
+    self.port = port
+    self.tag = tag
+  }
+}

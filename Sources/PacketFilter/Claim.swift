@@ -1,0 +1,60 @@
+public import CNI
+public import NetTypes
+
+/// The rules that one plugin wants for one attachment: added, compared and removed together.
+public struct Claim: Equatable, Sendable {
+  public var owner: Owner
+  public var part: Part
+  public var rules: [Rule]
+  /// Which backend they go to; `nil`: the host's.
+  public var backend: Backend?
+
+  public init(_ owner: Owner, _ part: Part, _ rules: [Rule], backend: Backend? = nil) {
+    self.owner = owner
+    self.part = part
+    self.rules = rules
+    self.backend = backend
+  }
+}
+
+/// What makes rules so.
+public enum Backend: String, TextCodable, CaseIterable {
+  /// The legacy tables, by libiptc.
+  case iptables
+  /// nf_tables, by libnftables.
+  case nftables
+
+  public static let wanted = "iptables or nftables"
+
+  public init?(_ text: String) { self.init(rawValue: text) }
+
+  public var description: String { rawValue }
+}
+
+/// Which plugin of a chain an attachment's rules belong to, so that each removes its own only.
+public enum Part: String, CaseIterable, Sendable {
+  /// The main plugin's: `bridge` and its like.
+  case network
+  /// `portmap`'s.
+  case ports
+  /// `firewall`'s.
+  case firewall
+}
+
+extension Owner {
+  /// What marks rules of this attachment; at most 115 bytes, for nftables takes no longer comment than 128.
+  ///
+  /// `cni:NETWORK/CONTAINER/INTERFACE`, a network or container with a longer name by a hash of it.
+  public var filterTag: String {
+    Owner.filterTagPrefix(network) + "\(shortened(container.description, to: 64))/\(interface)"
+  }
+
+  /// The start of every tag of that network's rules.
+  public static func filterTagPrefix(_ network: NetworkName) -> String {
+    "\(Owner.tagPrefix)\(shortened(network.description, to: 30))/"
+  }
+}
+
+private func shortened(_ text: String, to count: Int) -> String {
+  text.utf8.count <= count ? text : "#" + Owner.shortHash(text)
+}

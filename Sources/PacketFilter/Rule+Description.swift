@@ -1,0 +1,29 @@
+public import NetTypes
+
+extension Rule: CustomStringConvertible {
+  /// What is wanted, as a message names it.
+  public var description: String {
+    switch self {
+    case .masquerade(let rule): "masquerade of \(rule.address) out of \(rule.subnet)"
+    case .isolate(let rule): "isolation of bridge \(rule.bridge)"
+    case .link(let link): "link from \(link.from) to \(link.to), port \(link.port)/\(link.transport)"
+    case .guardSource(let guarded): "source address \(guarded.mac) of \(guarded.port)"
+    case .publish(let port): "\(port)"
+    case .float(let floating): "floating address \(floating.external) to \(floating.target)"
+    case .admit(let admission): "admission of \(admission.address)"
+    }
+  }
+}
+
+extension PublishedPort: CustomStringConvertible {
+  /// `host port 192.0.2.1:8080/tcp to 10.1.0.2:80`.
+  public var description: String { "host port \(hostText) to \(target.withPort(targetPort))" }
+
+  /// `192.0.2.1:8080/tcp`, `8080/tcp`.
+  public var hostText: String { (hostIP?.withPort(hostPort) ?? "\(hostPort)") + "/\(transport)" }
+}
+
+extension IPAddress {
+  /// `10.1.0.2:80`, `[fd00::2]:80`.
+  public func withPort(_ port: UInt16) -> String { family == .v4 ? "\(self):\(port)" : "[\(self)]:\(port)" }
+}

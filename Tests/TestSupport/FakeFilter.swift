@@ -1,0 +1,53 @@
+public import CNI
+public import Kernel
+public import PacketFilter
+
+/// A packet filter kept in memory.
+public struct FakeFilter: PacketFilter, Equatable {
+  public var claims: [Claim] = []
+  public var hostBackend: Backend? = .nftables
+
+  public init() {}
+
+  public func lock() {}
+
+  public mutating func add(_ claim: Claim) throws(KernelError) {
+    _ = try backend(claim.backend)
+    claims.append(claim)
+  }
+
+  public mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) {
+    claims.removeAll { $0.owner == owner && $0.part == part }
+  }
+
+  public func missing(from claim: Claim) -> [Rule] {
+    let there = self.claim(of: claim.owner, claim.part)?.rules ?? []
+    return claim.rules.filter { !there.contains($0) }
+  }
+
+  public func claim(of owner: Owner, _ part: Part) -> Claim? {
+    claims.first { $0.owner == owner && $0.part == part }
+  }
+
+  public func claims(of network: NetworkName) -> [Claim] { claims.filter { $0.owner.network == network } }
+
+  public mutating func collectGarbage(_ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool) {
+    claims.removeAll { $0.owner.network == network && $0.part == part && !valid.contains($0.owner) }
+  }
+
+  public func holders(of ports: [PublishedPort]?) -> [PortHolder] {
+    claims.flatMap { claim in
+      claim.rules.compactMap { rule in
+        guard case .publish(let there) = rule, ports?.contains(where: there.conflicts) ?? true else { return nil }
+        return PortHolder(there, tag: claim.owner.filterTag)
+      }
+    }
+  }
+
+  public func backend(_ wanted: Backend?) throws(KernelError) -> Backend {
+    guard let backend = wanted ?? hostBackend else {
+      throw KernelError("choose a packet filter", errno: 95, reason: "this host has none")
+    }
+    return backend
+  }
+}
