@@ -36,6 +36,8 @@ public enum Change: Equatable, Sendable {
   case addRules(Claim)
   /// Nothing happens where there are none; `everywhere`: rules that nobody remembers are looked for as well.
   case removeRules(Owner, Part, everywhere: Bool)
+  /// Removes that part's rules of all attachments of the network but `valid`.
+  case removeOtherRules(NetworkName, Part, valid: Set<Owner>, everywhere: Bool)
 }
 
 extension Change: CustomStringConvertible {
@@ -63,6 +65,7 @@ extension Change: CustomStringConvertible {
       "announce \(addresses.map(\.description).joined(separator: " ")) at \(mac) on \(name)"
     case .addRules(let claim): "add packet filter rules of \(claim.owner.tag)"
     case .removeRules(let owner, _, _): "remove packet filter rules of \(owner.tag)"
+    case .removeOtherRules(let network, _, _, _): "remove packet filter rules that network \(network) left"
     }
   }
 }

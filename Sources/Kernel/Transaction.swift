@@ -59,7 +59,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .removeRules(let owner, let part, _):
       return try kernel.filter.claim(of: owner, part).map { [.addRules($0)] } ?? []
     // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
-    case .deleteLink, .deleteUnusedBridge, .setVLANs, .awaitRunning, .awaitDAD, .announce: return []
+    case .removeOtherRules, .deleteLink, .deleteUnusedBridge, .setVLANs, .awaitRunning, .awaitDAD, .announce: return []
     }
   }
 

@@ -153,6 +153,8 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
     case .addRules(let claim): try filter.add(claim)
     case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
+    case .removeOtherRules(let network, let part, let valid, let everywhere):
+      try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
     }
   }
 }

@@ -4,12 +4,15 @@ public import CNI
 public struct Delegates {
   /// `ipam.type`; `nil` for a network without addresses.
   public var ipam: PluginType?
-  private var run: (PluginType, Command) throws(CNIError) -> AddResult?
+  private var run: Run
+
+  /// Runs a plugin, with the input given or with our own; its result for ADD, `nil` for the others.
+  public typealias Run = (PluginType, Command, [UInt8]?) throws(CNIError) -> AddResult?
 
   /// - Parameters:
   ///   - ipam: the plugin that hands out addresses.
-  ///   - run: runs a plugin; its result for ADD, `nil` for the others.
-  public init(ipam: PluginType?, run: @escaping (PluginType, Command) throws(CNIError) -> AddResult?) {
+  ///   - run: how a plugin is run.
+  public init(ipam: PluginType?, run: @escaping Run) {
     self.ipam = ipam
     self.run = run
   }
@@ -20,7 +23,7 @@ public struct Delegates {
   public func requestAddresses() throws(CNIError) -> AddResult {
     guard let ipam else { return AddResult() }
     do throws(CNIError) {
-      return try run(ipam, .add) ?? AddResult()
+      return try run(ipam, .add, nil) ?? AddResult()
     } catch {
       try? forward(.del)  // the error to tell is ADD's
       throw error
@@ -30,6 +33,21 @@ public struct Delegates {
   /// Passes CHECK, DEL, GC or STATUS on to the IPAM plugin, if there is one.
   public func forward(_ command: Command) throws(CNIError) {
     guard let ipam else { return }
-    _ = try run(ipam, command)
+    _ = try run(ipam, command, nil)
+  }
+
+  /// Runs the plugin that does the main work of this one.
+  ///
+  /// Where its ADD is refused, it is told to DEL before its error is passed on.
+  ///
+  /// - Returns: its result for ADD, the empty one for the others.
+  func run(_ inner: InnerPlugin, _ command: Command) throws(CNIError) -> AddResult {
+    let input = inner.configuration.bytes
+    do throws(CNIError) {
+      return try run(inner.type, command, input) ?? AddResult()
+    } catch {
+      if command == .add { _ = try? run(inner.type, .del, input) }  // the error to tell is ADD's
+      throw error
+    }
   }
 }

@@ -6,24 +6,24 @@ import Linux
 /// Runs other plugins as the specification has it (section 4): same environment but for the command, same bytes.
 struct Delegation {
   var searchPath: [String]
-  /// The configuration as the runtime sent it.
-  var input: [UInt8]
   var journal: Journal?
 
   /// As long as a DHCP server may take, and then some.
   static let secondsToWait = 120
 
-  /// Runs the plugin `type` for `command`.
+  /// Runs the plugin `type` for `command`; `input` is the configuration it reads.
   ///
   /// - Returns: its result for ADD, `nil` for the others.
   /// - Throws: its own error with its own code; code 105 where it cannot be run or says nothing that can be read.
-  func run(_ type: PluginType, _ command: Command) throws(CNIError) -> AddResult? {
+  func run(_ type: PluginType, _ command: Command, _ input: [UInt8]) throws(CNIError) -> AddResult? {
     let path = try find(type)
     let output: ChildOutput
     if let journal {
-      output = try journal.step("run \(path) \(command.rawValue)") { () throws(CNIError) in try execute(path, command) }
+      output = try journal.step("run \(path) \(command.rawValue)") { () throws(CNIError) in
+        try execute(path, command, input)
+      }
     } else {
-      output = try execute(path, command)
+      output = try execute(path, command, input)
     }
     try? Standard.write(output.errors, to: Standard.error)  // what cannot be passed on must not undo what was done
     guard output.status == 0 else { throw failure(of: type, output) }
@@ -45,7 +45,7 @@ struct Delegation {
       details: searchPath.joined(separator: ":"))
   }
 
-  private func execute(_ path: String, _ command: Command) throws(CNIError) -> ChildOutput {
+  private func execute(_ path: String, _ command: Command, _ input: [UInt8]) throws(CNIError) -> ChildOutput {
     let environment = Environment.all.filter { !$0.hasPrefix("CNI_COMMAND=") } + ["CNI_COMMAND=\(command.rawValue)"]
     var attempts = 0
     while true {

@@ -5,22 +5,24 @@ import NetTypes
 extension MainPlugin where Host: ~Copyable {
   public func delete(_ removal: Removal<Config>) throws(CNIError) {
     var problems: [CNIError] = []
-    do throws(CNIError) {
-      try remove(removal, collecting: &problems)
-    } catch { problems.append(error) }
+    attempt(&problems) { () throws(CNIError) in try remove(removal) }
     // Only now, so that nobody gets an address that is still in use.
-    do throws(CNIError) { try removal.delegates.forward(.del) } catch { problems.append(error) }
+    attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) }
     if let error = CNIError(joining: problems) { throw error }
   }
 
-  private func remove(_ removal: Removal<Config>, collecting problems: inout [CNIError]) throws(CNIError) {
+  private func remove(_ removal: Removal<Config>) throws(CNIError) {
     var kernel = try open(removal.namespacePath, removal.journal)
+    var problems: [CNIError] = []
     if removal.namespacePath != nil {
       do throws(KernelError) {
         try removeInside(removal.owner, on: &kernel)
       } catch { problems.append(CNIError(error)) }
     }
-    apply(driver.removal(of: removal.owner), on: &kernel, collecting: &problems)
+    attempt(&problems) { () throws(CNIError) in
+      try kernel.applyAll(driver.removal(of: removal.owner, removal.config))
+    }
+    if let error = CNIError(joining: problems) { throw error }
   }
 
   /// Removes the container's interface, unless it is some other network's: DEL also follows an ADD that was refused.
@@ -38,15 +40,15 @@ extension MainPlugin where Host: ~Copyable {
     _ network: Network<Config>, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError) {
     var problems: [CNIError] = []
-    do throws(CNIError) {
+    attempt(&problems) { () throws(CNIError) in
       var kernel = try open(nil, network.journal)
       let garbage = try translating { () throws(KernelError) in
         try kernel.lockHost(exclusively: true)
         return try driver.garbage(of: network.name, network.config, valid: valid, on: &kernel)
       }
-      apply(garbage, on: &kernel, collecting: &problems)
-    } catch { problems.append(error) }
-    do throws(CNIError) { try network.delegates.forward(.gc) } catch { problems.append(error) }
+      try kernel.applyAll(garbage)
+    }
+    attempt(&problems) { () throws(CNIError) in try network.delegates.forward(.gc) }
     if let error = CNIError(joining: problems) { throw error }
   }
 
@@ -56,13 +58,5 @@ extension MainPlugin where Host: ~Copyable {
       throw CNIError(.notAvailable, obstacle)
     }
     try network.delegates.forward(.status)
-  }
-
-  private func apply(
-    _ changes: [Change], on kernel: inout TracingKernel<Host>, collecting problems: inout [CNIError]
-  ) {
-    for change in changes {
-      do throws(KernelError) { try kernel.apply(change) } catch { problems.append(CNIError(error)) }
-    }
   }
 }

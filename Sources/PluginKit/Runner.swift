@@ -27,10 +27,11 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     let ipam = try header.checkedIPAMType()
     let version = try SpecVersion(configured: header.cniVersion)
     try check(version, allows: invocation.command)
-    let delegation = Delegation(searchPath: invocation.searchPath, input: input, journal: journal)
+    let delegation = Delegation(searchPath: invocation.searchPath, journal: journal)
     // An IPAM plugin reads the main plugin's configuration: what it names there is itself.
-    let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) { (type, command) throws(CNIError) in
-      try delegation.run(type, command)
+    let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) {
+      [input] (type, command, other) throws(CNIError) in
+      try delegation.run(type, command, other ?? input)
     }
     let read = Reading(document: document, delegates: delegates)
     switch invocation.command {

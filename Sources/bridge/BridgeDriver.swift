@@ -53,7 +53,7 @@ struct BridgeDriver: LinkDriver {
       .plan()
   }
 
-  func removal(of owner: Owner) -> [Change] { [.deleteLink(owner.hostInterface, on: .host)] }
+  func removal(of owner: Owner, _ config: BridgeConfig?) -> [Change] { [.deleteLink(owner.hostInterface, on: .host)] }
 
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: BridgeConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K

@@ -54,7 +54,7 @@ import TestSupport
     let (fixture, result) = try attached()
     fixture.kernel.state.addresses = []
     var call = try fixture.call(json, previous: result)
-    call.delegates = Delegates(ipam: PluginType("fake")) { (_, _) throws(CNIError) in
+    call.delegates = Delegates(ipam: PluginType("fake")) { (_, _, _) throws(CNIError) in
       throw CNIError(.differences, "no lease")
     }
     #expect {

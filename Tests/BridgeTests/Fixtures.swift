@@ -51,7 +51,7 @@ final class FakeIPAM {
   var calls: [Command] = []
 
   var delegates: Delegates {
-    Delegates(ipam: PluginType("fake")) { [self] (_, command) throws(CNIError) in
+    Delegates(ipam: PluginType("fake")) { [self] (_, command, _) throws(CNIError) in
       calls.append(command)
       return command == .add ? answer : nil
     }

@@ -69,7 +69,7 @@ struct Bench {
     kernel.state.routes.append(RouteSpec(try #require(IPPrefix(text)), on: name, .host))
   }
 
-  private let none = Delegates(ipam: nil) { (_, _) throws(CNIError) in nil }
+  private let none = Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil }
 
   init(_ directory: String) { self.directory = directory }
 }

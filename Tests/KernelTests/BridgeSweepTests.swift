@@ -41,7 +41,7 @@ import Testing
         try plugin.add(
           Call(
             owner: owner, namespacePath: path, config: try CNIJSON.decode(BridgeConfig.self, from: Array(json.utf8)),
-            delegates: Delegates(ipam: PluginType("fake")) { (_, _) throws(CNIError) in answer })
+            delegates: Delegates(ipam: PluginType("fake")) { (_, _, _) throws(CNIError) in answer })
         ) { (_) throws(CNIError) in }
       } catch is CNIError { succeeded = false }
       return Outcome(before: before, after: try Snapshot(of: path), changes: counter.count, succeeded: succeeded)

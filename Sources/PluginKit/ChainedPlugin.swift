@@ -1,0 +1,133 @@
+import Attachment
+public import CNI
+public import Kernel
+
+/// A plugin that changes the host for an attachment that others made: what its driver decides, this carries out.
+public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plugin {
+  public typealias Config = Driver.Config
+
+  public static var name: String { Driver.name }
+  public static var namespaceRule: NamespaceRule { .any }
+
+  private let driver: Driver
+  private let openKernel: () throws(KernelError) -> Host
+
+  /// - Parameters:
+  ///   - driver: what to change.
+  ///   - openKernel: opens the kernel with the host's namespace alone.
+  public init(_ driver: Driver, on openKernel: @escaping () throws(KernelError) -> Host) {
+    self.driver = driver
+    self.openKernel = openKernel
+  }
+
+  private func open(_ journal: Journal?) throws(CNIError) -> TracingKernel<Host> {
+    do throws(KernelError) {
+      return TracingKernel(try openKernel(), journal: journal)
+    } catch { throw CNIError(error) }
+  }
+
+  public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
+    let settings = try driver.settings(call)
+    guard call.config.inner != nil || call.previous != nil else { throw notChained }
+    var transaction = Transaction(try open(call.journal))
+    let inner = try call.config.inner.map { (inner) throws(CNIError) in try call.delegates.run(inner, .add) }
+    do throws(CNIError) {
+      guard let previous = inner ?? call.previous else { throw notChained }
+      let plan = try driver.plan(settings, owner: call.owner, previous: previous, on: &transaction.kernel)
+      do throws(KernelError) {
+        for change in plan.changes { try transaction.apply(change) }
+      } catch { throw CNIError(error) }
+      try commit(plan.result)
+    } catch {
+      for leftover in transaction.rollBack() { warn("not taken back: \(leftover)") }
+      if let inner = call.config.inner {
+        do throws(CNIError) { _ = try call.delegates.run(inner, .del) } catch { warn("not taken back: \(error)") }
+      }
+      throw error
+    }
+  }
+
+  private var notChained: CNIError {
+    CNIError(.invalidNetworkConfig, "missing prevResult: \(Driver.name) must be called as chained plugin")
+  }
+
+  public func check(_ call: Call<Config>) throws(CNIError) {
+    let settings = try driver.settings(call)
+    var problems: [CNIError] = []
+    attempt(&problems) { () throws(CNIError) in
+      if let inner = call.config.inner { _ = try call.delegates.run(inner, .check) }
+    }
+    attempt(&problems) { () throws(CNIError) in
+      let found = try findDifferences(call, settings)
+      guard !found.isEmpty else { return }
+      let all = found.joined(separator: "; ")
+      throw CNIError(.differences, "\(call.owner.interface) is not as ADD left it: \(all)")
+    }
+    if let error = CNIError(joining: problems) { throw error }
+  }
+
+  private func findDifferences(_ call: Call<Config>, _ settings: Driver.Settings) throws(CNIError) -> [String] {
+    var kernel = try open(call.journal)
+    let expected = try driver.expectation(
+      settings, owner: call.owner, previous: call.previous ?? AddResult(), on: &kernel)
+    do throws(KernelError) {
+      var found: [String] = []
+      for change in expected { found += try differences(from: change, on: &kernel) }
+      return found
+    } catch { throw CNIError(error) }
+  }
+
+  public func delete(_ removal: Removal<Config>) throws(CNIError) {
+    var problems: [CNIError] = []
+    attempt(&problems) { () throws(CNIError) in
+      var kernel = try open(removal.journal)
+      try kernel.applyAll(driver.removal(of: removal.owner, removal.config))
+    }
+    // Only now: the next container with that address must not get what was meant for this one.
+    if let inner = removal.config?.inner {
+      attempt(&problems) { () throws(CNIError) in _ = try removal.delegates.run(inner, .del) }
+    }
+    if let error = CNIError(joining: problems) { throw error }
+  }
+
+  public func collectGarbage(
+    _ network: Network<Config>, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError) {
+    var problems: [CNIError] = []
+    attempt(&problems) { () throws(CNIError) in
+      var kernel = try open(network.journal)
+      let owners = valid.map { Owner(network: network.name, container: $0.containerID, interface: $0.ifname) }
+      try kernel.applyAll(driver.garbage(of: network.name, network.config, valid: Set(owners)))
+    }
+    if let inner = network.config.inner {
+      attempt(&problems) { () throws(CNIError) in _ = try network.delegates.run(inner, .gc) }
+    }
+    if let error = CNIError(joining: problems) { throw error }
+  }
+
+  public func status(_ network: Network<Config>) throws(CNIError) {
+    var kernel = try open(network.journal)
+    if let obstacle = try translating({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel) }) {
+      throw CNIError(.notAvailable, obstacle)
+    }
+    if let inner = network.config.inner { _ = try network.delegates.run(inner, .status) }
+  }
+}
+
+/// Runs `body`; what it throws is one more problem.
+func attempt(_ problems: inout [CNIError], _ body: () throws(CNIError) -> Void) {
+  do throws(CNIError) { try body() } catch { problems.append(error) }
+}
+
+extension Kernel where Self: ~Copyable {
+  /// Makes every change, going on past failures.
+  ///
+  /// - Throws: all failures as one.
+  mutating func applyAll(_ changes: [Change]) throws(CNIError) {
+    var problems: [CNIError] = []
+    for change in changes {
+      do throws(KernelError) { try apply(change) } catch { problems.append(CNIError(error)) }
+    }
+    if let error = CNIError(joining: problems) { throw error }
+  }
+}
