@@ -49,6 +49,8 @@ let package = Package(
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
+    library("HostFilter", ["CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
+
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
