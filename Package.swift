@@ -22,6 +22,9 @@ func tests(_ name: String, _ uses: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: uses, swiftSettings: strict)
 }
 
+/// What main.swift of a plugin with packet filter rules puts together.
+let packetFilter: [Target.Dependency] = ["HostFilter", "Netlink"]
+
 let package = Package(
   name: "swift-cni",
   products: [
@@ -51,7 +54,8 @@ let package = Package(
 
     library("HostFilter", ["CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
-    plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+    plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
