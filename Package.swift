@@ -65,7 +65,7 @@ let package = Package(
     .executableTarget(
       name: "cnictl",
       dependencies: [
-        "CNI", "CNIJSON", "CNIRuntime", "Kernel", "Linux", "NetTypes",
+        "CNI", "CNIJSON", "CNIRuntime", "HostFilter", "Kernel", "Linux", "NetTypes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

@@ -11,6 +11,7 @@ final class FilterHost {
   let iptables = FakeBackend(.iptables)
 
   /// - Parameter legacy: the legacy tables in use, a line each.
+  /// - Throws: what the file system said.
   init(legacy: String = "") throws {
     state = "/tmp/t-filter-\(UUID().uuidString)"
     try Files.makeDirectories(state)
