@@ -84,7 +84,9 @@ private func differences<K: Kernel & ~Copyable>(
   }
   compare("state up", link.isUp, wanted.isUp)
   compare("promiscuous mode", link.isPromiscuous, wanted.isPromiscuous)
+  compare("all-multicast mode", link.isAllMulticast, wanted.isAllMulticast)
   compare("MTU", link.mtu, wanted.mtu)
+  compare("transmit queue length", link.txQueueLength, wanted.txQueueLength)
   compare("MAC", link.mac, wanted.mac)
   compare("alias", link.alias, wanted.alias)
   compare("group", link.group, wanted.group)
@@ -105,12 +107,15 @@ private func differences<K: Kernel & ~Copyable>(
   var found: [String] = []
   for setting in settings where !setting.isOptional {
     let there = try kernel.sysctl(setting.key, on: side)
-    if there != setting.value {
+    // Where several numbers are one setting, the kernel writes a tab between them, however they came.
+    if there.map(words) != words(setting.value) {
       found.append("\(side) sysctl \(setting.key) is \(there ?? "missing"), want \(setting.value)")
     }
   }
   return found
 }
+
+private func words(_ value: String) -> [Substring] { value.split { $0 == " " || $0 == "\t" } }
 
 extension RouteSpec {
   /// Whether `other`, as the kernel tells it, is this route; what this one leaves open may be anything.
