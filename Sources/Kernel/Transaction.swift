@@ -80,7 +80,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     for setting in settings where !created.contains(where: { $0.side == side && setting.isOf($0.name) }) {
       guard let value = try kernel.sysctl(setting.key, on: side) else { continue }
       // One setting may set others as well, so that even those that are as wanted may have to be put back.
-      isDifferent = isDifferent || value != setting.value
+      isDifferent = isDifferent || !setting.isMet(by: value)
       old.append(Sysctl(setting.key, value))
     }
     return isDifferent ? [.setSysctls(old, on: side)] : []
