@@ -26,8 +26,9 @@ struct SysctlName: Equatable, Sendable {
 
   /// The name with dots between its parts, however it was written.
   var dotted: String {
-    parts.map { part in part.utf8.map { $0 == UInt8(ascii: ".") ? "/" : String(UnicodeScalar($0)) }.joined() }
-      .joined(separator: ".")
+    parts.map { part in
+      String(decoding: part.utf8.map { $0 == UInt8(ascii: ".") ? UInt8(ascii: "/") : $0 }, as: UTF8.self)
+    }.joined(separator: ".")
   }
 
   /// The path below `/proc/sys`, with the attachment's interface; `nil` where its name is in the path already.

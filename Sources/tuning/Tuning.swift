@@ -41,6 +41,7 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
       call.traced(try translating { () throws(KernelError) in try openKernel(call.namespacePath) }))
     let facts = try look(settings, call.owner.interface, at: &transaction.kernel)
     let plan = try TuningPlan(settings, facts, owner: call.owner, previous: previous)
+    guard !plan.changes.isEmpty else { return try commit(plan.result) }
     let backups = BackupDirectory(path: call.config.dataDir)
     let older = try? backups.backup(of: call.owner)  // one that cannot be read helps nobody and is replaced
     // First, so that DEL can put everything back whenever this process ends.

@@ -24,12 +24,15 @@ struct TuningPlan: Equatable {
     for wanted in settings.sysctls where !facts.sysctls.contains(where: { $0.key == wanted.key }) {
       throw CNIError(.invalidNetworkConfig, "sysctl \(wanted.key): the kernel has none of that name in the container")
     }
+    // What is so already is left alone: a MAC address that the plugin before this one was given too, for instance.
+    var wanted = LinkChange()
     var before = LinkChange()
     if settings.link != LinkChange() {
       guard let link = facts.link else {
         throw CNIError(.invalidNetworkConfig, "CNI_IFNAME \(owner.interface): the container has no such interface")
       }
-      before = try settings.link.counterpart(in: link)
+      wanted = settings.link.difference(from: link)
+      before = try wanted.counterpart(in: link)
     }
     if let mtu = settings.link.mtu, mtu < TuningSettings.lowestMTUForIPv6,
       previous.hasIPv6(on: owner.interface)
@@ -38,8 +41,10 @@ struct TuningPlan: Equatable {
         .invalidNetworkConfig,
         "key \"mtu\": \(mtu): want \(TuningSettings.lowestMTUForIPv6) or more, \(owner.interface) has IPv6 addresses")
     }
-    backup = Backup(network: owner.network, link: before, sysctls: facts.sysctls)
-    changes = Self.changes(settings.link, settings.sysctls, of: owner.interface)
+    // All of them or none, since one may set others as well, and so does the MTU.
+    let isSet = wanted.mtu == nil && zip(settings.sysctls, facts.sysctls).allSatisfy { $0.isMet(by: $1.value) }
+    backup = Backup(network: owner.network, link: before, sysctls: isSet ? [] : facts.sysctls)
+    changes = Self.changes(wanted, isSet ? [] : settings.sysctls, of: owner.interface)
     result = previous.updated(owner.interface, settings.link)
   }
 
@@ -61,6 +66,14 @@ struct TuningPlan: Equatable {
 }
 
 extension LinkChange {
+  /// Without what `link` has already.
+  fileprivate func difference(from link: LinkInfo) -> LinkChange {
+    LinkChange(
+      isPromiscuous: isPromiscuous == link.isPromiscuous ? nil : isPromiscuous,
+      isAllMulticast: isAllMulticast == link.isAllMulticast ? nil : isAllMulticast, mtu: mtu == link.mtu ? nil : mtu,
+      txQueueLength: txQueueLength == link.txQueueLength ? nil : txQueueLength, mac: mac == link.mac ? nil : mac)
+  }
+
   /// What `link` has in the place of each value here.
   ///
   /// - Throws: code 7 where the link has no Ethernet address to be replaced.

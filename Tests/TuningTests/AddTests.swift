@@ -49,6 +49,22 @@ import Testing
     }
   }
 
+  @Test func `leaves alone what is so already, and tells it`() throws {
+    try Fixture.use { (fixture) throws in
+      let result = try fixture.add(
+        #"""
+        {"mac": "02:00:00:00:00:01", "mtu": 1500, "txQLen": 1000, "promisc": false, "allmulti": false,
+         "sysctl": {"net.ipv4.ip_local_port_range": "32768 60999"}}
+        """#, previous: AddResult(interfaces: [.init(name: "eth0")]))
+      #expect(fixture.kernel.applied == [])
+      #expect(try fixture.backups() == [:])
+      #expect(result.interfaces == [.init(name: "eth0", mac: "02:00:00:00:00:01", mtu: 1500)])
+      try fixture.add(#"{"mac": "02:00:00:00:00:01", "txQLen": 5}"#)
+      #expect(fixture.kernel.applied == [.changeLink("eth0", on: .container, LinkChange(txQueueLength: 5))])
+      #expect(try fixture.backups() == ["c1_eth0.json": #"{"network":"net","txQLen":1000}"#])
+    }
+  }
+
   @Test(arguments: ["{}", #"{"mtu": 1400}"#])
   func `wants prevResult`(json: String) throws {
     try Fixture.use { (fixture) throws in

@@ -36,6 +36,7 @@ import Testing
   @Test(arguments: [
     ("net.ipv4.conf.IFNAME.arp_notify", "net.ipv4.conf.IFNAME.arp_notify"),
     ("/net/ipv4/conf/eth0.100/arp_notify", "net.ipv4.conf.eth0/100.arp_notify"),
+    ("net/ipv4/conf/ä.ö/arp_notify", "net.ipv4.conf.ä/ö.arp_notify"),
   ])
   func `is written with dots for the allow list`(text: String, dotted: String) {
     #expect(SysctlName(text)?.dotted == dotted)
