@@ -23,7 +23,6 @@ enum KnownKeys {
     switch type {
     case "bridge": common.merging(bridge) { own, _ in own }
     case "none", "loopback", "host": common
-    case "tuning": common.merging(tuning) { own, _ in own }
     default: nil
     }
   }
@@ -52,11 +51,6 @@ enum KnownKeys {
     "preserveDefaultVlan": .bool,
     "macspoofchk": .bool, "enabledad": .bool, "disableContainerInterface": .bool, "portIsolation": .bool,
     "macFromIP": .bool, "gwPriority": .int, "isolation": .string, "internal": .bool,
-  ]
-
-  private static let tuning: [String: Shape] = [
-    "dataDir": .string, "mac": .mac, "mtu": .int, "txQLen": .int, "promisc": .bool, "allmulti": .bool,
-    "sysctl": .object,
   ]
 
   private static let dns = Shape.members([

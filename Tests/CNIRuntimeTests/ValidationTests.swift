@@ -53,10 +53,6 @@ private func bridge(_ keys: String) -> String { #"{"name":"blue","plugins":[{"ty
         #"note: plugins[0].type "mine": its keys are not known here and were not judged"#,
       ]
     ),
-    (
-      #"{"name":"blue","plugins":[{"type":"bridge"},{"type":"tuning","sysctl":{},"txQLem":1}]}"#,
-      [#"error: unknown key "plugins[1].txQLem": did you mean "txQLen"?"#]
-    ),
     (#"{"name":"blue","type":"none","cniVersions":["1.0.0"],"mtu":1}"#, [#"error: unknown key "mtu""#]),
     (
       #"{"name":"blue","plugins":[{"type":"bridge","mtuu":1},{}]}"#,
