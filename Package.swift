@@ -53,6 +53,7 @@ let package = Package(
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
+    plugin("portmap", ["CNI", "Kernel", "NetTypes", "Netlink", "PacketFilter", "PluginKit"]),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
 
@@ -78,6 +79,8 @@ let package = Package(
     tests("EndToEndTests", ["CNI", "CNIJSON", "Linux"]),
     .testTarget(
       name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
+    tests(
+      "PortmapTests", ["portmap", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("PluginKitTests", ["CNI", "NetTypes", "PluginKit"]),
     tests(
       "KernelTests",

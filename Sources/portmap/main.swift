@@ -1,0 +1,6 @@
+import Kernel
+import Netlink
+import PluginKit
+
+runPlugin(
+  ChainedPlugin(PortmapDriver()) { () throws(KernelError) in try LiveKernel.open(containerNamespace: nil) })
