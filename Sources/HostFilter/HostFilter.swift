@@ -171,10 +171,16 @@ public struct HostFilter: PacketFilter {
 
   /// Puts back whatever is missing of what is remembered of `network`.
   ///
+  /// - Parameters:
+  ///   - network: whose.
+  ///   - isLive: which attachments count.
   /// - Returns: the attachments that lacked rules.
-  public mutating func repair(_ network: NetworkName) throws(KernelError) -> [Owner] {
+  /// - Throws: what the backend said.
+  public mutating func repair(
+    _ network: NetworkName, where isLive: (Owner) -> Bool = { _ in true }
+  ) throws(KernelError) -> [Owner] {
     var repaired: [Owner] = []
-    for claim in try memory.claims(of: network) {
+    for claim in try memory.claims(of: network) where isLive(claim.owner) {
       guard let backend = claim.backend else { continue }
       try use(backend) { (backend) throws(KernelError) in
         guard try !backend.missing(from: claim).isEmpty else { return }

@@ -116,12 +116,9 @@ struct ExposedPort: Equatable, Sendable {
       port = try json.portNumber()
       transport = .tcp
     default:
-      let parts = try json.text().split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-      guard (1...2).contains(parts.count), let number = UInt16(parts[0]), number > 0,
-        let transport = TransportProtocol(parts.count == 2 ? parts[1] : "tcp")
-      else { throw json.refusal("a port from 1 to 65535, with /tcp, /udp or /sctp or without") }
-      port = number
-      self.transport = transport
+      let exposed: TransportPort = try json.parsed()
+      port = exposed.number
+      transport = exposed.transport
     }
   }
 }

@@ -73,10 +73,7 @@ extension PortmapDriver {
   ) throws(KernelError) -> String? {
     let wanted: Backend?
     do throws(CNIError) { wanted = try PortmapSettings(config).backend } catch { return error.message }
-    do throws(KernelError) {
-      _ = try kernel.filter.backend(wanted)
-      return nil
-    } catch { return "\(error)" }
+    return kernel.filter.obstacle(wanted)
   }
 }
 
