@@ -19,7 +19,7 @@ import Testing
       var kernel = try LiveKernel.open(containerNamespace: nil)
       try kernel.apply(.changeLink("lo", on: .host, LinkChange(isUp: true)))
       // Conntrack watches only where some rule wants it.
-      let ruleset = "table inet t { chain o { type nat hook output priority -100; } }"
+      let ruleset = "table inet t { chain o { type filter hook output priority 0; ct state new accept; } }"
       _ = try ChildProcess.run(
         "/usr/sbin/nft", ["-f", "-"], environment: [], input: Array(ruleset.utf8), seconds: 10)
       for (address, port) in [
@@ -55,7 +55,7 @@ import Testing
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
       try kernel.apply(.addAddress(AddressSpec("10.1.0.1/24", on: "br0", .host)))
-      let ruleset = "table inet t { chain o { type nat hook output priority -100; } }"
+      let ruleset = "table inet t { chain o { type filter hook output priority 0; ct state new accept; } }"
       _ = try ChildProcess.run(
         "/usr/sbin/nft", ["-f", "-"], environment: [], input: Array(ruleset.utf8), seconds: 10)
       try sendPacket(to: "10.1.0.5", 53)

@@ -24,20 +24,18 @@ import TestSupport
     {"args":{"org.apache.mesos":{"network_info":{"ip_addresses":[{"protocol":"IPv4"}],"labels":{},"name":"mesos-bridge","port_mappings":[{"container_port":80,"host_port":31000,"protocol":"tcp"}]}}},"chain":"UCR-DEFAULT-BRIDGE","delegate":{"bridge":"ucr-br0","forceAddress":false,"hairpinMode":true,"ipMasq":true,"ipam":{"dataDir":"/var/run/dcos/cni/networks","routes":[{"dst":"0.0.0.0/0"}],"subnet":"172.31.254.0/24","type":"host-local"},"isDefaultGateway":true,"type":"bridge"},"excludeDevices":["ucr-br0"],"name":"mesos-bridge","type":"mesos-cni-port-mapper"}
     """#
 
-  @Test(
-    arguments: [
-      (podman, "10.88.0.11", 8080, "10.88.0.1/16"), (containerd, "10.71.0.6", 8080, "10.71.0.1/24"),
-      (apptainer, "10.22.0.2", 8085, "10.22.0.1/16"),
-    ] as [(String, IPAddress, UInt16, IPPrefix)])
-  func `a chain's input publishes its port`(json: String, target: IPAddress, port: UInt16, gateway: IPPrefix) throws {
+  @Test(arguments: [(podman, 8080), (containerd, 8080), (apptainer, 8085)] as [(String, UInt16)])
+  func `a chain's input publishes its port`(json: String, port: UInt16) throws {
     var fixture = try Fixture()
     fixture.previous = try previous(json)
-    fixture.kernel.state.addresses = [.init(gateway, on: "br0", .host)]
+    let address = try #require(fixture.previous.ips.first)
+    let gateway = try #require(IPPrefix(try #require(address.gateway), length: address.address.length))
+    fixture.kernel.state.addresses = [AddressSpec(gateway, on: "br0", .host)]
     #expect(try fixture.add(json) == fixture.previous)
     let path = ReturnPath(subnet: gateway.network, link: "br0")
     #expect(
       fixture.claims.first?.rules == [
-        .publish(PublishedPort(.tcp, hostPort: port, to: target, 80, masquerade: path))
+        .publish(PublishedPort(.tcp, hostPort: port, to: address.address.address, 80, masquerade: path))
       ])
   }
 
