@@ -54,7 +54,7 @@ let package = Package(
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
-    library("HostFilter", ["CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
+    library("HostFilter", ["CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
@@ -92,9 +92,6 @@ let package = Package(
       name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
     tests(
       "PortmapTests", ["portmap", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
-    tests("NftablesTests", ["Nftables", "CNI", "NetTypes", "Kernel", "PacketFilter"]),
-    tests(
-      "PacketFilterTests", ["Nftables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("PluginKitTests", ["CNI", "NetTypes", "PluginKit"]),
     tests(
       "KernelTests",

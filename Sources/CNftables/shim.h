@@ -1,7 +1,8 @@
 #pragma once
 /* Headers only: the library itself is loaded when it is first needed. */
-#include <nftables/libnftables.h>
 #include <netinet/in.h>
+/* After another, because it defines _GNU_SOURCE: types would then differ from those of Swift's own Glibc module. */
+#include <nftables/libnftables.h>
 #include <linux/netlink.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
