@@ -92,6 +92,9 @@ let package = Package(
       name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
     tests(
       "PortmapTests", ["portmap", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+    tests("NftablesTests", ["Nftables", "CNI", "NetTypes", "Kernel", "PacketFilter"]),
+    tests(
+      "PacketFilterTests", ["Nftables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("PluginKitTests", ["CNI", "NetTypes", "PluginKit"]),
     tests(
       "KernelTests",
