@@ -59,7 +59,10 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .removeRules(let owner, let part, _):
       return try kernel.filter.claim(of: owner, part).map { [.addRules($0)] } ?? []
     // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
-    case .removeOtherRules, .deleteLink, .deleteUnusedBridge, .setVLANs, .awaitRunning, .awaitDAD, .announce: return []
+    // Connections that were forgotten are remembered with their next packet; others may need ::1 routed by now.
+    case .routeLoopback, .forgetConnections, .removeOtherRules, .deleteLink, .deleteUnusedBridge, .setVLANs,
+      .awaitRunning, .awaitDAD, .announce:
+      return []
     }
   }
 
