@@ -45,6 +45,7 @@ let package = Package(
     library("CNIJSON", ["CNI", "CJansson"]),
     library("Linux", ["Kernel", "CLinux"]),
     library("Netlink", ["NetTypes", "Kernel", "PacketFilter", "Linux", "CNetlink", "CLinux"]),
+    library("Iptables", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
     library("Attachment", ["CNI", "Kernel", "NetTypes", "PacketFilter"]),
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
