@@ -11,11 +11,26 @@ def dotted(number):
     return ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
 
 
+def short_hash(text):
+    """`Owner.shortHash`: FNV-1a, mixed, in base 32."""
+    value = 0xCBF29CE484222325
+    for byte in text.encode():
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        value = (value ^ value >> 33) * factor % 2**64
+    value ^= value >> 33
+    return "".join("abcdefghijklmnopqrstuvwxyz234567"[value >> 5 * place & 31] for place in range(13))
+
+
 class Pattern:
-    """What in a listing is one container's own: its id, address, host port, and the hashes that the reference makes."""
+    """What in a listing is one container's own: its id, address, host port, and hashes.
+
+    The reference's are of network and container, in names of chains; ours are of the comment, in keys of sets.
+    """
 
     FIRST_ADDRESS = 10 << 24 | 99 << 16 | 128 << 8
     FIRST_PORT = 20000
+    OUR_HASH = re.compile(r'"[a-z2-7]{13}"(?= comment "([^"]*)")')
 
     def __init__(self, network, container, address, port):
         self.network = network
@@ -46,7 +61,7 @@ class Pattern:
                 return str(self.port(number))
             kind, digits = re.fullmatch("(DN-)?(.*)", found[4]).groups("")
             return kind + hashlib.sha512((self.network + self.container(number)).encode()).hexdigest()[:len(digits)]
-        return self.words.sub(other, text)
+        return self.OUR_HASH.sub(lambda found: f'"{short_hash(found[1])}"', self.words.sub(other, text))
 
     def copies(self, text, count):
         """As many as wanted; what belongs to no container stays once."""
