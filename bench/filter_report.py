@@ -36,7 +36,7 @@ class FilterReport:
         for verb in ("ADD", "DEL"):
             yield f"{verb}-ports", f"chain {verb}, {MANY_PORTS} ports of one container"
         for present in (PRESENT[0], PRESENT[-1]):
-            yield f"rate-{present}", f"connections per second, {present + 1:,} ports published"
+            yield f"rate-{present}", f"connections per second, {present:,} other ports published"
 
     def amount(self, measure, who, backend):
         value = self.results.value(measure, who, backend)
@@ -66,7 +66,7 @@ class FilterReport:
                 yield words, self.ratio(f"both-{present}", backend), limit, False
         most = f"{PRESENT[-1]:,}"
         yield f"nftables: chain ADD + DEL, {most} containers / none", self.growth("both", "nftables"), 1.3, False
-        yield f"nftables: connections, {most} more ports / one", self.growth("rate", "nftables"), 0.9, True
+        yield f"nftables: connections, {most} other ports published / none", self.growth("rate", "nftables"), 0.9, True
 
     def verdicts(self):
         rows = [["must reach", "limit", "is", ""], ["---", "---:", "---:", "---"]]
