@@ -85,7 +85,9 @@ private func differences<K: Kernel & ~Copyable>(
   }
   compare("state up", link.isUp, wanted.isUp)
   compare("promiscuous mode", link.isPromiscuous, wanted.isPromiscuous)
+  compare("all-multicast mode", link.isAllMulticast, wanted.isAllMulticast)
   compare("MTU", link.mtu, wanted.mtu)
+  compare("transmit queue length", link.txQueueLength, wanted.txQueueLength)
   compare("MAC", link.mac, wanted.mac)
   compare("alias", link.alias, wanted.alias)
   compare("group", link.group, wanted.group)
@@ -106,7 +108,7 @@ private func differences<K: Kernel & ~Copyable>(
   var found: [String] = []
   for setting in settings where !setting.isOptional {
     let there = try kernel.sysctl(setting.key, on: side)
-    if there != setting.value {
+    if there.map(setting.isMet) != true {
       found.append("\(side) sysctl \(setting.key) is \(there ?? "missing"), want \(setting.value)")
     }
   }

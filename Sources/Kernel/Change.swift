@@ -113,8 +113,9 @@ extension LinkChange: CustomStringConvertible {
       port.learning.map { "learning \($0)" }, port.neighSuppress.map { "neigh_suppress \($0)" },
     ]
     let words = [
-      isUp.map { $0 ? "up" : "down" }, isPromiscuous.map { "promisc \($0)" }, mtu.map { "mtu \($0)" },
-      mac.map { "address \($0)" }, group.map { "group \($0)" }, master.map { "master \($0)" },
+      isUp.map { $0 ? "up" : "down" }, isPromiscuous.map { "promisc \($0)" }, isAllMulticast.map { "allmulti \($0)" },
+      mtu.map { "mtu \($0)" }, txQueueLength.map { "txqueuelen \($0)" }, mac.map { "address \($0)" },
+      group.map { "group \($0)" }, master.map { "master \($0)" },
       alias.map { "alias \($0)" },
     ]
     return (words + port).compactMap(\.self).joined(separator: ", ")

@@ -99,3 +99,17 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try traced("\(change)") { (base) throws(KernelError) in try base.apply(change) }
   }
 }
+
+extension Call {
+  /// The kernel, writing what it is asked into the call's journal.
+  public func traced<K: Kernel & ~Copyable>(_ kernel: consuming K) -> TracingKernel<K> {
+    TracingKernel(kernel, journal: journal)
+  }
+}
+
+extension Removal {
+  /// The kernel, writing what it is asked into the call's journal.
+  public func traced<K: Kernel & ~Copyable>(_ kernel: consuming K) -> TracingKernel<K> {
+    TracingKernel(kernel, journal: journal)
+  }
+}

@@ -153,7 +153,9 @@ public final class FakeKernel: Kernel {
     link.isUp = change.isUp ?? link.isUp
     link.isRunning = link.isUp
     link.isPromiscuous = change.isPromiscuous ?? link.isPromiscuous
+    link.isAllMulticast = change.isAllMulticast ?? link.isAllMulticast
     link.mtu = change.mtu ?? link.mtu
+    link.txQueueLength = change.txQueueLength ?? link.txQueueLength
     link.mac = change.mac ?? link.mac
     link.group = change.group ?? link.group
     if let alias = change.alias { link.alias = alias.isEmpty ? nil : alias }
