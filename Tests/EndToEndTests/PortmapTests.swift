@@ -4,12 +4,14 @@ import Testing
 
 /// `bridge` and `portmap` one after the other, as a runtime chains them.
 @Suite(.needsRoot) struct PortmapTests {
+  /// What a runtime sends that has nothing to publish.
+  private var silent: JSONValue {
+    get throws { try JSONValue(json: #"{"cniVersion": "1.1.0", "name": "net", "type": "portmap"}"#) }
+  }
   private static let mapping = #"{"hostPort": 8080, "containerPort": 80}"#
 
   /// A host between the outside, in the last container's namespace, and the containers' bridge.
-  private func use<Value>(
-    containers: Int = 1, bridge keys: String = "{}", _ body: (Lab, JSONValue) throws -> Value
-  ) throws -> Value {
+  private func use<Value>(containers: Int = 1, _ body: (Lab, JSONValue) throws -> Value) throws -> Value {
     try Lab.use(containers: containers + 1) { lab in
       let outside = lab.container(containers + 1)
       try lab.shell(
@@ -24,10 +26,8 @@ import Testing
         # Where bridges call the packet filter, nothing that it does is seen from ::1.
         sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 || true
         """, in: lab.host)
-      let network = try lab.bridge(
-        #"{"isDefaultGateway": true}"#, subnets: ["10.77.0.0/24", "fd00:77::/64"], ipam: "{}"
-      ).merging(JSONValue(json: keys))
-      return try body(lab, network)
+      let subnets = ["10.77.0.0/24", "fd00:77::/64"]
+      return try body(lab, try lab.bridge(#"{"isDefaultGateway": true}"#, subnets: subnets))
     }
   }
 
@@ -107,8 +107,7 @@ import Testing
       _ = try lab.add(config, plugin: "portmap").result()
       #expect(try ruleset(lab) != before)
       #expect(try lab.check(config, result, plugin: "portmap").isSuccess)
-      let silent = try JSONValue(json: #"{"cniVersion": "1.1.0", "name": "net", "type": "portmap"}"#)
-      var call = lab.call("DEL", silent, on: 1, plugin: "portmap")
+      var call = lab.call("DEL", try silent, on: 1, plugin: "portmap")
       call.variables["CNI_NETNS"] = ""
       for _ in 1...2 { #expect(try lab.run(call).isSuccess) }
       #expect(try ruleset(lab) == before)
@@ -116,47 +115,51 @@ import Testing
     }
   }
 
+  /// Tells whether a packet arrives before any command, and after each.
+  ///
+  /// The same socket sends them all: conntrack takes it for one connection.
+  private static let patientClient = """
+    from ctypes import CDLL
+    from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
+    from subprocess import DEVNULL, run
+    from sys import argv
+    def enter(name):
+        with open("/run/netns/" + name) as file:
+            if CDLL(None).setns(file.fileno(), 0x40000000): raise OSError()
+    enter(argv[2])
+    server = socket(AF_INET6, SOCK_DGRAM)
+    server.bind(("::", 53))
+    server.settimeout(0.5)
+    enter(argv[1])
+    client = socket(AF_INET, SOCK_DGRAM)
+    enter(argv[3])
+    def arrives():
+        client.sendto(b"x", ("192.0.2.1", 5353))
+        try: return server.recv(1) == b"x"
+        except OSError: return False
+    print(arrives(), end=" ")
+    for command in argv[4:]:
+        run(["/bin/sh", "-ec", command], check=True, stdout=DEVNULL)
+        print(arrives(), end=" ")
+    """
+
   @Test func `a UDP client that was there before reaches the container, and after DEL no longer`() throws {
     try use { lab, network in
       let result = try lab.add(network).result()
       let config = try chained(#"{"hostPort": 5353, "containerPort": 53, "protocol": "udp"}"#, after: result)
-      // The same client socket before, with and after the mapping: conntrack takes it for one connection.
-      let program = """
-        from ctypes import CDLL
-        from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
-        from sys import argv, stdin
-        def enter(name):
-            with open("/run/netns/" + name) as file:
-                if CDLL(None).setns(file.fileno(), 0x40000000): raise OSError()
-        enter(argv[2])
-        server = socket(AF_INET6, SOCK_DGRAM)
-        server.bind(("::", 53))
-        server.settimeout(0.5)
-        enter(argv[1])
-        client = socket(AF_INET, SOCK_DGRAM)
-        import subprocess
-        enter(argv[3])
-        def arrives():
-            client.sendto(b"x", ("192.0.2.1", 5353))
-            try: return server.recv(1) == b"x"
-            except OSError: return False
-        print(arrives(), end=" ")
-        for command in argv[4:]:
-            subprocess.run(["/bin/sh", "-ec", command], check=True, stdout=subprocess.DEVNULL)
-            print(arrives(), end=" ")
-        """
       func command(_ name: String, _ config: JSONValue) -> String {
         let call = lab.call(name, config, on: 1, plugin: "portmap")
         let variables = lab.environment(call).map { "'\($0)'" }.joined(separator: " ")
         return "echo '\(config.line)' | env \(variables) \(Binaries.ours)/portmap"
       }
-      // Conntrack remembers nothing until somebody's rule wants it.
+      // So that conntrack remembers.
       let other = try chained(#"{"hostPort": 1, "containerPort": 1}"#, #"{"name": "other"}"#, after: result)
       _ = try lab.add(other, to: 1, plugin: "portmap").result()
       let seen = try lab.run(
         "/usr/bin/python3",
         [
-          "-c", program, lab.container(2), lab.container(1), lab.host, command("ADD", config), command("DEL", config),
+          "-c", Self.patientClient, lab.container(2), lab.container(1), lab.host, command("ADD", config),
+          command("DEL", config),
         ])
       #expect(seen.output == "False True False ", "\(seen)")
     }
@@ -196,8 +199,7 @@ import Testing
       let result = try lab.add(network).result()
       let before = try ruleset(lab)
       let snapshot = try Snapshot(of: lab)
-      let config = try JSONValue(json: #"{"cniVersion": "1.1.0", "name": "net", "type": "portmap"}"#)
-      #expect(try lab.add(config.with("prevResult", result), plugin: "portmap").result() == result)
+      #expect(try lab.add(silent.with("prevResult", result), plugin: "portmap").result() == result)
       #expect(try ruleset(lab) == before)
       try lab.expectUnchanged(since: snapshot)
     }
@@ -217,7 +219,7 @@ import Testing
       let (inside, outside) = (lab.container(1), lab.container(2))
       #expect(try seen(by: inside, port: 80, outside, connecting: "192.0.2.7", 80, in: lab) == "192.0.2.9")
       #expect(try seen(by: outside, port: 80, inside, connecting: "192.0.2.9", 80, in: lab) == "192.0.2.7")
-      #expect(try lab.delete(try JSONValue(json: #"{"name": "net", "type": "portmap"}"#), plugin: "portmap").isSuccess)
+      #expect(try lab.delete(silent, plugin: "portmap").isSuccess)
       try lab.expectUnchanged(since: snapshot)
     }
   }
