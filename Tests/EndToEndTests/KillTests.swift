@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// Plugins that are killed at any moment, and many at once.
