@@ -22,6 +22,9 @@ func tests(_ name: String, _ uses: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: uses, swiftSettings: strict)
 }
 
+/// What main.swift of a plugin with packet filter rules puts together.
+let packetFilter: [Target.Dependency] = ["HostFilter", "Netlink"]
+
 let package = Package(
   name: "swift-cni",
   products: [
@@ -49,7 +52,10 @@ let package = Package(
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
-    plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    library("HostFilter", ["CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
+
+    plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+    plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
@@ -59,7 +65,7 @@ let package = Package(
     .executableTarget(
       name: "cnictl",
       dependencies: [
-        "CNI", "CNIJSON", "CNIRuntime", "Kernel", "Linux", "NetTypes",
+        "CNI", "CNIJSON", "CNIRuntime", "HostFilter", "Kernel", "Linux", "NetTypes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -67,6 +73,11 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"],
       path: "Tests/TestSupport", swiftSettings: strict),
+    tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
+    tests("HostFilterTests", ["CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
+    tests(
+      "FirewallTests",
+      ["firewall", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),
     tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "Linux", "NetTypes"]),
     tests(
@@ -84,7 +95,8 @@ let package = Package(
     tests(
       "KernelTests",
       ["bridge", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit", "TestSupport"]),
-    tests("BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
+    tests(
+      "BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests(
       "CnictlTests",
       ["cnictl", "bridge", "host", "ipam-host-local", "none", "CNI", "CNIRuntime", "Linux", "NetTypes"]),

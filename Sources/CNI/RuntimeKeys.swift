@@ -30,11 +30,31 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
       public var ips: [RequestedAddress]?
       /// The container's name.
       public var name: String?
+      /// Containers of the network that this one reaches although they are kept apart.
+      public var links: [Link]?
 
       public init(_ json: JSONReader) throws(CNIError) {
         mac = try json.parsed("mac")
         ips = try json.parsedList("ips")
         name = try json.filledText("name")
+        links = try json.objects("links")
+      }
+    }
+
+    /// One of `args.cni.links`.
+    public struct Link: JSONReadable, Equatable, Sendable {
+      /// The other container's name or identifier.
+      public var container: String
+      /// What this one calls it.
+      public var alias: String?
+      public var ports: [TransportPort]
+
+      public init(_ json: JSONReader) throws(CNIError) {
+        container = try json.required("container").text()
+        alias = try json.filledText("alias")
+        let listed = try json.required("ports")
+        ports = try json.parsedList("ports") ?? []
+        if ports.isEmpty { throw listed.refusal("one port or more") }
       }
     }
   }

@@ -22,6 +22,9 @@ enum KnownKeys {
   static func plugin(_ type: String) -> [String: Shape]? {
     switch type {
     case "bridge": common.merging(bridge) { own, _ in own }
+    case "firewall": common.merging(firewall) { own, _ in own }
+    case "portmap", "mesos-cni-port-mapper": common.merging(portmap) { own, _ in own }
+    case "tuning": common.merging(tuning) { own, _ in own }
     case "none", "loopback", "host": common
     default: nil
     }
@@ -45,12 +48,31 @@ enum KnownKeys {
 
   private static let bridge: [String: Shape] = [
     "bridge": .string, "isGateway": .bool, "isDefaultGateway": .bool, "forceAddress": .bool,
-    "ipMasq": .bool, "ipMasqBackend": .word(["iptables", "nftables"]), "ipMasqRandomFully": .bool,
+    "ipMasq": .bool, "ipMasqBackend": backend, "ipMasqRandomFully": .bool,
     "mtu": .int, "hairpinMode": .bool, "promiscMode": .bool,
     "vlan": .int, "vlanTrunk": .list(.members(["id": .int, "minID": .int, "maxID": .int])),
     "preserveDefaultVlan": .bool,
     "macspoofchk": .bool, "enabledad": .bool, "disableContainerInterface": .bool, "portIsolation": .bool,
-    "macFromIP": .bool, "gwPriority": .int, "isolation": .string, "internal": .bool,
+    "macFromIP": .bool, "gwPriority": .int, "isolation": .word(["none", "network", "container"]), "internal": .bool,
+    "ipForward": .bool, "backend": backend,
+  ]
+
+  private static let backend = Shape.word(["iptables", "nftables"])
+
+  private static let firewall: [String: Shape] = [
+    "backend": backend, "iptablesAdminChainName": .string, "ingressPolicy": .word(["open", "same-bridge", "isolated"]),
+  ]
+
+  private static let portmap: [String: Shape] = [
+    "backend": backend, "snat": .bool, "conditionsV4": .list(.string), "conditionsV6": .list(.string),
+    "masqAll": .bool, "markMasqBit": .int, "externalSetMarkChain": .string, "hostPortRange": .string,
+    "defaultHostIP": .address, "allowBound": .bool, "publishAll": .bool, "floatingDevice": .string,
+    "chain": .string, "excludeDevices": .list(.string), "delegate": .object,
+  ]
+
+  private static let tuning: [String: Shape] = [
+    "dataDir": .string, "sysctl": .object, "mac": .mac, "promisc": .bool, "mtu": .int, "txQLen": .int,
+    "allmulti": .bool,
   ]
 
   private static let dns = Shape.members([

@@ -81,6 +81,16 @@ public protocol PacketFilter {
   mutating func backend(_ wanted: Backend?) throws(KernelError) -> Backend
 }
 
+extension PacketFilter {
+  /// Why no rules can be made on this host; `nil` where they can.
+  public mutating func obstacle(_ wanted: Backend?) -> String? {
+    do throws(KernelError) {
+      _ = try backend(wanted)
+      return nil
+    } catch { return "\(error)" }
+  }
+}
+
 /// Where there are no rules and none can be made: plugins that need no packet filter.
 public struct NoPacketFilter: PacketFilter {
   public init() {}

@@ -10,6 +10,9 @@ public struct Descriptor: ~Copyable {
 
   deinit { close(raw) }
 
+  /// Leaves it open until the process ends.
+  public consuming func keepOpen() { discard self }
+
   /// What a file is opened for.
   public enum Purpose: Sendable {
     case reading

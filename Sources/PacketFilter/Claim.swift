@@ -8,6 +8,10 @@ public struct Claim: Equatable, Sendable {
   public var rules: [Rule]
   /// Which backend they go to; `nil`: the host's.
   public var backend: Backend?
+  /// How the container is called, where the runtime told; for others that want to reach it.
+  public var containerName: String?
+  /// The container's, on this interface.
+  public var addresses: [IPAddress] = []
 
   public init(_ owner: Owner, _ part: Part, _ rules: [Rule], backend: Backend? = nil) {
     self.owner = owner

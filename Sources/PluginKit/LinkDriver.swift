@@ -22,7 +22,9 @@ public protocol LinkDriver {
   func settings(_ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> Settings
 
   /// Looks, without changing anything.
-  func look<K: Kernel & ~Copyable>(_ settings: Settings, at kernel: inout K) throws(KernelError) -> Facts
+  func look<K: Kernel & ~Copyable>(
+    _ settings: Settings, owner: Owner, at kernel: inout K
+  ) throws(KernelError) -> Facts
 
   /// Pure: every name, address, route and remaining refusal is decided here.
   ///

@@ -90,7 +90,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
   func plan(
     _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult, on kernel: inout TracingKernel<Host>
   ) throws(CNIError) -> AttachmentPlan {
-    let facts = try translating { () throws(KernelError) in try driver.look(settings, at: &kernel) }
+    let facts = try translating { () throws(KernelError) in try driver.look(settings, owner: call.owner, at: &kernel) }
     return try driver.plan(
       settings, facts, owner: call.owner, namespacePath: call.namespacePath, addresses: addresses)
   }

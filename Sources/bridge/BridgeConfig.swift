@@ -1,5 +1,6 @@
 import CNI
 import NetTypes
+import PacketFilter
 
 /// The `bridge` part of a network configuration, as written; absent keys are `nil`.
 struct BridgeConfig: JSONReadable, Sendable {
@@ -24,7 +25,19 @@ struct BridgeConfig: JSONReadable, Sendable {
   var gwPriority: Int?
   /// Whether the container gets addresses.
   var hasIPAM: Bool
-  var refused: RefusedKeys
+  /// What containers send to the outside leaves with the host's address.
+  var ipMasq: Bool?
+  var ipMasqRandomFully: Bool?
+  var ipMasqBackend: Backend?
+  var backend: Backend?
+  /// Whether the host forwards packets, where it is a gateway.
+  var ipForward: Bool?
+  /// Frames must come from the container's own hardware address.
+  var macspoofchk: Bool?
+  /// `none`, `network` or `container`.
+  var isolation: String?
+  /// `internal`: nothing passes between the bridge and anything beyond it.
+  var isInternal: Bool?
 
   init(_ json: JSONReader) throws(CNIError) {
     bridge = try json.parsed("bridge")
@@ -43,7 +56,14 @@ struct BridgeConfig: JSONReadable, Sendable {
     macFromIP = try json.flag("macFromIP")
     gwPriority = try json.integer("gwPriority")
     hasIPAM = try json["ipam"]?.filledText("type") != nil
-    refused = try RefusedKeys(json)
+    ipMasq = try json.flag("ipMasq")
+    ipMasqRandomFully = try json.flag("ipMasqRandomFully")
+    ipMasqBackend = try json.parsed("ipMasqBackend")
+    backend = try json.parsed("backend")
+    ipForward = try json.flag("ipForward")
+    macspoofchk = try json.flag("macspoofchk")
+    isolation = try json.filledText("isolation")
+    isInternal = try json.flag("internal")
   }
 
   /// VLANs that pass with their tags: one, or all from `minID` to `maxID`.
@@ -56,22 +76,6 @@ struct BridgeConfig: JSONReadable, Sendable {
       id = try json.integer("id")
       minID = try json.integer("minID")
       maxID = try json.integer("maxID")
-    }
-  }
-}
-
-/// Keys that ask for what this plugin does not do; harmless values of them pass.
-struct RefusedKeys: JSONReadable, Sendable {
-  /// The first key that cannot be honoured, and its value.
-  var first: (key: String, value: String)?
-
-  init(_ json: JSONReader) throws(CNIError) {
-    for key in ["ipMasq", "macspoofchk", "internal"] where try json.flag(key) == true {
-      first = first ?? (key, "true")
-    }
-    for key in ["ipMasqBackend", "isolation"] {
-      guard let value = try json.filledText(key), value != "none" else { continue }
-      first = first ?? (key, "\"\(value)\"")
     }
   }
 }

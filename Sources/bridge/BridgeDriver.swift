@@ -2,6 +2,7 @@ import Attachment
 import CNI
 import Kernel
 import NetTypes
+import PacketFilter
 import PluginKit
 
 /// What the host looks like to an attachment.
@@ -12,6 +13,8 @@ struct BridgeFacts: Equatable {
   var gatewayAddresses: [IPPrefix]
   /// Largest packet of the default route's interface, in bytes; `nil` without such a route.
   var uplinkMTU: Int?
+  /// The containers that links lead to, as far as they are there.
+  var peers: [LinkedPeer?] = []
   /// Drawn anew for each call; used where nothing else decides.
   var bridgeMAC = MACAddress.random()
   var gatewayMAC: MACAddress
@@ -33,7 +36,9 @@ struct BridgeDriver: LinkDriver {
     try BridgeSettings(config, keys, arguments)
   }
 
-  func look<K: Kernel & ~Copyable>(_ settings: BridgeSettings, at kernel: inout K) throws(KernelError) -> BridgeFacts {
+  func look<K: Kernel & ~Copyable>(
+    _ settings: BridgeSettings, owner: Owner, at kernel: inout K
+  ) throws(KernelError) -> BridgeFacts {
     let bridge = try kernel.link(settings.bridge, on: .host)
     let gateway = settings.gatewayLink == settings.bridge ? bridge : try kernel.link(settings.gatewayLink, on: .host)
     let addresses = gateway == nil ? [] : try kernel.addresses(of: settings.gatewayLink, on: .host)
@@ -43,7 +48,19 @@ struct BridgeDriver: LinkDriver {
       if uplink == nil { uplink = try kernel.defaultRouteLink(.v6, on: .host) }
     }
     return BridgeFacts(
-      bridge: bridge, gatewayAddresses: addresses, uplinkMTU: uplink?.mtu, gatewayMAC: gateway?.mac ?? .random())
+      bridge: bridge, gatewayAddresses: addresses, uplinkMTU: uplink?.mtu,
+      peers: try peers(of: settings, on: owner.network, at: &kernel), gatewayMAC: gateway?.mac ?? .random())
+  }
+
+  private func peers<K: Kernel & ~Copyable>(
+    of settings: BridgeSettings, on network: NetworkName, at kernel: inout K
+  ) throws(KernelError) -> [LinkedPeer?] {
+    guard !settings.filter.links.isEmpty else { return [] }
+    let claims = try kernel.filter.claims(of: network).filter { $0.part == .network }
+    return settings.filter.links.map { link in
+      claims.first { $0.owner.container.description == link.container || $0.containerName == link.container }
+        .map { LinkedPeer(addresses: $0.addresses, ports: link.ports) }
+    }
   }
 
   func plan(
@@ -53,16 +70,23 @@ struct BridgeDriver: LinkDriver {
       .plan()
   }
 
-  func removal(of owner: Owner, _ config: BridgeConfig?) -> [Change] { [.deleteLink(owner.hostInterface, on: .host)] }
+  func removal(of owner: Owner, _ config: BridgeConfig?) -> [Change] {
+    [
+      .deleteLink(owner.hostInterface, on: .host),
+      .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
+    ]
+  }
 
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: BridgeConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    let kept = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname).hostInterface })
+    let owners = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname) })
+    let kept = Set(owners.map(\.hostInterface))
     let links = try kernel.links(kind: Self.linkKind, master: nil, on: .host)
     let garbage: [Change] = links.filter { $0.isEnd(of: network) && !kept.contains($0.name) }
       .map { .deleteLink($0.name, on: .host) }
-    return garbage + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])
+    let rules = Change.removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules)
+    return garbage + [rules] + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])
   }
 
   /// What this network made for all its attachments: the gateway's link in a VLAN, the bridge.
@@ -80,6 +104,9 @@ struct BridgeDriver: LinkDriver {
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: BridgeConfig, on kernel: inout K) throws(KernelError) -> String? {
+    if config.wantsRules, let obstacle = kernel.filter.obstacle(config.backend ?? config.ipMasqBackend) {
+      return obstacle
+    }
     guard let name = config.bridge ?? BridgeSettings.defaultBridge, let link = try kernel.link(name, on: .host),
       link.kind != "bridge"
     else { return nil }

@@ -2,6 +2,7 @@ import Attachment
 import CNI
 import Kernel
 import NetTypes
+import PacketFilter
 
 /// Decides everything about one attachment, from facts alone.
 struct BridgePlanner {
@@ -30,8 +31,9 @@ struct BridgePlanner {
     if settings.isGateway { addressing.fillInGateways() }
     if settings.isDefaultGateway { addressing.addDefaultRoutes() }
     if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
+    if settings.filter.isInternal { addressing.routes.removeAll { $0.dst.length == 0 } }
     return AttachmentPlan(
-      shared: bridgeChanges(mtu: mtu) + gatewayLinkChanges(mtu: mtu) + (try gatewayChanges(addressing)),
+      shared: bridgeChanges(mtu: mtu) + gatewayLinkChanges(mtu: mtu) + (try gatewayChanges(addressing)) + linkChanges,
       own: try ownChanges(addressing, mtu: mtu),
       result: result(addressing, mtu: mtu))
   }
@@ -61,7 +63,8 @@ struct BridgePlanner {
       settings.bridge, kind: .bridge(filtersVLANs: settings.vlans != nil), mac: facts.bridgeMAC, mtu: mtu)
     let state = LinkChange(
       isUp: true, isPromiscuous: settings.isPromiscuous ? true : nil,
-      alias: facts.bridge == nil ? Owner.tagPrefix(owner.network) : nil)
+      alias: facts.bridge == nil ? Owner.tagPrefix(owner.network) : nil,
+      group: facts.bridge == nil || facts.ownBridge != nil ? Isolation.linkGroup : nil)
     return [.createLink(spec), .changeLink(settings.bridge, on: .host, state)]
   }
 
@@ -77,6 +80,7 @@ struct BridgePlanner {
       Change.addAddress(AddressSpec($0, on: settings.gatewayLink, .host, skipsDAD: !settings.detectsDuplicates))
     }
     var forwarding: [Sysctl] = []
+    guard settings.forwards else { return replaced + added }
     if wanted.contains(where: { $0.family == .v4 }) { forwarding.append(Sysctl("net/ipv4/ip_forward", "1")) }
     if wanted.contains(where: { $0.family == .v6 }) { forwarding.append(Sysctl("net/ipv6/conf/all/forwarding", "1")) }
     return replaced + added + (forwarding.isEmpty ? [] : [.setSysctls(forwarding, on: .host)])
@@ -104,6 +108,7 @@ struct BridgePlanner {
       .changeLink(outside, on: .host, port),
     ]
     if let vlans = settings.vlans { changes.append(.setVLANs(vlans, on: outside)) }
+    if let claim = try claim(addressing) { changes.append(.addRules(claim)) }
     if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
     guard !settings.leavesInterfaceDown else { return changes }
     if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
@@ -111,6 +116,28 @@ struct BridgePlanner {
     // The kernel drops what a bridge itself sends until it has noticed, some time later, that a first port is up.
     if facts.bridge?.isRunning != true { changes.append(.awaitRunning(settings.bridge)) }
     return changes + (try addressing.changes())
+  }
+
+  /// The rules stand before the container can send.
+  private func claim(_ addressing: Addressing) throws(CNIError) -> Claim? {
+    for (link, peer) in zip(settings.filter.links, facts.peers) where peer == nil {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"links\": \"\(link.container)\": want the name or identifier of a container on \(owner.network)")
+    }
+    return settings.filter.claim(
+      owner, bridge: settings.bridge, mac: addressing.mac, addresses: addressing.ips.map(\.address),
+      peers: facts.peers.compactMap(\.self), name: settings.containerName)
+  }
+
+  /// Linked containers reach each other by way of the host, which answers ARP for each: their ports stay isolated.
+  private var linkChanges: [Change] {
+    guard !settings.filter.links.isEmpty else { return [] }
+    return [
+      .setSysctls(
+        [.conf(.v4, settings.bridge, "proxy_arp_pvlan", "1"), .conf(.v4, settings.bridge, "send_redirects", "0")],
+        on: .host)
+    ]
   }
 
   /// IPv6 settings of what is made on the host; nobody there listens to routers.

@@ -25,6 +25,11 @@ struct BridgeSettings: Equatable {
   var defaultMetric: Int?
   /// Name service that the configuration or the runtime wants; empty leaves it to IPAM.
   var dns: DNS
+  /// Whether the host forwards packets where it is a gateway.
+  var forwards: Bool
+  var filter: BridgeFilter
+  /// Where the runtime tells it.
+  var containerName: String?
 
   /// The lowest and highest MTU of an Ethernet link.
   static let mtuRange = 68...65535
@@ -32,11 +37,8 @@ struct BridgeSettings: Equatable {
   static let priorityRange = -1_000_000...99
   static let defaultBridge = InterfaceName("cni0")
 
-  /// - Throws: code 7 for a value that cannot be, code 2 for a key that is not supported.
+  /// - Throws: code 7 for a value that cannot be, code 2 for one that the packet filter wanted does not support.
   init(_ config: BridgeConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
-    if let (key, value) = config.refused.first {
-      throw CNIError(.unsupportedField, "key \"\(key)\": \(value): not supported by this plugin")
-    }
     guard let name = config.bridge ?? Self.defaultBridge else { preconditionFailure("cni0 is an interface name") }
     bridge = name
     isDefaultGateway = config.isDefaultGateway ?? false
@@ -45,6 +47,10 @@ struct BridgeSettings: Equatable {
     mtu = try checked("mtu", config.mtu == 0 ? nil : config.mtu, Self.mtuRange)
     port = BridgePort(
       hairpin: config.hairpinMode == true ? true : nil, isolated: config.portIsolation == true ? true : nil)
+    filter = try BridgeFilter(config, keys)
+    if filter.separation == .container { port.isolated = true }
+    forwards = config.ipForward ?? true
+    containerName = keys.containerName(arguments)
     vlans = try PortVLANs(config)
     gatewayLink = isGateway ? try Self.gatewayLink(bridge, vlans?.native) : bridge
     isPromiscuous = config.promiscMode ?? false

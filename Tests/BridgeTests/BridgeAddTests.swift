@@ -9,7 +9,8 @@ import TestSupport
 
 @Suite struct BridgeAddTests {
   static let everything = """
-    {"bridge":"br0","isDefaultGateway":true,"hairpinMode":true,"portIsolation":true,"enabledad":true,"ipam":{"type":"fake"}}
+    {"bridge":"br0","isDefaultGateway":true,"hairpinMode":true,"portIsolation":true,"enabledad":true,"ipMasq":true,"isolation":"network",
+    "ipam":{"type":"fake"}}
     """
 
   @Test func `makes bridge, pair, addresses and routes`() throws {
@@ -60,6 +61,7 @@ import TestSupport
       #expect(error.code == .kernelRefused)
       #expect(error.message.hasSuffix("injected"))
       #expect(fixture.kernel.state == before)
+      #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
       #expect(fixture.ipam.calls == [.add, .del])
     }
   }

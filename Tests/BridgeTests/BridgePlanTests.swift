@@ -32,19 +32,6 @@ import TestSupport
     #expect(fixture.kernel.applied == [])
   }
 
-  @Test(arguments: [
-    (#""ipMasq":true"#, "key \"ipMasq\": true: not supported by this plugin"),
-    (#""ipMasqBackend":"nftables""#, "key \"ipMasqBackend\": \"nftables\": not supported by this plugin"),
-    (#""macspoofchk":true"#, "key \"macspoofchk\": true: not supported by this plugin"),
-    (#""isolation":"network""#, "key \"isolation\": \"network\": not supported by this plugin"),
-    (#""internal":true"#, "key \"internal\": true: not supported by this plugin"),
-  ])
-  func `refuses what it does not do rather than ignore it`(keys: String, message: String) throws {
-    let fixture = try Fixture()
-    #expect(throws: CNIError(.unsupportedField, message)) { try fixture.add("{\(keys)}") }
-    #expect(fixture.ipam.calls == [])
-  }
-
   @Test(
     arguments: [
       ("{}", nil, nil, 1500), (#"{"mtu":9000}"#, 1400, nil, 9000), ("{}", 1400, nil, 1400), ("{}", 9000, 1500, 1500),

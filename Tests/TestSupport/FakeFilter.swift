@@ -5,9 +5,10 @@ public import PacketFilter
 /// A packet filter kept in memory.
 public struct FakeFilter: PacketFilter, Equatable {
   public var claims: [Claim] = []
-  public var hostBackend: Backend? = .nftables
+  public var hostBackend: Backend?
 
-  public init() {}
+  /// - Parameter hostBackend: what the host has; `nil`: no packet filter.
+  public init(on hostBackend: Backend? = .nftables) { self.hostBackend = hostBackend }
 
   public func lock() {}
 
@@ -45,7 +46,7 @@ public struct FakeFilter: PacketFilter, Equatable {
   }
 
   public func backend(_ wanted: Backend?) throws(KernelError) -> Backend {
-    guard let backend = wanted ?? hostBackend else {
+    guard hostBackend != nil, let backend = wanted ?? hostBackend else {
       throw KernelError("choose a packet filter", errno: 95, reason: "this host has none")
     }
     return backend

@@ -1,0 +1,59 @@
+import CNI
+import CNIJSON
+import Glibc
+import Kernel
+import Linux
+import PacketFilter
+
+/// What was added to the packet filter, a JSON file for each claim: `NETWORK/HOSTINTERFACE.PART`.
+///
+/// The name is the one that the attachment's end on the host has or would have: it stands for the three names.
+struct ClaimFiles {
+  var directory: String
+
+  private func path(_ owner: Owner, _ part: Part) -> String {
+    "\(directory)/\(owner.network)/\(owner.hostInterface).\(part.rawValue)"
+  }
+
+  /// Replaces what was remembered of the same owner and part.
+  func remember(_ claim: Claim) throws(KernelError) {
+    let path = path(claim.owner, claim.part)
+    // Another owner's removal may take the directory away in between.
+    for attempt in 1...10 {
+      try Files.makeDirectories("\(directory)/\(claim.owner.network)", mode: 0o700)
+      do throws(KernelError) {
+        return try Files.replace(path, with: claim.json.bytes, mode: 0o600)
+      } catch  where error.errno == ENOENT && attempt < 10 {}
+    }
+  }
+
+  /// Nothing happens where nothing is remembered.
+  func forget(_ owner: Owner, _ part: Part) throws(KernelError) {
+    try Files.remove(path(owner, part))
+    try Files.removeEmptyDirectory("\(directory)/\(owner.network)")
+  }
+
+  func remembers(_ owner: Owner, _ part: Part) -> Bool { Files.exists(path(owner, part)) }
+
+  /// `nil` where nothing is remembered.
+  ///
+  /// - Throws: EBADMSG where the file holds no claim.
+  func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? { try claim(at: path(owner, part)) }
+
+  /// All of one network; files that hold no claim are left out.
+  func claims(of network: NetworkName) throws(KernelError) -> [Claim] {
+    let directory = "\(directory)/\(network)"
+    return try (Files.list(directory) ?? []).sorted().compactMap { try? claim(at: "\(directory)/\($0)") }
+  }
+
+  func networks() throws(KernelError) -> [NetworkName] {
+    try (Files.list(directory) ?? []).sorted().compactMap(NetworkName.init)
+  }
+
+  private func claim(at path: String) throws(KernelError) -> Claim? {
+    guard let bytes = try Files.readIfPresent(path) else { return nil }
+    do throws(CNIError) {
+      return try CNIJSON.decode(Claim.self, from: bytes)
+    } catch { throw KernelError("read \(path)", errno: EBADMSG, reason: error.message) }
+  }
+}

@@ -1,0 +1,194 @@
+public import CNI
+import Glibc
+public import Kernel
+import Linux
+public import PacketFilter
+
+/// The host's packet filter: chooses a backend and remembers on disk what was added.
+///
+/// What is remembered is written before the rules are made and removed after them, so that whoever is killed in between
+/// leaves something that the next DEL or GC finds. It also tells what to put back when somebody flushed the ruleset.
+public struct HostFilter: PacketFilter {
+  private var iptables: any FilterBackend
+  private var nftables: any FilterBackend
+  private let memory: ClaimFiles
+  private let state: String
+  /// How the kernel lists the legacy tables in use; a file for each family.
+  private let legacyTables: [String]
+
+  /// - Parameters:
+  ///   - iptables: the backend for legacy tables.
+  ///   - nftables: the backend for nf_tables.
+  ///   - state: the directory for what is remembered, and for the lock.
+  ///   - legacyTables: the files that list legacy tables.
+  public init(
+    iptables: any FilterBackend, nftables: any FilterBackend, state: String = "/run/swift-cni",
+    legacyTables: [String] = ["/proc/self/net/ip_tables_names", "/proc/self/net/ip6_tables_names"]
+  ) {
+    self.iptables = iptables
+    self.nftables = nftables
+    self.state = state
+    self.legacyTables = legacyTables
+    memory = ClaimFiles(directory: "\(state)/filter")
+  }
+
+  public func lock() throws(KernelError) {
+    try Files.makeDirectories(state, mode: 0o700)
+    let path = "\(state)/filter.lock"
+    let file = try Descriptor.open(path, for: .updating)
+    try file.lock(exclusively: true, seconds: 30, doing: "lock \(path)")
+    file.keepOpen()
+  }
+
+  // MARK: which backend
+
+  public mutating func backend(_ wanted: Backend?) throws(KernelError) -> Backend {
+    if let wanted {
+      try probe(wanted)
+      return wanted
+    }
+    if hasLegacyTables { return .iptables }
+    do throws(KernelError) {
+      try probe(.nftables)
+      return .nftables
+    } catch {
+      let lacksNftables = error
+      do throws(KernelError) {
+        try probe(.iptables)
+        return .iptables
+      } catch {
+        throw KernelError("choose a packet filter", errno: EOPNOTSUPP, reason: "\(lacksNftables); \(error)")
+      }
+    }
+  }
+
+  /// Whether somebody uses legacy tables here.
+  private var hasLegacyTables: Bool {
+    legacyTables.contains { path in
+      let names = try? Files.readIfPresent(path)  // a file that cannot be read lists nothing for us
+      return names?.isEmpty == false
+    }
+  }
+
+  private mutating func probe(_ backend: Backend) throws(KernelError) {
+    try use(backend) { (backend) throws(KernelError) in try backend.probe() }
+  }
+
+  private mutating func use<Value>(
+    _ backend: Backend, _ body: (inout any FilterBackend) throws(KernelError) -> Value
+  ) throws(KernelError) -> Value {
+    switch backend {
+    case .iptables: try body(&iptables)
+    case .nftables: try body(&nftables)
+    }
+  }
+
+  /// Those in which there can be rules.
+  private mutating func usable() -> [Backend] {
+    var usable: [Backend] = hasLegacyTables ? [.iptables] : []
+    do throws(KernelError) {
+      try probe(.nftables)
+      usable.append(.nftables)
+    } catch {}  // what cannot be used holds nothing of ours
+    return usable
+  }
+
+  // MARK: rules
+
+  public mutating func add(_ claim: Claim) throws(KernelError) {
+    if let old = try memory.claim(of: claim.owner, claim.part) { try remove(remembered: old) }
+    var claim = claim
+    let backend = try backend(claim.backend)
+    claim.backend = backend
+    try memory.remember(claim)
+    do throws(KernelError) {
+      try use(backend) { (backend) throws(KernelError) in try backend.add(claim) }
+    } catch {
+      try? memory.forget(claim.owner, claim.part)  // the error to tell is the backend's
+      throw error
+    }
+  }
+
+  public mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError) {
+    if let claim = try? memory.claim(of: owner, part) { return try remove(remembered: claim) }
+    // Nothing is remembered, or it cannot be read.
+    guard everywhere || memory.remembers(owner, part) else { return }
+    try removeEverywhere(owner.filterTag, part)
+    try memory.forget(owner, part)
+  }
+
+  private mutating func remove(remembered claim: Claim) throws(KernelError) {
+    try use(claim.backend ?? .nftables) { (backend) throws(KernelError) in
+      try backend.remove(claim.owner.filterTag, claim.part, known: claim.rules)
+    }
+    try memory.forget(claim.owner, claim.part)
+  }
+
+  private mutating func removeEverywhere(_ tag: String, _ part: Part) throws(KernelError) {
+    for backend in usable() {
+      try use(backend) { (backend) throws(KernelError) in try backend.remove(tag, part, known: nil) }
+    }
+  }
+
+  public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {
+    let remembered = try memory.claim(of: claim.owner, claim.part)
+    let chosen = if let known = remembered?.backend { known } else { try backend(claim.backend) }
+    return try use(chosen) { (backend) throws(KernelError) in try backend.missing(from: claim) }
+  }
+
+  public func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? { try memory.claim(of: owner, part) }
+
+  public func claims(of network: NetworkName) throws(KernelError) -> [Claim] { try memory.claims(of: network) }
+
+  public mutating func collectGarbage(
+    _ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool
+  ) throws(KernelError) {
+    for claim in try memory.claims(of: network) where claim.part == part && !valid.contains(claim.owner) {
+      try remove(remembered: claim)
+    }
+    guard everywhere else { return }
+    let kept = Set(valid.map(\.filterTag))
+    for backend in usable() {
+      try use(backend) { (backend) throws(KernelError) in
+        let left = try backend.tags(part, prefix: Owner.filterTagPrefix(network)).subtracting(kept)
+        for tag in left { try backend.remove(tag, part, known: nil) }
+      }
+    }
+  }
+
+  public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
+    var holders: [PortHolder] = []
+    for backend in usable() {
+      holders += try use(backend) { (backend) throws(KernelError) in try backend.holders(of: ports) }
+    }
+    return holders
+  }
+
+  // MARK: putting back
+
+  /// Every network of which something is remembered.
+  public func networks() throws(KernelError) -> [NetworkName] { try memory.networks() }
+
+  /// Puts back whatever is missing of what is remembered of `network`.
+  ///
+  /// - Parameters:
+  ///   - network: whose.
+  ///   - isLive: which attachments count.
+  /// - Returns: the attachments that lacked rules.
+  /// - Throws: what the backend said.
+  public mutating func repair(
+    _ network: NetworkName, where isLive: (Owner) -> Bool = { _ in true }
+  ) throws(KernelError) -> [Owner] {
+    var repaired: [Owner] = []
+    for claim in try memory.claims(of: network) where isLive(claim.owner) {
+      guard let backend = claim.backend else { continue }
+      try use(backend) { (backend) throws(KernelError) in
+        guard try !backend.missing(from: claim).isEmpty else { return }
+        try backend.remove(claim.owner.filterTag, claim.part, known: nil)
+        try backend.add(claim)
+        repaired.append(claim.owner)
+      }
+    }
+    return repaired
+  }
+}

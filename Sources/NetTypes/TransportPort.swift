@@ -1,0 +1,17 @@
+/// A port and its protocol, as image formats and runtimes write what a container listens on: `80/tcp`, or `80` for TCP.
+public struct TransportPort: TextCodable {
+  public static let wanted = "a port and a protocol: \"80/tcp\""
+
+  public let number: UInt16
+  public let transport: TransportProtocol
+
+  public init?(_ text: String) {
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count <= 2, let number = UInt16(parts[0]), number > 0 else { return nil }
+    guard let transport = parts.count == 1 ? .tcp : TransportProtocol(String(parts[1])) else { return nil }
+    self.number = number
+    self.transport = transport
+  }
+
+  public var description: String { "\(number)/\(transport)" }
+}

@@ -1,0 +1,125 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+/// What a bridge's configuration wants of the packet filter, checked.
+struct BridgeFilter: Equatable {
+  /// How far a bridge's containers are kept apart from others.
+  enum Separation: String {
+    case none
+    /// From everybody beyond the bridge.
+    case network
+    /// From each other too.
+    case container
+  }
+
+  /// `nil`: the source stays as it is.
+  var masquerade: Masquerading?
+  var separation: Separation
+  /// Whether nothing passes between the bridge and anything beyond it.
+  var isInternal: Bool
+  var guardsSource: Bool
+  var links: [RuntimeKeys.Args.Link]
+  /// `nil`: the host's.
+  var backend: Backend?
+
+  struct Masquerading: Equatable {
+    var isRandom: Bool
+  }
+
+  /// - Throws: code 7 for keys that contradict each other.
+  init(_ config: BridgeConfig, _ keys: RuntimeKeys) throws(CNIError) {
+    isInternal = config.isInternal ?? false
+    masquerade = config.ipMasq == true ? Masquerading(isRandom: config.ipMasqRandomFully ?? false) : nil
+    separation = try Self.separation(config.isolation)
+    guardsSource = config.macspoofchk ?? false
+    links = keys.args?.cni?.links ?? []
+    backend = try Self.backend(config)
+    if config.ipMasqRandomFully == true, masquerade == nil {
+      throw CNIError(.invalidNetworkConfig, "key \"ipMasqRandomFully\": true: want \"ipMasq\": true with it")
+    }
+    if isInternal, masquerade != nil || config.isDefaultGateway == true {
+      let other = masquerade != nil ? "ipMasq" : "isDefaultGateway"
+      throw CNIError(
+        .invalidNetworkConfig,
+        "keys \"internal\" and \"\(other)\": nothing leaves an internal network: want one of them"
+      )
+    }
+    if !links.isEmpty, separation != .container {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"links\": containers reach each other anyway: want \"isolation\": \"container\"")
+    }
+    if guardsSource {
+      guard backend != .iptables else {
+        throw CNIError(
+          .unsupportedField, "key \"macspoofchk\": true: the iptables backend sees no frames: want \"nftables\"")
+      }
+      backend = .nftables
+    }
+  }
+
+  private static func separation(_ text: String?) throws(CNIError) -> Separation {
+    guard let text else { return .none }
+    guard let separation = Separation(rawValue: text) else {
+      throw CNIError(.invalidNetworkConfig, "key \"isolation\": \"\(text)\": want none, network or container")
+    }
+    return separation
+  }
+
+  private static func backend(_ config: BridgeConfig) throws(CNIError) -> Backend? {
+    guard let one = config.backend, let other = config.ipMasqBackend, one != other else {
+      return config.backend ?? config.ipMasqBackend
+    }
+    throw CNIError(
+      .invalidNetworkConfig, "keys \"backend\": \"\(one)\" and \"ipMasqBackend\": \"\(other)\": want one backend")
+  }
+
+  /// The rules of one attachment; `nil` where it needs none.
+  func claim(
+    _ owner: Owner, bridge: InterfaceName, mac: MACAddress, addresses: [IPPrefix], peers: [LinkedPeer],
+    name: String?
+  ) -> Claim? {
+    var rules: [Rule] = []
+    if let isolation = isolation(of: bridge) { rules.append(.isolate(isolation)) }
+    for peer in peers { rules += peer.rules(from: addresses.map(\.address), on: bridge) }
+    if guardsSource { rules.append(.guardSource(SourceGuard(owner.hostInterface, mac: mac))) }
+    if let masquerade {
+      rules += addresses.map {
+        .masquerade(Masquerade($0.address, in: $0.network, isRandom: masquerade.isRandom))
+      }
+    }
+    guard !rules.isEmpty else { return nil }
+    var claim = Claim(owner, .network, rules, backend: backend)
+    claim.containerName = name
+    claim.addresses = addresses.map(\.address)
+    return claim
+  }
+
+  private func isolation(of bridge: InterfaceName) -> Isolation? {
+    guard isInternal || separation != .none else { return nil }
+    return Isolation(
+      bridge, reach: isInternal ? .nobody : .network, separatesContainers: separation == .container)
+  }
+}
+
+/// Another container of the network that this one may open connections to.
+struct LinkedPeer: Equatable {
+  var addresses: [IPAddress]
+  var ports: [TransportPort]
+
+  func rules(from own: [IPAddress], on bridge: InterfaceName) -> [Rule] {
+    addresses.flatMap { to in
+      own.filter { $0.family == to.family }.flatMap { from in
+        ports.map { .link(ContainerLink(bridge, from: from, to: to, $0.transport, $0.number)) }
+      }
+    }
+  }
+}
+
+extension BridgeConfig {
+  /// Whether an ADD makes packet filter rules.
+  var wantsRules: Bool {
+    ipMasq == true || macspoofchk == true || isInternal == true || (isolation ?? "none") != "none"
+  }
+}

@@ -1,0 +1,94 @@
+import CNI
+import NetTypes
+import PacketFilter
+import PluginKit
+
+/// The `firewall` part of a network configuration, as written; absent keys are `nil`.
+struct FirewallConfig: ChainConfig {
+  /// `iptables`, `nftables`; runtimes also send an empty text, which means absent.
+  var backend: String?
+  var iptablesAdminChainName: String?
+  var firewalldZone: String?
+  /// `open`, `same-bridge` or `isolated`.
+  var ingressPolicy: String?
+
+  init(_ json: JSONReader) throws(CNIError) {
+    backend = try json.filledText("backend")
+    iptablesAdminChainName = try json.filledText("iptablesAdminChainName")
+    firewalldZone = try json.filledText("firewalldZone")
+    ingressPolicy = try json.filledText("ingressPolicy")
+  }
+}
+
+/// The configuration with every value checked.
+struct FirewallSettings: Equatable {
+  /// Who may open connections to the containers of a bridge.
+  enum IngressPolicy: String, CaseIterable {
+    case open
+    /// Nobody of another network of ours.
+    case sameBridge = "same-bridge"
+    /// Nor another container of the same bridge.
+    case isolated
+  }
+
+  /// `nil`: the host's.
+  var backend: Backend?
+  /// The chain asked before our rules; only iptables has it.
+  var adminChain: String
+  var policy: IngressPolicy
+
+  static let defaultAdminChain = "CNI-ADMIN"
+
+  /// - Throws: code 2 for firewalld and for what the backend cannot do, code 7 for other values that cannot be.
+  init(_ config: FirewallConfig) throws(CNIError) {
+    if let key = [("backend", config.backend == "firewalld"), ("firewalldZone", config.firewalldZone != nil)]
+      .first(where: \.1)?.0
+    {
+      throw CNIError(
+        .unsupportedField, "key \"\(key)\": firewalld is not supported: want \"backend\" \(Backend.wanted)")
+    }
+    backend = try Self.backend(config.backend)
+    adminChain = config.iptablesAdminChainName ?? Self.defaultAdminChain
+    if let name = config.iptablesAdminChainName {
+      guard backend != .nftables else {
+        throw CNIError(
+          .unsupportedField, "key \"iptablesAdminChainName\": \"\(name)\": only the iptables backend has such a chain")
+      }
+      guard name.isChainName else {
+        throw CNIError(
+          .invalidNetworkConfig,
+          "key \"iptablesAdminChainName\": \"\(name)\": want at most 28 letters, digits, '_', '.' or '-'")
+      }
+      backend = .iptables
+    }
+    let text = config.ingressPolicy ?? IngressPolicy.open.rawValue
+    guard let policy = IngressPolicy(rawValue: text) else {
+      let known = IngressPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+      throw CNIError(.invalidNetworkConfig, "key \"ingressPolicy\": \"\(text)\": want one of \(known)")
+    }
+    self.policy = policy
+  }
+
+  private static func backend(_ text: String?) throws(CNIError) -> Backend? {
+    guard let text else { return nil }
+    guard let backend = Backend(text) else {
+      throw CNIError(.invalidNetworkConfig, "key \"backend\": \"\(text)\": want \(Backend.wanted)")
+    }
+    return backend
+  }
+}
+
+extension String {
+  /// What the iptables command takes for one.
+  fileprivate var isChainName: Bool {
+    utf8.count <= 28 && utf8.first != UInt8(ascii: "-")
+      && utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "-"):
+          true
+        default: false
+        }
+      }
+  }
+}

@@ -1,0 +1,72 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+
+/// Lets a container's packets pass where the host forwards only what somebody admits.
+struct FirewallDriver: ChainDriver {
+  static let name = "firewall"
+
+  func settings(_ call: Call<FirewallConfig>) throws(CNIError) -> FirewallSettings { try FirewallSettings(call.config) }
+
+  func plan<K: Kernel & ~Copyable>(
+    _ settings: FirewallSettings, owner: Owner, previous: AddResult, on kernel: inout K
+  ) throws(CNIError) -> ChainPlan {
+    let backend = try translating { () throws(KernelError) in try kernel.filter.backend(settings.backend) }
+    let adminChain = backend == .iptables ? settings.adminChain : nil
+    var rules = previous.ips.map { Rule.admit(Admission($0.address.address, adminChain: adminChain)) }
+    var changes: [Change] = []
+    if settings.policy != .open {
+      let bridge = try bridge(in: previous, for: settings.policy)
+      let separates = settings.policy == .isolated
+      rules.append(.isolate(Isolation(bridge, reach: .outside, separatesContainers: separates)))
+      if separates {
+        changes = try translating { () throws(KernelError) in try isolatePorts(of: previous, on: &kernel) }
+      }
+    }
+    if !rules.isEmpty { changes.append(.addRules(Claim(owner, .firewall, rules, backend: backend))) }
+    return ChainPlan(changes, result: previous)
+  }
+
+  private func bridge(
+    in result: AddResult, for policy: FirewallSettings.IngressPolicy
+  ) throws(CNIError) -> InterfaceName {
+    guard let bridge = result.interfaces.first, bridge.isOnHost, let name = InterfaceName(bridge.name) else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"ingressPolicy\": \"\(policy.rawValue)\": want a bridge as the first interface of prevResult")
+    }
+    return name
+  }
+
+  /// What a bridge forwards itself passes no rule unless br_netfilter is on.
+  private func isolatePorts<K: Kernel & ~Copyable>(
+    of result: AddResult, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    var changes: [Change] = []
+    for interface in result.interfaces where interface.isOnHost {
+      guard let name = InterfaceName(interface.name), try kernel.link(name, on: .host)?.port != nil else { continue }
+      changes.append(.changeLink(name, on: .host, LinkChange(port: BridgePort(isolated: true))))
+    }
+    return changes
+  }
+
+  func removal(of owner: Owner, _ config: FirewallConfig?) -> [Change] {
+    [.removeRules(owner, .firewall, everywhere: true)]
+  }
+
+  func garbage(of network: NetworkName, _ config: FirewallConfig, valid: Set<Owner>) -> [Change] {
+    [.removeOtherRules(network, .firewall, valid: valid, everywhere: true)]
+  }
+
+  func obstacle<K: Kernel & ~Copyable>(
+    _ config: FirewallConfig, on kernel: inout K
+  ) throws(KernelError) -> String? {
+    kernel.filter.obstacle(config.backend.flatMap { Backend($0) })
+  }
+}
+
+extension AddResult.Interface {
+  fileprivate var isOnHost: Bool { (sandbox ?? "").isEmpty }
+}

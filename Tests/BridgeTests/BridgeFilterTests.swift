@@ -1,0 +1,151 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+import Testing
+import TestSupport
+
+@testable import bridge
+
+@Suite struct BridgeFilterTests {
+  @Test(arguments: [
+    (
+      #""internal":true,"ipMasq":true"#,
+      "keys \"internal\" and \"ipMasq\": nothing leaves an internal network: want one of them"
+    ),
+    (
+      #""internal":true,"isDefaultGateway":true"#,
+      "keys \"internal\" and \"isDefaultGateway\": nothing leaves an internal network: want one of them"
+    ),
+    (#""isolation":"full""#, "key \"isolation\": \"full\": want none, network or container"),
+    (#""ipMasqBackend":"ipfw""#, "key \"ipMasqBackend\": \"ipfw\": want iptables or nftables"),
+    (
+      #""backend":"iptables","ipMasqBackend":"nftables""#,
+      "keys \"backend\": \"iptables\" and \"ipMasqBackend\": \"nftables\": want one backend"
+    ),
+    (#""ipMasqRandomFully":true"#, "key \"ipMasqRandomFully\": true: want \"ipMasq\": true with it"),
+    (
+      #""args":{"cni":{"links":[{"container":"db","ports":["80"]}]}}"#,
+      "key \"links\": containers reach each other anyway: want \"isolation\": \"container\""
+    ),
+    (
+      #""isolation":"container","args":{"cni":{"links":[{"container":"db","ports":["80"]}]}}"#,
+      "key \"links\": \"db\": want the name or identifier of a container on net"
+    ),
+    (
+      #""isolation":"container","args":{"cni":{"links":[{"container":"db","ports":["0/tcp"]}]}}"#,
+      "key \"args.cni.links[0].ports[0]\": \"0/tcp\": want a port and a protocol: \"80/tcp\""
+    ),
+  ])
+  func `refuses what cannot be, and makes nothing`(keys: String, message: String) throws {
+    let fixture = try Fixture()
+    #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{\(keys)}") }
+    #expect(fixture.kernel.applied == [])
+  }
+
+  @Test func `frames cannot be guarded by the iptables backend`() throws {
+    let fixture = try Fixture()
+    let message = "key \"macspoofchk\": true: the iptables backend sees no frames: want \"nftables\""
+    #expect(throws: CNIError(.unsupportedField, message)) {
+      try fixture.add(#"{"macspoofchk":true,"ipMasqBackend":"iptables"}"#)
+    }
+  }
+
+  @Test func `a host without a packet filter is told so, and nothing is left`() throws {
+    let fixture = try Fixture()
+    let before = fixture.kernel.state
+    fixture.kernel.filter = FakeFilter(on: nil)
+    #expect(throws: CNIError.self) { try fixture.add(#"{"ipMasq":true}"#) }
+    #expect(fixture.kernel.state == before)
+    _ = try fixture.add("{}")
+  }
+
+  @Test func `plain networks have no rules`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(#"{"isGateway":true,"ipMasq":false,"isolation":"none"}"#)
+    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+  }
+
+  @Test func `everything that is wanted of the packet filter is one claim`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(
+      #"{"ipMasq":true,"ipMasqRandomFully":true,"isolation":"container","macspoofchk":true}"#,
+      arguments: "MAC=02:00:00:00:00:01;K8S_POD_NAME=web")
+    var expected = Claim(
+      fixture.owner, .network,
+      [
+        .isolate(Isolation("cni0", reach: .network, separatesContainers: true)),
+        .guardSource(SourceGuard(fixture.owner.hostInterface, mac: "02:00:00:00:00:01")),
+        .masquerade(Masquerade("10.1.0.5", in: "10.1.0.0/24", isRandom: true)),
+        .masquerade(Masquerade("fd00:1::5", in: "fd00:1::/64", isRandom: true)),
+      ], backend: .nftables)
+    expected.containerName = "web"
+    expected.addresses = ["10.1.0.5", "fd00:1::5"]
+    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [expected])
+    #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host)?.port?.isolated == true)
+    #expect(fixture.kernel.link("cni0", on: .host)?.group == Isolation.linkGroup)
+  }
+
+  @Test func `a link leads to a container by its name or identifier`() throws {
+    var fixture = try Fixture()
+    _ = try fixture.add(#"{"isolation":"container"}"#, arguments: "K8S_POD_NAME=db")
+    fixture.kernel.state.links[.container] = ["lo": try #require(fixture.kernel.link("lo", on: .container))]
+    fixture.owner.container = try #require(ContainerID("c2"))
+    fixture.ipam.answer = AddResult(ips: [.init(address: "10.1.0.6/24")])
+    _ = try fixture.add(
+      #"{"isolation":"container","args":{"cni":{"links":[{"container":"db","ports":["5432","53/udp"]}]}}}"#)
+    let claim = try fixture.kernel.filter.claim(of: fixture.owner, .network)
+    #expect(
+      claim?.rules == [
+        .isolate(Isolation("cni0", reach: .network, separatesContainers: true)),
+        .link(ContainerLink("cni0", from: "10.1.0.6", to: "10.1.0.5", .tcp, 5432)),
+        .link(ContainerLink("cni0", from: "10.1.0.6", to: "10.1.0.5", .udp, 53)),
+      ])
+    #expect(fixture.kernel.sysctl("net/ipv4/conf/cni0/proxy_arp_pvlan", on: .host) == "1")
+  }
+
+  @Test func `an internal network has no way out`() throws {
+    let fixture = try Fixture()
+    fixture.ipam.answer.routes = [Route(dst: "0.0.0.0/0"), Route(dst: "10.9.0.0/16")]
+    let result = try fixture.add(#"{"internal":true,"isGateway":true}"#)
+    #expect(result.routes == [Route(dst: "10.9.0.0/16")])
+    #expect(fixture.kernel.state.routes.map(\.dst) == ["10.9.0.0/16"])
+    let claim = try fixture.kernel.filter.claim(of: fixture.owner, .network)
+    #expect(claim?.rules == [.isolate(Isolation("cni0", reach: .nobody))])
+  }
+
+  @Test func `forwarding is left as it is where the configuration says so`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(#"{"isGateway":true,"ipForward":false}"#)
+    #expect(fixture.kernel.sysctl("net/ipv4/ip_forward", on: .host) == "0")
+  }
+
+  @Test func `CHECK names rules that are gone, DEL and GC remove what is there`() throws {
+    let fixture = try Fixture()
+    let json = #"{"ipMasq":true}"#
+    let result = try fixture.add(json)
+    try fixture.plugin.check(fixture.call(json, previous: result))
+    let claim = try #require(try fixture.kernel.filter.claim(of: fixture.owner, .network))
+    fixture.kernel.filter = FakeFilter()
+    #expect {
+      try fixture.plugin.check(fixture.call(json, previous: result))
+    } throws: { error in
+      "\(error)".contains("packet filter: masquerade of 10.1.0.5 out of 10.1.0.0/24 is missing")
+    }
+    try fixture.kernel.filter.add(claim)
+    let config = try fixture.call(json).config
+    let network = Network(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
+    try fixture.plugin.collectGarbage(
+      network, valid: [.init(containerID: fixture.owner.container, ifname: fixture.owner.interface)])
+    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [claim])
+    try fixture.plugin.collectGarbage(network, valid: [])
+    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+    try fixture.kernel.filter.add(claim)
+    for _ in 1...2 {
+      try fixture.plugin.delete(
+        Removal(owner: fixture.owner, namespacePath: nil, config: nil, delegates: fixture.ipam.delegates))
+    }
+    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+  }
+}

@@ -1,0 +1,165 @@
+import CNI
+import CNIJSON
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+import Testing
+import TestSupport
+
+@testable import firewall
+
+@Suite struct FirewallTests {
+  let kernel = FakeKernel()
+  let owner: Owner
+  let previous = AddResult(
+    interfaces: [
+      .init(name: "cni0"), .init(name: "veth1"), .init(name: "eth0", sandbox: "/run/netns/c1"),
+    ],
+    ips: [.init(interface: 2, address: "10.1.0.5/24"), .init(interface: 2, address: "fd00:1::5/64")])
+
+  init() throws {
+    owner = Owner(
+      network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
+    kernel.addLink("cni0", on: .host, kind: "bridge")
+    kernel.addLink("veth1", on: .host, kind: "veth")
+    kernel.state.links[.host]?["veth1"]?.port = BridgePort(hairpin: false, isolated: false)
+  }
+
+  var plugin: ChainedPlugin<FirewallDriver, FakeKernel> {
+    ChainedPlugin(FirewallDriver()) { [kernel] () throws(KernelError) in kernel }
+  }
+
+  func call(_ json: String, previous: AddResult?) throws -> Call<FirewallConfig> {
+    Call(
+      owner: owner, namespacePath: "/run/netns/c1",
+      config: try CNIJSON.decode(FirewallConfig.self, from: Array(json.utf8)),
+      previous: previous, delegates: Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil })
+  }
+
+  func add(_ json: String) throws -> AddResult {
+    var answer = AddResult()
+    try plugin.add(call(json, previous: previous)) { (result) throws(CNIError) in answer = result }
+    return answer
+  }
+
+  var rules: [Rule] { get throws { try kernel.filter.claim(of: owner, .firewall)?.rules ?? [] } }
+
+  @Test(arguments: [#"{}"#, #"{"backend":""}"#, #"{"ingressPolicy":"open"}"#, #"{"backend":"nftables"}"#])
+  func `every address of the container is admitted, and the result goes on unchanged`(json: String) throws {
+    #expect(try add(json) == previous)
+    #expect(try rules == [.admit(Admission("10.1.0.5")), .admit(Admission("fd00:1::5"))])
+    try plugin.check(call(json, previous: previous))
+  }
+
+  @Test(arguments: [
+    (#"{"backend":"iptables"}"#, "CNI-ADMIN"),
+    (#"{"backend":"iptables","iptablesAdminChainName":"NOMAD-ADMIN"}"#, "NOMAD-ADMIN"),
+    (#"{"iptablesAdminChainName":"NOMAD-ADMIN"}"#, "NOMAD-ADMIN"),
+  ])
+  func `with iptables the operator's chain goes first`(json: String, chain: String) throws {
+    _ = try add(json)
+    #expect(
+      try rules == [
+        .admit(Admission("10.1.0.5", adminChain: chain)), .admit(Admission("fd00:1::5", adminChain: chain)),
+      ])
+    #expect(try kernel.filter.claim(of: owner, .firewall)?.backend == .iptables)
+  }
+
+  @Test(arguments: [("same-bridge", false), ("isolated", true)])
+  func `an ingress policy isolates the bridge`(policy: String, separates: Bool) throws {
+    _ = try add(#"{"ingressPolicy":"\#(policy)"}"#)
+    #expect(try rules.last == .isolate(Isolation("cni0", reach: .outside, separatesContainers: separates)))
+    #expect(kernel.link("veth1", on: .host)?.port?.isolated == separates)
+  }
+
+  @Test(
+    arguments: [
+      (
+        #"{"backend":"firewalld"}"#, 2,
+        "key \"backend\": firewalld is not supported: want \"backend\" iptables or nftables"
+      ),
+      (
+        #"{"firewalldZone":"trusted"}"#, 2,
+        "key \"firewalldZone\": firewalld is not supported: want \"backend\" iptables or nftables"
+      ),
+      (#"{"backend":"ipfw"}"#, 7, "key \"backend\": \"ipfw\": want iptables or nftables"),
+      (
+        #"{"backend":"nftables","iptablesAdminChainName":"A"}"#, 2,
+        "key \"iptablesAdminChainName\": \"A\": only the iptables backend has such a chain"
+      ),
+      (
+        #"{"iptablesAdminChainName":"A B"}"#, 7,
+        "key \"iptablesAdminChainName\": \"A B\": want at most 28 letters, digits, '_', '.' or '-'"
+      ),
+      (#"{"ingressPolicy":"closed"}"#, 7, "key \"ingressPolicy\": \"closed\": want one of open, same-bridge, isolated"),
+    ] as [(String, UInt32, String)])
+  func `what cannot be is refused, and nothing is made`(json: String, code: UInt32, message: String) throws {
+    #expect(throws: CNIError(.init(rawValue: code), message)) { try add(json) }
+    #expect(kernel.applied == [])
+  }
+
+  @Test func `it is a chained plugin`() throws {
+    let message = "missing prevResult: firewall must be called as chained plugin"
+    #expect(throws: CNIError(.invalidNetworkConfig, message)) {
+      try plugin.add(call("{}", previous: nil)) { (_) throws(CNIError) in }
+    }
+    let unbridged = AddResult(interfaces: [.init(name: "eth0", sandbox: "/run/netns/c1")], ips: previous.ips)
+    #expect(throws: CNIError.self) {
+      try plugin.add(call(#"{"ingressPolicy":"isolated"}"#, previous: unbridged)) { (_) throws(CNIError) in }
+    }
+    #expect(kernel.applied == [])
+  }
+
+  @Test(arguments: 0..<4)
+  func `leaves everything as it was when change n is refused`(n: Int) throws {
+    let before = kernel.state
+    kernel.changesBeforeRefusal = n
+    do {
+      _ = try add(#"{"ingressPolicy":"isolated"}"#)
+      #expect(n >= kernel.applied.count, "a refused change must be an error")
+    } catch let error as CNIError {
+      #expect(error.message.hasSuffix("injected"))
+      #expect(kernel.state == before)
+      #expect(try rules == [])
+    }
+  }
+
+  @Test func `everything is taken back when the result cannot be written`() throws {
+    let before = kernel.state
+    let refusal = CNIError(.ioFailure, "write the result")
+    #expect(throws: refusal) {
+      try plugin.add(call(#"{"ingressPolicy":"isolated"}"#, previous: previous)) { (_) throws(CNIError) in throw refusal
+      }
+    }
+    #expect(kernel.state == before)
+    #expect(try rules == [])
+  }
+
+  @Test
+  func `CHECK tells what is missing, DEL needs nothing and can be repeated, STATUS tells of a host without filter`()
+    throws
+  {
+    _ = try add("{}")
+    for _ in 1...2 {
+      try plugin.delete(
+        Removal(owner: owner, namespacePath: nil, config: nil, delegates: call("{}", previous: nil).delegates))
+    }
+    #expect(try rules == [])
+    #expect {
+      try plugin.check(call("{}", previous: previous))
+    } throws: { error in
+      "\(error)".contains("admission of 10.1.0.5 is missing; packet filter: admission of fd00:1::5 is missing")
+    }
+    let network = Network(
+      name: owner.network, config: try call("{}", previous: nil).config,
+      delegates: try call("{}", previous: nil).delegates)
+    try plugin.status(network)
+    kernel.filter = FakeFilter(on: nil)
+    #expect {
+      try plugin.status(network)
+    } throws: { error in
+      (error as? CNIError)?.code == .notAvailable
+    }
+  }
+}

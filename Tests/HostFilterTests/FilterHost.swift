@@ -1,0 +1,61 @@
+import Foundation
+import HostFilter
+import Kernel
+import Linux
+import PacketFilter
+
+/// A host with two backends in memory and a state directory of its own.
+final class FilterHost {
+  let state: String
+  let nftables = FakeBackend(.nftables)
+  let iptables = FakeBackend(.iptables)
+
+  /// - Parameter legacy: the legacy tables in use, a line each.
+  /// - Throws: what the file system said.
+  init(legacy: String = "") throws {
+    state = "/tmp/t-filter-\(UUID().uuidString)"
+    try Files.makeDirectories(state)
+    try Files.replace("\(state)/tables", with: Array(legacy.utf8))
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: state) }
+
+  var filter: HostFilter {
+    HostFilter(iptables: iptables, nftables: nftables, state: state, legacyTables: ["\(state)/tables"])
+  }
+
+  func claims(_ backend: Backend) -> [Claim] { backend == .iptables ? iptables.claims : nftables.claims }
+}
+
+/// Rules kept in memory.
+final class FakeBackend: FilterBackend {
+  let name: Backend
+  var claims: [Claim] = []
+  var isUsable = true
+  var refusal: KernelError?
+
+  init(_ name: Backend) { self.name = name }
+
+  func add(_ claim: Claim) throws(KernelError) {
+    if let refusal { throw refusal }
+    claims.append(claim)
+  }
+
+  func remove(_ tag: String, _ part: Part, known: [Rule]?) {
+    claims.removeAll { $0.owner.filterTag == tag && $0.part == part }
+  }
+
+  func missing(from claim: Claim) -> [Rule] {
+    claims.contains { $0.owner == claim.owner && $0.part == claim.part } ? [] : claim.rules
+  }
+
+  func tags(_ part: Part, prefix: String) -> Set<String> {
+    Set(claims.filter { $0.part == part }.map(\.owner.filterTag).filter { $0.hasPrefix(prefix) })
+  }
+
+  func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }
+
+  func probe() throws(KernelError) {
+    guard isUsable else { throw KernelError("\(name)", errno: 95, reason: "not here") }
+  }
+}

@@ -1,0 +1,130 @@
+import CNI
+import HostFilter
+import Kernel
+import Linux
+import NetTypes
+import PacketFilter
+import TestSupport
+import Testing
+
+@Suite struct HostFilterTests {
+  static func owner(_ container: String, on network: String = "net") throws -> Owner {
+    Owner(
+      network: try #require(NetworkName(network)), container: try #require(ContainerID(container)), interface: "eth0")
+  }
+
+  static func claim(_ container: String, _ part: Part = .ports, backend: Backend? = nil) throws -> Claim {
+    Claim(try owner(container), part, [.admit(Admission("10.1.0.2"))], backend: backend)
+  }
+
+  @Test(
+    arguments: [
+      ("", true, true, nil, Backend.nftables), ("", false, true, nil, .iptables), ("nat\n", true, true, nil, .iptables),
+      ("nat\n", true, true, .nftables, .nftables), ("", true, true, .iptables, .iptables),
+      ("", true, false, nil, .nftables),
+    ] as [(String, Bool, Bool, Backend?, Backend)])
+  func `follows the host unless told`(
+    legacy: String, hasNftables: Bool, hasIptables: Bool, wanted: Backend?, chosen: Backend
+  ) throws {
+    let host = try FilterHost(legacy: legacy)
+    host.nftables.isUsable = hasNftables
+    host.iptables.isUsable = hasIptables
+    var filter = host.filter
+    #expect(try filter.backend(wanted) == chosen)
+    var claim = try Self.claim("c1")
+    claim.backend = wanted
+    try filter.add(claim)
+    #expect(host.claims(chosen) == [try Self.claim("c1", backend: chosen)])
+  }
+
+  @Test func `a host with neither is told what each lacks`() throws {
+    let host = try FilterHost()
+    host.nftables.isUsable = false
+    host.iptables.isUsable = false
+    var filter = host.filter
+    #expect {
+      try filter.add(Self.claim("c1"))
+    } throws: { error in
+      "\(error)" == "choose a packet filter: nftables: not here; iptables: not here"
+    }
+    #expect(try Files.list("\(host.state)/filter") == nil)
+  }
+
+  @Test func `what is refused is not remembered`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    host.nftables.refusal = KernelError("add", errno: 17, reason: "File exists")
+    #expect(throws: KernelError.self) { try filter.add(Self.claim("c1")) }
+    #expect(try filter.claim(of: Self.owner("c1"), .ports) == nil)
+    #expect(try Files.list("\(host.state)/filter")?.isEmpty != false)
+  }
+
+  @Test func `parts and containers are removed apart, and nothing is left`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    for claim in try [Self.claim("c1"), Self.claim("c1", .firewall), Self.claim("c2")] { try filter.add(claim) }
+    #expect(try filter.claims(of: Self.owner("c1").network).count == 3)
+    try filter.remove(Self.owner("c1"), .ports, everywhere: false)
+    #expect(host.nftables.claims.count == 2)
+    try filter.remove(Self.owner("c1"), .ports, everywhere: true)
+    try filter.remove(Self.owner("c1"), .firewall, everywhere: false)
+    try filter.remove(Self.owner("c2"), .ports, everywhere: false)
+    #expect(host.nftables.claims == [])
+    #expect(try Files.list("\(host.state)/filter") == [])
+  }
+
+  @Test func `rules go to where they were added, whatever the host uses now`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    try filter.add(Self.claim("c1", backend: .iptables))
+    try filter.remove(Self.owner("c1"), .ports, everywhere: false)
+    #expect(host.iptables.claims == [])
+  }
+
+  @Test(arguments: [true, false])
+  func `rules that nobody remembers are found everywhere or not at all`(everywhere: Bool) throws {
+    let host = try FilterHost(legacy: "filter\n")
+    var filter = host.filter
+    host.nftables.claims = [try Self.claim("c1")]
+    host.iptables.claims = [try Self.claim("c1")]
+    try filter.remove(Self.owner("c1"), .ports, everywhere: everywhere)
+    #expect(host.nftables.claims.isEmpty == everywhere)
+    #expect(host.iptables.claims.isEmpty == everywhere)
+  }
+
+  @Test func `a memory that cannot be read does not keep rules from being removed`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    try filter.add(Self.claim("c1"))
+    let directory = "\(host.state)/filter/net"
+    let name = try #require(try Files.list(directory)?.first)
+    try Files.replace("\(directory)/\(name)", with: Array("{".utf8))
+    try filter.remove(Self.owner("c1"), .ports, everywhere: false)
+    #expect(host.nftables.claims == [])
+    #expect(try Files.list("\(host.state)/filter") == [])
+  }
+
+  @Test func `GC keeps what is valid, and other networks and parts`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    for claim in try [Self.claim("c1"), Self.claim("c2"), Self.claim("c2", .firewall)] { try filter.add(claim) }
+    let other = Claim(try Self.owner("c2", on: "net2"), .ports, [.admit(Admission("10.2.0.2"))])
+    try filter.add(other)
+    host.nftables.claims.append(try Self.claim("forgotten"))
+    try filter.collectGarbage(Self.owner("c1").network, .ports, valid: [Self.owner("c1")], everywhere: true)
+    let left = host.nftables.claims.map { "\($0.owner.tag) \($0.part)" }
+    #expect(left == ["cni:net/c1/eth0 ports", "cni:net/c2/eth0 firewall", "cni:net2/c2/eth0 ports"])
+  }
+
+  @Test func `what somebody flushed is put back`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    try filter.add(Self.claim("c1"))
+    try filter.add(Self.claim("c2"))
+    host.nftables.claims.removeFirst()
+    #expect(try filter.networks().map(\.description) == ["net"])
+    #expect(try filter.repair(Self.owner("c1").network) == [Self.owner("c1")])
+    #expect(host.nftables.claims.count == 2)
+    #expect(try filter.repair(Self.owner("c1").network) == [])
+  }
+}

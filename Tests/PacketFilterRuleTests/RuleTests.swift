@@ -1,0 +1,96 @@
+import CNI
+import CNIJSON
+import NetTypes
+import PacketFilter
+import TestSupport
+import Testing
+
+@Suite struct RuleTests {
+  static let owner = Owner(
+    network: NetworkName("net") ?? neverNamed(), container: ContainerID("c1") ?? neverNamed(), interface: "eth0")
+
+  static var everything: Claim {
+    var conditional = PublishedPort(.udp, hostIP: "192.0.2.1", hostPort: 53, to: "10.1.0.2", 5353)
+    conditional.conditions = ["-s", "10.0.0.0/8"]
+    conditional.excludedDevices = ["br0", "eth1"]
+    conditional.chain = "UCR"
+    let path = ReturnPath(subnet: "fd00::/64", link: "cni0", everything: true, marking: .bit(13))
+    let marked = ReturnPath(subnet: "10.1.0.0/24", link: "cni0", marking: .chain("KUBE-MARK-MASQ"))
+    var claim = Claim(
+      owner, .ports,
+      [
+        .masquerade(Masquerade("10.1.0.2", in: "10.1.0.0/24", isRandom: true)),
+        .isolate(Isolation("cni0", reach: .outside, separatesContainers: true)),
+        .link(ContainerLink("cni0", from: "10.1.0.2", to: "10.1.0.3", .tcp, 80)),
+        .guardSource(SourceGuard("veth1", mac: "02:00:00:00:00:01")),
+        .publish(conditional),
+        .publish(PublishedPort(.tcp, hostPort: 80, to: "fd00::2", 8080, masquerade: path)),
+        .publish(PublishedPort(.sctp, hostPort: 9, to: "10.1.0.2", 9, masquerade: marked)),
+        .float(FloatingAddress("192.0.2.9", to: "10.1.0.2", link: "cni0", subnet: "10.1.0.0/24")),
+        .admit(Admission("10.1.0.2", adminChain: "CNI-ADMIN")),
+      ], backend: .iptables)
+    claim.containerName = "web"
+    claim.addresses = ["10.1.0.2", "fd00::2"]
+    return claim
+  }
+
+  @Test func `a claim is read as it was written`() throws {
+    #expect(try CNIJSON.decode(Claim.self, from: Self.everything.json.bytes) == Self.everything)
+    let plain = Claim(Self.owner, .network, [])
+    #expect(try CNIJSON.decode(Claim.self, from: plain.json.bytes) == plain)
+  }
+
+  @Test(arguments: [
+    (#"{"network":"n","container":"c","interface":"e","part":"all","rules":[]}"#, "part"),
+    (#"{"network":"n","container":"c","interface":"e","part":"ports","rules":[{}]}"#, "rules[0]"),
+    (
+      #"{"network":"n","container":"c","interface":"e","part":"ports","rules":[{"publish":{"protocol":"tcp","hostPort":0,"target":"10.0.0.1","targetPort":1}}]}"#,
+      "rules[0].publish.hostPort"
+    ),
+    (#"{"network":"../n","container":"c","interface":"e","part":"ports","rules":[]}"#, "network"),
+  ])
+  func `what is no claim is refused with the key`(text: String, key: String) throws {
+    #expect {
+      try CNIJSON.decode(Claim.self, from: Array(text.utf8))
+    } throws: { error in
+      (error as? CNIError)?.message.hasPrefix("key \"\(key)\"") == true
+    }
+  }
+
+  @Test func `tags fit an nftables comment and keep networks apart`() throws {
+    let long = String(repeating: "n", count: 200)
+    let owners = try [("net", "c1"), (long, "c1"), (long + "x", "c1"), ("net", long), ("net", long + "x")].map {
+      Owner(
+        network: try #require(NetworkName($0)), container: try #require(ContainerID($1)), interface: "abcdefghijklmno")
+    }
+    #expect(owners[0].filterTag == "cni:net/c1/abcdefghijklmno")
+    #expect(Set(owners.map(\.filterTag)).count == owners.count)
+    for owner in owners {
+      #expect(owner.filterTag.utf8.count <= 115)
+      #expect(owner.filterTag.hasPrefix(Owner.filterTagPrefix(owner.network)))
+    }
+  }
+
+  @Test(
+    arguments: [
+      (nil, nil, true), ("192.0.2.1", nil, true), (nil, "192.0.2.1", true), ("192.0.2.1", "192.0.2.1", true),
+      ("192.0.2.1", "192.0.2.2", false),
+    ] as [(IPAddress?, IPAddress?, Bool)])
+  func `ports conflict as sockets do`(one: IPAddress?, other: IPAddress?, conflicts: Bool) {
+    let port = PublishedPort(.tcp, hostIP: one, hostPort: 80, to: "10.1.0.2", 80)
+    var second = PublishedPort(.tcp, hostIP: other, hostPort: 80, to: "10.1.0.3", 8080)
+    #expect(port.conflicts(with: second) == conflicts)
+    second.transport = .udp
+    #expect(!port.conflicts(with: second))
+    #expect(!port.conflicts(with: PublishedPort(.tcp, hostPort: 81, to: "10.1.0.3", 80)))
+    #expect(!port.conflicts(with: PublishedPort(.tcp, hostPort: 80, to: "fd00::3", 80)))
+  }
+
+  @Test func `ports are named as people write them`() {
+    #expect("\(PublishedPort(.tcp, hostPort: 80, to: "fd00::2", 8080))" == "host port 80/tcp to [fd00::2]:8080")
+    let bound = PublishedPort(.udp, hostIP: "192.0.2.1", hostPort: 53, to: "10.1.0.2", 5353)
+    #expect("\(bound)" == "host port 192.0.2.1:53/udp to 10.1.0.2:5353")
+  }
+}
+
+private func neverNamed<Value>() -> Value { fatalError("a literal that is no name") }
