@@ -36,15 +36,30 @@ extension NetworkRequest {
   public func list(id: String) throws(CNIError) -> JSONValue {
     .object([
       "cniVersion": .string(SpecVersion.latest.rawValue), "name": .string(name.description),
-      "plugins": .array([try plugin(id: id)]),
+      "plugins": .array([try plugin(id: id)] + chained),
     ])
+  }
+
+  /// Published ports, and passage where the host forwards only what is admitted.
+  private var chained: [JSONValue] {
+    guard driver == .bridge, !isInternal else { return [] }
+    return [
+      .object(["type": "portmap", "capabilities": .object(["portMappings": .bool(true)])]),
+      .object(["type": "firewall"]),
+    ]
   }
 
   private func plugin(id: String) throws(CNIError) -> JSONValue {
     var members: [String: JSONValue] = ["type": .string(driver.rawValue)]
     if driver == .bridge {
       members["bridge"] = .string("br-" + id.prefix(12))
-      members["isGateway"] = .bool(!isInternal)
+      if isInternal {
+        members["internal"] = .bool(true)
+      } else {
+        members["isGateway"] = .bool(true)
+        members["ipMasq"] = .bool(true)
+        members["isolation"] = "network"
+      }
       members["capabilities"] = .object(["ips": .bool(true), "mac": .bool(true)])
       members["ipam"] = try ipam()
       if let mtu { members["mtu"] = .integer(Int64(try checked(mtu))) }

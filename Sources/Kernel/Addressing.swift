@@ -48,11 +48,12 @@ public struct RouteSpec: Equatable, Sendable {
 /// An entry of the neighbour table: who has that address.
 public struct NeighbourSpec: Equatable, Sendable {
   public var address: IPAddress
-  public var mac: MACAddress
+  /// `nil`: we answer for it ourselves on that link (`ip neigh add proxy`).
+  public var mac: MACAddress?
   public var interface: InterfaceName
   public var side: Side
 
-  public init(_ address: IPAddress, mac: MACAddress, on interface: InterfaceName, _ side: Side) {
+  public init(_ address: IPAddress, mac: MACAddress?, on interface: InterfaceName, _ side: Side) {
     self.address = address
     self.mac = mac
     self.interface = interface

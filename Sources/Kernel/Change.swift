@@ -24,6 +24,7 @@ public enum Change: Equatable, Sendable {
   case deleteRoute(RouteSpec)
   /// Replaces an entry for the same address.
   case setNeighbour(NeighbourSpec)
+  /// Nothing happens where there is none.
   case deleteNeighbour(NeighbourSpec)
   /// Replaces an entry for the same address in the same table.
   case setFDB(FDBSpec)
@@ -55,7 +56,8 @@ extension Change: CustomStringConvertible {
     case .deleteAddress(let spec): "delete address \(spec)"
     case .addRoute(let spec): "add route \(spec)"
     case .deleteRoute(let spec): "delete route \(spec)"
-    case .setNeighbour(let spec): "set neighbour \(spec.address) \(spec.mac) on \(spec.interface)\(spec.side.suffix)"
+    case .setNeighbour(let spec):
+      "set neighbour \(spec.address) \(spec.mac?.description ?? "proxy") on \(spec.interface)\(spec.side.suffix)"
     case .deleteNeighbour(let spec): "delete neighbour \(spec.address) on \(spec.interface)\(spec.side.suffix)"
     case .setFDB(let spec): "set forwarding entry \(spec.mac) on \(spec.interface)"
     case .deleteFDB(let spec): "delete forwarding entry \(spec.mac) on \(spec.interface)"

@@ -112,6 +112,13 @@ extension LiveKernel {
     }
   }
 
+  mutating func deleteNeighbour(_ spec: NeighbourSpec, doing operation: String) throws(KernelError) {
+    guard let link = try link(spec.interface, on: spec.side) else { return }
+    do throws(KernelError) {
+      try perform(.delete(spec, index: link.index), on: spec.side)
+    } catch  where error.errno == ENOENT {}
+  }
+
   /// Waits until duplicate address detection has let every IPv6 address of the link pass.
   mutating func awaitDAD(_ name: InterfaceName) throws(KernelError) {
     let index = try index(of: name, on: .container, for: "wait for duplicate address detection")

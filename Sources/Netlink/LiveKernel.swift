@@ -145,8 +145,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .addRoute(let spec): try perform(.add(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
     case .deleteRoute(let spec): try perform(.delete(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
     case .setNeighbour(let spec): try perform(.set(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
-    case .deleteNeighbour(let spec):
-      try perform(.delete(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
+    case .deleteNeighbour(let spec): try deleteNeighbour(spec, doing: "\(change)")
     case .setFDB(let spec): try perform(.set(spec, index: at(spec.interface, .host, change)), on: .host)
     case .deleteFDB(let spec): try perform(.delete(spec, index: at(spec.interface, .host, change)), on: .host)
     case .setSysctls(let settings, let side): try set(settings, on: side)

@@ -15,7 +15,7 @@ extension Request {
     let request = try Request(
       RTM_NEWNEIGH, Int32(NLM_F_CREATE | NLM_F_REPLACE), header(spec, index), doing: "\(Change.setNeighbour(spec))")
     request.put(NDA_DST, bytes: spec.address.bytes)
-    request.put(NDA_LLADDR, bytes: spec.mac.bytes)
+    if let mac = spec.mac { request.put(NDA_LLADDR, bytes: mac.bytes) }
     return request
   }
 
@@ -43,6 +43,7 @@ extension Request {
     header.ndm_family = spec.address.family.number
     header.ndm_ifindex = index
     header.ndm_state = UInt16(NUD_PERMANENT)
+    if spec.mac == nil { header.ndm_flags = UInt8(NTF_PROXY) }
     return header
   }
 

@@ -40,8 +40,10 @@ public protocol LinkDriver {
     _ settings: Settings, _ facts: Facts, owner: Owner, namespacePath: String, addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan
 
-  /// What DEL removes on the host, knowing nothing but whose it is; `config` is `nil` where it can no longer be read.
-  func removal(of owner: Owner, _ config: Config?) -> [Change]
+  /// What DEL removes on the host, sure of nothing but whose it is; `config` is `nil` where it can no longer be read.
+  func removal<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: Config?, on kernel: inout K
+  ) -> [Change]
 
   /// What GC removes on the host.
   func garbage<K: Kernel & ~Copyable>(

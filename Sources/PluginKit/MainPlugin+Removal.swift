@@ -20,7 +20,7 @@ extension MainPlugin where Host: ~Copyable {
       } catch { problems.append(CNIError(error)) }
     }
     attempt(&problems) { () throws(CNIError) in
-      try kernel.applyAll(driver.removal(of: removal.owner, removal.config))
+      try kernel.applyAll(driver.removal(of: removal.owner, removal.config, on: &kernel))
     }
     if let error = CNIError(joining: problems) { throw error }
   }

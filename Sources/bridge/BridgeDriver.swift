@@ -70,8 +70,10 @@ struct BridgeDriver: LinkDriver {
       .plan()
   }
 
-  func removal(of owner: Owner, _ config: BridgeConfig?) -> [Change] {
-    [
+  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: BridgeConfig?, on kernel: inout K) -> [Change] {
+    // Without a memory of rules there is no memory of addresses that we answered for.
+    let claim = try? kernel.filter.claim(of: owner, .network)
+    return (claim?.proxies ?? []).map { .deleteNeighbour($0) } + [
       .deleteLink(owner.hostInterface, on: .host),
       .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
     ]

@@ -50,6 +50,10 @@ struct BridgeFilter: Equatable {
       throw CNIError(
         .invalidNetworkConfig, "key \"links\": containers reach each other anyway: want \"isolation\": \"container\"")
     }
+    if !links.isEmpty, config.isGateway != true, config.isDefaultGateway != true {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"links\": they lead through the host: want \"isGateway\": true with it")
+    }
     if guardsSource {
       guard backend != .iptables else {
         throw CNIError(
@@ -100,6 +104,16 @@ struct BridgeFilter: Equatable {
     guard isInternal || separation != .none else { return nil }
     return Isolation(
       bridge, reach: isInternal ? .nobody : .network, separatesContainers: separation == .container)
+  }
+}
+
+extension Claim {
+  /// The IPv6 addresses of a container that is kept from its neighbours, as entries by which the host answers for them.
+  var proxies: [NeighbourSpec] {
+    for case .isolate(let isolation) in rules where isolation.separatesContainers {
+      return addresses.filter { $0.family == .v6 }.map { NeighbourSpec($0, mac: nil, on: isolation.bridge, .host) }
+    }
+    return []
   }
 }
 

@@ -108,7 +108,7 @@ struct BridgePlanner {
       .changeLink(outside, on: .host, port),
     ]
     if let vlans = settings.vlans { changes.append(.setVLANs(vlans, on: outside)) }
-    if let claim = try claim(addressing) { changes.append(.addRules(claim)) }
+    if let claim = try claim(addressing) { changes += [.addRules(claim)] + linkProxies(claim) }
     if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
     guard !settings.leavesInterfaceDown else { return changes }
     if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
@@ -130,13 +130,25 @@ struct BridgePlanner {
       peers: facts.peers.compactMap(\.self), name: settings.containerName)
   }
 
+  /// Neighbour discovery has no switch for a whole link: each address that a link leads from or to has its entry.
+  private func linkProxies(_ claim: Claim) -> [Change] {
+    guard !settings.filter.links.isEmpty else { return [] }
+    let peers = facts.peers.compactMap(\.self).flatMap(\.addresses).filter { $0.family == .v6 }
+    return (claim.proxies + peers.map { NeighbourSpec($0, mac: nil, on: settings.bridge, .host) })
+      .map { .setNeighbour($0) }
+  }
+
   /// Linked containers reach each other by way of the host, which answers ARP for each: their ports stay isolated.
   private var linkChanges: [Change] {
     guard !settings.filter.links.isEmpty else { return [] }
+    let bridge = settings.bridge
     return [
       .setSysctls(
-        [.conf(.v4, settings.bridge, "proxy_arp_pvlan", "1"), .conf(.v4, settings.bridge, "send_redirects", "0")],
-        on: .host)
+        [
+          .conf(.v4, bridge, "proxy_arp_pvlan", "1"), .conf(.v4, bridge, "send_redirects", "0"),
+          .conf(.v6, bridge, "proxy_ndp", "1", isOptional: true),
+          Sysctl("net/ipv6/neigh/\(bridge)/proxy_delay", "0", isOptional: true),
+        ], on: .host)
     ]
   }
 

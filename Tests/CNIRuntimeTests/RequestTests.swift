@@ -18,8 +18,9 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
         == json(
           #"""
           {"cniVersion":"1.1.0","name":"blue","plugins":[{"type":"bridge","bridge":"br-0123456789ab","isGateway":true,
-           "capabilities":{"ips":true,"mac":true},
-           "ipam":{"type":"ipam-host-local","ranges":[[{"subnet":"auto"}]],"routes":[{"dst":"0.0.0.0/0"}]}}]}
+           "ipMasq":true,"isolation":"network","capabilities":{"ips":true,"mac":true},
+           "ipam":{"type":"ipam-host-local","ranges":[[{"subnet":"auto"}]],"routes":[{"dst":"0.0.0.0/0"}]}},
+           {"type":"portmap","capabilities":{"portMappings":true}},{"type":"firewall"}]}
           """#))
   }
 
@@ -46,7 +47,8 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
 
   @Test func `an internal network has no gateway and no way out`() throws {
     let plugin = try #require(try request { $0.isInternal = true }.list(id: id)["plugins"]?.array?.first)
-    #expect(plugin["isGateway"] == .bool(false))
+    #expect(plugin["internal"] == .bool(true))
+    #expect(plugin["isGateway"] == nil)
     #expect(plugin["ipam"] == (try json(#"{"type":"ipam-host-local","ranges":[[{"subnet":"auto"}]]}"#)))
   }
 
