@@ -14,7 +14,7 @@ struct Expectation: CustomStringConvertible {
   var seen: String?
 
   init(
-    _ from: Place, to address: String, _ transport: Probe.Transport = .tcp, _ port: Int, by answerer: Place?,
+    _ from: Place, to address: String, _ transport: Probe.Transport, _ port: Int = 0, by answerer: Place?,
     seeing seen: String? = nil
   ) {
     self.from = from
@@ -24,6 +24,13 @@ struct Expectation: CustomStringConvertible {
     self.answerer = answerer.map { transport == .ping ? address : "\($0)" }
     self.seen = seen
   }
+
+  init(_ from: Place, to address: String, _ port: Int, by answerer: Place?, seeing seen: String? = nil) {
+    self.init(from, to: address, .tcp, port, by: answerer, seeing: seen)
+  }
+
+  /// What `body` expects of IPv4's address, at 0, and of IPv6's, at 1.
+  static func ofBothFamilies(_ body: (Int) -> [Expectation]) -> [Expectation] { body(0) + body(1) }
 
   var description: String { "\(from) to \(address) \(transport) \(port)" }
 

@@ -19,6 +19,8 @@ struct Network {
     var container: Int
     var interface: String
     var ports: [JSONValue]
+    /// `args.cni`, the same for every plugin.
+    var args: JSONValue
     var result: JSONValue
 
     /// The container's address of each family.
@@ -27,9 +29,19 @@ struct Network {
     }
   }
 
-  func add(_ container: Int, as interface: String = "eth0", ports: [String] = []) throws -> Attachment {
-    var attachment = Attachment(
-      container: container, interface: interface, ports: try ports.map { try JSONValue(json: $0) }, result: .null)
+  /// What is to be added; nothing has happened yet.
+  func attachment(
+    _ container: Int, as interface: String = "eth0", ports: [String] = [], args: String = "{}"
+  ) throws -> Attachment {
+    Attachment(
+      container: container, interface: interface, ports: try ports.map { try JSONValue(json: $0) },
+      args: try JSONValue(json: args), result: .null)
+  }
+
+  func add(
+    _ container: Int, as interface: String = "eth0", ports: [String] = [], args: String = "{}"
+  ) throws -> Attachment {
+    var attachment = try attachment(container, as: interface, ports: ports, args: args)
     for plugin in plugins { attachment.result = try world.lab.run(call("ADD", plugin, attachment)).result() }
     return attachment
   }
@@ -63,6 +75,7 @@ struct Network {
   func call(_ command: String, _ plugin: JSONValue, _ attachment: Attachment) -> PluginCall {
     var config = complete(plugin)
     if attachment.result != .null { config = config.with("prevResult", attachment.result) }
+    if attachment.args != .object([:]) { config = config.with("args", .object(["cni": attachment.args])) }
     if plugin.at("capabilities.portMappings") != nil, !attachment.ports.isEmpty {
       config = config.with("runtimeConfig", .object(["portMappings": .array(attachment.ports)]))
     }

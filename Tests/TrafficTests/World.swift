@@ -82,11 +82,13 @@ struct World {
       address() {
         namespace=$1 link=$2; shift 2
         ip -n $namespace link set $link up
-        for a in $@; do ip -n $namespace address add ${a%-} dev $link nodad ${a##*[!-]}; done
+        for a in $@; do ip -n $namespace address add $a dev $link nodad; done
       }
       address \(outside) eth0 192.0.2.1/24 2001:db8::1/64
       address \(behind) eth0 198.51.100.2/24 2001:db8:1::2/64
       address \(host) uplink 192.0.2.2/24 192.0.2.3/24 2001:db8::2/64 2001:db8::3/64
+      # IPv6 would choose the nearest of two as its source.
+      ip -n \(host) address change 2001:db8::3/64 dev uplink preferred_lft 0
       address \(host) lan 198.51.100.1/24 2001:db8:1::1/64
       ip -n \(host) route add default via 192.0.2.1
       ip -n \(host) -6 route add default via 2001:db8::1
