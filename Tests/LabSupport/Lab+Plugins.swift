@@ -30,6 +30,14 @@ extension Lab {
     try run("\(call.directory)/\(call.plugin)", in: host, environment: environment(call), input: call.config)
   }
 
+  /// Runs a call that is killed, with its delegate, after so many microseconds.
+  public func run(_ call: PluginCall, killedAfter microseconds: Int) throws -> Outcome {
+    let seconds = "0.\(String(repeating: "0", count: max(0, 6 - "\(microseconds)".count)))\(microseconds)"
+    return try run(
+      "/usr/bin/timeout", ["--signal=KILL", seconds, "\(call.directory)/\(call.plugin)"], in: host,
+      environment: environment(call), input: call.config)
+  }
+
   /// The variables of `call` as `NAME=value`.
   public func environment(_ call: PluginCall) -> [String] {
     var variables = call.variables

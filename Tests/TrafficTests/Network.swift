@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 
 /// A chain of plugins for one network of a world; what a runtime does with it is done here.
-struct Network {
+struct Network: Sendable {
   let world: World
   let number: Int
   var plugins: [JSONValue]
@@ -15,7 +15,7 @@ struct Network {
   var gateways: [String] { ["10.77.\(number).1", "fd77:\(number)::1"] }
 
   /// One interface of a container.
-  struct Attachment {
+  struct Attachment: Sendable {
     var container: Int
     var interface: String
     var ports: [JSONValue]

@@ -3,7 +3,7 @@ import LabSupport
 import Testing
 
 /// What makes the rules, as configurations name it.
-enum Backend: String, CaseIterable, CustomTestStringConvertible {
+enum Backend: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case iptables, nftables
 
   var testDescription: String { rawValue }
@@ -31,7 +31,7 @@ enum Place: Hashable, CustomStringConvertible {
 /// A host that is a router, with neighbours and containers, both families everywhere.
 ///
 /// `outside` and `behind` have routes to the containers, so that only a rule can keep a packet from them.
-struct World {
+struct World: Sendable {
   let lab: Lab
   let backend: Backend
 
