@@ -1,0 +1,14 @@
+#pragma once
+/* Headers only: the library itself is loaded when it is first needed. */
+#include <nftables/libnftables.h>
+#include <netinet/in.h>
+#include <linux/netlink.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+typedef __typeof__(&nft_ctx_new) cn_ctx_new;
+typedef __typeof__(&nft_ctx_free) cn_ctx_free;
+typedef __typeof__(&nft_ctx_buffer_error) cn_ctx_buffer;
+typedef __typeof__(&nft_ctx_get_error_buffer) cn_ctx_text;
+typedef __typeof__(&nft_run_cmd_from_buffer) cn_run;

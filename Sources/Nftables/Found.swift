@@ -1,0 +1,81 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+/// What is in our tables, whoever put it there.
+enum Found {
+  /// All elements of all sets.
+  static func elements(in socket: borrowing RulesetSocket) throws(KernelError) -> [Element] {
+    var elements: [Element] = []
+    for table in Table.allCases where try socket.uses(of: table.anchor, table) != nil {
+      for set in Layout.sets(table) {
+        elements += try socket.elements(of: set).compactMap { Element($0, in: set) }
+      }
+    }
+    return elements
+  }
+
+  /// Whether the chains that are always there have as many rules as they should.
+  static func isLaidOut(_ table: Table, in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
+    for chain in Layout.chains(table) {
+      guard try socket.uses(of: chain.name, table) != nil,
+        try socket.ruleCount(of: chain.name, table) == chain.rules.count
+      else { return false }
+    }
+    return true
+  }
+
+  /// Whether the chain and what leads to it are there.
+  static func isWhole(_ chain: SharedChain, in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
+    for one in chain.companions + [.init(name: chain.name, rules: chain.rules)] {
+      guard try socket.uses(of: one.name, .inet) != nil,
+        try socket.ruleCount(of: one.name, .inet) == one.rules.count
+      else { return false }
+    }
+    for keeper in chain.keepers {
+      guard let found = try socket.element(keeper.key, of: keeper.set), found.matches(keeper) else { return false }
+    }
+    return true
+  }
+
+  /// Deletions for every shared chain that no owner's element leads to, each to be tried by itself.
+  static func abandoned(in socket: borrowing RulesetSocket) throws(KernelError) -> [[String]] {
+    let fixed = Set(Layout.chains(.inet).map(\.name))
+    let chains = try socket.chains(.inet).map(\.name).filter { !fixed.contains($0) }
+    guard !chains.isEmpty else { return [] }
+    let elements = try elements(in: socket)
+    let needed = Set(
+      elements.filter { ElementOwner(comment: $0.comment) != nil }.compactMap { element in
+        if case .jump(let chain) = element.value { chain } else { nil }
+      })
+    return chains.filter { !needed.contains($0) && !isCompanion($0) }.map { chain in
+      let keepers = elements.filter { $0.comment == chain }.map(\.deletion)
+      let companion = companion(of: chain).map { [$0] } ?? []
+      return keepers + ([chain] + companion.filter(chains.contains)).map { "delete chain \(Table.inet.name) \($0)" }
+    }
+  }
+
+  private static func isCompanion(_ chain: String) -> Bool { chain.hasPrefix("leave_") }
+
+  private static func companion(of chain: String) -> String? {
+    chain.hasPrefix("enter_") ? "leave_" + chain.dropFirst("enter_".count) : nil
+  }
+}
+
+extension Element {
+  /// `nil` where nobody could have added it by this code.
+  init?(_ found: FoundElement, in set: SetSpec) {
+    guard let key = [Field](set.key, bytes: found.key) else { return nil }
+    let value: Value
+    switch (set.value, found.value) {
+    case (.none, .none): value = .none
+    case (.verdict, .jump(let chain)): value = .jump(chain)
+    case (.fields(let kinds), .bytes(let bytes)):
+      guard let fields = [Field](kinds, bytes: bytes) else { return nil }
+      value = .fields(fields)
+    default: return nil
+    }
+    self.init(set: set, key: key, value: value, comment: found.comment)
+  }
+}

@@ -1,0 +1,160 @@
+import NetTypes
+import PacketFilter
+
+/// What is there as long as anybody has rules: table `swift_cni`, its sets and the chains that look things up in them.
+///
+/// In family `inet`:
+/// - `prerouting` and `output`, type nat, priority -90: after the host's own translations at -100. They look for
+///   floating addresses, and what is for an address of this host goes to `publish`.
+/// - `publish`: ports with conditions, ports of one address, ports of all.
+/// - `postrouting`, type nat, priority 100: return paths, floating addresses, masquerade.
+/// - `forward`, type filter, priority 0: isolation, admission.
+/// - `anchor`: empty; every owner has an element that leads there.
+///
+/// In family `bridge`, for guarded sources only: `prerouting`, priority -300, and `check`.
+///
+/// Whatever belongs to a container is an element, so that a change and a packet cost the same however many there are.
+enum Layout {
+  static let owners = SetSpec(name: "owners", key: [.interface], value: .verdict)
+  static let guarded = SetSpec(table: .bridge, name: "guarded", key: [.interface], value: .verdict)
+  static let allowed = SetSpec(table: .bridge, name: "allowed", key: [.interface, .mac])
+
+  /// Parts that may isolate bridges.
+  static let isolating = [Part.network, .firewall]
+
+  static func entering(_ part: Part) -> SetSpec { byBridge("entering_\(part)") }
+  static func leaving(_ part: Part) -> SetSpec { byBridge("leaving_\(part)") }
+  static func isolated(_ part: Part) -> SetSpec { SetSpec(name: "isolated_\(part)", key: [.interface]) }
+  /// One element for each owner and bridge; keys are hashes.
+  static func isolators(_ part: Part) -> SetSpec { byBridge("isolators_\(part)") }
+
+  private static func byBridge(_ name: String) -> SetSpec { SetSpec(name: name, key: [.interface], value: .verdict) }
+
+  static var sets: [SetSpec] {
+    [owners] + isolating.flatMap { [entering($0), leaving($0), isolated($0), isolators($0)] }
+      + IPFamily.allCases.flatMap { FamilySets($0).all } + [guarded, allowed]
+  }
+
+  static func sets(_ table: Table) -> [SetSpec] { sets.filter { $0.table == table } }
+
+  /// Makes the table so, whatever of it was there; elements and other chains stay.
+  static func declaration(_ table: Table) -> [String] {
+    let chains = table == .inet ? inetChains : bridgeChains
+    return ["add table \(table.name)"] + sets(table).map(\.declaration)
+      + chains.flatMap { ["add chain \(table.name) \($0.name)\($0.hook)", "flush chain \(table.name) \($0.name)"] }
+      + chains.flatMap { chain in chain.rules.map { "add rule \(table.name) \(chain.name) \($0)" } }
+  }
+
+  /// Fails where somebody still has rules.
+  static func deletion(_ table: Table) -> [String] {
+    ["delete chain \(table.name) \(table.anchor)", "delete table \(table.name)"]
+  }
+
+  struct Chain {
+    var name: String
+    var hook = ""
+    var rules: [String]
+  }
+
+  static func chains(_ table: Table) -> [Chain] { table == .inet ? inetChains : bridgeChains }
+
+  private static var inetChains: [Chain] {
+    let each = IPFamily.allCases.map(FamilySets.init(_:))
+    let floating = each.map { "dnat \($0.word) to \($0.word) daddr map @\($0.floating.name)" }
+    let incoming = floating + ["fib daddr type local jump publish"]
+    return [
+      Chain(name: "anchor", rules: []),
+      Chain(
+        name: "publish",
+        rules: each.flatMap { sets in conditional(sets.boundSpecial, sets.special, sets.word) }
+          + each.flatMap { sets in
+            [
+              "dnat \(sets.word) to \(sets.word) daddr . meta l4proto . th dport map @\(sets.bound.name)",
+              "meta nfproto \(sets.nfproto) dnat \(sets.word) to meta l4proto . th dport map @\(sets.ports.name)",
+            ]
+          }),
+      Chain(name: "prerouting", hook: " { type nat hook prerouting priority -90 ; }", rules: incoming),
+      Chain(name: "output", hook: " { type nat hook output priority -90 ; }", rules: incoming),
+      Chain(
+        name: "postrouting", hook: " { type nat hook postrouting priority 100 ; }",
+        rules: each.flatMap { sets in
+          [
+            "ct status dnat \(sets.word) daddr vmap @\(sets.returning.name)",
+            "ct status dnat \(sets.word) daddr vmap @\(sets.neighbours.name)",
+            "\(sets.word) saddr vmap @\(sets.leavingFloat.name)",
+            "\(sets.word) saddr vmap @\(sets.masquerade.name)",
+          ]
+        }),
+      Chain(
+        name: "forward", hook: " { type filter hook forward priority 0 ; }",
+        rules: isolating.flatMap {
+          ["oifname vmap @\(entering($0).name)", "iifname vmap @\(leaving($0).name)"]
+        }
+          + each.flatMap { sets in
+            [
+              "\(sets.word) daddr @\(sets.admitted.name) ct state established,related accept",
+              "\(sets.word) saddr @\(sets.admitted.name) accept",
+            ]
+          }),
+    ]
+  }
+
+  /// Rules that look for a port among those with conditions, one address' first.
+  static func conditional(_ bound: SetSpec, _ all: SetSpec, _ word: String) -> [String] {
+    let nfproto = word == "ip" ? "ipv4" : "ipv6"
+    return [
+      "\(word) daddr . meta l4proto . th dport vmap @\(bound.name)",
+      "meta nfproto \(nfproto) meta l4proto . th dport vmap @\(all.name)",
+    ]
+  }
+
+  private static var bridgeChains: [Chain] {
+    [
+      Chain(name: "check", rules: ["iifname . ether saddr @\(allowed.name) return", "drop"]),
+      Chain(
+        name: "prerouting", hook: " { type filter hook prerouting priority -300 ; }",
+        rules: ["iifname vmap @\(guarded.name)"]),
+    ]
+  }
+}
+
+/// The sets of one address family.
+struct FamilySets {
+  var family: IPFamily
+  init(_ family: IPFamily) { self.family = family }
+
+  /// `ip` or `ip6`, as rules say it.
+  var word: String { family == .v4 ? "ip" : "ip6" }
+  var nfproto: String { family == .v4 ? "ipv4" : "ipv6" }
+  private var address: Field.Kind { family == .v4 ? .v4 : .v6 }
+
+  private func named(_ name: String, _ key: [Field.Kind], _ value: SetSpec.Value = .none) -> SetSpec {
+    SetSpec(name: name + family.digit, key: key, value: value)
+  }
+
+  var ports: SetSpec { named("ports", [.transport, .port], .fields([address, .port])) }
+  var bound: SetSpec { named("bound", [address, .transport, .port], .fields([address, .port])) }
+  /// Ports with conditions, that lead to a chain of their own …
+  var special: SetSpec { named("special", [.transport, .port], .verdict) }
+  var boundSpecial: SetSpec { named("bound_special", [address, .transport, .port], .verdict) }
+  /// … or to one of a given name, which looks for them here.
+  var chained: SetSpec { named("chained", [.transport, .port], .verdict) }
+  var boundChained: SetSpec { named("bound_chained", [address, .transport, .port], .verdict) }
+  /// By the container's address: whose connections are masqueraded on their way to a published port …
+  var returning: SetSpec { named("returning", [address], .verdict) }
+  /// … and to a floating address.
+  var neighbours: SetSpec { named("neighbours", [address], .verdict) }
+  var floating: SetSpec { named("floating", [address], .fields([address])) }
+  var leavingFloat: SetSpec { named("leaving_float", [address], .verdict) }
+  var external: SetSpec { named("external", [address], .fields([address])) }
+  var masquerade: SetSpec { named("masquerade", [address], .verdict) }
+  var admitted: SetSpec { named("admitted", [address]) }
+  var links: SetSpec { named("links", [address, address, .transport, .port]) }
+
+  var all: [SetSpec] {
+    [
+      ports, bound, special, boundSpecial, chained, boundChained, returning, neighbours, floating, leavingFloat,
+      external, masquerade, admitted, links,
+    ]
+  }
+}

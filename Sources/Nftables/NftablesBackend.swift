@@ -1,0 +1,121 @@
+public import Kernel
+public import PacketFilter
+
+/// Rules by nf_tables: changed by libnftables, one transaction for each call, and looked for by netlink.
+///
+/// Nothing of it takes longer because others have many rules, but for what asks for all: `tags`, and `remove` where
+/// nobody remembers the rules or they are no longer as they were.
+public struct NftablesBackend: FilterBackend {
+  private var library: Library?
+  /// Nobody waits for anybody: each try fails only where another was quicker.
+  private static let tries = 10
+
+  public init() {}
+
+  public mutating func add(_ claim: Claim) throws(KernelError) {
+    let wanted = try Wanted(claim)
+    let socket = try RulesetSocket.open()
+    var commands = try wanted.additions(in: socket)
+    var error: KernelError?
+    for _ in 0..<NftablesBackend.tries {
+      do throws(KernelError) {
+        try run(commands, doing: "add rules of \(claim.owner.filterTag)")
+        return
+      } catch {
+        switch error.errno {
+        // Somebody took the table or a chain away meanwhile, or only a part of it is there.
+        case Complaint.absent: commands = wanted.completeAdditions
+        case Complaint.exists, Complaint.busy:
+          try sweep(socket)
+          commands = try wanted.replacements(in: socket)
+        case Complaint.interrupted, Complaint.again: break
+        default: throw error
+        }
+      }
+      error = KernelError(
+        "add rules of \(claim.owner.filterTag)", errno: Complaint.again, reason: "the ruleset keeps changing")
+    }
+    if let error { throw error }
+  }
+
+  public mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
+    let owner = ElementOwner(tag, part)
+    let socket = try RulesetSocket.open()
+    for _ in 0..<NftablesBackend.tries {
+      let wanted = known.flatMap { Wanted(remembered: $0, owner) }
+      do throws(KernelError) {
+        if let wanted, try wanted.isThere(in: socket, owner) {
+          try run(wanted.elements.map(\.deletion), doing: "remove rules of \(tag)")
+          try clear(wanted, socket)
+        } else {
+          let found = try Found.elements(in: socket).filter { $0.comment == owner.comment }
+          if !found.isEmpty { try run(found.map(\.deletion), doing: "remove rules of \(tag)") }
+          try sweep(socket)
+        }
+        return
+      } catch {
+        guard [Complaint.absent, Complaint.interrupted, Complaint.again].contains(error.errno) else { throw error }
+      }
+    }
+    throw KernelError("remove rules of \(tag)", errno: Complaint.again, reason: "the ruleset keeps changing")
+  }
+
+  public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {
+    let owner = ElementOwner(claim.owner.filterTag, claim.part)
+    let socket = try RulesetSocket.open()
+    let whole = try Wanted(claim)
+    for table in whole.tables where try !Found.isLaidOut(table, in: socket) { return claim.rules }
+    let anchored = try whole.elements.last.map { (last) throws(KernelError) in try socket.has(last, of: owner) } ?? true
+    guard anchored else { return claim.rules }
+    var missing: [Rule] = []
+    for rule in claim.rules {
+      if try !Wanted(rule, owner).isWhole(in: socket, owner) { missing.append(rule) }
+    }
+    return missing
+  }
+
+  public mutating func tags(_ part: Part, prefix: String) throws(KernelError) -> Set<String> {
+    let socket = try RulesetSocket.open()
+    let owners = try Found.elements(in: socket).compactMap { ElementOwner(comment: $0.comment) }
+    return Set(owners.filter { $0.part == part && $0.tag.hasPrefix(prefix) }.map(\.tag))
+  }
+
+  public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
+    try Found.holders(of: ports, in: try RulesetSocket.open())
+  }
+
+  public mutating func probe() throws(KernelError) {
+    // An empty transaction is refused where the kernel has no nf_tables, and changes nothing where it has.
+    try run(["list tables"], doing: "ask nf_tables")
+  }
+
+  private mutating func run(_ commands: [String], doing operation: @autoclosure () -> String) throws(KernelError) {
+    if library == nil { library = try Library.load() }
+    try library?.run(commands, doing: operation())
+  }
+
+  /// Takes away what those rules shared with nobody, and the tables with their last owner.
+  private mutating func clear(_ wanted: Wanted, _ socket: borrowing RulesetSocket) throws(KernelError) {
+    for table in wanted.tables where try socket.uses(of: table.anchor, table) == 0 {
+      try clear(Layout.deletion(table))
+    }
+    for chain in wanted.chains where try socket.uses(of: chain.name, .inet) == chain.idleUses {
+      try clear(chain.deletion)
+    }
+  }
+
+  /// Takes away every shared chain without owners, and the tables without any.
+  private mutating func sweep(_ socket: borrowing RulesetSocket) throws(KernelError) {
+    for table in Table.allCases where try socket.uses(of: table.anchor, table) == 0 {
+      try clear(Layout.deletion(table))
+    }
+    for commands in try Found.abandoned(in: socket) { try clear(commands) }
+  }
+
+  /// Runs deletions that fail where somebody needs the thing again, or took it away himself: both are well.
+  private mutating func clear(_ commands: [String]) throws(KernelError) {
+    do throws(KernelError) {
+      try run(commands, doing: "remove what nobody needs any more")
+    } catch  where [Complaint.busy, Complaint.absent].contains(error.errno) {}
+  }
+}

@@ -1,0 +1,170 @@
+import CNftables
+
+/// What the kernel tells of a chain.
+struct ChainFacts: Equatable {
+  var name: String
+  /// How many rules and elements are in it or lead to it.
+  var uses: Int
+}
+
+/// An element as the kernel has it.
+struct FoundElement: Equatable {
+  var key: [UInt8]
+  var value: Value = .none
+  /// Empty where there is none.
+  var comment = ""
+
+  enum Value: Equatable {
+    case none
+    case bytes([UInt8])
+    case jump(String)
+  }
+
+  /// Whether it is that element as it was added; its comment may be another's.
+  func matches(_ element: Element) -> Bool {
+    guard key == element.key.bytes else { return false }
+    return switch element.value {
+    case .none: value == .none
+    case .jump(let chain): value == .jump(chain)
+    case .fields(let fields): value == .bytes(fields.bytes)
+    }
+  }
+}
+
+/// Questions to nf_tables and their answers, as bytes (linux/netfilter/nf_tables.h).
+///
+/// libnftables can ask too, but reads every element of every set first, whatever it is asked for.
+enum RulesetMessages {
+  static let headerSize = 16
+  private static let subsystem = UInt16(NFNL_SUBSYS_NFTABLES) << 8
+
+  static func chain(_ name: String, _ table: Table) -> [UInt8] {
+    message(NFT_MSG_GETCHAIN, table, text(NFTA_CHAIN_TABLE, Table.bareName) + text(NFTA_CHAIN_NAME, name))
+  }
+
+  static func chains(_ table: Table) -> [UInt8] { message(NFT_MSG_GETCHAIN, table, isDump: true, []) }
+
+  static func rules(of chain: String, _ table: Table) -> [UInt8] {
+    message(
+      NFT_MSG_GETRULE, table, isDump: true,
+      text(NFTA_RULE_TABLE, Table.bareName) + text(NFTA_RULE_CHAIN, chain))
+  }
+
+  static func element(_ key: [UInt8], of set: SetSpec) -> [UInt8] {
+    let key = attribute(NFTA_SET_ELEM_KEY, nested: attribute(NFTA_DATA_VALUE, key))
+    let list = attribute(NFTA_SET_ELEM_LIST_ELEMENTS, nested: attribute(NFTA_LIST_ELEM, nested: key))
+    return message(NFT_MSG_GETSETELEM, set.table, place(set) + list)
+  }
+
+  static func elements(of set: SetSpec) -> [UInt8] {
+    message(NFT_MSG_GETSETELEM, set.table, isDump: true, place(set))
+  }
+
+  private static func place(_ set: SetSpec) -> [UInt8] {
+    text(NFTA_SET_ELEM_LIST_TABLE, Table.bareName) + text(NFTA_SET_ELEM_LIST_SET, set.name)
+  }
+
+  private static func message(
+    _ type: nf_tables_msg_types, _ table: Table, isDump: Bool = false, _ attributes: [UInt8]
+  ) -> [UInt8] {
+    let family = table == .inet ? UInt8(NFPROTO_INET) : UInt8(NFPROTO_BRIDGE)
+    let body = [family, UInt8(NFNETLINK_V0), 0, 0] + attributes
+    let flags = UInt16(NLM_F_REQUEST) | (isDump ? UInt16(NLM_F_DUMP) : UInt16(NLM_F_ACK))
+    return number(UInt32(headerSize + body.count)) + number(subsystem | UInt16(type.rawValue)) + number(flags)
+      + number(UInt32(1)) + number(UInt32(0)) + body
+  }
+
+  private static func text<Kind: RawRepresentable<UInt32>>(_ type: Kind, _ value: String) -> [UInt8] {
+    attribute(type, Array(value.utf8) + [0])
+  }
+
+  private static func attribute<Kind: RawRepresentable<UInt32>>(_ type: Kind, nested value: [UInt8]) -> [UInt8] {
+    attribute(type: UInt16(type.rawValue) | 1 << 15, value)
+  }
+
+  private static func attribute<Kind: RawRepresentable<UInt32>>(_ type: Kind, _ value: [UInt8]) -> [UInt8] {
+    attribute(type: UInt16(type.rawValue), value)
+  }
+
+  private static func attribute(type: UInt16, _ value: [UInt8]) -> [UInt8] {
+    number(UInt16(4 + value.count)) + number(type) + value
+      + [UInt8](repeating: 0, count: (4 - value.count % 4) % 4)
+  }
+}
+
+extension RulesetMessages {
+  static func chainFacts(_ answer: ArraySlice<UInt8>) -> ChainFacts? {
+    let attributes = attributes(answer)
+    guard let name = attributes[NFTA_CHAIN_NAME.rawValue],
+      attributes[NFTA_CHAIN_TABLE.rawValue].map(string) == Table.bareName
+    else { return nil }
+    let uses = attributes[NFTA_CHAIN_USE.rawValue]?.reduce(0) { $0 << 8 | Int($1) }
+    return ChainFacts(name: string(name), uses: uses ?? 0)
+  }
+
+  static func found(_ answer: ArraySlice<UInt8>) -> [FoundElement] {
+    guard let list = attributes(answer)[NFTA_SET_ELEM_LIST_ELEMENTS.rawValue] else { return [] }
+    return split(list).compactMap { element($0.value) }
+  }
+
+  private static func element(_ bytes: ArraySlice<UInt8>) -> FoundElement? {
+    let parts = dictionary(split(bytes))
+    guard let key = parts[NFTA_SET_ELEM_KEY.rawValue].map({ dictionary(split($0)) })?[NFTA_DATA_VALUE.rawValue] else {
+      return nil
+    }
+    var found = FoundElement(key: Array(key))
+    if let data = parts[NFTA_SET_ELEM_DATA.rawValue].map({ dictionary(split($0)) }) {
+      if let value = data[NFTA_DATA_VALUE.rawValue] { found.value = .bytes(Array(value)) }
+      if let verdict = data[NFTA_DATA_VERDICT.rawValue].map({ dictionary(split($0)) }) {
+        found.value = .jump(verdict[NFTA_VERDICT_CHAIN.rawValue].map(string) ?? "")
+      }
+    }
+    found.comment = parts[NFTA_SET_ELEM_USERDATA.rawValue].map(comment) ?? ""
+    return found
+  }
+
+  /// libnftnl's list of type, length, value; type 0 is the comment.
+  private static func comment(_ bytes: ArraySlice<UInt8>) -> String {
+    var rest = bytes
+    while rest.count >= 2 {
+      let type = rest[rest.startIndex]
+      let length = Int(rest[rest.startIndex + 1])
+      if type == 0 { return string(rest.dropFirst(2).prefix(length)) }
+      rest = rest.dropFirst(2 + length)
+    }
+    return ""
+  }
+
+  private static func attributes(_ answer: ArraySlice<UInt8>) -> [UInt32: ArraySlice<UInt8>] {
+    dictionary(split(answer.dropFirst(4)))
+  }
+
+  private static func dictionary(_ list: [(type: UInt32, value: ArraySlice<UInt8>)]) -> [UInt32: ArraySlice<UInt8>] {
+    Dictionary(list.map { ($0.type, $0.value) }) { _, last in last }
+  }
+
+  private static func split(_ bytes: ArraySlice<UInt8>) -> [(type: UInt32, value: ArraySlice<UInt8>)] {
+    var found: [(type: UInt32, value: ArraySlice<UInt8>)] = []
+    var rest = bytes
+    while rest.count >= 4 {
+      let length = Int(integer(rest, 0, 2))
+      guard length >= 4, length <= rest.count else { break }
+      found.append((UInt32(integer(rest, 2, 2) & 0x3FFF), rest.prefix(length).dropFirst(4)))
+      rest = rest.dropFirst((length + 3) & ~3)
+    }
+    return found
+  }
+
+  private static func string(_ bytes: ArraySlice<UInt8>) -> String {
+    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+  }
+}
+
+/// A number of `count` bytes in the order of little-endian hosts, the only ones we run on.
+func integer(_ bytes: ArraySlice<UInt8>, _ offset: Int, _ count: Int) -> UInt64 {
+  bytes.dropFirst(offset).prefix(count).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+}
+
+private func number<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
+  (0..<MemoryLayout<Value>.size).map { UInt8(truncatingIfNeeded: value >> Value(8 * $0)) }
+}

@@ -1,0 +1,91 @@
+import CNftables
+import Glibc
+import Kernel
+import Linux
+
+/// A netfilter-netlink socket that only asks; tied to the network namespace it was opened in.
+@safe
+struct RulesetSocket: ~Copyable {
+  private let descriptor: Descriptor
+
+  static func open() throws(KernelError) -> RulesetSocket {
+    let raw = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NETLINK_NETFILTER)
+    guard raw >= 0 else { throw KernelError(errno: errno, doing: "open netfilter socket") }
+    return RulesetSocket(descriptor: Descriptor(adopting: raw))
+  }
+
+  /// How often the chain is led to; `nil` where it is missing.
+  borrowing func uses(of chain: String, _ table: Table) throws(KernelError) -> Int? {
+    let answers = try ask(RulesetMessages.chain(chain, table), doing: "look for chain \(chain)")
+    return answers.first.flatMap { RulesetMessages.chainFacts($0) }?.uses
+  }
+
+  /// The chains of our table; none where it is missing.
+  borrowing func chains(_ table: Table) throws(KernelError) -> [ChainFacts] {
+    try ask(RulesetMessages.chains(table), doing: "list chains of \(table.name)")
+      .compactMap { RulesetMessages.chainFacts($0) }
+  }
+
+  borrowing func ruleCount(of chain: String, _ table: Table) throws(KernelError) -> Int {
+    try ask(RulesetMessages.rules(of: chain, table), doing: "list rules of \(chain)").count
+  }
+
+  /// `nil` where it is missing.
+  borrowing func element(_ key: [Field], of set: SetSpec) throws(KernelError) -> FoundElement? {
+    try ask(RulesetMessages.element(key.bytes, of: set), doing: "look for \(key.text) in \(set.name)")
+      .flatMap { RulesetMessages.found($0) }.first
+  }
+
+  /// None where the set is missing.
+  borrowing func elements(of set: SetSpec) throws(KernelError) -> [FoundElement] {
+    try ask(RulesetMessages.elements(of: set), doing: "list \(set.name)").flatMap { RulesetMessages.found($0) }
+  }
+
+  /// The answers; none where what was asked for is missing; asked again where something changed meanwhile.
+  private borrowing func ask(
+    _ message: [UInt8], doing operation: @autoclosure () -> String
+  ) throws(KernelError) -> [ArraySlice<UInt8>] {
+    for _ in 0..<100 {
+      let sent = unsafe send(descriptor.raw, message, message.count, 0)
+      guard sent == message.count else { throw KernelError(errno: errno, doing: operation()) }
+      if let answers = try collect(operation()) { return answers }
+    }
+    throw KernelError(errno: EAGAIN, doing: operation())
+  }
+
+  /// `nil` where the ruleset changed while it was told.
+  private borrowing func collect(_ operation: @autoclosure () -> String) throws(KernelError) -> [ArraySlice<UInt8>]? {
+    var answers: [ArraySlice<UInt8>] = []
+    var isTorn = false
+    while true {
+      var rest = try receive(operation())[...]
+      while rest.count >= RulesetMessages.headerSize {
+        let length = Int(integer(rest, 0, 4))
+        guard length >= RulesetMessages.headerSize, length <= rest.count else { break }
+        if integer(rest, 6, 2) & UInt64(NLM_F_DUMP_INTR) != 0 { isTorn = true }
+        let payload = rest.prefix(length).dropFirst(RulesetMessages.headerSize)
+        switch Int32(integer(rest, 4, 2)) {
+        case NLMSG_DONE, NLMSG_ERROR:
+          let code = -Int32(truncatingIfNeeded: integer(payload, 0, 4))
+          if code == EINTR || isTorn { return nil }
+          guard code == 0 || code == ENOENT else { throw KernelError(errno: code, doing: operation()) }
+          return code == 0 ? answers : []
+        default: answers.append(payload)
+        }
+        rest = rest.dropFirst((length + 3) & ~3)
+      }
+    }
+  }
+
+  private borrowing func receive(_ operation: @autoclosure () -> String) throws(KernelError) -> [UInt8] {
+    var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    while true {
+      let count = unsafe recv(descriptor.raw, &buffer, buffer.count, 0)
+      if count > 0 {
+        buffer.removeLast(buffer.count - count)
+        return buffer
+      }
+      guard count < 0, errno == EINTR else { throw KernelError(errno: count == 0 ? EPROTO : errno, doing: operation()) }
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import Kernel
+import PacketFilter
+
+/// The commands that make it so, given what is there.
+extension Wanted {
+  /// Where nothing stands in the way: elements, and what they lead to where that is missing.
+  ///
+  /// Looking first is cheaper than a refusal, for which the kernel waits until nobody uses the rules of before.
+  func additions(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
+    var commands: [String] = []
+    for table in tables where try socket.uses(of: table.anchor, table) == nil {
+      commands += Layout.declaration(table)
+    }
+    for chain in chains where try socket.uses(of: chain.name, .inet) == nil { commands += chain.declaration }
+    return commands + elements.map(\.creation)
+  }
+
+  /// Where parts are missing, whichever.
+  var completeAdditions: [String] {
+    tables.flatMap(Layout.declaration) + chains.flatMap(\.declaration) + elements.map(\.creation)
+  }
+
+  /// Where elements with the same keys are there already.
+  ///
+  /// Our own are made anew. An address or a link is one container's at a time: whoever had it before is gone. A port
+  /// or a floating address may be another's rightly.
+  ///
+  /// - Throws: EEXIST saying whose the port is, or that the bridge is isolated otherwise.
+  func replacements(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
+    var deletions: [String] = []
+    for chain in chains {
+      for keeper in chain.keepers {
+        if let found = try socket.element(keeper.key, of: keeper.set), found.comment != keeper.comment {
+          throw KernelError(
+            "isolate bridge \(keeper.key.text)", errno: Complaint.exists,
+            reason: "it is isolated otherwise already, by another network; want the same isolation for both")
+        }
+      }
+    }
+    for element in elements {
+      guard let found = try socket.element(element.key, of: element.set) else { continue }
+      guard found.comment == element.comment || !element.set.isExclusive else {
+        let holder = ElementOwner(comment: found.comment)?.tag ?? found.comment
+        throw KernelError(
+          "publish \(element.key.text)", errno: Complaint.exists, reason: "it is published already by \(holder)")
+      }
+      deletions.append(element.deletion)
+    }
+    return deletions + completeAdditions
+  }
+
+  /// What was added for these rules; `nil` where they are none that could have been.
+  init?(remembered rules: [Rule], _ owner: ElementOwner) {
+    do throws(KernelError) {
+      self = try Wanted(rules, owner)
+    } catch { return nil }
+  }
+
+  /// Whether every element is there as that owner added it.
+  func isThere(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
+    for element in elements where try !socket.has(element, of: owner) { return false }
+    return true
+  }
+
+  /// Whether the chains that they lead to are there too.
+  func isWhole(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
+    guard try isThere(in: socket, owner) else { return false }
+    for chain in chains where try !Found.isWhole(chain, in: socket) { return false }
+    return true
+  }
+}
+
+extension SetSpec {
+  /// Whether another owner's element with the same key is a conflict.
+  fileprivate var isExclusive: Bool {
+    let prefixes = ["ports", "bound", "special", "chained", "floating"]
+    return prefixes.contains(where: name.hasPrefix)
+  }
+}
+
+extension RulesetSocket {
+  /// Whether it is there as that owner added it.
+  borrowing func has(_ element: Element, of owner: ElementOwner) throws(KernelError) -> Bool {
+    guard let found = try self.element(element.key, of: element.set) else { return false }
+    return found.matches(element) && found.comment == owner.comment
+  }
+}

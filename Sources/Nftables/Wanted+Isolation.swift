@@ -1,0 +1,71 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+extension Wanted {
+  /// Chains for both directions of a bridge, found by its name, and an element that says who wants them.
+  mutating func isolate(_ rule: Isolation, _ owner: ElementOwner) throws(KernelError) {
+    guard Layout.isolating.contains(owner.part) else {
+      throw KernelError(
+        "isolate bridge \(rule.bridge)", errno: Complaint.unsupported,
+        reason: "part \(owner.part.rawValue) isolates nothing; want network or firewall")
+    }
+    try Words.check(name: rule.bridge.description)
+    let entering = Wanted.entering(rule)
+    let leaving = Wanted.leaving(rule)
+    let hash = Owner.shortHash((["\(owner.part)"] + entering + leaving).joined(separator: "\n"))
+    let (name, companion) = ("enter_\(hash)", "leave_\(hash)")
+    let key = [Field.interface(rule.bridge)]
+    chains.append(
+      SharedChain(
+        name: name, rules: entering, companions: [.init(name: companion, rules: leaving)],
+        keepers: [
+          Element(set: Layout.entering(owner.part), key: key, value: .jump(name), comment: name),
+          Element(set: Layout.leaving(owner.part), key: key, value: .jump(companion), comment: name),
+          Element(set: Layout.isolated(owner.part), key: key, value: .none, comment: name),
+        ]))
+    add(
+      Layout.isolators(owner.part), [.hash(Owner.shortHash("\(owner.comment) \(rule.bridge)"))], .jump(name), owner)
+  }
+
+  private static let answers = "ct state established,related return"
+  private static let published = "ct status dnat return"
+
+  /// For what the host forwards to the bridge.
+  private static func entering(_ rule: Isolation) -> [String] {
+    let within = "iifname \"\(rule.bridge)\""
+    let between = rule.separatesContainers ? separating(within) : ["\(within) return"]
+    return switch rule.reach {
+    case .nobody: between + ["drop"]
+    case .network: between + [answers, published, "drop"]
+    case .outside: between + [answers, published] + dropping("iif")
+    }
+  }
+
+  /// For what the host forwards from the bridge.
+  private static func leaving(_ rule: Isolation) -> [String] {
+    let within = "oifname \"\(rule.bridge)\" return"
+    return switch rule.reach {
+    case .nobody: [within, "drop"]
+    case .network, .outside: [within, answers, published] + dropping("oif")
+    }
+  }
+
+  /// - Parameter direction: `iif` or `oif`: where our other networks are.
+  private static func dropping(_ direction: String) -> [String] {
+    ["\(direction)group \(Isolation.linkGroup) drop"]
+      + Layout.isolating.map { "\(direction)name @\(Layout.isolated($0).name) drop" }
+  }
+
+  /// With br_netfilter, neighbour discovery comes by here too; without it no link could be used.
+  private static func separating(_ within: String) -> [String] {
+    [
+      "\(within) \(answers)", "\(within) \(published)",
+      "\(within) icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } return",
+    ]
+      + IPFamily.allCases.map(FamilySets.init(_:)).map {
+        "\(within) \($0.word) saddr . \($0.word) daddr . meta l4proto . th dport @\($0.links.name) return"
+      } + ["\(within) drop"]
+  }
+}

@@ -1,0 +1,108 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+extension Wanted {
+  mutating func publish(_ port: PublishedPort, _ owner: ElementOwner) throws(KernelError) {
+    let sets = FamilySets(port.family)
+    let key = (port.hostIP.map { [Field.address($0)] } ?? []) + [.transport(port.transport), .port(port.hostPort)]
+    if port.needsChain {
+      try publishByChain(port, key, sets, owner)
+    } else {
+      let target = [Field.address(port.target), .port(port.targetPort)]
+      add(port.hostIP == nil ? sets.ports : sets.bound, key, .fields(target), owner)
+    }
+    guard let path = port.masquerade else { return }
+    let back = try Wanted.returning(path)
+    chains.append(back)
+    add(sets.returning, [.address(port.target)], .jump(back.name), owner)
+  }
+
+  /// A port whose rule asks more than a lookup can answer has a chain of its own, to which the lookup leads.
+  private mutating func publishByChain(
+    _ port: PublishedPort, _ key: [Field], _ sets: FamilySets, _ owner: ElementOwner
+  ) throws(KernelError) {
+    let rules = try Wanted.rules(of: port, owner)
+    let mark = Owner.shortHash(([owner.comment, key.text] + rules).joined(separator: "\n"))
+    let own = SharedChain(name: "port_\(port.targetText)_\(mark)", rules: rules)
+    chains.append(own)
+    let isBound = port.hostIP != nil
+    let first = isBound ? sets.boundSpecial : sets.special
+    guard let name = port.chain else {
+      add(first, key, .jump(own.name), owner)
+      return
+    }
+    try Words.check(chain: name)
+    let lookups = IPFamily.allCases.map(FamilySets.init(_:)).flatMap {
+      Layout.conditional($0.boundChained, $0.chained, $0.word)
+    }
+    chains.append(SharedChain(name: name, rules: lookups))
+    add(first, key, .jump(name), owner)
+    add(isBound ? sets.boundChained : sets.chained, key, .jump(own.name), owner)
+  }
+
+  private static func rules(of port: PublishedPort, _ owner: ElementOwner) throws(KernelError) -> [String] {
+    for device in port.excludedDevices { try Words.check(name: device.description) }
+    let conditions = try Words.checked(port.conditions, of: port)
+    let sets = FamilySets(port.family)
+    let excluded = port.excludedDevices.map { "iifname \"\($0)\" return" }
+    return excluded + (try marking(port.masquerade, conditions, sets))
+      + [conditions + "dnat \(sets.word) to \(port.target.withPort(port.targetPort)) comment \"\(owner.comment)\""]
+  }
+
+  private static func marking(
+    _ path: ReturnPath?, _ conditions: String, _ sets: FamilySets
+  ) throws(KernelError) -> [String] {
+    guard let path, case .bit(let bit) = path.marking else { return [] }
+    let mark = "meta mark set meta mark or \(try mask(bit))"
+    let sources = path.everything ? [""] : comingBack(path.subnet.network).map { "\(sets.word) saddr \($0) " }
+    return sources.map { conditions + $0 + mark }
+  }
+
+  private static func mask(_ bit: Int) throws(KernelError) -> UInt32 {
+    guard (0...31).contains(bit) else {
+      throw KernelError(
+        "masquerade by bit \(bit) of the mark", errno: Complaint.invalid, reason: "want 0 to 31")
+    }
+    return 1 << UInt32(bit)
+  }
+
+  /// Whose connections would be answered past the host: the container's neighbours, itself, the host's loopback.
+  private static func comingBack(_ subnet: IPPrefix) -> [String] {
+    [subnet.family == .v4 ? "127.0.0.0/8" : "::1", "\(subnet)"]
+  }
+
+  static func returning(_ path: ReturnPath) throws(KernelError) -> SharedChain {
+    switch path.marking {
+    case .chain(let name):
+      throw KernelError(
+        "mark by chain \(name)", errno: Complaint.unsupported,
+        reason: "the nftables backend knows no such chain; want markMasqBit or the iptables backend")
+    case .bit(let bit): return named(["meta mark & \(try mask(bit)) != 0 masquerade"])
+    case .none: return path.everything ? named(["masquerade"]) : returning(from: path.subnet.network)
+    }
+  }
+
+  static func returning(from subnet: IPPrefix) -> SharedChain {
+    let word = FamilySets(subnet.family).word
+    return named(comingBack(subnet).map { "\(word) saddr \($0) masquerade" })
+  }
+
+  private static func named(_ rules: [String]) -> SharedChain {
+    SharedChain(name: chainName("back_", rules), rules: rules)
+  }
+}
+
+extension PublishedPort {
+  /// Whether the rule cannot be an element alone.
+  fileprivate var needsChain: Bool {
+    if case .bit = masquerade?.marking { return true }
+    return isConditional
+  }
+
+  /// The target as part of a chain's name: the address in hexadecimal digits, the port.
+  fileprivate var targetText: String {
+    target.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + "_\(targetPort)"
+  }
+}

@@ -1,0 +1,130 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+/// What a claim comes to: elements of its own and chains that it shares.
+struct Wanted: Equatable {
+  var elements: [Element] = []
+  var chains: [SharedChain] = []
+
+  /// - Throws: EOPNOTSUPP or EINVAL naming what nftables cannot do.
+  init(_ claim: Claim) throws(KernelError) {
+    try self.init(claim.rules, ElementOwner(claim.owner.filterTag, claim.part))
+  }
+
+  init(_ rules: [Rule], _ owner: ElementOwner) throws(KernelError) {
+    try Words.check(name: owner.tag)
+    for rule in rules { try add(Wanted(rule, owner)) }
+    // Guarded sources alone need no table `inet`.
+    if elements.isEmpty || elements.contains(where: { $0.set.table == .inet }) {
+      elements.append(Wanted.anchoring(owner))
+    }
+  }
+
+  /// What that one rule needs, but for the owner's own element.
+  init(_ rule: Rule, _ owner: ElementOwner) throws(KernelError) {
+    var wanted = Wanted()
+    switch rule {
+    case .masquerade(let rule): wanted.masquerade(rule, owner)
+    case .isolate(let rule): try wanted.isolate(rule, owner)
+    case .link(let link): wanted.link(link, owner)
+    case .guardSource(let guarded): try wanted.guardSource(guarded, owner)
+    case .publish(let port): try wanted.publish(port, owner)
+    case .float(let floating): wanted.float(floating, owner)
+    case .admit(let admission): try wanted.admit(admission, owner)
+    }
+    self = wanted
+  }
+
+  private init() {}
+
+  /// The element that keeps the table as long as its owner has rules.
+  static func anchoring(_ owner: ElementOwner) -> Element {
+    Element(
+      set: Layout.owners, key: [.hash(Owner.shortHash(owner.comment))], value: .jump(Table.inet.anchor),
+      comment: owner.comment)
+  }
+
+  /// Which tables must be there.
+  var tables: [Table] { Table.allCases.filter { table in elements.contains { $0.set.table == table } } }
+
+  /// Joins the other's; what is there already stays single.
+  ///
+  /// - Throws: EINVAL where both want something different of the same key.
+  mutating func add(_ other: Wanted) throws(KernelError) {
+    for element in other.elements {
+      guard let same = elements.first(where: { $0.set == element.set && $0.key == element.key }) else {
+        elements.append(element)
+        continue
+      }
+      guard same == element else {
+        throw KernelError(
+          "add \(element.key.text) to \(element.set.name)", errno: Complaint.invalid,
+          reason: "two rules of one container want different things")
+      }
+    }
+    for chain in other.chains where !chains.contains(chain) { chains.append(chain) }
+  }
+
+  mutating func add(_ set: SetSpec, _ key: [Field], _ value: Element.Value, _ owner: ElementOwner) {
+    elements.append(Element(set: set, key: key, value: value, comment: owner.comment))
+  }
+
+  /// Names a chain by what it does, so that those who want the same share it.
+  static func chainName(_ prefix: String, _ rules: [String]) -> String {
+    prefix + Owner.shortHash(rules.joined(separator: "\n"))
+  }
+}
+
+extension Wanted {
+  private mutating func masquerade(_ rule: Masquerade, _ owner: ElementOwner) {
+    let sets = FamilySets(rule.address.family)
+    let rules = Wanted.stayingInside(rule.subnet.network) + ["masquerade" + (rule.isRandom ? " fully-random" : "")]
+    let chain = SharedChain(name: Wanted.chainName("masq_", rules), rules: rules)
+    chains.append(chain)
+    add(sets.masquerade, [.address(rule.address)], .jump(chain.name), owner)
+  }
+
+  /// What goes to the subnet itself or to many keeps its source.
+  static func stayingInside(_ subnet: IPPrefix) -> [String] {
+    let word = FamilySets(subnet.family).word
+    return [
+      "\(word) daddr \(subnet) return", "\(word) daddr \(subnet.family == .v4 ? "224.0.0.0/4" : "ff00::/8") return",
+    ]
+  }
+
+  private mutating func link(_ link: ContainerLink, _ owner: ElementOwner) {
+    add(
+      FamilySets(link.from.family).links,
+      [.address(link.from), .address(link.to), .transport(link.transport), .port(link.port)], .none, owner)
+  }
+
+  private mutating func guardSource(_ guarded: SourceGuard, _ owner: ElementOwner) throws(KernelError) {
+    try Words.check(name: guarded.port.description)
+    add(Layout.guarded, [.interface(guarded.port)], .jump(Table.bridge.anchor), owner)
+    add(Layout.allowed, [.interface(guarded.port), .mac(guarded.mac)], .none, owner)
+  }
+
+  private mutating func float(_ floating: FloatingAddress, _ owner: ElementOwner) {
+    let sets = FamilySets(floating.target.family)
+    let subnet = floating.subnet.network
+    let rules = Wanted.stayingInside(subnet) + ["snat \(sets.word) to \(sets.word) saddr map @\(sets.external.name)"]
+    let leaving = SharedChain(name: Wanted.chainName("float_", rules), rules: rules)
+    let back = Wanted.returning(from: subnet)
+    chains += [leaving, back]
+    add(sets.floating, [.address(floating.external)], .fields([.address(floating.target)]), owner)
+    add(sets.external, [.address(floating.target)], .fields([.address(floating.external)]), owner)
+    add(sets.leavingFloat, [.address(floating.target)], .jump(leaving.name), owner)
+    add(sets.neighbours, [.address(floating.target)], .jump(back.name), owner)
+  }
+
+  private mutating func admit(_ admission: Admission, _ owner: ElementOwner) throws(KernelError) {
+    if let chain = admission.adminChain {
+      throw KernelError(
+        "ask chain \(chain) before admission of \(admission.address)", errno: Complaint.unsupported,
+        reason: "the nftables backend knows no such chain; want the iptables backend")
+    }
+    add(FamilySets(admission.address.family).admitted, [.address(admission.address)], .none, owner)
+  }
+}

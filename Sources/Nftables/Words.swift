@@ -1,0 +1,66 @@
+import Kernel
+import PacketFilter
+
+/// Text of others that becomes part of a command, and how it is kept from becoming another command.
+enum Words {
+  /// Characters of one word of a condition; none of them ends a word, a command or a quotation.
+  private static let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/-_,!=<>&|^+")
+  /// What would make the condition do something, or refer to what is not its own.
+  private static let statements: Set<String> = [
+    "accept", "drop", "queue", "continue", "break", "return", "jump", "goto", "reject", "dnat", "snat", "masquerade",
+    "redirect", "tproxy", "synproxy", "notrack", "dup", "fwd", "log", "counter", "quota", "limit", "set", "add",
+    "delete", "update", "map", "vmap", "meter", "comment", "offload", "flow", "last", "include", "define", "redefine",
+    "undefine", "table", "chain", "rule", "flush", "create", "insert", "replace", "destroy", "list", "reset", "helper",
+    "xt", "nftrace", "timeout", "expectation", "secmark", "connlimit", "import", "export", "monitor", "describe",
+  ]
+
+  /// The conditions as they stand before a rule's verdict, with a space behind them; empty where there are none.
+  ///
+  /// - Throws: EINVAL naming the word that is no match.
+  static func checked(_ conditions: [String], of port: PublishedPort) throws(KernelError) -> String {
+    var isInBraces = false
+    var text = ""
+    for word in conditions.flatMap({ $0.split(separator: " ", omittingEmptySubsequences: false).map(String.init) }) {
+      switch word {
+      case "{" where !isInBraces: isInBraces = true
+      case "}" where isInBraces: isInBraces = false
+      case _ where !word.isEmpty && word.allSatisfy(plain.contains) && !statements.contains(word): break
+      default: throw refusal(word, conditions, port)
+      }
+      text += word + " "
+    }
+    guard !isInBraces else { throw refusal("{", conditions, port) }
+    return text
+  }
+
+  private static func refusal(_ word: String, _ conditions: [String], _ port: PublishedPort) -> KernelError {
+    KernelError(
+      "publish \(port) where \(conditions.joined(separator: " "))", errno: Complaint.invalid,
+      reason: "condition \"\(word)\": want words of nft matches, such as ip saddr 10.0.0.0/8")
+  }
+
+  /// For what stands between quotation marks; a `*` at its end would stand for any text.
+  static func check(name: String) throws(KernelError) {
+    let refused = name.unicodeScalars.contains { $0 == "\"" || $0 == "\\" || $0 == "*" || $0.value < 0x20 }
+    guard !refused, name.utf8.count <= 119 else {
+      throw KernelError(
+        "write \(name) in an nftables rule", errno: Complaint.invalid,
+        reason: "want at most 119 bytes without '\"', '\\' and '*'")
+    }
+  }
+
+  /// For a chain that a user names.
+  static func check(chain: String) throws(KernelError) {
+    let bytes = Array(chain.utf8)
+    let isLetter = { (byte: UInt8) in (97...122).contains(byte | 32) }
+    let isPlain = bytes.allSatisfy { isLetter($0) || (48...57).contains($0) || $0 == 45 || $0 == 95 || $0 == 46 }
+    let reserved = ["masq_", "back_", "float_", "port_", "enter_", "leave_"]
+    let isOurs = reserved.contains(where: chain.hasPrefix) || Layout.chains(.inet).contains { $0.name == chain }
+    guard let first = bytes.first, isLetter(first), isPlain, bytes.count <= 63, !isOurs else {
+      throw KernelError(
+        "publish by chain \(chain)", errno: Complaint.invalid,
+        reason: "want a name of 1 to 63 letters, digits, '-', '_' and '.' that begins with a letter and is none of ours"
+      )
+    }
+  }
+}
