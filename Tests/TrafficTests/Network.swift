@@ -6,7 +6,7 @@ struct Network: Sendable {
   let world: World
   let number: Int
   var plugins: [JSONValue]
-  var version = "1.0.0"
+  var version = "1.1.0"
 
   /// No other lab has a network of this name.
   var name: String { "\(world.lab.name)-n\(number)" }
@@ -79,10 +79,8 @@ struct Network: Sendable {
     if plugin.at("capabilities.portMappings") != nil, !attachment.ports.isEmpty {
       config = config.with("runtimeConfig", .object(["portMappings": .array(attachment.ports)]))
     }
-    var made = world.lab.call(
+    return world.lab.call(
       command, config, on: attachment.container, as: attachment.interface, plugin: plugin.text("type") ?? "")
-    made.variables["PATH"] = "/usr/sbin:/usr/bin"  // PROOF
-    return made
   }
 
   private func complete(_ plugin: JSONValue) -> JSONValue {
