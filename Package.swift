@@ -54,12 +54,14 @@ let package = Package(
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
-    library("HostFilter", ["CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
+    library("HostFilter", ["CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
+    plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("tuning", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
 
     library("CNIRuntime", ["CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
@@ -93,18 +95,23 @@ let package = Package(
     tests("TrafficTests", ["CNI", "LabSupport"]),
     .testTarget(
       name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
+    tests(
+      "PortmapTests", ["portmap", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("NftablesTests", ["Nftables", "CNI", "NetTypes", "Kernel", "PacketFilter"]),
     tests(
       "PacketFilterTests", ["Nftables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("PluginKitTests", ["CNI", "NetTypes", "PluginKit"]),
     tests(
       "KernelTests",
-      ["bridge", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit", "TestSupport"]),
+      ["bridge", "tuning", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit", "TestSupport"]),
     tests(
       "BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests(
       "CnictlTests",
       ["cnictl", "bridge", "host", "ipam-host-local", "none", "CNI", "CNIRuntime", "Linux", "NetTypes"]),
+    tests(
+      "TuningTests",
+      ["tuning", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
     tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )

@@ -33,7 +33,7 @@ public func differences<K: Kernel & ~Copyable>(
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
   case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
-  case .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge, .deleteRoute, .setNeighbour, .deleteNeighbour,
+  case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge, .deleteRoute, .setNeighbour, .deleteNeighbour,
     .setFDB,
     .deleteFDB, .awaitDAD,
     .announce:
@@ -84,7 +84,9 @@ private func differences<K: Kernel & ~Copyable>(
   }
   compare("state up", link.isUp, wanted.isUp)
   compare("promiscuous mode", link.isPromiscuous, wanted.isPromiscuous)
+  compare("all-multicast mode", link.isAllMulticast, wanted.isAllMulticast)
   compare("MTU", link.mtu, wanted.mtu)
+  compare("transmit queue length", link.txQueueLength, wanted.txQueueLength)
   compare("MAC", link.mac, wanted.mac)
   compare("alias", link.alias, wanted.alias)
   compare("group", link.group, wanted.group)
@@ -105,7 +107,7 @@ private func differences<K: Kernel & ~Copyable>(
   var found: [String] = []
   for setting in settings where !setting.isOptional {
     let there = try kernel.sysctl(setting.key, on: side)
-    if there != setting.value {
+    if there.map(setting.isMet) != true {
       found.append("\(side) sysctl \(setting.key) is \(there ?? "missing"), want \(setting.value)")
     }
   }

@@ -29,7 +29,18 @@ extension AddResult {
     members["interfaces"] = nonEmpty(interfaces.map { $0.wire(version) })
     members["ips"] = nonEmpty(ips.map { $0.wire(version) })
     members["routes"] = nonEmpty(routes.map { $0.wire(version) })
+    members["portMappings"] = nonEmpty(portMappings.map(\.json))
     return members
+  }
+}
+
+extension AllocatedPort {
+  /// Named as in the capability `portMappings`.
+  public var json: JSONValue {
+    object([
+      ("hostIP", hostIP.map { .string($0.description) }), ("hostPort", .integer(Int64(hostPort))),
+      ("containerPort", .integer(Int64(containerPort))), ("protocol", .string(transport.description)),
+    ])
   }
 }
 

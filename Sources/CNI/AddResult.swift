@@ -6,6 +6,8 @@ public struct AddResult: Equatable, Sendable {
   public var ips: [IP] = []
   public var routes: [Route] = []
   public var dns = DNS()
+  /// Ports of the host that were chosen for the container; ours, beside what the specification has.
+  public var portMappings: [AllocatedPort] = []
 
   public init(interfaces: [Interface] = [], ips: [IP] = [], routes: [Route] = [], dns: DNS = DNS()) {
     self.interfaces = interfaces
@@ -44,6 +46,22 @@ public struct AddResult: Equatable, Sendable {
       self.address = address
       self.gateway = gateway
     }
+  }
+}
+
+/// A port of the host that was chosen for one of the container's.
+public struct AllocatedPort: Equatable, Sendable {
+  /// The address of the host it counts for; `nil`: all.
+  public var hostIP: IPAddress?
+  public var hostPort: UInt16
+  public var containerPort: UInt16
+  public var transport: TransportProtocol
+
+  public init(_ transport: TransportProtocol, hostIP: IPAddress? = nil, hostPort: UInt16, containerPort: UInt16) {
+    self.transport = transport
+    self.hostIP = hostIP
+    self.hostPort = hostPort
+    self.containerPort = containerPort
   }
 }
 

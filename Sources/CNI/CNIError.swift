@@ -36,6 +36,7 @@ public struct CNIError: Error, Equatable, Sendable {
     public static let alreadyAttached = Code(rawValue: 104)
     public static let delegateFailed = Code(rawValue: 105)
     public static let leaseStore = Code(rawValue: 106)
+    public static let portInUse = Code(rawValue: 107)
   }
 
   /// One error for several: the first one's code, every message.

@@ -47,6 +47,12 @@ extension JSONReader {
     return Int(number)
   }
 
+  /// A port: 1 to 65535.
+  public func portNumber() throws(CNIError) -> UInt16 {
+    guard let port = UInt16(exactly: try integer()), port > 0 else { throw refusal("1 to 65535") }
+    return port
+  }
+
   public func flag() throws(CNIError) -> Bool {
     guard case .bool(let flag) = value else { throw refusal("true or false") }
     return flag

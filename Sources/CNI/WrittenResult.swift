@@ -13,6 +13,8 @@ public struct WrittenResult: JSONReadable, Equatable, Sendable {
     result = AddResult(
       interfaces: try json.objects("interfaces") ?? [], ips: try json.objects("ips") ?? [],
       routes: try json.objects("routes") ?? [], dns: try json.object("dns") ?? DNS())
+    // Somebody else's member of that name is none of ours.
+    result.portMappings = (try? json.objects("portMappings")) ?? []
     for key in ["ip4", "ip6"] {
       guard let old: SingleIP = try json.object(key) else { continue }
       result.ips.append(old.ip)
@@ -51,6 +53,15 @@ extension AddResult.IP: JSONReadable {
     self.init(
       interface: try json.integer("interface"), address: try json.required("address").parsed(),
       gateway: try json.parsed("gateway"))
+  }
+}
+
+extension AllocatedPort: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    self.init(
+      try json.required("protocol").parsed(), hostIP: try json.parsed("hostIP"),
+      hostPort: try json.required("hostPort").portNumber(),
+      containerPort: try json.required("containerPort").portNumber())
   }
 }
 

@@ -14,15 +14,18 @@ public enum CNIJSON {
 
   /// Reads any JSON.
   ///
-  /// Of two spellings of one key the last counts, as in Go.
+  /// Of the same key twice in one object the last counts, as in Go, unless that is refused.
   ///
   /// - Throws: code 6 where the bytes are no JSON, telling where.
-  public static func decodeValue(_ bytes: [UInt8]) throws(CNIError) -> JSONValue {
+  public static func decodeValue(
+    _ bytes: [UInt8], refusingRepeatedKeys: Bool = false
+  ) throws(CNIError) -> JSONValue {
+    let flags = refusingRepeatedKeys ? JSON_REJECT_DUPLICATES : 0
     do throws(ParseError) {
-      return try ParsedJSON.parse(bytes).value
+      return try ParsedJSON.parse(bytes, flags: flags).value
     } catch  where error.isOverflow {
       // A number of more than 64 bits is none of ours, but it must not hide which key it is.
-      return try decodeValue(bytes, flags: JSON_DECODE_INT_AS_REAL)
+      return try decodeValue(bytes, flags: flags | JSON_DECODE_INT_AS_REAL)
     } catch { throw error.told }
   }
 

@@ -24,7 +24,8 @@ struct ParsedJSON: ~Copyable {
     }
     guard let root = unsafe root else {
       throw ParseError(
-        isOverflow: unsafe json_error_code(&error) == json_error_numeric_overflow && flags == 0,
+        isOverflow: unsafe json_error_code(&error) == json_error_numeric_overflow
+          && flags & JSON_DECODE_INT_AS_REAL == 0,
         line: max(1, Int(error.line)), column: max(1, Int(error.column)), text: error.message)
     }
     return unsafe ParsedJSON(adopting: root)

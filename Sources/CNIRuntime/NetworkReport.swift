@@ -18,6 +18,8 @@ public struct NetworkReport: Equatable, Sendable {
     public var macAddress: String
     public var ipv4Address: String
     public var ipv6Address: String
+    /// Ports of the host that were chosen for it.
+    public var portMappings: [AllocatedPort] = []
   }
 
   /// `attachments` are what the cache knows of this network.
@@ -47,10 +49,12 @@ extension NetworkReport {
 
 extension NetworkReport.Endpoint {
   fileprivate var json: JSONValue {
-    .object([
+    var members: [String: JSONValue] = [
       "endpoint": .string(endpoint), "mac_address": .string(macAddress), "ipv4_address": .string(ipv4Address),
       "ipv6_address": .string(ipv6Address),
-    ])
+    ]
+    if !portMappings.isEmpty { members["port_mappings"] = .array(portMappings.map(\.json)) }
+    return .object(members)
   }
 
   init(_ entry: ResultCache.Entry) {
@@ -60,6 +64,7 @@ extension NetworkReport.Endpoint {
     macAddress = result.containerInterface(owner.interface)?.mac ?? ""
     ipv4Address = result.address(.v4, on: owner.interface)
     ipv6Address = result.address(.v6, on: owner.interface)
+    portMappings = result.portMappings
   }
 }
 

@@ -1,11 +1,9 @@
 #pragma once
 /* Headers only: the library itself is loaded when it is first needed. */
-#include <nftables/libnftables.h>
-#include <netinet/in.h>
 #include <linux/netlink.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <nftables/libnftables.h>
 
 typedef __typeof__(&nft_ctx_new) cn_ctx_new;
 typedef __typeof__(&nft_ctx_free) cn_ctx_free;

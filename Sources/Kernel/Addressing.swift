@@ -94,6 +94,14 @@ public struct Sysctl: Equatable, Sendable {
     self.isOptional = isOptional
   }
 
+  /// Whether `text`, as the kernel tells it, is this value.
+  ///
+  /// Where several numbers are one setting, the kernel writes a tab between them, however they came.
+  public func isMet(by text: String) -> Bool {
+    let words = { (text: String) in text.split { $0 == " " || $0 == "\t" } }
+    return words(text) == words(value)
+  }
+
   /// `net/ipv4/conf/eth0/arp_notify` and its like.
   public static func conf(
     _ family: IPFamily, _ interface: InterfaceName, _ key: String, _ value: String, isOptional: Bool = false

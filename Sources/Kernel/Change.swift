@@ -34,6 +34,14 @@ public enum Change: Equatable, Sendable {
   ///
   /// Takes `arp_notify` and `ndisc_notify` to be set.
   case announce([IPAddress], mac: MACAddress, on: InterfaceName)
+  /// Takes packets to ::1 that answers through the packet filter become when they come in by that link of the host:
+  /// what `route_localnet` is in IPv4. Nothing happens where it is so already; it goes with the link.
+  ///
+  /// What somebody sends to ::1 from outside is still dropped, before the packet filter. It does not help where bridges
+  /// call the packet filter for IPv6 themselves (`bridge-nf-call-ip6tables`): then answers are dropped there.
+  case routeLoopback(InterfaceName)
+  /// Forgets what conntrack remembers of these, so that their next packet meets the rules anew.
+  case forgetConnections(Set<TrackedConnections>)
   case addRules(Claim)
   /// Nothing happens where there are none; `everywhere`: rules that nobody remembers are looked for as well.
   case removeRules(Owner, Part, everywhere: Bool)
@@ -65,6 +73,9 @@ extension Change: CustomStringConvertible {
       "set sysctl \(settings.map { "\($0.key)=\($0.value)" }.joined(separator: " "))\(side.suffix)"
     case .announce(let addresses, let mac, let name):
       "announce \(addresses.map(\.description).joined(separator: " ")) at \(mac) on \(name)"
+    case .routeLoopback(let name): "add route local ::1 on \(name)"
+    case .forgetConnections(let connections):
+      "forget connections to \(connections.map(\.description).sorted().joined(separator: ", "))"
     case .addRules(let claim): "add packet filter rules of \(claim.owner.tag)"
     case .removeRules(let owner, _, _): "remove packet filter rules of \(owner.tag)"
     case .removeOtherRules(let network, _, _, _): "remove packet filter rules that network \(network) left"
@@ -102,8 +113,9 @@ extension LinkChange: CustomStringConvertible {
       port.learning.map { "learning \($0)" }, port.neighSuppress.map { "neigh_suppress \($0)" },
     ]
     let words = [
-      isUp.map { $0 ? "up" : "down" }, isPromiscuous.map { "promisc \($0)" }, mtu.map { "mtu \($0)" },
-      mac.map { "address \($0)" }, group.map { "group \($0)" }, master.map { "master \($0)" },
+      isUp.map { $0 ? "up" : "down" }, isPromiscuous.map { "promisc \($0)" }, isAllMulticast.map { "allmulti \($0)" },
+      mtu.map { "mtu \($0)" }, txQueueLength.map { "txqueuelen \($0)" }, mac.map { "address \($0)" },
+      group.map { "group \($0)" }, master.map { "master \($0)" },
       alias.map { "alias \($0)" },
     ]
     return (words + port).compactMap(\.self).joined(separator: ", ")

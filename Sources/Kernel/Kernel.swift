@@ -38,6 +38,17 @@ public protocol Kernel: ~Copyable {
   /// The link the default route of that family leaves by; `nil` where there is none.
   mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo?
 
+  /// The link of the host by which packets to that address leave; `nil` where none does.
+  mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo?
+
+  /// The host's sockets that take what arrives at one of these ports.
+  ///
+  /// None of SCTP's where the kernel cannot tell them.
+  mutating func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) throws(KernelError) -> [Listener]
+
+  /// The processes that hold one of these sockets: looks through every process of the host.
+  mutating func holders(ofSockets inodes: Set<UInt64>) throws(KernelError) -> [SocketHolder]
+
   /// Destinations of all routes in the main table: a dump, for choosing an unused subnet only.
   mutating func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix]
 

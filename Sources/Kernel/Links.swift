@@ -18,6 +18,10 @@ public struct LinkInfo: Equatable, Sendable {
   public var isUp = false
   public var isLoopback = false
   public var isPromiscuous = false
+  /// Takes every multicast packet.
+  public var isAllMulticast = false
+  /// How many packets may wait to be sent.
+  public var txQueueLength = 0
   /// Whether packets pass: `operstate` is up, or the kind of link does not tell.
   public var isRunning = false
   /// What `ip link set alias` wrote; we write an owner's tag there.
@@ -102,7 +106,10 @@ public struct LinkSpec: Equatable, Sendable {
 public struct LinkChange: Equatable, Sendable {
   public var isUp: Bool?
   public var isPromiscuous: Bool?
+  public var isAllMulticast: Bool?
   public var mtu: Int?
+  /// How many packets may wait to be sent.
+  public var txQueueLength: Int?
   public var mac: MACAddress?
   public var alias: String?
   public var group: Int?
@@ -111,12 +118,15 @@ public struct LinkChange: Equatable, Sendable {
   public var port = BridgePort()
 
   public init(
-    isUp: Bool? = nil, isPromiscuous: Bool? = nil, mtu: Int? = nil, mac: MACAddress? = nil, alias: String? = nil,
-    group: Int? = nil, master: InterfaceName? = nil, port: BridgePort = BridgePort()
+    isUp: Bool? = nil, isPromiscuous: Bool? = nil, isAllMulticast: Bool? = nil, mtu: Int? = nil,
+    txQueueLength: Int? = nil, mac: MACAddress? = nil, alias: String? = nil, group: Int? = nil,
+    master: InterfaceName? = nil, port: BridgePort = BridgePort()
   ) {
     self.isUp = isUp
     self.isPromiscuous = isPromiscuous
+    self.isAllMulticast = isAllMulticast
     self.mtu = mtu
+    self.txQueueLength = txQueueLength
     self.mac = mac
     self.alias = alias
     self.group = group

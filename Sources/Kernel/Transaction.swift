@@ -59,7 +59,10 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .removeRules(let owner, let part, _):
       return try kernel.filter.claim(of: owner, part).map { [.addRules($0)] } ?? []
     // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
-    case .removeOtherRules, .deleteLink, .deleteUnusedBridge, .setVLANs, .awaitRunning, .awaitDAD, .announce: return []
+    // Connections that were forgotten are remembered with their next packet; others may need ::1 routed by now.
+    case .routeLoopback, .forgetConnections, .removeOtherRules, .deleteLink, .deleteUnusedBridge, .setVLANs,
+      .awaitRunning, .awaitDAD, .announce:
+      return []
     }
   }
 
@@ -73,14 +76,17 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     return [.deleteAddress(AddressSpec(own, on: link.name, side))]
   }
 
-  /// The settings as they are now, those of links made here left out.
+  /// The settings as they are now, those of links made here left out; nothing where all are as wanted.
   private mutating func previous(_ settings: [Sysctl], on side: Side) throws(KernelError) -> [Change] {
     var old: [Sysctl] = []
+    var isDifferent = false
     for setting in settings where !created.contains(where: { $0.side == side && setting.isOf($0.name) }) {
-      guard let value = try kernel.sysctl(setting.key, on: side), value != setting.value else { continue }
+      guard let value = try kernel.sysctl(setting.key, on: side) else { continue }
+      // One setting may set others as well, so that even those that are as wanted may have to be put back.
+      isDifferent = isDifferent || !setting.isMet(by: value)
       old.append(Sysctl(setting.key, value))
     }
-    return old.isEmpty ? [] : [.setSysctls(old, on: side)]
+    return isDifferent ? [.setSysctls(old, on: side)] : []
   }
 
   /// Takes back every change, newest first, going on past failures.
@@ -108,7 +114,9 @@ extension LinkChange {
     var back = LinkChange()
     if let isUp, isUp != link.isUp { back.isUp = link.isUp }
     if let isPromiscuous, isPromiscuous != link.isPromiscuous { back.isPromiscuous = link.isPromiscuous }
+    if let isAllMulticast, isAllMulticast != link.isAllMulticast { back.isAllMulticast = link.isAllMulticast }
     if let mtu, mtu != link.mtu { back.mtu = link.mtu }
+    if let txQueueLength, txQueueLength != link.txQueueLength { back.txQueueLength = link.txQueueLength }
     if let mac, mac != link.mac { back.mac = link.mac }
     if let group, group != link.group { back.group = link.group }
     if let alias, alias != link.alias { back.alias = link.alias ?? "" }

@@ -26,8 +26,17 @@ public enum Files {
   }
 
   /// Replaces a file in one step: readers see the old content or the new.
-  public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws(KernelError) {
-    let temporary = "\(path).\(getpid()).tmp"
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - bytes: what will be in it.
+  ///   - mode: its permissions.
+  ///   - given: the name it has until it is whole; by default one of this process's own.
+  /// - Throws: the errno of what failed; the file is as it was then.
+  public static func replace(
+    _ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, through given: String? = nil
+  ) throws(KernelError) {
+    let temporary = given ?? "\(path).\(getpid()).tmp"
     let file = try Descriptor.open(temporary, for: .replacing, mode: mode)
     do throws(KernelError) {
       try file.writeAll(bytes)
@@ -38,11 +47,11 @@ public enum Files {
     }
   }
 
-  /// Writes into a file that is there already, a kernel setting's.
+  /// Writes a line into a file that is there already, a kernel setting's; without its end an empty text would not count.
   public static func overwrite(_ path: String, with text: String) throws(KernelError) {
     let file = try Descriptor.open(path, flags: O_WRONLY, mode: 0)
     do throws(KernelError) {
-      try file.writeAll(Array(text.utf8))
+      try file.writeAll(Array((text + "\n").utf8))
     } catch {
       throw KernelError(errno: error.errno, doing: "write \(text) to \(path)")
     }
@@ -139,6 +148,13 @@ public enum Files {
       throw error
     }
     return FileStatus(info)
+  }
+
+  /// Where a symbolic link points; `nil` for anything else.
+  public static func linkTarget(_ path: String) -> String? {
+    var target = [CChar](repeating: 0, count: 4096)
+    let count = unsafe readlink(path, &target, target.count)
+    return count < 0 ? nil : String(decoding: target[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
   public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }

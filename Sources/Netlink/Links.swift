@@ -70,8 +70,10 @@ extension NetlinkSocket {
     header.ifi_index = index
     header.set(IFF_UP, change.isUp)
     header.set(IFF_PROMISC, change.isPromiscuous)
+    header.set(IFF_ALLMULTI, change.isAllMulticast)
     let request = try Request(RTM_NEWLINK, 0, header, doing: operation)
     if let mtu = change.mtu { request.put(IFLA_MTU, UInt32(clamping: mtu)) }
+    if let length = change.txQueueLength { request.put(IFLA_TXQLEN, UInt32(clamping: length)) }
     if let mac = change.mac { request.put(IFLA_ADDRESS, bytes: mac.bytes) }
     if let alias = change.alias { request.put(IFLA_IFALIAS, bytes: Array(alias.utf8)) }
     if let group = change.group { request.put(IFLA_GROUP, UInt32(clamping: group)) }
@@ -138,6 +140,8 @@ extension LinkInfo {
     isUp = has(IFF_UP)
     isLoopback = has(IFF_LOOPBACK)
     isPromiscuous = has(IFF_PROMISC)
+    isAllMulticast = has(IFF_ALLMULTI)
+    txQueueLength = Int(attributes.integer(IFLA_TXQLEN) ?? UInt32(0))
     // 0 unknown, 6 up (RFC 2863)
     isRunning = [0, 6].contains(attributes.integer(IFLA_OPERSTATE) ?? UInt8(0))
     alias = attributes.string(IFLA_IFALIAS)

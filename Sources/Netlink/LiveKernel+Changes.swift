@@ -140,6 +140,13 @@ extension LiveKernel {
     }
   }
 
+  mutating func routeLoopback(_ name: InterfaceName, doing operation: String) throws(KernelError) {
+    let index = try index(of: name, on: .host, for: operation)
+    do throws(KernelError) {
+      try host.perform(Request.routeLoopback(index, doing: operation))
+    } catch  where error.errno == EEXIST {}
+  }
+
   func set(_ settings: [Sysctl], on side: Side) throws(KernelError) {
     try within(side) { () throws(KernelError) in
       for setting in settings {

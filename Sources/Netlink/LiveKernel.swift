@@ -120,6 +120,21 @@ public struct LiveKernel: ~Copyable, Kernel {
     try host.routedPrefixes(family)
   }
 
+  public mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo? {
+    guard let index = try host.linkTowards(address) else { return nil }
+    return try host.link(index: index)
+  }
+
+  public mutating func listeners(
+    _ transport: TransportProtocol, _ ports: Set<UInt16>
+  ) throws(KernelError) -> [Listener] {
+    try Netlink.listeners(transport, ports)
+  }
+
+  public mutating func holders(ofSockets inodes: Set<UInt64>) throws(KernelError) -> [SocketHolder] {
+    try socketHolders(inodes)
+  }
+
   public mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String? {
     try within(side) { () throws(KernelError) in
       guard let bytes = try Files.readIfPresent("/proc/sys/\(key)") else { return nil }
@@ -150,6 +165,8 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .deleteFDB(let spec): try perform(.delete(spec, index: at(spec.interface, .host, change)), on: .host)
     case .setSysctls(let settings, let side): try set(settings, on: side)
     case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
+    case .routeLoopback(let name): try routeLoopback(name, doing: "\(change)")
+    case .forgetConnections(let connections): try host.forget(connections, doing: "\(change)")
     case .addRules(let claim): try filter.add(claim)
     case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
     case .removeOtherRules(let network, let part, let valid, let everywhere):

@@ -4,7 +4,7 @@ import Glibc
 import Kernel
 import Linux
 
-/// A route-netlink socket, tied for life to the network namespace it was opened in.
+/// A netlink socket, tied for life to the network namespace it was opened in.
 @safe
 struct NetlinkSocket: ~Copyable {
   private let handle: OpaquePointer
@@ -12,12 +12,14 @@ struct NetlinkSocket: ~Copyable {
   private init(adopting handle: OpaquePointer) { unsafe self.handle = handle }
 
   /// Opens a socket in the calling thread's network namespace.
-  static func open() throws(KernelError) -> NetlinkSocket {
+  ///
+  /// - Parameter family: `NETLINK_ROUTE` and its like.
+  static func open(_ family: Int32 = NETLINK_ROUTE) throws(KernelError) -> NetlinkSocket {
     guard let handle = unsafe nl_socket_alloc() else {
       throw KernelError("allocate netlink socket", errno: ENOMEM, reason: "out of memory")
     }
     let socket = unsafe NetlinkSocket(adopting: handle)  // owned from here: every throw below frees it
-    let status = unsafe nl_connect(handle, NETLINK_ROUTE)
+    let status = unsafe nl_connect(handle, family)
     guard status == 0 else { throw KernelError(library: status, doing: "connect netlink socket") }
     // One call for each answer: with a buffer that holds what the kernel sends at most, nobody needs to peek first.
     unsafe nl_socket_disable_msg_peek(handle)

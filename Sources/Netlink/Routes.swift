@@ -39,6 +39,28 @@ extension NetlinkSocket {
     return nil
   }
 
+  /// The index of the link by which packets to that address leave; `nil` where none does, or it is the host's own.
+  borrowing func linkTowards(_ address: IPAddress) throws(KernelError) -> Int32? {
+    guard let answer = try route(to: address), answer.type == RTM_NEWROUTE else { return nil }
+    guard answer.payload.integer(at: 7, as: UInt8.self) == UInt8(RTN_UNICAST) else { return nil }
+    return answer.attributes(after: MemoryLayout<rtmsg>.size).integer(Int(RTA_OIF.rawValue))
+  }
+
+  /// Whether that address is one of this namespace's own.
+  borrowing func isLocal(_ address: IPAddress) throws(KernelError) -> Bool {
+    try route(to: address)?.payload.integer(at: 7, as: UInt8.self) == UInt8(RTN_LOCAL)
+  }
+
+  /// What the kernel would do with a packet to that address; `nil` where it would refuse it.
+  private borrowing func route(to address: IPAddress) throws(KernelError) -> Message? {
+    var header = rtmsg()
+    header.rtm_family = address.family.number
+    header.rtm_dst_len = UInt8(address.family.bitWidth)
+    let request = try Request(RTM_GETROUTE, 0, header, doing: "look up the route to \(address)")
+    request.put(Int(RTA_DST.rawValue), bytes: address.bytes)
+    return try ask(request, absent: [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL])
+  }
+
   /// Whether packets to that address, its own, are taken by the link.
   borrowing func takes(_ address: IPAddress, link index: Int32) throws(KernelError) -> Bool {
     var header = rtmsg()
@@ -129,6 +151,20 @@ extension Request {
     let request = try Request(
       RTM_NEWROUTE, Int32(NLM_F_CREATE), header(spec), doing: "\(Change.addRoute(spec))")
     request.putRoute(spec, index: index)
+    return request
+  }
+
+  /// A route to ::1 that counts for what comes in by that link: the kernel looks for one of the link's own.
+  static func routeLoopback(_ index: Int32, doing operation: String) throws(KernelError) -> Request {
+    var header = rtmsg()
+    header.rtm_family = IPFamily.v6.number
+    header.rtm_dst_len = UInt8(IPFamily.v6.bitWidth)
+    header.rtm_table = UInt8(RT_TABLE_LOCAL.rawValue)
+    header.rtm_protocol = UInt8(RTPROT_BOOT)
+    header.rtm_type = UInt8(RTN_LOCAL)
+    let request = try Request(RTM_NEWROUTE, Int32(NLM_F_CREATE | NLM_F_EXCL), header, doing: operation)
+    request.put(Int(RTA_DST.rawValue), bytes: IPAddress(v6: 1).bytes)
+    request.put(Int(RTA_OIF.rawValue), index)
     return request
   }
 

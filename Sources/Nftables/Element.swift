@@ -108,8 +108,8 @@ struct SharedChain: Equatable {
     var rules: [String]
   }
 
-  /// How many elements lead there when no owner is left.
-  var idleUses: Int { keepers.count { $0.value == .jump(name) } }
+  /// How the kernel counts it when no owner is left: its rules, and what leads there.
+  var idleUses: Int { rules.count + keepers.count { $0.value == .jump(name) } }
 
   /// Makes it so, whatever was there.
   var declaration: [String] {

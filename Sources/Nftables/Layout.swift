@@ -50,6 +50,11 @@ enum Layout {
     ["delete chain \(table.name) \(table.anchor)", "delete table \(table.name)"]
   }
 
+  /// How the kernel counts the table's anchor when nobody has rules.
+  static func idleUses(_ table: Table) -> Int {
+    chains(table).first { $0.name == table.anchor }?.rules.count ?? 0
+  }
+
   struct Chain {
     var name: String
     var hook = ""

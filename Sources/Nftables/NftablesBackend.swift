@@ -85,8 +85,8 @@ public struct NftablesBackend: FilterBackend {
   }
 
   public mutating func probe() throws(KernelError) {
-    // An empty transaction is refused where the kernel has no nf_tables, and changes nothing where it has.
-    try run(["list tables"], doing: "ask nf_tables")
+    if library == nil { library = try Library.load() }
+    _ = try RulesetSocket.open().uses(of: Table.inet.anchor, .inet)
   }
 
   private mutating func run(_ commands: [String], doing operation: @autoclosure () -> String) throws(KernelError) {
@@ -96,7 +96,7 @@ public struct NftablesBackend: FilterBackend {
 
   /// Takes away what those rules shared with nobody, and the tables with their last owner.
   private mutating func clear(_ wanted: Wanted, _ socket: borrowing RulesetSocket) throws(KernelError) {
-    for table in wanted.tables where try socket.uses(of: table.anchor, table) == 0 {
+    for table in wanted.tables where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
     }
     for chain in wanted.chains where try socket.uses(of: chain.name, .inet) == chain.idleUses {
@@ -106,7 +106,7 @@ public struct NftablesBackend: FilterBackend {
 
   /// Takes away every shared chain without owners, and the tables without any.
   private mutating func sweep(_ socket: borrowing RulesetSocket) throws(KernelError) {
-    for table in Table.allCases where try socket.uses(of: table.anchor, table) == 0 {
+    for table in Table.allCases where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
     }
     for commands in try Found.abandoned(in: socket) { try clear(commands) }

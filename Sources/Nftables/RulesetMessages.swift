@@ -36,6 +36,9 @@ struct FoundElement: Equatable {
 /// libnftables can ask too, but reads every element of every set first, whatever it is asked for.
 enum RulesetMessages {
   static let headerSize = 16
+  /// `NFPROTO_INET` and `NFPROTO_BRIDGE`; their header does not go together with Glibc's.
+  private static let inet: UInt8 = 1
+  private static let bridge: UInt8 = 7
   private static let subsystem = UInt16(NFNL_SUBSYS_NFTABLES) << 8
 
   static func chain(_ name: String, _ table: Table) -> [UInt8] {
@@ -67,7 +70,7 @@ enum RulesetMessages {
   private static func message(
     _ type: nf_tables_msg_types, _ table: Table, isDump: Bool = false, _ attributes: [UInt8]
   ) -> [UInt8] {
-    let family = table == .inet ? UInt8(NFPROTO_INET) : UInt8(NFPROTO_BRIDGE)
+    let family = table == .inet ? inet : bridge
     let body = [family, UInt8(NFNETLINK_V0), 0, 0] + attributes
     let flags = UInt16(NLM_F_REQUEST) | (isDump ? UInt16(NLM_F_DUMP) : UInt16(NLM_F_ACK))
     return number(UInt32(headerSize + body.count)) + number(subsystem | UInt16(type.rawValue)) + number(flags)

@@ -48,7 +48,10 @@ extension Wanted {
     let sets = FamilySets(port.family)
     let excluded = port.excludedDevices.map { "iifname \"\($0)\" return" }
     return excluded + (try marking(port.masquerade, conditions, sets))
-      + [conditions + "dnat \(sets.word) to \(port.target.withPort(port.targetPort)) comment \"\(owner.comment)\""]
+      + [
+        conditions
+          + "meta l4proto \(port.transport) dnat \(sets.word) to \(port.target.withPort(port.targetPort)) comment \"\(owner.comment)\""
+      ]
   }
 
   private static func marking(

@@ -46,6 +46,13 @@ public enum Part: String, CaseIterable, Sendable {
 }
 
 extension Owner {
+  /// Whom a tag names, for a person: `container c1 on network net, interface eth0`.
+  public static func words(ofFilterTag tag: String) -> String {
+    let parts = tag.dropFirst(Owner.tagPrefix.count).split(separator: "/")
+    guard tag.hasPrefix(Owner.tagPrefix), parts.count == 3 else { return tag }
+    return "container \(parts[1]) on network \(parts[0]), interface \(parts[2])"
+  }
+
   /// What marks rules of this attachment; at most 115 bytes, for nftables takes no longer comment than 128.
   ///
   /// `cni:NETWORK/CONTAINER/INTERFACE`, a network or container with a longer name by a hash of it.

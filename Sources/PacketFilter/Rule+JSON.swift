@@ -38,7 +38,7 @@ extension ContainerLink: JSONReadable {
     self.init(
       try json.required("bridge").parsed(), from: try json.required("from").parsed(),
       to: try json.required("to").parsed(), try json.required("protocol").parsed(),
-      try json.required("port").port())
+      try json.required("port").portNumber())
   }
 }
 
@@ -67,8 +67,8 @@ extension PublishedPort: JSONReadable {
   public init(_ json: JSONReader) throws(CNIError) {
     self.init(
       try json.required("protocol").parsed(), hostIP: try json.parsed("hostIP"),
-      hostPort: try json.required("hostPort").port(), to: try json.required("target").parsed(),
-      try json.required("targetPort").port(), masquerade: try json.object("masquerade"))
+      hostPort: try json.required("hostPort").portNumber(), to: try json.required("target").parsed(),
+      try json.required("targetPort").portNumber(), masquerade: try json.object("masquerade"))
     conditions = try json.texts("conditions") ?? []
     excludedDevices = try json.parsedList("excludedDevices") ?? []
     chain = try json.text("chain")
@@ -97,13 +97,18 @@ extension ReturnPath: JSONReadable {
 
 extension FloatingAddress: JSONReadable {
   var members: [String: JSONValue] {
-    ["external": .text(external), "target": .text(target), "link": .text(link), "subnet": .text(subnet)]
+    var members: [String: JSONValue] = [
+      "external": .text(external), "target": .text(target), "link": .text(link), "subnet": .text(subnet),
+    ]
+    members["device"] = device.map { .text($0) }
+    return members
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
     self.init(
       try json.required("external").parsed(), to: try json.required("target").parsed(),
-      link: try json.required("link").parsed(), subnet: try json.required("subnet").parsed())
+      link: try json.required("link").parsed(), subnet: try json.required("subnet").parsed(),
+      device: try json.parsed("device"))
   }
 }
 
@@ -122,11 +127,4 @@ extension Admission: JSONReadable {
 extension JSONValue {
   /// A value by its textual form.
   fileprivate static func text(_ value: some TextCodable) -> JSONValue { .string(value.description) }
-}
-
-extension JSONReader {
-  fileprivate func port() throws(CNIError) -> UInt16 {
-    guard let port = UInt16(exactly: try integer()), port > 0 else { throw refusal("1 to 65535") }
-    return port
-  }
 }

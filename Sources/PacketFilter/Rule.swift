@@ -167,12 +167,17 @@ public struct FloatingAddress: Equatable, Sendable {
   /// The link on the host by which the container is reached; neighbours behind it are masqueraded.
   public var link: InterfaceName
   public var subnet: IPPrefix
+  /// The link of the host that was given the address for this, and loses it with the rule; `nil`: none was.
+  public var device: InterfaceName?
 
-  public init(_ external: IPAddress, to target: IPAddress, link: InterfaceName, subnet: IPPrefix) {
+  public init(
+    _ external: IPAddress, to target: IPAddress, link: InterfaceName, subnet: IPPrefix, device: InterfaceName? = nil
+  ) {
     self.external = external
     self.target = target
     self.link = link
     self.subnet = subnet
+    self.device = device
   }
 }
 

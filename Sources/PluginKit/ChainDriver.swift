@@ -34,10 +34,14 @@ public protocol ChainDriver {
   ) throws(CNIError) -> [Change]
 
   /// What DEL removes; `config` is `nil` where it can no longer be read.
-  func removal(of owner: Owner, _ config: Config?) -> [Change]
+  ///
+  /// What cannot be looked up is left out: nothing may keep the rest from being removed.
+  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: Config?, on kernel: inout K) -> [Change]
 
   /// What GC removes.
-  func garbage(of network: NetworkName, _ config: Config, valid: Set<Owner>) -> [Change]
+  func garbage<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: Config, valid: Set<Owner>, on kernel: inout K
+  ) throws(KernelError) -> [Change]
 
   /// Why no ADD could succeed now; `nil` where one could.
   func obstacle<K: Kernel & ~Copyable>(_ config: Config, on kernel: inout K) throws(KernelError) -> String?
@@ -55,10 +59,15 @@ extension ChainDriver {
 public protocol ChainConfig: JSONReadable, Sendable {
   /// For runtimes without chains; `nil` in a chain.
   var inner: InnerPlugin? { get }
+
+  /// What DEL can use of a configuration that cannot be read as a whole; by default nothing.
+  static func salvage(_ json: JSONReader) -> Self?
 }
 
 extension ChainConfig {
   public var inner: InnerPlugin? { nil }
+
+  public static func salvage(_ json: JSONReader) -> Self? { nil }
 }
 
 /// All that a chained plugin's ADD will do.

@@ -9,6 +9,8 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
   public static var name: String { Driver.name }
   public static var namespaceRule: NamespaceRule { .any }
 
+  public static func salvage(_ configuration: JSONValue) -> Config? { Config.salvage(JSONReader(configuration)) }
+
   private let driver: Driver
   private let openKernel: () throws(KernelError) -> Host
 
@@ -81,7 +83,7 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
       var kernel = try open(removal.journal)
-      try kernel.applyAll(driver.removal(of: removal.owner, removal.config))
+      try kernel.applyAll(driver.removal(of: removal.owner, removal.config, on: &kernel))
     }
     // Only now: the next container with that address must not get what was meant for this one.
     if let inner = removal.config?.inner {
@@ -97,7 +99,10 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     attempt(&problems) { () throws(CNIError) in
       var kernel = try open(network.journal)
       let owners = valid.map { Owner(network: network.name, container: $0.containerID, interface: $0.ifname) }
-      try kernel.applyAll(driver.garbage(of: network.name, network.config, valid: Set(owners)))
+      let garbage = try translating { () throws(KernelError) in
+        try driver.garbage(of: network.name, network.config, valid: Set(owners), on: &kernel)
+      }
+      try kernel.applyAll(garbage)
     }
     if let inner = network.config.inner {
       attempt(&problems) { () throws(CNIError) in _ = try network.delegates.run(inner, .gc) }

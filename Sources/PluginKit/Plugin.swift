@@ -19,6 +19,9 @@ public protocol Plugin: ~Copyable {
   /// Whether `ipam.type` names this plugin, which then has no such delegate itself; by default not.
   static var handsOutAddresses: Bool { get }
 
+  /// Whether ADD and CHECK refuse an object with the same key twice; by default the last one counts.
+  static var refusesRepeatedKeys: Bool { get }
+
   /// Makes the attachment, then calls `commit` as its last step; where anything throws, `commit` too, takes all back.
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError)
 
@@ -37,6 +40,7 @@ public protocol Plugin: ~Copyable {
 
 extension Plugin where Self: ~Copyable {
   public static var handsOutAddresses: Bool { false }
+  public static var refusesRepeatedKeys: Bool { false }
 
   public static func salvage(_ configuration: JSONValue) -> Config? { nil }
 }

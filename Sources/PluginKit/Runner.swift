@@ -20,7 +20,8 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
 
   func run() throws(CNIError) {
     if invocation.command == .version { return try printVersions() }
-    let document = try Document(input)
+    let isStrict = P.refusesRepeatedKeys && [.add, .check].contains(invocation.command)
+    let document = try Document(input, refusingRepeatedKeys: isStrict)
     let header: NetworkHeader = try document.read()
     let name = try header.checkedName()
     _ = try header.checkedType()
@@ -127,8 +128,8 @@ private struct Document {
   var value: JSONValue
 
   /// - Throws: code 6 where the bytes are no JSON object.
-  init(_ bytes: [UInt8]) throws(CNIError) {
-    value = try CNIJSON.decodeValue(bytes)
+  init(_ bytes: [UInt8], refusingRepeatedKeys: Bool) throws(CNIError) {
+    value = try CNIJSON.decodeValue(bytes, refusingRepeatedKeys: refusingRepeatedKeys)
     guard value.object != nil else {
       throw CNIError(.decodingFailure, "network configuration: want a JSON object")
     }

@@ -69,6 +69,24 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     }
   }
 
+  public mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo? {
+    try traced("look up the route to \(address)") { (base) throws(KernelError) in try base.link(towards: address) }
+  }
+
+  public mutating func listeners(
+    _ transport: TransportProtocol, _ ports: Set<UInt16>
+  ) throws(KernelError) -> [Listener] {
+    try traced("look for listeners at \(ports.count) \(transport) ports") { (base) throws(KernelError) in
+      try base.listeners(transport, ports)
+    }
+  }
+
+  public mutating func holders(ofSockets inodes: Set<UInt64>) throws(KernelError) -> [SocketHolder] {
+    try traced("look for the processes of \(inodes.count) sockets") { (base) throws(KernelError) in
+      try base.holders(ofSockets: inodes)
+    }
+  }
+
   public mutating func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix] {
     try traced("list routes") { (base) throws(KernelError) in try base.routedPrefixes(family) }
   }
@@ -79,5 +97,19 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
 
   public mutating func apply(_ change: Change) throws(KernelError) {
     try traced("\(change)") { (base) throws(KernelError) in try base.apply(change) }
+  }
+}
+
+extension Call {
+  /// The kernel, writing what it is asked into the call's journal.
+  public func traced<K: Kernel & ~Copyable>(_ kernel: consuming K) -> TracingKernel<K> {
+    TracingKernel(kernel, journal: journal)
+  }
+}
+
+extension Removal {
+  /// The kernel, writing what it is asked into the call's journal.
+  public func traced<K: Kernel & ~Copyable>(_ kernel: consuming K) -> TracingKernel<K> {
+    TracingKernel(kernel, journal: journal)
   }
 }

@@ -47,9 +47,14 @@ struct BridgeDriver: LinkDriver {
       uplink = try kernel.defaultRouteLink(.v4, on: .host)
       if uplink == nil { uplink = try kernel.defaultRouteLink(.v6, on: .host) }
     }
-    return BridgeFacts(
+    var facts = BridgeFacts(
       bridge: bridge, gatewayAddresses: addresses, uplinkMTU: uplink?.mtu,
       peers: try peers(of: settings, on: owner.network, at: &kernel), gatewayMAC: gateway?.mac ?? .random())
+    // CHECK compares the guard with the interface that is there.
+    if settings.filter.guardsSource, let mac = try kernel.link(owner.interface, on: .container)?.mac {
+      facts.containerMAC = mac
+    }
+    return facts
   }
 
   private func peers<K: Kernel & ~Copyable>(

@@ -1,4 +1,9 @@
+import HostFilter
+import Kernel
 import Netlink
 import PluginKit
 
-runPlugin(MainPlugin(BridgeDriver(), on: LiveKernel.open))
+runPlugin(
+  MainPlugin(BridgeDriver()) { (path) throws(KernelError) in
+    try LiveKernel.open(containerNamespace: path, filter: HostFilter())
+  })

@@ -52,11 +52,15 @@ struct FirewallDriver: ChainDriver {
     return changes
   }
 
-  func removal(of owner: Owner, _ config: FirewallConfig?) -> [Change] {
+  func removal<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: FirewallConfig?, on kernel: inout K
+  ) -> [Change] {
     [.removeRules(owner, .firewall, everywhere: true)]
   }
 
-  func garbage(of network: NetworkName, _ config: FirewallConfig, valid: Set<Owner>) -> [Change] {
+  func garbage<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: FirewallConfig, valid: Set<Owner>, on kernel: inout K
+  ) -> [Change] {
     [.removeOtherRules(network, .firewall, valid: valid, everywhere: true)]
   }
 

@@ -123,7 +123,7 @@ import TestSupport
 
   @Test func `CHECK names rules that are gone, DEL and GC remove what is there`() throws {
     let fixture = try Fixture()
-    let json = #"{"ipMasq":true}"#
+    let json = #"{"ipMasq":true,"macspoofchk":true}"#
     let result = try fixture.add(json)
     try fixture.plugin.check(fixture.call(json, previous: result))
     let claim = try #require(try fixture.kernel.filter.claim(of: fixture.owner, .network))

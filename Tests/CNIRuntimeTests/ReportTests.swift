@@ -17,6 +17,12 @@ import Testing
     }
   }
 
+  @Test func `ports that were chosen for a container are shown`() throws {
+    let ports = #"[{"containerPort":80,"hostPort":49153,"protocol":"tcp"}]"#
+    let endpoint = try report("{\"cniVersion\":\"1.0.0\",\"portMappings\":\(ports)}")["containers"]?["c1"]
+    #expect(endpoint?["port_mappings"]?.text == ports)
+  }
+
   @Test func `a network without containers says so`() throws {
     let id = SHA256.hex("blue\0/x/blue.conf")
     #expect(try report(nil) == json(#"{"name":"blue","id":"\#(id)","driver":"bridge","containers":{}}"#))

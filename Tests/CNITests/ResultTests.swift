@@ -50,6 +50,29 @@ import Testing
     if version == .latest { #expect(read.result == Self.full) }
   }
 
+  @Test(arguments: SpecVersion.allCases)
+  func `ports that were chosen are told where a version has room for them`(version: SpecVersion) throws {
+    var result = AddResult()
+    result.portMappings = [
+      AllocatedPort(.tcp, hostPort: 49153, containerPort: 80),
+      AllocatedPort(.udp, hostIP: IPAddress("192.0.2.1"), hostPort: 49154, containerPort: 53),
+    ]
+    let wire = result.wire(version)
+    guard version >= .v0_3_0 else { return #expect(wire == AddResult().wire(version)) }
+    let told = #"""
+      [{"hostPort":49153,"containerPort":80,"protocol":"tcp"},
+       {"hostIP":"192.0.2.1","hostPort":49154,"containerPort":53,"protocol":"udp"}]
+      """#
+    #expect(try wire["portMappings"] == CNIJSON.decodeValue(Array(told.utf8)))
+    #expect(try CNIJSON.decode(WrittenResult.self, from: wire.bytes).result == result)
+  }
+
+  @Test(arguments: ["7", "[7]", #"[{"hostPort":0,"containerPort":80,"protocol":"tcp"}]"#])
+  func `somebody else's member of that name is passed over`(text: String) throws {
+    let read = try CNIJSON.decode(WrittenResult.self, from: Array("{\"portMappings\":\(text)}".utf8))
+    #expect(read.result == AddResult())
+  }
+
   @Test func `keys of any case and empty strings are read`() throws {
     let text =
       #"{"CNIVersion":"1.0.0","Interfaces":[{"Name":"eth0","Mac":""}],"IPS":[{"ADDRESS":"10.1.0.5/24","gateway":""}]}"#

@@ -79,7 +79,8 @@ struct NetworkTests {
     }
   }
 
-  @Test(arguments: ["bridge", "none", "loopback", "host", "ipam-host-local", "host-local"], SpecVersion.allCases)
+  @Test(
+    arguments: ["bridge", "none", "loopback", "host", "tuning", "ipam-host-local", "host-local"], SpecVersion.allCases)
   func `VERSION echoes the version and lists all`(plugin: String, version: SpecVersion) throws {
     try Lab.use(containers: 0) { lab in
       let config = JSONValue.object(["cniVersion": .string(version.rawValue)])
@@ -89,7 +90,7 @@ struct NetworkTests {
     }
   }
 
-  @Test(arguments: ["bridge", "none", "loopback", "host", "ipam-host-local", "host-local"])
+  @Test(arguments: ["bridge", "none", "loopback", "host", "tuning", "ipam-host-local", "host-local"])
   func `without a command a plugin introduces itself`(plugin: String) throws {
     try Lab.use(containers: 0) { lab in
       let outcome = try lab.run("\(Binaries.ours)/\(plugin)", in: lab.host)

@@ -54,6 +54,20 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try base.defaultRouteLink(family, on: side)
   }
 
+  public mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo? {
+    try base.link(towards: address)
+  }
+
+  public mutating func listeners(
+    _ transport: TransportProtocol, _ ports: Set<UInt16>
+  ) throws(KernelError) -> [Listener] {
+    try base.listeners(transport, ports)
+  }
+
+  public mutating func holders(ofSockets inodes: Set<UInt64>) throws(KernelError) -> [SocketHolder] {
+    try base.holders(ofSockets: inodes)
+  }
+
   public mutating func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix] {
     try base.routedPrefixes(family)
   }

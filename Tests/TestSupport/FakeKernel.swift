@@ -17,6 +17,9 @@ public final class FakeKernel: Kernel {
   public var state = State()
   public var filter: any PacketFilter = FakeFilter()
   public var uplink: InterfaceName?
+  /// What listens on the host, and who holds it.
+  public var sockets: [TransportProtocol: [Listener]] = [:]
+  public var processes: [SocketHolder] = []
   /// How many changes pass before one is refused; later ones pass again, so that all can be taken back.
   public var changesBeforeRefusal = Int.max
   public private(set) var applied: [Change] = []
@@ -69,6 +72,18 @@ public final class FakeKernel: Kernel {
     family == .v4 ? uplink.flatMap { link($0, on: side) } : nil
   }
 
+  public func link(towards address: IPAddress) -> LinkInfo? {
+    state.addresses.first { $0.side == .host && $0.prefix.contains(address) }.flatMap { link($0.interface, on: .host) }
+  }
+
+  public func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) -> [Listener] {
+    sockets[transport, default: []].filter { ports.contains($0.port) }
+  }
+
+  public func holders(ofSockets inodes: Set<UInt64>) -> [SocketHolder] {
+    processes.filter { inodes.contains($0.inode) }
+  }
+
   public func routedPrefixes(_ family: IPFamily) -> [IPPrefix] {
     state.routes.filter { $0.side == .host && $0.dst.family == family }.map(\.dst)
   }
@@ -110,7 +125,7 @@ public final class FakeKernel: Kernel {
     case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
     case .removeOtherRules(let network, let part, let valid, let everywhere):
       try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
-    case .awaitRunning, .awaitDAD, .announce: break
+    case .awaitRunning, .awaitDAD, .announce, .forgetConnections, .routeLoopback: break
     }
   }
 
@@ -138,7 +153,9 @@ public final class FakeKernel: Kernel {
     link.isUp = change.isUp ?? link.isUp
     link.isRunning = link.isUp
     link.isPromiscuous = change.isPromiscuous ?? link.isPromiscuous
+    link.isAllMulticast = change.isAllMulticast ?? link.isAllMulticast
     link.mtu = change.mtu ?? link.mtu
+    link.txQueueLength = change.txQueueLength ?? link.txQueueLength
     link.mac = change.mac ?? link.mac
     link.group = change.group ?? link.group
     if let alias = change.alias { link.alias = alias.isEmpty ? nil : alias }

@@ -1,0 +1,145 @@
+import CNetlink
+import Glibc
+import Kernel
+import NetTypes
+
+extension NetlinkSocket {
+  /// Deletes what conntrack remembers of these in this thread's namespace.
+  ///
+  /// - Parameters:
+  ///   - connections: which.
+  ///   - operation: for errors.
+  /// - Throws: what the kernel said; some may be deleted then.
+  borrowing func forget(_ connections: Set<TrackedConnections>, doing operation: String) throws(KernelError) {
+    guard !connections.isEmpty else { return }
+    let conntrack = try NetlinkSocket.open(NETLINK_NETFILTER)
+    var local: [IPAddress: Bool] = [:]
+    for group in Set(connections.map(ConntrackQuery.Group.init)) {
+      let wanted = connections.filter { ConntrackQuery.Group($0) == group }
+      for entry in try conntrack.entries(ConntrackQuery(group, wanted), doing: operation) {
+        guard let match = wanted.first(where: entry.isAmong) else { continue }
+        if match.address == nil, local[entry.destination] == nil {
+          local[entry.destination] = try isLocal(entry.destination)
+        }
+        guard match.address != nil || local[entry.destination] == true else { continue }
+        try conntrack.delete(entry, doing: operation)
+      }
+    }
+  }
+
+  private borrowing func entries(
+    _ query: ConntrackQuery, doing operation: String
+  ) throws(KernelError) -> [ConntrackEntry] {
+    do throws(KernelError) {
+      return try dump(query.request(doing: operation)).compactMap { ConntrackEntry($0, family: query.group.family) }
+    } catch {
+      // A kernel without conntrack, or that does not tell of it, has nothing to forget.
+      guard [EINVAL, EOPNOTSUPP, EPROTONOSUPPORT].contains(error.errno) else { throw error }
+      return []
+    }
+  }
+
+  private borrowing func delete(_ entry: ConntrackEntry, doing operation: String) throws(KernelError) {
+    let request = try Request(
+      conntrackMessage(IPCTNL_MSG_CT_DELETE), 0, nfgenmsg(entry.family), doing: operation)
+    request.put(Int(CTA_TUPLE_ORIG.rawValue) | Int(NLA_F_NESTED), bytes: Array(entry.tuple))
+    if let zone = entry.zone { request.put(Int(CTA_ZONE.rawValue), bytes: Array(zone)) }
+    if let id = entry.id { request.put(Int(CTA_ID.rawValue), bytes: Array(id)) }
+    do throws(KernelError) { try perform(request) } catch  where error.errno == ENOENT {}  // it ran out meanwhile
+  }
+}
+
+/// What the kernel is asked to list: one family and protocol, and one port where only one is wanted.
+private struct ConntrackQuery {
+  struct Group: Hashable {
+    var family: IPFamily
+    var transport: TransportProtocol
+
+    init(_ connections: TrackedConnections) {
+      family = connections.family
+      transport = connections.transport
+    }
+  }
+
+  var group: Group
+  var port: UInt16?
+
+  init(_ group: Group, _ wanted: Set<TrackedConnections>) {
+    self.group = group
+    let ports = Set(wanted.map(\.port))
+    port = ports.count == 1 ? ports.first : nil
+  }
+
+  /// Bits of `CTA_FILTER_ORIG_FLAGS`, which no header gives (`net/netfilter/nf_internals.h`).
+  private static let protocolNumber: UInt32 = 1 << 3
+  private static let destinationPort: UInt32 = 1 << 5
+
+  /// Kernels before 5.8 do not filter, so that whatever comes back is compared again.
+  func request(doing operation: String) throws(KernelError) -> Request {
+    let request = try Request(
+      conntrackMessage(IPCTNL_MSG_CT_GET), Int32(NLM_F_DUMP), nfgenmsg(group.family), doing: operation)
+    let nested = Int(NLA_F_NESTED)
+    request.nest(Int(CTA_TUPLE_ORIG.rawValue) | nested) {
+      request.nest(Int(CTA_TUPLE_PROTO.rawValue) | nested) {
+        request.put(Int(CTA_PROTO_NUM.rawValue), bytes: [group.transport.number])
+        if let port { request.put(Int(CTA_PROTO_DST_PORT.rawValue), bigEndian: port) }
+      }
+    }
+    request.nest(Int(CTA_FILTER.rawValue) | nested) {
+      let flags = port == nil ? Self.protocolNumber : Self.protocolNumber | Self.destinationPort
+      request.put(Int(CTA_FILTER_ORIG_FLAGS.rawValue), flags)
+    }
+    return request
+  }
+}
+
+/// One connection that conntrack remembers.
+struct ConntrackEntry {
+  var family: IPFamily
+  var transport: UInt8
+  /// Where its first packet went.
+  var destination: IPAddress
+  var port: UInt16
+  /// `CTA_TUPLE_ORIG` as the kernel wrote it.
+  var tuple: ArraySlice<UInt8>
+  var zone: ArraySlice<UInt8>?
+  var id: ArraySlice<UInt8>?
+
+  /// `nil` for a message that describes none with ports.
+  init?(_ message: Message, family: IPFamily) {
+    let attributes = message.attributes(after: MemoryLayout<nfgenmsg>.size)
+    guard let tuple = attributes[Int(CTA_TUPLE_ORIG.rawValue)], !tuple.isEmpty,
+      let parts = attributes.nested(Int(CTA_TUPLE_ORIG.rawValue)),
+      let ends = parts.nested(Int(CTA_TUPLE_IP.rawValue)),
+      let transport = parts.nested(Int(CTA_TUPLE_PROTO.rawValue)),
+      let number: UInt8 = transport.integer(Int(CTA_PROTO_NUM.rawValue)),
+      let port: UInt16 = transport.integer(Int(CTA_PROTO_DST_PORT.rawValue)),
+      let destination = ends[Int((family == .v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST).rawValue)]
+        .flatMap(IPAddress.init(bytes:))
+    else { return nil }
+    self.family = family
+    self.transport = number
+    self.destination = destination
+    self.port = UInt16(bigEndian: port)
+    self.tuple = tuple
+    zone = attributes[Int(CTA_ZONE.rawValue)]
+    id = attributes[Int(CTA_ID.rawValue)]
+  }
+
+  func isAmong(_ wanted: TrackedConnections) -> Bool {
+    family == wanted.family && transport == wanted.transport.number && port == wanted.port
+      && (wanted.address == nil || wanted.address == destination)
+  }
+}
+
+extension nfgenmsg {
+  fileprivate init(_ family: IPFamily) {
+    self.init()
+    nfgen_family = family.number
+    version = UInt8(NFNETLINK_V0)
+  }
+}
+
+private func conntrackMessage(_ type: cntl_msg_types) -> Int {
+  Int(NFNL_SUBSYS_CTNETLINK) << 8 | Int(type.rawValue)
+}

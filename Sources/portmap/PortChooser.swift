@@ -1,0 +1,117 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+
+/// Finds free ports of the host, looking at some dozens at once.
+struct PortChooser {
+  /// Tried one after the other.
+  var ranges: [PortRange]
+  /// Where to start, so that those who choose at the same time rarely choose the same.
+  var start: Int
+  /// What the attachment has already.
+  var taken: [PublishedPort]
+
+  private static let windowSize = 32
+  /// The lowest port that needs no rights.
+  private static let firstUnprivileged: UInt16 = 1024
+
+  /// What is known of one window of ports.
+  private struct Window {
+    var ports: ArraySlice<UInt16>
+    var published: [PublishedPort]
+    var listeners: [Listener]
+  }
+
+  private struct Key: Hashable {
+    var transport: TransportProtocol
+    var range: Int
+    var window: Int
+  }
+
+  private var windows: [Key: Window] = [:]
+
+  /// - Parameters:
+  ///   - ranges: where ports may be chosen from.
+  ///   - owner: whose ports; each starts somewhere else.
+  ///   - taken: what the attachment publishes besides.
+  init(_ ranges: [PortRange], owner: Owner, taken: [PublishedPort]) {
+    self.ranges = ranges
+    self.taken = taken
+    start = Int(owner.tag.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 })  // FNV-1a
+  }
+
+  /// What the host does not use for its own connections: above that, then below.
+  static func unused(beside ephemeral: String?) -> [PortRange] {
+    let ends = (ephemeral ?? "").split { $0 == " " || $0 == "\t" }.compactMap { UInt16($0) }
+    guard ends.count == 2, ends[0] <= ends[1] else { return [PortRange(61000...UInt16.max)] }
+    var ranges: [PortRange] = []
+    if ends[1] < UInt16.max { ranges.append(PortRange(ends[1] + 1...UInt16.max)) }
+    if ends[0] > firstUnprivileged { ranges.append(PortRange(firstUnprivileged...ends[0] - 1)) }
+    return ranges
+  }
+
+  /// The first port at which `rules` can be published.
+  ///
+  /// - Parameters:
+  ///   - mapping: what is to be published.
+  ///   - kernel: the host.
+  ///   - rules: what is published at a port.
+  /// - Throws: code 107 where all of them are in use.
+  mutating func choose<K: Kernel & ~Copyable>(
+    for mapping: Mapping, families: [IPFamily], on kernel: inout K
+  ) throws(CNIError) -> UInt16 {
+    for (index, range) in ranges.enumerated() {
+      for number in 0...(range.ports.count - 1) / Self.windowSize {
+        let key = Key(transport: mapping.transport, range: index, window: number)
+        let window = if let known = windows[key] { known } else { try look(key, on: &kernel) }
+        windows[key] = window
+        for port in window.ports {
+          let wanted = families.map { mapping.placeholder($0, at: port) }
+          guard wanted.allSatisfy({ isFree($0, window) }) else { continue }
+          taken += wanted
+          return port
+        }
+      }
+    }
+    let all = ranges.map(\.description).joined(separator: ", ")
+    throw CNIError(
+      .portInUse, "key \"\(mapping.place)\": choose a host port for \(mapping.containerText): all of \(all) are in use")
+  }
+
+  private func isFree(_ port: PublishedPort, _ window: Window) -> Bool {
+    !taken.contains(where: port.conflicts) && !window.published.contains(where: port.conflicts)
+      && !window.listeners.contains(where: port.isTaken)
+  }
+
+  /// A window's ports, counted from where this owner starts and from the range's first port again after its last.
+  private func look<K: Kernel & ~Copyable>(_ key: Key, on kernel: inout K) throws(CNIError) -> Window {
+    let range = ranges[key.range].ports
+    let first = key.window * Self.windowSize
+    let ports = (first..<min(first + Self.windowSize, range.count)).map {
+      range.lowerBound + UInt16((start + $0) % range.count)
+    }
+    return try translating { () throws(KernelError) in
+      let wanted = ports.flatMap { port in
+        IPFamily.allCases.map { Mapping.placeholder(key.transport, nil, port, $0) }
+      }
+      return Window(
+        ports: ports[...], published: try kernel.filter.holders(of: wanted).map(\.port),
+        listeners: try kernel.listeners(key.transport, Set(ports)))
+    }
+  }
+}
+
+extension Mapping {
+  /// Something to compare with what is published: only the port and the host's address count.
+  fileprivate func placeholder(_ family: IPFamily, at port: UInt16) -> PublishedPort {
+    Self.placeholder(transport, boundAddress, port, family)
+  }
+
+  fileprivate static func placeholder(
+    _ transport: TransportProtocol, _ hostIP: IPAddress?, _ port: UInt16, _ family: IPFamily
+  ) -> PublishedPort {
+    PublishedPort(transport, hostIP: hostIP, hostPort: port, to: IPPrefix.everything(family).address, port)
+  }
+}

@@ -1,0 +1,73 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+
+/// Refuses ports that are in use on the host.
+struct PortConflicts {
+  var owner: Owner
+  /// Whether a port that a process has bound may be published.
+  var allowsBound: Bool
+
+  /// - Throws: code 107 naming the first port that somebody else has, and whom.
+  func check<K: Kernel & ~Copyable>(_ ports: [PublishedPort], on kernel: inout K) throws(CNIError) {
+    guard !ports.isEmpty else { return }
+    let holders = try translating { () throws(KernelError) in try kernel.filter.holders(of: ports) }
+    // What this attachment itself had published, in an ADD that was killed, is replaced.
+    let others = holders.filter { $0.tag != owner.filterTag }
+    for port in ports {
+      guard let holder = others.first(where: { port.conflicts(with: $0.port) }) else { continue }
+      throw CNIError(
+        .portInUse,
+        "publish host port \(port.hostText): published already as \(holder.port.hostText) for "
+          + "\(Owner.words(ofFilterTag: holder.tag)): want another port")
+    }
+    if !allowsBound { try checkProcesses(ports, on: &kernel) }
+  }
+
+  private func checkProcesses<K: Kernel & ~Copyable>(
+    _ ports: [PublishedPort], on kernel: inout K
+  ) throws(CNIError) {
+    for transport in TransportProtocol.allCases {
+      let own = ports.filter { $0.transport == transport }
+      guard !own.isEmpty else { continue }
+      let listeners = try translating { () throws(KernelError) in
+        try kernel.listeners(transport, Set(own.map(\.hostPort)))
+      }
+      let taken = own.compactMap { port in
+        listeners.first { port.isTaken(by: $0) }.map { (port: port, listener: $0) }
+      }
+      guard !taken.isEmpty else { continue }
+      let inodes = Set(listeners.map(\.inode)).subtracting([0])
+      let holders = try translating { () throws(KernelError) in try kernel.holders(ofSockets: inodes) }
+      for (port, _) in taken {
+        for listener in listeners where port.isTaken(by: listener) {
+          try check(port, listener, holders.filter { $0.inode == listener.inode && listener.inode != 0 })
+        }
+      }
+    }
+  }
+
+  private func check(
+    _ port: PublishedPort, _ listener: Listener, _ holders: [SocketHolder]
+  ) throws(CNIError) {
+    // Some runtimes keep the ports of their container reserved with a socket of their own.
+    guard !holders.contains(where: isOwnRuntime) else { return }
+    let whom =
+      holders.first.map { "process \($0.pid), \($0.command.prefix(80))" } ?? "a socket of no process that can be seen"
+    throw CNIError(
+      .portInUse,
+      "publish host port \(port.hostText): \(listener.address.withPort(listener.port)) is bound by \(whom): "
+        + "want another port, or \"allowBound\": true")
+  }
+
+  private func isOwnRuntime(_ holder: SocketHolder) -> Bool {
+    let separators: Set<Character> = [" ", "/", "=", ",", ":"]
+    return holder.command.split { separators.contains($0) }.contains { $0 == owner.container.description }
+  }
+}
+
+extension PublishedPort {
+  func isTaken(by listener: Listener) -> Bool { listener.port == hostPort && listener.takes(hostIP, family) }
+}

@@ -1,0 +1,89 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+
+/// Turns mappings into rules: for each mapping one of every family that it and the container have.
+struct PortPlanner {
+  var settings: PortmapSettings
+  var owner: Owner
+  var place: ContainerPlace
+
+  init(_ settings: PortmapSettings, owner: Owner, previous: AddResult) {
+    self.settings = settings
+    self.owner = owner
+    place = ContainerPlace(of: owner.interface, in: previous)
+  }
+
+  /// - Throws: code 7 where the container has no address for a mapping, or none that the host reaches.
+  mutating func rules<K: Kernel & ~Copyable>(
+    for mapping: Mapping, at hostPort: UInt16, on kernel: inout K
+  ) throws(CNIError) -> [PublishedPort] {
+    var rules: [PublishedPort] = []
+    for family in try families(of: mapping) {
+      let prefix = try place.prefix(family, for: mapping.words, place: mapping.place)
+      var port = PublishedPort(
+        mapping.transport, hostIP: mapping.boundAddress, hostPort: hostPort, to: prefix.address, mapping.containerPort)
+      if settings.masquerades {
+        port.masquerade = ReturnPath(
+          subnet: prefix.network, link: try place.link(to: prefix, on: &kernel), everything: settings.masqueradesAll,
+          marking: settings.marking)
+      }
+      port.conditions = settings.conditions[family] ?? []
+      port.excludedDevices = settings.excludedDevices
+      port.chain = settings.chain
+      rules.append(port)
+    }
+    return rules
+  }
+
+  /// The families a mapping is for.
+  ///
+  /// - Throws: code 7 where the container has none of them.
+  func families(of mapping: Mapping) throws(CNIError) -> [IPFamily] {
+    if let family = mapping.family {
+      _ = try place.prefix(family, for: mapping.words, place: mapping.place)
+      return [family]
+    }
+    if place.families.isEmpty { _ = try place.prefix(.v4, for: mapping.words, place: mapping.place) }
+    return place.families
+  }
+
+  /// - Throws: code 7 where the container has no address of that family, code 107 where somebody of ours has it.
+  mutating func rule<K: Kernel & ~Copyable>(
+    for float: RequestedFloat, on kernel: inout K
+  ) throws(CNIError) -> FloatingAddress {
+    let prefix = try place.prefix(float.address.family, for: "floating address \(float.address)", place: float.place)
+    let link = try place.link(to: prefix, on: &kernel)
+    return FloatingAddress(
+      float.address, to: prefix.address, link: link, subnet: prefix.network, device: float.device)
+  }
+
+  /// What the host must be told, beside the rules, so that its own loopback addresses lead to the container.
+  static func loopback(for ports: [PublishedPort]) -> [Change] {
+    func links(_ family: IPFamily) -> [InterfaceName] {
+      ports.reduce(into: []) { links, port in
+        guard port.family == family, let link = port.masquerade?.link, !links.contains(link) else { return }
+        links.append(link)
+      }
+    }
+    let sysctls = links(.v4).map { Sysctl.conf(.v4, $0, "route_localnet", "1") }
+    return (sysctls.isEmpty ? [] : [.setSysctls(sysctls, on: .host)]) + links(.v6).map { .routeLoopback($0) }
+  }
+}
+
+extension Mapping {
+  /// What is asked for, as an error names it.
+  var words: String {
+    let outside = hostPort.map { "host port \($0)" } ?? "a host port"
+    return "\(outside) for \(containerText)" + (hostIP.map { ", host address \($0)" } ?? "")
+  }
+}
+
+extension PublishedPort {
+  /// What conntrack may still remember of those who came before: UDP has no end that would be seen.
+  var trackedConnections: TrackedConnections? {
+    transport == .udp ? TrackedConnections(.udp, family, to: hostIP, hostPort) : nil
+  }
+}

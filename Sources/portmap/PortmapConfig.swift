@@ -1,0 +1,94 @@
+import CNI
+import NetTypes
+import PacketFilter
+import PluginKit
+
+/// The `portmap` part of a network configuration, as written; absent keys are `nil`.
+struct PortmapConfig: ChainConfig {
+  var inner: InnerPlugin?
+  var backend: Backend?
+  var snat: Bool?
+  var conditionsV4: Conditions?
+  var conditionsV6: Conditions?
+  var masqAll: Bool?
+  var markMasqBit: Int?
+  var externalSetMarkChain: ChainName?
+  var chain: ChainName?
+  var excludeDevices: [InterfaceName]?
+  var hostPortRange: PortRange?
+  var defaultHostIP: IPAddress?
+  var allowBound: Bool?
+  var publishAll: Bool?
+  var mappings: [Mapping] = []
+  var exposedPorts: [ExposedPort] = []
+  var floatingIPs: [RequestedFloat] = []
+  /// Whether the runtime said in so many words that nothing is published.
+  var publishesNothing = false
+
+  init(_ json: JSONReader) throws(CNIError) {
+    inner = try InnerPlugin(in: json)
+    backend = try json.parsed("backend")
+    snat = try json.flag("snat")
+    conditionsV4 = try json["conditionsV4"].flatMap { (json) throws(CNIError) in try Conditions(json) }
+    conditionsV6 = try json["conditionsV6"].flatMap { (json) throws(CNIError) in try Conditions(json) }
+    masqAll = try json.flag("masqAll")
+    markMasqBit = try json.integer("markMasqBit")
+    externalSetMarkChain = try json.parsed("externalSetMarkChain")
+    chain = try json.parsed("chain")
+    excludeDevices = try json.parsedList("excludeDevices")
+    hostPortRange = try json.parsed("hostPortRange")
+    defaultHostIP = try json.parsed("defaultHostIP")
+    allowBound = try json.flag("allowBound")
+    let wishes = Wishes(json)
+    let publishAllOfOne = try wishes.cni?.flag("publishAll")
+    publishAll = try json.flag("publishAll") ?? publishAllOfOne
+    mappings = try wishes.mappings()
+    exposedPorts = try wishes.list("exposedPorts") { (element) throws(CNIError) in try ExposedPort(element) }
+    let device: InterfaceName? = try json.parsed("floatingDevice")
+    floatingIPs = try wishes.list("floatingIPs") { (element) throws(CNIError) in
+      try RequestedFloat(element, device: device)
+    }
+    publishesNothing =
+      wishes.runtime?["portMappings"] != nil && mappings.isEmpty && publishAll != true && floatingIPs.isEmpty
+  }
+
+  /// Knows which plugin to call, and nothing of what was published.
+  static func salvage(_ json: JSONReader) -> PortmapConfig? {
+    // Without a delegate that can be read there is nothing to save.
+    guard let inner = try? InnerPlugin(in: json) else { return nil }
+    var config = try? PortmapConfig(JSONReader(.object([:])))
+    config?.inner = inner
+    return config
+  }
+}
+
+/// What the runtime wants for the one container, in whichever of its places.
+private struct Wishes {
+  var runtime: JSONReader?
+  /// `args.cni`.
+  var cni: JSONReader?
+  /// Mesos' `network_info`.
+  var mesos: JSONReader?
+
+  init(_ json: JSONReader) {
+    runtime = json["runtimeConfig"]
+    cni = json["args"]?["cni"]
+    mesos = json["args"]?["org.apache.mesos"]?["network_info"]
+  }
+
+  /// `runtimeConfig` beats `args.cni`.
+  func list<Value>(_ key: String, _ element: (JSONReader) throws(CNIError) -> Value) throws(CNIError) -> [Value] {
+    for source in [runtime, cni] { if let list = try source?.list(key, element) { return list } }
+    return []
+  }
+
+  /// The strongest source that names any counts alone: `runtimeConfig`, then `args.cni`, then Mesos.
+  func mappings() throws(CNIError) -> [Mapping] {
+    for list in [runtime?["portMappings"], cni?["portMappings"], mesos?["port_mappings"]] {
+      var mappings: [Mapping] = []
+      for element in try list?.elements() ?? [] { mappings += try Mapping.read(element) }
+      if !mappings.isEmpty { return mappings }
+    }
+    return []
+  }
+}

@@ -1,0 +1,92 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+
+extension PortmapDriver {
+  func expectation<K: Kernel & ~Copyable>(
+    _ settings: PortmapSettings, owner: Owner, previous: AddResult, on kernel: inout K
+  ) throws(CNIError) -> [Change] {
+    let remembered = try translating { () throws(KernelError) in try kernel.filter.claim(of: owner, .ports) }
+    // A runtime that no longer tells what it wanted: then what was made counts.
+    guard !settings.isEmpty else { return remembered.map { [.addRules($0)] } ?? [] }
+    var planner = PortPlanner(settings, owner: owner, previous: previous)
+    var known = remembered?.ports ?? []
+    var ports: [PublishedPort] = []
+    for mapping in settings.mappings {
+      guard let port = mapping.hostPort ?? known.first(where: mapping.isMet)?.hostPort else {
+        throw CNIError(
+          .differences, "no host port is known for \(mapping.containerText) of \(owner.interface): want what ADD chose")
+      }
+      let rules = try planner.rules(for: mapping, at: port, on: &kernel)
+      known.removeAll { there in rules.contains { $0.conflicts(with: there) } }
+      ports += rules
+    }
+    var floats: [FloatingAddress] = []
+    for float in settings.floatingIPs {
+      var rule = try planner.rule(for: float, on: &kernel)
+      // An address that the host had before is nobody's to expect.
+      rule.device = remembered?.floats.first { $0.external == float.address }?.device
+      floats.append(rule)
+    }
+    let rules = ports.map { Rule.publish($0) } + floats.map { .float($0) }
+    return PortPlanner.loopback(for: ports)
+      + floats.compactMap { $0.addressSpec.map { .addAddress($0) } }
+      + [.addRules(Claim(owner, .ports, rules, backend: settings.backend))]
+  }
+
+  func removal<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: PortmapConfig?, on kernel: inout K
+  ) -> [Change] {
+    // What cannot be read is removed by its tag; the rest is not worth failing for.
+    let claim = try? kernel.filter.claim(of: owner, .ports)
+    let remove = Change.removeRules(owner, .ports, everywhere: config?.publishesNothing != true)
+    if let claim { return [remove] + leftovers(of: [claim], on: &kernel) }
+    let told = (config?.mappings ?? []).flatMap(\.trackedConnections)
+    return [remove] + (told.isEmpty ? [] : [.forgetConnections(Set(told))])
+  }
+
+  func garbage<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: PortmapConfig, valid: Set<Owner>, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    let gone = try kernel.filter.claims(of: network).filter { $0.part == .ports && !valid.contains($0.owner) }
+    return [.removeOtherRules(network, .ports, valid: valid, everywhere: true)] + leftovers(of: gone, on: &kernel)
+  }
+
+  /// What goes with the rules of these: addresses given to links, and connections through UDP ports.
+  private func leftovers<K: Kernel & ~Copyable>(of claims: [Claim], on kernel: inout K) -> [Change] {
+    var changes: [Change] = []
+    for spec in claims.flatMap(\.floats).compactMap(\.addressSpec) {
+      // A link that is gone took its addresses along.
+      guard let there = try? kernel.addresses(of: spec.interface, on: .host), there.contains(spec.prefix) else {
+        continue
+      }
+      changes.append(.deleteAddress(spec))
+    }
+    let tracked = Set(claims.flatMap(\.ports).compactMap(\.trackedConnections))
+    return changes + (tracked.isEmpty ? [] : [.forgetConnections(tracked)])
+  }
+
+  func obstacle<K: Kernel & ~Copyable>(
+    _ config: PortmapConfig, on kernel: inout K
+  ) throws(KernelError) -> String? {
+    let wanted: Backend?
+    do throws(CNIError) { wanted = try PortmapSettings(config).backend } catch { return error.message }
+    return kernel.filter.obstacle(wanted)
+  }
+}
+
+extension Mapping {
+  /// Whether that port may be the one that was chosen for this mapping.
+  fileprivate func isMet(by port: PublishedPort) -> Bool {
+    port.transport == transport && port.targetPort == containerPort && port.hostIP == boundAddress
+      && (family == nil || family == port.family)
+  }
+
+  /// What conntrack may remember of it where nobody remembers the rules.
+  fileprivate var trackedConnections: [TrackedConnections] {
+    guard transport == .udp, let hostPort else { return [] }
+    return (family.map { [$0] } ?? IPFamily.allCases).map { TrackedConnections(.udp, $0, to: boundAddress, hostPort) }
+  }
+}

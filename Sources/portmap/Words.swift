@@ -1,0 +1,76 @@
+import CNI
+import NetTypes
+import PacketFilter
+
+/// Ports from one to another, both included: `49000-49900`.
+struct PortRange: TextCodable {
+  static let wanted = "two ports from 1 to 65535, the lower one first: 49000-49900"
+
+  let ports: ClosedRange<UInt16>
+
+  init(_ ports: ClosedRange<UInt16>) { self.ports = ports }
+
+  init?(_ text: String) {
+    let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) ?? 0 }
+    guard ends.count == 2, ends[0] > 0, ends[0] <= ends[1] else { return nil }
+    ports = ends[0]...ends[1]
+  }
+
+  var description: String { "\(ports.lowerBound)-\(ports.upperBound)" }
+}
+
+/// A chain's name that both backends can write without quoting anything.
+struct ChainName: TextCodable {
+  static let wanted = "a chain's name of 1 to 28 letters, digits, '_', '.' or '-', a letter first, none of the kernel's"
+
+  let description: String
+
+  private static let kernels: Set<String> = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]
+
+  init?(_ text: String) {
+    guard let first = text.first, first.isASCII, first.isLetter, text.utf8.count <= 28, !Self.kernels.contains(text),
+      text.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "_.-".contains($0)) })
+    else { return nil }
+    description = text
+  }
+}
+
+/// Further matches of every rule of a family, in one backend's own words.
+struct Conditions: Equatable, Sendable {
+  var words: [String]
+  /// The backend whose words they are: iptables' begin with `-` or `!`.
+  var style: Backend
+
+  /// `nil` for an empty list.
+  ///
+  /// - Throws: code 7 for words that could end a rule and begin something else.
+  init?(_ json: JSONReader) throws(CNIError) {
+    let elements = try json.elements()
+    guard let first = try elements.first?.text() else { return nil }
+    style = first.hasPrefix("-") || first.hasPrefix("!") ? .iptables : .nftables
+    words = []
+    var depth = 0
+    for element in elements {
+      let word = try element.text()
+      guard !word.isEmpty, !word.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
+        throw element.refusal("words without control characters")
+      }
+      if style == .nftables {
+        guard isHarmless(word) else { throw element.refusal("no ; # $ \\ ' or `, and quotes only around a word") }
+        for character in word {
+          depth += character == "{" ? 1 : character == "}" ? -1 : 0
+          guard (0...1).contains(depth) else { throw element.refusal("braces in pairs") }
+        }
+      }
+      words.append(word)
+    }
+    guard depth == 0 else { throw json.refusal("braces in pairs") }
+  }
+}
+
+/// Whether nftables reads the word as part of the rule it stands in.
+private func isHarmless(_ word: String) -> Bool {
+  guard !word.contains(where: { ";#$\\'`".contains($0) }) else { return false }
+  guard word.contains("\"") else { return true }
+  return word.count > 2 && word.hasPrefix("\"") && word.hasSuffix("\"") && !word.dropFirst().dropLast().contains("\"")
+}

@@ -1,0 +1,9 @@
+import HostFilter
+import Kernel
+import Netlink
+import PluginKit
+
+runPlugin(
+  ChainedPlugin(PortmapDriver()) { () throws(KernelError) in
+    try LiveKernel.open(containerNamespace: nil, filter: HostFilter())
+  })

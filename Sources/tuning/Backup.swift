@@ -1,0 +1,61 @@
+import CNI
+import Kernel
+import NetTypes
+
+/// What an interface was like before ADD changed it, in the reference plugin's form with two keys of our own.
+struct Backup: JSONReadable, Equatable, Sendable {
+  /// `nil` where the reference plugin wrote it.
+  var network: NetworkName?
+  /// Only what ADD was to change.
+  var link: LinkChange
+  var sysctls: [Sysctl] = []
+
+  init(network: NetworkName, link: LinkChange, sysctls: [Sysctl]) {
+    self.network = network
+    self.link = link
+    self.sysctls = sysctls
+  }
+
+  init(_ json: JSONReader) throws(CNIError) {
+    network = try json.parsed("network")
+    link = LinkChange(
+      isPromiscuous: try json.flag("promisc"), isAllMulticast: try json.flag("allmulti"),
+      mtu: try json.integer("mtu"), txQueueLength: try json.integer("txQLen"), mac: try json.parsed("mac"))
+    guard let settings = json["sysctl"], let members = settings.value.object else { return }
+    for (key, value) in members {
+      // Whoever can write here shall not reach other settings through us.
+      guard let name = SysctlName("/\(key)"), case .string(let text) = value else { throw settings.refusal("settings") }
+      sysctls.append(Sysctl(name.path(for: nil), text, isOptional: true))
+    }
+    sysctls = sysctls.inOrder
+  }
+
+  /// The file's content.
+  var wire: JSONValue {
+    var members: [String: JSONValue] = [:]
+    members["network"] = network.map { .string($0.description) }
+    members["mac"] = link.mac.map { .string($0.description) }
+    members["mtu"] = link.mtu.map { .integer(Int64($0)) }
+    members["txQLen"] = link.txQueueLength.map { .integer(Int64($0)) }
+    members["promisc"] = link.isPromiscuous.map { .bool($0) }
+    members["allmulti"] = link.isAllMulticast.map { .bool($0) }
+    if !sysctls.isEmpty {
+      let values = sysctls.map { ($0.key, JSONValue.string($0.value)) }
+      members["sysctl"] = .object(Dictionary(values) { first, _ in first })
+    }
+    return .object(members)
+  }
+
+  /// This backup with what only `later` has: another `tuning` in the same chain changes more of the same interface.
+  func completed(by later: Backup) -> Backup {
+    var all = self
+    all.network = later.network
+    all.link.mac = link.mac ?? later.link.mac
+    all.link.mtu = link.mtu ?? later.link.mtu
+    all.link.txQueueLength = link.txQueueLength ?? later.link.txQueueLength
+    all.link.isPromiscuous = link.isPromiscuous ?? later.link.isPromiscuous
+    all.link.isAllMulticast = link.isAllMulticast ?? later.link.isAllMulticast
+    all.sysctls += later.sysctls.filter { setting in !sysctls.contains { $0.key == setting.key } }
+    return all
+  }
+}

@@ -1,0 +1,62 @@
+import CNI
+import Kernel
+import NetTypes
+import PluginKit
+
+extension Tuning where Host: ~Copyable {
+  func delete(_ removal: Removal<Config>) throws(CNIError) {
+    let backups = BackupDirectory(path: removal.config?.dataDir ?? Config.defaultDataDir)
+    let backup: Backup?
+    do throws(CNIError) {
+      backup = try backups.backup(of: removal.owner)
+    } catch {
+      // What cannot be read will not be readable later, and nobody must be kept from going.
+      warn("backup of \(removal.owner.interface): \(error)")
+      return try translating { () throws(KernelError) in try backups.remove(removal.owner) }
+    }
+    guard let backup else {
+      return try translating { () throws(KernelError) in try backups.removeUnfinished(removal.owner) }
+    }
+    if removal.namespacePath != nil { try restore(backup, removal) }
+    try translating { () throws(KernelError) in try backups.remove(removal.owner) }
+  }
+
+  /// Puts everything back that can be.
+  ///
+  /// - Throws: code 100 naming all that could not; the backup stays then for another try.
+  private func restore(_ backup: Backup, _ removal: Removal<Config>) throws(CNIError) {
+    let name = removal.owner.interface
+    var kernel = removal.traced(
+      try translating { () throws(KernelError) in try openKernel(removal.namespacePath) })
+    let link = try translating { () throws(KernelError) in try kernel.link(name, on: .container) }
+    // Settings of an interface that is gone are gone as well, and are left out as they are optional.
+    let changes = TuningPlan.changes(link == nil ? LinkChange() : backup.link, backup.sysctls, of: name)
+    var problems: [CNIError] = []
+    for change in changes.flatMap(\.parts) {
+      do throws(KernelError) { try kernel.apply(change) } catch { problems.append(CNIError(error)) }
+    }
+    if let error = CNIError(joining: problems) { throw error }
+  }
+
+  func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
+    try BackupDirectory(path: network.config.dataDir).removeAll(of: network.name, but: valid)
+  }
+
+  func status(_ network: Network<Config>) throws(CNIError) {
+    let names = (network.config.own.sysctls + (network.config.arguments?.sysctls ?? [])).map(\.name)
+    do throws(CNIError) {
+      if !names.isEmpty { try AllowList(at: allowListPath).check(names) }
+      try translating { () throws(KernelError) in try BackupDirectory(path: network.config.dataDir).probe() }
+    } catch {
+      throw CNIError(.notAvailable, error.message, details: error.details)
+    }
+  }
+}
+
+extension Change {
+  /// One change for each setting, so that one that cannot be put back does not keep the others from it.
+  fileprivate var parts: [Change] {
+    guard case .setSysctls(let settings, let side) = self else { return [self] }
+    return settings.map { .setSysctls([$0], on: side) }
+  }
+}

@@ -1,0 +1,96 @@
+import Attachment
+import CNI
+import Kernel
+import NetTypes
+import PluginKit
+
+/// Changes an interface that an earlier plugin of the chain made, and kernel settings of the container.
+struct Tuning<Host: Kernel & ~Copyable>: Plugin {
+  typealias Config = TuningConfig
+
+  static var name: String { "tuning" }
+  static var namespaceRule: NamespaceRule { .container }
+  static var refusesRepeatedKeys: Bool { true }
+
+  let openKernel: (String?) throws(KernelError) -> Host
+  let allowListPath: String
+
+  /// - Parameters:
+  ///   - allowListPath: where the administrator's list of settings is.
+  ///   - openKernel: opens the kernel with a container's namespace.
+  init(allowListPath: String = AllowList.path, on openKernel: @escaping (String?) throws(KernelError) -> Host) {
+    self.allowListPath = allowListPath
+    self.openKernel = openKernel
+  }
+
+  /// Where the backups are, whatever else is wrong with the configuration.
+  static func salvage(_ configuration: JSONValue) -> TuningConfig? {
+    let directory = configuration.member("dataDir")?.value.string ?? ""
+    return TuningConfig(dataDir: directory.isEmpty ? Config.defaultDataDir : directory, own: Config.Wishes())
+  }
+
+  func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
+    let settings = try TuningSettings(call)
+    guard let previous = call.previous else {
+      throw CNIError(.invalidNetworkConfig, "missing prevResult: tuning must be called as chained plugin")
+    }
+    // What podman puts into every network: nothing to look at.
+    guard !settings.isEmpty else { return try commit(previous) }
+    if !settings.names.isEmpty { try AllowList(at: allowListPath).check(settings.names) }
+    var transaction = Transaction(
+      call.traced(try translating { () throws(KernelError) in try openKernel(call.namespacePath) }))
+    let facts = try look(settings, call.owner.interface, at: &transaction.kernel)
+    let plan = try TuningPlan(settings, facts, owner: call.owner, previous: previous)
+    guard !plan.changes.isEmpty else { return try commit(plan.result) }
+    let backups = BackupDirectory(path: call.config.dataDir)
+    let older = try? backups.backup(of: call.owner)  // one that cannot be read helps nobody and is replaced
+    // First, so that DEL can put everything back whenever this process ends.
+    try translating { () throws(KernelError) in
+      try backups.put(older?.completed(by: plan.backup) ?? plan.backup, of: call.owner)
+    }
+    do throws(CNIError) {
+      try translating { () throws(KernelError) in for change in plan.changes { try transaction.apply(change) } }
+      try commit(plan.result)
+    } catch {
+      let leftovers = transaction.rollBack()
+      for leftover in leftovers { warn("not taken back: \(leftover)") }
+      // As long as something is to be put back, DEL needs to know what.
+      if leftovers.isEmpty {
+        do throws(KernelError) { try backups.put(older, of: call.owner) } catch { warn("not taken back: \(error)") }
+      }
+      throw error
+    }
+  }
+
+  private func look<K: Kernel & ~Copyable>(
+    _ settings: TuningSettings, _ interface: InterfaceName, at kernel: inout K
+  ) throws(CNIError) -> TuningFacts {
+    try translating { () throws(KernelError) in
+      var facts = TuningFacts(sysctls: [])
+      if settings.link != LinkChange() { facts.link = try kernel.link(interface, on: .container) }
+      for setting in settings.sysctls {
+        guard let value = try kernel.sysctl(setting.key, on: .container) else { continue }
+        facts.sysctls.append(Sysctl(setting.key, value))
+      }
+      return facts
+    }
+  }
+
+  func check(_ call: Call<Config>) throws(CNIError) {
+    let settings = try TuningSettings(call)
+    guard !settings.isEmpty else { return }
+    let found = try translating { () throws(KernelError) in
+      var kernel = call.traced(try openKernel(call.namespacePath))
+      var found: [String] = []
+      if settings.link != LinkChange() {
+        let change = Change.changeLink(call.owner.interface, on: .container, settings.link)
+        found += try differences(from: change, on: &kernel)
+      }
+      found += try differences(from: .setSysctls(settings.sysctls, on: .container), on: &kernel)
+      return found
+    }
+    guard !found.isEmpty else { return }
+    throw CNIError(
+      .differences, "\(call.owner.interface) is not as ADD left it: \(found.joined(separator: "; "))")
+  }
+}

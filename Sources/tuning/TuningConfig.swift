@@ -1,0 +1,61 @@
+import CNI
+import NetTypes
+
+/// What `tuning` reads of a configuration.
+struct TuningConfig: JSONReadable, Equatable, Sendable {
+  /// Where backups are kept.
+  var dataDir: String
+  /// The operator's wishes.
+  var own: Wishes
+  /// Those of `args.cni`, which win.
+  var arguments: Wishes?
+
+  static let defaultDataDir = "/run/cni/tuning"
+
+  init(_ json: JSONReader) throws(CNIError) {
+    dataDir = try json.filledText("dataDir") ?? Self.defaultDataDir
+    own = try Wishes(json)
+    if let given = json["args"]?["cni"] { arguments = try given.object() }
+  }
+
+  /// A configuration that says nothing but where the backups are.
+  init(dataDir: String, own: Wishes) {
+    self.dataDir = dataDir
+    self.own = own
+  }
+
+  /// What somebody wants of the interface; `nil` leaves it as it is.
+  struct Wishes: JSONReadable, Equatable, Sendable {
+    var mac: MACAddress?
+    /// Largest packet, in bytes.
+    var mtu: Int?
+    var txQLen: Int?
+    var promisc: Bool?
+    var allmulti: Bool?
+    var sysctls: [Setting] = []
+
+    init() {}
+
+    init(_ json: JSONReader) throws(CNIError) {
+      mac = try json.parsed("mac")
+      let mtu = try json.integer("mtu")
+      self.mtu = mtu == 0 ? nil : mtu
+      txQLen = try json.integer("txQLen")
+      promisc = try json.flag("promisc")
+      allmulti = try json.flag("allmulti")
+      guard let settings = json["sysctl"] else { return }
+      guard let members = settings.value.object else { throw settings.refusal("an object") }
+      for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+        let member = JSONReader(value, path: "\(settings.path).\(key)")
+        guard let name = SysctlName(key) else { throw member.refusal("the name of a setting below net") }
+        sysctls.append(Setting(name: name, value: try member.text()))
+      }
+    }
+  }
+
+  /// A member of `sysctl`.
+  struct Setting: Equatable, Sendable {
+    var name: SysctlName
+    var value: String
+  }
+}

@@ -1,0 +1,113 @@
+import CNI
+import Kernel
+import NetTypes
+
+/// What a look at the container told.
+struct TuningFacts: Equatable {
+  /// `nil` where there is no such interface.
+  var link: LinkInfo?
+  /// Those of the wanted settings that the kernel has, as they are.
+  var sysctls: [Sysctl]
+}
+
+/// All that an ADD will do, decided before anything is done.
+struct TuningPlan: Equatable {
+  /// What DEL will put back.
+  var backup: Backup
+  var changes: [Change]
+  var result: AddResult
+
+  /// - Throws: code 7 for what cannot be in this container.
+  init(
+    _ settings: TuningSettings, _ facts: TuningFacts, owner: Owner, previous: AddResult
+  ) throws(CNIError) {
+    for wanted in settings.sysctls where !facts.sysctls.contains(where: { $0.key == wanted.key }) {
+      throw CNIError(.invalidNetworkConfig, "sysctl \(wanted.key): the kernel has none of that name in the container")
+    }
+    // What is so already is left alone: a MAC address that the plugin before this one was given too, for instance.
+    var wanted = LinkChange()
+    var before = LinkChange()
+    if settings.link != LinkChange() {
+      guard let link = facts.link else {
+        throw CNIError(.invalidNetworkConfig, "CNI_IFNAME \(owner.interface): the container has no such interface")
+      }
+      wanted = settings.link.difference(from: link)
+      before = try wanted.counterpart(in: link)
+    }
+    if let mtu = settings.link.mtu, mtu < TuningSettings.lowestMTUForIPv6,
+      previous.hasIPv6(on: owner.interface)
+    {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"mtu\": \(mtu): want \(TuningSettings.lowestMTUForIPv6) or more, \(owner.interface) has IPv6 addresses")
+    }
+    // All of them or none, since one may set others as well, and so does the MTU.
+    let isSet = wanted.mtu == nil && zip(settings.sysctls, facts.sysctls).allSatisfy { $0.isMet(by: $1.value) }
+    backup = Backup(network: owner.network, link: before, sysctls: isSet ? [] : facts.sysctls)
+    changes = Self.changes(wanted, isSet ? [] : settings.sysctls, of: owner.interface)
+    result = previous.updated(owner.interface, settings.link)
+  }
+
+  /// One change for each thing, so that each is taken back.
+  ///
+  /// The MTU comes before the settings, because it resets IPv6's; the MAC address after them, because they tell
+  /// whether it is announced.
+  static func changes(_ link: LinkChange, _ sysctls: [Sysctl], of name: InterfaceName) -> [Change] {
+    let first = [LinkChange(mtu: link.mtu), LinkChange(txQueueLength: link.txQueueLength)]
+    let last = [
+      LinkChange(mac: link.mac), LinkChange(isAllMulticast: link.isAllMulticast),
+      LinkChange(isPromiscuous: link.isPromiscuous),
+    ]
+    let settings: [Change] = sysctls.isEmpty ? [] : [.setSysctls(sysctls, on: .container)]
+    let isSaid = { (change: LinkChange) in change != LinkChange() }
+    return first.filter(isSaid).map { .changeLink(name, on: .container, $0) } + settings
+      + last.filter(isSaid).map { .changeLink(name, on: .container, $0) }
+  }
+}
+
+extension LinkChange {
+  /// Without what `link` has already.
+  fileprivate func difference(from link: LinkInfo) -> LinkChange {
+    LinkChange(
+      isPromiscuous: isPromiscuous == link.isPromiscuous ? nil : isPromiscuous,
+      isAllMulticast: isAllMulticast == link.isAllMulticast ? nil : isAllMulticast, mtu: mtu == link.mtu ? nil : mtu,
+      txQueueLength: txQueueLength == link.txQueueLength ? nil : txQueueLength, mac: mac == link.mac ? nil : mac)
+  }
+
+  /// What `link` has in the place of each value here.
+  ///
+  /// - Throws: code 7 where the link has no Ethernet address to be replaced.
+  fileprivate func counterpart(in link: LinkInfo) throws(CNIError) -> LinkChange {
+    if let mac, link.mac == nil {
+      throw CNIError(.invalidNetworkConfig, "MAC address \(mac): \(link.name) has no address of that kind")
+    }
+    return LinkChange(
+      isPromiscuous: isPromiscuous == nil ? nil : link.isPromiscuous,
+      isAllMulticast: isAllMulticast == nil ? nil : link.isAllMulticast, mtu: mtu == nil ? nil : link.mtu,
+      txQueueLength: txQueueLength == nil ? nil : link.txQueueLength, mac: mac == nil ? nil : link.mac)
+  }
+}
+
+extension AddResult {
+  /// The interface inside; from versions that do not tell where one is, whichever has the name.
+  private func indices(of name: InterfaceName) -> [Int] {
+    let named = interfaces.indices.filter { interfaces[$0].name == name.description }
+    let inside = named.filter { interfaces[$0].sandbox?.isEmpty == false }
+    return inside.isEmpty ? named : inside
+  }
+
+  fileprivate func hasIPv6(on name: InterfaceName) -> Bool {
+    let own = indices(of: name)
+    return ips.contains { ip in ip.address.family == .v6 && (ip.interface.map(own.contains) ?? true) }
+  }
+
+  /// The result with what is new of the interface.
+  fileprivate func updated(_ name: InterfaceName, _ change: LinkChange) -> AddResult {
+    var result = self
+    for index in indices(of: name) {
+      if let mac = change.mac { result.interfaces[index].mac = mac.description }
+      if let mtu = change.mtu { result.interfaces[index].mtu = mtu }
+    }
+    return result
+  }
+}

@@ -1,0 +1,77 @@
+import CNI
+import Kernel
+import NetTypes
+import PluginKit
+
+/// The configuration with every value checked.
+struct TuningSettings: Equatable {
+  var link: LinkChange
+  /// Those that reset others come first.
+  var sysctls: [Sysctl]
+  /// The names that the operator and the runtime wrote for them.
+  var names: [SysctlName]
+
+  /// The kernel has limits of its own, which differ from one kind of link to the other.
+  static let mtuRange = 1...Int(Int32.max)
+  static let queueRange = 0...Int(Int32.max)
+  /// Below, the kernel takes IPv6 and its addresses off the link.
+  static let lowestMTUForIPv6 = 1280
+
+  /// Nothing to do.
+  var isEmpty: Bool { link == LinkChange() && sysctls.isEmpty }
+
+  /// - Throws: code 7 for a value that cannot be, code 4 for one in `CNI_ARGS`.
+  init(_ call: Call<TuningConfig>) throws(CNIError) {
+    let given = call.config.arguments ?? TuningConfig.Wishes()
+    let own = call.config.own
+    let argument = try call.arguments().value("MAC", as: MACAddress.self)
+    let mac = given.mac ?? call.keys.runtimeConfig?.mac ?? argument ?? own.mac
+    if let mac, mac.isMulticast || mac.isZero {
+      throw CNIError(.invalidNetworkConfig, "MAC address \(mac): want a unicast address")
+    }
+    link = LinkChange(
+      isPromiscuous: given.promisc ?? own.promisc, isAllMulticast: given.allmulti ?? own.allmulti,
+      mtu: try Self.checked("mtu", given.mtu ?? own.mtu, Self.mtuRange),
+      txQueueLength: try Self.checked("txQLen", given.txQLen ?? own.txQLen, Self.queueRange), mac: mac)
+    let interface = call.owner.interface
+    sysctls = try Self.merged(own.sysctls, given.sysctls, for: interface).inOrder
+    names = (own.sysctls + given.sysctls).map(\.name)
+  }
+
+  private static func checked(_ key: String, _ value: Int?, _ range: ClosedRange<Int>) throws(CNIError) -> Int? {
+    guard let value, !range.contains(value) else { return value }
+    throw CNIError(.invalidNetworkConfig, "key \"\(key)\": \(value): want \(range.lowerBound) to \(range.upperBound)")
+  }
+
+  /// The operator's settings, the runtime's in the place of those it has too.
+  private static func merged(
+    _ own: [TuningConfig.Setting], _ given: [TuningConfig.Setting], for interface: InterfaceName
+  ) throws(CNIError) -> [Sysctl] {
+    var values: [String: String] = [:]
+    for source in [own, given] {
+      var seen: [String: SysctlName] = [:]
+      for setting in source {
+        let path = setting.name.path(for: interface)
+        if let other = seen.updateValue(setting.name, forKey: path) {
+          throw CNIError(
+            .invalidNetworkConfig,
+            "key \"sysctl\": \"\(other.text)\" and \"\(setting.name.text)\" are both \(path): want one of them")
+        }
+        values[path] = setting.value
+      }
+    }
+    return values.map { Sysctl($0.key, $0.value) }
+  }
+}
+
+extension [Sysctl] {
+  /// From the general to the special: `ip_forward` and `conf/all` set each interface's own as well.
+  var inOrder: [Sysctl] {
+    func rank(_ path: String) -> (Int, Int, String) {
+      let parts = path.utf8.split(separator: UInt8(ascii: "/"))
+      let isGeneral = parts.contains { $0.elementsEqual("all".utf8) || $0.elementsEqual("default".utf8) }
+      return (parts.count, isGeneral ? 0 : 1, path)
+    }
+    return sorted { rank($0.key) < rank($1.key) }
+  }
+}

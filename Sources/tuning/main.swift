@@ -1,0 +1,4 @@
+import Netlink
+import PluginKit
+
+runPlugin(Tuning(on: LiveKernel.open))

@@ -1,0 +1,31 @@
+import CNI
+import CNIJSON
+@testable import tuning
+
+/// A setting's name never leaves `net`; a backup or configuration is read or refused, and a backup can be read again.
+func fuzz(_ bytes: [UInt8]) {
+  checkName(String(decoding: bytes, as: UTF8.self))
+  do throws(CNIError) {
+    for setting in try CNIJSON.decode(TuningConfig.self, from: bytes).own.sysctls { checkName(setting.name.text) }
+    let backup = try CNIJSON.decode(Backup.self, from: bytes)
+    for setting in backup.sysctls { checkPath(setting.key) }
+    let again = try CNIJSON.decode(Backup.self, from: backup.wire.bytes)
+    require(again.wire == backup.wire, "\(backup.wire.text), then \(again.wire.text)")
+  } catch {
+    require([.decodingFailure, .invalidNetworkConfig].contains(error.code), "\(error)")
+    require(!error.message.isEmpty, "refused without a word")
+  }
+}
+
+func checkName(_ text: String) {
+  guard let name = SysctlName(text) else { return }
+  let path = name.path(for: nil)
+  checkPath(path)
+  require(SysctlName(name.dotted)?.path(for: nil) == path, "\(text), then \(name.dotted)")
+}
+
+func checkPath(_ path: String) {
+  let parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { String($0) ?? "" }
+  require(parts.count > 1 && parts[0] == "net", path)
+  require(!parts.contains { ["", ".", ".."].contains($0) || $0.utf8.contains(0) }, path)
+}

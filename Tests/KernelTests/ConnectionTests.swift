@@ -1,0 +1,113 @@
+import Glibc
+import Kernel
+import Linux
+import NetTypes
+import Netlink
+import TestSupport
+import Testing
+
+@Suite(.needsKernel) struct ConnectionTests {
+  private static let everywhere = [
+    "127.0.0.1 5353", "127.0.0.2 5353", "127.0.0.1 5354", "::1 5353",
+  ]
+
+  /// Remembered UDP connections, as `DESTINATION PORT`, before and after some are forgotten.
+  private func connections(forgetting wanted: Set<TrackedConnections>) throws -> (
+    before: Set<String>, after: Set<String>
+  ) {
+    try inFreshNamespace { _ in
+      var kernel = try LiveKernel.open(containerNamespace: nil)
+      try kernel.apply(.changeLink("lo", on: .host, LinkChange(isUp: true)))
+      // Conntrack watches only where some rule wants it.
+      let ruleset = "table inet t { chain o { type filter hook output priority 0; ct state new accept; } }"
+      _ = try ChildProcess.run(
+        "/usr/sbin/nft", ["-f", "-"], environment: [], input: Array(ruleset.utf8), seconds: 10)
+      for (address, port) in [
+        ("127.0.0.1", 5353), ("127.0.0.2", 5353), ("127.0.0.1", 5354), ("::1", 5353),
+      ] as [(IPAddress, UInt16)] { try sendPacket(to: address, port) }
+      let before = try remembered()
+      try kernel.apply(.forgetConnections(wanted))
+      return (before, try remembered())
+    }
+  }
+
+  private static func udp(_ family: IPFamily, _ address: IPAddress?, _ port: UInt16) -> TrackedConnections {
+    TrackedConnections(.udp, family, to: address, port)
+  }
+
+  @Test(
+    arguments: [
+      ([udp(.v4, nil, 5353)], ["127.0.0.1 5354", "::1 5353"]),
+      ([udp(.v4, "127.0.0.1", 5353)], ["127.0.0.2 5353", "127.0.0.1 5354", "::1 5353"]),
+      ([udp(.v6, nil, 5353)], ["127.0.0.1 5353", "127.0.0.2 5353", "127.0.0.1 5354"]),
+      ([udp(.v4, "127.0.0.1", 5353), udp(.v4, "127.0.0.1", 5354)], ["127.0.0.2 5353", "::1 5353"]),
+      ([udp(.v4, nil, 5353), udp(.v4, nil, 5354), udp(.v6, "::1", 5353)], []),
+      ([TrackedConnections(.tcp, .v4, 5353)], everywhere), ([udp(.v4, nil, 5355)], everywhere), ([], everywhere),
+    ] as [([TrackedConnections], [String])])
+  func `exactly those that are named are forgotten`(wanted: [TrackedConnections], left: [String]) throws {
+    let (before, after) = try connections(forgetting: Set(wanted))
+    #expect(before == Set(Self.everywhere))
+    #expect(after == Set(left))
+  }
+
+  @Test func `what goes through the host to somebody else stays where no address is named`() throws {
+    let left = try inFreshNamespace { path in
+      var kernel = try LiveKernel.open(containerNamespace: path)
+      for change in attachment { try kernel.apply(change) }
+      try kernel.apply(.addAddress(AddressSpec("10.1.0.1/24", on: "br0", .host)))
+      let ruleset = "table inet t { chain o { type filter hook output priority 0; ct state new accept; } }"
+      _ = try ChildProcess.run(
+        "/usr/sbin/nft", ["-f", "-"], environment: [], input: Array(ruleset.utf8), seconds: 10)
+      try sendPacket(to: "10.1.0.5", 53)
+      let before = try remembered()
+      try kernel.apply(.forgetConnections([TrackedConnections(.udp, .v4, 53)]))
+      return (before, try remembered())
+    }
+    #expect(left.0 == ["10.1.0.5 53"])
+    #expect(left.1 == left.0)
+  }
+
+  @Test func `the link towards an address is the one its packets leave by`() throws {
+    let names = try inFreshNamespace { path in
+      var kernel = try LiveKernel.open(containerNamespace: path)
+      for change in attachment { try kernel.apply(change) }
+      try kernel.apply(.addAddress(AddressSpec("10.1.0.1/24", on: "br0", .host)))
+      try kernel.apply(.addAddress(AddressSpec("fd00:1::1/64", on: "br0", .host)))
+      return try ["10.1.0.5", "fd00:1::5", "10.1.0.1", "192.0.2.1", "2001:db8::1"].map { (address: IPAddress) in
+        try kernel.link(towards: address)?.name
+      }
+    }
+    #expect(names == ["br0", "br0", nil, nil, nil])
+  }
+
+  @Test func `::1 is routed once for each link`() throws {
+    try inFreshNamespace { path in
+      var kernel = try LiveKernel.open(containerNamespace: path)
+      for change in attachment { try kernel.apply(change) }
+      try kernel.apply(.routeLoopback("br0"))
+      try kernel.apply(.routeLoopback("br0"))
+    }
+  }
+}
+
+/// Opens a UDP connection in the eyes of conntrack.
+private func sendPacket(to address: IPAddress, _ port: UInt16) throws {
+  let file = socket(address.family == .v4 ? AF_INET : AF_INET6, Int32(SOCK_DGRAM.rawValue), 0)
+  defer { close(file) }
+  let sent = unsafe withSocketAddress(address, port) { unsafe sendto(file, "x", 1, 0, $0, $1) }
+  guard sent == 1 else { throw KernelError(errno: errno, doing: "send to \(address)") }
+}
+
+/// What conntrack remembers of UDP in this thread's namespace.
+private func remembered() throws -> Set<String> {
+  let text = String(decoding: try Files.read("/proc/thread-self/net/nf_conntrack"), as: UTF8.self)
+  return Set(
+    text.split(separator: "\n").filter { $0.contains(" udp ") }.compactMap { line in
+      let words = line.split(separator: " ")
+      guard
+        let destination = words.first(where: { $0.hasPrefix("dst=") }).flatMap({ IPAddress(String($0.dropFirst(4))) }),
+        let port = words.first(where: { $0.hasPrefix("dport=") })
+      else { return nil }
+      return "\(destination) \(port.dropFirst(6))"
+    })
+}

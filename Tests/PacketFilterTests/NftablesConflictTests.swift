@@ -1,0 +1,188 @@
+import CNI
+import Kernel
+import NetTypes
+import Nftables
+import PacketFilter
+import Testing
+
+extension NftablesTests {
+  @Suite struct Conflicts {
+    @Test func `a taken port is refused, and says whose it is`() throws {
+      let first = Claim(try owner("c1"), .ports, [.publish(try port(8080))])
+      let second = Claim(
+        try owner("c2"), .ports, [.publish(try port(8079, to: "10.1.0.3")), .publish(try port(8080, to: "10.1.0.3"))])
+      let (error, before, after) = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(first)
+        let before = try ruleset()
+        return (refusal { try backend.add(second) }, before, try ruleset())
+      }
+      #expect(error?.errno == 17)
+      #expect(error?.description == "publish 6 . 8080: it is published already by cni:net/c1/eth0")
+      #expect(after == before)
+    }
+
+    @Test func `a bridge is isolated in one way only`() throws {
+      let first = Claim(try owner("c1"), .network, [try .isolate(Isolation(name("br0"), reach: .network))])
+      let second = Claim(try owner("c2"), .network, [try .isolate(Isolation(name("br0"), reach: .nobody))])
+      let (error, before, after) = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(first)
+        let before = try ruleset()
+        return (refusal { try backend.add(second) }, before, try ruleset())
+      }
+      #expect(error?.errno == 17)
+      #expect(error?.description.contains("isolated otherwise already") == true)
+      #expect(after == before)
+    }
+
+    @Test func `an address goes over to its new container, and stays its own`() throws {
+      let rules = [try Rule.masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24")))]
+      let gone = Claim(try owner("c1"), .network, rules)
+      let new = Claim(try owner("c2"), .network, rules)
+      let (missing, after, before) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        try backend.add(gone)
+        try backend.add(new)
+        try backend.remove(gone.owner.filterTag, .network, known: rules)
+        let missing = try backend.missing(from: new)
+        try backend.remove(new.owner.filterTag, .network, known: rules)
+        return (missing, try ruleset(), before)
+      }
+      #expect(missing == [])
+      #expect(after == before)
+    }
+
+    @Test func `another's port is not removed, though it was ours before the ruleset was flushed`() throws {
+      let rules = [Rule.publish(try port(8080))]
+      let (missing, tags) = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(Claim(owner("c1"), .ports, rules))
+        _ = try nft("flush", "ruleset")
+        let new = try Claim(owner("c2"), .ports, rules)
+        try backend.add(new)
+        try backend.remove(owner("c1").filterTag, .ports, known: rules)
+        return (try backend.missing(from: new), try backend.tags(.ports, prefix: ""))
+      }
+      #expect(missing == [])
+      #expect(tags == ["cni:net/c2/eth0"])
+    }
+
+    @Test func `holders are told of exactly the ports that conflict`() throws {
+      var special = try port(8082)
+      special.conditions = ["ip", "saddr", "192.0.2.0/24"]
+      var chained = try port(8083, on: "192.0.2.9")
+      chained.chain = "PORTS"
+      let ports = [
+        try port(8080), try port(8081, on: "192.0.2.1"), try port(8080, to: "fd00::2"), special, chained,
+      ]
+      let claim = Claim(try owner("c1"), .ports, ports.map(Rule.publish))
+      let asked = try [
+        port(8080), port(8080, on: "192.0.2.8"), port(8081), port(8081, on: "192.0.2.1"), port(8081, on: "192.0.2.2"),
+        port(8082), port(8083), port(8083, on: "192.0.2.9"), port(8084), port(8080, to: "fd00::9"),
+      ]
+      let (each, all, none) = try onHost {
+        var backend = NftablesBackend()
+        let none = try backend.holders(of: nil)
+        try backend.add(claim)
+        let each = try asked.map { try backend.holders(of: [$0]).map(\.port.hostText) }
+        return (each, try backend.holders(of: nil), none)
+      }
+      #expect(none == [])
+      #expect(
+        each == [
+          ["8080/tcp"], ["8080/tcp"], ["192.0.2.1:8081/tcp"], ["192.0.2.1:8081/tcp"], [], ["8082/tcp"],
+          ["192.0.2.9:8083/tcp"], ["192.0.2.9:8083/tcp"], [], ["8080/tcp"],
+        ])
+      #expect(Set(all.map { "\($0.port) \($0.tag)" }) == Set(ports.map { "\($0) cni:net/c1/eth0" }))
+    }
+
+    @Test func `five thousand others are not in the way`() throws {
+      let claim = Claim(try owner("c1"), .ports, [.publish(try port(8080, to: "10.9.0.2"))])
+      let bulk = (0..<5000).map { number in
+        "6 . \(10000 + number) comment \"cni:net/x\(number)/eth0 ports\" : 10.1.\(number / 250).\(number % 250) . 80"
+      }
+      let (before, after, missing, holders) = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(Claim(owner("c0"), .ports, [.publish(port(8079, to: "10.9.0.3"))]))
+        _ = try nft("-f", "-", input: "add element inet swift_cni ports4 { \(bulk.joined(separator: ",\n")) }")
+        let before = try ruleset().split(separator: "\n").count
+        try backend.add(claim)
+        let missing = try backend.missing(from: claim)
+        let holders = try backend.holders(of: [port(12345)]).map(\.tag)
+        try backend.remove(claim.owner.filterTag, .ports, known: claim.rules)
+        return (before, try ruleset().split(separator: "\n").count, missing, holders)
+      }
+      #expect(missing == [])
+      #expect(holders == ["cni:net/x2345/eth0"])
+      #expect(after == before)
+    }
+
+    @Test(arguments: [
+      "ip saddr 1.2.3.4; flush ruleset", "ip saddr 1.2.3.4\nflush ruleset", "accept", "ip saddr { 1.2.3.4",
+      "} ; add rule", "iifname \"x\"", "ip saddr 1.2.3.4 # ", "ip saddr \\", "jump publish", "ip saddr $x",
+      "ip saddr @own", "meta mark set 1", "comment x", "",
+    ])
+    func `a condition that is more than a match is refused before anything happens`(condition: String) throws {
+      var port = try port(8080)
+      port.conditions = [condition]
+      let claim = Claim(try owner("c1"), .ports, [.publish(port)])
+      let (error, before, after) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        return (refusal { try backend.add(claim) }, before, try ruleset())
+      }
+      #expect(error?.errno == 22)
+      #expect(error?.description.contains("want words of nft matches") == true)
+      #expect(after == before)
+    }
+
+    @Test(arguments: ["a\"", "a*", "a\\", "a;b", "a{b", "a#b", "$a", "a'b", "ä"])
+    func `an odd name of an interface stands for itself or is refused`(text: String) throws {
+      let bridge = try name(text)
+      let isRefused = text.contains { "\"*\\".contains($0) }
+      let claim = Claim(try owner("c1"), .network, [.isolate(Isolation(bridge, reach: .network))])
+      let (error, before, after, missing) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        let error = refusal { try backend.add(claim) }
+        let missing = isRefused ? [] : try backend.missing(from: claim)
+        try backend.remove(claim.owner.filterTag, .network, known: claim.rules)
+        return (error, before, try ruleset(), missing)
+      }
+      #expect(error?.errno == (isRefused ? 22 : nil))
+      #expect(missing == [])
+      #expect(after == before)
+    }
+
+    @Test func `what only iptables can is refused`() throws {
+      var marked = try port(8080)
+      marked.masquerade?.marking = .chain("MARK")
+      let rules: [Rule] = [.publish(marked), .admit(Admission(try address("10.1.0.2"), adminChain: "ADMIN"))]
+      let errors = try rules.map { rule in
+        try onHost {
+          var backend = NftablesBackend()
+          return refusal { try backend.add(Claim(owner("c1"), .ports, [rule])) }?.errno
+        }
+      }
+      #expect(errors == [95, 95])
+    }
+
+    @Test func `the kernel answers a probe`() throws {
+      let (error, after) = try onHost {
+        var backend = NftablesBackend()
+        return (refusal { try backend.probe() }, try ruleset().contains("swift_cni"))
+      }
+      #expect(error == nil)
+      #expect(!after)
+    }
+  }
+}
+
+private func refusal(_ body: () throws -> Void) -> KernelError? {
+  do {
+    try body()
+    return nil
+  } catch let error as KernelError { return error } catch { return KernelError("\(error)", errno: -1, reason: "") }
+}

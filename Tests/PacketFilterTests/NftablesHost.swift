@@ -1,0 +1,106 @@
+import CNI
+import Foundation
+import Kernel
+import Linux
+import NetTypes
+import Nftables
+import PacketFilter
+import TestSupport
+import Testing
+
+extension Trait where Self == ConditionTrait {
+  /// Skips where network namespaces cannot be made, unless `CNI_KERNEL_TESTS` is set.
+  static var needsNftables: Self {
+    .enabled("needs root: make check") {
+      unsafe getenv("CNI_KERNEL_TESTS") != nil || geteuid() == 0
+    }
+  }
+}
+
+/// All of nftables' kernel tests, one after another.
+@Suite(.needsNftables, .serialized) struct NftablesTests {}
+
+struct NftRefused: Error {
+  var words: String
+}
+
+/// What `nft` prints.
+func nft(_ arguments: String..., input: String = "") throws -> String {
+  let answer = try ChildProcess.run(
+    "/usr/sbin/nft", arguments, environment: ["PATH=/usr/sbin:/usr/bin"], input: Array(input.utf8), seconds: 20)
+  guard answer.status == 0 else { throw NftRefused(words: String(decoding: answer.errors, as: UTF8.self)) }
+  return String(decoding: answer.output, as: UTF8.self)
+}
+
+func ruleset() throws -> String { try nft("list", "ruleset") }
+
+/// Runs as `body` does in a new network namespace with somebody else's rules in it.
+func onHost<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) throws -> Value {
+  try inFreshNamespace { _ in
+    _ = try nft("-f", "-", input: foreign)
+    return try body()
+  }
+}
+
+private let foreign = """
+  table ip nat {
+    chain PREROUTING { type nat hook prouting priority -100; counter packets 3 bytes 9; }
+  }
+  table inet filter {
+    set own { type ipv4_addr; elements = { 192.0.2.7 comment "cni:net/c1/eth0 ports" } }
+    chain forward { type filter hook forward priority 0; ip saddr @own accept; }
+  }
+  """.replacingOccurrences(of: "prouting", with: "prerouting")
+
+func owner(_ container: String, network: String = "net") throws -> Owner {
+  try Owner(
+    network: #require(NetworkName(network)), container: #require(ContainerID(container)),
+    interface: "eth0")
+}
+
+func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
+func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }
+func name(_ text: String) throws -> InterfaceName { try #require(InterfaceName(text)) }
+
+func port(_ number: UInt16, on host: String? = nil, to target: String = "10.1.0.2") throws -> PublishedPort {
+  let hostIP = try host.map { try address($0) }
+  let subnet = try prefix(target.contains(":") ? "fd00::1/64" : "10.1.0.1/24")
+  return try PublishedPort(
+    .tcp, hostIP: hostIP, hostPort: number, to: address(target), 80,
+    masquerade: ReturnPath(subnet: subnet, link: name("br0")))
+}
+
+/// Rules of every kind, in both families, as far as a part may have them.
+func everyKind(_ part: Part) throws -> [Rule] {
+  var conditional = try port(8082)
+  conditional.conditions = ["ip", "saddr", "{", "192.0.2.0/24,", "198.51.100.0/24", "}"]
+  conditional.excludedDevices = try [name("eth9")]
+  var inChain = try port(8083, on: "192.0.2.9")
+  inChain.chain = "MESOS-PORTS"
+  var marked = try port(8084, to: "10.1.0.3")
+  marked.masquerade?.marking = .bit(13)
+  var open = try port(8085, to: "fd00::3")
+  open.masquerade?.everything = true
+  let mac: MACAddress = "02:00:00:00:00:09"
+  var rules: [Rule] = try [
+    .masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24"))),
+    .masquerade(Masquerade(address("fd00::2"), in: prefix("fd00::1/64"), isRandom: true)),
+    .link(ContainerLink(name("br0"), from: address("10.1.0.2"), to: address("10.1.0.3"), .tcp, 80)),
+    .link(ContainerLink(name("br0"), from: address("fd00::2"), to: address("fd00::3"), .udp, 53)),
+    .guardSource(SourceGuard(name("veth0"), mac: mac)),
+    .publish(port(8080)), .publish(port(8080, to: "fd00::2")), .publish(port(8081, on: "192.0.2.1")),
+    .publish(port(8081, on: "2001:db8::1", to: "fd00::2")), .publish(conditional), .publish(inChain),
+    .publish(marked), .publish(open),
+    .float(
+      FloatingAddress(address("192.0.2.5"), to: address("10.1.0.2"), link: name("br0"), subnet: prefix("10.1.0.1/24"))),
+    .float(
+      FloatingAddress(address("2001:db8::5"), to: address("fd00::2"), link: name("br0"), subnet: prefix("fd00::1/64"))),
+    .admit(Admission(address("10.1.0.2"))), .admit(Admission(address("fd00::2"))),
+  ]
+  if part != .ports {
+    for (index, reach) in Isolation.Reach.allCases.enumerated() {
+      rules.append(try .isolate(Isolation(name("br\(index)"), reach: reach, separatesContainers: index == 1)))
+    }
+  }
+  return rules
+}

@@ -1,0 +1,182 @@
+import CNI
+import Foundation
+import Kernel
+import Nftables
+import PacketFilter
+import Testing
+
+extension NftablesTests {
+  @Suite struct Life {
+    @Test(arguments: Part.allCases, [true, false])
+    func `what was added is there, and its removal leaves what was before`(part: Part, isKnown: Bool) throws {
+      let claim = Claim(try owner("c1"), part, try everyKind(part))
+      let (before, missingBefore, between, missing, tags, after) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        let missingBefore = try backend.missing(from: claim)
+        try backend.add(claim)
+        let between = try nft("-j", "list", "ruleset")
+        let missing = try backend.missing(from: claim)
+        let tags = try backend.tags(part, prefix: "cni:net/")
+        try backend.remove(claim.owner.filterTag, part, known: isKnown ? claim.rules : nil)
+        return (before, missingBefore, between, missing, tags, try ruleset())
+      }
+      #expect(missingBefore == claim.rules)
+      #expect(between.contains("cni:net/c1/eth0 \(part.rawValue)"))
+      #expect(missing == [])
+      #expect(tags == ["cni:net/c1/eth0"])
+      #expect(after == before)
+    }
+
+    @Test func `each kind of rule comes and goes by itself`() throws {
+      for rule in try everyKind(.network) {
+        let claim = Claim(try owner("c1"), .network, [rule])
+        let (before, missing, after) = try onHost {
+          var backend = NftablesBackend()
+          let before = try ruleset()
+          try backend.add(claim)
+          let missing = try backend.missing(from: claim)
+          try backend.remove(claim.owner.filterTag, claim.part, known: claim.rules)
+          return (before, missing, try ruleset())
+        }
+        #expect(missing == [], "\(rule)")
+        #expect(after == before, "\(rule)")
+      }
+    }
+
+    @Test(arguments: [true, false])
+    func `what two share goes with the second`(isKnown: Bool) throws {
+      let shared = try everyKind(.network).filter {
+        if case .isolate = $0 { true } else { false }
+      }
+      let first = Claim(
+        try owner("c1"), .network,
+        shared + [try .masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24")))])
+      let second = Claim(
+        try owner("c2"), .network,
+        shared + [try .masquerade(Masquerade(address("10.1.0.3"), in: prefix("10.1.0.1/24")))])
+      let (alone, missing, left, before, after) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        try backend.add(second)
+        let alone = try ruleset()
+        try backend.add(first)
+        try backend.remove(first.owner.filterTag, .network, known: isKnown ? first.rules : nil)
+        let missing = try backend.missing(from: second)
+        let left = try ruleset()
+        try backend.remove(second.owner.filterTag, .network, known: isKnown ? second.rules : nil)
+        return (alone, missing, left, before, try ruleset())
+      }
+      #expect(missing == [])
+      #expect(left == alone)
+      #expect(after == before)
+    }
+
+    @Test func `both parts isolate one bridge, each for itself`() throws {
+      let rule = try Rule.isolate(Isolation(name("br0"), reach: .network))
+      let other = try Rule.isolate(Isolation(name("br0"), reach: .nobody))
+      let network = Claim(try owner("c1"), .network, [rule])
+      let firewall = Claim(try owner("c1"), .firewall, [other])
+      let (missing, before, after) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        try backend.add(network)
+        try backend.add(firewall)
+        try backend.remove(network.owner.filterTag, .network, known: nil)
+        let missing = try backend.missing(from: firewall)
+        try backend.remove(firewall.owner.filterTag, .firewall, known: nil)
+        return (missing, before, try ruleset())
+      }
+      #expect(missing == [])
+      #expect(after == before)
+    }
+
+    @Test(arguments: [true, false])
+    func `a flushed ruleset is nobody's`(isKnown: Bool) throws {
+      let claim = Claim(try owner("c1"), .ports, try everyKind(.ports))
+      let (after, missing) = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(claim)
+        _ = try nft("flush", "ruleset")
+        let missing = try backend.missing(from: claim)
+        try backend.remove(claim.owner.filterTag, .ports, known: isKnown ? claim.rules : nil)
+        return (try ruleset(), missing)
+      }
+      #expect(after == "")
+      #expect(missing == claim.rules)
+    }
+
+    @Test(arguments: [
+      "delete element inet swift_cni ports4 { tcp . 8080 }", "delete element inet swift_cni masquerade6 { fd00::2 }",
+      "flush map inet swift_cni owners", "flush set inet swift_cni admitted4", "flush chain inet swift_cni postrouting",
+      "delete table bridge swift_cni", "flush set bridge swift_cni allowed",
+    ])
+    func `what is half gone is missed, comes back, and goes wholly`(command: String) throws {
+      let claim = Claim(try owner("c1"), .ports, try everyKind(.ports))
+      let (missing, missingAgain, before, after) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        try backend.add(claim)
+        _ = try nft("-f", "-", input: command)
+        let missing = try backend.missing(from: claim)
+        try backend.add(claim)
+        let missingAgain = try backend.missing(from: claim)
+        _ = try nft("-f", "-", input: command)
+        try backend.remove(claim.owner.filterTag, .ports, known: claim.rules)
+        return (missing, missingAgain, before, try ruleset())
+      }
+      #expect(!missing.isEmpty)
+      #expect(after == before)
+      if !command.contains("postrouting") { #expect(missingAgain == []) }
+    }
+
+    @Test func `many at once lose nothing and leave nothing`() throws {
+      let claims = try (1...8).map { number in
+        Claim(
+          try owner("c\(number)"), .network,
+          try [
+            .masquerade(Masquerade(address("10.1.0.\(number)"), in: prefix("10.1.0.1/24"))),
+            .isolate(Isolation(name("br0"), reach: .network)),
+          ])
+      }
+      let (before, failures, after) = try onHost {
+        let before = try ruleset()
+        let failures = atOnce(claims) { claim in
+          var backend = NftablesBackend()
+          for _ in 0..<10 {
+            try backend.add(claim)
+            if try !backend.missing(from: claim).isEmpty { return "\(claim.owner): missing" }
+            try backend.remove(claim.owner.filterTag, claim.part, known: claim.rules)
+          }
+          return nil
+        }
+        return (before, failures, try ruleset())
+      }
+      #expect(failures == [])
+      #expect(after == before)
+    }
+  }
+}
+
+/// Runs `body` for each on a thread of its own, in this thread's namespace; what they complain of.
+private func atOnce(_ claims: [Claim], _ body: @escaping @Sendable (Claim) throws -> String?) -> [String] {
+  let complaints = Complaints()
+  let done = DispatchSemaphore(value: 0)
+  for claim in claims {
+    Thread {
+      do {
+        if let text = try body(claim) { complaints.add(text) }
+      } catch { complaints.add("\(error)") }
+      done.signal()
+    }.start()
+  }
+  for _ in claims { done.wait() }
+  return complaints.all
+}
+
+private final class Complaints: @unchecked Sendable {
+  private let lock = NSLock()
+  private var texts: [String] = []
+  func add(_ text: String) { lock.withLock { texts.append(text) } }
+  var all: [String] { lock.withLock { texts } }
+}

@@ -1,0 +1,159 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import Testing
+import TestSupport
+
+@testable import portmap
+
+@Suite struct ConflictTests {
+  private let json = mappings(#"{"hostPort":8080,"containerPort":80}"#)
+
+  @Test(
+    arguments: [
+      (#"{"hostPort":8080,"containerPort":81}"#, true), (#"{"hostPort":8080,"containerPort":80,"hostIP":"::"}"#, true),
+      (#"{"hostPort":8080,"containerPort":80,"hostIP":"192.0.2.1"}"#, true),
+      (#"{"hostPort":8080,"containerPort":80,"protocol":"udp"}"#, false),
+      (#"{"hostPort":8081,"containerPort":80}"#, false),
+    ])
+  func `a port that another container has is refused, naming both`(second: String, isRefused: Bool) throws {
+    let first = try Fixture()
+    try first.add(json)
+    let other = try Fixture(container: "c2", on: first.kernel)
+    let error = try other.refusal(mappings(second))
+    #expect((error != nil) == isRefused)
+    guard let error else { return }
+    #expect(error.code == .portInUse)
+    #expect(
+      error.message.contains("8080/tcp: published already as 8080/tcp for container c1 on network net, interface eth0"))
+    #expect(first.claims.map(\.owner) == [first.owner])
+  }
+
+  @Test func `different addresses of the host do not conflict`() throws {
+    let first = try Fixture()
+    try first.add(mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":"192.0.2.1"}"#))
+    let other = try Fixture(container: "c2", on: first.kernel)
+    try other.add(mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":"192.0.2.2"}"#))
+    #expect(first.claims.count == 2)
+  }
+
+  @Test(
+    arguments: [
+      ("0.0.0.0", false, "", true), ("127.0.0.1", false, "", true), ("::", false, "", true), ("::", true, "", true),
+      ("::", false, "0.0.0.0", true), ("::", true, "0.0.0.0", false), ("::1", true, "0.0.0.0", false),
+      ("192.0.2.1", false, "192.0.2.2", false), ("192.0.2.1", false, "192.0.2.1", true),
+      ("0.0.0.0", false, "::", false),
+    ] as [(IPAddress, Bool, String, Bool)])
+  func `a port that a process has bound is refused, naming it`(
+    bound: IPAddress, isIPv6Only: Bool, hostIP: String, isRefused: Bool
+  ) throws {
+    let fixture = try Fixture()
+    fixture.kernel.sockets[.tcp] = [Listener(bound, 8080, inode: 7, isIPv6Only: isIPv6Only)]
+    fixture.kernel.processes = [SocketHolder(pid: 42, inode: 7, command: "nginx -g daemon off")]
+    let wish = #"{"hostPort":8080,"containerPort":80,"hostIP":""# + hostIP + #""}"#
+    let error = try fixture.refusal(mappings(wish))
+    #expect((error != nil) == isRefused)
+    if let error {
+      #expect(error.code == .portInUse)
+      #expect(error.message.contains("\(bound.withPort(8080)) is bound by process 42, nginx -g daemon off"))
+    }
+    #expect(try fixture.refusal(mappings(wish, #""allowBound":true"#)) == nil)
+  }
+
+  @Test(
+    arguments: [
+      ("conmon -c c1 -u c1", true), ("conmon --runtime-arg=/run/x/c1/pidfile", true), ("conmon -c c11", false),
+      ("conmon -c xc1", false),
+    ])
+  func `a port that the container's own runtime reserved is free`(command: String, isFree: Bool) throws {
+    let fixture = try Fixture()
+    fixture.kernel.sockets[.tcp] = [Listener("0.0.0.0", 8080, inode: 7)]
+    fixture.kernel.processes = [SocketHolder(pid: 42, inode: 7, command: command)]
+    #expect((try fixture.refusal(json) == nil) == isFree)
+  }
+
+  @Test func `a socket of nobody that can be seen is told so`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.sockets[.tcp] = [Listener("0.0.0.0", 8080, inode: 0)]
+    fixture.kernel.processes = [SocketHolder(pid: 1, inode: 0, command: "c1")]
+    #expect(try fixture.refusal(json)?.message.contains("bound by a socket of no process that can be seen") == true)
+  }
+
+  @Test func `what this attachment had itself, in an ADD that was killed, is replaced`() throws {
+    let fixture = try Fixture()
+    try fixture.add(json)
+    #expect(try fixture.refusal(json) == nil)
+  }
+
+  @Test func `a floating address that another container has is refused`() throws {
+    let first = try Fixture()
+    let json = #"{"runtimeConfig":{"floatingIPs":["192.0.2.7"]}}"#
+    try first.add(json)
+    let error = try Fixture(container: "c2", on: first.kernel).refusal(json)
+    #expect(error?.code == .portInUse)
+    #expect(error?.message.contains("192.0.2.7: mapped already for container c1 on network net") == true)
+  }
+
+  // MARK: choosing
+
+  private func chosen(_ fixture: Fixture, _ elements: String, range: String = "49000-49003") throws -> [UInt16] {
+    try fixture.add(mappings(elements, #""hostPortRange":""# + range + #"""#)).portMappings.map(\.hostPort)
+  }
+
+  @Test func `a port is chosen for a mapping that names none, and told`() throws {
+    let fixture = try Fixture()
+    let result = try fixture.add(
+      mappings(
+        #"{"containerPort":80},{"hostPort":8080,"containerPort":81},{"containerPort":53,"protocol":"udp","hostIP":"192.0.2.1"}"#,
+        #""hostPortRange":"49000-49900""#))
+    #expect(result.portMappings.map(\.containerPort) == [80, 53])
+    #expect(result.portMappings.map(\.transport) == [.tcp, .udp])
+    #expect(result.portMappings.map(\.hostIP) == [nil, "192.0.2.1"])
+    #expect(result.portMappings.allSatisfy { (49000...49900).contains($0.hostPort) })
+    let ports = fixture.claims.first?.ports ?? []
+    #expect(
+      ports.map(\.hostPort)
+        == [0, 0, 1, 1, 2].map { [result.portMappings[0].hostPort, 8080, result.portMappings[1].hostPort][$0] })
+    #expect(ports.map(\.targetPort) == [80, 80, 81, 81, 53])
+  }
+
+  @Test func `every port of the range is chosen once, then it is exhausted`() throws {
+    let fixture = try Fixture()
+    let four = [80, 81, 82, 83].map { "{\"containerPort\":\($0)}" }.joined(separator: ",")
+    #expect(Set(try chosen(fixture, four)) == [49000, 49001, 49002, 49003])
+    let other = try Fixture(container: "c2", on: fixture.kernel)
+    let error = try other.refusal(mappings(#"{"containerPort":80}"#, #""hostPortRange":"49000-49003""#))
+    #expect(error?.code == .portInUse)
+    #expect(error?.message.contains("80/tcp: all of 49000-49003 are in use") == true)
+    #expect(try chosen(other, #"{"containerPort":80,"protocol":"udp"}"#).count == 1)
+  }
+
+  @Test func `ports that are published, bound or asked for are not chosen`() throws {
+    let first = try Fixture()
+    try first.add(mappings(#"{"hostPort":49000,"containerPort":80}"#))
+    let other = try Fixture(container: "c2", on: first.kernel)
+    other.kernel.sockets[.tcp] = [Listener("127.0.0.1", 49001, inode: 7)]
+    #expect(try chosen(other, #"{"containerPort":80},{"hostPort":49002,"containerPort":81}"#) == [49003])
+  }
+
+  @Test func `without a range ports are above those the host uses`() throws {
+    let fixture = try Fixture()
+    let ports = try fixture.add(mappings(#"{"containerPort":80}"#)).portMappings.map(\.hostPort)
+    #expect(ports.count == 1 && ports.allSatisfy { $0 >= 61000 })
+  }
+
+  @Test func `two containers start at different ports`() throws {
+    let first = try Fixture()
+    let other = try Fixture(container: "c2")
+    let wide = "20000-60000"
+    #expect(
+      try chosen(first, #"{"containerPort":80}"#, range: wide) != chosen(other, #"{"containerPort":80}"#, range: wide))
+  }
+
+  @Test func `long ranges are looked through`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.sockets[.tcp] = (20000..<20199).map { Listener("0.0.0.0", $0, inode: 7) }
+    #expect(try chosen(fixture, #"{"containerPort":80}"#, range: "20000-20199") == [20199])
+  }
+}

@@ -1,0 +1,167 @@
+import CNI
+import CNIJSON
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+import Testing
+import TestSupport
+
+@testable import portmap
+
+@Suite struct LifeTests {
+  private let udp = mappings(#"{"hostPort":53,"containerPort":53,"protocol":"udp"},{"hostPort":80,"containerPort":80}"#)
+  private let both: Set<TrackedConnections> = [
+    TrackedConnections(.udp, .v4, 53), TrackedConnections(.udp, .v6, 53),
+  ]
+
+  @Test func `CHECK finds nothing after ADD and names what is missing later`() throws {
+    let fixture = try Fixture()
+    let result = try fixture.add(udp)
+    try fixture.check(udp, result)
+    fixture.kernel.filter = FakeFilter()
+    fixture.kernel.state.sysctls[.host]?["net/ipv4/conf/br0/route_localnet"] = "0"
+    let error = #expect(throws: CNIError.self) { try fixture.check(udp, result) }
+    #expect(error?.code == .differences)
+    for words in [
+      "packet filter: host port 53/udp to 10.1.0.5:53 is missing",
+      "packet filter: host port 80/tcp to [fd00:1::5]:80 is missing", "sysctl net/ipv4/conf/br0/route_localnet is 0",
+    ] { #expect(error?.message.contains(words) == true) }
+  }
+
+  @Test func `CHECK knows the port that was chosen, and what was made where the runtime no longer says`() throws {
+    let fixture = try Fixture()
+    let json = mappings(#"{"containerPort":80},{"containerPort":80},{"containerPort":81,"hostIP":"192.0.2.1"}"#)
+    let result = try fixture.add(json)
+    try fixture.check(json, result)
+    try fixture.check("{}", result)
+    fixture.kernel.filter = FakeFilter()
+    let error = #expect(throws: CNIError.self) { try fixture.check(json, result) }
+    #expect(error?.code == .differences)
+  }
+
+  @Test(arguments: ["{}", #"{"runtimeConfig":{"portMappings":[{"hostPort":0}]},"backend":7}"#, nil] as [String?])
+  func `DEL needs nothing but the names and forgets UDP connections after the rules`(json: String?) throws {
+    let fixture = try Fixture()
+    try fixture.add(udp)
+    let made = fixture.kernel.applied.count
+    try fixture.delete(json)
+    #expect(fixture.claims.isEmpty)
+    #expect(
+      Array(fixture.kernel.applied[made...]) == [
+        .removeRules(fixture.owner, .ports, everywhere: true), .forgetConnections(both),
+      ])
+  }
+
+  @Test func `DEL of what nobody remembers goes by the configuration`() throws {
+    let fixture = try Fixture()
+    try fixture.delete(udp)
+    #expect(
+      fixture.kernel.applied == [
+        .removeRules(fixture.owner, .ports, everywhere: true), .forgetConnections(both),
+      ])
+  }
+
+  @Test func `DEL looks nowhere where the runtime says that nothing was published`() throws {
+    let fixture = try Fixture()
+    try fixture.delete(#"{"runtimeConfig":{"portMappings":[]}}"#)
+    #expect(fixture.kernel.applied == [.removeRules(fixture.owner, .ports, everywhere: false)])
+  }
+
+  @Test(arguments: [true, false])
+  func `DEL takes the floating address from its device, if both are there`(isThere: Bool) throws {
+    let fixture = try Fixture()
+    let before = fixture.kernel.state
+    try fixture.add(#"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.7"]}}"#)
+    if !isThere { fixture.kernel.state.links[.host]?["up0"] = nil }
+    try fixture.delete("{}")
+    #expect(fixture.kernel.applied.contains(.deleteAddress(AddressSpec("192.0.2.7/32", on: "up0", .host))) == isThere)
+    if isThere { #expect(fixture.kernel.state == before) }
+  }
+
+  @Test func `GC removes what is not valid, with addresses and connections`() throws {
+    let kept = try Fixture()
+    let gone = try Fixture(container: "c2", on: kept.kernel)
+    try kept.add(mappings(#"{"hostPort":81,"containerPort":80}"#))
+    try gone.add(mappings(#"{"hostPort":53,"containerPort":53,"protocol":"udp"}"#))
+    let made = kept.kernel.applied.count
+    let network = Network(
+      name: kept.owner.network, config: try kept.config("{}"), delegates: Delegates(ipam: nil) { _, _, _ in nil })
+    try kept.plugin.collectGarbage(network, valid: [.init(containerID: kept.owner.container, ifname: "eth0")])
+    #expect(kept.claims.map(\.owner) == [kept.owner])
+    #expect(
+      Array(kept.kernel.applied[made...]) == [
+        .removeOtherRules(kept.owner.network, .ports, valid: [kept.owner], everywhere: true), .forgetConnections(both),
+      ])
+  }
+
+  @Test(
+    arguments: [
+      ("{}", Backend.nftables, nil), ("{}", nil, "this host has none"),
+      (#"{"backend":"nftables","externalSetMarkChain":"X"}"#, .nftables, "want one backend for both"),
+    ] as [(String, Backend?, String?)])
+  func `STATUS tells whether the backend can be used`(json: String, backend: Backend?, words: String?) throws {
+    let fixture = try Fixture()
+    var filter = FakeFilter()
+    filter.hostBackend = backend
+    fixture.kernel.filter = filter
+    let network = Network(
+      name: fixture.owner.network, config: try fixture.config(json), delegates: Delegates(ipam: nil) { _, _, _ in nil })
+    guard let words else { return try fixture.plugin.status(network) }
+    let error = #expect(throws: CNIError.self) { try fixture.plugin.status(network) }
+    #expect(error?.code == .notAvailable)
+    #expect(error?.message.contains(words) == true)
+  }
+
+  @Test(arguments: 0..<8)
+  func `ADD leaves the host as it was when change n is refused`(n: Int) throws {
+    let fixture = try Fixture()
+    let before = fixture.kernel.state
+    fixture.kernel.changesBeforeRefusal = n
+    let json = #"""
+      {"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.7","2001:db8::7"],
+       "portMappings":[{"hostPort":53,"containerPort":53,"protocol":"udp"}]}}
+      """#
+    let refused = try fixture.refusal(json) != nil
+    #expect(refused == (n < 6))
+    #expect(fixture.claims.isEmpty == refused)
+    if refused { #expect(fixture.kernel.state == before) } else { #expect(fixture.kernel.state != before) }
+  }
+
+  @Test func `a result that cannot be written takes everything back`() throws {
+    let fixture = try Fixture()
+    #expect(throws: CNIError(.ioFailure, "gone")) {
+      try fixture.plugin.add(fixture.call(udp)) { (_) throws(CNIError) in throw CNIError(.ioFailure, "gone") }
+    }
+    #expect(fixture.claims.isEmpty)
+  }
+
+  // MARK: delegate mode
+
+  private let delegating = #"""
+    {"chain":"UCR-DEFAULT-BRIDGE","excludeDevices":["ucr-br0"],"delegate":{"type":"bridge","bridge":"ucr-br0"},
+     "args":{"org.apache.mesos":{"network_info":{"port_mappings":[
+       {"container_port":80,"host_port":31000,"protocol":"tcp"}]}}}}
+    """#
+
+  @Test func `the delegate attaches first and its result is the answer`() throws {
+    let fixture = try Fixture()
+    #expect(try fixture.add(delegating) == fixture.previous)
+    #expect(fixture.inner.calls == [.add])
+    #expect(fixture.claims.first?.ports.map(\.chain) == ["UCR-DEFAULT-BRIDGE", "UCR-DEFAULT-BRIDGE"])
+    try fixture.delete(delegating)
+    #expect(fixture.inner.calls == [.add, .del])
+    #expect(fixture.claims.isEmpty)
+  }
+
+  @Test func `the delegate is told to DEL where publishing fails, and by a configuration that is wrong elsewhere`()
+    throws
+  {
+    let fixture = try Fixture()
+    fixture.kernel.changesBeforeRefusal = 0
+    #expect(try fixture.refusal(delegating)?.code == .kernelRefused)
+    #expect(fixture.inner.calls == [.add, .del])
+    try fixture.delete(delegating.replacing("31000", with: "-1"))
+    #expect(fixture.inner.calls == [.add, .del, .del])
+  }
+}

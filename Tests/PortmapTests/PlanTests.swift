@@ -1,0 +1,162 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import Testing
+import TestSupport
+
+@testable import portmap
+
+/// What an ADD does, as whole values.
+@Suite struct PlanTests {
+  private func claim(_ fixture: Fixture, _ rules: [Rule], backend: Backend = .nftables) -> Change {
+    .addRules(Claim(fixture.owner, .ports, rules, backend: backend))
+  }
+
+  private let loopback: [Change] = [
+    .setSysctls([.conf(.v4, "br0", "route_localnet", "1")], on: .host), .routeLoopback("br0"),
+  ]
+
+  @Test func `a port is published for every family that the container has`() throws {
+    let fixture = try Fixture()
+    let changes = try fixture.changes(mappings(#"{"hostPort":8080,"containerPort":80}"#))
+    #expect(
+      changes == loopback + [
+        claim(
+          fixture,
+          [
+            .publish(PublishedPort(.tcp, hostPort: 8080, to: "10.1.0.5", 80, masquerade: fixture.v4)),
+            .publish(PublishedPort(.tcp, hostPort: 8080, to: "fd00:1::5", 80, masquerade: fixture.v6)),
+          ])
+      ])
+  }
+
+  @Test(
+    arguments: [
+      ("192.0.2.1", "192.0.2.1", "10.1.0.5"), ("0.0.0.0", nil, "10.1.0.5"), ("::", nil, "fd00:1::5"),
+      ("2001:db8::1", "2001:db8::1", "fd00:1::5"), ("127.0.0.1", "127.0.0.1", "10.1.0.5"),
+    ] as [(String, IPAddress?, IPAddress)])
+  func `a host address chooses the family`(written: String, bound: IPAddress?, target: IPAddress) throws {
+    let fixture = try Fixture()
+    try fixture.add(mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":""# + written + #""}"#))
+    let path = target.family == .v4 ? fixture.v4 : fixture.v6
+    #expect(
+      fixture.claims.first?.rules == [
+        .publish(PublishedPort(.tcp, hostIP: bound, hostPort: 8080, to: target, 80, masquerade: path))
+      ])
+  }
+
+  @Test func `UDP connections of before are forgotten after the rules are there`() throws {
+    let fixture = try Fixture()
+    let changes = try fixture.changes(
+      mappings(
+        #"{"hostPort":53,"containerPort":53,"protocol":"udp","hostIP":"192.0.2.1"},{"hostPort":80,"containerPort":80}"#)
+    )
+    #expect(changes.last == .forgetConnections([TrackedConnections(.udp, .v4, to: "192.0.2.1", 53)]))
+    #expect(changes.dropLast().last?.description == "add packet filter rules of cni:net/c1/eth0")
+  }
+
+  @Test func `every key reaches the rules`() throws {
+    let fixture = try Fixture()
+    let changes = try fixture.changes(
+      mappings(
+        #"{"hostPort":8080,"containerPort":80,"protocol":"sctp","hostIP":"0.0.0.0"}"#,
+        #"""
+        "masqAll":true,"markMasqBit":13,"conditionsV4":["-s","10.0.0.0/8"],"conditionsV6":["-s","fd00::/8"],
+        "chain":"UCR-DEFAULT-BRIDGE","excludeDevices":["ucr-br0","eth9"]
+        """#))
+    var port = PublishedPort(
+      .sctp, hostPort: 8080, to: "10.1.0.5", 80,
+      masquerade: ReturnPath(subnet: "10.1.0.0/24", link: "br0", everything: true, marking: .bit(13)))
+    port.conditions = ["-s", "10.0.0.0/8"]
+    port.chain = "UCR-DEFAULT-BRIDGE"
+    port.excludedDevices = ["ucr-br0", "eth9"]
+    #expect(changes == [loopback[0], claim(fixture, [.publish(port)], backend: .iptables)])
+  }
+
+  @Test func `without snat nothing is masqueraded and nothing set`() throws {
+    let fixture = try Fixture()
+    let changes = try fixture.changes(
+      mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":"0.0.0.0"}"#, #""snat":false"#))
+    #expect(changes == [claim(fixture, [.publish(PublishedPort(.tcp, hostPort: 8080, to: "10.1.0.5", 80))])])
+  }
+
+  @Test(arguments: [
+    "{}", #"{"runtimeConfig":{"portMappings":[]}}"#, #"{"snat":true,"capabilities":{"portMappings":true}}"#,
+  ])
+  func `without mappings the result passes and nothing is touched`(json: String) throws {
+    let fixture = try Fixture()
+    fixture.kernel.filter = NoPacketFilter()
+    #expect(try fixture.add(json) == fixture.previous)
+    #expect(fixture.kernel.applied.isEmpty)
+  }
+
+  @Test func `a floating address is mapped, and given to its device`() throws {
+    let fixture = try Fixture()
+    let changes = try fixture.changes(
+      #"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.7","2001:db8::7"]}}"#)
+    let floats = [
+      FloatingAddress("192.0.2.7", to: "10.1.0.5", link: "br0", subnet: "10.1.0.0/24", device: "up0"),
+      FloatingAddress("2001:db8::7", to: "fd00:1::5", link: "br0", subnet: "fd00:1::/64", device: "up0"),
+    ]
+    #expect(
+      changes == [
+        claim(fixture, floats.map { .float($0) }), .addAddress(AddressSpec("192.0.2.7/32", on: "up0", .host)),
+        .addAddress(AddressSpec("2001:db8::7/128", on: "up0", .host)),
+      ])
+  }
+
+  @Test func `a floating address that the host has already stays the host's`() throws {
+    let fixture = try Fixture()
+    try fixture.add(#"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.1"]}}"#)
+    #expect(
+      fixture.claims.first?.floats == [
+        FloatingAddress("192.0.2.1", to: "10.1.0.5", link: "br0", subnet: "10.1.0.0/24")
+      ])
+    try fixture.delete("{}")
+    #expect(fixture.kernel.state.addresses.contains { $0.prefix == "192.0.2.1/24" })
+  }
+
+  @Test(arguments: [
+    (#"{"hostPort":1,"containerPort":1,"hostIP":"fd00::1"}"#, "", "no IPv6 address"),
+    (#"{"hostPort":1,"containerPort":1}"#, #","defaultHostIP":"fd00::1""#, "no IPv6 address"),
+  ])
+  func `a host address of a family that the container lacks is refused`(json: String, more: String, words: String)
+    throws
+  {
+    var fixture = try Fixture()
+    fixture.previous.ips.removeAll { $0.address.family == .v6 }
+    let error = try fixture.refusal(mappings(json, String(more.dropFirst())))
+    #expect(error?.code == .invalidNetworkConfig)
+    #expect(error?.message.contains(words) == true)
+    #expect(error?.message.contains("fd00::1") == true)
+    #expect(fixture.kernel.applied.isEmpty)
+  }
+
+  @Test func `a container without addresses, or that the host does not reach, is refused`() throws {
+    var fixture = try Fixture()
+    fixture.kernel.state.addresses = []
+    let json = mappings(#"{"hostPort":1,"containerPort":1}"#)
+    #expect(try fixture.refusal(json)?.message.contains("the route to the container's address 10.1.0.5") == true)
+    fixture.previous.ips = []
+    #expect(try fixture.refusal(json)?.message.contains("has no address in prevResult") == true)
+    #expect(fixture.kernel.applied.isEmpty)
+  }
+
+  @Test func `addresses that name no interface are the container's`() throws {
+    var fixture = try Fixture()
+    fixture.previous = AddResult(ips: [.init(address: "10.1.0.9/24")])
+    try fixture.add(mappings(#"{"hostPort":1,"containerPort":1}"#))
+    #expect(fixture.claims.first?.ports.map(\.target) == ["10.1.0.9"])
+  }
+
+  @Test func `a host without packet filter is told`() throws {
+    let fixture = try Fixture()
+    var filter = FakeFilter()
+    filter.hostBackend = nil
+    fixture.kernel.filter = filter
+    #expect(
+      try fixture.refusal(mappings(#"{"hostPort":1,"containerPort":1}"#))?.message.contains("this host has none")
+        == true)
+  }
+}

@@ -1,0 +1,168 @@
+import CNI
+import Kernel
+import NetTypes
+import PluginKit
+import TestSupport
+import Testing
+
+@testable import tuning
+
+@Suite struct AddTests {
+  static let everything = #"""
+    {"mac": "02:00:00:00:00:09", "mtu": 1400, "txQLen": 77, "promisc": true, "allmulti": true,
+     "sysctl": {"net.ipv4.ip_forward": "1", "net.ipv4.conf.IFNAME.arp_notify": "1"}}
+    """#
+
+  @Test func `changes everything and answers with the new MAC address and MTU`() throws {
+    try Fixture.use { (fixture) throws in
+      let result = try fixture.add(Self.everything)
+      let link = try #require(fixture.kernel.link("eth0", on: .container))
+      #expect(link.mac == "02:00:00:00:00:09" && link.mtu == 1400 && link.txQueueLength == 77)
+      #expect(link.isPromiscuous && link.isAllMulticast)
+      #expect(fixture.kernel.sysctl("net/ipv4/ip_forward", on: .container) == "1")
+      #expect(fixture.kernel.sysctl("net/ipv4/conf/eth0/arp_notify", on: .container) == "1")
+      var wanted = Fixture.previous
+      wanted.interfaces[1].mac = "02:00:00:00:00:09"
+      wanted.interfaces[1].mtu = 1400
+      #expect(result == wanted)
+    }
+  }
+
+  @Test func `writes the backup in the reference's form, with the network and the settings beside`() throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.add(Self.everything)
+      let wanted =
+        #"{"allmulti":false,"mac":"02:00:00:00:00:01","mtu":1500,"network":"net","promisc":false,"#
+        + #""sysctl":{"net/ipv4/conf/eth0/arp_notify":"0","net/ipv4/ip_forward":"0"},"txQLen":1000}"#
+      #expect(try fixture.backups() == ["c1_eth0.json": wanted])
+    }
+  }
+
+  @Test(arguments: ["{}", #"{"sysctl": {}, "mtu": 0, "args": {"cni": {"ips": ["10.1.0.5"]}}}"#])
+  func `passes prevResult on and looks at nothing where nothing is wanted`(json: String) throws {
+    try Fixture.use { (fixture) throws in
+      #expect(try fixture.add(json) == Fixture.previous)
+      try fixture.plugin.check(fixture.call(json))
+      try fixture.delete(json)
+      #expect(fixture.openings.count == 0)
+      #expect(try fixture.backups() == [:])
+    }
+  }
+
+  @Test func `leaves alone what is so already, and tells it`() throws {
+    try Fixture.use { (fixture) throws in
+      let result = try fixture.add(
+        #"""
+        {"mac": "02:00:00:00:00:01", "mtu": 1500, "txQLen": 1000, "promisc": false, "allmulti": false,
+         "sysctl": {"net.ipv4.ip_local_port_range": "32768 60999"}}
+        """#, previous: AddResult(interfaces: [.init(name: "eth0")]))
+      #expect(fixture.kernel.applied == [])
+      #expect(try fixture.backups() == [:])
+      #expect(result.interfaces == [.init(name: "eth0", mac: "02:00:00:00:00:01", mtu: 1500)])
+      try fixture.add(#"{"mac": "02:00:00:00:00:01", "txQLen": 5}"#)
+      #expect(fixture.kernel.applied == [.changeLink("eth0", on: .container, LinkChange(txQueueLength: 5))])
+      #expect(try fixture.backups() == ["c1_eth0.json": #"{"network":"net","txQLen":1000}"#])
+    }
+  }
+
+  @Test(arguments: ["{}", #"{"mtu": 1400}"#])
+  func `wants prevResult`(json: String) throws {
+    try Fixture.use { (fixture) throws in
+      #expect(
+        throws: CNIError(.invalidNetworkConfig, "missing prevResult: tuning must be called as chained plugin")
+      ) { try fixture.add(json, previous: nil) }
+    }
+  }
+
+  static let impossible: [(String, String)] = [
+    (#"{"sysctl": {"net.ipv4.nope": "1"}}"#, "sysctl net/ipv4/nope"),
+    (#"{"mtu": 1279}"#, "1280 or more"),
+  ]
+
+  @Test(arguments: impossible)
+  func `refuses what cannot be in this container, without a trace`(json: String, words: String) throws {
+    try Fixture.use { (fixture) throws in
+      let before = fixture.kernel.state
+      var previous = Fixture.previous
+      previous.ips.append(.init(interface: 1, address: "fd00::5/64"))
+      #expect {
+        try fixture.add(json, previous: previous)
+      } throws: {
+        ($0 as? CNIError)?.code == .invalidNetworkConfig && ($0 as? CNIError)?.message.contains(words) == true
+      }
+      #expect(fixture.kernel.state == before)
+      #expect(try fixture.backups() == [:])
+    }
+  }
+
+  @Test func `refuses an interface that is not there, but not settings of the container`() throws {
+    try Fixture.use { (fixture) throws in
+      fixture.kernel.state.links[.container]?["eth0"] = nil
+      #expect {
+        try fixture.add(#"{"mtu": 1400}"#)
+      } throws: { ($0 as? CNIError)?.message.contains("CNI_IFNAME eth0") == true }
+      try fixture.add(#"{"sysctl": {"net.ipv4.ip_forward": "1"}}"#)
+      #expect(fixture.kernel.sysctl("net/ipv4/ip_forward", on: .container) == "1")
+    }
+  }
+
+  @Test func `refuses a MAC address for a link that has none of that kind`() throws {
+    try Fixture.use { (fixture) throws in
+      fixture.kernel.state.links[.container]?["eth0"]?.mac = nil
+      #expect(throws: CNIError.self) { try fixture.add(#"{"mac": "02:00:00:00:00:09"}"#) }
+    }
+  }
+
+  @Test(arguments: 0..<8)
+  func `leaves nothing behind when change n is refused`(n: Int) throws {
+    try Fixture.use { (fixture) throws in
+      let before = fixture.kernel.state
+      fixture.kernel.changesBeforeRefusal = n
+      var succeeded = true
+      do { try fixture.add(Self.everything) } catch is CNIError { succeeded = false }
+      #expect(succeeded == (n >= 6), "six changes: five of the link, one of the settings")
+      if !succeeded {
+        #expect(fixture.kernel.state == before)
+        #expect(try fixture.backups() == [:])
+      }
+    }
+  }
+
+  @Test func `takes all back when the result cannot be written`() throws {
+    try Fixture.use { (fixture) throws in
+      let before = fixture.kernel.state
+      let refusal = CNIError(.ioFailure, "no reader")
+      #expect(throws: refusal) {
+        try fixture.plugin.add(fixture.call(Self.everything)) { (_) throws(CNIError) in throw refusal }
+      }
+      #expect(fixture.kernel.state == before)
+      #expect(try fixture.backups() == [:])
+    }
+  }
+
+  @Test func `changes nothing when the backup cannot be written`() throws {
+    try Fixture.use { (fixture) throws in
+      let before = fixture.kernel.state
+      #expect(throws: CNIError.self) { try fixture.add(#"{"mtu": 1400, "dataDir": "/dev/null/x"}"#) }
+      #expect(fixture.kernel.state == before)
+      #expect(fixture.kernel.applied == [])
+    }
+  }
+
+  @Test func `keeps what was first when a chain holds two`() throws {
+    try Fixture.use { (fixture) throws in
+      let before = fixture.kernel.state
+      let result = try fixture.add(#"{"mtu": 1400, "sysctl": {"net.ipv4.ip_forward": "1"}}"#)
+      let between = (fixture.kernel.state, try fixture.backups())
+      let second = #"{"mtu": 1300, "promisc": true, "sysctl": {"net.ipv4.conf.all.arp_notify": "1"}}"#
+      fixture.kernel.changesBeforeRefusal = 2
+      #expect(throws: CNIError.self) { try fixture.add(second, previous: result) }
+      #expect(fixture.kernel.state == between.0)
+      #expect(try fixture.backups() == between.1)
+      try fixture.add(second, previous: result)
+      for _ in 1...2 { try fixture.delete() }
+      #expect(fixture.kernel.state == before)
+      #expect(try fixture.backups() == [:])
+    }
+  }
+}

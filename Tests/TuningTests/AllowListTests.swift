@@ -1,0 +1,74 @@
+import CNI
+import Kernel
+import TestSupport
+import Testing
+
+@testable import tuning
+
+@Suite struct AllowListTests {
+  /// Whether the list lets the names pass; `nil` list: there is none.
+  private func allows(_ list: String?, _ names: [String]) throws -> Bool {
+    try Fixture.use { (fixture) throws in
+      if let list { try fixture.allow(list) }
+      do {
+        try AllowList(at: fixture.allowListPath).check(names.compactMap(SysctlName.init))
+        return true
+      } catch let error as CNIError {
+        #expect(error.code == .invalidNetworkConfig)
+        #expect(error.message.contains(names[names.count - 1]) && error.message.contains(fixture.allowListPath))
+        return false
+      }
+    }
+  }
+
+  static let lists: [(String?, [String], Bool)] = [
+    (nil, ["net.ipv4.ip_forward"], true),
+    ("", ["net.ipv4.ip_forward"], false),
+    (" \n\t\r\n", ["net.ipv4.ip_forward"], false),
+    ("net.ipv4.ip_forward", ["net.ipv4.ip_forward"], true),
+    ("^net\\.ipv4\\.conf\\.IFNAME\\.[a-z_]*$\r\n", ["net.ipv4.conf.IFNAME.arp_notify"], true),
+    ("^net\\.ipv4\\.conf\\.IFNAME\\.[a-z_]*$", ["net/ipv4/conf/IFNAME/arp_notify"], true),
+    ("^net\\.ipv4\\.conf\\.IFNAME\\.[a-z_]*$", ["net.ipv4.conf.eth0.arp_notify"], false),
+    ("^net\\.ipv4\\.conf\\.IFNAME\\.[a-z_]*$", ["net.ipv4.conf.IFNAME.arp_notify", "net.core.somaxconn"], false),
+    ("  ^net.core.somaxconn$  \n\n^net/ipv4/.*", ["net.core.somaxconn", "net/ipv4/ip_forward"], true),
+    ("(core|ipv6)", ["net.core.somaxconn"], true),
+    ("^net\\.(core|ipv6)\\.[[:alnum:]]{9}$", ["net.core.somaxconn"], true),
+    ("# net.ipv4.ip_forward", ["net.ipv4.ip_forward"], false),
+  ]
+
+  @Test(arguments: lists)
+  func `lets pass what one of its lines matches`(list: String?, names: [String], isAllowed: Bool) throws {
+    #expect(try allows(list, names) == isAllowed)
+  }
+
+  @Test(arguments: [
+    ("net.ipv4.[a-", "pattern net.ipv4.[a-"), ("(net", "pattern (net"), ("^net\\.\\d+", "pattern ^net\\.\\d+: \\d"),
+    ("[^\\w]", "\\w"), ("(?:net)", "pattern (?:net)"),
+  ])
+  func `refuses a line that is no POSIX extended expression`(line: String, words: String) throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.allow("\(line)\nnet")
+      #expect {
+        try AllowList(at: fixture.allowListPath).check([SysctlName("net.core.somaxconn")].compactMap(\.self))
+      } throws: {
+        guard let error = $0 as? CNIError else { return false }
+        return error.code == .invalidNetworkConfig && error.message.contains(words)
+      }
+    }
+  }
+
+  @Test func `guards ADD and STATUS, and is not asked where no setting is wanted`() throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.allow("^net.core")
+      let json = #"{"sysctl": {"net.ipv4.ip_forward": "1"}}"#
+      let before = fixture.kernel.state
+      #expect(throws: CNIError.self) { try fixture.add(json) }
+      #expect(throws: CNIError.self) { try fixture.add(#"{"args": {"cni": \#(json)}}"#) }
+      #expect(fixture.kernel.state == before)
+      #expect(try fixture.status(json)?.code == .notAvailable)
+      try fixture.allow("(")
+      try fixture.add(#"{"mtu": 1400}"#)
+      #expect(try fixture.status(#"{"mtu": 1400}"#) == nil)
+    }
+  }
+}

@@ -1,0 +1,198 @@
+import CNI
+import Kernel
+import NetTypes
+import PluginKit
+import TestSupport
+import Testing
+
+@testable import tuning
+
+extension Fixture {
+  func network(_ json: String) throws -> Network<TuningConfig> {
+    Network(name: owner.network, config: try config(json), delegates: Self.nobody)
+  }
+
+  /// What STATUS says; `nil` where an ADD could succeed.
+  func status(_ json: String) throws -> CNIError? {
+    let network = try network(json)
+    do throws(CNIError) {
+      try plugin.status(network)
+      return nil
+    } catch { return error }
+  }
+}
+
+@Suite struct LifeTests {
+  private func complaint(_ fixture: Fixture, _ json: String) throws -> String {
+    do {
+      try fixture.plugin.check(fixture.call(json))
+      return ""
+    } catch let error as CNIError {
+      #expect(error.code == .differences)
+      return error.message
+    }
+  }
+
+  @Test func `CHECK finds nothing after ADD and then names every difference`() throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.add(AddTests.everything)
+      #expect(try complaint(fixture, AddTests.everything) == "")
+      try fixture.delete()
+      let said = try complaint(fixture, AddTests.everything)
+      for fragment in [
+        "promiscuous mode false, want true", "all-multicast mode false, want true", "MTU 1500, want 1400",
+        "transmit queue length 1000, want 77", "MAC 02:00:00:00:00:01, want 02:00:00:00:00:09",
+        "sysctl net/ipv4/ip_forward is 0, want 1", "sysctl net/ipv4/conf/eth0/arp_notify is 0, want 1",
+      ] { #expect(said.contains(fragment)) }
+    }
+  }
+
+  @Test func `CHECK wants promisc false to be off, and does not mind where nothing is said`() throws {
+    try Fixture.use { (fixture) throws in
+      fixture.kernel.state.links[.container]?["eth0"]?.isPromiscuous = true
+      #expect(try complaint(fixture, #"{"promisc": false}"#).contains("promiscuous mode true, want false"))
+      #expect(try complaint(fixture, #"{"mtu": 1500}"#) == "")
+    }
+  }
+
+  @Test func `CHECK takes a list of numbers however it is spaced`() throws {
+    try Fixture.use { (fixture) throws in
+      #expect(try complaint(fixture, #"{"sysctl": {"net.ipv4.ip_local_port_range": "32768 60999"}}"#) == "")
+      #expect(try complaint(fixture, #"{"sysctl": {"net.ipv4.ip_local_port_range": "32768 6099"}}"#) != "")
+    }
+  }
+
+  @Test func `CHECK of settings alone needs no interface`() throws {
+    try Fixture.use { (fixture) throws in
+      fixture.kernel.state.links[.container]?["eth0"] = nil
+      #expect(try complaint(fixture, #"{"sysctl": {"net.ipv4.ip_forward": "0"}}"#) == "")
+      #expect(try complaint(fixture, #"{"mtu": 1500}"#).contains("link eth0 is missing"))
+    }
+  }
+
+  @Test func `DEL puts everything back, twice`() throws {
+    try Fixture.use { (fixture) throws in
+      let before = fixture.kernel.state
+      try fixture.add(AddTests.everything)
+      #expect(fixture.kernel.state != before)
+      for _ in 1...2 {
+        try fixture.delete()
+        #expect(fixture.kernel.state == before)
+        #expect(try fixture.backups() == [:])
+      }
+    }
+  }
+
+  @Test func `DEL without a namespace removes the backup alone`() throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.add(AddTests.everything)
+      let there = fixture.kernel.state
+      try fixture.delete(namespacePath: nil)
+      #expect(fixture.kernel.state == there)
+      #expect(try fixture.backups() == [:])
+    }
+  }
+
+  @Test func `DEL finds the backups where the configuration is broken`() throws {
+    try Fixture.use { (fixture) throws in
+      let document = try fixture.document(#"{"mtu": "?"}"#)
+      #expect(Tuning<FakeKernel>.salvage(document)?.dataDir == fixture.dataDir)
+      #expect(Tuning<FakeKernel>.salvage(.object([:]))?.dataDir == "/run/cni/tuning")
+    }
+  }
+
+  @Test func `DEL puts the settings back though the interface is gone`() throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.add(AddTests.everything)
+      fixture.kernel.state.links[.container]?["eth0"] = nil
+      try fixture.delete()
+      #expect(fixture.kernel.sysctl("net/ipv4/ip_forward", on: .container) == "0")
+      #expect(try fixture.backups() == [:])
+    }
+  }
+
+  @Test(arguments: 0..<7)
+  func `DEL goes on past a refusal, and the next DEL ends it`(n: Int) throws {
+    try Fixture.use { (fixture) throws in
+      let before = fixture.kernel.state
+      try fixture.add(AddTests.everything)
+      fixture.kernel.changesBeforeRefusal = n
+      let changes = fixture.kernel.applied.count
+      #expect(throws: CNIError.self) { try fixture.delete() }
+      #expect(fixture.kernel.applied.count == changes + 7)
+      try fixture.delete()
+      #expect(fixture.kernel.state == before)
+      #expect(try fixture.backups() == [:])
+    }
+  }
+
+  @Test func `DEL leaves another network's attachment alone`() throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.add(AddTests.everything)
+      let there = (fixture.kernel.state, try fixture.backups())
+      try fixture.delete(network: NetworkName("other"))
+      #expect(fixture.kernel.state == there.0)
+      #expect(try fixture.backups() == there.1)
+    }
+  }
+
+  @Test(arguments: ["", "{", "[]", #"{"mtu": "x"}"#, #"{"sysctl": {"kernel/shmmax": "1"}}"#])
+  func `DEL removes a backup that is none`(content: String) throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.writeBackup("c1_eth0.json", content)
+      try fixture.writeBackup("c1_eth0.json.tmp", content)
+      let before = fixture.kernel.state
+      try fixture.delete()
+      #expect(fixture.kernel.state == before)
+      #expect(try fixture.backups() == [:])
+    }
+  }
+
+  @Test func `DEL removes what a killed ADD had begun to write`() throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.writeBackup("c1_eth0.json.tmp", "")
+      try fixture.delete()
+      #expect(try fixture.backups() == [:])
+      #expect(fixture.openings.count == 0)
+    }
+  }
+
+  @Test func `DEL restores what the reference wrote`() throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.writeBackup(
+        "c1_eth0.json", "{\n \"mac\": \"02:00:00:00:00:0a\",\n \"promisc\": true,\n \"mtu\": 1200,\n \"txQLen\": 5\n}")
+      try fixture.delete()
+      let link = try #require(fixture.kernel.link("eth0", on: .container))
+      #expect(link.mac == "02:00:00:00:00:0a" && link.mtu == 1200 && link.txQueueLength == 5 && link.isPromiscuous)
+      #expect(try fixture.backups() == [:])
+    }
+  }
+
+  @Test func `GC removes what is not valid and leaves what is others'`() throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.add(#"{"mtu": 1400}"#)
+      let ours = #"{"mtu":1500,"network":"net"}"#
+      try fixture.writeBackup("c_2_eth0.json", ours)
+      try fixture.writeBackup("c3_eth0.json.tmp", ours)
+      try fixture.writeBackup("c4_eth0.json", #"{"mtu":1500,"network":"other"}"#)
+      try fixture.writeBackup("c5_eth0.json", #"{"mtu":1500}"#)
+      try fixture.writeBackup("notes", "mine")
+      let valid = ValidAttachments.Attachment(containerID: fixture.owner.container, ifname: "eth0")
+      try fixture.plugin.collectGarbage(fixture.network("{}"), valid: [valid])
+      #expect(try fixture.backups().keys.sorted() == ["c1_eth0.json", "c4_eth0.json", "c5_eth0.json", "notes"])
+      try fixture.plugin.collectGarbage(fixture.network("{}"), valid: [])
+      #expect(try fixture.backups().keys.sorted() == ["c4_eth0.json", "c5_eth0.json", "notes"])
+      try fixture.plugin.collectGarbage(fixture.network(#"{"dataDir": "/nowhere/at/all"}"#), valid: [])
+    }
+  }
+
+  @Test func `STATUS tells of a directory that nobody can write in`() throws {
+    try Fixture.use { (fixture) throws in
+      #expect(try fixture.status("{}") == nil)
+      #expect(try fixture.backups() == [:])
+      let said = try fixture.status(#"{"dataDir": "/dev/null/x"}"#)
+      #expect(said?.code == .notAvailable)
+      #expect(said?.message.contains("/dev/null/x") == true)
+    }
+  }
+}
