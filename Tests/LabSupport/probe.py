@@ -44,6 +44,8 @@ class Server:
         self.socket.bind(("::", wanted["port"]))
         if self.is_tcp:
             self.socket.listen(64)
+        else:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         group = wanted.get("group")
         if group:
             index = struct.pack("@i", socket.if_nametoindex("eth0"))
@@ -65,8 +67,12 @@ class Server:
             finally:
                 connection.close()
         else:
-            _, peer = self.socket.recvfrom(100)
-            self.socket.sendto(self.answer(peer), peer)
+            _, [(level, kind, info)], _, peer = self.socket.recvmsg(100, 100)
+            address = ipaddress.IPv6Address(info[:16])
+            is_group = (address.ipv4_mapped or address).is_multicast
+            # From the address that was asked, as a client wants it.
+            source = [] if is_group else [(level, kind, info[:16] + bytes(4))]
+            self.socket.sendmsg([self.answer(peer)], source, 0, peer)
 
 
 class Probe:
