@@ -1,4 +1,6 @@
-/// What libnftables says where it or the kernel refuses: `Error: Could not process rule: File exists`, then the command.
+/// What libnftables says where it or the kernel refuses.
+///
+/// `Error: Could not process rule: File exists`, then the command, then what in it is meant.
 enum Complaint {
   /// Those that we can do something about, and those that a user can.
   private static let known: [Int32] = [

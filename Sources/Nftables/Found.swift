@@ -5,12 +5,14 @@ import PacketFilter
 
 /// What is in our tables, whoever put it there.
 enum Found {
-  /// All elements of all sets.
-  static func elements(in socket: borrowing RulesetSocket) throws(KernelError) -> [Element] {
+  /// The elements of all sets whose comment fits.
+  static func elements(
+    in socket: borrowing RulesetSocket, where fits: (String) -> Bool
+  ) throws(KernelError) -> [Element] {
     var elements: [Element] = []
     for table in Table.allCases where try socket.uses(of: table.anchor, table) != nil {
       for set in Layout.sets(table) {
-        elements += try socket.elements(of: set).compactMap { Element($0, in: set) }
+        elements += try socket.elements(of: set).filter { fits($0.comment) }.compactMap { Element($0, in: set) }
       }
     }
     return elements
@@ -40,20 +42,33 @@ enum Found {
   }
 
   /// Deletions for every shared chain that no owner's element leads to, each to be tried by itself.
+  ///
+  /// Told by how the kernel counts them; one that is needed all the same cannot be deleted.
   static func abandoned(in socket: borrowing RulesetSocket) throws(KernelError) -> [[String]] {
     let fixed = Set(Layout.chains(.inet).map(\.name))
-    let chains = try socket.chains(.inet).map(\.name).filter { !fixed.contains($0) }
-    guard !chains.isEmpty else { return [] }
-    let elements = try elements(in: socket)
-    let needed = Set(
-      elements.filter { ElementOwner(comment: $0.comment) != nil }.compactMap { element in
-        if case .jump(let chain) = element.value { chain } else { nil }
-      })
-    return chains.filter { !needed.contains($0) && !isCompanion($0) }.map { chain in
-      let keepers = elements.filter { $0.comment == chain }.map(\.deletion)
-      let companion = companion(of: chain).map { [$0] } ?? []
-      return keepers + ([chain] + companion.filter(chains.contains)).map { "delete chain \(Table.inet.name) \($0)" }
+    let chains = try socket.chains(.inet).filter { !fixed.contains($0.name) && !isCompanion($0.name) }
+    var deletions: [[String]] = []
+    for chain in chains {
+      let companion = companion(of: chain.name)
+      let idleUses = try socket.ruleCount(of: chain.name, .inet) + (companion == nil ? 0 : 1)
+      guard chain.uses <= idleUses else { continue }
+      let names = [chain.name] + [companion].compactMap(\.self)
+      let keepers = companion == nil ? [] : try keepers(of: chain.name, in: socket)
+      deletions.append(keepers.map(\.deletion) + names.map { "delete chain \(Table.inet.name) \($0)" })
     }
+    return deletions
+  }
+
+  private static func keepers(
+    of chain: String, in socket: borrowing RulesetSocket
+  ) throws(KernelError) -> [Element] {
+    var keepers: [Element] = []
+    for part in Layout.isolating {
+      for set in [Layout.entering(part), Layout.leaving(part), Layout.isolated(part)] {
+        keepers += try socket.elements(of: set).filter { $0.comment == chain }.compactMap { Element($0, in: set) }
+      }
+    }
+    return keepers
   }
 
   private static func isCompanion(_ chain: String) -> Bool { chain.hasPrefix("leave_") }

@@ -139,15 +139,15 @@ struct FamilySets {
 
   var ports: SetSpec { named("ports", [.transport, .port], .fields([address, .port])) }
   var bound: SetSpec { named("bound", [address, .transport, .port], .fields([address, .port])) }
-  /// Ports with conditions, that lead to a chain of their own …
+  /// Ports with conditions: each leads to a chain of its own, or to one of a given name.
   var special: SetSpec { named("special", [.transport, .port], .verdict) }
   var boundSpecial: SetSpec { named("bound_special", [address, .transport, .port], .verdict) }
-  /// … or to one of a given name, which looks for them here.
+  /// Where a chain of a given name looks for the ports that led to it.
   var chained: SetSpec { named("chained", [.transport, .port], .verdict) }
   var boundChained: SetSpec { named("bound_chained", [address, .transport, .port], .verdict) }
-  /// By the container's address: whose connections are masqueraded on their way to a published port …
+  /// By the container's address: whose connections to its published ports are masqueraded.
   var returning: SetSpec { named("returning", [address], .verdict) }
-  /// … and to a floating address.
+  /// By the container's address: whose connections to its floating address are masqueraded.
   var neighbours: SetSpec { named("neighbours", [address], .verdict) }
   var floating: SetSpec { named("floating", [address], .fields([address])) }
   var leavingFloat: SetSpec { named("leaving_float", [address], .verdict) }

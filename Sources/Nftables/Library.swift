@@ -32,26 +32,47 @@ struct Library {
       runCommands: unsafeBitCast(run, to: cn_run.self))
   }
 
-  /// Runs commands as one transaction.
+  /// Opens what commands are run with, in the calling thread's network namespace.
+  func open() throws(KernelError) -> Context {
+    guard let handle = unsafe makeContext(UInt32(NFT_CTX_DEFAULT)) else {
+      throw KernelError("open nftables", errno: ENOMEM, reason: "no context")
+    }
+    let context = unsafe Context(library: self, handle: handle)  // owned from here: every throw below frees it
+    guard unsafe keepErrors(handle) == 0 else {
+      throw KernelError("open nftables", errno: ENOMEM, reason: "no buffer for errors")
+    }
+    return context
+  }
+
+  /// libnftables with a socket of its own.
   ///
-  /// - Parameters:
-  ///   - commands: one for each line.
-  ///   - operation: what they do, for errors.
-  /// - Throws: the kernel's errno, and the library's own words.
-  func run(_ commands: [String], doing operation: @autoclosure () -> String) throws(KernelError) {
-    guard let context = unsafe makeContext(UInt32(NFT_CTX_DEFAULT)) else {
-      throw KernelError(operation(), errno: ENOMEM, reason: "no nftables context")
+  /// One for a whole call: when it is closed, the kernel waits until what was deleted is out of use.
+  @safe
+  struct Context: ~Copyable {
+    fileprivate let library: Library
+    fileprivate let handle: OpaquePointer
+
+    fileprivate init(library: Library, handle: OpaquePointer) {
+      self.library = library
+      unsafe self.handle = handle
     }
-    defer { unsafe freeContext(context) }
-    guard unsafe keepErrors(context) == 0 else {
-      throw KernelError(operation(), errno: ENOMEM, reason: "no buffer for errors")
+
+    deinit { unsafe library.freeContext(handle) }
+
+    /// Runs commands as one transaction.
+    ///
+    /// - Parameters:
+    ///   - commands: one for each line.
+    ///   - operation: what they do, for errors.
+    /// - Throws: the kernel's errno, and the library's own words.
+    borrowing func run(_ commands: [String], doing operation: @autoclosure () -> String) throws(KernelError) {
+      let status = unsafe library.runCommands(handle, commands.joined(separator: "\n"))
+      guard status != 0 else { return }
+      let words = unsafe library.errors(handle).map { unsafe String(cString: $0) } ?? ""
+      let errno = Complaint.errno(words) { unsafe String(cString: strerror($0)) }
+      throw KernelError(
+        operation(), errno: errno, reason: unsafe String(cString: strerror(errno)),
+        kernelMessage: Complaint.shortened(words))
     }
-    let status = unsafe runCommands(context, commands.joined(separator: "\n"))
-    guard status != 0 else { return }
-    let words = unsafe errors(context).map { unsafe String(cString: $0) } ?? ""
-    let errno = Complaint.errno(words) { unsafe String(cString: strerror($0)) }
-    throw KernelError(
-      operation(), errno: errno, reason: unsafe String(cString: strerror(errno)),
-      kernelMessage: Complaint.shortened(words))
   }
 }

@@ -14,19 +14,20 @@ public struct NftablesBackend: FilterBackend {
 
   public mutating func add(_ claim: Claim) throws(KernelError) {
     let wanted = try Wanted(claim)
+    let nft = try context()
     let socket = try RulesetSocket.open()
     var commands = try wanted.additions(in: socket)
     var error: KernelError?
     for _ in 0..<NftablesBackend.tries {
       do throws(KernelError) {
-        try run(commands, doing: "add rules of \(claim.owner.filterTag)")
+        try nft.run(commands, doing: "add rules of \(claim.owner.filterTag)")
         return
       } catch {
         switch error.errno {
         // Somebody took the table or a chain away meanwhile, or only a part of it is there.
         case Complaint.absent: commands = wanted.completeAdditions
         case Complaint.exists, Complaint.busy:
-          try sweep(socket)
+          try nft.sweep(socket)
           commands = try wanted.replacements(in: socket)
         case Complaint.interrupted, Complaint.again: break
         default: throw error
@@ -40,17 +41,18 @@ public struct NftablesBackend: FilterBackend {
 
   public mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
     let owner = ElementOwner(tag, part)
+    let nft = try context()
     let socket = try RulesetSocket.open()
     for _ in 0..<NftablesBackend.tries {
       let wanted = known.flatMap { Wanted(remembered: $0, owner) }
       do throws(KernelError) {
         if let wanted, try wanted.isThere(in: socket, owner) {
-          try run(wanted.elements.map(\.deletion), doing: "remove rules of \(tag)")
-          try clear(wanted, socket)
+          try nft.run(wanted.elements.map(\.deletion), doing: "remove rules of \(tag)")
+          try nft.clear(wanted, socket)
         } else {
-          let found = try Found.elements(in: socket).filter { $0.comment == owner.comment }
-          if !found.isEmpty { try run(found.map(\.deletion), doing: "remove rules of \(tag)") }
-          try sweep(socket)
+          let found = try Found.elements(in: socket) { $0 == owner.comment }
+          if !found.isEmpty { try nft.run(found.map(\.deletion), doing: "remove rules of \(tag)") }
+          try nft.sweep(socket)
         }
         return
       } catch {
@@ -76,7 +78,8 @@ public struct NftablesBackend: FilterBackend {
 
   public mutating func tags(_ part: Part, prefix: String) throws(KernelError) -> Set<String> {
     let socket = try RulesetSocket.open()
-    let owners = try Found.elements(in: socket).compactMap { ElementOwner(comment: $0.comment) }
+    let owners = try Found.elements(in: socket) { $0.hasPrefix(prefix) }
+      .compactMap { ElementOwner(comment: $0.comment) }
     return Set(owners.filter { $0.part == part && $0.tag.hasPrefix(prefix) }.map(\.tag))
   }
 
@@ -89,13 +92,17 @@ public struct NftablesBackend: FilterBackend {
     _ = try RulesetSocket.open().uses(of: Table.inet.anchor, .inet)
   }
 
-  private mutating func run(_ commands: [String], doing operation: @autoclosure () -> String) throws(KernelError) {
-    if library == nil { library = try Library.load() }
-    try library?.run(commands, doing: operation())
+  private mutating func context() throws(KernelError) -> Library.Context {
+    if let library { return try library.open() }
+    let loaded = try Library.load()
+    library = loaded
+    return try loaded.open()
   }
+}
 
+extension Library.Context {
   /// Takes away what those rules shared with nobody, and the tables with their last owner.
-  private mutating func clear(_ wanted: Wanted, _ socket: borrowing RulesetSocket) throws(KernelError) {
+  fileprivate borrowing func clear(_ wanted: Wanted, _ socket: borrowing RulesetSocket) throws(KernelError) {
     for table in wanted.tables where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
     }
@@ -105,7 +112,7 @@ public struct NftablesBackend: FilterBackend {
   }
 
   /// Takes away every shared chain without owners, and the tables without any.
-  private mutating func sweep(_ socket: borrowing RulesetSocket) throws(KernelError) {
+  fileprivate borrowing func sweep(_ socket: borrowing RulesetSocket) throws(KernelError) {
     for table in Table.allCases where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
     }
@@ -113,7 +120,7 @@ public struct NftablesBackend: FilterBackend {
   }
 
   /// Runs deletions that fail where somebody needs the thing again, or took it away himself: both are well.
-  private mutating func clear(_ commands: [String]) throws(KernelError) {
+  fileprivate borrowing func clear(_ commands: [String]) throws(KernelError) {
     do throws(KernelError) {
       try run(commands, doing: "remove what nobody needs any more")
     } catch  where [Complaint.busy, Complaint.absent].contains(error.errno) {}

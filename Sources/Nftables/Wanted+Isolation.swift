@@ -52,7 +52,7 @@ extension Wanted {
     }
   }
 
-  /// - Parameter direction: `iif` or `oif`: where our other networks are.
+  /// Nothing from (`iif`) or to (`oif`) another network of ours.
   private static func dropping(_ direction: String) -> [String] {
     ["\(direction)group \(Isolation.linkGroup) drop"]
       + Layout.isolating.map { "\(direction)name @\(Layout.isolated($0).name) drop" }

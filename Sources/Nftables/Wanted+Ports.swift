@@ -46,11 +46,12 @@ extension Wanted {
     for device in port.excludedDevices { try Words.check(name: device.description) }
     let conditions = try Words.checked(port.conditions, of: port)
     let sets = FamilySets(port.family)
+    let translation = "dnat \(sets.word) to \(port.target.withPort(port.targetPort))"
     let excluded = port.excludedDevices.map { "iifname \"\($0)\" return" }
     return excluded + (try marking(port.masquerade, conditions, sets))
       + [
         conditions
-          + "meta l4proto \(port.transport) dnat \(sets.word) to \(port.target.withPort(port.targetPort)) comment \"\(owner.comment)\""
+          + "meta l4proto \(port.transport) \(translation) comment \"\(owner.comment)\""
       ]
   }
 

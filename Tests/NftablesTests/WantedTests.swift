@@ -1,0 +1,109 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import Testing
+
+@testable import Nftables
+
+@Suite struct WantedTests {
+  private let owner = ElementOwner("cni:net/c1/eth0", .network)
+
+  private func wanted(_ rule: Rule) throws -> Wanted { try Wanted(rule, owner) }
+
+  private func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
+  private func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }
+  private func bridge() throws -> InterfaceName { try #require(InterfaceName(["br", "0"].joined())) }
+
+  @Test func `masquerade is an element that leads to its subnet's chain`() throws {
+    let wanted = try wanted(.masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24"), isRandom: true)))
+    let chain = try #require(wanted.chains.first)
+    #expect(
+      wanted.elements.map(\.creation) == [
+        "create element inet swift_cni masquerade4 "
+          + "{ 10.1.0.2 comment \"cni:net/c1/eth0 network\" : jump \(chain.name) }"
+      ])
+    #expect(chain.rules == ["ip daddr 10.1.0.0/24 return", "ip daddr 224.0.0.0/4 return", "masquerade fully-random"])
+    #expect(chain.idleUses == 3)
+  }
+
+  @Test func `containers of one subnet share a chain, those of another kind have their own`() throws {
+    func name(_ own: String, _ isRandom: Bool) throws -> String? {
+      try wanted(.masquerade(Masquerade(address(own), in: prefix(own + "/24"), isRandom: isRandom))).chains.first?.name
+    }
+    #expect(try name("10.1.0.2", false) == name("10.1.0.3", false))
+    #expect(try name("10.1.0.2", false) != name("10.1.0.2", true))
+    #expect(try name("10.1.0.2", false) != name("10.2.0.2", false))
+  }
+
+  @Test(arguments: [
+    (
+      Isolation.Reach.network,
+      ["iifname \"br0\" return", "ct state established,related return", "ct status dnat return", "drop"]
+    ),
+    (.nobody, ["iifname \"br0\" return", "drop"]),
+    (
+      .outside,
+      [
+        "iifname \"br0\" return", "ct state established,related return", "ct status dnat return",
+        "iifgroup 6516329 drop", "iifname @isolated_network drop", "iifname @isolated_firewall drop",
+      ]
+    ),
+  ])
+  func `isolation says who gets in`(reach: Isolation.Reach, rules: [String]) throws {
+    let wanted = try wanted(.isolate(Isolation(bridge(), reach: reach)))
+    let chain = try #require(wanted.chains.first)
+    #expect(chain.rules == rules)
+    #expect(chain.companions.first?.rules.first == "oifname \"br0\" return")
+    #expect(chain.keepers.map(\.set.name) == ["entering_network", "leaving_network", "isolated_network"])
+    #expect(wanted.elements.map(\.value) == [.jump(chain.name)])
+  }
+
+  @Test func `a published port is an element, and another one says how answers come back`() throws {
+    let path = try ReturnPath(subnet: prefix("fd00::1/64"), link: bridge())
+    let port = try PublishedPort(
+      .udp, hostIP: address("2001:db8::1"), hostPort: 53, to: address("fd00::2"), 5353, masquerade: path)
+    let wanted = try wanted(.publish(port))
+    let chain = try #require(wanted.chains.first)
+    #expect(
+      wanted.elements.map(\.creation) == [
+        "create element inet swift_cni bound6 "
+          + "{ 2001:db8::1 . 17 . 53 comment \"cni:net/c1/eth0 network\" : fd00::2 . 5353 }",
+        "create element inet swift_cni returning6 "
+          + "{ fd00::2 comment \"cni:net/c1/eth0 network\" : jump \(chain.name) }",
+      ])
+    #expect(chain.rules == ["ip6 saddr ::1 masquerade", "ip6 saddr fd00::/64 masquerade"])
+  }
+
+  @Test func `a port with conditions has a chain`() throws {
+    var port = try PublishedPort(.tcp, hostPort: 80, to: address("10.1.0.2"), 8080)
+    port.conditions = ["ip", "saddr", "10.0.0.0/8"]
+    port.excludedDevices = [try bridge()]
+    let wanted = try wanted(.publish(port))
+    #expect(
+      wanted.chains.map(\.rules) == [
+        [
+          "iifname \"br0\" return",
+          "ip saddr 10.0.0.0/8 meta l4proto tcp dnat ip to 10.1.0.2:8080 comment \"cni:net/c1/eth0 network\"",
+        ]
+      ])
+    #expect(wanted.elements.map(\.set.name) == ["special4"])
+    #expect(wanted.elements.first.flatMap(PortHolder.init)?.port.description == "host port 80/tcp to 10.1.0.2:8080")
+  }
+
+  @Test func `a key is told from its bytes`() throws {
+    let fields = try [
+      Field.address(address("fd00::2")), .address(address("fd00::3")), .transport(.sctp), .port(0x1234),
+    ]
+    #expect([Field](FamilySets(.v6).links.key, bytes: fields.bytes) == fields)
+    #expect(fields.bytes.count == 40)
+    #expect([Field]([.interface], bytes: [Field.interface(try bridge())].bytes) == [.interface(try bridge())])
+    #expect([Field]([.v4], bytes: [10, 1]) == nil)
+  }
+
+  @Test func `names of sets are single, and no longer than any kernel takes`() {
+    let names = Layout.sets.map { "\($0.table) \($0.name)" }
+    #expect(Set(names).count == names.count)
+    #expect(Layout.sets.allSatisfy { $0.name.utf8.count <= 31 })
+  }
+}
