@@ -62,7 +62,7 @@ kernel: ## tests of the kernel layer, in a private network namespace
 	@scripts/run-tests kernel
 
 # Only here: tests of what a runtime passes on would find it among a plugin's variables.
-end-to-end conf-examples: export CNI_BIN := $(BIN)
+end-to-end conf-examples test-podman: export CNI_BIN := $(BIN)
 
 .PHONY: end-to-end
 end-to-end: build ## tests over the built plugins, in a private network namespace
@@ -71,6 +71,10 @@ end-to-end: build ## tests over the built plugins, in a private network namespac
 .PHONY: conf-examples
 conf-examples: build ## validate and run every file of conf-examples
 	@scripts/in-private-host scripts/conf-examples
+
+.PHONY: test-podman
+test-podman: deps build ## run podman with the built plugins: publish, two networks, restart, reload, remove
+	@scripts/test-podman
 
 .PHONY: bench
 bench: deps build ## compare with the reference plugins (PEER=DIR) and with the C floor; write docs/benchmarks.md

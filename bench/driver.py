@@ -12,6 +12,8 @@ import sys
 import time
 
 from contestants import BRIDGE, BUILT, GATEWAY, SCRATCH, Floor, Plugins
+from filter import measure_filter
+from filter_report import FilterReport
 from report import Report
 
 ATTACHMENTS = 1000
@@ -145,6 +147,7 @@ def main():
     make_bridges([BRIDGE])
     ip("address", "add", f"{GATEWAY}/16", "dev", BRIDGE)
 
+    filtered = measure_filter(ours.directory, peer.directory, progress)
     progress("start")
     measure_start(results, plugins)
     progress("ADD and DEL with no attachment")
@@ -161,9 +164,10 @@ def main():
 
     report = Report(results, {one.name: one.installed_size() for one in plugins}, ATTACHMENTS, BRIDGES, POOL_SIZES,
                     TOGETHER)
-    print(report.text(absolute=True))
+    reports = [report, FilterReport(filtered)]
+    print("\n".join(one.text(absolute=True) for one in reports))
     with open(sys.argv[1], "w") as file:
-        file.write(report.document())
+        file.write("\n".join(one.document() for one in reports))
 
 
 main()

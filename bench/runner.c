@@ -77,6 +77,8 @@ static void run_serially(char *line) {
   start(&job);
   if (wait4(job.pid, &status, 0, &usage) < 0) fail("wait");
   report(&job, now(), status, &usage);
+  // Whoever asks may wait for this answer before asking the next.
+  fflush(stdout);
 }
 
 static void run_together(struct job *jobs, int count) {

@@ -9,7 +9,9 @@ public import PacketFilter
 public protocol FilterBackend {
   /// Adds the rules and marks them with the owner's `filterTag`.
   ///
-  /// - Throws: EEXIST where one of the ports is published already.
+  /// A spare port (`isSpare`) may be published already, by its container's other networks: it counts once those are gone.
+  ///
+  /// - Throws: EEXIST where one of the other ports is published already.
   mutating func add(_ claim: Claim) throws(KernelError)
 
   /// Removes whatever rules of that part have this tag; nothing happens where there are none.

@@ -11,9 +11,7 @@ struct NetlinkSocket: ~Copyable {
 
   private init(adopting handle: OpaquePointer) { unsafe self.handle = handle }
 
-  /// Opens a socket in the calling thread's network namespace.
-  ///
-  /// - Parameter family: `NETLINK_ROUTE` and its like.
+  /// Opens a socket in the calling thread's network namespace; `family` is `NETLINK_ROUTE` or one of its like.
   static func open(_ family: Int32 = NETLINK_ROUTE) throws(KernelError) -> NetlinkSocket {
     guard let handle = unsafe nl_socket_alloc() else {
       throw KernelError("allocate netlink socket", errno: ENOMEM, reason: "out of memory")

@@ -61,6 +61,7 @@ extension PublishedPort: JSONReadable {
     if !conditions.isEmpty { members["conditions"] = .array(conditions.map { .string($0) }) }
     if !excludedDevices.isEmpty { members["excludedDevices"] = .array(excludedDevices.map { .text($0) }) }
     members["chain"] = chain.map { .string($0) }
+    if isSpare { members["spare"] = .bool(true) }
     return members
   }
 
@@ -72,6 +73,7 @@ extension PublishedPort: JSONReadable {
     conditions = try json.texts("conditions") ?? []
     excludedDevices = try json.parsedList("excludedDevices") ?? []
     chain = try json.text("chain")
+    isSpare = try json.flag("spare") ?? false
   }
 }
 

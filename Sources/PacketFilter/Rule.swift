@@ -107,6 +107,8 @@ public struct PublishedPort: Equatable, Sendable {
   public var excludedDevices: [InterfaceName] = []
   /// The chain that the rule stands in; `nil`: the backend's.
   public var chain: String?
+  /// Whether another network of the same container publishes the port too: this counts when that no longer does.
+  public var isSpare = false
 
   public init(
     _ transport: TransportProtocol, hostIP: IPAddress? = nil, hostPort: UInt16, to target: IPAddress, _ port: UInt16,

@@ -52,12 +52,8 @@ struct PortChooser {
     return ranges
   }
 
-  /// The first port at which `rules` can be published.
+  /// The first port at which `mapping` can be published for these families.
   ///
-  /// - Parameters:
-  ///   - mapping: what is to be published.
-  ///   - kernel: the host.
-  ///   - rules: what is published at a port.
   /// - Throws: code 107 where all of them are in use.
   mutating func choose<K: Kernel & ~Copyable>(
     for mapping: Mapping, families: [IPFamily], on kernel: inout K

@@ -18,10 +18,7 @@ import Testing
     try inFreshNamespace { _ in
       var kernel = try LiveKernel.open(containerNamespace: nil)
       try kernel.apply(.changeLink("lo", on: .host, LinkChange(isUp: true)))
-      // Conntrack watches only where some rule wants it.
-      let ruleset = "table inet t { chain o { type filter hook output priority 0; ct state new accept; } }"
-      _ = try ChildProcess.run(
-        "/usr/sbin/nft", ["-f", "-"], environment: [], input: Array(ruleset.utf8), seconds: 10)
+      try track()
       for (address, port) in [
         ("127.0.0.1", 5353), ("127.0.0.2", 5353), ("127.0.0.1", 5354), ("::1", 5353),
       ] as [(IPAddress, UInt16)] { try sendPacket(to: address, port) }
@@ -55,9 +52,7 @@ import Testing
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
       try kernel.apply(.addAddress(AddressSpec("10.1.0.1/24", on: "br0", .host)))
-      let ruleset = "table inet t { chain o { type filter hook output priority 0; ct state new accept; } }"
-      _ = try ChildProcess.run(
-        "/usr/sbin/nft", ["-f", "-"], environment: [], input: Array(ruleset.utf8), seconds: 10)
+      try track()
       try sendPacket(to: "10.1.0.5", 53)
       let before = try remembered()
       try kernel.apply(.forgetConnections([TrackedConnections(.udp, .v4, 53)]))
@@ -88,6 +83,14 @@ import Testing
       try kernel.apply(.routeLoopback("br0"))
     }
   }
+}
+
+/// Makes conntrack watch this thread's namespace, which it does only where some rule wants it.
+private func track() throws {
+  let ruleset = "table inet t {\n chain o {\n type filter hook output priority 0\n ct state new accept\n }\n}\n"
+  let outcome = try ChildProcess.run(
+    "/usr/sbin/nft", ["-f", "-"], environment: [], input: Array(ruleset.utf8), seconds: 10)
+  try #require(outcome.status == 0)
 }
 
 /// Opens a UDP connection in the eyes of conntrack.

@@ -29,7 +29,8 @@ import TestSupport
     var fixture = try Fixture()
     fixture.previous = try previous(json)
     let address = try #require(fixture.previous.ips.first)
-    let gateway = try #require(IPPrefix(try #require(address.gateway), length: address.address.length))
+    let router = try #require(address.gateway)
+    let gateway = try #require(IPPrefix(router, length: address.address.length))
     fixture.kernel.state.addresses = [AddressSpec(gateway, on: "br0", .host)]
     #expect(try fixture.add(json) == fixture.previous)
     let path = ReturnPath(subnet: gateway.network, link: "br0")

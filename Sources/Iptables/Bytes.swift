@@ -1,0 +1,51 @@
+import NetTypes
+
+/// Bytes as a C struct has them on the machines that Swift for Linux runs on: numbers lowest byte first.
+struct Bytes {
+  private(set) var all: [UInt8] = []
+
+  mutating func put(_ value: some FixedWidthInteger) {
+    for shift in stride(from: 0, to: type(of: value).bitWidth, by: 8) {
+      all.append(UInt8(truncatingIfNeeded: value >> shift))
+    }
+  }
+
+  /// In network order.
+  mutating func putPort(_ port: UInt16) { put(port.bigEndian) }
+
+  mutating func put(_ bytes: some Sequence<UInt8>) { all += bytes }
+
+  /// A terminated text in `count` bytes; what does not fit is cut.
+  mutating func put(_ text: String, in count: Int) {
+    let bytes = text.utf8.prefix(count - 1)
+    put(bytes)
+    zeros(count - bytes.count)
+  }
+
+  mutating func zeros(_ count: Int) { all += repeatElement(0, count: count) }
+
+  /// Fills up to `XT_ALIGN`.
+  mutating func align() { zeros(-all.count & 7) }
+
+  /// `union nf_inet_addr`; all zeros where it is `nil`.
+  mutating func putUnion(_ address: IPAddress?) {
+    let bytes = address?.bytes ?? []
+    put(bytes)
+    zeros(16 - bytes.count)
+  }
+}
+
+extension Array<UInt8> {
+  /// The 16-bit number at `offset`, lowest byte first.
+  func number16(at offset: Int) -> Int { Int(self[offset]) | Int(self[offset + 1]) << 8 }
+
+  /// The 32-bit number at `offset`, lowest byte first.
+  func number32(at offset: Int) -> UInt32 {
+    UInt32(number16(at: offset)) | UInt32(number16(at: offset + 2)) << 16
+  }
+
+  /// The terminated text in the `count` bytes at `offset`.
+  func text(at offset: Int, count: Int) -> String {
+    String(decoding: self[offset..<offset + count].prefix { $0 != 0 }, as: UTF8.self)
+  }
+}

@@ -1,0 +1,74 @@
+import CNI
+import NetTypes
+import PacketFilter
+
+/// Where our rules stand.
+///
+/// `nat`, where something is published, translated or masqueraded:
+/// ```
+/// PREROUTING, OUTPUT  → CNI-FLOATING   -d EXTERNAL → DNAT
+/// PREROUTING, OUTPUT  → CNI-PORTS      local destinations only; [marks], -p P --dport H → DNAT
+///                       CNI-PORTS → CNI-P-x, a chain of the caller's name: those ports that need one
+/// POSTROUTING         → CNI-OUTBOUND   return paths and floating sources first, then
+///                       -s SUBNET → CNI-M-x   RETURN for the subnet and multicast, MASQUERADE
+/// ```
+/// `filter`, where something is isolated or admitted:
+/// ```
+/// FORWARD → CNI-ISOLATION  -o BRIDGE, -i BRIDGE → CNI-I-x   one for each bridge and part
+///           CNI-I-x → CNI-L-x     between the bridge's own containers: answers, links, DROP
+///           CNI-I-x → CNI-ISOLATED   from an isolated bridge to another network of ours: DROP
+/// FORWARD → CNI-FORWARD    the operators' chains, then what is admitted
+/// ```
+/// Jumps into `nat` are appended: the host's own rules and services go first (CVE-2019-9946), and what is not sent to
+/// the host is nobody's published port (GHSA-jv3w-x3r3-g6rm). Those into `filter` are put first, isolation before
+/// admission.
+///
+/// What belongs to one attachment has its tag and its part as comment; what is shared is counted by such rules in
+/// `CNI-OWNERS`, a chain that no packet passes: each jumps to what it needs. An operator's chain is needed by those whose
+/// comment ends with its name, a return path by the ports of its subnet.
+enum Layout {
+  static let ports = "CNI-PORTS"
+  static let floating = "CNI-FLOATING"
+  static let outbound = "CNI-OUTBOUND"
+  static let owners = "CNI-OWNERS"
+  static let isolation = "CNI-ISOLATION"
+  static let isolated = "CNI-ISOLATED"
+  static let forward = "CNI-FORWARD"
+  static let masqueradePrefix = "CNI-M-"
+  static let portPrefix = "CNI-P-"
+  static let isolationPrefix = "CNI-I-"
+  static let linksPrefix = "CNI-L-"
+
+  /// Longest name of a chain in bytes (`iptables`; `XT_EXTENSION_MAXNAMELEN` less one).
+  static let maximumChainNameLength = 28
+
+  static let adminComment = "CNI firewall plugin admin overrides"
+  /// Of the jump to a chain that was there before: it stays.
+  static let foundSuffix = ", found"
+  /// How comments begin that are no owner's.
+  static let sharedPrefix = "cni: "
+  static let publishedComment = "cni: published ports"
+  static let returnComment = "cni: return path"
+  static let markedComment = "cni: marked"
+
+  private static let names: Set = [ports, floating, outbound, owners, isolation, isolated, forward]
+  private static let prefixes = [masqueradePrefix, portPrefix, isolationPrefix, linksPrefix]
+  /// Names that no chain can be given.
+  static let reserved: Set = [
+    "ACCEPT", "DROP", "QUEUE", "RETURN", "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING",
+  ]
+
+  /// Whether the chain and all its rules are ours.
+  static func isOurs(_ chain: String) -> Bool {
+    names.contains(chain) || prefixes.contains { chain.hasPrefix($0) && chain.utf8.count == $0.utf8.count + 13 }
+  }
+
+  /// The comment of that attachment's rules; the name of a chain that one of them needs may follow.
+  static func mark(_ tag: String, _ part: Part) -> String { "\(tag) \(part.rawValue)" }
+
+  static func isolationChain(_ bridge: InterfaceName, _ part: Part) -> String {
+    isolationPrefix + Owner.shortHash("\(part.rawValue) \(bridge)")
+  }
+
+  static func linksChain(_ bridge: InterfaceName) -> String { linksPrefix + Owner.shortHash("\(bridge)") }
+}

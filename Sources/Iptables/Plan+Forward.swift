@@ -1,0 +1,106 @@
+import Kernel
+import NetTypes
+import PacketFilter
+
+extension Plan {
+  mutating func add(_ admission: Admission) throws(KernelError) {
+    let family = admission.address.family
+    let table = TableName(.filter, family)
+    let host = Test(IPPrefix(host: admission.address))
+    need(Layout.forward, from: ["FORWARD"], "CNI firewall plugin rules", .after(Layout.isolation), table)
+    var outbound = TableRule(family, mark, target: .accept)
+    outbound.source = host
+    if let name = admission.adminChain {
+      guard Layout.isChainName(name), !Layout.isOurs(name) else {
+        throw KernelError(
+          "admit \(admission.address)", errno: 22, reason: "admin chain \(name): want \(Layout.wantedChainName)")
+      }
+      need(.foreign(.init(name, from: Layout.forward, .first, Layout.adminComment, family)), table)
+      outbound.matches = [.comment("\(Layout.mark(tag, part)) \(name)")]
+    }
+    var inbound = TableRule(family, .answers, mark, target: .accept)
+    inbound.destination = host
+    need(.owned(inbound, in: Layout.forward, .last), table)
+    need(.owned(outbound, in: Layout.forward, .last), table)
+  }
+
+  mutating func add(_ wanted: Isolation, _ family: IPFamily) {
+    let table = TableName(.filter, family)
+    let chain = Layout.isolationChain(wanted.bridge, part)
+    need(Layout.isolation, from: ["FORWARD"], "cni: isolation", .first, table)
+    needIsolated(wanted.bridge, table)
+    if wanted.separatesContainers { needLinks(wanted.bridge, table) }
+    let subject = "isolation of bridge \(wanted.bridge)"
+    need(.filled(.init(chain: chain, rules: wanted.rules(family), subject: subject)), table)
+    let bridge = Device(wanted.bridge)
+    var towards = TableRule(family, target: .jump(chain))
+    towards.outDevice = Test(bridge)
+    var away = towards
+    away.inDevice = Test(bridge)
+    away.outDevice = Test(bridge, isNegated: true)
+    for jump in [towards, away] { need(.shared(jump, in: Layout.isolation, .last), table) }
+    own(chain, table)
+  }
+
+  /// What packets from an isolated bridge must not reach: networks of ours, this one among them.
+  private mutating func needIsolated(_ bridge: InterfaceName, _ table: TableName) {
+    need(.chain(Layout.isolated), table)
+    let ours = TableRule(table.family, .groups(source: nil, destination: Test(.ours)), target: .drop)
+    need(.shared(ours, in: Layout.isolated, .first), table)
+    var drop = TableRule(table.family, target: .drop)
+    drop.outDevice = Test(Device(bridge))
+    need(.shared(drop, in: Layout.isolated, .last), table)
+  }
+
+  private mutating func needLinks(_ bridge: InterfaceName, _ table: TableName) {
+    let chain = Layout.linksChain(bridge)
+    need(.chain(chain), table)
+    need(.shared(TableRule(table.family, .expected, target: .returnToCaller), in: chain, .first), table)
+    need(.shared(TableRule(table.family, target: .drop), in: chain, .last), table)
+  }
+
+  mutating func add(_ link: ContainerLink) {
+    let table = TableName(.filter, link.to.family)
+    let chain = Layout.linksChain(link.bridge)
+    need(.chain(chain), table)
+    var rule = TableRule(table.family, .port(link.transport, link.port), mark, target: .returnToCaller)
+    rule.transport = link.transport
+    rule.source = Test(IPPrefix(host: link.from))
+    rule.destination = Test(IPPrefix(host: link.to))
+    need(.owned(rule, in: chain, .first), table)
+  }
+}
+
+extension Isolation {
+  /// The rules for what comes from the bridge or goes to it; what returns is passed to the others.
+  fileprivate func rules(_ family: IPFamily) -> [TableRule] {
+    var rules: [TableRule] = []
+    func add(_ matches: Match..., from: Bool = false, to: Bool = false, target: Target) {
+      var rule = TableRule(family, target: target)
+      rule.matches = matches
+      rule.inDevice = from ? Test(Device(bridge)) : nil
+      rule.outDevice = to ? Test(Device(bridge)) : nil
+      rules.append(rule)
+    }
+    if separatesContainers { add(from: true, to: true, target: .jump(Layout.linksChain(bridge))) }
+    add(from: true, to: true, target: .returnToCaller)
+    if reach == .nobody {
+      add(target: .drop)
+      return rules
+    }
+    add(.expected, target: .returnToCaller)
+    if reach == .outside {
+      add(.groups(source: Test(.ours), destination: nil), to: true, target: .drop)
+      add(to: true, target: .returnToCaller)
+    } else {
+      add(to: true, target: .drop)
+    }
+    add(target: .jump(Layout.isolated))
+    return rules
+  }
+}
+
+extension Masked {
+  /// The group of links that we made.
+  fileprivate static let ours = Masked(UInt32(Isolation.linkGroup))
+}

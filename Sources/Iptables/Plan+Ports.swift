@@ -1,0 +1,156 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+extension Plan {
+  mutating func add(_ port: PublishedPort) throws(KernelError) {
+    let table = TableName(.nat, port.family)
+    let base = try matches(port)
+    need(
+      Layout.ports, from: ["PREROUTING", "OUTPUT"], Layout.publishedComment, .last, table, localOnly: true)
+    var chain = Layout.ports
+    if let name = port.chain {
+      try needPortChain(name, for: port, table)
+      chain = name
+    }
+    var rule = base
+    if let device = port.excludedDevices.first, port.excludedDevices.count == 1, base.inDevice == nil {
+      rule.inDevice = Test(Device(device), isNegated: true)
+    } else if !port.excludedDevices.isEmpty {
+      chain = needSubchain(of: chain, for: port, base, table)
+    }
+    try addReturnPath(of: port, rule, chain, table)
+    rule.target = .destination(port.target, port: port.targetPort)
+    need(.owned(rule, in: chain, .last), table)
+  }
+
+  /// Which packets the port is for, as a rule that returns them.
+  private func matches(_ port: PublishedPort) throws(KernelError) -> TableRule {
+    if port.family == .v6, port.hostIP?.isLoopback == true {
+      throw KernelError("publish \(port)", errno: 95, reason: "the kernel cannot translate what is sent to ::1")
+    }
+    var rule = TableRule(port.family, .port(port.transport, port.hostPort), target: .returnToCaller)
+    rule.transport = port.transport
+    rule.destination = port.hostIP.map { Test(IPPrefix(host: $0)) }
+    do throws(BadCondition) {
+      var words = ConditionWords(port.conditions)
+      try words.add(to: &rule)
+    } catch {
+      throw KernelError("publish \(port)", errno: 22, reason: "condition \(error)")
+    }
+    rule.matches.append(mark)
+    return rule
+  }
+
+  private mutating func needPortChain(_ name: String, for port: PublishedPort, _ table: TableName) throws(KernelError) {
+    guard Layout.isChainName(name), !Layout.isOurs(name) else {
+      throw KernelError("publish \(port)", errno: 22, reason: "chain \(name): want \(Layout.wantedChainName)")
+    }
+    need(
+      .foreign(.init(name, from: Layout.ports, .last, Layout.publishedComment, table.family)), table)
+  }
+
+  /// A chain of the port's own, which what comes by an excluded device leaves.
+  private mutating func needSubchain(
+    of chain: String, for port: PublishedPort, _ base: TableRule, _ table: TableName
+  ) -> String {
+    let subchain = Layout.portPrefix + Owner.shortHash("\(tag) \(part.rawValue) \(port) \(port.conditions)")
+    need(.chain(subchain), table)
+    var jump = base
+    jump.target = .jump(subchain)
+    need(.owned(jump, in: chain, .last), table)
+    for device in port.excludedDevices {
+      var rule = TableRule(port.family, mark, target: .returnToCaller)
+      rule.inDevice = Test(Device(device))
+      need(.owned(rule, in: subchain, .last), table)
+    }
+    return subchain
+  }
+
+  private mutating func addReturnPath(
+    of port: PublishedPort, _ base: TableRule, _ chain: String, _ table: TableName
+  ) throws(KernelError) {
+    guard let path = port.masquerade else { return }
+    let loopback: [IPPrefix?] = port.family == .v4 ? [.loopback(.v4)] : []
+    let sources: [IPPrefix?] = path.everything ? [nil] : [path.subnet.network] + loopback
+    guard let target = try needMarking(path.marking, for: port, table) else {
+      for source in sources { masquerade(source, to: port.target, path, table) }
+      return
+    }
+    for source in sources {
+      var rule = base
+      rule.target = target
+      rule.limit(to: source)
+      need(.owned(rule, in: chain, .last), table)
+    }
+  }
+
+  private mutating func masquerade(
+    _ source: IPPrefix?, to target: IPAddress, _ path: ReturnPath, _ table: TableName
+  ) {
+    if let source, path.subnet.contains(target) {
+      masqueradePublished(from: source, to: path.subnet.network, table)
+    } else {
+      masqueradeTranslated(from: source, to: target, table)
+    }
+  }
+
+  /// What sets the mark by which packets are masqueraded; `nil` where there is none.
+  private mutating func needMarking(
+    _ marking: ReturnPath.Marking, for port: PublishedPort, _ table: TableName
+  ) throws(KernelError) -> Target? {
+    switch marking {
+    case .none: return nil
+    case .bit(let number):
+      guard (0...31).contains(number) else {
+        throw KernelError("publish \(port)", errno: 22, reason: "mark bit \(number): want 0 to 31")
+      }
+      let bit = Masked(1 << UInt32(number), mask: 1 << UInt32(number))
+      needOutbound(table)
+      let marked = TableRule(
+        port.family, .mark(Test(bit)), .comment(Layout.markedComment), target: .masquerade(isRandom: false))
+      need(.shared(marked, in: Layout.outbound, .first), table)
+      return .mark(bit)
+    case .chain(let name):
+      guard Layout.isChainName(name) else {
+        throw KernelError("publish \(port)", errno: 22, reason: "chain \(name): want \(Layout.wantedChainName)")
+      }
+      need(.existing(name), table)
+      return .jump(name)
+    }
+  }
+}
+
+extension TableRule {
+  /// Matches packets from there only.
+  fileprivate mutating func limit(to prefix: IPPrefix?) {
+    guard let prefix else { return }
+    if source == nil {
+      source = Test(prefix)
+    } else {
+      // A rule has one `-s`, and the conditions have it already.
+      matches.insert(.ranges(source: Test(prefix.first...prefix.last), destination: nil), at: 1)
+    }
+  }
+}
+
+extension Layout {
+  static let wantedChainName = "a name of 1 to \(maximumChainNameLength) bytes without white space, no built-in one"
+
+  /// Whether the `iptables` command would take a chain of that name.
+  static func isChainName(_ name: String) -> Bool {
+    (1...maximumChainNameLength).contains(name.utf8.count) && !reserved.contains(name)
+      && !name.hasPrefix("-") && !name.hasPrefix("!") && name.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+  }
+}
+
+extension Piece.Foreign {
+  init(_ chain: String, from: String, _ place: Piece.Place, _ comment: String, _ family: IPFamily) {
+    self.chain = chain
+    self.from = from
+    self.place = place
+    made = TableRule(family, .comment(comment), target: .jump(chain))
+    found = TableRule(family, .comment(comment + Layout.foundSuffix), target: .jump(chain))
+  }
+}

@@ -1,0 +1,93 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+/// What an owner's rules are in the legacy tables.
+struct Plan: Equatable, Sendable {
+  private(set) var pieces: [TableName: [Piece]] = [:]
+  private var needed: [TableName: Set<Piece>] = [:]
+  let tag: String
+  let part: Part
+  /// The start of the tags of the owner's network.
+  let network: String
+  /// Those that bridges are isolated in.
+  let families: [IPFamily]
+
+  init(_ claim: Claim, _ families: [IPFamily]) {
+    self.families = families
+    tag = claim.owner.filterTag
+    part = claim.part
+    network = Owner.filterTagPrefix(claim.owner.network)
+  }
+
+  /// Everything that the claim needs.
+  ///
+  /// - Parameters:
+  ///   - claim: what is wanted.
+  ///   - families: those that the host knows.
+  /// - Returns: what must be so in which table.
+  /// - Throws: EOPNOTSUPP for what only nftables can do, EINVAL for a condition or a chain that is none.
+  static func of(_ claim: Claim, families: [IPFamily] = IPFamily.allCases) throws(KernelError) -> Plan {
+    var plan = Plan(claim, families)
+    for rule in claim.rules { try plan.add(rule) }
+    return plan
+  }
+
+  var tables: [TableName] { TableName.all.filter { pieces[$0] != nil } }
+
+  /// The comment of the owner's rules.
+  var mark: Match { .comment(Layout.mark(tag, part)) }
+
+  mutating func add(_ rule: Rule) throws(KernelError) {
+    switch rule {
+    case .masquerade(let wanted): add(wanted)
+    case .isolate(let wanted): for family in families { add(wanted, family) }
+    case .link(let link): add(link)
+    case .guardSource(let guarded):
+      throw KernelError(
+        "guard \(guarded.port)", errno: 95, reason: "the iptables backend sees no frames; needs the nftables backend")
+    case .publish(let port): try add(port)
+    case .float(let floating): add(floating)
+    case .admit(let admission): try add(admission)
+    }
+  }
+
+  /// What several rules of one owner need is needed once.
+  mutating func need(_ piece: Piece, _ table: TableName) {
+    if needed[table, default: []].insert(piece).inserted { pieces[table, default: []].append(piece) }
+  }
+
+  /// A chain of ours, passed from a built-in one.
+  mutating func need(
+    _ chain: String, from hooks: [String], _ comment: String, _ place: Piece.Place, _ table: TableName,
+    localOnly: Bool = false
+  ) {
+    need(.chain(chain), table)
+    var jump = TableRule(table.family, .comment(comment), target: .jump(chain))
+    if localOnly {
+      jump.matches.insert(.addressType(source: nil, destination: Test(.local)), at: 0)
+      // What is sent to ::1 cannot leave the host: the kernel finds no route for the answer. Without a rule it is
+      // refused at once, and who asked for "localhost" goes on to 127.0.0.1.
+      if table.family == .v6 { jump.destination = Test(.loopback(.v6), isNegated: true) }
+    }
+    for hook in hooks { need(.shared(jump, in: hook, place), table) }
+  }
+
+  /// Counts the owner among those who need `chain`.
+  mutating func own(_ chain: String, source: IPAddress? = nil, _ table: TableName) {
+    need(.chain(Layout.owners), table)
+    var rule = TableRule(table.family, mark, target: .jump(chain))
+    rule.source = source.map { Test(IPPrefix(host: $0)) }
+    need(.owned(rule, in: Layout.owners, .last), table)
+  }
+}
+
+extension Match {
+  /// Answers.
+  static let answers = Match.states(Test([.related, .established]))
+  /// Answers, and what was sent to a published port.
+  static let expected = Match.states(Test([.related, .established, .translated]))
+  /// What was sent to a published port, answers too.
+  static let translated = Match.states(Test(.translated))
+}

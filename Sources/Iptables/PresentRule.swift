@@ -1,0 +1,131 @@
+import NetTypes
+import PacketFilter
+
+/// A rule as a table has it.
+struct PresentRule: Equatable, Sendable {
+  let family: IPFamily
+  /// The whole entry.
+  let bytes: [UInt8]
+  /// A verdict, a chain or an extension; empty where there is no target.
+  let target: String
+  private let isExtension: Bool
+
+  /// - Parameters:
+  ///   - family: the table's.
+  ///   - bytes: the whole entry, as the kernel gave it.
+  ///   - target: what libiptc calls it.
+  init(_ family: IPFamily, read bytes: [UInt8], target: String) {
+    let offset = bytes.number16(at: EntryShape(family).targetOffset)
+    // The kernel names a standard target, a verdict or a jump, by nothing.
+    self.init(family, bytes, target: target, isExtension: bytes[offset + 2] != 0)
+  }
+
+  init(_ family: IPFamily, _ bytes: [UInt8], target: String, isExtension: Bool) {
+    self.family = family
+    self.bytes = bytes
+    self.target = target
+    self.isExtension = isExtension
+  }
+
+  private var shape: EntryShape { EntryShape(family) }
+  private var targetOffset: Int { bytes.number16(at: shape.targetOffset) }
+
+  /// Everything but counters.
+  var key: [UInt8] {
+    var key = Array(bytes[..<shape.cache])
+    key += matches
+    key += target.utf8
+    key.append(0)
+    if isExtension { key += bytes[(targetOffset + 31)...] }
+    return key
+  }
+
+  /// The matches as we would write them: the kernel leaves what follows a match's name as it was.
+  private var matches: [UInt8] {
+    var matches = Array(bytes[shape.size..<targetOffset])
+    var offset = 0
+    while offset < matches.count {
+      let name = offset + 2..<offset + 31
+      if let end = matches[name].firstIndex(of: 0) {
+        for index in end..<name.upperBound { matches[index] = 0 }
+      }
+      offset += max(matches.number16(at: offset), 32)
+    }
+    return matches
+  }
+
+  /// As libiptc takes it, counters included.
+  var insertable: [UInt8] {
+    guard !isExtension else { return bytes }
+    var name = Bytes()
+    name.put(target, in: 29)
+    return bytes[..<(targetOffset + 2)] + name.all + bytes[(targetOffset + 31)...]
+  }
+
+  /// Where the data of the last match of that name begin: our comment stands behind the caller's conditions.
+  private func match(_ name: String) -> Int? {
+    var offset = shape.size
+    let end = targetOffset
+    var found: Int?
+    while offset < end {
+      let size = bytes.number16(at: offset)
+      if bytes[(offset + 2)...].starts(with: name.utf8), bytes[offset + 2 + name.utf8.count] == 0 {
+        found = offset + 32
+      }
+      guard size >= 32 else { break }
+      offset += size
+    }
+    return found
+  }
+
+  var comment: String? { match("comment").map { bytes.text(at: $0, count: 256) } }
+
+  /// Whether the rule has that attachment's comment.
+  func isMarked(_ mark: String) -> Bool {
+    guard let start = match("comment") else { return false }
+    let end = start + mark.utf8.count
+    return bytes[start...].starts(with: mark.utf8) && (bytes[end] == 0 || bytes[end] == UInt8(ascii: " "))
+  }
+
+  /// The name at the end of an owner's comment of the chain that the rule needs.
+  var neededChain: String? {
+    guard let start = match("comment") else { return nil }
+    let words = bytes[start..<start + 256].prefix { $0 != 0 }.split(separator: UInt8(ascii: " "), maxSplits: 2)
+    return words.count == 3 ? String(decoding: words[2], as: UTF8.self) : nil
+  }
+
+  var outDevice: String { bytes.text(at: shape.outDevice, count: 16) }
+
+  /// The bits that a `MARK` target sets.
+  var setMark: UInt32? { target == "MARK" && isExtension ? bytes.number32(at: targetOffset + 32) : nil }
+
+  /// The bits that a `mark` match wants.
+  var matchedMark: UInt32? { match("mark").map { bytes.number32(at: $0) } }
+
+  /// What a rule with a `DNAT` target and a port publishes.
+  var publishedPort: PublishedPort? {
+    guard isExtension, target == "DNAT", bytes[shape.inverted] & 16 == 0,
+      let transport = TransportProtocol.allCases.first(where: { $0.number == bytes[shape.protocolNumber] })
+    else { return nil }
+    guard let ports = transport == .sctp ? match("sctp") : match(transport == .tcp ? "tcp" : "udp").map({ $0 + 4 })
+    else {
+      return nil
+    }
+    let data = targetOffset + 36
+    let port = data + 32
+    guard let target = IPAddress(bytes: bytes[data..<data + shape.address]) else { return nil }
+    return PublishedPort(
+      transport, hostIP: destination, hostPort: UInt16(bytes.number16(at: ports)), to: target,
+      UInt16(bytes.number16(at: port)).byteSwapped)
+  }
+
+  /// The whole address that a packet must be sent to.
+  private var destination: IPAddress? { subnet.flatMap { $0.hostBits == 0 ? $0.address : nil } }
+
+  /// Where a packet must be sent to.
+  var subnet: IPPrefix? {
+    let mask = bytes[3 * shape.address..<4 * shape.address]
+    let length = mask.reduce(0) { $0 + $1.nonzeroBitCount }
+    return IPAddress(bytes: bytes[shape.address..<2 * shape.address]).flatMap { IPPrefix($0, length: length) }
+  }
+}

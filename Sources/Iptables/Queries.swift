@@ -1,0 +1,97 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+extension [Rule] {
+  var ports: [PublishedPort] {
+    compactMap { if case .publish(let port) = $0 { port } else { nil } }
+  }
+}
+
+extension Rule {
+  /// Whether the rule is made in that table.
+  func needs(_ table: TableName) -> Bool {
+    switch self {
+    case .masquerade(let rule): table == TableName(.nat, rule.address.family)
+    case .isolate: table.kind == .filter
+    case .link(let link): table == TableName(.filter, link.to.family)
+    case .guardSource: false
+    case .publish(let port): table == TableName(.nat, port.family)
+    case .float(let floating): table == TableName(.nat, floating.external.family)
+    case .admit(let admission): table == TableName(.filter, admission.address.family)
+    }
+  }
+}
+
+extension Table {
+  /// The published ports in this table that conflict with one of `ports`; all where that is `nil`.
+  func holders(of ports: [PublishedPort]?) -> [PortHolder] {
+    let index = ports.map { PortIndex($0) }
+    return portChains.flatMap { chain in
+      rules(in: chain).compactMap { rule -> PortHolder? in
+        guard let port = rule.publishedPort, index == nil || index?.conflict(with: port) != nil else { return nil }
+        return rule.comment.flatMap { Self.tag($0) }.map { PortHolder(port, tag: $0) }
+      }
+    }
+  }
+
+  /// - Throws: EEXIST where one of `ports` is published already.
+  func checkConflicts(with ports: [PublishedPort]) throws(KernelError) {
+    guard !ports.isEmpty, let holder = holders(of: ports).first,
+      let port = ports.first(where: holder.port.conflicts)
+    else { return }
+    throw KernelError(
+      "publish \(port)", errno: 17, reason: "\(holder.tag) has \(holder.port); want a port that nobody has")
+  }
+
+  /// The tag in the comment of an owner's rule, of that part or of any.
+  static func tag(_ comment: String, _ part: Part? = nil) -> String? {
+    let words = comment.split(separator: " ", maxSplits: 2)
+    guard comment.hasPrefix(Owner.tagPrefix), !comment.hasPrefix(Layout.sharedPrefix), words.count > 1,
+      let its = Part(rawValue: String(words[1])), its == part ?? its
+    else { return nil }
+    return String(words[0])
+  }
+}
+
+/// Published ports, to be asked many times which of them conflict with another.
+struct PortIndex {
+  private var ports: [Int: [PublishedPort]] = [:]
+
+  init(_ ports: [PublishedPort] = []) { ports.forEach { insert($0) } }
+
+  mutating func insert(_ port: PublishedPort) { ports[Self.key(port), default: []].append(port) }
+
+  func conflict(with port: PublishedPort) -> PublishedPort? {
+    ports[Self.key(port)]?.first(where: port.conflicts)
+  }
+
+  private static func key(_ port: PublishedPort) -> Int { Int(port.hostPort) << 8 | Int(port.transport.number) }
+}
+
+/// What a table holds, to be asked many things.
+struct TableContents {
+  private var chains: [String: [[UInt8]]] = [:]
+  private var keys: [String: Set<[UInt8]>] = [:]
+
+  init(_ table: borrowing Table) {
+    for chain in table.chains {
+      let all = table.rules(in: chain).map(\.key)
+      chains[chain] = all
+      keys[chain] = Set(all)
+    }
+  }
+
+  /// Whether it is so.
+  func has(_ piece: Piece) -> Bool {
+    switch piece {
+    case .chain(let chain), .existing(let chain): chains[chain] != nil
+    case .filled(let filled): chains[filled.chain] == filled.rules.map(\.key)
+    case .shared(let rule, let chain, _), .owned(let rule, let chain, _): has(rule, in: chain)
+    case .foreign(let foreign): has(foreign.made, in: foreign.from) || has(foreign.found, in: foreign.from)
+    }
+  }
+
+  private func has(_ rule: TableRule, in chain: String) -> Bool { keys[chain]?.contains(rule.key) ?? false }
+}

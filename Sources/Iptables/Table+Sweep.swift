@@ -1,0 +1,127 @@
+import Kernel
+import NetTypes
+import PacketFilter
+
+extension Table {
+  /// Deletes the rules with that comment, and whatever was there for them alone.
+  mutating func remove(mark: String) throws(KernelError) {
+    for chain in chainsWithOwners { try delete(from: chain) { $0.isMarked(mark) } }
+    switch name.kind {
+    case .nat: try sweepNAT()
+    case .filter: try sweepFilter()
+    }
+  }
+
+  /// Chains that may hold rules of ours: our own, and those we jump to for a published port.
+  var chainsWithOwners: [String] {
+    chains.filter(Layout.isOurs) + namedPortChains
+  }
+
+  /// Chains that rules for published ports stand in.
+  var portChains: [String] {
+    [Layout.ports] + chains.filter { $0.hasPrefix(Layout.portPrefix) && Layout.isOurs($0) } + namedPortChains
+  }
+
+  private var namedPortChains: [String] {
+    var names: [String] = []
+    for rule in rules(in: Layout.ports)
+    where rule.isJumpToForeign(Layout.publishedComment) && !names.contains(rule.target) { names.append(rule.target) }
+    return names
+  }
+
+  private mutating func sweepNAT() throws(KernelError) {
+    try sweepOwned(Layout.masqueradePrefix, jumpsIn: Layout.outbound)
+    for chain in chains where chain.hasPrefix(Layout.portPrefix) && Layout.isOurs(chain) && references(to: chain) == 0 {
+      try discard(chain)
+    }
+    try sweepForeign(from: Layout.ports, Layout.publishedComment) { table, chain in
+      table.rules(in: chain).allSatisfy { $0.comment?.hasPrefix("cni:") != true }
+    }
+    try sweepMarks()
+    try sweepReturnPaths()
+    try sweep(Layout.ports, from: ["PREROUTING", "OUTPUT"])
+    try sweep(Layout.floating, from: ["PREROUTING", "OUTPUT"])
+    try sweep(Layout.outbound, from: ["POSTROUTING"])
+    try sweep(Layout.owners, from: [])
+  }
+
+  /// Masquerading by a mark goes with the last rule that sets it.
+  private mutating func sweepMarks() throws(KernelError) {
+    guard firstIndex(in: Layout.outbound, where: { $0.comment == Layout.markedComment }) != nil else { return }
+    var set: UInt32 = 0
+    for chain in portChains { for rule in rules(in: chain) { set |= rule.setMark ?? 0 } }
+    try delete(from: Layout.outbound) { $0.comment == Layout.markedComment && ($0.matchedMark ?? 0) & set == 0 }
+  }
+
+  /// A subnet's return path goes with the last port published there.
+  private mutating func sweepReturnPaths() throws(KernelError) {
+    let paths = rules(in: Layout.outbound).filter { $0.comment == Layout.returnComment }
+    guard !paths.isEmpty else { return }
+    let targets = holders(of: nil).map(\.port.target)
+    let unused = Set(paths.filter { path in !targets.contains { path.subnet?.contains($0) ?? false } }.map(\.key))
+    try delete(from: Layout.outbound) { !unused.isEmpty && unused.contains($0.key) }
+  }
+
+  private mutating func sweepFilter() throws(KernelError) {
+    try sweepOwned(Layout.isolationPrefix, jumpsIn: Layout.isolation)
+    let bridges = Set(rules(in: Layout.isolation).map(\.outDevice))
+    try delete(from: Layout.isolated) { !$0.outDevice.isEmpty && !bridges.contains($0.outDevice) }
+    if firstIndex(in: Layout.isolated, where: { !$0.outDevice.isEmpty }) == nil, has(Layout.isolated),
+      references(to: Layout.isolated) == 0
+    {
+      try discard(Layout.isolated)
+    }
+    for chain in chains where chain.hasPrefix(Layout.linksPrefix) && Layout.isOurs(chain) {
+      if references(to: chain) == 0, firstIndex(in: chain, where: { $0.comment != nil }) == nil { try discard(chain) }
+    }
+    let wanted = Set(rules(in: Layout.forward).compactMap(\.neededChain))
+    try sweepForeign(from: Layout.forward, Layout.adminComment) { _, chain in !wanted.contains(chain) }
+    try sweep(Layout.isolation, from: ["FORWARD"])
+    try sweep(Layout.forward, from: ["FORWARD"])
+    try sweep(Layout.owners, from: [])
+  }
+
+  /// Chains that nobody in `CNI-OWNERS` needs go, with the jumps to them.
+  private mutating func sweepOwned(_ prefix: String, jumpsIn chain: String) throws(KernelError) {
+    let wanted = Set(rules(in: Layout.owners).map(\.target))
+    let unwanted = Set(chains.filter { $0.hasPrefix(prefix) && Layout.isOurs($0) && !wanted.contains($0) })
+    guard !unwanted.isEmpty else { return }
+    try delete(from: chain) { unwanted.contains($0.target) }
+    for chain in unwanted.sorted() { try discard(chain) }
+  }
+
+  /// Jumps to somebody else's chains go where we have no more to do with them, and the chain if we made it.
+  private mutating func sweepForeign(
+    from: String, _ comment: String, where isUnwanted: (borrowing Table, String) -> Bool
+  ) throws(KernelError) {
+    let jumps = rules(in: from).filter { $0.isJumpToForeign(comment) }
+    for jump in jumps where isUnwanted(self, jump.target) {
+      let key = jump.key
+      try delete(from: from) { $0.key == key }
+      if jump.comment == comment, references(to: jump.target) == 0, rules(in: jump.target).isEmpty {
+        try delete(jump.target)
+      }
+    }
+  }
+
+  /// A chain of ours that has become empty goes, with the jumps to it from the built-in ones.
+  private mutating func sweep(_ chain: String, from hooks: [String]) throws(KernelError) {
+    guard has(chain), firstIndex(in: chain, where: { _ in true }) == nil else { return }
+    for hook in hooks { try delete(from: hook) { $0.target == chain } }
+    try discard(chain)
+  }
+
+  /// Empties a chain of ours; somebody else's jump keeps it.
+  private mutating func discard(_ chain: String) throws(KernelError) {
+    try empty(chain)
+    if references(to: chain) == 0 { try delete(chain) }
+  }
+}
+
+extension PresentRule {
+  /// Whether this jumps to a chain of somebody's choice, for that purpose.
+  fileprivate func isJumpToForeign(_ purpose: String) -> Bool {
+    guard !Layout.isOurs(target), let comment else { return false }
+    return comment == purpose || comment == purpose + Layout.foundSuffix
+  }
+}

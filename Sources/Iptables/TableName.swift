@@ -1,0 +1,19 @@
+import NetTypes
+
+/// A legacy table that we have rules in.
+struct TableName: Hashable, Sendable, CustomStringConvertible {
+  enum Kind: String, CaseIterable, Sendable { case nat, filter }
+
+  var kind: Kind
+  var family: IPFamily
+
+  init(_ kind: Kind, _ family: IPFamily) {
+    self.kind = kind
+    self.family = family
+  }
+
+  /// In the order in which they are changed.
+  static let all = Kind.allCases.flatMap { kind in IPFamily.allCases.map { TableName(kind, $0) } }
+
+  var description: String { "table \(kind) of IPv\(family.digit)" }
+}

@@ -1,0 +1,86 @@
+import Glibc
+import Kernel
+import Linux
+import NetTypes
+
+/// The host's legacy tables: changed under iptables' own lock, all or none.
+struct Tables {
+  /// Called before each commit; tests let things go wrong there.
+  var beforeCommit: (TableName) throws(KernelError) -> Void = { (_) throws(KernelError) in }
+
+  /// What the `iptables` command locks (`iptables/xshared.h`).
+  var lockFile = Environment["XTABLES_LOCKFILE"] ?? "/run/xtables.lock"
+  /// How long to wait for it.
+  var lockSeconds = Environment["CNI_XTABLES_WAIT"].flatMap { Int($0) } ?? 30
+
+  /// How often a change is made again that somebody came in between of without taking the lock.
+  private static let attempts = 10
+
+  /// Changes each of `names`, in that order; what is committed is taken back where a later one fails.
+  ///
+  /// - Parameters:
+  ///   - names: none of them twice.
+  ///   - edit: called again where somebody else changed the table meanwhile.
+  /// - Throws: EAGAIN where another held the lock for too long; what `edit` threw or the kernel said.
+  func change(
+    _ names: [TableName], _ edit: (inout Table) throws(KernelError) -> Void
+  ) throws(KernelError) {
+    guard !names.isEmpty else { return }
+    let lock = try lock()
+    var done: [(TableName, [TableEdit])] = []
+    do throws(KernelError) {
+      for name in names { done.append((name, try change(name, edit))) }
+    } catch {
+      for (name, edits) in done.reversed() {
+        do throws(KernelError) {
+          _ = try change(name) { (table) throws(KernelError) in try table.takeBack(edits) }
+        } catch let second {
+          throw KernelError(
+            error.operation, errno: error.errno, reason: "\(error.reason); then \(second)",
+            kernelMessage: error.kernelMessage)
+        }
+      }
+      throw error
+    }
+    _ = consume lock
+  }
+
+  private func change(
+    _ name: TableName, _ edit: (inout Table) throws(KernelError) -> Void
+  ) throws(KernelError) -> [TableEdit] {
+    for attempt in 1... {
+      var table = try Table.take(name)
+      try edit(&table)
+      guard !table.edits.isEmpty else { return [] }
+      do throws(KernelError) {
+        try beforeCommit(name)
+        try table.commit()
+        return table.edits
+      } catch {
+        guard error.errno == EAGAIN, attempt < Self.attempts else { throw error }
+      }
+    }
+    return []
+  }
+
+  /// The families that this host knows.
+  static var families: [IPFamily] { Files.exists("/proc/sys/net/ipv6") ? IPFamily.allCases : [.v4] }
+
+  /// The tables among `names` that have rules; no other one is touched, for the kernel then makes it.
+  static func present(_ names: [TableName]) throws(KernelError) -> [TableName] {
+    var present: [TableName] = []
+    for family in IPFamily.allCases {
+      let list = "/proc/thread-self/net/ip\(family == .v4 ? "" : "6")_tables_names"
+      let kinds = try Files.readIfPresent(list).map { String(decoding: $0, as: UTF8.self).split(separator: "\n") } ?? []
+      present += names.filter { name in name.family == family && kinds.contains { $0 == name.kind.rawValue } }
+    }
+    return names.filter(present.contains)
+  }
+
+  private func lock() throws(KernelError) -> Descriptor {
+    let file = try Descriptor.open(lockFile, for: .updating, mode: 0o600)
+    let seconds = max(0, min(lockSeconds, 3600))
+    try file.lock(exclusively: true, seconds: seconds, doing: "lock \(lockFile) within \(seconds) s")
+    return file
+  }
+}

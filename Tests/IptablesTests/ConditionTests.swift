@@ -1,0 +1,41 @@
+import NetTypes
+import Testing
+
+@testable import Iptables
+
+struct ConditionTests {
+  private func rule(_ words: String) throws -> TableRule {
+    var rule = TableRule(.v4, target: .returnToCaller)
+    var conditions = ConditionWords(words.split(separator: " ").map(String.init))
+    try conditions.add(to: &rule)
+    return rule
+  }
+
+  @Test func `words become matches`() throws {
+    var wanted = TableRule(.v4, target: .returnToCaller)
+    wanted.source = Test(IPPrefix("10.0.0.0/8") ?? .everything(.v4))
+    wanted.destination = Test(IPPrefix(host: .v4("192.0.2.1")), isNegated: true)
+    wanted.inDevice = Device(pattern: "eth+").map { Test($0) }
+    wanted.matches = [
+      .mark(Test(Masked(0x10, mask: 0xFF))), .states(Test([.new, .related], isNegated: true)),
+      .ranges(source: nil, destination: Test(.v4("1.2.3.4")...IPAddress.v4("1.2.3.9"))),
+    ]
+    #expect(
+      try rule(
+        "-s 10.0.0.0/8 ! --dst 192.0.2.1 -i eth+ -m mark --mark 0x10/0xff -m conntrack ! --ctstate NEW,RELATED "
+          + "-m iprange --dst-range 1.2.3.4-1.2.3.9") == wanted)
+  }
+
+  @Test(arguments: [
+    ("-p tcp", "-p: want"), ("-j ACCEPT", "-j: want"), ("-s", "-s: nothing follows"), ("!", "!: nothing follows"),
+    ("-s fd00::1", "-s fd00::1: want an IPv4 address"), ("-s 1.2.3.4 -s 1.2.3.5", "-s: a rule has one"),
+    ("-i a/b", "-i a/b: want an interface name"), ("-o eth0", "-o: a published port"), ("-m u32", "-m u32: want"),
+    ("--mark 1", "--mark: want -m mark before it"), ("-m mark --mark x", "--mark x: not what"),
+    ("-m addrtype --src-type local", "--src-type local: not what"), ("-m conntrack --ctstate ", "--ctstate: nothing"),
+    ("-m iprange --src-range 1.2.3.9-1.2.3.4", "--src-range 1.2.3.9-1.2.3.4: not what"), ("! -m mark", "-m: want"),
+  ])
+  func `what is no condition is refused`(words: String, start: String) throws {
+    let error = #expect(throws: BadCondition.self) { try rule(words) }
+    #expect(error.map { "\($0)" }?.hasPrefix(start) == true, "\(error.map { "\($0)" } ?? "")")
+  }
+}

@@ -1,0 +1,71 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import Testing
+
+@testable import Iptables
+
+struct PlanTests {
+  private func plan(_ rules: Rule...) throws -> Plan {
+    let owner = try #require(
+      NetworkName("n").flatMap { network in
+        ContainerID("c").map { Owner(network: network, container: $0, interface: .any) }
+      })
+    return try Plan.of(Claim(owner, .ports, rules))
+  }
+
+  private func port(_ change: (inout PublishedPort) -> Void) -> Rule {
+    var port = PublishedPort(.tcp, hostPort: 80, to: .v4("10.1.0.2"), 80)
+    change(&port)
+    return .publish(port)
+  }
+
+  @Test func `no table is touched but those that are needed`() throws {
+    #expect(try plan(port { _ in }).tables == [TableName(.nat, .v4)])
+    #expect(try plan(.admit(Admission(IPAddress(v6: 2)))).tables == [TableName(.filter, .v6)])
+    #expect(
+      try plan(.isolate(Isolation(.any, reach: .outside))).tables == [TableName(.filter, .v4), TableName(.filter, .v6)])
+    #expect(try plan().tables.isEmpty)
+  }
+
+  @Test func `two ports of a container need one way back`() throws {
+    let path = ReturnPath(subnet: IPPrefix("10.1.0.0/16") ?? .everything(.v4), link: .any)
+    let one = try plan(port { $0.masquerade = path }).pieces[TableName(.nat, .v4)]?.count
+    let two = try plan(
+      port { $0.masquerade = path },
+      port {
+        $0.masquerade = path
+        $0.hostPort = 81
+      }
+    ).pieces[TableName(.nat, .v4)]?.count
+    #expect(two == one.map { $0 + 1 })
+  }
+
+  @Test func `frames are not for this backend`() {
+    let error = #expect(throws: KernelError.self) { try plan(.guardSource(SourceGuard(.any, mac: .random()))) }
+    #expect(error?.errno == 95)
+    #expect(error?.description.contains("needs the nftables backend") == true)
+  }
+
+  @Test(arguments: ["PREROUTING", "ACCEPT", "CNI-PORTS", "a b", "a\nb", "", "-x", "a234567890123456789012345678b"])
+  func `a chain that is not the caller's to name is refused`(name: String) {
+    let error = #expect(throws: KernelError.self) { try plan(port { $0.chain = name }) }
+    #expect(error?.errno == 22)
+    #expect(error?.description.contains("chain \(name): want a name") == true)
+  }
+
+  @Test func `a mark has 32 bits`() {
+    let path = ReturnPath(subnet: IPPrefix("10.1.0.0/16") ?? .everything(.v4), link: .any, marking: .bit(32))
+    #expect(throws: KernelError.self) { try plan(port { $0.masquerade = path }) }
+  }
+
+  @Test func `the IPv6 loopback address cannot be published`() {
+    let port = PublishedPort(.tcp, hostIP: IPAddress(v6: 1), hostPort: 80, to: IPAddress(v6: 0xFD << 120 | 2), 80)
+    let error = #expect(throws: KernelError.self) { try plan(.publish(port)) }
+    #expect(error?.errno == 95)
+  }
+
+  @Test(arguments: ["CNI-ADMIN", "CNI-HOSTPORT-DNAT", "CNI-DN-0123456789abcdef01234", "KUBE-X", "DOCKER"])
+  func `other people's chains are not taken for ours`(name: String) { #expect(!Layout.isOurs(name)) }
+}

@@ -1,0 +1,110 @@
+import Foundation
+import Kernel
+import Linux
+import NetTypes
+import PacketFilter
+import Synchronization
+import Testing
+
+@testable import Iptables
+
+/// What happens when others are at the tables too, or the kernel says no.
+@Suite(.needsKernel) struct IptablesFaultTests {
+  static let claim = Claim(
+    owner("c1"), .network,
+    [masquerade("10.1.0.2"), masquerade("fd00::2"), .isolate(Isolation(name("br0"), reach: .outside))])
+
+  @Test func `the lock of iptables is waited for, but not for ever`() throws {
+    let (error, path, saved) = try IptablesLab.run { lab in
+      let held = try Descriptor.open(lab.lockFile, for: .updating)
+      try held.lock(exclusively: true, seconds: 0, doing: "lock")
+      var backend = lab.backend
+      backend.tables.lockSeconds = 0
+      let error = kernelError { () throws(KernelError) in try backend.add(Self.claim) }
+      return (error, lab.lockFile, try lab.rules("nat"))
+    }
+    #expect(error?.errno == EAGAIN)
+    #expect(error?.description.contains(path) == true)
+    #expect(saved.isEmpty)
+  }
+
+  @Test func `a rule that somebody adds in between stays, and so do ours`() throws {
+    let (saved, missing) = try IptablesLab.run { lab in
+      var backend = lab.backend
+      let others = Mutex(2)
+      backend.tables.beforeCommit = { (table) throws(KernelError) in
+        guard table == TableName(.nat, .v4),
+          others.withLock({
+            $0 -= 1; return $0 >= 0
+          })
+        else { return }
+        var other = try Table.take(table)
+        try other.append(TableRule(.v4, .comment("other"), target: .accept).bytes, to: "OUTPUT")
+        try other.commit()
+      }
+      try backend.add(Self.claim)
+      return (try lab.rules("nat").filter { $0.contains("other") }, try backend.missing(from: Self.claim))
+    }
+    #expect(saved == Array(repeating: "-A OUTPUT -m comment --comment other -j ACCEPT", count: 2))
+    #expect(missing.isEmpty)
+  }
+
+  @Test func `somebody who changes the tables all the time is not waited for`() throws {
+    let error = try IptablesLab.run { lab in
+      var backend = lab.backend
+      backend.tables.beforeCommit = { (table) throws(KernelError) in
+        var other = try Table.take(table)
+        try other.append(TableRule(.v4, target: .accept).bytes, to: "OUTPUT")
+        try other.commit()
+      }
+      return kernelError { () throws(KernelError) in try backend.add(Self.claim) }
+    }
+    #expect(error?.errno == EAGAIN)
+  }
+
+  @Test(arguments: TableName.all)
+  func `a table that cannot be changed leaves the others as they were`(table: TableName) throws {
+    let (before, added, full, removed, errors) = try IptablesLab.run { lab in
+      try lab.shell(IptablesLifeTests.foreign)
+      let before = try lab.everything()
+      var faulty = lab.backend
+      faulty.tables.beforeCommit = { (name) throws(KernelError) in
+        if name == table { throw KernelError("commit", errno: EIO, reason: "injected") }
+      }
+      var errors = [kernelError { () throws(KernelError) in try faulty.add(Self.claim) }]
+      let added = try lab.everything()
+      var backend = lab.backend
+      try backend.add(Self.claim)
+      let full = try lab.everything()
+      errors.append(
+        kernelError { () throws(KernelError) in
+          try faulty.remove(Self.claim.owner.filterTag, .network, known: nil)
+        })
+      return (before, added, full, try lab.everything(), errors)
+    }
+    #expect(added == before)
+    #expect(removed == full)
+    #expect(errors.map(\.?.reason) == ["injected", "injected"])
+  }
+
+  @Test func `tables that nobody uses are not touched`() throws {
+    let names = try IptablesLab.run(touched: false) { lab in
+      var backend = lab.backend
+      try backend.remove(Self.claim.owner.filterTag, .network, known: nil)
+      _ = try backend.holders(of: nil)
+      _ = try backend.tags(.ports, prefix: "cni:")
+      _ = try backend.missing(from: Self.claim)
+      try backend.add(Claim(owner("c1"), .firewall, [.admit(Admission(ip("10.1.0.2")))]))
+      return try lab.shell("cat /proc/net/ip_tables_names /proc/net/ip6_tables_names")
+    }
+    #expect(names == "filter\n")
+  }
+
+  @Test func `a host with the tables is fit`() throws {
+    #expect(
+      try IptablesLab.run { lab in
+        var backend = lab.backend
+        return kernelError { () throws(KernelError) in try backend.probe() }
+      } == nil)
+  }
+}

@@ -1,0 +1,148 @@
+import Foundation
+import Kernel
+import Linux
+import NetTypes
+import PacketFilter
+import Testing
+
+@testable import Iptables
+
+/// Rules of several owners, beside other people's.
+@Suite(.needsKernel) struct IptablesLifeTests {
+  static let claims = [
+    Claim(owner("c1"), .network, [masquerade("10.1.0.2"), masquerade("fd00::2"), isolation(.outside)]),
+    Claim(owner("c2"), .network, [masquerade("10.1.0.3"), masquerade("fd00::3"), isolation(.outside)]),
+    Claim(owner("c1"), .ports, [published(8080, to: "10.1.0.2"), published(8080, to: "fd00::2")]),
+    Claim(
+      owner("c2"), .ports,
+      [
+        published(8081, to: "10.1.0.3") { $0.masquerade?.marking = .bit(3) },
+        published(8082, to: "10.1.0.3") { $0.chain = "MESOS" },
+        published(8083, to: "10.1.0.3") { $0.chain = "OWN" },
+      ]),
+    Claim(owner("c1"), .firewall, [.admit(Admission(ip("10.1.0.2"), adminChain: "CNI-ADMIN")), isolation(.network)]),
+    Claim(owner("c2"), .firewall, [.admit(Admission(ip("10.1.0.3"), adminChain: "OPS"))]),
+  ]
+
+  static func isolation(_ reach: Isolation.Reach) -> Rule { .isolate(Isolation(name("br0"), reach: reach)) }
+
+  /// Other people's rules, some of which have counted packets.
+  static let foreign = """
+    iptables-legacy -A FORWARD -s 192.0.2.7 -j DROP -c 5 500
+    iptables-legacy -I FORWARD -j ACCEPT -c 7 700
+    iptables-legacy -N OPS
+    iptables-legacy -A OPS -s 192.0.2.8 -j DROP -c 1 100
+    iptables-legacy -t nat -A PREROUTING -p tcp --dport 22 -j ACCEPT -c 3 300
+    iptables-legacy -t nat -N OWN
+    iptables-legacy -t nat -A POSTROUTING -s 198.51.100.0/24 -j MASQUERADE -c 2 200
+    ip6tables-legacy -t nat -A POSTROUTING -s 2001:db8::/64 -j MASQUERADE -c 4 400
+    ip6tables-legacy -P FORWARD DROP
+    """
+
+  @Test func `other people's rules stay, with their counters and in their order`() throws {
+    let (before, between, after, missing) = try IptablesLab.run { lab in
+      try lab.shell(Self.foreign)
+      let before = try lab.everything()
+      var backend = lab.backend
+      var between: [String] = []
+      for claim in Self.claims {
+        try backend.add(claim)
+        between.append(try lab.everything())
+      }
+      let missing = try Self.claims.flatMap { try backend.missing(from: $0) }
+      for claim in Self.claims { try backend.remove(claim.owner.filterTag, claim.part, known: nil) }
+      return (before, between, try lab.everything(), missing)
+    }
+    #expect(after == before)
+    #expect(missing.isEmpty)
+    for text in between {
+      let lines = Set(text.split(separator: "\n"))
+      #expect(before.split(separator: "\n").allSatisfy { lines.contains($0) })
+    }
+  }
+
+  @Test(arguments: claims.indices)
+  func `each removes its own only`(index: Int) throws {
+    let (missing, tags) = try IptablesLab.run { lab in
+      try lab.shell(Self.foreign)
+      var backend = lab.backend
+      for claim in Self.claims { try backend.add(claim) }
+      let gone = Self.claims[index]
+      try backend.remove(gone.owner.filterTag, gone.part, known: nil)
+      let missing = try Self.claims.map { try backend.missing(from: $0) }
+      return (missing, try backend.tags(gone.part, prefix: "cni:n/"))
+    }
+    for (other, rules) in zip(Self.claims.indices, missing) where other != index { #expect(rules.isEmpty) }
+    #expect(!missing[index].isEmpty)
+    #expect(!tags.contains(Self.claims[index].owner.filterTag))
+    #expect(tags.count == 1)
+  }
+
+  @Test func `what was flushed is missing, can be put back and removed`() throws {
+    let (before, missing, back, after) = try IptablesLab.run { lab in
+      let before = try lab.everything()
+      var backend = lab.backend
+      try lab.shell("iptables-legacy -t nat -N OWN; iptables-legacy -N OPS")
+      for claim in Self.claims { try backend.add(claim) }
+      try lab.shell("for t in filter nat; do iptables-legacy -t $t -F; ip6tables-legacy -t $t -F; done")
+      let missing = try Self.claims.map { try backend.missing(from: $0) }
+      for claim in Self.claims { try backend.add(claim) }
+      let back = try Self.claims.flatMap { try backend.missing(from: $0) }
+      try lab.shell("for t in filter nat; do iptables-legacy -t $t -F; ip6tables-legacy -t $t -F; done")
+      for claim in Self.claims { try backend.remove(claim.owner.filterTag, claim.part, known: nil) }
+      // Whether we made them nobody knows any more.
+      try lab.shell("iptables-legacy -X OPS; iptables-legacy -X CNI-ADMIN; iptables-legacy -t nat -X")
+      return (before, missing, back, try lab.everything())
+    }
+    #expect(missing == Self.claims.map(\.rules))
+    #expect(back.isEmpty)
+    #expect(after == before)
+  }
+
+  @Test func `a port that somebody has is refused, and told whose it is`() throws {
+    let (error, holders, unchanged) = try IptablesLab.run { lab in
+      var backend = lab.backend
+      for claim in Self.claims { try backend.add(claim) }
+      let before = try lab.everything()
+      let wanted = PublishedPort(.tcp, hostIP: ip("192.0.2.1"), hostPort: 8082, to: ip("10.1.0.9"), 80)
+      let claim = Claim(owner("c9"), .ports, [published(9000, to: "10.1.0.9"), .publish(wanted)])
+      let error = kernelError { () throws(KernelError) in try backend.add(claim) }
+      return (error, try backend.holders(of: [wanted]), try lab.everything() == before)
+    }
+    #expect(error?.errno == EEXIST)
+    #expect(error?.reason.hasPrefix("cni:n/c2/eth0 has host port 8082/tcp to 10.1.0.3:80") == true)
+    #expect(holders.map(\.tag) == ["cni:n/c2/eth0"])
+    #expect(unchanged)
+  }
+
+  @Test func `a bridge is isolated in one way by all that share it`() throws {
+    let error = try IptablesLab.run { lab in
+      var backend = lab.backend
+      try backend.add(Self.claims[0])
+      let other = Claim(owner("c2"), .network, [Self.isolation(.nobody)])
+      return kernelError { () throws(KernelError) in try backend.add(other) }
+    }
+    #expect(error?.errno == EEXIST)
+    #expect(error?.description.contains("cni:n/c1/eth0") == true)
+  }
+
+  @Test func `a chain that sets marks must be there`() throws {
+    let error = try IptablesLab.run { lab in
+      var backend = lab.backend
+      let rule = published(80, to: "10.1.0.2") { $0.masquerade?.marking = .chain("KUBE-MARK-MASQ") }
+      return kernelError { () throws(KernelError) in try backend.add(Claim(owner("c1"), .ports, [rule])) }
+    }
+    #expect(error?.errno == ENOENT)
+    #expect(error?.description.contains("KUBE-MARK-MASQ") == true)
+  }
+}
+
+/// What `body` threw.
+func kernelError(_ body: () throws(KernelError) -> Void) -> KernelError? {
+  do throws(KernelError) {
+    try body()
+    return nil
+  } catch {
+    return error
+  }
+}

@@ -1,0 +1,96 @@
+"""The packet filter: whole chains with 0 to 5,000 containers' rules present, many ports, connections per second."""
+
+import collections
+import itertools
+import statistics
+import time
+
+from chain import Chain
+
+BACKENDS = ("nftables", "iptables")
+PRESENT = (0, 1_000, 5_000)
+FIRST_PORT = 31000
+# The reference takes seconds for one round with many.
+ROUNDS, ROUNDS_OF_REFERENCE = 9, {0: 9, 1_000: 5, 5_000: 3}
+MANY_PORTS, MANY_PORTS_ROUNDS = 100, 3
+RATE_ROUNDS, RATE_MILLISECONDS = 25, 100
+# A server that has just been started, and neighbours that do not know each other yet.
+SETTLING_SECONDS = 0.3
+
+
+class FilterResults:
+    """Microseconds or connections a second, by measure, who and backend."""
+
+    def __init__(self):
+        self.values = collections.defaultdict(list)
+
+    def note(self, measure, chain, value):
+        self.values[measure, chain.who, chain.backend].append(value)
+
+    def note_pair(self, suffix, chain, added, deleted):
+        for verb, value in (("ADD", added), ("DEL", deleted), ("both", added + deleted)):
+            self.note(f"{verb}-{suffix}", chain, value)
+
+    def value(self, measure, who, backend):
+        """The median; of rates the highest, for whatever else the machine does only ever lowers them."""
+        values = self.values[measure, who, backend]
+        return max(values) if measure.startswith("rate") else statistics.median(values)
+
+
+def turns(chains, rounds):
+    """Everyone in each round, another one first; `rounds` tells how many each takes part in."""
+    most = max(rounds(chain) for chain in chains)
+    for number in range(most):
+        for turn in range(len(chains)):
+            chain = chains[(number + turn) % len(chains)]
+            # Those with few rounds have them spread over all.
+            if number * rounds(chain) // most != (number + 1) * rounds(chain) // most:
+                yield chain
+
+
+def measure_chains(results, chains):
+    for chain in chains:
+        chain.once([FIRST_PORT])
+    for chain in turns(chains, lambda chain: ROUNDS if chain.who == "ours" else ROUNDS_OF_REFERENCE[chain.present]):
+        results.note_pair(chain.present, chain, *chain.once([FIRST_PORT]))
+
+
+def measure_many_ports(results, chains):
+    ports = range(FIRST_PORT, FIRST_PORT + MANY_PORTS)
+    for chain in turns(chains, lambda _: MANY_PORTS_ROUNDS):
+        results.note_pair("ports", chain, *chain.once(ports))
+
+
+def measure_rates(results, chains):
+    for chain in chains:
+        chain.serve()
+    time.sleep(SETTLING_SECONDS)
+    try:
+        for chain in chains:
+            chain.rate(RATE_MILLISECONDS)
+        for chain in turns(chains, lambda _: RATE_ROUNDS):
+            results.note(f"rate-{chain.present}", chain, chain.rate(RATE_MILLISECONDS))
+    finally:
+        for chain in chains:
+            chain.stop_serving()
+
+
+def measure_filter(ours, peer, progress):
+    """Measures two directories of plugins, both with both backends."""
+    results = FilterResults()
+    everyone = itertools.product(PRESENT, BACKENDS, (("ours", ours), ("peer", peer)))
+    chains = [Chain(who, directory, backend, present) for present, backend, (who, directory) in everyone]
+    progress(f"rules of {' and '.join(f'{present:,}' for present in PRESENT[1:])} containers")
+    for chain in chains:
+        if chain.present:
+            chain.learn()
+            chain.fill(chain.present)
+    progress("whole chains")
+    measure_chains(results, chains)
+    progress(f"{MANY_PORTS} ports on one container")
+    measure_many_ports(results, [chain for chain in chains if not chain.present])
+    progress("connections")
+    measure_rates(results, [chain for chain in chains if chain.present in (PRESENT[0], PRESENT[-1])])
+    for chain in chains:
+        chain.close()
+    return results
