@@ -89,7 +89,11 @@ let package = Package(
       "HostLocalTests",
       ["ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "NetTypes", "TestSupport"]),
     tests("NetTypesTests", ["NetTypes"]),
-    tests("EndToEndTests", ["CNI", "CNIJSON", "Linux"]),
+    .target(
+      name: "LabSupport", dependencies: ["CNI", "CNIJSON", "Linux"], path: "Tests/LabSupport", exclude: ["probe.py"],
+      swiftSettings: strict),
+    tests("EndToEndTests", ["CNI", "LabSupport"]),
+    tests("TrafficTests", ["CNI", "LabSupport"]),
     .testTarget(
       name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
     tests(

@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// Members that are objects, lists and names.

@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// Wrong variables, files that are not what they should be, delegates that misbehave.

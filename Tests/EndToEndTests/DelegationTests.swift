@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// What an IPAM plugin is told, seen by one that writes it down.

@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 @Suite(.needsRoot)

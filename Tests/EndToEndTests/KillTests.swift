@@ -1,17 +1,10 @@
 import CNI
+import LabSupport
 import Testing
 
 /// Plugins that are killed at any moment, and many at once.
 @Suite(.needsRoot)
 struct KillTests {
-  /// Runs a call that is killed, with its delegate, after so many microseconds.
-  private func run(_ call: PluginCall, in lab: Lab, killedAfter microseconds: Int) throws -> Outcome {
-    let seconds = "0.\(String(repeating: "0", count: max(0, 6 - "\(microseconds)".count)))\(microseconds)"
-    return try lab.run(
-      "/usr/bin/timeout", ["--signal=KILL", seconds, "\(call.directory)/\(call.plugin)"], in: lab.host,
-      environment: lab.environment(call), input: call.config)
-  }
-
   @Test(arguments: 0..<8)
   func `what a killed ADD or DEL leaves, DEL removes`(seed: Int) throws {
     try Lab.use(containers: 2) { lab in
@@ -24,9 +17,8 @@ struct KillTests {
       for round in 0..<25 {
         let isADD = round.isMultiple(of: 2)
         if !isADD { _ = try lab.add(config).result() }
-        let outcome = try run(
-          lab.call(isADD ? "ADD" : "DEL", config, on: 1), in: lab, killedAfter: Int.random(in: 1...8000, using: &random)
-        )
+        let outcome = try lab.run(
+          lab.call(isADD ? "ADD" : "DEL", config, on: 1), killedAfter: Int.random(in: 1...8000, using: &random))
         if outcome.status == 137 { killed += 1 }
         let cleaning = try lab.delete(config)
         #expect(cleaning.isSuccess, "\(cleaning)")
@@ -78,19 +70,5 @@ struct KillTests {
 extension Lab {
   fileprivate func answer(of number: Int) throws -> JSONValue {
     try JSONValue(json: try shell("cat \(directory)/answer.\(number)"))
-  }
-}
-
-/// The same numbers on each run (Marsaglia's xorshift).
-private struct Xorshift: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 }
-
-  mutating func next() -> UInt64 {
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return state
   }
 }

@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// STATUS, GC and VERSION, which are about a network and not about a container.

@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// Standard input and output, and file systems, that cannot be used.

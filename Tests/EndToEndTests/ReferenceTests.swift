@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// Switching between the reference plugins and ours, either way, with containers running.

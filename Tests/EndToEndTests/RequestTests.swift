@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// What runtimes ask for: addresses, MAC addresses, routes, a place in a chain.

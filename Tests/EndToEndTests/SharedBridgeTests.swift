@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// The bridge itself: whose it is, its addresses, its MAC address.

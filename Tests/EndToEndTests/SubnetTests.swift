@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// Networks that name no subnet, VLANs, and plugins that run at the same time in one container.

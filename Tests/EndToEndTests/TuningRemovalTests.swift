@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// What `tuning` refuses, and what it cleans up.

@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// `tuning` killed at any moment, and beside the reference's.

@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Testing
 
 /// `tuning` behind `bridge`, as a chain runs it.

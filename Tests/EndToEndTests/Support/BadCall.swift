@@ -1,4 +1,5 @@
 import CNI
+import LabSupport
 import Foundation
 import Testing
 

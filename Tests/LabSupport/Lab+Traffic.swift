@@ -2,12 +2,12 @@ import Foundation
 
 extension Lab {
   /// Whether one packet is answered within a second.
-  func pings(_ address: String, from namespace: String) throws -> Bool {
+  public func pings(_ address: String, from namespace: String) throws -> Bool {
     try run("/usr/bin/ping", ["-n", "-c1", "-W1", address], in: namespace).isSuccess
   }
 
   /// Whether a TCP connection from one namespace to a listener in the other carries data both ways.
-  func connects(from client: String, to address: String, in server: String) throws -> Bool {
+  public func connects(from client: String, to address: String, in server: String) throws -> Bool {
     let program = """
       from ctypes import CDLL, get_errno
       from socket import AF_INET, AF_INET6, create_connection, socket

@@ -1,21 +1,21 @@
 import Foundation
-import Testing
+public import Testing
 
 /// Where the programs under test are.
-enum Binaries {
+public enum Binaries {
   /// `CNI_BIN`, or `.build/bin` of this package.
-  static let ours: String =
+  public static let ours: String =
     ProcessInfo.processInfo.environment["CNI_BIN"]
-    ?? URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    ?? URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().appending(path: ".build/bin").path()
 
   /// Debian's `containernetworking-plugins`.
-  static let reference = "/usr/lib/cni"
+  public static let reference = "/usr/lib/cni"
 }
 
 extension Trait where Self == ConditionTrait {
   /// Skipped without root or outside of a private host, but run, and then failing, where a skip must not pass.
-  static var needsRoot: Self {
+  public static var needsRoot: Self {
     let environment = ProcessInfo.processInfo.environment
     let isReady = geteuid() == 0 && environment["CNI_PRIVATE_HOST"] != nil
     return .enabled(

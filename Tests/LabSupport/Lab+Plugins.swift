@@ -1,26 +1,45 @@
-import CNI
+public import CNI
 import Foundation
 
 /// One run of a plugin, as a runtime does it.
-struct PluginCall {
-  var plugin = "bridge"
-  var command: String
+public struct PluginCall: Sendable {
+  public var plugin: String
+  public var command: String
   /// Standard input.
-  var config: String
+  public var config: String
   /// `CNI_CONTAINERID`, `CNI_NETNS`, `CNI_IFNAME`, `CNI_ARGS` and whatever else; `CNI_PATH` unless given.
-  var variables: [String: String]
+  public var variables: [String: String]
   /// Where the plugin is; its delegates are looked for there and then among the reference's.
-  var directory = Binaries.ours
+  public var directory: String
+
+  public init(
+    plugin: String = "bridge", command: String, config: String, variables: [String: String],
+    directory: String = Binaries.ours
+  ) {
+    self.plugin = plugin
+    self.command = command
+    self.config = config
+    self.variables = variables
+    self.directory = directory
+  }
 }
 
 extension Lab {
   /// Runs a plugin on the lab's host with exactly these variables.
-  func run(_ call: PluginCall) throws -> Outcome {
+  public func run(_ call: PluginCall) throws -> Outcome {
     try run("\(call.directory)/\(call.plugin)", in: host, environment: environment(call), input: call.config)
   }
 
+  /// Runs a call that is killed, with its delegate, after so many microseconds.
+  public func run(_ call: PluginCall, killedAfter microseconds: Int) throws -> Outcome {
+    let seconds = "0.\(String(repeating: "0", count: max(0, 6 - "\(microseconds)".count)))\(microseconds)"
+    return try run(
+      "/usr/bin/timeout", ["--signal=KILL", seconds, "\(call.directory)/\(call.plugin)"], in: host,
+      environment: environment(call), input: call.config)
+  }
+
   /// The variables of `call` as `NAME=value`.
-  func environment(_ call: PluginCall) -> [String] {
+  public func environment(_ call: PluginCall) -> [String] {
     var variables = call.variables
     variables["CNI_COMMAND"] = call.command
     variables["CNI_PATH"] = variables["CNI_PATH"] ?? "\(call.directory):\(Binaries.reference)"
@@ -28,7 +47,7 @@ extension Lab {
   }
 
   /// `ADD`, `DEL` or `CHECK` of a container's interface, with `args` as `CNI_ARGS`.
-  func call(
+  public func call(
     _ command: String, _ config: JSONValue, on container: Int, as interface: String = "eth0", args: String = "",
     plugin: String = "bridge"
   ) -> PluginCall {
@@ -40,21 +59,21 @@ extension Lab {
       ])
   }
 
-  func add(
+  public func add(
     _ config: JSONValue, to container: Int = 1, as interface: String = "eth0", args: String = "",
     plugin: String = "bridge"
   ) throws -> Outcome {
     try run(call("ADD", config, on: container, as: interface, args: args, plugin: plugin))
   }
 
-  func delete(
+  public func delete(
     _ config: JSONValue, from container: Int = 1, as interface: String = "eth0", plugin: String = "bridge"
   ) throws -> Outcome {
     try run(call("DEL", config, on: container, as: interface, plugin: plugin))
   }
 
   /// CHECK against the result of an ADD.
-  func check(
+  public func check(
     _ config: JSONValue, _ result: JSONValue, on container: Int = 1, as interface: String = "eth0",
     plugin: String = "bridge"
   ) throws -> Outcome {
@@ -62,12 +81,12 @@ extension Lab {
   }
 
   /// `GC` or `STATUS`.
-  func ask(_ command: String, _ config: JSONValue, plugin: String = "bridge") throws -> Outcome {
+  public func ask(_ command: String, _ config: JSONValue, plugin: String = "bridge") throws -> Outcome {
     try run(PluginCall(plugin: plugin, command: command, config: config.line, variables: [:]))
   }
 
   /// GC with the containers of these numbers, and their interface eth0, still valid.
-  func collectGarbage(_ config: JSONValue, keeping containers: [Int]) throws -> Outcome {
+  public func collectGarbage(_ config: JSONValue, keeping containers: [Int]) throws -> Outcome {
     let valid = containers.map { number in
       JSONValue.object(["containerID": .string("\(name)-c\(number)"), "ifname": "eth0"])
     }
@@ -79,7 +98,7 @@ extension Lab {
   /// A network `net` on a bridge, with a range set for each subnet, and without `ipam` where there is none.
   ///
   /// `keys` and `ipam` are JSON objects with further members of the configuration and of its `ipam`; they win.
-  func bridge(
+  public func bridge(
     _ keys: String = "{}", subnets: [String] = ["10.77.0.0/24"], ipam: String = "{}", version: SpecVersion = .latest
   ) throws -> JSONValue {
     var config = try JSONValue(json: #"{"name": "net", "type": "bridge", "bridge": "br0"}"#)

@@ -1,18 +1,18 @@
 import CNI
 import Foundation
-import Testing
+public import Testing
 
 /// All that plugins change on a host and in its containers, as lines.
-struct Snapshot {
+public struct Snapshot {
   private var lines: Set<String>
 
   /// What was not there in `older`, and what is there no more.
-  func changes(since older: Snapshot) -> [String] {
+  public func changes(since older: Snapshot) -> [String] {
     lines.subtracting(older.lines).sorted().map { "+ \($0)" }
       + older.lines.subtracting(lines).sorted().map { "- \($0)" }
   }
 
-  init(of lab: Lab) throws {
+  public init(of lab: Lab) throws {
     lines = []
     for namespace in [lab.host] + (0..<lab.containerCount).map({ lab.container($0 + 1) }) {
       let place = namespace.dropFirst(lab.name.count + 1)
@@ -79,7 +79,7 @@ struct Snapshot {
 
 extension Lab {
   /// Records an issue that tells each difference.
-  func expectUnchanged(since before: Snapshot, sourceLocation: SourceLocation = #_sourceLocation) throws {
+  public func expectUnchanged(since before: Snapshot, sourceLocation: SourceLocation = #_sourceLocation) throws {
     let changes = try Snapshot(of: self).changes(since: before)
     #expect(changes == [], sourceLocation: sourceLocation)
   }

@@ -1,12 +1,12 @@
-import CNI
+public import CNI
 import CNIJSON
 
 extension JSONValue {
   /// JSON that a test wrote.
-  init(json text: String) throws { self = try CNIJSON.decodeValue(Array(text.utf8)) }
+  public init(json text: String) throws { self = try CNIJSON.decodeValue(Array(text.utf8)) }
 
   /// The value at a dotted path, `ips.0.address`.
-  func at(_ path: String) -> JSONValue? {
+  public func at(_ path: String) -> JSONValue? {
     path.split(separator: ".").reduce(self as JSONValue?) { value, step in
       if let index = Int(step) { return value?.array.flatMap { $0.indices.contains(index) ? $0[index] : nil } }
       return value?[String(step)]
@@ -14,7 +14,7 @@ extension JSONValue {
   }
 
   /// The scalar at a dotted path as text.
-  func text(_ path: String) -> String? {
+  public func text(_ path: String) -> String? {
     switch at(path) {
     case .string(let text): text
     case .integer(let number): "\(number)"
@@ -25,19 +25,19 @@ extension JSONValue {
   }
 
   /// The elements at a dotted path; none where there is no array.
-  func list(_ path: String) -> [JSONValue] { at(path)?.array ?? [] }
+  public func list(_ path: String) -> [JSONValue] { at(path)?.array ?? [] }
 
   /// This object with the members of `other` added, or in place of its own.
-  func merging(_ other: JSONValue) -> JSONValue {
+  public func merging(_ other: JSONValue) -> JSONValue {
     .object((object ?? [:]).merging(other.object ?? [:]) { _, new in new })
   }
 
   /// This object with one more member.
-  func with(_ key: String, _ value: JSONValue) -> JSONValue { merging(.object([key: value])) }
+  public func with(_ key: String, _ value: JSONValue) -> JSONValue { merging(.object([key: value])) }
 
   /// This object without one member.
-  func without(_ key: String) -> JSONValue { .object((object ?? [:]).filter { $0.key != key }) }
+  public func without(_ key: String) -> JSONValue { .object((object ?? [:]).filter { $0.key != key }) }
 
   /// In one line.
-  var line: String { text }
+  public var line: String { text }
 }

@@ -1,28 +1,30 @@
-import CNI
+public import CNI
 import Foundation
 import Linux
 
 /// A host and its containers, each a network namespace, for one test.
-struct Lab {
+public struct Lab: Sendable {
   /// Part of every name the lab makes.
-  let name: String
+  public let name: String
   /// The lab's own files; the leases are below `networks`.
-  let directory: String
-  let containerCount: Int
+  public let directory: String
+  public let containerCount: Int
+  /// The mount namespace that what runs on the host or in a container sees; `nil`: the test's own.
+  public private(set) var mounts: String?
 
   /// The host's namespace.
-  var host: String { "\(name)-h" }
+  public var host: String { "\(name)-h" }
 
   /// A container's namespace; containers count from 1.
-  func container(_ number: Int) -> String { "\(name)-c\(number)" }
+  public func container(_ number: Int) -> String { "\(name)-c\(number)" }
 
   /// A namespace's `CNI_NETNS`.
-  func path(_ namespace: String) -> String { "/run/netns/\(namespace)" }
+  public func path(_ namespace: String) -> String { "/run/netns/\(namespace)" }
 
-  var dataDir: String { "\(directory)/networks" }
+  public var dataDir: String { "\(directory)/networks" }
 
   /// Runs `body` with a new lab, which is gone afterwards however `body` ends.
-  static func use<Value>(containers: Int = 1, _ body: (Lab) throws -> Value) throws -> Value {
+  public static func use<Value>(containers: Int = 1, _ body: (Lab) throws -> Value) throws -> Value {
     let name = "t-" + String(UInt32.random(in: 0 ... .max), radix: 36)
     let directory = FileManager.default.temporaryDirectory.appending(path: name).path()
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
@@ -34,8 +36,28 @@ struct Lab {
     return try body(lab)
   }
 
+  /// This lab with empty `/run/cni`, `/run/swift-cni` and `/var/lib/cni` of its own, which no other lab's plugins see.
+  ///
+  /// What is mounted later, a new namespace's name too, is not seen there.
+  public func withOwnState() throws -> Lab {
+    var lab = self
+    // Held by a process: newer kernels refuse, now and then, to give a mount namespace a name.
+    let holder = try shell(
+      """
+      mkfifo \(directory)/made
+      unshare --mount sh -ec '
+        for d in /run/cni /run/swift-cni /var/lib/cni; do mkdir -p $d; mount -t tmpfs tmpfs $d; done
+        echo > \(directory)/made; exec sleep 900' < /dev/null > /dev/null 2>&1 &
+      read _ < \(directory)/made
+      echo $! | tee \(directory)/holder
+      """)
+    lab.mounts = "/proc/\(holder.trimmingCharacters(in: .whitespacesAndNewlines))/ns/mnt"
+    return lab
+  }
+
   private func remove() {
     let script = """
+      if [ -e \(directory)/holder ]; then kill $(cat \(directory)/holder); fi
       for n in /run/netns/\(name)-*; do ip netns del ${n##*/}; done
       rm -rf \(directory)
       """
@@ -43,12 +65,13 @@ struct Lab {
   }
 
   /// Runs a program to its end; after a minute it is killed with all that it started.
-  func run(
+  public func run(
     _ path: String, _ arguments: [String] = [], in namespace: String? = nil,
     environment: [String] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], input: String = ""
   ) throws -> Outcome {
     Standard.ignoreBrokenPipes()  // a program may end before it has read all
-    let entering = namespace.map { ["/usr/bin/nsenter", "--net=\(self.path($0))"] } ?? []
+    let seeing = mounts.map { ["--mount=\($0)"] } ?? []
+    let entering = namespace.map { ["/usr/bin/nsenter", "--net=\(self.path($0))"] + seeing } ?? []
     return Outcome(
       try ChildProcess.run(
         "/usr/bin/timeout", ["--signal=KILL", "60"] + entering + [path] + arguments, environment: environment,
@@ -57,14 +80,14 @@ struct Lab {
 
   /// What a shell script prints; the script has to succeed.
   @discardableResult
-  func shell(_ script: String, in namespace: String? = nil) throws -> String {
+  public func shell(_ script: String, in namespace: String? = nil) throws -> String {
     let outcome = try run("/bin/sh", ["-ec", script], in: namespace)
     guard outcome.isSuccess else { throw Outcome.Unexpected(outcome: outcome) }
     return outcome.output
   }
 
   /// What a program that prints JSON prints.
-  func json(_ script: String, in namespace: String) throws -> JSONValue {
+  public func json(_ script: String, in namespace: String) throws -> JSONValue {
     let output = try shell(script, in: namespace)
     return try JSONValue(json: output.isEmpty ? "[]" : output)
   }

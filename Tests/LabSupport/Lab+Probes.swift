@@ -1,0 +1,91 @@
+import CNI
+import Foundation
+
+/// A program that tells whoever asks which address it saw.
+public struct Server: Hashable, Sendable {
+  public var namespace: String
+  /// What it calls itself.
+  public var name: String
+  public var transport: Probe.Transport
+  /// It listens on all addresses of either family.
+  public var port: Int
+  /// A multicast group to join on `eth0`.
+  public var group: String?
+
+  public init(_ name: String, in namespace: String, _ transport: Probe.Transport, _ port: Int, group: String? = nil) {
+    self.name = name
+    self.namespace = namespace
+    self.transport = transport
+    self.port = port
+    self.group = group
+  }
+}
+
+/// One question to an address.
+public struct Probe: Sendable {
+  public enum Transport: String, CaseIterable, Sendable { case tcp, udp, ping }
+
+  /// What came of it.
+  public enum Answer: Equatable, Sendable {
+    /// By the server of that name, or by the pinged address itself.
+    case by(String, seeing: String, keptPort: Bool)
+    /// `silence`, or the name of an `errno`.
+    case none(String)
+  }
+
+  public var namespace: String
+  public var address: String
+  public var port: Int
+  public var transport: Transport
+  /// The address it is asked from; `nil`: the kernel's choice.
+  public var source: String?
+  /// How many seconds silence is borne.
+  public var patience: Double
+
+  public init(
+    from namespace: String, to address: String, _ transport: Transport, _ port: Int, source: String? = nil,
+    patience: Double
+  ) {
+    self.namespace = namespace
+    self.address = address
+    self.transport = transport
+    self.port = port
+    self.source = source
+    self.patience = patience
+  }
+}
+
+extension Lab {
+  /// Asks everything at once while `servers` listen.
+  ///
+  /// - Returns: an answer for each probe, in their order.
+  public func answers(to probes: [Probe], servers: [Server]) throws -> [Probe.Answer] {
+    let work = JSONValue.object([
+      "servers": .array(servers.map(description)), "probes": .array(probes.map(description)),
+    ])
+    let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "probe.py").path()
+    let outcome = try run("/usr/bin/python3", ["-B", program], input: work.line)
+    guard outcome.isSuccess, let answers = outcome.json?.array, answers.count == probes.count else {
+      throw Outcome.Unexpected(outcome: outcome)
+    }
+    return answers.map { answer in
+      guard let name = answer.text("0"), let seen = answer.text("1") else { return .none(answer.text("0") ?? "") }
+      return .by(name, seeing: seen, keptPort: answer.text("2") == answer.text("3"))
+    }
+  }
+
+  private func description(_ server: Server) -> JSONValue {
+    .object([
+      "namespace": .string(path(server.namespace)), "name": .string(server.name), "port": .integer(Int64(server.port)),
+      "transport": .string(server.transport.rawValue), "group": server.group.map { .string($0) } ?? .null,
+    ])
+  }
+
+  private func description(_ probe: Probe) -> JSONValue {
+    .object([
+      "namespace": .string(path(probe.namespace)), "to": .string(probe.address), "port": .integer(Int64(probe.port)),
+      "transport": .string(probe.transport.rawValue), "source": probe.source.map { .string($0) } ?? .null,
+      "patience": .number(probe.patience),
+    ])
+  }
+}

@@ -1,0 +1,45 @@
+public import CNI
+import CNIJSON
+import Linux
+
+/// What a program said.
+public struct Outcome: Sendable, CustomStringConvertible {
+  /// The exit status; 128 + n for one that signal n ended.
+  public var status: Int32
+  public var output: String
+  public var errors: String
+
+  init(_ child: ChildOutput) {
+    status = child.status
+    output = String(decoding: child.output, as: UTF8.self)
+    errors = String(decoding: child.errors, as: UTF8.self)
+  }
+
+  public var isSuccess: Bool { status == 0 }
+
+  /// Standard output as one JSON document; `nil` where it is anything else.
+  public var json: JSONValue? { try? CNIJSON.decodeValue(Array(output.utf8)) }
+
+  /// The error's code; `nil` for a success.
+  public var code: Int? { isSuccess ? nil : json?.text("code").flatMap { Int($0) } }
+
+  /// The error's words.
+  public var complaint: String {
+    isSuccess ? "" : [json?.text("msg"), json?.text("details")].compactMap(\.self).joined(separator: "; ")
+  }
+
+  /// - Throws: itself, unless it is a success.
+  public func requireSuccess() throws {
+    guard isSuccess else { throw Unexpected(outcome: self) }
+  }
+
+  /// - Returns: the result of a call that had to succeed.
+  public func result() throws -> JSONValue {
+    guard isSuccess, let json else { throw Unexpected(outcome: self) }
+    return json
+  }
+
+  public var description: String { "status \(status), output \(output), errors \(errors)" }
+
+  public struct Unexpected: Error { public var outcome: Outcome }
+}

@@ -1,0 +1,52 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Addresses of the outside that are one container's.
+@Suite(.needsRoot)
+struct FloatingAddressTests {
+  @Test(arguments: Backend.allCases, [true, false])
+  func `a floating address leads to its container, and its container is seen with it`(
+    backend: Backend, isOnLink: Bool
+  ) throws {
+    try World.use(backend, containers: 3) { world in
+      try world.useTables()
+      let before = try world.ruleset()
+      let floating = isOnLink ? ["192.0.2.50", "2001:db8::50"] : ["203.0.113.50", "2001:db8:50::50"]
+      if !isOnLink {
+        try world.lab.shell(
+          "ip route add 203.0.113.50 via 192.0.2.2; ip route add 2001:db8:50::50 via 2001:db8::2",
+          in: world.namespace(.outside))
+      }
+      let addresses = try world.lab.addresses(of: "uplink", in: world.lab.host)
+      let wish = floating.map { isOnLink ? #"{"ip": "\#($0)", "device": "uplink"}"# : #""\#($0)""# }
+      let network = try world.network(1), other = try world.network(2)
+      let first = try network.add(1, args: #"{"floatingIPs": [\#(wish.joined(separator: ", "))]}"#)
+      _ = try network.add(2)
+      _ = try other.add(3)
+      for outcome in try network.check(first) { #expect(outcome.isSuccess, "\(outcome)") }
+      try world.expect(
+        Expectation.ofBothFamilies { family in
+          var wanted: [Expectation] = []
+          for (transport, port) in [(Probe.Transport.tcp, 80), (.tcp, 81), (.udp, 80), (.ping, 0)] {
+            let places: [Place] = [.outside, .host, .container(1), .container(2), .container(3)]
+            wanted += places.map { Expectation($0, to: floating[family], transport, port, by: .container(1)) }
+          }
+          let outside = World.outside[family]
+          wanted += [
+            Expectation(.outside, to: floating[family], 80, by: .container(1), seeing: outside),
+            Expectation(.container(1), to: outside, 80, by: .outside, seeing: floating[family]),
+            Expectation(.container(1), to: outside, .udp, 80, by: .outside, seeing: floating[family]),
+            Expectation(.container(2), to: outside, 80, by: .outside, seeing: World.host[family]),
+          ]
+          return wanted
+        })
+      try network.delete(first, knowing: false)
+      try world.expect(floating.map { Expectation(.outside, to: $0, 80, by: nil) })
+      #expect(try world.lab.addresses(of: "uplink", in: world.lab.host) == addresses)
+      try network.collectGarbage()
+      try other.collectGarbage()
+      #expect(try world.ruleset() == before)
+    }
+  }
+}

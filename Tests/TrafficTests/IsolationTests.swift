@@ -1,0 +1,121 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Who reaches whom.
+@Suite(.needsRoot)
+struct IsolationTests {
+  /// What a network's `isolation` and `internal` let pass: connections opened from the row's place to the column's.
+  ///
+  /// `published`: a port that the container publishes on the host is reached by an address of the host. `direct`: the
+  /// container's own address is, by any protocol. `both`, or `-` for neither. A row is a container of a network of that
+  /// kind that is not the column's; `peer` is another container of the column's network. `routed`: published, but not
+  /// with br_netfilter: the bridge then leads the frame to the container's port itself, where the ports are isolated.
+  static let table = """
+    from        none       network    container  internal   outside
+    outside     both       published  published  -          direct
+    host        both       both       both       direct     direct
+    peer        both       both       routed     direct     -
+    none        both       published  published  -          direct
+    network     published  published  published  -          direct
+    container   published  published  published  -          direct
+    internal    -          -          -          -          -
+    """
+
+  /// The bridge's keys of each kind.
+  static let kinds = [
+    ("none", "{}"),
+    ("network", #"{"isolation": "network"}"#),
+    ("container", #"{"isolation": "container"}"#),
+    ("internal", #"{"internal": true, "ipMasq": false, "isDefaultGateway": false, "isGateway": true}"#),
+  ]
+
+  @Test(arguments: Backend.allCases, [false, true])
+  func `isolation lets pass what the table says`(backend: Backend, filtersBridges: Bool) throws {
+    try World.use(backend, containers: 12, filtersBridges: filtersBridges) { world in
+      // Kind n has the networks n, with containers n and n + 4, and n + 4, with container n + 8.
+      var targets: [Network.Attachment] = []
+      for (index, kind) in Self.kinds.enumerated() {
+        let network = try world.network(index + 1, kind.1), other = try world.network(index + 5, kind.1)
+        let port = 8081 + index
+        targets.append(
+          try network.add(
+            index + 1, ports: [#"{"hostPort": \#(port), "containerPort": 80, "protocol": "tcp"}"#]))
+        _ = try network.add(index + 5)
+        _ = try other.add(index + 9)
+      }
+      try world.expect(Self.expectations(targets, filtersBridges: filtersBridges))
+    }
+  }
+
+  private static func expectations(_ targets: [Network.Attachment], filtersBridges: Bool) -> [Expectation] {
+    let read = table.replacing("routed", with: filtersBridges ? "-" : "published")
+    let rows = read.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+    return rows.dropFirst().flatMap { row in
+      row.dropFirst().enumerated().flatMap { column, cell -> [Expectation] in
+        let kind = kinds.firstIndex { $0.0 == row[0] }
+        switch row[0] {
+        case "outside" where column == 4, "peer" where column == 4: return []
+        case "outside": return passing(cell, from: .outside, to: targets[column], column)
+        case "host": return passing(cell, from: .host, to: column < 4 ? targets[column] : nil, column)
+        case "peer": return passing(cell, from: .container(column + 5), to: targets[column], column)
+        default: return passing(cell, from: .container((kind ?? 0) + 9), to: column < 4 ? targets[column] : nil, column)
+        }
+      }
+    }
+  }
+
+  /// - Parameter target: `nil`: the outside.
+  private static func passing(
+    _ cell: String, from place: Place, to target: Network.Attachment?, _ column: Int
+  ) -> [Expectation] {
+    let isDirect = cell == "both" || cell == "direct", isPublished = cell == "both" || cell == "published"
+    return Expectation.ofBothFamilies { family in
+      let answerer: Place = target.map { .container($0.container) } ?? .outside
+      let address = target?.addresses[family] ?? World.outside[family]
+      let direct = [(Probe.Transport.tcp, 80), (.udp, 80), (.ping, 0)].map { transport, port in
+        Expectation(place, to: address, transport, port, by: isDirect ? answerer : nil)
+      }
+      guard target != nil else { return direct }
+      return direct + [Expectation(place, to: World.host[family], 8081 + column, by: isPublished ? answerer : nil)]
+    }
+  }
+
+  @Test(arguments: Backend.allCases, [false, true])
+  func `a link opens one port of one container, and nothing else`(backend: Backend, filtersBridges: Bool) throws {
+    try World.use(backend, containers: 3, filtersBridges: filtersBridges) { world in
+      try world.useTables()
+      let before = try world.ruleset()
+      let network = try world.network(1, #"{"isolation": "container"}"#)
+      let server = try network.add(1)
+      let link = #"{"container": "\#(world.lab.container(1))", "alias": "web", "ports": ["80/tcp"]}"#
+      let client = try network.add(2, args: #"{"links": [\#(link)]}"#)
+      let stranger = try network.add(3)
+      try world.expect(
+        Expectation.ofBothFamilies { family in
+          let target = server.addresses[family]
+          return [
+            Expectation(.container(2), to: target, 80, by: .container(1)),
+            Expectation(.container(2), to: target, 81, by: nil),
+            Expectation(.container(2), to: target, .udp, 80, by: nil),
+            Expectation(.container(2), to: target, .ping, by: nil),
+            Expectation(.container(1), to: client.addresses[family], 80, by: nil),
+            Expectation(.container(3), to: target, 80, by: nil),
+            Expectation(.container(2), to: stranger.addresses[family], 80, by: nil),
+          ]
+        })
+      for attachment in [client, server, stranger] { try network.delete(attachment) }
+      #expect(try world.ruleset() == before)
+    }
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `an internal network has no default route`(backend: Backend) throws {
+    try World.use(backend, containers: 1) { world in
+      let result = try world.network(1, Self.kinds[3].1).add(1).result
+      #expect(result.list("routes").contains { ["0.0.0.0/0", "::/0"].contains($0.text("dst")) } == false)
+      #expect(try world.lab.route("default", in: world.lab.container(1)) == nil)
+      #expect(try world.lab.route("default", .v6, in: world.lab.container(1)) == nil)
+    }
+  }
+}

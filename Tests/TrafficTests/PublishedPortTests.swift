@@ -1,0 +1,166 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Ports of the host that lead into a container.
+@Suite(.needsRoot)
+struct PublishedPortTests {
+  /// TCP 8080 leads to 80 of container 1, UDP 8080 to 81.
+  static let ports = [
+    #"{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}"#,
+    #"{"hostPort": 8080, "containerPort": 81, "protocol": "udp"}"#,
+  ]
+
+  /// Both transports' expectations of port 8080.
+  private func answers(from place: Place, at address: String, seeing seen: String? = nil) -> [Expectation] {
+    [.tcp, .udp].map { Expectation(place, to: address, $0, 8080, by: .container(1), seeing: seen) }
+  }
+
+  @Test(arguments: Backend.allCases, ["none", "network"])
+  func `a published port is reached from everywhere, by every address of the host`(
+    backend: Backend, isolation: String
+  ) throws {
+    try World.use(backend, containers: 3) { world in
+      let network = try world.network(1, #"{"isolation": "\#(isolation)"}"#)
+      let other = try world.network(2, #"{"isolation": "\#(isolation)"}"#)
+      let first = try network.add(1, ports: Self.ports)
+      _ = try network.add(2)
+      _ = try other.add(3)
+      for outcome in try network.check(first) { #expect(outcome.isSuccess, "\(outcome)") }
+      try world.expect(
+        Expectation.ofBothFamilies { family in
+          let hosts = [World.host, World.hostToo].map { $0[family] }
+          let everywhere = hosts + [World.hostBehind[family], network.gateways[family], other.gateways[family]]
+          var wanted = hosts.flatMap { answers(from: .outside, at: $0, seeing: World.outside[family]) }
+          wanted += answers(from: .behind, at: World.hostBehind[family], seeing: World.behind[family])
+          wanted += (everywhere + [["127.0.0.1", "::1"][family]]).flatMap { answers(from: .host, at: $0) }
+          for number in 1...3 { wanted += everywhere.flatMap { answers(from: .container(number), at: $0) } }
+          return wanted
+        })
+    }
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `a port of one address is published there alone`(backend: Backend) throws {
+    try World.use(backend) { world in
+      let network = try world.network(1)
+      _ = try network.add(
+        1,
+        ports: [
+          #"{"hostPort": 8082, "containerPort": 80, "protocol": "tcp", "hostIP": "192.0.2.3"}"#,
+          #"{"hostPort": 8082, "containerPort": 80, "protocol": "tcp", "hostIP": "2001:db8::3"}"#,
+          #"{"hostPort": 8083, "containerPort": 80, "protocol": "tcp", "hostIP": "127.0.0.1"}"#,
+          #"{"hostPort": 8083, "containerPort": 80, "protocol": "tcp", "hostIP": "::1"}"#,
+        ])
+      _ = try network.add(
+        2, ports: [#"{"hostPort": 8082, "containerPort": 80, "protocol": "tcp", "hostIP": "192.0.2.2"}"#])
+      try world.expect(
+        [Place.outside, .host, .container(1)].flatMap { place -> [Expectation] in
+          [
+            Expectation(place, to: "192.0.2.3", 8082, by: .container(1)),
+            Expectation(place, to: "192.0.2.2", 8082, by: .container(2)),
+            Expectation(place, to: "2001:db8::3", 8082, by: .container(1)),
+            Expectation(place, to: "2001:db8::2", 8082, by: nil),
+            Expectation(place, to: "192.0.2.2", 8083, by: nil),
+            Expectation(place, to: "2001:db8::2", 8083, by: nil),
+          ]
+        } + [
+          Expectation(.host, to: "127.0.0.1", 8083, by: .container(1)),
+          Expectation(.host, to: "::1", 8083, by: .container(1)),
+          Expectation(.behind, to: "198.51.100.1", 8082, by: nil),
+        ])
+    }
+  }
+
+  // GHSA-jv3w-x3r3-g6rm.
+  @Test(arguments: Backend.allCases)
+  func `what is for another machine keeps its way, published port or not`(backend: Backend) throws {
+    try World.use(backend) { world in
+      _ = try world.network(1).add(1, ports: Self.ports)
+      _ = try world.network(2).add(2)
+      try world.expect(
+        Expectation.ofBothFamilies { family in
+          [Probe.Transport.tcp, .udp].flatMap { transport -> [Expectation] in
+            [
+              Expectation(.outside, to: World.behind[family], transport, 8080, by: .behind, seeing: World.outside[family]),
+              Expectation(.behind, to: World.outside[family], transport, 8080, by: .outside),
+              Expectation(.host, to: World.outside[family], transport, 8080, by: .outside),
+              Expectation(.container(1), to: World.outside[family], transport, 8080, by: .outside),
+              Expectation(.container(2), to: World.behind[family], transport, 8080, by: .behind),
+            ]
+          }
+        })
+    }
+  }
+
+  // CVE-2019-9946, plugins#222.
+  @Test(arguments: Backend.allCases)
+  func `the host's own services and forwarded ports go on, even those that a container publishes too`(
+    backend: Backend
+  ) throws {
+    try World.use(backend, containers: 1) { world in
+      try world.shell(
+        """
+        own() { $1-legacy -w -t nat -A PREROUTING -d $2 -p tcp --dport 8088 -j DNAT --to-destination $3; }
+        own iptables 192.0.2.2 198.51.100.2:80
+        own ip6tables 2001:db8::2 '[2001:db8:1::2]:80'
+        """)
+      if backend == .nftables {
+        try world.shell(
+          """
+          nft -f - <<'END'
+          table inet own {
+            chain in {
+              type nat hook prerouting priority dstnat;
+              ip daddr 192.0.2.2 tcp dport 8089 dnat ip to 198.51.100.2:80
+              ip6 daddr 2001:db8::2 tcp dport 8089 dnat ip6 to [2001:db8:1::2]:80
+            }
+          }
+          END
+          """)
+      }
+      let forwarded = backend == .nftables ? [8088, 8089] : [8088]
+      _ = try world.network(1).add(
+        1,
+        ports: Self.ports + forwarded.map { #"{"hostPort": \#($0), "containerPort": 80, "protocol": "tcp"}"# })
+      try world.expect(
+        Expectation.ofBothFamilies { family in
+          var wanted = answers(from: .outside, at: World.host[family])
+          wanted += [
+            Expectation(.outside, to: World.host[family], 8090, by: .host, seeing: World.outside[family]),
+            Expectation(.container(1), to: World.host[family], .udp, 8090, by: .host),
+            Expectation(.host, to: World.host[family], 8090, by: .host),
+          ]
+          for port in forwarded {
+            wanted.append(Expectation(.outside, to: World.host[family], port, by: .behind))
+            wanted.append(Expectation(.outside, to: World.hostToo[family], port, by: .container(1)))
+          }
+          return wanted
+        })
+    }
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `ports are published while their container is attached`(backend: Backend) throws {
+    try World.use(backend) { world in
+      try world.useTables()
+      let before = try world.ruleset()
+      let network = try world.network(1)
+      func asked(by answerer: Place?) -> [Expectation] {
+        let places = (World.host + ["127.0.0.1", "::1"]).map { (Place.host, $0) } + World.host.map { (.outside, $0) }
+        return places.flatMap { place, address -> [Expectation] in
+          [.tcp, .udp].map { Expectation(place, to: address, $0, 8080, by: answerer) }
+        }
+      }
+      let first = try network.add(1, ports: Self.ports)
+      try world.expect(asked(by: .container(1)))
+      try network.delete(first, knowing: false)
+      try world.expect(asked(by: nil))
+      let second = try network.add(2, ports: Self.ports)
+      // A client of UDP that goes on asking is led to the new container, not to the address of the old.
+      try world.expect(asked(by: .container(2)))
+      try network.delete(second)
+      #expect(try world.ruleset() == before)
+    }
+  }
+}
