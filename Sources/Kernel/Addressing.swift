@@ -7,6 +7,8 @@ public struct AddressSpec: Equatable, Sendable {
   public var side: Side
   /// Usable at once, without duplicate address detection; means nothing in IPv4.
   public var skipsDAD: Bool
+  /// Never chosen as the source of a new connection (`preferred_lft 0`); means nothing in IPv4.
+  public var isDeprecated = false
 
   public init(_ prefix: IPPrefix, on interface: InterfaceName, _ side: Side, skipsDAD: Bool = true) {
     self.prefix = prefix

@@ -115,5 +115,11 @@ extension Claim {
 
 extension FloatingAddress {
   /// The address as its device has it; `nil` where no device was given it.
-  var addressSpec: AddressSpec? { device.map { AddressSpec(IPPrefix(host: external), on: $0, .host) } }
+  var addressSpec: AddressSpec? {
+    guard let device else { return nil }
+    var spec = AddressSpec(IPPrefix(host: external), on: device, .host)
+    // The host's own connections, and other containers', must not leave with it.
+    spec.isDeprecated = true
+    return spec
+  }
 }

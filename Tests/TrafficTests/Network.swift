@@ -112,7 +112,8 @@ extension World {
       plugins.append(base.merging(asked).merging(try JSONValue(json: portmap)))
     }
     if let firewall {
-      plugins.append(try JSONValue(json: #"{"type": "firewall"}"#).merging(asked).merging(try JSONValue(json: firewall)))
+      plugins.append(
+        try JSONValue(json: #"{"type": "firewall"}"#).merging(asked).merging(try JSONValue(json: firewall)))
     }
     return Network(world: self, number: number, plugins: plugins)
   }

@@ -82,7 +82,8 @@ struct PublishedPortTests {
         Expectation.ofBothFamilies { family in
           [Probe.Transport.tcp, .udp].flatMap { transport -> [Expectation] in
             [
-              Expectation(.outside, to: World.behind[family], transport, 8080, by: .behind, seeing: World.outside[family]),
+              Expectation(
+                .outside, to: World.behind[family], transport, 8080, by: .behind, seeing: World.outside[family]),
               Expectation(.behind, to: World.outside[family], transport, 8080, by: .outside),
               Expectation(.host, to: World.outside[family], transport, 8080, by: .outside),
               Expectation(.container(1), to: World.outside[family], transport, 8080, by: .outside),
