@@ -53,6 +53,12 @@ extension Owner {
     return "container \(parts[1]) on network \(parts[0]), interface \(parts[2])"
   }
 
+  /// Whether a tag is one of this container's, whatever the network.
+  public func isSameContainer(asFilterTag tag: String) -> Bool {
+    let parts = tag.dropFirst(Owner.tagPrefix.count).split(separator: "/")
+    return tag.hasPrefix(Owner.tagPrefix) && parts.count == 3 && parts[1] == shortened(container.description, to: 64)
+  }
+
   /// What marks rules of this attachment; at most 115 bytes, for nftables takes no longer comment than 128.
   ///
   /// `cni:NETWORK/CONTAINER/INTERFACE`, a network or container with a longer name by a hash of it.

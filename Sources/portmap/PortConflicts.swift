@@ -10,14 +10,19 @@ struct PortConflicts {
   /// Whether a port that a process has bound may be published.
   var allowsBound: Bool
 
+  /// Marks those as spare that another network of the same container publishes: some runtimes ask for the same ports on
+  /// each.
+  ///
   /// - Throws: code 107 naming the first port that somebody else has, and whom.
-  func check<K: Kernel & ~Copyable>(_ ports: [PublishedPort], on kernel: inout K) throws(CNIError) {
+  func check<K: Kernel & ~Copyable>(_ ports: inout [PublishedPort], on kernel: inout K) throws(CNIError) {
     guard !ports.isEmpty else { return }
     let holders = try translating { () throws(KernelError) in try kernel.filter.holders(of: ports) }
     // What this attachment itself had published, in an ADD that was killed, is replaced.
     let others = holders.filter { $0.tag != owner.filterTag }
-    for port in ports {
+    for (index, port) in ports.enumerated() {
       guard let holder = others.first(where: { port.conflicts(with: $0.port) }) else { continue }
+      ports[index].isSpare = owner.isSameContainer(asFilterTag: holder.tag)
+      if ports[index].isSpare { continue }
       throw CNIError(
         .portInUse,
         "publish host port \(port.hostText): published already as \(holder.port.hostText) for "

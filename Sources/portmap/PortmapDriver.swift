@@ -20,36 +20,39 @@ struct PortmapDriver: ChainDriver {
     var planner = PortPlanner(settings, owner: owner, previous: previous)
     var floats: [FloatingAddress] = []
     for float in settings.floatingIPs { floats.append(try planner.rule(for: float, on: &kernel)) }
-    var fixed: [PublishedPort] = []
+    var ports: [PublishedPort] = []
     for mapping in settings.mappings {
       guard let port = mapping.hostPort else { continue }
-      fixed += try planner.rules(for: mapping, at: port, on: &kernel)
+      ports += try planner.rules(for: mapping, at: port, on: &kernel)
     }
     // From here on nobody else may publish what is found to be free.
     try translating { () throws(KernelError) in try kernel.filter.lock() }
-    try PortConflicts(owner: owner, allowsBound: settings.allowsBound).check(fixed, on: &kernel)
+    try PortConflicts(owner: owner, allowsBound: settings.allowsBound).check(&ports, on: &kernel)
     for index in floats.indices { try settle(&floats[index], owner, on: &kernel) }
     var result = previous
-    var ports: [PublishedPort] = []
-    var chooser: PortChooser?
-    for mapping in settings.mappings {
-      if let port = mapping.hostPort {
-        ports += try planner.rules(for: mapping, at: port, on: &kernel)
-        continue
-      }
-      let families = try planner.families(of: mapping)
-      var current =
-        if let chooser { chooser } else {
-          PortChooser(try ranges(settings, on: &kernel), owner: owner, taken: fixed)
-        }
-      let port = try current.choose(for: mapping, families: families, on: &kernel)
-      chooser = current
+    for (mapping, port) in try choosePorts(settings, owner, besides: ports, planner, on: &kernel) {
       ports += try planner.rules(for: mapping, at: port, on: &kernel)
       result.portMappings.append(
         AllocatedPort(
           mapping.transport, hostIP: mapping.hostIP, hostPort: port, containerPort: mapping.containerPort))
     }
     return ChainPlan(changes(ports, floats, owner, backend), result: result)
+  }
+
+  /// A free host port for each mapping that names none.
+  private func choosePorts<K: Kernel & ~Copyable>(
+    _ settings: PortmapSettings, _ owner: Owner, besides fixed: [PublishedPort], _ planner: PortPlanner,
+    on kernel: inout K
+  ) throws(CNIError) -> [(Mapping, UInt16)] {
+    let open = settings.mappings.filter { $0.hostPort == nil }
+    guard !open.isEmpty else { return [] }
+    var chooser = PortChooser(try ranges(settings, on: &kernel), owner: owner, taken: fixed)
+    var chosen: [(Mapping, UInt16)] = []
+    for mapping in open {
+      let families = try planner.families(of: mapping)
+      chosen.append((mapping, try chooser.choose(for: mapping, families: families, on: &kernel)))
+    }
+    return chosen
   }
 
   private func ranges<K: Kernel & ~Copyable>(

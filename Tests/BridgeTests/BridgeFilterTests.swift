@@ -31,6 +31,10 @@ import TestSupport
     ),
     (
       #""isolation":"container","args":{"cni":{"links":[{"container":"db","ports":["80"]}]}}"#,
+      "key \"links\": they lead through the host: want \"isGateway\": true with it"
+    ),
+    (
+      #""isolation":"container","isGateway":true,"args":{"cni":{"links":[{"container":"db","ports":["80"]}]}}"#,
       "key \"links\": \"db\": want the name or identifier of a container on net"
     ),
     (
@@ -94,7 +98,10 @@ import TestSupport
     fixture.owner.container = try #require(ContainerID("c2"))
     fixture.ipam.answer = AddResult(ips: [.init(address: "10.1.0.6/24")])
     _ = try fixture.add(
-      #"{"isolation":"container","args":{"cni":{"links":[{"container":"db","ports":["5432","53/udp"]}]}}}"#)
+      #"""
+      {"isolation":"container","isGateway":true,
+      "args":{"cni":{"links":[{"container":"db","ports":["5432","53/udp"]}]}}}
+      """#)
     let claim = try fixture.kernel.filter.claim(of: fixture.owner, .network)
     #expect(
       claim?.rules == [

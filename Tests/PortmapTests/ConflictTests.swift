@@ -95,6 +95,17 @@ import TestSupport
     #expect(error?.message.contains("192.0.2.7: mapped already for container c1 on network net") == true)
   }
 
+  @Test func `another network of the same container may publish the same port`() throws {
+    let first = try Fixture()
+    let json = mappings(#"{"hostPort":8080,"containerPort":80}"#)
+    try first.add(json)
+    let second = try Fixture(on: first.kernel, network: "other")
+    try second.add(json)
+    #expect(second.claims.filter { $0.owner == second.owner }.flatMap(\.ports).map(\.isSpare) == [true, true])
+    #expect(first.claims.filter { $0.owner == first.owner }.flatMap(\.ports).map(\.isSpare) == [false, false])
+    #expect(try Fixture(container: "c2", on: first.kernel).refusal(json)?.code == .portInUse)
+  }
+
   // MARK: choosing
 
   private func chosen(_ fixture: Fixture, _ elements: String, range: String = "49000-49003") throws -> [UInt16] {
@@ -114,8 +125,8 @@ import TestSupport
     let ports = fixture.claims.first?.ports ?? []
     #expect(
       ports.map(\.hostPort)
-        == [0, 0, 1, 1, 2].map { [result.portMappings[0].hostPort, 8080, result.portMappings[1].hostPort][$0] })
-    #expect(ports.map(\.targetPort) == [80, 80, 81, 81, 53])
+        == [0, 0, 1, 1, 2].map { [8080, result.portMappings[0].hostPort, result.portMappings[1].hostPort][$0] })
+    #expect(ports.map(\.targetPort) == [81, 81, 80, 80, 53])
   }
 
   @Test func `every port of the range is chosen once, then it is exhausted`() throws {

@@ -22,8 +22,8 @@ struct Fixture {
   /// What the plugin named by `delegate` was told.
   var inner = FakeInner()
 
-  init(container: String = "c1", on kernel: FakeKernel? = nil) throws {
-    guard let network = NetworkName("net"), let container = ContainerID(container) else { throw BadFixture() }
+  init(container: String = "c1", on kernel: FakeKernel? = nil, network: String = "net") throws {
+    guard let network = NetworkName(network), let container = ContainerID(container) else { throw BadFixture() }
     owner = Owner(network: network, container: container, interface: "eth0")
     if let kernel { self.kernel = kernel } else { prepare() }
   }
