@@ -57,6 +57,11 @@ extension Request {
     if spec.prefix.family == .v4, spec.prefix.hostBits >= 2 {
       request.put(IFA_BROADCAST, bytes: spec.prefix.last.bytes)
     }
+    if spec.prefix.family == .v6, !spec.isSource {
+      // Valid forever, but deprecated from the start (RFC 6724, rule 3).
+      request.put(
+        IFA_CACHEINFO, bytes: withBytes(of: ifa_cacheinfo(ifa_prefered: 0, ifa_valid: .max, cstamp: 0, tstamp: 0)))
+    }
     return request
   }
 

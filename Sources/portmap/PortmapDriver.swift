@@ -115,5 +115,8 @@ extension Claim {
 
 extension FloatingAddress {
   /// The address as its device has it; `nil` where no device was given it.
-  var addressSpec: AddressSpec? { device.map { AddressSpec(IPPrefix(host: external), on: $0, .host) } }
+  var addressSpec: AddressSpec? {
+    // The host's own connections, and those of other containers, go on with the address they had.
+    device.map { AddressSpec(IPPrefix(host: external), on: $0, .host, isSource: false) }
+  }
 }
