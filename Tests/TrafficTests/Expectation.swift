@@ -42,7 +42,9 @@ struct Expectation: CustomStringConvertible {
     case (.by(let name, let source, _), nil): return "\(self): want none, \(name) answered and saw \(source)"
     case (.by(let name, let source, _), let wanted?):
       if name != wanted { return "\(self): want an answer by \(wanted), \(name) answered" }
-      if let seen, transport != .ping, seen != source { return "\(self): want \(seen) to be seen, \(name) saw \(source)" }
+      if let seen, transport != .ping, seen != source {
+        return "\(self): want \(seen) to be seen, \(name) saw \(source)"
+      }
       return nil
     }
   }

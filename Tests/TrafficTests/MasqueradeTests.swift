@@ -17,8 +17,10 @@ struct MasqueradeTests {
           let own = first.addresses[family]
           return [Probe.Transport.tcp, .udp].flatMap { transport -> [Expectation] in
             [
-              Expectation(.container(1), to: World.outside[family], transport, 80, by: .outside, seeing: World.host[family]),
-              Expectation(.container(1), to: World.behind[family], transport, 80, by: .behind, seeing: World.hostBehind[family]),
+              Expectation(
+                .container(1), to: World.outside[family], transport, 80, by: .outside, seeing: World.host[family]),
+              Expectation(
+                .container(1), to: World.behind[family], transport, 80, by: .behind, seeing: World.hostBehind[family]),
               Expectation(.container(1), to: second.addresses[family], transport, 80, by: .container(2), seeing: own),
               Expectation(.container(1), to: network.gateways[family], transport, 8090, by: .host, seeing: own),
               Expectation(.host, to: own, transport, 80, by: .container(1), seeing: network.gateways[family]),

@@ -55,7 +55,8 @@ struct RulesetTests {
       let third = try other.add(1, as: "eth2", ports: port(8083))
       // Answers to another interface's address leave by the first.
       try world.lab.shell(
-        "for f in all eth0 eth1 eth2; do echo 2 > /proc/sys/net/ipv4/conf/$f/rp_filter; done", in: world.lab.container(1))
+        "for f in all eth0 eth1 eth2; do echo 2 > /proc/sys/net/ipv4/conf/$f/rp_filter; done",
+        in: world.lab.container(1))
       for (gone, left) in [(second, [8081, 8083]), (first, [8083])] {
         try network.delete(gone)
         try world.expect(

@@ -78,7 +78,9 @@ extension World {
     var members: [Int: String] = [:]
     for (identifier, container) in network.at("containers")?.object ?? [:] {
       let address = container.text("ipv4_address")?.split(separator: "/").first
-      if let number = identifier.split(separator: "-").last.flatMap({ Int($0.dropFirst()) }) { members[number] = address.map(String.init) }
+      if let number = identifier.split(separator: "-").last.flatMap({ Int($0.dropFirst()) }) {
+        members[number] = address.map(String.init)
+      }
     }
     return members
   }

@@ -12,9 +12,9 @@ extension World {
       """)
   }
 
-  /// All rules of nftables and of the legacy tables.
+  /// All rules of nftables and of the legacy tables, with their counters or without.
   ///
-  /// - Parameter counters: whether rules come with theirs; those of built-in chains count whatever a host sends.
+  /// Never with those of built-in chains, which count whatever a host sends.
   func ruleset(counters: Bool = false) throws -> [String] {
     let text = try shell(
       """
