@@ -12,6 +12,17 @@ extension World {
       """)
   }
 
+  /// Takes all rules away, as a careless hand does.
+  func flush() throws {
+    try shell(
+      """
+      nft flush ruleset
+      for v in iptables ip6tables; do
+        for t in filter nat mangle raw; do $v-legacy -w -t $t -F; $v-legacy -w -t $t -X; done
+      done
+      """)
+  }
+
   /// All rules of nftables and of the legacy tables, with their counters or without.
   ///
   /// Never with those of built-in chains, which count whatever a host sends.
