@@ -27,9 +27,6 @@ extension Plan {
 
   /// Which packets the port is for, as a rule that returns them.
   private func matches(_ port: PublishedPort) throws(KernelError) -> TableRule {
-    if port.family == .v6, port.hostIP?.isLoopback == true {
-      throw KernelError("publish \(port)", errno: 95, reason: "the kernel cannot translate what is sent to ::1")
-    }
     var rule = TableRule(port.family, .port(port.transport, port.hostPort), target: .returnToCaller)
     rule.transport = port.transport
     rule.destination = port.hostIP.map { Test(IPPrefix(host: $0)) }
@@ -72,8 +69,7 @@ extension Plan {
     of port: PublishedPort, _ base: TableRule, _ chain: String, _ table: TableName
   ) throws(KernelError) {
     guard let path = port.masquerade else { return }
-    let loopback: [IPPrefix?] = port.family == .v4 ? [.loopback(.v4)] : []
-    let sources: [IPPrefix?] = path.everything ? [nil] : [path.subnet.network] + loopback
+    let sources: [IPPrefix?] = path.everything ? [nil] : [path.subnet.network, .loopback(port.family)]
     guard let target = try needMarking(path.marking, for: port, table) else {
       for source in sources { masquerade(source, to: port.target, path, table) }
       return

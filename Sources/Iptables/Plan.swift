@@ -67,9 +67,6 @@ struct Plan: Equatable, Sendable {
     var jump = TableRule(table.family, .comment(comment), target: .jump(chain))
     if localOnly {
       jump.matches.insert(.addressType(source: nil, destination: Test(.local)), at: 0)
-      // What is sent to ::1 cannot leave the host: the kernel finds no route for the answer. Without a rule it is
-      // refused at once, and who asked for "localhost" goes on to 127.0.0.1.
-      if table.family == .v6 { jump.destination = Test(.loopback(.v6), isNegated: true) }
     }
     for hook in hooks { need(.shared(jump, in: hook, place), table) }
   }

@@ -7,14 +7,19 @@ public struct AddressSpec: Equatable, Sendable {
   public var side: Side
   /// Usable at once, without duplicate address detection; means nothing in IPv4.
   public var skipsDAD: Bool
-  /// Never chosen as the source of a new connection (`preferred_lft 0`); means nothing in IPv4.
-  public var isDeprecated = false
+  /// Whether the kernel may choose it for what is sent from no address in particular, masqueraded packets too.
+  ///
+  /// Means nothing in IPv4, where the oldest address of a subnet is chosen.
+  public var isSource: Bool
 
-  public init(_ prefix: IPPrefix, on interface: InterfaceName, _ side: Side, skipsDAD: Bool = true) {
+  public init(
+    _ prefix: IPPrefix, on interface: InterfaceName, _ side: Side, skipsDAD: Bool = true, isSource: Bool = true
+  ) {
     self.prefix = prefix
     self.interface = interface
     self.side = side
     self.skipsDAD = skipsDAD
+    self.isSource = isSource
   }
 }
 

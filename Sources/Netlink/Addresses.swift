@@ -57,9 +57,10 @@ extension Request {
     if spec.prefix.family == .v4, spec.prefix.hostBits >= 2 {
       request.put(IFA_BROADCAST, bytes: spec.prefix.last.bytes)
     }
-    if spec.isDeprecated {
-      let lifetimes = ifa_cacheinfo(ifa_prefered: 0, ifa_valid: .max, cstamp: 0, tstamp: 0)
-      request.put(IFA_CACHEINFO, bytes: unsafe withUnsafeBytes(of: lifetimes) { unsafe Array($0) })
+    if spec.prefix.family == .v6, !spec.isSource {
+      // Valid forever, but deprecated from the start (RFC 6724, rule 3).
+      request.put(
+        IFA_CACHEINFO, bytes: withBytes(of: ifa_cacheinfo(ifa_prefered: 0, ifa_valid: .max, cstamp: 0, tstamp: 0)))
     }
     return request
   }

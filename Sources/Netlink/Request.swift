@@ -57,6 +57,6 @@ struct Request: ~Copyable {
   }
 }
 
-private func withBytes<Value: BitwiseCopyable>(of value: Value) -> [UInt8] {
+func withBytes<Value: BitwiseCopyable>(of value: Value) -> [UInt8] {
   unsafe withUnsafeBytes(of: value) { unsafe Array($0) }
 }

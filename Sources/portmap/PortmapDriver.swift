@@ -116,10 +116,7 @@ extension Claim {
 extension FloatingAddress {
   /// The address as its device has it; `nil` where no device was given it.
   var addressSpec: AddressSpec? {
-    guard let device else { return nil }
-    var spec = AddressSpec(IPPrefix(host: external), on: device, .host)
-    // The host's own connections, and other containers', must not leave with it.
-    spec.isDeprecated = true
-    return spec
+    // The host's own connections, and those of other containers, go on with the address they had.
+    device.map { AddressSpec(IPPrefix(host: external), on: $0, .host, isSource: false) }
   }
 }

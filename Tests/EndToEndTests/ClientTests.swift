@@ -1,6 +1,6 @@
 import CNI
-import LabSupport
 import Foundation
+import LabSupport
 import Testing
 
 /// Configurations and variables as real runtimes send them, masquerading left out.

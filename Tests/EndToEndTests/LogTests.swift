@@ -1,6 +1,6 @@
 import CNI
-import LabSupport
 import Foundation
+import LabSupport
 import Testing
 
 @Suite(.needsRoot)

@@ -1,6 +1,6 @@
 import CNI
-import LabSupport
 import Foundation
+import LabSupport
 import Testing
 
 /// `bridge` and `portmap` one after the other, as a runtime chains them.
@@ -237,8 +237,7 @@ import Testing
              "type":"host-local"},"isDefaultGateway":true,"type":"bridge"},
            "excludeDevices":["ucr-br0"],"name":"net","type":"mesos-cni-port-mapper"}
           """#)
-      let result = try lab.add(config, plugin: "portmap").result()
-      #expect(result.text("ip4.ip") == "172.31.254.2/24")
+      #expect(try lab.add(config, plugin: "portmap").result().text("ip4.ip") == "172.31.254.2/24")
       #expect(
         try seen(by: lab.container(1), port: 80, lab.host, connecting: "127.0.0.1", 31000, in: lab) == "172.31.254.1")
       var call = lab.call("DEL", config, on: 1, plugin: "portmap")

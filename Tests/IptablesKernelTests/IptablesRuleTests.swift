@@ -33,9 +33,10 @@ import Testing
     Case(
       rules: [published(8080, to: "fd00::2")], table: "nat", family: .v6,
       saved: """
-        PREROUTING ! -d ::1/128 -m addrtype --dst-type LOCAL -m comment --comment "cni: published ports" -j CNI-PORTS
-        OUTPUT ! -d ::1/128 -m addrtype --dst-type LOCAL -m comment --comment "cni: published ports" -j CNI-PORTS
+        PREROUTING -m addrtype --dst-type LOCAL -m comment --comment "cni: published ports" -j CNI-PORTS
+        OUTPUT -m addrtype --dst-type LOCAL -m comment --comment "cni: published ports" -j CNI-PORTS
         POSTROUTING -m comment --comment "cni: outbound" -j CNI-OUTBOUND
+        CNI-OUTBOUND -s ::1/128 -d fd00::/64 -m conntrack --ctstate DNAT -m comment --comment "cni: return path" -j MASQUERADE
         CNI-OUTBOUND -s fd00::/64 -d fd00::/64 -m conntrack --ctstate DNAT -m comment --comment "cni: return path" -j MASQUERADE
         CNI-PORTS -p tcp -m tcp --dport 8080 TAG -j DNAT --to-destination [fd00::2]:80
         """),

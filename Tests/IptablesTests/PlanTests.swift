@@ -60,12 +60,6 @@ struct PlanTests {
     #expect(throws: KernelError.self) { try plan(port { $0.masquerade = path }) }
   }
 
-  @Test func `the IPv6 loopback address cannot be published`() {
-    let port = PublishedPort(.tcp, hostIP: IPAddress(v6: 1), hostPort: 80, to: IPAddress(v6: 0xFD << 120 | 2), 80)
-    let error = #expect(throws: KernelError.self) { try plan(.publish(port)) }
-    #expect(error?.errno == 95)
-  }
-
   @Test(arguments: ["CNI-ADMIN", "CNI-HOSTPORT-DNAT", "CNI-DN-0123456789abcdef01234", "KUBE-X", "DOCKER"])
   func `other people's chains are not taken for ours`(name: String) { #expect(!Layout.isOurs(name)) }
 }

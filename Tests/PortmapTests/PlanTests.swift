@@ -101,8 +101,9 @@ import TestSupport
     ]
     #expect(
       changes == [
-        claim(fixture, floats.map { .float($0) }), .addAddress(AddressSpec("192.0.2.7/32", on: "up0", .host)),
-        .addAddress(AddressSpec("2001:db8::7/128", on: "up0", .host)),
+        claim(fixture, floats.map { .float($0) }),
+        .addAddress(AddressSpec("192.0.2.7/32", on: "up0", .host, isSource: false)),
+        .addAddress(AddressSpec("2001:db8::7/128", on: "up0", .host, isSource: false)),
       ])
   }
 

@@ -65,7 +65,7 @@ struct IsolationTests {
     }
   }
 
-  /// - Parameter target: `nil`: the outside.
+  /// What a cell says of connections from `place`; where there is no `target`, to the outside.
   private static func passing(
     _ cell: String, from place: Place, to target: Network.Attachment?, _ column: Int
   ) -> [Expectation] {

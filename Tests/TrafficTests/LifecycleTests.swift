@@ -52,7 +52,7 @@ struct LifecycleTests {
         attachment.result = command == "ADD" ? try outcome.result() : attachment.result
       }
       let call = network.call(command, plugins[last], attachment)
-      return try network.world.lab.run(call, killedAfter: Int.random(in: 1...40_000, using: &random)).status == 137
+      return try network.world.lab.run(call, killedAfter: Int.random(in: 1...20_000, using: &random)).status == 137
     }
     switch life {
     case .added:

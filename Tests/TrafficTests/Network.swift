@@ -91,11 +91,8 @@ struct Network: Sendable {
 extension World {
   /// A network that masquerades, and publishes what is asked for.
   ///
-  /// - Parameters:
-  ///   - number: part of its names and addresses.
-  ///   - bridge: further members of the main plugin's configuration; they win.
-  ///   - portmap: those of `portmap`; `nil`: without that plugin.
-  ///   - firewall: those of `firewall`; `nil`: without that plugin.
+  /// The number is part of its names and addresses. The texts are further members of each plugin's configuration, which
+  /// win; without one the chain is without that plugin.
   func network(
     _ number: Int, _ bridge: String = "{}", portmap: String? = "{}", firewall: String? = nil
   ) throws -> Network {

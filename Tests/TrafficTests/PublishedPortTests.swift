@@ -94,32 +94,36 @@ struct PublishedPortTests {
     }
   }
 
+  /// Forwards the host's port 8088 to the machine behind it, and with nftables 8089 too, by rules of the host's own.
+  private func forwardPorts(of world: World) throws {
+    try world.shell(
+      """
+      own() { $1-legacy -w -t nat -A PREROUTING -d $2 -p tcp --dport 8088 -j DNAT --to-destination $3; }
+      own iptables 192.0.2.2 198.51.100.2:80
+      own ip6tables 2001:db8::2 '[2001:db8:1::2]:80'
+      """)
+    guard world.backend == .nftables else { return }
+    try world.shell(
+      """
+      nft -f - <<'END'
+      table inet own {
+        chain in {
+          type nat hook prerouting priority dstnat;
+          ip daddr 192.0.2.2 tcp dport 8089 dnat ip to 198.51.100.2:80
+          ip6 daddr 2001:db8::2 tcp dport 8089 dnat ip6 to [2001:db8:1::2]:80
+        }
+      }
+      END
+      """)
+  }
+
   // CVE-2019-9946, plugins#222.
   @Test(arguments: Backend.allCases)
   func `the host's own services and forwarded ports go on, even those that a container publishes too`(
     backend: Backend
   ) throws {
     try World.use(backend, containers: 1) { world in
-      try world.shell(
-        """
-        own() { $1-legacy -w -t nat -A PREROUTING -d $2 -p tcp --dport 8088 -j DNAT --to-destination $3; }
-        own iptables 192.0.2.2 198.51.100.2:80
-        own ip6tables 2001:db8::2 '[2001:db8:1::2]:80'
-        """)
-      if backend == .nftables {
-        try world.shell(
-          """
-          nft -f - <<'END'
-          table inet own {
-            chain in {
-              type nat hook prerouting priority dstnat;
-              ip daddr 192.0.2.2 tcp dport 8089 dnat ip to 198.51.100.2:80
-              ip6 daddr 2001:db8::2 tcp dport 8089 dnat ip6 to [2001:db8:1::2]:80
-            }
-          }
-          END
-          """)
-      }
+      try forwardPorts(of: world)
       let forwarded = backend == .nftables ? [8088, 8089] : [8088]
       _ = try world.network(1).add(
         1,

@@ -76,13 +76,7 @@ struct RulesetTests {
       let network = try world.network(1, #"{"isolation": "network"}"#, firewall: "{}")
       let first = try network.add(1, ports: PublishedPortTests.ports)
       #expect(try network.check(first).allSatisfy(\.isSuccess))
-      try world.shell(
-        """
-        nft flush ruleset
-        for v in iptables ip6tables; do
-          for t in filter nat mangle raw; do $v-legacy -w -t $t -F; $v-legacy -w -t $t -X; done
-        done
-        """)
+      try world.flush()
       #expect(try network.check(first).allSatisfy { !$0.isSuccess })
       try network.delete(first)
     }

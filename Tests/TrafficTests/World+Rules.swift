@@ -12,9 +12,20 @@ extension World {
       """)
   }
 
-  /// All rules of nftables and of the legacy tables.
+  /// Takes all rules away, as a careless hand does.
+  func flush() throws {
+    try shell(
+      """
+      nft flush ruleset
+      for v in iptables ip6tables; do
+        for t in filter nat mangle raw; do $v-legacy -w -t $t -F; $v-legacy -w -t $t -X; done
+      done
+      """)
+  }
+
+  /// All rules of nftables and of the legacy tables, with their counters or without.
   ///
-  /// - Parameter counters: whether rules come with theirs; those of built-in chains count whatever a host sends.
+  /// Never with those of built-in chains, which count whatever a host sends.
   func ruleset(counters: Bool = false) throws -> [String] {
     let text = try shell(
       """

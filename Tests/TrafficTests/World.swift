@@ -42,13 +42,9 @@ struct World: Sendable {
   static let hostBehind = ["198.51.100.1", "2001:db8:1::1"]
   static let behind = ["198.51.100.2", "2001:db8:1::2"]
 
-  /// Runs `body` in a new world, which is gone afterwards.
+  /// Runs `body` in a new world, which is gone afterwards; its networks ask for `backend`.
   ///
-  /// - Parameters:
-  ///   - backend: what the networks of this world ask for.
-  ///   - containers: how many namespaces wait for an interface.
-  ///   - filtersBridges: whether br_netfilter shows iptables what a bridge forwards.
-  ///   - body: what to do there.
+  /// `filtersBridges`: whether br_netfilter shows the packet filter what a bridge forwards.
   static func use(
     _ backend: Backend, containers: Int = 2, filtersBridges: Bool = false, _ body: (World) throws -> Void
   ) throws {

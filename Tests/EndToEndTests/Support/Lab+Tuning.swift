@@ -1,6 +1,6 @@
 import CNI
-import LabSupport
 import Foundation
+import LabSupport
 
 extension Lab {
   var backupDirectory: String { "\(directory)/tuning" }
