@@ -7,6 +7,9 @@ import PacketFilter
 /// - `prerouting` and `output`, type nat, priority -90: after the host's own translations at -100. They look for
 ///   floating addresses, and what is for an address of this host goes to `publish`.
 /// - `publish`: ports with conditions, ports of one address, ports of all.
+/// - `localnet`, type filter, priority -150: what comes for 127.0.0.0/8 from elsewhere is dropped, which the kernel lets
+///   pass where a published port has set `route_localnet`. Answers to the host's own loopback have their destination
+///   translated back at -100 only.
 /// - `postrouting`, type nat, priority 100: return paths, floating addresses, masquerade.
 /// - `forward`, type filter, priority 0: isolation, admission.
 /// - `anchor`: empty; every owner has an element that leads there.
@@ -69,6 +72,9 @@ enum Layout {
     let incoming = floating + ["fib daddr type local jump publish"]
     return [
       Chain(name: "anchor", rules: []),
+      Chain(
+        name: "localnet", hook: " { type filter hook prerouting priority -150 ; }",
+        rules: ["iifname != \"lo\" ip daddr 127.0.0.0/8 drop"]),
       Chain(
         name: "publish",
         rules: each.flatMap { sets in conditional(sets.boundSpecial, sets.special, sets.word) }
