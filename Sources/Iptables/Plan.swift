@@ -65,13 +65,12 @@ struct Plan: Equatable, Sendable {
   ) {
     need(.chain(chain), table)
     var jump = TableRule(table.family, .comment(comment), target: .jump(chain))
-    if localOnly {
-      jump.matches.insert(.addressType(source: nil, destination: Test(.local)), at: 0)
-      // What is sent to ::1 cannot leave the host: the kernel finds no route for the answer. Without a rule it is
-      // refused at once, and who asked for "localhost" goes on to 127.0.0.1.
-      if table.family == .v6 { jump.destination = Test(.loopback(.v6), isNegated: true) }
+    if localOnly { jump.matches.insert(.addressType(source: nil, destination: Test(.local)), at: 0) }
+    for hook in hooks {
+      // What the host sends to itself was translated on its way out.
+      jump.destination = localOnly && hook == "PREROUTING" ? Test(.loopback(table.family), isNegated: true) : nil
+      need(.shared(jump, in: hook, place), table)
     }
-    for hook in hooks { need(.shared(jump, in: hook, place), table) }
   }
 
   /// Counts the owner among those who need `chain`.
@@ -88,6 +87,7 @@ extension Match {
   static let answers = Match.states(Test([.related, .established]))
   /// Answers, and what was sent to a published port.
   static let expected = Match.states(Test([.related, .established, .translated]))
+  static let unexpected = Match.states(Test([.related, .established, .translated], isNegated: true))
   /// What was sent to a published port, answers too.
   static let translated = Match.states(Test(.translated))
 }

@@ -17,7 +17,7 @@ extension Rule {
     case .isolate: table.kind == .filter
     case .link(let link): table == TableName(.filter, link.to.family)
     case .guardSource: false
-    case .publish(let port): table == TableName(.nat, port.family)
+    case .publish(let port): table == TableName(.nat, port.family)  // its loopback guard is everybody's
     case .float(let floating): table == TableName(.nat, floating.external.family)
     case .admit(let admission): table == TableName(.filter, admission.address.family)
     }
@@ -43,6 +43,13 @@ extension Table {
     else { return }
     throw KernelError(
       "publish \(port)", errno: 17, reason: "\(holder.tag) has \(holder.port); want a port that nobody has")
+  }
+
+  /// Whether anybody's port is published.
+  var hasPublishedPorts: Bool {
+    portChains.contains { chain in
+      firstIndex(in: chain) { $0.publishedPort != nil && $0.comment.flatMap { Self.tag($0) } != nil } != nil
+    }
   }
 
   /// The tag in the comment of an owner's rule, of that part or of any.

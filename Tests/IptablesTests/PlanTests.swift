@@ -23,6 +23,8 @@ struct PlanTests {
 
   @Test func `no table is touched but those that are needed`() throws {
     #expect(try plan(port { _ in }).tables == [TableName(.nat, .v4)])
+    let path = ReturnPath(subnet: IPPrefix("10.1.0.0/16") ?? .everything(.v4), link: .any)
+    #expect(try plan(port { $0.masquerade = path }).tables == [TableName(.nat, .v4), .loopbackGuard])
     #expect(try plan(.admit(Admission(IPAddress(v6: 2)))).tables == [TableName(.filter, .v6)])
     #expect(
       try plan(.isolate(Isolation(.any, reach: .outside))).tables == [TableName(.filter, .v4), TableName(.filter, .v6)])
@@ -58,12 +60,6 @@ struct PlanTests {
   @Test func `a mark has 32 bits`() {
     let path = ReturnPath(subnet: IPPrefix("10.1.0.0/16") ?? .everything(.v4), link: .any, marking: .bit(32))
     #expect(throws: KernelError.self) { try plan(port { $0.masquerade = path }) }
-  }
-
-  @Test func `the IPv6 loopback address cannot be published`() {
-    let port = PublishedPort(.tcp, hostIP: IPAddress(v6: 1), hostPort: 80, to: IPAddress(v6: 0xFD << 120 | 2), 80)
-    let error = #expect(throws: KernelError.self) { try plan(.publish(port)) }
-    #expect(error?.errno == 95)
   }
 
   @Test(arguments: ["CNI-ADMIN", "CNI-HOSTPORT-DNAT", "CNI-DN-0123456789abcdef01234", "KUBE-X", "DOCKER"])
