@@ -22,7 +22,7 @@ public struct IptablesBackend: FilterBackend {
     try tables.change(plan.tables) { (table) throws(KernelError) in
       let name = table.name
       if name.kind == .nat {
-        try table.checkConflicts(with: ports.filter { $0.family == name.family })
+        try table.checkConflicts(with: ports.filter { $0.family == name.family }, of: claim.owner)
       }
       for piece in plan.pieces[name] ?? [] { try table.make(piece, mark: mark) }
     }

@@ -36,13 +36,19 @@ extension Table {
     }
   }
 
-  /// - Throws: EEXIST where one of `ports` is published already.
-  func checkConflicts(with ports: [PublishedPort]) throws(KernelError) {
-    guard !ports.isEmpty, let holder = holders(of: ports).first,
-      let port = ports.first(where: holder.port.conflicts)
-    else { return }
-    throw KernelError(
-      "publish \(port)", errno: 17, reason: "\(holder.tag) has \(holder.port); want a port that nobody has")
+  /// - Parameters:
+  ///   - ports: which are wanted.
+  ///   - owner: whose they shall be.
+  /// - Throws: EEXIST where one of `ports` is published already, but a spare one by the same container.
+  func checkConflicts(with ports: [PublishedPort], of owner: Owner) throws(KernelError) {
+    guard !ports.isEmpty else { return }
+    for holder in holders(of: ports) {
+      let isSameContainer = holder.tag != owner.filterTag && owner.isSameContainer(asFilterTag: holder.tag)
+      let port = ports.first { $0.conflicts(with: holder.port) && !($0.isSpare && isSameContainer) }
+      guard let port else { continue }
+      throw KernelError(
+        "publish \(port)", errno: 17, reason: "\(holder.tag) has \(holder.port); want a port that nobody has")
+    }
   }
 
   /// Whether anybody's port is published.
