@@ -21,16 +21,27 @@ public struct IptablesBackend: FilterBackend {
     let mark = Layout.mark(plan.tag, plan.part)
     try tables.change(plan.tables) { (table) throws(KernelError) in
       let name = table.name
-      if name.kind == .nat { try table.checkConflicts(with: ports.filter { $0.family == name.family }) }
+      if name.kind == .nat {
+        try table.checkConflicts(with: ports.filter { $0.family == name.family }, of: claim.owner)
+      }
       for piece in plan.pieces[name] ?? [] { try table.make(piece, mark: mark) }
     }
   }
 
   public mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
-    let candidates = known.map { rules in TableName.all.filter { name in rules.contains { $0.needs(name) } } }
-    let present = try Tables.present(candidates ?? TableName.all)
+    let needed = known.map { rules in TableName.all.filter { name in rules.contains { $0.needs(name) } } }
+    let own = needed ?? TableName.all
+    let mayBeLast = known?.ports.contains { $0.family == .v4 } ?? true
     let mark = Layout.mark(tag, part)
-    try tables.change(present) { (table) throws(KernelError) in try table.remove(mark: mark) }
+    var isGuardUnwanted = false
+    try tables.change(try Tables.present(TableName.all.filter { own.contains($0) || $0 == .loopbackGuard })) {
+      (name) in
+      own.contains(name) || isGuardUnwanted
+    } _: { (table) throws(KernelError) in
+      if own.contains(table.name) { try table.remove(mark: mark) }
+      if table.name == TableName(.nat, .v4) { isGuardUnwanted = mayBeLast && !table.hasPublishedPorts }
+      if table.name == .loopbackGuard, isGuardUnwanted { try table.removeLoopbackGuard() }
+    }
   }
 
   public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {

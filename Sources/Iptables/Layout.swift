@@ -7,21 +7,23 @@ import PacketFilter
 /// `nat`, where something is published, translated or masqueraded:
 /// ```
 /// PREROUTING, OUTPUT  → CNI-FLOATING   -d EXTERNAL → DNAT
-/// PREROUTING, OUTPUT  → CNI-PORTS      local destinations only; [marks], -p P --dport H → DNAT
+/// PREROUTING, OUTPUT  → CNI-PORTS      local destinations only; [marks], -p P --dport H → DNAT; of two ports that
+///                       are the same the first counts, and the second when it is gone
 ///                       CNI-PORTS → CNI-P-x, a chain of the caller's name: those ports that need one
 /// POSTROUTING         → CNI-OUTBOUND   return paths and floating sources first, then
 ///                       -s SUBNET → CNI-M-x   RETURN for the subnet and multicast, MASQUERADE
 /// ```
-/// `filter`, where something is isolated or admitted:
+/// `filter`, where something is isolated, admitted or published:
 /// ```
+/// INPUT                    ! -i lo -d 127.0.0.0/8, no answer → DROP   while IPv4 ports are published
 /// FORWARD → CNI-ISOLATION  -o BRIDGE, -i BRIDGE → CNI-I-x   one for each bridge and part
 ///           CNI-I-x → CNI-L-x     between the bridge's own containers: answers, links, DROP
 ///           CNI-I-x → CNI-ISOLATED   from an isolated bridge to another network of ours: DROP
 /// FORWARD → CNI-FORWARD    the operators' chains, then what is admitted
 /// ```
 /// Jumps into `nat` are appended: the host's own rules and services go first (CVE-2019-9946), and what is not sent to
-/// the host is nobody's published port (GHSA-jv3w-x3r3-g6rm). Those into `filter` are put first, isolation before
-/// admission.
+/// the host is nobody's published port (GHSA-jv3w-x3r3-g6rm), nor what came by a link for a loopback address
+/// (CVE-2020-8558). Those into `filter` are put first, isolation before admission.
 ///
 /// What belongs to one attachment has its tag and its part as comment; what is shared is counted by such rules in
 /// `CNI-OWNERS`, a chain that no packet passes: each jumps to what it needs. An operator's chain is needed by those whose
@@ -50,6 +52,7 @@ enum Layout {
   static let publishedComment = "cni: published ports"
   static let returnComment = "cni: return path"
   static let markedComment = "cni: marked"
+  static let guardComment = "cni: loopback guard"
 
   private static let names: Set = [ports, floating, outbound, owners, isolation, isolated, forward]
   private static let prefixes = [masqueradePrefix, portPrefix, isolationPrefix, linksPrefix]

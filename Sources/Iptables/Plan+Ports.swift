@@ -69,7 +69,8 @@ extension Plan {
     of port: PublishedPort, _ base: TableRule, _ chain: String, _ table: TableName
   ) throws(KernelError) {
     guard let path = port.masquerade else { return }
-    let sources: [IPPrefix?] = path.everything ? [nil] : [path.subnet.network, .loopback(port.family)]
+    if port.family == .v4 { needLoopbackGuard() }
+    let sources = path.everything ? [nil] : [path.subnet.network, .loopback(port.family)]
     guard let target = try needMarking(path.marking, for: port, table) else {
       for source in sources { masquerade(source, to: port.target, path, table) }
       return
@@ -80,6 +81,15 @@ extension Plan {
       rule.limit(to: source)
       need(.owned(rule, in: chain, .last), table)
     }
+  }
+
+  /// What comes back from a container may be routed to 127.0.0.0/8 (`route_localnet`): nothing else may get there.
+  private mutating func needLoopbackGuard() {
+    guard let loopback = InterfaceName("lo") else { return }
+    var rule = TableRule(.v4, .unexpected, .comment(Layout.guardComment), target: .drop)
+    rule.destination = Test(.loopback(.v4))
+    rule.inDevice = Test(Device(loopback), isNegated: true)
+    need(.shared(rule, in: "INPUT", .first), .loopbackGuard)
   }
 
   private mutating func masquerade(

@@ -65,10 +65,12 @@ struct Plan: Equatable, Sendable {
   ) {
     need(.chain(chain), table)
     var jump = TableRule(table.family, .comment(comment), target: .jump(chain))
-    if localOnly {
-      jump.matches.insert(.addressType(source: nil, destination: Test(.local)), at: 0)
+    if localOnly { jump.matches.insert(.addressType(source: nil, destination: Test(.local)), at: 0) }
+    for hook in hooks {
+      // What the host sends to itself was translated on its way out.
+      jump.destination = localOnly && hook == "PREROUTING" ? Test(.loopback(table.family), isNegated: true) : nil
+      need(.shared(jump, in: hook, place), table)
     }
-    for hook in hooks { need(.shared(jump, in: hook, place), table) }
   }
 
   /// Counts the owner among those who need `chain`.
@@ -85,6 +87,7 @@ extension Match {
   static let answers = Match.states(Test([.related, .established]))
   /// Answers, and what was sent to a published port.
   static let expected = Match.states(Test([.related, .established, .translated]))
+  static let unexpected = Match.states(Test([.related, .established, .translated], isNegated: true))
   /// What was sent to a published port, answers too.
   static let translated = Match.states(Test(.translated))
 }

@@ -17,7 +17,7 @@ extension Rule {
     case .isolate: table.kind == .filter
     case .link(let link): table == TableName(.filter, link.to.family)
     case .guardSource: false
-    case .publish(let port): table == TableName(.nat, port.family)
+    case .publish(let port): table == TableName(.nat, port.family)  // its loopback guard is everybody's
     case .float(let floating): table == TableName(.nat, floating.external.family)
     case .admit(let admission): table == TableName(.filter, admission.address.family)
     }
@@ -36,13 +36,26 @@ extension Table {
     }
   }
 
-  /// - Throws: EEXIST where one of `ports` is published already.
-  func checkConflicts(with ports: [PublishedPort]) throws(KernelError) {
-    guard !ports.isEmpty, let holder = holders(of: ports).first,
-      let port = ports.first(where: holder.port.conflicts)
-    else { return }
-    throw KernelError(
-      "publish \(port)", errno: 17, reason: "\(holder.tag) has \(holder.port); want a port that nobody has")
+  /// - Parameters:
+  ///   - ports: which are wanted.
+  ///   - owner: whose they shall be.
+  /// - Throws: EEXIST where one of `ports` is published already, but a spare one by the same container.
+  func checkConflicts(with ports: [PublishedPort], of owner: Owner) throws(KernelError) {
+    guard !ports.isEmpty else { return }
+    for holder in holders(of: ports) {
+      let isSameContainer = holder.tag != owner.filterTag && owner.isSameContainer(asFilterTag: holder.tag)
+      let port = ports.first { $0.conflicts(with: holder.port) && !($0.isSpare && isSameContainer) }
+      guard let port else { continue }
+      throw KernelError(
+        "publish \(port)", errno: 17, reason: "\(holder.tag) has \(holder.port); want a port that nobody has")
+    }
+  }
+
+  /// Whether anybody's port is published.
+  var hasPublishedPorts: Bool {
+    portChains.contains { chain in
+      firstIndex(in: chain) { $0.publishedPort != nil && $0.comment.flatMap { Self.tag($0) } != nil } != nil
+    }
   }
 
   /// The tag in the comment of an owner's rule, of that part or of any.

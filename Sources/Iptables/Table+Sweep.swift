@@ -62,6 +62,11 @@ extension Table {
     try delete(from: Layout.outbound) { !unused.isEmpty && unused.contains($0.key) }
   }
 
+  /// Removes what keeps 127.0.0.0/8 from others.
+  mutating func removeLoopbackGuard() throws(KernelError) {
+    try delete(from: "INPUT") { $0.comment == Layout.guardComment }
+  }
+
   private mutating func sweepFilter() throws(KernelError) {
     try sweepOwned(Layout.isolationPrefix, jumpsIn: Layout.isolation)
     let bridges = Set(rules(in: Layout.isolation).map(\.outDevice))

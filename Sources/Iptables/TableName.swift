@@ -15,5 +15,8 @@ struct TableName: Hashable, Sendable, CustomStringConvertible {
   /// In the order in which they are changed.
   static let all = Kind.allCases.flatMap { kind in IPFamily.allCases.map { TableName(kind, $0) } }
 
+  /// Where the loopback guard stands.
+  static let loopbackGuard = TableName(.filter, .v4)
+
   var description: String { "table \(kind) of IPv\(family.digit)" }
 }

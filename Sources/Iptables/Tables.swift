@@ -20,16 +20,18 @@ struct Tables {
   ///
   /// - Parameters:
   ///   - names: none of them twice.
+  ///   - isWanted: asked when the tables before are done; what is not wanted is not taken.
   ///   - edit: called again where somebody else changed the table meanwhile.
   /// - Throws: EAGAIN where another held the lock for too long; what `edit` threw or the kernel said.
   func change(
-    _ names: [TableName], _ edit: (inout Table) throws(KernelError) -> Void
+    _ names: [TableName], where isWanted: (TableName) -> Bool = { _ in true },
+    _ edit: (inout Table) throws(KernelError) -> Void
   ) throws(KernelError) {
     guard !names.isEmpty else { return }
     let lock = try lock()
     var done: [(TableName, [TableEdit])] = []
     do throws(KernelError) {
-      for name in names { done.append((name, try change(name, edit))) }
+      for name in names where isWanted(name) { done.append((name, try change(name, edit))) }
     } catch {
       for (name, edits) in done.reversed() {
         do throws(KernelError) {

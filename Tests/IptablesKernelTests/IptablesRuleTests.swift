@@ -33,7 +33,7 @@ import Testing
     Case(
       rules: [published(8080, to: "fd00::2")], table: "nat", family: .v6,
       saved: """
-        PREROUTING -m addrtype --dst-type LOCAL -m comment --comment "cni: published ports" -j CNI-PORTS
+        PREROUTING ! -d ::1/128 -m addrtype --dst-type LOCAL -m comment --comment "cni: published ports" -j CNI-PORTS
         OUTPUT -m addrtype --dst-type LOCAL -m comment --comment "cni: published ports" -j CNI-PORTS
         POSTROUTING -m comment --comment "cni: outbound" -j CNI-OUTBOUND
         CNI-OUTBOUND -s ::1/128 -d fd00::/64 -m conntrack --ctstate DNAT -m comment --comment "cni: return path" -j MASQUERADE
@@ -52,7 +52,7 @@ import Testing
         }
       ], table: "nat",
       saved: """
-        PREROUTING -m addrtype --dst-type LOCAL -m comment --comment "cni: published ports" -j CNI-PORTS
+        PREROUTING ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -m comment --comment "cni: published ports" -j CNI-PORTS
         OUTPUT -m addrtype --dst-type LOCAL -m comment --comment "cni: published ports" -j CNI-PORTS
         POSTROUTING -m comment --comment "cni: outbound" -j CNI-OUTBOUND
         CNI-OUTBOUND -m mark --mark 0x2000/0x2000 -m comment --comment "cni: marked" -j MASQUERADE
@@ -75,6 +75,11 @@ import Testing
         CNI-FLOATING -d 192.0.2.9/32 TAG -j DNAT --to-destination 10.1.0.2
         CNI-OUTBOUND -s 10.1.0.0/24 -d 10.1.0.2/32 -m conntrack --ctstate DNAT TAG -j MASQUERADE
         CNI-OUTBOUND -s 10.1.0.2/32 ! -d 10.1.0.0/24 -m addrtype ! --dst-type MULTICAST TAG -j SNAT --to-source 192.0.2.9
+        """),
+    Case(
+      rules: [published(80, to: "10.1.0.2"), published(81, to: "10.1.0.2")], table: "filter",
+      saved: """
+        INPUT -d 127.0.0.0/8 ! -i lo -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -m comment --comment "cni: loopback guard" -j DROP
         """),
     Case(
       rules: [.admit(Admission(ip("10.1.0.2"), adminChain: "CNI-ADMIN"))], table: "filter",
@@ -143,17 +148,17 @@ import Testing
   }
 
   @Test func `comments and names cannot become other rules`() throws {
-    let text = "x\" -j DROP\n-A INPUT -j DROP; é\\ '"
+    let text = "x\" -j DROP\n-A FORWARD -j DROP; é\\ '"
     let (saved, after) = try IptablesLab.run { lab in
       var backend = lab.backend
       let rule = published(80, to: "10.1.0.2") { $0.conditions = ["-m", "comment", "--comment", text] }
       try backend.add(Claim(owner("c1"), .ports, [rule]))
-      let saved = try lab.shell("iptables-legacy -t nat -S CNI-PORTS; iptables-legacy -S INPUT")
+      let saved = try lab.shell("iptables-legacy -t nat -S CNI-PORTS; iptables-legacy -S FORWARD")
       try backend.remove(owner("c1").filterTag, .ports, known: nil)
       return (saved, try lab.rules("nat"))
     }
     #expect(saved.split(separator: "\n").filter { $0.hasPrefix("-A CNI-PORTS") }.count == 1)
-    #expect(saved.hasSuffix("-P INPUT ACCEPT\n"))
+    #expect(saved.hasSuffix("-P FORWARD ACCEPT\n"))
     #expect(after.isEmpty)
   }
 }

@@ -23,6 +23,8 @@ struct PlanTests {
 
   @Test func `no table is touched but those that are needed`() throws {
     #expect(try plan(port { _ in }).tables == [TableName(.nat, .v4)])
+    let path = ReturnPath(subnet: IPPrefix("10.1.0.0/16") ?? .everything(.v4), link: .any)
+    #expect(try plan(port { $0.masquerade = path }).tables == [TableName(.nat, .v4), .loopbackGuard])
     #expect(try plan(.admit(Admission(IPAddress(v6: 2)))).tables == [TableName(.filter, .v6)])
     #expect(
       try plan(.isolate(Isolation(.any, reach: .outside))).tables == [TableName(.filter, .v4), TableName(.filter, .v6)])

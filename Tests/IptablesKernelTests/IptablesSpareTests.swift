@@ -1,0 +1,67 @@
+import Kernel
+import NetTypes
+import PacketFilter
+import Testing
+
+@testable import Iptables
+
+/// A port that several networks of a container publish.
+@Suite(.needsKernel) struct IptablesSpareTests {
+  static let claims = ["10.1.0.2", "10.2.0.2", "10.3.0.2"].enumerated().map { index, target in
+    let subnet = net("10.\(index + 1).0.0/24")
+    return Claim(
+      owner("c1", network: "n\(index + 1)"), .ports,
+      [
+        published(8080, to: target) {
+          $0.masquerade?.subnet = subnet
+          $0.isSpare = index > 0
+        }
+      ])
+  }
+
+  /// Where the port leads: what the first rule says.
+  private static func targets(_ lab: IptablesLab) throws -> [String] {
+    try lab.rules("nat").filter { $0.hasPrefix("-A CNI-PORTS") }.compactMap {
+      $0.split(separator: " ").last.map(String.init)
+    }
+  }
+
+  @Test(arguments: [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
+  func `leads to the first one that is left, whichever goes`(order: [Int]) throws {
+    let (before, targets, holders, missing, after) = try IptablesLab.run { lab in
+      let before = try lab.everything()
+      var backend = lab.backend
+      for claim in Self.claims { try backend.add(claim) }
+      var targets = [try Self.targets(lab)]
+      let holders = try backend.holders(of: Self.claims[2].rules.ports).map(\.tag)
+      var missing: [Rule] = []
+      for index in order {
+        try backend.remove(Self.claims[index].owner.filterTag, .ports, known: Self.claims[index].rules)
+        targets.append(try Self.targets(lab))
+        for left in order.drop(while: { $0 != index }).dropFirst() {
+          missing += try backend.missing(from: Self.claims[left])
+        }
+      }
+      return (before, targets, holders, missing, try lab.everything())
+    }
+    let all = ["10.1.0.2:80", "10.2.0.2:80", "10.3.0.2:80"]
+    let wanted = (0...3).map { count in all.indices.filter { !order.prefix(count).contains($0) }.map { all[$0] } }
+    #expect(targets == wanted)
+    #expect(holders == Self.claims.map(\.owner.filterTag))
+    #expect(missing.isEmpty)
+    #expect(after == before)
+  }
+
+  @Test func `is refused where another container has it, or the first one comes again`() throws {
+    let errors = try IptablesLab.run { lab in
+      var backend = lab.backend
+      try backend.add(Self.claims[0])
+      let other = Claim(owner("c2", network: "n2"), .ports, Self.claims[1].rules)
+      let plain = Claim(Self.claims[1].owner, .ports, Self.claims[0].rules)
+      return [other, plain, Self.claims[0]].map { claim in
+        kernelError { () throws(KernelError) in try backend.add(claim) }?.errno
+      }
+    }
+    #expect(errors == [17, 17, 17])
+  }
+}
