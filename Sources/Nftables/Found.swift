@@ -5,6 +5,12 @@ import PacketFilter
 
 /// What is in our tables, whoever put it there.
 enum Found {
+  /// Whether anybody has rules.
+  static func isAnything(in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
+    for table in Table.allCases where try socket.uses(of: table.anchor, table) != nil { return true }
+    return false
+  }
+
   /// The elements of all sets whose comment fits.
   static func elements(
     in socket: borrowing RulesetSocket, where fits: (String) -> Bool

@@ -41,8 +41,10 @@ public struct NftablesBackend: FilterBackend {
 
   public mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
     let owner = ElementOwner(tag, part)
-    let nft = try context()
     let socket = try RulesetSocket.open()
+    // Then there is nothing to load libnftables for.
+    guard try Found.isAnything(in: socket) else { return }
+    let nft = try context()
     for _ in 0..<NftablesBackend.tries {
       let wanted = known.flatMap { Wanted(remembered: $0, owner) }
       do throws(KernelError) {

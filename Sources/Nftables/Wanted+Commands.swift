@@ -11,8 +11,15 @@ extension Wanted {
     for table in tables where try socket.uses(of: table.anchor, table) == nil {
       commands += Layout.declaration(table)
     }
-    for chain in chains where try socket.uses(of: chain.name, .inet) == nil { commands += chain.declaration }
-    return commands + elements.map(\.creation) + (try spareAdditions(in: socket))
+    var missing: Set<String> = []
+    for chain in chains where try socket.uses(of: chain.name, .inet) == nil {
+      commands += chain.declaration
+      missing.insert(chain.name)
+    }
+    // No rule leads to a chain that is missing.
+    let hasLeftovers = !spares.allSatisfy { missing.contains($0.chain) }
+    return commands + elements.map(\.creation)
+      + (hasLeftovers ? try spareAdditions(in: socket) : spares.map(\.creation))
   }
 
   /// Where parts are missing, whichever.

@@ -86,6 +86,8 @@ func everyKind(_ part: Part) throws -> [Rule] {
   marked.masquerade?.marking = .bit(13)
   var open = try port(8085, to: "fd00::3")
   open.masquerade?.everything = true
+  var spare = conditional
+  spare.isSpare = true
   let mac: MACAddress = "02:00:00:00:00:09"
   var rules: [Rule] = try [
     .masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24"))),
@@ -95,7 +97,7 @@ func everyKind(_ part: Part) throws -> [Rule] {
     .guardSource(SourceGuard(name("veth0"), mac: mac)),
     .publish(port(8080)), .publish(port(8080, to: "fd00::2")), .publish(port(8081, on: "192.0.2.1")),
     .publish(port(8081, on: "2001:db8::1", to: "fd00::2")), .publish(conditional), .publish(inChain),
-    .publish(marked), .publish(open),
+    .publish(marked), .publish(open), .publish(spare),
     .float(
       FloatingAddress(address("192.0.2.5"), to: address("10.1.0.2"), link: name("br0"), subnet: prefix("10.1.0.1/24"))),
     .float(

@@ -132,11 +132,13 @@ extension NftablesTests {
 
     @Test func `many at once lose nothing and leave nothing`() throws {
       let claims = try (1...8).map { number in
-        Claim(
+        var spare = try port(8080, to: "10.1.0.\(number)")
+        spare.isSpare = true
+        return Claim(
           try owner("c\(number)"), .network,
           try [
             .masquerade(Masquerade(address("10.1.0.\(number)"), in: prefix("10.1.0.1/24"))),
-            .isolate(Isolation(name("br0"), reach: .network)),
+            .isolate(Isolation(name("br0"), reach: .network)), .publish(spare),
           ])
       }
       let (before, failures, after) = try onHost {
