@@ -53,6 +53,19 @@ struct ClaimFiles {
     return try (Files.list(directory) ?? []).sorted().compactMap { try? claim(at: "\(directory)/\($0)") }
   }
 
+  /// Whether anybody else's rules of that part are remembered, on any network.
+  func remembersOthers(than owner: Owner, _ part: Part) throws(KernelError) -> Bool {
+    let own = name(owner, part)
+    for network in try networks() {
+      let isOwn = network == owner.network
+      let isThere = try Files.hasName(in: directory(of: network)) { name in
+        name.hasSuffix(".\(part.rawValue)") && !(isOwn && name == own)
+      }
+      if isThere { return true }
+    }
+    return false
+  }
+
   func networks() throws(KernelError) -> [NetworkName] {
     try (Files.list(directory) ?? []).sorted().compactMap(NetworkName.init)
   }

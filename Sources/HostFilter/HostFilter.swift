@@ -138,6 +138,10 @@ public struct HostFilter: PacketFilter {
 
   public func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? { try memory.claim(of: owner, part) }
 
+  public func remembersOthers(than owner: Owner, _ part: Part) throws(KernelError) -> Bool {
+    try memory.remembersOthers(than: owner, part)
+  }
+
   public func claims(of network: NetworkName) throws(KernelError) -> [Claim] { try memory.claims(of: network) }
 
   public mutating func collectGarbage(

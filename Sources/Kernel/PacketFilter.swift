@@ -66,6 +66,9 @@ public protocol PacketFilter {
   /// What was added for that owner and part; `nil` where nothing is remembered.
   mutating func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim?
 
+  /// Whether anybody else's rules of that part are remembered, on any network.
+  mutating func remembersOthers(than owner: Owner, _ part: Part) throws(KernelError) -> Bool
+
   /// Everything that is remembered of that network.
   mutating func claims(of network: NetworkName) throws(KernelError) -> [Claim]
 
@@ -102,6 +105,7 @@ public struct NoPacketFilter: PacketFilter {
   public func remove(_ owner: Owner, _ part: Part, everywhere: Bool) {}
   public func missing(from claim: Claim) -> [Rule] { claim.rules }
   public func claim(of owner: Owner, _ part: Part) -> Claim? { nil }
+  public func remembersOthers(than owner: Owner, _ part: Part) -> Bool { false }
   public func claims(of network: NetworkName) -> [Claim] { [] }
   public func collectGarbage(_ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool) {}
   public func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }

@@ -122,20 +122,41 @@ public enum Files {
 
   /// Names in a directory, unsorted, without `.` and `..`; `nil` where there is no such directory.
   public static func list(_ path: String) throws(KernelError) -> [String]? {
+    var names: [String] = []
+    let isThere = try visit(path) {
+      names.append($0)
+      return true
+    }
+    return isThere ? names : nil
+  }
+
+  /// Whether the directory has a name that `fits`; reads no further than to the first.
+  public static func hasName(in path: String, where fits: (String) -> Bool) throws(KernelError) -> Bool {
+    var found = false
+    _ = try visit(path) {
+      found = fits($0)
+      return !found
+    }
+    return found
+  }
+
+  /// Tells `body` the names in a directory until it answers no.
+  ///
+  /// - Returns: whether there is such a directory.
+  private static func visit(_ path: String, _ body: (String) -> Bool) throws(KernelError) -> Bool {
     guard let directory = unsafe opendir(path) else {
       let error = errno
-      if error == ENOENT { return nil }
+      if error == ENOENT { return false }
       throw KernelError(errno: error, doing: "list \(path)")
     }
     defer { unsafe closedir(directory) }
-    var names: [String] = []
     while let entry = unsafe readdir(directory) {
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
         unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }
-      if name != ".", name != ".." { names.append(name) }
+      if name != ".", name != "..", !body(name) { break }
     }
-    return names
+    return true
   }
 
   /// `nil` where there is no such file; follows symbolic links.

@@ -19,7 +19,10 @@ extension PortmapDriver {
         throw CNIError(
           .differences, "no host port is known for \(mapping.containerText) of \(owner.interface): want what ADD chose")
       }
-      let rules = try planner.rules(for: mapping, at: port, on: &kernel)
+      var rules = try planner.rules(for: mapping, at: port, on: &kernel)
+      for index in rules.indices {
+        rules[index].isSpare = known.contains { $0.isSpare && $0.conflicts(with: rules[index]) }
+      }
       known.removeAll { there in rules.contains { $0.conflicts(with: there) } }
       ports += rules
     }
@@ -42,9 +45,23 @@ extension PortmapDriver {
     // What cannot be read is removed by its tag; the rest is not worth failing for.
     let claim = try? kernel.filter.claim(of: owner, .ports)
     let remove = Change.removeRules(owner, .ports, everywhere: config?.publishesNothing != true)
-    if let claim { return [remove] + leftovers(of: [claim], on: &kernel) }
+    // First, since a DEL that is killed in between finds the claim again.
+    if let claim { return closingLoopback(after: owner, on: &kernel) + [remove] + leftovers(of: [claim], on: &kernel) }
     let told = (config?.mappings ?? []).flatMap(\.trackedConnections)
     return [remove] + (told.isEmpty ? [] : [.forgetConnections(Set(told))])
+  }
+
+  /// With the last published port goes the rule that keeps containers from the host's loopback addresses, so the way
+  /// there is closed as well.
+  private func closingLoopback<K: Kernel & ~Copyable>(after owner: Owner, on kernel: inout K) -> [Change] {
+    // Where the lock is held by an ADD, somebody publishes a port.
+    guard (try? kernel.filter.remembersOthers(than: owner, .ports)) == false, (try? kernel.filter.lock()) != nil,
+      (try? kernel.filter.remembersOthers(than: owner, .ports)) == false,
+      let bridges = try? kernel.links(kind: "bridge", master: nil, on: .host)
+    else { return [] }
+    return bridges.filter { $0.group == Isolation.linkGroup }.map {
+      .setSysctls([.conf(.v4, $0.name, "route_localnet", "0", isOptional: true)], on: .host)
+    }
   }
 
   func garbage<K: Kernel & ~Copyable>(

@@ -53,6 +53,19 @@ import TestSupport
       ])
   }
 
+  @Test func `the way to the host's loopback addresses is closed behind the last published port`() throws {
+    let first = try Fixture()
+    first.kernel.state.links[.host]?["br0"]?.group = Isolation.linkGroup
+    let second = try Fixture(container: "c2", on: first.kernel)
+    try first.add(mappings(#"{"hostPort":8080,"containerPort":80}"#))
+    try second.add(mappings(#"{"hostPort":8081,"containerPort":80}"#))
+    let setting = "net/ipv4/conf/br0/route_localnet"
+    try first.delete(nil)
+    #expect(first.kernel.sysctl(setting, on: .host) == "1")
+    try second.delete(nil)
+    #expect(first.kernel.sysctl(setting, on: .host) == "0")
+  }
+
   @Test func `DEL of what nobody remembers goes by the configuration`() throws {
     let fixture = try Fixture()
     try fixture.delete(udp)

@@ -30,6 +30,10 @@ public struct FakeFilter: PacketFilter, Equatable {
     claims.first { $0.owner == owner && $0.part == part }
   }
 
+  public func remembersOthers(than owner: Owner, _ part: Part) -> Bool {
+    claims.contains { $0.part == part && $0.owner != owner }
+  }
+
   public func claims(of network: NetworkName) -> [Claim] { claims.filter { $0.owner.network == network } }
 
   public mutating func collectGarbage(_ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool) {
