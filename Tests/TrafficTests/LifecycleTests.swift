@@ -32,7 +32,9 @@ struct LifecycleTests {
           + [4, 5].map { Expectation(.outside, to: World.host[0], 10_000 + $0, by: nil) })
       let ends = atOnce(staying.count) { try network.delete(network.attachment(staying[$0]), knowing: false) }
       for end in ends { #expect(throws: Never.self) { try end.get() } }
-      #expect(try world.traces().symmetricDifference(before) == [])
+      let after = try world.traces()
+      #expect(after.subtracting(before) == [])
+      #expect(before.subtracting(after) == [])
     }
   }
 
@@ -80,6 +82,8 @@ extension World {
     let files = try shell("find /run/cni /run/swift-cni /var/lib/cni \(lab.directory) -type f")
     let links = try lab.linkNames(in: lab.host).map { "link \($0)" }
     let names = files.split(separator: "\n").map(String.init)
-    return Set(try ruleset(counters: true) + links + names)
+    // The kernel takes a legacy table without counters, and these in a second call: a kill in between forgets them, as
+    // one of the iptables command does.
+    return Set(try ruleset(counters: backend == .nftables) + links + names)
   }
 }
