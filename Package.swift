@@ -112,7 +112,10 @@ let package = Package(
     tests("IptablesTests", ["Iptables", "CNI", "Kernel", "NetTypes", "PacketFilter"]),
     tests(
       "CnictlTests",
-      ["cnictl", "bridge", "host", "ipam-host-local", "none", "CNI", "CNIRuntime", "Linux", "NetTypes"]),
+      [
+        "cnictl", "bridge", "firewall", "host", "ipam-host-local", "none", "portmap", "tuning", "CNI", "CNIRuntime",
+        "Linux", "NetTypes",
+      ]),
     tests(
       "TuningTests",
       ["tuning", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),

@@ -11,18 +11,25 @@ import PacketFilter
 struct ClaimFiles {
   var directory: String
 
+  private func directory(of network: NetworkName) -> String { "\(directory)/\(network)" }
+
+  private func name(_ owner: Owner, _ part: Part) -> String { "\(owner.hostInterface).\(part.rawValue)" }
+
   private func path(_ owner: Owner, _ part: Part) -> String {
-    "\(directory)/\(owner.network)/\(owner.hostInterface).\(part.rawValue)"
+    "\(directory(of: owner.network))/\(name(owner, part))"
   }
 
   /// Replaces what was remembered of the same owner and part.
+  ///
+  /// The file appears whole or not at all: a process that is killed leaves no part of one.
   func remember(_ claim: Claim) throws(KernelError) {
-    let path = path(claim.owner, claim.part)
+    try Files.remove(path(claim.owner, claim.part))
+    let directory = directory(of: claim.owner.network)
     // Another owner's removal may take the directory away in between.
     for attempt in 1...10 {
-      try Files.makeDirectories("\(directory)/\(claim.owner.network)", mode: 0o700)
+      try Files.makeDirectories(directory, mode: 0o700)
       do throws(KernelError) {
-        return try Files.replace(path, with: claim.json.bytes, mode: 0o600)
+        return try Files.create(name(claim.owner, claim.part), in: directory, claim.json.bytes)
       } catch  where error.errno == ENOENT && attempt < 10 {}
     }
   }
@@ -30,7 +37,7 @@ struct ClaimFiles {
   /// Nothing happens where nothing is remembered.
   func forget(_ owner: Owner, _ part: Part) throws(KernelError) {
     try Files.remove(path(owner, part))
-    try Files.removeEmptyDirectory("\(directory)/\(owner.network)")
+    try Files.removeEmptyDirectory(directory(of: owner.network))
   }
 
   func remembers(_ owner: Owner, _ part: Part) -> Bool { Files.exists(path(owner, part)) }
@@ -42,7 +49,7 @@ struct ClaimFiles {
 
   /// All of one network; files that hold no claim are left out.
   func claims(of network: NetworkName) throws(KernelError) -> [Claim] {
-    let directory = "\(directory)/\(network)"
+    let directory = directory(of: network)
     return try (Files.list(directory) ?? []).sorted().compactMap { try? claim(at: "\(directory)/\($0)") }
   }
 

@@ -32,6 +32,7 @@ enum Sandbox {
     esac
     END
     chmod +x /run/plugins/fake
+    ln -s "${PATH%%:*}/portmap" /run/plugins/mesos-cni-port-mapper
     network() {
       local name=$1 type=$2
       shift 2

@@ -36,13 +36,13 @@ struct LogTests {
 
   @Test func `a refused call is logged with its error`() throws {
     try Lab.use { lab in
-      var call = lab.call("ADD", try lab.bridge(#"{"ipMasq": true}"#), on: 1)
+      var call = lab.call("ADD", try lab.bridge(#"{"isolation": "strict"}"#), on: 1)
       call.variables["CNI_LOG"] = "\(lab.directory)/log"
-      #expect(try lab.run(call).code == 2)
+      #expect(try lab.run(call).code == 7)
       let lines = try log(lab)
       #expect(lines.count == 1)
       #expect(lines.first?.text("outcome") == "error")
-      #expect(lines.first?.text("code") == "2")
+      #expect(lines.first?.text("code") == "7")
     }
   }
 
