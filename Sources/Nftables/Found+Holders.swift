@@ -14,8 +14,11 @@ extension Found {
       let asked = ports.filter { $0.family == family }
       if asked.isEmpty { continue }
       var elements = try conflicting(asked, FamilySets(family), in: socket)
+      elements += try all(of: [FamilySets(family).spares], in: socket)
       // A port of all addresses conflicts with that of any.
-      if asked.contains(where: { $0.hostIP == nil }) { elements += try bound(FamilySets(family), in: socket) }
+      if asked.contains(where: { $0.hostIP == nil }) {
+        elements += try all(of: FamilySets(family).allBound, in: socket)
+      }
       holders += elements.compactMap(PortHolder.init(_:)).filter { holder in
         asked.contains { $0.conflicts(with: holder.port) }
       }
@@ -26,17 +29,17 @@ extension Found {
   private static func all(in socket: borrowing RulesetSocket) throws(KernelError) -> [PortHolder] {
     var holders: [PortHolder] = []
     for sets in IPFamily.allCases.map(FamilySets.init(_:)) {
-      for set in [sets.ports] + sets.byChain {
-        holders += try socket.elements(of: set).compactMap { Element($0, in: set) }.compactMap(PortHolder.init(_:))
-      }
-      holders += try bound(sets, in: socket).compactMap(PortHolder.init(_:))
+      let elements = try all(of: [sets.ports, sets.spares] + sets.byChain + sets.allBound, in: socket)
+      holders += elements.compactMap(PortHolder.init(_:))
     }
     return holders
   }
 
-  private static func bound(_ sets: FamilySets, in socket: borrowing RulesetSocket) throws(KernelError) -> [Element] {
+  private static func all(
+    of sets: [SetSpec], in socket: borrowing RulesetSocket
+  ) throws(KernelError) -> [Element] {
     var elements: [Element] = []
-    for set in [sets.bound] + sets.boundByChain {
+    for set in sets {
       elements += try socket.elements(of: set).compactMap { Element($0, in: set) }
     }
     return elements
@@ -52,7 +55,7 @@ extension Found {
         if let found = try socket.element(key, of: set) { elements += [Element(found, in: set)].compactMap(\.self) }
       }
       guard let address = port.hostIP else { continue }
-      for set in [sets.bound] + sets.boundByChain {
+      for set in sets.allBound {
         if let found = try socket.element([.address(address)] + key, of: set) {
           elements += [Element(found, in: set)].compactMap(\.self)
         }
@@ -64,7 +67,7 @@ extension Found {
 
 extension FamilySets {
   fileprivate var byChain: [SetSpec] { [special, chained] }
-  fileprivate var boundByChain: [SetSpec] { [boundSpecial, boundChained] }
+  fileprivate var allBound: [SetSpec] { [bound, boundSpecial, boundChained] }
 }
 
 extension PortHolder {
@@ -73,14 +76,18 @@ extension PortHolder {
     guard let owner = ElementOwner(comment: element.comment) else { return nil }
     var key = element.key[...]
     var hostIP: IPAddress?
+    // A spare port's key begins with a hash.
+    if element.set.isOfSpares { key = key.dropFirst() }
     if case .address(let address) = key.first {
-      hostIP = address
+      hostIP = address == FamilySets(address.family).anyAddress ? nil : address
       key = key.dropFirst()
     }
     guard case .transport(let transport) = key.first, case .port(let hostPort) = key.last,
       let (target, port) = element.value.target
     else { return nil }
-    self.init(PublishedPort(transport, hostIP: hostIP, hostPort: hostPort, to: target, port), tag: owner.tag)
+    var published = PublishedPort(transport, hostIP: hostIP, hostPort: hostPort, to: target, port)
+    published.isSpare = element.set.isOfSpares
+    self.init(published, tag: owner.tag)
   }
 }
 

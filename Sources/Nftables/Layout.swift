@@ -6,7 +6,11 @@ import PacketFilter
 /// In family `inet`:
 /// - `prerouting` and `output`, type nat, priority -90: after the host's own translations at -100. They look for
 ///   floating addresses, and what is for an address of this host goes to `publish`.
-/// - `publish`: ports with conditions, ports of one address, ports of all.
+/// - `publish`: ports with conditions, ports of one address, ports of all, then `spare`.
+/// - `spare`: a rule for each spare port, which other networks of its container publish too.
+/// - `localnet`, type filter, priority -150: what comes for 127.0.0.0/8 from elsewhere is dropped, which the kernel lets
+///   pass where a published port has set `route_localnet`. Answers to the host's own loopback have their destination
+///   translated back at -100 only.
 /// - `postrouting`, type nat, priority 100: return paths, floating addresses, masquerade.
 /// - `forward`, type filter, priority 0: isolation, admission.
 /// - `anchor`: empty; every owner has an element that leads there.
@@ -17,6 +21,8 @@ import PacketFilter
 enum Layout {
   static let owners = SetSpec(name: "owners", key: [.interface], value: .verdict)
   static let guarded = SetSpec(table: .bridge, name: "guarded", key: [.interface], value: .verdict)
+  /// The chain that others' declarations leave as it is.
+  static let spare = "spare"
   static let allowed = SetSpec(table: .bridge, name: "allowed", key: [.interface, .mac])
 
   /// Parts that may isolate bridges.
@@ -41,7 +47,10 @@ enum Layout {
   static func declaration(_ table: Table) -> [String] {
     let chains = table == .inet ? inetChains : bridgeChains
     return ["add table \(table.name)"] + sets(table).map(\.declaration)
-      + chains.flatMap { ["add chain \(table.name) \($0.name)\($0.hook)", "flush chain \(table.name) \($0.name)"] }
+      + chains.flatMap { chain in
+        ["add chain \(table.name) \(chain.name)\(chain.hook)"]
+          + (chain.name == spare ? [] : ["flush chain \(table.name) \(chain.name)"])
+      }
       + chains.flatMap { chain in chain.rules.map { "add rule \(table.name) \(chain.name) \($0)" } }
   }
 
@@ -69,15 +78,11 @@ enum Layout {
     let incoming = floating + ["fib daddr type local jump publish"]
     return [
       Chain(name: "anchor", rules: []),
+      Chain(name: spare, rules: []),
       Chain(
-        name: "publish",
-        rules: each.flatMap { sets in conditional(sets.boundSpecial, sets.special, sets.word) }
-          + each.flatMap { sets in
-            [
-              "dnat \(sets.word) to \(sets.word) daddr . meta l4proto . th dport map @\(sets.bound.name)",
-              "meta nfproto \(sets.nfproto) dnat \(sets.word) to meta l4proto . th dport map @\(sets.ports.name)",
-            ]
-          }),
+        name: "localnet", hook: " { type filter hook prerouting priority -150 ; }",
+        rules: ["iifname != \"lo\" ip daddr 127.0.0.0/8 drop"]),
+      Chain(name: "publish", rules: publishing),
       Chain(name: "prerouting", hook: " { type nat hook prerouting priority -90 ; }", rules: incoming),
       Chain(name: "output", hook: " { type nat hook output priority -90 ; }", rules: incoming),
       Chain(
@@ -102,6 +107,17 @@ enum Layout {
             ]
           }),
     ]
+  }
+
+  private static var publishing: [String] {
+    let each = IPFamily.allCases.map(FamilySets.init(_:))
+    return each.flatMap { sets in conditional(sets.boundSpecial, sets.special, sets.word) }
+      + each.flatMap { sets in
+        [
+          "dnat \(sets.word) to \(sets.word) daddr . meta l4proto . th dport map @\(sets.bound.name)",
+          "meta nfproto \(sets.nfproto) dnat \(sets.word) to meta l4proto . th dport map @\(sets.ports.name)",
+        ]
+      } + ["jump \(spare)"]
   }
 
   /// Rules that look for a port among those with conditions, one address' first.
@@ -132,6 +148,8 @@ struct FamilySets {
   var word: String { family == .v4 ? "ip" : "ip6" }
   var nfproto: String { family == .v4 ? "ipv4" : "ipv6" }
   private var address: Field.Kind { family == .v4 ? .v4 : .v6 }
+  /// What stands for all addresses of the host where a key has a place for one.
+  var anyAddress: IPAddress { family == .v4 ? IPAddress(v4: 0) : IPAddress(v6: 0) }
 
   private func named(_ name: String, _ key: [Field.Kind], _ value: SetSpec.Value = .none) -> SetSpec {
     SetSpec(name: name + family.digit, key: key, value: value)
@@ -145,6 +163,8 @@ struct FamilySets {
   /// Where a chain of a given name looks for the ports that led to it.
   var chained: SetSpec { named("chained", [.transport, .port], .verdict) }
   var boundChained: SetSpec { named("bound_chained", [address, .transport, .port], .verdict) }
+  /// Ports that other networks of the container publish too, by whose they are; a hash.
+  var spares: SetSpec { named("spares", [.interface, address, .transport, .port], .verdict) }
   /// By the container's address: whose connections to its published ports are masqueraded.
   var returning: SetSpec { named("returning", [address], .verdict) }
   /// By the container's address: whose connections to its floating address are masqueraded.
@@ -158,8 +178,8 @@ struct FamilySets {
 
   var all: [SetSpec] {
     [
-      ports, bound, special, boundSpecial, chained, boundChained, returning, neighbours, floating, leavingFloat,
-      external, masquerade, admitted, links,
+      ports, bound, special, boundSpecial, chained, boundChained, spares, returning, neighbours, floating,
+      leavingFloat, external, masquerade, admitted, links,
     ]
   }
 }

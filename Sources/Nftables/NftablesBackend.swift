@@ -25,7 +25,7 @@ public struct NftablesBackend: FilterBackend {
       } catch {
         switch error.errno {
         // Somebody took the table or a chain away meanwhile, or only a part of it is there.
-        case Complaint.absent: commands = wanted.completeAdditions
+        case Complaint.absent: commands = try wanted.completeAdditions(in: socket)
         case Complaint.exists, Complaint.busy:
           try nft.sweep(socket)
           commands = try wanted.replacements(in: socket)
@@ -47,11 +47,13 @@ public struct NftablesBackend: FilterBackend {
       let wanted = known.flatMap { Wanted(remembered: $0, owner) }
       do throws(KernelError) {
         if let wanted, try wanted.isThere(in: socket, owner) {
-          try nft.run(wanted.elements.map(\.deletion), doing: "remove rules of \(tag)")
+          try nft.run(Found.deletions(wanted.elements, in: socket), doing: "remove rules of \(tag)")
           try nft.clear(wanted, socket)
         } else {
           let found = try Found.elements(in: socket) { $0 == owner.comment }
-          if !found.isEmpty { try nft.run(found.map(\.deletion), doing: "remove rules of \(tag)") }
+          if !found.isEmpty {
+            try nft.run(Found.deletions(found, in: socket), doing: "remove rules of \(tag)")
+          }
           try nft.sweep(socket)
         }
         return

@@ -7,6 +7,13 @@ struct ChainFacts: Equatable {
   var uses: Int
 }
 
+/// What the kernel tells of a rule.
+struct RuleFacts: Equatable {
+  var handle: UInt64
+  /// Empty where there is none.
+  var comment: String
+}
+
 /// An element as the kernel has it.
 struct FoundElement: Equatable {
   var key: [UInt8]
@@ -103,6 +110,12 @@ extension RulesetMessages {
     else { return nil }
     let uses = attributes[NFTA_CHAIN_USE.rawValue]?.reduce(0) { $0 << 8 | Int($1) }
     return ChainFacts(name: string(name), uses: uses ?? 0)
+  }
+
+  static func ruleFacts(_ answer: ArraySlice<UInt8>) -> RuleFacts {
+    let attributes = attributes(answer)
+    let handle = attributes[NFTA_RULE_HANDLE.rawValue]?.reduce(0) { $0 << 8 | UInt64($1) }
+    return RuleFacts(handle: handle ?? 0, comment: attributes[NFTA_RULE_USERDATA.rawValue].map(comment) ?? "")
   }
 
   static func found(_ answer: ArraySlice<UInt8>) -> [FoundElement] {

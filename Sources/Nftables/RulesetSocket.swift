@@ -26,8 +26,14 @@ struct RulesetSocket: ~Copyable {
       .compactMap { RulesetMessages.chainFacts($0) }
   }
 
+  /// None where the chain is missing.
+  borrowing func rules(of chain: String, _ table: Table) throws(KernelError) -> [RuleFacts] {
+    try ask(RulesetMessages.rules(of: chain, table), doing: "list rules of \(chain)")
+      .map { RulesetMessages.ruleFacts($0) }
+  }
+
   borrowing func ruleCount(of chain: String, _ table: Table) throws(KernelError) -> Int {
-    try ask(RulesetMessages.rules(of: chain, table), doing: "list rules of \(chain)").count
+    try rules(of: chain, table).count
   }
 
   /// `nil` where it is missing.

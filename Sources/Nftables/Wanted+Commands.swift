@@ -12,12 +12,13 @@ extension Wanted {
       commands += Layout.declaration(table)
     }
     for chain in chains where try socket.uses(of: chain.name, .inet) == nil { commands += chain.declaration }
-    return commands + elements.map(\.creation)
+    return commands + elements.map(\.creation) + (try spareAdditions(in: socket))
   }
 
   /// Where parts are missing, whichever.
-  var completeAdditions: [String] {
+  func completeAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
     tables.flatMap(Layout.declaration) + chains.flatMap(\.declaration) + elements.map(\.creation)
+      + (try spareAdditions(in: socket))
   }
 
   /// Where elements with the same keys are there already.
@@ -46,7 +47,7 @@ extension Wanted {
       }
       deletions.append(element.deletion)
     }
-    return deletions + completeAdditions
+    return deletions + (try completeAdditions(in: socket))
   }
 
   /// What was added for these rules; `nil` where they are none that could have been.
@@ -62,11 +63,12 @@ extension Wanted {
     return true
   }
 
-  /// Whether the chains that they lead to are there too.
+  /// Whether the chains that they lead to, and spare ports' rules, are there too.
   func isWhole(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
     guard try isThere(in: socket, owner) else { return false }
     for chain in chains where try !Found.isWhole(chain, in: socket) { return false }
-    return true
+    guard !spares.isEmpty else { return true }
+    return Set(try socket.rules(of: Layout.spare, .inet).map(\.comment)).isSuperset(of: spares.map(\.chain))
   }
 }
 

@@ -7,7 +7,9 @@ extension Wanted {
   mutating func publish(_ port: PublishedPort, _ owner: ElementOwner) throws(KernelError) {
     let sets = FamilySets(port.family)
     let key = (port.hostIP.map { [Field.address($0)] } ?? []) + [.transport(port.transport), .port(port.hostPort)]
-    if port.needsChain {
+    if port.isSpare {
+      try publishSpare(port, owner)
+    } else if port.needsChain {
       try publishByChain(port, key, sets, owner)
     } else {
       let target = [Field.address(port.target), .port(port.targetPort)]
@@ -23,9 +25,7 @@ extension Wanted {
   private mutating func publishByChain(
     _ port: PublishedPort, _ key: [Field], _ sets: FamilySets, _ owner: ElementOwner
   ) throws(KernelError) {
-    let rules = try Wanted.rules(of: port, owner)
-    let mark = Owner.shortHash(([owner.comment, key.text] + rules).joined(separator: "\n"))
-    let own = SharedChain(name: "port_\(port.targetText)_\(mark)", rules: rules)
+    let own = try Wanted.ownChain(port, key, owner)
     chains.append(own)
     let isBound = port.hostIP != nil
     let first = isBound ? sets.boundSpecial : sets.special
@@ -40,6 +40,15 @@ extension Wanted {
     chains.append(SharedChain(name: name, rules: lookups))
     add(first, key, .jump(name), owner)
     add(isBound ? sets.boundChained : sets.chained, key, .jump(own.name), owner)
+  }
+
+  /// The chain that is this port's of this owner alone; its name tells where it leads.
+  static func ownChain(
+    _ port: PublishedPort, _ key: [Field], _ owner: ElementOwner
+  ) throws(KernelError) -> SharedChain {
+    let rules = try rules(of: port, owner)
+    let mark = Owner.shortHash(([owner.comment, key.text] + rules).joined(separator: "\n"))
+    return SharedChain(name: "port_\(port.targetText)_\(mark)", rules: rules)
   }
 
   private static func rules(of port: PublishedPort, _ owner: ElementOwner) throws(KernelError) -> [String] {

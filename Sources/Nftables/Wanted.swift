@@ -3,10 +3,11 @@ import Kernel
 import NetTypes
 import PacketFilter
 
-/// What a claim comes to: elements of its own and chains that it shares.
+/// What a claim comes to: elements of its own, chains that it shares, and rules for spare ports.
 struct Wanted: Equatable {
   var elements: [Element] = []
   var chains: [SharedChain] = []
+  var spares: [SpareRule] = []
 
   /// - Throws: EOPNOTSUPP or EINVAL naming what nftables cannot do.
   init(_ claim: Claim) throws(KernelError) {
@@ -65,6 +66,7 @@ struct Wanted: Equatable {
       }
     }
     for chain in other.chains where !chains.contains(chain) { chains.append(chain) }
+    for spare in other.spares where !spares.contains(spare) { spares.append(spare) }
   }
 
   mutating func add(_ set: SetSpec, _ key: [Field], _ value: Element.Value, _ owner: ElementOwner) {

@@ -179,10 +179,3 @@ extension NftablesTests {
     }
   }
 }
-
-private func refusal(_ body: () throws -> Void) -> KernelError? {
-  do {
-    try body()
-    return nil
-  } catch let error as KernelError { return error } catch { return KernelError("\(error)", errno: -1, reason: "") }
-}

@@ -36,9 +36,14 @@ func ruleset() throws -> String { try nft("list", "ruleset") }
 
 /// Runs as `body` does in a new network namespace with somebody else's rules in it.
 func onHost<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) throws -> Value {
-  try inFreshNamespace { _ in
+  try onHost { _ in try body() }
+}
+
+/// The same, for what needs a second namespace: its path.
+func onHost<Value: Sendable>(_ body: @escaping @Sendable (String) throws -> Value) throws -> Value {
+  try inFreshNamespace { container in
     _ = try nft("-f", "-", input: foreign)
-    return try body()
+    return try body(container)
   }
 }
 
@@ -103,4 +108,12 @@ func everyKind(_ part: Part) throws -> [Rule] {
     }
   }
   return rules
+}
+
+/// What it threw.
+func refusal(_ body: () throws -> Void) -> KernelError? {
+  do {
+    try body()
+    return nil
+  } catch let error as KernelError { return error } catch { return KernelError("\(error)", errno: -1, reason: "") }
 }

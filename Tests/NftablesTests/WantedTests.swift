@@ -91,6 +91,27 @@ import Testing
     #expect(wanted.elements.first.flatMap(PortHolder.init)?.port.description == "host port 80/tcp to 10.1.0.2:8080")
   }
 
+  @Test(arguments: [
+    (nil, "10.1.0.2", "meta nfproto ipv4 meta l4proto tcp th dport 80"),
+    ("192.0.2.1", "10.1.0.2", "ip daddr 192.0.2.1 meta l4proto tcp th dport 80"),
+    (nil, "fd00::2", "meta nfproto ipv6 meta l4proto tcp th dport 80"),
+    ("2001:db8::1", "fd00::2", "ip6 daddr 2001:db8::1 meta l4proto tcp th dport 80"),
+  ])
+  func `a spare port is a rule behind the lookups, whose chain tells where it leads`(
+    host: String?, target: String, matches: String
+  ) throws {
+    var port = try PublishedPort(.tcp, hostIP: host.map(address), hostPort: 80, to: address(target), 8080)
+    port.isSpare = true
+    let wanted = try wanted(.publish(port))
+    let chain = try #require(wanted.chains.first)
+    #expect(
+      wanted.spares.map(\.creation) == [
+        "add rule inet swift_cni spare \(matches) jump \(chain.name) comment \"\(chain.name)\""
+      ])
+    #expect(wanted.elements.map(\.value) == [.jump(chain.name)])
+    #expect(wanted.elements.compactMap(PortHolder.init) == [PortHolder(port, tag: owner.tag)])
+  }
+
   @Test func `a key is told from its bytes`() throws {
     let fields = try [
       Field.address(address("fd00::2")), .address(address("fd00::3")), .transport(.sctp), .port(0x1234),

@@ -1,0 +1,98 @@
+import Foundation
+import Kernel
+import Linux
+import TestSupport
+
+/// A container on bridge `br0` of a host of its own: 10.1.0.2, 10.2.0.2, 10.3.0.2; the host is 10.N.0.1.
+struct NftablesContainer {
+  /// A path that programs in other namespaces may open too.
+  let namespace: String
+
+  /// What the script printed; `$container` is the namespace.
+  @discardableResult
+  func shell(_ script: String) throws -> String {
+    try run("/bin/bash", ["-euc", "container=\(namespace)\n\(script)"])
+  }
+
+  /// Which address of the container a connection from the host leads to, where a server listens; empty: none.
+  func tcp(to address: String, _ port: Int, serving: Int) throws -> String {
+    try python(
+      """
+      enter(container)
+      server = socket()
+      server.bind(("", \(serving)))
+      server.listen()
+      enter(host)
+      try:
+          near = create_connection(("\(address)", \(port)), 0.5)
+          far, peer = server.accept()
+          far.sendall(far.getsockname()[0].encode())
+          print(near.recv(99).decode(), end="")
+      except OSError: pass
+      """)
+  }
+
+  /// Whether a datagram that the container sends to 127.0.0.1 gets to who listens there on the host.
+  func reachesLoopback() throws -> Bool {
+    try python(
+      """
+      server = socket(AF_INET, SOCK_DGRAM)
+      server.bind(("127.0.0.1", 5353))
+      server.settimeout(0.5)
+      enter(container)
+      socket(AF_INET, SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 5353))
+      try: print(server.recv(1).decode(), end="")
+      except OSError: pass
+      """) == "x"
+  }
+
+  private func python(_ program: String) throws -> String {
+    let start = """
+      from ctypes import CDLL
+      from socket import AF_INET, SOCK_DGRAM, create_connection, socket
+      from os import open as open_file
+      host, container = open_file("/proc/thread-self/ns/net", 0), open_file("\(namespace)", 0)
+      def enter(namespace):
+          if CDLL(None).setns(namespace, 0x40000000): raise SystemExit("setns")
+
+      """
+    return try run("/usr/bin/python3", ["-c", start + program])
+  }
+
+  private func run(_ program: String, _ arguments: [String]) throws -> String {
+    let answer = try ChildProcess.run(
+      program, arguments, environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"], input: [], seconds: 20)
+    guard answer.status == 0 else { throw NftRefused(words: String(decoding: answer.errors, as: UTF8.self)) }
+    return String(decoding: answer.output, as: UTF8.self)
+  }
+}
+
+/// Runs `body` on a host with somebody else's rules, which forwards, and a container on its bridge.
+func withContainer<Value: Sendable>(
+  _ body: @escaping @Sendable (NftablesContainer) throws -> Value
+) throws -> Value {
+  try onHost { path in
+    let container = NftablesContainer(
+      namespace: path.replacingOccurrences(of: "/self/", with: "/\(ProcessInfo.processInfo.processIdentifier)/"))
+    try container.shell(
+      """
+      ip link set lo up
+      sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+      ip link add br0 type bridge
+      ip link add veth0 master br0 type veth peer name eth0
+      ip link set eth0 netns "$container"
+      ip link set br0 up
+      ip link set veth0 up
+      sysctl -qw net.ipv4.conf.br0.route_localnet=1
+      inside() { nsenter --net="$container" "$@"; }
+      inside ip link set lo up
+      inside ip link set eth0 up
+      for net in 1 2 3; do
+        ip address add 10.$net.0.1/24 dev br0
+        inside ip address add 10.$net.0.2/24 dev eth0
+      done
+      inside ip route add default via 10.1.0.1
+      """)
+    return try body(container)
+  }
+}

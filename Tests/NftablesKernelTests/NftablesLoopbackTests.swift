@@ -1,0 +1,64 @@
+import CNI
+import Kernel
+import NetTypes
+import Nftables
+import PacketFilter
+import Testing
+
+extension NftablesTests {
+  /// A published port that is reached by 127.0.0.1 needs `route_localnet`, which lets more pass than it is meant to.
+  @Suite struct Loopback {
+    private func claim() throws -> Claim { Claim(try owner("c1"), .ports, [.publish(try port(8080))]) }
+
+    private func bridgesFilter(_ isFiltering: Bool) -> String {
+      // Without the module there is nothing to turn off.
+      "sysctl -qw net.bridge.bridge-nf-call-iptables=\(isFiltering ? "1" : "0 2>/dev/null || true")"
+    }
+
+    @Test(arguments: [true, false])
+    func `a container does not get to the host's loopback`(isFiltering: Bool) throws {
+      let (claim, filtering) = (try claim(), bridgesFilter(isFiltering))
+      let (guarded, unguarded) = try withContainer { container in
+        try container.shell(
+          """
+          \(filtering)
+          nsenter --net="$container" ip address flush dev lo
+          nsenter --net="$container" ip route add 127.0.0.0/8 via 10.1.0.1 dev eth0
+          """)
+        var backend = NftablesBackend()
+        try backend.add(claim)
+        let guarded = try container.reachesLoopback()
+        _ = try nft("flush chain inet swift_cni localnet")
+        return (guarded, try container.reachesLoopback())
+      }
+      #expect(!guarded)
+      #expect(unguarded)
+    }
+
+    @Test(arguments: [true, false])
+    func `a published port is reached by 127.0.0.1 all the same`(isFiltering: Bool) throws {
+      let (claim, filtering) = (try claim(), bridgesFilter(isFiltering))
+      let (reached, address) = try withContainer { container in
+        try container.shell(filtering)
+        var backend = NftablesBackend()
+        try backend.add(claim)
+        return try (
+          container.tcp(to: "127.0.0.1", 8080, serving: 80), container.tcp(to: "127.9.9.9", 8080, serving: 80)
+        )
+      }
+      #expect(reached == "10.1.0.2")
+      #expect(address == "10.1.0.2")
+    }
+
+    @Test func `who loses the rule is told so`() throws {
+      let claim = try claim()
+      let missing = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(claim)
+        _ = try nft("flush chain inet swift_cni localnet")
+        return try backend.missing(from: claim)
+      }
+      #expect(missing == claim.rules)
+    }
+  }
+}

@@ -1,0 +1,194 @@
+import CNI
+import Kernel
+import NetTypes
+import Nftables
+import PacketFilter
+import Testing
+
+extension NftablesTests {
+  /// A container on networks `net`, `two` and `three`, each of which is asked for the same ports.
+  @Suite struct Spares {
+    private static let networks = ["net", "two", "three"]
+
+    /// What the n-th of them adds: `10.N.0.2` in the place of the container's address.
+    private func claim(_ number: Int, spare: Bool, _ more: [Rule] = []) throws -> Claim {
+      let ports = try [
+        port(8080, to: "10.\(number).0.2"), port(8081, on: "192.0.2.1", to: "10.\(number).0.2"),
+        port(8080, to: "fd00::\(number)"), port(8081, on: "2001:db8::1", to: "fd00::\(number)"),
+      ]
+      let rules = ports.map { (port) -> Rule in
+        var port = port
+        port.isSpare = spare
+        return .publish(port)
+      }
+      return Claim(try owner("c1", network: Self.networks[number - 1]), .ports, rules + more)
+    }
+
+    @Test(
+      arguments: [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]], [true, false])
+    func `the others stay when one network goes, and nothing when all have gone`(
+      order: [Int], isKnown: Bool
+    ) throws {
+      let claims = try (1...3).map { try claim($0, spare: $0 > 1) }
+      let (before, missing, holders, after) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        for claim in claims { try backend.add(claim) }
+        var left = claims
+        var missing: [[Rule]] = []
+        var holders: [Int] = []
+        for number in order {
+          let gone = claims[number - 1]
+          missing += try left.map { try backend.missing(from: $0) }
+          holders.append(try backend.holders(of: nil).count)
+          try backend.remove(gone.owner.filterTag, .ports, known: isKnown ? gone.rules : nil)
+          left.removeAll { $0 == gone }
+          missing.append(try backend.missing(from: gone) == gone.rules ? [] : gone.rules)
+        }
+        return (before, missing, holders, try ruleset())
+      }
+      #expect(missing == Array(repeating: [], count: 9))
+      #expect(holders == [12, 8, 4])
+      #expect(after == before)
+    }
+
+    @Test func `a spare port has a holder, and its owner a tag`() throws {
+      let first = try claim(1, spare: false)
+      let second = try claim(2, spare: true)
+      let asked = try [
+        port(8080), port(8080, on: "192.0.2.7"), port(8081), port(8081, on: "192.0.2.1"), port(8081, on: "192.0.2.2"),
+        port(8082), port(8080, to: "fd00::9"),
+      ]
+      let (each, spare, tags) = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(first)
+        try backend.add(second)
+        let tags = try backend.tags(.ports, prefix: "cni:")
+        try backend.remove(first.owner.filterTag, .ports, known: first.rules)
+        let each = try asked.map { try backend.holders(of: [$0]).map { "\($0.port.hostText) \($0.tag)" } }
+        return (each, try backend.holders(of: nil).map(\.port.isSpare), tags)
+      }
+      let owned = { (text: String) in ["\(text) cni:two/c1/eth0"] }
+      #expect(
+        each == [
+          owned("8080/tcp"), owned("8080/tcp"), owned("192.0.2.1:8081/tcp"), owned("192.0.2.1:8081/tcp"), [], [],
+          owned("8080/tcp"),
+        ])
+      #expect(spare == [true, true, true, true])
+      #expect(tags == ["cni:net/c1/eth0", "cni:two/c1/eth0"])
+    }
+
+    @Test(arguments: [
+      "flush chain inet swift_cni spare", "flush map inet swift_cni spares4", "flush map inet swift_cni returning6",
+    ])
+    func `what is missing of a spare port is found, and comes back once`(damage: String) throws {
+      let first = try claim(1, spare: false)
+      let second = try claim(2, spare: true)
+      let (whole, missing, repaired, after, before) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        try backend.add(first)
+        try backend.add(second)
+        let whole = try nft("list", "chain", "inet", "swift_cni", "spare")
+        _ = try nft(damage)
+        let missing = try backend.missing(from: second).count
+        // As a repair does.
+        try backend.add(second)
+        let repaired = try nft("list", "chain", "inet", "swift_cni", "spare")
+        for claim in [first, second] { try backend.remove(claim.owner.filterTag, .ports, known: claim.rules) }
+        return (whole, missing, repaired, try ruleset(), before)
+      }
+      #expect(missing > 0)
+      #expect(repaired == whole)
+      #expect(whole.split(separator: "\n").count { $0.contains("jump port_") } == 4)
+      #expect(after == before)
+    }
+
+    @Test func `spare ports stay when the table is declared anew`() throws {
+      let first = try claim(1, spare: true)
+      let (missing, holders) = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(first)
+        _ = try nft("flush chain inet swift_cni publish")
+        // Somebody whose own are there already, so that everything is declared again.
+        let other = try Claim(owner("c2"), .ports, [.publish(port(9000, to: "10.9.0.2"))])
+        try backend.add(other)
+        try backend.add(other)
+        return (try backend.missing(from: first), try backend.holders(of: nil).count)
+      }
+      #expect(missing == [])
+      #expect(holders == 5)
+    }
+
+    @Test func `a spare port in a chain of the user's is refused`() throws {
+      var port = try port(8080)
+      port.isSpare = true
+      port.chain = "PORTS"
+      let claim = Claim(try owner("c1"), .ports, [.publish(port)])
+      let (error, before, after) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        return (refusal { try backend.add(claim) }, before, try ruleset())
+      }
+      #expect(error?.errno == 95)
+      #expect(error?.description.contains("want one network, or no chain") == true)
+      #expect(after == before)
+    }
+
+    @Test func `the next network's port leads to the container when the first has gone`() throws {
+      let wildcard = try [
+        routed(8080, to: "10.1.0.2"), routed(8080, to: "10.2.0.2", spare: true),
+        routed(8080, to: "10.3.0.2", spare: true),
+      ]
+      #expect(
+        try reached(wildcard, ["192.0.2.1", "192.0.2.2"], removing: [0, 1, 2]) == [
+          ["10.1.0.2", "10.1.0.2"], ["10.2.0.2", "10.2.0.2"], ["10.3.0.2", "10.3.0.2"], ["", ""],
+        ])
+      #expect(
+        try reached(wildcard, ["192.0.2.1"], removing: [1, 0, 2]) == [["10.1.0.2"], ["10.1.0.2"], ["10.3.0.2"], [""]])
+    }
+
+    @Test func `a port of one address and one of all are each other's spare`() throws {
+      let bound = try [routed(8080, to: "10.1.0.2"), routed(8080, on: "192.0.2.1", to: "10.2.0.2", spare: true)]
+      #expect(
+        try reached(bound, ["192.0.2.1", "192.0.2.2"], removing: [0, 1]) == [
+          ["10.1.0.2", "10.1.0.2"], ["10.2.0.2", ""], ["", ""],
+        ])
+      let open = try [routed(8080, on: "192.0.2.1", to: "10.1.0.2"), routed(8080, to: "10.2.0.2", spare: true)]
+      #expect(
+        try reached(open, ["192.0.2.1", "192.0.2.2"], removing: [0, 1]) == [
+          ["10.1.0.2", "10.2.0.2"], ["10.2.0.2", "10.2.0.2"], ["", ""],
+        ])
+    }
+
+    private func routed(
+      _ number: UInt16, on host: String? = nil, to target: String, spare: Bool = false
+    ) throws -> PublishedPort {
+      var port = try port(number, on: host, to: target)
+      port.masquerade?.everything = true
+      port.isSpare = spare
+      return port
+    }
+
+    /// Which address of the container connections to each address of the host lead to, with all networks and after each
+    /// that goes.
+    private func reached(
+      _ ports: [PublishedPort], _ addresses: [String], removing order: [Int]
+    ) throws -> [[String]] {
+      let claims = try zip(ports, Self.networks).map {
+        Claim(try owner("c1", network: $1), .ports, [.publish($0)])
+      }
+      return try withContainer { container in
+        try container.shell("ip address add 192.0.2.1/32 dev lo; ip address add 192.0.2.2/32 dev lo")
+        var backend = NftablesBackend()
+        for claim in claims { try backend.add(claim) }
+        var all = [try addresses.map { try container.tcp(to: $0, 8080, serving: 80) }]
+        for index in order {
+          try backend.remove(claims[index].owner.filterTag, .ports, known: claims[index].rules)
+          all.append(try addresses.map { try container.tcp(to: $0, 8080, serving: 80) })
+        }
+        return all
+      }
+    }
+  }
+}
