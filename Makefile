@@ -42,7 +42,7 @@ demo: deps build ## attach three containers to a bridge, show what works, leave 
 
 .PHONY: check
 check: deps ## everything that must hold: lint, imports, every test, every conf-example
-	@scripts/check lint imports unit kernel end-to-end conf-examples
+	@scripts/check lint imports unit kernel end-to-end conf-examples test-podman
 
 .PHONY: lint
 lint: ## formatting, length of files and functions

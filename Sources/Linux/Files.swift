@@ -111,13 +111,19 @@ public enum Files {
   /// Makes the directory and those above it, where they are missing.
   public static func makeDirectories(_ path: String, mode: UInt32 = 0o755) throws(KernelError) {
     do throws(KernelError) {
-      _ = try call("make directory \(path)") { unsafe mkdir(path, mode) }
-    } catch {
-      if error.errno == EEXIST { return }
-      guard error.errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw error }
+      try makeDirectory(path, mode: mode)
+    } catch  where error.errno == ENOENT {
+      guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw error }
       try makeDirectories(String(path[..<slash]), mode: mode)
-      _ = try call("make directory \(path)") { unsafe mkdir(path, mode) }
+      try makeDirectory(path, mode: mode)
     }
+  }
+
+  /// Nothing happens where it is there, made perhaps by somebody else just now.
+  private static func makeDirectory(_ path: String, mode: UInt32) throws(KernelError) {
+    do throws(KernelError) {
+      _ = try call("make directory \(path)") { unsafe mkdir(path, mode) }
+    } catch  where error.errno == EEXIST {}
   }
 
   /// Names in a directory, unsorted, without `.` and `..`; `nil` where there is no such directory.
