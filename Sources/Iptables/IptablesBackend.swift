@@ -55,7 +55,7 @@ public struct IptablesBackend: FilterBackend {
     var contents: [TableName: TableContents] = [:]
     for name in try Tables.present(names) {
       let table = try Table.take(name)
-      contents[name] = TableContents(table)
+      contents[name] = TableContents(table, for: plans.flatMap { $0.1.pieces[name] ?? [] })
     }
     return plans.filter { _, plan in
       plan.pieces.contains { name, pieces in
@@ -91,8 +91,11 @@ public struct IptablesBackend: FilterBackend {
   public mutating func probe() throws(KernelError) {
     for family in Tables.families {
       _ = try Libiptc.load(family)
+      let table = TableName(.filter, family)
+      // One that is in use need not be taken, which costs more the more rules it has.
+      guard try Tables.present([table]).isEmpty else { continue }
       do throws(KernelError) {
-        _ = try Table.take(TableName(.filter, family))
+        _ = try Table.take(table)
       } catch {
         var error = error
         error.reason += "; want a kernel with legacy tables (ip\(family == .v4 ? "" : "6")table_filter)"

@@ -15,7 +15,7 @@ import PacketFilter
 /// ```
 /// `filter`, where something is isolated, admitted or published:
 /// ```
-/// INPUT                    ! -i lo -d 127.0.0.0/8, no answer → DROP   while IPv4 ports are published
+/// INPUT   → CNI-LOOPBACK   ! -i lo -d 127.0.0.0/8, no answers: DROP   while IPv4 ports are published
 /// FORWARD → CNI-ISOLATION  -o BRIDGE, -i BRIDGE → CNI-I-x   one for each bridge and part
 ///           CNI-I-x → CNI-L-x     between the bridge's own containers: answers, links, DROP
 ///           CNI-I-x → CNI-ISOLATED   from an isolated bridge to another network of ours: DROP
@@ -36,6 +36,7 @@ enum Layout {
   static let isolation = "CNI-ISOLATION"
   static let isolated = "CNI-ISOLATED"
   static let forward = "CNI-FORWARD"
+  static let loopback = "CNI-LOOPBACK"
   static let masqueradePrefix = "CNI-M-"
   static let portPrefix = "CNI-P-"
   static let isolationPrefix = "CNI-I-"
@@ -52,9 +53,8 @@ enum Layout {
   static let publishedComment = "cni: published ports"
   static let returnComment = "cni: return path"
   static let markedComment = "cni: marked"
-  static let guardComment = "cni: loopback guard"
 
-  private static let names: Set = [ports, floating, outbound, owners, isolation, isolated, forward]
+  private static let names: Set = [ports, floating, outbound, owners, isolation, isolated, forward, loopback]
   private static let prefixes = [masqueradePrefix, portPrefix, isolationPrefix, linksPrefix]
   /// Names that no chain can be given.
   static let reserved: Set = [

@@ -86,10 +86,12 @@ extension Plan {
   /// What comes back from a container may be routed to 127.0.0.0/8 (`route_localnet`): nothing else may get there.
   private mutating func needLoopbackGuard() {
     guard let loopback = InterfaceName("lo") else { return }
-    var rule = TableRule(.v4, .unexpected, .comment(Layout.guardComment), target: .drop)
-    rule.destination = Test(.loopback(.v4))
-    rule.inDevice = Test(Device(loopback), isNegated: true)
-    need(.shared(rule, in: "INPUT", .first), .loopbackGuard)
+    let drop = TableRule(.v4, target: .drop)
+    need(.filled(Piece.Filled(chain: Layout.loopback, rules: [drop])), .loopbackGuard)
+    var jump = TableRule(.v4, .unexpected, .comment("cni: loopback guard"), target: .jump(Layout.loopback))
+    jump.destination = Test(.loopback(.v4))
+    jump.inDevice = Test(Device(loopback), isNegated: true)
+    need(.shared(jump, in: "INPUT", .first), .loopbackGuard)
   }
 
   private mutating func masquerade(

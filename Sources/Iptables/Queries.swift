@@ -83,28 +83,51 @@ struct PortIndex {
   private static func key(_ port: PublishedPort) -> Int { Int(port.hostPort) << 8 | Int(port.transport.number) }
 }
 
-/// What a table holds, to be asked many things.
+/// What a table holds, to be asked for many pieces.
 struct TableContents {
-  private var chains: [String: [[UInt8]]] = [:]
-  private var keys: [String: Set<[UInt8]>] = [:]
+  /// By what is alike in rules that do the same; a `Set` of bytes alone would take them one by one.
+  private struct Key: Hashable {
+    var bytes: [UInt8]
 
-  init(_ table: borrowing Table) {
-    for chain in table.chains {
-      let all = table.rules(in: chain).map(\.key)
-      chains[chain] = all
-      keys[chain] = Set(all)
+    func hash(into hasher: inout Hasher) {
+      unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
     }
+  }
+
+  private let chains: Set<String>
+  private var rules: [String: Set<Key>] = [:]
+  private var filled: [String: [[UInt8]]] = [:]
+
+  /// - Parameters:
+  ///   - table: what is looked through.
+  ///   - pieces: those that may be asked for.
+  init(_ table: borrowing Table, for pieces: [Piece]) {
+    chains = Set(table.chains)
+    for piece in pieces {
+      switch piece {
+      case .chain, .existing: break
+      case .filled(let wanted): filled[wanted.chain] = table.rules(in: wanted.chain).map(\.key)
+      case .shared(_, let chain, _), .owned(_, let chain, _): read(chain, of: table)
+      case .foreign(let foreign): read(foreign.from, of: table)
+      }
+    }
+  }
+
+  private mutating func read(_ chain: String, of table: borrowing Table) {
+    if rules[chain] == nil { rules[chain] = Set(table.rules(in: chain).map { Key(bytes: $0.key) }) }
   }
 
   /// Whether it is so.
   func has(_ piece: Piece) -> Bool {
     switch piece {
-    case .chain(let chain), .existing(let chain): chains[chain] != nil
-    case .filled(let filled): chains[filled.chain] == filled.rules.map(\.key)
+    case .chain(let chain), .existing(let chain): chains.contains(chain)
+    case .filled(let wanted): filled[wanted.chain] == wanted.rules.map(\.key)
     case .shared(let rule, let chain, _), .owned(let rule, let chain, _): has(rule, in: chain)
     case .foreign(let foreign): has(foreign.made, in: foreign.from) || has(foreign.found, in: foreign.from)
     }
   }
 
-  private func has(_ rule: TableRule, in chain: String) -> Bool { keys[chain]?.contains(rule.key) ?? false }
+  private func has(_ rule: TableRule, in chain: String) -> Bool {
+    rules[chain]?.contains(Key(bytes: rule.key)) ?? false
+  }
 }

@@ -64,7 +64,9 @@ extension Table {
 
   /// Removes what keeps 127.0.0.0/8 from others.
   mutating func removeLoopbackGuard() throws(KernelError) {
-    try delete(from: "INPUT") { $0.comment == Layout.guardComment }
+    guard has(Layout.loopback) else { return }
+    try delete(from: "INPUT") { $0.target == Layout.loopback }
+    try discard(Layout.loopback)
   }
 
   private mutating func sweepFilter() throws(KernelError) {

@@ -79,7 +79,7 @@ import Testing
       let claims = [("c1", "10.1.0.2", 80), ("c2", "10.1.0.3", 81)].map { container, target, port in
         Claim(owner(container), .ports, [published(UInt16(port), to: target)])
       }
-      func guards() throws -> Int { try lab.rules("filter").count }
+      func guards() throws -> Int { try lab.rules("filter").count { $0.hasPrefix("-A INPUT") } }
       for claim in claims { try backend.add(claim) }
       var counts = [try guards()]
       try lab.shell("iptables-legacy -F INPUT")

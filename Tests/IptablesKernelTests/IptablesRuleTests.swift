@@ -79,7 +79,8 @@ import Testing
     Case(
       rules: [published(80, to: "10.1.0.2"), published(81, to: "10.1.0.2")], table: "filter",
       saved: """
-        INPUT -d 127.0.0.0/8 ! -i lo -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -m comment --comment "cni: loopback guard" -j DROP
+        INPUT -d 127.0.0.0/8 ! -i lo -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -m comment --comment "cni: loopback guard" -j CNI-LOOPBACK
+        CNI-LOOPBACK -j DROP
         """),
     Case(
       rules: [.admit(Admission(ip("10.1.0.2"), adminChain: "CNI-ADMIN"))], table: "filter",

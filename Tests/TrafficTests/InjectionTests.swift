@@ -111,7 +111,7 @@ struct InjectionTests {
     let lost = Set(before).subtracting(now).map { "lost: \($0)" }
     let evil = now.filter { line in
       ["table", "chain", "set", "map"].contains { line.trimmingPrefix(while: \.isWhitespace).hasPrefix("\($0) evil") }
-        || [":evil", "-A evil", "-A INPUT"].contains { line.contains($0) }
+        || [":evil", "-A evil", "-A INPUT -j"].contains { line.contains($0) }
         || [" drop", "-j DROP"].contains { line.contains($0) && line.contains("203.0.113.1") }
     }
     return lost + Set(evil).subtracting(before).map { "made: \($0)" }
