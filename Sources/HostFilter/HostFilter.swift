@@ -173,18 +173,21 @@ public struct HostFilter: PacketFilter {
   /// Every network of which something is remembered.
   public func networks() throws(KernelError) -> [NetworkName] { try memory.networks() }
 
-  /// Puts back whatever is missing of what is remembered of `network`.
+  /// Puts back whatever is missing of what is remembered.
   ///
   /// - Parameters:
-  ///   - network: whose.
+  ///   - networks: whose.
   ///   - isLive: which attachments count.
   /// - Returns: the attachments that lacked rules.
   /// - Throws: what the backend said.
   public mutating func repair(
-    _ network: NetworkName, where isLive: (Owner) -> Bool = { _ in true }
+    _ networks: [NetworkName], where isLive: (Owner) -> Bool = { _ in true }
   ) throws(KernelError) -> [Owner] {
+    var claims: [Claim] = []
+    for network in networks { claims += try memory.claims(of: network).filter { isLive($0.owner) } }
     var repaired: [Owner] = []
-    for claim in try memory.claims(of: network) where isLive(claim.owner) {
+    // Spare ports stand behind those that they are spare for.
+    for claim in claims.filter({ !$0.hasSparePorts }) + claims.filter(\.hasSparePorts) {
       guard let backend = claim.backend else { continue }
       try use(backend) { (backend) throws(KernelError) in
         guard try !backend.missing(from: claim).isEmpty else { return }
@@ -194,5 +197,11 @@ public struct HostFilter: PacketFilter {
       }
     }
     return repaired
+  }
+}
+
+extension Claim {
+  fileprivate var hasSparePorts: Bool {
+    rules.contains { if case .publish(let port) = $0 { port.isSpare } else { false } }
   }
 }

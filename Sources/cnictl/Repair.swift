@@ -25,10 +25,8 @@ struct Repair: ParsableCommand {
           .filter { !ContainerNamespace($0.namespacePath).exists }.map(\.owner))
       var repaired: [Owner] = []
       do throws(KernelError) {
-        let known = try filter.networks()
-        for network in networks.isEmpty ? known : networks {
-          repaired += try filter.repair(network) { !gone.contains($0) }
-        }
+        let chosen = networks.isEmpty ? try filter.networks() : networks
+        repaired = try filter.repair(chosen) { !gone.contains($0) }
       } catch { throw CNIError(.kernelRefused, error) }
       try tell(repaired)
     }

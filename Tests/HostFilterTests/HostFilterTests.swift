@@ -123,8 +123,8 @@ import Testing
     try filter.add(Self.claim("c2"))
     host.nftables.claims.removeFirst()
     #expect(try filter.networks().map(\.description) == ["net"])
-    #expect(try filter.repair(Self.owner("c1").network) == [Self.owner("c1")])
+    #expect(try filter.repair([Self.owner("c1").network]) == [Self.owner("c1")])
     #expect(host.nftables.claims.count == 2)
-    #expect(try filter.repair(Self.owner("c1").network) == [])
+    #expect(try filter.repair([Self.owner("c1").network]) == [])
   }
 }
