@@ -142,6 +142,8 @@ class Chain:
         wants IPv6 rules even then.
         """
         self.ruleset.load(self.run, self.ruleset.multiplied(self.listing, self.pattern, count))
+        # Goes with the last published port.
+        self.run("sysctl", "--quiet", "--write", "net.ipv4.conf.chain0.route_localnet=1")
         (STATE / self.name).mkdir(parents=True, exist_ok=True)
         for part, text in self.remembered.items():
             for number in range(1, count + 1):
