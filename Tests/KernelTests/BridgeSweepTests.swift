@@ -1,8 +1,14 @@
 import CNI
 import CNIJSON
+import Foundation
+import HostFilter
+import Iptables
 import Kernel
+import Linux
 import NetTypes
 import Netlink
+import Nftables
+import PacketFilter
 import PluginKit
 import TestSupport
 import Testing
@@ -14,6 +20,8 @@ import Testing
   private struct Outcome: Sendable {
     var before: Snapshot
     var after: Snapshot
+    /// Rules, and chains of ours, before and after.
+    var rules: [[String]]
     var changes: Int
     var succeeded: Bool
   }
@@ -22,20 +30,27 @@ import Testing
     var count = 0
   }
 
-  private func attach(refusing n: Int) throws -> Outcome {
-    try inFreshNamespace { path in
-      let json = #"{"bridge":"br0","isDefaultGateway":true,"hairpinMode":true,"ipam":{"type":"fake"}}"#
+  private func attach(refusing n: Int, _ backend: Backend) throws -> Outcome {
+    let state = "/tmp/t-sweep-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: state) }
+    return try inFreshNamespace { path in
+      let json = """
+        {"bridge":"br0","isDefaultGateway":true,"hairpinMode":true,"ipMasq":true,"isolation":"container",
+        "backend":"\(backend)","ipam":{"type":"fake"}}
+        """
+      let filter = HostFilter(
+        iptables: IptablesBackend(), nftables: NftablesBackend(), state: state, legacyTables: [])
       let answer = AddResult(ips: [
         .init(address: "10.1.0.5/24", gateway: "10.1.0.1"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1"),
       ])
       let counter = Counter()
       let plugin = MainPlugin(BridgeDriver()) { path throws(KernelError) in
-        FailingKernel(try LiveKernel.open(containerNamespace: path), changesBeforeRefusal: n) { _ in counter.count += 1
-        }
+        let live = try LiveKernel.open(containerNamespace: path, filter: filter)
+        return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
       }
       let owner = Owner(
         network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
-      let before = try Snapshot(of: path)
+      let before = try Snapshot(of: path), rulesBefore = try presentRules()
       var succeeded = true
       do {
         try plugin.add(
@@ -44,21 +59,41 @@ import Testing
             delegates: Delegates(ipam: PluginType("fake")) { (_, _, _) throws(CNIError) in answer })
         ) { (_) throws(CNIError) in }
       } catch is CNIError { succeeded = false }
-      return Outcome(before: before, after: try Snapshot(of: path), changes: counter.count, succeeded: succeeded)
+      return Outcome(
+        before: before, after: try Snapshot(of: path), rules: [rulesBefore, try presentRules()],
+        changes: counter.count, succeeded: succeeded)
     }
   }
 
-  @Test(arguments: 0..<30)
-  func `leaves host and container as they were when change n is refused`(n: Int) throws {
-    let outcome = try attach(refusing: n)
+  @Test(arguments: 0..<30, Backend.allCases)
+  func `leaves host and container as they were when change n is refused`(n: Int, backend: Backend) throws {
+    let outcome = try attach(refusing: n, backend)
     #expect(outcome.succeeded == (outcome.changes <= n))
-    if !outcome.succeeded { #expect(outcome.after == outcome.before) }
+    if !outcome.succeeded {
+      #expect(outcome.after == outcome.before)
+      #expect(outcome.rules == [[], []])
+    }
   }
 
-  @Test func `changes something when nothing is refused, within the sweep`() throws {
-    let outcome = try attach(refusing: .max)
+  @Test(arguments: Backend.allCases)
+  func `changes something when nothing is refused, within the sweep`(backend: Backend) throws {
+    let outcome = try attach(refusing: .max, backend)
     #expect(outcome.succeeded)
     #expect(outcome.after != outcome.before)
+    #expect(outcome.rules[1].contains { $0.contains("10.1.0.5") })
     #expect((10..<30).contains(outcome.changes))
+  }
+}
+
+/// All of nf_tables, and of the legacy tables rules and the chains that are not the kernel's.
+private func presentRules() throws -> [String] {
+  let commands = [["/usr/sbin/nft", "list", "ruleset"], ["/usr/sbin/iptables-legacy-save"]]
+  let listed = try commands.flatMap {
+    let answer = try ChildProcess.run($0[0], Array($0.dropFirst()), environment: [], input: [], seconds: 10)
+    return String(decoding: answer.output, as: UTF8.self).split(separator: "\n").map(String.init)
+  }
+  return listed.filter { line in
+    line.hasPrefix("-A") || !line.hasPrefix(":") && !line.hasPrefix("*") && !line.hasPrefix("#") && line != "COMMIT"
+      || line.hasPrefix(":") && line.contains(" - [")
   }
 }

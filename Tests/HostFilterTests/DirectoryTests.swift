@@ -1,0 +1,21 @@
+import Foundation
+import Kernel
+import Linux
+import Synchronization
+import Testing
+
+@Suite struct DirectoryTests {
+  @Test func `many make the same directories at once, and all find them made`() throws {
+    let root = "/tmp/t-directories-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    let failures = Atomic(0)
+    for round in 0..<200 {
+      DispatchQueue.concurrentPerform(iterations: 8) { _ in
+        do throws(KernelError) {
+          try Files.makeDirectories("\(root)/\(round)/a/b/c")
+        } catch { failures.add(1, ordering: .relaxed) }
+      }
+    }
+    #expect(failures.load(ordering: .relaxed) == 0)
+  }
+}
