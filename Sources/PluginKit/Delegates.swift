@@ -19,13 +19,13 @@ public struct Delegates {
 
   /// Asks the IPAM plugin for addresses; the empty result where the network has none.
   ///
-  /// Where it refuses, it is told to DEL before its error is passed on.
+  /// Where it refuses, it is told to DEL before its error is passed on, unless the container has its lease already.
   public func requestAddresses() throws(CNIError) -> AddResult {
     guard let ipam else { return AddResult() }
     do throws(CNIError) {
       return try run(ipam, .add, nil) ?? AddResult()
     } catch {
-      try? forward(.del)  // the error to tell is ADD's
+      if !error.isOfAnEarlierADD { try? forward(.del) }  // the error to tell is ADD's
       throw error
     }
   }
@@ -38,7 +38,7 @@ public struct Delegates {
 
   /// Runs the plugin that does the main work of this one.
   ///
-  /// Where its ADD is refused, it is told to DEL before its error is passed on.
+  /// Where its ADD is refused, it is told to DEL before its error is passed on, unless the container is attached already.
   ///
   /// - Returns: its result for ADD, the empty one for the others.
   func run(_ inner: InnerPlugin, _ command: Command) throws(CNIError) -> AddResult {
@@ -46,8 +46,13 @@ public struct Delegates {
     do throws(CNIError) {
       return try run(inner.type, command, input) ?? AddResult()
     } catch {
-      if command == .add { _ = try? run(inner.type, .del, input) }  // the error to tell is ADD's
+      if command == .add, !error.isOfAnEarlierADD { _ = try? run(inner.type, .del, input) }  // ADD's error is told
       throw error
     }
   }
+}
+
+extension CNIError {
+  /// Whether an attachment of the same names stands already, which a DEL would take down.
+  fileprivate var isOfAnEarlierADD: Bool { code == .alreadyAttached }
 }

@@ -102,10 +102,13 @@ struct BadFixture: Error {}
 /// A plugin that answers what it is told to and remembers its calls.
 final class FakeInner {
   var calls: [Command] = []
+  /// What its ADD answers in the place of a result.
+  var refusal: CNIError?
 
   func delegates(answering result: AddResult) -> Delegates {
     Delegates(ipam: nil) { [self] (_, command, _) throws(CNIError) in
       calls.append(command)
+      if command == .add, let refusal { throw refusal }
       return command == .add ? result : nil
     }
   }

@@ -178,4 +178,12 @@ import TestSupport
     try fixture.delete(delegating.replacing("31000", with: "-1"))
     #expect(fixture.inner.calls == [.add, .del, .del])
   }
+
+  @Test(arguments: [(CNIError.Code.alreadyAttached, [Command.add]), (.kernelRefused, [.add, .del])])
+  func `a delegate that has the container already keeps what it has`(code: CNIError.Code, calls: [Command]) throws {
+    let fixture = try Fixture()
+    fixture.inner.refusal = CNIError(code, "refused")
+    #expect(try fixture.refusal(delegating)?.code == code)
+    #expect(fixture.inner.calls == calls)
+  }
 }
