@@ -35,9 +35,7 @@ public struct HostFilter: PacketFilter {
   public func lock() throws(KernelError) {
     try Files.makeDirectories(state, mode: 0o700)
     let path = "\(state)/filter.lock"
-    let file = try Descriptor.open(path, for: .updating)
-    try file.lock(exclusively: true, seconds: 30, doing: "lock \(path)")
-    file.keepOpen()
+    try FileLock(.open(path, for: .updating), seconds: 30, doing: "lock \(path)").keep()
   }
 
   // MARK: which backend

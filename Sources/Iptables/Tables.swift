@@ -79,10 +79,9 @@ struct Tables {
     return names.filter(present.contains)
   }
 
-  private func lock() throws(KernelError) -> Descriptor {
-    let file = try Descriptor.open(lockFile, for: .updating, mode: 0o600)
+  private func lock() throws(KernelError) -> FileLock {
     let seconds = max(0, min(lockSeconds, 3600))
-    try file.lock(exclusively: true, seconds: seconds, doing: "lock \(lockFile) within \(seconds) s")
-    return file
+    return try FileLock(
+      .open(lockFile, for: .updating), seconds: seconds, doing: "lock \(lockFile) within \(seconds) s")
   }
 }

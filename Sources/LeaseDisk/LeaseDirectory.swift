@@ -14,7 +14,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   let path: String
   let sticky: StickyFiles
   private let directory: Descriptor
-  private let lock: Descriptor
+  private let lock: FileLock
   private let boot = stableHash((LeaseMark.thisBoot ?? "").utf8)
   private var index: LeaseIndex
   /// Whether the index tells of the directory; false after a failure to read it.
@@ -36,8 +36,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
         guard making else { return nil }
         try Files.makeDirectories(path)
       }
-      let lock = try openLock("\(path)/lock")
-      try lock.lock(exclusively: true, seconds: lockSeconds, doing: "lock \(path)/lock")
+      let lock = try FileLock(openLock("\(path)/lock"), seconds: lockSeconds, doing: "lock \(path)/lock")
       let directory = try Descriptor.open(path)
       let file = openIndex(of: try directory.status(), in: indexDirectory)
       var leases = LeaseDirectory(
@@ -49,7 +48,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   }
 
   private init(
-    path: String, sticky: StickyFiles, directory: consuming Descriptor, lock: consuming Descriptor,
+    path: String, sticky: StickyFiles, directory: consuming Descriptor, lock: consuming FileLock,
     index: consuming LeaseIndex
   ) {
     self.path = path

@@ -40,9 +40,8 @@ public enum SubnetRecords {
   ) throws(CNIError) -> Value {
     let lock = try storing { () throws(KernelError) in
       try Files.makeDirectories(directory)
-      let lock = try Descriptor.open("\(directory)/.lock", for: .updating)
-      try lock.lock(exclusively: true, seconds: 30, doing: "lock \(directory)/.lock")
-      return lock
+      return try FileLock(
+        .open("\(directory)/.lock", for: .updating), seconds: 30, doing: "lock \(directory)/.lock")
     }
     let result: Result<Value, CNIError>
     do throws(CNIError) { result = .success(try body()) } catch { result = .failure(error) }

@@ -109,15 +109,6 @@ public struct Descriptor: ~Copyable {
   public borrowing func setAttribute(_ name: String, _ value: [UInt8]) throws(KernelError) {
     _ = try call("set attribute \(name)") { unsafe cl_set_attribute(raw, name, value, value.count) }
   }
-
-  /// Takes `flock(2)`, waiting for at most `seconds`.
-  ///
-  /// - Throws: EAGAIN where somebody else held it all that time.
-  public borrowing func lock(exclusively: Bool, seconds: Int, doing operation: @autoclosure () -> String)
-    throws(KernelError)
-  {
-    _ = try call(operation()) { cl_flock_within(raw, exclusively ? LOCK_EX : LOCK_SH, Int32(seconds)) }
-  }
 }
 
 /// What `stat(2)` tells of a file.

@@ -13,8 +13,7 @@ public enum NamedNamespaces {
     let path = "\(directory)/\(name)"
     try Files.makeDirectories(directory)
     // Two that share the directory at once would mount it twice; ip netns takes the same lock.
-    let lock = try Descriptor.open(directory)
-    try lock.lock(exclusively: true, seconds: 10, doing: "lock \(directory)")
+    let lock = try FileLock(.open(directory), seconds: 10, doing: "lock \(directory)")
     try shareDirectory()
     _ = try Descriptor.open(path, for: .creating, mode: 0o444)
     do throws(KernelError) {
@@ -23,6 +22,7 @@ public enum NamedNamespaces {
       try? Files.remove(path)  // the first error is the one to tell
       throw error
     }
+    _ = consume lock  // held until here
   }
 
   /// Takes the name away; the namespace ends with its last process.

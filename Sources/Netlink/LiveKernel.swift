@@ -10,7 +10,7 @@ public struct LiveKernel: ~Copyable, Kernel {
   let container: NetlinkSocket?
   let namespace: Namespace?
   public var filter: any PacketFilter
-  private var hostLock: Descriptor?
+  private var hostLock: FileLock?
   /// Indices of the links looked up so far, which go on being asked for by name.
   var indices: [LinkPlace: Int32] = [:]
   /// What was looked up since the last change: a plan and its comparison with the host ask for the same things.
@@ -59,10 +59,10 @@ public struct LiveKernel: ~Copyable, Kernel {
     forgetWhatWasSeen()
     let directory = "/run/swift-cni"
     try Files.makeDirectories(directory, mode: 0o700)
-    let file =
-      if let held = hostLock.take() { held } else { try Descriptor.open("\(directory)/host.lock", for: .updating) }
-    try file.lock(exclusively: exclusively, seconds: 30, doing: "lock \(directory)/host.lock")
-    hostLock = consume file
+    hostLock = nil
+    hostLock = try FileLock(
+      .open("\(directory)/host.lock", for: .updating), exclusively: exclusively, seconds: 30,
+      doing: "lock \(directory)/host.lock")
   }
 
   public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {

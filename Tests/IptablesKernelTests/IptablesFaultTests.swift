@@ -16,11 +16,11 @@ import Testing
 
   @Test func `the lock of iptables is waited for, but not for ever`() throws {
     let (error, path, saved) = try IptablesLab.run { lab in
-      let held = try Descriptor.open(lab.lockFile, for: .updating)
-      try held.lock(exclusively: true, seconds: 0, doing: "lock")
+      let held = try FileLock(.open(lab.lockFile, for: .updating), seconds: 0, doing: "lock")
       var backend = lab.backend
       backend.tables.lockSeconds = 0
       let error = kernelError { () throws(KernelError) in try backend.add(Self.claim) }
+      _ = consume held
       return (error, lab.lockFile, try lab.rules("nat"))
     }
     #expect(error?.errno == EAGAIN)

@@ -78,6 +78,17 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
     }
   }
 
+  @Test func `a lock ends with its owner, although a forked child has the file open`() throws {
+    try inTemporaryDirectory { directory in
+      let file = try Descriptor.open("\(directory)/lock", for: .updating)
+      let childs = Descriptor(adopting: dup(file.raw))
+      let lock = try FileLock(file, seconds: 0, doing: "lock")
+      _ = consume lock
+      _ = try FileLock(.open("\(directory)/lock"), seconds: 0, doing: "lock again")
+      _ = consume childs
+    }
+  }
+
   @Test(arguments: ["", " \r\n", "\0\0\0\0"])
   func `a file whose writer died is a free address`(content: String) throws {
     try inTemporaryDirectory { directory in

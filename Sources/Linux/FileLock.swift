@@ -1,0 +1,28 @@
+import CLinux
+import Glibc
+public import Kernel
+
+/// A `flock(2)`, held until this value goes.
+public struct FileLock: ~Copyable {
+  private let raw: Int32
+
+  /// Takes the lock of an open file, waiting for at most `seconds`.
+  ///
+  /// - Throws: EAGAIN where somebody else held it all that time.
+  public init(
+    _ file: consuming Descriptor, exclusively: Bool = true, seconds: Int, doing operation: @autoclosure () -> String
+  ) throws(KernelError) {
+    raw = file.raw
+    _ = try call(operation()) { cl_flock_within(file.raw, exclusively ? LOCK_EX : LOCK_SH, Int32(seconds)) }
+    file.keepOpen()
+  }
+
+  deinit {
+    // Closing is not enough: a child that another thread has forked keeps the file open until its exec.
+    flock(raw, LOCK_UN)
+    close(raw)
+  }
+
+  /// Holds it until the process ends.
+  public consuming func keep() { discard self }
+}
