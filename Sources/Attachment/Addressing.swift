@@ -22,6 +22,20 @@ public struct Addressing: Equatable, Sendable {
     routes = addresses.routes
   }
 
+  /// The lowest and highest MTU of an Ethernet link.
+  public static let mtuRange = 68...65535
+  /// RFC 8200, section 5.
+  public static let lowestMTUForIPv6 = 1280
+
+  /// The metric of default routes for a network's `gwPriority`; `nil` leaves it to the kernel.
+  ///
+  /// It is never 0, which would beat every other.
+  ///
+  /// - Throws: code 7 outside the range.
+  public static func metric(gwPriority: Int?) throws(CNIError) -> Int? {
+    try checked("gwPriority", gwPriority, -1_000_000...99).map { 100 - $0 }
+  }
+
   public var families: Set<IPFamily> { Set(ips.map(\.address.family)) }
 
   /// The gateway of the first address of that family that has one.
@@ -75,18 +89,33 @@ public struct Addressing: Equatable, Sendable {
   /// Addresses, then routes, once the link is up.
   ///
   /// - Throws: code 7 for a route that cannot be.
-  public func changes() throws(CNIError) -> [Change] {
-    guard !ips.isEmpty || !routes.isEmpty else { return [] }
-    var changes = ips.map {
-      Change.addAddress(AddressSpec($0.address, on: interface, .container, skipsDAD: !detectsDuplicates))
-    }
+  public func changes(announcing: Bool = true) throws(CNIError) -> [Change] {
+    var changes = addressChanges(skippingDAD: !detectsDuplicates)
     if detectsDuplicates, families.contains(.v6) { changes.append(.awaitDAD(interface)) }
+    changes += try routeChanges()
+    if announcing, !ips.isEmpty { changes.append(.announce(ips.map(\.address.address), mac: mac, on: interface)) }
+    return changes
+  }
+
+  /// Addresses, then `up`, then routes: coming up, the kernel announces the addresses that are there.
+  ///
+  /// It does so for IPv6 addresses when their detection of duplicates ends, and where there is none that is at once.
+  ///
+  /// - Throws: code 7 for a route that cannot be.
+  public func changes(comingUpBy up: Change) throws(CNIError) -> [Change] {
+    let settled: [Change] = families.contains(.v6) ? [.awaitDAD(interface)] : []
+    return addressChanges(skippingDAD: false) + [up] + settled + (try routeChanges())
+  }
+
+  private func addressChanges(skippingDAD: Bool) -> [Change] {
+    ips.map { .addAddress(AddressSpec($0.address, on: interface, .container, skipsDAD: skippingDAD)) }
+  }
+
+  private func routeChanges() throws(CNIError) -> [Change] {
     var specs: [RouteSpec] = []
     for route in routes { specs.append(try spec(route)) }
     // A route's gateway may itself be reached by another route.
-    changes += (specs.filter { $0.gateway == nil } + specs.filter { $0.gateway != nil }).map { .addRoute($0) }
-    if !ips.isEmpty { changes.append(.announce(ips.map(\.address.address), mac: mac, on: interface)) }
-    return changes
+    return (specs.filter { $0.gateway == nil } + specs.filter { $0.gateway != nil }).map { .addRoute($0) }
   }
 
   private func spec(_ route: Route) throws(CNIError) -> RouteSpec {

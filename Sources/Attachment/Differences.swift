@@ -34,7 +34,7 @@ public func differences<K: Kernel & ~Copyable>(
   case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
   case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
-    .deleteRoute, .setNeighbour, .deleteNeighbour,
+    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour,
     .setFDB,
     .deleteFDB, .awaitDAD,
     .announce:
@@ -55,10 +55,19 @@ private let noSuchDevice: Int32 = 19
 private func differences<K: Kernel & ~Copyable>(
   from spec: LinkSpec, on kernel: inout K
 ) throws(KernelError) -> [String] {
-  guard let link = try kernel.link(spec.name, on: .host) else { return ["host link \(spec.name) is missing"] }
+  guard let link = try kernel.link(spec.name, on: spec.side) else {
+    return ["\(spec.side) link \(spec.name) is missing"]
+  }
   switch spec.kind {
+  case .dummy: return link.kind == "dummy" ? [] : [link.isNo("dummy", on: spec.side)]
+  case .upper(let wanted, let place):
+    guard link.kind == wanted.kind, let there = link.upper else { return [link.isNo(wanted.kind, on: spec.side)] }
+    var found = wanted.differences(in: there).map { "\(spec.side) link \(spec.name) \($0)" }
+    let parent = try kernel.link(place.name, on: place.side)
+    if parent?.index != link.peer { found.append("\(spec.side) link \(spec.name) is not over \(place.name)") }
+    return found
   case .bridge(let filtersVLANs):
-    guard link.kind == "bridge" else { return ["host link \(spec.name) is \(link.kind ?? "no bridge"), want bridge"] }
+    guard link.kind == "bridge" else { return [link.isNo("bridge", on: .host)] }
     return filtersVLANs && link.filtersVLANs == false ? ["host link \(spec.name) does not filter VLANs"] : []
   case .veth(let peer):
     guard let inside = try kernel.link(peer.name, on: peer.side) else {
@@ -66,12 +75,37 @@ private func differences<K: Kernel & ~Copyable>(
     }
     var found: [String] = []
     if inside.kind != "veth" {
-      found.append("\(peer.side) link \(peer.name) is \(inside.kind ?? "no veth"), want veth")
+      found.append(inside.isNo("veth", on: peer.side))
     }
     if inside.peer != link.index || link.peer != inside.index {
       found.append("\(peer.side) link \(peer.name) and host link \(spec.name) are not a pair")
     }
     return found
+  }
+}
+
+extension LinkInfo {
+  fileprivate func isNo(_ wanted: String, on side: Side) -> String {
+    "\(side) link \(name) is \(kind ?? "no \(wanted)"), want \(wanted)"
+  }
+}
+
+extension UpperLink {
+  /// The broadcast queue is the parent's: other links may have made it longer.
+  fileprivate func differences(in there: UpperLink) -> [String] {
+    switch (self, there) {
+    case (.macvlan(let wanted), .macvlan(let there)) where wanted.mode.isMet(by: there.mode): []
+    case (.ipvlan, .ipvlan) where self == there: []
+    case (.vlan, .vlan) where self == there: []
+    default: ["is \(there), want \(self)"]
+    }
+  }
+}
+
+extension Macvlan.Mode {
+  fileprivate func isMet(by there: Macvlan.Mode) -> Bool {
+    guard case .source(let wanted) = self, case .source(let allowed) = there else { return self == there }
+    return Set(wanted) == Set(allowed)
   }
 }
 

@@ -11,6 +11,8 @@ public enum Change: Equatable, Sendable {
   case deleteLink(InterfaceName, on: Side)
   /// Nothing happens where there is no such bridge on the host, or where it has ports.
   case deleteUnusedBridge(InterfaceName)
+  /// Nothing happens where there is no such link on the host, or where a route leaves by it.
+  case deleteUnroutedLink(InterfaceName)
   case changeLink(InterfaceName, on: Side, LinkChange)
   /// Lets these VLANs pass through a bridge's port on the host.
   case setVLANs(PortVLANs, on: InterfaceName)
@@ -53,9 +55,10 @@ extension Change: CustomStringConvertible {
   /// What is done, with its values, as an error message begins.
   public var description: String {
     switch self {
-    case .createLink(let spec): "create \(spec.kind) \(spec.name)"
+    case .createLink(let spec): "create \(spec.kind) \(spec.name)\(spec.side.suffix)"
     case .deleteLink(let name, let side): "delete link \(name)\(side.suffix)"
     case .deleteUnusedBridge(let name): "delete bridge \(name) if it has no ports"
+    case .deleteUnroutedLink(let name): "delete link \(name) if no route leaves by it"
     case .changeLink(let name, let side, let change): "set \(name) \(change)\(side.suffix)"
     case .setVLANs(let vlans, let name): "set VLANs of \(name): \(vlans)"
     case .awaitRunning(let name): "wait until \(name) runs"
@@ -92,6 +95,8 @@ extension LinkSpec.Kind: CustomStringConvertible {
     switch self {
     case .bridge(let filtersVLANs): filtersVLANs ? "VLAN filtering bridge" : "bridge"
     case .veth(let peer): "veth with \(peer.name)\(peer.side.suffix) as peer of"
+    case .upper(let upper, let parent): "\(upper) over \(parent.name)\(parent.side.suffix) as"
+    case .dummy: "dummy"
     }
   }
 }

@@ -55,6 +55,19 @@ public protocol Kernel: ~Copyable {
   /// `nil` where there is no such setting.
   mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String?
 
+  /// Makes that link where nobody sees it and lets it go again, to learn whether it could be made. For STATUS only.
+  ///
+  /// - Throws: what the kernel said.
+  mutating func tryOut(_ spec: LinkSpec) throws(KernelError)
+
   /// - Throws: what the kernel said; nothing was changed then, except that of several sysctls the first may be set.
   mutating func apply(_ change: Change) throws(KernelError)
+}
+
+extension Kernel where Self: ~Copyable {
+  /// The link that the default route leaves by, the one of IPv4 first.
+  public mutating func uplink(on side: Side) throws(KernelError) -> LinkInfo? {
+    if let link = try defaultRouteLink(.v4, on: side) { return link }
+    return try defaultRouteLink(.v6, on: side)
+  }
 }

@@ -6,6 +6,17 @@ public enum Side: Sendable, Hashable, CaseIterable {
   case container
 }
 
+/// A link's name and the namespace it is in.
+public struct LinkPlace: Hashable, Sendable {
+  public var name: InterfaceName
+  public var side: Side
+
+  public init(_ name: InterfaceName, on side: Side) {
+    self.name = name
+    self.side = side
+  }
+}
+
 /// A link as the kernel describes it.
 public struct LinkInfo: Equatable, Sendable {
   public var name: InterfaceName
@@ -36,6 +47,8 @@ public struct LinkInfo: Equatable, Sendable {
   public var filtersVLANs: Bool?
   /// Settings as a bridge's port; `nil` where it is none.
   public var port: BridgePort?
+  /// What it is to its parent; `nil` where it has none.
+  public var upper: UpperLink?
 
   public init(name: InterfaceName, index: Int32, kind: String? = nil, mtu: Int = 1500, mac: MACAddress? = nil) {
     self.name = name
@@ -74,6 +87,10 @@ public struct LinkSpec: Equatable, Sendable {
     case bridge(filtersVLANs: Bool)
     /// A pair; the link itself is on the host, its peer in the container unless it says otherwise.
     case veth(peer: Peer)
+    /// A link on top of that one.
+    case upper(UpperLink, over: LinkPlace)
+    /// A link that leads nowhere.
+    case dummy
   }
 
   public struct Peer: Equatable, Sendable {
@@ -93,13 +110,18 @@ public struct LinkSpec: Equatable, Sendable {
   public var mac: MACAddress?
   /// Largest packet, in bytes, on both ends of a pair; `nil`: the kernel's default.
   public var mtu: Int?
+  /// Where it is to be; bridges and pairs are on the host.
+  public var side: Side
 
-  public init(_ name: InterfaceName, kind: Kind, mac: MACAddress? = nil, mtu: Int? = nil) {
+  public init(_ name: InterfaceName, kind: Kind, mac: MACAddress? = nil, mtu: Int? = nil, on side: Side = .host) {
     self.name = name
     self.kind = kind
     self.mac = mac
     self.mtu = mtu
+    self.side = side
   }
+
+  public var place: LinkPlace { LinkPlace(name, on: side) }
 }
 
 /// What to change of a link; `nil` leaves it as it is.

@@ -7,12 +7,7 @@ import PacketFilter
 public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   public var kernel: K
   public private(set) var undoStack: [Change] = []
-  private var created: Set<Created> = []
-
-  private struct Created: Hashable {
-    var name: InterfaceName
-    var side: Side
-  }
+  private var created: Set<LinkPlace> = []
 
   public init(_ kernel: consuming K) { self.kernel = kernel }
 
@@ -27,12 +22,12 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   }
 
   private mutating func remember(_ spec: LinkSpec) {
-    created.insert(Created(name: spec.name, side: .host))
-    if case .veth(let peer) = spec.kind { created.insert(Created(name: peer.name, side: peer.side)) }
+    created.insert(spec.place)
+    if case .veth(let peer) = spec.kind { created.insert(LinkPlace(peer.name, on: peer.side)) }
   }
 
   private func isOurs(_ name: InterfaceName, on side: Side) -> Bool {
-    created.contains(Created(name: name, side: side))
+    created.contains(LinkPlace(name, on: side))
   }
 
   /// What takes `change` back; nothing for what goes away with a link made here.
@@ -40,7 +35,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     switch change {
     case .createLink(let spec):
       if case .bridge = spec.kind { return [.deleteUnusedBridge(spec.name)] }
-      return [.deleteLink(spec.name, on: .host)]
+      return [.deleteLink(spec.name, on: spec.side)]
     case .changeLink(let name, let side, let wanted):
       guard !isOurs(name, on: side), let now = try kernel.link(name, on: side) else { return [] }
       let back = wanted.takenBack(from: now)
@@ -60,8 +55,8 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
       return try kernel.filter.claim(of: owner, part).map { [.addRules($0)] } ?? []
     // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
     // Connections that were forgotten are remembered with their next packet; others may need ::1 routed by now.
-    case .routeLoopback, .forgetConnections, .removeOtherRules, .deleteLink, .deleteUnusedBridge, .setVLANs,
-      .awaitRunning, .awaitDAD, .announce:
+    case .routeLoopback, .forgetConnections, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
+      .deleteUnroutedLink, .setVLANs, .awaitRunning, .awaitDAD, .announce:
       return []
     }
   }

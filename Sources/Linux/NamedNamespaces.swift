@@ -61,9 +61,7 @@ public enum NamedNamespaces {
   }
 
   private static func holdNew(at path: String) throws(KernelError) {
-    let home = try Namespace.own()
-    _ = try call("make a network namespace") { cl_unshare_net() }
-    defer { if cl_setns_net(home.raw) != 0 { fatalError("cannot go back to the host's network namespace") } }
-    _ = try call("mount \(path)") { unsafe cl_bind_mount("/proc/thread-self/ns/net", path) }
+    let new = try Namespace.new()
+    _ = try call("mount \(path)") { unsafe cl_bind_mount("/proc/thread-self/fd/\(new.raw)", path) }
   }
 }

@@ -23,6 +23,14 @@ public struct Namespace: ~Copyable {
   /// The calling thread's own.
   public static func own() throws(KernelError) -> Namespace { try open("/proc/thread-self/ns/net") }
 
+  /// A new one, without a name: it ends with the last that holds it.
+  public static func new() throws(KernelError) -> Namespace {
+    let home = try own()
+    _ = try call("make a network namespace") { cl_unshare_net() }
+    defer { home.goBack() }
+    return try own()
+  }
+
   /// Whether `path` leads to the calling thread's own.
   public static func isOwn(_ path: String) throws(KernelError) -> Bool {
     try open(path).identity() == own().identity()
@@ -35,15 +43,18 @@ public struct Namespace: ~Copyable {
   }
 
   /// Runs `body` with this thread in the namespace, and comes back whatever happens.
-  ///
-  /// Stops the process where it cannot come back: going on in the wrong namespace would be worse.
   public borrowing func enter<Value: ~Copyable>(
     _ body: () throws(KernelError) -> Value
   ) throws(KernelError) -> Value {
     let home = try Namespace.own()
     _ = try call("enter the container's network namespace") { cl_setns_net(raw) }
-    defer { if cl_setns_net(home.raw) != 0 { fatalError("cannot go back to the host's network namespace") } }
+    defer { home.goBack() }
     return try body()
+  }
+
+  /// Stops the process where it cannot: going on in the wrong namespace would be worse.
+  private borrowing func goBack() {
+    if cl_setns_net(raw) != 0 { fatalError("cannot go back to the host's network namespace") }
   }
 }
 

@@ -32,9 +32,10 @@ extension NetlinkSocket {
 
   /// - Parameters:
   ///   - spec: what to make.
-  ///   - peerNamespace: the descriptor of the namespace that a veth's peer starts in.
+  ///   - parent: the index of the link that it is on top of.
+  ///   - otherNamespace: the descriptor of the namespace that it, or of a pair its peer, starts in; `nil`: the socket's.
   /// - Throws: EEXIST where one of the names is taken.
-  borrowing func create(_ spec: LinkSpec, peerNamespace: Int32?) throws(KernelError) {
+  borrowing func create(_ spec: LinkSpec, parent: Int32?, otherNamespace: Int32?) throws(KernelError) {
     let request = try Request(
       RTM_NEWLINK, Int32(NLM_F_CREATE | NLM_F_EXCL), ifinfomsg(), doing: "\(Change.createLink(spec))")
     request.putLink(name: spec.name, mac: spec.mac, mtu: spec.mtu)
@@ -49,11 +50,15 @@ extension NetlinkSocket {
           request.nest(Int(VETH_INFO_PEER)) {
             request.append(ifinfomsg())
             request.putLink(name: peer.name, mac: peer.mac, mtu: spec.mtu)
-            if let peerNamespace, peer.side == .container { request.put(IFLA_NET_NS_FD, peerNamespace) }
+            if let otherNamespace { request.put(IFLA_NET_NS_FD, otherNamespace) }
           }
         }
+      case .upper(let upper, _): request.put(upper)
+      case .dummy: request.put(IFLA_INFO_KIND, "dummy")
       }
     }
+    if let parent { request.put(IFLA_LINK, parent) }
+    if let otherNamespace, !spec.isPair { request.put(IFLA_NET_NS_FD, otherNamespace) }
     try perform(request)
   }
 
@@ -106,6 +111,10 @@ extension NetlinkSocket {
   }
 }
 
+extension LinkSpec {
+  var isPair: Bool { if case .veth = kind { true } else { false } }
+}
+
 extension Request {
   fileprivate func putLink(name: InterfaceName, mac: MACAddress?, mtu: Int?) {
     put(IFLA_IFNAME, name.description)
@@ -148,6 +157,7 @@ extension LinkInfo {
     group = Int(attributes.integer(IFLA_GROUP) ?? UInt32(0))
     master = attributes.integer(IFLA_MASTER)
     peer = attributes.integer(IFLA_LINK)
+    if let kind, let data = details?.nested(IFLA_INFO_DATA) { upper = UpperLink(kind: kind, data) }
     if kind == "bridge" {
       filtersVLANs = details?.nested(IFLA_INFO_DATA)?.integer(IFLA_BR_VLAN_FILTERING, as: UInt8.self).map { $0 != 0 }
     }

@@ -1,13 +1,7 @@
 import Glibc
-import Kernel
+public import Kernel
 import Linux
 import NetTypes
-
-/// A link's name and the namespace it is in.
-struct LinkPlace: Hashable {
-  var name: InterfaceName
-  var side: Side
-}
 
 extension LiveKernel {
   func missing(_ name: InterfaceName, _ operation: String) -> KernelError {
@@ -18,33 +12,62 @@ extension LiveKernel {
   func looking<Value>(
     on side: Side, _ body: (borrowing NetlinkSocket) throws(KernelError) -> Value
   ) throws(KernelError) -> Value {
-    guard side == .container else { return try body(host) }
+    guard side == .container else { return try body(host.socket) }
     switch container {
-    case let socket?: return try body(socket)
+    case let place?: return try body(place.socket)
     case nil: throw KernelError(errno: ENOENT, doing: "look into the container's network namespace")
     }
   }
 
   /// Runs `body` with this thread in the namespace of `side`, for what a socket cannot do.
   func within<Value>(_ side: Side, _ body: () throws(KernelError) -> Value) throws(KernelError) -> Value {
-    guard side == .container else { return try body() }
-    switch namespace {
-    case let container?: return try container.enter(body)
+    guard side == .container else { return try host.enter(body) }
+    switch container {
+    case let place?: return try place.enter(body)
     case nil: throw KernelError(errno: ENOENT, doing: "enter the container's network namespace")
     }
   }
 
-  var containerDescriptor: Int32? {
-    switch namespace {
-    case let container?: container.raw
+  private var containerDescriptor: Int32? {
+    switch container {
+    case let place?: place.descriptor
     case nil: nil
+    }
+  }
+
+  /// A link is asked for where its parent is, and told where to go.
+  mutating func create(_ spec: LinkSpec, doing operation: String) throws(KernelError) {
+    var asked = Side.host
+    var parent: Int32?
+    if case .upper(_, let place) = spec.kind {
+      asked = place.side
+      parent = try index(of: place.name, on: place.side, for: operation)
+    }
+    let goes = if case .veth(let peer) = spec.kind { peer.side } else { spec.side }
+    let other = goes == .container && asked == .host ? containerDescriptor : nil
+    try looking(on: asked) { (socket) throws(KernelError) in
+      try explaining(spec) { () throws(KernelError) in
+        try socket.create(spec, parent: parent, otherNamespace: other)
+      }
+    }
+  }
+
+  /// In a new namespace, which goes with this function: links and all.
+  public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) {
+    var parent: Int32?
+    if case .upper(_, let place) = spec.kind {
+      parent = try index(of: place.name, on: .host, for: "look for \(place.name)")
+    }
+    let other = try Namespace.new()
+    try explaining(spec) { () throws(KernelError) in
+      try host.socket.create(spec, parent: parent, otherNamespace: other.raw)
     }
   }
 
   mutating func index(
     of name: InterfaceName, on side: Side, for operation: @autoclosure () -> String
   ) throws(KernelError) -> Int32 {
-    if let known = indices[LinkPlace(name: name, side: side)] { return known }
+    if let known = indices[LinkPlace(name, on: side)] { return known }
     guard let link = try link(name, on: side) else { throw missing(name, operation()) }
     return link.index
   }
@@ -59,7 +82,7 @@ extension LiveKernel {
 
   mutating func deleteLink(_ name: InterfaceName, on side: Side, doing operation: String) throws(KernelError) {
     guard let link = try link(name, on: side) else { return }
-    indices[LinkPlace(name: name, side: side)] = nil
+    indices[LinkPlace(name, on: side)] = nil
     do throws(KernelError) {
       try looking(on: side) { (socket) throws(KernelError) in try socket.delete(link.index, doing: operation) }
     } catch  where error.errno == ENODEV {}  // somebody else was faster: a namespace that dies takes its links along
@@ -67,7 +90,12 @@ extension LiveKernel {
 
   mutating func deleteUnusedBridge(_ name: InterfaceName, doing operation: String) throws(KernelError) {
     guard let bridge = try link(name, on: .host), bridge.kind == "bridge" else { return }
-    guard try host.links(kind: nil, master: bridge.index).isEmpty else { return }
+    guard try host.socket.links(kind: nil, master: bridge.index).isEmpty else { return }
+    try deleteLink(name, on: .host, doing: operation)
+  }
+
+  mutating func deleteUnroutedLink(_ name: InterfaceName, doing operation: String) throws(KernelError) {
+    guard try link(name, on: .host) != nil, try routes(of: name, on: .host).isEmpty else { return }
     try deleteLink(name, on: .host, doing: operation)
   }
 
@@ -143,7 +171,7 @@ extension LiveKernel {
   mutating func routeLoopback(_ name: InterfaceName, doing operation: String) throws(KernelError) {
     let index = try index(of: name, on: .host, for: operation)
     do throws(KernelError) {
-      try host.perform(Request.routeLoopback(index, doing: operation))
+      try host.socket.perform(Request.routeLoopback(index, doing: operation))
     } catch  where error.errno == EEXIST {}
   }
 

@@ -6,9 +6,8 @@ import PacketFilter
 
 /// The running kernel, seen from this process's namespace and, where there is one, from the container's.
 public struct LiveKernel: ~Copyable, Kernel {
-  let host: NetlinkSocket
-  let container: NetlinkSocket?
-  let namespace: Namespace?
+  let host: Place
+  let container: Place?
   public var filter: any PacketFilter
   private var hostLock: FileLock?
   /// Indices of the links looked up so far, which go on being asked for by name.
@@ -17,14 +16,10 @@ public struct LiveKernel: ~Copyable, Kernel {
   private var seenLinks: [LinkPlace: LinkInfo?] = [:]
   private var seenAddresses: [LinkPlace: [IPPrefix]] = [:]
 
-  private init(
-    host: consuming NetlinkSocket, container: consuming NetlinkSocket?, namespace: consuming Namespace?,
-    filter: any PacketFilter
-  ) {
+  private init(host: consuming Place, container: consuming Place?, filter: any PacketFilter) {
     self.filter = filter
     self.host = host
     self.container = container
-    self.namespace = namespace
     hostLock = nil
   }
 
@@ -32,17 +27,16 @@ public struct LiveKernel: ~Copyable, Kernel {
   ///
   /// - Parameters:
   ///   - path: the container's namespace; `nil` for the host alone.
+  ///   - outside: a namespace that stands in the host's place, for a link between two containers.
   ///   - filter: the host's packet filter.
   /// - Returns: the kernel as seen from this process's namespace.
-  /// - Throws: what the kernel said; EINVAL where `path` is no network namespace.
+  /// - Throws: what the kernel said; EINVAL where a path leads to no network namespace.
   public static func open(
-    containerNamespace path: String?, filter: any PacketFilter
+    containerNamespace path: String?, outside: String? = nil, filter: any PacketFilter
   ) throws(KernelError) -> LiveKernel {
-    let host = try NetlinkSocket.open()
-    guard let path else { return LiveKernel(host: host, container: nil, namespace: nil, filter: filter) }
-    let namespace = try Namespace.open(path)
-    let container = try namespace.enter { () throws(KernelError) in try NetlinkSocket.open() }
-    return LiveKernel(host: host, container: container, namespace: namespace, filter: filter)
+    let host = try Place.open(outside)
+    guard let path else { return LiveKernel(host: host, container: nil, filter: filter) }
+    return LiveKernel(host: host, container: try Place.open(path), filter: filter)
   }
 
   /// Without a packet filter.
@@ -66,7 +60,7 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
-    let place = LinkPlace(name: name, side: side)
+    let place = LinkPlace(name, on: side)
     if let seen = seenLinks[place] { return seen }
     let found = try looking(on: side) { (socket) throws(KernelError) in try socket.link(name) }
     indices[place] = found?.index
@@ -89,11 +83,11 @@ public struct LiveKernel: ~Copyable, Kernel {
 
   public mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs {
     let operation = "list VLANs of \(port)"
-    return try host.vlans(of: index(of: port, on: .host, for: operation), doing: operation)
+    return try host.socket.vlans(of: index(of: port, on: .host, for: operation), doing: operation)
   }
 
   public mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
-    let place = LinkPlace(name: interface, side: side)
+    let place = LinkPlace(interface, on: side)
     if let seen = seenAddresses[place] { return seen }
     let operation = "list addresses of \(interface)"
     let index = try index(of: interface, on: side, for: operation)
@@ -117,12 +111,12 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix] {
-    try host.routedPrefixes(family)
+    try host.socket.routedPrefixes(family)
   }
 
   public mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo? {
-    guard let index = try host.linkTowards(address) else { return nil }
-    return try host.link(index: index)
+    guard let index = try host.socket.linkTowards(address) else { return nil }
+    return try host.socket.link(index: index)
   }
 
   public mutating func listeners(
@@ -146,12 +140,13 @@ public struct LiveKernel: ~Copyable, Kernel {
     forgetWhatWasSeen()
     defer { forgetWhatWasSeen() }
     switch change {
-    case .createLink(let spec): try host.create(spec, peerNamespace: containerDescriptor)
+    case .createLink(let spec): try create(spec, doing: "\(change)")
     case .deleteLink(let name, let side): try deleteLink(name, on: side, doing: "\(change)")
     case .deleteUnusedBridge(let name): try deleteUnusedBridge(name, doing: "\(change)")
+    case .deleteUnroutedLink(let name): try deleteUnroutedLink(name, doing: "\(change)")
     case .changeLink(let name, let side, let wanted): try changeLink(name, on: side, wanted, doing: "\(change)")
     case .setVLANs(let vlans, let name):
-      try host.set(vlans, on: index(of: name, on: .host, for: "\(change)"), doing: "\(change)")
+      try host.socket.set(vlans, on: index(of: name, on: .host, for: "\(change)"), doing: "\(change)")
     case .awaitRunning(let name): try awaitRunning(name)
     case .awaitDAD(let name): try awaitDAD(name)
     case .addAddress(let spec): try add(spec, doing: "\(change)")
@@ -166,7 +161,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .setSysctls(let settings, let side): try set(settings, on: side)
     case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
     case .routeLoopback(let name): try routeLoopback(name, doing: "\(change)")
-    case .forgetConnections(let connections): try host.forget(connections, doing: "\(change)")
+    case .forgetConnections(let connections): try host.socket.forget(connections, doing: "\(change)")
     case .addRules(let claim): try filter.add(claim)
     case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
     case .removeOtherRules(let network, let part, let valid, let everywhere):

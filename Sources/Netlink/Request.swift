@@ -37,6 +37,7 @@ struct Request: ~Copyable {
   }
 
   func put(_ type: Int, _ value: UInt32) { put(type, bytes: withBytes(of: value)) }
+  func put(_ type: Int, _ value: UInt16) { put(type, bytes: withBytes(of: value)) }
   func put(_ type: Int, bigEndian value: UInt16) { put(type, bytes: [UInt8(value >> 8), UInt8(value & 0xFF)]) }
   func put(_ type: Int, _ value: Int32) { put(type, bytes: withBytes(of: value)) }
   func put(_ type: Int, _ value: Bool) { put(type, bytes: [value ? 1 : 0]) }

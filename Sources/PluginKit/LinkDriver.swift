@@ -18,6 +18,15 @@ public protocol LinkDriver {
   /// The kind of link the container gets: `veth`, `macvlan`.
   static var linkKind: String { get }
 
+  /// The namespace that stands in the host's place, another container's; `nil` for the host's.
+  func outside(_ config: Config) -> String?
+
+  /// What a link takes over from the plugin before it in the chain, whose place in the result it takes.
+  ///
+  /// - Returns: `nil` for a link that stands beside what was there before.
+  /// - Throws: code 7 where that cannot be taken over.
+  func inheritance(_ config: Config, _ previous: AddResult) throws(CNIError) -> Inheritance<Config>?
+
   /// Pure: every refusal that needs no look at the host.
   func settings(_ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> Settings
 
@@ -52,4 +61,36 @@ public protocol LinkDriver {
 
   /// Why no ADD could succeed now; `nil` where one could.
   func obstacle<K: Kernel & ~Copyable>(_ config: Config, on kernel: inout K) throws(KernelError) -> String?
+}
+
+extension LinkDriver {
+  public func outside(_ config: Config) -> String? { nil }
+
+  public func inheritance(_ config: Config, _ previous: AddResult) throws(CNIError) -> Inheritance<Config>? { nil }
+}
+
+/// What a link took over from the plugin before it.
+public struct Inheritance<Config> {
+  /// The configuration, with what was taken over filled in.
+  public var config: Config
+  /// Addresses; `nil` where IPAM is to be asked.
+  public var addresses: AddResult?
+
+  public init(config: Config, addresses: AddResult?) {
+    self.config = config
+    self.addresses = addresses
+  }
+}
+
+/// The namespaces that a call works on.
+public struct Namespaces: Equatable, Sendable {
+  /// The container's; `nil` for a call that has none.
+  public var container: String?
+  /// What stands in the host's place; `nil` for the host's own.
+  public var outside: String?
+
+  public init(container: String?, outside: String? = nil) {
+    self.container = container
+    self.outside = outside
+  }
 }

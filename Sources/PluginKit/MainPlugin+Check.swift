@@ -17,7 +17,7 @@ extension MainPlugin where Host: ~Copyable {
   }
 
   private func findDifferences(_ call: Call<Config>, _ settings: Driver.Settings) throws(CNIError) -> [String] {
-    var kernel = try open(call.namespacePath, call.journal)
+    var kernel = try open(container: call.namespacePath, call.config, call.journal)
     let previous = call.previous ?? AddResult()
     let part = previous.part(of: call.owner.interface)
     let plan = try plan(call, settings, part, on: &kernel)
@@ -25,23 +25,29 @@ extension MainPlugin where Host: ~Copyable {
       var found: [String] = []
       for change in plan.shared + plan.own { found += try differences(from: change, on: &kernel) }
       for interface in previous.interfaces where plan.result.interfaces.contains(where: { $0.name == interface.name }) {
-        found += try hardwareAddress(of: interface, on: &kernel)
+        found += try unreported(of: interface, on: &kernel)
       }
       return found
     } catch { throw CNIError(error) }
   }
 
-  /// How an interface's MAC address differs from what the chain reported last; a later plugin may have changed it.
-  private func hardwareAddress(
+  /// How an interface differs from what the chain reported last; a later plugin may have changed it.
+  private func unreported(
     of reported: AddResult.Interface, on kernel: inout TracingKernel<Host>
   ) throws(KernelError) -> [String] {
     let side = reported.isInside ? Side.container : .host
-    guard let wanted = reported.mac.flatMap(MACAddress.init), let name = InterfaceName(reported.name),
-      let link = try kernel.link(name, on: side), link.mac != wanted
-    else { return [] }
-    // The address of a bridge that somebody else made follows its ports.
-    if link.kind == "bridge", link.alias?.hasPrefix(Owner.tagPrefix) != true { return [] }
-    return ["\(side) link \(name) has MAC \(link.mac?.description ?? "none"), want \(wanted)"]
+    guard let name = InterfaceName(reported.name), let link = try kernel.link(name, on: side) else { return [] }
+    // The address of a bridge that somebody else made follows its ports, and so does the MTU of every bridge.
+    let isBridge = link.kind == "bridge"
+    let keepsMAC = !isBridge || link.alias?.hasPrefix(Owner.tagPrefix) == true
+    var found: [String] = []
+    if keepsMAC, let wanted = reported.mac.flatMap(MACAddress.init), link.mac != wanted {
+      found.append("\(side) link \(name) has MAC \(link.mac?.description ?? "none"), want \(wanted)")
+    }
+    if !isBridge, let wanted = reported.mtu, link.mtu != wanted {
+      found.append("\(side) link \(name) has MTU \(link.mtu), want \(wanted)")
+    }
+    return found
   }
 }
 

@@ -12,7 +12,7 @@ extension MainPlugin where Host: ~Copyable {
   }
 
   private func remove(_ removal: Removal<Config>) throws(CNIError) {
-    var kernel = try open(removal.namespacePath, removal.journal)
+    var kernel = try openForRemoval(removal.namespacePath, removal.config, removal.journal)
     var problems: [CNIError] = []
     if removal.namespacePath != nil {
       do throws(KernelError) {
@@ -25,9 +25,21 @@ extension MainPlugin where Host: ~Copyable {
     if let error = CNIError(joining: problems) { throw error }
   }
 
+  /// Another container that is gone took its end along, so that nothing but the host is left to look at.
+  private func openForRemoval(
+    _ path: String?, _ config: Config?, _ journal: Journal?
+  ) throws(CNIError) -> TracingKernel<Host> {
+    do throws(CNIError) { return try open(container: path, config, journal) } catch {
+      guard config.flatMap(driver.outside) != nil else { throw error }
+      return try open(container: path, nil, journal)
+    }
+  }
+
   /// Removes the container's interface, unless it is some other network's: DEL also follows an ADD that was refused.
   private func removeInside(_ owner: Owner, on kernel: inout TracingKernel<Host>) throws(KernelError) {
     guard let link = try kernel.link(owner.interface, on: .container), link.kind == Driver.linkKind else { return }
+    // A link without another end tells itself whose it is.
+    if let alias = link.alias, alias.hasPrefix(Owner.tagPrefix), alias != owner.tag { return }
     if let peer = link.peer, let outside = try kernel.link(index: peer, on: .host), let alias = outside.alias,
       outside.kind == Driver.linkKind, alias.hasPrefix(Owner.tagPrefix), alias != owner.tag
     {
@@ -41,7 +53,7 @@ extension MainPlugin where Host: ~Copyable {
   ) throws(CNIError) {
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
-      var kernel = try open(nil, network.journal)
+      var kernel = try openForRemoval(nil, network.config, network.journal)
       let garbage = try translating { () throws(KernelError) in
         try kernel.lockHost(exclusively: true)
         return try driver.garbage(of: network.name, network.config, valid: valid, on: &kernel)
@@ -53,7 +65,7 @@ extension MainPlugin where Host: ~Copyable {
   }
 
   public func status(_ network: Network<Config>) throws(CNIError) {
-    var kernel = try open(nil, network.journal)
+    var kernel = try openForRemoval(nil, network.config, network.journal)
     if let obstacle = try translating({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel) }) {
       throw CNIError(.notAvailable, obstacle)
     }

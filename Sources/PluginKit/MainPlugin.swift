@@ -12,30 +12,36 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
   public static var namespaceRule: NamespaceRule { .container }
 
   let driver: Driver
-  private let openKernel: (String?) throws(KernelError) -> Host
+  private let openKernel: (Namespaces) throws(KernelError) -> Host
 
   /// - Parameters:
   ///   - driver: what to make.
-  ///   - openKernel: opens the kernel with a container's namespace, or with the host's alone.
-  public init(_ driver: Driver, on openKernel: @escaping (String?) throws(KernelError) -> Host) {
+  ///   - openKernel: opens the kernel with these namespaces.
+  public init(_ driver: Driver, on openKernel: @escaping (Namespaces) throws(KernelError) -> Host) {
     self.driver = driver
     self.openKernel = openKernel
   }
 
-  func open(_ path: String?, _ journal: Journal?) throws(CNIError) -> TracingKernel<Host> {
-    do throws(KernelError) {
-      return TracingKernel(try openKernel(path), journal: journal)
-    } catch { throw CNIError(error) }
+  func open(
+    container path: String?, _ config: Config?, _ journal: Journal?
+  ) throws(CNIError) -> TracingKernel<Host> {
+    let namespaces = Namespaces(container: path, outside: config.flatMap(driver.outside))
+    return TracingKernel(
+      try translating { () throws(KernelError) in try openKernel(namespaces) }, journal: journal)
   }
 
   public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
-    let settings = try driver.settings(call.config, call.keys, call.arguments())
-    var transaction = Transaction(try open(call.namespacePath, call.journal))
+    let inherited = try call.previous.flatMap { (previous) throws(CNIError) in
+      try driver.inheritance(call.config, previous)
+    }
+    let config = inherited?.config ?? call.config
+    let settings = try driver.settings(config, call.keys, call.arguments())
+    var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal))
     try refuseSecondInterface(call, on: &transaction.kernel)
-    let addresses = try call.delegates.requestAddresses()
+    let addresses = if let own = inherited?.addresses { own } else { try call.delegates.requestAddresses() }
     do throws(CNIError) {
       var result = try attach(call, settings, addresses, in: &transaction)
-      if let previous = call.previous { result = result.appended(to: previous) }
+      if let previous = call.previous, inherited == nil { result = result.appended(to: previous) }
       try commit(result)
     } catch {
       for leftover in transaction.rollBack() { warn("not taken back: \(leftover)") }

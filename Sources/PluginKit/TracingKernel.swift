@@ -95,6 +95,10 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try traced("read sysctl \(key)") { (base) throws(KernelError) in try base.sysctl(key, on: side) }
   }
 
+  public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) {
+    try traced("try to create \(spec.kind) \(spec.name)") { (base) throws(KernelError) in try base.tryOut(spec) }
+  }
+
   public mutating func apply(_ change: Change) throws(KernelError) {
     try traced("\(change)") { (base) throws(KernelError) in try base.apply(change) }
   }

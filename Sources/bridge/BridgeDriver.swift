@@ -42,11 +42,7 @@ struct BridgeDriver: LinkDriver {
     let bridge = try kernel.link(settings.bridge, on: .host)
     let gateway = settings.gatewayLink == settings.bridge ? bridge : try kernel.link(settings.gatewayLink, on: .host)
     let addresses = gateway == nil ? [] : try kernel.addresses(of: settings.gatewayLink, on: .host)
-    var uplink: LinkInfo?
-    if settings.mtu == nil {
-      uplink = try kernel.defaultRouteLink(.v4, on: .host)
-      if uplink == nil { uplink = try kernel.defaultRouteLink(.v6, on: .host) }
-    }
+    let uplink = settings.mtu == nil ? try kernel.uplink(on: .host) : nil
     var facts = BridgeFacts(
       bridge: bridge, gatewayAddresses: addresses, uplinkMTU: uplink?.mtu,
       peers: try peers(of: settings, on: owner.network, at: &kernel), gatewayMAC: gateway?.mac ?? .random())

@@ -41,8 +41,8 @@ struct BridgePlanner {
   /// Given, or no larger than what the uplink and the bridge carry.
   private func checkedMTU() throws(CNIError) -> Int {
     let mtu = settings.mtu ?? [facts.uplinkMTU, facts.bridge?.mtu].compactMap(\.self).min() ?? 1500
-    if mtu < 1280, addresses.ips.contains(where: { $0.address.family == .v6 }) {
-      throw CNIError(.invalidNetworkConfig, "key \"mtu\": \(mtu): want 1280 or more for IPv6")
+    if mtu < Addressing.lowestMTUForIPv6, addresses.ips.contains(where: { $0.address.family == .v6 }) {
+      throw CNIError(.invalidNetworkConfig, "key \"mtu\": \(mtu): want \(Addressing.lowestMTUForIPv6) or more for IPv6")
     }
     return mtu
   }

@@ -1,3 +1,4 @@
+import Attachment
 import CNI
 import Kernel
 import NetTypes
@@ -31,10 +32,6 @@ struct BridgeSettings: Equatable {
   /// Where the runtime tells it.
   var containerName: String?
 
-  /// The lowest and highest MTU of an Ethernet link.
-  static let mtuRange = 68...65535
-  /// So that the metric, 100 less the priority, is never 0, which would beat every other.
-  static let priorityRange = -1_000_000...99
   static let defaultBridge = InterfaceName("cni0")
 
   /// - Throws: code 7 for a value that cannot be, code 2 for one that the packet filter wanted does not support.
@@ -44,7 +41,7 @@ struct BridgeSettings: Equatable {
     isDefaultGateway = config.isDefaultGateway ?? false
     isGateway = config.isGateway ?? false || isDefaultGateway
     forceAddress = config.forceAddress ?? false
-    mtu = try checked("mtu", config.mtu == 0 ? nil : config.mtu, Self.mtuRange)
+    mtu = try checked("mtu", config.mtu == 0 ? nil : config.mtu, Addressing.mtuRange)
     port = BridgePort(
       hairpin: config.hairpinMode == true ? true : nil, isolated: config.portIsolation == true ? true : nil)
     filter = try BridgeFilter(config, keys)
@@ -58,7 +55,7 @@ struct BridgeSettings: Equatable {
     leavesInterfaceDown = config.disableContainerInterface ?? false
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? false
-    defaultMetric = try checked("gwPriority", config.gwPriority, Self.priorityRange).map { 100 - $0 }
+    defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)
     dns = keys.wantedDNS
     try checkCombinations(hasAddresses: config.hasIPAM)
   }
@@ -72,14 +69,6 @@ struct BridgeSettings: Equatable {
         .invalidNetworkConfig,
         "key \"disableContainerInterface\": true: a link that stays down can have no \"ipam\"")
     }
-    if let mac, mac.isMulticast || mac.isZero {
-      throw CNIError(.invalidNetworkConfig, "MAC address \(mac): want a unicast address")
-    }
+    try mac?.checkUsable()
   }
-}
-
-/// - Throws: code 7 for a number outside `range`.
-func checked(_ key: String, _ value: Int?, _ range: ClosedRange<Int>) throws(CNIError) -> Int? {
-  guard let value, !range.contains(value) else { return value }
-  throw CNIError(.invalidNetworkConfig, "key \"\(key)\": \(value): want \(range.lowerBound) to \(range.upperBound)")
 }

@@ -4,6 +4,6 @@ import Netlink
 import PluginKit
 
 runPlugin(
-  MainPlugin(BridgeDriver()) { (path) throws(KernelError) in
-    try LiveKernel.open(containerNamespace: path, filter: HostFilter())
+  MainPlugin(BridgeDriver()) { (namespaces) throws(KernelError) in
+    try LiveKernel.open(containerNamespace: namespaces.container, filter: HostFilter())
   })

@@ -76,6 +76,8 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try base.sysctl(key, on: side)
   }
 
+  public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) { try base.tryOut(spec) }
+
   public mutating func apply(_ change: Change) throws(KernelError) {
     record(change)
     changesBeforeRefusal -= 1

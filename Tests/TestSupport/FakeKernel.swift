@@ -17,6 +17,8 @@ public final class FakeKernel: Kernel {
   public var state = State()
   public var filter: any PacketFilter = FakeFilter()
   public var uplink: InterfaceName?
+  /// What `tryOut` meets.
+  public var trialError: KernelError?
   /// What listens on the host, and who holds it.
   public var sockets: [TransportProtocol: [Listener]] = [:]
   public var processes: [SocketHolder] = []
@@ -90,6 +92,10 @@ public final class FakeKernel: Kernel {
 
   public func sysctl(_ key: String, on side: Side) -> String? { state.sysctls[side]?[key] }
 
+  public func tryOut(_ spec: LinkSpec) throws(KernelError) {
+    if let trialError { throw trialError }
+  }
+
   public func apply(_ change: Change) throws(KernelError) {
     applied.append(change)
     if changesBeforeRefusal == 0 {
@@ -108,6 +114,8 @@ public final class FakeKernel: Kernel {
       if let bridge = link(name, on: .host), !allLinks(on: .host).contains(where: { $0.master == bridge.index }) {
         delete(name, on: .host)
       }
+    case .deleteUnroutedLink(let name):
+      if !state.routes.contains(where: { $0.interface == name && $0.side == .host }) { delete(name, on: .host) }
     case .changeLink(let name, let side, let wanted): update(name, on: side, wanted)
     case .addAddress(let spec): state.addresses.append(spec)
     case .deleteAddress(let spec):
@@ -140,8 +148,14 @@ public final class FakeKernel: Kernel {
       state.links[.host]?[spec.name]?.peer = lastIndex
       state.links[peer.side]?[peer.name]?.peer = lastIndex - 1
       state.links[peer.side]?[peer.name]?.mac = peer.mac
+    case .upper(let upper, let parent):
+      let below = link(parent.name, on: parent.side)
+      addLink(spec.name, on: spec.side, kind: upper.kind, mtu: spec.mtu ?? below?.mtu ?? 1500)
+      state.links[spec.side]?[spec.name]?.peer = below?.index
+      state.links[spec.side]?[spec.name]?.upper = upper
+    case .dummy: addLink(spec.name, on: spec.side, kind: "dummy", mtu: spec.mtu ?? 1500)
     }
-    state.links[.host]?[spec.name]?.mac = spec.mac
+    if let mac = spec.mac { state.links[spec.side]?[spec.name]?.mac = mac }
   }
 
   private func update(_ name: InterfaceName, on side: Side, _ change: LinkChange) {

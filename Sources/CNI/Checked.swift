@@ -1,0 +1,7 @@
+/// The value of a key, or `nil` where it is absent.
+///
+/// - Throws: code 7 for a number outside `range`.
+public func checked(_ key: String, _ value: Int?, _ range: ClosedRange<Int>) throws(CNIError) -> Int? {
+  guard let value, !range.contains(value) else { return value }
+  throw CNIError(.invalidNetworkConfig, "key \"\(key)\": \(value): want \(range.lowerBound) to \(range.upperBound)")
+}

@@ -1,0 +1,42 @@
+import Attachment
+public import CNI
+public import Kernel
+public import NetTypes
+
+/// The configuration of a link on top of another, with every value checked that needs no look at the host.
+public struct UpperSettings: Equatable {
+  public var upper: UpperLink
+  /// `nil`: the link that the default route leaves by.
+  public var master: InterfaceName?
+  /// Where the master is.
+  public var side: Side
+  /// `nil`: the master's.
+  public var mtu: Int?
+  public var hardwareAddress: HardwareAddress
+  public var detectsDuplicates: Bool
+  /// The metric of default routes; `nil` leaves it to the kernel.
+  public var defaultMetric: Int?
+  /// Name service that the configuration or the runtime wants; empty leaves it to IPAM.
+  public var dns: DNS
+
+  init<Config: UpperConfig>(_ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
+    let common = config.common
+    upper = try config.upper()
+    master = common.master
+    side = common.side
+    mtu = try checked("mtu", common.mtu == 0 ? nil : common.mtu, Addressing.mtuRange)
+    hardwareAddress = try config.hardwareAddress(keys, arguments)
+    detectsDuplicates = common.enabledad ?? false
+    defaultMetric = try Addressing.metric(gwPriority: common.gwPriority)
+    dns = keys.wantedDNS
+    if case .given(let mac) = hardwareAddress { try mac.checkUsable() }
+  }
+}
+
+/// What the host looks like to a link on top of another.
+public struct UpperFacts: Equatable {
+  /// `nil` where there is none of that name, or no default route.
+  public var master: LinkInfo?
+  /// What the container's link has, or a drawn one.
+  public var containerMAC: MACAddress
+}

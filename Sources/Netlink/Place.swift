@@ -1,0 +1,40 @@
+import Kernel
+import Linux
+
+/// A network namespace and a socket in it.
+struct Place: ~Copyable {
+  let socket: NetlinkSocket
+  /// `nil` for this thread's own.
+  private let namespace: Namespace?
+
+  private init(_ socket: consuming NetlinkSocket, in namespace: consuming Namespace?) {
+    self.socket = socket
+    self.namespace = namespace
+  }
+
+  /// - Parameter path: the namespace; `nil` for this thread's own.
+  /// - Returns: the namespace, held open, with a socket in it.
+  /// - Throws: what the kernel said; EINVAL where `path` is no network namespace.
+  static func open(_ path: String?) throws(KernelError) -> Place {
+    guard let path else { return Place(try NetlinkSocket.open(), in: nil) }
+    let namespace = try Namespace.open(path)
+    let socket = try namespace.enter { () throws(KernelError) in try NetlinkSocket.open() }
+    return Place(socket, in: namespace)
+  }
+
+  /// Runs `body` with this thread in the namespace, for what a socket cannot do.
+  borrowing func enter<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value {
+    switch namespace {
+    case let namespace?: try namespace.enter(body)
+    case nil: try body()
+    }
+  }
+
+  /// The namespace's descriptor; `nil` for this thread's own.
+  var descriptor: Int32? {
+    switch namespace {
+    case let namespace?: namespace.raw
+    case nil: nil
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import Attachment
+import CNI
+import ContainerLinks
+import Kernel
+import NetTypes
+import PluginKit
+
+/// The `dummy` part of a network configuration, as written; absent keys are `nil`.
+struct DummyConfig: JSONReadable, Sendable {
+  /// Of several networks' default routes the one with the highest priority counts.
+  var gwPriority: Int?
+  var hasIPAM: Bool
+
+  init(_ json: JSONReader) throws(CNIError) {
+    gwPriority = try json.integer("gwPriority")
+    hasIPAM = try json["ipam"]?.filledText("type") != nil
+  }
+}
+
+/// The configuration with every value checked.
+struct DummySettings: Equatable {
+  /// `nil`: drawn.
+  var mac: MACAddress?
+  var defaultMetric: Int?
+  /// Name service that the configuration or the runtime wants; empty leaves it to IPAM.
+  var dns: DNS
+}
+
+/// The container's interface as a link that leads nowhere: an address to listen at.
+struct DummyDriver: LinkDriver {
+  static let name = "dummy"
+  static let linkKind = "dummy"
+
+  func settings(
+    _ config: DummyConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments
+  ) throws(CNIError) -> DummySettings {
+    guard config.hasIPAM else {
+      throw CNIError(.invalidNetworkConfig, "key \"ipam\" is missing: a dummy link is there for its addresses")
+    }
+    let mac = try keys.mac(arguments)
+    try mac?.checkUsable()
+    return DummySettings(
+      mac: mac, defaultMetric: try Addressing.metric(gwPriority: config.gwPriority), dns: keys.wantedDNS)
+  }
+
+  /// The hardware address that the link has, or a drawn one.
+  func look<K: Kernel & ~Copyable>(
+    _ settings: DummySettings, owner: Owner, at kernel: inout K
+  ) throws(KernelError) -> MACAddress {
+    try kernel.link(owner.interface, on: .container)?.mac ?? .random()
+  }
+
+  func plan(
+    _ settings: DummySettings, _ facts: MACAddress, owner: Owner, namespacePath: String, addresses: AddResult
+  ) throws(CNIError) -> AttachmentPlan {
+    let mac = settings.mac ?? facts
+    var addressing = Addressing(of: owner.interface, mac: mac, addresses)
+    if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
+    return try ContainerLink(
+      LinkSpec(owner.interface, kind: .dummy, mac: mac, on: .container), of: owner, addressing, mtu: nil,
+      sandbox: namespacePath, dns: settings.dns.isEmpty ? addresses.dns : settings.dns, announcement: .none
+    ).plan()
+  }
+
+  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: DummyConfig?, on kernel: inout K) -> [Change] { [] }
+
+  func garbage<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: DummyConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
+  ) -> [Change] { [] }
+
+  func obstacle<K: Kernel & ~Copyable>(_ config: DummyConfig, on kernel: inout K) throws(KernelError) -> String? {
+    guard let trial = InterfaceName("trial") else { return nil }
+    do throws(KernelError) {
+      try kernel.tryOut(LinkSpec(trial, kind: .dummy))
+    } catch { return error.description }
+    return nil
+  }
+}

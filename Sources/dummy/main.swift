@@ -1,0 +1,8 @@
+import Kernel
+import Netlink
+import PluginKit
+
+runPlugin(
+  MainPlugin(DummyDriver()) { (namespaces) throws(KernelError) in
+    try LiveKernel.open(containerNamespace: namespaces.container)
+  })

@@ -1,0 +1,60 @@
+import CNI
+import ContainerLinks
+import Kernel
+import NetTypes
+import PluginKit
+
+/// The `ipvlan` part of a network configuration, as written; absent keys are `nil`.
+struct IPVLANConfig: UpperConfig {
+  static let name = "ipvlan"
+  static let canSetAddress = false
+
+  var common: MasterConfig
+  /// `l2`, `l3`, `l3s`.
+  var mode: String?
+  /// `bridge`, `private`, `vepa`.
+  var flag: String?
+
+  init(_ json: JSONReader) throws(CNIError) {
+    common = try MasterConfig(json)
+    mode = try json.filledText("mode")
+    flag = try json.filledText("flag")
+  }
+
+  func upper() throws(CNIError) -> UpperLink {
+    .ipvlan(IPVLAN(try word("mode", mode) ?? .l2, try word("flag", flag) ?? .bridge))
+  }
+
+  /// A link without a master of its own is on top of the one that the plugin before it made, and may take its addresses.
+  func inheritance(_ previous: AddResult) throws(CNIError) -> Inheritance<IPVLANConfig>? {
+    let addresses =
+      common.hasIPAM || previous.ips.isEmpty
+      ? nil : AddResult(ips: previous.ips, routes: previous.routes, dns: previous.dns)
+    guard common.master == nil else { return addresses.map { Inheritance(config: self, addresses: $0) } }
+    guard previous.interfaces.count == 1, let master = InterfaceName(previous.interfaces[0].name) else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"master\" is absent, and prevResult has \(previous.interfaces.count) interfaces: want one, the master")
+    }
+    var config = self
+    config.common.master = master
+    return Inheritance(config: config, addresses: addresses)
+  }
+
+  private func word<Word: RawRepresentable<String> & CaseIterable>(
+    _ key: String, _ text: String?
+  ) throws(CNIError) -> Word? {
+    guard let text else { return nil }
+    guard let word = Word(rawValue: text) else {
+      let words = Word.allCases.map(\.rawValue).joined(separator: ", ")
+      throw CNIError(.invalidNetworkConfig, "key \"\(key)\": \"\(text)\": want one of \(words)")
+    }
+    return word
+  }
+
+  func hardwareAddress(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> HardwareAddress {
+    guard let wanted = try keys.mac(arguments) else { return .masters }
+    throw CNIError(
+      .unsupportedField, "MAC address \(wanted): an ipvlan link has its master's: want none, or a macvlan network")
+  }
+}

@@ -1,0 +1,62 @@
+import CNI
+import ContainerLinks
+import Kernel
+import NetTypes
+
+/// The `macvlan` part of a network configuration, as written; absent keys are `nil`.
+struct MacvlanConfig: UpperConfig {
+  static let name = "macvlan"
+
+  var common: MasterConfig
+  /// `bridge`, `private`, `vepa`, `passthru`, `source`.
+  var mode: String?
+  /// In mode `source`: the only hardware addresses that frames come in from.
+  var sourceMACs: [MACAddress]?
+  var mac: MACAddress?
+  /// How many broadcast frames may wait on the master.
+  var bcqueuelen: Int?
+
+  init(_ json: JSONReader) throws(CNIError) {
+    common = try MasterConfig(json)
+    mode = try json.filledText("mode")
+    sourceMACs = try json.parsedList("sourceMACs")
+    mac = try json.parsed("mac")
+    bcqueuelen = try json.integer("bcqueuelen")
+  }
+
+  func upper() throws(CNIError) -> UpperLink {
+    let queue = try checked("bcqueuelen", bcqueuelen == 0 ? nil : bcqueuelen, 1...Int(UInt32.max))
+    return .macvlan(Macvlan(try checkedMode(), broadcastQueue: queue))
+  }
+
+  private func checkedMode() throws(CNIError) -> Macvlan.Mode {
+    guard mode == "source" || sourceMACs == nil else {
+      throw CNIError(.invalidNetworkConfig, "key \"sourceMACs\": want \"mode\": \"source\" with it")
+    }
+    switch mode {
+    case nil, "bridge": return .bridge
+    case "private": return .private
+    case "vepa": return .vepa
+    case "passthru": return .passthru
+    case "source":
+      guard let sourceMACs, !sourceMACs.isEmpty else {
+        throw CNIError(
+          .invalidNetworkConfig, "key \"mode\": \"source\": want \"sourceMACs\", the addresses that may reach it")
+      }
+      return .source(sourceMACs)
+    case let other?:
+      throw CNIError(
+        .invalidNetworkConfig, "key \"mode\": \"\(other)\": want bridge, private, vepa, passthru or source")
+    }
+  }
+
+  func hardwareAddress(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> HardwareAddress {
+    let wanted = try keys.mac(arguments) ?? mac
+    guard try checkedMode() != .passthru else {
+      guard let wanted else { return .masters }
+      throw CNIError(
+        .invalidNetworkConfig, "MAC address \(wanted): in mode passthru the link has its master's: want none")
+    }
+    return wanted.map { .given($0) } ?? .drawn
+  }
+}

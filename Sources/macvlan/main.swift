@@ -1,0 +1,9 @@
+import ContainerLinks
+import Kernel
+import Netlink
+import PluginKit
+
+runPlugin(
+  MainPlugin(UpperDriver<MacvlanConfig>()) { (namespaces) throws(KernelError) in
+    try LiveKernel.open(containerNamespace: namespaces.container)
+  })

@@ -1,0 +1,29 @@
+import CNI
+import ContainerLinks
+import Kernel
+import NetTypes
+
+/// The `vlan` part of a network configuration, as written; absent keys are `nil`.
+struct VLANConfig: UpperConfig {
+  static let name = "vlan"
+
+  var common: MasterConfig
+  var vlanId: Int?
+
+  init(_ json: JSONReader) throws(CNIError) {
+    common = try MasterConfig(json)
+    vlanId = try json.integer("vlanId")
+  }
+
+  func upper() throws(CNIError) -> UpperLink {
+    guard common.master != nil else {
+      throw CNIError(.invalidNetworkConfig, "key \"master\" is missing: want the link that carries the VLAN")
+    }
+    // The reference plugin takes no identifier for 0.
+    return .vlan(try checked("vlanId", vlanId, 0...4094) ?? 0)
+  }
+
+  func hardwareAddress(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> HardwareAddress {
+    try keys.mac(arguments).map { .given($0) } ?? .masters
+  }
+}
