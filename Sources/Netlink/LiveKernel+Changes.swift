@@ -52,16 +52,36 @@ extension LiveKernel {
     }
   }
 
-  /// In a new namespace, which goes with this function: links and all.
+  /// In a new namespace, where nobody sees it; the link itself is deleted, as the namespace goes only some time later.
   public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) {
-    var parent: Int32?
-    if case .upper(_, let place) = spec.kind {
-      parent = try index(of: place.name, on: .host, for: "look for \(place.name)")
+    var parent: LinkInfo?
+    if case .upper(let upper, let place) = spec.kind {
+      guard let found = try link(place.name, on: .host) else { throw missing(place.name, "look for it") }
+      // A new ipvlan link would give its mode to those that are there; and where there are some, there can be more.
+      if case .ipvlan = upper, try servesIPVLAN(found) { return }
+      parent = found
     }
+    try makeAside(spec, parent: parent?.index)
+  }
+
+  /// On a link with ipvlan links the kernel refuses a macvlan link; on a port of another link, for that reason.
+  private mutating func servesIPVLAN(_ link: LinkInfo) throws(KernelError) -> Bool {
+    guard link.master == nil, let name = InterfaceName("trial") else { return false }
+    let place = LinkPlace(link.name, on: .host)
+    do throws(KernelError) {
+      try makeAside(LinkSpec(name, kind: .upper(.macvlan(Macvlan(.bridge)), over: place)), parent: link.index)
+      return false
+    } catch { return error.errno == EBUSY }
+  }
+
+  private mutating func makeAside(_ spec: LinkSpec, parent: Int32?) throws(KernelError) {
     let other = try Namespace.new()
+    let inside = try other.enter { () throws(KernelError) in try NetlinkSocket.open() }
     try explaining(spec) { () throws(KernelError) in
       try host.socket.create(spec, parent: parent, otherNamespace: other.raw)
     }
+    guard let link = try inside.link(spec.name) else { return }
+    try inside.delete(link.index, doing: "let \(spec.name) go")
   }
 
   mutating func index(

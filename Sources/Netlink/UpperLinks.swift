@@ -94,9 +94,9 @@ extension IPVLAN.Flag {
 /// Adds to what the kernel says about a link on top of another what its number means there.
 func explaining(_ spec: LinkSpec, _ create: () throws(KernelError) -> Void) throws(KernelError) {
   do throws(KernelError) { try create() } catch {
-    guard case .upper(let upper, let parent) = spec.kind, error.kernelMessage.isEmpty,
-      let meaning = upper.meaning(of: error.errno, parent.name)
-    else { throw error }
+    guard case .upper(let upper, let parent) = spec.kind, let meaning = upper.meaning(of: error, parent.name) else {
+      throw error
+    }
     var explained = error
     explained.kernelMessage = meaning
     throw explained
@@ -104,14 +104,16 @@ func explaining(_ spec: LinkSpec, _ create: () throws(KernelError) -> Void) thro
 }
 
 extension UpperLink {
-  fileprivate func meaning(of errno: Int32, _ parent: InterfaceName) -> String? {
-    switch (self, errno) {
+  fileprivate func meaning(of error: KernelError, _ parent: InterfaceName) -> String? {
+    switch (self, error.errno) {
+    // The kernel says that there is one; a name that is taken gives the same number without a word.
+    case (.vlan(let id), EEXIST) where !error.kernelMessage.isEmpty: "\(parent) has VLAN \(id) already"
+    case _ where !error.kernelMessage.isEmpty: nil
     case (.macvlan, EBUSY): "\(parent) serves ipvlan links, or is a port of a bridge or bond"
     case (.ipvlan, EBUSY): "\(parent) serves macvlan links, or is a port of a bridge or bond"
     case (.macvlan(let macvlan), EINVAL) where macvlan.mode == .passthru:
       "\(parent) serves macvlan links already, and passthru wants it alone"
     case (.macvlan, EINVAL): "\(parent) serves a macvlan link in mode passthru, which wants it alone"
-    case (.vlan(let id), EEXIST): "\(parent) has VLAN \(id) already, or the name is taken"
     case (_, EOPNOTSUPP): "this kernel has no \(kind) links"
     default: nil
     }
