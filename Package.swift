@@ -83,6 +83,10 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"],
       path: "Tests/TestSupport", swiftSettings: strict),
+    .target(
+      name: "SweepSupport",
+      dependencies: ["CNI", "CNIJSON", "Kernel", "NetTypes", "Netlink", "PluginKit", "TestSupport"],
+      path: "Tests/SweepSupport", swiftSettings: strict),
     tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("HostFilterTests", ["CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
@@ -95,10 +99,20 @@ let package = Package(
       ["ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "NetTypes", "TestSupport"]),
     tests("NetTypesTests", ["NetTypes"]),
     .target(
-      name: "LabSupport", dependencies: ["CNI", "CNIJSON", "Linux"], path: "Tests/LabSupport", exclude: ["probe.py"],
+      name: "LabSupport", dependencies: ["CNI", "CNIJSON", "Linux"], path: "Tests/LabSupport",
+      exclude: ["probe.py", "wire.py"],
       swiftSettings: strict),
     tests("EndToEndTests", ["CNI", "LabSupport"]),
     tests("TrafficTests", ["CNI", "LabSupport"]),
+    tests(
+      "ContainerLinksTests",
+      [
+        "Attachment", "CNI", "CNIJSON", "ContainerLinks", "Kernel", "NetTypes", "PluginKit", "TestSupport", "dummy",
+        "ipvlan", "vlan",
+      ]),
+    tests("IPVLANTests", ["CNI", "ContainerLinks", "Kernel", "LabSupport", "SweepSupport", "TestSupport", "ipvlan"]),
+    tests("VLANTests", ["CNI", "ContainerLinks", "Kernel", "LabSupport", "SweepSupport", "TestSupport", "vlan"]),
+    tests("DummyTests", ["CNI", "LabSupport", "SweepSupport", "dummy"]),
     .testTarget(
       name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
     tests(

@@ -153,6 +153,7 @@ public final class FakeKernel: Kernel {
       addLink(spec.name, on: spec.side, kind: upper.kind, mtu: spec.mtu ?? below?.mtu ?? 1500)
       state.links[spec.side]?[spec.name]?.peer = below?.index
       state.links[spec.side]?[spec.name]?.upper = upper
+      if case .macvlan = upper {} else { state.links[spec.side]?[spec.name]?.mac = below?.mac }
     case .dummy: addLink(spec.name, on: spec.side, kind: "dummy", mtu: spec.mtu ?? 1500)
     }
     if let mac = spec.mac { state.links[spec.side]?[spec.name]?.mac = mac }

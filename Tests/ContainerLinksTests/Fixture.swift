@@ -1,0 +1,113 @@
+import CNI
+import CNIJSON
+import ContainerLinks
+import Kernel
+import NetTypes
+import PluginKit
+import TestSupport
+
+@testable import dummy
+@testable import ipvlan
+@testable import vlan
+
+typealias IPVLANDriver = UpperDriver<IPVLANConfig>
+typealias VLANDriver = UpperDriver<VLANConfig>
+
+/// An attachment to a network called "net", on a host with a link `m0` that the default route leaves by.
+struct Fixture<Driver: LinkDriver> {
+  let driver: Driver
+  var kernel = FakeKernel()
+  var owner: Owner
+  var ipam = FakeIPAM()
+
+  init(_ driver: Driver) throws {
+    guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw BadFixture() }
+    owner = Owner(network: network, container: container, interface: "eth0")
+    self.driver = driver
+    kernel.addLink("m0", on: .host, mtu: 1500)
+    kernel.state.links[.host]?["m0"]?.isUp = true
+    kernel.uplink = "m0"
+  }
+
+  var master: LinkInfo? { kernel.link("m0", on: .host) }
+  var link: LinkInfo? { kernel.link(owner.interface, on: .container) }
+
+  var plugin: MainPlugin<Driver, FakeKernel> { MainPlugin(driver) { [kernel] _ throws(KernelError) in kernel } }
+
+  func config(_ json: String) throws -> Driver.Config { try CNIJSON.decode(Driver.Config.self, from: Array(json.utf8)) }
+
+  func call(_ json: String, arguments: String = "", previous: AddResult? = nil) throws -> Call<Driver.Config> {
+    Call(
+      owner: owner, namespacePath: "/run/netns/c1", argumentsText: arguments, config: try config(json),
+      keys: try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8)), previous: previous,
+      delegates: ipam.delegates)
+  }
+
+  /// What ADD answers.
+  @discardableResult
+  func add(_ json: String, arguments: String = "", previous: AddResult? = nil) throws -> AddResult {
+    var answer = AddResult()
+    try plugin.add(call(json, arguments: arguments, previous: previous)) { (result) throws(CNIError) in
+      answer = result
+    }
+    return answer
+  }
+
+  /// What ADD refuses with; `nil` where it does not.
+  func refusal(_ json: String, arguments: String = "", previous: AddResult? = nil) throws -> CNIError? {
+    do {
+      try add(json, arguments: arguments, previous: previous)
+      return nil
+    } catch let error as CNIError { return error }
+  }
+
+  /// What CHECK complains of; empty where nothing is wrong.
+  func complaint(_ json: String, _ result: AddResult) throws -> String {
+    do {
+      try plugin.check(call(json, previous: result))
+      return ""
+    } catch let error as CNIError { return error.code == .differences ? error.message : "\(error)" }
+  }
+
+  func delete(path: String? = "/run/netns/c1", config json: String? = nil) throws {
+    try plugin.delete(
+      Removal(
+        owner: owner, namespacePath: path, config: try json.map(config), delegates: ipam.delegates))
+  }
+
+  func network(_ json: String) throws -> Network<Driver.Config> {
+    Network(name: owner.network, config: try config(json), delegates: ipam.delegates)
+  }
+
+  /// What STATUS tells; `nil` where ADD could succeed.
+  func obstacle(_ json: String) throws -> CNIError? {
+    do {
+      try plugin.status(network(json))
+      return nil
+    } catch let error as CNIError { return error }
+  }
+}
+
+struct BadFixture: Error {}
+
+/// An IPAM plugin that always answers the same and counts.
+final class FakeIPAM {
+  var answer = AddResult(
+    ips: [
+      .init(address: "10.1.0.5/24", gateway: "10.1.0.1"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1"),
+    ],
+    routes: [Route(dst: "0.0.0.0/0"), Route(dst: "::/0")])
+  var calls: [Command] = []
+
+  var delegates: Delegates {
+    Delegates(ipam: PluginType("fake")) { [self] (_, command, _) throws(CNIError) in
+      calls.append(command)
+      return command == .add ? answer : nil
+    }
+  }
+}
+
+extension [Change] {
+  /// What it does in order, by the first word of each description.
+  var verbs: [String] { map { String("\($0)".prefix { $0 != " " }) } }
+}

@@ -1,0 +1,87 @@
+import CNI
+import ContainerLinks
+import Kernel
+import NetTypes
+import PluginKit
+import TestSupport
+import Testing
+
+@testable import ipvlan
+@testable import vlan
+
+/// What an ipvlan link takes over from the plugin before it in the chain.
+@Suite struct InheritanceTests {
+  private let made = AddResult(
+    interfaces: [.init(name: "m1", mac: "02:00:00:00:00:01")],
+    ips: [.init(interface: 0, address: "10.2.0.9/24", gateway: "10.2.0.1")],
+    routes: [Route(dst: "0.0.0.0/0")], dns: DNS(nameservers: ["10.2.0.1"]))
+
+  private func fixture() throws -> Fixture<IPVLANDriver> {
+    let fixture = try Fixture(IPVLANDriver())
+    fixture.kernel.addLink("m1", on: .host, mtu: 1450)
+    return fixture
+  }
+
+  @Test func `its master and its addresses, without asking IPAM, in place of the result before`() throws {
+    let fixture = try fixture()
+    let result = try fixture.add("{}", previous: made)
+    #expect(fixture.link?.peer == fixture.kernel.link("m1", on: .host)?.index)
+    #expect(result.interfaces.map(\.name) == ["eth0"])
+    #expect(result.interfaces.first?.mtu == 1450)
+    #expect(result.ips == [.init(interface: 0, address: "10.2.0.9/24", gateway: "10.2.0.1")])
+    #expect(result.routes == made.routes)
+    #expect(result.dns == made.dns)
+    #expect(fixture.ipam.calls == [])
+    #expect(try fixture.complaint("{}", result) == "")
+  }
+
+  @Test func `its master alone, where there is IPAM`() throws {
+    let fixture = try fixture()
+    let result = try fixture.add(#"{"ipam":{"type":"fake"}}"#, previous: made)
+    #expect(result.interfaces.map(\.name) == ["eth0"])
+    #expect(result.ips.map(\.address) == ["10.1.0.5/24", "fd00:1::5/64"])
+    #expect(fixture.ipam.calls == [.add])
+  }
+
+  @Test func `its addresses alone, where a master is named`() throws {
+    let fixture = try fixture()
+    let result = try fixture.add(#"{"master":"m0"}"#, previous: made)
+    #expect(fixture.link?.peer == fixture.master?.index)
+    #expect(result.interfaces.map(\.name) == ["eth0"])
+    #expect(result.ips.map(\.address) == ["10.2.0.9/24"])
+  }
+
+  @Test func `nothing, where a master is named and there is IPAM: it stands beside what was there`() throws {
+    let fixture = try fixture()
+    let result = try fixture.add(#"{"master":"m0","ipam":{"type":"fake"}}"#, previous: made)
+    #expect(result.interfaces.map(\.name) == ["m1", "eth0"])
+    #expect(result.ips.map(\.interface) == [0, 1, 1])
+  }
+
+  @Test(arguments: [0, 2])
+  func `it wants one interface to be on top of`(count: Int) throws {
+    let fixture = try fixture()
+    var previous = made
+    previous.interfaces = Array(repeating: .init(name: "m1"), count: count)
+    #expect(
+      try fixture.refusal("{}", previous: previous)
+        == CNIError(
+          .invalidNetworkConfig,
+          "key \"master\" is absent, and prevResult has \(count) interfaces: want one, the master"))
+    #expect(fixture.kernel.applied == [])
+  }
+
+  @Test func `an ADD that fails leaves the lease of the plugin before it to that one`() throws {
+    let fixture = try fixture()
+    fixture.kernel.changesBeforeRefusal = 2
+    #expect(try fixture.refusal("{}", previous: made)?.code == .kernelRefused)
+    #expect(fixture.link == nil)
+  }
+
+  @Test func `vlan takes over nothing`() throws {
+    let fixture = try Fixture(VLANDriver())
+    let result = try fixture.add(#"{"master":"m0","vlanId":5}"#, previous: made)
+    #expect(result.interfaces.map(\.name) == ["m1", "eth0"])
+    #expect(fixture.ipam.calls == [.add])
+  }
+}

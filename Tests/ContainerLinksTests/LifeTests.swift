@@ -1,0 +1,155 @@
+import CNI
+import ContainerLinks
+import Kernel
+import NetTypes
+import PluginKit
+import TestSupport
+import Testing
+
+@testable import dummy
+@testable import ipvlan
+@testable import vlan
+
+private let ipvlanJSON = #"{"master":"m0","mode":"l3","mtu":1400,"ipam":{"type":"fake"}}"#
+private let vlanJSON = #"{"master":"m0","vlanId":10,"ipam":{"type":"fake"}}"#
+private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
+
+@Suite struct LifeTests {
+  /// What somebody did, and what CHECK says of it.
+  static let meddling: [(@Sendable (FakeKernel) -> Void, String)] = [
+    ({ $0.state.links[.container]?["eth0"] = nil }, "container link eth0 is missing"),
+    ({ $0.state.links[.container]?["eth0"]?.kind = "veth" }, "container link eth0 is veth, want ipvlan"),
+    (
+      { $0.state.links[.container]?["eth0"]?.upper = .ipvlan(IPVLAN(.l2)) },
+      "container link eth0 is ipvlan l2 bridge, want ipvlan l3 bridge"
+    ),
+    (
+      { $0.state.links[.container]?["eth0"]?.upper = .ipvlan(IPVLAN(.l3, .private)) },
+      "container link eth0 is ipvlan l3 private, want ipvlan l3 bridge"
+    ),
+    ({ $0.state.links[.container]?["eth0"]?.peer = 99 }, "container link eth0 is not over m0"),
+    ({ $0.state.links[.container]?["eth0"]?.isUp = false }, "container link eth0 has state up false, want true"),
+    (
+      { $0.state.links[.container]?["eth0"]?.alias = nil },
+      "container link eth0 has alias none, want cni:net/c1/eth0"
+    ),
+    ({ $0.state.links[.container]?["eth0"]?.mtu = 1300 }, "container link eth0 has MTU 1300, want 1400"),
+    (
+      { $0.state.links[.container]?["eth0"]?.mac = "02:00:00:00:00:99" },
+      "container link eth0 has MAC 02:00:00:00:00:99, want "
+    ),
+    ({ $0.state.links[.container]?["lo"]?.isUp = false }, "container link lo has state up false, want true"),
+    (
+      { $0.state.addresses.removeAll { $0.prefix == "10.1.0.5/24" } },
+      "container address 10.1.0.5/24 is missing on eth0"
+    ),
+    (
+      { $0.state.addresses.removeAll { $0.prefix == "fd00:1::5/64" } },
+      "container address fd00:1::5/64 is missing on eth0"
+    ),
+    (
+      { $0.state.routes.removeAll { $0.dst == "0.0.0.0/0" } },
+      "container route 0.0.0.0/0 via 10.1.0.1 on eth0 is missing"
+    ),
+    ({ $0.state.routes.removeAll { $0.dst == "::/0" } }, "container route ::/0 via fd00:1::1 on eth0 is missing"),
+  ]
+
+  @Test(arguments: meddling.indices)
+  func `CHECK of an ipvlan link names each difference`(index: Int) throws {
+    let fixture = try Fixture(IPVLANDriver())
+    let result = try fixture.add(ipvlanJSON)
+    #expect(try fixture.complaint(ipvlanJSON, result) == "")
+    Self.meddling[index].0(fixture.kernel)
+    let said = try fixture.complaint(ipvlanJSON, result)
+    #expect(said.contains(Self.meddling[index].1))
+  }
+
+  @Test func `CHECK of a VLAN link names its VLAN, of a dummy link its kind`() throws {
+    let vlan = try Fixture(VLANDriver()), dummy = try Fixture(DummyDriver())
+    let results = (try vlan.add(vlanJSON), try dummy.add(dummyJSON))
+    #expect(try vlan.complaint(vlanJSON, results.0) == "" && dummy.complaint(dummyJSON, results.1) == "")
+    vlan.kernel.state.links[.container]?["eth0"]?.upper = .vlan(11)
+    #expect(try vlan.complaint(vlanJSON, results.0).contains("container link eth0 is vlan 11, want vlan 10"))
+    dummy.kernel.state.links[.container]?["eth0"]?.kind = "veth"
+    #expect(try dummy.complaint(dummyJSON, results.1).contains("container link eth0 is veth, want dummy"))
+  }
+
+  @Test func `CHECK tells of a master that is gone, and asks the link where none is named`() throws {
+    let fixture = try Fixture(IPVLANDriver())
+    let result = try fixture.add("{}")
+    fixture.kernel.addLink("m1", on: .host)
+    fixture.kernel.uplink = "m1"
+    #expect(try fixture.complaint("{}", result) == "")
+    fixture.kernel.state.links[.host]?["m0"] = nil
+    #expect(throws: CNIError(.invalidNetworkConfig, #"key "master": "m0": no such link on the host"#)) {
+      try fixture.plugin.check(fixture.call(#"{"master":"m0"}"#, previous: result))
+    }
+  }
+
+  private func sweep<Driver>(_ driver: Driver, _ json: String) throws where Driver: LinkDriver {
+    let whole = try Fixture(driver)
+    try whole.add(json)
+    for n in whole.kernel.applied.indices {
+      let fixture = try Fixture(driver)
+      let before = fixture.kernel.state
+      fixture.kernel.changesBeforeRefusal = n
+      let refusal = try fixture.refusal(json)
+      #expect(refusal?.code == .kernelRefused && refusal?.message.hasSuffix("injected") == true, "change \(n)")
+      #expect(fixture.kernel.state == before, "change \(n)")
+      #expect(fixture.ipam.calls == [.add, .del], "change \(n)")
+    }
+    #expect((8...12).contains(whole.kernel.applied.count))
+  }
+
+  @Test func `host and container are as they were, whichever change is refused`() throws {
+    try sweep(IPVLANDriver(), ipvlanJSON)
+    try sweep(VLANDriver(), vlanJSON)
+    try sweep(DummyDriver(), dummyJSON)
+  }
+
+  @Test func `all is taken back when the result cannot be written`() throws {
+    let fixture = try Fixture(VLANDriver())
+    let before = fixture.kernel.state, refusal = CNIError(.ioFailure, "write the result")
+    #expect(throws: refusal) {
+      try fixture.plugin.add(fixture.call(vlanJSON)) { (_) throws(CNIError) in throw refusal }
+    }
+    #expect(fixture.kernel.state == before)
+    #expect(fixture.ipam.calls == [.add, .del])
+  }
+
+  private func remove<Driver>(_ driver: Driver, _ json: String) throws where Driver: LinkDriver {
+    let fixture = try Fixture(driver)
+    try fixture.add(json)
+    fixture.kernel.state.links[.host]?["m0"] = nil
+    for path in [nil, "/run/netns/c1", "/run/netns/c1"] { try fixture.delete(path: path) }
+    #expect(fixture.link == nil)
+    #expect(fixture.ipam.calls == [.add, .del, .del, .del])
+    #expect(fixture.kernel.applied.last == .deleteLink("eth0", on: .container))
+  }
+
+  @Test func `DEL needs neither namespace nor master nor configuration, and may come again`() throws {
+    try remove(IPVLANDriver(), ipvlanJSON)
+    try remove(VLANDriver(), vlanJSON)
+    try remove(DummyDriver(), dummyJSON)
+  }
+
+  @Test func `DEL leaves another network's link alone, and one of another kind`() throws {
+    let fixture = try Fixture(IPVLANDriver())
+    try fixture.add(ipvlanJSON)
+    var other = fixture
+    other.owner.network = try #require(NetworkName("other"))
+    try other.delete()
+    #expect(fixture.link != nil)
+    fixture.kernel.state.links[.container]?["eth0"]?.kind = "veth"
+    try fixture.delete()
+    #expect(fixture.link != nil)
+  }
+
+  @Test func `DEL frees the lease though the kernel refuses`() throws {
+    let fixture = try Fixture(VLANDriver())
+    try fixture.add(vlanJSON)
+    fixture.kernel.changesBeforeRefusal = 0
+    #expect(throws: CNIError.self) { try fixture.delete() }
+    #expect(fixture.ipam.calls == [.add, .del])
+  }
+}

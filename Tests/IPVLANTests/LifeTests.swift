@@ -1,0 +1,103 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Masters and namespaces that go, plugins that are killed; containers 1 and 2, and 3 as the network outside.
+@Suite(.needsRoot)
+struct LifeTests {
+  @Test func `a link with another kind on its master, or a bridge above it, is explained`() throws {
+    try Lab.use(containers: 3) { lab in
+      try lab.layMaster()
+      let ipvlan = try lab.upper("ipvlan"), macvlan = try lab.upper("macvlan", #"{"name": "mac"}"#)
+      try lab.add(ipvlan, plugin: "ipvlan").requireSuccess()
+      let before = try Snapshot(of: lab)
+      let late = try lab.add(macvlan, to: 2, plugin: "macvlan")
+      #expect(late.code == 100 && late.complaint.contains("busy (m0 serves ipvlan links"))
+      let told = try lab.ask("STATUS", macvlan, plugin: "macvlan")
+      #expect(told.code == 50 && told.complaint.contains("m0 serves ipvlan links"))
+      #expect(try lab.ask("STATUS", ipvlan, plugin: "ipvlan").isSuccess)
+      try lab.expectUnchanged(since: before)
+
+      try lab.delete(ipvlan, plugin: "ipvlan").requireSuccess()
+      try lab.add(macvlan, to: 2, plugin: "macvlan").requireSuccess()
+      let refused = try lab.add(ipvlan, plugin: "ipvlan"), status = try lab.ask("STATUS", ipvlan, plugin: "ipvlan")
+      #expect(refused.code == 100 && refused.complaint.contains("busy (m0 serves macvlan links"))
+      #expect(status.code == 50 && status.complaint.contains("m0 serves macvlan links"))
+
+      try lab.delete(macvlan, from: 2, plugin: "macvlan").requireSuccess()
+      try lab.shell("ip link add br0 type bridge && ip link set m0 master br0", in: lab.host)
+      let port = try lab.ask("STATUS", ipvlan, plugin: "ipvlan")
+      #expect(port.code == 50 && port.complaint.contains("or is a port of a bridge"))
+    }
+  }
+
+  @Test func `STATUS tells of a master that is not there or is down, and leaves those on it as they are`() throws {
+    try Lab.use(containers: 3) { lab in
+      try lab.layMaster()
+      let config = try lab.upper("ipvlan", #"{"mode": "l3"}"#)
+      #expect(try lab.ask("STATUS", config.with("master", .string("m9")), plugin: "ipvlan").code == 50)
+      try lab.add(config, plugin: "ipvlan").requireSuccess()
+      let before = try Snapshot(of: lab)
+      // A trial link of this mode would have changed the other's.
+      #expect(try lab.ask("STATUS", config.with("mode", .string("l2")), plugin: "ipvlan").isSuccess)
+      try lab.expectUnchanged(since: before)
+      try lab.shell("ip link set m0 down", in: lab.host)
+      let down = try lab.ask("STATUS", config, plugin: "ipvlan")
+      #expect(down.code == 50 && down.complaint == "master m0 is down")
+    }
+  }
+
+  @Test func `CHECK tells when another network's mode became that of all`() throws {
+    try Lab.use(containers: 3) { lab in
+      try lab.layMaster()
+      let config = try lab.upper("ipvlan", #"{"mode": "l3"}"#)
+      let result = try lab.add(config, plugin: "ipvlan").result()
+      try lab.shell("ip link add x0 link m0 type ipvlan mode l2 private", in: lab.host)
+      let said = try lab.check(config, result, plugin: "ipvlan")
+      #expect(said.code == 101)
+      #expect(said.complaint.contains("is ipvlan l2 private, want ipvlan l3 bridge"))
+    }
+  }
+
+  @Test func `DEL needs neither master nor namespace nor its path, and releases the addresses`() throws {
+    try Lab.use(containers: 3) { lab in
+      try lab.layMaster()
+      let config = try lab.upper("ipvlan")
+      try lab.add(config, plugin: "ipvlan").requireSuccess()
+      try lab.shell("ip link delete m0", in: lab.host)
+      for _ in 1...2 { #expect(try lab.delete(config, plugin: "ipvlan").isSuccess) }
+      #expect(try lab.leases() == [])
+
+      try lab.layMaster()
+      try lab.add(config, to: 2, plugin: "ipvlan").requireSuccess()
+      try lab.shell("ip netns delete \(lab.container(2))")
+      var call = lab.call("DEL", config, on: 2, plugin: "ipvlan")
+      #expect(try lab.run(call).isSuccess)
+      #expect(try lab.leases() == [])
+      call.variables["CNI_NETNS"] = ""
+      #expect(try lab.run(call).isSuccess)
+    }
+  }
+
+  @Test func `what a killed ADD or DEL leaves, DEL removes`() throws {
+    try Lab.use(containers: 3) { lab in
+      try lab.layMaster()
+      let config = try lab.upper("ipvlan")
+      try lab.shell("ip link set lo up", in: lab.container(1))
+      let before = try Snapshot(of: lab)
+      var random = Xorshift(seed: 4), killed = 0
+      for round in 0..<8 {
+        let isADD = round.isMultiple(of: 2)
+        if !isADD { try lab.add(config, plugin: "ipvlan").requireSuccess() }
+        let outcome = try lab.run(
+          lab.call(isADD ? "ADD" : "DEL", config, on: 1, plugin: "ipvlan"),
+          killedAfter: Int.random(in: 10_000...400_000, using: &random))
+        if outcome.status == 137 { killed += 1 }
+        #expect(try lab.delete(config, plugin: "ipvlan").isSuccess)
+        try lab.expectUnchanged(since: before)
+      }
+      // Otherwise the delays no longer fit the plugins, and nothing was shown.
+      #expect(killed > 0)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import CNI
+import CNIJSON
+public import Kernel
+import NetTypes
+import Netlink
+public import PluginKit
+import TestSupport
+
+/// An ADD on the running kernel, in a new host and a new container, that was refused once.
+public struct Sweep: Sendable {
+  /// Links, addresses and routes of host and container before and after.
+  public var before: [String]
+  public var after: [String]
+  /// How many changes were asked for, those that take back among them.
+  public var changes: Int
+  public var succeeded: Bool
+
+  /// - Parameters:
+  ///   - driver: whose ADD.
+  ///   - json: its configuration; IPAM always answers with an address of either family and default routes.
+  ///   - prepared: what the host has before.
+  ///   - n: how many changes pass before one is refused.
+  /// - Throws: where the host cannot be prepared or looked at.
+  public init<Driver: LinkDriver & SendableMetatype>(
+    _ driver: @autoclosure @escaping @Sendable () -> Driver, _ json: String, on prepared: [Change] = [], refusing n: Int
+  ) throws {
+    self = try inFreshNamespace { path in
+      var kernel = try LiveKernel.open(containerNamespace: path)
+      for change in prepared { try kernel.apply(change) }
+      let before = try seen(path)
+      let counter = Counter()
+      let plugin = MainPlugin(driver()) { (namespaces) throws(KernelError) in
+        let live = try LiveKernel.open(containerNamespace: namespaces.container)
+        return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
+      }
+      var succeeded = true
+      do {
+        try plugin.add(call(json, path)) { (_) throws(CNIError) in }
+      } catch is CNIError { succeeded = false }
+      return Sweep(before: before, after: try seen(path), changes: counter.count, succeeded: succeeded)
+    }
+  }
+
+  private init(before: [String], after: [String], changes: Int, succeeded: Bool) {
+    self.before = before
+    self.after = after
+    self.changes = changes
+    self.succeeded = succeeded
+  }
+}
+
+private final class Counter {
+  var count = 0
+}
+
+private struct NoFixture: Error {}
+
+private func call<Config>(_ json: String, _ path: String) throws -> Call<Config> where Config: JSONReadable & Sendable {
+  guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw NoFixture() }
+  let answer = AddResult(
+    ips: [
+      .init(address: "10.1.0.5/24", gateway: "10.1.0.1"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1"),
+    ],
+    routes: [Route(dst: .everything(.v4)), Route(dst: .everything(.v6))])
+  return Call(
+    owner: Owner(network: network, container: container, interface: "eth0"), namespacePath: path,
+    config: try CNIJSON.decode(Config.self, from: Array(json.utf8)),
+    delegates: Delegates(ipam: PluginType("fake")) { (_, _, _) throws(CNIError) in answer })
+}
+
+private func seen(_ path: String) throws -> [String] {
+  var kernel = try LiveKernel.open(containerNamespace: path)
+  var lines: [String] = []
+  for side in Side.allCases {
+    for link in try kernel.allLinks(on: side) {
+      lines.append("\(side) \(link.name) \(link.kind ?? "-") up \(link.isUp) mtu \(link.mtu) \(link.alias ?? "")")
+      lines += try kernel.addresses(of: link.name, on: side).map { "\(side) \(link.name) \($0)" }
+      lines += try kernel.routes(of: link.name, on: side).map { "\(side) \($0)" }
+    }
+    lines.append("\(side) lo's disable_ipv6 \(try kernel.sysctl("net/ipv6/conf/lo/disable_ipv6", on: side) ?? "-")")
+  }
+  return lines
+}

@@ -1,0 +1,67 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Masters and namespaces that go, plugins that are killed; containers 1 and 2, and 3 as the network outside.
+@Suite(.needsRoot)
+struct LifeTests {
+  private let keys = #"{"vlanId": 10}"#
+
+  @Test func `DEL needs neither master nor namespace nor its path, and releases the addresses`() throws {
+    try Lab.use(containers: 3) { lab in
+      try lab.layMaster()
+      let config = try lab.upper("vlan", keys)
+      try lab.add(config, plugin: "vlan").requireSuccess()
+      try lab.shell("ip link delete m0", in: lab.host)
+      for _ in 1...2 { #expect(try lab.delete(config, plugin: "vlan").isSuccess) }
+      #expect(try lab.leases() == [])
+
+      try lab.layMaster()
+      try lab.add(config, to: 2, plugin: "vlan").requireSuccess()
+      try lab.shell("ip netns delete \(lab.container(2))")
+      var call = lab.call("DEL", config, on: 2, plugin: "vlan")
+      #expect(try lab.run(call).isSuccess)
+      #expect(try lab.leases() == [])
+      call.variables["CNI_NETNS"] = ""
+      #expect(try lab.run(call).isSuccess)
+    }
+  }
+
+  @Test func `STATUS and ADD tell of a master that is not there or is down`() throws {
+    try Lab.use(containers: 3) { lab in
+      try lab.layMaster()
+      let config = try lab.upper("vlan", keys)
+      let missing = config.with("master", .string("m9"))
+      #expect(try lab.ask("STATUS", missing, plugin: "vlan").code == 50)
+      #expect(try lab.add(missing, plugin: "vlan").code == 7)
+      try lab.shell("ip link set m0 down", in: lab.host)
+      let status = try lab.ask("STATUS", config, plugin: "vlan"), refused = try lab.add(config, plugin: "vlan")
+      #expect(status.code == 50 && status.complaint == "master m0 is down")
+      #expect(refused.code == 100 && refused.complaint.contains("Network is down"))
+      #expect(try lab.leases() == [])
+      #expect(try lab.linkNames(in: lab.container(1)) == [])
+    }
+  }
+
+  @Test func `what a killed ADD or DEL leaves, DEL removes`() throws {
+    try Lab.use(containers: 3) { lab in
+      try lab.layMaster()
+      let config = try lab.upper("vlan", keys)
+      try lab.shell("ip link set lo up", in: lab.container(1))
+      let before = try Snapshot(of: lab)
+      var random = Xorshift(seed: 5), killed = 0
+      for round in 0..<6 {
+        let isADD = round.isMultiple(of: 2)
+        if !isADD { try lab.add(config, plugin: "vlan").requireSuccess() }
+        let outcome = try lab.run(
+          lab.call(isADD ? "ADD" : "DEL", config, on: 1, plugin: "vlan"),
+          killedAfter: Int.random(in: 10_000...400_000, using: &random))
+        if outcome.status == 137 { killed += 1 }
+        #expect(try lab.delete(config, plugin: "vlan").isSuccess)
+        try lab.expectUnchanged(since: before)
+      }
+      // Otherwise the delays no longer fit the plugins, and nothing was shown.
+      #expect(killed > 0)
+    }
+  }
+}
