@@ -68,12 +68,12 @@ struct DummyTests {
       try lab.shell("ip link set lo up", in: lab.container(1))
       let before = try Snapshot(of: lab)
       var random = Xorshift(seed: 6), killed = 0
-      for round in 0..<4 {
-        let isADD = round.isMultiple(of: 2)
+      for round in 0..<7 {
+        let isADD = round.isMultiple(of: 2), milliseconds = 2 << round
         if !isADD { try lab.add(config, plugin: "dummy").requireSuccess() }
         let outcome = try lab.run(
           lab.call(isADD ? "ADD" : "DEL", config, on: 1, plugin: "dummy"),
-          killedAfter: Int.random(in: 10_000...400_000, using: &random))
+          killedAfter: Int.random(in: 1000 * milliseconds..<2000 * milliseconds, using: &random))
         if outcome.status == 137 { killed += 1 }
         #expect(try lab.delete(config, plugin: "dummy").isSuccess)
         try lab.expectUnchanged(since: before)

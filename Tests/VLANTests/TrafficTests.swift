@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Containers 1 and 2, and 3 as the network outside, which has the gateways' addresses on its VLANs.
+/// The last container is the network outside, which has the gateways' addresses on its VLANs.
 @Suite(.needsRoot)
 struct TrafficTests {
   /// A network for each VLAN, all with the same addresses: only the tag keeps them apart.
@@ -23,14 +23,14 @@ struct TrafficTests {
   }
 
   @Test func `its frames have its tag, neighbours hear of it at once, and both families work at once`() throws {
-    try Lab.use(containers: 3) { lab in
+    try Lab.use(containers: 2) { lab in
       let network = try networks([10], in: lab)[0]
       try lab.shell("ip link set lo up", in: lab.container(1))
       let before = try Snapshot(of: lab)
       var result = JSONValue.null
       let heard = try lab.heardOutside {
         result = try lab.add(network, plugin: "vlan").result()
-        #expect(try lab.answered(["1 > 10.10.0.1", "1 > fd10::1"]) == ["1 > 10.10.0.1", "1 > fd10::1"])
+        for address in ["fd10::1", "10.10.0.1"] { #expect(try lab.pings(address, from: lab.container(1))) }
       }
       for line in ["arp 10.10.0.2 10.10.0.2", "na fd10::2 ff02::1", "icmp 10.10.0.2 10.10.0.1", "icmp fd10::2 fd10::1"]
       {
@@ -84,7 +84,7 @@ struct TrafficTests {
   }
 
   @Test func `it may have an address and an MTU of its own, and detect duplicates`() throws {
-    try Lab.use(containers: 3) { lab in
+    try Lab.use(containers: 2) { lab in
       let keys = #"{"mtu": 1400, "enabledad": true, "runtimeConfig": {"mac": "02:00:00:00:00:07"}}"#
       let network = try networks([10], in: lab, keys)[0]
       let result = try lab.add(network, plugin: "vlan").result()
