@@ -20,7 +20,7 @@ extension MainPlugin where Host: ~Copyable {
     var kernel = try open(container: call.namespacePath, call.config, call.journal)
     let previous = call.previous ?? AddResult()
     let part = previous.part(of: call.owner.interface)
-    let plan = try plan(call, settings, part, on: &kernel)
+    let plan = try plan(call, settings, try look(call, settings, at: &kernel), part)
     do throws(KernelError) {
       var found: [String] = []
       for change in plan.shared + plan.own { found += try differences(from: change, on: &kernel) }

@@ -5,9 +5,11 @@ import NetTypes
 extension MainPlugin where Host: ~Copyable {
   public func delete(_ removal: Removal<Config>) throws(CNIError) {
     var problems: [CNIError] = []
+    let isReturnedThroughLink = removal.delegates.ipam?.needsLink == true
+    if isReturnedThroughLink { attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) } }
     attempt(&problems) { () throws(CNIError) in try remove(removal) }
     // Only now, so that nobody gets an address that is still in use.
-    attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) }
+    if !isReturnedThroughLink { attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) } }
     if let error = CNIError(joining: problems) { throw error }
   }
 

@@ -23,8 +23,8 @@ struct BridgeConfig: JSONReadable, Sendable {
   var macFromIP: Bool?
   /// Of several networks' default routes the one with the highest priority counts.
   var gwPriority: Int?
-  /// Whether the container gets addresses.
-  var hasIPAM: Bool
+  /// Who hands out addresses; `nil` where the container gets none.
+  var ipam: PluginType?
   /// What containers send to the outside leaves with the host's address.
   var ipMasq: Bool?
   var ipMasqRandomFully: Bool?
@@ -55,7 +55,7 @@ struct BridgeConfig: JSONReadable, Sendable {
     preserveDefaultVlan = try json.flag("preserveDefaultVlan")
     macFromIP = try json.flag("macFromIP")
     gwPriority = try json.integer("gwPriority")
-    hasIPAM = try json["ipam"]?.filledText("type") != nil
+    ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
     ipMasq = try json.flag("ipMasq")
     ipMasqRandomFully = try json.flag("ipMasqRandomFully")
     ipMasqBackend = try json.parsed("ipMasqBackend")
