@@ -42,7 +42,8 @@ public protocol LinkDriver {
   ///   - facts: the host.
   ///   - owner: whose attachment it is.
   ///   - namespacePath: where the container's interface goes.
-  ///   - addresses: what IPAM answered, or on CHECK what it had answered; empty for a link without addresses.
+  ///   - addresses: what IPAM answered, or on CHECK what it had answered; empty for a link without addresses, and for one
+  ///     through which IPAM is still to be asked: that is planned again from the same facts, and so is the same link.
   /// - Returns: what to do and what to answer.
   /// - Throws: code 7 for what cannot be on this host.
   func plan(
