@@ -45,6 +45,26 @@ struct DHCPTests {
     }
   }
 
+  @Test func `macvlan has what the server gave it, and gives it back`() throws {
+    try DHCPNetwork.use { network in
+      let lab = network.lab, container = lab.container(1)
+      let config = try network.config(#"{"type": "macvlan", "master": "br0"}"#)
+      let before = try Snapshot(of: lab)
+      let result = try lab.add(config, plugin: "macvlan").result()
+      let address = try #require(result.text("ips.0.address"))
+      #expect(try lab.addresses(of: "eth0", in: container) == [address])
+      #expect(try lab.route("default", in: container)?.text("gateway") == "10.88.0.254")
+      #expect(try lab.pings("10.88.0.1", from: container))
+      let check = try lab.check(config, result, plugin: "macvlan")
+      #expect(check.isSuccess, "\(check)")
+      try lab.delete(config, plugin: "macvlan").requireSuccess()
+      let released = [String(address.dropLast("/24".count))]
+      #expect(network.eventually(released) { network.released() } == released)
+      try lab.shell("ip link set lo down; ip addr flush dev lo", in: container)
+      try lab.expectUnchanged(since: before)
+    }
+  }
+
   @Test func `ten containers at once on a bridge that is in use`() throws {
     try DHCPNetwork.use(containers: 10) { network in
       let lab = network.lab, config = try network.config(#"{"isGateway": true}"#)
@@ -71,8 +91,7 @@ struct DHCPTests {
       #expect(network.eventually([address]) { network.released() } == [address])
       #expect(network.eventually(0) { network.leases().count } == 0)
       try lab.delete(config).requireSuccess()
-      try lab.shell("ip link set lo down", in: lab.container(1))
-      try lab.shell("ip addr flush dev lo", in: lab.container(1))
+      try lab.shell("ip link set lo down; ip addr flush dev lo", in: lab.container(1))
       try lab.expectUnchanged(since: before)
     }
   }
@@ -102,7 +121,7 @@ struct DHCPTests {
     try DHCPNetwork.use(containers: 2, [.daemon]) { network in
       let lab = network.lab, silent = try network.config()
       // Its bridge is new, so that the lock is wanted exclusively.
-      let other = try lab.bridge(#"{"name": "other", "bridge": "br1"}"#)
+      let other = try lab.bridge(#"{"name": "other", "bridge": "br1"}"#, subnets: [])
       let added = atOnce(2, workers: 2) { number in
         if number == 0 { return (isAdded: try lab.add(silent).isSuccess, links: [String]()) }
         try lab.shell("until grep -q 'retrying in' \(lab.directory)/daemon.log; do sleep 0.02; done")
