@@ -72,7 +72,7 @@ struct SweepTests {
 /// Links, addresses, routes, VLANs and forwarding of this thread's namespace and of the one at `path`, as lines.
 private func everything(in path: String) throws -> [String] {
   let script = """
-    ip -o -d link; ip -o address; ip route show table all; ip -6 route show table all; bridge vlan show
+    ip -o -d link | sed 's/ qdisc [a-z]* / /'; ip -o address; ip route show table all; ip -6 route show table all; bridge vlan show
     grep . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
     """
   // A descriptor of ours is not one of the child's.

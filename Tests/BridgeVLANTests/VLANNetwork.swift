@@ -18,7 +18,7 @@ extension Lab {
 
   /// The VLANs of a link on the host as `bridge vlan` tells them, `10 PVID Egress Untagged` or `20-22`.
   func vlans(of link: String) throws -> [String] {
-    try json("bridge -j vlan show dev \(link)", in: host).list("0.vlans").map { vlan in
+    try json("bridge -j -compressvlans vlan show dev \(link)", in: host).list("0.vlans").map { vlan in
       let range = [vlan.text("vlan"), vlan.text("vlanEnd")].compactMap(\.self).joined(separator: "-")
       return ([range] + vlan.list("flags").compactMap(\.string)).joined(separator: " ")
     }

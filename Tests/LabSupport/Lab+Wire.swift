@@ -24,7 +24,7 @@ extension Lab {
       wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
       wire.setsockopt(263, AUXILIARY, 1)
       wire.bind((link, 3))
-      subprocess.run(["nsenter", "--net=" + namespace, "sh", "-ec", script], stdout=subprocess.DEVNULL,
+      subprocess.run(["nsenter", "--net=" + namespace, "sh", "-c", script], stdout=subprocess.DEVNULL,
                      stderr=subprocess.DEVNULL, check=False)
       wire.setblocking(False)
       found = []
