@@ -55,7 +55,7 @@ extension Request {
 }
 
 extension PortVLANs {
-  /// Takes in one `struct bridge_vlan_info`: flags, then the identifier. A range is two of them, its ends.
+  /// Takes in one `struct bridge_vlan_info`: flags, then the identifier; a range is two of them, its ends.
   fileprivate mutating func add(_ entry: ArraySlice<UInt8>) {
     guard let flags = entry.integer(at: 0, as: UInt16.self),
       let id = entry.integer(at: 2, as: UInt16.self).flatMap({ VLANID(Int($0)) })

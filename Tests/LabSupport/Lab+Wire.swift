@@ -18,14 +18,17 @@ extension Lab {
     on link: String, in namespace: String, while script: String, in other: String
   ) throws -> [Frame] {
     let program = """
-      import json, socket, struct, subprocess, sys
-      link, namespace, script = sys.argv[1:]
+      from json import dump
+      from struct import unpack
+      from subprocess import DEVNULL, run
+      from sys import argv, stdout
+      from socket import AF_PACKET, SOCK_RAW, htons, socket
+      link, namespace, script = argv[1:]
       AUXILIARY = 8  # PACKET_AUXDATA: the kernel takes tags off before a socket sees the frame
-      wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+      wire = socket(AF_PACKET, SOCK_RAW, htons(3))
       wire.setsockopt(263, AUXILIARY, 1)
       wire.bind((link, 3))
-      subprocess.run(["nsenter", "--net=" + namespace, "sh", "-c", script], stdout=subprocess.DEVNULL,
-                     stderr=subprocess.DEVNULL, check=False)
+      run(["nsenter", "--net=" + namespace, "sh", "-c", script], stdout=DEVNULL, stderr=DEVNULL, check=False)
       wire.setblocking(False)
       found = []
       while True:
@@ -33,11 +36,11 @@ extension Lab {
               data, extra, _, sender = wire.recvmsg(2000, 100)
           except BlockingIOError:
               break
-          status, _, _, _, _, tag, _ = struct.unpack("@IIIHHHH", extra[0][2])
-          kind = struct.unpack("!H", data[12:14])[0]
+          status, _, _, _, _, tag, _ = unpack("@IIIHHHH", extra[0][2])
+          kind = unpack("!H", data[12:14])[0]
           found.append({"vlan": tag & 0xfff if status & 16 else None, "type": kind, "source": data[6:12].hex(":"),
                         "outgoing": sender[2] == 4})
-      json.dump(found, sys.stdout)
+      dump(found, stdout)
       """
     let outcome = try run("/usr/bin/python3", ["-c", program, link, path(other), script], in: namespace)
     guard outcome.isSuccess, let found = outcome.json?.array else { throw Outcome.Unexpected(outcome: outcome) }
