@@ -43,6 +43,11 @@ extension Owner {
     derivedName("macv" + base32(mixed(network.description), count: 11))
   }
 
+  /// The hardware address of that link over a parent with the address `parent`, the same whenever it is made anew.
+  public static func hostLinkAddress(_ network: NetworkName, over parent: MACAddress) -> MACAddress {
+    MACAddress(locallyAdministered: mixed("\(network)\0\(parent)"))
+  }
+
   /// A number that stands for the attachment where there is room for no more, one of `numbers`.
   public var number: Int {
     Owner.numbers.lowerBound + Int(mixed("\(container)\0\(interface)\0\(network)") % UInt64(Owner.numbers.count))

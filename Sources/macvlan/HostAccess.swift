@@ -19,7 +19,7 @@ struct HostAccess {
     var answersARP: Bool
     /// The host's link into the network; `nil` where there is none yet.
     var link: LinkInfo?
-    /// The link's, or a drawn one for it.
+    /// The link's, or what it will have.
     var mac: MACAddress
 
     init<K: Kernel & ~Copyable>(
@@ -30,7 +30,7 @@ struct HostAccess {
       hasIPv6 = try kernel.sysctl("net/ipv6/conf/\(master.name)/accept_ra", on: .host) != nil
       answersARP = ["0", nil].contains(try kernel.sysctl("net/ipv4/conf/all/arp_ignore", on: .host))
       link = try kernel.link(Owner.hostLink(network), on: .host)
-      mac = link?.mac ?? .random()
+      mac = link?.mac ?? master.mac.map { Owner.hostLinkAddress(network, over: $0) } ?? .random()
     }
   }
 
@@ -46,22 +46,31 @@ struct HostAccess {
     Set(facts.addresses.map(\.family)).intersection(addresses.map(\.family))
   }
 
+  /// - Throws: code 7 where no container of the network can reach the host, whatever addresses it gets.
+  func checkHost() throws(CNIError) {
+    guard !facts.addresses.isEmpty else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"hostAccess\": true: \(facts.master.name) has no address to reach the host by: want one on it")
+    }
+    guard let link = facts.link, link.kind != "macvlan" || link.peer != facts.master.index else { return }
+    throw CNIError(
+      .invalidNetworkConfig,
+      "key \"hostAccess\": true: the host's link \(name) is not over \(facts.master.name): want the network's former "
+        + "master, or that link to be removed")
+  }
+
   /// The host's link.
   ///
-  /// - Throws: code 7 where host and container have no family in common, or the link is over another master.
+  /// - Throws: code 7 where host and container have no family in common, or no container could reach the host.
   func shared() throws(CNIError) -> [Change] {
+    try checkHost()
     guard !families.isEmpty else {
-      let wanted = Set(addresses.map(\.family)).sorted { $0.digit < $1.digit }.map { "IPv\($0.digit)" }
+      let own = Set(facts.addresses.map { "IPv\($0.family.digit)" }).sorted().joined(separator: " and ")
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"hostAccess\": true: \(facts.master.name) has no address for the container to reach: want one of "
-          + (wanted.isEmpty ? "the container's family" : wanted.joined(separator: " or ")))
-    }
-    if let link = facts.link, link.kind != "macvlan" || link.peer != facts.master.index {
-      throw CNIError(
-        .invalidNetworkConfig,
-        "key \"hostAccess\": true: the host's link \(name) is not over \(facts.master.name): want the network's former "
-          + "master, or that link to be removed")
+        "key \"hostAccess\": true: the container gets no address of a family that \(facts.master.name) has: want \(own)"
+      )
     }
     let spec = LinkSpec(
       name, kind: .upper(.macvlan(Macvlan(.bridge)), over: LinkPlace(facts.master.name, on: .host)), mac: facts.mac)

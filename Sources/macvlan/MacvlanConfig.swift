@@ -17,6 +17,8 @@ struct MacvlanConfig: UpperConfig {
   var bcqueuelen: Int?
   /// Whether the host and the container reach each other, which a macvlan link by itself does not allow.
   var hostAccess: Bool?
+  /// Who hands out addresses; `nil` where the container gets none.
+  var ipam: PluginType?
 
   init(_ json: JSONReader) throws(CNIError) {
     common = try MasterConfig(json)
@@ -25,6 +27,7 @@ struct MacvlanConfig: UpperConfig {
     mac = try json.parsed("mac")
     bcqueuelen = try json.integer("bcqueuelen")
     hostAccess = try json.flag("hostAccess")
+    ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
   }
 
   func upper() throws(CNIError) -> UpperLink {
@@ -68,7 +71,7 @@ struct MacvlanConfig: UpperConfig {
         .invalidNetworkConfig,
         "keys \"hostAccess\" and \"linkInContainer\": the host has no such master: want one of them")
     }
-    guard common.hasIPAM else {
+    guard ipam != nil else {
       throw CNIError(
         .invalidNetworkConfig, "key \"hostAccess\": true: the host needs addresses to reach: want \"ipam\" with it")
     }

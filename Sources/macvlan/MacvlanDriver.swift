@@ -9,6 +9,8 @@ import PluginKit
 struct MacvlanSettings: Equatable {
   var upper: UpperSettings
   var hasHostAccess: Bool
+  /// Whether addresses are asked for through the link, so that it is planned before there are any.
+  var asksThroughLink: Bool
 }
 
 /// What the host looks like to a macvlan link.
@@ -29,7 +31,8 @@ struct MacvlanDriver: LinkDriver {
     _ config: MacvlanConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments
   ) throws(CNIError) -> MacvlanSettings {
     MacvlanSettings(
-      upper: try upper.settings(config, keys, arguments), hasHostAccess: try config.checkedHostAccess())
+      upper: try upper.settings(config, keys, arguments), hasHostAccess: try config.checkedHostAccess(),
+      asksThroughLink: config.ipam?.needsLink ?? false)
   }
 
   func look<K: Kernel & ~Copyable>(
@@ -51,6 +54,10 @@ struct MacvlanDriver: LinkDriver {
     var mac = facts.upper.containerMAC
     if case .given(let address) = settings.upper.hardwareAddress { mac = address }
     let host = HostAccess(facts: access, owner: owner, containerMAC: mac, addresses: addresses.ips.map(\.address))
+    if settings.asksThroughLink, addresses.ips.isEmpty {
+      try host.checkHost()
+      return plan
+    }
     plan.shared += try host.shared()
     plan.own += host.own()
     return plan

@@ -75,9 +75,10 @@ final class FakeIPAM {
     ],
     routes: [Route(dst: "0.0.0.0/0"), Route(dst: "::/0", priority: 7)])
   var calls: [Command] = []
+  var type = "fake"
 
   var delegates: Delegates {
-    Delegates(ipam: PluginType("fake")) { [self] (_, command, _) throws(CNIError) in
+    Delegates(ipam: PluginType(type)) { [self] (_, command, _) throws(CNIError) in
       calls.append(command)
       return command == .add ? answer : nil
     }

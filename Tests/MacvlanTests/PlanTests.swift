@@ -149,14 +149,55 @@ import TestSupport
 
   @Test(
     arguments: [
-      ([], ["10.1.0.5/24"], "IPv4"), (["10.1.0.1/24"], ["fd00:1::5/64"], "IPv6"),
-      ([], ["10.1.0.5/24", "fd00:1::5/64"], "IPv4 or IPv6"),
-      (Fixture.hostAddresses, [], "the container's family"),
+      (["10.1.0.1/24"], ["fd00:1::5/64"], "IPv4"), (["fd00:1::1/64"], ["10.1.0.5/24"], "IPv6"),
+      (Fixture.hostAddresses, [], "IPv4 and IPv6"),
     ] as [([IPPrefix], [IPPrefix], String)])
-  func `without any family in common it is refused`(host: [IPPrefix], container: [IPPrefix], wanted: String) throws {
+  func `without a family in common it is refused`(host: [IPPrefix], container: [IPPrefix], wanted: String) throws {
     let fixture = try Fixture(hostAddresses: host)
-    let message = #"key "hostAccess": true: up0 has no address for the container to reach: want one of \#(wanted)"#
+    let message =
+      #"key "hostAccess": true: the container gets no address of a family that up0 has: want \#(wanted)"#
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try access(fixture, container) }
+  }
+
+  @Test(arguments: ["fake", "dhcp"])
+  func `without any address on the master it is refused`(ipam: String) throws {
+    let fixture = try Fixture(hostAddresses: [])
+    let message = #"key "hostAccess": true: up0 has no address to reach the host by: want one on it"#
+    #expect(throws: CNIError(.invalidNetworkConfig, message)) {
+      try fixture.add(#"{"hostAccess":true,"ipam":{"type":"\#(ipam)"}}"#)
+    }
+    #expect(fixture.kernel.applied == [])
+  }
+
+  @Test func `the hardware address of the host's link is the same each time it is made`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.state.links[.host]?["up0"]?.mac = "02:00:00:00:00:77"
+    let json = #"{"hostAccess":true,"ipam":{"type":"fake"}}"#
+    var found: [MACAddress?] = []
+    for _ in 1...2 {
+      _ = try fixture.add(json)
+      found.append(fixture.kernel.link(fixture.link, on: .host)?.mac)
+      try fixture.delete(namespacePath: "/run/netns/c1")
+    }
+    #expect(found[0] == Owner.hostLinkAddress(fixture.owner.network, over: "02:00:00:00:00:77"))
+    #expect(found[1] == found[0])
+    #expect(found[0]?.isMulticast == false)
+    #expect(found[0] != Owner.hostLinkAddress(fixture.owner.network, over: "02:00:00:00:00:78"))
+  }
+
+  @Test func `where IPAM asks through the link, the host's access comes with the addresses`() throws {
+    let fixture = try Fixture()
+    let json = #"{"mac":"02:00:00:00:00:01","hostAccess":true,"ipam":{"type":"TYPE"}}"#
+    fixture.ipam.type = "dhcp"
+    _ = try fixture.add(json.replacing("TYPE", with: "dhcp"))
+    let other = try Fixture()
+    let up = fixture.kernel.state.links[.host]?["up0"]?.mac
+    other.kernel.state.links[.host]?["up0"]?.mac = up
+    _ = try other.add(json.replacing("TYPE", with: "fake"))
+    #expect(Set(fixture.kernel.state.routes.map(\.description)) == Set(other.kernel.state.routes.map(\.description)))
+    #expect(fixture.kernel.state.neighbours == other.kernel.state.neighbours)
+    #expect(fixture.kernel.state.sysctls == other.kernel.state.sysctls)
+    #expect(fixture.kernel.locks == [false, false, true])
   }
 
   @Test(arguments: ["macvlan", "veth"])
