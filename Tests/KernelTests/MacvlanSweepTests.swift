@@ -32,11 +32,11 @@ import Testing
     .addAddress(AddressSpec("fd00:1::1/64", on: "up0", .host)),
   ]
 
-  private func attach(refusing n: Int) throws -> Outcome {
+  private func attach(refusing n: Int, ipam: String) throws -> Outcome {
     try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in Self.host { try kernel.apply(change) }
-      let json = #"{"master":"up0","hostAccess":true,"ipam":{"type":"fake"}}"#
+      let json = #"{"master":"up0","hostAccess":true,"ipam":{"type":"\#(ipam)"}}"#
       let answer = AddResult(
         ips: [
           .init(address: "10.1.0.5/24", gateway: "10.1.0.254"), .init(address: "fd00:1::5/64", gateway: "fd00:1::fe"),
@@ -49,7 +49,7 @@ import Testing
       let owner = Owner(
         network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
       let config = try CNIJSON.decode(MacvlanConfig.self, from: Array(json.utf8))
-      let delegates = Delegates(ipam: PluginType("fake")) { (_, _, _) throws(CNIError) in answer }
+      let delegates = Delegates(ipam: PluginType(ipam)) { (_, _, _) throws(CNIError) in answer }
       let before = try Snapshot(of: path)
       var succeeded = true
       do {
@@ -67,17 +67,19 @@ import Testing
     }
   }
 
-  @Test(arguments: 0..<24)
-  func `leaves host and container as they were when change n is refused`(n: Int) throws {
-    let outcome = try attach(refusing: n)
+  /// `dhcp` is asked once the link is there.
+  @Test(arguments: 0..<24, ["fake", "dhcp"])
+  func `leaves host and container as they were when change n is refused`(n: Int, ipam: String) throws {
+    let outcome = try attach(refusing: n, ipam: ipam)
     #expect(outcome.succeeded == (outcome.changes <= n))
     if !outcome.succeeded { #expect(outcome.after == outcome.before) }
     #expect(outcome.end.links.filter { $0.hasPrefix("host") } == outcome.before.links.filter { $0.hasPrefix("host") })
     #expect(outcome.end.routes == outcome.before.routes)
   }
 
-  @Test func `changes something when nothing is refused, within the sweep`() throws {
-    let outcome = try attach(refusing: .max)
+  @Test(arguments: ["fake", "dhcp"])
+  func `changes something when nothing is refused, within the sweep`(ipam: String) throws {
+    let outcome = try attach(refusing: .max, ipam: ipam)
     #expect(outcome.succeeded)
     #expect(outcome.after != outcome.before)
     #expect(outcome.after.routes.contains { $0.contains("10.1.0.5/32") })

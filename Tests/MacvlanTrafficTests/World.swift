@@ -16,9 +16,8 @@ struct World: Sendable {
 
   /// Runs `body` in a new world, which is gone afterwards.
   ///
-  /// - Parameters:
-  ///   - reflects: whether the LAN's switch sends frames back to where they came from.
-  ///   - hasOther: whether the host's first link is not the master, and has an address by which the LAN knows nobody.
+  /// `reflects`: whether the LAN's switch sends frames back to where they came from. `hasOther`: whether the host's first
+  /// link is not the master, and has an address by which the LAN knows nobody.
   static func use<Value>(
     containers: Int = 2, reflects: Bool = false, hasOther: Bool = false, _ body: (World) throws -> Value
   ) throws -> Value {
