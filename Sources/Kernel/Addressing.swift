@@ -43,6 +43,8 @@ public struct RouteSpec: Equatable, Sendable {
   public var scope: Int?
   /// The gateway is on this link though no address says so.
   public var isOnLink = false
+  /// The address that packets without one are sent from; `nil`: the kernel's choice.
+  public var source: IPAddress?
 
   public init(_ dst: IPPrefix, via gateway: IPAddress? = nil, on interface: InterfaceName, _ side: Side) {
     self.dst = dst

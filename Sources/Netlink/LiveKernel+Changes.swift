@@ -52,16 +52,19 @@ extension LiveKernel {
     }
   }
 
-  /// In a new namespace, which goes with this function: links and all.
+  /// In a new namespace, where nobody sees it.
   public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) {
     var parent: Int32?
     if case .upper(_, let place) = spec.kind {
       parent = try index(of: place.name, on: .host, for: "look for \(place.name)")
     }
-    let other = try Namespace.new()
+    let other = try Place.inNewNamespace()
     try explaining(spec) { () throws(KernelError) in
-      try host.socket.create(spec, parent: parent, otherNamespace: other.raw)
+      try host.socket.create(spec, parent: parent, otherNamespace: other.descriptor)
     }
+    // It would go with its namespace, but later, and until then its parent would look taken.
+    guard let trial = try other.socket.link(spec.name) else { return }
+    try other.socket.delete(trial.index, doing: "delete \(spec.name)")
   }
 
   mutating func index(

@@ -53,7 +53,7 @@ public protocol LinkDriver {
   /// What DEL removes on the host, sure of nothing but whose it is; `config` is `nil` where it can no longer be read.
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: Config?, on kernel: inout K
-  ) -> [Change]
+  ) throws(KernelError) -> [Change]
 
   /// What GC removes on the host.
   func garbage<K: Kernel & ~Copyable>(

@@ -22,7 +22,10 @@ extension MainPlugin where Host: ~Copyable {
       } catch { problems.append(CNIError(error)) }
     }
     attempt(&problems) { () throws(CNIError) in
-      try kernel.applyAll(driver.removal(of: removal.owner, removal.config, on: &kernel))
+      let leftovers = try translating { () throws(KernelError) in
+        try driver.removal(of: removal.owner, removal.config, on: &kernel)
+      }
+      try kernel.applyAll(leftovers)
     }
     if let error = CNIError(joining: problems) { throw error }
   }

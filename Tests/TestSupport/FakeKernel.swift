@@ -129,7 +129,7 @@ public final class FakeKernel: Kernel {
     case .addRoute(let spec): state.routes.append(spec)
     case .deleteRoute(let spec): state.routes.removeAll { $0 == spec }
     case .setNeighbour(let spec): state.neighbours.append(spec)
-    case .deleteNeighbour(let spec): state.neighbours.removeAll { $0 == spec }
+    case .deleteNeighbour(let spec): state.neighbours.removeAll { $0.isSameEntry(as: spec) }
     case .setFDB(let spec): state.forwarding.append(spec)
     case .deleteFDB(let spec): state.forwarding.removeAll { $0 == spec }
     case .setSysctls(let settings, let side):
@@ -199,6 +199,14 @@ public final class FakeKernel: Kernel {
     state.sysctls[side] = state.sysctls[side]?.filter { !$0.key.contains("/\(name)/") }
     guard gone.kind == "veth", let peer = gone.peer else { return }
     for side in Side.allCases { if let end = link(index: peer, on: side) { delete(end.name, on: side) } }
+  }
+}
+
+extension NeighbourSpec {
+  /// The kernel finds an entry by its address, whatever hardware address it has.
+  fileprivate func isSameEntry(as other: NeighbourSpec) -> Bool {
+    address == other.address && interface == other.interface && side == other.side
+      && (mac == nil) == (other.mac == nil)
   }
 }
 
