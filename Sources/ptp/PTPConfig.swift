@@ -18,7 +18,8 @@ struct PTPConfig: JSONReadable, Sendable {
   var macFromIP: Bool?
   /// Of several networks' default routes the one with the highest priority counts.
   var gwPriority: Int?
-  var hasIPAM: Bool
+  /// Who hands out addresses.
+  var ipam: PluginType?
 
   init(_ json: JSONReader) throws(CNIError) {
     peer = try json.parsed("peer")
@@ -29,7 +30,7 @@ struct PTPConfig: JSONReadable, Sendable {
     ipForward = try json.flag("ipForward")
     macFromIP = try json.flag("macFromIP")
     gwPriority = try json.integer("gwPriority")
-    hasIPAM = try json["ipam"]?.filledText("type") != nil
+    ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
   }
 
   /// The namespace of another container; `nil`: the other end is on the host.

@@ -30,10 +30,7 @@ struct PTPSettings: Equatable {
 
   /// - Throws: code 7 for a value that cannot be.
   init(_ config: PTPConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
-    guard config.hasIPAM else {
-      throw CNIError(
-        .invalidNetworkConfig, "key \"ipam\" is missing: the two ends of a link find each other by their addresses")
-    }
+    try Self.check(config.ipam)
     peer = config.peerPath
     peerInterface = config.peerInterface
     forwards = config.ipForward ?? (peer == nil)
@@ -48,6 +45,17 @@ struct PTPSettings: Equatable {
     containerName = keys.containerName(arguments)
     try mac?.checkUsable()
     try checkCombinations()
+  }
+
+  private static func check(_ ipam: PluginType?) throws(CNIError) {
+    guard let ipam else {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"ipam\" is missing: the two ends of a link find each other by their addresses")
+    }
+    guard !ipam.needsLink else {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"ipam\": \(ipam) asks on the link, where nobody hands out addresses: want another")
+    }
   }
 
   private func checkCombinations() throws(CNIError) {

@@ -39,6 +39,15 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
     #expect(try other.add(#""dns":{"nameservers":["192.0.2.53"]}"#).dns.nameservers == ["192.0.2.53"])
   }
 
+  @Test(arguments: [("", 1400), (#""mtu":1350"#, 1350), (kinds[1], 1500)])
+  func `packets are as large as the uplink's, which two containers have none of`(keys: String, mtu: Int) throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("uplink", on: .host, mtu: 1400)
+    fixture.kernel.uplink = "uplink"
+    #expect(try fixture.add(keys).interfaces.map(\.mtu) == [mtu, mtu])
+    #expect(fixture.kernel.link("eth0", on: .container)?.mtu == mtu)
+  }
+
   @Test func `the previous result comes first`() throws {
     let previous = AddResult(interfaces: [.init(name: "dummy0")], ips: [.init(interface: 0, address: "192.0.2.1/24")])
     let result = try Fixture().add(previous: previous)

@@ -61,6 +61,13 @@ import Testing
     }
   }
 
+  @Test func `addresses that are asked for on the link are refused`() throws {
+    let message = "key \"ipam\": dhcp asks on the link, where nobody hands out addresses: want another"
+    #expect(throws: CNIError(.invalidNetworkConfig, message)) {
+      _ = try PTPDriver().settings(Fixture().config(#"{"ipam":{"type":"dhcp"}}"#), RuntimeKeys(), CNIArguments(""))
+    }
+  }
+
   @Test(
     arguments: [
       ("", nil), (#""peer":"""#, nil), (#""peer":null"#, nil), (#""peer":"host""#, nil),
