@@ -52,16 +52,22 @@ struct PTPDriver: LinkDriver {
     try PTPPlanner(settings: settings, facts: facts, owner: owner, sandbox: namespacePath, addresses: addresses).plan()
   }
 
-  /// The other end, by its name and its tag; one that has no tag yet by the name that nobody else gives.
   func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: PTPConfig?, on kernel: inout K) -> [Change] {
-    // A peer may have an interface of that name too, whose tag tells that it is not ours.
-    let ends = Set([owner.hostInterface, config?.peerInterface ?? owner.hostInterface]).filter { name in
+    ends(of: owner, config, on: &kernel).map { .deleteLink($0, on: .host) } + [
+      .removeRules(owner, .network, everywhere: config?.wantsRules ?? true)
+    ]
+  }
+
+  /// What the other end may be called.
+  private func ends<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: PTPConfig?, on kernel: inout K
+  ) -> [InterfaceName] {
+    guard config?.peerPath != nil else { return [owner.hostInterface] }
+    // A peer names its own interfaces as it likes: only a tag tells ours, or a name that nobody else gives.
+    return [owner.hostInterface, config?.peerInterface].compactMap(\.self).filter { name in
       let alias = (try? kernel.link(name, on: .host))?.alias
       return alias == owner.tag || alias == nil && name == owner.hostInterface
     }
-    return ends.map { .deleteLink($0, on: .host) } + [
-      .removeRules(owner, .network, everywhere: config?.wantsRules ?? true)
-    ]
   }
 
   func garbage<K: Kernel & ~Copyable>(

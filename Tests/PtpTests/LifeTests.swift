@@ -111,6 +111,13 @@ import Testing
     #expect(fixture.ipam.calls == [.add, .del, .del])
   }
 
+  @Test func `on the host the name is enough`() throws {
+    let (fixture, _) = try attached()
+    fixture.kernel.state.links[.host]?[fixture.owner.hostInterface]?.alias = "somebody's words"
+    try fixture.delete(nil, from: nil)
+    #expect(fixture.names(on: .host) == [])
+  }
+
   @Test(arguments: [nil, "/run/netns/c1"])
   func `DEL removes an end in the peer by its name and tag`(path: String?) throws {
     let (fixture, _) = try attached(kinds[1])
