@@ -66,6 +66,7 @@ let package = Package(
     plugin("ipvlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("vlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("dummy", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("ptp", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("tuning", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
@@ -118,9 +119,8 @@ let package = Package(
     tests(
       "KernelTests",
       [
-        "bridge", "macvlan", "tuning", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes",
-        "Netlink",
-        "Nftables", "PacketFilter", "PluginKit", "TestSupport",
+        "bridge", "macvlan", "ptp", "tuning", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes",
+        "Netlink", "Nftables", "PacketFilter", "PluginKit", "TestSupport",
       ]),
     tests(
       "BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
@@ -128,6 +128,10 @@ let package = Package(
       "MacvlanTests",
       ["macvlan", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
     tests("MacvlanTrafficTests", ["CNI", "LabSupport"]),
+    tests(
+      "PtpTests",
+      ["ptp", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+    tests("PtpTrafficTests", ["CNI", "LabSupport"]),
     tests("IptablesTests", ["Iptables", "CNI", "Kernel", "NetTypes", "PacketFilter"]),
     tests(
       "CnictlTests",

@@ -22,10 +22,12 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     self.openKernel = openKernel
   }
 
+  public func outside(_ config: Config) -> OutsideNamespace? { driver.outside(config) }
+
   func open(
     container path: String?, _ config: Config?, _ journal: Journal?
   ) throws(CNIError) -> TracingKernel<Host> {
-    let namespaces = Namespaces(container: path, outside: config.flatMap(driver.outside))
+    let namespaces = Namespaces(container: path, outside: config.flatMap(driver.outside)?.path)
     return TracingKernel(
       try translating { () throws(KernelError) in try openKernel(namespaces) }, journal: journal)
   }
@@ -103,8 +105,8 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     var result = result
     for (index, interface) in result.interfaces.enumerated() where interface.mac == nil {
       guard let name = InterfaceName(interface.name) else { continue }
-      result.interfaces[index].mac = try kernel.link(name, on: interface.isInside ? .container : .host)?.mac?
-        .description
+      let side = interface.isInside(outside: nil) ? Side.container : .host
+      result.interfaces[index].mac = try kernel.link(name, on: side)?.mac?.description
     }
     return result
   }

@@ -1,6 +1,6 @@
+import Attachment
 import CNI
 import NetTypes
-import PacketFilter
 
 /// The `bridge` part of a network configuration, as written; absent keys are `nil`.
 struct BridgeConfig: JSONReadable, Sendable {
@@ -25,11 +25,7 @@ struct BridgeConfig: JSONReadable, Sendable {
   var gwPriority: Int?
   /// Who hands out addresses; `nil` where the container gets none.
   var ipam: PluginType?
-  /// What containers send to the outside leaves with the host's address.
-  var ipMasq: Bool?
-  var ipMasqRandomFully: Bool?
-  var ipMasqBackend: Backend?
-  var backend: Backend?
+  var masquerade: MasqueradeConfig
   /// Whether the host forwards packets, where it is a gateway.
   var ipForward: Bool?
   /// Frames must come from the container's own hardware address.
@@ -56,10 +52,7 @@ struct BridgeConfig: JSONReadable, Sendable {
     macFromIP = try json.flag("macFromIP")
     gwPriority = try json.integer("gwPriority")
     ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
-    ipMasq = try json.flag("ipMasq")
-    ipMasqRandomFully = try json.flag("ipMasqRandomFully")
-    ipMasqBackend = try json.parsed("ipMasqBackend")
-    backend = try json.parsed("backend")
+    masquerade = try MasqueradeConfig(json)
     ipForward = try json.flag("ipForward")
     macspoofchk = try json.flag("macspoofchk")
     isolation = try json.filledText("isolation")

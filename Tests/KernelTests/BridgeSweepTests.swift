@@ -100,7 +100,7 @@ import Testing
 }
 
 /// All of nf_tables, and of the legacy tables rules and the chains that are not the kernel's.
-private func presentRules() throws -> [String] {
+func presentRules() throws -> [String] {
   let commands = [["/usr/sbin/nft", "list", "ruleset"], ["/usr/sbin/iptables-legacy-save"]]
   let listed = try commands.flatMap {
     let answer = try ChildProcess.run($0[0], Array($0.dropFirst()), environment: [], input: [], seconds: 10)
