@@ -52,7 +52,7 @@ extension LiveKernel {
     }
   }
 
-  /// In a new namespace, where nobody sees it; the link itself is deleted, as the namespace goes only some time later.
+  /// In a new namespace, where nobody sees it.
   public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) {
     var parent: LinkInfo?
     if case .upper(let upper, let place) = spec.kind {
@@ -75,13 +75,13 @@ extension LiveKernel {
   }
 
   private mutating func makeAside(_ spec: LinkSpec, parent: Int32?) throws(KernelError) {
-    let other = try Namespace.new()
-    let inside = try other.enter { () throws(KernelError) in try NetlinkSocket.open() }
+    let other = try Place.inNewNamespace()
     try explaining(spec) { () throws(KernelError) in
-      try host.socket.create(spec, parent: parent, otherNamespace: other.raw)
+      try host.socket.create(spec, parent: parent, otherNamespace: other.descriptor)
     }
-    guard let link = try inside.link(spec.name) else { return }
-    try inside.delete(link.index, doing: "let \(spec.name) go")
+    // It would go with its namespace, but later, and until then its parent would look taken.
+    guard let trial = try other.socket.link(spec.name) else { return }
+    try other.socket.delete(trial.index, doing: "delete \(spec.name)")
   }
 
   mutating func index(
