@@ -99,6 +99,12 @@ let package = Package(
       swiftSettings: strict),
     tests("EndToEndTests", ["CNI", "LabSupport"]),
     tests("TrafficTests", ["CNI", "LabSupport"]),
+    tests(
+      "BridgeVLANTests",
+      [
+        "bridge", "CNI", "CNIJSON", "HostFilter", "Kernel", "LabSupport", "Linux", "NetTypes", "Netlink", "PluginKit",
+        "TestSupport",
+      ]),
     .testTarget(
       name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
     tests(

@@ -166,6 +166,9 @@ extension PortVLANs {
     if let native, there.native != native {
       found.append("has native VLAN \(there.native?.description ?? "none"), want \(native)")
     }
+    if !keepsDefault, there.keepsDefault, let one = VLANID(1), native != one, !contains(tagged: one) {
+      found.append("passes VLAN 1, want it not to")
+    }
     for range in tagged {
       let missing = (range.lowerBound.number...range.upperBound.number).compactMap(VLANID.init)
         .filter { !there.contains(tagged: $0) && there.native != $0 }
