@@ -127,8 +127,8 @@ let package = Package(
     tests(
       "CnictlTests",
       [
-        "cnictl", "bridge", "firewall", "host", "ipam-host-local", "none", "portmap", "tuning", "CNI", "CNIRuntime",
-        "Linux", "NetTypes",
+        "cnictl", "bridge", "firewall", "host", "ipam-host-local", "macvlan", "none", "portmap", "tuning", "CNI",
+        "CNIRuntime", "Linux", "NetTypes",
       ]),
     tests(
       "TuningTests",
