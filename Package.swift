@@ -66,6 +66,7 @@ let package = Package(
     plugin("ipvlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("vlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("dummy", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("ptp", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("tuning", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
@@ -118,17 +119,21 @@ let package = Package(
     tests(
       "KernelTests",
       [
-        "bridge", "tuning", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes", "Netlink",
+        "bridge", "ptp", "tuning", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes", "Netlink",
         "Nftables", "PacketFilter", "PluginKit", "TestSupport",
       ]),
     tests(
       "BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+    tests(
+      "PtpTests",
+      ["ptp", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+    tests("PtpTrafficTests", ["CNI", "LabSupport"]),
     tests("IptablesTests", ["Iptables", "CNI", "Kernel", "NetTypes", "PacketFilter"]),
     tests(
       "CnictlTests",
       [
-        "cnictl", "bridge", "firewall", "host", "ipam-host-local", "macvlan", "none", "portmap", "tuning", "CNI",
-        "CNIRuntime", "Linux", "NetTypes",
+        "cnictl", "bridge", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none", "portmap",
+        "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
       ]),
     tests(
       "TuningTests",

@@ -154,7 +154,7 @@ extension RouteSpec {
   fileprivate func isMet(by other: RouteSpec) -> Bool {
     func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
     return dst.network == other.dst.network && agrees(gateway, other.gateway) && agrees(priority, other.priority)
-      && agrees(table, other.table)
+      && agrees(table, other.table) && agrees(source, other.source)
   }
 
   fileprivate var words: String { "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)" }

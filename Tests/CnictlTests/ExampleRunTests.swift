@@ -10,12 +10,12 @@ private let directory = URL(filePath: #filePath).deletingLastPathComponent().app
 /// Each example, and how many addresses a container has on it.
 private let examples = [
   ("bridge", 1), ("dual-stack", 2), ("ipv6-only", 1), ("l2-only", 0), ("static-address", 1), ("auto-subnet", 2),
-  ("internal", 1), ("none", 0), ("published", 2), ("separate", 0), ("macvlan", 1), ("macvlan-host", 1),
+  ("internal", 1), ("none", 0), ("published", 2), ("separate", 0), ("macvlan", 1), ("macvlan-host", 1), ("ptp", 2),
 ]
 
 /// Those that scripts/conf-examples alone runs: for the host's namespace, for a version without CHECK, for one container
 /// of which the other must be there, for kinds of links that not every kernel has.
-private let others = ["host", "mesos-bridge", "ptp", "ptp-pair", "ipvlan-l3", "vlan", "vlan-port", "dummy"]
+private let others = ["host", "mesos-bridge", "ptp-pair", "ipvlan-l3", "vlan", "vlan-port", "dummy"]
 
 @Suite struct ExampleRunTests {
   @Test func `every example is known here or to the script that runs each once`() throws {

@@ -26,6 +26,7 @@ public final class FakeKernel: Kernel {
   public var changesBeforeRefusal = Int.max
   public private(set) var applied: [Change] = []
   public private(set) var locks: [Bool] = []
+  public private(set) var isLocked = false
   private var lastIndex: Int32 = 0
 
   /// A host with forwarding off and loopback down in the container.
@@ -41,7 +42,12 @@ public final class FakeKernel: Kernel {
     state.links[side]?[name] = LinkInfo(name: name, index: lastIndex, kind: kind, mtu: mtu, mac: .random())
   }
 
-  public func lockHost(exclusively: Bool) { locks.append(exclusively) }
+  public func lockHost(exclusively: Bool) {
+    locks.append(exclusively)
+    isLocked = true
+  }
+
+  public func unlockHost() { isLocked = false }
 
   public func link(_ name: InterfaceName, on side: Side) -> LinkInfo? { state.links[side]?[name] }
 
