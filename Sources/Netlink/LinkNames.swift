@@ -21,7 +21,7 @@ extension LiveKernel {
   /// container could get a link `eth0` over it. So it goes there under another name, which it changes there.
   mutating func createUnderAnotherName(_ spec: LinkSpec, parent: Int32?, doing operation: String) throws(KernelError) {
     var passing = spec
-    guard let name = InterfaceName("cni" + String(MACAddress.random().value, radix: 16)) else { return }
+    let name = spec.name.passing
     passing.name = name
     try looking(on: .host) { (socket) throws(KernelError) in
       try explaining(passing) { () throws(KernelError) in
