@@ -74,7 +74,7 @@ link-kinds: deps build ## tests of links; where this kernel lacks a kind, in a s
 
 .PHONY: conf-examples
 conf-examples: build ## validate and run every file of conf-examples
-	@scripts/in-private-host scripts/conf-examples
+	@scripts/conf-examples
 
 .PHONY: test-podman
 test-podman: deps build ## run podman with the built plugins: publish, two networks, restart, reload, remove

@@ -150,8 +150,8 @@ let package = Package(
     tests(
       "CnictlTests",
       [
-        "cnictl", "bridge", "firewall", "host", "ipam-host-local", "none", "portmap", "tuning", "CNI", "CNIRuntime",
-        "Linux", "NetTypes",
+        "cnictl", "bridge", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none", "portmap",
+        "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
       ]),
     tests(
       "TuningTests",

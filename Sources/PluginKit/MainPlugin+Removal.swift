@@ -42,6 +42,11 @@ extension MainPlugin where Host: ~Copyable {
 
   /// Removes the container's interface, unless it is some other network's: DEL also follows an ADD that was refused.
   private func removeInside(_ owner: Owner, on kernel: inout TracingKernel<Host>) throws(KernelError) {
+    // An ADD that was killed may have left it under the name that it has on its way.
+    let passing = owner.interface.passing
+    if try kernel.link(passing, on: .container)?.kind == Driver.linkKind {
+      try kernel.apply(.deleteLink(passing, on: .container))
+    }
     guard let link = try kernel.link(owner.interface, on: .container), link.kind == Driver.linkKind else { return }
     // A link without another end tells itself whose it is.
     if let alias = link.alias, alias.hasPrefix(Owner.tagPrefix), alias != owner.tag { return }

@@ -34,8 +34,8 @@ struct SweepTests {
         .init(address: "10.1.0.5/24", gateway: "10.1.0.1"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1"),
       ])
       let counter = Counter()
-      let plugin = MainPlugin(BridgeDriver()) { path throws(KernelError) in
-        let live = try LiveKernel.open(containerNamespace: path, filter: HostFilter())
+      let plugin = MainPlugin(BridgeDriver()) { namespaces throws(KernelError) in
+        let live = try LiveKernel.open(containerNamespace: namespaces.container, filter: HostFilter())
         return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
       }
       let owner = Owner(
