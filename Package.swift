@@ -53,6 +53,8 @@ let package = Package(
     library("Iptables", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
     library("Attachment", ["CNI", "Kernel", "NetTypes", "PacketFilter"]),
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
+    library("Names", ["CNI", "NetTypes"]),
+    library("NameDisk", ["Names", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
     library("ContainerLinks", ["Attachment", "CNI", "Kernel", "NetTypes", "PluginKit"]),
@@ -127,6 +129,8 @@ let package = Package(
     tests(
       "TuningTests",
       ["tuning", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
+    tests("NamesTests", ["Names", "CNI", "CNIJSON", "NetTypes"]),
+    tests("NameDiskTests", ["NameDisk", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
     tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )
