@@ -61,6 +61,7 @@ let package = Package(
     library("HostFilter", ["CNI", "CNIJSON", "Iptables", "Kernel", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+    plugin("dns-hosts", ["CNI", "Kernel", "Linux", "NameDisk", "Names", "NetTypes", "PluginKit"]),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
@@ -131,6 +132,10 @@ let package = Package(
       ["tuning", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
     tests("NamesTests", ["Names", "CNI", "CNIJSON", "NetTypes"]),
     tests("NameDiskTests", ["NameDisk", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
+    tests(
+      "DNSHostsTests",
+      ["dns-hosts", "CNI", "CNIJSON", "Kernel", "NameDisk", "Names", "NetTypes", "PluginKit"]),
+    tests("DNSHostsTrafficTests", ["CNI", "LabSupport"]),
     tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )

@@ -47,10 +47,24 @@ extension StateDirectory {
     let directory = directory(of: network)
     var members: [Member] = []
     for name in try (Files.list(directory) ?? []).sorted() where name.hasSuffix(".json") && !name.hasPrefix(".") {
-      let found: Member? = try? read("\(directory)/\(name)")  // one that is broken must not keep the others from working
+      let found: Member? = try? read("\(directory)/\(name)")  // a broken one must not stop the others
       if let found { members.append(found) }
     }
     return members
+  }
+
+  /// Whether anything is remembered, readable or not.
+  func hasState(of owner: Owner) throws(KernelError) -> Bool { try Files.status(file(owner)) != nil }
+
+  /// Everybody of whom something is remembered on the network, readable or not.
+  func owners(on network: NetworkName) throws(KernelError) -> [Owner] {
+    let directory = directory(of: network)
+    var owners: [Owner] = []
+    for name in try (Files.list(directory) ?? []).sorted() where name.hasSuffix(".json") {
+      let member: Member? = try? read("\(directory)/\(name)")  // the name tells enough of one that is broken
+      if let owner = member?.owner ?? Owner(stem: name.dropLast(".json".count), on: network) { owners.append(owner) }
+    }
+    return owners
   }
 
   public func put(_ member: Member) throws(KernelError) {
@@ -93,5 +107,15 @@ extension StateDirectory {
     do throws(CNIError) {
       return try CNIJSON.decode(Value.self, from: bytes)
     } catch { throw KernelError("read \(path)", errno: EBADMSG, reason: error.message) }
+  }
+}
+
+extension Owner {
+  /// `CONTAINER:INTERFACE`.
+  fileprivate init?(stem: Substring, on network: NetworkName) {
+    guard let colon = stem.firstIndex(of: ":"), let container = ContainerID(String(stem[..<colon])),
+      let interface = InterfaceName(String(stem[stem.index(after: colon)...]))
+    else { return nil }
+    self.init(network: network, container: container, interface: interface)
   }
 }

@@ -9,7 +9,7 @@ public struct ContainerRecord: Equatable, Sendable {
 
   /// A file, who uses it, and what goes away with the last of them.
   public struct KeptFile: Equatable, Sendable {
-    public var file: FileIdentity
+    public var file: KnownFile
     /// Whether we made it; one that was there before stays.
     public var isMade: Bool
     /// The directories that we made for it, the outermost first.
@@ -17,7 +17,7 @@ public struct ContainerRecord: Equatable, Sendable {
     /// The attachments that use it, in the order they came.
     public var holders: [Holder]
 
-    public init(_ file: FileIdentity, isMade: Bool, madeDirectories: [String] = [], holders: [Holder] = []) {
+    public init(_ file: KnownFile, isMade: Bool, madeDirectories: [String] = [], holders: [Holder] = []) {
       self.file = file
       self.isMade = isMade
       self.madeDirectories = madeDirectories

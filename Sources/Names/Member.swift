@@ -9,12 +9,12 @@ public struct Member: Equatable, Sendable {
   /// All that it is called there, in the order of its lines.
   public var names: [HostName]
   /// The container's hosts file; `nil` for an attachment without.
-  public var hosts: FileIdentity?
+  public var hosts: KnownFile?
   /// Lines of that file that only this attachment put there: its own, `extraHosts`.
   public var privateLines: [String]
 
   public init(
-    owner: Owner, addresses: [IPAddress], names: [HostName], hosts: FileIdentity? = nil, privateLines: [String] = []
+    owner: Owner, addresses: [IPAddress], names: [HostName], hosts: KnownFile? = nil, privateLines: [String] = []
   ) {
     self.owner = owner
     self.addresses = addresses

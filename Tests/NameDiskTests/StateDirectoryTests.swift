@@ -27,7 +27,7 @@ struct StateDirectoryTests {
     try inTemporaryDirectory { directory in
       let state = StateDirectory(directory)
       let owner = try Self.member("c1").owner
-      let file = FileIdentity(path: "/etc/netns/c1/hosts", device: .max, inode: 7)
+      let file = KnownFile(path: "/etc/netns/c1/hosts", device: .max, inode: 7)
       let record = ContainerRecord(files: [
         .init(file, isMade: true, madeDirectories: ["/etc/netns"], holders: [.init(owner)])
       ])
@@ -65,6 +65,6 @@ struct StateDirectoryTests {
       interface: try #require(InterfaceName("eth0")))
     return Member(
       owner: owner, addresses: [try #require(IPAddress("10.1.0.2"))], names: [try #require(HostName("web"))],
-      hosts: FileIdentity(path: "/tmp/hosts", device: 1, inode: 2), privateLines: ["10.1.0.2\tc1"])
+      hosts: KnownFile(path: "/tmp/hosts", device: 1, inode: 2), privateLines: ["10.1.0.2\tc1"])
   }
 }

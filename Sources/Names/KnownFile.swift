@@ -1,7 +1,7 @@
 public import CNI
 
 /// A file by its path and by what it was there: another file that comes in its place is none of ours.
-public struct FileIdentity: Hashable, Sendable {
+public struct KnownFile: Hashable, Sendable {
   public var path: String
   /// `st_dev` and `st_ino` of `stat(2)`.
   public var device: UInt
@@ -14,7 +14,7 @@ public struct FileIdentity: Hashable, Sendable {
   }
 }
 
-extension FileIdentity: JSONReadable {
+extension KnownFile: JSONReadable {
   public init(_ json: JSONReader) throws(CNIError) {
     path = try json.required("path").text()
     // The two may have 64 bits, of which JSON's numbers take 63.
