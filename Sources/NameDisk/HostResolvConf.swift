@@ -30,7 +30,7 @@ public struct HostResolvConf: Sendable {
     do throws(KernelError) {
       return String(decoding: try Files.readIfPresent(path) ?? [], as: UTF8.self)
     } catch {
-      notes.append("the host's name servers are not known: \(error)")
+      notes.append("\(path): the host's name servers are not known: \(error)")
       return ""
     }
   }
