@@ -3,10 +3,12 @@ public import Linux
 
 /// A small file of lines that others read at any moment, through a mount of the file alone perhaps: `resolv.conf`.
 ///
-/// So it is never renamed, never empty and never shows a line that nobody wrote. A write of many bytes may be seen in
-/// parts, in whatever order, so whole lines are written as comments, where any mixture of old and new bytes is still a
-/// comment, and come alive by their first byte alone. Meanwhile readers find lines of the
-/// old text, of the new one, or of both.
+/// So it is never renamed and never empty. A write of many bytes may be seen in parts, in whatever order, so whole lines
+/// are written as comments, where any mixture of old and new bytes is still a comment, and come alive by their first
+/// byte alone. A resolver that reads meanwhile is told what the old text says, the new one or both.
+///
+/// Not that every line it reads is one of theirs: who reaches the end and reads on after it has moved finds the rest of
+/// some line, which begins with no keyword.
 public struct LiveText: ~Copyable {
   private let file: Descriptor
 
