@@ -78,7 +78,7 @@ let package = Package(
     .executableTarget(
       name: "cnictl",
       dependencies: [
-        "CNI", "CNIJSON", "CNIRuntime", "HostFilter", "Kernel", "Linux", "NetTypes",
+        "CNI", "CNIJSON", "CNIRuntime", "HostFilter", "Kernel", "Linux", "NameDisk", "NetTypes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

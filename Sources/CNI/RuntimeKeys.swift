@@ -33,6 +33,7 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
       public var labels: [String: String] = [:]
       /// Containers of the network that this one reaches although they are kept apart.
       public var links: [Link]?
+      public var dns: DNS?
 
       public init(_ json: JSONReader) throws(CNIError) {
         mac = try json.parsed("mac")
@@ -40,6 +41,7 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
         name = try json.filledText("name")
         labels = try readLabels(json["labels"])
         links = try json.objects("links")
+        dns = try json.object("dns")
       }
     }
 

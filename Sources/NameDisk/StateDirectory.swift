@@ -28,7 +28,7 @@ public struct StateDirectory: Sendable {
   /// The longest part of a file's name that the rest leaves room for, in bytes.
   private static let longestStem = 200
 
-  private func stem(_ container: ContainerID) -> String {
+  func stem(_ container: ContainerID) -> String {
     let text = container.description
     return text.utf8.count <= Self.longestStem ? text : Owner.shortHash(text)
   }
@@ -78,7 +78,7 @@ extension StateDirectory {
     try Files.remove(file(owner))
   }
 
-  private func unfinished(_ file: String) -> String { "\(file).tmp" }
+  func unfinished(_ file: String) -> String { "\(file).tmp" }
 }
 
 // MARK: containers
@@ -102,7 +102,7 @@ extension StateDirectory {
     try Files.replace(file, with: record.json.bytes, through: unfinished(file))
   }
 
-  private func read<Value: JSONReadable>(_ path: String) throws(KernelError) -> Value? {
+  func read<Value: JSONReadable>(_ path: String) throws(KernelError) -> Value? {
     guard let bytes = try Files.readIfPresent(path) else { return nil }
     do throws(CNIError) {
       return try CNIJSON.decode(Value.self, from: bytes)

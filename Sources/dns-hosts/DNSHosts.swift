@@ -43,10 +43,14 @@ struct DNSHosts: Plugin {
   ) throws(CNIError) {
     guard let names = try lock(settings.owner.network, config.stateDir, making: true) else { return }
     let member = settings.member(previous)
+    let files = texts(config.stateDir)
     do throws(CNIError) {
       try translating { () throws(KernelError) in try names.join(member, settings.wish(for: member)) }
-      try commit(previous)
+      var result = previous
+      result.dns = try write(settings.texts, of: member, previous.dns, files)
+      try commit(result)
     } catch {
+      for leftover in files.remove(settings.owner) { warn("not taken back: \(leftover)") }
       for leftover in names.leave(settings.owner) { warn("not taken back: \(leftover)") }
       throw error
     }
@@ -85,6 +89,7 @@ struct DNSHosts: Plugin {
     let wanted = settings.member(call.previous ?? AddResult())
     return try translating { () throws(KernelError) in
       try names.differences(from: wanted, hasHosts: settings.place != nil)
+        + texts(call.config.stateDir).differences(of: call.owner)
     }
   }
 
@@ -93,7 +98,8 @@ struct DNSHosts: Plugin {
     attempt(&problems) { () throws(CNIError) in
       let stateDir = removal.config?.stateDir ?? StateDirectory.defaultPath
       guard let names = try lock(removal.owner.network, stateDir, making: false) else { return }
-      try Self.throwAll(names.leave(removal.owner))
+      // Before the hosts file, for which the directories were made.
+      try Self.throwAll(texts(stateDir).remove(removal.owner) + names.leave(removal.owner))
     }
     // Only now: the next container with that address must not be called as this one.
     if let inner = removal.config?.inner {
@@ -111,7 +117,11 @@ struct DNSHosts: Plugin {
     attempt(&problems) { () throws(CNIError) in
       guard let names = try lock(network.name, network.config.stateDir, making: false) else { return }
       let owners = valid.map { Owner(network: network.name, container: $0.containerID, interface: $0.ifname) }
-      try Self.throwAll(try translating { () throws(KernelError) in try names.forgetAll(but: Set(owners)) })
+      let files = texts(network.config.stateDir)
+      try Self.throwAll(
+        try translating { () throws(KernelError) in
+          try files.removeAll(of: network.name, but: Set(owners)) + names.forgetAll(but: Set(owners))
+        })
     }
     if let inner = network.config.inner {
       attempt(&problems) { () throws(CNIError) in try network.delegates.run(inner, .gc) }

@@ -9,8 +9,8 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
   var stateDir: String
   /// Whether containers get hosts files; `false` where a name server alone tells the names.
   var hosts = true
-  /// Where a container's hosts file is, with `{containerID}`, `{network}`, `{netnsName}`.
-  var hostsFile = Self.defaultHostsFile
+  /// Where each container's files are; `nil` where DEL could not read it, which knows what was made.
+  var files: FileTemplates?
   /// Names are told below this one too.
   var domain: HostName?
   /// What else the container is called.
@@ -22,12 +22,10 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
   /// For runtimes without chains; `nil` in a chain.
   var inner: InnerPlugin?
 
-  static let defaultHostsFile = "\(StateDirectory.defaultPath)/.hosts/{containerID}/hosts"
-
   init(_ json: JSONReader) throws(CNIError) {
     stateDir = try Self.stateDir(json)
     hosts = try json.flag("hosts") ?? true
-    hostsFile = try json.filledText("hostsFile") ?? Self.defaultHostsFile
+    files = try FileTemplates(json)
     domain = try json.parsed("domain")
     let given = json["args"]?["cni"]
     aliases = try Aliases(json["runtimeConfig"]?["aliases"])

@@ -11,6 +11,8 @@ struct DNSHostsSettings: Equatable {
   var names: [HostName]
   /// `nil` for a network without hosts files.
   var place: HostsPlace?
+  /// What the container's other files are to hold.
+  var texts: TextSettings
   private var hostname: HostName?
   private var extraHosts: [ExtraHost]
 
@@ -26,7 +28,11 @@ struct DNSHostsSettings: Equatable {
     }
     let name = try Self.name(of: owner.container, call.keys, try call.arguments())
     names = try Member.names(name, network: owner.network, domain: call.config.domain, aliases: aliases)
-    place = try call.config.hosts ? HostsPlace(Self.path(call)) : nil
+    texts = try TextSettings(call)
+    let template = call.config.hosts ? call.config.files?.hosts : nil
+    place = try template.map { (template) throws(CNIError) in
+      HostsPlace(try template.path(for: call.owner, namespacePath: call.namespacePath).description)
+    }
     hostname = call.config.hostname
     extraHosts = call.config.extraHosts
   }
@@ -65,21 +71,6 @@ struct DNSHostsSettings: Equatable {
         .invalidNetworkConfig, "container \(container): its identifier is no host name: want a name in args.cni.name")
     }
     return name
-  }
-
-  /// - Throws: code 7 for a template that names what there is not.
-  private static func path(_ call: Call<DNSHostsConfig>) throws(CNIError) -> String {
-    let netns = call.namespacePath.split(separator: "/").last.map(String.init) ?? ""
-    let path = call.config.hostsFile.replacing("{containerID}", with: call.owner.container.description)
-      .replacing("{network}", with: call.owner.network.description).replacing("{netnsName}", with: netns)
-    guard path.hasPrefix("/"), !path.contains("{"), !call.config.hostsFile.contains("{netnsName}") || !netns.isEmpty
-    else {
-      throw CNIError(
-        .invalidNetworkConfig,
-        "key \"hostsFile\": \"\(call.config.hostsFile)\": want an absolute path with {containerID}, {network}, {netnsName}"
-      )
-    }
-    return path
   }
 }
 
