@@ -48,7 +48,8 @@ struct Fixture {
 
   private func document(_ json: String) throws -> JSONValue {
     let own = JSONValue.object([
-      "stateDir": .string("\(directory)/state"), "hostsFile": .string("\(directory)/files/{containerID}/hosts"),
+      "stateDir": .string("\(directory)/state"), "files": "dir", "dir": .string("\(directory)/files"),
+      "resolvConf": .bool(false), "hostnameFile": .bool(false),
     ])
     let given = try CNIJSON.decodeValue(Array(json.utf8))
     return .object((own.object ?? [:]).merging(given.object ?? [:]) { _, given in given })

@@ -81,6 +81,21 @@ struct LifeTests {
     }
   }
 
+  @Test func `all three files of a container go with its last network`() throws {
+    try Fixture.use { fixture in
+      let config = #"{"resolvConf": null, "hostnameFile": null, "args": {"cni": {"hostname": "box"}}}"#
+      for network in ["net", "other"] { try fixture.add(1, config, on: network) }
+      let files = ["hosts", "resolv.conf", "hostname"].map { "\(fixture.directory)/files/c1/\($0)" }
+      #expect(files.allSatisfy(FileManager.default.fileExists))
+      #expect(try String(contentsOfFile: files[2], encoding: .utf8) == "box\n")
+      #expect(fixture.names(of: "10.1.0.1", in: 1).first == "box c1")
+      try fixture.delete(1, config, on: "net")
+      #expect(files.allSatisfy(FileManager.default.fileExists))
+      try fixture.delete(1, config, on: "other")
+      #expect(!FileManager.default.fileExists(atPath: "\(fixture.directory)/files"))
+    }
+  }
+
   @Test func `the same ADD again replaces what the first one told`() throws {
     try Fixture.use { fixture in
       try fixture.add(2)

@@ -37,7 +37,7 @@ private struct Members {
   private func config(_ number: Int) -> String {
     """
     {"cniVersion": "1.1.0", "name": "net", "type": "dns-hosts", "stateDir": "\(lab.directory)/state",
-     "hostsFile": "\(lab.directory)/files/{containerID}/hosts", "args": {"cni": {"name": "n\(number)"}},
+     "files": "dir", "dir": "\(lab.directory)/files", "args": {"cni": {"name": "n\(number)"}},
      "cni.dev/valid-attachments": [\((1...30).map { #"{"containerID": "c\#($0)", "ifname": "eth0"}"# }.joined(separator: ","))],
      "prevResult": {"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "/x"}],
        "ips": [{"interface": 0, "address": "10.1.0.\(number)/24"}, {"interface": 0, "address": "fd00::\(number)/64"}]}}

@@ -59,7 +59,8 @@ struct Net: Sendable {
     guard let names = try NetworkNames.lock(member.owner.network, in: state, making: true, willChange: willChange)
     else { throw NoNetwork() }
     let wish = HostsWish(
-      HostsPlace(hostsPath(number)), ownLines: ["\(address(number, on: network))\tc\(number)"], extraLines: extra)
+      ContainerPath(base: directory, below: ["files", "c\(number)", "hosts"], key: "hostsFile"),
+      ownLines: ["\(address(number, on: network))\tc\(number)"], extraLines: extra)
     do { try names.join(member, wish) } catch {
       let leftovers = names.leave(member.owner)
       if !leftovers.isEmpty { throw leftovers[0] }
