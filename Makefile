@@ -42,7 +42,7 @@ demo: deps build ## attach three containers to a bridge, show what works, leave 
 
 .PHONY: check
 check: deps ## everything that must hold: lint, imports, every test, every conf-example
-	@scripts/check lint imports unit kernel end-to-end conf-examples test-podman
+	@scripts/check lint imports unit kernel end-to-end link-kinds conf-examples test-podman
 
 .PHONY: lint
 lint: ## formatting, length of files and functions
@@ -62,15 +62,19 @@ kernel: ## tests of the kernel layer, in a private network namespace
 	@scripts/run-tests kernel
 
 # Only here: tests of what a runtime passes on would find it among a plugin's variables.
-end-to-end conf-examples test-podman: export CNI_BIN := $(BIN)
+end-to-end link-kinds conf-examples test-podman: export CNI_BIN := $(BIN)
 
 .PHONY: end-to-end
 end-to-end: build ## tests over the built plugins, in a private network namespace
 	@scripts/run-tests end-to-end
 
+.PHONY: link-kinds
+link-kinds: deps build ## tests of links; where this kernel lacks a kind, in a second kernel
+	@scripts/run-tests link-kinds
+
 .PHONY: conf-examples
 conf-examples: build ## validate and run every file of conf-examples
-	@scripts/in-private-host scripts/conf-examples
+	@scripts/conf-examples
 
 .PHONY: test-podman
 test-podman: deps build ## run podman with the built plugins: publish, two networks, restart, reload, remove

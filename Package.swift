@@ -65,10 +65,11 @@ let package = Package(
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
-    plugin("macvlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("macvlan", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("ipvlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("vlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("dummy", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("ptp", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("tuning", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
@@ -102,6 +103,12 @@ let package = Package(
       swiftSettings: strict),
     tests("EndToEndTests", ["CNI", "LabSupport"]),
     tests("TrafficTests", ["CNI", "LabSupport"]),
+    tests(
+      "BridgeVLANTests",
+      [
+        "bridge", "CNI", "CNIJSON", "HostFilter", "Kernel", "LabSupport", "Linux", "NetTypes", "Netlink", "PluginKit",
+        "TestSupport",
+      ]),
     .testTarget(
       name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
     tests(
@@ -115,17 +122,25 @@ let package = Package(
     tests(
       "KernelTests",
       [
-        "bridge", "tuning", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes", "Netlink",
-        "Nftables", "PacketFilter", "PluginKit", "TestSupport",
+        "bridge", "macvlan", "ptp", "tuning", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes",
+        "Netlink", "Nftables", "PacketFilter", "PluginKit", "TestSupport",
       ]),
     tests(
       "BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+    tests(
+      "MacvlanTests",
+      ["macvlan", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
+    tests("MacvlanTrafficTests", ["CNI", "LabSupport"]),
+    tests(
+      "PtpTests",
+      ["ptp", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+    tests("PtpTrafficTests", ["CNI", "LabSupport"]),
     tests("IptablesTests", ["Iptables", "CNI", "Kernel", "NetTypes", "PacketFilter"]),
     tests(
       "CnictlTests",
       [
-        "cnictl", "bridge", "firewall", "host", "ipam-host-local", "none", "portmap", "tuning", "CNI", "CNIRuntime",
-        "Linux", "NetTypes",
+        "cnictl", "bridge", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none", "portmap",
+        "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
       ]),
     tests(
       "TuningTests",

@@ -35,8 +35,8 @@ class Plugins:
     def bridge_config(self):
         return self.config("attached", {"subnet": SUBNET, "gateway": GATEWAY})
 
-    def call(self, label, plugin, command, config, container="", namespace=""):
-        environment = [f"CNI_COMMAND={command}", f"CNI_PATH={self.directory}"]
+    def call(self, label, plugin, command, config, container="", namespace="", environment=()):
+        environment = [f"CNI_COMMAND={command}", f"CNI_PATH={self.directory}", *environment]
         if container:
             environment += [f"CNI_CONTAINERID={container}", f"CNI_NETNS={namespace}", "CNI_IFNAME=eth0"]
         return job(f"{label}/{self.name}", config, environment, self.directory / plugin)

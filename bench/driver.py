@@ -14,6 +14,7 @@ import time
 from contestants import BRIDGE, BUILT, GATEWAY, SCRATCH, Floor, Plugins
 from filter import measure_filter
 from filter_report import FilterReport
+from links import LinkReport, check_present, measure_links
 from report import Report
 
 ATTACHMENTS = 1000
@@ -144,6 +145,7 @@ def main():
     SCRATCH.mkdir()
     ours, peer, floor = Plugins("ours", os.environ["OURS"]), Plugins("peer", os.environ["PEER"]), Floor()
     plugins, everyone, results = [ours, peer], [ours, peer, floor], Results()
+    check_present(plugins)
     make_bridges([BRIDGE])
     ip("address", "add", f"{GATEWAY}/16", "dev", BRIDGE)
 
@@ -153,6 +155,8 @@ def main():
     progress("ADD and DEL with no attachment")
     few = namespaces("few", 10)
     measure_attachments(results, everyone, few, "-none", 50)
+    progress("macvlan and ptp")
+    measure_links(results, in_turns, plugins, few)
     progress(f"{TOGETHER} ADDs at once")
     measure_together(results, plugins, namespaces("together", TOGETHER))
     measure_pools(results, plugins)
@@ -164,7 +168,7 @@ def main():
 
     report = Report(results, {one.name: one.installed_size() for one in plugins}, ATTACHMENTS, BRIDGES, POOL_SIZES,
                     TOGETHER)
-    reports = [report, FilterReport(filtered)]
+    reports = [report, LinkReport(results), FilterReport(filtered)]
     print("\n".join(one.text(absolute=True) for one in reports))
     with open(sys.argv[1], "w") as file:
         file.write("\n".join(one.document() for one in reports))

@@ -10,6 +10,8 @@ public struct Addressing: Equatable, Sendable {
   public var routes: [Route]
   /// Whether IPv6 addresses wait until nobody else on the link claims them: 1 to 2 seconds.
   public var detectsDuplicates = false
+  /// Whether the gateway is the only neighbour, as at the other end of a pair: all else is behind it.
+  public var isPointToPoint = false
 
   /// - Parameters:
   ///   - interface: its name in the container.
@@ -108,11 +110,15 @@ public struct Addressing: Equatable, Sendable {
   }
 
   private func addressChanges(skippingDAD: Bool) -> [Change] {
-    ips.map { .addAddress(AddressSpec($0.address, on: interface, .container, skipsDAD: skippingDAD)) }
+    ips.map {
+      .addAddress(
+        AddressSpec(
+          $0.address, on: interface, .container, skipsDAD: skippingDAD, bringsSubnetRoute: !isPointToPoint))
+    }
   }
 
   private func routeChanges() throws(CNIError) -> [Change] {
-    var specs: [RouteSpec] = []
+    var specs = pointToPointRoutes
     for route in routes { specs.append(try spec(route)) }
     // A route's gateway may itself be reached by another route.
     return (specs.filter { $0.gateway == nil } + specs.filter { $0.gateway != nil }).map { .addRoute($0) }
@@ -137,6 +143,7 @@ public struct Addressing: Equatable, Sendable {
   /// Whether an address or a route without gateway leads there, as for every ordinary subnet.
   private func reaches(_ gateway: IPAddress) -> Bool {
     gateway.isLinkLocal || ips.contains { $0.address.contains(gateway) && $0.address.hostBits > 0 }
+      || isPointToPoint && ips.contains { $0.gateway == gateway }
       || routes.contains { $0.dst.length > 0 && $0.gw == nil && $0.scope == 253 && $0.dst.contains(gateway) }
   }
 }

@@ -154,7 +154,7 @@ extension RouteSpec {
   fileprivate func isMet(by other: RouteSpec) -> Bool {
     func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
     return dst.network == other.dst.network && agrees(gateway, other.gateway) && agrees(priority, other.priority)
-      && agrees(table, other.table)
+      && agrees(table, other.table) && agrees(source, other.source)
   }
 
   fileprivate var words: String { "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)" }
@@ -165,6 +165,9 @@ extension PortVLANs {
     var found: [String] = []
     if let native, there.native != native {
       found.append("has native VLAN \(there.native?.description ?? "none"), want \(native)")
+    }
+    if !keepsDefault, there.keepsDefault, let one = VLANID(1), native != one, !contains(tagged: one) {
+      found.append("passes VLAN 1, want it not to")
     }
     for range in tagged {
       let missing = (range.lowerBound.number...range.upperBound.number).compactMap(VLANID.init)

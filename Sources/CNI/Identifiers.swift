@@ -29,6 +29,10 @@ public struct PluginType: TextCodable {
     guard !text.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 }) else { return nil }
     description = text
   }
+
+  /// Whether this IPAM plugin asks for addresses, and gives them back, through the container's interface, which so has
+  /// to be there and up before ADD and until after DEL.
+  public var needsLink: Bool { description == "dhcp" }
 }
 
 /// `^[a-zA-Z0-9][a-zA-Z0-9_.\-]*$`, as the specification has it.

@@ -37,6 +37,27 @@ extension Owner {
 }
 
 extension Owner {
+  /// The name of the host's own link into `network`, where it cannot use the containers' links: `macv`, eleven
+  /// characters.
+  public static func hostLink(_ network: NetworkName) -> InterfaceName {
+    derivedName("macv" + base32(mixed(network.description), count: 11))
+  }
+
+  /// The hardware address of that link over a parent with the address `parent`, the same whenever it is made anew.
+  public static func hostLinkAddress(_ network: NetworkName, over parent: MACAddress) -> MACAddress {
+    MACAddress(locallyAdministered: mixed("\(network)\0\(parent)"))
+  }
+
+  /// A number that stands for the attachment where there is room for no more, one of `numbers`.
+  public var number: Int {
+    Owner.numbers.lowerBound + Int(mixed("\(container)\0\(interface)\0\(network)") % UInt64(Owner.numbers.count))
+  }
+
+  /// Larger than what people and the kernel choose for themselves, a route's metric for one.
+  public static let numbers = 1 << 30..<1 << 31
+}
+
+extension Owner {
   /// 13 characters that stand for a text too long for its place.
   public static func shortHash(_ text: String) -> String { base32(mixed(text), count: 13) }
 }

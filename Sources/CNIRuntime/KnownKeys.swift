@@ -22,9 +22,14 @@ enum KnownKeys {
   static func plugin(_ type: String) -> [String: Shape]? {
     switch type {
     case "bridge": common.merging(bridge) { own, _ in own }
+    case "dummy": common.merging(["gwPriority": .int]) { own, _ in own }
     case "firewall": common.merging(firewall) { own, _ in own }
+    case "ipvlan": common.merging(ipvlan) { own, _ in own }
+    case "macvlan": common.merging(macvlan) { own, _ in own }
     case "portmap", "mesos-cni-port-mapper": common.merging(portmap) { own, _ in own }
+    case "ptp": common.merging(ptp) { own, _ in own }
     case "tuning": common.merging(tuning) { own, _ in own }
+    case "vlan": common.merging(vlan) { own, _ in own }
     case "none", "loopback", "host": common
     default: nil
     }
@@ -58,6 +63,27 @@ enum KnownKeys {
   ]
 
   private static let backend = Shape.word(["iptables", "nftables"])
+
+  /// What every link on top of another takes.
+  private static let upper: [String: Shape] = [
+    "master": .string, "mtu": .int, "linkInContainer": .bool, "enabledad": .bool, "gwPriority": .int,
+  ]
+
+  private static let macvlan: [String: Shape] = upper.merging([
+    "mode": .word(["bridge", "private", "vepa", "passthru", "source"]), "sourceMACs": .list(.mac), "mac": .mac,
+    "bcqueuelen": .int, "hostAccess": .bool,
+  ]) { own, _ in own }
+
+  private static let ipvlan: [String: Shape] = upper.merging([
+    "mode": .word(["l2", "l3", "l3s"]), "flag": .word(["bridge", "private", "vepa"]),
+  ]) { own, _ in own }
+
+  private static let vlan: [String: Shape] = upper.merging(["vlanId": .int]) { own, _ in own }
+
+  private static let ptp: [String: Shape] = [
+    "ipMasq": .bool, "ipMasqBackend": backend, "ipMasqRandomFully": .bool, "backend": backend, "ipForward": .bool,
+    "mtu": .int, "macFromIP": .bool, "gwPriority": .int, "enabledad": .bool, "peer": .string, "peerIfName": .string,
+  ]
 
   private static let firewall: [String: Shape] = [
     "backend": backend, "iptablesAdminChainName": .string, "ingressPolicy": .word(["open", "same-bridge", "isolated"]),

@@ -11,7 +11,7 @@ public struct NetworkRequest: Sendable {
   public var ranges: [IPPrefix] = []
   /// Adds an IPv6 subnet where none is named.
   public var ipv6 = false
-  /// Reaches its members and nobody else.
+  /// Reaches its members and nobody else; on a master's wire, whoever is there and nobody beyond.
   public var isInternal = false
   /// Largest packet, in bytes; `nil` for the plugin's choice.
   public var mtu: Int?
@@ -19,11 +19,6 @@ public struct NetworkRequest: Sendable {
   public var options: [String: JSONValue] = [:]
 
   public init(name: NetworkName) { self.name = name }
-
-  /// Networks that can be asked for in words.
-  public enum Driver: String, CaseIterable, Sendable {
-    case bridge, none, host
-  }
 }
 
 extension NetworkRequest {
@@ -42,7 +37,7 @@ extension NetworkRequest {
 
   /// Published ports, and passage where the host forwards only what is admitted.
   private var chained: [JSONValue] {
-    guard driver == .bridge, !isInternal else { return [] }
+    guard driver.leadsByHost, !isInternal, !isBetweenContainers else { return [] }
     return [
       .object(["type": "portmap", "capabilities": .object(["portMappings": .bool(true)])]),
       .object(["type": "firewall"]),
@@ -50,34 +45,67 @@ extension NetworkRequest {
   }
 
   private func plugin(id: String) throws(CNIError) -> JSONValue {
+    try checkFit()
     var members: [String: JSONValue] = ["type": .string(driver.rawValue)]
-    if driver == .bridge {
-      members["bridge"] = .string("br-" + id.prefix(12))
-      if isInternal {
-        members["internal"] = .bool(true)
-      } else {
-        members["isGateway"] = .bool(true)
-        members["ipMasq"] = .bool(true)
-        members["isolation"] = "network"
-      }
-      members["capabilities"] = .object(["ips": .bool(true), "mac": .bool(true)])
+    if driver.hasAddresses {
+      members["capabilities"] = .object(
+        Dictionary(driver.capabilities.map { ($0, .bool(true)) }, uniquingKeysWith: { first, _ in first }))
       members["ipam"] = try ipam()
-      if let mtu { members["mtu"] = .integer(Int64(try checked(mtu))) }
-    } else if !subnets.isEmpty || !gateways.isEmpty || !ranges.isEmpty || ipv6 || isInternal || mtu != nil {
-      throw CNIError(
-        .invalidNetworkConfig, "a network of driver \(driver.rawValue) has no addresses and no MTU of its own")
     }
-    for (key, value) in options {
-      let known = KnownKeys.plugin(driver.rawValue) ?? [:]
+    if let mtu { members["mtu"] = .integer(Int64(try checked(mtu))) }
+    if driver == .bridge { members["bridge"] = .string("br-" + id.prefix(12)) }
+    if driver == .bridge, isInternal {
+      members["internal"] = .bool(true)
+    } else if driver == .bridge {
+      members["isGateway"] = .bool(true)
+      members["ipMasq"] = .bool(true)
+      members["isolation"] = "network"
+    } else if driver == .ptp, !isBetweenContainers {
+      members["ipMasq"] = .bool(true)
+    }
+    return .object(members.merging(try optionsByKey()) { _, chosen in chosen })
+  }
+
+  /// Whether the far end of a `ptp` link is in another container, which is no way to anybody else.
+  private var isBetweenContainers: Bool {
+    driver == .ptp && !["host", "", nil].contains(options["peer"]?.string)
+  }
+
+  private func checkFit() throws(CNIError) {
+    if !driver.hasAddresses, !subnets.isEmpty || !gateways.isEmpty || !ranges.isEmpty || ipv6 || isInternal {
+      throw CNIError(.invalidNetworkConfig, "a network of driver \(driver.rawValue) has no addresses of its own")
+    }
+    if !driver.hasMTU, mtu != nil {
+      throw CNIError(.invalidNetworkConfig, "a network of driver \(driver.rawValue) has no MTU of its own")
+    }
+    if isInternal, driver == .ptp {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "internal: in a network of driver \(driver.rawValue) all that containers send goes by the host: want driver bridge"
+      )
+    }
+  }
+
+  /// - Throws: code 7 for an option that the plugin does not know, and for one that is there under both its names.
+  private func optionsByKey() throws(CNIError) -> [String: JSONValue] {
+    let known = KnownKeys.plugin(driver.rawValue) ?? [:]
+    var members: [String: JSONValue] = [:]
+    for (option, value) in options.sorted(by: { $0.key < $1.key }) {
+      let key = driver.key(forOption: option)
       if let complaint = KeyCheck.complaints([key: value], known: known, at: "").first {
-        throw CNIError(.invalidNetworkConfig, "option \(key): \(complaint)")
+        throw CNIError(.invalidNetworkConfig, "option \(option): \(complaint)")
       }
       guard key != "ipam", key != "type" else {
-        throw CNIError(.invalidNetworkConfig, "option \(key): cannot be set so; write the file by hand")
+        throw CNIError(.invalidNetworkConfig, "option \(option): cannot be set so; write the file by hand")
       }
-      members[key] = value
+      guard members.updateValue(value, forKey: key) == nil else {
+        throw CNIError(.invalidNetworkConfig, "option \(option): is the plugin's \(key), which is given too: want one")
+      }
     }
-    return .object(members)
+    if driver == .vlan, members["master"] == nil {
+      throw CNIError(.invalidNetworkConfig, "option parent is missing: want the link that carries the VLAN")
+    }
+    return members
   }
 
   private func checked(_ mtu: Int) throws(CNIError) -> Int {
@@ -99,7 +127,7 @@ extension NetworkRequest {
     if subnets.isEmpty { sets.append(automatic(.v4)) }
     if ipv6, !subnets.contains(where: { $0.family == .v6 }) { sets.append(automatic(.v6)) }
     var members: [String: JSONValue] = ["type": .string("ipam-host-local"), "ranges": .array(sets)]
-    if !isInternal {
+    if !isInternal, !isBetweenContainers, driver != .dummy {
       let v4 = subnets.isEmpty || subnets.contains { $0.family == .v4 }
       let v6 = ipv6 || subnets.contains { $0.family == .v6 }
       let families: [IPFamily] = (v4 ? [.v4] : []) + (v6 ? [.v6] : [])

@@ -84,7 +84,7 @@ public struct Validator: Sendable {
           "subnet \(subnet) overlaps \($0) of network \(other.list.name) (\(other.file))"
         }
       }
-      let routes = hostRoutes.filter { subnet.overlaps($0.destination) && !list.bridges.contains($0.interface) }.map {
+      let routes = hostRoutes.filter { subnet.overlaps($0.destination) && !list.owns($0) }.map {
         "subnet \(subnet) overlaps the host's route to \($0.destination) by \($0.interface)"
       }
       return networks + routes
@@ -103,10 +103,17 @@ extension NetworkList {
     }
   }
 
-  /// Bridges of this network: routes by them are its own.
-  var bridges: [String] {
-    plugins.filter { $0.type.description == "bridge" }.map { plugin in
-      plugin.config.member("bridge")?.value.string.flatMap { $0.isEmpty ? nil : $0 } ?? "cni0"
+  /// Whether the host has this route because of the network, or the network is on the wire that it leads to.
+  func owns(_ route: HostRoute) -> Bool {
+    plugins.contains { plugin in
+      let link = { (key: String) in plugin.config.member(key)?.value.string.flatMap { $0.isEmpty ? nil : $0 } }
+      switch plugin.type.description {
+      case "bridge": return route.interface == link("bridge") ?? "cni0"
+      // Its master may be whatever the default route leaves by; the route to one container is for the host's access.
+      case "macvlan", "ipvlan": return route.interface == link("master") ?? route.interface || route.isToOne
+      case "ptp": return route.isToOne
+      default: return false
+      }
     }
   }
 
@@ -117,4 +124,9 @@ extension NetworkList {
       return [plugin.type] + [ipam].compactMap(\.self)
     }
   }
+}
+
+extension HostRoute {
+  /// Whether it leads to a single address.
+  fileprivate var isToOne: Bool { destination.hostBits == 0 }
 }

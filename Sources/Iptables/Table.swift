@@ -17,10 +17,23 @@ import NetTypes
   /// - Throws: ENOENT where a library is not there, ENOPROTOOPT or ENOENT where the kernel has no such table.
   static func take(_ name: TableName) throws(KernelError) -> Table {
     let library = try Libiptc.load(name.family)
+    if let handle = unsafe library.initialize(name.kind.rawValue) { return unsafe Table(name, library, handle) }
+    guard errno == ENOPROTOOPT else { throw KernelError(errno: errno, doing: "take \(name)") }
+    loadModule(name.family)
     guard let handle = unsafe library.initialize(name.kind.rawValue) else {
       throw KernelError(errno: errno, doing: "take \(name)")
     }
     return unsafe Table(name, library, handle)
+  }
+
+  /// Legacy tables are the one part of the packet filter that a kernel does not load by itself when it is asked for it.
+  ///
+  /// Where there is no such module, the kernel's answer to the next question says so.
+  private static func loadModule(_ family: IPFamily) {
+    let module = family == .v4 ? "ip_tables" : "ip6_tables"
+    _ = try? ChildProcess.run(
+      "/sbin/modprobe", ["--quiet", module], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], input: [], seconds: 10
+    )
   }
 
   private init(_ name: TableName, _ library: Libiptc, _ handle: OpaquePointer) {

@@ -11,15 +11,19 @@ public struct AddressSpec: Equatable, Sendable {
   ///
   /// Means nothing in IPv4, where the oldest address of a subnet is chosen.
   public var isSource: Bool
+  /// Whether the kernel makes a route to the address's subnet for it.
+  public var bringsSubnetRoute: Bool
 
   public init(
-    _ prefix: IPPrefix, on interface: InterfaceName, _ side: Side, skipsDAD: Bool = true, isSource: Bool = true
+    _ prefix: IPPrefix, on interface: InterfaceName, _ side: Side, skipsDAD: Bool = true, isSource: Bool = true,
+    bringsSubnetRoute: Bool = true
   ) {
     self.prefix = prefix
     self.interface = interface
     self.side = side
     self.skipsDAD = skipsDAD
     self.isSource = isSource
+    self.bringsSubnetRoute = bringsSubnetRoute
   }
 }
 
@@ -43,6 +47,8 @@ public struct RouteSpec: Equatable, Sendable {
   public var scope: Int?
   /// The gateway is on this link though no address says so.
   public var isOnLink = false
+  /// The address that packets without one are sent from; `nil`: the kernel's choice.
+  public var source: IPAddress?
 
   public init(_ dst: IPPrefix, via gateway: IPAddress? = nil, on interface: InterfaceName, _ side: Side) {
     self.dst = dst

@@ -9,10 +9,13 @@ public protocol Kernel: ~Copyable {
 
   /// Keeps others from changing what several attachments share: bridges, their addresses, forwarding.
   ///
-  /// Held until the process ends. Exclusive while one of these is changed, shared while they must stay as they are.
+  /// Held until the process ends or `unlockHost`. Exclusive while one of these is changed, shared while they must stay as they are.
   ///
   /// - Throws: EAGAIN where another holds it for too long.
   mutating func lockHost(exclusively: Bool) throws(KernelError)
+
+  /// Gives that back early, where the process goes on for long; nothing happens where it is not held.
+  mutating func unlockHost()
 
   /// `nil` where no link has that name.
   mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo?

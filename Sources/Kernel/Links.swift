@@ -1,3 +1,4 @@
+import CNI
 public import NetTypes
 
 /// Which network namespace an operation happens in.
@@ -122,6 +123,16 @@ public struct LinkSpec: Equatable, Sendable {
   }
 
   public var place: LinkPlace { LinkPlace(name, on: side) }
+}
+
+extension InterfaceName {
+  /// The name of a link on its way to this one, where the kernel does not let it have that at once.
+  public var passing: InterfaceName {
+    guard let name = InterfaceName("cn\(Owner.shortHash(description))") else {
+      preconditionFailure("15 letters and digits are an interface name")
+    }
+    return name
+  }
 }
 
 /// What to change of a link; `nil` leaves it as it is.

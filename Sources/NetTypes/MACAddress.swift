@@ -42,9 +42,10 @@ public struct MACAddress: TextCodable {
   public var isZero: Bool { value == 0 }
 
   /// A new locally administered unicast address.
-  public static func random() -> MACAddress {
-    MACAddress(value: UInt64.random(in: 0..<1 << 48) & ~(1 << 40) | 1 << 41)
-  }
+  public static func random() -> MACAddress { MACAddress(locallyAdministered: .random(in: 0..<1 << 48)) }
+
+  /// A locally administered unicast address, of the low 48 bits but for the two that say so.
+  public init(locallyAdministered bits: UInt64) { self.init(value: bits & ~(1 << 40) | 1 << 41) }
 
   /// `02:42` followed by the IPv4 address: what Docker's bridges have always used.
   ///

@@ -50,10 +50,15 @@ struct DADState {
 
 extension Request {
   static func add(_ spec: AddressSpec, index: Int32) throws(KernelError) -> Request {
+    let header = header(spec, index)
     let request = try Request(
-      RTM_NEWADDR, Int32(NLM_F_CREATE | NLM_F_EXCL), header(spec, index), doing: "\(Change.addAddress(spec))")
+      RTM_NEWADDR, Int32(NLM_F_CREATE | NLM_F_EXCL), header, doing: "\(Change.addAddress(spec))")
     request.put(IFA_LOCAL, bytes: spec.prefix.address.bytes)
     request.put(IFA_ADDRESS, bytes: spec.prefix.address.bytes)
+    if !spec.bringsSubnetRoute {
+      // The attribute counts in the place of the header's flags, which have no room for this one.
+      request.put(IFA_FLAGS, UInt32(header.ifa_flags) | UInt32(IFA_F_NOPREFIXROUTE))
+    }
     if spec.prefix.family == .v4, spec.prefix.hostBits >= 2 {
       request.put(IFA_BROADCAST, bytes: spec.prefix.last.bytes)
     }

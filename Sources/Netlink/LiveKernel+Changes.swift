@@ -28,7 +28,7 @@ extension LiveKernel {
     }
   }
 
-  private var containerDescriptor: Int32? {
+  var containerDescriptor: Int32? {
     switch container {
     case let place?: place.descriptor
     case nil: nil
@@ -37,7 +37,7 @@ extension LiveKernel {
 
   /// A link is asked for where its parent is, and told where to go.
   mutating func create(_ spec: LinkSpec, doing operation: String) throws(KernelError) {
-    var asked = Side.host
+    var asked = spec.isPair ? Side.host : spec.side
     var parent: Int32?
     if case .upper(_, let place) = spec.kind {
       asked = place.side
@@ -45,23 +45,31 @@ extension LiveKernel {
     }
     let goes = if case .veth(let peer) = spec.kind { peer.side } else { spec.side }
     let other = goes == .container && asked == .host ? containerDescriptor : nil
-    try looking(on: asked) { (socket) throws(KernelError) in
-      try explaining(spec) { () throws(KernelError) in
-        try socket.create(spec, parent: parent, otherNamespace: other)
+    do throws(KernelError) {
+      try looking(on: asked) { (socket) throws(KernelError) in
+        try explaining(spec) { () throws(KernelError) in
+          try socket.create(spec, parent: parent, otherNamespace: other)
+        }
       }
+    } catch  where error.errno == EEXIST && other != nil && !spec.isPair {
+      guard try link(spec.name, on: .container) == nil, try link(spec.name, on: .host) != nil else { throw error }
+      try createUnderAnotherName(spec, parent: parent, doing: operation)
     }
   }
 
-  /// In a new namespace, which goes with this function: links and all.
+  /// In a new namespace, where nobody sees it.
   public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) {
     var parent: Int32?
     if case .upper(_, let place) = spec.kind {
       parent = try index(of: place.name, on: .host, for: "look for \(place.name)")
     }
-    let other = try Namespace.new()
+    let other = try Place.inNewNamespace()
     try explaining(spec) { () throws(KernelError) in
-      try host.socket.create(spec, parent: parent, otherNamespace: other.raw)
+      try host.socket.create(spec, parent: parent, otherNamespace: other.descriptor)
     }
+    // It would go with its namespace, but later, and until then its parent would look taken.
+    guard let trial = try other.socket.link(spec.name) else { return }
+    try other.socket.delete(trial.index, doing: "delete \(spec.name)")
   }
 
   mutating func index(

@@ -59,6 +59,8 @@ public struct LiveKernel: ~Copyable, Kernel {
       doing: "lock \(directory)/host.lock")
   }
 
+  public mutating func unlockHost() { hostLock = nil }
+
   public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
     let place = LinkPlace(name, on: side)
     if let seen = seenLinks[place] { return seen }

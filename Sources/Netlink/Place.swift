@@ -17,7 +17,13 @@ struct Place: ~Copyable {
   /// - Throws: what the kernel said; EINVAL where `path` is no network namespace.
   static func open(_ path: String?) throws(KernelError) -> Place {
     guard let path else { return Place(try NetlinkSocket.open(), in: nil) }
-    let namespace = try Namespace.open(path)
+    return try open(try Namespace.open(path))
+  }
+
+  /// A namespace that ends with the place.
+  static func inNewNamespace() throws(KernelError) -> Place { try open(try Namespace.new()) }
+
+  private static func open(_ namespace: consuming Namespace) throws(KernelError) -> Place {
     let socket = try namespace.enter { () throws(KernelError) in try NetlinkSocket.open() }
     return Place(socket, in: namespace)
   }

@@ -89,6 +89,7 @@ extension Request {
     put(Int(RTA_DST.rawValue), bytes: spec.dst.network.address.bytes)
     put(Int(RTA_OIF.rawValue), index)
     if let gateway = spec.gateway { put(Int(RTA_GATEWAY.rawValue), bytes: gateway.bytes) }
+    if let source = spec.source { put(Int(RTA_PREFSRC.rawValue), bytes: source.bytes) }
     if let priority = spec.priority { put(Int(RTA_PRIORITY.rawValue), UInt32(clamping: priority)) }
     if let table = spec.table { put(Int(RTA_TABLE.rawValue), UInt32(clamping: table)) }
     guard spec.mtu != nil || spec.advmss != nil else { return }
@@ -103,6 +104,7 @@ extension Request {
 private struct Route {
   var dst: IPPrefix
   var gateway: IPAddress?
+  var source: IPAddress?
   var link: Int32?
   var priority: Int?
   var table: Int
@@ -121,6 +123,7 @@ private struct Route {
     guard let dst = IPPrefix(address ?? IPPrefix.everything(family).address, length: Int(header[1])) else { return nil }
     self.dst = dst
     gateway = attributes[Int(RTA_GATEWAY.rawValue)].flatMap(IPAddress.init(bytes:))
+    source = attributes[Int(RTA_PREFSRC.rawValue)].flatMap(IPAddress.init(bytes:))
     // The first of several next hops is at the start of the list: length, flags, hops, then its link.
     link =
       attributes.integer(Int(RTA_OIF.rawValue))
@@ -139,6 +142,7 @@ private struct Route {
     spec.priority = priority
     spec.table = table
     spec.scope = scope
+    spec.source = source
     spec.mtu = metrics?.integer(Int(RTAX_MTU), as: UInt32.self).map(Int.init)
     spec.advmss = metrics?.integer(Int(RTAX_ADVMSS), as: UInt32.self).map(Int.init)
     return spec

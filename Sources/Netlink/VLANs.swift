@@ -22,7 +22,8 @@ extension NetlinkSocket {
   /// VLANs of one bridge port, read out of a dump of all: the kernel has no filter for it.
   borrowing func vlans(of index: Int32, doing operation: String) throws(KernelError) -> PortVLANs {
     let request = try Request(RTM_GETLINK, Int32(NLM_F_DUMP), ifinfomsg(bridgePort: 0), doing: operation)
-    request.put(IFLA_EXT_MASK, UInt32(RTEXT_FILTER_BRVLAN))
+    // One entry for each VLAN does not fit into a message where a port has thousands.
+    request.put(IFLA_EXT_MASK, UInt32(RTEXT_FILTER_BRVLAN_COMPRESSED))
     var vlans = PortVLANs(keepsDefault: false)
     for message in try dump(request) where message.payload.integer(at: 4, as: Int32.self) == index {
       let attributes = message.attributes(after: MemoryLayout<ifinfomsg>.size)
@@ -54,12 +55,18 @@ extension Request {
 }
 
 extension PortVLANs {
-  /// Takes in one `struct bridge_vlan_info`: flags, then the identifier.
+  /// Takes in one `struct bridge_vlan_info`: flags, then the identifier; a range is two of them, its ends.
   fileprivate mutating func add(_ entry: ArraySlice<UInt8>) {
     guard let flags = entry.integer(at: 0, as: UInt16.self),
       let id = entry.integer(at: 2, as: UInt16.self).flatMap({ VLANID(Int($0)) })
     else { return }
     if id.number == 1 { keepsDefault = true }
-    if flags & UInt16(BRIDGE_VLAN_INFO_PVID) != 0 { native = id } else { tagged.append(id...id) }
+    if flags & UInt16(BRIDGE_VLAN_INFO_PVID) != 0 {
+      native = id
+    } else if flags & UInt16(BRIDGE_VLAN_INFO_RANGE_END) != 0, let first = tagged.popLast()?.lowerBound {
+      tagged.append(first...max(first, id))
+    } else {
+      tagged.append(id...id)
+    }
   }
 }

@@ -19,7 +19,7 @@ public protocol LinkDriver {
   static var linkKind: String { get }
 
   /// The namespace that stands in the host's place, another container's; `nil` for the host's.
-  func outside(_ config: Config) -> String?
+  func outside(_ config: Config) -> OutsideNamespace?
 
   /// What a link takes over from the plugin before it in the chain, whose place in the result it takes.
   ///
@@ -42,7 +42,8 @@ public protocol LinkDriver {
   ///   - facts: the host.
   ///   - owner: whose attachment it is.
   ///   - namespacePath: where the container's interface goes.
-  ///   - addresses: what IPAM answered, or on CHECK what it had answered; empty for a link without addresses.
+  ///   - addresses: what IPAM answered, or on CHECK what it had answered; empty for a link without addresses, and for one
+  ///     through which IPAM is still to be asked: that is planned again from the same facts, and so is the same link.
   /// - Returns: what to do and what to answer.
   /// - Throws: code 7 for what cannot be on this host.
   func plan(
@@ -52,7 +53,7 @@ public protocol LinkDriver {
   /// What DEL removes on the host, sure of nothing but whose it is; `config` is `nil` where it can no longer be read.
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: Config?, on kernel: inout K
-  ) -> [Change]
+  ) throws(KernelError) -> [Change]
 
   /// What GC removes on the host.
   func garbage<K: Kernel & ~Copyable>(
@@ -64,7 +65,7 @@ public protocol LinkDriver {
 }
 
 extension LinkDriver {
-  public func outside(_ config: Config) -> String? { nil }
+  public func outside(_ config: Config) -> OutsideNamespace? { nil }
 
   public func inheritance(_ config: Config, _ previous: AddResult) throws(CNIError) -> Inheritance<Config>? { nil }
 }
@@ -79,6 +80,18 @@ public struct Inheritance<Config> {
   public init(config: Config, addresses: AddResult?) {
     self.config = config
     self.addresses = addresses
+  }
+}
+
+/// A namespace that stands in the host's place.
+public struct OutsideNamespace: Equatable, Sendable {
+  public var path: String
+  /// The key of the configuration that names it.
+  public var key: String
+
+  public init(_ path: String, key: String) {
+    self.path = path
+    self.key = key
   }
 }
 

@@ -19,13 +19,15 @@ extension MainPlugin where Host: ~Copyable {
   private func findDifferences(_ call: Call<Config>, _ settings: Driver.Settings) throws(CNIError) -> [String] {
     var kernel = try open(container: call.namespacePath, call.config, call.journal)
     let previous = call.previous ?? AddResult()
-    let part = previous.part(of: call.owner.interface)
-    let plan = try plan(call, settings, part, on: &kernel)
+    let outside = driver.outside(call.config)?.path
+    let part = previous.part(of: call.owner.interface, outside: outside)
+    let plan = try plan(call, settings, try look(call, settings, at: &kernel), part)
     do throws(KernelError) {
       var found: [String] = []
       for change in plan.shared + plan.own { found += try differences(from: change, on: &kernel) }
       for interface in previous.interfaces where plan.result.interfaces.contains(where: { $0.name == interface.name }) {
-        found += try unreported(of: interface, on: &kernel)
+        found += try unreported(
+          of: interface, on: interface.isInside(outside: outside) ? .container : .host, at: &kernel)
       }
       return found
     } catch { throw CNIError(error) }
@@ -33,9 +35,8 @@ extension MainPlugin where Host: ~Copyable {
 
   /// How an interface differs from what the chain reported last; a later plugin may have changed it.
   private func unreported(
-    of reported: AddResult.Interface, on kernel: inout TracingKernel<Host>
+    of reported: AddResult.Interface, on side: Side, at kernel: inout TracingKernel<Host>
   ) throws(KernelError) -> [String] {
-    let side = reported.isInside ? Side.container : .host
     guard let name = InterfaceName(reported.name), let link = try kernel.link(name, on: side) else { return [] }
     // The address of a bridge that somebody else made follows its ports, and so does the MTU of every bridge.
     let isBridge = link.kind == "bridge"
@@ -52,13 +53,14 @@ extension MainPlugin where Host: ~Copyable {
 }
 
 extension AddResult.Interface {
-  var isInside: Bool { !(sandbox ?? "").isEmpty }
+  /// Whether it is in the container, and not on the host or in `outside`, which stands in the host's place.
+  func isInside(outside: String?) -> Bool { !(sandbox ?? "").isEmpty && sandbox != outside }
 }
 
 extension AddResult {
   /// The addresses and routes of one interface in the container, as IPAM answered them once.
-  func part(of name: InterfaceName) -> AddResult {
-    let own = interfaces.firstIndex { $0.name == name.description && $0.isInside }
+  func part(of name: InterfaceName, outside: String?) -> AddResult {
+    let own = interfaces.firstIndex { $0.name == name.description && $0.isInside(outside: outside) }
     return AddResult(ips: ips.filter { $0.interface == nil || $0.interface == own }, routes: routes, dns: dns)
   }
 

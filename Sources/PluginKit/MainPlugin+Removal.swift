@@ -5,9 +5,11 @@ import NetTypes
 extension MainPlugin where Host: ~Copyable {
   public func delete(_ removal: Removal<Config>) throws(CNIError) {
     var problems: [CNIError] = []
+    let isReturnedThroughLink = removal.delegates.ipam?.needsLink == true
+    if isReturnedThroughLink { attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) } }
     attempt(&problems) { () throws(CNIError) in try remove(removal) }
     // Only now, so that nobody gets an address that is still in use.
-    attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) }
+    if !isReturnedThroughLink { attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) } }
     if let error = CNIError(joining: problems) { throw error }
   }
 
@@ -20,7 +22,10 @@ extension MainPlugin where Host: ~Copyable {
       } catch { problems.append(CNIError(error)) }
     }
     attempt(&problems) { () throws(CNIError) in
-      try kernel.applyAll(driver.removal(of: removal.owner, removal.config, on: &kernel))
+      let leftovers = try translating { () throws(KernelError) in
+        try driver.removal(of: removal.owner, removal.config, on: &kernel)
+      }
+      try kernel.applyAll(leftovers)
     }
     if let error = CNIError(joining: problems) { throw error }
   }
@@ -37,10 +42,16 @@ extension MainPlugin where Host: ~Copyable {
 
   /// Removes the container's interface, unless it is some other network's: DEL also follows an ADD that was refused.
   private func removeInside(_ owner: Owner, on kernel: inout TracingKernel<Host>) throws(KernelError) {
+    // An ADD that was killed may have left it under the name that it has on its way.
+    let passing = owner.interface.passing
+    if try kernel.link(passing, on: .container)?.kind == Driver.linkKind {
+      try kernel.apply(.deleteLink(passing, on: .container))
+    }
     guard let link = try kernel.link(owner.interface, on: .container), link.kind == Driver.linkKind else { return }
     // A link without another end tells itself whose it is.
     if let alias = link.alias, alias.hasPrefix(Owner.tagPrefix), alias != owner.tag { return }
-    if let peer = link.peer, let outside = try kernel.link(index: peer, on: .host), let alias = outside.alias,
+    if link.alias != owner.tag, let peer = link.peer, let outside = try kernel.link(index: peer, on: .host),
+      let alias = outside.alias,
       outside.kind == Driver.linkKind, alias.hasPrefix(Owner.tagPrefix), alias != owner.tag
     {
       return
@@ -64,8 +75,14 @@ extension MainPlugin where Host: ~Copyable {
     if let error = CNIError(joining: problems) { throw error }
   }
 
+  private func openForStatus(_ network: Network<Config>) throws(CNIError) -> TracingKernel<Host> {
+    do throws(CNIError) { return try open(container: nil, network.config, network.journal) } catch {
+      throw CNIError(.notAvailable, error.message, details: error.details)
+    }
+  }
+
   public func status(_ network: Network<Config>) throws(CNIError) {
-    var kernel = try openForRemoval(nil, network.config, network.journal)
+    var kernel = try openForStatus(network)
     if let obstacle = try translating({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel) }) {
       throw CNIError(.notAvailable, obstacle)
     }

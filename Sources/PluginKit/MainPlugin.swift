@@ -22,10 +22,12 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     self.openKernel = openKernel
   }
 
+  public func outside(_ config: Config) -> OutsideNamespace? { driver.outside(config) }
+
   func open(
     container path: String?, _ config: Config?, _ journal: Journal?
   ) throws(CNIError) -> TracingKernel<Host> {
-    let namespaces = Namespaces(container: path, outside: config.flatMap(driver.outside))
+    let namespaces = Namespaces(container: path, outside: config.flatMap(driver.outside)?.path)
     return TracingKernel(
       try translating { () throws(KernelError) in try openKernel(namespaces) }, journal: journal)
   }
@@ -38,14 +40,17 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     let settings = try driver.settings(config, call.keys, call.arguments())
     var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal))
     try refuseSecondInterface(call, on: &transaction.kernel)
+    let previous = inherited == nil ? call.previous : nil
+    if inherited?.addresses == nil, call.delegates.ipam?.needsLink == true {
+      return try addLinkFirst(call, settings, after: previous, in: &transaction, commit: commit)
+    }
     let addresses = if let own = inherited?.addresses { own } else { try call.delegates.requestAddresses() }
     do throws(CNIError) {
-      var result = try attach(call, settings, addresses, in: &transaction)
-      if let previous = call.previous, inherited == nil { result = result.appended(to: previous) }
-      try commit(result)
+      let attached = try attach(call, settings, addresses, in: &transaction)
+      try commit(try result(of: attached, after: previous, in: &transaction))
     } catch {
-      for leftover in transaction.rollBack() { warn("not taken back: \(leftover)") }
-      do throws(CNIError) { try call.delegates.forward(.del) } catch { warn("not taken back: \(error)") }
+      transaction.takeBack()
+      call.delegates.takeBackAddresses()
       throw error
     }
   }
@@ -58,26 +63,39 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
       details: "namespace \(call.namespacePath)")
   }
 
-  private func attach(
-    _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult,
+  /// Makes what is planned for these addresses, as far as `before` has not made it.
+  func attach(
+    _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult, after before: Attached<Driver>? = nil,
     in transaction: inout Transaction<TracingKernel<Host>>
-  ) throws(CNIError) -> AddResult {
+  ) throws(CNIError) -> Attached<Driver> {
     // Most attachments find what they share in place and need nobody else to wait.
     var exclusively = false
     for _ in 0..<10 {
       try translating { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
-      let plan = try plan(call, settings, addresses, on: &transaction.kernel)
+      let facts = if let before { before.facts } else { try look(call, settings, at: &transaction.kernel) }
+      let plan = try plan(call, settings, facts, addresses)
       do throws(KernelError) {
         let missing = try transaction.missing(of: plan.shared)
         guard missing.isEmpty != exclusively else {
           exclusively.toggle()
           continue
         }
-        for change in missing + plan.own { try transaction.apply(change) }
-        return try observed(plan.result, on: &transaction.kernel)
+        let made = before?.plan.own ?? []
+        for change in missing + plan.own.filter({ !made.contains($0) }) { try transaction.apply(change) }
+        return Attached(facts: facts, plan: plan)
       } catch { throw CNIError(error) }
     }
     throw CNIError(.tryAgainLater, "attach \(call.owner.interface): what is shared keeps changing")
+  }
+
+  /// What to answer, behind what the plugins before this one made.
+  func result(
+    of attached: Attached<Driver>, after previous: AddResult?, in transaction: inout Transaction<TracingKernel<Host>>
+  ) throws(CNIError) -> AddResult {
+    let result = try translating { () throws(KernelError) in
+      try observed(attached.plan.result, on: &transaction.kernel)
+    }
+    return previous.map(result.appended) ?? result
   }
 
   /// The result with the hardware addresses that nobody decided.
@@ -87,19 +105,29 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     var result = result
     for (index, interface) in result.interfaces.enumerated() where interface.mac == nil {
       guard let name = InterfaceName(interface.name) else { continue }
-      result.interfaces[index].mac = try kernel.link(name, on: interface.isInside ? .container : .host)?.mac?
-        .description
+      let side = interface.isInside(outside: nil) ? Side.container : .host
+      result.interfaces[index].mac = try kernel.link(name, on: side)?.mac?.description
     }
     return result
   }
 
-  func plan(
-    _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult, on kernel: inout TracingKernel<Host>
-  ) throws(CNIError) -> AttachmentPlan {
-    let facts = try translating { () throws(KernelError) in try driver.look(settings, owner: call.owner, at: &kernel) }
-    return try driver.plan(
-      settings, facts, owner: call.owner, namespacePath: call.namespacePath, addresses: addresses)
+  func look(
+    _ call: Call<Config>, _ settings: Driver.Settings, at kernel: inout TracingKernel<Host>
+  ) throws(CNIError) -> Driver.Facts {
+    try translating { () throws(KernelError) in try driver.look(settings, owner: call.owner, at: &kernel) }
   }
+
+  func plan(
+    _ call: Call<Config>, _ settings: Driver.Settings, _ facts: Driver.Facts, _ addresses: AddResult
+  ) throws(CNIError) -> AttachmentPlan {
+    try driver.plan(settings, facts, owner: call.owner, namespacePath: call.namespacePath, addresses: addresses)
+  }
+}
+
+/// What an attachment was planned from, and the plan that was carried out.
+struct Attached<Driver: LinkDriver> {
+  var facts: Driver.Facts
+  var plan: AttachmentPlan
 }
 
 extension Transaction where K: ~Copyable {
@@ -108,6 +136,18 @@ extension Transaction where K: ~Copyable {
     var missing: [Change] = []
     for change in changes where try !differences(from: change, on: &kernel).isEmpty { missing.append(change) }
     return missing
+  }
+
+  /// Takes back every change; warns of what stays.
+  mutating func takeBack() {
+    for leftover in rollBack() { warn("not taken back: \(leftover)") }
+  }
+}
+
+extension Delegates {
+  /// Returns the addresses that were requested; warns where the IPAM plugin refuses.
+  func takeBackAddresses() {
+    do throws(CNIError) { try forward(.del) } catch { warn("not taken back: \(error)") }
   }
 }
 

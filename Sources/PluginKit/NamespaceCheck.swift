@@ -31,6 +31,27 @@ extension Runner where P: ~Copyable {
     }
   }
 
+  /// - Throws: code 7 where there is no namespace, where it is the plugin's own, and where it is that of `CNI_NETNS`.
+  func check(_ outside: OutsideNamespace) throws(CNIError) {
+    let found = try identities(outside)
+    if found.isOwn { throw refusal(outside, "it is the plugin's own") }
+    if found.isContainers { throw refusal(outside, "it is that of CNI_NETNS too") }
+  }
+
+  /// Whether it is the plugin's own, and whether it is the container's.
+  private func identities(_ outside: OutsideNamespace) throws(CNIError) -> (isOwn: Bool, isContainers: Bool) {
+    do throws(KernelError) {
+      let theirs = try Namespace.open(outside.path).identity()
+      let container = try Namespace.open(invocation.namespacePath).identity()
+      return (theirs == (try Namespace.own().identity()), theirs == container)
+    } catch { throw refusal(outside, "\(error)") }
+  }
+
+  private func refusal(_ outside: OutsideNamespace, _ reason: String) -> CNIError {
+    CNIError(
+      .invalidNetworkConfig, "key \"\(outside.key)\": \(outside.path): \(reason): want another container's namespace")
+  }
+
   var sameNamespace: CNIError {
     CNIError(
       .invalidNamespace, "plugin's netns and netns from CNI_NETNS should not be the same",

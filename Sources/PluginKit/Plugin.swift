@@ -22,6 +22,9 @@ public protocol Plugin: ~Copyable {
   /// Whether ADD and CHECK refuse an object with the same key twice; by default the last one counts.
   static var refusesRepeatedKeys: Bool { get }
 
+  /// Another container's namespace that ADD and CHECK work on as well; by default none.
+  func outside(_ config: Config) -> OutsideNamespace?
+
   /// Makes the attachment, then calls `commit` as its last step; where anything throws, `commit` too, takes all back.
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError)
 
@@ -41,6 +44,8 @@ public protocol Plugin: ~Copyable {
 extension Plugin where Self: ~Copyable {
   public static var handsOutAddresses: Bool { false }
   public static var refusesRepeatedKeys: Bool { false }
+
+  public func outside(_ config: Config) -> OutsideNamespace? { nil }
 
   public static func salvage(_ configuration: JSONValue) -> Config? { nil }
 }

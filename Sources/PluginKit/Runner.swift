@@ -73,6 +73,7 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
       throw CNIError(.invalidNetworkConfig, "missing prevResult: CHECK compares with what ADD answered")
     }
     if P.namespaceRule == .container { try checkNamespace() }
+    if let outside = plugin.outside(config) { try check(outside) }
     return Call(
       owner: owner, namespacePath: invocation.namespacePath, argumentsText: invocation.argumentsText, config: config,
       keys: keys, previous: previous, delegates: read.delegates, journal: journal)

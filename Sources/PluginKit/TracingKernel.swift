@@ -29,6 +29,8 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     }
   }
 
+  public mutating func unlockHost() { base.unlockHost() }
+
   public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
     try traced("look up \(name)") { (base) throws(KernelError) in try base.link(name, on: side) }
   }

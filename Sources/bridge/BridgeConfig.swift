@@ -1,6 +1,6 @@
+import Attachment
 import CNI
 import NetTypes
-import PacketFilter
 
 /// The `bridge` part of a network configuration, as written; absent keys are `nil`.
 struct BridgeConfig: JSONReadable, Sendable {
@@ -23,13 +23,9 @@ struct BridgeConfig: JSONReadable, Sendable {
   var macFromIP: Bool?
   /// Of several networks' default routes the one with the highest priority counts.
   var gwPriority: Int?
-  /// Whether the container gets addresses.
-  var hasIPAM: Bool
-  /// What containers send to the outside leaves with the host's address.
-  var ipMasq: Bool?
-  var ipMasqRandomFully: Bool?
-  var ipMasqBackend: Backend?
-  var backend: Backend?
+  /// Who hands out addresses; `nil` where the container gets none.
+  var ipam: PluginType?
+  var masquerade: MasqueradeConfig
   /// Whether the host forwards packets, where it is a gateway.
   var ipForward: Bool?
   /// Frames must come from the container's own hardware address.
@@ -55,11 +51,8 @@ struct BridgeConfig: JSONReadable, Sendable {
     preserveDefaultVlan = try json.flag("preserveDefaultVlan")
     macFromIP = try json.flag("macFromIP")
     gwPriority = try json.integer("gwPriority")
-    hasIPAM = try json["ipam"]?.filledText("type") != nil
-    ipMasq = try json.flag("ipMasq")
-    ipMasqRandomFully = try json.flag("ipMasqRandomFully")
-    ipMasqBackend = try json.parsed("ipMasqBackend")
-    backend = try json.parsed("backend")
+    ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
+    masquerade = try MasqueradeConfig(json)
     ipForward = try json.flag("ipForward")
     macspoofchk = try json.flag("macspoofchk")
     isolation = try json.filledText("isolation")

@@ -107,7 +107,7 @@ struct BridgeDriver: LinkDriver {
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: BridgeConfig, on kernel: inout K) throws(KernelError) -> String? {
-    if config.wantsRules, let obstacle = kernel.filter.obstacle(config.backend ?? config.ipMasqBackend) {
+    if config.wantsRules, let obstacle = kernel.filter.obstacle(config.masquerade.anyBackend) {
       return obstacle
     }
     guard let name = config.bridge ?? BridgeSettings.defaultBridge, let link = try kernel.link(name, on: .host),
@@ -120,11 +120,4 @@ struct BridgeDriver: LinkDriver {
 extension LinkInfo {
   /// "a macvlan link", "a link that is no bridge".
   var kindInWords: String { kind.map { "a \($0) link" } ?? "a link that is no bridge" }
-
-  /// Whether it is the host's end of an attachment to `network`: by its tag, or by its name where it has none yet.
-  fileprivate func isEnd(of network: NetworkName) -> Bool {
-    if let alias { return alias.hasPrefix(Owner.tagPrefix(network)) && alias != Owner.tagPrefix(network) }
-    let prefix = Owner.hostInterfacePrefix(network)
-    return name.description.hasPrefix(prefix) && name.description.count == prefix.count + 8
-  }
 }

@@ -1,3 +1,4 @@
+import Attachment
 import CNI
 import Kernel
 import NetTypes
@@ -24,21 +25,14 @@ struct BridgeFilter: Equatable {
   /// `nil`: the host's.
   var backend: Backend?
 
-  struct Masquerading: Equatable {
-    var isRandom: Bool
-  }
-
   /// - Throws: code 7 for keys that contradict each other.
   init(_ config: BridgeConfig, _ keys: RuntimeKeys) throws(CNIError) {
     isInternal = config.isInternal ?? false
-    masquerade = config.ipMasq == true ? Masquerading(isRandom: config.ipMasqRandomFully ?? false) : nil
+    masquerade = try Masquerading(config.masquerade)
     separation = try Self.separation(config.isolation)
     guardsSource = config.macspoofchk ?? false
     links = keys.args?.cni?.links ?? []
-    backend = try Self.backend(config)
-    if config.ipMasqRandomFully == true, masquerade == nil {
-      throw CNIError(.invalidNetworkConfig, "key \"ipMasqRandomFully\": true: want \"ipMasq\": true with it")
-    }
+    backend = try config.masquerade.checkedBackend()
     if isInternal, masquerade != nil || config.isDefaultGateway == true {
       let other = masquerade != nil ? "ipMasq" : "isDefaultGateway"
       throw CNIError(
@@ -71,14 +65,6 @@ struct BridgeFilter: Equatable {
     return separation
   }
 
-  private static func backend(_ config: BridgeConfig) throws(CNIError) -> Backend? {
-    guard let one = config.backend, let other = config.ipMasqBackend, one != other else {
-      return config.backend ?? config.ipMasqBackend
-    }
-    throw CNIError(
-      .invalidNetworkConfig, "keys \"backend\": \"\(one)\" and \"ipMasqBackend\": \"\(other)\": want one backend")
-  }
-
   /// The rules of one attachment; `nil` where it needs none.
   func claim(
     _ owner: Owner, bridge: InterfaceName, mac: MACAddress, addresses: [IPPrefix], peers: [LinkedPeer],
@@ -88,11 +74,7 @@ struct BridgeFilter: Equatable {
     if let isolation = isolation(of: bridge) { rules.append(.isolate(isolation)) }
     for peer in peers { rules += peer.rules(from: addresses.map(\.address), on: bridge) }
     if guardsSource { rules.append(.guardSource(SourceGuard(owner.hostInterface, mac: mac))) }
-    if let masquerade {
-      rules += addresses.map {
-        .masquerade(Masquerade($0.address, in: $0.network, isRandom: masquerade.isRandom))
-      }
-    }
+    if let masquerade { rules += masquerade.rules(for: addresses) }
     guard !rules.isEmpty else { return nil }
     var claim = Claim(owner, .network, rules, backend: backend)
     claim.containerName = name
@@ -134,6 +116,6 @@ struct LinkedPeer: Equatable {
 extension BridgeConfig {
   /// Whether an ADD makes packet filter rules.
   var wantsRules: Bool {
-    ipMasq == true || macspoofchk == true || isInternal == true || (isolation ?? "none") != "none"
+    masquerade.isOn || macspoofchk == true || isInternal == true || (isolation ?? "none") != "none"
   }
 }

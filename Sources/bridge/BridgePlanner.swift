@@ -41,20 +41,13 @@ struct BridgePlanner {
   /// Given, or no larger than what the uplink and the bridge carry.
   private func checkedMTU() throws(CNIError) -> Int {
     let mtu = settings.mtu ?? [facts.uplinkMTU, facts.bridge?.mtu].compactMap(\.self).min() ?? 1500
-    if mtu < Addressing.lowestMTUForIPv6, addresses.ips.contains(where: { $0.address.family == .v6 }) {
-      throw CNIError(.invalidNetworkConfig, "key \"mtu\": \(mtu): want \(Addressing.lowestMTUForIPv6) or more for IPv6")
-    }
+    try addresses.check(mtu: mtu)
     return mtu
   }
 
   private func containerMAC() throws(CNIError) -> MACAddress {
     if let given = settings.mac { return given }
-    guard settings.derivesMAC else { return facts.containerMAC }
-    guard let derived = addresses.ips.lazy.compactMap({ MACAddress(derivedFrom: $0.address.address) }).first else {
-      throw CNIError(
-        .invalidNetworkConfig, "key \"macFromIP\": true: the container gets no IPv4 address to derive from")
-    }
-    return derived
+    return settings.derivesMAC ? try addresses.derivedMAC() : facts.containerMAC
   }
 
   private func bridgeChanges(mtu: Int) -> [Change] {
@@ -79,10 +72,8 @@ struct BridgePlanner {
     let added = wanted.map {
       Change.addAddress(AddressSpec($0, on: settings.gatewayLink, .host, skipsDAD: !settings.detectsDuplicates))
     }
-    var forwarding: [Sysctl] = []
     guard settings.forwards else { return replaced + added }
-    if wanted.contains(where: { $0.family == .v4 }) { forwarding.append(Sysctl("net/ipv4/ip_forward", "1")) }
-    if wanted.contains(where: { $0.family == .v6 }) { forwarding.append(Sysctl("net/ipv6/conf/all/forwarding", "1")) }
+    let forwarding = Sysctl.forwarding(Set(wanted.map(\.family)))
     return replaced + added + (forwarding.isEmpty ? [] : [.setSysctls(forwarding, on: .host)])
   }
 

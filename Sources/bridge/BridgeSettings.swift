@@ -57,17 +57,22 @@ struct BridgeSettings: Equatable {
     derivesMAC = config.macFromIP ?? false
     defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)
     dns = keys.wantedDNS
-    try checkCombinations(hasAddresses: config.hasIPAM)
+    try checkCombinations(ipam: config.ipam)
   }
 
-  private func checkCombinations(hasAddresses: Bool) throws(CNIError) {
+  private func checkCombinations(ipam: PluginType?) throws(CNIError) {
     if port.hairpin == true, isPromiscuous {
       throw CNIError(.invalidNetworkConfig, "keys \"hairpinMode\" and \"promiscMode\": want one of them, not both")
     }
-    if leavesInterfaceDown, hasAddresses {
+    if leavesInterfaceDown, ipam != nil {
       throw CNIError(
         .invalidNetworkConfig,
         "key \"disableContainerInterface\": true: a link that stays down can have no \"ipam\"")
+    }
+    if derivesMAC, mac == nil, let ipam, ipam.needsLink {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"macFromIP\": true: \(ipam) hands out addresses by the interface's MAC address: want another \"ipam\"")
     }
     try mac?.checkUsable()
   }

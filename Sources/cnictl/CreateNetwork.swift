@@ -21,9 +21,11 @@ extension NetworkCommand {
     @Option(help: "The host's address in a subnet.", transform: parsed) var gateway: [IPAddress] = []
     @Option(help: "The part of a subnet to hand out.", transform: parsed) var ipRange: [IPPrefix] = []
     @Flag(help: "Add an IPv6 subnet.") var ipv6 = false
-    @Flag(help: "Members reach each other and nobody else.") var `internal` = false
+    @Flag(help: "Members reach each other and nobody else; on a parent's wire, nobody beyond it.") var `internal` =
+      false
     @Option(help: "The largest packet, in bytes.") var mtu: Int?
-    @Option(name: .shortAndLong, help: "Another key of the plugin, as key=value.") var opt: [String] = []
+    @Option(name: .shortAndLong, help: "Another key of the plugin, as key=value; parent=eth0 for a link of the host.")
+    var opt: [String] = []
     @Argument(help: "The network's name.", transform: parsed) var name: NetworkName
 
     func run() throws {
@@ -42,6 +44,9 @@ extension NetworkCommand {
           throw CNIError(.invalidNetworkConfig, overlaps.joined(separator: "; "), details: "want another --subnet")
         }
         try write(bytes, to: file)
+        if `internal`, driver.isOnMastersWire {
+          warn("network \(name) has no default route, but whoever is on its parent's wire is reached")
+        }
         if common.json {
           try common.printJSON(["id": .string(id), "name": .string(name.description), "file": .string(file)])
         } else {

@@ -15,6 +15,10 @@ struct MacvlanConfig: UpperConfig {
   var mac: MACAddress?
   /// How many broadcast frames may wait on the master.
   var bcqueuelen: Int?
+  /// Whether the host and the container reach each other, which a macvlan link by itself does not allow.
+  var hostAccess: Bool?
+  /// Who hands out addresses; `nil` where the container gets none.
+  var ipam: PluginType?
 
   init(_ json: JSONReader) throws(CNIError) {
     common = try MasterConfig(json)
@@ -22,6 +26,8 @@ struct MacvlanConfig: UpperConfig {
     sourceMACs = try json.parsedList("sourceMACs")
     mac = try json.parsed("mac")
     bcqueuelen = try json.integer("bcqueuelen")
+    hostAccess = try json.flag("hostAccess")
+    ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
   }
 
   func upper() throws(CNIError) -> UpperLink {
@@ -48,6 +54,28 @@ struct MacvlanConfig: UpperConfig {
       throw CNIError(
         .invalidNetworkConfig, "key \"mode\": \"\(other)\": want bridge, private, vepa, passthru or source")
     }
+  }
+
+  /// Whether the host's access is wanted.
+  ///
+  /// - Throws: code 7 for keys that make it impossible.
+  func checkedHostAccess() throws(CNIError) -> Bool {
+    guard hostAccess == true else { return false }
+    guard try checkedMode() == .bridge else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "keys \"hostAccess\": true and \"mode\": \"\(mode ?? "")\": want \"bridge\", where links of one master talk")
+    }
+    guard common.side == .host else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "keys \"hostAccess\" and \"linkInContainer\": the host has no such master: want one of them")
+    }
+    guard ipam != nil else {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"hostAccess\": true: the host needs addresses to reach: want \"ipam\" with it")
+    }
+    return true
   }
 
   func hardwareAddress(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> HardwareAddress {

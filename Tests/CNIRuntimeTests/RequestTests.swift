@@ -65,18 +65,6 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
     #expect(sets.compactMap { $0.array?.first?["subnet"]?.string } == chosen)
   }
 
-  @Test(arguments: [NetworkRequest.Driver.none, .host])
-  func `a network that makes nothing is its type alone`(driver: NetworkRequest.Driver) throws {
-    let made = try request { $0.driver = driver }.list(id: id)
-    #expect(made["plugins"] == .array([.object(["type": .string(driver.rawValue)])]))
-    let told = try refusal {
-      _ = try request {
-        $0.driver = driver; $0.mtu = 1500
-      }.list(id: id)
-    }
-    #expect(told.contains("has no addresses and no MTU of its own"))
-  }
-
   @Test func `what does not fit together is refused`() throws {
     let cases: [(String, (inout NetworkRequest) throws -> Void)] = [
       (

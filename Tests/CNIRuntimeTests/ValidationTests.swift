@@ -8,7 +8,11 @@ private func findings(_ text: String, routes: [HostRoute] = []) -> [String] {
   Validator(others: [], hostRoutes: routes).findings(Array(text.utf8)).map { "\($0.severity.rawValue): \($0.text)" }
 }
 
-private func bridge(_ keys: String) -> String { #"{"name":"blue","plugins":[{"type":"bridge",\#(keys)}]}"# }
+private func bridge(_ keys: String) -> String { network("bridge", keys) }
+
+private func network(_ type: String, _ keys: String) -> String {
+  #"{"name":"blue","plugins":[{"type":"\#(type)",\#(keys)}]}"#
+}
 
 @Suite struct ValidationTests {
   @Test(arguments: [
@@ -62,10 +66,64 @@ private func bridge(_ keys: String) -> String { #"{"name":"blue","plugins":[{"ty
       ]
     ),
     ("{", ["error: not valid JSON"]),
+    (
+      network("macvlan", #""mode":"bridged","sourceMACs":["02:00:00:00:00:01","x"]"#),
+      [
+        #"error: key "plugins[0].mode": "bridged": want one of bridge, private, vepa, passthru, source"#,
+        #"error: key "plugins[0].sourceMACs[1]": "x": want \#(MACAddress.wanted)"#,
+      ]
+    ),
+    (
+      network("ipvlan", #""mode":"l4","flag":"public","mac":"02:00:00:00:00:01""#),
+      [
+        #"error: key "plugins[0].flag": "public": want one of bridge, private, vepa"#,
+        #"error: unknown key "plugins[0].mac""#,
+        #"error: key "plugins[0].mode": "l4": want one of l2, l3, l3s"#,
+      ]
+    ),
+    (network("vlan", #""vlanId":"7""#), [#"error: key "plugins[0].vlanId": "7": want a whole number"#]),
+    (network("vlan", #""vlan":7"#), [#"error: unknown key "plugins[0].vlan": did you mean "vlanId"?"#]),
+    (network("dummy", #""master":"eth0""#), [#"error: unknown key "plugins[0].master""#]),
+    (
+      network("ptp", #""pear":"db","ipMasqBackend":"ipfw""#),
+      [
+        #"error: key "plugins[0].ipMasqBackend": "ipfw": want one of iptables, nftables"#,
+        #"error: unknown key "plugins[0].pear": did you mean "peer"?"#,
+      ]
+    ),
   ])
   func `mistakes are found and named`(text: String, expected: [String]) {
     let found = findings(text)
     #expect(found.count == expected.count && zip(found, expected).allSatisfy { $0.hasPrefix($1) }, "\(found)")
+  }
+
+  @Test(arguments: [
+    (
+      "macvlan",
+      #"""
+      "master":"eth0","mode":"source","sourceMACs":["02:00:00:00:00:01"],"mac":"02:00:00:00:00:02","mtu":1400,
+      "linkInContainer":false,"bcqueuelen":1000,"hostAccess":true,"enabledad":true,"gwPriority":1
+      """#
+    ),
+    (
+      "ipvlan",
+      #"""
+      "master":"eth0","mode":"l3s","flag":"vepa","mtu":1400,"linkInContainer":false,"enabledad":true,"gwPriority":1
+      """#
+    ),
+    ("vlan", #""master":"eth0","vlanId":7,"mtu":1400,"linkInContainer":false,"enabledad":true,"gwPriority":1"#),
+    ("dummy", #""gwPriority":1"#),
+    (
+      "ptp",
+      #"""
+      "ipMasq":true,"ipMasqBackend":"nftables","backend":"nftables","ipMasqRandomFully":true,"ipForward":true,
+      "mtu":1400,"macFromIP":true,"gwPriority":1,"enabledad":true,"peer":"db","peerIfName":"web0"
+      """#
+    ),
+  ])
+  func `every key of a plugin is known`(type: String, keys: String) {
+    let ipam = #""ipam":{"type":"host-local","subnet":"10.0.0.0/24"}"#
+    #expect(findings(network(type, "\(keys),\(ipam)")) == [])
   }
 
   @Test(arguments: [
@@ -89,6 +147,24 @@ private func bridge(_ keys: String) -> String { #"{"name":"blue","plugins":[{"ty
       ], hostRoutes: routes)
     let text = bridge(#""bridge":"br7","ipam":{"type":"host-local","ranges":[[{"subnet":"\#(subnet)"}]]}"#)
     #expect(validator.findings(Array(text.utf8)).map(\.text) == expected)
+  }
+
+  @Test(arguments: [
+    ("macvlan", #""master":"eth0""#, []),
+    ("macvlan", #""mode":"bridge""#, []),
+    ("ipvlan", #""master":"eth1""#, ["subnet 10.1.0.0/16 overlaps the host's route to 10.1.2.0/24 by eth0"]),
+    (
+      "ptp", #""ipMasq":true"#,
+      ["subnet 10.1.0.0/16 overlaps the host's route to 10.1.2.0/24 by eth0"]
+    ),
+  ])
+  func `containers may be on the wire that the host is on`(type: String, keys: String, expected: [String]) throws {
+    let routes = [
+      HostRoute(destination: try valid("10.1.2.0/24"), interface: "eth0"),
+      HostRoute(destination: try valid("10.1.0.5/32"), interface: "veth7"),
+    ]
+    let text = network(type, #"\#(keys),"ipam":{"type":"host-local","ranges":[[{"subnet":"10.1.0.0/16"}]]}"#)
+    #expect(findings(text, routes: routes) == expected.map { "error: \($0)" })
   }
 
   @Test func `IPv4 routes are read from the kernel's table`() throws {

@@ -13,6 +13,20 @@ import Testing
     #expect(try owner("net1", "c1", "eth0").hostInterface.description == "vethvn6ocunkplq")
   }
 
+  @Test func `the host's link, its address and the number never change`() throws {
+    let owner = try owner("net1", "c1", "eth0")
+    #expect(Owner.hostLink(owner.network).description == "macvvn67ib5zsqa")
+    let parent = try #require(MACAddress("02:00:00:00:00:01"))
+    #expect(Owner.hostLinkAddress(owner.network, over: parent).description == "2e:7b:61:10:3d:b1")
+    #expect(owner.number == 1_587_990_606)
+  }
+
+  @Test func `numbers are in their range, and those of a thousand attachments differ`() throws {
+    let numbers = try (0..<1000).map { try owner("net", "c\($0)", "eth0").number }
+    #expect(numbers.allSatisfy(Owner.numbers.contains))
+    #expect(Set(numbers).count == 1000)
+  }
+
   @Test func `networks, containers and interfaces have names of their own`() throws {
     let names = try [
       owner("net1", "c1", "eth0"), owner("net2", "c1", "eth0"), owner("net1", "c2", "eth0"),

@@ -65,6 +65,44 @@ import Testing
         """)
   }
 
+  @Test func `the default route is the network's of the highest priority, and falls back when that one goes`() throws {
+    let output = try Sandbox.output(
+      """
+      ip link add eth0 type veth peer name lan; ip link set eth0 up; ip link set lan up
+      create() { cnictl network create "$@" > /run/null; }
+      create -d macvlan --subnet 192.168.7.0/24 --gateway 192.168.7.9 -o parent=eth0 -o gwPriority=1 lan
+      create -d bridge --subnet 10.7.0.0/24 -o gwPriority=0 local
+      cnictl network ls | awk 'NR > 1 { print $2, $3 }'
+      cnictl netns add c1 > /run/null
+      route() { cnictl netns exec c1 ip route show default | awk '{ print $3, $5; exit }'; }
+      cnictl connect local c1 > /run/null; route
+      cnictl connect lan c1 --mac 02:00:00:00:00:07; route
+      cnictl check; cnictl disconnect lan c1; route
+      """)
+    #expect(
+      output == """
+        lan macvlan
+        local bridge
+        10.7.0.1 eth0
+        connected c1 to lan as eth1: 192.168.7.1/24 mac 02:00:00:00:00:07
+        192.168.7.9 eth1
+        c1 lan eth1: ok
+        c1 local eth0: ok
+        disconnected c1 from lan: eth1 is gone
+        10.7.0.1 eth0
+
+        """)
+  }
+
+  @Test func `an internal network on a parent's wire says whom it reaches all the same`() throws {
+    let made = try Sandbox.run(
+      """
+      cnictl network create -d macvlan --internal --subnet 192.168.7.0/24 -o parent=eth0 lan > /run/null
+      """)
+    #expect(made.status == 0)
+    #expect(made.errors == "cnictl: network lan has no default route, but whoever is on its parent's wire is reached\n")
+  }
+
   @Test func `the host's network is the host's alone`() throws {
     let script = "network host host; cnictl netns add c1 > /run/null\n"
     #expect(try Sandbox.output(script + "cnictl connect host --pid $$ | cut -d: -f1").hasPrefix("connected ns-"))

@@ -30,7 +30,7 @@ import Testing
     var count = 0
   }
 
-  private func attach(refusing n: Int, _ backend: Backend) throws -> Outcome {
+  private func attach(refusing n: Int, _ backend: Backend, ipam: String = "fake") throws -> Outcome {
     let state = "/tmp/t-sweep-\(UUID().uuidString)"
     defer { try? FileManager.default.removeItem(atPath: state) }
     return try inFreshNamespace { path in
@@ -56,7 +56,7 @@ import Testing
         try plugin.add(
           Call(
             owner: owner, namespacePath: path, config: try CNIJSON.decode(BridgeConfig.self, from: Array(json.utf8)),
-            delegates: Delegates(ipam: PluginType("fake")) { (_, _, _) throws(CNIError) in answer })
+            delegates: Delegates(ipam: PluginType(ipam)) { (_, _, _) throws(CNIError) in answer })
         ) { (_) throws(CNIError) in }
       } catch is CNIError { succeeded = false }
       return Outcome(
@@ -75,6 +75,16 @@ import Testing
     }
   }
 
+  @Test(arguments: 0..<30, Backend.allCases)
+  func `leaves them so too when addresses are asked for through the link`(n: Int, backend: Backend) throws {
+    let outcome = try attach(refusing: n, backend, ipam: "dhcp")
+    #expect(outcome.succeeded == (outcome.changes <= n))
+    if !outcome.succeeded {
+      #expect(outcome.after == outcome.before)
+      #expect(outcome.rules == [[], []])
+    }
+  }
+
   @Test(arguments: Backend.allCases)
   func `changes something when nothing is refused, within the sweep`(backend: Backend) throws {
     let outcome = try attach(refusing: .max, backend)
@@ -82,11 +92,15 @@ import Testing
     #expect(outcome.after != outcome.before)
     #expect(outcome.rules[1].contains { $0.contains("10.1.0.5") })
     #expect((10..<30).contains(outcome.changes))
+    let inTwo = try attach(refusing: .max, backend, ipam: "dhcp")
+    #expect(inTwo.after != inTwo.before)
+    #expect(inTwo.rules[1].count == outcome.rules[1].count)
+    #expect((outcome.changes..<30).contains(inTwo.changes))
   }
 }
 
 /// All of nf_tables, and of the legacy tables rules and the chains that are not the kernel's.
-private func presentRules() throws -> [String] {
+func presentRules() throws -> [String] {
   let commands = [["/usr/sbin/nft", "list", "ruleset"], ["/usr/sbin/iptables-legacy-save"]]
   let listed = try commands.flatMap {
     let answer = try ChildProcess.run($0[0], Array($0.dropFirst()), environment: [], input: [], seconds: 10)

@@ -14,6 +14,7 @@ public struct FakeFilter: PacketFilter, Equatable {
 
   public mutating func add(_ claim: Claim) throws(KernelError) {
     _ = try backend(claim.backend)
+    remove(claim.owner, claim.part, everywhere: false)
     claims.append(claim)
   }
 

@@ -26,6 +26,7 @@ public final class FakeKernel: Kernel {
   public var changesBeforeRefusal = Int.max
   public private(set) var applied: [Change] = []
   public private(set) var locks: [Bool] = []
+  public private(set) var isLocked = false
   private var lastIndex: Int32 = 0
 
   /// A host with forwarding off and loopback down in the container.
@@ -41,7 +42,12 @@ public final class FakeKernel: Kernel {
     state.links[side]?[name] = LinkInfo(name: name, index: lastIndex, kind: kind, mtu: mtu, mac: .random())
   }
 
-  public func lockHost(exclusively: Bool) { locks.append(exclusively) }
+  public func lockHost(exclusively: Bool) {
+    locks.append(exclusively)
+    isLocked = true
+  }
+
+  public func unlockHost() { isLocked = false }
 
   public func link(_ name: InterfaceName, on side: Side) -> LinkInfo? { state.links[side]?[name] }
 
@@ -123,7 +129,7 @@ public final class FakeKernel: Kernel {
     case .addRoute(let spec): state.routes.append(spec)
     case .deleteRoute(let spec): state.routes.removeAll { $0 == spec }
     case .setNeighbour(let spec): state.neighbours.append(spec)
-    case .deleteNeighbour(let spec): state.neighbours.removeAll { $0 == spec }
+    case .deleteNeighbour(let spec): state.neighbours.removeAll { $0.isSameEntry(as: spec) }
     case .setFDB(let spec): state.forwarding.append(spec)
     case .deleteFDB(let spec): state.forwarding.removeAll { $0 == spec }
     case .setSysctls(let settings, let side):
@@ -193,6 +199,14 @@ public final class FakeKernel: Kernel {
     state.sysctls[side] = state.sysctls[side]?.filter { !$0.key.contains("/\(name)/") }
     guard gone.kind == "veth", let peer = gone.peer else { return }
     for side in Side.allCases { if let end = link(index: peer, on: side) { delete(end.name, on: side) } }
+  }
+}
+
+extension NeighbourSpec {
+  /// The kernel finds an entry by its address, whatever hardware address it has.
+  fileprivate func isSameEntry(as other: NeighbourSpec) -> Bool {
+    address == other.address && interface == other.interface && side == other.side
+      && (mac == nil) == (other.mac == nil)
   }
 }
 

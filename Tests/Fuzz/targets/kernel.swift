@@ -17,4 +17,5 @@ func fuzz(_ bytes: [UInt8]) {
 func checkLink(_ link: LinkInfo) {
   require(InterfaceName(link.name.description) == link.name, "\(link.name) is no interface name")
   require(link.mtu >= 0, "\(link.name): mtu \(link.mtu)")
+  if let upper = link.upper { require(upper.kind == link.kind, "\(link.name): \(upper) is no \(link.kind ?? "link")") }
 }

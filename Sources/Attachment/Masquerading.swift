@@ -1,0 +1,56 @@
+public import CNI
+public import NetTypes
+public import PacketFilter
+
+/// The keys of a network whose containers reach the outside by the host's address, as written; absent keys are `nil`.
+public struct MasqueradeConfig: Sendable {
+  /// What containers send to the outside leaves with the host's address.
+  public var ipMasq: Bool?
+  public var ipMasqRandomFully: Bool?
+  public var ipMasqBackend: Backend?
+  /// For all rules of the network.
+  public var backend: Backend?
+
+  public init(_ json: JSONReader) throws(CNIError) {
+    ipMasq = try json.flag("ipMasq")
+    ipMasqRandomFully = try json.flag("ipMasqRandomFully")
+    ipMasqBackend = try json.parsed("ipMasqBackend")
+    backend = try json.parsed("backend")
+  }
+
+  public var isOn: Bool { ipMasq == true }
+
+  /// The backend that either key names; `nil`: the host's.
+  public var anyBackend: Backend? { backend ?? ipMasqBackend }
+
+  /// The backend that rules go to; `nil`: the host's.
+  ///
+  /// - Throws: code 7 where the keys name two.
+  public func checkedBackend() throws(CNIError) -> Backend? {
+    guard let one = backend, let other = ipMasqBackend, one != other else { return anyBackend }
+    throw CNIError(
+      .invalidNetworkConfig, "keys \"backend\": \"\(one)\" and \"ipMasqBackend\": \"\(other)\": want one backend")
+  }
+}
+
+/// What a network wants of masquerading, checked.
+public struct Masquerading: Equatable, Sendable {
+  /// Whether source ports are drawn at random.
+  public var isRandom: Bool
+
+  /// `nil` where the source stays as it is.
+  ///
+  /// - Throws: code 7 for keys that contradict each other.
+  public init?(_ config: MasqueradeConfig) throws(CNIError) {
+    isRandom = config.ipMasqRandomFully ?? false
+    if isRandom, !config.isOn {
+      throw CNIError(.invalidNetworkConfig, "key \"ipMasqRandomFully\": true: want \"ipMasq\": true with it")
+    }
+    guard config.isOn else { return nil }
+  }
+
+  /// A rule for each address of a container.
+  public func rules(for addresses: [IPPrefix]) -> [Rule] {
+    addresses.map { .masquerade(Masquerade($0.address, in: $0.network, isRandom: isRandom)) }
+  }
+}

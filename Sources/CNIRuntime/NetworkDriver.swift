@@ -1,0 +1,33 @@
+extension NetworkRequest {
+  /// Networks that can be asked for in words.
+  public enum Driver: String, CaseIterable, Sendable {
+    case bridge, macvlan, ipvlan, vlan, ptp, dummy, none, host
+  }
+}
+
+extension NetworkRequest.Driver {
+  /// Whether containers get addresses.
+  var hasAddresses: Bool { self != .none && self != .host }
+
+  /// Whether the size of packets can be chosen.
+  var hasMTU: Bool { hasAddresses && self != .dummy }
+
+  /// Whether the host stands between a container and everybody else.
+  var leadsByHost: Bool { self == .bridge || self == .ptp }
+
+  /// Whether containers are on the wire of a link of the host, with whoever else is there.
+  public var isOnMastersWire: Bool { [.macvlan, .ipvlan, .vlan].contains(self) }
+
+  /// What the runtime may hand over: an `ipvlan` link has its master's hardware address.
+  var capabilities: [String] { self == .ipvlan ? ["ips"] : ["ips", "mac"] }
+
+  /// The plugin's key for an option as Docker's users write it.
+  func key(forOption option: String) -> String {
+    switch (self, option) {
+    case (_, "parent") where isOnMastersWire: "master"
+    case (.macvlan, "macvlan_mode"), (.ipvlan, "ipvlan_mode"): "mode"
+    case (.ipvlan, "ipvlan_flag"): "flag"
+    default: option
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import CNetlink
+import Glibc
+import Kernel
+import NetTypes
+
+extension NetlinkSocket {
+  /// - Throws: EBUSY where the link is up; EEXIST where the name is taken.
+  borrowing func rename(_ index: Int32, to name: InterfaceName, doing operation: String) throws(KernelError) {
+    var header = ifinfomsg()
+    header.ifi_index = index
+    let request = try Request(RTM_NEWLINK, 0, header, doing: operation)
+    request.put(IFLA_IFNAME, name.description)
+    try perform(request)
+  }
+}
+
+extension LiveKernel {
+  /// Makes a link whose name somebody else has where the kernel is asked for it, but nobody where it goes.
+  ///
+  /// Kernels before 6.15 look the new link's name up where they are asked for it: with an `eth0` on the host no
+  /// container could get a link `eth0` over it. So it goes there under another name, which it changes there.
+  mutating func createUnderAnotherName(_ spec: LinkSpec, parent: Int32?, doing operation: String) throws(KernelError) {
+    var passing = spec
+    let name = spec.name.passing
+    passing.name = name
+    try looking(on: .host) { (socket) throws(KernelError) in
+      try explaining(passing) { () throws(KernelError) in
+        try socket.create(passing, parent: parent, otherNamespace: containerDescriptor)
+      }
+    }
+    try looking(on: .container) { (socket) throws(KernelError) in
+      guard let link = try socket.link(name) else { throw missing(name, operation) }
+      do throws(KernelError) { try socket.rename(link.index, to: spec.name, doing: operation) } catch {
+        try socket.delete(link.index, doing: "\(operation): delete \(name)")
+        throw error
+      }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import Attachment
+import CNI
+import ContainerLinks
+import Kernel
+import NetTypes
+import PluginKit
+
+/// The configuration of a macvlan link, checked.
+struct MacvlanSettings: Equatable {
+  var upper: UpperSettings
+  var hasHostAccess: Bool
+  /// Whether addresses are asked for through the link, so that it is planned before there are any.
+  var asksThroughLink: Bool
+}
+
+/// What the host looks like to a macvlan link.
+struct MacvlanFacts: Equatable {
+  var upper: UpperFacts
+  /// `nil` where it is not wanted, or the master is missing.
+  var access: HostAccess.Facts?
+}
+
+/// The container's interface as a macvlan link, and on the host, where that is wanted, one to reach it by.
+struct MacvlanDriver: LinkDriver {
+  static let name = UpperDriver<MacvlanConfig>.name
+  static let linkKind = UpperDriver<MacvlanConfig>.linkKind
+
+  private let upper = UpperDriver<MacvlanConfig>()
+
+  func settings(
+    _ config: MacvlanConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments
+  ) throws(CNIError) -> MacvlanSettings {
+    MacvlanSettings(
+      upper: try upper.settings(config, keys, arguments), hasHostAccess: try config.checkedHostAccess(),
+      asksThroughLink: config.ipam?.needsLink ?? false)
+  }
+
+  func look<K: Kernel & ~Copyable>(
+    _ settings: MacvlanSettings, owner: Owner, at kernel: inout K
+  ) throws(KernelError) -> MacvlanFacts {
+    var facts = MacvlanFacts(upper: try upper.look(settings.upper, owner: owner, at: &kernel))
+    if settings.hasHostAccess, let master = facts.upper.master {
+      facts.access = try HostAccess.Facts(of: owner.network, over: master, at: &kernel)
+    }
+    return facts
+  }
+
+  func plan(
+    _ settings: MacvlanSettings, _ facts: MacvlanFacts, owner: Owner, namespacePath: String, addresses: AddResult
+  ) throws(CNIError) -> AttachmentPlan {
+    var plan = try upper.plan(
+      settings.upper, facts.upper, owner: owner, namespacePath: namespacePath, addresses: addresses)
+    guard let access = facts.access else { return plan }
+    var mac = facts.upper.containerMAC
+    if case .given(let address) = settings.upper.hardwareAddress { mac = address }
+    let host = HostAccess(facts: access, owner: owner, containerMAC: mac, addresses: addresses.ips.map(\.address))
+    if settings.asksThroughLink, addresses.ips.isEmpty {
+      try host.checkHost()
+      return plan
+    }
+    plan.shared += try host.shared()
+    plan.own += host.own()
+    return plan
+  }
+
+  func removal<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: MacvlanConfig?, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    guard try HostAccess.isThere(for: owner.network, on: &kernel) else { return [] }
+    // From here on no ADD finds the link that the last DEL is about to remove.
+    try kernel.lockHost(exclusively: true)
+    return try HostAccess.leftovers(in: owner.network, on: &kernel) { $0 == owner.number }
+  }
+
+  func garbage<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: MacvlanConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    let owners = valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname) }
+    let numbers = Set(owners.map(\.number))
+    return try HostAccess.leftovers(in: network, on: &kernel) { !numbers.contains($0) }
+  }
+
+  func obstacle<K: Kernel & ~Copyable>(
+    _ config: MacvlanConfig, on kernel: inout K
+  ) throws(KernelError) -> String? {
+    try upper.obstacle(config, on: &kernel)
+  }
+}

@@ -1,0 +1,94 @@
+import Attachment
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+
+/// What the host, or the peer in its place, looks like to an attachment.
+struct PTPFacts: Equatable {
+  /// Largest packet of the host's default route's interface, in bytes; `nil` without such a route.
+  var uplinkMTU: Int?
+  /// Whether the peer has an interface of that name that is not this attachment's other end.
+  var peerNameIsTaken = false
+  /// Drawn anew for each call; used where nothing else decides.
+  var outsideMAC = MACAddress.random()
+  var containerMAC = MACAddress.random()
+}
+
+/// The container's interface as one end of a pair whose other end is a router on the host, or in another container.
+///
+/// That one has the gateway's address alone, so that many attachments may have the same gateway.
+struct PTPDriver: LinkDriver {
+  static let name = "ptp"
+  static let linkKind = "veth"
+
+  func outside(_ config: PTPConfig) -> OutsideNamespace? {
+    config.peerPath.map { OutsideNamespace($0, key: "peer") }
+  }
+
+  func settings(
+    _ config: PTPConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments
+  ) throws(CNIError) -> PTPSettings {
+    try PTPSettings(config, keys, arguments)
+  }
+
+  func look<K: Kernel & ~Copyable>(
+    _ settings: PTPSettings, owner: Owner, at kernel: inout K
+  ) throws(KernelError) -> PTPFacts {
+    var facts = PTPFacts()
+    if settings.peer == nil {
+      facts.uplinkMTU = settings.mtu == nil ? try kernel.uplink(on: .host)?.mtu : nil
+    } else if let there = try kernel.link(settings.outsideName(owner), on: .host), there.alias != owner.tag {
+      // Beside the container's own end CHECK finds what its other end has become.
+      facts.peerNameIsTaken = try kernel.link(owner.interface, on: .container) == nil
+    }
+    return facts
+  }
+
+  func plan(
+    _ settings: PTPSettings, _ facts: PTPFacts, owner: Owner, namespacePath: String, addresses: AddResult
+  ) throws(CNIError) -> AttachmentPlan {
+    try PTPPlanner(settings: settings, facts: facts, owner: owner, sandbox: namespacePath, addresses: addresses).plan()
+  }
+
+  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: PTPConfig?, on kernel: inout K) -> [Change] {
+    ends(of: owner, config, on: &kernel).map { .deleteLink($0, on: .host) } + [
+      .removeRules(owner, .network, everywhere: config?.wantsRules ?? true)
+    ]
+  }
+
+  /// What the other end may be called.
+  private func ends<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: PTPConfig?, on kernel: inout K
+  ) -> [InterfaceName] {
+    guard config?.peerPath != nil else { return [owner.hostInterface] }
+    // A peer names its own interfaces as it likes: only a tag tells ours, or a name that nobody else gives.
+    return [owner.hostInterface, config?.peerInterface].compactMap(\.self).filter { name in
+      let alias = (try? kernel.link(name, on: .host))?.alias
+      return alias == owner.tag || alias == nil && name == owner.hostInterface
+    }
+  }
+
+  func garbage<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: PTPConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    let owners = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname) })
+    let keptNames = Set(owners.map(\.hostInterface)), keptTags = Set(owners.map(\.tag))
+    let garbage = try kernel.links(kind: Self.linkKind, master: nil, on: .host).filter {
+      $0.isEnd(of: network) && !($0.alias.map(keptTags.contains) ?? keptNames.contains($0.name))
+    }
+    return garbage.map { .deleteLink($0.name, on: .host) } + [
+      .removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules)
+    ]
+  }
+
+  func obstacle<K: Kernel & ~Copyable>(_ config: PTPConfig, on kernel: inout K) throws(KernelError) -> String? {
+    config.wantsRules ? kernel.filter.obstacle(config.masquerade.anyBackend) : nil
+  }
+}
+
+extension PTPSettings {
+  /// The other end's name, on the host or in the peer.
+  func outsideName(_ owner: Owner) -> InterfaceName { peerInterface ?? owner.hostInterface }
+}

@@ -1,0 +1,125 @@
+import Attachment
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+/// Decides everything about one attachment, from facts alone.
+///
+/// The side that is called host here is the peer's where there is one.
+struct PTPPlanner {
+  var settings: PTPSettings
+  var facts: PTPFacts
+  var owner: Owner
+  var sandbox: String
+  /// What IPAM answered.
+  var addresses: AddResult
+
+  func plan() throws(CNIError) -> AttachmentPlan {
+    if let peer = settings.peer, facts.peerNameIsTaken {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"peerIfName\": \"\(outside)\" is taken in \(peer): want a free name")
+    }
+    let mtu = settings.mtu ?? facts.uplinkMTU ?? 1500
+    try addresses.check(mtu: mtu)
+    let addressing = try addressing()
+    return AttachmentPlan(
+      shared: forwarding(addressing), own: try ownChanges(addressing, mtu: mtu), result: result(addressing, mtu: mtu))
+  }
+
+  /// The other end's name.
+  private var outside: InterfaceName { settings.outsideName(owner) }
+
+  private func addressing() throws(CNIError) -> Addressing {
+    let drawn = settings.derivesMAC ? try addresses.derivedMAC() : facts.containerMAC
+    var addressing = Addressing(of: owner.interface, mac: settings.mac ?? drawn, addresses)
+    addressing.detectsDuplicates = settings.detectsDuplicates
+    addressing.isPointToPoint = true
+    addressing.fillInGateways()
+    if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
+    guard !addressing.ips.isEmpty else {
+      throw CNIError(.invalidNetworkConfig, "key \"ipam\": it gave no address: want one for each family, or for one")
+    }
+    for ip in addressing.ips { try check(ip) }
+    return addressing
+  }
+
+  private func check(_ ip: AddResult.IP) throws(CNIError) {
+    guard let gateway = ip.gateway else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "address \(ip.address): no gateway is given and none follows: want the other end's address")
+    }
+    guard gateway.family == ip.address.family, gateway != ip.address.address else {
+      throw CNIError(
+        .invalidNetworkConfig, "address \(ip.address): gateway \(gateway): want another address of the same family")
+    }
+  }
+
+  private func forwarding(_ addressing: Addressing) -> [Change] {
+    settings.forwards ? [.setSysctls(Sysctl.forwarding(addressing.families), on: .host)] : []
+  }
+
+  private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {
+    let pair = LinkSpec(
+      outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: facts.outsideMAC, mtu: mtu)
+    // Either end tells whose it is: in a peer the other may be out of reach when it is to be removed.
+    let up = LinkChange(isUp: true, alias: owner.tag)
+    var changes: [Change] = [
+      .createLink(pair),
+      .setSysctls(outsideSettings(addressing), on: .host),
+      .changeLink(outside, on: .host, up),
+    ]
+    // The rules stand before the container can send.
+    if let claim = claim(addressing) { changes.append(.addRules(claim)) }
+    if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
+    changes += [
+      .setSysctls(addressing.sysctls, on: .container),
+      .changeLink(owner.interface, on: .container, up),
+      // Until the kernel has noticed that there is another end, it drops what is sent to it.
+      .awaitRunning(outside),
+    ]
+    return changes + outsideChanges(addressing) + (try addressing.changes(announcing: false))
+  }
+
+  /// IPv6 only where it is used; nobody there listens to routers.
+  private func outsideSettings(_ addressing: Addressing) -> [Sysctl] {
+    let hasIPv6 = addressing.families.contains(.v6)
+    return [
+      .conf(.v6, outside, "accept_ra", "0", isOptional: true),
+      .conf(.v6, outside, "accept_dad", "0", isOptional: true),
+      .conf(.v6, outside, "disable_ipv6", hasIPv6 ? "0" : "1", isOptional: !hasIPv6),
+    ]
+  }
+
+  /// The gateways' addresses, and a route to each of the container's.
+  private func outsideChanges(_ addressing: Addressing) -> [Change] {
+    var gateways: [IPAddress] = []
+    for ip in addressing.ips {
+      if let gateway = ip.gateway, !gateways.contains(gateway) { gateways.append(gateway) }
+    }
+    return gateways.map {
+      .addAddress(AddressSpec(IPPrefix(host: $0), on: outside, .host, bringsSubnetRoute: false))
+    }
+      + addressing.ips.map { .addRoute(RouteSpec(IPPrefix(host: $0.address.address), on: outside, .host)) }
+  }
+
+  private func claim(_ addressing: Addressing) -> Claim? {
+    guard let masquerading = settings.masquerading else { return nil }
+    let addresses = addressing.ips.map(\.address)
+    var claim = Claim(owner, .network, masquerading.rules(for: addresses), backend: settings.backend)
+    claim.containerName = settings.containerName
+    claim.addresses = addresses.map(\.address)
+    return claim
+  }
+
+  private func result(_ addressing: Addressing, mtu: Int) -> AddResult {
+    AddResult(
+      interfaces: [
+        .init(name: outside.description, mac: facts.outsideMAC.description, mtu: mtu, sandbox: settings.peer),
+        .init(name: owner.interface.description, mac: addressing.mac.description, mtu: mtu, sandbox: sandbox),
+      ],
+      ips: addressing.ips.map { AddResult.IP(interface: 1, address: $0.address, gateway: $0.gateway) },
+      routes: addressing.routes, dns: settings.dns.isEmpty ? addresses.dns : settings.dns)
+  }
+}

@@ -1,0 +1,72 @@
+import Attachment
+import CNI
+import NetTypes
+import PacketFilter
+
+/// The configuration with every value checked.
+struct PTPSettings: Equatable {
+  /// The namespace of another container; `nil`: the other end is on the host.
+  var peer: String?
+  /// The other end's name in the peer; `nil`: as it would be on the host.
+  var peerInterface: InterfaceName?
+  /// Whether the host forwards packets.
+  var forwards: Bool
+  /// `nil`: as the default route's interface has it.
+  var mtu: Int?
+  var detectsDuplicates: Bool
+  /// `nil`: derived or drawn.
+  var mac: MACAddress?
+  var derivesMAC: Bool
+  /// The metric of default routes; `nil` leaves it to the kernel.
+  var defaultMetric: Int?
+  /// Name service that the configuration or the runtime wants; empty leaves it to IPAM.
+  var dns: DNS
+  /// `nil`: the source stays as it is.
+  var masquerading: Masquerading?
+  /// `nil`: the host's.
+  var backend: Backend?
+  /// Where the runtime tells it.
+  var containerName: String?
+
+  /// - Throws: code 7 for a value that cannot be.
+  init(_ config: PTPConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
+    try Self.check(config.ipam)
+    peer = config.peerPath
+    peerInterface = config.peerInterface
+    forwards = config.ipForward ?? (peer == nil)
+    mtu = try checked("mtu", config.mtu == 0 ? nil : config.mtu, Addressing.mtuRange)
+    detectsDuplicates = config.enabledad ?? false
+    mac = try keys.mac(arguments)
+    derivesMAC = config.macFromIP ?? false
+    defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)
+    dns = keys.wantedDNS
+    masquerading = try Masquerading(config.masquerade)
+    backend = try config.masquerade.checkedBackend()
+    containerName = keys.containerName(arguments)
+    try mac?.checkUsable()
+    try checkCombinations()
+  }
+
+  private static func check(_ ipam: PluginType?) throws(CNIError) {
+    guard let ipam else {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"ipam\" is missing: the two ends of a link find each other by their addresses")
+    }
+    guard !ipam.needsLink else {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"ipam\": \(ipam) asks on the link, where nobody hands out addresses: want another")
+    }
+  }
+
+  private func checkCombinations() throws(CNIError) {
+    if peer == nil, peerInterface != nil {
+      throw CNIError(.invalidNetworkConfig, "key \"peerIfName\": the end on the host is named by us: want a \"peer\"")
+    }
+    guard let peer else { return }
+    if masquerading != nil || forwards {
+      let key = masquerading != nil ? "ipMasq" : "ipForward"
+      throw CNIError(
+        .invalidNetworkConfig, "keys \"peer\": \"\(peer)\" and \"\(key)\": nothing passes through the host: want one")
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import CNI
+import CNIJSON
+import NetTypes
+import PacketFilter
+@testable import firewall
+@testable import portmap
+
+/// A configuration of `portmap` or `firewall` becomes settings in range, or is refused with a code that says why.
+func fuzz(_ bytes: [UInt8]) {
+  attempt { () throws(CNIError) in checkPorts(try PortmapSettings(CNIJSON.decode(PortmapConfig.self, from: bytes))) }
+  attempt { () throws(CNIError) in
+    let settings = try FirewallSettings(CNIJSON.decode(FirewallConfig.self, from: bytes))
+    require((1...28).contains(settings.adminChain.utf8.count), "chain \(settings.adminChain)")
+    require(
+      settings.adminChain == FirewallSettings.defaultAdminChain || settings.backend == .iptables,
+      "a chain \(settings.adminChain) without iptables")
+  }
+}
+
+func attempt(_ body: () throws(CNIError) -> Void) {
+  do throws(CNIError) {
+    try body()
+  } catch {
+    let expected: [CNIError.Code] = [.decodingFailure, .invalidNetworkConfig, .unsupportedField]
+    require(expected.contains(error.code), "\(error)")
+    require(!error.message.isEmpty, "refused without a word")
+  }
+}
+
+func checkPorts(_ settings: PortmapSettings) {
+  require(settings.masquerades || !settings.masqueradesAll, "masquerades all and nothing")
+  for mapping in settings.mappings {
+    require(mapping.containerPort > 0 && mapping.hostPort ?? 1 > 0, "port 0 of \(mapping.place)")
+    require(!(mapping.hostIP?.isMulticast ?? false), "a multicast address in \(mapping.place)")
+  }
+}

@@ -1,0 +1,58 @@
+import Attachment
+import CNI
+import CNIJSON
+@testable import ContainerLinks
+import Kernel
+import NetTypes
+@testable import dummy
+@testable import ipvlan
+@testable import macvlan
+@testable import ptp
+@testable import vlan
+
+/// A configuration of a plugin without a bridge becomes settings in range, or is refused with a code that says why.
+func fuzz(_ bytes: [UInt8]) {
+  attempt { () throws(CNIError) in try checkUpper(CNIJSON.decode(MacvlanConfig.self, from: bytes)) }
+  attempt { () throws(CNIError) in try checkUpper(CNIJSON.decode(IPVLANConfig.self, from: bytes)) }
+  attempt { () throws(CNIError) in try checkUpper(CNIJSON.decode(VLANConfig.self, from: bytes)) }
+  attempt { () throws(CNIError) in
+    let config = try CNIJSON.decode(DummyConfig.self, from: bytes)
+    checkMetric(try DummyDriver().settings(config, RuntimeKeys(), CNIArguments("")).defaultMetric)
+  }
+  attempt { () throws(CNIError) in
+    let settings = try PTPSettings(CNIJSON.decode(PTPConfig.self, from: bytes), RuntimeKeys(), CNIArguments(""))
+    checkMetric(settings.defaultMetric)
+    checkMTU(settings.mtu)
+    require(settings.peer?.hasPrefix("/") ?? true, "a peer's namespace without a path: \(settings.peer ?? "")")
+    require(settings.peer == nil || settings.masquerading == nil, "a host that nothing passes by masquerades")
+    require(settings.peer != nil || settings.peerInterface == nil, "the host's end is named by somebody else")
+  }
+}
+
+func attempt(_ body: () throws(CNIError) -> Void) {
+  do throws(CNIError) {
+    try body()
+  } catch {
+    let expected: [CNIError.Code] = [.decodingFailure, .invalidNetworkConfig, .unsupportedField]
+    require(expected.contains(error.code), "\(error)")
+    require(!error.message.isEmpty, "refused without a word")
+  }
+}
+
+func checkUpper(_ config: some UpperConfig) throws(CNIError) {
+  let settings = try UpperSettings(config, RuntimeKeys(), CNIArguments(""))
+  checkMetric(settings.defaultMetric)
+  checkMTU(settings.mtu)
+  switch settings.upper {
+  case .vlan(let id): require((0...4094).contains(id), "VLAN \(id)")
+  case .macvlan(let macvlan):
+    require(macvlan.broadcastQueue ?? 1 > 0, "a queue for \(macvlan.broadcastQueue ?? 0)")
+    if case .source(let allowed) = macvlan.mode { require(!allowed.isEmpty, "a source mode that lets nobody in") }
+  case .ipvlan: require(settings.hardwareAddress == .masters, "an ipvlan link with a hardware address of its own")
+  }
+}
+
+func checkMTU(_ mtu: Int?) { require(mtu.map(Addressing.mtuRange.contains) ?? true, "mtu \(mtu ?? 0)") }
+
+/// 0 would beat every route that somebody else made.
+func checkMetric(_ metric: Int?) { require(metric ?? 1 > 0, "metric \(metric ?? 0)") }

@@ -1,0 +1,88 @@
+import CNI
+import CNIJSON
+import Kernel
+import NetTypes
+import Netlink
+import PluginKit
+import TestSupport
+import Testing
+
+@testable import macvlan
+
+/// `macvlan` with the host's access on the real kernel, refused once at each of its changes.
+@Suite(.needsKernel) struct MacvlanSweepTests {
+  private struct Outcome: Sendable {
+    var before: Snapshot
+    var after: Snapshot
+    var changes: Int
+    var succeeded: Bool
+    /// After another DEL.
+    var end: Snapshot
+  }
+
+  private final class Counter {
+    var count = 0
+  }
+
+  private static let host: [Change] = [
+    .createLink(LinkSpec("up0", kind: .veth(peer: .init(name: "up1", side: .host)))),
+    .changeLink("up0", on: .host, LinkChange(isUp: true)), .changeLink("up1", on: .host, LinkChange(isUp: true)),
+    .addAddress(AddressSpec("10.1.0.1/24", on: "up0", .host)),
+    .addAddress(AddressSpec("192.0.2.1/24", on: "up0", .host)),
+    .addAddress(AddressSpec("fd00:1::1/64", on: "up0", .host)),
+  ]
+
+  private func attach(refusing n: Int, ipam: String) throws -> Outcome {
+    try inFreshNamespace { path in
+      var kernel = try LiveKernel.open(containerNamespace: path)
+      for change in Self.host { try kernel.apply(change) }
+      let json = #"{"master":"up0","hostAccess":true,"ipam":{"type":"\#(ipam)"}}"#
+      let answer = AddResult(
+        ips: [
+          .init(address: "10.1.0.5/24", gateway: "10.1.0.254"), .init(address: "fd00:1::5/64", gateway: "fd00:1::fe"),
+        ], routes: [Route(dst: "0.0.0.0/0"), Route(dst: "::/0")])
+      let counter = Counter()
+      let plugin = MainPlugin(MacvlanDriver()) { namespaces throws(KernelError) in
+        let live = try LiveKernel.open(containerNamespace: namespaces.container)
+        return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
+      }
+      let owner = Owner(
+        network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
+      let config = try CNIJSON.decode(MacvlanConfig.self, from: Array(json.utf8))
+      let delegates = Delegates(ipam: PluginType(ipam)) { (_, _, _) throws(CNIError) in answer }
+      let before = try Snapshot(of: path)
+      var succeeded = true
+      do {
+        try plugin.add(Call(owner: owner, namespacePath: path, config: config, delegates: delegates)) {
+          (_) throws(CNIError) in
+        }
+      } catch is CNIError { succeeded = false }
+      let after = try Snapshot(of: path), changes = counter.count
+      let remover = MainPlugin(MacvlanDriver()) { namespaces throws(KernelError) in
+        FailingKernel(try LiveKernel.open(containerNamespace: namespaces.container), changesBeforeRefusal: .max)
+      }
+      try remover.delete(Removal(owner: owner, namespacePath: path, config: nil, delegates: delegates))
+      return Outcome(
+        before: before, after: after, changes: changes, succeeded: succeeded, end: try Snapshot(of: path))
+    }
+  }
+
+  /// `dhcp` is asked once the link is there.
+  @Test(arguments: 0..<24, ["fake", "dhcp"])
+  func `leaves host and container as they were when change n is refused`(n: Int, ipam: String) throws {
+    let outcome = try attach(refusing: n, ipam: ipam)
+    #expect(outcome.succeeded == (outcome.changes <= n))
+    if !outcome.succeeded { #expect(outcome.after == outcome.before) }
+    #expect(outcome.end.links.filter { $0.hasPrefix("host") } == outcome.before.links.filter { $0.hasPrefix("host") })
+    #expect(outcome.end.routes == outcome.before.routes)
+  }
+
+  @Test(arguments: ["fake", "dhcp"])
+  func `changes something when nothing is refused, within the sweep`(ipam: String) throws {
+    let outcome = try attach(refusing: .max, ipam: ipam)
+    #expect(outcome.succeeded)
+    #expect(outcome.after != outcome.before)
+    #expect(outcome.after.routes.contains { $0.contains("10.1.0.5/32") })
+    #expect((10..<24).contains(outcome.changes))
+  }
+}

@@ -1,0 +1,155 @@
+import CNI
+import CNIJSON
+import Kernel
+import NetTypes
+import PluginKit
+import Testing
+import TestSupport
+
+@testable import macvlan
+
+@Suite struct LifeTests {
+  static let json = #"{"master":"up0","mtu":1400,"hostAccess":true,"ipam":{"type":"fake"}}"#
+
+  private func attached() throws -> (Fixture, AddResult) {
+    let fixture = try Fixture()
+    return (fixture, try fixture.add(Self.json))
+  }
+
+  @Test(arguments: [nil, "/run/netns/c1"])
+  func `DEL removes everything, with namespace or without, twice`(path: String?) throws {
+    let untouched = try Fixture()
+    let (fixture, _) = try attached()
+    for _ in 1...2 { try fixture.delete(namespacePath: path) }
+    #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["up0"])
+    #expect(fixture.kernel.state.routes.filter { $0.side == .host } == untouched.kernel.state.routes)
+    #expect(fixture.kernel.state.neighbours.filter { $0.side == .host } == [])
+    #expect((fixture.kernel.link("eth0", on: .container) == nil) == (path != nil))
+    #expect(fixture.ipam.calls == [.add, .del, .del])
+  }
+
+  @Test func `the last DEL alone removes the host's link`() throws {
+    let (fixture, _) = try attached()
+    let other = try fixture.other()
+    fixture.ipam.answer.ips[0].address = "10.1.0.6/24"
+    fixture.ipam.answer.ips[1].address = "fd00:1::6/64"
+    _ = try fixture.add(Self.json, of: other)
+    try fixture.delete()
+    let routes = fixture.kernel.state.routes.filter { $0.side == .host }
+    #expect(routes.map(\.dst) == ["10.1.0.6/32", "fd00:1::6/128"])
+    #expect(fixture.kernel.state.neighbours.map(\.address) == ["10.1.0.6"])
+    #expect(fixture.kernel.link(fixture.link, on: .host) != nil)
+    try fixture.delete(other)
+    #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["up0"])
+  }
+
+  @Test func `DEL keeps what leads to the address's next holder`() throws {
+    let (fixture, _) = try attached()
+    let next = try fixture.other()
+    _ = try fixture.add(Self.json, of: next)
+    try fixture.delete()
+    #expect(fixture.kernel.state.neighbours.contains { $0.address == "10.1.0.5" && $0.side == .host })
+    #expect(fixture.kernel.state.routes.filter { $0.side == .host }.allSatisfy { $0.priority == next.number })
+  }
+
+  @Test func `DEL keeps a link by which somebody else has a route`() throws {
+    let (fixture, _) = try attached()
+    fixture.kernel.state.routes.append(RouteSpec("10.1.0.9/32", on: fixture.link, .host))
+    try fixture.delete()
+    #expect(fixture.kernel.state.routes.filter { $0.side == .host }.map(\.dst) == ["10.1.0.9/32"])
+    #expect(fixture.kernel.link(fixture.link, on: .host) != nil)
+  }
+
+  @Test func `DEL waits for others only where the host has access`() throws {
+    let (fixture, _) = try attached()
+    let before = fixture.kernel.locks
+    try fixture.delete()
+    #expect(Array(fixture.kernel.locks.dropFirst(before.count)) == [true])
+    let plain = try Fixture()
+    _ = try plain.add(#"{"ipam":{"type":"fake"}}"#)
+    try plain.delete()
+    #expect(plain.kernel.locks == [false])
+  }
+
+  @Test func `ADD takes the lock exclusively only to make the host's link`() throws {
+    let (fixture, _) = try attached()
+    #expect(fixture.kernel.locks == [false, true])
+    fixture.ipam.answer.ips = [.init(address: "10.1.0.6/24")]
+    _ = try fixture.add(Self.json, of: try fixture.other())
+    #expect(fixture.kernel.locks == [false, true, false])
+  }
+
+  private func collect(_ fixture: Fixture, keeping owners: [Owner]) throws {
+    let kept = owners.map { ValidAttachments.Attachment(containerID: $0.container, ifname: $0.interface) }
+    let network = Network(
+      name: fixture.owner.network, config: try Fixture.config(Self.json), delegates: fixture.ipam.delegates)
+    try fixture.plugin.collectGarbage(network, valid: Set(kept))
+  }
+
+  @Test func `GC keeps routes of the valid, removes others, then the link`() throws {
+    let (fixture, _) = try attached()
+    let other = try fixture.other()
+    fixture.ipam.answer.ips = [.init(address: "10.1.0.6/24")]
+    _ = try fixture.add(Self.json, of: other)
+    let all = fixture.kernel.state
+    try collect(fixture, keeping: [fixture.owner, other])
+    #expect(fixture.kernel.state == all)
+    try collect(fixture, keeping: [other])
+    #expect(fixture.kernel.state.routes.filter { $0.side == .host }.map(\.dst) == ["10.1.0.6/32"])
+    #expect(fixture.kernel.state.neighbours.map(\.address) == ["10.1.0.6"])
+    try collect(fixture, keeping: [])
+    #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["up0"])
+  }
+
+  @Test func `neither DEL nor GC touches a link of that name that is somebody else's`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink(fixture.link, on: .host, kind: "macvlan")
+    fixture.kernel.state.links[.host]?[fixture.link]?.alias = "theirs"
+    let before = fixture.kernel.state
+    try fixture.delete()
+    try collect(fixture, keeping: [])
+    #expect(fixture.kernel.state == before)
+  }
+
+  @Test func `DEL removes the nameless link that a killed ADD left`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink(fixture.link, on: .host, kind: "macvlan")
+    try fixture.delete()
+    #expect(fixture.kernel.link(fixture.link, on: .host) == nil)
+  }
+
+  @Test(arguments: [false, true], 0..<32)
+  func `a refused change takes everything back`(hasOther: Bool, n: Int) throws {
+    let fixture = try Fixture()
+    if hasOther {
+      _ = try fixture.add(Self.json, of: try fixture.other())
+      fixture.ipam.answer.ips = [.init(address: "10.1.0.6/24"), .init(address: "fd00:1::6/64")]
+    }
+    let before = fixture.kernel.state, count = fixture.kernel.applied.count
+    fixture.kernel.changesBeforeRefusal = n
+    let succeeded = (try? fixture.add(Self.json)) != nil
+    let changes = fixture.kernel.applied.count - count
+    #expect(succeeded == (changes <= n))
+    if !succeeded { #expect(fixture.kernel.state == before) }
+    // Otherwise the sweep no longer reaches the last change.
+    if n == 31 { #expect(succeeded) }
+  }
+
+  @Test func `STATUS tells what keeps an ADD from succeeding`() throws {
+    let fixture = try Fixture()
+    let network = Network(
+      name: fixture.owner.network, config: try Fixture.config(Self.json), delegates: fixture.ipam.delegates)
+    try fixture.plugin.status(network)
+    fixture.kernel.trialError = KernelError("create macvlan", errno: 16, reason: "Device or resource busy")
+    #expect(throws: CNIError(.notAvailable, "create macvlan: Device or resource busy")) {
+      try fixture.plugin.status(network)
+    }
+    fixture.kernel.state.links[.host]?["up0"]?.isUp = false
+    #expect(throws: CNIError(.notAvailable, "master up0 is down")) { try fixture.plugin.status(network) }
+    fixture.kernel.state.links[.host]?["up0"] = nil
+    #expect(throws: CNIError(.notAvailable, #"key "master": "up0": no such link on the host"#)) {
+      try fixture.plugin.status(network)
+    }
+    #expect(fixture.ipam.calls == [.status])
+  }
+}

@@ -1,0 +1,156 @@
+import CNI
+import LabSupport
+import Testing
+
+/// From ADD to DEL, whatever happens between.
+@Suite(.needsRoot)
+struct LifeTests {
+  @Test func `an address that moves to another container is reached there at once`() throws {
+    try World.use { world in
+      let lab = world.lab, config = try world.config()
+      let fixed = try config.with("runtimeConfig", JSONValue(json: #"{"ips": ["192.0.2.50/24", "2001:db8::50/64"]}"#))
+      let addresses = ["192.0.2.50", "2001:db8::50"]
+      for number in [1, 2, 1] {
+        try world.add(fixed, to: number)
+        // The LAN takes the one before for the holder until it is told.
+        for address in addresses { #expect(try lab.pings(address, from: world.lan)) }
+        let mac = try world.mac(in: lab.container(number))
+        for address in addresses { #expect(try world.neighbour(address, of: world.lan) == mac) }
+        try world.delete(fixed, from: number)
+      }
+    }
+  }
+
+  @Test(arguments: [false, true])
+  func `a container is reached and reaches others right after ADD`(hasHostAccess: Bool) throws {
+    try World.use { world in
+      let lab = world.lab, config = try world.config(#"{"hostAccess": \#(hasHostAccess)}"#)
+      for number in 1...2 {
+        try world.add(config, to: number)
+        if hasHostAccess {
+          for host in World.host { #expect(try lab.pings(host, from: lab.container(number))) }
+          for address in World.container(number) { #expect(try lab.pings(address, from: lab.host)) }
+        }
+        for lan in World.lan { #expect(try lab.pings(lan, from: lab.container(number))) }
+      }
+    }
+  }
+
+  @Test(arguments: [false, true])
+  func `a master that is gone hinders no DEL`(hasHostAccess: Bool) throws {
+    try World.use(containers: 1) { world in
+      let lab = world.lab, config = try world.config(#"{"hostAccess": \#(hasHostAccess)}"#)
+      try world.add(config)
+      try lab.shell("ip link del up0", in: lab.host)
+      for _ in 1...2 { try world.delete(config) }
+      #expect(try lab.leases() == [])
+      #expect(try lab.linkNames(in: lab.host) == [])
+      #expect(try lab.linkNames(in: lab.container(1)) == [])
+    }
+  }
+
+  @Test(arguments: [false, true])
+  func `a namespace that is gone hinders no DEL`(hasHostAccess: Bool) throws {
+    try World.use(containers: 1) { world in
+      let lab = world.lab, config = try world.config(#"{"hostAccess": \#(hasHostAccess)}"#)
+      let script =
+        "ip -j -d link; ip -j route show table all; ip -j -6 route show table all; ip -j neigh show nud permanent"
+      try world.add(config)
+      try lab.shell("ip netns del \(lab.container(1))")
+      for _ in 1...2 { try world.delete(config) }
+      #expect(try lab.leases() == [])
+      #expect(try lab.linkNames(in: lab.host) == ["up0"])
+      #expect(try !lab.shell(script, in: lab.host).contains("192.0.2.10"))
+    }
+  }
+
+  @Test func `a second ADD is refused and the first one stays`() throws {
+    try World.use(containers: 1) { world in
+      let lab = world.lab, config = try world.config(#"{"hostAccess": true}"#)
+      let result = try world.add(config)
+      let before = try Snapshot(of: lab)
+      #expect(try lab.add(config, plugin: "macvlan").code == 104)
+      try lab.expectUnchanged(since: before)
+      #expect(try lab.check(config, result, plugin: "macvlan").isSuccess)
+      try world.expect(world.reach(lab.container(1), World.lan) + world.reach(lab.host, World.container(1)))
+    }
+  }
+
+  @Test(arguments: 0..<4, [false, true])
+  func `what a killed ADD or DEL leaves, DEL removes`(seed: Int, hasNeighbour: Bool) throws {
+    try World.use { world in
+      let lab = world.lab, config = try world.config(#"{"hostAccess": true}"#)
+      if hasNeighbour { try world.add(config, to: 2) }
+      let before = try Snapshot(of: lab)
+      var random = Xorshift(seed: UInt64(seed) + 1)
+      var killed = 0
+      for round in 0..<16 {
+        let isADD = round.isMultiple(of: 2)
+        if !isADD { try world.add(config) }
+        let call = lab.call(isADD ? "ADD" : "DEL", config, on: 1, plugin: "macvlan")
+        let outcome = try lab.run(call, killedAfter: Int.random(in: 1...8000, using: &random))
+        if outcome.status == 137 { killed += 1 }
+        try world.delete(config)
+        try lab.expectUnchanged(since: before)
+      }
+      // Otherwise the delays no longer fit the plugins, and nothing was shown.
+      #expect(killed > 0)
+    }
+  }
+
+  @Test func `twenty ADDs and DELs at once share the host's link`() throws {
+    try World.use(containers: 20) { world in
+      let lab = world.lab, config = try world.config(#"{"hostAccess": true}"#)
+      let before = try Snapshot(of: lab)
+      for added in atOnce(20, { try world.add(config, to: $0 + 1) }) { #expect(throws: Never.self) { try added.get() } }
+      let addresses = try lab.leases()
+      #expect(addresses.count == 40)
+      try world.expect(world.reach(lab.host, addresses))
+      // Each DEL may find the link in use or unused, and an ADD may follow.
+      let lives = atOnce(20) { index in
+        try world.delete(config, from: index + 1)
+        if index.isMultiple(of: 2) { try world.add(config, to: index + 1) }
+      }
+      for life in lives { #expect(throws: Never.self) { try life.get() } }
+      try world.expect(world.reach(lab.host, try lab.leases()))
+      for deleted in atOnce(20, { try world.delete(config, from: $0 + 1) }) {
+        #expect(throws: Never.self) { try deleted.get() }
+      }
+      try lab.expectUnchanged(since: before)
+    }
+  }
+
+  struct Obstacle: CustomTestStringConvertible {
+    var script: String
+    var words: String
+    /// What an ADD then says.
+    var code: Int?
+    var testDescription: String { script }
+  }
+
+  static let obstacles = [
+    Obstacle(script: "ip link del up0", words: "no such link on the host", code: 7),
+    Obstacle(script: "ip link set up0 down", words: "master up0 is down", code: nil),
+    Obstacle(
+      script: "ip link add br0 type bridge; ip link set up0 master br0",
+      words: "up0 serves ipvlan links, or is a port of a bridge or bond", code: 100),
+    Obstacle(
+      script: "ip link add link up0 name solo type macvlan mode passthru",
+      words: "up0 serves a macvlan link in mode passthru", code: 100),
+  ]
+
+  @Test(arguments: obstacles)
+  func `STATUS tells why no ADD could succeed`(obstacle: Obstacle) throws {
+    try World.use(containers: 1) { world in
+      let config = try world.config()
+      #expect(try world.lab.ask("STATUS", config, plugin: "macvlan").isSuccess)
+      try world.lab.shell(obstacle.script, in: world.lab.host)
+      let before = try Snapshot(of: world.lab)
+      let status = try world.lab.ask("STATUS", config, plugin: "macvlan")
+      #expect(status.code == 50)
+      #expect(status.complaint.contains(obstacle.words), "\(status)")
+      try world.lab.expectUnchanged(since: before)
+      #expect(try world.lab.add(config, plugin: "macvlan").code == obstacle.code)
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+import TestSupport
+import Testing
+
+@testable import ptp
+
+/// Keys of a network with all that the host can do for it, and of one between two containers.
+let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","peerIfName":"b0""#]
+
+@Suite struct AddTests {
+  @Test func `the result names both ends, with the addresses on the container's`() throws {
+    let fixture = try Fixture()
+    let result = try fixture.add()
+    let host = fixture.owner.hostInterface
+    #expect(result.interfaces.map(\.name) == [host.description, "eth0"])
+    #expect(result.interfaces.map(\.sandbox) == [nil, "/run/netns/c1"])
+    #expect(
+      result.interfaces.map(\.mac)
+        == [fixture.kernel.link(host, on: .host), fixture.kernel.link("eth0", on: .container)]
+        .map { $0?.mac?.description })
+    #expect(
+      result.ips == [
+        .init(interface: 1, address: "10.1.0.5/24", gateway: "10.1.0.1"),
+        .init(interface: 1, address: "fd00:1::5/64", gateway: "fd00:1::1"),
+      ])
+    #expect(result.routes == [Route(dst: "0.0.0.0/0")])
+  }
+
+  @Test func `IPAM's name service counts unless another is wanted`() throws {
+    let fixture = try Fixture()
+    fixture.ipam.answer.dns = DNS(nameservers: ["10.1.0.1"])
+    #expect(try fixture.add().dns.nameservers == ["10.1.0.1"])
+    let other = try Fixture()
+    other.ipam.answer.dns = DNS(nameservers: ["10.1.0.1"])
+    #expect(try other.add(#""dns":{"nameservers":["192.0.2.53"]}"#).dns.nameservers == ["192.0.2.53"])
+  }
+
+  @Test(arguments: [("", 1400), (#""mtu":1350"#, 1350), (kinds[1], 1500)])
+  func `packets are as large as the uplink's, which two containers have none of`(keys: String, mtu: Int) throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("uplink", on: .host, mtu: 1400)
+    fixture.kernel.uplink = "uplink"
+    #expect(try fixture.add(keys).interfaces.map(\.mtu) == [mtu, mtu])
+    #expect(fixture.kernel.link("eth0", on: .container)?.mtu == mtu)
+  }
+
+  @Test func `the previous result comes first`() throws {
+    let previous = AddResult(interfaces: [.init(name: "dummy0")], ips: [.init(interface: 0, address: "192.0.2.1/24")])
+    let result = try Fixture().add(previous: previous)
+    #expect(result.interfaces.count == 3)
+    #expect(result.ips.map(\.interface) == [0, 2, 2])
+  }
+
+  @Test func `a second attachment changes nothing that is shared and waits for nobody`() throws {
+    let first = try Fixture()
+    _ = try first.add()
+    var second = first
+    second.owner.container = try #require(ContainerID("c2"))
+    second.kernel.state.links[.container] = ["lo": try #require(first.kernel.link("lo", on: .container))]
+    let before = second.kernel.applied.count
+    _ = try second.add()
+    #expect(second.kernel.locks == [false, true, false])
+    let changed = second.kernel.applied.dropFirst(before).contains { change in
+      if case .setSysctls(let settings, .host) = change {
+        settings.contains { $0.key.contains("forward") }
+      } else {
+        false
+      }
+    }
+    #expect(!changed)
+  }
+
+  @Test func `nothing is forwarded for two containers`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(kinds[1])
+    #expect(fixture.kernel.state.sysctls[.host]?["net/ipv4/ip_forward"] == "0")
+    #expect(fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/all/forwarding"] == "0")
+    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+  }
+
+  /// Every change that an ADD makes is refused once.
+  @Test(arguments: 0..<35, kinds)
+  func `leaves everything as it was when change n is refused`(n: Int, keys: String) throws {
+    let fixture = try Fixture()
+    let before = fixture.kernel.state
+    fixture.kernel.changesBeforeRefusal = n
+    do {
+      _ = try fixture.add(keys)
+      #expect(n >= fixture.kernel.applied.count, "a refused change must be an error")
+    } catch let error as CNIError {
+      #expect(error.code == .kernelRefused)
+      #expect(error.message.hasSuffix("injected"))
+      #expect(fixture.kernel.state == before)
+      #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+      #expect(fixture.ipam.calls == [.add, .del])
+    }
+  }
+
+  @Test(arguments: kinds)
+  func `the sweep above goes past the last change`(keys: String) throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(keys)
+    #expect((10..<35).contains(fixture.kernel.applied.count))
+  }
+
+  @Test func `takes everything back when the result cannot be written`() throws {
+    let fixture = try Fixture()
+    let before = fixture.kernel.state
+    let refusal = CNIError(.ioFailure, "write the result")
+    #expect(throws: refusal) {
+      try fixture.plugin.add(fixture.call(kinds[0])) { (_) throws(CNIError) in throw refusal }
+    }
+    #expect(fixture.kernel.state == before)
+    #expect(fixture.ipam.calls == [.add, .del])
+  }
+
+  @Test func `refuses a second interface of that name before anything is made`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("eth0", on: .container)
+    #expect {
+      _ = try fixture.add()
+    } throws: {
+      ($0 as? CNIError)?.code == .alreadyAttached
+    }
+    #expect(fixture.ipam.calls == [])
+    #expect(fixture.kernel.applied == [])
+  }
+
+  @Test func `a name that the peer has already is refused`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("b0", on: .host)
+    let message = "key \"peerIfName\": \"b0\" is taken in /run/netns/b: want a free name"
+    #expect(throws: CNIError(.invalidNetworkConfig, message)) { _ = try fixture.add(kinds[1]) }
+    #expect(fixture.kernel.applied == [])
+  }
+
+  @Test func `a host without a packet filter is told so, and nothing is left`() throws {
+    let fixture = try Fixture()
+    let before = fixture.kernel.state
+    fixture.kernel.filter = FakeFilter(on: nil)
+    #expect(throws: CNIError.self) { _ = try fixture.add(kinds[0]) }
+    #expect(fixture.kernel.state == before)
+    _ = try fixture.add()
+  }
+}

@@ -1,0 +1,81 @@
+import CNI
+import CNIJSON
+import Kernel
+import NetTypes
+import PluginKit
+import TestSupport
+
+@testable import ptp
+
+/// An attachment to a network called "net" with addresses of both families.
+struct Fixture {
+  var kernel = FakeKernel()
+  var owner: Owner
+  var ipam = FakeIPAM()
+
+  init() throws {
+    guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw BadFixture() }
+    owner = Owner(network: network, container: container, interface: "eth0")
+  }
+
+  var plugin: MainPlugin<PTPDriver, FakeKernel> {
+    MainPlugin(PTPDriver()) { [kernel] _ throws(KernelError) in kernel }
+  }
+
+  func config(_ json: String) throws -> PTPConfig { try CNIJSON.decode(PTPConfig.self, from: Array(json.utf8)) }
+
+  /// `keys` are members of the configuration beside `ipam`.
+  func call(_ keys: String = "", arguments: String = "", previous: AddResult? = nil) throws -> Call<PTPConfig> {
+    let json = #"{"ipam":{"type":"fake"}\#(keys.isEmpty ? "" : ",")\#(keys)}"#
+    return Call(
+      owner: owner, namespacePath: "/run/netns/c1", argumentsText: arguments, config: try config(json),
+      keys: try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8)), previous: previous, delegates: ipam.delegates)
+  }
+
+  /// What ADD answers.
+  func add(_ keys: String = "", arguments: String = "", previous: AddResult? = nil) throws -> AddResult {
+    var answer = AddResult()
+    try plugin.add(call(keys, arguments: arguments, previous: previous)) { (result) throws(CNIError) in answer = result
+    }
+    return answer
+  }
+
+  /// What CHECK says; empty where all is as it was.
+  func complaint(_ keys: String, _ result: AddResult) throws -> String {
+    do {
+      try plugin.check(call(keys, previous: result))
+      return ""
+    } catch let error as CNIError { return error.message }
+  }
+
+  func delete(_ json: String?, from path: String? = "/run/netns/c1") throws {
+    try plugin.delete(
+      Removal(
+        owner: owner, namespacePath: path, config: try json.map { try config($0) }, delegates: ipam.delegates))
+  }
+
+  func network(_ json: String) throws -> Network<PTPConfig> {
+    Network(name: owner.network, config: try config(json), delegates: ipam.delegates)
+  }
+
+  func names(on side: Side) -> [String] {
+    kernel.allLinks(on: side).map(\.name.description).sorted()
+  }
+}
+
+struct BadFixture: Error {}
+
+/// An IPAM plugin that always answers the same and counts.
+final class FakeIPAM {
+  var answer = AddResult(
+    ips: [.init(address: "10.1.0.5/24"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1")],
+    routes: [Route(dst: "0.0.0.0/0")])
+  var calls: [Command] = []
+
+  var delegates: Delegates {
+    Delegates(ipam: PluginType("fake")) { [self] (_, command, _) throws(CNIError) in
+      calls.append(command)
+      return command == .add ? answer : nil
+    }
+  }
+}

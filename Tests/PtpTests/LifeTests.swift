@@ -1,0 +1,214 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+import PluginKit
+import TestSupport
+import Testing
+
+@testable import ptp
+
+@Suite struct LifeTests {
+  static let json = #"{"ipam":{"type":"fake"},"ipMasq":true}"#
+  static let peerJSON = #"{"ipam":{"type":"fake"},"peer":"b","peerIfName":"b0"}"#
+
+  private func attached(_ keys: String = kinds[0]) throws -> (Fixture, AddResult) {
+    let fixture = try Fixture()
+    return (fixture, try fixture.add(keys))
+  }
+
+  @Test(arguments: kinds)
+  func `CHECK finds nothing after ADD and asks IPAM`(keys: String) throws {
+    let (fixture, result) = try attached(keys)
+    #expect(try fixture.complaint(keys, result) == "")
+    #expect(fixture.ipam.calls == [.add, .check])
+  }
+
+  @Test func `CHECK tells ends of the same name apart`() throws {
+    let keys = #""peer":"b","peerIfName":"eth0""#
+    let (fixture, result) = try attached(keys)
+    #expect(try fixture.complaint(keys, result) == "")
+    fixture.kernel.state.addresses.removeAll { $0.side == .container && $0.interface == "eth0" }
+    let all = ["10.1.0.5/24", "fd00:1::5/64"].map { "container address \($0) is missing on eth0" }
+    #expect(try fixture.complaint(keys, result) == "eth0 is not as ADD left it: \(all.joined(separator: "; "))")
+  }
+
+  /// What somebody did, and what CHECK says of it; HOST stands for the host's end.
+  static let damages: [(String, @Sendable (FakeKernel, InterfaceName) -> Void)] = [
+    ("container link eth0 is missing", { kernel, _ in kernel.state.links[.container]?["eth0"] = nil }),
+    ("host link HOST has state up false, want true", { $0.state.links[.host]?[$1]?.isUp = false }),
+    (
+      "host link HOST has alias none, want cni:net/c1/eth0", { $0.state.links[.host]?[$1]?.alias = nil }
+    ),
+    (
+      "container link eth0 has alias none, want cni:net/c1/eth0",
+      { kernel, _ in kernel.state.links[.container]?["eth0"]?.alias = nil }
+    ),
+    (
+      "container link eth0 and host link HOST are not a pair",
+      { kernel, host in kernel.state.links[.host]?[host]?.peer = nil }
+    ),
+    ("container link eth0 has MTU 1000, want 1500", { k, _ in k.state.links[.container]?["eth0"]?.mtu = 1000 }),
+    ("host link HOST has MTU 1000, want 1500", { $0.state.links[.host]?[$1]?.mtu = 1000 }),
+    (
+      "container link eth0 has MAC 02:00:00:00:00:99, want",
+      { kernel, _ in kernel.state.links[.container]?["eth0"]?.mac = "02:00:00:00:00:99" }
+    ),
+    (
+      "host link HOST has MAC 02:00:00:00:00:99, want", { $0.state.links[.host]?[$1]?.mac = "02:00:00:00:00:99" }
+    ),
+    ("host address 10.1.0.1/32 is missing on HOST", { k, _ in k.loseAddress("10.1.0.1/32") }),
+    ("host address fd00:1::1/128 is missing on HOST", { k, _ in k.loseAddress("fd00:1::1/128") }),
+    ("container address 10.1.0.5/24 is missing on eth0", { k, _ in k.loseAddress("10.1.0.5/24") }),
+    ("container address fd00:1::5/64 is missing on eth0", { k, _ in k.loseAddress("fd00:1::5/64") }),
+    ("host route 10.1.0.5/32 on HOST is missing", { k, _ in k.loseRoute("10.1.0.5/32") }),
+    ("host route fd00:1::5/128 on HOST is missing", { k, _ in k.loseRoute("fd00:1::5/128") }),
+    ("container route 10.1.0.1/32 on eth0 is missing", { k, _ in k.loseRoute("10.1.0.1/32") }),
+    ("container route 10.1.0.0/24 via 10.1.0.1 on eth0 is missing", { k, _ in k.loseRoute("10.1.0.0/24") }),
+    ("container route fd00:1::/64 via fd00:1::1 on eth0 is missing", { k, _ in k.loseRoute("fd00:1::/64") }),
+    ("container route 0.0.0.0/0 via 10.1.0.1 on eth0 is missing", { k, _ in k.loseRoute("0.0.0.0/0") }),
+    (
+      "container route 10.1.0.1/32 on eth0 is missing",
+      { kernel, _ in
+        for index in kernel.state.routes.indices where kernel.state.routes[index].dst == "10.1.0.1/32" {
+          kernel.state.routes[index].source = nil
+        }
+      }
+    ),
+    (
+      "host sysctl net/ipv4/ip_forward is 0, want 1",
+      { kernel, _ in kernel.state.sysctls[.host]?["net/ipv4/ip_forward"] = "0" }
+    ),
+    (
+      "host sysctl net/ipv6/conf/all/forwarding is 0, want 1",
+      { kernel, _ in kernel.state.sysctls[.host]?["net/ipv6/conf/all/forwarding"] = "0" }
+    ),
+    (
+      "host sysctl net/ipv6/conf/HOST/disable_ipv6 is 1, want 0",
+      { $0.state.sysctls[.host]?["net/ipv6/conf/\($1)/disable_ipv6"] = "1" }
+    ),
+    ("packet filter: ", { kernel, _ in kernel.filter = FakeFilter() }),
+    ("container link lo has state up false", { k, _ in k.state.links[.container]?["lo"]?.isUp = false }),
+  ]
+
+  @Test(arguments: damages.indices)
+  func `CHECK names the difference`(index: Int) throws {
+    let (fixture, result) = try attached()
+    let (said, damage) = Self.damages[index]
+    damage(fixture.kernel, fixture.owner.hostInterface)
+    let expected = said.replacing("HOST", with: fixture.owner.hostInterface.description)
+    #expect(try fixture.complaint(kinds[0], result).contains(expected))
+  }
+
+  @Test(
+    arguments: [nil, "/run/netns/c1"], [nil, LifeTests.json])
+  func `DEL removes pair, rules and lease, whatever is still known, twice`(path: String?, json: String?) throws {
+    let (fixture, _) = try attached()
+    for _ in 1...2 { try fixture.delete(json, from: path) }
+    #expect(fixture.names(on: .host) == [])
+    #expect(fixture.names(on: .container) == ["lo"])
+    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+    #expect(fixture.ipam.calls == [.add, .del, .del])
+  }
+
+  @Test func `on the host the name is enough`() throws {
+    let (fixture, _) = try attached()
+    fixture.kernel.state.links[.host]?[fixture.owner.hostInterface]?.alias = "somebody's words"
+    try fixture.delete(nil, from: nil)
+    #expect(fixture.names(on: .host) == [])
+  }
+
+  @Test(arguments: [nil, "/run/netns/c1"])
+  func `DEL removes an end in the peer by its name and tag`(path: String?) throws {
+    let (fixture, _) = try attached(kinds[1])
+    try fixture.delete(Self.peerJSON, from: path)
+    #expect(fixture.names(on: .host) == [])
+    #expect(fixture.names(on: .container) == ["lo"])
+  }
+
+  @Test(arguments: [nil, "cni:net/c2/eth0", "cni:other/c1/eth0", "uplink"])
+  func `DEL leaves the peer's own interface of that name alone`(alias: String?) throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("b0", on: .host, kind: "veth")
+    fixture.kernel.state.links[.host]?["b0"]?.alias = alias
+    try fixture.delete(Self.peerJSON)
+    #expect(fixture.names(on: .host) == ["b0"])
+  }
+
+  @Test func `DEL removes the container's end though the other's namespace is out of reach`() throws {
+    let (fixture, _) = try attached(kinds[1])
+    // On the host somebody else's link has the number that the other end has in the peer.
+    let other = try #require(fixture.kernel.link("b0", on: .host)?.index)
+    fixture.kernel.state.links[.host] = [
+      "veth1": {
+        var link = LinkInfo(name: "veth1", index: other, kind: "veth")
+        link.alias = "cni:net2/c9/eth0"
+        return link
+      }()
+    ]
+    let kernel = fixture.kernel
+    let plugin = MainPlugin(PTPDriver()) { namespaces throws(KernelError) in
+      guard namespaces.outside == nil else { throw KernelError("open the peer", errno: 2, reason: "gone") }
+      return kernel
+    }
+    let removal = Removal(
+      owner: fixture.owner, namespacePath: "/run/netns/c1", config: try fixture.config(Self.peerJSON),
+      delegates: fixture.ipam.delegates)
+    try plugin.delete(removal)
+    #expect(fixture.names(on: .container) == ["lo"])
+    #expect(!fixture.kernel.applied.contains(.deleteLink("veth1", on: .host)))
+    #expect(throws: CNIError(.notAvailable, "open the peer: gone", details: "errno 2")) {
+      try plugin.status(fixture.network(Self.peerJSON))
+    }
+  }
+
+  @Test func `DEL leaves another network's interface alone`() throws {
+    let (fixture, _) = try attached()
+    var other = fixture
+    other.owner.network = try #require(NetworkName("other"))
+    try other.delete(nil)
+    #expect(fixture.names(on: .container) == ["eth0", "lo"])
+  }
+
+  @Test func `DEL frees the lease though the kernel refuses`() throws {
+    let (fixture, _) = try attached()
+    fixture.kernel.changesBeforeRefusal = 0
+    #expect(throws: CNIError.self) { try fixture.delete(nil) }
+    #expect(fixture.ipam.calls == [.add, .del])
+  }
+
+  @Test(arguments: [json, peerJSON])
+  func `GC keeps what is valid and what is others'`(json: String) throws {
+    let (fixture, _) = try attached(json == Self.json ? kinds[0] : kinds[1])
+    let ours = fixture.names(on: .host)
+    fixture.kernel.addLink("veth1234", on: .host, kind: "veth")
+    var foreign = fixture.owner
+    foreign.network = try #require(NetworkName("other"))
+    fixture.kernel.addLink(foreign.hostInterface, on: .host, kind: "veth")
+    fixture.kernel.state.links[.host]?[foreign.hostInterface]?.alias = foreign.tag
+    let kept = ["veth1234", foreign.hostInterface.description]
+    let attachment = ValidAttachments.Attachment(containerID: fixture.owner.container, ifname: "eth0")
+    try fixture.plugin.collectGarbage(fixture.network(json), valid: [attachment])
+    #expect(fixture.names(on: .host) == (ours + kept).sorted())
+    try fixture.plugin.collectGarbage(fixture.network(json), valid: [])
+    #expect(fixture.names(on: .host) == kept.sorted())
+    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+    #expect(fixture.ipam.calls == [.add, .gc, .gc])
+  }
+
+  @Test func `STATUS tells where no rules can be made`() throws {
+    let fixture = try Fixture()
+    try fixture.plugin.status(fixture.network(Self.json))
+    fixture.kernel.filter = FakeFilter(on: nil)
+    #expect(throws: CNIError(.notAvailable, "choose a packet filter: this host has none")) {
+      try fixture.plugin.status(fixture.network(Self.json))
+    }
+    try fixture.plugin.status(fixture.network(#"{"ipam":{"type":"fake"}}"#))
+    #expect(fixture.ipam.calls == [.status, .status])
+  }
+}
+
+extension FakeKernel {
+  fileprivate func loseAddress(_ prefix: IPPrefix) { state.addresses.removeAll { $0.prefix == prefix } }
+  fileprivate func loseRoute(_ dst: IPPrefix) { state.routes.removeAll { $0.dst == dst } }
+}

@@ -1,0 +1,184 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Where the other end of a link is.
+enum OtherEnd: String, CaseIterable, Sendable, CustomTestStringConvertible {
+  case host, peer
+
+  /// The configuration of container 1's link.
+  func config(_ lab: Lab) throws -> JSONValue {
+    switch self {
+    case .host: try lab.ptp(#"{"ipMasq": true}"#)
+    case .peer: try lab.ptp(#"{"peer": "\#(lab.container(2))", "peerIfName": "eth1"}"#)
+    }
+  }
+
+  var testDescription: String { rawValue }
+}
+
+/// What DEL and GC find may be very little.
+@Suite(.needsRoot)
+struct DeleteTests {
+  /// What the first ADD leaves on purpose is there already.
+  private func prepare(_ lab: Lab, _ end: OtherEnd) throws -> (config: JSONValue, before: Snapshot, rules: [String]) {
+    try lab.shell("ip link set lo up", in: lab.container(1))
+    let config = try end.config(lab)
+    _ = try lab.attach(config)
+    try lab.detach(config)
+    return (config, try Snapshot(of: lab), try lab.rules())
+  }
+
+  private func expectUnchanged(_ lab: Lab, since before: Snapshot, _ rules: [String]) throws {
+    try lab.expectUnchanged(since: before)
+    #expect(try lab.rules() == rules)
+  }
+
+  @Test(arguments: OtherEnd.allCases, [true, false])
+  func `DEL removes all with prevResult or without, and twice`(end: OtherEnd, hasPrevious: Bool) throws {
+    try Lab.use(containers: 2) { plain in
+      let lab = try plain.withOwnState()
+      let (config, before, rules) = try prepare(lab, end)
+      let result = try lab.attach(config)
+      for _ in 1...2 { try lab.detach(hasPrevious ? config.with("prevResult", result) : config) }
+      try expectUnchanged(lab, since: before, rules)
+    }
+  }
+
+  @Test(arguments: OtherEnd.allCases, ["", "/run/netns/not-there-any-more"])
+  func `DEL without the container's namespace removes the other end`(end: OtherEnd, path: String) throws {
+    try Lab.use(containers: 2) { plain in
+      let lab = try plain.withOwnState()
+      let (config, before, rules) = try prepare(lab, end)
+      _ = try lab.attach(config)
+      var call = lab.call("DEL", config, on: 1, plugin: "ptp")
+      call.variables["CNI_NETNS"] = path
+      for _ in 1...2 { try lab.run(call).requireSuccess() }
+      try expectUnchanged(lab, since: before, rules)
+    }
+  }
+
+  @Test(arguments: [#""mtu": -1"#, #""peer": "a/b""#, #""ipMasq": "no""#])
+  func `DEL works with a configuration that cannot be read any more`(keys: String) throws {
+    try Lab.use(containers: 2) { plain in
+      let lab = try plain.withOwnState()
+      let (config, before, rules) = try prepare(lab, .host)
+      _ = try lab.attach(config)
+      try lab.detach(config.merging(JSONValue(json: "{\(keys)}")))
+      try expectUnchanged(lab, since: before, rules)
+    }
+  }
+
+  @Test(arguments: OtherEnd.allCases)
+  func `DEL after the container's namespace is gone releases address and rules`(end: OtherEnd) throws {
+    try Lab.use(containers: 2) { plain in
+      let lab = try plain.withOwnState()
+      let config = try end.config(lab)
+      _ = try lab.attach(config)
+      try lab.shell("ip netns del \(lab.container(1))")
+      try lab.detach(config)
+      #expect(try lab.leases(of: "\(lab.name)-p") == [])
+      #expect(try lab.rules().filter { $0.contains(lab.name) || $0.hasPrefix("-A") } == [])
+      #expect(try lab.linkNames(in: lab.host) == [])
+      #expect(try lab.linkNames(in: lab.container(2)) == [])
+    }
+  }
+
+  /// A namespace outlives its name while a process is in it.
+  @Test(arguments: [true, false], [true, false])
+  func `DEL works while the peer cannot be reached`(isAlive: Bool, hasNamespace: Bool) throws {
+    try Lab.use(containers: 2) { lab in
+      let config = try OtherEnd.peer.config(lab)
+      _ = try lab.attach(config)
+      if isAlive {
+        try lab.shell(
+          "nsenter --net=\(lab.path(lab.container(2))) sleep 50 < /dev/null > /dev/null 2>&1 & echo $! > \(lab.directory)/pid"
+        )
+        // Until it is in there.
+        try lab.shell(
+          "until [ $(readlink /proc/$(cat \(lab.directory)/pid)/ns/net) != $(readlink /proc/self/ns/net) ]; do :; done")
+      }
+      try lab.shell("ip netns del \(lab.container(2))")
+      if !hasNamespace { try lab.shell("ip netns del \(lab.container(1))") }
+      try lab.detach(config)
+      if hasNamespace { #expect(try lab.linkNames(in: lab.container(1)) == []) }
+      #expect(try lab.leases(of: "\(lab.name)-p") == [])
+      #expect(try lab.linkNames(in: lab.host) == [])
+      if isAlive { try lab.shell("kill $(cat \(lab.directory)/pid)") }
+    }
+  }
+
+  @Test(arguments: OtherEnd.allCases)
+  func `GC removes what is not valid, on the host and in the peer`(end: OtherEnd) throws {
+    try Lab.use(containers: 4) { plain in
+      let lab = try plain.withOwnState()
+      // The peer's own link of another network is none of this network's business.
+      let other = try lab.pair(lab.container(2), #"{"name": "\#(lab.name)-other"}"#)
+      _ = try lab.attach(other, 4)
+      let config = try end.config(lab).without("peerIfName")
+      let results = try [1, 3].map { try lab.attach(config, $0) }
+      let place = end == .host ? lab.host : lab.container(2)
+      let all = try lab.linkNames(in: place)
+      let valid = JSONValue.object(["containerID": .string("\(lab.name)-c3"), "ifname": "eth0"])
+      let kept = config.with("cni.dev/valid-attachments", .array([valid]))
+      try lab.ask("GC", kept, plugin: "ptp").requireSuccess()
+      let gone = try lab.hostEnd(results[0])
+      #expect(try lab.linkNames(in: place) == all.filter { $0 != gone })
+      #expect(try lab.linkNames(in: lab.container(1)) == [])
+      #expect(try lab.complaint(config, results[1], 3) == "")
+      let none = config.with("cni.dev/valid-attachments", .array([]))
+      try lab.ask("GC", none, plugin: "ptp").requireSuccess()
+      #expect(try lab.linkNames(in: lab.container(3)) == [])
+      #expect(try lab.linkNames(in: lab.container(4)) == ["eth0"])
+      #expect(try lab.leases(of: "\(lab.name)-p") == [])
+    }
+  }
+
+  @Test(arguments: OtherEnd.allCases)
+  func `the same attachment cannot be added twice, and the first one stays`(end: OtherEnd) throws {
+    try Lab.use(containers: 2) { plain in
+      let lab = try plain.withOwnState()
+      let config = try end.config(lab)
+      let result = try lab.attach(config)
+      let before = try Snapshot(of: lab), rules = try lab.rules()
+      #expect(try lab.add(config, plugin: "ptp").code == 104)
+      try expectUnchanged(lab, since: before, rules)
+      #expect(try lab.complaint(config, result) == "")
+    }
+  }
+
+  @Test(arguments: OtherEnd.allCases)
+  func `an ADD that the kernel refuses at its last step takes all back`(end: OtherEnd) throws {
+    try Lab.use(containers: 2) { plain in
+      let lab = try plain.withOwnState()
+      let (config, before, rules) = try prepare(lab, end)
+      // The other end is the only neighbour, so that nobody reaches this gateway.
+      let routes = try JSONValue(json: #"[{"dst": "10.90.0.0/16", "gw": "10.78.0.77"}]"#)
+      let ipam = try #require(config.at("ipam")).with("routes", routes)
+      let outcome = try lab.add(config.with("ipam", ipam), plugin: "ptp")
+      #expect(outcome.code == 100)
+      #expect(outcome.complaint.contains("add route 10.90.0.0/16 via 10.78.0.77"))
+      try expectUnchanged(lab, since: before, rules)
+    }
+  }
+
+  @Test(arguments: OtherEnd.allCases, 0..<4)
+  func `what a killed ADD or DEL leaves, DEL removes`(end: OtherEnd, seed: Int) throws {
+    try Lab.use(containers: 2) { plain in
+      let lab = try plain.withOwnState()
+      let (config, before, rules) = try prepare(lab, end)
+      var random = Xorshift(seed: UInt64(seed) + 1)
+      var killed = 0
+      for round in 0..<20 {
+        let isADD = round.isMultiple(of: 2)
+        if !isADD { _ = try lab.attach(config) }
+        let call = lab.call(isADD ? "ADD" : "DEL", config, on: 1, plugin: "ptp")
+        if try lab.run(call, killedAfter: Int.random(in: 1...12000, using: &random)).status == 137 { killed += 1 }
+        try lab.detach(config)
+        try expectUnchanged(lab, since: before, rules)
+      }
+      // Otherwise the delays no longer fit the plugins, and nothing was shown.
+      #expect(killed > 0)
+    }
+  }
+}
