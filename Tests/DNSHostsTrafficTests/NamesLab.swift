@@ -28,7 +28,7 @@ struct NamesLab {
   func names(_ network: String, container: Int, keys: String = "{}") throws -> JSONValue {
     try JSONValue(
       json: """
-        {"cniVersion": "1.1.0", "type": "dns-hosts", "files": "netns",
+        {"cniVersion": "1.1.0", "type": "dns-hosts", "files": "netns", "dns": {"nameservers": ["127.0.0.1"]},
          "args": {"cni": {"name": "container\(container)"}}}
         """
     ).with("name", .string(network)).merging(try JSONValue(json: keys))
