@@ -74,30 +74,4 @@ import Testing
       #expect(text(file) == texts[1500 % texts.count])
     }
   }
-
-  @Test func `a full disk leaves the old text`() throws {
-    try inTemporaryDirectory { path in
-      // Only this process' thread would have to be told apart, so the mount is gone before anything else looks.
-      #expect(mountTiny(path))
-      defer { unsafe umount2(path, Int32(MNT_DETACH)) }
-      let file = "\(path)/f"
-      let old = String(repeating: Self.short, count: 200)
-      try live(file).replace(with: old)
-      fill("\(path)/rest")
-      let error = #expect(throws: KernelError.self) {
-        try live(file).replace(with: String(repeating: "nameserver 10.0.0.2\n", count: 400))
-      }
-      #expect(error?.errno == ENOSPC)
-      #expect(text(file) == old)
-      #expect(throws: KernelError.self) { try live("\(path)/g").replace(with: Self.long) }
-      #expect(text("\(path)/g").isEmpty)
-    }
-  }
-
-  private func mountTiny(_ path: String) -> Bool { unsafe mount("none", path, "tmpfs", 0, "size=16k") == 0 }
-
-  private func fill(_ path: String) {
-    guard let file = try? Descriptor.open(path, for: .appending) else { return }
-    while (try? file.writeAll([UInt8](repeating: 0, count: 1024))) != nil {}
-  }
 }
