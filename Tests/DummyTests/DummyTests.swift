@@ -64,22 +64,7 @@ struct DummyTests {
 
   @Test func `what a killed ADD or DEL leaves, DEL removes`() throws {
     try Lab.use(containers: 1) { lab in
-      let config = try network(lab)
-      try lab.shell("ip link set lo up", in: lab.container(1))
-      let before = try Snapshot(of: lab)
-      var random = Xorshift(seed: 6), killed = 0
-      for round in 0..<7 {
-        let isADD = round.isMultiple(of: 2), milliseconds = 2 << round
-        if !isADD { try lab.add(config, plugin: "dummy").requireSuccess() }
-        let outcome = try lab.run(
-          lab.call(isADD ? "ADD" : "DEL", config, on: 1, plugin: "dummy"),
-          killedAfter: Int.random(in: 1000 * milliseconds..<2000 * milliseconds, using: &random))
-        if outcome.status == 137 { killed += 1 }
-        #expect(try lab.delete(config, plugin: "dummy").isSuccess)
-        try lab.expectUnchanged(since: before)
-      }
-      // Otherwise the delays no longer fit the plugins, and nothing was shown.
-      #expect(killed > 0)
+      try lab.expectNothingLeftByKills(of: "dummy", try network(lab), seed: 6)
     }
   }
 }

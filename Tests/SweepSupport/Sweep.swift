@@ -5,6 +5,7 @@ import NetTypes
 import Netlink
 public import PluginKit
 import TestSupport
+public import Testing
 
 /// An ADD on the running kernel, in a new host and a new container, that was refused once.
 public struct Sweep: Sendable {
@@ -38,6 +39,27 @@ public struct Sweep: Sendable {
         try plugin.add(call(json, path)) { (_) throws(CNIError) in }
       } catch is CNIError { succeeded = false }
       return Sweep(before: before, after: try seen(path), changes: counter.count, succeeded: succeeded)
+    }
+  }
+
+  /// A link `m0` that is up, to be a master.
+  public static let master: [Change] = [
+    .createLink(LinkSpec("m0", kind: .veth(peer: .init(name: "far0", side: .host)))),
+    .changeLink("m0", on: .host, LinkChange(isUp: true)), .changeLink("far0", on: .host, LinkChange(isUp: true)),
+  ]
+
+  /// Refuses each change of an ADD once, and expects everything to be as before.
+  public static func expectAllTakenBack(
+    changes: ClosedRange<Int>, sourceLocation: SourceLocation = #_sourceLocation, _ attach: (Int) throws -> Sweep
+  ) throws {
+    let whole = try attach(.max)
+    #expect(whole.succeeded, sourceLocation: sourceLocation)
+    #expect(whole.after != whole.before, sourceLocation: sourceLocation)
+    #expect(changes.contains(whole.changes), sourceLocation: sourceLocation)
+    for n in 0..<whole.changes {
+      let sweep = try attach(n)
+      #expect(!sweep.succeeded, "change \(n)", sourceLocation: sourceLocation)
+      #expect(sweep.after == sweep.before, "change \(n)", sourceLocation: sourceLocation)
     }
   }
 

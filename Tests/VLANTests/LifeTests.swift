@@ -46,22 +46,7 @@ struct LifeTests {
   @Test func `what a killed ADD or DEL leaves, DEL removes`() throws {
     try Lab.use(containers: 2) { lab in
       try lab.layMaster()
-      let config = try lab.upper("vlan", keys)
-      try lab.shell("ip link set lo up", in: lab.container(1))
-      let before = try Snapshot(of: lab)
-      var random = Xorshift(seed: 5), killed = 0
-      for round in 0..<7 {
-        let isADD = round.isMultiple(of: 2), milliseconds = 2 << round
-        if !isADD { try lab.add(config, plugin: "vlan").requireSuccess() }
-        let outcome = try lab.run(
-          lab.call(isADD ? "ADD" : "DEL", config, on: 1, plugin: "vlan"),
-          killedAfter: Int.random(in: 1000 * milliseconds..<2000 * milliseconds, using: &random))
-        if outcome.status == 137 { killed += 1 }
-        #expect(try lab.delete(config, plugin: "vlan").isSuccess)
-        try lab.expectUnchanged(since: before)
-      }
-      // Otherwise the delays no longer fit the plugins, and nothing was shown.
-      #expect(killed > 0)
+      try lab.expectNothingLeftByKills(of: "vlan", try lab.upper("vlan", keys), seed: 5)
     }
   }
 }
