@@ -53,12 +53,15 @@ let package = Package(
     library("Iptables", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
     library("Attachment", ["CNI", "Kernel", "NetTypes", "PacketFilter"]),
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
+    library("Names", ["CNI", "NetTypes"]),
+    library("NameDisk", ["Names", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
     library("ContainerLinks", ["Attachment", "CNI", "Kernel", "NetTypes", "PluginKit"]),
     library("HostFilter", ["CNI", "CNIJSON", "Iptables", "Kernel", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+    plugin("dns-hosts", ["CNI", "Kernel", "Linux", "NameDisk", "Names", "NetTypes", "PluginKit"]),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
@@ -76,7 +79,7 @@ let package = Package(
     .executableTarget(
       name: "cnictl",
       dependencies: [
-        "CNI", "CNIJSON", "CNIRuntime", "HostFilter", "Kernel", "Linux", "NetTypes",
+        "CNI", "CNIJSON", "CNIRuntime", "HostFilter", "Kernel", "Linux", "NameDisk", "NetTypes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -142,6 +145,12 @@ let package = Package(
     tests(
       "TuningTests",
       ["tuning", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
+    tests("NamesTests", ["Names", "CNI", "CNIJSON", "NetTypes"]),
+    tests("NameDiskTests", ["NameDisk", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
+    tests(
+      "DNSHostsTests",
+      ["dns-hosts", "CNI", "CNIJSON", "Kernel", "NameDisk", "Names", "NetTypes", "PluginKit"]),
+    tests("DNSHostsTrafficTests", ["CNI", "LabSupport"]),
     tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )

@@ -5,6 +5,7 @@
 #include <linux/magic.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -86,7 +88,14 @@ int cl_set_attribute(int fd, const char *name, const void *value, size_t size) {
 }
 
 _Static_assert(CL_UTIME_OMIT == UTIME_OMIT, "the header's copy of UTIME_OMIT");
+_Static_assert(CL_O_PATH == O_PATH, "the header's copy of O_PATH");
 
 int cl_bind_mount(const char *source, const char *target) { return mount(source, target, "none", MS_BIND | MS_REC, NULL); }
 int cl_share_mounts(const char *path) { return mount("", path, "none", MS_SHARED | MS_REC, NULL); }
 int cl_detach_mount(const char *path) { return umount2(path, MNT_DETACH); }
+
+int cl_open_beneath(int directory, const char *path, int flags, mode_t mode) {
+  const struct open_how how = {
+    .flags = flags | O_CLOEXEC, .mode = flags & O_CREAT ? mode : 0, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+  return syscall(SYS_openat2, directory, path, &how, sizeof how);
+}

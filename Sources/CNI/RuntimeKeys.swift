@@ -30,14 +30,18 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
       public var ips: [RequestedAddress]?
       /// The container's name.
       public var name: String?
+      public var labels: [String: String] = [:]
       /// Containers of the network that this one reaches although they are kept apart.
       public var links: [Link]?
+      public var dns: DNS?
 
       public init(_ json: JSONReader) throws(CNIError) {
         mac = try json.parsed("mac")
         ips = try json.parsedList("ips")
         name = try json.filledText("name")
+        labels = try readLabels(json["labels"])
         links = try json.objects("links")
+        dns = try json.object("dns")
       }
     }
 
@@ -71,11 +75,16 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
         try wish.parsed("ip_address")
       }
       addresses = (wishes ?? []).compactMap(\.self)
-      for label in try info["labels"]?["labels"]?.elements() ?? [] {
-        labels[try label.required("key").text()] = try label.text("value")
-      }
+      labels = try readLabels(info["labels"]?["labels"])
     }
   }
+}
+
+/// A list of `{"key": …, "value": …}`.
+private func readLabels(_ json: JSONReader?) throws(CNIError) -> [String: String] {
+  var labels: [String: String] = [:]
+  for label in try json?.elements() ?? [] { labels[try label.required("key").text()] = try label.text("value") }
+  return labels
 }
 
 /// What a runtime gives a plugin that declared a capability.
@@ -138,7 +147,7 @@ extension RuntimeKeys {
 
   /// The container's name, where the runtime tells it.
   public func containerName(_ arguments: CNIArguments) -> String? {
-    args?.cni?.name ?? args?.mesos?.labels["name"] ?? arguments["K8S_POD_NAME"]
+    args?.cni?.name ?? args?.cni?.labels["name"] ?? args?.mesos?.labels["name"] ?? arguments["K8S_POD_NAME"]
   }
 
   /// Name service the runtime or else the operator wants; empty where neither says.

@@ -24,6 +24,10 @@ public struct Descriptor: ~Copyable {
     case replacing
     /// Adding to the end of a file that is made where it is missing.
     case appending
+    /// Reading and writing a file that is there, but not what a symbolic link leads to; does not wait for a FIFO.
+    case editing
+    /// The same, but everything written goes to the end.
+    case extending
 
     var flags: Int32 {
       switch self {
@@ -32,6 +36,8 @@ public struct Descriptor: ~Copyable {
       case .creating: O_WRONLY | O_CREAT | O_EXCL
       case .replacing: O_WRONLY | O_CREAT | O_TRUNC
       case .appending: O_WRONLY | O_CREAT | O_APPEND
+      case .editing: O_RDWR | O_NOFOLLOW | O_NONBLOCK
+      case .extending: O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK
       }
     }
   }
@@ -48,6 +54,26 @@ public struct Descriptor: ~Copyable {
   static func open(_ path: String, flags: Int32, mode: UInt32) throws(KernelError) -> Descriptor {
     let raw = try call("open \(path)") { unsafe cl_open(path, flags | O_CLOEXEC, mode) }
     return Descriptor(adopting: Int32(raw))
+  }
+
+  /// A new file without a name, to be given one by `link`; gone with this value otherwise.
+  ///
+  /// - Throws: EOPNOTSUPP where the file system has none such.
+  public static func openUnnamed(in directory: String, mode: UInt32) throws(KernelError) -> Descriptor {
+    let raw = try call("make a file in \(directory)") { unsafe cl_open_unnamed(directory, mode) }
+    return Descriptor(adopting: Int32(raw))
+  }
+
+  /// Gives the file a name, or one more.
+  ///
+  /// - Throws: EEXIST where the name is taken.
+  public borrowing func link(as path: String) throws(KernelError) {
+    _ = try call("create \(path)") { unsafe cl_link_unnamed(raw, path) }
+  }
+
+  /// Sets the permissions, whatever the umask is.
+  public borrowing func setMode(_ mode: UInt32) throws(KernelError) {
+    _ = try call("set permissions") { fchmod(raw, mode) }
   }
 
   /// All that can be read from here to the end, at most `limit` bytes of it.

@@ -120,7 +120,7 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
 }
 
 /// Runs `body`; what it throws is one more problem.
-func attempt(_ problems: inout [CNIError], _ body: () throws(CNIError) -> Void) {
+public func attempt(_ problems: inout [CNIError], _ body: () throws(CNIError) -> Void) {
   do throws(CNIError) { try body() } catch { problems.append(error) }
 }
 

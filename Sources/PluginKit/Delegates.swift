@@ -41,7 +41,8 @@ public struct Delegates {
   /// Where its ADD is refused, it is told to DEL before its error is passed on, unless the container is attached already.
   ///
   /// - Returns: its result for ADD, the empty one for the others.
-  func run(_ inner: InnerPlugin, _ command: Command) throws(CNIError) -> AddResult {
+  @discardableResult
+  public func run(_ inner: InnerPlugin, _ command: Command) throws(CNIError) -> AddResult {
     let input = inner.configuration.bytes
     do throws(CNIError) {
       return try run(inner.type, command, input) ?? AddResult()

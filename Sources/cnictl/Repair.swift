@@ -3,22 +3,34 @@ import CNI
 import CNIRuntime
 import HostFilter
 import Kernel
+import NameDisk
 import NetTypes
 
 struct Repair: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Put back packet filter rules that somebody removed.",
+    abstract: "Put back packet filter rules that somebody removed, or follow the host's name servers.",
     discussion: """
       After a reload of firewalld, iptables -F or nft flush ruleset: every rule that a plugin made for a container that \
       is still attached. Containers whose namespace is known to be gone are left to gc. Without arguments in every \
       network.
+
+      With --dns instead: the resolv.conf that dns-hosts keeps for each container, where it comes from the host's \
+      and that has changed. One that somebody edited is left alone and told.
       """)
 
   @OptionGroup var common: CommonOptions
+  @Flag(help: "Rewrite every container's resolv.conf that follows the host's.") var dns = false
+  @Option(help: "What dns-hosts remembers, its stateDir.", completion: .directory)
+  var dnsStateDir = StateDirectory.defaultPath
   @Argument(help: "Names of networks.", completion: networkNames, transform: parsed) var networks: [NetworkName] = []
+
+  func validate() throws {
+    guard !dns || networks.isEmpty else { throw ValidationError("--dns: want no networks: a file is a container's") }
+  }
 
   func run() throws {
     try common.report { () throws(CNIError) in
+      if dns { return try followHost() }
       var filter = HostFilter()
       let gone = Set(
         try common.runtime.cache.entries().map(\.attachment)
@@ -30,6 +42,18 @@ struct Repair: ParsableCommand {
       } catch { throw CNIError(.kernelRefused, error) }
       try tell(repaired)
     }
+  }
+
+  private func followHost() throws(CNIError) {
+    let texts = LiveTexts(StateDirectory(dnsStateDir), warn: warn)
+    let outcome: (written: [ContainerID], failures: [KernelError])
+    do throws(KernelError) { outcome = try texts.followHost() } catch { throw CNIError(.kernelRefused, error) }
+    if common.json {
+      try common.printJSON(["rewritten": .array(outcome.written.map { .string($0.description) })])
+    } else {
+      for container in outcome.written { print("\(container): resolv.conf rewritten") }
+    }
+    if let error = CNIError(joining: outcome.failures.map { CNIError(.kernelRefused, $0) }) { throw error }
   }
 
   /// An attachment whose rules several plugins made is told once.

@@ -21,7 +21,7 @@ int cl_link_unnamed(int fd, const char *path);
 int cl_pipe(int ends[2]);
 ssize_t cl_get_attribute(const char *path, const char *name, void *value, size_t size);
 int cl_set_attribute(int fd, const char *name, const void *value, size_t size);
-enum { CL_UTIME_OMIT = 0x3ffffffe };
+enum { CL_UTIME_OMIT = 0x3ffffffe, CL_O_PATH = 010000000 };
 
 /* Shows source, with what is mounted below it, at target too, which exists. */
 int cl_bind_mount(const char *source, const char *target);
@@ -29,3 +29,6 @@ int cl_bind_mount(const char *source, const char *target);
 int cl_share_mounts(const char *path);
 /* Takes away what is mounted at path, now or when nobody uses it any more. */
 int cl_detach_mount(const char *path);
+
+/* openat2(2) that follows no symbolic link and does not leave the directory: ELOOP, EXDEV. */
+int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);

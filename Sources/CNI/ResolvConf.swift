@@ -1,5 +1,3 @@
-public import CNI
-
 extension DNS {
   /// Reads a file in the form of `resolv.conf(5)`: the last `domain` counts, the other keywords add up.
   public init(resolvConf text: String) {

@@ -1,0 +1,96 @@
+import Glibc
+import Kernel
+import Linux
+import Names
+
+/// A hosts file that others may be reading, or have mounted: it is never renamed, emptied or cut.
+struct LiveHosts: ~Copyable {
+  private let file: Descriptor
+  private let path: String
+
+  /// Above that size, in bytes, lines may go where dead ones are.
+  static let sizeToReuse = 64 << 10
+
+  /// - Returns: `nil` where there is no longer that very file.
+  /// - Throws: what keeps it from being written.
+  static func open(
+    _ identity: KnownFile, for purpose: Descriptor.Purpose = .editing
+  ) throws(KernelError) -> LiveHosts? {
+    let file: Descriptor
+    do throws(KernelError) {
+      file = try Descriptor.open(identity.path, for: purpose)
+    } catch {
+      // What stands there instead of a regular file is not ours.
+      if error.isMissing || error.isNoRegularFile { return nil }
+      throw error
+    }
+    let status = try file.status()
+    guard status.isRegular, status.device == identity.device, status.inode == identity.inode else { return nil }
+    return LiveHosts(file: file, path: identity.path)
+  }
+
+  private init(file: consuming Descriptor, path: String) {
+    self.file = file
+    self.path = path
+  }
+
+  /// Adds lines in one write.
+  ///
+  /// - Parameters:
+  ///   - lines: without their ends.
+  ///   - identity: the file.
+  ///   - expected: about how many bytes it holds if nothing in it is dead.
+  /// - Returns: whether it is still that file.
+  static func add(_ lines: [String], to identity: KnownFile, expected: Int) throws(KernelError) -> Bool {
+    guard !lines.isEmpty else { return true }
+    guard let hosts = try open(identity, for: .extending) else { return false }
+    let size = try hosts.file.status().size
+    if size > sizeToReuse, size > 2 * expected { return try reuse(lines, in: identity) }
+    try hosts.append(lines, size: size)
+    return true
+  }
+
+  private func append(_ lines: [String], size: Int) throws(KernelError) {
+    let isLineOpen = size > 0 ? try file.read(at: size - 1, count: 1) != [UInt8(ascii: "\n")] : false
+    try file.writeAll(HostsText.appended(lines, at: size, isLineOpen: isLineOpen))
+  }
+
+  private static func reuse(_ lines: [String], in identity: KnownFile) throws(KernelError) -> Bool {
+    guard let hosts = try open(identity) else { return false }
+    let (writes, rest) = HostsText(try hosts.file.readAll()).reusing(for: lines)
+    for write in writes {
+      // The first byte last: until then it is a comment.
+      try hosts.file.write(Array(write.bytes.dropFirst()), at: write.offset + 1)
+      try hosts.file.write(Array(write.bytes.prefix(1)), at: write.offset)
+    }
+    guard !rest.isEmpty, let end = try open(identity, for: .extending) else { return true }
+    try end.append(rest, size: try end.file.status().size)
+    return true
+  }
+
+  /// Makes comments of lines, each as often as it is listed; what is not there, or was changed, is left alone.
+  ///
+  /// - Returns: whether it is still that file.
+  static func remove(_ lines: [String], from identity: KnownFile) throws(KernelError) -> Bool {
+    guard !lines.isEmpty else { return true }
+    guard let hosts = try open(identity) else { return false }
+    let text = HostsText(try hosts.file.readAll())
+    for offset in text.places(of: lines).found {
+      try hosts.file.write([HostsText.deadMark], at: offset)
+      guard let tab = text.bytes[offset...].firstIndex(of: UInt8(ascii: "\t")) else { continue }
+      try hosts.file.write([HostsText.deadSeparator], at: tab)
+    }
+    return true
+  }
+
+  /// Those of `lines` that are not there; `nil` where it is no longer that file.
+  static func missing(_ lines: [String], from identity: KnownFile) throws(KernelError) -> [String]? {
+    guard let hosts = try open(identity) else { return nil }
+    return HostsText(try hosts.file.readAll()).places(of: lines).missing
+  }
+}
+
+extension KernelError {
+  /// Of opening a file as it is: a symbolic link, a directory, a device or a socket.
+  var isNoRegularFile: Bool { [ELOOP, EISDIR, ENXIO].contains(errno) }
+}

@@ -1,0 +1,145 @@
+public import CNI
+public import Kernel
+import Linux
+import Names
+
+extension LiveTexts {
+  /// Removes what the attachment wanted, and the files that we made with the last one.
+  ///
+  /// - Returns: what failed; it is remembered then for another try.
+  public func remove(_ owner: Owner) -> [KernelError] {
+    do throws(KernelError) {
+      guard try state.hasTexts(of: owner.container) else { return [] }
+      let lock = try ContainerLock(owner.container, in: state)
+      defer { _ = lock }
+      var failures: [KernelError] = []
+      var record = try readable(owner.container)
+      for index in record.texts.indices where record.texts[index].holders.contains(where: { $0.isOf(owner) }) {
+        do throws(KernelError) {
+          try letGo(owner, index, of: &record)
+        } catch { failures.append(error) }
+      }
+      record.texts.removeAll(where: \.holders.isEmpty)
+      try state.put(record)
+      return failures
+    } catch { return [error] }
+  }
+
+  /// A record that cannot be read will not be readable later, and nobody must be kept from going.
+  private func readable(_ container: ContainerID) throws(KernelError) -> TextRecord {
+    do throws(KernelError) {
+      return try state.texts(of: container)
+    } catch {
+      warn("files of \(container): \(error)")
+      return TextRecord(container)
+    }
+  }
+
+  private func letGo(_ owner: Owner, _ index: Int, of record: inout TextRecord) throws(KernelError) {
+    let kept = record.texts[index]
+    guard kept.holders.allSatisfy({ $0.isOf(owner) }) else {
+      record.texts[index].holders.removeAll { $0.isOf(owner) }
+      if kept.kind == .resolvConf { try rewrite(index, of: &record, with: resolvConf(record.texts[index])) }
+      return
+    }
+    if kept.isMade {
+      // One that was made but not yet noted is still empty.
+      let isOurs = { (status: FileStatus) in kept.inode == nil ? status.size == 0 : kept.isStill(status) }
+      try FilePlace(kept.path).remove(where: isOurs, andEmpty: kept.madeDirectories)
+    }
+    record.texts[index].holders = []
+  }
+
+  /// Removes what attachments of the network wanted that are not in `valid`.
+  ///
+  /// - Returns: what failed.
+  public func removeAll(of network: NetworkName, but valid: Set<Owner>) throws(KernelError) -> [KernelError] {
+    var failures: [KernelError] = []
+    for record in try state.allTexts() {
+      let holders = record.texts.flatMap(\.holders).filter { $0.network == network }
+      let owners = holders.map { Owner(network: $0.network, container: record.container, interface: $0.interface) }
+      for owner in Set(owners) where !valid.contains(owner) { failures += remove(owner) }
+    }
+    return failures
+  }
+
+  /// How the attachment's files are not as we left them; a text that somebody edited counts.
+  public func differences(of owner: Owner) throws(KernelError) -> [String] {
+    var found: [String] = []
+    for kept in try state.texts(of: owner.container).texts where kept.holders.contains(where: { $0.isOf(owner) }) {
+      guard let file = try FilePlace(kept.path).open() else {
+        found.append("\(kept.path) is missing")
+        continue
+      }
+      guard kept.isStill(try file.status()) else {
+        found.append("\(kept.path) is another file")
+        continue
+      }
+      if try LiveText(file).text() != kept.written { found.append("\(kept.path) was changed by somebody else") }
+    }
+    return found
+  }
+
+  /// Brings the `resolv.conf` of every container up to date with the host's.
+  ///
+  /// - Returns: the containers whose file was written, and what failed.
+  public func followHost() throws(KernelError) -> (written: [ContainerID], failures: [KernelError]) {
+    var written: [ContainerID] = []
+    var failures: [KernelError] = []
+    for container in try state.allTexts().map(\.container) {
+      do throws(KernelError) {
+        if try followHost(container) { written.append(container) }
+      } catch { failures.append(error) }
+    }
+    return (written, failures)
+  }
+
+  private func followHost(_ container: ContainerID) throws(KernelError) -> Bool {
+    let lock = try ContainerLock(container, in: state)
+    defer { _ = lock }
+    var record = try state.texts(of: container)
+    var isWritten = false
+    for index in record.texts.indices where record.texts[index].kind == .resolvConf {
+      if try rewrite(index, of: &record, with: resolvConf(record.texts[index])) { isWritten = true }
+    }
+    return isWritten
+  }
+}
+
+extension StateDirectory {
+  private var textDirectory: String { "\(path)/.texts" }
+
+  private func textFile(_ container: ContainerID) -> String { "\(textDirectory)/\(stem(container)).json" }
+
+  func hasTexts(of container: ContainerID) throws(KernelError) -> Bool {
+    try Files.status(textFile(container)) != nil
+  }
+
+  /// Empty where nothing is remembered.
+  ///
+  /// - Throws: EBADMSG where the file holds no record.
+  func texts(of container: ContainerID) throws(KernelError) -> TextRecord {
+    try read(textFile(container)) ?? TextRecord(container)
+  }
+
+  /// Every container's, in the order of their files' names; those that hold no record are left out.
+  func allTexts() throws(KernelError) -> [TextRecord] {
+    var records: [TextRecord] = []
+    for name in try (Files.list(textDirectory) ?? []).sorted() where name.hasSuffix(".json") {
+      let record: TextRecord? = try? read("\(textDirectory)/\(name)")  // a broken one must not keep the others back
+      if let record { records.append(record) }
+    }
+    return records
+  }
+
+  /// Replaces the record; an empty one leaves no file.
+  func put(_ record: TextRecord) throws(KernelError) {
+    let file = textFile(record.container)
+    guard !record.texts.isEmpty else {
+      try Files.remove(unfinished(file))
+      return try Files.remove(file)
+    }
+    try Files.makeDirectories(textDirectory)
+    try Files.replace(file, with: record.json.bytes, through: unfinished(file))
+  }
+}

@@ -1,0 +1,48 @@
+import CNI
+public import Kernel
+import Linux
+public import Names
+
+extension NetworkNames {
+  /// How what is there differs from what ADD left: what is remembered, the files, each line that should be in them.
+  ///
+  /// - Parameter wanted: the attachment as ADD would make it now; its file and own lines are not compared.
+  public func differences(from wanted: Member, hasHosts: Bool) throws(KernelError) -> [String] {
+    guard let member = try state.member(wanted.owner) else { return ["nothing is remembered of the attachment"] }
+    var found: [String] = []
+    if member.addresses != wanted.addresses {
+      found.append("remembered addresses are \(words(member.addresses)), want \(words(wanted.addresses))")
+    }
+    if member.names != wanted.names {
+      found.append("remembered names are \(words(member.names)), want \(words(wanted.names))")
+    }
+    guard let own = member.hosts else { return hasHosts ? found + ["there is no hosts file"] : found }
+    let peers = try peers(of: wanted.owner)
+    found += try missing(member.privateLines + peers.flatMap(\.lines) + member.lines, from: own)
+    for peer in peers {
+      if let hosts = peer.hosts { found += try missing(member.lines, from: hosts) }
+    }
+    return found
+  }
+
+  private func missing(_ lines: [String], from identity: KnownFile) throws(KernelError) -> [String] {
+    guard let missing = try LiveHosts.missing(lines, from: identity) else {
+      return ["\(identity.path) is gone or another file"]
+    }
+    return missing.map { "\(identity.path) lacks the line \"\($0.replacing("\t", with: " "))\"" }
+  }
+
+  private func words(_ values: [some CustomStringConvertible]) -> String {
+    values.isEmpty ? "none" : values.map(\.description).joined(separator: ", ")
+  }
+}
+
+extension StateDirectory {
+  /// - Throws: why nothing could be remembered.
+  public func probe() throws(KernelError) {
+    try Files.makeDirectories(path)
+    let file = "\(path)/.probe"
+    try Files.replace(file, with: [])
+    try Files.remove(file)
+  }
+}

@@ -1,0 +1,119 @@
+import CNI
+import Glibc
+public import Kernel
+import Linux
+public import Names
+
+/// What an attachment brings to its container's hosts file.
+public struct HostsWish: Equatable, Sendable {
+  public var place: HostsPlace
+  /// The container's own name, for its first attachment.
+  public var ownLines: [String]
+  /// `extraHosts`.
+  public var extraLines: [String]
+
+  public init(_ place: HostsPlace, ownLines: [String], extraLines: [String]) {
+    self.place = place
+    self.ownLines = ownLines
+    self.extraLines = extraLines
+  }
+}
+
+extension NetworkNames {
+  /// Makes an attachment known, and the others known to it; what an earlier ADD of the same names left goes first.
+  ///
+  /// - Parameters:
+  ///   - joining: who it is; where its hosts file is, this finds out.
+  ///   - wish: what its hosts file shall hold beside the names; `nil` for an attachment without.
+  /// - Throws: what failed first; `leave` takes back what was done.
+  public func join(_ joining: Member, _ wish: HostsWish?) throws(KernelError) {
+    if try state.hasState(of: joining.owner), let failure = leave(joining.owner).first { throw failure }
+    guard let wish else {
+      try willChange("remember \(joining.owner.container)")
+      return try state.put(joining)
+    }
+    let peers = try peers(of: joining.owner)
+    var member = joining
+    do {
+      let lock = try ContainerLock(joining.owner.container, in: state)
+      try enter(&member, wish, among: peers)
+      _ = consume lock
+    }
+    let lines = member.lines
+    let expected = (peers.flatMap(\.lines) + OwnLines.standard).reduce(lines.count * 80) { $0 + $1.utf8.count + 1 }
+    let failures = forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
+      try willChange("add \(lines.count) lines to \(hosts.path)")
+      if try !LiveHosts.add(lines, to: hosts, expected: expected) { warnLeftAlone(hosts, of: peer.owner) }
+    }
+    if let failure = failures.first { throw failure }
+  }
+
+  /// Writes the container's own file, new or as it is.
+  private func enter(_ member: inout Member, _ wish: HostsWish, among peers: [Member]) throws(KernelError) {
+    for attempt in 1... {
+      do throws(KernelError) {
+        if let found = try wish.place.found() { return try adopt(found, &member, wish, among: peers) }
+        return try make(&member, wish, among: peers)
+      } catch {
+        // Somebody else has made the file since it was looked for.
+        guard error.errno == EEXIST, attempt < 3 else { throw error }
+      }
+    }
+  }
+
+  private func adopt(
+    _ found: KnownFile, _ member: inout Member, _ wish: HostsWish, among peers: [Member]
+  ) throws(KernelError) {
+    var record = try state.record(of: member.owner.container)
+    let isFirst = !record.files.contains { $0.file == found && !$0.holders.isEmpty }
+    member.hosts = found
+    member.privateLines = (isFirst ? wish.ownLines : []) + wish.extraLines
+    try willChange("remember \(member.owner.container)")
+    try state.put(member)
+    record.hold(found, for: member.owner)
+    try willChange("remember the files of \(member.owner.container)")
+    try state.put(record, of: member.owner.container)
+    try willChange("add lines to \(found.path)")
+    let lines = member.privateLines + peers.flatMap(\.lines) + member.lines
+    if try !LiveHosts.add(lines, to: found, expected: .max) {
+      throw KernelError("add lines to \(found.path)", errno: EEXIST, reason: "replaced meanwhile")
+    }
+  }
+
+  private func make(_ member: inout Member, _ wish: HostsWish, among peers: [Member]) throws(KernelError) {
+    let owner = member.owner
+    member.hosts = nil
+    member.privateLines = wish.ownLines + wish.extraLines
+    try willChange("remember \(owner.container)")
+    try state.put(member)
+    let older = try state.record(of: owner.container)
+    let directories = try wish.place.missingDirectories()
+    // Before there is anything to identify, so that the directories do not stay.
+    var kept = ContainerRecord.KeptFile(
+      KnownFile(path: wish.place.path, device: 0, inode: 0), isMade: true, madeDirectories: directories,
+      holders: [.init(owner)])
+    try willChange("remember the files of \(owner.container)")
+    try state.put(ContainerRecord(files: older.files + [kept]), of: owner.container)
+    try willChange("write \(wish.place.path)")
+    let lines = wish.ownLines + OwnLines.standard + wish.extraLines + peers.flatMap(\.lines) + member.lines
+    let file = try NewHosts.write(lines, for: wish.place)
+    kept.file = file.identity
+    member.hosts = file.identity
+    try willChange("remember \(wish.place.path)")
+    try state.put(ContainerRecord(files: older.files + [kept]), of: owner.container)
+    try state.put(member)
+    try willChange("create \(wish.place.path)")
+    try file.name()
+  }
+}
+
+extension ContainerRecord {
+  /// Notes that `owner` uses a file, one that was there before unless it is known.
+  fileprivate mutating func hold(_ file: KnownFile, for owner: Owner) {
+    if let index = files.firstIndex(where: { $0.file == file }) {
+      files[index].holders.append(.init(owner))
+    } else {
+      files.append(KeptFile(file, isMade: false, holders: [.init(owner)]))
+    }
+  }
+}

@@ -1,0 +1,74 @@
+public import CNI
+public import Kernel
+import Linux
+import Names
+
+extension NetworkNames {
+  /// Takes an attachment's lines out of the others' files and theirs out of its own, and forgets it.
+  ///
+  /// - Returns: what failed; it is remembered then for another try.
+  public func leave(_ owner: Owner) -> [KernelError] {
+    var failures: [KernelError] = []
+    func attempt(_ body: () throws(KernelError) -> Void) {
+      do throws(KernelError) { try body() } catch { failures.append(error) }
+    }
+    var member: Member?
+    do throws(KernelError) { member = try state.member(owner) } catch {
+      warn("attachment of \(owner.container): \(error)")
+    }
+    var peers: [Member] = []
+    // Who has no hosts file was never written into another's.
+    if member?.hosts != nil { attempt { () throws(KernelError) in peers = try self.peers(of: owner) } }
+    attempt { () throws(KernelError) in
+      let lock = try ContainerLock(owner.container, in: state)
+      try letGo(owner, member, peers)
+      _ = consume lock
+    }
+    if let lines = member?.lines {
+      failures += forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
+        if try !LiveHosts.remove(lines, from: hosts) { warnLeftAlone(hosts, of: peer.owner) }
+      }
+    }
+    if failures.isEmpty { attempt { () throws(KernelError) in try state.remove(owner) } }
+    return failures
+  }
+
+  /// Removes the container's own file with its last attachment, and otherwise what this one had in it.
+  private func letGo(_ owner: Owner, _ member: Member?, _ peers: [Member]) throws(KernelError) {
+    var record: ContainerRecord
+    do throws(KernelError) { record = try state.record(of: owner.container) } catch {
+      warn("files of \(owner.container): \(error)")
+      record = ContainerRecord()
+    }
+    let holder = ContainerRecord.Holder(owner)
+    for index in record.files.indices where record.files[index].holders.contains(holder) {
+      record.files[index].holders.removeAll { $0 == holder }
+      let kept = record.files[index]
+      if kept.holders.isEmpty, kept.isMade {
+        try remove(kept, of: owner)
+      } else if let member {
+        let lines = member.privateLines + peers.flatMap(\.lines) + member.lines
+        if try !LiveHosts.remove(lines, from: kept.file) { warnLeftAlone(kept.file, of: owner) }
+      }
+    }
+    record.files.removeAll(where: \.holders.isEmpty)
+    try state.put(record, of: owner.container)
+  }
+
+  private func remove(_ kept: ContainerRecord.KeptFile, of owner: Owner) throws(KernelError) {
+    try Files.remove(NewHosts.interim(kept.file.path))
+    if try LiveHosts.open(kept.file) != nil {
+      try Files.remove(kept.file.path)
+    }
+    for directory in kept.madeDirectories.reversed() { try Files.removeEmptyDirectory(directory) }
+  }
+
+  /// Forgets all of the network's attachments but `valid`.
+  ///
+  /// - Returns: what failed.
+  public func forgetAll(but valid: Set<Owner>) throws(KernelError) -> [KernelError] {
+    var failures: [KernelError] = []
+    for owner in try state.owners(on: network) where !valid.contains(owner) { failures += leave(owner) }
+    return failures
+  }
+}

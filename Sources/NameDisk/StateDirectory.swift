@@ -1,0 +1,121 @@
+public import CNI
+import CNIJSON
+import Glibc
+public import Kernel
+import Linux
+public import Names
+import NetTypes
+
+/// What is remembered of all networks: `NETWORK/CONTAINER:INTERFACE.json` for each attachment, `.files/CONTAINER.json`
+/// for each container.
+///
+/// A `:` may stand in neither name, so that no two attachments share a file.
+public struct StateDirectory: Sendable {
+  public let path: String
+
+  public static let defaultPath = "/run/cni/dns-hosts"
+
+  public init(_ path: String = StateDirectory.defaultPath) { self.path = path }
+
+  func directory(of network: NetworkName) -> String { "\(path)/\(network)" }
+
+  private func file(_ owner: Owner) -> String {
+    "\(directory(of: owner.network))/\(stem(owner.container)):\(owner.interface).json"
+  }
+
+  private func recordFile(_ container: ContainerID) -> String { "\(path)/.files/\(stem(container)).json" }
+
+  /// The longest part of a file's name that the rest leaves room for, in bytes.
+  private static let longestStem = 200
+
+  func stem(_ container: ContainerID) -> String {
+    let text = container.description
+    return text.utf8.count <= Self.longestStem ? text : Owner.shortHash(text)
+  }
+}
+
+// MARK: attachments
+
+extension StateDirectory {
+  /// `nil` where nothing is remembered.
+  ///
+  /// - Throws: EBADMSG where the file holds no attachment.
+  public func member(_ owner: Owner) throws(KernelError) -> Member? { try read(file(owner)) }
+
+  /// All of the network; files that hold no attachment are left out.
+  public func members(of network: NetworkName) throws(KernelError) -> [Member] {
+    let directory = directory(of: network)
+    var members: [Member] = []
+    for name in try (Files.list(directory) ?? []).sorted() where name.hasSuffix(".json") && !name.hasPrefix(".") {
+      let found: Member? = try? read("\(directory)/\(name)")  // a broken one must not stop the others
+      if let found { members.append(found) }
+    }
+    return members
+  }
+
+  /// Whether anything is remembered, readable or not.
+  func hasState(of owner: Owner) throws(KernelError) -> Bool { try Files.status(file(owner)) != nil }
+
+  /// Everybody of whom something is remembered on the network, readable or not.
+  func owners(on network: NetworkName) throws(KernelError) -> [Owner] {
+    let directory = directory(of: network)
+    var owners: [Owner] = []
+    for name in try (Files.list(directory) ?? []).sorted() where name.hasSuffix(".json") {
+      let member: Member? = try? read("\(directory)/\(name)")  // the name tells enough of one that is broken
+      if let owner = member?.owner ?? Owner(stem: name.dropLast(".json".count), on: network) { owners.append(owner) }
+    }
+    return owners
+  }
+
+  public func put(_ member: Member) throws(KernelError) {
+    try Files.makeDirectories(directory(of: member.owner.network))
+    try Files.replace(file(member.owner), with: member.json.bytes, through: unfinished(file(member.owner)))
+  }
+
+  /// Nothing happens where nothing is remembered.
+  public func remove(_ owner: Owner) throws(KernelError) {
+    try Files.remove(unfinished(file(owner)))
+    try Files.remove(file(owner))
+  }
+
+  func unfinished(_ file: String) -> String { "\(file).tmp" }
+}
+
+// MARK: containers
+
+extension StateDirectory {
+  /// Empty where nothing is remembered; to be asked under the container's lock.
+  ///
+  /// - Throws: EBADMSG where the file holds no record.
+  public func record(of container: ContainerID) throws(KernelError) -> ContainerRecord {
+    try read(recordFile(container)) ?? ContainerRecord()
+  }
+
+  /// Replaces the record; an empty one leaves no file.
+  public func put(_ record: ContainerRecord, of container: ContainerID) throws(KernelError) {
+    let file = recordFile(container)
+    guard !record.files.isEmpty else {
+      try Files.remove(unfinished(file))
+      return try Files.remove(file)
+    }
+    try Files.makeDirectories("\(path)/.files")
+    try Files.replace(file, with: record.json.bytes, through: unfinished(file))
+  }
+
+  func read<Value: JSONReadable>(_ path: String) throws(KernelError) -> Value? {
+    guard let bytes = try Files.readIfPresent(path) else { return nil }
+    do throws(CNIError) {
+      return try CNIJSON.decode(Value.self, from: bytes)
+    } catch { throw KernelError("read \(path)", errno: EBADMSG, reason: error.message) }
+  }
+}
+
+extension Owner {
+  /// `CONTAINER:INTERFACE`.
+  fileprivate init?(stem: Substring, on network: NetworkName) {
+    guard let colon = stem.firstIndex(of: ":"), let container = ContainerID(String(stem[..<colon])),
+      let interface = InterfaceName(String(stem[stem.index(after: colon)...]))
+    else { return nil }
+    self.init(network: network, container: container, interface: interface)
+  }
+}

@@ -1,0 +1,71 @@
+public import CNI
+public import NetTypes
+
+/// The files of one container, which its attachments to all networks share.
+public struct ContainerRecord: Equatable, Sendable {
+  public var files: [KeptFile]
+
+  public init(files: [KeptFile] = []) { self.files = files }
+
+  /// A file, who uses it, and what goes away with the last of them.
+  public struct KeptFile: Equatable, Sendable {
+    public var file: KnownFile
+    /// Whether we made it; one that was there before stays.
+    public var isMade: Bool
+    /// The directories that we made for it, the outermost first.
+    public var madeDirectories: [String]
+    /// The attachments that use it, in the order they came.
+    public var holders: [Holder]
+
+    public init(_ file: KnownFile, isMade: Bool, madeDirectories: [String] = [], holders: [Holder] = []) {
+      self.file = file
+      self.isMade = isMade
+      self.madeDirectories = madeDirectories
+      self.holders = holders
+    }
+  }
+
+  /// One of the container's attachments.
+  public struct Holder: Hashable, Sendable {
+    public var network: NetworkName
+    public var interface: InterfaceName
+
+    public init(_ owner: Owner) {
+      network = owner.network
+      interface = owner.interface
+    }
+  }
+}
+
+extension ContainerRecord: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) { files = try json.objects("files") ?? [] }
+
+  /// The file's content.
+  public var json: JSONValue { .object(["files": .array(files.map(\.json))]) }
+}
+
+extension ContainerRecord.KeptFile: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    self.init(
+      try json.required("file").object(), isMade: try json.required("isMade").flag(),
+      madeDirectories: try json.texts("madeDirectories") ?? [], holders: try json.objects("holders") ?? [])
+  }
+
+  var json: JSONValue {
+    .object([
+      "file": file.json, "isMade": .bool(isMade), "madeDirectories": .array(madeDirectories.map { .string($0) }),
+      "holders": .array(holders.map(\.json)),
+    ])
+  }
+}
+
+extension ContainerRecord.Holder: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    network = try json.required("network").parsed()
+    interface = try json.required("interface").parsed()
+  }
+
+  var json: JSONValue {
+    .object(["network": .string(network.description), "interface": .string(interface.description)])
+  }
+}

@@ -1,0 +1,49 @@
+public import CNI
+public import NetTypes
+
+/// One attachment as the others of its network see it: where it is, what it is called, which file it reads.
+public struct Member: Equatable, Sendable {
+  public var owner: Owner
+  /// Its addresses on the network, of both families.
+  public var addresses: [IPAddress]
+  /// All that it is called there, in the order of its lines.
+  public var names: [HostName]
+  /// The container's hosts file; `nil` for an attachment without.
+  public var hosts: KnownFile?
+  /// Lines of that file that only this attachment put there: its own, `extraHosts`.
+  public var privateLines: [String]
+
+  public init(
+    owner: Owner, addresses: [IPAddress], names: [HostName], hosts: KnownFile? = nil, privateLines: [String] = []
+  ) {
+    self.owner = owner
+    self.addresses = addresses
+    self.names = names
+    self.hosts = hosts
+    self.privateLines = privateLines
+  }
+}
+
+extension Member: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    let owner = Owner(
+      network: try json.required("network").parsed(), container: try json.required("container").parsed(),
+      interface: try json.required("interface").parsed())
+    self.init(
+      owner: owner, addresses: try json.parsedList("addresses") ?? [], names: try json.parsedList("names") ?? [],
+      hosts: try json.object("hosts"), privateLines: try json.texts("privateLines") ?? [])
+  }
+
+  /// The state file's content.
+  public var json: JSONValue {
+    var members: [String: JSONValue] = [
+      "network": .string(owner.network.description), "container": .string(owner.container.description),
+      "interface": .string(owner.interface.description),
+      "addresses": .array(addresses.map { .string($0.description) }),
+      "names": .array(names.map { .string($0.description) }),
+    ]
+    members["hosts"] = hosts?.json
+    if !privateLines.isEmpty { members["privateLines"] = .array(privateLines.map { .string($0) }) }
+    return .object(members)
+  }
+}

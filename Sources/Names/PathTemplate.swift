@@ -1,0 +1,106 @@
+public import CNI
+
+/// Where a file of each container is: an absolute path with placeholders.
+///
+/// What stands before the first component with a placeholder is the base, which no container's name leads out of.
+public struct PathTemplate: Equatable, Sendable {
+  public enum Placeholder: String, CaseIterable, Sendable { case containerID, network, netnsName }
+
+  private enum Piece: Equatable, Sendable {
+    case text(String)
+    case placeholder(Placeholder)
+  }
+
+  private let key: String
+  private let base: String
+  private let below: [[Piece]]
+
+  /// - Parameters:
+  ///   - text: the path.
+  ///   - key: where it stands, for messages.
+  /// - Throws: code 7 for a path that is not absolute, has empty, `.` or `..` components, unknown placeholders or
+  ///   nothing that tells containers apart.
+  public init(_ text: String, key: String) throws(CNIError) {
+    func refusal(_ wanted: String) -> CNIError {
+      CNIError(.invalidNetworkConfig, "key \"\(key)\": \(JSONValue.string(text).text): want \(wanted)")
+    }
+    guard text.utf8.first == UInt8(ascii: "/"), text.utf8.count <= 4000 else {
+      throw refusal("an absolute path of 4000 bytes at most")
+    }
+    guard text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { throw refusal("a path without control characters") }
+    var components: [[Piece]] = []
+    for component in text.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
+      guard let component = String(component), !["", ".", ".."].contains(component) else {
+        throw refusal("a path without empty, '.' or '..' components")
+      }
+      guard let pieces = Self.pieces(of: component) else {
+        throw refusal("a path whose braces hold \(Placeholder.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      components.append(pieces)
+    }
+    let isFixed = { (pieces: [Piece]) in pieces.allSatisfy { if case .text = $0 { true } else { false } } }
+    let fixed = components.prefix(while: isFixed)
+    below = Array(components.dropFirst(fixed.count))
+    // Containers of one network would write over each other.
+    let isTold = below.joined().contains { $0 == .placeholder(.containerID) || $0 == .placeholder(.netnsName) }
+    guard isTold else { throw refusal("a path with {containerID} or {netnsName}") }
+    base = "/" + fixed.joined().map { if case .text(let text) = $0 { text } else { "" } }.joined(separator: "/")
+    self.key = key
+  }
+
+  /// `nil` for a brace without its other half or with something unknown in it.
+  private static func pieces(of component: String) -> [Piece]? {
+    var pieces: [Piece] = []
+    var rest = component[...]
+    while let open = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
+      guard rest[open] == "{", let close = rest[open...].firstIndex(of: "}") else { return nil }
+      guard let known = Placeholder(rawValue: String(rest[rest.index(after: open)..<close])) else { return nil }
+      if open > rest.startIndex { pieces.append(.text(String(rest[..<open]))) }
+      pieces.append(.placeholder(known))
+      rest = rest[rest.index(after: close)...]
+    }
+    if !rest.isEmpty { pieces.append(.text(String(rest))) }
+    return pieces
+  }
+
+  /// The path for one attachment.
+  ///
+  /// - Parameters:
+  ///   - owner: the attachment.
+  ///   - namespacePath: `CNI_NETNS`.
+  /// - Returns: the file's path, its parts kept apart.
+  /// - Throws: code 7 where a value is missing or would lead somewhere else.
+  public func path(for owner: Owner, namespacePath: String) throws(CNIError) -> ContainerPath {
+    var components: [String] = []
+    for pieces in below {
+      var component = ""
+      for piece in pieces {
+        switch piece {
+        case .text(let text): component += text
+        case .placeholder(.containerID): component += owner.container.description
+        case .placeholder(.network): component += owner.network.description
+        case .placeholder(.netnsName): component += try namespaceName(namespacePath)
+        }
+      }
+      guard !["", ".", ".."].contains(component), component.utf8.count <= 255 else {
+        throw CNIError(
+          .invalidNetworkConfig, "key \"\(key)\": component \"\(component)\": want a file name of 1 to 255 bytes")
+      }
+      components.append(component)
+    }
+    return ContainerPath(base: base, below: components, key: key)
+  }
+
+  /// The last component of a path: `/run/netns/blue` is `blue`.
+  private func namespaceName(_ path: String) throws(CNIError) -> String {
+    let components = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { String($0) }
+    // Every container's /proc/PID/ns/net has the same.
+    guard let name = components.last ?? nil, !["", ".", ".."].contains(name), components.dropFirst().first != "proc",
+      name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "{") && $0 != UInt8(ascii: "}") })
+    else {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"\(key)\": {netnsName}: CNI_NETNS is \"\(path)\": want a namespace with a name")
+    }
+    return name
+  }
+}

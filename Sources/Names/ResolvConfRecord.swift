@@ -1,0 +1,127 @@
+public import CNI
+public import NetTypes
+
+/// One of a container's small files, `resolv.conf` or `hostname`: what we wrote there, and for whom.
+public struct KeptText: Equatable, Sendable {
+  public enum Kind: String, Sendable { case resolvConf, hostname }
+
+  public var kind: Kind
+  public var path: ContainerPath
+  /// `st_dev` and `st_ino` of `stat(2)`; `nil` until there is a file.
+  public var device: UInt?
+  public var inode: UInt?
+  /// Whether we made it; one that was there before stays.
+  public var isMade: Bool
+  /// The directories that we made for it, the outermost first.
+  public var madeDirectories: [String]
+  /// The attachments that use it, in the order they came.
+  public var holders: [Holder] = []
+  /// What we wrote last; empty before.
+  public var written = ""
+  /// What we were about to write; `nil` once it is written.
+  public var next: String?
+
+  public init(_ kind: Kind, at path: ContainerPath, isMade: Bool, madeDirectories: [String]) {
+    self.kind = kind
+    self.path = path
+    self.isMade = isMade
+    self.madeDirectories = madeDirectories
+  }
+
+  /// An attachment that uses the file.
+  public struct Holder: Equatable, Sendable {
+    public var network: NetworkName
+    public var interface: InterfaceName
+    public var wish: ResolvConfWish
+    /// Whether it has an address to ask an IPv6 server from.
+    public var hasIPv6: Bool
+
+    public init(_ owner: Owner, _ wish: ResolvConfWish, hasIPv6: Bool) {
+      network = owner.network
+      interface = owner.interface
+      self.wish = wish
+      self.hasIPv6 = hasIPv6
+    }
+
+    public func isOf(_ owner: Owner) -> Bool { network == owner.network && interface == owner.interface }
+  }
+
+  /// Whether nobody but us has written what the file holds now.
+  ///
+  /// A rewrite that was interrupted leaves comments, and lines of what was there and of what was to come.
+  public func isOurs(_ now: String) -> Bool {
+    if now == written || now == next { return true }
+    guard let next else { return false }
+    let known = Set((written + next).split(separator: "\n"))
+    return now.split(separator: "\n").allSatisfy { $0.hasPrefix("#") || known.contains($0) }
+  }
+
+  /// What the file is to hold as `resolv.conf`.
+  public func resolvConf(host: ResolvConfWish, notes: inout [String]) -> ResolvConf {
+    ResolvConf(holders.map(\.wish), host: host, hasIPv6: holders.contains(where: \.hasIPv6), notes: &notes)
+  }
+}
+
+/// The small files of one container.
+public struct TextRecord: JSONReadable, Equatable, Sendable {
+  public var container: ContainerID
+  public var texts: [KeptText]
+
+  public init(_ container: ContainerID) {
+    self.container = container
+    texts = []
+  }
+
+  public init(_ json: JSONReader) throws(CNIError) {
+    container = try json.required("container").parsed()
+    texts = try json.objects("texts") ?? []
+  }
+
+  /// The state file's content.
+  public var json: JSONValue {
+    .object(["container": .string(container.description), "texts": .array(texts.map(\.json))])
+  }
+}
+
+extension KeptText: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    let kind = try json.required("kind")
+    guard let known = Kind(rawValue: try kind.text()) else { throw kind.refusal("resolvConf or hostname") }
+    self.init(
+      known, at: try json.required("path").object(), isMade: try json.required("isMade").flag(),
+      madeDirectories: try json.texts("madeDirectories") ?? [])
+    // Both may have 64 bits, of which JSON's numbers take 63.
+    device = try json.integer("device").map(UInt.init(bitPattern:))
+    inode = try json.integer("inode").map(UInt.init(bitPattern:))
+    holders = try json.objects("holders") ?? []
+    written = try json.text("written") ?? ""
+    next = try json.text("next")
+  }
+
+  fileprivate var json: JSONValue {
+    var members: [String: JSONValue] = [
+      "kind": .string(kind.rawValue), "path": path.json, "isMade": .bool(isMade), "written": .string(written),
+      "madeDirectories": .array(madeDirectories.map { .string($0) }), "holders": .array(holders.map(\.json)),
+    ]
+    members["device"] = device.map { .integer(Int64(truncatingIfNeeded: $0)) }
+    members["inode"] = inode.map { .integer(Int64(truncatingIfNeeded: $0)) }
+    members["next"] = next.map { .string($0) }
+    return .object(members)
+  }
+}
+
+extension KeptText.Holder: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    network = try json.required("network").parsed()
+    interface = try json.required("interface").parsed()
+    wish = try json.required("wish").object()
+    hasIPv6 = try json.required("hasIPv6").flag()
+  }
+
+  fileprivate var json: JSONValue {
+    .object([
+      "network": .string(network.description), "interface": .string(interface.description), "wish": wish.json,
+      "hasIPv6": .bool(hasIPv6),
+    ])
+  }
+}

@@ -1,0 +1,87 @@
+import CNI
+import NameDisk
+import Names
+import NetTypes
+import PluginKit
+
+/// The configuration with every value checked.
+struct DNSHostsSettings: Equatable {
+  var owner: Owner
+  /// All that the container is called on the network.
+  var names: [HostName]
+  /// `nil` for a network without hosts files.
+  var place: HostsPlace?
+  /// What the container's other files are to hold.
+  var texts: TextSettings
+  private var hostname: HostName?
+  private var extraHosts: [ExtraHost]
+
+  /// More names would make every other container's file long.
+  static let mostAliases = 100
+
+  /// - Throws: code 7 for a value that cannot be, code 4 for one in `CNI_ARGS`.
+  init(_ call: Call<DNSHostsConfig>) throws(CNIError) {
+    owner = call.owner
+    let aliases = call.config.aliases.names(on: owner.network)
+    guard aliases.count <= Self.mostAliases else {
+      throw CNIError(.invalidNetworkConfig, "aliases: \(aliases.count) of them: want \(Self.mostAliases) at most")
+    }
+    let name = try Self.name(of: owner.container, call.keys, try call.arguments())
+    names = try Member.names(name, network: owner.network, domain: call.config.domain, aliases: aliases)
+    texts = try TextSettings(call)
+    let template = call.config.hosts ? call.config.files?.hosts : nil
+    place = try template.map { (template) throws(CNIError) in
+      HostsPlace(try template.path(for: call.owner, namespacePath: call.namespacePath).description)
+    }
+    hostname = call.config.hostname
+    extraHosts = call.config.extraHosts
+  }
+
+  /// The attachment that `result` tells of.
+  func member(_ result: AddResult) -> Member {
+    Member(owner: owner, addresses: result.addresses(of: owner.interface), names: names)
+  }
+
+  func wish(for member: Member) -> HostsWish? {
+    place.map { place in
+      HostsWish(
+        place, ownLines: OwnLines.own(member.addresses, hostname: hostname, owner.container),
+        extraLines: extraHosts.map(\.line))
+    }
+  }
+
+  /// What the runtime calls the container, else what Nomad calls such a task, else its short identifier.
+  private static func name(
+    of container: ContainerID, _ keys: RuntimeKeys, _ arguments: CNIArguments
+  ) throws(CNIError) -> HostName {
+    if let text = keys.containerName(arguments) {
+      guard let name = HostName(text) else {
+        throw CNIError(.invalidNetworkConfig, "container name \"\(text)\": want \(HostName.wanted)")
+      }
+      return name
+    }
+    // A job's identifier may be no host name: nobody chose it to be one.
+    if let job = arguments["NOMAD_JOB_ID"], let group = arguments["NOMAD_GROUP_NAME"],
+      let name = HostName("\(job)-\(group)")
+    {
+      return name
+    }
+    guard let name = OwnLines.shortName(container) else {
+      throw CNIError(
+        .invalidNetworkConfig, "container \(container): its identifier is no host name: want a name in args.cni.name")
+    }
+    return name
+  }
+}
+
+extension AddResult {
+  /// The addresses of the container's interface of that name, and those of which nobody says where they are.
+  fileprivate func addresses(of name: InterfaceName) -> [IPAddress] {
+    let named = interfaces.indices.filter { interfaces[$0].name == name.description }
+    let inside = named.filter { interfaces[$0].sandbox?.isEmpty == false }
+    let own = inside.isEmpty ? named : inside
+    var seen: Set<IPAddress> = []
+    return ips.filter { $0.interface.map(own.contains) ?? true }.map(\.address.address)
+      .filter { seen.insert($0).inserted }
+  }
+}

@@ -1,0 +1,3 @@
+import PluginKit
+
+runPlugin(DNSHosts())

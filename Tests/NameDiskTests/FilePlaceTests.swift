@@ -1,0 +1,101 @@
+import Foundation
+import Glibc
+import Kernel
+import Linux
+import NameDisk
+import Names
+import Testing
+
+@Suite struct FilePlaceTests {
+  private func place(_ base: String, _ below: [String] = ["c1", "resolv.conf"]) -> FilePlace {
+    FilePlace(ContainerPath(base: base, below: below, key: "resolvConf"))
+  }
+
+  /// The errno that `body` throws; 0 where it throws none.
+  private func refusal(_ body: () throws(KernelError) -> Void) -> KernelError? {
+    do throws(KernelError) { try body() } catch { return error }
+    return nil
+  }
+
+  @Test func `a file is made with its directories, opened again and removed with them`() throws {
+    try inTemporaryDirectory { path in
+      let place = place("\(path)/new/base")
+      #expect(try place.open() == nil)
+      #expect(place.missingDirectories() == ["\(path)/new", "\(path)/new/base", "\(path)/new/base/c1"])
+      let missing = place.missingDirectories()
+      let made = try place.openOrMake().status()
+      #expect(try place.open()?.status() == made)
+      #expect(try place.openOrMake().status() == made)
+      let attributes = try FileManager.default.attributesOfItem(atPath: "\(path)/new/base/c1/resolv.conf")
+      #expect(attributes[.posixPermissions] as? Int == 0o644)
+      try place.remove(where: { $0.inode != made.inode }, andEmpty: missing)
+      #expect(try place.open() != nil)
+      try place.remove(where: { $0.inode == made.inode }, andEmpty: missing)
+      #expect(tree(path).isEmpty)
+      try place.remove(where: { _ in true }, andEmpty: missing)
+    }
+  }
+
+  @Test func `a directory that somebody else uses stays`() throws {
+    try inTemporaryDirectory { path in
+      let place = place(path)
+      let missing = place.missingDirectories()
+      _ = try place.openOrMake().status()
+      try Data().write(to: URL(fileURLWithPath: "\(path)/c1/other"))
+      try place.remove(where: { _ in true }, andEmpty: missing)
+      #expect(tree(path) == ["c1", "c1/other"])
+    }
+  }
+
+  @Test(arguments: ["link", "dangling", "fifo", "directory", "device", "socket"])
+  func `anything but a regular file in its place is refused and stays`(kind: String) throws {
+    try inTemporaryDirectory { path in
+      let file = "\(path)/c1/resolv.conf"
+      try FileManager.default.createDirectory(atPath: "\(path)/c1", withIntermediateDirectories: false)
+      try Data("precious\n".utf8).write(to: URL(fileURLWithPath: "\(path)/target"))
+      switch kind {
+      case "link": unsafe symlink("\(path)/target", file)
+      case "dangling": unsafe symlink("\(path)/nothing", file)
+      case "fifo": unsafe mkfifo(file, 0o600)
+      case "directory": unsafe mkdir(file, 0o700)
+      case "device": unsafe mknod(file, S_IFCHR | 0o600, 0x103)
+      default: unsafe mknod(file, S_IFSOCK | 0o600, 0)
+      }
+      let before = tree(path)
+      let place = place(path)
+      for error in [
+        refusal { () throws(KernelError) in _ = try place.open() == nil },
+        refusal { () throws(KernelError) in _ = try place.openOrMake().raw },
+      ] {
+        #expect(error?.errno == EINVAL || error?.errno == ELOOP)
+        #expect(error?.description.hasPrefix("resolvConf: \(file): ") == true, "\(error?.description ?? "")")
+      }
+      #expect(tree(path) == before)
+      #expect(FileManager.default.contents(atPath: "\(path)/target") == Data("precious\n".utf8))
+    }
+  }
+
+  @Test func `a symbolic link on the way below the base is refused, one on the way to it is not`() throws {
+    try inTemporaryDirectory { path in
+      try FileManager.default.createDirectory(atPath: "\(path)/elsewhere", withIntermediateDirectories: false)
+      unsafe symlink("\(path)/elsewhere", "\(path)/c1")
+      #expect(refusal { () throws(KernelError) in _ = try self.place(path).openOrMake().raw }?.errno == ELOOP)
+      #expect(tree("\(path)/elsewhere").isEmpty)
+      _ = try place("\(path)/c1").openOrMake().status()
+      #expect(tree("\(path)/elsewhere") == ["c1", "c1/resolv.conf"])
+      // Nor is anything removed through one.
+      let through = refusal { () throws(KernelError) in
+        try self.place(path, ["c1", "c1", "resolv.conf"]).remove(where: { _ in true }, andEmpty: [])
+      }
+      #expect(through?.errno == ELOOP)
+      #expect(tree("\(path)/elsewhere") == ["c1", "c1/resolv.conf"])
+    }
+  }
+
+  @Test func `a file in a directory's place is refused`() throws {
+    try inTemporaryDirectory { path in
+      try Data().write(to: URL(fileURLWithPath: "\(path)/c1"))
+      #expect(refusal { () throws(KernelError) in _ = try self.place(path).openOrMake().raw }?.errno == ENOTDIR)
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import CNI
+import Foundation
+import Glibc
+import Kernel
+import Linux
+import NameDisk
+import Synchronization
+import Testing
+
+@Suite struct LiveTextTests {
+  static let short = "nameserver 10.0.0.1\n"
+  static let long =
+    "# header\nnameserver 10.11.12.13\nnameserver fd00::53\nsearch a.example b.example\noptions ndots:5\n"
+
+  private func live(_ path: String) throws -> LiveText { LiveText(try Descriptor.open(path, for: .updating)) }
+  private func text(_ path: String) -> String {
+    String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+  }
+
+  @Test(
+    arguments: [
+      ("", short), (short, long), (long, short), (long, long), (short, "nameserver 10.0.0.2\n"), (short, ""),
+      ("nameserver 1.1.1.1", long), ("\n\n#\n", short), ("#", short), (long + long, short), ("\n", "\n"), ("x", "y\n"),
+    ])
+  func `the new text is there alone, in the same file`(old: String, new: String) throws {
+    try inTemporaryDirectory { path in
+      let file = "\(path)/f"
+      try Data(old.utf8).write(to: URL(fileURLWithPath: file))
+      let before = try #require(try Files.status(file)).inode
+      try live(file).replace(with: new)
+      #expect(text(file) == new)
+      #expect(try Files.status(file)?.inode == before)
+      #expect(tree(path) == ["f"])
+    }
+  }
+
+  @Test func `readers are told what the old text or the new says, and never nothing`() throws {
+    try inTemporaryDirectory { path in
+      let file = "\(path)/f"
+      let texts = [
+        Self.long, Self.short, "# header\nnameserver 10.99.98.97\nsearch other.example\n",
+        "nameserver 10.5.5.5\nnameserver 10.6.6.6\nnameserver 10.7.7.7\nsearch \(String(repeating: "x.", count: 90))y\n",
+      ]
+      try live(file).replace(with: Self.long)
+      let known = texts.map { DNS(resolvConf: $0) }
+      let servers = Set(known.flatMap(\.nameservers)), words = Set(known.flatMap { $0.search + $0.options })
+      let isDone = Atomic(false)
+      let wrong = Mutex<Set<String>>([])
+      let reads = Atomic(0)
+      DispatchQueue.concurrentPerform(iterations: 4) { worker in
+        if worker == 0 {
+          for round in 1...1500 {
+            do { try live(file).replace(with: texts[round % texts.count]) } catch {
+              wrong.withLock { _ = $0.insert("\(error)") }
+            }
+          }
+          isDone.store(true, ordering: .relaxed)
+        }
+        while !isDone.load(ordering: .relaxed) {
+          // To the end, as resolvers do: Foundation stops where the file ended when it was opened. Who reads on behind
+          // an end that has moved finds the rest of some line first; what counts is what a resolver makes of it.
+          let bytes = (try? Files.read(file)) ?? []
+          let dns = DNS(resolvConf: String(decoding: bytes, as: UTF8.self))
+          reads.add(1, ordering: .relaxed)
+          wrong.withLock {
+            $0.formUnion(Set(dns.nameservers).subtracting(servers))
+            $0.formUnion(Set(dns.search + dns.options).subtracting(words))
+            if dns.nameservers.isEmpty || dns.domain != nil { $0.insert("\(dns)") }
+          }
+        }
+      }
+      #expect(wrong.withLock { $0 }.isEmpty)
+      #expect(reads.load(ordering: .relaxed) > 100)
+      #expect(text(file) == texts[1500 % texts.count])
+    }
+  }
+
+  @Test func `a full disk leaves the old text`() throws {
+    try inTemporaryDirectory { path in
+      // Only this process' thread would have to be told apart, so the mount is gone before anything else looks.
+      #expect(mountTiny(path))
+      defer { unsafe umount2(path, Int32(MNT_DETACH)) }
+      let file = "\(path)/f"
+      let old = String(repeating: Self.short, count: 200)
+      try live(file).replace(with: old)
+      fill("\(path)/rest")
+      let error = #expect(throws: KernelError.self) {
+        try live(file).replace(with: String(repeating: "nameserver 10.0.0.2\n", count: 400))
+      }
+      #expect(error?.errno == ENOSPC)
+      #expect(text(file) == old)
+      #expect(throws: KernelError.self) { try live("\(path)/g").replace(with: Self.long) }
+      #expect(text("\(path)/g").isEmpty)
+    }
+  }
+
+  private func mountTiny(_ path: String) -> Bool { unsafe mount("none", path, "tmpfs", 0, "size=16k") == 0 }
+
+  private func fill(_ path: String) {
+    guard let file = try? Descriptor.open(path, for: .appending) else { return }
+    while (try? file.writeAll([UInt8](repeating: 0, count: 1024))) != nil {}
+  }
+}

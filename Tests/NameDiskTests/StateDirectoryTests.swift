@@ -1,0 +1,70 @@
+import CNI
+import Foundation
+import Kernel
+import NameDisk
+import Names
+import NetTypes
+import Testing
+
+struct StateDirectoryTests {
+  @Test func `what is put is there, and what is removed leaves no file`() throws {
+    try inTemporaryDirectory { directory in
+      let state = StateDirectory(directory)
+      let member = try Self.member("c1")
+      #expect(try state.members(of: member.owner.network) == [])
+      try state.put(member)
+      #expect(try state.member(member.owner) == member)
+      #expect(try state.members(of: member.owner.network) == [member])
+      #expect(tree(directory) == ["net", "net/c1:eth0.json"])
+      try state.remove(member.owner)
+      try state.remove(member.owner)
+      #expect(try state.member(member.owner) == nil)
+      #expect(tree(directory) == ["net"])
+    }
+  }
+
+  @Test func `a container's record is there until it is empty`() throws {
+    try inTemporaryDirectory { directory in
+      let state = StateDirectory(directory)
+      let owner = try Self.member("c1").owner
+      let file = KnownFile(path: "/etc/netns/c1/hosts", device: .max, inode: 7)
+      let record = ContainerRecord(files: [
+        .init(file, isMade: true, madeDirectories: ["/etc/netns"], holders: [.init(owner)])
+      ])
+      try state.put(record, of: owner.container)
+      #expect(try state.record(of: owner.container) == record)
+      try state.put(ContainerRecord(), of: owner.container)
+      #expect(try state.record(of: owner.container) == ContainerRecord())
+      #expect(tree(directory) == [".files"])
+    }
+  }
+
+  @Test func `a file that holds no attachment keeps no other from being read`() throws {
+    try inTemporaryDirectory { directory in
+      let state = StateDirectory(directory)
+      let member = try Self.member("c1")
+      try state.put(member)
+      try Data("{".utf8).write(to: URL(filePath: "\(directory)/net/c2:eth0.json"))
+      #expect(try state.members(of: member.owner.network) == [member])
+      #expect(throws: KernelError.self) { try state.member(Self.member("c2").owner) }
+    }
+  }
+
+  @Test func `a container's name may be as long as it likes`() throws {
+    try inTemporaryDirectory { directory in
+      let state = StateDirectory(directory)
+      let members = try ["a", "b"].map { try Self.member(String(repeating: "x", count: 300) + $0) }
+      for member in members { try state.put(member) }
+      #expect(try state.members(of: members[0].owner.network).count == 2)
+    }
+  }
+
+  static func member(_ container: String) throws -> Member {
+    let owner = Owner(
+      network: try #require(NetworkName("net")), container: try #require(ContainerID(container)),
+      interface: try #require(InterfaceName("eth0")))
+    return Member(
+      owner: owner, addresses: [try #require(IPAddress("10.1.0.2"))], names: [try #require(HostName("web"))],
+      hosts: KnownFile(path: "/tmp/hosts", device: 1, inode: 2), privateLines: ["10.1.0.2\tc1"])
+  }
+}

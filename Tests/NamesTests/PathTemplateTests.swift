@@ -1,0 +1,110 @@
+import CNI
+import CNIJSON
+import Names
+import NetTypes
+import Testing
+
+@Suite struct PathTemplateTests {
+  static func owner(_ container: String = "abc") throws -> Owner {
+    try Owner(
+      network: #require(NetworkName("blue")), container: #require(ContainerID(container)),
+      interface: #require(InterfaceName("eth0")))
+  }
+
+  @Test(
+    arguments: [
+      ("/run/x/{containerID}/hosts", "/run/x", "/run/x/abc/hosts"),
+      ("/{containerID}", "/", "/abc"),
+      ("/etc/netns/{netnsName}/hosts", "/etc/netns", "/etc/netns/n1/hosts"),
+      ("/x/{network}/a-{containerID}.hosts", "/x", "/x/blue/a-abc.hosts"),
+      ("/a/b/{network}{netnsName}/c/{containerID}", "/a/b", "/a/b/bluen1/c/abc"),
+    ])
+  func `a template becomes a base and what lies below it`(text: String, base: String, path: String) throws {
+    let filled = try PathTemplate(text, key: "hostsFile").path(for: Self.owner(), namespacePath: "/run/netns/n1")
+    #expect(filled.base == base)
+    #expect(filled.description == path)
+    #expect(try CNIJSON.decode(ContainerPath.self, from: filled.json.bytes) == filled)
+  }
+
+  @Test(
+    arguments: [
+      "", "hosts", "x/{containerID}", "/x/../{containerID}", "/x/./{containerID}", "/x//{containerID}",
+      "/x/{containerID}/", "/x/{containerID}/..", "/x/{containerid}", "/x/{container", "/x/containerID}", "/x/{}",
+      "/x/{{containerID}}", "/x/hosts", "/x/{network}/hosts", "/x/\n{containerID}", "/x/\0{containerID}",
+    ])
+  func `a path that leads anywhere else or tells nobody apart is refused`(text: String) throws {
+    let error = #expect(throws: CNIError.self) { _ = try PathTemplate(text, key: "hostsFile") }
+    #expect(error?.code == .invalidNetworkConfig)
+    #expect(error?.message.hasPrefix(#"key "hostsFile": "#) == true)
+  }
+
+  @Test(
+    arguments: [
+      "", "/run/netns/", "/run/netns/..", "/run/netns/.", "/proc/7/ns/net", "/proc/self/fd/3", "/x/a\nb",
+      "/x/{network}",
+    ])
+  func `a namespace without a name of its own is refused`(namespace: String) throws {
+    let template = try PathTemplate("/etc/netns/{netnsName}/hosts", key: "files")
+    let error = #expect(throws: CNIError.self) {
+      _ = try template.path(for: Self.owner(), namespacePath: namespace)
+    }
+    #expect(error?.code == .invalidNetworkConfig)
+  }
+
+  @Test func `a component too long for a file's name is refused`() throws {
+    let template = try PathTemplate("/x/{containerID}", key: "hostsFile")
+    #expect(throws: CNIError.self) {
+      _ = try template.path(for: Self.owner(String(repeating: "a", count: 256)), namespacePath: "")
+    }
+  }
+
+  @Test(
+    arguments: [
+      (
+        #"{}"#,
+        ["/run/cni/containers/abc/hosts", "/run/cni/containers/abc/resolv.conf", "/run/cni/containers/abc/hostname"]
+      ),
+      (#"{"dir": "/x"}"#, ["/x/abc/hosts", "/x/abc/resolv.conf", "/x/abc/hostname"]),
+      (#"{"files": "netns"}"#, ["/etc/netns/n1/hosts", "/etc/netns/n1/resolv.conf", "/etc/netns/n1/hostname"]),
+      (
+        #"{"files": "mesos", "resolvConf": "/y/{containerID}", "hostnameFile": false}"#,
+        ["/var/run/mesos/isolators/network/cni/abc/hosts", "/y/abc"]
+      ),
+      (#"{"hostsFile": false, "resolvConf": false, "hostnameFile": false}"#, []),
+    ])
+  func `presets and keys say where each file is`(json: String, paths: [String]) throws {
+    let files = try CNIJSON.decode(FileTemplates.self, from: Array(json.utf8))
+    let found = try [files.hosts, files.resolvConf, files.hostname].compactMap(\.self).map {
+      try $0.path(for: Self.owner(), namespacePath: "/run/netns/n1").description
+    }
+    #expect(found == paths)
+  }
+
+  @Test(
+    arguments: [
+      (#"{"files": "docker"}"#, #"key "files": "docker": want one of netns, mesos, dir"#),
+      (#"{"files": 1}"#, #"key "files": 1: want a string"#),
+      (#"{"files": "netns", "dir": "/x"}"#, #"key "dir": "/x": want it only with "files": "dir""#),
+      (#"{"dir": "x"}"#, #"key "dir": "x/{containerID}/hosts": want an absolute path of 4000 bytes at most"#),
+      (
+        #"{"dir": "/x/.."}"#,
+        #"key "dir": "/x/../{containerID}/hosts": want a path without empty, '.' or '..' components"#
+      ),
+      (#"{"resolvConf": true}"#, #"key "resolvConf": true: want a string"#),
+    ])
+  func `wrong places are refused with key and value`(json: String, message: String) {
+    let error = #expect(throws: CNIError.self) {
+      _ = try CNIJSON.decode(FileTemplates.self, from: Array(json.utf8))
+    }
+    #expect(error?.message == message)
+  }
+
+  @Test(
+    arguments: [
+      #"{"base": "/x", "below": ["..", "y"], "key": "k"}"#, #"{"base": "/x", "below": ["a/../../b"], "key": "k"}"#,
+      #"{"base": "/x", "below": [], "key": "k"}"#, #"{"base": "x", "below": ["y"], "key": "k"}"#,
+    ])
+  func `a remembered path that leads out of its base is refused`(json: String) {
+    #expect(throws: CNIError.self) { _ = try CNIJSON.decode(ContainerPath.self, from: Array(json.utf8)) }
+  }
+}

@@ -1,0 +1,135 @@
+import CNI
+import CNIJSON
+import Names
+import NetTypes
+import Testing
+
+@Suite struct ResolvConfTests {
+  static let previous = DNS(nameservers: ["10.4.0.1"], domain: "four", search: [], options: ["rotate"])
+
+  @Test(
+    arguments: [
+      (#"{}"#, "nameserver 10.4.0.1\ndomain four\noptions rotate\n"),
+      (#"{"dns": {"nameservers": ["10.3.0.1"]}}"#, "nameserver 10.3.0.1\ndomain four\noptions rotate\n"),
+      (
+        #"{"args": {"cni": {"dns": {"search": ["two"]}}}, "dns": {"search": ["three"], "domain": "x"}}"#,
+        "nameserver 10.4.0.1\nsearch two\noptions rotate\n"
+      ),
+      (
+        #"{"runtimeConfig": {"dns": {"Servers": ["10.1.0.1"], "Searches": ["one", "b.one."], "Options": null}}}"#,
+        "nameserver 10.1.0.1\nsearch one b.one.\noptions rotate\n"
+      ),
+      (
+        #"{"runtimeConfig": {"dns": {"options": ["ndots:5", "trust-ad"]}}, "args": {"cni": {"dns": {"nameservers": ["10.2.0.1"]}}}}"#,
+        "nameserver 10.2.0.1\ndomain four\noptions ndots:5 trust-ad\n"
+      ),
+      (#"{"dns": {"search": ["."]}}"#, "nameserver 10.4.0.1\nsearch .\noptions rotate\n"),
+      (
+        #"{"dns": {"nameservers": ["fe80::1%eth0", "10.3.0.1"]}}"#, "nameserver 10.3.0.1\ndomain four\noptions rotate\n"
+      ),
+    ])
+  func `each part comes from the strongest source that says anything`(json: String, expected: String) throws {
+    let keys = try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8))
+    var notes: [String] = []
+    let wish = try keys.resolvConfWish(previous: Self.previous, notes: &notes)
+    let file = ResolvConf(
+      [wish], host: ResolvConfWish(host: "nameserver 9.9.9.9\nsearch host"), hasIPv6: false, notes: &notes)
+    #expect(file.text == ResolvConf.header + expected)
+    #expect(notes.count == (json.contains("%") ? 1 : 0))
+  }
+
+  @Test(
+    arguments: [
+      (#"{"dns": {"nameservers": ["one.one"]}}"#, #"key "dns.nameservers": "one.one": want an IPv4 or IPv6 address"#),
+      (#"{"dns": {"nameservers": ["1.1.1.1%eth0"]}}"#, #"key "dns.nameservers": "1.1.1.1%eth0": want"#),
+      (#"{"runtimeConfig": {"dns": {"Servers": ["8.8.8.8\nsearch x"]}}}"#, #"key "runtimeConfig.dns.nameservers""#),
+      (#"{"args": {"cni": {"dns": {"search": ["a b"]}}}}"#, #"key "args.cni.dns.search": "a b": want a domain"#),
+      (#"{"dns": {"search": ["a#b"]}}"#, #"key "dns.search": "a#b": want a domain"#),
+      (#"{"dns": {"domain": "-x"}}"#, #"key "dns.domain": "-x": want a domain"#),
+      (#"{"dns": {"options": ["ndots: 5"]}}"#, #"key "dns.options": "ndots: 5": want a word"#),
+      (#"{"dns": {"options": [""]}}"#, #"key "dns.options": "": want a word"#),
+      (##"{"dns": {"options": ["#x"]}}"##, ##"key "dns.options": "#x": want a word"##),
+    ])
+  func `what would not be one word of the file is refused`(json: String, message: String) throws {
+    let keys = try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8))
+    var notes: [String] = []
+    let error = #expect(throws: CNIError.self) { _ = try keys.resolvConfWish(previous: DNS(), notes: &notes) }
+    #expect(error?.code == .invalidNetworkConfig)
+    #expect(error?.message.hasPrefix(message) == true, "\(error?.message ?? "")")
+  }
+
+  @Test func `what cannot be used of the host's file is left out`() {
+    let text = """
+      # nameserver 1.1.1.1
+      nameserver 127.0.0.53
+      nameserver ::1
+      nameserver fe80::1%eth0
+      nameserver nonsense
+      nameserver 10.0.0.2
+      search good.example bad..example
+      options edns0 trust-ad
+      """
+    #expect(
+      ResolvConfWish(host: text)
+        == ResolvConfWish(
+          nameservers: [address("10.0.0.2")], search: [SearchDomain("good.example")].compactMap(\.self),
+          options: ["edns0", "trust-ad"].compactMap(ResolverOption.init)))
+  }
+
+  @Test func `several attachments' wishes add up in the order they came`() {
+    let wishes = [
+      wish(["10.1.0.1", "10.1.0.2"], "one", [], ["ndots:1"]), wish([], nil, [], []),
+      wish(["10.2.0.1", "10.1.0.1", "10.2.0.2"], nil, ["two", "one"], ["ndots:5", "rotate"]),
+    ]
+    var notes: [String] = []
+    let file = ResolvConf(wishes, host: wish(["9.9.9.9"], nil, ["host"], []), hasIPv6: true, notes: &notes)
+    #expect(
+      file.text == ResolvConf.header
+        + "nameserver 10.1.0.1\nnameserver 10.1.0.2\nnameserver 10.2.0.1\nsearch one two\noptions ndots:1 rotate\n")
+    #expect(notes == ["name server 10.2.0.2 is left out: a resolver asks 3 at most"])
+    #expect(
+      file.dns
+        == DNS(
+          nameservers: ["10.1.0.1", "10.1.0.2", "10.2.0.1"], search: ["one", "two"], options: ["ndots:1", "rotate"]))
+  }
+
+  @Test func `an IPv6 server needs an IPv6 address, and none is invented`() {
+    var notes: [String] = []
+    let wanted = [wish(["2001:db8::53"], nil, [], [])]
+    #expect(ResolvConf(wanted, host: ResolvConfWish(), hasIPv6: false, notes: &notes).text == ResolvConf.header)
+    #expect(
+      notes == [
+        "name server 2001:db8::53 is left out: the container has no IPv6 address",
+        "no name server is known: resolv.conf names none",
+      ])
+    notes = []
+    let file = ResolvConf(wanted, host: ResolvConfWish(), hasIPv6: true, notes: &notes)
+    #expect(file.text == ResolvConf.header + "nameserver 2001:db8::53\n")
+    #expect(notes.isEmpty)
+  }
+
+  @Test func `long search lists end at 32 domains and 2048 bytes`() {
+    var notes: [String] = []
+    let many = wish([], nil, (0..<40).map { "d\($0)" }, [])
+    #expect(ResolvConf([many], host: ResolvConfWish(), hasIPv6: true, notes: &notes).search.count == 32)
+    let label = String(repeating: "x", count: 60)
+    let long = wish([], nil, (0..<12).map { "\(label).\(label).\(label).d\($0)" }, [])
+    let line = ResolvConf([long], host: ResolvConfWish(), hasIPv6: true, notes: &notes).search
+    #expect(line.count == 10)
+    #expect(notes.filter { $0.hasPrefix("search: ") }.count == 2)
+  }
+
+  @Test func `a wish is read as it was written`() throws {
+    let wish = wish(["10.1.0.1", "fd00::1"], "one", ["two.", "."], ["ndots:5"])
+    #expect(try CNIJSON.decode(ResolvConfWish.self, from: wish.json.bytes) == wish)
+    #expect(try CNIJSON.decode(ResolvConfWish.self, from: Array("{}".utf8)) == ResolvConfWish())
+  }
+
+  private func wish(_ servers: [String], _ domain: String?, _ search: [String], _ options: [String]) -> ResolvConfWish {
+    ResolvConfWish(
+      nameservers: servers.map(address), domain: domain.flatMap(SearchDomain.init),
+      search: search.compactMap(SearchDomain.init), options: options.compactMap(ResolverOption.init))
+  }
+
+  private func address(_ text: String) -> IPAddress { IPAddress(text) ?? IPAddress(v4: 0) }
+}
