@@ -63,7 +63,7 @@ let package = Package(
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin(
       "dns-hosts",
-      ["CNI", "Kernel", "Linux", "NameDisk", "Names", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+      ["CNI", "Kernel", "NameDisk", "Names", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),

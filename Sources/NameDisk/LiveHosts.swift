@@ -41,11 +41,12 @@ struct LiveHosts: ~Copyable {
   ///   - identity: the file.
   ///   - expected: about how many bytes it holds if nothing in it is dead.
   /// - Returns: whether it is still that file.
+  /// - Throws: what keeps it from being written.
   static func add(_ lines: [String], to identity: KnownFile, expected: Int) throws(KernelError) -> Bool {
     guard !lines.isEmpty else { return true }
     guard let hosts = try open(identity, for: .extending) else { return false }
     let size = try hosts.file.status().size
-    if size > sizeToReuse, size > 2 * expected { return try reuse(lines, in: identity) }
+    if size > sizeToReuse, size / 2 > expected { return try reuse(lines, in: identity) }
     try hosts.append(lines, size: size)
     return true
   }

@@ -1,6 +1,5 @@
 import CNI
 import Kernel
-import Linux
 import NameDisk
 import Names
 import NetTypes
@@ -79,12 +78,9 @@ struct DNSHosts: Plugin {
 
   /// - Throws: code 11 where others hold the network too long.
   func lock(_ network: NetworkName, _ stateDir: String, making: Bool) throws(CNIError) -> NetworkNames? {
-    do throws(KernelError) {
-      return try NetworkNames.lock(
+    try translating { () throws(KernelError) in
+      try NetworkNames.lock(
         network, in: StateDirectory(stateDir), making: making, warn: { warn($0) }, willChange: willChange)
-    } catch {
-      throw error.isTryAgain
-        ? CNIError(.tryAgainLater, "\(error)", details: "others are joining or leaving the network") : CNIError(error)
     }
   }
 
@@ -113,7 +109,7 @@ struct DNSHosts: Plugin {
       try closedPorts(server, for: wanted, server.nameservers(previous, of: call.owner))
     }
     return try translating { () throws(KernelError) in
-      try names.differences(from: wanted, hasHosts: settings.place != nil)
+      try names.differences(from: wanted, hasHosts: settings.path != nil)
         + texts(call.config.stateDir).differences(of: call.owner) + (closed ?? [])
     }
   }
