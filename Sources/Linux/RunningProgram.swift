@@ -6,12 +6,9 @@ public import Kernel
 public struct RunningProgram: ~Copyable {
   private let process: Descriptor
 
-  /// The process of that number.
+  /// The process of that number; `nil` where there is none or it runs another program.
   ///
-  /// - Parameters:
-  ///   - number: its pid.
-  ///   - name: the file name of its program, as `/proc/PID/exe` tells it; one that was replaced meanwhile counts.
-  /// - Returns: `nil` where there is none or it runs another program.
+  /// The program is told by the file name in `/proc/PID/exe`; one that was replaced meanwhile counts.
   public static func find(_ number: Int32, named name: String) throws(KernelError) -> RunningProgram? {
     guard number > 0 else { return nil }
     let process: Descriptor

@@ -30,8 +30,10 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
     let isDnsname = json["type"]?.value == .string("dnsname")
     hosts = try json.flag("hosts") ?? !isDnsname
     files = hosts || !isDnsname ? try FileTemplates(json) : nil
-    domain = try json.parsed("domain") ?? (isDnsname ? json.parsed("domainName") : nil)
-    server = try ServerConfig(in: json) ?? (isDnsname ? ServerConfig() : nil)
+    domain = try json.parsed("domain")
+    server = try ServerConfig(in: json)
+    if isDnsname, domain == nil { domain = try json.parsed("domainName") }
+    if isDnsname, server == nil { server = ServerConfig() }
     if isDnsname { try ServerConfig.refuseOthersKeys(in: json) }
     let given = json["args"]?["cni"]
     aliases = try Aliases(json["runtimeConfig"]?["aliases"])

@@ -33,7 +33,7 @@ struct DNSHostsSettings: Equatable {
     texts = try TextSettings(call)
     let template = call.config.hosts ? call.config.files?.hosts : nil
     path = try template?.path(for: call.owner, namespacePath: call.namespacePath)
-    server = call.config.server.map { ServerSettings($0, call.config, of: owner.network) }
+    server = call.config.server.map { ServerSettings($0, call.config, of: call.owner.network) }
     hostname = call.config.hostname
     extraHosts = call.config.extraHosts
   }

@@ -46,7 +46,7 @@ extension DNSHosts {
   /// Opens port 53 of those of the servers that are addresses of the container's bridge.
   func open(_ server: ServerSettings, for member: Member, _ nameservers: [IPAddress]) throws(CNIError) {
     let rules = try rules(for: member, nameservers)
-    guard !rules.isEmpty else { return }
+    guard !rules.isEmpty else { return try close(member.owner, everywhere: false) }
     try translating { () throws(KernelError) in
       try willChange("open port \(NameService.port)")
       var filter = filter
@@ -74,9 +74,7 @@ extension DNSHosts {
     }
   }
 
-  /// Removes the attachment's rules.
-  ///
-  /// - Parameter everywhere: whether to look through the rulesets too where nothing is remembered.
+  /// Removes the attachment's rules; `everywhere` looks through the rulesets too where nothing is remembered.
   func close(_ owner: Owner, everywhere: Bool) throws(CNIError) {
     try translating { () throws(KernelError) in
       var filter = filter

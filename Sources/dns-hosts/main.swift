@@ -1,5 +1,6 @@
 import HostFilter
 import Kernel
+import NetTypes
 import Netlink
 import PluginKit
 
