@@ -21,8 +21,8 @@ struct DnsmasqLab {
   /// The example's text for network `shop`, or with another name and another subnet.
   private func example(_ path: String, for network: String) throws -> String {
     try String(contentsOf: Self.root.appending(path: path), encoding: .utf8)
-      .replacing("10.96.", with: network == "shop" ? "10.96." : "10.97.")
-      .replacing("fd00:96:", with: network == "shop" ? "fd00:96:" : "fd00:97:")
+      .replacing("10.102.", with: network == "shop" ? "10.102." : "10.103.")
+      .replacing("fd00:10:102:", with: network == "shop" ? "fd00:10:102:" : "fd00:10:103:")
       .replacing("shop", with: network)
   }
 
