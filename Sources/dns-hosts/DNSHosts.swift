@@ -6,7 +6,7 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// Lets the containers of a network find each other by name, in files alone.
+/// Lets the containers of a network find each other by name, in files, or by a name server that reads ours.
 struct DNSHosts: Plugin {
   typealias Config = DNSHostsConfig
 

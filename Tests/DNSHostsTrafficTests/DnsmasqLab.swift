@@ -5,10 +5,14 @@ import LabSupport
 /// Networks whose names Debian's dnsmasq tells, by the shipped example as it stands or with another name.
 struct DnsmasqLab {
   let lab: Lab
+  /// Whether the containers share a file, of which dnsmasq is told by a signal.
+  let isShared: Bool
 
-  static func use(containers: Int, _ networks: [String], _ body: (DnsmasqLab) throws -> Void) throws {
+  static func use(
+    containers: Int, _ networks: [String], isShared: Bool = false, _ body: (DnsmasqLab) throws -> Void
+  ) throws {
     try Lab.use(containers: containers) { lab in
-      let lab = DnsmasqLab(lab: try lab.withOwnState())
+      let lab = DnsmasqLab(lab: try lab.withOwnState(), isShared: isShared)
       defer { for network in networks { try? lab.stop(network) } }  // what the test found is what is to be told
       for network in networks { try lab.serve(network) }
       try body(lab)
@@ -20,7 +24,16 @@ struct DnsmasqLab {
 
   /// The example's text for network `shop`, or with another name and another subnet.
   private func example(_ path: String, for network: String) throws -> String {
-    try String(contentsOf: Self.root.appending(path: path), encoding: .utf8)
+    let hostsdir = "/run/cni/dns-hosts/shop/hostsdir"
+    let shared = "\(lab.directory)/shop.hosts"
+    var text = try String(contentsOf: Self.root.appending(path: path), encoding: .utf8)
+    if isShared {
+      text = text.replacing("hostsdir=\(hostsdir)", with: "addn-hosts=\(shared)")
+        .replacing(
+          #""hostsdir": "\#(hostsdir)""#, with: #""addn-hosts": "\#(shared)", "pidFile": "\#(pidFile("shop"))""#)
+    }
+    return
+      text
       .replacing("10.102.", with: network == "shop" ? "10.102." : "10.103.")
       .replacing("fd00:10:102:", with: network == "shop" ? "fd00:10:102:" : "fd00:10:103:")
       .replacing("shop", with: network)
