@@ -15,6 +15,8 @@ struct NamesLab {
         }
         if !isThere { _ = unsafe rmdir("/etc/netns") }
       }
+      // So that a question to a name server there is refused at once.
+      for number in 1...containers { try lab.shell("ip link set lo up", in: lab.container(number)) }
       try body(NamesLab(lab: try lab.withOwnState()))
     }
   }
