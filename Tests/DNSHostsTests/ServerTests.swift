@@ -1,6 +1,7 @@
 import CNI
 import CNIJSON
 import Foundation
+import Kernel
 import NameDisk
 import Names
 import NetTypes
@@ -97,6 +98,30 @@ struct ServerTests {
         containerID: try Fixture.owner(2).container, ifname: try Fixture.owner(2).interface)
       try DNSHosts().collectGarbage(fixture.network(keys), valid: [valid])
       #expect(fixture.files == ["state/net/hostsdir/c2:eth0.hosts", "state/net/c2:eth0.json"])
+    }
+  }
+
+  @Test func `what failed at any step leaves nothing`() throws {
+    try Fixture.use { fixture in
+      var steps = 0
+      while true {
+        steps += 1
+        var left = steps
+        let plugin = DNSHosts(willChange: { (what) throws(KernelError) in
+          left -= 1
+          if left == 0 { throw KernelError(what, errno: 5, reason: "as the test wants") }
+        })
+        let call = try fixture.call(1, keys)
+        do throws(CNIError) {
+          try plugin.add(call) { (_) throws(CNIError) in }
+        } catch {
+          #expect(error.message.contains("as the test wants"))
+          #expect(fixture.files.isEmpty, "step \(steps)")
+          continue
+        }
+        break
+      }
+      #expect(steps == 3)
     }
   }
 
