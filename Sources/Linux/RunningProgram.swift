@@ -14,7 +14,7 @@ public struct RunningProgram: ~Copyable {
     let process: Descriptor
     do throws(KernelError) {
       process = Descriptor(adopting: Int32(try call("find process \(number)") { cl_open_process(number) }))
-    } catch  where error.errno == ESRCH || error.errno == EINVAL { return nil }
+    } catch  where [ESRCH, EINVAL, ENOENT].contains(error.errno) { return nil }  // the latter two: a thread's number
     // Looked at once it is held: if it has ended and the number is another's, no signal reaches that one.
     guard let path = Files.linkTarget("/proc/\(number)/exe") else { return nil }
     let program = path.hasSuffix(deleted) ? path.dropLast(deleted.count) : path[...]

@@ -13,7 +13,7 @@ struct ServerFiles {
   let state: StateDirectory
   let warn: (String) -> Void
 
-  /// Whether a change ends with a signal, and to whom.
+  /// Who is told by a signal, and nobody else.
   private static let program = "dnsmasq"
   private static let secondsToWait = 30
 
