@@ -61,7 +61,9 @@ let package = Package(
     library("HostFilter", ["CNI", "CNIJSON", "Iptables", "Kernel", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
-    plugin("dns-hosts", ["CNI", "Kernel", "NameDisk", "Names", "NetTypes", "PluginKit"]),
+    plugin(
+      "dns-hosts",
+      ["CNI", "Kernel", "NameDisk", "Names", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
@@ -164,7 +166,8 @@ let package = Package(
     tests(
       "DNSHostsTests",
       ["dns-hosts", "CNI", "CNIJSON", "Kernel", "NameDisk", "Names", "NetTypes", "PluginKit"]),
-    tests("DNSHostsTrafficTests", ["CNI", "LabSupport"]),
+    .testTarget(
+      name: "DNSHostsTrafficTests", dependencies: ["CNI", "LabSupport"], exclude: ["ask.py"], swiftSettings: strict),
     tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )

@@ -31,6 +31,9 @@ int cl_netlink_options(int fd) {
   return 0;
 }
 
+int cl_open_process(pid_t number) { return (int)syscall(SYS_pidfd_open, number, 0); }
+int cl_signal_process(int fd, int signal) { return (int)syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0); }
+
 int cl_is_net_namespace(int fd) {
   struct statfs info;
   if (fstatfs(fd, &info) != 0) return -1;

@@ -32,6 +32,7 @@ enum KnownKeys {
     case "ptp": common.merging(ptp) { own, _ in own }
     case "tuning": common.merging(tuning) { own, _ in own }
     case "dns-hosts": common.merging(dnsHosts) { own, _ in own }
+    case "dnsname": common.merging(dnsHosts) { own, _ in own }.merging(["domainName": .string]) { own, _ in own }
     case "vlan": common.merging(vlan) { own, _ in own }
     case "none", "loopback", "host": common
     default: nil
@@ -103,6 +104,10 @@ enum KnownKeys {
     "domain": .string, "hosts": .bool, "stateDir": .string, "delegate": .object,
     "files": .word(["dir", "netns", "mesos"]), "dir": .string,
     "hostsFile": .anything, "resolvConf": .anything, "hostnameFile": .anything, "extraHosts": .list(.anything),
+    "dnsmasq": .members([
+      "hostsdir": .string, "addn-hosts": .string, "pidFile": .string, "nameserver": .anything, "backend": backend,
+    ]),
+    "coredns": .members(["hostsfile": .string, "nameserver": .anything, "backend": backend]),
   ]
 
   private static let tuning: [String: Shape] = [

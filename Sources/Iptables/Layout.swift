@@ -13,9 +13,10 @@ import PacketFilter
 /// POSTROUTING         → CNI-OUTBOUND   return paths and floating sources first, then
 ///                       -s SUBNET → CNI-M-x   RETURN for the subnet and multicast, MASQUERADE
 /// ```
-/// `filter`, where something is isolated, admitted or published:
+/// `filter`, where something is isolated, admitted, published or served:
 /// ```
 /// INPUT   → CNI-LOOPBACK   ! -i lo -d 127.0.0.0/8, no answers: DROP   while IPv4 ports are published
+/// INPUT   → CNI-NAMES      port 53 by UDP and TCP; -d ADDRESS → CNI-N-x: -i BRIDGE ACCEPT, ! -i lo DROP
 /// FORWARD → CNI-ISOLATION  -o BRIDGE, -i BRIDGE → CNI-I-x   one for each bridge and part
 ///           CNI-I-x → CNI-L-x     between the bridge's own containers: answers, links, DROP
 ///           CNI-I-x → CNI-ISOLATED   from an isolated bridge to another network of ours: DROP
@@ -37,10 +38,12 @@ enum Layout {
   static let isolated = "CNI-ISOLATED"
   static let forward = "CNI-FORWARD"
   static let loopback = "CNI-LOOPBACK"
+  static let names = "CNI-NAMES"
   static let masqueradePrefix = "CNI-M-"
   static let portPrefix = "CNI-P-"
   static let isolationPrefix = "CNI-I-"
   static let linksPrefix = "CNI-L-"
+  static let servicePrefix = "CNI-N-"
 
   /// Longest name of a chain in bytes (`iptables`; `XT_EXTENSION_MAXNAMELEN` less one).
   static let maximumChainNameLength = 28
@@ -54,8 +57,8 @@ enum Layout {
   static let returnComment = "cni: return path"
   static let markedComment = "cni: marked"
 
-  private static let names: Set = [ports, floating, outbound, owners, isolation, isolated, forward, loopback]
-  private static let prefixes = [masqueradePrefix, portPrefix, isolationPrefix, linksPrefix]
+  private static let chains: Set = [ports, floating, outbound, owners, isolation, isolated, forward, loopback, names]
+  private static let prefixes = [masqueradePrefix, portPrefix, isolationPrefix, linksPrefix, servicePrefix]
   /// Names that no chain can be given.
   static let reserved: Set = [
     "ACCEPT", "DROP", "QUEUE", "RETURN", "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING",
@@ -63,7 +66,7 @@ enum Layout {
 
   /// Whether the chain and all its rules are ours.
   static func isOurs(_ chain: String) -> Bool {
-    names.contains(chain) || prefixes.contains { chain.hasPrefix($0) && chain.utf8.count == $0.utf8.count + 13 }
+    chains.contains(chain) || prefixes.contains { chain.hasPrefix($0) && chain.utf8.count == $0.utf8.count + 13 }
   }
 
   /// The comment of that attachment's rules; the name of a chain that one of them needs may follow.
@@ -72,6 +75,8 @@ enum Layout {
   static func isolationChain(_ bridge: InterfaceName, _ part: Part) -> String {
     isolationPrefix + Owner.shortHash("\(part.rawValue) \(bridge)")
   }
+
+  static func serviceChain(_ address: IPAddress) -> String { servicePrefix + Owner.shortHash("\(address)") }
 
   static func linksChain(_ bridge: InterfaceName) -> String { linksPrefix + Owner.shortHash("\(bridge)") }
 }

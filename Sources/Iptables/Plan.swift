@@ -50,6 +50,7 @@ struct Plan: Equatable, Sendable {
     case .publish(let port): try add(port)
     case .float(let floating): add(floating)
     case .admit(let admission): try add(admission)
+    case .serve(let service): add(service)
     }
   }
 

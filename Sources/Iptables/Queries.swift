@@ -20,6 +20,7 @@ extension Rule {
     case .publish(let port): table == TableName(.nat, port.family)  // its loopback guard is everybody's
     case .float(let floating): table == TableName(.nat, floating.external.family)
     case .admit(let admission): table == TableName(.filter, admission.address.family)
+    case .serve(let service): table == TableName(.filter, service.address.family)
     }
   }
 }

@@ -60,7 +60,7 @@ extension Table {
     let other = rules(in: Layout.owners).first { $0.target == chain && $0.comment != mark }
     if let subject = filled.subject, let other, !there.isEmpty {
       throw KernelError(
-        subject, errno: 17, reason: "\(other.comment ?? "another") has isolated it differently; want the same for all")
+        subject, errno: 17, reason: "\(other.comment ?? "another") has it differently; want the same for all")
     }
     try empty(chain)
     for rule in filled.rules { try append(rule.bytes, to: chain) }

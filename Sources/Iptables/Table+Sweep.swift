@@ -83,6 +83,8 @@ extension Table {
     }
     let wanted = Set(rules(in: Layout.forward).compactMap(\.neededChain))
     try sweepForeign(from: Layout.forward, Layout.adminComment) { _, chain in !wanted.contains(chain) }
+    try sweepOwned(Layout.servicePrefix, jumpsIn: Layout.names)
+    try sweep(Layout.names, from: ["INPUT"])
     try sweep(Layout.isolation, from: ["FORWARD"])
     try sweep(Layout.forward, from: ["FORWARD"])
     try sweep(Layout.owners, from: [])

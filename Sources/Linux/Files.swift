@@ -39,6 +39,7 @@ public enum Files {
     let temporary = given ?? "\(path).\(getpid()).tmp"
     let file = try Descriptor.open(temporary, for: .replacing, mode: mode)
     do throws(KernelError) {
+      try file.setMode(mode)  // whatever the runtime's umask
       try file.writeAll(bytes)
       _ = try call("rename \(temporary) to \(path)") { unsafe rename(temporary, path) }
     } catch {

@@ -16,6 +16,7 @@ extension NetworkNames {
     if member.names != wanted.names {
       found.append("remembered names are \(words(member.names)), want \(words(wanted.names))")
     }
+    found += try serverDifferences(member, from: wanted)
     guard let own = member.hosts else { return hasHosts ? found + ["there is no hosts file"] : found }
     let peers = try peers(of: wanted.owner)
     found += try missing(member.privateLines + peers.flatMap(\.lines) + member.lines, from: own)

@@ -29,6 +29,7 @@ extension NetworkNames {
         if try !LiveHosts.remove(lines, from: hosts) { warnLeftAlone(hosts, of: peer.owner) }
       }
     }
+    if let member { attempt { () throws(KernelError) in try withdraw(member) } }
     if failures.isEmpty { attempt { () throws(KernelError) in try state.remove(owner) } }
     return failures
   }

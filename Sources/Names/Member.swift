@@ -12,15 +12,19 @@ public struct Member: Equatable, Sendable {
   public var hosts: KnownFile?
   /// Lines of that file that only this attachment put there: its own, `extraHosts`.
   public var privateLines: [String]
+  /// Where a name server finds its names; `nil` for a network without.
+  public var server: ServerPlace?
 
   public init(
-    owner: Owner, addresses: [IPAddress], names: [HostName], hosts: KnownFile? = nil, privateLines: [String] = []
+    owner: Owner, addresses: [IPAddress], names: [HostName], hosts: KnownFile? = nil, privateLines: [String] = [],
+    server: ServerPlace? = nil
   ) {
     self.owner = owner
     self.addresses = addresses
     self.names = names
     self.hosts = hosts
     self.privateLines = privateLines
+    self.server = server
   }
 }
 
@@ -31,7 +35,8 @@ extension Member: JSONReadable {
       interface: try json.required("interface").parsed())
     self.init(
       owner: owner, addresses: try json.parsedList("addresses") ?? [], names: try json.parsedList("names") ?? [],
-      hosts: try json.object("hosts"), privateLines: try json.texts("privateLines") ?? [])
+      hosts: try json.object("hosts"), privateLines: try json.texts("privateLines") ?? [],
+      server: try json.object("server"))
   }
 
   /// The state file's content.
@@ -43,6 +48,7 @@ extension Member: JSONReadable {
       "names": .array(names.map { .string($0.description) }),
     ]
     members["hosts"] = hosts?.json
+    members["server"] = server?.json
     if !privateLines.isEmpty { members["privateLines"] = .array(privateLines.map { .string($0) }) }
     return .object(members)
   }

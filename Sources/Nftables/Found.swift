@@ -56,10 +56,11 @@ enum Found {
     var deletions: [[String]] = []
     for chain in chains {
       let companion = companion(of: chain.name)
-      let idleUses = try socket.ruleCount(of: chain.name, .inet) + (companion == nil ? 0 : 1)
+      let isKept = companion != nil || chain.name.hasPrefix(Layout.servicePrefix)
+      let idleUses = try socket.ruleCount(of: chain.name, .inet) + (isKept ? 1 : 0)
       guard chain.uses <= idleUses else { continue }
       let names = [chain.name] + [companion].compactMap(\.self)
-      let keepers = companion == nil ? [] : try keepers(of: chain.name, in: socket)
+      let keepers = isKept ? try keepers(of: chain.name, in: socket) : []
       deletions.append(keepers.map(\.deletion) + names.map { "delete chain \(Table.inet.name) \($0)" })
     }
     return deletions
@@ -68,11 +69,13 @@ enum Found {
   private static func keepers(
     of chain: String, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> [Element] {
+    let sets =
+      chain.hasPrefix(Layout.servicePrefix)
+      ? IPFamily.allCases.map { FamilySets($0).served }
+      : Layout.isolating.flatMap { [Layout.entering($0), Layout.leaving($0), Layout.isolated($0)] }
     var keepers: [Element] = []
-    for part in Layout.isolating {
-      for set in [Layout.entering(part), Layout.leaving(part), Layout.isolated(part)] {
-        keepers += try socket.elements(of: set).filter { $0.comment == chain }.compactMap { Element($0, in: set) }
-      }
+    for set in sets {
+      keepers += try socket.elements(of: set).filter { $0.comment == chain }.compactMap { Element($0, in: set) }
     }
     return keepers
   }

@@ -13,6 +13,7 @@ import PacketFilter
 ///   translated back at -100 only.
 /// - `postrouting`, type nat, priority 100: return paths, floating addresses, masquerade.
 /// - `forward`, type filter, priority 0: isolation, admission.
+/// - `input`, type filter, priority 0: name servers, each asked by its own bridge alone.
 /// - `anchor`: empty; every owner has an element that leads there.
 ///
 /// In family `bridge`, for guarded sources only: `prerouting`, priority -300, and `check`.
@@ -23,6 +24,10 @@ enum Layout {
   static let guarded = SetSpec(table: .bridge, name: "guarded", key: [.interface], value: .verdict)
   /// The chain that others' declarations leave as it is.
   static let spare = "spare"
+  /// Who wants a name server's port open; keys are hashes.
+  static let servers = SetSpec(name: "servers", key: [.interface], value: .verdict)
+  /// How the chains of name servers are called.
+  static let servicePrefix = "serve_"
   static let allowed = SetSpec(table: .bridge, name: "allowed", key: [.interface, .mac])
 
   /// Parts that may isolate bridges.
@@ -37,7 +42,7 @@ enum Layout {
   private static func byBridge(_ name: String) -> SetSpec { SetSpec(name: name, key: [.interface], value: .verdict) }
 
   static var sets: [SetSpec] {
-    [owners] + isolating.flatMap { [entering($0), leaving($0), isolated($0), isolators($0)] }
+    [owners, servers] + isolating.flatMap { [entering($0), leaving($0), isolated($0), isolators($0)] }
       + IPFamily.allCases.flatMap { FamilySets($0).all } + [guarded, allowed]
   }
 
@@ -95,6 +100,9 @@ enum Layout {
             "\(sets.word) saddr vmap @\(sets.masquerade.name)",
           ]
         }),
+      Chain(
+        name: "input", hook: " { type filter hook input priority 0 ; }",
+        rules: each.map { "\($0.word) daddr vmap @\($0.served.name)" }),
       Chain(
         name: "forward", hook: " { type filter hook forward priority 0 ; }",
         rules: isolating.flatMap {
@@ -174,12 +182,14 @@ struct FamilySets {
   var external: SetSpec { named("external", [address], .fields([address])) }
   var masquerade: SetSpec { named("masquerade", [address], .verdict) }
   var admitted: SetSpec { named("admitted", [address]) }
+  /// By the address of a name server: the chain that says who may ask it.
+  var served: SetSpec { named("served", [address], .verdict) }
   var links: SetSpec { named("links", [address, address, .transport, .port]) }
 
   var all: [SetSpec] {
     [
       ports, bound, special, boundSpecial, chained, boundChained, spares, returning, neighbours, floating,
-      leavingFloat, external, masquerade, admitted, links,
+      leavingFloat, external, masquerade, admitted, links, served,
     ]
   }
 }

@@ -1,4 +1,5 @@
 import Kernel
+import NetTypes
 import PacketFilter
 
 /// The commands that make it so, given what is there.
@@ -40,8 +41,8 @@ extension Wanted {
       for keeper in chain.keepers {
         if let found = try socket.element(keeper.key, of: keeper.set), found.comment != keeper.comment {
           throw KernelError(
-            "isolate bridge \(keeper.key.text)", errno: Complaint.exists,
-            reason: "it is isolated otherwise already, by another network; want the same isolation for both")
+            "\(keeper.set.isOfServers ? "open name server" : "isolate bridge") \(keeper.key.text)",
+            errno: Complaint.exists, reason: keeper.set.disagreement)
         }
       }
     }
@@ -84,6 +85,18 @@ extension SetSpec {
   fileprivate var isExclusive: Bool {
     let prefixes = ["ports", "bound", "special", "chained", "floating"]
     return prefixes.contains(where: name.hasPrefix)
+  }
+}
+
+extension SetSpec {
+  /// Whether its elements lead to chains of name servers.
+  var isOfServers: Bool { IPFamily.allCases.contains { FamilySets($0).served == self } }
+
+  /// Why two owners cannot both have what they want of one key.
+  fileprivate var disagreement: String {
+    isOfServers
+      ? "another bridge asks it already; want one bridge for each address"
+      : "it is isolated otherwise already, by another network; want the same isolation for both"
   }
 }
 

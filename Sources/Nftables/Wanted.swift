@@ -34,6 +34,7 @@ struct Wanted: Equatable {
     case .publish(let port): try wanted.publish(port, owner)
     case .float(let floating): wanted.float(floating, owner)
     case .admit(let admission): try wanted.admit(admission, owner)
+    case .serve(let service): try wanted.serve(service, owner)
     }
     self = wanted
   }

@@ -20,7 +20,7 @@ extension Claim: JSONReadable {
       network: try json.required("network").parsed(), container: try json.required("container").parsed(),
       interface: try json.required("interface").parsed())
     let part = try json.required("part")
-    guard let known = Part(rawValue: try part.text()) else { throw part.refusal("network, ports or firewall") }
+    guard let known = Part(rawValue: try part.text()) else { throw part.refusal("network, ports, firewall or names") }
     self.init(owner, known, try json.objects("rules") ?? [], backend: try json.parsed("backend"))
     containerName = try json.text("name")
     addresses = try json.parsedList("addresses") ?? []
@@ -38,6 +38,7 @@ extension Rule: JSONReadable {
     case .publish(let rule): .object(["publish": .object(rule.members)])
     case .float(let rule): .object(["float": .object(rule.members)])
     case .admit(let rule): .object(["admit": .object(rule.members)])
+    case .serve(let rule): .object(["serve": .object(rule.members)])
     }
   }
 
@@ -56,6 +57,8 @@ extension Rule: JSONReadable {
       self = .float(rule)
     } else if let rule: Admission = try json.object("admit") {
       self = .admit(rule)
+    } else if let rule: NameService = try json.object("serve") {
+      self = .serve(rule)
     } else {
       throw json.refusal("a rule")
     }

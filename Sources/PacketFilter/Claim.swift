@@ -43,6 +43,8 @@ public enum Part: String, CaseIterable, Sendable {
   case ports
   /// `firewall`'s.
   case firewall
+  /// `dns-hosts`'.
+  case names
 }
 
 extension Owner {

@@ -9,6 +9,7 @@ public enum Rule: Equatable, Sendable {
   case publish(PublishedPort)
   case float(FloatingAddress)
   case admit(Admission)
+  case serve(NameService)
 }
 
 /// What a container sends to the outside leaves with an address of the host.

@@ -2,9 +2,11 @@ import CNI
 import Kernel
 import NameDisk
 import Names
+import NetTypes
+import PacketFilter
 import PluginKit
 
-/// Lets the containers of a network find each other by name, in files alone.
+/// Lets the containers of a network find each other by name, in files, or by a name server that reads ours.
 struct DNSHosts: Plugin {
   typealias Config = DNSHostsConfig
 
@@ -17,7 +19,18 @@ struct DNSHosts: Plugin {
   /// Told each change before it is made; what it throws keeps it from being made.
   let willChange: (String) throws(KernelError) -> Void
 
-  init(willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in }) {
+  /// For the port of a name server.
+  let filter: any PacketFilter
+  /// By what link of the host packets to that address leave; `nil` where it is the container's alone.
+  let containerSide: (IPAddress) throws(KernelError) -> ContainerSide?
+
+  init(
+    filter: any PacketFilter = NoPacketFilter(),
+    willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in },
+    containerSide: @escaping (IPAddress) throws(KernelError) -> ContainerSide? = { _ throws(KernelError) in nil }
+  ) {
+    self.filter = filter
+    self.containerSide = containerSide
     self.willChange = willChange
   }
 
@@ -43,12 +56,20 @@ struct DNSHosts: Plugin {
     guard let names = try lock(settings.owner.network, config.stateDir, making: true) else { return }
     let member = settings.member(previous)
     let files = texts(config.stateDir)
+    let servers = try settings.server?.nameservers(previous, of: settings.owner) ?? []
     do throws(CNIError) {
-      try translating { () throws(KernelError) in try names.join(member, settings.wish(for: member)) }
+      try translating { () throws(KernelError) in
+        try names.join(member, settings.wish(for: member))
+        try names.publish(member)
+      }
+      if let server = settings.server { try open(server, for: member, servers) }
       var result = previous
-      result.dns = try write(settings.texts, of: member, previous.dns, files)
+      result.dns = try write(settings.texts(asking: servers), of: member, previous.dns, files)
       try commit(result)
     } catch {
+      do throws(CNIError) {
+        if settings.server != nil { try close(settings.owner, everywhere: false) }
+      } catch { warn("not taken back: \(error)") }
       for leftover in files.remove(settings.owner) { warn("not taken back: \(leftover)") }
       for leftover in names.leave(settings.owner) { warn("not taken back: \(leftover)") }
       throw error
@@ -82,10 +103,14 @@ struct DNSHosts: Plugin {
     guard let names = try lock(call.owner.network, call.config.stateDir, making: false) else {
       return ["nothing is remembered of the attachment"]
     }
-    let wanted = settings.member(call.previous ?? AddResult())
+    let previous = call.previous ?? AddResult()
+    let wanted = settings.member(previous)
+    let closed = try settings.server.map { (server) throws(CNIError) in
+      try closedPorts(server, for: wanted, server.nameservers(previous, of: call.owner))
+    }
     return try translating { () throws(KernelError) in
       try names.differences(from: wanted, hasHosts: settings.path != nil)
-        + texts(call.config.stateDir).differences(of: call.owner)
+        + texts(call.config.stateDir).differences(of: call.owner) + (closed ?? [])
     }
   }
 
@@ -96,6 +121,9 @@ struct DNSHosts: Plugin {
       guard let names = try lock(removal.owner.network, stateDir, making: false) else { return }
       // Before the hosts file, for which the directories were made.
       try Self.throwAll(texts(stateDir).remove(removal.owner) + names.leave(removal.owner))
+    }
+    attempt(&problems) { () throws(CNIError) in
+      try close(removal.owner, everywhere: removal.config?.server != nil)
     }
     // Only now: the next container with that address must not be called as this one.
     if let inner = removal.config?.inner {
@@ -119,6 +147,14 @@ struct DNSHosts: Plugin {
           try files.removeAll(of: network.name, but: Set(owners)) + names.forgetAll(but: Set(owners))
         })
     }
+    attempt(&problems) { () throws(CNIError) in
+      let owners = valid.map { Owner(network: network.name, container: $0.containerID, interface: $0.ifname) }
+      try translating { () throws(KernelError) in
+        var filter = filter
+        try filter.collectGarbage(
+          network.name, .names, valid: Set(owners), everywhere: network.config.server != nil)
+      }
+    }
     if let inner = network.config.inner {
       attempt(&problems) { () throws(CNIError) in try network.delegates.run(inner, .gc) }
     }
@@ -128,6 +164,10 @@ struct DNSHosts: Plugin {
   func status(_ network: Network<Config>) throws(CNIError) {
     do throws(KernelError) { try StateDirectory(network.config.stateDir).probe() } catch {
       throw CNIError(.notAvailable, "\(error)")
+    }
+    var filter = filter
+    if let server = network.config.server, let obstacle = filter.obstacle(server.backend) {
+      throw CNIError(.notAvailable, "port of the name server: \(obstacle)")
     }
     if let inner = network.config.inner { try network.delegates.run(inner, .status) }
   }

@@ -19,14 +19,22 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
   var extraHosts: [ExtraHost] = []
   /// What the container calls itself; `nil`: its short identifier.
   var hostname: HostName?
+  /// The name server that tells the names too; `nil` for a network without.
+  var server: ServerConfig?
   /// For runtimes without chains; `nil` in a chain.
   var inner: InnerPlugin?
 
   init(_ json: JSONReader) throws(CNIError) {
     stateDir = try Self.stateDir(json)
-    hosts = try json.flag("hosts") ?? true
-    files = try FileTemplates(json)
+    // podman calls it so: it makes the containers' files itself, so that only a name server can tell the names.
+    let isDnsname = json["type"]?.value == .string("dnsname")
+    hosts = try json.flag("hosts") ?? !isDnsname
+    files = hosts || !isDnsname ? try FileTemplates(json) : nil
     domain = try json.parsed("domain")
+    server = try ServerConfig(in: json)
+    if isDnsname, domain == nil { domain = try json.parsed("domainName") }
+    if isDnsname, server == nil { server = ServerConfig() }
+    if isDnsname { try ServerConfig.refuseOthersKeys(in: json) }
     let given = json["args"]?["cni"]
     aliases = try Aliases(json["runtimeConfig"]?["aliases"])
     aliases.add(try Aliases(given?["aliases"]))

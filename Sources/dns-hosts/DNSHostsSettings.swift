@@ -9,6 +9,8 @@ struct DNSHostsSettings: Equatable {
   var owner: Owner
   /// All that the container is called on the network.
   var names: [HostName]
+  /// The name server that tells the names too; `nil` for a network without.
+  var server: ServerSettings?
   /// `nil` for a network without hosts files.
   var path: ContainerPath?
   /// What the container's other files are to hold.
@@ -31,13 +33,23 @@ struct DNSHostsSettings: Equatable {
     texts = try TextSettings(call)
     let template = call.config.hosts ? call.config.files?.hosts : nil
     path = try template?.path(for: call.owner, namespacePath: call.namespacePath)
+    server = call.config.server.map { ServerSettings($0, call.config, of: call.owner.network) }
     hostname = call.config.hostname
     extraHosts = call.config.extraHosts
   }
 
   /// The attachment that `result` tells of.
   func member(_ result: AddResult) -> Member {
-    Member(owner: owner, addresses: result.addresses(of: owner.interface), names: names)
+    Member(
+      owner: owner, addresses: result.addresses(of: owner.interface), names: names, server: server?.place)
+  }
+
+  /// What the other files hold where the container asks those servers first.
+  func texts(asking servers: [IPAddress]) -> TextSettings {
+    var texts = texts
+    texts.nameservers = servers
+    texts.searchDomain = server?.domain.flatMap { SearchDomain($0.description) }
+    return texts
   }
 
   func wish(for member: Member) -> HostsWish? {
@@ -75,11 +87,20 @@ struct DNSHostsSettings: Equatable {
 extension AddResult {
   /// The addresses of the container's interface of that name, and those of which nobody says where they are.
   fileprivate func addresses(of name: InterfaceName) -> [IPAddress] {
+    var seen: Set<IPAddress> = []
+    return own(name).map(\.address.address).filter { seen.insert($0).inserted }
+  }
+
+  /// Where the interface's packets leave for elsewhere; one that needs a zone is nobody's name server.
+  func gateways(of name: InterfaceName) -> [IPAddress] {
+    var seen: Set<IPAddress> = []
+    return own(name).compactMap(\.gateway).filter { !$0.isLinkLocal && seen.insert($0).inserted }
+  }
+
+  private func own(_ name: InterfaceName) -> [AddResult.IP] {
     let named = interfaces.indices.filter { interfaces[$0].name == name.description }
     let inside = named.filter { interfaces[$0].sandbox?.isEmpty == false }
     let own = inside.isEmpty ? named : inside
-    var seen: Set<IPAddress> = []
-    return ips.filter { $0.interface.map(own.contains) ?? true }.map(\.address.address)
-      .filter { seen.insert($0).inserted }
+    return ips.filter { $0.interface.map(own.contains) ?? true }
   }
 }

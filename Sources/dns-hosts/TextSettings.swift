@@ -12,6 +12,10 @@ struct TextSettings: Equatable {
   var hostnameFile: ContainerPath?
   /// `nil` where the container's identifier is no host name.
   var hostname: HostName?
+  /// Asked before all others.
+  var nameservers: [IPAddress] = []
+  /// Counts where nobody says another.
+  var searchDomain: SearchDomain?
   private var keys: RuntimeKeys
 
   /// - Throws: code 7 for a value that cannot be.
@@ -30,7 +34,9 @@ struct TextSettings: Equatable {
 
   func wish(previous: DNS) throws(CNIError) -> ResolvConfWish {
     var notes: [String] = []
-    let wish = try keys.resolvConfWish(previous: previous, notes: &notes)
+    var wish = try keys.resolvConfWish(previous: previous, notes: &notes)
+    wish.nameservers = nameservers + wish.nameservers.filter { !nameservers.contains($0) }
+    if wish.domain == nil, wish.search.isEmpty, let searchDomain { wish.search = [searchDomain] }
     for note in notes { warn(note) }
     return wish
   }

@@ -17,6 +17,7 @@ import Testing
   }
 
   static let isolation = Layout.isolationChain(name("br0"), .network)
+  static let service = Layout.serviceChain(ip("10.1.0.1"))
   static let links = Layout.linksChain(name("br0"))
 
   static let cases: [Case] = [
@@ -123,6 +124,16 @@ import Testing
         CNI-ISOLATION -o br0 -j \(isolation)
         CNI-ISOLATION -i br0 ! -o br0 -j \(isolation)
         CNI-OWNERS TAG -j \(isolation)
+        """),
+    Case(
+      rules: [.serve(NameService(name("br0"), address: ip("10.1.0.1")))], table: "filter",
+      saved: """
+        INPUT -p tcp -m tcp --dport 53 -m comment --comment "cni: name servers" -j CNI-NAMES
+        INPUT -p udp -m udp --dport 53 -m comment --comment "cni: name servers" -j CNI-NAMES
+        \(service) -i br0 -j ACCEPT
+        \(service) ! -i lo -j DROP
+        CNI-NAMES -d 10.1.0.1/32 -j \(service)
+        CNI-OWNERS TAG -j \(service)
         """),
   ]
 

@@ -28,6 +28,7 @@ struct PlanTests {
     #expect(try plan(.admit(Admission(IPAddress(v6: 2)))).tables == [TableName(.filter, .v6)])
     #expect(
       try plan(.isolate(Isolation(.any, reach: .outside))).tables == [TableName(.filter, .v4), TableName(.filter, .v6)])
+    #expect(try plan(.serve(NameService(.any, address: .v4("10.1.0.1")))).tables == [TableName(.filter, .v4)])
     #expect(try plan().tables.isEmpty)
   }
 
@@ -50,7 +51,9 @@ struct PlanTests {
     #expect(error?.description.contains("needs the nftables backend") == true)
   }
 
-  @Test(arguments: ["PREROUTING", "ACCEPT", "CNI-PORTS", "a b", "a\nb", "", "-x", "a234567890123456789012345678b"])
+  @Test(arguments: [
+    "PREROUTING", "ACCEPT", "CNI-PORTS", "CNI-NAMES", "a b", "a\nb", "", "-x", "a234567890123456789012345678b",
+  ])
   func `a chain that is not the caller's to name is refused`(name: String) {
     let error = #expect(throws: KernelError.self) { try plan(port { $0.chain = name }) }
     #expect(error?.errno == 22)

@@ -46,6 +46,25 @@ struct NftablesContainer {
       """) == "x"
   }
 
+  /// Whether a server of the host at that address hears who asks from the `container` or the `host`.
+  func hears(_ address: String, _ port: Int, isUDP: Bool, from here: String) throws -> Bool {
+    try python(
+      """
+      server = socket(AF_INET, SOCK_DGRAM) if \(isUDP ? 1 : 0) else socket()
+      server.bind(("\(address)", \(port)))
+      server.settimeout(0.5)
+      if not \(isUDP ? 1 : 0): server.listen()
+      enter(\(here))
+      try:
+          if \(isUDP ? 1 : 0):
+              socket(AF_INET, SOCK_DGRAM).sendto(b"x", ("\(address)", \(port)))
+              server.recv(1)
+          else: create_connection(("\(address)", \(port)), 0.5)
+          print("x", end="")
+      except OSError: pass
+      """) == "x"
+  }
+
   private func python(_ program: String) throws -> String {
     let start = """
       from ctypes import CDLL

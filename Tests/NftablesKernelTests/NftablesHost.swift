@@ -103,8 +103,10 @@ func everyKind(_ part: Part) throws -> [Rule] {
     .float(
       FloatingAddress(address("2001:db8::5"), to: address("fd00::2"), link: name("br0"), subnet: prefix("fd00::1/64"))),
     .admit(Admission(address("10.1.0.2"))), .admit(Admission(address("fd00::2"))),
+    .serve(NameService(name("br0"), address: address("10.1.0.1"))),
+    .serve(NameService(name("br0"), address: address("fd00::1"))),
   ]
-  if part != .ports {
+  if part == .network || part == .firewall {
     for (index, reach) in Isolation.Reach.allCases.enumerated() {
       rules.append(try .isolate(Isolation(name("br\(index)"), reach: reach, separatesContainers: index == 1)))
     }

@@ -75,6 +75,21 @@ import Testing
     #expect(chain.rules == ["ip6 saddr ::1 masquerade", "ip6 saddr fd00::/64 masquerade"])
   }
 
+  @Test func `a name server is found by its address, and its chain says who may ask`() throws {
+    let wanted = try wanted(.serve(NameService(bridge(), address: address("10.1.0.1"))))
+    let chain = try #require(wanted.chains.first)
+    #expect(
+      chain.rules == [
+        "meta l4proto != { 6, 17 } return", "th dport != 53 return", "iifname \"br0\" accept", "iifname != \"lo\" drop",
+      ])
+    #expect(
+      chain.keepers.map(\.creation) == [
+        "create element inet swift_cni served4 { 10.1.0.1 comment \"\(chain.name)\" : jump \(chain.name) }"
+      ])
+    #expect(wanted.elements.map(\.value) == [.jump(chain.name)])
+    #expect(chain.idleUses == 5)
+  }
+
   @Test func `a port with conditions has a chain`() throws {
     var port = try PublishedPort(.tcp, hostPort: 80, to: address("10.1.0.2"), 8080)
     port.conditions = ["ip", "saddr", "10.0.0.0/8"]

@@ -28,6 +28,7 @@ import Testing
         .publish(PublishedPort(.sctp, hostPort: 9, to: "10.1.0.2", 9, masquerade: marked)),
         .float(FloatingAddress("192.0.2.9", to: "10.1.0.2", link: "cni0", subnet: "10.1.0.0/24")),
         .admit(Admission("10.1.0.2", adminChain: "CNI-ADMIN")),
+        .serve(NameService("cni0", address: "fd00::1")),
       ], backend: .iptables)
     claim.containerName = "web"
     claim.addresses = ["10.1.0.2", "fd00::2"]

@@ -30,5 +30,9 @@ int cl_share_mounts(const char *path);
 /* Takes away what is mounted at path, now or when nobody uses it any more. */
 int cl_detach_mount(const char *path);
 
+/* A descriptor of the process with that number, whatever gets the number later. */
+int cl_open_process(pid_t number);
+int cl_signal_process(int fd, int signal);
+
 /* openat2(2) that follows no symbolic link and does not leave the directory: ELOOP, EXDEV. */
 int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);

@@ -1,0 +1,34 @@
+import Kernel
+import NetTypes
+import PacketFilter
+
+extension Plan {
+  /// Before all others of INPUT, so that a host that drops what it does not know lets containers ask.
+  mutating func add(_ service: NameService) {
+    let table = TableName(.filter, service.address.family)
+    let chain = Layout.serviceChain(service.address)
+    need(.chain(Layout.names), table)
+    for transport in [TransportProtocol.udp, .tcp] {
+      var jump = TableRule(
+        table.family, .port(transport, NameService.port), .comment("cni: name servers"), target: .jump(Layout.names))
+      jump.transport = transport
+      need(.shared(jump, in: "INPUT", .first), table)
+    }
+    need(.filled(.init(chain: chain, rules: service.rules, subject: "name service at \(service.address)")), table)
+    var jump = TableRule(table.family, target: .jump(chain))
+    jump.destination = Test(IPPrefix(host: service.address))
+    need(.shared(jump, in: Layout.names, .last), table)
+    own(chain, table)
+  }
+}
+
+extension NameService {
+  /// What the host sends to itself goes on to the other rules.
+  fileprivate var rules: [TableRule] {
+    var accept = TableRule(address.family, target: .accept)
+    accept.inDevice = Test(Device(bridge))
+    var drop = TableRule(address.family, target: .drop)
+    if let loopback = InterfaceName("lo") { drop.inDevice = Test(Device(loopback), isNegated: true) }
+    return [accept, drop]
+  }
+}

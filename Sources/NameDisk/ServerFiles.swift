@@ -1,0 +1,121 @@
+import CNI
+import Glibc
+import Kernel
+import Linux
+import Names
+
+/// What a name server on the host reads of an attachment, as it is on disk.
+///
+/// Every file is written beside its place and then named: a reader sees the old text or the new one.
+struct ServerFiles {
+  let member: Member
+  let place: ServerPlace
+  let state: StateDirectory
+  let warn: (String) -> Void
+
+  /// Who is told by a signal, and nobody else.
+  private static let program = "dnsmasq"
+  private static let secondsToWait = 30
+
+  init?(_ member: Member, in state: StateDirectory, warn: @escaping (String) -> Void) {
+    guard let place = member.server else { return nil }
+    self.member = member
+    self.place = place
+    self.state = state
+    self.warn = warn
+  }
+
+  /// The file, for messages too.
+  var path: String {
+    switch place {
+    case .directory(let directory): "\(directory)/\(fileName)"
+    case .file(let path, _): path
+    }
+  }
+
+  /// A name that dnsmasq does not take for a backup or a file that is not whole yet.
+  private var fileName: String {
+    "\(state.stem(member.owner.container)):\(member.owner.interface).hosts"
+  }
+
+  /// What a file is called until it is whole; dnsmasq reads none that begins with a dot.
+  private static func unfinished(_ path: String) -> String {
+    let (directory, name) = (path.lastIndex(of: "/").map { path[...$0] } ?? "", path.split(separator: "/").last ?? "")
+    return "\(directory).\(name).tmp"
+  }
+
+  // MARK: changes
+
+  func write() throws(KernelError) {
+    switch place {
+    case .directory(let directory):
+      try Files.makeDirectories(directory)
+      let text = member.serverLines.map { $0 + "\n" }.joined()
+      try Files.replace(path, with: Array(text.utf8), through: Self.unfinished(path))
+    case .file(let path, let pidFile): try edit(path, pidFile, adding: markedLines)
+    }
+  }
+
+  /// Nothing happens where nothing is there; a shared file stays, for the server that reads it.
+  func remove() throws(KernelError) {
+    switch place {
+    case .directory:
+      try Files.remove(Self.unfinished(path))
+      try Files.remove(path)
+    case .file(let path, let pidFile):
+      guard Files.exists(path) else { return }
+      try edit(path, pidFile, adding: [])
+    }
+  }
+
+  /// The lines of a shared file end with whose they are; both servers skip what is behind a `#`.
+  private var mark: String { " # \(member.owner.network)/\(member.owner.container)/\(member.owner.interface)" }
+
+  private var markedLines: [String] { member.serverLines.map { $0 + mark } }
+
+  private func edit(_ path: String, _ pidFile: String?, adding lines: [String]) throws(KernelError) {
+    let lockPath = "\(state.path)/.locks/servers"
+    let lock = try FileLock(
+      try Descriptor.open(lockPath, for: .updating), seconds: Self.secondsToWait, doing: "lock \(lockPath)")
+    defer { _ = lock }
+    let before = try Files.readIfPresent(path) ?? []
+    let mark = Array(mark.utf8)
+    let newline = UInt8(ascii: "\n")
+    let kept = before.split(separator: newline, omittingEmptySubsequences: false).filter { !$0.hasSuffix(mark) }
+    var after = Array(kept.joined(separator: [newline]))
+    if !after.isEmpty, after.last != newline { after.append(newline) }
+    after += lines.flatMap { Array($0.utf8) + [newline] }
+    guard after != before else { return }
+    try Files.replace(path, with: after, through: Self.unfinished(path))
+    if let pidFile { try tell(pidFile) }
+  }
+
+  /// A server that does not run reads the file when it starts.
+  private func tell(_ pidFile: String) throws(KernelError) {
+    guard let bytes = try Files.readIfPresent(pidFile) else { return }
+    let text = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first
+    guard let number = text.flatMap({ Int32($0) }), let server = try RunningProgram.find(number, named: Self.program)
+    else {
+      warn("\(pidFile): no \(Self.program) runs by that number: nobody is told of \(path)")
+      return
+    }
+    try server.signal(SIGHUP)
+  }
+
+  // MARK: looks
+
+  /// How the file is not as `write` left it.
+  func differences() throws(KernelError) -> [String] {
+    guard let bytes = try Files.readIfPresent(path) else { return ["\(path) is missing"] }
+    let there = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+    switch place {
+    case .directory: return there == member.serverLines ? [] : ["\(path) was changed by somebody else"]
+    case .file:
+      return markedLines.filter { !there.contains($0) }.map { "\(path) lacks the line \"\($0)\"" }
+    }
+  }
+}
+
+extension ArraySlice<UInt8> {
+  fileprivate func hasSuffix(_ suffix: [UInt8]) -> Bool { self.suffix(suffix.count).elementsEqual(suffix) }
+}

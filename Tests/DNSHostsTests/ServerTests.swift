@@ -1,0 +1,139 @@
+import CNI
+import CNIJSON
+import Foundation
+import Kernel
+import NameDisk
+import Names
+import NetTypes
+import PluginKit
+import Testing
+
+@testable import dns_hosts
+
+/// Names that a name server of the host tells.
+struct ServerTests {
+  @Test(arguments: [
+    (#"{"dnsmasq": {}}"#, ServerPlace.directory("/s/net/hostsdir"), ["10.1.0.254"]),
+    (#"{"dnsmasq": {"hostsdir": "/d", "nameserver": "10.9.0.1"}}"#, .directory("/d"), ["10.9.0.1"]),
+    (
+      #"{"dnsmasq": {"addn-hosts": "/f", "pidFile": "/p", "nameserver": ["fd00::53", "10.9.0.1"]}}"#,
+      .file("/f", pidFile: "/p"), ["fd00::53", "10.9.0.1"]
+    ),
+    (#"{"coredns": {"hostsfile": "/c"}}"#, .file("/c", pidFile: nil), ["10.1.0.254"]),
+    (#"{"type": "dnsname"}"#, .directory("/s/net/hostsdir"), ["10.1.0.254"]),
+  ])
+  func `where a server finds the names, and who asks it where`(
+    json: String, place: ServerPlace, nameservers: [String]
+  ) throws {
+    try Fixture.use { fixture in
+      var call = try fixture.call(1, json)
+      call.config.stateDir = "/s"
+      let server = try #require(try DNSHostsSettings(call).server)
+      var result = try #require(call.previous)
+      result.ips[1].gateway = IPAddress("10.1.0.254")
+      #expect(server.place == place)
+      #expect(try server.nameservers(result, of: call.owner).map(\.description) == nameservers)
+    }
+  }
+
+  @Test(arguments: [
+    (#"{"dnsmasq": true}"#, "dnsmasq"), (#"{"dnsmasq": {"hostsdir": "d"}}"#, "dnsmasq.hostsdir"),
+    (#"{"dnsmasq": {"hostsdir": "/a/../b"}}"#, "dnsmasq.hostsdir"),
+    (#"{"dnsmasq": {"hostsdir": "/d", "addn-hosts": "/f", "pidFile": "/p"}}"#, "dnsmasq.hostsdir"),
+    (#"{"dnsmasq": {"addn-hosts": "/f"}}"#, "pidFile"), (#"{"dnsmasq": {"pidFile": "/p"}}"#, "dnsmasq.pidFile"),
+    (#"{"dnsmasq": {"nameserver": []}}"#, "dnsmasq.nameserver"),
+    (#"{"dnsmasq": {"nameserver": "dns.example"}}"#, "dnsmasq.nameserver"),
+    (#"{"dnsmasq": {"backend": "ebtables"}}"#, "dnsmasq.backend"), (#"{"coredns": {}}"#, "hostsfile"),
+    (#"{"coredns": {"hostsfile": "/c"}, "dnsmasq": {}}"#, "dnsmasq"),
+    (#"{"type": "dnsname", "multiDomain": true}"#, "multiDomain"),
+    (#"{"type": "dnsname", "remoteServers": ["10.0.0.1"]}"#, "remoteServers"),
+  ])
+  func `what cannot be is refused, named`(json: String, words: String) throws {
+    try Fixture.use { fixture in
+      let error = #expect(throws: CNIError.self) { try fixture.call(1, json) }
+      #expect(error?.message.contains(words) == true, "\(error?.message ?? "")")
+    }
+  }
+
+  @Test func `without a gateway somebody has to say where the server is asked`() throws {
+    try Fixture.use { fixture in
+      let error = #expect(throws: CNIError.self) { try fixture.add(1, #"{"dnsmasq": {}}"#) }
+      #expect(error?.code == .invalidNetworkConfig)
+      #expect(error?.message.contains("want its address in the key \"nameserver\"") == true)
+      #expect(fixture.files.isEmpty)
+    }
+  }
+
+  private let keys = #"{"hosts": false, "domain": "corp.example", "dnsmasq": {"nameserver": "10.9.0.1"}}"#
+
+  @Test func `an attachment has a file as long as it is there, and the server is asked first`() throws {
+    try Fixture.use { fixture in
+      let answer = try fixture.add(1, keys)
+      #expect(answer.dns.nameservers == ["10.9.0.1", "192.0.2.53"])
+      #expect(answer.dns.search == ["corp.example"])
+      let file = "state/net/hostsdir/c1:eth0.hosts"
+      let names = "c1 c1.net c1.corp.example"
+      #expect(
+        try String(contentsOfFile: "\(fixture.directory)/\(file)", encoding: .utf8)
+          == "10.1.0.1 \(names)\nfd00::1 \(names)\n")
+      #expect(fixture.files == [file, "state/net/c1:eth0.json"])
+      try fixture.delete(1, nil)
+      try fixture.delete(1, keys)
+      #expect(fixture.files.isEmpty)
+    }
+  }
+
+  @Test func `CHECK tells of a file that is not as it was, GC removes those of others`() throws {
+    try Fixture.use { fixture in
+      try fixture.add(1, keys)
+      try fixture.add(2, keys)
+      try DNSHosts().check(fixture.call(1, keys))
+      let file = "\(fixture.directory)/state/net/hostsdir/c1:eth0.hosts"
+      try "10.1.0.9 c1\n".write(toFile: file, atomically: false, encoding: .utf8)
+      #expect(throws: CNIError.self) { try DNSHosts().check(fixture.call(1, keys)) }
+      try FileManager.default.removeItem(atPath: file)
+      let error = #expect(throws: CNIError.self) { try DNSHosts().check(fixture.call(1, keys)) }
+      #expect(error?.message.contains("c1:eth0.hosts is missing") == true)
+      let valid = ValidAttachments.Attachment(
+        containerID: try Fixture.owner(2).container, ifname: try Fixture.owner(2).interface)
+      try DNSHosts().collectGarbage(fixture.network(keys), valid: [valid])
+      #expect(fixture.files == ["state/net/hostsdir/c2:eth0.hosts", "state/net/c2:eth0.json"])
+    }
+  }
+
+  @Test func `what failed at any step leaves nothing`() throws {
+    try Fixture.use { fixture in
+      var steps = 0
+      while true {
+        steps += 1
+        var left = steps
+        let plugin = DNSHosts(willChange: { (what) throws(KernelError) in
+          left -= 1
+          if left == 0 { throw KernelError(what, errno: 5, reason: "as the test wants") }
+        })
+        let call = try fixture.call(1, keys)
+        do throws(CNIError) {
+          try plugin.add(call) { (_) throws(CNIError) in }
+        } catch {
+          #expect(error.message.contains("as the test wants"))
+          #expect(fixture.files.isEmpty, "step \(steps)")
+          continue
+        }
+        break
+      }
+      #expect(steps == 3)
+    }
+  }
+
+  @Test func `podman's plugin dnsname makes no file for the container`() throws {
+    try Fixture.use { fixture in
+      let json = #"{"type": "dnsname", "domainName": "dns.podman", "dnsmasq": {"nameserver": "10.9.0.1"}}"#
+      let answer = try fixture.add(1, json, arguments: "IgnoreUnknown=1;K8S_POD_NAME=web")
+      #expect(answer.dns.nameservers.first == "10.9.0.1")
+      #expect(answer.dns.search == ["dns.podman"])
+      #expect(fixture.files == ["state/net/hostsdir/c1:eth0.hosts", "state/net/c1:eth0.json"])
+      let text = try String(contentsOfFile: "\(fixture.directory)/state/net/hostsdir/c1:eth0.hosts", encoding: .utf8)
+      #expect(text.hasPrefix("10.1.0.1 web web.net web.dns.podman\n"))
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import CNI
+import Kernel
+import NetTypes
+import Nftables
+import PacketFilter
+import Testing
+
+extension NftablesTests {
+  /// A name server of the host, which one bridge may ask.
+  @Suite struct Names {
+    private func claim(_ container: String, _ bridge: String = "br0", at server: String = "10.1.0.1") throws -> Claim {
+      Claim(try owner(container), .names, [.serve(NameService(try name(bridge), address: try address(server)))])
+    }
+
+    @Test(arguments: [true, false])
+    func `it is open as long as somebody needs it`(isKnown: Bool) throws {
+      let claims = try [claim("c1"), claim("c2")]
+      let (before, alone, both, one, missing, after) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        try backend.add(claims[1])
+        let alone = try ruleset()
+        try backend.add(claims[0])
+        let both = try ruleset()
+        try backend.remove(claims[0].owner.filterTag, .names, known: isKnown ? claims[0].rules : nil)
+        let one = try ruleset()
+        let missing = try backend.missing(from: claims[1])
+        try backend.remove(claims[1].owner.filterTag, .names, known: isKnown ? claims[1].rules : nil)
+        return (before, alone, both, one, missing, try ruleset())
+      }
+      #expect(alone != before)
+      #expect(both != alone)
+      #expect(one == alone)
+      #expect(missing == [])
+      #expect(after == before)
+    }
+
+    @Test func `one address is asked by one bridge`() throws {
+      let (first, second) = try (claim("c1"), claim("c2", "br1"))
+      let (error, between, after) = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(first)
+        let between = try ruleset()
+        return (refusal { try backend.add(second) }, between, try ruleset())
+      }
+      #expect(error?.errno == 17)
+      #expect(error?.description.contains("open name server 10.1.0.1: another bridge asks it already") == true)
+      #expect(after == between)
+    }
+
+    @Test(arguments: ["delete element inet swift_cni served4 { 10.1.0.1 }", "flush chain inet swift_cni input"])
+    func `who loses it is told so, and it comes back`(command: String) throws {
+      let claim = try claim("c1")
+      let (missing, back) = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(claim)
+        _ = try nft(command)
+        let missing = try backend.missing(from: claim)
+        try backend.remove(claim.owner.filterTag, .names, known: nil)
+        try backend.add(claim)
+        return (missing, try backend.missing(from: claim))
+      }
+      #expect(missing == claim.rules)
+      #expect(back == [])
+    }
+
+    /// The container is on `br0`, where the host has 10.1.0.1 and 10.2.0.1.
+    @Test(arguments: [true, false])
+    func `the bridge's containers get through and others' do not`(isUDP: Bool) throws {
+      let (own, others) = try (claim("c1"), claim("c2", "br9", at: "10.2.0.1"))
+      let (heard, unheard, loopback, elsewhere, freed) = try withContainer { container in
+        var backend = NftablesBackend()
+        try backend.add(own)
+        try backend.add(others)
+        func hears(_ address: String, _ port: Int = 53, from here: String = "container") throws -> Bool {
+          try container.hears(address, port, isUDP: isUDP, from: here)
+        }
+        let found = try (
+          hears("10.1.0.1"), hears("10.2.0.1"), hears("10.2.0.1", from: "host"), hears("10.2.0.1", 5353)
+        )
+        try backend.remove(others.owner.filterTag, .names, known: others.rules)
+        return (found.0, found.1, found.2, found.3, try hears("10.2.0.1"))
+      }
+      #expect(heard)
+      #expect(!unheard)
+      #expect(loopback)
+      #expect(elsewhere)
+      #expect(freed)
+    }
+  }
+}
