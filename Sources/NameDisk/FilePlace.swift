@@ -76,7 +76,8 @@ public struct FilePlace: Sendable {
     } catch  where error.errno == ENOENT {}
   }
 
-  private func parent(making: Bool) throws(KernelError) -> Descriptor {
+  /// The directory that the file is in, with those on the way made where that is asked for.
+  func parent(making: Bool) throws(KernelError) -> Descriptor {
     if making { try Files.makeDirectories(path.base) }
     var directory = try Descriptor.directory(path.base)
     for name in path.below.dropLast() {

@@ -41,6 +41,7 @@ struct LiveHosts: ~Copyable {
   ///   - identity: the file.
   ///   - expected: about how many bytes it holds if nothing in it is dead.
   /// - Returns: whether it is still that file.
+  /// - Throws: what keeps it from being written.
   static func add(_ lines: [String], to identity: KnownFile, expected: Int) throws(KernelError) -> Bool {
     guard !lines.isEmpty else { return true }
     guard let hosts = try open(identity, for: .extending) else { return false }

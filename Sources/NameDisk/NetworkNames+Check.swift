@@ -6,7 +6,7 @@ public import Names
 extension NetworkNames {
   /// How what is there differs from what ADD left: what is remembered, the files, each line that should be in them.
   ///
-  /// - Parameter wanted: the attachment as ADD would make it now; its file and own lines are not compared.
+  /// Of `wanted`, the attachment as ADD would make it now, the file and the own lines are not compared.
   public func differences(from wanted: Member, hasHosts: Bool) throws(KernelError) -> [String] {
     guard let member = try state.member(wanted.owner) else { return ["nothing is remembered of the attachment"] }
     var found: [String] = []

@@ -6,14 +6,14 @@ public import Names
 
 /// What an attachment brings to its container's hosts file.
 public struct HostsWish: Equatable, Sendable {
-  public var place: HostsPlace
+  public var path: ContainerPath
   /// The container's own name, for its first attachment.
   public var ownLines: [String]
   /// `extraHosts`.
   public var extraLines: [String]
 
-  public init(_ place: HostsPlace, ownLines: [String], extraLines: [String]) {
-    self.place = place
+  public init(_ path: ContainerPath, ownLines: [String], extraLines: [String]) {
+    self.path = path
     self.ownLines = ownLines
     self.extraLines = extraLines
   }
@@ -52,7 +52,7 @@ extension NetworkNames {
   private func enter(_ member: inout Member, _ wish: HostsWish, among peers: [Member]) throws(KernelError) {
     for attempt in 1... {
       do throws(KernelError) {
-        if let found = try wish.place.found() { return try adopt(found, &member, wish, among: peers) }
+        if let found = try FilePlace(wish.path).found() { return try adopt(found, &member, wish, among: peers) }
         return try make(&member, wish, among: peers)
       } catch {
         // Somebody else has made the file since it was looked for.
@@ -87,23 +87,23 @@ extension NetworkNames {
     try willChange("remember \(owner.container)")
     try state.put(member)
     let older = try state.record(of: owner.container)
-    let directories = try wish.place.missingDirectories()
+    let directories = FilePlace(wish.path).missingDirectories()
     // Before there is anything to identify, so that the directories do not stay.
     var kept = ContainerRecord.KeptFile(
-      KnownFile(path: wish.place.path, device: 0, inode: 0), isMade: true, madeDirectories: directories,
+      KnownFile(path: wish.path.description, device: 0, inode: 0), made: wish.path, madeDirectories: directories,
       holders: [.init(owner)])
     try willChange("remember the files of \(owner.container)")
     try state.put(ContainerRecord(files: older.files + [kept]), of: owner.container)
-    try willChange("write \(wish.place.path)")
+    try willChange("write \(wish.path)")
     let lines = wish.ownLines + OwnLines.standard + wish.extraLines + peers.flatMap(\.lines) + member.lines
-    let file = try NewHosts.write(lines, for: wish.place)
+    let file = try NewHosts.write(lines, at: wish.path)
     kept.file = file.identity
     member.hosts = file.identity
-    try willChange("remember \(wish.place.path)")
+    try willChange("remember \(wish.path)")
     try state.put(ContainerRecord(files: older.files + [kept]), of: owner.container)
     try state.put(member)
-    try willChange("create \(wish.place.path)")
-    try file.name()
+    try willChange("create \(wish.path)")
+    try file.appear()
   }
 }
 
@@ -113,7 +113,7 @@ extension ContainerRecord {
     if let index = files.firstIndex(where: { $0.file == file }) {
       files[index].holders.append(.init(owner))
     } else {
-      files.append(KeptFile(file, isMade: false, holders: [.init(owner)]))
+      files.append(KeptFile(file, holders: [.init(owner)]))
     }
   }
 }

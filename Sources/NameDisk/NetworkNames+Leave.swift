@@ -44,8 +44,8 @@ extension NetworkNames {
     for index in record.files.indices where record.files[index].holders.contains(holder) {
       record.files[index].holders.removeAll { $0 == holder }
       let kept = record.files[index]
-      if kept.holders.isEmpty, kept.isMade {
-        try remove(kept, of: owner)
+      if kept.holders.isEmpty, let made = kept.made {
+        try remove(kept, at: made)
       } else if let member {
         let lines = member.privateLines + peers.flatMap(\.lines) + member.lines
         if try !LiveHosts.remove(lines, from: kept.file) { warnLeftAlone(kept.file, of: owner) }
@@ -55,12 +55,11 @@ extension NetworkNames {
     try state.put(record, of: owner.container)
   }
 
-  private func remove(_ kept: ContainerRecord.KeptFile, of owner: Owner) throws(KernelError) {
-    try Files.remove(NewHosts.interim(kept.file.path))
-    if try LiveHosts.open(kept.file) != nil {
-      try Files.remove(kept.file.path)
-    }
-    for directory in kept.madeDirectories.reversed() { try Files.removeEmptyDirectory(directory) }
+  private func remove(_ kept: ContainerRecord.KeptFile, at path: ContainerPath) throws(KernelError) {
+    try FilePlace(NewHosts.interim(path)).remove(where: \.isRegular, andEmpty: [])
+    try FilePlace(path).remove(
+      where: { $0.isRegular && $0.device == kept.file.device && $0.inode == kept.file.inode },
+      andEmpty: kept.madeDirectories)
   }
 
   /// Forgets all of the network's attachments but `valid`.

@@ -10,16 +10,18 @@ public struct ContainerRecord: Equatable, Sendable {
   /// A file, who uses it, and what goes away with the last of them.
   public struct KeptFile: Equatable, Sendable {
     public var file: KnownFile
-    /// Whether we made it; one that was there before stays.
-    public var isMade: Bool
+    /// How it was reached when we made it; `nil` for one that was there before, which stays.
+    public var made: ContainerPath?
     /// The directories that we made for it, the outermost first.
     public var madeDirectories: [String]
     /// The attachments that use it, in the order they came.
     public var holders: [Holder]
 
-    public init(_ file: KnownFile, isMade: Bool, madeDirectories: [String] = [], holders: [Holder] = []) {
+    public init(
+      _ file: KnownFile, made: ContainerPath? = nil, madeDirectories: [String] = [], holders: [Holder] = []
+    ) {
       self.file = file
-      self.isMade = isMade
+      self.made = made
       self.madeDirectories = madeDirectories
       self.holders = holders
     }
@@ -47,15 +49,17 @@ extension ContainerRecord: JSONReadable {
 extension ContainerRecord.KeptFile: JSONReadable {
   public init(_ json: JSONReader) throws(CNIError) {
     self.init(
-      try json.required("file").object(), isMade: try json.required("isMade").flag(),
+      try json.required("file").object(), made: try json.object("made"),
       madeDirectories: try json.texts("madeDirectories") ?? [], holders: try json.objects("holders") ?? [])
   }
 
   var json: JSONValue {
-    .object([
-      "file": file.json, "isMade": .bool(isMade), "madeDirectories": .array(madeDirectories.map { .string($0) }),
+    var members: [String: JSONValue] = [
+      "file": file.json, "madeDirectories": .array(madeDirectories.map { .string($0) }),
       "holders": .array(holders.map(\.json)),
-    ])
+    ]
+    members["made"] = made?.json
+    return .object(members)
   }
 }
 

@@ -14,9 +14,9 @@ public struct HostsText: Sendable {
 
   public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  /// The bytes that add `lines` to a file that ends at `offset`, line ends included.
+  /// The bytes that add `lines` to a file that ends at `offset`, with line ends.
   ///
-  /// - Parameter isLineOpen: whether the file's last line has no end yet.
+  /// `isLineOpen` tells that the file's last line has no end yet.
   public static func appended(_ lines: [String], at offset: Int, isLineOpen: Bool = false) -> [UInt8] {
     var bytes: [UInt8] = isLineOpen ? [newline] : []
     for line in lines {

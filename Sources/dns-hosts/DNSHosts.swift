@@ -88,7 +88,7 @@ struct DNSHosts: Plugin {
     }
     let wanted = settings.member(call.previous ?? AddResult())
     return try translating { () throws(KernelError) in
-      try names.differences(from: wanted, hasHosts: settings.place != nil)
+      try names.differences(from: wanted, hasHosts: settings.path != nil)
         + texts(call.config.stateDir).differences(of: call.owner)
     }
   }

@@ -10,7 +10,7 @@ struct DNSHostsSettings: Equatable {
   /// All that the container is called on the network.
   var names: [HostName]
   /// `nil` for a network without hosts files.
-  var place: HostsPlace?
+  var path: ContainerPath?
   /// What the container's other files are to hold.
   var texts: TextSettings
   private var hostname: HostName?
@@ -30,9 +30,7 @@ struct DNSHostsSettings: Equatable {
     names = try Member.names(name, network: owner.network, domain: call.config.domain, aliases: aliases)
     texts = try TextSettings(call)
     let template = call.config.hosts ? call.config.files?.hosts : nil
-    place = try template.map { (template) throws(CNIError) in
-      HostsPlace(try template.path(for: call.owner, namespacePath: call.namespacePath).description)
-    }
+    path = try template?.path(for: call.owner, namespacePath: call.namespacePath)
     hostname = call.config.hostname
     extraHosts = call.config.extraHosts
   }
@@ -43,9 +41,9 @@ struct DNSHostsSettings: Equatable {
   }
 
   func wish(for member: Member) -> HostsWish? {
-    place.map { place in
+    path.map { path in
       HostsWish(
-        place, ownLines: OwnLines.own(member.addresses, hostname: hostname, owner.container),
+        path, ownLines: OwnLines.own(member.addresses, hostname: hostname, owner.container),
         extraLines: extraHosts.map(\.line))
     }
   }

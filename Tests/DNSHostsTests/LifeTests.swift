@@ -1,1 +1,147 @@
+import CNI
+import Foundation
+import Kernel
+import PluginKit
 import Testing
+
+@testable import dns_hosts
+
+struct LifeTests {
+  @Test func `ADD answers what came in, and tells everybody the names of the container's own addresses`() throws {
+    try Fixture.use { fixture in
+      #expect(try fixture.add(1, #"{"domain": "example.com"}"#) == Fixture.previous(1))
+      try fixture.add(2, #"{"args": {"cni": {"name": "web", "aliases": ["www"]}}}"#)
+      #expect(fixture.names(of: "10.1.0.1", in: 2) == ["c1", "c1.net", "c1.example.com"])
+      #expect(fixture.names(of: "10.1.0.2", in: 1) == ["web", "web.net", "www"])
+      #expect(fixture.names(of: "fd00::2", in: 1) == ["web", "web.net", "www"])
+      #expect(fixture.names(of: "192.0.2.1", in: 1) == [])
+      #expect(fixture.names(of: "10.1.0.2", in: 2) == ["c2", "web", "web.net", "www"])
+      try DNSHosts().check(fixture.call(1, #"{"domain": "example.com"}"#))
+    }
+  }
+
+  @Test func `DEL needs nothing but the names, and may come twice`() throws {
+    try Fixture.use { fixture in
+      for number in 1...2 { try fixture.add(number) }
+      for _ in 1...2 { try fixture.delete(2) }
+      #expect(fixture.names(of: "10.1.0.2", in: 1) == [])
+      try fixture.delete(1)
+      try fixture.delete(7)
+      #expect(fixture.files == [])
+    }
+  }
+
+  @Test func `an ADD whose result nobody takes leaves nothing`() throws {
+    try Fixture.use { fixture in
+      try fixture.add(1)
+      let before = fixture.files
+      #expect(throws: CNIError(.ioFailure, "nobody reads")) {
+        try DNSHosts().add(fixture.call(2)) { _ throws(CNIError) in throw CNIError(.ioFailure, "nobody reads") }
+      }
+      #expect(fixture.files == before)
+      #expect(fixture.names(of: "10.1.0.2", in: 1) == [])
+    }
+  }
+
+  @Test func `an inner plugin is asked first and released last`() throws {
+    try Fixture.use { fixture in
+      let delegating = #"{"delegate": {"type": "bridge"}}"#
+      #expect(try fixture.add(1, delegating, isChained: false) == Fixture.previous(1))
+      try fixture.delete(1, delegating)
+      #expect(fixture.told.commands == [.add, .del])
+      #expect(fixture.told.files == [[], []])
+    }
+  }
+
+  @Test func `where names cannot be told, the inner plugin is told to take back`() throws {
+    try Fixture.use { fixture in
+      let call = try fixture.call(1, #"{"delegate": {"type": "bridge"}}"#, isChained: false)
+      let plugin = DNSHosts { (what) throws(KernelError) in throw KernelError(what, errno: 28, reason: "full") }
+      #expect(throws: CNIError.self) { try plugin.add(call) { _ in } }
+      #expect(fixture.told.commands == [.add, .del])
+      #expect(fixture.files == [])
+    }
+  }
+
+  @Test func `outside of a chain it refuses`() throws {
+    try Fixture.use { fixture in
+      let error = #expect(throws: CNIError.self) { try fixture.add(1, isChained: false) }
+      #expect(error?.message == "missing prevResult: dns-hosts must be called as chained plugin")
+    }
+  }
+
+  @Test func `a network without hosts files remembers names and touches nothing else`() throws {
+    try Fixture.use { fixture in
+      let config = #"{"hosts": false}"#
+      for number in 1...2 { try fixture.add(number, config) }
+      #expect(fixture.files == ["state/net/c1:eth0.json", "state/net/c2:eth0.json"])
+      try DNSHosts().check(fixture.call(1, config))
+      for number in 1...2 { try fixture.delete(number, config) }
+      #expect(fixture.files == [])
+    }
+  }
+
+  @Test func `all three files of a container go with its last network`() throws {
+    try Fixture.use { fixture in
+      let config = #"{"resolvConf": null, "hostnameFile": null, "args": {"cni": {"hostname": "box"}}}"#
+      for network in ["net", "other"] { try fixture.add(1, config, on: network) }
+      let files = ["hosts", "resolv.conf", "hostname"].map { "\(fixture.directory)/files/c1/\($0)" }
+      #expect(files.allSatisfy(FileManager.default.fileExists))
+      #expect(try String(contentsOfFile: files[2], encoding: .utf8) == "box\n")
+      #expect(fixture.names(of: "10.1.0.1", in: 1).first == "box c1")
+      try fixture.delete(1, config, on: "net")
+      #expect(files.allSatisfy(FileManager.default.fileExists))
+      try fixture.delete(1, config, on: "other")
+      #expect(!FileManager.default.fileExists(atPath: "\(fixture.directory)/files"))
+    }
+  }
+
+  @Test func `the same ADD again replaces what the first one told`() throws {
+    try Fixture.use { fixture in
+      try fixture.add(2)
+      try fixture.add(1, #"{"args": {"cni": {"name": "old"}}}"#)
+      try fixture.add(1, #"{"args": {"cni": {"name": "new"}}}"#)
+      #expect(fixture.names(of: "10.1.0.1", in: 2) == ["new", "new.net"])
+      #expect(fixture.names(of: "10.1.0.2", in: 1) == ["c2", "c2.net"])
+    }
+  }
+
+  @Test func `CHECK names what is not as ADD left it`() throws {
+    try Fixture.use { fixture in
+      for number in 1...2 { try fixture.add(number) }
+      let path = "\(fixture.directory)/files/c2/hosts"
+      try String(contentsOfFile: path, encoding: .utf8).replacing("10.1.0.1\tc1.net\n", with: "")
+        .write(toFile: path, atomically: false, encoding: .utf8)
+      let error = #expect(throws: CNIError.self) { try DNSHosts().check(fixture.call(1)) }
+      #expect(error?.code == .differences)
+      #expect(error?.message.contains("\(path) lacks the line \"10.1.0.1 c1.net\"") == true)
+      let other = #expect(throws: CNIError.self) { try DNSHosts().check(fixture.call(3)) }
+      #expect(other?.message.contains("nothing is remembered") == true)
+      let renamed = try fixture.call(1, #"{"args": {"cni": {"name": "web"}}}"#)
+      let third = #expect(throws: CNIError.self) { try DNSHosts().check(renamed) }
+      #expect(third?.message.contains("remembered names are c1, c1.net, want web, web.net") == true)
+    }
+  }
+
+  @Test func `GC forgets who is not valid`() throws {
+    try Fixture.use { fixture in
+      for number in 1...3 { try fixture.add(number) }
+      let owner = try Fixture.owner(2)
+      try DNSHosts().collectGarbage(
+        fixture.network(), valid: [.init(containerID: owner.container, ifname: owner.interface)])
+      #expect(fixture.files == ["state/.files/c2.json", "state/net/c2:eth0.json", "files/c2/hosts"])
+      #expect(fixture.names(of: "10.1.0.1", in: 2) == [])
+      #expect(fixture.names(of: "10.1.0.2", in: 2) == ["c2", "c2", "c2.net"])
+    }
+  }
+
+  @Test func `STATUS tells where nothing could be remembered`() throws {
+    try Fixture.use { fixture in
+      try DNSHosts().status(fixture.network())
+      try Data().write(to: URL(filePath: "\(fixture.directory)/file"))
+      let network = try fixture.network(#"{"stateDir": "\#(fixture.directory)/file/state"}"#)
+      let error = #expect(throws: CNIError.self) { try DNSHosts().status(network) }
+      #expect(error?.code == .notAvailable)
+    }
+  }
+}

@@ -29,7 +29,9 @@ struct StateDirectoryTests {
       let owner = try Self.member("c1").owner
       let file = KnownFile(path: "/etc/netns/c1/hosts", device: .max, inode: 7)
       let record = ContainerRecord(files: [
-        .init(file, isMade: true, madeDirectories: ["/etc/netns"], holders: [.init(owner)])
+        .init(
+          file, made: ContainerPath(base: "/etc/netns", below: ["c1", "hosts"], key: "files"),
+          madeDirectories: ["/etc/netns"], holders: [.init(owner)])
       ])
       try state.put(record, of: owner.container)
       #expect(try state.record(of: owner.container) == record)

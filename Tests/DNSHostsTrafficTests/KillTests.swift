@@ -1,0 +1,68 @@
+import CNI
+import Foundation
+import LabSupport
+import Testing
+
+@Suite(.needsRoot)
+struct KillTests {
+  @Test(arguments: 0..<4)
+  func `what a killed ADD or DEL leaves, DEL or GC removes`(seed: Int) throws {
+    try Lab.use(containers: 0) { lab in
+      let members = Members(lab: lab)
+      for number in 1...30 { try lab.run(members.call("ADD", number)).requireSuccess() }
+      // What a first visitor makes for good is no leftover of a killed one.
+      for command in ["ADD", "DEL"] { try lab.run(members.call(command, 99)).requireSuccess() }
+      let before = members.snapshot()
+      var random = Xorshift(seed: UInt64(seed) + 1)
+      var killed = 0
+      for round in 0..<50 {
+        let isADD = round.isMultiple(of: 2)
+        if !isADD { try lab.run(members.call("ADD", 99)).requireSuccess() }
+        let outcome = try lab.run(
+          members.call(isADD ? "ADD" : "DEL", 99), killedAfter: Int.random(in: 1...12000, using: &random))
+        if outcome.status == 137 { killed += 1 }
+        try lab.run(round % 4 < 2 ? members.call("DEL", 99) : members.collectGarbage).requireSuccess()
+        try #require(members.snapshot() == before, "round \(round)")
+      }
+      // Otherwise the delays no longer fit the plugin, and nothing was shown.
+      #expect(killed > 0)
+    }
+  }
+}
+
+/// Attachments that no network is needed for.
+private struct Members {
+  let lab: Lab
+
+  private func config(_ number: Int) -> String {
+    """
+    {"cniVersion": "1.1.0", "name": "net", "type": "dns-hosts", "stateDir": "\(lab.directory)/state",
+     "files": "dir", "dir": "\(lab.directory)/files", "args": {"cni": {"name": "n\(number)"}},
+     "cni.dev/valid-attachments": [\((1...30).map { #"{"containerID": "c\#($0)", "ifname": "eth0"}"# }.joined(separator: ","))],
+     "prevResult": {"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "/x"}],
+       "ips": [{"interface": 0, "address": "10.1.0.\(number)/24"}, {"interface": 0, "address": "fd00::\(number)/64"}]}}
+    """
+  }
+
+  func call(_ command: String, _ number: Int) -> PluginCall {
+    PluginCall(
+      plugin: "dns-hosts", command: command, config: config(number),
+      variables: ["CNI_CONTAINERID": "c\(number)", "CNI_IFNAME": "eth0", "CNI_NETNS": ""])
+  }
+
+  var collectGarbage: PluginCall {
+    PluginCall(plugin: "dns-hosts", command: "GC", config: config(1), variables: [:])
+  }
+
+  /// Every file but locks, with what means something in it.
+  func snapshot() -> [String: [String]] {
+    var files: [String: [String]] = [:]
+    for case let name as String in FileManager.default.enumerator(atPath: lab.directory)?.allObjects ?? []
+    where !name.contains(".lock") {
+      let text = (try? String(contentsOfFile: "\(lab.directory)/\(name)", encoding: .utf8)) ?? ""
+      files[name] = text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+        .filter { !$0.hasPrefix("#") && !$0.isEmpty }
+    }
+    return files
+  }
+}

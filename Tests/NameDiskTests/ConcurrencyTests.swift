@@ -1,0 +1,134 @@
+import CNI
+import Foundation
+import Kernel
+import Names
+import Synchronization
+import Testing
+
+@testable import NameDisk
+
+struct ConcurrencyTests {
+  @Test func `readers never see an empty, torn or wrong file while others come and go`() throws {
+    try Net.use { net in
+      try net.join(1, extra: Self.filler)
+      let wrong = Mutex<[String]>([])
+      let reads = Mutex(0)
+      let writers = Mutex(4)
+      Self.atOnce(7) { worker in
+        if worker < 4 {
+          for _ in 0..<60 {
+            // The numbers differ in length, so that lines begin at other places each time.
+            let number = [7, 77, 777, 7777][worker]
+            do {
+              try net.join(number)
+              try net.leave(number)
+            } catch { wrong.withLock { $0.append("\(error)") } }
+          }
+          writers.withLock { $0 -= 1 }
+        } else {
+          while writers.withLock({ $0 > 0 }) {
+            let found = Self.complaints(of: net)
+            if !found.isEmpty { wrong.withLock { $0 += found } }
+            reads.withLock { $0 += 1 }
+          }
+        }
+      }
+      #expect(wrong.withLock(\.self) == [])
+      #expect(reads.withLock(\.self) > 100)
+      #expect(net.live(1) == ["10.3.0.1\tc1"] + Self.filler + [net.line(1)])
+    }
+  }
+
+  @Test func `a hundred that join at once are all in each other's files`() throws {
+    try Net.use { net in
+      let failures = Mutex<[String]>([])
+      Self.atOnce(8) { worker in
+        for number in stride(from: worker + 1, through: 100, by: 8) {
+          do { try net.join(number) } catch { failures.withLock { $0.append("\(error)") } }
+        }
+      }
+      #expect(failures.withLock(\.self) == [])
+      let all = Set((1...100).map { net.line($0) })
+      for number in 1...100 {
+        #expect(Set(net.live(number)) == all.union(["\(net.address(number))\tc\(number)"]))
+        #expect(net.live(number).count == 101)
+      }
+    }
+  }
+
+  @Test func `one container may join several networks at once`() throws {
+    try Net.use { net in
+      let networks = (1...8).map { String(repeating: "n", count: $0) }
+      let failures = Mutex<[String]>([])
+      Self.atOnce(8) { worker in
+        do { try net.join(1, on: networks[worker]) } catch { failures.withLock { $0.append("\(error)") } }
+      }
+      #expect(failures.withLock(\.self) == [])
+      #expect(Set(networks.map { net.line(1, on: $0) }).isSubset(of: net.live(1)))
+      #expect(net.live(1).filter { $0.hasSuffix("\tc1") }.count == 1)
+      Self.atOnce(8) { worker in
+        do { try net.leave(1, on: networks[worker]) } catch { failures.withLock { $0.append("\(error)") } }
+      }
+      #expect(failures.withLock(\.self) == [])
+      #expect(net.hosts(1) == nil)
+      let container = try net.owner(1).container
+      #expect(try net.state.record(of: container).files == [])
+    }
+  }
+
+  /// Lines that are always there, over several pages.
+  private static let filler = (0..<600).map { "192.0.2.\($0 % 250)\tfiller-\($0)" }
+
+  /// What is wrong with one reading of the first container's file.
+  private static func complaints(of net: Net) -> [String] {
+    guard let text = net.hosts(1) else { return ["no file"] }
+    let allowed = Set([7, 77, 777, 7777, 1].map { net.line($0) })
+    var seen = 0
+    var wrong: [String] = []
+    for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+      // A line in the place of a dead one may be followed by spaces, a dying one may have lost its tab.
+      let words = line.split { "\t\r ".contains($0) }.joined(separator: "\t")
+      if words.contains("filler-") {
+        seen += 1
+      } else if !allowed.contains(words), !OwnLines.standard.contains(String(line)), words != "10.3.0.1\tc1" {
+        wrong.append("line \"\(line)\"")
+      }
+    }
+    if seen != filler.count { wrong.append("\(seen) of the lines that are always there") }
+    return wrong
+  }
+
+  /// Runs `body` for each number on a thread of its own.
+  private static func atOnce(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    let group = DispatchGroup()
+    for worker in 0..<count {
+      group.enter()
+      Thread {
+        body(worker)
+        group.leave()
+      }.start()
+    }
+    group.wait()
+  }
+}
+
+struct ReuseTests {
+  @Test func `a file in which many come and go does not grow without end`() throws {
+    try Net.use { net in
+      try net.join(1)
+      var largest = 0
+      for round in 0..<20 {
+        let aliases = (0..<100).map { "alias-\(round)-\($0)-" + String(repeating: "x", count: 40) }
+        try net.join(2 + round % 3, aliases: aliases)
+        try net.leave(2 + round % 3)
+        largest = max(largest, net.hosts(1)?.utf8.count ?? 0)
+      }
+      #expect(largest > 64 << 10)
+      #expect(largest < 80 << 10)
+      #expect(net.live(1) == ["10.3.0.1\tc1", net.line(1)])
+      try net.join(2, as: "web")
+      #expect(net.live(1).filter { $0 == "10.3.0.2\tweb" }.count == 1)
+      #expect(try net.differences(1) == [])
+    }
+  }
+}

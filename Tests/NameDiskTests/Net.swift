@@ -1,0 +1,95 @@
+import CNI
+import Foundation
+import Kernel
+import Names
+import NetTypes
+import Testing
+
+@testable import NameDisk
+
+/// Containers `c1`, `c2`… on networks, their hosts files below `files`, in a directory of their own.
+struct Net: Sendable {
+  let directory: String
+
+  static func use<Value>(_ body: (Net) throws -> Value) throws -> Value {
+    try inTemporaryDirectory { try body(Net(directory: $0)) }
+  }
+
+  var state: StateDirectory { StateDirectory("\(directory)/state") }
+
+  func hostsPath(_ number: Int) -> String { "\(directory)/files/c\(number)/hosts" }
+
+  /// The container's file; `nil` where there is none.
+  func hosts(_ number: Int) -> String? { try? String(contentsOfFile: hostsPath(number), encoding: .utf8) }
+
+  /// The lines of the container's file that mean something.
+  func live(_ number: Int) -> [String] {
+    (hosts(number) ?? "").split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+      .filter { !$0.hasPrefix("#") && !OwnLines.standard.contains($0) }
+  }
+
+  func owner(_ number: Int, on network: String = "net") throws -> Owner {
+    Owner(
+      network: try #require(NetworkName(network)), container: try #require(ContainerID("c\(number)")),
+      interface: try #require(InterfaceName("eth-0")))
+  }
+
+  /// Its address is `10.NET.0.NUMBER`, where NET is the length of the network's name.
+  func address(_ number: Int, on network: String = "net") -> String {
+    "10.\(network.count).\(number / 256).\(number % 256)"
+  }
+
+  func member(
+    _ number: Int, on network: String = "net", as name: String? = nil, aliases: [String] = []
+  ) throws -> Member {
+    Member(
+      owner: try owner(number, on: network), addresses: [try #require(IPAddress(address(number, on: network)))],
+      names: try ([name ?? "n\(number)"] + aliases).map { try #require(HostName($0)) })
+  }
+
+  func line(_ number: Int, on network: String = "net", as name: String? = nil) -> String {
+    "\(address(number, on: network))\t\(name ?? "n\(number)")"
+  }
+
+  func join(
+    _ number: Int, on network: String = "net", as name: String? = nil, aliases: [String] = [], extra: [String] = [],
+    willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in }
+  ) throws {
+    let member = try member(number, on: network, as: name, aliases: aliases)
+    guard let names = try NetworkNames.lock(member.owner.network, in: state, making: true, willChange: willChange)
+    else { throw NoNetwork() }
+    let wish = HostsWish(
+      ContainerPath(base: directory, below: ["files", "c\(number)", "hosts"], key: "hostsFile"),
+      ownLines: ["\(address(number, on: network))\tc\(number)"], extraLines: extra)
+    do { try names.join(member, wish) } catch {
+      let leftovers = names.leave(member.owner)
+      if !leftovers.isEmpty { throw leftovers[0] }
+      throw error
+    }
+  }
+
+  func leave(_ number: Int, on network: String = "net") throws {
+    let owner = try owner(number, on: network)
+    guard let names = try NetworkNames.lock(owner.network, in: state, making: false) else { return }
+    if let failure = names.leave(owner).first { throw failure }
+  }
+
+  /// What CHECK would say.
+  func differences(_ number: Int, on network: String = "net", as name: String? = nil) throws -> [String] {
+    let member = try member(number, on: network, as: name)
+    guard let names = try NetworkNames.lock(member.owner.network, in: state, making: false) else { throw NoNetwork() }
+    return try names.differences(from: member, hasHosts: true)
+  }
+
+  /// Every file but locks, with what means something in it.
+  func snapshot() -> [String: [String]] {
+    var files: [String: [String]] = [:]
+    for name in tree(directory) where !name.contains(".lock") {
+      let text = (try? String(contentsOfFile: "\(directory)/\(name)", encoding: .utf8)) ?? ""
+      files[name] = text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map(String.init)
+    }
+    return files
+  }
+}
+
+struct NoNetwork: Error {}

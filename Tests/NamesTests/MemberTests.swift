@@ -1,0 +1,77 @@
+import CNI
+import CNIJSON
+import Names
+import NetTypes
+import Testing
+
+struct MemberTests {
+  @Test func `an attachment has a line for each address and name`() throws {
+    let member = Member(
+      owner: try Self.owner(), addresses: [try #require(IPAddress("10.1.0.2")), try #require(IPAddress("fd00::2"))],
+      names: try Member.names(
+        Self.name("web"), network: Self.owner().network, domain: Self.name("example.com"), aliases: []))
+    #expect(
+      member.lines == [
+        "10.1.0.2\tweb", "10.1.0.2\tweb.isolated_nw", "10.1.0.2\tweb.example.com", "fd00::2\tweb",
+        "fd00::2\tweb.isolated_nw", "fd00::2\tweb.example.com",
+      ])
+  }
+
+  @Test func `a name is told once, however often it is given`() throws {
+    let names = try Member.names(
+      Self.name("web"), network: Self.owner().network, domain: nil,
+      aliases: [Self.name("WEB"), Self.name("www"), Self.name("www")])
+    #expect(names.map(\.description) == ["web", "web.isolated_nw", "www"])
+  }
+
+  @Test func `a name that is too long below its domain is refused`() throws {
+    let label = String(repeating: "a", count: 63)
+    let long = try Self.name([label, label, label].joined(separator: "."))
+    #expect(throws: CNIError.self) {
+      try Member.names(Self.name(label), network: Self.owner().network, domain: long, aliases: [])
+    }
+  }
+
+  @Test(arguments: [
+    (#""db:10.0.0.9""#, ["10.0.0.9\tdb"]), (#""db:fd00::9""#, ["fd00::9\tdb"]),
+    (#"{"ip": "10.0.0.9", "hostnames": ["db", "db2"]}"#, ["10.0.0.9\tdb", "10.0.0.9\tdb2"]),
+  ])
+  func `a host that only the container knows is a text or an object`(json: String, lines: [String]) throws {
+    #expect(try ExtraHost.read(Self.json(json)).map(\.line) == lines)
+  }
+
+  @Test(arguments: [
+    #""db""#, #""db:""#, #"":10.0.0.1""#, #""a b:10.0.0.1""#, #""db:10.0.0.1 x""#, #""db:10.0.0.1\n10.0.0.2 y""#, "7",
+    #"{"ip": "x", "hostnames": ["a"]}"#, #"{"ip": "10.0.0.1"}"#, #"{"ip": "10.0.0.1", "hostnames": []}"#,
+    #"{"ip": "10.0.0.1", "hostnames": ["a#"]}"#,
+  ])
+  func `what is no host is refused`(json: String) {
+    #expect(throws: CNIError.self) { try ExtraHost.read(Self.json(json)) }
+  }
+
+  @Test(arguments: [
+    ("f2870c98fd504370fb86e59f32cd", "f2870c98fd50"), ("web", "web"), ("0123456789-.abc", "0123456789"),
+    ("parent.child", "parent.child"),
+  ])
+  func `the short name is the first twelve characters`(container: String, short: String) throws {
+    #expect(try OwnLines.shortName(#require(ContainerID(container)))?.description == short)
+  }
+
+  @Test func `the own line has the host name, then the short identifier`() throws {
+    let id = try #require(ContainerID("f2870c98fd504370fb86e59f32cd"))
+    let address = try #require(IPAddress("10.1.0.2"))
+    #expect(OwnLines.own([address], hostname: nil, id) == ["10.1.0.2\tf2870c98fd50"])
+    #expect(OwnLines.own([address], hostname: try Self.name("box"), id) == ["10.1.0.2\tbox f2870c98fd50"])
+    #expect(OwnLines.own([address], hostname: try Self.name("F2870C98FD50"), id) == ["10.1.0.2\tF2870C98FD50"])
+  }
+
+  static func json(_ text: String) throws -> JSONReader {
+    JSONReader(try CNIJSON.decodeValue(Array(text.utf8)), path: "k")
+  }
+  static func name(_ text: String) throws -> HostName { try #require(HostName(text)) }
+  static func owner() throws -> Owner {
+    Owner(
+      network: try #require(NetworkName("isolated_nw")), container: try #require(ContainerID("c1")),
+      interface: try #require(InterfaceName("eth0")))
+  }
+}
