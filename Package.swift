@@ -61,7 +61,7 @@ let package = Package(
     library("HostFilter", ["CNI", "CNIJSON", "Iptables", "Kernel", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
-    plugin("dns-hosts", ["CNI", "Kernel", "Linux", "NameDisk", "Names", "NetTypes", "PluginKit"]),
+    plugin("dns-hosts", ["CNI", "Kernel", "NameDisk", "Names", "NetTypes", "PluginKit"]),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),

@@ -50,7 +50,7 @@ enum KeyCheck {
     case (.subnet, _): subnet
     case (.word(let words), .string(let text)): words.contains(text) ? nil : oneOf(words)
     case (.word(let words), _): oneOf(words)
-    case (.list, _), (.members, _): nil
+    case (.list, _), (.members, _), (.anything, _): nil
     }
   }
 

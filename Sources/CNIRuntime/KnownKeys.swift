@@ -2,6 +2,8 @@
 indirect enum Shape: Sendable {
   case string, bool, int, object
   case address, prefix, mac
+  /// More kinds than one: the plugin tells.
+  case anything
   /// A prefix, or a word that lets the plugin choose.
   case subnet
   /// One of these words.
@@ -29,6 +31,7 @@ enum KnownKeys {
     case "portmap", "mesos-cni-port-mapper": common.merging(portmap) { own, _ in own }
     case "ptp": common.merging(ptp) { own, _ in own }
     case "tuning": common.merging(tuning) { own, _ in own }
+    case "dns-hosts": common.merging(dnsHosts) { own, _ in own }
     case "vlan": common.merging(vlan) { own, _ in own }
     case "none", "loopback", "host": common
     default: nil
@@ -94,6 +97,12 @@ enum KnownKeys {
     "masqAll": .bool, "markMasqBit": .int, "externalSetMarkChain": .string, "hostPortRange": .string,
     "defaultHostIP": .address, "allowBound": .bool, "publishAll": .bool, "floatingDevice": .string,
     "chain": .string, "excludeDevices": .list(.string), "delegate": .object,
+  ]
+
+  private static let dnsHosts: [String: Shape] = [
+    "domain": .string, "hosts": .bool, "stateDir": .string, "delegate": .object,
+    "files": .word(["dir", "netns", "mesos"]), "dir": .string,
+    "hostsFile": .anything, "resolvConf": .anything, "hostnameFile": .anything, "extraHosts": .list(.anything),
   ]
 
   private static let tuning: [String: Shape] = [

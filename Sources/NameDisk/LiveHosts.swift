@@ -46,7 +46,7 @@ struct LiveHosts: ~Copyable {
     guard !lines.isEmpty else { return true }
     guard let hosts = try open(identity, for: .extending) else { return false }
     let size = try hosts.file.status().size
-    if size > sizeToReuse, size > 2 * expected { return try reuse(lines, in: identity) }
+    if size > sizeToReuse, size / 2 > expected { return try reuse(lines, in: identity) }
     try hosts.append(lines, size: size)
     return true
   }

@@ -122,6 +122,11 @@ extension StateDirectory {
     try read(textFile(container)) ?? TextRecord(container)
   }
 
+  /// Removes what somebody left who ended while writing the record; to be called under the container's lock.
+  func removeUnfinishedTexts(of container: ContainerID) throws(KernelError) {
+    try Files.remove(unfinished(textFile(container)))
+  }
+
   /// Every container's, in the order of their files' names; those that hold no record are left out.
   func allTexts() throws(KernelError) -> [TextRecord] {
     var records: [TextRecord] = []

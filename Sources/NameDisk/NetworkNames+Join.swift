@@ -75,7 +75,7 @@ extension NetworkNames {
     try state.put(record, of: member.owner.container)
     try willChange("add lines to \(found.path)")
     let lines = member.privateLines + peers.flatMap(\.lines) + member.lines
-    if try !LiveHosts.add(lines, to: found, expected: .max) {
+    if try !LiveHosts.add(lines, to: found, expected: 0) {
       throw KernelError("add lines to \(found.path)", errno: EEXIST, reason: "replaced meanwhile")
     }
   }

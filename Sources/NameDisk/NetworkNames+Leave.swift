@@ -35,6 +35,7 @@ extension NetworkNames {
 
   /// Removes the container's own file with its last attachment, and otherwise what this one had in it.
   private func letGo(_ owner: Owner, _ member: Member?, _ peers: [Member]) throws(KernelError) {
+    try state.removeUnfinishedTexts(of: owner.container)
     var record: ContainerRecord
     do throws(KernelError) { record = try state.record(of: owner.container) } catch {
       warn("files of \(owner.container): \(error)")

@@ -60,8 +60,10 @@ extension StateDirectory {
   func owners(on network: NetworkName) throws(KernelError) -> [Owner] {
     let directory = directory(of: network)
     var owners: [Owner] = []
-    for name in try (Files.list(directory) ?? []).sorted() where name.hasSuffix(".json") {
-      let member: Member? = try? read("\(directory)/\(name)")  // the name tells enough of one that is broken
+    // One that was not even remembered whole left its unfinished file alone.
+    let names = try (Files.list(directory) ?? []).map { $0.hasSuffix(".json.tmp") ? String($0.dropLast(4)) : $0 }
+    for name in Set(names).sorted() where name.hasSuffix(".json") {
+      let member = (try? read("\(directory)/\(name)")) as Member?  // the name tells enough of one that is broken
       if let owner = member?.owner ?? Owner(stem: name.dropLast(".json".count), on: network) { owners.append(owner) }
     }
     return owners

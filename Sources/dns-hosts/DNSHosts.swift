@@ -1,6 +1,5 @@
 import CNI
 import Kernel
-import Linux
 import NameDisk
 import Names
 import PluginKit
@@ -58,12 +57,9 @@ struct DNSHosts: Plugin {
 
   /// - Throws: code 11 where others hold the network too long.
   func lock(_ network: NetworkName, _ stateDir: String, making: Bool) throws(CNIError) -> NetworkNames? {
-    do throws(KernelError) {
-      return try NetworkNames.lock(
+    try translating { () throws(KernelError) in
+      try NetworkNames.lock(
         network, in: StateDirectory(stateDir), making: making, warn: { warn($0) }, willChange: willChange)
-    } catch {
-      throw error.isTryAgain
-        ? CNIError(.tryAgainLater, "\(error)", details: "others are joining or leaving the network") : CNIError(error)
     }
   }
 

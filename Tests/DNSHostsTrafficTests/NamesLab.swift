@@ -15,6 +15,8 @@ struct NamesLab {
         }
         if !isThere { _ = unsafe rmdir("/etc/netns") }
       }
+      // So that a question to a name server there is refused at once.
+      for number in 1...containers { try lab.shell("ip link set lo up", in: lab.container(number)) }
       try body(NamesLab(lab: try lab.withOwnState()))
     }
   }
@@ -28,7 +30,7 @@ struct NamesLab {
   func names(_ network: String, container: Int, keys: String = "{}") throws -> JSONValue {
     try JSONValue(
       json: """
-        {"cniVersion": "1.1.0", "type": "dns-hosts", "files": "netns",
+        {"cniVersion": "1.1.0", "type": "dns-hosts", "files": "netns", "dns": {"nameservers": ["127.0.0.1"]},
          "args": {"cni": {"name": "container\(container)"}}}
         """
     ).with("name", .string(network)).merging(try JSONValue(json: keys))
