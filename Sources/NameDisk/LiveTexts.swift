@@ -113,6 +113,8 @@ extension LiveTexts {
       return false
     }
     guard now != text || kept.written != text || kept.next != nil else { return false }
+    // What an earlier rewrite left is ours too, whatever the next one comes to.
+    record.texts[index].written = now
     record.texts[index].next = text
     try put(record, "remember what \(kept.path) will be")
     try willChange("write \(kept.path)")
