@@ -64,7 +64,10 @@ public struct FilePlace: Sendable {
   ) throws(KernelError) {
     do throws(KernelError) {
       try removeFile(where: isStill)
-      for directory in directories.reversed() { try Files.removeEmptyDirectory(directory) }
+      // A read-only file system refuses to remove even what is not there.
+      for directory in directories.reversed() where Files.exists(directory) {
+        try Files.removeEmptyDirectory(directory)
+      }
     } catch { throw explained(error) }
   }
 
