@@ -151,6 +151,7 @@ let package = Package(
       "DNSHostsTests",
       ["dns-hosts", "CNI", "CNIJSON", "Kernel", "NameDisk", "Names", "NetTypes", "PluginKit"]),
     tests("DNSHostsTrafficTests", ["CNI", "LabSupport"]),
+    tests("DNSHostsStressTests", ["CNI", "LabSupport"]),
     tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )
