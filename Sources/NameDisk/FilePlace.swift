@@ -37,12 +37,14 @@ public struct FilePlace: Sendable {
       let parent = directory[..<(directory.lastIndex(of: "/") ?? directory.startIndex)]
       directory = parent.isEmpty ? "/" : String(parent)
     }
-    var below = path.base == "/" ? "" : path.base
-    for name in path.below.dropLast() {
-      below += "/" + name
-      if !Files.exists(below) { missing.append(below) }
-    }
-    return missing
+    return missing + directories.filter { !Files.exists($0) }
+  }
+
+  /// The directories below the base on the way to the file, the outermost first.
+  var directories: [String] {
+    var all: [String] = []
+    for name in path.below.dropLast() { all.append("\(all.last ?? (path.base == "/" ? "" : path.base))/\(name)") }
+    return all
   }
 
   /// The file, made empty where it was not there, with the directories on the way to it.

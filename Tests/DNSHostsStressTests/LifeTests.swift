@@ -57,6 +57,32 @@ struct LifeTests {
     }
   }
 
+  @Test func `what a former life left is ours again: it tells the present alone and goes at the end`() throws {
+    try Crowd.use { crowd in
+      try crowd.visitOnce()
+      let empty = crowd.snapshot()
+      let keys = #"{"hostnameFile": false}"#
+      for number in 1...3 { try crowd.run("ADD", number, keys).requireSuccess() }
+      try crowd.lab.shell(
+        """
+        cd \(crowd.directory); stat -c %i files/c1/hosts > inode
+        rm -r state files/c3; echo '192.0.2.8 mine # by hand' >> files/c1/hosts
+        """)
+      let renamed = #"{"hostnameFile": false, "args": {"cni": {"name": "other"}}}"#
+      try crowd.run("ADD", 1, keys).requireSuccess()
+      try crowd.run("ADD", 2, renamed).requireSuccess()
+      let lines = try #require(crowd.live(1))
+      #expect(lines.first == "10.1.0.1\tc1")
+      let others = ["10.1.0.2\tother", "10.1.0.2\tother.net", "192.0.2.8 mine # by hand"]
+      #expect(lines.dropFirst(7).sorted() == (crowd.lines(1) + others).sorted())
+      try crowd.lab.shell("cd \(crowd.directory); stat -c %i files/c1/hosts | cmp - inode; rm inode")
+      try crowd.run("CHECK", 1, keys).requireSuccess()
+      try crowd.run("CHECK", 2, renamed).requireSuccess()
+      for number in 1...2 { try crowd.run("DEL", number, keys).requireSuccess() }
+      #expect(crowd.changes(since: empty) == ["files: [\"nothing\"] is now []"])
+    }
+  }
+
   @Test func `STATUS answers 50 where nothing can be remembered`() throws {
     try Crowd.use { crowd in
       try crowd.ask("STATUS").requireSuccess()
