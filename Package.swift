@@ -139,8 +139,8 @@ let package = Package(
     tests(
       "CnictlTests",
       [
-        "cnictl", "bridge", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none", "portmap",
-        "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
+        "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none",
+        "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
       ]),
     tests(
       "TuningTests",
