@@ -155,8 +155,8 @@ let package = Package(
     tests(
       "CnictlTests",
       [
-        "cnictl", "bridge", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none", "portmap",
-        "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
+        "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none",
+        "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
       ]),
     tests(
       "TuningTests",
@@ -168,6 +168,7 @@ let package = Package(
       ["dns-hosts", "CNI", "CNIJSON", "Kernel", "NameDisk", "Names", "NetTypes", "PluginKit"]),
     .testTarget(
       name: "DNSHostsTrafficTests", dependencies: ["CNI", "LabSupport"], exclude: ["ask.py"], swiftSettings: strict),
+    tests("DNSHostsStressTests", ["CNI", "LabSupport"]),
     tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
   ]
 )

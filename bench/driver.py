@@ -15,6 +15,7 @@ from contestants import BRIDGE, BUILT, GATEWAY, SCRATCH, Floor, Plugins
 from filter import measure_filter
 from filter_report import FilterReport
 from links import LinkReport, check_present, measure_links
+from names import Names, NamesReport
 from report import Report
 
 ATTACHMENTS = 1000
@@ -157,6 +158,8 @@ def main():
     measure_attachments(results, everyone, few, "-none", 50)
     progress("macvlan and ptp")
     measure_links(results, in_turns, plugins, few)
+    progress("names")
+    Names(ours).measure(results)
     progress(f"{TOGETHER} ADDs at once")
     measure_together(results, plugins, namespaces("together", TOGETHER))
     measure_pools(results, plugins)
@@ -168,7 +171,7 @@ def main():
 
     report = Report(results, {one.name: one.installed_size() for one in plugins}, ATTACHMENTS, BRIDGES, POOL_SIZES,
                     TOGETHER)
-    reports = [report, LinkReport(results), FilterReport(filtered)]
+    reports = [report, LinkReport(results), NamesReport(results), FilterReport(filtered)]
     print("\n".join(one.text(absolute=True) for one in reports))
     with open(sys.argv[1], "w") as file:
         file.write("\n".join(one.document() for one in reports))

@@ -37,12 +37,14 @@ public struct FilePlace: Sendable {
       let parent = directory[..<(directory.lastIndex(of: "/") ?? directory.startIndex)]
       directory = parent.isEmpty ? "/" : String(parent)
     }
-    var below = path.base == "/" ? "" : path.base
-    for name in path.below.dropLast() {
-      below += "/" + name
-      if !Files.exists(below) { missing.append(below) }
-    }
-    return missing
+    return missing + directories.filter { !Files.exists($0) }
+  }
+
+  /// The directories below the base on the way to the file, the outermost first.
+  var directories: [String] {
+    var all: [String] = []
+    for name in path.below.dropLast() { all.append("\(all.last ?? (path.base == "/" ? "" : path.base))/\(name)") }
+    return all
   }
 
   /// The file, made empty where it was not there, with the directories on the way to it.
@@ -64,7 +66,10 @@ public struct FilePlace: Sendable {
   ) throws(KernelError) {
     do throws(KernelError) {
       try removeFile(where: isStill)
-      for directory in directories.reversed() { try Files.removeEmptyDirectory(directory) }
+      // A read-only file system refuses to remove even what is not there.
+      for directory in directories.reversed() where Files.exists(directory) {
+        try Files.removeEmptyDirectory(directory)
+      }
     } catch { throw explained(error) }
   }
 

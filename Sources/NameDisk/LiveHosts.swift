@@ -1,3 +1,4 @@
+import CNI
 import Glibc
 import Kernel
 import Linux
@@ -67,6 +68,24 @@ struct LiveHosts: ~Copyable {
     guard !rest.isEmpty, let end = try open(identity, for: .extending) else { return true }
     try end.append(rest, size: try end.file.status().size)
     return true
+  }
+
+  /// Whether the file is one that we made for the container and know nothing of any more.
+  ///
+  /// Its network's state is gone with a restart of the machine, or somebody removed it.
+  static func isOurs(_ identity: KnownFile, of container: ContainerID) throws(KernelError) -> Bool {
+    guard let hosts = try open(identity) else { return false }
+    return HostsText(try hosts.file.readAll()).isOurs(of: container)
+  }
+
+  /// Adds those of `lines` that are missing, then removes what such a file tells and is not among them.
+  ///
+  /// - Returns: whether it is still that file.
+  static func renew(_ lines: [String], in identity: KnownFile) throws(KernelError) -> Bool {
+    guard let hosts = try open(identity) else { return false }
+    let text = HostsText(try hosts.file.readAll())
+    guard try add(text.places(of: lines).missing, to: identity, expected: .max) else { return false }
+    return try remove(text.told(but: lines), from: identity)
   }
 
   /// Makes comments of lines, each as often as it is listed; what is not there, or was changed, is left alone.

@@ -14,7 +14,7 @@ extension LiveTexts {
       defer { _ = lock }
       var failures: [KernelError] = []
       var record = try readable(owner.container)
-      for index in record.texts.indices where record.texts[index].holders.contains(where: { $0.isOf(owner) }) {
+      for index in record.texts.indices where record.texts[index].isHeld(by: owner) {
         do throws(KernelError) {
           try letGo(owner, index, of: &record)
         } catch { failures.append(error) }
@@ -38,8 +38,11 @@ extension LiveTexts {
   private func letGo(_ owner: Owner, _ index: Int, of record: inout TextRecord) throws(KernelError) {
     let kept = record.texts[index]
     guard kept.holders.allSatisfy({ $0.isOf(owner) }) else {
-      record.texts[index].holders.removeAll { $0.isOf(owner) }
-      if kept.kind == .resolvConf { try rewrite(index, of: &record, with: resolvConf(record.texts[index])) }
+      var rest = kept
+      rest.holders.removeAll { $0.isOf(owner) }
+      // Forgotten only then: who is interrupted here must find out that there is something left to do.
+      if kept.kind == .resolvConf { try rewrite(index, of: &record, with: resolvConf(rest)) }
+      record.texts[index].holders = rest.holders
       return
     }
     if kept.isMade {
@@ -66,7 +69,7 @@ extension LiveTexts {
   /// How the attachment's files are not as we left them; a text that somebody edited counts.
   public func differences(of owner: Owner) throws(KernelError) -> [String] {
     var found: [String] = []
-    for kept in try state.texts(of: owner.container).texts where kept.holders.contains(where: { $0.isOf(owner) }) {
+    for kept in try state.texts(of: owner.container).texts where kept.isHeld(by: owner) {
       guard let file = try FilePlace(kept.path).open() else {
         found.append("\(kept.path) is missing")
         continue

@@ -50,7 +50,11 @@ extension LiveTexts {
     try put(record, "remember \(path)")
     try willChange("make \(path)")
     let status = try place.openOrMake().status()
-    if wasMissing || record.texts[index].inode == nil { record.texts[index].becomes(status) }
+    if wasMissing || record.texts[index].inode == nil {
+      record.texts[index].becomes(status)
+      // One that holds the right text already is not written, nor remembered, again.
+      if !wasMissing { try put(record, "remember which file \(path) is") }
+    }
     let wanted = kind == .hostname ? text : resolvConf(record.texts[index])
     try rewrite(index, of: &record, with: wanted)
   }
@@ -77,6 +81,8 @@ extension LiveTexts {
         warn("\(place.path): left alone: somebody else has written it")
         return nil
       }
+      // Of a life of the container that nobody remembers.
+      if isOurs { kept.isMade = true }
     }
     record.texts.append(kept)
     return record.texts.count - 1
@@ -113,6 +119,8 @@ extension LiveTexts {
       return false
     }
     guard now != text || kept.written != text || kept.next != nil else { return false }
+    // What an earlier rewrite left is ours too, whatever the next one comes to.
+    record.texts[index].written = now
     record.texts[index].next = text
     try put(record, "remember what \(kept.path) will be")
     try willChange("write \(kept.path)")

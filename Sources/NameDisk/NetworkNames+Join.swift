@@ -66,16 +66,20 @@ extension NetworkNames {
   ) throws(KernelError) {
     var record = try state.record(of: member.owner.container)
     let isFirst = !record.files.contains { $0.file == found && !$0.holders.isEmpty }
+    var isForgotten = false
+    if isFirst { isForgotten = try LiveHosts.isOurs(found, of: member.owner.container) }
     member.hosts = found
     member.privateLines = (isFirst ? wish.ownLines : []) + wish.extraLines
     try willChange("remember \(member.owner.container)")
     try state.put(member)
-    record.hold(found, for: member.owner)
+    record.hold(found, for: member.owner, made: isForgotten ? wish.path : nil)
     try willChange("remember the files of \(member.owner.container)")
     try state.put(record, of: member.owner.container)
     try willChange("add lines to \(found.path)")
     let lines = member.privateLines + peers.flatMap(\.lines) + member.lines
-    if try !LiveHosts.add(lines, to: found, expected: 0) {
+    let isThere =
+      isForgotten ? try LiveHosts.renew(lines, in: found) : try LiveHosts.add(lines, to: found, expected: 0)
+    if !isThere {
       throw KernelError("add lines to \(found.path)", errno: EEXIST, reason: "replaced meanwhile")
     }
   }
@@ -108,12 +112,13 @@ extension NetworkNames {
 }
 
 extension ContainerRecord {
-  /// Notes that `owner` uses a file, one that was there before unless it is known.
-  fileprivate mutating func hold(_ file: KnownFile, for owner: Owner) {
+  /// Notes that `owner` uses a file, one that was there before unless it is known or was `made` by us once.
+  fileprivate mutating func hold(_ file: KnownFile, for owner: Owner, made: ContainerPath?) {
     if let index = files.firstIndex(where: { $0.file == file }) {
       files[index].holders.append(.init(owner))
     } else {
-      files.append(KeptFile(file, holders: [.init(owner)]))
+      let directories = made.map { FilePlace($0).directories } ?? []
+      files.append(KeptFile(file, made: made, madeDirectories: directories, holders: [.init(owner)]))
     }
   }
 }

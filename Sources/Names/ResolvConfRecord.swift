@@ -46,6 +46,8 @@ public struct KeptText: Equatable, Sendable {
     public func isOf(_ owner: Owner) -> Bool { network == owner.network && interface == owner.interface }
   }
 
+  public func isHeld(by owner: Owner) -> Bool { holders.contains { $0.isOf(owner) } }
+
   /// Whether nobody but us has written what the file holds now.
   ///
   /// A rewrite that was interrupted leaves comments, and lines of what was there and of what was to come.

@@ -8,7 +8,7 @@ import NetTypes
 
 struct Repair: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Put back packet filter rules that somebody removed, or follow the host's name servers.",
+    abstract: "Put back packet filter rules or names that somebody removed, or follow the host's name servers.",
     discussion: """
       After a reload of firewalld, iptables -F or nft flush ruleset: every rule that a plugin made for a container that \
       is still attached. Containers whose namespace is known to be gone are left to gc. Without arguments in every \
@@ -16,21 +16,27 @@ struct Repair: ParsableCommand {
 
       With --dns instead: the resolv.conf that dns-hosts keeps for each container, where it comes from the host's \
       and that has changed. One that somebody edited is left alone and told.
+
+      With --names instead: what dns-hosts remembers, after /run/cni was emptied. It is run once more for each attached \
+      container of its networks, as the cached result has it.
       """)
 
   @OptionGroup var common: CommonOptions
   @Flag(help: "Rewrite every container's resolv.conf that follows the host's.") var dns = false
+  @Flag(help: "Tell the names of attached containers anew.") var names = false
   @Option(help: "What dns-hosts remembers, its stateDir.", completion: .directory)
   var dnsStateDir = StateDirectory.defaultPath
   @Argument(help: "Names of networks.", completion: networkNames, transform: parsed) var networks: [NetworkName] = []
 
   func validate() throws {
+    guard !dns || !names else { throw ValidationError("--dns, --names: want one of them") }
     guard !dns || networks.isEmpty else { throw ValidationError("--dns: want no networks: a file is a container's") }
   }
 
   func run() throws {
     try common.report { () throws(CNIError) in
       if dns { return try followHost() }
+      if names { return try tell(try common.runtime.repairNames(of: networks)) }
       var filter = HostFilter()
       let gone = Set(
         try common.runtime.cache.entries().map(\.attachment)

@@ -85,6 +85,14 @@ private func network(_ type: String, _ keys: String) -> String {
     (network("vlan", #""vlan":7"#), [#"error: unknown key "plugins[0].vlan": did you mean "vlanId"?"#]),
     (network("dummy", #""master":"eth0""#), [#"error: unknown key "plugins[0].master""#]),
     (
+      network("dns-hosts", #""file":"netns","hosts":"no","extraHosts":"db:10.0.0.9""#),
+      [
+        #"error: key "plugins[0].extraHosts": "db:10.0.0.9": want a list"#,
+        #"error: unknown key "plugins[0].file": did you mean "files"?"#,
+        #"error: key "plugins[0].hosts": "no": want true or false"#,
+      ]
+    ),
+    (
       network("ptp", #""pear":"db","ipMasqBackend":"ipfw""#),
       [
         #"error: key "plugins[0].ipMasqBackend": "ipfw": want one of iptables, nftables"#,
@@ -118,6 +126,14 @@ private func network(_ type: String, _ keys: String) -> String {
       #"""
       "ipMasq":true,"ipMasqBackend":"nftables","backend":"nftables","ipMasqRandomFully":true,"ipForward":true,
       "mtu":1400,"macFromIP":true,"gwPriority":1,"enabledad":true,"peer":"db","peerIfName":"web0"
+      """#
+    ),
+    (
+      "dns-hosts",
+      #"""
+      "domain":"example.com","hosts":true,"stateDir":"/run/x","files":"dir","dir":"/run/y","delegate":{"type":"bridge"},
+      "hostsFile":"/a/{containerID}","resolvConf":false,"hostnameFile":false,
+      "extraHosts":["db:10.0.0.9",{"ip":"10.0.0.9","hostnames":["db"]}]
       """#
     ),
   ])

@@ -1,0 +1,35 @@
+public import CNI
+import NetTypes
+
+extension Runtime {
+  /// Runs ADD of `dns-hosts` once more for every attachment that stands, given what the whole list had answered.
+  ///
+  /// That plugin's ADD may be repeated, and changes nothing where all is as it was.
+  ///
+  /// - Parameter networks: whose attachments; none: all networks'.
+  /// - Returns: the attachments of which that was done.
+  /// - Throws: what the plugin refused; the other attachments were done all the same.
+  public func repairNames(of networks: [NetworkName]) throws(CNIError) -> [Owner] {
+    var repaired: [Owner] = []
+    var problems: [CNIError] = []
+    for entry in try cache.entries() where networks.isEmpty || networks.contains(entry.attachment.owner.network) {
+      guard ContainerNamespace(entry.attachment.namespacePath).exists else { continue }
+      do throws(CNIError) {
+        if try repairNames(of: entry) { repaired.append(entry.attachment.owner) }
+      } catch { problems.append(error) }
+    }
+    if let error = CNIError(joining: problems) { throw error }
+    return repaired
+  }
+
+  private func repairNames(of entry: ResultCache.Entry) throws(CNIError) -> Bool {
+    let list = try NetworkList(entry.config)
+    guard let plugin = list.plugins.first(where: { $0.type.description == "dns-hosts" }) else { return false }
+    // With a plugin inside, ADD would attach the container a second time.
+    guard plugin.config.member("delegate") == nil else { return false }
+    let previous = try entry.result(as: list.version)
+    let input = try plugin.input(for: list, previous: previous, entry.attachment)
+    _ = try runner.run(plugin.type, .add, config: input, attachment: entry.attachment)
+    return true
+  }
+}

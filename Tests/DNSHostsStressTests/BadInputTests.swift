@@ -1,0 +1,103 @@
+import CNI
+import Foundation
+import LabSupport
+import Testing
+
+/// What is wrong is refused, with a code, at once, and nothing is left of the attempt.
+@Suite(.needsRoot)
+struct BadInputTests {
+  @Test(arguments: [
+    (#"{"args": {"cni": {"name": "web\n10.0.0.1 bank"}}}"#, 7, "container name"),
+    (#"{"args": {"cni": {"name": "web #"}}}"#, 7, "container name"),
+    (#"{"args": {"cni": {"name": "10.0.0.1"}}}"#, 7, "container name"),
+    (#"{"runtimeConfig": {"aliases": ["a\tb"]}}"#, 7, "runtimeConfig.aliases[0]"),
+    (#"{"extraHosts": ["db:10.0.0.1\n10.0.0.2 bank"]}"#, 7, "extraHosts[0]"),
+    (#"{"dns": {"search": ["a\nnameserver 192.0.2.66"]}}"#, 7, "dns.search"),
+    (#"{"dns": {"options": ["a\nb"]}}"#, 7, "dns.options"),
+    (#"{"args": {"cni": {"hostname": "a/b"}}}"#, 7, "args.cni.hostname"),
+    (#"{"dir": "files"}"#, 7, "dir"), (#"{"dir": "/run/../etc"}"#, 7, "dir"),
+    (#"{"hostsFile": "/tmp/{containerID}/../hosts"}"#, 7, "hostsFile"),
+    (#"{"hostsFile": "/tmp/hosts"}"#, 7, "hostsFile"),
+    (#"{"files": "netns", "dir": null, "name": ".."}"#, 7, "name"), (#"{"name": "a/b"}"#, 7, "name"),
+    (#"{"prevResult": null}"#, 7, "prevResult"), (#"{"stateDir": "run"}"#, 7, "stateDir"),
+  ])
+  func `a configuration that cannot be is refused`(keys: String, code: Int, words: String) throws {
+    try refuses(keys, code: code, words: words)
+  }
+
+  @Test(arguments: [
+    #""aliases": [LIST]"#, #""aliases": {"net": [LIST]}"#,
+  ])
+  func `ten thousand aliases are refused`(member: String) throws {
+    let list = (0..<10_000).map { #""a\#($0)""# }.joined(separator: ",")
+    let keys = #"{"runtimeConfig": {\#(member.replacing("LIST", with: list))}}"#
+    try refuses(keys, code: 7, words: "aliases: 10000 of them: want 100 at most")
+  }
+
+  private func refuses(_ keys: String, code: Int, words: String) throws {
+    try Crowd.use { crowd in
+      try crowd.visitOnce()
+      try crowd.run("ADD", 1).requireSuccess()
+      let before = crowd.snapshot()
+      let outcome = try crowd.run("ADD", 2, keys)
+      #expect(outcome.code == code, "\(outcome)")
+      #expect(outcome.complaint.contains(words), "\(outcome)")
+      #expect(crowd.changes(since: before) == [])
+    }
+  }
+
+  @Test(arguments: [
+    ("CNI_CONTAINERID", ".."), ("CNI_CONTAINERID", "a/b"), ("CNI_CONTAINERID", "a:b"), ("CNI_IFNAME", ".."),
+    ("CNI_IFNAME", "a/b"), ("CNI_IFNAME", "a:b"),
+  ])
+  func `a name that would lead elsewhere is refused`(variable: String, value: String) throws {
+    try Crowd.use { crowd in
+      for command in ["ADD", "DEL"] {
+        var call = try crowd.call(command, 1)
+        call.variables[variable] = value
+        #expect(try crowd.lab.run(call).code == 4)
+      }
+      #expect(crowd.snapshot() == [:])
+    }
+  }
+
+  /// What stands in the place of container 2's directory or file, made within `files`.
+  @Test(arguments: [
+    "ln -s / c2", "ln -s ../../elsewhere c2", "mkdir c2; ln -s ../../victim c2/hosts",
+    "mkdir c2; ln -s ../../../victim c2/hosts", "mkdir c2; ln -s nothing c2/hosts", "mkdir c2; mkfifo c2/hosts",
+    "mkdir -p c2/hosts", "mkdir c2; mknod c2/hosts c 1 3", "mkdir c2; mkfifo c2/resolv.conf",
+    "mkdir c2; ln -s ../../victim c2/resolv.conf", "mkdir -p c2/hostname", "echo > c2",
+  ])
+  func `what is no plain file or directory is refused and stays`(script: String) throws {
+    try Crowd.use { crowd in
+      try crowd.visitOnce()
+      try crowd.run("ADD", 1).requireSuccess()
+      try crowd.lab.shell(
+        "cd \(crowd.directory)/files; echo 'not for us' > ../victim; mkdir ../elsewhere; \(script)")
+      let listing = "cd \(crowd.directory); find . -printf '%p %y %l %m\\n' | grep -v /.lock | sort; cat victim"
+      let before = (crowd.snapshot(), try crowd.lab.shell(listing))
+      let outcome = try crowd.run("ADD", 2)
+      #expect(outcome.code == 100, "\(outcome)")
+      #expect(outcome.complaint.contains("\(crowd.directory)/files/c2"), "\(outcome)")
+      #expect(crowd.changes(since: before.0) == [])
+      #expect(try crowd.lab.shell(listing) == before.1)
+    }
+  }
+
+  @Test(arguments: ["state", "files"])
+  func `a file system that is read-only is told`(place: String) throws {
+    try Crowd.use { crowd in
+      try crowd.visitOnce()
+      try crowd.run("ADD", 1).requireSuccess()
+      let before = crowd.snapshot()
+      let path = "\(crowd.directory)/\(place)"
+      try crowd.lab.shell("mount --bind \(path) \(path); mount -o remount,ro,bind \(path)")
+      defer { _ = try? crowd.lab.shell("umount \(path)") }  // the lab's removal tells
+      let outcome = try crowd.run("ADD", 2)
+      #expect(outcome.code == 100, "\(outcome)")
+      #expect(outcome.complaint.contains("Read-only file system"), "\(outcome)")
+      #expect(crowd.changes(since: before) == [])
+      #expect(try crowd.ask("STATUS").code == (place == "state" ? 50 : nil))
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import CNI
+import Foundation
+import LabSupport
+
+/// Attachments to one network that no interface is needed for: `dns-hosts` asks nobody but the files.
+struct Crowd: Sendable {
+  let lab: Lab
+  /// Where state and files are.
+  let directory: String
+
+  /// A crowd whose files are on the kind of file system that is wanted.
+  static func use(inMemory: Bool = false, _ body: (Crowd) throws -> Void) throws {
+    try Lab.use(containers: 0) { lab in
+      let directory = inMemory ? "/run/\(lab.name)" : "\(lab.directory)/names"
+      try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+      defer { try? FileManager.default.removeItem(atPath: directory) }  // must not hide what the test found
+      try body(Crowd(lab: lab, directory: directory))
+    }
+  }
+
+  /// What the runtime sends for container `number`, completed by `keys`, which win.
+  func config(_ number: Int, _ keys: String = "{}") throws -> JSONValue {
+    try JSONValue(
+      json: """
+        {"cniVersion": "1.1.0", "name": "net", "type": "dns-hosts", "stateDir": "\(directory)/state",
+         "files": "dir", "dir": "\(directory)/files", "args": {"cni": {"name": "n\(number)"}},
+         "dns": {"nameservers": ["192.0.2.53"]},
+         "prevResult": {"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "/x"}],
+           "ips": [{"interface": 0, "address": "\(address(number))/16"}]}}
+        """
+    ).merging(try JSONValue(json: keys))
+  }
+
+  func address(_ number: Int) -> String { "10.1.\(number / 256).\(number % 256)" }
+
+  /// What a file of the network has of a container without aliases.
+  func lines(_ number: Int) -> [String] { ["n\(number)", "n\(number).net"].map { "\(address(number))\t\($0)" } }
+
+  func call(_ command: String, _ number: Int, _ keys: String = "{}") throws -> PluginCall {
+    PluginCall(
+      plugin: "dns-hosts", command: command, config: try config(number, keys).line,
+      variables: ["CNI_CONTAINERID": "c\(number)", "CNI_IFNAME": "eth0", "CNI_NETNS": "/run/netns/c\(number)"])
+  }
+
+  func run(_ command: String, _ number: Int, _ keys: String = "{}") throws -> Outcome {
+    try lab.run(call(command, number, keys))
+  }
+
+  /// `GC` or `STATUS`.
+  func ask(_ command: String, _ keys: String = "{}") throws -> Outcome {
+    try lab.run(PluginCall(plugin: "dns-hosts", command: command, config: try config(1, keys).line, variables: [:]))
+  }
+
+  func hostsPath(_ number: Int) -> String { "\(directory)/files/c\(number)/hosts" }
+
+  /// The lines of a container's hosts file that mean something; `nil` where there is none.
+  func live(_ number: Int) -> [String]? {
+    (try? String(contentsOfFile: hostsPath(number), encoding: .utf8)).map(Self.meaning)
+  }
+
+  private static func meaning(_ text: String) -> [String] {
+    text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+      .filter { !$0.hasPrefix("#") && !$0.isEmpty }
+  }
+
+  /// Every file but locks, with what means something in it.
+  func snapshot() -> [String: [String]] {
+    var files: [String: [String]] = [:]
+    for case let name as String in FileManager.default.enumerator(atPath: directory)?.allObjects ?? []
+    where !name.contains(".lock") {
+      files[name] = Self.meaning((try? String(contentsOfFile: "\(directory)/\(name)", encoding: .utf8)) ?? "")
+    }
+    return files
+  }
+
+  /// What of all that differs from an earlier snapshot.
+  func changes(since older: [String: [String]]) -> [String] {
+    let now = snapshot()
+    return Set(now.keys).union(older.keys).sorted().filter { now[$0] != older[$0] }
+      .map { "\($0): \(older[$0] ?? ["nothing"]) is now \(now[$0] ?? ["nothing"])" }
+  }
+
+  /// Makes what stays for good once there was an attachment, which is no leftover.
+  func visitOnce() throws {
+    for command in ["ADD", "DEL"] { try run(command, 999).requireSuccess() }
+  }
+}

@@ -1,0 +1,35 @@
+import CNI
+import Foundation
+import LabSupport
+import Testing
+
+/// `resolv.conf` is rewritten while a container has it, when another of its networks comes or goes.
+@Suite(.needsRoot)
+struct SecondNetworkKillTests {
+  @Test(arguments: 0..<2)
+  func `what is killed while it rewrites resolv.conf is put right by the next DEL`(seed: Int) throws {
+    try Crowd.use { crowd in
+      let other = """
+        {"name": "other", "dns": {"nameservers": ["192.0.2.54"], "search": ["other.example"], "options": ["ndots:2"]},
+         "prevResult": {"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "/x"}],
+           "ips": [{"interface": 0, "address": "10.2.0.1/16"}]}}
+        """
+      try crowd.run("ADD", 1).requireSuccess()
+      for command in ["ADD", "DEL"] { try crowd.run(command, 1, other).requireSuccess() }
+      let before = crowd.snapshot()
+      #expect(before["files/c1/resolv.conf"] == ["nameserver 192.0.2.53"])
+      var random = Xorshift(seed: UInt64(seed) + 1)
+      var killed = 0
+      for round in 0..<50 {
+        if !round.isMultiple(of: 2) { try crowd.run("ADD", 1, other).requireSuccess() }
+        let call = try crowd.call(round.isMultiple(of: 2) ? "ADD" : "DEL", 1, other)
+        let outcome = try crowd.lab.run(call, killedAfter: Int.random(in: 1...12000, using: &random))
+        if outcome.status == 137 { killed += 1 }
+        try crowd.run("DEL", 1, other).requireSuccess()
+        try #require(crowd.changes(since: before) == [], "round \(round)")
+      }
+      // Otherwise the delays no longer fit the plugin, and nothing was shown.
+      #expect(killed > 0)
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import CNI
+import Foundation
+import LabSupport
+import Synchronization
+import Testing
+
+@Suite(.needsRoot)
+struct StressTests {
+  @Test(arguments: [false, true])
+  func `no reader sees an empty, torn or wrong file while others join and leave`(inMemory: Bool) throws {
+    try Crowd.use(inMemory: inMemory) { crowd in
+      for number in 1...3 { try crowd.run("ADD", number, Self.filler).requireSuccess() }
+      let readers = Mutex(3)
+      let comings = Mutex(0)
+      let outcomes = atOnce(7, workers: 7) { worker -> [String] in
+        if worker < 3 {
+          defer { readers.withLock { $0 -= 1 } }
+          return try Self.read(worker + 1, of: crowd)
+        }
+        // Names and numbers of them differ, so that lines begin at other places each time.
+        let number = [7, 77, 777, 7777][worker - 3]
+        let aliases =
+          #"{"runtimeConfig": {"aliases": [\#(Self.aliases(number).map { "\"\($0)\"" }.joined(separator: ","))]}}"#
+        while readers.withLock({ $0 > 0 }) {
+          for command in ["ADD", "DEL"] { try crowd.run(command, number, aliases).requireSuccess() }
+          comings.withLock { $0 += 1 }
+        }
+        return []
+      }
+      for outcome in outcomes { #expect(try outcome.get() == []) }
+      #expect(comings.withLock(\.self) > 0)
+      for number in 1...3 {
+        let lines = try #require(crowd.live(number))
+        #expect(Set(lines.filter { !$0.contains("filler") }) == Self.steady(number, crowd))
+      }
+    }
+  }
+
+  @Test func `of a hundred that join at once every one has a complete file`() throws {
+    try Crowd.use { crowd in
+      let outcomes = atOnce(100, workers: 12) { try crowd.run("ADD", $0 + 1).requireSuccess() }
+      for outcome in outcomes { try outcome.get() }
+      let everybody = (1...100).flatMap(crowd.lines)
+      for number in 1...100 {
+        let lines = try #require(crowd.live(number))
+        #expect(lines.first == "\(crowd.address(number))\tc\(number)")
+        #expect(lines.dropFirst(7).sorted() == everybody.sorted())
+      }
+      let leaving = atOnce(100, workers: 12) { try crowd.run("DEL", $0 + 1).requireSuccess() }
+      for outcome in leaving { try outcome.get() }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: "\(crowd.directory)/files") == [])
+    }
+  }
+
+  /// Lines of one container alone, over several pages.
+  private static let filler =
+    #"{"extraHosts": [\#((0..<300).map { #""filler-\#($0):192.0.2.\#($0 % 250)""# }.joined(separator: ","))]}"#
+
+  private static func aliases(_ number: Int) -> [String] { (0..<40).map { "alias-\($0)-of-\(number)" } }
+
+  /// Everything but the filler that is in the file of one of the three that stay.
+  private static func steady(_ number: Int, _ crowd: Crowd) -> Set<String> {
+    let standard = [
+      "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", "fe00::0\tip6-localnet",
+      "ff00::0\tip6-mcastprefix", "ff02::1\tip6-allnodes", "ff02::2\tip6-allrouters",
+    ]
+    return Set(standard + ["\(crowd.address(number))\tc\(number)"] + (1...3).flatMap(crowd.lines))
+  }
+
+  /// Reads a file 20,000 times in other processes.
+  ///
+  /// - Returns: what was wrong with some of the readings.
+  private static func read(_ number: Int, of crowd: Crowd) throws -> [String] {
+    let guests = [7, 77, 777, 7777].flatMap { guest in
+      crowd.lines(guest) + aliases(guest).map { "\(crowd.address(guest))\t\($0)" }
+    }
+    let steady = steady(number, crowd).union((0..<300).map { "192.0.2.\($0 % 250)\tfiller-\($0)" })
+    let input = JSONValue.object([
+      "path": .string(crowd.hostsPath(number)), "steady": .array(steady.sorted().map { .string($0) }),
+      "guests": .array(guests.map { .string($0) }),
+    ])
+    // In parts, because what runs for a minute is ended.
+    return try (0..<10).flatMap { _ in
+      let outcome = try crowd.lab.run("/usr/bin/python3", ["-B", "-c", program], input: input.line)
+      return try outcome.result().list("").compactMap(\.string)
+    }
+  }
+
+  /// A dying line may have lost its tab to a carriage return; one in the place of a dead one has spaces behind it.
+  private static let program = """
+    from json import dump, load
+    from sys import stdin, stdout
+    wanted = load(stdin)
+    steady = {line.encode() for line in wanted["steady"]}
+    known = steady | {line.encode() for line in wanted["guests"]}
+    known |= {line.replace(b"\\t", b"\\r") for line in known} | {b""}
+    wrong, last = [], b""
+    for number in range(2000):
+      with open(wanted["path"], "rb", buffering=0) as file:
+        text = file.readall()
+      if text == last:
+        continue
+      last = text
+      lines = {line.rstrip(b" ") for line in text.split(b"\\n") if not line.startswith(b"#")}
+      missing, strange = steady - lines, lines - known
+      if (missing or strange) and len(wrong) < 10:
+        wrong.append(f"reading {number}: lacks {sorted(missing)[:3]}, has {sorted(strange)[:3]}")
+    dump(wrong, stdout)
+    """
+}
