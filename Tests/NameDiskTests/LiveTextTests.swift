@@ -60,10 +60,7 @@ import Testing
           isDone.store(true, ordering: .relaxed)
         }
         while !isDone.load(ordering: .relaxed) {
-          // To the end, as resolvers do: Foundation stops where the file ended when it was opened. Who reads on behind
-          // an end that has moved finds the rest of some line first; what counts is what a resolver makes of it.
-          let bytes = (try? Files.read(file)) ?? []
-          let dns = DNS(resolvConf: String(decoding: bytes, as: UTF8.self))
+          let dns = asResolversRead(file)
           reads.add(1, ordering: .relaxed)
           wrong.withLock {
             $0.formUnion(Set(dns.nameservers).subtracting(servers))
@@ -76,5 +73,13 @@ import Testing
       #expect(reads.load(ordering: .relaxed) > 100)
       #expect(texts.contains(text(file)))
     }
+  }
+
+  /// Reads to the end: Foundation stops where the file ended when it was opened.
+  ///
+  /// Who reads on behind an end that has moved finds the rest of some line first; what counts is what a resolver makes
+  /// of it.
+  private func asResolversRead(_ file: String) -> DNS {
+    DNS(resolvConf: String(decoding: (try? Files.read(file)) ?? [], as: UTF8.self))
   }
 }
