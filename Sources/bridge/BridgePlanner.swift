@@ -110,6 +110,8 @@ struct BridgePlanner {
   }
 
   /// The rules stand before the container can send.
+  ///
+  /// They are those of the link by which the host forwards: in a VLAN that is not the bridge.
   private func claim(_ addressing: Addressing) throws(CNIError) -> Claim? {
     for (link, peer) in zip(settings.filter.links, facts.peers) where peer == nil {
       throw CNIError(
@@ -117,7 +119,7 @@ struct BridgePlanner {
         "key \"links\": \"\(link.container)\": want the name or identifier of a container on \(owner.network)")
     }
     return settings.filter.claim(
-      owner, bridge: settings.bridge, mac: addressing.mac, addresses: addressing.ips.map(\.address),
+      owner, bridge: settings.gatewayLink, mac: addressing.mac, addresses: addressing.ips.map(\.address),
       peers: facts.peers.compactMap(\.self), name: settings.containerName)
   }
 
@@ -125,14 +127,14 @@ struct BridgePlanner {
   private func linkProxies(_ claim: Claim) -> [Change] {
     guard !settings.filter.links.isEmpty else { return [] }
     let peers = facts.peers.compactMap(\.self).flatMap(\.addresses).filter { $0.family == .v6 }
-    return (claim.proxies + peers.map { NeighbourSpec($0, mac: nil, on: settings.bridge, .host) })
+    return (claim.proxies + peers.map { NeighbourSpec($0, mac: nil, on: settings.gatewayLink, .host) })
       .map { .setNeighbour($0) }
   }
 
   /// Linked containers reach each other by way of the host, which answers ARP for each: their ports stay isolated.
   private var linkChanges: [Change] {
     guard !settings.filter.links.isEmpty else { return [] }
-    let bridge = settings.bridge
+    let bridge = settings.gatewayLink
     return [
       .setSysctls(
         [

@@ -1,6 +1,7 @@
 import CNI
 import Kernel
 import NetTypes
+import PacketFilter
 
 extension PortVLANs {
   /// `nil` where the configuration names no VLAN.
@@ -67,7 +68,8 @@ extension BridgePlanner {
       .createLink(LinkSpec(port, kind: .veth(peer: peer), mtu: mtu)),
       .changeLink(port, on: .host, LinkChange(isUp: true, alias: alias, master: settings.bridge)),
       .setVLANs(PortVLANs(native: vlan, keepsDefault: false), on: port),
-      .changeLink(settings.gatewayLink, on: .host, LinkChange(isUp: true, alias: alias)),
+      .changeLink(
+        settings.gatewayLink, on: .host, LinkChange(isUp: true, alias: alias, group: Isolation.linkGroup)),
     ]
   }
 }

@@ -91,6 +91,14 @@ import TestSupport
     #expect(fixture.kernel.link("cni0", on: .host)?.group == Isolation.linkGroup)
   }
 
+  @Test func `a VLAN is isolated where the host forwards for it`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(#"{"bridge":"br0","vlan":100,"isGateway":true,"isolation":"network"}"#)
+    let claim = try fixture.kernel.filter.claim(of: fixture.owner, .network)
+    #expect(claim?.rules == [.isolate(Isolation("br0.100", reach: .network))])
+    #expect(fixture.kernel.link("br0.100", on: .host)?.group == Isolation.linkGroup)
+  }
+
   @Test func `a link leads to a container by its name or identifier`() throws {
     var fixture = try Fixture()
     _ = try fixture.add(#"{"isolation":"container"}"#, arguments: "K8S_POD_NAME=db")

@@ -48,6 +48,24 @@ struct GatewayTests {
   }
 
   @Test(arguments: ["iptables", "nftables"])
+  func `isolation keeps others from a VLAN whose gateway is on the host`(backend: String) throws {
+    try Lab.use(containers: 2) { plain in
+      let lab = try plain.withOwnState()
+      let results = try (1...2).map { number in
+        let config = try lab.bridge(
+          #"""
+          {"name": "net\#(number)", "vlan": \#(number)0, "isDefaultGateway": true,
+           "isolation": "\#(number == 1 ? "network" : "none")", "backend": "\#(backend)"}
+          """#, subnets: ["10.77.\(number).0/24", "fd77:\(number)::/64"])
+        return try lab.add(config, to: number).result()
+      }
+      #expect(try lab.answers(from: 2, to: results[0].addresses, want: false) == [false, false])
+      #expect(try lab.answers(from: 1, to: results[1].addresses, want: false) == [false, false])
+      #expect(try lab.answers(from: 1, to: ["10.77.1.1", "fd77:1::1"], want: true) == [true, true])
+    }
+  }
+
+  @Test(arguments: ["iptables", "nftables"])
   func `ipMasq gives the host's address to what leaves a VLAN`(backend: String) throws {
     try Lab.use(containers: 3) { plain in
       let lab = try plain.withOwnState()
