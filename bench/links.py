@@ -19,7 +19,6 @@ WARM_UP, ROUNDS = 3, 50
 MOST = 0.5
 
 INTRODUCTION = """## Links without a bridge
-## Links without a bridge
 
 With no attachment present. The rules of `ipMasq` are those of the backend `nftables` beside those that the reference
 makes with the `iptables` that writes nf_tables.
