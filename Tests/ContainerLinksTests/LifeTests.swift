@@ -145,6 +145,17 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     #expect(fixture.link != nil)
   }
 
+  @Test func `DEL removes a link that an ADD left under the name it has on its way`() throws {
+    let fixture = try Fixture(IPVLANDriver())
+    let passing = fixture.owner.interface.passing
+    fixture.kernel.addLink(passing, on: .container, kind: "veth")
+    try fixture.delete()
+    #expect(fixture.kernel.link(passing, on: .container) != nil)
+    fixture.kernel.state.links[.container]?[passing]?.kind = "ipvlan"
+    try fixture.delete()
+    #expect(fixture.kernel.link(passing, on: .container) == nil)
+  }
+
   @Test func `DEL frees the lease though the kernel refuses`() throws {
     let fixture = try Fixture(VLANDriver())
     try fixture.add(vlanJSON)
