@@ -45,6 +45,7 @@ let package = Package(
     library("PacketFilter", ["CNI", "NetTypes"]),
     library("Kernel", ["CNI", "NetTypes", "PacketFilter"]),
     library("IPAM", ["CNI", "NetTypes"]),
+    library("Etcd", ["CNI"]),
 
     library("CNIJSON", ["CNI", "CJansson"]),
     library("Linux", ["Kernel", "CLinux"]),

@@ -37,6 +37,7 @@ public struct CNIError: Error, Equatable, Sendable {
     public static let delegateFailed = Code(rawValue: 105)
     public static let leaseStore = Code(rawValue: 106)
     public static let portInUse = Code(rawValue: 107)
+    public static let etcdRefused = Code(rawValue: 108)
   }
 
   /// One error for several: the first one's code, every message.

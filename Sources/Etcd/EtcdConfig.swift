@@ -1,0 +1,48 @@
+public import CNI
+
+/// How an etcd cluster is reached, as written; the same keys wherever a plugin uses one.
+public struct EtcdConfig: Equatable, Sendable {
+  /// `https://10.0.0.1:2379`: asked in turn until one answers.
+  public var endpoints: [String]
+  /// Certificates in PEM that the server's is checked with; `nil`: the system's.
+  public var caFile: String?
+  /// Our own certificate, with its key.
+  public var certFile: String?
+  public var keyFile: String?
+  public var username: String?
+  public var password: String?
+
+  public init(endpoints: [String]) { self.endpoints = endpoints }
+
+  /// - Parameter json: the object that holds the keys.
+  /// - Throws: code 7 for no endpoint, for one that is no http or https address, for half a pair of keys.
+  public init(_ json: JSONReader) throws(CNIError) {
+    endpoints = try json.list("endpoints") { (item) throws(CNIError) in try Self.checked(item) } ?? []
+    guard !endpoints.isEmpty else {
+      let key = json.path.isEmpty ? "endpoints" : "\(json.path).endpoints"
+      throw CNIError(.invalidNetworkConfig, "key \"\(key)\": missing: want addresses of etcd: http://127.0.0.1:2379")
+    }
+    caFile = try json.filledText("caFile")
+    certFile = try json.filledText("certFile")
+    keyFile = try json.filledText("keyFile")
+    username = try json.filledText("username")
+    password = try json.filledText("password")
+    try Self.checkPair("certFile", certFile, "keyFile", keyFile)
+    try Self.checkPair("username", username, "password", password)
+  }
+
+  private static func checkPair(
+    _ key: String, _ value: String?, _ other: String, _ otherValue: String?
+  ) throws(CNIError) {
+    guard (value == nil) != (otherValue == nil) else { return }
+    throw CNIError(.invalidNetworkConfig, "keys \"\(key)\" and \"\(other)\": want both or neither")
+  }
+
+  private static func checked(_ item: JSONReader) throws(CNIError) -> String {
+    let text = try item.text()
+    guard text.hasPrefix("http://") || text.hasPrefix("https://") else {
+      throw item.refusal("http:// or https://, a host and a port")
+    }
+    return text.hasSuffix("/") ? String(text.dropLast()) : text
+  }
+}
