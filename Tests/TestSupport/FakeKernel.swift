@@ -11,6 +11,7 @@ public final class FakeKernel: Kernel {
     public var neighbours: [NeighbourSpec] = []
     public var forwarding: [FDBSpec] = []
     public var vlans: [InterfaceName: PortVLANs] = [:]
+    public var withoutChecksumOffload: Set<InterfaceName> = []
     public var sysctls: [Side: [String: String]] = [.host: [:], .container: [:]]
   }
 
@@ -84,6 +85,41 @@ public final class FakeKernel: Kernel {
     state.addresses.first { $0.side == .host && $0.prefix.contains(address) }.flatMap { link($0.interface, on: .host) }
   }
 
+  /// Ways by a gateway; what is on a link's subnet needs none.
+  public var gateways: [IPAddress: (link: InterfaceName, gateway: IPAddress)] = [:]
+
+  public func path(to address: IPAddress) -> RoutePath? {
+    guard !isOwn(address) else { return nil }
+    let way = gateways[address]
+    let own = state.addresses.first { spec in
+      spec.side == .host && way.map { $0.link == spec.interface } ?? spec.prefix.contains(address)
+    }
+    guard let own, let link = link(own.interface, on: .host) else { return nil }
+    return RoutePath(link, gateway: way?.gateway, source: own.prefix.address)
+  }
+
+  public func isOwn(_ address: IPAddress) -> Bool {
+    state.addresses.contains { $0.side == .host && $0.prefix.address == address }
+  }
+
+  public func hostRoutes(metric: Int) -> [RouteSpec] {
+    state.routes.filter { $0.side == .host && $0.priority == metric }
+  }
+
+  public func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec] {
+    guard link(interface, on: .host) != nil else { throw KernelError("neighbours", errno: 19, reason: "no such device") }
+    return state.neighbours.filter { $0.interface == interface && $0.side == .host && $0.mac != nil }
+  }
+
+  public func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
+    guard link(interface, on: .host) != nil else { throw KernelError("forwarding", errno: 19, reason: "no such device") }
+    return state.forwarding.filter { $0.interface == interface }
+  }
+
+  public func offloadsChecksums(_ interface: InterfaceName) -> Bool {
+    !state.withoutChecksumOffload.contains(interface)
+  }
+
   public func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) -> [Listener] {
     sockets[transport, default: []].filter { ports.contains($0.port) }
   }
@@ -128,9 +164,18 @@ public final class FakeKernel: Kernel {
       state.addresses.removeAll { $0.prefix == spec.prefix && $0.interface == spec.interface && $0.side == spec.side }
     case .addRoute(let spec): state.routes.append(spec)
     case .deleteRoute(let spec): state.routes.removeAll { $0 == spec }
-    case .setNeighbour(let spec): state.neighbours.append(spec)
+    case .setNeighbour(let spec):
+      state.neighbours.removeAll { $0.isSameEntry(as: spec) }
+      state.neighbours.append(spec)
     case .deleteNeighbour(let spec): state.neighbours.removeAll { $0.isSameEntry(as: spec) }
-    case .setFDB(let spec): state.forwarding.append(spec)
+    case .setFDB(let spec):
+      state.forwarding.removeAll { $0 == spec || !spec.mac.isZero && $0.isSameEntry(as: spec) }
+      state.forwarding.append(spec)
+    case .setTables(let wanted):
+      var fake = self
+      for change in wanted.changes(from: try fake.tables(like: wanted)) { try carryOut(change) }
+    case .setChecksumOffload(let name, let isOn):
+      if isOn { state.withoutChecksumOffload.remove(name) } else { state.withoutChecksumOffload.insert(name) }
     case .deleteFDB(let spec): state.forwarding.removeAll { $0 == spec }
     case .setSysctls(let settings, let side):
       for setting in settings { state.sysctls[side]?[setting.key] = setting.value }
@@ -161,6 +206,10 @@ public final class FakeKernel: Kernel {
       state.links[spec.side]?[spec.name]?.upper = upper
       if case .macvlan = upper {} else { state.links[spec.side]?[spec.name]?.mac = below?.mac }
     case .dummy: addLink(spec.name, on: spec.side, kind: "dummy", mtu: spec.mtu ?? 1500)
+    case .vxlan(let vxlan, let below):
+      addLink(spec.name, on: .host, kind: "vxlan", mtu: spec.mtu ?? 1500)
+      state.links[.host]?[spec.name]?.vxlan = vxlan
+      state.links[.host]?[spec.name]?.peer = below.flatMap { link($0, on: .host)?.index }
     }
     if let mac = spec.mac { state.links[spec.side]?[spec.name]?.mac = mac }
   }
@@ -186,6 +235,8 @@ public final class FakeKernel: Kernel {
     }
     if let on = change.port.hairpin { link.port?.hairpin = on }
     if let on = change.port.isolated { link.port?.isolated = on }
+    if let on = change.port.learning { link.port?.learning = on }
+    if let on = change.port.neighSuppress { link.port?.neighSuppress = on }
     state.links[side]?[name] = link
   }
 
@@ -208,6 +259,15 @@ extension NeighbourSpec {
   fileprivate func isSameEntry(as other: NeighbourSpec) -> Bool {
     address == other.address && interface == other.interface && side == other.side
       && (mac == nil) == (other.mac == nil)
+  }
+}
+
+extension FDBSpec {
+  /// The kernel finds an entry by its address, wherever it leads.
+  fileprivate func isSameEntry(as other: FDBSpec) -> Bool {
+    guard mac == other.mac, interface == other.interface else { return false }
+    if case .tunnel = table, case .tunnel = other.table { return true }
+    return false
   }
 }
 
