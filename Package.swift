@@ -56,6 +56,7 @@ let package = Package(
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
     library("Names", ["CNI", "NetTypes"]),
     library("NameDisk", ["Names", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
+    library("Overlay", ["Attachment", "CNI", "Etcd", "Kernel", "NetTypes", "PacketFilter"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
     library("ContainerLinks", ["Attachment", "CNI", "Kernel", "NetTypes", "PluginKit"]),

@@ -107,12 +107,16 @@ public final class FakeKernel: Kernel {
   }
 
   public func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec] {
-    guard link(interface, on: .host) != nil else { throw KernelError("neighbours", errno: 19, reason: "no such device") }
+    guard link(interface, on: .host) != nil else {
+      throw KernelError("neighbours", errno: 19, reason: "no such device")
+    }
     return state.neighbours.filter { $0.interface == interface && $0.side == .host && $0.mac != nil }
   }
 
   public func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
-    guard link(interface, on: .host) != nil else { throw KernelError("forwarding", errno: 19, reason: "no such device") }
+    guard link(interface, on: .host) != nil else {
+      throw KernelError("forwarding", errno: 19, reason: "no such device")
+    }
     return state.forwarding.filter { $0.interface == interface }
   }
 
