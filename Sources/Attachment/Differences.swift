@@ -30,9 +30,7 @@ public func differences<K: Kernel & ~Copyable>(
   case .addRoute(let spec):
     let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
     return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
-  case .setTables(let wanted):
-    let found = try ifPresent { () throws(KernelError) in try kernel.tables(like: wanted) }
-    return wanted.changes(from: found ?? TunnelTables(of: wanted.device)).map { "want: \($0)" }
+  case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
   case .setChecksumOffload(let name, let isOn):
     let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
     return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
@@ -40,12 +38,16 @@ public func differences<K: Kernel & ~Copyable>(
   case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
   case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
-    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour,
-    .setFDB,
-    .deleteFDB, .awaitDAD,
-    .announce:
+    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .setFDB, .deleteFDB, .awaitDAD, .announce:
     return []
   }
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  from wanted: TunnelTables, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let found = try ifPresent { () throws(KernelError) in try kernel.tables(like: wanted) }
+  return wanted.changes(from: found ?? TunnelTables(of: wanted.device)).map { "want: \($0)" }
 }
 
 private func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {

@@ -22,6 +22,8 @@ public struct Delegates {
   /// Where it refuses, it is told to DEL before its error is passed on, unless the container has its lease already.
   ///
   /// - Parameter configuration: what it reads instead of our own.
+  /// - Returns: what it answered.
+  /// - Throws: its error, with its code.
   public func requestAddresses(_ configuration: JSONValue? = nil) throws(CNIError) -> AddResult {
     guard let ipam else { return AddResult() }
     do throws(CNIError) {
@@ -37,6 +39,7 @@ public struct Delegates {
   /// - Parameters:
   ///   - command: which.
   ///   - configuration: what it reads instead of our own.
+  /// - Throws: its error, with its code.
   public func forward(_ command: Command, _ configuration: JSONValue? = nil) throws(CNIError) {
     guard let ipam else { return }
     _ = try run(ipam, command, configuration?.bytes)

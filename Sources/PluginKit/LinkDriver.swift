@@ -47,7 +47,10 @@ public protocol LinkDriver {
 
   /// Takes back what `publish` told, on DEL and when an ADD is taken back; nothing happens where it told nothing.
   ///
-  /// - Parameter config: as it was read, not as `consult` filled it in.
+  /// - Parameters:
+  ///   - config: as it was read, not as `consult` filled it in.
+  ///   - owner: whose attachment it is.
+  /// - Throws: code 11 where they cannot be told now.
   func withdraw(_ config: Config, _ owner: Owner) throws(CNIError)
 
   /// Pure: every refusal that needs no look at the host.

@@ -18,6 +18,8 @@ public final class FakeKernel: Kernel {
   public var state = State()
   public var filter: any PacketFilter = FakeFilter()
   public var uplink: InterfaceName?
+  /// Ways by a gateway; what is on a link's subnet needs none.
+  public var gateways: [IPAddress: (link: InterfaceName, gateway: IPAddress)] = [:]
   /// What `tryOut` meets.
   public var trialError: KernelError?
   /// What listens on the host, and who holds it.
@@ -83,45 +85,6 @@ public final class FakeKernel: Kernel {
 
   public func link(towards address: IPAddress) -> LinkInfo? {
     state.addresses.first { $0.side == .host && $0.prefix.contains(address) }.flatMap { link($0.interface, on: .host) }
-  }
-
-  /// Ways by a gateway; what is on a link's subnet needs none.
-  public var gateways: [IPAddress: (link: InterfaceName, gateway: IPAddress)] = [:]
-
-  public func path(to address: IPAddress) -> RoutePath? {
-    guard !isOwn(address) else { return nil }
-    let way = gateways[address]
-    let own = state.addresses.first { spec in
-      spec.side == .host && way.map { $0.link == spec.interface } ?? spec.prefix.contains(address)
-    }
-    guard let own, let link = link(own.interface, on: .host) else { return nil }
-    return RoutePath(link, gateway: way?.gateway, source: own.prefix.address)
-  }
-
-  public func isOwn(_ address: IPAddress) -> Bool {
-    state.addresses.contains { $0.side == .host && $0.prefix.address == address }
-  }
-
-  public func hostRoutes(metric: Int) -> [RouteSpec] {
-    state.routes.filter { $0.side == .host && $0.priority == metric }
-  }
-
-  public func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec] {
-    guard link(interface, on: .host) != nil else {
-      throw KernelError("neighbours", errno: 19, reason: "no such device")
-    }
-    return state.neighbours.filter { $0.interface == interface && $0.side == .host && $0.mac != nil }
-  }
-
-  public func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
-    guard link(interface, on: .host) != nil else {
-      throw KernelError("forwarding", errno: 19, reason: "no such device")
-    }
-    return state.forwarding.filter { $0.interface == interface }
-  }
-
-  public func offloadsChecksums(_ interface: InterfaceName) -> Bool {
-    !state.withoutChecksumOffload.contains(interface)
   }
 
   public func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) -> [Listener] {
@@ -256,45 +219,4 @@ public final class FakeKernel: Kernel {
     guard gone.kind == "veth", let peer = gone.peer else { return }
     for side in Side.allCases { if let end = link(index: peer, on: side) { delete(end.name, on: side) } }
   }
-}
-
-extension NeighbourSpec {
-  /// The kernel finds an entry by its address, whatever hardware address it has.
-  fileprivate func isSameEntry(as other: NeighbourSpec) -> Bool {
-    address == other.address && interface == other.interface && side == other.side
-      && (mac == nil) == (other.mac == nil)
-  }
-}
-
-extension FDBSpec {
-  /// The kernel finds an entry by its address, wherever it leads.
-  fileprivate func isSameEntry(as other: FDBSpec) -> Bool {
-    guard mac == other.mac, interface == other.interface else { return false }
-    if case .tunnel = table, case .tunnel = other.table { return true }
-    return false
-  }
-}
-
-extension InterfaceName: ExpressibleByStringLiteral {
-  public init(stringLiteral text: String) { self.init(checked: text) }
-}
-
-extension LosslessStringConvertible {
-  /// For literals in tests.
-  fileprivate init(checked text: String) {
-    guard let value = Self(text) else { fatalError("\(text) is no \(Self.self)") }
-    self = value
-  }
-}
-
-extension IPAddress: ExpressibleByStringLiteral {
-  public init(stringLiteral text: String) { self.init(checked: text) }
-}
-
-extension IPPrefix: ExpressibleByStringLiteral {
-  public init(stringLiteral text: String) { self.init(checked: text) }
-}
-
-extension MACAddress: ExpressibleByStringLiteral {
-  public init(stringLiteral text: String) { self.init(checked: text) }
 }
