@@ -140,7 +140,8 @@ let package = Package(
     tests(
       "KernelTests",
       [
-        "bridge", "macvlan", "ptp", "tuning", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes",
+        "bridge", "macvlan", "ptp", "tuning", "Attachment", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel",
+        "Linux", "NetTypes",
         "Netlink", "Nftables", "PacketFilter", "PluginKit", "TestSupport",
       ]),
     tests(
