@@ -98,6 +98,23 @@ import Testing
     #expect(back == first)
   }
 
+  @Test func `tables of IPv6 become as wanted and stay`() throws {
+    let (again, empty) = try Self.onHost { host in
+      var wanted = TunnelTables(of: "vx0")
+      var route = RouteSpec("fd00:6:2::/64", via: "fd00:6:2::", on: "vx0", .host)
+      route.isOnLink = true
+      wanted.routes = [route]
+      wanted.neighbours = [NeighbourSpec("fd00:6:2::", mac: "02:00:00:00:00:02", on: "vx0", .host)]
+      try host.kernel.apply(.addAddress(AddressSpec("fd00:6:1::/128", on: "vx0", .host)))
+      try host.kernel.apply(.setTables(wanted))
+      let again = wanted.changes(from: try host.kernel.tables(like: wanted))
+      try host.kernel.apply(.setTables(TunnelTables(of: "vx0")))
+      return (again, try host.kernel.tables(like: wanted))
+    }
+    #expect(again == [])
+    #expect(empty == TunnelTables(of: "vx0"))
+  }
+
   @Test func `a change of an end replaces its entry`() throws {
     let found = try Self.onHost { host in
       try host.kernel.apply(.setTables(Self.routed(2...3)))
