@@ -136,6 +136,9 @@ let package = Package(
       "NftablesKernelTests", ["Nftables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
       "IptablesKernelTests", ["Iptables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
+    tests(
+      "PartnerTests",
+      ["CNI", "Iptables", "Kernel", "LabSupport", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
     tests("PluginKitTests", ["CNI", "NetTypes", "PluginKit"]),
     tests(
       "KernelTests",
