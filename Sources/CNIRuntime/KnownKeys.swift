@@ -34,6 +34,7 @@ enum KnownKeys {
     case "dns-hosts": common.merging(dnsHosts) { own, _ in own }
     case "dnsname": common.merging(dnsHosts) { own, _ in own }.merging(["domainName": .string]) { own, _ in own }
     case "vlan": common.merging(vlan) { own, _ in own }
+    case "overlay-vxlan": common.merging(overlay) { own, _ in own }
     case "none", "loopback", "host": common
     default: nil
     }
@@ -87,6 +88,27 @@ enum KnownKeys {
   private static let ptp: [String: Shape] = [
     "ipMasq": .bool, "ipMasqBackend": backend, "ipMasqRandomFully": .bool, "backend": backend, "ipForward": .bool,
     "mtu": .int, "macFromIP": .bool, "gwPriority": .int, "enabledad": .bool, "peer": .string, "peerIfName": .string,
+  ]
+
+  private static let overlay: [String: Shape] = [
+    "mode": .word(["l2", "l3"]), "vni": .int, "dstport": .int, "local": .string, "dev": .string, "ttl": .int,
+    "df": .word(["unset", "set", "inherit"]), "learning": .bool, "udpcsum": .bool, "udp6zerocsumtx": .bool,
+    "udp6zerocsumrx": .bool, "txChecksumOffload": .bool, "bridge": .string, "vxlan": .string, "vtepMac": .string,
+    "gatewayMac": .mac, "mtu": .int, "network": .anything, "isGateway": .bool, "isDefaultGateway": .bool,
+    "ipMasq": .bool, "ipMasqBackend": backend, "ipMasqRandomFully": .bool, "backend": backend, "ipForward": .bool,
+    "macFromIP": .bool, "enabledad": .bool, "gwPriority": .int, "hairpinMode": .bool, "portIsolation": .bool,
+    "isolation": .word(["none", "network", "container"]), "directRouting": .bool, "neighSuppress": .bool,
+    "controlPlane": .members([
+      "type": .word(["static", "multicast", "evpn", "etcd"]), "peers": .list(.members(overlayPeer)),
+      "peersFile": .string, "group": .address, "endpoints": .anything, "caFile": .string, "certFile": .string,
+      "keyFile": .string, "username": .string, "password": .string, "passwordFile": .string, "prefix": .string,
+      "subnetLen": .int, "leaseTTL": .int,
+    ]),
+  ]
+
+  private static let overlayPeer: [String: Shape] = [
+    "vtep": .address, "vtepMac": .mac, "subnet": .string, "subnets": .list(.string),
+    "endpoints": .list(.members(["ip": .address, "mac": .mac])),
   ]
 
   private static let firewall: [String: Shape] = [
