@@ -44,7 +44,9 @@ public struct FakeEtcd: EtcdStore, Sendable {
   public var requests: [Request] { shared.plan.withLock { $0.requests } }
 
   /// What the next requests meet, one for each, instead of what was planned before; all further ones go as usual.
-  public func next(_ fates: Fate...) { shared.plan.withLock { $0.fates = fates } }
+  public func next(_ fates: Fate...) { next(fates) }
+
+  public func next(_ fates: [Fate]) { shared.plan.withLock { $0.fates = fates } }
 
   /// Every pair as text.
   public var texts: [String: String] {
