@@ -95,6 +95,9 @@ let package = Package(
       name: "SweepSupport",
       dependencies: ["CNI", "CNIJSON", "Kernel", "NetTypes", "Netlink", "PluginKit", "TestSupport"],
       path: "Tests/SweepSupport", swiftSettings: strict),
+    .target(
+      name: "EtcdSupport", dependencies: ["CNI", "Etcd"], path: "Tests/EtcdSupport", swiftSettings: strict),
+    tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("HostFilterTests", ["CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
