@@ -38,6 +38,7 @@ let package = Package(
     .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
     .systemLibrary(name: "CNftables"),
+    .systemLibrary(name: "CCurl"),
     .target(name: "CLinux"),
 
     library("NetTypes"),
@@ -47,6 +48,7 @@ let package = Package(
     library("IPAM", ["CNI", "NetTypes"]),
     library("Etcd", ["CNI"]),
 
+    library("EtcdClient", ["CCurl", "CNI", "CNIJSON", "Etcd", "Kernel", "Linux"]),
     library("CNIJSON", ["CNI", "CJansson"]),
     library("Linux", ["Kernel", "CLinux"]),
     library("Netlink", ["NetTypes", "Kernel", "PacketFilter", "Linux", "CNetlink", "CLinux"]),
@@ -97,10 +99,11 @@ let package = Package(
       dependencies: ["CNI", "CNIJSON", "Kernel", "NetTypes", "Netlink", "PluginKit", "TestSupport"],
       path: "Tests/SweepSupport", swiftSettings: strict),
     .target(
-      name: "EtcdSupport", dependencies: ["CNI", "Etcd"], path: "Tests/EtcdSupport", swiftSettings: strict),
+      name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
     tests(
       "OverlayEtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport", "Linux", "NetTypes", "Overlay", "OverlayEtcd"]),
     tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport"]),
+    tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("HostFilterTests", ["CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(

@@ -86,7 +86,7 @@ public struct FakeEtcd: EtcdStore, Sendable {
   }
 
   public mutating func grantLease(seconds: Int) throws(CNIError) -> EtcdLease {
-    try meet(.grantLease(seconds: seconds)) { (state) throws(CNIError) in try state.grant(seconds) }
+    try meet(.grantLease(seconds: seconds)) { (state) throws(CNIError) in state.grant(seconds) }
   }
 
   public mutating func keepAlive(_ lease: EtcdLease) throws(CNIError) -> Int? {

@@ -11,7 +11,7 @@ import Testing
   @Test func `is leased by three requests, written as flannel writes it, and found again by one`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      let made = try world.control("a").consult(plane, of: net, as: one, for: .add)
+      let made = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
       #expect(made.ownSubnets == prefixes("10.5.1.0/24"))
       #expect(made.network == prefixes("10.5.0.0/16"))
       #expect(made.vni == 7 && made.port == 4789 && made.isDirectRouting == true && made.peers == [])
@@ -22,7 +22,7 @@ import Testing
           == #"{"BackendData":{"VNI":7,"VtepMAC":"\#(mac)"},"BackendType":"vxlan","PublicIP":"192.0.2.1"}"#)
       #expect(world.store.leases.values.sorted() == [86400])
       #expect(world.store.pairs.first { $0.key.contains("subnets") }?.lease == world.store.leases.keys.first)
-      #expect(try world.control("a").consult(plane, of: net, as: one, for: .add) == made)
+      #expect(try world.control("a").consult(world.plane, of: net, as: one, for: .add) == made)
       #expect(world.store.requests.count == 4)
     }
   }
@@ -30,15 +30,15 @@ import Testing
   @Test func `is told to the other hosts, and theirs to it`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      _ = try world.control("a").consult(plane, of: net, as: one, for: .add)
-      let second = try world.control("b").consult(plane, of: net, as: two, for: .add)
+      _ = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
+      let second = try world.control("b").consult(world.plane, of: net, as: two, for: .add)
       #expect(second.ownSubnets == prefixes("10.5.2.0/24"))
       #expect(
         second.peers == [
           OverlayPeer(
             one.local, vtepMAC: MACAddress(forTunnelOf: 7, from: one.local), subnets: prefixes("10.5.1.0/24"))
         ])
-      let first = try world.control("a").consult(plane, of: net, as: one, for: .check)
+      let first = try world.control("a").consult(world.plane, of: net, as: one, for: .check)
       #expect(first.peers.map(\.vtep) == [two.local])
       #expect(world.warnings == [])
     }
@@ -50,7 +50,7 @@ import Testing
     try world.store.put(configKey, flannelConfig)
     let found = try await withThrowingTaskGroup(of: [IPPrefix].self) { group in
       for _ in 0..<8 {
-        group.addTask { try world.control("a").consult(plane, of: net, as: one, for: .add).ownSubnets }
+        group.addTask { try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets }
       }
       return try await group.reduce(into: Set<[IPPrefix]>()) { $0.insert($1) }
     }
@@ -62,12 +62,12 @@ import Testing
   @Test func `keeps its lease while it is renewed, once half of it is over`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      let made = try world.control("a").consult(plane, of: net, as: one, for: .add)
+      let made = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
       for _ in 0..<5 {
         world.pass(seconds: 43199)
-        #expect(try world.control("a").consult(plane, of: net, as: one, for: .add) == made)
+        #expect(try world.control("a").consult(world.plane, of: net, as: one, for: .add) == made)
         world.pass(seconds: 43199)
-        #expect(try world.control("a").consult(plane, of: net, as: one, for: .add) == made)
+        #expect(try world.control("a").consult(world.plane, of: net, as: one, for: .add) == made)
       }
       #expect(world.store.leases.count == 1)
     }
@@ -76,15 +76,15 @@ import Testing
   @Test func `is the same after the lease has ended, and after what the host remembers is gone`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      _ = try world.control("a").consult(plane, of: net, as: one, for: .add)
-      let second = try world.control("b").consult(plane, of: net, as: two, for: .add).ownSubnets
+      _ = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
+      let second = try world.control("b").consult(world.plane, of: net, as: two, for: .add).ownSubnets
       world.pass(seconds: 86400)
       #expect(world.store.texts.count == 1)
-      #expect(try world.control("b").consult(plane, of: net, as: two, for: .add).ownSubnets == second)
+      #expect(try world.control("b").consult(world.plane, of: net, as: two, for: .add).ownSubnets == second)
       // Another directory is one in which nothing is remembered.
-      #expect(try world.control("c").consult(plane, of: net, as: two, for: .add).ownSubnets == second)
+      #expect(try world.control("c").consult(world.plane, of: net, as: two, for: .add).ownSubnets == second)
       world.pass(seconds: 43201)
-      #expect(try world.control("c").consult(plane, of: net, as: two, for: .add).ownSubnets == second)
+      #expect(try world.control("c").consult(world.plane, of: net, as: two, for: .add).ownSubnets == second)
       world.pass(seconds: 43201)
       #expect(world.store.texts.count == 2)
     }
@@ -93,8 +93,8 @@ import Testing
   @Test func `follows the host to another address`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      let before = try world.control("a").consult(plane, of: net, as: one, for: .add).ownSubnets
-      #expect(try world.control("a").consult(plane, of: net, as: two, for: .add).ownSubnets == before)
+      let before = try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets
+      #expect(try world.control("a").consult(world.plane, of: net, as: two, for: .add).ownSubnets == before)
       #expect(try world.json("\(prefix)/subnets/10.5.1.0-24")?["PublicIP"] == "192.0.2.2")
       #expect(world.store.texts.count == 2)
       #expect(world.store.leases.count == 1)
@@ -104,12 +104,12 @@ import Testing
   @Test func `that another host has got meanwhile is refused, until somebody clears up`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      _ = try world.control("a").consult(plane, of: net, as: one, for: .add)
+      _ = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
       world.pass(seconds: 86400)
-      _ = try world.control("b").consult(plane, of: net, as: two, for: .add)
+      _ = try world.control("b").consult(world.plane, of: net, as: two, for: .add)
       let before = world.store.texts
       let error = #expect(throws: CNIError.self) {
-        try world.control("a").consult(plane, of: net, as: one, for: .add)
+        try world.control("a").consult(world.plane, of: net, as: one, for: .add)
       }
       #expect(error?.code == .addressUnavailable)
       #expect(error?.message.contains("10.5.1.0-24: 192.0.2.2 has it") == true)
@@ -121,13 +121,13 @@ import Testing
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       let control = world.control("a")
-      let made = try control.consult(plane, of: net, as: one, for: .add).ownSubnets
-      try control.collectGarbage(of: net, plane, valid: [])
+      let made = try control.consult(world.plane, of: net, as: one, for: .add).ownSubnets
+      try control.collectGarbage(of: net, world.plane, valid: [])
       #expect(world.store.leases.isEmpty && world.store.texts.count == 1)
-      #expect(try control.consult(plane, of: net, as: one, for: .add).ownSubnets == made)
-      try control.collectGarbage(of: net, plane, valid: [])
-      _ = try world.control("b").consult(plane, of: net, as: two, for: .add)
-      #expect(try control.consult(plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.2.0/24"))
+      #expect(try control.consult(world.plane, of: net, as: one, for: .add).ownSubnets == made)
+      try control.collectGarbage(of: net, world.plane, valid: [])
+      _ = try world.control("b").consult(world.plane, of: net, as: two, for: .add)
+      #expect(try control.consult(world.plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.2.0/24"))
     }
   }
 
@@ -139,7 +139,7 @@ import Testing
       ])
       world.store.next(.asUsual, .asUsual, .rival(rival))
       #expect(
-        try world.control("a").consult(plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.2.0/24"))
+        try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.2.0/24"))
       #expect(world.store.leases.count == 1)
     }
   }
@@ -148,9 +148,9 @@ import Testing
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       world.store.next(.asUsual, .asUsual, .answerLost)
-      #expect(throws: CNIError.self) { try world.control("a").consult(plane, of: net, as: one, for: .add) }
+      #expect(throws: CNIError.self) { try world.control("a").consult(world.plane, of: net, as: one, for: .add) }
       #expect(
-        try world.control("a").consult(plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.1.0/24"))
+        try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.1.0/24"))
       #expect(world.store.texts.count == 2)
     }
   }
@@ -161,7 +161,7 @@ import Testing
       try world.store.put("\(prefix)/subnets/10.5.77.0-24", #"{"PublicIP":"192.0.2.1","Note":"rack 4"}"#)
       for _ in 0..<2 {
         #expect(
-          try world.control("a").consult(plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.77.0/24"))
+          try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.77.0/24"))
       }
       #expect(world.store.leases.isEmpty)
       let value = try world.json("\(prefix)/subnets/10.5.77.0-24")
@@ -179,7 +179,7 @@ import Testing
         default: world.store.next(.asUsual, .asUsual, .noQuorum)
         }
         let error = #expect(throws: CNIError.self) {
-          try world.control("a").consult(plane, of: net, as: one, for: .add)
+          try world.control("a").consult(world.plane, of: net, as: one, for: .add)
         }
         #expect(error?.code == .tryAgainLater)
         #expect(world.store.texts == [configKey: flannelConfig])

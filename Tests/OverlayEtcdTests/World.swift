@@ -13,11 +13,13 @@ import Synchronization
 final class World: Sendable {
   let store = FakeEtcd()
   let directory: String
+  let plane: EtcdPlaneConfig
   private let time = Mutex(1_000_000)
   private let lines = Mutex<[String]>([])
 
   private init() throws {
     directory = "\(NSTemporaryDirectory())overlay-\(UInt32.random(in: 0 ... .max))"
+    plane = try EtcdPlaneConfig(JSONReader(.object(["endpoints": .array(["http://127.0.0.1:2379"])])))
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
   }
 
@@ -62,17 +64,8 @@ final class World: Sendable {
 let prefix = "/coreos.com/network"
 let configKey = "\(prefix)/config"
 let net = NetworkName("cluster")!
-let plane = EtcdPlaneConfig(EtcdConfig(endpoints: ["http://127.0.0.1:2379"]))
 let one = OverlayHost(.l3, local: IPAddress("192.0.2.1")!)
 let two = OverlayHost(.l3, local: IPAddress("192.0.2.2")!)
 let flannelConfig = #"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","VNI":7,"Port":4789,"DirectRouting":true}}"#
-
-extension EtcdPlaneConfig {
-  init(_ etcd: EtcdConfig) {
-    self.init(
-      etcd: etcd, prefix: EtcdPlaneConfig.defaultPrefix, subnetLength: nil,
-      leaseSeconds: EtcdPlaneConfig.defaultLeaseSeconds)
-  }
-}
 
 func prefixes(_ texts: String...) -> [IPPrefix] { texts.compactMap { IPPrefix($0) } }
