@@ -60,6 +60,7 @@ let package = Package(
     library("Names", ["CNI", "NetTypes"]),
     library("NameDisk", ["Names", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
     library("Overlay", ["Attachment", "CNI", "Etcd", "Kernel", "NetTypes", "PacketFilter"]),
+    library("OverlayEtcd", ["CNI", "CNIJSON", "Etcd", "Kernel", "Linux", "NetTypes", "Overlay"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
     library("ContainerLinks", ["Attachment", "CNI", "Kernel", "NetTypes", "PluginKit"]),
@@ -100,6 +101,8 @@ let package = Package(
       path: "Tests/SweepSupport", swiftSettings: strict),
     .target(
       name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
+    tests(
+      "OverlayEtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport", "Linux", "NetTypes", "Overlay", "OverlayEtcd"]),
     tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport"]),
     tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
