@@ -102,7 +102,7 @@ let package = Package(
       path: "Tests/SweepSupport", swiftSettings: strict),
     .target(
       name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
-    tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport"]),
+    tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdClient", "EtcdSupport", "Linux"]),
     tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("HostFilterTests", ["CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
