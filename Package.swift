@@ -72,6 +72,9 @@ let package = Package(
       ["CNI", "Kernel", "NameDisk", "Names", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
+    plugin(
+      "ipam-etcd",
+      ["CNI", "Etcd", "EtcdClient", "EtcdLeases", "IPAM", "LeaseDisk", "NetTypes", "PluginKit"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("macvlan", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("ipvlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
@@ -184,7 +187,11 @@ let package = Package(
       ["tuning", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
     tests(
       "EtcdIPAMTests",
-      ["EtcdLeases", "Etcd", "EtcdSupport", "IPAM", "CNI", "CNIJSON", "NetTypes"]),
+      [
+        "ipam-etcd", "EtcdLeases", "Etcd", "EtcdSupport", "IPAM", "CNI", "CNIJSON", "NetTypes", "PluginKit",
+        "TestSupport",
+      ]),
+    tests("EtcdIPAMClusterTests", ["CNI", "EtcdSupport", "LabSupport"]),
     tests("NamesTests", ["Names", "CNI", "CNIJSON", "NetTypes"]),
     tests("NameDiskTests", ["NameDisk", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
     tests(

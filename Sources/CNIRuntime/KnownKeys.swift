@@ -43,6 +43,7 @@ enum KnownKeys {
   static func ipam(_ type: String) -> [String: Shape]? {
     switch type {
     case "host-local", "ipam-host-local": hostLocal
+    case "ipam-etcd": etcd
     case "static": staticAddresses
     case "dhcp": dhcp
     default: nil
@@ -131,6 +132,12 @@ enum KnownKeys {
   private static let hostLocal: [String: Shape] = range.merging([
     "type": .string, "ranges": .list(.list(.members(range))), "routes": routes, "dataDir": .string,
     "resolvConf": .string, "sticky": .bool,
+  ]) { own, _ in own }
+
+  private static let etcd: [String: Shape] = range.merging([
+    "type": .string, "ranges": .list(.list(.members(range))), "routes": routes, "resolvConf": .string,
+    "endpoints": .anything, "caFile": .string, "certFile": .string, "keyFile": .string, "username": .string,
+    "password": .string, "passwordFile": .string, "prefix": .string, "node": .string, "blockSize": .int,
   ]) { own, _ in own }
 
   private static let staticAddresses: [String: Shape] = [
