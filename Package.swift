@@ -38,6 +38,7 @@ let package = Package(
     .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
     .systemLibrary(name: "CNftables"),
+    .systemLibrary(name: "CCurl"),
     .target(name: "CLinux"),
 
     library("NetTypes"),
@@ -47,6 +48,7 @@ let package = Package(
     library("IPAM", ["CNI", "NetTypes"]),
     library("Etcd", ["CNI"]),
 
+    library("EtcdClient", ["CCurl", "CNI", "CNIJSON", "Etcd", "Kernel", "Linux"]),
     library("CNIJSON", ["CNI", "CJansson"]),
     library("Linux", ["Kernel", "CLinux"]),
     library("Netlink", ["NetTypes", "Kernel", "PacketFilter", "Linux", "CNetlink", "CLinux"]),
@@ -54,8 +56,11 @@ let package = Package(
     library("Iptables", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
     library("Attachment", ["CNI", "Kernel", "NetTypes", "PacketFilter"]),
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
+    library("EtcdLeases", ["CNI", "CNIJSON", "Etcd", "IPAM", "NetTypes"]),
     library("Names", ["CNI", "NetTypes"]),
     library("NameDisk", ["Names", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
+    library("Overlay", ["Attachment", "CNI", "Etcd", "Kernel", "NetTypes", "PacketFilter"]),
+    library("OverlayEtcd", ["CNI", "CNIJSON", "Etcd", "Kernel", "Linux", "NetTypes", "Overlay"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
     library("ContainerLinks", ["Attachment", "CNI", "Kernel", "NetTypes", "PluginKit"]),
@@ -94,6 +99,12 @@ let package = Package(
       name: "SweepSupport",
       dependencies: ["CNI", "CNIJSON", "Kernel", "NetTypes", "Netlink", "PluginKit", "TestSupport"],
       path: "Tests/SweepSupport", swiftSettings: strict),
+    .target(
+      name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
+    tests(
+      "OverlayEtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport", "Linux", "NetTypes", "Overlay", "OverlayEtcd"]),
+    tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport"]),
+    tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("HostFilterTests", ["CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
@@ -142,7 +153,8 @@ let package = Package(
     tests(
       "KernelTests",
       [
-        "bridge", "macvlan", "ptp", "tuning", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes",
+        "bridge", "macvlan", "ptp", "tuning", "Attachment", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel",
+        "Linux", "NetTypes",
         "Netlink", "Nftables", "PacketFilter", "PluginKit", "TestSupport",
       ]),
     tests(
@@ -155,6 +167,7 @@ let package = Package(
       "PtpTests",
       ["ptp", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("PtpTrafficTests", ["CNI", "LabSupport"]),
+    tests("MultiHostTests", ["CNI", "LabSupport"]),
     tests("IptablesTests", ["Iptables", "CNI", "Kernel", "NetTypes", "PacketFilter"]),
     tests(
       "CnictlTests",
@@ -165,6 +178,9 @@ let package = Package(
     tests(
       "TuningTests",
       ["tuning", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
+    tests(
+      "EtcdIPAMTests",
+      ["EtcdLeases", "Etcd", "EtcdSupport", "IPAM", "CNI", "CNIJSON", "NetTypes"]),
     tests("NamesTests", ["Names", "CNI", "CNIJSON", "NetTypes"]),
     tests("NameDiskTests", ["NameDisk", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
     tests(

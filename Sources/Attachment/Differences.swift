@@ -30,16 +30,24 @@ public func differences<K: Kernel & ~Copyable>(
   case .addRoute(let spec):
     let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
     return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
+  case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
+  case .setChecksumOffload(let name, let isOn):
+    let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
+    return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
   case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
   case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
-    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour,
-    .setFDB,
-    .deleteFDB, .awaitDAD,
-    .announce:
+    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .setFDB, .deleteFDB, .awaitDAD, .announce:
     return []
   }
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  from wanted: TunnelTables, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let found = try ifPresent { () throws(KernelError) in try kernel.tables(like: wanted) }
+  return wanted.changes(from: found ?? TunnelTables(of: wanted.device)).map { "want: \($0)" }
 }
 
 private func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
@@ -60,6 +68,13 @@ private func differences<K: Kernel & ~Copyable>(
   }
   switch spec.kind {
   case .dummy: return link.kind == "dummy" ? [] : [link.isNo("dummy", on: spec.side)]
+  case .vxlan(let wanted, let below):
+    guard link.kind == "vxlan", let there = link.vxlan else { return [link.isNo("vxlan", on: .host)] }
+    var found = wanted.isMet(by: there) ? [] : ["host link \(spec.name) is \(there), want \(wanted)"]
+    if let below, try kernel.link(below, on: .host)?.index != link.peer {
+      found.append("host link \(spec.name) does not send by \(below)")
+    }
+    return found
   case .upper(let wanted, let place):
     guard link.kind == wanted.kind, let there = link.upper else { return [link.isNo(wanted.kind, on: spec.side)] }
     var found = wanted.differences(in: there).map { "\(spec.side) link \(spec.name) \($0)" }
@@ -87,6 +102,17 @@ private func differences<K: Kernel & ~Copyable>(
 extension LinkInfo {
   fileprivate func isNo(_ wanted: String, on side: Side) -> String {
     "\(side) link \(name) is \(kind ?? "no \(wanted)"), want \(wanted)"
+  }
+}
+
+extension VXLAN {
+  /// Whether `there`, as the kernel tells it, is this; what this one leaves open may be anything.
+  public func isMet(by there: VXLAN) -> Bool {
+    func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
+    return vni == there.vni && port == there.port && learns == there.learns && agrees(local, there.local)
+      && group == there.group && agrees(ttl, there.ttl) && agrees(df, there.df)
+      && agrees(udpChecksum, there.udpChecksum) && agrees(sendsZeroChecksums, there.sendsZeroChecksums)
+      && agrees(takesZeroChecksums, there.takesZeroChecksums)
   }
 }
 

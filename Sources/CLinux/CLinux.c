@@ -2,13 +2,17 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/magic.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/openat2.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -101,4 +105,17 @@ int cl_open_beneath(int directory, const char *path, int flags, mode_t mode) {
   const struct open_how how = {
     .flags = flags | O_CLOEXEC, .mode = flags & O_CREAT ? mode : 0, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
   return syscall(SYS_openat2, directory, path, &how, sizeof how);
+}
+
+int cl_checksum_offload(const char *interface, int wanted) {
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  struct ethtool_value value = {.cmd = wanted < 0 ? ETHTOOL_GTXCSUM : ETHTOOL_STXCSUM, .data = (unsigned)wanted};
+  struct ifreq request = {.ifr_data = (void *)&value};
+  strncpy(request.ifr_name, interface, sizeof request.ifr_name - 1);
+  int status = ioctl(fd, SIOCETHTOOL, &request);
+  int error = errno;
+  close(fd);
+  errno = error;
+  return status != 0 ? -1 : value.data != 0;
 }

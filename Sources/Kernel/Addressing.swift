@@ -28,7 +28,7 @@ public struct AddressSpec: Equatable, Sendable {
 }
 
 /// A route out of a link.
-public struct RouteSpec: Equatable, Sendable {
+public struct RouteSpec: Hashable, Sendable {
   public var dst: IPPrefix
   public var interface: InterfaceName
   public var side: Side
@@ -59,7 +59,7 @@ public struct RouteSpec: Equatable, Sendable {
 }
 
 /// An entry of the neighbour table: who has that address.
-public struct NeighbourSpec: Equatable, Sendable {
+public struct NeighbourSpec: Hashable, Sendable {
   public var address: IPAddress
   /// `nil`: we answer for it ourselves on that link (`ip neigh add proxy`).
   public var mac: MACAddress?
@@ -75,11 +75,15 @@ public struct NeighbourSpec: Equatable, Sendable {
 }
 
 /// An entry of a forwarding database: behind which port, or which tunnel end, that hardware address is.
-public struct FDBSpec: Equatable, Sendable {
-  public enum Table: Equatable, Sendable {
+public struct FDBSpec: Hashable, Sendable {
+  public enum Table: Hashable, Sendable {
     /// The bridge that the link is a port of.
     case master
+    /// The same, as a control plane learnt it: it does not age, and a routing daemon passes it on and may move it.
+    case externallyLearned
     /// The link's own, a VXLAN device's; frames go to that tunnel end.
+    ///
+    /// The address of zeros stands for all that is not known, and may lead to several ends.
     case tunnel(to: IPAddress)
   }
   public var mac: MACAddress

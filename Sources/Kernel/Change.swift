@@ -31,6 +31,10 @@ public enum Change: Equatable, Sendable {
   /// Replaces an entry for the same address in the same table.
   case setFDB(FDBSpec)
   case deleteFDB(FDBSpec)
+  /// Makes the device's tables like these, changing no more than what differs.
+  case setTables(TunnelTables)
+  /// Whether that link of the host leaves checksums to who sends for it.
+  case setChecksumOffload(InterfaceName, isOn: Bool)
   case setSysctls([Sysctl], on: Side)
   /// Tells the container's neighbours where these addresses are now: gratuitous ARP, unsolicited NA.
   ///
@@ -72,6 +76,9 @@ extension Change: CustomStringConvertible {
     case .deleteNeighbour(let spec): "delete neighbour \(spec.address) on \(spec.interface)\(spec.side.suffix)"
     case .setFDB(let spec): "set forwarding entry \(spec.mac) on \(spec.interface)"
     case .deleteFDB(let spec): "delete forwarding entry \(spec.mac) on \(spec.interface)"
+    case .setTables(let tables):
+      "set \(tables.forwarding.count) forwarding entries, \(tables.neighbours.count) neighbours, \(tables.routes.count) routes of \(tables.device)"
+    case .setChecksumOffload(let name, let isOn): "set checksum offload of \(name) \(isOn ? "on" : "off")"
     case .setSysctls(let settings, let side):
       "set sysctl \(settings.map { "\($0.key)=\($0.value)" }.joined(separator: " "))\(side.suffix)"
     case .announce(let addresses, let mac, let name):
@@ -97,6 +104,7 @@ extension LinkSpec.Kind: CustomStringConvertible {
     case .veth(let peer): "veth with \(peer.name)\(peer.side.suffix) as peer of"
     case .upper(let upper, let parent): "\(upper) over \(parent.name)\(parent.side.suffix) as"
     case .dummy: "dummy"
+    case .vxlan(let vxlan, let link): "\(vxlan)\(link.map { " dev \($0)" } ?? "") as"
     }
   }
 }

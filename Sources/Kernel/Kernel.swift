@@ -44,6 +44,24 @@ public protocol Kernel: ~Copyable {
   /// The link of the host by which packets to that address leave; `nil` where none does.
   mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo?
 
+  /// Where packets of the host to that address go; `nil` where nowhere, or where it is the host's own.
+  mutating func path(to address: IPAddress) throws(KernelError) -> RoutePath?
+
+  /// Whether that address is one of the host's own.
+  mutating func isOwn(_ address: IPAddress) throws(KernelError) -> Bool
+
+  /// Routes of the host's main table with that metric, whatever they leave by: a dump.
+  mutating func hostRoutes(metric: Int) throws(KernelError) -> [RouteSpec]
+
+  /// Neighbours of a link of the host that somebody set for good, but for those of routing daemons.
+  mutating func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec]
+
+  /// Forwarding entries that somebody set: a VXLAN device's own, and for a bridge's port those of the bridge.
+  mutating func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec]
+
+  /// Whether that link of the host leaves checksums to who sends for it (`ethtool -k`: tx-checksumming).
+  mutating func offloadsChecksums(_ interface: InterfaceName) throws(KernelError) -> Bool
+
   /// The host's sockets that take what arrives at one of these ports.
   ///
   /// None of SCTP's where the kernel cannot tell them.

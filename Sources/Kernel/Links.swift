@@ -50,6 +50,8 @@ public struct LinkInfo: Equatable, Sendable {
   public var port: BridgePort?
   /// What it is to its parent; `nil` where it has none.
   public var upper: UpperLink?
+  /// Settings of a VXLAN device, all of them told; `peer` is the link that its packets leave by, if it has one.
+  public var vxlan: VXLAN?
 
   public init(name: InterfaceName, index: Int32, kind: String? = nil, mtu: Int = 1500, mac: MACAddress? = nil) {
     self.name = name
@@ -92,6 +94,8 @@ public struct LinkSpec: Equatable, Sendable {
     case upper(UpperLink, over: LinkPlace)
     /// A link that leads nowhere.
     case dummy
+    /// A tunnel to other hosts, on this one; its packets leave by the link named, or as the routes say.
+    case vxlan(VXLAN, over: InterfaceName?)
   }
 
   public struct Peer: Equatable, Sendable {

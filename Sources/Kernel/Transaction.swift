@@ -15,9 +15,9 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   public mutating func apply(_ change: Change) throws(KernelError) {
     // A change of several parts may fail half-way, so what takes it back is known before it starts.
     let undo = try inverse(of: change)
-    if case .setSysctls = change { undoStack += undo }
+    if change.hasParts { undoStack += undo }
     try kernel.apply(change)
-    if case .setSysctls = change {} else { undoStack += undo }
+    if !change.hasParts { undoStack += undo }
     if case .createLink(let spec) = change { remember(spec) }
   }
 
@@ -50,6 +50,11 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .setSysctls(let settings, let side): return try previous(settings, on: side)
     case .deleteNeighbour(let spec): return [.setNeighbour(spec)]
     case .deleteFDB(let spec): return [.setFDB(spec)]
+    case .setTables(let wanted):
+      return isOurs(wanted.device, on: .host) ? [] : [.setTables(try kernel.tables(like: wanted))]
+    case .setChecksumOffload(let name, let isOn):
+      let before = try isOurs(name, on: .host) ? isOn : kernel.offloadsChecksums(name)
+      return before == isOn ? [] : [.setChecksumOffload(name, isOn: before)]
     case .addRules(let claim): return [.removeRules(claim.owner, claim.part, everywhere: false)]
     case .removeRules(let owner, let part, _):
       return try kernel.filter.claim(of: owner, part).map { [.addRules($0)] } ?? []
@@ -93,6 +98,16 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
       do throws(KernelError) { try kernel.apply(change) } catch { failures.append(error) }
     }
     return failures
+  }
+}
+
+extension Change {
+  /// Whether it may be made in part when the kernel refuses it.
+  fileprivate var hasParts: Bool {
+    switch self {
+    case .setSysctls, .setTables: true
+    default: false
+    }
   }
 }
 

@@ -55,9 +55,10 @@ extension NetlinkSocket {
         }
       case .upper(let upper, _): request.put(upper)
       case .dummy: request.put(IFLA_INFO_KIND, "dummy")
+      case .vxlan(let vxlan, _): request.put(vxlan, over: parent)
       }
     }
-    if let parent { request.put(IFLA_LINK, parent) }
+    if let parent, spec.isUpper { request.put(IFLA_LINK, parent) }
     if let otherNamespace, !spec.isPair { request.put(IFLA_NET_NS_FD, otherNamespace) }
     try perform(request)
   }
@@ -113,6 +114,7 @@ extension NetlinkSocket {
 
 extension LinkSpec {
   var isPair: Bool { if case .veth = kind { true } else { false } }
+  fileprivate var isUpper: Bool { if case .upper = kind { true } else { false } }
 }
 
 extension Request {
@@ -158,6 +160,10 @@ extension LinkInfo {
     master = attributes.integer(IFLA_MASTER)
     peer = attributes.integer(IFLA_LINK)
     if let kind, let data = details?.nested(IFLA_INFO_DATA) { upper = UpperLink(kind: kind, data) }
+    if kind == "vxlan", let data = details?.nested(IFLA_INFO_DATA) {
+      vxlan = VXLAN(data)
+      peer = data.integer(IFLA_VXLAN_LINK)
+    }
     if kind == "bridge" {
       filtersVLANs = details?.nested(IFLA_INFO_DATA)?.integer(IFLA_BR_VLAN_FILTERING, as: UInt8.self).map { $0 != 0 }
     }

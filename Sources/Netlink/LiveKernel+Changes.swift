@@ -43,6 +43,7 @@ extension LiveKernel {
       asked = place.side
       parent = try index(of: place.name, on: place.side, for: operation)
     }
+    if case .vxlan(_, let below?) = spec.kind { parent = try index(of: below, on: .host, for: operation) }
     let goes = if case .veth(let peer) = spec.kind { peer.side } else { spec.side }
     let other = goes == .container && asked == .host ? containerDescriptor : nil
     do throws(KernelError) {
@@ -200,6 +201,12 @@ extension LiveKernel {
     } catch  where error.errno == EEXIST {}
   }
 
+  mutating func setTables(_ wanted: TunnelTables) throws(KernelError) {
+    for change in wanted.changes(from: try tables(like: wanted)) {
+      do throws(KernelError) { try carryOut(change) } catch  where change.isRemoval && error.isAbsence {}
+    }
+  }
+
   func set(_ settings: [Sysctl], on side: Side) throws(KernelError) {
     try within(side) { () throws(KernelError) in
       for setting in settings {
@@ -219,4 +226,18 @@ extension LiveKernel {
       try socket.change(index, LinkChange(mac: mac), master: nil, doing: operation)
     }
   }
+}
+
+extension Change {
+  fileprivate var isRemoval: Bool {
+    switch self {
+    case .deleteRoute, .deleteFDB, .deleteNeighbour: true
+    default: false
+    }
+  }
+}
+
+extension KernelError {
+  /// What was to be deleted is gone, with a link or by somebody else.
+  fileprivate var isAbsence: Bool { [ENOENT, ESRCH, ENODEV].contains(errno) }
 }

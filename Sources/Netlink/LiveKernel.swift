@@ -121,6 +121,30 @@ public struct LiveKernel: ~Copyable, Kernel {
     return try host.socket.link(index: index)
   }
 
+  public mutating func path(to address: IPAddress) throws(KernelError) -> RoutePath? {
+    try host.socket.path(to: address)
+  }
+
+  public mutating func isOwn(_ address: IPAddress) throws(KernelError) -> Bool { try host.socket.isLocal(address) }
+
+  public mutating func hostRoutes(metric: Int) throws(KernelError) -> [RouteSpec] {
+    try host.socket.routes(metric: metric)
+  }
+
+  public mutating func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec] {
+    guard let link = try link(interface, on: .host) else { throw missing(interface, "list its neighbours") }
+    return try host.socket.neighbours(of: link)
+  }
+
+  public mutating func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
+    guard let link = try link(interface, on: .host) else { throw missing(interface, "list its forwarding entries") }
+    return try host.socket.forwarding(of: link)
+  }
+
+  public mutating func offloadsChecksums(_ interface: InterfaceName) throws(KernelError) -> Bool {
+    try within(.host) { () throws(KernelError) in try Offload.isOn(interface.description) }
+  }
+
   public mutating func listeners(
     _ transport: TransportProtocol, _ ports: Set<UInt16>
   ) throws(KernelError) -> [Listener] {
@@ -141,6 +165,10 @@ public struct LiveKernel: ~Copyable, Kernel {
   public mutating func apply(_ change: Change) throws(KernelError) {
     forgetWhatWasSeen()
     defer { forgetWhatWasSeen() }
+    try carryOut(change)
+  }
+
+  mutating func carryOut(_ change: Change) throws(KernelError) {
     switch change {
     case .createLink(let spec): try create(spec, doing: "\(change)")
     case .deleteLink(let name, let side): try deleteLink(name, on: side, doing: "\(change)")
@@ -160,6 +188,9 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .deleteNeighbour(let spec): try deleteNeighbour(spec, doing: "\(change)")
     case .setFDB(let spec): try perform(.set(spec, index: at(spec.interface, .host, change)), on: .host)
     case .deleteFDB(let spec): try perform(.delete(spec, index: at(spec.interface, .host, change)), on: .host)
+    case .setTables(let wanted): try setTables(wanted)
+    case .setChecksumOffload(let name, let isOn):
+      try within(.host) { () throws(KernelError) in try Offload.set(name.description, isOn: isOn) }
     case .setSysctls(let settings, let side): try set(settings, on: side)
     case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
     case .routeLoopback(let name): try routeLoopback(name, doing: "\(change)")

@@ -26,8 +26,10 @@ extension Request {
   }
 
   static func set(_ spec: FDBSpec, index: Int32) throws(KernelError) -> Request {
+    // Zeros may lead to several ends, so one more is added to those that are there.
+    let flags = spec.mac.isZero ? NLM_F_APPEND : NLM_F_REPLACE
     let request = try Request(
-      RTM_NEWNEIGH, Int32(NLM_F_CREATE | NLM_F_REPLACE), header(spec, index), doing: "\(Change.setFDB(spec))")
+      RTM_NEWNEIGH, Int32(NLM_F_CREATE | flags), header(spec, index), doing: "\(Change.setFDB(spec))")
     request.putFDB(spec)
     return request
   }
@@ -56,10 +58,83 @@ extension Request {
       // Permanent would mean the bridge's own address; this is what iproute2 calls static.
       header.ndm_state = UInt16(NUD_NOARP)
       header.ndm_flags = UInt8(NTF_MASTER)
+    case .externallyLearned:
+      header.ndm_state = UInt16(NUD_REACHABLE)
+      header.ndm_flags = UInt8(NTF_MASTER | NTF_EXT_LEARNED)
     case .tunnel:
       header.ndm_state = UInt16(NUD_PERMANENT)
       header.ndm_flags = UInt8(NTF_SELF)
     }
     return header
+  }
+}
+
+extension NetlinkSocket {
+  /// Forwarding entries of a link and, where it is a bridge's port, of the bridge for it; what was learnt from traffic
+  /// and the bridge's own addresses are left out.
+  borrowing func forwarding(of link: LinkInfo) throws(KernelError) -> [FDBSpec] {
+    var header = ndmsg()
+    header.ndm_family = UInt8(AF_BRIDGE)
+    header.ndm_ifindex = link.index
+    let request = try Request(
+      RTM_GETNEIGH, Int32(NLM_F_DUMP), header, doing: "list forwarding entries of \(link.name)")
+    return try dump(request).compactMap { Neighbour($0)?.forwarding(of: link) }
+  }
+
+  /// Neighbours that somebody set for good, but for those of routing daemons and those we answer for.
+  borrowing func neighbours(of link: LinkInfo) throws(KernelError) -> [NeighbourSpec] {
+    var found: [NeighbourSpec] = []
+    for family in IPFamily.allCases {
+      var header = ndmsg()
+      header.ndm_family = family.number
+      let request = try Request(RTM_GETNEIGH, Int32(NLM_F_DUMP), header, doing: "list neighbours of \(link.name)")
+      request.put(NDA_IFINDEX, link.index)
+      found += try dump(request).compactMap { Neighbour($0)?.neighbour(on: link) }
+    }
+    return found
+  }
+}
+
+/// `struct ndmsg` and its attributes.
+private struct Neighbour {
+  var link: Int32
+  var state: UInt16
+  var flags: UInt8
+  var mac: MACAddress?
+  var address: IPAddress?
+  /// Whether it is the entry of a bridge for its port.
+  var isBridges: Bool
+
+  init?(_ message: Message) {
+    guard message.type == RTM_NEWNEIGH, let link = message.payload.integer(at: 4, as: Int32.self),
+      let state = message.payload.integer(at: 8, as: UInt16.self),
+      let flags = message.payload.integer(at: 10, as: UInt8.self)
+    else { return nil }
+    self.link = link
+    self.state = state
+    self.flags = flags
+    let attributes = message.attributes(after: MemoryLayout<ndmsg>.size)
+    mac = attributes[NDA_LLADDR].flatMap(MACAddress.init(bytes:))
+    address = attributes[NDA_DST].flatMap(IPAddress.init(bytes:))
+    isBridges = attributes[NDA_MASTER] != nil && flags & UInt8(NTF_SELF) == 0
+  }
+
+  private func has(_ flag: Int32) -> Bool { flags & UInt8(flag) != 0 }
+  private func `is`(_ state: Int32) -> Bool { self.state & UInt16(state) != 0 }
+
+  func forwarding(of link: LinkInfo) -> FDBSpec? {
+    guard self.link == link.index, let mac else { return nil }
+    if isBridges {
+      if has(NTF_EXT_LEARNED) { return FDBSpec(mac, on: link.name, in: .externallyLearned) }
+      return self.is(NUD_NOARP) ? FDBSpec(mac, on: link.name, in: .master) : nil
+    }
+    guard has(NTF_SELF), self.is(NUD_PERMANENT), !has(NTF_EXT_LEARNED), let address else { return nil }
+    return FDBSpec(mac, on: link.name, in: .tunnel(to: address))
+  }
+
+  func neighbour(on link: LinkInfo) -> NeighbourSpec? {
+    guard self.link == link.index, self.is(NUD_PERMANENT), !has(NTF_EXT_LEARNED), !has(NTF_PROXY), let address, let mac
+    else { return nil }
+    return NeighbourSpec(address, mac: mac, on: link.name, .host)
   }
 }

@@ -61,6 +61,33 @@ extension NetlinkSocket {
     return try ask(request, absent: [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL])
   }
 
+  /// Where packets to that address go; `nil` where nowhere, or where it is the namespace's own.
+  borrowing func path(to address: IPAddress) throws(KernelError) -> RoutePath? {
+    guard let answer = try route(to: address), let route = Route(answer), let index = route.link,
+      let link = try link(index: index)
+    else { return nil }
+    return RoutePath(
+      link, gateway: route.gateway, source: route.source,
+      mtu: route.metrics?.integer(Int(RTAX_MTU), as: UInt32.self).map(Int.init))
+  }
+
+  /// Routes of the main table with that metric.
+  borrowing func routes(metric: Int) throws(KernelError) -> [RouteSpec] {
+    var found: [RouteSpec] = []
+    for family in IPFamily.allCases {
+      var header = rtmsg()
+      header.rtm_family = family.number
+      header.rtm_table = UInt8(RT_TABLE_MAIN.rawValue)
+      let request = try Request(RTM_GETROUTE, Int32(NLM_F_DUMP), header, doing: "list routes with metric \(metric)")
+      request.put(Int(RTA_TABLE.rawValue), UInt32(RT_TABLE_MAIN.rawValue))
+      for route in try dump(request).compactMap(Route.init) where route.priority == metric {
+        guard let index = route.link, let link = try link(index: index) else { continue }
+        if let spec = route.spec(on: link.name, .host) { found.append(spec) }
+      }
+    }
+    return found
+  }
+
   /// Whether packets to that address, its own, are taken by the link.
   borrowing func takes(_ address: IPAddress, link index: Int32) throws(KernelError) -> Bool {
     var header = rtmsg()

@@ -20,10 +20,14 @@ public struct Delegates {
   /// Asks the IPAM plugin for addresses; the empty result where the network has none.
   ///
   /// Where it refuses, it is told to DEL before its error is passed on, unless the container has its lease already.
-  public func requestAddresses() throws(CNIError) -> AddResult {
+  ///
+  /// - Parameter configuration: what it reads instead of our own.
+  /// - Returns: what it answered.
+  /// - Throws: its error, with its code.
+  public func requestAddresses(_ configuration: JSONValue? = nil) throws(CNIError) -> AddResult {
     guard let ipam else { return AddResult() }
     do throws(CNIError) {
-      return try run(ipam, .add, nil) ?? AddResult()
+      return try run(ipam, .add, configuration?.bytes) ?? AddResult()
     } catch {
       if !error.isOfAnEarlierADD { try? forward(.del) }  // the error to tell is ADD's
       throw error
@@ -31,9 +35,14 @@ public struct Delegates {
   }
 
   /// Passes CHECK, DEL, GC or STATUS on to the IPAM plugin, if there is one.
-  public func forward(_ command: Command) throws(CNIError) {
+  ///
+  /// - Parameters:
+  ///   - command: which.
+  ///   - configuration: what it reads instead of our own.
+  /// - Throws: its error, with its code.
+  public func forward(_ command: Command, _ configuration: JSONValue? = nil) throws(CNIError) {
     guard let ipam else { return }
-    _ = try run(ipam, command, nil)
+    _ = try run(ipam, command, configuration?.bytes)
   }
 
   /// Runs the plugin that does the main work of this one.

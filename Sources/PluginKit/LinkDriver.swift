@@ -1,6 +1,7 @@
 public import Attachment
 public import CNI
 public import Kernel
+import NetTypes
 
 /// What one kind of main plugin makes: bridge, macvlan, ipvlan, ptp and others.
 ///
@@ -26,6 +27,31 @@ public protocol LinkDriver {
   /// - Returns: `nil` for a link that stands beside what was there before.
   /// - Throws: code 7 where that cannot be taken over.
   func inheritance(_ config: Config, _ previous: AddResult) throws(CNIError) -> Inheritance<Config>?
+
+  /// The configuration with what somebody else knows of the network filled in: a control plane, a file for many hosts.
+  ///
+  /// Asked before `settings`, for ADD, CHECK and STATUS; nothing of the host is changed.
+  ///
+  /// - Throws: code 11 where it cannot be asked now; STATUS calls that code 50.
+  func consult<K: Kernel & ~Copyable>(
+    _ config: Config, of network: NetworkName, for command: Command, on kernel: inout K
+  ) throws(CNIError) -> Config
+
+  /// What the IPAM plugin reads for ADD, CHECK and STATUS; `nil`: what this one read.
+  func addressConfiguration(_ config: Config) -> JSONValue?
+
+  /// Tells others of the attachment, once it stands and before the result is written.
+  ///
+  /// - Throws: code 11 where they cannot be told now: all is taken back.
+  func publish(_ config: Config, _ owner: Owner, _ result: AddResult) throws(CNIError)
+
+  /// Takes back what `publish` told, on DEL and when an ADD is taken back; nothing happens where it told nothing.
+  ///
+  /// - Parameters:
+  ///   - config: as it was read, not as `consult` filled it in.
+  ///   - owner: whose attachment it is.
+  /// - Throws: code 11 where they cannot be told now.
+  func withdraw(_ config: Config, _ owner: Owner) throws(CNIError)
 
   /// Pure: every refusal that needs no look at the host.
   func settings(_ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> Settings
@@ -68,6 +94,16 @@ extension LinkDriver {
   public func outside(_ config: Config) -> OutsideNamespace? { nil }
 
   public func inheritance(_ config: Config, _ previous: AddResult) throws(CNIError) -> Inheritance<Config>? { nil }
+
+  public func consult<K: Kernel & ~Copyable>(
+    _ config: Config, of network: NetworkName, for command: Command, on kernel: inout K
+  ) throws(CNIError) -> Config {
+    config
+  }
+
+  public func addressConfiguration(_ config: Config) -> JSONValue? { nil }
+  public func publish(_ config: Config, _ owner: Owner, _ result: AddResult) throws(CNIError) {}
+  public func withdraw(_ config: Config, _ owner: Owner) throws(CNIError) {}
 }
 
 /// What a link took over from the plugin before it.

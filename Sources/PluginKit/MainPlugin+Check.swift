@@ -5,10 +5,14 @@ import NetTypes
 
 extension MainPlugin where Host: ~Copyable {
   public func check(_ call: Call<Config>) throws(CNIError) {
-    let settings = try driver.settings(call.config, call.keys, call.arguments())
+    var kernel = try open(container: call.namespacePath, call.config, call.journal)
+    let config = try driver.consult(call.config, of: call.owner.network, for: .check, on: &kernel)
+    let settings = try driver.settings(config, call.keys, call.arguments())
     var problems: [CNIError] = []
-    do throws(CNIError) { try call.delegates.forward(.check) } catch { problems.append(error) }
-    let found = try findDifferences(call, settings)
+    do throws(CNIError) {
+      try call.delegates.forward(.check, driver.addressConfiguration(config))
+    } catch { problems.append(error) }
+    let found = try findDifferences(call, settings, on: &kernel)
     if !found.isEmpty {
       let all = found.joined(separator: "; ")
       problems.append(CNIError(.differences, "\(call.owner.interface) is not as ADD left it: \(all)"))
@@ -16,8 +20,9 @@ extension MainPlugin where Host: ~Copyable {
     if let error = CNIError(joining: problems) { throw error }
   }
 
-  private func findDifferences(_ call: Call<Config>, _ settings: Driver.Settings) throws(CNIError) -> [String] {
-    var kernel = try open(container: call.namespacePath, call.config, call.journal)
+  private func findDifferences(
+    _ call: Call<Config>, _ settings: Driver.Settings, on kernel: inout TracingKernel<Host>
+  ) throws(CNIError) -> [String] {
     let previous = call.previous ?? AddResult()
     let outside = driver.outside(call.config)?.path
     let part = previous.part(of: call.owner.interface, outside: outside)

@@ -8,6 +8,9 @@ extension MainPlugin where Host: ~Copyable {
     let isReturnedThroughLink = removal.delegates.ipam?.needsLink == true
     if isReturnedThroughLink { attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) } }
     attempt(&problems) { () throws(CNIError) in try remove(removal) }
+    if let config = removal.config {
+      attempt(&problems) { () throws(CNIError) in try driver.withdraw(config, removal.owner) }
+    }
     // Only now, so that nobody gets an address that is still in use.
     if !isReturnedThroughLink { attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) } }
     if let error = CNIError(joining: problems) { throw error }
@@ -81,11 +84,23 @@ extension MainPlugin where Host: ~Copyable {
     }
   }
 
+  private func consultForStatus(
+    _ network: Network<Config>, on kernel: inout TracingKernel<Host>
+  ) throws(CNIError) -> Config {
+    do throws(CNIError) {
+      return try driver.consult(network.config, of: network.name, for: .status, on: &kernel)
+    } catch {
+      guard error.code == .tryAgainLater else { throw error }
+      throw CNIError(.notAvailable, error.message, details: error.details)
+    }
+  }
+
   public func status(_ network: Network<Config>) throws(CNIError) {
     var kernel = try openForStatus(network)
     if let obstacle = try translating({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel) }) {
       throw CNIError(.notAvailable, obstacle)
     }
-    try network.delegates.forward(.status)
+    let config = try consultForStatus(network, on: &kernel)
+    try network.delegates.forward(.status, driver.addressConfiguration(config))
   }
 }

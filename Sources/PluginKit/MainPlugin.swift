@@ -36,21 +36,39 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     let inherited = try call.previous.flatMap { (previous) throws(CNIError) in
       try driver.inheritance(call.config, previous)
     }
-    let config = inherited?.config ?? call.config
-    let settings = try driver.settings(config, call.keys, call.arguments())
     var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal))
+    let config = try driver.consult(
+      inherited?.config ?? call.config, of: call.owner.network, for: .add, on: &transaction.kernel)
+    let settings = try driver.settings(config, call.keys, call.arguments())
     try refuseSecondInterface(call, on: &transaction.kernel)
     let previous = inherited == nil ? call.previous : nil
     if inherited?.addresses == nil, call.delegates.ipam?.needsLink == true {
       return try addLinkFirst(call, settings, after: previous, in: &transaction, commit: commit)
     }
-    let addresses = if let own = inherited?.addresses { own } else { try call.delegates.requestAddresses() }
+    let addresses =
+      if let own = inherited?.addresses { own } else {
+        try call.delegates.requestAddresses(driver.addressConfiguration(config))
+      }
     do throws(CNIError) {
       let attached = try attach(call, settings, addresses, in: &transaction)
-      try commit(try result(of: attached, after: previous, in: &transaction))
+      let result = try result(of: attached, after: previous, in: &transaction)
+      try publish(config, call.owner, attached.plan.result) { () throws(CNIError) in try commit(result) }
     } catch {
       transaction.takeBack()
       call.delegates.takeBackAddresses()
+      throw error
+    }
+  }
+
+  /// Tells others of the attachment and then writes the result; where either fails, nobody has been told.
+  private func publish(
+    _ config: Config, _ owner: Owner, _ result: AddResult, then commit: () throws(CNIError) -> Void
+  ) throws(CNIError) {
+    do throws(CNIError) {
+      try driver.publish(config, owner, result)
+      try commit()
+    } catch {
+      do throws(CNIError) { try driver.withdraw(config, owner) } catch { warn("not taken back: \(error)") }
       throw error
     }
   }

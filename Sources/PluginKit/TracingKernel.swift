@@ -75,6 +75,38 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try traced("look up the route to \(address)") { (base) throws(KernelError) in try base.link(towards: address) }
   }
 
+  public mutating func path(to address: IPAddress) throws(KernelError) -> RoutePath? {
+    try traced("look up the path to \(address)") { (base) throws(KernelError) in try base.path(to: address) }
+  }
+
+  public mutating func isOwn(_ address: IPAddress) throws(KernelError) -> Bool {
+    try traced("look whether \(address) is the host's") { (base) throws(KernelError) in try base.isOwn(address) }
+  }
+
+  public mutating func hostRoutes(metric: Int) throws(KernelError) -> [RouteSpec] {
+    try traced("list routes with metric \(metric)") { (base) throws(KernelError) in
+      try base.hostRoutes(metric: metric)
+    }
+  }
+
+  public mutating func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec] {
+    try traced("list neighbours of \(interface)") { (base) throws(KernelError) in
+      try base.neighbours(of: interface)
+    }
+  }
+
+  public mutating func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
+    try traced("list forwarding entries of \(interface)") { (base) throws(KernelError) in
+      try base.forwarding(of: interface)
+    }
+  }
+
+  public mutating func offloadsChecksums(_ interface: InterfaceName) throws(KernelError) -> Bool {
+    try traced("look for checksum offload of \(interface)") { (base) throws(KernelError) in
+      try base.offloadsChecksums(interface)
+    }
+  }
+
   public mutating func listeners(
     _ transport: TransportProtocol, _ ports: Set<UInt16>
   ) throws(KernelError) -> [Listener] {

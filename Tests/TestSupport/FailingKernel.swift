@@ -60,6 +60,26 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try base.link(towards: address)
   }
 
+  public mutating func path(to address: IPAddress) throws(KernelError) -> RoutePath? { try base.path(to: address) }
+
+  public mutating func isOwn(_ address: IPAddress) throws(KernelError) -> Bool { try base.isOwn(address) }
+
+  public mutating func hostRoutes(metric: Int) throws(KernelError) -> [RouteSpec] {
+    try base.hostRoutes(metric: metric)
+  }
+
+  public mutating func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec] {
+    try base.neighbours(of: interface)
+  }
+
+  public mutating func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
+    try base.forwarding(of: interface)
+  }
+
+  public mutating func offloadsChecksums(_ interface: InterfaceName) throws(KernelError) -> Bool {
+    try base.offloadsChecksums(interface)
+  }
+
   public mutating func listeners(
     _ transport: TransportProtocol, _ ports: Set<UInt16>
   ) throws(KernelError) -> [Listener] {

@@ -11,12 +11,15 @@ public final class FakeKernel: Kernel {
     public var neighbours: [NeighbourSpec] = []
     public var forwarding: [FDBSpec] = []
     public var vlans: [InterfaceName: PortVLANs] = [:]
+    public var withoutChecksumOffload: Set<InterfaceName> = []
     public var sysctls: [Side: [String: String]] = [.host: [:], .container: [:]]
   }
 
   public var state = State()
   public var filter: any PacketFilter = FakeFilter()
   public var uplink: InterfaceName?
+  /// Ways by a gateway; what is on a link's subnet needs none.
+  public var gateways: [IPAddress: (link: InterfaceName, gateway: IPAddress)] = [:]
   /// What `tryOut` meets.
   public var trialError: KernelError?
   /// What listens on the host, and who holds it.
@@ -128,9 +131,18 @@ public final class FakeKernel: Kernel {
       state.addresses.removeAll { $0.prefix == spec.prefix && $0.interface == spec.interface && $0.side == spec.side }
     case .addRoute(let spec): state.routes.append(spec)
     case .deleteRoute(let spec): state.routes.removeAll { $0 == spec }
-    case .setNeighbour(let spec): state.neighbours.append(spec)
+    case .setNeighbour(let spec):
+      state.neighbours.removeAll { $0.isSameEntry(as: spec) }
+      state.neighbours.append(spec)
     case .deleteNeighbour(let spec): state.neighbours.removeAll { $0.isSameEntry(as: spec) }
-    case .setFDB(let spec): state.forwarding.append(spec)
+    case .setFDB(let spec):
+      state.forwarding.removeAll { $0 == spec || !spec.mac.isZero && $0.isSameEntry(as: spec) }
+      state.forwarding.append(spec)
+    case .setTables(let wanted):
+      var fake = self
+      for change in wanted.changes(from: try fake.tables(like: wanted)) { try carryOut(change) }
+    case .setChecksumOffload(let name, let isOn):
+      if isOn { state.withoutChecksumOffload.remove(name) } else { state.withoutChecksumOffload.insert(name) }
     case .deleteFDB(let spec): state.forwarding.removeAll { $0 == spec }
     case .setSysctls(let settings, let side):
       for setting in settings { state.sysctls[side]?[setting.key] = setting.value }
@@ -161,6 +173,10 @@ public final class FakeKernel: Kernel {
       state.links[spec.side]?[spec.name]?.upper = upper
       if case .macvlan = upper {} else { state.links[spec.side]?[spec.name]?.mac = below?.mac }
     case .dummy: addLink(spec.name, on: spec.side, kind: "dummy", mtu: spec.mtu ?? 1500)
+    case .vxlan(let vxlan, let below):
+      addLink(spec.name, on: .host, kind: "vxlan", mtu: spec.mtu ?? 1500)
+      state.links[.host]?[spec.name]?.vxlan = vxlan
+      state.links[.host]?[spec.name]?.peer = below.flatMap { link($0, on: .host)?.index }
     }
     if let mac = spec.mac { state.links[spec.side]?[spec.name]?.mac = mac }
   }
@@ -186,6 +202,8 @@ public final class FakeKernel: Kernel {
     }
     if let on = change.port.hairpin { link.port?.hairpin = on }
     if let on = change.port.isolated { link.port?.isolated = on }
+    if let on = change.port.learning { link.port?.learning = on }
+    if let on = change.port.neighSuppress { link.port?.neighSuppress = on }
     state.links[side]?[name] = link
   }
 
@@ -201,36 +219,4 @@ public final class FakeKernel: Kernel {
     guard gone.kind == "veth", let peer = gone.peer else { return }
     for side in Side.allCases { if let end = link(index: peer, on: side) { delete(end.name, on: side) } }
   }
-}
-
-extension NeighbourSpec {
-  /// The kernel finds an entry by its address, whatever hardware address it has.
-  fileprivate func isSameEntry(as other: NeighbourSpec) -> Bool {
-    address == other.address && interface == other.interface && side == other.side
-      && (mac == nil) == (other.mac == nil)
-  }
-}
-
-extension InterfaceName: ExpressibleByStringLiteral {
-  public init(stringLiteral text: String) { self.init(checked: text) }
-}
-
-extension LosslessStringConvertible {
-  /// For literals in tests.
-  fileprivate init(checked text: String) {
-    guard let value = Self(text) else { fatalError("\(text) is no \(Self.self)") }
-    self = value
-  }
-}
-
-extension IPAddress: ExpressibleByStringLiteral {
-  public init(stringLiteral text: String) { self.init(checked: text) }
-}
-
-extension IPPrefix: ExpressibleByStringLiteral {
-  public init(stringLiteral text: String) { self.init(checked: text) }
-}
-
-extension MACAddress: ExpressibleByStringLiteral {
-  public init(stringLiteral text: String) { self.init(checked: text) }
 }

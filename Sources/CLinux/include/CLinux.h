@@ -34,5 +34,8 @@ int cl_detach_mount(const char *path);
 int cl_open_process(pid_t number);
 int cl_signal_process(int fd, int signal);
 
+/* ethtool(8) -K tx of a link of this network namespace: sets 0 or 1, tells with -1; what it is then. */
+int cl_checksum_offload(const char *interface, int wanted);
+
 /* openat2(2) that follows no symbolic link and does not leave the directory: ELOOP, EXDEV. */
 int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);

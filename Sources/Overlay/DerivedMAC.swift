@@ -1,0 +1,30 @@
+public import NetTypes
+
+extension MACAddress {
+  /// The hardware address of a container with that address, the same wherever it is started again: neighbours that
+  /// remember it need to forget nothing.
+  ///
+  /// `02:42` and the IPv4 address; for IPv6 a locally administered one of the address' bits.
+  public init(forContainer address: IPAddress) {
+    self = MACAddress(derivedFrom: address) ?? MACAddress(locallyAdministered: mixed(address, 0))
+  }
+
+  /// The hardware address of a host's VXLAN device, which every other host can compute.
+  public init(forTunnelOf vni: Int, from local: IPAddress) {
+    self.init(locallyAdministered: mixed(local, UInt64(vni)))
+  }
+
+  /// The hardware address of the gateway of a network that spans hosts, the same on all of them: `02:43:4e` and its identifier.
+  public init(forGatewayOf vni: Int) {
+    self.init(value: 0x0243_4E00_0000 | UInt64(vni))
+  }
+}
+
+/// A hash of an address and a number: FNV-1a of their bytes, its bits then mixed so that the low ones can be taken.
+private func mixed(_ address: IPAddress, _ number: UInt64) -> UInt64 {
+  var value: UInt64 = 0xCBF2_9CE4_8422_2325
+  let bytes = address.bytes + (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * UInt64($0))) }
+  for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+  value = (value ^ value >> 33) &* 0xFF51_AFD7_ED55_8CCD
+  return value ^ value >> 33
+}

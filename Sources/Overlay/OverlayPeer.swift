@@ -1,0 +1,55 @@
+public import CNI
+public import NetTypes
+
+/// Another host of an overlay network.
+public struct OverlayPeer: Equatable, Sendable {
+  /// Its address in the network below.
+  public var vtep: IPAddress
+  /// The hardware address of its VXLAN device; `nil`: derived from `vtep`, as every host of ours does.
+  public var vtepMAC: MACAddress?
+  /// The subnets of its containers, in mode l3.
+  public var subnets: [IPPrefix]
+  /// Its containers as far as somebody tells of them, in mode l2.
+  public var endpoints: [OverlayEndpoint]
+
+  public init(
+    _ vtep: IPAddress, vtepMAC: MACAddress? = nil, subnets: [IPPrefix] = [], endpoints: [OverlayEndpoint] = []
+  ) {
+    self.vtep = vtep
+    self.vtepMAC = vtepMAC
+    self.subnets = subnets
+    self.endpoints = endpoints
+  }
+}
+
+/// A container on another host.
+public struct OverlayEndpoint: Hashable, Sendable {
+  public var address: IPAddress
+  public var mac: MACAddress
+
+  public init(_ address: IPAddress, _ mac: MACAddress) {
+    self.address = address
+    self.mac = mac
+  }
+}
+
+extension OverlayPeer: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    vtep = try json.required("vtep").parsed()
+    vtepMAC = try json.parsed("vtepMac")
+    if vtepMAC.map({ $0.isZero || $0.isMulticast }) == true {
+      throw try json.required("vtepMac").refusal("a unicast address")
+    }
+    subnets = try json.parsedList("subnets") ?? []
+    if let one: IPPrefix = try json.parsed("subnet") { subnets.insert(one, at: 0) }
+    subnets = subnets.map(\.network)
+    endpoints = try json.objects("endpoints") ?? []
+  }
+}
+
+extension OverlayEndpoint: JSONReadable {
+  public init(_ json: JSONReader) throws(CNIError) {
+    address = try json.required("ip").parsed()
+    mac = try json.parsed("mac") ?? MACAddress(forContainer: address)
+  }
+}

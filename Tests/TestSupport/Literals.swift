@@ -1,0 +1,25 @@
+public import NetTypes
+
+extension InterfaceName: ExpressibleByStringLiteral {
+  public init(stringLiteral text: String) { self.init(checked: text) }
+}
+
+extension LosslessStringConvertible {
+  /// For literals in tests.
+  fileprivate init(checked text: String) {
+    guard let value = Self(text) else { fatalError("\(text) is no \(Self.self)") }
+    self = value
+  }
+}
+
+extension IPAddress: ExpressibleByStringLiteral {
+  public init(stringLiteral text: String) { self.init(checked: text) }
+}
+
+extension IPPrefix: ExpressibleByStringLiteral {
+  public init(stringLiteral text: String) { self.init(checked: text) }
+}
+
+extension MACAddress: ExpressibleByStringLiteral {
+  public init(stringLiteral text: String) { self.init(checked: text) }
+}
