@@ -25,7 +25,8 @@ class Etcd:
         # In memory: how long a disk takes is not what is counted.
         self.server = subprocess.Popen(
             [*inside, "etcd", "--data-dir", SCRATCH / "etcd", "--listen-client-urls", f"http://127.0.0.1:{CLIENTS}",
-             "--advertise-client-urls", f"http://127.0.0.1:{CLIENTS}", "--listen-peer-urls", f"http://127.0.0.1:{PEERS}"],
+             "--advertise-client-urls", f"http://127.0.0.1:{CLIENTS}",
+             "--listen-peer-urls", f"http://127.0.0.1:{PEERS}"],
             stdout=self.log, stderr=subprocess.STDOUT)
         program = pathlib.Path(__file__).with_name("counting_proxy.py")
         self.proxy = subprocess.Popen(
@@ -47,7 +48,8 @@ class Etcd:
 
     def is_healthy(self):
         done = subprocess.run(
-            ["ip", "netns", "exec", self.host.name, "etcdctl", f"--endpoints=127.0.0.1:{CLIENTS}", "endpoint", "health"],
+            ["ip", "netns", "exec", self.host.name, "etcdctl", f"--endpoints=127.0.0.1:{CLIENTS}", "endpoint",
+             "health"],
             env={"ETCDCTL_API": "3", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
         return done.returncode == 0

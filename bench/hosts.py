@@ -44,8 +44,8 @@ class Host:
 
         `before` are words before the command: a program that looks at what it does.
         """
-        label = f"{self.name}-{command}"
-        path = SCRATCH / f"{self.name}.json"
+        label = f"host-{self.name}-{command}"
+        path = SCRATCH / f"host-{self.name}.json"
         path.write_text(json.dumps(config))
         environment = [
             f"CNI_COMMAND={command}", f"CNI_CONTAINERID={container}", f"CNI_NETNS=/run/netns/{self.box}",

@@ -116,8 +116,11 @@ class Pair:
 
     def stream(self):
         """Bits a second from one container to the other, by one TCP stream."""
-        text = shell(f"iperf3 --client {self.address(1)} --time {STREAM_SECONDS} --json", self.hosts[0].box)
-        return json.loads(text)["end"]["sum_received"]["bits_per_second"]
+        text = shell(f"iperf3 --client {self.address(1)} --time {STREAM_SECONDS} --json || true", self.hosts[0].box)
+        answer = json.loads(text)
+        if "error" in answer:
+            raise SystemExit(f"{self.who}, {self.mode}: iperf3 to {self.address(1)}: {answer['error']}")
+        return answer["end"]["sum_received"]["bits_per_second"]
 
 
 def measure_streams(results, plugins):

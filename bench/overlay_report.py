@@ -7,13 +7,13 @@ LEAST_THROUGHPUT = 0.97
 INTRODUCTION = f"""## Overlay
 
 Two hosts with a container each, network namespaces on one wire, and `iperf3` between the containers: through
-`overlay-vxlan` with static peers, isolated from other networks as it is by default, and through the same VXLAN made with
-`ip` and `bridge`, without a packet filter. They take turns; what counts is the median of {STREAM_ROUNDS}.
+`overlay-vxlan` with static peers, isolated from other networks as it is by default, and through the same VXLAN made
+with `ip` and `bridge`, without a packet filter. They take turns; what counts is the median of {STREAM_ROUNDS}.
 
 ADD and DEL are those of a host that knows so many peers from a file, `l3` and IPAM together. The first ADD makes their
 neighbours, forwarding entries and routes; a later one finds them as they should be and writes only what is its own
-container's. Messages that change something in the kernel are counted by strace. What etcd is called is counted between it
-and the plugins.
+container's. Messages that change something in the kernel are counted by strace, calls of etcd between it and the
+plugins.
 
 """
 
