@@ -59,6 +59,7 @@ let package = Package(
     library("EtcdLeases", ["CNI", "CNIJSON", "Etcd", "IPAM", "NetTypes"]),
     library("Names", ["CNI", "NetTypes"]),
     library("NameDisk", ["Names", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
+    library("NameEtcd", ["CNI", "CNIJSON", "Etcd", "Kernel", "Linux", "NameDisk", "Names"]),
     library("Overlay", ["Attachment", "CNI", "Etcd", "Kernel", "NetTypes", "PacketFilter"]),
     library("OverlayEtcd", ["CNI", "CNIJSON", "Etcd", "Kernel", "Linux", "NetTypes", "Overlay"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
@@ -69,7 +70,8 @@ let package = Package(
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin(
       "dns-hosts",
-      ["CNI", "Kernel", "NameDisk", "Names", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+      ["CNI", "Etcd", "EtcdClient", "Kernel", "NameDisk", "NameEtcd", "Names", "NetTypes", "PacketFilter", "PluginKit"]
+        + packetFilter),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin(
@@ -193,10 +195,15 @@ let package = Package(
       ]),
     tests("EtcdIPAMClusterTests", ["CNI", "EtcdSupport", "LabSupport"]),
     tests("NamesTests", ["Names", "CNI", "CNIJSON", "NetTypes"]),
+    tests(
+      "NameEtcdTests", ["NameEtcd", "NameDisk", "Names", "CNI", "CNIJSON", "Etcd", "EtcdSupport", "Kernel", "NetTypes"]),
     tests("NameDiskTests", ["NameDisk", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
     tests(
       "DNSHostsTests",
-      ["dns-hosts", "CNI", "CNIJSON", "Kernel", "NameDisk", "Names", "NetTypes", "PluginKit"]),
+      [
+        "dns-hosts", "CNI", "CNIJSON", "Etcd", "EtcdSupport", "Kernel", "NameDisk", "NameEtcd", "Names", "NetTypes",
+        "PluginKit",
+      ]),
     .testTarget(
       name: "DNSHostsTrafficTests", dependencies: ["CNI", "LabSupport"], exclude: ["ask.py"], swiftSettings: strict),
     tests("DNSHostsStressTests", ["CNI", "LabSupport"]),

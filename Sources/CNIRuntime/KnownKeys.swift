@@ -109,6 +109,13 @@ enum KnownKeys {
       "hostsdir": .string, "addn-hosts": .string, "pidFile": .string, "nameserver": .anything, "backend": backend,
     ]),
     "coredns": .members(["hostsfile": .string, "nameserver": .anything, "backend": backend]),
+    "etcd": .members(etcdCluster.merging(["prefix": .string, "node": .string, "leaseTTL": .int]) { own, _ in own }),
+  ]
+
+  /// How an etcd cluster is reached.
+  static let etcdCluster: [String: Shape] = [
+    "endpoints": .anything, "caFile": .string, "certFile": .string, "keyFile": .string, "username": .string,
+    "password": .string, "passwordFile": .string,
   ]
 
   private static let tuning: [String: Shape] = [
