@@ -44,6 +44,7 @@ enum KnownKeys {
   static func ipam(_ type: String) -> [String: Shape]? {
     switch type {
     case "host-local", "ipam-host-local": hostLocal
+    case "ipam-etcd": etcd
     case "static": staticAddresses
     case "dhcp": dhcp
     default: nil
@@ -130,6 +131,13 @@ enum KnownKeys {
       "hostsdir": .string, "addn-hosts": .string, "pidFile": .string, "nameserver": .anything, "backend": backend,
     ]),
     "coredns": .members(["hostsfile": .string, "nameserver": .anything, "backend": backend]),
+    "etcd": .members(etcdCluster.merging(["prefix": .string, "node": .string, "leaseTTL": .int]) { own, _ in own }),
+  ]
+
+  /// How an etcd cluster is reached.
+  static let etcdCluster: [String: Shape] = [
+    "endpoints": .anything, "caFile": .string, "certFile": .string, "keyFile": .string, "username": .string,
+    "password": .string, "passwordFile": .string,
   ]
 
   private static let tuning: [String: Shape] = [
@@ -153,6 +161,12 @@ enum KnownKeys {
   private static let hostLocal: [String: Shape] = range.merging([
     "type": .string, "ranges": .list(.list(.members(range))), "routes": routes, "dataDir": .string,
     "resolvConf": .string, "sticky": .bool,
+  ]) { own, _ in own }
+
+  private static let etcd: [String: Shape] = range.merging([
+    "type": .string, "ranges": .list(.list(.members(range))), "routes": routes, "resolvConf": .string,
+    "endpoints": .anything, "caFile": .string, "certFile": .string, "keyFile": .string, "username": .string,
+    "password": .string, "passwordFile": .string, "prefix": .string, "node": .string, "blockSize": .int,
   ]) { own, _ in own }
 
   private static let staticAddresses: [String: Shape] = [
