@@ -59,6 +59,7 @@ let package = Package(
     library("EtcdLeases", ["CNI", "CNIJSON", "Etcd", "IPAM", "NetTypes"]),
     library("Names", ["CNI", "NetTypes"]),
     library("NameDisk", ["Names", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
+    library("NameEtcd", ["CNI", "CNIJSON", "Etcd", "Kernel", "Linux", "NameDisk", "Names"]),
     library("Overlay", ["Attachment", "CNI", "Etcd", "Kernel", "NetTypes", "PacketFilter"]),
     library("OverlayEtcd", ["CNI", "CNIJSON", "Etcd", "Kernel", "Linux", "NetTypes", "Overlay"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
@@ -69,9 +70,13 @@ let package = Package(
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin(
       "dns-hosts",
-      ["CNI", "Kernel", "NameDisk", "Names", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+      ["CNI", "Etcd", "EtcdClient", "Kernel", "NameDisk", "NameEtcd", "Names", "NetTypes", "PacketFilter", "PluginKit"]
+        + packetFilter),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
+    plugin(
+      "ipam-etcd",
+      ["CNI", "Etcd", "EtcdClient", "EtcdLeases", "IPAM", "LeaseDisk", "NetTypes", "PluginKit"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("macvlan", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("ipvlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
@@ -107,7 +112,7 @@ let package = Package(
       name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
     tests(
       "OverlayEtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport", "Linux", "NetTypes", "Overlay", "OverlayEtcd"]),
-    tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport"]),
+    tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdClient", "EtcdSupport", "Linux"]),
     tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("HostFilterTests", ["CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
@@ -172,6 +177,12 @@ let package = Package(
       ["ptp", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("PtpTrafficTests", ["CNI", "LabSupport"]),
     tests("MultiHostTests", ["CNI", "LabSupport"]),
+    tests(
+      "OverlayTests",
+      [
+        "overlay-vxlan", "Overlay", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit",
+        "SweepSupport", "TestSupport",
+      ]),
     tests("IptablesTests", ["Iptables", "CNI", "Kernel", "NetTypes", "PacketFilter"]),
     tests(
       "CnictlTests",
@@ -184,12 +195,21 @@ let package = Package(
       ["tuning", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
     tests(
       "EtcdIPAMTests",
-      ["EtcdLeases", "Etcd", "EtcdSupport", "IPAM", "CNI", "CNIJSON", "NetTypes"]),
+      [
+        "ipam-etcd", "EtcdLeases", "Etcd", "EtcdSupport", "IPAM", "CNI", "CNIJSON", "NetTypes", "PluginKit",
+        "TestSupport",
+      ]),
+    tests("EtcdIPAMClusterTests", ["CNI", "EtcdSupport", "LabSupport"]),
     tests("NamesTests", ["Names", "CNI", "CNIJSON", "NetTypes"]),
+    tests(
+      "NameEtcdTests", ["NameEtcd", "NameDisk", "Names", "CNI", "CNIJSON", "Etcd", "EtcdSupport", "Kernel", "NetTypes"]),
     tests("NameDiskTests", ["NameDisk", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
     tests(
       "DNSHostsTests",
-      ["dns-hosts", "CNI", "CNIJSON", "Kernel", "NameDisk", "Names", "NetTypes", "PluginKit"]),
+      [
+        "dns-hosts", "CNI", "CNIJSON", "Etcd", "EtcdSupport", "Kernel", "NameDisk", "NameEtcd", "Names", "NetTypes",
+        "PluginKit",
+      ]),
     .testTarget(
       name: "DNSHostsTrafficTests", dependencies: ["CNI", "LabSupport"], exclude: ["ask.py"], swiftSettings: strict),
     tests("DNSHostsStressTests", ["CNI", "LabSupport"]),

@@ -8,23 +8,20 @@ struct Members: ~Copyable {
   private let config: EtcdConfig
   private var transfer: Transfer?
   private var token: String?
-  /// The cluster was found to know no users, or none is configured.
-  private var needsNoToken: Bool
+  /// The cluster was found to know no users.
+  private var needsNoToken = false
   /// Who is asked first: who answered last.
   private var preferred = 0
 
-  init(_ config: EtcdConfig) {
-    self.config = config
-    needsNoToken = config.username == nil
-  }
+  init(_ config: EtcdConfig) { self.config = config }
 
   /// A request and its answer, with a new token where the old one has ended.
   mutating func answer(_ request: GatewayRequest, until deadline: Clock) throws(GatewayRefusal) -> GatewayAnswer {
     let isNew = try logIn(until: deadline)
     do throws(GatewayRefusal) {
       return try post(request, until: deadline)
-    } catch  where error.kind == .staleToken && token != nil && !isNew {
-      token = nil
+    } catch  where error.kind == .staleToken && config.username != nil && !isNew {
+      forgetToken()
       _ = try logIn(until: deadline)
       return try post(request, until: deadline)
     }
@@ -42,8 +39,8 @@ struct Members: ~Copyable {
     _ watch: inout GatewayWatch, establishedUntil established: Clock, until deadline: Clock,
     _ body: (EtcdEvents) -> Bool
   ) throws(GatewayRefusal) {
-    // What begins a watch cannot be asked for again: a token that has just been given out is sure to be good.
-    token = nil
+    // What a stale token makes of a watch looks like a missing right: one that has just been given out is sure to be good.
+    forgetToken()
     _ = try logIn(until: established)
     try open()
     var turns = Turns(of: config.endpoints.count, first: preferred, until: established)
@@ -76,6 +73,11 @@ struct Members: ~Copyable {
       throw GatewayRefusal(.refused, "log in as \(username): \(error.words)")
     }
     return true
+  }
+
+  private mutating func forgetToken() {
+    token = nil
+    needsNoToken = false
   }
 
   private func password() throws(GatewayRefusal) -> String {

@@ -27,6 +27,8 @@ struct Transfer: ~Copyable {
   private let words: UnsafeMutablePointer<CChar>
   private var headers: UnsafeMutablePointer<curl_slist>?
   private var isAdded = false
+  /// What TLS was set up with, for errors.
+  private var files: [String] = []
 
   /// - Throws: `notLoaded`, saying which package has the library.
   static func open() throws(GatewayRefusal) -> Transfer {
@@ -82,6 +84,7 @@ struct Transfer: ~Copyable {
     try set(CURLOPT_CONNECTTIMEOUT_MS, min(Self.connectMilliseconds, route.milliseconds ?? .max))
     if let milliseconds = route.milliseconds { try set(CURLOPT_TIMEOUT_MS, milliseconds) }
     try set(CURLOPT_URL, route.endpoint + path)
+    files = [route.config.caFile, route.config.certFile, route.config.keyFile].compactMap { $0 }
     if let file = route.config.caFile { try set(CURLOPT_CAINFO, file) }
     if let file = route.config.certFile { try set(CURLOPT_SSLCERT, file) }
     if let file = route.config.keyFile { try set(CURLOPT_SSLKEY, file) }
@@ -166,10 +169,13 @@ struct Transfer: ~Copyable {
   }
 
   private func failure(_ result: CURLcode) -> GatewayRefusal {
-    let told = unsafe String(cString: words)
-    let usual =
-      unsafe functions.easy_strerror(result).map { unsafe String(cString: $0) } ?? "libcurl's error \(result.rawValue)"
-    return GatewayRefusal(result, words: told.isEmpty ? usual : told)
+    var words = unsafe String(cString: words)
+    if words.isEmpty {
+      words = unsafe functions.easy_strerror(result).map { unsafe String(cString: $0) } ?? "error \(result.rawValue)"
+    }
+    var refusal = GatewayRefusal(result, words: words)
+    if refusal.kind == .untrusted, !files.isEmpty { refusal.words += ", with \(files.joined(separator: ", "))" }
+    return refusal
   }
 
   private static let broken = GatewayRefusal(.unavailable, "libcurl has no memory")

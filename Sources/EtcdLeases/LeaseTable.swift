@@ -17,9 +17,6 @@ public struct LeaseTable<Store: EtcdStore & ~Copyable>: ~Copyable {
     self.store = store
     self.keys = keys
   }
-
-  /// The cluster, for whoever has more to ask of it.
-  public consuming func closed() -> Store { store }
 }
 
 extension LeaseTable where Store: ~Copyable {

@@ -5,6 +5,7 @@ import EtcdLeases
 import EtcdSupport
 import IPAM
 import NetTypes
+import TestSupport
 import Testing
 
 /// Hosts that share a network's leases in one cluster.
@@ -66,7 +67,12 @@ func keys(_ node: String) throws -> LeaseKeys {
 func owner(_ container: String) throws -> Owner {
   Owner(
     network: try #require(NetworkName("net")), container: try #require(ContainerID(container)),
-    interface: try #require(InterfaceName("eth0")))
+    interface: "eth0")
+}
+
+/// As `cni.dev/valid-attachments` names it.
+func attachment(_ container: String) throws -> ValidAttachments.Attachment {
+  ValidAttachments.Attachment(containerID: try owner(container).container, ifname: "eth0")
 }
 
 /// A configuration whose `ipam` holds `text`.

@@ -52,11 +52,7 @@ import Testing
     let kept = try bench.add("a") + bench.add("a", on: "n2") + bench.add("b", on: "n10")
     for container in ["b", "c"] { _ = try bench.add(container) }
     var table = try bench.table()
-    try table.releaseAll(
-      but: [
-        ValidAttachments.Attachment(
-          containerID: owner("a").container, ifname: try #require(InterfaceName("eth0")))
-      ])
+    try table.releaseAll(but: [attachment("a")])
     #expect(bench.leased == kept.sorted())
     #expect(bench.names("attachments/") == ["n1/a:eth0", "n10/b:eth0", "n2/a:eth0"])
   }
