@@ -153,6 +153,7 @@ let package = Package(
       "PtpTests",
       ["ptp", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("PtpTrafficTests", ["CNI", "LabSupport"]),
+    tests("MultiHostTests", ["CNI", "LabSupport"]),
     tests("IptablesTests", ["Iptables", "CNI", "Kernel", "NetTypes", "PacketFilter"]),
     tests(
       "CnictlTests",

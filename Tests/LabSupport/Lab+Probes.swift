@@ -41,10 +41,14 @@ public struct Probe: Sendable {
   public var source: String?
   /// How many seconds silence is borne.
   public var patience: Double
+  /// How many bytes a ping that may not be fragmented carries behind its header.
+  ///
+  /// `nil`: none, and no such wish.
+  public var size: Int?
 
   public init(
     from namespace: String, to address: String, _ transport: Transport, _ port: Int, source: String? = nil,
-    patience: Double
+    patience: Double, size: Int? = nil
   ) {
     self.namespace = namespace
     self.address = address
@@ -52,6 +56,7 @@ public struct Probe: Sendable {
     self.port = port
     self.source = source
     self.patience = patience
+    self.size = size
   }
 }
 
@@ -85,7 +90,7 @@ extension Lab {
     .object([
       "namespace": .string(path(probe.namespace)), "to": .string(probe.address), "port": .integer(Int64(probe.port)),
       "transport": .string(probe.transport.rawValue), "source": probe.source.map { .string($0) } ?? .null,
-      "patience": .number(probe.patience),
+      "patience": .number(probe.patience), "size": probe.size.map { .integer(Int64($0)) } ?? .null,
     ])
   }
 }

@@ -25,28 +25,44 @@ public struct Lab: Sendable {
 
   /// Runs `body` with a new lab, which is gone afterwards however `body` ends.
   public static func use<Value>(containers: Int = 1, _ body: (Lab) throws -> Value) throws -> Value {
-    let name = "t-" + String(UInt32.random(in: 0 ... .max), radix: 36)
-    let directory = FileManager.default.temporaryDirectory.appending(path: name).path()
-    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    let lab = Lab(name: name, directory: directory, containerCount: containers)
+    let lab = Lab(named: freshName(), containers: containers)
     defer { lab.remove() }
-    let namespaces = [lab.host] + (0..<containers).map { lab.container($0 + 1) }
-    try lab.shell("for n in \(namespaces.joined(separator: " ")); do ip netns add $n || exit; done")
-    try lab.shell("ip link set lo up", in: lab.host)
+    try lab.lay()
     return try body(lab)
   }
 
-  /// This lab with empty `/run/cni`, `/run/swift-cni` and `/var/lib/cni` of its own, which no other lab's plugins see.
+  init(named name: String, containers: Int) {
+    self.name = name
+    directory = FileManager.default.temporaryDirectory.appending(path: name).path()
+    containerCount = containers
+  }
+
+  /// A name that no other lab has.
+  static func freshName() -> String { "t-" + String(UInt32.random(in: 0 ... .max), radix: 36) }
+
+  /// Makes the lab's directory and its namespaces.
+  func lay() throws {
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    let namespaces = [host] + (0..<containerCount).map { container($0 + 1) }
+    try shell("for n in \(namespaces.joined(separator: " ")); do ip netns add $n || exit; done")
+    try shell("ip link set lo up", in: host)
+  }
+
+  /// This lab with empty `/run/cni`, `/run/swift-cni` and `/var/lib/cni` of its own, which no other lab's plugins see,
+  /// and other directories of the machine in which its programs keep things.
   ///
-  /// What is mounted later, a new namespace's name too, is not seen there.
-  public func withOwnState() throws -> Lab {
+  /// What is mounted later, a new namespace's name too, is not seen there, nor are the namespaces of other labs.
+  public func withOwnState(_ directories: [String] = []) throws -> Lab {
     var lab = self
-    // Held by a process: newer kernels refuse, now and then, to give a mount namespace a name.
+    let own = (["/run/cni", "/run/swift-cni", "/var/lib/cni"] + directories).joined(separator: " ")
+    // Held by a process: newer kernels refuse, now and then, to give a mount namespace a name. A namespace lives as long
+    // as it is mounted anywhere, so others' must not be here.
     let holder = try shell(
       """
       mkfifo \(directory)/made
       unshare --mount sh -ec '
-        for d in /run/cni /run/swift-cni /var/lib/cni; do mkdir -p $d; mount -t tmpfs tmpfs $d; done
+        for n in /run/netns/*; do case $n in */\(name)-*) ;; *) umount $n 2> /dev/null || true ;; esac; done
+        for d in \(own); do mkdir -p $d; mount -t tmpfs tmpfs $d; done
         echo > \(directory)/made; exec sleep 900' < /dev/null > /dev/null 2>&1 &
       read _ < \(directory)/made
       echo $! | tee \(directory)/holder
@@ -55,7 +71,8 @@ public struct Lab: Sendable {
     return lab
   }
 
-  private func remove() {
+  /// Ends what runs in the lab and removes all of it.
+  func remove() {
     let script = """
       if [ -e \(directory)/holder ]; then kill $(cat \(directory)/holder); fi
       for n in /run/netns/\(name)-*; do ip netns del ${n##*/}; done

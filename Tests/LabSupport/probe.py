@@ -1,7 +1,8 @@
 """Answers and asks in many network namespaces at once.
 
 Standard input: {"servers": [{"namespace", "name", "transport", "port", "group"}],
-"probes": [{"namespace", "source", "to", "port", "transport", "patience"}]}, a namespace as a path, a patience in seconds.
+"probes": [{"namespace", "source", "to", "port", "transport", "patience", "size"}]}, a namespace as a path, a patience in
+seconds, a size in bytes of what a ping carries; one with a size may not be fragmented.
 A server says its name, the address it saw and that address's port. A socket stays in the namespace in which it was made,
 so one thread does it all. Standard output: for each probe [name, seen address, seen port, own port] or [what was wrong].
 """
@@ -82,6 +83,7 @@ class Probe:
         self.transport, self.to = wanted["transport"], (wanted["to"], wanted["port"])
         self.deadline = time.monotonic() + wanted["patience"]
         self.is_v6 = ":" in wanted["to"]
+        self.size = wanted.get("size") or 0
         self.is_multicast = ipaddress.ip_address(wanted["to"]).is_multicast
         try:
             enter(wanted["namespace"])
@@ -98,6 +100,9 @@ class Probe:
         self.socket.setblocking(False)
         if self.wanted.get("source"):
             self.socket.bind((self.wanted["source"], 0))
+        if self.size:  # IP_MTU_DISCOVER, IPV6_MTU_DISCOVER: don't fragment, whatever the path has told
+            level, option = (socket.IPPROTO_IPV6, 23) if self.is_v6 else (socket.IPPROTO_IP, 10)
+            self.socket.setsockopt(level, option, 3)
         if self.transport == "tcp":
             problem = self.socket.connect_ex(self.to)
             if problem not in (0, errno.EINPROGRESS):
@@ -129,12 +134,12 @@ class Probe:
         """An echo request; the kernel fills in the checksum of IPv6's only."""
         number = self.socket.fileno()
         if self.is_v6:
-            return struct.pack("!BBHHH", 128, 0, 0, number, 1)
-        return struct.pack("!BBHHH", 8, 0, 0xFFFF - (0x0800 + number + 1), number, 1)
+            return struct.pack("!BBHHH", 128, 0, 0, number, 1) + bytes(self.size)
+        return struct.pack("!BBHHH", 8, 0, 0xFFFF - (0x0800 + number + 1), number, 1) + bytes(self.size)
 
     def ready(self, _):
         try:
-            data = self.socket.recv(1000)
+            data = self.socket.recv(65536)
         except BlockingIOError:
             return
         except OSError as error:
@@ -142,7 +147,8 @@ class Probe:
             return
         if self.transport == "ping":
             reply = data if self.is_v6 else data[20:]
-            if reply[0] == (129 if self.is_v6 else 0) and reply[4:6] == struct.pack("!H", self.socket.fileno()):
+            number = struct.pack("!H", self.socket.fileno())
+            if reply[0] == (129 if self.is_v6 else 0) and reply[4:6] == number and len(reply) == 8 + self.size:
                 self.finish([self.to[0], "", 0, 0])
             return
         self.received += data

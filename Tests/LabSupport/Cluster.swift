@@ -1,0 +1,89 @@
+import Foundation
+
+/// Several hosts, each a lab with state of its own, on one Ethernet switch: a namespace with a bridge `br0`.
+///
+/// Host `n` (from 0) has `eth0` there with 172.30.0.1`n+1`/24 and fd30::1`n+1`/64, and its port of the switch is `p`n.
+public struct Cluster: Sendable {
+  /// Part of every name the cluster makes.
+  public let name: String
+  public let hosts: [Lab]
+  private let fabricLab: Lab
+
+  /// The switch's namespace: 172.30.0.1 and fd30::1 there are the gateway of hosts with a default route.
+  public var fabric: String { fabricLab.host }
+
+  /// Runs `body` with a new cluster, which is gone afterwards however `body` ends.
+  ///
+  /// `mtu` is the underlay's, in bytes; default routes lead through the switch; `state` names directories, besides those
+  /// of the plugins, that each host has for itself, empty at first: `/etc/frr`.
+  public static func use<Value>(
+    hosts: Int = 3, containers: Int = 3, mtu: Int = 1500, defaultRoutes: Bool = false, state: [String] = [],
+    _ body: (Cluster) throws -> Value
+  ) throws -> Value {
+    let name = Lab.freshName()
+    let fabric = Lab(named: "\(name)-f", containers: 0)
+    let labs = (0..<hosts).map { Lab(named: "\(name)-\($0)", containers: containers) }
+    defer { for lab in labs + [fabric] { lab.remove() } }
+    for lab in [fabric] + labs { try lab.lay() }
+    try fabric.shell(
+      """
+      ip link add br0 type bridge
+      ip address add 172.30.0.1/24 dev br0 && ip address add fd30::1/64 dev br0 nodad
+      ip link set br0 mtu \(mtu) up
+      """, in: fabric.host)
+    let made = try labs.map { try $0.withOwnState(state) }
+    let cluster = Cluster(name: name, hosts: made, fabricLab: fabric)
+    for index in made.indices { try cluster.wire(index, mtu: mtu, defaultRoutes: defaultRoutes) }
+    return try body(cluster)
+  }
+
+  private func wire(_ index: Int, mtu: Int, defaultRoutes: Bool) throws {
+    let host = hosts[index].host
+    try fabricLab.shell(
+      """
+      ip link add p\(index) mtu \(mtu) type veth peer name eth0 mtu \(mtu) netns \(fabricLab.path(host))
+      ip link set p\(index) master br0 up
+      """, in: fabric)
+    try fabricLab.shell(
+      """
+      ip address add \(underlay(index, .v4))/24 dev eth0
+      ip address add \(underlay(index, .v6))/64 dev eth0 nodad
+      ip link set eth0 up
+      if \(defaultRoutes); then ip route add default via 172.30.0.1; ip -6 route add default via fd30::1; fi
+      """, in: host)
+  }
+
+  /// A host's address on the switch.
+  public func underlay(_ index: Int, _ family: Lab.IPFamilyFlag = .v4) -> String {
+    switch family {
+    case .v4: "172.30.0.\(11 + index)"
+    case .v6: "fd30::\(11 + index)"
+    }
+  }
+
+  /// Takes a host's cable out of the switch, or puts it back.
+  public func setLink(of index: Int, up isUp: Bool) throws {
+    try fabricLab.shell("ip link set p\(index) \(isUp ? "up" : "down")", in: fabric)
+  }
+
+  /// Ends what runs on a host and in its containers, and the host.
+  public func kill(_ index: Int) throws {
+    let lab = hosts[index]
+    let names = [lab.host] + (0..<lab.containerCount).map { lab.container($0 + 1) }
+    let pids = try fabricLab.shell(names.map { "ip netns pids \($0)" }.joined(separator: "\n"))
+      .split(separator: "\n").joined(separator: " ")
+    try fabricLab.shell(
+      """
+      if [ -n "\(pids)" ]; then kill -KILL \(pids) || true; fi
+      kill $(cat \(lab.directory)/holder) && rm \(lab.directory)/holder
+      for n in \(names.joined(separator: " ")); do ip netns del $n; done
+      """)
+    // The kernel takes a namespace apart some time after its last name is gone.
+    try fabricLab.shell("while ip link show p\(index) > /dev/null 2>&1; do sleep 0.05; done", in: fabric)
+  }
+
+  /// Asks everything at once while `servers` listen, anywhere in the cluster.
+  public func answers(to probes: [Probe], servers: [Server] = []) throws -> [Probe.Answer] {
+    try fabricLab.answers(to: probes, servers: servers)
+  }
+}
