@@ -42,7 +42,7 @@ demo: deps build ## attach three containers to a bridge, show what works, leave 
 
 .PHONY: check
 check: deps ## everything that must hold: lint, imports, every test, every conf-example
-	@scripts/check lint imports unit kernel end-to-end link-kinds conf-examples test-podman
+	@scripts/check lint imports unit kernel end-to-end test-multihost link-kinds conf-examples test-podman
 
 .PHONY: lint
 lint: ## formatting, length of files and functions
@@ -62,11 +62,15 @@ kernel: ## tests of the kernel layer, in a private network namespace
 	@scripts/run-tests kernel
 
 # Only here: tests of what a runtime passes on would find it among a plugin's variables.
-end-to-end link-kinds conf-examples test-podman: export CNI_BIN := $(BIN)
+end-to-end test-multihost link-kinds conf-examples test-podman: export CNI_BIN := $(BIN)
 
 .PHONY: end-to-end
 end-to-end: build ## tests over the built plugins, in a private network namespace
 	@scripts/run-tests end-to-end
+
+.PHONY: test-multihost
+test-multihost: deps build ## overlay networks between several hosts, each a network namespace
+	@scripts/run-tests multihost
 
 .PHONY: link-kinds
 link-kinds: deps build ## tests of links; where this kernel lacks a kind, in a second kernel

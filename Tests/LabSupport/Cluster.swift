@@ -61,6 +61,35 @@ public struct Cluster: Sendable {
     }
   }
 
+  /// Makes the switch a router with a host, which has a default route, behind a port of its own.
+  ///
+  /// The host keeps its addresses; the others, too, reach it by the router.
+  public func putBehindRouter(_ index: Int) throws {
+    try fabricLab.shell(
+      """
+      sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+      ip link set p\(index) nomaster
+      ip address add 172.30.1.1/32 dev p\(index) && ip address add fd31::1/128 dev p\(index) nodad
+      ip route add \(underlay(index, .v4))/32 dev p\(index)
+      ip -6 route add \(underlay(index, .v6))/128 dev p\(index)
+      """, in: fabric)
+    try fabricLab.shell(
+      """
+      ip address flush dev eth0 scope global
+      ip address add \(underlay(index, .v4))/32 dev eth0
+      ip address add \(underlay(index, .v6))/128 dev eth0 nodad
+      ip route add default via 172.30.1.1 dev eth0 onlink
+      ip -6 route add default via fd31::1 dev eth0 onlink
+      """, in: hosts[index].host)
+    for other in hosts.indices where other != index {
+      try fabricLab.shell(
+        """
+        ip route add \(underlay(index, .v4))/32 via 172.30.0.1
+        ip -6 route add \(underlay(index, .v6))/128 via fd30::1
+        """, in: hosts[other].host)
+    }
+  }
+
   /// Takes a host's cable out of the switch, or puts it back.
   public func setLink(of index: Int, up isUp: Bool) throws {
     try fabricLab.shell("ip link set p\(index) \(isUp ? "up" : "down")", in: fabric)

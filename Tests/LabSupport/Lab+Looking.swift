@@ -49,7 +49,7 @@ extension Lab {
     name.contains { $0 == "." || $0 == ":" } && name.allSatisfy { $0.isHexDigit || $0 == "." || $0 == ":" }
   }
 
-  public enum IPFamilyFlag: String, CaseIterable {
+  public enum IPFamilyFlag: String, CaseIterable, Sendable {
     case v4 = "-4"
     case v6 = "-6"
   }

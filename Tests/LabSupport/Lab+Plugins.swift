@@ -86,11 +86,13 @@ extension Lab {
   }
 
   /// GC with the containers of these numbers, and their interface eth0, still valid.
-  public func collectGarbage(_ config: JSONValue, keeping containers: [Int]) throws -> Outcome {
+  public func collectGarbage(
+    _ config: JSONValue, keeping containers: [Int], plugin: String = "bridge"
+  ) throws -> Outcome {
     let valid = containers.map { number in
       JSONValue.object(["containerID": .string("\(name)-c\(number)"), "ifname": "eth0"])
     }
-    return try ask("GC", config.with("cni.dev/valid-attachments", .array(valid)))
+    return try ask("GC", config.with("cni.dev/valid-attachments", .array(valid)), plugin: plugin)
   }
 }
 
