@@ -112,6 +112,7 @@ let package = Package(
       swiftSettings: strict),
     tests("EndToEndTests", ["CNI", "LabSupport"]),
     tests("TrafficTests", ["CNI", "LabSupport"]),
+    tests("EVPNTests", ["CNI", "LabSupport"]),
     tests(
       "ContainerLinksTests",
       [
