@@ -40,19 +40,25 @@ struct Router: Sendable {
   }
 
   /// Ends the daemons that run; they take back what they told the kernel and their neighbours.
-  func stop() throws { try end("zebra bgpd bfdd", by: "TERM") }
+  ///
+  /// Now and then zebra waits for itself then: it is killed two seconds later, as an init system does.
+  func stop() throws { try end(by: "TERM") }
 
   /// Ends the daemons without a word.
-  func kill() throws { try end("bgpd bfdd zebra", by: "KILL") }
+  func kill() throws { try end(by: "KILL") }
 
-  private func end(_ daemons: String, by signal: String) throws {
+  private func end(by signal: String) throws {
     try lab.shell(
       """
-      for daemon in \(daemons); do
+      for daemon in bfdd bgpd zebra; do
         if [ -s /run/frr/$daemon.pid ]; then
           pid=$(cat /run/frr/$daemon.pid)
           kill -\(signal) $pid 2> /dev/null || true
-          while [ -d /proc/$pid ]; do sleep 0.05; done
+          tries=0
+          while [ -d /proc/$pid ]; do
+            tries=$((tries + 1)); [ $tries -ne 40 ] || kill -KILL $pid || true
+            sleep 0.05
+          done
           rm -f /run/frr/$daemon.pid /run/frr/$daemon.vty
         fi
       done
