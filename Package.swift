@@ -73,6 +73,10 @@ let package = Package(
     plugin("ipvlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("vlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("dummy", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin(
+      "overlay-vxlan",
+      ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Overlay", "PacketFilter", "PluginKit"]
+        + packetFilter),
     plugin("ptp", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("tuning", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
@@ -95,6 +99,9 @@ let package = Package(
       name: "SweepSupport",
       dependencies: ["CNI", "CNIJSON", "Kernel", "NetTypes", "Netlink", "PluginKit", "TestSupport"],
       path: "Tests/SweepSupport", swiftSettings: strict),
+    .target(
+      name: "EtcdSupport", dependencies: ["CNI", "Etcd"], path: "Tests/EtcdSupport", swiftSettings: strict),
+    tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("HostFilterTests", ["CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
@@ -137,11 +144,15 @@ let package = Package(
       "NftablesKernelTests", ["Nftables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
       "IptablesKernelTests", ["Iptables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
+    tests(
+      "PartnerTests",
+      ["CNI", "Iptables", "Kernel", "LabSupport", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
     tests("PluginKitTests", ["CNI", "NetTypes", "PluginKit"]),
     tests(
       "KernelTests",
       [
-        "bridge", "macvlan", "ptp", "tuning", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes",
+        "bridge", "macvlan", "ptp", "tuning", "Attachment", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel",
+        "Linux", "NetTypes",
         "Netlink", "Nftables", "PacketFilter", "PluginKit", "TestSupport",
       ]),
     tests(

@@ -28,27 +28,28 @@ extension Plan {
     let table = TableName(.filter, family)
     let chain = Layout.isolationChain(wanted.bridge, part)
     need(Layout.isolation, from: ["FORWARD"], "cni: isolation", .first, table)
-    needIsolated(wanted.bridge, table)
+    for link in wanted.links { needIsolated(link, table) }
     if wanted.separatesContainers { needLinks(wanted.bridge, table) }
     let subject = "isolation of bridge \(wanted.bridge)"
     need(.filled(.init(chain: chain, rules: wanted.rules(family), subject: subject)), table)
-    let bridge = Device(wanted.bridge)
-    var towards = TableRule(family, target: .jump(chain))
-    towards.outDevice = Test(bridge)
-    var away = towards
-    away.inDevice = Test(bridge)
-    away.outDevice = Test(bridge, isNegated: true)
-    for jump in [towards, away] { need(.shared(jump, in: Layout.isolation, .last), table) }
+    for link in wanted.links.map(Device.init(_:)) {
+      var towards = TableRule(family, target: .jump(chain))
+      towards.outDevice = Test(link)
+      var away = towards
+      away.inDevice = Test(link)
+      away.outDevice = Test(link, isNegated: true)
+      for jump in [towards, away] { need(.shared(jump, in: Layout.isolation, .last), table) }
+    }
     own(chain, table)
   }
 
-  /// What packets from an isolated bridge must not reach: networks of ours, this one among them.
-  private mutating func needIsolated(_ bridge: InterfaceName, _ table: TableName) {
+  /// What packets from an isolated network must not reach: links of ours, its own among them.
+  private mutating func needIsolated(_ link: InterfaceName, _ table: TableName) {
     need(.chain(Layout.isolated), table)
     let ours = TableRule(table.family, .groups(source: nil, destination: Test(.ours)), target: .drop)
     need(.shared(ours, in: Layout.isolated, .first), table)
     var drop = TableRule(table.family, target: .drop)
-    drop.outDevice = Test(Device(bridge))
+    drop.outDevice = Test(Device(link))
     need(.shared(drop, in: Layout.isolated, .last), table)
   }
 
@@ -72,29 +73,29 @@ extension Plan {
 }
 
 extension Isolation {
-  /// The rules for what comes from the bridge or goes to it; what returns is passed to the others.
+  /// The rules for what comes from the network's links or goes to them; what returns is passed to the others.
   fileprivate func rules(_ family: IPFamily) -> [TableRule] {
     var rules: [TableRule] = []
-    func add(_ matches: Match..., from: Bool = false, to: Bool = false, target: Target) {
+    func add(_ matches: Match..., from: InterfaceName? = nil, to: InterfaceName? = nil, target: Target) {
       var rule = TableRule(family, target: target)
       rule.matches = matches
-      rule.inDevice = from ? Test(Device(bridge)) : nil
-      rule.outDevice = to ? Test(Device(bridge)) : nil
+      rule.inDevice = from.map { Test(Device($0)) }
+      rule.outDevice = to.map { Test(Device($0)) }
       rules.append(rule)
     }
-    if separatesContainers { add(from: true, to: true, target: .jump(Layout.linksChain(bridge))) }
-    add(from: true, to: true, target: .returnToCaller)
+    for (from, to) in links.flatMap({ from in links.map { (from, $0) } }) {
+      if separatesContainers { add(from: from, to: to, target: .jump(Layout.linksChain(bridge))) }
+      add(from: from, to: to, target: .returnToCaller)
+    }
     if reach == .nobody {
       add(target: .drop)
       return rules
     }
     add(.expected, target: .returnToCaller)
     if reach == .outside {
-      add(.groups(source: Test(.ours), destination: nil), to: true, target: .drop)
-      add(to: true, target: .returnToCaller)
-    } else {
-      add(to: true, target: .drop)
+      for link in links { add(.groups(source: Test(.ours), destination: nil), to: link, target: .drop) }
     }
+    for link in links { add(to: link, target: reach == .outside ? .returnToCaller : .drop) }
     add(target: .jump(Layout.isolated))
     return rules
   }

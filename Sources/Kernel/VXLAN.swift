@@ -120,7 +120,7 @@ extension Kernel where Self: ~Copyable {
     found.neighbours = Set(try neighbours(of: wanted.neighbourLink))
     found.routes = Set(try routes(of: wanted.device, on: .host).map(\.throughTunnel))
     if let metric = wanted.directMetric {
-      found.directRoutes = Set(try hostRoutes(metric: metric).filter { $0.interface != wanted.device })
+      found.directRoutes = Set(try hostRoutes(metric: metric).filter { $0.interface != wanted.device }.map(\.asWritten))
     }
     return found
   }
@@ -132,10 +132,17 @@ extension FDBSpec {
 
 extension RouteSpec {
   /// The route without what the kernel adds of its own accord.
-  fileprivate var throughTunnel: RouteSpec {
+  fileprivate var asWritten: RouteSpec {
     var route = RouteSpec(dst, via: gateway, on: interface, side)
-    route.isOnLink = gateway != nil
+    route.priority = priority
     route.source = source
+    return route
+  }
+
+  fileprivate var throughTunnel: RouteSpec {
+    var route = asWritten
+    route.priority = nil  // which IPv6 adds
+    route.isOnLink = gateway != nil
     return route
   }
 }

@@ -102,6 +102,8 @@ private struct Neighbour {
   var flags: UInt8
   var mac: MACAddress?
   var address: IPAddress?
+  /// Whether it is the entry of a bridge for its port.
+  var isBridges: Bool
 
   init?(_ message: Message) {
     guard message.type == RTM_NEWNEIGH, let link = message.payload.integer(at: 4, as: Int32.self),
@@ -114,6 +116,7 @@ private struct Neighbour {
     let attributes = message.attributes(after: MemoryLayout<ndmsg>.size)
     mac = attributes[NDA_LLADDR].flatMap(MACAddress.init(bytes:))
     address = attributes[NDA_DST].flatMap(IPAddress.init(bytes:))
+    isBridges = attributes[NDA_MASTER] != nil && flags & UInt8(NTF_SELF) == 0
   }
 
   private func has(_ flag: Int32) -> Bool { flags & UInt8(flag) != 0 }
@@ -121,7 +124,7 @@ private struct Neighbour {
 
   func forwarding(of link: LinkInfo) -> FDBSpec? {
     guard self.link == link.index, let mac else { return nil }
-    if has(NTF_MASTER) {
+    if isBridges {
       if has(NTF_EXT_LEARNED) { return FDBSpec(mac, on: link.name, in: .externallyLearned) }
       return self.is(NUD_NOARP) ? FDBSpec(mac, on: link.name, in: .master) : nil
     }

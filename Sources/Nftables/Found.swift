@@ -57,14 +57,18 @@ enum Found {
     for chain in chains {
       let companion = companion(of: chain.name)
       let isKept = companion != nil || chain.name.hasPrefix(Layout.servicePrefix)
-      let idleUses = try socket.ruleCount(of: chain.name, .inet) + (isKept ? 1 : 0)
-      guard chain.uses <= idleUses else { continue }
-      let names = [chain.name] + [companion].compactMap(\.self)
+      let jumps = chain.uses - (try socket.ruleCount(of: chain.name, .inet))
+      guard jumps <= (isKept ? mostJumpsOfKeepers : 0) else { continue }
       let keepers = isKept ? try keepers(of: chain.name, in: socket) : []
+      guard jumps <= keepers.count(where: { $0.value == .jump(chain.name) }) else { continue }
+      let names = [chain.name] + [companion].compactMap(\.self)
       deletions.append(keepers.map(\.deletion) + names.map { "delete chain \(Table.inet.name) \($0)" })
     }
     return deletions
   }
+
+  /// A network's bridge and its partner lead to one chain.
+  private static let mostJumpsOfKeepers = 2
 
   private static func keepers(
     of chain: String, in socket: borrowing RulesetSocket

@@ -4,27 +4,28 @@ import NetTypes
 import PacketFilter
 
 extension Wanted {
-  /// Chains for both directions of a bridge, found by its name, and an element that says who wants them.
+  /// Chains for both directions of a network's links, found by their names, and an element that says who wants them.
   mutating func isolate(_ rule: Isolation, _ owner: ElementOwner) throws(KernelError) {
     guard Layout.isolating.contains(owner.part) else {
       throw KernelError(
         "isolate bridge \(rule.bridge)", errno: Complaint.unsupported,
         reason: "part \(owner.part.rawValue) isolates nothing; want network or firewall")
     }
-    try Words.check(name: rule.bridge.description)
+    for link in rule.links { try Words.check(name: link.description) }
     let entering = Wanted.entering(rule)
     let leaving = Wanted.leaving(rule)
     let hash = Owner.shortHash((["\(owner.part)"] + entering + leaving).joined(separator: "\n"))
     let (name, companion) = ("enter_\(hash)", "leave_\(hash)")
-    let key = [Field.interface(rule.bridge)]
     chains.append(
       SharedChain(
         name: name, rules: entering, companions: [.init(name: companion, rules: leaving)],
-        keepers: [
-          Element(set: Layout.entering(owner.part), key: key, value: .jump(name), comment: name),
-          Element(set: Layout.leaving(owner.part), key: key, value: .jump(companion), comment: name),
-          Element(set: Layout.isolated(owner.part), key: key, value: .none, comment: name),
-        ]))
+        keepers: rule.links.map { [Field.interface($0)] }.flatMap { key in
+          [
+            Element(set: Layout.entering(owner.part), key: key, value: .jump(name), comment: name),
+            Element(set: Layout.leaving(owner.part), key: key, value: .jump(companion), comment: name),
+            Element(set: Layout.isolated(owner.part), key: key, value: .none, comment: name),
+          ]
+        }))
     add(
       Layout.isolators(owner.part), [.hash(Owner.shortHash("\(owner.comment) \(rule.bridge)"))], .jump(name), owner)
   }
@@ -32,9 +33,9 @@ extension Wanted {
   private static let answers = "ct state established,related return"
   private static let published = "ct status dnat return"
 
-  /// For what the host forwards to the bridge.
+  /// For what the host forwards to the network's links.
   private static func entering(_ rule: Isolation) -> [String] {
-    let within = "iifname \"\(rule.bridge)\""
+    let within = "iifname \(names(rule))"
     let between = rule.separatesContainers ? separating(within) : ["\(within) return"]
     return switch rule.reach {
     case .nobody: between + ["drop"]
@@ -43,13 +44,19 @@ extension Wanted {
     }
   }
 
-  /// For what the host forwards from the bridge.
+  /// For what the host forwards from the network's links.
   private static func leaving(_ rule: Isolation) -> [String] {
-    let within = "oifname \"\(rule.bridge)\" return"
+    let within = "oifname \(names(rule)) return"
     return switch rule.reach {
     case .nobody: [within, "drop"]
     case .network, .outside: [within, answers, published] + dropping("oif")
     }
+  }
+
+  /// `"br0"`, `{ "br0", "vx0" }`.
+  private static func names(_ rule: Isolation) -> String {
+    let names = rule.links.map { "\"\($0)\"" }
+    return names.count == 1 ? names[0] : "{ \(names.joined(separator: ", ")) }"
   }
 
   /// Nothing from (`iif`) or to (`oif`) another network of ours.

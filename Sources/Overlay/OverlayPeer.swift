@@ -34,7 +34,15 @@ public struct OverlayEndpoint: Hashable, Sendable {
 }
 
 extension OverlayPeer: JSONReadable {
+  private static let keys: Set<String> = ["vtep", "vtepmac", "subnet", "subnets", "endpoints"]
+
+  /// - Throws: code 7 for other keys too: a peer is often written by hand, and one more slip is one more lost host.
   public init(_ json: JSONReader) throws(CNIError) {
+    if let odd = json.value.object?.keys.sorted().first(where: { !Self.keys.contains($0.lowercased()) }) {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"\(json.path).\(odd)\": want vtep, vtepMac, subnet, subnets or endpoints")
+    }
     vtep = try json.required("vtep").parsed()
     vtepMAC = try json.parsed("vtepMac")
     if vtepMAC.map({ $0.isZero || $0.isMulticast }) == true {

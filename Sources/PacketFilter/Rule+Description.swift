@@ -5,7 +5,7 @@ extension Rule: CustomStringConvertible {
   public var description: String {
     switch self {
     case .masquerade(let rule): "masquerade of \(rule.address) out of \(rule.subnet)"
-    case .isolate(let rule): "isolation of bridge \(rule.bridge)"
+    case .isolate(let rule): "isolation of bridge \(rule.links.map(\.description).joined(separator: " and "))"
     case .link(let link): "link from \(link.from) to \(link.to), port \(link.port)/\(link.transport)"
     case .guardSource(let guarded): "source address \(guarded.mac) of \(guarded.port)"
     case .publish(let port): "\(port)"

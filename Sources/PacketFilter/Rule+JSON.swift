@@ -15,14 +15,19 @@ extension Masquerade: JSONReadable {
 
 extension Isolation: JSONReadable {
   var members: [String: JSONValue] {
-    ["bridge": .text(bridge), "reach": .string(reach.rawValue), "separates": .bool(separatesContainers)]
+    var members: [String: JSONValue] = [
+      "bridge": .text(bridge), "reach": .string(reach.rawValue), "separates": .bool(separatesContainers),
+    ]
+    members["partner"] = partner.map { .text($0) }
+    return members
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
     let text = try json.required("reach")
     guard let reach = Reach(rawValue: try text.text()) else { throw text.refusal("outside, network or nobody") }
     self.init(
-      try json.required("bridge").parsed(), reach: reach, separatesContainers: try json.flag("separates") ?? false)
+      try json.required("bridge").parsed(), partner: try json.parsed("partner"), reach: reach,
+      separatesContainers: try json.flag("separates") ?? false)
   }
 }
 

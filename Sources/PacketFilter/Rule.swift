@@ -32,32 +32,45 @@ public struct Masquerade: Equatable, Sendable {
 
 /// Who may open connections through a bridge; one for each bridge, with its last owner it goes.
 ///
+/// A network that reaches its other hosts by a second link, its `partner`, is both links: what passes between them is
+/// the network's own, and what is refused from or to the bridge is refused from or to the partner.
+///
 /// Answers (conntrack `ESTABLISHED`, `RELATED`) and published ports (`DNAT`) pass, but not where nobody is admitted.
 public struct Isolation: Equatable, Sendable {
   public enum Reach: String, CaseIterable, Sendable {
-    /// Anybody but other networks of ours, both ways: bridges in `Isolation.linkGroup`, and those isolated here.
+    /// Anybody but other networks of ours, both ways: links in `Isolation.linkGroup`, and those isolated here.
     case outside
-    /// Nobody from beyond the bridge; its own containers may reach what is no network of ours.
+    /// Nobody from beyond the network's links; its own containers may reach what is no network of ours.
     case network
     /// Neither in nor out.
     case nobody
   }
 
   public var bridge: InterfaceName
+  /// The link by which the host routes to the network's containers on other hosts; `nil`: there is none.
+  public var partner: InterfaceName?
   public var reach: Reach
-  /// Whether the bridge's containers are kept from each other too, but for what a `ContainerLink` lets pass.
+  /// Whether the network's containers are kept from each other too, but for what a `ContainerLink` lets pass.
   ///
   /// It counts for what the host forwards: with br_netfilter, or where ports are isolated and the host answers ARP.
+  /// Between bridge and partner all is forwarded: what comes by the partner opens no connections to containers here,
+  /// nor do they to what is behind it. A link must be known to both hosts.
   public var separatesContainers: Bool
 
-  /// The link group (`ip link set group`) of every bridge that we made: "cni" in ASCII.
+  /// The link group (`ip link set group`) of every bridge and tunnel that we made: "cni" in ASCII.
   public static let linkGroup = 0x63_6E69
 
-  public init(_ bridge: InterfaceName, reach: Reach, separatesContainers: Bool = false) {
+  public init(
+    _ bridge: InterfaceName, partner: InterfaceName? = nil, reach: Reach, separatesContainers: Bool = false
+  ) {
     self.bridge = bridge
+    self.partner = partner
     self.reach = reach
     self.separatesContainers = separatesContainers
   }
+
+  /// The network's links on the host, its bridge first.
+  public var links: [InterfaceName] { [bridge, partner].compactMap(\.self) }
 }
 
 /// A container may open connections to another one of its bridge where containers are kept apart.

@@ -84,10 +84,8 @@ struct BridgeDriver: LinkDriver {
     of network: NetworkName, _ config: BridgeConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     let owners = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname) })
-    let kept = Set(owners.map(\.hostInterface))
-    let links = try kernel.links(kind: Self.linkKind, master: nil, on: .host)
-    let garbage: [Change] = links.filter { $0.isEnd(of: network) && !kept.contains($0.name) }
-      .map { .deleteLink($0.name, on: .host) }
+    let garbage = try kernel.garbageEnds(of: network, kind: Self.linkKind, valid: owners)
+      .map { Change.deleteLink($0.name, on: .host) }
     let rules = Change.removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules)
     return garbage + [rules] + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])
   }
@@ -115,9 +113,4 @@ struct BridgeDriver: LinkDriver {
     else { return nil }
     return "bridge \"\(name)\": the name is taken by \(link.kindInWords)"
   }
-}
-
-extension LinkInfo {
-  /// "a macvlan link", "a link that is no bridge".
-  var kindInWords: String { kind.map { "a \($0) link" } ?? "a link that is no bridge" }
 }

@@ -6,15 +6,6 @@ import PacketFilter
 
 /// What a bridge's configuration wants of the packet filter, checked.
 struct BridgeFilter: Equatable {
-  /// How far a bridge's containers are kept apart from others.
-  enum Separation: String {
-    case none
-    /// From everybody beyond the bridge.
-    case network
-    /// From each other too.
-    case container
-  }
-
   /// `nil`: the source stays as it is.
   var masquerade: Masquerading?
   var separation: Separation
@@ -29,7 +20,7 @@ struct BridgeFilter: Equatable {
   init(_ config: BridgeConfig, _ keys: RuntimeKeys) throws(CNIError) {
     isInternal = config.isInternal ?? false
     masquerade = try Masquerading(config.masquerade)
-    separation = try Self.separation(config.isolation)
+    separation = try Separation(isolation: config.isolation) ?? Separation.none
     guardsSource = config.macspoofchk ?? false
     links = keys.args?.cni?.links ?? []
     backend = try config.masquerade.checkedBackend()
@@ -55,14 +46,6 @@ struct BridgeFilter: Equatable {
       }
       backend = .nftables
     }
-  }
-
-  private static func separation(_ text: String?) throws(CNIError) -> Separation {
-    guard let text else { return .none }
-    guard let separation = Separation(rawValue: text) else {
-      throw CNIError(.invalidNetworkConfig, "key \"isolation\": \"\(text)\": want none, network or container")
-    }
-    return separation
   }
 
   /// The rules of one attachment; `nil` where it needs none.

@@ -63,50 +63,26 @@ struct BridgePlanner {
 
   private func gatewayChanges(_ addressing: Addressing) throws(CNIError) -> [Change] {
     guard settings.isGateway else { return [] }
-    let wanted = addressing.ips.compactMap { ip in ip.gateway.flatMap { IPPrefix($0, length: ip.address.length) } }
-    let conflicting = facts.gatewayAddresses.filter { there in
-      !wanted.contains(there) && wanted.contains { $0.conflicts(with: there) }
-    }
-    try checkReplacing(conflicting, with: wanted)
-    let replaced = conflicting.map { Change.deleteAddress(AddressSpec($0, on: settings.gatewayLink, .host)) }
-    let added = wanted.map {
-      Change.addAddress(AddressSpec($0, on: settings.gatewayLink, .host, skipsDAD: !settings.detectsDuplicates))
-    }
-    guard settings.forwards else { return replaced + added }
-    let forwarding = Sysctl.forwarding(Set(wanted.map(\.family)))
-    return replaced + added + (forwarding.isEmpty ? [] : [.setSysctls(forwarding, on: .host)])
+    var gateway = HostGateway(
+      on: settings.gatewayLink, facts.gatewayAddresses, of: facts.bridge?.name, isOurs: facts.ownBridge != nil)
+    gateway.replaces = settings.forceAddress
+    gateway.skipsDAD = !settings.detectsDuplicates
+    gateway.forwards = settings.forwards
+    return try gateway.changes(addressing)
   }
 
-  /// A bridge that somebody else made keeps its addresses whatever the configuration says.
-  private func checkReplacing(_ conflicting: [IPPrefix], with wanted: [IPPrefix]) throws(CNIError) {
-    guard let first = conflicting.first, let bridge = facts.bridge else { return }
-    let isOurs = facts.ownBridge != nil
-    guard !isOurs || !settings.forceAddress else { return }
-    let way = isOurs ? "\"forceAddress\": true replaces it" : "it was not made by this plugin and keeps it"
-    let gateways = wanted.map(\.description).joined(separator: ", ")
-    throw CNIError(
-      .invalidNetworkConfig, "bridge \(bridge.name) already has the address \(first): want \(gateways)", details: way)
+  private func port(mtu: Int) -> ContainerPort {
+    var port = ContainerPort(owner, on: settings.bridge, facts.bridge, mtu: mtu, hostMAC: facts.hostMAC)
+    port.settings = settings.port
+    port.vlans = settings.vlans
+    port.staysDown = settings.leavesInterfaceDown
+    return port
   }
 
   private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {
-    let outside = owner.hostInterface
-    let veth = LinkSpec(
-      outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: facts.hostMAC, mtu: mtu)
-    let port = LinkChange(isUp: true, alias: owner.tag, master: settings.bridge, port: settings.port)
-    var changes: [Change] = [
-      .createLink(veth),
-      .setSysctls(hostSettings, on: .host),
-      .changeLink(outside, on: .host, port),
-    ]
-    if let vlans = settings.vlans { changes.append(.setVLANs(vlans, on: outside)) }
-    if let claim = try claim(addressing) { changes += [.addRules(claim)] + linkProxies(claim) }
-    if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
-    guard !settings.leavesInterfaceDown else { return changes }
-    if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
-    changes += [.changeLink(owner.interface, on: .container, LinkChange(isUp: true)), .awaitRunning(outside)]
-    // The kernel drops what a bridge itself sends until it has noticed, some time later, that a first port is up.
-    if facts.bridge?.isRunning != true { changes.append(.awaitRunning(settings.bridge)) }
-    return changes + (try addressing.changes())
+    var port = port(mtu: mtu)
+    if let claim = try claim(addressing) { port.guards = [.addRules(claim)] + linkProxies(claim) }
+    return try port.changes(addressing)
   }
 
   /// The rules stand before the container can send.
@@ -145,38 +121,15 @@ struct BridgePlanner {
     ]
   }
 
-  /// IPv6 settings of what is made on the host; nobody there listens to routers.
-  ///
-  /// A bridge's port needs no IPv6 at all, and each that has it hears and sends multicast for nothing.
-  private var hostSettings: [Sysctl] {
-    let port = owner.hostInterface
-    let made = facts.bridge == nil ? [settings.bridge, port] : [port]
-    return made.map { Sysctl.conf(.v6, $0, "accept_ra", "0", isOptional: true) }
-      + [.conf(.v6, port, "disable_ipv6", "1", isOptional: true)]
-  }
-
   private func result(_ addressing: Addressing, mtu: Int) -> AddResult {
     // The address of a bridge that somebody else made follows its ports, so nobody knows it before the last is there.
     let bridgeMAC = facts.bridge == nil ? facts.bridgeMAC : facts.ownBridge?.mac
-    var result = AddResult(
-      interfaces: [
-        .init(name: settings.bridge.description, mac: bridgeMAC?.description, mtu: facts.bridge?.mtu ?? mtu),
-        .init(name: owner.hostInterface.description, mac: facts.hostMAC.description, mtu: mtu),
-        .init(name: owner.interface.description, mac: addressing.mac.description, mtu: mtu, sandbox: sandbox),
-      ],
-      ips: addressing.ips.map { AddResult.IP(interface: 2, address: $0.address, gateway: $0.gateway) },
-      routes: addressing.routes, dns: settings.dns.isEmpty ? addresses.dns : settings.dns)
+    var result = port(mtu: mtu).result(
+      bridgeMAC: bridgeMAC, addressing, sandbox: sandbox, dns: settings.dns.isEmpty ? addresses.dns : settings.dns)
     if settings.gatewayLink != settings.bridge {
       let mac = facts.gatewayMAC.description
       result.interfaces.append(.init(name: settings.gatewayLink.description, mac: mac, mtu: mtu))
     }
     return result
-  }
-}
-
-extension IPPrefix {
-  /// Whether a bridge may not have both: two IPv4 addresses never, two of IPv6 only in one network.
-  fileprivate func conflicts(with other: IPPrefix) -> Bool {
-    family == other.family && (family == .v4 || overlaps(other))
   }
 }

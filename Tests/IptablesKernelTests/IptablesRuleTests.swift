@@ -126,6 +126,34 @@ import Testing
         CNI-OWNERS TAG -j \(isolation)
         """),
     Case(
+      rules: [.isolate(Isolation(name("br0"), partner: name("vx0"), reach: .network, separatesContainers: true))],
+      table: "filter",
+      saved: """
+        FORWARD -m comment --comment "cni: isolation" -j CNI-ISOLATION
+        \(isolation) -i br0 -o br0 -j \(links)
+        \(isolation) -i br0 -o br0 -j RETURN
+        \(isolation) -i br0 -o vx0 -j \(links)
+        \(isolation) -i br0 -o vx0 -j RETURN
+        \(isolation) -i vx0 -o br0 -j \(links)
+        \(isolation) -i vx0 -o br0 -j RETURN
+        \(isolation) -i vx0 -o vx0 -j \(links)
+        \(isolation) -i vx0 -o vx0 -j RETURN
+        \(isolation) -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j RETURN
+        \(isolation) -o br0 -j DROP
+        \(isolation) -o vx0 -j DROP
+        \(isolation) -j CNI-ISOLATED
+        CNI-ISOLATED -m devgroup --dst-group 0x636e69 -j DROP
+        CNI-ISOLATED -o br0 -j DROP
+        CNI-ISOLATED -o vx0 -j DROP
+        CNI-ISOLATION -o br0 -j \(isolation)
+        CNI-ISOLATION -i br0 ! -o br0 -j \(isolation)
+        CNI-ISOLATION -o vx0 -j \(isolation)
+        CNI-ISOLATION -i vx0 ! -o vx0 -j \(isolation)
+        \(links) -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j RETURN
+        \(links) -j DROP
+        CNI-OWNERS TAG -j \(isolation)
+        """),
+    Case(
       rules: [.serve(NameService(name("br0"), address: ip("10.1.0.1")))], table: "filter",
       saved: """
         INPUT -p tcp -m tcp --dport 53 -m comment --comment "cni: name servers" -j CNI-NAMES

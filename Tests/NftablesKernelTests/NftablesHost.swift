@@ -109,6 +109,9 @@ func everyKind(_ part: Part) throws -> [Rule] {
   if part == .network || part == .firewall {
     for (index, reach) in Isolation.Reach.allCases.enumerated() {
       rules.append(try .isolate(Isolation(name("br\(index)"), reach: reach, separatesContainers: index == 1)))
+      rules.append(
+        try .isolate(
+          Isolation(name("ov\(index)"), partner: name("vx\(index)"), reach: reach, separatesContainers: index == 1)))
     }
   }
   return rules

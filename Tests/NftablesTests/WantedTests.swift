@@ -59,6 +59,20 @@ import Testing
     #expect(wanted.elements.map(\.value) == [.jump(chain.name)])
   }
 
+  @Test func `a partner is in every place where the bridge is`() throws {
+    let partner = try #require(InterfaceName(["vx", "0"].joined()))
+    let links = [try bridge(), partner]
+    let rule = Isolation(links[0], partner: partner, reach: .network, separatesContainers: true)
+    let chain = try #require(wanted(.isolate(rule)).chains.first)
+    #expect(chain.rules[0] == "iifname { \"br0\", \"vx0\" } ct state established,related return")
+    #expect(chain.rules.filter { $0.hasPrefix("iifname") }.allSatisfy { $0.hasPrefix("iifname { \"br0\", \"vx0\" } ") })
+    #expect(chain.companions.first?.rules.first == "oifname { \"br0\", \"vx0\" } return")
+    let sets = ["entering_network", "leaving_network", "isolated_network"]
+    #expect(chain.keepers.map(\.set.name) == sets + sets)
+    #expect(chain.keepers.map(\.key) == links.flatMap { link in sets.map { _ in [.interface(link)] } })
+    #expect(chain.idleUses == chain.rules.count + 2)
+  }
+
   @Test func `a published port is an element, and another one says how answers come back`() throws {
     let path = try ReturnPath(subnet: prefix("fd00::1/64"), link: bridge())
     let port = try PublishedPort(

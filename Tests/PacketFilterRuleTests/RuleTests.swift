@@ -21,6 +21,7 @@ import Testing
       [
         .masquerade(Masquerade("10.1.0.2", in: "10.1.0.0/24", isRandom: true)),
         .isolate(Isolation("cni0", reach: .outside, separatesContainers: true)),
+        .isolate(Isolation("ov-net", partner: "vx-net", reach: .network)),
         .link(ContainerLink("cni0", from: "10.1.0.2", to: "10.1.0.3", .tcp, 80)),
         .guardSource(SourceGuard("veth1", mac: "02:00:00:00:00:01")),
         .publish(conditional),
@@ -39,6 +40,12 @@ import Testing
     #expect(try CNIJSON.decode(Claim.self, from: Self.everything.json.bytes) == Self.everything)
     let plain = Claim(Self.owner, .network, [])
     #expect(try CNIJSON.decode(Claim.self, from: plain.json.bytes) == plain)
+  }
+
+  @Test func `an isolation that was written without a partner has none`() throws {
+    let text = #"{"bridge":"cni0","reach":"network","separates":false}"#
+    #expect(try CNIJSON.decode(Isolation.self, from: Array(text.utf8)) == Isolation("cni0", reach: .network))
+    #expect("\(Rule.isolate(Isolation("br0", partner: "vx0", reach: .nobody)))" == "isolation of bridge br0 and vx0")
   }
 
   @Test(arguments: [

@@ -1,0 +1,84 @@
+public import CNI
+public import Kernel
+public import NetTypes
+
+/// A container's interface as a port of a bridge on the host, the same whoever made the bridge.
+public struct ContainerPort: Equatable, Sendable {
+  public var owner: Owner
+  public var bridge: InterfaceName
+  /// As it was found; `nil` where it is made with this port.
+  public var bridgeThere: LinkInfo?
+  /// Largest packet, in bytes.
+  public var mtu: Int
+  /// Of the host's end.
+  public var hostMAC: MACAddress
+  public var settings = BridgePort()
+  /// `nil`: the bridge knows none.
+  public var vlans: PortVLANs?
+  /// What must stand before the container can send: packet filter rules.
+  public var guards: [Change] = []
+  /// Whether the container's interface stays down, without addresses.
+  public var staysDown = false
+
+  public init(_ owner: Owner, on bridge: InterfaceName, _ bridgeThere: LinkInfo?, mtu: Int, hostMAC: MACAddress) {
+    self.owner = owner
+    self.bridge = bridge
+    self.bridgeThere = bridgeThere
+    self.mtu = mtu
+    self.hostMAC = hostMAC
+  }
+
+  /// What makes it, from the pair to the routes of the container.
+  ///
+  /// - Throws: code 7 for a route that cannot be.
+  public func changes(_ addressing: Addressing) throws(CNIError) -> [Change] {
+    let outside = owner.hostInterface
+    let veth = LinkSpec(
+      outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: hostMAC, mtu: mtu)
+    let port = LinkChange(isUp: true, alias: owner.tag, master: bridge, port: settings)
+    var changes: [Change] = [
+      .createLink(veth),
+      .setSysctls(hostSettings, on: .host),
+      .changeLink(outside, on: .host, port),
+    ]
+    if let vlans { changes.append(.setVLANs(vlans, on: outside)) }
+    changes += guards
+    if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
+    guard !staysDown else { return changes }
+    if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
+    changes += [.changeLink(owner.interface, on: .container, LinkChange(isUp: true)), .awaitRunning(outside)]
+    // The kernel drops what a bridge itself sends until it has noticed, some time later, that a first port is up.
+    if bridgeThere?.isRunning != true { changes.append(.awaitRunning(bridge)) }
+    return changes + (try addressing.changes())
+  }
+
+  /// IPv6 settings of what is made on the host; nobody there listens to routers.
+  ///
+  /// A bridge's port needs no IPv6 at all, and each that has it hears and sends multicast for nothing.
+  private var hostSettings: [Sysctl] {
+    let port = owner.hostInterface
+    let made = bridgeThere == nil ? [bridge, port] : [port]
+    return made.map { Sysctl.conf(.v6, $0, "accept_ra", "0", isOptional: true) }
+      + [.conf(.v6, port, "disable_ipv6", "1", isOptional: true)]
+  }
+
+  /// What to answer: the bridge, the host's end, the container's.
+  ///
+  /// - Parameters:
+  ///   - bridgeMAC: `nil` where nobody knows it yet.
+  ///   - addressing: the container's.
+  ///   - sandbox: the path of the container's namespace.
+  ///   - dns: for the container.
+  public func result(
+    bridgeMAC: MACAddress?, _ addressing: Addressing, sandbox: String, dns: DNS
+  ) -> AddResult {
+    AddResult(
+      interfaces: [
+        .init(name: bridge.description, mac: bridgeMAC?.description, mtu: bridgeThere?.mtu ?? mtu),
+        .init(name: owner.hostInterface.description, mac: hostMAC.description, mtu: mtu),
+        .init(name: owner.interface.description, mac: addressing.mac.description, mtu: mtu, sandbox: sandbox),
+      ],
+      ips: addressing.ips.map { AddResult.IP(interface: 2, address: $0.address, gateway: $0.gateway) },
+      routes: addressing.routes, dns: dns)
+  }
+}

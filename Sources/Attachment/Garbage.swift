@@ -1,0 +1,17 @@
+public import CNI
+public import Kernel
+
+extension Kernel where Self: ~Copyable {
+  /// The host's ends of attachments to `network` that are not in `valid`.
+  public mutating func garbageEnds(
+    of network: NetworkName, kind: String, valid: Set<Owner>
+  ) throws(KernelError) -> [LinkInfo] {
+    let kept = Set(valid.map(\.hostInterface))
+    return try links(kind: kind, master: nil, on: .host).filter { $0.isEnd(of: network) && !kept.contains($0.name) }
+  }
+}
+
+extension LinkInfo {
+  /// "a macvlan link", "a link that is no bridge".
+  public var kindInWords: String { kind.map { "a \($0) link" } ?? "a link that is no bridge" }
+}

@@ -1,0 +1,20 @@
+public import CNI
+import NetTypes
+
+extension OverlayConfig {
+  /// What the IPAM plugin reads: this host's subnets, where it hands out addresses of its own host and names none itself.
+  ///
+  /// `nil`: the configuration as it is.
+  public var addressConfiguration: JSONValue? {
+    guard (try? checkedMode()) == .l3, let subnets = findings?.knowledge.ownSubnets, !subnets.isEmpty,
+      let type = ipam?.description, Self.handOutOwnSubnets.contains(type), var whole = document.object,
+      let (key, value) = document.member("ipam"), var ipam = value.object,
+      !["subnet", "ranges"].contains(where: { value.member($0).map { $0.value != .null } ?? false })
+    else { return nil }
+    ipam["ranges"] = .array(subnets.map { .array([.object(["subnet": .string($0.description)])]) })
+    whole[key] = .object(ipam)
+    return .object(whole)
+  }
+
+  private static let handOutOwnSubnets: Set<String> = ["host-local", "ipam-host-local"]
+}

@@ -1,0 +1,156 @@
+public import Attachment
+public import CNI
+public import NetTypes
+
+/// The `overlay-vxlan` part of a network configuration, as written; absent keys are `nil`.
+public struct OverlayConfig: JSONReadable, Sendable {
+  public var mode: String?
+  public var controlPlane: ControlPlane
+  public var vni: Int?
+  public var dstport: Int?
+  /// `nil`: `auto`.
+  public var local: IPAddress?
+  /// The link of the host that packets to other hosts leave by.
+  public var dev: InterfaceName?
+  public var ttl: Int?
+  public var df: String?
+  public var learning: Bool?
+  public var udpcsum: Bool?
+  public var udp6zerocsumtx: Bool?
+  public var udp6zerocsumrx: Bool?
+  public var txChecksumOffload: Bool?
+  public var bridge: InterfaceName?
+  public var vxlan: InterfaceName?
+  /// `nil`: `auto`.
+  public var vtepMAC: MACAddress?
+  public var gatewayMAC: MACAddress?
+  /// Largest packet, in bytes; 0 means absent, as with the reference plugins.
+  public var mtu: Int?
+  /// All of the network, on every host.
+  public var network: [IPPrefix]
+  public var isGateway: Bool?
+  public var isDefaultGateway: Bool?
+  public var masquerade: MasqueradeConfig
+  public var ipForward: Bool?
+  /// Whether the container's MAC address is made of its address.
+  public var macFromIP: Bool?
+  public var enabledad: Bool?
+  public var gwPriority: Int?
+  public var hairpinMode: Bool?
+  public var portIsolation: Bool?
+  public var isolation: String?
+  public var directRouting: Bool?
+  public var neighSuppress: Bool?
+  /// Who hands out addresses; `nil` where the container gets none.
+  public var ipam: PluginType?
+  /// All of the configuration, for an IPAM plugin that is told this host's subnet.
+  public var document: JSONValue
+  /// What was found out about this host and the others; `nil` until somebody was asked.
+  public var findings: OverlayFindings?
+
+  public init(_ json: JSONReader) throws(CNIError) {
+    document = json.value
+    try json.refuseLater()
+    mode = try json.filledText("mode")
+    controlPlane = try json.required("controlPlane").object()
+    vni = try json.integer("vni")
+    dstport = try json.integer("dstport")
+    local = try json.unlessAuto("local")
+    dev = try json.parsed("dev")
+    ttl = try json.integer("ttl")
+    df = try json.filledText("df")
+    learning = try json.flag("learning")
+    udpcsum = try json.flag("udpcsum")
+    udp6zerocsumtx = try json.flag("udp6zerocsumtx")
+    udp6zerocsumrx = try json.flag("udp6zerocsumrx")
+    txChecksumOffload = try json.flag("txChecksumOffload")
+    bridge = try json.parsed("bridge")
+    vxlan = try json.parsed("vxlan")
+    vtepMAC = try json.unlessAuto("vtepMac")
+    gatewayMAC = try json.parsed("gatewayMac")
+    mtu = try json.integer("mtu")
+    network = try json.prefixes("network")
+    isGateway = try json.flag("isGateway")
+    isDefaultGateway = try json.flag("isDefaultGateway")
+    masquerade = try MasqueradeConfig(json)
+    ipForward = try json.flag("ipForward")
+    macFromIP = try json.flag("macFromIP")
+    enabledad = try json.flag("enabledad")
+    gwPriority = try json.integer("gwPriority")
+    hairpinMode = try json.flag("hairpinMode")
+    portIsolation = try json.flag("portIsolation")
+    isolation = try json.filledText("isolation")
+    directRouting = try json.flag("directRouting")
+    neighSuppress = try json.flag("neighSuppress")
+    ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
+  }
+
+  /// Whether an ADD makes packet filter rules.
+  public var wantsRules: Bool { masquerade.isOn || (isolation ?? "network") != "none" }
+
+  /// - Throws: code 7 for another word, and for l3 where the control plane knows no subnets.
+  public func checkedMode() throws(CNIError) -> OverlayMode {
+    guard let mode else { return controlPlane.knowsSubnets ? .l3 : .l2 }
+    guard let checked = OverlayMode(rawValue: mode) else {
+      throw CNIError(.invalidNetworkConfig, "key \"mode\": \"\(mode)\": want l2 or l3")
+    }
+    if checked == .l3, !controlPlane.knowsSubnets {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"mode\": \"l3\": controlPlane \"\(controlPlane.type)\" tells no subnets of hosts: want l2, or static or etcd"
+      )
+    }
+    return checked
+  }
+}
+
+extension ControlPlane {
+  /// As `controlPlane.type` has it.
+  public var type: String {
+    switch self {
+    case .fixed: "static"
+    case .multicast: "multicast"
+    case .evpn: "evpn"
+    case .etcd: "etcd"
+    }
+  }
+
+  /// Whether it tells which subnet is behind which host.
+  public var knowsSubnets: Bool {
+    switch self {
+    case .fixed, .etcd: true
+    case .multicast, .evpn: false
+    }
+  }
+
+  public var isEVPN: Bool { self == .evpn }
+}
+
+extension JSONReader {
+  /// `nil` for `auto`.
+  fileprivate func unlessAuto<Value: TextCodable>(_ key: String) throws(CNIError) -> Value? {
+    guard let member = self[key], member.value != .string("auto"), member.value != .string("") else { return nil }
+    guard let value = try Value(member.text()) else { throw member.refusal("auto, or \(Value.wanted)") }
+    return value
+  }
+
+  /// One prefix or a list.
+  fileprivate func prefixes(_ key: String) throws(CNIError) -> [IPPrefix] {
+    guard let member = self[key] else { return [] }
+    if case .array = member.value {
+      let list: [IPPrefix] = try parsedList(key) ?? []
+      return list.map(\.network)
+    }
+    return [try member.parsed(as: IPPrefix.self).network]
+  }
+
+  /// - Throws: code 2 for keys of EVPN that need what is not here.
+  fileprivate func refuseLater() throws(CNIError) {
+    for key in ["vrf", "l3vni"] {
+      guard let member = self[key] else { continue }
+      throw CNIError(
+        .unsupportedField, "key \"\(member.path)\": routing between networks of EVPN is not supported: want no such key"
+      )
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import Attachment
+import CNI
+import Kernel
+import NetTypes
+
+extension OverlayDevices {
+  /// - Throws: code 7 where what is there is somebody else's, or was made otherwise; both sides are named.
+  func check() throws(CNIError) {
+    if let name = settings.dev, facts.dev == nil {
+      throw CNIError(.invalidNetworkConfig, "key \"dev\": \"\(name)\": want a link of this host")
+    }
+    try checkBridge()
+    try checkTunnel()
+  }
+
+  private func checkBridge() throws(CNIError) {
+    guard let there = facts.bridge else { return }
+    guard there.kind == "bridge" else {
+      throw refusal("bridge", "\"\(there.name)\" is \(there.kindInWords): want a bridge or a free name")
+    }
+    try checkOwner("bridge", of: there)
+    if let wanted = settings.bridgeMAC, there.mac != wanted {
+      throw refusal(
+        "gatewayMac",
+        "bridge \(there.name) has \(there.mac?.description ?? "none"), want \(wanted): the same on all hosts")
+    }
+  }
+
+  private func checkTunnel() throws(CNIError) {
+    if let rival = facts.rival, let tunnel = rival.vxlan {
+      let whose = rival.network.map { "network \($0)'s \(rival.name)" } ?? "\(rival.name)"
+      throw refusal(
+        "vni", "\(whose) is \(tunnel), want \(settings.tunnel): want another vni or another dstport")
+    }
+    guard let there = facts.vxlan else { return }
+    guard there.kind == "vxlan", let tunnel = there.vxlan else {
+      throw refusal(
+        "vxlan", "\"\(there.name)\" is \(there.kind.map { "a \($0) link" } ?? "no VXLAN device"): want a free name")
+    }
+    try checkOwner("vxlan", of: there)
+    guard settings.tunnel.isMet(by: tunnel) else {
+      throw refusal("vxlan", "\(there.name) is \(tunnel), want \(settings.tunnel)")
+    }
+    if let dev = facts.dev, there.peer != dev.index {
+      throw refusal("dev", "\(there.name) does not send by \(dev.name)")
+    }
+    let wanted = settings.mode == .l2 ? facts.bridge?.index : nil
+    if let master = there.master, master != wanted {
+      throw refusal(
+        "vxlan", "\(there.name) is a port of a bridge, link \(master): want it free for mode \(settings.mode)")
+    }
+  }
+
+  private func checkOwner(_ key: String, of there: LinkInfo) throws(CNIError) {
+    guard let other = there.network, other != network.description else { return }
+    throw refusal(key, "\"\(there.name)\" is network \(other)'s: want a name of its own")
+  }
+
+  private func refusal(_ key: String, _ why: String) -> CNIError {
+    CNIError(
+      .invalidNetworkConfig, "key \"\(key)\": \(why)", details: "what is unused goes with: cnictl network rm \(network)"
+    )
+  }
+}
+
+extension LinkInfo {
+  /// The network that made it for all its attachments.
+  fileprivate var network: String? {
+    guard let alias, alias.hasPrefix(Owner.tagPrefix), alias.hasSuffix("/") else { return nil }
+    return String(alias.dropFirst(Owner.tagPrefix.count).dropLast())
+  }
+}

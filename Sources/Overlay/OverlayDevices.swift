@@ -1,0 +1,94 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+/// The devices of an overlay network on one host.
+struct OverlayDevices {
+  var settings: OverlaySettings
+  var facts: OverlayFacts
+  var network: NetworkName
+
+  var names: OverlayNames { settings.names(of: network) }
+  var tag: String { Owner.tagPrefix(network) }
+
+  /// Whether the bridge is this network's: made for it now, or by an ADD of it, even one that got no further.
+  var ownsBridge: Bool {
+    guard let there = facts.bridge else { return true }
+    guard let alias = there.alias else {
+      return names.bridge == OverlayNames(network).bridge || there.mac == settings.bridgeMAC
+    }
+    return alias == tag
+  }
+
+  private var ownsVXLAN: Bool {
+    guard let there = facts.vxlan else { return true }
+    return there.alias == tag || there.alias == nil && there.mac == settings.vtepMAC
+  }
+
+  /// Largest packet of containers, in bytes.
+  ///
+  /// - Throws: code 7 where the network below takes no such packets with what the tunnel adds to them.
+  func checkedMTU() throws(CNIError) -> Int {
+    let overhead = settings.local.family == .v4 ? 50 : 70
+    let most = facts.vxlan?.mtu ?? facts.underlayMTU.map { $0 - overhead }
+    if let given = settings.mtu, let most, given > most {
+      let why =
+        facts.vxlan.map { "\($0.name) is there with \($0.mtu)" }
+        ?? "the network below takes \(most + overhead), less \(overhead) for the tunnel"
+      throw CNIError(.invalidNetworkConfig, "key \"mtu\": \(given): \(why): want at most \(most)")
+    }
+    guard let mtu = settings.mtu ?? [most, facts.bridge?.mtu].compactMap(\.self).min() else { return 1500 - overhead }
+    return mtu
+  }
+
+  /// The bridge, then the VXLAN device.
+  func changes(mtu: Int, families: Set<IPFamily>) -> [Change] {
+    let hasIPv6 = families.contains(.v6)
+    let bridge = LinkSpec(
+      names.bridge, kind: .bridge(filtersVLANs: false), mac: settings.bridgeMAC ?? facts.bridgeMAC, mtu: mtu)
+    let tunnel = LinkSpec(
+      names.vxlan, kind: .vxlan(settings.tunnel, over: settings.dev), mac: settings.vtepMAC, mtu: mtu)
+    return [.createLink(bridge)] + ipv6(of: names.bridge, facts.bridge, isWanted: hasIPv6 && settings.isGateway)
+      + [.changeLink(names.bridge, on: .host, bridgeState), .createLink(tunnel)]
+      + ipv6(of: names.vxlan, facts.vxlan, isWanted: hasIPv6 && settings.mode == .l3) + states
+  }
+
+  /// What holds for devices that are there.
+  var states: [Change] {
+    var changes: [Change] = [.changeLink(names.vxlan, on: .host, tunnelState)]
+    if let isOn = settings.checksumOffload { changes.append(.setChecksumOffload(names.vxlan, isOn: isOn)) }
+    // Only now: what names devices by rules of its own may have given it another as it appeared.
+    changes.append(.changeLink(names.vxlan, on: .host, LinkChange(mac: settings.vtepMAC)))
+    return changes
+  }
+
+  private var bridgeState: LinkChange {
+    LinkChange(isUp: true, alias: ownsBridge ? tag : nil, group: ownsBridge ? Isolation.linkGroup : nil)
+  }
+
+  private var tunnelState: LinkChange {
+    var state = LinkChange(
+      isUp: true, alias: ownsVXLAN ? tag : nil, group: ownsVXLAN ? Isolation.linkGroup : nil)
+    guard settings.mode == .l2 else { return state }
+    state.master = names.bridge
+    state.port = settings.tunnelPort
+    return state
+  }
+
+  /// Before it is up: nobody listens to routers, and no address is looked for elsewhere, where others have it as well.
+  ///
+  /// A bridge that is a gateway needs its link-local address, to ask for containers; the same on all hosts where its
+  /// hardware address is.
+  private func ipv6(of name: InterfaceName, _ there: LinkInfo?, isWanted: Bool) -> [Change] {
+    var wanted: [Sysctl] = []
+    if there?.isUp != true, facts.hasIPv6 {
+      let own: Sysctl =
+        name == names.vxlan ? .conf(.v6, name, "addr_gen_mode", "1") : .conf(.v6, name, "accept_dad", "0")
+      wanted = [.conf(.v6, name, "accept_ra", "0"), own]
+      if !isWanted { wanted.append(.conf(.v6, name, "disable_ipv6", "1")) }
+    }
+    if isWanted { wanted.append(.conf(.v6, name, "disable_ipv6", "0")) }
+    return wanted.isEmpty ? [] : [.setSysctls(wanted, on: .host)]
+  }
+}

@@ -1,0 +1,72 @@
+public import CNI
+public import Kernel
+public import NetTypes
+
+/// What the host looks like to an overlay network.
+public struct OverlayFacts: Equatable, Sendable {
+  /// `nil` where there is none yet.
+  public var bridge: LinkInfo?
+  public var vxlan: LinkInfo?
+  /// The link that the tunnel's packets are to leave by, where one is named.
+  public var dev: LinkInfo?
+  /// Of the bridge.
+  public var gatewayAddresses: [IPPrefix] = []
+  /// Another VXLAN device with this network's identifier and port, where its own is missing.
+  public var rival: LinkInfo?
+  /// Largest packet of the network below, in bytes, where the device is missing; `nil`: nothing tells.
+  public var underlayMTU: Int?
+  /// The links that lead to other hosts without a router between, where packets may go around the tunnel.
+  public var directLinks: [IPAddress: InterfaceName] = [:]
+  /// Whether the host knows IPv6; looked for where a device is still to come up.
+  public var hasIPv6 = false
+  /// Drawn anew for each call; used where nothing else decides.
+  public var bridgeMAC = MACAddress.random()
+  public var hostMAC = MACAddress.random()
+  public var containerMAC = MACAddress.random()
+
+  public init() {}
+
+  /// Looks at a host.
+  ///
+  /// Ways to the other hosts are looked up where the device is missing, or where they may go around it.
+  public init<K: Kernel & ~Copyable>(
+    _ settings: OverlaySettings, of network: NetworkName, on kernel: inout K
+  ) throws(KernelError) {
+    let names = settings.names(of: network)
+    bridge = try kernel.link(names.bridge, on: .host)
+    vxlan = try kernel.link(names.vxlan, on: .host)
+    if bridge != nil { gatewayAddresses = try kernel.addresses(of: names.bridge, on: .host) }
+    if let name = settings.dev { dev = try kernel.link(name, on: .host) }
+    if bridge?.isUp != true || vxlan?.isUp != true {
+      hasIPv6 = try kernel.sysctl("net/ipv6/conf/default/disable_ipv6", on: .host) != nil
+    }
+    if vxlan == nil || settings.routesDirectly { try lookAtWays(settings, on: &kernel) }
+    guard vxlan == nil else { return }
+    rival = try kernel.links(kind: "vxlan", master: nil, on: .host).first {
+      $0.vxlan?.vni == settings.tunnel.vni && $0.vxlan?.port == settings.tunnel.port
+    }
+    if underlayMTU == nil { underlayMTU = try kernel.mtuBelow(settings.local, dev: dev) }
+  }
+
+  private mutating func lookAtWays<K: Kernel & ~Copyable>(
+    _ settings: OverlaySettings, on kernel: inout K
+  ) throws(KernelError) {
+    for peer in settings.knowledge.peers {
+      guard let path = try kernel.path(to: peer.vtep) else { continue }
+      if path.gateway == nil { directLinks[peer.vtep] = path.link.name }
+      underlayMTU = min(underlayMTU ?? .max, path.mtu ?? path.link.mtu)
+    }
+    if !settings.routesDirectly { directLinks = [:] }
+  }
+}
+
+extension Kernel where Self: ~Copyable {
+  /// Of the link named, of the one that has the address, or of the default route's.
+  fileprivate mutating func mtuBelow(_ local: IPAddress, dev: LinkInfo?) throws(KernelError) -> Int? {
+    if let dev { return dev.mtu }
+    for link in try allLinks(on: .host) where !link.isLoopback && link.alias?.hasPrefix(Owner.tagPrefix) != true {
+      if try addresses(of: link.name, on: .host).contains(where: { $0.address == local }) { return link.mtu }
+    }
+    return try uplink(on: .host)?.mtu
+  }
+}

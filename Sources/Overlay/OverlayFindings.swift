@@ -1,0 +1,127 @@
+public import CNI
+public import Kernel
+public import NetTypes
+
+/// What an overlay's configuration leaves to this host and to its control plane.
+public struct OverlayFindings: Equatable, Sendable {
+  /// This host's address in the network below.
+  public var local: IPAddress
+  public var knowledge: OverlayKnowledge
+
+  public init(local: IPAddress, _ knowledge: OverlayKnowledge) {
+    self.local = local
+    self.knowledge = knowledge
+  }
+}
+
+extension OverlayConfig {
+  /// This configuration with what its host and its control plane tell.
+  ///
+  /// - Parameters:
+  ///   - control: whom to ask.
+  ///   - network: whose configuration it is.
+  ///   - command: ADD registers this host where there is something to register with.
+  ///   - kernel: the host; nothing of it is changed.
+  /// - Throws: code 7 for an address that this host has not, 11 where the control plane does not answer.
+  public func consulted<K: Kernel & ~Copyable>(
+    _ control: some OverlayControl, of network: NetworkName, for command: Command, on kernel: inout K
+  ) throws(CNIError) -> OverlayConfig {
+    var config = self
+    let listed = try listedPeers(control)
+    let local = try kernel.overlayLocal(self, peers: listed.map(\.vtep), for: command)
+    if case .etcd(let plane) = controlPlane {
+      var knowledge = try control.consult(plane, of: network, as: host(at: local), for: command)
+      // Nobody would notice that a container has moved, and what is sent to it would go to where it was.
+      if !control.isWatched(network) {
+        for index in knowledge.peers.indices { knowledge.peers[index].endpoints = [] }
+      }
+      config.findings = OverlayFindings(local: local, knowledge)
+    } else {
+      var knowledge = OverlayKnowledge()
+      knowledge.ownSubnets = listed.filter { $0.vtep == local }.flatMap(\.subnets)
+      knowledge.peers = listed.filter { $0.vtep != local }
+      config.findings = OverlayFindings(local: local, knowledge)
+    }
+    return config
+  }
+
+  /// This host, as a control plane with a memory knows it.
+  public func host(at local: IPAddress) throws(CNIError) -> OverlayHost {
+    OverlayHost(
+      try checkedMode(), local: local, vtepMAC: vtepMAC, vni: try checkedVNI(), port: try checkedPort(),
+      network: network)
+  }
+
+  private func listedPeers(_ control: some OverlayControl) throws(CNIError) -> [OverlayPeer] {
+    guard case .fixed(let listed, let file) = controlPlane else { return [] }
+    return try listed + (file.map { (path) throws(CNIError) in try control.peers(inFile: path) } ?? [])
+  }
+
+  func checkedVNI() throws(CNIError) -> Int? { try checked("vni", vni, 1...0xFF_FFFF) }
+
+  func checkedPort() throws(CNIError) -> UInt16? { try checked("dstport", dstport, 1...65535).map { UInt16($0) } }
+}
+
+extension OverlayPeer {
+  /// What a peers file holds: a list, or an object with the key `peers`.
+  public static func list(_ json: JSONReader) throws(CNIError) -> [OverlayPeer] {
+    let list = json.value.array == nil ? try json.required("peers") : json
+    var peers: [OverlayPeer] = []
+    for element in try list.elements() { peers.append(try element.object()) }
+    return peers
+  }
+}
+
+extension Kernel where Self: ~Copyable {
+  /// This host's address in the network below an overlay.
+  ///
+  /// - Throws: code 7, or for STATUS 50, where none is given and none follows, or where the host has not the one given.
+  fileprivate mutating func overlayLocal(
+    _ config: OverlayConfig, peers: [IPAddress], for command: Command
+  ) throws(CNIError) -> IPAddress {
+    let code: CNIError.Code = command == .status ? .notAvailable : .invalidNetworkConfig
+    do throws(KernelError) {
+      if let given = config.local {
+        if try isOwn(given) { return given }
+      } else if let found = try foundLocal(config, peers: peers) {
+        return found
+      }
+    } catch { throw CNIError(error.isAbsentLink ? code : .kernelRefused, error.description) }
+    if let given = config.local {
+      throw CNIError(code, "key \"local\": \"\(given)\": this host does not have it: want one of its own")
+    }
+    let reason = config.dev.map { "\($0) has no address" } ?? "no peer and no default route tells an address"
+    throw CNIError(code, "key \"local\": \"auto\": \(reason): want an address of this host")
+  }
+
+  private mutating func foundLocal(
+    _ config: OverlayConfig, peers: [IPAddress]
+  ) throws(KernelError) -> IPAddress? {
+    var family = peers.first?.family
+    if case .multicast(let group) = config.controlPlane { family = group.family }
+    if let dev = config.dev {
+      return try addresses(of: dev, on: .host).preferred(family, among: peers)
+    }
+    for peer in peers {
+      guard let path = try path(to: peer) else { continue }
+      // One list of peers may serve all hosts: which one we are is told by any address of ours.
+      let own = try addresses(of: path.link.name, on: .host) + (try loopbackAddresses())
+      return own.first { peers.contains($0.address) }?.address ?? path.source
+    }
+    if let own = peers.first, try isOwn(own) { return own }
+    guard let uplink = try uplink(on: .host) else { return nil }
+    return try addresses(of: uplink.name, on: .host).preferred(family, among: [])
+  }
+
+  private mutating func loopbackAddresses() throws(KernelError) -> [IPPrefix] {
+    guard let lo = InterfaceName("lo") else { return [] }
+    return try addresses(of: lo, on: .host).filter { !$0.address.isLoopback }
+  }
+}
+
+extension [IPPrefix] {
+  fileprivate func preferred(_ family: IPFamily?, among peers: [IPAddress]) -> IPAddress? {
+    let own = map(\.address).filter { family == nil || $0.family == family }
+    return own.first(where: peers.contains) ?? own.first { $0.family == .v4 } ?? own.first
+  }
+}

@@ -1,0 +1,27 @@
+public import CNI
+public import NetTypes
+
+/// The names of what a network has on each host.
+public struct OverlayNames: Equatable, Sendable {
+  public var bridge: InterfaceName
+  public var vxlan: InterfaceName
+
+  /// Given, or made of the network's name: of a hash where that has more than 12 bytes or cannot be part of a name.
+  public init(_ network: NetworkName, bridge: InterfaceName? = nil, vxlan: InterfaceName? = nil) {
+    self.bridge = bridge ?? Self.derived("ov-", network)
+    self.vxlan = vxlan ?? Self.derived("vx-", network)
+  }
+
+  private static func derived(_ prefix: String, _ network: NetworkName) -> InterfaceName {
+    let text = network.description
+    if let whole = InterfaceName(prefix + text) { return whole }
+    guard let hashed = InterfaceName(prefix + Owner.shortHash(text).prefix(12)) else {
+      preconditionFailure("15 letters, digits and '-' are an interface name")
+    }
+    return hashed
+  }
+}
+
+extension OverlayConfig {
+  public func names(of network: NetworkName) -> OverlayNames { OverlayNames(network, bridge: bridge, vxlan: vxlan) }
+}

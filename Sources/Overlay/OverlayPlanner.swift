@@ -1,0 +1,171 @@
+public import Attachment
+public import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+/// Decides everything about one attachment, from facts alone.
+public struct OverlayPlanner {
+  var devices: OverlayDevices
+  var owner: Owner
+  var sandbox: String
+  /// What IPAM answered.
+  var addresses: AddResult
+
+  /// - Parameters:
+  ///   - settings: the configuration.
+  ///   - facts: the host.
+  ///   - owner: whose attachment it is.
+  ///   - sandbox: the path of the container's namespace.
+  ///   - addresses: what IPAM answered.
+  public init(
+    _ settings: OverlaySettings, _ facts: OverlayFacts, owner: Owner, sandbox: String, addresses: AddResult
+  ) {
+    devices = OverlayDevices(settings: settings, facts: facts, network: owner.network)
+    self.owner = owner
+    self.sandbox = sandbox
+    self.addresses = addresses
+  }
+
+  private var settings: OverlaySettings { devices.settings }
+  private var facts: OverlayFacts { devices.facts }
+
+  /// - Throws: code 7 for what cannot be on this host.
+  public func plan() throws(CNIError) -> AttachmentPlan {
+    try devices.check()
+    let mtu = try devices.checkedMTU()
+    try addresses.check(mtu: mtu)
+    let addressing = try addressing()
+    let gateways = settings.isGateway ? HostGateway.wanted(addressing) : []
+    let port = port(addressing, mtu: mtu)
+    let shared =
+      devices.changes(mtu: mtu, families: Set(gateways.map(\.family))) + tunnelAddresses(addressing)
+      + (try gatewayChanges(addressing)) + tables(gateways)
+    let bridgeMAC = facts.bridge == nil ? settings.bridgeMAC ?? facts.bridgeMAC : facts.bridge?.mac
+    return AttachmentPlan(
+      shared: shared, own: try port.changes(addressing) + announcements(addressing),
+      result: port.result(
+        bridgeMAC: devices.ownsBridge ? bridgeMAC : nil, addressing, sandbox: sandbox,
+        dns: settings.dns.isEmpty ? addresses.dns : settings.dns))
+  }
+
+  private func addressing() throws(CNIError) -> Addressing {
+    var addressing = Addressing(of: owner.interface, mac: containerMAC, addresses)
+    addressing.detectsDuplicates = settings.detectsDuplicates
+    if settings.isGateway { addressing.fillInGateways() }
+    if settings.mode == .l3 {
+      try checkRouted(addressing)
+      addressing.addRoutes(to: settings.network)
+    }
+    if settings.isDefaultGateway { addressing.addDefaultRoutes() }
+    if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
+    return addressing
+  }
+
+  private var containerMAC: MACAddress {
+    if let given = settings.mac { return given }
+    let all = addresses.ips.map(\.address.address)
+    guard settings.derivesMAC, let first = all.first(where: { $0.family == .v4 }) ?? all.first else {
+      return facts.containerMAC
+    }
+    return MACAddress(forContainer: first)
+  }
+
+  private func checkRouted(_ addressing: Addressing) throws(CNIError) {
+    guard !addressing.ips.isEmpty else {
+      throw CNIError(.invalidNetworkConfig, "key \"ipam\": it gave no address: mode l3 routes to each container's")
+    }
+    for ip in addressing.ips {
+      if ip.gateway == nil {
+        throw CNIError(
+          .invalidNetworkConfig, "address \(ip.address): no gateway is given and none follows: want one in its subnet")
+      }
+      let own = settings.knowledge.ownSubnets.filter { $0.family == ip.address.family }
+      if !own.isEmpty, !own.contains(where: { $0.contains(ip.address.address) }) {
+        let subnets = own.map(\.description).joined(separator: ", ")
+        throw CNIError(
+          .invalidNetworkConfig, "address \(ip.address): other hosts look for this one's containers in \(subnets)",
+          details: "an \"ipam\" of type host-local without subnet and ranges takes that")
+      }
+      for peer in settings.knowledge.peers {
+        guard let subnet = peer.subnets.first(where: { $0.contains(ip.address.address) }) else { continue }
+        throw CNIError(
+          .invalidNetworkConfig,
+          "address \(ip.address): subnet \(subnet) is behind peer \(peer.vtep): want another here")
+      }
+    }
+  }
+
+  /// A route out of the device needs an address there to be sent from; the lowest of the subnet stands for this host.
+  private func tunnelAddresses(_ addressing: Addressing) -> [Change] {
+    guard settings.mode == .l3 else { return [] }
+    var seen: Set<IPPrefix> = []
+    let own = addressing.ips.filter { $0.address.first != $0.gateway }.map { IPPrefix(host: $0.address.first) }
+    return own.filter { seen.insert($0).inserted }.map {
+      .addAddress(AddressSpec($0, on: devices.names.vxlan, .host, isSource: false, bringsSubnetRoute: false))
+    }
+  }
+
+  private func gatewayChanges(_ addressing: Addressing) throws(CNIError) -> [Change] {
+    guard settings.isGateway else { return [] }
+    var gateway = HostGateway(
+      on: devices.names.bridge, facts.gatewayAddresses, of: facts.bridge?.name, isOurs: devices.ownsBridge)
+    gateway.forwards = settings.forwards
+    return try gateway.changes(addressing)
+  }
+
+  private func tables(_ gateways: [IPPrefix]) -> [Change] {
+    settings.tables(devices.names, facts, gateways: gateways.map(\.address)).map { [.setTables($0)] } ?? []
+  }
+
+  private func port(_ addressing: Addressing, mtu: Int) -> ContainerPort {
+    var port = ContainerPort(owner, on: devices.names.bridge, facts.bridge, mtu: mtu, hostMAC: facts.hostMAC)
+    port.settings = settings.port
+    port.guards = claim(addressing).map { [.addRules($0)] } ?? []
+    return port
+  }
+
+  private func claim(_ addressing: Addressing) -> Claim? {
+    let own = addressing.ips.map(\.address)
+    var rules: [Rule] = []
+    if settings.separation != .none {
+      rules.append(
+        .isolate(
+          Isolation(
+            devices.names.bridge, partner: settings.mode == .l3 ? devices.names.vxlan : nil, reach: .network,
+            separatesContainers: settings.separation == .container)))
+    }
+    if let masquerade = settings.masquerade {
+      rules += own.map { address in
+        let whole = settings.network.first { $0.contains(address.address) } ?? address.network
+        return .masquerade(Masquerade(address.address, in: whole, isRandom: masquerade.isRandom))
+      }
+    }
+    guard !rules.isEmpty else { return nil }
+    var claim = Claim(owner, .network, rules, backend: settings.backend)
+    claim.containerName = settings.containerName
+    claim.addresses = own.map(\.address)
+    return claim
+  }
+
+  /// What a routing daemon tells others before the container has sent anything.
+  private func announcements(_ addressing: Addressing) -> [Change] {
+    guard settings.isEVPN else { return [] }
+    return [.setFDB(FDBSpec(addressing.mac, on: owner.hostInterface, in: .externallyLearned))]
+      + addressing.ips.map {
+        .setNeighbour(NeighbourSpec($0.address.address, mac: addressing.mac, on: devices.names.bridge, .host))
+      }
+  }
+}
+
+extension Addressing {
+  /// To all of a network by way of its gateway, where nothing leads there yet.
+  fileprivate mutating func addRoutes(to network: [IPPrefix]) {
+    for prefix in network where !routes.contains(where: { $0.dst == prefix }) {
+      guard let gateway = gateway(prefix.family), !ips.contains(where: { $0.address.network == prefix }) else {
+        continue
+      }
+      routes.append(Route(dst: prefix, gw: gateway))
+    }
+  }
+}

@@ -1,0 +1,59 @@
+public import CNI
+public import Kernel
+import NetTypes
+
+/// What makes a network's devices and tables on a host what its control plane says now, without any container.
+public struct OverlayReconciler {
+  private let devices: OverlayDevices
+
+  /// Looks at a host.
+  ///
+  /// - Parameters:
+  ///   - settings: of a configuration whose control plane was asked.
+  ///   - network: whose configuration it is.
+  ///   - kernel: the host.
+  /// - Throws: what the kernel said.
+  public init<K: Kernel & ~Copyable>(
+    _ settings: OverlaySettings, of network: NetworkName, on kernel: inout K
+  ) throws(KernelError) {
+    devices = OverlayDevices(
+      settings: settings, facts: try OverlayFacts(settings, of: network, on: &kernel), network: network)
+  }
+
+  /// Changes that write nothing where nothing differs; none where the network has no devices here.
+  ///
+  /// - Throws: code 7 for devices that were made otherwise.
+  public func changes() throws(CNIError) -> [Change] {
+    guard devices.facts.bridge != nil, devices.facts.vxlan != nil else { return [] }
+    try devices.check()
+    let tables = devices.settings.tables(devices.names, devices.facts, gateways: [])
+    return devices.states + (tables.map { [.setTables($0)] } ?? [])
+  }
+
+  /// Why no ADD could succeed now; `nil` where one could.
+  ///
+  /// - Throws: what the kernel said.
+  public func obstacle<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> String? {
+    do throws(CNIError) {
+      try devices.check()
+      _ = try devices.checkedMTU()
+    } catch { return error.message }
+    for family in IPFamily.allCases {
+      let wanted = devices.settings.neighbourCount(family)
+      let key = "net/ipv\(family.digit)/neigh/default/gc_thresh3"
+      guard let most = try kernel.sysctl(key, on: .host).flatMap(Int.init), wanted >= most else { continue }
+      return "\(wanted) neighbours of other hosts: \(key) is \(most): want \(wanted * 2) or more"
+    }
+    return nil
+  }
+}
+
+extension OverlaySettings {
+  /// How many neighbours of that family the control plane knows.
+  fileprivate func neighbourCount(_ family: IPFamily) -> Int {
+    knowledge.peers.reduce(0) { count, peer in
+      let those = mode == .l3 ? peer.subnets.map(\.family) : peer.endpoints.map(\.address.family)
+      return count + those.count { $0 == family }
+    }
+  }
+}

@@ -1,0 +1,161 @@
+public import Attachment
+public import CNI
+public import Kernel
+public import NetTypes
+public import PacketFilter
+
+/// The configuration with every value checked.
+public struct OverlaySettings: Equatable, Sendable {
+  public var mode: OverlayMode
+  /// As the kernel is told it.
+  public var tunnel: VXLAN
+  /// The link that its packets leave by; `nil`: as the routes say.
+  public var dev: InterfaceName?
+  public var vtepMAC: MACAddress
+  /// Of the bridge of a network that spans hosts; `nil`: drawn.
+  public var bridgeMAC: MACAddress?
+  public var local: IPAddress
+  /// `nil`: what the network below leaves.
+  public var mtu: Int?
+  public var checksumOffload: Bool?
+  /// Of the VXLAN device as a port, in mode l2.
+  public var tunnelPort: BridgePort
+  /// Of containers.
+  public var port: BridgePort
+  /// All of the network.
+  public var network: [IPPrefix]
+  public var knowledge: OverlayKnowledge
+  /// Whether the tables of the device are ours to set.
+  public var ownsTables: Bool
+  /// Whether a routing daemon is to hear of containers.
+  public var isEVPN: Bool
+  public var routesDirectly: Bool
+  public var isGateway: Bool
+  public var isDefaultGateway: Bool
+  public var forwards: Bool
+  public var masquerade: Masquerading?
+  public var separation: Separation
+  public var backend: Backend?
+  public var detectsDuplicates: Bool
+  public var mac: MACAddress?
+  public var derivesMAC: Bool
+  /// The metric of default routes; `nil` leaves it to the kernel.
+  public var defaultMetric: Int?
+  public var dns: DNS
+  /// Where the runtime tells it.
+  public var containerName: String?
+  private var givenBridge: InterfaceName?
+  private var givenVXLAN: InterfaceName?
+
+  /// - Parameters:
+  ///   - config: with what was found out about this host.
+  ///   - keys: what the runtime wants.
+  ///   - arguments: `CNI_ARGS`.
+  /// - Throws: code 7 for a value that cannot be, code 2 for one that the packet filter wanted does not support.
+  public init(_ config: OverlayConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
+    guard let findings = config.findings else { preconditionFailure("settings come after what was found out") }
+    mode = try config.checkedMode()
+    local = findings.local
+    knowledge = findings.knowledge
+    tunnel = try config.tunnel(findings)
+    dev = config.dev
+    vtepMAC = config.vtepMAC ?? MACAddress(forTunnelOf: tunnel.vni, from: local)
+    isGateway = config.isGateway ?? true
+    isDefaultGateway = config.isDefaultGateway ?? isGateway
+    if mode == .l2, isGateway { bridgeMAC = config.gatewayMAC ?? MACAddress(forGatewayOf: tunnel.vni) }
+    mtu = try checked("mtu", config.mtu == 0 ? nil : config.mtu, Addressing.mtuRange)
+    checksumOffload = config.txChecksumOffload
+    network = knowledge.network.isEmpty ? config.network : knowledge.network
+    isEVPN = config.controlPlane.isEVPN
+    ownsTables = config.controlPlane.knowsSubnets
+    routesDirectly = knowledge.isDirectRouting ?? config.directRouting ?? false
+    forwards = config.ipForward ?? true
+    masquerade = try Masquerading(config.masquerade)
+    separation = try Separation(isolation: config.isolation) ?? .network
+    backend = try config.masquerade.checkedBackend()
+    let isolated = config.portIsolation == true || separation == .container
+    port = BridgePort(hairpin: config.hairpinMode == true ? true : nil, isolated: isolated ? true : nil)
+    // What is suppressed are announcements too, by which others learn that a container has moved.
+    tunnelPort = BridgePort(
+      isolated: isolated, learning: tunnel.learns, neighSuppress: config.neighSuppress ?? !tunnel.learns)
+    detectsDuplicates = config.enabledad ?? false
+    mac = try keys.mac(arguments)
+    derivesMAC = config.macFromIP ?? true
+    defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)
+    dns = keys.wantedDNS
+    containerName = keys.containerName(arguments)
+    givenBridge = config.bridge
+    givenVXLAN = config.vxlan
+    try config.checkCombinations(mode)
+    try config.checkAddresses(mode, keys)
+    try check(config.controlPlane)
+  }
+
+  public func names(of network: NetworkName) -> OverlayNames {
+    OverlayNames(network, bridge: givenBridge, vxlan: givenVXLAN)
+  }
+
+  /// The metric that this network's routes around the tunnel are known by.
+  var directMetric: Int { Self.directMetric(vni: tunnel.vni) }
+
+  static func directMetric(vni: Int) -> Int { (1 << 30) + vni }
+
+  private func check(_ plane: ControlPlane) throws(CNIError) {
+    try mac?.checkUsable()
+    try vtepMAC.checkUsable()
+    try bridgeMAC?.checkUsable()
+    try checkPeers(plane)
+    guard mode == .l3, masquerade != nil else { return }
+    for family in IPFamily.allCases where network.filter({ $0.family == family }).count > 1 {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"network\": \(network.map(\.description).joined(separator: ", ")): want one prefix of a family with \"ipMasq\""
+      )
+    }
+    if network.isEmpty {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"ipMasq\": true: \"network\" is missing: want all of the network's addresses, which keep their source")
+    }
+  }
+}
+
+extension OverlayConfig {
+  fileprivate func tunnel(_ findings: OverlayFindings) throws(CNIError) -> VXLAN {
+    let given = try checkedVNI(), told = findings.knowledge.vni
+    if let given, let told, given != told {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"vni\": \(given): the network's configuration in etcd has \(told): want one of them")
+    }
+    guard let vni = given ?? told else {
+      throw CNIError(.invalidNetworkConfig, "key \"vni\": missing: want 1 to 16777215")
+    }
+    let givenPort = try checkedPort(), toldPort = findings.knowledge.port
+    if let givenPort, let toldPort, givenPort != toldPort {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"dstport\": \(givenPort): the network's configuration in etcd has \(toldPort): want one of them")
+    }
+    var tunnel = VXLAN(vni: vni, port: givenPort ?? toldPort ?? controlPlane.defaultPort)
+    tunnel.local = findings.local
+    if case .multicast(let group) = controlPlane { tunnel.group = group }
+    tunnel.ttl = try checked("ttl", ttl, 0...255)
+    if let df {
+      guard let known = VXLAN.DontFragment(rawValue: df) else {
+        throw CNIError(.invalidNetworkConfig, "key \"df\": \"\(df)\": want unset, set or inherit")
+      }
+      tunnel.df = known
+    }
+    tunnel.learns = learning ?? (tunnel.group != nil)
+    tunnel.udpChecksum = udpcsum
+    tunnel.sendsZeroChecksums = udp6zerocsumtx
+    tunnel.takesZeroChecksums = udp6zerocsumrx
+    return tunnel
+  }
+}
+
+extension ControlPlane {
+  /// IANA's, but flannel's where its keys are used.
+  fileprivate var defaultPort: UInt16 { if case .etcd = self { 8472 } else { 4789 } }
+}

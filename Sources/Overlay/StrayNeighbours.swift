@@ -1,0 +1,30 @@
+public import Kernel
+public import NetTypes
+
+extension Kernel where Self: ~Copyable {
+  /// What a routing daemon was told of containers that are gone: neighbours of a bridge that are behind none of its ports.
+  ///
+  /// - Parameters:
+  ///   - bridge: of the network.
+  ///   - gone: ports that count as gone.
+  /// - Returns: what removes them.
+  public mutating func strayNeighbours(
+    of bridge: InterfaceName, without gone: Set<InterfaceName>
+  ) throws(KernelError) -> [Change] {
+    guard let there = try link(bridge, on: .host), there.kind == "bridge" else { return [] }
+    let neighbours = try neighbours(of: bridge)
+    guard !neighbours.isEmpty else { return [] }
+    var behind: Set<MACAddress> = []
+    for port in try allLinks(on: .host) where port.master == there.index && !gone.contains(port.name) {
+      do throws(KernelError) { behind.formUnion(try forwarding(of: port.name).map(\.mac)) } catch {
+        guard error.isAbsentLink else { throw error }
+      }
+    }
+    return neighbours.filter { $0.mac.map { !behind.contains($0) } ?? false }.map { .deleteNeighbour($0) }
+  }
+}
+
+extension KernelError {
+  /// ENODEV, which this layer cannot import from the C library.
+  var isAbsentLink: Bool { errno == 19 }
+}

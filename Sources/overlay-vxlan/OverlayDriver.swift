@@ -1,0 +1,101 @@
+import Attachment
+import CNI
+import Kernel
+import NetTypes
+import Overlay
+import PacketFilter
+import PluginKit
+
+/// A container's interface as a port of a bridge on the host, which a VXLAN device connects with those of other hosts.
+struct OverlayDriver<Control: OverlayControl>: LinkDriver {
+  static var name: String { "overlay-vxlan" }
+  static var linkKind: String { "veth" }
+
+  /// Whoever knows the network's other hosts.
+  var control: Control
+
+  func consult<K: Kernel & ~Copyable>(
+    _ config: OverlayConfig, of network: NetworkName, for command: Command, on kernel: inout K
+  ) throws(CNIError) -> OverlayConfig {
+    let consulted = try config.consulted(control, of: network, for: command, on: &kernel)
+    guard command == .status else { return consulted }
+    let settings = try OverlaySettings(consulted, RuntimeKeys(), CNIArguments(""))
+    let obstacle = try translating { () throws(KernelError) in
+      try OverlayReconciler(settings, of: network, on: &kernel).obstacle(on: &kernel)
+    }
+    if let obstacle { throw CNIError(.notAvailable, obstacle) }
+    return consulted
+  }
+
+  func addressConfiguration(_ config: OverlayConfig) -> JSONValue? { config.addressConfiguration }
+
+  func settings(
+    _ config: OverlayConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments
+  ) throws(CNIError) -> OverlaySettings {
+    try OverlaySettings(config, keys, arguments)
+  }
+
+  func look<K: Kernel & ~Copyable>(
+    _ settings: OverlaySettings, owner: Owner, at kernel: inout K
+  ) throws(KernelError) -> OverlayFacts {
+    var facts = try OverlayFacts(settings, of: owner.network, on: &kernel)
+    // CHECK compares what others were told with the interface that is there.
+    if settings.isEVPN, !settings.derivesMAC, let mac = try kernel.link(owner.interface, on: .container)?.mac {
+      facts.containerMAC = mac
+    }
+    return facts
+  }
+
+  func plan(
+    _ settings: OverlaySettings, _ facts: OverlayFacts, owner: Owner, namespacePath: String, addresses: AddResult
+  ) throws(CNIError) -> AttachmentPlan {
+    try OverlayPlanner(settings, facts, owner: owner, sandbox: namespacePath, addresses: addresses).plan()
+  }
+
+  func publish(_ config: OverlayConfig, _ owner: Owner, _ result: AddResult) throws(CNIError) {
+    guard case .etcd(let plane) = config.controlPlane, let findings = config.findings else { return }
+    let host = try config.host(at: findings.local)
+    guard host.mode == .l2 else { return }
+    let endpoints = result.ips.compactMap { ip in
+      ip.interface.flatMap { result.interfaces[$0].mac }.flatMap(MACAddress.init)
+        .map { OverlayEndpoint(ip.address.address, $0) }
+    }
+    try control.publish(endpoints, of: owner, plane, as: host)
+  }
+
+  func withdraw(_ config: OverlayConfig, _ owner: Owner) throws(CNIError) {
+    guard case .etcd(let plane) = config.controlPlane, try config.checkedMode() == .l2 else { return }
+    try control.withdraw(owner, plane)
+  }
+
+  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: OverlayConfig?, on kernel: inout K) -> [Change] {
+    let names = config?.names(of: owner.network) ?? OverlayNames(owner.network)
+    var strays: [Change] = []
+    if config?.controlPlane.isEVPN ?? true {
+      // Nothing may keep the rest from being removed.
+      strays = (try? kernel.strayNeighbours(of: names.bridge, without: [owner.hostInterface])) ?? []
+    }
+    return strays + [
+      .deleteLink(owner.hostInterface, on: .host),
+      .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
+    ]
+  }
+
+  func garbage<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: OverlayConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    let owners = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname) })
+    let ends = try kernel.garbageEnds(of: network, kind: Self.linkKind, valid: owners).map(\.name)
+    var strays: [Change] = []
+    if config.controlPlane.isEVPN {
+      strays = try kernel.strayNeighbours(of: config.names(of: network).bridge, without: Set(ends))
+    }
+    return strays + ends.map { .deleteLink($0, on: .host) }
+      + [.removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules)]
+      + (valid.isEmpty ? try kernel.overlayDevices(of: network) : [])
+  }
+
+  func obstacle<K: Kernel & ~Copyable>(_ config: OverlayConfig, on kernel: inout K) throws(KernelError) -> String? {
+    config.wantsRules ? kernel.filter.obstacle(config.masquerade.anyBackend) : nil
+  }
+}

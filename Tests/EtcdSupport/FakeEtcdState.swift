@@ -1,0 +1,143 @@
+import CNI
+import Etcd
+
+/// What a cluster holds, and what it does to that.
+struct FakeEtcdState {
+  struct Lease {
+    var seconds: Int
+    var left: Int
+  }
+
+  private(set) var pairs: [String: EtcdPair] = [:]
+  private(set) var leases: [EtcdLease: Lease] = [:]
+  private(set) var revision: Int64 = 1
+  /// The last revision that is no longer kept.
+  private(set) var compacted: Int64?
+  private var history: [EtcdEvents] = []
+  private var lastLease: Int64 = 7_587_870_000_000_000_000
+
+  func find(_ keys: EtcdKeys) -> [EtcdPair] {
+    pairs.values.filter { keys.holds($0.key) }.sorted { $0.key < $1.key }
+  }
+
+  // MARK: transactions
+
+  mutating func transact(_ transaction: EtcdTransaction) throws(CNIError) -> EtcdOutcome {
+    let isSuccess = transaction.conditions.allSatisfy(holds)
+    let operations = isSuccess ? transaction.operations : transaction.otherwise
+    try check(transaction.operations)
+    try check(transaction.otherwise)
+    for case .put(let key, _, let lease?) in operations where leases[lease] == nil {
+      throw CNIError(.tryAgainLater, "etcd: write \(key): etcdserver: requested lease not found")
+    }
+    var found: [[EtcdPair]] = [], events: [EtcdEvents.Event] = []
+    for operation in operations {
+      switch operation {
+      case .read(let keys): found.append(find(keys))
+      case .put(let key, let value, let lease):
+        let pair = EtcdPair(key, value, modified: revision + 1, lease: lease)
+        pairs[key] = pair
+        events.append(.put(pair))
+      case .delete(let keys): events += remove(keys)
+      }
+    }
+    keep(events)
+    return EtcdOutcome(isSuccess: isSuccess, found: found, revision: revision)
+  }
+
+  private func holds(_ condition: EtcdTransaction.Condition) -> Bool {
+    switch condition {
+    case .isAbsent(let key): pairs[key] == nil
+    case .isPresent(let key): pairs[key] != nil
+    case .isUnchanged(let key, let revision): (pairs[key]?.modified ?? 0) == revision
+    case .hasValue(let key, let value): pairs[key]?.value == value
+    }
+  }
+
+  /// What etcd refuses in one transaction: more than 128 operations, and two writes of one key.
+  private func check(_ operations: [EtcdTransaction.Operation]) throws(CNIError) {
+    guard operations.count <= 128 else {
+      throw CNIError(.etcdRefused, "etcd: etcdserver: too many operations in txn request")
+    }
+    var written: Set<String> = []
+    for case .put(let key, _, _) in operations {
+      let isDeleted = operations.contains { if case .delete(let keys) = $0 { keys.holds(key) } else { false } }
+      guard written.insert(key).inserted, !isDeleted else {
+        throw CNIError(.etcdRefused, "etcd: etcdserver: duplicate key given in txn request")
+      }
+    }
+  }
+
+  private mutating func remove(_ keys: EtcdKeys) -> [EtcdEvents.Event] {
+    find(keys).map { pair in
+      pairs[pair.key] = nil
+      return .deleted(pair.key)
+    }
+  }
+
+  /// What changes nothing makes no revision.
+  private mutating func keep(_ events: [EtcdEvents.Event]) {
+    guard !events.isEmpty else { return }
+    revision += 1
+    history.append(EtcdEvents(events, revision: revision))
+  }
+
+  // MARK: leases
+
+  mutating func grant(_ seconds: Int) throws(CNIError) -> EtcdLease {
+    guard seconds > 0 else { throw CNIError(.etcdRefused, "etcd: lease of \(seconds) s: want more than 0") }
+    lastLease += 1
+    leases[EtcdLease(id: lastLease)] = Lease(seconds: seconds, left: seconds)
+    return EtcdLease(id: lastLease)
+  }
+
+  mutating func keepAlive(_ lease: EtcdLease) -> Int? {
+    guard let seconds = leases[lease]?.seconds else { return nil }
+    leases[lease] = Lease(seconds: seconds, left: seconds)
+    return seconds
+  }
+
+  mutating func end(_ lease: EtcdLease) {
+    guard leases.removeValue(forKey: lease) != nil else { return }
+    keep(find(.prefixed("")).filter { $0.lease == lease }.flatMap { remove(.one($0.key)) })
+  }
+
+  mutating func pass(_ seconds: Int) {
+    for lease in leases.keys { leases[lease]?.left -= seconds }
+    for lease in leases.filter({ $0.value.left <= 0 }).keys.sorted(by: { $0.id < $1.id }) { end(lease) }
+  }
+
+  // MARK: history
+
+  /// The first changes of these keys from that revision on; `nil` where there are none.
+  func events(of keys: [EtcdKeys], from start: Int64) -> EtcdEvents? {
+    for moment in history where moment.revision >= start {
+      let events = moment.events.filter { event in keys.contains { $0.holds(event.key) } }
+      if !events.isEmpty { return EtcdEvents(events, revision: moment.revision) }
+    }
+    return nil
+  }
+
+  mutating func compact() {
+    compacted = revision
+    history = []
+  }
+}
+
+extension EtcdKeys {
+  fileprivate func holds(_ key: String) -> Bool {
+    switch self {
+    case .one(let name): key == name
+    case .prefixed(let start): key.hasPrefix(start)
+    }
+  }
+}
+
+extension EtcdEvents.Event {
+  fileprivate var key: String {
+    switch self {
+    case .put(let pair): pair.key
+    case .deleted(let key): key
+    }
+  }
+}

@@ -1,0 +1,205 @@
+import Attachment
+import Kernel
+import Linux
+import NetTypes
+import Netlink
+import TestSupport
+import Testing
+
+/// VXLAN devices and what they know of other hosts, on the real kernel.
+@Suite(.needsKernel) struct TunnelTests {
+  private static var spec: LinkSpec {
+    var vxlan = VXLAN(vni: 4097, port: 4790)
+    vxlan.local = "192.0.2.1"
+    vxlan.ttl = 9
+    vxlan.df = .set
+    vxlan.udpChecksum = false
+    vxlan.sendsZeroChecksums = true
+    vxlan.takesZeroChecksums = false
+    return LinkSpec("vx0", kind: .vxlan(vxlan, over: "eth9"), mac: "02:11:22:33:44:55", mtu: 1450)
+  }
+
+  /// An underlay, the device, a bridge.
+  private static let host: [Change] = [
+    .createLink(LinkSpec("eth9", kind: .veth(peer: .init(name: "far")))),
+    .addAddress(AddressSpec("192.0.2.1/24", on: "eth9", .host)),
+    .changeLink("eth9", on: .host, LinkChange(isUp: true)),
+    .changeLink("far", on: .container, LinkChange(isUp: true)),
+    .createLink(spec),
+    .createLink(LinkSpec("br0", kind: .bridge(filtersVLANs: false))),
+    .changeLink("vx0", on: .host, LinkChange(isUp: true)),
+    .changeLink("br0", on: .host, LinkChange(isUp: true)),
+    .addAddress(AddressSpec("10.5.1.1/24", on: "br0", .host)),
+  ]
+
+  private static func onHost<Value: Sendable>(
+    _ body: @escaping @Sendable (inout Transaction<LiveKernel>) throws -> Value
+  ) throws
+    -> Value
+  {
+    try inFreshNamespace { path in
+      var kernel = try LiveKernel.open(containerNamespace: path)
+      for change in host { try kernel.apply(change) }
+      var transaction = Transaction(kernel)
+      return try body(&transaction)
+    }
+  }
+
+  private static func routed(_ ends: ClosedRange<Int>) -> TunnelTables {
+    var tables = TunnelTables(of: "vx0")
+    for end in ends {
+      let mac = MACAddress(value: 0x0200_0000_0000 + UInt64(end))
+      guard let base = IPAddress("10.6.\(end).0"), let subnet = IPPrefix("10.6.\(end).0/24"),
+        let vtep = IPAddress("192.0.2.\(end)")
+      else { continue }
+      var route = RouteSpec(subnet, via: base, on: "vx0", .host)
+      route.isOnLink = true
+      route.source = "10.5.1.1"
+      tables.routes.insert(route)
+      tables.neighbours.insert(NeighbourSpec(base, mac: mac, on: "vx0", .host))
+      tables.forwarding.insert(FDBSpec(mac, on: "vx0", in: .tunnel(to: vtep)))
+    }
+    return tables
+  }
+
+  @Test func `a device is made with every setting`() throws {
+    let (link, found, below) = try Self.onHost { host in
+      let found = try differences(from: Change.createLink(Self.spec), on: &host.kernel)
+      return (try host.kernel.link("vx0", on: .host), found, try host.kernel.link("eth9", on: .host))
+    }
+    #expect(link?.kind == "vxlan" && link?.mtu == 1450 && link?.mac == "02:11:22:33:44:55")
+    #expect(found == [])
+    #expect(link?.peer == below?.index)
+    #expect(link?.vxlan?.df == .set && link?.vxlan?.ttl == 9 && link?.vxlan?.port == 4790)
+  }
+
+  @Test func `a device with another port is told apart`() throws {
+    let found = try Self.onHost { host in
+      var other = VXLAN(vni: 4097, port: 4789)
+      other.learns = true
+      return try differences(
+        from: Change.createLink(LinkSpec("vx0", kind: .vxlan(other, over: nil))), on: &host.kernel)
+    }
+    #expect(found.count == 1)
+    #expect(found.first?.contains("dstport 4790") == true && found.first?.contains("4789") == true)
+  }
+
+  @Test func `tables become as wanted, and back`() throws {
+    let (first, second, back) = try Self.onHost { host in
+      try host.kernel.apply(.setTables(Self.routed(2...4)))
+      let first = try host.kernel.tables(like: TunnelTables(of: "vx0"))
+      try host.apply(.setTables(Self.routed(3...6)))
+      let second = try host.kernel.tables(like: TunnelTables(of: "vx0"))
+      _ = host.rollBack()
+      return (first, second, try host.kernel.tables(like: TunnelTables(of: "vx0")))
+    }
+    #expect(first == Self.routed(2...4))
+    #expect(second == Self.routed(3...6))
+    #expect(back == first)
+  }
+
+  @Test func `tables of IPv6 become as wanted and stay`() throws {
+    let (again, empty) = try Self.onHost { host in
+      var wanted = TunnelTables(of: "vx0")
+      var route = RouteSpec("fd00:6:2::/64", via: "fd00:6:2::", on: "vx0", .host)
+      route.isOnLink = true
+      wanted.routes = [route]
+      wanted.neighbours = [NeighbourSpec("fd00:6:2::", mac: "02:00:00:00:00:02", on: "vx0", .host)]
+      try host.kernel.apply(.addAddress(AddressSpec("fd00:6:1::/128", on: "vx0", .host)))
+      try host.kernel.apply(.setTables(wanted))
+      let again = wanted.changes(from: try host.kernel.tables(like: wanted))
+      try host.kernel.apply(.setTables(TunnelTables(of: "vx0")))
+      return (again, try host.kernel.tables(like: wanted))
+    }
+    #expect(again == [])
+    #expect(empty == TunnelTables(of: "vx0"))
+  }
+
+  @Test func `a change of an end replaces its entry`() throws {
+    let found = try Self.onHost { host in
+      try host.kernel.apply(.setTables(Self.routed(2...3)))
+      var moved = Self.routed(3...3)
+      moved.forwarding = [FDBSpec("02:00:00:00:00:03", on: "vx0", in: .tunnel(to: "192.0.2.77"))]
+      try host.kernel.apply(.setTables(moved))
+      return (try host.kernel.tables(like: moved), moved)
+    }
+    #expect(found.0 == found.1)
+  }
+
+  private static func flooding(_ ends: [IPAddress]) -> TunnelTables {
+    var tables = TunnelTables(of: "vx0", neighboursOn: "br0")
+    tables.forwarding = Set(ends.map { FDBSpec("00:00:00:00:00:00", on: "vx0", in: .tunnel(to: $0)) })
+    tables.forwarding.insert(FDBSpec("02:00:00:00:00:77", on: "vx0", in: .tunnel(to: "192.0.2.7")))
+    tables.forwarding.insert(FDBSpec("02:00:00:00:00:77", on: "vx0", in: .master))
+    tables.neighbours = [NeighbourSpec("10.5.1.77", mac: "02:00:00:00:00:77", on: "br0", .host)]
+    return tables
+  }
+
+  @Test func `frames to many go to each end that is wanted`() throws {
+    let found = try Self.onHost { host in
+      let port = BridgePort(learning: false, neighSuppress: true)
+      try host.kernel.apply(.changeLink("vx0", on: .host, LinkChange(master: "br0", port: port)))
+      try host.kernel.apply(.setTables(Self.flooding(["192.0.2.2", "192.0.2.3", "192.0.2.4"])))
+      let first = try host.kernel.tables(like: Self.flooding([]))
+      try host.kernel.apply(.setTables(Self.flooding(["192.0.2.4", "192.0.2.5"])))
+      return (first, try host.kernel.tables(like: Self.flooding([])))
+    }
+    #expect(found.0 == Self.flooding(["192.0.2.2", "192.0.2.3", "192.0.2.4"]))
+    #expect(found.1 == Self.flooding(["192.0.2.4", "192.0.2.5"]))
+  }
+
+  @Test func `direct routes are known by their metric`() throws {
+    let found = try Self.onHost { host in
+      var tables = TunnelTables(of: "vx0")
+      tables.directMetric = 1 << 30
+      var route = RouteSpec("10.6.9.0/24", via: "192.0.2.9", on: "eth9", .host)
+      try host.kernel.apply(.addRoute(route))
+      route.dst = "10.6.8.0/24"
+      route.priority = 1 << 30
+      tables.directRoutes = [route]
+      try host.kernel.apply(.setTables(tables))
+      let again = tables.changes(from: try host.kernel.tables(like: tables))
+      tables.directRoutes = []
+      try host.kernel.apply(.setTables(tables))
+      return (again, try host.kernel.routes(of: "eth9", on: .host).map(\.dst))
+    }
+    #expect(found.0 == [])
+    #expect(found.1 == ["10.6.9.0/24"])
+  }
+
+  @Test func `what a control plane learnt stays on its port`() throws {
+    let found = try Self.onHost { host in
+      try host.kernel.apply(.changeLink("eth9", on: .host, LinkChange(master: "br0")))
+      try host.kernel.apply(.awaitRunning("eth9"))
+      try host.kernel.apply(.setFDB(FDBSpec("02:00:00:00:00:55", on: "eth9", in: .externallyLearned)))
+      try host.kernel.apply(.setNeighbour(NeighbourSpec("10.5.1.55", mac: "02:00:00:00:00:55", on: "br0", .host)))
+      return (try host.kernel.forwarding(of: "eth9"), try host.kernel.neighbours(of: "br0"))
+    }
+    #expect(found.0 == [FDBSpec("02:00:00:00:00:55", on: "eth9", in: .externallyLearned)])
+    #expect(found.1 == [NeighbourSpec("10.5.1.55", mac: "02:00:00:00:00:55", on: "br0", .host)])
+  }
+
+  @Test func `a path tells link and source, an own address none`() throws {
+    let found = try Self.onHost { host in
+      (
+        try host.kernel.path(to: "192.0.2.9"), try host.kernel.path(to: "192.0.2.1"),
+        try host.kernel.path(to: "203.0.113.1"),
+        try host.kernel.isOwn("192.0.2.1"), try host.kernel.isOwn("192.0.2.9")
+      )
+    }
+    #expect(found.0?.link.name == "eth9" && found.0?.source == "192.0.2.1" && found.0?.gateway == nil)
+    #expect(found.1 == nil && found.2 == nil)
+    #expect(found.3 && !found.4)
+  }
+
+  @Test func `checksum offload is switched, and back`() throws {
+    let found = try Self.onHost { host in
+      let before = try host.kernel.offloadsChecksums("vx0")
+      try host.apply(.setChecksumOffload("vx0", isOn: false))
+      let between = try host.kernel.offloadsChecksums("vx0")
+      _ = host.rollBack()
+      return (before, between, try host.kernel.offloadsChecksums("vx0"))
+    }
+    #expect(found.0 && !found.1 && found.2)
+  }
+}

@@ -1,0 +1,27 @@
+import Iptables
+import Kernel
+import Linux
+import Nftables
+import PacketFilter
+import Testing
+
+/// What makes the rules.
+enum Backend: String, CaseIterable, Sendable, CustomTestStringConvertible {
+  case iptables, nftables
+
+  var testDescription: String { rawValue }
+
+  /// Does something with the backend in the namespace behind `path`.
+  func use<Value>(
+    in path: String, _ body: (inout any FilterBackend) throws(KernelError) -> Value
+  ) throws(KernelError) -> Value {
+    try Namespace.open(path).enter { () throws(KernelError) in
+      var backend: any FilterBackend =
+        switch self {
+        case .iptables: IptablesBackend()
+        case .nftables: NftablesBackend()
+        }
+      return try body(&backend)
+    }
+  }
+}

@@ -1,0 +1,180 @@
+import CNI
+import Kernel
+import LabSupport
+import NetTypes
+import PacketFilter
+import Testing
+
+/// Who reaches whom where a network is a bridge and a link to its other hosts.
+@Suite(.needsRoot, .serialized) struct PartnerTests {
+  /// Connections that come about, from the row's place to the column's.
+  struct Case: CustomTestStringConvertible, Sendable {
+    var reach: Isolation.Reach
+    var separates = false
+    var table: String
+
+    var testDescription: String { "\(reach)\(separates ? ", separating" : "")" }
+
+    var rows: [[String]] {
+      table.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+    }
+
+    /// Each pair of places and whether the second answers the first.
+    var pairs: [(from: String, to: String, passes: Bool)] {
+      rows.dropFirst().flatMap { row in
+        zip(rows[0].dropFirst(), row.dropFirst()).filter { $1 != "." }.map { (row[0], $0, $1 == "+") }
+      }
+    }
+  }
+
+  static let cases = [
+    Case(
+      reach: .network,
+      table: """
+        from  a  a' b  b' n  n' out
+        a     .  +  -  -  -  -  +
+        a'    +  .  -  -  -  -  +
+        b     -  -  .  +  -  -  +
+        b'    -  -  +  .  -  -  +
+        n     -  -  -  -  .  +  +
+        n'    -  -  -  -  +  .  +
+        out   -  -  -  -  +  +  .
+        """),
+    Case(
+      reach: .network, separates: true,
+      table: """
+        from  a  a' b  b' n  n' out
+        a     .  -  -  -  -  -  +
+        a'    -  .  -  -  -  -  +
+        b     -  -  .  -  -  -  +
+        b'    -  -  -  .  -  -  +
+        n     -  -  -  -  .  +  +
+        n'    -  -  -  -  +  .  +
+        out   -  -  -  -  +  +  .
+        """),
+    Case(
+      reach: .nobody,
+      table: """
+        from  a  a' b  b' n  n' out
+        a     .  +  -  -  -  -  -
+        a'    +  .  -  -  -  -  -
+        b     -  -  .  +  -  -  -
+        b'    -  -  +  .  -  -  -
+        n     -  -  -  -  .  +  +
+        n'    -  -  -  -  +  .  +
+        out   -  -  -  -  +  +  .
+        """),
+    Case(
+      reach: .outside,
+      table: """
+        from  a  a' b  b' n  n' out
+        a     .  +  -  -  -  -  +
+        a'    +  .  -  -  -  -  +
+        b     -  -  .  +  -  -  +
+        b'    -  -  +  .  -  -  +
+        n     -  -  -  -  .  +  +
+        n'    -  -  -  -  +  .  +
+        out   +  +  +  +  +  +  .
+        """),
+  ]
+
+  private func claims(_ reach: Isolation.Reach, _ separates: Bool, hasPartner: Bool = true) throws -> [Claim] {
+    try ["a", "b"].map { network in
+      let partner = hasPartner ? try name("vx-\(network)") : nil
+      let rule = Isolation(try name("br-\(network)"), partner: partner, reach: reach, separatesContainers: separates)
+      return Claim(try owner(network), .network, [.isolate(rule)])
+    }
+  }
+
+  @Test(arguments: Backend.allCases, cases)
+  func `a network's two links are one, and no way into another network`(backend: Backend, it: Case) throws {
+    try TwoHosts.use { hosts in
+      let before = try hosts.ruleset()
+      let claims = try claims(it.reach, it.separates)
+      let missing = try backend.use(in: hosts.lab.path(hosts.lab.host)) { (backend) throws(KernelError) in
+        for claim in claims { try backend.add(claim) }
+        return try claims.map { (claim) throws(KernelError) in try backend.missing(from: claim) }
+      }
+      #expect(missing == [[], []])
+      let wanted = it.pairs.filter(\.passes).map { "\($0.from) \($0.to) 80" }.sorted()
+      let passed = try hosts.passages(it.pairs.map { ($0.from, $0.to, 80) }, expecting: wanted)
+      #expect(passed == wanted)
+      try backend.use(in: hosts.lab.path(hosts.lab.host)) { (backend) throws(KernelError) in
+        for claim in claims { try backend.remove(claim.owner.filterTag, .network, known: claim.rules) }
+      }
+      #expect(try hosts.ruleset() == before)
+    }
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `where containers are kept apart a link opens one port, across the partner too`(backend: Backend) throws {
+    try TwoHosts.use { hosts in
+      var claim = try claims(.network, true)[0]
+      for (from, to) in zip(TwoHosts.addresses("a"), TwoHosts.addresses("a'")) {
+        claim.rules.append(
+          .link(ContainerLink(try name("br-a"), from: try address(from), to: try address(to), .tcp, 80)))
+      }
+      let wanted = claim
+      try backend.use(in: hosts.lab.path(hosts.lab.host)) { (backend) throws(KernelError) in try backend.add(wanted) }
+      let asked = [("a", "a'", 80), ("a", "a'", 81), ("a'", "a", 80), ("a", "out", 81)]
+      let expected = ["a a' 80", "a out 81"]
+      let passed = try hosts.passages(asked, expecting: expected)
+      #expect(passed == expected)
+    }
+  }
+
+  /// What takes one link's rules away and leaves the other's.
+  static let thefts = [
+    (Backend.nftables, #"nft delete element inet swift_cni entering_network '{ "vx-a" }'"#),
+    (.nftables, #"nft delete element inet swift_cni leaving_network '{ "vx-a" }'"#),
+    (.nftables, #"nft delete element inet swift_cni isolated_network '{ "vx-a" }'"#),
+    (.iptables, "iptables-legacy -D CNI-ISOLATION -o vx-a -j $(iptables-legacy -S CNI-ISOLATION | sed -n '$s/.* //p')"),
+    (.iptables, "ip6tables-legacy -D CNI-ISOLATED -o vx-a -j DROP"),
+  ]
+
+  @Test(arguments: thefts, [true, false])
+  func `a partner's rules are missed, and what is left goes with the last owner`(
+    theft: (backend: Backend, script: String), isKnown: Bool
+  ) throws {
+    try TwoHosts.use { hosts in
+      let before = try hosts.ruleset()
+      let claim = try claims(.network, true)[0]
+      var second = claim
+      second.owner = try owner("a", "c2")
+      let all = [claim, second]
+      let path = hosts.lab.path(hosts.lab.host)
+      try theft.backend.use(in: path) { (backend) throws(KernelError) in
+        for claim in all { try backend.add(claim) }
+      }
+      try hosts.lab.shell(theft.script, in: hosts.lab.host)
+      let missing = try theft.backend.use(in: path) { (backend) throws(KernelError) in
+        let missing = try all.map { (claim) throws(KernelError) in try backend.missing(from: claim) }
+        for claim in all {
+          try backend.remove(claim.owner.filterTag, .network, known: isKnown ? claim.rules : nil)
+        }
+        return missing
+      }
+      #expect(missing == [claim.rules, claim.rules])
+      #expect(try hosts.ruleset() == before)
+    }
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `a bridge has one partner for all that share it`(backend: Backend) throws {
+    try TwoHosts.use { hosts in
+      let first = try claims(.network, false)[0]
+      var second = try claims(.network, false, hasPartner: false)[0]
+      second.owner = try owner("n")
+      let other = second
+      let refusal = try backend.use(in: hosts.lab.path(hosts.lab.host)) { (backend) throws(KernelError) in
+        try backend.add(first)
+        do throws(KernelError) {
+          try backend.add(other)
+          return nil as KernelError?
+        } catch { return error }
+      }
+      #expect(refusal?.errno == 17)
+      #expect(refusal?.description.contains("want the same") == true)
+    }
+  }
+}
