@@ -78,8 +78,8 @@ public struct Cluster: Sendable {
       ip address flush dev eth0 scope global
       ip address add \(underlay(index, .v4))/32 dev eth0
       ip address add \(underlay(index, .v6))/128 dev eth0 nodad
-      ip route add default via 172.30.1.1 dev eth0 onlink
-      ip -6 route add default via fd31::1 dev eth0 onlink
+      ip route replace default via 172.30.1.1 dev eth0 onlink
+      ip -6 route replace default via fd31::1 dev eth0 onlink
       """, in: hosts[index].host)
     for other in hosts.indices where other != index {
       try fabricLab.shell(
