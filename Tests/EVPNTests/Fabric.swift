@@ -14,7 +14,9 @@ struct Fabric: Sendable {
   static func use<Value>(
     hosts: Int = 3, containers: Int = 2, isRunning: Bool = true, _ body: (Fabric) throws -> Value
   ) throws -> Value {
-    try Cluster.use(hosts: hosts, containers: containers, state: ["/etc/frr", "/run/frr"]) { cluster in
+    try Cluster.use(
+      hosts: hosts, containers: containers, defaultRoutes: true, state: ["/etc/frr", "/run/frr"]
+    ) { cluster in
       let fabric = Fabric(cluster: cluster, routers: cluster.hosts.map { Router(lab: $0) })
       defer {
         // Where a host is gone, so is its FRR; what cannot be ended must not hide what the test found.
