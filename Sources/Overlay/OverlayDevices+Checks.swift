@@ -10,6 +10,7 @@ extension OverlayDevices {
       throw CNIError(.invalidNetworkConfig, "key \"dev\": \"\(name)\": want a link of this host")
     }
     try checkBridge()
+    try settings.vrf?.check(facts.vrf, networkBridge: facts.bridge)
     try checkTunnel()
   }
 
