@@ -1,4 +1,5 @@
 import CNI
+import EVPNSupport
 import Foundation
 import LabSupport
 import Testing

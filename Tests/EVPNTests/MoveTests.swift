@@ -1,4 +1,5 @@
 import CNI
+import EVPNSupport
 import LabSupport
 import Testing
 

@@ -1,4 +1,5 @@
 import CNI
+import EVPNSupport
 import LabSupport
 import Testing
 
@@ -60,7 +61,7 @@ import Testing
   }
 
   /// Whether the last host knows of these containers alone.
-  private func knows(_ network: Network, _ containers: [Attachment]) throws -> Bool {
+  private func knows(_ network: Network, _ containers: [Attached]) throws -> Bool {
     let macs = try network.remoteMACs(on: 2).filter { $0.hasPrefix("02:42") }
     return try network.remoteAddresses(on: 2) == containers.flatMap(\.addresses).sorted()
       && macs == containers.compactMap(\.mac).sorted()

@@ -1,12 +1,12 @@
 import CNI
 import Foundation
-import LabSupport
-import Testing
+public import LabSupport
+public import Testing
 
 extension Fabric {
   /// Waits until each of these reaches each other with a packet as long as the network takes, all at once.
-  func awaitReach(
-    _ from: [Attachment], _ to: [Attachment], sourceLocation: SourceLocation = #_sourceLocation
+  public func awaitReach(
+    _ from: [Attached], _ to: [Attached], sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     var left = from.flatMap { one in
       to.filter { $0.host != one.host || $0.container != one.container }.flatMap { other in
@@ -23,14 +23,14 @@ extension Fabric {
   }
 
   /// Which of the second are answered by, though nobody is to be reached; half a second of silence counts.
-  func reached(_ from: [Attachment], _ to: [Attachment]) throws -> [String] {
+  public func reached(_ from: [Attached], _ to: [Attached]) throws -> [String] {
     let probes = from.flatMap { one in to.flatMap { $0.addresses.map { Self.ping(one, $0, patience: 0.5) } } }
     return zip(probes, try cluster.answers(to: probes)).filter { $1.isByAnybody }
       .map { "\($0.0.namespace) > \($0.0.address)" }
   }
 
   /// 1450 bytes that may not be fragmented: what the underlay's 1500 leave.
-  private static func ping(_ from: Attachment, _ address: String, patience: Double) -> Probe {
+  private static func ping(_ from: Attached, _ address: String, patience: Double) -> Probe {
     Probe(
       from: from.namespace, to: address, .ping, 0, patience: patience, size: 1450 - (address.contains(":") ? 48 : 28))
   }
@@ -38,7 +38,7 @@ extension Fabric {
   /// Pings every 50 ms, and at most 20 times: within a second.
   ///
   /// - Returns: how many were lost before the first answer; `nil`: all.
-  func lostBeforeAnswer(from: Attachment, to address: String) throws -> Int? {
+  public func lostBeforeAnswer(from: Attached, to address: String) throws -> Int? {
     let told = try from.lab.shell(
       """
       for number in $(seq 0 19); do
@@ -50,5 +50,5 @@ extension Fabric {
 }
 
 extension Probe.Answer {
-  var isByAnybody: Bool { if case .by = self { true } else { false } }
+  public var isByAnybody: Bool { if case .by = self { true } else { false } }
 }

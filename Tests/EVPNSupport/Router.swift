@@ -1,16 +1,16 @@
-import CNI
+public import CNI
 import Foundation
-import LabSupport
+public import LabSupport
 
 /// FRR on one host, with files of its own in the lab's `/etc/frr` and `/run/frr`.
-struct Router: Sendable {
-  let lab: Lab
+public struct Router: Sendable {
+  public let lab: Lab
 
-  static let files = URL(filePath: #filePath).deletingLastPathComponent()
+  public static let files = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "../../conf-examples/evpn").standardized.path
 
   /// Writes what the machine's administrator would: these files.
-  func configure(_ configuration: String) throws {
+  public func configure(_ configuration: String) throws {
     try configuration.write(toFile: "\(lab.directory)/frr.conf", atomically: true, encoding: .utf8)
     try lab.shell(
       """
@@ -23,7 +23,7 @@ struct Router: Sendable {
   /// Starts the daemons and gives them their configuration, as `systemctl start frr` does.
   ///
   /// None outlives a quarter of an hour, whatever becomes of the test.
-  func start() throws {
+  public func start() throws {
     try lab.shell(
       """
       . /etc/frr/daemons
@@ -42,10 +42,10 @@ struct Router: Sendable {
   /// Ends the daemons that run; they take back what they told the kernel and their neighbours.
   ///
   /// Now and then zebra waits for itself then: it is killed two seconds later, as an init system does.
-  func stop() throws { try end(by: "TERM") }
+  public func stop() throws { try end(by: "TERM") }
 
   /// Ends the daemons without a word.
-  func kill() throws { try end(by: "KILL") }
+  public func kill() throws { try end(by: "KILL") }
 
   private func end(by signal: String) throws {
     try lab.shell(
@@ -66,10 +66,12 @@ struct Router: Sendable {
   }
 
   /// What a command of vtysh that ends in `json` tells.
-  func show(_ command: String) throws -> JSONValue { try lab.json("vtysh -c 'show \(command) json'", in: lab.host) }
+  public func show(_ command: String) throws -> JSONValue {
+    try lab.json("vtysh -c 'show \(command) json'", in: lab.host)
+  }
 
   /// How many neighbours routes are exchanged with, while BFD sees them.
-  func neighbourCount() throws -> Int {
+  public func neighbourCount() throws -> Int {
     try show("bgp neighbors").object?.values
       .count { $0.text("bgpState") == "Established" && $0.text("peerBfdInfo.status") == "Up" } ?? 0
   }
