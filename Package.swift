@@ -38,6 +38,7 @@ let package = Package(
     .systemLibrary(name: "CNetlink", pkgConfig: "libnl-3.0", providers: [.apt(["libnl-3-dev"])]),
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
     .systemLibrary(name: "CNftables"),
+    .systemLibrary(name: "CCurl"),
     .target(name: "CLinux"),
 
     library("NetTypes"),
@@ -47,6 +48,7 @@ let package = Package(
     library("IPAM", ["CNI", "NetTypes"]),
     library("Etcd", ["CNI"]),
 
+    library("EtcdClient", ["CCurl", "CNI", "CNIJSON", "Etcd", "Kernel", "Linux"]),
     library("CNIJSON", ["CNI", "CJansson"]),
     library("Linux", ["Kernel", "CLinux"]),
     library("Netlink", ["NetTypes", "Kernel", "PacketFilter", "Linux", "CNetlink", "CLinux"]),
@@ -54,9 +56,12 @@ let package = Package(
     library("Iptables", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
     library("Attachment", ["CNI", "Kernel", "NetTypes", "PacketFilter"]),
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
+    library("EtcdLeases", ["CNI", "CNIJSON", "Etcd", "IPAM", "NetTypes"]),
     library("Names", ["CNI", "NetTypes"]),
     library("NameDisk", ["Names", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
+    library("NameEtcd", ["CNI", "CNIJSON", "Etcd", "Kernel", "Linux", "NameDisk", "Names"]),
     library("Overlay", ["Attachment", "CNI", "Etcd", "Kernel", "NetTypes", "PacketFilter"]),
+    library("OverlayEtcd", ["CNI", "CNIJSON", "Etcd", "Kernel", "Linux", "NetTypes", "Overlay"]),
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
     library("ContainerLinks", ["Attachment", "CNI", "Kernel", "NetTypes", "PluginKit"]),
@@ -65,9 +70,13 @@ let package = Package(
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin(
       "dns-hosts",
-      ["CNI", "Kernel", "NameDisk", "Names", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+      ["CNI", "Etcd", "EtcdClient", "Kernel", "NameDisk", "NameEtcd", "Names", "NetTypes", "PacketFilter", "PluginKit"]
+        + packetFilter),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
+    plugin(
+      "ipam-etcd",
+      ["CNI", "Etcd", "EtcdClient", "EtcdLeases", "IPAM", "LeaseDisk", "NetTypes", "PluginKit"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("macvlan", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("ipvlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
@@ -100,8 +109,11 @@ let package = Package(
       dependencies: ["CNI", "CNIJSON", "Kernel", "NetTypes", "Netlink", "PluginKit", "TestSupport"],
       path: "Tests/SweepSupport", swiftSettings: strict),
     .target(
-      name: "EtcdSupport", dependencies: ["CNI", "Etcd"], path: "Tests/EtcdSupport", swiftSettings: strict),
-    tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport"]),
+      name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
+    tests(
+      "OverlayEtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport", "Linux", "NetTypes", "Overlay", "OverlayEtcd"]),
+    tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdClient", "EtcdSupport", "Linux"]),
+    tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("HostFilterTests", ["CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
@@ -169,6 +181,12 @@ let package = Package(
       ["ptp", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("PtpTrafficTests", ["CNI", "LabSupport"]),
     tests("MultiHostTests", ["CNI", "LabSupport"]),
+    tests(
+      "OverlayTests",
+      [
+        "overlay-vxlan", "Overlay", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit",
+        "SweepSupport", "TestSupport",
+      ]),
     tests("IptablesTests", ["Iptables", "CNI", "Kernel", "NetTypes", "PacketFilter"]),
     tests(
       "CnictlTests",
@@ -179,11 +197,23 @@ let package = Package(
     tests(
       "TuningTests",
       ["tuning", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
+    tests(
+      "EtcdIPAMTests",
+      [
+        "ipam-etcd", "EtcdLeases", "Etcd", "EtcdSupport", "IPAM", "CNI", "CNIJSON", "NetTypes", "PluginKit",
+        "TestSupport",
+      ]),
+    tests("EtcdIPAMClusterTests", ["CNI", "EtcdSupport", "LabSupport"]),
     tests("NamesTests", ["Names", "CNI", "CNIJSON", "NetTypes"]),
+    tests(
+      "NameEtcdTests", ["NameEtcd", "NameDisk", "Names", "CNI", "CNIJSON", "Etcd", "EtcdSupport", "Kernel", "NetTypes"]),
     tests("NameDiskTests", ["NameDisk", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
     tests(
       "DNSHostsTests",
-      ["dns-hosts", "CNI", "CNIJSON", "Kernel", "NameDisk", "Names", "NetTypes", "PluginKit"]),
+      [
+        "dns-hosts", "CNI", "CNIJSON", "Etcd", "EtcdSupport", "Kernel", "NameDisk", "NameEtcd", "Names", "NetTypes",
+        "PluginKit",
+      ]),
     .testTarget(
       name: "DNSHostsTrafficTests", dependencies: ["CNI", "LabSupport"], exclude: ["ask.py"], swiftSettings: strict),
     tests("DNSHostsStressTests", ["CNI", "LabSupport"]),

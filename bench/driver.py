@@ -16,6 +16,8 @@ from filter import measure_filter
 from filter_report import FilterReport
 from links import LinkReport, check_present, measure_links
 from names import Names, NamesReport
+from overlay import measure_overlay
+from overlay_report import OverlayReport
 from report import Report
 
 ATTACHMENTS = 1000
@@ -150,6 +152,7 @@ def main():
     make_bridges([BRIDGE])
     ip("address", "add", f"{GATEWAY}/16", "dev", BRIDGE)
 
+    overlay = measure_overlay(ours.directory, progress)
     filtered = measure_filter(ours.directory, peer.directory, progress)
     progress("start")
     measure_start(results, plugins)
@@ -171,7 +174,8 @@ def main():
 
     report = Report(results, {one.name: one.installed_size() for one in plugins}, ATTACHMENTS, BRIDGES, POOL_SIZES,
                     TOGETHER)
-    reports = [report, LinkReport(results), NamesReport(results), FilterReport(filtered)]
+    reports = [report, LinkReport(results), NamesReport(results), FilterReport(filtered),
+               OverlayReport(overlay)]
     print("\n".join(one.text(absolute=True) for one in reports))
     with open(sys.argv[1], "w") as file:
         file.write("\n".join(one.document() for one in reports))

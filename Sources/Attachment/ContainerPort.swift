@@ -62,13 +62,14 @@ public struct ContainerPort: Equatable, Sendable {
       + [.conf(.v6, port, "disable_ipv6", "1", isOptional: true)]
   }
 
-  /// What to answer: the bridge, the host's end, the container's.
+  /// What to answer.
   ///
   /// - Parameters:
   ///   - bridgeMAC: `nil` where nobody knows it yet.
   ///   - addressing: the container's.
   ///   - sandbox: the path of the container's namespace.
   ///   - dns: for the container.
+  /// - Returns: the bridge, the host's end, the container's, with its addresses.
   public func result(
     bridgeMAC: MACAddress?, _ addressing: Addressing, sandbox: String, dns: DNS
   ) -> AddResult {

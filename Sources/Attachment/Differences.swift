@@ -31,6 +31,13 @@ public func differences<K: Kernel & ~Copyable>(
     let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
     return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
   case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
+  case .setFDB(let spec):
+    let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
+    return there?.contains(spec) == true ? [] : ["forwarding entry \(spec.mac) is missing on \(spec.interface)"]
+  case .setNeighbour(let spec) where spec.mac != nil && spec.side == .host:
+    let there = try ifPresent { () throws(KernelError) in try kernel.neighbours(of: spec.interface) }
+    return there?.contains { $0.address == spec.address } == true
+      ? [] : ["neighbour \(spec.address) is missing on \(spec.interface)"]
   case .setChecksumOffload(let name, let isOn):
     let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
     return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
@@ -38,7 +45,7 @@ public func differences<K: Kernel & ~Copyable>(
   case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
   case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
-    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .setFDB, .deleteFDB, .awaitDAD, .announce:
+    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .announce:
     return []
   }
 }

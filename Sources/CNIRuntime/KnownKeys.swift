@@ -34,6 +34,7 @@ enum KnownKeys {
     case "dns-hosts": common.merging(dnsHosts) { own, _ in own }
     case "dnsname": common.merging(dnsHosts) { own, _ in own }.merging(["domainName": .string]) { own, _ in own }
     case "vlan": common.merging(vlan) { own, _ in own }
+    case "overlay-vxlan": common.merging(overlay) { own, _ in own }
     case "none", "loopback", "host": common
     default: nil
     }
@@ -43,6 +44,7 @@ enum KnownKeys {
   static func ipam(_ type: String) -> [String: Shape]? {
     switch type {
     case "host-local", "ipam-host-local": hostLocal
+    case "ipam-etcd": etcd
     case "static": staticAddresses
     case "dhcp": dhcp
     default: nil
@@ -89,6 +91,27 @@ enum KnownKeys {
     "mtu": .int, "macFromIP": .bool, "gwPriority": .int, "enabledad": .bool, "peer": .string, "peerIfName": .string,
   ]
 
+  private static let overlay: [String: Shape] = [
+    "mode": .word(["l2", "l3"]), "vni": .int, "dstport": .int, "local": .string, "dev": .string, "ttl": .int,
+    "df": .word(["unset", "set", "inherit"]), "learning": .bool, "udpcsum": .bool, "udp6zerocsumtx": .bool,
+    "udp6zerocsumrx": .bool, "txChecksumOffload": .bool, "bridge": .string, "vxlan": .string, "vtepMac": .string,
+    "gatewayMac": .mac, "mtu": .int, "network": .anything, "isGateway": .bool, "isDefaultGateway": .bool,
+    "ipMasq": .bool, "ipMasqBackend": backend, "ipMasqRandomFully": .bool, "backend": backend, "ipForward": .bool,
+    "macFromIP": .bool, "enabledad": .bool, "gwPriority": .int, "hairpinMode": .bool, "portIsolation": .bool,
+    "isolation": .word(["none", "network", "container"]), "directRouting": .bool, "neighSuppress": .bool,
+    "controlPlane": .members([
+      "type": .word(["static", "multicast", "evpn", "etcd"]), "peers": .list(.members(overlayPeer)),
+      "peersFile": .string, "group": .address, "endpoints": .anything, "caFile": .string, "certFile": .string,
+      "keyFile": .string, "username": .string, "password": .string, "passwordFile": .string, "prefix": .string,
+      "subnetLen": .int, "leaseTTL": .int,
+    ]),
+  ]
+
+  private static let overlayPeer: [String: Shape] = [
+    "vtep": .address, "vtepMac": .mac, "subnet": .string, "subnets": .list(.string),
+    "endpoints": .list(.members(["ip": .address, "mac": .mac])),
+  ]
+
   private static let firewall: [String: Shape] = [
     "backend": backend, "iptablesAdminChainName": .string, "ingressPolicy": .word(["open", "same-bridge", "isolated"]),
   ]
@@ -108,6 +131,13 @@ enum KnownKeys {
       "hostsdir": .string, "addn-hosts": .string, "pidFile": .string, "nameserver": .anything, "backend": backend,
     ]),
     "coredns": .members(["hostsfile": .string, "nameserver": .anything, "backend": backend]),
+    "etcd": .members(etcdCluster.merging(["prefix": .string, "node": .string, "leaseTTL": .int]) { own, _ in own }),
+  ]
+
+  /// How an etcd cluster is reached.
+  static let etcdCluster: [String: Shape] = [
+    "endpoints": .anything, "caFile": .string, "certFile": .string, "keyFile": .string, "username": .string,
+    "password": .string, "passwordFile": .string,
   ]
 
   private static let tuning: [String: Shape] = [
@@ -131,6 +161,12 @@ enum KnownKeys {
   private static let hostLocal: [String: Shape] = range.merging([
     "type": .string, "ranges": .list(.list(.members(range))), "routes": routes, "dataDir": .string,
     "resolvConf": .string, "sticky": .bool,
+  ]) { own, _ in own }
+
+  private static let etcd: [String: Shape] = range.merging([
+    "type": .string, "ranges": .list(.list(.members(range))), "routes": routes, "resolvConf": .string,
+    "endpoints": .anything, "caFile": .string, "certFile": .string, "keyFile": .string, "username": .string,
+    "password": .string, "passwordFile": .string, "prefix": .string, "node": .string, "blockSize": .int,
   ]) { own, _ in own }
 
   private static let staticAddresses: [String: Shape] = [

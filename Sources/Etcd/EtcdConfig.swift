@@ -11,13 +11,20 @@ public struct EtcdConfig: Equatable, Sendable {
   public var keyFile: String?
   public var username: String?
   public var password: String?
+  /// A file whose first line is the password, for whoever keeps secrets out of configurations.
+  public var passwordFile: String?
 
   public init(endpoints: [String]) { self.endpoints = endpoints }
 
   /// - Parameter json: the object that holds the keys.
-  /// - Throws: code 7 for no endpoint, for one that is no http or https address, for half a pair of keys.
+  /// - Throws: code 7 for no endpoint, for one that is no http or https address, for half a pair of keys
+  ///   or two passwords.
   public init(_ json: JSONReader) throws(CNIError) {
-    endpoints = try json.list("endpoints") { (item) throws(CNIError) in try Self.checked(item) } ?? []
+    if let one = json["endpoints"], one.value.string != nil {
+      endpoints = [try Self.checked(one)]
+    } else {
+      endpoints = try json.list("endpoints") { (item) throws(CNIError) in try Self.checked(item) } ?? []
+    }
     guard !endpoints.isEmpty else {
       let key = json.path.isEmpty ? "endpoints" : "\(json.path).endpoints"
       throw CNIError(.invalidNetworkConfig, "key \"\(key)\": missing: want addresses of etcd: http://127.0.0.1:2379")
@@ -27,8 +34,16 @@ public struct EtcdConfig: Equatable, Sendable {
     keyFile = try json.filledText("keyFile")
     username = try json.filledText("username")
     password = try json.filledText("password")
+    passwordFile = try json.filledText("passwordFile")
     try Self.checkPair("certFile", certFile, "keyFile", keyFile)
-    try Self.checkPair("username", username, "password", password)
+    if passwordFile == nil {
+      try Self.checkPair("username", username, "password", password)
+    } else {
+      try Self.checkPair("username", username, "passwordFile", passwordFile)
+      guard password == nil else {
+        throw CNIError(.invalidNetworkConfig, "keys \"password\" and \"passwordFile\": want one of them")
+      }
+    }
   }
 
   private static func checkPair(

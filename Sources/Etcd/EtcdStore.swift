@@ -3,12 +3,18 @@ public import CNI
 /// What is asked of an etcd cluster, version 3.
 ///
 /// `EtcdClient` implements it over the JSON gateway; tests use a fake. Everything throws code 11 where no quorum answers
-/// in time: a write may have been carried out all the same, so whoever repeats one must know its own work again.
+/// in time, and code 108 where etcd refuses.
+///
+/// A write that met silence may have been carried out, and one whose member gave no answer is asked of the next: so what
+/// it finds may be its own work. Whoever conditions a write on what was there must know that again: lost, but the holder
+/// is me, is won.
 public protocol EtcdStore: ~Copyable {
   /// The pairs of these keys, sorted by key, as a quorum has them.
   mutating func read(_ keys: EtcdKeys) throws(CNIError) -> EtcdPairs
 
-  /// Carries out one of two lists of operations, as one.
+  /// Carries out one of two lists of operations, as one: at most 128, no key written twice.
+  ///
+  /// - Throws: code 11 also where a lease that a put names is gone.
   mutating func transact(_ transaction: EtcdTransaction) throws(CNIError) -> EtcdOutcome
 
   /// A new lease of that many seconds; what is attached to it goes with it.
@@ -113,7 +119,7 @@ public struct EtcdOutcome: Equatable, Sendable {
   }
 }
 
-/// Changes of one moment, and the revision they made.
+/// Changes, in the order in which they were made.
 public struct EtcdEvents: Equatable, Sendable {
   public enum Event: Equatable, Sendable {
     case put(EtcdPair)
@@ -122,6 +128,7 @@ public struct EtcdEvents: Equatable, Sendable {
   }
 
   public var events: [Event]
+  /// A watch from the next one on misses nothing; some may be told again.
   public var revision: Int64
   /// The revision asked for is no longer kept: read everything again.
   public var isCompacted: Bool

@@ -31,11 +31,9 @@ extension LeaseStore where Self: ~Copyable {
     let holder = LeaseHolder(request.owner)
     let earlier = try addresses(of: holder)
     guard earlier.isEmpty else {
-      throw CNIError(
-        .alreadyAttached, "\(listed(earlier)) has been allocated to \(holder), duplicate allocation is not allowed",
-        details: "network \(request.owner.network)")
+      throw CNIError.leased(earlier, to: holder, in: request.owner.network)
     }
-    let asked = try match(request.wanted, to: request.sets)
+    let asked = try request.sets.asked(request.wanted)
     for address in asked.compactMap(\.self) { try checkAvailable(address) }
     var taken: [AddressRange.Assignment] = []
     do throws(CNIError) {
@@ -60,29 +58,9 @@ extension LeaseStore where Self: ~Copyable {
     return failures
   }
 
-  /// The address asked for from each set; `nil` where any will do.
-  private func match(_ wanted: [IPAddress], to sets: [RangeSet]) throws(CNIError) -> [IPAddress?] {
-    var asked = [IPAddress?](repeating: nil, count: sets.count)
-    for address in wanted where !asked.contains(address) {
-      guard let number = sets.firstIndex(where: { $0.range(holding: address) != nil }) else {
-        throw unavailable(address, "in none of the ranges \(sets.map(\.description).joined(separator: "; "))")
-      }
-      let set = sets[number]
-      if set.range(holding: address)?.gateway == address { throw unavailable(address, "it is the subnet's gateway") }
-      guard set.usable.contains(where: { $0.contains(address) }) else {
-        throw unavailable(address, "it is excluded in range set \(set)")
-      }
-      if let other = asked[number] {
-        throw unavailable(address, "range set \(set) gives one address and \(other) is asked for too")
-      }
-      asked[number] = address
-    }
-    return asked
-  }
-
   private mutating func checkAvailable(_ address: IPAddress) throws(CNIError) {
     guard let holder = try holder(of: address) else { return }
-    guard try deadLeases().contains(address) else { throw unavailable(address, "it is leased to \(holder)") }
+    guard try deadLeases().contains(address) else { throw CNIError.unavailable(address, "it is leased to \(holder)") }
     try release(address)
   }
 
@@ -97,11 +75,9 @@ extension LeaseStore where Self: ~Copyable {
         return AddressRange.Assignment(address: address, range: range)
       }
       // Somebody who does not take the lock was faster, and the store knows it now.
-      guard asked == nil, refused.insert(address).inserted else { throw unavailable(address, "it is leased") }
+      guard asked == nil, refused.insert(address).inserted else { throw CNIError.unavailable(address, "it is leased") }
     }
-    throw CNIError(
-      .poolExhausted, "no IP addresses available in range set \(set): 0 of \(set.capacity) addresses free",
-      details: "network \(request.owner.network), \(set.key)")
+    throw set.exhaustion(in: request.owner.network)
   }
 
   /// A free address: the one the name had, then one that no other name had, then any; dead leases go before the last.
@@ -142,18 +118,17 @@ extension AddressRange {
     public var address: IPAddress
     public var range: AddressRange
 
+    public init(address: IPAddress, range: AddressRange) {
+      self.address = address
+      self.range = range
+    }
+
     /// As the result of ADD has it.
     public var ip: AddResult.IP? {
       IPPrefix(address, length: range.subnet.length).map { AddResult.IP(address: $0, gateway: range.gateway) }
     }
   }
 }
-
-private func unavailable(_ address: IPAddress, _ why: String) -> CNIError {
-  CNIError(.addressUnavailable, "requested IP address \(address) is not available: \(why)")
-}
-
-func listed(_ addresses: [IPAddress]) -> String { addresses.map(\.description).joined(separator: ", ") }
 
 extension LeaseStore where Self: ~Copyable {
   /// The sets out of which nothing can be given, dead leases being as good as free addresses.

@@ -76,28 +76,67 @@ extension Isolation {
   /// The rules for what comes from the network's links or goes to them; what returns is passed to the others.
   fileprivate func rules(_ family: IPFamily) -> [TableRule] {
     var rules: [TableRule] = []
-    func add(_ matches: Match..., from: InterfaceName? = nil, to: InterfaceName? = nil, target: Target) {
-      var rule = TableRule(family, target: target)
+    func add(_ matches: Match..., to: InterfaceName? = nil, target: Target) {
+      var rule = TableRule.forwarded(family, to: to, target: target)
       rule.matches = matches
-      rule.inDevice = from.map { Test(Device($0)) }
-      rule.outDevice = to.map { Test(Device($0)) }
       rules.append(rule)
     }
-    for (from, to) in links.flatMap({ from in links.map { (from, $0) } }) {
-      if separatesContainers { add(from: from, to: to, target: .jump(Layout.linksChain(bridge))) }
-      add(from: from, to: to, target: .returnToCaller)
-    }
-    if reach == .nobody {
-      add(target: .drop)
-      return rules
-    }
-    add(.expected, target: .returnToCaller)
-    if reach == .outside {
+    rules += links.flatMap { from in links.flatMap { passing(.forwarded(family, from: from, to: $0)) } }
+    if reach != .nobody { add(.expected, target: .returnToCaller) }
+    if reach == .outside || !direct.isEmpty {
       for link in links { add(.groups(source: Test(.ours), destination: nil), to: link, target: .drop) }
     }
-    for link in links { add(to: link, target: reach == .outside ? .returnToCaller : .drop) }
-    add(target: .jump(Layout.isolated))
+    if reach != .outside || separatesContainers { rules += entering(family) }
+    if reach != .nobody {
+      for link in links { add(to: link, target: reach == .outside ? .returnToCaller : .drop) }
+    }
+    if reach != .nobody || !direct.isEmpty { add(target: .jump(Layout.isolated)) }
+    if reach == .nobody || separatesContainers { rules += leaving(family) }
+    if reach == .nobody { add(target: .drop) }
     return rules
+  }
+
+  /// What comes from other hosts without the partner.
+  private func entering(_ family: IPFamily) -> [TableRule] {
+    direct.map(\.network).filter { $0.family == family }.flatMap { prefix in
+      links.flatMap { link in
+        var rule = TableRule.forwarded(family, to: link)
+        rule.source = Test(prefix)
+        return passing(rule)
+      }
+    }
+  }
+
+  /// What goes to other hosts without the partner.
+  private func leaving(_ family: IPFamily) -> [TableRule] {
+    direct.map(\.network).filter { $0.family == family }.flatMap { prefix in
+      links.flatMap { link in
+        var rule = TableRule.forwarded(family, from: link)
+        rule.destination = Test(prefix)
+        return passing(rule)
+      }
+    }
+  }
+
+  /// Rules that match as `rule` does, and let pass what stays within the network.
+  private func passing(_ rule: TableRule) -> [TableRule] {
+    let targets = (separatesContainers ? [.jump(Layout.linksChain(bridge))] : []) + [Target.returnToCaller]
+    return targets.map { target in
+      var rule = rule
+      rule.target = target
+      return rule
+    }
+  }
+}
+
+extension TableRule {
+  fileprivate static func forwarded(
+    _ family: IPFamily, from: InterfaceName? = nil, to: InterfaceName? = nil, target: Target = .drop
+  ) -> TableRule {
+    var rule = TableRule(family, target: target)
+    rule.inDevice = from.map { Test(Device($0)) }
+    rule.outDevice = to.map { Test(Device($0)) }
+    return rule
   }
 }
 

@@ -74,8 +74,8 @@ extension Change: CustomStringConvertible {
     case .setNeighbour(let spec):
       "set neighbour \(spec.address) \(spec.mac?.description ?? "proxy") on \(spec.interface)\(spec.side.suffix)"
     case .deleteNeighbour(let spec): "delete neighbour \(spec.address) on \(spec.interface)\(spec.side.suffix)"
-    case .setFDB(let spec): "set forwarding entry \(spec.mac) on \(spec.interface)"
-    case .deleteFDB(let spec): "delete forwarding entry \(spec.mac) on \(spec.interface)"
+    case .setFDB(let spec): "set forwarding entry \(spec)"
+    case .deleteFDB(let spec): "delete forwarding entry \(spec)"
     case .setTables(let tables):
       "set \(tables.forwarding.count) forwarding entries, \(tables.neighbours.count) neighbours, \(tables.routes.count) routes of \(tables.device)"
     case .setChecksumOffload(let name, let isOn): "set checksum offload of \(name) \(isOn ? "on" : "off")"
@@ -143,5 +143,11 @@ extension AddressSpec: CustomStringConvertible {
 extension RouteSpec: CustomStringConvertible {
   public var description: String {
     "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)\(side.suffix)"
+  }
+}
+
+extension FDBSpec: CustomStringConvertible {
+  public var description: String {
+    if case .tunnel(let end) = table { "\(mac) to \(end) on \(interface)" } else { "\(mac) on \(interface)" }
   }
 }

@@ -53,7 +53,10 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .deleteNeighbour(let spec): return [.setNeighbour(spec)]
     case .deleteFDB(let spec): return [.setFDB(spec)]
     case .setTables(let wanted):
-      return isOurs(wanted.device, on: .host) ? [] : [.setTables(try kernel.tables(like: wanted))]
+      // What is on other links does not go with the device.
+      let goesAlong =
+        isOurs(wanted.device, on: .host) && isOurs(wanted.neighbourLink, on: .host) && wanted.directRoutes.isEmpty
+      return goesAlong ? [] : [.setTables(try kernel.tables(like: wanted))]
     case .setChecksumOffload(let name, let isOn):
       let before = try isOurs(name, on: .host) ? isOn : kernel.offloadsChecksums(name)
       return before == isOn ? [] : [.setChecksumOffload(name, isOn: before)]

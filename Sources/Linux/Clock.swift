@@ -12,6 +12,10 @@ public struct Clock: Comparable, Sendable {
 
   public func advanced(bySeconds seconds: Int) -> Clock { Clock(nanoseconds: nanoseconds + seconds * 1_000_000_000) }
 
+  public func advanced(byMilliseconds milliseconds: Int) -> Clock {
+    Clock(nanoseconds: nanoseconds + milliseconds * 1_000_000)
+  }
+
   public func microseconds(since start: Clock) -> Int { (nanoseconds - start.nanoseconds) / 1000 }
 
   /// Milliseconds from now to this point; 0 once it is past.

@@ -50,6 +50,5 @@ public enum Standard {
 
 extension KernelError {
   public var isTextFileBusy: Bool { errno == ETXTBSY }
-  public var isTryAgain: Bool { errno == EAGAIN }
   public var isMissing: Bool { errno == ENOENT || errno == ENODEV || errno == ENOTDIR }
 }

@@ -17,6 +17,7 @@ extension NetworkNames {
       found.append("remembered names are \(words(member.names)), want \(words(wanted.names))")
     }
     found += try serverDifferences(member, from: wanted)
+    found += try remoteDifferences(in: member.hosts)
     guard let own = member.hosts else { return hasHosts ? found + ["there is no hosts file"] : found }
     let peers = try peers(of: wanted.owner)
     found += try missing(member.privateLines + peers.flatMap(\.lines) + member.lines, from: own)
@@ -26,7 +27,7 @@ extension NetworkNames {
     return found
   }
 
-  private func missing(_ lines: [String], from identity: KnownFile) throws(KernelError) -> [String] {
+  func missing(_ lines: [String], from identity: KnownFile) throws(KernelError) -> [String] {
     guard let missing = try LiveHosts.missing(lines, from: identity) else {
       return ["\(identity.path) is gone or another file"]
     }

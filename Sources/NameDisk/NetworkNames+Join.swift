@@ -33,14 +33,15 @@ extension NetworkNames {
       return try state.put(joining)
     }
     let peers = try peers(of: joining.owner)
+    let others = peers.flatMap(\.lines) + (try remoteRecord()?.members ?? []).flatMap(\.lines)
     var member = joining
     do {
       let lock = try ContainerLock(joining.owner.container, in: state)
-      try enter(&member, wish, among: peers)
+      try enter(&member, wish, among: others)
       _ = consume lock
     }
     let lines = member.lines
-    let expected = (peers.flatMap(\.lines) + OwnLines.standard).reduce(lines.count * 80) { $0 + $1.utf8.count + 1 }
+    let expected = (others + OwnLines.standard).reduce(lines.count * 80) { $0 + $1.utf8.count + 1 }
     let failures = forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
       try willChange("add \(lines.count) lines to \(hosts.path)")
       if try !LiveHosts.add(lines, to: hosts, expected: expected) { warnLeftAlone(hosts, of: peer.owner) }
@@ -49,11 +50,11 @@ extension NetworkNames {
   }
 
   /// Writes the container's own file, new or as it is.
-  private func enter(_ member: inout Member, _ wish: HostsWish, among peers: [Member]) throws(KernelError) {
+  private func enter(_ member: inout Member, _ wish: HostsWish, among others: [String]) throws(KernelError) {
     for attempt in 1... {
       do throws(KernelError) {
-        if let found = try FilePlace(wish.path).found() { return try adopt(found, &member, wish, among: peers) }
-        return try make(&member, wish, among: peers)
+        if let found = try FilePlace(wish.path).found() { return try adopt(found, &member, wish, among: others) }
+        return try make(&member, wish, among: others)
       } catch {
         // Somebody else has made the file since it was looked for.
         guard error.errno == EEXIST, attempt < 3 else { throw error }
@@ -62,7 +63,7 @@ extension NetworkNames {
   }
 
   private func adopt(
-    _ found: KnownFile, _ member: inout Member, _ wish: HostsWish, among peers: [Member]
+    _ found: KnownFile, _ member: inout Member, _ wish: HostsWish, among others: [String]
   ) throws(KernelError) {
     var record = try state.record(of: member.owner.container)
     let isFirst = !record.files.contains { $0.file == found && !$0.holders.isEmpty }
@@ -76,7 +77,7 @@ extension NetworkNames {
     try willChange("remember the files of \(member.owner.container)")
     try state.put(record, of: member.owner.container)
     try willChange("add lines to \(found.path)")
-    let lines = member.privateLines + peers.flatMap(\.lines) + member.lines
+    let lines = member.privateLines + others + member.lines
     let isThere =
       isForgotten ? try LiveHosts.renew(lines, in: found) : try LiveHosts.add(lines, to: found, expected: 0)
     if !isThere {
@@ -84,7 +85,7 @@ extension NetworkNames {
     }
   }
 
-  private func make(_ member: inout Member, _ wish: HostsWish, among peers: [Member]) throws(KernelError) {
+  private func make(_ member: inout Member, _ wish: HostsWish, among others: [String]) throws(KernelError) {
     let owner = member.owner
     member.hosts = nil
     member.privateLines = wish.ownLines + wish.extraLines
@@ -99,7 +100,7 @@ extension NetworkNames {
     try willChange("remember the files of \(owner.container)")
     try state.put(ContainerRecord(files: older.files + [kept]), of: owner.container)
     try willChange("write \(wish.path)")
-    let lines = wish.ownLines + OwnLines.standard + wish.extraLines + peers.flatMap(\.lines) + member.lines
+    let lines = wish.ownLines + OwnLines.standard + wish.extraLines + others + member.lines
     let file = try NewHosts.write(lines, at: wish.path)
     kept.file = file.identity
     member.hosts = file.identity

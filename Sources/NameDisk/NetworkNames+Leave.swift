@@ -31,6 +31,7 @@ extension NetworkNames {
     }
     if let member { attempt { () throws(KernelError) in try withdraw(member) } }
     if failures.isEmpty { attempt { () throws(KernelError) in try state.remove(owner) } }
+    attempt { () throws(KernelError) in try forgetRemoteIfAlone() }
     return failures
   }
 
@@ -49,7 +50,8 @@ extension NetworkNames {
       if kept.holders.isEmpty, let made = kept.made {
         try remove(kept, at: made)
       } else if let member {
-        let lines = member.privateLines + peers.flatMap(\.lines) + member.lines
+        let remote = try remoteRecord()?.lines ?? []
+        let lines = member.privateLines + peers.flatMap(\.lines) + member.lines + remote
         if try !LiveHosts.remove(lines, from: kept.file) { warnLeftAlone(kept.file, of: owner) }
       }
     }

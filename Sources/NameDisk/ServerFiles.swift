@@ -4,14 +4,18 @@ import Kernel
 import Linux
 import Names
 
-/// What a name server on the host reads of an attachment, as it is on disk.
+/// What a name server on the host reads of an attachment, or of all on other hosts, as it is on disk.
 ///
 /// Every file is written beside its place and then named: a reader sees the old text or the new one.
 struct ServerFiles {
-  let member: Member
   let place: ServerPlace
-  let state: StateDirectory
-  let warn: (String) -> Void
+  private let lines: [String]
+  /// A name that dnsmasq does not take for a backup or a file that is not whole yet.
+  private let fileName: String
+  /// The lines of a shared file end with whose they are; both servers skip what is behind a `#`.
+  private let mark: String
+  private let state: StateDirectory
+  private let warn: (String) -> Void
 
   /// Who is told by a signal, and nobody else.
   private static let program = "dnsmasq"
@@ -19,8 +23,24 @@ struct ServerFiles {
 
   init?(_ member: Member, in state: StateDirectory, warn: @escaping (String) -> Void) {
     guard let place = member.server else { return nil }
-    self.member = member
     self.place = place
+    lines = member.serverLines
+    fileName = "\(state.stem(member.owner.container)):\(member.owner.interface).hosts"
+    mark = " # \(member.owner.network)/\(member.owner.container)/\(member.owner.interface)"
+    self.state = state
+    self.warn = warn
+  }
+
+  /// For attachments on other hosts, all together.
+  init(
+    _ remote: [RemoteMember], of network: NetworkName, at place: ServerPlace, in state: StateDirectory,
+    warn: @escaping (String) -> Void
+  ) {
+    self.place = place
+    lines = remote.flatMap(\.serverLines)
+    // No container's name is empty, so that these are no attachment's.
+    fileName = ":\(network).hosts"
+    mark = " # \(network)//"
     self.state = state
     self.warn = warn
   }
@@ -31,11 +51,6 @@ struct ServerFiles {
     case .directory(let directory): "\(directory)/\(fileName)"
     case .file(let path, _): path
     }
-  }
-
-  /// A name that dnsmasq does not take for a backup or a file that is not whole yet.
-  private var fileName: String {
-    "\(state.stem(member.owner.container)):\(member.owner.interface).hosts"
   }
 
   /// What a file is called until it is whole; dnsmasq reads none that begins with a dot.
@@ -50,7 +65,7 @@ struct ServerFiles {
     switch place {
     case .directory(let directory):
       try Files.makeDirectories(directory)
-      let text = member.serverLines.map { $0 + "\n" }.joined()
+      let text = lines.map { $0 + "\n" }.joined()
       try Files.replace(path, with: Array(text.utf8), through: Self.unfinished(path))
     case .file(let path, let pidFile): try edit(path, pidFile, adding: markedLines)
     }
@@ -68,10 +83,7 @@ struct ServerFiles {
     }
   }
 
-  /// The lines of a shared file end with whose they are; both servers skip what is behind a `#`.
-  private var mark: String { " # \(member.owner.network)/\(member.owner.container)/\(member.owner.interface)" }
-
-  private var markedLines: [String] { member.serverLines.map { $0 + mark } }
+  private var markedLines: [String] { lines.map { $0 + mark } }
 
   private func edit(_ path: String, _ pidFile: String?, adding lines: [String]) throws(KernelError) {
     let lockPath = "\(state.path)/.locks/servers"
@@ -109,7 +121,7 @@ struct ServerFiles {
     guard let bytes = try Files.readIfPresent(path) else { return ["\(path) is missing"] }
     let there = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
     switch place {
-    case .directory: return there == member.serverLines ? [] : ["\(path) was changed by somebody else"]
+    case .directory: return there == lines ? [] : ["\(path) was changed by somebody else"]
     case .file:
       return markedLines.filter { !there.contains($0) }.map { "\(path) lacks the line \"\($0)\"" }
     }

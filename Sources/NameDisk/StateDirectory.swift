@@ -53,6 +53,11 @@ extension StateDirectory {
     return members
   }
 
+  /// Whether any attachment of the network is remembered, readable or not.
+  public func hasMembers(of network: NetworkName) throws(KernelError) -> Bool {
+    try (Files.list(directory(of: network)) ?? []).contains { $0.hasSuffix(".json") && !$0.hasPrefix(".") }
+  }
+
   /// Whether anything is remembered, readable or not.
   func hasState(of owner: Owner) throws(KernelError) -> Bool { try Files.status(file(owner)) != nil }
 
@@ -64,7 +69,9 @@ extension StateDirectory {
     let names = try (Files.list(directory) ?? []).map { $0.hasSuffix(".json.tmp") ? String($0.dropLast(4)) : $0 }
     for name in Set(names).sorted() where name.hasSuffix(".json") {
       let member = (try? read("\(directory)/\(name)")) as Member?  // the name tells enough of one that is broken
-      if let owner = member?.owner ?? Owner(stem: name.dropLast(".json".count), on: network) { owners.append(owner) }
+      if let owner = member?.owner ?? Owner(attachment: name.dropLast(".json".count), on: network) {
+        owners.append(owner)
+      }
     }
     return owners
   }
@@ -109,15 +116,5 @@ extension StateDirectory {
     do throws(CNIError) {
       return try CNIJSON.decode(Value.self, from: bytes)
     } catch { throw KernelError("read \(path)", errno: EBADMSG, reason: error.message) }
-  }
-}
-
-extension Owner {
-  /// `CONTAINER:INTERFACE`.
-  fileprivate init?(stem: Substring, on network: NetworkName) {
-    guard let colon = stem.firstIndex(of: ":"), let container = ContainerID(String(stem[..<colon])),
-      let interface = InterfaceName(String(stem[stem.index(after: colon)...]))
-    else { return nil }
-    self.init(network: network, container: container, interface: interface)
   }
 }

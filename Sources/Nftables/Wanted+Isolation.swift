@@ -37,19 +37,29 @@ extension Wanted {
   private static func entering(_ rule: Isolation) -> [String] {
     let within = "iifname \(names(rule))"
     let between = rule.separatesContainers ? separating(within) : ["\(within) return"]
-    return switch rule.reach {
-    case .nobody: between + ["drop"]
-    case .network: between + [answers, published, "drop"]
-    case .outside: between + [answers, published] + dropping("iif")
+    let passing = rule.reach == .nobody ? between : between + [answers, published]
+    guard rule.reach != .outside else {
+      return passing + dropping("iif") + (rule.separatesContainers ? direct(rule, "saddr") : [])
     }
+    return passing + (rule.direct.isEmpty ? [] : dropping("iif")) + direct(rule, "saddr") + ["drop"]
   }
 
   /// For what the host forwards from the network's links.
   private static func leaving(_ rule: Isolation) -> [String] {
     let within = "oifname \(names(rule)) return"
-    return switch rule.reach {
-    case .nobody: [within, "drop"]
-    case .network, .outside: [within, answers, published] + dropping("oif")
+    guard rule.reach != .nobody else {
+      return [within] + (rule.direct.isEmpty ? [] : dropping("oif")) + direct(rule, "daddr") + ["drop"]
+    }
+    return [within, answers, published] + dropping("oif") + (rule.separatesContainers ? direct(rule, "daddr") : [])
+  }
+
+  /// What comes from other hosts (`saddr`), or goes there, without the partner.
+  private static func direct(_ rule: Isolation, _ end: String) -> [String] {
+    rule.direct.map(\.network).flatMap { prefix in
+      let sets = FamilySets(prefix.family)
+      let within = "\(sets.word) \(end) \(prefix)"
+      return rule.separatesContainers
+        ? ["\(within) \(answers)", "\(within) \(linked(sets))", "\(within) drop"] : ["\(within) return"]
     }
   }
 
@@ -71,8 +81,10 @@ extension Wanted {
       "\(within) \(answers)", "\(within) \(published)",
       "\(within) icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } return",
     ]
-      + IPFamily.allCases.map(FamilySets.init(_:)).map {
-        "\(within) \($0.word) saddr . \($0.word) daddr . meta l4proto . th dport @\($0.links.name) return"
-      } + ["\(within) drop"]
+      + IPFamily.allCases.map(FamilySets.init(_:)).map { "\(within) \(linked($0))" } + ["\(within) drop"]
+  }
+
+  private static func linked(_ sets: FamilySets) -> String {
+    "\(sets.word) saddr . \(sets.word) daddr . meta l4proto . th dport @\(sets.links.name) return"
   }
 }

@@ -70,8 +70,8 @@ public struct OverlayConfig: JSONReadable, Sendable {
     txChecksumOffload = try json.flag("txChecksumOffload")
     bridge = try json.parsed("bridge")
     vxlan = try json.parsed("vxlan")
-    vtepMAC = try json.unlessAuto("vtepMac")
-    gatewayMAC = try json.parsed("gatewayMac")
+    vtepMAC = try json.unicast("vtepMac", json.unlessAuto("vtepMac"))
+    gatewayMAC = try json.unicast("gatewayMac", json.parsed("gatewayMac"))
     mtu = try json.integer("mtu")
     network = try json.prefixes("network")
     isGateway = try json.flag("isGateway")
@@ -139,6 +139,12 @@ extension JSONReader {
     guard let member = self[key], member.value != .string("auto"), member.value != .string("") else { return nil }
     guard let value = try Value(member.text()) else { throw member.refusal("auto, or \(Value.wanted)") }
     return value
+  }
+
+  /// - Throws: code 7 for an address that no link can have.
+  fileprivate func unicast(_ key: String, _ mac: MACAddress?) throws(CNIError) -> MACAddress? {
+    guard let mac, mac.isMulticast || mac.isZero else { return mac }
+    throw try required(key).refusal("a unicast address")
   }
 
   /// One prefix or a list.

@@ -9,6 +9,10 @@ extension OverlayDevices {
     if let name = settings.dev, facts.dev == nil {
       throw CNIError(.invalidNetworkConfig, "key \"dev\": \"\(name)\": want a link of this host")
     }
+    if names.bridge == names.vxlan {
+      throw CNIError(
+        .invalidNetworkConfig, "keys \"bridge\" and \"vxlan\": both are \(names.bridge): want two names")
+    }
     try checkBridge()
     try settings.vrf?.check(facts.vrf, networkBridge: facts.bridge)
     try checkTunnel()
@@ -20,7 +24,8 @@ extension OverlayDevices {
       throw refusal("bridge", "\"\(there.name)\" is \(there.kindInWords): want a bridge or a free name")
     }
     try checkOwner("bridge", of: there)
-    if let wanted = settings.bridgeMAC, there.mac != wanted {
+    let wanted = settings.bridgeMAC
+    if settings.mode == .l2, settings.isGateway, there.mac != wanted {
       throw refusal(
         "gatewayMac",
         "bridge \(there.name) has \(there.mac?.description ?? "none"), want \(wanted): the same on all hosts")
@@ -31,7 +36,8 @@ extension OverlayDevices {
     if let rival = facts.rival, let tunnel = rival.vxlan {
       let whose = rival.network.map { "network \($0)'s \(rival.name)" } ?? "\(rival.name)"
       throw refusal(
-        "vni", "\(whose) is \(tunnel), want \(settings.tunnel): want another vni or another dstport")
+        "vni", "\(whose) is \(tunnel), want \(settings.tunnel): want another vni or another dstport",
+        holder: rival.network)
     }
     guard let there = facts.vxlan else { return }
     guard there.kind == "vxlan", let tunnel = there.vxlan else {
@@ -54,7 +60,7 @@ extension OverlayDevices {
 
   private func checkOwner(_ key: String, of there: LinkInfo) throws(CNIError) {
     guard let other = there.network, other != network.description else { return }
-    throw refusal(key, "\"\(there.name)\" is network \(other)'s: want a name of its own")
+    throw refusal(key, "\"\(there.name)\" is network \(other)'s: want a name of its own", holder: other)
   }
 
   private func refusal(_ key: String, _ why: String) -> CNIError {

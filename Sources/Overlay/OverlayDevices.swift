@@ -46,7 +46,7 @@ struct OverlayDevices {
   func changes(mtu: Int, families: Set<IPFamily>) -> [Change] {
     let hasIPv6 = families.contains(.v6)
     let bridge = LinkSpec(
-      names.bridge, kind: .bridge(filtersVLANs: false), mac: settings.bridgeMAC ?? facts.bridgeMAC, mtu: mtu)
+      names.bridge, kind: .bridge(filtersVLANs: false), mac: settings.bridgeMAC, mtu: mtu)
     let tunnel = LinkSpec(
       names.vxlan, kind: .vxlan(settings.tunnel, over: settings.dev), mac: settings.vtepMAC, mtu: mtu)
     let vrf = settings.vrf?.changes(facts.vrf, mtu: mtu, hasIPv6: facts.hasIPv6) ?? []

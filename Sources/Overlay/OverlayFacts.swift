@@ -21,7 +21,6 @@ public struct OverlayFacts: Equatable, Sendable {
   /// Whether the host knows IPv6; looked for where a device is still to come up.
   public var hasIPv6 = false
   /// Drawn anew for each call; used where nothing else decides.
-  public var bridgeMAC = MACAddress.random()
   public var hostMAC = MACAddress.random()
   public var containerMAC = MACAddress.random()
 

@@ -15,13 +15,14 @@ public struct OverlayFindings: Equatable, Sendable {
 }
 
 extension OverlayConfig {
-  /// This configuration with what its host and its control plane tell.
+  /// Asks this host and the control plane.
   ///
   /// - Parameters:
   ///   - control: whom to ask.
   ///   - network: whose configuration it is.
   ///   - command: ADD registers this host where there is something to register with.
   ///   - kernel: the host; nothing of it is changed.
+  /// - Returns: this configuration with what they tell.
   /// - Throws: code 7 for an address that this host has not, 11 where the control plane does not answer.
   public func consulted<K: Kernel & ~Copyable>(
     _ control: some OverlayControl, of network: NetworkName, for command: Command, on kernel: inout K

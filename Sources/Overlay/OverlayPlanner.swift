@@ -41,7 +41,7 @@ public struct OverlayPlanner {
     let shared =
       devices.changes(mtu: mtu, families: Set(gateways.map(\.family))) + tunnelAddresses(addressing)
       + (try gatewayChanges(addressing)) + tables(gateways)
-    let bridgeMAC = facts.bridge == nil ? settings.bridgeMAC ?? facts.bridgeMAC : facts.bridge?.mac
+    let bridgeMAC = facts.bridge == nil ? settings.bridgeMAC : facts.bridge?.mac
     return AttachmentPlan(
       shared: shared, own: try port.changes(addressing) + announcements(addressing),
       result: port.result(

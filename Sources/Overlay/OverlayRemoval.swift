@@ -1,14 +1,21 @@
 public import CNI
 public import Kernel
+import NetTypes
 
 extension Kernel where Self: ~Copyable {
   /// What removes all that the network has on this host for all its attachments, whatever it is called by now.
   ///
   /// A bridge with ports that are somebody else's stays.
-  public mutating func overlayDevices(of network: NetworkName) throws(KernelError) -> [Change] {
-    let tag = Owner.tagPrefix(network)
-    let tunnels = try links(kind: "vxlan", master: nil, on: .host).filter { $0.alias == tag }
-    let bridges = try links(kind: "bridge", master: nil, on: .host).filter { $0.alias == tag }
+  public mutating func overlayDevices(
+    of network: NetworkName, _ config: OverlayConfig
+  ) throws(KernelError) -> [Change] {
+    let tag = Owner.tagPrefix(network), names = config.names(of: network)
+    let tunnels = try links(kind: "vxlan", master: nil, on: .host).filter {
+      $0.alias == tag || $0.isNameless && $0.name == names.vxlan && config.isMACOfTunnel($0)
+    }
+    let bridges = try links(kind: "bridge", master: nil, on: .host).filter {
+      $0.alias == tag || $0.isNameless && $0.name == names.bridge && config.isMACOfBridge($0, tunnels.first)
+    }
     var around: [RouteSpec] = []
     for tunnel in tunnels {
       guard let vni = tunnel.vxlan?.vni else { continue }
@@ -31,5 +38,22 @@ extension Kernel where Self: ~Copyable {
     let tunnels = ours.filter { port in between.contains { $0.index == port.master } }
     return tunnels.map { .deleteLink($0.name, on: .host) } + between.map { .deleteUnusedBridge($0.name) }
       + (vrf.alias == OverlayVRF.tag ? [.deleteUnusedBridge(vrf.name)] : [])
+  }
+}
+
+extension LinkInfo {
+  /// As an ADD that was killed leaves what it has just made.
+  fileprivate var isNameless: Bool { alias == nil }
+}
+
+extension OverlayConfig {
+  fileprivate func isMACOfTunnel(_ link: LinkInfo) -> Bool {
+    guard let tunnel = link.vxlan, let local = tunnel.local else { return false }
+    return link.mac == (vtepMAC ?? MACAddress(forTunnelOf: tunnel.vni, from: local))
+  }
+
+  fileprivate func isMACOfBridge(_ link: LinkInfo, _ tunnel: LinkInfo?) -> Bool {
+    let wanted = gatewayMAC ?? (vni ?? tunnel?.vxlan?.vni).map { MACAddress(forGatewayOf: $0) }
+    return wanted.map { $0 == link.mac } ?? (bridge == nil)
   }
 }

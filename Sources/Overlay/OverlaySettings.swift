@@ -12,8 +12,8 @@ public struct OverlaySettings: Equatable, Sendable {
   /// The link that its packets leave by; `nil`: as the routes say.
   public var dev: InterfaceName?
   public var vtepMAC: MACAddress
-  /// Of the bridge of a network that spans hosts; `nil`: drawn.
-  public var bridgeMAC: MACAddress?
+  /// Of the bridge; the same on all hosts of a network.
+  public var bridgeMAC: MACAddress
   public var local: IPAddress
   /// `nil`: what the network below leaves.
   public var mtu: Int?
@@ -64,7 +64,7 @@ public struct OverlaySettings: Equatable, Sendable {
     vtepMAC = config.vtepMAC ?? MACAddress(forTunnelOf: tunnel.vni, from: local)
     isGateway = config.isGateway ?? true
     isDefaultGateway = config.isDefaultGateway ?? isGateway
-    if mode == .l2, isGateway { bridgeMAC = config.gatewayMAC ?? MACAddress(forGatewayOf: tunnel.vni) }
+    bridgeMAC = config.gatewayMAC ?? MACAddress(forGatewayOf: tunnel.vni)
     mtu = try checked("mtu", config.mtu == 0 ? nil : config.mtu, Addressing.mtuRange)
     checksumOffload = config.txChecksumOffload
     network = knowledge.network.isEmpty ? config.network : knowledge.network
@@ -105,9 +105,13 @@ public struct OverlaySettings: Equatable, Sendable {
 
   private func check(_ plane: ControlPlane) throws(CNIError) {
     try mac?.checkUsable()
-    try vtepMAC.checkUsable()
-    try bridgeMAC?.checkUsable()
     try checkPeers(plane)
+    if routesDirectly, separation != .none {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"directRouting\": true: what comes around the tunnel cannot be told from what comes from outside: want \"isolation\": \"none\""
+      )
+    }
     guard mode == .l3, masquerade != nil else { return }
     for family in IPFamily.allCases where network.filter({ $0.family == family }).count > 1 {
       throw CNIError(

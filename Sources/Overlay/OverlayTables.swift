@@ -3,12 +3,13 @@ import Kernel
 import NetTypes
 
 extension OverlaySettings {
-  /// What the device is to know of the other hosts; `nil` where somebody else tells it.
+  /// What the device is to know of the other hosts.
   ///
   /// - Parameters:
   ///   - names: of the devices.
   ///   - facts: the host.
   ///   - gateways: the host's own addresses in the network, from which it sends itself.
+  /// - Returns: `nil` where somebody else tells the device.
   func tables(_ names: OverlayNames, _ facts: OverlayFacts, gateways: [IPAddress]) -> TunnelTables? {
     guard ownsTables else { return nil }
     switch mode {

@@ -8,6 +8,7 @@ extension Kernel where Self: ~Copyable {
   ///   - bridge: of the network.
   ///   - gone: ports that count as gone.
   /// - Returns: what removes them.
+  /// - Throws: what the kernel said.
   public mutating func strayNeighbours(
     of bridge: InterfaceName, without gone: Set<InterfaceName>
   ) throws(KernelError) -> [Change] {

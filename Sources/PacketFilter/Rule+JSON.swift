@@ -19,6 +19,7 @@ extension Isolation: JSONReadable {
       "bridge": .text(bridge), "reach": .string(reach.rawValue), "separates": .bool(separatesContainers),
     ]
     members["partner"] = partner.map { .text($0) }
+    if !direct.isEmpty { members["direct"] = .array(direct.map { .text($0) }) }
     return members
   }
 
@@ -26,7 +27,8 @@ extension Isolation: JSONReadable {
     let text = try json.required("reach")
     guard let reach = Reach(rawValue: try text.text()) else { throw text.refusal("outside, network or nobody") }
     self.init(
-      try json.required("bridge").parsed(), partner: try json.parsed("partner"), reach: reach,
+      try json.required("bridge").parsed(), partner: try json.parsed("partner"),
+      direct: try json.parsedList("direct") ?? [], reach: reach,
       separatesContainers: try json.flag("separates") ?? false)
   }
 }

@@ -49,22 +49,27 @@ public struct Isolation: Equatable, Sendable {
   public var bridge: InterfaceName
   /// The link by which the host routes to the network's containers on other hosts; `nil`: there is none.
   public var partner: InterfaceName?
+  /// Where the network's containers on other hosts are that are routed to without the partner: what comes from there,
+  /// and by no other network's link, is the network's own.
+  public var direct: [IPPrefix]
   public var reach: Reach
   /// Whether the network's containers are kept from each other too, but for what a `ContainerLink` lets pass.
   ///
   /// It counts for what the host forwards: with br_netfilter, or where ports are isolated and the host answers ARP.
-  /// Between bridge and partner all is forwarded: what comes by the partner opens no connections to containers here,
-  /// nor do they to what is behind it. A link must be known to both hosts.
+  /// What goes between hosts is forwarded always: containers there open no connections to containers here, nor those
+  /// here to them. A link must be known to both hosts.
   public var separatesContainers: Bool
 
   /// The link group (`ip link set group`) of every bridge and tunnel that we made: "cni" in ASCII.
   public static let linkGroup = 0x63_6E69
 
   public init(
-    _ bridge: InterfaceName, partner: InterfaceName? = nil, reach: Reach, separatesContainers: Bool = false
+    _ bridge: InterfaceName, partner: InterfaceName? = nil, direct: [IPPrefix] = [], reach: Reach,
+    separatesContainers: Bool = false
   ) {
     self.bridge = bridge
     self.partner = partner
+    self.direct = direct
     self.reach = reach
     self.separatesContainers = separatesContainers
   }

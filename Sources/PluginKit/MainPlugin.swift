@@ -168,15 +168,3 @@ extension Delegates {
     do throws(CNIError) { try forward(.del) } catch { warn("not taken back: \(error)") }
   }
 }
-
-extension CNIError {
-  /// What the kernel refused: code 11 where trying again may help, else code 100.
-  public init(_ error: KernelError) {
-    self.init(error.isTryAgain ? .tryAgainLater : .kernelRefused, error.description, details: "errno \(error.errno)")
-  }
-}
-
-/// Runs `body`, its errors as the specification reports them.
-public func translating<Value: ~Copyable>(_ body: () throws(KernelError) -> Value) throws(CNIError) -> Value {
-  do throws(KernelError) { return try body() } catch { throw CNIError(error) }
-}

@@ -1,4 +1,5 @@
 import CNI
+import Etcd
 import Kernel
 import NameDisk
 import Names
@@ -23,14 +24,20 @@ struct DNSHosts: Plugin {
   let filter: any PacketFilter
   /// By what link of the host packets to that address leave; `nil` where it is the container's alone.
   let containerSide: (IPAddress) throws(KernelError) -> ContainerSide?
+  /// For networks whose hosts tell each other names.
+  let connect: (EtcdConfig) throws(CNIError) -> any EtcdStore & ~Copyable
 
   init(
     filter: any PacketFilter = NoPacketFilter(),
     willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in },
-    containerSide: @escaping (IPAddress) throws(KernelError) -> ContainerSide? = { _ throws(KernelError) in nil }
+    containerSide: @escaping (IPAddress) throws(KernelError) -> ContainerSide? = { _ throws(KernelError) in nil },
+    connect: @escaping (EtcdConfig) throws(CNIError) -> any EtcdStore & ~Copyable = { (_) throws(CNIError) in
+      throw CNIError(.notAvailable, "etcd: nothing here to reach it with")
+    }
   ) {
     self.filter = filter
     self.containerSide = containerSide
+    self.connect = connect
     self.willChange = willChange
   }
 
@@ -39,9 +46,11 @@ struct DNSHosts: Plugin {
     guard call.config.inner != nil || call.previous != nil else {
       throw CNIError(.invalidNetworkConfig, "missing prevResult: dns-hosts must be called as chained plugin")
     }
+    // Before anything is made: where nobody answers, nothing is to be taken back.
+    var shared = try open(call.owner.network, call.config, isJoining: true)
     let inner = try call.config.inner.map { (inner) throws(CNIError) in try call.delegates.run(inner, .add) }
     do throws(CNIError) {
-      try join(settings, inner ?? call.previous ?? AddResult(), call.config, commit)
+      try join(settings, inner ?? call.previous ?? AddResult(), call.config, &shared, commit)
     } catch {
       if let inner = call.config.inner {
         do throws(CNIError) { try call.delegates.run(inner, .del) } catch { warn("not taken back: \(error)") }
@@ -51,7 +60,8 @@ struct DNSHosts: Plugin {
   }
 
   private func join(
-    _ settings: DNSHostsSettings, _ previous: AddResult, _ config: Config, _ commit: Commit
+    _ settings: DNSHostsSettings, _ previous: AddResult, _ config: Config, _ shared: inout OpenNames?,
+    _ commit: Commit
   ) throws(CNIError) {
     guard let names = try lock(settings.owner.network, config.stateDir, making: true) else { return }
     let member = settings.member(previous)
@@ -62,6 +72,7 @@ struct DNSHosts: Plugin {
         try names.join(member, settings.wish(for: member))
         try names.publish(member)
       }
+      try meet(member, names, &shared)
       if let server = settings.server { try open(server, for: member, servers) }
       var result = previous
       result.dns = try write(settings.texts(asking: servers), of: member, previous.dns, files)
@@ -72,6 +83,7 @@ struct DNSHosts: Plugin {
       } catch { warn("not taken back: \(error)") }
       for leftover in files.remove(settings.owner) { warn("not taken back: \(leftover)") }
       for leftover in names.leave(settings.owner) { warn("not taken back: \(leftover)") }
+      do throws(CNIError) { try shared?.withdraw(settings.owner) } catch { warn("not taken back: \(error)") }
       throw error
     }
   }
@@ -100,17 +112,19 @@ struct DNSHosts: Plugin {
   }
 
   private func differences(_ settings: DNSHostsSettings, _ call: Call<Config>) throws(CNIError) -> [String] {
+    let previous = call.previous ?? AddResult()
+    let wanted = settings.member(previous)
+    var shared = try open(call.owner.network, call.config)
+    let untold = try shared?.differences(from: wanted) ?? []
     guard let names = try lock(call.owner.network, call.config.stateDir, making: false) else {
       return ["nothing is remembered of the attachment"]
     }
-    let previous = call.previous ?? AddResult()
-    let wanted = settings.member(previous)
     let closed = try settings.server.map { (server) throws(CNIError) in
       try closedPorts(server, for: wanted, server.nameservers(previous, of: call.owner))
     }
     return try translating { () throws(KernelError) in
       try names.differences(from: wanted, hasHosts: settings.path != nil)
-        + texts(call.config.stateDir).differences(of: call.owner) + (closed ?? [])
+        + texts(call.config.stateDir).differences(of: call.owner) + (closed ?? []) + untold
     }
   }
 
@@ -125,6 +139,10 @@ struct DNSHosts: Plugin {
     attempt(&problems) { () throws(CNIError) in
       try close(removal.owner, everywhere: removal.config?.server != nil)
     }
+    attempt(&problems) { () throws(CNIError) in
+      guard let config = removal.config, var shared = try open(removal.owner.network, config) else { return }
+      try shared.withdraw(removal.owner)
+    }
     // Only now: the next container with that address must not be called as this one.
     if let inner = removal.config?.inner {
       attempt(&problems) { () throws(CNIError) in try removal.delegates.run(inner, .del) }
@@ -138,22 +156,25 @@ struct DNSHosts: Plugin {
 
   func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
     var problems: [CNIError] = []
+    let owners = Set(
+      valid.map { Owner(network: network.name, container: $0.containerID, interface: $0.ifname) })
     attempt(&problems) { () throws(CNIError) in
       guard let names = try lock(network.name, network.config.stateDir, making: false) else { return }
-      let owners = valid.map { Owner(network: network.name, container: $0.containerID, interface: $0.ifname) }
       let files = texts(network.config.stateDir)
       try Self.throwAll(
         try translating { () throws(KernelError) in
-          try files.removeAll(of: network.name, but: Set(owners)) + names.forgetAll(but: Set(owners))
+          try files.removeAll(of: network.name, but: owners) + names.forgetAll(but: owners)
         })
     }
     attempt(&problems) { () throws(CNIError) in
-      let owners = valid.map { Owner(network: network.name, container: $0.containerID, interface: $0.ifname) }
       try translating { () throws(KernelError) in
         var filter = filter
-        try filter.collectGarbage(
-          network.name, .names, valid: Set(owners), everywhere: network.config.server != nil)
+        try filter.collectGarbage(network.name, .names, valid: owners, everywhere: network.config.server != nil)
       }
+    }
+    attempt(&problems) { () throws(CNIError) in
+      guard var shared = try open(network.name, network.config) else { return }
+      try shared.withdrawAll(but: owners)
     }
     if let inner = network.config.inner {
       attempt(&problems) { () throws(CNIError) in try network.delegates.run(inner, .gc) }
@@ -168,6 +189,12 @@ struct DNSHosts: Plugin {
     var filter = filter
     if let server = network.config.server, let obstacle = filter.obstacle(server.backend) {
       throw CNIError(.notAvailable, "port of the name server: \(obstacle)")
+    }
+    do throws(CNIError) {
+      var shared = try open(network.name, network.config)
+      try shared?.probe()
+    } catch {
+      throw error.code == .invalidNetworkConfig ? error : CNIError(.notAvailable, error.message, details: error.details)
     }
     if let inner = network.config.inner { try network.delegates.run(inner, .status) }
   }

@@ -1,5 +1,6 @@
 import CNI
 import NameDisk
+import NameEtcd
 import Names
 import PluginKit
 
@@ -21,6 +22,8 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
   var hostname: HostName?
   /// The name server that tells the names too; `nil` for a network without.
   var server: ServerConfig?
+  /// How the network's hosts tell each other names; `nil` where they do not.
+  var etcd: EtcdNamesConfig?
   /// For runtimes without chains; `nil` in a chain.
   var inner: InnerPlugin?
 
@@ -44,12 +47,14 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
     for source in [json["runtimeConfig"], given].compactMap(\.self) where hostname == nil {
       hostname = try source.parsed("hostname")
     }
+    etcd = try json.object("etcd")
     inner = try InnerPlugin(in: json)
   }
 
   /// A configuration that says nothing but where things are remembered, and who is to be told.
   init(salvaging json: JSONReader) {
     stateDir = (try? Self.stateDir(json)) ?? StateDirectory.defaultPath
+    etcd = try? json.object("etcd")
     inner = try? InnerPlugin(in: json)
   }
 

@@ -1,3 +1,5 @@
+import CNI
+import EtcdClient
 import HostFilter
 import Kernel
 import NetTypes
@@ -13,4 +15,5 @@ runPlugin(
       guard let link = try kernel.link(towards: address), link.kind != "veth" else { return nil }
       return ContainerSide(
         link: link.name, addresses: try kernel.addresses(of: link.name, on: .host).map(\.address))
-    }))
+    },
+    connect: { (config) throws(CNIError) in EtcdClient(config) }))

@@ -81,25 +81,12 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     let leased = try withLeases(of: call.owner.network, call.config, making: false) { leases throws(CNIError) in
       try leases.addresses(of: holder)
     }
-    let differences = differences(leased ?? [], sets, call.previous)
+    let answered = (call.previous?.ips ?? []).map(\.address.address)
+    let differences = sets.differences(leased: leased ?? [], answered: answered)
     guard differences.isEmpty else {
       throw CNIError(
         .differences, "leases of \(holder) in network \(call.owner.network): " + differences.joined(separator: "; "))
     }
-  }
-
-  /// What is leased against what every range set should have given, and what ADD answered.
-  private func differences(_ leased: [IPAddress], _ sets: [RangeSet], _ previous: AddResult?) -> [String] {
-    var differences: [String] = []
-    for set in sets {
-      let own = leased.filter { set.range(holding: $0) != nil }
-      let answered = (previous?.ips ?? []).map(\.address.address).filter { set.range(holding: $0) != nil }
-      if own.isEmpty { differences.append("no address of range set \(set) is leased") }
-      for address in answered where !leased.contains(address) {
-        differences.append("\(address), which ADD answered, is not leased")
-      }
-    }
-    return differences
   }
 
   /// Where the leases are, whatever else is wrong.

@@ -92,7 +92,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     }
     return strays + ends.map { .deleteLink($0, on: .host) }
       + [.removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules)]
-      + (valid.isEmpty ? try kernel.overlayDevices(of: network) : [])
+      + (valid.isEmpty ? try kernel.overlayDevices(of: network, config) : [])
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: OverlayConfig, on kernel: inout K) throws(KernelError) -> String? {

@@ -44,7 +44,9 @@ public struct FakeEtcd: EtcdStore, Sendable {
   public var requests: [Request] { shared.plan.withLock { $0.requests } }
 
   /// What the next requests meet, one for each, instead of what was planned before; all further ones go as usual.
-  public func next(_ fates: Fate...) { shared.plan.withLock { $0.fates = fates } }
+  public func next(_ fates: Fate...) { next(fates) }
+
+  public func next(_ fates: [Fate]) { shared.plan.withLock { $0.fates = fates } }
 
   /// Every pair as text.
   public var texts: [String: String] {
@@ -86,7 +88,7 @@ public struct FakeEtcd: EtcdStore, Sendable {
   }
 
   public mutating func grantLease(seconds: Int) throws(CNIError) -> EtcdLease {
-    try meet(.grantLease(seconds: seconds)) { (state) throws(CNIError) in try state.grant(seconds) }
+    try meet(.grantLease(seconds: seconds)) { (state) throws(CNIError) in state.grant(seconds) }
   }
 
   public mutating func keepAlive(_ lease: EtcdLease) throws(CNIError) -> Int? {

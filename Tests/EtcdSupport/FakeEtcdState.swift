@@ -84,8 +84,9 @@ struct FakeEtcdState {
 
   // MARK: leases
 
-  mutating func grant(_ seconds: Int) throws(CNIError) -> EtcdLease {
-    guard seconds > 0 else { throw CNIError(.etcdRefused, "etcd: lease of \(seconds) s: want more than 0") }
+  /// etcd gives no lease less than what an election may take.
+  mutating func grant(_ seconds: Int) -> EtcdLease {
+    let seconds = max(2, seconds)
     lastLease += 1
     leases[EtcdLease(id: lastLease)] = Lease(seconds: seconds, left: seconds)
     return EtcdLease(id: lastLease)

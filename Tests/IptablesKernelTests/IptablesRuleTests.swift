@@ -154,6 +154,31 @@ import Testing
         CNI-OWNERS TAG -j \(isolation)
         """),
     Case(
+      rules: [
+        .isolate(
+          Isolation(
+            name("br0"), direct: [net("10.5.1.0/16"), net("fd00::/48")], reach: .nobody, separatesContainers: true))
+      ], table: "filter",
+      saved: """
+        FORWARD -m comment --comment "cni: isolation" -j CNI-ISOLATION
+        \(isolation) -i br0 -o br0 -j \(links)
+        \(isolation) -i br0 -o br0 -j RETURN
+        \(isolation) -o br0 -m devgroup --src-group 0x636e69 -j DROP
+        \(isolation) -s 10.5.0.0/16 -o br0 -j \(links)
+        \(isolation) -s 10.5.0.0/16 -o br0 -j RETURN
+        \(isolation) -j CNI-ISOLATED
+        \(isolation) -d 10.5.0.0/16 -i br0 -j \(links)
+        \(isolation) -d 10.5.0.0/16 -i br0 -j RETURN
+        \(isolation) -j DROP
+        CNI-ISOLATED -m devgroup --dst-group 0x636e69 -j DROP
+        CNI-ISOLATED -o br0 -j DROP
+        CNI-ISOLATION -o br0 -j \(isolation)
+        CNI-ISOLATION -i br0 ! -o br0 -j \(isolation)
+        \(links) -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j RETURN
+        \(links) -j DROP
+        CNI-OWNERS TAG -j \(isolation)
+        """),
+    Case(
       rules: [.serve(NameService(name("br0"), address: ip("10.1.0.1")))], table: "filter",
       saved: """
         INPUT -p tcp -m tcp --dport 53 -m comment --comment "cni: name servers" -j CNI-NAMES

@@ -24,7 +24,7 @@ struct OverlayNetwork: Sendable {
   var underlay = Family.v4
   /// Whether the peers are in `peersFile`, which `writePeers` fills.
   var readsFile = false
-  /// Further members of the configuration, which win.
+  /// Further members of the configuration, which win; in them `LOCAL` is the host's own address below.
   var keys = JSONValue.object([:])
   var name: String { "net\(number)" }
   var vni: Int { 100 + number }
@@ -37,7 +37,7 @@ struct OverlayNetwork: Sendable {
   /// The whole network's prefix of each family.
   var prefixes: [String] {
     kind.isRouted
-      ? ["10.\(80 + number).0.0/16", "fd88:\(number)::/48"] : ["10.77.\(number).0/24", "fd77:\(number)::/64"]
+      ? ["10.\(80 + number).0.0/16", "fd88:\(number)::/32"] : ["10.77.\(number).0/24", "fd77:\(number)::/64"]
   }
 
   /// The part of it that a host's containers have.
@@ -81,7 +81,7 @@ struct OverlayNetwork: Sendable {
     case .l3: config = config.with("network", .array(prefixes.map { .string($0) }))
     case .multicast: config = config.with("dev", "eth0")
     }
-    return config.merging(keys)
+    return config.merging(try JSONValue(json: keys.line.replacing("LOCAL", with: cluster.underlay(host, underlay))))
   }
 
   private func controlPlane(on host: Int) -> JSONValue {
@@ -162,6 +162,12 @@ extension OverlayNetwork {
   /// Attaches these containers of every host.
   func attachEverywhere(_ containers: [Int]) throws -> [Attachment] {
     try cluster.hosts.indices.flatMap { host in try containers.map { try attach($0, on: host) } }
+  }
+
+  /// Rules, and files of what was done, that a host still has.
+  func remains(on host: Int) throws -> String {
+    let lab = cluster.hosts[host]
+    return try lab.shell("nft list ruleset; find /run/swift-cni -type f ! -name '*lock*'", in: lab.host)
   }
 
   /// GC with nothing valid any more.

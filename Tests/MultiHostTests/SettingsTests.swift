@@ -13,7 +13,7 @@ import Testing
     (.multicast, .v6, "{}", ["group6": "ff05::1:1", "link": "eth0", "learning": "true", "local6": "fd30::11"]),
     (.l3, .v4, #"{"dstport": 8472, "ttl": 9, "df": "set"}"#, ["port": "8472", "ttl": "9", "df": "set"]),
     (.l3, .v4, #"{"df": "inherit", "dev": "eth0"}"#, ["df": "inherit", "link": "eth0"]),
-    (.l2, .v4, #"{"local": "172.30.0.11", "udpcsum": false}"#, ["udp_csum": "false", "local": "172.30.0.11"]),
+    (.l2, .v4, #"{"local": "LOCAL", "udpcsum": false}"#, ["udp_csum": "false", "local": "172.30.0.11"]),
     (.l2, .v4, #"{"local": "auto", "udpcsum": true}"#, ["udp_csum": "true", "local": "172.30.0.11"]),
     (
       .l3, .v6, #"{"udp6zerocsumtx": true, "udp6zerocsumrx": true}"#,

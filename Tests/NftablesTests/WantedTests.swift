@@ -73,6 +73,27 @@ import Testing
     #expect(chain.idleUses == chain.rules.count + 2)
   }
 
+  @Test(arguments: [
+    (
+      Isolation.Reach.network, ["ip saddr 10.5.0.0/16 return", "ip6 saddr fd00::/48 return", "drop"],
+      ["iifgroup 6516329 drop", "oifname @isolated_firewall drop"]
+    ),
+    (
+      .nobody, ["ip saddr 10.5.0.0/16 return", "ip6 saddr fd00::/48 return", "drop"],
+      ["iifgroup 6516329 drop", "drop"]
+    ),
+  ])
+  func `what is routed without a partner passes behind what other networks are refused`(
+    reach: Isolation.Reach, last: [String], order: [String]
+  ) throws {
+    let direct = try [prefix("10.5.1.0/16"), prefix("fd00::/48")]
+    let chain = try #require(wanted(.isolate(Isolation(bridge(), direct: direct, reach: reach))).chains.first)
+    #expect(Array(chain.rules.suffix(3)) == last)
+    let group = try #require(chain.rules.firstIndex(of: order[0]))
+    #expect(group < chain.rules.count - 3)
+    #expect(chain.companions.first?.rules.last == order[1])
+  }
+
   @Test func `a published port is an element, and another one says how answers come back`() throws {
     let path = try ReturnPath(subnet: prefix("fd00::1/64"), link: bridge())
     let port = try PublishedPort(

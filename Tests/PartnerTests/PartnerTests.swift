@@ -11,9 +11,11 @@ import Testing
   struct Case: CustomTestStringConvertible, Sendable {
     var reach: Isolation.Reach
     var separates = false
+    /// Whether network `a` has hosts before the uplink, `out` among them, and claims the addresses of `n` for them too.
+    var isDirect = false
     var table: String
 
-    var testDescription: String { "\(reach)\(separates ? ", separating" : "")" }
+    var testDescription: String { "\(reach)\(separates ? ", separating" : "")\(isDirect ? ", direct" : "")" }
 
     var rows: [[String]] {
       table.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
@@ -76,12 +78,65 @@ import Testing
         n'    -  -  -  -  +  .  +
         out   +  +  +  +  +  +  .
         """),
+    Case(
+      reach: .network, isDirect: true,
+      table: """
+        from  a  a' b  b' n  n' out
+        a     .  +  -  -  -  -  +
+        a'    +  .  -  -  -  -  +
+        b     -  -  .  +  -  -  +
+        b'    -  -  +  .  -  -  +
+        n     -  -  -  -  .  +  +
+        n'    -  -  -  -  +  .  +
+        out   +  +  -  -  +  +  .
+        """),
+    Case(
+      reach: .network, separates: true, isDirect: true,
+      table: """
+        from  a  a' b  b' n  n' out
+        a     .  -  -  -  -  -  -
+        a'    -  .  -  -  -  -  -
+        b     -  -  .  -  -  -  +
+        b'    -  -  -  .  -  -  +
+        n     -  -  -  -  .  +  +
+        n'    -  -  -  -  +  .  +
+        out   -  -  -  -  +  +  .
+        """),
+    Case(
+      reach: .nobody, isDirect: true,
+      table: """
+        from  a  a' b  b' n  n' out
+        a     .  +  -  -  -  -  +
+        a'    +  .  -  -  -  -  +
+        b     -  -  .  +  -  -  -
+        b'    -  -  +  .  -  -  -
+        n     -  -  -  -  .  +  +
+        n'    -  -  -  -  +  .  +
+        out   +  +  -  -  +  +  .
+        """),
+    Case(
+      reach: .outside, separates: true, isDirect: true,
+      table: """
+        from  a  a' b  b' n  n' out
+        a     .  -  -  -  -  -  -
+        a'    -  .  -  -  -  -  -
+        b     -  -  .  -  -  -  +
+        b'    -  -  -  .  -  -  +
+        n     -  -  -  -  .  +  +
+        n'    -  -  -  -  +  .  +
+        out   -  -  +  +  +  +  .
+        """),
   ]
 
-  private func claims(_ reach: Isolation.Reach, _ separates: Bool, hasPartner: Bool = true) throws -> [Claim] {
+  private func claims(
+    _ reach: Isolation.Reach, _ separates: Bool, hasPartner: Bool = true, isDirect: Bool = false
+  ) throws -> [Claim] {
     try ["a", "b"].map { network in
-      let partner = hasPartner ? try name("vx-\(network)") : nil
-      let rule = Isolation(try name("br-\(network)"), partner: partner, reach: reach, separatesContainers: separates)
+      var rule = Isolation(try name("br-\(network)"), reach: reach, separatesContainers: separates)
+      if hasPartner { rule.partner = try name("vx-\(network)") }
+      if isDirect, network == "a" {
+        rule.direct = try ["out", "n"].flatMap(TwoHosts.prefixes).map { try #require(IPPrefix($0)) }
+      }
       return Claim(try owner(network), .network, [.isolate(rule)])
     }
   }
@@ -90,7 +145,7 @@ import Testing
   func `a network's two links are one, and no way into another network`(backend: Backend, it: Case) throws {
     try TwoHosts.use { hosts in
       let before = try hosts.ruleset()
-      let claims = try claims(it.reach, it.separates)
+      let claims = try claims(it.reach, it.separates, isDirect: it.isDirect)
       let missing = try backend.use(in: hosts.lab.path(hosts.lab.host)) { (backend) throws(KernelError) in
         for claim in claims { try backend.add(claim) }
         return try claims.map { (claim) throws(KernelError) in try backend.missing(from: claim) }

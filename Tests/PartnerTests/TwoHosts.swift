@@ -31,6 +31,11 @@ struct TwoHosts {
     return ["10.77.\(number).2", "fd77:\(number)::2"]
   }
 
+  /// Whose addresses the container's are, of each family.
+  static func prefixes(_ place: String) -> [String] {
+    addresses(place).map { $0 + ($0.contains(":") ? "/64" : "/24") }
+  }
+
   private static func subnet(_ place: String) -> Int { (places.firstIndex(of: place) ?? 0) + 1 }
 
   private var wiring: String {

@@ -173,10 +173,11 @@ public final class FakeKernel: Kernel {
       state.links[spec.side]?[spec.name]?.upper = upper
       if case .macvlan = upper {} else { state.links[spec.side]?[spec.name]?.mac = below?.mac }
     case .dummy: addLink(spec.name, on: spec.side, kind: "dummy", mtu: spec.mtu ?? 1500)
-    case .vxlan(let vxlan, let below):
+    case .vxlan(let vxlan, let name):
+      let below = name.flatMap { link($0, on: .host) }
       addLink(spec.name, on: .host, kind: "vxlan", mtu: spec.mtu ?? 1500)
       state.links[.host]?[spec.name]?.vxlan = vxlan
-      state.links[.host]?[spec.name]?.peer = below.flatMap { link($0, on: .host)?.index }
+      state.links[.host]?[spec.name]?.peer = below?.index
     case .vrf(let table):
       addLink(spec.name, on: .host, kind: "vrf", mtu: spec.mtu ?? 65575)
       state.links[.host]?[spec.name]?.vrfTable = table

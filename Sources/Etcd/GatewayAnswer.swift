@@ -1,0 +1,104 @@
+public import CNI
+
+/// What the gateway answers to a request.
+///
+/// A member that has its type's zero value is left out: no `succeeded` is a transaction that lost. Whatever is read
+/// throws code 108 where it is not of the type that it should be.
+public struct GatewayAnswer: Sendable {
+  let json: JSONValue
+
+  public init(_ json: JSONValue) { self.json = json }
+
+  /// - Returns: pairs, and whether more follow.
+  public func page() throws(CNIError) -> (pairs: EtcdPairs, isLast: Bool) {
+    (EtcdPairs(try pairs(), revision: try revision()), try !flag("more"))
+  }
+
+  public func outcome() throws(CNIError) -> EtcdOutcome {
+    var found: [[EtcdPair]] = []
+    for response in try list("responses") where response["response_range"] != nil {
+      found.append(try GatewayAnswer(response).member("response_range").pairs())
+    }
+    return EtcdOutcome(isSuccess: try flag("succeeded"), found: found, revision: try revision())
+  }
+
+  public func grantedLease() throws(CNIError) -> EtcdLease {
+    let id = try number("ID")
+    guard id != 0 else { throw misfit("ID", "a lease") }
+    return EtcdLease(id: id)
+  }
+
+  /// - Returns: the seconds a renewed lease has; `nil` where it is gone.
+  public func renewedSeconds() throws(CNIError) -> Int? {
+    let seconds = try member("result").number("TTL")
+    return seconds > 0 ? Int(seconds) : nil
+  }
+
+  public func token() throws(CNIError) -> String {
+    let token = try text("token")
+    guard !token.isEmpty else { throw misfit("token", "one") }
+    return token
+  }
+
+  // MARK: pieces
+
+  func revision() throws(CNIError) -> Int64 { try member("header").number("revision") }
+
+  private func pairs() throws(CNIError) -> [EtcdPair] {
+    var pairs: [EtcdPair] = []
+    for pair in try list("kvs") { pairs.append(try GatewayAnswer(pair).pair()) }
+    return pairs
+  }
+
+  func pair() throws(CNIError) -> EtcdPair {
+    let lease = try number("lease")
+    return EtcdPair(
+      String(decoding: try bytes("key"), as: UTF8.self), try bytes("value"), modified: try number("mod_revision"),
+      lease: lease == 0 ? nil : EtcdLease(id: lease))
+  }
+
+  func member(_ key: String) throws(CNIError) -> GatewayAnswer {
+    guard let member = json[key], member.object != nil else { throw misfit(key, "an object") }
+    return GatewayAnswer(member)
+  }
+
+  func list(_ key: String) throws(CNIError) -> [JSONValue] {
+    guard let member = json[key] else { return [] }
+    guard let list = member.array else { throw misfit(key, "a list") }
+    return list
+  }
+
+  func flag(_ key: String) throws(CNIError) -> Bool {
+    switch json[key] {
+    case nil: return false
+    case .bool(let flag): return flag
+    default: throw misfit(key, "true or false")
+    }
+  }
+
+  func number(_ key: String) throws(CNIError) -> Int64 {
+    switch json[key] {
+    case nil: return 0
+    case .integer(let number): return number
+    case .string(let text):
+      guard let number = Int64(text) else { throw misfit(key, "a whole number") }
+      return number
+    default: throw misfit(key, "a whole number")
+    }
+  }
+
+  func text(_ key: String) throws(CNIError) -> String {
+    guard let member = json[key] else { return "" }
+    guard let text = member.string else { throw misfit(key, "a string") }
+    return text
+  }
+
+  private func bytes(_ key: String) throws(CNIError) -> [UInt8] {
+    guard let bytes = Base64.bytes(of: try text(key)) else { throw misfit(key, "Base64") }
+    return bytes
+  }
+
+  private func misfit(_ key: String, _ wanted: String) -> CNIError {
+    CNIError(.etcdRefused, "etcd's answer: member \"\(key)\": want \(wanted)")
+  }
+}

@@ -1,0 +1,133 @@
+public import CNI
+
+/// A request of etcd's JSON gateway, version 3: where it goes and what it says.
+///
+/// 64-bit numbers are strings there, keys and values Base64; see
+/// <https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/>.
+public struct GatewayRequest: Equatable, Sendable {
+  /// `/v3/kv/range`.
+  public var path: String
+  public var body: JSONValue
+  /// "read /a", for errors; never a value, which may be a secret.
+  public var purpose: String
+
+  /// How many pairs are asked for at once: beyond some megabytes the gateway's own limit would be met.
+  static let pageSize: Int64 = 2000
+
+  /// The first pairs of these keys, or those that follow a page.
+  ///
+  /// - Parameters:
+  ///   - keys: those wanted.
+  ///   - last: the last key of the page before.
+  ///   - revision: that of the first page, so that all tell of the same moment; `nil`: as a quorum has them now.
+  /// - Returns: the request for at most `pageSize` pairs.
+  public static func page(of keys: EtcdKeys, after last: String? = nil, at revision: Int64? = nil) -> GatewayRequest {
+    var body = keys.members
+    body["limit"] = .int64(pageSize)
+    if let last { body["key"] = .base64(Array(last.utf8) + [0]) }
+    if let revision { body["revision"] = .int64(revision) }
+    return GatewayRequest(path: "/v3/kv/range", body: .object(body), purpose: "read \(keys.told)")
+  }
+
+  public static func transaction(_ transaction: EtcdTransaction) -> GatewayRequest {
+    let keys = transaction.operations.map { $0.keys.told } + transaction.conditions.map(\.key)
+    var told: [String] = []
+    for key in keys where !told.contains(key) { told.append(key) }
+    if told.count > 3 { told = told.prefix(3) + ["…"] }
+    return GatewayRequest(
+      path: "/v3/kv/txn",
+      body: .object([
+        "compare": .array(transaction.conditions.map(\.json)),
+        "success": .array(transaction.operations.map(\.json)),
+        "failure": .array(transaction.otherwise.map(\.json)),
+      ]), purpose: "change \(told.joined(separator: ", "))")
+  }
+
+  public static func lease(seconds: Int) -> GatewayRequest {
+    GatewayRequest(
+      path: "/v3/lease/grant", body: .object(["TTL": .int64(Int64(seconds))]),
+      purpose: "grant a lease of \(seconds) s")
+  }
+
+  public static func renewal(of lease: EtcdLease) -> GatewayRequest {
+    GatewayRequest(
+      path: "/v3/lease/keepalive", body: .object(["ID": .int64(lease.id)]), purpose: "renew lease \(lease.id)")
+  }
+
+  public static func revocation(of lease: EtcdLease) -> GatewayRequest {
+    GatewayRequest(
+      path: "/v3/lease/revoke", body: .object(["ID": .int64(lease.id)]), purpose: "revoke lease \(lease.id)")
+  }
+
+  /// - Returns: the request whose answer carries a token for `Authorization`.
+  public static func login(as username: String, password: String) -> GatewayRequest {
+    GatewayRequest(
+      path: "/v3/auth/authenticate",
+      body: .object(["name": .string(username), "password": .string(password)]), purpose: "log in as \(username)")
+  }
+}
+
+extension EtcdKeys {
+  var told: String {
+    switch self {
+    case .one(let key): key
+    case .prefixed(let start): "\(start)*"
+    }
+  }
+
+  /// `key` and, for more than one, `range_end`: the first key that no longer belongs.
+  var members: [String: JSONValue] {
+    switch self {
+    case .one(let key): return ["key": .base64(Array(key.utf8))]
+    case .prefixed(let start):
+      var end = Array(start.utf8)
+      // UTF-8 has no byte 255: the last one can always be counted up.
+      guard let last = end.popLast() else { return ["key": .base64([0]), "range_end": .base64([0])] }
+      return ["key": .base64(Array(start.utf8)), "range_end": .base64(end + [last + 1])]
+    }
+  }
+}
+
+extension EtcdTransaction.Condition {
+  fileprivate var key: String {
+    switch self {
+    case .isAbsent(let key), .isPresent(let key), .isUnchanged(let key, _), .hasValue(let key, _): key
+    }
+  }
+
+  fileprivate var json: JSONValue {
+    let (target, result, member, value): (JSONValue, JSONValue, String, JSONValue) =
+      switch self {
+      case .isAbsent: ("CREATE", "EQUAL", "create_revision", .int64(0))
+      case .isPresent: ("CREATE", "GREATER", "create_revision", .int64(0))
+      case .isUnchanged(_, let revision): ("MOD", "EQUAL", "mod_revision", .int64(revision))
+      case .hasValue(_, let value): ("VALUE", "EQUAL", "value", .base64(value))
+      }
+    return .object(["key": .base64(Array(key.utf8)), "target": target, "result": result, member: value])
+  }
+}
+
+extension EtcdTransaction.Operation {
+  fileprivate var keys: EtcdKeys {
+    switch self {
+    case .put(let key, _, _): .one(key)
+    case .delete(let keys), .read(let keys): keys
+    }
+  }
+
+  fileprivate var json: JSONValue {
+    switch self {
+    case .read(let keys): return .object(["request_range": .object(keys.members)])
+    case .delete(let keys): return .object(["request_delete_range": .object(keys.members)])
+    case .put(let key, let value, let lease):
+      var put: [String: JSONValue] = ["key": .base64(Array(key.utf8)), "value": .base64(value)]
+      if let lease { put["lease"] = .int64(lease.id) }
+      return .object(["request_put": .object(put)])
+    }
+  }
+}
+
+extension JSONValue {
+  static func base64(_ bytes: [UInt8]) -> JSONValue { .string(Base64.text(of: bytes)) }
+  static func int64(_ number: Int64) -> JSONValue { .string(String(number)) }
+}

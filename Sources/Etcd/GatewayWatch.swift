@@ -1,0 +1,67 @@
+public import CNI
+
+/// What a watch's stream tells, line by line.
+public struct GatewayWatch: Sendable {
+  private let keys: [EtcdKeys]
+  /// Up to where each watcher has told everything: each range has a watcher of its own, and they do not wait for each
+  /// other.
+  private var told: [Int64]
+
+  /// - Parameters:
+  ///   - keys: what to watch.
+  ///   - revision: the first whose changes are wanted.
+  public init(_ keys: [EtcdKeys], from revision: Int64) {
+    self.keys = keys
+    told = keys.map { _ in revision - 1 }
+  }
+
+  public static let path = "/v3/watch"
+
+  public var purpose: String { "watch \(keys.map(\.told).joined(separator: ", "))" }
+
+  /// One request for each range, behind each other in one body.
+  public var body: [UInt8] {
+    zip(keys, told).enumerated().flatMap { index, range in
+      var create = range.0.members
+      create["start_revision"] = .int64(range.1 + 1)
+      create["watch_id"] = .int64(Int64(index + 1))
+      // So that a quiet range gets on too: its revision would be compacted otherwise.
+      create["progress_notify"] = .bool(true)
+      return JSONValue.object(["create_request": .object(create)]).bytes + [UInt8(ascii: "\n")]
+    }
+  }
+
+  /// - Parameter line: one of the stream.
+  /// - Returns: what it tells; `nil` where that is nothing.
+  /// - Throws: why the watch ends.
+  public mutating func events(in line: JSONValue) throws(GatewayRefusal) -> EtcdEvents? {
+    if let error = line["error"] { throw GatewayRefusal(ending: error) }
+    do throws(CNIError) {
+      let answer = try GatewayAnswer(line).member("result")
+      if try answer.flag("canceled") { return try end(answer) }
+      let index = Int(try answer.number("watch_id")) - 1
+      guard try !answer.flag("created"), told.indices.contains(index) else { return nil }
+      return try events(in: answer, of: index)
+    } catch { throw GatewayRefusal(.refused, error.message) }
+  }
+
+  private mutating func events(in answer: GatewayAnswer, of index: Int) throws(CNIError) -> EtcdEvents? {
+    var events: [EtcdEvents.Event] = [], last = told[index]
+    for item in try answer.list("events") {
+      let event = GatewayAnswer(item)
+      let pair = try event.member("kv").pair()
+      events.append(try event.text("type") == "DELETE" ? .deleted(pair.key) : .put(pair))
+      last = max(last, pair.modified)
+    }
+    // Without events it says that there are none up to the store's revision.
+    told[index] = events.isEmpty ? max(last, try answer.revision()) : last
+    return events.isEmpty ? nil : EtcdEvents(events, revision: told.min() ?? last)
+  }
+
+  private func end(_ answer: GatewayAnswer) throws(CNIError) -> EtcdEvents {
+    let compacted = try answer.number("compact_revision")
+    guard compacted == 0 else { return EtcdEvents([], revision: compacted, isCompacted: true) }
+    let reason = try answer.text("cancel_reason")
+    throw CNIError(.etcdRefused, reason.isEmpty ? "the watch was ended" : reason)
+  }
+}

@@ -1,0 +1,89 @@
+public import CNI
+public import Etcd
+import Linux
+
+/// An etcd cluster behind the JSON gateway of its members.
+///
+/// Connects when first asked, and then keeps the connection. Members are asked in turn until one answers; where none
+/// does, requests are repeated for six seconds, in which a new leader is elected, and for one second only in the calls
+/// that follow: whoever takes back what it did must not wait as long for each step. The environment's proxies are not
+/// used.
+public struct EtcdClient: EtcdStore, ~Copyable {
+  private static let patientSeconds = 6
+  private static let impatientSeconds = 1
+
+  private let endpoints: [String]
+  private var members: Members
+  private var patience = Self.patientSeconds
+
+  /// - Parameter config: how the cluster is reached; nobody is asked yet.
+  public init(_ config: EtcdConfig) {
+    endpoints = config.endpoints
+    members = Members(config)
+  }
+
+  /// - Throws: code 50 where libcurl is missing; the rest as `EtcdStore` says.
+  public mutating func read(_ keys: EtcdKeys) throws(CNIError) -> EtcdPairs {
+    var (all, isLast) = try ask(.page(of: keys)).page()
+    while !isLast, let last = all.pairs.last {
+      let next = try ask(.page(of: keys, after: last.key, at: all.revision)).page()
+      all.pairs += next.pairs.pairs
+      isLast = next.isLast
+    }
+    return all
+  }
+
+  public mutating func transact(_ transaction: EtcdTransaction) throws(CNIError) -> EtcdOutcome {
+    try ask(.transaction(transaction)).outcome()
+  }
+
+  public mutating func grantLease(seconds: Int) throws(CNIError) -> EtcdLease {
+    try ask(.lease(seconds: seconds)).grantedLease()
+  }
+
+  public mutating func keepAlive(_ lease: EtcdLease) throws(CNIError) -> Int? {
+    try ask(.renewal(of: lease)).renewedSeconds()
+  }
+
+  public mutating func revoke(_ lease: EtcdLease) throws(CNIError) {
+    let request = GatewayRequest.revocation(of: lease)
+    do throws(GatewayRefusal) {
+      _ = try answer(request)
+    } catch  where error.kind == .gone {
+      return
+    } catch { throw error.told(by: endpoints, purpose: request.purpose) }
+  }
+
+  public mutating func watch(
+    _ keys: [EtcdKeys], from revision: Int64, seconds: Int, _ body: (EtcdEvents) throws(CNIError) -> Bool
+  ) throws(CNIError) {
+    var watch = GatewayWatch(keys, from: revision), failure: CNIError?
+    let purpose = watch.purpose, now = Clock.now
+    do throws(GatewayRefusal) {
+      try members.follow(
+        &watch, establishedUntil: now.advanced(bySeconds: patience), until: now.advanced(bySeconds: seconds)
+      ) { events in
+        do throws(CNIError) { return try body(events) } catch { failure = error }
+        return false
+      }
+    } catch { throw error.told(by: endpoints, purpose: purpose) }
+    if let failure { throw failure }
+  }
+
+  private mutating func ask(_ request: GatewayRequest) throws(CNIError) -> GatewayAnswer {
+    do throws(GatewayRefusal) {
+      return try answer(request)
+    } catch { throw error.told(by: endpoints, purpose: request.purpose) }
+  }
+
+  private mutating func answer(_ request: GatewayRequest) throws(GatewayRefusal) -> GatewayAnswer {
+    do throws(GatewayRefusal) {
+      let answer = try members.answer(request, until: Clock.now.advanced(bySeconds: patience))
+      patience = Self.patientSeconds
+      return answer
+    } catch {
+      if error.kind == .unreachable || error.kind == .unavailable { patience = Self.impatientSeconds }
+      throw error
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import CCurl
+import Etcd
+import Glibc
+
+/// libcurl, loaded.
+///
+/// It brings dozens of libraries along, which a plugin that asks no etcd shall not pay for.
+@safe
+struct Library {
+  private(set) var functions: cc_library
+
+  /// - Throws: `notLoaded`, saying which package has it.
+  static func load() throws(GatewayRefusal) -> Library {
+    // Debian has it twice; either will do.
+    let names = ["libcurl.so.4", "libcurl-gnutls.so.4"]
+    var reasons: [String] = []
+    for name in names {
+      guard let handle = unsafe dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
+        unsafe reasons.append(dlerror().map { unsafe String(cString: $0) } ?? "\(name): unknown reason")
+        continue
+      }
+      // Never unloaded: it holds what it has set up for the whole process.
+      var functions = cc_library()
+      if let missing = unsafe cc_find(handle, &functions) {
+        unsafe reasons.append("\(name): it lacks \(String(cString: missing))")
+        continue
+      }
+      guard functions.global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK else {
+        reasons.append("\(name): it does not start")
+        continue
+      }
+      return Library(functions: functions)
+    }
+    throw GatewayRefusal(
+      .notLoaded, "load libcurl: \(reasons.joined(separator: "; ")); want the package libcurl4, 7.68 or later")
+  }
+}

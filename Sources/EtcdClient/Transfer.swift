@@ -1,0 +1,191 @@
+import CCurl
+import Etcd
+import Linux
+
+/// How a request is sent, beside the request itself.
+struct Route {
+  var config: EtcdConfig
+  /// The member: `https://10.0.0.1:2379`.
+  var endpoint: String
+  /// For `Authorization`.
+  var token: String?
+  /// For connection and answer together; `nil`: until it is ended.
+  var milliseconds: Int?
+}
+
+/// libcurl with one transfer at a time; connections stay open for the next.
+@safe
+struct Transfer: ~Copyable {
+  /// An answer is not taken beyond this.
+  private static let limit = 64 << 20
+  private static let connectMilliseconds = 1500
+
+  private var functions: cc_library
+  private let multi: UnsafeMutableRawPointer
+  private let easy: UnsafeMutableRawPointer
+  private let received: UnsafeMutablePointer<[UInt8]>
+  private let words: UnsafeMutablePointer<CChar>
+  private var headers: UnsafeMutablePointer<curl_slist>?
+  private var isAdded = false
+  /// What TLS was set up with, for errors.
+  private var files: [String] = []
+
+  /// - Throws: `notLoaded`, saying which package has the library.
+  static func open() throws(GatewayRefusal) -> Transfer {
+    let library = try Library.load()
+    // What TLS libraries write to a closed connection would end the process.
+    Standard.ignoreBrokenPipes()
+    guard let multi = library.functions.multi_init() else {
+      throw GatewayRefusal(.notLoaded, "start libcurl: no memory")
+    }
+    guard let easy = library.functions.easy_init() else {
+      _ = unsafe library.functions.multi_cleanup(multi)
+      throw GatewayRefusal(.notLoaded, "start libcurl: no memory")
+    }
+    return unsafe Transfer(library.functions, adopting: multi, easy)
+  }
+
+  private init(
+    _ functions: cc_library, adopting multi: UnsafeMutableRawPointer, _ easy: UnsafeMutableRawPointer
+  ) {
+    self.functions = functions
+    unsafe self.multi = multi
+    unsafe self.easy = easy
+    unsafe received = .allocate(capacity: 1)
+    unsafe received.initialize(to: [])
+    unsafe words = .allocate(capacity: Int(CURL_ERROR_SIZE))
+    unsafe words.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+  }
+
+  deinit {
+    if isAdded { _ = unsafe functions.multi_remove_handle(multi, easy) }
+    unsafe functions.easy_cleanup(easy)
+    _ = unsafe functions.multi_cleanup(multi)
+    unsafe functions.slist_free_all(headers)
+    unsafe received.deinitialize(count: 1).deallocate()
+    unsafe words.deallocate()
+  }
+
+  // MARK: a transfer
+
+  /// Begins to send a body with POST.
+  mutating func begin(_ path: String, _ body: [UInt8], by route: Route) throws(GatewayRefusal) {
+    end()
+    unsafe functions.easy_reset(easy)
+    unsafe received.pointee = []
+    unsafe words.pointee = 0
+    // Where an answer is told by a signal, and where a proxy of the environment's stands, is no business of a plugin.
+    try set(CURLOPT_NOSIGNAL, 1)
+    try set(CURLOPT_PROXY, "")
+    try set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+    try set(CURLOPT_TCP_KEEPALIVE, 1)
+    try set(CURLOPT_TCP_KEEPIDLE, 15)
+    try set(CURLOPT_TCP_KEEPINTVL, 5)
+    try set(CURLOPT_CONNECTTIMEOUT_MS, min(Self.connectMilliseconds, route.milliseconds ?? .max))
+    if let milliseconds = route.milliseconds { try set(CURLOPT_TIMEOUT_MS, milliseconds) }
+    try set(CURLOPT_URL, route.endpoint + path)
+    files = [route.config.caFile, route.config.certFile, route.config.keyFile].compactMap { $0 }
+    if let file = route.config.caFile { try set(CURLOPT_CAINFO, file) }
+    if let file = route.config.certFile { try set(CURLOPT_SSLCERT, file) }
+    if let file = route.config.keyFile { try set(CURLOPT_SSLKEY, file) }
+    try check(unsafe cc_set_buffer(&functions, easy, CURLOPT_ERRORBUFFER, words))
+    try check(unsafe cc_set_size(&functions, easy, CURLOPT_POSTFIELDSIZE_LARGE, body.count))
+    try check(
+      unsafe body.withUnsafeBytes { unsafe cc_set_bytes(&functions, easy, CURLOPT_COPYPOSTFIELDS, $0.baseAddress) })
+    try check(unsafe cc_set_writer(&functions, easy, receive))
+    try check(unsafe cc_set_buffer(&functions, easy, CURLOPT_WRITEDATA, received))
+    try setHeaders(token: route.token)
+    guard unsafe functions.multi_add_handle(multi, easy) == CURLM_OK else { throw Self.broken }
+    isAdded = true
+  }
+
+  /// Goes on until something has come, the transfer has ended, or so much time has passed.
+  ///
+  /// - Returns: whether it has ended.
+  /// - Throws: why it broke off; `unavailable` also where its time is over.
+  mutating func advance(milliseconds: Int) throws(GatewayRefusal) -> Bool {
+    let deadline = Clock.now.advanced(byMilliseconds: milliseconds)
+    while true {
+      var running: Int32 = 0, left: Int32 = 0
+      guard unsafe functions.multi_perform(multi, &running) == CURLM_OK else { throw Self.broken }
+      if running == 0, let message = unsafe functions.multi_info_read(multi, &left) {
+        let result = unsafe cc_result(message)
+        end()
+        guard result == CURLE_OK else { throw failure(result) }
+        return true
+      }
+      guard unsafe received.pointee.isEmpty, deadline.millisecondsLeft > 0 else { return false }
+      let wait = Int32(clamping: deadline.millisecondsLeft)
+      guard unsafe functions.multi_poll(multi, nil, 0, wait, nil) == CURLM_OK else { throw Self.broken }
+    }
+  }
+
+  /// What has come since this was asked last.
+  mutating func take() -> [UInt8] {
+    let bytes = unsafe received.pointee
+    unsafe received.pointee = []
+    return bytes
+  }
+
+  /// HTTP's status; 0 as long as none has come.
+  var status: Int {
+    mutating get {
+      var status = 0
+      unsafe cc_get_number(&functions, easy, CURLINFO_RESPONSE_CODE, &status)
+      return status
+    }
+  }
+
+  /// Breaks off what has not ended.
+  mutating func end() {
+    if isAdded { _ = unsafe functions.multi_remove_handle(multi, easy) }
+    isAdded = false
+  }
+
+  // MARK: options
+
+  private mutating func setHeaders(token: String?) throws(GatewayRefusal) {
+    unsafe functions.slist_free_all(headers)
+    unsafe headers = nil
+    // The third asks a member that knows no leader to say so at once.
+    let token = token.map { ["Authorization: \($0)"] } ?? []
+    for header in ["Content-Type: application/json", "Expect:", "Grpc-Metadata-hasleader: true"] + token {
+      guard let longer = unsafe functions.slist_append(headers, header) else { throw Self.broken }
+      unsafe headers = longer
+    }
+    try check(unsafe cc_set_list(&functions, easy, CURLOPT_HTTPHEADER, headers))
+  }
+
+  private mutating func set(_ option: CURLoption, _ value: Int) throws(GatewayRefusal) {
+    try check(unsafe cc_set_number(&functions, easy, option, value))
+  }
+
+  private mutating func set(_ option: CURLoption, _ value: String) throws(GatewayRefusal) {
+    try check(unsafe cc_set_text(&functions, easy, option, value))
+  }
+
+  private func check(_ result: CURLcode) throws(GatewayRefusal) {
+    guard result == CURLE_OK else { throw failure(result) }
+  }
+
+  private func failure(_ result: CURLcode) -> GatewayRefusal {
+    var words = unsafe String(cString: words)
+    if words.isEmpty {
+      words = unsafe functions.easy_strerror(result).map { unsafe String(cString: $0) } ?? "error \(result.rawValue)"
+    }
+    var refusal = GatewayRefusal(result, words: words)
+    if refusal.kind == .untrusted, !files.isEmpty { refusal.words += ", with \(files.joined(separator: ", "))" }
+    return refusal
+  }
+
+  private static let broken = GatewayRefusal(.unavailable, "libcurl has no memory")
+
+  private let receive: curl_write_callback = { bytes, size, count, target in
+    let buffer = unsafe UnsafeRawBufferPointer(start: bytes, count: size * count)
+    guard let received = unsafe target?.assumingMemoryBound(to: [UInt8].self),
+      unsafe received.pointee.count + buffer.count <= Transfer.limit
+    else { return 0 }
+    unsafe received.pointee.append(contentsOf: buffer)
+    return buffer.count
+  }
+}

@@ -1,0 +1,11 @@
+import Glibc
+
+/// The time that people and other hosts mean.
+public enum WallClock {
+  /// Seconds since 1970, UTC.
+  public static var seconds: Int {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    return Int(time.tv_sec)
+  }
+}

@@ -1,0 +1,109 @@
+import CNI
+import Etcd
+import EtcdLeases
+import IPAM
+import NetTypes
+import PluginKit
+
+/// Hands out addresses of ranges that many hosts share, kept in etcd.
+struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
+  typealias Config = EtcdIPAMConfig
+
+  static var name: String { "ipam-etcd" }
+  static var handsOutAddresses: Bool { true }
+  /// Nobody looks at the namespace.
+  static var namespaceRule: NamespaceRule { .any }
+
+  private let connect: @Sendable (EtcdConfig) throws(CNIError) -> Store
+  private let readText: @Sendable (String) throws(CNIError) -> String
+
+  /// - Parameters:
+  ///   - connect: the cluster of that configuration.
+  ///   - readText: a text file's content.
+  init(
+    connecting connect: @escaping @Sendable (EtcdConfig) throws(CNIError) -> Store,
+    text readText: @escaping @Sendable (String) throws(CNIError) -> String
+  ) {
+    self.connect = connect
+    self.readText = readText
+  }
+
+  func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
+    let config = call.config
+    let request = LeaseRequest(
+      owner: call.owner, sets: try config.rangeSets(),
+      wanted: try call.keys.requestedAddresses(call.arguments()).map(\.address),
+      blockSize: try config.checkedBlockSize())
+    let dns = try config.ranges.ipam?.resolvConf.map { path throws(CNIError) in DNS(resolvConf: try readText(path)) }
+    var leases = try leases(of: call.owner.network, config)
+    var random = SystemRandomNumberGenerator()
+    let assignments = try leases.allocate(request, using: &random)
+    let result = AddResult(
+      ips: assignments.compactMap(\.ip), routes: config.ranges.ipam?.routes ?? [], dns: dns ?? DNS())
+    do throws(CNIError) {
+      try commit(result)
+    } catch {
+      var errors = [error]
+      do throws(CNIError) { try leases.release(call.owner) } catch { errors.append(error) }
+      throw CNIError(joining: errors) ?? error
+    }
+  }
+
+  func check(_ call: Call<Config>) throws(CNIError) {
+    let sets = try call.config.rangeSets()
+    let answered = (call.previous?.ips ?? []).map(\.address.address)
+    var leases = try leases(of: call.owner.network, call.config)
+    let leased = try leases.addresses(of: call.owner, answered: answered)
+    let differences = sets.differences(leased: leased, answered: answered)
+    guard differences.isEmpty else {
+      throw CNIError(
+        .differences,
+        "leases of \(LeaseHolder(call.owner)) in network \(call.owner.network): "
+          + differences.joined(separator: "; "))
+    }
+  }
+
+  /// Where the leases are, whatever else is wrong.
+  static func salvage(_ configuration: JSONValue) -> EtcdIPAMConfig? {
+    try? EtcdIPAMConfig(releasingOnly: JSONReader(configuration))
+  }
+
+  func delete(_ removal: Removal<Config>) throws(CNIError) {
+    guard let config = removal.config else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "release the addresses of \(LeaseHolder(removal.owner)): nothing says where etcd is: want ipam.endpoints")
+    }
+    var leases = try leases(of: removal.owner.network, config)
+    try leases.release(removal.owner)
+  }
+
+  func collectGarbage(
+    _ network: Network<Config>, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError) {
+    var leases = try leases(of: network.name, network.config)
+    try leases.releaseAll(but: valid)
+  }
+
+  func status(_ network: Network<Config>) throws(CNIError) {
+    let sets = try network.config.rangeSets()
+    let full: [RangeSet]
+    do throws(CNIError) {
+      var leases = try leases(of: network.name, network.config)
+      var random = SystemRandomNumberGenerator()
+      full = try leases.exhausted(sets, using: &random)
+    } catch  where [.tryAgainLater, .etcdRefused].contains(error.code) {
+      throw CNIError(.notAvailable, error.message, details: error.details)
+    }
+    guard !full.isEmpty else { return }
+    throw CNIError(
+      .notAvailable,
+      "network \(network.name): " + full.map { "0 of \($0.capacity) addresses free in \($0)" }.joined(separator: "; "))
+  }
+
+  private func leases(of network: NetworkName, _ config: Config) throws(CNIError) -> LeaseTable<Store> {
+    let node = try config.node { () throws(CNIError) in try readText("/proc/sys/kernel/hostname") }
+    let keys = LeaseKeys(prefix: config.prefix, network: network, node: node)
+    return LeaseTable(try connect(config.etcd), keys)
+  }
+}

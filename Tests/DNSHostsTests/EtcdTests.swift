@@ -1,0 +1,158 @@
+import CNI
+import Etcd
+import EtcdSupport
+import Foundation
+import Kernel
+import NameEtcd
+import PluginKit
+import Testing
+
+@testable import dns_hosts
+
+/// Names that hosts tell each other.
+struct EtcdTests {
+  private func config(_ node: String) -> String {
+    #"{"etcd": {"endpoints": "http://127.0.0.1:1", "node": "\#(node)"}}"#
+  }
+
+  private func plugin(
+    _ store: FakeEtcd, willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in }
+  ) -> DNSHosts {
+    DNSHosts(willChange: willChange, connect: { (_) throws(CNIError) in store })
+  }
+
+  private func add(_ number: Int, on host: Fixture, _ node: String, _ store: FakeEtcd) throws {
+    try plugin(store).add(host.call(number, config(node))) { (_) throws(CNIError) in }
+  }
+
+  private func delete(_ number: Int, on host: Fixture, _ node: String, _ store: FakeEtcd) throws {
+    try plugin(store).delete(
+      Removal(
+        owner: Fixture.owner(number), namespacePath: nil, config: host.call(number, config(node)).config,
+        delegates: Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil }))
+  }
+
+  /// Two hosts and their cluster, host `a` with container 1, host `b` with container 2.
+  private func use(_ body: (Fixture, Fixture, FakeEtcd) throws -> Void) throws {
+    try Fixture.use { here in
+      try Fixture.use { there in
+        let store = FakeEtcd()
+        try add(1, on: here, "a", store)
+        try add(2, on: there, "b", store)
+        try body(here, there, store)
+      }
+    }
+  }
+
+  @Test func `containers know those on other hosts, and each ADD tells who has come and gone there`() throws {
+    try use { here, there, store in
+      #expect(there.names(of: "10.1.0.1", in: 2) == ["c1", "c1.net"])
+      #expect(here.names(of: "10.1.0.2", in: 1) == [])
+      try add(3, on: here, "a", store)
+      for number in [1, 3] { #expect(here.names(of: "10.1.0.2", in: number) == ["c2", "c2.net"]) }
+      for number in [1, 3] { try plugin(store).check(here.call(number, config("a"))) }
+      try delete(2, on: there, "b", store)
+      #expect(there.files.filter { !$0.hasSuffix(".lease") } == [])
+      try add(4, on: here, "a", store)
+      for number in [1, 3, 4] { #expect(here.names(of: "10.1.0.2", in: number) == []) }
+    }
+  }
+
+  @Test func `without a quorum an ADD changes nothing`() throws {
+    try use { here, _, store in
+      let (files, texts) = (here.files, store.texts)
+      store.next(.noQuorum)
+      let error = #expect(throws: CNIError.self) { try add(3, on: here, "a", store) }
+      #expect(error?.code == .tryAgainLater)
+      #expect(here.files == files)
+      #expect(here.names(of: "10.1.0.3", in: 1) == [])
+      #expect(store.texts == texts)
+    }
+  }
+
+  @Test(arguments: [FakeEtcd.Fate.noQuorum, .answerLost])
+  func `an ADD that etcd does not answer in its middle is taken back on both sides`(fate: FakeEtcd.Fate) throws {
+    try use { here, _, store in
+      let (files, texts) = (here.files, store.texts)
+      store.next(.asUsual, fate)
+      #expect(throws: CNIError.self) { try add(3, on: here, "a", store) }
+      #expect(here.files == files)
+      #expect(here.names(of: "10.1.0.3", in: 1) == [])
+      #expect(store.texts == texts)
+    }
+  }
+
+  @Test func `an ADD that fails at any step is taken back on both sides`() throws {
+    try use { here, _, store in
+      try add(4, on: here, "a", store)
+      let (files, texts) = (here.files, store.texts)
+      var steps = 0
+      while true {
+        steps += 1
+        var left = steps
+        let failing = plugin(store) { (what) throws(KernelError) in
+          left -= 1
+          if left == 0 { throw KernelError(what, errno: 5, reason: "as the test wants") }
+        }
+        let call = try here.call(3, config("a"))
+        do throws(CNIError) { try failing.add(call) { (_) throws(CNIError) in } } catch {
+          #expect(here.files == files, "step \(steps)")
+          #expect(store.texts == texts, "step \(steps)")
+          continue
+        }
+        break
+      }
+      #expect(steps > 5)
+      let refused = CNIError(.ioFailure, "nobody reads")
+      try delete(3, on: here, "a", store)
+      #expect(throws: refused) {
+        try plugin(store).add(here.call(3, config("a"))) { (_) throws(CNIError) in throw refused }
+      }
+      #expect(store.texts == texts)
+    }
+  }
+
+  @Test func `a DEL that etcd does not answer has done all here, and may be repeated`() throws {
+    try use { here, _, store in
+      store.next(.noQuorum)
+      let error = #expect(throws: CNIError.self) { try delete(1, on: here, "a", store) }
+      #expect(error?.code == .tryAgainLater)
+      #expect(here.files.filter { !$0.hasSuffix(".lease") } == [])
+      #expect(store.pairs.count == 2)
+      for _ in 1...2 { try delete(1, on: here, "a", store) }
+      #expect(store.pairs.map(\.key) == ["/swift-cni/names/net/c2:eth0"])
+    }
+  }
+
+  @Test func `GC takes back what this host told of who is not valid`() throws {
+    try use { here, _, store in
+      try add(3, on: here, "a", store)
+      let valid = try Fixture.owner(3)
+      try plugin(store).collectGarbage(
+        here.network(config("a")), valid: [.init(containerID: valid.container, ifname: valid.interface)])
+      #expect(store.pairs.map(\.key) == ["/swift-cni/names/net/c2:eth0", "/swift-cni/names/net/c3:eth0"])
+    }
+  }
+
+  @Test func `CHECK and STATUS tell what is wrong with etcd`() throws {
+    try use { here, _, store in
+      try plugin(store).check(here.call(1, config("a")))
+      try store.delete(.one("/swift-cni/names/net/c1:eth0"))
+      let missing = #expect(throws: CNIError.self) { try plugin(store).check(here.call(1, config("a"))) }
+      #expect(missing?.code == .differences)
+      #expect(missing?.message.contains("etcd: /swift-cni/names/net/c1:eth0 is missing") == true)
+      try plugin(store).status(here.network(config("a")))
+      store.next(.noQuorum)
+      let silent = #expect(throws: CNIError.self) { try plugin(store).status(here.network(config("a"))) }
+      #expect(silent?.code == .notAvailable)
+    }
+  }
+
+  @Test func `a network that no longer shares its names forgets those of other hosts`() throws {
+    try use { _, there, store in
+      try there.add(5)
+      #expect(there.names(of: "10.1.0.1", in: 2) == [])
+      #expect(there.names(of: "10.1.0.5", in: 2) == ["c5", "c5.net"])
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import CNI
+import Etcd
+import EtcdClient
+import EtcdSupport
+import Foundation
+import LabSupport
+import Testing
+
+@Suite(.needsRoot) struct `Who may ask` {
+  @Test func `is told by a user and a password, and by the rights of that user`() throws {
+    try EtcdCluster.use(members: 1) { cluster in
+      try addUser(to: cluster)
+      var config = cluster.config
+      config.username = "net"
+      config.password = "p\"w"
+      // Before the cluster asks for users, one does no harm.
+      var early = EtcdClient(config)
+      #expect(try early.read(.one("/net/a")).pairs == [])
+      try cluster.control(["auth", "enable"])
+      #expect(try early.read(.one("/net/a")).pairs == [])
+
+      var store = EtcdClient(config)
+      _ = try store.transact(EtcdTransaction([.put("/net/a", [1], lease: nil)]))
+      #expect(try store.read(.prefixed("/net/")).pairs.map(\.value) == [[1]])
+      var told = 0
+      try store.watch([.prefixed("/net/")], from: 1, seconds: 60) { events in
+        told += events.events.count
+        return false
+      }
+      #expect(told == 1)
+      expectRefusal("read /other: etcdserver: permission denied") { _ = try store.read(.one("/other")) }
+      expectRefusal("watch /other: ") { try store.watch([.one("/other")], from: 1, seconds: 60) { _ in true } }
+
+      // Whoever changes users or roles makes every token stale.
+      try cluster.control(["role", "grant-permission", "net", "read", "/other"], user: "root:secret")
+      #expect(try store.read(.one("/other")).pairs == [])
+    }
+  }
+
+  @Test func `is asked for a password, which a file may hold`() throws {
+    try EtcdCluster.use(members: 1) { cluster in
+      try addUser(to: cluster)
+      try cluster.control(["auth", "enable"])
+      var config = cluster.config
+      config.username = "net"
+      config.password = "wrong"
+      var stranger = EtcdClient(config)
+      expectRefusal("log in as net: etcdserver: authentication failed") { _ = try stranger.read(.one("/net/a")) }
+      var nobody = EtcdClient(cluster.config)
+      expectRefusal("read /net/a: etcdserver: user name is empty") { _ = try nobody.read(.one("/net/a")) }
+      config.password = nil
+      config.passwordFile = "\(cluster.directory)/password"
+      try "p\"w\n".write(toFile: "\(cluster.directory)/password", atomically: true, encoding: .utf8)
+      var reader = EtcdClient(config)
+      #expect(try reader.read(.one("/net/a")).pairs == [])
+      try FileManager.default.removeItem(atPath: "\(cluster.directory)/password")
+      var careless = EtcdClient(config)
+      expectRefusal("\(cluster.directory)/password") { _ = try careless.read(.one("/net/a")) }
+    }
+  }
+
+  @Test func `is told by certificates, and each side checks the other's`() throws {
+    try EtcdCluster.use(members: 1, isSecure: true) { cluster in
+      var store = EtcdClient(cluster.config)
+      _ = try store.transact(EtcdTransaction([.put("/a", [1], lease: nil)]))
+      #expect(try store.read(.one("/a")).pairs.map(\.value) == [[1]])
+      var told = 0
+      try store.watch([.one("/a")], from: 1, seconds: 60) { events in
+        told += events.events.count
+        return false
+      }
+      #expect(told == 1)
+
+      var config = cluster.config
+      config.caFile = nil
+      var credulous = EtcdClient(config)
+      expectRefusal("certificate") { _ = try credulous.read(.one("/a")) }
+      config.caFile = "\(cluster.directory)/other.pem"
+      var misled = EtcdClient(config)
+      expectRefusal("certificate") { _ = try misled.read(.one("/a")) }
+      config.caFile = "\(cluster.directory)/none.pem"
+      var lost = EtcdClient(config)
+      expectRefusal("none.pem") { _ = try lost.read(.one("/a")) }
+      config = cluster.config
+      config.certFile = "\(cluster.directory)/other.pem"
+      config.keyFile = "\(cluster.directory)/other.key"
+      var stranger = EtcdClient(config)
+      expectRefusal("alert") { _ = try stranger.read(.one("/a")) }
+      config.certFile = nil
+      config.keyFile = nil
+      var nameless = EtcdClient(config)
+      expectRefusal("alert") { _ = try nameless.read(.one("/a")) }
+      // Right certificates for another name.
+      config = cluster.config
+      config.endpoints = ["https://[::ffff:\(cluster.places[0].address)]:2379"]
+      var astray = EtcdClient(config)
+      expectRefusal("certificate") { _ = try astray.read(.one("/a")) }
+    }
+  }
+
+  /// A user `net` that may do what it likes below /net/.
+  private func addUser(to cluster: EtcdCluster) throws {
+    try cluster.control(["user", "add", "root:secret"])
+    try cluster.control(["user", "grant-role", "root", "root"])
+    try cluster.control(["user", "add", "net:p\"w"])
+    try cluster.control(["role", "add", "net"])
+    try cluster.control(["role", "grant-permission", "net", "readwrite", "/net/", "--prefix"])
+    try cluster.control(["user", "grant-role", "net", "net"])
+  }
+
+  private func expectRefusal(
+    _ words: String, sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void
+  ) {
+    let error = #expect(throws: CNIError.self, sourceLocation: sourceLocation) { try body() }
+    #expect(error?.code == .etcdRefused, sourceLocation: sourceLocation)
+    #expect(error?.message.contains(words) == true, "\(error?.message ?? "")", sourceLocation: sourceLocation)
+  }
+}

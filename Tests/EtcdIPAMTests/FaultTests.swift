@@ -1,0 +1,99 @@
+import CNI
+import Etcd
+import EtcdLeases
+import EtcdSupport
+import Testing
+
+@Suite struct FaultTests {
+  @Test func `without a quorum nothing is written and nothing is tried twice`() throws {
+    var bench = try Bench(dual)
+    bench.etcd.next(.noQuorum)
+    #expect(try bench.refusal("a") == CNIError(.tryAgainLater, "etcd: no quorum answers"))
+    #expect(bench.etcd.requests.count == 1)
+    #expect(bench.entries == [:])
+  }
+
+  @Test func `a write whose answer is lost is known again`() throws {
+    var bench = try Bench(dual)
+    bench.etcd.next(.asUsual, .answerLost)
+    let given = try bench.add("a")
+    #expect(bench.leased == given.sorted())
+    #expect(bench.names("attachments/") == ["n1/a:eth0"])
+    try bench.delete("a")
+    #expect(bench.entries == [:])
+  }
+
+  @Test func `a write that is carried out and never answered is told, and DEL releases it`() throws {
+    var bench = try Bench(dual)
+    bench.etcd.next(.asUsual, .answerLost, .noQuorum)
+    let error = try bench.refusal("a")
+    #expect(error?.code == .tryAgainLater)
+    #expect(error?.details == "it may be carried out all the same: DEL releases it")
+    #expect(bench.leased.count == 2)
+    try bench.delete("a")
+    #expect(bench.entries == [:])
+  }
+
+  @Test func `a write that is not carried out and then loses goes on to another address`() throws {
+    for address in ["10.1.0.2", "10.1.0.3"] {
+      var bench = try Bench(#""subnet": "10.1.0.0/29", "exclude": ["10.1.0.4-10.1.0.6"]"#)
+      let rival = EtcdTransaction.Operation.put("/p/net/addresses/\(address)", [], lease: nil)
+      bench.etcd.next(.asUsual, .noQuorum, .rival(EtcdTransaction([rival])))
+      let other = address == "10.1.0.2" ? "10.1.0.3" : "10.1.0.2"
+      #expect(try bench.add("a") == [other])
+    }
+  }
+
+  /// Every way in which one request, or all from one on, can go wrong.
+  static let troubles: [(String, [FakeEtcd.Fate])] = (0..<4).flatMap { step -> [(String, [FakeEtcd.Fate])] in
+    let refusal = FakeEtcd.Fate.refused(CNIError(.etcdRefused, "etcd: permission denied"))
+    let fates: [(String, FakeEtcd.Fate)] = [
+      ("no quorum", .noQuorum), ("answer lost", .answerLost), ("refused", refusal),
+    ]
+    return fates.flatMap { name, fate in
+      [
+        ("\(name) once", times(step, .asUsual) + [fate]),
+        ("\(name) from then on", times(step, .asUsual) + times(40, fate)),
+      ]
+      .map { ("step \(step): \($0.0)", $0.1) }
+    }
+  }
+
+  @Test(arguments: troubles.indices, [nil, 8])
+  func `whatever fails, an ADD has all its addresses or none, and DEL leaves nothing`(
+    number: Int, blockSize: Int?
+  ) throws {
+    var bench = try Bench(dual, blockSize: blockSize)
+    bench.etcd = FakeEtcd()
+    let (name, fates) = Self.troubles[number]
+    bench.etcd.next(fates)
+    do {
+      let given = try bench.add("a")
+      #expect(bench.leased == given.sorted(), "\(name)")
+    } catch let error as CNIError {
+      #expect([.tryAgainLater, .etcdRefused].contains(error.code), "\(name)")
+      if !error.details.contains("DEL releases it") { #expect(bench.leased == [], "\(name)") }
+    }
+    #expect([0, 2].contains(bench.leased.count), "\(name)")
+    bench.etcd.next()
+    try bench.delete("a")
+    #expect(bench.leased == [])
+    #expect(bench.names("attachments/") == [])
+  }
+
+  @Test(arguments: troubles.indices)
+  func `whatever fails, a DEL that is repeated leaves nothing of its own and all of others`(number: Int) throws {
+    var bench = try Bench(dual)
+    let other = try bench.add("b")
+    _ = try bench.add("a")
+    bench.etcd.next(Self.troubles[number].1)
+    do { try bench.delete("a") } catch let error as CNIError {
+      #expect([.tryAgainLater, .etcdRefused].contains(error.code))
+      #expect([2, 4].contains(bench.leased.count))
+    }
+    bench.etcd.next()
+    try bench.delete("a")
+    #expect(bench.leased == other.sorted())
+    #expect(bench.names("attachments/") == ["n1/b:eth0"])
+  }
+}

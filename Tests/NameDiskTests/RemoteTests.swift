@@ -1,0 +1,154 @@
+import CNI
+import Foundation
+import Kernel
+import Names
+import NetTypes
+import Testing
+
+@testable import NameDisk
+
+/// Containers of other hosts in the files of those that are here.
+struct RemoteTests {
+  private func remote(_ number: Int, _ name: String) throws -> RemoteMember {
+    RemoteMember(
+      owner: Owner(
+        network: try #require(NetworkName("net")), container: try #require(ContainerID("r\(number)")),
+        interface: try #require(InterfaceName("eth0"))),
+      node: try #require(HostName("far")), addresses: [try #require(IPAddress("10.3.9.\(number)"))],
+      names: [try #require(HostName(name))])
+  }
+
+  @discardableResult
+  private func tell(
+    _ net: Net, _ remote: [RemoteMember],
+    willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in }
+  ) throws -> Bool {
+    let network = try net.owner(1).network
+    guard let names = try NetworkNames.lock(network, in: net.state, making: true, willChange: willChange)
+    else { throw NoNetwork() }
+    return try names.tell(of: remote)
+  }
+
+  private func files(_ net: Net) -> [String: [String]] { net.snapshot().filter { !$0.value.isEmpty } }
+
+  @Test func `who is here and who comes later knows those on other hosts, until they go`() throws {
+    try Net.use { net in
+      try net.join(1)
+      #expect(try tell(net, [remote(1, "web"), remote(2, "db")]))
+      #expect(try tell(net, [remote(1, "web"), remote(2, "db")]) == false)
+      try net.join(2)
+      for number in 1...2 {
+        #expect(net.live(number).contains("10.3.9.1\tweb"))
+        #expect(net.live(number).contains("10.3.9.2\tdb"))
+        #expect(try net.differences(number) == [])
+      }
+      #expect(try tell(net, [remote(2, "store")]))
+      for number in 1...2 { #expect(net.live(number).filter { $0.contains("10.3.9.") } == ["10.3.9.2\tstore"]) }
+      try net.leave(1)
+      #expect(files(net).keys.contains("state/net/.remote.json"))
+      try net.leave(2)
+      #expect(files(net).isEmpty)
+    }
+  }
+
+  @Test func `a file that stays loses their lines with the container`() throws {
+    try Net.use { net in
+      try NetworkNamesTests.put("mine\n", at: net.hostsPath(1))
+      try net.join(1)
+      try tell(net, [remote(1, "web")])
+      #expect(net.live(1).contains("10.3.9.1\tweb"))
+      try net.leave(1)
+      #expect(net.live(1) == ["mine"])
+    }
+  }
+
+  @Test func `where nobody is here nothing is remembered of others`() throws {
+    try Net.use { net in
+      #expect(try tell(net, []) == false)
+      try tell(net, [remote(1, "web")])
+      #expect(files(net).isEmpty)
+    }
+  }
+
+  @Test(arguments: 1...5)
+  func `what was interrupted at any step, the next telling completes`(step: Int) throws {
+    try Net.use { net in
+      for number in 1...2 { try net.join(number) }
+      try tell(net, [remote(1, "web"), remote(2, "db")])
+      var left = step
+      let interrupted = { (what: String) throws(KernelError) in
+        left -= 1
+        if left == 0 { throw KernelError(what, errno: 28, reason: "as the test wants") }
+      }
+      if step < 5 {
+        #expect(throws: KernelError.self) {
+          try tell(net, [remote(2, "db"), remote(3, "new")], willChange: interrupted)
+        }
+      }
+      try tell(net, [remote(2, "db"), remote(3, "new")])
+      for number in 1...2 {
+        #expect(net.live(number).filter { $0.contains("10.3.9.") } == ["10.3.9.2\tdb", "10.3.9.3\tnew"])
+        #expect(try net.differences(number) == [])
+      }
+    }
+  }
+
+  @Test func `an interrupted telling leaves nothing behind the last container`() throws {
+    try Net.use { net in
+      try NetworkNamesTests.put("mine\n", at: net.hostsPath(1))
+      for number in 1...2 { try net.join(number) }
+      try tell(net, [remote(1, "web")])
+      var left = 3
+      #expect(throws: KernelError.self) {
+        try tell(net, [remote(2, "db")]) { (what) throws(KernelError) in
+          left -= 1
+          if left == 0 { throw KernelError(what, errno: 28, reason: "as the test wants") }
+        }
+      }
+      let found = try net.differences(1)
+      #expect(found == ["names of other hosts are told in part"])
+      for number in 1...2 { try net.leave(number) }
+      #expect(files(net) == ["files/c1/hosts": ["mine"]])
+    }
+  }
+
+  @Test func `a line that a container here has too stays with it`() throws {
+    try Net.use { net in
+      for number in 1...2 { try net.join(number) }
+      var twin = try remote(1, "n1")
+      twin.addresses = [try #require(IPAddress(net.address(1)))]
+      try tell(net, [twin])
+      #expect(net.live(2).filter { $0 == net.line(1) }.count == 2)
+      try tell(net, [])
+      #expect(net.live(2).filter { $0 == net.line(1) }.count == 1)
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func `a name server is told too, wherever the containers' names are`(isDirectory: Bool) throws {
+    try Net.use { net in
+      let path = "\(net.directory)/\(isDirectory ? "hostsdir" : "shared")"
+      let place = isDirectory ? ServerPlace.directory(path) : .file(path, pidFile: nil)
+      let file = isDirectory ? "\(path)/:net.hosts" : path
+      var member = try net.member(1)
+      member.server = place
+      do {
+        guard let names = try NetworkNames.lock(member.owner.network, in: net.state, making: true)
+        else { throw NoNetwork() }
+        try names.join(member, nil)
+        try names.publish(member)
+        try names.tell(of: [remote(1, "web")])
+        #expect(try names.differences(from: member, hasHosts: false) == [])
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        #expect(text.contains("10.3.9.1 web\(isDirectory ? "\n" : " # net//\n")"))
+        try "".write(toFile: file, atomically: false, encoding: .utf8)
+        #expect(try names.differences(from: member, hasHosts: false).isEmpty == false)
+      }
+      try tell(net, [remote(2, "db")])
+      let text = try String(contentsOfFile: file, encoding: .utf8)
+      #expect(text.contains("10.3.9.2 db") && !text.contains("web"))
+      try net.leave(1)
+      #expect(FileManager.default.contents(atPath: file) == (isDirectory ? nil : Data()))
+    }
+  }
+}

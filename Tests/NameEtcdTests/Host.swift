@@ -1,0 +1,95 @@
+import CNI
+import CNIJSON
+import Etcd
+import EtcdSupport
+import Foundation
+import NameDisk
+import NameEtcd
+import Names
+import NetTypes
+import Testing
+
+/// One of the hosts that share a network's names, its state in a directory of its own.
+struct Host {
+  let directory: String
+  let node: String
+
+  static func use(_ count: Int, _ body: ([Host]) throws -> Void) throws {
+    let url = FileManager.default.temporaryDirectory.appending(path: "name-etcd-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: url) }  // what is left must not hide what the test found
+    try body((0..<count).map { Host(directory: url.appending(path: "\($0)").path(), node: "host\($0)") })
+  }
+
+  static let network = "net"
+
+  /// As the list has it.
+  var plugin: JSONValue {
+    get throws {
+      try CNIJSON.decodeValue(
+        Array(
+          """
+          {"type": "dns-hosts", "stateDir": "\(directory)/state",
+           "etcd": {"endpoints": ["http://127.0.0.1:1"], "node": "\(node)", "leaseTTL": 100}}
+          """.utf8))
+    }
+  }
+
+  var state: StateDirectory { StateDirectory("\(directory)/state") }
+
+  var names: RemoteNames {
+    get throws {
+      let network = try #require(NetworkName(Self.network))
+      return try #require(try RemoteNames(of: network, plugin: plugin))
+    }
+  }
+
+  var shared: SharedNames {
+    get throws { try SharedNames(names.config, of: #require(NetworkName(Self.network))) }
+  }
+
+  static func owner(_ container: String) throws -> Owner {
+    Owner(
+      network: try #require(NetworkName(network)), container: try #require(ContainerID(container)),
+      interface: try #require(InterfaceName("eth0")))
+  }
+
+  static func member(_ container: String, _ address: String) throws -> Member {
+    Member(
+      owner: try owner(container), addresses: [try #require(IPAddress(address))],
+      names: [try #require(HostName(container))])
+  }
+
+  /// As `cnictl` does it.
+  ///
+  /// - Returns: whether any file was changed.
+  @discardableResult
+  func refresh(_ store: inout FakeEtcd) throws -> Bool { try names.refresh(from: &store) { _ in } }
+
+  /// The addresses that this host's containers have for the names of others.
+  var remote: [String] {
+    let bytes = FileManager.default.contents(atPath: "\(directory)/state/\(Self.network)/.remote.json") ?? Data()
+    let members = (try? CNIJSON.decodeValue(Array(bytes)))?["members"]?.array ?? []
+    return members.compactMap { $0["ips"]?.array?.first?.string }
+  }
+
+  /// What ADD does: joins, then exchanges names.
+  func join(_ container: String, _ address: String, _ store: inout FakeEtcd) throws {
+    let member = try Self.member(container, address)
+    let lease = try shared.lease(&store, notedIn: state)
+    guard let names = try NetworkNames.lock(member.owner.network, in: state, making: true) else { throw NoNames() }
+    try names.join(member, nil)
+    try names.tell(of: shared.exchange(&store, joining: member, local: names.members(), on: lease))
+  }
+
+  /// What DEL does.
+  func leave(_ container: String, _ store: inout FakeEtcd) throws {
+    let owner = try Self.owner(container)
+    do {
+      guard let names = try NetworkNames.lock(owner.network, in: state, making: false) else { throw NoNames() }
+      #expect(names.leave(owner) == [])
+    }
+    try shared.withdraw(owner, from: &store)
+  }
+}
+
+struct NoNames: Error {}

@@ -1,0 +1,195 @@
+import CNI
+import CNIJSON
+import Etcd
+import EtcdSupport
+import NameDisk
+import NameEtcd
+import Names
+import NetTypes
+import Testing
+
+struct SharedNamesTests {
+  @Test func `who comes second knows the first, who was there first after a refresh`() throws {
+    try Host.use(2) { hosts in
+      var store = FakeEtcd()
+      try hosts[0].join("web", "10.0.0.1", &store)
+      try hosts[1].join("db", "10.0.1.1", &store)
+      #expect(hosts[1].remote == ["10.0.0.1"])
+      #expect(hosts[0].remote == [])
+      #expect(try hosts[0].refresh(&store))
+      #expect(hosts[0].remote == ["10.0.1.1"])
+      #expect(try hosts[0].refresh(&store) == false)
+      try hosts[1].leave("db", &store)
+      #expect(try hosts[0].refresh(&store))
+      #expect(hosts[0].remote == [])
+      #expect(
+        store.texts == ["/swift-cni/names/net/web:eth0": #"{"ips":["10.0.0.1"],"names":["web"],"node":"host0"}"#])
+    }
+  }
+
+  @Test func `an ADD where all is known asks twice, and writes once`() throws {
+    try Host.use(1) { hosts in
+      var store = FakeEtcd()
+      try hosts[0].join("c0", "10.0.0.9", &store)
+      let before = store.requests.count
+      try hosts[0].join("web", "10.0.0.1", &store)
+      let asked = store.requests.dropFirst(before)
+      #expect(asked.count == 2)
+      guard case .keepAlive = asked.first, case .transact = asked.last else {
+        Issue.record("asked \(asked)")
+        return
+      }
+    }
+  }
+
+  @Test func `all of a host's names are on one lease, which each ADD begins anew`() throws {
+    try Host.use(1) { hosts in
+      var store = FakeEtcd()
+      try hosts[0].join("a", "10.0.0.1", &store)
+      store.pass(seconds: 90)
+      try hosts[0].join("b", "10.0.0.2", &store)
+      store.pass(seconds: 90)
+      #expect(Set(store.pairs.map(\.lease)).count == 1)
+      #expect(store.pairs.count == 2)
+    }
+  }
+
+  @Test func `names whose lease has ended are told again, by an ADD and by a refresh`() throws {
+    try Host.use(1) { hosts in
+      var store = FakeEtcd()
+      try hosts[0].join("a", "10.0.0.1", &store)
+      store.pass(seconds: 101)
+      #expect(store.pairs.isEmpty)
+      try hosts[0].join("b", "10.0.0.2", &store)
+      #expect(store.pairs.count == 2)
+      store.pass(seconds: 101)
+      try hosts[0].refresh(&store)
+      #expect(store.pairs.count == 2)
+      #expect(Set(store.pairs.map(\.lease)).count == 1)
+    }
+  }
+
+  @Test func `more names than one transaction takes are told in several`() throws {
+    try Host.use(1) { hosts in
+      var store = FakeEtcd()
+      for number in 1...140 { try hosts[0].join("c\(number)", "10.0.0.\(number)", &store) }
+      store.pass(seconds: 101)
+      try hosts[0].refresh(&store)
+      #expect(store.pairs.count == 140)
+    }
+  }
+
+  @Test func `a container that has moved is the other host's, whoever removes it here`() throws {
+    try Host.use(2) { hosts in
+      var store = FakeEtcd()
+      try hosts[0].join("web", "10.0.0.1", &store)
+      try hosts[1].join("web", "10.0.1.1", &store)
+      try hosts[0].refresh(&store)
+      #expect(store.texts.values.allSatisfy { $0.contains("host1") })
+      #expect(hosts[0].remote == ["10.0.1.1"])
+      try hosts[0].leave("web", &store)
+      #expect(store.pairs.count == 1)
+      try hosts[1].leave("web", &store)
+      #expect(store.pairs.isEmpty)
+    }
+  }
+
+  @Test func `whoever tells it anew while it is taken back has the last word`() throws {
+    try Host.use(1) { hosts in
+      var store = FakeEtcd()
+      try hosts[0].join("web", "10.0.0.1", &store)
+      let key = "/swift-cni/names/net/web:eth0"
+      let newer = #"{"ips":["10.0.0.2"],"names":["web"],"node":"host0"}"#
+      store.next(.asUsual, .rival(EtcdTransaction([.put(key, Array(newer.utf8), lease: nil)])))
+      try hosts[0].shared.withdraw(Host.owner("web"), from: &store)
+      #expect(store.texts == [key: newer])
+    }
+  }
+
+  @Test func `GC takes back this host's alone, but the valid ones`() throws {
+    try Host.use(2) { hosts in
+      var store = FakeEtcd()
+      for name in ["a", "b"] { try hosts[0].join(name, "10.0.0.1", &store) }
+      try hosts[1].join("far", "10.0.1.1", &store)
+      try hosts[0].shared.withdrawAll(but: [Host.owner("a")], from: &store)
+      #expect(store.pairs.map(\.key) == ["/swift-cni/names/net/a:eth0", "/swift-cni/names/net/far:eth0"])
+    }
+  }
+
+  @Test func `what is no name of ours is left out and told`() throws {
+    try Host.use(1) { hosts in
+      var store = FakeEtcd()
+      try store.put("/swift-cni/names/net/strange", "{}")
+      try store.put("/swift-cni/names/net/odd:eth0", #"{"node": "far", "ips": ["10.0.0"]}"#)
+      try store.put(
+        "/swift-cni/names/net/good:eth0", #"{"node": "far", "ips": ["10.0.9.1"], "names": ["good"], "x": 1}"#)
+      try hosts[0].join("web", "10.0.0.1", &store)
+      #expect(hosts[0].remote == ["10.0.9.1"])
+      var told: [String] = []
+      try hosts[0].names.refresh(from: &store) { told.append($0) }
+      #expect(told.count == 2)
+      #expect(told.first?.contains("/swift-cni/names/net/odd:eth0: left out: ") == true)
+    }
+  }
+
+  @Test func `without a quorum nothing is granted, noted or changed`() throws {
+    try Host.use(2) { hosts in
+      var store = FakeEtcd()
+      try hosts[0].join("web", "10.0.0.1", &store)
+      try hosts[1].join("db", "10.0.1.1", &store)
+      for fates in 1...2 {
+        let before = store.texts
+        if fates == 1 { store.next(.noQuorum) } else { store.next(.asUsual, .noQuorum) }
+        let error = #expect(throws: CNIError.self) { try hosts[0].refresh(&store) }
+        #expect(error?.code == .tryAgainLater)
+        #expect(hosts[0].remote == [])
+        #expect(store.texts == before)
+      }
+    }
+  }
+
+  @Test func `a host without containers there asks nobody`() throws {
+    try Host.use(1) { hosts in
+      var store = FakeEtcd()
+      let isChanged = try hosts[0].refresh(&store)
+      #expect(!isChanged)
+      #expect(store.requests.isEmpty)
+    }
+  }
+
+  @Test func `CHECK tells what etcd has instead`() throws {
+    try Host.use(1) { hosts in
+      var store = FakeEtcd()
+      let member = try Host.member("web", "10.0.0.1")
+      #expect(
+        try hosts[0].shared.differences(from: member, in: &store) == ["etcd: /swift-cni/names/net/web:eth0 is missing"])
+      try hosts[0].join("web", "10.0.0.1", &store)
+      #expect(try hosts[0].shared.differences(from: member, in: &store) == [])
+      try store.put("/swift-cni/names/net/web:eth0", "{}")
+      #expect(
+        try hosts[0].shared.differences(from: member, in: &store) == ["etcd: /swift-cni/names/net/web:eth0 is {}"])
+    }
+  }
+
+  @Test(arguments: [
+    (#"{"endpoints": []}"#, "endpoints"), (#"{"endpoints": ["ftp://a"]}"#, "etcd.endpoints"),
+    (#"{"endpoints": ["http://a:1"], "prefix": "names"}"#, "etcd.prefix"),
+    (#"{"endpoints": ["http://a:1"], "node": "a b"}"#, "etcd.node"),
+    (#"{"endpoints": ["http://a:1"], "leaseTTL": 9}"#, "etcd.leaseTTL"),
+    (#"{"endpoints": ["http://a:1"], "leaseTTL": "9"}"#, "etcd.leaseTTL"),
+  ])
+  func `what cannot be is refused, named`(etcd: String, key: String) throws {
+    let plugin = try CNIJSON.decodeValue(Array(#"{"type": "dns-hosts", "etcd": \#(etcd)}"#.utf8))
+    let network = try #require(NetworkName("net"))
+    let error = #expect(throws: CNIError.self) { _ = try RemoteNames(of: network, plugin: plugin) }
+    #expect(error?.code == .invalidNetworkConfig)
+    #expect(error?.message.contains(key) == true, "\(error?.message ?? "")")
+  }
+
+  @Test(arguments: [#"{"type": "dns-hosts"}"#, #"{"type": "bridge", "etcd": {"endpoints": ["http://a:1"]}}"#])
+  func `who shares no names is told apart`(json: String) throws {
+    let plugin = try CNIJSON.decodeValue(Array(json.utf8))
+    let network = try #require(NetworkName("net"))
+    #expect(try RemoteNames(of: network, plugin: plugin) == nil)
+  }
+}

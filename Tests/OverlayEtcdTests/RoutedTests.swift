@@ -1,0 +1,190 @@
+import CNI
+import Etcd
+import EtcdSupport
+import NetTypes
+import Overlay
+import Testing
+
+@testable import OverlayEtcd
+
+@Suite struct `A subnet for each host` {
+  @Test func `is leased by three requests, written as flannel writes it, and found again by one`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      let made = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
+      #expect(made.ownSubnets == prefixes("10.5.1.0/24"))
+      #expect(made.network == prefixes("10.5.0.0/16"))
+      #expect(made.vni == 7 && made.port == 4789 && made.isDirectRouting == true && made.peers == [])
+      #expect(world.store.requests.count == 3)
+      let mac = MACAddress(forTunnelOf: 7, from: one.local)
+      #expect(
+        world.store.texts["\(prefix)/subnets/10.5.1.0-24"]
+          == #"{"BackendData":{"VNI":7,"VtepMAC":"\#(mac)"},"BackendType":"vxlan","PublicIP":"192.0.2.1"}"#)
+      #expect(world.store.leases.values.sorted() == [86400])
+      #expect(world.store.pairs.first { $0.key.contains("subnets") }?.lease == world.store.leases.keys.first)
+      #expect(try world.control("a").consult(world.plane, of: net, as: one, for: .add) == made)
+      #expect(world.store.requests.count == 4)
+    }
+  }
+
+  @Test func `is told to the other hosts, and theirs to it`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      _ = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
+      let second = try world.control("b").consult(world.plane, of: net, as: two, for: .add)
+      #expect(second.ownSubnets == prefixes("10.5.2.0/24"))
+      #expect(
+        second.peers == [
+          OverlayPeer(
+            one.local, vtepMAC: MACAddress(forTunnelOf: 7, from: one.local), subnets: prefixes("10.5.1.0/24"))
+        ])
+      let first = try world.control("a").consult(world.plane, of: net, as: one, for: .check)
+      #expect(first.peers.map(\.vtep) == [two.local])
+      #expect(world.warnings == [])
+    }
+  }
+
+  @Test func `is one, however many ADDs a host has at once`() async throws {
+    let world = try World.lasting()
+    defer { world.remove() }
+    try world.store.put(configKey, flannelConfig)
+    let found = try await withThrowingTaskGroup(of: [IPPrefix].self) { group in
+      for _ in 0..<8 {
+        group.addTask { try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets }
+      }
+      return try await group.reduce(into: Set<[IPPrefix]>()) { $0.insert($1) }
+    }
+    #expect(found == [prefixes("10.5.1.0/24")])
+    #expect(world.store.leases.count == 1)
+    #expect(world.store.texts.count == 2)
+  }
+
+  @Test func `keeps its lease while it is renewed, once half of it is over`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      let made = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
+      for _ in 0..<5 {
+        world.pass(seconds: 43199)
+        #expect(try world.control("a").consult(world.plane, of: net, as: one, for: .add) == made)
+        world.pass(seconds: 43199)
+        #expect(try world.control("a").consult(world.plane, of: net, as: one, for: .add) == made)
+      }
+      #expect(world.store.leases.count == 1)
+    }
+  }
+
+  @Test func `is the same after the lease has ended, and after what the host remembers is gone`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      _ = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
+      let second = try world.control("b").consult(world.plane, of: net, as: two, for: .add).ownSubnets
+      world.pass(seconds: 86400)
+      #expect(world.store.texts.count == 1)
+      #expect(try world.control("b").consult(world.plane, of: net, as: two, for: .add).ownSubnets == second)
+      // Another directory is one in which nothing is remembered.
+      #expect(try world.control("c").consult(world.plane, of: net, as: two, for: .add).ownSubnets == second)
+      world.pass(seconds: 43201)
+      #expect(try world.control("c").consult(world.plane, of: net, as: two, for: .add).ownSubnets == second)
+      world.pass(seconds: 43201)
+      #expect(world.store.texts.count == 2)
+    }
+  }
+
+  @Test func `follows the host to another address`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      let before = try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets
+      #expect(try world.control("a").consult(world.plane, of: net, as: two, for: .add).ownSubnets == before)
+      #expect(try world.json("\(prefix)/subnets/10.5.1.0-24")?["PublicIP"] == "192.0.2.2")
+      #expect(world.store.texts.count == 2)
+      #expect(world.store.leases.count == 1)
+    }
+  }
+
+  @Test func `that another host has got meanwhile is refused, until somebody clears up`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      _ = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
+      world.pass(seconds: 86400)
+      _ = try world.control("b").consult(world.plane, of: net, as: two, for: .add)
+      let before = world.store.texts
+      let error = #expect(throws: CNIError.self) {
+        try world.control("a").consult(world.plane, of: net, as: one, for: .add)
+      }
+      #expect(error?.code == .addressUnavailable)
+      #expect(error?.message.contains("10.5.1.0-24: 192.0.2.2 has it") == true)
+      #expect(world.store.texts == before)
+    }
+  }
+
+  @Test func `given up with the last container is taken again, or another where that is taken`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      let control = world.control("a")
+      let made = try control.consult(world.plane, of: net, as: one, for: .add).ownSubnets
+      try control.collectGarbage(of: net, world.plane, valid: [])
+      #expect(world.store.leases.isEmpty && world.store.texts.count == 1)
+      #expect(try control.consult(world.plane, of: net, as: one, for: .add).ownSubnets == made)
+      try control.collectGarbage(of: net, world.plane, valid: [])
+      _ = try world.control("b").consult(world.plane, of: net, as: two, for: .add)
+      #expect(try control.consult(world.plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.2.0/24"))
+    }
+  }
+
+  @Test func `is won by whoever is first, and the other takes the next`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      let rival = EtcdTransaction([
+        .put("\(prefix)/subnets/10.5.1.0-24", Array(#"{"PublicIP":"192.0.2.9"}"#.utf8), lease: nil)
+      ])
+      world.store.next(.asUsual, .asUsual, .rival(rival))
+      #expect(
+        try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.2.0/24"))
+      #expect(world.store.leases.count == 1)
+    }
+  }
+
+  @Test func `is found by the next ADD where the answer was lost`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      world.store.next(.asUsual, .asUsual, .answerLost)
+      #expect(throws: CNIError.self) { try world.control("a").consult(world.plane, of: net, as: one, for: .add) }
+      #expect(
+        try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.1.0/24"))
+      #expect(world.store.texts.count == 2)
+    }
+  }
+
+  @Test func `that is reserved for a host needs no lease, and keeps what somebody noted`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      try world.store.put("\(prefix)/subnets/10.5.77.0-24", #"{"PublicIP":"192.0.2.1","Note":"rack 4"}"#)
+      for _ in 0..<2 {
+        #expect(
+          try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.77.0/24"))
+      }
+      #expect(world.store.leases.isEmpty)
+      let value = try world.json("\(prefix)/subnets/10.5.77.0-24")
+      #expect(value?["Note"] == "rack 4" && value?["BackendType"] == "vxlan")
+    }
+  }
+
+  @Test func `nothing is changed where no quorum answers`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      for fates in 0..<3 {
+        switch fates {
+        case 0: world.store.next(.noQuorum)
+        case 1: world.store.next(.asUsual, .noQuorum)
+        default: world.store.next(.asUsual, .asUsual, .noQuorum)
+        }
+        let error = #expect(throws: CNIError.self) {
+          try world.control("a").consult(world.plane, of: net, as: one, for: .add)
+        }
+        #expect(error?.code == .tryAgainLater)
+        #expect(world.store.texts == [configKey: flannelConfig])
+        #expect(try world.disk("a").host(net) == nil)
+      }
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import CNI
+import CNIJSON
+import Etcd
+import EtcdSupport
+import Foundation
+import NetTypes
+import Overlay
+import Synchronization
+
+@testable import OverlayEtcd
+
+/// Hosts that share a cluster in memory and a clock.
+final class World: Sendable {
+  let store = FakeEtcd()
+  let directory: String
+  let plane: EtcdPlaneConfig
+  private let time = Mutex(1_000_000)
+  private let lines = Mutex<[String]>([])
+
+  private init() throws {
+    directory = "\(NSTemporaryDirectory())overlay-\(UInt32.random(in: 0 ... .max))"
+    plane = try EtcdPlaneConfig(JSONReader(.object(["endpoints": .array(["http://127.0.0.1:2379"])])))
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+  }
+
+  static func use(_ body: (World) throws -> Void) throws {
+    let world = try World()
+    defer { world.remove() }
+    try body(world)
+  }
+
+  /// For bodies that wait: to be removed by them.
+  static func lasting() throws -> World { try World() }
+
+  func remove() { try? FileManager.default.removeItem(atPath: directory) }
+
+  var warnings: [String] { lines.withLock { $0 } }
+
+  func pass(seconds: Int) {
+    time.withLock { $0 += seconds }
+    store.pass(seconds: seconds)
+  }
+
+  /// Time that only this world's hosts notice.
+  func passUnseen(seconds: Int) { time.withLock { $0 += seconds } }
+
+  func disk(_ host: String) -> OverlayDisk {
+    OverlayDisk(state: "\(directory)/\(host)/state", run: "\(directory)/\(host)/run")
+  }
+
+  func control(_ host: String) -> EtcdControl<FakeEtcd> {
+    let store = store
+    return EtcdControl(
+      disk(host), now: { self.time.withLock { $0 } }, random: { $0.lowerBound },
+      warn: { line in self.lines.withLock { $0.append(line) } },
+      open: { (_) throws(CNIError) in store })
+  }
+
+  func json(_ key: String) throws -> JSONValue? {
+    try store.texts[key].map { try CNIJSON.decodeValue(Array($0.utf8)) }
+  }
+}
+
+let prefix = "/coreos.com/network"
+let configKey = "\(prefix)/config"
+let net = NetworkName("cluster")!
+let one = OverlayHost(.l3, local: IPAddress("192.0.2.1")!)
+let two = OverlayHost(.l3, local: IPAddress("192.0.2.2")!)
+let flannelConfig = #"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","VNI":7,"Port":4789,"DirectRouting":true}}"#
+
+func prefixes(_ texts: String...) -> [IPPrefix] { texts.compactMap { IPPrefix($0) } }

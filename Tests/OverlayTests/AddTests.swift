@@ -1,0 +1,181 @@
+import CNI
+import Kernel
+import NetTypes
+import Overlay
+import PacketFilter
+import PluginKit
+import Testing
+import TestSupport
+
+@testable import overlay_vxlan
+
+@Suite struct AddTests {
+  @Test func `a routed network has a route, a neighbour and an entry for each other host`() throws {
+    let fixture = try Fixture()
+    let result = try fixture.add(Fixture.routed)
+    let tunnel = try #require(fixture.kernel.link("vx-net", on: .host))
+    #expect(tunnel.vxlan?.description == "vxlan id 100 dstport 4789 local 192.0.2.1 nolearning")
+    #expect(tunnel.mtu == 1450)
+    #expect(tunnel.mac == MACAddress(forTunnelOf: 100, from: "192.0.2.1"))
+    #expect(tunnel.alias == "cni:net/")
+    #expect(tunnel.group == Isolation.linkGroup)
+    #expect(tunnel.master == nil)
+    #expect(
+      Set(fixture.kernel.state.forwarding) == [
+        FDBSpec("02:00:00:00:00:02", on: "vx-net", in: .tunnel(to: "192.0.2.2")),
+        FDBSpec("02:00:00:00:00:03", on: "vx-net", in: .tunnel(to: "192.0.2.3")),
+      ])
+    #expect(
+      Set(fixture.kernel.state.neighbours) == [
+        NeighbourSpec("10.2.0.0", mac: "02:00:00:00:00:02", on: "vx-net", .host),
+        NeighbourSpec("10.3.0.0", mac: "02:00:00:00:00:03", on: "vx-net", .host),
+        NeighbourSpec("fd00:3::", mac: "02:00:00:00:00:03", on: "vx-net", .host),
+      ])
+    let routes = try fixture.kernel.routes(of: "vx-net", on: .host)
+    #expect(
+      Set(routes.map { "\($0) src \($0.source?.description ?? "-") onlink \($0.isOnLink)" }) == [
+        "10.2.0.0/24 via 10.2.0.0 on vx-net src 10.1.0.1 onlink true",
+        "10.3.0.0/24 via 10.3.0.0 on vx-net src 10.1.0.1 onlink true",
+        "fd00:3::/64 via fd00:3:: on vx-net src fd00:1::1 onlink true",
+      ])
+    #expect(try fixture.kernel.addresses(of: "vx-net", on: .host) == ["10.1.0.0/32", "fd00:1::/128"])
+    #expect(try fixture.kernel.addresses(of: "ov-net", on: .host) == ["10.1.0.1/24", "fd00:1::1/64"])
+    #expect(result.interfaces.map(\.name) == ["ov-net", fixture.owner.hostInterface.description, "eth0"])
+    #expect(result.interfaces.map(\.mtu) == [1450, 1450, 1450])
+    #expect(result.interfaces[2].mac == "02:42:0a:01:00:05")
+    #expect(result.routes == [Route(dst: "0.0.0.0/0", gw: "10.1.0.1"), Route(dst: "::/0", gw: "fd00:1::1")])
+    let claim = try #require(try fixture.claim)
+    #expect(claim.rules == [.isolate(Isolation("ov-net", partner: "vx-net", reach: .network))])
+  }
+
+  @Test func `a bridged network floods to each other host, and knows the containers it is told of`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(Fixture.bridged)
+    let bridge = try #require(fixture.kernel.link("ov-net", on: .host))
+    let tunnel = try #require(fixture.kernel.link("vx-net", on: .host))
+    #expect(bridge.mac == "02:43:4e:00:00:64")
+    #expect(tunnel.master == bridge.index)
+    #expect(tunnel.port == BridgePort(hairpin: false, isolated: false, learning: false, neighSuppress: true))
+    let known = MACAddress(forContainer: "10.1.0.77")
+    #expect(
+      Set(fixture.kernel.state.forwarding) == [
+        FDBSpec("00:00:00:00:00:00", on: "vx-net", in: .tunnel(to: "192.0.2.2")),
+        FDBSpec("00:00:00:00:00:00", on: "vx-net", in: .tunnel(to: "192.0.2.3")),
+        FDBSpec(known, on: "vx-net", in: .tunnel(to: "192.0.2.3")), FDBSpec(known, on: "vx-net", in: .master),
+      ])
+    #expect(fixture.kernel.state.neighbours == [NeighbourSpec("10.1.0.77", mac: known, on: "ov-net", .host)])
+    let claim = try #require(try fixture.claim)
+    #expect(claim.rules == [.isolate(Isolation("ov-net", reach: .network))])
+  }
+
+  @Test func `a routing daemon is told of a container by its port and the bridge`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(Fixture.evpn)
+    let mac = MACAddress(forContainer: "10.1.0.5")
+    #expect(fixture.kernel.state.forwarding == [FDBSpec(mac, on: fixture.owner.hostInterface, in: .externallyLearned)])
+    #expect(
+      fixture.kernel.state.neighbours == [
+        NeighbourSpec("10.1.0.5", mac: mac, on: "ov-net", .host),
+        NeighbourSpec("fd00:1::5", mac: mac, on: "ov-net", .host),
+      ])
+    #expect(fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/vx-net/addr_gen_mode"] == "1")
+    #expect(fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/vx-net/disable_ipv6"] == "1")
+    #expect(fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/ov-net/accept_dad"] == "0")
+  }
+
+  @Test func `a multicast network learns, and what it learns is left alone`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(Fixture.multicast)
+    let tunnel = try #require(fixture.kernel.link("vx-net", on: .host))
+    #expect(tunnel.vxlan?.description == "vxlan id 100 dstport 4789 local 192.0.2.1 group 239.1.1.1 learning")
+    #expect(tunnel.peer == fixture.kernel.link("uplink", on: .host)?.index)
+    #expect(tunnel.port == BridgePort(hairpin: false, isolated: false, learning: true, neighSuppress: false))
+    #expect(
+      !fixture.kernel.applied.contains { if case .setTables = $0 { true } else { false } })
+  }
+
+  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast])
+  func `a second attachment changes nothing that is shared and waits for nobody`(json: String) throws {
+    let first = try Fixture()
+    _ = try first.add(json)
+    let second = try first.next()
+    second.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
+    let before = second.kernel.applied.count
+    _ = try second.add(json)
+    #expect(second.kernel.locks == [false, true, false])
+    let host = second.owner.hostInterface
+    #expect(
+      second.kernel.applied.dropFirst(before).first.map {
+        if case .createLink(let spec) = $0 { spec.name } else { "none" }
+      } == host)
+  }
+
+  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast])
+  func `leaves everything as it was whichever change is refused`(json: String) throws {
+    let whole = try Fixture()
+    _ = try whole.add(json)
+    #expect((15..<50).contains(whole.kernel.applied.count))
+    for n in 0..<whole.kernel.applied.count {
+      let fixture = try Fixture()
+      let before = fixture.kernel.state
+      fixture.kernel.changesBeforeRefusal = n
+      let error = try fixture.refusal(json)
+      #expect(error?.code == .kernelRefused, "change \(n)")
+      #expect(fixture.kernel.state == before, "change \(n)")
+      #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [], "change \(n)")
+      #expect(fixture.ipam.calls == [.add, .del], "change \(n)")
+    }
+  }
+
+  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast])
+  func `a refused second attachment leaves the first as it was`(json: String) throws {
+    let first = try Fixture()
+    _ = try first.add(json)
+    let second = try first.next()
+    let before = second.kernel.state
+    for n in 0..<5 {
+      second.kernel.changesBeforeRefusal = n
+      #expect(try second.refusal(json)?.code == .kernelRefused, "change \(n)")
+      #expect(second.kernel.state == before, "change \(n)")
+    }
+  }
+
+  @Test func `what is masqueraded is what leaves the whole network`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(
+      Fixture.routed.replacing("{\"vni\"", with: #"{"ipMasq":true,"network":["10.0.0.0/8","fd00::/16"],"vni""#))
+    let claim = try #require(try fixture.claim)
+    #expect(
+      claim.rules.dropFirst() == [
+        .masquerade(Masquerade("10.1.0.5", in: "10.0.0.0/8")), .masquerade(Masquerade("fd00:1::5", in: "fd00::/16")),
+      ])
+    let routes = fixture.kernel.state.routes.filter { $0.side == .container }.map(\.description)
+    #expect(routes.contains("10.0.0.0/8 via 10.1.0.1 on eth0 in the container"))
+  }
+
+  @Test func `packets go around the tunnel to hosts without a router between`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.gateways["192.0.2.3"] = ("uplink", "192.0.2.254")
+    _ = try fixture.add(
+      Fixture.routed.replacing("{\"vni\"", with: #"{"directRouting":true,"isolation":"none","vni""#))
+    let routes = fixture.kernel.state.routes.filter { $0.side == .host && $0.dst.family == .v4 }
+    #expect(
+      routes.map(\.description).sorted() == [
+        "10.2.0.0/24 via 192.0.2.2 on uplink", "10.3.0.0/24 via 10.3.0.0 on vx-net",
+      ])
+    #expect(routes.compactMap(\.priority) == [(1 << 30) + 100])
+    try fixture.collectGarbage(Fixture.routed)
+    #expect(fixture.kernel.state.routes == [])
+  }
+}
+
+extension String {
+  func replacing(_ old: String, with new: String) -> String {
+    guard let range = firstRange(of: old) else { return self }
+    return replacingCharacters(in: range, with: new)
+  }
+
+  private func replacingCharacters(in range: Range<String.Index>, with new: String) -> String {
+    self[..<range.lowerBound] + new + self[range.upperBound...]
+  }
+}

@@ -1,0 +1,161 @@
+import CNI
+import CNIJSON
+import Kernel
+import NetTypes
+import Overlay
+import PacketFilter
+import PluginKit
+import TestSupport
+
+@testable import overlay_vxlan
+
+/// A host 192.0.2.1 whose container is attached to a network called "net".
+struct Fixture {
+  var kernel = FakeKernel()
+  var owner: Owner
+  var ipam = FakeIPAM()
+  var control = FakeControl()
+
+  /// What is filled into configurations below.
+  static let addresses = #""ipam":{"type":"fake"}"#
+
+  /// Three hosts with a subnet each, this one the first.
+  static let routed = """
+    {"vni":100,"controlPlane":{"type":"static","peers":[
+      {"vtep":"192.0.2.1","subnets":["10.1.0.0/24","fd00:1::/64"]},
+      {"vtep":"192.0.2.2","subnet":"10.2.0.0/24","vtepMac":"02:00:00:00:00:02"},
+      {"vtep":"192.0.2.3","subnets":["10.3.0.0/24","fd00:3::/64"],"vtepMac":"02:00:00:00:00:03"}]},\(addresses)}
+    """
+
+  /// Three hosts on one subnet, a container of one of them known.
+  static let bridged = """
+    {"mode":"l2","vni":100,"controlPlane":{"type":"static","peers":[
+      {"vtep":"192.0.2.1"},{"vtep":"192.0.2.2"},
+      {"vtep":"192.0.2.3","endpoints":[{"ip":"10.1.0.77"}]}]},\(addresses)}
+    """
+
+  static let evpn = #"{"vni":100,"controlPlane":{"type":"evpn"},\#(addresses)}"#
+
+  static let multicast = """
+    {"vni":100,"dev":"uplink","controlPlane":{"type":"multicast","group":"239.1.1.1"},\(addresses)}
+    """
+
+  init() throws {
+    guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw BadFixture() }
+    owner = Owner(network: network, container: container, interface: "eth0")
+    kernel.addLink("uplink", on: .host)
+    kernel.addLink("lo", on: .host)
+    kernel.state.addresses = [AddressSpec("192.0.2.1/24", on: "uplink", .host)]
+    kernel.uplink = "uplink"
+    kernel.state.sysctls[.host]?["net/ipv6/conf/default/disable_ipv6"] = "0"
+  }
+
+  var plugin: MainPlugin<OverlayDriver<FakeControl>, FakeKernel> {
+    MainPlugin(OverlayDriver(control: control)) { [kernel] _ throws(KernelError) in kernel }
+  }
+
+  func config(_ json: String) throws -> OverlayConfig { try CNIJSON.decode(OverlayConfig.self, from: Array(json.utf8)) }
+
+  func call(_ json: String, previous: AddResult? = nil) throws -> Call<OverlayConfig> {
+    Call(
+      owner: owner, namespacePath: "/run/netns/c1", config: try config(json),
+      keys: try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8)), previous: previous, delegates: ipam.delegates)
+  }
+
+  func add(_ json: String) throws -> AddResult {
+    var answer = AddResult()
+    try plugin.add(call(json)) { (result) throws(CNIError) in answer = result }
+    return answer
+  }
+
+  /// The container's packet filter rules.
+  var claim: Claim? {
+    get throws { try kernel.filter.claims(of: owner.network).first { $0.owner == owner } }
+  }
+
+  /// The same host with another container.
+  func next(_ name: String = "c2") throws -> Fixture {
+    var next = self
+    guard let container = ContainerID(name) else { throw BadFixture() }
+    next.owner.container = container
+    kernel.state.links[.container] = kernel.state.links[.container]?.filter { $0.key == "lo" }
+    return next
+  }
+
+  func delete(_ json: String) throws {
+    try plugin.delete(
+      Removal(owner: owner, namespacePath: nil, config: config(json), delegates: ipam.delegates))
+  }
+
+  func collectGarbage(_ json: String) throws {
+    try plugin.collectGarbage(
+      Network(name: owner.network, config: config(json), delegates: ipam.delegates), valid: [])
+  }
+
+  func status(_ json: String) throws {
+    try plugin.status(Network(name: owner.network, config: config(json), delegates: ipam.delegates))
+  }
+
+  /// What ADD's refusal says.
+  func refusal(_ json: String) throws -> CNIError? {
+    do {
+      _ = try add(json)
+      return nil
+    } catch let error as CNIError { return error }
+  }
+}
+
+struct BadFixture: Error {}
+
+/// An IPAM plugin that always answers the same and remembers what it was asked.
+final class FakeIPAM {
+  var answer = AddResult(
+    ips: [
+      .init(address: "10.1.0.5/24", gateway: "10.1.0.1"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1"),
+    ])
+  var calls: [Command] = []
+  /// What it read instead of the plugin's own configuration.
+  var input: JSONValue?
+
+  var delegates: Delegates {
+    Delegates(ipam: PluginType("fake")) { [self] (_, command, bytes) throws(CNIError) in
+      calls.append(command)
+      if let bytes { input = try CNIJSON.decodeValue(bytes) }
+      return command == .add ? answer : nil
+    }
+  }
+}
+
+/// A control plane that knows what it is told to.
+final class FakeControl: OverlayControl {
+  var files: [String: [OverlayPeer]] = [:]
+  var knowledge = OverlayKnowledge()
+  var isFollowed = false
+  /// What publishing meets.
+  var error: CNIError?
+  private(set) var told: [OverlayEndpoint] = []
+  private(set) var hosts: [OverlayHost] = []
+
+  func peers(inFile path: String) throws(CNIError) -> [OverlayPeer] {
+    guard let peers = files[path] else { throw CNIError(.invalidNetworkConfig, "no file \(path)") }
+    return peers
+  }
+
+  func consult(
+    _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command
+  ) throws(CNIError) -> OverlayKnowledge {
+    hosts.append(host)
+    return knowledge
+  }
+
+  func publish(
+    _ endpoints: [OverlayEndpoint], of owner: Owner, _ plane: EtcdPlaneConfig, as host: OverlayHost
+  ) throws(CNIError) {
+    told += endpoints
+    if let error { throw error }
+  }
+
+  func withdraw(_ owner: Owner, _ plane: EtcdPlaneConfig) throws(CNIError) { told = [] }
+
+  func isWatched(_ network: NetworkName) -> Bool { isFollowed }
+}

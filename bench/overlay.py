@@ -1,0 +1,216 @@
+"""The overlay: throughput beside the same VXLAN made by hand, ADD with many peers, round trips to etcd."""
+
+import collections
+import json
+import re
+import statistics
+import subprocess
+import time
+
+from contestants import SCRATCH
+from etcd import Etcd
+from hosts import Host, shell, wire
+
+PLUGIN = "overlay-vxlan"
+MODES = ("l2", "l3")
+PEERS = (10, 1_000, 5_000)
+STREAM_ROUNDS, STREAM_SECONDS = 9, 1
+ADD_ROUNDS = 20
+SETTLING_SECONDS = 0.5
+UNDERLAY = ("172.30.0.1", "172.30.0.2")
+VNI, PORT, MTU = 100, 4789, 1450
+CHANGE = re.compile(r"nlmsg_type=(RTM_(?:NEW|DEL|SET)\w+)")
+
+
+class OverlayResults:
+    """What was measured, by measure."""
+
+    def __init__(self):
+        # Bits a second of each round, by who and mode; microseconds by peers.
+        self.streams, self.times = collections.defaultdict(list), collections.defaultdict(list)
+        # Messages of one ADD that change something, by whether it is the first and by peers.
+        self.changes = {}
+        # How often each of etcd's calls was made, by what was done; in this order.
+        self.calls = {}
+
+    def median(self, measure):
+        return statistics.median(self.times[measure])
+
+    def throughput(self, mode):
+        """Ours by what was made by hand."""
+        ours, hand = (statistics.median(self.streams[who, mode]) for who in ("ours", "hand"))
+        return ours / hand
+
+
+def config(mode, control, **keys):
+    return {"cniVersion": "1.1.0", "name": "bench", "type": PLUGIN, "mode": mode, "vni": VNI, "controlPlane": control,
+            "ipam": {"type": "host-local"}, **keys}
+
+
+# Throughput
+
+class Pair:
+    """Two hosts with a container each on one overlay."""
+
+    def __init__(self, who, mode, plugins):
+        self.who, self.mode = who, mode
+        self.hosts = [Host(f"{who}-{mode}-{number}", plugins) for number in (1, 2)]
+        wire(*self.hosts, [f"{address}/24" for address in UNDERLAY])
+        for number, host in enumerate(self.hosts):
+            (self.attach if who == "ours" else self.make)(host, number)
+
+    def close(self):
+        for host in self.hosts:
+            host.close()
+
+    def address(self, number):
+        return f"10.77.0.{number + 2}" if self.mode == "l2" else f"10.77.{number + 1}.2"
+
+    def attach(self, host, number):
+        """By the plugin."""
+        if self.mode == "l2":
+            keys = {"ipam": {"type": "host-local", "ranges": [[{
+                "subnet": "10.77.0.0/24", "rangeStart": self.address(number), "rangeEnd": self.address(number)}]]}}
+        else:
+            keys = {"network": "10.77.0.0/16"}
+        peers = [{"vtep": address, **({"subnet": f"10.77.{index + 1}.0/24"} if self.mode == "l3" else {})}
+                 for index, address in enumerate(UNDERLAY)]
+        host.run(PLUGIN, "ADD", config(self.mode, {"type": "static", "peers": peers}, **keys))
+
+    def make(self, host, number):
+        """By hand: the same devices, entries and routes, and no packet filter."""
+        other = 1 - number
+        address, gateway = self.address(number), self.address(number).rpartition(".")[0] + ".1"
+        shared = f"""
+            ip link add vx0 mtu {MTU} address 02:00:00:00:00:0{number} type vxlan id {VNI} local {UNDERLAY[number]} \
+                dstport {PORT} nolearning
+            ip link add br0 mtu {MTU} type bridge; ip address add {gateway}/24 dev br0; ip link set br0 up
+            ip link add v0 mtu {MTU} type veth peer name eth0 mtu {MTU} netns {host.box}
+            ip link set v0 master br0 up
+            ip -n {host.box} address add {address}/24 dev eth0; ip -n {host.box} link set eth0 up
+            ip -n {host.box} route add default via {gateway}
+            """
+        tunnel = {
+            "l2": f"""
+                ip link set br0 address 02:00:00:00:01:00
+                ip link set vx0 master br0 up
+                bridge link set dev vx0 learning off neigh_suppress on
+                bridge fdb append 00:00:00:00:00:00 dev vx0 dst {UNDERLAY[other]}
+                """,
+            "l3": f"""
+                echo 1 > /proc/sys/net/ipv4/ip_forward
+                ip address add 10.77.{number + 1}.0/32 dev vx0; ip link set vx0 up
+                ip neigh add 10.77.{other + 1}.0 lladdr 02:00:00:00:00:0{other} dev vx0 nud permanent
+                bridge fdb add 02:00:00:00:00:0{other} dev vx0 dst {UNDERLAY[other]} self permanent
+                ip route add 10.77.{other + 1}.0/24 via 10.77.{other + 1}.0 dev vx0 src {gateway} onlink
+                """}
+        host.shell(shared + tunnel[self.mode])
+
+    def serve(self):
+        self.server = subprocess.Popen(
+            ["ip", "netns", "exec", self.hosts[1].box, "iperf3", "--server"], stdout=subprocess.DEVNULL)
+
+    def stop_serving(self):
+        self.server.kill()
+        self.server.wait()
+
+    def stream(self):
+        """Bits a second from one container to the other, by one TCP stream."""
+        text = shell(f"iperf3 --client {self.address(1)} --time {STREAM_SECONDS} --json || true", self.hosts[0].box)
+        answer = json.loads(text)
+        if "error" in answer:
+            raise SystemExit(f"{self.who}, {self.mode}: iperf3 to {self.address(1)}: {answer['error']}")
+        return answer["end"]["sum_received"]["bits_per_second"]
+
+
+def measure_streams(results, plugins):
+    pairs = [Pair(who, mode, plugins) for mode in MODES for who in ("ours", "hand")]
+    for pair in pairs:
+        pair.serve()
+    time.sleep(SETTLING_SECONDS)
+    try:
+        for number in range(-1, STREAM_ROUNDS):
+            for turn in range(len(pairs)):
+                pair = pairs[(number + turn) % len(pairs)]
+                bits = pair.stream()
+                if number >= 0:
+                    results.streams[pair.who, pair.mode].append(bits)
+    finally:
+        for pair in pairs:
+            pair.stop_serving()
+    for pair in pairs:
+        pair.close()
+
+
+# ADD with many peers
+
+def peers_file(count):
+    """A file with that many peers, and this host as one more."""
+    peers = [{"vtep": f"172.16.{number >> 8}.{number & 255}", "subnet": f"10.{64 + (number >> 8)}.{number & 255}.0/24"}
+             for number in range(1, count + 1)]
+    path = SCRATCH / f"peers-{count}.json"
+    path.write_text(json.dumps({"peers": [*peers, {"vtep": "172.31.0.1", "subnet": "10.127.0.0/24"}]}))
+    return str(path)
+
+
+def changes(host, settings):
+    """How many messages of an ADD change something in the kernel."""
+    trace = SCRATCH / "trace"
+    strace = ["/usr/bin/strace", "-f", "-v", "-s", "1000000", "-e", "trace=sendmsg,sendto", "-o", trace]
+    host.once(PLUGIN, settings, strace)
+    count = len(CHANGE.findall(trace.read_text(errors="replace")))
+    trace.unlink()
+    return count
+
+
+def measure_peers(results, plugins):
+    for count in PEERS:
+        host, neighbour = Host(f"peers-{count}", plugins), Host(f"router-{count}", plugins)
+        wire(host, neighbour, ("172.31.0.1/12", "172.31.0.2/12"))
+        settings = config("l3", {"type": "static", "peersFile": peers_file(count)}, network="10.64.0.0/10")
+        results.times[f"first-{count}"].append(host.once(PLUGIN, settings)[0])
+        host.once(PLUGIN, settings)
+        for _ in range(ADD_ROUNDS):
+            for verb, microseconds in zip(("ADD", "DEL"), host.once(PLUGIN, settings)):
+                results.times[f"{verb}-{count}"].append(microseconds)
+        results.changes["later", count] = changes(host, settings)
+        host.shell("ip link del vx-bench")
+        results.changes["first", count] = changes(host, settings)
+        host.close()
+        neighbour.close()
+
+
+# Round trips to etcd
+
+def measure_etcd(results, plugins):
+    hosts = [Host(f"etcd-{number}", plugins) for number in (1, 2)]
+    wire(*hosts, [f"{address}/24" for address in UNDERLAY])
+    with Etcd(hosts[0], UNDERLAY[0]) as etcd:
+        control = {"type": "etcd", "endpoints": [etcd.endpoint]}
+        for words, plugin, settings in (
+                ("overlay-vxlan, l3", PLUGIN, config("l3", control, network="10.77.0.0/16")),
+                ("ipam-etcd", "ipam-etcd", {
+                    "cniVersion": "1.1.0", "name": "addresses", "type": "bridge", "ipam": {
+                        "type": "ipam-etcd", "endpoints": [etcd.endpoint], "ranges": [[{"subnet": "10.78.0.0/16"}]]}})):
+            for number, which in enumerate(("the host's first ADD", "a later ADD")):
+                for verb, done in (("ADD", which), ("DEL", "DEL")):
+                    etcd.calls()
+                    hosts[0].run(plugin, verb, settings, f"box{number}")
+                    results.calls[f"{words}: {done}"] = etcd.calls()
+    for host in hosts:
+        host.close()
+
+
+def measure_overlay(directory, progress):
+    """Measures the plugins of one directory."""
+    for plugin in (PLUGIN, "ipam-etcd"):
+        if not (directory / plugin).exists():
+            raise SystemExit(f"no {directory / plugin}: overlays are measured with it")
+    results = OverlayResults()
+    progress("overlays: streams")
+    measure_streams(results, directory)
+    progress(f"overlays: {' and '.join(f'{count:,}' for count in PEERS)} peers")
+    measure_peers(results, directory)
+    progress("overlays: etcd")
+    measure_etcd(results, directory)
+    return results

@@ -1,0 +1,74 @@
+"""What was measured of the overlay, as tables, and whether it reaches what is promised."""
+
+from overlay import MODES, PEERS, STREAM_ROUNDS
+
+LEAST_THROUGHPUT = 0.97
+
+INTRODUCTION = f"""## Overlay
+
+Two hosts with a container each, network namespaces on one wire, and `iperf3` between the containers: through
+`overlay-vxlan` with static peers, isolated from other networks as it is by default, and through the same VXLAN made
+with `ip` and `bridge`, without a packet filter. They take turns; what counts is the median of {STREAM_ROUNDS}.
+
+ADD and DEL are those of a host that knows so many peers from a file, `l3` and IPAM together. The first ADD makes their
+neighbours, forwarding entries and routes; a later one finds them as they should be and writes only what is its own
+container's. Messages that change something in the kernel are counted by strace, calls of etcd between it and the
+plugins.
+
+"""
+
+
+def lines(rows, numbers=1):
+    """A table in Markdown; the columns after the first `numbers` are at the right."""
+    head = [rows[0], ["---"] * numbers + ["---:"] * (len(rows[0]) - numbers)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [*head, *rows[1:]])
+
+
+class OverlayReport:
+    def __init__(self, results):
+        self.results = results
+
+    def streams(self, absolute):
+        rows = [["one TCP stream", *(["ours", "by hand"] if absolute else []), "ours / by hand"]]
+        for mode in MODES:
+            amounts = [f"{sorted(values)[len(values) // 2] / 1e9:.1f} Gbit/s"
+                       for values in (self.results.streams[who, mode] for who in ("ours", "hand"))]
+            rows.append([mode, *(amounts if absolute else []), f"{self.results.throughput(mode):.2f}"])
+        return lines(rows)
+
+    def growth(self, measure, count):
+        return self.results.median(f"{measure}-{count}") / self.results.median(f"{measure}-{PEERS[0]}")
+
+    def peers(self, absolute):
+        rows = [["", *(["time"] if absolute else []), f"/ {PEERS[0]} peers", "changes"]]
+        for measure, title in (("first", "first ADD"), ("ADD", "a later ADD"), ("DEL", "DEL")):
+            for count in PEERS:
+                amount = [f"{self.results.median(f'{measure}-{count}') / 1000:.2f} ms"] if absolute else []
+                which = {"first": "first", "ADD": "later"}.get(measure)
+                changes = f"{self.results.changes[which, count]:,}" if which else ""
+                rows.append([f"{title}, {count:,} peers", *amount, f"{self.growth(measure, count):.2f}", changes])
+        return lines(rows)
+
+    def calls(self):
+        rows = [["round trips to etcd", "calls", ""]]
+        for done, calls in self.results.calls.items():
+            words = ", ".join(f"{path} {count}" if count > 1 else path for path, count in sorted(calls.items()))
+            rows.append([done, str(sum(calls.values())), words])
+        return lines(rows).replace("---: | ---:", "---: | ---")
+
+    def verdicts(self):
+        rows = [["must reach", "limit", "is", ""]]
+        for mode in MODES:
+            value = self.results.throughput(mode)
+            rows.append([f"{mode}: throughput / by hand", f"at least {LEAST_THROUGHPUT}", f"{value:.2f}",
+                         "reached" if value >= LEAST_THROUGHPUT else "**not reached**"])
+        few, many = (self.results.changes["later", count] for count in (PEERS[0], PEERS[-1]))
+        rows.append([f"a later ADD, changes with {PEERS[-1]:,} peers beyond those with {PEERS[0]}", "at most 0",
+                     f"{many - few}", "reached" if many <= few else "**not reached**"])
+        return lines(rows).replace("---: |\n", "--- |\n", 1)
+
+    def text(self, absolute):
+        return "\n\n".join([self.streams(absolute), self.peers(absolute), self.calls(), self.verdicts()]) + "\n"
+
+    def document(self):
+        return INTRODUCTION + self.text(absolute=False)
