@@ -82,6 +82,9 @@ private func differences<K: Kernel & ~Copyable>(
       found.append("host link \(spec.name) does not send by \(below)")
     }
     return found
+  case .vrf(let table):
+    guard link.kind == "vrf", let there = link.vrfTable else { return [link.isNo("vrf", on: .host)] }
+    return there == table ? [] : ["host link \(spec.name) has table \(there), want \(table)"]
   case .upper(let wanted, let place):
     guard link.kind == wanted.kind, let there = link.upper else { return [link.isNo(wanted.kind, on: spec.side)] }
     var found = wanted.differences(in: there).map { "\(spec.side) link \(spec.name) \($0)" }
@@ -96,9 +99,7 @@ private func differences<K: Kernel & ~Copyable>(
       return ["\(peer.side) link \(peer.name) is missing"]
     }
     var found: [String] = []
-    if inside.kind != "veth" {
-      found.append(inside.isNo("veth", on: peer.side))
-    }
+    if inside.kind != "veth" { found.append(inside.isNo("veth", on: peer.side)) }
     if inside.peer != link.index || link.peer != inside.index {
       found.append("\(peer.side) link \(peer.name) and host link \(spec.name) are not a pair")
     }

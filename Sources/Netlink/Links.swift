@@ -56,6 +56,9 @@ extension NetlinkSocket {
       case .upper(let upper, _): request.put(upper)
       case .dummy: request.put(IFLA_INFO_KIND, "dummy")
       case .vxlan(let vxlan, _): request.put(vxlan, over: parent)
+      case .vrf(let table):
+        request.put(IFLA_INFO_KIND, "vrf")
+        request.nest(IFLA_INFO_DATA) { request.put(IFLA_VRF_TABLE, UInt32(clamping: table)) }
       }
     }
     if let parent, spec.isUpper { request.put(IFLA_LINK, parent) }
@@ -164,6 +167,7 @@ extension LinkInfo {
       vxlan = VXLAN(data)
       peer = data.integer(IFLA_VXLAN_LINK)
     }
+    if kind == "vrf" { vrfTable = details?.nested(IFLA_INFO_DATA)?.integer(IFLA_VRF_TABLE, as: UInt32.self).map(Int.init) }
     if kind == "bridge" {
       filtersVLANs = details?.nested(IFLA_INFO_DATA)?.integer(IFLA_BR_VLAN_FILTERING, as: UInt8.self).map { $0 != 0 }
     }
