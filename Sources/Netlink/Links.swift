@@ -167,7 +167,9 @@ extension LinkInfo {
       vxlan = VXLAN(data)
       peer = data.integer(IFLA_VXLAN_LINK)
     }
-    if kind == "vrf" { vrfTable = details?.nested(IFLA_INFO_DATA)?.integer(IFLA_VRF_TABLE, as: UInt32.self).map(Int.init) }
+    if kind == "vrf" {
+      vrfTable = details?.nested(IFLA_INFO_DATA)?.integer(IFLA_VRF_TABLE, as: UInt32.self).map(Int.init)
+    }
     if kind == "bridge" {
       filtersVLANs = details?.nested(IFLA_INFO_DATA)?.integer(IFLA_BR_VLAN_FILTERING, as: UInt8.self).map { $0 != 0 }
     }
