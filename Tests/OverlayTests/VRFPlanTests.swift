@@ -1,5 +1,7 @@
+import CNI
 import Kernel
 import NetTypes
+import Overlay
 import TestSupport
 import Testing
 
