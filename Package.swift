@@ -84,8 +84,10 @@ let package = Package(
     plugin("dummy", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin(
       "overlay-vxlan",
-      ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Overlay", "PacketFilter", "PluginKit"]
-        + packetFilter),
+      [
+        "Attachment", "CNI", "Etcd", "EtcdClient", "Kernel", "NetTypes", "Overlay", "OverlayEtcd", "PacketFilter",
+        "PluginKit",
+      ] + packetFilter),
     plugin("ptp", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("tuning", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
@@ -162,9 +164,9 @@ let package = Package(
     tests(
       "KernelTests",
       [
-        "bridge", "macvlan", "ptp", "tuning", "Attachment", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel",
-        "Linux", "NetTypes",
-        "Netlink", "Nftables", "PacketFilter", "PluginKit", "TestSupport",
+        "bridge", "macvlan", "overlay-vxlan", "ptp", "tuning", "Attachment", "CNI", "CNIJSON", "EtcdClient",
+        "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes", "Netlink", "Nftables", "OverlayEtcd", "PacketFilter",
+        "PluginKit", "SweepSupport", "TestSupport",
       ]),
     tests(
       "BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
@@ -188,6 +190,7 @@ let package = Package(
       "CnictlTests",
       [
         "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none",
+        "overlay-vxlan",
         "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
       ]),
     tests(

@@ -31,16 +31,9 @@ public func differences<K: Kernel & ~Copyable>(
     let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
     return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
   case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
-  case .setFDB(let spec):
-    let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
-    return there?.contains(spec) == true ? [] : ["forwarding entry \(spec.mac) is missing on \(spec.interface)"]
+  case .setFDB(let spec): return try differences(from: spec, on: &kernel)
   case .setNeighbour(let spec) where spec.mac != nil && spec.side == .host:
-    let there = try ifPresent { () throws(KernelError) in try kernel.neighbours(of: spec.interface) }
-    return there?.contains { $0.address == spec.address } == true
-      ? [] : ["neighbour \(spec.address) is missing on \(spec.interface)"]
-  case .setChecksumOffload(let name, let isOn):
-    let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
-    return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
+    return try differences(from: spec, on: &kernel)
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
   case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
@@ -55,6 +48,20 @@ private func differences<K: Kernel & ~Copyable>(
 ) throws(KernelError) -> [String] {
   let found = try ifPresent { () throws(KernelError) in try kernel.tables(like: wanted) }
   return wanted.changes(from: found ?? TunnelTables(of: wanted.device)).map { "want: \($0)" }
+}
+
+private func differences<K: Kernel & ~Copyable>(from spec: FDBSpec, on kernel: inout K) throws(KernelError) -> [String]
+{
+  let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
+  return there?.contains(spec) == true ? [] : ["forwarding entry \(spec.mac) is missing on \(spec.interface)"]
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  from spec: NeighbourSpec, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let there = try ifPresent { () throws(KernelError) in try kernel.neighbours(of: spec.interface) }
+  return there?.contains { $0.address == spec.address } == true
+    ? [] : ["neighbour \(spec.address) is missing on \(spec.interface)"]
 }
 
 private func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {

@@ -50,8 +50,10 @@ struct Fixture {
     kernel.state.sysctls[.host]?["net/ipv6/conf/default/disable_ipv6"] = "0"
   }
 
+  var driver: OverlayDriver<FakeControl> { OverlayDriver(control: control) }
+
   var plugin: MainPlugin<OverlayDriver<FakeControl>, FakeKernel> {
-    MainPlugin(OverlayDriver(control: control)) { [kernel] _ throws(KernelError) in kernel }
+    MainPlugin(driver) { [kernel] _ throws(KernelError) in kernel }
   }
 
   func config(_ json: String) throws -> OverlayConfig { try CNIJSON.decode(OverlayConfig.self, from: Array(json.utf8)) }
@@ -156,6 +158,10 @@ final class FakeControl: OverlayControl {
   }
 
   func withdraw(_ owner: Owner, _ plane: EtcdPlaneConfig) throws(CNIError) { told = [] }
+
+  func collectGarbage(
+    of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError) { told = [] }
 
   func isWatched(_ network: NetworkName) -> Bool { isFollowed }
 }
