@@ -23,6 +23,7 @@ import Testing
     [{"vtep":"192.0.2.2","endpoints":[{"ip":"10.1.0.77"},{"ip":"fd00:1::77"}]}]}
     """,
     #""mode":"l2","controlPlane":{"type":"evpn"}"#,
+    #""mode":"l2","isGateway":false,"controlPlane":{"type":"evpn"}"#,
     #""mode":"l2","dev":"m0","controlPlane":{"type":"multicast","group":"239.1.1.1"}"#,
   ]
 

@@ -80,7 +80,11 @@ struct Fixture {
     var next = self
     guard let container = ContainerID(name) else { throw BadFixture() }
     next.owner.container = container
-    kernel.state.links[.container] = kernel.state.links[.container]?.filter { $0.key == "lo" }
+    let fresh = FakeKernel().state
+    kernel.state.links[.container] = fresh.links[.container]
+    kernel.state.sysctls[.container] = fresh.sysctls[.container]
+    kernel.state.addresses.removeAll { $0.side == .container }
+    kernel.state.routes.removeAll { $0.side == .container }
     return next
   }
 
