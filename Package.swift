@@ -84,8 +84,10 @@ let package = Package(
     plugin("dummy", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin(
       "overlay-vxlan",
-      ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Overlay", "PacketFilter", "PluginKit"]
-        + packetFilter),
+      [
+        "Attachment", "CNI", "Etcd", "EtcdClient", "Kernel", "NetTypes", "Overlay", "OverlayEtcd", "PacketFilter",
+        "PluginKit",
+      ] + packetFilter),
     plugin("ptp", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("tuning", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),

@@ -28,6 +28,11 @@ public protocol OverlayControl {
   /// Who this host is was remembered when it registered.
   func withdraw(_ owner: Owner, _ plane: EtcdPlaneConfig) throws(CNIError)
 
+  /// Takes back what was told of attachments that are no more; with none left this host leaves the network.
+  func collectGarbage(
+    of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError)
+
   /// Whether somebody on this host follows what the network's other hosts tell, so that it does not go stale.
   func isWatched(_ network: NetworkName) -> Bool
 }

@@ -62,10 +62,11 @@ extension OverlayDevices {
     throw refusal(key, "\"\(there.name)\" is network \(other)'s: want a name of its own", holder: other)
   }
 
-  private func refusal(_ key: String, _ why: String) -> CNIError {
+  /// - Parameter holder: the network that has what is wanted; `nil`: this one itself.
+  private func refusal(_ key: String, _ why: String, holder: String? = nil) -> CNIError {
     CNIError(
-      .invalidNetworkConfig, "key \"\(key)\": \(why)", details: "what is unused goes with: cnictl network rm \(network)"
-    )
+      .invalidNetworkConfig, "key \"\(key)\": \(why)",
+      details: "what is unused goes with: cnictl network rm \(holder ?? network.description)")
   }
 }
 

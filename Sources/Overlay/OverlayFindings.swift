@@ -87,7 +87,7 @@ extension Kernel where Self: ~Copyable {
       } else if let found = try foundLocal(config, peers: peers) {
         return found
       }
-    } catch { throw CNIError(error.isAbsentLink ? code : .kernelRefused, error.description) }
+    } catch { throw error.isAbsentLink ? CNIError(code, error.description) : CNIError(error) }
     if let given = config.local {
       throw CNIError(code, "key \"local\": \"\(given)\": this host does not have it: want one of its own")
     }

@@ -132,7 +132,8 @@ public struct OverlayPlanner {
       rules.append(
         .isolate(
           Isolation(
-            devices.names.bridge, partner: settings.mode == .l3 ? devices.names.vxlan : nil, reach: .network,
+            devices.names.bridge, partner: settings.mode == .l3 ? devices.names.vxlan : nil,
+            direct: settings.routesDirectly ? settings.network : [], reach: .network,
             separatesContainers: settings.separation == .container)))
     }
     if let masquerade = settings.masquerade {

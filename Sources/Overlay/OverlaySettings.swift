@@ -103,11 +103,11 @@ public struct OverlaySettings: Equatable, Sendable {
   private func check(_ plane: ControlPlane) throws(CNIError) {
     try mac?.checkUsable()
     try checkPeers(plane)
-    if routesDirectly, separation != .none {
+    if routesDirectly, separation != .none, network.isEmpty {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"directRouting\": true: what comes around the tunnel cannot be told from what comes from outside: want \"isolation\": \"none\""
-      )
+        "key \"directRouting\": true: \"network\" is missing: want all of the network's addresses, which its isolation lets in",
+        details: "or \"isolation\": \"none\"")
     }
     guard mode == .l3, masquerade != nil else { return }
     for family in IPFamily.allCases where network.filter({ $0.family == family }).count > 1 {

@@ -53,6 +53,13 @@ public protocol LinkDriver {
   /// - Throws: code 11 where they cannot be told now.
   func withdraw(_ config: Config, _ owner: Owner) throws(CNIError)
 
+  /// Takes back what `publish` told of attachments that are not in `valid`.
+  ///
+  /// - Throws: code 11 where they cannot be told now.
+  func withdrawOthers(
+    _ config: Config, of network: NetworkName, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError)
+
   /// Pure: every refusal that needs no look at the host.
   func settings(_ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> Settings
 
@@ -104,6 +111,10 @@ extension LinkDriver {
   public func addressConfiguration(_ config: Config) -> JSONValue? { nil }
   public func publish(_ config: Config, _ owner: Owner, _ result: AddResult) throws(CNIError) {}
   public func withdraw(_ config: Config, _ owner: Owner) throws(CNIError) {}
+
+  public func withdrawOthers(
+    _ config: Config, of network: NetworkName, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError) {}
 }
 
 /// What a link took over from the plugin before it.

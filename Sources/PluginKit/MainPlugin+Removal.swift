@@ -74,6 +74,9 @@ extension MainPlugin where Host: ~Copyable {
       }
       try kernel.applyAll(garbage)
     }
+    attempt(&problems) { () throws(CNIError) in
+      try driver.withdrawOthers(network.config, of: network.name, valid: valid)
+    }
     attempt(&problems) { () throws(CNIError) in try network.delegates.forward(.gc) }
     if let error = CNIError(joining: problems) { throw error }
   }

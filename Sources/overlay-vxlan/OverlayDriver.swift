@@ -68,6 +68,13 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     try control.withdraw(owner, plane)
   }
 
+  func withdrawOthers(
+    _ config: OverlayConfig, of network: NetworkName, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError) {
+    guard case .etcd(let plane) = config.controlPlane else { return }
+    try control.collectGarbage(of: network, plane, valid: valid)
+  }
+
   func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: OverlayConfig?, on kernel: inout K) -> [Change] {
     let names = config?.names(of: owner.network) ?? OverlayNames(owner.network)
     var strays: [Change] = []

@@ -157,12 +157,14 @@ import TestSupport
     let fixture = try Fixture()
     fixture.kernel.gateways["192.0.2.3"] = ("uplink", "192.0.2.254")
     _ = try fixture.add(
-      Fixture.routed.replacing("{\"vni\"", with: #"{"directRouting":true,"isolation":"none","vni""#))
+      Fixture.routed.replacing("{\"vni\"", with: #"{"directRouting":true,"network":"10.0.0.0/8","vni""#))
     let routes = fixture.kernel.state.routes.filter { $0.side == .host && $0.dst.family == .v4 }
     #expect(
       routes.map(\.description).sorted() == [
         "10.2.0.0/24 via 192.0.2.2 on uplink", "10.3.0.0/24 via 10.3.0.0 on vx-net",
       ])
+    let isolation = Isolation("ov-net", partner: "vx-net", direct: ["10.0.0.0/8"], reach: .network)
+    #expect(try fixture.claim?.rules == [.isolate(isolation)])
     #expect(routes.compactMap(\.priority) == [(1 << 30) + 100])
     try fixture.collectGarbage(Fixture.routed)
     #expect(fixture.kernel.state.routes == [])

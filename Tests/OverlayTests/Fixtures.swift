@@ -157,5 +157,9 @@ final class FakeControl: OverlayControl {
 
   func withdraw(_ owner: Owner, _ plane: EtcdPlaneConfig) throws(CNIError) { told = [] }
 
+  func collectGarbage(
+    of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError) { told = [] }
+
   func isWatched(_ network: NetworkName) -> Bool { isFollowed }
 }

@@ -35,7 +35,7 @@ import TestSupport
     (keys(#""neighSuppress":true"#), 7, #"key "neighSuppress": given: it means something in mode l2 alone"#),
     (keys(#""gatewayMac":"02:00:00:00:00:01""#), 7, #"key "gatewayMac": "02:00:00:00:00:01": it means something"#),
     (keys(#""directRouting":true"#, Fixture.bridged), 7, #"key "directRouting": given: it means something in mode l3"#),
-    (keys(#""directRouting":true"#), 7, #"key "directRouting": true: what comes around the tunnel"#),
+    (keys(#""directRouting":true"#), 7, #"key "directRouting": true: "network" is missing"#),
     (
       keys(#""isGateway":false,"isDefaultGateway":true"#, Fixture.bridged), 7,
       #"key "isDefaultGateway": true: "isGateway" is false"#
