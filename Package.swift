@@ -133,6 +133,10 @@ let package = Package(
       swiftSettings: strict),
     tests("EndToEndTests", ["CNI", "LabSupport"]),
     tests("TrafficTests", ["CNI", "LabSupport"]),
+    .target(
+      name: "EVPNSupport", dependencies: ["CNI", "LabSupport"], path: "Tests/EVPNSupport", swiftSettings: strict),
+    tests("EVPNTests", ["CNI", "EVPNSupport", "LabSupport"]),
+    tests("VRFTests", ["CNI", "EVPNSupport", "LabSupport"]),
     tests(
       "ContainerLinksTests",
       [

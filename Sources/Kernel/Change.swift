@@ -9,7 +9,7 @@ public enum Change: Equatable, Sendable {
   case createLink(LinkSpec)
   /// Nothing happens where there is no such link.
   case deleteLink(InterfaceName, on: Side)
-  /// Nothing happens where there is no such bridge on the host, or where it has ports.
+  /// Nothing happens where there is no such bridge or VRF on the host, or where links belong to it.
   case deleteUnusedBridge(InterfaceName)
   /// Nothing happens where there is no such link on the host, or where a route leaves by it.
   case deleteUnroutedLink(InterfaceName)
@@ -105,6 +105,7 @@ extension LinkSpec.Kind: CustomStringConvertible {
     case .upper(let upper, let parent): "\(upper) over \(parent.name)\(parent.side.suffix) as"
     case .dummy: "dummy"
     case .vxlan(let vxlan, let link): "\(vxlan)\(link.map { " dev \($0)" } ?? "") as"
+    case .vrf(let table): "vrf table \(table) as"
     }
   }
 }

@@ -40,7 +40,7 @@ public struct LinkInfo: Equatable, Sendable {
   public var alias: String?
   /// The link group (`ip link set group`); 0 unless somebody chose one.
   public var group = 0
-  /// The bridge it is a port of.
+  /// The bridge it is a port of, the VRF it belongs to.
   public var master: Int32?
   /// The other end of a veth, the parent of a macvlan; it may be in another namespace.
   public var peer: Int32?
@@ -52,6 +52,8 @@ public struct LinkInfo: Equatable, Sendable {
   public var upper: UpperLink?
   /// Settings of a VXLAN device, all of them told; `peer` is the link that its packets leave by, if it has one.
   public var vxlan: VXLAN?
+  /// A VRF's routing table; `nil` for anything else.
+  public var vrfTable: Int?
 
   public init(name: InterfaceName, index: Int32, kind: String? = nil, mtu: Int = 1500, mac: MACAddress? = nil) {
     self.name = name
@@ -96,6 +98,8 @@ public struct LinkSpec: Equatable, Sendable {
     case dummy
     /// A tunnel to other hosts, on this one; its packets leave by the link named, or as the routes say.
     case vxlan(VXLAN, over: InterfaceName?)
+    /// A VRF: links that it is the master of find routes in that table alone.
+    case vrf(table: Int)
   }
 
   public struct Peer: Equatable, Sendable {
@@ -150,7 +154,7 @@ public struct LinkChange: Equatable, Sendable {
   public var mac: MACAddress?
   public var alias: String?
   public var group: Int?
-  /// The bridge to become a port of.
+  /// The bridge to become a port of, or the VRF to belong to.
   public var master: InterfaceName?
   public var port = BridgePort()
 

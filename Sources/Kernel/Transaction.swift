@@ -34,8 +34,10 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   private mutating func inverse(of change: Change) throws(KernelError) -> [Change] {
     switch change {
     case .createLink(let spec):
-      if case .bridge = spec.kind { return [.deleteUnusedBridge(spec.name)] }
-      return [.deleteLink(spec.name, on: spec.side)]
+      switch spec.kind {
+      case .bridge, .vrf: return [.deleteUnusedBridge(spec.name)]
+      case .veth, .upper, .dummy, .vxlan: return [.deleteLink(spec.name, on: spec.side)]
+      }
     case .changeLink(let name, let side, let wanted):
       guard !isOurs(name, on: side), let now = try kernel.link(name, on: side) else { return [] }
       let back = wanted.takenBack(from: now)

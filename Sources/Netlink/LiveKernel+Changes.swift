@@ -115,7 +115,7 @@ extension LiveKernel {
   }
 
   mutating func deleteUnusedBridge(_ name: InterfaceName, doing operation: String) throws(KernelError) {
-    guard let bridge = try link(name, on: .host), bridge.kind == "bridge" else { return }
+    guard let bridge = try link(name, on: .host), ["bridge", "vrf"].contains(bridge.kind) else { return }
     guard try host.socket.links(kind: nil, master: bridge.index).isEmpty else { return }
     try deleteLink(name, on: .host, doing: operation)
   }

@@ -91,12 +91,16 @@ extension IPVLAN.Flag {
   }
 }
 
-/// Adds to what the kernel says about a link on top of another what its number means there.
+/// Adds to what the kernel says about a link what its number means there.
 func explaining(_ spec: LinkSpec, _ create: () throws(KernelError) -> Void) throws(KernelError) {
   do throws(KernelError) { try create() } catch {
-    guard case .upper(let upper, let parent) = spec.kind, let meaning = upper.meaning(of: error, parent.name) else {
-      throw error
-    }
+    let found: String? =
+      switch spec.kind {
+      case .upper(let upper, let parent): upper.meaning(of: error, parent.name)
+      case .vrf where error.errno == EOPNOTSUPP: "this kernel has no VRFs"
+      case .bridge, .veth, .dummy, .vxlan, .vrf: nil
+      }
+    guard let meaning = found else { throw error }
     var explained = error
     explained.kernelMessage = meaning
     throw explained

@@ -41,6 +41,11 @@ public struct OverlayConfig: JSONReadable, Sendable {
   public var isolation: String?
   public var directRouting: Bool?
   public var neighSuppress: Bool?
+  /// The VRF that routes between networks, and its table, where it is still to be made.
+  public var vrf: InterfaceName?
+  public var vrfTable: Int?
+  /// The VNI of what goes between networks of the VRF on different hosts.
+  public var l3VNI: Int?
   /// Who hands out addresses; `nil` where the container gets none.
   public var ipam: PluginType?
   /// All of the configuration, for an IPAM plugin that is told this host's subnet.
@@ -50,7 +55,6 @@ public struct OverlayConfig: JSONReadable, Sendable {
 
   public init(_ json: JSONReader) throws(CNIError) {
     document = json.value
-    try json.refuseLater()
     mode = try json.filledText("mode")
     controlPlane = try json.required("controlPlane").object()
     vni = try json.integer("vni")
@@ -82,6 +86,9 @@ public struct OverlayConfig: JSONReadable, Sendable {
     isolation = try json.filledText("isolation")
     directRouting = try json.flag("directRouting")
     neighSuppress = try json.flag("neighSuppress")
+    vrf = try json.parsed("vrf")
+    vrfTable = try json.integer("vrfTable")
+    l3VNI = try json.integer("l3vni")
     ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
   }
 
@@ -148,15 +155,5 @@ extension JSONReader {
       return list.map(\.network)
     }
     return [try member.parsed(as: IPPrefix.self).network]
-  }
-
-  /// - Throws: code 2 for keys of EVPN that need what is not here.
-  fileprivate func refuseLater() throws(CNIError) {
-    for key in ["vrf", "l3vni"] {
-      guard let member = self[key] else { continue }
-      throw CNIError(
-        .unsupportedField, "key \"\(member.path)\": routing between networks of EVPN is not supported: want no such key"
-      )
-    }
   }
 }

@@ -14,6 +14,7 @@ extension OverlayDevices {
         .invalidNetworkConfig, "keys \"bridge\" and \"vxlan\": both are \(names.bridge): want two names")
     }
     try checkBridge()
+    try settings.vrf?.check(facts.vrf, networkBridge: facts.bridge)
     try checkTunnel()
   }
 

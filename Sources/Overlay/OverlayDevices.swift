@@ -42,14 +42,15 @@ struct OverlayDevices {
     return mtu
   }
 
-  /// The bridge, then the VXLAN device.
+  /// The VRF, the bridge, then the VXLAN device.
   func changes(mtu: Int, families: Set<IPFamily>) -> [Change] {
     let hasIPv6 = families.contains(.v6)
     let bridge = LinkSpec(
       names.bridge, kind: .bridge(filtersVLANs: false), mac: settings.bridgeMAC, mtu: mtu)
     let tunnel = LinkSpec(
       names.vxlan, kind: .vxlan(settings.tunnel, over: settings.dev), mac: settings.vtepMAC, mtu: mtu)
-    return [.createLink(bridge)] + ipv6(of: names.bridge, facts.bridge, isWanted: hasIPv6 && settings.isGateway)
+    let vrf = settings.vrf?.changes(facts.vrf, mtu: mtu, hasIPv6: facts.hasIPv6) ?? []
+    return vrf + [.createLink(bridge)] + ipv6(of: names.bridge, facts.bridge, isWanted: hasIPv6 && settings.isGateway)
       + [.changeLink(names.bridge, on: .host, bridgeState), .createLink(tunnel)]
       + ipv6(of: names.vxlan, facts.vxlan, isWanted: hasIPv6 && settings.mode == .l3) + states
   }
@@ -64,7 +65,9 @@ struct OverlayDevices {
   }
 
   private var bridgeState: LinkChange {
-    LinkChange(isUp: true, alias: ownsBridge ? tag : nil, group: ownsBridge ? Isolation.linkGroup : nil)
+    LinkChange(
+      isUp: true, alias: ownsBridge ? tag : nil, group: ownsBridge ? Isolation.linkGroup : nil,
+      master: settings.vrf?.name)
   }
 
   private var tunnelState: LinkChange {

@@ -9,6 +9,7 @@ public struct OverlayFacts: Equatable, Sendable {
   public var vxlan: LinkInfo?
   /// The link that the tunnel's packets are to leave by, where one is named.
   public var dev: LinkInfo?
+  public var vrf = OverlayVRFFacts()
   /// Of the bridge.
   public var gatewayAddresses: [IPPrefix] = []
   /// Another VXLAN device with this network's identifier and port, where its own is missing.
@@ -35,8 +36,9 @@ public struct OverlayFacts: Equatable, Sendable {
     bridge = try kernel.link(names.bridge, on: .host)
     vxlan = try kernel.link(names.vxlan, on: .host)
     if bridge != nil { gatewayAddresses = try kernel.addresses(of: names.bridge, on: .host) }
+    if let wanted = settings.vrf { vrf = try OverlayVRFFacts(wanted, on: &kernel) }
     if let name = settings.dev { dev = try kernel.link(name, on: .host) }
-    if bridge?.isUp != true || vxlan?.isUp != true {
+    if [bridge, vxlan, settings.vrf?.tunnel == nil ? vxlan : vrf.device].contains(where: { $0?.isUp != true }) {
       hasIPv6 = try kernel.sysctl("net/ipv6/conf/default/disable_ipv6", on: .host) != nil
     }
     if vxlan == nil || settings.routesDirectly { try lookAtWays(settings, on: &kernel) }

@@ -38,6 +38,11 @@ public struct OverlayReconciler {
       try devices.check()
       _ = try devices.checkedMTU()
     } catch { return error.message }
+    if let vrf = devices.settings.vrf, devices.facts.vrf.vrf == nil {
+      do throws(KernelError) { try kernel.tryOut(LinkSpec(vrf.name, kind: .vrf(table: vrf.table))) } catch {
+        return error.description
+      }
+    }
     for family in IPFamily.allCases {
       let wanted = devices.settings.neighbourCount(family)
       let key = "net/ipv\(family.digit)/neigh/default/gc_thresh3"

@@ -21,8 +21,23 @@ extension Kernel where Self: ~Copyable {
       guard let vni = tunnel.vxlan?.vni else { continue }
       around += try hostRoutes(metric: OverlaySettings.directMetric(vni: vni))
     }
+    var shared: [Change] = []
+    for bridge in bridges { shared += try unsharedVRF(without: bridge) }
     return around.map { .deleteRoute($0) } + tunnels.map { .deleteLink($0.name, on: .host) }
-      + bridges.map { .deleteUnusedBridge($0.name) }
+      + bridges.map { .deleteUnusedBridge($0.name) } + shared
+  }
+
+  /// What a bridge's VRF has for all its networks, where there is no other network in it.
+  private mutating func unsharedVRF(without bridge: LinkInfo) throws(KernelError) -> [Change] {
+    guard let index = bridge.master, let vrf = try link(index: index, on: .host), vrf.kind == "vrf" else { return [] }
+    let all = try allLinks(on: .host), ours = all.filter { $0.alias == OverlayVRF.tag }
+    let between = ours.filter { $0.master == vrf.index }
+    guard all.filter({ $0.master == vrf.index }).allSatisfy({ $0.index == bridge.index || between.contains($0) }) else {
+      return []
+    }
+    let tunnels = ours.filter { port in between.contains { $0.index == port.master } }
+    return tunnels.map { .deleteLink($0.name, on: .host) } + between.map { .deleteUnusedBridge($0.name) }
+      + (vrf.alias == OverlayVRF.tag ? [.deleteUnusedBridge(vrf.name)] : [])
   }
 }
 

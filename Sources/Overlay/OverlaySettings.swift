@@ -29,6 +29,8 @@ public struct OverlaySettings: Equatable, Sendable {
   public var ownsTables: Bool
   /// Whether a routing daemon is to hear of containers.
   public var isEVPN: Bool
+  /// `nil`: the host's own routes.
+  public var vrf: OverlayVRF?
   public var routesDirectly: Bool
   public var isGateway: Bool
   public var isDefaultGateway: Bool
@@ -67,6 +69,7 @@ public struct OverlaySettings: Equatable, Sendable {
     checksumOffload = config.txChecksumOffload
     network = knowledge.network.isEmpty ? config.network : knowledge.network
     isEVPN = config.controlPlane.isEVPN
+    vrf = try OverlayVRF(config, tunnel, local: local)
     ownsTables = config.controlPlane.knowsSubnets
     routesDirectly = knowledge.isDirectRouting ?? config.directRouting ?? false
     forwards = config.ipForward ?? true

@@ -26,15 +26,20 @@ extension Lab {
   /// `10 icmp 10.77.0.2 10.77.0.1`, `- arp 10.77.0.2 10.77.0.2`, `- na fd77::2 ff02::1`; `other` for what is none of
   /// these.
   public func heardOutside(while body: () throws -> Void) throws -> [String] {
+    try heard(on: "eth0", in: outside, while: body)
+  }
+
+  /// The same of any link.
+  public func heard(on link: String, in namespace: String, while body: () throws -> Void) throws -> [String] {
     let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "wire.py").path()
     let files = "\(directory)/wire"
     try shell(
       """
       mkdir -p \(files) && mkfifo \(files)/ready
-      python3 -BIS \(program) eth0 \(files)/ready > \(files)/heard 2> \(files)/errors < /dev/null &
+      python3 -BIS \(program) \(link) \(files)/ready > \(files)/heard 2> \(files)/errors < /dev/null &
       echo $! > \(files)/listener
       read _ < \(files)/ready
-      """, in: outside)
+      """, in: namespace)
     defer { try? FileManager.default.removeItem(atPath: files) }
     do { try body() } catch {
       _ = try? shell("kill $(cat \(files)/listener)")  // what went wrong in `body` is to be told

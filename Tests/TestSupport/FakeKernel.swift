@@ -178,6 +178,9 @@ public final class FakeKernel: Kernel {
       addLink(spec.name, on: .host, kind: "vxlan", mtu: spec.mtu ?? 1500)
       state.links[.host]?[spec.name]?.vxlan = vxlan
       state.links[.host]?[spec.name]?.peer = below?.index
+    case .vrf(let table):
+      addLink(spec.name, on: .host, kind: "vrf", mtu: spec.mtu ?? 65575)
+      state.links[.host]?[spec.name]?.vrfTable = table
     }
     if let mac = spec.mac { state.links[spec.side]?[spec.name]?.mac = mac }
   }

@@ -1,0 +1,78 @@
+public import CNI
+import Foundation
+public import LabSupport
+
+/// FRR on one host, with files of its own in the lab's `/etc/frr` and `/run/frr`.
+public struct Router: Sendable {
+  public let lab: Lab
+
+  public static let files = URL(filePath: #filePath).deletingLastPathComponent()
+    .appending(path: "../../conf-examples/evpn").standardized.path
+
+  /// Writes what the machine's administrator would: these files.
+  public func configure(_ configuration: String) throws {
+    try configuration.write(toFile: "\(lab.directory)/frr.conf", atomically: true, encoding: .utf8)
+    try lab.shell(
+      """
+      cp \(lab.directory)/frr.conf \(Self.files)/daemons /etc/frr
+      echo 'service integrated-vtysh-config' > /etc/frr/vtysh.conf
+      chown -R frr:frr /etc/frr /run/frr
+      """, in: lab.host)
+  }
+
+  /// Starts the daemons and gives them their configuration, as `systemctl start frr` does.
+  ///
+  /// None outlives a quarter of an hour, whatever becomes of the test.
+  public func start() throws {
+    try lab.shell(
+      """
+      . /etc/frr/daemons
+      begin() {
+        timeout 900 /usr/lib/frr/$1 $2 --log file:/run/frr/$1.log > /dev/null 2>&1 < /dev/null &
+        tries=0
+        until [ -S /run/frr/$1.vty ]; do tries=$((tries + 1)); [ $tries -lt 400 ] || exit 9; sleep 0.05; done
+      }
+      begin zebra "$zebra_options"
+      if [ "$bgpd" = yes ]; then begin bgpd "$bgpd_options"; fi
+      if [ "$bfdd" = yes ]; then begin bfdd "$bfdd_options"; fi
+      vtysh -b > /run/frr/loading 2>&1 || { cat /run/frr/loading /run/frr/*.log >&2; exit 8; }
+      """, in: lab.host)
+  }
+
+  /// Ends the daemons that run; they take back what they told the kernel and their neighbours.
+  ///
+  /// Now and then zebra waits for itself then: it is killed two seconds later, as an init system does.
+  public func stop() throws { try end(by: "TERM") }
+
+  /// Ends the daemons without a word.
+  public func kill() throws { try end(by: "KILL") }
+
+  private func end(by signal: String) throws {
+    try lab.shell(
+      """
+      for daemon in bfdd bgpd zebra; do
+        if [ -s /run/frr/$daemon.pid ]; then
+          pid=$(cat /run/frr/$daemon.pid)
+          kill -\(signal) $pid 2> /dev/null || true
+          tries=0
+          while [ -d /proc/$pid ]; do
+            tries=$((tries + 1)); [ $tries -ne 40 ] || kill -KILL $pid || true
+            sleep 0.05
+          done
+          rm -f /run/frr/$daemon.pid /run/frr/$daemon.vty
+        fi
+      done
+      """, in: lab.host)
+  }
+
+  /// What a command of vtysh that ends in `json` tells.
+  public func show(_ command: String) throws -> JSONValue {
+    try lab.json("vtysh -c 'show \(command) json'", in: lab.host)
+  }
+
+  /// How many neighbours routes are exchanged with, while BFD sees them.
+  public func neighbourCount() throws -> Int {
+    try show("bgp neighbors").object?.values
+      .count { $0.text("bgpState") == "Established" && $0.text("peerBfdInfo.status") == "Up" } ?? 0
+  }
+}

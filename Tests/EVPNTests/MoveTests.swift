@@ -1,0 +1,71 @@
+import CNI
+import EVPNSupport
+import LabSupport
+import Testing
+
+/// An address that is on another host now.
+@Suite(.needsRoot) struct MoveTests {
+  /// How its container left the host it was on.
+  enum Departure: String, CaseIterable, Sendable, CustomTestStringConvertible {
+    case deleted
+    /// Its namespace is gone, and nobody called DEL.
+    case died
+    /// It is still there, and answers those that ask it.
+    case stayed
+
+    var testDescription: String { rawValue }
+  }
+
+  @Test(arguments: Departure.allCases)
+  func `a container of an address that was elsewhere is reached within a second`(departure: Departure) throws {
+    try Fabric.use(containers: 2) { fabric in
+      let network = Network(fabric: fabric, number: 1)
+      let addresses = ["10.101.0.77", "fd00:10:101::77"]
+      let moving = network.asking(for: addresses)
+      let others = try network.attachEverywhere([1])
+      let old = try moving.attach(2, on: 0)
+      try fabric.awaitReach(others, [old])
+      switch departure {
+      case .deleted: try old.delete()
+      case .died: try old.lab.shell("ip netns del \(old.namespace)")
+      case .stayed: break
+      }
+      let new = try network.asking(for: addresses).attach(2, on: 1)
+      let asking = departure == .stayed ? Array(others[1...]) : others
+      for other in asking {
+        for address in addresses { #expect(try fabric.lostBeforeAnswer(from: other, to: address) != nil) }
+      }
+      try fabric.awaitReach(asking, [new])
+      // That it is the new one, not the old.
+      let mac = try #require(new.mac)
+      try eventually("host 2 sends to host 1") {
+        try others[2].lab.shell("bridge fdb show dev \(network.vxlan)", in: others[2].lab.host)
+          .contains("\(mac) dst \(fabric.cluster.underlay(1)) self")
+      }
+      try old.delete()
+      try old.delete()
+      try fabric.awaitReach(others, [new])
+      let left = try network.ownEntries(on: 0).filter { addresses.contains(where: $0.hasPrefix) || $0.hasPrefix(mac) }
+      #expect(left == [])
+      #expect(try new.check().complaint == "")
+    }
+  }
+
+  @Test func `a container goes to and fro`() throws {
+    try Fabric.use(containers: 2) { fabric in
+      let network = Network(fabric: fabric, number: 1)
+      let others = try network.attachEverywhere([1])
+      for host in [0, 1, 2, 1, 0] {
+        let moved = try network.asking(for: ["10.101.0.77", "fd00:10:101::77"]).attach(2, on: host)
+        for address in moved.addresses {
+          for other in others { #expect(try fabric.lostBeforeAnswer(from: other, to: address) != nil) }
+        }
+        try moved.delete()
+      }
+      for host in 0..<3 {
+        let left = try network.ownEntries(on: host).filter { $0.hasPrefix("10.101.0.77") || $0.contains("101::77") }
+        #expect(left == [])
+      }
+    }
+  }
+}
