@@ -197,7 +197,7 @@ def measure_etcd(results, plugins):
     with Etcd(hosts[0], UNDERLAY[0]) as etcd:
         control = {"type": "etcd", "endpoints": [etcd.endpoint]}
         for words, plugin, settings in (
-                ("overlay-vxlan, l3", PLUGIN, config("l3", control, network="10.77.0.0/16")),
+                ("overlay-vxlan, l3", PLUGIN, config("l3", control, network="10.77.0.0/16", local=UNDERLAY[0])),
                 ("ipam-etcd", "ipam-etcd", {
                     "cniVersion": "1.1.0", "name": "addresses", "type": "bridge", "ipam": {
                         "type": "ipam-etcd", "endpoints": [etcd.endpoint], "ranges": [[{"subnet": "10.78.0.0/16"}]]}})):
