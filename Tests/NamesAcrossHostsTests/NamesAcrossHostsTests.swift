@@ -28,6 +28,19 @@ import Testing
     }
   }
 
+  @Test func `without a new container, repair tells who has come and gone elsewhere`() throws {
+    try NamesCluster.use { net in
+      try net.join(0).requireSuccess()
+      try net.join(1).requireSuccess()
+      #expect(try net.address(of: "web11", in: 0) == nil)
+      try net.repair(0)
+      #expect(try net.address(of: "web11", in: 0) == NamesCluster.address(1, 1))
+      try net.leave(1).requireSuccess()
+      try net.repair(0)
+      #expect(try net.address(of: "web11", in: 0) == nil)
+    }
+  }
+
   @Test func `a name server tells the names of other hosts`() throws {
     try NamesCluster.use { net in
       let lab = net.cluster.hosts[1], directory = "\(lab.directory)/hostsdir"

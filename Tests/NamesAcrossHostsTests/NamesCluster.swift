@@ -57,6 +57,19 @@ struct NamesCluster {
     try cluster.hosts[host].delete(names(on: host, of: number), from: number, plugin: "dns-hosts")
   }
 
+  /// Runs `cnictl repair --names` on a host that has no cached results.
+  func repair(_ host: Int) throws {
+    let lab = cluster.hosts[host], plugin = try names(on: host).line
+    try lab.shell(
+      """
+      mkdir -p \(lab.directory)/net.d
+      cat > \(lab.directory)/net.d/net.conflist <<'END'
+      {"cniVersion": "1.1.0", "name": "net", "plugins": [\(plugin)]}
+      END
+      \(Binaries.ours)/cnictl repair --names --conf-dir \(lab.directory)/net.d --cache-dir \(lab.directory)/none
+      """, in: lab.host)
+  }
+
   /// Runs a script in a container as `ip netns exec` does, with its own /etc/hosts.
   func inside(_ host: Int, _ number: Int, _ script: String) throws -> Outcome {
     let lab = cluster.hosts[host]
