@@ -196,7 +196,7 @@ let package = Package(
       "CnictlTests",
       [
         "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none",
-        "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
+        "overlay-vxlan", "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
       ]),
     tests(
       "TuningTests",
