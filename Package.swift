@@ -98,7 +98,8 @@ let package = Package(
     .executableTarget(
       name: "cnictl",
       dependencies: [
-        "CNI", "CNIJSON", "CNIRuntime", "HostFilter", "Kernel", "Linux", "NameDisk", "NetTypes",
+        "CNI", "CNIJSON", "CNIRuntime", "Etcd", "EtcdClient", "HostFilter", "Kernel", "Linux", "NameDisk", "NameEtcd",
+        "NetTypes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -183,6 +184,7 @@ let package = Package(
       ["ptp", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("PtpTrafficTests", ["CNI", "LabSupport"]),
     tests("MultiHostTests", ["CNI", "LabSupport"]),
+    tests("NamesAcrossHostsTests", ["CNI", "EtcdSupport", "LabSupport"]),
     tests(
       "OverlayTests",
       [
@@ -194,8 +196,7 @@ let package = Package(
       "CnictlTests",
       [
         "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none",
-        "overlay-vxlan",
-        "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
+        "overlay-vxlan", "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
       ]),
     tests(
       "TuningTests",

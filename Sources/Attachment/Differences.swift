@@ -31,9 +31,6 @@ public func differences<K: Kernel & ~Copyable>(
     let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
     return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
   case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
-  case .setChecksumOffload(let name, let isOn):
-    let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
-    return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
   case .setFDB(let spec): return try differences(from: spec, on: &kernel)
   case .setNeighbour(let spec) where spec.mac != nil && spec.side == .host:
     return try differences(from: spec, on: &kernel)

@@ -18,7 +18,8 @@ struct Repair: ParsableCommand {
       and that has changed. One that somebody edited is left alone and told.
 
       With --names instead: what dns-hosts remembers, after /run/cni was emptied. It is run once more for each attached \
-      container of its networks, as the cached result has it.
+      container of its networks, as the cached result has it; and where hosts tell each other names, the containers here \
+      are told those of other hosts.
       """)
 
   @OptionGroup var common: CommonOptions
@@ -36,7 +37,7 @@ struct Repair: ParsableCommand {
   func run() throws {
     try common.report { () throws(CNIError) in
       if dns { return try followHost() }
-      if names { return try tell(try common.runtime.repairNames(of: networks)) }
+      if names { return try tellNames() }
       var filter = HostFilter()
       let gone = Set(
         try common.runtime.cache.entries().map(\.attachment)
@@ -48,6 +49,12 @@ struct Repair: ParsableCommand {
       } catch { throw CNIError(.kernelRefused, error) }
       try tell(repaired)
     }
+  }
+
+  private func tellNames() throws(CNIError) {
+    try tell(try common.runtime.repairNames(of: networks))
+    let lists = try common.load().entries.map(\.list).filter { networks.isEmpty || networks.contains($0.name) }
+    for network in try refreshNames(of: lists) { warn("network \(network): containers know other hosts' names anew") }
   }
 
   private func followHost() throws(CNIError) {
