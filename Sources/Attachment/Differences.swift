@@ -90,6 +90,9 @@ private func differences<K: Kernel & ~Copyable>(
   }
   switch spec.kind {
   case .dummy: return link.kind == "dummy" ? [] : [link.isNo("dummy", on: spec.side)]
+  case .vrf(let table):
+    guard link.kind == "vrf", let there = link.vrfTable else { return [link.isNo("vrf", on: .host)] }
+    return there == table ? [] : ["host link \(spec.name) has table \(there), want \(table)"]
   case .vxlan(let wanted, let below):
     guard link.kind == "vxlan", let there = link.vxlan else { return [link.isNo("vxlan", on: .host)] }
     var found = wanted.isMet(by: there) ? [] : ["host link \(spec.name) is \(there), want \(wanted)"]
@@ -111,9 +114,7 @@ private func differences<K: Kernel & ~Copyable>(
       return ["\(peer.side) link \(peer.name) is missing"]
     }
     var found: [String] = []
-    if inside.kind != "veth" {
-      found.append(inside.isNo("veth", on: peer.side))
-    }
+    if inside.kind != "veth" { found.append(inside.isNo("veth", on: peer.side)) }
     if inside.peer != link.index || link.peer != inside.index {
       found.append("\(peer.side) link \(peer.name) and host link \(spec.name) are not a pair")
     }
