@@ -99,7 +99,7 @@ let package = Package(
       name: "cnictl",
       dependencies: [
         "CNI", "CNIJSON", "CNIRuntime", "Etcd", "EtcdClient", "HostFilter", "Kernel", "Linux", "NameDisk", "NameEtcd",
-        "NetTypes",
+        "NetTypes", "Netlink", "Overlay", "OverlayEtcd",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -115,6 +115,7 @@ let package = Package(
       name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
     tests(
       "OverlayEtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport", "Linux", "NetTypes", "Overlay", "OverlayEtcd"]),
+    tests("OverlayEtcdTrafficTests", ["CNI", "EtcdSupport", "LabSupport"]),
     tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdClient", "EtcdSupport", "Linux"]),
     tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),

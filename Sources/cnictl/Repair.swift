@@ -12,7 +12,7 @@ struct Repair: ParsableCommand {
     discussion: """
       After a reload of firewalld, iptables -F or nft flush ruleset: every rule that a plugin made for a container that \
       is still attached. Containers whose namespace is known to be gone are left to gc. Without arguments in every \
-      network.
+      network. Networks of overlay-vxlan with a list of peers get back their entries for those, too.
 
       With --dns instead: the resolv.conf that dns-hosts keeps for each container, where it comes from the host's \
       and that has changed. One that somebody edited is left alone and told.
@@ -48,7 +48,22 @@ struct Repair: ParsableCommand {
         repaired = try filter.repair(chosen) { !gone.contains($0) }
       } catch { throw CNIError(.kernelRefused, error) }
       try tell(repaired)
+      try syncPeers()
     }
+  }
+
+  /// The way to other hosts, where a list tells of them.
+  private func syncPeers() throws(CNIError) {
+    let host = OverlaySync.live
+    var errors: [CNIError] = []
+    for network in try OverlayNetwork.all(in: common.load(), named: []) where network.etcdPlane == nil {
+      guard networks.isEmpty || networks.contains(network.name) else { continue }
+      do throws(CNIError) {
+        let count = try host.sync(network)
+        if count > 0, !common.json { print("\(network.name): \(count) entries of other hosts repaired") }
+      } catch { errors.append(error) }
+    }
+    if let error = CNIError(joining: errors) { throw error }
   }
 
   private func tellNames() throws(CNIError) {
