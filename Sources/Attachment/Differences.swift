@@ -31,9 +31,6 @@ public func differences<K: Kernel & ~Copyable>(
     let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
     return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
   case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
-  case .setChecksumOffload(let name, let isOn):
-    let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
-    return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
   case .setFDB(let spec): return try differences(from: spec, on: &kernel)
   case .setNeighbour(let spec) where spec.mac != nil && spec.side == .host:
     return try differences(from: spec, on: &kernel)
@@ -85,6 +82,9 @@ private func differences<K: Kernel & ~Copyable>(
   }
   switch spec.kind {
   case .dummy: return link.kind == "dummy" ? [] : [link.isNo("dummy", on: spec.side)]
+  case .vrf(let table):
+    guard link.kind == "vrf", let there = link.vrfTable else { return [link.isNo("vrf", on: .host)] }
+    return there == table ? [] : ["host link \(spec.name) has table \(there), want \(table)"]
   case .vxlan(let wanted, let below):
     guard link.kind == "vxlan", let there = link.vxlan else { return [link.isNo("vxlan", on: .host)] }
     var found = wanted.isMet(by: there) ? [] : ["host link \(spec.name) is \(there), want \(wanted)"]
@@ -106,9 +106,7 @@ private func differences<K: Kernel & ~Copyable>(
       return ["\(peer.side) link \(peer.name) is missing"]
     }
     var found: [String] = []
-    if inside.kind != "veth" {
-      found.append(inside.isNo("veth", on: peer.side))
-    }
+    if inside.kind != "veth" { found.append(inside.isNo("veth", on: peer.side)) }
     if inside.peer != link.index || link.peer != inside.index {
       found.append("\(peer.side) link \(peer.name) and host link \(spec.name) are not a pair")
     }

@@ -99,6 +99,7 @@ enum KnownKeys {
     "ipMasq": .bool, "ipMasqBackend": backend, "ipMasqRandomFully": .bool, "backend": backend, "ipForward": .bool,
     "macFromIP": .bool, "enabledad": .bool, "gwPriority": .int, "hairpinMode": .bool, "portIsolation": .bool,
     "isolation": .word(["none", "network", "container"]), "directRouting": .bool, "neighSuppress": .bool,
+    "vrf": .string, "vrfTable": .int, "l3vni": .int,
     "controlPlane": .members([
       "type": .word(["static", "multicast", "evpn", "etcd"]), "peers": .list(.members(overlayPeer)),
       "peersFile": .string, "group": .address, "endpoints": .anything, "caFile": .string, "certFile": .string,

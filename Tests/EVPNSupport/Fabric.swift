@@ -51,7 +51,7 @@ public struct Fabric: Sendable {
       try String(contentsOfFile: "\(Router.files)/\(name)", encoding: .utf8)
     }
     let between = try vrfs.map {
-      try example("frr-vrf.conf").replacing("red", with: $0).replacing("4001", with: "\($1)")
+      try example("frr-vrf.conf").replacing("vrf red", with: "vrf \($0)").replacing("4001", with: "\($1)")
     }
     let text = try example(host < 2 ? "frr-reflector.conf" : "frr.conf") + between.joined()
     var own = ["192.0.2.11": 0, "192.0.2.12": 1, "192.0.2.13": host]

@@ -105,7 +105,7 @@ struct BadInput: Sendable {
     .init(.l3, #"{"network": null, "directRouting": true}"#, "directRouting", "network"),
     .init(.l3, #"{"network": null, "ipMasq": true}"#, "network", "ipMasq"),
     .init(.l2, #"{"ipMasqRandomFully": true}"#, "ipMasqRandomFully", "ipMasq"),
-    .init(.l3, #"{"vrf": "red"}"#, code: 2, "\"vrf\""), .init(.l2, #"{"l3vni": 4000}"#, code: 2, "\"l3vni\""),
+    .init(.l3, #"{"vrf": "red"}"#, "\"vrf\""), .init(.l2, #"{"l3vni": 4000}"#, "\"l3vni\"", "\"vrf\""),
     .init(.l3, #"{"local": "fd30::11"}"#, "fd30::11", "172.30.0."),
   ]
 

@@ -94,7 +94,7 @@ import TestSupport
       !fixture.kernel.applied.contains { if case .setTables = $0 { true } else { false } })
   }
 
-  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast])
+  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast, Fixture.red])
   func `a second attachment changes nothing that is shared and waits for nobody`(json: String) throws {
     let first = try Fixture()
     _ = try first.add(json)
@@ -110,7 +110,7 @@ import TestSupport
       } == host)
   }
 
-  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast])
+  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast, Fixture.red])
   func `leaves everything as it was whichever change is refused`(json: String) throws {
     let whole = try Fixture()
     _ = try whole.add(json)
@@ -127,7 +127,7 @@ import TestSupport
     }
   }
 
-  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast])
+  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast, Fixture.red])
   func `a refused second attachment leaves the first as it was`(json: String) throws {
     let first = try Fixture()
     _ = try first.add(json)

@@ -36,6 +36,11 @@ struct Fixture {
 
   static let evpn = #"{"vni":100,"controlPlane":{"type":"evpn"},\#(addresses)}"#
 
+  /// In a VRF.
+  static let red = """
+    {"vni":100,"controlPlane":{"type":"evpn"},"vrf":"red","l3vni":4001,"isolation":"none",\(addresses)}
+    """
+
   static let multicast = """
     {"vni":100,"dev":"uplink","controlPlane":{"type":"multicast","group":"239.1.1.1"},\(addresses)}
     """

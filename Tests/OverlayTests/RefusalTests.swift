@@ -13,7 +13,7 @@ import TestSupport
     (plane(#""type":"gossip""#), 7, #"key "controlPlane.type": "gossip": want static, multicast, evpn or etcd"#),
     (plane(#""type":"consul""#), 2, #"key "controlPlane.type": "consul": want static, multicast, evpn or etcd"#),
     (plane(#""type":"static""#), 7, #"key "controlPlane": want "peers", "peersFile" or both"#),
-    (#"{"controlPlane":{"type":"evpn"},"vrf":"red"}"#, 2, #"key "vrf": routing between networks of EVPN is not"#),
+    (keys(#""vrf":"red""#), 7, #"key "vrf": "red": only a routing daemon fills it"#),
     (keys(#""mode":"l4""#), 7, #"key "mode": "l4": want l2 or l3"#),
     (keys(#""mode":"l3""#, Fixture.evpn), 7, #"key "mode": "l3": controlPlane "evpn" tells no subnets of hosts"#),
     (keys(#""mode":"l3""#, Fixture.multicast), 7, #"key "mode": "l3": controlPlane "multicast" tells no"#),
