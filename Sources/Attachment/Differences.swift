@@ -34,6 +34,7 @@ public func differences<K: Kernel & ~Copyable>(
   case .setFDB(let spec): return try differences(from: spec, on: &kernel)
   case .setNeighbour(let spec) where spec.mac != nil && spec.side == .host:
     return try differences(from: spec, on: &kernel)
+  case .setChecksumOffload(let name, let isOn): return try differences(of: name, offloading: isOn, on: &kernel)
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
   case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
@@ -62,6 +63,13 @@ private func differences<K: Kernel & ~Copyable>(
   let there = try ifPresent { () throws(KernelError) in try kernel.neighbours(of: spec.interface) }
   return there?.contains { $0.address == spec.address } == true
     ? [] : ["neighbour \(spec.address) is missing on \(spec.interface)"]
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  of name: InterfaceName, offloading isOn: Bool, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
+  return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
 }
 
 private func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
