@@ -168,9 +168,9 @@ let package = Package(
     tests(
       "KernelTests",
       [
-        "bridge", "macvlan", "ptp", "tuning", "Attachment", "CNI", "CNIJSON", "HostFilter", "Iptables", "Kernel",
-        "Linux", "NetTypes",
-        "Netlink", "Nftables", "PacketFilter", "PluginKit", "TestSupport",
+        "bridge", "macvlan", "overlay-vxlan", "ptp", "tuning", "Attachment", "CNI", "CNIJSON", "EtcdClient",
+        "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes", "Netlink", "Nftables", "OverlayEtcd", "PacketFilter",
+        "PluginKit", "SweepSupport", "TestSupport",
       ]),
     tests(
       "BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
@@ -194,6 +194,7 @@ let package = Package(
       "CnictlTests",
       [
         "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none",
+        "overlay-vxlan",
         "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
       ]),
     tests(

@@ -12,9 +12,10 @@ from etcd import Etcd
 from hosts import Host, shell, wire
 
 PLUGIN = "overlay-vxlan"
-MODES = ("l2", "l3")
+# Ours and by hand in each mode, and what ours is without its packet filter.
+STREAMS = (("ours", "l2"), ("hand", "l2"), ("ours", "l3"), ("open", "l3"), ("hand", "l3"))
 PEERS = (10, 1_000, 5_000)
-STREAM_ROUNDS, STREAM_SECONDS = 9, 1
+STREAM_ROUNDS, STREAM_BYTES = 25, "300M"
 ADD_ROUNDS = 20
 SETTLING_SECONDS = 0.5
 UNDERLAY = ("172.30.0.1", "172.30.0.2")
@@ -36,10 +37,13 @@ class OverlayResults:
     def median(self, measure):
         return statistics.median(self.times[measure])
 
-    def throughput(self, mode):
-        """Ours by what was made by hand."""
-        ours, hand = (statistics.median(self.streams[who, mode]) for who in ("ours", "hand"))
-        return ours / hand
+    def stream(self, who, mode):
+        """The best: whatever else the machine does only ever lowers it."""
+        return max(self.streams[who, mode])
+
+    def throughput(self, who, mode):
+        """By what was made by hand."""
+        return self.stream(who, mode) / self.stream("hand", mode)
 
 
 def config(mode, control, **keys):
@@ -57,7 +61,9 @@ class Pair:
         self.hosts = [Host(f"{who}-{mode}-{number}", plugins) for number in (1, 2)]
         wire(*self.hosts, [f"{address}/24" for address in UNDERLAY])
         for number, host in enumerate(self.hosts):
-            (self.attach if who == "ours" else self.make)(host, number)
+            # br_netfilter shows the packet filter what a bridge forwards; most machines are without it.
+            host.shell("for key in /proc/sys/net/bridge/bridge-nf-call-ip*; do ! [ -e $key ] || echo 0 > $key; done")
+            (self.make if who == "hand" else self.attach)(host, number)
 
     def close(self):
         for host in self.hosts:
@@ -75,6 +81,8 @@ class Pair:
             keys = {"network": "10.77.0.0/16"}
         peers = [{"vtep": address, **({"subnet": f"10.77.{index + 1}.0/24"} if self.mode == "l3" else {})}
                  for index, address in enumerate(UNDERLAY)]
+        if self.who == "open":
+            keys["isolation"] = "none"
         host.run(PLUGIN, "ADD", config(self.mode, {"type": "static", "peers": peers}, **keys))
 
     def make(self, host, number):
@@ -116,7 +124,7 @@ class Pair:
 
     def stream(self):
         """Bits a second from one container to the other, by one TCP stream."""
-        text = shell(f"iperf3 --client {self.address(1)} --time {STREAM_SECONDS} --json || true", self.hosts[0].box)
+        text = shell(f"iperf3 --client {self.address(1)} --bytes {STREAM_BYTES} --json || true", self.hosts[0].box)
         answer = json.loads(text)
         if "error" in answer:
             raise SystemExit(f"{self.who}, {self.mode}: iperf3 to {self.address(1)}: {answer['error']}")
@@ -124,7 +132,7 @@ class Pair:
 
 
 def measure_streams(results, plugins):
-    pairs = [Pair(who, mode, plugins) for mode in MODES for who in ("ours", "hand")]
+    pairs = [Pair(who, mode, plugins) for who, mode in STREAMS]
     for pair in pairs:
         pair.serve()
     time.sleep(SETTLING_SECONDS)

@@ -31,16 +31,12 @@ public func differences<K: Kernel & ~Copyable>(
     let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
     return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
   case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
-  case .setFDB(let spec):
-    let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
-    return there?.contains(spec) == true ? [] : ["forwarding entry \(spec.mac) is missing on \(spec.interface)"]
-  case .setNeighbour(let spec) where spec.mac != nil && spec.side == .host:
-    let there = try ifPresent { () throws(KernelError) in try kernel.neighbours(of: spec.interface) }
-    return there?.contains { $0.address == spec.address } == true
-      ? [] : ["neighbour \(spec.address) is missing on \(spec.interface)"]
   case .setChecksumOffload(let name, let isOn):
     let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
     return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
+  case .setFDB(let spec): return try differences(from: spec, on: &kernel)
+  case .setNeighbour(let spec) where spec.mac != nil && spec.side == .host:
+    return try differences(from: spec, on: &kernel)
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
   case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
@@ -55,6 +51,20 @@ private func differences<K: Kernel & ~Copyable>(
 ) throws(KernelError) -> [String] {
   let found = try ifPresent { () throws(KernelError) in try kernel.tables(like: wanted) }
   return wanted.changes(from: found ?? TunnelTables(of: wanted.device)).map { "want: \($0)" }
+}
+
+private func differences<K: Kernel & ~Copyable>(from spec: FDBSpec, on kernel: inout K) throws(KernelError) -> [String]
+{
+  let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
+  return there?.contains(spec) == true ? [] : ["forwarding entry \(spec.mac) is missing on \(spec.interface)"]
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  from spec: NeighbourSpec, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let there = try ifPresent { () throws(KernelError) in try kernel.neighbours(of: spec.interface) }
+  return there?.contains { $0.address == spec.address } == true
+    ? [] : ["neighbour \(spec.address) is missing on \(spec.interface)"]
 }
 
 private func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
@@ -82,9 +92,6 @@ private func differences<K: Kernel & ~Copyable>(
       found.append("host link \(spec.name) does not send by \(below)")
     }
     return found
-  case .vrf(let table):
-    guard link.kind == "vrf", let there = link.vrfTable else { return [link.isNo("vrf", on: .host)] }
-    return there == table ? [] : ["host link \(spec.name) has table \(there), want \(table)"]
   case .upper(let wanted, let place):
     guard link.kind == wanted.kind, let there = link.upper else { return [link.isNo(wanted.kind, on: spec.side)] }
     var found = wanted.differences(in: there).map { "\(spec.side) link \(spec.name) \($0)" }
@@ -99,7 +106,9 @@ private func differences<K: Kernel & ~Copyable>(
       return ["\(peer.side) link \(peer.name) is missing"]
     }
     var found: [String] = []
-    if inside.kind != "veth" { found.append(inside.isNo("veth", on: peer.side)) }
+    if inside.kind != "veth" {
+      found.append(inside.isNo("veth", on: peer.side))
+    }
     if inside.peer != link.index || link.peer != inside.index {
       found.append("\(peer.side) link \(peer.name) and host link \(spec.name) are not a pair")
     }

@@ -162,19 +162,24 @@ extension LinkInfo {
     group = Int(attributes.integer(IFLA_GROUP) ?? UInt32(0))
     master = attributes.integer(IFLA_MASTER)
     peer = attributes.integer(IFLA_LINK)
-    if let kind, let data = details?.nested(IFLA_INFO_DATA) { upper = UpperLink(kind: kind, data) }
-    if kind == "vxlan", let data = details?.nested(IFLA_INFO_DATA) {
-      vxlan = VXLAN(data)
-      peer = data.integer(IFLA_VXLAN_LINK)
-    }
-    if kind == "vrf" {
-      vrfTable = details?.nested(IFLA_INFO_DATA)?.integer(IFLA_VRF_TABLE, as: UInt32.self).map(Int.init)
-    }
-    if kind == "bridge" {
-      filtersVLANs = details?.nested(IFLA_INFO_DATA)?.integer(IFLA_BR_VLAN_FILTERING, as: UInt8.self).map { $0 != 0 }
-    }
+    if let kind, let data = details?.nested(IFLA_INFO_DATA) { read(data, of: kind) }
     if details?.string(IFLA_INFO_SLAVE_KIND) == "bridge" {
       port = details?.nested(IFLA_INFO_SLAVE_DATA).map(BridgePort.init)
+    }
+  }
+}
+
+extension LinkInfo {
+  /// What only a link of that kind has.
+  private mutating func read(_ data: Attributes, of kind: String) {
+    upper = UpperLink(kind: kind, data)
+    switch kind {
+    case "vxlan":
+      vxlan = VXLAN(data)
+      peer = data.integer(IFLA_VXLAN_LINK)
+    case "vrf": vrfTable = data.integer(IFLA_VRF_TABLE, as: UInt32.self).map(Int.init)
+    case "bridge": filtersVLANs = data.integer(IFLA_BR_VLAN_FILTERING, as: UInt8.self).map { $0 != 0 }
+    default: break
     }
   }
 }

@@ -63,7 +63,7 @@ extension OverlayDevices {
     throw refusal(key, "\"\(there.name)\" is network \(other)'s: want a name of its own", holder: other)
   }
 
-  /// - Parameter holder: the network that has what is wanted; `nil`: this one itself.
+  /// Names the network that has what is wanted: `holder`, or this one itself.
   private func refusal(_ key: String, _ why: String, holder: String? = nil) -> CNIError {
     CNIError(
       .invalidNetworkConfig, "key \"\(key)\": \(why)",

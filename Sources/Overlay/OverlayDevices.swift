@@ -43,14 +43,16 @@ struct OverlayDevices {
   }
 
   /// The VRF, the bridge, then the VXLAN device.
+  ///
+  /// `families` are those of the container's addresses.
   func changes(mtu: Int, families: Set<IPFamily>) -> [Change] {
     let hasIPv6 = families.contains(.v6)
-    let bridge = LinkSpec(
-      names.bridge, kind: .bridge(filtersVLANs: false), mac: settings.bridgeMAC, mtu: mtu)
+    let bridge = LinkSpec(names.bridge, kind: .bridge(filtersVLANs: false), mac: settings.bridgeMAC, mtu: mtu)
     let tunnel = LinkSpec(
       names.vxlan, kind: .vxlan(settings.tunnel, over: settings.dev), mac: settings.vtepMAC, mtu: mtu)
     let vrf = settings.vrf?.changes(facts.vrf, mtu: mtu, hasIPv6: facts.hasIPv6) ?? []
-    return vrf + [.createLink(bridge)] + ipv6(of: names.bridge, facts.bridge, isWanted: hasIPv6 && settings.isGateway)
+    return vrf + [.createLink(bridge)]
+      + ipv6(of: names.bridge, facts.bridge, isWanted: hasIPv6 && (settings.isGateway || settings.isEVPN))
       + [.changeLink(names.bridge, on: .host, bridgeState), .createLink(tunnel)]
       + ipv6(of: names.vxlan, facts.vxlan, isWanted: hasIPv6 && settings.mode == .l3) + states
   }
@@ -58,6 +60,10 @@ struct OverlayDevices {
   /// What holds for devices that are there.
   var states: [Change] {
     var changes: [Change] = [.changeLink(names.vxlan, on: .host, tunnelState)]
+    // A link takes no neighbours of a family that it does not know.
+    if settings.knowsIPv6Endpoints {
+      changes.append(.setSysctls([.conf(.v6, names.bridge, "disable_ipv6", "0")], on: .host))
+    }
     if let isOn = settings.checksumOffload { changes.append(.setChecksumOffload(names.vxlan, isOn: isOn)) }
     // Only now: what names devices by rules of its own may have given it another as it appeared.
     changes.append(.changeLink(names.vxlan, on: .host, LinkChange(mac: settings.vtepMAC)))
@@ -86,12 +92,23 @@ struct OverlayDevices {
   private func ipv6(of name: InterfaceName, _ there: LinkInfo?, isWanted: Bool) -> [Change] {
     var wanted: [Sysctl] = []
     if there?.isUp != true, facts.hasIPv6 {
-      let own: Sysctl =
-        name == names.vxlan ? .conf(.v6, name, "addr_gen_mode", "1") : .conf(.v6, name, "accept_dad", "0")
-      wanted = [.conf(.v6, name, "accept_ra", "0"), own]
-      if !isWanted { wanted.append(.conf(.v6, name, "disable_ipv6", "1")) }
+      let isAsking = name == names.bridge && settings.isGateway
+      // A routing daemon may know of IPv6 elsewhere.
+      let isNeeded = isWanted || name == names.bridge && settings.isEVPN
+      wanted = [
+        .conf(.v6, name, "accept_ra", "0"), .conf(.v6, name, "accept_dad", "0"),
+        .conf(.v6, name, "addr_gen_mode", isAsking ? "0" : "1"),
+        .conf(.v6, name, "disable_ipv6", isNeeded ? "0" : "1"),
+      ]
+    } else if isWanted {
+      wanted = [.conf(.v6, name, "disable_ipv6", "0")]
     }
-    if isWanted { wanted.append(.conf(.v6, name, "disable_ipv6", "0")) }
     return wanted.isEmpty ? [] : [.setSysctls(wanted, on: .host)]
+  }
+}
+
+extension OverlaySettings {
+  fileprivate var knowsIPv6Endpoints: Bool {
+    mode == .l2 && knowledge.peers.contains { $0.endpoints.contains { $0.address.family == .v6 } }
   }
 }

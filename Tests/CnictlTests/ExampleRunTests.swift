@@ -11,7 +11,7 @@ private let directory = URL(filePath: #filePath).deletingLastPathComponent().app
 private let examples = [
   ("bridge", 1), ("dual-stack", 2), ("ipv6-only", 1), ("l2-only", 0), ("static-address", 1), ("auto-subnet", 2),
   ("internal", 1), ("none", 0), ("published", 2), ("separate", 0), ("macvlan", 1), ("macvlan-host", 1), ("ptp", 2),
-  ("names", 1), ("shop", 2),
+  ("names", 1), ("shop", 2), ("overlay-routed", 1), ("overlay-bridged", 1), ("overlay-multicast", 2),
 ]
 
 /// Those that scripts/conf-examples alone runs: for the host's namespace, for a version without CHECK, for one container

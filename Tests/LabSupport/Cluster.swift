@@ -49,6 +49,8 @@ public struct Cluster: Sendable {
       ip address add \(underlay(index, .v4))/24 dev eth0
       ip address add \(underlay(index, .v6))/64 dev eth0 nodad
       ip link set eth0 up
+      # The kernel finishes an address some time after the link is up.
+      until [ -n "$(ip -6 route show table local \(underlay(index, .v6)))" ]; do sleep 0.01; done
       if \(defaultRoutes); then ip route add default via 172.30.0.1; ip -6 route add default via fd30::1; fi
       """, in: host)
   }

@@ -75,7 +75,7 @@ import Testing
   /// An address that goes along with its container.
   private static func moving(_ network: OverlayNetwork, on host: Int) throws -> JSONValue {
     let addresses = zip(network.prefixes, network.gateways(of: host)).map { prefix, gateway in
-      let address = gateway.dropLast() + (prefix.contains(":") ? "c8/64" : "200/24")
+      let address = gateway.dropLast() + (prefix.contains(":") ? "f0/64" : "240/24")
       return #"{"address": "\#(address)", "gateway": "\#(gateway)"}"#
     }
     // The reference's `static` knows no later version.

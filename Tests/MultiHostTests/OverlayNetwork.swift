@@ -101,11 +101,11 @@ struct OverlayNetwork: Sendable {
   private func ipam(on host: Int) -> JSONValue {
     let ipam = JSONValue.object(["type": "host-local", "dataDir": .string(cluster.hosts[host].dataDir)])
     if kind.isRouted { return ipam }
-    let first = 16 * (host + 1)
+    let first = 16 + 64 * host
     let ranges = zip(prefixes, gateways(of: host)).map { prefix, gateway -> JSONValue in
       let base = gateway.dropLast()
       let isV6 = prefix.contains(":")
-      let ends = [first, first + 99].map { "\(base)\(isV6 ? String($0, radix: 16) : "\($0)")" }
+      let ends = [first, first + 63].map { "\(base)\(isV6 ? String($0, radix: 16) : "\($0)")" }
       return .array([
         .object([
           "subnet": .string(prefix), "gateway": .string(gateway), "rangeStart": .string(ends[0]),
@@ -164,10 +164,11 @@ extension OverlayNetwork {
     try cluster.hosts.indices.flatMap { host in try containers.map { try attach($0, on: host) } }
   }
 
-  /// Rules, and files of what was done, that a host still has.
+  /// Rules, and files of what was done, that a host still has; what IPAM keeps to be quick left out.
   func remains(on host: Int) throws -> String {
     let lab = cluster.hosts[host]
-    return try lab.shell("nft list ruleset; find /run/swift-cni -type f ! -name '*lock*'", in: lab.host)
+    return try lab.shell(
+      "nft list ruleset; find /run/swift-cni -type f ! -name '*lock*' ! -path '*/ipam/*'", in: lab.host)
   }
 
   /// GC with nothing valid any more.

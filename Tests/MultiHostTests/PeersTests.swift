@@ -93,7 +93,7 @@ import Testing
       let attachments = try network.attachEverywhere([1])
       try cluster.expect(attachments.mutual)
       let lab = cluster.hosts[0], vtep = cluster.underlay(1, underlay)
-      let mac = "02:42:0a:4d:01:20"  // of 10.77.1.32, the first of the second host
+      let mac = "02:42:0a:4d:01:50"  // of 10.77.1.80, the first of the second host
       func entries() throws -> [String] {
         try lab.shell("bridge fdb show dev \(network.vxlan)", in: lab.host).split(separator: "\n").map(String.init)
           .filter { $0.hasPrefix(mac) }

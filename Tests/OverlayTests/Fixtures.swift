@@ -55,8 +55,10 @@ struct Fixture {
     kernel.state.sysctls[.host]?["net/ipv6/conf/default/disable_ipv6"] = "0"
   }
 
+  var driver: OverlayDriver<FakeControl> { OverlayDriver(control: control) }
+
   var plugin: MainPlugin<OverlayDriver<FakeControl>, FakeKernel> {
-    MainPlugin(OverlayDriver(control: control)) { [kernel] _ throws(KernelError) in kernel }
+    MainPlugin(driver) { [kernel] _ throws(KernelError) in kernel }
   }
 
   func config(_ json: String) throws -> OverlayConfig { try CNIJSON.decode(OverlayConfig.self, from: Array(json.utf8)) }
@@ -83,7 +85,11 @@ struct Fixture {
     var next = self
     guard let container = ContainerID(name) else { throw BadFixture() }
     next.owner.container = container
-    kernel.state.links[.container] = kernel.state.links[.container]?.filter { $0.key == "lo" }
+    let fresh = FakeKernel().state
+    kernel.state.links[.container] = fresh.links[.container]
+    kernel.state.sysctls[.container] = fresh.sysctls[.container]
+    kernel.state.addresses.removeAll { $0.side == .container }
+    kernel.state.routes.removeAll { $0.side == .container }
     return next
   }
 

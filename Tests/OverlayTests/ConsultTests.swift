@@ -1,0 +1,132 @@
+import CNI
+import CNIJSON
+import Kernel
+import NetTypes
+import Overlay
+import PluginKit
+import Testing
+import TestSupport
+
+@testable import overlay_vxlan
+
+/// What is found out before anything is planned.
+@Suite struct ConsultTests {
+  private func findings(_ json: String, on fixture: Fixture) throws -> OverlayFindings? {
+    var kernel = fixture.kernel
+    return try fixture.driver.consult(
+      fixture.config(json), of: fixture.owner.network, for: .add, on: &kernel
+    ).findings
+  }
+
+  /// Peers and other keys, and the address that the host then has.
+  static let locals: [(peers: String, keys: String, local: String)] = [
+    (#"{"vtep":"192.0.2.2"}"#, "", "192.0.2.1"),
+    (#"{"vtep":"198.51.100.1"},{"vtep":"192.0.2.2"}"#, "", "192.0.2.1"),
+    (#"{"vtep":"192.0.2.2"},{"vtep":"192.0.2.77"}"#, "", "192.0.2.77"),
+    (#"{"vtep":"192.0.2.2"},{"vtep":"10.255.0.1"}"#, "", "10.255.0.1"),
+    (#"{"vtep":"2001:db8::2"}"#, "", "2001:db8::1"),
+    (#"{"vtep":"2001:db8::2"}"#, #""dev":"uplink","#, "2001:db8::1"),
+    (#"{"vtep":"192.0.2.1"}"#, "", "192.0.2.1"),
+    ("", "", "192.0.2.1"),
+    ("", #""local":"10.255.0.1","#, "10.255.0.1"),
+    ("", #""dev":"second","#, "203.0.113.1"),
+  ]
+
+  @Test(arguments: locals)
+  func `the host's own address follows from what is known`(peers: String, keys: String, local: String) throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("second", on: .host)
+    fixture.kernel.state.addresses += [
+      AddressSpec("192.0.2.77/24", on: "uplink", .host), AddressSpec("2001:db8::1/64", on: "uplink", .host),
+      AddressSpec("10.255.0.1/32", on: "lo", .host), AddressSpec("203.0.113.1/24", on: "second", .host),
+    ]
+    let json = #"{"mode":"l2","vni":1,\#(keys)"controlPlane":{"type":"static","peers":[\#(peers)]}}"#
+    #expect(try findings(json, on: fixture)?.local.description == local)
+  }
+
+  @Test func `a list for all hosts tells this one's subnets, and the others`() throws {
+    let fixture = try Fixture()
+    fixture.control.files["/peers"] = [
+      OverlayPeer("192.0.2.1", subnets: ["10.1.0.0/24"]), OverlayPeer("192.0.2.2", subnets: ["10.2.0.0/24"]),
+    ]
+    let found = try #require(
+      try findings(
+        #"{"vni":1,"controlPlane":{"type":"static","peers":[{"vtep":"192.0.2.9","subnet":"10.9.0.0/24"}],"peersFile":"/peers"}}"#,
+        on: fixture))
+    #expect(found.knowledge.ownSubnets == ["10.1.0.0/24"])
+    #expect(found.knowledge.peers.map(\.vtep) == ["192.0.2.9", "192.0.2.2"])
+  }
+
+  /// An IPAM object, and the ranges that it is given.
+  static let ipam: [(ipam: String, ranges: JSONValue?)] = [
+    (#"{"type":"host-local"}"#, .array([.array([.object(["subnet": "10.1.0.0/24"])])])),
+    (#"{"Type":"ipam-host-local","dataDir":"/d"}"#, .array([.array([.object(["subnet": "10.1.0.0/24"])])])),
+    (#"{"type":"host-local","subnet":"10.7.0.0/24"}"#, nil),
+    (#"{"type":"host-local","ranges":[]}"#, nil),
+    (#"{"type":"static"}"#, nil),
+  ]
+
+  @Test(arguments: ipam)
+  func `an IPAM plugin of this host that names no subnet gets the host's`(ipam: String, ranges: JSONValue?) throws {
+    let fixture = try Fixture()
+    var kernel = fixture.kernel
+    let config = try fixture.driver.consult(
+      fixture.config(
+        """
+        {"vni":1,"keep":"this","controlPlane":{"type":"static","peers":[{"vtep":"192.0.2.1","subnet":"10.1.0.0/24"}]},
+        "ipam":\(ipam)}
+        """), of: fixture.owner.network, for: .add, on: &kernel)
+    let given = fixture.driver.addressConfiguration(config)
+    #expect(given?["ipam"]?["ranges"] == ranges)
+    #expect((given?["keep"] == "this") == (ranges != nil))
+  }
+
+  private static let etcd = """
+    {"mode":"l2","controlPlane":{"type":"etcd","endpoints":["http://127.0.0.1:2379"]},\(Fixture.addresses)}
+    """
+
+  @Test(arguments: [true, false])
+  func `containers elsewhere are known only as long as somebody follows them`(isFollowed: Bool) throws {
+    let fixture = try Fixture()
+    fixture.control.isFollowed = isFollowed
+    fixture.control.knowledge.vni = 7
+    let there = OverlayEndpoint("10.1.0.9", "02:42:0a:01:00:09")
+    fixture.control.knowledge.peers = [OverlayPeer("192.0.2.2", endpoints: [there])]
+    _ = try fixture.add(Self.etcd)
+    #expect(fixture.kernel.state.forwarding.count == (isFollowed ? 3 : 1))
+    #expect(fixture.kernel.link("vx-net", on: .host)?.vxlan?.port == 8472)
+  }
+
+  @Test func `others are told of a container, and told no more where that fails`() throws {
+    let fixture = try Fixture()
+    fixture.control.knowledge.vni = 7
+    _ = try fixture.add(Self.etcd)
+    #expect(
+      fixture.control.told == [
+        OverlayEndpoint("10.1.0.5", "02:42:0a:01:00:05"), OverlayEndpoint("fd00:1::5", "02:42:0a:01:00:05"),
+      ])
+    try fixture.delete(Self.etcd)
+    #expect(fixture.control.told == [])
+
+    let other = try Fixture()
+    other.control.knowledge.vni = 7
+    let before = other.kernel.state
+    other.control.error = CNIError(.tryAgainLater, "etcd: no quorum")
+    #expect(try other.refusal(Self.etcd) == other.control.error)
+    #expect(other.control.told == [])
+    #expect(other.kernel.state == before)
+    #expect(other.ipam.calls == [.add, .del])
+  }
+
+  @Test func `what is configured here and in etcd must agree`() throws {
+    let fixture = try Fixture()
+    fixture.control.knowledge.vni = 7
+    fixture.control.knowledge.port = 8472
+    let twice = Self.etcd.replacing("{\"mode\"", with: #"{"vni":8,"mode""#)
+    #expect(
+      try fixture.refusal(twice)?.message.hasPrefix(#"key "vni": 8: the network's configuration in etcd has 7"#) == true
+    )
+    let port = Self.etcd.replacing("{\"mode\"", with: #"{"dstport":4789,"mode""#)
+    #expect(try fixture.refusal(port)?.message.hasPrefix(#"key "dstport": 4789: the network's configuration"#) == true)
+  }
+}

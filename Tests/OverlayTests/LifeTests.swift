@@ -1,0 +1,188 @@
+import CNI
+import Kernel
+import NetTypes
+import Overlay
+import PacketFilter
+import PluginKit
+import Testing
+import TestSupport
+
+@testable import overlay_vxlan
+
+/// What comes after ADD, and meets what was there before.
+@Suite struct LifeTests {
+  static let networks = [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast]
+
+  @Test(arguments: networks)
+  func `CHECK finds nothing after ADD, and says what is gone`(json: String) throws {
+    let fixture = try Fixture()
+    let result = try fixture.add(json)
+    try fixture.plugin.check(fixture.call(json, previous: result))
+    try fixture.kernel.apply(.changeLink("vx-net", on: .host, LinkChange(isUp: false, mac: "02:00:00:00:00:99")))
+    fixture.kernel.state.forwarding = []
+    let error = #expect(throws: CNIError.self) {
+      try fixture.plugin.check(fixture.call(json, previous: result))
+    }
+    #expect(error?.code == .differences)
+    #expect(error?.message.contains("host link vx-net has MAC 02:00:00:00:00:99") == true)
+    #expect(error?.message.contains("forwarding entry") == (json != Fixture.multicast))
+  }
+
+  @Test(arguments: networks)
+  func `the last DEL leaves the devices, and GC removes them`(json: String) throws {
+    let fixture = try Fixture()
+    let before = fixture.kernel.state.links
+    _ = try fixture.add(json)
+    try fixture.delete(json)
+    #expect(fixture.kernel.state.links[.host]?.keys.contains("vx-net") == true)
+    #expect(fixture.kernel.state.links[.host]?.keys.contains(fixture.owner.hostInterface) == false)
+    #expect(fixture.kernel.state.neighbours.filter { $0.mac == MACAddress(forContainer: "10.1.0.5") } == [])
+    #expect(try fixture.claim == nil)
+    try fixture.collectGarbage(json)
+    #expect(fixture.kernel.state.links[.host] == before[.host])
+    #expect(fixture.kernel.state.neighbours == [])
+    #expect(fixture.kernel.state.forwarding == [])
+  }
+
+  /// As far as an ADD got before it was killed, GC removes what it made.
+  @Test(arguments: networks)
+  func `what a killed ADD left goes with the network`(json: String) throws {
+    let whole = try Fixture()
+    _ = try whole.add(json)
+    for count in 0..<whole.kernel.applied.count {
+      let fixture = try Fixture()
+      let before = fixture.kernel.state.links[.host]
+      for change in whole.kernel.applied.prefix(count) { try fixture.kernel.apply(change) }
+      try fixture.collectGarbage(json)
+      #expect(fixture.kernel.state.links[.host] == before, "after \(count) changes")
+      #expect(fixture.kernel.state.neighbours == [], "after \(count) changes")
+    }
+  }
+
+  @Test func `a daemon is told no more of a container that vanished with its port`() throws {
+    let first = try Fixture()
+    _ = try first.add(Fixture.evpn)
+    let second = try first.next()
+    second.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
+    _ = try second.add(Fixture.evpn)
+    try first.kernel.apply(.deleteLink(first.owner.hostInterface, on: .host))
+    #expect(first.kernel.state.neighbours.count == 3)
+    let third = try second.next("c3")
+    try third.delete(Fixture.evpn)
+    #expect(
+      first.kernel.state.neighbours == [
+        NeighbourSpec("10.1.0.6", mac: MACAddress(forContainer: "10.1.0.6"), on: "ov-net", .host)
+      ])
+  }
+
+  /// What is on the host before, and what is said of it.
+  static let clashes: [(json: String, there: [Change], message: String)] = [
+    (
+      Fixture.routed, [made("other", 100), tagged("other", "cni:one/")],
+      "key \"vni\": network one's other is vxlan id 100 dstport 4789 nolearning, want vxlan id 100 dstport 4789 local"
+    ),
+    (
+      Fixture.routed, [made("vx-net", 101)],
+      "key \"vxlan\": vx-net is vxlan id 101 dstport 4789 nolearning, want vxlan id 100 dstport 4789 local 192.0.2.1"
+    ),
+    (
+      Fixture.routed, [.createLink(LinkSpec("vx-net", kind: .dummy))],
+      "key \"vxlan\": \"vx-net\" is a dummy link: want a free name"
+    ),
+    (
+      Fixture.bridged, [.createLink(LinkSpec("ov-net", kind: .dummy))],
+      "key \"bridge\": \"ov-net\" is a dummy link: want a bridge or a free name"
+    ),
+    (
+      Fixture.bridged, [.createLink(LinkSpec("ov-net", kind: .bridge(filtersVLANs: false), mac: "02:00:00:00:00:07"))],
+      "key \"gatewayMac\": bridge ov-net has 02:00:00:00:00:07, want 02:43:4e:00:00:64: the same on all hosts"
+    ),
+    (
+      Fixture.routed,
+      [.createLink(LinkSpec("ov-net", kind: .bridge(filtersVLANs: false))), tagged("ov-net", "cni:one/")],
+      "key \"bridge\": \"ov-net\" is network one's: want a name of its own"
+    ),
+  ]
+
+  private static func made(_ name: InterfaceName, _ vni: Int) -> Change {
+    .createLink(LinkSpec(name, kind: .vxlan(VXLAN(vni: vni, port: 4789), over: nil)))
+  }
+
+  private static func tagged(_ name: InterfaceName, _ alias: String) -> Change {
+    .changeLink(name, on: .host, LinkChange(alias: alias))
+  }
+
+  @Test(arguments: clashes)
+  func `what is there and is not this network's is refused, with both sides`(
+    json: String, there: [Change], message: String
+  ) throws {
+    let fixture = try Fixture()
+    for change in there { try fixture.kernel.apply(change) }
+    let before = fixture.kernel.state
+    let error = try #require(try fixture.refusal(json))
+    #expect(error.code == .invalidNetworkConfig)
+    #expect(error.message.hasPrefix(message))
+    #expect(fixture.kernel.state == before)
+    let obstacle = #expect(throws: CNIError.self) { try fixture.status(json) }
+    #expect(obstacle?.code == .notAvailable)
+    #expect(obstacle?.message.hasPrefix(message) == true)
+  }
+
+  @Test func `STATUS says what keeps an ADD from succeeding`() throws {
+    let fixture = try Fixture()
+    try fixture.status(Fixture.routed)
+    fixture.kernel.state.sysctls[.host]?["net/ipv4/neigh/default/gc_thresh3"] = "2"
+    var error = #expect(throws: CNIError.self) { try fixture.status(Fixture.routed) }
+    #expect(error?.code == .notAvailable)
+    #expect(
+      error?.message == "2 neighbours of other hosts: net/ipv4/neigh/default/gc_thresh3 is 2: want 4 or more")
+    error = #expect(throws: CNIError.self) {
+      try fixture.status(Fixture.routed.replacing("{\"vni\"", with: #"{"local":"192.0.2.9","vni""#))
+    }
+    #expect(error?.code == .notAvailable)
+    #expect(error?.message.hasPrefix(#"key "local": "192.0.2.9": this host does not have it"#) == true)
+  }
+
+  @Test func `the network below and the device decide how large packets are`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.state.links[.host]?["uplink"]?.mtu = 9000
+    #expect(try fixture.add(Fixture.routed).interfaces[2].mtu == 8950)
+    // Other hosts rely on what the device was made with.
+    fixture.kernel.state.links[.host]?["uplink"]?.mtu = 1500
+    let second = try fixture.next()
+    second.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
+    #expect(try second.add(Fixture.routed).interfaces[2].mtu == 8950)
+    let error = try second.next("c3").refusal(Fixture.routed.replacing("{\"vni\"", with: #"{"mtu":9000,"vni""#))
+    #expect(error?.message == #"key "mtu": 9000: vx-net is there with 8950: want at most 8950"#)
+  }
+
+  @Test func `what is there can be made current without a container`() throws {
+    let fixture = try Fixture()
+    var kernel = fixture.kernel
+    func reconciled(_ json: String) throws -> [Change] {
+      let config = try fixture.driver.consult(
+        fixture.config(json), of: fixture.owner.network, for: .check, on: &kernel)
+      let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
+      return try OverlayReconciler(settings, of: fixture.owner.network, on: &kernel).changes()
+    }
+    #expect(try reconciled(Fixture.routed) == [])
+    _ = try fixture.add(Fixture.routed)
+    let made = fixture.kernel.state
+    for change in try reconciled(Fixture.routed) { try kernel.apply(change) }
+    #expect(fixture.kernel.state == made)
+    let fewer = """
+      {"vni":100,"controlPlane":{"type":"static","peers":[{"vtep":"192.0.2.2","subnet":"10.2.0.0/24"}]},
+      \(Fixture.addresses)}
+      """
+    for change in try reconciled(fewer) { try kernel.apply(change) }
+    #expect(fixture.kernel.state.routes.filter { $0.side == .host }.map(\.dst) == ["10.2.0.0/24"])
+  }
+
+  @Test func `names are the network's, or stand for it`() throws {
+    #expect(OverlayNames(try #require(NetworkName("twelve-bytes"))).bridge == "ov-twelve-bytes")
+    let long = OverlayNames(try #require(NetworkName("thirteen-byte")))
+    #expect(long.vxlan.description.utf8.count == 15)
+    #expect(long == OverlayNames(try #require(NetworkName("thirteen-byte"))))
+    #expect(long != OverlayNames(try #require(NetworkName("thirteen-byts"))))
+  }
+}
