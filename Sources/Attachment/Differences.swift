@@ -31,12 +31,10 @@ public func differences<K: Kernel & ~Copyable>(
     let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
     return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
   case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
-  case .setChecksumOffload(let name, let isOn):
-    let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
-    return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
   case .setFDB(let spec): return try differences(from: spec, on: &kernel)
   case .setNeighbour(let spec) where spec.mac != nil && spec.side == .host:
     return try differences(from: spec, on: &kernel)
+  case .setChecksumOffload(let name, let isOn): return try differences(of: name, offloading: isOn, on: &kernel)
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
   case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
@@ -67,6 +65,13 @@ private func differences<K: Kernel & ~Copyable>(
     ? [] : ["neighbour \(spec.address) is missing on \(spec.interface)"]
 }
 
+private func differences<K: Kernel & ~Copyable>(
+  of name: InterfaceName, offloading isOn: Bool, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
+  return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
+}
+
 private func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
   do throws(KernelError) { return try body() } catch {
     guard error.errno == noSuchDevice else { throw error }
@@ -85,6 +90,9 @@ private func differences<K: Kernel & ~Copyable>(
   }
   switch spec.kind {
   case .dummy: return link.kind == "dummy" ? [] : [link.isNo("dummy", on: spec.side)]
+  case .vrf(let table):
+    guard link.kind == "vrf", let there = link.vrfTable else { return [link.isNo("vrf", on: .host)] }
+    return there == table ? [] : ["host link \(spec.name) has table \(there), want \(table)"]
   case .vxlan(let wanted, let below):
     guard link.kind == "vxlan", let there = link.vxlan else { return [link.isNo("vxlan", on: .host)] }
     var found = wanted.isMet(by: there) ? [] : ["host link \(spec.name) is \(there), want \(wanted)"]
@@ -106,9 +114,7 @@ private func differences<K: Kernel & ~Copyable>(
       return ["\(peer.side) link \(peer.name) is missing"]
     }
     var found: [String] = []
-    if inside.kind != "veth" {
-      found.append(inside.isNo("veth", on: peer.side))
-    }
+    if inside.kind != "veth" { found.append(inside.isNo("veth", on: peer.side)) }
     if inside.peer != link.index || link.peer != inside.index {
       found.append("\(peer.side) link \(peer.name) and host link \(spec.name) are not a pair")
     }

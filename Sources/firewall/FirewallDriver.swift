@@ -20,7 +20,9 @@ struct FirewallDriver: ChainDriver {
     if settings.policy != .open {
       let bridge = try bridge(in: previous, for: settings.policy)
       let separates = settings.policy == .isolated
-      rules.append(.isolate(Isolation(bridge, reach: .outside, separatesContainers: separates)))
+      var isolation = Isolation(bridge, reach: .outside, separatesContainers: separates)
+      try translating { () throws(KernelError) in try adoptHosts(of: owner, into: &isolation, from: &kernel.filter) }
+      rules.append(.isolate(isolation))
       if separates {
         changes = try translating { () throws(KernelError) in try isolatePorts(of: previous, on: &kernel) }
       }
@@ -38,6 +40,17 @@ struct FirewallDriver: ChainDriver {
         "key \"ingressPolicy\": \"\(policy.rawValue)\": want a bridge as the first interface of prevResult")
     }
     return name
+  }
+
+  /// The network's containers on other hosts, as its own plugin has told the packet filter: they are no outsiders.
+  private func adoptHosts(
+    of owner: Owner, into isolation: inout Isolation, from filter: inout any PacketFilter
+  ) throws(KernelError) {
+    for case .isolate(let known) in try filter.claim(of: owner, .network)?.rules ?? []
+    where known.bridge == isolation.bridge {
+      isolation.partner = known.partner
+      isolation.direct = known.direct
+    }
   }
 
   /// What a bridge forwards itself passes no rule unless br_netfilter is on.

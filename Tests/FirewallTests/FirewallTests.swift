@@ -73,6 +73,15 @@ import TestSupport
     #expect(kernel.link("veth1", on: .host)?.port?.isolated == separates)
   }
 
+  @Test func `the network's containers on other hosts are no outsiders`() throws {
+    let own = Isolation("cni0", partner: "vx-net", direct: ["10.5.0.0/16"], reach: .network)
+    try kernel.filter.add(Claim(owner, .network, [.isolate(own)]))
+    _ = try add(#"{"ingressPolicy":"same-bridge"}"#)
+    #expect(
+      try rules.last == .isolate(Isolation("cni0", partner: "vx-net", direct: ["10.5.0.0/16"], reach: .outside)))
+    try plugin.check(call(#"{"ingressPolicy":"same-bridge"}"#, previous: previous))
+  }
+
   @Test(
     arguments: [
       (

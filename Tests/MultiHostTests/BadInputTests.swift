@@ -102,6 +102,7 @@ struct BadInput: Sendable {
     .init(.l3, #"{"isGateway": false}"#, "isGateway"),
     .init(.l2, #"{"isGateway": false, "isDefaultGateway": true}"#, "isGateway", "isDefaultGateway"),
     .init(.l2, #"{"directRouting": true}"#, "directRouting"),
+    .init(.l3, #"{"network": null, "directRouting": true}"#, "directRouting", "network"),
     .init(.l3, #"{"network": null, "ipMasq": true}"#, "network", "ipMasq"),
     .init(.l2, #"{"ipMasqRandomFully": true}"#, "ipMasqRandomFully", "ipMasq"),
     .init(.l3, #"{"vrf": "red"}"#, "\"vrf\""), .init(.l2, #"{"l3vni": 4000}"#, "\"l3vni\"", "\"vrf\""),

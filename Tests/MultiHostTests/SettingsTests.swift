@@ -53,10 +53,13 @@ import Testing
   /// What `ethtool -k` calls tx-checksumming (ETHTOOL_GTXCSUM by SIOCETHTOOL).
   private func offloadsChecksums(_ link: String, _ lab: Lab) throws -> Bool {
     let program = """
-      import array, fcntl, socket, struct, sys
-      value = array.array("I", [0x16, 0])
-      request = struct.pack("16sP16x", sys.argv[1].encode(), value.buffer_info()[0])
-      fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8946, request)
+      from array import array
+      from fcntl import ioctl
+      from socket import AF_INET, SOCK_DGRAM, socket
+      from struct import pack
+      from sys import argv
+      value = array("I", [0x16, 0])
+      ioctl(socket(AF_INET, SOCK_DGRAM), 0x8946, pack("16sP16x", argv[1].encode(), value.buffer_info()[0]))
       print(value[1])
       """
     let outcome = try lab.run("/usr/bin/python3", ["-c", program, link], in: lab.host)
