@@ -44,7 +44,9 @@ extension OverlayCommand {
         }
         var errors: [CNIError] = []
         var rows: [JSONValue] = []
-        for network in try OverlayNetwork.all(in: common.load(), named: networks) {
+        let contents = try common.load()
+        do throws(CNIError) { try refreshNames(of: contents, named: networks) } catch { errors.append(error) }
+        for network in try OverlayNetwork.all(in: contents, named: networks) {
           do throws(CNIError) {
             let count = try host.sync(network)
             rows.append(.object(["network": .string(network.name.description), "changes": .integer(Int64(count))]))

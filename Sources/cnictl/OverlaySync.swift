@@ -1,3 +1,4 @@
+import Attachment
 import CNI
 import CNIRuntime
 import Etcd
@@ -53,7 +54,10 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     return try calling { () throws(KernelError) in
       var count = 0
       for change in changes {
-        if case .setTables(let wanted) = change { count += try wanted.changes(from: kernel.tables(like: wanted)).count }
+        // A hardware address that is set again costs the device its neighbours for a moment.
+        let differences = try differences(from: change, on: &kernel)
+        guard !differences.isEmpty else { continue }
+        count += differences.count
         try kernel.apply(change)
       }
       return count

@@ -67,6 +67,8 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
       for network in networks where network.etcdPlane == nil {
         attempt("\(network.name)") { () throws(CNIError) in report(network, try host.sync(network)) }
       }
+      let directory = common.networks, names = chosen
+      attempt("names") { () throws(CNIError) in try refreshNames(of: directory.load(), named: names) }
       let share = max(1, seconds / max(1, clusters.count))
       for index in clusters.indices {
         var cluster = clusters[index]

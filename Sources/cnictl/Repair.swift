@@ -68,8 +68,7 @@ struct Repair: ParsableCommand {
 
   private func tellNames() throws(CNIError) {
     try tell(try common.runtime.repairNames(of: networks))
-    let lists = try common.load().entries.map(\.list).filter { networks.isEmpty || networks.contains($0.name) }
-    for network in try refreshNames(of: lists) { warn("network \(network): containers know other hosts' names anew") }
+    try refreshNames(of: common.load(), named: networks)
   }
 
   private func followHost() throws(CNIError) {

@@ -27,3 +27,9 @@ func refreshNames(of lists: [NetworkList]) throws(CNIError) -> [NetworkName] {
   if let error = CNIError(joining: problems) { throw error }
   return changed
 }
+
+/// The same for networks of the configuration directory; none named: all.
+func refreshNames(of contents: ConfigDirectory.Contents, named chosen: [NetworkName]) throws(CNIError) {
+  let lists = contents.entries.map(\.list).filter { chosen.isEmpty || chosen.contains($0.name) }
+  for network in try refreshNames(of: lists) { warn("\(network): names of other hosts are told anew") }
+}
