@@ -98,7 +98,8 @@ let package = Package(
     .executableTarget(
       name: "cnictl",
       dependencies: [
-        "CNI", "CNIJSON", "CNIRuntime", "HostFilter", "Kernel", "Linux", "NameDisk", "NetTypes",
+        "CNI", "CNIJSON", "CNIRuntime", "Etcd", "EtcdClient", "HostFilter", "Kernel", "Linux", "NameDisk", "NameEtcd",
+        "NetTypes", "Netlink", "Overlay", "OverlayEtcd",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -114,6 +115,7 @@ let package = Package(
       name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
     tests(
       "OverlayEtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport", "Linux", "NetTypes", "Overlay", "OverlayEtcd"]),
+    tests("OverlayEtcdTrafficTests", ["CNI", "EtcdSupport", "LabSupport"]),
     tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdClient", "EtcdSupport", "Linux"]),
     tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
@@ -183,6 +185,7 @@ let package = Package(
       ["ptp", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("PtpTrafficTests", ["CNI", "LabSupport"]),
     tests("MultiHostTests", ["CNI", "LabSupport"]),
+    tests("NamesAcrossHostsTests", ["CNI", "EtcdSupport", "LabSupport"]),
     tests(
       "OverlayTests",
       [
@@ -194,8 +197,7 @@ let package = Package(
       "CnictlTests",
       [
         "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none",
-        "overlay-vxlan",
-        "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
+        "overlay-vxlan", "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
       ]),
     tests(
       "TuningTests",

@@ -1,11 +1,14 @@
 extension NetworkRequest {
   /// Networks that can be asked for in words.
   public enum Driver: String, CaseIterable, Sendable {
-    case bridge, macvlan, ipvlan, vlan, ptp, dummy, none, host
+    case bridge, overlay, macvlan, ipvlan, vlan, ptp, dummy, none, host
   }
 }
 
 extension NetworkRequest.Driver {
+  /// The plugin's executable.
+  public var plugin: String { self == .overlay ? "overlay-vxlan" : rawValue }
+
   /// Whether containers get addresses.
   var hasAddresses: Bool { self != .none && self != .host }
 
@@ -13,7 +16,7 @@ extension NetworkRequest.Driver {
   var hasMTU: Bool { hasAddresses && self != .dummy }
 
   /// Whether the host stands between a container and everybody else.
-  var leadsByHost: Bool { self == .bridge || self == .ptp }
+  var leadsByHost: Bool { [.bridge, .overlay, .ptp].contains(self) }
 
   /// Whether containers are on the wire of a link of the host, with whoever else is there.
   public var isOnMastersWire: Bool { [.macvlan, .ipvlan, .vlan].contains(self) }
@@ -24,6 +27,7 @@ extension NetworkRequest.Driver {
   /// The plugin's key for an option as Docker's users write it.
   func key(forOption option: String) -> String {
     switch (self, option) {
+    case (.overlay, "parent"): "dev"
     case (_, "parent") where isOnMastersWire: "master"
     case (.macvlan, "macvlan_mode"), (.ipvlan, "ipvlan_mode"): "mode"
     case (.ipvlan, "ipvlan_flag"): "flag"

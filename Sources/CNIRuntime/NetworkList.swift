@@ -25,10 +25,13 @@ public struct NetworkList: Equatable, Sendable {
     public var capabilities: Set<String>
   }
 
-  /// What `cnictl` shows as the network's driver: its first plugin's type, `null` for a network that makes nothing.
+  /// What `cnictl` shows as the network's driver: its first plugin's type, in Docker's word where there is one.
   public var driver: String {
-    guard let type = plugins.first?.type.description else { return "null" }
-    return ["none", "loopback"].contains(type) ? "null" : type
+    switch plugins.first?.type.description {
+    case nil, "none", "loopback": "null"
+    case "overlay-vxlan": "overlay"
+    case let type?: type
+    }
   }
 
   /// Whether any plugin takes `capability` from the runtime.

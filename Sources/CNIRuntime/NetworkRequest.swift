@@ -46,10 +46,10 @@ extension NetworkRequest {
 
   private func plugin(id: String) throws(CNIError) -> JSONValue {
     try checkFit()
-    var members: [String: JSONValue] = ["type": .string(driver.rawValue)]
+    if driver == .overlay { return try overlay() }
+    var members: [String: JSONValue] = ["type": .string(driver.plugin)]
     if driver.hasAddresses {
-      members["capabilities"] = .object(
-        Dictionary(driver.capabilities.map { ($0, .bool(true)) }, uniquingKeysWith: { first, _ in first }))
+      members["capabilities"] = capabilities
       members["ipam"] = try ipam()
     }
     if let mtu { members["mtu"] = .integer(Int64(try checked(mtu))) }
@@ -63,7 +63,11 @@ extension NetworkRequest {
     } else if driver == .ptp, !isBetweenContainers {
       members["ipMasq"] = .bool(true)
     }
-    return .object(members.merging(try optionsByKey()) { _, chosen in chosen })
+    return .object(members.merging(try byKey(options)) { _, chosen in chosen })
+  }
+
+  var capabilities: JSONValue {
+    .object(Dictionary(driver.capabilities.map { ($0, .bool(true)) }, uniquingKeysWith: { first, _ in first }))
   }
 
   /// Whether the far end of a `ptp` link is in another container, which is no way to anybody else.
@@ -87,8 +91,8 @@ extension NetworkRequest {
   }
 
   /// - Throws: code 7 for an option that the plugin does not know, and for one that is there under both its names.
-  private func optionsByKey() throws(CNIError) -> [String: JSONValue] {
-    let known = KnownKeys.plugin(driver.rawValue) ?? [:]
+  func byKey(_ options: [String: JSONValue]) throws(CNIError) -> [String: JSONValue] {
+    let known = KnownKeys.plugin(driver.plugin) ?? [:]
     var members: [String: JSONValue] = [:]
     for (option, value) in options.sorted(by: { $0.key < $1.key }) {
       let key = driver.key(forOption: option)
@@ -108,7 +112,7 @@ extension NetworkRequest {
     return members
   }
 
-  private func checked(_ mtu: Int) throws(CNIError) -> Int {
+  func checked(_ mtu: Int) throws(CNIError) -> Int {
     let least = ipv6 || subnets.contains { $0.family == .v6 } ? 1280 : 68
     guard (least...65535).contains(mtu) else {
       throw CNIError(.invalidNetworkConfig, "mtu \(mtu): want \(least) to 65535")
@@ -116,13 +120,18 @@ extension NetworkRequest {
     return mtu
   }
 
-  private func ipam() throws(CNIError) -> JSONValue {
+  /// - Throws: code 7 for a gateway or a range outside of all subnets.
+  func checkRanges() throws(CNIError) {
     for gateway in gateways where !subnets.contains(where: { $0.contains(gateway) }) {
       throw CNIError(.invalidNetworkConfig, "gateway \(gateway): want an address in one of the subnets \(subnets)")
     }
     for range in ranges where !subnets.contains(where: { $0.contains(range.first) && $0.contains(range.last) }) {
       throw CNIError(.invalidNetworkConfig, "ip range \(range): want a part of one of the subnets \(subnets)")
     }
+  }
+
+  private func ipam() throws(CNIError) -> JSONValue {
+    try checkRanges()
     var sets = try subnets.map { subnet throws(CNIError) in try rangeSet(subnet) }
     if subnets.isEmpty { sets.append(automatic(.v4)) }
     if ipv6, !subnets.contains(where: { $0.family == .v6 }) { sets.append(automatic(.v6)) }
@@ -141,7 +150,7 @@ extension NetworkRequest {
   }
 
   /// One range, since a set is a pool of which a container gets one address.
-  private func rangeSet(_ subnet: IPPrefix) throws(CNIError) -> JSONValue {
+  func rangeSet(_ subnet: IPPrefix) throws(CNIError) -> JSONValue {
     var members: [String: JSONValue] = ["subnet": .string(subnet.network.description)]
     members["gateway"] = gateways.first(where: subnet.contains).map { .string($0.description) }
     let parts = ranges.filter { subnet.contains($0.first) }

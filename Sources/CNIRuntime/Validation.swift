@@ -109,6 +109,10 @@ extension NetworkList {
       let link = { (key: String) in plugin.config.member(key)?.value.string.flatMap { $0.isEmpty ? nil : $0 } }
       switch plugin.type.description {
       case "bridge": return route.interface == link("bridge") ?? "cni0"
+      // By its bridge, or from it to other hosts; other networks' routes of that kind are told by their lists.
+      case "overlay-vxlan":
+        return [link("bridge"), link("vxlan")].contains(route.interface)
+          || ["ov-", "vx-"].contains(where: route.interface.hasPrefix)
       // Its master may be whatever the default route leaves by; the route to one container is for the host's access.
       case "macvlan", "ipvlan": return route.interface == link("master") ?? route.interface || route.isToOne
       case "ptp": return route.isToOne

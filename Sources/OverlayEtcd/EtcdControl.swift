@@ -1,5 +1,7 @@
 public import CNI
+import CNIJSON
 public import Etcd
+import Kernel
 public import Linux
 import NetTypes
 public import Overlay
@@ -34,7 +36,17 @@ public struct EtcdControl<Store: EtcdStore & ~Copyable> {
 }
 
 extension EtcdControl: OverlayControl where Store: ~Copyable {
-  public func peers(inFile path: String) throws(CNIError) -> [OverlayPeer] { try PeersFile.read(path) }
+  public func peers(inFile path: String) throws(CNIError) -> [OverlayPeer] {
+    let bytes: [UInt8]
+    do throws(KernelError) { bytes = try Files.read(path) } catch {
+      throw CNIError(.invalidNetworkConfig, "key \"controlPlane.peersFile\": \(error)")
+    }
+    do throws(CNIError) {
+      return try OverlayPeer.list(JSONReader(CNIJSON.decodeValue(bytes)))
+    } catch {
+      throw CNIError(.invalidNetworkConfig, "peers file \(path): \(error.message)", details: error.details)
+    }
+  }
 
   public func isWatched(_ network: NetworkName) -> Bool { disk.isWatched(network) }
 

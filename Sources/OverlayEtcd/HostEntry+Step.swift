@@ -35,8 +35,8 @@ extension HostEntry where Store: ~Copyable {
   enum Step {
     case nothing
     /// The entry is there, and has no lease.
-    case remember(EtcdPair)
-    case renew(EtcdPair, EtcdLease)
+    case remember(HostPair)
+    case renew(HostPair, EtcdLease)
     case write(EntryDraft)
   }
 
@@ -47,14 +47,16 @@ extension HostEntry where Store: ~Copyable {
     guard let own = view.own(host, record) else {
       return .write(try newEntry(view, record, configured, missing))
     }
-    let value = value(configured, besides: own.json)
-    if let subnet = own.subnet { try requirePlace(subnet.prefixes, in: configured, own.key) }
-    guard value == own.json, missing == nil else {
-      return .write(EntryDraft(key: own.key, value: value, revision: own.modified, lease: own.lease, config: missing))
+    let value = value(configured, besides: own.value)
+    if let subnet = own.subnet { try requirePlace(subnet.prefixes, in: configured, own.pair.key) }
+    guard value == own.value, missing == nil else {
+      return .write(
+        EntryDraft(
+          key: own.pair.key, value: value, revision: own.pair.modified, lease: own.pair.lease, config: missing))
     }
-    let isKnown = record?.key == own.key && record?.lease == own.lease && record?.local == host.local
-    guard let lease = own.lease else { return isKnown ? .nothing : .remember(own) }
-    return isKnown && record?.isFresh(2, at: control.now()) == true ? .nothing : .renew(own, lease)
+    let isKnown = record?.key == own.pair.key && record?.lease == own.pair.lease && record?.local == host.local
+    guard let lease = own.pair.lease else { return isKnown ? .nothing : .remember(own) }
+    return isKnown && record?.isFresh(renewal, at: control.now()) == true ? .nothing : .renew(own, lease)
   }
 
   /// The network's configuration, and the pair to be written where it is missing.
@@ -96,14 +98,16 @@ extension HostEntry where Store: ~Copyable {
     _ view: NetworkView, _ record: HostRecord?, _ configured: FlannelNetwork
   ) throws(CNIError) -> [IPPrefix] {
     let pools = try configured.pools()
-    let taken = view.hosts.values.flatMap { pair in (pair.subnet?.prefixes ?? []).map { (prefix: $0, pair: pair) } }
+    let taken = view.hosts.values.flatMap { other in (other.subnet?.prefixes ?? []).map { (prefix: $0, host: other) } }
     if let record, !record.subnets.isEmpty {
       let rival = taken.first { entry in record.subnets.contains { $0.overlaps(entry.prefix) } }
+      if record.lease != nil {
+        try requirePlace(record.subnets, in: configured, record.key)
+        if let rival { throw lost(record, to: rival.host) }
+        return record.subnets
+      }
       // What was given up is nobody's any more.
-      guard record.lease != nil else { return try rival == nil ? record.subnets : chosen(pools, taken.map(\.prefix)) }
-      try requirePlace(record.subnets, in: configured, record.key)
-      guard let rival else { return record.subnets }
-      throw lost(record, to: rival.pair)
+      if rival == nil, isPlace(record.subnets, in: configured) { return record.subnets }
     }
     return try chosen(pools, taken.map(\.prefix))
   }
@@ -120,12 +124,12 @@ extension HostEntry where Store: ~Copyable {
     return subnets
   }
 
-  private func lost(_ record: HostRecord, to rival: EtcdPair) -> CNIError {
+  private func lost(_ record: HostRecord, to rival: HostPair) -> CNIError {
     let subnets = record.subnets.map(\.description).joined(separator: ", ")
     let holder = rival.subnet?.address(host.local.family)?.description ?? "another host"
     return CNIError(
       .addressUnavailable,
-      "etcd \(rival.key): \(holder) has it since this host's lease of \(subnets) has ended, and containers here may use it",
+      "etcd \(rival.pair.key): \(holder) has it since this host's lease of \(subnets) has ended, and containers here may use it",
       details: "remove this network's containers from this host, then \(control.disk.state)/\(network).json")
   }
 
@@ -133,20 +137,19 @@ extension HostEntry where Store: ~Copyable {
   private func requirePlace(
     _ subnets: [IPPrefix], in configured: FlannelNetwork, _ key: String
   ) throws(CNIError) {
-    for subnet in subnets
-    where !configured.prefixes.contains(where: { $0.contains(subnet.first) && $0.contains(subnet.last) }) {
-      let prefixes = configured.prefixes.map(\.description).joined(separator: ", ")
-      throw CNIError(
-        .invalidNetworkConfig,
-        "etcd \(key): this host has \(subnet): want a part of \(prefixes), as \(FlannelNetwork.key(plane.prefix)) has it",
-        details: "where the network was changed: remove its containers from this host, the key, and "
-          + "\(control.disk.state)/\(network).json")
+    guard !isPlace(subnets, in: configured) else { return }
+    let both = [subnets, configured.prefixes].map { $0.map(\.description).joined(separator: ", ") }
+    throw CNIError(
+      .invalidNetworkConfig,
+      "etcd \(key): this host has \(both[0]): want a part of each of \(both[1]), as \(FlannelNetwork.key(plane.prefix)) has it",
+      details: "where the network was changed: remove its containers from this host, the key, and "
+        + "\(control.disk.state)/\(network).json")
+  }
+
+  private func isPlace(_ subnets: [IPPrefix], in configured: FlannelNetwork) -> Bool {
+    let isWithin = subnets.allSatisfy { subnet in
+      configured.prefixes.contains { $0.contains(subnet.first) && $0.contains(subnet.last) }
     }
-    let families = Set(subnets.map(\.family))
-    guard families == Set(configured.prefixes.map(\.family)) else {
-      throw CNIError(
-        .invalidNetworkConfig,
-        "etcd \(key): want a subnet of each of \(configured.prefixes.map(\.description).joined(separator: ", "))")
-    }
+    return isWithin && Set(subnets.map(\.family)) == Set(configured.prefixes.map(\.family))
   }
 }

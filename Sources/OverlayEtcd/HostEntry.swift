@@ -10,6 +10,10 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   let plane: EtcdPlaneConfig
   let network: NetworkName
   let host: OverlayHost
+  /// Its lease is renewed when that part of its time is over, one half for 2.
+  var renewal = 2
+  /// Whether what is left out was told before.
+  var isQuiet = false
 
   /// What etcd holds, and what that tells of the network.
   struct Finding {
@@ -88,8 +92,9 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     let view = NetworkView(plane.prefix, host.mode, outcome)
     guard outcome.isSuccess, let own = view.hosts[draft.key] else { return view }
     if draft.needsLease {
-      guard try isAlone(own, view) else {
-        _ = try store.transact(EtcdTransaction(where: [.hasValue(own.key, own.value)], [.delete(.one(own.key))]))
+      guard isAlone(own, view) else {
+        _ = try store.transact(
+          EtcdTransaction(where: [.hasValue(own.pair.key, own.pair.value)], [.delete(.one(own.pair.key))]))
         return try read(&store, withEndpoints: withEndpoints)
       }
       spare = nil
@@ -100,25 +105,25 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   }
 
   /// Whether no older entry overlaps: that of another host which wrote a longer key at the same time.
-  private func isAlone(_ own: EtcdPair, _ view: NetworkView) throws(CNIError) -> Bool {
+  private func isAlone(_ own: HostPair, _ view: NetworkView) -> Bool {
     guard let subnet = own.subnet else { return true }
-    return !view.hosts.values.contains { pair in
-      pair.key != own.key && pair.modified < own.modified
-        && (pair.subnet?.prefixes ?? []).contains { other in subnet.prefixes.contains { $0.overlaps(other) } }
+    return !view.hosts.values.contains { other in
+      other.pair.key != own.pair.key && other.pair.modified < own.pair.modified
+        && (other.subnet?.prefixes ?? []).contains { prefix in subnet.prefixes.contains { $0.overlaps(prefix) } }
     }
   }
 
   /// With `seconds` 0 the time of its lease goes on as it did.
-  private func remember(_ own: EtcdPair, _ view: NetworkView, seconds: Int) throws(CNIError) {
+  private func remember(_ own: HostPair, _ view: NetworkView, seconds: Int) throws(CNIError) {
     guard let configured = try view.network() else { return }
     let known = try record()
     var record = HostRecord(
-      prefix: plane.prefix, key: own.key, local: host.local, leaseSeconds: seconds, renewed: control.now(),
+      prefix: plane.prefix, key: own.pair.key, local: host.local, leaseSeconds: seconds, renewed: control.now(),
       vni: configured.vni, port: configured.port)
     record.subnets = own.subnet?.prefixes ?? []
-    record.lease = own.lease
+    record.lease = own.pair.lease
     record.network = configured.prefixes
-    if seconds == 0, let known, known.lease == own.lease {
+    if seconds == 0, let known, known.lease == own.pair.lease {
       record.leaseSeconds = known.leaseSeconds
       record.renewed = known.renewed
     }
@@ -127,6 +132,12 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
 
   /// What etcd's entries tell, this host's own left out.
   func finding(_ view: NetworkView, _ record: HostRecord?) throws(CNIError) -> Finding {
+    try finding(view, record) { if !isQuiet { control.warn($0) } }
+  }
+
+  func finding(
+    _ view: NetworkView, _ record: HostRecord?, warn: (String) -> Void
+  ) throws(CNIError) -> Finding {
     let own = view.own(host, record)
     var knowledge = OverlayKnowledge()
     if let configured = try view.network() {
@@ -137,7 +148,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
       knowledge.isDirectRouting = configured.isDirectRouting
     }
     knowledge.ownSubnets = own?.subnet?.prefixes ?? []
-    knowledge.peers = view.peers(of: host, own: own, warn: control.warn)
+    knowledge.peers = view.peers(of: host, own: own, warn: warn)
     return Finding(view: view, knowledge: knowledge)
   }
 }

@@ -10,10 +10,10 @@ struct NetworkView {
   let mode: OverlayMode
   private(set) var config: EtcdPair?
   /// Of each host, in mode l3 its subnet.
-  private(set) var hosts: [String: EtcdPair] = [:]
+  private(set) var hosts: [String: HostPair] = [:]
   /// Of each container, in mode l2 where they were asked for.
-  private(set) var endpoints: [String: EtcdPair] = [:]
-  private(set) var revision: Int64
+  private(set) var endpoints: [String: (vtep: IPAddress, endpoint: OverlayEndpoint)] = [:]
+  let revision: Int64
 
   /// What of etcd is read, and watched.
   static func keys(_ prefix: String, _ mode: OverlayMode, withEndpoints: Bool) -> [EtcdKeys] {
@@ -43,16 +43,27 @@ struct NetworkView {
     if pair.key == FlannelNetwork.key(prefix) {
       config = pair
     } else if pair.key.hasPrefix(hostKeys) {
-      hosts[pair.key] = pair
+      hosts[pair.key] = HostPair(pair)
     } else if pair.key.hasPrefix(BridgedKeys.endpoints(prefix)) {
-      endpoints[pair.key] = pair
+      let name = Substring(pair.key.utf8.dropFirst(BridgedKeys.endpoints(prefix).utf8.count))
+      endpoints[pair.key] = pair.json.flatMap { BridgedEndpoint.read(name, $0) }
     }
   }
 
-  /// Follows changes that came after this view.
+  /// Whether one of these changes is of this network.
+  func concerns(_ events: EtcdEvents) -> Bool {
+    events.events.contains { event in
+      let key =
+        switch event {
+        case .put(let pair): pair.key
+        case .deleted(let key): key
+        }
+      return key.hasPrefix("\(prefix)/")
+    }
+  }
+
+  /// Follows changes that came after it was read, in their order.
   mutating func follow(_ events: EtcdEvents) {
-    guard events.revision > revision else { return }
-    revision = events.revision
     for event in events.events {
       switch event {
       case .put(let pair): put(pair)
@@ -78,66 +89,64 @@ extension NetworkView {
   }
 
   /// This host's own entry: by its address, or as it remembers it from when it had another one.
-  func own(_ host: OverlayHost, _ record: HostRecord?) -> EtcdPair? {
-    if let record, let pair = hosts[record.key], isOwn(pair, host) || record.lease != nil && pair.lease == record.lease
-    {
+  func own(_ host: OverlayHost, _ record: HostRecord?) -> HostPair? {
+    if let record, let known = hosts[record.key] {
       // In mode l2 the key is the address.
-      if mode == .l3 || isOwn(pair, host) { return pair }
+      let isRemembered = mode == .l3 && record.lease != nil && known.pair.lease == record.lease
+      if isOwn(known, host) || isRemembered { return known }
     }
-    return hosts.values.filter { isOwn($0, host) }.min { $0.key < $1.key }
+    return hosts.values.filter { isOwn($0, host) }.min { $0.pair.key < $1.pair.key }
   }
 
-  private func isOwn(_ pair: EtcdPair, _ host: OverlayHost) -> Bool {
+  private func isOwn(_ known: HostPair, _ host: OverlayHost) -> Bool {
     switch mode {
-    case .l2: pair.key == hostKeys + host.local.description
-    case .l3: pair.subnet?.address(host.local.family) == host.local
+    case .l2: known.pair.key == hostKeys + host.local.description
+    case .l3: known.subnet?.address(host.local.family) == host.local
     }
   }
 
-  /// All other hosts in no order; what is no host that this one reaches is told.
-  func peers(of host: OverlayHost, own: EtcdPair?, warn: (String) -> Void) -> [OverlayPeer] {
-    switch mode {
-    case .l2: bridgedPeers(of: host, warn: warn)
-    case .l3: hosts.values.filter { $0.key != own?.key }.compactMap { routedPeer($0, of: host, warn: warn) }
-    }
+  /// All other hosts, by address; what is no host that this one reaches is told.
+  func peers(of host: OverlayHost, own: HostPair?, warn: (String) -> Void) -> [OverlayPeer] {
+    let peers =
+      switch mode {
+      case .l2: bridgedPeers(of: host, warn: warn)
+      case .l3:
+        hosts.values.filter { $0.pair.key != own?.pair.key }.compactMap { routedPeer($0, of: host, warn: warn) }
+      }
+    return peers.sorted { $0.vtep < $1.vtep }
   }
 
-  private func routedPeer(_ pair: EtcdPair, of host: OverlayHost, warn: (String) -> Void) -> OverlayPeer? {
-    guard let subnet = pair.subnet else {
-      warn("etcd \(pair.key) is left out: it is no host's subnet as flannel has it")
+  private func routedPeer(_ known: HostPair, of host: OverlayHost, warn: (String) -> Void) -> OverlayPeer? {
+    let key = known.pair.key
+    guard let subnet = known.subnet else {
+      warn("etcd \(key) is left out: it is no host's subnet as flannel has it")
       return nil
     }
     do throws(NoPeer) {
       let peer = try subnet.peer(over: host.local.family)
       for prefix in subnet.prefixes where !peer.subnets.contains(prefix) {
-        warn("etcd \(pair.key): \(prefix) is left out: flanneld has another device for it, want it IPv4 only")
+        warn("etcd \(key): \(prefix) is left out: flanneld has another device for it, want it IPv4 only")
       }
       // An address of ours that is another entry's is one of a former life.
       return peer.vtep == host.local ? nil : peer
     } catch {
-      warn("etcd \(pair.key) is left out: \(error.reason)")
+      warn("etcd \(key) is left out: \(error.reason)")
       return nil
     }
   }
 
   private func bridgedPeers(of host: OverlayHost, warn: (String) -> Void) -> [OverlayPeer] {
     var peers: [IPAddress: OverlayPeer] = [:]
-    for pair in hosts.values {
-      guard let peer = pair.json.flatMap(BridgedHost.peer), peer.vtep.family == host.local.family else {
-        warn("etcd \(pair.key) is left out: it has no IPv\(host.local.family.digit) address")
+    for known in hosts.values {
+      guard let peer = known.value.flatMap(BridgedHost.peer), peer.vtep.family == host.local.family else {
+        warn("etcd \(known.pair.key) is left out: it has no IPv\(host.local.family.digit) address")
         continue
       }
       peers[peer.vtep] = peer
     }
     peers[host.local] = nil
-    let start = BridgedKeys.endpoints(prefix).utf8.count
-    for pair in endpoints.values.sorted(by: { $0.key < $1.key }) {
-      let name = Substring(pair.key.utf8.dropFirst(start))
-      guard let value = pair.json, let entry = BridgedEndpoint.read(name, value)
-      else { continue }
-      // Without its host it is on its way out: they have one lease.
-      peers[entry.vtep]?.endpoints.append(entry.endpoint)
-    }
+    // Without its host an endpoint is on its way out: they have one lease.
+    for (_, entry) in endpoints.sorted(by: { $0.key < $1.key }) { peers[entry.vtep]?.endpoints.append(entry.endpoint) }
     return Array(peers.values)
   }
 }
@@ -148,12 +157,22 @@ extension EtcdPair {
     let value = try? CNIJSON.decodeValue(value)  // whoever wrote something else is told of by its key
     return value?.object == nil ? nil : value
   }
+}
 
-  /// A host's subnet; `nil` where this is none.
-  var subnet: FlannelSubnet? {
-    guard let slash = key.lastIndex(of: "/"), let prefixes = FlannelSubnet.prefixes(key[key.index(after: slash)...]),
-      let json
-    else { return nil }
-    return FlannelSubnet(prefixes: prefixes, value: json)
+/// A host's entry, read once.
+struct HostPair: Equatable {
+  var pair: EtcdPair
+  /// `nil` where the value is no JSON object.
+  var value: JSONValue?
+  /// In mode l3; `nil` where it is none that flannel writes.
+  var subnet: FlannelSubnet?
+
+  init(_ pair: EtcdPair) {
+    self.pair = pair
+    value = pair.json
+    guard let value, let slash = pair.key.lastIndex(of: "/"),
+      let prefixes = FlannelSubnet.prefixes(pair.key[pair.key.index(after: slash)...])
+    else { return }
+    subnet = FlannelSubnet(prefixes: prefixes, value: value)
   }
 }

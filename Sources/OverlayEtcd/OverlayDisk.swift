@@ -87,7 +87,15 @@ extension OverlayDisk {
   /// Marks the network as one whose others are followed, until the lock goes.
   ///
   /// - Throws: code 11 where somebody else does that already.
-  func lockWatch(_ network: NetworkName) throws(CNIError) -> FileLock { try lock("\(network).sync", seconds: 1) }
+  func lockWatch(_ network: NetworkName) throws(CNIError) -> FileLock {
+    // Whoever only asks holds it for a moment.
+    for _ in 0..<10 {
+      do throws(CNIError) { return try lock("\(network).sync", seconds: 0) } catch  where error.code == .tryAgainLater {
+        Clock.sleep(milliseconds: 20)
+      }
+    }
+    return try lock("\(network).sync", seconds: 0)
+  }
 
   private func lock(_ name: String, seconds: Int) throws(CNIError) -> FileLock {
     try translating { () throws(KernelError) in

@@ -27,7 +27,7 @@ struct SubnetPool: Equatable {
     var step: UInt128 = 0
     while step < count {
       defer { step += 1 }
-      let offset = (start + step) % count << shift
+      let offset = ((start + step) % count) << shift
       guard let address = first.advanced(by: offset), let subnet = IPPrefix(address, length: length) else { return nil }
       if !same.contains(subnet), !others.contains(where: { $0.overlaps(subnet) }) { return subnet }
     }

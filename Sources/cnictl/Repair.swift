@@ -12,13 +12,14 @@ struct Repair: ParsableCommand {
     discussion: """
       After a reload of firewalld, iptables -F or nft flush ruleset: every rule that a plugin made for a container that \
       is still attached. Containers whose namespace is known to be gone are left to gc. Without arguments in every \
-      network.
+      network. Networks of overlay-vxlan with a list of peers get back their entries for those, too.
 
       With --dns instead: the resolv.conf that dns-hosts keeps for each container, where it comes from the host's \
       and that has changed. One that somebody edited is left alone and told.
 
       With --names instead: what dns-hosts remembers, after /run/cni was emptied. It is run once more for each attached \
-      container of its networks, as the cached result has it.
+      container of its networks, as the cached result has it; and where hosts tell each other names, the containers here \
+      are told those of other hosts.
       """)
 
   @OptionGroup var common: CommonOptions
@@ -36,7 +37,7 @@ struct Repair: ParsableCommand {
   func run() throws {
     try common.report { () throws(CNIError) in
       if dns { return try followHost() }
-      if names { return try tell(try common.runtime.repairNames(of: networks)) }
+      if names { return try tellNames() }
       var filter = HostFilter()
       let gone = Set(
         try common.runtime.cache.entries().map(\.attachment)
@@ -47,7 +48,28 @@ struct Repair: ParsableCommand {
         repaired = try filter.repair(chosen) { !gone.contains($0) }
       } catch { throw CNIError(.kernelRefused, error) }
       try tell(repaired)
+      try syncPeers()
     }
+  }
+
+  /// The way to other hosts, where a list tells of them.
+  private func syncPeers() throws(CNIError) {
+    let host = OverlaySync.live
+    var errors: [CNIError] = []
+    for network in try OverlayNetwork.all(in: common.load(), named: []) where network.etcdPlane == nil {
+      guard networks.isEmpty || networks.contains(network.name) else { continue }
+      do throws(CNIError) {
+        let count = try host.sync(network)
+        if count > 0, !common.json { print("\(network.name): \(count) entries of other hosts repaired") }
+      } catch { errors.append(error) }
+    }
+    if let error = CNIError(joining: errors) { throw error }
+  }
+
+  private func tellNames() throws(CNIError) {
+    try tell(try common.runtime.repairNames(of: networks))
+    let lists = try common.load().entries.map(\.list).filter { networks.isEmpty || networks.contains($0.name) }
+    for network in try refreshNames(of: lists) { warn("network \(network): containers know other hosts' names anew") }
   }
 
   private func followHost() throws(CNIError) {

@@ -93,6 +93,13 @@ private func network(_ type: String, _ keys: String) -> String {
       ]
     ),
     (
+      network("dns-hosts", #""etcd":{"endpoint":"http://a:2379","leaseTTL":"1"}"#),
+      [
+        #"error: unknown key "plugins[0].etcd.endpoint": did you mean "endpoints"?"#,
+        #"error: key "plugins[0].etcd.leaseTTL": "1": want a whole number"#,
+      ]
+    ),
+    (
       network("ptp", #""pear":"db","ipMasqBackend":"ipfw""#),
       [
         #"error: key "plugins[0].ipMasqBackend": "ipfw": want one of iptables, nftables"#,

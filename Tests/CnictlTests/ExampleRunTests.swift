@@ -30,7 +30,7 @@ private let others = ["host", "mesos-bridge", "ptp-pair", "ipvlan-l3", "vlan", "
       """
       ip link add eth0 type veth peer name lan; ip link set eth0 up; ip link set lan up
       ip address add 192.168.1.10/24 dev eth0; ip address add 192.168.2.10/24 dev eth0
-      cp \(directory)/* /run/net.d; cnictl validate | grep -v ': ok$' || true
+      cp \(directory)/*.conf* /run/net.d; cnictl validate | grep -v ': ok$' || true
       addresses() {
         cnictl netns exec "$1" ip -oneline address show scope global | awk '{ sub("/.*", "", $4); print $4 }'
       }

@@ -142,7 +142,7 @@ import Testing
 
   @Test(arguments: [
     "connect blue", "connect blue c1 --pid 1", "connect blue ./c1", "connect blue c1 --mac 7", "connect blue c1 --ip x",
-    "connect blue c1 --publish x", "connect blue c1 --args x", "disconnect blue", "network create -d overlay x",
+    "connect blue c1 --publish x", "connect blue c1 --args x", "disconnect blue", "network create -d weave x",
     "network create ../x", "network create --opt x x", "network ls --timeout 0", "nonsense",
   ])
   func `a wrong command line ends with status 64`(command: String) throws {

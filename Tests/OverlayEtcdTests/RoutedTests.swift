@@ -161,7 +161,8 @@ import Testing
       try world.store.put("\(prefix)/subnets/10.5.77.0-24", #"{"PublicIP":"192.0.2.1","Note":"rack 4"}"#)
       for _ in 0..<2 {
         #expect(
-          try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets == prefixes("10.5.77.0/24"))
+          try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets
+            == prefixes("10.5.77.0/24"))
       }
       #expect(world.store.leases.isEmpty)
       let value = try world.json("\(prefix)/subnets/10.5.77.0-24")

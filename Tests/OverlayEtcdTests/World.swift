@@ -63,9 +63,15 @@ final class World: Sendable {
 
 let prefix = "/coreos.com/network"
 let configKey = "\(prefix)/config"
-let net = NetworkName("cluster")!
-let one = OverlayHost(.l3, local: IPAddress("192.0.2.1")!)
-let two = OverlayHost(.l3, local: IPAddress("192.0.2.2")!)
+let net: NetworkName = parsed("cluster")
+let one = OverlayHost(.l3, local: parsed("192.0.2.1"))
+let two = OverlayHost(.l3, local: parsed("192.0.2.2"))
 let flannelConfig = #"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","VNI":7,"Port":4789,"DirectRouting":true}}"#
 
 func prefixes(_ texts: String...) -> [IPPrefix] { texts.compactMap { IPPrefix($0) } }
+
+/// The value of a text that a test has written.
+func parsed<Value: TextCodable>(_ text: String) -> Value {
+  guard let value = Value(text) else { preconditionFailure("\(text): want \(Value.wanted)") }
+  return value
+}

@@ -1,0 +1,100 @@
+import ArgumentParser
+import CNI
+import CNIRuntime
+import Etcd
+import EtcdClient
+import Overlay
+import OverlayEtcd
+
+struct OverlayCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "overlay", abstract: "Follow what a network's other hosts tell.", subcommands: [Sync.self])
+}
+
+extension OverlayCommand {
+  struct Sync: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make this host's way to other hosts what peers or etcd say now.",
+      discussion: """
+        Reads the peers of static networks of overlay-vxlan, and etcd for those whose control plane it is, where this \
+        host has a lease; renews that. Sets the VXLAN device's entries and routes where they differ. Networks without a \
+        container on this host yet are left alone. Without arguments for every network.
+
+        With --watch it goes on until it is stopped: what etcd tells is done at once, leases are renewed after a third \
+        of their time, and files and configurations are looked at again every --interval seconds. While etcd is \
+        silent everything stays as it is. There is a unit for it: swift-cni-overlay.service.
+        """)
+
+    @OptionGroup var common: CommonOptions
+    @Flag(help: "Go on, and follow changes.") var watch = false
+    @Option(help: "With --watch: seconds between looks at files.") var interval = 30
+    @Argument(help: "Names of networks.", completion: networkNames, transform: parsed) var networks: [NetworkName] = []
+
+    func validate() throws {
+      guard (1...3600).contains(interval) else { throw ValidationError("--interval: want 1 to 3600 seconds") }
+      guard !watch || !common.json else { throw ValidationError("--json: want it without --watch") }
+    }
+
+    func run() throws {
+      let host = OverlaySync.live
+      try common.report { () throws(CNIError) in
+        guard !watch else {
+          var watch = OverlayWatch(common: common, host: host, chosen: networks, seconds: interval)
+          return try watch.run()
+        }
+        var errors: [CNIError] = []
+        var rows: [JSONValue] = []
+        for network in try OverlayNetwork.all(in: common.load(), named: networks) {
+          do throws(CNIError) {
+            let count = try host.sync(network)
+            rows.append(.object(["network": .string(network.name.description), "changes": .integer(Int64(count))]))
+            if !common.json { print("\(network.name): \(count == 0 ? "nothing to change" : "\(count) changed")") }
+          } catch { errors.append(CNIError(error.code, "\(network.name): \(error.message)", details: error.details)) }
+        }
+        if let error = CNIError(joining: errors) { throw error }
+        if common.json { try common.printJSON(["synced": .array(rows)]) }
+      }
+    }
+  }
+}
+
+extension OverlaySync where Store == EtcdClient {
+  /// Asks clusters themselves.
+  static var live: OverlaySync {
+    OverlaySync(control: EtcdControl(warn: warn) { (config) throws(CNIError) in EtcdClient(config) })
+  }
+}
+
+/// A network of overlay-vxlan whose peers this host has to be told: static, or in etcd.
+struct OverlayNetwork: Equatable {
+  var name: NetworkName
+  var document: JSONValue
+  var config: OverlayConfig
+
+  static func == (left: OverlayNetwork, right: OverlayNetwork) -> Bool {
+    left.name == right.name && left.document == right.document
+  }
+
+  /// - Throws: code 7 for a name that is none of such a network; the rest is told on standard error and left out.
+  static func all(
+    in contents: ConfigDirectory.Contents, named chosen: [NetworkName]
+  ) throws(CNIError) -> [OverlayNetwork] {
+    var found: [OverlayNetwork] = []
+    for entry in contents.entries where chosen.isEmpty || chosen.contains(entry.list.name) {
+      for plugin in entry.list.plugins where plugin.type.description == "overlay-vxlan" {
+        do throws(CNIError) {
+          let config = try OverlayConfig(JSONReader(plugin.config))
+          guard config.controlPlane.knowsSubnets else { continue }
+          found.append(OverlayNetwork(name: entry.list.name, document: plugin.config, config: config))
+        } catch { warn("\(entry.file) is left out: \(error)") }
+      }
+    }
+    if let missing = chosen.first(where: { name in !found.contains { $0.name == name } }) {
+      throw CNIError(
+        .invalidNetworkConfig, "network \(missing): want one of overlay-vxlan whose control plane is static or etcd")
+    }
+    return found
+  }
+
+  var etcdPlane: EtcdPlaneConfig? { if case .etcd(let plane) = config.controlPlane { plane } else { nil } }
+}

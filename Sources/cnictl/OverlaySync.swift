@@ -1,0 +1,96 @@
+import CNI
+import CNIRuntime
+import Etcd
+import Kernel
+import NetTypes
+import Netlink
+import Overlay
+import OverlayEtcd
+
+/// Makes the devices of overlay networks on this host what their control planes say.
+struct OverlaySync<Store: EtcdStore & ~Copyable> {
+  let control: EtcdControl<Store>
+
+  /// Asks the network's control plane once.
+  ///
+  /// - Returns: how many entries and routes differed.
+  func sync(_ network: OverlayNetwork) throws(CNIError) -> Int {
+    if let plane = network.etcdPlane, try !control.isRegistered(network.name, plane) { return 0 }
+    return try onHost { (kernel) throws(CNIError) in
+      try apply(network.config.consulted(control, of: network.name, for: .add, on: &kernel), network, on: &kernel)
+    }
+  }
+
+  /// Does what is known already.
+  func apply(
+    _ knowledge: OverlayKnowledge, of network: OverlayNetwork, from local: IPAddress
+  ) throws(CNIError) -> Int {
+    var config = network.config
+    config.findings = OverlayFindings(local: local, knowledge)
+    return try onHost { (kernel) throws(CNIError) in try apply(config, network, on: &kernel) }
+  }
+
+  /// This host as the network's others know it.
+  func host(in network: OverlayNetwork) throws(CNIError) -> OverlayHost {
+    let quiet = LocalOnly()
+    let local = try onHost { (kernel) throws(CNIError) in
+      try network.config.consulted(quiet, of: network.name, for: .add, on: &kernel).findings?.local
+    }
+    guard let local else { throw CNIError(.invalidNetworkConfig, "network \(network.name): no address of this host") }
+    return try network.config.host(at: local)
+  }
+
+  private func apply(
+    _ config: OverlayConfig, _ network: OverlayNetwork, on kernel: inout LiveKernel
+  ) throws(CNIError) -> Int {
+    let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
+    // What is looked at must still be so when it is changed.
+    try calling { () throws(KernelError) in try kernel.lockHost(exclusively: true) }
+    let reconciler = try calling { () throws(KernelError) in
+      try OverlayReconciler(settings, of: network.name, on: &kernel)
+    }
+    let changes = try reconciler.changes()
+    return try calling { () throws(KernelError) in
+      var count = 0
+      for change in changes {
+        if case .setTables(let wanted) = change { count += try wanted.changes(from: kernel.tables(like: wanted)).count }
+        try kernel.apply(change)
+      }
+      return count
+    }
+  }
+
+  private func calling<Value>(_ body: () throws(KernelError) -> Value) throws(CNIError) -> Value {
+    do throws(KernelError) { return try body() } catch { throw CNIError(.kernelRefused, error) }
+  }
+
+  private func onHost<Value>(
+    _ body: (inout LiveKernel) throws(CNIError) -> Value
+  ) throws(CNIError) -> Value {
+    let opened: LiveKernel
+    do throws(KernelError) { opened = try LiveKernel.open(containerNamespace: nil) } catch {
+      throw CNIError(.kernelRefused, error)
+    }
+    var kernel = opened
+    return try body(&kernel)
+  }
+}
+
+/// Knows nothing: for what a host tells of itself.
+private struct LocalOnly: OverlayControl {
+  func peers(inFile path: String) -> [OverlayPeer] { [] }
+
+  func consult(
+    _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command
+  ) -> OverlayKnowledge { OverlayKnowledge() }
+
+  func publish(_ endpoints: [OverlayEndpoint], of owner: Owner, _ plane: EtcdPlaneConfig, as host: OverlayHost) {}
+
+  func withdraw(_ owner: Owner, _ plane: EtcdPlaneConfig) {}
+
+  func collectGarbage(
+    of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>
+  ) {}
+
+  func isWatched(_ network: NetworkName) -> Bool { false }
+}

@@ -1,0 +1,29 @@
+import CNI
+import CNIRuntime
+import Etcd
+import EtcdClient
+import NameEtcd
+
+/// Brings names that hosts tell each other up to date: this host's where it is not heard of any more, the others' in the
+/// containers here.
+///
+/// - Parameter lists: networks; those whose names stay on this host are left out.
+/// - Returns: the networks whose containers here have been told something.
+/// - Throws: why some could not be asked; the others were all the same.
+func refreshNames(of lists: [NetworkList]) throws(CNIError) -> [NetworkName] {
+  var changed: [NetworkName] = []
+  var problems: [CNIError] = []
+  for list in lists {
+    for plugin in list.plugins {
+      do throws(CNIError) {
+        guard let names = try RemoteNames(of: list.name, plugin: plugin.config) else { continue }
+        var store = EtcdClient(names.config.etcd)
+        if try names.refresh(from: &store, warn: warn) { changed.append(list.name) }
+      } catch {
+        problems.append(CNIError(error.code, "network \(list.name): \(error.message)", details: error.details))
+      }
+    }
+  }
+  if let error = CNIError(joining: problems) { throw error }
+  return changed
+}

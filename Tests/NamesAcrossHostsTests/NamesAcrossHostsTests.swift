@@ -1,0 +1,118 @@
+import CNI
+import EtcdSupport
+import Foundation
+import LabSupport
+import Testing
+
+@Suite(.needsRoot) struct NamesAcrossHostsTests {
+  @Test func `a container is reached by its name from another host, until it goes`() throws {
+    try NamesCluster.use { net in
+      for host in 0..<2 {
+        let lab = net.cluster.hosts[host]
+        let made = try lab.add(net.overlay(on: host), to: 1, plugin: "overlay-vxlan").result()
+        let config = try net.names(on: host).with("prevResult", made)
+        try lab.add(config, to: 1, plugin: "dns-hosts").requireSuccess()
+      }
+      #expect(try net.inside(1, 1, "ping -n -c1 -W2 web01").isSuccess)
+      #expect(try net.inside(1, 1, "ping -n -c1 -W2 web01.net").isSuccess)
+      // Who was there first learns of the second with the next one.
+      #expect(try net.address(of: "web11", in: 0) == nil)
+      try net.join(0, 2).requireSuccess()
+      #expect(try net.inside(0, 1, "ping -n -c1 -W2 web11").isSuccess)
+      try net.leave(0, 1).requireSuccess()
+      try net.join(1, 2).requireSuccess()
+      for number in 1...2 {
+        #expect(try net.address(of: "web01", in: 1, number) == nil)
+        #expect(try net.address(of: "web02", in: 1, number) == NamesCluster.address(0, 2))
+      }
+    }
+  }
+
+  @Test func `without a new container, repair tells who has come and gone elsewhere`() throws {
+    try NamesCluster.use { net in
+      try net.join(0).requireSuccess()
+      try net.join(1).requireSuccess()
+      #expect(try net.address(of: "web11", in: 0) == nil)
+      try net.repair(0)
+      #expect(try net.address(of: "web11", in: 0) == NamesCluster.address(1, 1))
+      try net.leave(1).requireSuccess()
+      try net.repair(0)
+      #expect(try net.address(of: "web11", in: 0) == nil)
+    }
+  }
+
+  @Test func `a name server tells the names of other hosts`() throws {
+    try NamesCluster.use { net in
+      let lab = net.cluster.hosts[1], directory = "\(lab.directory)/hostsdir"
+      let keys = #"{"hosts": false, "dnsmasq": {"hostsdir": "\#(directory)", "nameserver": "127.0.0.1"}}"#
+      let pidFile = "\(lab.directory)/dnsmasq.pid"
+      try lab.shell(
+        """
+        mkdir -p \(directory)
+        exec dnsmasq --conf-file=/dev/null --no-resolv --no-hosts --local=/net/ --hostsdir=\(directory) --local-ttl=0 \\
+          --listen-address=127.0.0.1 --bind-interfaces --pid-file=\(pidFile) --user=root
+        """, in: lab.host)
+      defer { _ = try? lab.shell("kill $(cat \(pidFile))", in: lab.host) }  // what the test found is to be told
+      func expect(_ name: String, _ wanted: String) throws {
+        let program = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+          .appending(path: "DNSHostsTrafficTests/ask.py").path()
+        let answer = try lab.run(
+          "/usr/bin/python3", ["-B", program, "udp", "127.0.0.1", name, "A", wanted], in: lab.host)
+        #expect(answer.output.trimmingCharacters(in: .whitespacesAndNewlines) == wanted, "\(answer)")
+      }
+      try net.join(0).requireSuccess()
+      try net.join(1, keys: keys).requireSuccess()
+      try expect("web01.net", NamesCluster.address(0, 1))
+      try net.leave(0).requireSuccess()
+      try net.join(1, 2, keys: keys).requireSuccess()
+      try expect("web01.net", "NXDOMAIN")
+      try expect("web12.net", NamesCluster.address(1, 2))
+    }
+  }
+
+  @Test func `one member of etcd may fail; without a quorum nothing changes, and a DEL does all but tell`() throws {
+    try NamesCluster.use { net in
+      try net.join(0).requireSuccess()
+      net.etcd.stop(member: 0)
+      try net.join(1).requireSuccess()
+      #expect(try net.address(of: "web01", in: 1) == NamesCluster.address(0, 1))
+      net.etcd.stop(member: 1)
+      let before = try net.snapshot(1)
+      #expect(try net.join(1, 2).code == 11)
+      #expect(try net.snapshot(1) == before)
+      #expect(try net.leave(1).code == 11)
+      #expect(try net.address(of: "web11", in: 1) == nil)
+      for member in 0...1 { try net.etcd.start(member: member, waits: member == 1) }
+      #expect(try net.keys(at: 2).contains("/swift-cni/names/net/\(net.cluster.hosts[1].container(1)):eth0"))
+      try net.leave(1).requireSuccess()
+      try net.join(1, 2).requireSuccess()
+      #expect(try net.keys(at: 2).count == 2)
+    }
+  }
+
+  @Test(arguments: 0..<2)
+  func `what a killed ADD or DEL leaves, DEL removes here and in etcd`(seed: Int) throws {
+    try NamesCluster.use { net in
+      try net.join(0).requireSuccess()
+      try net.join(1).requireSuccess()
+      try net.join(1, 2).requireSuccess()
+      try net.leave(1, 2).requireSuccess()
+      let (before, keys) = (try net.snapshot(1), try net.keys())
+      let lab = net.cluster.hosts[1], config = try net.names(on: 1, of: 2)
+      var random = Xorshift(seed: UInt64(seed) + 1), killed = 0
+      for round in 0..<12 {
+        let isADD = round.isMultiple(of: 2)
+        if !isADD { try net.join(1, 2).requireSuccess() }
+        let outcome = try lab.run(
+          lab.call(isADD ? "ADD" : "DEL", config, on: 2, plugin: "dns-hosts"),
+          killedAfter: Int.random(in: 1000...60000, using: &random))
+        if outcome.status == 137 { killed += 1 }
+        try net.leave(1, 2).requireSuccess()
+        #expect(try net.snapshot(1) == before, "round \(round)")
+        #expect(try net.keys() == keys, "round \(round)")
+      }
+      // Otherwise the delays no longer fit the plugin, and nothing was shown.
+      #expect(killed > 0)
+    }
+  }
+}

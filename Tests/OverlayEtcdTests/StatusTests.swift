@@ -1,0 +1,79 @@
+import CNI
+import Etcd
+import EtcdSupport
+import NetTypes
+import Overlay
+import Testing
+
+@testable import OverlayEtcd
+
+@Suite struct `What STATUS and CHECK find in etcd` {
+  private func code(_ world: World, _ command: Command, _ host: OverlayHost = one) -> CNIError.Code? {
+    do throws(CNIError) {
+      _ = try world.control("a").consult(world.plane, of: net, as: host, for: command)
+      return nil
+    } catch { return error.code }
+  }
+
+  @Test func `is fine where this host has a lease, or can have one`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      #expect(code(world, .status) == nil)
+      #expect(world.store.texts.count == 1)
+      #expect(code(world, .add) == nil)
+      #expect(code(world, .status) == nil && code(world, .check) == nil)
+    }
+  }
+
+  @Test func `is remembered while etcd is silent, as long as the lease lasts`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      world.store.next(.noQuorum)
+      #expect(code(world, .status) == .tryAgainLater)
+      let made = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
+      world.store.next(.noQuorum, .noQuorum)
+      let found = try world.control("a").consult(world.plane, of: net, as: one, for: .status)
+      #expect(found.ownSubnets == made.ownSubnets && found.vni == 7 && found.port == 4789)
+      #expect(code(world, .check) == .tryAgainLater)
+      world.passUnseen(seconds: 86400)
+      world.store.next(.noQuorum)
+      #expect(code(world, .status) == .limitedConnectivity)
+    }
+  }
+
+  @Test func `is limited where the lease has ended, until the next ADD`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      #expect(code(world, .add) == nil)
+      world.pass(seconds: 86400)
+      #expect(code(world, .status) == .limitedConnectivity)
+      #expect(code(world, .check) == .differences)
+      #expect(world.store.texts.count == 1)
+      #expect(code(world, .add) == nil)
+      #expect(code(world, .status) == nil)
+    }
+  }
+
+  @Test func `is not available where no subnet is left, and ADD says so`() throws {
+    try World.use { world in
+      try world.store.put(configKey, #"{"Network":"10.5.0.0/24","Backend":{"Type":"vxlan"}}"#)
+      for index in 1...3 { try world.store.put("\(prefix)/subnets/10.5.0.\(index * 64)-26", "{}") }
+      #expect(code(world, .status) == .notAvailable)
+      #expect(code(world, .add) == .poolExhausted)
+      #expect(world.store.leases.isEmpty)
+    }
+  }
+
+  @Test func `is refused where the network was changed under its containers`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      #expect(code(world, .add) == nil)
+      try world.store.put(configKey, flannelConfig.replacing("10.5.", with: "10.6."))
+      #expect(code(world, .add) == .invalidNetworkConfig)
+      world.pass(seconds: 86400)
+      #expect(code(world, .add) == .invalidNetworkConfig)
+      try world.control("a").collectGarbage(of: net, world.plane, valid: [])
+      #expect(code(world, .add) == nil)
+    }
+  }
+}

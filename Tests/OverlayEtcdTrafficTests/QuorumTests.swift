@@ -1,0 +1,34 @@
+import CNI
+import EtcdSupport
+import LabSupport
+import Testing
+
+@Suite(.needsRoot, .serialized)
+struct `Members of etcd that die` {
+  @Test(arguments: ["l3", "l2"])
+  func `are not missed alone; without a quorum ADD changes nothing and DEL does what it can`(mode: String) throws {
+    try Site.use(containers: 3) { site in
+      let network = EtcdNetwork(site: site, mode: mode)
+      let lab = site.cluster.hosts[0]
+      let first = try network.attach(1, on: 0)
+      let second = try network.attach(1, on: 1)
+      site.etcd.stop(member: 2)
+      let third = try network.attach(2, on: 0)
+      site.etcd.stop(member: 1)
+      let before = try Snapshot(of: lab)
+      #expect(try network.add(3, on: 0).code == 11)
+      try lab.expectUnchanged(since: before)
+      // A lease is enough to go on with, but addresses of one subnet are in etcd too.
+      #expect(try network.ask("STATUS", on: 0).code == (mode == "l3" ? nil : 50))
+      #expect(try network.ask("STATUS", on: 2).code == 50)
+      let removed = try third.delete()
+      #expect(removed.code == (mode == "l3" ? nil : 11))
+      #expect(try lab.link("eth0", in: third.namespace) == nil)
+      try site.expect([second].towards([first], patience: 8), answered: true)
+      try site.etcd.start(member: 1)
+      #expect(try third.delete().complaint == "")
+      let again = try network.attach(3, on: 0)
+      try site.expect([second].towards([again], patience: 8), answered: true)
+    }
+  }
+}
