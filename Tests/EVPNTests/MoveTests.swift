@@ -17,7 +17,7 @@ import Testing
   }
 
   @Test(arguments: Departure.allCases)
-  func `a container of an address that was elsewhere is reached within a second`(departure: Departure) throws {
+  func `a container of an address that was elsewhere is reached anew`(departure: Departure) throws {
     try Fabric.use(containers: 2) { fabric in
       let network = Network(fabric: fabric, number: 1)
       let addresses = ["10.101.0.77", "fd00:10:101::77"]
