@@ -17,7 +17,11 @@ extension Kernel where Self: ~Copyable {
     guard !neighbours.isEmpty else { return [] }
     var behind: Set<MACAddress> = []
     for port in try allLinks(on: .host) where port.master == there.index && !gone.contains(port.name) {
-      do throws(KernelError) { behind.formUnion(try forwarding(of: port.name).map(\.mac)) } catch {
+      do throws(KernelError) {
+        let entries = try forwarding(of: port.name)
+        // What the daemon put behind the tunnel is on another host now, whatever it was told here before.
+        behind.formUnion(entries.filter { port.kind != "vxlan" || $0.table != .externallyLearned }.map(\.mac))
+      } catch {
         guard error.isAbsentLink else { throw error }
       }
     }

@@ -75,6 +75,15 @@ import TestSupport
       ])
   }
 
+  @Test func `a daemon is told no more of a container that it has put behind the tunnel since`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(Fixture.evpn)
+    let mac = MACAddress(forContainer: "10.1.0.5")
+    try fixture.kernel.apply(.setFDB(FDBSpec(mac, on: "vx-net", in: .externallyLearned)))
+    try fixture.delete(Fixture.evpn)
+    #expect(fixture.kernel.state.neighbours == [])
+  }
+
   /// What is on the host before, and what is said of it.
   static let clashes: [(json: String, there: [Change], message: String)] = [
     (
