@@ -98,8 +98,8 @@ let package = Package(
     .executableTarget(
       name: "cnictl",
       dependencies: [
-        "Attachment", "CNI", "CNIJSON", "CNIRuntime", "Etcd", "EtcdClient", "HostFilter", "Kernel", "Linux", "NameDisk",
-        "NameEtcd", "NetTypes", "Netlink", "Overlay", "OverlayEtcd",
+        "Attachment", "CNI", "CNIJSON", "CNIRuntime", "Etcd", "EtcdClient", "HostFilter", "IPAM", "Kernel", "LeaseDisk",
+        "Linux", "NameDisk", "NameEtcd", "NetTypes", "Netlink", "Overlay", "OverlayEtcd", "PacketFilter",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

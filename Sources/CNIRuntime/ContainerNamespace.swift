@@ -1,6 +1,6 @@
 public import CNI
 import Glibc
-import Kernel
+public import Kernel
 import Linux
 public import NetTypes
 
@@ -39,7 +39,7 @@ public struct ContainerNamespace: Equatable, Sendable {
   }
 
   /// No file, no process, or a file that is no namespace.
-  private static let saysGone: Set<Int32> = [ENOENT, ENOTDIR, EINVAL, ENOTTY, ENXIO, ESRCH]
+  static let saysGone: Set<Int32> = [ENOENT, ENOTDIR, EINVAL, ENOTTY, ENXIO, ESRCH]
 
   /// Whether both paths lead to one namespace: they are equal, or what is behind them now is.
   public func isSame(as other: ContainerNamespace) -> Bool {
@@ -92,4 +92,9 @@ public struct ContainerNamespace: Equatable, Sendable {
       throw CNIError(.invalidNamespace, error)
     }
   }
+}
+
+extension KernelError {
+  /// Whether opening a namespace failed because there is none.
+  public var saysNoNamespace: Bool { ContainerNamespace.saysGone.contains(errno) }
 }

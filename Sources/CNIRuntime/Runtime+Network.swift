@@ -19,24 +19,49 @@ extension Runtime {
     for entry in try cache.entries(of: list.name) where !valid.contains(entry.attachment.key) {
       do throws(CNIError) { try delete(list, entry.attachment) } catch { errors.append(error) }
     }
-    if list.version >= Command.gc.since {
-      let attachments = JSONValue.array(
-        valid.map { ($0.containerID.description, $0.ifname.description) }.sorted { $0 < $1 }.map {
-          container, interface in
-          .object(["containerID": .string(container), "ifname": .string(interface)])
-        })
-      for plugin in list.plugins {
-        do throws(CNIError) {
-          // The second key is what libcni sent before the specification settled on the first.
-          let input = try plugin.input(
-            for: list, adding: ["cni.dev/valid-attachments": attachments, "cni.dev/attachments": attachments])
-          _ = try runner.run(plugin.type, .gc, config: input)
-        } catch {
-          errors.append(error.told(of: "network \(list.name)"))
-        }
+    do throws(CNIError) { try tellPlugins(of: list, valid: valid) } catch { errors.append(error) }
+    if let error = CNIError(joining: errors) { throw error }
+  }
+
+  /// GC of every plugin alone, where the list's version has it; goes on past failures.
+  ///
+  /// - Parameters:
+  ///   - list: the network.
+  ///   - valid: the attachments that stay.
+  ///   - always: whether older lists' plugins are asked too, those that speak a version with GC.
+  /// - Throws: all failures in one.
+  public func tellPlugins(
+    of list: NetworkList, valid: Set<ValidAttachments.Attachment>, always: Bool = false
+  ) throws(CNIError) {
+    let hasGC = list.version >= Command.gc.since
+    guard hasGC || always else { return }
+    var asked = list
+    asked.version = max(list.version, Command.gc.since)
+    let attachments = JSONValue.array(
+      valid.map { ($0.containerID.description, $0.ifname.description) }.sorted { $0 < $1 }.map {
+        container, interface in
+        .object(["containerID": .string(container), "ifname": .string(interface)])
+      })
+    var errors: [CNIError] = []
+    for plugin in list.plugins {
+      do throws(CNIError) {
+        if !hasGC { guard try speak(plugin.required, asked.version) else { continue } }
+        // The second key is what libcni sent before the specification settled on the first.
+        let input = try plugin.input(
+          for: asked, adding: ["cni.dev/valid-attachments": attachments, "cni.dev/attachments": attachments])
+        _ = try runner.run(plugin.type, .gc, config: input)
+      } catch {
+        errors.append(error.told(of: "network \(list.name)"))
       }
     }
     if let error = CNIError(joining: errors) { throw error }
+  }
+
+  private func speak(_ types: [PluginType], _ version: SpecVersion) throws(CNIError) -> Bool {
+    for type in types {
+      guard try versions(of: type).contains(version.rawValue) else { return false }
+    }
+    return true
   }
 
   /// Whether the network can take attachments.
@@ -48,13 +73,21 @@ extension Runtime {
 
   /// Asks every plugin for its STATUS.
   ///
+  /// - Parameters:
+  ///   - list: the network.
+  ///   - always: whether an older list's plugins are asked too, where all of them speak a version with STATUS.
+  /// - Returns: whether they were asked.
   /// - Throws: the first plugin's error: code 50 where an ADD could not succeed now, 51 where existing attachments
   ///   suffer too.
-  public func status(_ list: NetworkList) throws(CNIError) -> Readiness {
-    guard list.version >= Command.status.since else { return .notAsked }
+  public func status(_ list: NetworkList, always: Bool = false) throws(CNIError) -> Readiness {
+    var asked = list
+    if list.version < Command.status.since {
+      guard always, try speak(list.requiredPlugins, Command.status.since) else { return .notAsked }
+      asked.version = Command.status.since
+    }
     for plugin in list.plugins {
       do throws(CNIError) {
-        _ = try runner.run(plugin.type, .status, config: plugin.input(for: list))
+        _ = try runner.run(plugin.type, .status, config: plugin.input(for: asked))
       } catch {
         throw error.told(of: "network \(list.name)")
       }

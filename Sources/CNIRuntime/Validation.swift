@@ -121,12 +121,29 @@ extension NetworkList {
     }
   }
 
-  /// Every plugin that an attachment runs, those for addresses too.
-  public var requiredPlugins: [PluginType] {
-    plugins.flatMap { plugin in
-      let ipam = plugin.config.member("ipam")?.value.member("type")?.value.string.flatMap(PluginType.init)
-      return [plugin.type] + [ipam].compactMap(\.self)
+  /// Directories in which `host-local` keeps leases for it; more than one with a plugin inside another.
+  public var leaseDirectories: [String] {
+    var found: [String] = []
+    for config in plugins.map(\.config).flatMap({ [$0] + [$0.member("delegate")?.value].compactMap(\.self) }) {
+      guard let ipam = config.member("ipam")?.value, let type = ipam.member("type")?.value.string,
+        ["host-local", "ipam-host-local"].contains(type)
+      else { continue }
+      let written = ipam.member("dataDir")?.value.string ?? ""
+      let directory = written.isEmpty ? "/var/lib/cni/networks" : written
+      if !found.contains(directory) { found.append(directory) }
     }
+    return found
+  }
+
+  /// Every plugin that an attachment runs, those for addresses too.
+  public var requiredPlugins: [PluginType] { plugins.flatMap(\.required) }
+}
+
+extension NetworkList.ConfiguredPlugin {
+  /// The plugin, and the one that it asks for addresses.
+  var required: [PluginType] {
+    let ipam = config.member("ipam")?.value.member("type")?.value.string.flatMap(PluginType.init)
+    return [type] + [ipam].compactMap(\.self)
   }
 }
 

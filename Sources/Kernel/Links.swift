@@ -44,6 +44,8 @@ public struct LinkInfo: Equatable, Sendable {
   public var master: Int32?
   /// The other end of a veth, the parent of a macvlan; it may be in another namespace.
   public var peer: Int32?
+  /// The namespace that `peer` is in, by its number here; `nil` where it is this one.
+  public var peerNamespace: Int32?
   /// Whether a bridge keeps VLANs apart; `nil` for anything but a bridge.
   public var filtersVLANs: Bool?
   /// Settings as a bridge's port; `nil` where it is none.

@@ -162,6 +162,7 @@ extension LinkInfo {
     group = Int(attributes.integer(IFLA_GROUP) ?? UInt32(0))
     master = attributes.integer(IFLA_MASTER)
     peer = attributes.integer(IFLA_LINK)
+    peerNamespace = attributes.integer(IFLA_LINK_NETNSID)
     if let kind, let data = details?.nested(IFLA_INFO_DATA) { read(data, of: kind) }
     if details?.string(IFLA_INFO_SLAVE_KIND) == "bridge" {
       port = details?.nested(IFLA_INFO_SLAVE_DATA).map(BridgePort.init)

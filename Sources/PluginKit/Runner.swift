@@ -60,6 +60,7 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   }
 
   private func add(_ owner: Owner, _ version: SpecVersion, _ read: Reading) throws(CNIError) {
+    do throws(KernelError) { try AttachGate.pass() } catch { throw CNIError(.tryAgainLater, "\(error)") }
     try plugin.add(call(owner, read)) { (result) throws(CNIError) in
       try print(result.wire(version))
     }

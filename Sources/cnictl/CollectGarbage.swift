@@ -7,8 +7,9 @@ struct CollectGarbage: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "gc", abstract: "Remove what belongs to containers whose namespace is gone.",
     discussion: """
-      Without arguments in every network, those whose configuration is gone too. A namespace is gone where its path \
-      leads to none, seen from here.
+      Without arguments in every network, those whose configuration is gone too. What leads to a live namespace stays, \
+      whoever remembers it, and so does what leads nowhere that is known. With --dry-run the same lines are printed and \
+      nothing is removed.
       """)
 
   @OptionGroup var common: CommonOptions
@@ -18,46 +19,32 @@ struct CollectGarbage: ParsableCommand {
   func run() throws {
     try common.report { () throws(CNIError) in
       let contents = try common.load()
-      var entries = contents.entries.filter { !$0.list.disableGC }
+      var lists = contents.entries.map(\.list).filter { !$0.disableGC }
       if !networks.isEmpty {
-        entries = []
-        for network in networks { entries.append(try contents.entry(network)) }
+        lists = []
+        for network in networks { lists.append(try contents.entry(network).list) }
       }
+      let collector = GarbageCollector(runtime: common.runtime)
+      // Every ADD of ours is over, and the next waits.
+      let pause = dryRun ? nil : try GarbageCollector.pauseAttaching()
       var errors: [CNIError] = []
-      var removed: [JSONValue] = []
-      for entry in entries {
-        do throws(CNIError) { removed += try collect(entry.list) } catch { errors.append(error) }
+      var told: [JSONValue] = []
+      let tell = { (stale: StaleThing) in
+        if !common.json { print(stale.sentence) }
+        told.append(stale.json)
       }
-      if networks.isEmpty { removed += try collectOrphans(besides: contents.entries.map(\.list.name)) }
+      for list in lists {
+        do throws(CNIError) { try collector.collect(list, dryRun: dryRun, tell: tell) } catch { errors.append(error) }
+      }
+      if networks.isEmpty {
+        let configured = contents.entries.map(\.list.name)
+        do throws(CNIError) {
+          try collector.collectOrphans(besides: configured, dryRun: dryRun, tell: tell)
+        } catch { errors.append(error) }
+      }
+      _ = consume pause
       if let error = CNIError(joining: errors) { throw error }
-      if common.json { try common.printJSON([dryRun ? "stale" : "removed": .array(removed)]) }
+      if common.json { try common.printJSON([dryRun ? "stale" : "removed": .array(told)]) }
     }
-  }
-
-  private func collect(_ list: NetworkList) throws(CNIError) -> [JSONValue] {
-    let attachments = try common.runtime.cache.entries(of: list.name).map(\.attachment)
-    let stale = attachments.filter { ContainerNamespace(of: $0).presence == .gone }
-    let live = attachments.filter { !stale.contains($0) }
-    if !dryRun { try common.runtime.collectGarbage(list, valid: Set(live.map(\.key))) }
-    return stale.map(told)
-  }
-
-  /// Stale attachments to networks that are configured no more: what ADD was given is kept.
-  private func collectOrphans(besides networks: [NetworkName]) throws(CNIError) -> [JSONValue] {
-    var removed: [JSONValue] = []
-    for entry in try common.runtime.cache.entries() {
-      let attachment = entry.attachment
-      guard !networks.contains(attachment.owner.network), ContainerNamespace(of: attachment).presence == .gone else {
-        continue
-      }
-      if !dryRun { try common.runtime.delete(KnownAttachment(entry).list, attachment) }
-      removed.append(told(attachment))
-    }
-    return removed
-  }
-
-  private func told(_ attachment: NetworkAttachment) -> JSONValue {
-    if !common.json { print("\(attachment.sentence): \(dryRun ? "stale" : "removed")") }
-    return attachment.json
   }
 }

@@ -81,23 +81,44 @@ extension NetworkCommand {
 
     private func remove(_ network: ConfigDirectory.Entry) throws(CNIError) {
       let list = network.list
-      let attached = try common.runtime.cache.entries(of: list.name).map { entry in
-        let owner = entry.attachment.owner
-        return "container \(owner.container) as \(owner.interface) in \(entry.attachment.namespacePath)"
+      let collector = GarbageCollector(runtime: common.runtime)
+      let pause = try GarbageCollector.pauseAttaching()
+      let standings = try collector.survey(of: list).standings()
+      let attached = standings.filter { standing in
+        standing.isCached || standing.presence == .live || standing.presence == .unknown && !force
       }
-      guard attached.isEmpty else {
-        throw CNIError(
-          .invalidNetworkConfig, "network \(list.name) is in use by \(attached.joined(separator: ", "))",
-          details: "disconnect first; cnictl gc \(list.name) removes those whose namespace is gone")
-      }
+      guard attached.isEmpty else { throw try inUse(list, by: attached) }
       do throws(CNIError) {
-        try common.runtime.collectGarbage(list, valid: [])
+        try cleanUp(list, standings, collector)
       } catch {
         guard force || list.disableGC else { throw error }
         warn("what the plugins left behind stays: \(error)")
       }
       do throws(KernelError) { try Files.remove(network.file) } catch { throw CNIError(.ioFailure, error) }
+      _ = consume pause
       if !common.json { print(list.name) }
+    }
+
+    private func cleanUp(
+      _ list: NetworkList, _ stale: [Standing], _ collector: GarbageCollector
+    ) throws(CNIError) {
+      guard !list.disableGC else {
+        throw CNIError(.unsupportedField, "network \(list.name): GC is disabled by its key \"disableGC\"")
+      }
+      for standing in stale where standing.presence == .gone { try collector.remove(standing, with: list) { _ in } }
+      try common.runtime.tellPlugins(of: list, valid: [], always: true)
+    }
+
+    private func inUse(_ list: NetworkList, by standings: [Standing]) throws(CNIError) -> CNIError {
+      var users: [String] = []
+      for standing in standings {
+        let path = try common.runtime.cache.entry(standing.owner)?.attachment.namespacePath ?? ""
+        let place = path.isEmpty ? "(\(standing.traces.joined(separator: ", ")))" : "in \(path)"
+        users.append("container \(standing.owner.container) as \(standing.owner.interface) \(place)")
+      }
+      return CNIError(
+        .invalidNetworkConfig, "network \(list.name) is in use by \(users.joined(separator: ", "))",
+        details: "disconnect first; cnictl gc \(list.name) removes those whose namespace is gone")
     }
   }
 }

@@ -98,7 +98,7 @@ struct Status: ParsableCommand {
   private func answer(_ list: NetworkList) -> (isReady: Bool, text: String) {
     do throws(CNIError) {
       try common.runtime.checkVersions(list)
-      switch try common.runtime.status(list) {
+      switch try common.runtime.status(list, always: true) {
       case .ready: return (true, "ready")
       case .notAsked: return (true, "not asked: version \(list.version.rawValue) has no STATUS")
       }

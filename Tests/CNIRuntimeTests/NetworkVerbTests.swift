@@ -74,6 +74,19 @@ private func network(_ version: String, _ keys: String = "") -> String {
     }
   }
 
+  @Test func `plugins that speak 1_1_0 can be asked for GC and STATUS in an older list, others cannot`() throws {
+    try FakePlugins.with(["one", "two"]) { host in
+      let runtime = host.runtime(), blue = try list(network("1.0.0"))
+      try host.answer("two", .version, #"{"cniVersion":"1.0.0","supportedVersions":["0.4.0","1.0.0"]}"#)
+      try runtime.tellPlugins(of: blue, valid: [try attachment().key], always: true)
+      #expect(try host.order() == ["one VERSION", "one GC", "two VERSION"])
+      #expect(try host.calls()[1].input["cniVersion"] == "1.1.0")
+      #expect(try runtime.status(blue, always: true) == .notAsked)
+      try host.install("two")
+      #expect(try runtime.status(blue, always: true) == .ready)
+    }
+  }
+
   @Test func `GC is refused where the operator disabled it`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let blue = try list(network("1.1.0", #""disableGC":true,"#))

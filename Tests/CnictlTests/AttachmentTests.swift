@@ -94,7 +94,7 @@ private let setup = """
         cnictl connect blue c1 > /run/null; cnictl connect blue c2 > /run/null; ip netns del c1
         cnictl gc --dry-run; cnictl gc; cnictl gc; ls /var/lib/cni/results; grep -c GC /run/calls
         """)
-    #expect(output == "c1 blue eth0: stale\nc1 blue eth0: removed\nblue-c2-eth0\n2\n")
+    #expect(output == "c1 blue eth0: stale: cached result\nc1 blue eth0: stale: cached result\nblue-c2-eth0\n2\n")
   }
 
   @Test func `gc knows attachments to networks that are configured no more`() throws {
@@ -111,7 +111,10 @@ private let setup = """
               "container": "c1",
               "interface": "eth0",
               "netns": "/run/netns/c1",
-              "network": "blue"
+              "network": "blue",
+              "traces": [
+                "cached result"
+              ]
             }
           ]
         }

@@ -1,9 +1,12 @@
 import Testing
 
-/// `old_libcni` makes cached results what libcni before 1.2 writes: without the namespace. `forget` leaves no trace of it.
+/// `old_libcni` makes cached results what libcni before 1.2 writes.
+///
+/// `ends` waits for the kernel to clear up after a namespace.
 private let setup = #"""
   old_libcni() { sed -i 's#"netns":"[^"]*",##' /var/lib/cni/results/*; }
   forget() { old_libcni; sed -i 's#,"sandbox":"[^"]*"##' /var/lib/cni/results/*; }
+  ends() { ip netns del $1; for _ in {1..100}; do [ "$(ip link show type veth | wc -l)" = $2 ] || sleep 0.1; done; }
   reach() { cnictl netns exec $1 ping -q -c 1 -W 1 $2 &> /run/null && echo "$1 reaches $2" || echo "$1 misses $2"; }
 
   """#
@@ -138,5 +141,96 @@ private let fake =
         c1 old eth0: not checked: network old: version 0.3.1 has no CHECK: want 0.4.0 or later
 
         """)
+  }
+
+  @Test func `a live container that another cache directory remembers keeps link, lease and rules`() throws {
+    let answer = try Sandbox.run(
+      bridge + """
+        mv /var/lib/cni/results /run/other
+        cnictl gc --dry-run; cnictl gc; cnictl network rm blue || true
+        reach c1 10.7.0.1; reach c1 10.7.0.3; ls /var/lib/cni/networks/blue | grep -c 10.7; nft list ruleset | grep -c 10.7.0.2
+        ends c2 2; cnictl gc --dry-run > /run/dry; cnictl gc > /run/wet; cmp /run/dry /run/wet; cat /run/wet
+        reach c1 10.7.0.1; ls /var/lib/cni/networks/blue | grep 10.7; nft list ruleset | grep -c 10.7.0.3 || true
+        """)
+    #expect(answer.status == 0)
+    let users = answer.errors.split(separator: "\n").map { $0.replacing(/link veth\w*/, with: "link veth") }
+    #expect(
+      users == [
+        """
+        Error: network blue is in use by \
+        container c1 as eth0 (link veth, address 10.7.0.2, rules of network), \
+        container c2 as eth0 (link veth, address 10.7.0.3, rules of network): \
+        disconnect first; cnictl gc blue removes those whose namespace is gone (code 7)
+        """
+      ])
+    #expect(
+      answer.output == """
+        c1 reaches 10.7.0.1
+        c1 reaches 10.7.0.3
+        2
+        1
+        c2 blue eth0: stale: address 10.7.0.3, rules of network
+        c1 reaches 10.7.0.1
+        10.7.0.2
+        0
+
+        """)
+  }
+
+  @Test(arguments: ["macvlan", "ptp"])
+  func `a live container on a wire of another kind stays as well`(type: String) throws {
+    let output = try Sandbox.output(
+      setup + """
+        ip link add eth0 type veth peer name lan; ip link set eth0 up; ip link set lan up
+        network blue \(type) ',"ipam":{"type":"ipam-host-local","ranges":[[{"subnet":"10.7.0.0/24"}]]}'
+        [ \(type) = ptp ] || sed -i 's/"ipam"/"master":"eth0","ipam"/' /run/net.d/blue.conflist
+        cnictl netns add c1 > /run/null; cnictl connect blue c1 > /run/null; mv /var/lib/cni/results /run/other
+        cnictl gc; cnictl network rm blue 2>&1 | grep -c 'in use by container c1' || true
+        cnictl netns exec c1 ip -oneline -4 address show eth0 | awk '{ print $4 }'
+        ls /var/lib/cni/networks/blue | grep 10.7
+        """)
+    #expect(output == "1\n10.7.0.2/24\n10.7.0.2\n")
+  }
+
+  @Test func `a lease of the reference plugin stays while its address is in a namespace or an ADD is at work`() throws {
+    let output = try Sandbox.output(
+      setup + #"""
+        network blue bridge ',"bridge":"t-br0","ipam":{"type":"host-local","ranges":[[{"subnet":"10.7.0.0/24"}]]}'
+        ln -s "$(command -v ipam-host-local)" /run/plugins/host-local
+        mkdir -p /var/lib/cni/networks/blue
+        for number in 7 8 9; do printf 'c%s\r\neth0' $number > /var/lib/cni/networks/blue/10.7.0.$number; done
+        printf c6 > /var/lib/cni/networks/blue/10.7.0.6; : > /var/lib/cni/networks/blue/10.7.0.5
+        for number in 6 9; do
+          ip netns add t-c$number; ip -n t-c$number link add eth0 type bridge
+          ip -n t-c$number address add 10.7.0.$number/24 dev eth0
+        done
+        CNI_COMMAND=ADD CNI_CONTAINERID=c8 CNI_IFNAME=eth0 sleep 100 & adding=$!
+        cnictl gc --dry-run; cnictl gc > /run/null; ls -x /var/lib/cni/networks/blue
+        kill $adding; wait $adding || true; ip netns del t-c9; cnictl gc; ls -x /var/lib/cni/networks/blue
+        """#)
+    #expect(
+      output == """
+        c7 blue eth0: stale: address 10.7.0.7
+        blue: stale: address 10.7.0.5, which names no container
+        10.7.0.6  10.7.0.8  10.7.0.9  lock
+        c8 blue eth0: stale: address 10.7.0.8
+        c9 blue eth0: stale: address 10.7.0.9
+        10.7.0.6  lock
+
+        """)
+  }
+
+  @Test func `no ADD begins while stale attachments are removed`() throws {
+    let output = try Sandbox.output(
+      setup + #"""
+        network blue bridge ',"bridge":"t-br0"'
+        cnictl netns add c1 > /run/null; mkdir -p /run/swift-cni
+        exec 9> /run/swift-cni/attach.lock; flock 9
+        cnictl connect blue c1 > /run/said & connecting=$!
+        until pgrep -x bridge > /run/null; do sleep 0.05; done
+        ip -oneline link show type veth | wc -l; cat /run/said
+        flock -u 9; wait $connecting; cut -d: -f1 /run/said
+        """#)
+    #expect(output == "0\nconnected c1 to blue as eth0\n")
   }
 }

@@ -1,0 +1,213 @@
+public import CNI
+public import NetTypes
+
+/// What the host has of one network's attachments, whoever made them and wherever they are remembered.
+public struct HostSurvey: Equatable, Sendable {
+  public var network: NetworkName
+  public var cached: [Cached] = []
+  public var links: [Link] = []
+  public var leases: [Lease] = []
+  public var claims: [Claim] = []
+  /// The containers that a plugin was attaching after all this was read.
+  public var attaching: Set<AttachedName> = []
+  /// What is in each namespace, read last: what an ADD had taken before is there by then, or it is in `attaching`.
+  public var inside: [Inside] = []
+
+  public init(_ network: NetworkName) { self.network = network }
+
+  public typealias Presence = ContainerNamespace.Presence
+
+  /// An attachment that the cache knows.
+  public struct Cached: Equatable, Sendable {
+    public var owner: Owner
+    public var presence: Presence
+    /// The links that its result names on the host.
+    public var hostLinks: [String]
+
+    public init(_ owner: Owner, _ presence: Presence, hostLinks: [String] = []) {
+      self.owner = owner
+      self.presence = presence
+      self.hostLinks = hostLinks
+    }
+  }
+
+  /// A link on the host.
+  public struct Link: Equatable, Sendable {
+    public var name: InterfaceName
+    public var alias: String?
+    /// Of the namespace that its other end is in; `nil` where it has none, or has it on the host.
+    public var peer: Presence?
+
+    public init(_ name: InterfaceName, alias: String? = nil, peer: Presence? = nil) {
+      self.name = name
+      self.alias = alias
+      self.peer = peer
+    }
+  }
+
+  /// A leased address; nobody holds one whose file's writer died.
+  public struct Lease: Equatable, Sendable {
+    public var address: IPAddress
+    public var container: String?
+    /// `nil` in old leases.
+    public var interface: String?
+    /// Of the namespace that the lease itself names.
+    public var presence: Presence
+
+    public init(_ address: IPAddress, container: String?, interface: String?, _ presence: Presence = .unknown) {
+      self.address = address
+      self.container = container
+      self.interface = interface
+      self.presence = presence
+    }
+  }
+
+  /// Packet filter rules.
+  public struct Claim: Equatable, Sendable {
+    public var owner: Owner
+    /// Whose rules they are: `ports`, `firewall`.
+    public var part: String
+    public var addresses: [IPAddress]
+
+    public init(_ owner: Owner, part: String, addresses: [IPAddress]) {
+      self.owner = owner
+      self.part = part
+      self.addresses = addresses
+    }
+  }
+
+  /// An interface in a namespace that is live.
+  public struct Inside: Equatable, Sendable {
+    public var name: String
+    public var alias: String?
+    public var addresses: [IPAddress]
+
+    public init(_ name: String, alias: String? = nil, addresses: [IPAddress] = []) {
+      self.name = name
+      self.alias = alias
+      self.addresses = addresses
+    }
+  }
+}
+
+/// One attachment, and whether its container is there.
+public struct Standing: Equatable, Sendable {
+  public var owner: Owner
+  public var presence: ContainerNamespace.Presence
+  public var isCached = false
+  /// What there is of it: `cached result`, `link veth7`, `address 10.1.0.2`.
+  public var traces: [String] = []
+
+  /// The same whether it is going to be removed or was.
+  public var sentence: String {
+    "\(owner.container) \(owner.network) \(owner.interface): stale: \(traces.joined(separator: ", "))"
+  }
+}
+
+extension HostSurvey {
+  /// Every attachment to the network, by name.
+  ///
+  /// One is live where anything of it leads to a live namespace, and gone only where something leads to one that is
+  /// gone and nothing says otherwise.
+  public func standings() -> [Standing] {
+    var found: [Owner: Evidence] = [:]
+    for entry in cached {
+      found[entry.owner, default: Evidence()].add("cached result", entry.presence)
+      found[entry.owner]?.isCached = true
+      for link in links where entry.hostLinks.contains(link.name.description) && link.peer == .live {
+        found[entry.owner]?.presences.append(.live)
+      }
+    }
+    for link in links {
+      guard let owner = owner(ofAlias: link.alias) else { continue }
+      found[owner, default: Evidence()].add("link \(link.name)", link.peer)
+    }
+    for lease in leases {
+      for owner in owners(of: lease) {
+        found[owner, default: Evidence()].add("address \(lease.address)", presence(of: lease, owner))
+      }
+    }
+    for claim in claims {
+      found[claim.owner, default: Evidence()].add("rules of \(claim.part)", presence(of: claim))
+    }
+    for interface in inside {
+      // A host's end in another host's namespace has another name.
+      guard let owner = owner(ofAlias: interface.alias), owner.interface.description == interface.name else { continue }
+      found[owner, default: Evidence()].add("interface \(interface.name)", .live)
+    }
+    return found.map { owner, evidence in
+      let name = AttachedName(container: "\(owner.container)", interface: "\(owner.interface)")
+      return Standing(
+        owner: owner, presence: attaching.contains(name) ? .live : evidence.presence, isCached: evidence.isCached,
+        traces: evidence.traces)
+    }.sorted { ("\($0.owner.container)", "\($0.owner.interface)") < ("\($1.owner.container)", "\($1.owner.interface)") }
+  }
+
+  /// What belongs to the network and to no attachment: a plugin was killed, or its machine stopped.
+  public func unnamed() -> [String] {
+    let known = Set(standings().map { $0.owner.hostInterface })
+    let prefix = Owner.hostInterfacePrefix(network)
+    let ends = links.filter { link in
+      link.alias == nil && link.name.description.hasPrefix(prefix) && !known.contains(link.name)
+        && link.name.description.count == prefix.count + 8
+    }
+    return ends.map { "link \($0.name)" }
+      + leases.filter { $0.container == nil }.map { "address \($0.address), which names no container" }
+  }
+
+  private struct Evidence {
+    var traces: [String] = []
+    var presences: [Presence] = []
+    var isCached = false
+
+    /// `nil`: says nothing about the namespace.
+    mutating func add(_ trace: String, _ presence: Presence?) {
+      traces.append(trace)
+      if let presence { presences.append(presence) }
+    }
+
+    var presence: Presence {
+      if presences.contains(.live) { return .live }
+      return presences.isEmpty || presences.contains(.unknown) ? .unknown : .gone
+    }
+  }
+
+  private func owner(ofAlias alias: String?) -> Owner? {
+    guard let alias, alias.hasPrefix(Owner.tagPrefix(network)) else { return nil }
+    let parts = alias.dropFirst(Owner.tagPrefix(network).count).split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2, let container = ContainerID(String(parts[0])),
+      let interface = InterfaceName(String(parts[1]))
+    else { return nil }
+    return Owner(network: network, container: container, interface: interface)
+  }
+
+  /// An old lease names no interface: it is that of every attachment of the container that is known otherwise.
+  private func owners(of lease: Lease) -> [Owner] {
+    guard let container = lease.container.flatMap(ContainerID.init) else { return [] }
+    if let interface = lease.interface {
+      guard let name = InterfaceName(interface) else { return [] }
+      return [Owner(network: network, container: container, interface: name)]
+    }
+    let known = Set((cached.map(\.owner) + claims.map(\.owner)).filter { $0.container == container })
+    guard known.isEmpty else { return Array(known) }
+    let names = inside.filter { $0.addresses.contains(lease.address) }.map(\.name)
+    guard let interface = InterfaceName(names.first ?? "eth0") else { return [] }
+    return [Owner(network: network, container: container, interface: interface)]
+  }
+
+  private func presence(of lease: Lease, _ owner: Owner) -> Presence {
+    if lease.presence == .live || holds([lease.address], owner) { return .live }
+    return .gone
+  }
+
+  private func presence(of claim: Claim) -> Presence? {
+    guard !claim.addresses.isEmpty else { return nil }
+    return holds(claim.addresses, claim.owner) ? .live : .gone
+  }
+
+  private func holds(_ addresses: [IPAddress], _ owner: Owner) -> Bool {
+    inside.contains { interface in
+      interface.name == owner.interface.description && addresses.contains(where: interface.addresses.contains)
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import CNI
+import CNIRuntime
+import Kernel
+import Linux
+import NetTypes
+
+/// Something that belongs to no container that is there.
+struct StaleThing {
+  /// The same whether it is going to be removed or was.
+  var sentence: String
+  var json: JSONValue
+}
+
+/// Removes what belongs to containers that are gone, each by its name: nobody else's can be meant.
+struct GarbageCollector {
+  var runtime: Runtime
+
+  private var look: HostLook { HostLook(cache: runtime.cache) }
+
+  func survey(of list: NetworkList) throws(CNIError) -> HostSurvey {
+    try look.surveys(of: [list]).first ?? HostSurvey(list.name)
+  }
+
+  /// Closes the gate for ADDs as long as the value that it returns.
+  static func pauseAttaching() throws(CNIError) -> FileLock {
+    do throws(KernelError) { return try AttachGate.close() } catch { throw CNIError(.tryAgainLater, "\(error)") }
+  }
+
+  /// - Parameters:
+  ///   - list: the network.
+  ///   - dryRun: changes nothing.
+  ///   - tell: gets each thing once it is gone, or would be.
+  /// - Throws: all that could not be removed; the rest was all the same.
+  func collect(_ list: NetworkList, dryRun: Bool, tell: (StaleThing) -> Void) throws(CNIError) {
+    guard !list.disableGC else {
+      throw CNIError(.unsupportedField, "network \(list.name): GC is disabled by its key \"disableGC\"")
+    }
+    let before = try survey(of: list)
+    let stale = before.standings().filter { $0.presence == .gone }
+    let unnamed = list.version >= Command.gc.since ? before.unnamed() : []
+    let words = unnamed.map { "\(list.name): stale: \($0)" }
+    if dryRun {
+      for standing in stale { tell(try thing(standing)) }
+      return words.forEach { tell(StaleThing(sentence: $0, json: json($0, of: list))) }
+    }
+    var errors: [CNIError] = []
+    for standing in stale {
+      do throws(CNIError) { try remove(standing, with: list, tell) } catch { errors.append(error) }
+    }
+    do throws(CNIError) {
+      try tellPlugins(of: list, without: Set(stale.map(\.owner)))
+      words.forEach { tell(StaleThing(sentence: $0, json: json($0, of: list))) }
+    } catch { errors.append(error) }
+    if let error = CNIError(joining: errors) { throw error }
+  }
+
+  /// What has come since the first look stays too.
+  private func tellPlugins(of list: NetworkList, without stale: Set<Owner>) throws(CNIError) {
+    guard list.version >= Command.gc.since else { return }
+    let now = try survey(of: list).standings()
+    let valid = now.filter { $0.presence != .gone || !stale.contains($0.owner) }
+    try runtime.tellPlugins(
+      of: list, valid: Set(valid.map { NetworkAttachment(owner: $0.owner, namespacePath: "").key }))
+  }
+
+  /// Stale attachments to networks that are configured no more: what ADD was given is kept.
+  func collectOrphans(
+    besides configured: [NetworkName], dryRun: Bool, tell: (StaleThing) -> Void
+  ) throws(CNIError) {
+    var lists: [NetworkList] = []
+    for entry in try runtime.cache.entries() {
+      let network = entry.attachment.owner.network
+      guard !configured.contains(network), !lists.contains(where: { $0.name == network }) else { continue }
+      lists.append(try KnownAttachment(entry).list)
+    }
+    var errors: [CNIError] = []
+    for survey in try look.surveys(of: lists) {
+      for standing in survey.standings() where standing.presence == .gone && standing.isCached {
+        do throws(CNIError) {
+          if dryRun { tell(try thing(standing)) } else { try remove(standing, with: nil, tell) }
+        } catch { errors.append(error) }
+      }
+    }
+    if let error = CNIError(joining: errors) { throw error }
+  }
+
+  /// DEL of one, with `list` or with what its ADD was given.
+  func remove(
+    _ standing: Standing, with list: NetworkList?, _ tell: (StaleThing) -> Void
+  ) throws(CNIError) {
+    // A runtime may have begun to attach a container of the same name.
+    let name = AttachedName(container: "\(standing.owner.container)", interface: "\(standing.owner.interface)")
+    guard !HostNamespaces.attaching().contains(name) else { return }
+    let entry = try runtime.cache.entry(standing.owner)
+    if let entry, !standing.isCached || ContainerNamespace(of: entry.attachment).presence != .gone { return }
+    let removed = try thing(standing)
+    let attachment = entry?.attachment ?? NetworkAttachment(owner: standing.owner, namespacePath: "")
+    if let list {
+      try runtime.delete(list, attachment)
+    } else if let entry {
+      try runtime.delete(KnownAttachment(entry).list, attachment)
+    }
+    tell(removed)
+  }
+
+  private func thing(_ standing: Standing) throws(CNIError) -> StaleThing {
+    let known = try runtime.cache.entry(standing.owner)?.attachment
+    let attachment = known ?? NetworkAttachment(owner: standing.owner, namespacePath: "")
+    let traces = JSONValue.array(standing.traces.map { .string($0) })
+    return StaleThing(
+      sentence: standing.sentence,
+      json: .object(attachment.members.merging(["traces": traces]) { own, _ in own }))
+  }
+
+  private func json(_ words: String, of list: NetworkList) -> JSONValue {
+    .object(["network": .string(list.name.description), "traces": .array([.string(words)])])
+  }
+}

@@ -1,0 +1,125 @@
+import CNI
+import CNIRuntime
+import Glibc
+import HostFilter
+import IPAM
+import Kernel
+import LeaseDisk
+import NetTypes
+import Netlink
+import PacketFilter
+
+/// Looks at what the host has of networks' attachments; changes nothing.
+struct HostLook {
+  var cache: ResultCache
+
+  /// - Returns: for each list what there is of it, in their order.
+  /// - Throws: code 100 where a namespace cannot be looked into: what it holds might be taken for gone.
+  func surveys(of lists: [NetworkList]) throws(CNIError) -> [HostSurvey] {
+    let entries = try cache.entries()
+    var surveys: [HostSurvey] = []
+    do throws(KernelError) {
+      let links = try hostLinks()
+      for list in lists { surveys.append(try survey(list, entries, links)) }
+      // An ADD that was at work until now has left its traces inside; one that still is, is seen here.
+      let attaching = HostNamespaces.attaching()
+      let inside = try contents()
+      for index in surveys.indices {
+        surveys[index].attaching = attaching
+        surveys[index].inside = inside
+      }
+    } catch { throw CNIError(.kernelRefused, error) }
+    return surveys
+  }
+
+  private func survey(
+    _ list: NetworkList, _ entries: [ResultCache.Entry], _ links: [HostSurvey.Link]
+  ) throws(KernelError) -> HostSurvey {
+    var survey = HostSurvey(list.name)
+    survey.links = links
+    for entry in entries where entry.attachment.owner.network == list.name {
+      let hostLinks = entry.addResult.interfaces.filter { $0.sandbox?.isEmpty ?? true }.map(\.name)
+      survey.cached.append(
+        HostSurvey.Cached(
+          entry.attachment.owner, ContainerNamespace(of: entry.attachment).presence, hostLinks: hostLinks))
+    }
+    for directory in list.leaseDirectories { survey.leases += try leases(in: directory, of: list.name) }
+    survey.claims = try HostFilter().claims(of: list.name).map { claim in
+      HostSurvey.Claim(
+        claim.owner, part: claim.part.rawValue, addresses: claim.addresses + claim.rules.flatMap(\.targets))
+    }
+    return survey
+  }
+
+  private func leases(in directory: String, of network: NetworkName) throws(KernelError) -> [HostSurvey.Lease] {
+    let report: LeaseReport
+    do throws(CNIError) {
+      report = try LeaseReport.read(dataDir: directory, network: network)
+    } catch { throw KernelError("read the leases in \(directory)/\(network)", errno: EIO, reason: error.message) }
+    return report.leases.map { lease in
+      let presence: ContainerNamespace.Presence =
+        switch LeaseReport.namespace(dataDir: directory, network: network, leasing: lease.address) {
+        case .live: .live
+        case .gone: .gone
+        case .unknown: .unknown
+        }
+      return HostSurvey.Lease(
+        lease.address, container: lease.holder?.container, interface: lease.holder?.interface, presence)
+    }
+  }
+
+  private func hostLinks() throws(KernelError) -> [HostSurvey.Link] {
+    var kernel = try LiveKernel.open(containerNamespace: nil)
+    var known: [Int32: Bool] = [:]
+    var links: [HostSurvey.Link] = []
+    for link in try kernel.allLinks(on: .host) {
+      guard let number = link.peerNamespace else {
+        links.append(HostSurvey.Link(link.name, alias: link.alias))
+        continue
+      }
+      let inUse = if let answer = known[number] { answer } else { try kernel.isInUse(namespace: number) }
+      known[number] = inUse
+      links.append(HostSurvey.Link(link.name, alias: link.alias, peer: inUse ? .live : .gone))
+    }
+    return links
+  }
+
+  private func contents() throws(KernelError) -> [HostSurvey.Inside] {
+    var found: [HostSurvey.Inside] = []
+    for path in HostNamespaces.paths() {
+      do throws(KernelError) {
+        found += try interfaces(in: path)
+      } catch  where error.saysNoNamespace {}  // ended meanwhile
+    }
+    return found
+  }
+
+  /// Those that lead to this host, or to nothing: the machine may hold containers of other hosts, nodes in containers.
+  private func interfaces(in path: String) throws(KernelError) -> [HostSurvey.Inside] {
+    var kernel = try LiveKernel.open(containerNamespace: path)
+    let host = try kernel.hostNumberInContainer()
+    var found: [HostSurvey.Inside] = []
+    for link in try kernel.allLinks(on: .container) where !link.isLoopback {
+      guard link.peerNamespace == nil || link.peerNamespace == host else { continue }
+      var addresses: [IPAddress] = []
+      do throws(KernelError) {
+        addresses = try kernel.addresses(of: link.name, on: .container).map(\.address)
+      } catch  where error.errno == ENODEV {}  // removed meanwhile
+      found.append(HostSurvey.Inside("\(link.name)", alias: link.alias, addresses: addresses))
+    }
+    return found
+  }
+}
+
+extension Rule {
+  /// The container's addresses that it is about.
+  fileprivate var targets: [IPAddress] {
+    switch self {
+    case .masquerade(let rule): [rule.address]
+    case .publish(let port): [port.target]
+    case .float(let floating): [floating.target]
+    case .admit(let admission): [admission.address]
+    case .isolate, .link, .guardSource, .serve: []
+    }
+  }
+}

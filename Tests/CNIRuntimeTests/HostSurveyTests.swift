@@ -1,0 +1,84 @@
+import CNI
+import CNIRuntime
+import NetTypes
+import Testing
+
+typealias Presence = ContainerNamespace.Presence
+
+private func survey(_ change: (inout HostSurvey) throws -> Void) throws -> HostSurvey {
+  var survey = HostSurvey(try valid("blue"))
+  try change(&survey)
+  return survey
+}
+
+@Suite struct HostSurveyTests {
+  @Test(
+    arguments: [
+      (Presence.live, nil, Presence.live), (.gone, nil, .gone), (.unknown, nil, .unknown),
+      (.gone, .live, .live), (.unknown, .live, .live), (.unknown, .gone, .unknown), (.gone, .gone, .gone),
+    ] as [(Presence, Presence?, Presence)])
+  func `a container is live by whatever is, and gone by nothing unknown`(
+    cached: Presence, peer: Presence?, expected: Presence
+  ) throws {
+    let owner = try owner()
+    let standing = try survey { survey in
+      survey.cached = [HostSurvey.Cached(owner, cached)]
+      if let peer { survey.links = [HostSurvey.Link(owner.hostInterface, alias: owner.tag, peer: peer)] }
+    }.standings()
+    #expect(standing.map(\.presence) == [expected])
+    #expect(standing.first?.isCached == true)
+  }
+
+  @Test func `a link that the reference plugin named is known by the cached result`() throws {
+    let standing = try survey { survey in
+      survey.cached = [HostSurvey.Cached(try owner(), .gone, hostLinks: ["veth1234"])]
+      survey.links = [HostSurvey.Link(try valid("veth1234"), peer: .live)]
+    }.standings()
+    #expect(standing.map(\.presence) == [.live])
+  }
+
+  @Test func `an address is somebody's only on the interface that the lease names`() throws {
+    let address: IPAddress = try valid("10.7.0.9")
+    for (interface, expected) in [("eth0", Presence.live), ("eth1", .gone)] {
+      let standing = try survey { survey in
+        survey.leases = [HostSurvey.Lease(address, container: "c1", interface: "eth0")]
+        survey.inside = [HostSurvey.Inside(interface, addresses: [address])]
+      }.standings()
+      #expect(standing.map(\.presence) == [expected])
+      #expect(standing.first?.sentence == "c1 blue eth0: stale: address 10.7.0.9")
+    }
+  }
+
+  @Test func `rules that name no address are unknown, and gone with their container`() throws {
+    let claim = HostSurvey.Claim(try owner(), part: "network", addresses: [])
+    #expect(try survey { $0.claims = [claim] }.standings().map(\.presence) == [.unknown])
+    let standing = try survey { survey in
+      survey.claims = [claim]
+      survey.cached = [HostSurvey.Cached(claim.owner, .gone)]
+    }.standings()
+    #expect(standing.map(\.presence) == [.gone])
+    #expect(standing.first?.traces == ["cached result", "rules of network"])
+  }
+
+  @Test func `links of other networks and people are nobody's`() throws {
+    let found = try survey { survey in
+      survey.links = [
+        HostSurvey.Link(try valid("veth1"), alias: "cni:red/c1/eth0", peer: .gone),
+        HostSurvey.Link(try valid("br0"), alias: "cni:blue/"), HostSurvey.Link(try valid("eth0"), alias: "uplink"),
+      ]
+    }
+    #expect(found.standings().isEmpty)
+    #expect(found.unnamed().isEmpty)
+  }
+
+  @Test func `an end that was never marked is told by its name, unless its owner is known`() throws {
+    let owner = try owner()
+    let link = HostSurvey.Link(owner.hostInterface, peer: .gone)
+    #expect(try survey { $0.links = [link] }.unnamed() == ["link \(owner.hostInterface)"])
+    let known = try survey { survey in
+      survey.links = [link]
+      survey.leases = [HostSurvey.Lease(try valid("10.7.0.9"), container: "c1", interface: "eth0")]
+    }
+    #expect(known.unnamed().isEmpty)
+  }
+}
