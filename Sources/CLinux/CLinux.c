@@ -84,6 +84,17 @@ int cl_link_unnamed(int fd, const char *path) {
   return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 }
 
+int cl_rename_to_new(const char *from, const char *to) {
+  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -1;
+  /* A file system that cannot do both in one step. */
+  if (access(to, F_OK) == 0) {
+    errno = EEXIST;
+    return -1;
+  }
+  return rename(from, to);
+}
+
 int cl_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 ssize_t cl_get_attribute(const char *path, const char *name, void *value, size_t size) {

@@ -5,6 +5,7 @@ public import NetTypes
 public struct NetworkRequest: Sendable {
   public var name: NetworkName
   public var driver = Driver.bridge
+  public var version = standardVersion
   public var subnets: [IPPrefix] = []
   public var gateways: [IPAddress] = []
   /// The parts of the subnets to hand out addresses of.
@@ -22,6 +23,12 @@ public struct NetworkRequest: Sendable {
 }
 
 extension NetworkRequest {
+  /// What every runtime reads; those on libcni before 1.2 refuse a newer one.
+  public static let standardVersion = SpecVersion.v1_0_0
+
+  /// Those that have chains of plugins and CHECK.
+  public static let versions: [SpecVersion] = [.v0_4_0, .v1_0_0, .v1_1_0]
+
   /// The list, ready to be written to a file.
   ///
   /// A bridge is named after the network's `id`.
@@ -30,7 +37,7 @@ extension NetworkRequest {
   /// - Throws: code 7 naming what does not fit together.
   public func list(id: String) throws(CNIError) -> JSONValue {
     .object([
-      "cniVersion": .string(SpecVersion.latest.rawValue), "name": .string(name.description),
+      "cniVersion": .string(version.rawValue), "name": .string(name.description),
       "plugins": .array([try plugin(id: id)] + chained),
     ])
   }

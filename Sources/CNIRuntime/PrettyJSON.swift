@@ -2,10 +2,15 @@ public import CNI
 import CNIJSON
 
 extension JSONValue {
-  /// Lines of two spaces' indentation for a person to read: what names a thing comes first, then the alphabet.
+  /// Lines of two spaces' indentation for a person to read: what names a thing comes first, then the alphabet, then
+  /// what a plugin hands to another.
   public func pretty() -> String { lines("") }
 
-  private static let first = ["cniVersion", "name", "id", "type", "driver", "bridge", "code", "msg"]
+  private static let first = [
+    "cniVersion", "name", "id", "type", "driver", "bridge", "master", "code", "msg", "subnet", "rangeStart", "rangeEnd",
+    "gateway", "dst", "gw",
+  ]
+  private static let last = ["capabilities", "controlPlane", "ipam", "dns", "plugins"]
 
   private func lines(_ indentation: String) -> String {
     let inner = indentation + "  "
@@ -26,7 +31,9 @@ extension JSONValue {
   }
 
   private static func precedes(_ left: String, _ right: String) -> Bool {
-    let rank = { (key: String) in first.firstIndex(of: key) ?? first.count }
+    let rank = { (key: String) in
+      first.firstIndex(of: key) ?? first.count + (last.firstIndex(of: key).map { $0 + 1 } ?? 0)
+    }
     return (rank(left), left) < (rank(right), right)
   }
 }

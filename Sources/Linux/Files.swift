@@ -81,6 +81,29 @@ public enum Files {
     if raw >= 0 { _ = try call("create \(path)") { unsafe cl_link_unnamed(file.raw, path) } }
   }
 
+  /// Makes a whole file come by a rename into a directory that other programs watch: they pass over new links.
+  ///
+  /// - Parameters:
+  ///   - name: must be new there; until the file is whole it has one that begins with a dot and ends in `.tmp`.
+  ///   - directory: where.
+  ///   - bytes: what will be in it.
+  ///   - mode: its permissions, whatever the umask.
+  /// - Throws: EEXIST where the name is taken.
+  public static func moveIn(
+    _ name: String, to directory: String, _ bytes: [UInt8], mode: UInt32
+  ) throws(KernelError) {
+    let path = "\(directory)/\(name)", temporary = "\(directory)/.\(name).\(getpid()).tmp"
+    let file = try Descriptor.open(temporary, for: .replacing, mode: mode)
+    do throws(KernelError) {
+      try file.setMode(mode)
+      try file.writeAll(bytes)
+      _ = try call("create \(path)") { unsafe cl_rename_to_new(temporary, path) }
+    } catch {
+      try? remove(temporary)  // the first error is the one to tell
+      throw error
+    }
+  }
+
   /// For file systems without nameless files; a crash may then leave an empty one.
   private static func createVisibly(_ path: String) throws(KernelError) -> Descriptor {
     try Descriptor.open(path, for: .creating)

@@ -24,6 +24,8 @@ extension NetworkCommand {
     @Flag(help: "Members reach each other and nobody else; on a parent's wire, nobody beyond it.") var `internal` =
       false
     @Option(help: "The largest packet, in bytes.") var mtu: Int?
+    @Option(help: "The specification's version: \(versionTexts).", transform: parsedVersion)
+    var cniVersion = NetworkRequest.standardVersion
     @Option(name: .shortAndLong, help: "Another key of the plugin, as key=value; parent=eth0 for a link of the host.")
     var opt: [String] = []
     @Argument(help: "The network's name.", transform: parsed) var name: NetworkName
@@ -64,6 +66,7 @@ extension NetworkCommand {
       request.ipv6 = ipv6
       request.isInternal = `internal`
       request.mtu = mtu
+      request.version = cniVersion
       request.options = options
       return request
     }
@@ -84,7 +87,7 @@ extension NetworkCommand {
     private func write(_ bytes: [UInt8], to file: String) throws(CNIError) {
       do throws(KernelError) {
         try Files.makeDirectories(common.networks.path)
-        try Files.create("\(name).conflist", in: common.networks.path, bytes)
+        try Files.moveIn("\(name).conflist", to: common.networks.path, bytes, mode: 0o644)
       } catch {
         throw CNIError(.ioFailure, error)
       }
@@ -93,6 +96,15 @@ extension NetworkCommand {
 }
 
 private let driverNames = NetworkRequest.Driver.allCases.map(\.rawValue)
+
+private let versionTexts = NetworkRequest.versions.map(\.rawValue).joined(separator: ", ")
+
+private func parsedVersion(_ text: String) throws -> SpecVersion {
+  guard let version = SpecVersion(rawValue: text), NetworkRequest.versions.contains(version) else {
+    throw ValidationError("\"\(text)\": want one of \(versionTexts)")
+  }
+  return version
+}
 
 private func parsedDriver(_ text: String) throws -> NetworkRequest.Driver {
   guard let driver = NetworkRequest.Driver(rawValue: text) else {

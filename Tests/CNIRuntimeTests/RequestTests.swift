@@ -17,7 +17,7 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
       try request { _ in }.list(id: id)
         == json(
           #"""
-          {"cniVersion":"1.1.0","name":"blue","plugins":[{"type":"bridge","bridge":"br-0123456789ab","isGateway":true,
+          {"cniVersion":"1.0.0","name":"blue","plugins":[{"type":"bridge","bridge":"br-0123456789ab","isGateway":true,
            "ipMasq":true,"isolation":"network","capabilities":{"ips":true,"mac":true},
            "ipam":{"type":"ipam-host-local","ranges":[[{"subnet":"auto"}]],"routes":[{"dst":"0.0.0.0/0"}]}},
            {"type":"portmap","capabilities":{"portMappings":true}},{"type":"firewall"}]}

@@ -1,6 +1,49 @@
 import CNIRuntime
 import Testing
 
+/// What a created network's file says, with what was seen of it.
+private let created = #"""
+  came: blue.conflist
+  644 /run/net.d/blue.conflist
+  644 /run/net.d/green.conflist
+  blue.conflist
+  green.conflist
+  /run/net.d/blue.conflist:  "cniVersion": "1.0.0",
+  /run/net.d/green.conflist:  "cniVersion": "1.1.0",
+  {
+    "cniVersion": "1.0.0",
+    "name": "blue",
+    "plugins": [
+      {
+        "type": "bridge",
+        "bridge": "br-\#(SHA256.hex("blue\0/run/net.d/blue.conflist").prefix(12))",
+        "ipMasq": true,
+        "isGateway": true,
+        "isolation": "network",
+        "capabilities": {
+          "ips": true,
+          "mac": true
+        },
+        "ipam": {
+          "type": "ipam-host-local",
+          "ranges": [
+            [
+              {
+                "subnet": "10.1.0.0/24",
+                "gateway": "10.1.0.9"
+              }
+            ]
+          ],
+          "routes": [
+            {
+              "dst": "0.0.0.0/0"
+            }
+          ]
+        }
+      },
+
+  """#
+
 @Suite struct NetworkTests {
   @Test func `ls shows Docker's columns`() throws {
     let output = try Sandbox.output(
@@ -81,6 +124,27 @@ import Testing
       ])
   }
 
+  @Test func `a created network is a file that every runtime reads, sees coming and people read`() throws {
+    let output = try Sandbox.output(
+      #"""
+      umask 077
+      cat > /run/watch.py <<'END'
+      import ctypes, os
+      libc = ctypes.CDLL(None)
+      watch = libc.inotify_init()
+      libc.inotify_add_watch(watch, b"/run/net.d", 0x80)  # IN_MOVED_TO
+      open("/run/ready", "w").close()
+      print("came:", os.read(watch, 4096)[16:].rstrip(b"\0").decode(), flush=True)
+      END
+      python3 /run/watch.py & watching=$!
+      until [ -e /run/ready ]; do sleep 0.05; done
+      cnictl network create --subnet 10.1.0.0/24 --gateway 10.1.0.9 blue > /run/null; wait $watching
+      cnictl network create --cni-version 1.1.0 green > /run/null
+      stat -c '%a %n' /run/net.d/*; ls -A /run/net.d; grep cniVersion /run/net.d/*; head -n 31 /run/net.d/blue.conflist
+      """#)
+    #expect(output == created)
+  }
+
   @Test func `rm refuses while attached, then cleans up and forgets the network`() throws {
     let script = """
       network blue fake; cnictl netns add c1 > /run/null; cnictl connect blue c1 > /run/null
@@ -143,7 +207,8 @@ import Testing
   @Test(arguments: [
     "connect blue", "connect blue c1 --pid 1", "connect blue ./c1", "connect blue c1 --mac 7", "connect blue c1 --ip x",
     "connect blue c1 --publish x", "connect blue c1 --args x", "disconnect blue", "network create -d weave x",
-    "network create ../x", "network create --opt x x", "network ls --timeout 0", "nonsense",
+    "network create ../x", "network create --opt x x", "network create --cni-version 0.3.1 x", "network ls --timeout 0",
+    "nonsense",
   ])
   func `a wrong command line ends with status 64`(command: String) throws {
     #expect(try Sandbox.run("network blue fake; cnictl \(command)").status == 64)

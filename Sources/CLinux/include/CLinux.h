@@ -17,6 +17,8 @@ int cl_open(const char *path, int flags, mode_t mode);
 int cl_open_unnamed(const char *directory, mode_t mode);
 /* Gives a file a name; EEXIST where the name is taken. */
 int cl_link_unnamed(int fd, const char *path);
+/* rename(2) to a name that nothing has; EEXIST where something has it. */
+int cl_rename_to_new(const char *from, const char *to);
 /* Both ends closed on exec. */
 int cl_pipe(int ends[2]);
 ssize_t cl_get_attribute(const char *path, const char *name, void *value, size_t size);
