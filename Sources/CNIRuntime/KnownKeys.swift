@@ -51,6 +51,18 @@ enum KnownKeys {
     }
   }
 
+  static func isKnown(_ type: String) -> Bool { plugin(type) != nil || ipam(type) != nil }
+
+  private static let links: Set = ["bridge", "macvlan", "ipvlan", "vlan", "ptp", "dummy", "overlay-vxlan"]
+  private static let names: Set = ["dns-hosts", "dnsname"]
+
+  /// What runtimes offer, and which plugins take it.
+  static let capabilities: [String: Set<String>] = [
+    "portMappings": ["portmap", "mesos-cni-port-mapper"], "ips": links.union(["dns-hosts", "static"]),
+    "mac": links.union(["tuning"]), "aliases": names, "dns": links.union(names), "bandwidth": ["bandwidth"],
+    "ipRanges": links, "infinibandGUID": ["ib-sriov"], "deviceID": ["sriov", "host-device"],
+  ]
+
   /// Keys that the specification gives every plugin.
   private static let common: [String: Shape] = [
     "cniVersion": .string, "name": .string, "type": .string, "capabilities": .object, "ipam": .object, "dns": dns,

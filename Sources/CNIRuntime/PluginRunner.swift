@@ -35,6 +35,13 @@ struct PluginRunner: Sendable {
   func run(
     _ type: PluginType, _ command: Command, config: [UInt8], attachment: NetworkAttachment? = nil
   ) throws(CNIError) -> [UInt8] {
+    try run(type, word: command.rawValue, config: config, attachment: attachment)
+  }
+
+  /// The same for a command that the specification does not have.
+  func run(
+    _ type: PluginType, word command: String, config: [UInt8], attachment: NetworkAttachment? = nil
+  ) throws(CNIError) -> [UInt8] {
     let path = try find(type)
     let environment = environment(command, attachment)
     // A plugin may end without reading its input; that must not end this process.
@@ -47,7 +54,7 @@ struct PluginRunner: Sendable {
     } catch {
       let late = error.errno == ETIMEDOUT
       throw CNIError(
-        .delegateFailed, "plugin \(type) \(command.rawValue)",
+        .delegateFailed, "plugin \(type) \(command)",
         details: late ? "\(path) did not end within \(timeoutSeconds) s and was killed" : "\(error)")
     }
     if !answer.errors.isEmpty { diagnostics(answer.errors) }
@@ -66,9 +73,9 @@ struct PluginRunner: Sendable {
     return try body()
   }
 
-  private func environment(_ command: Command, _ attachment: NetworkAttachment?) -> [String] {
+  private func environment(_ command: String, _ attachment: NetworkAttachment?) -> [String] {
     let own: [(String, String)] = [
-      ("CNI_COMMAND", command.rawValue),
+      ("CNI_COMMAND", command),
       ("CNI_CONTAINERID", attachment?.owner.container.description ?? ""),
       ("CNI_NETNS", attachment?.namespacePath ?? ""),
       ("CNI_ARGS", attachment?.argumentsText ?? ""),
@@ -79,8 +86,8 @@ struct PluginRunner: Sendable {
     return inherited + own.map { "\($0.0)=\($0.1)" }
   }
 
-  private func refusal(_ type: PluginType, _ command: Command, _ answer: ChildOutput) -> CNIError {
-    let what = "plugin \(type) \(command.rawValue)"
+  private func refusal(_ type: PluginType, _ command: String, _ answer: ChildOutput) -> CNIError {
+    let what = "plugin \(type) \(command)"
     if let told = try? CNIJSON.decode(WrittenError.self, from: answer.output), let message = told.message {
       return CNIError(told.code ?? .delegateFailed, message, details: told.details).told(of: what)
     }

@@ -14,7 +14,7 @@ public struct Finding: Equatable, Sendable {
   public var severity: Severity
   public var text: String
 
-  init(_ severity: Severity, _ text: String) {
+  public init(_ severity: Severity, _ text: String) {
     self.severity = severity
     self.text = text
   }
@@ -35,9 +35,10 @@ public struct Validator: Sendable {
   public func findings(_ bytes: [UInt8], extras: [JSONValue] = []) -> [Finding] {
     do throws(CNIError) {
       let root = try CNIJSON.decodeValue(bytes)
-      let keys = keyFindings(root)
+      let keys = keyFindings(root) + ListCheck.repeatedKeys(bytes)
       do throws(CNIError) {
-        return keys + overlaps(of: try NetworkList(bytes, extras: extras)).map { Finding(.error, $0) }
+        let list = try NetworkList(bytes, extras: extras)
+        return keys + ListCheck.findings(list) + overlaps(of: list).map { Finding(.error, $0) }
       } catch {
         return [Finding(.error, error.text)] + keys
       }

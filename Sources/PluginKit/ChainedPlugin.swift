@@ -28,6 +28,8 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     } catch { throw CNIError(error) }
   }
 
+  public func checkSettings(_ call: Call<Config>) throws(CNIError) { _ = try driver.settings(call) }
+
   public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     let settings = try driver.settings(call)
     guard call.config.inner != nil || call.previous != nil else { throw notChained }

@@ -37,6 +37,9 @@ public protocol LinkDriver {
     _ config: Config, of network: NetworkName, for command: Command, on kernel: inout K
   ) throws(CNIError) -> Config
 
+  /// Whether `consult` and `inheritance` add nothing without which there are no settings; by default so.
+  func isWhole(_ config: Config) -> Bool
+
   /// What the IPAM plugin reads for ADD, CHECK and STATUS; `nil`: what this one read.
   func addressConfiguration(_ config: Config) -> JSONValue?
 
@@ -108,6 +111,7 @@ extension LinkDriver {
     config
   }
 
+  public func isWhole(_ config: Config) -> Bool { true }
   public func addressConfiguration(_ config: Config) -> JSONValue? { nil }
   public func publish(_ config: Config, _ owner: Owner, _ result: AddResult) throws(CNIError) {}
   public func withdraw(_ config: Config, _ owner: Owner) throws(CNIError) {}

@@ -32,6 +32,11 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
       try translating { () throws(KernelError) in try openKernel(namespaces) }, journal: journal)
   }
 
+  public func checkSettings(_ call: Call<Config>) throws(CNIError) {
+    guard driver.isWhole(call.config) else { return }
+    _ = try driver.settings(call.config, call.keys, call.arguments())
+  }
+
   public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     let inherited = try call.previous.flatMap { (previous) throws(CNIError) in
       try driver.inheritance(call.config, previous)

@@ -25,6 +25,9 @@ public protocol Plugin: ~Copyable {
   /// Another container's namespace that ADD and CHECK work on as well; by default none.
   func outside(_ config: Config) -> OutsideNamespace?
 
+  /// What ADD refuses of the configuration alone, before it looks at the host or asks anybody; by default nothing.
+  func checkSettings(_ call: Call<Config>) throws(CNIError)
+
   /// Makes the attachment, then calls `commit` as its last step; where anything throws, `commit` too, takes all back.
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError)
 
@@ -48,6 +51,8 @@ extension Plugin where Self: ~Copyable {
   public func outside(_ config: Config) -> OutsideNamespace? { nil }
 
   public static func salvage(_ configuration: JSONValue) -> Config? { nil }
+
+  public func checkSettings(_ call: Call<Config>) throws(CNIError) {}
 }
 
 /// Hands the result to the runtime; from then on the attachment stands.

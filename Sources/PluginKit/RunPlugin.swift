@@ -16,6 +16,11 @@ public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
   let journal = Environment["CNI_LOG"].flatMap { $0.isEmpty ? nil : Journal() }
   var input: [UInt8] = []
   do throws(CNIError) {
+    if Environment["CNI_COMMAND"] == SettingsCheck<P>.command {
+      input = try readConfiguration(for: .add)
+      try write(SettingsCheck(plugin, of: input).answer())
+      exit(0)
+    }
     let invocation = try Invocation({ Environment[$0] }, namespaceRule: P.namespaceRule)
     input = try readConfiguration(for: invocation.command)
     let runner = Runner(plugin: plugin, invocation: invocation, input: input, journal: journal)
@@ -44,6 +49,12 @@ private func readConfiguration(for command: Command) throws(CNIError) -> [UInt8]
   } catch {
     throw CNIError(.ioFailure, "error reading from stdin: \(error.reason)", details: "errno \(error.errno)")
   }
+}
+
+private func write(_ answer: JSONValue) throws(CNIError) {
+  do throws(KernelError) {
+    try Standard.write(answer.bytes + [UInt8(ascii: "\n")], to: Standard.output)
+  } catch { throw CNIError(.ioFailure, "write to standard output: \(error.reason)") }
 }
 
 /// Prints the error as the one document on standard output.

@@ -126,7 +126,7 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
 }
 
 /// A network configuration, parsed once for all that is read out of it.
-private struct Document {
+struct Document {
   var value: JSONValue
 
   /// - Throws: code 6 where the bytes are no JSON object.

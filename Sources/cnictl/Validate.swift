@@ -8,8 +8,8 @@ struct Validate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Look for mistakes in network configurations.",
     discussion: """
-      Finds unknown keys, values of the wrong kind, plugins that are missing or do not speak the network's version, \
-      and subnets that another network or a route of the host has. Without arguments every file of the \
+      Finds unknown keys, values of the wrong kind, what the plugins would refuse at ADD of the settings alone, plugins \
+      and files that are missing, plugins that do not go together or do not speak the network's version, and subnets that another network or a route of the host has. Without arguments every file of the \
       configuration directory is read.
       """)
 
@@ -24,8 +24,12 @@ struct Validate: ParsableCommand {
       let all = files.isEmpty ? (contents.entries.map(\.file) + contents.faults.map(\.file)).sorted() : files
       var reports: [JSONValue] = []
       for file in all {
-        let findings = try findings(file, validator)
-        isFine = isFine && !findings.contains { $0.severity == .error }
+        var findings = try findings(file, validator)
+        // A file that is right by itself may give no network beside the others.
+        if let fault = contents.faults.first(where: { $0.file == file }), !findings.contains(where: \.isError) {
+          findings.append(Finding(.error, fault.reason))
+        }
+        isFine = isFine && !findings.contains(where: \.isError)
         if !common.json { printFindings(findings, of: file) }
         reports.append(
           .object([
@@ -41,13 +45,20 @@ struct Validate: ParsableCommand {
 
   private func printFindings(_ findings: [Finding], of file: String) {
     for finding in findings { print("\(file): \(finding.severity.rawValue): \(finding.text)") }
-    if !findings.contains(where: { $0.severity == .error }) { print("\(file): ok") }
+    if !findings.contains(where: \.isError) { print("\(file): ok") }
   }
 
   private func findings(_ file: String, _ validator: Validator) throws(CNIError) -> [Finding] {
     let bytes: [UInt8]
     do throws(KernelError) { bytes = try Files.read(file) } catch { throw CNIError(.ioFailure, error) }
     // A list that cannot be read is a finding already.
-    return validator.findings(bytes) + ((try? NetworkList.read(file)).map { common.runtime.pluginFindings($0) } ?? [])
+    guard let list = try? NetworkList.read(file) else { return validator.findings(bytes) }
+    let runtime = common.runtime
+    return validator.findings(bytes) + list.fileFindings() + runtime.pluginFindings(list)
+      + runtime.settingsFindings(list)
   }
+}
+
+extension Finding {
+  fileprivate var isError: Bool { severity == .error }
 }

@@ -41,6 +41,8 @@ struct DNSHosts: Plugin {
     self.willChange = willChange
   }
 
+  func checkSettings(_ call: Call<Config>) throws(CNIError) { _ = try DNSHostsSettings(call) }
+
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     let settings = try DNSHostsSettings(call)
     guard call.config.inner != nil || call.previous != nil else {

@@ -28,13 +28,23 @@ struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
     self.readText = readText
   }
 
+  func checkSettings(_ call: Call<Config>) throws(CNIError) {
+    _ = try call.config.rangeSets()
+    _ = try call.config.checkedBlockSize()
+    _ = try dns(call.config)
+  }
+
+  private func dns(_ config: Config) throws(CNIError) -> DNS? {
+    try config.ranges.ipam?.resolvConf.map { path throws(CNIError) in DNS(resolvConf: try readText(path)) }
+  }
+
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     let config = call.config
     let request = LeaseRequest(
       owner: call.owner, sets: try config.rangeSets(),
       wanted: try call.keys.requestedAddresses(call.arguments()).map(\.address),
       blockSize: try config.checkedBlockSize())
-    let dns = try config.ranges.ipam?.resolvConf.map { path throws(CNIError) in DNS(resolvConf: try readText(path)) }
+    let dns = try dns(config)
     var leases = try leases(of: call.owner.network, config)
     var random = SystemRandomNumberGenerator()
     let assignments = try leases.allocate(request, using: &random)

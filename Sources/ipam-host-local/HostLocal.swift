@@ -41,6 +41,17 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     self.readText = readText
   }
 
+  func checkSettings(_ call: Call<Config>) throws(CNIError) {
+    _ = try dns(call.config)
+    // What "auto" and a bridge's addresses stand for is the host's.
+    guard call.config.automaticFamilies.isEmpty, call.config.bridgeToAsk == nil else { return }
+    _ = try rangeSets(call.config, call.owner.network, recording: false)
+  }
+
+  private func dns(_ config: Config) throws(CNIError) -> DNS? {
+    try config.ipam?.resolvConf.map { path throws(CNIError) in DNS(resolvConf: try readText(path)) }
+  }
+
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     guard !call.namespacePath.isEmpty else {
       throw CNIError(.invalidEnvironment, "required env variables [CNI_NETNS] missing")
@@ -53,7 +64,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     if call.config.ipam?.sticky == true, let name = call.keys.containerName(arguments) {
       request.stickyName = StickyName(container: name, interface: call.owner.interface.description)
     }
-    let dns = try call.config.ipam?.resolvConf.map { path throws(CNIError) in DNS(resolvConf: try readText(path)) }
+    let dns = try dns(call.config)
     let assignments = try withLeases(of: call.owner.network, call.config, making: true) { leases throws(CNIError) in
       try leases.allocate(request)
     }

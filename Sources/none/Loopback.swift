@@ -23,10 +23,14 @@ struct Loopback<Host: Kernel & ~Copyable>: Plugin {
     self.lo = lo
   }
 
-  func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
+  func checkSettings(_ call: Call<Config>) throws(CNIError) {
     guard call.delegates.ipam == nil else {
       throw CNIError(.invalidNetworkConfig, "key \"ipam\": a network with loopback alone takes no addresses")
     }
+  }
+
+  func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
+    try checkSettings(call)
     var transaction = Transaction(try translating { () throws(KernelError) in try openKernel(call.namespacePath) })
     do throws(CNIError) {
       let result = try translating { () throws(KernelError) in

@@ -29,14 +29,21 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     return TuningConfig(dataDir: directory.isEmpty ? Config.defaultDataDir : directory, own: Config.Wishes())
   }
 
-  func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
+  func checkSettings(_ call: Call<Config>) throws(CNIError) { _ = try checkedSettings(call) }
+
+  private func checkedSettings(_ call: Call<Config>) throws(CNIError) -> TuningSettings {
     let settings = try TuningSettings(call)
+    if !settings.names.isEmpty { try AllowList(at: allowListPath).check(settings.names) }
+    return settings
+  }
+
+  func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
+    let settings = try checkedSettings(call)
     guard let previous = call.previous else {
       throw CNIError(.invalidNetworkConfig, "missing prevResult: tuning must be called as chained plugin")
     }
     // What podman puts into every network: nothing to look at.
     guard !settings.isEmpty else { return try commit(previous) }
-    if !settings.names.isEmpty { try AllowList(at: allowListPath).check(settings.names) }
     var transaction = Transaction(
       call.traced(try translating { () throws(KernelError) in try openKernel(call.namespacePath) }))
     let facts = try look(settings, call.owner.interface, at: &transaction.kernel)

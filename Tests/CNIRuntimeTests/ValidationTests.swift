@@ -90,6 +90,7 @@ private func network(_ type: String, _ keys: String) -> String {
         #"error: key "plugins[0].extraHosts": "db:10.0.0.9": want a list"#,
         #"error: unknown key "plugins[0].file": did you mean "files"?"#,
         #"error: key "plugins[0].hosts": "no": want true or false"#,
+        #"error: key "plugins[0].type": "dns-hosts" changes what another plugin made"#,
       ]
     ),
     (
@@ -97,6 +98,7 @@ private func network(_ type: String, _ keys: String) -> String {
       [
         #"error: unknown key "plugins[0].etcd.endpoint": did you mean "endpoints"?"#,
         #"error: key "plugins[0].etcd.leaseTTL": "1": want a whole number"#,
+        #"error: key "plugins[0].type": "dns-hosts" changes what another plugin made"#,
       ]
     ),
     (

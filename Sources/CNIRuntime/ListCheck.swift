@@ -1,0 +1,55 @@
+import CNI
+import CNIJSON
+
+/// Whether the plugins of a list go together.
+enum ListCheck {
+  static func findings(_ list: NetworkList) -> [Finding] { chain(list) + capabilities(list) }
+
+  /// Plugins that change what another made.
+  private static let chained: Set = [
+    "portmap", "mesos-cni-port-mapper", "firewall", "tuning", "dns-hosts", "dnsname", "bandwidth", "sbr",
+  ]
+
+  private static func chain(_ list: NetworkList) -> [Finding] {
+    guard let first = list.plugins.first, chained.contains(first.type.description),
+      first.config.member("delegate") == nil
+    else { return [] }
+    return [
+      Finding(
+        .error,
+        "key \"plugins[0].type\": \"\(first.type)\" changes what another plugin made: want one before it that makes the interface"
+      )
+    ]
+  }
+
+  private static func capabilities(_ list: NetworkList) -> [Finding] {
+    list.plugins.enumerated().flatMap { index, plugin -> [Finding] in
+      let type = plugin.type.description
+      return plugin.capabilities.sorted().compactMap { capability in
+        let place = "key \"plugins[\(index)].capabilities.\(capability)\""
+        guard let takers = KnownKeys.capabilities[capability] else {
+          let suggestion = KeyCheck.suggestion(capability, among: Array(KnownKeys.capabilities.keys))
+          guard KnownKeys.isKnown(type) || !suggestion.isEmpty else { return nil }
+          return Finding(.error, "\(place): no runtime offers that\(suggestion)")
+        }
+        guard KnownKeys.isKnown(type), !takers.contains(type) else { return nil }
+        let isTaken = list.plugins.contains { other in
+          other.capabilities.contains(capability)
+            && (takers.contains(other.type.description) || !KnownKeys.isKnown(other.type.description))
+        }
+        if isTaken { return nil }
+        return Finding(
+          .error, "\(place): no plugin of the list takes it: want it at \(takers.sorted().joined(separator: ", "))")
+      }
+    }
+  }
+
+  /// The same key twice in one object: the last would count.
+  static func repeatedKeys(_ bytes: [UInt8]) -> [Finding] {
+    guard (try? CNIJSON.decodeValue(bytes)) != nil else { return [] }
+    do throws(CNIError) {
+      _ = try CNIJSON.decodeValue(bytes, refusingRepeatedKeys: true)
+      return []
+    } catch { return [Finding(.error, error.text)] }
+  }
+}

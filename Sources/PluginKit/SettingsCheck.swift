@@ -1,0 +1,52 @@
+import CNI
+import CNIJSON
+import Kernel
+import Linux
+import NetTypes
+
+/// What ADD would say of a configuration before it looks at anything: `CNI_COMMAND=VALIDATE`, which `cnictl` asks for.
+///
+/// The specification has no such command. The answer is `{"cniVersion": …, "errors": [{"code", "msg", "details"}, …]}` and
+/// status 0 whatever is found, so that a plugin of somebody else, which knows only that this is no command, is told apart.
+struct SettingsCheck<P: Plugin & ~Copyable>: ~Copyable {
+  static var command: String { "VALIDATE" }
+
+  private let plugin: P
+  private let input: [UInt8]
+
+  init(_ plugin: consuming P, of input: [UInt8]) {
+    self.plugin = plugin
+    self.input = input
+  }
+
+  func answer() -> JSONValue {
+    var errors: [JSONValue] = []
+    do throws(CNIError) { try check() } catch {
+      errors.append(
+        .object([
+          "code": .integer(Int64(error.code.rawValue)), "msg": .string(error.message),
+          "details": .string(error.details),
+        ]))
+    }
+    return .object(["cniVersion": .string(SpecVersion.latest.rawValue), "errors": .array(errors)])
+  }
+
+  /// The same steps as for ADD, up to the plugin's own.
+  private func check() throws(CNIError) {
+    let document = try Document(input, refusingRepeatedKeys: P.refusesRepeatedKeys)
+    let header: NetworkHeader = try document.read()
+    let name = try header.checkedName()
+    _ = try header.checkedType()
+    let ipam = try header.checkedIPAMType()
+    _ = try SpecVersion(configured: header.cniVersion)
+    guard let container = ContainerID("validate"), let interface = InterfaceName("eth0") else { return }
+    let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) { type, command, _ throws(CNIError) in
+      throw CNIError(.delegateFailed, "plugin \(type) \(command.rawValue): not asked")
+    }
+    try plugin.checkSettings(
+      Call(
+        owner: Owner(network: name, container: container, interface: interface),
+        namespacePath: "/run/netns/\(container)",
+        config: try document.read(), keys: try document.read(), delegates: delegates))
+  }
+}

@@ -1,0 +1,78 @@
+import Testing
+
+private func network(_ plugins: String, _ keys: String = "") -> String {
+  #"{"cniVersion":"1.0.0","name":"blue",\#(keys)"plugins":[\#(plugins)]}"#
+}
+
+private let ipam = #""ipam":{"type":"ipam-host-local","ranges":[[{"subnet":"10.7.0.0/24"}]]}"#
+private let first = #"{"type":"bridge","bridge":"t-br0",\#(ipam)}"#
+
+private func bridge(_ keys: String) -> String { network(#"{"type":"bridge",\#(keys)}"#) }
+
+private func hostLocal(_ keys: String) -> String {
+  bridge(#""ipam":{"type":"ipam-host-local",\#(keys)}"#)
+}
+
+private func second(_ plugin: String) -> String { network("\(first),\(plugin)") }
+
+/// Broken lists, and what of each has to be named.
+private let broken: [(list: String, named: String)] = [
+  (bridge(#""mtu":17"#), "\"mtu\""), (bridge(#""vlan":4095"#), "\"vlan\""),
+  (bridge(#""hairpinMode":true,"promiscMode":true"#), "\"promiscMode\""),
+  (bridge(#""bridge":"a-name-that-is-too-long""#), "\"bridge\""),
+  (bridge(#""vlanTrunk":[{"minID":9,"maxID":3}]"#), "minID 9"),
+  (bridge(#""gwPriority":99999999999"#), "gwPriority"),
+  (bridge(#""disableContainerInterface":true,\#(ipam)"#), "\"disableContainerInterface\""),
+  (bridge(#""mtu":1500,"mtu":1400"#), "mtu"),
+  (hostLocal(#""ranges":[[{"subnet":"10.7.0.0/24","rangeStart":"10.8.0.1"}]]"#), "rangeStart"),
+  (hostLocal(#""ranges":[[{"subnet":"10.7.0.0/24","rangeStart":"10.7.0.9","rangeEnd":"10.7.0.2"}]]"#), "rangeEnd"),
+  (hostLocal(#""ranges":[[{"subnet":"10.7.0.0/24"}],[{"subnet":"10.7.0.0/25"}]]"#), "ranges[1]"),
+  (network(#"{"type":"ptp","ipam":{"type":"ipam-host-local"}}"#), "no IP ranges"),
+  (hostLocal(#""ranges":[[{"subnet":"10.7.0.0/24"}]],"resolvConf":"/none/resolv.conf""#), "/none/resolv.conf"),
+  (network(#"{"type":"ptp"}"#), "\"ipam\""), (network(#"{"type":"dummy"}"#), "\"ipam\""),
+  (network(#"{"type":"none",\#(ipam)}"#), "\"ipam\""), (network(#"{"type":"vlan","vlanId":7}"#), "\"master\""),
+  (network(#"{"type":"macvlan","sourceMACs":["02:00:00:00:00:01"]}"#), "\"sourceMACs\""),
+  (network(#"{"type":"portmap","capabilities":{"portMappings":true}}"#), "plugins[0].type"),
+  (second(#"{"type":"portmap","masqAll":true,"snat":false}"#), "\"masqAll\""),
+  (second(#"{"type":"portmap","markMasqBit":32}"#), "\"markMasqBit\""),
+  (second(#"{"type":"portmap","capabilities":{"portmappings":true}}"#), "did you mean \"portMappings\""),
+  (bridge(#""capabilities":{"portMappings":true}"#), "plugins[0].capabilities.portMappings"),
+  (second(#"{"type":"firewall","ingressPolicy":"closed"}"#), "ingressPolicy"),
+  (second(#"{"type":"tuning","txQLen":-1}"#), "\"txQLen\""),
+  (second(#"{"type":"tuning","mac":"01:00:00:00:00:01"}"#), "MAC address"),
+  (second(#"{"type":"bandwidht"}"#), "bandwidht"),
+  (
+    network(#"{"type":"overlay-vxlan","vni":7,"controlPlane":{"type":"static","peersFile":"/none/peers"}}"#),
+    "/none/peers"
+  ),
+]
+
+@Suite struct ValidateTests {
+  @Test func `what ADD would refuse is refused, with its key`() throws {
+    let script = broken.enumerated().map { number, row in
+      """
+      echo '\(row.list)' > /run/broken-\(number).conflist
+      if cnictl validate /run/broken-\(number).conflist > /run/said 2>&1; then echo "=ok"; else echo "=refused"; fi
+      cat /run/said
+      """
+    }
+    let answers = try Sandbox.output(script.joined(separator: "\n")).split(separator: "=").map(String.init)
+    #expect(answers.count == broken.count)
+    for (row, answer) in zip(broken, answers) {
+      #expect(answer.hasPrefix("refused") && answer.contains(row.named), "\(row.list)\n\(answer)")
+    }
+  }
+
+  @Test func `the second file of one name is refused, and a plugin that knows no such question is not judged`() throws {
+    let answer = try Sandbox.run(
+      """
+      network blue fake; cp /run/net.d/blue.conflist /run/net.d/red.conflist; cnictl validate; cat /run/calls
+      """)
+    #expect(answer.status == 1)
+    let lines = answer.output.split(separator: "\n")
+    #expect(lines.contains("/run/net.d/blue.conflist: ok"))
+    #expect(
+      lines.contains("/run/net.d/red.conflist: error: network blue is already defined by /run/net.d/blue.conflist"))
+    #expect(!answer.output.contains("VALIDATE"))
+  }
+}
