@@ -110,12 +110,16 @@ public struct EtcdOutcome: Equatable, Sendable {
   public var isSuccess: Bool
   /// What each `read` that was carried out found, in order.
   public var found: [[EtcdPair]]
+  /// It only grows, but in a cluster that was made anew, empty or of a backup.
   public var revision: Int64
+  /// The cluster's number; one that was restored has another.
+  public var cluster: String
 
-  public init(isSuccess: Bool, found: [[EtcdPair]] = [], revision: Int64) {
+  public init(isSuccess: Bool, found: [[EtcdPair]] = [], revision: Int64, cluster: String = "") {
     self.isSuccess = isSuccess
     self.found = found
     self.revision = revision
+    self.cluster = cluster
   }
 }
 

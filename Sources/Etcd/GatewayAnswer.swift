@@ -19,7 +19,9 @@ public struct GatewayAnswer: Sendable {
     for response in try list("responses") where response["response_range"] != nil {
       found.append(try GatewayAnswer(response).member("response_range").pairs())
     }
-    return EtcdOutcome(isSuccess: try flag("succeeded"), found: found, revision: try revision())
+    return EtcdOutcome(
+      isSuccess: try flag("succeeded"), found: found, revision: try revision(),
+      cluster: try member("header").text("cluster_id"))
   }
 
   public func grantedLease() throws(CNIError) -> EtcdLease {

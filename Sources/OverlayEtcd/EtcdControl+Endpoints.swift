@@ -75,7 +75,7 @@ extension EndpointRecord {
 extension HostEntry where Store: ~Copyable {
   /// Tells of all containers of this host anew: what was told went with the lease, or names an address it had before.
   func tellAgain(at store: inout Store, _ lease: EtcdLease?, after known: HostRecord?) throws(CNIError) {
-    guard let lease else { return }
+    guard host.mode == .l2, let lease else { return }
     if let old = known?.lease, old != lease { try store.revoke(old) }
     for var record in try control.disk.endpoints(of: network) {
       record.vtep = host.local

@@ -85,9 +85,14 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
     from store: inout Store, _ changed: (NetworkName, OverlayKnowledge) throws(CNIError) -> Void
   ) throws(CNIError) {
     for (network, followed) in networks {
-      let isDue = try !followed.entry.isRenewed()
-      guard isDue || followed.isStale else { continue }
+      var isDue = try !followed.entry.isRenewed() || followed.isStale
+      if !isDue { isDue = try !followed.entry.isFollowed(by: followed.finding.view, at: &store) }
+      guard isDue else { continue }
       let view = try followed.entry.register(withEndpoints: true, at: &store).view
+      if !followed.finding.view.isBefore(view) {
+        control.warn("\(network): etcd was emptied or restored: everything is read and told again")
+        try followed.entry.tellAgain(at: &store, followed.entry.record()?.lease, after: nil)
+      }
       let finding = try followed.entry.finding(view, try followed.entry.record()) {
         if told.insert($0).inserted { control.warn($0) }
       }
@@ -105,6 +110,15 @@ extension HostEntry where Store: ~Copyable {
   fileprivate func isRenewed() throws(CNIError) -> Bool {
     guard let record = try record() else { return false }
     return record.lease == nil || record.isFresh(renewal, at: control.now())
+  }
+
+  /// Whether what etcd holds now comes after `view`, with this host in it: asked by one request for one key.
+  ///
+  /// Where etcd was emptied or restored, a watch waits for a revision that is far in the future.
+  fileprivate func isFollowed(by view: NetworkView, at store: inout Store) throws(CNIError) -> Bool {
+    guard let key = try record()?.key else { return true }
+    let outcome = try store.transact(EtcdTransaction([.read(.one(key))]))
+    return view.isBefore(outcome) && outcome.found.first?.isEmpty == false
   }
 
   /// Whether this host's own entry is gone.

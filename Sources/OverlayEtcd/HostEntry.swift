@@ -100,7 +100,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
       spare = nil
     }
     try remember(own, view, seconds: draft.needsLease ? plane.leaseSeconds : 0)
-    if draft.needsLease, host.mode == .l2 { try tellAgain(at: &store, lease, after: known) }
+    if draft.needsLease { try tellAgain(at: &store, lease, after: known) }
     return view
   }
 
@@ -187,7 +187,10 @@ extension HostEntry where Store: ~Copyable {
     if view.own(host, known) == nil, let known, known.lease != nil {
       throw ended(known, "etcd has no entry \(known.key)")
     }
-    do throws(CNIError) { _ = try step(view, known) } catch  where error.code == .poolExhausted {
+    do throws(CNIError) {
+      // IPAM is asked about the subnet that an ADD would take.
+      if case .write(let draft) = try step(view, known) { return try finding(view.with(draft), known).knowledge }
+    } catch  where error.code == .poolExhausted {
       throw CNIError(.notAvailable, error.message, details: error.details)
     }
     return try finding(view, known).knowledge

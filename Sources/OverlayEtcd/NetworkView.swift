@@ -14,6 +14,8 @@ struct NetworkView {
   /// Of each container, in mode l2 where they were asked for.
   private(set) var endpoints: [String: (vtep: IPAddress, endpoint: OverlayEndpoint)] = [:]
   let revision: Int64
+  /// The cluster's number.
+  let cluster: String
 
   /// What of etcd is read, and watched.
   static func keys(_ prefix: String, _ mode: OverlayMode, withEndpoints: Bool) -> [EtcdKeys] {
@@ -34,6 +36,7 @@ struct NetworkView {
     self.prefix = prefix
     self.mode = mode
     revision = outcome.revision
+    cluster = outcome.cluster
     for pair in outcome.found.joined() { put(pair) }
   }
 
@@ -61,6 +64,19 @@ struct NetworkView {
       return key.hasPrefix("\(prefix)/")
     }
   }
+
+  /// What it would be with this entry.
+  func with(_ draft: EntryDraft) -> NetworkView {
+    var view = self
+    if let config = draft.config { view.put(config) }
+    view.put(EtcdPair(draft.key, draft.value.bytes, lease: draft.lease))
+    return view
+  }
+
+  /// Whether it can have become `other` by changes that a watch tells: etcd was not made anew meanwhile.
+  func isBefore(_ other: EtcdOutcome) -> Bool { revision <= other.revision && cluster == other.cluster }
+
+  func isBefore(_ other: NetworkView) -> Bool { revision <= other.revision && cluster == other.cluster }
 
   /// Follows changes that came after it was read, in their order.
   mutating func follow(_ events: EtcdEvents) {

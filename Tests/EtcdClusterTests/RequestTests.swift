@@ -20,7 +20,8 @@ import Testing
       let pairs = [
         EtcdPair("/net/a", [], modified: made.revision), EtcdPair("/net/b", bytes("ü\u{0}\n"), modified: made.revision),
       ]
-      #expect(made == EtcdOutcome(isSuccess: true, found: [pairs, []], revision: made.revision))
+      #expect(made == EtcdOutcome(isSuccess: true, found: [pairs, []], revision: made.revision, cluster: made.cluster))
+      #expect(made.cluster != "")
       #expect(try store.read(.prefixed("/net/")) == EtcdPairs(pairs, revision: made.revision))
       #expect(try store.read(.one("/neu")).pairs.map(\.value) == [[0, 255]])
       #expect(try store.read(.prefixed("")).pairs.map(\.key) == ["/net/a", "/net/b", "/neu"])

@@ -131,7 +131,7 @@ public final class EtcdCluster {
 
   // MARK: pieces
 
-  private func launch(_ member: Int) throws {
+  func launch(_ member: Int) throws {
     let log = "\(directory)/\(member).log"
     guard FileManager.default.createFile(atPath: log, contents: nil), let output = FileHandle(forWritingAtPath: log)
     else { throw Failure(description: "\(log) cannot be written") }
@@ -146,7 +146,7 @@ public final class EtcdCluster {
     processes[member] = process
   }
 
-  private func options(_ member: Int) -> [String] {
+  func options(_ member: Int) -> [String] {
     let peers = places.indices.map { "m\($0)=http://\(host($0)):2380" }.joined(separator: ",")
     let peer = "http://\(host(member)):2380"
     let security =
@@ -177,7 +177,7 @@ public final class EtcdCluster {
     if let process = processes[member] { kill(process.processIdentifier, number) }
   }
 
-  private func waitUntilHealthy(at members: [Int]) throws {
+  func waitUntilHealthy(at members: [Int]) throws {
     let deadline = Clock.now.advanced(bySeconds: 60)
     for member in members {
       while (try? control(["endpoint", "health"], at: member)) == nil {
@@ -202,7 +202,7 @@ extension EtcdCluster {
 
   /// - Returns: what a program that has to succeed prints.
   @discardableResult
-  private func run(_ words: [String]) throws -> String {
+  func run(_ words: [String]) throws -> String {
     let output = try ChildProcess.run(
       "/usr/bin/timeout", ["--signal=KILL", "30"] + words,
       environment: Self.environment.map { "\($0)=\($1)" }, input: [], seconds: 40)

@@ -77,6 +77,18 @@ public struct FakeEtcd: EtcdStore, Sendable {
   /// Forgets what came before the present revision: whoever watches from there is told that it is compacted.
   public func compact() { shared.state.withLock { $0.compact() } }
 
+  /// What a cluster held once.
+  public struct Backup: Sendable {
+    fileprivate var state: FakeEtcdState
+  }
+
+  public func backup() -> Backup { shared.state.withLock { Backup(state: $0) } }
+
+  /// Makes the cluster anew, of a backup and with another number, or empty and with the same.
+  public func restore(_ backup: Backup?) {
+    shared.state.withLock { $0.restore(backup?.state) }
+  }
+
   // MARK: EtcdStore
 
   public mutating func read(_ keys: EtcdKeys) throws(CNIError) -> EtcdPairs {

@@ -14,6 +14,7 @@ struct FakeEtcdState {
   /// The last revision that is no longer kept.
   private(set) var compacted: Int64?
   private var history: [EtcdEvents] = []
+  private var cluster = 1
   private var lastLease: Int64 = 7_587_870_000_000_000_000
 
   func find(_ keys: EtcdKeys) -> [EtcdPair] {
@@ -42,7 +43,7 @@ struct FakeEtcdState {
       }
     }
     keep(events)
-    return EtcdOutcome(isSuccess: isSuccess, found: found, revision: revision)
+    return EtcdOutcome(isSuccess: isSuccess, found: found, revision: revision, cluster: "\(cluster)")
   }
 
   private func holds(_ condition: EtcdTransaction.Condition) -> Bool {
@@ -117,6 +118,15 @@ struct FakeEtcdState {
       if !events.isEmpty { return EtcdEvents(events, revision: moment.revision) }
     }
     return nil
+  }
+
+  /// Leases have random numbers, so that none is given twice.
+  mutating func restore(_ backup: FakeEtcdState?) {
+    let lease = lastLease, number = backup == nil ? cluster : cluster + 1
+    self = backup ?? FakeEtcdState()
+    lastLease = lease
+    cluster = number
+    history = []
   }
 
   mutating func compact() {

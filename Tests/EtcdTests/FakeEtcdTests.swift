@@ -12,10 +12,11 @@ import Testing
   @Test func `lets one of two win, and tells the other who holds the key`() throws {
     var one = FakeEtcd()
     var other = one
-    #expect(try one.transact(create("/a", "one")) == EtcdOutcome(isSuccess: true, revision: 2))
+    #expect(try one.transact(create("/a", "one")) == EtcdOutcome(isSuccess: true, revision: 2, cluster: "1"))
     let held = EtcdPair("/a", Array("one".utf8), modified: 2)
     #expect(
-      try other.transact(create("/a", "other")) == EtcdOutcome(isSuccess: false, found: [[held]], revision: 2))
+      try other.transact(create("/a", "other"))
+        == EtcdOutcome(isSuccess: false, found: [[held]], revision: 2, cluster: "1"))
   }
 
   @Test func `carries out what it does not answer`() throws {

@@ -67,11 +67,58 @@ import Testing
       var store = world.store
       let leases = store.leases.keys
       for lease in leases { try store.revoke(lease) }
-      try follower.follow(seconds: 5) { (_, _) in }
       #expect(world.store.texts.count == 1)
       try follower.follow(seconds: 5) { (_, _) in }
       #expect(world.store.texts.count == 2)
       #expect(follower.knowledge(of: net) == made)
+    }
+  }
+
+  @Test func `registers the host anew where etcd was emptied`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      var follower = EtcdFollower(world.control("a"), at: world.plane.etcd)
+      let made = try follower.begin(net, world.plane, as: one)
+      let before = world.store.texts
+      world.store.restore(nil)
+      try world.store.put(configKey, flannelConfig)
+      try follower.follow(seconds: 5) { (_, _) in }
+      #expect(world.store.texts == before && follower.knowledge(of: net) == made)
+    }
+  }
+
+  @Test func `reads everything again where etcd was restored, however far it has come since`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      var follower = EtcdFollower(world.control("a"), at: world.plane.etcd)
+      _ = try follower.begin(net, world.plane, as: one)
+      let backup = world.store.backup()
+      try world.store.put(key, peer)
+      try follower.follow(seconds: 5) { (_, _) in }
+      #expect(follower.knowledge(of: net)?.peers.count == 1)
+      world.store.restore(backup)
+      for index in 0..<9 { try world.store.put("/elsewhere", "\(index)") }
+      var told: [Int] = []
+      try follower.follow(seconds: 5) { (_, knowledge) in told.append(knowledge.peers.count) }
+      #expect(told == [0])
+    }
+  }
+
+  @Test func `tells of containers again where etcd was restored from before they came`() throws {
+    try World.use { world in
+      let host = OverlayHost(.l2, local: one.local, vni: 7, network: prefixes("10.6.0.0/16"))
+      let control = world.control("a")
+      var follower = EtcdFollower(control, at: world.plane.etcd)
+      _ = try follower.begin(net, world.plane, as: host)
+      let backup = world.store.backup()
+      let owner = Owner(network: net, container: parsed("c1"), interface: parsed("eth0"))
+      let endpoint = OverlayEndpoint(parsed("10.6.0.9"), parsed("02:42:0a:06:00:09"))
+      try control.publish([endpoint], of: owner, world.plane, as: host)
+      let before = world.store.texts
+      world.store.restore(backup)
+      #expect(world.store.texts.count == before.count - 1)
+      try follower.follow(seconds: 5) { (_, _) in }
+      #expect(world.store.texts == before)
     }
   }
 

@@ -25,6 +25,19 @@ import Testing
     }
   }
 
+  @Test func `is the subnet that an ADD would take, which IPAM is asked about`() throws {
+    try World.use { world in
+      let whole = OverlayHost(.l3, local: one.local, vni: 7, network: prefixes("10.5.0.0/16"))
+      for host in [whole, one] {
+        if host == one { try world.store.put(configKey, flannelConfig) }
+        let before = world.store.texts
+        let found = try world.control("a").consult(world.plane, of: net, as: host, for: .status)
+        #expect(found.ownSubnets == prefixes("10.5.1.0/24") && found.vni == 7 && found.peers == [])
+        #expect(world.store.texts == before && world.store.leases.isEmpty)
+      }
+    }
+  }
+
   @Test func `is remembered while etcd is silent, as long as the lease lasts`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)

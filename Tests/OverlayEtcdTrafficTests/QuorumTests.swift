@@ -31,4 +31,29 @@ struct `Members of etcd that die` {
       try site.expect([second].towards([again], patience: 8), answered: true)
     }
   }
+
+  @Test(arguments: ["l3", "l2"], [true, false])
+  func `that come back empty, or as they were long ago, are told everything again by those who follow`(
+    mode: String, isEmpty: Bool
+  ) throws {
+    try Site.use(containers: 1) { site in
+      let network = EtcdNetwork(site: site, mode: mode)
+      let first = try network.attach(1, on: 0)
+      let backup = try site.etcd.backup()
+      let second = try network.attach(1, on: 1)
+      let keys = try site.keys(network.prefix)
+      try network.watching(on: 0) {
+        try network.watching(on: 1) {
+          try site.expect([first].towards([second], patience: 15), answered: true)
+          if isEmpty { try site.etcd.empty() } else { try site.etcd.restore(backup) }
+          try eventually("etcd has everything again") { try site.keys(network.prefix) == keys }
+          try site.expect([first].towards([second], patience: 15), answered: true)
+          let vtep = site.cluster.underlay(1)
+          try eventually("the first host knows the second") {
+            try first.lab.shell("bridge fdb show dev \(network.vxlan)", in: first.lab.host).contains(vtep)
+          }
+        }
+      }
+    }
+  }
 }

@@ -96,4 +96,15 @@ struct `Hosts that etcd tells of each other` {
       #expect(try second.check().complaint == "")
     }
   }
+
+  @Test func `answer STATUS before their first container`() throws {
+    try Site.use(containers: 1) { site in
+      for mode in ["l3", "l2"] {
+        let network = EtcdNetwork(site: site, number: mode == "l3" ? 1 : 2, mode: mode)
+        let complaint = try network.ask("STATUS", on: 0).complaint
+        #expect(complaint == "")
+        #expect(try site.keys(network.prefix) == [])
+      }
+    }
+  }
 }
