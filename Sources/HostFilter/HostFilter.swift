@@ -9,8 +9,8 @@ public import PacketFilter
 /// What is remembered is written before the rules are made and removed after them, so that whoever is killed in between
 /// leaves something that the next DEL or GC finds. It also tells what to put back when somebody flushed the ruleset.
 public struct HostFilter: PacketFilter {
-  private var iptables: any FilterBackend
-  private var nftables: any FilterBackend
+  var iptables: any FilterBackend
+  var nftables: any FilterBackend
   private let memory: ClaimFiles
   private let state: String
   /// How the kernel lists the legacy tables in use; a file for each family.
@@ -45,7 +45,7 @@ public struct HostFilter: PacketFilter {
       try probe(wanted)
       return wanted
     }
-    if hasLegacyTables { return .iptables }
+    if hasLegacyTables, try iptables.hostRules() != .nftables { return .iptables }
     do throws(KernelError) {
       try probe(.nftables)
       return .nftables
@@ -58,6 +58,11 @@ public struct HostFilter: PacketFilter {
         throw KernelError("choose a packet filter", errno: EOPNOTSUPP, reason: "\(lacksNftables); \(error)")
       }
     }
+  }
+
+  /// Whether the host's `iptables` shows tables in nf_tables.
+  private var hasHostRules: Bool {
+    do throws(KernelError) { return try iptables.hasNftablesTables() } catch { return false }
   }
 
   /// Whether somebody uses legacy tables here.
@@ -83,7 +88,7 @@ public struct HostFilter: PacketFilter {
 
   /// Those in which there can be rules.
   private mutating func usable() -> [Backend] {
-    var usable: [Backend] = hasLegacyTables ? [.iptables] : []
+    var usable: [Backend] = hasLegacyTables || hasHostRules ? [.iptables] : []
     do throws(KernelError) {
       try probe(.nftables)
       usable.append(.nftables)
@@ -100,7 +105,7 @@ public struct HostFilter: PacketFilter {
     claim.backend = backend
     try memory.remember(claim)
     do throws(KernelError) {
-      try use(backend) { (backend) throws(KernelError) in try backend.add(claim) }
+      try make(claim)
     } catch {
       try? memory.forget(claim.owner, claim.part)  // the error to tell is the backend's
       throw error
@@ -116,9 +121,7 @@ public struct HostFilter: PacketFilter {
   }
 
   private mutating func remove(remembered claim: Claim) throws(KernelError) {
-    try use(claim.backend ?? .nftables) { (backend) throws(KernelError) in
-      try backend.remove(claim.owner.filterTag, claim.part, known: claim.rules)
-    }
+    try unmake(claim)
     try memory.forget(claim.owner, claim.part)
   }
 
@@ -131,7 +134,7 @@ public struct HostFilter: PacketFilter {
   public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {
     let remembered = try memory.claim(of: claim.owner, claim.part)
     let chosen = if let known = remembered?.backend { known } else { try backend(claim.backend) }
-    return try use(chosen) { (backend) throws(KernelError) in try backend.missing(from: claim) }
+    return try lacking(claim, in: chosen)
   }
 
   public func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? { try memory.claim(of: owner, part) }
@@ -187,12 +190,13 @@ public struct HostFilter: PacketFilter {
     // Spare ports stand behind those that they are spare for.
     for claim in claims.filter({ !$0.hasSparePorts }) + claims.filter(\.hasSparePorts) {
       guard let backend = claim.backend else { continue }
+      guard try !lacking(claim, in: backend).isEmpty else { continue }
+      try iptables.remove(claim.owner.filterTag, claim.part, known: nil)
       try use(backend) { (backend) throws(KernelError) in
-        guard try !backend.missing(from: claim).isEmpty else { return }
         try backend.remove(claim.owner.filterTag, claim.part, known: nil)
-        try backend.add(claim)
-        repaired.append(claim.owner)
       }
+      try make(claim)
+      repaired.append(claim.owner)
     }
     return repaired
   }

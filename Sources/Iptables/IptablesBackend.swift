@@ -3,21 +3,45 @@ public import Kernel
 import NetTypes
 public import PacketFilter
 
-/// The legacy tables of IPv4 and IPv6, changed by libiptc; no process is started.
+/// The tables that the host's `iptables` shows, legacy ones by libiptc, nf_tables' by its messages; no process is started.
 ///
 /// A table is taken whole, changed and committed under the lock of the `iptables` command; where rules stand is told in
-/// `Layout`. Once touched, a table stays registered in its network namespace, with empty chains.
+/// `Layout`. Once touched, a legacy table stays registered in its network namespace, with empty chains.
+///
+/// Passages (`Rule.pass`) go wherever the host has a chain FORWARD; other rules to one of both.
 public struct IptablesBackend: FilterBackend {
   var tables = Tables()
+  /// The only one to use; `nil`: the host's.
+  var onlyFlavour: Flavour?
 
   public init() {}
 
   /// - Throws: EEXIST where a port is published already or a bridge isolated differently, EAGAIN where another holds
   ///   the lock for too long, EINVAL for an unknown condition, EOPNOTSUPP for what only nftables can do.
   public mutating func add(_ claim: Claim) throws(KernelError) {
-    let plan = try Plan.of(claim, families: Tables.families)
+    let plan = try Plan.of(claim.withoutPassages, families: Tables.families)
+    let passages = try Plan.of(claim.onlyPassages, families: Tables.families)
+    try Self.checkConflicts(among: claim.rules.ports)
+    let chosen = claim.withoutPassages.rules.isEmpty ? nil : try flavour(for: plan)
+    var done: [Flavour] = []
+    do throws(KernelError) {
+      for flavour in flavours {
+        let tables = tables(flavour)
+        let passing = passages.limited(to: try tables.forwarding(passages.tables))
+        let whole = flavour == chosen ? plan.joined(with: passing) : passing
+        if whole.pieces.isEmpty { continue }
+        try make(whole, claim, tables)
+        done.append(flavour)
+      }
+    } catch {
+      // The error to tell is the first.
+      for flavour in done { try? remove(claim.owner.filterTag, claim.part, known: claim.rules, tables(flavour)) }
+      throw error
+    }
+  }
+
+  private func make(_ plan: Plan, _ claim: Claim, _ tables: Tables) throws(KernelError) {
     let ports = claim.rules.ports
-    try Self.checkConflicts(among: ports)
     let mark = Layout.mark(plan.tag, plan.part)
     try tables.change(plan.tables) { (table) throws(KernelError) in
       let name = table.name
@@ -28,13 +52,34 @@ public struct IptablesBackend: FilterBackend {
     }
   }
 
+  var flavours: [Flavour] { onlyFlavour.map { [$0] } ?? Flavour.allCases }
+
+  func tables(_ flavour: Flavour) -> Tables {
+    var tables = tables
+    tables.flavour = flavour
+    return tables
+  }
+
+  /// The host's, or the one that has the chains which the plan only jumps to.
+  private func flavour(for plan: Plan) throws(KernelError) -> Flavour {
+    if let onlyFlavour { return onlyFlavour }
+    let chosen = try Tables.flavourOfHost()
+    let other: Flavour = chosen == .legacy ? .nftables : .legacy
+    guard try !tables(chosen).hasChains(of: plan), try tables(other).hasChains(of: plan) else { return chosen }
+    return other
+  }
+
   public mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
+    for flavour in flavours { try remove(tag, part, known: known, tables(flavour)) }
+  }
+
+  private func remove(_ tag: String, _ part: Part, known: [Rule]?, _ tables: Tables) throws(KernelError) {
     let needed = known.map { rules in TableName.all.filter { name in rules.contains { $0.needs(name) } } }
     let own = needed ?? TableName.all
     let mayBeLast = known?.ports.contains { $0.family == .v4 } ?? true
     let mark = Layout.mark(tag, part)
     var isGuardUnwanted = false
-    try tables.change(try Tables.present(TableName.all.filter { own.contains($0) || $0 == .loopbackGuard })) {
+    try tables.change(try tables.present(TableName.all.filter { own.contains($0) || $0 == .loopbackGuard })) {
       (name) in
       own.contains(name) || isGuardUnwanted
     } _: { (table) throws(KernelError) in
@@ -45,33 +90,36 @@ public struct IptablesBackend: FilterBackend {
   }
 
   public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {
-    var plans: [(Rule, Plan)] = []
-    for rule in claim.rules {
-      var one = claim
-      one.rules = [rule]
-      plans.append((rule, try Plan.of(one, families: Tables.families)))
+    var missing: [Rule]?
+    var passages: [Rule] = []
+    for flavour in flavours {
+      let tables = tables(flavour)
+      let here = try tables.missing(from: claim.withoutPassages)
+      missing = missing.map { $0.filter(here.contains) } ?? here
+      let wanted = try tables.forwarding(TableName.all.filter { $0.kind == .filter })
+      passages += try tables.missing(from: claim.onlyPassages).filter { rule in wanted.contains(where: rule.needs) }
     }
-    let names = TableName.all.filter { name in plans.contains { $0.1.pieces[name] != nil } }
-    var contents: [TableName: TableContents] = [:]
-    for name in try Tables.present(names) {
-      let table = try Table.take(name)
-      contents[name] = TableContents(table, for: plans.flatMap { $0.1.pieces[name] ?? [] })
-    }
-    return plans.filter { _, plan in
-      plan.pieces.contains { name, pieces in
-        guard let there = contents[name] else { return true }
-        return pieces.contains { !there.has($0) }
-      }
-    }.map(\.0)
+    return (missing ?? []) + passages
+  }
+
+  public func hostRules() throws(KernelError) -> HostRules {
+    if try Tables.isUsed(.legacy) { return .legacy }
+    return try Tables.isUsed(.nftables) ? .nftables : .nowhere
+  }
+
+  public func hasNftablesTables() throws(KernelError) -> Bool {
+    try !Tables(.nftables).present(TableName.all).isEmpty
   }
 
   public mutating func tags(_ part: Part, prefix: String) throws(KernelError) -> Set<String> {
     var tags: Set<String> = []
-    for name in try Tables.present(TableName.all) {
-      let table = try Table.take(name)
-      for chain in table.chainsWithOwners {
-        for comment in table.rules(in: chain).compactMap(\.comment) where comment.hasPrefix(prefix) {
-          if let tag = Table.tag(comment, part) { tags.insert(tag) }
+    for tables in flavours.map(tables) {
+      for name in try tables.present(TableName.all) {
+        let table = try tables.take(name)
+        for chain in table.chainsWithOwners {
+          for comment in table.rules(in: chain).compactMap(\.comment) where comment.hasPrefix(prefix) {
+            if let tag = Table.tag(comment, part) { tags.insert(tag) }
+          }
         }
       }
     }
@@ -81,22 +129,26 @@ public struct IptablesBackend: FilterBackend {
   public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
     let families = ports.map { Set($0.map(\.family)) } ?? Set(IPFamily.allCases)
     var holders: [PortHolder] = []
-    for name in try Tables.present(IPFamily.allCases.filter(families.contains).map { TableName(.nat, $0) }) {
-      let table = try Table.take(name)
-      holders += table.holders(of: ports)
+    for tables in flavours.map(tables) {
+      for name in try tables.present(IPFamily.allCases.filter(families.contains).map { TableName(.nat, $0) }) {
+        let table = try tables.take(name)
+        holders += table.holders(of: ports)
+      }
     }
     return holders
   }
 
   public mutating func probe() throws(KernelError) {
+    if onlyFlavour == nil, try Tables.flavourOfHost() == .nftables { return }
     for family in Tables.families {
       _ = try Libiptc.load(family)
       let table = TableName(.filter, family)
       // One that is in use need not be taken, which costs more the more rules it has.
-      guard try Tables.present([table]).isEmpty else { continue }
+      guard try Tables(.legacy).present([table]).isEmpty else { continue }
       do throws(KernelError) {
         _ = try Table.take(table)
       } catch {
+        if onlyFlavour == nil, Tables.canUseNftables { return }
         var error = error
         error.reason += "; want a kernel with legacy tables (ip\(family == .v4 ? "" : "6")table_filter)"
         throw error

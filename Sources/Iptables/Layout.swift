@@ -21,6 +21,7 @@ import PacketFilter
 ///           CNI-I-x → CNI-L-x     between the network's own containers: answers, links, DROP
 ///           CNI-I-x → CNI-ISOLATED   from an isolated network to another one of ours: DROP
 /// FORWARD → CNI-FORWARD    the operators' chains, then what is admitted
+///           CNI-FORWARD → CNI-A-x   -s SUBNET, -d SUBNET: what a whole network is admitted for
 /// ```
 /// Jumps into `nat` are appended: the host's own rules and services go first (CVE-2019-9946), and what is not sent to
 /// the host is nobody's published port (GHSA-jv3w-x3r3-g6rm), nor what came by a link for a loopback address
@@ -44,6 +45,7 @@ enum Layout {
   static let isolationPrefix = "CNI-I-"
   static let linksPrefix = "CNI-L-"
   static let servicePrefix = "CNI-N-"
+  static let admissionPrefix = "CNI-A-"
 
   /// Longest name of a chain in bytes (`iptables`; `XT_EXTENSION_MAXNAMELEN` less one).
   static let maximumChainNameLength = 28
@@ -58,7 +60,9 @@ enum Layout {
   static let markedComment = "cni: marked"
 
   private static let chains: Set = [ports, floating, outbound, owners, isolation, isolated, forward, loopback, names]
-  private static let prefixes = [masqueradePrefix, portPrefix, isolationPrefix, linksPrefix, servicePrefix]
+  private static let prefixes = [
+    masqueradePrefix, portPrefix, isolationPrefix, linksPrefix, servicePrefix, admissionPrefix,
+  ]
   /// Names that no chain can be given.
   static let reserved: Set = [
     "ACCEPT", "DROP", "QUEUE", "RETURN", "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING",

@@ -23,6 +23,7 @@ import NetTypes
   let createChain: @convention(c) (Name, OpaquePointer) -> CInt
   let deleteChain: @convention(c) (Name, OpaquePointer) -> CInt
   let references: @convention(c) (UnsafeMutablePointer<CUnsignedInt>, Name, OpaquePointer) -> CInt
+  let policy: @convention(c) (Name, UnsafeMutableRawPointer, OpaquePointer) -> Name?
   let commit: @convention(c) (OpaquePointer) -> CInt
 
   /// Loads the family's library, which stays loaded.
@@ -63,6 +64,8 @@ import NetTypes
     unsafe deleteChain = try find("delete_chain", OnChain.self)
     unsafe references = try find(
       "get_references", (@convention(c) (UnsafeMutablePointer<CUnsignedInt>, Name, OpaquePointer) -> CInt).self)
+    unsafe policy = try find(
+      "get_policy", (@convention(c) (Name, UnsafeMutableRawPointer, OpaquePointer) -> Name?).self)
     unsafe commit = try find("commit", (@convention(c) (OpaquePointer) -> CInt).self)
   }
 }

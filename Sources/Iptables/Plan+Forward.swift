@@ -4,6 +4,10 @@ import PacketFilter
 
 extension Plan {
   mutating func add(_ admission: Admission) throws(KernelError) {
+    if let network = admission.network {
+      return try add(
+        Passage(network.subnet, .outbound, link: network.link, adminChain: admission.adminChain))
+    }
     let family = admission.address.family
     let table = TableName(.filter, family)
     let host = Test(IPPrefix(host: admission.address))

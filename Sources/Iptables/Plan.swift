@@ -3,9 +3,9 @@ import Kernel
 import NetTypes
 import PacketFilter
 
-/// What an owner's rules are in the legacy tables.
+/// What an owner's rules are in the tables of `iptables`.
 struct Plan: Equatable, Sendable {
-  private(set) var pieces: [TableName: [Piece]] = [:]
+  var pieces: [TableName: [Piece]] = [:]
   private var needed: [TableName: Set<Piece>] = [:]
   let tag: String
   let part: Part
@@ -51,6 +51,7 @@ struct Plan: Equatable, Sendable {
     case .float(let floating): add(floating)
     case .admit(let admission): try add(admission)
     case .serve(let service): add(service)
+    case .pass(let passage): try add(passage)
     }
   }
 

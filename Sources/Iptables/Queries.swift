@@ -21,6 +21,7 @@ extension Rule {
     case .float(let floating): table == TableName(.nat, floating.external.family)
     case .admit(let admission): table == TableName(.filter, admission.address.family)
     case .serve(let service): table == TableName(.filter, service.address.family)
+    case .pass(let passage): table == TableName(.filter, passage.subnet.family)
     }
   }
 }

@@ -81,7 +81,8 @@ extension Table {
     for chain in chains where chain.hasPrefix(Layout.linksPrefix) && Layout.isOurs(chain) {
       if references(to: chain) == 0, firstIndex(in: chain, where: { $0.comment != nil }) == nil { try discard(chain) }
     }
-    let wanted = Set(rules(in: Layout.forward).compactMap(\.neededChain))
+    try sweepOwned(Layout.admissionPrefix, jumpsIn: Layout.forward)
+    let wanted = Set([Layout.forward, Layout.owners].flatMap { rules(in: $0) }.compactMap(\.neededChain))
     try sweepForeign(from: Layout.forward, Layout.adminComment) { _, chain in !wanted.contains(chain) }
     try sweepOwned(Layout.servicePrefix, jumpsIn: Layout.names)
     try sweep(Layout.names, from: ["INPUT"])

@@ -1,6 +1,6 @@
 import NetTypes
 
-/// A legacy table that we have rules in.
+/// A table that we have rules in.
 struct TableName: Hashable, Sendable, CustomStringConvertible {
   enum Kind: String, CaseIterable, Sendable { case nat, filter }
 

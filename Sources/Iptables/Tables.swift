@@ -3,8 +3,9 @@ import Kernel
 import Linux
 import NetTypes
 
-/// The host's legacy tables: changed under iptables' own lock, all or none.
+/// The host's tables of one flavour: changed under iptables' own lock, all or none.
 struct Tables {
+  var flavour: Flavour
   /// Called before each commit; tests let things go wrong there.
   var beforeCommit: (TableName) throws(KernelError) -> Void = { (_) throws(KernelError) in }
 
@@ -14,7 +15,9 @@ struct Tables {
   var lockSeconds = Environment["CNI_XTABLES_WAIT"].flatMap { Int($0) } ?? 30
 
   /// How often a change is made again that somebody came in between of without taking the lock.
-  private static let attempts = 10
+  private var attempts: Int { flavour == .legacy ? 10 : 100 }
+
+  init(_ flavour: Flavour = .legacy) { self.flavour = flavour }
 
   /// Changes each of `names`, in that order; what is committed is taken back where a later one fails.
   ///
@@ -51,7 +54,7 @@ struct Tables {
     _ name: TableName, _ edit: (inout Table) throws(KernelError) -> Void
   ) throws(KernelError) -> [TableEdit] {
     for attempt in 1... {
-      var table = try Table.take(name)
+      var table = try take(name)
       try edit(&table)
       guard !table.edits.isEmpty else { return [] }
       do throws(KernelError) {
@@ -59,7 +62,7 @@ struct Tables {
         try table.commit()
         return table.edits
       } catch {
-        guard error.errno == EAGAIN, attempt < Self.attempts else { throw error }
+        guard error.errno == EAGAIN, attempt < attempts else { throw error }
       }
     }
     return []
@@ -68,8 +71,17 @@ struct Tables {
   /// The families that this host knows.
   static var families: [IPFamily] { Files.exists("/proc/sys/net/ipv6") ? IPFamily.allCases : [.v4] }
 
-  /// The tables among `names` that have rules; no other one is touched, for the kernel then makes it.
-  static func present(_ names: [TableName]) throws(KernelError) -> [TableName] {
+  func take(_ name: TableName) throws(KernelError) -> Table { try Table.take(name, flavour) }
+
+  /// The tables among `names` that are there; no other one is touched, for the kernel then makes a legacy one.
+  func present(_ names: [TableName]) throws(KernelError) -> [TableName] {
+    switch flavour {
+    case .legacy: try Self.presentLegacy(names)
+    case .nftables: try Self.presentInNftables(names)
+    }
+  }
+
+  private static func presentLegacy(_ names: [TableName]) throws(KernelError) -> [TableName] {
     var present: [TableName] = []
     for family in IPFamily.allCases {
       let list = "/proc/thread-self/net/ip\(family == .v4 ? "" : "6")_tables_names"
@@ -77,6 +89,13 @@ struct Tables {
       present += names.filter { name in name.family == family && kinds.contains { $0 == name.kind.rawValue } }
     }
     return names.filter(present.contains)
+  }
+
+  private static func presentInNftables(_ names: [TableName]) throws(KernelError) -> [TableName] {
+    let socket = try NftSocket.open()
+    var present: [TableName] = []
+    for name in names where try NftTable.table(name, socket) != nil { present.append(name) }
+    return present
   }
 
   private func lock() throws(KernelError) -> FileLock {

@@ -33,10 +33,29 @@ public protocol FilterBackend {
   /// The published ports that conflict with one of `ports`, and whose they are; of all where `ports` is `nil`.
   mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder]
 
+  /// Where the host's own rules are, as the backend `iptables` sees it.
+  func hostRules() throws(KernelError) -> HostRules
+
+  /// Whether nf_tables holds tables that `iptables` shows, whoever made them.
+  func hasNftablesTables() throws(KernelError) -> Bool
+
   /// Whether this host has what the backend needs.
   ///
   /// - Throws: what is missing.
   mutating func probe() throws(KernelError)
+}
+
+extension FilterBackend {
+  public func hostRules() throws(KernelError) -> HostRules { .nowhere }
+  public func hasNftablesTables() throws(KernelError) -> Bool { false }
+}
+
+/// Where the host has rules that the `iptables` command shows.
+public enum HostRules: Sendable {
+  case nowhere
+  case legacy
+  /// In nf_tables: `iptables-nft`.
+  case nftables
 }
 
 /// The host's packet filter: chooses a backend, remembers what was added.

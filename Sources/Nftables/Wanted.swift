@@ -35,6 +35,7 @@ struct Wanted: Equatable {
     case .float(let floating): wanted.float(floating, owner)
     case .admit(let admission): try wanted.admit(admission, owner)
     case .serve(let service): try wanted.serve(service, owner)
+    case .pass: break  // no table can let pass what another one drops
     }
     self = wanted
   }

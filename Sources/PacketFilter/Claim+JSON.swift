@@ -39,6 +39,7 @@ extension Rule: JSONReadable {
     case .float(let rule): .object(["float": .object(rule.members)])
     case .admit(let rule): .object(["admit": .object(rule.members)])
     case .serve(let rule): .object(["serve": .object(rule.members)])
+    case .pass(let rule): .object(["pass": .object(rule.members)])
     }
   }
 
@@ -59,6 +60,8 @@ extension Rule: JSONReadable {
       self = .admit(rule)
     } else if let rule: NameService = try json.object("serve") {
       self = .serve(rule)
+    } else if let rule: Passage = try json.object("pass") {
+      self = .pass(rule)
     } else {
       throw json.refusal("a rule")
     }

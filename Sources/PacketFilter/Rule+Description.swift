@@ -11,6 +11,7 @@ extension Rule: CustomStringConvertible {
     case .publish(let port): "\(port)"
     case .float(let floating): "floating address \(floating.external) to \(floating.target)"
     case .admit(let admission): "admission of \(admission.address)"
+    case .pass(let passage): "passage of \(passage.subnet) through the host's chain FORWARD"
     case .serve(let service): "name service at \(service.address) for \(service.bridge)"
     }
   }

@@ -125,11 +125,33 @@ extension Admission: JSONReadable {
   var members: [String: JSONValue] {
     var members: [String: JSONValue] = ["address": .text(address)]
     members["adminChain"] = adminChain.map { .string($0) }
+    members["link"] = network.map { .text($0.link) }
+    members["subnet"] = network.map { .text($0.subnet) }
     return members
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
     self.init(try json.required("address").parsed(), adminChain: try json.text("adminChain"))
+    if let link: InterfaceName = try json.parsed("link"), let subnet: IPPrefix = try json.parsed("subnet") {
+      network = Network(link, subnet)
+    }
+  }
+}
+
+extension Passage: JSONReadable {
+  var members: [String: JSONValue] {
+    var members: [String: JSONValue] = ["subnet": .text(subnet), "kind": .string(kind.rawValue)]
+    members["link"] = link.map { .text($0) }
+    members["adminChain"] = adminChain.map { .string($0) }
+    return members
+  }
+
+  public init(_ json: JSONReader) throws(CNIError) {
+    let text = try json.required("kind")
+    guard let kind = Kind(rawValue: try text.text()) else { throw text.refusal("outbound or published") }
+    self.init(
+      try json.required("subnet").parsed(), kind, link: try json.parsed("link"),
+      adminChain: try json.text("adminChain"))
   }
 }
 

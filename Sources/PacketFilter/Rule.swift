@@ -10,6 +10,7 @@ public enum Rule: Equatable, Sendable {
   case float(FloatingAddress)
   case admit(Admission)
   case serve(NameService)
+  case pass(Passage)
 }
 
 /// What a container sends to the outside leaves with an address of the host.
@@ -204,12 +205,26 @@ public struct FloatingAddress: Equatable, Sendable {
 
 /// What the host forwards for this address passes: all it sends, and answers to it.
 public struct Admission: Equatable, Sendable {
+  /// The bridge of a network and the network's addresses on it.
+  public struct Network: Equatable, Sendable {
+    public var link: InterfaceName
+    public var subnet: IPPrefix
+
+    public init(_ link: InterfaceName, _ subnet: IPPrefix) {
+      self.link = link
+      self.subnet = subnet
+    }
+  }
+
   public var address: IPAddress
   /// The operator's own chain, asked before; made where it is missing; iptables only.
   public var adminChain: String?
+  /// The whole network is admitted where the host's own chains drop; `nil`: the address alone.
+  public var network: Network?
 
-  public init(_ address: IPAddress, adminChain: String? = nil) {
+  public init(_ address: IPAddress, adminChain: String? = nil, network: Network? = nil) {
     self.address = address
     self.adminChain = adminChain
+    self.network = network
   }
 }

@@ -15,7 +15,8 @@ struct FirewallDriver: ChainDriver {
   ) throws(CNIError) -> ChainPlan {
     let backend = try translating { () throws(KernelError) in try kernel.filter.backend(settings.backend) }
     let adminChain = backend == .iptables ? settings.adminChain : nil
-    var rules = previous.ips.map { Rule.admit(Admission($0.address.address, adminChain: adminChain)) }
+    let admitted = try translating { () throws(KernelError) in try admissions(of: previous, adminChain, on: &kernel) }
+    var rules = admitted.map(Rule.admit)
     var changes: [Change] = []
     if settings.policy != .open {
       let bridge = try bridge(in: previous, for: settings.policy)
@@ -29,6 +30,24 @@ struct FirewallDriver: ChainDriver {
     }
     if !rules.isEmpty { changes.append(.addRules(Claim(owner, .firewall, rules, backend: backend))) }
     return ChainPlan(changes, result: previous)
+  }
+
+  /// By bridge and subnet where the containers are behind a bridge of the host, else by address.
+  private func admissions<K: Kernel & ~Copyable>(
+    of result: AddResult, _ adminChain: String?, on kernel: inout K
+  ) throws(KernelError) -> [Admission] {
+    var bridge: InterfaceName?
+    for interface in result.interfaces where bridge == nil && interface.isOnHost {
+      guard let name = InterfaceName(interface.name), try kernel.link(name, on: .host)?.kind == "bridge" else {
+        continue
+      }
+      bridge = name
+    }
+    return result.ips.map { ip in
+      let isLoopback = ip.interface.map { result.interfaces.indices.contains($0) && result.interfaces[$0].name == "lo" }
+      let network = isLoopback == true ? nil : bridge.map { Admission.Network($0, ip.address.network) }
+      return Admission(ip.address.address, adminChain: adminChain, network: network)
+    }
   }
 
   private func bridge(

@@ -58,6 +58,7 @@ struct IptablesLab {
   var backend: IptablesBackend {
     var backend = IptablesBackend()
     backend.tables.lockFile = lockFile
+    backend.onlyFlavour = .legacy
     return backend
   }
 }

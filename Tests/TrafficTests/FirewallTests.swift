@@ -43,24 +43,32 @@ struct FirewallTests {
     }
   }
 
-  @Test(arguments: [false, true])
-  func `a host that forwards nothing lets a container out and its answers in, with the plugin`(
-    isAdmitted: Bool
+  @Test(arguments: Backend.allCases, ["legacy", "nft"])
+  func `a host that forwards nothing lets containers out, their answers in, and what is published`(
+    backend: Backend, iptables: String
   ) throws {
-    try World.use(.iptables, containers: 2) { world in
-      try world.shell("iptables-legacy -w -P FORWARD DROP; ip6tables-legacy -w -P FORWARD DROP")
-      let network = try world.network(1, firewall: isAdmitted ? "{}" : nil)
+    try World.use(backend, containers: 2) { world in
+      try world.shell("iptables-\(iptables) -w -P FORWARD DROP; ip6tables-\(iptables) -w -P FORWARD DROP")
+      if iptables == "legacy" { try world.useTables() }
+      let saved = "iptables-\(iptables)-save | sed 's/^#.*//; s/ \\[.*//'"
+      let before = try world.shell(saved)
+      let network = try world.network(1, firewall: "{}")
       let first = try network.add(1, ports: PublishedPortTests.ports)
-      _ = try network.add(2)
+      let second = try network.add(2)
       try world.expect(
         Expectation.ofBothFamilies { family in
           [Probe.Transport.tcp, .udp, .ping].flatMap { transport -> [Expectation] in
             [
-              Expectation(.container(1), to: World.outside[family], transport, 80, by: isAdmitted ? .outside : nil),
+              Expectation(.container(1), to: World.outside[family], transport, 80, by: .outside),
               Expectation(.outside, to: first.addresses[family], transport, 80, by: nil),
             ]
           }
         })
+      for attachment in [first, second] {
+        for outcome in try network.check(attachment) { #expect(outcome.isSuccess, "\(outcome)") }
+        try network.delete(attachment)
+      }
+      #expect(try world.shell(saved) == before)
     }
   }
 

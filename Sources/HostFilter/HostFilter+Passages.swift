@@ -1,0 +1,52 @@
+import Kernel
+import PacketFilter
+
+extension HostFilter {
+  /// The claim's rules, and what they need of the host's own chains.
+  mutating func make(_ claim: Claim) throws(KernelError) {
+    guard claim.backend == .nftables else {
+      var claim = claim
+      claim.rules += claim.passages
+      return try iptables.add(claim)
+    }
+    try nftables.add(claim)
+    guard let passing = claim.onlyPassages else { return }
+    do throws(KernelError) {
+      try iptables.add(passing)
+    } catch {
+      try? nftables.remove(claim.owner.filterTag, claim.part, known: claim.rules)  // the error to tell is the first
+      throw error
+    }
+  }
+
+  mutating func unmake(_ claim: Claim) throws(KernelError) {
+    let tag = claim.owner.filterTag
+    guard (claim.backend ?? .nftables) == .nftables else {
+      return try iptables.remove(tag, claim.part, known: claim.rules + claim.passages)
+    }
+    if let passing = claim.onlyPassages { try iptables.remove(tag, claim.part, known: passing.rules) }
+    try nftables.remove(tag, claim.part, known: claim.rules)
+  }
+
+  mutating func lacking(_ claim: Claim, in backend: Backend) throws(KernelError) -> [Rule] {
+    guard backend == .nftables else {
+      var claim = claim
+      claim.backend = .iptables
+      claim.rules += claim.passages
+      return try iptables.missing(from: claim)
+    }
+    var claim = claim
+    claim.backend = .nftables
+    let passages = try claim.onlyPassages.map { (passing) throws(KernelError) in try iptables.missing(from: passing) }
+    return try nftables.missing(from: claim) + (passages ?? [])
+  }
+}
+
+extension Claim {
+  /// What goes to the host's own chains beside rules of our own tables; `nil`: nothing.
+  fileprivate var onlyPassages: Claim? {
+    var claim = self
+    claim.rules = passages
+    return claim.rules.isEmpty ? nil : claim
+  }
+}

@@ -1,0 +1,129 @@
+import Glibc
+import Kernel
+import Linux
+import NetTypes
+
+/// libiptc's copy of a legacy table, taken whole and committed whole; it keeps the counters of rules that stay.
+@safe final class LegacyTable: TableStore {
+  private let name: TableName
+  private let library: Libiptc
+  private let handle: OpaquePointer
+
+  /// Takes the table as it is now; the kernel makes it where it was not used yet.
+  ///
+  /// - Throws: ENOENT where a library is not there, ENOPROTOOPT or ENOENT where the kernel has no such table.
+  init(_ name: TableName) throws(KernelError) {
+    self.name = name
+    library = try Libiptc.load(name.family)
+    unsafe handle = try unsafe Self.take(name, library)
+  }
+
+  deinit { unsafe library.free(handle) }
+
+  private static func take(_ name: TableName, _ library: Libiptc) throws(KernelError) -> OpaquePointer {
+    if let handle = unsafe library.initialize(name.kind.rawValue) { return unsafe handle }
+    guard errno == ENOPROTOOPT else { throw KernelError(errno: errno, doing: "take \(name)") }
+    loadModule(name.family)
+    guard let handle = unsafe library.initialize(name.kind.rawValue) else {
+      throw KernelError(errno: errno, doing: "take \(name)")
+    }
+    return unsafe handle
+  }
+
+  /// Legacy tables are the one part of the packet filter that a kernel does not load by itself when it is asked for it.
+  ///
+  /// Where there is no such module, the kernel's answer to the next question says so.
+  private static func loadModule(_ family: IPFamily) {
+    let module = family == .v4 ? "ip_tables" : "ip6_tables"
+    _ = try? ChildProcess.run(
+      "/sbin/modprobe", ["--quiet", module], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], input: [], seconds: 10
+    )
+  }
+
+  func commit() throws(KernelError) { try check(unsafe library.commit(handle), "commit \(name)") }
+
+  /// The built-in chains and then the others, by name.
+  var chains: [String] {
+    var names: [String] = []
+    var next = unsafe library.firstChain(handle)
+    while let name = unsafe next {
+      names.append(unsafe String(cString: name))
+      unsafe next = unsafe library.nextChain(handle)
+    }
+    return names
+  }
+
+  func has(_ chain: String) -> Bool { unsafe library.isChain(chain, handle) != 0 }
+
+  func firstIndex(in chain: String, where holds: (PresentRule) -> Bool) -> Int? {
+    guard has(chain) else { return nil }
+    var index = 0
+    var next = unsafe library.firstRule(chain, handle)
+    while let entry = unsafe next {
+      if holds(unsafe rule(at: entry)) { return index }
+      index += 1
+      unsafe next = unsafe library.nextRule(entry, handle)
+    }
+    return nil
+  }
+
+  private func rule(at entry: UnsafeRawPointer) -> PresentRule {
+    let offset = EntryShape(name.family).targetOffset + 2  // next_offset: the entry's size
+    let size = unsafe Int(entry.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+    let target = unsafe library.target(entry, handle).map { unsafe String(cString: $0) }
+    return PresentRule(
+      name.family, read: unsafe Array(UnsafeRawBufferPointer(start: entry, count: size)), target: target ?? "")
+  }
+
+  func references(to chain: String) -> Int {
+    var count: CUnsignedInt = 0
+    return unsafe library.references(&count, chain, handle) != 0 ? Int(count) : 0
+  }
+
+  func policy(of chain: String) -> String? {
+    var counters: (UInt64, UInt64) = (0, 0)
+    return unsafe withUnsafeMutableBytes(of: &counters) { counters in
+      unsafe counters.baseAddress.flatMap { unsafe library.policy(chain, $0, handle) }.map {
+        unsafe String(cString: $0)
+      }
+    }
+  }
+
+  func create(_ chain: String) throws(KernelError) {
+    try check(unsafe library.createChain(chain, handle), "create chain \(chain) in \(name)")
+  }
+
+  func delete(_ chain: String) throws(KernelError) {
+    try check(unsafe library.deleteChain(chain, handle), "delete chain \(chain) in \(name)")
+  }
+
+  func append(_ entry: [UInt8], to chain: String) throws(KernelError) {
+    try check(
+      unsafe entry.withUnsafeBytes { unsafe add($0.baseAddress) { unsafe library.append(chain, $0, handle) } },
+      "append to chain \(chain) in \(name)")
+  }
+
+  func insert(_ entry: [UInt8], at index: Int, in chain: String) throws(KernelError) {
+    try check(
+      unsafe entry.withUnsafeBytes {
+        unsafe add($0.baseAddress) { unsafe library.insert(chain, $0, CUnsignedInt(index), handle) }
+      }, "insert into chain \(chain) in \(name)")
+  }
+
+  func deleteRule(at index: Int, in chain: String) throws(KernelError) {
+    try check(
+      unsafe library.delete(chain, CUnsignedInt(index), handle), "delete from chain \(chain) in \(name)")
+  }
+
+  private func add(_ entry: UnsafeRawPointer?, _ body: (UnsafeRawPointer) -> CInt) -> CInt {
+    guard let entry = unsafe entry else { return 0 }
+    return unsafe body(entry)
+  }
+
+  /// libiptc returns 0 and sets errno.
+  private func check(_ status: CInt, _ operation: @autoclosure () -> String) throws(KernelError) {
+    let error = errno
+    guard status == 0 else { return }
+    throw KernelError(errno: error, doing: operation())
+  }
+}

@@ -1,0 +1,116 @@
+import Glibc
+import Kernel
+import Linux
+
+/// A netfilter-netlink socket of the network namespace it was opened in, for questions and batches.
+@safe
+struct NftSocket: ~Copyable {
+  private let descriptor: Descriptor
+
+  static func open() throws(KernelError) -> NftSocket {
+    let raw = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NftNumbers.protocolNumber)
+    guard raw >= 0 else { throw KernelError(errno: errno, doing: "open netfilter socket") }
+    return NftSocket(descriptor: Descriptor(adopting: raw))
+  }
+
+  private static let netfilterHeaderSize = 4
+
+  /// The answers; none where what was asked for is missing, asked again where something changed meanwhile.
+  borrowing func ask(
+    _ message: NftMessage, doing operation: @autoclosure () -> String
+  ) throws(KernelError) -> [NftAnswer] {
+    var message = message
+    if message.flags & NftMessage.Flags.dump == 0 { message.flags |= NftMessage.Flags.acknowledge }
+    for _ in 0..<100 {
+      try send(message.bytes(1), operation())
+      if let answers = try collect(operation()) { return answers }
+    }
+    throw KernelError(errno: EAGAIN, doing: operation())
+  }
+
+  /// Carries out all of them or none.
+  ///
+  /// - Throws: EAGAIN where the ruleset is no longer of that generation; what the kernel says of a message.
+  borrowing func commit(_ messages: [NftMessage], _ generation: UInt32, doing operation: String) throws(KernelError) {
+    var batch = NftMessage.begin(generation)
+    for (index, message) in messages.enumerated() {
+      var message = message
+      message.flags |= NftMessage.Flags.acknowledge
+      batch += message.bytes(UInt32(index + 1))
+    }
+    try send(batch + NftMessage.end, operation)
+    var missing = messages.count
+    while missing > 0 {
+      for (type, payload, _) in Self.split(try receive(operation)) where type == NftNumbers.error {
+        let code = Self.code(payload)
+        guard code == 0 else {
+          throw KernelError(errno: code == NftNumbers.restart ? EAGAIN : code, doing: operation)
+        }
+        missing -= 1
+      }
+    }
+  }
+
+  private borrowing func send(_ bytes: [UInt8], _ operation: @autoclosure () -> String) throws(KernelError) {
+    let sent = unsafe Glibc.send(descriptor.raw, bytes, bytes.count, 0)
+    guard sent == bytes.count else { throw KernelError(errno: errno, doing: operation()) }
+  }
+
+  /// `nil` where the ruleset changed while it was told.
+  private borrowing func collect(_ operation: @autoclosure () -> String) throws(KernelError) -> [NftAnswer]? {
+    var answers: [NftAnswer] = []
+    var isTorn = false
+    while true {
+      for (type, payload, flags) in Self.split(try receive(operation())) {
+        if flags & 0x10 != 0 { isTorn = true }  // NLM_F_DUMP_INTR
+        guard type == NftNumbers.done || type == NftNumbers.error else {
+          answers.append(NftAnswer(payload.dropFirst(Self.netfilterHeaderSize)))
+          continue
+        }
+        let code = Self.code(payload)
+        if code == EINTR || isTorn { return nil }
+        guard code == 0 || code == ENOENT else { throw KernelError(errno: code, doing: operation()) }
+        return code == 0 ? answers : []
+      }
+    }
+  }
+
+  private static func code(_ payload: ArraySlice<UInt8>) -> Int32 {
+    payload.count < 4 ? EPROTO : -Int32(bitPattern: Array(payload.prefix(4)).number32(at: 0))
+  }
+
+  private static func split(_ bytes: [UInt8]) -> [(type: Int32, payload: ArraySlice<UInt8>, flags: Int)] {
+    var found: [(Int32, ArraySlice<UInt8>, Int)] = []
+    var rest = bytes[...]
+    while rest.count >= NftMessage.headerSize {
+      let head = Array(rest.prefix(NftMessage.headerSize))
+      let length = Int(head.number32(at: 0))
+      guard length >= NftMessage.headerSize, length <= rest.count else { break }
+      found.append(
+        (Int32(head.number16(at: 4)), rest.prefix(length).dropFirst(NftMessage.headerSize), head.number16(at: 6)))
+      rest = rest.dropFirst((length + 3) & ~3)
+    }
+    return found
+  }
+
+  private borrowing func receive(_ operation: @autoclosure () -> String) throws(KernelError) -> [UInt8] {
+    var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    while true {
+      let count = unsafe recv(descriptor.raw, &buffer, buffer.count, 0)
+      if count > 0 {
+        buffer.removeLast(buffer.count - count)
+        return buffer
+      }
+      guard count < 0, errno == EINTR else { throw KernelError(errno: count == 0 ? EPROTO : errno, doing: operation()) }
+    }
+  }
+}
+
+/// Numbers of linux/netlink.h, and one of the kernel's own.
+private enum NftNumbers {
+  static let protocolNumber: Int32 = 12
+  static let error: Int32 = 2
+  static let done: Int32 = 3
+  /// The answer to a batch of an earlier generation: `ERESTART`.
+  static let restart: Int32 = 85
+}

@@ -1,0 +1,194 @@
+import Glibc
+import Kernel
+import NetTypes
+
+/// A table of nf_tables that `iptables-nft` shows; rules are read chain by chain, when they are first looked at.
+///
+/// The table and its built-in chains are made where they are missing, and go with our last rule if we made them.
+final class NftTable: TableStore {
+  struct Chain {
+    /// How often it is led to, its own rules counted, when it was listed.
+    var uses = 0
+    var policy: String?
+    var isBase = false
+    /// Whether we made it: our comment stands in its user data.
+    var isOurs = false
+    /// `nil`: not read yet.
+    var rules: [Rule]?
+    /// How many rules were there when they were read.
+    var readCount = 0
+    /// Jumps that this batch adds.
+    var newReferences = 0
+  }
+
+  struct Rule {
+    var handle: UInt64?
+    /// Names a rule of this batch.
+    var number: UInt32
+    var rule: PresentRule
+  }
+
+  let name: TableName
+  let generation: UInt32
+  private let socket: NftSocket
+  var messages: [NftMessage] = []
+  private(set) var contents: [String: Chain] = [:]
+  private(set) var hasTable = false
+  private(set) var isOurs = false
+  /// Sets and whatever else is no chain.
+  private(set) var otherUses = 0
+  private var lastNumber: UInt32 = 0
+  /// What went wrong when a chain was read; `commit` throws it.
+  private var failure: KernelError?
+
+  /// Takes the table as it is now; nothing is made.
+  init(_ name: TableName) throws(KernelError) {
+    self.name = name
+    let socket = try NftSocket.open()
+    generation = try Self.generation(socket)
+    self.socket = socket
+    try list()
+  }
+
+  private static func generation(_ socket: borrowing NftSocket) throws(KernelError) -> UInt32 {
+    let message = NftMessage(kind: .getGeneration, flags: 0, family: .v4, attributes: NftAttributes())
+    let answer = try socket.ask(message, doing: "ask for the generation of nf_tables").first
+    return UInt32(answer?.number(1) ?? 0)
+  }
+
+  private func list() throws(KernelError) {
+    guard let table = try Self.table(name, socket) else { return }
+    hasTable = true
+    isOurs = table[6].map { Array($0) } == NftTable.userData
+    let question = NftMessage(
+      kind: .getChain, flags: NftMessage.Flags.dump, family: name.family, attributes: NftAttributes())
+    for answer in try socket.ask(question, doing: "list chains of \(name)") where answer.text(1) == name.kind.rawValue {
+      guard let chain = answer.text(3) else { continue }
+      let policy = answer.number(5).map { $0 == 0 ? "DROP" : "ACCEPT" }
+      contents[chain] = Chain(
+        uses: Int(answer.number(6) ?? 0), policy: policy, isBase: answer.nested(4) != nil,
+        isOurs: answer[12].map { Array($0) } == NftTable.userData)
+    }
+    otherUses = Int(table.number(3) ?? 0) - contents.count
+    for chain in contents.keys where Layout.isOurs(chain) || NftTable.hooks(name.kind)[chain] != nil { try read(chain) }
+  }
+
+  static func table(_ name: TableName, _ socket: borrowing NftSocket) throws(KernelError) -> NftAnswer? {
+    var attributes = NftAttributes()
+    attributes.put(1, name.kind.rawValue)
+    let message = NftMessage(kind: .getTable, flags: 0, family: name.family, attributes: attributes)
+    return try socket.ask(message, doing: "look for \(name)").first
+  }
+
+  private func read(_ chain: String) throws(KernelError) {
+    guard var content = contents[chain], content.rules == nil else { return }
+    var attributes = NftAttributes()
+    attributes.put(1, name.kind.rawValue)
+    attributes.put(2, chain)
+    let question = NftMessage(
+      kind: .getRule, flags: NftMessage.Flags.dump, family: name.family, attributes: attributes)
+    let answers = try socket.ask(question, doing: "list rules of chain \(chain) in \(name)")
+    let rules = answers.filter { $0.text(2) == chain }.map { answer in
+      lastNumber += 1
+      return Rule(
+        handle: answer.number(3), number: lastNumber,
+        rule: NftEntry.rule(name.family, expressions: answer[4] ?? []))
+    }
+    content.rules = rules
+    content.readCount = rules.count
+    contents[chain] = content
+  }
+
+  private func rules(in chain: String) -> [Rule] {
+    if contents[chain]?.rules == nil {
+      do throws(KernelError) { try read(chain) } catch { failure = failure ?? error }
+    }
+    return contents[chain]?.rules ?? []
+  }
+
+  // MARK: looking
+
+  var chains: [String] {
+    let known = NftTable.hooks(name.kind)
+    return contents.keys.sorted { (known[$0] == nil ? 1 : 0, $0) < (known[$1] == nil ? 1 : 0, $1) }
+  }
+
+  func has(_ chain: String) -> Bool { contents[chain] != nil }
+
+  func policy(of chain: String) -> String? { contents[chain]?.policy }
+
+  func firstIndex(in chain: String, where holds: (PresentRule) -> Bool) -> Int? {
+    rules(in: chain).firstIndex { holds($0.rule) }
+  }
+
+  func references(to chain: String) -> Int {
+    _ = rules(in: chain)
+    return contents[chain].map { max(0, $0.uses - $0.readCount) + $0.newReferences } ?? 0
+  }
+
+  // MARK: changing
+
+  func create(_ chain: String) {
+    add(.newChain, NftMessage.Flags.create) { $0.put(3, chain) }
+    contents[chain] = Chain(rules: [])
+  }
+
+  func delete(_ chain: String) {
+    add(.deleteChain) { $0.put(3, chain) }
+    contents[chain] = nil
+  }
+
+  func append(_ entry: [UInt8], to chain: String) { put(entry, at: rules(in: chain).count, in: chain) }
+
+  func insert(_ entry: [UInt8], at index: Int, in chain: String) { put(entry, at: index, in: chain) }
+
+  private func put(_ entry: [UInt8], at index: Int, in chain: String) {
+    if contents[chain] == nil { makeBuiltIn(chain) }
+    let there = rules(in: chain)
+    lastNumber += 1
+    let number = lastNumber
+    let isLast = index >= there.count
+    add(.newRule, NftMessage.Flags.create | (isLast ? NftMessage.Flags.append : 0)) {
+      $0.put(2, chain)
+      if !isLast, index > 0 {
+        if let handle = there[index].handle { $0.put(6, handle: handle) } else { $0.put(10, there[index].number) }
+      }
+      $0.put(9, number)
+      $0.join(NftExpressions.attributes(name.family, entry))
+    }
+    let rule = PresentRule(name.family, written: entry)
+    contents[chain]?.rules?.insert(Rule(handle: nil, number: number, rule: rule), at: min(index, there.count))
+    contents[rule.target]?.newReferences += 1
+  }
+
+  func deleteRule(at index: Int, in chain: String) {
+    let there = rules(in: chain)
+    guard there.indices.contains(index) else { return }
+    add(.deleteRule) {
+      $0.put(2, chain)
+      if let handle = there[index].handle { $0.put(3, handle: handle) } else { $0.put(9, there[index].number) }
+    }
+    contents[there[index].rule.target]?.newReferences -= 1
+    contents[chain]?.rules?.remove(at: index)
+  }
+
+  func add(_ kind: NftMessage.Kind, _ flags: UInt16 = 0, _ fill: (inout NftAttributes) -> Void) {
+    if !hasTable {
+      hasTable = true
+      isOurs = true
+      messages.append(NftTable.creation(of: name))
+    }
+    var attributes = NftAttributes()
+    attributes.put(1, name.kind.rawValue)
+    fill(&attributes)
+    messages.append(NftMessage(kind: kind, flags: flags, family: name.family, attributes: attributes))
+  }
+
+  func note(_ chain: Chain, _ name: String) { contents[name] = chain }
+
+  func commit() throws(KernelError) {
+    if let failure { throw failure }
+    removeUnused()
+    try socket.commit(messages, generation, doing: "commit \(name) of nf_tables")
+  }
+}

@@ -1,0 +1,76 @@
+import NetTypes
+import PacketFilter
+import Testing
+
+@testable import Iptables
+
+/// Rules as nf_tables' expressions and back.
+struct NftEncodingTests {
+  static var rules: [TableRule] {
+    var forwarded = TableRule(.v4, .answers, .comment("cni: x"), target: .accept)
+    forwarded.source = Test(IPPrefix("10.1.0.0/20") ?? .everything(.v4), isNegated: true)
+    forwarded.destination = Test(IPPrefix("10.2.0.0/16") ?? .everything(.v4))
+    forwarded.inDevice = Test(Device(InterfaceName("eth0") ?? .any), isNegated: true)
+    forwarded.outDevice = Test(Device(pattern: "br+") ?? Device(.any))
+    var six = TableRule(.v6, .port(.udp, 53), target: .jump("CNI-NAMES"))
+    six.transport = .udp
+    six.destination = Test(IPPrefix("fd00::1/128") ?? .everything(.v6))
+    var marked = TableRule(
+      .v6, .mark(Test(Masked(0x10, mask: 0xFF), isNegated: true)),
+      .addressType(source: nil, destination: Test(.local)), target: .mark(Masked(1, mask: 1)))
+    marked.source = Test(IPPrefix("fd00::/61") ?? .everything(.v6))
+    return [
+      EncodingTests.rule, forwarded, six, marked, TableRule(.v4, target: .drop),
+      TableRule(.v4, target: .returnToCaller),
+      TableRule(.v4, target: .masquerade(isRandom: true)), TableRule(.v6, target: .source(IPAddress(v6: 5))),
+    ]
+  }
+
+  @Test(arguments: rules.indices)
+  func `a rule is the same after it was in nf_tables`(index: Int) throws {
+    let rule = Self.rules[index]
+    let attributes = NftExpressions.attributes(rule.family, rule.bytes).all
+    let expressions = try #require(NftAnswer(attributes[...])[4])
+    let read = NftEntry.rule(rule.family, expressions: expressions)
+    #expect(read.key == rule.key)
+    #expect(read.target == rule.target.name)
+  }
+
+  @Test func `what iptables writes without an extension reads as with one`() {
+    var rule = TableRule(.v4, .port(.tcp, 80), target: .accept)
+    rule.transport = .tcp
+    var list = NftAttributes()
+    func put(_ name: String, _ fill: @escaping (inout NftAttributes) -> Void) {
+      list.nest(1) {
+        $0.put(1, name)
+        $0.nest(2, fill)
+      }
+    }
+    func compare(_ value: [UInt8]) {
+      put("cmp") {
+        $0.put(2, UInt32(0))
+        $0.nest(3) { $0.put(1, value) }
+      }
+    }
+    put("meta") { $0.put(2, NftCode.transport) }
+    compare([6])
+    put("payload") {
+      $0.put(2, NftCode.transportHeader)
+      $0.put(3, UInt32(2))
+      $0.put(4, UInt32(2))
+    }
+    compare([0, 80])
+    put("immediate") { $0.nest(2) { $0.nest(2) { $0.put(1, UInt32(1)) } } }
+    #expect(NftEntry.rule(.v4, expressions: list.all[...]).key == rule.key)
+  }
+
+  @Test func `an expression that is not understood makes a rule unlike ours`() {
+    let rule = TableRule(.v4, target: .accept)
+    var list = NftAttributes()
+    list.nest(1) { $0.put(1, "limit") }
+    list.append(Array(NftAnswer(NftExpressions.attributes(.v4, rule.bytes).all[...])[4] ?? []))
+    let read = NftEntry.rule(.v4, expressions: list.all[...])
+    #expect(read.key != rule.key)
+    #expect(read.target == "ACCEPT")
+  }
+}
