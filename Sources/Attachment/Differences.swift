@@ -38,8 +38,9 @@ public func differences<K: Kernel & ~Copyable>(
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
   case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
-  case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
-    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .announce:
+  case .routeLoopback, .forgetConnections, .removeRules, .removeReferenceRules, .removeOtherRules, .deleteLink,
+    .deleteUnusedBridge, .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD,
+    .announce:
     return []
   }
 }

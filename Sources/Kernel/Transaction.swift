@@ -65,7 +65,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
       return try kernel.filter.claim(of: owner, part).map { [.addRules($0)] } ?? []
     // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
     // Connections that were forgotten are remembered with their next packet; others may need ::1 routed by now.
-    case .routeLoopback, .forgetConnections, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
+    case .routeLoopback, .forgetConnections, .removeReferenceRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
       .deleteUnroutedLink, .setVLANs, .awaitRunning, .awaitDAD, .announce:
       return []
     }
