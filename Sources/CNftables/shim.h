@@ -2,6 +2,7 @@
 /* Headers only: the library itself is loaded when it is first needed. */
 #include <linux/netlink.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <nftables/libnftables.h>
 

@@ -11,7 +11,7 @@ public import PacketFilter
 public struct HostFilter: PacketFilter {
   var iptables: any FilterBackend
   var nftables: any FilterBackend
-  private let memory: ClaimFiles
+  let memory: ClaimFiles
   private let state: String
   /// How the kernel lists the legacy tables in use; a file for each family.
   private let legacyTables: [String]
@@ -77,7 +77,7 @@ public struct HostFilter: PacketFilter {
     try use(backend) { (backend) throws(KernelError) in try backend.probe() }
   }
 
-  private mutating func use<Value>(
+  mutating func use<Value>(
     _ backend: Backend, _ body: (inout any FilterBackend) throws(KernelError) -> Value
   ) throws(KernelError) -> Value {
     switch backend {
@@ -117,6 +117,7 @@ public struct HostFilter: PacketFilter {
     // Nothing is remembered, or it cannot be read.
     guard everywhere || memory.remembers(owner, part) else { return }
     try removeEverywhere(owner.filterTag, part)
+    try removeReference(ReferenceRules(.one(owner), [part]))
     try memory.forget(owner, part)
   }
 
@@ -134,7 +135,8 @@ public struct HostFilter: PacketFilter {
   public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {
     let remembered = try memory.claim(of: claim.owner, claim.part)
     let chosen = if let known = remembered?.backend { known } else { try backend(claim.backend) }
-    return try lacking(claim, in: chosen)
+    let missing = try lacking(claim, in: chosen)
+    return remembered == nil ? try notMadeByReference(missing, of: claim.owner) : missing
   }
 
   public func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? { try memory.claim(of: owner, part) }
@@ -159,6 +161,8 @@ public struct HostFilter: PacketFilter {
         for tag in left { try backend.remove(tag, part, known: nil) }
       }
     }
+    // What one part's rules tell of the others is gone with them.
+    try removeReference(ReferenceRules(.others(on: network, than: valid), Set(Part.allCases)))
   }
 
   public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {

@@ -123,9 +123,16 @@ struct PresentRule: Equatable, Sendable {
   private var destination: IPAddress? { subnet.flatMap { $0.hostBits == 0 ? $0.address : nil } }
 
   /// Where a packet must be sent to.
-  var subnet: IPPrefix? {
-    let mask = bytes[3 * shape.address..<4 * shape.address]
+  var subnet: IPPrefix? { prefix(at: 1) }
+
+  /// Where a packet must come from.
+  var source: IPPrefix? { prefix(at: 0) }
+
+  /// The source is the first of two addresses, before their masks.
+  private func prefix(at index: Int) -> IPPrefix? {
+    let mask = bytes[(index + 2) * shape.address..<(index + 3) * shape.address]
     let length = mask.reduce(0) { $0 + $1.nonzeroBitCount }
-    return IPAddress(bytes: bytes[shape.address..<2 * shape.address]).flatMap { IPPrefix($0, length: length) }
+    return IPAddress(bytes: bytes[index * shape.address..<(index + 1) * shape.address])
+      .flatMap { IPPrefix($0, length: length) }
   }
 }

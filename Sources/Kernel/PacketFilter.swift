@@ -1,4 +1,5 @@
 public import CNI
+public import NetTypes
 public import PacketFilter
 
 /// What can make rules so: libiptc's tables or nftables.
@@ -43,6 +44,19 @@ public protocol FilterBackend {
   ///
   /// - Throws: what is missing.
   mutating func probe() throws(KernelError)
+
+  /// Removes what the reference plugins made; nothing happens where there is nothing.
+  ///
+  /// - Returns: the containers' addresses, those that were known and those that rules told.
+  mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress]
+
+  /// Whether the reference plugins made that rule for that attachment.
+  mutating func isMadeByReference(_ rule: Rule, for owner: Owner) throws(KernelError) -> Bool
+}
+
+extension FilterBackend {
+  public mutating func removeReference(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
+  public mutating func isMadeByReference(_ rule: Rule, for owner: Owner) -> Bool { false }
 }
 
 extension FilterBackend {
@@ -79,7 +93,16 @@ public protocol PacketFilter {
   /// - Throws: what the backend said.
   mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError)
 
-  /// The rules of the claim that are not there as they were added.
+  /// Removes what the reference plugins made for that attachment, unless ours are remembered: nobody attaches twice.
+  ///
+  /// - Parameters:
+  ///   - owner: whose.
+  ///   - part: which plugin's.
+  ///   - addresses: the container's, as far as they are known.
+  /// - Throws: what a backend said.
+  mutating func removeReference(of owner: Owner, _ part: Part, addresses: [IPAddress]) throws(KernelError)
+
+  /// The rules of the claim that are not there as they were added, nor as the reference plugins made them.
   mutating func missing(from claim: Claim) throws(KernelError) -> [Rule]
 
   /// What was added for that owner and part; `nil` where nothing is remembered.
@@ -106,6 +129,8 @@ public protocol PacketFilter {
 }
 
 extension PacketFilter {
+  public mutating func removeReference(of owner: Owner, _ part: Part, addresses: [IPAddress]) {}
+
   /// Why no rules can be made on this host; `nil` where they can.
   public mutating func obstacle(_ wanted: Backend?) -> String? {
     do throws(KernelError) {

@@ -15,6 +15,16 @@ extension LeaseDirectory {
     return text.flatMap { IPAddress(String(decoding: $0, as: UTF8.self)) }
   }
 
+  public mutating func allLeases() throws(CNIError) -> [Lease] {
+    try storing { () throws(KernelError) in try LeaseDirectory.leases(in: path) ?? [] }
+  }
+
+  public mutating func deadLeases() throws(CNIError) -> [IPAddress] {
+    let files = try storing { () throws(KernelError) in try Files.list(path) ?? [] }
+    let survey = LeaseMark.Survey()
+    return files.compactMap { leasedAddress($0) }.filter { survey.isDead(leaseFile: "\(path)/\($0)") }.sorted()
+  }
+
   public mutating func remembered(_ name: StickyName) throws(CNIError) -> [IPAddress] {
     try storing { () throws(KernelError) in try sticky.addresses(of: name) }
   }

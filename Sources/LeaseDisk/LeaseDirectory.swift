@@ -142,14 +142,23 @@ extension LeaseDirectory {
       ? try verified(LeaseHolder(container: holder.container, interface: nil)) : exact
   }
 
-  private func verified(_ holder: LeaseHolder) throws(CNIError) -> [IPAddress] {
+  private mutating func verified(_ holder: LeaseHolder) throws(CNIError) -> [IPAddress] {
     try storing { () throws(KernelError) in
-      var addresses: [IPAddress] = []
-      for address in try index.addresses(holderHash: holder.hash) {
-        if try content(of: address) == .held(holder) { addresses.append(address) }
-      }
-      return addresses.sorted()
+      let hinted = try index.addresses(holderHash: holder.hash)
+      let held = try addresses(among: hinted, of: holder)
+      guard held.count < hinted.count else { return held }
+      // Files were written over, which does not show in the directory: what they say now decides.
+      try rebuildIndex()
+      return try addresses(among: try index.addresses(holderHash: holder.hash), of: holder)
     }
+  }
+
+  private func addresses(among hinted: [IPAddress], of holder: LeaseHolder) throws(KernelError) -> [IPAddress] {
+    var held: [IPAddress] = []
+    for address in hinted {
+      if try content(of: address) == .held(holder) { held.append(address) }
+    }
+    return held.sorted()
   }
 
   public mutating func holder(of address: IPAddress) throws(CNIError) -> LeaseHolder? {
@@ -170,16 +179,6 @@ extension LeaseDirectory {
 
   public mutating func leasedCount(in spans: [AddressSpan]) throws(CNIError) -> UInt128 {
     try storing { () throws(KernelError) in try index.leasedCount(in: spans) }
-  }
-
-  public mutating func allLeases() throws(CNIError) -> [Lease] {
-    try storing { () throws(KernelError) in try LeaseDirectory.leases(in: path) ?? [] }
-  }
-
-  public mutating func deadLeases() throws(CNIError) -> [IPAddress] {
-    let files = try storing { () throws(KernelError) in try Files.list(path) ?? [] }
-    let survey = LeaseMark.Survey()
-    return files.compactMap { leasedAddress($0) }.filter { survey.isDead(leaseFile: file($0)) }.sorted()
   }
 }
 

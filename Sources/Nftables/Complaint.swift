@@ -13,6 +13,7 @@ enum Complaint {
   static let busy: Int32 = 16
   static let exists: Int32 = 17
   static let invalid: Int32 = 22
+  static let unknownProtocol: Int32 = 93
   static let unsupported: Int32 = 95
 
   /// The kernel's errno by its text; EINVAL where the library itself did not understand.

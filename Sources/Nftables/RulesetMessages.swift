@@ -46,7 +46,7 @@ enum RulesetMessages {
   /// `NFPROTO_INET` and `NFPROTO_BRIDGE`; their header does not go together with Glibc's.
   private static let inet: UInt8 = 1
   private static let bridge: UInt8 = 7
-  private static let subsystem = UInt16(NFNL_SUBSYS_NFTABLES) << 8
+  static let subsystem = UInt16(NFNL_SUBSYS_NFTABLES) << 8
 
   static func chain(_ name: String, _ table: Table) -> [UInt8] {
     message(NFT_MSG_GETCHAIN, table, text(NFTA_CHAIN_TABLE, Table.bareName) + text(NFTA_CHAIN_NAME, name))
@@ -84,15 +84,15 @@ enum RulesetMessages {
       + number(UInt32(1)) + number(UInt32(0)) + body
   }
 
-  private static func text<Kind: RawRepresentable<UInt32>>(_ type: Kind, _ value: String) -> [UInt8] {
+  static func text<Kind: RawRepresentable<UInt32>>(_ type: Kind, _ value: String) -> [UInt8] {
     attribute(type, Array(value.utf8) + [0])
   }
 
-  private static func attribute<Kind: RawRepresentable<UInt32>>(_ type: Kind, nested value: [UInt8]) -> [UInt8] {
+  static func attribute<Kind: RawRepresentable<UInt32>>(_ type: Kind, nested value: [UInt8]) -> [UInt8] {
     attribute(type: UInt16(type.rawValue) | 1 << 15, value)
   }
 
-  private static func attribute<Kind: RawRepresentable<UInt32>>(_ type: Kind, _ value: [UInt8]) -> [UInt8] {
+  static func attribute<Kind: RawRepresentable<UInt32>>(_ type: Kind, _ value: [UInt8]) -> [UInt8] {
     attribute(type: UInt16(type.rawValue), value)
   }
 
@@ -140,7 +140,7 @@ extension RulesetMessages {
   }
 
   /// libnftnl's list of type, length, value; type 0 is the comment.
-  private static func comment(_ bytes: ArraySlice<UInt8>) -> String {
+  static func comment(_ bytes: ArraySlice<UInt8>) -> String {
     var rest = bytes
     while rest.count >= 2 {
       let type = rest[rest.startIndex]
@@ -151,15 +151,15 @@ extension RulesetMessages {
     return ""
   }
 
-  private static func attributes(_ answer: ArraySlice<UInt8>) -> [UInt32: ArraySlice<UInt8>] {
+  static func attributes(_ answer: ArraySlice<UInt8>) -> [UInt32: ArraySlice<UInt8>] {
     dictionary(split(answer.dropFirst(4)))
   }
 
-  private static func dictionary(_ list: [(type: UInt32, value: ArraySlice<UInt8>)]) -> [UInt32: ArraySlice<UInt8>] {
+  static func dictionary(_ list: [(type: UInt32, value: ArraySlice<UInt8>)]) -> [UInt32: ArraySlice<UInt8>] {
     Dictionary(list.map { ($0.type, $0.value) }) { _, last in last }
   }
 
-  private static func split(_ bytes: ArraySlice<UInt8>) -> [(type: UInt32, value: ArraySlice<UInt8>)] {
+  static func split(_ bytes: ArraySlice<UInt8>) -> [(type: UInt32, value: ArraySlice<UInt8>)] {
     var found: [(type: UInt32, value: ArraySlice<UInt8>)] = []
     var rest = bytes
     while rest.count >= 4 {
@@ -171,7 +171,7 @@ extension RulesetMessages {
     return found
   }
 
-  private static func string(_ bytes: ArraySlice<UInt8>) -> String {
+  static func string(_ bytes: ArraySlice<UInt8>) -> String {
     String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
   }
 }
@@ -181,6 +181,6 @@ func integer(_ bytes: ArraySlice<UInt8>, _ offset: Int, _ count: Int) -> UInt64 
   bytes.dropFirst(offset).prefix(count).reversed().reduce(0) { $0 << 8 | UInt64($1) }
 }
 
-private func number<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
+func number<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
   (0..<MemoryLayout<Value>.size).map { UInt8(truncatingIfNeeded: value >> Value(8 * $0)) }
 }

@@ -6,7 +6,7 @@ import Linux
 /// A netfilter-netlink socket that only asks; tied to the network namespace it was opened in.
 @safe
 struct RulesetSocket: ~Copyable {
-  private let descriptor: Descriptor
+  let descriptor: Descriptor
 
   static func open() throws(KernelError) -> RulesetSocket {
     let raw = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NETLINK_NETFILTER)
@@ -48,7 +48,7 @@ struct RulesetSocket: ~Copyable {
   }
 
   /// The answers; none where what was asked for is missing; asked again where something changed meanwhile.
-  private borrowing func ask(
+  borrowing func ask(
     _ message: [UInt8], doing operation: @autoclosure () -> String
   ) throws(KernelError) -> [ArraySlice<UInt8>] {
     for _ in 0..<100 {
@@ -83,7 +83,7 @@ struct RulesetSocket: ~Copyable {
     }
   }
 
-  private borrowing func receive(_ operation: @autoclosure () -> String) throws(KernelError) -> [UInt8] {
+  borrowing func receive(_ operation: @autoclosure () -> String) throws(KernelError) -> [UInt8] {
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
     while true {
       let count = unsafe recv(descriptor.raw, &buffer, buffer.count, 0)

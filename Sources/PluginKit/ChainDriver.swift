@@ -38,6 +38,11 @@ public protocol ChainDriver {
   /// What cannot be looked up is left out: nothing may keep the rest from being removed.
   func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: Config?, on kernel: inout K) -> [Change]
 
+  /// What DEL removes; `previous` is `nil` where it is missing or cannot be read.
+  func removal<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: Config?, after previous: AddResult?, on kernel: inout K
+  ) -> [Change]
+
   /// What GC removes.
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: Config, valid: Set<Owner>, on kernel: inout K
@@ -48,6 +53,12 @@ public protocol ChainDriver {
 }
 
 extension ChainDriver {
+  public func removal<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: Config?, after previous: AddResult?, on kernel: inout K
+  ) -> [Change] {
+    removal(of: owner, config, on: &kernel)
+  }
+
   public func expectation<K: Kernel & ~Copyable>(
     _ settings: Settings, owner: Owner, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {

@@ -85,7 +85,8 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
       var kernel = try open(removal.journal)
-      try kernel.applyAll(driver.removal(of: removal.owner, removal.config, on: &kernel))
+      try kernel.applyAll(
+        driver.removal(of: removal.owner, removal.config, after: removal.previous, on: &kernel))
     }
     // Only now: the next container with that address must not get what was meant for this one.
     if let inner = removal.config?.inner {

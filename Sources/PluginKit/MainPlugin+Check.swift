@@ -29,8 +29,11 @@ extension MainPlugin where Host: ~Copyable {
     let plan = try plan(call, settings, try look(call, settings, at: &kernel), part)
     do throws(KernelError) {
       var found: [String] = []
-      for change in plan.shared + plan.own { found += try differences(from: change, on: &kernel) }
-      for interface in previous.interfaces where plan.result.interfaces.contains(where: { $0.name == interface.name }) {
+      let foreign = try ForeignAttachment(of: call.owner, Driver.linkKind, previous, on: &kernel)
+      let expected = foreign.map { foreign in (plan.shared + plan.own).compactMap(foreign.expectation) }
+      for change in expected ?? plan.shared + plan.own { found += try differences(from: change, on: &kernel) }
+      let names = plan.result.interfaces.map(\.name) + [foreign?.outside?.description].compactMap(\.self)
+      for interface in previous.interfaces where names.contains(interface.name) {
         found += try unreported(
           of: interface, on: interface.isInside(outside: outside) ? .container : .host, at: &kernel)
       }

@@ -90,6 +90,14 @@ struct FirewallDriver: ChainDriver {
     [.removeRules(owner, .firewall, everywhere: true)]
   }
 
+  func removal<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: FirewallConfig?, after previous: AddResult?, on kernel: inout K
+  ) -> [Change] {
+    // The reference's rules tell an address, and nothing of whose it is.
+    let addresses = (previous?.ips ?? []).map(\.address.address)
+    return [.removeReferenceRules(owner, .firewall, addresses)] + removal(of: owner, config, on: &kernel)
+  }
+
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: FirewallConfig, valid: Set<Owner>, on kernel: inout K
   ) -> [Change] {

@@ -30,8 +30,8 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     ({ $0.state.links[.container]?["eth0"]?.peer = 99 }, "container link eth0 is not over m0"),
     ({ $0.state.links[.container]?["eth0"]?.isUp = false }, "container link eth0 has state up false, want true"),
     (
-      { $0.state.links[.container]?["eth0"]?.alias = nil },
-      "container link eth0 has alias none, want cni:net/c1/eth0"
+      { $0.state.links[.container]?["eth0"]?.alias = "cni:other/c1/eth0" },
+      "container link eth0 has alias cni:other/c1/eth0, want cni:net/c1/eth0"
     ),
     ({ $0.state.links[.container]?["eth0"]?.mtu = 1300 }, "container link eth0 has MTU 1300, want 1400"),
     (

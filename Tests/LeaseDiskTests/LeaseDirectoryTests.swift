@@ -38,6 +38,28 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
     }
   }
 
+  @Test(arguments: ["a", "a\r\neth0", "a\n"])
+  func `a lease file that was written over in place is found and released`(content: String) throws {
+    try inTemporaryDirectory { directory in
+      let b = LeaseHolder(container: "b", interface: "eth0")
+      do {
+        var leases = try open(directory)
+        _ = try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0)
+        _ = try leases.take(address("10.1.0.3"), for: b, namespacePath: "", set: 0)
+      }
+      let file = try #require(FileHandle(forWritingAtPath: "\(directory)/data/net/10.1.0.2"))
+      try file.truncate(atOffset: 0)
+      try file.write(contentsOf: Data(content.utf8))
+      try file.close()
+      var leases = try open(directory)
+      #expect(try leases.addresses(of: a) == [address("10.1.0.2")])
+      try leases.release(address("10.1.0.2"))
+      #expect(try leases.addresses(of: a) == [])
+      #expect(try leases.addresses(of: b) == [address("10.1.0.3")])
+      #expect(try leases.firstFree(in: span("10.1.0.2-10.1.0.9")) == address("10.1.0.2"))
+    }
+  }
+
   @Test func `a shorter address replaces a longer one in last_reserved_ip`() throws {
     try inTemporaryDirectory { directory in
       var leases = try open(directory)

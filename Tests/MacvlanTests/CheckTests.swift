@@ -53,8 +53,8 @@ import TestSupport
     Damage("container link eth0 has state up false, want true") { state, _ in
       state.links[.container]?["eth0"]?.isUp = false
     },
-    Damage("container link eth0 has alias none, want cni:net/c1/eth0") { state, _ in
-      state.links[.container]?["eth0"]?.alias = nil
+    Damage("container link eth0 has alias cni:other/c1/eth0, want cni:net/c1/eth0") { state, _ in
+      state.links[.container]?["eth0"]?.alias = "cni:other/c1/eth0"
     },
     Damage("container link eth0 has MTU 1300, want 1400") { state, _ in state.links[.container]?["eth0"]?.mtu = 1300 },
     Damage("container link eth0 has MAC 02:00:00:00:00:99") { state, _ in

@@ -1,0 +1,123 @@
+public import CNI
+public import Kernel
+public import NetTypes
+public import PacketFilter
+
+extension IptablesBackend {
+  public mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
+    var rules = rules
+    // `nat` first: it tells the addresses that `filter` has rules for. What has none is not locked.
+    var names: [TableName] = []
+    for name in try Tables.present(TableName.all) {
+      if name.kind == .filter, !rules.parts.contains(.firewall) || rules.addresses.isEmpty { continue }
+      let found = ReferenceTable(rules, in: try Table.take(name))
+      rules.addresses = found.addresses.sorted()
+      if !found.isEmpty { names.append(name) }
+    }
+    let known = rules
+    try tables.change(names) { (table) throws(KernelError) in
+      let found = ReferenceTable(known, in: table)
+      try found.remove(from: &table)
+    }
+    return known.addresses
+  }
+
+  public mutating func isMadeByReference(_ rule: Rule, for owner: Owner) throws(KernelError) -> Bool {
+    var wanted = ReferenceRules(.one(owner), [])
+    for name in try Tables.present(TableName.all) where rule.needs(name) {
+      let table = try Table.take(name)
+      switch rule {
+      case .masquerade(let masquerade):
+        if ReferenceTable(wanted, in: table).addresses.contains(masquerade.address) { return true }
+      case .publish(let port):
+        wanted.parts = [.ports]
+        let rules = ReferenceTable(wanted, in: table).chains.flatMap { table.rules(in: $0) }
+        if rules.compactMap(\.publishedPort).contains(where: { $0.isSame(as: port) }) { return true }
+      case .admit(let admission):
+        let rules = table.rules(in: ReferenceNames.admissionChain).filter { $0.comment == nil && $0.target == "ACCEPT" }
+        let host = IPPrefix(host: admission.address)
+        if rules.contains(where: { $0.source == host }), rules.contains(where: { $0.subnet == host }) { return true }
+      case .isolate(let isolation) where isolation.reach == .outside:
+        if table.has(ReferenceNames.isolationChain) { return true }
+      case .isolate, .link, .float, .serve, .guardSource: return false
+      }
+    }
+    return false
+  }
+}
+
+/// What the reference plugins made in one table.
+struct ReferenceTable {
+  /// Chains of nothing else.
+  private(set) var chains: [String] = []
+  /// Of the containers, known before or found.
+  private(set) var addresses: Set<IPAddress>
+  /// Where there are rules that are to go, and their keys.
+  private var rules: [String: Set<[UInt8]>] = [:]
+
+  init(_ wanted: ReferenceRules, in table: borrowing Table) {
+    addresses = Set(wanted.addresses)
+    switch table.name.kind {
+    case .nat:
+      find(
+        wanted.names.map { [$0.masqueradeChain] }, under: [ReferenceNames.masqueradeParent], wanted,
+        isWanted: wanted.parts.contains(.network), in: table)
+      if wanted.parts.contains(.ports) {
+        find(wanted.names?.portChains, under: ReferenceNames.portParents, wanted, isWanted: true, in: table)
+      }
+    case .filter: findAdmissions(in: table)
+    }
+  }
+
+  var isEmpty: Bool { chains.isEmpty && rules.isEmpty }
+
+  func remove(from table: inout Table) throws(KernelError) {
+    for (chain, keys) in rules { try table.delete(from: chain) { keys.contains($0.key) } }
+    for chain in chains { try table.empty(chain) }
+    for chain in chains {
+      // Somebody else's jump keeps it.
+      if table.references(to: chain) < 1 { try table.delete(chain) }
+    }
+  }
+
+  /// - Parameters:
+  ///   - names: how the chains are called; `nil`: what comments tell.
+  ///   - parents: where rules lead to them.
+  ///   - wanted: whose.
+  ///   - isWanted: whether they are to go.
+  ///   - table: where to look.
+  private mutating func find(
+    _ names: [String]?, under parents: [String], _ wanted: ReferenceRules, isWanted: Bool, in table: borrowing Table
+  ) {
+    var found = Set<String>()
+    for name in names ?? [] where table.has(name) { found.insert(name) }
+    if names != nil, found.isEmpty { return }
+    for parent in parents {
+      for rule in table.rules(in: parent) {
+        guard found.contains(rule.target) || rule.comment.map({ wanted.covers(comment: $0) }) == true else { continue }
+        if let source = rule.source, source.hostBits == 0 { addresses.insert(source.address) }
+        guard isWanted else { continue }
+        rules[parent, default: []].insert(rule.key)
+        if table.has(rule.target) { found.insert(rule.target) }
+      }
+    }
+    if isWanted { chains += found.sorted() }
+  }
+
+  private mutating func findAdmissions(in table: borrowing Table) {
+    let hosts = Set(addresses.map { IPPrefix(host: $0) })
+    let chain = ReferenceNames.admissionChain
+    let unwanted = table.rules(in: chain).filter { rule in
+      rule.comment == nil && rule.target == "ACCEPT"
+        && (rule.source.map(hosts.contains) == true || rule.subnet.map(hosts.contains) == true)
+    }
+    if !unwanted.isEmpty { rules[chain] = Set(unwanted.map(\.key)) }
+  }
+}
+
+extension PublishedPort {
+  fileprivate func isSame(as other: PublishedPort) -> Bool {
+    transport == other.transport && hostPort == other.hostPort && target == other.target
+      && targetPort == other.targetPort && (hostIP == nil || other.hostIP == nil || hostIP == other.hostIP)
+  }
+}

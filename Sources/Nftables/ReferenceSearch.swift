@@ -1,0 +1,113 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+/// What the reference plugins made in nf_tables: in the tables that `iptables` shows, and in tables of their own.
+struct ReferenceSearch {
+  /// Rules in chains that others use too.
+  private(set) var rules: [ForeignRule] = []
+  /// Chains of nothing else.
+  private(set) var chains: [ForeignChain] = []
+  /// Of the containers, known before or found.
+  private(set) var addresses: Set<IPAddress>
+  private let wanted: ReferenceRules
+
+  /// Looks for chains by their names first, since most hosts have none.
+  init(_ wanted: ReferenceRules, in socket: borrowing RulesetSocket) throws(KernelError) {
+    self.wanted = wanted
+    addresses = Set(wanted.addresses)
+    try findMasquerades(in: socket)
+    if wanted.parts.contains(.network), let names = wanted.names { try findGuards(names, in: socket) }
+    if wanted.parts.contains(.ports) { try findPorts(in: socket) }
+    if wanted.parts.contains(.firewall) { try findAdmissions(in: socket) }
+  }
+
+  var isEmpty: Bool { rules.isEmpty && chains.isEmpty }
+
+  /// What removes all of it: first what leads to a chain, and the rules in all chains before any of them.
+  var changes: [[UInt8]] {
+    rules.map { ForeignMessages.delete($0) } + chains.map { ForeignMessages.flush($0) }
+      + chains.map { ForeignMessages.delete($0) }
+  }
+
+  /// What masquerades tells the addresses as well, whatever is wanted.
+  private mutating func findMasquerades(in socket: borrowing RulesetSocket) throws(KernelError) {
+    let isWanted = wanted.parts.contains(.network)
+    for family in IPFamily.allCases {
+      try findChains(
+        wanted.names.map { [$0.masqueradeChain] }, under: [ReferenceNames.masqueradeParent], .ip(family, "nat"),
+        isWanted: isWanted, in: socket)
+    }
+    let table = ForeignTable(family: 1, name: "cni_plugins_masquerade")
+    let found = try socket.rules(of: ForeignChain(table: table, name: "masq_checks"))
+      .filter { wanted.covers(hashedComment: $0.comment) }
+    addresses.formUnion(found.compactMap(\.source))
+    if isWanted { rules += found }
+  }
+
+  /// - Parameters:
+  ///   - names: how the chains are called; `nil`: what comments tell.
+  ///   - parents: where rules lead to them.
+  ///   - table: theirs.
+  ///   - isWanted: whether they are to go.
+  ///   - socket: where to ask.
+  /// - Throws: what the kernel said.
+  private mutating func findChains(
+    _ names: [String]?, under parents: [String], _ table: ForeignTable, isWanted: Bool,
+    in socket: borrowing RulesetSocket
+  ) throws(KernelError) {
+    var found: [ForeignChain] = []
+    for name in names ?? [] {
+      let chain = ForeignChain(table: table, name: name)
+      if try socket.has(chain) { found.append(chain) }
+    }
+    if names != nil, found.isEmpty { return }
+    for parent in parents {
+      for rule in try socket.rules(of: ForeignChain(table: table, name: parent)) {
+        let leads = found.contains { $0.name == rule.jump }
+        guard leads || wanted.covers(comment: rule.comment) else { continue }
+        if let source = rule.source { addresses.insert(source) }
+        guard isWanted else { continue }
+        rules.append(rule)
+        if let jump = rule.jump, !leads { found.append(ForeignChain(table: table, name: jump)) }
+      }
+    }
+    if isWanted { chains += found }
+  }
+
+  private mutating func findPorts(in socket: borrowing RulesetSocket) throws(KernelError) {
+    for family in IPFamily.allCases {
+      try findChains(
+        wanted.names?.portChains, under: ReferenceNames.portParents, .ip(family, "nat"), isWanted: true, in: socket)
+      for name in ["hostports", "hostip_hostports", "masquerading"] {
+        let chain = ForeignChain(table: .ip(family, "cni_hostport"), name: name)
+        rules += try socket.rules(of: chain).filter(isPort)
+      }
+    }
+  }
+
+  /// The comment names the container alone, whatever its network: there its addresses decide.
+  private func isPort(_ rule: ForeignRule) -> Bool {
+    let isOfAddress = addresses.contains { rule.leads(to: $0) || rule.destination == $0 }
+    guard let names = wanted.names else { return isOfAddress }
+    return rule.comment == names.container && (addresses.isEmpty || isOfAddress)
+  }
+
+  private mutating func findAdmissions(in socket: borrowing RulesetSocket) throws(KernelError) {
+    for family in IPFamily.allCases where addresses.contains(where: { $0.family == family }) {
+      let chain = ForeignChain(table: .ip(family, "filter"), name: ReferenceNames.admissionChain)
+      rules += try socket.rules(of: chain).filter { rule in
+        rule.comment.isEmpty && rule.accepts
+          && (rule.source ?? rule.destination).map(addresses.contains) == true
+      }
+    }
+  }
+
+  private mutating func findGuards(
+    _ names: ReferenceNames, in socket: borrowing RulesetSocket
+  ) throws(KernelError) {
+    let table = ForeignTable(family: 7, name: "nat")
+    try findChains(names.guardChains, under: ["PREROUTING"], table, isWanted: true, in: socket)
+  }
+}

@@ -1,0 +1,39 @@
+import CNftables
+import Glibc
+import Kernel
+import Linux
+
+extension RulesetSocket {
+  borrowing func has(_ chain: ForeignChain) throws(KernelError) -> Bool {
+    try !ask(ForeignMessages.chain(chain), doing: "look for chain \(chain.name)").isEmpty
+  }
+
+  /// None where the chain is missing.
+  borrowing func rules(of chain: ForeignChain) throws(KernelError) -> [ForeignRule] {
+    try ask(ForeignMessages.rules(of: chain), doing: "list rules of \(chain.name)")
+      .map { ForeignRule($0, in: chain) }
+  }
+
+  /// Makes all changes or none.
+  ///
+  /// - Throws: the first error that the kernel told; ENOENT where something was gone already.
+  borrowing func change(_ changes: [[UInt8]], doing operation: @autoclosure () -> String) throws(KernelError) {
+    let message = ForeignMessages.transaction(changes)
+    let sent = unsafe send(descriptor.raw, message, message.count, 0)
+    guard sent == message.count else { throw KernelError(errno: errno, doing: operation()) }
+    // Each change is answered; a transaction that is refused as a whole, once more.
+    var answered = 0
+    while answered < changes.count {
+      var rest = try receive(operation())[...]
+      while rest.count >= RulesetMessages.headerSize {
+        let length = Int(integer(rest, 0, 4))
+        guard length >= RulesetMessages.headerSize, length <= rest.count else { break }
+        let code = -Int32(truncatingIfNeeded: integer(rest.dropFirst(RulesetMessages.headerSize), 0, 4))
+        // What else is said of a transaction that failed goes with the socket.
+        guard code == 0 else { throw KernelError(errno: code, doing: operation()) }
+        answered += 1
+        rest = rest.dropFirst((length + 3) & ~3)
+      }
+    }
+  }
+}

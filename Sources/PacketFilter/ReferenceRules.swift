@@ -1,0 +1,97 @@
+public import CNI
+public import NetTypes
+
+/// Packet filter rules that the reference plugins made, told by the chains and comments that they give them.
+///
+/// Containers that they attached live on when the plugins are replaced by ours.
+public struct ReferenceRules: Equatable, Sendable {
+  public enum Whose: Equatable, Sendable {
+    case one(Owner)
+    /// All of a network but these.
+    case others(on: NetworkName, than: Set<Owner>)
+  }
+
+  public var whose: Whose
+  /// Those of which plugins.
+  public var parts: Set<Part>
+  /// The container's, as far as they are known: what admits it is told by nothing else.
+  public var addresses: [IPAddress]
+  private let kept: Set<String>
+
+  public init(_ whose: Whose, _ parts: Set<Part>, addresses: [IPAddress] = []) {
+    self.whose = whose
+    self.parts = parts
+    self.addresses = addresses
+    kept =
+      switch whose {
+      case .one: []
+      case .others(_, let valid):
+        Set(valid.map(ReferenceNames.init).flatMap { [$0.masqueradeComment, $0.portsComment, $0.hash] })
+      }
+  }
+
+  /// `nil` where it is not one attachment's.
+  public var names: ReferenceNames? {
+    if case .one(let owner) = whose { ReferenceNames(owner) } else { nil }
+  }
+
+  /// Whether a rule of `iptables` with that comment is one of them, a masquerade or a published port.
+  public func covers(comment: String) -> Bool {
+    switch whose {
+    case .one(let owner):
+      let names = ReferenceNames(owner)
+      return comment == names.masqueradeComment || comment == names.portsComment
+    case .others(let network, _):
+      let start = "name: \"\(network)\" id: \""
+      return (comment.hasPrefix(start) || comment.hasPrefix("dnat " + start)) && !kept.contains(comment)
+    }
+  }
+
+  /// Whether a rule of the table `cni_plugins_masquerade` with that comment is one of them.
+  public func covers(hashedComment comment: String) -> Bool {
+    let hash = String(comment.prefix(33))
+    return switch whose {
+    case .one(let owner): hash == ReferenceNames(owner).hash
+    case .others(let network, _):
+      hash.hasPrefix(ReferenceNames.hash(of: network) + "-") && !kept.contains(hash)
+    }
+  }
+}
+
+/// How the reference plugins call what they make in the packet filter for one attachment.
+public struct ReferenceNames: Equatable, Sendable {
+  /// In `nat`: what the container sends to the outside.
+  public let masqueradeChain: String
+  /// In `nat`: its published ports; the second is that of old releases.
+  public let portChains: [String]
+  public let masqueradeComment: String
+  public let portsComment: String
+  /// How comments in the table `cni_plugins_masquerade` begin.
+  public let hash: String
+  /// In `bridge nat`: what checks the source of its frames.
+  public let guardChains: [String]
+  /// The comment of a published port in the tables `cni_hostport`, whatever the network.
+  public let container: String
+
+  /// Chains of all containers, in which rules lead to the ones above.
+  public static let portParents = ["CNI-HOSTPORT-DNAT", "CNI-HOSTPORT-SNAT"]
+  public static let masqueradeParent = "POSTROUTING"
+  public static let admissionChain = "CNI-FORWARD"
+  /// For all bridges that `ingressPolicy` isolates.
+  public static let isolationChain = "CNI-ISOLATION-STAGE-1"
+
+  public init(_ owner: Owner) {
+    let digest = SHA512.hex("\(owner.network)\(owner.container)")
+    masqueradeChain = "CNI-" + digest.prefix(24)
+    portChains = ["CNI-DN-", "CNI-SN-"].map { $0 + digest.prefix(21) }
+    masqueradeComment = "name: \"\(owner.network)\" id: \"\(owner.container)\""
+    let comment = "dnat \(masqueradeComment)"
+    portsComment = comment.utf8.count <= 255 ? comment : comment.prefix(253) + "..."
+    hash = "\(Self.hash(of: owner.network))-\(SHA512.hex("\(owner.interface):\(owner.container)").prefix(16))"
+    let link = "cni-br-iface-\(owner.container)-\(owner.interface)"
+    guardChains = [link, link + "-mac"]
+    container = owner.container.description
+  }
+
+  static func hash(of network: NetworkName) -> String { String(SHA512.hex(network.description).prefix(16)) }
+}

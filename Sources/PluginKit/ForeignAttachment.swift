@@ -1,0 +1,68 @@
+import CNI
+import Kernel
+import NetTypes
+
+/// A container's interface that another implementation of the same plugin made: its host end has another name, and
+/// nothing has a tag of ours.
+///
+/// CHECK goes by `prevResult` then.
+struct ForeignAttachment: Equatable {
+  let owner: Owner
+  /// The other end, on the host, where the interface has one.
+  let outside: InterfaceName?
+
+  /// `nil` where the interface is ours, or missing.
+  init?<K: Kernel & ~Copyable>(
+    of owner: Owner, _ kind: String, _ previous: AddResult, on kernel: inout K
+  ) throws(KernelError) {
+    guard let inside = try kernel.link(owner.interface, on: .container), inside.kind == kind,
+      inside.alias?.hasPrefix(Owner.tagPrefix) != true,
+      !previous.interfaces.contains(where: { $0.name == owner.hostInterface.description })
+    else { return nil }
+    self.owner = owner
+    guard kind == "veth" else {
+      outside = nil
+      return
+    }
+    // Of the links that prevResult names it is the one that the interface leads to.
+    guard let peer = inside.peer, let end = try kernel.link(index: peer, on: .host),
+      end.alias?.hasPrefix(Owner.tagPrefix) != true,
+      previous.interfaces.contains(where: { $0.name == end.name.description })
+    else { return nil }
+    outside = end.name
+  }
+
+  /// What of a change of ours that attachment must show; `nil`: nothing.
+  func expectation(_ change: Change) -> Change? {
+    switch change {
+    case .createLink(var spec):
+      spec.name = theirs(spec.name)
+      return .createLink(spec)
+    // Its loopback plugin's.
+    case .changeLink(let name, .container, _) where name.description == "lo": return nil
+    case .changeLink(let name, let side, var wanted):
+      wanted.alias = nil
+      wanted.group = nil
+      return .changeLink(theirs(name), on: side, wanted)
+    case .setVLANs(let vlans, let name): return .setVLANs(vlans, on: theirs(name))
+    case .awaitRunning(let name): return .awaitRunning(theirs(name))
+    case .addAddress(var spec):
+      spec.interface = theirs(spec.interface)
+      return .addAddress(spec)
+    case .addRoute(var spec):
+      spec.interface = theirs(spec.interface)
+      // Ours alone are made with one.
+      spec.source = nil
+      return .addRoute(spec)
+    case .setNeighbour(let spec) where spec.interface == owner.hostInterface: return nil
+    case .setSysctls(_, .container): return nil
+    case .setSysctls(let settings, .host):
+      return .setSysctls(settings.filter { !$0.key.contains("/\(owner.hostInterface)/") }, on: .host)
+    default: return change
+    }
+  }
+
+  private func theirs(_ name: InterfaceName) -> InterfaceName {
+    name == owner.hostInterface ? outside ?? name : name
+  }
+}

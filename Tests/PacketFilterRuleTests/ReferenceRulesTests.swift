@@ -1,0 +1,65 @@
+import CNI
+import NetTypes
+import PacketFilter
+import TestSupport
+import Testing
+
+/// How the reference plugins call their rules; the names here are those that they gave.
+@Suite struct ReferenceRulesTests {
+  private func owner(_ container: String, _ interface: InterfaceName = "eth0") throws -> Owner {
+    Owner(
+      network: try #require(NetworkName("net")), container: try #require(ContainerID(container)), interface: interface)
+  }
+
+  @Test func `chains and comments of an attachment are those that the reference makes`() throws {
+    let names = ReferenceNames(try owner("old"))
+    #expect(names.masqueradeChain == "CNI-5a0ea96af295c6a3a4707e74")
+    #expect(names.portChains == ["CNI-DN-5a0ea96af295c6a3a4707", "CNI-SN-5a0ea96af295c6a3a4707"])
+    #expect(names.masqueradeComment == #"name: "net" id: "old""#)
+    #expect(names.portsComment == #"dnat name: "net" id: "old""#)
+    // printf net | sha512sum; printf eth0:old | sha512sum
+    #expect(names.hash == "a4861f4ae9f7d238-c9fe90c1ae664c22")
+    #expect(names.guardChains == ["cni-br-iface-old-eth0", "cni-br-iface-old-eth0-mac"])
+  }
+
+  @Test(arguments: [
+    (1, "c3a99edf74e2fcceab44dece"),
+    (108, "0f610bd93fdee7dbc3906e68"),
+    (109, "10a1bf969e237ada01197f60"),
+    (124, "9e5a04634a50fb926d07a2d4"),
+    (125, "530351cf34db6ad542a73a6d"),
+    (200, "983d972fc61de69e223ba711"),
+  ])
+  func `names of every length have the digest of the reference`(count: Int, start: String) throws {
+    let names = ReferenceNames(try owner(String(repeating: "a", count: count)))
+    #expect(names.masqueradeChain == "CNI-" + start)
+  }
+
+  @Test func `a comment too long for iptables ends in dots`() throws {
+    let names = ReferenceNames(try owner(String(repeating: "a", count: 300)))
+    #expect(names.portsComment.utf8.count == 256 && names.portsComment.hasSuffix("a..."))
+  }
+
+  @Test func `one attachment's rules are its own alone`() throws {
+    let rules = ReferenceRules(.one(try owner("old")), [.network])
+    #expect(rules.covers(comment: #"name: "net" id: "old""#))
+    #expect(!rules.covers(comment: #"name: "net" id: "older""#))
+    #expect(!rules.covers(comment: #"name: "net2" id: "old""#))
+    #expect(!rules.covers(comment: ""))
+    let hash = ReferenceNames(try owner("old")).hash
+    #expect(rules.covers(hashedComment: hash + ", net: net, if: eth0, id: old"))
+    #expect(!rules.covers(hashedComment: ReferenceNames(try owner("old", "eth1")).hash + ", net: net"))
+  }
+
+  @Test func `garbage is what no valid attachment of the network has`() throws {
+    let kept = try owner("kept")
+    let rules = ReferenceRules(.others(on: kept.network, than: [kept]), Set(Part.allCases))
+    #expect(rules.covers(comment: #"name: "net" id: "old""#))
+    #expect(rules.covers(comment: #"dnat name: "net" id: "old""#))
+    #expect(!rules.covers(comment: #"name: "net" id: "kept""#))
+    #expect(!rules.covers(comment: #"dnat name: "net" id: "kept""#))
+    #expect(!rules.covers(comment: #"name: "net2" id: "old""#))
+    #expect(rules.covers(hashedComment: ReferenceNames(try owner("old")).hash + ", net: net"))
+    #expect(!rules.covers(hashedComment: ReferenceNames(kept).hash + ", net: net"))
+  }
+}
