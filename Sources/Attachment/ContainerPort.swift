@@ -17,6 +17,8 @@ public struct ContainerPort: Equatable, Sendable {
   public var vlans: PortVLANs?
   /// What must stand before the container can send: packet filter rules.
   public var guards: [Change] = []
+  /// Whether a bridge that is there keeps its MTU if the port's is smaller.
+  public var keepsBridgeMTU = false
   /// Whether the container's interface stays down, without addresses.
   public var staysDown = false
 
@@ -36,7 +38,8 @@ public struct ContainerPort: Equatable, Sendable {
     let veth = LinkSpec(
       outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: hostMAC, mtu: mtu)
     let port = LinkChange(isUp: true, alias: owner.tag, master: bridge, port: settings)
-    var changes: [Change] = [
+    var changes: [Change] = pinnedBridge.map { [.changeLink(bridge, on: .host, $0)] } ?? []
+    changes += [
       .createLink(veth),
       .setSysctls(hostSettings, on: .host),
       .changeLink(outside, on: .host, port),
@@ -50,6 +53,14 @@ public struct ContainerPort: Equatable, Sendable {
     // The kernel drops what a bridge itself sends until it has noticed, some time later, that a first port is up.
     if bridgeThere?.isRunning != true { changes.append(.awaitRunning(bridge)) }
     return changes + (try addressing.changes())
+  }
+
+  /// What keeps the MAC address and the MTU of a bridge that is there as they are: without a user's they follow its ports.
+  private var pinnedBridge: LinkChange? {
+    guard let there = bridgeThere else { return nil }
+    let pinned = LinkChange(
+      mtu: keepsBridgeMTU && mtu < there.mtu ? there.mtu : nil, mac: there.unpinnedMAC)
+    return pinned == LinkChange() ? nil : pinned
   }
 
   /// IPv6 settings of what is made on the host; nobody there listens to routers.

@@ -174,6 +174,10 @@ private func differences<K: Kernel & ~Copyable>(
   compare("MTU", link.mtu, wanted.mtu)
   compare("transmit queue length", link.txQueueLength, wanted.txQueueLength)
   compare("MAC", link.mac, wanted.mac)
+  // Only before the first port: attachments that earlier versions made are no difference for CHECK.
+  if wanted.mac != nil, link.keepsMAC == false, !link.isRunning {
+    found.append("\(side) link \(link.name) has a MAC that follows its ports, want it to stay")
+  }
   compare("alias", link.alias, wanted.alias)
   compare("group", link.group, wanted.group)
   compare("hairpin", link.port?.hairpin, wanted.port.hairpin)

@@ -32,7 +32,7 @@ public protocol Kernel: ~Copyable {
   /// VLANs of a bridge's port on the host; `keepsDefault` tells whether 1 is among them. For CHECK only: a dump.
   mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs
 
-  /// Addresses of that link as they are written on it; link-local IPv6 ones are left out.
+  /// Addresses of that link as they are written on it; the kernel's own link-local ones are left out.
   mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix]
 
   /// Routes of that link in every table, without those the kernel makes for each address of its own accord.
@@ -40,6 +40,9 @@ public protocol Kernel: ~Copyable {
 
   /// The link the default route of that family leaves by; `nil` where there is none.
   mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo?
+
+  /// Links of the host with IPv6 routes from router advertisements (`proto ra`), of every table.
+  mutating func linksWithAdvertisedRoutes() throws(KernelError) -> [InterfaceName]
 
   /// The link of the host by which packets to that address leave; `nil` where none does.
   mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo?
@@ -90,5 +93,17 @@ extension Kernel where Self: ~Copyable {
   public mutating func uplink(on side: Side) throws(KernelError) -> LinkInfo? {
     if let link = try defaultRouteLink(.v4, on: side) { return link }
     return try defaultRouteLink(.v6, on: side)
+  }
+
+  /// Links of the host that would lose the routes of router advertisements if the host forwarded IPv6.
+  ///
+  /// A router listens to router advertisements only where `accept_ra` is 2, and drops the routes that it learnt from
+  /// them when it becomes one. None if the host forwards already. Where `accept_ra` is 0 a daemon made these routes.
+  public mutating func linksThatLoseAdvertisedRoutes() throws(KernelError) -> [InterfaceName] {
+    guard try sysctl("net/ipv6/conf/all/forwarding", on: .host) == "0" else { return [] }
+    var links: [InterfaceName] = []
+    for link in try linksWithAdvertisedRoutes()
+    where try sysctl("net/ipv6/conf/\(link)/accept_ra", on: .host) == "1" { links.append(link) }
+    return links
   }
 }

@@ -48,6 +48,10 @@ public struct LinkInfo: Equatable, Sendable {
   public var peerNamespace: Int32?
   /// Whether a bridge keeps VLANs apart; `nil` for anything but a bridge.
   public var filtersVLANs: Bool?
+  /// Whether a bridge's MAC address was set by a user and does not follow its ports (`addr_assign_type` 3).
+  ///
+  /// `nil` for anything but a bridge, or if sysfs does not show this namespace.
+  public var keepsMAC: Bool?
   /// Settings as a bridge's port; `nil` where it is none.
   public var port: BridgePort?
   /// What it is to its parent; `nil` where it has none.

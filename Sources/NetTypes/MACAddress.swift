@@ -44,6 +44,11 @@ public struct MACAddress: TextCodable {
   /// A new locally administered unicast address.
   public static func random() -> MACAddress { MACAddress(locallyAdministered: .random(in: 0..<1 << 48)) }
 
+  /// A new address for a bridge's port on the host: `fe` and five random bytes.
+  ///
+  /// A bridge without an address of its own takes the lowest of its ports'; this one is above those of other ports.
+  public static func randomOfPort() -> MACAddress { MACAddress(value: 0xFE << 40 | .random(in: 0..<1 << 40)) }
+
   /// A locally administered unicast address, of the low 48 bits but for the two that say so.
   public init(locallyAdministered bits: UInt64) { self.init(value: bits & ~(1 << 40) | 1 << 41) }
 

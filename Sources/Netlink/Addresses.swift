@@ -17,7 +17,7 @@ extension NetlinkSocket {
       let attributes = message.attributes(after: MemoryLayout<ifaddrmsg>.size)
       guard let length = message.payload.integer(at: 1, as: UInt8.self),
         let address = (attributes[IFA_LOCAL] ?? attributes[IFA_ADDRESS]).flatMap(IPAddress.init(bytes:)),
-        address.family == .v4 || !address.isLinkLocal
+        !attributes.isLinkLocalOfKernel(address)
       else { return nil }
       return IPPrefix(address, length: Int(length))
     }
@@ -30,6 +30,18 @@ extension NetlinkSocket {
     header.ifa_index = UInt32(index)
     let request = try Request(RTM_GETADDR, Int32(NLM_F_DUMP), header, doing: "list IPv6 addresses")
     return try dump(request).compactMap(DADState.init)
+  }
+}
+
+extension Attributes {
+  /// Whether the kernel gave the link that address of its own accord.
+  ///
+  /// Linux < 5.18 does not tell: there it is one that derives from the MAC address (RFC 4291) or from a secret (RFC 7217).
+  fileprivate func isLinkLocalOfKernel(_ address: IPAddress) -> Bool {
+    guard address.family == .v6, address.isLinkLocal else { return false }
+    if let origin = integer(IFA_PROTO, as: UInt8.self), origin != 0 { return origin == UInt8(IFAPROT_KERNEL_LL) }
+    let isDerived = address.bytes[11] == 0xFF && address.bytes[12] == 0xFE
+    return isDerived || integer(IFA_FLAGS, as: UInt32.self).map { $0 & UInt32(IFA_F_STABLE_PRIVACY) != 0 } == true
   }
 }
 

@@ -131,6 +131,9 @@ extension LiveKernel {
     let index = try index(of: name, on: side, for: operation)
     let master: Int32? =
       if let master = change.master { try self.index(of: master, on: side, for: operation) } else { nil }
+    if let mtu = change.mtu, let there = try link(name, on: side), there.kind == "bridge", there.mtu == mtu {
+      try pinMTU(of: index, mtu, on: side, doing: operation)
+    }
     try looking(on: side) { (socket) throws(KernelError) in
       try socket.change(index, change, master: master, doing: operation)
     }

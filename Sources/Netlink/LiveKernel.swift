@@ -64,7 +64,8 @@ public struct LiveKernel: ~Copyable, Kernel {
   public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
     let place = LinkPlace(name, on: side)
     if let seen = seenLinks[place] { return seen }
-    let found = try looking(on: side) { (socket) throws(KernelError) in try socket.link(name) }
+    var found = try looking(on: side) { (socket) throws(KernelError) in try socket.link(name) }
+    if side == .host, let link = found, link.kind == "bridge" { found?.keepsMAC = try keepsMAC(link) }
     indices[place] = found?.index
     seenLinks[place] = .some(found)
     return found
@@ -110,6 +111,14 @@ public struct LiveKernel: ~Copyable, Kernel {
       guard let index = try socket.defaultRouteLink(family) else { return nil }
       return try socket.link(index: index)
     }
+  }
+
+  public mutating func linksWithAdvertisedRoutes() throws(KernelError) -> [InterfaceName] {
+    var names: [InterfaceName] = []
+    for index in try host.socket.linksWithAdvertisedRoutes() {
+      if let link = try host.socket.link(index: index) { names.append(link.name) }
+    }
+    return names
   }
 
   public mutating func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix] {

@@ -12,6 +12,8 @@ public struct OverlayFacts: Equatable, Sendable {
   public var vrf = OverlayVRFFacts()
   /// Of the bridge.
   public var gatewayAddresses: [IPPrefix] = []
+  /// Links that lose routes of router advertisements if the host forwards IPv6.
+  public var advertisedLinks: [InterfaceName] = []
   /// Another VXLAN device with this network's identifier and port, where its own is missing.
   public var rival: LinkInfo?
   /// Largest packet of the network below, in bytes, where the device is missing; `nil`: nothing tells.
@@ -21,7 +23,7 @@ public struct OverlayFacts: Equatable, Sendable {
   /// Whether the host knows IPv6; looked for where a device is still to come up.
   public var hasIPv6 = false
   /// Drawn anew for each call; used where nothing else decides.
-  public var hostMAC = MACAddress.random()
+  public var hostMAC = MACAddress.randomOfPort()
   public var containerMAC = MACAddress.random()
 
   public init() {}
@@ -36,6 +38,7 @@ public struct OverlayFacts: Equatable, Sendable {
     bridge = try kernel.link(names.bridge, on: .host)
     vxlan = try kernel.link(names.vxlan, on: .host)
     if bridge != nil { gatewayAddresses = try kernel.addresses(of: names.bridge, on: .host) }
+    if settings.isGateway, settings.forwards { advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes() }
     if let wanted = settings.vrf { vrf = try OverlayVRFFacts(wanted, on: &kernel) }
     if let name = settings.dev { dev = try kernel.link(name, on: .host) }
     if [bridge, vxlan, settings.vrf?.tunnel == nil ? vxlan : vrf.device].contains(where: { $0?.isUp != true }) {

@@ -122,7 +122,7 @@ extension Kernel where Self: ~Copyable {
 
 extension [IPPrefix] {
   fileprivate func preferred(_ family: IPFamily?, among peers: [IPAddress]) -> IPAddress? {
-    let own = map(\.address).filter { family == nil || $0.family == family }
+    let own = map(\.address).filter { (family == nil || $0.family == family) && ($0.family == .v4 || !$0.isLinkLocal) }
     return own.first(where: peers.contains) ?? own.first { $0.family == .v4 } ?? own.first
   }
 }

@@ -43,7 +43,9 @@ public struct OverlayPlanner {
       + (try gatewayChanges(addressing)) + tables(gateways)
     let bridgeMAC = facts.bridge == nil ? settings.bridgeMAC : facts.bridge?.mac
     return AttachmentPlan(
-      shared: shared, own: withdrawal(addressing) + (try port.changes(addressing)) + announcements(addressing),
+      shared: shared,
+      own: withdrawal(addressing) + (try port.changes(addressing)) + gatewayRoutes(addressing)
+        + announcements(addressing),
       result: port.result(
         bridgeMAC: devices.ownsBridge ? bridgeMAC : nil, addressing, sandbox: sandbox,
         dns: settings.dns.isEmpty ? addresses.dns : settings.dns))
@@ -111,7 +113,13 @@ public struct OverlayPlanner {
     var gateway = HostGateway(
       on: devices.names.bridge, facts.gatewayAddresses, of: facts.bridge?.name, isOurs: devices.ownsBridge)
     gateway.forwards = settings.forwards
+    gateway.advertisedLinks = facts.advertisedLinks
+    gateway.ranges.subnets = settings.network
     return try gateway.changes(addressing)
+  }
+
+  private func gatewayRoutes(_ addressing: Addressing) -> [Change] {
+    settings.isGateway ? HostGateway.containerRoutes(addressing) : []
   }
 
   private func tables(_ gateways: [IPPrefix]) -> [Change] {
@@ -120,6 +128,7 @@ public struct OverlayPlanner {
 
   private func port(_ addressing: Addressing, mtu: Int) -> ContainerPort {
     var port = ContainerPort(owner, on: devices.names.bridge, facts.bridge, mtu: mtu, hostMAC: facts.hostMAC)
+    port.keepsBridgeMTU = !devices.ownsBridge
     port.settings = settings.port
     port.guards = claim(addressing).map { [.addRules($0)] } ?? []
     return port

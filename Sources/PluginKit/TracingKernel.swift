@@ -71,6 +71,12 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     }
   }
 
+  public mutating func linksWithAdvertisedRoutes() throws(KernelError) -> [InterfaceName] {
+    try traced("list routes of router advertisements") { (base) throws(KernelError) in
+      try base.linksWithAdvertisedRoutes()
+    }
+  }
+
   public mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo? {
     try traced("look up the route to \(address)") { (base) throws(KernelError) in try base.link(towards: address) }
   }

@@ -25,6 +25,8 @@ struct BridgeConfig: JSONReadable, Sendable {
   var gwPriority: Int?
   /// Who hands out addresses; `nil` where the container gets none.
   var ipam: PluginType?
+  /// The subnets that `ipam` names.
+  var ranges: NetworkRanges
   var masquerade: MasqueradeConfig
   /// Whether the host forwards packets, where it is a gateway.
   var ipForward: Bool?
@@ -52,6 +54,7 @@ struct BridgeConfig: JSONReadable, Sendable {
     macFromIP = try json.flag("macFromIP")
     gwPriority = try json.integer("gwPriority")
     ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
+    ranges = NetworkRanges(json)
     masquerade = try MasqueradeConfig(json)
     ipForward = try json.flag("ipForward")
     macspoofchk = try json.flag("macspoofchk")

@@ -13,16 +13,43 @@ struct BridgeFacts: Equatable {
   var gatewayAddresses: [IPPrefix]
   /// Largest packet of the default route's interface, in bytes; `nil` without such a route.
   var uplinkMTU: Int?
+  /// Whether the bridge looks like one that the reference plugin made.
+  var isReferenceBridge = false
+  /// Links that lose routes of router advertisements if the host forwards IPv6.
+  var advertisedLinks: [InterfaceName] = []
   /// The containers that links lead to, as far as they are there.
   var peers: [LinkedPeer?] = []
   /// Drawn anew for each call; used where nothing else decides.
   var bridgeMAC = MACAddress.random()
   var gatewayMAC: MACAddress
-  var hostMAC = MACAddress.random()
+  var hostMAC = MACAddress.randomOfPort()
   var containerMAC = MACAddress.random()
 
   /// The bridge, if this plugin made it.
-  var ownBridge: LinkInfo? { bridge?.alias?.hasPrefix(Owner.tagPrefix) == true ? bridge : nil }
+  var ownBridge: LinkInfo? { bridge?.isOurs == true ? bridge : nil }
+}
+
+extension LinkInfo {
+  /// Whether this plugin made it.
+  fileprivate var isOurs: Bool { alias?.hasPrefix(Owner.tagPrefix) == true }
+
+  /// Whether the reference plugin may have made it, or this plugin: a veth called `veth` and 8 hex digits, or tagged.
+  fileprivate var isReferencePort: Bool {
+    guard kind == "veth" else { return false }
+    if isOurs { return true }
+    let name = name.description
+    return name.utf8.count == 12 && name.hasPrefix("veth") && UInt32(name.dropFirst(4), radix: 16) != nil
+  }
+}
+
+extension Kernel where Self: ~Copyable {
+  /// Whether the reference plugin may have made it: no alias, a MAC address that was set, no port of other programs.
+  ///
+  /// It leaves no other mark on its bridges. A bridge that a user made has a MAC address of the kernel, or an uplink.
+  fileprivate mutating func isReferenceBridge(_ bridge: LinkInfo) throws(KernelError) -> Bool {
+    guard bridge.keepsMAC == true, (bridge.alias ?? "").isEmpty else { return false }
+    return try allLinks(on: .host).allSatisfy { $0.master != bridge.index || $0.isReferencePort }
+  }
 }
 
 /// A container's interface as a port of a bridge on the host.
@@ -42,10 +69,16 @@ struct BridgeDriver: LinkDriver {
     let bridge = try kernel.link(settings.bridge, on: .host)
     let gateway = settings.gatewayLink == settings.bridge ? bridge : try kernel.link(settings.gatewayLink, on: .host)
     let addresses = gateway == nil ? [] : try kernel.addresses(of: settings.gatewayLink, on: .host)
-    let uplink = settings.mtu == nil ? try kernel.uplink(on: .host) : nil
+    // A bridge that is there already has its MTU.
+    let asksUplink = settings.mtu == nil && (bridge == nil || bridge?.isOurs == true)
+    let uplink = asksUplink ? try kernel.uplink(on: .host) : nil
     var facts = BridgeFacts(
       bridge: bridge, gatewayAddresses: addresses, uplinkMTU: uplink?.mtu,
       peers: try peers(of: settings, on: owner.network, at: &kernel), gatewayMAC: gateway?.mac ?? .random())
+    if settings.isGateway, settings.forwards { facts.advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes() }
+    if settings.isGateway, settings.forceAddress, let bridge, !bridge.isOurs {
+      facts.isReferenceBridge = try kernel.isReferenceBridge(bridge)
+    }
     // CHECK compares the guard with the interface that is there.
     if settings.filter.guardsSource, let mac = try kernel.link(owner.interface, on: .container)?.mac {
       facts.containerMAC = mac

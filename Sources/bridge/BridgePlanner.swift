@@ -38,7 +38,7 @@ struct BridgePlanner {
       result: result(addressing, mtu: mtu))
   }
 
-  /// Given, or no larger than what the uplink and the bridge carry.
+  /// Given, or that of the bridge that is there; our own one is no larger than the uplink.
   private func checkedMTU() throws(CNIError) -> Int {
     let mtu = settings.mtu ?? [facts.uplinkMTU, facts.bridge?.mtu].compactMap(\.self).min() ?? 1500
     try addresses.check(mtu: mtu)
@@ -55,7 +55,7 @@ struct BridgePlanner {
     let spec = LinkSpec(
       settings.bridge, kind: .bridge(filtersVLANs: settings.vlans != nil), mac: facts.bridgeMAC, mtu: mtu)
     let state = LinkChange(
-      isUp: true, isPromiscuous: settings.isPromiscuous ? true : nil,
+      isUp: true, isPromiscuous: settings.isPromiscuous ? true : nil, mac: facts.bridge?.unpinnedMAC,
       alias: facts.bridge == nil ? Owner.tagPrefix(owner.network) : nil,
       group: facts.bridge == nil || facts.ownBridge != nil ? Isolation.linkGroup : nil)
     return [.createLink(spec), .changeLink(settings.bridge, on: .host, state)]
@@ -64,7 +64,10 @@ struct BridgePlanner {
   private func gatewayChanges(_ addressing: Addressing) throws(CNIError) -> [Change] {
     guard settings.isGateway else { return [] }
     var gateway = HostGateway(
-      on: settings.gatewayLink, facts.gatewayAddresses, of: facts.bridge?.name, isOurs: facts.ownBridge != nil)
+      on: settings.gatewayLink, facts.gatewayAddresses, of: facts.bridge?.name,
+      isOurs: facts.ownBridge != nil || facts.isReferenceBridge)
+    gateway.ranges = settings.ranges
+    gateway.advertisedLinks = facts.advertisedLinks
     gateway.replaces = settings.forceAddress
     gateway.skipsDAD = !settings.detectsDuplicates
     gateway.forwards = settings.forwards
@@ -73,6 +76,7 @@ struct BridgePlanner {
 
   private func port(mtu: Int) -> ContainerPort {
     var port = ContainerPort(owner, on: settings.bridge, facts.bridge, mtu: mtu, hostMAC: facts.hostMAC)
+    port.keepsBridgeMTU = facts.ownBridge == nil
     port.settings = settings.port
     port.vlans = settings.vlans
     port.staysDown = settings.leavesInterfaceDown
@@ -82,7 +86,7 @@ struct BridgePlanner {
   private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {
     var port = port(mtu: mtu)
     if let claim = try claim(addressing) { port.guards = [.addRules(claim)] + linkProxies(claim) }
-    return try port.changes(addressing)
+    return try port.changes(addressing) + (settings.isGateway ? HostGateway.containerRoutes(addressing) : [])
   }
 
   /// The rules stand before the container can send.

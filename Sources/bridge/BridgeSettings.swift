@@ -9,6 +9,8 @@ struct BridgeSettings: Equatable {
   var isGateway: Bool
   var isDefaultGateway: Bool
   var forceAddress: Bool
+  /// The subnets of the network, as far as its configuration names them.
+  var ranges: NetworkRanges
   /// `nil`: as the default route's interface has it.
   var mtu: Int?
   var port: BridgePort
@@ -41,6 +43,7 @@ struct BridgeSettings: Equatable {
     isDefaultGateway = config.isDefaultGateway ?? false
     isGateway = config.isGateway ?? false || isDefaultGateway
     forceAddress = config.forceAddress ?? false
+    ranges = config.ranges
     mtu = try checked("mtu", config.mtu == 0 ? nil : config.mtu, Addressing.mtuRange)
     port = BridgePort(
       hairpin: config.hairpinMode == true ? true : nil, isolated: config.portIsolation == true ? true : nil)

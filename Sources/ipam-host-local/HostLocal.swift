@@ -168,7 +168,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     if let bridge = config.bridgeToAsk {
       addresses = try asking { kernel throws(KernelError) in
         guard try kernel.link(bridge, on: .host) != nil else { return [] }
-        return try kernel.addresses(of: bridge, on: .host)
+        return try kernel.addresses(of: bridge, on: .host).filter { $0.family == .v4 || !$0.address.isLinkLocal }
       }
     }
     return try config.rangeSets(chosen: chosen, bridgeAddresses: addresses)

@@ -27,6 +27,7 @@ struct HostAccess {
     ) throws(KernelError) {
       self.master = master
       addresses = try kernel.addresses(of: master.name, on: .host)
+        .filter { $0.family == .v4 || !$0.address.isLinkLocal }
       hasIPv6 = try kernel.sysctl("net/ipv6/conf/\(master.name)/accept_ra", on: .host) != nil
       answersARP = ["0", nil].contains(try kernel.sysctl("net/ipv4/conf/all/arp_ignore", on: .host))
       link = try kernel.link(Owner.hostLink(network), on: .host)

@@ -11,6 +11,8 @@ struct PTPFacts: Equatable {
   var uplinkMTU: Int?
   /// Whether the peer has an interface of that name that is not this attachment's other end.
   var peerNameIsTaken = false
+  /// Links that lose routes of router advertisements if the host forwards IPv6.
+  var advertisedLinks: [InterfaceName] = []
   /// Drawn anew for each call; used where nothing else decides.
   var outsideMAC = MACAddress.random()
   var containerMAC = MACAddress.random()
@@ -37,6 +39,7 @@ struct PTPDriver: LinkDriver {
     _ settings: PTPSettings, owner: Owner, at kernel: inout K
   ) throws(KernelError) -> PTPFacts {
     var facts = PTPFacts()
+    if settings.forwards { facts.advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes() }
     if settings.peer == nil {
       facts.uplinkMTU = settings.mtu == nil ? try kernel.uplink(on: .host)?.mtu : nil
     } else if let there = try kernel.link(settings.outsideName(owner), on: .host), there.alias != owner.tag {

@@ -57,7 +57,8 @@ struct PTPPlanner {
   }
 
   private func forwarding(_ addressing: Addressing) -> [Change] {
-    settings.forwards ? [.setSysctls(Sysctl.forwarding(addressing.families), on: .host)] : []
+    guard settings.forwards else { return [] }
+    return Change.forwarding(addressing.families, keepingAdvertisedRoutesOf: facts.advertisedLinks)
   }
 
   private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {

@@ -118,3 +118,78 @@ import TestSupport
     #expect(fixture.kernel.link("eth0", on: .container)?.isUp == false)
   }
 }
+
+@Suite struct BridgeHostTests {
+  @Test func `a link with advertised routes listens to routers before the host forwards`() throws {
+    let fixture = try Fixture()
+    fixture.kernel.advertisedLinks = ["up0", "up1"]
+    fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/up0/accept_ra"] = "1"
+    fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/up1/accept_ra"] = "0"
+    let before = fixture.kernel.state
+    _ = try fixture.add(#"{"isGateway":true}"#)
+    let settings = fixture.kernel.applied.compactMap { change -> [String]? in
+      if case .setSysctls(let settings, on: .host) = change { settings.map { "\($0.key)=\($0.value)" } } else { nil }
+    }
+    #expect(
+      settings.prefix(2) == [
+        ["net/ipv6/conf/up0/accept_ra=2"], ["net/ipv4/ip_forward=1", "net/ipv6/conf/all/forwarding=1"],
+      ])
+    let changes = fixture.kernel.applied.count
+    for refused in 0..<changes {
+      fixture.kernel.state = before
+      fixture.kernel.changesBeforeRefusal = refused
+      #expect(throws: CNIError.self) { try fixture.add(#"{"isGateway":true}"#) }
+      #expect(fixture.kernel.state.sysctls[.host] == before.sysctls[.host])
+    }
+  }
+
+  @Test(arguments: [(nil, true), (false, true), (true, false)] as [(Bool?, Bool)])
+  func `a bridge whose MAC address may follow its ports gets it before its first port`(
+    isSet: Bool?, isPinned: Bool
+  ) throws {
+    let fixture = try Fixture()
+    fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
+    fixture.kernel.state.links[.host]?["cni0"]?.keepsMAC = isSet
+    let mac = fixture.kernel.link("cni0", on: .host)?.mac
+    let result = try fixture.add("{}")
+    let pinned = fixture.kernel.applied.firstIndex { change in
+      if case .changeLink("cni0", on: .host, let wanted) = change { wanted.mac == mac } else { false }
+    }
+    let attached = fixture.kernel.applied.firstIndex { change in
+      if case .changeLink(_, on: .host, let wanted) = change { wanted.master == "cni0" } else { false }
+    }
+    #expect((pinned != nil) == isPinned)
+    #expect((pinned ?? 0) < (attached ?? 0))
+    try fixture.plugin.check(fixture.call("{}", previous: result))
+  }
+
+  @Test func `forceAddress leaves the gateway of the network's other subnet`() throws {
+    let fixture = try Fixture()
+    let json = #"""
+      {"isGateway":true,"forceAddress":true,"ipam":{"type":"fake","ranges":[
+        [{"subnet":"10.1.0.0/24"},{"subnet":"10.2.0.0/24"}],[{"subnet":"fd00:1::/64"}]]}}
+      """#
+    fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
+    fixture.kernel.state.links[.host]?["cni0"]?.alias = "cni:net/"
+    let before = ["10.2.0.1/24", "10.3.0.1/24", "10.1.0.9/24"].compactMap(IPPrefix.init)
+    fixture.kernel.state.addresses = before.map { AddressSpec($0, on: "cni0", .host) }
+    _ = try fixture.add(json)
+    #expect(try fixture.kernel.addresses(of: "cni0", on: .host) == ["10.2.0.1/24", "10.1.0.1/24", "fd00:1::1/64"])
+  }
+
+  @Test func `a gateway outside its subnet stands alone on the bridge, with a route back`() throws {
+    let fixture = try Fixture()
+    fixture.ipam.answer.ips = [
+      .init(address: "10.1.0.5/24", gateway: "10.9.0.1"), .init(address: "fd00:1::5/64", gateway: "fe80::1"),
+    ]
+    let result = try fixture.add(#"{"isDefaultGateway":true}"#)
+    #expect(try fixture.kernel.addresses(of: "cni0", on: .host) == ["10.9.0.1/32", "fe80::1/128"])
+    #expect(try fixture.kernel.routes(of: "cni0", on: .host).map(\.dst) == ["10.1.0.0/24", "fd00:1::/64"])
+    #expect(try fixture.kernel.routes(of: "eth0", on: .container).map(\.dst).contains("10.9.0.1/32"))
+    try fixture.plugin.check(fixture.call(#"{"isDefaultGateway":true}"#, previous: result))
+    fixture.kernel.state.routes.removeAll { $0.dst == "10.1.0.0/24" }
+    #expect {
+      try fixture.plugin.check(fixture.call(#"{"isDefaultGateway":true}"#, previous: result))
+    } throws: { ($0 as? CNIError)?.message.contains("host route 10.1.0.0/24 on cni0 is missing") == true }
+  }
+}

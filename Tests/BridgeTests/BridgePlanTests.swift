@@ -37,8 +37,9 @@ import TestSupport
       ("{}", nil, nil, 1500), (#"{"mtu":9000}"#, 1400, nil, 9000), ("{}", 1400, nil, 1400), ("{}", 9000, 1500, 1500),
       (#"{"mtu":0}"#, 1400, 1300, 1300),
     ] as [(String, Int?, Int?, Int)])
-  func `the MTU is given or no larger than uplink and bridge`(json: String, uplink: Int?, bridge: Int?, mtu: Int) throws
-  {
+  func `the MTU is given, that of the bridge that is there, or the uplink's`(
+    json: String, uplink: Int?, bridge: Int?, mtu: Int
+  ) throws {
     let fixture = try Fixture()
     if let uplink {
       fixture.kernel.addLink("up0", on: .host, mtu: uplink)

@@ -56,6 +56,10 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try base.defaultRouteLink(family, on: side)
   }
 
+  public mutating func linksWithAdvertisedRoutes() throws(KernelError) -> [InterfaceName] {
+    try base.linksWithAdvertisedRoutes()
+  }
+
   public mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo? {
     try base.link(towards: address)
   }

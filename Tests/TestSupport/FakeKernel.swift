@@ -18,6 +18,8 @@ public final class FakeKernel: Kernel {
   public var state = State()
   public var filter: any PacketFilter = FakeFilter()
   public var uplink: InterfaceName?
+  /// Links with routes from router advertisements.
+  public var advertisedLinks: [InterfaceName] = []
   /// Ways by a gateway; what is on a link's subnet needs none.
   public var gateways: [IPAddress: (link: InterfaceName, gateway: IPAddress)] = [:]
   /// What `tryOut` meets.
@@ -82,6 +84,8 @@ public final class FakeKernel: Kernel {
   public func defaultRouteLink(_ family: IPFamily, on side: Side) -> LinkInfo? {
     family == .v4 ? uplink.flatMap { link($0, on: side) } : nil
   }
+
+  public func linksWithAdvertisedRoutes() -> [InterfaceName] { advertisedLinks }
 
   public func link(towards address: IPAddress) -> LinkInfo? {
     state.addresses.first { $0.side == .host && $0.prefix.contains(address) }.flatMap { link($0.interface, on: .host) }
@@ -162,6 +166,7 @@ public final class FakeKernel: Kernel {
     case .bridge(let filtersVLANs):
       addLink(spec.name, on: .host, kind: "bridge", mtu: spec.mtu ?? 1500)
       state.links[.host]?[spec.name]?.filtersVLANs = filtersVLANs
+      state.links[.host]?[spec.name]?.keepsMAC = spec.mac != nil
     case .veth(let peer):
       addLink(spec.name, on: .host, kind: "veth", mtu: spec.mtu ?? 1500)
       addLink(peer.name, on: peer.side, kind: "veth", mtu: spec.mtu ?? 1500)
@@ -200,6 +205,7 @@ public final class FakeKernel: Kernel {
     link.mtu = change.mtu ?? link.mtu
     link.txQueueLength = change.txQueueLength ?? link.txQueueLength
     link.mac = change.mac ?? link.mac
+    if change.mac != nil, link.keepsMAC == false { link.keepsMAC = true }
     link.group = change.group ?? link.group
     if let alias = change.alias { link.alias = alias.isEmpty ? nil : alias }
     if let master = change.master {

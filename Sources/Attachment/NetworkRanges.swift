@@ -1,0 +1,38 @@
+public import CNI
+public import NetTypes
+
+/// Subnets and gateways that a network's configuration names for its IPAM plugin.
+public struct NetworkRanges: Equatable, Sendable {
+  public var subnets: [IPPrefix] = []
+  public var gateways: [IPAddress] = []
+
+  /// None named.
+  public init() {}
+
+  /// Those of `ipam` and `runtimeConfig.ipRanges`.
+  ///
+  /// What cannot be read is left out: the IPAM plugin refuses it.
+  public init(_ json: JSONReader) {
+    guard let ipam = json["ipam"] else { return }
+    add(ipam)
+    add(lists: ipam["ranges"])
+    add(lists: json["runtimeConfig"]?["ipRanges"])
+  }
+
+  private mutating func add(lists: JSONReader?) {
+    guard case .array(let sets)? = lists?.value else { return }
+    for case .array(let ranges) in sets {
+      for range in ranges { add(JSONReader(range)) }
+    }
+  }
+
+  private mutating func add(_ range: JSONReader) {
+    if case .string(let text)? = range["subnet"]?.value, let subnet = IPPrefix(text) { subnets.append(subnet.network) }
+    if case .string(let text)? = range["gateway"]?.value, let gateway = IPAddress(text) { gateways.append(gateway) }
+  }
+
+  /// Whether that address of a link is the gateway of one of the subnets, or stands alone for one.
+  func hasGateway(_ address: IPPrefix) -> Bool {
+    address.hostBits == 0 ? gateways.contains(address.address) : subnets.contains(address.network)
+  }
+}

@@ -1,0 +1,33 @@
+import Kernel
+import Linux
+import NetTypes
+
+extension LiveKernel {
+  /// Whether the MAC address of a bridge was set by a user; `nil` if sysfs is not mounted or shows another namespace.
+  ///
+  /// Netlink does not tell `addr_assign_type`. A sysfs shows the network namespace that it was mounted in.
+  func keepsMAC(_ bridge: LinkInfo) throws(KernelError) -> Bool? {
+    let directory = "/sys/class/net/\(bridge.name)"
+    guard try sysfsLine("\(directory)/ifindex") == "\(bridge.index)",
+      try sysfsLine("\(directory)/address") == bridge.mac?.description
+    else { return nil }
+    // NET_ADDR_SET
+    return try sysfsLine("\(directory)/addr_assign_type").map { $0 == "3" }
+  }
+
+  private func sysfsLine(_ path: String) throws(KernelError) -> String? {
+    guard let bytes = try Files.readIfPresent(path) else { return nil }
+    return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+  }
+
+  /// Makes a bridge keep its MTU when ports come and go.
+  ///
+  /// It does from the first time that a user changes it on (BROPT_MTU_SET_BY_USER); the kernel ignores a request for
+  /// the MTU that is there, so another one is set before.
+  func pinMTU(of index: Int32, _ mtu: Int, on side: Side, doing operation: String) throws(KernelError) {
+    let other = LinkChange(mtu: mtu < 65535 ? mtu + 1 : mtu - 1)
+    try looking(on: side) { (socket) throws(KernelError) in
+      try socket.change(index, other, master: nil, doing: operation)
+    }
+  }
+}
