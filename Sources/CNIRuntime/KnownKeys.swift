@@ -32,7 +32,10 @@ enum KnownKeys {
     case "ptp": common.merging(ptp) { own, _ in own }
     case "tuning": common.merging(tuning) { own, _ in own }
     case "dns-hosts": common.merging(dnsHosts) { own, _ in own }
-    case "dnsname": common.merging(dnsHosts) { own, _ in own }.merging(["domainName": .string]) { own, _ in own }
+    case "dnsname":
+      common.merging(dnsHosts) { own, _ in own }.merging([
+        "domainName": .string, "multiDomain": .bool, "remoteServers": .list(.address),
+      ]) { own, _ in own }
     case "vlan": common.merging(vlan) { own, _ in own }
     case "overlay-vxlan": common.merging(overlay) { own, _ in own }
     case "none", "loopback", "host": common
@@ -141,7 +144,8 @@ enum KnownKeys {
     "files": .word(["dir", "netns", "mesos"]), "dir": .string,
     "hostsFile": .anything, "resolvConf": .anything, "hostnameFile": .anything, "extraHosts": .list(.anything),
     "dnsmasq": .members([
-      "hostsdir": .string, "addn-hosts": .string, "pidFile": .string, "nameserver": .anything, "backend": backend,
+      "run": .bool, "hostsdir": .string, "addn-hosts": .string, "pidFile": .string, "nameserver": .anything,
+      "backend": backend,
     ]),
     "coredns": .members(["hostsfile": .string, "nameserver": .anything, "backend": backend]),
     "etcd": .members(etcdCluster.merging(["prefix": .string, "node": .string, "leaseTTL": .int]) { own, _ in own }),

@@ -4,32 +4,97 @@ public import Kernel
 
 /// A process by its number and the program it runs; never another one that gets the number later.
 public struct RunningProgram: ~Copyable {
+  public let number: Int32
   private let process: Descriptor
 
-  /// The process of that number; `nil` where there is none or it runs another program.
+  /// Finds the process of that number.
   ///
   /// The program is told by the file name in `/proc/PID/exe`; one that was replaced meanwhile counts.
-  public static func find(_ number: Int32, named name: String) throws(KernelError) -> RunningProgram? {
+  ///
+  /// - Parameters:
+  ///   - number: its pid.
+  ///   - name: the program's file name.
+  ///   - argument: one of its arguments, in this process's network namespace; `nil`: any, anywhere.
+  /// - Returns: `nil` where there is no such process or it runs another program.
+  /// - Throws: the errno of `pidfd_open(2)`.
+  public static func find(
+    _ number: Int32, named name: String, with argument: String? = nil
+  ) throws(KernelError) -> RunningProgram? {
     guard number > 0 else { return nil }
     let process: Descriptor
     do throws(KernelError) {
       process = Descriptor(adopting: Int32(try call("find process \(number)") { cl_open_process(number) }))
     } catch  where [ESRCH, EINVAL, ENOENT].contains(error.errno) { return nil }  // the latter two: a thread's number
     // Looked at once it is held: if it has ended and the number is another's, no signal reaches that one.
-    guard let path = Files.linkTarget("/proc/\(number)/exe") else { return nil }
+    guard runs(number, name) else { return nil }
+    if let argument, !hasArgument(number, argument, of: name) { return nil }
+    return RunningProgram(number: number, process: process)
+  }
+
+  /// The pids of all processes in this process's network namespace that run the program with that argument.
+  public static func numbers(named name: String, with argument: String) throws(KernelError) -> [Int32] {
+    try (Files.list("/proc") ?? []).compactMap { Int32($0) }.filter {
+      runs($0, name) && hasArgument($0, argument, of: name)
+    }
+  }
+
+  private static func runs(_ number: Int32, _ name: String) -> Bool {
+    guard let path = Files.linkTarget("/proc/\(number)/exe") else { return false }
     let program = path.hasSuffix(deleted) ? path.dropLast(deleted.count) : path[...]
-    return program.split(separator: "/").last.map { $0 == name } == true ? RunningProgram(process: process) : nil
+    return program.split(separator: "/").last.map { $0 == name } == true
   }
 
   /// What the kernel adds to the path of a file that is gone.
   private static let deleted = " (deleted)"
 
-  private init(process: consuming Descriptor) { self.process = process }
+  private static func hasArgument(_ number: Int32, _ argument: String, of name: String) -> Bool {
+    guard Files.linkTarget("/proc/\(number)/ns/net") == Files.linkTarget("/proc/self/ns/net") else { return false }
+    for _ in 0..<40 {
+      // What cannot be read any more has ended.
+      guard let bytes = try? Files.readIfPresent("/proc/\(number)/cmdline") else { return false }
+      let arguments = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+      guard arguments.isEmpty, runs(number, name) else { return arguments.contains(argument) }
+      // execve(2) sets the program first and the arguments a moment later.
+      Clock.sleep(milliseconds: 5)
+    }
+    return false
+  }
+
+  private init(number: Int32, process: consuming Descriptor) {
+    self.number = number
+    self.process = process
+  }
 
   /// Nothing happens where it has ended.
   public func signal(_ signal: Int32) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("signal a process") { cl_signal_process(process.raw, signal) }
     } catch  where error.errno == ESRCH {}
+  }
+
+  /// Ends it by SIGTERM, and by SIGKILL where it has not ended after two seconds.
+  ///
+  /// - Throws: ETIMEDOUT where it is still there after two more.
+  public func end() throws(KernelError) {
+    for number in [SIGTERM, SIGKILL] {
+      try signal(number)
+      if hasEnded(withinSeconds: 2) { return }
+    }
+    throw KernelError(errno: ETIMEDOUT, doing: "end process \(number)")
+  }
+
+  private func hasEnded(withinSeconds seconds: Int) -> Bool {
+    let deadline = Clock.now.advanced(bySeconds: seconds)
+    while true {
+      var wait = pollfd(fd: process.raw, events: Int16(POLLIN), revents: 0)
+      let ready = unsafe poll(&wait, 1, Int32(clamping: deadline.millisecondsLeft))
+      if ready < 0, errno == EINTR { continue }
+      return ready > 0
+    }
+  }
+
+  /// What the process has open, as the links in `/proc/PID/fd` show it: `/dev/null`, `socket:[4711]`.
+  public func openFiles() throws(KernelError) -> Set<String> {
+    Set(try (Files.list("/proc/\(number)/fd") ?? []).compactMap { Files.linkTarget("/proc/\(number)/fd/\($0)") })
   }
 }

@@ -15,7 +15,8 @@ struct Repair: ParsableCommand {
       network. Networks of overlay-vxlan with a list of peers get back their entries for those, too.
 
       With --dns instead: the resolv.conf that dns-hosts keeps for each container, where it comes from the host's \
-      and that has changed. One that somebody edited is left alone and told.
+      and that has changed. One that somebody edited is left alone and told. And the dnsmasq that dnsname runs for a \
+      network, where it has ended while containers are there.
 
       With --names instead: what dns-hosts remembers, after /run/cni was emptied. It is run once more for each attached \
       container of its networks, as the cached result has it; and where hosts tell each other names, the containers here \
@@ -83,12 +84,21 @@ struct Repair: ParsableCommand {
     let texts = LiveTexts(StateDirectory(dnsStateDir), warn: warn)
     let outcome: (written: [ContainerID], failures: [KernelError])
     do throws(KernelError) { outcome = try texts.followHost() } catch { throw CNIError(.kernelRefused, error) }
+    let servers: (started: [NetworkName], failures: [KernelError])
+    do throws(KernelError) {
+      servers = try StateDirectory(dnsStateDir).restartServers(program: OwnServer.program(), warn: warn)
+    } catch { throw CNIError(.kernelRefused, error) }
     if common.json {
-      try common.printJSON(["rewritten": .array(outcome.written.map { .string($0.description) })])
+      try common.printJSON([
+        "rewritten": .array(outcome.written.map { .string($0.description) }),
+        "started": .array(servers.started.map { .string($0.description) }),
+      ])
     } else {
       for container in outcome.written { print("\(container): resolv.conf rewritten") }
+      for network in servers.started { print("\(network): dnsmasq started") }
     }
-    if let error = CNIError(joining: outcome.failures.map { CNIError(.kernelRefused, $0) }) { throw error }
+    let failures = outcome.failures + servers.failures
+    if let error = CNIError(joining: failures.map { CNIError(.kernelRefused, $0) }) { throw error }
   }
 
   /// An attachment whose rules several plugins made is told once.

@@ -26,6 +26,8 @@ struct DNSHosts: Plugin {
   let containerSide: (IPAddress) throws(KernelError) -> ContainerSide?
   /// For networks whose hosts tell each other names.
   let connect: (EtcdConfig) throws(CNIError) -> any EtcdStore & ~Copyable
+  /// The path of the program dnsmasq; `nil` where it is not installed.
+  let dnsmasq: () -> String?
 
   init(
     filter: any PacketFilter = NoPacketFilter(),
@@ -33,8 +35,10 @@ struct DNSHosts: Plugin {
     containerSide: @escaping (IPAddress) throws(KernelError) -> ContainerSide? = { _ throws(KernelError) in nil },
     connect: @escaping (EtcdConfig) throws(CNIError) -> any EtcdStore & ~Copyable = { (_) throws(CNIError) in
       throw CNIError(.notAvailable, "etcd: nothing here to reach it with")
-    }
+    },
+    dnsmasq: @escaping () -> String? = { nil }
   ) {
+    self.dnsmasq = dnsmasq
     self.filter = filter
     self.containerSide = containerSide
     self.connect = connect
@@ -68,16 +72,18 @@ struct DNSHosts: Plugin {
     guard let names = try lock(settings.owner.network, config.stateDir, making: true) else { return }
     let member = settings.member(previous)
     let files = texts(config.stateDir)
-    let servers = try settings.server?.nameservers(previous, of: settings.owner) ?? []
+    let asked = try settings.server?.nameservers(previous, of: settings.owner) ?? []
     do throws(CNIError) {
       try translating { () throws(KernelError) in
         try names.join(member, settings.wish(for: member))
         try names.publish(member)
       }
       try meet(member, names, &shared)
-      if let server = settings.server { try open(server, for: member, servers) }
+      let servers = try settings.server.map { (server) throws(CNIError) in
+        try serve(server, for: member, names, asked: asked)
+      }
       var result = previous
-      result.dns = try write(settings.texts(asking: servers), of: member, previous.dns, files)
+      result.dns = try write(settings.texts(asking: servers ?? []), of: member, previous.dns, files)
       try commit(result)
     } catch {
       do throws(CNIError) {
@@ -85,6 +91,7 @@ struct DNSHosts: Plugin {
       } catch { warn("not taken back: \(error)") }
       for leftover in files.remove(settings.owner) { warn("not taken back: \(leftover)") }
       for leftover in names.leave(settings.owner) { warn("not taken back: \(leftover)") }
+      do throws(KernelError) { try names.endServerIfAlone() } catch { warn("not taken back: \(error)") }
       do throws(CNIError) { try shared?.withdraw(settings.owner) } catch { warn("not taken back: \(error)") }
       throw error
     }
@@ -122,7 +129,7 @@ struct DNSHosts: Plugin {
       return ["nothing is remembered of the attachment"]
     }
     let closed = try settings.server.map { (server) throws(CNIError) in
-      try closedPorts(server, for: wanted, server.nameservers(previous, of: call.owner))
+      try differences(server, for: wanted, names, asked: server.nameservers(previous, of: call.owner))
     }
     return try translating { () throws(KernelError) in
       try names.differences(from: wanted, hasHosts: settings.path != nil)
@@ -137,6 +144,7 @@ struct DNSHosts: Plugin {
       guard let names = try lock(removal.owner.network, stateDir, making: false) else { return }
       // Before the hosts file, for which the directories were made.
       try Self.throwAll(texts(stateDir).remove(removal.owner) + names.leave(removal.owner))
+      try translating { () throws(KernelError) in try names.endServerIfAlone() }
     }
     attempt(&problems) { () throws(CNIError) in
       try close(removal.owner, everywhere: removal.config?.server != nil)
@@ -167,6 +175,7 @@ struct DNSHosts: Plugin {
         try translating { () throws(KernelError) in
           try files.removeAll(of: network.name, but: owners) + names.forgetAll(but: owners)
         })
+      try translating { () throws(KernelError) in try names.endServerIfAlone() }
     }
     attempt(&problems) { () throws(CNIError) in
       try translating { () throws(KernelError) in
@@ -197,6 +206,9 @@ struct DNSHosts: Plugin {
       try shared?.probe()
     } catch {
       throw error.code == .invalidNetworkConfig ? error : CNIError(.notAvailable, error.message, details: error.details)
+    }
+    if network.config.server?.isOwn == true, dnsmasq() == nil {
+      warn("names of network \(network.name): no name server: dnsmasq is not installed")
     }
     if let inner = network.config.inner { try network.delegates.run(inner, .status) }
   }

@@ -34,10 +34,8 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
     hosts = try json.flag("hosts") ?? !isDnsname
     files = hosts || !isDnsname ? try FileTemplates(json) : nil
     domain = try json.parsed("domain")
-    server = try ServerConfig(in: json)
+    server = isDnsname ? try ServerConfig.dnsname(in: json) : try ServerConfig(in: json)
     if isDnsname, domain == nil { domain = try json.parsed("domainName") }
-    if isDnsname, server == nil { server = ServerConfig() }
-    if isDnsname { try ServerConfig.refuseOthersKeys(in: json) }
     let given = json["args"]?["cni"]
     aliases = try Aliases(json["runtimeConfig"]?["aliases"])
     aliases.add(try Aliases(given?["aliases"]))

@@ -48,7 +48,7 @@ struct DNSHostsSettings: Equatable {
   func texts(asking servers: [IPAddress]) -> TextSettings {
     var texts = texts
     texts.nameservers = servers
-    texts.searchDomain = server?.domain.flatMap { SearchDomain($0.description) }
+    texts.searchDomain = servers.isEmpty ? nil : server?.domain.flatMap { SearchDomain($0.description) }
     return texts
   }
 

@@ -11,6 +11,10 @@ struct ServerConfig: Equatable, Sendable {
   var nameservers: [IPAddress] = []
   /// What opens its port; `nil`: the host's packet filter.
   var backend: Backend?
+  /// Whether `dns-hosts` runs it; otherwise the operator does.
+  var isOwn = false
+  /// The servers that one of ours asks; empty: the host's.
+  var upstreams: [IPAddress] = []
 
   init() {}
 
@@ -31,6 +35,12 @@ struct ServerConfig: Equatable, Sendable {
 
   private init(dnsmasq json: JSONReader) throws(CNIError) {
     try self.init(common: json)
+    isOwn = try json.flag("run") ?? false
+    if isOwn {
+      for key in ["hostsdir", "addn-hosts", "pidFile", "nameserver"] {
+        if let given = json[key] { throw given.refusal("no such key beside \"run\"") }
+      }
+    }
     guard let file = json["addn-hosts"] else {
       if let given = json["pidFile"] { throw given.refusal("it only with \"addn-hosts\"") }
       place = try json["hostsdir"].map { (directory) throws(CNIError) in .directory(try Self.path(directory)) }
@@ -61,14 +71,21 @@ struct ServerConfig: Equatable, Sendable {
 }
 
 extension ServerConfig {
-  /// What podman's plugin `dnsname` reads: a domain, and a dnsmasq that is always there.
+  /// The server of podman's plugin `dnsname`, a dnsmasq for each network; one that the operator runs where `dnsmasq`
+  /// says nothing else.
   ///
-  /// - Throws: code 2 for what only that plugin's own dnsmasq can do.
-  static func refuseOthersKeys(in json: JSONReader) throws(CNIError) {
-    let isMulti = try json.flag("multiDomain") ?? false
-    let hasServers = try json.texts("remoteServers")?.isEmpty == false
-    guard let key = isMulti ? "multiDomain" : hasServers ? "remoteServers" : nil else { return }
-    throw CNIError(
-      .unsupportedField, "key \"\(key)\": the operator runs dnsmasq: want it in that one's configuration")
+  /// - Throws: code 2 for `multiDomain`, and for `remoteServers` of an operator's dnsmasq.
+  static func dnsname(in json: JSONReader) throws(CNIError) -> ServerConfig {
+    var server = try ServerConfig(in: json) ?? ServerConfig()
+    if json["dnsmasq"] == nil, json["coredns"] == nil { server.isOwn = true }
+    if try json.flag("multiDomain") ?? false {
+      throw CNIError(.unsupportedField, "key \"multiDomain\": true: want one domain, in the key \"domainName\"")
+    }
+    server.upstreams = try json.parsedList("remoteServers") ?? []
+    guard server.isOwn || server.upstreams.isEmpty else {
+      throw CNIError(
+        .unsupportedField, "key \"remoteServers\": the operator runs dnsmasq: want it in that one's configuration")
+    }
+    return server
   }
 }

@@ -2,6 +2,7 @@ import CNI
 import EtcdClient
 import HostFilter
 import Kernel
+import NameDisk
 import NetTypes
 import Netlink
 import PluginKit
@@ -16,4 +17,5 @@ runPlugin(
       return ContainerSide(
         link: link.name, addresses: try kernel.addresses(of: link.name, on: .host).map(\.address))
     },
-    connect: { (config) throws(CNIError) in EtcdClient(config) }))
+    connect: { (config) throws(CNIError) in EtcdClient(config) },
+    dnsmasq: { OwnServer.program() }))

@@ -46,7 +46,11 @@ struct ServerTests {
     (#"{"dnsmasq": {"backend": "ebtables"}}"#, "dnsmasq.backend"), (#"{"coredns": {}}"#, "hostsfile"),
     (#"{"coredns": {"hostsfile": "/c"}, "dnsmasq": {}}"#, "dnsmasq"),
     (#"{"type": "dnsname", "multiDomain": true}"#, "multiDomain"),
-    (#"{"type": "dnsname", "remoteServers": ["10.0.0.1"]}"#, "remoteServers"),
+    (#"{"type": "dnsname", "dnsmasq": {}, "remoteServers": ["10.0.0.1"]}"#, "remoteServers"),
+    (#"{"type": "dnsname", "remoteServers": ["dns.example"]}"#, "remoteServers[0]"),
+    (#"{"dnsmasq": {"run": "yes"}}"#, "dnsmasq.run"),
+    (#"{"dnsmasq": {"run": true, "hostsdir": "/d"}}"#, "dnsmasq.hostsdir"),
+    (#"{"dnsmasq": {"run": true, "nameserver": "10.0.0.1"}}"#, "dnsmasq.nameserver"),
   ])
   func `what cannot be is refused, named`(json: String, words: String) throws {
     try Fixture.use { fixture in
@@ -122,6 +126,35 @@ struct ServerTests {
         break
       }
       #expect(steps == 3)
+    }
+  }
+
+  @Test(arguments: [
+    (#"{"type": "dnsname"}"#, true), (#"{"type": "dnsname", "dnsmasq": {}}"#, false),
+    (#"{"type": "dnsname", "coredns": {"hostsfile": "/c"}}"#, false), (#"{"dnsmasq": {}}"#, false),
+    (#"{"dnsmasq": {"run": true}}"#, true),
+  ])
+  func `podman's dnsname has a dnsmasq run, unless the operator says that he runs one`(json: String, isOwn: Bool) throws
+  {
+    try Fixture.use { fixture in
+      let settings = try DNSHostsSettings(fixture.call(1, json))
+      #expect(settings.server?.isOwn == isOwn)
+    }
+  }
+
+  @Test(arguments: [nil, "10.1.0.254"])
+  func `without dnsmasq, or a gateway for it, ADD names no server and succeeds`(gateway: String?) throws {
+    try Fixture.use { fixture in
+      var previous = try Fixture.previous(1)
+      previous.ips[1].gateway = gateway.flatMap { IPAddress($0) }
+      let call = try fixture.call(1, #"{"type": "dnsname", "domainName": "dns.podman"}"#, previous: previous)
+      let plugin = DNSHosts(containerSide: { (_) throws(KernelError) in
+        InterfaceName("br0").map { ContainerSide(link: $0, addresses: [IPAddress("10.1.0.254")].compactMap(\.self)) }
+      })
+      var dns = DNS()
+      try plugin.add(call) { (result) throws(CNIError) in dns = result.dns }
+      #expect(dns == DNS(nameservers: ["192.0.2.53"]))
+      #expect(!fixture.files.contains { $0.contains("dnsmasq") })
     }
   }
 

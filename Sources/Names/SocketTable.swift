@@ -1,0 +1,33 @@
+public import NetTypes
+
+/// The sockets of a network namespace, as `/proc/PID/net/udp` and `udp6` list them.
+public struct SocketTable {
+  private let rows: [(local: String, inode: String)]
+
+  public init(_ text: String) {
+    rows = text.split(separator: "\n").dropFirst().compactMap { line in
+      let fields = line.split(separator: " ", omittingEmptySubsequences: true)
+      return fields.count > 9 ? (String(fields[1]), String(fields[9])) : nil
+    }
+  }
+
+  /// The inodes of the sockets that are bound to that address alone.
+  public func inodes(boundTo address: IPAddress, port: UInt16) -> [String] {
+    let local = "\(Self.words(address)):\(Self.hex(UInt32(port), digits: 4))"
+    return rows.filter { $0.local == local }.map(\.inode)
+  }
+
+  /// The kernel prints the address's 32-bit words as numbers of this machine, though they are in network order.
+  private static func words(_ address: IPAddress) -> String {
+    let bytes = address.bytes
+    return stride(from: 0, to: bytes.count, by: 4).map { start in
+      let word = bytes[start..<start + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+      return hex(word.bigEndian, digits: 8)
+    }.joined()
+  }
+
+  private static func hex(_ number: UInt32, digits: Int) -> String {
+    let text = String(number, radix: 16, uppercase: true)
+    return String(repeating: "0", count: digits - text.count) + text
+  }
+}
