@@ -20,6 +20,8 @@ struct BridgeFacts: Equatable {
   var gatewayMAC: MACAddress
   var hostMAC = MACAddress.random()
   var containerMAC = MACAddress.random()
+  /// Of the container's interface where that is there already: CHECK follows what a later plugin made of it.
+  var macThere: MACAddress?
 
   /// The bridge, if this plugin made it.
   var ownBridge: LinkInfo? { bridge?.alias?.hasPrefix(Owner.tagPrefix) == true ? bridge : nil }
@@ -46,10 +48,11 @@ struct BridgeDriver: LinkDriver {
     var facts = BridgeFacts(
       bridge: bridge, gatewayAddresses: addresses, uplinkMTU: uplink?.mtu,
       peers: try peers(of: settings, on: owner.network, at: &kernel), gatewayMAC: gateway?.mac ?? .random())
-    // CHECK compares the guard with the interface that is there.
-    if settings.filter.guardsSource, let mac = try kernel.link(owner.interface, on: .container)?.mac {
-      facts.containerMAC = mac
+    // CHECK compares the guard and the entry with the interface that is there.
+    if settings.port.learning == false || settings.filter.guardsSource {
+      facts.macThere = try kernel.link(owner.interface, on: .container)?.mac
     }
+    if settings.filter.guardsSource, let mac = facts.macThere { facts.containerMAC = mac }
     return facts
   }
 

@@ -74,6 +74,7 @@ struct BridgePlanner {
   private func port(mtu: Int) -> ContainerPort {
     var port = ContainerPort(owner, on: settings.bridge, facts.bridge, mtu: mtu, hostMAC: facts.hostMAC)
     port.settings = settings.port
+    port.macThere = facts.macThere
     port.vlans = settings.vlans
     port.staysDown = settings.leavesInterfaceDown
     return port
