@@ -13,6 +13,10 @@ public struct ContainerPort: Equatable, Sendable {
   /// Of the host's end.
   public var hostMAC: MACAddress
   public var settings = BridgePort()
+  /// The container's hardware address where it is another by now than the plan's; only CHECK finds one.
+  public var macThere: MACAddress?
+  /// How the bridge knows that address; `nil`: a control plane tells it.
+  public var entry: FDBSpec.Table? = .port
   /// `nil`: the bridge knows none.
   public var vlans: PortVLANs?
   /// What must stand before the container can send: packet filter rules.
@@ -45,6 +49,9 @@ public struct ContainerPort: Equatable, Sendable {
       .changeLink(outside, on: .host, port),
     ]
     if let vlans { changes.append(.setVLANs(vlans, on: outside)) }
+    if settings.learning == false, let entry {
+      changes.append(.setFDB(FDBSpec(macThere ?? addressing.mac, on: outside, in: entry)))
+    }
     changes += guards
     if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
     guard !staysDown else { return changes }

@@ -56,7 +56,10 @@ private func differences<K: Kernel & ~Copyable>(
 private func differences<K: Kernel & ~Copyable>(from spec: FDBSpec, on kernel: inout K) throws(KernelError) -> [String]
 {
   let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
-  return there?.contains(spec) == true ? [] : ["forwarding entry \(spec.mac) is missing on \(spec.interface)"]
+  // Kernels before 4.20 have no entries that stay behind their port.
+  let accepted = spec.table == .port ? [spec, FDBSpec(spec.mac, on: spec.interface, in: .master)] : [spec]
+  return there?.contains(where: accepted.contains) == true
+    ? [] : ["forwarding entry \(spec.mac) is missing on \(spec.interface)"]
 }
 
 private func differences<K: Kernel & ~Copyable>(
@@ -184,6 +187,7 @@ private func differences<K: Kernel & ~Copyable>(
   compare("isolated", link.port?.isolated, wanted.port.isolated)
   compare("learning", link.port?.learning, wanted.port.learning)
   compare("neigh_suppress", link.port?.neighSuppress, wanted.port.neighSuppress)
+  if link.port?.locked != nil { compare("locked", link.port?.locked, wanted.port.locked) }
   if let master = wanted.master {
     let there: LinkInfo? = if let index = link.master { try kernel.link(index: index, on: side) } else { nil }
     compare("master", there?.name, master)

@@ -80,7 +80,7 @@ enum KnownKeys {
     "preserveDefaultVlan": .bool,
     "macspoofchk": .bool, "enabledad": .bool, "disableContainerInterface": .bool, "portIsolation": .bool,
     "macFromIP": .bool, "gwPriority": .int, "isolation": .word(["none", "network", "container"]), "internal": .bool,
-    "ipForward": .bool, "backend": backend,
+    "ipForward": .bool, "macLearning": .bool, "backend": backend,
   ]
 
   private static let backend = Shape.word(["iptables", "nftables"])
@@ -114,7 +114,7 @@ enum KnownKeys {
     "ipMasq": .bool, "ipMasqBackend": backend, "ipMasqRandomFully": .bool, "backend": backend, "ipForward": .bool,
     "macFromIP": .bool, "enabledad": .bool, "gwPriority": .int, "hairpinMode": .bool, "portIsolation": .bool,
     "isolation": .word(["none", "network", "container"]), "directRouting": .bool, "neighSuppress": .bool,
-    "vrf": .string, "vrfTable": .int, "l3vni": .int,
+    "vrf": .string, "vrfTable": .int, "l3vni": .int, "macLearning": .bool,
     "controlPlane": .members([
       "type": .word(["static", "multicast", "evpn", "etcd"]), "peers": .list(.members(overlayPeer)),
       "peersFile": .string, "group": .address, "endpoints": .anything, "caFile": .string, "certFile": .string,

@@ -15,3 +15,6 @@
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <linux/veth.h>
+
+// Headers before Linux 6.7 do not have it.
+enum { CNL_BR_FDB_MAX_LEARNED = 49 };

@@ -79,6 +79,10 @@ public struct FDBSpec: Hashable, Sendable {
   public enum Table: Hashable, Sendable {
     /// The bridge that the link is a port of.
     case master
+    /// The same, of a container's port: it stays there whatever port frames from that address come in by.
+    ///
+    /// Written for every VLAN that the port has.
+    case port
     /// The same, as a control plane learnt it: it does not age, and a routing daemon passes it on and may move it.
     case externallyLearned
     /// The link's own, a VXLAN device's; frames go to that tunnel end.

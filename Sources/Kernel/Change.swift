@@ -131,6 +131,7 @@ extension LinkChange: CustomStringConvertible {
     let port = [
       port.hairpin.map { "hairpin \($0)" }, port.isolated.map { "isolated \($0)" },
       port.learning.map { "learning \($0)" }, port.neighSuppress.map { "neigh_suppress \($0)" },
+      port.locked.map { "locked \($0)" },
     ]
     let words = [
       isUp.map { $0 ? "up" : "down" }, isPromiscuous.map { "promisc \($0)" }, isAllMulticast.map { "allmulti \($0)" },

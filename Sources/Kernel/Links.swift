@@ -80,12 +80,18 @@ public struct BridgePort: Equatable, Sendable {
   public var learning: Bool?
   /// ARP and neighbour discovery are answered from the bridge's own tables.
   public var neighSuppress: Bool?
+  /// Only frames from addresses that the bridge knows behind the port pass; `nil` of a port: the kernel (before 5.18)
+  /// has no such setting, and ignores it.
+  public var locked: Bool?
 
-  public init(hairpin: Bool? = nil, isolated: Bool? = nil, learning: Bool? = nil, neighSuppress: Bool? = nil) {
+  public init(
+    hairpin: Bool? = nil, isolated: Bool? = nil, learning: Bool? = nil, neighSuppress: Bool? = nil, locked: Bool? = nil
+  ) {
     self.hairpin = hairpin
     self.isolated = isolated
     self.learning = learning
     self.neighSuppress = neighSuppress
+    self.locked = locked
   }
 
   public var isEmpty: Bool { self == BridgePort() }
@@ -107,6 +113,11 @@ public struct LinkSpec: Equatable, Sendable {
     /// A VRF: links that it is the master of find routes in that table alone.
     case vrf(table: Int)
   }
+
+  /// How many addresses a bridge that we make learns at most, where the kernel (from 6.7 on) counts them.
+  ///
+  /// Frames to others go to all its ports.
+  public static let mostLearned = 4096
 
   public struct Peer: Equatable, Sendable {
     public var name: InterfaceName

@@ -139,7 +139,8 @@ extension LinkChange {
       back.port = BridgePort(
         hairpin: port.hairpin == nil ? nil : now.hairpin, isolated: port.isolated == nil ? nil : now.isolated,
         learning: port.learning == nil ? nil : now.learning,
-        neighSuppress: port.neighSuppress == nil ? nil : now.neighSuppress)
+        neighSuppress: port.neighSuppress == nil ? nil : now.neighSuppress,
+        locked: port.locked == nil ? nil : now.locked)
     }
     return back
   }

@@ -43,7 +43,10 @@ extension NetlinkSocket {
       switch spec.kind {
       case .bridge(let filtersVLANs):
         request.put(IFLA_INFO_KIND, "bridge")
-        if filtersVLANs { request.nest(IFLA_INFO_DATA) { request.put(IFLA_BR_VLAN_FILTERING, true) } }
+        request.nest(IFLA_INFO_DATA) {
+          if filtersVLANs { request.put(IFLA_BR_VLAN_FILTERING, true) }
+          request.put(Int(CNL_BR_FDB_MAX_LEARNED), UInt32(LinkSpec.mostLearned))
+        }
       case .veth(let peer):
         request.put(IFLA_INFO_KIND, "veth")
         request.nest(IFLA_INFO_DATA) {
@@ -103,6 +106,7 @@ extension NetlinkSocket {
         if let on = port.isolated { request.put(IFLA_BRPORT_ISOLATED, on) }
         if let on = port.learning { request.put(IFLA_BRPORT_LEARNING, on) }
         if let on = port.neighSuppress { request.put(IFLA_BRPORT_NEIGH_SUPPRESS, on) }
+        if let on = port.locked { request.put(IFLA_BRPORT_LOCKED, on) }
       }
     }
     try perform(request)
@@ -190,6 +194,6 @@ extension BridgePort {
     let flag = { (type: Int) in attributes.integer(type, as: UInt8.self).map { $0 != 0 } }
     self.init(
       hairpin: flag(IFLA_BRPORT_MODE), isolated: flag(IFLA_BRPORT_ISOLATED), learning: flag(IFLA_BRPORT_LEARNING),
-      neighSuppress: flag(IFLA_BRPORT_NEIGH_SUPPRESS))
+      neighSuppress: flag(IFLA_BRPORT_NEIGH_SUPPRESS), locked: flag(IFLA_BRPORT_LOCKED))
   }
 }

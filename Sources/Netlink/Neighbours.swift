@@ -58,6 +58,9 @@ extension Request {
       // Permanent would mean the bridge's own address; this is what iproute2 calls static.
       header.ndm_state = UInt16(NUD_NOARP)
       header.ndm_flags = UInt8(NTF_MASTER)
+    case .port:
+      header.ndm_state = UInt16(NUD_NOARP)
+      header.ndm_flags = UInt8(NTF_MASTER | NTF_STICKY)
     case .externallyLearned:
       header.ndm_state = UInt16(NUD_REACHABLE)
       header.ndm_flags = UInt8(NTF_MASTER | NTF_EXT_LEARNED)
@@ -126,7 +129,7 @@ private struct Neighbour {
     guard self.link == link.index, let mac else { return nil }
     if isBridges {
       if has(NTF_EXT_LEARNED) { return FDBSpec(mac, on: link.name, in: .externallyLearned) }
-      return self.is(NUD_NOARP) ? FDBSpec(mac, on: link.name, in: .master) : nil
+      return self.is(NUD_NOARP) ? FDBSpec(mac, on: link.name, in: has(NTF_STICKY) ? .port : .master) : nil
     }
     guard has(NTF_SELF), self.is(NUD_PERMANENT), !has(NTF_EXT_LEARNED), let address else { return nil }
     return FDBSpec(mac, on: link.name, in: .tunnel(to: address))

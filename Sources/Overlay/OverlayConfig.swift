@@ -38,6 +38,8 @@ public struct OverlayConfig: JSONReadable, Sendable {
   public var gwPriority: Int?
   public var hairpinMode: Bool?
   public var portIsolation: Bool?
+  /// Whether the bridge learns which addresses are behind the container.
+  public var macLearning: Bool?
   public var isolation: String?
   public var directRouting: Bool?
   public var neighSuppress: Bool?
@@ -83,6 +85,7 @@ public struct OverlayConfig: JSONReadable, Sendable {
     gwPriority = try json.integer("gwPriority")
     hairpinMode = try json.flag("hairpinMode")
     portIsolation = try json.flag("portIsolation")
+    macLearning = try json.flag("macLearning")
     isolation = try json.filledText("isolation")
     directRouting = try json.flag("directRouting")
     neighSuppress = try json.flag("neighSuppress")

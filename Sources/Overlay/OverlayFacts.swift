@@ -25,6 +25,8 @@ public struct OverlayFacts: Equatable, Sendable {
   /// Drawn anew for each call; used where nothing else decides.
   public var hostMAC = MACAddress.randomOfPort()
   public var containerMAC = MACAddress.random()
+  /// Of the container's interface where that is there already: CHECK follows what a later plugin made of it.
+  public var macThere: MACAddress?
 
   public init() {}
 

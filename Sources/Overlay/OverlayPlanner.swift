@@ -130,6 +130,9 @@ public struct OverlayPlanner {
     var port = ContainerPort(owner, on: devices.names.bridge, facts.bridge, mtu: mtu, hostMAC: facts.hostMAC)
     port.keepsBridgeMTU = !devices.ownsBridge
     port.settings = settings.port
+    port.macThere = facts.macThere
+    // A routing daemon is told another way.
+    if settings.isEVPN { port.entry = nil }
     port.guards = claim(addressing).map { [.addRules($0)] } ?? []
     return port
   }

@@ -77,7 +77,11 @@ public struct OverlaySettings: Equatable, Sendable {
     separation = try Separation(isolation: config.isolation) ?? .network
     backend = try config.masquerade.checkedBackend()
     let isolated = config.portIsolation == true || separation == .container
-    port = BridgePort(hairpin: config.hairpinMode == true ? true : nil, isolated: isolated ? true : nil)
+    port = BridgePort(
+      hairpin: config.hairpinMode == true ? true : nil, isolated: isolated ? true : nil,
+      learning: config.macLearning ?? false)
+    // Devices of other hosts that learn would follow a forged address here: the bridge drops it.
+    if tunnel.learns, port.learning == false { port.locked = true }
     // What is suppressed are announcements too, by which others learn that a container has moved.
     tunnelPort = BridgePort(
       isolated: isolated, learning: tunnel.learns, neighSuppress: config.neighSuppress ?? !tunnel.learns)

@@ -32,6 +32,8 @@ struct BridgeConfig: JSONReadable, Sendable {
   var ipForward: Bool?
   /// Frames must come from the container's own hardware address.
   var macspoofchk: Bool?
+  /// Whether the bridge learns which addresses are behind the container.
+  var macLearning: Bool?
   /// `none`, `network` or `container`.
   var isolation: String?
   /// `internal`: nothing passes between the bridge and anything beyond it.
@@ -58,6 +60,7 @@ struct BridgeConfig: JSONReadable, Sendable {
     masquerade = try MasqueradeConfig(json)
     ipForward = try json.flag("ipForward")
     macspoofchk = try json.flag("macspoofchk")
+    macLearning = try json.flag("macLearning")
     isolation = try json.filledText("isolation")
     isInternal = try json.flag("internal")
   }

@@ -24,6 +24,8 @@ struct BridgeFacts: Equatable {
   var gatewayMAC: MACAddress
   var hostMAC = MACAddress.randomOfPort()
   var containerMAC = MACAddress.random()
+  /// Of the container's interface where that is there already: CHECK follows what a later plugin made of it.
+  var macThere: MACAddress?
 
   /// The bridge, if this plugin made it.
   var ownBridge: LinkInfo? { bridge?.isOurs == true ? bridge : nil }
@@ -79,10 +81,11 @@ struct BridgeDriver: LinkDriver {
     if settings.isGateway, settings.forceAddress, let bridge, !bridge.isOurs {
       facts.isReferenceBridge = try kernel.isReferenceBridge(bridge)
     }
-    // CHECK compares the guard with the interface that is there.
-    if settings.filter.guardsSource, let mac = try kernel.link(owner.interface, on: .container)?.mac {
-      facts.containerMAC = mac
+    // CHECK compares the guard and the entry with the interface that is there.
+    if settings.port.learning == false || settings.filter.guardsSource {
+      facts.macThere = try kernel.link(owner.interface, on: .container)?.mac
     }
+    if settings.filter.guardsSource, let mac = facts.macThere { facts.containerMAC = mac }
     return facts
   }
 

@@ -78,6 +78,7 @@ struct BridgePlanner {
     var port = ContainerPort(owner, on: settings.bridge, facts.bridge, mtu: mtu, hostMAC: facts.hostMAC)
     port.keepsBridgeMTU = facts.ownBridge == nil
     port.settings = settings.port
+    port.macThere = facts.macThere
     port.vlans = settings.vlans
     port.staysDown = settings.leavesInterfaceDown
     return port

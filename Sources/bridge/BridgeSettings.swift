@@ -46,7 +46,8 @@ struct BridgeSettings: Equatable {
     ranges = config.ranges
     mtu = try checked("mtu", config.mtu == 0 ? nil : config.mtu, Addressing.mtuRange)
     port = BridgePort(
-      hairpin: config.hairpinMode == true ? true : nil, isolated: config.portIsolation == true ? true : nil)
+      hairpin: config.hairpinMode == true ? true : nil, isolated: config.portIsolation == true ? true : nil,
+      learning: config.macLearning ?? false)
     filter = try BridgeFilter(config, keys)
     if filter.separation == .container { port.isolated = true }
     forwards = config.ipForward ?? true

@@ -30,7 +30,12 @@ extension Tuning where Host: ~Copyable {
       try translating { () throws(KernelError) in try openKernel(removal.namespacePath) })
     let link = try translating { () throws(KernelError) in try kernel.link(name, on: .container) }
     // Settings of an interface that is gone are gone as well, and are left out as they are optional.
+    var entry: FDBSpec?
+    if let link, backup.link.mac != nil, backup.link.mac != link.mac {
+      entry = try translating { () throws(KernelError) in try kernel.bridgeEntry(of: link) }
+    }
     let changes = TuningPlan.changes(link == nil ? LinkChange() : backup.link, backup.sysctls, of: name)
+      .following(entry)
     var problems: [CNIError] = []
     for change in changes.flatMap(\.parts) {
       do throws(KernelError) { try kernel.apply(change) } catch { problems.append(CNIError(error)) }

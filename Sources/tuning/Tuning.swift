@@ -75,6 +75,9 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     try translating { () throws(KernelError) in
       var facts = TuningFacts(sysctls: [])
       if settings.link != LinkChange() { facts.link = try kernel.link(interface, on: .container) }
+      if settings.link.mac != nil, settings.link.mac != facts.link?.mac, let link = facts.link {
+        facts.entry = try kernel.bridgeEntry(of: link)
+      }
       for setting in settings.sysctls {
         guard let value = try kernel.sysctl(setting.key, on: .container) else { continue }
         facts.sysctls.append(Sysctl(setting.key, value))

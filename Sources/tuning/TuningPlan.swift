@@ -6,6 +6,8 @@ import NetTypes
 struct TuningFacts: Equatable {
   /// `nil` where there is no such interface.
   var link: LinkInfo?
+  /// What a bridge that does not learn knows of the link; looked for where its MAC address is to change.
+  var entry: FDBSpec?
   /// Those of the wanted settings that the kernel has, as they are.
   var sysctls: [Sysctl]
 }
@@ -45,6 +47,7 @@ struct TuningPlan: Equatable {
     let isSet = wanted.mtu == nil && zip(settings.sysctls, facts.sysctls).allSatisfy { $0.isMet(by: $1.value) }
     backup = Backup(network: owner.network, link: before, sysctls: isSet ? [] : facts.sysctls)
     changes = Self.changes(wanted, isSet ? [] : settings.sysctls, of: owner.interface)
+      .following(facts.entry)
     result = previous.updated(owner.interface, settings.link)
   }
 

@@ -117,7 +117,7 @@ private final class LinkIPAM {
     #expect(applied.indices.filter { applied[..<$0].contains(applied[$0]) } == [])
   }
 
-  @Test(arguments: 0..<21)
+  @Test(arguments: 0..<22)
   func `all is taken back when change n is refused, the lease through the link`(n: Int) throws {
     let fixture = try Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
@@ -138,8 +138,8 @@ private final class LinkIPAM {
     #expect(throws: CNIError.self) { try add(fixture, ipam, json()) }
     let second = try Fixture()
     _ = try add(second, LinkIPAM(on: second.kernel), json())
-    #expect(second.kernel.applied.count == 21)
-    #expect((5..<15).contains(fixture.kernel.applied.count - 1))
+    #expect(second.kernel.applied.count == 22)
+    #expect((5..<16).contains(fixture.kernel.applied.count - 1))
   }
 
   @Test func `its refusal is passed on, and all is taken back`() throws {

@@ -43,6 +43,16 @@ struct PortTests {
     }
   }
 
+  @Test func `the bridge has the container's hardware address in each VLAN of its port`() throws {
+    try Lab.use { lab in
+      let result = try lab.add(lab.network("net", #"{"vlan": 10, "vlanTrunk": [{"minID": 20, "maxID": 21}]}"#)).result()
+      let mac = try #require(result.text("interfaces.2.mac"))
+      let entries = try lab.shell(
+        "bridge fdb show br br0 | grep '^\(mac) ' | grep -o 'vlan [0-9]*' | sort -u | tr '\\n' ' '", in: lab.host)
+      #expect(entries == "vlan 10 vlan 20 vlan 21 ")
+    }
+  }
+
   @Test(arguments: [#"{"vlan": 0}"#, #"{"vlanTrunk": []}"#, #"{"preserveDefaultVlan": true}"#])
   func `a network that names no VLAN makes a bridge that knows none`(keys: String) throws {
     try Lab.use { lab in

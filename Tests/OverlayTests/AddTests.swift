@@ -21,7 +21,7 @@ import TestSupport
     #expect(tunnel.group == Isolation.linkGroup)
     #expect(tunnel.master == nil)
     #expect(
-      Set(fixture.kernel.state.forwarding) == [
+      Set(fixture.kernel.state.forwarding.filter { $0.interface == "vx-net" }) == [
         FDBSpec("02:00:00:00:00:02", on: "vx-net", in: .tunnel(to: "192.0.2.2")),
         FDBSpec("02:00:00:00:00:03", on: "vx-net", in: .tunnel(to: "192.0.2.3")),
       ])
@@ -58,7 +58,7 @@ import TestSupport
     #expect(tunnel.port == BridgePort(hairpin: false, isolated: false, learning: false, neighSuppress: true))
     let known = MACAddress(forContainer: "10.1.0.77")
     #expect(
-      Set(fixture.kernel.state.forwarding) == [
+      Set(fixture.kernel.state.forwarding.filter { $0.interface == "vx-net" }) == [
         FDBSpec("00:00:00:00:00:00", on: "vx-net", in: .tunnel(to: "192.0.2.2")),
         FDBSpec("00:00:00:00:00:00", on: "vx-net", in: .tunnel(to: "192.0.2.3")),
         FDBSpec(known, on: "vx-net", in: .tunnel(to: "192.0.2.3")), FDBSpec(known, on: "vx-net", in: .master),
@@ -101,6 +101,17 @@ import TestSupport
     #expect(!other.kernel.applied.contains { if case .awaitWithdrawal = $0 { true } else { false } })
   }
 
+  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn])
+  func `a container's port does not learn`(json: String) throws {
+    let fixture = try Fixture()
+    let mac = try fixture.add(json).interfaces[2].mac.flatMap(MACAddress.init)
+    let port = fixture.owner.hostInterface
+    #expect(fixture.kernel.link(port, on: .host)?.port?.learning == false)
+    #expect(fixture.kernel.link(port, on: .host)?.port?.locked == nil)
+    let entries = fixture.kernel.state.forwarding.filter { $0.interface == port }
+    #expect(entries.map(\.mac) == [mac] && entries.first?.table == (json == Fixture.evpn ? .externallyLearned : .port))
+  }
+
   @Test func `a multicast network learns, and what it learns is left alone`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(Fixture.multicast)
@@ -108,6 +119,10 @@ import TestSupport
     #expect(tunnel.vxlan?.description == "vxlan id 100 dstport 4789 local 192.0.2.1 group 239.1.1.1 learning")
     #expect(tunnel.peer == fixture.kernel.link("uplink", on: .host)?.index)
     #expect(tunnel.port == BridgePort(hairpin: false, isolated: false, learning: true, neighSuppress: false))
+    // Others' devices would follow a forged address, so none may leave.
+    let port = fixture.owner.hostInterface
+    #expect(fixture.kernel.link(port, on: .host)?.port?.locked == true)
+    #expect(fixture.kernel.state.forwarding.contains { $0.interface == port && $0.table == .port })
     #expect(
       !fixture.kernel.applied.contains { if case .setTables = $0 { true } else { false } })
   }

@@ -216,6 +216,7 @@ public final class FakeKernel: Kernel {
     if let on = change.port.isolated { link.port?.isolated = on }
     if let on = change.port.learning { link.port?.learning = on }
     if let on = change.port.neighSuppress { link.port?.neighSuppress = on }
+    if let on = change.port.locked { link.port?.locked = on }
     state.links[side]?[name] = link
   }
 

@@ -1,0 +1,43 @@
+import CNI
+import Kernel
+import NetTypes
+import PluginKit
+import TestSupport
+import Testing
+
+@testable import bridge
+
+/// What the bridge knows of the hardware address behind a container's port.
+@Suite struct PortEntryTests {
+  @Test func `a port does not learn, and the bridge has the container's address for good`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(#"{"ipam":{"type":"fake"},"runtimeConfig":{"mac":"02:00:00:00:00:01"}}"#)
+    let port = fixture.owner.hostInterface
+    #expect(fixture.kernel.link(port, on: .host)?.port?.learning == false)
+    #expect(fixture.kernel.state.forwarding == [FDBSpec("02:00:00:00:00:01", on: port, in: .port)])
+  }
+
+  @Test func `a container that bridges itself has a port that learns`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(#"{"macLearning":true}"#)
+    #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host)?.port?.learning == true)
+    #expect(fixture.kernel.state.forwarding == [])
+  }
+
+  @Test func `CHECK follows the address that the container has by now, and misses its entry`() throws {
+    let fixture = try Fixture()
+    let json = #"{"runtimeConfig":{"mac":"02:00:00:00:00:01"}}"#
+    var result = try fixture.add(json)
+    result.interfaces[2].mac = "02:00:00:00:00:02"
+    let port = fixture.owner.hostInterface
+    fixture.kernel.state.links[.container]?["eth0"]?.mac = "02:00:00:00:00:02"
+    fixture.kernel.state.forwarding = [FDBSpec("02:00:00:00:00:02", on: port, in: .port)]
+    try fixture.plugin.check(fixture.call(json, previous: result))
+    // As kernels without sticky entries tell it.
+    fixture.kernel.state.forwarding = [FDBSpec("02:00:00:00:00:02", on: port, in: .master)]
+    try fixture.plugin.check(fixture.call(json, previous: result))
+    fixture.kernel.state.forwarding = []
+    let message = "forwarding entry 02:00:00:00:00:02 is missing on \(port)"
+    #expect { try fixture.plugin.check(fixture.call(json, previous: result)) } throws: { "\($0)".contains(message) }
+  }
+}
