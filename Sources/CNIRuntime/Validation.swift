@@ -37,7 +37,8 @@ public struct Validator: Sendable {
       let root = try CNIJSON.decodeValue(bytes)
       let keys = keyFindings(root)
       do throws(CNIError) {
-        return keys + overlaps(of: try NetworkList(bytes, extras: extras)).map { Finding(.error, $0) }
+        let list = try NetworkList(bytes, extras: extras)
+        return keys + overlaps(of: list).map { Finding(.error, $0) } + list.broadcastNotes.map { Finding(.note, $0) }
       } catch {
         return [Finding(.error, error.text)] + keys
       }
