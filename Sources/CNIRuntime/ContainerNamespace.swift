@@ -1,4 +1,5 @@
 public import CNI
+import Glibc
 import Kernel
 import Linux
 public import NetTypes
@@ -12,10 +13,33 @@ public struct ContainerNamespace: Equatable, Sendable {
     path = text.contains("/") ? text : "\(NamedNamespaces.directory)/\(text)"
   }
 
+  /// The namespace that an attachment names; it may name none.
+  public init(of attachment: NetworkAttachment) { path = attachment.namespacePath }
+
   public init(processID: Int) { path = "/proc/\(processID)/ns/net" }
 
-  /// Whether there is a namespace at the path now.
-  public var exists: Bool { (try? Namespace.open(path)) != nil }
+  /// Whether a namespace is there.
+  public enum Presence: Equatable, Sendable {
+    case live
+    /// The path leads to none.
+    case gone
+    /// No path is known, or it cannot be looked at.
+    case unknown
+  }
+
+  /// Whether there is a namespace at the path now, seen from this process.
+  public var presence: Presence {
+    guard path.hasPrefix("/") else { return .unknown }
+    do throws(KernelError) {
+      _ = try Namespace.open(path)
+      return .live
+    } catch {
+      return Self.saysGone.contains(error.errno) ? .gone : .unknown
+    }
+  }
+
+  /// No file, no process, or a file that is no namespace.
+  private static let saysGone: Set<Int32> = [ENOENT, ENOTDIR, EINVAL, ENOTTY, ENXIO, ESRCH]
 
   /// Whether both paths lead to one namespace: they are equal, or what is behind them now is.
   public func isSame(as other: ContainerNamespace) -> Bool {

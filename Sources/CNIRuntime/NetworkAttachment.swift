@@ -3,7 +3,7 @@ public import CNI
 /// One interface of one container on one network, as the runtime asks for it.
 public struct NetworkAttachment: Equatable, Sendable {
   public var owner: Owner
-  /// `CNI_NETNS`; empty where the namespace is gone.
+  /// `CNI_NETNS`; empty where the namespace is gone, and where nobody kept it.
   public var namespacePath: String
   /// `CNI_ARGS`, in order.
   public var arguments: [Argument]
@@ -36,6 +36,9 @@ public struct NetworkAttachment: Equatable, Sendable {
       value = String(pair[pair.index(after: equals)...])
     }
   }
+
+  /// Container, network and interface.
+  public var sentence: String { "\(owner.container) \(owner.network) \(owner.interface)" }
 
   var argumentsText: String { arguments.map { "\($0.key)=\($0.value)" }.joined(separator: ";") }
 }

@@ -106,12 +106,23 @@ extension ResultCache.Entry {
       let config = Base64.decode(value["config"]?.string ?? "")
     else { return nil }
     let pairs = value["cniArgs"]?.array?.compactMap { $0.array?.compactMap(\.string) } ?? []
+    result = value["result"].flatMap { $0 == .null ? nil : $0 }
+    let written = value["netns"]?.string ?? ""
     attachment = NetworkAttachment(
       owner: Owner(network: network, container: container, interface: interface),
-      namespacePath: value["netns"]?.string ?? "",
+      namespacePath: written.isEmpty ? Self.sandbox(of: interface, in: result) : written,
       arguments: pairs.filter { $0.count == 2 }.map { NetworkAttachment.Argument($0[0], $0[1]) },
       capabilityArguments: value["capabilityArgs"]?.object ?? [:])
     self.config = config
-    result = value["result"].flatMap { $0 == .null ? nil : $0 }
+  }
+
+  /// The namespace that the result names for the container's interface; libcni before 1.2 keeps no other.
+  ///
+  /// Empty where there is none, or more than one.
+  private static func sandbox(of interface: InterfaceName, in result: JSONValue?) -> String {
+    let inside = (result?["interfaces"]?.array ?? []).filter { $0["sandbox"]?.string?.hasPrefix("/") == true }
+    let named = inside.filter { $0["name"]?.string == interface.description }
+    let paths = Set((named.isEmpty ? inside : named).compactMap { $0["sandbox"]?.string })
+    return paths.count == 1 ? paths.first ?? "" : ""
   }
 }

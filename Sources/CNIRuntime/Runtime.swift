@@ -92,32 +92,4 @@ public struct Runtime: Sendable {
     }
     try cache.remove(attachment.owner)
   }
-
-  /// Asks every plugin whether all of the attachment is still there.
-  ///
-  /// - Throws: code 1 for a list before 0.4.0, code 2 where the operator disabled CHECK, code 3 for an attachment that
-  ///   is not known; else the first plugin's complaint.
-  public func check(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) {
-    guard list.version >= Command.check.since else {
-      throw CNIError(
-        .incompatibleVersion, "network \(list.name): version \(list.version.rawValue) has no CHECK: want 0.4.0 or later"
-      )
-    }
-    guard !list.disableCheck else {
-      throw CNIError(.unsupportedField, "network \(list.name): CHECK is disabled by its key \"disableCheck\"")
-    }
-    guard let cached = try cache.entry(attachment.owner), let previous = try cached.result(as: list.version) else {
-      let owner = attachment.owner
-      throw CNIError(
-        .unknownContainer, "container \(owner.container) is not on network \(owner.network) as \(owner.interface)")
-    }
-    for plugin in list.plugins {
-      let input = try plugin.input(for: list, previous: previous, attachment)
-      do throws(CNIError) {
-        _ = try runner.run(plugin.type, .check, config: input, attachment: attachment)
-      } catch {
-        throw error.told(of: "network \(list.name)")
-      }
-    }
-  }
 }

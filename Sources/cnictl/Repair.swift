@@ -38,18 +38,26 @@ struct Repair: ParsableCommand {
     try common.report { () throws(CNIError) in
       if dns { return try followHost() }
       if names { return try tellNames() }
-      var filter = HostFilter()
-      let gone = Set(
-        try common.runtime.cache.entries().map(\.attachment)
-          .filter { !ContainerNamespace($0.namespacePath).exists }.map(\.owner))
-      var repaired: [Owner] = []
-      do throws(KernelError) {
-        let chosen = networks.isEmpty ? try filter.networks() : networks
-        repaired = try filter.repair(chosen) { !gone.contains($0) }
-      } catch { throw CNIError(.kernelRefused, error) }
-      try tell(repaired)
+      try repairRules()
       try syncPeers()
     }
+  }
+
+  private func repairRules() throws(CNIError) {
+    var filter = HostFilter()
+    let known = try common.runtime.cache.entries().map(\.attachment)
+    let gone = known.filter { attachment in
+      (networks.isEmpty || networks.contains(attachment.owner.network))
+        && ContainerNamespace(of: attachment).presence == .gone
+    }
+    let owners = Set(gone.map(\.owner))
+    var repaired: [Owner] = []
+    do throws(KernelError) {
+      let chosen = networks.isEmpty ? try filter.networks() : networks
+      repaired = try filter.repair(chosen) { !owners.contains($0) }
+    } catch { throw CNIError(.kernelRefused, error) }
+    if !common.json { gone.forEach { print("\($0.sentence): gone: cnictl gc") } }
+    try tell(repaired)
   }
 
   /// The way to other hosts, where a list tells of them.

@@ -37,14 +37,13 @@ struct KnownAttachment {
 }
 
 extension NetworkAttachment {
-  /// Container, network and interface.
-  var sentence: String { "\(owner.container) \(owner.network) \(owner.interface)" }
+  var json: JSONValue { .object(members) }
 
-  var json: JSONValue {
-    .object([
+  var members: [String: JSONValue] {
+    [
       "container": .string(owner.container.description), "network": .string(owner.network.description),
       "interface": .string(owner.interface.description), "netns": .string(namespacePath),
-    ])
+    ]
   }
 }
 

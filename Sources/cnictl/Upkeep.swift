@@ -6,7 +6,10 @@ import NetTypes
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Ask the plugins whether attachments are as they were made.",
-    discussion: "Without arguments every attachment of every network is checked.")
+    discussion: """
+      Without arguments every attachment of every network is checked. What cannot be asked is "not checked", with the \
+      reason, and no difference; a container whose namespace is no longer there is one.
+      """)
 
   @OptionGroup var common: CommonOptions
   @Argument(help: "The network's name.", completion: networkNames, transform: parsed) var network: NetworkName?
@@ -21,79 +24,44 @@ struct Check: ParsableCommand {
           .unknownContainer,
           "nothing to check: \(netns.map { "\($0) is not" } ?? "nothing is") on network \(filter.name)")
       }
-      var errors: [CNIError] = []
+      var answers: [(attachment: NetworkAttachment, outcome: Runtime.CheckOutcome)] = []
       for entry in entries {
         let known = try KnownAttachment(entry)
-        do throws(CNIError) {
-          try common.runtime.check(known.list, known.attachment)
-          if !common.json { print("\(known.attachment.sentence): ok") }
-        } catch {
-          errors.append(error)
-          if !common.json { print("\(known.attachment.sentence): differs") }
-        }
+        answers.append((known.attachment, common.runtime.outcome(of: known.list, known.attachment)))
+        if !common.json { print("\(known.attachment.sentence): \(answers[answers.count - 1].outcome.words)") }
       }
-      if let error = CNIError(joining: errors) { throw error }
-      if common.json { try common.printJSON(["checked": .integer(Int64(entries.count))]) }
+      if let error = CNIError(joining: answers.compactMap { $0.outcome.error(of: $0.attachment) }) { throw error }
+      guard common.json else { return }
+      let skipped = answers.filter { $0.outcome != .asMade }
+      try common.printJSON([
+        "checked": .integer(Int64(answers.count - skipped.count)),
+        "notChecked": .array(
+          skipped.map { .object($0.attachment.members.merging(["why": .string($0.outcome.words)]) { own, _ in own }) }),
+      ])
     }
   }
 }
 
-struct CollectGarbage: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "gc", abstract: "Remove what belongs to containers whose namespace is gone.",
-    discussion: """
-      Without arguments in every network, those whose configuration is gone too. A namespace is gone where its path \
-      leads to none, seen from here.
-      """)
-
-  @OptionGroup var common: CommonOptions
-  @Flag(help: "Only say what is stale.") var dryRun = false
-  @Argument(help: "Names, or starts of ids.", completion: networkNames) var networks: [String] = []
-
-  func run() throws {
-    try common.report { () throws(CNIError) in
-      let contents = try common.load()
-      var entries = contents.entries.filter { !$0.list.disableGC }
-      if !networks.isEmpty {
-        entries = []
-        for network in networks { entries.append(try contents.entry(network)) }
-      }
-      var errors: [CNIError] = []
-      var removed: [JSONValue] = []
-      for entry in entries {
-        do throws(CNIError) { removed += try collect(entry.list) } catch { errors.append(error) }
-      }
-      if networks.isEmpty { removed += try collectOrphans(besides: contents.entries.map(\.list.name)) }
-      if let error = CNIError(joining: errors) { throw error }
-      if common.json { try common.printJSON([dryRun ? "stale" : "removed": .array(removed)]) }
+extension Runtime.CheckOutcome {
+  fileprivate var words: String {
+    switch self {
+    case .asMade: "ok"
+    case .differs: "differs"
+    case .notChecked(let reason): "not checked: \(reason)"
+    case .gone: "gone: cnictl gc"
     }
   }
 
-  private func collect(_ list: NetworkList) throws(CNIError) -> [JSONValue] {
-    let attachments = try common.runtime.cache.entries(of: list.name).map(\.attachment)
-    let live = attachments.filter { ContainerNamespace($0.namespacePath).exists }
-    let stale = attachments.filter { !live.contains($0) }
-    if !dryRun { try common.runtime.collectGarbage(list, valid: Set(live.map(\.key))) }
-    return stale.map(told)
-  }
-
-  /// Stale attachments to networks that are configured no more: what ADD was given is kept.
-  private func collectOrphans(besides networks: [NetworkName]) throws(CNIError) -> [JSONValue] {
-    var removed: [JSONValue] = []
-    for entry in try common.runtime.cache.entries() {
-      let attachment = entry.attachment
-      guard !networks.contains(attachment.owner.network), !ContainerNamespace(attachment.namespacePath).exists else {
-        continue
-      }
-      if !dryRun { try common.runtime.delete(KnownAttachment(entry).list, attachment) }
-      removed.append(told(attachment))
+  /// Why the attachment is not as it was made; `nil` where that is not known.
+  fileprivate func error(of attachment: NetworkAttachment) -> CNIError? {
+    switch self {
+    case .asMade, .notChecked: nil
+    case .differs(let error): error
+    case .gone:
+      CNIError(
+        .differences, "\(attachment.sentence): namespace \(attachment.namespacePath) is gone",
+        details: "cnictl gc removes what it left")
     }
-    return removed
-  }
-
-  private func told(_ attachment: NetworkAttachment) -> JSONValue {
-    if !common.json { print("\(attachment.sentence): \(dryRun ? "stale" : "removed")") }
-    return attachment.json
   }
 }
 
