@@ -40,7 +40,7 @@ public func differences<K: Kernel & ~Copyable>(
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
   case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
     .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .announce,
-    .announceFromHost:
+    .announceFromHost, .awaitWithdrawal:
     return []
   }
 }

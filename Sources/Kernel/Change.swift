@@ -20,6 +20,8 @@ public enum Change: Equatable, Sendable {
   case awaitRunning(InterfaceName)
   /// Waits until duplicate address detection is done on that link in the container.
   case awaitDAD(InterfaceName)
+  /// Waits, at most a second, until a routing daemon has taken that entry back; nothing happens where there is none.
+  case awaitWithdrawal(FDBSpec)
   case addAddress(AddressSpec)
   case deleteAddress(AddressSpec)
   case addRoute(RouteSpec)
@@ -71,6 +73,7 @@ extension Change: CustomStringConvertible {
     case .setVLANs(let vlans, let name): "set VLANs of \(name): \(vlans)"
     case .awaitRunning(let name): "wait until \(name) runs"
     case .awaitDAD(let name): "wait for duplicate address detection on \(name) in the container"
+    case .awaitWithdrawal(let spec): "wait until a routing daemon has taken back forwarding entry \(spec)"
     case .addAddress(let spec): "add address \(spec)"
     case .deleteAddress(let spec): "delete address \(spec)"
     case .addRoute(let spec): "add route \(spec)"

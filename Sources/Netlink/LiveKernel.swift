@@ -179,6 +179,7 @@ public struct LiveKernel: ~Copyable, Kernel {
       try host.socket.set(vlans, on: index(of: name, on: .host, for: "\(change)"), doing: "\(change)")
     case .awaitRunning(let name): try awaitRunning(name)
     case .awaitDAD(let name): try awaitDAD(name)
+    case .awaitWithdrawal(let spec): try awaitWithdrawal(spec)
     case .addAddress(let spec): try add(spec, doing: "\(change)")
     case .deleteAddress(let spec):
       try perform(.delete(spec, index: at(spec.interface, spec.side, change)), on: spec.side)

@@ -43,7 +43,7 @@ public struct OverlayPlanner {
       + (try gatewayChanges(addressing)) + tables(gateways)
     let bridgeMAC = facts.bridge == nil ? settings.bridgeMAC : facts.bridge?.mac
     return AttachmentPlan(
-      shared: shared, own: try port.changes(addressing) + announcements(addressing),
+      shared: shared, own: withdrawal(addressing) + (try port.changes(addressing)) + announcements(addressing),
       result: port.result(
         bridgeMAC: devices.ownsBridge ? bridgeMAC : nil, addressing, sandbox: sandbox,
         dns: settings.dns.isEmpty ? addresses.dns : settings.dns))
@@ -147,6 +147,15 @@ public struct OverlayPlanner {
     claim.containerName = settings.containerName
     claim.addresses = own.map(\.address)
     return claim
+  }
+
+  /// Before anything here is seen of a container that was on another host until now, its route from there is gone.
+  ///
+  /// A daemon that still has it announces the next one by a higher mobility sequence number; once all have gone the number
+  /// starts at 0 again, and a daemon that was busy meanwhile ignores the lower one for good (FRR issue 10468).
+  private func withdrawal(_ addressing: Addressing) -> [Change] {
+    guard settings.isEVPN, facts.vxlan != nil else { return [] }
+    return [.awaitWithdrawal(FDBSpec(addressing.mac, on: devices.names.vxlan, in: .externallyLearned))]
   }
 
   /// What a routing daemon tells others before the container has sent anything.

@@ -47,6 +47,24 @@ public struct Router: Sendable {
   /// Ends the daemons without a word.
   public func kill() throws { try end(by: "KILL") }
 
+  /// Stops its bgpd while `body` runs, as a machine does that has no time for it.
+  public func withStoppedBGP<Value>(_ body: () throws -> Value) throws -> Value {
+    try lab.shell("kill -STOP $(cat /run/frr/bgpd.pid)", in: lab.host)
+    let outcome = Result { try body() }
+    try lab.shell("kill -CONT $(cat /run/frr/bgpd.pid)", in: lab.host)
+    return try outcome.get()
+  }
+
+  /// Stops its bgpd for half a second and does not wait for that.
+  public func stopBGPForHalfASecond() throws {
+    try lab.shell(
+      """
+      pid=$(cat /run/frr/bgpd.pid)
+      kill -STOP $pid
+      { sleep 0.5; kill -CONT $pid; } > /dev/null 2>&1 < /dev/null &
+      """, in: lab.host)
+  }
+
   private func end(by signal: String) throws {
     try lab.shell(
       """

@@ -1,5 +1,6 @@
 import CNI
 import EVPNSupport
+import Foundation
 import LabSupport
 import Testing
 
@@ -62,11 +63,45 @@ import Testing
           for other in others { #expect(try fabric.lostBeforeAnswer(from: other, to: address) != nil) }
         }
         try moved.delete()
+        try awaitWithdrawal(of: moved, on: [0, 1, 2])
       }
       for host in 0..<3 {
         let left = try network.ownEntries(on: host).filter { $0.hasPrefix("10.101.0.77") || $0.contains("101::77") }
         #expect(left == [])
       }
+    }
+  }
+
+  @Test func `a host whose bgpd was stopped during a move reaches the container where it is`() throws {
+    try Fabric.use(containers: 2) { fabric in
+      let network = Network(fabric: fabric, number: 1)
+      let others = try network.attachEverywhere([1])
+      let addresses = ["10.101.0.77", "fd00:10:101::77"]
+      var moved = try network.asking(for: addresses).attach(2, on: 0)
+      try fabric.awaitReach(others, [moved])
+      // The host that it comes to hears late that it has left the other one.
+      try fabric.routers[1].stopBGPForHalfASecond()
+      try moved.delete()
+      moved = try network.asking(for: addresses).attach(2, on: 1)
+      try fabric.awaitReach(others, [moved])
+      // A third one hears of leaving and coming at once.
+      moved = try fabric.routers[2].withStoppedBGP {
+        try moved.delete()
+        try awaitWithdrawal(of: moved, on: [0])
+        let again = try network.asking(for: addresses).attach(2, on: 0)
+        Thread.sleep(forTimeInterval: 1)
+        return again
+      }
+      try fabric.awaitReach(others, [moved])
+      #expect(try moved.check().complaint == "")
+    }
+  }
+
+  /// Waits until these hosts know nobody elsewhere by its hardware address.
+  private func awaitWithdrawal(of attached: Attached, on hosts: [Int]) throws {
+    let mac = try #require(attached.mac)
+    for host in hosts {
+      try eventually("host \(host) forgot \(mac)") { try !attached.network.remoteMACs(on: host).contains(mac) }
     }
   }
 }

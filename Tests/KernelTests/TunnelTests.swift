@@ -179,6 +179,19 @@ import Testing
     #expect(found.1 == [NeighbourSpec("10.5.1.55", mac: "02:00:00:00:00:55", on: "br0", .host)])
   }
 
+  @Test func `what a control plane does not take back is waited for no longer than a second`() throws {
+    let entry = FDBSpec("02:00:00:00:00:55", on: "eth9", in: .externallyLearned)
+    let found = try Self.onHost { host in
+      try host.apply(.awaitWithdrawal(FDBSpec(entry.mac, on: "absent", in: .externallyLearned)))
+      try host.kernel.apply(.changeLink("eth9", on: .host, LinkChange(master: "br0")))
+      try host.apply(.awaitWithdrawal(entry))
+      try host.kernel.apply(.setFDB(entry))
+      try host.apply(.awaitWithdrawal(entry))
+      return (try host.kernel.forwarding(of: "eth9"), host.undoStack)
+    }
+    #expect(found.0 == [entry] && found.1 == [])
+  }
+
   @Test func `a path tells link and source, an own address none`() throws {
     let found = try Self.onHost { host in
       (

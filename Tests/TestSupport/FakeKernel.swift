@@ -151,7 +151,8 @@ public final class FakeKernel: Kernel {
     case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
     case .removeOtherRules(let network, let part, let valid, let everywhere):
       try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
-    case .awaitRunning, .awaitDAD, .announce, .announceFromHost, .forgetConnections, .routeLoopback: break
+    case .awaitRunning, .awaitDAD, .announce, .announceFromHost, .forgetConnections, .routeLoopback, .awaitWithdrawal:
+      break
     }
   }
 
