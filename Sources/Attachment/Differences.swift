@@ -41,7 +41,7 @@ public func differences<K: Kernel & ~Copyable>(
   case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
     .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .awaitWithdrawal,
     .removeReferenceRules,
-    .announce:
+    .announce, .announceFromHost:
     return []
   }
 }

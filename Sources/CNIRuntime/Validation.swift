@@ -39,6 +39,7 @@ public struct Validator: Sendable {
       do throws(CNIError) {
         let list = try NetworkList(bytes, extras: extras)
         return keys + ListCheck.findings(list) + overlaps(of: list).map { Finding(.error, $0) }
+          + list.broadcastNotes.map { Finding(.note, $0) }
       } catch {
         return [Finding(.error, error.text)] + keys
       }

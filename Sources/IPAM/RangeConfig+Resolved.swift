@@ -59,7 +59,7 @@ extension RangeConfig {
   private static func hosts(of subnet: IPPrefix) -> AddressSpan {
     let all = AddressSpan(subnet)
     guard subnet.hostBits > 1, let second = all.first.advanced(by: 1) else { return all }
-    let last = subnet.family == .v4 ? all.last.predecessor ?? all.last : all.last
+    let last = subnet.broadcast == nil ? all.last : all.last.predecessor ?? all.last
     return AddressSpan(second, through: last) ?? all
   }
 

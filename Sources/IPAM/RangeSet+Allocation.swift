@@ -15,6 +15,9 @@ extension [RangeSet] {
       if set.range(holding: address)?.gateway == address {
         throw CNIError.unavailable(address, "it is the subnet's gateway")
       }
+      if set.range(holding: address)?.subnet.broadcast == address {
+        throw CNIError.unavailable(address, "it is the subnet's broadcast address")
+      }
       guard set.usable.contains(where: { $0.contains(address) }) else {
         throw CNIError.unavailable(address, "it is excluded in range set \(set)")
       }

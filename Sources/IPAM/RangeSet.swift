@@ -17,10 +17,9 @@ public struct AddressRange: Equatable, Sendable {
     self.subnet = subnet
     self.span = span
     self.gateway = gateway
-    usable = (gateway.map { [AddressSpan($0)] } ?? []).reduce([span]) { rest, taken in
-      rest.flatMap { $0.without(taken) }
-    }
-    usable = excluded.reduce(usable) { rest, taken in rest.flatMap { $0.without(taken) } }
+    // podman lets `rangeEnd` be the broadcast address; a container with it could not be reached.
+    let reserved = [gateway, subnet.broadcast].compactMap(\.self).map { AddressSpan($0) }
+    usable = (reserved + excluded).reduce([span]) { rest, taken in rest.flatMap { $0.without(taken) } }
   }
 }
 

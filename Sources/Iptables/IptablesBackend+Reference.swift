@@ -39,7 +39,7 @@ extension IptablesBackend {
         if rules.contains(where: { $0.source == host }), rules.contains(where: { $0.subnet == host }) { return true }
       case .isolate(let isolation) where isolation.reach == .outside:
         if table.has(ReferenceNames.isolationChain) { return true }
-      case .isolate, .link, .float, .serve, .guardSource: return false
+      case .isolate, .link, .float, .serve, .guardSource, .pass: return false
       }
     }
     return false

@@ -66,7 +66,8 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
     // Connections that were forgotten are remembered with their next packet; others may need ::1 routed by now.
     case .routeLoopback, .forgetConnections, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
-      .deleteUnroutedLink, .setVLANs, .awaitRunning, .awaitDAD, .awaitWithdrawal, .announce, .removeReferenceRules:
+      .deleteUnroutedLink, .setVLANs, .awaitRunning, .awaitDAD, .awaitWithdrawal, .announce, .removeReferenceRules,
+      .announceFromHost:
       return []
     }
   }

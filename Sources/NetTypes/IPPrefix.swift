@@ -42,8 +42,11 @@ public struct IPPrefix: TextCodable {
   /// The lowest address: the network's own.
   public var first: IPAddress { IPAddress(family, address.value & ~hostMask) ?? address }
 
-  /// The highest address: the broadcast address in IPv4.
+  /// The highest address.
   public var last: IPAddress { IPAddress(family, address.value | hostMask) ?? address }
+
+  /// The address of all hosts of the network; `nil` in IPv6, and where the network has none: /31 (RFC 3021) and /32.
+  public var broadcast: IPAddress? { family == .v4 && hostBits > 1 ? last : nil }
 
   public func contains(_ other: IPAddress) -> Bool {
     other.family == family && (first...last).contains(other)

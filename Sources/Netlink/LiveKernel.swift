@@ -203,6 +203,7 @@ public struct LiveKernel: ~Copyable, Kernel {
       try within(.host) { () throws(KernelError) in try Offload.set(name.description, isOn: isOn) }
     case .setSysctls(let settings, let side): try set(settings, on: side)
     case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
+    case .announceFromHost(let address, let name): try announce(address, from: name, doing: "\(change)")
     case .routeLoopback(let name): try routeLoopback(name, doing: "\(change)")
     case .forgetConnections(let connections): try host.socket.forget(connections, doing: "\(change)")
     case .addRules(let claim): try filter.add(claim)

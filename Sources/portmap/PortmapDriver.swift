@@ -97,7 +97,10 @@ struct PortmapDriver: ChainDriver {
     // Rules first: they are remembered, and with them the addresses that DEL has to take back.
     return PortPlanner.loopback(for: ports)
       + [.addRules(Claim(owner, .ports, rules, backend: backend))]
-      + floats.compactMap { $0.addressSpec.map { .addAddress($0) } }
+      + floats.compactMap(\.addressSpec).flatMap {
+        // Routers may still send to the host that had the address before.
+        [.addAddress($0), .announceFromHost($0.prefix.address, on: $0.interface)]
+      }
       // Only now: what is forgotten before is remembered again without the rules.
       + (tracked.isEmpty ? [] : [.forgetConnections(tracked)])
   }

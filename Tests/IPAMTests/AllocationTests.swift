@@ -149,6 +149,16 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
     #expect(store.leases.count == 1)
   }
 
+  @Test func `the broadcast address is not handed out, also where a range ends with it`() throws {
+    let text = #""subnet": "10.1.0.0/29", "rangeStart": "10.1.0.6", "rangeEnd": "10.1.0.7""#
+    var store = FakeLeaseStore()
+    #expect(
+      try store.refusal(request("a", text, wanted: ["10.1.0.7"]))
+        == CNIError.unavailable(address("10.1.0.7"), "it is the subnet's broadcast address"))
+    #expect(try store.add(request("a", text)) == ["10.1.0.6"])
+    #expect(try store.refusal(request("b", text))?.code == .poolExhausted)
+  }
+
   @Test func `tries the next address where somebody was faster`() throws {
     var store = FakeLeaseStore()
     store.unseen = try [address("10.1.0.2"): LeaseHolder(owner("z"))]

@@ -127,7 +127,7 @@ import TestSupport
     #expect(error?.message.contains(words) == true)
   }
 
-  @Test(arguments: 0..<8)
+  @Test(arguments: 0..<10)
   func `ADD leaves the host as it was when change n is refused`(n: Int) throws {
     let fixture = try Fixture()
     let before = fixture.kernel.state
@@ -137,7 +137,7 @@ import TestSupport
        "portMappings":[{"hostPort":53,"containerPort":53,"protocol":"udp"}]}}
       """#
     let refused = try fixture.refusal(json) != nil
-    #expect(refused == (n < 6))
+    #expect(refused == (n < 8))
     #expect(fixture.claims.isEmpty == refused)
     if refused { #expect(fixture.kernel.state == before) } else { #expect(fixture.kernel.state != before) }
   }

@@ -103,7 +103,9 @@ import TestSupport
       changes == [
         claim(fixture, floats.map { .float($0) }),
         .addAddress(AddressSpec("192.0.2.7/32", on: "up0", .host, isSource: false)),
+        .announceFromHost("192.0.2.7", on: "up0"),
         .addAddress(AddressSpec("2001:db8::7/128", on: "up0", .host, isSource: false)),
+        .announceFromHost("2001:db8::7", on: "up0"),
       ])
   }
 

@@ -157,7 +157,8 @@ public final class FakeKernel: Kernel {
       try filter.removeReference(of: owner, part, addresses: addresses)
     case .removeOtherRules(let network, let part, let valid, let everywhere):
       try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
-    case .awaitRunning, .awaitDAD, .awaitWithdrawal, .announce, .forgetConnections, .routeLoopback: break
+    case .awaitRunning, .awaitDAD, .announce, .announceFromHost, .forgetConnections, .routeLoopback, .awaitWithdrawal:
+      break
     }
   }
 

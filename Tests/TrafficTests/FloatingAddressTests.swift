@@ -35,6 +35,19 @@ struct FloatingAddressTests {
     }
   }
 
+  @Test func `routers hear where a floating address is now`() throws {
+    try World.use(.nftables, containers: 1) { world in
+      let network = try world.network(1)
+      let wish =
+        #"{"floatingIPs": [{"ip": "192.0.2.50", "device": "uplink"}, {"ip": "2001:db8::50", "device": "uplink"}]}"#
+      let heard = try world.lab.heard(on: "eth0", in: world.namespace(.outside)) {
+        _ = try network.add(1, args: wish)
+      }
+      #expect(heard.contains("- arp 192.0.2.50 192.0.2.50"), "\(heard)")
+      #expect(heard.contains { $0.hasPrefix("- na ") && $0.hasSuffix(" ff02::1") }, "\(heard)")
+    }
+  }
+
   /// Everybody reaches container 1 by these; it alone is seen with them.
   private func expectations(_ floating: [String]) -> [Expectation] {
     Expectation.ofBothFamilies { family in
