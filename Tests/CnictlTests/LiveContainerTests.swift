@@ -233,4 +233,21 @@ private let fake =
         """#)
     #expect(output == "0\nconnected c1 to blue as eth0\n")
   }
+
+  @Test func `a live container whose namespace has another path now is not gone`() throws {
+    let output = try Sandbox.output(
+      bridge + """
+        : > /run/netns/moved; mount --bind /run/netns/c1 /run/netns/moved; umount /run/netns/c1; rm /run/netns/c1
+        cnictl gc; cnictl check; nft flush ruleset; cnictl repair | sort; reach moved 10.7.0.1
+        """)
+    #expect(
+      output == """
+        c1 blue eth0: not checked: /run/netns/c1 leads to no namespace, yet the container is live
+        c2 blue eth0: ok
+        c1 blue eth0: repaired
+        c2 blue eth0: repaired
+        moved reaches 10.7.0.1
+
+        """)
+  }
 }
