@@ -21,6 +21,14 @@ struct GarbageCollector {
     try look.surveys(of: [list]).first ?? HostSurvey(list.name)
   }
 
+  /// Whether `gc` would remove it: its path leads to no namespace, and nothing else of it to a live one.
+  func isGone(_ known: KnownAttachment) throws(CNIError) -> Bool {
+    guard ContainerNamespace(of: known.attachment).presence == .gone else { return false }
+    return try survey(of: known.list).standings().contains {
+      $0.owner == known.attachment.owner && $0.presence == .gone
+    }
+  }
+
   /// Closes the gate for ADDs as long as the value that it returns.
   static func pauseAttaching() throws(CNIError) -> FileLock {
     do throws(KernelError) { return try AttachGate.close() } catch { throw CNIError(.tryAgainLater, "\(error)") }

@@ -46,10 +46,11 @@ struct Repair: ParsableCommand {
 
   private func repairRules() throws(CNIError) {
     var filter = HostFilter()
-    let known = try common.runtime.cache.entries().map(\.attachment)
-    let gone = known.filter { attachment in
-      (networks.isEmpty || networks.contains(attachment.owner.network))
-        && ContainerNamespace(of: attachment).presence == .gone
+    let collector = GarbageCollector(runtime: common.runtime)
+    var gone: [NetworkAttachment] = []
+    for entry in try common.runtime.cache.entries() {
+      let isAsked = networks.isEmpty || networks.contains(entry.attachment.owner.network)
+      if isAsked, try collector.isGone(KnownAttachment(entry)) { gone.append(entry.attachment) }
     }
     let owners = Set(gone.map(\.owner))
     var repaired: [Owner] = []

@@ -27,7 +27,7 @@ struct Check: ParsableCommand {
       var answers: [(attachment: NetworkAttachment, outcome: Runtime.CheckOutcome)] = []
       for entry in entries {
         let known = try KnownAttachment(entry)
-        answers.append((known.attachment, common.runtime.outcome(of: known.list, known.attachment)))
+        answers.append((known.attachment, try outcome(of: known)))
         if !common.json { print("\(known.attachment.sentence): \(answers[answers.count - 1].outcome.words)") }
       }
       if let error = CNIError(joining: answers.compactMap { $0.outcome.error(of: $0.attachment) }) { throw error }
@@ -39,6 +39,15 @@ struct Check: ParsableCommand {
           skipped.map { .object($0.attachment.members.merging(["why": .string($0.outcome.words)]) { own, _ in own }) }),
       ])
     }
+  }
+}
+
+extension Check {
+  private func outcome(of known: KnownAttachment) throws(CNIError) -> Runtime.CheckOutcome {
+    let outcome = common.runtime.outcome(of: known.list, known.attachment)
+    guard outcome == .gone else { return outcome }
+    if try GarbageCollector(runtime: common.runtime).isGone(known) { return .gone }
+    return .notChecked("\(known.attachment.namespacePath) leads to no namespace, yet the container is live")
   }
 }
 

@@ -129,7 +129,7 @@ private let created = #"""
       #"""
       umask 077
       cat > /run/watch.py <<'END'
-      import ctypes, os
+      ctypes, os = __import__("ctypes"), __import__("os")
       libc = ctypes.CDLL(None)
       watch = libc.inotify_init()
       libc.inotify_add_watch(watch, b"/run/net.d", 0x80)  # IN_MOVED_TO
