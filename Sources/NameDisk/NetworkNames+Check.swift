@@ -16,13 +16,14 @@ extension NetworkNames {
     if member.names != wanted.names {
       found.append("remembered names are \(words(member.names)), want \(words(wanted.names))")
     }
+    if member.links != wanted.links { found.append("remembered links are not those wanted") }
     found += try serverDifferences(member, from: wanted)
     found += try remoteDifferences(in: member.hosts)
     guard let own = member.hosts else { return hasHosts ? found + ["there is no hosts file"] : found }
     let peers = try peers(of: wanted.owner)
-    found += try missing(member.privateLines + peers.flatMap(\.lines) + member.lines, from: own)
+    found += try missing(member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines, from: own)
     for peer in peers {
-      if let hosts = peer.hosts { found += try missing(member.lines, from: hosts) }
+      if let hosts = peer.hosts { found += try missing(member.lines(for: peer), from: hosts) }
     }
     return found
   }

@@ -33,16 +33,16 @@ extension NetworkNames {
       return try state.put(joining)
     }
     let peers = try peers(of: joining.owner)
-    let others = peers.flatMap(\.lines) + (try remoteRecord()?.members ?? []).flatMap(\.lines)
+    let others = peers.flatMap { $0.lines(for: joining) } + (try remoteRecord()?.members ?? []).flatMap(\.lines)
     var member = joining
     do {
       let lock = try ContainerLock(joining.owner.container, in: state)
       try enter(&member, wish, among: others)
       _ = consume lock
     }
-    let lines = member.lines
-    let expected = (others + OwnLines.standard).reduce(lines.count * 80) { $0 + $1.utf8.count + 1 }
+    let expected = (others + OwnLines.standard).reduce(joining.lines.count * 80) { $0 + $1.utf8.count + 1 }
     let failures = forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
+      let lines = joining.lines(for: peer)
       try willChange("add \(lines.count) lines to \(hosts.path)")
       if try !LiveHosts.add(lines, to: hosts, expected: expected) { warnLeftAlone(hosts, of: peer.owner) }
     }

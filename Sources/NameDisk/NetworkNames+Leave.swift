@@ -24,9 +24,9 @@ extension NetworkNames {
       try letGo(owner, member, peers)
       _ = consume lock
     }
-    if let lines = member?.lines {
+    if let member {
       failures += forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
-        if try !LiveHosts.remove(lines, from: hosts) { warnLeftAlone(hosts, of: peer.owner) }
+        if try !LiveHosts.remove(member.lines(for: peer), from: hosts) { warnLeftAlone(hosts, of: peer.owner) }
       }
     }
     if let member { attempt { () throws(KernelError) in try withdraw(member) } }
@@ -51,7 +51,7 @@ extension NetworkNames {
         try remove(kept, at: made)
       } else if let member {
         let remote = try remoteRecord()?.lines ?? []
-        let lines = member.privateLines + peers.flatMap(\.lines) + member.lines + remote
+        let lines = member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines + remote
         if try !LiveHosts.remove(lines, from: kept.file) { warnLeftAlone(kept.file, of: owner) }
       }
     }

@@ -51,12 +51,13 @@ extension NetworkNames {
   private func change(_ local: [Member], from before: RemoteRecord, to next: RemoteRecord) -> [KernelError] {
     let new = next.members.flatMap(\.lines)
     let coming = new.without(before.members.flatMap(\.lines))
-    let here = local.filter { $0.hosts != nil }.flatMap(\.lines)
-    // Of what an interrupted process left nobody knows how often it is there.
-    let going = before.isSettled ? before.lines.without(new) : before.lines.without(new + here)
-    let expected = (here + new + OwnLines.standard).reduce(0) { $0 + $1.utf8.count + 1 }
+    let told = local.filter { $0.hosts != nil }
+    let expected = (told.flatMap(\.lines) + new + OwnLines.standard).reduce(0) { $0 + $1.utf8.count + 1 }
     return forEachFile(of: local) { (member, hosts) throws(KernelError) in
       try willChange("change names of other hosts in \(hosts.path)")
+      let here = told.flatMap { $0.lines(for: member) }
+      // Of what an interrupted process left nobody knows how often it is there.
+      let going = before.isSettled ? before.lines.without(new) : before.lines.without(new + here)
       let lines = before.isSettled ? coming : try LiveHosts.missing(here + new, from: hosts)
       guard let lines, try LiveHosts.add(lines, to: hosts, expected: expected) else {
         return warnLeftAlone(hosts, of: member.owner)

@@ -5,11 +5,13 @@ public import NetTypes
 /// Names that differ in upper and lower case are equal (RFC 1035, section 2.3.3); the case they came with is kept.
 public struct HostName: TextCodable {
   public static let wanted =
-    "a host name: labels of 1 to 63 letters, digits, '-' or '_', not beginning or ending with '-', 253 bytes at most"
+    "a host name: labels of letters, digits, '-' or '_', not beginning or ending with '-', 1023 bytes at most"
 
-  /// The longest name and the longest label, in bytes (RFC 1035, section 2.3.4).
-  static let maximumByteCount = 253
-  static let maximumLabelByteCount = 63
+  /// The longest name, in bytes: a line of a hosts file stays below a page.
+  public static let maximumByteCount = 1023
+  /// The longest name and the longest label of the DNS, in bytes (RFC 1035, section 2.3.4).
+  private static let longestInDNS = 253
+  private static let longestLabelInDNS = 63
 
   public let description: String
 
@@ -23,7 +25,7 @@ public struct HostName: TextCodable {
   }
 
   private static func isLabel(_ label: Substring.UTF8View) -> Bool {
-    guard (1...maximumLabelByteCount).contains(label.count) else { return false }
+    guard !label.isEmpty else { return false }
     let hyphen = UInt8(ascii: "-")
     return label.first != hyphen && label.last != hyphen && label.allSatisfy { isAlphanumeric($0) || $0 == hyphen }
   }
@@ -36,6 +38,21 @@ public struct HostName: TextCodable {
     default: false
     }
   }
+
+  /// Whether a name server can tell it: labels of 63 bytes and 253 bytes in all at most.
+  public var fitsDNS: Bool {
+    let labels = description.utf8.split(separator: UInt8(ascii: "."))
+    return description.utf8.count <= Self.longestInDNS && labels.allSatisfy { $0.count <= Self.longestLabelInDNS }
+  }
+
+  /// Whether every container knows itself, or a multicast group, by that name: RFC 6761 and the lines of /etc/hosts.
+  public var isReserved: Bool { Self.reserved.contains(folded) || folded.hasSuffix(".localhost") }
+
+  private static let reserved: Set<String> = [
+    "localhost", "localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6",
+    "localhost6.localdomain6", "ip6-localhost", "ip6-loopback", "ip6-localnet", "ip6-mcastprefix", "ip6-allnodes",
+    "ip6-allrouters",
+  ]
 
   /// This name below `suffix`, `web` below `shop`: `web.shop`; `nil` where that is too long.
   public func below(_ suffix: String) -> HostName? { HostName("\(description).\(suffix)") }

@@ -5,19 +5,21 @@ extension Member {
   /// What every hosts file of its network holds of it, a line for each address and name, without line ends.
   public var lines: [String] { addresses.flatMap { address in names.map { "\(address)\t\($0)" } } }
 
+  /// What the hosts file of `reader` holds of it: `lines`, and a line for each address and name that `reader` alone
+  /// calls it.
+  public func lines(for reader: Member) -> [String] {
+    let own = reader.owner == owner ? [] : reader.links.filter { $0.leads(to: self) && !names.contains($0.alias) }
+    return lines + addresses.flatMap { address in own.map { "\(address)\t\($0.alias)" } }
+  }
+
   /// The parts of an attachment's name: `NAME`, `NAME.NETWORK`, `NAME.DOMAIN`, aliases; each once.
   ///
-  /// - Throws: code 7 where a name is too long below its network or domain.
+  /// One that is too long below its network or domain is left out.
   public static func names(
     _ name: HostName, network: NetworkName, domain: HostName?, aliases: [HostName]
-  ) throws(CNIError) -> [HostName] {
-    var names = [name]
-    for suffix in [network.description, domain?.description].compactMap(\.self) {
-      guard let longer = name.below(suffix) else {
-        throw CNIError(.invalidNetworkConfig, "name \"\(name).\(suffix)\": want \(HostName.wanted)")
-      }
-      names.append(longer)
-    }
+  ) -> [HostName] {
+    let suffixes = [network.description, domain?.description].compactMap(\.self)
+    let names = [name] + suffixes.compactMap { name.below($0) }
     var seen: Set<HostName> = []
     return (names + aliases).filter { seen.insert($0).inserted }
   }
@@ -36,6 +38,14 @@ public enum OwnLines {
     let short = shortName(container)
     let names = [hostname, hostname == short ? nil : short].compactMap { $0?.description }
     return names.isEmpty ? [] : addresses.map { "\($0)\t\(names.joined(separator: " "))" }
+  }
+
+  /// The container's name where the runtime tells none: `shortName`, or with `-` for each `.` where that is no name.
+  public static func fallbackName(_ container: ContainerID) -> HostName? {
+    if let name = shortName(container) { return name }
+    var text = container.description.prefix(12).map { $0 == "." ? "-" : $0 }
+    while text.last == "-" { text.removeLast() }
+    return HostName(String(text))
   }
 
   /// The container's identifier as Docker shortens it; `nil` where that is no name.

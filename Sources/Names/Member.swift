@@ -14,11 +14,14 @@ public struct Member: Equatable, Sendable {
   public var privateLines: [String]
   /// Where a name server finds its names; `nil` for a network without.
   public var server: ServerPlace?
+  /// What it alone calls others.
+  public var links: [LinkAlias]
 
   public init(
     owner: Owner, addresses: [IPAddress], names: [HostName], hosts: KnownFile? = nil, privateLines: [String] = [],
-    server: ServerPlace? = nil
+    server: ServerPlace? = nil, links: [LinkAlias] = []
   ) {
+    self.links = links
     self.owner = owner
     self.addresses = addresses
     self.names = names
@@ -36,7 +39,7 @@ extension Member: JSONReadable {
     self.init(
       owner: owner, addresses: try json.parsedList("addresses") ?? [], names: try json.parsedList("names") ?? [],
       hosts: try json.object("hosts"), privateLines: try json.texts("privateLines") ?? [],
-      server: try json.object("server"))
+      server: try json.object("server"), links: try json.objects("links") ?? [])
   }
 
   /// The state file's content.
@@ -49,6 +52,7 @@ extension Member: JSONReadable {
     ]
     members["hosts"] = hosts?.json
     members["server"] = server?.json
+    if !links.isEmpty { members["links"] = .array(links.map(\.json)) }
     if !privateLines.isEmpty { members["privateLines"] = .array(privateLines.map { .string($0) }) }
     return .object(members)
   }

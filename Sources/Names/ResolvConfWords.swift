@@ -8,7 +8,7 @@ public struct SearchDomain: TextCodable {
 
   public init?(_ text: String) {
     let name = text.hasSuffix(".") ? String(text.dropLast()) : text
-    guard text == "." || HostName(name) != nil else { return nil }
+    guard text == "." || HostName(name)?.fitsDNS == true else { return nil }
     description = text
   }
 }

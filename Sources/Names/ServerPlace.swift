@@ -32,6 +32,7 @@ extension ServerPlace: JSONReadable {
 extension Member {
   /// What a name server reads of it: a line for each address with all names, the one for PTR first, without line ends.
   public var serverLines: [String] {
+    let names = names.filter(\.fitsDNS)
     let all = names.map(\.description).joined(separator: " ")
     return names.isEmpty ? [] : addresses.map { "\($0) \(all)" }
   }

@@ -71,6 +71,7 @@ struct DNSHosts: Plugin {
   ) throws(CNIError) {
     guard let names = try lock(settings.owner.network, config.stateDir, making: true) else { return }
     let member = settings.member(previous)
+    for note in settings.notes { warn(note) }
     let files = texts(config.stateDir)
     let asked = try settings.server?.nameservers(previous, of: settings.owner) ?? []
     do throws(CNIError) {

@@ -16,6 +16,8 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
   var domain: HostName?
   /// What else the container is called.
   var aliases = Aliases()
+  /// What the container alone calls others: `args.cni.links`.
+  var links: [LinkAlias] = []
   /// Names that only the container knows.
   var extraHosts: [ExtraHost] = []
   /// What the container calls itself; `nil`: its short identifier.
@@ -36,9 +38,13 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
     domain = try json.parsed("domain")
     server = isDnsname ? try ServerConfig.dnsname(in: json) : try ServerConfig(in: json)
     if isDnsname, domain == nil { domain = try json.parsed("domainName") }
+    for key in ["domain", "domainName"] {
+      if let domain, let given = json[key], !domain.fitsDNS { throw given.refusal(SearchDomain.wanted) }
+    }
     let given = json["args"]?["cni"]
     aliases = try Aliases(json["runtimeConfig"]?["aliases"])
     aliases.add(try Aliases(given?["aliases"]))
+    links = try given?.list("links") { (link) throws(CNIError) in try Self.link(link) }?.compactMap(\.self) ?? []
     for list in [json["extraHosts"], given?["hosts"]].compactMap(\.self) {
       for item in try list.elements() { extraHosts += try ExtraHost.read(item) }
     }
@@ -56,6 +62,12 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
     inner = try? InnerPlugin(in: json)
   }
 
+  /// `nil` for a link without an alias, or with one that is too long.
+  private static func link(_ json: JSONReader) throws(CNIError) -> LinkAlias? {
+    guard let given = json["alias"], let alias = try Aliases.name(given) else { return nil }
+    return LinkAlias(try json.required("container").text(), alias: alias)
+  }
+
   private static func stateDir(_ json: JSONReader) throws(CNIError) -> String {
     guard let member = json["stateDir"], member.value != .string("") else { return StateDirectory.defaultPath }
     let path = try member.text()
@@ -68,6 +80,26 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
 struct Aliases: Equatable, Sendable {
   private var everywhere: [HostName] = []
   private var byNetwork: [String: [HostName]] = [:]
+  /// How many are too long for a line of a hosts file.
+  private(set) var leftOut = 0
+
+  /// One of them; `nil` for one that is too long for a line of a hosts file.
+  ///
+  /// - Throws: code 7 for what is no name, and for one that stands for a container itself.
+  static func name(_ json: JSONReader) throws(CNIError) -> HostName? {
+    guard try json.text().utf8.count <= HostName.maximumByteCount else { return nil }
+    let name: HostName = try json.parsed()
+    if name.isReserved { throw json.refusal("a name that does not stand for each container itself") }
+    return name
+  }
+
+  private mutating func names(_ json: JSONReader) throws(CNIError) -> [HostName] {
+    var names: [HostName] = []
+    for item in try json.elements() {
+      if let name = try Self.name(item) { names.append(name) } else { leftOut += 1 }
+    }
+    return names
+  }
 
   init() {}
 
@@ -75,14 +107,17 @@ struct Aliases: Equatable, Sendable {
   init(_ json: JSONReader?) throws(CNIError) {
     guard let json else { return }
     if let networks = json.value.object {
-      for network in networks.keys.sorted() { byNetwork[network] = try json.parsedList(network) }
+      for network in networks.keys.sorted() {
+        if let list = json[network] { byNetwork[network] = try names(list) }
+      }
     } else {
-      for item in try json.elements() { everywhere.append(try item.parsed()) }
+      everywhere = try names(json)
     }
   }
 
   mutating func add(_ other: Aliases) {
     everywhere += other.everywhere
+    leftOut += other.leftOut
     byNetwork.merge(other.byNetwork, uniquingKeysWith: +)
   }
 

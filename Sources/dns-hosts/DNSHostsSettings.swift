@@ -17,6 +17,8 @@ struct DNSHostsSettings: Equatable {
   var texts: TextSettings
   private var hostname: HostName?
   private var extraHosts: [ExtraHost]
+  private var links: [LinkAlias]
+  private var leftOut: Int
 
   /// More names would make every other container's file long.
   static let mostAliases = 100
@@ -29,7 +31,9 @@ struct DNSHostsSettings: Equatable {
       throw CNIError(.invalidNetworkConfig, "aliases: \(aliases.count) of them: want \(Self.mostAliases) at most")
     }
     let name = try Self.name(of: owner.container, call.keys, try call.arguments())
-    names = try Member.names(name, network: owner.network, domain: call.config.domain, aliases: aliases)
+    links = call.config.links
+    leftOut = call.config.aliases.leftOut
+    names = Member.names(name, network: owner.network, domain: call.config.domain, aliases: aliases)
     texts = try TextSettings(call)
     let template = call.config.hosts ? call.config.files?.hosts : nil
     path = try template?.path(for: call.owner, namespacePath: call.namespacePath)
@@ -41,7 +45,20 @@ struct DNSHostsSettings: Equatable {
   /// The attachment that `result` tells of.
   func member(_ result: AddResult) -> Member {
     Member(
-      owner: owner, addresses: result.addresses(of: owner.interface), names: names, server: server?.place)
+      owner: owner, addresses: result.addresses(of: owner.interface), names: names, server: server?.place,
+      links: path == nil ? [] : links)
+  }
+
+  /// What the network's containers will not be able to look up.
+  var notes: [String] {
+    var notes = names.filter { !$0.fitsDNS }.map { "name \"\($0)\": too long for the DNS: only hosts files have it" }
+    if leftOut > 0 { notes.append("aliases: \(leftOut) left out: want \(HostName.maximumByteCount) bytes at most") }
+    if path == nil {
+      notes += links.map {
+        "link \"\($0.container)\": alias \"\($0.alias)\": only a hosts file tells it: there is none"
+      }
+    }
+    return notes
   }
 
   /// What the other files hold where the container asks those servers first.
@@ -65,8 +82,8 @@ struct DNSHostsSettings: Equatable {
     of container: ContainerID, _ keys: RuntimeKeys, _ arguments: CNIArguments
   ) throws(CNIError) -> HostName {
     if let text = keys.containerName(arguments) {
-      guard let name = HostName(text) else {
-        throw CNIError(.invalidNetworkConfig, "container name \"\(text)\": want \(HostName.wanted)")
+      guard let name = HostName(text), !name.isReserved else {
+        throw CNIError(.invalidNetworkConfig, "container name \"\(text)\": want \(HostName.wanted), not localhost")
       }
       return name
     }
@@ -76,7 +93,7 @@ struct DNSHostsSettings: Equatable {
     {
       return name
     }
-    guard let name = OwnLines.shortName(container) else {
+    guard let name = OwnLines.fallbackName(container) else {
       throw CNIError(
         .invalidNetworkConfig, "container \(container): its identifier is no host name: want a name in args.cni.name")
     }

@@ -42,6 +42,14 @@ struct SettingsTests {
     (#"{"args": {"cni": {"name": "a#b"}}}"#, "container name \"a#b\""),
     (#"{"runtimeConfig": {"aliases": ["ok", "-no"]}}"#, "runtimeConfig.aliases[1]"),
     (#"{"runtimeConfig": {"aliases": {"net": ["a,b"]}}}"#, "runtimeConfig.aliases.net[0]"),
+    (#"{"runtimeConfig": {"aliases": ["LocalHost"]}}"#, "runtimeConfig.aliases[0]"),
+    (#"{"runtimeConfig": {"aliases": {"net": ["ok", "ip6-loopback"]}}}"#, "runtimeConfig.aliases.net[1]"),
+    (#"{"args": {"cni": {"aliases": ["localhost.localdomain"]}}}"#, "args.cni.aliases[0]"),
+    (
+      #"{"args": {"cni": {"links": [{"container": "c2", "alias": "localhost", "ports": ["80/tcp"]}]}}}"#,
+      "args.cni.links[0].alias"
+    ), (#"{"args": {"cni": {"name": "localhost"}}}"#, "container name \"localhost\""),
+    (#"{"domain": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#, "domain"),
     (#"{"runtimeConfig": {"aliases": "www"}}"#, "runtimeConfig.aliases"), (#"{"domain": "a..b"}"#, "domain"),
     (#"{"hosts": "no"}"#, "hosts"), (#"{"extraHosts": ["db"]}"#, "extraHosts[0]"),
     (#"{"args": {"cni": {"hosts": ["db:x"]}}}"#, "args.cni.hosts[0]"),
@@ -54,6 +62,47 @@ struct SettingsTests {
       let error = #expect(throws: CNIError.self) { try DNSHostsSettings(fixture.call(1, json)) }
       #expect(error?.code == .invalidNetworkConfig)
       #expect(error?.message.contains(words) == true, "\(error?.message ?? "")")
+    }
+  }
+
+  @Test func `a link's alias is in the hosts file of its container alone, while the other one is there`() throws {
+    try Fixture.use { fixture in
+      let links = """
+        {"args": {"cni": {"links": [{"container": "db", "alias": "database", "ports": ["5432/tcp"]},
+          {"container": "c4", "alias": "cache", "ports": ["6379/tcp"]}, {"container": "db", "ports": ["80/tcp"]}]}}}
+        """
+      let db = #"{"args": {"cni": {"name": "db"}}}"#
+      try fixture.add(1)
+      try fixture.add(2, links)
+      try fixture.add(3, db)
+      try fixture.add(4)
+      #expect(fixture.names(of: "10.1.0.3", in: 2) == ["db", "db.net", "database"])
+      #expect(fixture.names(of: "fd00::4", in: 2) == ["c4", "c4.net", "cache"])
+      for number in [1, 3] { #expect(fixture.names(of: "10.1.0.3", in: number).contains("database") == false) }
+      for (number, json) in [(1, "{}"), (2, links), (3, db)] { try DNSHosts().check(fixture.call(number, json)) }
+      #expect(throws: CNIError.self) { try DNSHosts().check(fixture.call(2)) }
+      try fixture.delete(3, db)
+      #expect(fixture.names(of: "10.1.0.3", in: 2) == [])
+      try fixture.add(5, db)
+      #expect(fixture.names(of: "10.1.0.5", in: 2) == ["db", "db.net", "database"])
+      try fixture.delete(2, links)
+      try fixture.add(2, links)
+      #expect(fixture.names(of: "10.1.0.5", in: 2) == ["db", "db.net", "database"])
+      for number in [1, 2, 4, 5] { try fixture.delete(number) }
+      #expect(fixture.files.isEmpty)
+    }
+  }
+
+  @Test(arguments: [64, 300, 1023, 5000])
+  func `an alias may be longer than the DNS allows`(length: Int) throws {
+    try Fixture.use { fixture in
+      let alias = String(repeating: "a", count: length)
+      let json = #"{"runtimeConfig": {"aliases": ["\#(alias)", "www"]}}"#
+      let settings = try DNSHostsSettings(fixture.call(1, json))
+      #expect(settings.notes.count == 1)
+      try fixture.add(1, json)
+      #expect(
+        fixture.names(of: "10.1.0.1", in: 1) == ["c1", "c1", "c1.net"] + (length < 1024 ? [alias] : []) + ["www"])
     }
   }
 

@@ -24,12 +24,24 @@ struct MemberTests {
     #expect(names.map(\.description) == ["web", "web.isolated_nw", "www"])
   }
 
-  @Test func `a name that is too long below its domain is refused`() throws {
-    let label = String(repeating: "a", count: 63)
-    let long = try Self.name([label, label, label].joined(separator: "."))
-    #expect(throws: CNIError.self) {
-      try Member.names(Self.name(label), network: Self.owner().network, domain: long, aliases: [])
-    }
+  @Test func `a name that is too long below its domain is left out there`() throws {
+    let long = try Self.name(String(repeating: "a", count: 1020))
+    #expect(
+      try Member.names(long, network: Self.owner().network, domain: Self.name("example.com"), aliases: []) == [long])
+  }
+
+  @Test func `a name server is not told what the DNS cannot carry`() throws {
+    let long = String(repeating: "a", count: 64)
+    let member = Member(
+      owner: try Self.owner(), addresses: [try #require(IPAddress("10.1.0.2"))],
+      names: [try Self.name("web"), try Self.name(long)])
+    #expect(member.lines == ["10.1.0.2\tweb", "10.1.0.2\t\(long)"])
+    #expect(member.serverLines == ["10.1.0.2 web"])
+  }
+
+  @Test(arguments: [("10.0.0.1", "10-0-0-1"), ("a..b", "a--b"), ("web", "web"), ("a..............", "a")])
+  func `an identifier that is no host name becomes one`(container: String, name: String) throws {
+    #expect(try OwnLines.fallbackName(#require(ContainerID(container)))?.description == name)
   }
 
   @Test(arguments: [
