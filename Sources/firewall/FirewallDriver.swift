@@ -15,10 +15,10 @@ struct FirewallDriver: ChainDriver {
   ) throws(CNIError) -> ChainPlan {
     let backend = try translating { () throws(KernelError) in try kernel.filter.backend(settings.backend) }
     let adminChain = backend == .iptables ? settings.adminChain : nil
-    var rules = previous.ips.map { Rule.admit(Admission($0.address.address, adminChain: adminChain)) }
+    var rules = previous.containerAddresses.map { Rule.admit(Admission($0, adminChain: adminChain)) }
     var changes: [Change] = []
     if settings.policy != .open {
-      let bridge = try bridge(in: previous, for: settings.policy)
+      let bridge = try bridge(in: previous, for: settings.policy, on: &kernel)
       let separates = settings.policy == .isolated
       var isolation = Isolation(bridge, reach: .outside, separatesContainers: separates)
       try translating { () throws(KernelError) in try adoptHosts(of: owner, into: &isolation, from: &kernel.filter) }
@@ -31,15 +31,23 @@ struct FirewallDriver: ChainDriver {
     return ChainPlan(changes, result: previous)
   }
 
-  private func bridge(
-    in result: AddResult, for policy: FirewallSettings.IngressPolicy
+  /// The first bridge among the result's interfaces on the host; where there is none by now, the first link.
+  private func bridge<K: Kernel & ~Copyable>(
+    in result: AddResult, for policy: FirewallSettings.IngressPolicy, on kernel: inout K
   ) throws(CNIError) -> InterfaceName {
-    guard let bridge = result.interfaces.first, bridge.isOnHost, let name = InterfaceName(bridge.name) else {
+    let names = result.interfaces.filter(\.isOnHost).compactMap { InterfaceName($0.name) }
+    var others: [InterfaceName] = []
+    for name in names {
+      let link = try translating { () throws(KernelError) in try kernel.link(name, on: .host) }
+      if link?.kind == "bridge" { return name }
+      if link?.isLoopback != true { others.append(name) }
+    }
+    guard let first = others.first else {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"ingressPolicy\": \"\(policy.rawValue)\": want a bridge as the first interface of prevResult")
+        "key \"ingressPolicy\": \"\(policy.rawValue)\": want a bridge among the interfaces of prevResult")
     }
-    return name
+    return first
   }
 
   /// The network's containers on other hosts, as its own plugin has told the packet filter: they are no outsiders.
@@ -75,7 +83,7 @@ struct FirewallDriver: ChainDriver {
     of owner: Owner, _ config: FirewallConfig?, after previous: AddResult?, on kernel: inout K
   ) -> [Change] {
     // The reference's rules tell an address, and nothing of whose it is.
-    let addresses = (previous?.ips ?? []).map(\.address.address)
+    let addresses = previous?.containerAddresses ?? []
     return [.removeReferenceRules(owner, .firewall, addresses)] + removal(of: owner, config, on: &kernel)
   }
 
@@ -90,6 +98,11 @@ struct FirewallDriver: ChainDriver {
   ) throws(KernelError) -> String? {
     kernel.filter.obstacle(config.backend.flatMap { Backend($0) })
   }
+}
+
+extension AddResult {
+  /// Those by which others reach the container: the loopback plugin's are not among them.
+  fileprivate var containerAddresses: [IPAddress] { ips.map(\.address.address).filter { !$0.isLoopback } }
 }
 
 extension AddResult.Interface {
