@@ -19,7 +19,7 @@ import PacketFilter
 /// INPUT   → CNI-NAMES      port 53 by UDP and TCP; -d ADDRESS → CNI-N-x: -i BRIDGE ACCEPT, ! -i lo DROP
 /// FORWARD → CNI-ISOLATION  -o LINK, -i LINK → CNI-I-x   one chain for each bridge, with its partner, and part
 ///           CNI-I-x → CNI-L-x     between the network's own containers: answers, links, DROP
-///           CNI-I-x → CNI-ISOLATED   from an isolated network to another one of ours: DROP
+///           CNI-I-x → CNI-ISOLATED   from an isolated network to another isolated one: DROP
 /// FORWARD → CNI-FORWARD    the operators' chains, then what is admitted
 ///           CNI-FORWARD → CNI-A-x   -s SUBNET, -d SUBNET: what a whole network is admitted for
 /// ```

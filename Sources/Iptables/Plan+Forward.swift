@@ -47,11 +47,9 @@ extension Plan {
     own(chain, table)
   }
 
-  /// What packets from an isolated network must not reach: links of ours, its own among them.
+  /// What packets from an isolated network must not reach: the links of isolated networks, its own among them.
   private mutating func needIsolated(_ link: InterfaceName, _ table: TableName) {
     need(.chain(Layout.isolated), table)
-    let ours = TableRule(table.family, .groups(source: nil, destination: Test(.ours)), target: .drop)
-    need(.shared(ours, in: Layout.isolated, .first), table)
     var drop = TableRule(table.family, target: .drop)
     drop.outDevice = Test(Device(link))
     need(.shared(drop, in: Layout.isolated, .last), table)
@@ -87,12 +85,15 @@ extension Isolation {
     }
     rules += links.flatMap { from in links.flatMap { passing(.forwarded(family, from: from, to: $0)) } }
     if reach != .nobody { add(.expected, target: .returnToCaller) }
-    if reach == .outside || !direct.isEmpty {
+    if reach != .outside, !direct.isEmpty {
       for link in links { add(.groups(source: Test(.ours), destination: nil), to: link, target: .drop) }
     }
     if reach != .outside || separatesContainers { rules += entering(family) }
     if reach != .nobody {
       for link in links { add(to: link, target: reach == .outside ? .returnToCaller : .drop) }
+    }
+    if reach == .network || (reach == .nobody && !direct.isEmpty) {
+      add(.groups(source: nil, destination: Test(.ours)), target: .drop)
     }
     if reach != .nobody || !direct.isEmpty { add(target: .jump(Layout.isolated)) }
     if reach == .nobody || separatesContainers { rules += leaving(family) }

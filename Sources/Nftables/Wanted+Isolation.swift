@@ -39,7 +39,7 @@ extension Wanted {
     let between = rule.separatesContainers ? separating(within) : ["\(within) return"]
     let passing = rule.reach == .nobody ? between : between + [answers, published]
     guard rule.reach != .outside else {
-      return passing + dropping("iif") + (rule.separatesContainers ? direct(rule, "saddr") : [])
+      return passing + droppingIsolated("iif") + (rule.separatesContainers ? direct(rule, "saddr") : [])
     }
     return passing + (rule.direct.isEmpty ? [] : dropping("iif")) + direct(rule, "saddr") + ["drop"]
   }
@@ -50,7 +50,8 @@ extension Wanted {
     guard rule.reach != .nobody else {
       return [within] + (rule.direct.isEmpty ? [] : dropping("oif")) + direct(rule, "daddr") + ["drop"]
     }
-    return [within, answers, published] + dropping("oif") + (rule.separatesContainers ? direct(rule, "daddr") : [])
+    let others = rule.reach == .outside ? droppingIsolated("oif") : dropping("oif")
+    return [within, answers, published] + others + (rule.separatesContainers ? direct(rule, "daddr") : [])
   }
 
   /// What comes from other hosts (`saddr`), or goes there, without the partner.
@@ -71,8 +72,12 @@ extension Wanted {
 
   /// Nothing from (`iif`) or to (`oif`) another network of ours.
   private static func dropping(_ direction: String) -> [String] {
-    ["\(direction)group \(Isolation.linkGroup) drop"]
-      + Layout.isolating.map { "\(direction)name @\(Layout.isolated($0).name) drop" }
+    ["\(direction)group \(Isolation.linkGroup) drop"] + droppingIsolated(direction)
+  }
+
+  /// Nothing from (`iif`) or to (`oif`) a network that is isolated.
+  private static func droppingIsolated(_ direction: String) -> [String] {
+    Layout.isolating.map { "\(direction)name @\(Layout.isolated($0).name) drop" }
   }
 
   /// With br_netfilter, neighbour discovery comes by here too; without it no link could be used.

@@ -39,7 +39,7 @@ public struct Masquerade: Equatable, Sendable {
 /// Answers (conntrack `ESTABLISHED`, `RELATED`) and published ports (`DNAT`) pass, but not where nobody is admitted.
 public struct Isolation: Equatable, Sendable {
   public enum Reach: String, CaseIterable, Sendable {
-    /// Anybody but other networks of ours, both ways: links in `Isolation.linkGroup`, and those isolated here.
+    /// Anybody but other networks that are isolated here, both ways.
     case outside
     /// Nobody from beyond the network's links; its own containers may reach what is no network of ours.
     case network

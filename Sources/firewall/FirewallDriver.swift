@@ -19,7 +19,7 @@ struct FirewallDriver: ChainDriver {
     var rules = admitted.map(Rule.admit)
     var changes: [Change] = []
     if settings.policy != .open {
-      let bridge = try bridge(in: previous, for: settings.policy)
+      let bridge = try bridge(in: previous, for: settings.policy, on: &kernel)
       let separates = settings.policy == .isolated
       var isolation = Isolation(bridge, reach: .outside, separatesContainers: separates)
       try translating { () throws(KernelError) in try adoptHosts(of: owner, into: &isolation, from: &kernel.filter) }
@@ -36,29 +36,39 @@ struct FirewallDriver: ChainDriver {
   private func admissions<K: Kernel & ~Copyable>(
     of result: AddResult, _ adminChain: String?, on kernel: inout K
   ) throws(KernelError) -> [Admission] {
-    var bridge: InterfaceName?
-    for interface in result.interfaces where bridge == nil && interface.isOnHost {
-      guard let name = InterfaceName(interface.name), try kernel.link(name, on: .host)?.kind == "bridge" else {
-        continue
-      }
-      bridge = name
-    }
-    return result.ips.map { ip in
-      let isLoopback = ip.interface.map { result.interfaces.indices.contains($0) && result.interfaces[$0].name == "lo" }
-      let network = isLoopback == true ? nil : bridge.map { Admission.Network($0, ip.address.network) }
-      return Admission(ip.address.address, adminChain: adminChain, network: network)
+    let bridge = try firstBridge(of: result, on: &kernel)
+    return result.containerIPs.map { ip in
+      Admission(
+        ip.address.address, adminChain: adminChain, network: bridge.map { .init($0, ip.address.network) })
     }
   }
 
-  private func bridge(
-    in result: AddResult, for policy: FirewallSettings.IngressPolicy
+  /// BuildKit and others have the loopback interface before the bridge.
+  private func firstBridge<K: Kernel & ~Copyable>(
+    of result: AddResult, on kernel: inout K
+  ) throws(KernelError) -> InterfaceName? {
+    for name in result.hostInterfaces where try kernel.link(name, on: .host)?.kind == "bridge" { return name }
+    return nil
+  }
+
+  /// The first bridge among the result's interfaces on the host; where there is none by now, the first link.
+  private func bridge<K: Kernel & ~Copyable>(
+    in result: AddResult, for policy: FirewallSettings.IngressPolicy, on kernel: inout K
   ) throws(CNIError) -> InterfaceName {
-    guard let bridge = result.interfaces.first, bridge.isOnHost, let name = InterfaceName(bridge.name) else {
+    if let bridge = try translating({ () throws(KernelError) in try firstBridge(of: result, on: &kernel) }) {
+      return bridge
+    }
+    let first = try translating { () throws(KernelError) in
+      try result.hostInterfaces.first { (name) throws(KernelError) in
+        try kernel.link(name, on: .host)?.isLoopback != true
+      }
+    }
+    guard let first else {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"ingressPolicy\": \"\(policy.rawValue)\": want a bridge as the first interface of prevResult")
+        "key \"ingressPolicy\": \"\(policy.rawValue)\": want a bridge among the interfaces of prevResult")
     }
-    return name
+    return first
   }
 
   /// The network's containers on other hosts, as its own plugin has told the packet filter: they are no outsiders.
@@ -94,7 +104,7 @@ struct FirewallDriver: ChainDriver {
     of owner: Owner, _ config: FirewallConfig?, after previous: AddResult?, on kernel: inout K
   ) -> [Change] {
     // The reference's rules tell an address, and nothing of whose it is.
-    let addresses = (previous?.ips ?? []).map(\.address.address)
+    let addresses = previous?.containerAddresses ?? []
     return [.removeReferenceRules(owner, .firewall, addresses)] + removal(of: owner, config, on: &kernel)
   }
 
@@ -108,6 +118,17 @@ struct FirewallDriver: ChainDriver {
     _ config: FirewallConfig, on kernel: inout K
   ) throws(KernelError) -> String? {
     kernel.filter.obstacle(config.backend.flatMap { Backend($0) })
+  }
+}
+
+extension AddResult {
+  /// Those by which others reach the container: the loopback plugin's are not among them.
+  fileprivate var containerIPs: [IP] { ips.filter { !$0.address.address.isLoopback } }
+
+  fileprivate var containerAddresses: [IPAddress] { containerIPs.map(\.address.address) }
+
+  fileprivate var hostInterfaces: [InterfaceName] {
+    interfaces.filter(\.isOnHost).compactMap { InterfaceName($0.name) }
   }
 }
 

@@ -73,6 +73,24 @@ import TestSupport
     #expect(kernel.link("veth1", on: .host)?.port?.isolated == separates)
   }
 
+  @Test func `the bridge is found behind other links, and loopback addresses are not admitted`() throws {
+    kernel.addLink("lo", on: .host, kind: nil)
+    kernel.state.links[.host]?["lo"]?.isLoopback = true
+    let listed = AddResult(
+      interfaces: [
+        .init(name: "lo"), .init(name: "lo", sandbox: "/run/netns/c1"), .init(name: "veth1"), .init(name: "cni0"),
+        .init(name: "eth0", sandbox: "/run/netns/c1"),
+      ],
+      ips: [
+        .init(interface: 1, address: "127.0.0.1/8"), .init(interface: 1, address: "::1/128"),
+        .init(interface: 4, address: "10.1.0.5/24"),
+      ])
+    let json = #"{"ingressPolicy":"same-bridge"}"#
+    try plugin.add(call(json, previous: listed)) { (_) throws(CNIError) in }
+    #expect(try rules == [.admit(Admission("10.1.0.5")), .isolate(Isolation("cni0", reach: .outside))])
+    try plugin.check(call(json, previous: listed))
+  }
+
   @Test func `the network's containers on other hosts are no outsiders`() throws {
     let own = Isolation("cni0", partner: "vx-net", direct: ["10.5.0.0/16"], reach: .network)
     try kernel.filter.add(Claim(owner, .network, [.isolate(own)]))

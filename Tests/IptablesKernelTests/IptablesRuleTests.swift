@@ -101,10 +101,8 @@ import Testing
         \(isolation) -i br0 -o br0 -j \(links)
         \(isolation) -i br0 -o br0 -j RETURN
         \(isolation) -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j RETURN
-        \(isolation) -o br0 -m devgroup --src-group 0x636e69 -j DROP
         \(isolation) -o br0 -j RETURN
         \(isolation) -j CNI-ISOLATED
-        CNI-ISOLATED -m devgroup --dst-group 0x636e69 -j DROP
         CNI-ISOLATED -o br0 -j DROP
         CNI-ISOLATION -o br0 -j \(isolation)
         CNI-ISOLATION -i br0 ! -o br0 -j \(isolation)
@@ -119,7 +117,6 @@ import Testing
         FORWARD -m comment --comment "cni: isolation" -j CNI-ISOLATION
         \(isolation) -i br0 -o br0 -j RETURN
         \(isolation) -j DROP
-        CNI-ISOLATED -m devgroup --dst-group 0x636e69 -j DROP
         CNI-ISOLATED -o br0 -j DROP
         CNI-ISOLATION -o br0 -j \(isolation)
         CNI-ISOLATION -i br0 ! -o br0 -j \(isolation)
@@ -141,8 +138,8 @@ import Testing
         \(isolation) -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j RETURN
         \(isolation) -o br0 -j DROP
         \(isolation) -o vx0 -j DROP
+        \(isolation) -m devgroup --dst-group 0x636e69 -j DROP
         \(isolation) -j CNI-ISOLATED
-        CNI-ISOLATED -m devgroup --dst-group 0x636e69 -j DROP
         CNI-ISOLATED -o br0 -j DROP
         CNI-ISOLATED -o vx0 -j DROP
         CNI-ISOLATION -o br0 -j \(isolation)
@@ -166,11 +163,11 @@ import Testing
         \(isolation) -o br0 -m devgroup --src-group 0x636e69 -j DROP
         \(isolation) -s 10.5.0.0/16 -o br0 -j \(links)
         \(isolation) -s 10.5.0.0/16 -o br0 -j RETURN
+        \(isolation) -m devgroup --dst-group 0x636e69 -j DROP
         \(isolation) -j CNI-ISOLATED
         \(isolation) -d 10.5.0.0/16 -i br0 -j \(links)
         \(isolation) -d 10.5.0.0/16 -i br0 -j RETURN
         \(isolation) -j DROP
-        CNI-ISOLATED -m devgroup --dst-group 0x636e69 -j DROP
         CNI-ISOLATED -o br0 -j DROP
         CNI-ISOLATION -o br0 -j \(isolation)
         CNI-ISOLATION -i br0 ! -o br0 -j \(isolation)

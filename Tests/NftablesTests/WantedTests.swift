@@ -46,7 +46,7 @@ import Testing
       .outside,
       [
         "iifname \"br0\" return", "ct state established,related return", "ct status dnat return",
-        "iifgroup 6516329 drop", "iifname @isolated_network drop", "iifname @isolated_firewall drop",
+        "iifname @isolated_network drop", "iifname @isolated_firewall drop",
       ]
     ),
   ])

@@ -70,12 +70,12 @@ import Testing
       reach: .outside,
       table: """
         from  a  a' b  b' n  n' out
-        a     .  +  -  -  -  -  +
-        a'    +  .  -  -  -  -  +
-        b     -  -  .  +  -  -  +
-        b'    -  -  +  .  -  -  +
-        n     -  -  -  -  .  +  +
-        n'    -  -  -  -  +  .  +
+        a     .  +  -  -  +  +  +
+        a'    +  .  -  -  +  +  +
+        b     -  -  .  +  +  +  +
+        b'    -  -  +  .  +  +  +
+        n     +  +  +  +  .  +  +
+        n'    +  +  +  +  +  .  +
         out   +  +  +  +  +  +  .
         """),
     Case(
@@ -118,12 +118,12 @@ import Testing
       reach: .outside, separates: true, isDirect: true,
       table: """
         from  a  a' b  b' n  n' out
-        a     .  -  -  -  -  -  -
-        a'    -  .  -  -  -  -  -
-        b     -  -  .  -  -  -  +
-        b'    -  -  -  .  -  -  +
-        n     -  -  -  -  .  +  +
-        n'    -  -  -  -  +  .  +
+        a     .  -  -  -  -  +  -
+        a'    -  .  -  -  -  +  -
+        b     -  -  .  -  +  +  +
+        b'    -  -  -  .  +  +  +
+        n     -  -  +  +  .  +  +
+        n'    +  +  +  +  +  .  +
         out   -  -  +  +  +  +  .
         """),
   ]

@@ -43,6 +43,23 @@ struct FirewallTests {
     }
   }
 
+  @Test(arguments: Backend.allCases)
+  func `an isolated network and one that is not reach each other`(backend: Backend) throws {
+    try World.use(backend, containers: 2, filtersBridges: true) { world in
+      try world.useTables()
+      let isolated = try world.network(1, portmap: nil, firewall: #"{"ingressPolicy": "same-bridge"}"#)
+      let open = try world.network(2, portmap: nil, firewall: "{}")
+      let first = try isolated.add(1), second = try open.add(2)
+      try world.expect(
+        Expectation.ofBothFamilies { family in
+          [
+            Expectation(.container(2), to: first.addresses[family], 80, by: .container(1)),
+            Expectation(.container(1), to: second.addresses[family], 80, by: .container(2)),
+          ]
+        })
+    }
+  }
+
   @Test(arguments: Backend.allCases, ["legacy", "nft"])
   func `a host that forwards nothing lets containers out, their answers in, and what is published`(
     backend: Backend, iptables: String
