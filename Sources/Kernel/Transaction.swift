@@ -100,13 +100,28 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   public mutating func rollBack() -> [KernelError] {
     var failures: [KernelError] = []
     while let change = undoStack.popLast() {
-      do throws(KernelError) { try kernel.apply(change) } catch { failures.append(error) }
+      do throws(KernelError) { try kernel.apply(change) } catch {
+        if !change.isAboutLinks || !error.isAbsence { failures.append(error) }
+      }
     }
     return failures
   }
 }
 
+extension KernelError {
+  /// ENOENT, ESRCH, ENODEV or EADDRNOTAVAIL: somebody else removed what was to be taken back, or what it was on.
+  fileprivate var isAbsence: Bool { [2, 3, 19, 99].contains(errno) }
+}
+
 extension Change {
+  /// Whether it is void with the link that it is about.
+  fileprivate var isAboutLinks: Bool {
+    switch self {
+    case .addRules, .removeRules, .removeOtherRules, .forgetConnections: false
+    default: true
+    }
+  }
+
   /// Whether it may be made in part when the kernel refuses it.
   fileprivate var hasParts: Bool {
     switch self {

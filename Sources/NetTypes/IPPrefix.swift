@@ -45,6 +45,9 @@ public struct IPPrefix: TextCodable {
   /// The highest address: the broadcast address in IPv4.
   public var last: IPAddress { IPAddress(family, address.value | hostMask) ?? address }
 
+  /// What reaches everybody in an IPv4 network; `nil` where it has none: IPv6, /31 and /32.
+  public var broadcast: IPAddress? { family == .v4 && hostBits > 1 ? last : nil }
+
   public func contains(_ other: IPAddress) -> Bool {
     other.family == family && (first...last).contains(other)
   }

@@ -209,11 +209,7 @@ extension LiveKernel {
 
   func set(_ settings: [Sysctl], on side: Side) throws(KernelError) {
     try within(side) { () throws(KernelError) in
-      for setting in settings {
-        do throws(KernelError) {
-          try Files.overwrite("/proc/sys/\(setting.key)", with: setting.value)
-        } catch  where error.isMissing && setting.isOptional {}
-      }
+      for setting in settings { try setting.write() }
     }
   }
 

@@ -156,10 +156,7 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String? {
-    try within(side) { () throws(KernelError) in
-      guard let bytes = try Files.readIfPresent("/proc/sys/\(key)") else { return nil }
-      return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
-    }
+    try within(side) { () throws(KernelError) in try Sysctl(key, "").read() }
   }
 
   public mutating func apply(_ change: Change) throws(KernelError) {
