@@ -13,10 +13,12 @@ public struct AddressSpec: Equatable, Sendable {
   public var isSource: Bool
   /// Whether the kernel makes a route to the address's subnet for it.
   public var bringsSubnetRoute: Bool
+  /// Whether the host's neighbours on that link are told at once: they may know it elsewhere.
+  public var isAnnounced: Bool
 
   public init(
     _ prefix: IPPrefix, on interface: InterfaceName, _ side: Side, skipsDAD: Bool = true, isSource: Bool = true,
-    bringsSubnetRoute: Bool = true
+    bringsSubnetRoute: Bool = true, isAnnounced: Bool = false
   ) {
     self.prefix = prefix
     self.interface = interface
@@ -24,6 +26,7 @@ public struct AddressSpec: Equatable, Sendable {
     self.skipsDAD = skipsDAD
     self.isSource = isSource
     self.bringsSubnetRoute = bringsSubnetRoute
+    self.isAnnounced = isAnnounced
   }
 }
 

@@ -117,6 +117,6 @@ extension FloatingAddress {
   /// The address as its device has it; `nil` where no device was given it.
   var addressSpec: AddressSpec? {
     // The host's own connections, and those of other containers, go on with the address they had.
-    device.map { AddressSpec(IPPrefix(host: external), on: $0, .host, isSource: false) }
+    device.map { AddressSpec(IPPrefix(host: external), on: $0, .host, isSource: false, isAnnounced: true) }
   }
 }

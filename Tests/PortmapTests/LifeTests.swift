@@ -88,7 +88,7 @@ import TestSupport
     try fixture.add(#"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.7"]}}"#)
     if !isThere { fixture.kernel.state.links[.host]?["up0"] = nil }
     try fixture.delete("{}")
-    let address = AddressSpec("192.0.2.7/32", on: "up0", .host, isSource: false)
+    let address = AddressSpec("192.0.2.7/32", on: "up0", .host, isSource: false, isAnnounced: true)
     #expect(fixture.kernel.applied.contains(.deleteAddress(address)) == isThere)
     if isThere { #expect(fixture.kernel.state == before) }
   }

@@ -37,5 +37,9 @@ int cl_signal_process(int fd, int signal);
 /* ethtool(8) -K tx of a link of this network namespace: sets 0 or 1, tells with -1; what it is then. */
 int cl_checksum_offload(const char *interface, int wanted);
 
+/* Tells those on a link of this network namespace that an address, of 4 or 16 bytes, is at that MAC address: an ARP request
+   for itself, an unsolicited neighbour advertisement. */
+int cl_announce(int index, const uint8_t mac[6], const uint8_t *address, size_t length);
+
 /* openat2(2) that follows no symbolic link and does not leave the directory: ELOOP, EXDEV. */
 int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);
