@@ -13,6 +13,9 @@ public struct Addressing: Equatable, Sendable {
   /// Whether the gateway is the only neighbour, as at the other end of a pair: all else is behind it.
   public var isPointToPoint = false
 
+  /// Whether routers on the link are listened to.
+  public var routerAdvertisements = RouterAdvertisements.ignoredWithAddresses
+
   /// - Parameters:
   ///   - interface: its name in the container.
   ///   - mac: its hardware address.
@@ -76,12 +79,15 @@ public struct Addressing: Equatable, Sendable {
 
   /// Settings that must be there before the link comes up.
   public var sysctls: [Sysctl] {
-    guard !ips.isEmpty else { return [] }
+    let acceptRA = routerAdvertisements.setting(hasAddresses: !ips.isEmpty)
+      .map { Sysctl.conf(.v6, interface, "accept_ra", $0, isOptional: true) }
+    guard !ips.isEmpty else { return acceptRA.map { [$0] } ?? [] }
     let dad = detectsDuplicates ? "1" : "0"
-    var settings: [Sysctl] = [
-      .conf(.v4, interface, "arp_notify", "1", isOptional: true),
-      .conf(.v6, interface, "accept_dad", dad, isOptional: true),
-    ]
+    var settings: [Sysctl] =
+      (acceptRA.map { [$0] } ?? []) + [
+        .conf(.v4, interface, "arp_notify", "1", isOptional: true),
+        .conf(.v6, interface, "accept_dad", dad, isOptional: true),
+      ]
     if detectsDuplicates { settings.append(.conf(.v6, interface, "enhanced_dad", "1", isOptional: true)) }
     guard families.contains(.v6) else { return settings }
     return settings + [

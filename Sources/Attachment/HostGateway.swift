@@ -39,7 +39,9 @@ public struct HostGateway: Equatable, Sendable {
     }
     try checkReplacing(conflicting, with: wanted)
     let replaced = conflicting.map { Change.deleteAddress(AddressSpec($0, on: link, .host)) }
-    let added = wanted.map { Change.addAddress(AddressSpec($0, on: link, .host, skipsDAD: skipsDAD)) }
+    let enabled: [Change] =
+      wanted.contains { $0.family == .v6 } ? [.setSysctls([.conf(.v6, link, "disable_ipv6", "0")], on: .host)] : []
+    let added = enabled + wanted.map { Change.addAddress(AddressSpec($0, on: link, .host, skipsDAD: skipsDAD)) }
     guard forwards else { return replaced + added }
     let forwarding = Sysctl.forwarding(Set(wanted.map(\.family)))
     return replaced + added + (forwarding.isEmpty ? [] : [.setSysctls(forwarding, on: .host)])

@@ -91,6 +91,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     for _ in 0..<10 {
       try translating { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
       let facts = if let before { before.facts } else { try look(call, settings, at: &transaction.kernel) }
+      try refuseIPv6(addresses, on: &transaction.kernel)
       let plan = try plan(call, settings, facts, addresses)
       let missing = try translating { () throws(KernelError) in try transaction.missing(of: plan.shared) }
       guard missing.isEmpty != exclusively else {

@@ -25,6 +25,8 @@ struct BridgeConfig: JSONReadable, Sendable {
   var gwPriority: Int?
   /// Who hands out addresses; `nil` where the container gets none.
   var ipam: PluginType?
+  /// Whether the container listens to routers on its link.
+  var routerAdvertisements: RouterAdvertisements
   var masquerade: MasqueradeConfig
   /// Whether the host forwards packets, where it is a gateway.
   var ipForward: Bool?
@@ -52,6 +54,7 @@ struct BridgeConfig: JSONReadable, Sendable {
     macFromIP = try json.flag("macFromIP")
     gwPriority = try json.integer("gwPriority")
     ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
+    routerAdvertisements = try RouterAdvertisements(json)
     masquerade = try MasqueradeConfig(json)
     ipForward = try json.flag("ipForward")
     macspoofchk = try json.flag("macspoofchk")
