@@ -7,7 +7,7 @@ public struct Finding: Equatable, Sendable {
   public enum Severity: String, Sendable {
     /// Will not work, or not as written.
     case error
-    /// Could not be judged.
+    /// Could not be judged, or works otherwise than it may look.
     case note
   }
 
@@ -37,7 +37,8 @@ public struct Validator: Sendable {
       let root = try CNIJSON.decodeValue(bytes)
       let keys = keyFindings(root)
       do throws(CNIError) {
-        return keys + overlaps(of: try NetworkList(bytes, extras: extras)).map { Finding(.error, $0) }
+        let list = try NetworkList(bytes, extras: extras)
+        return keys + overlaps(of: list).map { Finding(.error, $0) } + list.broadcastNotes.map { Finding(.note, $0) }
       } catch {
         return [Finding(.error, error.text)] + keys
       }

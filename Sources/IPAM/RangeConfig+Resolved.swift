@@ -24,7 +24,7 @@ extension RangeConfig {
     }
     return AddressRange(
       key: key, subnet: subnet, span: span, gateway: gateway ?? RangeConfig.defaultGateway(of: subnet),
-      excluded: excluded + (exclude ?? []))
+      excluded: excluded + (exclude ?? []) + (subnet.broadcast.map { [AddressSpan($0)] } ?? []))
   }
 
   private func subnet(key: String, chosen: [IPFamily: IPPrefix]) throws(CNIError) -> IPPrefix {
