@@ -13,6 +13,9 @@ public struct Addressing: Equatable, Sendable {
   /// Whether the gateway is the only neighbour, as at the other end of a pair: all else is behind it.
   public var isPointToPoint = false
 
+  /// Whether routers on the link are listened to.
+  public var routerAdvertisements = RouterAdvertisements.ignoredWithAddresses
+
   /// - Parameters:
   ///   - interface: its name in the container.
   ///   - mac: its hardware address.
@@ -20,7 +23,11 @@ public struct Addressing: Equatable, Sendable {
   public init(of interface: InterfaceName, mac: MACAddress, _ addresses: AddResult) {
     self.interface = interface
     self.mac = mac
-    ips = addresses.ips
+    ips = addresses.ips.map { ip in
+      var ip = ip
+      if ip.gateway?.isUnspecified == true { ip.gateway = nil }
+      return ip
+    }
     routes = addresses.routes
   }
 
@@ -72,12 +79,15 @@ public struct Addressing: Equatable, Sendable {
 
   /// Settings that must be there before the link comes up.
   public var sysctls: [Sysctl] {
-    guard !ips.isEmpty else { return [] }
+    let acceptRA = routerAdvertisements.setting(hasAddresses: !ips.isEmpty)
+      .map { Sysctl.conf(.v6, interface, "accept_ra", $0, isOptional: true) }
+    guard !ips.isEmpty else { return acceptRA.map { [$0] } ?? [] }
     let dad = detectsDuplicates ? "1" : "0"
-    var settings: [Sysctl] = [
-      .conf(.v4, interface, "arp_notify", "1", isOptional: true),
-      .conf(.v6, interface, "accept_dad", dad, isOptional: true),
-    ]
+    var settings: [Sysctl] =
+      (acceptRA.map { [$0] } ?? []) + [
+        .conf(.v4, interface, "arp_notify", "1", isOptional: true),
+        .conf(.v6, interface, "accept_dad", dad, isOptional: true),
+      ]
     if detectsDuplicates { settings.append(.conf(.v6, interface, "enhanced_dad", "1", isOptional: true)) }
     guard families.contains(.v6) else { return settings }
     return settings + [
@@ -115,43 +125,5 @@ public struct Addressing: Equatable, Sendable {
         AddressSpec(
           $0.address, on: interface, .container, skipsDAD: skippingDAD, bringsSubnetRoute: !isPointToPoint))
     }
-  }
-
-  private func routeChanges() throws(CNIError) -> [Change] {
-    var specs = pointToPointRoutes
-    for route in routes { specs.append(try spec(route)) }
-    // A route's gateway may itself be reached by another route.
-    return (specs.filter { $0.gateway == nil } + specs.filter { $0.gateway != nil }).map { .addRoute($0) }
-  }
-
-  private func spec(_ route: Route) throws(CNIError) -> RouteSpec {
-    let family = route.dst.family
-    if let gateway = route.gw, gateway.family != family {
-      throw CNIError(.invalidNetworkConfig, "route \(route.dst): gw \(gateway): want an address of the same family")
-    }
-    let gateway = route.gw ?? (route.scope == nil || route.scope == 0 ? self.gateway(family) : nil)
-    var spec = RouteSpec(route.dst.network, via: gateway, on: interface, .container)
-    spec.mtu = try route.number("mtu", route.mtu, 0...Int(UInt32.max))
-    spec.advmss = try route.number("advmss", route.advmss, 0...Int(UInt32.max))
-    spec.priority = try route.number("priority", route.priority, 0...Int(UInt32.max))
-    spec.table = try route.number("table", route.table, 0...Int(UInt32.max))
-    spec.scope = try route.number("scope", route.scope, 0...255)
-    if let gateway { spec.isOnLink = !reaches(gateway) }
-    return spec
-  }
-
-  /// Whether an address or a route without gateway leads there, as for every ordinary subnet.
-  private func reaches(_ gateway: IPAddress) -> Bool {
-    gateway.isLinkLocal || ips.contains { $0.address.contains(gateway) && $0.address.hostBits > 0 }
-      || isPointToPoint && ips.contains { $0.gateway == gateway }
-      || routes.contains { $0.dst.length > 0 && $0.gw == nil && $0.scope == 253 && $0.dst.contains(gateway) }
-  }
-}
-
-extension Route {
-  fileprivate func number(_ key: String, _ value: Int?, _ range: ClosedRange<Int>) throws(CNIError) -> Int? {
-    guard let value, !range.contains(value) else { return value }
-    throw CNIError(
-      .invalidNetworkConfig, "route \(dst): \(key) \(value): want \(range.lowerBound) to \(range.upperBound)")
   }
 }

@@ -54,8 +54,8 @@ public struct ContainerPort: Equatable, Sendable {
     }
     changes += guards
     if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
-    guard !staysDown else { return changes }
     if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
+    guard !staysDown else { return changes }
     changes += [.changeLink(owner.interface, on: .container, LinkChange(isUp: true)), .awaitRunning(outside)]
     // The kernel drops what a bridge itself sends until it has noticed, some time later, that a first port is up.
     if bridgeThere?.isRunning != true { changes.append(.awaitRunning(bridge)) }

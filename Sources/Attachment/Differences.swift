@@ -41,7 +41,7 @@ public func differences<K: Kernel & ~Copyable>(
   case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
     .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .awaitWithdrawal,
     .removeReferenceRules,
-    .announce, .announceFromHost:
+    .announce:
     return []
   }
 }
@@ -212,7 +212,7 @@ extension RouteSpec {
   /// Whether `other`, as the kernel tells it, is this route; what this one leaves open may be anything.
   fileprivate func isMet(by other: RouteSpec) -> Bool {
     func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
-    return dst.network == other.dst.network && agrees(gateway, other.gateway) && agrees(priority, other.priority)
+    return dst.network == other.dst.network && gateway == other.gateway && agrees(priority, other.priority)
       && agrees(table, other.table) && agrees(source, other.source)
   }
 

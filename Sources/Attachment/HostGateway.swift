@@ -48,9 +48,11 @@ public struct HostGateway: Equatable, Sendable {
     let conflicting = addresses.filter { conflicts($0, with: wanted) }
     try checkReplacing(conflicting, with: wanted)
     let replaced = (conflicting + widened(wanted)).map { Change.deleteAddress(AddressSpec($0, on: link, .host)) }
+    let enabled: [Change] =
+      families.contains(.v6) ? [.setSysctls([.conf(.v6, link, "disable_ipv6", "0")], on: .host)] : []
     let added = wanted.filter { !isHeld($0) }
       .map { Change.addAddress(AddressSpec($0, on: link, .host, skipsDAD: skipsDAD)) }
-    return replaced + added + subnetRoutes(addressing)
+    return replaced + enabled + added + subnetRoutes(addressing)
       + (forwards ? Change.forwarding(families, keepingAdvertisedRoutesOf: advertisedLinks) : [])
   }
 

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ethtool.h>
@@ -14,9 +15,10 @@
 #include <net/if_arp.h>
 #include <netinet/icmp6.h>
 #include <netinet/if_ether.h>
+#include <netinet/in.h>
 #include <sched.h>
-#include <stdio.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -136,46 +138,48 @@ int cl_checksum_offload(const char *interface, int wanted) {
   return status != 0 ? -1 : value.data != 0;
 }
 
-static int send_once(int fd, const void *message, size_t size, const void *to, socklen_t to_size) {
-  ssize_t sent = sendto(fd, message, size, 0, to, to_size);
+static int announce_v4(int index, const uint8_t mac[6], const uint8_t address[4]) {
+  struct sockaddr_ll everybody = {
+    .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP), .sll_ifindex = index, .sll_halen = ETH_ALEN,
+    .sll_addr = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+  struct ether_arp request = {.ea_hdr = {htons(ARPHRD_ETHER), htons(ETH_P_IP), ETH_ALEN, 4, htons(ARPOP_REQUEST)}};
+  memcpy(request.arp_sha, mac, ETH_ALEN);
+  memcpy(request.arp_spa, address, 4);
+  memcpy(request.arp_tpa, address, 4);
+  int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  ssize_t sent = sendto(fd, &request, sizeof request, 0, (struct sockaddr *)&everybody, sizeof everybody);
   int error = errno;
   close(fd);
   errno = error;
   return sent < 0 ? -1 : 0;
 }
 
-int cl_announce_ipv4(int link, const uint8_t mac[6], const uint8_t address[4]) {
-  struct ether_arp arp = {.ea_hdr = {
-    .ar_hrd = htons(ARPHRD_ETHER), .ar_pro = htons(ETH_P_IP), .ar_hln = 6, .ar_pln = 4, .ar_op = htons(ARPOP_REQUEST)}};
-  memcpy(arp.arp_sha, mac, 6);
-  memcpy(arp.arp_spa, address, 4);
-  memcpy(arp.arp_tpa, address, 4);
-  struct sockaddr_ll everyone = {
-    .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP), .sll_ifindex = link, .sll_halen = 6};
-  memset(everyone.sll_addr, 0xff, 6);
-  /* Protocol 0: receives nothing. */
-  int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  return fd < 0 ? -1 : send_once(fd, &arp, sizeof arp, &everyone, sizeof everyone);
-}
-
-int cl_announce_ipv6(int link, const uint8_t mac[6], const uint8_t address[16]) {
+static int announce_v6(int index, const uint8_t mac[6], const uint8_t address[16]) {
+  struct sockaddr_in6 own = {.sin6_family = AF_INET6}, everybody = {.sin6_family = AF_INET6, .sin6_scope_id = index};
+  memcpy(&own.sin6_addr, address, 16);
+  if (IN6_IS_ADDR_LINKLOCAL(&own.sin6_addr)) own.sin6_scope_id = index;
+  everybody.sin6_addr = (struct in6_addr){.s6_addr = {0xff, 2, [15] = 1}};
   struct {
     struct nd_neighbor_advert advert;
-    struct nd_opt_hdr option;
-    uint8_t mac[6];
-  } message = {
-    .advert = {.nd_na_hdr = {.icmp6_type = ND_NEIGHBOR_ADVERT}}, .option = {ND_OPT_TARGET_LINKADDR, 1}};
+    uint8_t type, units, mac[6];
+  } message = {.type = ND_OPT_TARGET_LINKADDR, .units = 1};
+  message.advert.nd_na_type = ND_NEIGHBOR_ADVERT;
   message.advert.nd_na_flags_reserved = ND_NA_FLAG_OVERRIDE;
-  memcpy(&message.advert.nd_na_target, address, 16);
+  message.advert.nd_na_target = own.sin6_addr;
   memcpy(message.mac, mac, 6);
-  struct sockaddr_in6 all_nodes = {.sin6_family = AF_INET6, .sin6_scope_id = link};
-  all_nodes.sin6_addr.s6_addr[0] = 0xff;
-  all_nodes.sin6_addr.s6_addr[1] = 2;
-  all_nodes.sin6_addr.s6_addr[15] = 1;
-  int fd = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6);
+  int hops = 255, fd = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6);
   if (fd < 0) return -1;
-  /* Receivers drop neighbour discovery that a router has forwarded. */
-  int hops = 255;
-  setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof hops);
-  return send_once(fd, &message, sizeof message, &all_nodes, sizeof all_nodes);
+  int failed = setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof hops) != 0 ||
+               setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof index) != 0 ||
+               bind(fd, (struct sockaddr *)&own, sizeof own) != 0 ||
+               sendto(fd, &message, sizeof message, 0, (struct sockaddr *)&everybody, sizeof everybody) < 0;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return failed ? -1 : 0;
+}
+
+int cl_announce(int index, const uint8_t mac[6], const uint8_t *address, size_t length) {
+  return length == 4 ? announce_v4(index, mac, address) : announce_v6(index, mac, address);
 }

@@ -12,11 +12,24 @@ public struct Owner: Hashable, Sendable {
     self.interface = interface
   }
 
-  /// What marks things of this attachment: a link's alias, a rule's comment.
-  public var tag: String { Owner.tagPrefix(network) + "\(container)/\(interface)" }
+  /// What marks links of this attachment: `cni:NETWORK/CONTAINER/INTERFACE`, what is too long for an alias by a hash.
+  public var tag: String {
+    let start = Owner.tagPrefix(network), rest = "\(container)/\(interface)"
+    return start + (start.utf8.count + rest.utf8.count <= Owner.longestAlias ? rest : Owner.hash(rest))
+  }
 
   /// The start of every tag of `network`.
-  public static func tagPrefix(_ network: NetworkName) -> String { "\(tagPrefix)\(network)/" }
+  public static func tagPrefix(_ network: NetworkName) -> String {
+    let whole = "\(tagPrefix)\(network)/"
+    return whole.utf8.count + hash("").utf8.count <= longestAlias
+      ? whole : "\(tagPrefix)\(hash(network.description))/"
+  }
+
+  /// The kernel's IFALIASZ, less the zero at the end.
+  private static let longestAlias = 255
+
+  /// No name begins so.
+  private static func hash(_ text: String) -> String { "#" + shortHash(text) }
 
   /// The start of every tag.
   public static let tagPrefix = "cni:"

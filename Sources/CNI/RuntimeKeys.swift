@@ -4,6 +4,7 @@ public import NetTypes
 public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
   public var args: Args?
   public var runtimeConfig: RuntimeConfig?
+  /// `nil` where it says nothing: a list that is written, even an empty one, counts.
   public var dns: DNS?
 
   /// Nothing said.
@@ -12,7 +13,9 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
   public init(_ json: JSONReader) throws(CNIError) {
     args = try json.object("args")
     runtimeConfig = try json.object("runtimeConfig")
-    dns = try json.object("dns")
+    let given: DNS? = try json.object("dns")
+    let isWritten = ["nameservers", "search", "options"].contains { json["dns"]?[$0] != nil }
+    dns = isWritten || given?.isEmpty == false ? given : nil
   }
 
   public struct Args: JSONReadable, Equatable, Sendable {
@@ -150,10 +153,10 @@ extension RuntimeKeys {
     args?.cni?.name ?? args?.cni?.labels["name"] ?? args?.mesos?.labels["name"] ?? arguments["K8S_POD_NAME"]
   }
 
-  /// Name service the runtime or else the operator wants; empty where neither says.
-  public var wantedDNS: DNS {
+  /// Name service the runtime or else the operator wants; `nil` where neither says.
+  public var wantedDNS: DNS? {
     if let given = runtimeConfig?.dns, !given.isEmpty { return given }
-    return dns ?? DNS()
+    return dns
   }
 }
 

@@ -24,7 +24,7 @@ enum KnownKeys {
   static func plugin(_ type: String) -> [String: Shape]? {
     switch type {
     case "bridge": common.merging(bridge) { own, _ in own }
-    case "dummy": common.merging(["gwPriority": .int]) { own, _ in own }
+    case "dummy": common.merging(["gwPriority": .int, "acceptRA": .bool]) { own, _ in own }
     case "firewall": common.merging(firewall) { own, _ in own }
     case "ipvlan": common.merging(ipvlan) { own, _ in own }
     case "macvlan": common.merging(macvlan) { own, _ in own }
@@ -80,7 +80,7 @@ enum KnownKeys {
     "preserveDefaultVlan": .bool,
     "macspoofchk": .bool, "enabledad": .bool, "disableContainerInterface": .bool, "portIsolation": .bool,
     "macFromIP": .bool, "gwPriority": .int, "isolation": .word(["none", "network", "container"]), "internal": .bool,
-    "ipForward": .bool, "macLearning": .bool, "backend": backend,
+    "ipForward": .bool, "macLearning": .bool, "backend": backend, "acceptRA": .bool,
   ]
 
   private static let backend = Shape.word(["iptables", "nftables"])
@@ -88,6 +88,7 @@ enum KnownKeys {
   /// What every link on top of another takes.
   private static let upper: [String: Shape] = [
     "master": .string, "mtu": .int, "linkInContainer": .bool, "enabledad": .bool, "gwPriority": .int,
+    "acceptRA": .bool,
   ]
 
   private static let macvlan: [String: Shape] = upper.merging([
@@ -104,6 +105,7 @@ enum KnownKeys {
   private static let ptp: [String: Shape] = [
     "ipMasq": .bool, "ipMasqBackend": backend, "ipMasqRandomFully": .bool, "backend": backend, "ipForward": .bool,
     "mtu": .int, "macFromIP": .bool, "gwPriority": .int, "enabledad": .bool, "peer": .string, "peerIfName": .string,
+    "acceptRA": .bool,
   ]
 
   private static let overlay: [String: Shape] = [
@@ -112,7 +114,8 @@ enum KnownKeys {
     "udp6zerocsumrx": .bool, "txChecksumOffload": .bool, "bridge": .string, "vxlan": .string, "vtepMac": .string,
     "gatewayMac": .mac, "mtu": .int, "network": .anything, "isGateway": .bool, "isDefaultGateway": .bool,
     "ipMasq": .bool, "ipMasqBackend": backend, "ipMasqRandomFully": .bool, "backend": backend, "ipForward": .bool,
-    "macFromIP": .bool, "enabledad": .bool, "gwPriority": .int, "hairpinMode": .bool, "portIsolation": .bool,
+    "macFromIP": .bool, "enabledad": .bool, "acceptRA": .bool, "gwPriority": .int, "hairpinMode": .bool,
+    "portIsolation": .bool,
     "isolation": .word(["none", "network", "container"]), "directRouting": .bool, "neighSuppress": .bool,
     "vrf": .string, "vrfTable": .int, "l3vni": .int, "macLearning": .bool,
     "controlPlane": .members([

@@ -7,7 +7,7 @@ public struct Finding: Equatable, Sendable {
   public enum Severity: String, Sendable {
     /// Will not work, or not as written.
     case error
-    /// Could not be judged.
+    /// Could not be judged, or works otherwise than it may look.
     case note
   }
 

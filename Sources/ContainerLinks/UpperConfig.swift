@@ -1,3 +1,4 @@
+public import Attachment
 public import CNI
 public import Kernel
 public import NetTypes
@@ -51,8 +52,12 @@ public struct MasterConfig: Sendable {
   public var enabledad: Bool?
   /// Of several networks' default routes the one with the highest priority counts.
   public var gwPriority: Int?
+  /// Whether the container listens to routers on its link.
+  public var routerAdvertisements: RouterAdvertisements
   /// Whether the container gets addresses from a plugin of its own.
   public var hasIPAM: Bool
+  /// Whether the configuration itself has IPv6 addresses for it.
+  public var givesIPv6: Bool
 
   public init(_ json: JSONReader) throws(CNIError) {
     master = try json.parsed("master")
@@ -60,6 +65,8 @@ public struct MasterConfig: Sendable {
     linkInContainer = try json.flag("linkInContainer")
     enabledad = try json.flag("enabledad")
     gwPriority = try json.integer("gwPriority")
+    routerAdvertisements = try RouterAdvertisements(json)
+    givesIPv6 = json.givenIPv6 != nil
     hasIPAM = try json["ipam"]?.filledText("type") != nil
   }
 

@@ -57,13 +57,14 @@ public struct UpperDriver<Config: UpperConfig>: LinkDriver {
     }
     var addressing = Addressing(of: owner.interface, mac: mac, addresses)
     addressing.detectsDuplicates = settings.detectsDuplicates
+    addressing.routerAdvertisements = settings.routerAdvertisements
     if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
     let spec = LinkSpec(
       owner.interface, kind: .upper(settings.upper, over: LinkPlace(master.name, on: settings.side)), mac: given,
       mtu: settings.mtu, on: .container)
     return try ContainerLink(
       spec, of: owner, addressing, mtu: settings.mtu ?? master.mtu, sandbox: namespacePath,
-      dns: settings.dns.isEmpty ? addresses.dns : settings.dns,
+      dns: settings.dns ?? addresses.dns,
       announcement: Config.canSetAddress ? .byAddress : .byComingUp
     ).plan()
   }
@@ -87,7 +88,7 @@ public struct UpperDriver<Config: UpperConfig>: LinkDriver {
       let settings = try? UpperSettings(config, RuntimeKeys(), CNIArguments(""))
     else { return nil }
     guard let master = try master(settings, under: nil, at: &kernel) else { return settings.masterIsMissing }
-    guard master.isUp else { return "master \(master.name) is down" }
+    guard master.isUp || !settings.needsMasterUp(config.common) else { return "master \(master.name) is down" }
     guard let trial = InterfaceName("trial") else { return nil }
     do throws(KernelError) {
       try kernel.tryOut(LinkSpec(trial, kind: .upper(settings.upper, over: LinkPlace(master.name, on: .host))))
@@ -97,6 +98,12 @@ public struct UpperDriver<Config: UpperConfig>: LinkDriver {
 }
 
 extension UpperSettings {
+  /// A VLAN link comes up with its master only, and nobody is found to have an address where nothing can be sent.
+  fileprivate func needsMasterUp(_ common: MasterConfig) -> Bool {
+    if case .vlan = upper { return true }
+    return detectsDuplicates && common.givesIPv6
+  }
+
   fileprivate var masterIsMissing: String {
     let place = side == .host ? "on the host" : "in the container"
     guard let master else { return "key \"master\" is absent: no default route \(place) tells which link it could be" }

@@ -1,4 +1,4 @@
-import Attachment
+public import Attachment
 public import CNI
 public import Kernel
 public import NetTypes
@@ -14,10 +14,12 @@ public struct UpperSettings: Equatable {
   public var mtu: Int?
   public var hardwareAddress: HardwareAddress
   public var detectsDuplicates: Bool
+  /// Whether the container listens to routers on its link.
+  public var routerAdvertisements: RouterAdvertisements
   /// The metric of default routes; `nil` leaves it to the kernel.
   public var defaultMetric: Int?
-  /// Name service that the configuration or the runtime wants; empty leaves it to IPAM.
-  public var dns: DNS
+  /// Name service that the configuration or the runtime wants; `nil` leaves it to IPAM.
+  public var dns: DNS?
 
   init<Config: UpperConfig>(_ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
     let common = config.common
@@ -27,6 +29,7 @@ public struct UpperSettings: Equatable {
     mtu = try checked("mtu", common.mtu == 0 ? nil : common.mtu, Addressing.mtuRange)
     hardwareAddress = try config.hardwareAddress(keys, arguments)
     detectsDuplicates = common.enabledad ?? false
+    routerAdvertisements = common.routerAdvertisements
     defaultMetric = try Addressing.metric(gwPriority: common.gwPriority)
     dns = keys.wantedDNS
     if case .given(let mac) = hardwareAddress { try mac.checkUsable() }

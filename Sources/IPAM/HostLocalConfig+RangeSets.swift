@@ -110,7 +110,7 @@ extension HostLocalConfig {
       }
     }
     for set in sets where set.usable.isEmpty {
-      throw refusal("\(set.key) \(set): nothing is left to hand out besides the gateway and excluded addresses")
+      throw refusal("\(set.key) \(set): nothing is left to hand out besides gateway, broadcast and excluded addresses")
     }
   }
 

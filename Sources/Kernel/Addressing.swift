@@ -13,10 +13,12 @@ public struct AddressSpec: Equatable, Sendable {
   public var isSource: Bool
   /// Whether the kernel makes a route to the address's subnet for it.
   public var bringsSubnetRoute: Bool
+  /// Whether the host's neighbours on that link are told at once: they may know it elsewhere.
+  public var isAnnounced: Bool
 
   public init(
     _ prefix: IPPrefix, on interface: InterfaceName, _ side: Side, skipsDAD: Bool = true, isSource: Bool = true,
-    bringsSubnetRoute: Bool = true
+    bringsSubnetRoute: Bool = true, isAnnounced: Bool = false
   ) {
     self.prefix = prefix
     self.interface = interface
@@ -24,6 +26,7 @@ public struct AddressSpec: Equatable, Sendable {
     self.skipsDAD = skipsDAD
     self.isSource = isSource
     self.bringsSubnetRoute = bringsSubnetRoute
+    self.isAnnounced = isAnnounced
   }
 }
 
@@ -106,7 +109,8 @@ public struct Sysctl: Equatable, Sendable {
   /// The path below `/proc/sys/`: "net/ipv4/ip_forward".
   public var key: String
   public var value: String
-  /// Nothing happens where the kernel does not have it, and nobody minds what it is later.
+  /// It only tidies up: nothing happens where the kernel does not have it, it stays as it is where it cannot be
+  /// written, and nobody minds what it is later.
   public var isOptional: Bool
 
   public init(_ key: String, _ value: String, isOptional: Bool = false) {
@@ -121,6 +125,15 @@ public struct Sysctl: Equatable, Sendable {
   public func isMet(by text: String) -> Bool {
     let words = { (text: String) in text.split { $0 == " " || $0 == "\t" } }
     return words(text) == words(value)
+  }
+
+  /// The interface that it is a setting of; `nil` for all others.
+  public var interface: InterfaceName? {
+    let parts = key.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 5, parts[0] == "net", parts[2] == "conf", parts[3] != "all", parts[3] != "default" else {
+      return nil
+    }
+    return InterfaceName(String(parts[3]))
   }
 
   /// `net/ipv4/conf/eth0/arp_notify` and its like.

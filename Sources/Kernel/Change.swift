@@ -42,10 +42,6 @@ public enum Change: Equatable, Sendable {
   ///
   /// Takes `arp_notify` and `ndisc_notify` to be set.
   case announce([IPAddress], mac: MACAddress, on: InterfaceName)
-  /// Announces an address of the host on that link of the host: gratuitous ARP, unsolicited NA.
-  ///
-  /// Nothing happens on a link without a MAC address.
-  case announceFromHost(IPAddress, on: InterfaceName)
   /// Takes packets to ::1 that answers through the packet filter become when they come in by that link of the host:
   /// what `route_localnet` is in IPv4. Nothing happens where it is so already; it goes with the link.
   ///
@@ -92,7 +88,6 @@ extension Change: CustomStringConvertible {
       "set sysctl \(settings.map { "\($0.key)=\($0.value)" }.joined(separator: " "))\(side.suffix)"
     case .announce(let addresses, let mac, let name):
       "announce \(addresses.map(\.description).joined(separator: " ")) at \(mac) on \(name)"
-    case .announceFromHost(let address, let name): "announce \(address) on \(name)"
     case .routeLoopback(let name): "add route local ::1 on \(name)"
     case .forgetConnections(let connections):
       "forget connections to \(connections.map(\.description).sorted().joined(separator: ", "))"

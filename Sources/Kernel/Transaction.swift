@@ -66,8 +66,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
     // Connections that were forgotten are remembered with their next packet; others may need ::1 routed by now.
     case .routeLoopback, .forgetConnections, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
-      .deleteUnroutedLink, .setVLANs, .awaitRunning, .awaitDAD, .awaitWithdrawal, .announce, .removeReferenceRules,
-      .announceFromHost:
+      .deleteUnroutedLink, .setVLANs, .awaitRunning, .awaitDAD, .awaitWithdrawal, .announce, .removeReferenceRules:
       return []
     }
   }
@@ -101,13 +100,28 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   public mutating func rollBack() -> [KernelError] {
     var failures: [KernelError] = []
     while let change = undoStack.popLast() {
-      do throws(KernelError) { try kernel.apply(change) } catch { failures.append(error) }
+      do throws(KernelError) { try kernel.apply(change) } catch {
+        if !change.isAboutLinks || !error.isAbsence { failures.append(error) }
+      }
     }
     return failures
   }
 }
 
+extension KernelError {
+  /// ENOENT, ESRCH, ENODEV or EADDRNOTAVAIL: somebody else removed what was to be taken back, or what it was on.
+  fileprivate var isAbsence: Bool { [2, 3, 19, 99].contains(errno) }
+}
+
 extension Change {
+  /// Whether it is void with the link that it is about.
+  fileprivate var isAboutLinks: Bool {
+    switch self {
+    case .addRules, .removeRules, .removeOtherRules, .forgetConnections: false
+    default: true
+    }
+  }
+
   /// Whether it may be made in part when the kernel refuses it.
   fileprivate var hasParts: Bool {
     switch self {

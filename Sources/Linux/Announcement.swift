@@ -1,20 +1,20 @@
 import CLinux
-import Glibc
 public import Kernel
 
-/// Tells the neighbours on a link of this thread's network namespace where an address is.
+/// What tells the neighbours on a link where an address is.
 public enum Announcement {
-  /// Sends a gratuitous ARP request for an address of 4 bytes, an unsolicited neighbour advertisement for one of 16.
+  /// One gratuitous ARP request or unsolicited neighbour advertisement, in this thread's network namespace.
   ///
-  /// `link` is the index of an Ethernet link with that MAC address.
-  ///
-  /// - Throws: the errno of socket(2) or sendto(2).
+  /// - Parameters:
+  ///   - address: 4 or 16 bytes.
+  ///   - mac: 6 bytes.
+  ///   - link: its index.
+  ///   - operation: what is done, for the error.
+  /// - Throws: what the kernel said; ENETDOWN where the link is down.
   public static func send(
-    _ address: [UInt8], at mac: [UInt8], link: Int32, doing operation: String
+    _ address: [UInt8], mac: [UInt8], link: Int32, doing operation: String
   ) throws(KernelError) {
-    _ = try call(operation) {
-      address.count == 4
-        ? unsafe cl_announce_ipv4(link, mac, address) : unsafe cl_announce_ipv6(link, mac, address)
-    }
+    guard [4, 16].contains(address.count), mac.count == 6 else { return }
+    _ = try call(operation) { unsafe cl_announce(link, mac, address, address.count) }
   }
 }

@@ -72,6 +72,10 @@ public struct IPAddress: TextCodable, Comparable {
     }
   }
 
+  /// 0.0.0.0 or ::, which stands for no address.
+  public var isUnspecified: Bool { value == 0 }
+  /// 255.255.255.255.
+  public var isBroadcast: Bool { family == .v4 && value == UInt128(UInt32.max) }
   public var isMulticast: Bool { family == .v4 ? value >> 28 == 0xE : value >> 120 == 0xFF }
   public var isLoopback: Bool { family == .v4 ? value >> 24 == 127 : value == 1 }
   /// fe80::/10 or 169.254.0.0/16.

@@ -153,22 +153,6 @@ extension LiveKernel {
     }
   }
 
-  /// The kernel acknowledges an IPv6 address before it takes packets for it: its route and its multicast group come
-  /// from a work queue (`addrconf_dad_work`), and a neighbour's first question, asked before, would be lost.
-  mutating func add(_ spec: AddressSpec, doing operation: String) throws(KernelError) {
-    let index = try index(of: spec.interface, on: spec.side, for: operation)
-    try perform(.add(spec, index: index), on: spec.side)
-    guard spec.prefix.family == .v6, spec.skipsDAD else { return }
-    let deadline = Clock.now.advanced(bySeconds: 1)
-    while Clock.now < deadline {
-      let isTaken = try looking(on: spec.side) { (socket) throws(KernelError) in
-        try socket.takes(spec.prefix.address, link: index)
-      }
-      if isTaken { return }
-      Clock.sleep(microseconds: 50)
-    }
-  }
-
   mutating func deleteNeighbour(_ spec: NeighbourSpec, doing operation: String) throws(KernelError) {
     guard let link = try link(spec.interface, on: spec.side) else { return }
     do throws(KernelError) {
@@ -212,11 +196,7 @@ extension LiveKernel {
 
   func set(_ settings: [Sysctl], on side: Side) throws(KernelError) {
     try within(side) { () throws(KernelError) in
-      for setting in settings {
-        do throws(KernelError) {
-          try Files.overwrite("/proc/sys/\(setting.key)", with: setting.value)
-        } catch  where error.isMissing && setting.isOptional {}
-      }
+      for setting in settings { try setting.write() }
     }
   }
 

@@ -165,10 +165,7 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String? {
-    try within(side) { () throws(KernelError) in
-      guard let bytes = try Files.readIfPresent("/proc/sys/\(key)") else { return nil }
-      return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
-    }
+    try within(side) { () throws(KernelError) in try Sysctl(key, "").read() }
   }
 
   public mutating func apply(_ change: Change) throws(KernelError) {
@@ -203,7 +200,6 @@ public struct LiveKernel: ~Copyable, Kernel {
       try within(.host) { () throws(KernelError) in try Offload.set(name.description, isOn: isOn) }
     case .setSysctls(let settings, let side): try set(settings, on: side)
     case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
-    case .announceFromHost(let address, let name): try announce(address, from: name, doing: "\(change)")
     case .routeLoopback(let name): try routeLoopback(name, doing: "\(change)")
     case .forgetConnections(let connections): try host.socket.forget(connections, doing: "\(change)")
     case .addRules(let claim): try filter.add(claim)

@@ -36,6 +36,8 @@ public struct OverlayConfig: JSONReadable, Sendable {
   public var macFromIP: Bool?
   public var enabledad: Bool?
   public var gwPriority: Int?
+  /// Whether the container listens to routers on its link.
+  public var routerAdvertisements: RouterAdvertisements
   public var hairpinMode: Bool?
   public var portIsolation: Bool?
   /// Whether the bridge learns which addresses are behind the container.
@@ -78,6 +80,7 @@ public struct OverlayConfig: JSONReadable, Sendable {
     network = try json.prefixes("network")
     isGateway = try json.flag("isGateway")
     isDefaultGateway = try json.flag("isDefaultGateway")
+    routerAdvertisements = try RouterAdvertisements(json)
     masquerade = try MasqueradeConfig(json)
     ipForward = try json.flag("ipForward")
     macFromIP = try json.flag("macFromIP")

@@ -96,9 +96,9 @@ struct OverlayDevices {
       // A routing daemon may know of IPv6 elsewhere.
       let isNeeded = isWanted || name == names.bridge && settings.isEVPN
       wanted = [
-        .conf(.v6, name, "accept_ra", "0"), .conf(.v6, name, "accept_dad", "0"),
-        .conf(.v6, name, "addr_gen_mode", isAsking ? "0" : "1"),
-        .conf(.v6, name, "disable_ipv6", isNeeded ? "0" : "1"),
+        .conf(.v6, name, "accept_ra", "0", isOptional: true), .conf(.v6, name, "accept_dad", "0", isOptional: true),
+        .conf(.v6, name, "addr_gen_mode", isAsking ? "0" : "1", isOptional: !isAsking),
+        .conf(.v6, name, "disable_ipv6", isNeeded ? "0" : "1", isOptional: !isNeeded),
       ]
     } else if isWanted {
       wanted = [.conf(.v6, name, "disable_ipv6", "0")]

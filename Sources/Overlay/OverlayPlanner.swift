@@ -48,12 +48,13 @@ public struct OverlayPlanner {
         + announcements(addressing),
       result: port.result(
         bridgeMAC: devices.ownsBridge ? bridgeMAC : nil, addressing, sandbox: sandbox,
-        dns: settings.dns.isEmpty ? addresses.dns : settings.dns))
+        dns: settings.dns ?? addresses.dns))
   }
 
   private func addressing() throws(CNIError) -> Addressing {
     var addressing = Addressing(of: owner.interface, mac: containerMAC, addresses)
     addressing.detectsDuplicates = settings.detectsDuplicates
+    addressing.routerAdvertisements = settings.routerAdvertisements
     if settings.isGateway { addressing.fillInGateways() }
     if settings.mode == .l3 {
       try checkRouted(addressing)

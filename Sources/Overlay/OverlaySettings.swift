@@ -39,11 +39,13 @@ public struct OverlaySettings: Equatable, Sendable {
   public var separation: Separation
   public var backend: Backend?
   public var detectsDuplicates: Bool
+  /// Whether the container listens to routers on its link.
+  public var routerAdvertisements: RouterAdvertisements
   public var mac: MACAddress?
   public var derivesMAC: Bool
   /// The metric of default routes; `nil` leaves it to the kernel.
   public var defaultMetric: Int?
-  public var dns: DNS
+  public var dns: DNS?
   /// Where the runtime tells it.
   public var containerName: String?
   private var givenBridge: InterfaceName?
@@ -86,6 +88,7 @@ public struct OverlaySettings: Equatable, Sendable {
     tunnelPort = BridgePort(
       isolated: isolated, learning: tunnel.learns, neighSuppress: config.neighSuppress ?? !tunnel.learns)
     detectsDuplicates = config.enabledad ?? false
+    routerAdvertisements = config.routerAdvertisements
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? true
     defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)

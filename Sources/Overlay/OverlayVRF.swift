@@ -138,6 +138,9 @@ extension OverlayVRF {
 
   /// No addresses of its own making.
   private func quiet(_ name: InterfaceName) -> Change {
-    .setSysctls([.conf(.v6, name, "accept_ra", "0"), .conf(.v6, name, "addr_gen_mode", "1")], on: .host)
+    .setSysctls(
+      [
+        .conf(.v6, name, "accept_ra", "0", isOptional: true), .conf(.v6, name, "addr_gen_mode", "1", isOptional: true),
+      ], on: .host)
   }
 }

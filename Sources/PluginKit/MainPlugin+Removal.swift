@@ -103,6 +103,7 @@ extension MainPlugin where Host: ~Copyable {
     if let obstacle = try translating({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel) }) {
       throw CNIError(.notAvailable, obstacle)
     }
+    try checkIPv6(network, on: &kernel)
     let config = try consultForStatus(network, on: &kernel)
     try network.delegates.forward(.status, driver.addressConfiguration(config))
   }

@@ -96,17 +96,16 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     for _ in 0..<10 {
       try translating { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
       let facts = if let before { before.facts } else { try look(call, settings, at: &transaction.kernel) }
+      try refuseIPv6(addresses, on: &transaction.kernel)
       let plan = try plan(call, settings, facts, addresses)
-      do throws(KernelError) {
-        let missing = try transaction.missing(of: plan.shared)
-        guard missing.isEmpty != exclusively else {
-          exclusively.toggle()
-          continue
-        }
-        let made = before?.plan.own ?? []
-        for change in missing + plan.own.filter({ !made.contains($0) }) { try transaction.apply(change) }
-        return Attached(facts: facts, plan: plan)
-      } catch { throw CNIError(error) }
+      let missing = try translating { () throws(KernelError) in try transaction.missing(of: plan.shared) }
+      guard missing.isEmpty != exclusively else {
+        exclusively.toggle()
+        continue
+      }
+      let made = before?.plan.own ?? []
+      for change in missing + plan.own.filter({ !made.contains($0) }) { try transaction.make(change) }
+      return Attached(facts: facts, plan: plan)
     }
     throw CNIError(.tryAgainLater, "attach \(call.owner.interface): what is shared keeps changing")
   }
@@ -157,8 +156,34 @@ extension Transaction where K: ~Copyable {
   /// Those of `changes` that would change something.
   fileprivate mutating func missing(of changes: [Change]) throws(KernelError) -> [Change] {
     var missing: [Change] = []
-    for change in changes where try !differences(from: change, on: &kernel).isEmpty { missing.append(change) }
+    for change in changes {
+      var isMissing = try precedesLink(change)
+      if !isMissing { isMissing = try !differences(from: change, on: &kernel).isEmpty }
+      if isMissing { missing.append(change) }
+    }
     return missing
+  }
+
+  /// Whether it only tidies up on a link that is not up yet: nobody minds what that is later.
+  private mutating func precedesLink(_ change: Change) throws(KernelError) -> Bool {
+    guard case .setSysctls(let settings, let side) = change else { return false }
+    for name in Set(settings.filter(\.isOptional).compactMap(\.interface)) {
+      if try kernel.link(name, on: side)?.isUp != true { return true }
+    }
+    return false
+  }
+
+  /// - Throws: code 7 where the kernel finds no way to a gateway: that is the configuration's fault.
+  fileprivate mutating func make(_ change: Change) throws(CNIError) {
+    do throws(KernelError) { try apply(change) } catch {
+      guard case .addRoute(let spec) = change, let gateway = spec.gateway, error.isBadRoute else {
+        throw CNIError(error)
+      }
+      throw CNIError(
+        .invalidNetworkConfig,
+        "route \(spec.dst): gw \(gateway): \(spec.interface) reaches no router of that address: want one that it does",
+        details: error.description)
+    }
   }
 
   /// Takes back every change; warns of what stays.
@@ -172,4 +197,9 @@ extension Delegates {
   func takeBackAddresses() {
     do throws(CNIError) { try forward(.del) } catch { warn("not taken back: \(error)") }
   }
+}
+
+extension KernelError {
+  /// EINVAL, ENETUNREACH, EHOSTUNREACH: what the kernel answers to a route by a gateway that it does not reach.
+  fileprivate var isBadRoute: Bool { [22, 101, 113].contains(errno) }
 }

@@ -144,16 +144,19 @@ public struct Removal<Config: Sendable> {
 public struct Network<Config: Sendable> {
   public var name: NetworkName
   public var config: Config
+  /// An IPv6 address or subnet that the configuration has for containers.
+  public var givenIPv6: String?
   public var delegates: Delegates
   var journal: Journal?
 
-  public init(name: NetworkName, config: Config, delegates: Delegates) {
-    self.init(name: name, config: config, delegates: delegates, journal: nil)
+  public init(name: NetworkName, config: Config, givenIPv6: String? = nil, delegates: Delegates) {
+    self.init(name: name, config: config, givenIPv6: givenIPv6, delegates: delegates, journal: nil)
   }
 
-  init(name: NetworkName, config: Config, delegates: Delegates, journal: Journal?) {
+  init(name: NetworkName, config: Config, givenIPv6: String?, delegates: Delegates, journal: Journal?) {
     self.name = name
     self.config = config
+    self.givenIPv6 = givenIPv6
     self.delegates = delegates
     self.journal = journal
   }

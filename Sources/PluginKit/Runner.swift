@@ -103,7 +103,9 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   }
 
   private func network(_ name: NetworkName, _ read: Reading) throws(CNIError) -> Network<P.Config> {
-    Network(name: name, config: try read.document.read(), delegates: read.delegates, journal: journal)
+    Network(
+      name: name, config: try read.document.read(), givenIPv6: JSONReader(read.document.value).givenIPv6,
+      delegates: read.delegates, journal: journal)
   }
 
   private func print(_ document: JSONValue) throws(CNIError) {

@@ -27,6 +27,8 @@ struct BridgeConfig: JSONReadable, Sendable {
   var ipam: PluginType?
   /// The subnets that `ipam` names.
   var ranges: NetworkRanges
+  /// Whether the container listens to routers on its link.
+  var routerAdvertisements: RouterAdvertisements
   var masquerade: MasqueradeConfig
   /// Whether the host forwards packets, where it is a gateway.
   var ipForward: Bool?
@@ -57,6 +59,7 @@ struct BridgeConfig: JSONReadable, Sendable {
     gwPriority = try json.integer("gwPriority")
     ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
     ranges = NetworkRanges(json)
+    routerAdvertisements = try RouterAdvertisements(json)
     masquerade = try MasqueradeConfig(json)
     ipForward = try json.flag("ipForward")
     macspoofchk = try json.flag("macspoofchk")

@@ -28,6 +28,7 @@ struct BridgePlanner {
     let mac = try containerMAC()
     var addressing = Addressing(of: owner.interface, mac: mac, addresses)
     addressing.detectsDuplicates = settings.detectsDuplicates
+    addressing.routerAdvertisements = settings.routerAdvertisements
     if settings.isGateway { addressing.fillInGateways() }
     if settings.isDefaultGateway { addressing.addDefaultRoutes() }
     if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
@@ -130,7 +131,7 @@ struct BridgePlanner {
     // The address of a bridge that somebody else made follows its ports, so nobody knows it before the last is there.
     let bridgeMAC = facts.bridge == nil ? facts.bridgeMAC : facts.ownBridge?.mac
     var result = port(mtu: mtu).result(
-      bridgeMAC: bridgeMAC, addressing, sandbox: sandbox, dns: settings.dns.isEmpty ? addresses.dns : settings.dns)
+      bridgeMAC: bridgeMAC, addressing, sandbox: sandbox, dns: settings.dns ?? addresses.dns)
     if settings.gatewayLink != settings.bridge {
       let mac = facts.gatewayMAC.description
       result.interfaces.append(.init(name: settings.gatewayLink.description, mac: mac, mtu: mtu))

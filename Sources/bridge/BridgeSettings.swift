@@ -21,13 +21,15 @@ struct BridgeSettings: Equatable {
   var isPromiscuous: Bool
   var detectsDuplicates: Bool
   var leavesInterfaceDown: Bool
+  /// Whether the container listens to routers on its link.
+  var routerAdvertisements: RouterAdvertisements
   /// `nil`: derived or drawn.
   var mac: MACAddress?
   var derivesMAC: Bool
   /// The metric of default routes; `nil` leaves it to the kernel.
   var defaultMetric: Int?
-  /// Name service that the configuration or the runtime wants; empty leaves it to IPAM.
-  var dns: DNS
+  /// Name service that the configuration or the runtime wants; `nil` leaves it to IPAM.
+  var dns: DNS?
   /// Whether the host forwards packets where it is a gateway.
   var forwards: Bool
   var filter: BridgeFilter
@@ -57,6 +59,7 @@ struct BridgeSettings: Equatable {
     isPromiscuous = config.promiscMode ?? false
     detectsDuplicates = config.enabledad ?? false
     leavesInterfaceDown = config.disableContainerInterface ?? false
+    routerAdvertisements = config.routerAdvertisements
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? false
     defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)

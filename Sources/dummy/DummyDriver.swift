@@ -9,10 +9,13 @@ import PluginKit
 struct DummyConfig: JSONReadable, Sendable {
   /// Of several networks' default routes the one with the highest priority counts.
   var gwPriority: Int?
+  /// Whether the container listens to routers on its link.
+  var routerAdvertisements: RouterAdvertisements
   var hasIPAM: Bool
 
   init(_ json: JSONReader) throws(CNIError) {
     gwPriority = try json.integer("gwPriority")
+    routerAdvertisements = try RouterAdvertisements(json)
     hasIPAM = try json["ipam"]?.filledText("type") != nil
   }
 }
@@ -22,8 +25,10 @@ struct DummySettings: Equatable {
   /// `nil`: drawn.
   var mac: MACAddress?
   var defaultMetric: Int?
-  /// Name service that the configuration or the runtime wants; empty leaves it to IPAM.
-  var dns: DNS
+  /// Whether the container listens to routers on its link.
+  var routerAdvertisements: RouterAdvertisements
+  /// Name service that the configuration or the runtime wants; `nil` leaves it to IPAM.
+  var dns: DNS?
 }
 
 /// The container's interface as a link that leads nowhere: an address to listen at.
@@ -40,7 +45,8 @@ struct DummyDriver: LinkDriver {
     let mac = try keys.mac(arguments)
     try mac?.checkUsable()
     return DummySettings(
-      mac: mac, defaultMetric: try Addressing.metric(gwPriority: config.gwPriority), dns: keys.wantedDNS)
+      mac: mac, defaultMetric: try Addressing.metric(gwPriority: config.gwPriority),
+      routerAdvertisements: config.routerAdvertisements, dns: keys.wantedDNS)
   }
 
   /// The hardware address that the link has, or a drawn one.
@@ -55,10 +61,11 @@ struct DummyDriver: LinkDriver {
   ) throws(CNIError) -> AttachmentPlan {
     let mac = settings.mac ?? facts
     var addressing = Addressing(of: owner.interface, mac: mac, addresses)
+    addressing.routerAdvertisements = settings.routerAdvertisements
     if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
     return try ContainerLink(
       LinkSpec(owner.interface, kind: .dummy, mac: mac, on: .container), of: owner, addressing, mtu: nil,
-      sandbox: namespacePath, dns: settings.dns.isEmpty ? addresses.dns : settings.dns, announcement: .none
+      sandbox: namespacePath, dns: settings.dns ?? addresses.dns, announcement: .none
     ).plan()
   }
 

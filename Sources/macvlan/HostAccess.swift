@@ -89,7 +89,7 @@ struct HostAccess {
     ]
     guard facts.hasIPv6 else { return settings }
     settings += [
-      .conf(.v6, name, "accept_ra", "0"), .conf(.v6, name, "accept_dad", "0"),
+      .conf(.v6, name, "accept_ra", "0", isOptional: true), .conf(.v6, name, "accept_dad", "0", isOptional: true),
       // The containers' routes name the link-local address that derives from the hardware address.
       .conf(.v6, name, "addr_gen_mode", "0"),
     ]

@@ -97,10 +97,7 @@ struct PortmapDriver: ChainDriver {
     // Rules first: they are remembered, and with them the addresses that DEL has to take back.
     return PortPlanner.loopback(for: ports)
       + [.addRules(Claim(owner, .ports, rules, backend: backend))]
-      + floats.compactMap(\.addressSpec).flatMap {
-        // Routers may still send to the host that had the address before.
-        [.addAddress($0), .announceFromHost($0.prefix.address, on: $0.interface)]
-      }
+      + floats.compactMap { $0.addressSpec.map { .addAddress($0) } }
       // Only now: what is forgotten before is remembered again without the rules.
       + (tracked.isEmpty ? [] : [.forgetConnections(tracked)])
   }
@@ -120,6 +117,6 @@ extension FloatingAddress {
   /// The address as its device has it; `nil` where no device was given it.
   var addressSpec: AddressSpec? {
     // The host's own connections, and those of other containers, go on with the address they had.
-    device.map { AddressSpec(IPPrefix(host: external), on: $0, .host, isSource: false) }
+    device.map { AddressSpec(IPPrefix(host: external), on: $0, .host, isSource: false, isAnnounced: true) }
   }
 }

@@ -8,6 +8,8 @@ struct PTPConfig: JSONReadable, Sendable {
   var peer: Peer?
   /// The other end's name in the peer.
   var peerInterface: InterfaceName?
+  /// Whether the container listens to routers on its link.
+  var routerAdvertisements: RouterAdvertisements
   var masquerade: MasqueradeConfig
   /// Largest packet, in bytes; 0 means absent, as with the reference plugin.
   var mtu: Int?
@@ -24,6 +26,7 @@ struct PTPConfig: JSONReadable, Sendable {
   init(_ json: JSONReader) throws(CNIError) {
     peer = try json.parsed("peer")
     peerInterface = try json.parsed("peerIfName")
+    routerAdvertisements = try RouterAdvertisements(json)
     masquerade = try MasqueradeConfig(json)
     mtu = try json.integer("mtu")
     enabledad = try json.flag("enabledad")

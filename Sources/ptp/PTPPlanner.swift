@@ -34,6 +34,7 @@ struct PTPPlanner {
     let drawn = settings.derivesMAC ? try addresses.derivedMAC() : facts.containerMAC
     var addressing = Addressing(of: owner.interface, mac: settings.mac ?? drawn, addresses)
     addressing.detectsDuplicates = settings.detectsDuplicates
+    addressing.routerAdvertisements = settings.routerAdvertisements
     addressing.isPointToPoint = true
     addressing.fillInGateways()
     if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
@@ -121,6 +122,6 @@ struct PTPPlanner {
         .init(name: owner.interface.description, mac: addressing.mac.description, mtu: mtu, sandbox: sandbox),
       ],
       ips: addressing.ips.map { AddResult.IP(interface: 1, address: $0.address, gateway: $0.gateway) },
-      routes: addressing.routes, dns: settings.dns.isEmpty ? addresses.dns : settings.dns)
+      routes: addressing.routes, dns: settings.dns ?? addresses.dns)
   }
 }

@@ -14,13 +14,15 @@ struct PTPSettings: Equatable {
   /// `nil`: as the default route's interface has it.
   var mtu: Int?
   var detectsDuplicates: Bool
+  /// Whether the container listens to routers on its link.
+  var routerAdvertisements: RouterAdvertisements
   /// `nil`: derived or drawn.
   var mac: MACAddress?
   var derivesMAC: Bool
   /// The metric of default routes; `nil` leaves it to the kernel.
   var defaultMetric: Int?
-  /// Name service that the configuration or the runtime wants; empty leaves it to IPAM.
-  var dns: DNS
+  /// Name service that the configuration or the runtime wants; `nil` leaves it to IPAM.
+  var dns: DNS?
   /// `nil`: the source stays as it is.
   var masquerading: Masquerading?
   /// `nil`: the host's.
@@ -36,6 +38,7 @@ struct PTPSettings: Equatable {
     forwards = config.ipForward ?? (peer == nil)
     mtu = try checked("mtu", config.mtu == 0 ? nil : config.mtu, Addressing.mtuRange)
     detectsDuplicates = config.enabledad ?? false
+    routerAdvertisements = config.routerAdvertisements
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? false
     defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)

@@ -9,12 +9,24 @@ import PluginKit
 struct BackupDirectory {
   var path: String
 
-  private func file(_ container: ContainerID, _ interface: InterfaceName) -> String { "\(container)_\(interface).json" }
+  /// One that is too long, which the reference plugin refuses, is named by a hash.
+  private func file(_ container: ContainerID, _ interface: InterfaceName) -> String {
+    let stem = "\(container)_\(interface)"
+    return (stem.utf8.count <= Self.longestStem ? stem : "#" + Owner.shortHash(stem)) + ".json"
+  }
+
+  /// A file's name has at most 255 bytes.
+  private static let longestStem = 250
 
   private func path(of owner: Owner) -> String { "\(path)/\(file(owner.container, owner.interface))" }
 
   /// What a backup is called until it is whole.
   private static let unfinished = ".tmp"
+
+  private func unfinishedPath(of owner: Owner) -> String {
+    let file = file(owner.container, owner.interface)
+    return "\(path)/" + (file.utf8.count <= Self.longestStem ? file : "#" + Owner.shortHash(file)) + Self.unfinished
+  }
 
   /// `nil` where there is none, or where another network's attachment has the same names.
   ///
@@ -31,7 +43,7 @@ struct BackupDirectory {
     guard let backup else { return try remove(owner) }
     try Files.makeDirectories(path, mode: 0o700)
     let file = path(of: owner)
-    try Files.replace(file, with: backup.wire.bytes, mode: 0o600, through: file + Self.unfinished)
+    try Files.replace(file, with: backup.wire.bytes, mode: 0o600, through: unfinishedPath(of: owner))
   }
 
   func remove(_ owner: Owner) throws(KernelError) {
@@ -41,7 +53,7 @@ struct BackupDirectory {
 
   /// Removes what an ADD left that ended while it wrote.
   func removeUnfinished(_ owner: Owner) throws(KernelError) {
-    try Files.remove(path(of: owner) + Self.unfinished)
+    try Files.remove(unfinishedPath(of: owner))
   }
 
   /// Removes the network's backups but those of `valid`.

@@ -89,7 +89,8 @@ private final class LinkIPAM {
     init(_ kernel: FakeKernel, _ owner: Owner) throws {
       addresses = kernel.state.addresses.sorted { $0.description < $1.description }
       routes = kernel.state.routes
-      sysctls = kernel.state.sysctls
+      // Where addresses are asked for on the link, routers there stay as the kernel has them.
+      sysctls = kernel.state.sysctls.mapValues { $0.filter { !$0.key.hasSuffix("eth0/accept_ra") } }
       vlans = kernel.state.vlans
       rules = try kernel.filter.claims(of: owner.network).map(\.rules)
       links = kernel.state.links.mapValues { links in

@@ -34,6 +34,11 @@ private func network(_ type: String, _ keys: String) -> String {
     ),
     (bridge(#""ipam":{"subnet":"auto"}"#), [#"error: missing key "plugins[0].ipam.type": want an IPAM plugin's name"#]),
     (bridge(#""ipam":{}"#), []),
+    (bridge(#""acceptRA":true"#), []),
+    (
+      bridge(#""ipam":{"type":"host-local","ranges":[[{"subnet":"10.1.0.0/24","rangeEnd":"10.1.0.255"}]]}"#),
+      ["note: rangeEnd 10.1.0.255: the broadcast address of 10.1.0.0/24: it is not handed out"]
+    ),
     (
       bridge(#""ipam":{"type":"host-local","ranges":[[{"subnet":"10.0.0.0/24","rangeEnd":"10.0.0.255"}]]}"#),
       [

@@ -21,6 +21,22 @@ import Testing
     #expect(owner.number == 1_587_990_606)
   }
 
+  @Test func `a tag fits into an alias and begins with its network's, however long the names are`() throws {
+    let long = String(repeating: "a", count: 300)
+    #expect(try owner("net1", "c1", "eth0").tag == "cni:net1/c1/eth0")
+    var tags: Set<String> = []
+    for network in ["net", String(repeating: "n", count: 241), String(repeating: "n", count: 255)] {
+      for container in ["c1", String(long.prefix(241)), String(long.prefix(242)), long, long + "b"] {
+        let owner = try owner(network, container, "eth0")
+        #expect(owner.tag.utf8.count <= 255)
+        #expect(owner.tag.hasPrefix(Owner.tagPrefix(owner.network)) && owner.tag != Owner.tagPrefix(owner.network))
+        tags.insert(owner.tag)
+      }
+    }
+    #expect(tags.count == 15)
+    #expect(try owner("net", String(long.prefix(242)), "eth0").tag == "cni:net/\(long.prefix(242))/eth0")
+  }
+
   @Test func `numbers are in their range, and those of a thousand attachments differ`() throws {
     let numbers = try (0..<1000).map { try owner("net", "c\($0)", "eth0").number }
     #expect(numbers.allSatisfy(Owner.numbers.contains))

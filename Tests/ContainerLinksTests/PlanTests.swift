@@ -36,7 +36,7 @@ import Testing
     #expect(
       fixture.kernel.applied.map(\.description) == [
         "create ipvlan l2 bridge over m0 as eth0 in the container", "set lo up in the container",
-        "set sysctl net/ipv4/conf/eth0/arp_notify=1 net/ipv6/conf/eth0/accept_dad=0 "
+        "set sysctl net/ipv6/conf/eth0/accept_ra=0 net/ipv4/conf/eth0/arp_notify=1 net/ipv6/conf/eth0/accept_dad=0 "
           + "net/ipv6/conf/lo/disable_ipv6=0 net/ipv6/conf/eth0/disable_ipv6=0 net/ipv6/conf/eth0/ndisc_notify=1 "
           + "net/ipv6/conf/eth0/keep_addr_on_down=1 in the container",
         "add address 10.1.0.5/24 on eth0 in the container", "add address fd00:1::5/64 on eth0 in the container",

@@ -30,6 +30,18 @@ import Testing
           .notAvailable, #"key "master" is absent: no default route on the host tells which link it could be"#))
   }
 
+  @Test(
+    arguments: [
+      ("", nil), (#","ipam":{"type":"fake","subnet":"fd00::/64"}"#, nil), (#","enabledad":true"#, nil),
+      (#","enabledad":true,"ipam":{"type":"fake","subnet":"10.1.0.0/24"}"#, nil),
+      (#","enabledad":true,"ipam":{"type":"fake","ranges":[[{"subnet":"fd00::/64"}]]}"#, "master m0 is down"),
+    ] as [(String, String?)])
+  func `an ipvlan link needs its master up only to look for duplicates`(keys: String, words: String?) throws {
+    let fixture = try Fixture(IPVLANDriver())
+    fixture.kernel.state.links[.host]?["m0"]?.isUp = false
+    #expect(try fixture.obstacle(#"{"master":"m0"\#(keys)}"#) == words.map { CNIError(.notAvailable, $0) })
+  }
+
   @Test func `a master that is down is an obstacle`() throws {
     let fixture = try Fixture(VLANDriver())
     fixture.kernel.state.links[.host]?["m0"]?.isUp = false

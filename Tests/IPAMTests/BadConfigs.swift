@@ -56,6 +56,10 @@ let badConfigs: [(String, String)] = [
     "ipam.rangeEnd 10.1.0.0: the range 10.1.0.1-10.1.0.0 ends before it starts"
   ),
   (#""subnet": "10.1.0.0/24", "rangeStart": "ten""#, #"key "ipam.rangeStart": "ten": want an IPv4 or IPv6 address"#),
+  (
+    #""subnet": "10.1.0.0/24", "rangeStart": "10.1.0.255", "rangeEnd": "10.1.0.255""#,
+    "ipam.subnet 10.1.0.255-10.1.0.255: nothing is left to hand out besides gateway, broadcast and excluded addresses"
+  ),
   (#""subnet": "10.1.0.0/24", "rangeEnd": 5"#, #"key "ipam.rangeEnd": 5: want a string"#),
   (
     #""subnet": "10.1.0.0/24", "gateway": "10.1.0.1/24""#,
@@ -131,11 +135,11 @@ let badConfigs: [(String, String)] = [
   ),
   (
     #""subnet": "10.1.0.0/24", "exclude": ["10.1.0.0/24"]"#,
-    "ipam.subnet 10.1.0.1-10.1.0.254: nothing is left to hand out besides the gateway and excluded addresses"
+    "ipam.subnet 10.1.0.1-10.1.0.254: nothing is left to hand out besides gateway, broadcast and excluded addresses"
   ),
   (
     #""subnet": "10.1.0.7/32", "gateway": "10.1.0.7""#,
-    "ipam.subnet 10.1.0.7-10.1.0.7: nothing is left to hand out besides the gateway and excluded addresses"
+    "ipam.subnet 10.1.0.7-10.1.0.7: nothing is left to hand out besides gateway, broadcast and excluded addresses"
   ),
   (#""subnet": "10.1.0.0/24", "sticky": "yes""#, #"key "ipam.sticky": "yes": want true or false"#),
   (#""subnet": "10.1.0.0/24", "dataDir": 5"#, #"key "ipam.dataDir": 5: want a string"#),

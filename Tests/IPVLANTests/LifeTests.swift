@@ -31,7 +31,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `STATUS tells of a master that is not there or is down, and leaves those on it as they are`() throws {
+  @Test func `STATUS tells of a master that is not there, and leaves those on it as they are`() throws {
     try Lab.use(containers: 2) { lab in
       try lab.layMaster()
       let config = try lab.upper("ipvlan", #"{"mode": "l3"}"#)
@@ -42,8 +42,9 @@ struct LifeTests {
       #expect(try lab.ask("STATUS", config.with("mode", .string("l2")), plugin: "ipvlan").isSuccess)
       try lab.expectUnchanged(since: before)
       try lab.shell("ip link set m0 down", in: lab.host)
-      let down = try lab.ask("STATUS", config, plugin: "ipvlan")
-      #expect(down.code == 50 && down.complaint == "master m0 is down")
+      // Its links come up with it, later.
+      #expect(try lab.ask("STATUS", config, plugin: "ipvlan").isSuccess)
+      try lab.add(config, to: 2, plugin: "ipvlan").requireSuccess()
     }
   }
 

@@ -96,12 +96,6 @@ import TestSupport
     Damage("host sysctl net/ipv4/conf/LINK/rp_filter is 2, want 1") { state, name in
       state.sysctls[.host]?["net/ipv4/conf/\(name)/rp_filter"] = "2"
     },
-    Damage("host sysctl net/ipv6/conf/LINK/accept_ra is 1, want 0") { state, name in
-      state.sysctls[.host]?["net/ipv6/conf/\(name)/accept_ra"] = "1"
-    },
-    Damage("host sysctl net/ipv6/conf/LINK/accept_dad is 1, want 0") { state, name in
-      state.sysctls[.host]?["net/ipv6/conf/\(name)/accept_dad"] = "1"
-    },
     Damage("host sysctl net/ipv6/conf/LINK/addr_gen_mode is 2, want 0") { state, name in
       state.sysctls[.host]?["net/ipv6/conf/\(name)/addr_gen_mode"] = "2"
     },

@@ -144,12 +144,14 @@ import TestSupport
     #expect(throws: CNIError(.notAvailable, "create macvlan: Device or resource busy")) {
       try fixture.plugin.status(network)
     }
+    fixture.kernel.trialError = nil
+    // What comes up later carries its links then.
     fixture.kernel.state.links[.host]?["up0"]?.isUp = false
-    #expect(throws: CNIError(.notAvailable, "master up0 is down")) { try fixture.plugin.status(network) }
+    try fixture.plugin.status(network)
     fixture.kernel.state.links[.host]?["up0"] = nil
     #expect(throws: CNIError(.notAvailable, #"key "master": "up0": no such link on the host"#)) {
       try fixture.plugin.status(network)
     }
-    #expect(fixture.ipam.calls == [.status])
+    #expect(fixture.ipam.calls == [.status, .status])
   }
 }

@@ -102,10 +102,8 @@ import TestSupport
     #expect(
       changes == [
         claim(fixture, floats.map { .float($0) }),
-        .addAddress(AddressSpec("192.0.2.7/32", on: "up0", .host, isSource: false)),
-        .announceFromHost("192.0.2.7", on: "up0"),
-        .addAddress(AddressSpec("2001:db8::7/128", on: "up0", .host, isSource: false)),
-        .announceFromHost("2001:db8::7", on: "up0"),
+        .addAddress(AddressSpec("192.0.2.7/32", on: "up0", .host, isSource: false, isAnnounced: true)),
+        .addAddress(AddressSpec("2001:db8::7/128", on: "up0", .host, isSource: false, isAnnounced: true)),
       ])
   }
 

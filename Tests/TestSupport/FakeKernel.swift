@@ -157,7 +157,7 @@ public final class FakeKernel: Kernel {
       try filter.removeReference(of: owner, part, addresses: addresses)
     case .removeOtherRules(let network, let part, let valid, let everywhere):
       try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
-    case .awaitRunning, .awaitDAD, .announce, .announceFromHost, .forgetConnections, .routeLoopback, .awaitWithdrawal:
+    case .awaitRunning, .awaitDAD, .announce, .forgetConnections, .routeLoopback, .awaitWithdrawal:
       break
     }
   }

@@ -39,10 +39,9 @@ int cl_signal_process(int fd, int signal);
 /* ethtool(8) -K tx of a link of this network namespace: sets 0 or 1, tells with -1; what it is then. */
 int cl_checksum_offload(const char *interface, int wanted);
 
-/* Announce that the IP address is at that MAC address, on the link with that index of this network namespace:
-   a gratuitous ARP request (RFC 5227), an unsolicited neighbour advertisement (RFC 4861 section 7.2.6). */
-int cl_announce_ipv4(int link, const uint8_t mac[6], const uint8_t address[4]);
-int cl_announce_ipv6(int link, const uint8_t mac[6], const uint8_t address[16]);
+/* Tells those on a link of this network namespace that an address, of 4 or 16 bytes, is at that MAC address: an ARP request
+   for itself, an unsolicited neighbour advertisement. */
+int cl_announce(int index, const uint8_t mac[6], const uint8_t *address, size_t length);
 
 /* openat2(2) that follows no symbolic link and does not leave the directory: ELOOP, EXDEV. */
 int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);

@@ -1,0 +1,39 @@
+import Glibc
+import Kernel
+import Linux
+import NetTypes
+
+extension LiveKernel {
+  /// The kernel acknowledges an IPv6 address before it takes packets for it: its route and its multicast group come
+  /// from a work queue (`addrconf_dad_work`), and a neighbour's first question, asked before, would be lost.
+  mutating func add(_ spec: AddressSpec, doing operation: String) throws(KernelError) {
+    let index = try index(of: spec.interface, on: spec.side, for: operation)
+    try perform(.add(spec, index: index), on: spec.side)
+    if spec.prefix.family == .v6, spec.skipsDAD { try awaitTaking(spec, index) }
+    if spec.isAnnounced, spec.side == .host { try announce(spec, index) }
+  }
+
+  private func awaitTaking(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
+    let deadline = Clock.now.advanced(bySeconds: 1)
+    while Clock.now < deadline {
+      let isTaken = try looking(on: spec.side) { (socket) throws(KernelError) in
+        try socket.takes(spec.prefix.address, link: index)
+      }
+      if isTaken { return }
+      Clock.sleep(microseconds: 50)
+    }
+  }
+
+  /// Nobody is told where nobody can be: by a link that is down, or that has no hardware addresses.
+  private mutating func announce(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
+    guard let link = try link(spec.interface, on: .host), link.isUp, let mac = link.mac else { return }
+    try within(.host) { () throws(KernelError) in
+      do throws(KernelError) {
+        let address = spec.prefix.address
+        try Announcement.send(address.bytes, mac: mac.bytes, link: index, doing: "announce \(address) at \(mac)")
+      } catch {
+        try? Standard.write(Array("\(error)\n".utf8), to: Standard.error)  // the address works all the same
+      }
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import Kernel
+import Linux
+
+extension Sysctl {
+  /// What the kernel has; `nil` where there is no such setting.
+  func read() throws(KernelError) -> String? {
+    guard let bytes = try Files.readIfPresent("/proc/sys/\(key)") else { return nil }
+    return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+  }
+
+  /// Sets it in the namespace of this thread, unless it is so already.
+  ///
+  /// One that only tidies up stays as it is where it cannot be written, as in containers that see `/proc/sys` read-only.
+  func write() throws(KernelError) {
+    let now = try? read()  // some can only be written
+    if let now, isMet(by: now) { return }
+    do throws(KernelError) {
+      try Files.overwrite("/proc/sys/\(key)", with: value)
+    } catch {
+      if isOptional, error.isMissing { return }
+      guard error.isRefusal else { throw error }
+      let refused = KernelError(
+        "set sysctl \(key)=\(value), which is \(now ?? "not known")", errno: error.errno, reason: error.reason)
+      guard isOptional else { throw refused }
+      try? Standard.write(Array("left as it is: \(refused)\n".utf8), to: Standard.error)  // nobody else to tell
+    }
+  }
+}

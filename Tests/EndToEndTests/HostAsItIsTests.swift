@@ -1,0 +1,241 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Hosts and names as they are found: settings that cannot be written, IPv6 switched off, long names.
+@Suite(.needsRoot)
+struct HostAsItIsTests {
+  /// A lab in which `/proc/sys` is read-only.
+  private func sealed(_ plain: Lab) throws -> Lab {
+    let lab = try plain.withOwnState()
+    try lab.shell("mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys", in: lab.host)
+    return lab
+  }
+
+  @Test func `what holds already and what only tidies up need no writable settings`() throws {
+    try Lab.use { plain in
+      try plain.shell("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1", in: plain.host)
+      // As a container's namespace is where IPv6 is in use.
+      try plain.shell("sysctl -qw net.ipv6.conf.lo.disable_ipv6=0", in: plain.container(1))
+      let lab = try sealed(plain)
+      let config = try lab.bridge(
+        #"{"isDefaultGateway": true, "ipMasq": true}"#, subnets: ["10.77.0.0/24", "fd77::/64"])
+      let added = try lab.add(config)
+      #expect(added.errors.contains("left as it is: set sysctl net/ipv4/conf/eth0/arp_notify=1, which is 0: Read-only"))
+      let check = try lab.check(config, added.result())
+      #expect(check.isSuccess, "\(check)")
+      #expect(try lab.pings("10.77.0.1", from: lab.container(1)))
+      try lab.delete(config).requireSuccess()
+      #expect(try lab.linkNames(in: lab.host) == ["br0"])
+    }
+  }
+
+  @Test func `what is needed and cannot be written is told, and nothing stays`() throws {
+    try Lab.use { plain in
+      let lab = try sealed(plain)
+      let config = try lab.bridge(#"{"isGateway": true}"#)
+      let refused = try lab.add(config)
+      #expect(
+        refused.code == 100
+          && refused.complaint.hasPrefix("set sysctl net/ipv4/ip_forward=1, which is 0: Read-only file system"))
+      #expect(!refused.errors.contains("not taken back"))
+      #expect(try lab.linkNames(in: lab.host) == [])
+      #expect(try lab.leases() == [])
+    }
+  }
+
+  @Test(arguments: ["bridge", "ptp"])
+  func `a host with IPv6 switched off switches it on for what the network needs alone`(plugin: String) throws {
+    try Lab.use { lab in
+      try lab.shell(
+        """
+        sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+        ip link add other type dummy 2> /dev/null || ip link add other type veth peer name another
+        """, in: lab.host)
+      let keys = plugin == "bridge" ? #"{"isGateway": true}"# : "{}"
+      let config = try lab.bridge(keys, subnets: ["fd77::/64", "10.77.0.0/24"]).with("type", .string(plugin))
+      let result = try lab.add(config, plugin: plugin).result()
+      #expect(try lab.pings("fd77::1", from: lab.container(1)))
+      let check = try lab.check(config, result, plugin: plugin)
+      #expect(check.isSuccess, "\(check)")
+      for name in ["all", "default", "lo", "other"] {
+        #expect(try lab.sysctl("net/ipv6/conf/\(name)/disable_ipv6", in: lab.host) == "1")
+      }
+      try lab.delete(config, plugin: plugin).requireSuccess()
+    }
+  }
+
+  @Test func `a kernel that seems to have no IPv6 is told by STATUS, and by ADD before it changes anything`() throws {
+    try Lab.use { plain in
+      let lab = try plain.withOwnState()
+      try lab.shell("mount -t tmpfs tmpfs /proc/sys/net/ipv6", in: lab.host)
+      let config = try lab.bridge(#"{"isGateway": true}"#, subnets: ["10.77.0.0/24", "fd77::/64"])
+      let status = try lab.ask("STATUS", config)
+      #expect(
+        status.code == 50
+          && status.complaint.hasPrefix(
+            #"key "ipam": "fd77::/64": this kernel runs without IPv6 (ipv6.disable=1): want IPv4 alone"#)
+      )
+      let refused = try lab.add(config)
+      #expect(refused.code == 7 && refused.complaint.contains("fd77::2/64: this kernel runs without IPv6"))
+      #expect(try lab.linkNames(in: lab.host) == [])
+      #expect(try lab.leases() == [])
+      let plainConfig = try lab.bridge(#"{"isGateway": true}"#)
+      #expect(try lab.ask("STATUS", plainConfig).isSuccess)
+      try lab.add(plainConfig).requireSuccess()
+    }
+  }
+
+  @Test(arguments: ["bridge", "macvlan"], [250, 400])
+  func `a container's identifier may be long`(plugin: String, length: Int) throws {
+    try Lab.use(containers: 2) { lab in
+      try lab.layMaster()
+      let config =
+        try plugin == "bridge"
+        ? lab.bridge(#"{"isGateway": true, "ipMasq": true}"#) : lab.upper("macvlan", subnets: ["10.77.0.0/24"])
+      func call(_ command: String, _ config: JSONValue) throws -> Outcome {
+        var call = lab.call(command, config, on: 1, plugin: plugin)
+        call.variables["CNI_CONTAINERID"] = String(repeating: "a", count: length)
+        return try lab.run(call)
+      }
+      for _ in 1...2 {
+        let result = try call("ADD", config).result()
+        let check = try call("CHECK", config.with("prevResult", result))
+        #expect(check.isSuccess, "\(check)")
+        try call("DEL", config).requireSuccess()
+        #expect(try lab.linkNames(in: lab.container(1)) == [])
+      }
+      _ = try call("ADD", config).result()
+      try lab.collectGarbage(config, keeping: [], plugin: plugin).requireSuccess()
+      #expect(try lab.leases() == [])
+      #expect(try lab.linkNames(in: lab.host).filter { $0.hasPrefix("veth") } == [])
+    }
+  }
+}
+
+/// Routes, gateways and addresses, as the container's kernel has them.
+@Suite(.needsRoot)
+struct ContainerRouteTests {
+  @Test(arguments: ["bridge", "ptp", "macvlan"])
+  func `a gateway of zeros makes a route to the link itself`(plugin: String) throws {
+    try Lab.use(containers: 2) { lab in
+      try lab.layMaster()
+      let routes = #"[{"dst": "198.51.100.0/24", "gw": "0.0.0.0"}, {"dst": "2001:db8:9::/64", "gw": "::"}]"#
+      let config = try lab.upper(plugin, ipam: #"{"routes": \#(routes)}"#)
+      let result = try lab.add(config, plugin: plugin).result()
+      let route = try #require(try lab.route("198.51.100.0/24", in: lab.container(1)))
+      #expect(route.text("dev") == "eth0" && route.text("gateway") == nil)
+      let other = try #require(try lab.route("2001:db8:9::/64", .v6, in: lab.container(1)))
+      #expect(other.text("dev") == "eth0" && other.text("gateway") == nil)
+      #expect(result.list("routes").map { $0.text("gw") } == ["0.0.0.0", "::"])
+      let check = try lab.check(config, result, plugin: plugin)
+      #expect(check.isSuccess, "\(check)")
+      try lab.shell("ip route replace 198.51.100.0/24 via 10.77.0.9 onlink dev eth0", in: lab.container(1))
+      #expect(
+        try lab.check(config, result, plugin: plugin).complaint.contains("route 198.51.100.0/24 on eth0 is missing"))
+    }
+  }
+
+  @Test(
+    arguments: [
+      ("10.99.0.1", nil), ("169.254.1.1", nil), ("10.77.0.2", "another address than the container's own"),
+      ("10.77.0.255", "the address of one router"), ("10.77.0.0", "want"), ("0.0.0.7", "want"),
+      ("fd00::1", "the same family"),
+    ] as [(String, String?)])
+  func `a gateway is on the link where no prefix covers it, or refused by its name`(
+    gateway: String, words: String?
+  ) throws {
+    try Lab.use(containers: 2) { lab in
+      try lab.layMaster()
+      let config = try lab.upper(
+        "macvlan", subnets: ["10.77.0.0/24"], ipam: #"{"routes": [{"dst": "198.51.100.0/24", "gw": "\#(gateway)"}]}"#)
+      let outcome = try lab.add(config, plugin: "macvlan")
+      guard let words else {
+        #expect(try lab.route("198.51.100.0/24", in: lab.container(1))?.text("gateway") == gateway)
+        return
+      }
+      // What this kernel takes is no mistake.
+      if outcome.isSuccess, words == "want" { return }
+      #expect(outcome.code == 7, "\(outcome)")
+      #expect(outcome.complaint.hasPrefix("route 198.51.100.0/24: gw \(gateway): "), "\(outcome)")
+      #expect(outcome.complaint.contains(words), "\(outcome)")
+      #expect(try lab.linkNames(in: lab.container(1)) == [])
+    }
+  }
+
+  @Test func `a gateway in the middle of its subnet is the bridge's address and nobody else's`() throws {
+    try Lab.use(containers: 5) { lab in
+      let config = try lab.bridge(
+        #"{"isDefaultGateway": true}"#, subnets: [],
+        ipam: "{}"
+      ).with(
+        "ipam",
+        JSONValue(
+          json:
+            #"{"type": "host-local", "dataDir": "\#(lab.dataDir)", "subnet": "192.168.1.0/24", "gateway": "192.168.1.5"}"#
+        ))
+      let given = try (1...5).map { try lab.add(config, to: $0).result().text("ips.0.address") }
+      #expect(given == ["192.168.1.1/24", "192.168.1.2/24", "192.168.1.3/24", "192.168.1.4/24", "192.168.1.6/24"])
+      #expect(try lab.addresses(of: "br0", in: lab.host) == ["192.168.1.5/24"])
+      for number in 1...5 {
+        #expect(try lab.route("default", in: lab.container(number))?.text("gateway") == "192.168.1.5")
+        #expect(try lab.pings("192.168.1.5", from: lab.container(number)))
+      }
+      #expect(try lab.pings("192.168.1.1", from: lab.container(5)))
+    }
+  }
+
+  @Test func `a MAC address of the IPv4 address gives the link-local address of that`() throws {
+    try Lab.use { lab in
+      let config = try lab.bridge(#"{"isGateway": true, "macFromIP": true}"#, subnets: ["172.17.0.0/16"])
+      let result = try lab.add(config).result()
+      #expect(result.text("ips.0.address") == "172.17.0.2/16")
+      #expect(result.text("interfaces.2.mac") == "02:42:ac:11:00:02")
+      let found = try lab.json("ip -j -6 addr show dev eth0", in: lab.container(1)).list("0.addr_info")
+      #expect(found.map { $0.text("local") } == ["fe80::42:acff:fe11:2"])
+    }
+  }
+}
+
+/// Routers that are none: neighbours on the link that say so.
+@Suite(.needsRoot)
+struct RouterAdvertisementTests {
+  /// What a router says of 2001:db8:bad::/64, to all on `eth0`.
+  private let advertise = """
+    python3 - <<'E'
+    from socket import *
+    from struct import pack
+    link = if_nametoindex("eth0")
+    out = socket(AF_INET6, SOCK_RAW, 58)
+    out.setsockopt(41, 18, 255)
+    out.setsockopt(41, 17, link)
+    prefix = pack("!BBBBIII", 3, 4, 64, 0xc0, 86400, 14400, 0) + inet_pton(AF_INET6, "2001:db8:bad::")
+    out.sendto(pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix, ("ff02::1", 0, 0, link))
+    E
+    """
+
+  @Test(arguments: ["bridge", "macvlan"], [["10.77.0.0/24"], ["10.77.0.0/24", "fd77::/64"]])
+  func `a container with addresses takes none from a neighbour, nor a route, unless it shall`(
+    plugin: String, subnets: [String]
+  ) throws {
+    try Lab.use(containers: 4) { lab in
+      try lab.layMaster()
+      let config =
+        try plugin == "bridge"
+        ? lab.bridge(#"{"isGateway": true}"#, subnets: subnets) : lab.upper(plugin, subnets: subnets)
+      try lab.add(config, to: 1, plugin: plugin).requireSuccess()
+      try lab.add(config.with("acceptRA", .bool(true)), to: 2, plugin: plugin).requireSuccess()
+      try lab.add(config, to: 3, plugin: plugin).requireSuccess()
+      var told = ""
+      // Its own link-local address has to be there before a neighbour can say anything.
+      for _ in 1...20 where !told.contains("2001:db8:bad") {
+        _ = try? lab.shell(advertise, in: lab.container(3))
+        told = try lab.shell("ip -6 addr show dev eth0; ip -6 route", in: lab.container(2))
+      }
+      #expect(told.contains("2001:db8:bad") && told.contains("default via"))
+      let found = try lab.shell("ip -6 addr show dev eth0; ip -6 route", in: lab.container(1))
+      #expect(!found.contains("2001:db8:bad") && !found.contains("default via"))
+      #expect(try lab.sysctl("net/ipv6/conf/eth0/accept_ra", in: lab.container(1)) == "0")
+    }
+  }
+}
