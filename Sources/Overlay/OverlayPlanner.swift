@@ -43,7 +43,9 @@ public struct OverlayPlanner {
       + (try gatewayChanges(addressing)) + tables(gateways)
     let bridgeMAC = facts.bridge == nil ? settings.bridgeMAC : facts.bridge?.mac
     return AttachmentPlan(
-      shared: shared, own: withdrawal(addressing) + (try port.changes(addressing)) + announcements(addressing),
+      shared: shared,
+      own: (devices.losesNeighbours ? tables(gateways) : []) + withdrawal(addressing) + (try port.changes(addressing))
+        + announcements(addressing),
       result: port.result(
         bridgeMAC: devices.ownsBridge ? bridgeMAC : nil, addressing, sandbox: sandbox,
         dns: settings.dns.isEmpty ? addresses.dns : settings.dns))

@@ -199,6 +199,7 @@ public final class FakeKernel: Kernel {
     link.txQueueLength = change.txQueueLength ?? link.txQueueLength
     link.mac = change.mac ?? link.mac
     link.group = change.group ?? link.group
+    if let local = change.local { link.vxlan?.local = local }
     if let alias = change.alias { link.alias = alias.isEmpty ? nil : alias }
     if let master = change.master {
       link.master = self.link(master, on: side)?.index
