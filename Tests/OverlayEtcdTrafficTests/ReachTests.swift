@@ -43,7 +43,7 @@ struct `Hosts that etcd tells of each other` {
       let first = try network.attach(1, on: 0)
       try network.watching(on: 0) {
         let second = try network.attach(1, on: 1)
-        try site.expect([first].towards([second], patience: 15), answered: true)
+        try site.expect([first].towards([second], patience: 45), answered: true)
         let lab = site.cluster.hosts[0]
         let vtep = "dst \(site.cluster.underlay(1))"
         #expect(try lab.shell("bridge fdb show dev \(network.vxlan)", in: lab.host).contains(vtep))
@@ -64,7 +64,7 @@ struct `Hosts that etcd tells of each other` {
         // The next ADD there takes everything again.
         let again = try network.attach(1, on: 1)
         if mode == "l3" { #expect(again.addresses[0].hasPrefix(second.addresses[0].prefix(while: { $0 != "." }))) }
-        try site.expect([first].towards([again], patience: 15), answered: true)
+        try site.expect([first].towards([again], patience: 45), answered: true)
       }
     }
   }
@@ -114,7 +114,7 @@ struct `Hosts that etcd tells of each other` {
       let network = EtcdNetwork(site: site, mode: mode, looksForAddress: true)
       let first = try network.attach(1, on: 0), second = try network.attach(1, on: 1)
       try network.watching(on: 1) {
-        try site.expect([second].towards([first], patience: 60), answered: true)
+        try site.expect([second].towards([first], patience: 45), answered: true)
         let lab = first.lab
         let mac = try lab.link(network.vxlan, in: lab.host)?.text("address")
         try lab.shell(
@@ -124,7 +124,7 @@ struct `Hosts that etcd tells of each other` {
           """, in: lab.host)
         #expect(try first.check().code == 101)
         if by == "ADD" { _ = try network.attach(2, on: 0) } else { _ = try network.cnictl(by, on: 0) }
-        try site.expect([second].towards([first], patience: 60), answered: true)
+        try site.expect([second].towards([first], patience: 45), answered: true)
         #expect(try first.check().complaint == "")
         #expect(try lab.shell("ip -d link show \(network.vxlan)", in: lab.host).contains("local 172.30.0.99"))
         #expect(try lab.link(network.vxlan, in: lab.host)?.text("address") == mac)
