@@ -107,30 +107,4 @@ struct `Hosts that etcd tells of each other` {
       }
     }
   }
-
-  @Test(arguments: ["l3", "l2"], ["overlay sync", "ADD"])
-  func `follow a host to another address, with its containers`(mode: String, by: String) throws {
-    try Site.use(containers: 2) { site in
-      let network = EtcdNetwork(site: site, mode: mode, looksForAddress: true)
-      let first = try network.attach(1, on: 0), second = try network.attach(1, on: 1)
-      try network.watching(on: 1) {
-        try site.expect([second].towards([first], patience: 45), answered: true)
-        let lab = first.lab
-        let mac = try lab.link(network.vxlan, in: lab.host)?.text("address")
-        try lab.shell(
-          """
-          ip address add 172.30.0.99/24 dev eth0 && ip address del \(site.cluster.underlay(0))/24 dev eth0
-          ip route replace default via 172.30.0.1
-          """, in: lab.host)
-        #expect(try first.check().code == 101)
-        if by == "ADD" { _ = try network.attach(2, on: 0) } else { _ = try network.cnictl(by, on: 0) }
-        try site.expect([second].towards([first], patience: 45), answered: true)
-        #expect(try first.check().complaint == "")
-        #expect(try lab.shell("ip -d link show \(network.vxlan)", in: lab.host).contains("local 172.30.0.99"))
-        #expect(try lab.link(network.vxlan, in: lab.host)?.text("address") == mac)
-        let entries = try site.keys(network.prefix, at: 1)
-        #expect(entries.count == (mode == "l3" ? 3 : by == "ADD" ? 9 : 7), "\(entries)")
-      }
-    }
-  }
 }

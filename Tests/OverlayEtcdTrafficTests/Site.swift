@@ -11,7 +11,7 @@ struct Site {
 
   /// Runs `body` with new ones, which are gone afterwards however `body` ends.
   static func use(containers: Int = 3, underlay: Lab.IPFamilyFlag = .v4, _ body: (Site) throws -> Void) throws {
-    try Cluster.use(containers: containers, defaultRoutes: true) { cluster in
+    try Cluster.use(containers: containers) { cluster in
       let places = cluster.hosts.indices.map { index in
         EtcdCluster.Place(cluster.underlay(index, underlay), in: cluster.hosts[index].host)
       }
@@ -42,8 +42,6 @@ struct EtcdNetwork {
   var mode = "l3"
   var underlay = Lab.IPFamilyFlag.v4
   var leaseSeconds = 86400
-  /// Whether hosts find out their address themselves.
-  var looksForAddress = false
   var name: String { "net\(number)" }
   var prefix: String { "/\(name)" }
   var vxlan: String { "vx-\(name)" }
@@ -68,7 +66,7 @@ struct EtcdNetwork {
     return .object([
       "cniVersion": "1.1.0", "name": .string(name), "type": "overlay-vxlan", "mode": .string(mode),
       "vni": .integer(Int64(100 + number)), "network": .array(prefixes.map { .string($0) }),
-      "local": .string(looksForAddress ? "auto" : site.cluster.underlay(host, underlay)), "ipam": .object(ipam),
+      "local": .string(site.cluster.underlay(host, underlay)), "ipam": .object(ipam),
       "controlPlane": .object([
         "type": "etcd", "endpoints": endpoints, "prefix": .string(prefix),
         "leaseTTL": .integer(Int64(leaseSeconds)),
