@@ -183,6 +183,7 @@ private func differences<K: Kernel & ~Copyable>(
   }
   compare("alias", link.alias, wanted.alias)
   compare("group", link.group, wanted.group)
+  compare("local", link.vxlan?.local, wanted.local)
   compare("hairpin", link.port?.hairpin, wanted.port.hairpin)
   compare("isolated", link.port?.isolated, wanted.port.isolated)
   compare("learning", link.port?.learning, wanted.port.learning)

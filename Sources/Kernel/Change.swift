@@ -137,7 +137,7 @@ extension LinkChange: CustomStringConvertible {
       isUp.map { $0 ? "up" : "down" }, isPromiscuous.map { "promisc \($0)" }, isAllMulticast.map { "allmulti \($0)" },
       mtu.map { "mtu \($0)" }, txQueueLength.map { "txqueuelen \($0)" }, mac.map { "address \($0)" },
       group.map { "group \($0)" }, master.map { "master \($0)" },
-      alias.map { "alias \($0)" },
+      alias.map { "alias \($0)" }, local.map { "local \($0)" },
     ]
     return (words + port).compactMap(\.self).joined(separator: ", ")
   }

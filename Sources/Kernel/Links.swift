@@ -174,11 +174,13 @@ public struct LinkChange: Equatable, Sendable {
   /// The bridge to become a port of, or the VRF to belong to.
   public var master: InterfaceName?
   public var port = BridgePort()
+  /// The address that a VXLAN device's packets leave with.
+  public var local: IPAddress?
 
   public init(
     isUp: Bool? = nil, isPromiscuous: Bool? = nil, isAllMulticast: Bool? = nil, mtu: Int? = nil,
     txQueueLength: Int? = nil, mac: MACAddress? = nil, alias: String? = nil, group: Int? = nil,
-    master: InterfaceName? = nil, port: BridgePort = BridgePort()
+    master: InterfaceName? = nil, port: BridgePort = BridgePort(), local: IPAddress? = nil
   ) {
     self.isUp = isUp
     self.isPromiscuous = isPromiscuous
@@ -190,5 +192,6 @@ public struct LinkChange: Equatable, Sendable {
     self.group = group
     self.master = master
     self.port = port
+    self.local = local
   }
 }

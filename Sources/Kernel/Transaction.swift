@@ -150,6 +150,7 @@ extension LinkChange {
     if let mac, mac != link.mac { back.mac = link.mac }
     if let group, group != link.group { back.group = link.group }
     if let alias, alias != link.alias { back.alias = link.alias ?? "" }
+    if let local, local != link.vxlan?.local { back.local = link.vxlan?.local }
     if let now = link.port {
       back.port = BridgePort(
         hairpin: port.hairpin == nil ? nil : now.hairpin, isolated: port.isolated == nil ? nil : now.isolated,

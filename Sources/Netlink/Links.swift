@@ -90,6 +90,7 @@ extension NetlinkSocket {
     if let alias = change.alias { request.put(IFLA_IFALIAS, bytes: Array(alias.utf8)) }
     if let group = change.group { request.put(IFLA_GROUP, UInt32(clamping: group)) }
     if let master { request.put(IFLA_MASTER, master) }
+    if let local = change.local { request.put(tunnelFrom: local) }
     try perform(request)
     // The kernel takes a port's settings only once it is one: they cannot be in the request that makes it one.
     if !change.port.isEmpty { try set(change.port, on: index, doing: operation) }

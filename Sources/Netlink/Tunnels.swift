@@ -3,6 +3,14 @@ import Kernel
 import NetTypes
 
 extension Request {
+  /// What moves a VXLAN device to another address of the host, and leaves all else of it as it is.
+  func put(tunnelFrom local: IPAddress) {
+    nest(IFLA_LINKINFO) {
+      put(IFLA_INFO_KIND, "vxlan")
+      nest(IFLA_INFO_DATA) { put(local.family == .v4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, bytes: local.bytes) }
+    }
+  }
+
   /// `IFLA_INFO_KIND` and `IFLA_INFO_DATA` of a VXLAN device; `link`: the index of the link that its packets leave by.
   func put(_ vxlan: VXLAN, over link: Int32?) {
     put(IFLA_INFO_KIND, "vxlan")

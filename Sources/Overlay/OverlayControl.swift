@@ -12,10 +12,13 @@ public protocol OverlayControl {
 
   /// What etcd knows of the network; ADD also registers this host there, and leases a subnet for it in mode l3.
   ///
+  /// `check` refuses what ADD is about to write: nothing is changed then.
+  ///
   /// - Throws: code 11 where no quorum answers, and nothing was changed; 7 where the network is configured otherwise
   ///   there; for STATUS 51 where this host's lease has ended.
   func consult(
-    _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command
+    _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
+    _ check: (OverlayKnowledge) throws(CNIError) -> Void
   ) throws(CNIError) -> OverlayKnowledge
 
   /// Tells the network's other hosts of a container, in mode l2.

@@ -45,9 +45,10 @@ extension OverlayDevices {
         "vxlan", "\"\(there.name)\" is \(there.kind.map { "a \($0) link" } ?? "no VXLAN device"): want a free name")
     }
     try checkOwner("vxlan", of: there)
-    guard settings.tunnel.isMet(by: tunnel) else {
+    guard settings.tunnel.atAddress(of: ownsVXLAN ? there : nil).isMet(by: tunnel) else {
       throw refusal("vxlan", "\(there.name) is \(tunnel), want \(settings.tunnel)")
     }
+    try checkMove(from: tunnel.local)
     if let dev = facts.dev, there.peer != dev.index {
       throw refusal("dev", "\(there.name) does not send by \(dev.name)")
     }
@@ -56,6 +57,17 @@ extension OverlayDevices {
       throw refusal(
         "vxlan", "\(there.name) is a port of a bridge, link \(master): want it free for mode \(settings.mode)")
     }
+  }
+
+  /// A list that has this host's subnet at its former address would lead it out of the device.
+  private func checkMove(from old: IPAddress?) throws(CNIError) {
+    guard let old, old != settings.local, settings.mode == .l3, settings.knowledge.ownSubnets.isEmpty,
+      settings.knowledge.peers.contains(where: { $0.vtep == old })
+    else { return }
+    throw CNIError(
+      .invalidNetworkConfig,
+      "key \"controlPlane.peers\": \(names.vxlan) is at \(old) until now, and this host at \(settings.local): want that in the list"
+    )
   }
 
   private func checkOwner(_ key: String, of there: LinkInfo) throws(CNIError) {

@@ -21,20 +21,26 @@ struct OverlayDevices {
     return alias == tag
   }
 
-  private var ownsVXLAN: Bool {
+  var ownsVXLAN: Bool {
     guard let there = facts.vxlan else { return true }
     return there.alias == tag || there.alias == nil && there.mac == settings.vtepMAC
   }
 
-  /// Largest packet of containers, in bytes.
+  /// A device that is given another hardware address loses its neighbours, those that are set for good too.
+  var losesNeighbours: Bool { facts.vxlan.map { $0.mac != settings.vtepMAC } ?? false }
+
+  /// What the tunnel adds to each packet, in bytes.
+  var overhead: Int { settings.local.family == .v4 ? 50 : 70 }
+
+  /// Largest packet of containers, in bytes; less than the device's where the network below takes less by now.
   ///
   /// - Throws: code 7 where the network below takes no such packets with what the tunnel adds to them.
   func checkedMTU() throws(CNIError) -> Int {
-    let overhead = settings.local.family == .v4 ? 50 : 70
-    let most = facts.vxlan?.mtu ?? facts.underlayMTU.map { $0 - overhead }
+    let below = facts.underlayMTU.map { $0 - overhead }
+    let most = [facts.vxlan?.mtu, below].compactMap(\.self).min()
     if let given = settings.mtu, let most, given > most {
       let why =
-        facts.vxlan.map { "\($0.name) is there with \($0.mtu)" }
+        facts.vxlan.flatMap { $0.mtu == most ? "\($0.name) is there with \(most)" : nil }
         ?? "the network below takes \(most + overhead), less \(overhead) for the tunnel"
       throw CNIError(.invalidNetworkConfig, "key \"mtu\": \(given): \(why): want at most \(most)")
     }
@@ -49,7 +55,8 @@ struct OverlayDevices {
     let hasIPv6 = families.contains(.v6)
     let bridge = LinkSpec(names.bridge, kind: .bridge(filtersVLANs: false), mac: settings.bridgeMAC, mtu: mtu)
     let tunnel = LinkSpec(
-      names.vxlan, kind: .vxlan(settings.tunnel, over: settings.dev), mac: settings.vtepMAC, mtu: mtu)
+      names.vxlan, kind: .vxlan(settings.tunnel.atAddress(of: facts.vxlan), over: settings.dev),
+      mac: settings.vtepMAC, mtu: mtu)
     let vrf = settings.vrf?.changes(facts.vrf, mtu: mtu, hasIPv6: facts.hasIPv6) ?? []
     return vrf + [.createLink(bridge)]
       + ipv6(of: names.bridge, facts.bridge, isWanted: hasIPv6 && (settings.isGateway || settings.isEVPN))
@@ -78,7 +85,8 @@ struct OverlayDevices {
 
   private var tunnelState: LinkChange {
     var state = LinkChange(
-      isUp: true, alias: ownsVXLAN ? tag : nil, group: ownsVXLAN ? Isolation.linkGroup : nil)
+      isUp: true, alias: ownsVXLAN ? tag : nil, group: ownsVXLAN ? Isolation.linkGroup : nil,
+      local: settings.tunnel.move(of: facts.vxlan))
     guard settings.mode == .l2 else { return state }
     state.master = names.bridge
     state.port = settings.tunnelPort
@@ -104,6 +112,21 @@ struct OverlayDevices {
       wanted = [.conf(.v6, name, "disable_ipv6", "0")]
     }
     return wanted.isEmpty ? [] : [.setSysctls(wanted, on: .host)]
+  }
+}
+
+extension VXLAN {
+  /// This with the address that a device has which is there: that can be changed while it is in use.
+  func atAddress(of there: LinkInfo?) -> VXLAN {
+    var tunnel = self
+    if let now = there?.vxlan?.local, now.family == local?.family { tunnel.local = now }
+    return tunnel
+  }
+
+  /// The address that a device which is there has to be given.
+  func move(of there: LinkInfo?) -> IPAddress? {
+    guard let now = there?.vxlan?.local, now.family == local?.family, now != local else { return nil }
+    return local
   }
 }
 

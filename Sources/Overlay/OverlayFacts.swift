@@ -16,7 +16,7 @@ public struct OverlayFacts: Equatable, Sendable {
   public var advertisedLinks: [InterfaceName] = []
   /// Another VXLAN device with this network's identifier and port, where its own is missing.
   public var rival: LinkInfo?
-  /// Largest packet of the network below, in bytes, where the device is missing; `nil`: nothing tells.
+  /// Largest packet of the network below, in bytes; `nil`: nothing tells.
   public var underlayMTU: Int?
   /// The links that lead to other hosts without a router between, where packets may go around the tunnel.
   public var directLinks: [IPAddress: InterfaceName] = [:]
@@ -32,7 +32,7 @@ public struct OverlayFacts: Equatable, Sendable {
 
   /// Looks at a host.
   ///
-  /// Ways to the other hosts are looked up where the device is missing, or where they may go around it.
+  /// Ways to the other hosts are looked up; to some of many, where the device is there and they may not go around it.
   public init<K: Kernel & ~Copyable>(
     _ settings: OverlaySettings, of network: NetworkName, on kernel: inout K
   ) throws(KernelError) {
@@ -46,18 +46,19 @@ public struct OverlayFacts: Equatable, Sendable {
     if [bridge, vxlan, settings.vrf?.tunnel == nil ? vxlan : vrf.device].contains(where: { $0?.isUp != true }) {
       hasIPv6 = try kernel.sysctl("net/ipv6/conf/default/disable_ipv6", on: .host) != nil
     }
-    if vxlan == nil || settings.routesDirectly { try lookAtWays(settings, on: &kernel) }
+    try lookAtWays(settings, on: &kernel)
+    if underlayMTU == nil { underlayMTU = try kernel.mtuBelow(settings.local, dev: dev) }
     guard vxlan == nil else { return }
     rival = try kernel.links(kind: "vxlan", master: nil, on: .host).first {
       $0.vxlan?.vni == settings.tunnel.vni && $0.vxlan?.port == settings.tunnel.port
     }
-    if underlayMTU == nil { underlayMTU = try kernel.mtuBelow(settings.local, dev: dev) }
   }
 
   private mutating func lookAtWays<K: Kernel & ~Copyable>(
     _ settings: OverlaySettings, on kernel: inout K
   ) throws(KernelError) {
-    for peer in settings.knowledge.peers {
+    let isWhole = vxlan == nil || settings.routesDirectly
+    for peer in settings.knowledge.peers.prefix(isWhole ? .max : 8) {
       guard let path = try kernel.path(to: peer.vtep) else { continue }
       if path.gateway == nil { directLinks[peer.vtep] = path.link.name }
       underlayMTU = min(underlayMTU ?? .max, path.mtu ?? path.link.mtu)
@@ -70,6 +71,11 @@ extension Kernel where Self: ~Copyable {
   /// Of the link named, of the one that has the address, or of the default route's.
   fileprivate mutating func mtuBelow(_ local: IPAddress, dev: LinkInfo?) throws(KernelError) -> Int? {
     if let dev { return dev.mtu }
+    if let link = try uplink(on: .host),
+      try addresses(of: link.name, on: .host).contains(where: { $0.address == local })
+    {
+      return link.mtu
+    }
     for link in try allLinks(on: .host) where !link.isLoopback && link.alias?.hasPrefix(Owner.tagPrefix) != true {
       if try addresses(of: link.name, on: .host).contains(where: { $0.address == local }) { return link.mtu }
     }

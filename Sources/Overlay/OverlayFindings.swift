@@ -31,7 +31,10 @@ extension OverlayConfig {
     let listed = try listedPeers(control)
     let local = try kernel.overlayLocal(self, peers: listed.map(\.vtep), for: command)
     if case .etcd(let plane) = controlPlane {
-      var knowledge = try control.consult(plane, of: network, as: host(at: local), for: command)
+      var knowledge = try control.consult(plane, of: network, as: host(at: local), for: command) {
+        (knowledge) throws(CNIError) in
+        try requireFit(OverlayFindings(local: local, knowledge), of: network, on: &kernel)
+      }
       // Nobody would notice that a container has moved, and what is sent to it would go to where it was.
       if !control.isWatched(network) {
         for index in knowledge.peers.indices { knowledge.peers[index].endpoints = [] }
@@ -44,6 +47,24 @@ extension OverlayConfig {
       config.findings = OverlayFindings(local: local, knowledge)
     }
     return config
+  }
+
+  /// What this host would have to be by these findings.
+  ///
+  /// - Throws: code 7 where its devices cannot become that.
+  private func requireFit<K: Kernel & ~Copyable>(
+    _ findings: OverlayFindings, of network: NetworkName, on kernel: inout K
+  ) throws(CNIError) {
+    var config = self
+    config.findings = findings
+    let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
+    let facts: OverlayFacts
+    do throws(KernelError) { facts = try OverlayFacts(settings, of: network, on: &kernel) } catch {
+      throw CNIError(error)
+    }
+    let devices = OverlayDevices(settings: settings, facts: facts, network: network)
+    try devices.check()
+    _ = try devices.checkedMTU()
   }
 
   /// This host, as a control plane with a memory knows it.

@@ -10,6 +10,8 @@ public struct OverlayKnowledge: Equatable, Sendable {
   public var vni: Int?
   public var port: UInt16?
   public var isDirectRouting: Bool?
+  /// The hardware address by which others know this host's VXLAN device; `nil`: as the configuration has it.
+  public var vtepMAC: MACAddress?
   /// All other hosts; never this one.
   public var peers: [OverlayPeer] = []
 

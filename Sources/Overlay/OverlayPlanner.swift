@@ -44,7 +44,8 @@ public struct OverlayPlanner {
     let bridgeMAC = facts.bridge == nil ? settings.bridgeMAC : facts.bridge?.mac
     return AttachmentPlan(
       shared: shared,
-      own: withdrawal(addressing) + (try port.changes(addressing)) + gatewayRoutes(addressing)
+      own: (devices.losesNeighbours ? tables(gateways) : []) + withdrawal(addressing) + (try port.changes(addressing))
+        + gatewayRoutes(addressing)
         + announcements(addressing),
       result: port.result(
         bridgeMAC: devices.ownsBridge ? bridgeMAC : nil, addressing, sandbox: sandbox,

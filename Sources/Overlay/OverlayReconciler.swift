@@ -53,6 +53,26 @@ public struct OverlayReconciler {
   }
 }
 
+extension OverlayReconciler {
+  /// What is larger than the network below takes by now; `nil` where nothing is.
+  ///
+  /// - Throws: what the kernel said.
+  public func excess<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> CNIError? {
+    guard let below = devices.facts.underlayMTU, let device = devices.facts.vxlan else { return nil }
+    let most = below - devices.overhead
+    var larger = device.mtu > most ? ["\(device.name) with \(device.mtu)"] : []
+    if devices.facts.bridge != nil {
+      let ports = try kernel.links(kind: "veth", master: devices.names.bridge, on: .host).filter { $0.mtu > most }
+      larger += ports.map { "container port \($0.name) with \($0.mtu)" }
+    }
+    guard !larger.isEmpty else { return nil }
+    return CNIError(
+      .limitedConnectivity,
+      "MTU: the network below takes \(below), less \(devices.overhead) for the tunnel: want at most \(most): \(larger.joined(separator: ", "))",
+      details: "new containers get \(most); ip link set \(device.name) mtu \(most), and start the others anew")
+  }
+}
+
 extension OverlaySettings {
   /// How many neighbours of that family the control plane knows.
   fileprivate func neighbourCount(_ family: IPFamily) -> Int {

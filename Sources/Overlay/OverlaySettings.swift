@@ -63,7 +63,7 @@ public struct OverlaySettings: Equatable, Sendable {
     knowledge = findings.knowledge
     tunnel = try config.tunnel(findings)
     dev = config.dev
-    vtepMAC = config.vtepMAC ?? MACAddress(forTunnelOf: tunnel.vni, from: local)
+    vtepMAC = config.vtepMAC ?? knowledge.vtepMAC ?? MACAddress(forTunnelOf: tunnel.vni, from: local)
     isGateway = config.isGateway ?? true
     isDefaultGateway = config.isDefaultGateway ?? isGateway
     bridgeMAC = config.gatewayMAC ?? MACAddress(forGatewayOf: tunnel.vni)

@@ -107,7 +107,7 @@ extension OverlayVRF {
         throw refusal("l3vni", "\(tunnel.vni)", "\(there.name) belongs to link \(master), want \(name)")
       }
     }
-    if let there = facts.device, there.vxlan.map({ tunnel.isMet(by: $0) }) != true {
+    if let there = facts.device, there.vxlan.map({ tunnel.atAddress(of: there).isMet(by: $0) }) != true {
       let found = there.vxlan.map { "\($0)" } ?? "no VXLAN device"
       throw refusal("l3vni", "\(tunnel.vni)", "\(there.name) is \(found), want \(tunnel)")
     }
@@ -127,12 +127,15 @@ extension OverlayVRF {
     if facts.bridge?.isUp != true, hasIPv6 { changes.append(quiet(bridge)) }
     changes += [
       .changeLink(bridge, on: .host, LinkChange(isUp: true, alias: Self.tag, master: name)),
-      .createLink(LinkSpec(device, kind: .vxlan(tunnel, over: nil), mac: routerMAC, mtu: mtu)),
+      .createLink(
+        LinkSpec(device, kind: .vxlan(tunnel.atAddress(of: facts.device), over: nil), mac: routerMAC, mtu: mtu)),
     ]
     if facts.device?.isUp != true, hasIPv6 { changes.append(quiet(device)) }
     let port = BridgePort(learning: false)
     return changes + [
-      .changeLink(device, on: .host, LinkChange(isUp: true, alias: Self.tag, master: bridge, port: port))
+      .changeLink(
+        device, on: .host,
+        LinkChange(isUp: true, alias: Self.tag, master: bridge, port: port, local: tunnel.move(of: facts.device)))
     ]
   }
 

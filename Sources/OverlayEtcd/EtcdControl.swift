@@ -51,11 +51,12 @@ extension EtcdControl: OverlayControl where Store: ~Copyable {
   public func isWatched(_ network: NetworkName) -> Bool { disk.isWatched(network) }
 
   public func consult(
-    _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command
+    _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
+    _ check: (OverlayKnowledge) throws(CNIError) -> Void
   ) throws(CNIError) -> OverlayKnowledge {
     let entry = HostEntry(control: self, plane: plane, network: network, host: host)
     switch command {
-    case .add: return try entry.register(withEndpoints: isWatched(network)).knowledge
+    case .add: return try entry.register(withEndpoints: isWatched(network), check).knowledge
     case .status: return try entry.status()
     default: return try entry.look(withEndpoints: isWatched(network))
     }

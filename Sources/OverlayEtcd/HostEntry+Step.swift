@@ -47,7 +47,7 @@ extension HostEntry where Store: ~Copyable {
     guard let own = view.own(host, record) else {
       return .write(try newEntry(view, record, configured, missing))
     }
-    let value = value(configured, besides: own.value)
+    let value = value(configured, besides: own.value, mac: keptMAC(view, record))
     if let subnet = own.subnet { try requirePlace(subnet.prefixes, in: configured, own.pair.key) }
     guard value == own.value, missing == nil else {
       return .write(
@@ -72,8 +72,18 @@ extension HostEntry where Store: ~Copyable {
     return (made.network, EtcdPair(key, made.value.bytes))
   }
 
-  private func value(_ configured: FlannelNetwork, besides value: JSONValue?) -> JSONValue {
-    switch host.mode {
+  /// The hardware address by which others know this host's device, whatever address it has itself by now.
+  ///
+  /// `nil` where the configuration says one, or where there is no entry that this host remembers as its own.
+  func keptMAC(_ view: NetworkView, _ record: HostRecord?) -> MACAddress? {
+    guard host.vtepMAC == nil, let record, view.has(record) else { return nil }
+    return view.hosts[record.key]?.tunnelMAC(host.mode, over: host.local.family)
+  }
+
+  private func value(_ configured: FlannelNetwork, besides value: JSONValue?, mac: MACAddress?) -> JSONValue {
+    var host = host
+    host.vtepMAC = host.vtepMAC ?? mac
+    return switch host.mode {
     case .l2: BridgedHost.value(of: host, vni: configured.vni)
     case .l3: FlannelSubnet.value(of: host, vni: configured.vni, besides: value)
     }
@@ -88,7 +98,7 @@ extension HostEntry where Store: ~Copyable {
       case .l3:
         FlannelSubnet.keys(plane.prefix) + FlannelSubnet.name(try subnets(view, record, configured))
       }
-    return EntryDraft(key: key, value: value(configured, besides: nil), config: missing)
+    return EntryDraft(key: key, value: value(configured, besides: nil, mac: keptMAC(view, record)), config: missing)
   }
 
   /// Those that this host had, else free ones.

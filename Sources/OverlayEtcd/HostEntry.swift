@@ -35,12 +35,19 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   }
 
   /// For ADD: one request where all is well; makes, renews and remembers the entry where it is not.
-  func register(withEndpoints: Bool) throws(CNIError) -> Finding {
+  ///
+  /// `check` refuses what is about to be written.
+  func register(
+    withEndpoints: Bool, _ check: (OverlayKnowledge) throws(CNIError) -> Void = { (_) throws(CNIError) in }
+  ) throws(CNIError) -> Finding {
     var store = try control.open(plane.etcd)
-    return try register(withEndpoints: withEndpoints, at: &store)
+    return try register(withEndpoints: withEndpoints, at: &store, check)
   }
 
-  func register(withEndpoints: Bool, at store: inout Store) throws(CNIError) -> Finding {
+  func register(
+    withEndpoints: Bool, at store: inout Store,
+    _ check: (OverlayKnowledge) throws(CNIError) -> Void = { (_) throws(CNIError) in }
+  ) throws(CNIError) -> Finding {
     let known = try record()
     let view = try read(&store, withEndpoints: withEndpoints)
     if case .nothing = try step(view, known) { return try finding(view, known) }
@@ -48,13 +55,14 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     let lock = try control.disk.lock(network)
     let isSame = try record() == known
     let settled = try settle(
-      &store, isSame ? view : try read(&store, withEndpoints: withEndpoints), withEndpoints: withEndpoints)
+      &store, isSame ? view : try read(&store, withEndpoints: withEndpoints), withEndpoints: withEndpoints, check)
     _ = consume lock
     return settled
   }
 
   private func settle(
-    _ store: inout Store, _ seen: NetworkView, withEndpoints: Bool
+    _ store: inout Store, _ seen: NetworkView, withEndpoints: Bool,
+    _ check: (OverlayKnowledge) throws(CNIError) -> Void
   ) throws(CNIError) -> Finding {
     var view = seen
     var spare: EtcdLease?
@@ -71,7 +79,9 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
         } else {
           view = try read(&store, withEndpoints: withEndpoints)
         }
-      case .write(let draft): view = try write(draft, to: &store, spare: &spare, withEndpoints: withEndpoints)
+      case .write(let draft):
+        try check(finding(view.with(draft), known) { _ in }.knowledge)
+        view = try write(draft, to: &store, spare: &spare, withEndpoints: withEndpoints)
       }
     }
     throw CNIError(.tryAgainLater, "etcd \(plane.prefix): other hosts were faster \(Self.attempts) times")
@@ -89,7 +99,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     }
     let keys = NetworkView.keys(plane.prefix, host.mode, withEndpoints: withEndpoints)
     let outcome = try store.transact(draft.transaction(lease, reading: keys))
-    let view = NetworkView(plane.prefix, host.mode, outcome)
+    var view = NetworkView(plane.prefix, host.mode, outcome)
     guard outcome.isSuccess, let own = view.hosts[draft.key] else { return view }
     if draft.needsLease {
       guard isAlone(own, view) else {
@@ -100,7 +110,10 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
       spare = nil
     }
     try remember(own, view, seconds: draft.needsLease ? plane.leaseSeconds : 0)
-    if draft.needsLease { try tellAgain(at: &store, lease, after: known) }
+    if draft.needsLease {
+      try tellAgain(at: &store, lease, after: known)
+      if host.mode == .l2, let old = known?.lease, old != lease { view.end(old) }
+    }
     return view
   }
 
@@ -148,7 +161,8 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
       knowledge.isDirectRouting = configured.isDirectRouting
     }
     knowledge.ownSubnets = own?.subnet?.prefixes ?? []
-    knowledge.peers = view.peers(of: host, own: own, warn: warn)
+    knowledge.vtepMAC = keptMAC(view, record)
+    knowledge.peers = view.peers(of: host, own: own, lease: record?.lease, warn: warn)
     return Finding(view: view, knowledge: knowledge)
   }
 }
@@ -184,7 +198,7 @@ extension HostEntry where Store: ~Copyable {
       guard known.lease == nil || known.isFresh(1, at: control.now()) else { throw ended(known, error.message) }
       return known.knowledge
     }
-    if view.own(host, known) == nil, let known, known.lease != nil {
+    if view.own(host, known) == nil, let known, known.lease != nil, !view.has(known) {
       throw ended(known, "etcd has no entry \(known.key)")
     }
     do throws(CNIError) {

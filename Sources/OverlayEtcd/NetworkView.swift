@@ -73,6 +73,14 @@ struct NetworkView {
     return view
   }
 
+  /// What it is without the entries of a lease that was given up.
+  mutating func end(_ lease: EtcdLease) { hosts = hosts.filter { $0.value.pair.lease != lease } }
+
+  /// Whether it has the entry that a host remembers as its own.
+  func has(_ record: HostRecord) -> Bool {
+    record.lease != nil && hosts[record.key].map { $0.pair.lease == record.lease } == true
+  }
+
   /// Whether it can have become `other` by changes that a watch tells: etcd was not made anew meanwhile.
   func isBefore(_ other: EtcdOutcome) -> Bool { revision <= other.revision && cluster == other.cluster }
 
@@ -122,10 +130,12 @@ extension NetworkView {
   }
 
   /// All other hosts, by address; what is no host that this one reaches is told.
-  func peers(of host: OverlayHost, own: HostPair?, warn: (String) -> Void) -> [OverlayPeer] {
+  ///
+  /// `lease` is this host's.
+  func peers(of host: OverlayHost, own: HostPair?, lease: EtcdLease?, warn: (String) -> Void) -> [OverlayPeer] {
     let peers =
       switch mode {
-      case .l2: bridgedPeers(of: host, warn: warn)
+      case .l2: bridgedPeers(of: host, lease: lease, warn: warn)
       case .l3:
         hosts.values.filter { $0.pair.key != own?.pair.key }.compactMap { routedPeer($0, of: host, warn: warn) }
       }
@@ -151,9 +161,12 @@ extension NetworkView {
     }
   }
 
-  private func bridgedPeers(of host: OverlayHost, warn: (String) -> Void) -> [OverlayPeer] {
+  private func bridgedPeers(
+    of host: OverlayHost, lease: EtcdLease?, warn: (String) -> Void
+  ) -> [OverlayPeer] {
     var peers: [IPAddress: OverlayPeer] = [:]
-    for known in hosts.values {
+    // This host at its former address has its lease.
+    for known in hosts.values where lease == nil || known.pair.lease != lease {
       guard let peer = known.value.flatMap(BridgedHost.peer), peer.vtep.family == host.local.family else {
         warn("etcd \(known.pair.key) is left out: it has no IPv\(host.local.family.digit) address")
         continue
@@ -182,6 +195,12 @@ struct HostPair: Equatable {
   var value: JSONValue?
   /// In mode l3; `nil` where it is none that flannel writes.
   var subnet: FlannelSubnet?
+
+  /// Of its VXLAN device.
+  func tunnelMAC(_ mode: OverlayMode, over family: IPFamily) -> MACAddress? {
+    let data = mode == .l2 ? value : value?[family == .v4 ? "BackendData" : "BackendV6Data"]
+    return data?[mode == .l2 ? "vtepMac" : "VtepMAC"]?.string.flatMap(MACAddress.init)
+  }
 
   init(_ pair: EtcdPair) {
     self.pair = pair

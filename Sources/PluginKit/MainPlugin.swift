@@ -42,10 +42,11 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
       try driver.inheritance(call.config, previous)
     }
     var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal))
+    // Before others are told of anything.
+    try refuseSecondInterface(call, on: &transaction.kernel)
     let config = try driver.consult(
       inherited?.config ?? call.config, of: call.owner.network, for: .add, on: &transaction.kernel)
     let settings = try driver.settings(config, call.keys, call.arguments())
-    try refuseSecondInterface(call, on: &transaction.kernel)
     let previous = inherited == nil ? call.previous : nil
     if inherited?.addresses == nil, call.delegates.ipam?.needsLink == true {
       return try addLinkFirst(call, settings, after: previous, in: &transaction, commit: commit)

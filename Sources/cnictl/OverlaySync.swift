@@ -85,7 +85,8 @@ private struct LocalOnly: OverlayControl {
   func peers(inFile path: String) -> [OverlayPeer] { [] }
 
   func consult(
-    _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command
+    _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
+    _ check: (OverlayKnowledge) throws(CNIError) -> Void
   ) -> OverlayKnowledge { OverlayKnowledge() }
 
   func publish(_ endpoints: [OverlayEndpoint], of owner: Owner, _ plane: EtcdPlaneConfig, as host: OverlayHost) {}

@@ -121,8 +121,9 @@ private struct Cluster<Store: EtcdStore & ~Copyable> {
   mutating func follow(seconds: Int, _ host: OverlaySync<Store>) throws(CNIError) {
     for (index, entry) in networks.enumerated() {
       guard let plane = entry.network.etcdPlane else { continue }
-      if entry.local == nil {
-        let own = try host.host(in: entry.network)
+      // It may have another address by now.
+      let own = try host.host(in: entry.network)
+      if entry.local != own.local {
         _ = try follower.begin(entry.network.name, plane, as: own)
         networks[index].local = own.local
       }

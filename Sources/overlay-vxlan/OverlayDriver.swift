@@ -20,10 +20,12 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     let consulted = try config.consulted(control, of: network, for: command, on: &kernel)
     guard command == .status else { return consulted }
     let settings = try OverlaySettings(consulted, RuntimeKeys(), CNIArguments(""))
-    let obstacle = try translating { () throws(KernelError) in
-      try OverlayReconciler(settings, of: network, on: &kernel).obstacle(on: &kernel)
+    let (obstacle, excess) = try translating { () throws(KernelError) in
+      let reconciler = try OverlayReconciler(settings, of: network, on: &kernel)
+      return (try reconciler.obstacle(on: &kernel), try reconciler.excess(on: &kernel))
     }
     if let obstacle { throw CNIError(.notAvailable, obstacle) }
+    if let excess { throw excess }
     return consulted
   }
 

@@ -63,12 +63,12 @@ public struct Fabric: Sendable {
 
 /// Asks again and again until it is so.
 ///
-/// - Throws: after 400 times and as many pauses of 50 ms, with `what` and what `details` tells.
+/// - Throws: after 1200 times and as many pauses of 50 ms, with `what` and what `details` tells.
 public func eventually(
   _ what: String, _ isSo: () throws -> Bool, else details: () throws -> String = { "" },
   sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
-  for _ in 0..<400 {
+  for _ in 0..<1200 {
     if try isSo() { return }
     Thread.sleep(forTimeInterval: 0.05)
   }

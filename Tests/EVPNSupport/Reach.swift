@@ -13,7 +13,7 @@ extension Fabric {
         other.addresses.map { Self.ping(one, $0, patience: 2) }
       }
     }
-    for _ in 0..<10 {
+    for _ in 0..<30 {
       let answers = try cluster.answers(to: left)
       left = zip(left, answers).filter { !$1.isByAnybody }.map(\.0)
       if left.isEmpty { return }
@@ -35,13 +35,13 @@ extension Fabric {
       from: from.namespace, to: address, .ping, 0, patience: patience, size: 1450 - (address.contains(":") ? 48 : 28))
   }
 
-  /// Pings every 50 ms until there is an answer, for 20 seconds at most: how long routes take depends on the machine.
+  /// Pings every 50 ms until there is an answer, for 50 seconds at most: how long routes take depends on the machine.
   ///
   /// - Returns: how many were lost before the first answer; `nil`: all.
   public func lostBeforeAnswer(from: Attached, to address: String) throws -> Int? {
     let told = try from.lab.shell(
       """
-      stdbuf -oL ping -n -i 0.05 -w 20 \(address) | sed -n '/bytes from/{s/.*icmp_seq=\\([0-9]*\\).*/\\1/p;q}'
+      stdbuf -oL ping -n -i 0.05 -w 50 \(address) | sed -n '/bytes from/{s/.*icmp_seq=\\([0-9]*\\).*/\\1/p;q}'
       """, in: from.namespace)
     return Int(told.trimmingCharacters(in: .whitespacesAndNewlines)).map { $0 - 1 }
   }

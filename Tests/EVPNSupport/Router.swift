@@ -30,7 +30,7 @@ public struct Router: Sendable {
       begin() {
         timeout 900 /usr/lib/frr/$1 $2 --log file:/run/frr/$1.log > /dev/null 2>&1 < /dev/null &
         tries=0
-        until [ -S /run/frr/$1.vty ]; do tries=$((tries + 1)); [ $tries -lt 400 ] || exit 9; sleep 0.05; done
+        until [ -S /run/frr/$1.vty ]; do tries=$((tries + 1)); [ $tries -lt 1200 ] || exit 9; sleep 0.05; done
       }
       begin zebra "$zebra_options"
       if [ "$bgpd" = yes ]; then begin bgpd "$bgpd_options"; fi

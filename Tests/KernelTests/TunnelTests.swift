@@ -192,6 +192,20 @@ import Testing
     #expect(found.0 == [entry] && found.1 == [])
   }
 
+  @Test func `a device moves to another address of the host, and keeps all else`() throws {
+    let (before, moved, back) = try Self.onHost { host in
+      let before = try host.kernel.link("vx0", on: .host)
+      try host.apply(.changeLink("vx0", on: .host, LinkChange(local: "192.0.2.7")))
+      let moved = try host.kernel.link("vx0", on: .host)
+      let failures = host.rollBack()
+      #expect(failures.isEmpty)
+      return (before, moved, try host.kernel.link("vx0", on: .host))
+    }
+    var wanted = before
+    wanted?.vxlan?.local = "192.0.2.7"
+    #expect(moved == wanted && moved?.vxlan?.local == "192.0.2.7" && back == before)
+  }
+
   @Test func `a path tells link and source, an own address none`() throws {
     let found = try Self.onHost { host in
       (

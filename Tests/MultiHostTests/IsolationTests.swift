@@ -62,7 +62,7 @@ import Testing
       try lab.shell(routes.joined(separator: "\n"), in: cluster.fabric)
       func wish(_ from: String, _ to: String, _ port: Int, _ isAnswered: Bool) -> Wish {
         Wish(
-          probe: Probe(from: from, to: to, .tcp, port, patience: isAnswered ? 8 : 1), isAnswered: isAnswered)
+          probe: Probe(from: from, to: to, .tcp, port, patience: isAnswered ? 45 : 1), isAnswered: isAnswered)
       }
       let outside = Family.allCases.map { wish(cluster.fabric, cluster.underlay(0, $0), 8080, true) }
       let direct = attachments[0].addresses.map { wish(cluster.fabric, $0, 80, false) }

@@ -21,10 +21,10 @@ import Testing
       var probes: [Probe] = [], wanted: [Probe.Answer] = []
       for (from, to) in [(attachments[0], attachments[1]), (attachments[1], attachments[0])] {
         for (index, outside) in ["172.30.0.1", "fd30::1"].enumerated() {
-          probes.append(Probe(from: from.namespace, to: outside, .tcp, 80, patience: 8))
+          probes.append(Probe(from: from.namespace, to: outside, .tcp, 80, patience: 45))
           let host = cluster.underlay(from.host, Family.allCases[index])
           wanted.append(.by("world", seeing: host, keptPort: true))
-          probes.append(Probe(from: from.namespace, to: to.addresses[index], .tcp, 80, patience: 8))
+          probes.append(Probe(from: from.namespace, to: to.addresses[index], .tcp, 80, patience: 45))
           wanted.append(.by("container", seeing: from.addresses[index], keptPort: true))
         }
       }
@@ -44,7 +44,7 @@ import Testing
         "ip \(flag) route add \(prefix) via \(cluster.underlay(0, flag.isEmpty ? .v4 : .v6))"
       }
       try attachment.lab.shell(routes.joined(separator: "\n"), in: cluster.fabric)
-      let probes = ["172.30.0.1", "fd30::1"].map { Probe(from: attachment.namespace, to: $0, .tcp, 80, patience: 8) }
+      let probes = ["172.30.0.1", "fd30::1"].map { Probe(from: attachment.namespace, to: $0, .tcp, 80, patience: 45) }
       let answers = try cluster.answers(to: probes, servers: [Server("world", in: cluster.fabric, .tcp, 80)])
       #expect(answers == attachment.addresses.map { .by("world", seeing: $0, keptPort: true) })
     }

@@ -48,7 +48,7 @@ import Testing
       }
       let pairs = tasks.flatMap { from in tasks.map { (from, $0) } }
       let answers = try cluster.answers(
-        to: pairs.map { Probe(from: $0.0.namespace, to: $0.1.address, .tcp, 80, patience: 8) },
+        to: pairs.map { Probe(from: $0.0.namespace, to: $0.1.address, .tcp, 80, patience: 45) },
         servers: tasks.map { Server($0.address, in: $0.namespace, .tcp, 80) })
       #expect(answers == pairs.map { .by($0.1.address, seeing: $0.0.address, keptPort: true) })
       try removeTasks(cluster)

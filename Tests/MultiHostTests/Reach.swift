@@ -12,7 +12,7 @@ struct Wish {
     _ from: String, _ address: String, _ isAnswered: Bool, size: Int? = nil, source: String? = nil
   ) -> Wish {
     Wish(
-      probe: Probe(from: from, to: address, .ping, 0, source: source, patience: isAnswered ? 8 : 1, size: size),
+      probe: Probe(from: from, to: address, .ping, 0, source: source, patience: isAnswered ? 45 : 1, size: size),
       isAnswered: isAnswered)
   }
 }

@@ -28,7 +28,7 @@ import Testing
       #expect(try cnictl().contains("net1: "))
       let address = try #require(attachments.first?.addresses.first)
       let answers = try cluster.answers(
-        to: [Probe(from: lab.container(1), to: address, .ping, 0, patience: 5)])
+        to: [Probe(from: lab.container(1), to: address, .ping, 0, patience: 45)])
       #expect(answers.allSatisfy { if case .by = $0 { true } else { false } }, "\(answers)")
       // What differs is told, and now nothing does.
       let again = try cnictl()

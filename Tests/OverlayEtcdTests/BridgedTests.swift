@@ -87,7 +87,9 @@ import Testing
       #expect(world.store.texts == before)
       var moved = first
       moved.local = second.local
-      _ = try a.consult(world.plane, of: net, as: moved, for: .add)
+      _ = try a.consult(world.plane, of: net, as: moved, for: .status)
+      let found = try a.consult(world.plane, of: net, as: moved, for: .add)
+      #expect(found.peers == [] && found.vtepMAC == MACAddress(forTunnelOf: 7, from: first.local))
       #expect(try world.json("\(prefix)/endpoints/fd06::9")?["vtep"] == "192.0.2.2")
       #expect(world.store.texts["\(prefix)/hosts/192.0.2.1"] == nil)
       #expect(world.store.leases.count == 1)

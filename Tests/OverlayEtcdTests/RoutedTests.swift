@@ -96,8 +96,34 @@ import Testing
       let before = try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets
       #expect(try world.control("a").consult(world.plane, of: net, as: two, for: .add).ownSubnets == before)
       #expect(try world.json("\(prefix)/subnets/10.5.1.0-24")?["PublicIP"] == "192.0.2.2")
+      let mac = MACAddress(forTunnelOf: 7, from: one.local)
+      for _ in 0..<2 {
+        let found = try world.control("a").consult(world.plane, of: net, as: two, for: .add)
+        #expect(found.vtepMAC == mac && found.peers == [])
+      }
+      #expect(try world.json("\(prefix)/subnets/10.5.1.0-24")?["BackendData"]?["VtepMAC"]?.string == mac.description)
       #expect(world.store.texts.count == 2)
       #expect(world.store.leases.count == 1)
+    }
+  }
+
+  @Test func `is not taken, nor changed, by an ADD that is refused`() throws {
+    try World.use { world in
+      try world.store.put(configKey, flannelConfig)
+      let control = world.control("a"), refusal = CNIError(.invalidNetworkConfig, "no")
+      for host in [one, two] {
+        let before = world.store.texts
+        var seen: [IPPrefix] = []
+        let error = #expect(throws: CNIError.self) {
+          try control.consult(world.plane, of: net, as: host, for: .add) { (knowledge) throws(CNIError) in
+            seen = knowledge.ownSubnets
+            throw refusal
+          }
+        }
+        #expect(error == refusal && seen == prefixes("10.5.1.0/24"))
+        #expect(world.store.texts == before && world.store.leases.count == before.count - 1)
+        if host == one { _ = try control.consult(world.plane, of: net, as: one, for: .add) }
+      }
     }
   }
 

@@ -75,3 +75,12 @@ func parsed<Value: TextCodable>(_ text: String) -> Value {
   guard let value = Value(text) else { preconditionFailure("\(text): want \(Value.wanted)") }
   return value
 }
+
+extension EtcdControl where Store: ~Copyable {
+  /// Where nothing is refused.
+  func consult(
+    _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command
+  ) throws(CNIError) -> OverlayKnowledge {
+    try consult(plane, of: network, as: host, for: command) { (_) throws(CNIError) in }
+  }
+}

@@ -32,8 +32,8 @@ struct `A host of flanneld` {
       try lay(flanneld, vtep, base, mac, ours: site.cluster.underlay(0))
       try site.expect(
         [
-          Probe(from: lab.container(1), to: "10.81.200.2", .ping, 0, patience: 8, size: 1422),
-          Probe(from: flanneld.container(1), to: String(address), .ping, 0, patience: 8, size: 1422),
+          Probe(from: lab.container(1), to: "10.81.200.2", .ping, 0, patience: 45, size: 1422),
+          Probe(from: flanneld.container(1), to: String(address), .ping, 0, patience: 45, size: 1422),
         ], answered: true)
     }
   }

@@ -24,11 +24,11 @@ struct `Members of etcd that die` {
       let removed = try third.delete()
       #expect(removed.code == (mode == "l3" ? nil : 11))
       #expect(try lab.link("eth0", in: third.namespace) == nil)
-      try site.expect([second].towards([first], patience: 8), answered: true)
+      try site.expect([second].towards([first], patience: 45), answered: true)
       try site.etcd.start(member: 1)
       #expect(try third.delete().complaint == "")
       let again = try network.attach(3, on: 0)
-      try site.expect([second].towards([again], patience: 8), answered: true)
+      try site.expect([second].towards([again], patience: 45), answered: true)
     }
   }
 
@@ -44,10 +44,10 @@ struct `Members of etcd that die` {
       let keys = try site.keys(network.prefix)
       try network.watching(on: 0) {
         try network.watching(on: 1) {
-          try site.expect([first].towards([second], patience: 15), answered: true)
+          try site.expect([first].towards([second], patience: 45), answered: true)
           if isEmpty { try site.etcd.empty() } else { try site.etcd.restore(backup) }
           try eventually("etcd has everything again") { try site.keys(network.prefix) == keys }
-          try site.expect([first].towards([second], patience: 15), answered: true)
+          try site.expect([first].towards([second], patience: 45), answered: true)
           let vtep = site.cluster.underlay(1)
           try eventually("the first host knows the second") {
             try first.lab.shell("bridge fdb show dev \(network.vxlan)", in: first.lab.host).contains(vtep)

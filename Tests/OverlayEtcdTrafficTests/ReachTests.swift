@@ -43,7 +43,7 @@ struct `Hosts that etcd tells of each other` {
       let first = try network.attach(1, on: 0)
       try network.watching(on: 0) {
         let second = try network.attach(1, on: 1)
-        try site.expect([first].towards([second], patience: 15), answered: true)
+        try site.expect([first].towards([second], patience: 45), answered: true)
         let lab = site.cluster.hosts[0]
         let vtep = "dst \(site.cluster.underlay(1))"
         #expect(try lab.shell("bridge fdb show dev \(network.vxlan)", in: lab.host).contains(vtep))
@@ -64,7 +64,7 @@ struct `Hosts that etcd tells of each other` {
         // The next ADD there takes everything again.
         let again = try network.attach(1, on: 1)
         if mode == "l3" { #expect(again.addresses[0].hasPrefix(second.addresses[0].prefix(while: { $0 != "." }))) }
-        try site.expect([first].towards([again], patience: 15), answered: true)
+        try site.expect([first].towards([again], patience: 45), answered: true)
       }
     }
   }

@@ -148,7 +148,7 @@ extension [Attached] {
       filter { $0.namespace != from.namespace }.flatMap { to in
         to.addresses.map { address in
           Probe(
-            from: from.namespace, to: address, .ping, 0, patience: 8,
+            from: from.namespace, to: address, .ping, 0, patience: 45,
             size: from.network.mtu - (address.contains(":") ? 48 : 28))
         }
       }
@@ -164,9 +164,9 @@ extension [Attached] {
 
 /// Waits for what others do in their own time.
 func eventually(_ what: String, _ isSo: () throws -> Bool) throws {
-  for _ in 0..<200 {
+  for _ in 0..<600 {
     if try isSo() { return }
     Thread.sleep(forTimeInterval: 0.1)
   }
-  Issue.record("not within 20 s: \(what)")
+  Issue.record("not within 60 s: \(what)")
 }

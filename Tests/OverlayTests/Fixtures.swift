@@ -153,8 +153,10 @@ final class FakeControl: OverlayControl {
   }
 
   func consult(
-    _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command
+    _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
+    _ check: (OverlayKnowledge) throws(CNIError) -> Void
   ) throws(CNIError) -> OverlayKnowledge {
+    if command == .add { try check(knowledge) }
     hosts.append(host)
     return knowledge
   }

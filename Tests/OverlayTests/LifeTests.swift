@@ -156,13 +156,56 @@ import TestSupport
     let fixture = try Fixture()
     fixture.kernel.state.links[.host]?["uplink"]?.mtu = 9000
     #expect(try fixture.add(Fixture.routed).interfaces[2].mtu == 8950)
-    // Other hosts rely on what the device was made with.
+    let given = Fixture.routed.replacing("{\"vni\"", with: #"{"mtu":9000,"vni""#)
+    var error = try fixture.next("c0").refusal(given)
+    #expect(error?.message == #"key "mtu": 9000: vx-net is there with 8950: want at most 8950"#)
+    try fixture.status(Fixture.routed)
+    // By now it takes less: what is made takes no more, and STATUS tells of what does.
     fixture.kernel.state.links[.host]?["uplink"]?.mtu = 1500
     let second = try fixture.next()
     second.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
-    #expect(try second.add(Fixture.routed).interfaces[2].mtu == 8950)
-    let error = try second.next("c3").refusal(Fixture.routed.replacing("{\"vni\"", with: #"{"mtu":9000,"vni""#))
-    #expect(error?.message == #"key "mtu": 9000: vx-net is there with 8950: want at most 8950"#)
+    #expect(try second.add(Fixture.routed).interfaces[2].mtu == 1450)
+    #expect(fixture.kernel.link("vx-net", on: .host)?.mtu == 8950)
+    error = try second.next("c3").refusal(given)
+    #expect(
+      error?.message
+        == #"key "mtu": 9000: the network below takes 1500, less 50 for the tunnel: want at most 1450"#)
+    error = #expect(throws: CNIError.self) { try fixture.status(Fixture.routed) }
+    let port = fixture.owner.hostInterface
+    #expect(error?.code == .limitedConnectivity)
+    #expect(error?.message.hasSuffix("want at most 1450: vx-net with 8950, container port \(port) with 8950") == true)
+  }
+
+  @Test(arguments: networks)
+  func `the device follows the host to another address`(json: String) throws {
+    let fixture = try Fixture()
+    let result = try fixture.add(json)
+    let neighbours = fixture.kernel.state.neighbours
+    fixture.kernel.state.addresses.removeAll { $0.prefix.address == "192.0.2.1" }
+    fixture.kernel.state.addresses.append(AddressSpec("192.0.2.8/24", on: "uplink", .host))
+    let moved = json.replacing(#""192.0.2.1""#, with: #""192.0.2.8""#)
+    let error = #expect(throws: CNIError.self) { try fixture.plugin.check(fixture.call(moved, previous: result)) }
+    #expect(error?.message.contains("host link vx-net has local 192.0.2.1, want 192.0.2.8") == true)
+    try fixture.status(moved)
+    let before = fixture.kernel.state
+    fixture.kernel.changesBeforeRefusal = 8
+    let next = try fixture.next()
+    next.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
+    if try next.refusal(moved) != nil { #expect(fixture.kernel.state.links[.host] == before.links[.host]) }
+    fixture.kernel.changesBeforeRefusal = .max
+    _ = try fixture.next("c3").add(moved)
+    let device = try #require(fixture.kernel.link("vx-net", on: .host))
+    #expect(device.vxlan?.local == "192.0.2.8" && device.index == before.links[.host]?["vx-net"]?.index)
+    #expect(neighbours.allSatisfy(fixture.kernel.state.neighbours.contains))
+  }
+
+  @Test func `a list with the host's former address is refused`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(Fixture.routed)
+    fixture.kernel.state.addresses.removeAll { $0.prefix.address == "192.0.2.1" }
+    fixture.kernel.state.addresses.append(AddressSpec("192.0.2.8/24", on: "uplink", .host))
+    let error = try fixture.next().refusal(Fixture.routed)
+    #expect(error?.message.contains("vx-net is at 192.0.2.1 until now, and this host at 192.0.2.8") == true)
   }
 
   @Test func `what is there can be made current without a container`() throws {

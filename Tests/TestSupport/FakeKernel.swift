@@ -208,6 +208,7 @@ public final class FakeKernel: Kernel {
     link.mac = change.mac ?? link.mac
     if change.mac != nil, link.keepsMAC == false { link.keepsMAC = true }
     link.group = change.group ?? link.group
+    if let local = change.local { link.vxlan?.local = local }
     if let alias = change.alias { link.alias = alias.isEmpty ? nil : alias }
     if let master = change.master {
       link.master = self.link(master, on: side)?.index
