@@ -45,10 +45,18 @@ import TestSupport
 
   var rules: [Rule] { get throws { try kernel.filter.claim(of: owner, .firewall)?.rules ?? [] } }
 
+  /// Each with its network, for what passes the host's own chains.
+  func admissions(_ chain: String?) -> [Rule] {
+    [
+      .admit(Admission("10.1.0.5", adminChain: chain, network: .init("cni0", "10.1.0.0/24"))),
+      .admit(Admission("fd00:1::5", adminChain: chain, network: .init("cni0", "fd00:1::/64"))),
+    ]
+  }
+
   @Test(arguments: [#"{}"#, #"{"backend":""}"#, #"{"ingressPolicy":"open"}"#, #"{"backend":"nftables"}"#])
   func `every address of the container is admitted, and the result goes on unchanged`(json: String) throws {
     #expect(try add(json) == previous)
-    #expect(try rules == [.admit(Admission("10.1.0.5")), .admit(Admission("fd00:1::5"))])
+    #expect(try rules == admissions(nil))
     try plugin.check(call(json, previous: previous))
   }
 
@@ -59,10 +67,7 @@ import TestSupport
   ])
   func `with iptables the operator's chain goes first`(json: String, chain: String) throws {
     _ = try add(json)
-    #expect(
-      try rules == [
-        .admit(Admission("10.1.0.5", adminChain: chain)), .admit(Admission("fd00:1::5", adminChain: chain)),
-      ])
+    #expect(try rules == admissions(chain))
     #expect(try kernel.filter.claim(of: owner, .firewall)?.backend == .iptables)
   }
 

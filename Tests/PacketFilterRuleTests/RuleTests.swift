@@ -29,6 +29,9 @@ import Testing
         .publish(PublishedPort(.sctp, hostPort: 9, to: "10.1.0.2", 9, masquerade: marked)),
         .float(FloatingAddress("192.0.2.9", to: "10.1.0.2", link: "cni0", subnet: "10.1.0.0/24")),
         .admit(Admission("10.1.0.2", adminChain: "CNI-ADMIN")),
+        .admit(Admission("10.1.0.2", network: Admission.Network("br0", "10.1.0.0/24"))),
+        .pass(Passage("10.1.0.0/24", .published)),
+        .pass(Passage("fd00::/64", .outbound, link: "br0", adminChain: "OPS")),
         .serve(NameService("cni0", address: "fd00::1")),
       ], backend: .iptables)
     claim.containerName = "web"
