@@ -27,7 +27,7 @@ public struct UpperSettings: Equatable {
     mtu = try checked("mtu", common.mtu == 0 ? nil : common.mtu, Addressing.mtuRange)
     hardwareAddress = try config.hardwareAddress(keys, arguments)
     detectsDuplicates = common.enabledad ?? false
-    defaultMetric = try Addressing.metric(gwPriority: common.gwPriority)
+    defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? common.gwPriority)
     dns = keys.wantedDNS
     if case .given(let mac) = hardwareAddress { try mac.checkUsable() }
   }

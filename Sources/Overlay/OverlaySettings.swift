@@ -84,7 +84,7 @@ public struct OverlaySettings: Equatable, Sendable {
     detectsDuplicates = config.enabledad ?? false
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? true
-    defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)
+    defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority)
     dns = keys.wantedDNS
     containerName = keys.containerName(arguments)
     givenBridge = config.bridge

@@ -58,7 +58,7 @@ struct BridgeSettings: Equatable {
     leavesInterfaceDown = config.disableContainerInterface ?? false
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? false
-    defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)
+    defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority)
     dns = keys.wantedDNS
     try checkCombinations(ipam: config.ipam)
   }

@@ -40,7 +40,8 @@ struct DummyDriver: LinkDriver {
     let mac = try keys.mac(arguments)
     try mac?.checkUsable()
     return DummySettings(
-      mac: mac, defaultMetric: try Addressing.metric(gwPriority: config.gwPriority), dns: keys.wantedDNS)
+      mac: mac, defaultMetric: try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority),
+      dns: keys.wantedDNS)
   }
 
   /// The hardware address that the link has, or a drawn one.
