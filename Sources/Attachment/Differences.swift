@@ -213,7 +213,9 @@ extension RouteSpec {
   /// Whether `other`, as the kernel tells it, is this route; what this one leaves open may be anything.
   fileprivate func isMet(by other: RouteSpec) -> Bool {
     func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
-    return dst.network == other.dst.network && gateway == other.gateway && agrees(priority, other.priority)
+    // The container's other networks decide on the metrics of its default routes.
+    let agreesOnMetric = side == .container && dst.length == 0 || agrees(priority, other.priority)
+    return dst.network == other.dst.network && gateway == other.gateway && agreesOnMetric
       && agrees(table, other.table) && agrees(source, other.source)
   }
 

@@ -37,8 +37,11 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
       /// Containers of the network that this one reaches although they are kept apart.
       public var links: [Link]?
       public var dns: DNS?
+      /// In the place of the network's `gwPriority`.
+      public var gwPriority: Int?
 
       public init(_ json: JSONReader) throws(CNIError) {
+        gwPriority = try json.integer("gwPriority")
         mac = try json.parsed("mac")
         ips = try json.parsedList("ips")
         name = try json.filledText("name")
@@ -135,6 +138,18 @@ extension RuntimeKeys {
   public func mac(_ arguments: CNIArguments) throws(CNIError) -> MACAddress? {
     if let given = runtimeConfig?.mac ?? args?.cni?.mac { return given }
     return try arguments.value("MAC")
+  }
+
+  /// The `gwPriority` of this attachment; `nil`: the network's.
+  ///
+  /// `args.cni` beats `GW_PRIORITY` in `CNI_ARGS`.
+  public func gwPriority(_ arguments: CNIArguments) throws(CNIError) -> Int? {
+    if let given = args?.cni?.gwPriority { return given }
+    guard let text = arguments["GW_PRIORITY"] else { return nil }
+    guard let number = Int(text) else {
+      throw CNIError(.invalidEnvironment, "CNI_ARGS: GW_PRIORITY=\(text): want a whole number")
+    }
+    return number
   }
 
   /// The addresses asked for; the strongest source that names any counts alone.

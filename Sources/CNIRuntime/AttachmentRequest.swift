@@ -9,6 +9,8 @@ public struct AttachmentRequest: Equatable, Sendable {
   public var aliases: [String] = []
   /// The container's name.
   public var name: String?
+  /// The priority of its default route among those of the container; `nil`: the network's.
+  public var gwPriority: Int?
   /// Further `CNI_ARGS`.
   public var arguments: [NetworkAttachment.Argument] = []
 
@@ -23,6 +25,9 @@ public struct AttachmentRequest: Equatable, Sendable {
     var attachment = NetworkAttachment(owner: owner, namespacePath: namespacePath)
     attachment.arguments = [NetworkAttachment.Argument("IgnoreUnknown", "1")]
     if let name { attachment.arguments.append(NetworkAttachment.Argument("K8S_POD_NAME", name)) }
+    if let gwPriority {
+      attachment.arguments.append(NetworkAttachment.Argument("GW_PRIORITY", "\(gwPriority)"))
+    }
     if !addresses.isEmpty {
       let texts = addresses.map(\.description)
       if list.declares("ips") {

@@ -30,7 +30,7 @@ public struct UpperSettings: Equatable {
     hardwareAddress = try config.hardwareAddress(keys, arguments)
     detectsDuplicates = common.enabledad ?? false
     routerAdvertisements = common.routerAdvertisements
-    defaultMetric = try Addressing.metric(gwPriority: common.gwPriority)
+    defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? common.gwPriority)
     dns = keys.wantedDNS
     if case .given(let mac) = hardwareAddress { try mac.checkUsable() }
   }

@@ -137,6 +137,7 @@ private struct Route {
   var table: Int
   var scope: Int
   var isKernelMade: Bool
+  var isOnLink: Bool
   var metrics: Attributes?
 
   init?(_ message: Message) {
@@ -159,6 +160,7 @@ private struct Route {
     table = attributes.integer(Int(RTA_TABLE.rawValue), as: UInt32.self).map(Int.init) ?? Int(header[4])
     scope = Int(header[6])
     isKernelMade = header[5] == UInt8(RTPROT_KERNEL)
+    isOnLink = (message.payload.integer(at: 8, as: UInt32.self) ?? 0) & UInt32(RTNH_F_ONLINK) != 0
     metrics = attributes.nested(Int(RTA_METRICS.rawValue))
   }
 
@@ -169,6 +171,7 @@ private struct Route {
     spec.priority = priority
     spec.table = table
     spec.scope = scope
+    spec.isOnLink = isOnLink
     spec.source = source
     spec.mtu = metrics?.integer(Int(RTAX_MTU), as: UInt32.self).map(Int.init)
     spec.advmss = metrics?.integer(Int(RTAX_ADVMSS), as: UInt32.self).map(Int.init)

@@ -91,7 +91,7 @@ public struct OverlaySettings: Equatable, Sendable {
     routerAdvertisements = config.routerAdvertisements
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? true
-    defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)
+    defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority)
     dns = keys.wantedDNS
     containerName = keys.containerName(arguments)
     givenBridge = config.bridge

@@ -105,10 +105,21 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
         continue
       }
       let made = before?.plan.own ?? []
-      for change in missing + plan.own.filter({ !made.contains($0) }) { try transaction.make(change) }
+      let own = try translating { () throws(KernelError) in
+        try ordered(plan.own, of: call.owner, on: &transaction.kernel)
+      }
+      for change in missing + own.filter({ !made.contains($0) }) { try transaction.make(change) }
       return Attached(facts: facts, plan: plan)
     }
     throw CNIError(.tryAgainLater, "attach \(call.owner.interface): what is shared keeps changing")
+  }
+
+  /// With default routes in order with those of the container's other networks.
+  private func ordered(
+    _ changes: [Change], of owner: Owner, on kernel: inout TracingKernel<Host>
+  ) throws(KernelError) -> [Change] {
+    guard changes.contains(where: \.addsDefaultRoute) else { return changes }
+    return changes.ordered(with: try kernel.defaultRoutes(besides: owner.interface), of: owner.network)
   }
 
   /// What to answer, behind what the plugins before this one made.

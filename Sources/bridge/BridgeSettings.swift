@@ -62,7 +62,7 @@ struct BridgeSettings: Equatable {
     routerAdvertisements = config.routerAdvertisements
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? false
-    defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)
+    defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority)
     dns = keys.wantedDNS
     try checkCombinations(ipam: config.ipam)
   }

@@ -21,6 +21,8 @@ struct Connect: ParsableCommand {
   @Option(name: .shortAndLong, help: "A port: \(PortMapping.wanted).") var publish: [String] = []
   @Option(help: "Another name on this network.") var alias: [String] = []
   @Option(help: "The container's name.") var name: String?
+  @Option(name: .customLong("gw-priority"), help: "The priority of its default route; the highest wins.")
+  var gwPriority: Int?
   @Option(help: "Further CNI_ARGS, as KEY=value.") var args: [String] = []
 
   func run() throws {
@@ -54,6 +56,7 @@ struct Connect: ParsableCommand {
     request.mac = mac
     request.aliases = alias
     request.name = name
+    request.gwPriority = gwPriority
     for text in publish {
       guard let ports = PortMapping.parse(text) else {
         throw ValidationError("--publish \"\(text)\": want \(PortMapping.wanted)")

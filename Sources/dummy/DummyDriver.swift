@@ -45,7 +45,7 @@ struct DummyDriver: LinkDriver {
     let mac = try keys.mac(arguments)
     try mac?.checkUsable()
     return DummySettings(
-      mac: mac, defaultMetric: try Addressing.metric(gwPriority: config.gwPriority),
+      mac: mac, defaultMetric: try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority),
       routerAdvertisements: config.routerAdvertisements, dns: keys.wantedDNS)
   }
 

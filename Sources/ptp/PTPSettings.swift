@@ -41,7 +41,7 @@ struct PTPSettings: Equatable {
     routerAdvertisements = config.routerAdvertisements
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? false
-    defaultMetric = try Addressing.metric(gwPriority: config.gwPriority)
+    defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority)
     dns = keys.wantedDNS
     masquerading = try Masquerading(config.masquerade)
     backend = try config.masquerade.checkedBackend()

@@ -107,6 +107,68 @@ struct SharedBridgeTests {
     }
   }
 
+  /// Networks `a`, `b` …: `gwPriority` of the network and of the attachment; the interfaces in the order that counts.
+  @Test(
+    arguments: [
+      ([(nil, nil), (10, nil), (-5, nil)], ["eth1", "eth0", "eth2"]),
+      ([(10, nil), (nil, nil), (nil, "7")], ["eth0", "eth2", "eth1"]),
+      ([(nil, nil), (nil, nil), (0, nil)], ["eth0", "eth1", "eth2"]),
+      ([(5, "-1"), (nil, nil), (3, "4")], ["eth2", "eth1", "eth0"]),
+    ] as [([(Int?, String?)], [String])])
+  func `without gwPriority a network has 0, and of equal ones the first by name counts`(
+    priorities: [(Int?, String?)], order: [String]
+  ) throws {
+    try Lab.use { lab in
+      var networks: [(interface: String, config: JSONValue, result: JSONValue)] = []
+      // Attached last to first: the order of attachments is not what counts.
+      for (index, (ofNetwork, ofAttachment)) in priorities.enumerated().reversed() {
+        let key = ofNetwork.map { #", "gwPriority": \#($0)"# } ?? ""
+        let config = try lab.bridge(
+          #"{"name": "n\#(index)", "bridge": "br\#(index)", "isDefaultGateway": true\#(key)}"#,
+          subnets: ["10.\(index).0.0/24", "fd0\(index)::/64"])
+        let arguments = ofAttachment.map { "IgnoreUnknown=1;GW_PRIORITY=\($0)" } ?? ""
+        let result = try lab.add(config, as: "eth\(index)", args: arguments).result()
+        networks.append(("eth\(index)", config, result))
+      }
+      for network in networks {
+        #expect(try lab.check(network.config, network.result, as: network.interface).isSuccess)
+      }
+      for interface in order {
+        for outside in ["192.0.2.1", "2001:db8::1"] {
+          #expect(try lab.json("ip -j route get \(outside)", in: lab.container(1)).text("0.dev") == interface)
+        }
+        let network = try #require(networks.first { $0.interface == interface })
+        #expect(try lab.delete(network.config, as: interface).isSuccess)
+      }
+      #expect(try lab.routes(.v4, in: lab.container(1)).isEmpty)
+    }
+  }
+
+  @Test func `a network with both families comes before one with IPv4 alone`() throws {
+    try Lab.use { lab in
+      for (index, subnets) in [["10.1.0.0/24"], ["10.2.0.0/24", "fd02::/64"]].enumerated() {
+        let config = try lab.bridge(
+          #"{"name": "n\#(index)", "bridge": "br\#(index)", "isDefaultGateway": true}"#, subnets: subnets)
+        _ = try lab.add(config, as: "eth\(index)").result()
+      }
+      #expect(try lab.json("ip -j route get 192.0.2.1", in: lab.container(1)).text("0.dev") == "eth1")
+    }
+  }
+
+  @Test func `an ADD that fails leaves the metrics of the container's other networks`() throws {
+    try Lab.use { lab in
+      let first = try lab.bridge(#"{"name": "n1", "bridge": "br1", "isDefaultGateway": true}"#)
+      _ = try lab.add(first).result()
+      try lab.shell("ip link add br2 type bridge; ip link set br2 up", in: lab.host)
+      let before = try Snapshot(of: lab)
+      let broken = try lab.bridge(
+        #"{"name": "n2", "bridge": "br2", "isDefaultGateway": true, "gwPriority": 9}"#, subnets: ["10.88.0.0/24"],
+        ipam: #"{"routes": [{"dst": "10.9.0.0/16", "gw": "127.0.0.1"}]}"#)
+      #expect(try !lab.add(broken, as: "eth1").isSuccess)
+      try lab.expectUnchanged(since: before)
+    }
+  }
+
   @Test func `with enabledad an address that somebody else uses is refused`() throws {
     try Lab.use(containers: 2) { lab in
       func network(_ name: String) throws -> JSONValue {

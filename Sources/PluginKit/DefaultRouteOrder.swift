@@ -1,0 +1,113 @@
+import Attachment
+import CNI
+import Kernel
+import NetTypes
+
+/// A default route of a container, and the network that it belongs to.
+struct DefaultRoute: Equatable {
+  var route: RouteSpec
+  var network: String
+  /// Whether the network has a default route of the other family as well.
+  var isDualStack: Bool
+  /// `gwPriority`; 0 if absent.
+  var priority: Int
+
+  init(_ route: RouteSpec, of network: String, isDualStack: Bool) {
+    self.route = route
+    self.network = network
+    self.isDualStack = isDualStack
+    priority = Self.priority(route)
+  }
+
+  /// Metrics of containers on several networks; below `Owner.numbers`.
+  private static let firstMetric = 1 << 22
+  private static let metricsOfPriority = 1000
+
+  /// The metric for a place among the default routes of a family; the lowest wins.
+  func metric(rank: Int) -> Int {
+    Self.firstMetric + (100 - priority) * Self.metricsOfPriority + min(rank, Self.metricsOfPriority - 1)
+  }
+
+  /// The kernel gives IPv6 routes without a metric 1024.
+  private static func priority(_ route: RouteSpec) -> Int {
+    guard let metric = route.priority, metric > 0, route.dst.family == .v4 || metric != 1024 else { return 0 }
+    return 100 - (metric < firstMetric ? metric : (metric - firstMetric) / metricsOfPriority)
+  }
+
+  /// Docker's rule: priority, both families, name.
+  ///
+  /// An internal network has no default route.
+  func precedes(_ other: DefaultRoute) -> Bool {
+    if priority != other.priority { return priority > other.priority }
+    if isDualStack != other.isDualStack { return isDualStack }
+    return network < other.network
+  }
+}
+
+extension [Change] {
+  /// These changes with default routes that stand in order with those that the container has from other networks.
+  ///
+  /// Metrics say the order, so that the kernel takes the next one if a link goes.
+  func ordered(with others: [DefaultRoute], of network: NetworkName) -> [Change] {
+    let own = compactMap(\.defaultRoute)
+    guard !own.isEmpty, !others.isEmpty else { return self }
+    let isDualStack = Set(own.map(\.dst.family)).count > 1
+    var changes = self
+    for family in IPFamily.allCases {
+      let candidates = own.map { DefaultRoute($0, of: network.description, isDualStack: isDualStack) } + others
+      let order = candidates.filter { $0.route.dst.family == family }.sorted { $0.precedes($1) }
+      guard order.contains(where: { own.contains($0.route) }) else { continue }
+      for (rank, candidate) in order.enumerated() {
+        let before = candidate.route
+        var after = before
+        after.priority = candidate.metric(rank: rank)
+        if let index = changes.firstIndex(of: .addRoute(before)) {
+          changes[index] = .addRoute(after)
+        } else if after != before {
+          changes += [.addRoute(after), .deleteRoute(before)]
+        }
+      }
+    }
+    return changes
+  }
+}
+
+extension Change {
+  /// A default route in the container's main table that is added.
+  fileprivate var defaultRoute: RouteSpec? {
+    if case .addRoute(let route) = self, route.isMainDefault { route } else { nil }
+  }
+
+  var addsDefaultRoute: Bool { defaultRoute != nil }
+}
+
+extension RouteSpec {
+  /// 254 is the main table.
+  fileprivate var isMainDefault: Bool { side == .container && dst.length == 0 && (table ?? 254) == 254 }
+}
+
+extension Kernel where Self: ~Copyable {
+  /// Default routes of the container by other interfaces of ours; others keep their metrics.
+  mutating func defaultRoutes(besides interface: InterfaceName) throws(KernelError) -> [DefaultRoute] {
+    var found: [DefaultRoute] = []
+    for link in try allLinks(on: .container) where link.name != interface && !link.isLoopback {
+      let routes = try routes(of: link.name, on: .container).filter(\.isMainDefault)
+      guard !routes.isEmpty, let network = try networkName(of: link) else { continue }
+      let isDualStack = Set(routes.map(\.dst.family)).count > 1
+      found += routes.map { DefaultRoute($0, of: network, isDualStack: isDualStack) }
+    }
+    return found
+  }
+
+  /// The network in the tag of a link of the container, or of its veth peer on the host; `nil` if it is not ours.
+  private mutating func networkName(of link: LinkInfo) throws(KernelError) -> String? {
+    let end: LinkInfo? =
+      if link.kind == "veth", let peer = link.peer { try self.link(index: peer, on: .host) } else { nil }
+    for alias in [link.alias, end?.alias].compactMap(\.self) {
+      let parts = alias.split(separator: "/", omittingEmptySubsequences: false)
+      guard alias.hasPrefix(Owner.tagPrefix), parts.count == 3, parts[2] == link.name.description else { continue }
+      return String(parts[0].dropFirst(Owner.tagPrefix.count))
+    }
+    return nil
+  }
+}
