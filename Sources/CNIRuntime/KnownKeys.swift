@@ -78,7 +78,8 @@ enum KnownKeys {
     "mtu": .int, "hairpinMode": .bool, "promiscMode": .bool,
     "vlan": .int, "vlanTrunk": .list(.members(["id": .int, "minID": .int, "maxID": .int])),
     "preserveDefaultVlan": .bool,
-    "macspoofchk": .bool, "enabledad": .bool, "disableContainerInterface": .bool, "portIsolation": .bool,
+    "macspoofchk": .bool, "ipspoofchk": .bool, "enabledad": .bool, "disableContainerInterface": .bool,
+    "portIsolation": .bool,
     "macFromIP": .bool, "gwPriority": .int, "isolation": .word(["none", "network", "container"]), "internal": .bool,
     "ipForward": .bool, "macLearning": .bool, "backend": backend, "acceptRA": .bool,
   ]
@@ -117,7 +118,7 @@ enum KnownKeys {
     "macFromIP": .bool, "enabledad": .bool, "acceptRA": .bool, "gwPriority": .int, "hairpinMode": .bool,
     "portIsolation": .bool,
     "isolation": .word(["none", "network", "container"]), "directRouting": .bool, "neighSuppress": .bool,
-    "vrf": .string, "vrfTable": .int, "l3vni": .int, "macLearning": .bool,
+    "vrf": .string, "vrfTable": .int, "l3vni": .int, "macLearning": .bool, "ipspoofchk": .bool,
     "controlPlane": .members([
       "type": .word(["static", "multicast", "evpn", "etcd"]), "peers": .list(.members(overlayPeer)),
       "peersFile": .string, "group": .address, "endpoints": .anything, "caFile": .string, "certFile": .string,

@@ -44,15 +44,18 @@ struct Plan: Equatable, Sendable {
     case .masquerade(let wanted): add(wanted)
     case .isolate(let wanted): for family in families { add(wanted, family) }
     case .link(let link): add(link)
-    case .guardSource(let guarded):
-      throw KernelError(
-        "guard \(guarded.port)", errno: 95, reason: "the iptables backend sees no frames; needs the nftables backend")
+    case .guardSource(let guarded): throw noFrames(guarded.port)
+    case .guardAddresses(let guarded): throw noFrames(guarded.port)
     case .publish(let port): try add(port)
     case .float(let floating): add(floating)
     case .admit(let admission): try add(admission)
     case .serve(let service): add(service)
     case .pass(let passage): try add(passage)
     }
+  }
+
+  private func noFrames(_ port: InterfaceName) -> KernelError {
+    KernelError("guard \(port)", errno: 95, reason: "the iptables backend sees no frames; needs the nftables backend")
   }
 
   /// What several rules of one owner need is needed once.

@@ -26,10 +26,15 @@ enum Found {
 
   /// Whether the chains that are always there have as many rules as they should.
   static func isLaidOut(_ table: Table, in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
+    // A table without this chain guards hardware addresses alone.
+    let sources = try socket.uses(of: Layout.sources, table)
+    let lacksSources = table == .bridge && sources == nil
     for chain in Layout.chains(table) {
+      if lacksSources, chain.name == Layout.sources { continue }
       guard try socket.uses(of: chain.name, table) != nil else { return false }
       if chain.name == Layout.spare { continue }
-      guard try socket.ruleCount(of: chain.name, table) == chain.rules.count else { return false }
+      let wanted = lacksSources && !chain.hook.isEmpty ? 1 : chain.rules.count
+      guard try socket.ruleCount(of: chain.name, table) == wanted else { return false }
     }
     return true
   }

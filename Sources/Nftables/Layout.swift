@@ -16,7 +16,8 @@ import PacketFilter
 /// - `input`, type filter, priority 0: name servers, each asked by its own bridge alone.
 /// - `anchor`: empty; every owner has an element that leads there.
 ///
-/// In family `bridge`, for guarded sources only: `prerouting`, priority -300, and `check`.
+/// In family `bridge`, for guarded sources only: `prerouting`, priority -300, and `check` for hardware addresses,
+/// `sources` for others.
 ///
 /// Whatever belongs to a container is an element, so that a change and a packet cost the same however many there are.
 enum Layout {
@@ -29,6 +30,16 @@ enum Layout {
   /// How the chains of name servers are called.
   static let servicePrefix = "serve_"
   static let allowed = SetSpec(table: .bridge, name: "allowed", key: [.interface, .mac])
+
+  /// Who guards addresses; keys are hashes.
+  static let frameOwners = SetSpec(table: .bridge, name: "owners", key: [.interface], value: .verdict)
+  /// Ports whose frames must come from given addresses.
+  static let addressed = SetSpec(table: .bridge, name: "addressed", key: [.interface], value: .verdict)
+  /// The chain that looks those up.
+  static let sources = "sources"
+  static func sources(_ family: IPFamily) -> SetSpec {
+    SetSpec(table: .bridge, name: "sources\(family.digit)", key: [.interface, family == .v4 ? .v4 : .v6])
+  }
 
   /// Parts that may isolate bridges.
   static let isolating = [Part.network, .firewall]
@@ -43,7 +54,8 @@ enum Layout {
 
   static var sets: [SetSpec] {
     [owners, servers] + isolating.flatMap { [entering($0), leaving($0), isolated($0), isolators($0)] }
-      + IPFamily.allCases.flatMap { FamilySets($0).all } + [guarded, allowed]
+      + IPFamily.allCases.flatMap { FamilySets($0).all } + [guarded, allowed, frameOwners, addressed]
+      + IPFamily.allCases.map(sources)
   }
 
   static func sets(_ table: Table) -> [SetSpec] { sets.filter { $0.table == table } }
@@ -137,12 +149,25 @@ enum Layout {
     ]
   }
 
+  /// By `meta protocol`, which the tag of a VLAN does not hide: the host takes number 0 as no tag.
+  ///
+  /// What has a second tag is dropped: its addresses cannot be looked at.
+  private static var sourceRules: [String] {
+    let v4 = sources(.v4).name, v6 = sources(.v6).name
+    return [
+      "meta protocol arp iifname . arp saddr ip @\(v4) return", "meta protocol arp arp saddr ip 0.0.0.0 return",
+      "meta protocol ip iifname . ip saddr @\(v4) return", "meta protocol ip6 iifname . ip6 saddr @\(v6) return",
+      "meta protocol ip6 ip6 saddr { ::, fe80::/10 } return", "meta protocol { arp, ip, ip6, 8021q, 8021ad } drop",
+    ]
+  }
+
   private static var bridgeChains: [Chain] {
     [
       Chain(name: "check", rules: ["iifname . ether saddr @\(allowed.name) return", "drop"]),
+      Chain(name: sources, rules: sourceRules),
       Chain(
         name: "prerouting", hook: " { type filter hook prerouting priority -300 ; }",
-        rules: ["iifname vmap @\(guarded.name)"]),
+        rules: ["iifname vmap @\(guarded.name)", "iifname vmap @\(addressed.name)"]),
     ]
   }
 }

@@ -31,6 +31,7 @@ struct Wanted: Equatable {
     case .isolate(let rule): try wanted.isolate(rule, owner)
     case .link(let link): wanted.link(link, owner)
     case .guardSource(let guarded): try wanted.guardSource(guarded, owner)
+    case .guardAddresses(let guarded): try wanted.guardAddresses(guarded, owner)
     case .publish(let port): try wanted.publish(port, owner)
     case .float(let floating): wanted.float(floating, owner)
     case .admit(let admission): try wanted.admit(admission, owner)
@@ -102,12 +103,6 @@ extension Wanted {
     add(
       FamilySets(link.from.family).links,
       [.address(link.from), .address(link.to), .transport(link.transport), .port(link.port)], .none, owner)
-  }
-
-  private mutating func guardSource(_ guarded: SourceGuard, _ owner: ElementOwner) throws(KernelError) {
-    try Words.check(name: guarded.port.description)
-    add(Layout.guarded, [.interface(guarded.port)], .jump(Table.bridge.anchor), owner)
-    add(Layout.allowed, [.interface(guarded.port), .mac(guarded.mac)], .none, owner)
   }
 
   private mutating func float(_ floating: FloatingAddress, _ owner: ElementOwner) {

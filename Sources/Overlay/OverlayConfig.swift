@@ -40,6 +40,8 @@ public struct OverlayConfig: JSONReadable, Sendable {
   public var routerAdvertisements: RouterAdvertisements
   public var hairpinMode: Bool?
   public var portIsolation: Bool?
+  /// Packets must come from the container's own addresses.
+  public var ipspoofchk: Bool?
   /// Whether the bridge learns which addresses are behind the container.
   public var macLearning: Bool?
   public var isolation: String?
@@ -88,6 +90,7 @@ public struct OverlayConfig: JSONReadable, Sendable {
     gwPriority = try json.integer("gwPriority")
     hairpinMode = try json.flag("hairpinMode")
     portIsolation = try json.flag("portIsolation")
+    ipspoofchk = try json.flag("ipspoofchk")
     macLearning = try json.flag("macLearning")
     isolation = try json.filledText("isolation")
     directRouting = try json.flag("directRouting")
@@ -97,6 +100,9 @@ public struct OverlayConfig: JSONReadable, Sendable {
     l3VNI = try json.integer("l3vni")
     ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
   }
+
+  /// Whether an ADD may guard addresses.
+  public var wantsGuards: Bool { ipspoofchk ?? ((isolation ?? "network") != "none") }
 
   /// Whether an ADD makes packet filter rules.
   public var wantsRules: Bool { masquerade.isOn || (isolation ?? "network") != "none" }

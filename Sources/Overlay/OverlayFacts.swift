@@ -1,3 +1,4 @@
+public import Attachment
 public import CNI
 public import Kernel
 public import NetTypes
@@ -25,6 +26,8 @@ public struct OverlayFacts: Equatable, Sendable {
   /// Drawn anew for each call; used where nothing else decides.
   public var hostMAC = MACAddress.randomOfPort()
   public var containerMAC = MACAddress.random()
+  /// As far as this host can.
+  public var guardsAddresses = AddressGuarding.no
   /// Of the container's interface where that is there already: CHECK follows what a later plugin made of it.
   public var macThere: MACAddress?
 

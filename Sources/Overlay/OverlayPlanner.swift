@@ -135,7 +135,8 @@ public struct OverlayPlanner {
     port.macThere = facts.macThere
     // A routing daemon is told another way.
     if settings.isEVPN { port.entry = nil }
-    port.guards = claim(addressing).map { [.addRules($0)] } ?? []
+    port.guards =
+      (claim(addressing).map { [.addRules($0)] } ?? []) + facts.guardsAddresses.changes(owner, addressing)
     return port
   }
 

@@ -37,6 +37,7 @@ public struct OverlaySettings: Equatable, Sendable {
   public var forwards: Bool
   public var masquerade: Masquerading?
   public var separation: Separation
+  public var guardsAddresses: AddressGuarding
   public var backend: Backend?
   public var detectsDuplicates: Bool
   /// Whether the container listens to routers on its link.
@@ -77,6 +78,9 @@ public struct OverlaySettings: Equatable, Sendable {
     forwards = config.ipForward ?? true
     masquerade = try Masquerading(config.masquerade)
     separation = try Separation(isolation: config.isolation) ?? .network
+    guardsAddresses = try AddressGuarding(
+      config.ipspoofchk, isDefault: separation != .none, ipam: config.ipam,
+      unless: config.macLearning == true ? "macLearning" : nil)
     backend = try config.masquerade.checkedBackend()
     let isolated = config.portIsolation == true || separation == .container
     port = BridgePort(

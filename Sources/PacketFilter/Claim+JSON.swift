@@ -20,7 +20,9 @@ extension Claim: JSONReadable {
       network: try json.required("network").parsed(), container: try json.required("container").parsed(),
       interface: try json.required("interface").parsed())
     let part = try json.required("part")
-    guard let known = Part(rawValue: try part.text()) else { throw part.refusal("network, ports, firewall or names") }
+    guard let known = Part(rawValue: try part.text()) else {
+      throw part.refusal("network, guards, ports, firewall or names")
+    }
     self.init(owner, known, try json.objects("rules") ?? [], backend: try json.parsed("backend"))
     containerName = try json.text("name")
     addresses = try json.parsedList("addresses") ?? []
@@ -35,6 +37,7 @@ extension Rule: JSONReadable {
     case .isolate(let rule): .object(["isolate": .object(rule.members)])
     case .link(let rule): .object(["link": .object(rule.members)])
     case .guardSource(let rule): .object(["guard": .object(rule.members)])
+    case .guardAddresses(let rule): .object(["guardAddresses": .object(rule.members)])
     case .publish(let rule): .object(["publish": .object(rule.members)])
     case .float(let rule): .object(["float": .object(rule.members)])
     case .admit(let rule): .object(["admit": .object(rule.members)])
@@ -52,6 +55,8 @@ extension Rule: JSONReadable {
       self = .link(rule)
     } else if let rule: SourceGuard = try json.object("guard") {
       self = .guardSource(rule)
+    } else if let rule: AddressGuard = try json.object("guardAddresses") {
+      self = .guardAddresses(rule)
     } else if let rule: PublishedPort = try json.object("publish") {
       self = .publish(rule)
     } else if let rule: FloatingAddress = try json.object("float") {

@@ -39,6 +39,8 @@ public enum Backend: String, TextCodable, CaseIterable {
 public enum Part: String, CaseIterable, Sendable {
   /// The main plugin's: `bridge` and its like.
   case network
+  /// The main plugin's too, of frames: always made by nf_tables, beside what the host has.
+  case guards
   /// `portmap`'s.
   case ports
   /// `firewall`'s.

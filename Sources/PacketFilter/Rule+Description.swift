@@ -8,6 +8,8 @@ extension Rule: CustomStringConvertible {
     case .isolate(let rule): "isolation of bridge \(rule.links.map(\.description).joined(separator: " and "))"
     case .link(let link): "link from \(link.from) to \(link.to), port \(link.port)/\(link.transport)"
     case .guardSource(let guarded): "source address \(guarded.mac) of \(guarded.port)"
+    case .guardAddresses(let guarded):
+      "source addresses \(guarded.addresses.map(\.description).joined(separator: ", ")) of \(guarded.port)"
     case .publish(let port): "\(port)"
     case .float(let floating): "floating address \(floating.external) to \(floating.target)"
     case .admit(let admission): "admission of \(admission.address)"

@@ -6,6 +6,7 @@ public enum Rule: Equatable, Sendable {
   case isolate(Isolation)
   case link(ContainerLink)
   case guardSource(SourceGuard)
+  case guardAddresses(AddressGuard)
   case publish(PublishedPort)
   case float(FloatingAddress)
   case admit(Admission)

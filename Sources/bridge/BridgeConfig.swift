@@ -34,6 +34,8 @@ struct BridgeConfig: JSONReadable, Sendable {
   var ipForward: Bool?
   /// Frames must come from the container's own hardware address.
   var macspoofchk: Bool?
+  /// Packets must come from the container's own addresses.
+  var ipspoofchk: Bool?
   /// Whether the bridge learns which addresses are behind the container.
   var macLearning: Bool?
   /// `none`, `network` or `container`.
@@ -63,6 +65,7 @@ struct BridgeConfig: JSONReadable, Sendable {
     masquerade = try MasqueradeConfig(json)
     ipForward = try json.flag("ipForward")
     macspoofchk = try json.flag("macspoofchk")
+    ipspoofchk = try json.flag("ipspoofchk")
     macLearning = try json.flag("macLearning")
     isolation = try json.filledText("isolation")
     isInternal = try json.flag("internal")

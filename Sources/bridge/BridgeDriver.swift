@@ -24,6 +24,8 @@ struct BridgeFacts: Equatable {
   var gatewayMAC: MACAddress
   var hostMAC = MACAddress.randomOfPort()
   var containerMAC = MACAddress.random()
+  /// As far as this host can.
+  var guardsAddresses = AddressGuarding.no
   /// Of the container's interface where that is there already: CHECK follows what a later plugin made of it.
   var macThere: MACAddress?
 
@@ -81,6 +83,7 @@ struct BridgeDriver: LinkDriver {
     if settings.isGateway, settings.forceAddress, let bridge, !bridge.isOurs {
       facts.isReferenceBridge = try kernel.isReferenceBridge(bridge)
     }
+    facts.guardsAddresses = settings.filter.guardsAddresses.settled(on: &kernel)
     // CHECK compares the guard and the entry with the interface that is there.
     if settings.port.learning == false || settings.filter.guardsSource {
       facts.macThere = try kernel.link(owner.interface, on: .container)?.mac
@@ -113,6 +116,7 @@ struct BridgeDriver: LinkDriver {
     return (claim?.proxies ?? []).map { .deleteNeighbour($0) } + [
       .deleteLink(owner.hostInterface, on: .host),
       .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
+      .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),
     ]
   }
 
@@ -122,8 +126,11 @@ struct BridgeDriver: LinkDriver {
     let owners = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname) })
     let garbage = try kernel.garbageEnds(of: network, kind: Self.linkKind, valid: owners)
       .map { Change.deleteLink($0.name, on: .host) }
-    let rules = Change.removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules)
-    return garbage + [rules] + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])
+    let rules: [Change] = [
+      .removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules),
+      .removeOtherRules(network, .guards, valid: owners, everywhere: config.wantsGuards),
+    ]
+    return garbage + rules + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])
   }
 
   /// What this network made for all its attachments: the gateway's link in a VLAN, the bridge.
@@ -144,6 +151,7 @@ struct BridgeDriver: LinkDriver {
     if config.wantsRules, let obstacle = kernel.filter.obstacle(config.masquerade.anyBackend) {
       return obstacle
     }
+    if config.ipspoofchk == true, let obstacle = kernel.filter.obstacle(.nftables) { return obstacle }
     guard let name = config.bridge ?? BridgeSettings.defaultBridge, let link = try kernel.link(name, on: .host),
       link.kind != "bridge"
     else { return nil }

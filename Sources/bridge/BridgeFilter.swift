@@ -12,6 +12,7 @@ struct BridgeFilter: Equatable {
   /// Whether nothing passes between the bridge and anything beyond it.
   var isInternal: Bool
   var guardsSource: Bool
+  var guardsAddresses: AddressGuarding
   var links: [RuntimeKeys.Args.Link]
   /// `nil`: the host's.
   var backend: Backend?
@@ -22,6 +23,9 @@ struct BridgeFilter: Equatable {
     masquerade = try Masquerading(config.masquerade)
     separation = try Separation(isolation: config.isolation) ?? Separation.none
     guardsSource = config.macspoofchk ?? false
+    let other = (config.vlanTrunk ?? []).isEmpty ? config.macLearning == true ? "macLearning" : nil : "vlanTrunk"
+    guardsAddresses = try AddressGuarding(
+      config.ipspoofchk, isDefault: separation != .none, ipam: config.ipam, unless: other)
     links = keys.args?.cni?.links ?? []
     backend = try config.masquerade.checkedBackend()
     if isInternal, masquerade != nil || config.isDefaultGateway == true {
@@ -97,6 +101,9 @@ struct LinkedPeer: Equatable {
 }
 
 extension BridgeConfig {
+  /// Whether an ADD may guard addresses.
+  var wantsGuards: Bool { ipspoofchk ?? ((isolation ?? "none") != "none") }
+
   /// Whether an ADD makes packet filter rules.
   var wantsRules: Bool {
     masquerade.isOn || macspoofchk == true || isInternal == true || (isolation ?? "none") != "none"

@@ -88,6 +88,7 @@ struct BridgePlanner {
   private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {
     var port = port(mtu: mtu)
     if let claim = try claim(addressing) { port.guards = [.addRules(claim)] + linkProxies(claim) }
+    port.guards += facts.guardsAddresses.changes(owner, addressing)
     return try port.changes(addressing) + (settings.isGateway ? HostGateway.containerRoutes(addressing) : [])
   }
 

@@ -45,6 +45,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
   ) throws(KernelError) -> OverlayFacts {
     var facts = try OverlayFacts(settings, of: owner.network, on: &kernel)
     // CHECK compares what others were told with the interface that is there.
+    facts.guardsAddresses = settings.guardsAddresses.settled(on: &kernel)
     facts.macThere = try kernel.link(owner.interface, on: .container)?.mac
     if settings.isEVPN, !settings.derivesMAC, let mac = facts.macThere { facts.containerMAC = mac }
     return facts
@@ -89,6 +90,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     return strays + [
       .deleteLink(owner.hostInterface, on: .host),
       .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
+      .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),
     ]
   }
 
@@ -102,11 +104,15 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
       strays = try kernel.strayNeighbours(of: config.names(of: network).bridge, without: Set(ends))
     }
     return strays + ends.map { .deleteLink($0, on: .host) }
-      + [.removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules)]
+      + [
+        .removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules),
+        .removeOtherRules(network, .guards, valid: owners, everywhere: config.wantsGuards),
+      ]
       + (valid.isEmpty ? try kernel.overlayDevices(of: network, config) : [])
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: OverlayConfig, on kernel: inout K) throws(KernelError) -> String? {
-    config.wantsRules ? kernel.filter.obstacle(config.masquerade.anyBackend) : nil
+    if config.ipspoofchk == true, let obstacle = kernel.filter.obstacle(.nftables) { return obstacle }
+    return config.wantsRules ? kernel.filter.obstacle(config.masquerade.anyBackend) : nil
   }
 }

@@ -86,9 +86,50 @@ import TestSupport
       ], backend: .nftables)
     expected.containerName = "web"
     expected.addresses = ["10.1.0.5", "fd00:1::5"]
-    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [expected])
+    #expect(try fixture.kernel.filter.claim(of: fixture.owner, .network) == expected)
     #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host)?.port?.isolated == true)
     #expect(fixture.kernel.link("cni0", on: .host)?.group == Isolation.linkGroup)
+  }
+
+  private static let guarded: [(String, Backend, Bool)] = [
+    (#"{"ipam":{"type":"x"},"isolation":"network"}"#, .nftables, true),
+    (#"{"ipam":{"type":"x"},"ipspoofchk":true}"#, .iptables, true),
+    (#"{"ipam":{"type":"x"},"isolation":"network","ipspoofchk":false}"#, .nftables, false),
+    (#"{"ipam":{"type":"x"}}"#, .nftables, false),
+    (#"{"ipam":{"type":"x"},"isolation":"network","macLearning":true}"#, .nftables, false),
+    (#"{"ipam":{"type":"x"},"isolation":"network","vlanTrunk":[{"id":2}]}"#, .nftables, false),
+    (#"{"isolation":"network"}"#, .nftables, false),
+  ]
+
+  @Test(arguments: guarded)
+  func `source addresses are guarded where networks are isolated, or as the key says`(
+    json: String, backend: Backend, isGuarded: Bool
+  ) throws {
+    let fixture = try Fixture()
+    fixture.kernel.filter = FakeFilter(on: backend)
+    let result = try fixture.add(json)
+    let rule = AddressGuard(fixture.owner.hostInterface, ["10.1.0.5", "fd00:1::5"])
+    let claim = try fixture.kernel.filter.claim(of: fixture.owner, .guards)
+    #expect(claim?.rules == (isGuarded ? [.guardAddresses(rule)] : nil))
+    #expect(claim == nil || claim?.backend == .nftables)
+    try fixture.plugin.check(fixture.call(json, previous: result))
+    try fixture.plugin.delete(
+      Removal(
+        owner: fixture.owner, namespacePath: nil, config: fixture.call(json).config, delegates: fixture.ipam.delegates))
+    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+  }
+
+  @Test(arguments: [
+    (#"{"ipspoofchk":true}"#, "key \"ipspoofchk\": true: without \"ipam\" there is no address to check"),
+    (#"{"ipspoofchk":true,"ipam":{"type":"dhcp"}}"#, "key \"ipspoofchk\": true: dhcp may change the address later"),
+    (#"{"ipspoofchk":true,"ipam":{"type":"x"},"macLearning":true}"#, "keys \"ipspoofchk\" and \"macLearning\""),
+    (#"{"ipspoofchk":true,"ipam":{"type":"x"},"vlanTrunk":[{"id":2}]}"#, "keys \"ipspoofchk\" and \"vlanTrunk\""),
+  ])
+  func `a guard without addresses to check by is refused`(json: String, words: String) throws {
+    let fixture = try Fixture()
+    let error = #expect(throws: CNIError.self) { try fixture.add(json) }
+    #expect(error?.code == .invalidNetworkConfig && error?.message.hasPrefix(words) == true)
+    #expect(fixture.kernel.applied == [])
   }
 
   @Test func `a VLAN is isolated where the host forwards for it`() throws {

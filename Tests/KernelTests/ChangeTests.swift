@@ -29,7 +29,8 @@ import Testing
     #expect(port.0?.master == port.1?.index)
     #expect(port.0?.alias == "cni:net/c1/eth0")
     #expect(port.0?.isUp == true && port.0?.isRunning == true)
-    #expect(port.0?.port == BridgePort(hairpin: false, isolated: false, learning: true, neighSuppress: false))
+    let settings = BridgePort(hairpin: false, isolated: false, learning: true, neighSuppress: false, locked: false)
+    #expect(port.0?.port == settings)
   }
 
   @Test func `a bridge keeps the address it was made with when a lower one joins`() throws {
@@ -44,6 +45,7 @@ import Testing
 
   @Test(arguments: [
     BridgePort(hairpin: true), BridgePort(isolated: true), BridgePort(learning: false), BridgePort(neighSuppress: true),
+    BridgePort(locked: true),
   ])
   func `a port's settings are set one by one`(wanted: BridgePort) throws {
     let port = try inFreshNamespace { path in
@@ -52,11 +54,12 @@ import Testing
       try kernel.apply(.changeLink("veth0", on: .host, LinkChange(port: wanted)))
       return try kernel.link("veth0", on: .host)?.port
     }
-    var expected = BridgePort(hairpin: false, isolated: false, learning: true, neighSuppress: false)
+    var expected = BridgePort(hairpin: false, isolated: false, learning: true, neighSuppress: false, locked: false)
     expected.hairpin = wanted.hairpin ?? expected.hairpin
     expected.isolated = wanted.isolated ?? expected.isolated
     expected.learning = wanted.learning ?? expected.learning
     expected.neighSuppress = wanted.neighSuppress ?? expected.neighSuppress
+    expected.locked = wanted.locked ?? expected.locked
     #expect(port == expected)
   }
 

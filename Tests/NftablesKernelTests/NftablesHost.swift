@@ -95,6 +95,7 @@ func everyKind(_ part: Part) throws -> [Rule] {
     .link(ContainerLink(name("br0"), from: address("10.1.0.2"), to: address("10.1.0.3"), .tcp, 80)),
     .link(ContainerLink(name("br0"), from: address("fd00::2"), to: address("fd00::3"), .udp, 53)),
     .guardSource(SourceGuard(name("veth0"), mac: mac)),
+    .guardAddresses(AddressGuard(name("veth0"), [address("10.1.0.2"), address("fd00::2")])),
     .publish(port(8080)), .publish(port(8080, to: "fd00::2")), .publish(port(8081, on: "192.0.2.1")),
     .publish(port(8081, on: "2001:db8::1", to: "fd00::2")), .publish(conditional), .publish(inChain),
     .publish(marked), .publish(open), .publish(spare),

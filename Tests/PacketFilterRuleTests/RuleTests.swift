@@ -24,6 +24,7 @@ import Testing
         .isolate(Isolation("ov-net", partner: "vx-net", direct: ["10.5.0.0/16", "fd00::/48"], reach: .network)),
         .link(ContainerLink("cni0", from: "10.1.0.2", to: "10.1.0.3", .tcp, 80)),
         .guardSource(SourceGuard("veth1", mac: "02:00:00:00:00:01")),
+        .guardAddresses(AddressGuard("veth1", ["10.1.0.2", "fd00::2"])),
         .publish(conditional),
         .publish(PublishedPort(.tcp, hostPort: 80, to: "fd00::2", 8080, masquerade: path)),
         .publish(PublishedPort(.sctp, hostPort: 9, to: "10.1.0.2", 9, masquerade: marked)),

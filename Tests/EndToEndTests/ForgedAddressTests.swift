@@ -1,0 +1,78 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Containers that use other addresses than their own.
+@Suite(.needsRoot)
+struct ForgedAddressTests {
+  private static let subnets = ["10.77.0.0/24", "fd77::/64"]
+  private static let keys = #"{"isGateway": true, "hairpinMode": true, "isolation": "network"}"#
+
+  /// Gives the container a further address and asks from it.
+  private func answers(_ own: String, from source: String, to address: String, _ lab: Lab) throws -> Bool {
+    let container = lab.container(1)
+    try lab.shell(
+      "ip addr add \(source) dev eth0 \(source.contains(":") ? "nodad" : "")", in: container)
+    let plain = source.split(separator: "/")[0]
+    // Who is asked knows the way back, so that only the guard can be why nothing comes.
+    let found = try lab.shell(
+      "ping -c2 -W1 -I \(plain) \(address) >/dev/null 2>&1 && echo yes || echo no", in: container)
+    try lab.shell("ip addr del \(source) dev eth0", in: container)
+    return found.hasPrefix("yes")
+  }
+
+  @Test(arguments: [true, false])
+  func `only their own pass, unless the key says otherwise`(isGuarded: Bool) throws {
+    try Lab.use(containers: 2) { lab in
+      let key = isGuarded ? "{}" : #"{"ipspoofchk": false}"#
+      let config = try lab.bridge(Self.keys, subnets: Self.subnets).merging(try JSONValue(json: key))
+      let first = try lab.add(config).result()
+      _ = try lab.add(config, to: 2).result()
+      for address in ["10.77.0.1", "10.77.0.3", "fd77::1", "fd77::3"] {
+        #expect(try lab.pings(address, from: lab.container(1)))
+      }
+      for (source, address) in [
+        ("10.77.0.99/24", "10.77.0.3"), ("fd77::99/64", "fd77::3"), ("10.77.0.98/24", "10.77.0.1"),
+      ] {
+        #expect(try answers("", from: source, to: address, lab) == !isGuarded, "\(source)")
+      }
+      // Its own link-local address goes on working.
+      let local = try lab.shell(
+        "ip -6 -o addr show dev eth0 scope link | awk '{print $4}' | cut -d/ -f1", in: lab.container(2))
+      let neighbour = try #require(local.split(separator: "\n").first)
+      #expect(try lab.shell("ping -c1 -W2 \(neighbour)%eth0", in: lab.container(1)).contains("1 received"))
+      #expect(try lab.check(config, first).isSuccess)
+      for container in 1...2 { #expect(try lab.delete(config, from: container).isSuccess) }
+      #expect(try lab.shell("nft list tables", in: lab.host) == "")
+    }
+  }
+
+  @Test func `a tag of the VLAN 0 does not hide the address`() throws {
+    try Lab.use(containers: 2) { lab in
+      let config = try lab.bridge(Self.keys, subnets: ["10.77.0.0/24"])
+      _ = try lab.add(config).result()
+      let second = try lab.add(config, to: 2).result()
+      let mac = try #require(second.text("interfaces.2.mac"))
+      let heard = try lab.frames(
+        on: "eth0", in: lab.container(2),
+        while: """
+          python3 - <<'END'
+          socket, struct = map(__import__, ("socket", "struct"))
+          link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+          link.bind(("eth0", 0))
+          own = link.getsockname()[4]
+          packet = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 17, 0, socket.inet_aton("10.77.0.99"), socket.inet_aton("10.77.0.3")) + bytes(8)
+          to = bytes.fromhex("\(mac)".replace(":", ""))
+          for tags in (b"", b"\\x81\\x00\\x00\\x00", b"\\x88\\xa8\\x00\\x00\\x81\\x00\\x00\\x00"):
+              link.send(to + own + tags + b"\\x08\\x00" + packet)
+          link.send(to + own + b"\\x88\\xb5" + bytes(50))
+          END
+          """, in: lab.container(1))
+      #expect(heard.filter { [0x0800, 0x8100, 0x88a8].contains($0.etherType) && $0.source == first(heard) } == [])
+      #expect(heard.contains { $0.etherType == 0x88b5 })
+    }
+  }
+
+  /// Who sent the frame that nobody checks.
+  private func first(_ frames: [Frame]) -> String? { frames.first { $0.etherType == 0x88b5 }?.source }
+}
