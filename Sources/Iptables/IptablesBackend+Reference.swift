@@ -6,11 +6,12 @@ public import PacketFilter
 extension IptablesBackend {
   public mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
     var rules = rules
+    let tables = tables(.legacy)
     // `nat` first: it tells the addresses that `filter` has rules for. What has none is not locked.
     var names: [TableName] = []
-    for name in try Tables.present(TableName.all) {
+    for name in try tables.present(TableName.all) {
       if name.kind == .filter, !rules.parts.contains(.firewall) || rules.addresses.isEmpty { continue }
-      let found = ReferenceTable(rules, in: try Table.take(name))
+      let found = ReferenceTable(rules, in: try tables.take(name))
       rules.addresses = found.addresses.sorted()
       if !found.isEmpty { names.append(name) }
     }
@@ -24,8 +25,9 @@ extension IptablesBackend {
 
   public mutating func isMadeByReference(_ rule: Rule, for owner: Owner) throws(KernelError) -> Bool {
     var wanted = ReferenceRules(.one(owner), [])
-    for name in try Tables.present(TableName.all) where rule.needs(name) {
-      let table = try Table.take(name)
+    let tables = tables(.legacy)
+    for name in try tables.present(TableName.all) where rule.needs(name) {
+      let table = try tables.take(name)
       switch rule {
       case .masquerade(let masquerade):
         if ReferenceTable(wanted, in: table).addresses.contains(masquerade.address) { return true }
@@ -39,7 +41,7 @@ extension IptablesBackend {
         if rules.contains(where: { $0.source == host }), rules.contains(where: { $0.subnet == host }) { return true }
       case .isolate(let isolation) where isolation.reach == .outside:
         if table.has(ReferenceNames.isolationChain) { return true }
-      case .isolate, .link, .float, .serve, .guardSource, .pass: return false
+      case .isolate, .link, .float, .serve, .guardSource, .guardAddresses, .pass: return false
       }
     }
     return false

@@ -119,7 +119,7 @@ extension Rule {
     case .publish(let port): [port.target]
     case .float(let floating): [floating.target]
     case .admit(let admission): [admission.address]
-    case .isolate, .link, .guardSource, .serve: []
+    case .isolate, .link, .guardSource, .guardAddresses, .serve, .pass: []
     }
   }
 }

@@ -51,6 +51,13 @@ struct FirewallDriver: ChainDriver {
     return nil
   }
 
+  private func firstLink<K: Kernel & ~Copyable>(
+    of result: AddResult, on kernel: inout K
+  ) throws(KernelError) -> InterfaceName? {
+    for name in result.hostInterfaces where try kernel.link(name, on: .host)?.isLoopback != true { return name }
+    return nil
+  }
+
   /// The first bridge among the result's interfaces on the host; where there is none by now, the first link.
   private func bridge<K: Kernel & ~Copyable>(
     in result: AddResult, for policy: FirewallSettings.IngressPolicy, on kernel: inout K
@@ -58,12 +65,7 @@ struct FirewallDriver: ChainDriver {
     if let bridge = try translating({ () throws(KernelError) in try firstBridge(of: result, on: &kernel) }) {
       return bridge
     }
-    let first = try translating { () throws(KernelError) in
-      try result.hostInterfaces.first { (name) throws(KernelError) in
-        try kernel.link(name, on: .host)?.isLoopback != true
-      }
-    }
-    guard let first else {
+    guard let first = try translating({ () throws(KernelError) in try firstLink(of: result, on: &kernel) }) else {
       throw CNIError(
         .invalidNetworkConfig,
         "key \"ingressPolicy\": \"\(policy.rawValue)\": want a bridge among the interfaces of prevResult")

@@ -199,7 +199,7 @@ struct ContainerRouteTests {
 
 /// Routers that are none: neighbours on the link that say so.
 @Suite(.needsRoot)
-struct RouterAdvertisementTests {
+struct NeighbourRouterTests {
   /// What a router says of 2001:db8:bad::/64, to all on `eth0`.
   private let advertise = """
     python3 - <<'E'
