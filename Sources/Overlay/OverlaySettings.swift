@@ -82,15 +82,7 @@ public struct OverlaySettings: Equatable, Sendable {
       config.ipspoofchk, isDefault: separation != .none, ipam: config.ipam,
       unless: config.macLearning == true ? "macLearning" : nil)
     backend = try config.masquerade.checkedBackend()
-    let isolated = config.portIsolation == true || separation == .container
-    port = BridgePort(
-      hairpin: config.hairpinMode == true ? true : nil, isolated: isolated ? true : nil,
-      learning: config.macLearning ?? false)
-    // Devices of other hosts that learn would follow a forged address here: the bridge drops it.
-    if tunnel.learns, port.learning == false { port.locked = true }
-    // What is suppressed are announcements too, by which others learn that a container has moved.
-    tunnelPort = BridgePort(
-      isolated: isolated, learning: tunnel.learns, neighSuppress: config.neighSuppress ?? !tunnel.learns)
+    (port, tunnelPort) = Self.ports(config, separation, tunnel)
     detectsDuplicates = config.enabledad ?? false
     routerAdvertisements = config.routerAdvertisements
     mac = try keys.mac(arguments)
@@ -103,6 +95,23 @@ public struct OverlaySettings: Equatable, Sendable {
     try config.checkCombinations(mode)
     try config.checkAddresses(mode, keys)
     try check(config.controlPlane)
+  }
+
+  /// How the bridge treats a container's port, and the VXLAN device's.
+  private static func ports(
+    _ config: OverlayConfig, _ separation: Separation, _ tunnel: VXLAN
+  ) -> (container: BridgePort, tunnel: BridgePort) {
+    let isolated = config.portIsolation == true || separation == .container
+    var port = BridgePort(
+      hairpin: config.hairpinMode == true ? true : nil, isolated: isolated ? true : nil,
+      learning: config.macLearning ?? false)
+    // VXLAN devices of other hosts that learn would follow a forged MAC address here: the bridge drops such frames.
+    if tunnel.learns, port.learning == false { port.locked = true }
+    // neigh_suppress also drops the announcements by which other hosts learn that a container has moved.
+    return (
+      port,
+      BridgePort(isolated: isolated, learning: tunnel.learns, neighSuppress: config.neighSuppress ?? !tunnel.learns)
+    )
   }
 
   public func names(of network: NetworkName) -> OverlayNames {

@@ -105,7 +105,7 @@ private final class LinkIPAM {
 
   @Test(arguments: [
     keys, #""bridge": "br0""#, #""bridge": "br0", "isGateway": true, "vlan": 100, "gwPriority": 5"#,
-    #""bridge": "br0", "isGateway": true, "isolation": "container", "hairpinMode": true"#,
+    #""bridge": "br0", "isGateway": true, "isolation": "container", "ipspoofchk": false, "hairpinMode": true"#,
   ])
   func `all is as with any other IPAM plugin in the end, and no change is made twice`(keys: String) throws {
     let other = try Fixture(), fixture = try Fixture()
@@ -118,7 +118,7 @@ private final class LinkIPAM {
     #expect(applied.indices.filter { applied[..<$0].contains(applied[$0]) } == [])
   }
 
-  @Test(arguments: 0..<22)
+  @Test(arguments: 0..<23)
   func `all is taken back when change n is refused, the lease through the link`(n: Int) throws {
     let fixture = try Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
@@ -139,7 +139,7 @@ private final class LinkIPAM {
     #expect(throws: CNIError.self) { try add(fixture, ipam, json()) }
     let second = try Fixture()
     _ = try add(second, LinkIPAM(on: second.kernel), json())
-    #expect(second.kernel.applied.count == 22)
+    #expect(second.kernel.applied.count == 23)
     #expect((5..<16).contains(fixture.kernel.applied.count - 1))
   }
 

@@ -36,10 +36,6 @@ private func network(_ type: String, _ keys: String) -> String {
     (bridge(#""ipam":{}"#), []),
     (bridge(#""acceptRA":true"#), []),
     (
-      bridge(#""ipam":{"type":"host-local","ranges":[[{"subnet":"10.1.0.0/24","rangeEnd":"10.1.0.255"}]]}"#),
-      ["note: rangeEnd 10.1.0.255: the broadcast address of 10.1.0.0/24: it is not handed out"]
-    ),
-    (
       bridge(#""ipam":{"type":"host-local","ranges":[[{"subnet":"10.0.0.0/24","rangeEnd":"10.0.0.255"}]]}"#),
       [
         #"note: key "plugins[0].ipam.ranges[0][0].rangeEnd": 10.0.0.255 is the subnet's broadcast address and is not handed out"#

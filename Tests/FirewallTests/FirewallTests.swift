@@ -92,7 +92,8 @@ import TestSupport
       ])
     let json = #"{"ingressPolicy":"same-bridge"}"#
     try plugin.add(call(json, previous: listed)) { (_) throws(CNIError) in }
-    #expect(try rules == [.admit(Admission("10.1.0.5")), .isolate(Isolation("cni0", reach: .outside))])
+    let admission = Admission("10.1.0.5", network: .init("cni0", "10.1.0.0/24"))
+    #expect(try rules == [.admit(admission), .isolate(Isolation("cni0", reach: .outside))])
     try plugin.check(call(json, previous: listed))
   }
 

@@ -76,7 +76,9 @@ import TestSupport
       state.routes.removeAll { $0.dst == "0.0.0.0/0" }
     },
     Damage("container route ::/0 via fd00:1::fe on eth0 is missing") { state, _ in
-      for index in state.routes.indices where state.routes[index].dst == "::/0" { state.routes[index].priority = 8 }
+      for index in state.routes.indices where state.routes[index].dst == "::/0" {
+        state.routes[index].gateway = "fd00:1::fd"
+      }
     },
     Damage("container route fd00:1::1/128 via fe80:") { state, _ in
       state.routes.removeAll { $0.dst == "fd00:1::1/128" }

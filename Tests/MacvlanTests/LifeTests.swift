@@ -118,6 +118,13 @@ import TestSupport
     #expect(fixture.kernel.link(fixture.link, on: .host) == nil)
   }
 
+  /// Default routes of other networks whose metrics are taken back come last in the list.
+  private func sortingRoutes(_ state: FakeKernel.State) -> FakeKernel.State {
+    var state = state
+    state.routes.sort { "\($0)" < "\($1)" }
+    return state
+  }
+
   @Test(arguments: [false, true], 0..<32)
   func `a refused change takes everything back`(hasOther: Bool, n: Int) throws {
     let fixture = try Fixture()
@@ -130,7 +137,7 @@ import TestSupport
     let succeeded = (try? fixture.add(Self.json)) != nil
     let changes = fixture.kernel.applied.count - count
     #expect(succeeded == (changes <= n))
-    if !succeeded { #expect(fixture.kernel.state == before) }
+    if !succeeded { #expect(sortingRoutes(fixture.kernel.state) == sortingRoutes(before)) }
     // Otherwise the sweep no longer reaches the last change.
     if n == 31 { #expect(succeeded) }
   }

@@ -88,13 +88,12 @@ func everyKind(_ part: Part) throws -> [Rule] {
   open.masquerade?.everything = true
   var spare = conditional
   spare.isSpare = true
-  let mac: MACAddress = "02:00:00:00:00:09"
   var rules: [Rule] = try [
     .masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24"))),
     .masquerade(Masquerade(address("fd00::2"), in: prefix("fd00::1/64"), isRandom: true)),
     .link(ContainerLink(name("br0"), from: address("10.1.0.2"), to: address("10.1.0.3"), .tcp, 80)),
     .link(ContainerLink(name("br0"), from: address("fd00::2"), to: address("fd00::3"), .udp, 53)),
-    .guardSource(SourceGuard(name("veth0"), mac: mac)),
+    .guardSource(SourceGuard(name("veth0"), mac: "02:00:00:00:00:09")),
     .guardAddresses(AddressGuard(name("veth0"), [address("10.1.0.2"), address("fd00::2")])),
     .publish(port(8080)), .publish(port(8080, to: "fd00::2")), .publish(port(8081, on: "192.0.2.1")),
     .publish(port(8081, on: "2001:db8::1", to: "fd00::2")), .publish(conditional), .publish(inChain),

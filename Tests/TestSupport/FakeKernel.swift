@@ -142,9 +142,7 @@ public final class FakeKernel: Kernel {
     case .setFDB(let spec):
       state.forwarding.removeAll { $0 == spec || !spec.mac.isZero && $0.isSameEntry(as: spec) }
       state.forwarding.append(spec)
-    case .setTables(let wanted):
-      var fake = self
-      for change in wanted.changes(from: try fake.tables(like: wanted)) { try carryOut(change) }
+    case .setTables(let wanted): try setTables(wanted)
     case .setChecksumOffload(let name, let isOn):
       if isOn { state.withoutChecksumOffload.remove(name) } else { state.withoutChecksumOffload.insert(name) }
     case .deleteFDB(let spec): state.forwarding.removeAll { $0 == spec }
@@ -153,13 +151,17 @@ public final class FakeKernel: Kernel {
     case .setVLANs(let vlans, let name): state.vlans[name] = vlans
     case .addRules(let claim): try filter.add(claim)
     case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
-    case .removeReferenceRules(let owner, let part, let addresses):
-      try filter.removeReference(of: owner, part, addresses: addresses)
+    case .removeReferenceRules(let owner, let part, let ips):
+      try filter.removeReference(of: owner, part, addresses: ips)
     case .removeOtherRules(let network, let part, let valid, let everywhere):
       try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
-    case .awaitRunning, .awaitDAD, .announce, .forgetConnections, .routeLoopback, .awaitWithdrawal:
-      break
+    case .awaitRunning, .awaitDAD, .announce, .forgetConnections, .routeLoopback, .awaitWithdrawal: break
     }
+  }
+
+  private func setTables(_ wanted: TunnelTables) throws(KernelError) {
+    var fake = self
+    for change in wanted.changes(from: try fake.tables(like: wanted)) { try carryOut(change) }
   }
 
   private func create(_ spec: LinkSpec) {
