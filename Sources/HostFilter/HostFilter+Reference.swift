@@ -24,7 +24,8 @@ extension HostFilter {
 
   mutating func notMadeByReference(_ rules: [Rule], of owner: Owner) throws(KernelError) -> [Rule] {
     var missing: [Rule] = []
-    for rule in rules {
+    // The reference makes no passages: its firewall plugin admits each address by itself.
+    for rule in rules where !rule.isPassage {
       var isThere = false
       for backend in [Backend.nftables, .iptables] where !isThere {
         isThere = try use(backend) { (backend) throws(KernelError) in

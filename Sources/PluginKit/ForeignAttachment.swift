@@ -43,6 +43,9 @@ struct ForeignAttachment: Equatable {
     case .changeLink(let name, let side, var wanted):
       wanted.alias = nil
       wanted.group = nil
+      // The reference lets ports learn.
+      wanted.port.learning = nil
+      wanted.port.locked = nil
       return .changeLink(theirs(name), on: side, wanted)
     case .setVLANs(let vlans, let name): return .setVLANs(vlans, on: theirs(name))
     case .awaitRunning(let name): return .awaitRunning(theirs(name))
@@ -55,6 +58,7 @@ struct ForeignAttachment: Equatable {
       spec.source = nil
       return .addRoute(spec)
     case .setNeighbour(let spec) where spec.interface == owner.hostInterface: return nil
+    case .setFDB(let spec) where spec.interface == owner.hostInterface: return nil
     case .setSysctls(_, .container): return nil
     case .setSysctls(let settings, .host):
       return .setSysctls(settings.filter { !$0.key.contains("/\(owner.hostInterface)/") }, on: .host)

@@ -9,7 +9,7 @@ private let kinds = [
   #""subnet": "10.1.0.0/29", "gateway": "10.9.0.1", "routes": [{"dst": "0.0.0.0/0"}, {"dst": "10.2.0.0/16", "gw": "10.1.0.3"}]"#,
   #""ranges": [[{"subnet": "10.1.0.0/30"}, {"subnet": "10.2.0.0/24", "rangeStart": "10.2.0.4", "rangeEnd": "10.2.0.6"}]]"#,
   #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::/120", "rangeEnd": "fd00::6"}]]"#,
-  #""subnet": "10.3.0.0/29", "ranges": [[{"subnet": "10.1.0.0/29", "rangeStart": "10.1.0.0", "rangeEnd": "10.1.0.7"}]]"#,
+  #""subnet": "10.3.0.0/29", "ranges": [[{"subnet": "10.1.0.0/29", "rangeStart": "10.1.0.0", "rangeEnd": "10.1.0.6"}]]"#,
 ]
 
 /// Where the first range set has them: after a refusal further on the reference has moved `last_reserved_ip`.

@@ -83,7 +83,7 @@ extension Lab {
 
   /// Every rule and table of nftables, and the legacy rules.
   func rules() throws -> [String] {
-    try shell("nft -s list ruleset; iptables-legacy-save; ip6tables-legacy-save", in: host)
+    try shell("nft -s list ruleset; for t in iptables ip6tables; do $t-legacy-save; $t-nft-save; done", in: host)
       .split(separator: "\n").map(String.init)
       .filter { $0.hasPrefix("-A") || $0.hasPrefix("table") || $0.contains(" - [") }
   }
