@@ -5,9 +5,13 @@ public import Testing
 public enum Binaries {
   /// `CNI_BIN`, or `.build/bin` of this package.
   public static let ours: String =
-    ProcessInfo.processInfo.environment["CNI_BIN"]
-    ?? URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().appending(path: ".build/bin").path()
+    ProcessInfo.processInfo.environment["CNI_BIN"] ?? package.appending(path: ".build/bin").path()
+
+  /// This package's scripts.
+  public static let scripts: String = package.appending(path: "scripts").path()
+
+  private static let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
 
   /// Debian's `containernetworking-plugins`.
   public static let reference = "/usr/lib/cni"
