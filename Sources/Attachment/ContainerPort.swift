@@ -15,7 +15,7 @@ public struct ContainerPort: Equatable, Sendable {
   public var settings = BridgePort()
   /// The container's hardware address where it is another by now than the plan's; only CHECK finds one.
   public var macThere: MACAddress?
-  /// How the bridge knows that address; `nil`: a control plane tells it.
+  /// How the bridge gets an FDB entry for that address; `nil`: from a control plane.
   public var entry: FDBSpec.Table? = .port
   /// `nil`: the bridge knows none.
   public var vlans: PortVLANs?

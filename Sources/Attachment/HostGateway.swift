@@ -81,7 +81,7 @@ public struct HostGateway: Equatable, Sendable {
   /// Whether the link may not have that address beside those wanted.
   private func conflicts(_ there: IPPrefix, with wanted: [IPPrefix]) -> Bool {
     guard !wanted.contains(there), wanted.contains(where: { $0.conflicts(with: there) }) else { return false }
-    // Another subnet of the same network; a second gateway of a subnet is none.
+    // Another subnet of the same network may have its gateway here too. A subnet has one gateway only.
     return !ranges.hasGateway(there) || wanted.contains { $0.network == there.network }
   }
 

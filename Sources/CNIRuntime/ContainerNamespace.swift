@@ -95,6 +95,6 @@ public struct ContainerNamespace: Equatable, Sendable {
 }
 
 extension KernelError {
-  /// Whether opening a namespace failed because there is none.
+  /// Whether opening a namespace failed because it does not exist.
   public var saysNoNamespace: Bool { ContainerNamespace.saysGone.contains(errno) }
 }

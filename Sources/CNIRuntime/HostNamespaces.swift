@@ -40,7 +40,7 @@ public enum HostNamespaces {
     }
   }
 
-  /// The containers that a plugin is attaching to this host just now, whoever started it.
+  /// The containers that a plugin process is attaching to this host now.
   public static func attaching() -> Set<AttachedName> {
     let processes = ((try? Files.list("/proc")) ?? []).filter { Int($0) != nil }
     let host = identity("/proc/self/ns/net")

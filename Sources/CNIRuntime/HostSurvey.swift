@@ -1,7 +1,7 @@
 public import CNI
 public import NetTypes
 
-/// What the host has of one network's attachments, whoever made them and wherever they are remembered.
+/// What the host has of one network's attachments, also of those that no cache remembers.
 public struct HostSurvey: Equatable, Sendable {
   public var network: NetworkName
   public var cached: [Cached] = []
@@ -45,7 +45,7 @@ public struct HostSurvey: Equatable, Sendable {
     }
   }
 
-  /// A leased address; nobody holds one whose file's writer died.
+  /// A leased address. A lease file whose writer died names no holder.
   public struct Lease: Equatable, Sendable {
     public var address: IPAddress
     public var container: String?

@@ -3,7 +3,7 @@ public import CNI
 /// One interface of one container on one network, as the runtime asks for it.
 public struct NetworkAttachment: Equatable, Sendable {
   public var owner: Owner
-  /// `CNI_NETNS`; empty where the namespace is gone, and where nobody kept it.
+  /// `CNI_NETNS`; empty if the namespace is gone or unknown.
   public var namespacePath: String
   /// `CNI_ARGS`, in order.
   public var arguments: [Argument]

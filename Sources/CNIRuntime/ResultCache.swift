@@ -118,7 +118,7 @@ extension ResultCache.Entry {
 
   /// The namespace that the result names for the container's interface; libcni before 1.2 keeps no other.
   ///
-  /// Empty where there is none, or more than one.
+  /// Empty if the result names no sandbox, or several.
   private static func sandbox(of interface: InterfaceName, in result: JSONValue?) -> String {
     let inside = (result?["interfaces"]?.array ?? []).filter { $0["sandbox"]?.string?.hasPrefix("/") == true }
     let named = inside.filter { $0["name"]?.string == interface.description }

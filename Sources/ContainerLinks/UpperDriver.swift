@@ -98,7 +98,7 @@ public struct UpperDriver<Config: UpperConfig>: LinkDriver {
 }
 
 extension UpperSettings {
-  /// A VLAN link comes up with its master only, and nobody is found to have an address where nothing can be sent.
+  /// A VLAN link comes up only with its master, and duplicate address detection needs a link that is up.
   fileprivate func needsMasterUp(_ common: MasterConfig) -> Bool {
     if case .vlan = upper { return true }
     return detectsDuplicates && common.givesIPv6

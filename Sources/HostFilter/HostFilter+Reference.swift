@@ -12,7 +12,7 @@ extension HostFilter {
     try removeReference(ReferenceRules(.one(owner), [part], addresses: addresses))
   }
 
-  /// nf_tables first: what is masqueraded there tells the addresses of what the legacy tables admit.
+  /// nf_tables first: its masquerade rules name the addresses that the legacy tables admit.
   mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) {
     // They have no plugin that does what the part `names` does.
     guard rules.parts != [.names] else { return }

@@ -7,7 +7,7 @@ extension IptablesBackend {
   public mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
     var rules = rules
     let tables = tables(.legacy)
-    // `nat` first: it tells the addresses that `filter` has rules for. What has none is not locked.
+    // `nat` first: its rules name the addresses that `filter` admits. A table without such rules is not locked.
     var names: [TableName] = []
     for name in try tables.present(TableName.all) {
       if name.kind == .filter, !rules.parts.contains(.firewall) || rules.addresses.isEmpty { continue }
@@ -77,7 +77,7 @@ struct ReferenceTable {
     for (chain, keys) in rules { try table.delete(from: chain) { keys.contains($0.key) } }
     for chain in chains { try table.empty(chain) }
     for chain in chains {
-      // Somebody else's jump keeps it.
+      // A jump of another program keeps the chain.
       if table.references(to: chain) < 1 { try table.delete(chain) }
     }
   }

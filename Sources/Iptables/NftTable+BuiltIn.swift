@@ -58,7 +58,7 @@ extension NftTable {
     add(.deleteTable) { _ in }
   }
 
-  /// Whether somebody else made FORWARD or uses it.
+  /// Whether another program made FORWARD or has rules in it.
   var isForwardOfHost: Bool {
     guard let chain = contents["FORWARD"], chain.isBase else { return false }
     return !chain.isOurs || chain.policy == "DROP"

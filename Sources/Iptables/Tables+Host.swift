@@ -73,7 +73,7 @@ extension Tables {
 extension Table {
   private static let builtIn = ["INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"]
 
-  /// Whether FORWARD drops what it does not know, or has somebody else's rules.
+  /// Whether FORWARD has the policy DROP, or rules of another program.
   fileprivate var isForwardUsed: Bool {
     policy(of: "FORWARD") == "DROP" || firstIndex(in: "FORWARD") { !Layout.isOurs($0.target) } != nil
   }

@@ -25,7 +25,7 @@ extension Tables {
     }.map(\.0)
   }
 
-  /// Whether chains of somebody else that the plan jumps to are here; not where it jumps to none.
+  /// Whether these tables have the host's own chains that the plan jumps to; false if it jumps to none.
   func hasChains(of plan: Plan) throws(KernelError) -> Bool {
     let wanted = plan.pieces.mapValues { $0.compactMap(\.foreignChain) }.filter { !$0.value.isEmpty }
     guard !wanted.isEmpty else { return false }
@@ -39,7 +39,7 @@ extension Tables {
 }
 
 extension Piece {
-  /// The chain of somebody else that this needs.
+  /// The host's own chain that this rule needs.
   fileprivate var foreignChain: String? {
     switch self {
     case .existing(let chain): chain

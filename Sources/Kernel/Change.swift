@@ -20,7 +20,7 @@ public enum Change: Equatable, Sendable {
   case awaitRunning(InterfaceName)
   /// Waits until duplicate address detection is done on that link in the container.
   case awaitDAD(InterfaceName)
-  /// Waits, at most a second, until a routing daemon has taken that entry back; nothing happens where there is none.
+  /// Waits, at most a second, until a routing daemon has removed that FDB entry; returns at once if it does not exist.
   case awaitWithdrawal(FDBSpec)
   case addAddress(AddressSpec)
   case deleteAddress(AddressSpec)

@@ -37,7 +37,7 @@ public protocol FilterBackend {
   /// Where the host's own rules are, as the backend `iptables` sees it.
   func hostRules() throws(KernelError) -> HostRules
 
-  /// Whether nf_tables holds tables that `iptables` shows, whoever made them.
+  /// Whether nf_tables holds tables that `iptables` shows.
   func hasNftablesTables() throws(KernelError) -> Bool
 
   /// Whether this host has what the backend needs.
@@ -93,7 +93,7 @@ public protocol PacketFilter {
   /// - Throws: what the backend said.
   mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError)
 
-  /// Removes what the reference plugins made for that attachment, unless ours are remembered: nobody attaches twice.
+  /// Removes what the reference plugins made for that attachment, unless rules of ours are remembered for it: an attachment has one or the other.
   ///
   /// - Parameters:
   ///   - owner: whose.

@@ -109,7 +109,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
 }
 
 extension KernelError {
-  /// ENOENT, ESRCH, ENODEV or EADDRNOTAVAIL: somebody else removed what was to be taken back, or what it was on.
+  /// ENOENT, ESRCH, ENODEV or EADDRNOTAVAIL: another process removed what was to be rolled back, or the link that it was on.
   fileprivate var isAbsence: Bool { [2, 3, 19, 99].contains(errno) }
 }
 

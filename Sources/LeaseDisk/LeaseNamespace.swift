@@ -16,7 +16,7 @@ extension LeaseReport {
   ) -> Namespace {
     let path = "\(dataDir)/\(network)/\(address)"
     if LeaseMark.Survey().isDead(leaseFile: path) { return .gone }
-    // A file system without attributes tells of no namespace.
+    // A file system without extended attributes keeps no namespace.
     guard let value = try? Files.attribute(LeaseMark.attribute, of: path),
       LeaseMark(text: String(decoding: value, as: UTF8.self))?.namespace != nil
     else { return .unknown }

@@ -1,7 +1,7 @@
 import CLinux
 public import Kernel
 
-/// What tells the neighbours on a link where an address is.
+/// Announces an address to the neighbours on a link.
 public enum Announcement {
   /// One gratuitous ARP request or unsolicited neighbour advertisement, in this thread's network namespace.
   ///

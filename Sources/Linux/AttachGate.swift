@@ -1,14 +1,14 @@
 import Glibc
 public import Kernel
 
-/// Lets ADDs through while nobody removes what belongs to no attachment: what one has just begun looks like that.
+/// A lock that every ADD shares and garbage collection takes exclusively: a half-made attachment looks like garbage.
 public enum AttachGate {
   private static let directory = "/run/swift-cni"
   private static let path = "\(directory)/attach.lock"
 
   /// Waits where the gate is closed; from then on it stays open until this process ends.
   ///
-  /// Nothing happens where there can be no gate, on a read-only `/run` for one: nobody can close it then.
+  /// No-op if the lock file cannot be made (read-only `/run`): garbage collection cannot take the lock either.
   ///
   /// - Throws: EAGAIN where it stays closed.
   public static func pass(seconds: Int = 60) throws(KernelError) {

@@ -50,7 +50,7 @@ public enum Standard {
 
 extension KernelError {
   public var isTextFileBusy: Bool { errno == ETXTBSY }
-  /// Whoever asks may not, or nobody may: a file system that is mounted read-only.
+  /// EPERM, EACCES or EROFS: the caller may not write, or the file system is mounted read-only.
   public var isRefusal: Bool { errno == EACCES || errno == EPERM || errno == EROFS }
   public var isMissing: Bool { errno == ENOENT || errno == ENODEV || errno == ENOTDIR }
 }

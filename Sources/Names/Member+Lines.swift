@@ -40,7 +40,7 @@ public enum OwnLines {
     return names.isEmpty ? [] : addresses.map { "\($0)\t\(names.joined(separator: " "))" }
   }
 
-  /// The container's name where the runtime tells none: `shortName`, or with `-` for each `.` where that is no name.
+  /// The container's name if the runtime sends none: `shortName`, with `-` for each `.` if that is no valid name.
   public static func fallbackName(_ container: ContainerID) -> HostName? {
     if let name = shortName(container) { return name }
     var text = container.description.prefix(12).map { $0 == "." ? "-" : $0 }

@@ -1,7 +1,7 @@
 import CNftables
 import NetTypes
 
-/// A table that somebody else made.
+/// A table that another program made.
 struct ForeignTable: Equatable {
   /// `NFPROTO_*`.
   var family: UInt8
@@ -17,11 +17,11 @@ struct ForeignChain: Equatable {
   var name: String
 }
 
-/// What of somebody else's rule tells whose it is and what it does.
+/// The parts of another program's rule that say which attachment it belongs to and what it does.
 struct ForeignRule: Equatable {
   var chain: ForeignChain
   var handle: UInt64
-  /// Of nftables, or of a match of `iptables`; empty where there is none.
+  /// The nftables comment, or that of an `iptables` match; empty if the rule has no comment.
   var comment = ""
   /// Where it jumps.
   var jump: String?

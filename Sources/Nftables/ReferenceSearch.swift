@@ -31,7 +31,7 @@ struct ReferenceSearch {
       + chains.map { ForeignMessages.delete($0) }
   }
 
-  /// What masquerades tells the addresses as well, whatever is wanted.
+  /// Masquerade rules are always read: they name the container's addresses.
   private mutating func findMasquerades(in socket: borrowing RulesetSocket) throws(KernelError) {
     let isWanted = wanted.parts.contains(.network)
     for family in IPFamily.allCases {

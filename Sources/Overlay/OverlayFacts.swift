@@ -17,7 +17,7 @@ public struct OverlayFacts: Equatable, Sendable {
   public var advertisedLinks: [InterfaceName] = []
   /// Another VXLAN device with this network's identifier and port, where its own is missing.
   public var rival: LinkInfo?
-  /// Largest packet of the network below, in bytes; `nil`: nothing tells.
+  /// MTU of the underlay, in bytes; `nil`: unknown.
   public var underlayMTU: Int?
   /// The links that lead to other hosts without a router between, where packets may go around the tunnel.
   public var directLinks: [IPAddress: InterfaceName] = [:]

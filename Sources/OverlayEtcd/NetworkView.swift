@@ -81,7 +81,7 @@ struct NetworkView {
     record.lease != nil && hosts[record.key].map { $0.pair.lease == record.lease } == true
   }
 
-  /// Whether it can have become `other` by changes that a watch tells: etcd was not made anew meanwhile.
+  /// Whether watch events can lead from this view to `other`: false after etcd was emptied or restored.
   func isBefore(_ other: EtcdOutcome) -> Bool { revision <= other.revision && cluster == other.cluster }
 
   func isBefore(_ other: NetworkView) -> Bool { revision <= other.revision && cluster == other.cluster }

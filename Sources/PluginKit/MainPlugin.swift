@@ -176,7 +176,7 @@ extension Transaction where K: ~Copyable {
     return missing
   }
 
-  /// Whether it only tidies up on a link that is not up yet: nobody minds what that is later.
+  /// Whether it is a setting that only matters before the link comes up, which CHECK ignores.
   private mutating func precedesLink(_ change: Change) throws(KernelError) -> Bool {
     guard case .setSysctls(let settings, let side) = change else { return false }
     for name in Set(settings.filter(\.isOptional).compactMap(\.interface)) {

@@ -11,7 +11,7 @@ struct StaleThing {
   var json: JSONValue
 }
 
-/// Removes what belongs to containers that are gone, each by its name: nobody else's can be meant.
+/// Removes the attachments of containers that are gone, each by its name, so that no other one is touched.
 struct GarbageCollector {
   var runtime: Runtime
 

@@ -58,7 +58,7 @@ struct FirewallDriver: ChainDriver {
     return nil
   }
 
-  /// The first bridge among the result's interfaces on the host; where there is none by now, the first link.
+  /// The first bridge among the result's interfaces on the host; without one, the first link that is not loopback.
   private func bridge<K: Kernel & ~Copyable>(
     in result: AddResult, for policy: FirewallSettings.IngressPolicy, on kernel: inout K
   ) throws(CNIError) -> InterfaceName {

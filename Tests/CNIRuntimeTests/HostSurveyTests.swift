@@ -37,7 +37,7 @@ private func survey(_ change: (inout HostSurvey) throws -> Void) throws -> HostS
     #expect(standing.map(\.presence) == [.live])
   }
 
-  @Test func `an address is somebody's only on the interface that the lease names`() throws {
+  @Test func `a lease counts as live only if its address is on the interface that it names`() throws {
     let address: IPAddress = try valid("10.7.0.9")
     for (interface, expected) in [("eth0", Presence.live), ("eth1", .gone)] {
       let standing = try survey { survey in
@@ -60,7 +60,7 @@ private func survey(_ change: (inout HostSurvey) throws -> Void) throws -> HostS
     #expect(standing.first?.traces == ["cached result", "rules of network"])
   }
 
-  @Test func `links of other networks and people are nobody's`() throws {
+  @Test func `links of other networks and other programs are ignored`() throws {
     let found = try survey { survey in
       survey.links = [
         HostSurvey.Link(try valid("veth1"), alias: "cni:red/c1/eth0", peer: .gone),

@@ -1,6 +1,6 @@
 import Testing
 
-/// Functions that make cached results old ones, wait for the kernel to clear up, and tell who is reached.
+/// Functions that make cached results old ones, wait for the kernel to clear up, and test what is reached.
 private let setup = #"""
   old_libcni() { sed -i 's#"netns":"[^"]*",##' /var/lib/cni/results/*; }
   forget() { old_libcni; sed -i 's#,"sandbox":"[^"]*"##' /var/lib/cni/results/*; }

@@ -36,7 +36,7 @@ import Testing
     #expect(found.result.routes.map(\.gw) == ["198.51.100.1", "0.0.0.0", "::"])
   }
 
-  @Test func `an address's gateway of zeros is none`() throws {
+  @Test func `an address with the gateway 0.0.0.0 or :: has no gateway`() throws {
     let found = try routes([Route(dst: "0.0.0.0/0")], [.init(address: "10.1.0.5/24", gateway: "0.0.0.0")])
     #expect(found.made.map(\.gateway) == [nil])
     #expect(found.result.ips.map(\.gateway) == [nil])
@@ -67,7 +67,7 @@ import Testing
     #expect(try routes([route]).refusal == CNIError(.invalidNetworkConfig, message))
   }
 
-  @Test func `CHECK tells of a router in the way to what is on the link`() throws {
+  @Test func `CHECK reports a gateway on a route that should be on-link`() throws {
     let fixture = try Fixture(VLANDriver())
     fixture.ipam.answer.routes = [Route(dst: "198.51.100.0/24", gw: "0.0.0.0")]
     let result = try fixture.add(#"{"master":"m0"}"#)

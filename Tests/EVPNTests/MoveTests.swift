@@ -97,7 +97,7 @@ import Testing
     }
   }
 
-  /// Waits until these hosts know nobody elsewhere by its hardware address.
+  /// Waits until no remote FDB entry for the MAC address is left on these hosts.
   private func awaitWithdrawal(of attached: Attached, on hosts: [Int]) throws {
     let mac = try #require(attached.mac)
     for host in hosts {

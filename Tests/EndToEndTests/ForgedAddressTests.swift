@@ -14,7 +14,7 @@ struct ForgedAddressTests {
     try lab.shell(
       "ip addr add \(source) dev eth0 \(source.contains(":") ? "nodad" : "")", in: container)
     let plain = source.split(separator: "/")[0]
-    // Who is asked knows the way back, so that only the guard can be why nothing comes.
+    // The receiver has a route back, so only the guard can stop the answer.
     let found = try lab.shell(
       "ping -c2 -W1 -I \(plain) \(address) >/dev/null 2>&1 && echo yes || echo no", in: container)
     try lab.shell("ip addr del \(source) dev eth0", in: container)
@@ -73,6 +73,6 @@ struct ForgedAddressTests {
     }
   }
 
-  /// Who sent the frame that nobody checks.
+  /// The sender MAC address of frames that no rule checks.
   private func first(_ frames: [Frame]) -> String? { frames.first { $0.etherType == 0x88b5 }?.source }
 }

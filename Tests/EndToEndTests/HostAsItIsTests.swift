@@ -30,7 +30,7 @@ struct HostAsItIsTests {
     }
   }
 
-  @Test func `what is needed and cannot be written is told, and nothing stays`() throws {
+  @Test func `ADD fails and leaves nothing if a needed sysctl cannot be written`() throws {
     try Lab.use { plain in
       let lab = try sealed(plain)
       let config = try lab.bridge(#"{"isGateway": true}"#)
@@ -163,7 +163,7 @@ struct ContainerRouteTests {
     }
   }
 
-  @Test func `a gateway in the middle of its subnet is the bridge's address and nobody else's`() throws {
+  @Test func `a gateway in the middle of the subnet is given to no container`() throws {
     try Lab.use(containers: 5) { lab in
       let config = try lab.bridge(
         #"{"isDefaultGateway": true}"#, subnets: [],

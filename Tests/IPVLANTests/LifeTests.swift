@@ -31,7 +31,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `STATUS tells of a master that is not there, and leaves those on it as they are`() throws {
+  @Test func `STATUS reports a missing master and leaves links on it unchanged`() throws {
     try Lab.use(containers: 2) { lab in
       try lab.layMaster()
       let config = try lab.upper("ipvlan", #"{"mode": "l3"}"#)

@@ -104,7 +104,7 @@ import Testing
     }
   }
 
-  @Test func `tells of containers again where etcd was restored from before they came`() throws {
+  @Test func `registers containers again after etcd was restored to an older state`() throws {
     try World.use { world in
       let host = OverlayHost(.l2, local: one.local, vni: 7, network: prefixes("10.6.0.0/16"))
       let control = world.control("a")

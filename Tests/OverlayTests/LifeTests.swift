@@ -160,7 +160,7 @@ import TestSupport
     var error = try fixture.next("c0").refusal(given)
     #expect(error?.message == #"key "mtu": 9000: vx-net is there with 8950: want at most 8950"#)
     try fixture.status(Fixture.routed)
-    // By now it takes less: what is made takes no more, and STATUS tells of what does.
+    // The underlay's MTU is lower now: new links get the lower MTU, and STATUS reports larger ones.
     fixture.kernel.state.links[.host]?["uplink"]?.mtu = 1500
     let second = try fixture.next()
     second.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
