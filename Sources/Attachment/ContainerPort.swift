@@ -13,7 +13,7 @@ public struct ContainerPort: Equatable, Sendable {
   /// Of the host's end.
   public var hostMAC: MACAddress
   public var settings = BridgePort()
-  /// The container's hardware address where it is another by now than the plan's; only CHECK finds one.
+  /// The container's MAC address if it was changed after ADD, which only CHECK finds; `nil` otherwise.
   public var macThere: MACAddress?
   /// How the bridge gets an FDB entry for that address; `nil`: from a control plane.
   public var entry: FDBSpec.Table? = .port

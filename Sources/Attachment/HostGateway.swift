@@ -98,7 +98,7 @@ public struct HostGateway: Equatable, Sendable {
     }
   }
 
-  /// A bridge with the host's uplink, or made for others, keeps its addresses whatever the configuration says.
+  /// A bridge with the host's uplink, or of another program, keeps its addresses, also with `forceAddress`.
   private func checkReplacing(_ conflicting: [IPPrefix], with wanted: [IPPrefix]) throws(CNIError) {
     guard let first = conflicting.first, let bridge, !isOurs || !replaces else { return }
     let way = isOurs ? "\"forceAddress\": true replaces it" : "it was not made by this plugin and keeps it"

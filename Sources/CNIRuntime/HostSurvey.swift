@@ -45,7 +45,9 @@ public struct HostSurvey: Equatable, Sendable {
     }
   }
 
-  /// A leased address. A lease file whose writer died names no holder.
+  /// A leased address.
+  ///
+  /// A lease file whose writer died names no holder.
   public struct Lease: Equatable, Sendable {
     public var address: IPAddress
     public var container: String?

@@ -38,7 +38,7 @@ extension Runtime {
     case gone
   }
 
-  /// `check` for every attachment that is known, whatever can be asked of it.
+  /// `check` for every known attachment, also where a plugin has no CHECK.
   public func outcome(of list: NetworkList, _ attachment: NetworkAttachment) -> CheckOutcome {
     let namespace = ContainerNamespace(of: attachment)
     switch namespace.presence {

@@ -25,7 +25,7 @@ extension Runtime {
     // This one gives its IPAM plugin another configuration than its own.
     let asked = plugin.type.description == "overlay-vxlan" ? [plugin.type] : plugin.required
     return asked.filter { KnownKeys.isKnown($0.description) }.flatMap { type -> [Finding] in
-      // What is missing or is no answer of ours is not this function's to tell.
+      // Missing plugins and other answers are reported elsewhere.
       guard let output = try? runner.run(type, word: "VALIDATE", config: input),
         let answer = try? CNIJSON.decodeValue(output), let errors = answer["errors"]?.array
       else { return [] }

@@ -14,7 +14,7 @@ extension HostFilter {
     do throws(KernelError) {
       try iptables.add(passing)
     } catch {
-      try? nftables.remove(claim.owner.filterTag, claim.part, known: claim.rules)  // the error to tell is the first
+      try? nftables.remove(claim.owner.filterTag, claim.part, known: claim.rules)  // the first error is thrown
       throw error
     }
   }

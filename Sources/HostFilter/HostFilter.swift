@@ -161,7 +161,7 @@ public struct HostFilter: PacketFilter {
         for tag in left { try backend.remove(tag, part, known: nil) }
       }
     }
-    // What one part's rules tell of the others is gone with them.
+    // The reference's masquerade rules name the addresses that its other rules need, so all parts go at once.
     try removeReference(ReferenceRules(.others(on: network, than: valid), Set(Part.allCases)))
   }
 

@@ -83,7 +83,7 @@ struct ReferenceTable {
   }
 
   /// - Parameters:
-  ///   - names: how the chains are called; `nil`: what comments tell.
+  ///   - names: how the chains are called; `nil`: taken from the comments.
   ///   - parents: where rules lead to them.
   ///   - wanted: whose.
   ///   - isWanted: whether they are to go.

@@ -34,7 +34,7 @@ public struct IptablesBackend: FilterBackend {
         done.append(flavour)
       }
     } catch {
-      // The error to tell is the first.
+      // The first error is thrown.
       for flavour in done { try? remove(claim.owner.filterTag, claim.part, known: claim.rules, tables(flavour)) }
       throw error
     }

@@ -56,7 +56,7 @@ struct NftSocket: ~Copyable {
     guard sent == bytes.count else { throw KernelError(errno: errno, doing: operation()) }
   }
 
-  /// `nil` where the ruleset changed while it was told.
+  /// `nil` if the ruleset changed during the dump.
   private borrowing func collect(_ operation: @autoclosure () -> String) throws(KernelError) -> [NftAnswer]? {
     var answers: [NftAnswer] = []
     var isTorn = false

@@ -35,7 +35,7 @@ final class NftTable: TableStore {
   private(set) var contents: [String: Chain] = [:]
   private(set) var hasTable = false
   private(set) var isOurs = false
-  /// Sets and whatever else is no chain.
+  /// Sets and other objects that are not chains.
   private(set) var otherUses = 0
   private var lastNumber: UInt32 = 0
   /// What went wrong when a chain was read; `commit` throws it.

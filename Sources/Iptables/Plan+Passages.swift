@@ -4,7 +4,7 @@ import NetTypes
 import PacketFilter
 
 extension Plan {
-  /// What the host forwards for a network, past whatever FORWARD drops: two jumps and a chain, however many containers.
+  /// Accepts what the host forwards for a network before FORWARD drops it: two jumps and a chain for any number of containers.
   mutating func add(_ passage: Passage) throws(KernelError) {
     let (subnet, family) = (passage.subnet.network, passage.subnet.family)
     let table = TableName(.filter, family)

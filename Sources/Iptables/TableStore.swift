@@ -2,7 +2,7 @@ import Kernel
 
 /// Where a table's chains and rules are: libiptc's copy of a legacy table, or nf_tables' table of the same name.
 ///
-/// Rules are told as `struct ipt_entry` or `struct ip6t_entry` whichever it is. Nothing changes before `commit`.
+/// Both kinds take rules as `struct ipt_entry` or `struct ip6t_entry`. Nothing changes before `commit`.
 protocol TableStore: AnyObject {
   var chains: [String] { get }
   func has(_ chain: String) -> Bool

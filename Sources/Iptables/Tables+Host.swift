@@ -2,12 +2,12 @@ import Kernel
 import Linux
 import NetTypes
 
-/// Where the host keeps what `iptables` shows, as its tables tell.
+/// Which tables the host's `iptables` shows: legacy or nf_tables.
 extension Tables {
   /// What new rules of the backend `iptables` go to.
   ///
   /// Legacy tables where the host has rules there, else nf_tables where it has some there, else legacy tables where they
-  /// were looked at already, else whatever the host's `iptables` writes.
+  /// were looked at already, else those that the host's `iptables` writes.
   static func flavourOfHost() throws(KernelError) -> Flavour {
     if try isUsed(.legacy) { return .legacy }
     if try isUsed(.nftables) { return .nftables }

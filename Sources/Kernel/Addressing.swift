@@ -13,7 +13,7 @@ public struct AddressSpec: Equatable, Sendable {
   public var isSource: Bool
   /// Whether the kernel makes a route to the address's subnet for it.
   public var bringsSubnetRoute: Bool
-  /// Whether the host's neighbours on that link are told at once: they may know it elsewhere.
+  /// Whether the address is announced on that link (GARP, NA): neighbours may have another MAC address for it.
   public var isAnnounced: Bool
 
   public init(

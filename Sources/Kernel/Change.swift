@@ -53,7 +53,7 @@ public enum Change: Equatable, Sendable {
   case addRules(Claim)
   /// Nothing happens where there are none; `everywhere`: rules that nobody remembers are looked for as well.
   case removeRules(Owner, Part, everywhere: Bool)
-  /// Removes what the reference plugins made, unless ours are remembered; the container's addresses tell what admits it.
+  /// Removes what the reference plugins made, unless ours are remembered; the container's addresses identify its admission rules.
   case removeReferenceRules(Owner, Part, [IPAddress])
   /// Removes that part's rules of all attachments of the network but `valid`.
   case removeOtherRules(NetworkName, Part, valid: Set<Owner>, everywhere: Bool)

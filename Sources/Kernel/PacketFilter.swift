@@ -47,7 +47,7 @@ public protocol FilterBackend {
 
   /// Removes what the reference plugins made; nothing happens where there is nothing.
   ///
-  /// - Returns: the containers' addresses, those that were known and those that rules told.
+  /// - Returns: the containers' addresses: those that were known and those found in rules.
   mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress]
 
   /// Whether the reference plugins made that rule for that attachment.

@@ -43,7 +43,7 @@ public enum Files {
       try file.writeAll(bytes)
       _ = try call("rename \(temporary) to \(path)") { unsafe rename(temporary, path) }
     } catch {
-      try? remove(temporary)  // the first error is the one to tell
+      try? remove(temporary)  // the first error is thrown
       throw error
     }
   }
@@ -75,7 +75,7 @@ public enum Files {
         do throws(KernelError) { try file.setAttribute(name, value) } catch  where error.errno == ENOTSUP {}
       }
     } catch {
-      if raw < 0 { try? remove(path) }  // the first error is the one to tell
+      if raw < 0 { try? remove(path) }  // the first error is thrown
       throw error
     }
     if raw >= 0 { _ = try call("create \(path)") { unsafe cl_link_unnamed(file.raw, path) } }
@@ -87,7 +87,7 @@ public enum Files {
   ///   - name: must be new there; until the file is whole it has one that begins with a dot and ends in `.tmp`.
   ///   - directory: where.
   ///   - bytes: what will be in it.
-  ///   - mode: its permissions, whatever the umask.
+  ///   - mode: its permissions; the umask does not apply.
   /// - Throws: EEXIST where the name is taken.
   public static func moveIn(
     _ name: String, to directory: String, _ bytes: [UInt8], mode: UInt32
@@ -99,7 +99,7 @@ public enum Files {
       try file.writeAll(bytes)
       _ = try call("create \(path)") { unsafe cl_rename_to_new(temporary, path) }
     } catch {
-      try? remove(temporary)  // the first error is the one to tell
+      try? remove(temporary)  // the first error is thrown
       throw error
     }
   }

@@ -56,7 +56,7 @@ extension NetworkNames {
     return forEachFile(of: local) { (member, hosts) throws(KernelError) in
       try willChange("change names of other hosts in \(hosts.path)")
       let here = told.flatMap { $0.lines(for: member) }
-      // Of what an interrupted process left nobody knows how often it is there.
+      // After an interrupted process it is unknown how often each line is there.
       let going = before.isSettled ? before.lines.without(new) : before.lines.without(new + here)
       let lines = before.isSettled ? coming : try LiveHosts.missing(here + new, from: hosts)
       guard let lines, try LiveHosts.add(lines, to: hosts, expected: expected) else {

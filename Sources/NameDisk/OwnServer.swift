@@ -52,7 +52,7 @@ struct DnsmasqProcess {
     try Files.replace(configFile, with: Array(config.utf8), through: "\(configFile).tmp")
   }
 
-  /// The process, told by the pid that it wrote, its program, its arguments and its network namespace.
+  /// The process: identified by its pid file, program, arguments and network namespace.
   func running() throws(KernelError) -> RunningProgram? {
     guard let bytes = try Files.readIfPresent(pidFile) else { return nil }
     let text = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }

@@ -39,7 +39,7 @@ public struct HostName: TextCodable {
     }
   }
 
-  /// Whether a name server can tell it: labels of 63 bytes and 253 bytes in all at most.
+  /// Whether the DNS can carry it: labels of at most 63 bytes, at most 253 bytes in all (RFC 1035).
   public var fitsDNS: Bool {
     let labels = description.utf8.split(separator: UInt8(ascii: "."))
     return description.utf8.count <= Self.longestInDNS && labels.allSatisfy { $0.count <= Self.longestLabelInDNS }

@@ -36,7 +36,7 @@ extension NetlinkSocket {
 extension Attributes {
   /// Whether the kernel gave the link that address of its own accord.
   ///
-  /// Linux < 5.18 does not tell: there it is one that derives from the MAC address (RFC 4291) or from a secret (RFC 7217).
+  /// Linux < 5.18 does not report it: there it is one that derives from the MAC address (RFC 4291) or from a secret (RFC 7217).
   fileprivate func isLinkLocalOfKernel(_ address: IPAddress) -> Bool {
     guard address.family == .v6, address.isLinkLocal else { return false }
     if let origin = integer(IFA_PROTO, as: UInt8.self), origin != 0 { return origin == UInt8(IFAPROT_KERNEL_LL) }

@@ -5,7 +5,7 @@ import NetTypes
 extension LiveKernel {
   /// Whether the MAC address of a bridge was set by a user; `nil` if sysfs is not mounted or shows another namespace.
   ///
-  /// Netlink does not tell `addr_assign_type`. A sysfs shows the network namespace that it was mounted in.
+  /// Netlink does not report `addr_assign_type`. A sysfs shows the network namespace that it was mounted in.
   func keepsMAC(_ bridge: LinkInfo) throws(KernelError) -> Bool? {
     let directory = "/sys/class/net/\(bridge.name)"
     guard try sysfsLine("\(directory)/ifindex") == "\(bridge.index)",

@@ -24,7 +24,7 @@ extension LiveKernel {
     }
   }
 
-  /// Nobody is told where nobody can be: by a link that is down, or that has no hardware addresses.
+  /// No-op on a link that is down or has no MAC addresses: it has no neighbours.
   private mutating func announce(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
     guard let link = try link(spec.interface, on: .host), link.isUp, let mac = link.mac else { return }
     try within(.host) { () throws(KernelError) in

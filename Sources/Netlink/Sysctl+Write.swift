@@ -22,7 +22,8 @@ extension Sysctl {
       let refused = KernelError(
         "set sysctl \(key)=\(value), which is \(now ?? "not known")", errno: error.errno, reason: error.reason)
       guard isOptional else { throw refused }
-      try? Standard.write(Array("left as it is: \(refused)\n".utf8), to: Standard.error)  // there is no other way to report it
+      // A warning is all that this is; without standard error there is none.
+      try? Standard.write(Array("left as it is: \(refused)\n".utf8), to: Standard.error)
     }
   }
 }

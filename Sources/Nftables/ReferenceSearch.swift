@@ -47,7 +47,7 @@ struct ReferenceSearch {
   }
 
   /// - Parameters:
-  ///   - names: how the chains are called; `nil`: what comments tell.
+  ///   - names: how the chains are called; `nil`: taken from the comments.
   ///   - parents: where rules lead to them.
   ///   - table: theirs.
   ///   - isWanted: whether they are to go.
@@ -87,7 +87,7 @@ struct ReferenceSearch {
     }
   }
 
-  /// The comment names the container alone, whatever its network: there its addresses decide.
+  /// The comment names the container but not the network: there the addresses decide.
   private func isPort(_ rule: ForeignRule) -> Bool {
     let isOfAddress = addresses.contains { rule.leads(to: $0) || rule.destination == $0 }
     guard let names = wanted.names else { return isOfAddress }

@@ -16,7 +16,7 @@ extension RulesetSocket {
 
   /// Makes all changes or none.
   ///
-  /// - Throws: the first error that the kernel told; ENOENT where something was gone already.
+  /// - Throws: the kernel's first error; ENOENT if something was gone already.
   borrowing func change(_ changes: [[UInt8]], doing operation: @autoclosure () -> String) throws(KernelError) {
     let message = ForeignMessages.transaction(changes)
     let sent = unsafe send(descriptor.raw, message, message.count, 0)

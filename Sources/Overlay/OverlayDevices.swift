@@ -32,7 +32,7 @@ struct OverlayDevices {
   /// What the tunnel adds to each packet, in bytes.
   var overhead: Int { settings.local.family == .v4 ? 50 : 70 }
 
-  /// Largest packet of containers, in bytes; less than the device's where the network below takes less by now.
+  /// Largest packet of containers, in bytes; less than the device's if the underlay's MTU was lowered.
   ///
   /// - Throws: code 7 where the network below takes no such packets with what the tunnel adds to them.
   func checkedMTU() throws(CNIError) -> Int {

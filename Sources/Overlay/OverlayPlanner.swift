@@ -133,7 +133,7 @@ public struct OverlayPlanner {
     port.keepsBridgeMTU = !devices.ownsBridge
     port.settings = settings.port
     port.macThere = facts.macThere
-    // A routing daemon is told another way.
+    // A routing daemon learns it from the neighbour entry.
     if settings.isEVPN { port.entry = nil }
     port.guards =
       (claim(addressing).map { [.addRules($0)] } ?? []) + facts.guardsAddresses.changes(owner, addressing)

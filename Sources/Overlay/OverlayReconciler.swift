@@ -54,7 +54,7 @@ public struct OverlayReconciler {
 }
 
 extension OverlayReconciler {
-  /// What is larger than the network below takes by now; `nil` where nothing is.
+  /// Names the links with a larger MTU than the underlay carries; `nil` if none has.
   ///
   /// - Throws: what the kernel said.
   public func excess<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> CNIError? {

@@ -72,7 +72,7 @@ extension HostEntry where Store: ~Copyable {
     return (made.network, EtcdPair(key, made.value.bytes))
   }
 
-  /// The hardware address by which others know this host's device, whatever address it has itself by now.
+  /// The MAC address in this host's entry, which other hosts use; its device may have another one.
   ///
   /// `nil` where the configuration says one, or where there is no entry that this host remembers as its own.
   func keptMAC(_ view: NetworkView, _ record: HostRecord?) -> MACAddress? {

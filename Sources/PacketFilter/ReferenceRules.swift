@@ -1,7 +1,7 @@
 public import CNI
 public import NetTypes
 
-/// Packet filter rules that the reference plugins made, told by the chains and comments that they give them.
+/// Packet filter rules of the reference plugins, found by their chains and comments.
 ///
 /// Containers that they attached live on when the plugins are replaced by ours.
 public struct ReferenceRules: Equatable, Sendable {
@@ -14,7 +14,7 @@ public struct ReferenceRules: Equatable, Sendable {
   public var whose: Whose
   /// Those of which plugins.
   public var parts: Set<Part>
-  /// The container's, as far as they are known: what admits it is told by nothing else.
+  /// The container's, as far as known: admission rules carry no other mark.
   public var addresses: [IPAddress]
   private let kept: Set<String>
 
@@ -70,7 +70,7 @@ public struct ReferenceNames: Equatable, Sendable {
   public let hash: String
   /// In `bridge nat`: what checks the source of its frames.
   public let guardChains: [String]
-  /// The comment of a published port in the tables `cni_hostport`, whatever the network.
+  /// The comment of a published port in the tables `cni_hostport`; it does not name the network.
   public let container: String
 
   /// Chains of all containers, in which rules lead to the ones above.

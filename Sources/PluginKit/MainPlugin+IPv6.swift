@@ -11,7 +11,7 @@ extension MainPlugin where Host: ~Copyable {
     throw CNIError(.invalidNetworkConfig, "address \(first.address): \(noIPv6)")
   }
 
-  /// - Throws: code 50 where the configuration itself hands out IPv6 addresses and the kernel has none.
+  /// - Throws: code 50 if the configuration gives out IPv6 addresses and the kernel has no IPv6.
   func checkIPv6(_ network: Network<Config>, on kernel: inout TracingKernel<Host>) throws(CNIError) {
     guard let address = network.givenIPv6, try !translating({ () throws(KernelError) in try kernel.hasIPv6() }) else {
       return

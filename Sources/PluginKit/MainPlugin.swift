@@ -42,7 +42,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
       try driver.inheritance(call.config, previous)
     }
     var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal))
-    // Before others are told of anything.
+    // Before anything is published to other hosts.
     try refuseSecondInterface(call, on: &transaction.kernel)
     let config = try driver.consult(
       inherited?.config ?? call.config, of: call.owner.network, for: .add, on: &transaction.kernel)

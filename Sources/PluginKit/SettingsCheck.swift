@@ -7,7 +7,7 @@ import NetTypes
 /// What ADD would say of a configuration before it looks at anything: `CNI_COMMAND=VALIDATE`, which `cnictl` asks for.
 ///
 /// The specification has no such command. The answer is `{"cniVersion": …, "errors": [{"code", "msg", "details"}, …]}` and
-/// status 0 whatever is found, so that a plugin of somebody else, which knows only that this is no command, is told apart.
+/// status 0 also for findings, which tells it apart from another vendor's plugin that refuses the command.
 struct SettingsCheck<P: Plugin & ~Copyable>: ~Copyable {
   static var command: String { "VALIDATE" }
 

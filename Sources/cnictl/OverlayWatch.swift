@@ -121,7 +121,7 @@ private struct Cluster<Store: EtcdStore & ~Copyable> {
   mutating func follow(seconds: Int, _ host: OverlaySync<Store>) throws(CNIError) {
     for (index, entry) in networks.enumerated() {
       guard let plane = entry.network.etcdPlane else { continue }
-      // It may have another address by now.
+      // Its address may have changed.
       let own = try host.host(in: entry.network)
       if entry.local != own.local {
         _ = try follower.begin(entry.network.name, plane, as: own)

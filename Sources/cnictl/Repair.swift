@@ -15,7 +15,7 @@ struct Repair: ParsableCommand {
       network. Networks of overlay-vxlan with a list of peers get back their entries for those, too.
 
       With --dns instead: the resolv.conf that dns-hosts keeps for each container, where it comes from the host's \
-      and that has changed. One that somebody edited is left alone and told. And the dnsmasq that dnsname runs for a \
+      and that has changed. One that was edited is left alone and reported. And the dnsmasq that dnsname runs for a \
       network, where it has ended while containers are there.
 
       With --names instead: what dns-hosts remembers, after /run/cni was emptied. It is run once more for each attached \

@@ -28,7 +28,7 @@ struct ServerSettings: Equatable {
 
   /// Where that container asks it; one of ours where it could.
   ///
-  /// - Throws: code 7 where neither the configuration nor a gateway tells the address of an operator's.
+  /// - Throws: code 7 if neither the configuration nor a gateway gives the address of the operator's server.
   func nameservers(_ result: AddResult, of owner: Owner) throws(CNIError) -> [IPAddress] {
     let servers = given.isEmpty ? result.gateways(of: owner.interface) : given
     if isOwn { return servers }

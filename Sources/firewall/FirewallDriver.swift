@@ -105,7 +105,7 @@ struct FirewallDriver: ChainDriver {
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: FirewallConfig?, after previous: AddResult?, on kernel: inout K
   ) -> [Change] {
-    // The reference's rules tell an address, and nothing of whose it is.
+    // The reference's rules name an address and no container.
     let addresses = previous?.containerAddresses ?? []
     return [.removeReferenceRules(owner, .firewall, addresses)] + removal(of: owner, config, on: &kernel)
   }

@@ -94,7 +94,9 @@ struct BadMemberTests {
     .ipam(#"{"routes": [{"dst": "10.9.0.0/16", "table": 4294967296}]}"#, 7, "table 4294967296"),
     .ipam(#"{"routes": [{"dst": "10.9.0.0/16", "scope": 256}]}"#, 7, "scope 256"),
     .ipam(#"{"routes": [{"dst": "10.9.0.0/16", "advmss": "x"}]}"#, 7, "advmss", "x"),
-    .ipam(#"{"routes": [{"dst": "10.9.0.0/16", "gw": "192.0.2.1", "scope": 254}]}"#, 7, "10.9.0.0/16", "192.0.2.1", "scope 254"),
+    .ipam(
+      #"{"routes": [{"dst": "10.9.0.0/16", "gw": "192.0.2.1", "scope": 254}]}"#, 7, "10.9.0.0/16", "192.0.2.1",
+      "scope 254"),
     .ipam(#"{"exclude": ["x"]}"#, 7, "exclude", "x"), .ipam(#"{"sticky": "yes"}"#, 7, "sticky", "true or false"),
   ]
 
