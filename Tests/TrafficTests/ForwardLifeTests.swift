@@ -1,0 +1,133 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Rules in the tables of `iptables-nft`: killed plugins, many at once, other hands.
+@Suite(.needsRoot)
+struct ForwardLifeTests {
+  /// A world whose host drops what it forwards, and how its tables are then.
+  private func use(containers: Int, _ body: (World, String) throws -> Void) throws {
+    try World.use(.nftables, containers: containers) { world in
+      try world.shell("for v in iptables ip6tables; do $v-nft -P FORWARD DROP; done")
+      try body(world, try saved(world))
+    }
+  }
+
+  /// Without what `iptables` itself makes when it first looks, and without counters.
+  private func saved(_ world: World) throws -> String {
+    try world.shell(
+      """
+      for v in iptables-nft ip6tables-nft; do $v -S; $v -t nat -S; done
+      nft -s list tables | grep -v ' nat$'
+      """)
+  }
+
+  @Test(arguments: 0..<4)
+  func `what a killed ADD or DEL leaves in FORWARD, the next DEL or GC removes`(seed: Int) throws {
+    try use(containers: 2) { world, before in
+      let network = try world.network(1, portmap: nil, firewall: "{}")
+      var random = Xorshift(seed: UInt64(seed) + 1)
+      var killed = 0
+      for round in 0..<12 {
+        var attachment = try network.attachment(1)
+        let isADD = round.isMultiple(of: 2)
+        let victim = round % 4 / 2
+        for plugin in isADD ? Array(network.plugins.prefix(victim)) : network.plugins {
+          attachment.result = try world.lab.run(network.call("ADD", plugin, attachment)).result()
+        }
+        let outcome = try world.lab.run(
+          network.call(isADD ? "ADD" : "DEL", network.plugins[victim], attachment),
+          killedAfter: Int.random(in: 1000...60_000, using: &random))
+        if outcome.status == 137 { killed += 1 }
+        if round % 3 == 0 { try network.collectGarbage() } else { try network.delete(attachment, knowing: false) }
+        #expect(try saved(world) == before)
+        if round % 3 == 0 { try network.delete(attachment, knowing: false) }
+      }
+      #expect(killed > 0)
+    }
+  }
+
+  @Test func `twenty ADDs and DELs at once beside changes of iptables all succeed and leave nothing`() throws {
+    try use(containers: 20) { world, before in
+      let network = try world.network(1, portmap: nil, firewall: "{}")
+      for (name, plugin) in [("bridge", network.plugins[0]), ("firewall", network.plugins[1])] {
+        let config = network.complete(plugin)
+        try world.lab.shell("cat > \(world.lab.directory)/\(name) <<'END'\n\(config.line)\nEND")
+      }
+      for command in ["ADD", "DEL"] {
+        try world.shell(Self.atOnce(command, world.lab))
+        if command == "ADD" {
+          let jumps = try world.shell("iptables-nft -S CNI-FORWARD | grep -c 10.77.1.0/24")
+          #expect(jumps == "4\n")  // masquerading and firewall have one each way
+        }
+      }
+      #expect(try saved(world) == before)
+    }
+  }
+
+  private static func atOnce(_ command: String, _ lab: Lab) -> String {
+    let directory = lab.directory
+    return """
+      export CNI_COMMAND=\(command) CNI_IFNAME=eth0 CNI_PATH=\(Binaries.ours)
+      one() {
+        export CNI_CONTAINERID=\(lab.name)-c$1 CNI_NETNS=/run/netns/\(lab.name)-c$1
+        case \(command) in
+        ADD)
+          \(Binaries.ours)/bridge < \(directory)/bridge > \(directory)/answer.$1 &&
+            jq -c --slurpfile r \(directory)/answer.$1 '.prevResult=$r[0]' \(directory)/firewall |
+            \(Binaries.ours)/firewall > \(directory)/answer2.$1 ;;
+        DEL)
+          \(Binaries.ours)/firewall < \(directory)/firewall > \(directory)/answer2.$1 &&
+            \(Binaries.ours)/bridge < \(directory)/bridge > \(directory)/answer.$1 ;;
+        esac
+      }
+      (
+        i=0
+        while [ ! -e \(directory)/stop ]; do
+          i=$((i + 1))
+          iptables-nft -A FORWARD -s 203.0.113.$((i % 250)) -j DROP
+          iptables-nft -D FORWARD -s 203.0.113.$((i % 250)) -j DROP
+          sleep 0.05
+        done
+      ) &
+      operator=$! children= failed=
+      for n in $(seq \(lab.containerCount)); do one $n & children="$children $!"; done
+      for child in $children; do wait $child || failed=yes; done
+      touch \(directory)/stop; wait $operator; rm \(directory)/stop
+      test -z "$failed" || { cat \(directory)/answer*; exit 1; } >&2
+      """
+  }
+
+  @Test func `CHECK names what iptables -F took away, and cnictl repair puts it back`() throws {
+    try use(containers: 1) { world, before in
+      let network = try world.network(1, firewall: "{}")
+      let first = try network.add(1, ports: PublishedPortTests.ports)
+      let with = try saved(world)
+      let wanted = Expectation.ofBothFamilies { family in
+        [
+          Expectation(.container(1), to: World.outside[family], 80, by: .outside),
+          Expectation(.outside, to: World.host[family], 8080, by: .container(1)),
+        ]
+      }
+      let flushes = [
+        "for v in iptables ip6tables; do $v-nft -F FORWARD; done",
+        "for v in iptables ip6tables; do printf '*filter\\n:FORWARD DROP\\nCOMMIT\\n' | $v-nft-restore; done",
+      ]
+      for flush in flushes {
+        try world.shell(flush)
+        for outcome in try network.check(first) {
+          #expect(outcome.code == 101)
+          #expect(outcome.complaint.contains("passage of 10.77.1"))
+          #expect(outcome.complaint.contains("through the host's chain FORWARD is missing"))
+          #expect(outcome.complaint.contains("nf_tables table ip filter, chain FORWARD, policy drop"), "\(outcome)")
+        }
+        try world.lab.run("\(Binaries.ours)/cnictl", ["repair"], in: world.lab.host).requireSuccess()
+        for outcome in try network.check(first) { #expect(outcome.isSuccess, "\(outcome)") }
+        try world.expect(wanted)
+        #expect(Set(try saved(world).split(separator: "\n")) == Set(with.split(separator: "\n")))
+      }
+      try network.delete(first)
+      #expect(try saved(world) == before)
+    }
+  }
+}
