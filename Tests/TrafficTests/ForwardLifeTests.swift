@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Rules in the tables of `iptables-nft`: killed plugins, many at once, other hands.
+/// Rules in the tables of `iptables-nft`: killed plugins, many at once, changes by others.
 @Suite(.needsRoot)
 struct ForwardLifeTests {
   /// A world whose host drops what it forwards, and how its tables are then.
@@ -22,29 +22,52 @@ struct ForwardLifeTests {
       """)
   }
 
-  @Test(arguments: 0..<4)
-  func `what a killed ADD or DEL leaves in FORWARD, the next DEL or GC removes`(seed: Int) throws {
-    try use(containers: 2) { world, before in
+  struct Victim: Sendable, CustomTestStringConvertible {
+    var command: String
+    /// Its place in the chain.
+    var plugin: Int
+
+    var testDescription: String { "\(command) of \(plugin == 0 ? "bridge" : "firewall")" }
+  }
+
+  @Test(arguments: [
+    Victim(command: "ADD", plugin: 0), .init(command: "ADD", plugin: 1), .init(command: "DEL", plugin: 1),
+  ])
+  func `a plugin killed at any message to the kernel leaves nothing after the next DEL or GC`(victim: Victim) throws {
+    try use(containers: 1) { world, before in
       let network = try world.network(1, portmap: nil, firewall: "{}")
-      var random = Xorshift(seed: UInt64(seed) + 1)
-      var killed = 0
-      for round in 0..<12 {
-        var attachment = try network.attachment(1)
-        let isADD = round.isMultiple(of: 2)
-        let victim = round % 4 / 2
-        for plugin in isADD ? Array(network.plugins.prefix(victim)) : network.plugins {
-          attachment.result = try world.lab.run(network.call("ADD", plugin, attachment)).result()
+      var kills = 0
+      while try wasKilled(victim, atMessage: 1 + kills * 2, network) {
+        kills += 1
+        if kills.isMultiple(of: 2) {
+          try network.collectGarbage()
+        } else {
+          try network.delete(network.attachment(1), knowing: false)
         }
-        let outcome = try world.lab.run(
-          network.call(isADD ? "ADD" : "DEL", network.plugins[victim], attachment),
-          killedAfter: Int.random(in: 1000...60_000, using: &random))
-        if outcome.status == 137 { killed += 1 }
-        if round % 3 == 0 { try network.collectGarbage() } else { try network.delete(attachment, knowing: false) }
-        #expect(try saved(world) == before)
-        if round % 3 == 0 { try network.delete(attachment, knowing: false) }
+        #expect(try saved(world) == before, "\(victim.testDescription), killed \(kills) times")
       }
-      #expect(killed > 0)
+      #expect(kills > 5)
+      try network.delete(network.attachment(1), knowing: false)
+      #expect(try saved(world) == before)
     }
+  }
+
+  /// Runs the victim and all before it; strace kills it before it sends that message.
+  private func wasKilled(_ victim: Victim, atMessage number: Int, _ network: Network) throws -> Bool {
+    let lab = network.world.lab
+    var attachment = try network.attachment(1)
+    for plugin in network.plugins.prefix(victim.command == "DEL" ? .max : victim.plugin) {
+      attachment.result = try lab.run(network.call("ADD", plugin, attachment)).result()
+    }
+    let call = network.call(victim.command, network.plugins[victim.plugin], attachment)
+    let outcome = try lab.run(
+      "/usr/bin/strace",
+      [
+        "-qq", "-o", "/dev/null", "-e", "trace=sendto", "-e", "inject=sendto:signal=KILL:when=\(number)",
+        "\(call.directory)/\(call.plugin)",
+      ], in: lab.host, environment: lab.environment(call), input: call.config)
+    if outcome.status != 137 { try outcome.requireSuccess() }
+    return outcome.status == 137
   }
 
   @Test func `twenty ADDs and DELs at once beside changes of iptables all succeed and leave nothing`() throws {
