@@ -31,7 +31,8 @@ struct ForwardChains: ~Copyable {
   private let socket: NftSocket
   let bases: [Base]
   private var rules: [Place: [ForwardRule]] = [:]
-  private var sets: [Place: [SetElement]] = [:]
+  /// `nil`: a set that cannot be compared.
+  private var sets: [Place: [SetElement]?] = [:]
   /// How many more chains are read for one question.
   private var budget = 64
 
@@ -53,13 +54,12 @@ struct ForwardChains: ~Copyable {
       else { continue }
       let place = Place(family: answer.family, table: table, chain: chain)
       guard withIptables || !place.isOfIptables else { continue }
-      guard try !isDormant(place, socket) else { continue }
       bases.append(Base(place: place, drops: answer.number(5) == 0))
     }
     return bases
   }
 
-  private static func isDormant(_ place: Place, _ socket: borrowing NftSocket) throws(KernelError) -> Bool {
+  private func isDormant(_ place: Place) throws(KernelError) -> Bool {
     var attributes = NftAttributes()
     attributes.put(1, place.table)
     var question = NftMessage(kind: .getTable, flags: 0, family: .v4, attributes: attributes)
@@ -81,6 +81,7 @@ struct ForwardChains: ~Copyable {
           if base.drops { fate.drops.append(Drop(place: base.place, rule: nil)) } else { fate.mayPass = true }
         }
         guard !fate.mayPass, let drop = fate.drops.last, !Layout.isOurs(drop.place.chain) else { continue }
+        if try isDormant(base.place) { continue }
         return drop.description
       }
     }
@@ -136,11 +137,16 @@ struct ForwardChains: ~Copyable {
   private mutating func tried(
     _ rule: ForwardRule, on packet: ForwardPacket, _ place: Place
   ) throws(KernelError) -> (Answer, ForwardRule.Verdict?) {
-    for name in rule.sets {
-      let key = Place(family: place.family, table: place.table, chain: name)
-      if sets[key] == nil { sets[key] = try elements(key) }
+    while true {
+      var unread: Place?
+      let result = rule.tried(on: packet) { name in
+        let set = Place(family: place.family, table: place.table, chain: name)
+        if sets[set] == nil { unread = set }
+        return sets[set] ?? nil
+      }
+      guard let unread else { return result }
+      sets[unread] = .some(try elements(unread))
     }
-    return rule.tried(on: packet) { sets[Place(family: place.family, table: place.table, chain: $0)] }
   }
 
   // MARK: reading

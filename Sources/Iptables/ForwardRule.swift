@@ -22,9 +22,6 @@ struct ForwardRule: Sendable {
     }
   }
 
-  /// The sets and maps that it looks things up in.
-  var sets: [String] { expressions.filter { $0.name == "lookup" }.compactMap { $0.data.text(1) } }
-
   /// Whether the packet matches, and what becomes of it then; `nil`: it goes on.
   ///
   /// `set` reads the elements of a set.
