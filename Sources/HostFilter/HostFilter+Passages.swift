@@ -45,28 +45,28 @@ extension HostFilter {
 }
 
 extension HostFilter {
-  public mutating func drops(_ claim: Claim) throws(KernelError) -> [String] {
+  public mutating func drops(for claim: Claim) throws(KernelError) -> [String] {
     guard !claim.forwardedConnections.isEmpty else { return [] }
     var claim = claim
     let remembered = try memory.claim(of: claim.owner, claim.part)
-    claim.backend = if let known = remembered?.backend { known } else { try backend(claim.backend) }
+    claim.backend = if let backend = remembered?.backend { backend } else { try backend(claim.backend) }
     claim.rules += claim.passages
-    return try iptables.drops(claim)
+    return try iptables.drops(for: claim)
   }
 
-  public mutating func drop(ofAll kind: Passage.Kind) throws(KernelError) -> String? {
-    // A host whose IPv6 alone is shut may well have networks without it.
-    var last: String?
-    for family in IPFamily.allCases {
-      guard let drop = try iptables.dropsOfOthers([ForwardedConnection(kind, family)]).first else { return nil }
-      last = last ?? drop
+  public mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String? {
+    // A host that drops one family only may have networks of the other.
+    var first: String?
+    for family in IPFamily.allCases where family == .v4 || Files.exists("/proc/sys/net/ipv6") {
+      guard let drop = try iptables.dropsByOtherTables([ForwardedConnection(kind, family)]).first else { return nil }
+      first = first ?? drop
     }
-    return last.map { "\($0); want a rule there that accepts them" }
+    return first.map { "\($0); want a rule there that accepts them" }
   }
 
-  /// Says on standard error what drops connections of a claim that was added.
+  /// Writes to standard error what drops connections of a claim that was added.
   func warn(of claim: Claim) {
-    guard let drops = try? iptables.dropsOfOthers(claim.forwardedConnections) else { return }
+    guard let drops = try? iptables.dropsByOtherTables(claim.forwardedConnections) else { return }
     for drop in drops { try? Standard.write(Array("\(drop)\n".utf8), to: Standard.error) }
   }
 }

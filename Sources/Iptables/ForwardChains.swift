@@ -2,86 +2,100 @@ import Kernel
 import NetTypes
 import PacketFilter
 
-/// The chains of nf_tables at the hook forward, whoever made them, and what becomes of a packet there.
-///
-/// Says that a packet is dropped only if every way through the chain ends so: whatever is not understood may accept.
-struct ForwardChains: ~Copyable {
-  /// A chain by its number of a family, table and name.
-  struct Place: Hashable {
-    var family: UInt8
-    var table: String
-    var chain: String
+/// A chain or set of nf_tables.
+struct NftObject: Hashable, CustomStringConvertible {
+  /// `NFPROTO_*`: 1 `inet`, 2 `ip`, 10 `ip6`.
+  var family: UInt8
+  var table: String
+  var name: String
 
-    var description: String {
-      let name = [1: "inet", 2: "ip", 10: "ip6"][family] ?? "\(family)"
-      return "nf_tables table \(name) \(table), chain \(chain)"
-    }
+  func inSameTable(_ name: String) -> NftObject { NftObject(family: family, table: table, name: name) }
 
-    /// Whether `iptables` shows it, and so what is ours is put first there.
-    var isOfIptables: Bool { family != 1 && table == "filter" && chain == "FORWARD" }
-
-    func counts(for packetFamily: IPFamily) -> Bool { family == 1 || family == (packetFamily == .v4 ? 2 : 10) }
+  /// Of a chain: `nf_tables table inet filter, chain forward`.
+  var description: String {
+    let familyName = [1: "inet", 2: "ip", 10: "ip6"][family] ?? "\(family)"
+    return "nf_tables table \(familyName) \(table), chain \(name)"
   }
 
-  struct Base {
-    var place: Place
-    var drops: Bool
+  /// Whether this is FORWARD of `iptables-nft`, which ADD inserts a jump into.
+  var isForwardOfIptables: Bool { family != 1 && table == "filter" && name == "FORWARD" }
+
+  /// Whether packets of that family pass the table.
+  func sees(_ packetFamily: IPFamily) -> Bool { family == 1 || family == (packetFamily == .v4 ? 2 : 10) }
+}
+
+/// The base chains of nf_tables at the hook forward, evaluated for packets that are partly known.
+///
+/// Reports a drop only if every path through a chain drops: a rule that is not understood may accept.
+struct ForwardChains: ~Copyable {
+  struct BaseChain {
+    var chain: NftObject
+    var dropsByPolicy: Bool
   }
 
   private let socket: NftSocket
-  let bases: [Base]
-  private var rules: [Place: [ForwardRule]] = [:]
+  let baseChains: [BaseChain]
+  private var rules: [NftObject: [ForwardRule]] = [:]
   /// `nil`: a set that cannot be compared.
-  private var sets: [Place: [SetElement]?] = [:]
-  /// How many more chains are read for one question.
-  private var budget = 64
+  private var sets: [NftObject: [SetElement]?] = [:]
+  /// How many more chains may be read for this packet: evaluation stays short on any ruleset.
+  private var remainingReads = 64
 
-  /// Lists the chains; rules are read as they are needed.
+  /// Lists the base chains; rules are read when they are evaluated.
+  ///
+  /// `withIptables`: FORWARD of `iptables-nft` too.
   init(withIptables: Bool) throws(KernelError) {
     let socket = try NftSocket.open()
-    bases = try Self.bases(socket, withIptables: withIptables)
+    baseChains = try Self.baseChains(socket, withIptables: withIptables)
     self.socket = socket
   }
 
-  private static func bases(_ socket: borrowing NftSocket, withIptables: Bool) throws(KernelError) -> [Base] {
+  private static func baseChains(
+    _ socket: borrowing NftSocket, withIptables: Bool
+  ) throws(KernelError) -> [BaseChain] {
     var question = NftMessage(
       kind: .getChain, flags: NftMessage.Flags.dump, family: .v4, attributes: NftAttributes())
     question.familyNumber = 0
-    var bases: [Base] = []
+    var baseChains: [BaseChain] = []
     for answer in try socket.ask(question, doing: "list chains of nf_tables") {
-      guard let table = answer.text(1), let chain = answer.text(3), answer.nested(4)?.number(1) == 2,
+      guard let table = answer.text(1), let name = answer.text(3), answer.nested(4)?.number(1) == 2,
         [1, 2, 10].contains(answer.family), table != "swift_cni"
       else { continue }
-      let place = Place(family: answer.family, table: table, chain: chain)
-      guard withIptables || !place.isOfIptables else { continue }
-      bases.append(Base(place: place, drops: answer.number(5) == 0))
+      let chain = NftObject(family: answer.family, table: table, name: name)
+      guard withIptables || !chain.isForwardOfIptables else { continue }
+      baseChains.append(BaseChain(chain: chain, dropsByPolicy: answer.number(5) == 0))
     }
-    return bases
+    return baseChains
   }
 
-  private func isDormant(_ place: Place) throws(KernelError) -> Bool {
+  /// Whether the chain's table has `flags dormant`.
+  private func isDormant(_ chain: NftObject) throws(KernelError) -> Bool {
     var attributes = NftAttributes()
-    attributes.put(1, place.table)
+    attributes.put(1, chain.table)
     var question = NftMessage(kind: .getTable, flags: 0, family: .v4, attributes: attributes)
-    question.familyNumber = place.family
-    let table = try socket.ask(question, doing: "look for table \(place.table)").first
+    question.familyNumber = chain.family
+    let table = try socket.ask(question, doing: "look for table \(chain.table)").first
     return (table?.number(2) ?? 0) & 1 == 1
   }
 
-  // MARK: what becomes of a packet
+  // MARK: evaluating
 
-  /// What certainly drops packets of that connection: chain, and policy or rule; `nil`: nothing that we know of.
+  /// The rule or policy that certainly drops packets of that connection; `nil` if none does for sure.
   mutating func drop(of connection: ForwardedConnection) throws(KernelError) -> String? {
-    for base in bases where base.place.counts(for: connection.family) {
-      for isAnswer in [false, true] {
-        let packet = ForwardPacket(connection: connection, isAnswer: isAnswer)
-        budget = 64
-        var fate = try follow(packet, base.place, depth: 0)
-        if fate.mayGoOn {
-          if base.drops { fate.drops.append(Drop(place: base.place, rule: nil)) } else { fate.mayPass = true }
+    for base in baseChains where base.chain.sees(connection.family) {
+      for isReply in [false, true] {
+        let packet = ForwardPacket(connection: connection, isReply: isReply)
+        remainingReads = 64
+        var outcome = try evaluate(base.chain, for: packet, depth: 0)
+        if outcome.mayContinue {
+          if base.dropsByPolicy {
+            outcome.drops.append(Drop(chain: base.chain, rule: nil))
+          } else {
+            outcome.mayBeAccepted = true
+          }
         }
-        guard !fate.mayPass, let drop = fate.drops.last, !Layout.isOurs(drop.place.chain) else { continue }
-        if try isDormant(base.place) { continue }
+        guard !outcome.mayBeAccepted, let drop = outcome.drops.last, !Layout.isOurs(drop.chain.name) else { continue }
+        if try isDormant(base.chain) { continue }
         return drop.description
       }
     }
@@ -89,93 +103,98 @@ struct ForwardChains: ~Copyable {
   }
 
   private struct Drop {
-    var place: Place
-    /// Its number from 1, and its handle; `nil`: the policy.
+    var chain: NftObject
+    /// The rule's number, from 1, and its handle; `nil`: the chain's policy.
     var rule: (number: Int, handle: UInt64)?
 
     var description: String {
-      "\(place.description), " + (rule.map { "rule \($0.number) (handle \($0.handle))" } ?? "policy drop")
+      "\(chain), " + (rule.map { "rule \($0.number) (handle \($0.handle))" } ?? "policy drop")
     }
   }
 
-  private struct Fate {
-    var mayPass = false
-    /// Whether it may reach the end, or return.
-    var mayGoOn = false
+  /// What a chain may do with a packet.
+  private struct Outcome {
+    var mayBeAccepted = false
+    /// Whether the packet may return to the calling chain, or get the base chain's policy.
+    var mayContinue = false
     var drops: [Drop] = []
 
-    mutating func join(_ other: Fate) {
-      mayPass = mayPass || other.mayPass
+    mutating func join(_ other: Outcome) {
+      mayBeAccepted = mayBeAccepted || other.mayBeAccepted
       drops += other.drops
     }
   }
 
-  private mutating func follow(
-    _ packet: ForwardPacket, _ place: Place, depth: Int
-  ) throws(KernelError) -> Fate {
-    guard depth < 16, let rules = try read(place) else { return Fate(mayPass: true) }
-    var fate = Fate()
+  private mutating func evaluate(
+    _ chain: NftObject, for packet: ForwardPacket, depth: Int
+  ) throws(KernelError) -> Outcome {
+    guard depth < 16, let rules = try read(chain) else { return Outcome(mayBeAccepted: true) }
+    var outcome = Outcome()
     for (index, rule) in rules.enumerated() {
-      let (answer, verdict) = try tried(rule, on: packet, place)
-      guard answer != .no, let verdict else { continue }
+      let (matches, verdict) = try evaluate(rule, of: chain, for: packet)
+      guard matches != .no, let verdict else { continue }
       switch verdict {
-      case .accept, .unknown: fate.mayPass = true
-      case .drop: fate.drops.append(Drop(place: place, rule: (index + 1, rule.handle)))
-      case .returnToCaller: fate.mayGoOn = true
-      case .jump(let chain), .goto(let chain):
-        let inner = try follow(
-          packet, Place(family: place.family, table: place.table, chain: chain), depth: depth + 1)
-        fate.join(inner)
-        if case .goto = verdict { fate.mayGoOn = fate.mayGoOn || inner.mayGoOn } else if inner.mayGoOn { continue }
+      case .accept, .unknown: outcome.mayBeAccepted = true
+      case .drop: outcome.drops.append(Drop(chain: chain, rule: (index + 1, rule.handle)))
+      case .returnToCaller: outcome.mayContinue = true
+      case .jump(let name), .goto(let name):
+        let inner = try evaluate(chain.inSameTable(name), for: packet, depth: depth + 1)
+        outcome.join(inner)
+        if case .goto = verdict {
+          outcome.mayContinue = outcome.mayContinue || inner.mayContinue
+        } else if inner.mayContinue {
+          continue
+        }
       }
-      if answer == .yes || fate.mayPass { return fate }
+      if matches == .yes || outcome.mayBeAccepted { return outcome }
     }
-    fate.mayGoOn = true
-    return fate
+    outcome.mayContinue = true
+    return outcome
   }
 
-  private mutating func tried(
-    _ rule: ForwardRule, on packet: ForwardPacket, _ place: Place
-  ) throws(KernelError) -> (Answer, ForwardRule.Verdict?) {
+  /// Reads the sets that the rule looks the packet up in, and no others.
+  private mutating func evaluate(
+    _ rule: ForwardRule, of chain: NftObject, for packet: ForwardPacket
+  ) throws(KernelError) -> (Certainty, ForwardRule.Verdict?) {
     while true {
-      var unread: Place?
-      let result = rule.tried(on: packet) { name in
-        let set = Place(family: place.family, table: place.table, chain: name)
+      var unread: NftObject?
+      let result = rule.evaluate(for: packet) { name in
+        let set = chain.inSameTable(name)
         if sets[set] == nil { unread = set }
         return sets[set] ?? nil
       }
       guard let unread else { return result }
-      sets[unread] = .some(try elements(unread))
+      sets[unread] = .some(try elements(of: unread))
     }
   }
 
   // MARK: reading
 
-  /// `nil` if too many were read already.
-  private mutating func read(_ place: Place) throws(KernelError) -> [ForwardRule]? {
-    guard budget > 0 else { return nil }
-    budget -= 1
-    if let known = rules[place] { return known }
+  /// The chain's rules; `nil` if this packet has passed too many chains.
+  private mutating func read(_ chain: NftObject) throws(KernelError) -> [ForwardRule]? {
+    guard remainingReads > 0 else { return nil }
+    remainingReads -= 1
+    if let rules = rules[chain] { return rules }
     var attributes = NftAttributes()
-    attributes.put(1, place.table)
-    attributes.put(2, place.chain)
+    attributes.put(1, chain.table)
+    attributes.put(2, chain.name)
     var question = NftMessage(kind: .getRule, flags: NftMessage.Flags.dump, family: .v4, attributes: attributes)
-    question.familyNumber = place.family
-    let found = try socket.ask(question, doing: "list rules of \(place.description)")
-      .filter { $0.text(2) == place.chain }.map { ForwardRule($0) }
-    rules[place] = found
-    return found
+    question.familyNumber = chain.family
+    let all = try socket.ask(question, doing: "list rules of \(chain)")
+      .filter { $0.text(2) == chain.name }.map { ForwardRule($0) }
+    rules[chain] = all
+    return all
   }
 
-  /// The elements of a small set without intervals; `nil`: another one.
-  private func elements(_ place: Place) throws(KernelError) -> [SetElement]? {
+  /// The elements of a set or map; `nil` if it has intervals or other flags.
+  private func elements(of set: NftObject) throws(KernelError) -> [SetElement]? {
     var attributes = NftAttributes()
-    attributes.put(1, place.table)
-    attributes.put(2, place.chain)
+    attributes.put(1, set.table)
+    attributes.put(2, set.name)
     var question = NftMessage(kind: .getSetElements, flags: NftMessage.Flags.dump, family: .v4, attributes: attributes)
-    question.familyNumber = place.family
+    question.familyNumber = set.family
     var all: [SetElement] = []
-    for answer in try socket.ask(question, doing: "list elements of set \(place.chain)") {
+    for answer in try socket.ask(question, doing: "list elements of set \(set.name)") {
       for (_, bytes) in NftAnswer.list(answer[3] ?? []) {
         let element = NftAnswer(bytes)
         guard (element.number(3) ?? 0) == 0, element[10] == nil, let key = element.nested(1)?[1] else { return nil }

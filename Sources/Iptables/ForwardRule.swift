@@ -1,12 +1,12 @@
 import NetTypes
 
-/// A rule of any table of nf_tables, tried on a packet of which not everything is known.
+/// A rule of any table of nf_tables, to be evaluated for a packet that is partly known.
 struct ForwardRule: Sendable {
   enum Verdict: Equatable, Sendable {
     case accept, drop, returnToCaller
     case jump(String)
     case goto(String)
-    /// What only the kernel can tell.
+    /// A verdict that is not understood, or depends on more than the packet.
     case unknown
   }
 
@@ -22,23 +22,23 @@ struct ForwardRule: Sendable {
     }
   }
 
-  /// Whether the packet matches, and what becomes of it then; `nil`: it goes on.
+  /// Whether the packet matches, and the verdict then; no verdict: the next rule is evaluated.
   ///
-  /// `set` reads the elements of a set.
-  func tried(
-    on packet: ForwardPacket, set: (String) -> [SetElement]?
-  ) -> (Answer, Verdict?) {
-    var trial = Trial(packet: packet)
+  /// `set` returns the elements of a set, `nil` if they cannot be compared.
+  func evaluate(
+    for packet: ForwardPacket, set: (String) -> [SetElement]?
+  ) -> (Certainty, Verdict?) {
+    var evaluation = Evaluation(packet: packet)
     for (name, data) in expressions {
-      trial.run(name, data, set)
-      if trial.answer == .no { return (.no, nil) }
-      if let verdict = trial.verdict { return (trial.answer, verdict) }
+      evaluation.run(name, data, set)
+      if evaluation.matches == .no { return (.no, nil) }
+      if let verdict = evaluation.verdict { return (evaluation.matches, verdict) }
     }
-    return (trial.answer, nil)
+    return (evaluation.matches, nil)
   }
 }
 
-/// An element of a set or map, as far as we compare it.
+/// An element of a set, or of a verdict map.
 struct SetElement: Equatable, Sendable {
   var key: [UInt8]
   var verdict: ForwardRule.Verdict?
@@ -60,16 +60,16 @@ extension ForwardRule.Verdict {
   }
 }
 
-/// One rule's registers while its expressions are followed.
-private struct Trial {
+/// The registers of nf_tables while the expressions of one rule are evaluated.
+private struct Evaluation {
   let packet: ForwardPacket
-  var answer = Answer.yes
+  var matches = Certainty.yes
   var verdict: ForwardRule.Verdict?
-  private var registers: [UInt64: KnownBytes] = [:]
+  private var registers: [UInt64: PartialBytes] = [:]
 
   init(packet: ForwardPacket) { self.packet = packet }
 
-  /// Expressions that change nothing in a packet's fate.
+  /// Expressions without a condition or verdict; some write a register.
   private static let neutral: Set = [
     "counter", "log", "notrack", "dup", "flow_offload", "last", "objref", "hash", "numgen", "exthdr", "rt", "socket",
     "fib", "osf", "xfrm", "tunnel", "byteorder", "inner",
@@ -84,24 +84,24 @@ private struct Trial {
       load(data, isNetwork ? packet.load(networkHeader: data.number(3) ?? 0, count: data.number(4) ?? 0) : nil)
     case "bitwise": mask(data)
     case "cmp": compare(data)
-    case "lookup": look(up: data, set)
+    case "lookup": lookUp(data, set)
     case "immediate" where data.number(1) == UInt64(NftCode.verdictRegister): verdict = .init(data.nested(2)?.nested(2))
-    case "immediate": load(data, data.nested(2)?[1].map { KnownBytes(Array($0)) })
+    case "immediate": load(data, data.nested(2)?[1].map { PartialBytes(Array($0)) })
     case "reject": verdict = .drop
-    case "match": note(match(data))
-    case "target": follow(data.text(1) ?? "")
+    case "match": require(evaluate(match: data))
+    case "target": run(target: data.text(1) ?? "")
     case let name where Self.neutral.contains(name):
       for register in [data.number(1), data.number(2)].compactMap(\.self) { registers[register] = nil }
     case "queue", "fwd", "tproxy", "synproxy": verdict = .unknown
-    default: note(.maybe)
+    default: require(.maybe)
     }
   }
 
-  private mutating func note(_ other: Answer) {
-    if other == .no { answer = .no } else if other == .maybe, answer == .yes { answer = .maybe }
+  private mutating func require(_ condition: Certainty) {
+    if condition == .no { matches = .no } else if condition == .maybe, matches == .yes { matches = .maybe }
   }
 
-  private mutating func load(_ data: NftAnswer, _ value: KnownBytes?) {
+  private mutating func load(_ data: NftAnswer, _ value: PartialBytes?) {
     if let register = data.number(1) { registers[register] = value }
   }
 
@@ -119,29 +119,29 @@ private struct Trial {
   private mutating func compare(_ data: NftAnswer) {
     guard let register = data.number(1).flatMap({ registers[$0] }), let operation = data.number(2), operation < 2,
       let value = data.nested(3)?[1]
-    else { return note(.maybe) }
+    else { return require(.maybe) }
     let holds = register.begins(with: Array(value))
-    note(operation == 1 ? holds.negated : holds)
+    require(operation == 1 ? holds.negated : holds)
   }
 
-  private mutating func look(up data: NftAnswer, _ set: (String) -> [SetElement]?) {
+  private mutating func lookUp(_ data: NftAnswer, _ set: (String) -> [SetElement]?) {
     let isVerdict = data.number(3) == UInt64(NftCode.verdictRegister)
     guard let register = data.number(2).flatMap({ registers[$0] }), register.isWhole, let name = data.text(1),
       let elements = set(name), data[3] == nil || isVerdict,
-      elements.allSatisfy({ $0.key.count == register.value.count })  // not a part of a concatenation
+      elements.allSatisfy({ $0.key.count == register.value.count })  // a concatenation has longer keys
     else {
       if isVerdict { verdict = .unknown }
       if let target = data.number(3), !isVerdict { registers[target] = nil }
-      return note(.maybe)
+      return require(.maybe)
     }
-    let found = elements.first { register.begins(with: $0.key) == .yes }
+    let element = elements.first { register.begins(with: $0.key) == .yes }
     let isInverted = (data.number(5) ?? 0) & 1 == 1
-    note(Answer((found != nil) != isInverted))
-    if isVerdict, answer != .no { verdict = found?.verdict ?? .unknown }
+    require(Certainty((element != nil) != isInverted))
+    if isVerdict, matches != .no { verdict = element?.verdict ?? .unknown }
   }
 
-  /// A match of xtables.
-  private func match(_ data: NftAnswer) -> Answer {
+  /// A match of xtables, as `iptables-nft` writes it.
+  private func evaluate(match data: NftAnswer) -> Certainty {
     switch data.text(1) {
     case "comment": return .yes
     case "conntrack":
@@ -149,14 +149,14 @@ private struct Trial {
       guard info.count >= 152, info.number16(at: 146) == 1 else { return .maybe }
       let states = ConnectionStates(rawValue: UInt16(info.number16(at: 150)))
       guard states.isDisjoint(with: [.translated, .translatedSource]) else { return .maybe }
-      let holds = Answer(!states.isDisjoint(with: packet.state))
+      let holds = Certainty(!states.isDisjoint(with: packet.state))
       return info.number16(at: 148) & 1 == 1 ? holds.negated : holds
     default: return .maybe
     }
   }
 
-  /// A target of xtables.
-  private mutating func follow(_ target: String) {
+  /// A target of xtables, as `iptables-nft` writes it.
+  private mutating func run(target: String) {
     switch target {
     case "REJECT": verdict = .drop
     case "LOG", "NFLOG", "MARK", "CONNMARK", "TCPMSS", "TRACE", "CLASSIFY", "DSCP", "TOS", "AUDIT", "SET": break

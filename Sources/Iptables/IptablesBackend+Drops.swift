@@ -3,13 +3,13 @@ import NetTypes
 public import PacketFilter
 
 extension IptablesBackend {
-  /// What of the host drops connections that the claim's rules are for, in words.
-  public mutating func drops(_ claim: Claim) throws(KernelError) -> [String] {
+  /// Names the host's rules and policies that certainly drop connections which the claim's rules are for.
+  public mutating func drops(for claim: Claim) throws(KernelError) -> [String] {
     try legacyDrops(claim.onlyPassages) + Self.drops(claim.forwardedConnections, withIptables: true)
   }
 
-  /// As `drops`, but only what the passages that ADD makes do not help against.
-  public func dropsOfOthers(_ connections: [ForwardedConnection]) throws(KernelError) -> [String] {
+  /// As `drops(for:)`, without FORWARD of `iptables`, which ADD's passages get past.
+  public func dropsByOtherTables(_ connections: [ForwardedConnection]) throws(KernelError) -> [String] {
     try Self.drops(connections, withIptables: false)
   }
 
@@ -21,7 +21,7 @@ extension IptablesBackend {
     do throws(KernelError) { chains = try ForwardChains(withIptables: withIptables) } catch {
       return []  // a kernel without nf_tables has none of its chains
     }
-    guard !chains.bases.isEmpty else { return [] }
+    guard !chains.baseChains.isEmpty else { return [] }
     var drops: [String] = []
     for connection in connections {
       if let drop = try chains.drop(of: connection) { drops.append("\(connection) are dropped by the host: \(drop)") }
@@ -29,7 +29,7 @@ extension IptablesBackend {
     return drops
   }
 
-  /// Legacy tables whose FORWARD drops what it does not know, and lacks our passages.
+  /// Names the legacy tables with policy DROP of FORWARD that lack our passages.
   private func legacyDrops(_ claim: Claim) throws(KernelError) -> [String] {
     guard onlyFlavour != .nftables else { return [] }
     let tables = tables(.legacy)
@@ -41,7 +41,7 @@ extension IptablesBackend {
         continue
       }
       drops.append(
-        "what is forwarded by IPv\(name.family.digit) is dropped by the host: legacy table filter, chain FORWARD, policy DROP"
+        "IPv\(name.family.digit) packets are dropped by the host: legacy table filter, chain FORWARD, policy DROP"
       )
     }
     return drops

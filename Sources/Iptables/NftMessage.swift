@@ -22,7 +22,7 @@ struct NftMessage: Sendable {
   var flags: UInt16
   var family: IPFamily
   var attributes: NftAttributes
-  /// Another family than that: 0 for all, 1 for `inet`.
+  /// Sent in place of `family`: 0 for all families, 1 for `inet`.
   var familyNumber: UInt8?
 
   static let headerSize = 16

@@ -59,7 +59,7 @@ struct Table: ~Copyable {
     store.has(in: chain, containing: text, where: holds)
   }
 
-  /// Deletes the rules of that chain with the comment of that attachment.
+  /// Deletes the chain's rules with that attachment's comment.
   mutating func delete(from chain: String, marked mark: String) throws(KernelError) {
     for (index, rule) in store.indices(in: chain, marked: mark).reversed() { try delete(rule, at: index, in: chain) }
   }

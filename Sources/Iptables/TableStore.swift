@@ -10,7 +10,7 @@ protocol TableStore: AnyObject {
   func firstIndex(in chain: String, where holds: (PresentRule) -> Bool) -> Int?
   /// Whether the chain has a rule of which `holds` is true; each such rule has that text in its comment or target.
   func has(in chain: String, containing text: String, where holds: (PresentRule) -> Bool) -> Bool
-  /// The rules in that chain with the comment of that attachment, and their places.
+  /// The rules with that attachment's comment, and their indices in the chain.
   func indices(in chain: String, marked mark: String) -> [(Int, PresentRule)]
   /// How many rules jump there.
   func references(to chain: String) -> Int

@@ -6,7 +6,7 @@ public struct ForwardedConnection: Hashable, Sendable {
   public var family: IPFamily
   /// The container's address; `nil`: any.
   public var address: IPAddress?
-  /// The link on the host by which the container is reached; `nil`: not known, but not the loopback interface.
+  /// The host's link to the container; `nil`: any but lo.
   public var link: InterfaceName?
 
   public init(_ kind: Passage.Kind, _ family: IPFamily, address: IPAddress? = nil, link: InterfaceName? = nil) {
@@ -26,11 +26,11 @@ extension ForwardedConnection: CustomStringConvertible {
 }
 
 extension Claim {
-  /// What the host has to forward so that the claim's rules have an effect, each once.
+  /// The connections that the host must forward for the claim's rules, without duplicates.
   public var forwardedConnections: [ForwardedConnection] {
     var all: [ForwardedConnection] = []
     for connection in rules.compactMap(\.forwardedConnection) where !all.contains(connection) { all.append(connection) }
-    // A masquerade does not name the link that an admission of the same address names.
+    // A masquerade does not name the link; the admission of the same address does.
     return all.filter { one in
       one.link != nil || !all.contains { $0.link != nil && $0.kind == one.kind && $0.address == one.address }
     }
@@ -41,7 +41,7 @@ extension Rule {
   fileprivate var forwardedConnection: ForwardedConnection? {
     switch self {
     case .masquerade(let rule): ForwardedConnection(.outbound, rule.address.family, address: rule.address)
-    // What is published at a loopback address is reached from the host alone, which forwards nothing for it.
+    // A port published at a loopback address is reached from the host only: nothing is forwarded.
     case .publish(let port) where port.hostIP?.isLoopback != true:
       ForwardedConnection(.published, port.family, address: port.target, link: port.masquerade?.link)
     case .float(let floating):

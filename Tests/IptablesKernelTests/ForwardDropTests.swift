@@ -5,7 +5,7 @@ import Testing
 
 @testable import Iptables
 
-/// Chains of others at the hook forward.
+/// Base chains of other programs at the hook forward.
 @Suite(.needsKernel) struct ForwardDropTests {
   private static let sent = ForwardedConnection(.outbound, .v4, address: ip("10.1.0.2"), link: name("br0"))
   private static let published = ForwardedConnection(.published, .v6, address: ip("fd00::2"), link: name("br0"))
@@ -29,7 +29,7 @@ import Testing
       nil
     ),
     ("table inet filter { chain input { type filter hook input priority 0; policy drop; }; }", sent, nil),
-    // Rules that answers alone match.
+    // Rules that match replies only.
     (chain("ct state established,related accept"), sent, "policy drop"),
     (chain("ct state { established, related } accept"), sent, "policy drop"),
     (chain("ct state vmap { established : accept, invalid : drop }"), sent, "policy drop"),
@@ -37,7 +37,7 @@ import Testing
     (chain("ct state vmap { established : accept, new : accept }"), sent, nil),
     // Links and addresses.
     (chain("iifname br0 accept; ct state established accept"), sent, nil),
-    (chain("iifname br0 accept"), sent, "policy drop"),  // its answers
+    (chain("iifname br0 accept"), sent, "policy drop"),  // its replies are dropped
     (chain("iifname \"br*\" accept; oifname { br0, br1 } accept"), sent, nil),
     (chain("iifname { eth0, docker0 } accept"), sent, "policy drop"),
     (chain("iifname eth0 accept"), sent, "policy drop"),
@@ -52,7 +52,7 @@ import Testing
     (chain("ct status dnat accept"), published, nil),
     (chain("ct status dnat accept; ct state established accept"), sent, "policy drop"),
     (chain("icmp type echo-request accept; icmpv6 type echo-request accept"), any, "policy drop"),
-    // What may or may not match.
+    // Conditions that depend on more than the connection.
     (chain("tcp dport 80 accept; ct state established accept"), sent, nil),
     (chain("meta mark 1 accept; ct state established accept"), sent, nil),
     (chain("limit rate 1/second accept; ct state established accept"), sent, nil),
@@ -80,7 +80,7 @@ import Testing
   ]
 
   @Test(arguments: table.indices)
-  func `what certainly drops a connection is named, and what may pass is not`(row: Int) throws {
+  func `a rule or policy is named if it certainly drops the connection, and only then`(row: Int) throws {
     let (ruleset, connection, wanted) = Self.table[row]
     let drop = try IptablesLab.run(touched: false) { lab in
       try lab.shell("nft -f - <<'END'\n\(ruleset)\nEND")
@@ -102,19 +102,20 @@ import Testing
   }()
 
   @Test(arguments: [NftHostTests.docker, NftHostTests.ufw, "iptables-nft -P FORWARD DROP"])
-  func `FORWARD of iptables drops until our passage is there, and again when it is gone`(setUp: String) throws {
+  func `FORWARD of iptables-nft is named until our passage is added, and again after iptables -F`(setUp: String) throws
+  {
     let (before, others, with, flushed) = try IptablesLab.run(touched: false) { lab in
       try lab.shell(setUp)
       var backend = IptablesBackend()
       backend.tables.lockFile = lab.lockFile
-      let before = try backend.drops(Self.claim)
-      let others = try backend.dropsOfOthers(Self.claim.forwardedConnections)
+      let before = try backend.drops(for: Self.claim)
+      let others = try backend.dropsByOtherTables(Self.claim.forwardedConnections)
       var passing = Self.claim
       passing.rules = passing.passages
       try backend.add(passing)
-      let with = try backend.drops(Self.claim)
+      let with = try backend.drops(for: Self.claim)
       try lab.shell("iptables-nft -F FORWARD")
-      return (before, others, with, try backend.drops(Self.claim))
+      return (before, others, with, try backend.drops(for: Self.claim))
     }
     #expect(before.first?.contains("nf_tables table ip filter, chain ") == true, "\(before)")
     #expect(others == [])
@@ -125,15 +126,15 @@ import Testing
       ])
   }
 
-  @Test func `a legacy FORWARD that drops is named while our passage is not there`() throws {
+  @Test func `a legacy FORWARD with policy DROP is named until our passage is added`() throws {
     let (before, with) = try IptablesLab.run { lab in
       try lab.shell("iptables-legacy -P FORWARD DROP")
       var backend = lab.backend
-      let before = try backend.drops(Self.claim)
+      let before = try backend.drops(for: Self.claim)
       var passing = Self.claim
       passing.rules = passing.passages
       try backend.add(passing)
-      return (before, try backend.drops(Self.claim))
+      return (before, try backend.drops(for: Self.claim))
     }
     #expect(before.first?.contains("legacy table filter, chain FORWARD, policy DROP") == true, "\(before)")
     #expect(with == [])

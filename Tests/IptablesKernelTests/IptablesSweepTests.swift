@@ -4,7 +4,7 @@ import Testing
 
 @testable import Iptables
 
-/// What goes with an owner's rules, in legacy tables and in those of nf_tables.
+/// Removal of rules and shared chains, in legacy tables and in those of nf_tables.
 @Suite(.needsKernel) struct IptablesSweepTests {
   private static func backend(_ lab: IptablesLab, _ flavour: Flavour) -> IptablesBackend {
     var backend = lab.backend
@@ -44,7 +44,9 @@ import Testing
   }
 
   @Test(arguments: Flavour.allCases)
-  func `each owner's rules go alone, in any order, and the last leaves what was there`(flavour: Flavour) throws {
+  func `removal in any order keeps the other owners' rules, and the last one restores the ruleset`(flavour: Flavour)
+    throws
+  {
     let (before, missing, after) = try IptablesLab.run(touched: flavour == .legacy) { lab in
       try Self.setUp(lab, flavour)
       let before = try Self.saved(lab, flavour)
@@ -64,7 +66,7 @@ import Testing
   }
 
   @Test(arguments: Flavour.allCases)
-  func `an operator's jump keeps the chain, but neither its rules nor our jump to it`(flavour: Flavour) throws {
+  func `a chain that an operator jumps to is emptied with its last owner, but not deleted`(flavour: Flavour) throws {
     let (with, after) = try IptablesLab.run { lab in
       let command = "iptables-\(flavour == .legacy ? "legacy" : "nft") -t nat"
       try lab.shell("\(command) -N OPS")
@@ -86,7 +88,8 @@ import Testing
   }
 
   @Test(arguments: Flavour.allCases)
-  func `rules appended before a chain is read count as its last, for jumps too`(flavour: Flavour) throws {
+  func `rules appended to a chain before it is read are its last rules, and their jumps count`(flavour: Flavour) throws
+  {
     let result = try IptablesLab.run(touched: flavour == .legacy) { lab in
       let command = "iptables-\(flavour == .legacy ? "legacy" : "nft")"
       try lab.shell("\(command) -N TO; \(command) -N FROM; \(command) -A TO -j DROP; \(command) -A FROM -j TO")

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Hosts that drop what they forward: Docker's, ufw's, an operator's own rules.
+/// Hosts that drop forwarded packets: with Docker's, ufw's or an operator's own rules.
 @Suite(.needsRoot)
 struct ForwardDropTests {
   enum HostRules: String, CaseIterable, Sendable {
@@ -12,7 +12,7 @@ struct ForwardDropTests {
     var text: String {
       switch self {
       case .policy: "*filter\n:FORWARD DROP [0:0]\nCOMMIT"
-      // As Docker Engine 28 makes them for its default bridge.
+      // As Docker Engine 28 writes them for its default bridge.
       case .docker:
         """
         *filter
@@ -43,7 +43,7 @@ struct ForwardDropTests {
         -A OUTPUT -m addrtype --dst-type LOCAL -j DOCKER
         COMMIT
         """
-      // `ufw enable`, what concerns FORWARD.
+      // The rules of `ufw enable` for FORWARD.
       case .ufw:
         """
         *filter
@@ -89,7 +89,7 @@ struct ForwardDropTests {
   }
 
   @Test(arguments: cases)
-  func `a published port is reached where FORWARD drops, its container is not, and DEL leaves what was there`(
+  func `a published port is reached past FORWARD DROP, its container's own ports are not, and DEL restores the ruleset`(
     backend: Backend, rules: HostRules, flavour: String
   ) throws {
     try World.use(backend, containers: 2) { world in
@@ -122,7 +122,7 @@ struct ForwardDropTests {
   }
 
   @Test(arguments: Backend.allCases)
-  func `what another table drops is named by ADD, STATUS and CHECK, until it is accepted there`(
+  func `ADD warns, STATUS and CHECK fail while another table drops the traffic`(
     backend: Backend
   ) throws {
     try World.use(backend, containers: 1) { world in
@@ -151,7 +151,7 @@ struct ForwardDropTests {
       for status in try statuses(network) {
         #expect(status.code == 50 && status.complaint.contains(words), "\(status)")
       }
-      // STATUS does not know the network's link, which could be this one; CHECK does.
+      // STATUS does not know the network's link, which could be lan; CHECK does.
       try world.shell("nft 'add rule inet filter forward iifname lan accept'")
       for status in try statuses(network) { #expect(status.isSuccess, "\(status)") }
       #expect(try network.check(attachment).last?.complaint.contains(words) == true)

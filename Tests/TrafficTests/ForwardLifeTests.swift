@@ -5,7 +5,7 @@ import Testing
 /// Rules in the tables of `iptables-nft`: killed plugins, many at once, changes by others.
 @Suite(.needsRoot)
 struct ForwardLifeTests {
-  /// A world whose host drops what it forwards, and how its tables are then.
+  /// A world with policy DROP of FORWARD, and its ruleset.
   private func use(containers: Int, _ body: (World, String) throws -> Void) throws {
     try World.use(.nftables, containers: containers) { world in
       try world.shell("for v in iptables ip6tables; do $v-nft -P FORWARD DROP; done")
@@ -13,7 +13,7 @@ struct ForwardLifeTests {
     }
   }
 
-  /// Without what `iptables` itself makes when it first looks, and without counters.
+  /// The ruleset without counters, and without the empty table `nat` that `iptables -S` creates.
   private func saved(_ world: World) throws -> String {
     try world.shell(
       """
@@ -70,7 +70,7 @@ struct ForwardLifeTests {
     return outcome.status == 137
   }
 
-  @Test func `twenty ADDs and DELs at once beside changes of iptables all succeed and leave nothing`() throws {
+  @Test func `twenty concurrent ADDs and DELs succeed while iptables changes FORWARD, and leave nothing`() throws {
     try use(containers: 20) { world, before in
       let network = try world.network(1, portmap: nil, firewall: "{}")
       for (name, plugin) in [("bridge", network.plugins[0]), ("firewall", network.plugins[1])] {
@@ -121,7 +121,7 @@ struct ForwardLifeTests {
       """
   }
 
-  @Test func `CHECK names what iptables -F took away, and cnictl repair puts it back`() throws {
+  @Test func `CHECK names the rules that iptables -F deleted, and cnictl repair restores them`() throws {
     try use(containers: 1) { world, before in
       let network = try world.network(1, firewall: "{}")
       let first = try network.add(1, ports: PublishedPortTests.ports)
