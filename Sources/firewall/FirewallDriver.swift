@@ -119,7 +119,7 @@ struct FirewallDriver: ChainDriver {
   func obstacle<K: Kernel & ~Copyable>(
     _ config: FirewallConfig, on kernel: inout K
   ) throws(KernelError) -> String? {
-    kernel.filter.obstacle(config.backend.flatMap { Backend($0) })
+    kernel.filter.obstacle(config.backend.flatMap { Backend($0) }, to: .outbound)
   }
 }
 
