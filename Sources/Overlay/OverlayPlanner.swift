@@ -43,10 +43,9 @@ public struct OverlayPlanner {
       + (try gatewayChanges(addressing)) + tables(gateways)
     let bridgeMAC = facts.bridge == nil ? settings.bridgeMAC : facts.bridge?.mac
     return AttachmentPlan(
-      shared: shared,
-      own: (devices.losesNeighbours ? tables(gateways) : []) + withdrawal(addressing) + (try port.changes(addressing))
-        + gatewayRoutes(addressing)
-        + announcements(addressing),
+      waits: withdrawal(addressing), shared: shared,
+      own: (devices.losesNeighbours ? tables(gateways) : []) + (try port.changes(addressing))
+        + gatewayRoutes(addressing) + announcements(addressing),
       result: port.result(
         bridgeMAC: devices.ownsBridge ? bridgeMAC : nil, addressing, sandbox: sandbox,
         dns: settings.dns ?? addresses.dns))
