@@ -120,6 +120,24 @@ import TestSupport
   }
 
   @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn])
+  func `ADD does not set the MAC address of the network's bridge again, even if sysfs does not show who set it`(
+    json: String
+  ) throws {
+    let first = try Fixture()
+    _ = try first.add(json)
+    first.kernel.state.links[.host]?["ov-net"]?.keepsMAC = nil
+    let neighbours = first.kernel.state.neighbours, before = first.kernel.applied.count
+    let second = try first.next()
+    second.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
+    _ = try second.add(json)
+    let given = first.kernel.applied.dropFirst(before).filter {
+      if case .changeLink("ov-net", .host, let change) = $0 { change.mac != nil } else { false }
+    }
+    #expect(given == [])
+    #expect(neighbours.allSatisfy(first.kernel.state.neighbours.contains))
+  }
+
+  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn])
   func `a container's port does not learn`(json: String) throws {
     let fixture = try Fixture()
     let mac = try fixture.add(json).interfaces[2].mac.flatMap(MACAddress.init)
