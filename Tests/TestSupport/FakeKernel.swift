@@ -29,6 +29,8 @@ public final class FakeKernel: Kernel {
   public var processes: [SocketHolder] = []
   /// How many changes pass before one is refused; later ones pass again, so that all can be taken back.
   public var changesBeforeRefusal = Int.max
+  /// Thrown when neighbours are listed, if any.
+  public var neighboursRefusal: KernelError?
   public private(set) var applied: [Change] = []
   /// The part of `applied` for which the host was not locked.
   public private(set) var appliedUnlocked: [Change] = []
