@@ -5,7 +5,7 @@ import Testing
 
 @Suite(.needsRoot, .serialized)
 struct `A host that is given another address` {
-  /// By what its device follows.
+  /// What changes its device.
   enum Means: String, CaseIterable, Sendable {
     case sync = "overlay sync"
     case watch = "overlay sync --watch"
@@ -80,19 +80,19 @@ struct `A host that is given another address` {
       let first = try network.attach(1, on: 0)
       try move(site)
       let lab = first.lab
-      let before = try Snapshot(of: lab), told = try site.told(network.prefix)
+      let before = try Snapshot(of: lab), entries = try site.entries(network.prefix)
       #expect(try first.check().code == 101)
-      for (keys, word) in [("mtu", JSONValue.integer(9000)), ("dstport", .integer(4790)), ("vni", .integer(7))] {
+      for (key, value) in [("mtu", JSONValue.integer(9000)), ("dstport", .integer(4790)), ("vni", .integer(7))] {
         let outcome = try lab.add(
-          network.config(on: 0).with(keys, word), to: 2, as: "eth0", plugin: "overlay-vxlan")
-        #expect(outcome.code == 7 && outcome.complaint.contains(keys), "\(outcome)")
-        #expect(try site.told(network.prefix) == told)
+          network.config(on: 0).with(key, value), to: 2, as: "eth0", plugin: "overlay-vxlan")
+        #expect(outcome.code == 7 && outcome.complaint.contains(key), "\(outcome)")
+        #expect(try site.entries(network.prefix) == entries)
         try lab.expectUnchanged(since: before)
       }
     }
   }
 
-  /// What must stay of the first host's device: its index tells that it was not made anew.
+  /// MAC address and index of the first host's device: a new device would have another index.
   private func device(_ network: EtcdNetwork) throws -> [String?] {
     let lab = network.site.cluster.hosts[0]
     let link = try lab.link(network.vxlan, in: lab.host)
@@ -101,8 +101,8 @@ struct `A host that is given another address` {
 }
 
 extension Site {
-  /// Keys with values and leases, as a member knows them that stays where it is.
-  fileprivate func told(_ prefix: String) throws -> [String] {
+  /// Keys with values and leases, by the member on a host whose address does not change.
+  fileprivate func entries(_ prefix: String) throws -> [String] {
     try etcd.control(["get", "--prefix", prefix, "--write-out=fields"], at: 1).split(separator: "\n")
       .map(String.init).filter { line in
         ["Key", "Value", "Lease", "ModRevision"].contains { line.hasPrefix("\"\($0)\"") }
