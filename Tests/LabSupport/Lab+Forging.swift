@@ -13,4 +13,23 @@ extension Lab {
       END
       """, in: container)
   }
+
+  /// Sends a router advertisement of 2001:db8:bad::/64 and a default route out of `eth0` of a container.
+  ///
+  /// - Throws: also if its link-local address is still tentative.
+  public func sendRouterAdvertisement(in container: String) throws {
+    try shell(
+      """
+      python3 - <<'E'
+      from socket import *
+      from struct import pack
+      link = if_nametoindex("eth0")
+      out = socket(AF_INET6, SOCK_RAW, 58)
+      out.setsockopt(41, 18, 255)
+      out.setsockopt(41, 17, link)
+      prefix = pack("!BBBBIII", 3, 4, 64, 0xc0, 86400, 14400, 0) + inet_pton(AF_INET6, "2001:db8:bad::")
+      out.sendto(pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix, ("ff02::1", 0, 0, link))
+      E
+      """, in: container)
+  }
 }

@@ -1,4 +1,5 @@
 import CNI
+import Foundation
 import LabSupport
 import Testing
 
@@ -64,6 +65,30 @@ import Testing
     }
   }
 
+  @Test(arguments: [OverlayNetwork.Kind.l2, .multicast], [true, false])
+  func `a container takes no address or route from router advertisements of another host's container`(
+    kind: OverlayNetwork.Kind, hasIPv6: Bool
+  ) throws {
+    try Cluster.use(containers: 1) { cluster in
+      let attachments = try cluster.hosts.indices.map { host in
+        var network = OverlayNetwork(cluster: cluster, kind: kind, number: 1)
+        if !hasIPv6 { network.keys = network.onlyIPv4(on: host) }
+        // One listens, which shows that the advertisements arrive.
+        if host == 1 { network.keys = network.keys.with("acceptRA", .bool(true)) }
+        return try network.attach(on: host)
+      }
+      func found(_ host: Int) throws -> String {
+        try cluster.hosts[host].shell("ip -6 addr show dev eth0; ip -6 route", in: attachments[host].namespace)
+      }
+      for _ in 1...40 where try !found(1).contains("2001:db8:bad") {
+        _ = try? cluster.hosts[0].sendRouterAdvertisement(in: attachments[0].namespace)
+        Thread.sleep(forTimeInterval: 0.1)
+      }
+      #expect(try found(1).contains("2001:db8:bad"))
+      #expect(try !found(2).contains("2001:db8:bad"))
+    }
+  }
+
   /// What a host's bridge and VXLAN device have of a MAC address.
   private func entries(of mac: String, _ network: OverlayNetwork, on lab: Lab) throws -> [String] {
     try lab.shell("bridge fdb show dev \(network.vxlan); bridge fdb show br \(network.bridge)", in: lab.host)
@@ -72,5 +97,19 @@ import Testing
 
   private func tableSize(_ network: OverlayNetwork, on lab: Lab) throws -> Int {
     try lab.shell("bridge fdb show br \(network.bridge)", in: lab.host).split(separator: "\n").count
+  }
+}
+
+extension OverlayNetwork {
+  /// Its keys with IPv4 addresses only for the containers of a host.
+  fileprivate func onlyIPv4(on host: Int) -> JSONValue {
+    let range = JSONValue.object([
+      "subnet": .string(prefixes[0]), "rangeStart": .string("10.77.\(number).\(16 + 64 * host)"),
+      "rangeEnd": .string("10.77.\(number).\(79 + 64 * host)"),
+    ])
+    let ipam = JSONValue.object([
+      "type": "host-local", "dataDir": .string(cluster.hosts[host].dataDir), "ranges": .array([.array([range])]),
+    ])
+    return keys.with("ipam", ipam)
   }
 }
