@@ -62,6 +62,9 @@ public struct ContainerPort: Equatable, Sendable {
     return changes + (try addressing.changes())
   }
 
+  /// Whether the plan sets the MAC address that the bridge has; the kernel then removes all its neighbour entries.
+  public var pinsBridge: Bool { bridgeThere?.unpinnedMAC != nil }
+
   /// What keeps the MAC address and the MTU of a bridge that is there as they are: without a user's they follow its ports.
   private var pinnedBridge: LinkChange? {
     guard let there = bridgeThere else { return nil }

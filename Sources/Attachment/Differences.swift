@@ -32,6 +32,7 @@ public func differences<K: Kernel & ~Copyable>(
     return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
   case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
   case .setFDB(let spec): return try differences(from: spec, on: &kernel)
+  case .awaitWithdrawal(let spec): return try differences(withdrawing: spec, on: &kernel)
   case .setNeighbour(let spec) where spec.mac != nil && spec.side == .host:
     return try differences(from: spec, on: &kernel)
   case .setChecksumOffload(let name, let isOn): return try differences(of: name, offloading: isOn, on: &kernel)
@@ -41,9 +42,8 @@ public func differences<K: Kernel & ~Copyable>(
       + kernel.filter.drops(for: claim).map { "packet filter: \($0)" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
   case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
-    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .awaitWithdrawal,
-    .removeReferenceRules,
-    .announce:
+    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD,
+    .removeReferenceRules, .announce:
     return []
   }
 }
@@ -53,6 +53,13 @@ private func differences<K: Kernel & ~Copyable>(
 ) throws(KernelError) -> [String] {
   let found = try ifPresent { () throws(KernelError) in try kernel.tables(like: wanted) }
   return wanted.changes(from: found ?? TunnelTables(of: wanted.device)).map { "want: \($0)" }
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  withdrawing spec: FDBSpec, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
+  return there?.contains(spec) == true ? ["forwarding entry \(spec.mac) is still on \(spec.interface)"] : []
 }
 
 private func differences<K: Kernel & ~Copyable>(from spec: FDBSpec, on kernel: inout K) throws(KernelError) -> [String]

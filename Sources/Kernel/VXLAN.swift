@@ -28,6 +28,9 @@ public struct VXLAN: Hashable, Sendable {
   /// Whether such are taken.
   public var takesZeroChecksums: Bool?
 
+  /// How many forwarding entries a device that learns has at most (`maxaddr`), those that are set among them.
+  public static let mostLearned = 16384
+
   public init(vni: Int, port: UInt16) {
     self.vni = vni
     self.port = port

@@ -18,6 +18,7 @@ extension Request {
       put(IFLA_VXLAN_ID, UInt32(clamping: vxlan.vni))
       put(IFLA_VXLAN_PORT, bigEndian: vxlan.port)
       put(IFLA_VXLAN_LEARNING, vxlan.learns)
+      if vxlan.learns { put(IFLA_VXLAN_LIMIT, UInt32(VXLAN.mostLearned)) }
       if let link { put(IFLA_VXLAN_LINK, link) }
       if let local = vxlan.local {
         put(local.family == .v4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, bytes: local.bytes)

@@ -43,10 +43,9 @@ public struct OverlayPlanner {
       + (try gatewayChanges(addressing)) + tables(gateways)
     let bridgeMAC = facts.bridge == nil ? settings.bridgeMAC : facts.bridge?.mac
     return AttachmentPlan(
-      shared: shared,
-      own: (devices.losesNeighbours ? tables(gateways) : []) + withdrawal(addressing) + (try port.changes(addressing))
-        + gatewayRoutes(addressing)
-        + announcements(addressing),
+      waits: withdrawal(addressing), shared: shared,
+      own: (devices.losesNeighbours ? tables(gateways) : []) + (try port.changes(addressing))
+        + (port.pinsBridge ? tables(gateways) : []) + gatewayRoutes(addressing) + announcements(addressing),
       result: port.result(
         bridgeMAC: devices.ownsBridge ? bridgeMAC : nil, addressing, sandbox: sandbox,
         dns: settings.dns ?? addresses.dns))
@@ -129,7 +128,10 @@ public struct OverlayPlanner {
   }
 
   private func port(_ addressing: Addressing, mtu: Int) -> ContainerPort {
-    var port = ContainerPort(owner, on: devices.names.bridge, facts.bridge, mtu: mtu, hostMAC: facts.hostMAC)
+    var bridge = facts.bridge
+    // We make it with a fixed MAC address. To set that again removes the neighbour entries of all its containers.
+    if devices.ownsBridge { bridge?.keepsMAC = true }
+    var port = ContainerPort(owner, on: devices.names.bridge, bridge, mtu: mtu, hostMAC: facts.hostMAC)
     port.keepsBridgeMTU = !devices.ownsBridge
     port.settings = settings.port
     port.macThere = facts.macThere

@@ -13,7 +13,12 @@ extension Kernel where Self: ~Copyable {
     of bridge: InterfaceName, without gone: Set<InterfaceName>
   ) throws(KernelError) -> [Change] {
     guard let there = try link(bridge, on: .host), there.kind == "bridge" else { return [] }
-    let neighbours = try neighbours(of: bridge)
+    let neighbours: [NeighbourSpec]
+    do throws(KernelError) { neighbours = try self.neighbours(of: bridge) } catch {
+      // Another process deleted the bridge meanwhile.
+      guard error.isAbsentLink else { throw error }
+      return []
+    }
     guard !neighbours.isEmpty else { return [] }
     var behind: Set<MACAddress> = []
     for port in try allLinks(on: .host) where port.master == there.index && !gone.contains(port.name) {

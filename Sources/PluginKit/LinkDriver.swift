@@ -86,6 +86,13 @@ public protocol LinkDriver {
     _ settings: Settings, _ facts: Facts, owner: Owner, namespacePath: String, addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan
 
+  /// What DEL removes first, found by listing the host's entries; none by default.
+  ///
+  /// - Throws: what the kernel said; DEL then reports that and carries out `removal` all the same.
+  func strays<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: Config?, on kernel: inout K
+  ) throws(KernelError) -> [Change]
+
   /// What DEL removes on the host, sure of nothing but whose it is; `config` is `nil` where it can no longer be read.
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: Config?, on kernel: inout K
@@ -109,6 +116,12 @@ extension LinkDriver {
     _ config: Config, of network: NetworkName, for command: Command, on kernel: inout K
   ) throws(CNIError) -> Config {
     config
+  }
+
+  public func strays<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: Config?, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    []
   }
 
   public func isWhole(_ config: Config) -> Bool { true }

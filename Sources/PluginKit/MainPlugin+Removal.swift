@@ -25,6 +25,12 @@ extension MainPlugin where Host: ~Copyable {
       } catch { problems.append(CNIError(error)) }
     }
     attempt(&problems) { () throws(CNIError) in
+      let strays = try translating { () throws(KernelError) in
+        try driver.strays(of: removal.owner, removal.config, on: &kernel)
+      }
+      try kernel.applyAll(strays)
+    }
+    attempt(&problems) { () throws(CNIError) in
       let leftovers = try translating { () throws(KernelError) in
         try driver.removal(of: removal.owner, removal.config, on: &kernel)
       }

@@ -93,12 +93,16 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     in transaction: inout Transaction<TracingKernel<Host>>
   ) throws(CNIError) -> Attached<Driver> {
     // Most attachments find what they share in place and need nobody else to wait.
-    var exclusively = false
+    var exclusively = false, hasWaited = false
     for _ in 0..<10 {
       try translating { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
       let facts = if let before { before.facts } else { try look(call, settings, at: &transaction.kernel) }
       try refuseIPv6(addresses, on: &transaction.kernel)
       let plan = try plan(call, settings, facts, addresses)
+      if !hasWaited, wait(for: plan.waits, in: &transaction) {
+        hasWaited = true
+        continue
+      }
       let missing = try translating { () throws(KernelError) in try transaction.missing(of: plan.shared) }
       guard missing.isEmpty != exclusively else {
         exclusively.toggle()
@@ -112,6 +116,19 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
       return Attached(facts: facts, plan: plan)
     }
     throw CNIError(.tryAgainLater, "attach \(call.owner.interface): what is shared keeps changing")
+  }
+
+  /// Waits without the host's lock, so that other attachments go on; warns if the kernel refuses to look.
+  ///
+  /// - Returns: whether it waited: the host may have changed meanwhile.
+  private func wait(for waits: [Change], in transaction: inout Transaction<TracingKernel<Host>>) -> Bool {
+    do throws(KernelError) {
+      let pending = try transaction.missing(of: waits)
+      guard !pending.isEmpty else { return false }
+      transaction.kernel.unlockHost()
+      for change in pending { try transaction.apply(change) }
+    } catch { warn("attached without waiting: \(error)") }
+    return true
   }
 
   /// With default routes in order with those of the container's other networks.

@@ -80,14 +80,16 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     try control.collectGarbage(of: network, plane, valid: valid)
   }
 
-  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: OverlayConfig?, on kernel: inout K) -> [Change] {
+  func strays<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: OverlayConfig?, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    guard config?.controlPlane.isEVPN ?? true else { return [] }
     let names = config?.names(of: owner.network) ?? OverlayNames(owner.network)
-    var strays: [Change] = []
-    if config?.controlPlane.isEVPN ?? true {
-      // Nothing may keep the rest from being removed.
-      strays = (try? kernel.strayNeighbours(of: names.bridge, without: [owner.hostInterface])) ?? []
-    }
-    return strays + [
+    return try kernel.strayNeighbours(of: names.bridge, without: [owner.hostInterface])
+  }
+
+  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: OverlayConfig?, on kernel: inout K) -> [Change] {
+    [
       .deleteLink(owner.hostInterface, on: .host),
       .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
       .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),

@@ -97,6 +97,33 @@ import Testing
     }
   }
 
+  @Test func `a container that starts while the old one runs has sequence number 1 on every host`() throws {
+    try Fabric.use(containers: 2) { fabric in
+      let network = Network(fabric: fabric, number: 1)
+      let others = try network.attachEverywhere([1])
+      let addresses = ["10.101.0.77", "fd00:10:101::77"]
+      let old = try network.asking(for: addresses).attach(2, on: 0)
+      try fabric.awaitReach(others, [old])
+      let new = try network.asking(for: addresses).attach(2, on: 1)
+      let mac = try #require(new.mac)
+      for host in 0..<3 {
+        try eventually("host \(host) has number 1") {
+          let entry = try fabric.routers[host].show("evpn mac vni 101 mac \(mac)").object?.values.first
+          return entry?.text(host == 1 ? "localSequence" : "remoteSequence") == "1"
+        }
+      }
+      try fabric.awaitReach([others[2]], [new])
+      // The number starts at 0 again.
+      try old.delete()
+      try new.delete()
+      for host in 0..<3 {
+        try eventually("host \(host) forgot the number") {
+          try fabric.routers[host].show("evpn mac vni 101 mac \(mac)").object?.isEmpty == true
+        }
+      }
+    }
+  }
+
   /// Waits until no remote FDB entry for the MAC address is left on these hosts.
   private func awaitWithdrawal(of attached: Attached, on hosts: [Int]) throws {
     let mac = try #require(attached.mac)

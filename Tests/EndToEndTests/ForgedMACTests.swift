@@ -7,21 +7,6 @@ import Testing
 struct ForgedMACTests {
   private static let subnets = ["10.77.0.0/24", "fd77::/64"]
 
-  /// Sends frames to all from that address, and from as many others as told.
-  private func forge(_ mac: String, others: Int, in container: String, _ lab: Lab) throws {
-    try lab.shell(
-      """
-      python3 - <<'END'
-      socket, struct = map(__import__, ("socket", "struct"))
-      link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-      link.bind(("eth0", 0))
-      rest = b"\\x88\\xb5" + bytes(50)
-      for _ in range(20): link.send(b"\\xff" * 6 + bytes.fromhex("\(mac)".replace(":", "")) + rest)
-      for number in range(\(others)): link.send(b"\\xff" * 6 + b"\\x02\\x99" + struct.pack(">I", number) + rest)
-      END
-      """, in: container)
-  }
-
   private func tableSize(_ lab: Lab) throws -> Int {
     try lab.shell("bridge fdb show br br0 | wc -l", in: lab.host).split(separator: "\n").first.flatMap { Int($0) } ?? -1
   }
@@ -32,7 +17,7 @@ struct ForgedMACTests {
       let config = try lab.bridge(keys, subnets: Self.subnets)
       let results = try (1...3).map { try lab.add(config, to: $0).result() }
       let before = try tableSize(lab)
-      try forge(try #require(results[1].text("interfaces.2.mac")), others: 5000, in: lab.container(3), lab)
+      try lab.sendForged(from: try #require(results[1].text("interfaces.2.mac")), others: 5000, in: lab.container(3))
       #expect(try tableSize(lab) <= before + 10)
       for address in results[1].list("ips").compactMap({ $0.text("address")?.split(separator: "/").first }) {
         #expect(try lab.pings(String(address), from: lab.container(1)))
@@ -47,7 +32,7 @@ struct ForgedMACTests {
   @Test func `a bridge whose ports learn does not learn without end`() throws {
     try Lab.use { lab in
       _ = try lab.add(try lab.bridge(#"{"macLearning": true}"#)).result()
-      try forge("02:00:00:00:00:01", others: 5000, in: lab.container(1), lab)
+      try lab.sendForged(from: "02:00:00:00:00:01", others: 5000, in: lab.container(1))
       let size = try tableSize(lab)
       #expect(size > 100 && size < 4200)
     }
@@ -58,7 +43,7 @@ struct ForgedMACTests {
       let config = try lab.bridge(subnets: Self.subnets)
       let results = try (1...3).map { try lab.add(config, to: $0).result() }
       let tuned = try lab.tune(try lab.tuning(#"{"mac": "02:00:00:00:77:77"}"#), results[0]).result()
-      try forge("02:00:00:00:77:77", others: 0, in: lab.container(3), lab)
+      try lab.sendForged(from: "02:00:00:00:77:77", others: 0, in: lab.container(3))
       #expect(try lab.pings("10.77.0.2", from: lab.container(2)))
       #expect(try lab.check(config, tuned).isSuccess)
       let entries = try lab.shell(
@@ -70,7 +55,7 @@ struct ForgedMACTests {
       let fromStart = config.merging(try JSONValue(json: #"{"runtimeConfig": {"mac": "02:00:00:00:66:66"}}"#))
       let again = try lab.add(fromStart).result()
       _ = try lab.tune(try lab.tuning(#"{"mac": "02:00:00:00:66:66"}"#), again).result()
-      try forge("02:00:00:00:66:66", others: 0, in: lab.container(3), lab)
+      try lab.sendForged(from: "02:00:00:00:66:66", others: 0, in: lab.container(3))
       let address = try #require(again.list("ips").first?.text("address")?.split(separator: "/").first)
       #expect(try lab.pings(String(address), from: lab.container(2)))
     }

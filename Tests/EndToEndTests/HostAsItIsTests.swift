@@ -200,20 +200,6 @@ struct ContainerRouteTests {
 /// Routers that are none: neighbours on the link that say so.
 @Suite(.needsRoot)
 struct NeighbourRouterTests {
-  /// What a router says of 2001:db8:bad::/64, to all on `eth0`.
-  private let advertise = """
-    python3 - <<'E'
-    from socket import *
-    from struct import pack
-    link = if_nametoindex("eth0")
-    out = socket(AF_INET6, SOCK_RAW, 58)
-    out.setsockopt(41, 18, 255)
-    out.setsockopt(41, 17, link)
-    prefix = pack("!BBBBIII", 3, 4, 64, 0xc0, 86400, 14400, 0) + inet_pton(AF_INET6, "2001:db8:bad::")
-    out.sendto(pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix, ("ff02::1", 0, 0, link))
-    E
-    """
-
   @Test(arguments: ["bridge", "macvlan"], [["10.77.0.0/24"], ["10.77.0.0/24", "fd77::/64"]])
   func `a container with addresses takes none from a neighbour, nor a route, unless it shall`(
     plugin: String, subnets: [String]
@@ -229,7 +215,7 @@ struct NeighbourRouterTests {
       var told = ""
       // Its own link-local address has to be there before a neighbour can say anything.
       for _ in 1...20 where !told.contains("2001:db8:bad") {
-        _ = try? lab.shell(advertise, in: lab.container(3))
+        _ = try? lab.sendRouterAdvertisement(in: lab.container(3))
         told = try lab.shell("ip -6 addr show dev eth0; ip -6 route", in: lab.container(2))
       }
       #expect(told.contains("2001:db8:bad") && told.contains("default via"))

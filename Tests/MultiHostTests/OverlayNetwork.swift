@@ -134,6 +134,8 @@ struct Attachment: Sendable, CustomStringConvertible {
     result.list("ips").compactMap { $0.text("address")?.split(separator: "/").first.map(String.init) }
   }
 
+  var mac: String? { result.list("interfaces").first { $0.text("sandbox") != nil }?.text("mac") }
+
   /// The host's end of it.
   var hostEnd: String? {
     result.list("interfaces").filter { $0.text("sandbox") == nil }.compactMap { $0.text("name") }

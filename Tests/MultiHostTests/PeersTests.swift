@@ -111,7 +111,7 @@ import Testing
       #expect(found.contains { $0.contains("dst \(vtep)") && $0.contains("self") && !$0.contains("extern_learn") })
       #expect(found.contains { $0.contains("master \(network.bridge)") })
       let neighbours = try lab.shell("ip neigh show dev \(network.bridge) nud permanent", in: lab.host)
-      #expect(attachments[1].addresses.allSatisfy { neighbours.contains("\($0) lladdr \(mac)") })
+      #expect(attachments[1].addresses.allSatisfy { neighbours.contains("\($0) lladdr \(mac)") }, "\(neighbours)")
       try cluster.expect((attachments + [late]).mutual)
     }
   }

@@ -9,7 +9,10 @@ import Testing
   static let table: [(OverlayNetwork.Kind, Family, String, [String: String])] = [
     (.l2, .v4, "{}", ["id": "101", "port": "4789", "local": "172.30.0.11", "learning": "false", "ttl": "0"]),
     (.l3, .v6, "{}", ["id": "101", "port": "4789", "local6": "fd30::11", "learning": "false"]),
-    (.multicast, .v4, "{}", ["group": "239.1.1.1", "link": "eth0", "learning": "true", "local": "172.30.0.11"]),
+    (
+      .multicast, .v4, "{}",
+      ["group": "239.1.1.1", "link": "eth0", "learning": "true", "local": "172.30.0.11", "limit": "16384"]
+    ),
     (.multicast, .v6, "{}", ["group6": "ff05::1:1", "link": "eth0", "learning": "true", "local6": "fd30::11"]),
     (.l3, .v4, #"{"dstport": 8472, "ttl": 9, "df": "set"}"#, ["port": "8472", "ttl": "9", "df": "set"]),
     (.l3, .v4, #"{"df": "inherit", "dev": "eth0"}"#, ["df": "inherit", "link": "eth0"]),
@@ -19,7 +22,7 @@ import Testing
       .l3, .v6, #"{"udp6zerocsumtx": true, "udp6zerocsumrx": true}"#,
       ["udp_zero_csum6_tx": "true", "udp_zero_csum6_rx": "true"]
     ),
-    (.l2, .v4, #"{"learning": true}"#, ["learning": "true"]),
+    (.l2, .v4, #"{"learning": true}"#, ["learning": "true", "limit": "16384"]),
   ]
 
   @Test(arguments: table)

@@ -10,8 +10,10 @@ struct Site {
   let etcd: EtcdCluster
 
   /// Runs `body` with new ones, which are gone afterwards however `body` ends.
-  static func use(containers: Int = 3, underlay: Lab.IPFamilyFlag = .v4, _ body: (Site) throws -> Void) throws {
-    try Cluster.use(containers: containers) { cluster in
+  static func use(
+    containers: Int = 3, underlay: Lab.IPFamilyFlag = .v4, defaultRoutes: Bool = false, _ body: (Site) throws -> Void
+  ) throws {
+    try Cluster.use(containers: containers, defaultRoutes: defaultRoutes) { cluster in
       let places = cluster.hosts.indices.map { index in
         EtcdCluster.Place(cluster.underlay(index, underlay), in: cluster.hosts[index].host)
       }
@@ -42,6 +44,8 @@ struct EtcdNetwork {
   var mode = "l3"
   var underlay = Lab.IPFamilyFlag.v4
   var leaseSeconds = 86400
+  /// Whether a host's address is the one that its default route leaves by.
+  var looksForAddress = false
   var name: String { "net\(number)" }
   var prefix: String { "/\(name)" }
   var vxlan: String { "vx-\(name)" }
@@ -66,7 +70,7 @@ struct EtcdNetwork {
     return .object([
       "cniVersion": "1.1.0", "name": .string(name), "type": "overlay-vxlan", "mode": .string(mode),
       "vni": .integer(Int64(100 + number)), "network": .array(prefixes.map { .string($0) }),
-      "local": .string(site.cluster.underlay(host, underlay)), "ipam": .object(ipam),
+      "local": looksForAddress ? "auto" : .string(site.cluster.underlay(host, underlay)), "ipam": .object(ipam),
       "controlPlane": .object([
         "type": "etcd", "endpoints": endpoints, "prefix": .string(prefix),
         "leaseTTL": .integer(Int64(leaseSeconds)),

@@ -83,22 +83,58 @@ import TestSupport
     #expect(fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/ov-net/accept_dad"] == "0")
   }
 
-  @Test func `a container is seen only after its route from another host is gone`() throws {
+  @Test func `ADD waits once for the withdrawal of the container's route, and releases the lock meanwhile`() throws {
     let fixture = try Fixture()
     let mac = MACAddress(forContainer: "10.1.0.5")
     let wait = Change.awaitWithdrawal(FDBSpec(mac, on: "vx-net", in: .externallyLearned))
     _ = try fixture.add(Fixture.evpn)
+    _ = try fixture.next().add(Fixture.evpn)
     #expect(!fixture.kernel.applied.contains(wait))
-    let next = try fixture.next()
-    _ = try next.add(Fixture.evpn)
-    let applied = fixture.kernel.applied
-    let waiting = try #require(applied.firstIndex(of: wait))
-    let making = applied.lastIndex { if case .createLink = $0 { true } else { false } }
-    #expect(try waiting < #require(making))
+    fixture.kernel.state.forwarding.append(FDBSpec(mac, on: "vx-net", in: .externallyLearned))
+    let locks = fixture.kernel.locks.count, before = fixture.kernel.applied.count
+    _ = try fixture.next("c3").add(Fixture.evpn)
+    // An ADD that is killed while it waits has changed nothing yet.
+    let applied = fixture.kernel.applied.dropFirst(before)
+    #expect(applied.first == wait)
+    // The fake keeps the entry, as a daemon does that does not answer.
+    #expect(applied.filter { $0 == wait }.count == 1)
+    #expect(fixture.kernel.appliedUnlocked == [wait])
+    #expect(fixture.kernel.locks[locks...] == [false, false])
     let other = try Fixture()
     _ = try other.add(Fixture.bridged)
     _ = try other.next().add(Fixture.bridged)
     #expect(!other.kernel.applied.contains { if case .awaitWithdrawal = $0 { true } else { false } })
+  }
+
+  @Test func `ADD goes on if the kernel refuses to show whether the route is withdrawn`() throws {
+    let fixture = try Fixture()
+    _ = try fixture.add(Fixture.evpn)
+    let mac = MACAddress(forContainer: "10.1.0.5")
+    fixture.kernel.state.forwarding.append(FDBSpec(mac, on: "vx-net", in: .externallyLearned))
+    fixture.kernel.changesBeforeRefusal = 0
+    let next = try fixture.next(), before = fixture.kernel.applied.count
+    _ = try next.add(Fixture.evpn)
+    #expect(
+      fixture.kernel.applied[before] == .awaitWithdrawal(FDBSpec(mac, on: "vx-net", in: .externallyLearned)))
+    #expect(fixture.kernel.link(next.owner.hostInterface, on: .host) != nil)
+  }
+
+  @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn])
+  func `ADD does not set the MAC address of the network's bridge again, even if sysfs does not show who set it`(
+    json: String
+  ) throws {
+    let first = try Fixture()
+    _ = try first.add(json)
+    first.kernel.state.links[.host]?["ov-net"]?.keepsMAC = nil
+    let neighbours = first.kernel.state.neighbours, before = first.kernel.applied.count
+    let second = try first.next()
+    second.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
+    _ = try second.add(json)
+    let given = first.kernel.applied.dropFirst(before).filter {
+      if case .changeLink("ov-net", .host, let change) = $0 { change.mac != nil } else { false }
+    }
+    #expect(given == [])
+    #expect(neighbours.allSatisfy(first.kernel.state.neighbours.contains))
   }
 
   @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn])
@@ -137,9 +173,7 @@ import TestSupport
     _ = try second.add(json)
     #expect(second.kernel.locks == [false, true, false])
     let host = second.owner.hostInterface
-    let changes = second.kernel.applied.dropFirst(before).filter {
-      if case .awaitWithdrawal = $0 { false } else { true }
-    }
+    let changes = second.kernel.applied.dropFirst(before)
     #expect(changes.first.map { if case .createLink(let spec) = $0 { spec.name } else { "none" } } == host)
   }
 

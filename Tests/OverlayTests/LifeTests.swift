@@ -59,31 +59,6 @@ import TestSupport
     }
   }
 
-  @Test func `a daemon is told no more of a container that vanished with its port`() throws {
-    let first = try Fixture()
-    _ = try first.add(Fixture.evpn)
-    let second = try first.next()
-    second.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
-    _ = try second.add(Fixture.evpn)
-    try first.kernel.apply(.deleteLink(first.owner.hostInterface, on: .host))
-    #expect(first.kernel.state.neighbours.count == 3)
-    let third = try second.next("c3")
-    try third.delete(Fixture.evpn)
-    #expect(
-      first.kernel.state.neighbours == [
-        NeighbourSpec("10.1.0.6", mac: MACAddress(forContainer: "10.1.0.6"), on: "ov-net", .host)
-      ])
-  }
-
-  @Test func `a daemon is told no more of a container that it has put behind the tunnel since`() throws {
-    let fixture = try Fixture()
-    _ = try fixture.add(Fixture.evpn)
-    let mac = MACAddress(forContainer: "10.1.0.5")
-    try fixture.kernel.apply(.setFDB(FDBSpec(mac, on: "vx-net", in: .externallyLearned)))
-    try fixture.delete(Fixture.evpn)
-    #expect(fixture.kernel.state.neighbours == [])
-  }
-
   /// What is on the host before, and what is said of it.
   static let clashes: [(json: String, there: [Change], message: String)] = [
     (

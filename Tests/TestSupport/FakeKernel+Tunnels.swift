@@ -24,6 +24,7 @@ extension FakeKernel {
     guard link(interface, on: .host) != nil else {
       throw KernelError("neighbours", errno: 19, reason: "no such device")
     }
+    if let refusal = neighboursRefusal { throw refusal }
     return state.neighbours.filter { $0.interface == interface && $0.side == .host && $0.mac != nil }
   }
 

@@ -29,7 +29,11 @@ public final class FakeKernel: Kernel {
   public var processes: [SocketHolder] = []
   /// How many changes pass before one is refused; later ones pass again, so that all can be taken back.
   public var changesBeforeRefusal = Int.max
+  /// Thrown when neighbours are listed, if any.
+  public var neighboursRefusal: KernelError?
   public private(set) var applied: [Change] = []
+  /// The part of `applied` for which the host was not locked.
+  public private(set) var appliedUnlocked: [Change] = []
   public private(set) var locks: [Bool] = []
   public private(set) var isLocked = false
   private var lastIndex: Int32 = 0
@@ -111,6 +115,7 @@ public final class FakeKernel: Kernel {
 
   public func apply(_ change: Change) throws(KernelError) {
     applied.append(change)
+    if !isLocked { appliedUnlocked.append(change) }
     if changesBeforeRefusal == 0 {
       changesBeforeRefusal = .max
       throw KernelError("\(change)", errno: 5, reason: "injected")

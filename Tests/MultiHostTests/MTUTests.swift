@@ -1,0 +1,66 @@
+import CNI
+import LabSupport
+import Testing
+
+/// An underlay that carries less than when the network was made.
+@Suite(.needsRoot) struct MTUTests {
+  static let worlds: [(OverlayNetwork.Kind, Family)] = [(.l2, .v4), (.l3, .v6), (.multicast, .v4)]
+
+  @Test(arguments: worlds)
+  func `the next containers have the smaller MTU, and STATUS names what is larger`(
+    kind: OverlayNetwork.Kind, underlay: Family
+  ) throws {
+    try Cluster.use(hosts: 2, containers: 2) { cluster in
+      let network = OverlayNetwork(cluster: cluster, kind: kind, number: 1, underlay: underlay)
+      let old = try network.attachEverywhere([1])
+      try cluster.expect(old.mutual)
+      #expect(try status(network).complaint == "")
+      let most = network.mtu - 100
+      for index in cluster.hosts.indices {
+        try cluster.hosts[index].shell("ip link set p\(index) mtu 1400", in: cluster.fabric)
+        try cluster.hosts[index].shell("ip link set eth0 mtu 1400", in: cluster.hosts[index].host)
+      }
+      let new = try network.attachEverywhere([2])
+      for attachment in new {
+        #expect(try attachment.lab.link("eth0", in: attachment.namespace)?.text("mtu") == "\(most)")
+        let end = try #require(attachment.hostEnd)
+        #expect(try attachment.lab.link(end, in: attachment.lab.host)?.text("mtu") == "\(most)")
+        #expect(try attachment.check().complaint == "")
+      }
+      let fragments = try cluster.hosts.map { try self.fragments(of: $0) }
+      try cluster.expect(pings(new, size: most))
+      #expect(try cluster.hosts.map { try self.fragments(of: $0) } == fragments)
+      let outcome = try status(network), port = try #require(old[0].hostEnd), other = try #require(new[0].hostEnd)
+      #expect(outcome.code == 51, "\(outcome)")
+      for part in [
+        "the network below takes 1400", "want at most \(most)", "\(network.vxlan) with \(network.mtu)",
+        "container port \(port) with \(network.mtu)",
+      ] { #expect(outcome.complaint.contains(part), "\(outcome)") }
+      #expect(!outcome.complaint.contains(other))
+      // What the message says is enough.
+      for attachment in old { try attachment.delete() }
+      for lab in cluster.hosts { try lab.shell("ip link set \(network.vxlan) mtu \(most)", in: lab.host) }
+      let again = try network.attachEverywhere([1])
+      try cluster.expect(pings(again + new, size: most))
+      #expect(try status(network).complaint == "")
+    }
+  }
+
+  private func status(_ network: OverlayNetwork) throws -> Outcome {
+    try network.cluster.hosts[0].ask("STATUS", network.config(on: 0), plugin: "overlay-vxlan")
+  }
+
+  /// Each to each on another host, with packets of that size that may not be fragmented.
+  private func pings(_ attachments: [Attachment], size: Int) -> [Wish] {
+    attachments.flatMap { from in
+      attachments.filter { $0.host != from.host }.flatMap { to in
+        to.addresses.map { .ping(from.namespace, $0, true, size: size - ($0.contains(":") ? 48 : 28)) }
+      }
+    }
+  }
+
+  /// How many fragments of packets a host has made of either family.
+  private func fragments(of lab: Lab) throws -> String {
+    try lab.shell("nstat -asz IpFragCreates Ip6FragCreates | sed 1d", in: lab.host)
+  }
+}
