@@ -32,7 +32,7 @@ struct LifeTests {
   }
 
   @Test func `STATUS reports a missing master and leaves links on it unchanged`() throws {
-    try Lab.use(containers: 2) { lab in
+    try Lab.use(containers: 3) { lab in
       try lab.layMaster()
       let config = try lab.upper("ipvlan", #"{"mode": "l3"}"#)
       #expect(try lab.ask("STATUS", config.with("master", .string("m9")), plugin: "ipvlan").code == 50)
