@@ -166,7 +166,7 @@ let package = Package(
     tests(
       "PartnerTests",
       ["CNI", "Iptables", "Kernel", "LabSupport", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
-    tests("PluginKitTests", ["CNI", "NetTypes", "PluginKit"]),
+    tests("PluginKitTests", ["CNI", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
     tests(
       "KernelTests",
       [

@@ -36,12 +36,11 @@ extension Addressing {
     func refusal(_ wanted: String) -> CNIError {
       CNIError(.invalidNetworkConfig, "route \(route.dst): gw \(gateway): want \(wanted)")
     }
-    guard gateway.family == route.dst.family else { throw refusal("an address of the same family") }
+    try route.checkGateway(gateway)
     guard !ips.contains(where: { $0.address.address == gateway }) else {
       throw refusal("another address than the container's own")
     }
-    let isBroadcast = gateway.isBroadcast || ips.contains { $0.address.broadcast == gateway }
-    guard !gateway.isMulticast, !gateway.isLoopback, !isBroadcast else { throw refusal("the address of one router") }
+    guard !ips.contains(where: { $0.address.broadcast == gateway }) else { throw refusal("the address of one router") }
     // Scope 253 is a link's own and 254 the container's own: neither is behind a router. IPv6 has no scopes.
     if let scope = route.scope, scope >= 253, gateway.family == .v4 {
       throw refusal("none with scope \(scope), or another scope")

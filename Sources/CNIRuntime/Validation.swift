@@ -68,6 +68,8 @@ public struct Validator: Sendable {
     let findings = KeyCheck.complaints(object, known: all, at: path).map { Finding(.error, $0) }
     guard let ipam = config.member("ipam")?.value, let members = ipam.object, !members.isEmpty else { return findings }
     guard let ipamType = ipam.member("type")?.value.string, !ipamType.isEmpty else {
+      // `{"type": ""}` means no IPAM, as `{}` does.
+      if members.allSatisfy({ $0.key == "type" && $0.value == .string("") }) { return findings }
       return findings + [Finding(.error, "missing key \"\(path)ipam.type\": want an IPAM plugin's name")]
     }
     guard let ipamKeys = KnownKeys.ipam(ipamType) else {

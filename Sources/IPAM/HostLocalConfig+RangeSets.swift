@@ -127,6 +127,7 @@ extension HostLocalConfig {
 
   private func checkRoutes() throws(CNIError) {
     for (index, route) in (ipam?.routes ?? []).enumerated() {
+      if let gateway = route.gw { try route.checkGateway(gateway) }
       let numbers: [(String, Int?, ClosedRange<Int>)] = [
         ("mtu", route.mtu, 0...Int(UInt32.max)), ("advmss", route.advmss, 0...Int(UInt32.max)),
         ("priority", route.priority, 0...Int(UInt32.max)), ("table", route.table, 0...Int(UInt32.max)),

@@ -52,6 +52,10 @@ public struct RouteSpec: Hashable, Sendable {
   public var isOnLink = false
   /// The address that packets without one are sent from; `nil`: the kernel's choice.
   public var source: IPAddress?
+  /// Made by a router advertisement, a DHCP client or a routing daemon; false for routes that are not there yet.
+  ///
+  /// Its `proto` is neither `boot`, as ours have, nor `static`.
+  public var isLearnt = false
 
   public init(_ dst: IPPrefix, via gateway: IPAddress? = nil, on interface: InterfaceName, _ side: Side) {
     self.dst = dst

@@ -24,6 +24,8 @@ public struct Descriptor: ~Copyable {
     case replacing
     /// Adding to the end of a file that is made where it is missing.
     case appending
+    /// Reading a file that is there, but not what a symbolic link leads to; does not wait for a FIFO.
+    case inspecting
     /// Reading and writing a file that is there, but not what a symbolic link leads to; does not wait for a FIFO.
     case editing
     /// The same, but everything written goes to the end.
@@ -32,6 +34,7 @@ public struct Descriptor: ~Copyable {
     var flags: Int32 {
       switch self {
       case .reading: O_RDONLY
+      case .inspecting: O_RDONLY | O_NOFOLLOW | O_NONBLOCK
       case .updating: O_RDWR | O_CREAT
       case .creating: O_WRONLY | O_CREAT | O_EXCL
       case .replacing: O_WRONLY | O_CREAT | O_TRUNC

@@ -105,7 +105,7 @@ struct LiveHosts: ~Copyable {
 
   /// Those of `lines` that are not there; `nil` where it is no longer that file.
   static func missing(_ lines: [String], from identity: KnownFile) throws(KernelError) -> [String]? {
-    guard let hosts = try open(identity) else { return nil }
+    guard let hosts = try open(identity, for: .inspecting) else { return nil }
     return HostsText(try hosts.file.readAll()).places(of: lines).missing
   }
 }

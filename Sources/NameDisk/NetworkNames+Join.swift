@@ -44,7 +44,7 @@ extension NetworkNames {
     let failures = forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
       let lines = joining.lines(for: peer)
       try willChange("add \(lines.count) lines to \(hosts.path)")
-      if try !LiveHosts.add(lines, to: hosts, expected: expected) { warnLeftAlone(hosts, of: peer.owner) }
+      try carryOut(HostsChange(coming: lines, expected: expected), in: hosts, of: peer)
     }
     if let failure = failures.first { throw failure }
   }

@@ -26,7 +26,7 @@ extension NetworkNames {
     }
     if let member {
       failures += forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
-        if try !LiveHosts.remove(member.lines(for: peer), from: hosts) { warnLeftAlone(hosts, of: peer.owner) }
+        try carryOut(HostsChange(going: member.lines(for: peer), leaving: owner), in: hosts, of: peer)
       }
     }
     if let member { attempt { () throws(KernelError) in try withdraw(member) } }

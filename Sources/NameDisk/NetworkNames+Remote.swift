@@ -22,7 +22,7 @@ extension NetworkNames {
     guard !local.isEmpty else { return try forgetRemote(before) }
     var servers: [ServerPlace] = []
     for case let place? in local.map(\.server) where !servers.contains(place) { servers.append(place) }
-    if before == RemoteRecord(members: remote, servers: servers) { return false }
+    if before == RemoteRecord(members: remote, servers: servers) { return try catchUp(local) }
     var next = before
     next.leaving += before.members.filter { !remote.contains($0) }
     next.members = remote
@@ -59,10 +59,8 @@ extension NetworkNames {
       // After an interrupted process it is unknown how often each line is there.
       let going = before.isSettled ? before.lines.without(new) : before.lines.without(new + here)
       let lines = before.isSettled ? coming : try LiveHosts.missing(here + new, from: hosts)
-      guard let lines, try LiveHosts.add(lines, to: hosts, expected: expected) else {
-        return warnLeftAlone(hosts, of: member.owner)
-      }
-      _ = try LiveHosts.remove(going, from: hosts)
+      guard let lines else { return warnLeftAlone(hosts, of: member.owner) }
+      try carryOut(HostsChange(coming: lines, going: going, expected: expected), in: hosts, of: member)
     }
   }
 
@@ -109,7 +107,7 @@ extension NetworkNames {
 
 extension [String] {
   /// These lines without others, each as often as it is listed there.
-  fileprivate func without(_ others: [String]) -> [String] {
+  func without(_ others: [String]) -> [String] {
     var left: [String: Int] = [:]
     for line in others { left[line, default: 0] += 1 }
     return filter { line in

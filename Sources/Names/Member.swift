@@ -16,6 +16,10 @@ public struct Member: Equatable, Sendable {
   public var server: ServerPlace?
   /// What it alone calls others.
   public var links: [LinkAlias]
+  /// Lines to remove from its hosts file, which could not be written; `nil` if the file is up to date.
+  ///
+  /// The lines to add are found by comparison when the file can be written again.
+  public var overdue: [String]?
 
   public init(
     owner: Owner, addresses: [IPAddress], names: [HostName], hosts: KnownFile? = nil, privateLines: [String] = [],
@@ -40,6 +44,7 @@ extension Member: JSONReadable {
       owner: owner, addresses: try json.parsedList("addresses") ?? [], names: try json.parsedList("names") ?? [],
       hosts: try json.object("hosts"), privateLines: try json.texts("privateLines") ?? [],
       server: try json.object("server"), links: try json.objects("links") ?? [])
+    overdue = try json.texts("overdue")
   }
 
   /// The state file's content.
@@ -52,6 +57,7 @@ extension Member: JSONReadable {
     ]
     members["hosts"] = hosts?.json
     members["server"] = server?.json
+    members["overdue"] = overdue.map { .array($0.map { .string($0) }) }
     if !links.isEmpty { members["links"] = .array(links.map(\.json)) }
     if !privateLines.isEmpty { members["privateLines"] = .array(privateLines.map { .string($0) }) }
     return .object(members)

@@ -63,7 +63,7 @@ public struct PathTemplate: Equatable, Sendable {
     return pieces
   }
 
-  /// The path for one attachment.
+  /// The path for one attachment; a hash stands for an identifier that makes a component longer than 255 bytes.
   ///
   /// - Parameters:
   ///   - owner: the attachment.
@@ -72,23 +72,38 @@ public struct PathTemplate: Equatable, Sendable {
   /// - Throws: code 7 where a value is missing or would lead somewhere else.
   public func path(for owner: Owner, namespacePath: String) throws(CNIError) -> ContainerPath {
     var components: [String] = []
+    let id = owner.container.description
     for pieces in below {
-      var component = ""
-      for piece in pieces {
-        switch piece {
-        case .text(let text): component += text
-        case .placeholder(.containerID): component += owner.container.description
-        case .placeholder(.network): component += owner.network.description
-        case .placeholder(.netnsName): component += try namespaceName(namespacePath)
-        }
+      var component = try component(pieces, id, owner.network, namespacePath)
+      // CNI limits no identifier's length, file systems limit a name's.
+      if component.utf8.count > Self.longestName {
+        component = try self.component(pieces, Owner.shortHash(id), owner.network, namespacePath)
       }
-      guard !["", ".", ".."].contains(component), component.utf8.count <= 255 else {
+      guard !["", ".", ".."].contains(component), component.utf8.count <= Self.longestName else {
         throw CNIError(
           .invalidNetworkConfig, "key \"\(key)\": component \"\(component)\": want a file name of 1 to 255 bytes")
       }
       components.append(component)
     }
     return ContainerPath(base: base, below: components, key: key)
+  }
+
+  /// The longest name of a file, in bytes.
+  private static let longestName = 255
+
+  private func component(
+    _ pieces: [Piece], _ container: String, _ network: NetworkName, _ namespacePath: String
+  ) throws(CNIError) -> String {
+    var component = ""
+    for piece in pieces {
+      switch piece {
+      case .text(let text): component += text
+      case .placeholder(.containerID): component += container
+      case .placeholder(.network): component += network.description
+      case .placeholder(.netnsName): component += try namespaceName(namespacePath)
+      }
+    }
+    return component
   }
 
   /// The last component of a path: `/run/netns/blue` is `blue`.

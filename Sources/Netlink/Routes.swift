@@ -137,6 +137,7 @@ private struct Route {
   var table: Int
   var scope: Int
   var isKernelMade: Bool
+  var isLearnt: Bool
   var isOnLink: Bool
   var metrics: Attributes?
 
@@ -160,6 +161,7 @@ private struct Route {
     table = attributes.integer(Int(RTA_TABLE.rawValue), as: UInt32.self).map(Int.init) ?? Int(header[4])
     scope = Int(header[6])
     isKernelMade = header[5] == UInt8(RTPROT_KERNEL)
+    isLearnt = ![UInt8(RTPROT_BOOT), UInt8(RTPROT_STATIC)].contains(header[5])
     isOnLink = (message.payload.integer(at: 8, as: UInt32.self) ?? 0) & UInt32(RTNH_F_ONLINK) != 0
     metrics = attributes.nested(Int(RTA_METRICS.rawValue))
   }
@@ -173,6 +175,7 @@ private struct Route {
     spec.scope = scope
     spec.isOnLink = isOnLink
     spec.source = source
+    spec.isLearnt = isLearnt
     spec.mtu = metrics?.integer(Int(RTAX_MTU), as: UInt32.self).map(Int.init)
     spec.advmss = metrics?.integer(Int(RTAX_ADVMSS), as: UInt32.self).map(Int.init)
     return spec

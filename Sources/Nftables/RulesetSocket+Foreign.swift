@@ -4,8 +4,13 @@ import Kernel
 import Linux
 
 extension RulesetSocket {
+  /// The longest name of a chain, in bytes (`NFT_NAME_MAXLEN` without its NUL).
+  private static let longestName = 255
+
   borrowing func has(_ chain: ForeignChain) throws(KernelError) -> Bool {
-    try !ask(ForeignMessages.chain(chain), doing: "look for chain \(chain.name)").isEmpty
+    // A container's long identifier makes a longer name, which the kernel answers with ERANGE.
+    guard chain.name.utf8.count <= Self.longestName else { return false }
+    return try !ask(ForeignMessages.chain(chain), doing: "look for chain \(chain.name)").isEmpty
   }
 
   /// None where the chain is missing.

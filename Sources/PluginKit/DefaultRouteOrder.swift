@@ -87,11 +87,13 @@ extension RouteSpec {
 }
 
 extension Kernel where Self: ~Copyable {
-  /// Default routes of the container by other interfaces of ours; others keep their metrics.
+  /// Default routes by other interfaces of ours that ADD gave the container.
+  ///
+  /// Routes of router advertisements and routing daemons keep their metrics: their makers would add them again.
   mutating func defaultRoutes(besides interface: InterfaceName) throws(KernelError) -> [DefaultRoute] {
     var found: [DefaultRoute] = []
     for link in try allLinks(on: .container) where link.name != interface && !link.isLoopback {
-      let routes = try routes(of: link.name, on: .container).filter(\.isMainDefault)
+      let routes = try routes(of: link.name, on: .container).filter { $0.isMainDefault && !$0.isLearnt }
       guard !routes.isEmpty, let network = try networkName(of: link) else { continue }
       let isDualStack = Set(routes.map(\.dst.family)).count > 1
       found += routes.map { DefaultRoute($0, of: network, isDualStack: isDualStack) }

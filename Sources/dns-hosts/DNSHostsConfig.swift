@@ -18,6 +18,8 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
   var aliases = Aliases()
   /// What the container alone calls others: `args.cni.links`.
   var links: [LinkAlias] = []
+  /// How many aliases of links are too long for a line of a hosts file.
+  private(set) var linksLeftOut = 0
   /// Names that only the container knows.
   var extraHosts: [ExtraHost] = []
   /// What the container calls itself; `nil`: its short identifier.
@@ -44,7 +46,7 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
     let given = json["args"]?["cni"]
     aliases = try Aliases(json["runtimeConfig"]?["aliases"])
     aliases.add(try Aliases(given?["aliases"]))
-    links = try given?.list("links") { (link) throws(CNIError) in try Self.link(link) }?.compactMap(\.self) ?? []
+    for link in try given?["links"]?.elements() ?? [] { try addLink(link) }
     for list in [json["extraHosts"], given?["hosts"]].compactMap(\.self) {
       for item in try list.elements() { extraHosts += try ExtraHost.read(item) }
     }
@@ -62,10 +64,14 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
     inner = try? InnerPlugin(in: json)
   }
 
-  /// `nil` for a link without an alias, or with one that is too long.
-  private static func link(_ json: JSONReader) throws(CNIError) -> LinkAlias? {
-    guard let given = json["alias"], let alias = try Aliases.name(given) else { return nil }
-    return LinkAlias(try json.required("container").text(), alias: alias)
+  /// Ignores a link without an alias; counts one whose alias is too long.
+  private mutating func addLink(_ json: JSONReader) throws(CNIError) {
+    guard let given = json["alias"] else { return }
+    guard let alias = try Aliases.name(given) else {
+      linksLeftOut += 1
+      return
+    }
+    links.append(LinkAlias(try json.required("container").text(), alias: alias))
   }
 
   private static func stateDir(_ json: JSONReader) throws(CNIError) -> String {

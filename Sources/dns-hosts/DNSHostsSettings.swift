@@ -19,6 +19,9 @@ struct DNSHostsSettings: Equatable {
   private var extraHosts: [ExtraHost]
   private var links: [LinkAlias]
   private var leftOut: Int
+  private var linksLeftOut: Int
+  /// The length of the container's name if it is too long for a line of a hosts file.
+  private var longNameByteCount: Int?
 
   /// More names would make every other container's file long.
   static let mostAliases = 100
@@ -30,9 +33,12 @@ struct DNSHostsSettings: Equatable {
     guard aliases.count <= Self.mostAliases else {
       throw CNIError(.invalidNetworkConfig, "aliases: \(aliases.count) of them: want \(Self.mostAliases) at most")
     }
-    let name = try Self.name(of: owner.container, call.keys, try call.arguments())
+    var given = call.keys.containerName(try call.arguments())
+    if let count = given?.utf8.count, count > HostName.maximumByteCount { (given, longNameByteCount) = (nil, count) }
+    let name = try Self.name(given, of: owner.container, try call.arguments())
     links = call.config.links
     leftOut = call.config.aliases.leftOut
+    linksLeftOut = call.config.linksLeftOut
     names = Member.names(name, network: owner.network, domain: call.config.domain, aliases: aliases)
     texts = try TextSettings(call)
     let template = call.config.hosts ? call.config.files?.hosts : nil
@@ -52,7 +58,13 @@ struct DNSHostsSettings: Equatable {
   /// What the network's containers will not be able to look up.
   var notes: [String] {
     var notes = names.filter { !$0.fitsDNS }.map { "name \"\($0)\": too long for the DNS: only hosts files have it" }
+    if let count = longNameByteCount {
+      notes.append("container name of \(count) bytes left out: want \(HostName.maximumByteCount) bytes at most")
+    }
     if leftOut > 0 { notes.append("aliases: \(leftOut) left out: want \(HostName.maximumByteCount) bytes at most") }
+    if linksLeftOut > 0 {
+      notes.append("links: aliases of \(linksLeftOut) left out: want \(HostName.maximumByteCount) bytes at most")
+    }
     if path == nil {
       notes += links.map {
         "link \"\($0.container)\": alias \"\($0.alias)\": only a hosts file tells it: there is none"
@@ -77,11 +89,11 @@ struct DNSHostsSettings: Equatable {
     }
   }
 
-  /// What the runtime calls the container, else what Nomad calls such a task, else its short identifier.
+  /// The name that the runtime gives, else what Nomad calls such a task, else the container's short identifier.
   private static func name(
-    of container: ContainerID, _ keys: RuntimeKeys, _ arguments: CNIArguments
+    _ given: String?, of container: ContainerID, _ arguments: CNIArguments
   ) throws(CNIError) -> HostName {
-    if let text = keys.containerName(arguments) {
+    if let text = given {
       guard let name = HostName(text), !name.isReserved else {
         throw CNIError(.invalidNetworkConfig, "container name \"\(text)\": want \(HostName.wanted), not localhost")
       }

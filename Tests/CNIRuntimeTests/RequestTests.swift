@@ -130,6 +130,14 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
           """#)))
   }
 
+  @Test(arguments: [(nil, nil), (0, "0"), (-7, "-7"), (99, "99")] as [(Int?, String?)])
+  func `the priority of the default route goes by GW_PRIORITY`(priority: Int?, sent: String?) throws {
+    var wishes = AttachmentRequest()
+    wishes.gwPriority = priority
+    let made = try wishes.attachment(try owner(), namespacePath: "/x", on: try list(#"{"name":"blue","type":"a"}"#))
+    #expect(made.arguments.filter { $0.key == "GW_PRIORITY" }.map(\.value) == [sent].compactMap(\.self))
+  }
+
   @Test func `a wish that nobody grants is refused`() throws {
     let plain = try list(#"{"name":"blue","type":"a"}"#)
     var ports = AttachmentRequest(), names = AttachmentRequest()

@@ -33,7 +33,11 @@ private func network(_ type: String, _ keys: String) -> String {
       [#"error: key "plugins[0].ipMasqBackend": "ipfw": want one of iptables, nftables"#]
     ),
     (bridge(#""ipam":{"subnet":"auto"}"#), [#"error: missing key "plugins[0].ipam.type": want an IPAM plugin's name"#]),
-    (bridge(#""ipam":{}"#), []),
+    (bridge(#""ipam":{}"#), []), (bridge(#""ipam":{"type":""}"#), []),
+    (
+      bridge(#""ipam":{"type":"","subnet":"auto"}"#),
+      [#"error: missing key "plugins[0].ipam.type": want an IPAM plugin's name"#]
+    ),
     (bridge(#""acceptRA":true"#), []),
     (
       bridge(#""ipam":{"type":"host-local","ranges":[[{"subnet":"10.0.0.0/24","rangeEnd":"10.0.0.255"}]]}"#),

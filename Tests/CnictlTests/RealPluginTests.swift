@@ -94,6 +94,29 @@ import Testing
         """)
   }
 
+  @Test func `default routes of router advertisements and daemons keep their metrics when a network comes`() throws {
+    let output = try Sandbox.output(
+      """
+      cnictl network create --subnet 10.8.0.0/24 first > /run/null
+      cnictl network create --ipv6 --subnet 10.7.0.0/24 --subnet fd00:7::/64 second > /run/null
+      cnictl netns add c1 > /run/null; cnictl connect first c1 > /run/null
+      inside() { cnictl netns exec c1 ip "$@"; }
+      inside route add default via 10.8.0.9 dev eth0 proto bird metric 50
+      inside -6 route add default via fe80::9 dev eth0 proto ra metric 1024
+      cnictl connect second c1 > /run/null
+      for family in -4 -6; do inside $family route show default | sed 's/ pref medium//; s/ *$//'; done
+      """)
+    #expect(
+      output == """
+        default via 10.8.0.9 dev eth0 proto bird metric 50
+        default via 10.7.0.1 dev eth1 metric 4294304
+        default via 10.8.0.1 dev eth0 metric 4294305
+        default via fe80::9 dev eth0 proto ra metric 1024
+        default via fd00:7::1 dev eth1 metric 4294304
+
+        """)
+  }
+
   @Test func `an internal network on a parent's wire says whom it reaches all the same`() throws {
     let made = try Sandbox.run(
       """

@@ -93,6 +93,27 @@ struct SettingsTests {
     }
   }
 
+  @Test(arguments: [
+    #"{"args": {"cni": {"name": "NAME"}}}"#, #"{"args": {"cni": {"labels": [{"key": "name", "value": "NAME"}]}}}"#,
+  ])
+  func `a container name that is too long for a hosts file is left out, with a warning`(json: String) throws {
+    try Fixture.use { fixture in
+      let name = String(repeating: "a", count: 1024)
+      let settings = try DNSHostsSettings(fixture.call(1, json.replacing("NAME", with: name)))
+      #expect(settings.notes == ["container name of 1024 bytes left out: want 1023 bytes at most"])
+      #expect(settings.names.map(\.description) == ["c1", "c1.net"])
+    }
+  }
+
+  @Test func `a link's alias that is too long for a hosts file is left out, with a warning`() throws {
+    try Fixture.use { fixture in
+      let alias = String(repeating: "a", count: 1024)
+      let links = #"[{"container": "db", "alias": "\#(alias)", "ports": ["80/tcp"]}]"#
+      let settings = try DNSHostsSettings(fixture.call(1, #"{"args": {"cni": {"links": \#(links)}}}"#))
+      #expect(settings.notes == ["links: aliases of 1 left out: want 1023 bytes at most"])
+    }
+  }
+
   @Test(arguments: [64, 300, 1023, 5000])
   func `an alias may be longer than the DNS allows`(length: Int) throws {
     try Fixture.use { fixture in

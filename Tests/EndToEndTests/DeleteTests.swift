@@ -51,6 +51,26 @@ struct DeleteTests {
     }
   }
 
+  @Test(arguments: [65, 300, 5000])
+  func `a container's identifier may have any length`(length: Int) throws {
+    try Lab.use(containers: 2) { lab in
+      let (config, before) = try prepare(lab)
+      let id = String(repeating: "a", count: length)
+      func run(_ command: String, _ config: JSONValue) throws -> Outcome {
+        var call = lab.call(command, config, on: 1)
+        call.variables["CNI_CONTAINERID"] = id
+        return try lab.run(call)
+      }
+      let attached = try config.with("prevResult", run("ADD", config).result())
+      #expect(try run("CHECK", attached).isSuccess)
+      for _ in 1...2 {
+        let outcome = try run("DEL", attached)
+        #expect(outcome.isSuccess, "\(outcome.output)")
+        try lab.expectUnchanged(since: before)
+      }
+    }
+  }
+
   @Test func `DEL without CNI_NETNS at all removes all`() throws {
     try Lab.use(containers: 2) { lab in
       let (config, before) = try prepare(lab)

@@ -160,6 +160,14 @@ let badConfigs: [(String, String)] = [
     #"key "ipam.routes[0].gw": "here": want an IPv4 or IPv6 address"#
   ),
   (
+    #""subnet": "10.1.0.0/24", "routes": [{"dst": "0.0.0.0/0", "gw": "fd00::1"}]"#,
+    "route 0.0.0.0/0: gw fd00::1: want an address of the same family"
+  ),
+  (
+    #""subnet": "10.1.0.0/24", "routes": [{"dst": "10.9.0.0/16", "gw": "224.0.0.1"}]"#,
+    "route 10.9.0.0/16: gw 224.0.0.1: want the address of one router"
+  ),
+  (
     #""subnet": "10.1.0.0/24", "routes": [{"dst": "0.0.0.0/0", "mtu": -1}]"#,
     "ipam.routes[0].mtu -1: want 0 to 4294967295"
   ),

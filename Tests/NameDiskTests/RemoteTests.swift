@@ -1,6 +1,7 @@
 import CNI
 import Foundation
 import Kernel
+import Linux
 import Names
 import NetTypes
 import Testing
@@ -30,6 +31,27 @@ struct RemoteTests {
   }
 
   private func files(_ net: Net) -> [String: [String]] { net.snapshot().filter { !$0.value.isEmpty } }
+
+  @Test func `a hosts file that could not be written gets its names with the next report, even of nothing new`() throws
+  {
+    try Net.use { net in
+      for number in 1...2 { try net.join(number) }
+      var member = try #require(try net.state.member(net.owner(1)))
+      let own = member.hosts
+      let status = try #require(try Files.status("/proc/version"))
+      member.hosts = KnownFile(path: "/proc/version", device: status.device, inode: status.inode)
+      try net.state.put(member)
+      try tell(net, [remote(1, "web")])
+      #expect(net.live(2).contains("10.3.9.1\tweb"))
+      member = try #require(try net.state.member(net.owner(1)))
+      #expect(member.overdue == [])
+      member.hosts = own
+      try net.state.put(member)
+      for isChanged in [true, false] { #expect(try tell(net, [remote(1, "web")]) == isChanged) }
+      #expect(net.live(1).filter { $0.contains("10.3.9.") } == ["10.3.9.1\tweb"])
+      #expect(try net.state.member(net.owner(1))?.overdue == nil)
+    }
+  }
 
   @Test func `who is here and who comes later knows those on other hosts, until they go`() throws {
     try Net.use { net in

@@ -51,11 +51,17 @@ import Testing
     #expect(error?.code == .invalidNetworkConfig)
   }
 
-  @Test func `a component too long for a file's name is refused`() throws {
-    let template = try PathTemplate("/x/{containerID}", key: "hostsFile")
-    #expect(throws: CNIError.self) {
-      _ = try template.path(for: Self.owner(String(repeating: "a", count: 256)), namespacePath: "")
-    }
+  @Test(arguments: [255, 256, 300])
+  func `13 characters stand for an identifier too long for a file's name`(length: Int) throws {
+    let template = try PathTemplate("/x/{containerID}/hosts", key: "hostsFile")
+    let id = String(repeating: "a", count: length)
+    let path = try template.path(for: Self.owner(id), namespacePath: "").description
+    #expect(path == "/x/\(length <= 255 ? id : Owner.shortHash(id))/hosts")
+  }
+
+  @Test func `a component too long for a file's name even without the identifier is refused`() throws {
+    let template = try PathTemplate("/x/\(String(repeating: "a", count: 250)){containerID}", key: "hostsFile")
+    #expect(throws: CNIError.self) { _ = try template.path(for: Self.owner("abcdef"), namespacePath: "") }
   }
 
   @Test(

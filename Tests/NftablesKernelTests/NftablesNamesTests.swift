@@ -48,6 +48,18 @@ extension NftablesTests {
       #expect(after == between)
     }
 
+    @Test func `no chain has a name too long for the kernel`() throws {
+      let owner = try owner(String(repeating: "a", count: 300))
+      let (addresses, before, after) = try onHost {
+        _ = try nft("add table bridge nat; add chain bridge nat PREROUTING")
+        let before = try ruleset()
+        var backend = NftablesBackend()
+        return (try backend.removeReference(ReferenceRules(.one(owner), [.network])), before, try ruleset())
+      }
+      #expect(addresses == [])
+      #expect(after == before)
+    }
+
     @Test(arguments: ["delete element inet swift_cni served4 { 10.1.0.1 }", "flush chain inet swift_cni input"])
     func `who loses it is told so, and it comes back`(command: String) throws {
       let claim = try claim("c1")

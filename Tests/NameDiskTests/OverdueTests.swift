@@ -1,0 +1,72 @@
+import Kernel
+import Linux
+import Names
+import Testing
+
+@testable import NameDisk
+
+/// Containers with a hosts file that cannot be written for a while.
+struct OverdueTests {
+  /// The kernel refuses to write it with EIO, even from root.
+  private func unwritable() throws -> KnownFile {
+    let status = try #require(try Files.status("/proc/version"))
+    return KnownFile(path: "/proc/version", device: status.device, inode: status.inode)
+  }
+
+  /// Puts another hosts file in the place of a container's, and returns the one that it had.
+  @discardableResult
+  private func swap(_ net: Net, _ number: Int, for file: KnownFile) throws -> KnownFile {
+    var member = try #require(try net.state.member(net.owner(number)))
+    let before = try #require(member.hosts)
+    member.hosts = file
+    try net.state.put(member)
+    return before
+  }
+
+  @Test func `a hosts file that cannot be written keeps no other container from joining, and is caught up`() throws {
+    try Net.use { net in
+      for number in 1...2 { try net.join(number) }
+      let own = try swap(net, 1, for: unwritable())
+      try net.join(3)
+      try net.leave(2)
+      #expect(net.live(3) == ["10.3.0.3\tc3", net.line(1), net.line(3)])
+      #expect(try net.state.member(net.owner(1))?.overdue == [net.line(2)])
+      // CHECK names what is missing.
+      #expect(try net.differences(3).contains { $0.contains("/proc/version lacks the line \"10.3.0.3 n3\"") })
+
+      try swap(net, 1, for: own)
+      #expect(net.live(1) == ["10.3.0.1\tc1", net.line(1), net.line(2)])
+      try net.join(4)
+      #expect(Set(net.live(1)) == ["10.3.0.1\tc1", net.line(1), net.line(3), net.line(4)])
+      #expect(net.live(1).count == 4)
+      #expect(try net.state.member(net.owner(1))?.overdue == nil)
+      for number in [1, 3, 4] { #expect(try net.differences(number) == []) }
+    }
+  }
+
+  @Test func `what left and came back while a file could not be written stays in it once`() throws {
+    try Net.use { net in
+      for number in 1...2 { try net.join(number) }
+      let own = try swap(net, 1, for: unwritable())
+      try net.leave(2)
+      try net.join(2)
+      try swap(net, 1, for: own)
+      try net.join(3)
+      try net.leave(3)
+      #expect(net.live(1) == ["10.3.0.1\tc1", net.line(1), net.line(2)])
+      #expect(try net.differences(1) == [])
+    }
+  }
+
+  @Test func `a container that leaves brings the file up to date too`() throws {
+    try Net.use { net in
+      for number in 1...3 { try net.join(number) }
+      let own = try swap(net, 1, for: unwritable())
+      try net.join(4)
+      try net.leave(2)
+      try swap(net, 1, for: own)
+      try net.leave(3)
+      #expect(net.live(1) == ["10.3.0.1\tc1", net.line(1), net.line(4)])
+    }
+  }
+}
