@@ -83,7 +83,8 @@ struct Network: Sendable {
       command, config, on: attachment.container, as: attachment.interface, plugin: plugin.text("type") ?? "")
   }
 
-  private func complete(_ plugin: JSONValue) -> JSONValue {
+  /// The configuration that a runtime would send.
+  func complete(_ plugin: JSONValue) -> JSONValue {
     plugin.with("name", .string(name)).with("cniVersion", .string(version))
   }
 }
