@@ -36,7 +36,9 @@ public func differences<K: Kernel & ~Copyable>(
     return try differences(from: spec, on: &kernel)
   case .setChecksumOffload(let name, let isOn): return try differences(of: name, offloading: isOn, on: &kernel)
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
-  case .addRules(let claim): return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
+  case .addRules(let claim):
+    return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
+      + kernel.filter.drops(for: claim).map { "packet filter: \($0)" }
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
   case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
     .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .awaitWithdrawal,

@@ -1,5 +1,7 @@
-import Kernel
-import PacketFilter
+public import Kernel
+import Linux
+import NetTypes
+public import PacketFilter
 
 extension HostFilter {
   /// The claim's rules, and what they need of the host's own chains.
@@ -39,6 +41,33 @@ extension HostFilter {
     claim.backend = .nftables
     let passages = try claim.onlyPassages.map { (passing) throws(KernelError) in try iptables.missing(from: passing) }
     return try nftables.missing(from: claim) + (passages ?? [])
+  }
+}
+
+extension HostFilter {
+  public mutating func drops(for claim: Claim) throws(KernelError) -> [String] {
+    guard !claim.forwardedConnections.isEmpty else { return [] }
+    var claim = claim
+    let remembered = try memory.claim(of: claim.owner, claim.part)
+    claim.backend = if let backend = remembered?.backend { backend } else { try backend(claim.backend) }
+    claim.rules += claim.passages
+    return try iptables.drops(for: claim)
+  }
+
+  public mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String? {
+    // A host that drops one family only may have networks of the other.
+    var first: String?
+    for family in IPFamily.allCases where family == .v4 || Files.exists("/proc/sys/net/ipv6") {
+      guard let drop = try iptables.dropsByOtherTables([ForwardedConnection(kind, family)]).first else { return nil }
+      first = first ?? drop
+    }
+    return first.map { "\($0); want a rule there that accepts them" }
+  }
+
+  /// Writes to standard error what drops connections of a claim that was added.
+  func warn(of claim: Claim) {
+    guard let drops = try? iptables.dropsByOtherTables(claim.forwardedConnections) else { return }
+    for drop in drops { try? Standard.write(Array("\(drop)\n".utf8), to: Standard.error) }
   }
 }
 

@@ -116,6 +116,7 @@ public struct HostFilter: PacketFilter {
       try? memory.forget(claim.owner, claim.part)  // the error to tell is the backend's
       throw error
     }
+    warn(of: claim)
   }
 
   public mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError) {

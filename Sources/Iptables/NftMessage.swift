@@ -6,6 +6,7 @@ import NetTypes
 struct NftMessage: Sendable {
   enum Kind: UInt16, Sendable {
     case newTable, getTable, deleteTable, newChain, getChain, deleteChain, newRule, getRule, deleteRule
+    case getSetElements = 13
     case getGeneration = 16
   }
 
@@ -21,13 +22,16 @@ struct NftMessage: Sendable {
   var flags: UInt16
   var family: IPFamily
   var attributes: NftAttributes
+  /// Sent in place of `family`: 0 for all families, 1 for `inet`.
+  var familyNumber: UInt8?
 
   static let headerSize = 16
   private static let subsystem: UInt16 = 10
 
   func bytes(_ sequence: UInt32) -> [UInt8] {
     Self.frame(
-      Self.subsystem << 8 | kind.rawValue, Flags.request | flags, sequence, [family.netfilterNumber, 0, 0, 0],
+      Self.subsystem << 8 | kind.rawValue, Flags.request | flags, sequence,
+      [familyNumber ?? family.netfilterNumber, 0, 0, 0],
       attributes.all)
   }
 
@@ -97,8 +101,11 @@ struct NftAttributes: Sendable {
 /// What the kernel answered, by attribute number.
 struct NftAnswer {
   private var values: [UInt16: ArraySlice<UInt8>] = [:]
+  /// `NFPROTO_*`; 0 within a message.
+  let family: UInt8
 
-  init(_ bytes: ArraySlice<UInt8>) {
+  init(_ bytes: ArraySlice<UInt8>, family: UInt8 = 0) {
+    self.family = family
     for (type, value) in Self.list(bytes) { values[type] = value }
   }
 
@@ -110,7 +117,7 @@ struct NftAnswer {
 
   func number(_ type: UInt16) -> UInt64? { values[type].map { $0.reduce(0) { $0 << 8 | UInt64($1) } } }
 
-  func nested(_ type: UInt16) -> NftAnswer? { values[type].map(NftAnswer.init(_:)) }
+  func nested(_ type: UInt16) -> NftAnswer? { values[type].map { NftAnswer($0) } }
 
   static func list(_ bytes: ArraySlice<UInt8>) -> [(UInt16, ArraySlice<UInt8>)] {
     var found: [(UInt16, ArraySlice<UInt8>)] = []

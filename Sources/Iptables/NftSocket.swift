@@ -64,7 +64,7 @@ struct NftSocket: ~Copyable {
       for (type, payload, flags) in Self.split(try receive(operation())) {
         if flags & 0x10 != 0 { isTorn = true }  // NLM_F_DUMP_INTR
         guard type == NftNumbers.done || type == NftNumbers.error else {
-          answers.append(NftAnswer(payload.dropFirst(Self.netfilterHeaderSize)))
+          answers.append(NftAnswer(payload.dropFirst(Self.netfilterHeaderSize), family: payload.first ?? 0))
           continue
         }
         let code = Self.code(payload)

@@ -15,6 +15,8 @@ final class NftTable: TableStore {
     var isOurs = false
     /// `nil`: not read yet.
     var rules: [Rule]?
+    /// Rules that this batch appended before the chain was read.
+    var appended: [Rule] = []
     /// How many rules were there when they were read.
     var readCount = 0
     /// Jumps that this batch adds.
@@ -25,7 +27,9 @@ final class NftTable: TableStore {
     var handle: UInt64?
     /// Names a rule of this batch.
     var number: UInt32
-    var rule: PresentRule
+    var content: NftRuleContent
+
+    var rule: PresentRule { content.rule }
   }
 
   let name: TableName
@@ -70,7 +74,7 @@ final class NftTable: TableStore {
         isOurs: answer[12].map { Array($0) } == NftTable.userData)
     }
     otherUses = Int(table.number(3) ?? 0) - contents.count
-    for chain in contents.keys where Layout.isOurs(chain) || NftTable.hooks(name.kind)[chain] != nil { try read(chain) }
+    for chain in contents.keys where NftTable.hooks(name.kind)[chain] != nil { try read(chain) }
   }
 
   static func table(_ name: TableName, _ socket: borrowing NftSocket) throws(KernelError) -> NftAnswer? {
@@ -92,9 +96,9 @@ final class NftTable: TableStore {
       lastNumber += 1
       return Rule(
         handle: answer.number(3), number: lastNumber,
-        rule: NftEntry.rule(name.family, expressions: answer[4] ?? []))
+        content: NftRuleContent(name.family, expressions: answer[4] ?? []))
     }
-    content.rules = rules
+    content.rules = rules + content.appended
     content.readCount = rules.count
     contents[chain] = content
   }
@@ -121,6 +125,18 @@ final class NftTable: TableStore {
     rules(in: chain).firstIndex { holds($0.rule) }
   }
 
+  func has(in chain: String, containing text: String, where holds: (PresentRule) -> Bool) -> Bool {
+    let text = Array(text.utf8)
+    return rules(in: chain).contains { $0.content.contains(text) && holds($0.rule) }
+  }
+
+  func indices(in chain: String, marked mark: String) -> [(Int, PresentRule)] {
+    let text = Array(mark.utf8)
+    return rules(in: chain).enumerated().compactMap { index, rule in
+      rule.content.contains(text) && rule.rule.isMarked(mark) ? (index, rule.rule) : nil
+    }
+  }
+
   func references(to chain: String) -> Int {
     _ = rules(in: chain)
     return contents[chain].map { max(0, $0.uses - $0.readCount) + $0.newReferences } ?? 0
@@ -138,7 +154,22 @@ final class NftTable: TableStore {
     contents[chain] = nil
   }
 
-  func append(_ entry: [UInt8], to chain: String) { put(entry, at: rules(in: chain).count, in: chain) }
+  /// Does not read the chain: `CNI-OWNERS` has a rule for each container.
+  func append(_ entry: [UInt8], to chain: String) {
+    guard let content = contents[chain], content.rules == nil else {
+      return put(entry, at: rules(in: chain).count, in: chain)
+    }
+    lastNumber += 1
+    let number = lastNumber
+    add(.newRule, NftMessage.Flags.create | NftMessage.Flags.append) {
+      $0.put(2, chain)
+      $0.put(9, number)
+      $0.join(NftExpressions.attributes(name.family, entry))
+    }
+    let rule = PresentRule(name.family, written: entry)
+    contents[chain]?.appended.append(Rule(handle: nil, number: number, content: NftRuleContent(rule)))
+    contents[rule.target]?.newReferences += 1
+  }
 
   func insert(_ entry: [UInt8], at index: Int, in chain: String) { put(entry, at: index, in: chain) }
 
@@ -157,7 +188,8 @@ final class NftTable: TableStore {
       $0.join(NftExpressions.attributes(name.family, entry))
     }
     let rule = PresentRule(name.family, written: entry)
-    contents[chain]?.rules?.insert(Rule(handle: nil, number: number, rule: rule), at: min(index, there.count))
+    contents[chain]?.rules?.insert(
+      Rule(handle: nil, number: number, content: NftRuleContent(rule)), at: min(index, there.count))
     contents[rule.target]?.newReferences += 1
   }
 

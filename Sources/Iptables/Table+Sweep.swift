@@ -5,7 +5,7 @@ import PacketFilter
 extension Table {
   /// Deletes the rules with that comment, and whatever was there for them alone.
   mutating func remove(mark: String) throws(KernelError) {
-    for chain in chainsWithOwners { try delete(from: chain) { $0.isMarked(mark) } }
+    for chain in chainsWithOwners { try delete(from: chain, marked: mark) }
     switch name.kind {
     case .nat: try sweepNAT()
     case .filter: try sweepFilter()
@@ -82,8 +82,9 @@ extension Table {
       if references(to: chain) == 0, firstIndex(in: chain, where: { $0.comment != nil }) == nil { try discard(chain) }
     }
     try sweepOwned(Layout.admissionPrefix, jumpsIn: Layout.forward)
-    let wanted = Set([Layout.forward, Layout.owners].flatMap { rules(in: $0) }.compactMap(\.neededChain))
-    try sweepForeign(from: Layout.forward, Layout.adminComment) { _, chain in !wanted.contains(chain) }
+    try sweepForeign(from: Layout.forward, Layout.adminComment) { table, chain in
+      ![Layout.forward, Layout.owners].contains { table.has(in: $0, containing: chain) { $0.neededChain == chain } }
+    }
     try sweepOwned(Layout.servicePrefix, jumpsIn: Layout.names)
     try sweep(Layout.names, from: ["INPUT"])
     try sweep(Layout.isolation, from: ["FORWARD"])
@@ -91,13 +92,24 @@ extension Table {
     try sweep(Layout.owners, from: [])
   }
 
-  /// Chains that nobody in `CNI-OWNERS` needs go, with the jumps to them.
+  /// Deletes the chains that no rule in `CNI-OWNERS` jumps to, and the jumps to them.
   private mutating func sweepOwned(_ prefix: String, jumpsIn chain: String) throws(KernelError) {
-    let wanted = Set(rules(in: Layout.owners).map(\.target))
-    let unwanted = Set(chains.filter { $0.hasPrefix(prefix) && Layout.isOurs($0) && !wanted.contains($0) })
+    // The reference counts spare a look at all owners; an operator's jump counts too, so ask about what lost an owner.
+    let jumps = rules(in: chain).reduce(into: [:]) { $0[$1.target, default: 0] += 1 }
+    let candidates = chains.filter { $0.hasPrefix(prefix) && Layout.isOurs($0) }
+    let unwanted = Set(
+      candidates.filter { candidate in
+        references(to: candidate) <= jumps[candidate, default: 0]
+          || (hasLostOwner(candidate)
+            && !has(in: Layout.owners, containing: candidate) { $0.target == candidate })
+      })
     guard !unwanted.isEmpty else { return }
     try delete(from: chain) { unwanted.contains($0.target) }
     for chain in unwanted.sorted() { try discard(chain) }
+  }
+
+  private func hasLostOwner(_ chain: String) -> Bool {
+    edits.contains { if case .deleted(Layout.owners, _, let rule) = $0 { rule.target == chain } else { false } }
   }
 
   /// Jumps to somebody else's chains go where we have no more to do with them, and the chain if we made it.

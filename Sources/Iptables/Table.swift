@@ -54,6 +54,16 @@ struct Table: ~Copyable {
     store.firstIndex(in: chain, where: holds)
   }
 
+  /// Whether the chain has a rule of which `holds` is true; each such rule has that text in its comment or target.
+  func has(in chain: String, containing text: String, where holds: (PresentRule) -> Bool) -> Bool {
+    store.has(in: chain, containing: text, where: holds)
+  }
+
+  /// Deletes the chain's rules with that attachment's comment.
+  mutating func delete(from chain: String, marked mark: String) throws(KernelError) {
+    for (index, rule) in store.indices(in: chain, marked: mark).reversed() { try delete(rule, at: index, in: chain) }
+  }
+
   /// How many rules jump there; 0 where there is no such chain.
   func references(to chain: String) -> Int { store.references(to: chain) }
 

@@ -34,6 +34,12 @@ public protocol FilterBackend {
   /// The published ports that conflict with one of `ports`, and whose they are; of all where `ports` is `nil`.
   mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder]
 
+  /// Names the host's rules and policies that certainly drop connections which the claim's rules, passages too, are for.
+  mutating func drops(for claim: Claim) throws(KernelError) -> [String]
+
+  /// As `drops(for:)`, without FORWARD of `iptables`, which ADD's passages get past.
+  func dropsByOtherTables(_ connections: [ForwardedConnection]) throws(KernelError) -> [String]
+
   /// Where the host's own rules are, as the backend `iptables` sees it.
   func hostRules() throws(KernelError) -> HostRules
 
@@ -60,6 +66,8 @@ extension FilterBackend {
 }
 
 extension FilterBackend {
+  public mutating func drops(for claim: Claim) -> [String] { [] }
+  public func dropsByOtherTables(_ connections: [ForwardedConnection]) -> [String] { [] }
   public func hostRules() throws(KernelError) -> HostRules { .nowhere }
   public func hasNftablesTables() throws(KernelError) -> Bool { false }
 }
@@ -108,6 +116,12 @@ public protocol PacketFilter {
   /// The rules of the claim that are not there as they were added, nor as the reference plugins made them.
   mutating func missing(from claim: Claim) throws(KernelError) -> [Rule]
 
+  /// Names the host's rules and policies that certainly drop connections which the claim's rules are for.
+  mutating func drops(for claim: Claim) throws(KernelError) -> [String]
+
+  /// Names a rule or policy of the host that drops every connection of that kind after ADD too; `nil` if none is certain.
+  mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String?
+
   /// What was added for that owner and part; `nil` where nothing is remembered.
   mutating func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim?
 
@@ -137,6 +151,8 @@ public protocol PacketFilter {
 extension PacketFilter {
   public func zonesAbsence() -> KernelError? { NoZones().absence() }
   public mutating func removeReference(of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?) {}
+  public mutating func drops(for claim: Claim) -> [String] { [] }
+  public mutating func drop(ofEvery kind: Passage.Kind) -> String? { nil }
 
   /// Why no rules can be made on this host; `nil` where they can.
   public mutating func obstacle(_ wanted: Backend?) -> String? {
@@ -144,6 +160,12 @@ extension PacketFilter {
       _ = try backend(wanted)
       return nil
     } catch { return "\(error)" }
+  }
+
+  /// As `obstacle(_:)`, or what drops the connections that the rules are for.
+  public mutating func obstacle(_ wanted: Backend?, to kind: Passage.Kind) -> String? {
+    if let obstacle = obstacle(wanted) { return obstacle }
+    do throws(KernelError) { return try drop(ofEvery: kind) } catch { return "\(error)" }
   }
 }
 

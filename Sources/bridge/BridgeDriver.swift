@@ -151,6 +151,7 @@ struct BridgeDriver: LinkDriver {
     if config.wantsRules, let obstacle = kernel.filter.obstacle(config.masquerade.anyBackend) {
       return obstacle
     }
+    if config.masquerade.isOn, let drop = try kernel.filter.drop(ofEvery: .outbound) { return drop }
     if config.ipspoofchk == true, let obstacle = kernel.filter.obstacle(.nftables) { return obstacle }
     guard let name = config.bridge ?? BridgeSettings.defaultBridge, let link = try kernel.link(name, on: .host),
       link.kind != "bridge"

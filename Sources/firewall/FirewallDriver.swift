@@ -130,7 +130,7 @@ struct FirewallDriver: ChainDriver {
   ) throws(KernelError) -> String? {
     if let obstacle = zoneObstacle(config, on: kernel) { return obstacle }
     if config.isForZonesOnly { return nil }
-    return kernel.filter.obstacle(config.backend.flatMap { Backend($0) })
+    return kernel.filter.obstacle(config.backend.flatMap { Backend($0) }, to: .outbound)
   }
 }
 

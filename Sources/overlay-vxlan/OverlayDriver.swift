@@ -113,6 +113,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
 
   func obstacle<K: Kernel & ~Copyable>(_ config: OverlayConfig, on kernel: inout K) throws(KernelError) -> String? {
     if config.ipspoofchk == true, let obstacle = kernel.filter.obstacle(.nftables) { return obstacle }
+    if config.masquerade.isOn, let drop = try kernel.filter.drop(ofEvery: .outbound) { return drop }
     return config.wantsRules ? kernel.filter.obstacle(config.masquerade.anyBackend) : nil
   }
 }

@@ -90,7 +90,7 @@ extension PortmapDriver {
   ) throws(KernelError) -> String? {
     let wanted: Backend?
     do throws(CNIError) { wanted = try PortmapSettings(config).backend } catch { return error.message }
-    return kernel.filter.obstacle(wanted)
+    return kernel.filter.obstacle(wanted, to: .published)
   }
 }
 

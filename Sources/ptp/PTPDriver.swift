@@ -87,7 +87,7 @@ struct PTPDriver: LinkDriver {
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: PTPConfig, on kernel: inout K) throws(KernelError) -> String? {
-    config.wantsRules ? kernel.filter.obstacle(config.masquerade.anyBackend) : nil
+    config.wantsRules ? kernel.filter.obstacle(config.masquerade.anyBackend, to: .outbound) : nil
   }
 }
 

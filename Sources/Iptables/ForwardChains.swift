@@ -1,0 +1,210 @@
+import Kernel
+import NetTypes
+import PacketFilter
+
+/// A chain or set of nf_tables.
+struct NftObject: Hashable, CustomStringConvertible {
+  /// `NFPROTO_*`: 1 `inet`, 2 `ip`, 10 `ip6`.
+  var family: UInt8
+  var table: String
+  var name: String
+
+  func inSameTable(_ name: String) -> NftObject { NftObject(family: family, table: table, name: name) }
+
+  /// Of a chain: `nf_tables table inet filter, chain forward`.
+  var description: String {
+    let familyName = [1: "inet", 2: "ip", 10: "ip6"][family] ?? "\(family)"
+    return "nf_tables table \(familyName) \(table), chain \(name)"
+  }
+
+  /// Whether this is FORWARD of `iptables-nft`, which ADD inserts a jump into.
+  var isForwardOfIptables: Bool { family != 1 && table == "filter" && name == "FORWARD" }
+
+  /// Whether this is firewalld's, which accepts the sources that the plugin `firewall` adds to its zone.
+  var isOfFirewalld: Bool { family == 1 && table == "firewalld" }
+
+  /// Whether packets of that family pass the table.
+  func sees(_ packetFamily: IPFamily) -> Bool { family == 1 || family == (packetFamily == .v4 ? 2 : 10) }
+}
+
+/// The base chains of nf_tables at the hook forward, evaluated for packets that are partly known.
+///
+/// Reports a drop only if every path through a chain drops: a rule that is not understood may accept.
+struct ForwardChains: ~Copyable {
+  struct BaseChain {
+    var chain: NftObject
+    var dropsByPolicy: Bool
+  }
+
+  private let socket: NftSocket
+  let baseChains: [BaseChain]
+  private var rules: [NftObject: [ForwardRule]] = [:]
+  /// `nil`: a set that cannot be compared.
+  private var sets: [NftObject: [SetElement]?] = [:]
+  /// How many more chains may be read for this packet: evaluation stays short on any ruleset.
+  private var remainingReads = 64
+
+  /// Lists the base chains; rules are read when they are evaluated.
+  ///
+  /// `withOpened`: also those that ADD of a network's plugins opens, FORWARD of `iptables-nft` and firewalld's.
+  init(withOpened: Bool) throws(KernelError) {
+    let socket = try NftSocket.open()
+    baseChains = try Self.baseChains(socket, withOpened: withOpened)
+    self.socket = socket
+  }
+
+  private static func baseChains(
+    _ socket: borrowing NftSocket, withOpened: Bool
+  ) throws(KernelError) -> [BaseChain] {
+    var question = NftMessage(
+      kind: .getChain, flags: NftMessage.Flags.dump, family: .v4, attributes: NftAttributes())
+    question.familyNumber = 0
+    var baseChains: [BaseChain] = []
+    for answer in try socket.ask(question, doing: "list chains of nf_tables") {
+      guard let table = answer.text(1), let name = answer.text(3), answer.nested(4)?.number(1) == 2,
+        [1, 2, 10].contains(answer.family), table != "swift_cni"
+      else { continue }
+      let chain = NftObject(family: answer.family, table: table, name: name)
+      guard withOpened || !(chain.isForwardOfIptables || chain.isOfFirewalld) else { continue }
+      baseChains.append(BaseChain(chain: chain, dropsByPolicy: answer.number(5) == 0))
+    }
+    return baseChains
+  }
+
+  /// Whether the chain's table has `flags dormant`.
+  private func isDormant(_ chain: NftObject) throws(KernelError) -> Bool {
+    var attributes = NftAttributes()
+    attributes.put(1, chain.table)
+    var question = NftMessage(kind: .getTable, flags: 0, family: .v4, attributes: attributes)
+    question.familyNumber = chain.family
+    let table = try socket.ask(question, doing: "look for table \(chain.table)").first
+    return (table?.number(2) ?? 0) & 1 == 1
+  }
+
+  // MARK: evaluating
+
+  /// The rule or policy that certainly drops packets of that connection; `nil` if none does for sure.
+  mutating func drop(of connection: ForwardedConnection) throws(KernelError) -> String? {
+    for base in baseChains where base.chain.sees(connection.family) {
+      for isReply in [false, true] {
+        let packet = ForwardPacket(connection: connection, isReply: isReply)
+        remainingReads = 64
+        var outcome = try evaluate(base.chain, for: packet, depth: 0)
+        if outcome.mayContinue {
+          if base.dropsByPolicy {
+            outcome.drops.append(Drop(chain: base.chain, rule: nil))
+          } else {
+            outcome.mayBeAccepted = true
+          }
+        }
+        guard !outcome.mayBeAccepted, let drop = outcome.drops.last, !Layout.isOurs(drop.chain.name) else { continue }
+        if try isDormant(base.chain) { continue }
+        return drop.description
+      }
+    }
+    return nil
+  }
+
+  private struct Drop {
+    var chain: NftObject
+    /// The rule's number, from 1, and its handle; `nil`: the chain's policy.
+    var rule: (number: Int, handle: UInt64)?
+
+    var description: String {
+      "\(chain), " + (rule.map { "rule \($0.number) (handle \($0.handle))" } ?? "policy drop")
+    }
+  }
+
+  /// What a chain may do with a packet.
+  private struct Outcome {
+    var mayBeAccepted = false
+    /// Whether the packet may return to the calling chain, or get the base chain's policy.
+    var mayContinue = false
+    var drops: [Drop] = []
+
+    mutating func join(_ other: Outcome) {
+      mayBeAccepted = mayBeAccepted || other.mayBeAccepted
+      drops += other.drops
+    }
+  }
+
+  private mutating func evaluate(
+    _ chain: NftObject, for packet: ForwardPacket, depth: Int
+  ) throws(KernelError) -> Outcome {
+    guard depth < 16, let rules = try read(chain) else { return Outcome(mayBeAccepted: true) }
+    var outcome = Outcome()
+    for (index, rule) in rules.enumerated() {
+      let (matches, verdict) = try evaluate(rule, of: chain, for: packet)
+      guard matches != .no, let verdict else { continue }
+      switch verdict {
+      case .accept, .unknown: outcome.mayBeAccepted = true
+      case .drop: outcome.drops.append(Drop(chain: chain, rule: (index + 1, rule.handle)))
+      case .returnToCaller: outcome.mayContinue = true
+      case .jump(let name), .goto(let name):
+        let inner = try evaluate(chain.inSameTable(name), for: packet, depth: depth + 1)
+        outcome.join(inner)
+        if case .goto = verdict {
+          outcome.mayContinue = outcome.mayContinue || inner.mayContinue
+        } else if inner.mayContinue {
+          continue
+        }
+      }
+      if matches == .yes || outcome.mayBeAccepted { return outcome }
+    }
+    outcome.mayContinue = true
+    return outcome
+  }
+
+  /// Reads the sets that the rule looks the packet up in, and no others.
+  private mutating func evaluate(
+    _ rule: ForwardRule, of chain: NftObject, for packet: ForwardPacket
+  ) throws(KernelError) -> (Certainty, ForwardRule.Verdict?) {
+    while true {
+      var unread: NftObject?
+      let result = rule.evaluate(for: packet) { name in
+        let set = chain.inSameTable(name)
+        if sets[set] == nil { unread = set }
+        return sets[set] ?? nil
+      }
+      guard let unread else { return result }
+      sets[unread] = .some(try elements(of: unread))
+    }
+  }
+
+  // MARK: reading
+
+  /// The chain's rules; `nil` if this packet has passed too many chains.
+  private mutating func read(_ chain: NftObject) throws(KernelError) -> [ForwardRule]? {
+    guard remainingReads > 0 else { return nil }
+    remainingReads -= 1
+    if let rules = rules[chain] { return rules }
+    var attributes = NftAttributes()
+    attributes.put(1, chain.table)
+    attributes.put(2, chain.name)
+    var question = NftMessage(kind: .getRule, flags: NftMessage.Flags.dump, family: .v4, attributes: attributes)
+    question.familyNumber = chain.family
+    let all = try socket.ask(question, doing: "list rules of \(chain)")
+      .filter { $0.text(2) == chain.name }.map { ForwardRule($0) }
+    rules[chain] = all
+    return all
+  }
+
+  /// The elements of a set or map; `nil` if it has intervals or other flags.
+  private func elements(of set: NftObject) throws(KernelError) -> [SetElement]? {
+    var attributes = NftAttributes()
+    attributes.put(1, set.table)
+    attributes.put(2, set.name)
+    var question = NftMessage(kind: .getSetElements, flags: NftMessage.Flags.dump, family: .v4, attributes: attributes)
+    question.familyNumber = set.family
+    var all: [SetElement] = []
+    for answer in try socket.ask(question, doing: "list elements of set \(set.name)") {
+      for (_, bytes) in NftAnswer.list(answer[3] ?? []) {
+        let element = NftAnswer(bytes)
+        guard (element.number(3) ?? 0) == 0, element[10] == nil, let key = element.nested(1)?[1] else { return nil }
+        all.append(
+          SetElement(key: Array(key), verdict: element.nested(2)?.nested(2).map { ForwardRule.Verdict($0) }))
+      }
+    }
+    return all
+  }
+}

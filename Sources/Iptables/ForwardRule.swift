@@ -1,0 +1,166 @@
+import NetTypes
+
+/// A rule of any table of nf_tables, to be evaluated for a packet that is partly known.
+struct ForwardRule: Sendable {
+  enum Verdict: Equatable, Sendable {
+    case accept, drop, returnToCaller
+    case jump(String)
+    case goto(String)
+    /// A verdict that is not understood, or depends on more than the packet.
+    case unknown
+  }
+
+  var handle: UInt64
+  /// Name and data of each expression.
+  private let expressions: [(name: String, data: NftAnswer)]
+
+  init(_ answer: NftAnswer) {
+    handle = answer.number(3) ?? 0
+    expressions = NftAnswer.list(answer[4] ?? []).map { _, element in
+      let expression = NftAnswer(element)
+      return (expression.text(1) ?? "", expression.nested(2) ?? NftAnswer([]))
+    }
+  }
+
+  /// Whether the packet matches, and the verdict then; no verdict: the next rule is evaluated.
+  ///
+  /// `set` returns the elements of a set, `nil` if they cannot be compared.
+  func evaluate(
+    for packet: ForwardPacket, set: (String) -> [SetElement]?
+  ) -> (Certainty, Verdict?) {
+    var evaluation = Evaluation(packet: packet)
+    for (name, data) in expressions {
+      evaluation.run(name, data, set)
+      if evaluation.matches == .no { return (.no, nil) }
+      if let verdict = evaluation.verdict { return (evaluation.matches, verdict) }
+    }
+    return (evaluation.matches, nil)
+  }
+}
+
+/// An element of a set, or of a verdict map.
+struct SetElement: Equatable, Sendable {
+  var key: [UInt8]
+  var verdict: ForwardRule.Verdict?
+}
+
+extension ForwardRule.Verdict {
+  /// `NFTA_DATA_VERDICT`.
+  init(_ verdict: NftAnswer?) {
+    let chain = verdict?.text(2) ?? ""
+    self =
+      switch verdict?.number(1).map({ Int32(truncatingIfNeeded: $0) }) {
+      case 0: .drop
+      case 1: .accept
+      case NftCode.jump: .jump(chain)
+      case NftCode.goto: .goto(chain)
+      case -5: .returnToCaller
+      default: .unknown
+      }
+  }
+}
+
+/// The registers of nf_tables while the expressions of one rule are evaluated.
+private struct Evaluation {
+  let packet: ForwardPacket
+  var matches = Certainty.yes
+  var verdict: ForwardRule.Verdict?
+  private var registers: [UInt64: PartialBytes] = [:]
+
+  init(packet: ForwardPacket) { self.packet = packet }
+
+  /// Expressions without a condition or verdict; some write a register.
+  private static let neutral: Set = [
+    "counter", "log", "notrack", "dup", "flow_offload", "last", "objref", "hash", "numgen", "exthdr", "rt", "socket",
+    "fib", "osf", "xfrm", "tunnel", "byteorder", "inner",
+  ]
+
+  mutating func run(_ name: String, _ data: NftAnswer, _ set: (String) -> [SetElement]?) {
+    switch name {
+    case "meta": load(data, packet.load(meta: data.number(2)))
+    case "ct": load(data, data[3] == nil ? packet.load(connectionTracking: data.number(2)) : nil)
+    case "payload":
+      let isNetwork = data.number(2) == UInt64(NftCode.networkHeader)
+      load(data, isNetwork ? packet.load(networkHeader: data.number(3) ?? 0, count: data.number(4) ?? 0) : nil)
+    case "bitwise": mask(data)
+    case "cmp": compare(data)
+    case "lookup": lookUp(data, set)
+    case "immediate" where data.number(1) == UInt64(NftCode.verdictRegister): verdict = .init(data.nested(2)?.nested(2))
+    case "immediate": load(data, data.nested(2)?[1].map { PartialBytes(Array($0)) })
+    case "reject": verdict = .drop
+    case "match": require(evaluate(match: data))
+    case "target": run(target: data.text(1) ?? "")
+    case let name where Self.neutral.contains(name):
+      for register in [data.number(1), data.number(2)].compactMap(\.self) { registers[register] = nil }
+    case "queue", "fwd", "tproxy", "synproxy": verdict = .unknown
+    default: require(.maybe)
+    }
+  }
+
+  private mutating func require(_ condition: Certainty) {
+    if condition == .no { matches = .no } else if condition == .maybe, matches == .yes { matches = .maybe }
+  }
+
+  private mutating func load(_ data: NftAnswer, _ value: PartialBytes?) {
+    if let register = data.number(1) { registers[register] = value }
+  }
+
+  private mutating func mask(_ data: NftAnswer) {
+    guard let target = data.number(2) else { return }
+    guard let source = data.number(1).flatMap({ registers[$0] }), (data.number(6) ?? 0) == 0,
+      let bits = data.nested(4)?[1], let xor = data.nested(5)?[1]
+    else {
+      registers[target] = nil
+      return
+    }
+    registers[target] = source.masked(Array(bits), xor: Array(xor))
+  }
+
+  private mutating func compare(_ data: NftAnswer) {
+    guard let register = data.number(1).flatMap({ registers[$0] }), let operation = data.number(2), operation < 2,
+      let value = data.nested(3)?[1]
+    else { return require(.maybe) }
+    let holds = register.begins(with: Array(value))
+    require(operation == 1 ? holds.negated : holds)
+  }
+
+  private mutating func lookUp(_ data: NftAnswer, _ set: (String) -> [SetElement]?) {
+    let isVerdict = data.number(3) == UInt64(NftCode.verdictRegister)
+    guard let register = data.number(2).flatMap({ registers[$0] }), register.isWhole, let name = data.text(1),
+      let elements = set(name), data[3] == nil || isVerdict,
+      elements.allSatisfy({ $0.key.count == register.value.count })  // a concatenation has longer keys
+    else {
+      if isVerdict { verdict = .unknown }
+      if let target = data.number(3), !isVerdict { registers[target] = nil }
+      return require(.maybe)
+    }
+    let element = elements.first { register.begins(with: $0.key) == .yes }
+    let isInverted = (data.number(5) ?? 0) & 1 == 1
+    require(Certainty((element != nil) != isInverted))
+    if isVerdict, matches != .no { verdict = element?.verdict ?? .unknown }
+  }
+
+  /// A match of xtables, as `iptables-nft` writes it.
+  private func evaluate(match data: NftAnswer) -> Certainty {
+    switch data.text(1) {
+    case "comment": return .yes
+    case "conntrack":
+      let info = Array(data[3] ?? [])
+      guard info.count >= 152, info.number16(at: 146) == 1 else { return .maybe }
+      let states = ConnectionStates(rawValue: UInt16(info.number16(at: 150)))
+      guard states.isDisjoint(with: [.translated, .translatedSource]) else { return .maybe }
+      let holds = Certainty(!states.isDisjoint(with: packet.state))
+      return info.number16(at: 148) & 1 == 1 ? holds.negated : holds
+    default: return .maybe
+    }
+  }
+
+  /// A target of xtables, as `iptables-nft` writes it.
+  private mutating func run(target: String) {
+    switch target {
+    case "REJECT": verdict = .drop
+    case "LOG", "NFLOG", "MARK", "CONNMARK", "TCPMSS", "TRACE", "CLASSIFY", "DSCP", "TOS", "AUDIT", "SET": break
+    default: verdict = .unknown
+    }
+  }
+}

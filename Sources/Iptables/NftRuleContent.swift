@@ -1,0 +1,37 @@
+import NetTypes
+
+/// A rule of nf_tables, parsed on first use: removing one container's rules needs few of a chain's rules.
+final class NftRuleContent {
+  private let family: IPFamily
+  /// `NFTA_RULE_EXPRESSIONS`, or the entry of a rule of this batch.
+  private let bytes: [UInt8]
+  private var parsed: PresentRule?
+
+  init(_ family: IPFamily, expressions: ArraySlice<UInt8>) {
+    self.family = family
+    bytes = Array(expressions)
+  }
+
+  /// A rule that was not committed yet.
+  init(_ rule: PresentRule) {
+    family = rule.family
+    bytes = rule.bytes
+    parsed = rule
+  }
+
+  var rule: PresentRule {
+    if let parsed { return parsed }
+    let rule = NftEntry.rule(family, expressions: bytes[...])
+    parsed = rule
+    return rule
+  }
+
+  /// Whether the text occurs in the unparsed rule, as a comment or a chain's name does.
+  func contains(_ text: [UInt8]) -> Bool {
+    guard let first = text.first, text.count <= bytes.count else { return false }
+    for start in 0...bytes.count - text.count where bytes[start] == first {
+      if bytes[start...].starts(with: text) { return true }
+    }
+    return false
+  }
+}

@@ -1,0 +1,56 @@
+public import NetTypes
+
+/// A kind of connection that the host forwards for a container.
+public struct ForwardedConnection: Hashable, Sendable {
+  public var kind: Passage.Kind
+  public var family: IPFamily
+  /// The container's address; `nil`: any.
+  public var address: IPAddress?
+  /// The host's link to the container; `nil`: any but lo.
+  public var link: InterfaceName?
+
+  public init(_ kind: Passage.Kind, _ family: IPFamily, address: IPAddress? = nil, link: InterfaceName? = nil) {
+    self.kind = kind
+    self.family = family
+    self.address = address
+    self.link = link
+  }
+}
+
+extension ForwardedConnection: CustomStringConvertible {
+  /// `connections from 10.1.0.2`, `published ports of fd00::2`.
+  public var description: String {
+    let container = address?.description ?? "containers"
+    return kind == .outbound ? "connections from \(container)" : "published ports of \(container)"
+  }
+}
+
+extension Claim {
+  /// The connections that the host must forward for the claim's rules, without duplicates.
+  public var forwardedConnections: [ForwardedConnection] {
+    var all: [ForwardedConnection] = []
+    for connection in rules.compactMap(\.forwardedConnection) where !all.contains(connection) { all.append(connection) }
+    // A masquerade does not name the link; the admission of the same address does.
+    return all.filter { one in
+      one.link != nil || !all.contains { $0.link != nil && $0.kind == one.kind && $0.address == one.address }
+    }
+  }
+}
+
+extension Rule {
+  fileprivate var forwardedConnection: ForwardedConnection? {
+    switch self {
+    case .masquerade(let rule): ForwardedConnection(.outbound, rule.address.family, address: rule.address)
+    // A port published at a loopback address is reached from the host only: nothing is forwarded.
+    case .publish(let port) where port.hostIP?.isLoopback != true:
+      ForwardedConnection(.published, port.family, address: port.target, link: port.masquerade?.link)
+    case .float(let floating):
+      ForwardedConnection(.published, floating.target.family, address: floating.target, link: floating.link)
+    case .admit(let admission):
+      ForwardedConnection(
+        .outbound, admission.address.family, address: admission.address, link: admission.network?.link)
+    case .trust(let source): ForwardedConnection(.outbound, source.address.family, address: source.address)
+    case .publish, .isolate, .link, .guardSource, .guardAddresses, .serve, .pass: nil
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import NetTypes
+import PacketFilter
+import Testing
+
+@testable import Iptables
+
+/// Removal of rules and shared chains, in legacy tables and in those of nf_tables.
+@Suite(.needsKernel) struct IptablesSweepTests {
+  private static func backend(_ lab: IptablesLab, _ flavour: Flavour) -> IptablesBackend {
+    var backend = lab.backend
+    backend.onlyFlavour = flavour
+    return backend
+  }
+
+  private static func saved(_ lab: IptablesLab, _ flavour: Flavour) throws -> [String] {
+    let suffix = flavour == .legacy ? "legacy" : "nft"
+    return try lab.shell("iptables-\(suffix)-save; ip6tables-\(suffix)-save")
+      .split(separator: "\n").filter { !$0.hasPrefix("#") }.map { String($0.prefix { $0 != "[" }) }
+  }
+
+  private static func setUp(_ lab: IptablesLab, _ flavour: Flavour) throws {
+    let suffix = flavour == .legacy ? "legacy" : "nft"
+    try lab.shell(
+      """
+      for v in iptables-\(suffix) ip6tables-\(suffix); do
+        $v -P FORWARD DROP; $v -N OPS; $v -t nat -N OWN; $v -t nat -A PREROUTING -p tcp --dport 22 -j ACCEPT
+      done
+      """)
+  }
+
+  private static let claims =
+    IptablesLifeTests.claims
+    + ["c3", "c4"].map { Claim(owner($0), .network, [masquerade("10.1.0.4")] + passages) }
+    + ["c3", "c4"].map { Claim(owner($0), .firewall, [admission("OPS"), admission("NOMAD-ADMIN")]) }
+
+  private static let passages = [
+    Rule.pass(Passage(net("10.1.0.0/24"), .outbound)), .pass(Passage(net("fd00::/64"), .published)),
+  ]
+
+  private static func admission(_ chain: String) -> Rule {
+    let subnet = chain == "OPS" ? net("10.1.0.0/24") : net("10.2.0.0/24")
+    return .admit(
+      Admission(subnet.address, adminChain: chain, network: Admission.Network(name("br0"), subnet)))
+  }
+
+  @Test(arguments: Flavour.allCases)
+  func `removal in any order keeps the other owners' rules, and the last one restores the ruleset`(flavour: Flavour)
+    throws
+  {
+    let (before, missing, after) = try IptablesLab.run(touched: flavour == .legacy) { lab in
+      try Self.setUp(lab, flavour)
+      let before = try Self.saved(lab, flavour)
+      var backend = Self.backend(lab, flavour)
+      var missing: [Rule] = []
+      for order in [Self.claims, Self.claims.reversed(), Self.claims.shuffled()] {
+        for claim in Self.claims { try backend.add(claim) }
+        for (index, claim) in order.enumerated() {
+          try backend.remove(claim.owner.filterTag, claim.part, known: index.isMultiple(of: 2) ? claim.rules : nil)
+          missing += try order[(index + 1)...].flatMap { try backend.missing(from: $0) }
+        }
+      }
+      return (before, missing, try Self.saved(lab, flavour))
+    }
+    #expect(missing == [])
+    #expect(after == before)
+  }
+
+  @Test(arguments: Flavour.allCases)
+  func `a chain that an operator jumps to is emptied with its last owner, but not deleted`(flavour: Flavour) throws {
+    let (with, after) = try IptablesLab.run { lab in
+      let command = "iptables-\(flavour == .legacy ? "legacy" : "nft") -t nat"
+      try lab.shell("\(command) -N OPS")
+      var backend = Self.backend(lab, flavour)
+      let claims = ["c1", "c2"].map { Claim(owner($0), .network, [masquerade("10.1.0.2")]) }
+      for claim in claims { try backend.add(claim) }
+      try lab.shell("\(command) -A OPS -j $(\(command) -S | sed -n 's/^-N \\(CNI-M-.*\\)/\\1/p')")
+      try backend.remove(claims[0].owner.filterTag, .network, known: claims[0].rules)
+      let with = try lab.shell("\(command) -S")
+      try backend.remove(claims[1].owner.filterTag, .network, known: claims[1].rules)
+      return (with, try lab.shell("\(command) -S"))
+    }
+    #expect(with.contains("-A CNI-OUTBOUND "))
+    #expect(with.contains("-j MASQUERADE"))
+    let lines = after.split(separator: "\n").filter { !$0.hasPrefix("-P") }
+    #expect(lines.count == 3, "\(after)")
+    #expect(
+      lines.allSatisfy { $0.hasPrefix("-N OPS") || $0.hasPrefix("-N CNI-M-") || $0.hasPrefix("-A OPS -j CNI-M-") })
+  }
+
+  @Test(arguments: Flavour.allCases)
+  func `rules appended to a chain before it is read are its last rules, and their jumps count`(flavour: Flavour) throws
+  {
+    let result = try IptablesLab.run(touched: flavour == .legacy) { lab in
+      let command = "iptables-\(flavour == .legacy ? "legacy" : "nft")"
+      try lab.shell("\(command) -N TO; \(command) -N FROM; \(command) -A TO -j DROP; \(command) -A FROM -j TO")
+      var table = try Table.take(TableName(.filter, .v4), flavour)
+      for text in ["cni:n/c1/eth0 network", "cni:n/c2/eth0 network"] {
+        try table.append(TableRule(.v4, .comment(text), target: .jump("TO")).bytes, to: "FROM")
+      }
+      let comments = table.rules(in: "FROM").map { $0.comment ?? "" }
+      let references = table.references(to: "TO")
+      try table.delete(from: "FROM", marked: "cni:n/c1/eth0 network")
+      try table.append(TableRule(.v4, target: .returnToCaller).bytes, to: "FROM")
+      let isThere = ["c1", "c2"].map { name in
+        table.has(in: "FROM", containing: name) { $0.isMarked("cni:n/\(name)/eth0 network") }
+      }
+      let left = table.references(to: "TO")
+      try table.commit()
+      return (comments, references, isThere, left, try lab.shell("\(command) -S FROM"))
+    }
+    #expect(result.0 == ["", "cni:n/c1/eth0 network", "cni:n/c2/eth0 network"])
+    #expect(result.1 == 3)
+    #expect(result.2 == [false, true])
+    #expect(result.3 == 2)
+    #expect(
+      result.4 == """
+        -N FROM
+        -A FROM -j TO
+        -A FROM -m comment --comment "cni:n/c2/eth0 network" -j TO
+        -A FROM -j RETURN
+
+        """)
+  }
+}

@@ -1,0 +1,178 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Hosts that drop forwarded packets: with Docker's, ufw's or an operator's own rules.
+@Suite(.needsRoot)
+struct ForwardDropTests {
+  enum HostRules: String, CaseIterable, Sendable {
+    case policy, docker, ufw
+
+    /// For `iptables-restore` and `ip6tables-restore`.
+    var text: String {
+      switch self {
+      case .policy: "*filter\n:FORWARD DROP [0:0]\nCOMMIT"
+      // As Docker Engine 28 writes them for its default bridge.
+      case .docker:
+        """
+        *filter
+        :FORWARD DROP [0:0]
+        :DOCKER - [0:0]
+        :DOCKER-BRIDGE - [0:0]
+        :DOCKER-CT - [0:0]
+        :DOCKER-FORWARD - [0:0]
+        :DOCKER-ISOLATION-STAGE-1 - [0:0]
+        :DOCKER-ISOLATION-STAGE-2 - [0:0]
+        :DOCKER-USER - [0:0]
+        -A FORWARD -j DOCKER-USER
+        -A FORWARD -j DOCKER-FORWARD
+        -A DOCKER ! -i docker0 -o docker0 -j DROP
+        -A DOCKER-BRIDGE -o docker0 -j DOCKER
+        -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+        -A DOCKER-FORWARD -j DOCKER-CT
+        -A DOCKER-FORWARD -j DOCKER-ISOLATION-STAGE-1
+        -A DOCKER-FORWARD -j DOCKER-BRIDGE
+        -A DOCKER-FORWARD -i docker0 -j ACCEPT
+        -A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
+        -A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
+        -A DOCKER-USER -j RETURN
+        COMMIT
+        *nat
+        :DOCKER - [0:0]
+        -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+        -A OUTPUT -m addrtype --dst-type LOCAL -j DOCKER
+        COMMIT
+        """
+      // The rules of `ufw enable` for FORWARD.
+      case .ufw:
+        """
+        *filter
+        :FORWARD DROP [0:0]
+        :ufw-before-logging-forward - [0:0]
+        :ufw-before-forward - [0:0]
+        :ufw-user-forward - [0:0]
+        :ufw-after-forward - [0:0]
+        :ufw-after-logging-forward - [0:0]
+        :ufw-reject-forward - [0:0]
+        :ufw-track-forward - [0:0]
+        -A FORWARD -j ufw-before-logging-forward
+        -A FORWARD -j ufw-before-forward
+        -A FORWARD -j ufw-after-forward
+        -A FORWARD -j ufw-after-logging-forward
+        -A FORWARD -j ufw-reject-forward
+        -A FORWARD -j ufw-track-forward
+        -A ufw-before-forward -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+        -A ufw-before-forward -j ufw-user-forward
+        COMMIT
+        """
+      }
+    }
+  }
+
+  private func script(_ rules: HostRules, _ flavour: String) -> String {
+    "for v in iptables ip6tables; do $v-\(flavour)-restore <<'END'\n\(rules.text)\nEND\ndone"
+  }
+
+  /// What `iptables-save` and `nft list ruleset` print.
+  private func saved(_ world: World) throws -> String {
+    try world.shell(
+      """
+      for v in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
+        $v-save | sed 's/^#.*//; s/ \\[.*//'
+      done
+      nft -s list tables
+      """)
+  }
+
+  private static let cases = Backend.allCases.flatMap { backend in
+    HostRules.allCases.flatMap { rules in ["legacy", "nft"].map { (backend, rules, $0) } }
+  }
+
+  @Test(arguments: cases)
+  func `a published port is reached past FORWARD DROP, its container's own ports are not, and DEL restores the ruleset`(
+    backend: Backend, rules: HostRules, flavour: String
+  ) throws {
+    try World.use(backend, containers: 2) { world in
+      if flavour == "legacy" { try world.useTables() }
+      try world.shell(script(rules, flavour))
+      let before = try saved(world)
+      // Without the plugin firewall: the published port needs a passage of its own, and masquerading another.
+      let network = try world.network(1, #"{"ipMasq": false}"#)
+      let masked = try world.network(2, portmap: nil)
+      let first = try network.add(1, ports: PublishedPortTests.ports), second = try masked.add(2)
+      try world.expect(
+        Expectation.ofBothFamilies { family in
+          [
+            Expectation(.outside, to: World.host[family], 8080, by: .container(1), seeing: World.outside[family]),
+            Expectation(.outside, to: World.host[family], .udp, 8080, by: .container(1)),
+            Expectation(.outside, to: first.addresses[family], 80, by: nil),
+            Expectation(.outside, to: first.addresses[family], .udp, 81, by: nil),
+            Expectation(.outside, to: second.addresses[family], 80, by: nil),
+            Expectation(.container(1), to: World.outside[family], 80, by: nil),
+            Expectation(.container(2), to: World.outside[family], 80, by: .outside, seeing: World.host[family]),
+            Expectation(.outside, to: World.behind[family], 80, by: nil),
+          ]
+        })
+      for (network, attachment) in [(network, first), (masked, second)] {
+        for outcome in try network.check(attachment) { #expect(outcome.isSuccess, "\(outcome)") }
+        try network.delete(attachment, knowing: attachment.container == 1)
+      }
+      #expect(try saved(world) == before)
+    }
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `ADD warns, STATUS and CHECK fail while another table drops the traffic`(
+    backend: Backend
+  ) throws {
+    try World.use(backend, containers: 1) { world in
+      try world.shell(
+        """
+        nft -f - <<'END'
+        table inet filter {
+          chain forward {
+            type filter hook forward priority filter; policy drop;
+            ct state vmap { established : accept, related : accept, invalid : drop }
+          }
+        }
+        END
+        """)
+      let network = try world.network(1, firewall: "{}")
+      let words = "are dropped by the host: nf_tables table inet filter, chain forward, policy drop"
+      var attachment = try network.attachment(1, ports: PublishedPortTests.ports)
+      for plugin in network.plugins {
+        let added = try world.lab.run(network.call("ADD", plugin, attachment))
+        attachment.result = try added.result()
+        #expect(added.errors.contains(words), "\(added)")
+      }
+      for outcome in try network.check(attachment) {
+        #expect(outcome.code == 101 && outcome.complaint.contains(words), "\(outcome)")
+      }
+      for status in try statuses(network) {
+        #expect(status.code == 50 && status.complaint.contains(words), "\(status)")
+      }
+      // STATUS does not know the network's link, which could be lan; CHECK does.
+      try world.shell("nft 'add rule inet filter forward iifname lan accept'")
+      for status in try statuses(network) { #expect(status.isSuccess, "\(status)") }
+      #expect(try network.check(attachment).last?.complaint.contains(words) == true)
+      try world.shell(
+        "nft 'add rule inet filter forward iifname br1 accept; add rule inet filter forward oifname br1 accept'")
+      for outcome in try network.check(attachment) { #expect(outcome.isSuccess, "\(outcome)") }
+      for status in try statuses(network) { #expect(status.isSuccess, "\(status)") }
+      try world.expect(
+        Expectation.ofBothFamilies { family in
+          [
+            Expectation(.container(1), to: World.outside[family], 80, by: .outside),
+            Expectation(.outside, to: World.host[family], 8080, by: .container(1)),
+          ]
+        })
+      try network.delete(attachment)
+    }
+  }
+
+  private func statuses(_ network: Network) throws -> [Outcome] {
+    try network.plugins.map {
+      try network.world.lab.ask("STATUS", network.complete($0), plugin: $0.text("type") ?? "")
+    }
+  }
+}
