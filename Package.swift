@@ -39,6 +39,7 @@ let package = Package(
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
     .systemLibrary(name: "CNftables"),
     .systemLibrary(name: "CCurl"),
+    .systemLibrary(name: "CDBus"),
     .target(name: "CLinux"),
 
     library("NetTypes"),
@@ -54,6 +55,7 @@ let package = Package(
     library("Netlink", ["NetTypes", "Kernel", "PacketFilter", "Linux", "CNetlink", "CLinux"]),
     library("Nftables", ["CNI", "NetTypes", "Kernel", "PacketFilter", "Linux", "CNftables"]),
     library("Iptables", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
+    library("Firewalld", ["CDBus", "Kernel", "Linux", "PacketFilter"]),
     library("Attachment", ["CNI", "Kernel", "NetTypes", "PacketFilter"]),
     library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
     library("EtcdLeases", ["CNI", "CNIJSON", "Etcd", "IPAM", "NetTypes"]),
@@ -65,7 +67,9 @@ let package = Package(
     library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
     library("ContainerLinks", ["Attachment", "CNI", "Kernel", "NetTypes", "PluginKit"]),
-    library("HostFilter", ["CNI", "CNIJSON", "Iptables", "Kernel", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
+    library(
+      "HostFilter",
+      ["CNI", "CNIJSON", "Firewalld", "Iptables", "Kernel", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
 
     plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
     plugin(

@@ -133,7 +133,9 @@ enum KnownKeys {
   ]
 
   private static let firewall: [String: Shape] = [
-    "backend": backend, "iptablesAdminChainName": .string, "ingressPolicy": .word(["open", "same-bridge", "isolated"]),
+    "backend": .word(["iptables", "nftables", "firewalld"]), "firewalldZone": .string,
+    "iptablesAdminChainName": .string,
+    "ingressPolicy": .word(["open", "same-bridge", "isolated"]),
   ]
 
   private static let portmap: [String: Shape] = [

@@ -1,7 +1,8 @@
+import Firewalld
 import Iptables
 import Nftables
 
 extension HostFilter {
   /// This host's.
-  public init() { self.init(iptables: IptablesBackend(), nftables: NftablesBackend()) }
+  public init() { self.init(iptables: IptablesBackend(), nftables: NftablesBackend(), zones: Firewalld()) }
 }

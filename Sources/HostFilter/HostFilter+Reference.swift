@@ -6,9 +6,10 @@ public import PacketFilter
 /// What the reference plugins made before they were replaced by ours.
 extension HostFilter {
   public mutating func removeReference(
-    of owner: Owner, _ part: Part, addresses: [IPAddress]
+    of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?
   ) throws(KernelError) {
     guard !memory.remembers(owner, part) else { return }
+    if let zone { try releaseReference(addresses.map { ZoneSource($0, in: zone) }) }
     try removeReference(ReferenceRules(.one(owner), [part], addresses: addresses))
   }
 

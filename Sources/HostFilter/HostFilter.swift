@@ -11,23 +11,30 @@ public import PacketFilter
 public struct HostFilter: PacketFilter {
   var iptables: any FilterBackend
   var nftables: any FilterBackend
+  let zones: any SourceZones
   let memory: ClaimFiles
-  private let state: String
+  let records: SourceRecords
+  let state: String
   /// How the kernel lists the legacy tables in use; a file for each family.
   private let legacyTables: [String]
 
   /// - Parameters:
   ///   - iptables: the backend for legacy tables.
   ///   - nftables: the backend for nf_tables.
+  ///   - zones: firewalld.
   ///   - state: the directory for what is remembered, and for the lock.
+  ///   - sources: the directory for records of sources in firewalld's configuration; survives a reboot.
   ///   - legacyTables: the files that list legacy tables.
   public init(
-    iptables: any FilterBackend, nftables: any FilterBackend, state: String = "/run/swift-cni",
+    iptables: any FilterBackend, nftables: any FilterBackend, zones: any SourceZones = NoZones(),
+    state: String = "/run/swift-cni", sources: String = "/var/lib/cni/firewalld",
     legacyTables: [String] = ["/proc/self/net/ip_tables_names", "/proc/self/net/ip6_tables_names"]
   ) {
     self.iptables = iptables
     self.nftables = nftables
+    self.zones = zones
     self.state = state
+    records = SourceRecords(directory: sources)
     self.legacyTables = legacyTables
     memory = ClaimFiles(directory: "\(state)/filter")
   }
@@ -101,11 +108,10 @@ public struct HostFilter: PacketFilter {
   public mutating func add(_ claim: Claim) throws(KernelError) {
     if let old = try memory.claim(of: claim.owner, claim.part) { try remove(remembered: old) }
     var claim = claim
-    let backend = try backend(claim.backend)
-    claim.backend = backend
+    if !claim.isForZonesOnly { claim.backend = try backend(claim.backend) }
     try memory.remember(claim)
     do throws(KernelError) {
-      try make(claim)
+      try makeAll(claim)
     } catch {
       try? memory.forget(claim.owner, claim.part)  // the error to tell is the backend's
       throw error
@@ -123,7 +129,7 @@ public struct HostFilter: PacketFilter {
   }
 
   private mutating func remove(remembered claim: Claim) throws(KernelError) {
-    try unmake(claim)
+    try unmakeAll(claim)
     try memory.forget(claim.owner, claim.part)
   }
 
@@ -135,8 +141,7 @@ public struct HostFilter: PacketFilter {
 
   public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {
     let remembered = try memory.claim(of: claim.owner, claim.part)
-    let chosen = if let known = remembered?.backend { known } else { try backend(claim.backend) }
-    let missing = try lacking(claim, in: chosen)
+    let missing = try lackingAll(claim, in: remembered?.backend)
     return remembered == nil ? try notMadeByReference(missing, of: claim.owner) : missing
   }
 
@@ -154,6 +159,7 @@ public struct HostFilter: PacketFilter {
     for claim in try memory.claims(of: network) where claim.part == part && !valid.contains(claim.owner) {
       try remove(remembered: claim)
     }
+    if part == .firewall { try sweepZones() }
     guard everywhere else { return }
     let kept = Set(valid.map(\.filterTag))
     for backend in usable() {
@@ -193,14 +199,7 @@ public struct HostFilter: PacketFilter {
     for network in networks { claims += try memory.claims(of: network).filter { isLive($0.owner) } }
     var repaired: [Owner] = []
     // Spare ports stand behind those that they are spare for.
-    for claim in claims.filter({ !$0.hasSparePorts }) + claims.filter(\.hasSparePorts) {
-      guard let backend = claim.backend else { continue }
-      guard try !lacking(claim, in: backend).isEmpty else { continue }
-      try iptables.remove(claim.owner.filterTag, claim.part, known: nil)
-      try use(backend) { (backend) throws(KernelError) in
-        try backend.remove(claim.owner.filterTag, claim.part, known: nil)
-      }
-      try make(claim)
+    for claim in claims.filter({ !$0.hasSparePorts }) + claims.filter(\.hasSparePorts) where try restore(claim) {
       repaired.append(claim.owner)
     }
     return repaired

@@ -20,6 +20,9 @@ struct NftObject: Hashable, CustomStringConvertible {
   /// Whether this is FORWARD of `iptables-nft`, which ADD inserts a jump into.
   var isForwardOfIptables: Bool { family != 1 && table == "filter" && name == "FORWARD" }
 
+  /// Whether this is firewalld's, which accepts the sources that the plugin `firewall` adds to its zone.
+  var isOfFirewalld: Bool { family == 1 && table == "firewalld" }
+
   /// Whether packets of that family pass the table.
   func sees(_ packetFamily: IPFamily) -> Bool { family == 1 || family == (packetFamily == .v4 ? 2 : 10) }
 }
@@ -43,15 +46,15 @@ struct ForwardChains: ~Copyable {
 
   /// Lists the base chains; rules are read when they are evaluated.
   ///
-  /// `withIptables`: FORWARD of `iptables-nft` too.
-  init(withIptables: Bool) throws(KernelError) {
+  /// `withOpened`: also those that ADD of a network's plugins opens, FORWARD of `iptables-nft` and firewalld's.
+  init(withOpened: Bool) throws(KernelError) {
     let socket = try NftSocket.open()
-    baseChains = try Self.baseChains(socket, withIptables: withIptables)
+    baseChains = try Self.baseChains(socket, withOpened: withOpened)
     self.socket = socket
   }
 
   private static func baseChains(
-    _ socket: borrowing NftSocket, withIptables: Bool
+    _ socket: borrowing NftSocket, withOpened: Bool
   ) throws(KernelError) -> [BaseChain] {
     var question = NftMessage(
       kind: .getChain, flags: NftMessage.Flags.dump, family: .v4, attributes: NftAttributes())
@@ -62,7 +65,7 @@ struct ForwardChains: ~Copyable {
         [1, 2, 10].contains(answer.family), table != "swift_cni"
       else { continue }
       let chain = NftObject(family: answer.family, table: table, name: name)
-      guard withIptables || !chain.isForwardOfIptables else { continue }
+      guard withOpened || !(chain.isForwardOfIptables || chain.isOfFirewalld) else { continue }
       baseChains.append(BaseChain(chain: chain, dropsByPolicy: answer.number(5) == 0))
     }
     return baseChains

@@ -5,20 +5,20 @@ public import PacketFilter
 extension IptablesBackend {
   /// Names the host's rules and policies that certainly drop connections which the claim's rules are for.
   public mutating func drops(for claim: Claim) throws(KernelError) -> [String] {
-    try legacyDrops(claim.onlyPassages) + Self.drops(claim.forwardedConnections, withIptables: true)
+    try legacyDrops(claim.onlyPassages) + Self.drops(claim.forwardedConnections, withOpened: true)
   }
 
-  /// As `drops(for:)`, without FORWARD of `iptables`, which ADD's passages get past.
+  /// As `drops(for:)`, without the chains that ADD opens: FORWARD of `iptables`, and firewalld's.
   public func dropsByOtherTables(_ connections: [ForwardedConnection]) throws(KernelError) -> [String] {
-    try Self.drops(connections, withIptables: false)
+    try Self.drops(connections, withOpened: false)
   }
 
   private static func drops(
-    _ connections: [ForwardedConnection], withIptables: Bool
+    _ connections: [ForwardedConnection], withOpened: Bool
   ) throws(KernelError) -> [String] {
     guard !connections.isEmpty else { return [] }
     var chains: ForwardChains
-    do throws(KernelError) { chains = try ForwardChains(withIptables: withIptables) } catch {
+    do throws(KernelError) { chains = try ForwardChains(withOpened: withOpened) } catch {
       return []  // a kernel without nf_tables has none of its chains
     }
     guard !chains.baseChains.isEmpty else { return [] }

@@ -51,6 +51,7 @@ struct Plan: Equatable, Sendable {
     case .admit(let admission): try add(admission)
     case .serve(let service): add(service)
     case .pass(let passage): try add(passage)
+    case .trust: break  // no table has it
     }
   }
 

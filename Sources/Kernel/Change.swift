@@ -54,7 +54,8 @@ public enum Change: Equatable, Sendable {
   /// Nothing happens where there are none; `everywhere`: rules that nobody remembers are looked for as well.
   case removeRules(Owner, Part, everywhere: Bool)
   /// Removes what the reference plugins made, unless ours are remembered; the container's addresses identify its admission rules.
-  case removeReferenceRules(Owner, Part, [IPAddress])
+  /// The zone is firewalld's that may have them as sources.
+  case removeReferenceRules(Owner, Part, [IPAddress], zone: String?)
   /// Removes that part's rules of all attachments of the network but `valid`.
   case removeOtherRules(NetworkName, Part, valid: Set<Owner>, everywhere: Bool)
 }
@@ -93,7 +94,8 @@ extension Change: CustomStringConvertible {
       "forget connections to \(connections.map(\.description).sorted().joined(separator: ", "))"
     case .addRules(let claim): "add packet filter rules of \(claim.owner.tag)"
     case .removeRules(let owner, _, _): "remove packet filter rules of \(owner.tag)"
-    case .removeReferenceRules(let owner, _, _): "remove packet filter rules of the reference plugins for \(owner.tag)"
+    case .removeReferenceRules(let owner, _, _, _):
+      "remove packet filter rules of the reference plugins for \(owner.tag)"
     case .removeOtherRules(let network, _, _, _): "remove packet filter rules that network \(network) left"
     }
   }

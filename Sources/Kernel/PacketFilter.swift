@@ -107,8 +107,11 @@ public protocol PacketFilter {
   ///   - owner: whose.
   ///   - part: which plugin's.
   ///   - addresses: the container's, as far as they are known.
+  ///   - zone: firewalld's zone that may have the addresses as sources.
   /// - Throws: what a backend said.
-  mutating func removeReference(of owner: Owner, _ part: Part, addresses: [IPAddress]) throws(KernelError)
+  mutating func removeReference(
+    of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?
+  ) throws(KernelError)
 
   /// The rules of the claim that are not there as they were added, nor as the reference plugins made them.
   mutating func missing(from claim: Claim) throws(KernelError) -> [Rule]
@@ -140,10 +143,14 @@ public protocol PacketFilter {
   ///
   /// - Throws: EOPNOTSUPP saying what this host lacks.
   mutating func backend(_ wanted: Backend?) throws(KernelError) -> Backend
+
+  /// Why firewalld cannot be used now; `nil` if it can.
+  func zonesAbsence() -> KernelError?
 }
 
 extension PacketFilter {
-  public mutating func removeReference(of owner: Owner, _ part: Part, addresses: [IPAddress]) {}
+  public func zonesAbsence() -> KernelError? { NoZones().absence() }
+  public mutating func removeReference(of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?) {}
   public mutating func drops(for claim: Claim) -> [String] { [] }
   public mutating func drop(ofEvery kind: Passage.Kind) -> String? { nil }
 

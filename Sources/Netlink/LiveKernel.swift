@@ -204,8 +204,8 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .forgetConnections(let connections): try host.socket.forget(connections, doing: "\(change)")
     case .addRules(let claim): try filter.add(claim)
     case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
-    case .removeReferenceRules(let owner, let part, let addresses):
-      try filter.removeReference(of: owner, part, addresses: addresses)
+    case .removeReferenceRules(let owner, let part, let addresses, let zone):
+      try filter.removeReference(of: owner, part, addresses: addresses, zone: zone)
     case .removeOtherRules(let network, let part, let valid, let everywhere):
       try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
     }

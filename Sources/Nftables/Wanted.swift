@@ -36,6 +36,7 @@ struct Wanted: Equatable {
     case .float(let floating): wanted.float(floating, owner)
     case .admit(let admission): try wanted.admit(admission, owner)
     case .serve(let service): try wanted.serve(service, owner)
+    case .trust: break  // no table has it
     case .pass: break  // no table can let pass what another one drops
     }
     self = wanted

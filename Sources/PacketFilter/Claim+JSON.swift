@@ -43,6 +43,7 @@ extension Rule: JSONReadable {
     case .admit(let rule): .object(["admit": .object(rule.members)])
     case .serve(let rule): .object(["serve": .object(rule.members)])
     case .pass(let rule): .object(["pass": .object(rule.members)])
+    case .trust(let rule): .object(["trust": .object(rule.members)])
     }
   }
 
@@ -67,6 +68,8 @@ extension Rule: JSONReadable {
       self = .serve(rule)
     } else if let rule: Passage = try json.object("pass") {
       self = .pass(rule)
+    } else if let rule: ZoneSource = try json.object("trust") {
+      self = .trust(rule)
     } else {
       throw json.refusal("a rule")
     }

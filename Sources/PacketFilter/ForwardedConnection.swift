@@ -49,6 +49,7 @@ extension Rule {
     case .admit(let admission):
       ForwardedConnection(
         .outbound, admission.address.family, address: admission.address, link: admission.network?.link)
+    case .trust(let source): ForwardedConnection(.outbound, source.address.family, address: source.address)
     case .publish, .isolate, .link, .guardSource, .guardAddresses, .serve, .pass: nil
     }
   }

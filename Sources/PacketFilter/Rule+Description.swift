@@ -14,6 +14,7 @@ extension Rule: CustomStringConvertible {
     case .float(let floating): "floating address \(floating.external) to \(floating.target)"
     case .admit(let admission): "admission of \(admission.address)"
     case .pass(let passage): "passage of \(passage.subnet) through the host's chain FORWARD"
+    case .trust(let source): "\(source)"
     case .serve(let service): "name service at \(service.address) for \(service.bridge)"
     }
   }

@@ -12,6 +12,7 @@ public enum Rule: Equatable, Sendable {
   case admit(Admission)
   case serve(NameService)
   case pass(Passage)
+  case trust(ZoneSource)
 }
 
 /// What a container sends to the outside leaves with an address of the host.

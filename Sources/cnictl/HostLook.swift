@@ -119,6 +119,7 @@ extension Rule {
     case .publish(let port): [port.target]
     case .float(let floating): [floating.target]
     case .admit(let admission): [admission.address]
+    case .trust(let source): [source.address]
     case .isolate, .link, .guardSource, .guardAddresses, .serve, .pass: []
     }
   }

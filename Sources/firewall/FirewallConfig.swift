@@ -5,7 +5,7 @@ import PluginKit
 
 /// The `firewall` part of a network configuration, as written; absent keys are `nil`.
 struct FirewallConfig: ChainConfig {
-  /// `iptables`, `nftables`; runtimes also send an empty text, which means absent.
+  /// `iptables`, `nftables`, `firewalld`; runtimes also send an empty text, which means absent.
   var backend: String?
   var iptablesAdminChainName: String?
   var firewalldZone: String?
@@ -33,24 +33,21 @@ struct FirewallSettings: Equatable {
 
   /// `nil`: the host's.
   var backend: Backend?
+  /// firewalld's, and when the container's addresses become its sources.
+  var zone: FirewalldZone
   /// The chain asked before our rules; only iptables has it.
   var adminChain: String
   var policy: IngressPolicy
 
   static let defaultAdminChain = "CNI-ADMIN"
 
-  /// - Throws: code 2 for firewalld and for what the backend cannot do, code 7 for other values that cannot be.
+  /// - Throws: code 2 for what the backend cannot do, code 7 for other values that cannot be.
   init(_ config: FirewallConfig) throws(CNIError) {
-    if let key = [("backend", config.backend == "firewalld"), ("firewalldZone", config.firewalldZone != nil)]
-      .first(where: \.1)?.0
-    {
-      throw CNIError(
-        .unsupportedField, "key \"\(key)\": firewalld is not supported: want \"backend\" \(Backend.wanted)")
-    }
+    zone = try FirewalldZone(config)
     backend = try Self.backend(config.backend)
     adminChain = config.iptablesAdminChainName ?? Self.defaultAdminChain
     if let name = config.iptablesAdminChainName {
-      guard backend != .nftables else {
+      guard backend != .nftables, zone.use != .always else {
         throw CNIError(
           .unsupportedField, "key \"iptablesAdminChainName\": \"\(name)\": only the iptables backend has such a chain")
       }
@@ -70,9 +67,10 @@ struct FirewallSettings: Equatable {
   }
 
   private static func backend(_ text: String?) throws(CNIError) -> Backend? {
-    guard let text else { return nil }
+    guard let text, text != FirewalldZone.backendName else { return nil }
     guard let backend = Backend(text) else {
-      throw CNIError(.invalidNetworkConfig, "key \"backend\": \"\(text)\": want \(Backend.wanted)")
+      throw CNIError(
+        .invalidNetworkConfig, "key \"backend\": \"\(text)\": want iptables, nftables or firewalld")
     }
     return backend
   }

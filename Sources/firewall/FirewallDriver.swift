@@ -13,10 +13,18 @@ struct FirewallDriver: ChainDriver {
   func plan<K: Kernel & ~Copyable>(
     _ settings: FirewallSettings, owner: Owner, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> ChainPlan {
-    let backend = try translating { () throws(KernelError) in try kernel.filter.backend(settings.backend) }
-    let adminChain = backend == .iptables ? settings.adminChain : nil
-    let admitted = try translating { () throws(KernelError) in try admissions(of: previous, adminChain, on: &kernel) }
-    var rules = admitted.map(Rule.admit)
+    var rules = try trusted(previous.containerAddresses, settings.zone, on: kernel)
+    var backend: Backend?
+    if settings.needsTables {
+      let chosen = try translating { () throws(KernelError) in try kernel.filter.backend(settings.backend) }
+      let adminChain = chosen == .iptables ? settings.adminChain : nil
+      if settings.zone.use != .always {
+        rules += try translating { () throws(KernelError) in
+          try admissions(of: previous, adminChain, on: &kernel).map(Rule.admit)
+        }
+      }
+      backend = chosen
+    }
     var changes: [Change] = []
     if settings.policy != .open {
       let bridge = try bridge(in: previous, for: settings.policy, on: &kernel)
@@ -107,7 +115,8 @@ struct FirewallDriver: ChainDriver {
   ) -> [Change] {
     // The reference's rules name an address and no container.
     let addresses = previous?.containerAddresses ?? []
-    return [.removeReferenceRules(owner, .firewall, addresses)] + removal(of: owner, config, on: &kernel)
+    let zone = config?.removalZone
+    return [.removeReferenceRules(owner, .firewall, addresses, zone: zone)] + removal(of: owner, config, on: &kernel)
   }
 
   func garbage<K: Kernel & ~Copyable>(
@@ -119,7 +128,9 @@ struct FirewallDriver: ChainDriver {
   func obstacle<K: Kernel & ~Copyable>(
     _ config: FirewallConfig, on kernel: inout K
   ) throws(KernelError) -> String? {
-    kernel.filter.obstacle(config.backend.flatMap { Backend($0) }, to: .outbound)
+    if let obstacle = zoneObstacle(config, on: kernel) { return obstacle }
+    if config.isForZonesOnly { return nil }
+    return kernel.filter.obstacle(config.backend.flatMap { Backend($0) }, to: .outbound)
   }
 }
 

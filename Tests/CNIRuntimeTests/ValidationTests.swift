@@ -163,6 +163,19 @@ private func network(_ type: String, _ keys: String) -> String {
   }
 
   @Test(arguments: [
+    (#""backend":"firewalld","firewalldZone":"pods","ingressPolicy":"same-bridge""#, []),
+    (#""backend":"","iptablesAdminChainName":"OPS""#, []),
+    (
+      #""backend":"ufw""#,
+      [#"error: key "plugins[1].backend": "ufw": want one of iptables, nftables, firewalld"#]
+    ),
+  ])
+  func `the keys of firewall are known`(keys: String, expected: [String]) {
+    let main = #"{"type":"bridge","ipam":{"type":"host-local","subnet":"10.0.0.0/24"}}"#
+    #expect(findings(#"{"name":"blue","plugins":[\#(main),{"type":"firewall",\#(keys)}]}"#) == expected)
+  }
+
+  @Test(arguments: [
     ("10.1.0.0/16", ["subnet 10.1.0.0/16 overlaps the host's route to 10.1.2.0/24 by eth0"]),
     ("10.3.0.0/16", []),
     ("fd00::/48", ["subnet fd00::/48 overlaps the host's route to fd00:0:0:1::/64 by eth0"]),

@@ -109,14 +109,22 @@ import TestSupport
   @Test(
     arguments: [
       (
-        #"{"backend":"firewalld"}"#, 2,
-        "key \"backend\": firewalld is not supported: want \"backend\" iptables or nftables"
+        #"{"backend":"iptables","firewalldZone":"trusted"}"#, 2,
+        "key \"firewalldZone\": \"trusted\": only the firewalld backend has zones"
       ),
       (
-        #"{"firewalldZone":"trusted"}"#, 2,
-        "key \"firewalldZone\": firewalld is not supported: want \"backend\" iptables or nftables"
+        #"{"backend":"firewalld","firewalldZone":"a b"}"#, 7,
+        "key \"firewalldZone\": \"a b\": want the name of a zone"
       ),
-      (#"{"backend":"ipfw"}"#, 7, "key \"backend\": \"ipfw\": want iptables or nftables"),
+      (
+        #"{"backend":"firewalld","iptablesAdminChainName":"A"}"#, 2,
+        "key \"iptablesAdminChainName\": \"A\": only the iptables backend has such a chain"
+      ),
+      (
+        #"{"backend":"firewalld"}"#, 100,
+        "key \"backend\": \"firewalld\": look for firewalld: this host has none"
+      ),
+      (#"{"backend":"ipfw"}"#, 7, "key \"backend\": \"ipfw\": want iptables, nftables or firewalld"),
       (
         #"{"backend":"nftables","iptablesAdminChainName":"A"}"#, 2,
         "key \"iptablesAdminChainName\": \"A\": only the iptables backend has such a chain"

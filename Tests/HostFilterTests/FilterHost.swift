@@ -9,6 +9,7 @@ final class FilterHost {
   let state: String
   let nftables = FakeBackend(.nftables)
   let iptables = FakeBackend(.iptables)
+  let zones = FakeZones()
 
   /// - Parameter legacy: the legacy tables in use, a line each.
   /// - Throws: what the file system said.
@@ -21,8 +22,12 @@ final class FilterHost {
   deinit { try? FileManager.default.removeItem(atPath: state) }
 
   var filter: HostFilter {
-    HostFilter(iptables: iptables, nftables: nftables, state: state, legacyTables: ["\(state)/tables"])
+    HostFilter(
+      iptables: iptables, nftables: nftables, zones: zones, state: state, sources: sources,
+      legacyTables: ["\(state)/tables"])
   }
+
+  var sources: String { "\(state)/firewalld" }
 
   func claims(_ backend: Backend) -> [Claim] { backend == .iptables ? iptables.claims : nftables.claims }
 }

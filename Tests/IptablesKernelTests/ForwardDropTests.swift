@@ -84,7 +84,7 @@ import Testing
     let (ruleset, connection, wanted) = Self.table[row]
     let drop = try IptablesLab.run(touched: false) { lab in
       try lab.shell("nft -f - <<'END'\n\(ruleset)\nEND")
-      var chains = try ForwardChains(withIptables: true)
+      var chains = try ForwardChains(withOpened: true)
       return try chains.drop(of: connection)
     }
     if let wanted {

@@ -34,6 +34,8 @@ import Testing
         .pass(Passage("10.1.0.0/24", .published)),
         .pass(Passage("fd00::/64", .outbound, link: "br0", adminChain: "OPS")),
         .serve(NameService("cni0", address: "fd00::1")),
+        .trust(ZoneSource("10.1.0.2")),
+        .trust(ZoneSource("fd00::2", in: "docker/net")),
       ], backend: .iptables)
     claim.containerName = "web"
     claim.addresses = ["10.1.0.2", "fd00::2"]

@@ -6,11 +6,14 @@ public import PacketFilter
 public struct FakeFilter: PacketFilter, Equatable {
   public var claims: [Claim] = []
   public var hostBackend: Backend?
+  public var runsFirewalld = false
 
   /// - Parameter hostBackend: what the host has; `nil`: no packet filter.
   public init(on hostBackend: Backend? = .nftables) { self.hostBackend = hostBackend }
 
   public func lock() {}
+
+  public func zonesAbsence() -> KernelError? { runsFirewalld ? nil : NoZones().absence() }
 
   public mutating func add(_ claim: Claim) throws(KernelError) {
     _ = try backend(claim.backend)

@@ -156,8 +156,8 @@ public final class FakeKernel: Kernel {
     case .setVLANs(let vlans, let name): state.vlans[name] = vlans
     case .addRules(let claim): try filter.add(claim)
     case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
-    case .removeReferenceRules(let owner, let part, let ips):
-      try filter.removeReference(of: owner, part, addresses: ips)
+    case .removeReferenceRules(let owner, let part, let ips, let zone):
+      try filter.removeReference(of: owner, part, addresses: ips, zone: zone)
     case .removeOtherRules(let network, let part, let valid, let everywhere):
       try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
     case .awaitRunning, .awaitDAD, .announce, .forgetConnections, .routeLoopback, .awaitWithdrawal: break

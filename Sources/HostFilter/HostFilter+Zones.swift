@@ -1,0 +1,99 @@
+import CNI
+public import Kernel
+import Linux
+import PacketFilter
+
+/// The sources of firewalld's zones in a claim, next to its rules in tables.
+extension HostFilter {
+  public func zonesAbsence() -> KernelError? { zones.absence() }
+
+  /// Adds the sources first: an error of firewalld then leaves the tables unchanged.
+  mutating func makeAll(_ claim: Claim) throws(KernelError) {
+    do throws(KernelError) {
+      try bind(claim.sources, for: claim.owner)
+      if !claim.isForZonesOnly { try make(claim.withoutSources) }
+    } catch {
+      try? release(claim.sources, of: claim.owner)  // report the first error
+      throw error
+    }
+  }
+
+  mutating func unmakeAll(_ claim: Claim) throws(KernelError) {
+    if !claim.isForZonesOnly { try unmake(claim.withoutSources) }
+    try release(claim.sources, of: claim.owner)
+  }
+
+  mutating func lackingAll(_ claim: Claim, in backend: Backend?) throws(KernelError) -> [Rule] {
+    let unbound = claim.sources.isEmpty ? [] : try zones.unbound(of: claim.sources).map(Rule.trust)
+    guard !claim.isForZonesOnly else { return unbound }
+    let backend = if let backend { backend } else { try self.backend(claim.backend) }
+    return unbound + (try lacking(claim.withoutSources, in: backend))
+  }
+
+  /// Restores what is missing of a claim; returns whether anything was.
+  mutating func restore(_ remembered: Claim) throws(KernelError) -> Bool {
+    // A firewalld that does not run drops nothing, and has the sources in its permanent configuration.
+    let claim = remembered.sources.isEmpty || zones.absence() == nil ? remembered : remembered.withoutSources
+    guard claim.backend != nil || claim.isForZonesOnly else { return false }
+    let missing = try lackingAll(claim, in: claim.backend)
+    guard !missing.isEmpty else { return false }
+    try bind(claim.sources, for: claim.owner)
+    guard let backend = claim.backend, !missing.allSatisfy(\.isForZones) else { return true }
+    try iptables.remove(claim.owner.filterTag, claim.part, known: nil)
+    try use(backend) { (backend) throws(KernelError) in
+      try backend.remove(claim.owner.filterTag, claim.part, known: nil)
+    }
+    try make(claim.withoutSources)
+    return true
+  }
+
+  /// Removes sources that the reference plugin added, unless one of our attachments has the address now.
+  func releaseReference(_ sources: [ZoneSource]) throws(KernelError) {
+    guard !sources.isEmpty, zones.absence() == nil else { return }
+    let lock = try lockZones()
+    var unrecorded: [ZoneSource] = []
+    for source in sources where try records.tag(of: source) == nil { unrecorded.append(source) }
+    _ = try zones.release(unrecorded)
+    _ = consume lock
+  }
+
+  /// Removes sources from firewalld's permanent configuration that no container has any more.
+  func sweepZones() throws(KernelError) {
+    guard try records.hasStale, zones.absence() == nil else { return }
+    let lock = try lockZones()
+    try records.sweep { (stale) throws(KernelError) in try zones.release(stale) }
+    _ = consume lock
+  }
+
+  private func bind(_ sources: [ZoneSource], for owner: Owner) throws(KernelError) {
+    guard !sources.isEmpty else { return }
+    try? sweepZones()  // the next ADD or GC tries again
+    let lock = try lockZones()
+    try records.add(sources, for: owner.filterTag)
+    try zones.bind(sources)
+    _ = consume lock
+  }
+
+  /// Removes the sources, unless another attachment got the address since.
+  private func release(_ sources: [ZoneSource], of owner: Owner) throws(KernelError) {
+    guard !sources.isEmpty else { return }
+    let lock = try lockZones()
+    var own: [ZoneSource] = []
+    for source in sources where try records.tag(of: source) ?? owner.filterTag == owner.filterTag { own.append(source) }
+    // If firewalld does not run, the next ADD or GC for which it runs removes them.
+    let kept = zones.absence() == nil ? try zones.release(own) : own
+    try records.markStale(kept)
+    try records.remove(own)
+    _ = consume lock
+  }
+
+  private func lockZones() throws(KernelError) -> FileLock {
+    try Files.makeDirectories(state, mode: 0o700)
+    let path = "\(state)/zones.lock"
+    return try FileLock(.open(path, for: .updating), seconds: 30, doing: "lock \(path)")
+  }
+}
+
+extension Rule {
+  fileprivate var isForZones: Bool { if case .trust = self { true } else { false } }
+}

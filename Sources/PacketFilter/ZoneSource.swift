@@ -1,0 +1,48 @@
+public import CNI
+public import NetTypes
+
+/// A container's address as a source of a zone of firewalld: the zone decides what the host forwards for it.
+public struct ZoneSource: Hashable, Sendable {
+  public var zone: String
+  public var address: IPAddress
+
+  /// The default of the reference plugin.
+  public static let defaultZone = "trusted"
+
+  public init(_ address: IPAddress, in zone: String = Self.defaultZone) {
+    self.zone = zone
+    self.address = address
+  }
+}
+
+extension ZoneSource: CustomStringConvertible {
+  public var description: String { "source \(text) of firewalld's zone \(zone)" }
+
+  /// The address as firewalld's clients write it: `10.1.0.2/32`, `fd00::2/128`.
+  public var text: String { "\(IPPrefix(host: address))" }
+}
+
+extension ZoneSource: JSONReadable {
+  var members: [String: JSONValue] { ["zone": .string(zone), "address": .string("\(address)")] }
+
+  public init(_ json: JSONReader) throws(CNIError) {
+    self.init(try json.required("address").parsed(), in: try json.required("zone").text())
+  }
+}
+
+extension Claim {
+  /// Its part that firewalld has.
+  public var sources: [ZoneSource] {
+    rules.compactMap { if case .trust(let source) = $0 { source } else { nil } }
+  }
+
+  /// Its part that tables have.
+  public var withoutSources: Claim {
+    var claim = self
+    claim.rules.removeAll { if case .trust = $0 { true } else { false } }
+    return claim
+  }
+
+  /// Whether firewalld has all of it.
+  public var isForZonesOnly: Bool { !rules.isEmpty && withoutSources.rules.isEmpty }
+}

@@ -1,0 +1,82 @@
+import CNI
+import Kernel
+import NetTypes
+import PacketFilter
+
+/// firewalld's zone that gets the container's addresses as sources.
+struct FirewalldZone: Equatable {
+  enum Use {
+    /// The configuration names the backend firewalld.
+    case always
+    /// It names no backend: a firewalld that runs rejects what it forwards for other sources.
+    case ifRunning
+    /// It names another backend.
+    case never
+  }
+
+  static let backendName = "firewalld"
+  fileprivate static let key = "key \"backend\": \"\(backendName)\""
+
+  var name: String
+  var use: Use
+
+  /// - Throws: code 2 for a zone with another backend, code 7 for a name that no zone has.
+  init(_ config: FirewallConfig) throws(CNIError) {
+    switch config.backend {
+    case nil: use = .ifRunning
+    case Self.backendName: use = .always
+    default: use = .never
+    }
+    name = config.firewalldZone ?? ZoneSource.defaultZone
+    guard let given = config.firewalldZone else { return }
+    guard use != .never else {
+      throw CNIError(
+        .unsupportedField, "key \"firewalldZone\": \"\(given)\": only the firewalld backend has zones")
+    }
+    // Files are named after it (SourceRecords). firewalld has further rules and checks them itself.
+    guard given.utf8.count <= 128, !given.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }), !given.contains("%"),
+      !given.contains("@")
+    else {
+      throw CNIError(.invalidNetworkConfig, "key \"firewalldZone\": \"\(given)\": want the name of a zone")
+    }
+  }
+}
+
+extension FirewallSettings {
+  /// Whether there are rules in tables.
+  var needsTables: Bool { zone.use != .always || policy != .open }
+}
+
+extension FirewallConfig {
+  /// Whether it asks for sources of a zone and for no rules in tables.
+  var isForZonesOnly: Bool {
+    backend == FirewalldZone.backendName && (ingressPolicy ?? "open") == FirewallSettings.IngressPolicy.open.rawValue
+  }
+
+  /// The zone in which the reference plugin may have left sources.
+  var removalZone: String? {
+    backend == nil || backend == FirewalldZone.backendName ? firewalldZone ?? ZoneSource.defaultZone : nil
+  }
+}
+
+extension FirewallDriver {
+  /// The container's addresses as sources of the zone; none if no backend is named and firewalld does not run.
+  ///
+  /// - Throws: code 100 if firewalld is named and does not run.
+  func trusted<K: Kernel & ~Copyable>(
+    _ addresses: [IPAddress], _ zone: FirewalldZone, on kernel: borrowing K
+  ) throws(CNIError) -> [Rule] {
+    guard zone.use != .never, !addresses.isEmpty else { return [] }
+    if let absence = kernel.filter.zonesAbsence() {
+      guard zone.use == .always else { return [] }
+      throw CNIError(.kernelRefused, "\(FirewalldZone.key): \(absence)")
+    }
+    return addresses.map { .trust(ZoneSource($0, in: zone.name)) }
+  }
+
+  /// Why ADD would fail if the configuration names firewalld.
+  func zoneObstacle<K: Kernel & ~Copyable>(_ config: FirewallConfig, on kernel: borrowing K) -> String? {
+    guard config.backend == FirewalldZone.backendName else { return nil }
+    return kernel.filter.zonesAbsence().map { "\(FirewalldZone.key): \($0)" }
+  }
+}

@@ -1,0 +1,39 @@
+import Kernel
+import PacketFilter
+import Synchronization
+
+/// firewalld, kept in memory.
+final class FakeZones: SourceZones {
+  struct State {
+    var bound: Set<ZoneSource> = []
+    var runs = true
+    var refused: ZoneSource?
+    /// Whether the files of the permanent configuration cannot be written.
+    var isReadOnly = false
+  }
+
+  private let state = Mutex(State())
+
+  /// Changes what it is or has.
+  func set(_ change: (inout State) -> Void) { state.withLock { change(&$0) } }
+
+  var bound: Set<ZoneSource> { state.withLock { $0.bound } }
+
+  func absence() -> KernelError? { state.withLock { $0.runs } ? nil : NoZones().absence() }
+
+  func bind(_ sources: [ZoneSource]) throws(KernelError) {
+    for source in sources {
+      if source == state.withLock({ $0.refused }) { throw KernelError("add \(source)", errno: 22, reason: "refused") }
+      _ = state.withLock { $0.bound.insert(source) }
+    }
+  }
+
+  func release(_ sources: [ZoneSource]) -> [ZoneSource] {
+    state.withLock { state in
+      state.bound.subtract(sources)
+      return state.isReadOnly ? sources : []
+    }
+  }
+
+  func unbound(of sources: [ZoneSource]) -> [ZoneSource] { sources.filter { !bound.contains($0) } }
+}
