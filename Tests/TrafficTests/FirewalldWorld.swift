@@ -34,26 +34,6 @@ extension World {
     try shell("for i in $(seq 300); do firewall-cmd --state > /dev/null 2>&1 && exit; sleep 0.1; done; exit 1")
   }
 
-  /// Starts a program that runs until `end`, or for two minutes.
-  private func launch(_ name: String, _ command: String) throws {
-    let file = "\(lab.directory)/\(name)"
-    try shell("timeout 120 \(command) > \(file).log 2>&1 < /dev/null & echo $! > \(file).pid")
-  }
-
-  /// Ends a program and waits, ten seconds at most, until it has ended.
-  func end(_ name: String) {
-    let file = "\(lab.directory)/\(name).pid"
-    // Ignore errors: it may have ended by itself. A zombie has ended too, if nothing reaps it.
-    _ = try? shell(
-      """
-      p=$(cat \(file)); rm \(file); kill $p
-      for i in $(seq 100); do
-        case $(cut -d' ' -f3 /proc/$p/stat) in ''|Z) exit ;; esac
-        sleep 0.1
-      done
-      """)
-  }
-
   /// The zone's sources at runtime, or in the permanent configuration.
   func sources(_ zone: String = "trusted", permanently: Bool = false) throws -> Set<String> {
     let words = try shell("firewall-cmd \(permanently ? "--permanent" : "") --zone=\(zone) --list-sources")

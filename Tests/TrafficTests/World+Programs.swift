@@ -1,17 +1,23 @@
 import LabSupport
 
 extension World {
-  /// Starts a program on the host that ends with `end`, or after two minutes.
+  /// Starts a program on the host that runs until `end`, or for two minutes.
   func launch(_ name: String, _ command: String) throws {
     let file = "\(lab.directory)/\(name)"
     try shell("timeout 120 \(command) > \(file).log 2>&1 < /dev/null & echo $! > \(file).pid")
   }
 
-  /// Ends what `launch` started and waits until it has ended.
+  /// Ends a program and waits, 30 seconds at most, until it has ended.
   func end(_ name: String) {
     let file = "\(lab.directory)/\(name).pid"
-    // It may have ended by itself.
+    // Ignore errors: it may have ended by itself. A zombie has ended too, if nothing reaps it.
     _ = try? shell(
-      "p=$(cat \(file)); rm \(file); kill $p; for i in $(seq 300); do kill -0 $p || exit 0; sleep 0.1; done")
+      """
+      p=$(cat \(file)); rm \(file); kill $p
+      for i in $(seq 300); do
+        case $(cut -d' ' -f3 /proc/$p/stat) in ''|Z) exit ;; esac
+        sleep 0.1
+      done
+      """)
   }
 }
