@@ -15,8 +15,8 @@ extension HostFilter {
 
   /// nf_tables first: its masquerade rules name the addresses that the legacy tables admit.
   mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) {
-    // They have no plugin that does what the part `names` does.
-    guard rules.parts != [.names] else { return }
+    // No reference plugin does what the parts `names` and `tunnels` do.
+    guard ![[.names], [.tunnels]].contains(rules.parts) else { return }
     var rules = rules
     for backend in [Backend.nftables, .iptables] {
       rules.addresses = try use(backend) { (backend) throws(KernelError) in try backend.removeReference(rules) }

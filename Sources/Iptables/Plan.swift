@@ -46,6 +46,9 @@ struct Plan: Equatable, Sendable {
     case .link(let link): add(link)
     case .guardSource(let guarded): throw noFrames(guarded.port)
     case .guardAddresses(let guarded): throw noFrames(guarded.port)
+    case .guardTunnel(let tunnel):
+      throw KernelError(
+        "guard UDP port \(tunnel.port)", errno: 95, reason: "the iptables backend cannot; needs the nftables backend")
     case .publish(let port): try add(port)
     case .float(let floating): add(floating)
     case .admit(let admission): try add(admission)

@@ -51,6 +51,8 @@ public enum Change: Equatable, Sendable {
   /// Forgets what conntrack remembers of these, so that their next packet meets the rules anew.
   case forgetConnections(Set<TrackedConnections>)
   case addRules(Claim)
+  /// Replaces all rules of the claim's owner and part.
+  case setRules(Claim)
   /// Nothing happens where there are none; `everywhere`: rules that nobody remembers are looked for as well.
   case removeRules(Owner, Part, everywhere: Bool)
   /// Removes what the reference plugins made, unless ours are remembered; the container's addresses identify its admission rules.
@@ -93,6 +95,7 @@ extension Change: CustomStringConvertible {
     case .forgetConnections(let connections):
       "forget connections to \(connections.map(\.description).sorted().joined(separator: ", "))"
     case .addRules(let claim): "add packet filter rules of \(claim.owner.tag)"
+    case .setRules(let claim): "replace packet filter rules of \(claim.owner.tag)"
     case .removeRules(let owner, _, _): "remove packet filter rules of \(owner.tag)"
     case .removeReferenceRules(let owner, _, _, _):
       "remove packet filter rules of the reference plugins for \(owner.tag)"

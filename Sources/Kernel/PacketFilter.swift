@@ -15,6 +15,14 @@ public protocol FilterBackend {
   /// - Throws: EEXIST where one of the other ports is published already.
   mutating func add(_ claim: Claim) throws(KernelError)
 
+  /// Replaces all rules of the claim's owner and part.
+  ///
+  /// - Parameters:
+  ///   - old: the claim that was added before; `nil`: not known, the ruleset is searched for its rules.
+  ///   - claim: the new one.
+  /// - Throws: what the backend said.
+  mutating func replace(_ old: Claim?, with claim: Claim) throws(KernelError)
+
   /// Removes whatever rules of that part have this tag; nothing happens where there are none.
   ///
   /// - Parameters:
@@ -61,6 +69,11 @@ public protocol FilterBackend {
 }
 
 extension FilterBackend {
+  public mutating func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
+    try remove(claim.owner.filterTag, claim.part, known: old?.rules)
+    try add(claim)
+  }
+
   public mutating func removeReference(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
   public mutating func isMadeByReference(_ rule: Rule, for owner: Owner) -> Bool { false }
 }
@@ -91,6 +104,9 @@ public protocol PacketFilter {
 
   /// Adds the rules and remembers them.
   mutating func add(_ claim: Claim) throws(KernelError)
+
+  /// Replaces all rules of the claim's owner and part, and remembers them.
+  mutating func set(_ claim: Claim) throws(KernelError)
 
   /// Removes the part's rules of that owner; nothing happens where there are none.
   ///
@@ -149,6 +165,7 @@ public protocol PacketFilter {
 }
 
 extension PacketFilter {
+  public mutating func set(_ claim: Claim) throws(KernelError) { try add(claim) }
   public func zonesAbsence() -> KernelError? { NoZones().absence() }
   public mutating func removeReference(of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?) {}
   public mutating func drops(for claim: Claim) -> [String] { [] }

@@ -61,6 +61,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
       let before = try isOurs(name, on: .host) ? isOn : kernel.offloadsChecksums(name)
       return before == isOn ? [] : [.setChecksumOffload(name, isOn: before)]
     case .addRules(let claim): return [.removeRules(claim.owner, claim.part, everywhere: false)]
+    case .setRules(let claim): return [try previous(claim)]
     case .removeRules(let owner, let part, _):
       return try kernel.filter.claim(of: owner, part).map { [.addRules($0)] } ?? []
     // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
@@ -79,6 +80,11 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
       try !kernel.addresses(of: link.name, on: side).contains(own)
     else { return [] }
     return [.deleteAddress(AddressSpec(own, on: link.name, side))]
+  }
+
+  private mutating func previous(_ claim: Claim) throws(KernelError) -> Change {
+    let before = try kernel.filter.claim(of: claim.owner, claim.part)
+    return before.map { .setRules($0) } ?? .removeRules(claim.owner, claim.part, everywhere: false)
   }
 
   /// The settings as they are now, those of links made here left out; nothing where all are as wanted.
@@ -117,7 +123,7 @@ extension Change {
   /// Whether it is void with the link that it is about.
   fileprivate var isAboutLinks: Bool {
     switch self {
-    case .addRules, .removeRules, .removeOtherRules, .forgetConnections: false
+    case .addRules, .setRules, .removeRules, .removeOtherRules, .forgetConnections: false
     default: true
     }
   }
@@ -125,7 +131,7 @@ extension Change {
   /// Whether it may be made in part when the kernel refuses it.
   fileprivate var hasParts: Bool {
     switch self {
-    case .setSysctls, .setTables: true
+    case .setSysctls, .setTables, .setRules: true
     default: false
     }
   }

@@ -203,6 +203,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .routeLoopback(let name): try routeLoopback(name, doing: "\(change)")
     case .forgetConnections(let connections): try host.socket.forget(connections, doing: "\(change)")
     case .addRules(let claim): try filter.add(claim)
+    case .setRules(let claim): try filter.set(claim)
     case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
     case .removeReferenceRules(let owner, let part, let addresses, let zone):
       try filter.removeReference(of: owner, part, addresses: addresses, zone: zone)

@@ -25,13 +25,20 @@ enum Found {
   }
 
   /// Whether the chains that are always there have as many rules as they should.
-  static func isLaidOut(_ table: Table, in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
+  ///
+  /// Chains for tunnels may be missing unless `part` is `tunnels`.
+  static func isLaidOut(
+    _ table: Table, for part: Part, in socket: borrowing RulesetSocket
+  ) throws(KernelError) -> Bool {
     // A table without this chain guards hardware addresses alone.
     let sources = try socket.uses(of: Layout.sources, table)
     let lacksSources = table == .bridge && sources == nil
     for chain in Layout.chains(table) {
       if lacksSources, chain.name == Layout.sources { continue }
-      guard try socket.uses(of: chain.name, table) != nil else { return false }
+      guard try socket.uses(of: chain.name, table) != nil else {
+        if part != .tunnels, chain.name.hasPrefix(Layout.tunnelPrefix) { continue }
+        return false
+      }
       if chain.name == Layout.spare { continue }
       let wanted = lacksSources && !chain.hook.isEmpty ? 1 : chain.rules.count
       guard try socket.ruleCount(of: chain.name, table) == wanted else { return false }
@@ -61,7 +68,7 @@ enum Found {
     var deletions: [[String]] = []
     for chain in chains {
       let companion = companion(of: chain.name)
-      let isKept = companion != nil || chain.name.hasPrefix(Layout.servicePrefix)
+      let isKept = companion != nil || Layout.keptPrefixes.contains(where: chain.name.hasPrefix)
       let jumps = chain.uses - (try socket.ruleCount(of: chain.name, .inet))
       guard jumps <= (isKept ? mostJumpsOfKeepers : 0) else { continue }
       let keepers = isKept ? try keepers(of: chain.name, in: socket) : []
@@ -79,9 +86,13 @@ enum Found {
     of chain: String, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> [Element] {
     let sets =
-      chain.hasPrefix(Layout.servicePrefix)
-      ? IPFamily.allCases.map { FamilySets($0).served }
-      : Layout.isolating.flatMap { [Layout.entering($0), Layout.leaving($0), Layout.isolated($0)] }
+      if chain.hasPrefix(Layout.servicePrefix) {
+        IPFamily.allCases.map { FamilySets($0).served }
+      } else if chain.hasPrefix(Layout.tunnelPrefix) {
+        [Layout.tunnels, Layout.openTunnels] + IPFamily.allCases.map { FamilySets($0).tunnelPeers }
+      } else {
+        Layout.isolating.flatMap { [Layout.entering($0), Layout.leaving($0), Layout.isolated($0)] }
+      }
     var keepers: [Element] = []
     for set in sets {
       keepers += try socket.elements(of: set).filter { $0.comment == chain }.compactMap { Element($0, in: set) }

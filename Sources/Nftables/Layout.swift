@@ -14,6 +14,9 @@ import PacketFilter
 /// - `postrouting`, type nat, priority 100: return paths, floating addresses, masquerade.
 /// - `forward`, type filter, priority 0: isolation, admission.
 /// - `input`, type filter, priority 0: name servers, each asked by its own bridge alone.
+/// - `vtep_input`, type filter, priority -150: the UDP ports of this host's VXLAN devices, which take packets of other
+///   hosts alone.
+/// - `vtep_forward`, type filter, priority -150: what containers send to such ports of other hosts is dropped.
 /// - `anchor`: empty; every owner has an element that leads there.
 ///
 /// In family `bridge`, for guarded sources only: `prerouting`, priority -300, and `check` for hardware addresses,
@@ -29,6 +32,16 @@ enum Layout {
   static let servers = SetSpec(name: "servers", key: [.interface], value: .verdict)
   /// How the chains of name servers are called.
   static let servicePrefix = "serve_"
+  /// The UDP ports that this host's VXLAN devices listen at.
+  static let tunnels = SetSpec(name: "tunnels", key: [.port], value: .verdict)
+  /// Those of them that take packets of any host.
+  static let openTunnels = SetSpec(name: "open_tunnels", key: [.port], value: .verdict)
+  /// One element for each network and port, and for each network and peer; keys are hashes.
+  static let tunnelOwners = SetSpec(name: "tunnel_owners", key: [.interface], value: .verdict)
+  /// Prefix of the names of chains for tunnels.
+  static let tunnelPrefix = "vtep_"
+  /// Prefixes of the names of chains that have keepers.
+  static let keptPrefixes = [servicePrefix, tunnelPrefix]
   static let allowed = SetSpec(table: .bridge, name: "allowed", key: [.interface, .mac])
 
   /// Who guards addresses; keys are hashes.
@@ -53,7 +66,8 @@ enum Layout {
   private static func byBridge(_ name: String) -> SetSpec { SetSpec(name: name, key: [.interface], value: .verdict) }
 
   static var sets: [SetSpec] {
-    [owners, servers] + isolating.flatMap { [entering($0), leaving($0), isolated($0), isolators($0)] }
+    [owners, servers, tunnels, openTunnels, tunnelOwners]
+      + isolating.flatMap { [entering($0), leaving($0), isolated($0), isolators($0)] }
       + IPFamily.allCases.flatMap { FamilySets($0).all } + [guarded, allowed, frameOwners, addressed]
       + IPFamily.allCases.map(sources)
   }
@@ -126,6 +140,18 @@ enum Layout {
               "\(sets.word) saddr @\(sets.admitted.name) accept",
             ]
           }),
+    ] + tunnelChains
+  }
+
+  /// Absent from a table that an older build made, until a network's tunnel rules are added.
+  static var tunnelChains: [Chain] {
+    [
+      Chain(
+        name: "\(tunnelPrefix)input", hook: " { type filter hook input priority -150 ; }",
+        rules: ["udp dport vmap @\(tunnels.name)"]),
+      Chain(
+        name: "\(tunnelPrefix)forward", hook: " { type filter hook forward priority -150 ; }",
+        rules: Wanted.forwardingToTunnels),
     ]
   }
 
@@ -209,12 +235,14 @@ struct FamilySets {
   var admitted: SetSpec { named("admitted", [address]) }
   /// By the address of a name server: the chain that says who may ask it.
   var served: SetSpec { named("served", [address], .verdict) }
+  /// Other hosts and the UDP port of their tunnels.
+  var tunnelPeers: SetSpec { named("tunnel_peers", [address, .port], .verdict) }
   var links: SetSpec { named("links", [address, address, .transport, .port]) }
 
   var all: [SetSpec] {
     [
       ports, bound, special, boundSpecial, chained, boundChained, spares, returning, neighbours, floating,
-      leavingFloat, external, masquerade, admitted, links, served,
+      leavingFloat, external, masquerade, admitted, links, served, tunnelPeers,
     ]
   }
 }

@@ -56,7 +56,7 @@ extension NftablesBackend {
       return try ReferenceSearch(wanted, in: socket).chains.contains { $0.table.family == 7 }
     case .isolate(let isolation) where isolation.reach == .outside:
       return try socket.has(ForeignChain(table: .ip(.v4, "filter"), name: ReferenceNames.isolationChain))
-    case .isolate, .link, .float, .serve, .guardAddresses, .pass, .trust: return false
+    case .isolate, .link, .float, .serve, .guardAddresses, .guardTunnel, .pass, .trust: return false
     }
   }
 }

@@ -8,7 +8,7 @@ public import PacketFilter
 public struct NftablesBackend: FilterBackend {
   private var library: Library?
   /// Nobody waits for anybody: each try fails only where another was quicker.
-  private static let tries = 10
+  static let tries = 10
 
   public init() {}
 
@@ -70,7 +70,7 @@ public struct NftablesBackend: FilterBackend {
     let owner = ElementOwner(claim.owner.filterTag, claim.part)
     let socket = try RulesetSocket.open()
     let whole = try Wanted(claim)
-    for table in whole.tables where try !Found.isLaidOut(table, in: socket) { return claim.rules }
+    for table in whole.tables where try !Found.isLaidOut(table, for: claim.part, in: socket) { return claim.rules }
     let anchored = try whole.elements.last.map { (last) throws(KernelError) in try socket.has(last, of: owner) } ?? true
     guard anchored else { return claim.rules }
     var missing: [Rule] = []
@@ -96,7 +96,7 @@ public struct NftablesBackend: FilterBackend {
     _ = try RulesetSocket.open().uses(of: Table.inet.anchor, .inet)
   }
 
-  private mutating func context() throws(KernelError) -> Library.Context {
+  mutating func context() throws(KernelError) -> Library.Context {
     if let library { return try library.open() }
     let loaded = try Library.load()
     library = loaded
@@ -106,17 +106,21 @@ public struct NftablesBackend: FilterBackend {
 
 extension Library.Context {
   /// Takes away what those rules shared with nobody, and the tables with their last owner.
-  fileprivate borrowing func clear(_ wanted: Wanted, _ socket: borrowing RulesetSocket) throws(KernelError) {
+  borrowing func clear(_ wanted: Wanted, _ socket: borrowing RulesetSocket) throws(KernelError) {
     for table in wanted.tables where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
     }
-    for chain in wanted.chains where try socket.uses(of: chain.name, .inet) == chain.idleUses {
-      try clear(chain.deletion)
+    var idle: [SharedChain] = []
+    for chain in wanted.chains where try socket.uses(of: chain.name, .inet) == chain.idleUses { idle.append(chain) }
+    do throws(KernelError) {
+      if !idle.isEmpty { try run(idle.flatMap(\.deletion), doing: "remove what nobody needs any more") }
+    } catch  where [Complaint.busy, Complaint.absent].contains(error.errno) {
+      for chain in idle { try clear(chain.deletion) }
     }
   }
 
   /// Takes away every shared chain without owners, and the tables without any.
-  fileprivate borrowing func sweep(_ socket: borrowing RulesetSocket) throws(KernelError) {
+  borrowing func sweep(_ socket: borrowing RulesetSocket) throws(KernelError) {
     for table in Table.allCases where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
     }

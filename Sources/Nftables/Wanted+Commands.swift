@@ -73,6 +73,7 @@ extension Wanted {
 
   /// Whether the chains that they lead to, and spare ports' rules, are there too.
   func isWhole(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
+    if isDumped { return try isWholeInDumps(socket) }
     guard try isThere(in: socket, owner) else { return false }
     for chain in chains where try !Found.isWhole(chain, in: socket) { return false }
     guard !spares.isEmpty else { return true }

@@ -32,6 +32,7 @@ struct Wanted: Equatable {
     case .link(let link): wanted.link(link, owner)
     case .guardSource(let guarded): try wanted.guardSource(guarded, owner)
     case .guardAddresses(let guarded): try wanted.guardAddresses(guarded, owner)
+    case .guardTunnel(let tunnel): wanted.guardTunnel(tunnel, owner)
     case .publish(let port): try wanted.publish(port, owner)
     case .float(let floating): wanted.float(floating, owner)
     case .admit(let admission): try wanted.admit(admission, owner)
@@ -58,6 +59,10 @@ struct Wanted: Equatable {
   ///
   /// - Throws: EINVAL where both want something different of the same key.
   mutating func add(_ other: Wanted) throws(KernelError) {
+    if self == Wanted() {
+      self = other
+      return
+    }
     for element in other.elements {
       guard let same = elements.first(where: { $0.set == element.set && $0.key == element.key }) else {
         elements.append(element)

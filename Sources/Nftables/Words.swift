@@ -54,7 +54,7 @@ enum Words {
     let bytes = Array(chain.utf8)
     let isLetter = { (byte: UInt8) in (97...122).contains(byte | 32) }
     let isPlain = bytes.allSatisfy { isLetter($0) || (48...57).contains($0) || $0 == 45 || $0 == 95 || $0 == 46 }
-    let reserved = ["masq_", "back_", "float_", "port_", "enter_", "leave_", "serve_"]
+    let reserved = ["masq_", "back_", "float_", "port_", "enter_", "leave_", "serve_", Layout.tunnelPrefix]
     let isOurs = reserved.contains(where: chain.hasPrefix) || Layout.chains(.inet).contains { $0.name == chain }
     guard let first = bytes.first, isLetter(first), isPlain, bytes.count <= 63, !isOurs else {
       throw KernelError(

@@ -2,6 +2,7 @@ public import Attachment
 public import CNI
 public import Kernel
 public import NetTypes
+import PacketFilter
 
 /// What the host looks like to an overlay network.
 public struct OverlayFacts: Equatable, Sendable {
@@ -26,6 +27,10 @@ public struct OverlayFacts: Equatable, Sendable {
   /// Drawn anew for each call; used where nothing else decides.
   public var hostMAC = MACAddress.randomOfPort()
   public var containerMAC = MACAddress.random()
+  /// Whether this host can check who sends to the tunnel: it has nf_tables.
+  public var guardsTunnel = false
+  /// Whether a VXLAN device that we did not make listens at the tunnel's port too.
+  public var sharesPort = false
   /// As far as this host can.
   public var guardsAddresses = AddressGuarding.no
   /// Of the container's interface where that is there already: CHECK follows what a later plugin made of it.
@@ -51,10 +56,12 @@ public struct OverlayFacts: Equatable, Sendable {
     }
     try lookAtWays(settings, on: &kernel)
     if underlayMTU == nil { underlayMTU = try kernel.mtuBelow(settings.local, dev: dev) }
-    guard vxlan == nil else { return }
-    rival = try kernel.links(kind: "vxlan", master: nil, on: .host).first {
-      $0.vxlan?.vni == settings.tunnel.vni && $0.vxlan?.port == settings.tunnel.port
+    guardsTunnel = kernel.filter.obstacle(.nftables) == nil
+    let others = try kernel.links(kind: "vxlan", master: nil, on: .host).filter {
+      $0.vxlan?.port == settings.tunnel.port && $0.name != names.vxlan
     }
+    sharesPort = others.contains { $0.group != Isolation.linkGroup }
+    if vxlan == nil { rival = others.first { $0.vxlan?.vni == settings.tunnel.vni } }
   }
 
   private mutating func lookAtWays<K: Kernel & ~Copyable>(

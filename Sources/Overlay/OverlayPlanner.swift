@@ -39,7 +39,7 @@ public struct OverlayPlanner {
     let gateways = settings.isGateway ? HostGateway.wanted(addressing) : []
     let port = port(addressing, mtu: mtu)
     let shared =
-      devices.changes(mtu: mtu, families: addressing.families) + tunnelAddresses(addressing)
+      devices.guarding + devices.changes(mtu: mtu, families: addressing.families) + tunnelAddresses(addressing)
       + (try gatewayChanges(addressing)) + tables(gateways)
     let bridgeMAC = facts.bridge == nil ? settings.bridgeMAC : facts.bridge?.mac
     return AttachmentPlan(

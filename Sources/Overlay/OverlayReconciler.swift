@@ -27,7 +27,7 @@ public struct OverlayReconciler {
     guard devices.facts.bridge != nil, devices.facts.vxlan != nil else { return [] }
     try devices.check()
     let tables = devices.settings.tables(devices.names, devices.facts, gateways: [])
-    return devices.states + (tables.map { [.setTables($0)] } ?? [])
+    return devices.guarding + devices.states + (tables.map { [.setTables($0)] } ?? [])
   }
 
   /// Why no ADD could succeed now; `nil` where one could.

@@ -1,6 +1,7 @@
 public import CNI
 public import Kernel
 import NetTypes
+import PacketFilter
 
 extension Kernel where Self: ~Copyable {
   /// What removes all that the network has on this host for all its attachments, whatever it is called by now.
@@ -25,6 +26,8 @@ extension Kernel where Self: ~Copyable {
     for bridge in bridges { shared += try unsharedVRF(without: bridge) }
     return around.map { .deleteRoute($0) } + tunnels.map { .deleteLink($0.name, on: .host) }
       + bridges.map { .deleteUnusedBridge($0.name) } + shared
+      // Last: the device takes packets as long as it is there.
+      + [.removeRules(.tunnel(of: network), .tunnels, everywhere: filter.obstacle(.nftables) == nil)]
   }
 
   /// What a bridge's VRF has for all its networks, where there is no other network in it.

@@ -21,7 +21,7 @@ extension Claim: JSONReadable {
       interface: try json.required("interface").parsed())
     let part = try json.required("part")
     guard let known = Part(rawValue: try part.text()) else {
-      throw part.refusal("network, guards, ports, firewall or names")
+      throw part.refusal("network, guards, tunnels, ports, firewall or names")
     }
     self.init(owner, known, try json.objects("rules") ?? [], backend: try json.parsed("backend"))
     containerName = try json.text("name")
@@ -38,6 +38,7 @@ extension Rule: JSONReadable {
     case .link(let rule): .object(["link": .object(rule.members)])
     case .guardSource(let rule): .object(["guard": .object(rule.members)])
     case .guardAddresses(let rule): .object(["guardAddresses": .object(rule.members)])
+    case .guardTunnel(let rule): .object(["guardTunnel": .object(rule.members)])
     case .publish(let rule): .object(["publish": .object(rule.members)])
     case .float(let rule): .object(["float": .object(rule.members)])
     case .admit(let rule): .object(["admit": .object(rule.members)])
@@ -58,6 +59,8 @@ extension Rule: JSONReadable {
       self = .guardSource(rule)
     } else if let rule: AddressGuard = try json.object("guardAddresses") {
       self = .guardAddresses(rule)
+    } else if let rule: TunnelGuard = try json.object("guardTunnel") {
+      self = .guardTunnel(rule)
     } else if let rule: PublishedPort = try json.object("publish") {
       self = .publish(rule)
     } else if let rule: FloatingAddress = try json.object("float") {

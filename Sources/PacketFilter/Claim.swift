@@ -41,6 +41,8 @@ public enum Part: String, CaseIterable, Sendable {
   case network
   /// The main plugin's too, of frames: always made by nf_tables, beside what the host has.
   case guards
+  /// `overlay-vxlan`'s, of a network's tunnel on this host: they belong to no container, and are removed with the tunnel.
+  case tunnels
   /// `portmap`'s.
   case ports
   /// `firewall`'s.

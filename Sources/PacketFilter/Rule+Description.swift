@@ -10,6 +10,8 @@ extension Rule: CustomStringConvertible {
     case .guardSource(let guarded): "source address \(guarded.mac) of \(guarded.port)"
     case .guardAddresses(let guarded):
       "source addresses \(guarded.addresses.map(\.description).joined(separator: ", ")) of \(guarded.port)"
+    case .guardTunnel(let tunnel):
+      "UDP port \(tunnel.port) for VXLAN packets of \(tunnel.peers.map { "\($0.count) hosts" } ?? "all hosts"), not of containers"
     case .publish(let port): "\(port)"
     case .float(let floating): "floating address \(floating.external) to \(floating.target)"
     case .admit(let admission): "admission of \(admission.address)"

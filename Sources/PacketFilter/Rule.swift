@@ -7,6 +7,7 @@ public enum Rule: Equatable, Sendable {
   case link(ContainerLink)
   case guardSource(SourceGuard)
   case guardAddresses(AddressGuard)
+  case guardTunnel(TunnelGuard)
   case publish(PublishedPort)
   case float(FloatingAddress)
   case admit(Admission)
@@ -65,6 +66,8 @@ public struct Isolation: Equatable, Sendable {
 
   /// The link group (`ip link set group`) of every bridge and tunnel that we made: "cni" in ASCII.
   public static let linkGroup = 0x63_6E69
+  /// The link group of the host's end of every `ptp` pair: what comes from a container arrives on that link itself.
+  public static let pairGroup = linkGroup + 1
 
   public init(
     _ bridge: InterfaceName, partner: InterfaceName? = nil, direct: [IPPrefix] = [], reach: Reach,

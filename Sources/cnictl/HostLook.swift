@@ -44,7 +44,9 @@ struct HostLook {
           entry.attachment.owner, ContainerNamespace(of: entry.attachment).presence, hostLinks: hostLinks))
     }
     for directory in list.leaseDirectories { survey.leases += try leases(in: directory, of: list.name) }
-    survey.claims = try HostFilter().claims(of: list.name).map { claim in
+    // Rules about the tunnel belong to no container.
+    let claims = try HostFilter().claims(of: list.name).filter { $0.part != .tunnels }
+    survey.claims = claims.map { claim in
       HostSurvey.Claim(
         claim.owner, part: claim.part.rawValue, addresses: claim.addresses + claim.rules.flatMap(\.targets))
     }
@@ -120,7 +122,7 @@ extension Rule {
     case .float(let floating): [floating.target]
     case .admit(let admission): [admission.address]
     case .trust(let source): [source.address]
-    case .isolate, .link, .guardSource, .guardAddresses, .serve, .pass: []
+    case .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass: []
     }
   }
 }

@@ -2,6 +2,7 @@ import Attachment
 import CNI
 import CNIRuntime
 import Etcd
+import HostFilter
 import Kernel
 import NetTypes
 import Netlink
@@ -72,7 +73,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     _ body: (inout LiveKernel) throws(CNIError) -> Value
   ) throws(CNIError) -> Value {
     let opened: LiveKernel
-    do throws(KernelError) { opened = try LiveKernel.open(containerNamespace: nil) } catch {
+    do throws(KernelError) { opened = try LiveKernel.open(containerNamespace: nil, filter: HostFilter()) } catch {
       throw CNIError(.kernelRefused, error)
     }
     var kernel = opened

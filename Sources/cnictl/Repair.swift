@@ -5,6 +5,7 @@ import HostFilter
 import Kernel
 import NameDisk
 import NetTypes
+import Overlay
 
 struct Repair: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -106,15 +107,23 @@ struct Repair: ParsableCommand {
   private func tell(_ repaired: [Owner]) throws(CNIError) {
     var told: [Owner] = []
     for owner in repaired where !told.contains(owner) { told.append(owner) }
-    guard common.json else { return told.forEach { print("\($0.container) \($0.network) \($0.interface): repaired") } }
-    try common.printJSON([
-      "repaired": .array(
-        told.map {
-          .object([
-            "network": .string($0.network.description), "containerID": .string($0.container.description),
-            "ifname": .string($0.interface.description),
-          ])
-        })
-    ])
+    guard common.json else { return told.forEach { print("\($0.words): repaired") } }
+    try common.printJSON(["repaired": .array(told.map(\.members))])
+  }
+}
+
+extension Owner {
+  private var isTunnel: Bool { self == .tunnel(of: network) }
+
+  fileprivate var words: String { isTunnel ? "\(network): tunnel" : "\(container) \(network) \(interface)" }
+
+  /// A tunnel has no container.
+  fileprivate var members: JSONValue {
+    let network = JSONValue.string(network.description)
+    return isTunnel
+      ? .object(["network": network, "tunnel": .bool(true)])
+      : .object([
+        "network": network, "containerID": .string(container.description), "ifname": .string(interface.description),
+      ])
   }
 }

@@ -26,6 +26,9 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     }
     if let obstacle { throw CNIError(.notAvailable, obstacle) }
     if let excess { throw excess }
+    if let lack = kernel.filter.obstacle(.nftables) {
+      warn("dstport \(settings.tunnel.port): VXLAN packets of containers and unknown hosts are not dropped: \(lack)")
+    }
     return consulted
   }
 

@@ -67,10 +67,12 @@ struct PTPPlanner {
       outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: facts.outsideMAC, mtu: mtu)
     // Either end tells whose it is: in a peer the other may be out of reach when it is to be removed.
     let up = LinkChange(isUp: true, alias: owner.tag)
+    var outsideUp = up
+    outsideUp.group = Isolation.pairGroup
     var changes: [Change] = [
       .createLink(pair),
       .setSysctls(outsideSettings(addressing), on: .host),
-      .changeLink(outside, on: .host, up),
+      .changeLink(outside, on: .host, outsideUp),
     ]
     // The rules stand before the container can send.
     if let claim = claim(addressing) { changes.append(.addRules(claim)) }

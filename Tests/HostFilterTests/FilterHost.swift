@@ -38,11 +38,17 @@ final class FakeBackend: FilterBackend {
   var claims: [Claim] = []
   var isUsable = true
   var refusal: KernelError?
+  /// Rules that are refused, others are not.
+  var refusedRules: [Rule]?
+  /// Called before anything is added.
+  var beforeAdding: () -> Void = {}
 
   init(_ name: Backend) { self.name = name }
 
   func add(_ claim: Claim) throws(KernelError) {
     if let refusal { throw refusal }
+    if claim.rules == refusedRules { throw KernelError("add", errno: 22, reason: "refused") }
+    beforeAdding()
     claims.append(claim)
   }
 

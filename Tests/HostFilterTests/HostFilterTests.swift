@@ -127,4 +127,36 @@ import Testing
     #expect(host.nftables.claims.count == 2)
     #expect(try filter.repair([Self.owner("c1").network]) == [])
   }
+
+  private static func tunnel(_ peers: [IPAddress], backend: Backend? = .nftables) throws -> Claim {
+    Claim(try owner("host"), .tunnels, [.guardTunnel(TunnelGuard(port: 4789, peers: peers))], backend: backend)
+  }
+
+  @Test func `there is no claim file while rules are replaced`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    let first = try Self.tunnel(["192.0.2.2"]), second = try Self.tunnel(["192.0.2.3"])
+    try filter.set(first)
+    #expect(try filter.claim(of: first.owner, .tunnels) == first)
+    var remembered: [Claim] = []
+    host.nftables.beforeAdding = { remembered = (try? host.filter.claims(of: first.owner.network)) ?? [first] }
+    try filter.set(second)
+    #expect(remembered == [])
+    #expect(try filter.claim(of: first.owner, .tunnels) == second)
+    #expect(host.nftables.claims == [second])
+  }
+
+  @Test func `the old rules are restored if the new ones are refused`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    let first = try Self.tunnel(["192.0.2.2"]), second = try Self.tunnel(["192.0.2.3"])
+    host.nftables.refusedRules = second.rules
+    #expect(throws: KernelError.self) { try filter.set(second) }
+    #expect(host.nftables.claims == [])
+    #expect(try Files.list("\(host.state)/filter")?.isEmpty != false)
+    try filter.set(first)
+    #expect(throws: KernelError.self) { try filter.set(second) }
+    #expect(host.nftables.claims == [first])
+    #expect(try filter.claim(of: first.owner, .tunnels) == first)
+  }
 }

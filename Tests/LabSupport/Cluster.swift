@@ -113,6 +113,14 @@ public struct Cluster: Sendable {
     try fabricLab.shell("while ip link show p\(index) > /dev/null 2>&1; do sleep 0.05; done", in: fabric)
   }
 
+  /// What a link carries while `script` runs in another namespace of any host; it may fail.
+  public func frames(
+    on link: String, in namespace: String, while script: String, in other: String
+  ) throws -> [Frame] {
+    // A host sees no namespaces but its own.
+    try fabricLab.frames(on: link, in: namespace, while: script, in: other)
+  }
+
   /// Asks everything at once while `servers` listen, anywhere in the cluster.
   public func answers(to probes: [Probe], servers: [Server] = []) throws -> [Probe.Answer] {
     try fabricLab.answers(to: probes, servers: servers)

@@ -114,7 +114,14 @@ func everyKind(_ part: Part) throws -> [Rule] {
           Isolation(name("ov\(index)"), partner: name("vx\(index)"), reach: reach, separatesContainers: index == 1)))
     }
   }
-  return rules
+  return try rules + tunnels()
+}
+
+private func tunnels() throws -> [Rule] {
+  try [
+    .guardTunnel(TunnelGuard(port: 4789, peers: [address("172.30.0.2"), address("fd30::2")])),
+    .guardTunnel(TunnelGuard(port: 8472, peers: nil)),
+  ]
 }
 
 /// What it threw.

@@ -25,6 +25,8 @@ import Testing
         .link(ContainerLink("cni0", from: "10.1.0.2", to: "10.1.0.3", .tcp, 80)),
         .guardSource(SourceGuard("veth1", mac: "02:00:00:00:00:01")),
         .guardAddresses(AddressGuard("veth1", ["10.1.0.2", "fd00::2"])),
+        .guardTunnel(TunnelGuard(port: 4789, peers: ["172.30.0.2", "fd30::2"])),
+        .guardTunnel(TunnelGuard(port: 8472, peers: nil)),
         .publish(conditional),
         .publish(PublishedPort(.tcp, hostPort: 80, to: "fd00::2", 8080, masquerade: path)),
         .publish(PublishedPort(.sctp, hostPort: 9, to: "10.1.0.2", 9, masquerade: marked)),

@@ -35,6 +35,7 @@ import Testing
   }
 
   private let up = LinkChange(isUp: true, alias: "cni:net/c1/eth0")
+  private let outsideUp = LinkChange(isUp: true, alias: "cni:net/c1/eth0", group: Isolation.pairGroup)
 
   @Test func `both families, with the host as router`() throws {
     let fixture = try Fixture()
@@ -48,7 +49,7 @@ import Testing
     #expect(
       plan.own.filter { if case .setSysctls = $0 { false } else { true } } == [
         pair(host, mtu: 1400),
-        .changeLink(host, on: .host, up),
+        .changeLink(host, on: .host, outsideUp),
         .changeLink("lo", on: .container, LinkChange(isUp: true)),
         .changeLink("eth0", on: .container, up),
         .awaitRunning(host),
@@ -87,7 +88,7 @@ import Testing
     #expect(
       plan.own.filter { if case .setSysctls = $0 { false } else { true } } == [
         pair("b0", mtu: 1300),
-        .changeLink("b0", on: .host, up),
+        .changeLink("b0", on: .host, outsideUp),
         .changeLink("lo", on: .container, LinkChange(isUp: true)),
         .changeLink("eth0", on: .container, up),
         .awaitRunning("b0"),

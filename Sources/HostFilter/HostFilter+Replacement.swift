@@ -1,0 +1,40 @@
+public import Kernel
+public import PacketFilter
+
+extension HostFilter {
+  /// Replaces the rules, then the claim file, which is absent meanwhile.
+  ///
+  /// If the process is killed in between, the next call finds no file and removes all rules with that owner's tag. A file
+  /// that listed too few of them would leave the others: a host that is no peer any more would stay admitted.
+  public mutating func set(_ claim: Claim) throws(KernelError) {
+    let old = try memory.claim(of: claim.owner, claim.part)
+    var claim = claim
+    claim.backend = try backend(claim.backend)
+    guard claim.isReplaceable, old?.isReplaceable ?? true else { return try add(claim) }
+    try memory.forget(claim.owner, claim.part)
+    do throws(KernelError) {
+      try nftables.replace(old, with: claim)
+      try memory.remember(claim)
+    } catch {
+      putBack(old, insteadOf: claim)
+      throw error
+    }
+  }
+
+  /// Restores the old rules as far as possible; the caller reports the first error.
+  private mutating func putBack(_ old: Claim?, insteadOf claim: Claim) {
+    guard let old else {
+      try? nftables.remove(claim.owner.filterTag, claim.part, known: nil)
+      return
+    }
+    do throws(KernelError) {
+      try nftables.replace(nil, with: old)
+      try memory.remember(old)
+    } catch {}
+  }
+}
+
+extension Claim {
+  /// Whether all its rules are in our own nf_tables tables, which one transaction can change.
+  fileprivate var isReplaceable: Bool { backend == .nftables && passages.isEmpty }
+}

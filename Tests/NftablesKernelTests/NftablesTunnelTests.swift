@@ -1,0 +1,106 @@
+import CNI
+import Foundation
+import Kernel
+import NetTypes
+import Nftables
+import PacketFilter
+import Testing
+
+extension NftablesTests {
+  /// Rules about tunnels, which change with the hosts of a network.
+  @Suite struct Tunnels {
+    private func claim(_ peers: [String]?, network: String = "net", port: UInt16 = 4789) throws -> Claim {
+      let addresses = try peers?.map { try address($0) }
+      return Claim(
+        try owner("host", network: network), .tunnels,
+        [.guardTunnel(TunnelGuard(port: port, peers: addresses))])
+    }
+
+    private func hosts(_ numbers: ClosedRange<Int>) -> [String] {
+      numbers.map { $0 % 2 == 0 ? "192.0.2.\($0)" : "2001:db8::\($0)" }
+    }
+
+    /// Peers before, whether their claim is remembered, and peers afterwards.
+    @Test(
+      arguments: [
+        ([1, 3], true, [2, 9]), ([1, 3], false, [2, 9]), ([1, 200], true, [5, 199]), ([1, 2], true, [1, 1]),
+        ([1, 1], false, [1, 1]),
+      ] as [([Int], Bool, [Int])], ["", "flush chain inet swift_cni vtep_4789", "delete table inet swift_cni"])
+    func `replacing rules leaves the same ruleset as adding the new ones alone`(
+      change: (before: [Int], isKnown: Bool, after: [Int]), command: String
+    ) throws {
+      let old = try claim(hosts(change.before[0]...change.before[1]))
+      let new = try claim(hosts(change.after[0]...change.after[1]))
+      let other = try claim(hosts(3...4), network: "net2")
+      let (fresh, replaced, missing, before, after) = try onHost {
+        var backend = NftablesBackend()
+        let before = try ruleset()
+        for claim in [other, new] { try backend.add(claim) }
+        let fresh = try ruleset()
+        try backend.remove(new.owner.filterTag, .tunnels, known: new.rules)
+        try backend.add(old)
+        if !command.isEmpty { _ = try nft("-f", "-", input: command) }
+        try backend.replace(change.isKnown ? old : nil, with: new)
+        let missing = try backend.missing(from: new)
+        try backend.replace(backend.missing(from: other).isEmpty ? other : nil, with: other)
+        let replaced = try ruleset()
+        for claim in [new, other] { try backend.remove(claim.owner.filterTag, .tunnels, known: claim.rules) }
+        return (fresh, replaced, missing, before, try ruleset())
+      }
+      #expect(missing == [])
+      #expect(sorted(replaced) == sorted(fresh))
+      #expect(after == before)
+    }
+
+    /// Elements and chains have no order.
+    private func sorted(_ text: String) -> [String] {
+      text.split { $0.isNewline || $0 == "," }.map { line in
+        line.replacing("elements = {", with: "").replacing("}", with: "").filter { !$0.isWhitespace }
+      }.sorted()
+    }
+
+    @Test(arguments: [
+      "flush map inet swift_cni tunnel_owners", "delete element inet swift_cni tunnel_peers4 { 192.0.2.200 . 4789 }",
+      "flush map inet swift_cni tunnels", "flush chain inet swift_cni vtep_input",
+      "flush chain inet swift_cni vtep_forward", "flush chain inet swift_cni vtep_4789",
+    ])
+    func `a missing part of the rules for many hosts is noticed and restored`(command: String) throws {
+      let claim = try claim(hosts(1...200))
+      let (before, missing, missingAfterwards) = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(claim)
+        let before = try backend.missing(from: claim)
+        _ = try nft("-f", "-", input: command)
+        let missing = try backend.missing(from: claim)
+        try backend.replace(claim, with: claim)
+        return (before, missing, try backend.missing(from: claim))
+      }
+      #expect(before == [])
+      #expect(missing == claim.rules)
+      #expect(missingAfterwards == [])
+    }
+
+    @Test func `a table of an older build passes CHECK and gets the chains for tunnels with the first network`() throws
+    {
+      let masquerade = Claim(
+        try owner("c1"), .network, [try .masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24")))])
+      let tunnel = try claim(hosts(1...2))
+      let (missing, tunnelMissing, both) = try onHost {
+        var backend = NftablesBackend()
+        try backend.add(masquerade)
+        let maps = ["tunnels", "open_tunnels", "tunnel_owners", "tunnel_peers4", "tunnel_peers6"]
+        let commands =
+          ["vtep_input", "vtep_forward"].map { "delete chain inet swift_cni \($0)" }
+          + maps.map { "delete map inet swift_cni \($0)" }
+        _ = try nft("-f", "-", input: commands.joined(separator: "\n"))
+        let missing = try backend.missing(from: masquerade)
+        let tunnelMissing = try backend.missing(from: tunnel)
+        try backend.replace(nil, with: tunnel)
+        return (missing, tunnelMissing, try backend.missing(from: tunnel) + backend.missing(from: masquerade))
+      }
+      #expect(missing == [])
+      #expect(tunnelMissing == tunnel.rules)
+      #expect(both == [])
+    }
+  }
+}
