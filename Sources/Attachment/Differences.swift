@@ -37,22 +37,13 @@ public func differences<K: Kernel & ~Copyable>(
     return try differences(from: spec, on: &kernel)
   case .setChecksumOffload(let name, let isOn): return try differences(of: name, offloading: isOn, on: &kernel)
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
-  case .addRules(let claim):
-    return try kernel.filter.missing(from: claim).map { "packet filter: \($0) is missing" }
-      + kernel.filter.drops(for: claim).map { "packet filter: \($0)" }
-  case .setRules(let claim): return try differences(from: claim, on: &kernel)
+  case .addRules(let claim), .setRules(let claim): return try differences(from: claim, by: change, on: &kernel)
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
   case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
-    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD,
-    .removeReferenceRules, .announce:
+    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .removeReferenceRules,
+    .announce:
     return []
   }
-}
-
-private func differences<K: Kernel & ~Copyable>(from claim: Claim, on kernel: inout K) throws(KernelError) -> [String] {
-  let there = try kernel.filter.claim(of: claim.owner, claim.part)
-  let missing = there?.rules == claim.rules ? try kernel.filter.missing(from: claim) : claim.rules
-  return missing.map { "packet filter: \($0) is missing" }
 }
 
 private func differences<K: Kernel & ~Copyable>(
