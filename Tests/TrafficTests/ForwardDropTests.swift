@@ -5,70 +5,6 @@ import Testing
 /// Hosts that drop forwarded packets: with Docker's, ufw's or an operator's own rules.
 @Suite(.needsRoot)
 struct ForwardDropTests {
-  enum HostRules: String, CaseIterable, Sendable {
-    case policy, docker, ufw
-
-    /// For `iptables-restore` and `ip6tables-restore`.
-    var text: String {
-      switch self {
-      case .policy: "*filter\n:FORWARD DROP [0:0]\nCOMMIT"
-      // As Docker Engine 28 writes them for its default bridge.
-      case .docker:
-        """
-        *filter
-        :FORWARD DROP [0:0]
-        :DOCKER - [0:0]
-        :DOCKER-BRIDGE - [0:0]
-        :DOCKER-CT - [0:0]
-        :DOCKER-FORWARD - [0:0]
-        :DOCKER-ISOLATION-STAGE-1 - [0:0]
-        :DOCKER-ISOLATION-STAGE-2 - [0:0]
-        :DOCKER-USER - [0:0]
-        -A FORWARD -j DOCKER-USER
-        -A FORWARD -j DOCKER-FORWARD
-        -A DOCKER ! -i docker0 -o docker0 -j DROP
-        -A DOCKER-BRIDGE -o docker0 -j DOCKER
-        -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-        -A DOCKER-FORWARD -j DOCKER-CT
-        -A DOCKER-FORWARD -j DOCKER-ISOLATION-STAGE-1
-        -A DOCKER-FORWARD -j DOCKER-BRIDGE
-        -A DOCKER-FORWARD -i docker0 -j ACCEPT
-        -A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
-        -A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
-        -A DOCKER-USER -j RETURN
-        COMMIT
-        *nat
-        :DOCKER - [0:0]
-        -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
-        -A OUTPUT -m addrtype --dst-type LOCAL -j DOCKER
-        COMMIT
-        """
-      // The rules of `ufw enable` for FORWARD.
-      case .ufw:
-        """
-        *filter
-        :FORWARD DROP [0:0]
-        :ufw-before-logging-forward - [0:0]
-        :ufw-before-forward - [0:0]
-        :ufw-user-forward - [0:0]
-        :ufw-after-forward - [0:0]
-        :ufw-after-logging-forward - [0:0]
-        :ufw-reject-forward - [0:0]
-        :ufw-track-forward - [0:0]
-        -A FORWARD -j ufw-before-logging-forward
-        -A FORWARD -j ufw-before-forward
-        -A FORWARD -j ufw-after-forward
-        -A FORWARD -j ufw-after-logging-forward
-        -A FORWARD -j ufw-reject-forward
-        -A FORWARD -j ufw-track-forward
-        -A ufw-before-forward -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-        -A ufw-before-forward -j ufw-user-forward
-        COMMIT
-        """
-      }
-    }
-  }
-
   private func script(_ rules: HostRules, _ flavour: String) -> String {
     "for v in iptables ip6tables; do $v-\(flavour)-restore <<'END'\n\(rules.text)\nEND\ndone"
   }
@@ -126,17 +62,7 @@ struct ForwardDropTests {
     backend: Backend
   ) throws {
     try World.use(backend, containers: 1) { world in
-      try world.shell(
-        """
-        nft -f - <<'END'
-        table inet filter {
-          chain forward {
-            type filter hook forward priority filter; policy drop;
-            ct state vmap { established : accept, related : accept, invalid : drop }
-          }
-        }
-        END
-        """)
+      try world.shell(Self.operatorsRules)
       let network = try world.network(1, firewall: "{}")
       let words = "are dropped by the host: nf_tables table inet filter, chain forward, policy drop"
       var attachment = try network.attachment(1, ports: PublishedPortTests.ports)
@@ -169,6 +95,17 @@ struct ForwardDropTests {
       try network.delete(attachment)
     }
   }
+
+  private static let operatorsRules = """
+    nft -f - <<'END'
+    table inet filter {
+      chain forward {
+        type filter hook forward priority filter; policy drop;
+        ct state vmap { established : accept, related : accept, invalid : drop }
+      }
+    }
+    END
+    """
 
   private func statuses(_ network: Network) throws -> [Outcome] {
     try network.plugins.map {
