@@ -81,8 +81,8 @@ extension World {
     let files = try shell("find /run/cni /run/swift-cni /var/lib/cni \(lab.directory) -type f")
     let links = try lab.linkNames(in: lab.host).map { "link \($0)" }
     let names = files.split(separator: "\n").map(String.init)
-    // The kernel takes a legacy table without counters, and these in a second call: a kill in between forgets them, as
-    // one of the iptables command does.
-    return Set(try ruleset(counters: backend == .nftables) + links + names)
+    // Without counters: a kill between the two system calls that write a legacy table resets its counters, as a kill of
+    // the iptables command does. Both backends write passages to a legacy FORWARD.
+    return Set(try ruleset() + links + names)
   }
 }
