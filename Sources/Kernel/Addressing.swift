@@ -113,8 +113,10 @@ public struct Sysctl: Equatable, Sendable {
   /// The path below `/proc/sys/`: "net/ipv4/ip_forward".
   public var key: String
   public var value: String
-  /// It only tidies up: nothing happens where the kernel does not have it, it stays as it is where it cannot be
-  /// written, and nobody minds what it is later.
+  /// Whether an ADD goes on without it.
+  ///
+  /// It is skipped if the kernel does not have it, and left as it is, with a warning, if it cannot be written. CHECK does
+  /// not compare it.
   public var isOptional: Bool
 
   public init(_ key: String, _ value: String, isOptional: Bool = false) {

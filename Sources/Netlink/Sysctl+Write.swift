@@ -22,7 +22,7 @@ extension Sysctl {
       let refused = KernelError(
         "set sysctl \(key)=\(value), which is \(now ?? "not known")", errno: error.errno, reason: error.reason)
       guard isOptional else { throw refused }
-      // A warning is all that this is; without standard error there is none.
+      // Only a warning: if it cannot be written, go on.
       try? Standard.write(Array("left as it is: \(refused)\n".utf8), to: Standard.error)
     }
   }

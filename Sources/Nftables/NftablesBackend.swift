@@ -113,7 +113,7 @@ extension Library.Context {
     var idle: [SharedChain] = []
     for chain in wanted.chains where try socket.uses(of: chain.name, .inet) == chain.idleUses { idle.append(chain) }
     do throws(KernelError) {
-      if !idle.isEmpty { try run(idle.flatMap(\.deletion), doing: "remove what nobody needs any more") }
+      if !idle.isEmpty { try run(idle.flatMap(\.deletion), doing: "remove unused chains and sets") }
     } catch  where [Complaint.busy, Complaint.absent].contains(error.errno) {
       for chain in idle { try clear(chain.deletion) }
     }
@@ -130,7 +130,7 @@ extension Library.Context {
   /// Runs deletions that fail where somebody needs the thing again, or took it away himself: both are well.
   fileprivate borrowing func clear(_ commands: [String]) throws(KernelError) {
     do throws(KernelError) {
-      try run(commands, doing: "remove what nobody needs any more")
+      try run(commands, doing: "remove unused chains and sets")
     } catch  where [Complaint.busy, Complaint.absent].contains(error.errno) {}
   }
 }

@@ -90,7 +90,7 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
       guard isDue else { continue }
       let view = try followed.entry.register(withEndpoints: true, at: &store).view
       if !followed.finding.view.isBefore(view) {
-        control.warn("\(network): etcd was emptied or restored: everything is read and told again")
+        control.warn("\(network): etcd was emptied or restored: everything is read and registered again")
         try followed.entry.tellAgain(at: &store, followed.entry.record()?.lease, after: nil)
       }
       let finding = try followed.entry.finding(view, try followed.entry.record()) {

@@ -67,7 +67,7 @@ struct DNSHostsSettings: Equatable {
     }
     if path == nil {
       notes += links.map {
-        "link \"\($0.container)\": alias \"\($0.alias)\": only a hosts file tells it: there is none"
+        "link \"\($0.container)\": alias \"\($0.alias)\": left out: it needs a hosts file, and the configuration names none"
       }
     }
     return notes

@@ -71,7 +71,7 @@ private func survey(_ change: (inout HostSurvey) throws -> Void) throws -> HostS
     #expect(found.unnamed().isEmpty)
   }
 
-  @Test func `an end that was never marked is told by its name, unless its owner is known`() throws {
+  @Test func `a host interface without alias is found by its name, unless its owner is known`() throws {
     let owner = try owner()
     let link = HostSurvey.Link(owner.hostInterface, peer: .gone)
     #expect(try survey { $0.links = [link] }.unnamed() == ["link \(owner.hostInterface)"])

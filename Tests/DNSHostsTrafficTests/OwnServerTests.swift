@@ -30,7 +30,7 @@ import Testing
     }
   }
 
-  @Test func `a server that died is told by CHECK and started again by the next ADD`() throws {
+  @Test func `CHECK reports a server that died, and the next ADD starts it again`() throws {
     try OwnServerLab.use(containers: 2) { net in
       let result = try net.join(1, as: "web").result()
       try net.kill()

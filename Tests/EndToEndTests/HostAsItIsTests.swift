@@ -65,7 +65,7 @@ struct HostAsItIsTests {
     }
   }
 
-  @Test func `a kernel that seems to have no IPv6 is told by STATUS, and by ADD before it changes anything`() throws {
+  @Test func `STATUS reports a kernel without IPv6, and ADD refuses before it changes anything`() throws {
     try Lab.use { plain in
       let lab = try plain.withOwnState()
       try lab.shell("mount -t tmpfs tmpfs /proc/sys/net/ipv6", in: lab.host)

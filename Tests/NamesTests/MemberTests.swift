@@ -30,7 +30,7 @@ struct MemberTests {
       try Member.names(long, network: Self.owner().network, domain: Self.name("example.com"), aliases: []) == [long])
   }
 
-  @Test func `a name server is not told what the DNS cannot carry`() throws {
+  @Test func `a name that the DNS cannot carry is in hosts files only`() throws {
     let long = String(repeating: "a", count: 64)
     let member = Member(
       owner: try Self.owner(), addresses: [try #require(IPAddress("10.1.0.2"))],

@@ -33,7 +33,7 @@ struct `Members of etcd that die` {
   }
 
   @Test(arguments: ["l3", "l2"], [true, false])
-  func `that come back empty, or as they were long ago, are told everything again by those who follow`(
+  func `that come back empty, or restored from a backup, get every entry again from hosts that follow`(
     mode: String, isEmpty: Bool
   ) throws {
     try Site.use(containers: 1) { site in

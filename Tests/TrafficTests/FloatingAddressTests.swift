@@ -35,7 +35,7 @@ struct FloatingAddressTests {
     }
   }
 
-  @Test func `neighbours are told where a floating address is now`() throws {
+  @Test func `a floating address is announced to the neighbours`() throws {
     try World.use(.nftables, containers: 2) { world in
       // Neighbours that had it at another host.
       let elsewhere = "lladdr 02:00:00:00:00:99 dev eth0"
