@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 
 from contestants import BUILT, SCRATCH, job
-from ruleset import Nftables, Pattern, Tables, run_in
+from ruleset import FAMILIES, Nftables, Pattern, Tables, run_in
 
 PLUGINS = ("bridge", "portmap", "firewall")
 UPLINK, NEIGHBOUR = "192.0.2.1", "192.0.2.2"
@@ -48,6 +48,8 @@ class Chain:
                 raise SystemExit(f"no {self.directory / plugin}: the packet filter is measured with it")
         self.make_namespaces()
         self.run = run_in(self.host)
+        if backend == "iptables":
+            self.make_legacy_tables()
         # A new /sys comes along: it shows the namespace in which it was mounted.
         self.runner = subprocess.Popen(["ip", "netns", "exec", self.host, BUILT / "runner", "serial"], text=True,
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -69,6 +71,12 @@ class Chain:
         subprocess.run(["ip", "-netns", self.host, "-batch", "-"], input=batch, text=True, check=True)
         batch = f"address add {NEIGHBOUR}/24 dev eth0\nlink set eth0 up"
         subprocess.run(["ip", "-netns", self.outside, "-batch", "-"], input=batch, text=True, check=True)
+
+    def make_legacy_tables(self):
+        """The kernel makes them for the first reader: the plugins then use them, as `iptables` does in their PATH."""
+        for family in FAMILIES:
+            for table in ("filter", "nat"):
+                self.run(f"{family}-legacy", "--table", table, "--list-rules")
 
     def config(self, plugin, previous, ports):
         keys = {
