@@ -66,12 +66,13 @@ enum Found {
     let fixed = Set(Layout.chains(.inet).map(\.name))
     let chains = try socket.chains(.inet).filter { !fixed.contains($0.name) && !isCompanion($0.name) }
     var deletions: [[String]] = []
+    var dumps = Dumps()
     for chain in chains {
       let companion = companion(of: chain.name)
       let isKept = companion != nil || Layout.keptPrefixes.contains(where: chain.name.hasPrefix)
       let jumps = chain.uses - (try socket.ruleCount(of: chain.name, .inet))
       guard jumps <= (isKept ? mostJumpsOfKeepers : 0) else { continue }
-      let keepers = isKept ? try keepers(of: chain.name, in: socket) : []
+      let keepers = isKept ? try keepers(of: chain.name, in: socket, &dumps) : []
       guard jumps <= keepers.count(where: { $0.value == .jump(chain.name) }) else { continue }
       let names = [chain.name] + [companion].compactMap(\.self)
       deletions.append(keepers.map(\.deletion) + names.map { "delete chain \(Table.inet.name) \($0)" })
@@ -83,7 +84,7 @@ enum Found {
   private static let mostJumpsOfKeepers = 2
 
   private static func keepers(
-    of chain: String, in socket: borrowing RulesetSocket
+    of chain: String, in socket: borrowing RulesetSocket, _ dumps: inout Dumps
   ) throws(KernelError) -> [Element] {
     let sets =
       if chain.hasPrefix(Layout.servicePrefix) {
@@ -94,10 +95,23 @@ enum Found {
         Layout.isolating.flatMap { [Layout.entering($0), Layout.leaving($0), Layout.isolated($0)] }
       }
     var keepers: [Element] = []
-    for set in sets {
-      keepers += try socket.elements(of: set).filter { $0.comment == chain }.compactMap { Element($0, in: set) }
-    }
+    for set in sets { keepers += try dumps.elements(of: set, commented: chain, in: socket) }
     return keepers
+  }
+
+  /// The elements of sets by their comments; each set is dumped once, however many chains there are.
+  private struct Dumps {
+    private var bySet: [String: [String: [Element]]] = [:]
+
+    mutating func elements(
+      of set: SetSpec, commented comment: String, in socket: borrowing RulesetSocket
+    ) throws(KernelError) -> [Element] {
+      if bySet[set.place] == nil {
+        let elements = try socket.elements(of: set).compactMap { Element($0, in: set) }
+        bySet[set.place] = Dictionary(grouping: elements, by: \.comment)
+      }
+      return bySet[set.place]?[comment] ?? []
+    }
   }
 
   private static func isCompanion(_ chain: String) -> Bool { chain.hasPrefix("leave_") }

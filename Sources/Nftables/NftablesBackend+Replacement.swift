@@ -11,13 +11,13 @@ extension NftablesBackend {
     var before = try completeRules(of: old)
     for _ in 0..<NftablesBackend.tries {
       do throws(KernelError) {
+        let found = before == nil ? try Found.elements(in: socket) { $0 == owner.comment } : []
         let commands =
           if let before { wanted.changes(from: before) } else {
-            try Found.deletions(Found.elements(in: socket) { $0 == owner.comment }, in: socket)
-              + wanted.completeAdditions(in: socket)
+            try Found.deletions(found, in: socket) + wanted.completeAdditions(in: socket)
           }
         try nft.run(commands, doing: "replace rules of \(claim.owner.filterTag)")
-        guard let before else { return try nft.sweep(socket) }
+        guard let before else { return found.isEmpty ? () : try nft.sweep(socket) }
         return try nft.clear(before.unshared(with: wanted), socket)
       } catch {
         let isConflict = [
