@@ -22,8 +22,7 @@ extension Runtime {
 
   private func settingsFindings(_ plugin: NetworkList.ConfiguredPlugin, of list: NetworkList) -> [Finding] {
     guard let input = try? plugin.input(for: list) else { return [] }
-    // This one gives its IPAM plugin another configuration than its own.
-    let asked = plugin.type.description == "overlay-vxlan" ? [plugin.type] : plugin.required
+    let asked = plugin.leavesSubnetsToHosts ? [plugin.type] : plugin.required
     return asked.filter { KnownKeys.isKnown($0.description) }.flatMap { type -> [Finding] in
       // Missing plugins and other answers are reported elsewhere.
       guard let output = try? runner.run(type, word: "VALIDATE", config: input),
@@ -35,6 +34,15 @@ extension Runtime {
           .error, "plugin \(type): \(error["msg"]?.string ?? "refused")" + (details.isEmpty ? "" : ": \(details)"))
       }
     }
+  }
+}
+
+extension NetworkList.ConfiguredPlugin {
+  /// Whether its IPAM plugin is told each host's own subnets, which are in no configuration: mode l3 without ranges.
+  fileprivate var leavesSubnetsToHosts: Bool {
+    guard type.description == "overlay-vxlan", let ipam = config["ipam"] else { return false }
+    return config["mode"] != .string("l2") && ["subnet", "ranges"].allSatisfy { (ipam[$0] ?? .null) == .null }
+      && config["controlPlane"]?["type"].flatMap(\.string).map { ["static", "etcd"].contains($0) } ?? false
   }
 }
 

@@ -24,11 +24,11 @@ extension OverlayConfig {
     if controlPlane.isEVPN, learning == true {
       throw refusal("learning", "true", "with evpn the routing daemon knows where each address is: want false")
     }
+    if let bridge, bridge == vxlan { throw OverlayNames.refusal(ofBoth: bridge) }
     guard case .multicast(let group) = controlPlane else { return }
-    guard group.isMulticast, group.family == findings?.local.family else {
-      let local = findings.map { "\($0.local)" } ?? "none"
-      throw refusal(
-        "controlPlane.group", "\"\(group)\"", "want a multicast address of the family of local, \(local)")
+    guard group.isMulticast else { throw refusal("controlPlane.group", "\"\(group)\"", "want a multicast address") }
+    if let local = findings?.local, group.family != local.family {
+      throw refusal("controlPlane.group", "\"\(group)\"", "want a multicast address of the family of local, \(local)")
     }
     guard dev != nil else {
       throw CNIError(.invalidNetworkConfig, "key \"dev\": missing: want the link by which the group is joined")
@@ -75,7 +75,7 @@ extension OverlaySettings {
     for subnet in knowledge.ownSubnets { holders[subnet] = local }
     for peer in knowledge.peers {
       guard peer.vtep.family == local.family, !peer.vtep.isMulticast else {
-        throw refusal(peer, "want an address of the family of local, \(local)")
+        throw refusal(peer, "want a unicast IPv\(local.family.digit) address, as local is")
       }
       if case .fixed = plane { try checkMode(of: peer) }
       for subnet in peer.subnets {

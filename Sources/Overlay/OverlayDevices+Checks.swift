@@ -9,10 +9,7 @@ extension OverlayDevices {
     if let name = settings.dev, facts.dev == nil {
       throw CNIError(.invalidNetworkConfig, "key \"dev\": \"\(name)\": want a link of this host")
     }
-    if names.bridge == names.vxlan {
-      throw CNIError(
-        .invalidNetworkConfig, "keys \"bridge\" and \"vxlan\": both are \(names.bridge): want two names")
-    }
+    if names.bridge == names.vxlan { throw OverlayNames.refusal(ofBoth: names.bridge) }
     try checkBridge()
     try settings.vrf?.check(facts.vrf, networkBridge: facts.bridge)
     try checkTunnel()

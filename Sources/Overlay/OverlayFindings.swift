@@ -12,6 +12,16 @@ public struct OverlayFindings: Equatable, Sendable {
     self.local = local
     self.knowledge = knowledge
   }
+
+  /// - Parameters:
+  ///   - local: this host.
+  ///   - listed: all hosts, this one among them or not.
+  init(local: IPAddress, listed: [OverlayPeer]) {
+    self.local = local
+    knowledge = OverlayKnowledge()
+    knowledge.ownSubnets = listed.filter { $0.vtep == local }.flatMap(\.subnets)
+    knowledge.peers = listed.filter { $0.vtep != local }
+  }
 }
 
 extension OverlayConfig {
@@ -41,11 +51,27 @@ extension OverlayConfig {
       }
       config.findings = OverlayFindings(local: local, knowledge)
     } else {
-      var knowledge = OverlayKnowledge()
-      knowledge.ownSubnets = listed.filter { $0.vtep == local }.flatMap(\.subnets)
-      knowledge.peers = listed.filter { $0.vtep != local }
-      config.findings = OverlayFindings(local: local, knowledge)
+      config.findings = OverlayFindings(local: local, listed: listed)
     }
+    return config
+  }
+
+  /// This configuration with findings that contradict nothing in it, where neither a host nor a control plane is asked.
+  public var assumed: OverlayConfig {
+    var config = self
+    var family = IPFamily.v4, listed: [OverlayPeer] = []
+    switch controlPlane {
+    case .fixed(let peers, _): (family, listed) = (peers.first?.vtep.family ?? family, peers)
+    case .multicast(let group): family = group.family
+    case .evpn, .etcd: break
+    }
+    let unknown = family == .v4 ? IPAddress(v4: 0) : IPAddress(v6: 0)
+    var findings = OverlayFindings(local: local ?? unknown, listed: listed)
+    if controlPlane.isEtcd {
+      findings.knowledge.vni = vni ?? 1
+      findings.knowledge.network = [IPPrefix(host: unknown)]
+    }
+    config.findings = findings
     return config
   }
 

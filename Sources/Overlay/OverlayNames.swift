@@ -20,6 +20,10 @@ public struct OverlayNames: Equatable, Sendable {
     }
     return hashed
   }
+
+  static func refusal(ofBoth name: InterfaceName) -> CNIError {
+    CNIError(.invalidNetworkConfig, "keys \"bridge\" and \"vxlan\": both are \(name): want two names")
+  }
 }
 
 extension OverlayConfig {

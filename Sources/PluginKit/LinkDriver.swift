@@ -37,8 +37,10 @@ public protocol LinkDriver {
     _ config: Config, of network: NetworkName, for command: Command, on kernel: inout K
   ) throws(CNIError) -> Config
 
-  /// Whether `consult` and `inheritance` add nothing without which there are no settings; by default so.
-  func isWhole(_ config: Config) -> Bool
+  /// What VALIDATE goes by in place of `consult`: filled in so that whatever is refused is refused on every host.
+  ///
+  /// By default the configuration as it is.
+  func assumed(_ config: Config) -> Config
 
   /// What the IPAM plugin reads for ADD, CHECK and STATUS; `nil`: what this one read.
   func addressConfiguration(_ config: Config) -> JSONValue?
@@ -124,7 +126,7 @@ extension LinkDriver {
     []
   }
 
-  public func isWhole(_ config: Config) -> Bool { true }
+  public func assumed(_ config: Config) -> Config { config }
   public func addressConfiguration(_ config: Config) -> JSONValue? { nil }
   public func publish(_ config: Config, _ owner: Owner, _ result: AddResult) throws(CNIError) {}
   public func withdraw(_ config: Config, _ owner: Owner) throws(CNIError) {}

@@ -33,8 +33,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
   }
 
   public func checkSettings(_ call: Call<Config>) throws(CNIError) {
-    guard driver.isWhole(call.config) else { return }
-    _ = try driver.settings(call.config, call.keys, call.arguments())
+    _ = try driver.settings(driver.assumed(call.config), call.keys, call.arguments())
   }
 
   public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {

@@ -32,8 +32,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     return consulted
   }
 
-  /// This host's own address, and what a store that many hosts share knows, are found out first.
-  func isWhole(_ config: OverlayConfig) -> Bool { false }
+  func assumed(_ config: OverlayConfig) -> OverlayConfig { config.assumed }
 
   func addressConfiguration(_ config: OverlayConfig) -> JSONValue? { config.addressConfiguration }
 

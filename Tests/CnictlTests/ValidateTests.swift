@@ -15,6 +15,14 @@ private func hostLocal(_ keys: String) -> String {
 
 private func second(_ plugin: String) -> String { network("\(first),\(plugin)") }
 
+private func overlay(_ keys: String, plane: String = #""static","peers":[]"#) -> String {
+  network(#"{"type":"overlay-vxlan","vni":7,"controlPlane":{"type":\#(plane)},\#(keys)}"#)
+}
+
+private func multicast(_ keys: String, group: String = "239.1.1.1") -> String {
+  overlay(#""dev":"eth0",\#(keys)"#, plane: #""multicast","group":"\#(group)""#)
+}
+
 /// Broken lists, and what of each has to be named.
 private let broken: [(list: String, named: String)] = [
   (bridge(#""mtu":17"#), "\"mtu\""), (bridge(#""vlan":4095"#), "\"vlan\""),
@@ -47,20 +55,69 @@ private let broken: [(list: String, named: String)] = [
   ),
 ]
 
+private let brokenOverlays: [(list: String, named: String)] = [
+  (multicast(#""mode":"l3",\#(ipam)"#), "\"mode\""), (multicast(ipam, group: "10.0.0.1"), "\"controlPlane.group\""),
+  (multicast(#""local":"fd00::1",\#(ipam)"#), "fd00::1"), (multicast(#""vrf":"t-red",\#(ipam)"#), "\"vrf\""),
+  (overlay(ipam, plane: #""multicast","group":"239.1.1.1""#), "\"dev\""),
+  (overlay(#""mode":"l4",\#(ipam)"#), "\"mode\""), (overlay(#""mode":"l3""#), "\"ipam\""),
+  (overlay(#""vni":16777216,\#(ipam)"#).replacing(#""vni":7,"#, with: ""), "\"vni\""),
+  (overlay(ipam).replacing(#""vni":7,"#, with: ""), "\"vni\""),
+  (overlay(#""dstport":65536,\#(ipam)"#), "\"dstport\""), (overlay(#""mtu":17,\#(ipam)"#), "\"mtu\""),
+  (overlay(#""ttl":256,\#(ipam)"#), "\"ttl\""), (overlay(#""df":"yes",\#(ipam)"#), "\"df\""),
+  (overlay(#""isolation":"closed",\#(ipam)"#), "\"isolation\""),
+  (overlay(#""bridge":"t-a","vxlan":"t-a",\#(ipam)"#), "\"bridge\" and \"vxlan\""),
+  (overlay(#""isGateway":false,\#(ipam)"#), "\"isGateway\""), (overlay(#""learning":true,\#(ipam)"#), "\"learning\""),
+  (overlay(#""learning":true,\#(ipam)"#, plane: #""evpn""#), "\"learning\""),
+  (overlay(#""ipMasq":true,\#(ipam)"#), "\"network\""), (overlay(#""directRouting":true,\#(ipam)"#), "\"network\""),
+  (overlay(#""neighSuppress":true,\#(ipam)"#), "\"neighSuppress\""),
+  (overlay(#""gwPriority":99999999999,\#(ipam)"#), "gwPriority"),
+  (overlay(#""l3vni":7,"vrf":"t-red",\#(ipam)"#, plane: #""evpn""#), "\"l3vni\""),
+  (overlay(ipam, plane: #""static","peers":[{"vtep":"192.0.2.2"}]"#), "peer 192.0.2.2"),
+  (overlay(#""mode":"l2",\#(ipam)"#, plane: #""static","peers":[{"vtep":"239.0.0.1"}]"#), "peer 239.0.0.1"),
+  (overlay(#""mode":"l2","ipam":{"type":"ipam-host-local"}"#), "no IP ranges"),
+  (
+    overlay(#""mode":"l2",\#(ipam)"#, plane: #""etcd","endpoints":[]"#),
+    "endpoints"
+  ),
+]
+
+/// Nothing of these is wrong on every host.
+private let sound = [
+  multicast(ipam), overlay(ipam, plane: #""evpn""#),
+  overlay(
+    #""ipam":{"type":"ipam-host-local"}"#, plane: #""static","peers":[{"vtep":"192.0.2.2","subnet":"10.7.0.0/24"}]"#),
+  overlay(
+    #""ipMasq":true,"directRouting":true,"ipam":{"type":"ipam-host-local"}"#,
+    plane: #""etcd","endpoints":["http://192.0.2.1:2379"]"#
+  ).replacing(#""vni":7,"#, with: ""),
+]
+
 @Suite struct ValidateTests {
   @Test func `what ADD would refuse is refused, with its key`() throws {
-    let script = broken.enumerated().map { number, row in
+    let rows = broken + brokenOverlays
+    for (row, answer) in zip(rows, try answers(to: rows.map(\.list))) {
+      #expect(answer.hasPrefix("refused") && answer.contains(row.named), "\(row.list)\n\(answer)")
+    }
+  }
+
+  @Test func `what a host or a control plane would add is not missed`() throws {
+    for (list, answer) in zip(sound, try answers(to: sound)) {
+      #expect(answer.hasPrefix("ok"), "\(list)\n\(answer)")
+    }
+  }
+
+  /// "ok" or "refused" for each list, and what `cnictl` said.
+  private func answers(to lists: [String]) throws -> [String] {
+    let script = lists.enumerated().map { number, list in
       """
-      echo '\(row.list)' > /run/broken-\(number).conflist
-      if cnictl validate /run/broken-\(number).conflist > /run/said 2>&1; then echo "=ok"; else echo "=refused"; fi
+      echo '\(list)' > /run/net-\(number).conflist
+      if cnictl validate /run/net-\(number).conflist > /run/said 2>&1; then echo "=ok"; else echo "=refused"; fi
       cat /run/said
       """
     }
     let answers = try Sandbox.output(script.joined(separator: "\n")).split(separator: "=").map(String.init)
-    #expect(answers.count == broken.count)
-    for (row, answer) in zip(broken, answers) {
-      #expect(answer.hasPrefix("refused") && answer.contains(row.named), "\(row.list)\n\(answer)")
-    }
+    try #require(answers.count == lists.count)
+    return answers
   }
 
   @Test func `the second file of one name is refused, and a plugin that knows no such question is not judged`() throws {
