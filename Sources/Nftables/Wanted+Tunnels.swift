@@ -4,7 +4,8 @@ import NetTypes
 import PacketFilter
 
 extension Wanted {
-  private static let fromUs = "iifgroup { \(Isolation.linkGroup), \(Isolation.pairGroup) }"
+  // A range: the kernel takes far longer for thousands of sets without a name, as of a list.
+  private static let fromUs = "iifgroup \(Isolation.linkGroup)-\(Isolation.pairGroup)"
 
   /// A chain for the port and one for each peer, shared by networks; an element of the network keeps each of them.
   mutating func guardTunnel(_ tunnel: TunnelGuard, _ owner: ElementOwner) {
