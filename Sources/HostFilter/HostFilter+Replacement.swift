@@ -2,7 +2,7 @@ public import Kernel
 public import PacketFilter
 
 extension HostFilter {
-  /// Replaces the rules, then the claim file, which is absent meanwhile.
+  /// Replaces the rules, then the claim file, which is absent meanwhile; writes nothing where nothing differs.
   ///
   /// If the process is killed in between, the next call finds no file and removes all rules with that owner's tag. A file
   /// that listed too few of them would leave the others: a host that is no peer any more would stay admitted.
@@ -11,6 +11,7 @@ extension HostFilter {
     var claim = claim
     claim.backend = try backend(claim.backend)
     guard claim.isReplaceable, old?.isReplaceable ?? true else { return try add(claim) }
+    if old == claim, try nftables.missing(from: claim).isEmpty { return }
     try memory.forget(claim.owner, claim.part)
     do throws(KernelError) {
       try nftables.replace(old, with: claim)

@@ -146,6 +146,21 @@ import Testing
     #expect(host.nftables.claims == [second])
   }
 
+  @Test func `the same rules again are left alone, unless some of them are missing`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    let claim = try Self.tunnel(["192.0.2.2"])
+    try filter.set(claim)
+    var additions = 0
+    host.nftables.beforeAdding = { additions += 1 }
+    try filter.set(claim)
+    #expect(additions == 0)
+    host.nftables.claims = []
+    try filter.set(claim)
+    #expect(additions == 1)
+    #expect(host.nftables.claims == [claim])
+  }
+
   @Test func `the old rules are restored if the new ones are refused`() throws {
     let host = try FilterHost()
     var filter = host.filter
