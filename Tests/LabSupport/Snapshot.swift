@@ -47,6 +47,8 @@ public struct Snapshot {
     if object.at("ifindex") != nil { return leaves(steady(object), at: "link \(name)") }
     let destination = object.text("dst") ?? ""
     if destination.hasPrefix("fe80") || destination.hasPrefix("ff00") { return [] }
+    // The kernel adds an IPv6 address' own some time after the address, also without duplicate address detection.
+    if destination.contains(":"), object.text("type") == "local" { return [] }
     return ["route \(steady(object).line)"]
   }
 
