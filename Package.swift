@@ -166,7 +166,8 @@ let package = Package(
     tests(
       "NftablesKernelTests", ["Nftables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
-      "IptablesKernelTests", ["Iptables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
+      "IptablesKernelTests",
+      ["Iptables", "CNI", "Kernel", "LabSupport", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
       "PartnerTests",
       ["CNI", "Iptables", "Kernel", "LabSupport", "Linux", "NetTypes", "Nftables", "PacketFilter"]),

@@ -6,7 +6,7 @@ extension CNIError {
   public var text: String { details.isEmpty ? message : "\(message): \(details)" }
 
   /// The same error, told of a larger whole: "network blue, plugin bridge: …".
-  func told(of whole: String) -> CNIError { CNIError(code, "\(whole): \(message)", details: details) }
+  func prefixed(with whole: String) -> CNIError { CNIError(code, "\(whole): \(message)", details: details) }
 
   /// What the system refused, as an error of that code.
   public init(_ code: Code = .ioFailure, _ error: KernelError) { self.init(code, "\(error)") }

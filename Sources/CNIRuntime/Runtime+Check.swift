@@ -20,7 +20,7 @@ extension Runtime {
       do throws(CNIError) {
         _ = try runner.run(plugin.type, .check, config: input, attachment: attachment)
       } catch {
-        guard error.saysNoCheck else { throw error.told(of: "network \(list.name)") }
+        guard error.saysNoCheck else { throw error.prefixed(with: "network \(list.name)") }
         withoutCheck.append(plugin.type)
       }
     }

@@ -51,7 +51,7 @@ extension Runtime {
           for: asked, adding: ["cni.dev/valid-attachments": attachments, "cni.dev/attachments": attachments])
         _ = try runner.run(plugin.type, .gc, config: input)
       } catch {
-        errors.append(error.told(of: "network \(list.name)"))
+        errors.append(error.prefixed(with: "network \(list.name)"))
       }
     }
     if let error = CNIError(joining: errors) { throw error }
@@ -89,7 +89,7 @@ extension Runtime {
       do throws(CNIError) {
         _ = try runner.run(plugin.type, .status, config: plugin.input(for: asked))
       } catch {
-        throw error.told(of: "network \(list.name)")
+        throw error.prefixed(with: "network \(list.name)")
       }
     }
     return .ready

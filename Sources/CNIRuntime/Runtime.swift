@@ -52,7 +52,7 @@ public struct Runtime: Sendable {
       try cache.write(ResultCache.Entry(attachment: attachment, config: list.bytes, result: last.json))
       return last
     } catch {
-      var error = error.told(of: "network \(list.name)")
+      var error = error.prefixed(with: "network \(list.name)")
       let leftovers = rollBack(list, attachment, previous: last?.json)
       if !leftovers.isEmpty {
         error.details += (error.details.isEmpty ? "" : "; ") + "taking it back: \(leftovers.joined(separator: "; "))"
@@ -87,7 +87,7 @@ public struct Runtime: Sendable {
       do throws(CNIError) {
         _ = try runner.run(plugin.type, .del, config: input, attachment: attachment)
       } catch {
-        throw error.told(of: "network \(list.name)")
+        throw error.prefixed(with: "network \(list.name)")
       }
     }
     try cache.remove(attachment.owner)

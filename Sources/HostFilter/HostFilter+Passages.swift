@@ -1,3 +1,4 @@
+import Iptables
 public import Kernel
 import Linux
 import NetTypes
@@ -57,7 +58,7 @@ extension HostFilter {
   public mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String? {
     // A host that drops one family only may have networks of the other.
     var first: String?
-    for family in IPFamily.allCases where family == .v4 || Files.exists("/proc/sys/net/ipv6") {
+    for family in IPFamily.ofKernel {
       guard let drop = try iptables.dropsByOtherTables([ForwardedConnection(kind, family)]).first else { return nil }
       first = first ?? drop
     }

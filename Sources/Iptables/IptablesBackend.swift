@@ -19,8 +19,8 @@ public struct IptablesBackend: FilterBackend {
   /// - Throws: EEXIST where a port is published already or a bridge isolated differently, EAGAIN where another holds
   ///   the lock for too long, EINVAL for an unknown condition, EOPNOTSUPP for what only nftables can do.
   public mutating func add(_ claim: Claim) throws(KernelError) {
-    let plan = try Plan.of(claim.withoutPassages, families: Tables.families)
-    let passages = try Plan.of(claim.onlyPassages, families: Tables.families)
+    let plan = try Plan.of(claim.withoutPassages, families: IPFamily.ofKernel)
+    let passages = try Plan.of(claim.onlyPassages, families: IPFamily.ofKernel)
     try Self.checkConflicts(among: claim.rules.ports)
     let chosen = claim.withoutPassages.rules.isEmpty ? nil : try flavour(for: plan)
     var done: [Flavour] = []
@@ -140,7 +140,7 @@ public struct IptablesBackend: FilterBackend {
 
   public mutating func probe() throws(KernelError) {
     if onlyFlavour == nil, try Tables.flavourOfHost() == .nftables { return }
-    for family in Tables.families {
+    for family in IPFamily.ofKernel {
       _ = try Libiptc.load(family)
       let table = TableName(.filter, family)
       // One that is in use need not be taken, which costs more the more rules it has.

@@ -1,4 +1,5 @@
 import Kernel
+import NetTypes
 import PacketFilter
 
 extension Tables {
@@ -9,7 +10,7 @@ extension Tables {
     for rule in claim.rules {
       var one = claim
       one.rules = [rule]
-      plans.append((rule, try Plan.of(one, families: Tables.families)))
+      plans.append((rule, try Plan.of(one, families: IPFamily.ofKernel)))
     }
     let names = TableName.all.filter { name in plans.contains { $0.1.pieces[name] != nil } }
     var contents: [TableName: TableContents] = [:]

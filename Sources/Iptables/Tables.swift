@@ -1,7 +1,7 @@
 import Glibc
 import Kernel
 import Linux
-import NetTypes
+public import NetTypes
 
 /// The host's tables of one flavour: changed under iptables' own lock, all or none.
 struct Tables {
@@ -68,9 +68,6 @@ struct Tables {
     return []
   }
 
-  /// The families that this host knows.
-  static var families: [IPFamily] { Files.exists("/proc/sys/net/ipv6") ? IPFamily.allCases : [.v4] }
-
   func take(_ name: TableName) throws(KernelError) -> Table { try Table.take(name, flavour) }
 
   /// The tables among `names` that are there; no other one is touched, for the kernel then makes a legacy one.
@@ -103,4 +100,9 @@ struct Tables {
     return try FileLock(
       .open(lockFile, for: .updating), seconds: seconds, doing: "lock \(lockFile) within \(seconds) s")
   }
+}
+
+extension IPFamily {
+  /// The families that the kernel has: a host may run without IPv6 (`ipv6.disable=1`).
+  public static var ofKernel: [IPFamily] { Files.exists("/proc/sys/net/ipv6/conf/all") ? allCases : [.v4] }
 }

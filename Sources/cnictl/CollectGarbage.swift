@@ -28,10 +28,10 @@ struct CollectGarbage: ParsableCommand {
       // Every ADD of ours is over, and the next waits.
       let pause = dryRun ? nil : try GarbageCollector.pauseAttaching()
       var errors: [CNIError] = []
-      var told: [JSONValue] = []
+      var reported: [JSONValue] = []
       let tell = { (stale: StaleThing) in
         if !common.json { print(stale.sentence) }
-        told.append(stale.json)
+        reported.append(stale.json)
       }
       for list in lists {
         do throws(CNIError) { try collector.collect(list, dryRun: dryRun, tell: tell) } catch { errors.append(error) }
@@ -44,7 +44,7 @@ struct CollectGarbage: ParsableCommand {
       }
       _ = consume pause
       if let error = CNIError(joining: errors) { throw error }
-      if common.json { try common.printJSON([dryRun ? "stale" : "removed": .array(told)]) }
+      if common.json { try common.printJSON([dryRun ? "stale" : "removed": .array(reported)]) }
     }
   }
 }

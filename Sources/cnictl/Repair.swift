@@ -105,10 +105,10 @@ struct Repair: ParsableCommand {
 
   /// An attachment whose rules several plugins made is told once.
   private func tell(_ repaired: [Owner]) throws(CNIError) {
-    var told: [Owner] = []
-    for owner in repaired where !told.contains(owner) { told.append(owner) }
-    guard common.json else { return told.forEach { print("\($0.words): repaired") } }
-    try common.printJSON(["repaired": .array(told.map(\.members))])
+    var reported: [Owner] = []
+    for owner in repaired where !reported.contains(owner) { reported.append(owner) }
+    guard common.json else { return reported.forEach { print("\($0.words): repaired") } }
+    try common.printJSON(["repaired": .array(reported.map(\.members))])
   }
 }
 

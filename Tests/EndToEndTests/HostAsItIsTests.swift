@@ -86,6 +86,20 @@ struct HostAsItIsTests {
     }
   }
 
+  @Test(arguments: [true, false])
+  func `STATUS reports what drops every packet: where there is no IPv6, what drops IPv4`(hasIPv6: Bool) throws {
+    try Lab.use { plain in
+      let lab = try plain.withOwnState()
+      try lab.shell(
+        "nft 'add table ip op; add chain ip op f { type filter hook forward priority 9; policy drop; }'", in: lab.host)
+      if !hasIPv6 { try lab.shell("mount -t tmpfs tmpfs /proc/sys/net/ipv6", in: lab.host) }
+      let status = try lab.ask("STATUS", lab.bridge(#"{"isGateway": true, "ipMasq": true}"#))
+      #expect(status.isSuccess == hasIPv6)
+      #expect(
+        hasIPv6 || status.code == 50 && status.complaint.contains("table ip op, chain f, policy drop"), "\(status)")
+    }
+  }
+
   @Test(arguments: ["bridge", "macvlan"], [250, 400])
   func `a container's identifier may be long`(plugin: String, length: Int) throws {
     try Lab.use(containers: 2) { lab in

@@ -1,4 +1,5 @@
 import Kernel
+import LabSupport
 import Linux
 import NetTypes
 import PacketFilter
@@ -14,25 +15,9 @@ import Testing
     .pass(Passage(net("10.1.0.0/24"), .published)),
   ]
 
-  /// As Docker 28's documentation shows it.
   static let docker = """
     for v in iptables-nft ip6tables-nft; do $v-restore <<'END'
-    *filter
-    :FORWARD DROP [0:0]
-    :DOCKER - [0:0]
-    :DOCKER-BRIDGE - [0:0]
-    :DOCKER-CT - [0:0]
-    :DOCKER-FORWARD - [0:0]
-    :DOCKER-USER - [0:0]
-    -A FORWARD -j DOCKER-USER
-    -A FORWARD -j DOCKER-FORWARD
-    -A DOCKER ! -i docker0 -o docker0 -j DROP
-    -A DOCKER-BRIDGE -o docker0 -j DOCKER
-    -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-    -A DOCKER-FORWARD -j DOCKER-CT
-    -A DOCKER-FORWARD -j DOCKER-BRIDGE
-    -A DOCKER-FORWARD -i docker0 -j ACCEPT
-    COMMIT
+    \(HostRules.docker.text)
     END
     done
     """

@@ -1,8 +1,8 @@
 /// What a host that drops forwarded packets has, as `iptables-restore` and `ip6tables-restore` read it.
-enum HostRules: String, CaseIterable, Sendable {
+public enum HostRules: String, CaseIterable, Sendable {
   case policy, docker, ufw
 
-  var text: String {
+  public var text: String {
     switch self {
     case .policy: "*filter\n:FORWARD DROP [0:0]\nCOMMIT"
     case .docker: Self.dockerRules
