@@ -73,14 +73,9 @@ public struct ContainerPort: Equatable, Sendable {
     return pinned == LinkChange() ? nil : pinned
   }
 
-  /// IPv6 settings of what is made on the host; nobody there listens to routers.
-  ///
   /// A bridge's port needs no IPv6 at all, and each that has it hears and sends multicast for nothing.
   private var hostSettings: [Sysctl] {
-    let port = owner.hostInterface
-    let made = bridgeThere == nil ? [bridge, port] : [port]
-    return made.map { Sysctl.conf(.v6, $0, "accept_ra", "0", isOptional: true) }
-      + [.conf(.v6, port, "disable_ipv6", "1", isOptional: true)]
+    [.ignoringRouters(owner.hostInterface), .conf(.v6, owner.hostInterface, "disable_ipv6", "1", isOptional: true)]
   }
 
   /// What to answer.

@@ -11,6 +11,16 @@ extension Kernel where Self: ~Copyable {
   }
 }
 
+extension Kernel where Self: ~Copyable {
+  /// What DEL does to the host's end of a pair: nothing to one that another attachment's tag is on.
+  ///
+  /// Its name is made of a hash, which two attachments may share.
+  public mutating func endRemoval(of owner: Owner) throws(KernelError) -> [Change] {
+    let alias = try link(owner.hostInterface, on: .host)?.alias ?? owner.tag
+    return alias.hasPrefix(Owner.tagPrefix) && alias != owner.tag ? [] : [.deleteLink(owner.hostInterface, on: .host)]
+  }
+}
+
 extension LinkInfo {
   /// "a macvlan link", "a link that is no bridge".
   public var kindInWords: String { kind.map { "a \($0) link" } ?? "a link that is no bridge" }

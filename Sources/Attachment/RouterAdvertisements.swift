@@ -1,4 +1,6 @@
 public import CNI
+public import Kernel
+public import NetTypes
 
 /// Whether a container's interface takes what routers on its link advertise: addresses, routes.
 public enum RouterAdvertisements: Equatable, Sendable {
@@ -27,5 +29,12 @@ public enum RouterAdvertisements: Equatable, Sendable {
     case .ignoredWithAddresses: hasAddresses ? "0" : nil
     case .untouched: nil
     }
+  }
+}
+
+extension Sysctl {
+  /// Lets a link of ours on the host take no routers for its own.
+  public static func ignoringRouters(_ link: InterfaceName) -> Sysctl {
+    .conf(.v6, link, "accept_ra", "0", isOptional: true)
   }
 }

@@ -136,14 +136,23 @@ public struct LinkSpec: Equatable, Sendable {
   public var mac: MACAddress?
   /// Largest packet, in bytes, on both ends of a pair; `nil`: the kernel's default.
   public var mtu: Int?
+  /// The link group that it appears in, of a pair the link itself; `nil`: the kernel's default, 0.
+  public var group: Int?
+  /// A bridge's from the moment it has its name.
+  public var alias: String?
   /// Where it is to be; bridges and pairs are on the host.
   public var side: Side
 
-  public init(_ name: InterfaceName, kind: Kind, mac: MACAddress? = nil, mtu: Int? = nil, on side: Side = .host) {
+  public init(
+    _ name: InterfaceName, kind: Kind, mac: MACAddress? = nil, mtu: Int? = nil, group: Int? = nil,
+    alias: String? = nil, on side: Side = .host
+  ) {
     self.name = name
     self.kind = kind
     self.mac = mac
     self.mtu = mtu
+    self.group = group
+    self.alias = alias
     self.side = side
   }
 

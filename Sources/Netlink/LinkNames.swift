@@ -5,11 +5,14 @@ import NetTypes
 
 extension NetlinkSocket {
   /// - Throws: EBUSY where the link is up; EEXIST where the name is taken.
-  borrowing func rename(_ index: Int32, to name: InterfaceName, doing operation: String) throws(KernelError) {
+  borrowing func rename(
+    _ index: Int32, to name: InterfaceName, alias: String? = nil, doing operation: String
+  ) throws(KernelError) {
     var header = ifinfomsg()
     header.ifi_index = index
     let request = try Request(RTM_NEWLINK, 0, header, doing: operation)
     request.put(IFLA_IFNAME, name.description)
+    if let alias { request.put(IFLA_IFALIAS, bytes: Array(alias.utf8)) }
     try perform(request)
   }
 }
@@ -28,9 +31,27 @@ extension LiveKernel {
         try socket.create(passing, parent: parent, otherNamespace: containerDescriptor)
       }
     }
-    try looking(on: .container) { (socket) throws(KernelError) in
+    try giveName(spec, on: .container, doing: operation)
+  }
+
+  /// Makes a link on the host that has its alias as soon as it has its name: the kernel takes none for a new one.
+  ///
+  /// The host's lock is held exclusively, so that what has the name it has on its way is a leftover.
+  mutating func createWithAlias(_ spec: LinkSpec, doing operation: String) throws(KernelError) {
+    var passing = spec
+    passing.name = spec.name.passing
+    try deleteUnusedBridge(passing.name, doing: "\(operation): delete \(passing.name)")
+    try host.socket.create(passing, parent: nil, otherNamespace: nil)
+    try giveName(spec, on: .host, doing: operation)
+  }
+
+  private mutating func giveName(_ spec: LinkSpec, on side: Side, doing operation: String) throws(KernelError) {
+    let name = spec.name.passing
+    try looking(on: side) { (socket) throws(KernelError) in
       guard let link = try socket.link(name) else { throw missing(name, operation) }
-      do throws(KernelError) { try socket.rename(link.index, to: spec.name, doing: operation) } catch {
+      do throws(KernelError) {
+        try socket.rename(link.index, to: spec.name, alias: spec.alias, doing: operation)
+      } catch {
         try socket.delete(link.index, doing: "\(operation): delete \(name)")
         throw error
       }

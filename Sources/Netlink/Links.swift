@@ -39,6 +39,7 @@ extension NetlinkSocket {
     let request = try Request(
       RTM_NEWLINK, Int32(NLM_F_CREATE | NLM_F_EXCL), ifinfomsg(), doing: "\(Change.createLink(spec))")
     request.putLink(name: spec.name, mac: spec.mac, mtu: spec.mtu)
+    if let group = spec.group { request.put(IFLA_GROUP, UInt32(clamping: group)) }
     request.nest(IFLA_LINKINFO) {
       switch spec.kind {
       case .bridge(let filtersVLANs):

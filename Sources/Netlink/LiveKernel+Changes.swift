@@ -37,6 +37,7 @@ extension LiveKernel {
 
   /// A link is asked for where its parent is, and told where to go.
   mutating func create(_ spec: LinkSpec, doing operation: String) throws(KernelError) {
+    guard spec.alias == nil else { return try createWithAlias(spec, doing: operation) }
     var asked = spec.isPair ? Side.host : spec.side
     var parent: Int32?
     if case .upper(_, let place) = spec.kind {

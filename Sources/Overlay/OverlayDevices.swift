@@ -1,3 +1,4 @@
+import Attachment
 import CNI
 import Kernel
 import NetTypes
@@ -53,10 +54,11 @@ struct OverlayDevices {
   /// `families` are those of the container's addresses.
   func changes(mtu: Int, families: Set<IPFamily>) -> [Change] {
     let hasIPv6 = families.contains(.v6)
-    let bridge = LinkSpec(names.bridge, kind: .bridge(filtersVLANs: false), mac: settings.bridgeMAC, mtu: mtu)
+    let bridge = LinkSpec(
+      names.bridge, kind: .bridge(filtersVLANs: false), mac: settings.bridgeMAC, mtu: mtu, group: Isolation.linkGroup)
     let tunnel = LinkSpec(
       names.vxlan, kind: .vxlan(settings.tunnel.atAddress(of: facts.vxlan), over: settings.dev),
-      mac: settings.vtepMAC, mtu: mtu)
+      mac: settings.vtepMAC, mtu: mtu, group: Isolation.linkGroup)
     let vrf = settings.vrf?.changes(facts.vrf, mtu: mtu, hasIPv6: facts.hasIPv6) ?? []
     return vrf + [.createLink(bridge)]
       + ipv6(of: names.bridge, facts.bridge, isWanted: hasIPv6 && (settings.isGateway || settings.isEVPN))
@@ -104,7 +106,7 @@ struct OverlayDevices {
       // A routing daemon may know of IPv6 elsewhere.
       let isNeeded = isWanted || name == names.bridge && settings.isEVPN
       wanted = [
-        .conf(.v6, name, "accept_ra", "0", isOptional: true), .conf(.v6, name, "accept_dad", "0", isOptional: true),
+        .ignoringRouters(name), .conf(.v6, name, "accept_dad", "0", isOptional: true),
         .conf(.v6, name, "addr_gen_mode", isAsking ? "0" : "1", isOptional: !isAsking),
         .conf(.v6, name, "disable_ipv6", isNeeded ? "0" : "1", isOptional: !isNeeded),
       ]

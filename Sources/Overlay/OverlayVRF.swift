@@ -143,7 +143,7 @@ extension OverlayVRF {
   private func quiet(_ name: InterfaceName) -> Change {
     .setSysctls(
       [
-        .conf(.v6, name, "accept_ra", "0", isOptional: true), .conf(.v6, name, "addr_gen_mode", "1", isOptional: true),
+        .ignoringRouters(name), .conf(.v6, name, "addr_gen_mode", "1", isOptional: true),
       ], on: .host)
   }
 }

@@ -110,11 +110,12 @@ struct BridgeDriver: LinkDriver {
       .plan()
   }
 
-  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: BridgeConfig?, on kernel: inout K) -> [Change] {
+  func removal<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: BridgeConfig?, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
     // Without a memory of rules there is no memory of addresses that we answered for.
     let claim = try? kernel.filter.claim(of: owner, .network)
-    return (claim?.proxies ?? []).map { .deleteNeighbour($0) } + [
-      .deleteLink(owner.hostInterface, on: .host),
+    return (claim?.proxies ?? []).map { .deleteNeighbour($0) } + (try kernel.endRemoval(of: owner)) + [
       .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
       .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),
     ]
@@ -144,7 +145,8 @@ struct BridgeDriver: LinkDriver {
       unused.append(.deleteLink(gateway, on: .host))
     }
     if try kernel.link(name, on: .host)?.alias == Owner.tagPrefix(network) { unused.append(.deleteUnusedBridge(name)) }
-    return unused
+    // An ADD that was killed may have left it under the name that it has on its way.
+    return unused + [.deleteUnusedBridge(name.passing)]
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: BridgeConfig, on kernel: inout K) throws(KernelError) -> String? {

@@ -54,12 +54,16 @@ struct BridgePlanner {
   private func bridgeChanges(mtu: Int) -> [Change] {
     // The MAC address is given at creation so that it does not follow that of the lowest port.
     let spec = LinkSpec(
-      settings.bridge, kind: .bridge(filtersVLANs: settings.vlans != nil), mac: facts.bridgeMAC, mtu: mtu)
+      settings.bridge, kind: .bridge(filtersVLANs: settings.vlans != nil), mac: facts.bridgeMAC, mtu: mtu,
+      group: Isolation.linkGroup, alias: Owner.tagPrefix(owner.network))
+    let isOurs = facts.bridge == nil || facts.ownBridge != nil
     let state = LinkChange(
       isUp: true, isPromiscuous: settings.isPromiscuous ? true : nil, mac: facts.bridge?.unpinnedMAC,
-      alias: facts.bridge == nil ? Owner.tagPrefix(owner.network) : nil,
-      group: facts.bridge == nil || facts.ownBridge != nil ? Isolation.linkGroup : nil)
-    return [.createLink(spec), .changeLink(settings.bridge, on: .host, state)]
+      group: isOurs ? Isolation.linkGroup : nil)
+    // Before it is up; an ADD that was killed may have left it so.
+    let isUnfinished = isOurs && facts.bridge?.isUp != true
+    return [.createLink(spec)] + (isUnfinished ? [.setSysctls([.ignoringRouters(settings.bridge)], on: .host)] : [])
+      + [.changeLink(settings.bridge, on: .host, state)]
   }
 
   private func gatewayChanges(_ addressing: Addressing) throws(CNIError) -> [Change] {

@@ -90,9 +90,10 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     return try kernel.strayNeighbours(of: names.bridge, without: [owner.hostInterface])
   }
 
-  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: OverlayConfig?, on kernel: inout K) -> [Change] {
-    [
-      .deleteLink(owner.hostInterface, on: .host),
+  func removal<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: OverlayConfig?, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    try kernel.endRemoval(of: owner) + [
       .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
       .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),
     ]

@@ -55,22 +55,17 @@ struct PTPDriver: LinkDriver {
     try PTPPlanner(settings: settings, facts: facts, owner: owner, sandbox: namespacePath, addresses: addresses).plan()
   }
 
-  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: PTPConfig?, on kernel: inout K) -> [Change] {
-    ends(of: owner, config, on: &kernel).map { .deleteLink($0, on: .host) } + [
-      .removeRules(owner, .network, everywhere: config?.wantsRules ?? true)
-    ]
-  }
-
-  /// What the other end may be called.
-  private func ends<K: Kernel & ~Copyable>(
+  func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: PTPConfig?, on kernel: inout K
-  ) -> [InterfaceName] {
-    guard config?.peerPath != nil else { return [owner.hostInterface] }
-    // A peer names its own interfaces as it likes: only a tag tells ours, or a name that nobody else gives.
-    return [owner.hostInterface, config?.peerInterface].compactMap(\.self).filter { name in
-      let alias = (try? kernel.link(name, on: .host))?.alias
-      return alias == owner.tag || alias == nil && name == owner.hostInterface
+  ) throws(KernelError) -> [Change] {
+    var changes = try kernel.endRemoval(of: owner)
+    // A peer names its own interfaces as it likes: only a tag says that it is ours.
+    if config?.peerPath != nil, let name = config?.peerInterface,
+      try kernel.link(name, on: .host)?.alias == owner.tag
+    {
+      changes.append(.deleteLink(name, on: .host))
     }
+    return changes + [.removeRules(owner, .network, everywhere: config?.wantsRules ?? true)]
   }
 
   func garbage<K: Kernel & ~Copyable>(

@@ -64,7 +64,8 @@ struct PTPPlanner {
 
   private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {
     let pair = LinkSpec(
-      outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: facts.outsideMAC, mtu: mtu)
+      outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: facts.outsideMAC, mtu: mtu,
+      group: Isolation.pairGroup)
     // Either end tells whose it is: in a peer the other may be out of reach when it is to be removed.
     let up = LinkChange(isUp: true, alias: owner.tag)
     var outsideUp = up
@@ -90,7 +91,7 @@ struct PTPPlanner {
   private func outsideSettings(_ addressing: Addressing) -> [Sysctl] {
     let hasIPv6 = addressing.families.contains(.v6)
     return [
-      .conf(.v6, outside, "accept_ra", "0", isOptional: true),
+      .ignoringRouters(outside),
       .conf(.v6, outside, "accept_dad", "0", isOptional: true),
       .conf(.v6, outside, "disable_ipv6", hasIPv6 ? "0" : "1", isOptional: !hasIPv6),
     ]

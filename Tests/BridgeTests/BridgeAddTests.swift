@@ -131,8 +131,9 @@ import TestSupport
       if case .setSysctls(let settings, on: .host) = change { settings.map { "\($0.key)=\($0.value)" } } else { nil }
     }
     #expect(
-      settings.filter { !$0[0].contains("disable_ipv6") }.prefix(2) == [
-        ["net/ipv6/conf/up0/accept_ra=2"], ["net/ipv4/ip_forward=1", "net/ipv6/conf/all/forwarding=1"],
+      settings.filter { !$0[0].contains("disable_ipv6") }.prefix(3) == [
+        ["net/ipv6/conf/cni0/accept_ra=0"], ["net/ipv6/conf/up0/accept_ra=2"],
+        ["net/ipv4/ip_forward=1", "net/ipv6/conf/all/forwarding=1"],
       ])
     let changes = fixture.kernel.applied.count
     for refused in 0..<changes {

@@ -139,8 +139,8 @@ private final class LinkIPAM {
     #expect(throws: CNIError.self) { try add(fixture, ipam, json()) }
     let second = try Fixture()
     _ = try add(second, LinkIPAM(on: second.kernel), json())
-    #expect(second.kernel.applied.count == 23)
-    #expect((5..<16).contains(fixture.kernel.applied.count - 1))
+    #expect(second.kernel.applied.count == 24)
+    #expect((5..<17).contains(fixture.kernel.applied.count - 1))
   }
 
   @Test func `its refusal is passed on, and all is taken back`() throws {

@@ -1,3 +1,4 @@
+import Glibc
 import Kernel
 import NetTypes
 import Netlink
@@ -135,5 +136,20 @@ import Testing
       return [kept, try kernel.link("br0", on: .host) == nil, try kernel.link("eth0", on: .container) == nil]
     }
     #expect(links == [true, true, true])
+  }
+
+  @Test func `a bridge has its alias and group with its name, also after one that was killed on its way`() throws {
+    let spec = LinkSpec("br7", kind: .bridge(filtersVLANs: false), group: 7, alias: "cni:net/")
+    let (bridge, names, error) = try inFreshNamespace { path in
+      var kernel = try LiveKernel.open(containerNamespace: path)
+      try kernel.apply(.createLink(LinkSpec(spec.name.passing, kind: .bridge(filtersVLANs: false))))
+      try kernel.apply(.createLink(spec))
+      let bridge = try kernel.link("br7", on: .host)
+      let error = #expect(throws: KernelError.self) { try kernel.apply(.createLink(spec)) }
+      return (bridge, try kernel.allLinks(on: .host).map(\.name).sorted { "\($0)" < "\($1)" }, error)
+    }
+    #expect(bridge?.alias == "cni:net/" && bridge?.group == 7)
+    #expect(names == ["br7", "lo"])
+    #expect(error?.errno == EEXIST)
   }
 }

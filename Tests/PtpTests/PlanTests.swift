@@ -31,7 +31,8 @@ import Testing
   private func pair(_ outside: InterfaceName, mtu: Int) -> Change {
     .createLink(
       LinkSpec(
-        outside, kind: .veth(peer: .init(name: "eth0", mac: "02:00:00:00:00:02")), mac: "02:00:00:00:00:01", mtu: mtu))
+        outside, kind: .veth(peer: .init(name: "eth0", mac: "02:00:00:00:00:02")), mac: "02:00:00:00:00:01", mtu: mtu,
+        group: Isolation.pairGroup))
   }
 
   private let up = LinkChange(isUp: true, alias: "cni:net/c1/eth0")

@@ -199,6 +199,8 @@ public final class FakeKernel: Kernel {
       state.links[.host]?[spec.name]?.vrfTable = table
     }
     if let mac = spec.mac { state.links[spec.side]?[spec.name]?.mac = mac }
+    if let alias = spec.alias { state.links[spec.side]?[spec.name]?.alias = alias }
+    if let group = spec.group { state.links[spec.side]?[spec.name]?.group = group }
   }
 
   private func update(_ name: InterfaceName, on side: Side, _ change: LinkChange) {
