@@ -18,6 +18,16 @@ public struct Owner: Hashable, Sendable {
     return start + (start.utf8.count + rest.utf8.count <= Owner.longestAlias ? rest : Owner.hash(rest))
   }
 
+  /// `nil` for other texts, and where something of it is a hash.
+  public init?(tag: String) {
+    guard tag.hasPrefix(Owner.tagPrefix) else { return nil }
+    let parts = tag.dropFirst(Owner.tagPrefix.count).split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 3, let network = NetworkName(String(parts[0])),
+      let container = ContainerID(String(parts[1])), let interface = InterfaceName(String(parts[2]))
+    else { return nil }
+    self.init(network: network, container: container, interface: interface)
+  }
+
   /// The start of every tag of `network`.
   public static func tagPrefix(_ network: NetworkName) -> String {
     let whole = "\(tagPrefix)\(network)/"

@@ -50,13 +50,18 @@ public struct ContainerNamespace: Equatable, Sendable {
     return own == its
   }
 
+  /// Under `/run/netns`; `nil` for other paths.
+  public var name: String? {
+    let prefix = "\(NamedNamespaces.directory)/"
+    return path.hasPrefix(prefix) ? String(path.dropFirst(prefix.count)) : nil
+  }
+
   /// The identifier of a container that nobody named: the namespace's name, else `ns-` and its inode.
   ///
   /// - Throws: code 8 where there is no namespace.
   public func defaultContainerID() throws(CNIError) -> ContainerID {
     let inode = try open { namespace throws(KernelError) in try namespace.identity().inode }
-    let prefix = "\(NamedNamespaces.directory)/"
-    if path.hasPrefix(prefix), let id = ContainerID(String(path.dropFirst(prefix.count))) { return id }
+    if let id = name.flatMap(ContainerID.init) { return id }
     guard let id = ContainerID("ns-\(inode)") else {
       throw CNIError(.invalidNamespace, "\(path): want --container")
     }

@@ -10,12 +10,11 @@ public enum HostNamespaces {
     let named = ["/run/netns", "/var/run/netns"].flatMap { directory in
       ((try? Files.list(directory)) ?? []).map { "\(directory)/\($0)" }
     }
-    var seen: [FileIdentity] = []
-    if let own = identity("/proc/self/ns/net") { seen.append(own) }
+    var seen: Set<FileIdentity> = []
+    if let own = identity("/proc/self/ns/net") { seen.insert(own) }
     var paths: [String] = []
     for path in named + mounted() + processes.map({ "/proc/\($0)/ns/net" }) {
-      guard let identity = identity(path), !seen.contains(identity) else { continue }
-      seen.append(identity)
+      guard let identity = identity(path), seen.insert(identity).inserted else { continue }
       paths.append(path)
     }
     return paths

@@ -175,12 +175,8 @@ extension HostSurvey {
   }
 
   private func owner(ofAlias alias: String?) -> Owner? {
-    guard let alias, alias.hasPrefix(Owner.tagPrefix(network)) else { return nil }
-    let parts = alias.dropFirst(Owner.tagPrefix(network).count).split(separator: "/", omittingEmptySubsequences: false)
-    guard parts.count == 2, let container = ContainerID(String(parts[0])),
-      let interface = InterfaceName(String(parts[1]))
-    else { return nil }
-    return Owner(network: network, container: container, interface: interface)
+    guard let owner = alias.flatMap(Owner.init(tag:)), owner.network == network else { return nil }
+    return owner
   }
 
   /// An old lease names no interface: it is that of every attachment of the container that is known otherwise.

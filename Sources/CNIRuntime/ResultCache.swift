@@ -23,59 +23,102 @@ public struct ResultCache: Sendable {
     public var config: [UInt8]
     /// In the list's version at ADD; `nil` where the writer kept none.
     public var result: JSONValue?
+    /// Whether the chain of ADDs has not ended: it is under way, or was interrupted.
+    public var isUnfinished = false
   }
 
   private var results: String { "\(directory)/results" }
-
-  func path(_ owner: Owner) -> String { "\(results)/\(owner.network)-\(owner.container)-\(owner.interface)" }
 
   /// `nil` where the attachment is not known.
   ///
   /// - Throws: code 5 where the file cannot be read, code 6 where it is not what it should be.
   public func entry(_ owner: Owner) throws(CNIError) -> Entry? {
-    let bytes: [UInt8]?
-    do throws(KernelError) { bytes = try Files.readIfPresent(path(owner)) } catch { throw CNIError(.ioFailure, error) }
-    guard let bytes else { return nil }
-    guard let entry = Entry(try CNIJSON.decodeValue(bytes)) else {
-      throw CNIError(.decodingFailure, "cached result \(path(owner)): want an object of kind \"\(Self.kind)\"")
+    for name in Self.names(owner) {
+      let path = "\(results)/\(name)", bytes: [UInt8]?
+      do throws(KernelError) { bytes = try Files.readIfPresent(path) } catch { throw CNIError(.ioFailure, error) }
+      guard let bytes else { continue }
+      guard let entry = Entry(try CNIJSON.decodeValue(bytes)) else {
+        throw CNIError(.decodingFailure, "cached result \(path): want an object of kind \"\(Self.kind)\"")
+      }
+      if entry.attachment.owner == owner { return entry }
     }
-    return entry
+    return nil
   }
 
-  /// Every attachment, sorted by file name.
+  /// Every attachment, sorted by file name; of one network, or of one container there, without reading the others' files.
   ///
   /// Files of another format are passed over: several runtimes share the directory.
   ///
   /// - Throws: code 5 where the directory cannot be read.
-  public func entries() throws(CNIError) -> [Entry] {
+  public func entries(of network: NetworkName? = nil, container: ContainerID? = nil) throws(CNIError) -> [Entry] {
     let names: [String]
     do throws(KernelError) { names = try Files.list(results) ?? [] } catch { throw CNIError(.ioFailure, error) }
     return names.sorted().compactMap { name in
+      guard Self.mayBe(name, of: network, container) else { return nil }
       // A file that vanishes or cannot be parsed is no attachment of ours to report.
       guard let bytes = try? Files.read("\(results)/\(name)"), let value = try? CNIJSON.decodeValue(bytes),
-        let entry = Entry(value), path(entry.attachment.owner) == "\(results)/\(name)"
+        let entry = Entry(value), Self.names(entry.attachment.owner).contains(name)
       else { return nil }
-      return entry
+      let owner = entry.attachment.owner
+      return (network ?? owner.network, container ?? owner.container) == (owner.network, owner.container) ? entry : nil
     }
   }
 
-  /// The attachments of one network.
-  public func entries(of network: NetworkName) throws(CNIError) -> [Entry] {
-    try entries().filter { $0.attachment.owner.network == network }
+  /// - Parameter networks: whose attachments; none: all networks'.
+  public func entries(ofAny networks: [NetworkName]) throws(CNIError) -> [Entry] {
+    guard !networks.isEmpty else { return try entries() }
+    var found: [Entry] = []
+    for network in networks { found += try entries(of: network) }
+    return found
   }
 
   func write(_ entry: Entry) throws(CNIError) {
     let bytes = entry.json.bytes
     do throws(KernelError) {
       try Files.makeDirectories(results, mode: 0o700)
-      try Files.replace(path(entry.attachment.owner), with: bytes, mode: 0o600)
+      try Files.replace("\(results)/\(freeName(entry.attachment.owner))", with: bytes, mode: 0o600)
     } catch {
       throw CNIError(.ioFailure, error)
     }
   }
 
   func remove(_ owner: Owner) throws(CNIError) {
-    do throws(KernelError) { try Files.remove(path(owner)) } catch { throw CNIError(.ioFailure, error) }
+    do throws(KernelError) {
+      for name in Self.names(owner) where try holder(name) ?? owner == owner { try Files.remove("\(results)/\(name)") }
+    } catch { throw CNIError(.ioFailure, error) }
+  }
+}
+
+/// The names of its files.
+extension ResultCache {
+  /// libcni's name, and another for where a different attachment has the same one, or where it is too long for a file.
+  private static func names(_ owner: Owner) -> [String] {
+    let plain = "\(owner.network)-\(owner.container)-\(owner.interface)"
+    let hash = Owner.shortHash("\(owner.network)/\(owner.container)/\(owner.interface)")
+    return (isShort(plain) ? [plain] : []) + ["\(owner.network)-\(hash)", hash].filter(isShort).prefix(1)
+  }
+
+  private static func isShort(_ name: String) -> Bool { name.utf8.count <= 240 }
+
+  private static func mayBe(_ name: String, of network: NetworkName?, _ container: ContainerID?) -> Bool {
+    guard let network, isShort("\(network)-0123456789abc") else { return true }
+    guard name.hasPrefix("\(network)-") else { return false }
+    guard let container else { return true }
+    return name.hasPrefix("\(network)-\(container)-") || name.utf8.count == "\(network)-0123456789abc".utf8.count
+  }
+
+  /// Whose attachment is in that file; `nil` if there is no such file, or nothing of ours in it.
+  private func holder(_ name: String) throws(KernelError) -> Owner? {
+    guard let bytes = try Files.readIfPresent("\(results)/\(name)"), let value = try? CNIJSON.decodeValue(bytes),
+      let owner = Entry(value)?.attachment.owner, Self.names(owner).contains(name)
+    else { return nil }
+    return owner
+  }
+
+  private func freeName(_ owner: Owner) throws(KernelError) -> String {
+    let names = Self.names(owner)
+    for name in names where try holder(name) ?? owner == owner { return name }
+    return names[names.count - 1]
   }
 }
 
@@ -94,6 +137,7 @@ extension ResultCache.Entry {
     }
     if !attachment.capabilityArguments.isEmpty { members["capabilityArgs"] = .object(attachment.capabilityArguments) }
     members["result"] = result
+    if isUnfinished { members["isUnfinished"] = .bool(true) }
     return .object(members)
   }
 
@@ -114,6 +158,7 @@ extension ResultCache.Entry {
       arguments: pairs.filter { $0.count == 2 }.map { NetworkAttachment.Argument($0[0], $0[1]) },
       capabilityArguments: value["capabilityArgs"]?.object ?? [:])
     self.config = config
+    isUnfinished = value["isUnfinished"] == .bool(true)
   }
 
   /// The namespace that the result names for the container's interface; libcni before 1.2 keeps no other.

@@ -9,8 +9,13 @@ extension Runtime {
   @discardableResult
   public func check(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) -> String? {
     if let error = list.refusalOfCheck { throw error }
-    guard let cached = try cache.entry(attachment.owner), let previous = try cached.result(as: list.version) else {
-      let owner = attachment.owner
+    let cached = try cache.entry(attachment.owner), owner = attachment.owner
+    if cached?.isUnfinished == true {
+      throw CNIError(
+        .differences, "container \(owner.container): connecting to network \(owner.network) was interrupted",
+        details: "cnictl disconnect removes what there is")
+    }
+    guard let previous = try cached?.result(as: list.version) else {
       throw CNIError(
         .unknownContainer, "container \(owner.container) is not on network \(owner.network) as \(owner.interface)")
     }

@@ -13,7 +13,7 @@ extension Runtime {
   public func repairNames(of networks: [NetworkName]) throws(CNIError) -> [Owner] {
     var repaired: [Owner] = []
     var problems: [CNIError] = []
-    for entry in try cache.entries() where networks.isEmpty || networks.contains(entry.attachment.owner.network) {
+    for entry in try cache.entries(ofAny: networks) {
       let presence = ContainerNamespace(of: entry.attachment).presence
       guard presence != .gone else { continue }
       do throws(CNIError) {
@@ -28,6 +28,7 @@ extension Runtime {
     of entry: ResultCache.Entry, _ presence: ContainerNamespace.Presence
   ) throws(CNIError) -> Bool {
     let list = try NetworkList(entry.config)
+    guard !entry.isUnfinished else { return false }
     guard let plugin = list.plugins.first(where: { $0.type.description == "dns-hosts" }) else { return false }
     // With a plugin inside, ADD would attach the container a second time.
     guard plugin.config.member("delegate") == nil else { return false }

@@ -27,20 +27,14 @@ public struct Runtime: Sendable {
 
   /// Attaches: ADD of every plugin in order, each given what the one before it answered.
   ///
-  /// Where one refuses, every plugin is told to DEL, the last one first.
+  /// Where one refuses, every plugin is told to DEL, the last one first. The attachment is known before the first plugin
+  /// runs, so that one that is interrupted can be detached. The caller holds its `NetworkLock`.
   ///
   /// - Throws: code 104 where the attachment stands already; the refusing plugin's error, with what could not be taken
   ///   back in the details.
   public func add(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) -> ChainResult {
     for plugin in list.plugins { _ = try runner.find(plugin.type) }
-    let owner = attachment.owner
-    // Its rollback would take down what stands.
-    guard try cache.entry(owner) == nil else {
-      throw CNIError(
-        .alreadyAttached,
-        "container \(owner.container) is already on network \(owner.network) as \(owner.interface)",
-        details: "disconnect it first")
-    }
+    try begin(list, attachment)
     var last: ChainResult?
     do throws(CNIError) {
       for plugin in list.plugins {
@@ -54,14 +48,34 @@ public struct Runtime: Sendable {
     } catch {
       var error = error.prefixed(with: "network \(list.name)")
       let leftovers = rollBack(list, attachment, previous: last?.json)
-      if !leftovers.isEmpty {
+      if leftovers.isEmpty {
+        try? cache.remove(attachment.owner)  // the first error is thrown
+      } else {
         error.details += (error.details.isEmpty ? "" : "; ") + "taking it back: \(leftovers.joined(separator: "; "))"
       }
       throw error
     }
   }
 
-  /// What went wrong on the way back; goes on past failures, since nobody knows this attachment to remove it later.
+  /// Writes it down; what an interrupted call left of it goes first.
+  private func begin(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) {
+    let owner = attachment.owner
+    if let before = try cache.entry(owner) {
+      // Its rollback would take down what stands.
+      guard before.isUnfinished else {
+        throw CNIError(
+          .alreadyAttached,
+          "container \(owner.container) is already on network \(owner.network) as \(owner.interface)",
+          details: "disconnect it first")
+      }
+      try delete(try NetworkList(before.config), before.attachment)
+    }
+    var entry = ResultCache.Entry(attachment: attachment, config: list.bytes)
+    entry.isUnfinished = true
+    try cache.write(entry)
+  }
+
+  /// What went wrong on the way back; goes on past failures.
   private func rollBack(_ list: NetworkList, _ attachment: NetworkAttachment, previous: JSONValue?) -> [String] {
     list.plugins.reversed().compactMap { plugin in
       do throws(CNIError) {

@@ -59,7 +59,7 @@ public struct Namespace: ~Copyable {
 }
 
 /// Which file it is, whatever its path.
-public struct FileIdentity: Equatable, Sendable {
+public struct FileIdentity: Hashable, Sendable {
   public var device: UInt
   public var inode: UInt
   public init(device: UInt, inode: UInt) {

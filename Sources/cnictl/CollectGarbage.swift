@@ -25,8 +25,8 @@ struct CollectGarbage: ParsableCommand {
         for network in networks { lists.append(try contents.entry(network).list) }
       }
       let collector = GarbageCollector(runtime: common.runtime)
-      // Every ADD of ours is over, and the next waits.
-      let pause = dryRun ? nil : try GarbageCollector.pauseAttaching()
+      let orphans = networks.isEmpty ? try collector.orphans(besides: contents.entries.map(\.list.name)) : []
+      let pause = dryRun ? nil : try GarbageCollector.pauseAttaching(to: (lists + orphans).map(\.name))
       var errors: [CNIError] = []
       var reported: [JSONValue] = []
       let tell = { (stale: StaleThing) in
@@ -36,12 +36,9 @@ struct CollectGarbage: ParsableCommand {
       for list in lists {
         do throws(CNIError) { try collector.collect(list, dryRun: dryRun, tell: tell) } catch { errors.append(error) }
       }
-      if networks.isEmpty {
-        let configured = contents.entries.map(\.list.name)
-        do throws(CNIError) {
-          try collector.collectOrphans(besides: configured, dryRun: dryRun, tell: tell)
-        } catch { errors.append(error) }
-      }
+      do throws(CNIError) {
+        try collector.collect(orphans: orphans, dryRun: dryRun, tell: tell)
+      } catch { errors.append(error) }
       _ = consume pause
       if let error = CNIError(joining: errors) { throw error }
       if common.json { try common.printJSON([dryRun ? "stale" : "removed": .array(reported)]) }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CNI
 import CNIRuntime
+import Linux
 import NetTypes
 
 struct Connect: ParsableCommand {
@@ -28,9 +29,13 @@ struct Connect: ParsableCommand {
   func run() throws {
     let request = try parsedRequest()
     try common.report { () throws(CNIError) in
-      let list = try common.load().entry(network).list
+      let network = try common.load().entry(network), list = network.list
       let namespace = target.namespace
       let owner = try owner(on: list.name, in: namespace)
+      let lock = try NetworkLock(owner)
+      guard Files.exists(network.file) else {
+        throw CNIError(.invalidNetworkConfig, "network \(list.name): \(network.file) was removed meanwhile")
+      }
       // A plugin that refuses the name is told to DEL it next, and would remove what was there before.
       guard try !namespace.interfaces().contains(owner.interface.description) else {
         throw CNIError(
@@ -39,6 +44,7 @@ struct Connect: ParsableCommand {
       try common.runtime.checkVersions(list)
       let attachment = try request.attachment(owner, namespacePath: namespace.path, on: list)
       let made = try common.runtime.add(list, attachment)
+      _ = consume lock
       if common.json { return try common.printJSON(made.json) }
       print(confirmation(owner, made.result))
     }
@@ -109,7 +115,9 @@ struct Disconnect: ParsableCommand {
       guard !entries.isEmpty else { throw try unknown(filter) }
       for entry in entries {
         let known = try KnownAttachment(entry)
+        let lock = try NetworkLock(known.attachment.owner)
         try common.runtime.delete(known.list, known.attachment)
+        _ = consume lock
         let owner = known.attachment.owner
         if !common.json { print("disconnected \(owner.container) from \(owner.network): \(owner.interface) is gone") }
       }

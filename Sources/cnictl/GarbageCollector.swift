@@ -11,6 +11,12 @@ struct StaleThing {
   var json: JSONValue
 }
 
+/// As long as it lasts, nothing is attached to some networks.
+struct AttachingPause: ~Copyable {
+  fileprivate let networks: NetworkLock
+  fileprivate let gate: FileLock
+}
+
 /// Removes the attachments of containers that are gone, each by its name, so that no other one is touched.
 struct GarbageCollector {
   var runtime: Runtime
@@ -29,9 +35,13 @@ struct GarbageCollector {
     }
   }
 
-  /// Closes the gate for ADDs as long as the value that it returns.
-  static func pauseAttaching() throws(CNIError) -> FileLock {
-    do throws(KernelError) { return try AttachGate.close() } catch { throw CNIError(.tryAgainLater, "\(error)") }
+  /// Waits for what is being attached to these networks, and keeps more away as long as the value that it returns.
+  static func pauseAttaching(to networks: [NetworkName]) throws(CNIError) -> AttachingPause {
+    // In this order: a call of ours that connects goes on until its last plugin has passed the gate.
+    let networks = try NetworkLock(networks)
+    do throws(KernelError) {
+      return AttachingPause(networks: networks, gate: try AttachGate.close())
+    } catch { throw CNIError(.tryAgainLater, "\(error)") }
   }
 
   /// - Parameters:
@@ -71,16 +81,18 @@ struct GarbageCollector {
       of: list, valid: Set(valid.map { NetworkAttachment(owner: $0.owner, namespacePath: "").key }))
   }
 
-  /// Stale attachments to networks that are configured no more: what ADD was given is kept.
-  func collectOrphans(
-    besides configured: [NetworkName], dryRun: Bool, tell: (StaleThing) -> Void
-  ) throws(CNIError) {
+  /// The networks of attachments that are configured no more: what ADD was given is kept.
+  func orphans(besides configured: [NetworkName]) throws(CNIError) -> [NetworkList] {
+    var known = Set(configured)
     var lists: [NetworkList] = []
-    for entry in try runtime.cache.entries() {
-      let network = entry.attachment.owner.network
-      guard !configured.contains(network), !lists.contains(where: { $0.name == network }) else { continue }
+    for entry in try runtime.cache.entries() where known.insert(entry.attachment.owner.network).inserted {
       lists.append(try KnownAttachment(entry).list)
     }
+    return lists
+  }
+
+  /// Stale attachments to such networks.
+  func collect(orphans lists: [NetworkList], dryRun: Bool, tell: (StaleThing) -> Void) throws(CNIError) {
     var errors: [CNIError] = []
     for survey in try look.surveys(of: lists) {
       for standing in survey.standings() where standing.presence == .gone && standing.isCached {

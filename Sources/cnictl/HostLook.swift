@@ -16,11 +16,12 @@ struct HostLook {
   /// - Returns: for each list what there is of it, in their order.
   /// - Throws: code 100 where a namespace cannot be looked into: what it holds might be taken for gone.
   func surveys(of lists: [NetworkList]) throws(CNIError) -> [HostSurvey] {
-    let entries = try cache.entries()
+    var entries: [NetworkName: [ResultCache.Entry]] = [:]
+    for list in lists { entries[list.name] = try cache.entries(of: list.name) }
     var surveys: [HostSurvey] = []
     do throws(KernelError) {
       let links = try hostLinks()
-      for list in lists { surveys.append(try survey(list, entries, links)) }
+      for list in lists { surveys.append(try survey(list, entries[list.name] ?? [], links)) }
       // An ADD that was at work until now has left its traces inside; one that still is, is seen here.
       let attaching = HostNamespaces.attaching()
       let inside = try contents()
@@ -37,7 +38,7 @@ struct HostLook {
   ) throws(KernelError) -> HostSurvey {
     var survey = HostSurvey(list.name)
     survey.links = links
-    for entry in entries where entry.attachment.owner.network == list.name {
+    for entry in entries {
       let hostLinks = entry.addResult.interfaces.filter { $0.sandbox?.isEmpty ?? true }.map(\.name)
       survey.cached.append(
         HostSurvey.Cached(
@@ -110,6 +111,17 @@ struct HostLook {
       found.append(HostSurvey.Inside("\(link.name)", alias: link.alias, addresses: addresses))
     }
     return found
+  }
+}
+
+extension HostLook {
+  /// Whose the links in a namespace are; `nil` if one of them does not say so.
+  static func owners(in namespace: ContainerNamespace) -> [Owner]? {
+    guard var kernel = try? LiveKernel.open(containerNamespace: namespace.path),
+      let links = try? kernel.allLinks(on: .container).filter({ !$0.isLoopback })
+    else { return nil }
+    let owners = links.compactMap { $0.alias.flatMap(Owner.init(tag:)) }
+    return owners.count == links.count ? owners : nil
   }
 }
 

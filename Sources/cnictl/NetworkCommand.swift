@@ -82,7 +82,7 @@ extension NetworkCommand {
     private func remove(_ network: ConfigDirectory.Entry) throws(CNIError) {
       let list = network.list
       let collector = GarbageCollector(runtime: common.runtime)
-      let pause = try GarbageCollector.pauseAttaching()
+      let pause = try GarbageCollector.pauseAttaching(to: [list.name])
       let standings = try collector.survey(of: list).standings()
       let attached = standings.filter { standing in
         standing.isCached || standing.presence == .live || standing.presence == .unknown && !force

@@ -49,9 +49,8 @@ struct Repair: ParsableCommand {
     var filter = HostFilter()
     let collector = GarbageCollector(runtime: common.runtime)
     var gone: [NetworkAttachment] = []
-    for entry in try common.runtime.cache.entries() {
-      let isAsked = networks.isEmpty || networks.contains(entry.attachment.owner.network)
-      if isAsked, try collector.isGone(KnownAttachment(entry)) { gone.append(entry.attachment) }
+    for entry in try common.runtime.cache.entries(ofAny: networks) {
+      if try collector.isGone(KnownAttachment(entry)) { gone.append(entry.attachment) }
     }
     let owners = Set(gone.map(\.owner))
     var repaired: [Owner] = []

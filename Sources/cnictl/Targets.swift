@@ -59,12 +59,33 @@ struct AttachmentFilter {
 
   func matches(_ attachment: NetworkAttachment) -> Bool {
     let owner = attachment.owner
-    let place = namespace?.isSame(as: ContainerNamespace(attachment.namespacePath)) ?? true
-    return (network.map { $0 == owner.network } ?? true) && place && (container.map { $0 == owner.container } ?? true)
+    return (network.map { $0 == owner.network } ?? true) && (container.map { $0 == owner.container } ?? true)
       && (interface.map { $0 == owner.interface } ?? true)
+      && namespace?.isSame(as: ContainerNamespace(attachment.namespacePath)) ?? true
   }
 
+  /// Reads few of the cache's files where the names or the namespace tell which.
   func find(in cache: ResultCache) throws(CNIError) -> [ResultCache.Entry] {
-    try cache.entries().filter { matches($0.attachment) }
+    if container == nil, let namespace {
+      let likely = try likely(in: namespace, cache).filter { matches($0.attachment) }
+      if !likely.isEmpty { return likely }
+    }
+    return try cache.entries(of: network, container: container).filter { matches($0.attachment) }
+  }
+
+  /// What the namespace's links say, if every one of them does; if it is gone, the container that is named as it is.
+  private func likely(
+    in namespace: ContainerNamespace, _ cache: ResultCache
+  ) throws(CNIError) -> [ResultCache.Entry] {
+    guard namespace.presence == .live else {
+      guard let network, let container = namespace.name.flatMap(ContainerID.init) else { return [] }
+      return try cache.entries(of: network, container: container)
+    }
+    guard let owners = HostLook.owners(in: namespace) else { return [] }
+    var entries: [ResultCache.Entry] = []
+    for owner in owners {
+      if let entry = try cache.entry(owner) { entries.append(entry) }
+    }
+    return entries
   }
 }

@@ -36,8 +36,7 @@ struct FakePlugins {
       [ ! -f "$here/$me.$CNI_COMMAND" ] || cat "$here/$me.$CNI_COMMAND"
       [ ! -f "$here/$me.$CNI_COMMAND.fails" ] || exit 1
       """
-    try write(name, script)
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: "\(directory)/\(name)")
+    try writeProgram(name, script)
     try answer(name, .version, #"{"cniVersion":"1.1.0","supportedVersions":["0.4.0","1.0.0","1.1.0"]}"#)
     try answer(name, .add, #"{"cniVersion":"1.1.0","interfaces":[{"name":"\#(name)"}],"extra":7}"#)
   }
@@ -45,6 +44,11 @@ struct FakePlugins {
   func answer(_ name: String, _ command: Command, _ text: String, fails: Bool = false) throws {
     try write("\(name).\(command.rawValue)", text)
     if fails { try write("\(name).\(command.rawValue).fails", "") }
+  }
+
+  func writeProgram(_ name: String, _ script: String) throws {
+    try write(name, script)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: "\(directory)/\(name)")
   }
 
   func write(_ name: String, _ text: String) throws {

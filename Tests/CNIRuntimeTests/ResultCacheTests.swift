@@ -45,4 +45,44 @@ import Testing
       #expect(!FileManager.default.fileExists(atPath: "\(host.directory)/cache/results/blue-c1-eth0"))
     }
   }
+
+  @Test(arguments: [("a-b", "c", "a", "b-c"), ("a", "b-c", "a-b", "c")])
+  func `attachments of one file name are kept apart, and each is found by its network`(
+    names: (String, String, String, String)
+  ) throws {
+    try FakePlugins.with(["one"]) { host in
+      let runtime = host.runtime()
+      let both = try [(names.0, names.1), (names.2, names.3)].map { network, container in
+        (
+          try list(#"{"cniVersion":"1.0.0","name":"\#(network)","type":"one"}"#),
+          NetworkAttachment(owner: try owner(network, container), namespacePath: "/run/netns/\(container)")
+        )
+      }
+      for (list, attachment) in both { _ = try runtime.add(list, attachment) }
+      let results = try FileManager.default.contentsOfDirectory(atPath: "\(host.directory)/cache/results")
+      #expect(results.count == 2 && results.contains("a-b-c-eth0"))
+      for (list, attachment) in both {
+        let owner = attachment.owner
+        #expect(try runtime.cache.entries(of: list.name).map(\.attachment) == [attachment])
+        #expect(try runtime.cache.entries(of: list.name, container: owner.container).map(\.attachment) == [attachment])
+        #expect(throws: CNIError.self) { try runtime.add(list, attachment) }
+      }
+      try runtime.delete(both[0].0, both[0].1)
+      #expect(try runtime.cache.entries().map(\.attachment) == [both[1].1])
+      try runtime.delete(both[1].0, both[1].1)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: "\(host.directory)/cache/results") == [])
+    }
+  }
+
+  @Test func `a container's name may be longer than a file's`() throws {
+    try FakePlugins.with(["one"]) { host in
+      let runtime = host.runtime(), list = try list(#"{"cniVersion":"1.0.0","name":"blue","type":"one"}"#)
+      let long = NetworkAttachment(
+        owner: try owner("blue", String(repeating: "c", count: 300)), namespacePath: "/run/netns/c")
+      _ = try runtime.add(list, long)
+      #expect(try runtime.cache.entries(of: list.name, container: long.owner.container).map(\.attachment) == [long])
+      try runtime.delete(list, long)
+      #expect(try runtime.cache.entries() == [])
+    }
+  }
 }

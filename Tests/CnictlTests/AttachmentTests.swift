@@ -41,6 +41,28 @@ private let setup = """
         """)
   }
 
+  @Test func `a network is not removed while something connects to it`() throws {
+    let output = try Sandbox.output(
+      setup + """
+        sed 's#^ADD) #ADD) : > /run/begun; until [ -e /run/go ]; do sleep 0.05; done; #' /run/plugins/fake > /run/plugins/slow
+        chmod +x /run/plugins/slow; network blue slow
+        cnictl connect blue c1 & connecting=$!
+        until [ -e /run/begun ]; do sleep 0.05; done
+        (cnictl network rm blue 2>&1 || : ) > /run/said & removing=$!
+        for number in {1..40}; do if kill -0 $removing 2> /run/null; then sleep 0.05; fi; done
+        : > /run/go; wait $connecting; wait $removing
+        grep -o 'in use by container c1' /run/said; ls /run/net.d; cnictl disconnect blue c1
+        """)
+    #expect(
+      output == """
+        connected c1 to blue as eth0: 172.17.0.3/16 mac 02:42:ac:11:00:03
+        in use by container c1
+        blue.conflist
+        disconnected c1 from blue: eth0 is gone
+
+        """)
+  }
+
   @Test func `an attachment is found by whatever path leads to its namespace`() throws {
     let output = try Sandbox.output(
       setup + """
