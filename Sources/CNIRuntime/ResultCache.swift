@@ -64,7 +64,7 @@ public struct ResultCache: Sendable {
     }
   }
 
-  /// - Parameter networks: whose attachments; none: all networks'.
+  /// The attachments of these networks, of all networks if none is given.
   public func entries(ofAny networks: [NetworkName]) throws(CNIError) -> [Entry] {
     guard !networks.isEmpty else { return try entries() }
     var found: [Entry] = []

@@ -1,0 +1,28 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Attachments whose derived names are the same.
+@Suite(.needsRoot)
+struct SharedNameTests {
+  /// Two containers whose host ends have one name: it is made of a hash.
+  @Test(arguments: ["bridge", "ptp"])
+  func `DEL of a container takes no link, rule or address of one whose name has the same hash`(plugin: String) throws {
+    try Lab.use(containers: 2) { lab in
+      let config = try lab.bridge(#"{"name": "n", "isGateway": true, "ipMasq": true}"#).with("type", .string(plugin))
+      func run(_ command: String, _ id: String, on number: Int) throws -> Outcome {
+        var call = lab.call(command, config, on: number, plugin: plugin)
+        call.variables["CNI_CONTAINERID"] = id
+        return try lab.run(call)
+      }
+      let result = try run("ADD", "c69789", on: 1).result()
+      let before = try Snapshot(of: lab), rules = try lab.shell("nft list ruleset", in: lab.host)
+      let refused = try run("ADD", "c1726898", on: 2)
+      #expect(!refused.isSuccess && refused.complaint.contains("File exists"), "\(refused)")
+      for _ in 1...2 { try run("DEL", "c1726898", on: 2).requireSuccess() }
+      try lab.expectUnchanged(since: before)
+      #expect(try lab.shell("nft list ruleset", in: lab.host) == rules)
+      #expect(try lab.pings(result.text("ips.0.gateway") ?? "", from: lab.container(1)))
+    }
+  }
+}
