@@ -115,13 +115,18 @@ struct HostLook {
 }
 
 extension HostLook {
-  /// Whose the links in a namespace are; `nil` if one of them does not say so.
+  /// Whose the links in a namespace are, by their tags or those of their other ends; `nil` if one has none.
   static func owners(in namespace: ContainerNamespace) -> [Owner]? {
     guard var kernel = try? LiveKernel.open(containerNamespace: namespace.path),
       let links = try? kernel.allLinks(on: .container).filter({ !$0.isLoopback })
     else { return nil }
-    let owners = links.compactMap { $0.alias.flatMap(Owner.init(tag:)) }
-    return owners.count == links.count ? owners : nil
+    var owners: [Owner] = []
+    for link in links {
+      let outside = link.alias == nil ? link.peer.flatMap { try? kernel.link(index: $0, on: .host) } : nil
+      guard let owner = (link.alias ?? outside?.alias).flatMap(Owner.init(tag:)) else { return nil }
+      owners.append(owner)
+    }
+    return owners
   }
 }
 
