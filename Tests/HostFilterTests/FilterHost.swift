@@ -1,3 +1,4 @@
+import CNI
 import Foundation
 import HostFilter
 import Kernel
@@ -36,6 +37,8 @@ final class FilterHost {
 final class FakeBackend: FilterBackend {
   let name: Backend
   var claims: [Claim] = []
+  /// Whose rules were replaced in one step.
+  var replaced: [Owner] = []
   var isUsable = true
   var refusal: KernelError?
   /// Rules that are refused, others are not.
@@ -50,6 +53,12 @@ final class FakeBackend: FilterBackend {
     if claim.rules == refusedRules { throw KernelError("add", errno: 22, reason: "refused") }
     beforeAdding()
     claims.append(claim)
+  }
+
+  func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
+    replaced.append(claim.owner)
+    remove(claim.owner.filterTag, claim.part, known: old?.rules)
+    try add(claim)
   }
 
   func remove(_ tag: String, _ part: Part, known: [Rule]?) {
