@@ -118,10 +118,18 @@ public struct HostFilter: PacketFilter {
     do throws(KernelError) {
       try makeAll(claim)
     } catch {
-      try? memory.forget(claim.owner, claim.part)  // the error to tell is the backend's
+      forget(claim, after: error)
       throw error
     }
     warn(of: claim)
+  }
+
+  /// Forgets what was refused; where it may have been made all the same and cannot be removed, DEL finds the claim.
+  private mutating func forget(_ claim: Claim, after error: KernelError) {
+    do throws(KernelError) {
+      if [EINTR, ENOMEM, ENFILE, EMFILE, ENOBUFS].contains(error.errno) { try unmakeAll(claim) }
+      try memory.forget(claim.owner, claim.part)
+    } catch {}  // the error to report is the backend's
   }
 
   public mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError) {

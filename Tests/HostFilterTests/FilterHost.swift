@@ -41,6 +41,7 @@ final class FakeBackend: FilterBackend {
   var replaced: [Owner] = []
   var isUsable = true
   var refusal: KernelError?
+  var removalRefusal: KernelError?
   /// Rules that are refused, others are not.
   var refusedRules: [Rule]?
   /// Called before anything is added.
@@ -57,11 +58,12 @@ final class FakeBackend: FilterBackend {
 
   func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
     replaced.append(claim.owner)
-    remove(claim.owner.filterTag, claim.part, known: old?.rules)
+    try remove(claim.owner.filterTag, claim.part, known: old?.rules)
     try add(claim)
   }
 
-  func remove(_ tag: String, _ part: Part, known: [Rule]?) {
+  func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
+    if let removalRefusal { throw removalRefusal }
     claims.removeAll { $0.owner.filterTag == tag && $0.part == part }
   }
 
