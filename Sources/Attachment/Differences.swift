@@ -20,12 +20,10 @@ public func differences<K: Kernel & ~Copyable>(
     guard let link = try kernel.link(name, on: .host), link.isRunning else { return ["link \(name) is not running"] }
     return []
   case .addAddress(let spec):
-    let there = try ifPresent { () throws(KernelError) in try kernel.addresses(of: spec.interface, on: spec.side) }
-    return there?.contains(spec.prefix) == true
+    return try isPresent(spec, on: &kernel)
       ? [] : ["\(spec.side) address \(spec.prefix) is missing on \(spec.interface)"]
   case .deleteAddress(let spec):
-    let there = try ifPresent { () throws(KernelError) in try kernel.addresses(of: spec.interface, on: spec.side) }
-    return there?.contains(spec.prefix) == true
+    return try isPresent(spec, on: &kernel)
       ? ["\(spec.side) address \(spec.prefix) is still on \(spec.interface)"] : []
   case .addRoute(let spec):
     let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
@@ -38,19 +36,14 @@ public func differences<K: Kernel & ~Copyable>(
   case .setChecksumOffload(let name, let isOn): return try differences(of: name, offloading: isOn, on: &kernel)
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
   case .addRules(let claim), .setRules(let claim): return try differences(from: claim, by: change, on: &kernel)
+  case .enableRouteLocalnet(let name, _): return try differences(from: [.routeLocalnet(name, "1")], on: .host, &kernel)
   // Nothing of these can be seen afterwards, or the links that they belong to tell.
-  case .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
+  case .disableRouteLocalnet, .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink,
+    .deleteUnusedBridge,
     .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .removeReferenceRules,
     .announce:
     return []
   }
-}
-
-private func differences<K: Kernel & ~Copyable>(
-  from wanted: TunnelTables, on kernel: inout K
-) throws(KernelError) -> [String] {
-  let found = try ifPresent { () throws(KernelError) in try kernel.tables(like: wanted) }
-  return wanted.changes(from: found ?? TunnelTables(of: wanted.device)).map { "want: \($0)" }
 }
 
 private func differences<K: Kernel & ~Copyable>(
@@ -84,7 +77,7 @@ private func differences<K: Kernel & ~Copyable>(
   return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
 }
 
-private func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
+func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
   do throws(KernelError) { return try body() } catch {
     guard error.errno == noSuchDevice else { throw error }
     return nil

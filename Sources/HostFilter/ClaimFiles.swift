@@ -53,17 +53,32 @@ struct ClaimFiles {
     return try (Files.list(directory) ?? []).sorted().compactMap { try? claim(at: "\(directory)/\($0)") }
   }
 
-  /// Whether anybody else's rules of that part are remembered, on any network.
-  func remembersOthers(than owner: Owner, _ part: Part) throws(KernelError) -> Bool {
-    let own = name(owner, part)
+  /// Whether rules of that part are remembered for others than these owners, on any network.
+  func remembersOthers(than owners: Set<Owner>, _ part: Part) throws(KernelError) -> Bool {
+    let own = Set(owners.map { path($0, part) })
     for network in try networks() {
-      let isOwn = network == owner.network
-      let isThere = try Files.hasName(in: directory(of: network)) { name in
-        name.hasSuffix(".\(part.rawValue)") && !(isOwn && name == own)
+      let directory = directory(of: network)
+      let isThere = try Files.hasName(in: directory) { name in
+        name.hasSuffix(".\(part.rawValue)") && !own.contains("\(directory)/\(name)")
       }
       if isThere { return true }
     }
     return false
+  }
+
+  /// The first claim of that part that `fits`, other than these owners'; their networks are searched first.
+  func firstClaim(
+    _ part: Part, besides owners: Set<Owner>, where fits: (Claim) throws(KernelError) -> Bool
+  ) throws(KernelError) -> Claim? {
+    let near = Set(owners.map(\.network)), all = try networks()
+    for network in all.filter(near.contains) + all.filter({ !near.contains($0) }) {
+      let directory = directory(of: network)
+      for name in try Files.list(directory) ?? [] where name.hasSuffix(".\(part.rawValue)") {
+        guard let claim = try? claim(at: "\(directory)/\(name)"), !owners.contains(claim.owner) else { continue }
+        if try fits(claim) { return claim }
+      }
+    }
+    return nil
   }
 
   func networks() throws(KernelError) -> [NetworkName] {

@@ -7,12 +7,24 @@ public import PacketFilter
 extension HostFilter {
   /// The claim's rules, and what they need of the host's own chains.
   mutating func make(_ claim: Claim) throws(KernelError) {
+    try make(claim) { (backend, claim) throws(KernelError) in try backend.add(claim) }
+  }
+
+  /// The same in the place of whatever is left of the claim, so that what its rules share is never absent.
+  mutating func remake(_ claim: Claim) throws(KernelError) {
+    if claim.backend == .nftables { try iptables.remove(claim.owner.filterTag, claim.part, known: nil) }
+    try make(claim) { (backend, claim) throws(KernelError) in try backend.replace(nil, with: claim) }
+  }
+
+  private mutating func make(
+    _ claim: Claim, by add: (inout any FilterBackend, Claim) throws(KernelError) -> Void
+  ) throws(KernelError) {
     guard claim.backend == .nftables else {
       var claim = claim
       claim.rules += claim.passages
-      return try iptables.add(claim)
+      return try add(&iptables, claim)
     }
-    try nftables.add(claim)
+    try add(&nftables, claim)
     guard let passing = claim.onlyPassages else { return }
     do throws(KernelError) {
       try iptables.add(passing)
@@ -68,7 +80,7 @@ extension HostFilter {
   /// Writes to standard error what drops connections of a claim that was added.
   func warn(of claim: Claim) {
     guard let drops = try? iptables.dropsByOtherTables(claim.forwardedConnections) else { return }
-    for drop in drops { try? Standard.write(Array("\(drop)\n".utf8), to: Standard.error) }
+    for drop in drops { note(drop) }
   }
 }
 

@@ -38,12 +38,9 @@ extension HostFilter {
     let missing = try lackingAll(claim, in: claim.backend)
     guard !missing.isEmpty else { return false }
     try bind(claim.sources, for: claim.owner)
-    guard let backend = claim.backend, !missing.allSatisfy(\.isForZones) else { return true }
-    try iptables.remove(claim.owner.filterTag, claim.part, known: nil)
-    try use(backend) { (backend) throws(KernelError) in
-      try backend.remove(claim.owner.filterTag, claim.part, known: nil)
-    }
-    try make(claim.withoutSources)
+    guard claim.backend != nil, !missing.allSatisfy(\.isForZones) else { return true }
+    try remake(claim.withoutSources)
+    try enableRouteLocalnet(for: claim)
     return true
   }
 

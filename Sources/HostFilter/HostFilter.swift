@@ -15,6 +15,8 @@ public struct HostFilter: PacketFilter {
   let memory: ClaimFiles
   let records: SourceRecords
   let state: String
+  /// Set while the lock is held.
+  var heldLock: HeldLock?
   /// How the kernel lists the legacy tables in use; a file for each family.
   private let legacyTables: [String]
 
@@ -39,11 +41,14 @@ public struct HostFilter: PacketFilter {
     memory = ClaimFiles(directory: "\(state)/filter")
   }
 
-  public func lock() throws(KernelError) {
+  public mutating func lock() throws(KernelError) {
+    guard heldLock == nil else { return }
     try Files.makeDirectories(state, mode: 0o700)
     let path = "\(state)/filter.lock"
-    try FileLock(.open(path, for: .updating), seconds: 30, doing: "lock \(path)").keep()
+    heldLock = HeldLock(try FileLock(.open(path, for: .updating), seconds: 30, doing: "lock \(path)"))
   }
+
+  public mutating func unlock() { heldLock = nil }
 
   // MARK: which backend
 
@@ -113,10 +118,18 @@ public struct HostFilter: PacketFilter {
     do throws(KernelError) {
       try makeAll(claim)
     } catch {
-      try? memory.forget(claim.owner, claim.part)  // the error to tell is the backend's
+      forget(claim, after: error)
       throw error
     }
     warn(of: claim)
+  }
+
+  /// Forgets what was refused; where it may have been made all the same and cannot be removed, DEL finds the claim.
+  private mutating func forget(_ claim: Claim, after error: KernelError) {
+    do throws(KernelError) {
+      if [EINTR, ENOMEM, ENFILE, EMFILE, ENOBUFS].contains(error.errno) { try unmakeAll(claim) }
+      try memory.forget(claim.owner, claim.part)
+    } catch {}  // the error to report is the backend's
   }
 
   public mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError) {
@@ -147,8 +160,8 @@ public struct HostFilter: PacketFilter {
 
   public func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? { try memory.claim(of: owner, part) }
 
-  public func remembersOthers(than owner: Owner, _ part: Part) throws(KernelError) -> Bool {
-    try memory.remembersOthers(than: owner, part)
+  public func remembersOthers(than owners: Set<Owner>, _ part: Part) throws(KernelError) -> Bool {
+    try memory.remembersOthers(than: owners, part)
   }
 
   public func claims(of network: NetworkName) throws(KernelError) -> [Claim] { try memory.claims(of: network) }
@@ -198,11 +211,20 @@ public struct HostFilter: PacketFilter {
     var claims: [Claim] = []
     for network in networks { claims += try memory.claims(of: network).filter { isLive($0.owner) } }
     var repaired: [Owner] = []
-    // Spare ports stand behind those that they are spare for.
-    for claim in claims.filter({ !$0.hasSparePorts }) + claims.filter(\.hasSparePorts) where try restore(claim) {
+    for claim in claims.inOrderOfRepair where try restore(claim) {
       repaired.append(claim.owner)
     }
     return repaired
+  }
+}
+
+extension [Claim] {
+  /// Published ports first, since `route_localnet` may be on without their guard of 127.0.0.0/8.
+  ///
+  /// Spare ports stand behind those that they are spare for.
+  fileprivate var inOrderOfRepair: [Claim] {
+    let first = filter { !$0.hasSparePorts }
+    return first.filter { !$0.localnetLinks.isEmpty } + first.filter(\.localnetLinks.isEmpty) + filter(\.hasSparePorts)
   }
 }
 

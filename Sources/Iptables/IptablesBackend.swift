@@ -40,16 +40,16 @@ public struct IptablesBackend: FilterBackend {
     }
   }
 
-  private func make(_ plan: Plan, _ claim: Claim, _ tables: Tables) throws(KernelError) {
-    let ports = claim.rules.ports
-    let mark = Layout.mark(plan.tag, plan.part)
-    try tables.change(plan.tables) { (table) throws(KernelError) in
-      let name = table.name
-      if name.kind == .nat {
-        try table.checkConflicts(with: ports.filter { $0.family == name.family }, of: claim.owner)
-      }
-      for piece in plan.pieces[name] ?? [] { try table.make(piece, mark: mark) }
+  func make(_ plan: Plan, _ claim: Claim, _ tables: Tables) throws(KernelError) {
+    try tables.change(plan.tables) { (table) throws(KernelError) in try make(plan, in: &table, for: claim) }
+  }
+
+  func make(_ plan: Plan, in table: inout Table, for claim: Claim) throws(KernelError) {
+    let name = table.name, mark = Layout.mark(plan.tag, plan.part)
+    if name.kind == .nat {
+      try table.checkConflicts(with: claim.rules.ports.filter { $0.family == name.family }, of: claim.owner)
     }
+    for piece in plan.pieces[name] ?? [] { try table.make(piece, mark: mark) }
   }
 
   var flavours: [Flavour] { onlyFlavour.map { [$0] } ?? Flavour.allCases }
@@ -61,7 +61,7 @@ public struct IptablesBackend: FilterBackend {
   }
 
   /// The host's, or the one that has the chains which the plan only jumps to.
-  private func flavour(for plan: Plan) throws(KernelError) -> Flavour {
+  func flavour(for plan: Plan) throws(KernelError) -> Flavour {
     if let onlyFlavour { return onlyFlavour }
     let chosen = try Tables.flavourOfHost()
     let other: Flavour = chosen == .legacy ? .nftables : .legacy
@@ -73,7 +73,7 @@ public struct IptablesBackend: FilterBackend {
     for flavour in flavours { try remove(tag, part, known: known, tables(flavour)) }
   }
 
-  private func remove(_ tag: String, _ part: Part, known: [Rule]?, _ tables: Tables) throws(KernelError) {
+  func remove(_ tag: String, _ part: Part, known: [Rule]?, _ tables: Tables) throws(KernelError) {
     let needed = known.map { rules in TableName.all.filter { name in rules.contains { $0.needs(name) } } }
     let own = needed ?? TableName.all
     let mayBeLast = known?.ports.contains { $0.family == .v4 } ?? true

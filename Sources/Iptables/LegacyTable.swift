@@ -40,7 +40,30 @@ import NetTypes
     )
   }
 
-  func commit() throws(KernelError) { try check(unsafe library.commit(handle), "commit \(name)") }
+  /// - Throws: EAGAIN where the call was interrupted and the table is as it was.
+  func commit() throws(KernelError) {
+    do throws(KernelError) {
+      try check(unsafe library.commit(handle), "commit \(name)")
+    } catch {
+      guard [EINTR, ENOBUFS].contains(error.errno) else { throw error }
+      // The kernel may have replaced the table before it was to take the counters.
+      let now = try LegacyTable(name)
+      guard now.contents != contents else { return }
+      throw KernelError(errno: EAGAIN, doing: "commit \(name)")
+    }
+  }
+
+  /// Every chain with its rules.
+  private var contents: [String: [[UInt8]]] {
+    chains.reduce(into: [:]) { contents, chain in
+      var keys: [[UInt8]] = []
+      _ = firstIndex(in: chain) { rule in
+        keys.append(rule.key)
+        return false
+      }
+      contents[chain] = keys
+    }
+  }
 
   /// The built-in chains and then the others, by name.
   var chains: [String] {

@@ -40,8 +40,21 @@ struct NftSocket: ~Copyable {
     }
     try send(batch + NftMessage.end, operation)
     var missing = messages.count
+    var hasLostAnswers = false
     while missing > 0 {
-      for (type, payload, _) in Self.split(try receive(operation)) where type == NftNumbers.error {
+      let answers: [UInt8]
+      do throws(KernelError) {
+        // The kernel has answered a batch before `send` returns, so nothing is waited for after a loss.
+        answers = try receive(operation, flags: hasLostAnswers ? Int32(MSG_DONTWAIT) : 0)
+      } catch {
+        if error.errno == ENOBUFS, !hasLostAnswers {
+          hasLostAnswers = true
+          continue
+        }
+        guard hasLostAnswers, error.errno == EWOULDBLOCK else { throw error }
+        return try checkCommit(after: generation, operation)
+      }
+      for (type, payload, _) in Self.split(answers) where type == NftNumbers.error {
         let code = Self.code(payload)
         guard code == 0 else {
           throw KernelError(errno: code == NftNumbers.restart ? EAGAIN : code, doing: operation)
@@ -49,6 +62,14 @@ struct NftSocket: ~Copyable {
         missing -= 1
       }
     }
+  }
+
+  /// Tells by the ruleset's generation what became of a batch whose answers are lost: each commit makes a new one.
+  ///
+  /// - Throws: EAGAIN if it was not committed.
+  private borrowing func checkCommit(after generation: UInt32, _ operation: String) throws(KernelError) {
+    guard try NftTable.generation(self) == generation else { return }
+    throw KernelError(errno: EAGAIN, doing: operation)
   }
 
   private borrowing func send(_ bytes: [UInt8], _ operation: @autoclosure () -> String) throws(KernelError) {
@@ -93,10 +114,12 @@ struct NftSocket: ~Copyable {
     return found
   }
 
-  private borrowing func receive(_ operation: @autoclosure () -> String) throws(KernelError) -> [UInt8] {
+  private borrowing func receive(
+    _ operation: @autoclosure () -> String, flags: Int32 = 0
+  ) throws(KernelError) -> [UInt8] {
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
     while true {
-      let count = unsafe recv(descriptor.raw, &buffer, buffer.count, 0)
+      let count = unsafe recv(descriptor.raw, &buffer, buffer.count, flags)
       if count > 0 {
         buffer.removeLast(buffer.count - count)
         return buffer

@@ -54,7 +54,7 @@ final class NftTable: TableStore {
     try list()
   }
 
-  private static func generation(_ socket: borrowing NftSocket) throws(KernelError) -> UInt32 {
+  static func generation(_ socket: borrowing NftSocket) throws(KernelError) -> UInt32 {
     let message = NftMessage(kind: .getGeneration, flags: 0, family: .v4, attributes: NftAttributes())
     let answer = try socket.ask(message, doing: "ask for the generation of nf_tables").first
     return UInt32(answer?.number(1) ?? 0)

@@ -148,4 +148,9 @@ public struct Sysctl: Equatable, Sendable {
   ) -> Sysctl {
     Sysctl("net/ipv\(family.digit)/conf/\(interface)/\(key)", value, isOptional: isOptional)
   }
+
+  /// Whether what comes by that link may be routed to 127.0.0.0/8.
+  public static func routeLocalnet(_ interface: InterfaceName, _ value: String) -> Sysctl {
+    conf(.v4, interface, "route_localnet", value)
+  }
 }

@@ -48,6 +48,12 @@ public enum Change: Equatable, Sendable {
   /// What somebody sends to ::1 from outside is still dropped, before the packet filter. It does not help where bridges
   /// call the packet filter for IPv6 themselves (`bridge-nf-call-ip6tables`): then answers are dropped there.
   case routeLoopback(InterfaceName)
+  /// Sets `route_localnet` of that link of the host to 1 for an owner whose rules are in place.
+  case enableRouteLocalnet(InterfaceName, for: Owner)
+  /// Sets `route_localnet` of that link of the host to 0, under the packet filter's lock.
+  ///
+  /// No-op if there is no such link, or if published ports of others than these owners need it.
+  case disableRouteLocalnet(InterfaceName, besides: Set<Owner>)
   /// Forgets what conntrack remembers of these, so that their next packet meets the rules anew.
   case forgetConnections(Set<TrackedConnections>)
   case addRules(Claim)
@@ -92,6 +98,8 @@ extension Change: CustomStringConvertible {
     case .announce(let addresses, let mac, let name):
       "announce \(addresses.map(\.description).joined(separator: " ")) at \(mac) on \(name)"
     case .routeLoopback(let name): "add route local ::1 on \(name)"
+    case .enableRouteLocalnet(let name, _): "set sysctl \(Sysctl.routeLocalnet(name, "1").key)=1"
+    case .disableRouteLocalnet(let name, _): "set sysctl \(Sysctl.routeLocalnet(name, "0").key)=0"
     case .forgetConnections(let connections):
       "forget connections to \(connections.map(\.description).sorted().joined(separator: ", "))"
     case .addRules(let claim): "add packet filter rules of \(claim.owner.tag)"

@@ -97,10 +97,13 @@ public enum HostRules: Sendable {
 ///
 /// `HostFilter` implements it; tests use a fake.
 public protocol PacketFilter {
-  /// Keeps others from adding rules that could conflict with those that were looked for; held until the process ends.
+  /// Keeps others from adding rules that could conflict with those that were looked for; held until `unlock()`.
   ///
   /// - Throws: EAGAIN where another holds it for too long.
   mutating func lock() throws(KernelError)
+
+  /// Releases the lock. No-op if it is not held.
+  mutating func unlock()
 
   /// Adds the rules and remembers them.
   mutating func add(_ claim: Claim) throws(KernelError)
@@ -141,8 +144,13 @@ public protocol PacketFilter {
   /// What was added for that owner and part; `nil` where nothing is remembered.
   mutating func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim?
 
-  /// Whether anybody else's rules of that part are remembered, on any network.
-  mutating func remembersOthers(than owner: Owner, _ part: Part) throws(KernelError) -> Bool
+  /// Whether rules of that part are remembered for others than these owners, on any network.
+  mutating func remembersOthers(than owners: Set<Owner>, _ part: Part) throws(KernelError) -> Bool
+
+  /// Whether rules of published ports are in place that need `route_localnet` of that link, but for those of `owners`.
+  ///
+  /// Where they are, so is the rule that drops what comes for 127.0.0.0/8 from elsewhere.
+  mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<Owner>) throws(KernelError) -> Bool
 
   /// Everything that is remembered of that network.
   mutating func claims(of network: NetworkName) throws(KernelError) -> [Claim]
@@ -165,6 +173,8 @@ public protocol PacketFilter {
 }
 
 extension PacketFilter {
+  public mutating func unlock() {}
+  public mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<Owner>) -> Bool { false }
   public mutating func set(_ claim: Claim) throws(KernelError) { try add(claim) }
   public func zonesAbsence() -> KernelError? { NoZones().absence() }
   public mutating func removeReference(of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?) {}
@@ -195,7 +205,7 @@ public struct NoPacketFilter: PacketFilter {
   public func remove(_ owner: Owner, _ part: Part, everywhere: Bool) {}
   public func missing(from claim: Claim) -> [Rule] { claim.rules }
   public func claim(of owner: Owner, _ part: Part) -> Claim? { nil }
-  public func remembersOthers(than owner: Owner, _ part: Part) -> Bool { false }
+  public func remembersOthers(than owners: Set<Owner>, _ part: Part) -> Bool { false }
   public func claims(of network: NetworkName) -> [Claim] { [] }
   public func collectGarbage(_ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool) {}
   public func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }

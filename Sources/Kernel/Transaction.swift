@@ -1,3 +1,4 @@
+import CNI
 import NetTypes
 import PacketFilter
 
@@ -50,13 +51,10 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .setNeighbour(let spec): return isOurs(spec.interface, on: spec.side) ? [] : [.deleteNeighbour(spec)]
     case .setFDB(let spec): return isOurs(spec.interface, on: .host) ? [] : [.deleteFDB(spec)]
     case .setSysctls(let settings, let side): return try previous(settings, on: side)
+    case .enableRouteLocalnet(let name, let owner): return try previousRouteLocalnet(name, for: owner)
     case .deleteNeighbour(let spec): return [.setNeighbour(spec)]
     case .deleteFDB(let spec): return [.setFDB(spec)]
-    case .setTables(let wanted):
-      // What is on other links does not go with the device.
-      let goesAlong =
-        isOurs(wanted.device, on: .host) && isOurs(wanted.neighbourLink, on: .host) && wanted.directRoutes.isEmpty
-      return goesAlong ? [] : [.setTables(try kernel.tables(like: wanted))]
+    case .setTables(let wanted): return try previous(wanted)
     case .setChecksumOffload(let name, let isOn):
       let before = try isOurs(name, on: .host) ? isOn : kernel.offloadsChecksums(name)
       return before == isOn ? [] : [.setChecksumOffload(name, isOn: before)]
@@ -66,7 +64,8 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
       return try kernel.filter.claim(of: owner, part).map { [.addRules($0)] } ?? []
     // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
     // Connections that were forgotten are remembered with their next packet; others may need ::1 routed by now.
-    case .routeLoopback, .forgetConnections, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
+    // A link whose rules are about to go stays closed.
+    case .disableRouteLocalnet, .routeLoopback, .forgetConnections, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
       .deleteUnroutedLink, .setVLANs, .awaitRunning, .awaitDAD, .awaitWithdrawal, .announce, .removeReferenceRules:
       return []
     }
@@ -85,6 +84,20 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   private mutating func previous(_ claim: Claim) throws(KernelError) -> Change {
     let before = try kernel.filter.claim(of: claim.owner, claim.part)
     return before.map { .setRules($0) } ?? .removeRules(claim.owner, claim.part, everywhere: false)
+  }
+
+  private mutating func previous(_ wanted: TunnelTables) throws(KernelError) -> [Change] {
+    // What is on other links does not go with the device.
+    let goesAlong =
+      isOurs(wanted.device, on: .host) && isOurs(wanted.neighbourLink, on: .host) && wanted.directRoutes.isEmpty
+    return goesAlong ? [] : [.setTables(try kernel.tables(like: wanted))]
+  }
+
+  private mutating func previousRouteLocalnet(_ link: InterfaceName, for owner: Owner) throws(KernelError) -> [Change] {
+    let isOn = try kernel.sysctl(Sysctl.routeLocalnet(link, "1").key, on: .host) == "1"
+    // What was on before, for no other container, is the host's own setting.
+    if isOn, try !kernel.filter.needsRouteLocalnet(link, besides: [owner]) { return [] }
+    return [.disableRouteLocalnet(link, besides: [owner])]
   }
 
   /// The settings as they are now, those of links made here left out; nothing where all are as wanted.

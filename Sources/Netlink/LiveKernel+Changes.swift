@@ -189,6 +189,18 @@ extension LiveKernel {
     } catch  where error.errno == EEXIST {}
   }
 
+  mutating func setRouteLocalnet(_ change: Change) throws(KernelError) {
+    if case .enableRouteLocalnet(let name, _) = change { try set([.routeLocalnet(name, "1")], on: .host) }
+    guard case .disableRouteLocalnet(let name, let owners) = change else { return }
+    // Held until the rules are gone: an ADD that runs at the same time must not rely on them.
+    try filter.lock()
+    let setting = Sysctl.routeLocalnet(name, "0")
+    guard let value = try sysctl(setting.key, on: .host), !setting.isMet(by: value),
+      try !filter.needsRouteLocalnet(name, besides: owners)
+    else { return }
+    try set([setting], on: .host)
+  }
+
   mutating func setTables(_ wanted: TunnelTables) throws(KernelError) {
     for change in wanted.changes(from: try tables(like: wanted)) {
       do throws(KernelError) { try carryOut(change) } catch  where change.isRemoval && error.isAbsence {}

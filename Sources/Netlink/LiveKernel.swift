@@ -201,6 +201,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .setSysctls(let settings, let side): try set(settings, on: side)
     case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
     case .routeLoopback(let name): try routeLoopback(name, doing: "\(change)")
+    case .enableRouteLocalnet, .disableRouteLocalnet: try setRouteLocalnet(change)
     case .forgetConnections(let connections): try host.socket.forget(connections, doing: "\(change)")
     case .addRules(let claim): try filter.add(claim)
     case .setRules(let claim): try filter.set(claim)

@@ -1,17 +1,18 @@
 import CNftables
 import Glibc
 import Kernel
+import Linux
 
 /// libnftables, loaded.
 ///
 /// A plugin that never touches nftables need not find it, nor pay for loading it.
 @safe
 struct Library {
-  private let makeContext: cn_ctx_new
+  private let makeContext: cn_create
   private let freeContext: cn_ctx_free
   private let keepErrors: cn_ctx_buffer
   private let errors: cn_ctx_text
-  private let runCommands: cn_run
+  private let runCommands: cn_run_untyped
 
   /// - Throws: ENOENT saying which package has it.
   static func load() throws(KernelError) -> Library {
@@ -27,16 +28,19 @@ struct Library {
       let run = unsafe dlsym(handle, "nft_run_cmd_from_buffer")
     else { throw KernelError("load \(name)", errno: ENOSYS, reason: "it lacks a function; want version 1") }
     return unsafe Library(
-      makeContext: unsafeBitCast(make, to: cn_ctx_new.self), freeContext: unsafeBitCast(release, to: cn_ctx_free.self),
+      makeContext: unsafeBitCast(make, to: cn_create.self), freeContext: unsafeBitCast(release, to: cn_ctx_free.self),
       keepErrors: unsafeBitCast(keep, to: cn_ctx_buffer.self), errors: unsafeBitCast(errors, to: cn_ctx_text.self),
-      runCommands: unsafeBitCast(run, to: cn_run.self))
+      runCommands: unsafeBitCast(run, to: cn_run_untyped.self))
   }
 
   /// Opens what commands are run with, in the calling thread's network namespace.
+  ///
+  /// - Throws: EMFILE, ENOMEM and their like where the library gets no socket or no memory.
   func open() throws(KernelError) -> Context {
-    guard let handle = unsafe makeContext(UInt32(NFT_CTX_DEFAULT)) else {
-      throw KernelError("open nftables", errno: ENOMEM, reason: "no context")
-    }
+    let (raw, end) = unsafe ExitGuard.create(makeContext, UInt32(NFT_CTX_DEFAULT))
+    if let end { throw end.error("open nftables") }
+    guard let raw = unsafe raw else { throw KernelError("open nftables", errno: ENOMEM, reason: "no context") }
+    let handle = OpaquePointer(raw)
     let context = unsafe Context(library: self, handle: handle)  // owned from here: every throw below frees it
     guard unsafe keepErrors(handle) == 0 else {
       throw KernelError("open nftables", errno: ENOMEM, reason: "no buffer for errors")
@@ -51,22 +55,37 @@ struct Library {
   struct Context: ~Copyable {
     fileprivate let library: Library
     fileprivate let handle: OpaquePointer
+    private let state = State()
+
+    /// Whether the library was left in the middle of a call.
+    private final class State { var isAbandoned = false }
 
     fileprivate init(library: Library, handle: OpaquePointer) {
       self.library = library
       unsafe self.handle = handle
     }
 
-    deinit { unsafe library.freeContext(handle) }
+    deinit {
+      // Where the library was left in the middle, it may no longer be freed.
+      if !state.isAbandoned { unsafe library.freeContext(handle) }
+    }
 
     /// Runs commands as one transaction.
     ///
     /// - Parameters:
     ///   - commands: one for each line.
     ///   - operation: what they do, for errors.
-    /// - Throws: the kernel's errno, and the library's own words.
+    /// - Throws: the kernel's errno, and the library's own words; ENOTRECOVERABLE after the library gave up once.
     borrowing func run(_ commands: [String], doing operation: @autoclosure () -> String) throws(KernelError) {
-      let status = unsafe library.runCommands(handle, commands.joined(separator: "\n"))
+      guard !state.isAbandoned else {
+        throw KernelError(operation(), errno: ENOTRECOVERABLE, reason: "libnftables has given up before")
+      }
+      let (status, end) = unsafe ExitGuard.run(
+        library.runCommands, UnsafeMutableRawPointer(handle), commands.joined(separator: "\n"))
+      if let end {
+        state.isAbandoned = true
+        throw end.error(operation())
+      }
       guard status != 0 else { return }
       let words = unsafe library.errors(handle).map { unsafe String(cString: $0) } ?? ""
       let errno = Complaint.errno(words) { unsafe String(cString: strerror($0)) }
@@ -74,5 +93,21 @@ struct Library {
         operation(), errno: errno, reason: unsafe String(cString: strerror(errno)),
         kernelMessage: Complaint.shortened(words))
     }
+  }
+}
+
+extension ExitGuard.End {
+  /// libnftables ends with 2 where it gets no memory, with 3 where it gets no socket, with 1 where an answer to one of its
+  /// questions is interrupted; then errno is that of a later call.
+  fileprivate func error(_ operation: String) -> KernelError {
+    let code =
+      switch status {
+      case 2: ENOMEM
+      case 3 where error != 0: error
+      default: EINTR
+      }
+    return KernelError(
+      operation, errno: code, reason: unsafe String(cString: strerror(code)),
+      kernelMessage: "libnftables gave up with status \(status)")
   }
 }

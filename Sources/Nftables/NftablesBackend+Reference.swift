@@ -14,8 +14,8 @@ extension NftablesBackend {
         try RulesetSocket.open().change(found.changes, doing: "remove rules of the reference plugins")
         return found.addresses.sorted()
       } catch {
-        let isMoved = [Complaint.absent, Complaint.interrupted, Complaint.again, Complaint.busy].contains(error.errno)
-        guard isMoved else { throw error }
+        let isMoved = [Complaint.absent, Complaint.again, Complaint.busy].contains(error.errno)
+        guard isMoved || Complaint.isUnanswered(error) else { throw error }
       }
     }
     throw KernelError(

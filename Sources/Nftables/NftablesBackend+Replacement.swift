@@ -6,7 +6,7 @@ extension NftablesBackend {
   public mutating func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
     let owner = ElementOwner(claim.owner.filterTag, claim.part)
     let wanted = try Wanted(claim)
-    let nft = try context()
+    var nft = try context()
     let socket = try RulesetSocket.open()
     var before = try completeRules(of: old)
     for _ in 0..<NftablesBackend.tries {
@@ -21,9 +21,10 @@ extension NftablesBackend {
         return try nft.clear(before.unshared(with: wanted), socket)
       } catch {
         let isConflict = [
-          Complaint.absent, Complaint.exists, Complaint.busy, Complaint.interrupted, Complaint.again,
+          Complaint.absent, Complaint.exists, Complaint.busy, Complaint.again,
         ].contains(error.errno)
-        guard isConflict else { throw error }
+        guard isConflict || Complaint.isUnanswered(error) else { throw error }
+        if Complaint.isUnanswered(error) { nft = try context() }
         before = nil
       }
     }

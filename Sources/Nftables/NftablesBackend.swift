@@ -14,29 +14,43 @@ public struct NftablesBackend: FilterBackend {
 
   public mutating func add(_ claim: Claim) throws(KernelError) {
     let wanted = try Wanted(claim)
-    let nft = try context()
+    var nft = try context()
     let socket = try RulesetSocket.open()
     var commands = try wanted.additions(in: socket)
-    var error: KernelError?
+    let changing = KernelError(
+      "add rules of \(claim.owner.filterTag)", errno: Complaint.again, reason: "the ruleset keeps changing")
+    var last = changing
     for _ in 0..<NftablesBackend.tries {
       do throws(KernelError) {
         try nft.run(commands, doing: "add rules of \(claim.owner.filterTag)")
         return
       } catch {
+        last = Complaint.isUnanswered(error) ? error : changing
         switch error.errno {
         // Somebody took the table or a chain away meanwhile, or only a part of it is there.
         case Complaint.absent: commands = try wanted.completeAdditions(in: socket)
         case Complaint.exists, Complaint.busy:
           try nft.sweep(socket)
           commands = try wanted.replacements(in: socket)
-        case Complaint.interrupted, Complaint.again: break
-        default: throw error
+        case Complaint.again: break
+        // The next try tells: what is there already is refused. A late answer stays with the old socket.
+        case Complaint.interrupted, Complaint.noBuffers: nft = try context()
+        default:
+          if try isAdded(wanted, claim, in: socket) { return }
+          throw error
         }
       }
-      error = KernelError(
-        "add rules of \(claim.owner.filterTag)", errno: Complaint.again, reason: "the ruleset keeps changing")
     }
-    if let error { throw error }
+    throw last
+  }
+
+  /// Whether rules are there although the change is said to have failed: libnftables may give up after the commit.
+  private func isAdded(
+    _ wanted: Wanted, _ claim: Claim, in socket: borrowing RulesetSocket
+  ) throws(KernelError) -> Bool {
+    do throws(KernelError) {
+      return try wanted.isWhole(in: socket, ElementOwner(claim.owner.filterTag, claim.part))
+    } catch { return false }  // the first error is thrown
   }
 
   public mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
@@ -44,7 +58,7 @@ public struct NftablesBackend: FilterBackend {
     let socket = try RulesetSocket.open()
     // Then there is nothing to load libnftables for.
     guard try Found.isAnything(in: socket) else { return }
-    let nft = try context()
+    var nft = try context()
     for _ in 0..<NftablesBackend.tries {
       let wanted = known.flatMap { Wanted(remembered: $0, owner) }
       do throws(KernelError) {
@@ -60,7 +74,9 @@ public struct NftablesBackend: FilterBackend {
         }
         return
       } catch {
-        guard [Complaint.absent, Complaint.interrupted, Complaint.again].contains(error.errno) else { throw error }
+        let isUnanswered = Complaint.isUnanswered(error)
+        guard isUnanswered || [Complaint.absent, Complaint.again].contains(error.errno) else { throw error }
+        if isUnanswered { nft = try context() }
       }
     }
     throw KernelError("remove rules of \(tag)", errno: Complaint.again, reason: "the ruleset keeps changing")

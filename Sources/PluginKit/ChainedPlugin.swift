@@ -41,9 +41,13 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
       do throws(KernelError) {
         for change in plan.changes { try transaction.apply(change) }
       } catch { throw CNIError(error) }
+      // A runtime that does not read its pipe must not keep other plugin processes from their rules.
+      transaction.kernel.filter.unlock()
       try commit(plan.result)
     } catch {
-      for leftover in transaction.rollBack() { warn("not taken back: \(leftover)") }
+      let leftovers = transaction.rollBack()
+      transaction.kernel.filter.unlock()
+      for leftover in leftovers { warn("not taken back: \(leftover)") }
       if let inner = call.config.inner {
         do throws(CNIError) { _ = try call.delegates.run(inner, .del) } catch { warn("not taken back: \(error)") }
       }

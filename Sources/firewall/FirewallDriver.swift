@@ -13,10 +13,27 @@ struct FirewallDriver: ChainDriver {
   func plan<K: Kernel & ~Copyable>(
     _ settings: FirewallSettings, owner: Owner, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> ChainPlan {
+    let changes = try changes(settings, owner, previous, madeBy: nil, on: &kernel)
+    return ChainPlan(changes, result: previous)
+  }
+
+  /// With the backend that the rules were added to: the host may choose another one by now.
+  func expectation<K: Kernel & ~Copyable>(
+    _ settings: FirewallSettings, owner: Owner, previous: AddResult, on kernel: inout K
+  ) throws(CNIError) -> [Change] {
+    let remembered = try translating { () throws(KernelError) in try kernel.filter.claim(of: owner, .firewall) }
+    return try changes(settings, owner, previous, madeBy: remembered?.backend, on: &kernel)
+  }
+
+  private func changes<K: Kernel & ~Copyable>(
+    _ settings: FirewallSettings, _ owner: Owner, _ previous: AddResult, madeBy earlier: Backend?, on kernel: inout K
+  ) throws(CNIError) -> [Change] {
     var rules = try trusted(previous.containerAddresses, settings.zone, on: kernel)
     var backend: Backend?
     if settings.needsTables {
-      let chosen = try translating { () throws(KernelError) in try kernel.filter.backend(settings.backend) }
+      let chosen = try translating { () throws(KernelError) in
+        if let earlier { earlier } else { try kernel.filter.backend(settings.backend) }
+      }
       let adminChain = chosen == .iptables ? settings.adminChain : nil
       if settings.zone.use != .always {
         rules += try translating { () throws(KernelError) in
@@ -37,7 +54,7 @@ struct FirewallDriver: ChainDriver {
       }
     }
     if !rules.isEmpty { changes.append(.addRules(Claim(owner, .firewall, rules, backend: backend))) }
-    return ChainPlan(changes, result: previous)
+    return changes
   }
 
   /// By bridge and subnet where the containers are behind a bridge of the host, else by address.

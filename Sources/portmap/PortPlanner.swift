@@ -60,16 +60,15 @@ struct PortPlanner {
       float.address, to: prefix.address, link: link, subnet: prefix.network, device: float.device)
   }
 
-  /// What the host must be told, beside the rules, so that its own loopback addresses lead to the container.
-  static func loopback(for ports: [PublishedPort]) -> [Change] {
-    func links(_ family: IPFamily) -> [InterfaceName] {
-      ports.reduce(into: []) { links, port in
-        guard port.family == family, let link = port.masquerade?.link, !links.contains(link) else { return }
-        links.append(link)
-      }
+  /// What the host must be told, beside the rules and after them, so that its own loopback addresses lead to the
+  /// container: among the rules is the one that drops what comes for 127.0.0.0/8 from elsewhere.
+  static func loopback(for ports: [PublishedPort], of owner: Owner) -> [Change] {
+    let links = ports.reduce(into: [InterfaceName]()) { links, port in
+      guard port.family == .v6, let link = port.masquerade?.link, !links.contains(link) else { return }
+      links.append(link)
     }
-    let sysctls = links(.v4).map { Sysctl.conf(.v4, $0, "route_localnet", "1") }
-    return (sysctls.isEmpty ? [] : [.setSysctls(sysctls, on: .host)]) + links(.v6).map { .routeLoopback($0) }
+    let claim = Claim(owner, .ports, ports.map { .publish($0) })
+    return claim.localnetLinks.map { .enableRouteLocalnet($0, for: owner) } + links.map { .routeLoopback($0) }
   }
 }
 

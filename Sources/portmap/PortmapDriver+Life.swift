@@ -34,7 +34,7 @@ extension PortmapDriver {
       floats.append(rule)
     }
     let rules = ports.map { Rule.publish($0) } + floats.map { .float($0) }
-    return PortPlanner.loopback(for: ports)
+    return PortPlanner.loopback(for: ports, of: owner)
       + floats.compactMap { $0.addressSpec.map { .addAddress($0) } }
       + [.addRules(Claim(owner, .ports, rules, backend: settings.backend))]
   }
@@ -44,31 +44,37 @@ extension PortmapDriver {
   ) -> [Change] {
     // What cannot be read is removed by its tag; the rest is not worth failing for.
     let claim = try? kernel.filter.claim(of: owner, .ports)
-    let remove = Change.removeRules(owner, .ports, everywhere: config?.publishesNothing != true)
+    let publishesNothing = config?.publishesNothing == true
+    let remove = Change.removeRules(owner, .ports, everywhere: !publishesNothing)
+    guard let claim else {
+      let told = (config?.mappings ?? []).flatMap(\.trackedConnections)
+      return (publishesNothing ? [] : closing([], after: [owner], on: &kernel)) + [remove]
+        + (told.isEmpty ? [] : [.forgetConnections(Set(told))])
+    }
     // First, since a DEL that is killed in between finds the claim again.
-    if let claim { return closingLoopback(after: owner, on: &kernel) + [remove] + leftovers(of: [claim], on: &kernel) }
-    let told = (config?.mappings ?? []).flatMap(\.trackedConnections)
-    return [remove] + (told.isEmpty ? [] : [.forgetConnections(Set(told))])
+    return closing([claim], after: [owner], on: &kernel) + [remove] + leftovers(of: [claim], on: &kernel)
   }
 
   /// With the last published port goes the rule that keeps containers from the host's loopback addresses, so the way
-  /// there is closed as well.
-  private func closingLoopback<K: Kernel & ~Copyable>(after owner: Owner, on kernel: inout K) -> [Change] {
-    // Where the lock is held by an ADD, somebody publishes a port.
-    guard (try? kernel.filter.remembersOthers(than: owner, .ports)) == false, (try? kernel.filter.lock()) != nil,
-      (try? kernel.filter.remembersOthers(than: owner, .ports)) == false,
-      let bridges = try? kernel.links(kind: "bridge", master: nil, on: .host)
-    else { return [] }
-    return bridges.filter { $0.group == Isolation.linkGroup }.map {
-      .setSysctls([.conf(.v4, $0.name, "route_localnet", "0", isOptional: true)], on: .host)
+  /// there is closed before: by the claims' links, and by every bridge of ours if no claims of others are left.
+  private func closing<K: Kernel & ~Copyable>(
+    _ claims: [Claim], after owners: Set<Owner>, on kernel: inout K
+  ) -> [Change] {
+    var links = claims.flatMap(\.localnetLinks)
+    if (try? kernel.filter.remembersOthers(than: owners, .ports)) == false {
+      let bridges = (try? kernel.links(kind: "bridge", master: nil, on: .host)) ?? []
+      for bridge in bridges where bridge.group == Isolation.linkGroup { links.append(bridge.name) }
     }
+    var seen: Set<InterfaceName> = []
+    return links.filter { seen.insert($0).inserted }.map { .disableRouteLocalnet($0, besides: owners) }
   }
 
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: PortmapConfig, valid: Set<Owner>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     let gone = try kernel.filter.claims(of: network).filter { $0.part == .ports && !valid.contains($0.owner) }
-    return [.removeOtherRules(network, .ports, valid: valid, everywhere: true)] + leftovers(of: gone, on: &kernel)
+    return closing(gone, after: Set(gone.map(\.owner)), on: &kernel)
+      + [.removeOtherRules(network, .ports, valid: valid, everywhere: true)] + leftovers(of: gone, on: &kernel)
   }
 
   /// What goes with the rules of these: addresses given to links, and connections through UDP ports.

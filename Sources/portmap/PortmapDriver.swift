@@ -36,7 +36,9 @@ struct PortmapDriver: ChainDriver {
         AllocatedPort(
           mapping.transport, hostIP: mapping.hostIP, hostPort: port, containerPort: mapping.containerPort))
     }
-    return ChainPlan(changes(ports, floats, owner, backend), result: result)
+    let earlier = try translating { () throws(KernelError) in try kernel.filter.claim(of: owner, .ports) }
+    return ChainPlan(
+      closingLinks(of: earlier) + changes(ports, floats, owner, backend), result: result)
   }
 
   /// A free host port for each mapping that names none.
@@ -89,15 +91,21 @@ struct PortmapDriver: ChainDriver {
     if there.contains(where: { $0.address == external }) { float.device = nil }
   }
 
+  /// Rules of an earlier ADD are removed before the new ones are added.
+  private func closingLinks(of earlier: Claim?) -> [Change] {
+    guard let earlier else { return [] }
+    return earlier.localnetLinks.map { .disableRouteLocalnet($0, besides: [earlier.owner]) }
+  }
+
   private func changes(
     _ ports: [PublishedPort], _ floats: [FloatingAddress], _ owner: Owner, _ backend: Backend
   ) -> [Change] {
     let tracked = Set(ports.compactMap(\.trackedConnections))
     let rules = ports.map { Rule.publish($0) } + floats.map { .float($0) }
     // Rules first: they are remembered, and with them the addresses that DEL has to take back.
-    return PortPlanner.loopback(for: ports)
-      + [.addRules(Claim(owner, .ports, rules, backend: backend))]
+    return [.addRules(Claim(owner, .ports, rules, backend: backend))]
       + floats.compactMap { $0.addressSpec.map { .addAddress($0) } }
+      + PortPlanner.loopback(for: ports, of: owner)
       // Only now: what is forgotten before is remembered again without the rules.
       + (tracked.isEmpty ? [] : [.forgetConnections(tracked)])
   }

@@ -29,6 +29,27 @@ struct KillTests {
     }
   }
 
+  @Test func `an ADD that gets no more descriptors answers with an error and leaves nothing`() throws {
+    try Lab.use(containers: 1) { lab in
+      let config = try lab.bridge(#"{"isGateway": true, "ipMasq": true, "ipMasqBackend": "nftables"}"#)
+      for command in ["ADD", "DEL"] { _ = try lab.run(lab.call(command, config, on: 1)) }
+      let before = try Snapshot(of: lab)
+      let call = lab.call("ADD", config, on: 1)
+      var refusals = 0
+      for limit in 3...24 {
+        let outcome = try lab.run(
+          "/usr/bin/prlimit", ["--nofile=\(limit)", "\(call.directory)/\(call.plugin)"], in: lab.host,
+          environment: lab.environment(call), input: call.config)
+        if !outcome.isSuccess { refusals += 1 }
+        #expect(outcome.isSuccess || outcome.code != nil || outcome.status == 127, "\(limit): \(outcome)")
+        if outcome.code != nil { try lab.expectUnchanged(since: before) }
+        #expect(try lab.delete(config).isSuccess)
+        try lab.expectUnchanged(since: before)
+      }
+      #expect(refusals > 2)
+    }
+  }
+
   @Test func `a hundred ADDs at once make one bridge and a hundred addresses, a hundred DELs remove all`() throws {
     try Lab.use(containers: 100) { lab in
       let config = try lab.bridge(#"{"isGateway": true}"#)

@@ -71,6 +71,16 @@ import TestSupport
     #expect(try kernel.filter.claim(of: owner, .firewall)?.backend == .iptables)
   }
 
+  @Test(arguments: [Backend.nftables, .iptables])
+  func `CHECK goes by the backend of ADD, whatever the host would choose now`(backend: Backend) throws {
+    kernel.filter = FakeFilter(on: backend)
+    _ = try add("{}")
+    var filter = try #require(kernel.filter as? FakeFilter)
+    filter.hostBackend = backend == .nftables ? .iptables : .nftables
+    kernel.filter = filter
+    try plugin.check(call("{}", previous: previous))
+  }
+
   @Test(arguments: [("same-bridge", false), ("isolated", true)])
   func `an ingress policy isolates the bridge`(policy: String, separates: Bool) throws {
     _ = try add(#"{"ingressPolicy":"\#(policy)"}"#)

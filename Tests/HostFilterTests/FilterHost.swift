@@ -1,3 +1,4 @@
+import CNI
 import Foundation
 import HostFilter
 import Kernel
@@ -36,8 +37,11 @@ final class FilterHost {
 final class FakeBackend: FilterBackend {
   let name: Backend
   var claims: [Claim] = []
+  /// Whose rules were replaced in one step.
+  var replaced: [Owner] = []
   var isUsable = true
   var refusal: KernelError?
+  var removalRefusal: KernelError?
   /// Rules that are refused, others are not.
   var refusedRules: [Rule]?
   /// Called before anything is added.
@@ -52,7 +56,14 @@ final class FakeBackend: FilterBackend {
     claims.append(claim)
   }
 
-  func remove(_ tag: String, _ part: Part, known: [Rule]?) {
+  func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
+    replaced.append(claim.owner)
+    try remove(claim.owner.filterTag, claim.part, known: old?.rules)
+    try add(claim)
+  }
+
+  func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
+    if let removalRefusal { throw removalRefusal }
     claims.removeAll { $0.owner.filterTag == tag && $0.part == part }
   }
 

@@ -59,6 +59,18 @@ import Testing
     #expect(try Files.list("\(host.state)/filter")?.isEmpty != false)
   }
 
+  @Test func `what may have been added in spite of the error stays remembered if it cannot be removed`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    host.nftables.refusal = KernelError("add", errno: 12, reason: "Cannot allocate memory")
+    host.nftables.removalRefusal = KernelError("remove", errno: 24, reason: "Too many open files")
+    #expect(throws: KernelError.self) { try filter.add(Self.claim("c1")) }
+    #expect(try filter.claim(of: Self.owner("c1"), .ports) != nil)
+    host.nftables.removalRefusal = nil
+    #expect(throws: KernelError.self) { try filter.add(Self.claim("c1")) }
+    #expect(try filter.claim(of: Self.owner("c1"), .ports) == nil)
+  }
+
   @Test func `parts and containers are removed apart, and nothing is left`() throws {
     let host = try FilterHost()
     var filter = host.filter

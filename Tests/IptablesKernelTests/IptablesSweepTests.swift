@@ -1,3 +1,4 @@
+import Kernel
 import NetTypes
 import PacketFilter
 import Testing
@@ -63,6 +64,36 @@ import Testing
     }
     #expect(missing == [])
     #expect(after == before)
+  }
+
+  @Test(arguments: Flavour.allCases)
+  func `a replacement restores what is missing and keeps the guard of 127.0.0.0/8 meanwhile`(flavour: Flavour) throws {
+    let suffix = flavour == .legacy ? "legacy" : "nft"
+    let (guards, missing, before, after) = try IptablesLab.run(touched: flavour == .legacy) { lab in
+      try Self.setUp(lab, flavour)
+      let before = try Self.saved(lab, flavour)
+      let claim = Claim(owner("c1"), .ports, [published(8080, to: "10.1.0.2"), published(8080, to: "fd00::2")])
+      var backend = Self.backend(lab, flavour)
+      try backend.add(claim)
+      try lab.shell("iptables-\(suffix) -t nat -F; ip6tables-\(suffix) -t nat -F")
+      var guards: [Bool] = []
+      for _ in 1...3 {
+        guards.append(try lab.shell("iptables-\(suffix)-save -t filter").contains("cni: loopback guard"))
+        backend.tables.beforeCommit = { (_) throws(KernelError) in
+          guard (try? lab.shell("iptables-\(suffix)-save -t filter").contains("cni: loopback guard")) == true else {
+            throw KernelError("look for the guard", errno: 2, reason: "missing")
+          }
+        }
+        try backend.replace(nil, with: claim)
+      }
+      backend.tables.beforeCommit = { (_) in }
+      let missing = try backend.missing(from: claim)
+      try backend.remove(claim.owner.filterTag, claim.part, known: claim.rules)
+      return (guards, missing, before, try Self.saved(lab, flavour))
+    }
+    #expect(guards == [true, true, true])
+    #expect(missing == [])
+    #expect(after == before.filter { !$0.contains("--dport 22") })
   }
 
   @Test(arguments: Flavour.allCases)

@@ -49,21 +49,9 @@ import TestSupport
     #expect(fixture.claims.isEmpty)
     #expect(
       Array(fixture.kernel.applied[made...]) == [
+        .disableRouteLocalnet("br0", besides: [fixture.owner]),
         .removeRules(fixture.owner, .ports, everywhere: true), .forgetConnections(both),
       ])
-  }
-
-  @Test func `the way to the host's loopback addresses is closed behind the last published port`() throws {
-    let first = try Fixture()
-    first.kernel.state.links[.host]?["br0"]?.group = Isolation.linkGroup
-    let second = try Fixture(container: "c2", on: first.kernel)
-    try first.add(mappings(#"{"hostPort":8080,"containerPort":80}"#))
-    try second.add(mappings(#"{"hostPort":8081,"containerPort":80}"#))
-    let setting = "net/ipv4/conf/br0/route_localnet"
-    try first.delete(nil)
-    #expect(first.kernel.sysctl(setting, on: .host) == "1")
-    try second.delete(nil)
-    #expect(first.kernel.sysctl(setting, on: .host) == "0")
   }
 
   @Test func `DEL of what nobody remembers goes by the configuration`() throws {
@@ -105,6 +93,7 @@ import TestSupport
     #expect(kept.claims.map(\.owner) == [kept.owner])
     #expect(
       Array(kept.kernel.applied[made...]) == [
+        .disableRouteLocalnet("br0", besides: [gone.owner]),
         .removeOtherRules(kept.owner.network, .ports, valid: [kept.owner], everywhere: true), .forgetConnections(both),
       ])
   }

@@ -13,22 +13,22 @@ import TestSupport
     .addRules(Claim(fixture.owner, .ports, rules, backend: backend))
   }
 
-  private let loopback: [Change] = [
-    .setSysctls([.conf(.v4, "br0", "route_localnet", "1")], on: .host), .routeLoopback("br0"),
-  ]
+  private func loopback(_ fixture: Fixture) -> [Change] {
+    [.enableRouteLocalnet("br0", for: fixture.owner), .routeLoopback("br0")]
+  }
 
   @Test func `a port is published for every family that the container has`() throws {
     let fixture = try Fixture()
     let changes = try fixture.changes(mappings(#"{"hostPort":8080,"containerPort":80}"#))
     #expect(
-      changes == loopback + [
+      changes == [
         claim(
           fixture,
           [
             .publish(PublishedPort(.tcp, hostPort: 8080, to: "10.1.0.5", 80, masquerade: fixture.v4)),
             .publish(PublishedPort(.tcp, hostPort: 8080, to: "fd00:1::5", 80, masquerade: fixture.v6)),
           ])
-      ])
+      ] + loopback(fixture))
   }
 
   @Test(
@@ -53,7 +53,7 @@ import TestSupport
         #"{"hostPort":53,"containerPort":53,"protocol":"udp","hostIP":"192.0.2.1"},{"hostPort":80,"containerPort":80}"#)
     )
     #expect(changes.last == .forgetConnections([TrackedConnections(.udp, .v4, to: "192.0.2.1", 53)]))
-    #expect(changes.dropLast().last?.description == "add packet filter rules of cni:net/c1/eth0")
+    #expect(changes.first?.description == "add packet filter rules of cni:net/c1/eth0")
   }
 
   @Test func `every key reaches the rules`() throws {
@@ -71,7 +71,7 @@ import TestSupport
     port.conditions = ["-s", "10.0.0.0/8"]
     port.chain = "UCR-DEFAULT-BRIDGE"
     port.excludedDevices = ["ucr-br0", "eth9"]
-    #expect(changes == [loopback[0], claim(fixture, [.publish(port)], backend: .iptables)])
+    #expect(changes == [claim(fixture, [.publish(port)], backend: .iptables), loopback(fixture)[0]])
   }
 
   @Test func `without snat nothing is masqueraded and nothing set`() throws {

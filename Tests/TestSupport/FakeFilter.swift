@@ -1,5 +1,6 @@
 public import CNI
 public import Kernel
+public import NetTypes
 public import PacketFilter
 
 /// A packet filter kept in memory.
@@ -34,8 +35,12 @@ public struct FakeFilter: PacketFilter, Equatable {
     claims.first { $0.owner == owner && $0.part == part }
   }
 
-  public func remembersOthers(than owner: Owner, _ part: Part) -> Bool {
-    claims.contains { $0.part == part && $0.owner != owner }
+  public func remembersOthers(than owners: Set<Owner>, _ part: Part) -> Bool {
+    claims.contains { $0.part == part && !owners.contains($0.owner) }
+  }
+
+  public func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<Owner>) -> Bool {
+    claims.contains { !owners.contains($0.owner) && $0.localnetLinks.contains(link) }
   }
 
   public func claims(of network: NetworkName) -> [Claim] { claims.filter { $0.owner.network == network } }

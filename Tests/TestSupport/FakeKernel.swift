@@ -154,13 +154,9 @@ public final class FakeKernel: Kernel {
     case .setSysctls(let settings, let side):
       for setting in settings { state.sysctls[side]?[setting.key] = setting.value }
     case .setVLANs(let vlans, let name): state.vlans[name] = vlans
-    case .addRules(let claim): try filter.add(claim)
-    case .setRules(let claim): try filter.set(claim)
-    case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
-    case .removeReferenceRules(let owner, let part, let ips, let zone):
-      try filter.removeReference(of: owner, part, addresses: ips, zone: zone)
-    case .removeOtherRules(let network, let part, let valid, let everywhere):
-      try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
+    case .addRules, .setRules, .removeRules, .removeReferenceRules, .removeOtherRules, .enableRouteLocalnet,
+      .disableRouteLocalnet:
+      try changeFilter(change)
     case .awaitRunning, .awaitDAD, .announce, .forgetConnections, .routeLoopback, .awaitWithdrawal: break
     }
   }

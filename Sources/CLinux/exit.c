@@ -1,0 +1,50 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct catching {
+  jmp_buf place;
+  struct cl_exit *caught;
+};
+
+/* Of the call that this thread is in. */
+static _Thread_local struct catching *current;
+
+/* Takes the place of libc's for every shared library: the linker exports a symbol that a shared library defines too.
+   libnftables calls it where it gets no memory or no socket, in the middle of a plugin's work. */
+__attribute__((noreturn, visibility("default"))) void exit(int status) {
+  struct catching *catching = current;
+  if (catching) {
+    current = NULL;
+    *catching->caught = (struct cl_exit){.called = 1, .status = status, .error = errno};
+    longjmp(catching->place, 1);
+  }
+  void (*libc_exit)(int) = (void (*)(int))dlsym(RTLD_NEXT, "exit");
+  if (libc_exit) libc_exit(status);
+  _exit(status);
+}
+
+void *cl_create_catching_exit(void *(*function)(uint32_t), uint32_t number, struct cl_exit *caught) {
+  struct catching catching = {.caught = caught};
+  *caught = (struct cl_exit){0};
+  if (_setjmp(catching.place)) return NULL;
+  current = &catching;
+  void *result = function(number);
+  current = NULL;
+  return result;
+}
+
+int cl_run_catching_exit(int (*function)(void *, const char *), void *object, const char *text, struct cl_exit *caught) {
+  struct catching catching = {.caught = caught};
+  *caught = (struct cl_exit){0};
+  if (_setjmp(catching.place)) return -1;
+  current = &catching;
+  int result = function(object, text);
+  current = NULL;
+  return result;
+}

@@ -1,0 +1,55 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Answers of the packet filter that do not arrive, one in each ADD.
+@Suite(.needsRoot)
+struct LostAnswerTests {
+  @Test(
+    arguments: [
+      ("nftables", "recvmsg", "ENOBUFS"), ("nftables", "recvmsg", "EINTR"), ("iptables", "recvfrom", "ENOBUFS"),
+      ("iptables", "setsockopt", "EINTR"), ("iptables", "setsockopt", "ENOBUFS"),
+    ])
+  func `an ADD of portmap finds out what became of its rules`(
+    backend: String, systemCall: String, error: String
+  ) throws {
+    try Lab.use(containers: 1) { lab in
+      try lab.shell("iptables-legacy -A INPUT -j ACCEPT; ip6tables-legacy -A INPUT -j ACCEPT", in: lab.host)
+      let result = try lab.add(lab.bridge(#"{"isGateway": true}"#)).result()
+      let config = try JSONValue(
+        json: #"""
+          {"cniVersion": "1.1.0", "name": "net", "type": "portmap", "backend": "\#(backend)",
+           "runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80}]}}
+          """#
+      ).with("prevResult", result)
+      let call = lab.call("ADD", config, on: 1, plugin: "portmap")
+      let before = try ruleset(lab)
+      var injected = 0
+      while injected < 80 {
+        let trace = "\(lab.directory)/trace"
+        let outcome = try lab.run(
+          "/usr/bin/strace",
+          [
+            "-qq", "-o", trace, "-e", "trace=\(systemCall)", "-e",
+            "inject=\(systemCall):error=\(error):when=\(injected + 1)", "\(call.directory)/portmap",
+          ], in: lab.host, environment: lab.environment(call), input: call.config)
+        #expect(outcome.isSuccess || outcome.code != nil, "\(outcome)")
+        if outcome.isSuccess {
+          #expect(try lab.check(config, result, plugin: "portmap").isSuccess)
+        } else {
+          #expect(try ruleset(lab) == before, "\(outcome)")
+        }
+        #expect(try lab.delete(config, plugin: "portmap").isSuccess)
+        #expect(try ruleset(lab) == before)
+        guard try lab.shell("cat \(trace)").contains("INJECTED") else { break }
+        injected += 1
+      }
+      #expect(injected > 0)
+    }
+  }
+
+  private func ruleset(_ lab: Lab) throws -> String {
+    try lab.shell("nft list ruleset; iptables-legacy-save; ip6tables-legacy-save", in: lab.host)
+      .split(separator: "\n").filter { !$0.hasPrefix("#") }.map { $0.prefix { $0 != "[" } }.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,56 @@
+import CNI
+import HostFilter
+import Kernel
+import Linux
+import NetTypes
+import PacketFilter
+import TestSupport
+import Testing
+
+/// Who needs `route_localnet` of a link, and the lock that is held meanwhile.
+@Suite struct LocalnetTests {
+  static let link: InterfaceName = "t-none0"
+
+  static func published(_ container: String, on network: String = "net", port: UInt16 = 8080) throws -> Claim {
+    let path = ReturnPath(subnet: "10.1.0.0/24", link: link)
+    let port = PublishedPort(.tcp, hostPort: port, to: "10.1.0.2", 80, masquerade: path)
+    return Claim(try HostFilterTests.owner(container, on: network), .ports, [.publish(port)])
+  }
+
+  @Test func `a link is needed by rules of others that are in place, not by what a killed ADD remembered`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    let own = try Self.published("c1"), other = try Self.published("c2", on: "net2")
+    try filter.add(own)
+    #expect(try !filter.needsRouteLocalnet(Self.link, besides: [own.owner]))
+    try filter.add(other)
+    #expect(try filter.needsRouteLocalnet(Self.link, besides: [own.owner]))
+    #expect(try !filter.needsRouteLocalnet("t-none1", besides: [own.owner]))
+    host.nftables.claims.removeAll { $0.owner == other.owner }
+    #expect(try !filter.needsRouteLocalnet(Self.link, besides: [own.owner]))
+  }
+
+  @Test func `repair restores published ports first, without removing them in between`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    let other = try HostFilterTests.claim("a1", .firewall), ports = try Self.published("c1")
+    for claim in [other, ports] { try filter.add(claim) }
+    host.nftables.claims = []
+    #expect(try filter.repair([ports.owner.network]) == [ports.owner, other.owner])
+    #expect(host.nftables.replaced == [ports.owner, other.owner])
+  }
+
+  @Test func `the lock is held until it is released`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    func isFree() -> Bool {
+      let path = "\(host.state)/filter.lock"
+      return (try? FileLock(.open(path, for: .updating), seconds: 0, doing: "lock")) != nil
+    }
+    try filter.lock()
+    try filter.lock()
+    #expect(!isFree())
+    filter.unlock()
+    #expect(isFree())
+  }
+}

@@ -1,0 +1,25 @@
+import Kernel
+import NetTypes
+
+extension FakeKernel {
+  /// Changes of the packet filter's rules, and of the setting that depends on them.
+  func changeFilter(_ change: Change) throws(KernelError) {
+    switch change {
+    case .addRules(let claim): try filter.add(claim)
+    case .setRules(let claim): try filter.set(claim)
+    case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
+    case .removeReferenceRules(let owner, let part, let ips, let zone):
+      try filter.removeReference(of: owner, part, addresses: ips, zone: zone)
+    case .removeOtherRules(let network, let part, let valid, let everywhere):
+      try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
+    case .enableRouteLocalnet(let name, _): setRouteLocalnet(name, "1")
+    case .disableRouteLocalnet(let name, let owners):
+      if try !filter.needsRouteLocalnet(name, besides: owners) { setRouteLocalnet(name, "0") }
+    default: break
+    }
+  }
+
+  private func setRouteLocalnet(_ name: InterfaceName, _ value: String) {
+    state.sysctls[.host]?[Sysctl.routeLocalnet(name, value).key] = value
+  }
+}
