@@ -75,7 +75,11 @@ extension LiveTexts {
       }
       return index
     }
-    var kept = KeptText(kind, at: place.path, isMade: wasMissing, madeDirectories: try place.missingDirectories())
+    // Those that were made for the hosts file, which may go first.
+    let made = try madeDirectories(of: record.container).filter { place.path.description.hasPrefix("\($0)/") }
+    let missing = try place.missingDirectories()
+    var kept = KeptText(
+      kind, at: place.path, isMade: wasMissing, madeDirectories: made + missing.filter { !made.contains($0) })
     if !wasMissing, let file = try place.open() {
       kept.written = try LiveText(file).text()
       let isOurs = kind == .resolvConf && kept.written.hasPrefix(ResolvConf.header)
@@ -88,6 +92,13 @@ extension LiveTexts {
     }
     record.texts.append(kept)
     return record.texts.count - 1
+  }
+
+  private func madeDirectories(of container: ContainerID) throws(KernelError) -> [String] {
+    do throws(KernelError) { return try state.record(of: container).files.flatMap(\.madeDirectories) } catch {
+      if error.isBrokenState { return [] }
+      throw error
+    }
   }
 
   /// What one attachment alone gets of its wish and the host's file, as its result tells it.

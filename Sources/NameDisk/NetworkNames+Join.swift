@@ -41,13 +41,17 @@ extension NetworkNames {
     let peers = try peers(of: joining.owner)
     let others = peers.flatMap { $0.lines(for: joining) } + (try remoteRecord()?.members ?? []).flatMap(\.lines)
     var member = joining
-    member.isIncomplete = true
     do {
       let lock = try ContainerLock(joining.owner.container, in: state)
       try enter(&member, wish, among: others)
       _ = consume lock
     }
     let expected = (others + OwnLines.standard).reduce(joining.lines.count * 80) { $0 + $1.utf8.count + 1 }
+    if !peers.isEmpty {
+      member.isIncomplete = true
+      try willChange("remember that \(joining.owner.container) joins")
+      try state.put(member)
+    }
     let failures = forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
       let lines = joining.lines(for: peer)
       try willChange("add \(lines.count) lines to \(hosts.path)")
@@ -81,10 +85,11 @@ extension NetworkNames {
     let isHeld = record.files.contains { $0.file == found && $0.holders.contains(holder) }
     var isForgotten = false
     if isFirst, !isHeld { isForgotten = try LiveHosts.isOurs(found, of: member.owner.container) }
-    member.hosts = found
+    member.hosts = nil
     member.privateLines = (isFirst ? wish.ownLines : []) + wish.extraLines
     try willChange("remember \(member.owner.container)")
     try state.put(member)
+    member.hosts = found
     record.hold(found, for: member.owner, made: isForgotten ? wish.path : nil)
     try willChange("remember the files of \(member.owner.container)")
     try state.put(record, of: member.owner.container)

@@ -55,7 +55,10 @@ extension NetworkNames {
       }
       attempt { () throws(KernelError) in try withdraw(member) }
     }
-    if failures.isEmpty { attempt { () throws(KernelError) in try state.remove(owner) } }
+    attempt { () throws(KernelError) in
+      if failures.isEmpty { return try state.remove(owner) }
+      if let member, !peers.isEmpty { try state.put(member) }
+    }
     attempt { () throws(KernelError) in try forgetRemoteIfAlone() }
     return failures
   }
@@ -75,6 +78,8 @@ extension NetworkNames {
         try remove(kept, at: made)
       } else if let member {
         let remote = try remoteRecord()?.lines ?? []
+        // An ADD that was interrupted before it came to the others' files has their lines in its own.
+        let peers = peers.isEmpty ? try self.peers(of: owner) : peers
         let lines = member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines + remote
         try removeUnlessHeld(lines, from: kept.file, of: owner)
       }
