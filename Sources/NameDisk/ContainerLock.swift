@@ -22,8 +22,8 @@ struct ContainerLock: ~Copyable {
       lock = try StateFile.lock(path, seconds: Self.secondsToWait)
     } catch {
       guard error.isMissing else { throw error }
-      // Another program has removed the locks' directory.
-      try Files.makeDirectories("\(directory)/.locks")
+      // Another program has removed or replaced the locks' directory.
+      try SetAside.makeDirectory("\(directory)/.locks")
       lock = try StateFile.lock(path, seconds: Self.secondsToWait)
     }
   }

@@ -160,7 +160,7 @@ extension StateDirectory {
   func put(_ record: TextRecord) throws(KernelError) {
     let file = textFile(record.container)
     guard !record.texts.isEmpty else { return try removeState(file) }
-    try Files.makeDirectories(textDirectory)
+    try SetAside.makeDirectory(textDirectory)
     try StateFile.replace(file, with: record.json.bytes)
   }
 }

@@ -32,8 +32,8 @@ public struct NetworkNames: ~Copyable {
   ) throws(KernelError) -> NetworkNames? {
     let directory = state.directory(of: network)
     if making {
-      try Files.makeDirectories("\(state.path)/.locks")
-      try Files.makeDirectories(directory)
+      try SetAside.makeDirectory("\(state.path)/.locks")
+      try SetAside.makeDirectory(directory)
     }
     let path = "\(directory)/.lock"
     do throws(KernelError) {

@@ -33,6 +33,23 @@ enum SetAside {
     return true
   }
 
+  /// Makes a directory of the state, and sets aside what stands in its place and is none.
+  static func makeDirectory(_ path: String) throws(KernelError) {
+    try Files.makeDirectories(path)
+    guard try !isDirectory(path) else { return }
+    let (directory, name) = parts(path)
+    let lock = try FileLock(
+      try Descriptor.open(directory), seconds: secondsToWait, doing: "lock \(directory)")
+    defer { _ = lock }
+    guard try !isDirectory(path) else { return }
+    try Files.move(path, to: "\(directory)/\(try freeName(name, in: directory))")
+    try Files.makeDirectories(path)
+  }
+
+  private static func isDirectory(_ path: String) throws(KernelError) -> Bool {
+    try Files.status(path)?.isDirectory == true
+  }
+
   private static func isObstacle(_ path: String) throws(KernelError) -> Bool {
     guard let status = try Files.statusOfLink(path) else { return false }
     return !status.isRegular

@@ -82,7 +82,7 @@ extension StateDirectory {
   }
 
   public func put(_ member: Member) throws(KernelError) {
-    try Files.makeDirectories(directory(of: member.owner.network))
+    try SetAside.makeDirectory(directory(of: member.owner.network))
     try StateFile.replace(file(member.owner), with: member.json.bytes)
   }
 
@@ -100,7 +100,7 @@ extension StateDirectory {
   /// Removes directories that stood in the place of state files.
   func removeSetAside(of network: NetworkName) throws(KernelError) {
     for directory in [directory(of: network), "\(directory(of: network))/hostsdir"] { try SetAside.clean(directory) }
-    for name in [".files", ".texts", ".locks"] { try SetAside.clean("\(path)/\(name)") }
+    for name in ["", ".files", ".texts", ".locks"] { try SetAside.clean("\(path)/\(name)") }
   }
 }
 
@@ -118,7 +118,7 @@ extension StateDirectory {
   public func put(_ record: ContainerRecord, of container: ContainerID) throws(KernelError) {
     let file = recordFile(container)
     guard !record.files.isEmpty else { return try removeState(file) }
-    try Files.makeDirectories("\(path)/.files")
+    try SetAside.makeDirectory("\(path)/.files")
     try StateFile.replace(file, with: record.json.bytes)
   }
 

@@ -70,6 +70,19 @@ struct BadStateTests {
     }
   }
 
+  @Test(arguments: [".locks", ".files", ".texts"], ["mkfifo", "touch"])
+  func `what is put in the place of a directory of the state keeps no DEL from success`(
+    name: String, command: String
+  ) throws {
+    try Crowd.use { crowd in
+      for number in 1...2 { try crowd.run("ADD", number).requireSuccess() }
+      try crowd.lab.shell("cd \(crowd.directory)/state; rm -r \(name); \(command) \(name)")
+      for _ in 1...2 { try crowd.run("DEL", 2).requireSuccess() }
+      try crowd.run("ADD", 2).requireSuccess()
+      try crowd.run("CHECK", 2).requireSuccess()
+    }
+  }
+
   @Test func `on a full disk an ADD is all there or leaves nothing, and every DEL succeeds`() throws {
     try Crowd.use { crowd in
       try crowd.lab.shell("mount -t tmpfs -o size=512k tmpfs \(crowd.directory)")
