@@ -102,6 +102,13 @@ int cl_rename_to_new(const char *from, const char *to) {
   return rename(from, to);
 }
 
+ssize_t cl_find(const void *bytes, size_t size, const void *part, size_t length) {
+  if (length == 0) return 0;
+  if (size < length) return -1;
+  const char *found = memmem(bytes, size, part, length);
+  return found ? found - (const char *)bytes : -1;
+}
+
 int cl_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 ssize_t cl_get_attribute(const char *path, const char *name, void *value, size_t size) {

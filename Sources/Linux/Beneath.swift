@@ -21,8 +21,10 @@ extension Descriptor {
   }
 
   /// The file that a glance fell on, for reading and writing.
+  ///
+  /// - Throws: EAGAIN where another process holds a lease (`F_SETLEASE`) on it, which nothing here waits for.
   public borrowing func reopened() throws(KernelError) -> Descriptor {
-    try Descriptor.open("/proc/self/fd/\(raw)", flags: O_RDWR, mode: 0)
+    try Descriptor.open("/proc/self/fd/\(raw)", flags: O_RDWR | O_NONBLOCK, mode: 0)
   }
 
   /// A new file for reading and writing, with these permissions whatever the umask is.

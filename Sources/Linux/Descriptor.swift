@@ -20,8 +20,10 @@ public struct Descriptor: ~Copyable {
     case updating
     /// Writing a new file; EEXIST where there is one.
     case creating
-    /// Writing a file from its start, losing what was there.
+    /// Writing a file from its start, losing what was there; not what a symbolic link leads to, nor a FIFO.
     case replacing
+    /// Locking a file that is made where it is missing, but not what a symbolic link leads to; does not wait for a FIFO.
+    case locking
     /// Adding to the end of a file that is made where it is missing.
     case appending
     /// Reading a file that is there, but not what a symbolic link leads to; does not wait for a FIFO.
@@ -37,7 +39,8 @@ public struct Descriptor: ~Copyable {
       case .inspecting: O_RDONLY | O_NOFOLLOW | O_NONBLOCK
       case .updating: O_RDWR | O_CREAT
       case .creating: O_WRONLY | O_CREAT | O_EXCL
-      case .replacing: O_WRONLY | O_CREAT | O_TRUNC
+      case .replacing: O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK
+      case .locking: O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK
       case .appending: O_WRONLY | O_CREAT | O_APPEND
       case .editing: O_RDWR | O_NOFOLLOW | O_NONBLOCK
       case .extending: O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK

@@ -132,22 +132,25 @@ public enum Files {
     } catch  where error.errno == ENOENT || error.errno == ENOTEMPTY {}
   }
 
-  /// Makes the directory and those above it, where they are missing.
+  /// Makes the directory and those above it, where they are missing; the umask does not apply.
+  ///
+  /// It gets the permissions `mode`, those above it, which other programs use too, 0755.
   public static func makeDirectories(_ path: String, mode: UInt32 = 0o755) throws(KernelError) {
     do throws(KernelError) {
       try makeDirectory(path, mode: mode)
     } catch  where error.errno == ENOENT {
       guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw error }
-      try makeDirectories(String(path[..<slash]), mode: mode)
+      try makeDirectories(String(path[..<slash]))
       try makeDirectory(path, mode: mode)
     }
   }
 
-  /// Nothing happens where it is there, made perhaps by somebody else just now.
+  /// Nothing happens where it is there, made perhaps by another process just now.
   private static func makeDirectory(_ path: String, mode: UInt32) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("make directory \(path)") { unsafe mkdir(path, mode) }
-    } catch  where error.errno == EEXIST {}
+    } catch  where error.errno == EEXIST { return }
+    _ = try call("set permissions of \(path)") { unsafe chmod(path, mode) }
   }
 
   /// Names in a directory, unsorted, without `.` and `..`; `nil` where there is no such directory.
@@ -180,7 +183,13 @@ public enum Files {
       throw KernelError(errno: error, doing: "list \(path)")
     }
     defer { unsafe closedir(directory) }
-    while let entry = unsafe readdir(directory) {
+    while true {
+      errno = 0
+      guard let entry = unsafe readdir(directory) else {
+        let error = errno
+        if error != 0 { throw KernelError(errno: error, doing: "list \(path)") }
+        break
+      }
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
         unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }

@@ -16,7 +16,7 @@ public struct RunningProgram: ~Copyable {
   ///   - name: the program's file name.
   ///   - argument: one of its arguments, in this process's network namespace; `nil`: any, anywhere.
   /// - Returns: `nil` where there is no such process or it runs another program.
-  /// - Throws: the errno of `pidfd_open(2)`.
+  /// - Throws: the errno of `pidfd_open(2)`, or of what keeps `/proc` from being read.
   public static func find(
     _ number: Int32, named name: String, with argument: String? = nil
   ) throws(KernelError) -> RunningProgram? {
@@ -27,15 +27,17 @@ public struct RunningProgram: ~Copyable {
     } catch  where [ESRCH, EINVAL, ENOENT].contains(error.errno) { return nil }  // the latter two: a thread's number
     // Looked at once it is held: if it has ended and the number is another's, no signal reaches that one.
     guard runs(number, name) else { return nil }
-    if let argument, !hasArgument(number, argument, of: name) { return nil }
+    if let argument, try !hasArgument(number, argument, of: name) { return nil }
     return RunningProgram(number: number, process: process)
   }
 
   /// The pids of all processes in this process's network namespace that run the program with that argument.
   public static func numbers(named name: String, with argument: String) throws(KernelError) -> [Int32] {
-    try (Files.list("/proc") ?? []).compactMap { Int32($0) }.filter {
-      runs($0, name) && hasArgument($0, argument, of: name)
+    var numbers: [Int32] = []
+    for number in try (Files.list("/proc") ?? []).compactMap({ Int32($0) }) {
+      if runs(number, name), try hasArgument(number, argument, of: name) { numbers.append(number) }
     }
+    return numbers
   }
 
   private static func runs(_ number: Int32, _ name: String) -> Bool {
@@ -47,17 +49,24 @@ public struct RunningProgram: ~Copyable {
   /// What the kernel adds to the path of a file that is gone.
   private static let deleted = " (deleted)"
 
-  private static func hasArgument(_ number: Int32, _ argument: String, of name: String) -> Bool {
+  private static func hasArgument(_ number: Int32, _ argument: String, of name: String) throws(KernelError) -> Bool {
     guard Files.linkTarget("/proc/\(number)/ns/net") == Files.linkTarget("/proc/self/ns/net") else { return false }
     for _ in 0..<40 {
-      // What cannot be read any more has ended.
-      guard let bytes = try? Files.readIfPresent("/proc/\(number)/cmdline") else { return false }
+      guard let bytes = try arguments(number) else { return false }
       let arguments = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
       guard arguments.isEmpty, runs(number, name) else { return arguments.contains(argument) }
       // execve(2) sets the program first and the arguments a moment later.
       Clock.sleep(milliseconds: 5)
     }
     return false
+  }
+
+  /// `nil` for a process that has ended, or another user's.
+  private static func arguments(_ number: Int32) throws(KernelError) -> [UInt8]? {
+    do throws(KernelError) { return try Files.readIfPresent("/proc/\(number)/cmdline") } catch {
+      if error.errno == ESRCH || error.isRefusal { return nil }
+      throw error
+    }
   }
 
   private init(number: Int32, process: consuming Descriptor) {

@@ -18,8 +18,14 @@ struct ContainerLock: ~Copyable {
   /// - Throws: EAGAIN where somebody else held it too long.
   init(_ number: Int, in directory: String) throws(KernelError) {
     let path = "\(directory)/.locks/\(number)"
-    lock = try FileLock(
-      try Descriptor.open(path, for: .updating), seconds: Self.secondsToWait, doing: "lock \(path)")
+    do throws(KernelError) {
+      lock = try StateFile.lock(path, seconds: Self.secondsToWait)
+    } catch {
+      guard error.isMissing else { throw error }
+      // Another program has removed or replaced the locks' directory.
+      try SetAside.makeDirectory("\(directory)/.locks")
+      lock = try StateFile.lock(path, seconds: Self.secondsToWait)
+    }
   }
 
   init(_ container: ContainerID, in state: StateDirectory) throws(KernelError) {

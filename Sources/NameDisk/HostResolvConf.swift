@@ -1,5 +1,6 @@
 import CNI
-import Kernel
+import Glibc
+public import Kernel
 import Linux
 public import Names
 import NetTypes
@@ -16,20 +17,23 @@ public struct HostResolvConf: Sendable {
   }
 
   /// What a container can use of it; nothing where there is no file; `notes` gets a line for one that cannot be read.
-  public func wish(notes: inout [String]) -> ResolvConfWish {
-    let text = text(of: path, &notes)
+  ///
+  /// - Throws: what may pass: the process is out of descriptors, the disk did not answer.
+  public func wish(notes: inout [String]) throws(KernelError) -> ResolvConfWish {
+    let text = try text(of: path, &notes)
     let wish = ResolvConfWish(host: text)
     let namesItself = DNS(resolvConf: text).nameservers.contains { IPAddress($0)?.isLoopback == true }
     guard wish.nameservers.isEmpty, namesItself else { return wish }
-    let upstream = ResolvConfWish(host: self.text(of: upstreamPath, &notes))
+    let upstream = ResolvConfWish(host: try self.text(of: upstreamPath, &notes))
     // The stub's options are about the stub: edns0 and trust-ad hold for it alone.
     return upstream.nameservers.isEmpty ? wish : upstream
   }
 
-  private func text(of path: String, _ notes: inout [String]) -> String {
+  private func text(of path: String, _ notes: inout [String]) throws(KernelError) -> String {
     do throws(KernelError) {
       return String(decoding: try Files.readIfPresent(path) ?? [], as: UTF8.self)
     } catch {
+      if error.isShortage || error.errno == EIO { throw error }
       notes.append("\(path): the host's name servers are not known: \(error)")
       return ""
     }

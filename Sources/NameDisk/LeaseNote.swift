@@ -15,9 +15,7 @@ public struct LeaseNote: ~Copyable {
     let directory = state.directory(of: network)
     try Files.makeDirectories(directory)
     let path = "\(directory)/.lease"
-    let lock = try FileLock(
-      try Descriptor.open("\(path).lock", for: .updating), seconds: secondsToWait, doing: "lock \(path).lock")
-    return LeaseNote(path: path, lock: lock)
+    return LeaseNote(path: path, lock: try StateFile.lock("\(path).lock", seconds: secondsToWait))
   }
 
   private init(path: String, lock: consuming FileLock) {
@@ -27,11 +25,16 @@ public struct LeaseNote: ~Copyable {
 
   /// The lease's number; `nil` where there is none, or none that can be read: its time will end.
   public func read() throws(KernelError) -> Int64? {
-    let bytes = try Files.readIfPresent(path) ?? []
-    return Int64(String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace })
+    do throws(KernelError) {
+      let bytes = try StateFile.read(path) ?? []
+      return Int64(String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace })
+    } catch {
+      if error.isBrokenState { return nil }
+      throw error
+    }
   }
 
   public func write(_ lease: Int64) throws(KernelError) {
-    try Files.replace(path, with: Array("\(lease)\n".utf8), through: "\(path).tmp")
+    try StateFile.replace(path, with: Array("\(lease)\n".utf8))
   }
 }

@@ -8,12 +8,19 @@ import Names
 struct LiveHosts: ~Copyable {
   private let file: Descriptor
   private let path: String
+  /// When it was opened, in bytes.
+  private let size: Int
+
+  /// The largest file that is read or written, in bytes: a container may make its own as large as it likes.
+  static let limit = 4 << 20
 
   /// Above that size, in bytes, lines may go where dead ones are.
   static let sizeToReuse = 64 << 10
 
+  /// Waits neither for a FIFO nor for a lease that the container holds on the file.
+  ///
   /// - Returns: `nil` where there is no longer that very file.
-  /// - Throws: what keeps it from being written.
+  /// - Throws: what keeps it from being written; EFBIG for a file that is too large, EAGAIN for one with a lease.
   static func open(
     _ identity: KnownFile, for purpose: Descriptor.Purpose = .editing
   ) throws(KernelError) -> LiveHosts? {
@@ -27,12 +34,26 @@ struct LiveHosts: ~Copyable {
     }
     let status = try file.status()
     guard status.isRegular, status.device == identity.device, status.inode == identity.inode else { return nil }
-    return LiveHosts(file: file, path: identity.path)
+    guard status.size <= limit else { throw tooLarge(identity.path) }
+    return LiveHosts(file: file, path: identity.path, size: status.size)
   }
 
-  private init(file: consuming Descriptor, path: String) {
+  private init(file: consuming Descriptor, path: String, size: Int) {
     self.file = file
     self.path = path
+    self.size = size
+  }
+
+  private static func tooLarge(_ path: String) -> KernelError {
+    KernelError("read \(path)", errno: EFBIG, reason: "File too large: want \(limit >> 20) MiB at most")
+  }
+
+  private func text() throws(KernelError) -> HostsText {
+    var bytes = try file.read(at: 0, count: size + 1)
+    // It has grown since.
+    if bytes.count > size { bytes += try file.read(at: bytes.count, count: Self.limit + 1 - size) }
+    guard bytes.count <= Self.limit else { throw Self.tooLarge(path) }
+    return HostsText(bytes)
   }
 
   /// Adds lines in one write.
@@ -46,27 +67,26 @@ struct LiveHosts: ~Copyable {
   static func add(_ lines: [String], to identity: KnownFile, expected: Int) throws(KernelError) -> Bool {
     guard !lines.isEmpty else { return true }
     guard let hosts = try open(identity, for: .extending) else { return false }
-    let size = try hosts.file.status().size
-    if size > sizeToReuse, size / 2 > expected { return try reuse(lines, in: identity) }
-    try hosts.append(lines, size: size)
+    if hosts.size > sizeToReuse, hosts.size / 2 > expected { return try reuse(lines, in: identity) }
+    try hosts.append(lines)
     return true
   }
 
-  private func append(_ lines: [String], size: Int) throws(KernelError) {
+  private func append(_ lines: [String]) throws(KernelError) {
     let isLineOpen = size > 0 ? try file.read(at: size - 1, count: 1) != [UInt8(ascii: "\n")] : false
     try file.writeAll(HostsText.appended(lines, at: size, isLineOpen: isLineOpen))
   }
 
   private static func reuse(_ lines: [String], in identity: KnownFile) throws(KernelError) -> Bool {
     guard let hosts = try open(identity) else { return false }
-    let (writes, rest) = HostsText(try hosts.file.readAll()).reusing(for: lines)
+    let (writes, rest) = try hosts.text().reusing(for: lines)
     for write in writes {
       // The first byte last: until then it is a comment.
       try hosts.file.write(Array(write.bytes.dropFirst()), at: write.offset + 1)
       try hosts.file.write(Array(write.bytes.prefix(1)), at: write.offset)
     }
     guard !rest.isEmpty, let end = try open(identity, for: .extending) else { return true }
-    try end.append(rest, size: try end.file.status().size)
+    try end.append(rest)
     return true
   }
 
@@ -75,7 +95,7 @@ struct LiveHosts: ~Copyable {
   /// Its network's state is gone with a restart of the machine, or somebody removed it.
   static func isOurs(_ identity: KnownFile, of container: ContainerID) throws(KernelError) -> Bool {
     guard let hosts = try open(identity) else { return false }
-    return HostsText(try hosts.file.readAll()).isOurs(of: container)
+    return try hosts.text().isOurs(of: container)
   }
 
   /// Adds those of `lines` that are missing, then removes what such a file tells and is not among them.
@@ -83,7 +103,7 @@ struct LiveHosts: ~Copyable {
   /// - Returns: whether it is still that file.
   static func renew(_ lines: [String], in identity: KnownFile) throws(KernelError) -> Bool {
     guard let hosts = try open(identity) else { return false }
-    let text = HostsText(try hosts.file.readAll())
+    let text = try hosts.text()
     guard try add(text.places(of: lines).missing, to: identity, expected: .max) else { return false }
     return try remove(text.told(but: lines), from: identity)
   }
@@ -94,23 +114,14 @@ struct LiveHosts: ~Copyable {
   static func remove(_ lines: [String], from identity: KnownFile) throws(KernelError) -> Bool {
     guard !lines.isEmpty else { return true }
     guard let hosts = try open(identity) else { return false }
-    let text = HostsText(try hosts.file.readAll())
-    for offset in text.places(of: lines).found {
-      try hosts.file.write([HostsText.deadMark], at: offset)
-      guard let tab = text.bytes[offset...].firstIndex(of: UInt8(ascii: "\t")) else { continue }
-      try hosts.file.write([HostsText.deadSeparator], at: tab)
-    }
+    let text = try hosts.text()
+    for write in text.killing(at: text.offsets(of: lines)) { try hosts.file.write(write.bytes, at: write.offset) }
     return true
   }
 
   /// Those of `lines` that are not there; `nil` where it is no longer that file.
   static func missing(_ lines: [String], from identity: KnownFile) throws(KernelError) -> [String]? {
     guard let hosts = try open(identity, for: .inspecting) else { return nil }
-    return HostsText(try hosts.file.readAll()).places(of: lines).missing
+    return try hosts.text().places(of: lines).missing
   }
-}
-
-extension KernelError {
-  /// Of opening a file as it is: a symbolic link, a directory, a device or a socket.
-  var isNoRegularFile: Bool { [ELOOP, EISDIR, ENXIO].contains(errno) }
 }

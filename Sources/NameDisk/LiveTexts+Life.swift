@@ -25,11 +25,12 @@ extension LiveTexts {
     } catch { return [error] }
   }
 
-  /// A record that cannot be read will not be readable later, and nobody must be kept from going.
+  /// A record that is broken stays so, and must not keep a container from leaving.
   private func readable(_ container: ContainerID) throws(KernelError) -> TextRecord {
     do throws(KernelError) {
       return try state.texts(of: container)
     } catch {
+      guard error.isBrokenState else { throw error }
       warn("files of \(container): \(error)")
       return TextRecord(container)
     }
@@ -41,7 +42,7 @@ extension LiveTexts {
       var rest = kept
       rest.holders.removeAll { $0.isOf(owner) }
       // Forgotten only then: who is interrupted here must find out that there is something left to do.
-      if kept.kind == .resolvConf { try rewrite(index, of: &record, with: resolvConf(rest)) }
+      if kept.kind == .resolvConf { try rewriteUnlessHeld(index, of: &record, with: try resolvConf(rest)) }
       record.texts[index].holders = rest.holders
       return
     }
@@ -51,6 +52,16 @@ extension LiveTexts {
       try FilePlace(kept.path).remove(where: isOurs, andEmpty: kept.madeDirectories)
     }
     record.texts[index].holders = []
+  }
+
+  /// Leaves a file that the container keeps from being written: its next ADD, DEL or `cnictl repair --dns` writes it.
+  private func rewriteUnlessHeld(
+    _ index: Int, of record: inout TextRecord, with text: String
+  ) throws(KernelError) {
+    do throws(KernelError) { try rewrite(index, of: &record, with: text) } catch {
+      guard error.isOfContainer else { throw error }
+      warn("container \(record.container) has old name servers until its file can be written: \(error)")
+    }
   }
 
   /// Removes what attachments of the network wanted that are not in `valid`.
@@ -103,7 +114,8 @@ extension LiveTexts {
     var record = try state.texts(of: container)
     var isWritten = false
     for index in record.texts.indices where record.texts[index].kind == .resolvConf {
-      if try rewrite(index, of: &record, with: resolvConf(record.texts[index])) { isWritten = true }
+      let text = try resolvConf(record.texts[index])
+      if try rewrite(index, of: &record, with: text) { isWritten = true }
     }
     return isWritten
   }
@@ -115,7 +127,7 @@ extension StateDirectory {
   private func textFile(_ container: ContainerID) -> String { "\(textDirectory)/\(stem(container)).json" }
 
   func hasTexts(of container: ContainerID) throws(KernelError) -> Bool {
-    try Files.status(textFile(container)) != nil
+    try Files.statusOfLink(textFile(container)) != nil
   }
 
   /// Empty where nothing is remembered.
@@ -127,27 +139,28 @@ extension StateDirectory {
 
   /// Removes what somebody left who ended while writing the record; to be called under the container's lock.
   func removeUnfinishedTexts(of container: ContainerID) throws(KernelError) {
-    try Files.remove(unfinished(textFile(container)))
+    try StateFile.remove(StateFile.unfinished(textFile(container)))
   }
 
   /// Every container's, in the order of their files' names; those that hold no record are left out.
   func allTexts() throws(KernelError) -> [TextRecord] {
     var records: [TextRecord] = []
-    for name in try (Files.list(textDirectory) ?? []).sorted() where name.hasSuffix(".json") {
-      let record: TextRecord? = try? read("\(textDirectory)/\(name)")  // a broken one must not keep the others back
-      if let record { records.append(record) }
+    for name in try namesOfTexts().sorted() where name.hasSuffix(".json") {
+      if let record: TextRecord = try readUnlessBroken("\(textDirectory)/\(name)") { records.append(record) }
     }
     return records
+  }
+
+  private func namesOfTexts() throws(KernelError) -> [String] {
+    guard try Files.status(textDirectory)?.isDirectory == true else { return [] }
+    return try Files.list(textDirectory) ?? []
   }
 
   /// Replaces the record; an empty one leaves no file.
   func put(_ record: TextRecord) throws(KernelError) {
     let file = textFile(record.container)
-    guard !record.texts.isEmpty else {
-      try Files.remove(unfinished(file))
-      return try Files.remove(file)
-    }
-    try Files.makeDirectories(textDirectory)
-    try Files.replace(file, with: record.json.bytes, through: unfinished(file))
+    guard !record.texts.isEmpty else { return try removeState(file) }
+    try SetAside.makeDirectory(textDirectory)
+    try StateFile.replace(file, with: record.json.bytes)
   }
 }

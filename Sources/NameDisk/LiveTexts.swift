@@ -35,6 +35,8 @@ extension LiveTexts {
   ///   - owner: the attachment.
   ///   - holder: what it wants there.
   ///   - text: the whole text, where that does not come from the wishes.
+  /// May be repeated: the same wish changes nothing.
+  ///
   /// - Throws: what failed first; `remove` takes back what was done.
   public func add(
     _ kind: KeptText.Kind, at path: ContainerPath, for owner: Owner, _ holder: KeptText.Holder, text: String = ""
@@ -42,12 +44,12 @@ extension LiveTexts {
     let lock = try ContainerLock(owner.container, in: state)
     defer { _ = lock }
     var record = try state.texts(of: owner.container)
+    let before = record
     let place = FilePlace(path)
-    let wasMissing = try place.open() == nil
+    let wasMissing = try place.regularStatus() == nil
     guard let index = try index(of: kind, at: place, wasMissing, in: &record, text) else { return }
-    record.texts[index].holders.removeAll { $0.isOf(owner) }
-    record.texts[index].holders.append(holder)
-    try put(record, "remember \(path)")
+    record.texts[index].hold(holder, for: owner)
+    if record != before { try put(record, "remember \(path)") }
     try willChange("make \(path)")
     let status = try place.openOrMake().status()
     if wasMissing || record.texts[index].inode == nil {
@@ -55,7 +57,7 @@ extension LiveTexts {
       // One that holds the right text already is not written, nor remembered, again.
       if !wasMissing { try put(record, "remember which file \(path) is") }
     }
-    let wanted = kind == .hostname ? text : resolvConf(record.texts[index])
+    let wanted = kind == .hostname ? text : try resolvConf(record.texts[index])
     try rewrite(index, of: &record, with: wanted)
   }
 
@@ -73,8 +75,12 @@ extension LiveTexts {
       }
       return index
     }
-    var kept = KeptText(kind, at: place.path, isMade: wasMissing, madeDirectories: place.missingDirectories())
-    if let file = try place.open() {
+    // Those that were made for the hosts file, which may go first.
+    let made = try madeDirectories(of: record.container).filter { place.path.description.hasPrefix("\($0)/") }
+    let missing = try place.missingDirectories()
+    var kept = KeptText(
+      kind, at: place.path, isMade: wasMissing, madeDirectories: made + missing.filter { !made.contains($0) })
+    if !wasMissing, let file = try place.open() {
       kept.written = try LiveText(file).text()
       let isOurs = kind == .resolvConf && kept.written.hasPrefix(ResolvConf.header)
       guard isOurs || kept.written.isEmpty || kept.written == text else {
@@ -88,16 +94,23 @@ extension LiveTexts {
     return record.texts.count - 1
   }
 
+  private func madeDirectories(of container: ContainerID) throws(KernelError) -> [String] {
+    do throws(KernelError) { return try state.record(of: container).files.flatMap(\.madeDirectories) } catch {
+      if error.isBrokenState { return [] }
+      throw error
+    }
+  }
+
   /// What one attachment alone gets of its wish and the host's file, as its result tells it.
-  public func answer(_ holder: KeptText.Holder) -> DNS {
+  public func answer(_ holder: KeptText.Holder) throws(KernelError) -> DNS {
     var unused: [String] = []  // told where the file is written
-    let host = holder.wish.leavesSomething ? host.wish(notes: &unused) : ResolvConfWish()
+    let host = holder.wish.leavesSomething ? try host.wish(notes: &unused) : ResolvConfWish()
     return ResolvConf([holder.wish], host: host, hasIPv6: holder.hasIPv6, notes: &unused).dns
   }
 
-  func resolvConf(_ kept: KeptText) -> String {
+  func resolvConf(_ kept: KeptText) throws(KernelError) -> String {
     var notes: [String] = []
-    let text = kept.resolvConf(host: host.wish(notes: &notes), notes: &notes).text
+    let text = kept.resolvConf(host: try host.wish(notes: &notes), notes: &notes).text
     for note in notes { warn(note) }
     return text
   }
@@ -139,6 +152,12 @@ extension LiveTexts {
 
 extension KeptText {
   func isStill(_ status: FileStatus) -> Bool { status.device == device && status.inode == inode }
+
+  /// Notes what an attachment wants, in the place of what it wanted before: the order decides the text.
+  fileprivate mutating func hold(_ holder: Holder, for owner: Owner) {
+    guard let index = holders.firstIndex(where: { $0.isOf(owner) }) else { return holders.append(holder) }
+    holders[index] = holder
+  }
 
   mutating func becomes(_ status: FileStatus) { (device, inode) = (status.device, status.inode) }
 }

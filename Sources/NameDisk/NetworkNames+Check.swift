@@ -6,6 +6,9 @@ public import Names
 extension NetworkNames {
   /// How what is there differs from what ADD left: what is remembered, the files, each line that should be in them.
   ///
+  /// Of hosts files it reads the attachment's own alone: the others' are theirs to check. An attachment whose ADD is not
+  /// complete is not looked for in it.
+  ///
   /// Of `wanted`, the attachment as ADD would make it now, the file and the own lines are not compared.
   public func differences(from wanted: Member, hasHosts: Bool) throws(KernelError) -> [String] {
     guard let member = try state.member(wanted.owner) else { return ["nothing is remembered of the attachment"] }
@@ -21,11 +24,8 @@ extension NetworkNames {
     found += try remoteDifferences(in: member.hosts)
     guard let own = member.hosts else { return hasHosts ? found + ["there is no hosts file"] : found }
     let peers = try peers(of: wanted.owner)
-    found += try missing(member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines, from: own)
-    for peer in peers {
-      if let hosts = peer.hosts { found += try missing(member.lines(for: peer), from: hosts) }
-    }
-    return found
+    return try found
+      + missing(member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines, from: own)
   }
 
   func missing(_ lines: [String], from identity: KnownFile) throws(KernelError) -> [String] {
@@ -45,7 +45,7 @@ extension StateDirectory {
   public func probe() throws(KernelError) {
     try Files.makeDirectories(path)
     let file = "\(path)/.probe"
-    try Files.replace(file, with: [])
-    try Files.remove(file)
+    try StateFile.replace(file, with: [])
+    try StateFile.remove(file)
   }
 }

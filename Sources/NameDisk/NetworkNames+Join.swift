@@ -20,14 +20,20 @@ public struct HostsWish: Equatable, Sendable {
 }
 
 extension NetworkNames {
-  /// Makes an attachment known, and the others known to it; what an earlier ADD of the same names left goes first.
+  /// Makes an attachment known, and the others known to it.
+  ///
+  /// What an earlier ADD of the attachment left goes first, but its file stays: a runtime may have mounted it. If all is as
+  /// that ADD left it, no file is changed.
   ///
   /// - Parameters:
   ///   - joining: who it is; where its hosts file is, this finds out.
   ///   - wish: what its hosts file shall hold beside the names; `nil` for an attachment without.
   /// - Throws: what failed first; `leave` takes back what was done.
   public func join(_ joining: Member, _ wish: HostsWish?) throws(KernelError) {
-    if try state.hasState(of: joining.owner), let failure = leave(joining.owner).first { throw failure }
+    if try state.hasState(of: joining.owner) {
+      if let before = try standing(joining, wish) { return try renew(before) }
+      if let failure = leave(joining.owner, keepingFile: true).first { throw failure }
+    }
     guard let wish else {
       try willChange("remember \(joining.owner.container)")
       return try state.put(joining)
@@ -41,12 +47,20 @@ extension NetworkNames {
       _ = consume lock
     }
     let expected = (others + OwnLines.standard).reduce(joining.lines.count * 80) { $0 + $1.utf8.count + 1 }
+    if !peers.isEmpty {
+      member.isIncomplete = true
+      try willChange("remember that \(joining.owner.container) joins")
+      try state.put(member)
+    }
     let failures = forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
       let lines = joining.lines(for: peer)
       try willChange("add \(lines.count) lines to \(hosts.path)")
       try carryOut(HostsChange(coming: lines, expected: expected), in: hosts, of: peer)
     }
     if let failure = failures.first { throw failure }
+    member.isIncomplete = false
+    try willChange("remember that \(joining.owner.container) has joined")
+    try state.put(member)
   }
 
   /// Writes the container's own file, new or as it is.
@@ -66,13 +80,16 @@ extension NetworkNames {
     _ found: KnownFile, _ member: inout Member, _ wish: HostsWish, among others: [String]
   ) throws(KernelError) {
     var record = try state.record(of: member.owner.container)
-    let isFirst = !record.files.contains { $0.file == found && !$0.holders.isEmpty }
+    let holder = ContainerRecord.Holder(member.owner)
+    let isFirst = !record.files.contains { $0.file == found && $0.holders.contains { $0 != holder } }
+    let isHeld = record.files.contains { $0.file == found && $0.holders.contains(holder) }
     var isForgotten = false
-    if isFirst { isForgotten = try LiveHosts.isOurs(found, of: member.owner.container) }
-    member.hosts = found
+    if isFirst, !isHeld { isForgotten = try LiveHosts.isOurs(found, of: member.owner.container) }
+    member.hosts = nil
     member.privateLines = (isFirst ? wish.ownLines : []) + wish.extraLines
     try willChange("remember \(member.owner.container)")
     try state.put(member)
+    member.hosts = found
     record.hold(found, for: member.owner, made: isForgotten ? wish.path : nil)
     try willChange("remember the files of \(member.owner.container)")
     try state.put(record, of: member.owner.container)
@@ -92,7 +109,9 @@ extension NetworkNames {
     try willChange("remember \(owner.container)")
     try state.put(member)
     let older = try state.record(of: owner.container)
-    let directories = FilePlace(wish.path).missingDirectories()
+    let earlier = older.files.filter { $0.file.path == wish.path.description }.flatMap(\.madeDirectories)
+    let missing = try FilePlace(wish.path).missingDirectories()
+    let directories = earlier + missing.filter { !earlier.contains($0) }
     // Before there is anything to identify, so that the directories do not stay.
     var kept = ContainerRecord.KeptFile(
       KnownFile(path: wish.path.description, device: 0, inode: 0), made: wish.path, madeDirectories: directories,
@@ -106,7 +125,6 @@ extension NetworkNames {
     member.hosts = file.identity
     try willChange("remember \(wish.path)")
     try state.put(ContainerRecord(files: older.files + [kept]), of: owner.container)
-    try state.put(member)
     try willChange("create \(wish.path)")
     try file.appear()
   }
@@ -116,7 +134,8 @@ extension ContainerRecord {
   /// Notes that `owner` uses a file, one that was there before unless it is known or was `made` by us once.
   fileprivate mutating func hold(_ file: KnownFile, for owner: Owner, made: ContainerPath?) {
     if let index = files.firstIndex(where: { $0.file == file }) {
-      files[index].holders.append(.init(owner))
+      let holder = Holder(owner)
+      if !files[index].holders.contains(holder) { files[index].holders.append(holder) }
     } else {
       let directories = made.map { FilePlace($0).directories } ?? []
       files.append(KeptFile(file, made: made, madeDirectories: directories, holders: [.init(owner)]))

@@ -39,9 +39,10 @@ extension NetworkNames {
     return true
   }
 
-  /// What is remembered; a record that cannot be read may have been followed in part.
+  /// What is remembered; a record that is broken may have been followed in part.
   func remoteRecord() throws(KernelError) -> RemoteRecord? {
     do throws(KernelError) { return try state.remote(network) } catch {
+      guard error.isBrokenState else { throw error }
       warn("names of other hosts: \(error)")
       return RemoteRecord(isSettled: false)
     }
@@ -51,7 +52,7 @@ extension NetworkNames {
   private func change(_ local: [Member], from before: RemoteRecord, to next: RemoteRecord) -> [KernelError] {
     let new = next.members.flatMap(\.lines)
     let coming = new.without(before.members.flatMap(\.lines))
-    let told = local.filter { $0.hosts != nil }
+    let told = local.filter(\.isInOthers)
     let expected = (told.flatMap(\.lines) + new + OwnLines.standard).reduce(0) { $0 + $1.utf8.count + 1 }
     return forEachFile(of: local) { (member, hosts) throws(KernelError) in
       try willChange("change names of other hosts in \(hosts.path)")
@@ -93,9 +94,11 @@ extension NetworkNames {
   }
 
   /// How files do not tell of other hosts what is remembered.
+  ///
+  /// None while another attachment's ADD, perhaps one that was killed, has changed some of the files: the next ADD or
+  /// `cnictl repair --names` completes that.
   func remoteDifferences(in own: KnownFile?) throws(KernelError) -> [String] {
-    guard let known = try remoteRecord() else { return [] }
-    guard known.isSettled else { return ["names of other hosts are told in part"] }
+    guard let known = try remoteRecord(), known.isSettled else { return [] }
     var found: [String] = []
     if let own { found += try missing(known.lines, from: own) }
     for place in known.servers where !known.members.isEmpty {

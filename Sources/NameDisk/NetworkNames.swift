@@ -32,13 +32,12 @@ public struct NetworkNames: ~Copyable {
   ) throws(KernelError) -> NetworkNames? {
     let directory = state.directory(of: network)
     if making {
-      try Files.makeDirectories("\(state.path)/.locks")
-      try Files.makeDirectories(directory)
+      try SetAside.makeDirectory("\(state.path)/.locks")
+      try SetAside.makeDirectory(directory)
     }
     let path = "\(directory)/.lock"
     do throws(KernelError) {
-      let file = try Descriptor.open(path, for: .updating)
-      let lock = try FileLock(file, seconds: secondsToWait, doing: "lock \(path)")
+      let lock = try StateFile.lock(path, seconds: secondsToWait)
       return NetworkNames(state: state, network: network, lock: lock, willChange: willChange, warn: warn)
     } catch {
       if !making, error.isMissing { return nil }
@@ -57,9 +56,9 @@ public struct NetworkNames: ~Copyable {
     self.warn = warn
   }
 
-  /// Everybody but that attachment who has a hosts file or is in others'.
+  /// All but that attachment that have a hosts file and are in the others'.
   func peers(of owner: Owner) throws(KernelError) -> [Member] {
-    try state.members(of: network).filter { $0.owner != owner && $0.hosts != nil }
+    try state.members(of: network).filter { $0.owner != owner && $0.isInOthers }
   }
 
   /// Runs `body` for each member, under the lock of its container; each lock is taken once.
@@ -87,4 +86,9 @@ public struct NetworkNames: ~Copyable {
   func warnLeftAlone(_ identity: KnownFile, of owner: Owner) {
     warn("\(identity.path): left alone: no longer the hosts file of container \(owner.container)")
   }
+}
+
+extension Member {
+  /// Whether it has a hosts file and its lines are in those of the others.
+  var isInOthers: Bool { hosts != nil && !isIncomplete }
 }

@@ -46,10 +46,9 @@ struct NewHosts: ~Copyable {
 }
 
 extension FilePlace {
-  /// Which file is there; `nil` where there is none.
+  /// Which file is there, which is not opened for that; `nil` where there is none.
   func found() throws(KernelError) -> KnownFile? {
-    guard let file = try open() else { return nil }
-    let status = try file.status()
+    guard let status = try regularStatus() else { return nil }
     return KnownFile(path: path.description, device: status.device, inode: status.inode)
   }
 }

@@ -45,18 +45,26 @@ struct DnsmasqProcess {
 
   /// What it was started with; `nil` where none was.
   func config() throws(KernelError) -> String? {
-    try Files.readIfPresent(configFile).map { String(decoding: $0, as: UTF8.self) }
+    try text(configFile)
   }
 
   func write(_ config: String) throws(KernelError) {
-    try Files.replace(configFile, with: Array(config.utf8), through: "\(configFile).tmp")
+    try StateFile.replace(configFile, with: Array(config.utf8))
+  }
+
+  /// `nil` also for what is no regular file.
+  private func text(_ path: String) throws(KernelError) -> String? {
+    do throws(KernelError) {
+      return try StateFile.read(path).map { String(decoding: $0, as: UTF8.self) }
+    } catch {
+      if error.isBrokenState { return nil }
+      throw error
+    }
   }
 
   /// The process: identified by its pid file, program, arguments and network namespace.
   func running() throws(KernelError) -> RunningProgram? {
-    guard let bytes = try Files.readIfPresent(pidFile) else { return nil }
-    let text = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
-    guard let number = Int32(text) else { return nil }
+    guard let text = try text(pidFile), let number = Int32(text.filter { !$0.isWhitespace }) else { return nil }
     return try RunningProgram.find(number, named: Self.name, with: argument)
   }
 
@@ -75,11 +83,12 @@ struct DnsmasqProcess {
 
   /// Ends it, and what a killed ADD started that has not written its pid yet; then forgets it.
   func end() throws(KernelError) {
-    guard Files.exists(configFile) || Files.exists(pidFile) else { return }
+    let unfinished = StateFile.unfinished(configFile)
+    var isThere = false
+    for file in [configFile, pidFile, unfinished] where try Files.statusOfLink(file) != nil { isThere = true }
+    guard isThere else { return }
     if let server = try running() { try server.end() } else { try endStrays() }
-    try Files.remove(pidFile)
-    try Files.remove("\(configFile).tmp")
-    try Files.remove(configFile)
+    for file in [pidFile, unfinished, configFile] { try StateFile.remove(file) }
   }
 
   /// Looks through all processes until none is left: one that is starting forks.

@@ -61,12 +61,11 @@ extension StateDirectory {
 
   func put(_ record: RemoteRecord, of network: NetworkName) throws(KernelError) {
     let file = remoteFile(network)
-    try Files.replace(file, with: record.json(of: network).bytes, through: unfinished(file))
+    try StateFile.replace(file, with: record.json(of: network).bytes)
   }
 
   /// Nothing happens where nothing is known.
   func removeRemote(_ network: NetworkName) throws(KernelError) {
-    try Files.remove(unfinished(remoteFile(network)))
-    try Files.remove(remoteFile(network))
+    try removeState(remoteFile(network))
   }
 }

@@ -65,8 +65,9 @@ struct ServerFiles {
     switch place {
     case .directory(let directory):
       try Files.makeDirectories(directory)
-      let text = lines.map { $0 + "\n" }.joined()
-      try Files.replace(path, with: Array(text.utf8), through: Self.unfinished(path))
+      let text = Array(lines.map { $0 + "\n" }.joined().utf8)
+      guard try !holds(text) else { return }
+      try StateFile.replace(path, with: text, through: Self.unfinished(path))
     case .file(let path, let pidFile): try edit(path, pidFile, adding: markedLines)
     }
   }
@@ -75,21 +76,30 @@ struct ServerFiles {
   func remove() throws(KernelError) {
     switch place {
     case .directory:
-      try Files.remove(Self.unfinished(path))
-      try Files.remove(path)
+      try StateFile.remove(Self.unfinished(path))
+      try StateFile.remove(path)
     case .file(let path, let pidFile):
-      guard Files.exists(path) else { return }
+      guard try Files.status(path)?.isRegular == true else { return }
       try edit(path, pidFile, adding: [])
+    }
+  }
+
+  /// Whether the file has that text already, so that no server reads it again.
+  private func holds(_ text: [UInt8]) throws(KernelError) -> Bool {
+    do throws(KernelError) { return try StateFile.read(path) == text } catch {
+      if error.isBrokenState { return false }
+      throw error
     }
   }
 
   private var markedLines: [String] { lines.map { $0 + mark } }
 
   private func edit(_ path: String, _ pidFile: String?, adding lines: [String]) throws(KernelError) {
-    let lockPath = "\(state.path)/.locks/servers"
-    let lock = try FileLock(
-      try Descriptor.open(lockPath, for: .updating), seconds: Self.secondsToWait, doing: "lock \(lockPath)")
+    let lock = try StateFile.lock("\(state.path)/.locks/servers", seconds: Self.secondsToWait)
     defer { _ = lock }
+    if let status = try Files.status(path), !status.isRegular {
+      throw KernelError("read \(path)", errno: EINVAL, reason: "want a regular file")
+    }
     let before = try Files.readIfPresent(path) ?? []
     let mark = Array(mark.utf8)
     let newline = UInt8(ascii: "\n")

@@ -42,13 +42,17 @@ extension StateDirectory {
   /// - Throws: EBADMSG where the file holds no attachment.
   public func member(_ owner: Owner) throws(KernelError) -> Member? { try read(file(owner)) }
 
+  /// `nil` also where the file holds no attachment.
+  func memberUnlessBroken(_ owner: Owner) throws(KernelError) -> Member? { try readUnlessBroken(file(owner)) }
+
   /// All of the network; files that hold no attachment are left out.
+  ///
+  /// - Throws: what keeps a file from being read: it is not known then who is there.
   public func members(of network: NetworkName) throws(KernelError) -> [Member] {
     let directory = directory(of: network)
     var members: [Member] = []
     for name in try (Files.list(directory) ?? []).sorted() where name.hasSuffix(".json") && !name.hasPrefix(".") {
-      let found: Member? = try? read("\(directory)/\(name)")  // a broken one must not stop the others
-      if let found { members.append(found) }
+      if let member: Member = try readUnlessBroken("\(directory)/\(name)") { members.append(member) }
     }
     return members
   }
@@ -59,7 +63,7 @@ extension StateDirectory {
   }
 
   /// Whether anything is remembered, readable or not.
-  func hasState(of owner: Owner) throws(KernelError) -> Bool { try Files.status(file(owner)) != nil }
+  func hasState(of owner: Owner) throws(KernelError) -> Bool { try Files.statusOfLink(file(owner)) != nil }
 
   /// Everybody of whom something is remembered on the network, readable or not.
   func owners(on network: NetworkName) throws(KernelError) -> [Owner] {
@@ -68,7 +72,8 @@ extension StateDirectory {
     // One that was not even remembered whole left its unfinished file alone.
     let names = try (Files.list(directory) ?? []).map { $0.hasSuffix(".json.tmp") ? String($0.dropLast(4)) : $0 }
     for name in Set(names).sorted() where name.hasSuffix(".json") {
-      let member = (try? read("\(directory)/\(name)")) as Member?  // the name tells enough of one that is broken
+      // The name tells enough of one that is broken.
+      let member: Member? = try readUnlessBroken("\(directory)/\(name)")
       if let owner = member?.owner ?? Owner(attachment: name.dropLast(".json".count), on: network) {
         owners.append(owner)
       }
@@ -77,17 +82,26 @@ extension StateDirectory {
   }
 
   public func put(_ member: Member) throws(KernelError) {
-    try Files.makeDirectories(directory(of: member.owner.network))
-    try Files.replace(file(member.owner), with: member.json.bytes, through: unfinished(file(member.owner)))
+    try SetAside.makeDirectory(directory(of: member.owner.network))
+    try StateFile.replace(file(member.owner), with: member.json.bytes)
   }
 
   /// Nothing happens where nothing is remembered.
   public func remove(_ owner: Owner) throws(KernelError) {
-    try Files.remove(unfinished(file(owner)))
-    try Files.remove(file(owner))
+    try removeState(file(owner))
   }
 
-  func unfinished(_ file: String) -> String { "\(file).tmp" }
+  /// Removes a state file, and what a process left that ended while writing it.
+  func removeState(_ file: String) throws(KernelError) {
+    try StateFile.remove(StateFile.unfinished(file))
+    try StateFile.remove(file)
+  }
+
+  /// Removes directories that stood in the place of state files.
+  func removeSetAside(of network: NetworkName) throws(KernelError) {
+    for directory in [directory(of: network), "\(directory(of: network))/hostsdir"] { try SetAside.clean(directory) }
+    for name in ["", ".files", ".texts", ".locks"] { try SetAside.clean("\(path)/\(name)") }
+  }
 }
 
 // MARK: containers
@@ -103,16 +117,21 @@ extension StateDirectory {
   /// Replaces the record; an empty one leaves no file.
   public func put(_ record: ContainerRecord, of container: ContainerID) throws(KernelError) {
     let file = recordFile(container)
-    guard !record.files.isEmpty else {
-      try Files.remove(unfinished(file))
-      return try Files.remove(file)
+    guard !record.files.isEmpty else { return try removeState(file) }
+    try SetAside.makeDirectory("\(path)/.files")
+    try StateFile.replace(file, with: record.json.bytes)
+  }
+
+  /// `nil` also for a file that holds no such value.
+  func readUnlessBroken<Value: JSONReadable>(_ path: String) throws(KernelError) -> Value? {
+    do throws(KernelError) { return try read(path) } catch {
+      if error.isBrokenState { return nil }
+      throw error
     }
-    try Files.makeDirectories("\(path)/.files")
-    try Files.replace(file, with: record.json.bytes, through: unfinished(file))
   }
 
   func read<Value: JSONReadable>(_ path: String) throws(KernelError) -> Value? {
-    guard let bytes = try Files.readIfPresent(path) else { return nil }
+    guard let bytes = try StateFile.read(path) else { return nil }
     do throws(CNIError) {
       return try CNIJSON.decode(Value.self, from: bytes)
     } catch { throw KernelError("read \(path)", errno: EBADMSG, reason: error.message) }

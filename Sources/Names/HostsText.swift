@@ -79,6 +79,30 @@ public struct HostsText: Sendable {
 // MARK: dead lines
 
 extension HostsText {
+  /// What to write so that the lines at these offsets become dead ones.
+  ///
+  /// Lines that follow each other are one write. Of all its bytes only the first one of each line and its tab differ from
+  /// what is there, so that a reader who sees any mixture of both finds the line or a comment.
+  ///
+  /// The offsets are rising, each where a line begins that has an end.
+  public func killing(at offsets: [Int]) -> [(offset: Int, bytes: [UInt8])] {
+    var writes: [(offset: Int, bytes: [UInt8])] = []
+    var end = -1  // behind the newline of the line before
+    for offset in offsets {
+      guard let newline = bytes[offset...].firstIndex(of: Self.newline) else { continue }
+      var line = Array(bytes[offset...newline])
+      line[0] = Self.deadMark
+      if let tab = line.firstIndex(of: UInt8(ascii: "\t")) { line[tab] = Self.deadSeparator }
+      if offset == end, let last = writes.indices.last {
+        writes[last].bytes += line
+      } else {
+        writes.append((offset, line))
+      }
+      end = newline + 1
+    }
+    return writes
+  }
+
   /// Where the lines are that we removed, without their ends.
   var deadLines: [Range<Int>] {
     var dead: [Range<Int>] = []

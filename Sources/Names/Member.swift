@@ -20,6 +20,10 @@ public struct Member: Equatable, Sendable {
   ///
   /// The lines to add are found by comparison when the file can be written again.
   public var overdue: [String]?
+  /// Whether its ADD or DEL has begun and is not complete.
+  ///
+  /// The others' hosts files may have its lines or not, and it is none of their peers.
+  public var isIncomplete = false
 
   public init(
     owner: Owner, addresses: [IPAddress], names: [HostName], hosts: KnownFile? = nil, privateLines: [String] = [],
@@ -45,6 +49,7 @@ extension Member: JSONReadable {
       hosts: try json.object("hosts"), privateLines: try json.texts("privateLines") ?? [],
       server: try json.object("server"), links: try json.objects("links") ?? [])
     overdue = try json.texts("overdue")
+    isIncomplete = try json.flag("isIncomplete") ?? false
   }
 
   /// The state file's content.
@@ -58,6 +63,7 @@ extension Member: JSONReadable {
     members["hosts"] = hosts?.json
     members["server"] = server?.json
     members["overdue"] = overdue.map { .array($0.map { .string($0) }) }
+    if isIncomplete { members["isIncomplete"] = .bool(true) }
     if !links.isEmpty { members["links"] = .array(links.map(\.json)) }
     if !privateLines.isEmpty { members["privateLines"] = .array(privateLines.map { .string($0) }) }
     return .object(members)

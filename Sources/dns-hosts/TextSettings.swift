@@ -68,6 +68,6 @@ extension DNSHosts {
         try texts.add(.hostname, at: path, for: member.owner, holder, text: "\(name)\n")
       }
     }
-    return texts.answer(holder)
+    return try translating { () throws(KernelError) in try texts.answer(holder) }
   }
 }

@@ -35,6 +35,37 @@ import Testing
         """)
   }
 
+  @Test func `repair --names changes no file of a healthy network, and nothing is left after disconnect`() throws {
+    let output = try Sandbox.output(
+      """
+      cat > /run/net.d/shop.conflist <<'END'
+      {"cniVersion": "1.1.0", "name": "shop", "plugins": [
+        {"type": "bridge", "bridge": "t-br0", "ipam": {"type": "ipam-host-local", "ranges": [[{"subnet": "10.7.0.0/24"}]]}},
+        {"type": "dns-hosts", "dns": {"nameservers": ["192.0.2.53"]}}]}
+      END
+      umask 077
+      for name in web db; do cnictl netns add $name > /run/null; cnictl connect shop $name > /run/null; done
+      files() { (cd /run/cni/containers; stat -c '%n %i %y %s' */*); }
+      files > /run/before; cnictl repair --names; files | cmp /run/before - && echo same
+      cnictl netns add cache > /run/null; cnictl connect shop cache > /run/null; cnictl check shop | wc -l
+      grep -v '^#' /run/cni/containers/web/hosts | grep -c 'cache$'
+      for name in web db cache; do cnictl disconnect shop $name > /run/null; done
+      find /run/cni/containers -mindepth 1 2> /run/null | wc -l; stat -c %a /run/cni /run/cni/dns-hosts
+      """)
+    #expect(
+      output == """
+        db shop eth0: repaired
+        web shop eth0: repaired
+        same
+        3
+        1
+        0
+        755
+        755
+
+        """)
+  }
+
   /// The command of the unit that `contrib/systemd/swift-cni-dns.path` starts.
   private func unitCommand() throws -> String {
     let directory = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

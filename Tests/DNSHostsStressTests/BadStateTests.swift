@@ -26,6 +26,63 @@ struct BadStateTests {
     }
   }
 
+  @Test(arguments: ["net/c2:eth0.json", "net/c1:eth0.json", ".files/c2.json", ".texts/c2.json"])
+  func `while state cannot be read for a moment nothing is forgotten: DEL is refused and may be repeated`(
+    file: String
+  ) throws {
+    try Crowd.use { crowd in
+      try crowd.visitOnce()
+      try crowd.run("ADD", 1).requireSuccess()
+      let before = crowd.snapshot()
+      try crowd.run("ADD", 2).requireSuccess()
+      let path = "\(crowd.directory)/state/\(file)"
+      // The kernel refuses to open it or to read at 0: EACCES or EIO, as rights are.
+      try crowd.lab.shell("mount --bind /proc/1/mem \(path)")
+      let refused = try crowd.run("DEL", 2)
+      let joining = file.hasPrefix("net/") ? try crowd.run("ADD", 3) : nil
+      try crowd.lab.shell("umount \(path)")
+      #expect(refused.code == 100)
+      #expect(refused.complaint.contains("read \(path): "), "\(refused)")
+      if let joining { #expect(joining.code == 100, "an ADD without its neighbours' names") }
+      for number in [2, 3] { try crowd.run("DEL", number).requireSuccess() }
+      #expect(crowd.changes(since: before) == [])
+    }
+  }
+
+  @Test(
+    arguments: ["net/c2:eth0.json", ".files/c2.json", ".texts/c2.json", "net/.lock"], ["d", "d/full", "link", "fifo"])
+  func `what is put in the place of state or a lock keeps no DEL from success`(file: String, kind: String) throws {
+    try Crowd.use { crowd in
+      for number in 1...2 { try crowd.run("ADD", number).requireSuccess() }
+      let make = ["d": "mkdir f", "d/full": "mkdir f; echo x > f/x", "link": "ln -s \(crowd.directory)/target f"]
+      try crowd.lab.shell(
+        """
+        cd \(crowd.directory); echo precious > target
+        \(make[kind] ?? "mkfifo f"); rm -f 'state/\(file)'; mv -T f 'state/\(file)'
+        """)
+      for _ in 1...2 { try crowd.run("DEL", 2).requireSuccess() }
+      try crowd.run("ADD", 2).requireSuccess()
+      try crowd.run("CHECK", 2).requireSuccess()
+      for number in [2, 1] { try crowd.run("DEL", number).requireSuccess() }
+      try crowd.ask("GC", #"{"cni.dev/valid-attachments": []}"#).requireSuccess()
+      #expect(try crowd.lab.shell("cat \(crowd.directory)/target") == "precious\n")
+      #expect(try crowd.lab.shell("find \(crowd.directory)/state -name '*.json' -o -name '*.aside'") == "")
+    }
+  }
+
+  @Test(arguments: [".locks", ".files", ".texts"], ["mkfifo", "touch"])
+  func `what is put in the place of a directory of the state keeps no DEL from success`(
+    name: String, command: String
+  ) throws {
+    try Crowd.use { crowd in
+      for number in 1...2 { try crowd.run("ADD", number).requireSuccess() }
+      try crowd.lab.shell("cd \(crowd.directory)/state; rm -r \(name); \(command) \(name)")
+      for _ in 1...2 { try crowd.run("DEL", 2).requireSuccess() }
+      try crowd.run("ADD", 2).requireSuccess()
+      try crowd.run("CHECK", 2).requireSuccess()
+    }
+  }
+
   @Test func `on a full disk an ADD is all there or leaves nothing, and every DEL succeeds`() throws {
     try Crowd.use { crowd in
       try crowd.lab.shell("mount -t tmpfs -o size=512k tmpfs \(crowd.directory)")

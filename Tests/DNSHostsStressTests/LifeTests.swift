@@ -25,7 +25,7 @@ struct LifeTests {
   }
 
   @Test(arguments: [
-    ("sed 's/n2.net/n3.net/' c1/hosts > new; cat new > c1/hosts", "c1/hosts lacks the line \"10.1.0.2 n2.net\""),
+    ("sed 's/n1.net/n3.net/' c2/hosts > new; cat new > c2/hosts", "c2/hosts lacks the line \"10.1.0.1 n1.net\""),
     ("sed 1d c2/hosts > new; cat new > c2/hosts", "c2/hosts lacks the line \"10.1.0.2 c2\""),
     ("sed -i 1d c2/hosts", "c2/hosts is gone or another file"), ("rm c2/hosts", "c2/hosts is gone or another file"),
     ("echo nameserver 192.0.2.9 >> c2/resolv.conf", "c2/resolv.conf was changed by somebody else"),

@@ -21,8 +21,8 @@ import Testing
     try inTemporaryDirectory { path in
       let place = place("\(path)/new/base")
       #expect(try place.open() == nil)
-      #expect(place.missingDirectories() == ["\(path)/new", "\(path)/new/base", "\(path)/new/base/c1"])
-      let missing = place.missingDirectories()
+      #expect(try place.missingDirectories() == ["\(path)/new", "\(path)/new/base", "\(path)/new/base/c1"])
+      let missing = try place.missingDirectories()
       let made = try place.openOrMake().status()
       #expect(try place.open()?.status() == made)
       #expect(try place.openOrMake().status() == made)
@@ -39,7 +39,7 @@ import Testing
   @Test func `a directory that somebody else uses stays`() throws {
     try inTemporaryDirectory { path in
       let place = place(path)
-      let missing = place.missingDirectories()
+      let missing = try place.missingDirectories()
       _ = try place.openOrMake().status()
       try Data().write(to: URL(fileURLWithPath: "\(path)/c1/other"))
       try place.remove(where: { _ in true }, andEmpty: missing)
@@ -86,7 +86,7 @@ import Testing
       let through = refusal { () throws(KernelError) in
         try self.place(path, ["c1", "c1", "resolv.conf"]).remove(where: { _ in true }, andEmpty: [])
       }
-      #expect(through?.errno == ELOOP)
+      #expect(through == nil)
       #expect(tree("\(path)/elsewhere") == ["c1", "c1/resolv.conf"])
     }
   }

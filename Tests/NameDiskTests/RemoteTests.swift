@@ -127,8 +127,8 @@ struct RemoteTests {
           if left == 0 { throw KernelError(what, errno: 28, reason: "as the test wants") }
         }
       }
-      let found = try net.differences(1)
-      #expect(found == ["names of other hosts are told in part"])
+      // An ADD of another container may have been killed there.
+      #expect(try net.differences(1) == [])
       for number in 1...2 { try net.leave(number) }
       #expect(files(net) == ["files/c1/hosts": ["mine"]])
     }

@@ -19,6 +19,8 @@ int cl_open_unnamed(const char *directory, mode_t mode);
 int cl_link_unnamed(int fd, const char *path);
 /* rename(2) to a name that nothing has; EEXIST where something has it. */
 int cl_rename_to_new(const char *from, const char *to);
+/* memmem(3): the offset of part, -1 where it is not there. */
+ssize_t cl_find(const void *bytes, size_t size, const void *part, size_t length);
 /* Both ends closed on exec. */
 int cl_pipe(int ends[2]);
 ssize_t cl_get_attribute(const char *path, const char *name, void *value, size_t size);
