@@ -51,8 +51,8 @@ def on_hosts(tasks, jobs):
             yield (key, *(pickle.loads(data) if data else (False, "the host's first process ended without an answer")))
 
 
-def sampled(runs, count):
-    """About `count` of the runs, chosen by their names, of each row as many kills as faults.
+def sampled(runs, count, seed):
+    """About `count` of the runs, chosen by their names and the seed, of each row as many kills as faults.
 
     What is chosen changes little when a plugin gets another call.
     """
@@ -62,7 +62,7 @@ def sampled(runs, count):
     share = max(1, count // len(groups)) if groups else 0
     chosen = []
     for group in groups.values():
-        chosen += sorted(group, key=lambda run: zlib.crc32(run.label.encode()))[:share]
+        chosen += sorted(group, key=lambda run: zlib.crc32(f"{seed} {run.label}".encode()))[:share]
     return chosen
 
 
@@ -106,6 +106,7 @@ def main():
     parser = argparse.ArgumentParser(prog="faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plugins", default=os.environ.get("CNI_BIN", ".build/bin"), help="their directory ($CNI_BIN)")
     parser.add_argument("--sample", type=int, metavar="K", help="about K runs instead of all")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which sample (0)")
     parser.add_argument("--only", metavar="NAME", help="runs whose name begins with these words: 'bridge ADD openat 3'")
     parser.add_argument("--sweep", choices=("kill", "fault"), help="one of the two sweeps alone")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many runs at once")
@@ -121,7 +122,7 @@ def main():
     if options.sweep:
         runs = [run for run in runs if run.is_kill == (options.sweep == "kill")]
     if options.sample:
-        runs = sampled(runs, options.sample)
+        runs = sampled(runs, options.sample, options.seed)
     if options.list:
         print("\n".join(run.label for run in runs))
         return

@@ -128,12 +128,19 @@ def of_rules():
                     yield f"{program} {re.sub(r' *.[0-9]+:[0-9]+.$', '', line)}"
 
 
+def is_lock(path):
+    """Whether it is an empty file to lock, which may stay."""
+    return (path.name.endswith("lock") or path.parent.name == ".locks") and path.lstat().st_size == 0
+
+
 def of_files():
     for top in STATE:
         for directory, below, files in os.walk(top):
             below[:] = [name for name in below if f"{directory}/{name}" not in NOT_STATE]
             for name in files:
                 path = pathlib.Path(directory, name)
+                if is_lock(path):
+                    continue
                 text = "no regular file"
                 if name.startswith("last_reserved_ip."):
                     text = "where host-local goes on"
