@@ -42,7 +42,7 @@ demo: deps build ## attach three containers to a bridge, show what works, leave 
 
 .PHONY: check
 check: deps ## everything that must hold: lint, imports, every test, every conf-example
-	@scripts/check lint imports unit kernel end-to-end test-multihost link-kinds conf-examples test-podman
+	@scripts/check lint imports unit kernel end-to-end test-multihost link-kinds conf-examples test-podman faults-sample
 
 .PHONY: lint
 lint: ## formatting, length of files and functions
@@ -62,7 +62,7 @@ kernel: ## tests of the kernel layer, in a private network namespace
 	@scripts/run-tests kernel
 
 # Only here: tests of what a runtime passes on would find it among a plugin's variables.
-end-to-end test-multihost link-kinds conf-examples test-podman: export CNI_BIN := $(BIN)
+end-to-end test-multihost link-kinds conf-examples test-podman faults faults-sample: export CNI_BIN := $(BIN)
 
 .PHONY: end-to-end
 end-to-end: build ## tests over the built plugins, in a private network namespace
@@ -83,6 +83,14 @@ conf-examples: build ## validate and run every file of conf-examples
 .PHONY: test-podman
 test-podman: deps build ## run podman with the built plugins: publish, two networks, restart, reload, remove
 	@scripts/test-podman
+
+.PHONY: faults
+faults: deps build ## stop each ADD and DEL before every change, fail every system call once (SAMPLE=K: about K runs)
+	@scripts/faults $(if $(SAMPLE),--sample $(SAMPLE))
+
+.PHONY: faults-sample
+faults-sample: deps build ## what make check runs of faults
+	@scripts/faults --sample 160
 
 .PHONY: bench
 bench: deps build ## compare with the reference plugins (PEER=DIR) and with the C floor; write docs/benchmarks.md

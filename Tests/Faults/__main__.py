@@ -1,0 +1,140 @@
+"""Stops ADD and DEL of each plugin before every call that changes something, and lets every call fail once.
+
+Each run has a host of its own. The plugin is stopped by SIGKILL in the place of the call; what DEL, or GC, leaves then is
+compared with the host before and with one after an undisturbed ADD and DEL. A call that fails does so once, with each errno
+that its kind may have. A run that fails is printed with its name, which --only takes; the last line counts.
+"""
+
+import argparse
+import os
+import pathlib
+import pickle
+import selectors
+import sys
+import traceback
+import zlib
+
+import host
+from rows import ROWS
+from sweep import Undisturbed, runs_of, undisturbed_gc
+
+TALLIES = pathlib.Path(".build/check")
+
+
+def guarded(work):
+    def answer():
+        try:
+            return True, work()
+        except Exception as error:
+            return False, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-3)}"
+    return answer
+
+
+def on_hosts(tasks, jobs):
+    """Runs each of (key, work) on a new host: (key, whether it returned, its value or what was raised)."""
+    selector, waiting, running = selectors.DefaultSelector(), list(reversed(tasks)), 0
+    while waiting or running:
+        while waiting and running < jobs:
+            key, work = waiting.pop()
+            pid, pipe = host.start(guarded(work))
+            selector.register(pipe, selectors.EVENT_READ, [key, pid, bytearray()])
+            running += 1
+        for ready, _ in selector.select():
+            key, pid, data = ready.data
+            if piece := os.read(ready.fd, 1 << 16):
+                data += piece
+                continue
+            selector.unregister(ready.fd)
+            os.close(ready.fd)
+            os.waitpid(pid, 0)
+            running -= 1
+            yield (key, *(pickle.loads(data) if data else (False, "the host's first process ended without an answer")))
+
+
+def sampled(runs, count, seed):
+    """About `count` of the runs, chosen by their names and the seed, of each row as many kills as faults.
+
+    What is chosen changes little when a plugin gets another call.
+    """
+    groups = {}
+    for run in runs:
+        groups.setdefault((run.row.name, run.is_kill), []).append(run)
+    share = max(1, count // len(groups)) if groups else 0
+    chosen = []
+    for group in groups.values():
+        chosen += sorted(group, key=lambda run: zlib.crc32(f"{seed} {run.label}".encode()))[:share]
+    return chosen
+
+
+def plan(rows, options):
+    """(all runs of the rows, how many rows do not even work undisturbed)."""
+    tasks = []
+    for row in rows:
+        tasks.append(((row.name, "DEL"), lambda row=row: Undisturbed(row, options.plugins)))
+        tasks.append(((row.name, "GC"), lambda row=row: undisturbed_gc(row, options.plugins)))
+    known, broken = {}, set()
+    for key, is_good, value in on_hosts(tasks, options.jobs):
+        if is_good:
+            known[key] = value
+        else:
+            broken.add(key[0])
+            print(f"{key[0]} undisturbed, with {key[1]}: {value}", file=sys.stderr, flush=True)
+    runs = []
+    for row in rows:
+        if row.name not in broken:
+            runs += runs_of(row, known[row.name, "DEL"], known[row.name, "GC"])
+    return runs, len(broken)
+
+
+def execute(runs, options):
+    """(how many passed, how many failed, how many did not come to their call)."""
+    passed, failed, missed = 0, 0, 0
+    tasks = [(run, lambda run=run: run.problems(options.plugins)) for run in runs]
+    for run, is_good, value in on_hosts(tasks, options.jobs):
+        line, problems = value if is_good else (run.call.line, [value])
+        missed += line is None
+        if problems:
+            failed += 1
+            lines = "\n".join(f"  {problem}" for problem in problems)
+            print(f"{run.label}\n  {(line or 'it ended before: ' + run.call.line)[:250]}\n{lines}", file=sys.stderr, flush=True)
+        else:
+            passed += 1
+    return passed, failed, missed
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plugins", default=os.environ.get("CNI_BIN", ".build/bin"), help="their directory ($CNI_BIN)")
+    parser.add_argument("--sample", type=int, metavar="K", help="about K runs instead of all")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which sample (0)")
+    parser.add_argument("--only", metavar="NAME", help="runs whose name begins with these words: 'bridge ADD openat 3'")
+    parser.add_argument("--sweep", choices=("kill", "fault"), help="one of the two sweeps alone")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many runs at once")
+    parser.add_argument("--list", action="store_true", help="print the names and run nothing")
+    options = parser.parse_args()
+    options.plugins = os.path.abspath(options.plugins)
+    rows = ROWS
+    if options.only:
+        rows = [row for row in ROWS if row.name == options.only.split()[0]]
+    runs, failed = plan(rows, options)
+    if options.only:
+        runs = [run for run in runs if f"{run.label} ".startswith(f"{options.only} ")]
+    if options.sweep:
+        runs = [run for run in runs if run.is_kill == (options.sweep == "kill")]
+    if options.sample:
+        runs = sampled(runs, options.sample, options.seed)
+    if options.list:
+        print("\n".join(run.label for run in runs))
+        return
+    passed, more, missed = execute(runs, options)
+    failed += more
+    if not passed and not failed:
+        sys.exit("faults: nothing was run")
+    TALLIES.mkdir(parents=True, exist_ok=True)
+    (TALLIES / ("faults-sample" if options.sample else "faults")).write_text(f"{passed} {failed}\n")
+    unreached = f" ({missed} ended before their call)" if missed else ""
+    print(f"faults: {passed} passed, {failed} failed{unreached}")
+    sys.exit(failed > 0)
+
+
+main()

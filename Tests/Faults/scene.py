@@ -1,0 +1,169 @@
+"""One chain of plugins on a host of its own: attached, disturbed, detached."""
+
+import copy
+import json
+import pathlib
+
+from host import BOX, SCRATCH, run, shell
+
+TRACE = SCRATCH / "trace"
+WRAPPERS = SCRATCH / "bin"
+# Once: what the plugin runs to take the first call back is not disturbed too.
+WRAPPER = """#!/bin/sh
+if mkdir {marker} 2>/dev/null; then exec {strace} {program}; fi
+exec {program}
+"""
+
+
+class Broken(Exception):
+    """What has to work without any fault did not."""
+
+
+def record():
+    """Words of strace that write down every call."""
+    return ["-s", "200"]
+
+
+def kill(call):
+    """Words of strace that end the plugin in the place of a call."""
+    return ["-s", "200", "-e", f"trace={call.name}",
+            "-e", f"inject={call.name}:error=EPERM:signal=SIGKILL:when={call.number}"]
+
+
+def fail(call, error):
+    """Words of strace that let a call fail once."""
+    return ["-s", "200", "-e", f"trace={call.name}", "-e", f"inject={call.name}:error={error}:when={call.number}"]
+
+
+class Attachment:
+    """A container's; `results` are those of the chain's plugins so far."""
+
+    def __init__(self, container, namespace, chain):
+        self.container, self.namespace, self.chain = container, namespace, chain
+        self.results = []
+
+    @property
+    def result(self):
+        return self.results[-1] if self.results else None
+
+
+class Scene:
+    def __init__(self, row, plugins):
+        self.row, self.plugins = row, pathlib.Path(plugins)
+        WRAPPERS.mkdir()
+        shell(row.prepare or ":")
+        self.box = Attachment("a", row.namespace or BOX, row.chain)
+        self.other = None
+        if row.neighbour:
+            shell("ip netns add other; ip -n other link set lo up")
+            chain = copy.deepcopy(row.chain)
+            for entry in chain:
+                for mapping in entry.get("runtimeConfig", {}).get("portMappings", []):
+                    mapping["hostPort"] += 1
+            self.other = Attachment("z", "/run/netns/other", chain)
+            for entry in chain:
+                self.must(self.add(self.other, entry), "ADD of the neighbour")
+
+    def must(self, outcome, what):
+        if not outcome.is_success:
+            raise Broken(f"{what}: {outcome}")
+        return outcome
+
+    def call(self, command, entry, attachment=None, namespace=None, previous=None, disturbed=None, **keys):
+        document = {**entry, **keys}
+        if previous:
+            document["prevResult"] = previous
+        environment = {"CNI_COMMAND": command, "CNI_PATH": f"{WRAPPERS}:{self.plugins}", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        if attachment:
+            environment |= {"CNI_CONTAINERID": attachment.container, "CNI_IFNAME": "eth0",
+                            "CNI_NETNS": attachment.namespace if namespace is None else namespace}
+        words = [str(self.plugins / entry["type"])]
+        strace = ["strace", "-qq", "-o", str(TRACE), *(disturbed or [])]
+        is_wrapped = disturbed and entry["type"] != self.row.target
+        if is_wrapped:
+            wrapper = WRAPPERS / self.row.target
+            wrapper.write_text(WRAPPER.format(
+                marker=SCRATCH / "once", strace=" ".join(strace), program=self.plugins / self.row.target))
+            wrapper.chmod(0o755)
+        elif disturbed:
+            words = strace + words
+        outcome = run(words, environment, document)
+        if is_wrapped:
+            wrapper.unlink()
+            (SCRATCH / "once").rmdir()
+        return outcome
+
+    def add(self, attachment, entry, disturbed=None):
+        """ADD of the chain's next plugin."""
+        outcome = self.call("ADD", entry, attachment, previous=attachment.result, disturbed=disturbed)
+        document = outcome.document()
+        if outcome.is_success and document is not None:
+            attachment.results.append(document)
+        return outcome
+
+    def attach_before(self):
+        """ADD of all plugins but the last."""
+        for entry in self.row.chain[:-1]:
+            self.must(self.add(self.box, entry), f"ADD of {entry['type']}")
+
+    def add_last(self, disturbed=None):
+        return self.add(self.box, self.row.chain[-1], disturbed)
+
+    def delete_last(self, disturbed=None):
+        return self.call("DEL", self.row.chain[-1], self.box, previous=self.box.result, disturbed=disturbed)
+
+    def check(self, attachment):
+        """What CHECK of each plugin complains of."""
+        for entry in attachment.chain:
+            outcome = self.call("CHECK", entry, attachment, previous=attachment.result)
+            if not outcome.is_success:
+                yield f"CHECK of {entry['type']} for {attachment.container}: {outcome}"
+
+    def check_neighbour(self, when):
+        if self.other:
+            yield from (f"{when}: {problem}" for problem in self.check(self.other))
+
+    def delete(self, entries, namespace=None):
+        """DEL of plugins in reverse order: what goes wrong."""
+        for entry in reversed(entries):
+            outcome = self.call("DEL", entry, self.box, namespace=namespace, previous=self.box.result)
+            if not outcome.is_success:
+                yield f"DEL of {entry['type']}{' without a namespace' if namespace == '' else ''}: {outcome}"
+
+    def attach_again(self):
+        """DEL, ADD and CHECK of the chain: what goes wrong."""
+        yield from self.delete(self.row.chain)
+        self.box.results = []
+        for entry in self.row.chain:
+            outcome = self.add(self.box, entry)
+            if not outcome.is_success:
+                yield f"another ADD of {entry['type']}: {outcome}"
+                return
+        yield from self.check(self.box)
+
+    def collect(self):
+        """GC where the neighbour alone is valid: what goes wrong."""
+        valid = [{"containerID": self.other.container, "ifname": "eth0"}] if self.other else []
+        for entry in self.row.chain:
+            outcome = self.call("GC", entry, **{"cni.dev/valid-attachments": valid})
+            if not outcome.is_success:
+                yield f"GC of {entry['type']}: {outcome}"
+
+
+def trace():
+    """strace's lines, oldest first."""
+    return TRACE.read_text(errors="replace") if TRACE.exists() else ""
+
+
+def error_problem(outcome):
+    """What is wrong with how a plugin failed, or None."""
+    document = outcome.document()
+    if outcome.status is None:
+        return "it did not end"
+    if outcome.status < 0:
+        return f"it was ended by signal {-outcome.status}"
+    if document is None:
+        return "no JSON error"
+    if not isinstance(document.get("code"), int) or document["code"] < 1 or not document.get("msg"):
+        return f"no error code: {json.dumps(document)[:200]}"
+    return None

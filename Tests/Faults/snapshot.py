@@ -1,0 +1,174 @@
+"""What plugins change on a host and in a container, as a set of lines."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+from host import BOX, Inside, processes
+
+STATE = ("/run", "/var/lib/cni")
+# The last one is host-local's index of the leases, which it checks against them and makes anew.
+NOT_STATE = ("/run/netns", "/run/faults", "/run/lock", "/run/swift-cni/ipam")
+NETWORK = """
+ip -j -d link; echo
+ip -j address; echo
+ip -j -4 route show table all; echo
+ip -j -6 route show table all; echo
+ip -j neigh show nud permanent; echo
+bridge -j fdb; echo
+"""
+# What changes by itself, what is random, and what counts the links that were ever made.
+PASSING = {
+    "address", "bridge_id", "designated_bridge", "designated_root", "flags", "ifindex", "inet6_addr_gen_mode",
+    "iflink", "link_index", "link_netnsid", "linkmode", "operstate", "permaddr", "port", "qdisc", "root_id", "id", "no",
+    "cost", "designated_port", "state"}
+RANDOM = re.compile(r"(?<=\"device\":)\d+|(?<=\"inode\":)\d+|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|^\d+\n?$")
+SYSCTLS = ("accept_dad", "accept_ra", "arp_notify", "disable_ipv6", "forwarding", "proxy_arp", "proxy_ndp", "route_localnet",
+           "rp_filter", "arp_ignore", "arp_announce", "promote_secondaries", "send_redirects")
+
+
+def of_everything():
+    """Of the host, the container, files and processes."""
+    with Inside(BOX):
+        inside = {f"box {line}" for line in of_network()}
+    return of_host() | inside
+
+
+def of_host():
+    return of_network() | set(of_rules()) | set(of_files()) | {f"process {name}" for name in processes()}
+
+
+def printed(*words):
+    return subprocess.run(words, text=True, stdout=subprocess.PIPE, check=True).stdout
+
+
+def of_network():
+    lines = set(of_sysctls())
+    for text in printed("sh", "-ec", NETWORK).splitlines():
+        for member in json.loads(text) if text else []:
+            lines.update(of_object(member))
+    return lines
+
+
+def of_object(member):
+    name = member.get("ifname", "")
+    if "addr_info" in member:
+        for address in member["addr_info"]:
+            if address.get("scope") != "link":
+                yield f"address {name} {address.get('local')}/{address.get('prefixlen')}"
+    elif "ifindex" in member:
+        yield from leaves(member, f"link {name}")
+        yield f"link {name} up {'UP' in member.get('flags', [])} promisc {'PROMISC' in member.get('flags', [])}"
+    elif "mac" in member:
+        if "dst" in member:
+            yield f"fdb {name} {member['mac']} {member['dst']}"
+    elif not member.get("dst", "").startswith(("fe80", "ff")):
+        # The kernel adds local routes of IPv6 some time after the address.
+        if not (":" in member.get("dst", "") and member.get("type") == "local"):
+            yield f"route {json.dumps(steady(member), sort_keys=True)}"
+
+
+def is_passing(key):
+    return key in PASSING or "timer" in key or "topology" in key or key.startswith(("tso_", "gso_", "gro_"))
+
+
+def steady(value):
+    if isinstance(value, dict):
+        return {key: steady(inner) for key, inner in value.items() if not is_passing(key)}
+    return value
+
+
+def leaves(value, path):
+    """One line for each scalar and list, so that a difference shows nothing else."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not is_passing(key):
+                yield from leaves(inner, f"{path} {key}")
+    else:
+        yield f"{path} {json.dumps(value)}"
+
+
+def of_sysctls():
+    for file in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        yield from of_sysctl(file)
+    for family in ("ipv4", "ipv6"):
+        for link in os.listdir(f"/proc/sys/net/{family}/conf"):
+            for key in SYSCTLS:
+                yield from of_sysctl(f"{family}/conf/{link}/{key}")
+
+
+def of_sysctl(file):
+    try:
+        with open(f"/proc/sys/net/{file}") as source:
+            yield f"sysctl {file} {source.read().strip()}"
+    except OSError:
+        pass
+
+
+def without_handles(value):
+    if isinstance(value, dict):
+        return {key: without_handles(inner) for key, inner in value.items() if key not in ("handle", "packets", "bytes")}
+    if isinstance(value, list):
+        return [without_handles(inner) for inner in value]
+    return value
+
+
+def of_rules():
+    for item in json.loads(printed("nft", "-j", "list", "ruleset"))["nftables"]:
+        if "metainfo" not in item:
+            yield f"nft {json.dumps(without_handles(item), sort_keys=True)}"
+    for family, program in (("ip", "iptables"), ("ip6", "ip6tables")):
+        # The program would make the tables that it looks at.
+        names = pathlib.Path(f"/proc/net/{family}_tables_names")
+        if names.exists() and names.read_text().strip():
+            for line in printed(f"{program}-legacy-save").splitlines():
+                if not line.startswith("#"):
+                    yield f"{program} {re.sub(r' *.[0-9]+:[0-9]+.$', '', line)}"
+
+
+def is_lock(path):
+    """Whether it is an empty file to lock, which may stay."""
+    return (path.name.endswith("lock") or path.parent.name == ".locks") and path.lstat().st_size == 0
+
+
+def of_files():
+    for top in STATE:
+        for directory, below, files in os.walk(top):
+            below[:] = [name for name in below if f"{directory}/{name}" not in NOT_STATE]
+            for name in files:
+                path = pathlib.Path(directory, name)
+                if is_lock(path):
+                    continue
+                text = "no regular file"
+                if name.startswith("last_reserved_ip."):
+                    text = "where host-local goes on"
+                elif path.is_file() and not path.is_symlink():
+                    text = RANDOM.sub("…", path.read_bytes().decode(errors="replace"))
+                yield f"file {path} {text[:3000]!a}"
+
+
+SUBJECT = re.compile(r"^(?:link|address|fdb|file) \S+|^sysctl ipv[46]/conf/[^/]+|^route .*(\"dev\": \"[^\"]+\")")
+
+
+def subjects(lines):
+    """The links and files that lines are about."""
+    for line in lines:
+        if match := SUBJECT.match(line):
+            words = re.split(r"[ /]", match.group(0)) if line.startswith("sysctl") else match.group(0).split()
+            yield match.group(1).split('"')[3] if match.group(1) else words[-1]
+
+
+def is_about_what_stays(lines, before, after):
+    """Whether differences are nothing but other values of links and files that `after` has and `before` lacks."""
+    staying = set(subjects(after)) - set(subjects(before))
+    found = [line for line in lines if line.startswith("+ ")]
+    return len(found) == len(lines) and all(set(subjects([line[2:]])) & staying for line in found)
+
+
+def differences(seen, *allowed):
+    """What none of the allowed snapshots has, and what all of them have and `seen` lacks."""
+    extra = seen - set().union(*allowed)
+    missing = set.intersection(*map(set, allowed)) - seen
+    return [f"+ {line}" for line in sorted(extra)] + [f"- {line}" for line in sorted(missing)]

@@ -1,0 +1,158 @@
+"""The runs of both sweeps, and what has to hold after each."""
+
+import snapshot
+from calls import parse
+from host import wait_for_processes
+from scene import Broken, Scene, error_problem, fail, kill, record, trace
+
+
+class Undisturbed:
+    """What a row does without faults: the calls of ADD and DEL, and snapshots before and after."""
+
+    def __init__(self, row, plugins):
+        scene = Scene(row, plugins)
+        self.before = snapshot.of_everything()
+        scene.attach_before()
+        self.attached_before = snapshot.of_everything()
+        scene.must(scene.add_last(record()), "ADD")
+        self.calls = {"ADD": parse(trace())}
+        self.addresses = len(scene.box.result.get("ips", []))
+        for problem in [*scene.check(scene.box), *scene.check_neighbour("undisturbed")]:
+            raise Broken(problem)
+        scene.must(scene.delete_last(record()), "DEL")
+        self.calls["DEL"] = parse(trace())
+        self.undone = snapshot.of_everything()
+        for problem in scene.delete(row.chain[:-1]):
+            raise Broken(problem)
+        self.after = snapshot.of_everything()
+
+
+def undisturbed_gc(row, plugins):
+    """The host after ADD and GC."""
+    scene = Scene(row, plugins)
+    scene.attach_before()
+    scene.must(scene.add_last(), "ADD")
+    for problem in scene.collect():
+        raise Broken(problem)
+    return snapshot.of_host()
+
+
+class Run:
+    """One disturbed call. `what` is an errno's name, or KILL and the command that cleans up."""
+
+    def __init__(self, row, known, after_gc, command, call, what):
+        self.row, self.known, self.after_gc = row, known, after_gc
+        self.command, self.call, self.what = command, call, what
+        self.line = None
+        self.label = f"{row.name} {command} {call.name} {call.number} {what}"
+
+    @property
+    def is_kill(self):
+        return self.what.startswith("KILL")
+
+    def problems(self, plugins):
+        """(strace's line of the call, or None if the plugin did not come to it; what is wrong), to be called on a new host."""
+        scene = Scene(self.row, plugins)
+        scene.attach_before()
+        if self.command == "DEL":
+            scene.must(scene.add_last(), "ADD")
+        steps = {("ADD", False): self.failed_add, ("DEL", False): self.failed_delete}.get(
+            (self.command, self.is_kill), self.killed)
+        found = list(steps(scene))
+        return self.line, found
+
+    def disturb(self, scene):
+        words = kill(self.call) if self.is_kill else fail(self.call, self.what)
+        outcome = scene.add_last(words) if self.command == "ADD" else scene.delete_last(words)
+        mark = "= ?" if self.is_kill else "INJECTED"
+        self.line = next((line for line in trace().splitlines() if mark in line), None)
+        return outcome
+
+    def killed(self, scene):
+        self.disturb(scene)
+        wait_for_processes()
+        yield from scene.check_neighbour("after the kill")
+        if self.what == "KILL-GC":
+            yield from scene.collect()
+            yield from self.compare_in_time(scene, "GC", scene.collect, self.host_now)
+        else:
+            yield from scene.delete(self.row.chain)
+            yield from scene.delete(self.row.chain, namespace="")
+            yield from self.compare_in_time(scene, "DEL", lambda: scene.delete(self.row.chain), self.all_now)
+        yield from scene.check_neighbour("at the end")
+
+    def host_now(self):
+        before = {line for line in self.known.before if not line.startswith("box ")}
+        return snapshot.of_host(), before, self.after_gc
+
+    def all_now(self):
+        return snapshot.of_everything(), self.known.before, self.known.after
+
+    def compare_in_time(self, scene, command, clean, look):
+        """What stays after an undisturbed ADD and `command`, as a bridge does, may be half made until the next ADD."""
+        seen, before, after = look()
+        lines = snapshot.differences(seen, before, after)
+        if lines and snapshot.is_about_what_stays(lines, before, after):
+            yield from scene.attach_again()
+            yield from clean()
+            lines = snapshot.differences(*look())
+            command = f"another ADD and {command}"
+        yield from self.told(f"after {command}", lines)
+
+    def failed_add(self, scene):
+        outcome = self.disturb(scene)
+        wait_for_processes()
+        if outcome.is_success:
+            yield from self.success_problems(scene, outcome)
+        else:
+            if problem := error_problem(outcome):
+                yield f"ADD fails, {problem}: {outcome}"
+            yield from self.compare(
+                f"after an ADD that failed ({outcome})", snapshot.of_everything(), self.known.attached_before,
+                self.known.undone)
+        yield from scene.check_neighbour("after the ADD")
+        yield from scene.delete(self.row.chain)
+        yield from self.compare_in_time(scene, "DEL", lambda: scene.delete(self.row.chain), self.all_now)
+
+    def success_problems(self, scene, outcome):
+        document = outcome.document()
+        if document is None or "code" in document:
+            yield f"ADD succeeds without a result: {outcome}"
+            return
+        count = len(document.get("ips", []))
+        if count != self.known.addresses:
+            yield f"ADD succeeds with {count} addresses: want {self.known.addresses}"
+        yield from (f"ADD succeeds, but {problem}" for problem in scene.check(scene.box))
+
+    def failed_delete(self, scene):
+        outcome = self.disturb(scene)
+        when = "after a DEL that succeeded"
+        if not outcome.is_success:
+            when = f"after another DEL, where the first one failed ({outcome})"
+            if problem := error_problem(outcome):
+                yield f"DEL fails, {problem}: {outcome}"
+            yield from scene.delete(self.row.chain[-1:])
+        wait_for_processes()
+        yield from self.compare(when, snapshot.of_everything(), self.known.attached_before, self.known.undone)
+        yield from scene.delete(self.row.chain[:-1])
+        yield from self.compare("after DEL of the chain", *self.all_now())
+        yield from scene.check_neighbour("at the end")
+
+    def compare(self, when, seen, *allowed):
+        yield from self.told(when, snapshot.differences(seen, *allowed))
+
+    def told(self, when, lines):
+        if lines:
+            more = [f"… {len(lines) - 10} more"] if len(lines) > 10 else []
+            yield f"{when}:\n" + "\n".join(f"    {line[:300]}" for line in lines[:10] + more)
+
+
+def runs_of(row, known, after_gc):
+    """Every run of a row, in the order of its calls."""
+    for command in ("ADD", "DEL"):
+        for call in known.calls[command]:
+            if call.changes:
+                for what in ("KILL", "KILL-GC") if command == "ADD" else ("KILL",):
+                    yield Run(row, known, after_gc, command, call, what)
+            for error in call.errors():
+                yield Run(row, known, after_gc, command, call, error)
