@@ -32,13 +32,7 @@ struct LostAnswerTests {
       let before = try ruleset(lab)
       var injected = 0
       while injected < 80 {
-        let trace = "\(lab.directory)/trace"
-        let outcome = try lab.run(
-          "/usr/bin/strace",
-          [
-            "-qq", "-o", trace, "-e", "trace=\(systemCall)", "-e",
-            "inject=\(systemCall):error=\(error):when=\(injected + 1)", "\(call.directory)/portmap",
-          ], in: lab.host, environment: lab.environment(call), input: call.config)
+        let outcome = try run(call, injecting: "\(systemCall):error=\(error):when=\(injected + 1)", systemCall, in: lab)
         #expect(outcome.isSuccess || outcome.code != nil, "\(outcome)")
         if outcome.isSuccess {
           #expect(try lab.check(config, result, plugin: "portmap").isSuccess)
@@ -47,11 +41,22 @@ struct LostAnswerTests {
         }
         #expect(try lab.delete(config, plugin: "portmap").isSuccess)
         #expect(try ruleset(lab) == before)
-        guard try lab.shell("cat \(trace)").contains("INJECTED") else { break }
+        guard try lab.shell("cat \(lab.directory)/trace").contains("INJECTED") else { break }
         injected += 1
       }
       #expect(injected > 0)
     }
+  }
+
+  private func run(
+    _ call: PluginCall, injecting fault: String, _ systemCall: String, in lab: Lab
+  ) throws -> Outcome {
+    try lab.run(
+      "/usr/bin/strace",
+      [
+        "-qq", "-o", "\(lab.directory)/trace", "-e", "trace=\(systemCall)", "-e", "inject=\(fault)",
+        "\(call.directory)/\(call.plugin)",
+      ], in: lab.host, environment: lab.environment(call), input: call.config)
   }
 
   private func ruleset(_ lab: Lab) throws -> String {

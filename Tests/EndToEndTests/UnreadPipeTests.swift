@@ -25,12 +25,12 @@ struct UnreadPipeTests {
         mkfifo \(lab.directory)/pipe
         exec 9<> \(lab.directory)/pipe
         python3 -c '
-        import os
-        os.set_blocking(9, False)
+        from os import set_blocking, write
+        set_blocking(9, False)
         try:
-            while True: os.write(9, b"x" * 1024)
+            while True: write(9, b"x" * 1024)
         except BlockingIOError: pass
-        os.set_blocking(9, True)
+        set_blocking(9, True)
         '
         (\(commands[0])) > \(lab.directory)/pipe 2>&1 &
         until nft list ruleset | grep -q 8081; do sleep 0.1; done
