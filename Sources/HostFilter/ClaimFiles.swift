@@ -22,35 +22,83 @@ struct ClaimFiles {
   /// Replaces what was remembered of the same owner and part.
   ///
   /// The file appears whole or not at all: a process that is killed leaves no part of one.
+  ///
+  /// - Throws: EEXIST if another owner's claim has the file's name.
   func remember(_ claim: Claim) throws(KernelError) {
-    try Files.remove(path(claim.owner, claim.part))
-    let directory = directory(of: claim.owner.network)
+    let path = path(claim.owner, claim.part)
+    try makeDirectories(for: claim.owner.network)
+    if let other = try self.claim(at: path), other.owner != claim.owner {
+      throw KernelError(
+        "write \(path)", errno: EEXIST, reason: "\(Owner.words(ofFilterTag: other.owner.filterTag)) has that name")
+    }
+    try Files.remove(path)
     // Another owner's removal may take the directory away in between.
     for attempt in 1...10 {
-      try Files.makeDirectories(directory, mode: 0o700)
       do throws(KernelError) {
-        return try Files.create(name(claim.owner, claim.part), in: directory, claim.json.bytes)
-      } catch  where error.errno == ENOENT && attempt < 10 {}
+        return try Files.create(
+          name(claim.owner, claim.part), in: directory(of: claim.owner.network), claim.json.bytes)
+      } catch  where error.errno == ENOENT && attempt < 10 {
+        try makeDirectories(for: claim.owner.network)
+      }
     }
   }
 
-  /// Nothing happens where nothing is remembered.
+  private func makeDirectories(for network: NetworkName) throws(KernelError) {
+    if let slash = directory.lastIndex(of: "/") { try Files.makeDirectories(String(directory[..<slash]), mode: 0o700) }
+    for directory in [directory, directory(of: network)] {
+      _ = try StateEntries.makeDirectory(directory, mode: 0o700)
+    }
+  }
+
+  /// Nothing happens where nothing is remembered, or something of another owner.
   func forget(_ owner: Owner, _ part: Part) throws(KernelError) {
+    guard try claim(of: owner, part) != nil else { return }
     try Files.remove(path(owner, part))
     try Files.removeEmptyDirectory(directory(of: owner.network))
   }
 
+  /// Renames a file that holds no claim of that owner.
+  func setAside(_ owner: Owner, _ part: Part) throws(KernelError) {
+    _ = try StateEntries.setAside(path(owner, part))
+  }
+
+  /// The names of that part's files on one network that hold no claim, and of those that were set aside.
+  func broken(on network: NetworkName, _ part: Part) throws(KernelError) -> (files: [String], aside: [String]) {
+    let all = try names(on: network)
+    var files: [String] = []
+    for name in all where name.hasSuffix(".\(part.rawValue)") {
+      do throws(KernelError) { _ = try claim(at: "\(directory(of: network))/\(name)") } catch {
+        guard error.isMalformed else { throw error }
+        files.append(name)
+      }
+    }
+    return (files, all.filter { $0.hasSuffix(".\(part.rawValue)\(StateEntries.suffix)") })
+  }
+
+  /// Removes files of a network, whatever they are.
+  func remove(_ names: [String], on network: NetworkName) throws(KernelError) {
+    for name in names { try StateEntries.remove("\(directory(of: network))/\(name)") }
+    if !names.isEmpty { try Files.removeEmptyDirectory(directory(of: network)) }
+  }
+
+  /// Whether there is a file for them, even if it holds no claim.
   func remembers(_ owner: Owner, _ part: Part) -> Bool { Files.exists(path(owner, part)) }
 
-  /// `nil` where nothing is remembered.
+  /// `nil` where nothing is remembered of that owner.
   ///
-  /// - Throws: EBADMSG where the file holds no claim.
-  func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? { try claim(at: path(owner, part)) }
+  /// - Throws: EBADMSG where the file holds no claim that belongs there.
+  func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? {
+    let claim = try claim(at: path(owner, part))
+    return claim?.owner == owner ? claim : nil
+  }
 
   /// All of one network; files that hold no claim are left out.
   func claims(of network: NetworkName) throws(KernelError) -> [Claim] {
-    let directory = directory(of: network)
-    return try (Files.list(directory) ?? []).sorted().compactMap { try? claim(at: "\(directory)/\($0)") }
+    var claims: [Claim] = []
+    for name in try names(on: network).sorted() where !name.hasSuffix(StateEntries.suffix) {
+      if let claim = try readableClaim(name, on: network) { claims.append(claim) }
+    }
+    return claims
   }
 
   /// Whether rules of that part are remembered for others than these owners, on any network.
@@ -70,25 +118,49 @@ struct ClaimFiles {
   func firstClaim(
     _ part: Part, besides owners: Set<Owner>, where fits: (Claim) throws(KernelError) -> Bool
   ) throws(KernelError) -> Claim? {
-    let near = Set(owners.map(\.network)), all = try networks()
+    let near = Set(owners.map(\.network)), own = Set(owners.map { path($0, part) }), all = try networks()
     for network in all.filter(near.contains) + all.filter({ !near.contains($0) }) {
       let directory = directory(of: network)
-      for name in try Files.list(directory) ?? [] where name.hasSuffix(".\(part.rawValue)") {
-        guard let claim = try? claim(at: "\(directory)/\(name)"), !owners.contains(claim.owner) else { continue }
-        if try fits(claim) { return claim }
+      for name in try names(on: network)
+      where name.hasSuffix(".\(part.rawValue)") && !own.contains("\(directory)/\(name)") {
+        if let claim = try readableClaim(name, on: network), try fits(claim) { return claim }
       }
     }
     return nil
   }
 
   func networks() throws(KernelError) -> [NetworkName] {
-    try (Files.list(directory) ?? []).sorted().compactMap(NetworkName.init)
+    guard try StateEntries.isDirectory(directory) else { return [] }
+    var networks: [NetworkName] = []
+    for network in try (Files.list(directory) ?? []).sorted().compactMap(NetworkName.init)
+    where try StateEntries.isDirectory(self.directory(of: network)) { networks.append(network) }
+    return networks
   }
 
+  private func names(on network: NetworkName) throws(KernelError) -> [String] {
+    let directory = directory(of: network)
+    return try StateEntries.isDirectory(directory) ? Files.list(directory) ?? [] : []
+  }
+
+  /// `nil` where the file is gone by now, or holds no claim.
+  private func readableClaim(_ name: String, on network: NetworkName) throws(KernelError) -> Claim? {
+    do throws(KernelError) { return try claim(at: "\(directory(of: network))/\(name)") } catch {
+      guard error.isMalformed else { throw error }
+      return nil
+    }
+  }
+
+  /// - Throws: EBADMSG where there is no claim, or one that belongs in another file; all else is no reason to forget it.
   private func claim(at path: String) throws(KernelError) -> Claim? {
-    guard let bytes = try Files.readIfPresent(path) else { return nil }
+    guard let bytes = try StateEntries.readFile(path) else { return nil }
+    let claim: Claim
     do throws(CNIError) {
-      return try CNIJSON.decode(Claim.self, from: bytes)
+      claim = try CNIJSON.decode(Claim.self, from: bytes)
     } catch { throw KernelError("read \(path)", errno: EBADMSG, reason: error.message) }
+    guard self.path(claim.owner, claim.part) == path else {
+      throw KernelError(
+        "read \(path)", errno: EBADMSG, reason: "it is of \(claim.owner.tag), whose file is another one")
+    }
+    return claim
   }
 }

@@ -61,7 +61,7 @@ extension HostFilter {
   public mutating func drops(for claim: Claim) throws(KernelError) -> [String] {
     guard !claim.forwardedConnections.isEmpty else { return [] }
     var claim = claim
-    let remembered = try memory.claim(of: claim.owner, claim.part)
+    let remembered = try self.claim(of: claim.owner, claim.part)
     claim.backend = if let backend = remembered?.backend { backend } else { try backend(claim.backend) }
     claim.rules += claim.passages
     return try iptables.drops(for: claim)

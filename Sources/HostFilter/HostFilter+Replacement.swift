@@ -7,7 +7,7 @@ extension HostFilter {
   /// If the process is killed in between, the next call finds no file and removes all rules with that owner's tag. A file
   /// that listed too few of them would leave the others: a host that is no peer any more would stay admitted.
   public mutating func set(_ claim: Claim) throws(KernelError) {
-    let old = try memory.claim(of: claim.owner, claim.part)
+    let old = try rememberedClaim(of: claim.owner, claim.part)
     var claim = claim
     claim.backend = try backend(claim.backend)
     guard claim.isReplaceable, old?.isReplaceable ?? true else { return try add(claim) }

@@ -43,9 +43,10 @@ public struct HostFilter: PacketFilter {
 
   public mutating func lock() throws(KernelError) {
     guard heldLock == nil else { return }
-    try Files.makeDirectories(state, mode: 0o700)
+    if let slash = state.lastIndex(of: "/") { try Files.makeDirectories(String(state[..<slash])) }
+    _ = try StateEntries.makeDirectory(state, mode: 0o700)
     let path = "\(state)/filter.lock"
-    heldLock = HeldLock(try FileLock(.open(path, for: .updating), seconds: 30, doing: "lock \(path)"))
+    heldLock = HeldLock(try FileLock(StateEntries.openLock(path), seconds: 30, doing: "lock \(path)"))
   }
 
   public mutating func unlock() { heldLock = nil }
@@ -111,7 +112,7 @@ public struct HostFilter: PacketFilter {
   // MARK: rules
 
   public mutating func add(_ claim: Claim) throws(KernelError) {
-    if let old = try memory.claim(of: claim.owner, claim.part) { try remove(remembered: old) }
+    if let old = try rememberedClaim(of: claim.owner, claim.part) { try remove(remembered: old) }
     var claim = claim
     if !claim.isForZonesOnly { claim.backend = try backend(claim.backend) }
     try memory.remember(claim)
@@ -133,12 +134,15 @@ public struct HostFilter: PacketFilter {
   }
 
   public mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError) {
-    if let claim = try? memory.claim(of: owner, part) { return try remove(remembered: claim) }
-    // Nothing is remembered, or it cannot be read.
-    guard everywhere || memory.remembers(owner, part) else { return }
+    var reason: KernelError?
+    switch try memory.content(of: owner, part) {
+    case .claim(let claim): return try remove(remembered: claim)
+    case .nothing: guard everywhere else { return }
+    case .broken(let error): reason = error
+    }
     try removeEverywhere(owner.filterTag, part)
     try removeReference(ReferenceRules(.one(owner), [part]))
-    try memory.forget(owner, part)
+    if let reason { try setAside(owner, part, reason) }
   }
 
   private mutating func remove(remembered claim: Claim) throws(KernelError) {
@@ -146,19 +150,17 @@ public struct HostFilter: PacketFilter {
     try memory.forget(claim.owner, claim.part)
   }
 
-  private mutating func removeEverywhere(_ tag: String, _ part: Part) throws(KernelError) {
+  mutating func removeEverywhere(_ tag: String, _ part: Part) throws(KernelError) {
     for backend in usable() {
       try use(backend) { (backend) throws(KernelError) in try backend.remove(tag, part, known: nil) }
     }
   }
 
   public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {
-    let remembered = try memory.claim(of: claim.owner, claim.part)
+    let remembered = try self.claim(of: claim.owner, claim.part)
     let missing = try lackingAll(claim, in: remembered?.backend)
     return remembered == nil ? try notMadeByReference(missing, of: claim.owner) : missing
   }
-
-  public func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? { try memory.claim(of: owner, part) }
 
   public func remembersOthers(than owners: Set<Owner>, _ part: Part) throws(KernelError) -> Bool {
     try memory.remembersOthers(than: owners, part)
@@ -172,6 +174,7 @@ public struct HostFilter: PacketFilter {
     for claim in try memory.claims(of: network) where claim.part == part && !valid.contains(claim.owner) {
       try remove(remembered: claim)
     }
+    try removeBroken(on: network, part)
     if part == .firewall { try sweepZones() }
     guard everywhere else { return }
     let kept = Set(valid.map(\.filterTag))

@@ -98,7 +98,8 @@ struct Tables {
   private func lock() throws(KernelError) -> FileLock {
     let seconds = max(0, min(lockSeconds, 3600))
     return try FileLock(
-      .open(lockFile, for: .updating), seconds: seconds, doing: "lock \(lockFile) within \(seconds) s")
+      StateEntries.openLock(lockFile, followingLinks: true), seconds: seconds,
+      doing: "lock \(lockFile) within \(seconds) s")
   }
 }
 

@@ -141,7 +141,9 @@ public protocol PacketFilter {
   /// Names a rule or policy of the host that drops every connection of that kind after ADD too; `nil` if none is certain.
   mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String?
 
-  /// What was added for that owner and part; `nil` where nothing is remembered.
+  /// What was added for that owner and part; `nil` where nothing is remembered, or what cannot be used.
+  ///
+  /// - Throws: what keeps it from being read now.
   mutating func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim?
 
   /// Whether rules of that part are remembered for others than these owners, on any network.

@@ -118,8 +118,12 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   /// - Returns: what could not be taken back.
   public mutating func rollBack() -> [KernelError] {
     var failures: [KernelError] = []
+    var keepsRules = false
     while let change = undoStack.popLast() {
+      // Among them is the guard of 127.0.0.0/8; DEL finds them.
+      if keepsRules, change.removesRules { continue }
       do throws(KernelError) { try kernel.apply(change) } catch {
+        if case .disableRouteLocalnet = change { keepsRules = true }
         if !change.isAboutLinks || !error.isAbsence { failures.append(error) }
       }
     }
@@ -138,6 +142,14 @@ extension Change {
     switch self {
     case .addRules, .setRules, .removeRules, .removeOtherRules, .forgetConnections: false
     default: true
+    }
+  }
+
+  /// Whether packet filter rules may be gone after it.
+  public var removesRules: Bool {
+    switch self {
+    case .removeRules, .removeOtherRules: true
+    default: false
     }
   }
 

@@ -35,13 +35,17 @@ public protocol ChainDriver {
 
   /// What DEL removes; `config` is `nil` where it can no longer be read.
   ///
-  /// What cannot be looked up is left out: nothing may keep the rest from being removed.
-  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: Config?, on kernel: inout K) -> [Change]
+  /// What is gone is left out.
+  ///
+  /// - Throws: a passing error, after which DEL is repeated: it must not count as gone.
+  func removal<K: Kernel & ~Copyable>(
+    of owner: Owner, _ config: Config?, on kernel: inout K
+  ) throws(KernelError) -> [Change]
 
   /// What DEL removes; `previous` is `nil` where it is missing or cannot be read.
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: Config?, after previous: AddResult?, on kernel: inout K
-  ) -> [Change]
+  ) throws(KernelError) -> [Change]
 
   /// What GC removes.
   func garbage<K: Kernel & ~Copyable>(
@@ -55,8 +59,8 @@ public protocol ChainDriver {
 extension ChainDriver {
   public func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: Config?, after previous: AddResult?, on kernel: inout K
-  ) -> [Change] {
-    removal(of: owner, config, on: &kernel)
+  ) throws(KernelError) -> [Change] {
+    try removal(of: owner, config, on: &kernel)
   }
 
   public func expectation<K: Kernel & ~Copyable>(

@@ -89,8 +89,10 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
       var kernel = try open(removal.journal)
-      try kernel.applyAll(
-        driver.removal(of: removal.owner, removal.config, after: removal.previous, on: &kernel))
+      let changes = try translating { () throws(KernelError) in
+        try driver.removal(of: removal.owner, removal.config, after: removal.previous, on: &kernel)
+      }
+      try kernel.applyAll(changes)
     }
     // Only now: the next container with that address must not get what was meant for this one.
     if let inner = removal.config?.inner {
@@ -134,11 +136,17 @@ public func attempt(_ problems: inout [CNIError], _ body: () throws(CNIError) ->
 extension Kernel where Self: ~Copyable {
   /// Makes every change, going on past failures.
   ///
+  /// Rules stay where `route_localnet` could not be reset: among them is the guard of 127.0.0.0/8.
+  ///
   /// - Throws: all failures as one.
   mutating func applyAll(_ changes: [Change]) throws(CNIError) {
     var problems: [CNIError] = []
-    for change in changes {
-      do throws(KernelError) { try apply(change) } catch { problems.append(CNIError(error)) }
+    var keepsRules = false
+    for change in changes where !(keepsRules && change.removesRules) {
+      do throws(KernelError) { try apply(change) } catch {
+        problems.append(CNIError(error))
+        if case .disableRouteLocalnet = change { keepsRules = true }
+      }
     }
     if let error = CNIError(joining: problems) { throw error }
   }

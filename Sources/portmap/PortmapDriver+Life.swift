@@ -41,9 +41,9 @@ extension PortmapDriver {
 
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: PortmapConfig?, on kernel: inout K
-  ) -> [Change] {
-    // What cannot be read is removed by its tag; the rest is not worth failing for.
-    let claim = try? kernel.filter.claim(of: owner, .ports)
+  ) throws(KernelError) -> [Change] {
+    // A passing error must not count as nothing: a claim tells of addresses as well.
+    let claim = try kernel.filter.claim(of: owner, .ports)
     let publishesNothing = config?.publishesNothing == true
     let remove = Change.removeRules(owner, .ports, everywhere: !publishesNothing)
     guard let claim else {

@@ -7,14 +7,15 @@ import Testing
 struct LostAnswerTests {
   @Test(
     arguments: [
-      ("nftables", "recvmsg", "ENOBUFS"), ("nftables", "recvmsg", "EINTR"), ("iptables", "recvfrom", "ENOBUFS"),
-      ("iptables", "setsockopt", "EINTR"), ("iptables", "setsockopt", "ENOBUFS"),
+      ("nftables", "recvmsg", "ENOBUFS"), ("iptables", "recvfrom", "ENOBUFS"), ("iptables", "setsockopt", "EINTR"),
     ])
   func `an ADD of portmap finds out what became of its rules`(
     backend: String, systemCall: String, error: String
   ) throws {
     try Lab.use(containers: 1) { lab in
-      try lab.shell("iptables-legacy -A INPUT -j ACCEPT; ip6tables-legacy -A INPUT -j ACCEPT", in: lab.host)
+      // The host's own rules say where the iptables backend has its.
+      let flavour = systemCall == "setsockopt" ? "legacy" : "nft"
+      try lab.shell("iptables-\(flavour) -A INPUT -j ACCEPT; ip6tables-\(flavour) -A INPUT -j ACCEPT", in: lab.host)
       let result = try lab.add(lab.bridge(#"{"isGateway": true}"#)).result()
       let config = try JSONValue(
         json: #"""
@@ -23,16 +24,15 @@ struct LostAnswerTests {
           """#
       ).with("prevResult", result)
       let call = lab.call("ADD", config, on: 1, plugin: "portmap")
+      // Once it was used, a legacy table stays, with empty chains.
+      for _ in 1...2 {
+        #expect(try lab.run(call).isSuccess)
+        #expect(try lab.delete(config, plugin: "portmap").isSuccess)
+      }
       let before = try ruleset(lab)
       var injected = 0
       while injected < 80 {
-        let trace = "\(lab.directory)/trace"
-        let outcome = try lab.run(
-          "/usr/bin/strace",
-          [
-            "-qq", "-o", trace, "-e", "trace=\(systemCall)", "-e",
-            "inject=\(systemCall):error=\(error):when=\(injected + 1)", "\(call.directory)/portmap",
-          ], in: lab.host, environment: lab.environment(call), input: call.config)
+        let outcome = try run(call, injecting: "\(systemCall):error=\(error):when=\(injected + 1)", systemCall, in: lab)
         #expect(outcome.isSuccess || outcome.code != nil, "\(outcome)")
         if outcome.isSuccess {
           #expect(try lab.check(config, result, plugin: "portmap").isSuccess)
@@ -41,11 +41,22 @@ struct LostAnswerTests {
         }
         #expect(try lab.delete(config, plugin: "portmap").isSuccess)
         #expect(try ruleset(lab) == before)
-        guard try lab.shell("cat \(trace)").contains("INJECTED") else { break }
+        guard try lab.shell("cat \(lab.directory)/trace").contains("INJECTED") else { break }
         injected += 1
       }
       #expect(injected > 0)
     }
+  }
+
+  private func run(
+    _ call: PluginCall, injecting fault: String, _ systemCall: String, in lab: Lab
+  ) throws -> Outcome {
+    try lab.run(
+      "/usr/bin/strace",
+      [
+        "-qq", "-o", "\(lab.directory)/trace", "-e", "trace=\(systemCall)", "-e", "inject=\(fault)",
+        "\(call.directory)/\(call.plugin)",
+      ], in: lab.host, environment: lab.environment(call), input: call.config)
   }
 
   private func ruleset(_ lab: Lab) throws -> String {

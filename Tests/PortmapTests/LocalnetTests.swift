@@ -72,6 +72,16 @@ import TestSupport
     #expect(setting == (othersNeedIt ? "1" : "0"))
   }
 
+  @Test func `rules stay where it cannot be set to 0, and DEL can be repeated`() throws {
+    try first.add(mapping)
+    first.kernel.changesBeforeRefusal = 0
+    #expect(throws: CNIError.self) { try first.delete(nil) }
+    #expect(first.claims.map(\.owner) == [first.owner])
+    try first.delete(nil)
+    #expect(first.claims.isEmpty)
+    #expect(setting == "0")
+  }
+
   @Test func `an ADD that is taken back leaves a setting of the host's own`() throws {
     first.kernel.state.sysctls[.host]?["net/ipv4/conf/br0/route_localnet"] = "1"
     #expect(throws: CNIError(.ioFailure, "gone")) {

@@ -1,0 +1,94 @@
+import CNI
+import HostFilter
+import Kernel
+import Linux
+import NetTypes
+import PacketFilter
+import Testing
+
+/// Other things in the place of claim files, of the lock and of the directories.
+@Suite struct BrokenClaimTests {
+  private let host: FilterHost
+  private let owner: Owner
+  private var directory: String { "\(host.state)/filter/net" }
+
+  init() throws {
+    host = try FilterHost()
+    owner = try HostFilterTests.owner("c1")
+  }
+
+  private static let entries = [
+    "rm PATH; mkdir PATH", "rm PATH; mkdir -p PATH/sub; touch PATH/sub/file", "rm PATH; mkfifo PATH",
+    "rm PATH; ln -s STATE/target PATH", "rm PATH; ln -s PATH PATH", ": > PATH", "echo '[1]' > PATH",
+  ]
+
+  /// The owner's claim file, in the place of which the script puts something.
+  private func replaceFile(_ script: String) throws {
+    let name = try #require(try Files.list(directory)?.first)
+    try shell(script.replacing("PATH", with: "\(directory)/\(name)").replacing("STATE", with: host.state))
+  }
+
+  private func shell(_ script: String) throws {
+    _ = try ChildProcess.run(
+      "/bin/sh", ["-ec", script], environment: ["PATH=/usr/bin:/bin"], input: [], seconds: 10)
+  }
+
+  @Test(arguments: entries)
+  func `what is no claim file keeps neither DEL nor ADD from working, and GC removes it`(script: String) throws {
+    var filter = host.filter
+    for _ in 1...2 {
+      try filter.add(HostFilterTests.claim("c1"))
+      try replaceFile(script)
+      for _ in 1...2 { try filter.remove(owner, .ports, everywhere: false) }
+      #expect(host.nftables.claims == [])
+    }
+    try filter.add(HostFilterTests.claim("c1"))
+    try replaceFile(script)
+    #expect(try filter.claim(of: owner, .ports) == nil)
+    #expect(try filter.claims(of: owner.network) == [])
+    try filter.add(HostFilterTests.claim("c1"))
+    #expect(host.nftables.claims.count == 1)
+    #expect(try filter.claim(of: owner, .ports) != nil)
+    try filter.remove(owner, .ports, everywhere: false)
+    try filter.collectGarbage(owner.network, .ports, valid: [], everywhere: false)
+    #expect(try Files.list("\(host.state)/filter") == [])
+    #expect(!Files.exists("\(host.state)/target"))
+  }
+
+  @Test func `a claim of another owner is not obeyed, and that owner's rules stay`() throws {
+    var filter = host.filter
+    try filter.add(HostFilterTests.claim("c1"))
+    try replaceFile("sed -i s/c1/c2/ PATH")
+    try filter.add(HostFilterTests.claim("c2"))
+    #expect(try filter.claim(of: owner, .ports) == nil)
+    #expect(try filter.claims(of: owner.network).map(\.owner) == [HostFilterTests.owner("c2")])
+    try filter.remove(owner, .ports, everywhere: false)
+    #expect(host.nftables.claims.map(\.owner) == [try HostFilterTests.owner("c2")])
+  }
+
+  @Test(arguments: ["mkdir PATH", "mkfifo PATH", "ln -s STATE/target PATH", "ln -s PATH PATH"])
+  func `the lock is taken whatever is in its place`(script: String) throws {
+    let path = "\(host.state)/filter.lock"
+    try shell(script.replacing("PATH", with: path).replacing("STATE", with: host.state))
+    var filter = host.filter, other = host.filter
+    try filter.lock()
+    filter.unlock()
+    try other.lock()
+    #expect(!Files.exists("\(host.state)/target"))
+  }
+
+  @Test(arguments: ["filter", "filter/net"], ["touch PATH", "ln -s TARGET PATH", "mkfifo PATH"])
+  func `a directory that is none is set aside, and nothing is written through a link`(name: String, script: String)
+    throws
+  {
+    let path = "\(host.state)/\(name)"
+    try shell("mkdir -p $(dirname \(path)) \(host.state)/target")
+    try shell(script.replacing("PATH", with: path).replacing("TARGET", with: "\(host.state)/target"))
+    var filter = host.filter
+    try filter.remove(owner, .ports, everywhere: true)
+    #expect(try filter.networks() == [])
+    try filter.add(HostFilterTests.claim("c1"))
+    #expect(try filter.claim(of: owner, .ports) != nil)
+    #expect(try Files.list("\(host.state)/target") == [])
+  }
+}
