@@ -124,7 +124,7 @@ class Scene:
             yield from (f"{when}: {problem}" for problem in self.check(self.other))
 
     def warned_for_neighbour(self, outcome):
-        """Whether a success told that a file of the neighbour's is written with the network's next ADD or DEL."""
+        """Whether a success warned that a file of the neighbour's is written with the network's next ADD or DEL."""
         return self.other and outcome.is_success and f"/{self.other.container}/" in outcome.errors
 
     def delete(self, entries, namespace=None):

@@ -162,11 +162,11 @@ def subjects(lines):
             yield match.group(1).split('"')[3] if match.group(1) else words[-1]
 
 
-def is_about_what_stays(lines, before, after):
+def is_about_remaining(lines, before, after):
     """Whether differences are nothing but other values of links and files that `after` has and `before` lacks."""
     staying = set(subjects(after)) - set(subjects(before))
-    found = [line for line in lines if line.startswith("+ ")]
-    return len(found) == len(lines) and all(set(subjects([line[2:]])) & staying for line in found)
+    extra = [line for line in lines if line.startswith("+ ")]
+    return len(extra) == len(lines) and all(set(subjects([line[2:]])) & staying for line in extra)
 
 
 def differences(seen, *allowed):
