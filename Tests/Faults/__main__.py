@@ -92,11 +92,12 @@ def execute(runs, options):
     tasks = [(run, lambda run=run: run.problems(options.plugins)) for run in runs]
     for run, is_good, value in on_hosts(tasks, options.jobs):
         line, problems = value if is_good else (run.call.line, [value])
-        missed += line is None
         if problems:
             failed += 1
             lines = "\n".join(f"  {problem}" for problem in problems)
             print(f"{run.label}\n  {(line or 'it ended before: ' + run.call.line)[:250]}\n{lines}", file=sys.stderr, flush=True)
+        elif line is None:
+            missed += 1  # nothing was disturbed, so nothing was shown
         else:
             passed += 1
     return passed, failed, missed
