@@ -72,17 +72,17 @@ def plan(rows, options):
     for row in rows:
         tasks.append(((row.name, "DEL"), lambda row=row: Undisturbed(row, options.plugins)))
         tasks.append(((row.name, "GC"), lambda row=row: undisturbed_gc(row, options.plugins)))
-    known, broken = {}, set()
+    undisturbed, broken = {}, set()
     for key, is_good, value in on_hosts(tasks, options.jobs):
         if is_good:
-            known[key] = value
+            undisturbed[key] = value
         else:
             broken.add(key[0])
             print(f"{key[0]} undisturbed, with {key[1]}: {value}", file=sys.stderr, flush=True)
     runs = []
     for row in rows:
         if row.name not in broken:
-            runs += runs_of(row, known[row.name, "DEL"], known[row.name, "GC"])
+            runs += runs_of(row, undisturbed[row.name, "DEL"], undisturbed[row.name, "GC"])
     return runs, len(broken)
 
 
@@ -92,11 +92,12 @@ def execute(runs, options):
     tasks = [(run, lambda run=run: run.problems(options.plugins)) for run in runs]
     for run, is_good, value in on_hosts(tasks, options.jobs):
         line, problems = value if is_good else (run.call.line, [value])
-        missed += line is None
         if problems:
             failed += 1
             lines = "\n".join(f"  {problem}" for problem in problems)
             print(f"{run.label}\n  {(line or 'it ended before: ' + run.call.line)[:250]}\n{lines}", file=sys.stderr, flush=True)
+        elif line is None:
+            missed += 1  # nothing was disturbed, so nothing was shown
         else:
             passed += 1
     return passed, failed, missed

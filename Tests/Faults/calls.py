@@ -65,7 +65,8 @@ def parse(text):
         has_begun = has_begun or line.startswith("read(0,")
         if name == "socket" and (made := re.search(r"(?:AF_NETLINK, .*, NETLINK_(\w+)\)|\)) += (\d+)$", line)):
             families[made.group(2)] = made.group(1)
-        if has_begun:
+        # One that a signal interrupts is begun twice.
+        if has_begun and "= ? ERESTART" not in line:
             calls.append(Call(name, counts[name], line, may_change(name, line, families)))
     return calls
 

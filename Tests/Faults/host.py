@@ -91,8 +91,8 @@ class Outcome:
 
     def __str__(self):
         words = "no end" if self.status is None else f"status {self.status}"
-        told = " ".join((self.output + " " + self.errors).split())
-        return f"{words}: {told[:400] or 'no output'}"
+        text = " ".join((self.output + " " + self.errors).split())
+        return f"{words}: {text[:400] or 'no output'}"
 
 
 def run(words, environment, document):
@@ -118,7 +118,7 @@ def run(words, environment, document):
 
 def processes():
     """The names of the processes beside this one that are not zombies."""
-    found = []
+    names = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
@@ -128,8 +128,8 @@ def processes():
             continue
         name, state = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2]
         if state != "Z":
-            found.append(name)
-    return sorted(found)
+            names.append(name)
+    return sorted(names)
 
 
 def wait_for_processes():

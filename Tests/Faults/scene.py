@@ -123,6 +123,10 @@ class Scene:
         if self.other:
             yield from (f"{when}: {problem}" for problem in self.check(self.other))
 
+    def warned_for_neighbour(self, outcome):
+        """Whether a success warned that a file of the neighbour's is written with the network's next ADD or DEL."""
+        return self.other and outcome.is_success and f"/{self.other.container}/" in outcome.errors
+
     def delete(self, entries, namespace=None):
         """DEL of plugins in reverse order: what goes wrong."""
         for entry in reversed(entries):

@@ -24,6 +24,8 @@ PASSING = {
     "address", "bridge_id", "designated_bridge", "designated_root", "flags", "ifindex", "inet6_addr_gen_mode",
     "iflink", "link_index", "link_netnsid", "linkmode", "operstate", "permaddr", "port", "qdisc", "root_id", "id", "no",
     "cost", "designated_port", "state"}
+# A line of a hosts file that was removed in place, whole or half.
+DEAD = re.compile(r"^#[0-9a-f.:]*[\t\r][^\n]*\n", re.MULTILINE)
 RANDOM = re.compile(r"(?<=\"device\":)\d+|(?<=\"inode\":)\d+|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|^\d+\n?$")
 SYSCTLS = ("accept_dad", "accept_ra", "arp_notify", "disable_ipv6", "forwarding", "proxy_arp", "proxy_ndp", "route_localnet",
            "rp_filter", "arp_ignore", "arp_announce", "promote_secondaries", "send_redirects")
@@ -145,7 +147,7 @@ def of_files():
                 if name.startswith("last_reserved_ip."):
                     text = "where host-local goes on"
                 elif path.is_file() and not path.is_symlink():
-                    text = RANDOM.sub("…", path.read_bytes().decode(errors="replace"))
+                    text = DEAD.sub("", RANDOM.sub("…", path.read_bytes().decode(errors="replace")))
                 yield f"file {path} {text[:3000]!a}"
 
 
@@ -160,11 +162,11 @@ def subjects(lines):
             yield match.group(1).split('"')[3] if match.group(1) else words[-1]
 
 
-def is_about_what_stays(lines, before, after):
+def is_about_remaining(lines, before, after):
     """Whether differences are nothing but other values of links and files that `after` has and `before` lacks."""
     staying = set(subjects(after)) - set(subjects(before))
-    found = [line for line in lines if line.startswith("+ ")]
-    return len(found) == len(lines) and all(set(subjects([line[2:]])) & staying for line in found)
+    extra = [line for line in lines if line.startswith("+ ")]
+    return len(extra) == len(lines) and all(set(subjects([line[2:]])) & staying for line in extra)
 
 
 def differences(seen, *allowed):

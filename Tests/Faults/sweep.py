@@ -40,8 +40,8 @@ def undisturbed_gc(row, plugins):
 class Run:
     """One disturbed call. `what` is an errno's name, or KILL and the command that cleans up."""
 
-    def __init__(self, row, known, after_gc, command, call, what):
-        self.row, self.known, self.after_gc = row, known, after_gc
+    def __init__(self, row, undisturbed, after_gc, command, call, what):
+        self.row, self.undisturbed, self.after_gc = row, undisturbed, after_gc
         self.command, self.call, self.what = command, call, what
         self.line = None
         self.label = f"{row.name} {command} {call.name} {call.number} {what}"
@@ -58,14 +58,14 @@ class Run:
             scene.must(scene.add_last(), "ADD")
         steps = {("ADD", False): self.failed_add, ("DEL", False): self.failed_delete}.get(
             (self.command, self.is_kill), self.killed)
-        found = list(steps(scene))
-        return self.line, found
+        problems = list(steps(scene))
+        return self.line, problems
 
     def disturb(self, scene):
         words = kill(self.call) if self.is_kill else fail(self.call, self.what)
         outcome = scene.add_last(words) if self.command == "ADD" else scene.delete_last(words)
-        mark = "= ?" if self.is_kill else "INJECTED"
-        self.line = next((line for line in trace().splitlines() if mark in line), None)
+        mark = "= ?" if self.is_kill else "(INJECTED)"
+        self.line = next((line for line in trace().splitlines() if line.rstrip().endswith(mark)), None)
         return outcome
 
     def killed(self, scene):
@@ -82,34 +82,36 @@ class Run:
         yield from scene.check_neighbour("at the end")
 
     def host_now(self):
-        before = {line for line in self.known.before if not line.startswith("box ")}
+        before = {line for line in self.undisturbed.before if not line.startswith("box ")}
         return snapshot.of_host(), before, self.after_gc
 
     def all_now(self):
-        return snapshot.of_everything(), self.known.before, self.known.after
+        return snapshot.of_everything(), self.undisturbed.before, self.undisturbed.after
 
     def compare_in_time(self, scene, command, clean, look):
         """What stays after an undisturbed ADD and `command`, as a bridge does, may be half made until the next ADD."""
         seen, before, after = look()
         lines = snapshot.differences(seen, before, after)
-        if lines and snapshot.is_about_what_stays(lines, before, after):
+        if lines and snapshot.is_about_remaining(lines, before, after):
             yield from scene.attach_again()
             yield from clean()
             lines = snapshot.differences(*look())
             command = f"another ADD and {command}"
-        yield from self.told(f"after {command}", lines)
+        yield from self.report(f"after {command}", lines)
 
     def failed_add(self, scene):
         outcome = self.disturb(scene)
         wait_for_processes()
-        if outcome.is_success:
+        if scene.warned_for_neighbour(outcome):
+            yield from scene.attach_again()
+        elif outcome.is_success:
             yield from self.success_problems(scene, outcome)
         else:
             if problem := error_problem(outcome):
                 yield f"ADD fails, {problem}: {outcome}"
             yield from self.compare(
-                f"after an ADD that failed ({outcome})", snapshot.of_everything(), self.known.attached_before,
-                self.known.undone)
+                f"after an ADD that failed ({outcome})", snapshot.of_everything(), self.undisturbed.attached_before,
+                self.undisturbed.undone)
         yield from scene.check_neighbour("after the ADD")
         yield from scene.delete(self.row.chain)
         yield from self.compare_in_time(scene, "DEL", lambda: scene.delete(self.row.chain), self.all_now)
@@ -120,8 +122,8 @@ class Run:
             yield f"ADD succeeds without a result: {outcome}"
             return
         count = len(document.get("ips", []))
-        if count != self.known.addresses:
-            yield f"ADD succeeds with {count} addresses: want {self.known.addresses}"
+        if count != self.undisturbed.addresses:
+            yield f"ADD succeeds with {count} addresses: want {self.undisturbed.addresses}"
         yield from (f"ADD succeeds, but {problem}" for problem in scene.check(scene.box))
 
     def failed_delete(self, scene):
@@ -133,26 +135,30 @@ class Run:
                 yield f"DEL fails, {problem}: {outcome}"
             yield from scene.delete(self.row.chain[-1:])
         wait_for_processes()
-        yield from self.compare(when, snapshot.of_everything(), self.known.attached_before, self.known.undone)
+        if scene.warned_for_neighbour(outcome):
+            yield from scene.attach_again()
+            yield from scene.delete(self.row.chain[-1:])
+        else:
+            yield from self.compare(when, snapshot.of_everything(), self.undisturbed.attached_before, self.undisturbed.undone)
         yield from scene.delete(self.row.chain[:-1])
         yield from self.compare("after DEL of the chain", *self.all_now())
         yield from scene.check_neighbour("at the end")
 
     def compare(self, when, seen, *allowed):
-        yield from self.told(when, snapshot.differences(seen, *allowed))
+        yield from self.report(when, snapshot.differences(seen, *allowed))
 
-    def told(self, when, lines):
+    def report(self, when, lines):
         if lines:
             more = [f"… {len(lines) - 10} more"] if len(lines) > 10 else []
             yield f"{when}:\n" + "\n".join(f"    {line[:300]}" for line in lines[:10] + more)
 
 
-def runs_of(row, known, after_gc):
+def runs_of(row, undisturbed, after_gc):
     """Every run of a row, in the order of its calls."""
     for command in ("ADD", "DEL"):
-        for call in known.calls[command]:
+        for call in undisturbed.calls[command]:
             if call.changes:
                 for what in ("KILL", "KILL-GC") if command == "ADD" else ("KILL",):
-                    yield Run(row, known, after_gc, command, call, what)
+                    yield Run(row, undisturbed, after_gc, command, call, what)
             for error in call.errors():
-                yield Run(row, known, after_gc, command, call, error)
+                yield Run(row, undisturbed, after_gc, command, call, error)
