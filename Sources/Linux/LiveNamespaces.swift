@@ -44,10 +44,23 @@ public struct LiveNamespaces {
     if let inode = target(path).flatMap(Self.inode) { paths[inode] = path }
   }
 
+  /// A namespace that was opened by its name shows that and not what it is; its inode is in `fdinfo` from Linux 5.14 on.
+  private mutating func addFile(_ name: String, of process: String) {
+    let path = "\(process)/fd/\(name)"
+    guard let target = target(path) else { return }
+    if let inode = Self.inode(target) { paths[inode] = path }
+    guard target.hasPrefix("/") else { return }
+    let text = look { () throws(KernelError) in try Files.read("\(process)/fdinfo/\(name)") }
+    for line in String(decoding: text ?? [], as: UTF8.self).split(separator: "\n") where line.hasPrefix("ino:") {
+      guard let inode = UInt(line.dropFirst(4).filter(\.isNumber)), paths[inode] == nil else { continue }
+      paths[inode] = path
+    }
+  }
+
   private mutating func addProcess(_ process: String) {
     add("\(process)/ns/net")
     for name in list("\(process)/task") { add("\(process)/task/\(name)/ns/net") }
-    for name in list("\(process)/fd") { add("\(process)/fd/\(name)") }
+    for name in list("\(process)/fd") { addFile(name, of: process) }
     guard let mounts = target("\(process)/ns/mnt"), seenMounts.insert(mounts).inserted else { return }
     let text = look { () throws(KernelError) in try Files.read("\(process)/mountinfo") }
     guard let text else {
