@@ -131,7 +131,10 @@ let package = Package(
     tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "Linux", "NetTypes"]),
     tests(
       "HostLocalTests",
-      ["ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "NetTypes", "TestSupport"]),
+      [
+        "ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes",
+        "TestSupport",
+      ]),
     tests("NetTypesTests", ["NetTypes"]),
     .target(
       name: "LabSupport", dependencies: ["CNI", "CNIJSON", "Linux"], path: "Tests/LabSupport",

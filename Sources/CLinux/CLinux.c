@@ -31,6 +31,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
 int cl_setns_net(int fd) { return setns(fd, CLONE_NEWNET); }
 int cl_unshare_net(void) { return unshare(CLONE_NEWNET); }
 
@@ -45,6 +49,17 @@ int cl_netlink_options(int fd) {
 int cl_open_process(pid_t number) { return (int)syscall(SYS_pidfd_open, number, 0); }
 int cl_signal_process(int fd, int signal) { return (int)syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0); }
 
+int cl_namespace_cookie(uint64_t *cookie) {
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  socklen_t size = sizeof *cookie;
+  int status = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &size);
+  int error = errno;
+  close(fd);
+  errno = error;
+  return status;
+}
+
 int cl_is_net_namespace(int fd) {
   struct statfs info;
   if (fstatfs(fd, &info) != 0) return -1;
@@ -52,18 +67,50 @@ int cl_is_net_namespace(int fd) {
   return ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET;
 }
 
+int cl_keep_child_status(void) {
+  struct sigaction now;
+  if (sigaction(SIGCHLD, NULL, &now) != 0) return -1;
+  if (now.sa_handler != SIG_IGN && !(now.sa_flags & SA_NOCLDWAIT)) return 0;
+  const struct sigaction usual = {.sa_handler = SIG_DFL};
+  return sigaction(SIGCHLD, &usual, NULL);
+}
+
 static void interrupt_only(int signal) { (void)signal; }
+
+/* For who may have no timer (RLIMIT_SIGPENDING): asks again and again, less and less often. */
+static int flock_polling(int fd, int operation, int seconds) {
+  struct timespec now, end;
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  end.tv_sec += seconds;
+  for (long pause = 1000000;; pause = pause < 50000000 ? pause * 2 : pause) {
+    const struct timespec wait = {.tv_nsec = pause};
+    nanosleep(&wait, NULL);
+    if (flock(fd, operation | LOCK_NB) == 0) return 0;
+    if (errno != EWOULDBLOCK && errno != EINTR) return -1;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec > end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec)) {
+      errno = EWOULDBLOCK;
+      return -1;
+    }
+  }
+}
 
 int cl_flock_within(int fd, int operation, int seconds) {
   if (flock(fd, operation | LOCK_NB) == 0) return 0;
   if (errno != EWOULDBLOCK || seconds <= 0) return -1;
   /* A timer of this thread's own, which goes on ticking in case the first tick comes before flock waits. */
-  struct sigaction quiet = {.sa_handler = interrupt_only}, before;
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
   event._sigev_un._tid = gettid();
   timer_t timer;
-  if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) return -1;
-  sigaction(SIGALRM, &quiet, &before);
+  if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) return flock_polling(fd, operation, seconds);
+  /* The handler stays: another thread may be waiting too. */
+  const struct sigaction quiet = {.sa_handler = interrupt_only};
+  sigaction(SIGALRM, &quiet, NULL);
+  /* Whoever started this process may have blocked the signal. */
+  sigset_t alarm, before;
+  sigemptyset(&alarm);
+  sigaddset(&alarm, SIGALRM);
+  pthread_sigmask(SIG_UNBLOCK, &alarm, &before);
   const struct itimerspec ticks = {.it_value = {.tv_sec = seconds}, .it_interval = {.tv_nsec = 50000000}};
   timer_settime(timer, 0, &ticks, NULL);
   int status, error;
@@ -74,7 +121,7 @@ int cl_flock_within(int fd, int operation, int seconds) {
     timer_gettime(timer, &left);
   } while (status != 0 && error == EINTR && left.it_value.tv_sec > 0);
   timer_delete(timer);
-  sigaction(SIGALRM, &before, NULL);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
   errno = error == EINTR ? EWOULDBLOCK : error;
   return status;
 }

@@ -2,20 +2,30 @@ public import NetTypes
 
 /// A container's identifier, chosen by the runtime.
 public struct ContainerID: TextCodable {
-  public static let wanted = "a letter or digit, then letters, digits, '_', '.' or '-'"
+  public static let wanted =
+    "a letter or digit, then letters, digits, '_', '.' or '-', at most \(maximumByteCount) bytes"
+
+  /// More than any runtime gives, and little enough for rules, records and leases that hold it.
+  public static let maximumByteCount = 1024
+
   public let description: String
   public init?(_ text: String) {
-    guard isIdentifier(text) else { return nil }
+    guard text.utf8.count <= Self.maximumByteCount, isIdentifier(text) else { return nil }
     description = text
   }
 }
 
 /// A network's name; it names files, so it holds no path.
 public struct NetworkName: TextCodable {
-  public static let wanted = "a letter or digit, then letters, digits, '_', '.' or '-', without '..'"
+  public static let wanted =
+    "a letter or digit, then letters, digits, '_', '.' or '-', without '..', at most \(maximumByteCount) bytes"
+
+  /// A file's name has no more.
+  public static let maximumByteCount = 255
+
   public let description: String
   public init?(_ text: String) {
-    guard isIdentifier(text), !hasDoubleDot(text) else { return nil }
+    guard text.utf8.count <= Self.maximumByteCount, isIdentifier(text), !hasDoubleDot(text) else { return nil }
     description = text
   }
 }
@@ -25,7 +35,7 @@ public struct PluginType: TextCodable {
   public static let wanted = "a plugin's file name, without '/' or '..'"
   public let description: String
   public init?(_ text: String) {
-    guard !text.isEmpty, text != ".", !hasDoubleDot(text) else { return nil }
+    guard (1...255).contains(text.utf8.count), text != ".", !hasDoubleDot(text) else { return nil }
     guard !text.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 }) else { return nil }
     description = text
   }

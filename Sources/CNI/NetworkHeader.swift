@@ -16,6 +16,11 @@ public struct NetworkHeader: JSONReadable, Equatable, Sendable {
   /// - Throws: code 7 where the name is missing or could leave its directory.
   public func checkedName() throws(CNIError) -> NetworkName {
     guard let name, !name.isEmpty else { throw CNIError(.invalidNetworkConfig, "missing network name") }
+    guard name.utf8.count <= NetworkName.maximumByteCount else {
+      throw CNIError(
+        .invalidNetworkConfig, "network name is too long",
+        details: "name of \(name.utf8.count) bytes: want \(NetworkName.wanted)")
+    }
     guard let checked = NetworkName(name) else {
       throw CNIError(
         .invalidNetworkConfig, "invalid characters found in network name",

@@ -46,7 +46,7 @@ public struct HostFilter: PacketFilter {
     if let slash = state.lastIndex(of: "/") { try Files.makeDirectories(String(state[..<slash])) }
     _ = try StateEntries.makeDirectory(state, mode: 0o700)
     let path = "\(state)/filter.lock"
-    heldLock = HeldLock(try FileLock(StateEntries.openLock(path), seconds: 30, doing: "lock \(path)"))
+    heldLock = HeldLock(try FileLock(.openLock(path), seconds: 30, doing: "lock \(path)"))
   }
 
   public mutating func unlock() { heldLock = nil }

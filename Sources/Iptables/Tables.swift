@@ -98,7 +98,7 @@ struct Tables {
   private func lock() throws(KernelError) -> FileLock {
     let seconds = max(0, min(lockSeconds, 3600))
     return try FileLock(
-      StateEntries.openLock(lockFile, followingLinks: true), seconds: seconds,
+      .openLock(lockFile, followingLinks: true), seconds: seconds,
       doing: "lock \(lockFile) within \(seconds) s")
   }
 }

@@ -20,3 +20,8 @@ public struct KernelError: Error, Equatable, Sendable, CustomStringConvertible {
     kernelMessage.isEmpty ? "\(operation): \(reason)" : "\(operation): \(reason) (\(kernelMessage))"
   }
 }
+
+extension KernelError {
+  /// ENOBUFS, ENOMEM: perhaps the kernel did what was asked and had no memory to say so.
+  public var isLostAnswer: Bool { errno == 105 || errno == 12 }
+}

@@ -13,12 +13,10 @@ enum LeaseContent: Equatable {
   case unknown
 
   init(ofFile path: String) throws(KernelError) {
-    do throws(KernelError) {
-      let bytes = try naming(path) { () throws(KernelError) in try Files.readIfPresent(path) }
-      self = bytes.map { LeaseHolder(fileContent: $0).map { .held($0) } ?? .torn } ?? .missing
-    } catch {
-      guard error.errno == EISDIR else { throw error }
-      self = .unknown
+    switch try Files.state(path, limit: 1 << 16) {
+    case .missing: self = .missing
+    case .content(let bytes): self = LeaseHolder(fileContent: bytes).map { .held($0) } ?? .torn
+    case .other: self = .unknown
     }
   }
 }

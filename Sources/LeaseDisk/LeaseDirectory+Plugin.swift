@@ -9,10 +9,8 @@ public import NetTypes
 extension LeaseDirectory {
   public mutating func lastReserved(set: Int) throws(CNIError) -> IPAddress? {
     let name = "\(path)/last_reserved_ip.\(set)"
-    let text = try storing { () throws(KernelError) in
-      try naming(name) { () throws(KernelError) in try Files.readIfPresent(name) }
-    }
-    return text.flatMap { IPAddress(String(decoding: $0, as: UTF8.self)) }
+    let text = try storing { () throws(KernelError) in try Files.state(name) }
+    return text.bytes.flatMap { IPAddress(String(decoding: $0, as: UTF8.self)) }
   }
 
   public mutating func allLeases() throws(CNIError) -> [Lease] {
@@ -21,8 +19,12 @@ extension LeaseDirectory {
 
   public mutating func deadLeases() throws(CNIError) -> [IPAddress] {
     let files = try storing { () throws(KernelError) in try Files.list(path) ?? [] }
-    let survey = LeaseMark.Survey()
-    return files.compactMap { leasedAddress($0) }.filter { survey.isDead(leaseFile: "\(path)/\($0)") }.sorted()
+    var survey = LeaseMark.Survey()
+    var dead: [IPAddress] = []
+    for address in files.compactMap(leasedAddress) where survey.isDead(leaseFile: file(address)) {
+      dead.append(address)
+    }
+    return dead.sorted()
   }
 
   public mutating func remembered(_ name: StickyName) throws(CNIError) -> [IPAddress] {
@@ -54,6 +56,10 @@ extension LeaseDirectory {
 /// - Throws: code 106.
 public func fileText(_ path: String) throws(CNIError) -> String {
   try storing { () throws(KernelError) in
-    try naming(path) { () throws(KernelError) in String(decoding: try Files.read(path), as: UTF8.self) }
+    // A FIFO in its place would be waited for.
+    guard try Files.status(path)?.isRegular != false else {
+      throw KernelError("read \(path)", errno: 0, reason: "want a regular file")
+    }
+    return try naming(path) { () throws(KernelError) in String(decoding: try Files.read(path), as: UTF8.self) }
   }
 }

@@ -32,11 +32,12 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   ) throws(CNIError) -> LeaseDirectory? {
     let path = "\(dataDir)/\(network)"
     return try storing { () throws(KernelError) in
-      if try Files.status(path) == nil {
+      if try Files.status(path)?.isDirectory != true {
         guard making else { return nil }
         try Files.makeDirectories(path)
+        try Files.flushDirectory(of: path)
       }
-      let lock = try FileLock(openLock("\(path)/lock"), seconds: lockSeconds, doing: "lock \(path)/lock")
+      let lock = try FileLock(.openLock("\(path)/lock", mode: 0o750), seconds: lockSeconds, doing: "lock \(path)/lock")
       let directory = try Descriptor.open(path)
       let file = openIndex(of: try directory.status(), in: indexDirectory)
       var leases = LeaseDirectory(
@@ -56,15 +57,6 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
     self.directory = directory
     self.lock = lock
     self.index = index
-  }
-
-  private static func openLock(_ path: String) throws(KernelError) -> Descriptor {
-    do throws(KernelError) {
-      return try Descriptor.open(path)
-    } catch {
-      guard error.errno == ENOENT else { throw error }
-      return try Descriptor.open(path, for: .updating, mode: 0o750)
-    }
   }
 
   private static func openIndex(of directory: FileStatus, in indexDirectory: String) -> Descriptor? {
@@ -126,7 +118,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
     }
   }
 
-  private func file(_ address: IPAddress) -> String { "\(path)/\(address)" }
+  func file(_ address: IPAddress) -> String { "\(path)/\(address)" }
 
   private func content(of address: IPAddress) throws(KernelError) -> LeaseContent {
     try LeaseContent(ofFile: file(address))
@@ -188,10 +180,12 @@ extension LeaseDirectory {
   public mutating func take(
     _ address: IPAddress, for holder: LeaseHolder, namespacePath: String, set: Int
   ) throws(CNIError) -> Bool {
-    let mark = LeaseMark(namespacePath: namespacePath).map { [(LeaseMark.attribute, Array($0.text.utf8))] } ?? []
+    let mark = LeaseMark(namespacePath: namespacePath)?.attributes ?? []
     guard try create(address, holder, mark) else { return false }
     do throws(CNIError) {
-      try storing { () throws(KernelError) in try writeLastReserved(address, set: set) }
+      try storing { () throws(KernelError) in
+        try writeLastReserved(address, set: set)
+      }
       try follow { (index) throws(KernelError) in
         try index.insert(LeaseIndex.Entry(holderHash: holder.hash, address: address))
       }
@@ -224,6 +218,7 @@ extension LeaseDirectory {
     let name = "\(path)/last_reserved_ip.\(set)"
     let text = Array(address.description.utf8)
     try naming(name) { () throws(KernelError) in
+      if try Files.state(name) == .other { try Files.clear(name) }
       let file = try Descriptor.open(name, for: .updating)
       try file.write(text, at: 0)
       try file.resize(to: text.count)

@@ -4,10 +4,12 @@ import NetTypes
 
 /// When a lease dies: with this boot, or with this network namespace.
 ///
-/// Kept in an attribute of the lease's file, not in its content.
+/// Kept in attributes of the lease's file, not in its content.
 /// `<boot id> <device>:<inode> <path>`, the last two missing where the path means something else to every process.
 struct LeaseMark: Equatable {
   static let attribute = "user.swift-cni"
+  /// Of the namespace's cookie: its inode is another one's as soon as it is gone.
+  static let cookieAttribute = "user.swift-cni.cookie"
 
   var bootID: String
   var namespace: MarkedNamespace?
@@ -15,6 +17,8 @@ struct LeaseMark: Equatable {
   struct MarkedNamespace: Equatable {
     var path: String
     var identity: FileIdentity
+    /// `nil` where nobody knows it.
+    var cookie: UInt64?
   }
 
   /// `nil` where the boot has no identifier: such a lease never dies.
@@ -24,7 +28,16 @@ struct LeaseMark: Equatable {
     let isOfCaller = namespacePath.hasPrefix("/proc/self/") || namespacePath.hasPrefix("/proc/thread-self/")
     guard !isOfCaller, let status = try? Files.status(namespacePath) else { return }
     namespace = MarkedNamespace(
-      path: namespacePath, identity: FileIdentity(device: status.device, inode: status.inode))
+      path: namespacePath, identity: FileIdentity(device: status.device, inode: status.inode),
+      cookie: cookieOfNamespace(namespacePath))
+  }
+
+  /// - Parameters:
+  ///   - text: of the first attribute.
+  ///   - cookie: of the second one.
+  init?(text: String, cookie: String) {
+    self.init(text: text)
+    namespace?.cookie = UInt64(cookie)
   }
 
   init?(text: String) {
@@ -41,29 +54,21 @@ struct LeaseMark: Equatable {
     namespace.map { "\(bootID) \($0.identity.device):\($0.identity.inode) \($0.path)" } ?? bootID
   }
 
+  /// What the lease's file is marked with.
+  var attributes: [(String, [UInt8])] {
+    [(Self.attribute, Array(text.utf8))]
+      + (namespace?.cookie.map { [(Self.cookieAttribute, Array("\($0)".utf8))] } ?? [])
+  }
+
   /// `nil` where the kernel does not tell.
   static var thisBoot: String? {
     guard let bytes = try? Files.read("/proc/sys/kernel/random/boot_id") else { return nil }
     let text = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
     return text.isEmpty ? nil : text
   }
+}
 
-  /// Asks about many leases in one boot.
-  struct Survey {
-    private let bootID = LeaseMark.thisBoot
-
-    /// Whether the lease's boot or namespace is gone; false wherever that is not sure.
-    func isDead(leaseFile path: String) -> Bool {
-      guard let bootID, let value = try? Files.attribute(LeaseMark.attribute, of: path) else { return false }
-      guard let mark = LeaseMark(text: String(decoding: value, as: UTF8.self)) else { return false }
-      guard mark.bootID == bootID else { return true }
-      guard let namespace = mark.namespace else { return false }
-      do throws(KernelError) {
-        guard let now = try Files.status(namespace.path) else { return true }
-        return FileIdentity(device: now.device, inode: now.inode) != namespace.identity
-      } catch {
-        return false
-      }
-    }
-  }
+/// `nil` where the kernel does not tell, or where there is no namespace.
+private func cookieOfNamespace(_ path: String) -> UInt64? {
+  do throws(KernelError) { return try Namespace.open(path).cookie() } catch { return nil }
 }

@@ -10,16 +10,17 @@ extension LeaseReport {
     case unknown
   }
 
-  /// - Returns: whether the namespace that `address` was leased for is still there.
-  public static func namespace(
-    dataDir: String, network: NetworkName, leasing address: IPAddress
-  ) -> Namespace {
-    let path = "\(dataDir)/\(network)/\(address)"
-    if LeaseMark.Survey().isDead(leaseFile: path) { return .gone }
-    // A file system without extended attributes keeps no namespace.
-    guard let value = try? Files.attribute(LeaseMark.attribute, of: path),
-      LeaseMark(text: String(decoding: value, as: UTF8.self))?.namespace != nil
-    else { return .unknown }
-    return .live
+  /// - Returns: for each of the addresses whether the namespace that it was leased for is still there.
+  public static func namespaces(
+    dataDir: String, network: NetworkName, leasing addresses: [IPAddress]
+  ) -> [Namespace] {
+    // One for all: it looks through every process at most once.
+    var survey = LeaseMark.Survey()
+    return addresses.map { address in
+      let path = "\(dataDir)/\(network)/\(address)"
+      if survey.isDead(leaseFile: path) { return .gone }
+      // A file system without extended attributes keeps no namespace.
+      return LeaseMark.Survey.mark(of: path)?.namespace == nil ? .unknown : .live
+    }
   }
 }

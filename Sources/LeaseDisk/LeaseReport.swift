@@ -33,13 +33,15 @@ extension LeaseDirectory {
     guard let names = try Files.list(path) else { return nil }
     var leases: [Lease] = []
     for name in names {
-      guard let address = leasedAddress(name), let status = try Files.status("\(path)/\(name)") else { continue }
+      guard let address = leasedAddress(name) else { continue }
+      let holder: LeaseHolder?
       switch try LeaseContent(ofFile: "\(path)/\(name)") {
       case .missing, .unknown: continue
-      case .held(let holder):
-        leases.append(Lease(address: address, holder: holder, madeAt: status.modified.seconds))
-      case .torn: leases.append(Lease(address: address, holder: nil, madeAt: status.modified.seconds))
+      case .held(let found): holder = found
+      case .torn: holder = nil
       }
+      guard let status = try Files.status("\(path)/\(name)") else { continue }
+      leases.append(Lease(address: address, holder: holder, madeAt: status.modified.seconds))
     }
     return leases.sorted { $0.address < $1.address }
   }

@@ -12,7 +12,7 @@ extension LeaseDirectory {
     // Held to the end, so that no ADD finds half of it.
     let leases = try open(dataDir: dataDir, network: network, making: false, indexDirectory: indexDirectory)
     try storing { () throws(KernelError) in
-      try Files.remove("\(dataDir)/.auto-subnets/\(network)")
+      try Files.clear("\(dataDir)/.auto-subnets/\(network)")
       for part in ["names", "addresses"] { try removeFlatDirectory("\(dataDir)/.sticky/\(network)/\(part)") }
       try Files.removeEmptyDirectory("\(dataDir)/.sticky/\(network)")
       guard let status = try Files.status("\(dataDir)/\(network)") else { return }
@@ -24,7 +24,7 @@ extension LeaseDirectory {
 
   /// Removes a directory of files and nothing else; one that holds others stays.
   private static func removeFlatDirectory(_ path: String) throws(KernelError) {
-    for name in try Files.list(path) ?? [] { try Files.remove("\(path)/\(name)") }
+    for name in try Files.list(path) ?? [] { try Files.clear("\(path)/\(name)") }
     try Files.removeEmptyDirectory(path)
   }
 }

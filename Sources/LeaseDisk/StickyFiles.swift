@@ -15,7 +15,7 @@ struct StickyFiles {
   }
 
   func name(of address: IPAddress) throws(KernelError) -> StickyName? {
-    guard let file = try Files.readIfPresent("\(directory)/addresses/\(address)") else { return nil }
+    guard let file = try Files.state("\(directory)/addresses/\(address)").bytes else { return nil }
     guard let record = try record(String(decoding: file, as: UTF8.self)) else { return nil }
     return record.addresses.contains(address) ? record.name : nil
   }
@@ -27,24 +27,25 @@ struct StickyFiles {
     try Files.makeDirectories("\(directory)/addresses")
     for address in addresses {
       if let other = try self.name(of: address), other != name { try forget(other) }
-      try Files.replace("\(directory)/addresses/\(address)", with: Array(fileName(name).utf8), mode: 0o600)
+      try Files.replace(
+        "\(directory)/addresses/\(address)", with: Array(fileName(name).utf8), mode: 0o600, lasting: true)
     }
     let record = Record(name: name, addresses: addresses)
-    try Files.replace("\(directory)/names/\(fileName(name))", with: Array(record.text.utf8), mode: 0o600)
-    for address in before where !addresses.contains(address) { try Files.remove("\(directory)/addresses/\(address)") }
+    try Files.replace("\(directory)/names/\(fileName(name))", with: Array(record.text.utf8), mode: 0o600, lasting: true)
+    for address in before where !addresses.contains(address) { try Files.clear("\(directory)/addresses/\(address)") }
   }
 
   private func forget(_ name: StickyName) throws(KernelError) {
     let addresses = try addresses(of: name)
-    try Files.remove("\(directory)/names/\(fileName(name))")
-    for address in addresses { try Files.remove("\(directory)/addresses/\(address)") }
+    try Files.clear("\(directory)/names/\(fileName(name))")
+    for address in addresses { try Files.clear("\(directory)/addresses/\(address)") }
   }
 
   private func fileName(_ name: StickyName) -> String { hex(stableHash("\(name.container)\0\(name.interface)".utf8)) }
 
   private func record(_ fileName: String) throws(KernelError) -> Record? {
     guard !fileName.contains("/") else { return nil }
-    return try Files.readIfPresent("\(directory)/names/\(fileName)").flatMap {
+    return try Files.state("\(directory)/names/\(fileName)").bytes.flatMap {
       Record(text: String(decoding: $0, as: UTF8.self))
     }
   }

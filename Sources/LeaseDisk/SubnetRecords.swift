@@ -28,7 +28,7 @@ public enum SubnetRecords {
       let text = (known + [chosen]).map { "\($0)\n" }.joined()
       try storing { () throws(KernelError) in
         try naming("\(directory)/\(network)") { () throws(KernelError) in
-          try Files.replace("\(directory)/\(network)", with: Array(text.utf8))
+          try Files.replace("\(directory)/\(network)", with: Array(text.utf8), lasting: true)
         }
       }
       return chosen
@@ -41,7 +41,7 @@ public enum SubnetRecords {
     let lock = try storing { () throws(KernelError) in
       try Files.makeDirectories(directory)
       return try FileLock(
-        .open("\(directory)/.lock", for: .updating), seconds: 30, doing: "lock \(directory)/.lock")
+        .openLock("\(directory)/.lock"), seconds: 30, doing: "lock \(directory)/.lock")
     }
     let result: Result<Value, CNIError>
     do throws(CNIError) { result = .success(try body()) } catch { result = .failure(error) }
@@ -50,7 +50,7 @@ public enum SubnetRecords {
   }
 
   private static func recorded(_ network: NetworkName, in directory: String) throws(CNIError) -> [IPPrefix] {
-    let bytes = try storing { () throws(KernelError) in try Files.readIfPresent("\(directory)/\(network)") }
+    let bytes = try storing { () throws(KernelError) in try Files.state("\(directory)/\(network)").bytes }
     return String(decoding: bytes ?? [], as: UTF8.self).split(separator: "\n").compactMap { IPPrefix(String($0)) }
   }
 

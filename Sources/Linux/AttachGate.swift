@@ -25,10 +25,10 @@ public enum AttachGate {
 
   private static func openFile() throws(KernelError) -> Descriptor {
     do throws(KernelError) {
-      return try Descriptor.open(path, for: .updating)
+      return try Descriptor.openLock(path)
     } catch  where error.errno == ENOENT {
       try Files.makeDirectories(directory, mode: 0o700)
-      return try Descriptor.open(path, for: .updating)
+      return try Descriptor.openLock(path)
     }
   }
 }

@@ -21,10 +21,12 @@ public enum ChildProcess {
   ///   - input: all it finds on its standard input.
   ///   - seconds: then it is killed.
   /// - Returns: its exit status and what it printed.
-  /// - Throws: the errno of `posix_spawn`; ETIMEDOUT where it took too long.
+  /// - Throws: the errno of `posix_spawn`; ETIMEDOUT where it took too long, EFBIG where it prints more than 64 MiB, ECHILD
+  ///   where its exit status is not to be had.
   public static func run(
     _ path: String, _ arguments: [String] = [], environment: [String], input: [UInt8], seconds: Int
   ) throws(KernelError) -> ChildOutput {
+    _ = try call("keep the exit status of \(path)") { cl_keep_child_status() }
     let stdin = try Pipe.make(), stdout = try Pipe.make(), stderr = try Pipe.make()
     let child = try spawn(path, arguments, environment, stdin.reader.raw, stdout.writer.raw, stderr.writer.raw)
     return try attend(
@@ -41,13 +43,13 @@ public enum ChildProcess {
     for (number, descriptor) in [stdin, stdout, stderr].enumerated() {
       unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
     }
-    // A plugin ignores SIGPIPE; what it starts gets the default back.
+    // What a plugin ignores, what it starts gets back as usual.
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
     var signals = sigset_t()
     unsafe sigemptyset(&signals)
-    unsafe sigaddset(&signals, SIGPIPE)
+    for number in Standard.refusals + [SIGCHLD] { unsafe sigaddset(&signals, number) }
     unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
     // Nor does it inherit what the calling thread does not want to hear: threads of libdispatch hear nothing.
     unsafe sigemptyset(&signals)
@@ -79,10 +81,12 @@ public enum ChildProcess {
       if let raw = sink?.raw { waits.append(pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)) }
       let ready = unsafe poll(&waits, nfds_t(waits.count), Int32(clamping: deadline.millisecondsLeft))
       if ready < 0, errno == EINTR { continue }
-      if ready <= 0 {
+      let isTooLong = result.output.count + result.errors.count > mostBytes
+      // One that prints without end never lets `poll` run out of time.
+      if ready <= 0 || isTooLong || deadline < Clock.now {
         kill(child, SIGKILL)
-        _ = reap(child)
-        throw KernelError(errno: ETIMEDOUT, doing: "run \(path)")
+        _ = try? reap(child, path)  // what it was killed for is told
+        throw KernelError(errno: isTooLong ? EFBIG : ETIMEDOUT, doing: "run \(path)")
       }
       for wait in waits where wait.revents != 0 {
         if wait.fd == sink?.raw {
@@ -97,9 +101,11 @@ public enum ChildProcess {
       }
     }
     sink = nil
-    result.status = reap(child)
+    result.status = try reap(child, path)
     return result
   }
+
+  private static let mostBytes = 64 << 20
 
   /// `nil` at the end.
   private static func readSome(_ descriptor: Int32) -> ArraySlice<UInt8>? {
@@ -109,9 +115,9 @@ public enum ChildProcess {
     return count > 0 ? chunk[..<count] : nil
   }
 
-  private static func reap(_ child: pid_t) -> Int32 {
+  private static func reap(_ child: pid_t, _ path: String) throws(KernelError) -> Int32 {
     var status: Int32 = 0
-    while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
+    _ = try call("ask for the exit status of \(path)") { unsafe waitpid(child, &status, 0) }
     let signal = status & 0x7F
     return signal == 0 ? status >> 8 & 0xFF : 128 + signal
   }

@@ -16,15 +16,13 @@ public struct Descriptor: ~Copyable {
   /// What a file is opened for.
   public enum Purpose: Sendable {
     case reading
-    /// Reading and writing a file that is made where it is missing.
+    /// Reading and writing a file that is made where it is missing; not what a symbolic link leads to.
     case updating
     /// Writing a new file; EEXIST where there is one.
     case creating
     /// Writing a file from its start, losing what was there; not what a symbolic link leads to, nor a FIFO.
     case replacing
-    /// Locking a file that is made where it is missing, but not what a symbolic link leads to; does not wait for a FIFO.
-    case locking
-    /// Adding to the end of a file that is made where it is missing.
+    /// Adding to the end of a file that is made where it is missing; ENXIO for a FIFO that nobody reads.
     case appending
     /// Reading a file that is there, but not what a symbolic link leads to; does not wait for a FIFO.
     case inspecting
@@ -37,11 +35,10 @@ public struct Descriptor: ~Copyable {
       switch self {
       case .reading: O_RDONLY
       case .inspecting: O_RDONLY | O_NOFOLLOW | O_NONBLOCK
-      case .updating: O_RDWR | O_CREAT
+      case .updating: O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK
       case .creating: O_WRONLY | O_CREAT | O_EXCL
       case .replacing: O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK
-      case .locking: O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK
-      case .appending: O_WRONLY | O_CREAT | O_APPEND
+      case .appending: O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK
       case .editing: O_RDWR | O_NOFOLLOW | O_NONBLOCK
       case .extending: O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK
       }
@@ -121,6 +118,11 @@ public struct Descriptor: ~Copyable {
   /// Cuts or extends the file to `size` bytes.
   public borrowing func resize(to size: Int) throws(KernelError) {
     _ = try call("resize to \(size)") { ftruncate(raw, off_t(size)) }
+  }
+
+  /// Waits until what was written survives a loss of power; nothing happens where the file system has no such promise.
+  public borrowing func flush() throws(KernelError) {
+    do throws(KernelError) { _ = try call("flush") { fsync(raw) } } catch  where error.errno == EINVAL {}
   }
 
   public borrowing func status() throws(KernelError) -> FileStatus {

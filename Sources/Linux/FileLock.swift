@@ -26,3 +26,28 @@ public struct FileLock: ~Copyable {
   /// Holds it until the process ends.
   public consuming func keep() { discard self }
 }
+
+extension Descriptor {
+  /// A file to lock, made where it is missing.
+  ///
+  /// A directory in its place is locked as well as a file. A symbolic link gives way to a file, unless it is followed and
+  /// leads to something: nothing is made where it leads.
+  public static func openLock(
+    _ path: String, mode: UInt32 = 0o600, followingLinks: Bool = false
+  ) throws(KernelError) -> Descriptor {
+    for _ in 0..<5 {
+      do throws(KernelError) { return try open(path, for: .inspecting) } catch {
+        switch error.errno {
+        case ENOENT: break
+        case ELOOP where followingLinks && Files.exists(path): return try open(path, for: .reading)
+        case ELOOP, ENXIO: try Files.remove(path)
+        default: throw error
+        }
+      }
+      do throws(KernelError) {
+        return try open(path, flags: O_RDWR | O_CREAT | O_EXCL, mode: mode)
+      } catch  where error.errno == EEXIST {}  // another process was faster
+    }
+    throw KernelError(errno: ELOOP, doing: "open \(path)")
+  }
+}

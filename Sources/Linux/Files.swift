@@ -27,24 +27,47 @@ public enum Files {
 
   /// Replaces a file in one step: readers see the old content or the new.
   ///
+  /// A symbolic link and an empty directory in its place are replaced as well.
+  ///
   /// - Parameters:
   ///   - path: the file.
   ///   - bytes: what will be in it.
   ///   - mode: its permissions.
   ///   - given: the name it has until it is whole; by default one of this process's own.
+  ///   - lasting: whether it is to survive a loss of power.
   /// - Throws: the errno of what failed; the file is as it was then.
   public static func replace(
-    _ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, through given: String? = nil
+    _ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, through given: String? = nil, lasting: Bool = false
   ) throws(KernelError) {
     let temporary = given ?? "\(path).\(getpid()).tmp"
-    let file = try Descriptor.open(temporary, for: .replacing, mode: mode)
+    let file = try openTemporary(temporary, mode)
     do throws(KernelError) {
       try file.setMode(mode)  // whatever the runtime's umask
       try file.writeAll(bytes)
-      _ = try call("rename \(temporary) to \(path)") { unsafe rename(temporary, path) }
+      if lasting { try file.flush() }
+      try moveOver(temporary, path)
     } catch {
       try? remove(temporary)  // the first error is thrown
       throw error
+    }
+    if lasting { try flushDirectory(of: path) }
+  }
+
+  private static func openTemporary(_ path: String, _ mode: UInt32) throws(KernelError) -> Descriptor {
+    do throws(KernelError) {
+      return try Descriptor.open(path, for: .replacing, mode: mode)
+    } catch  where [ELOOP, EISDIR, ENXIO].contains(error.errno) {
+      guard try clear(path) else { throw error }
+      return try Descriptor.open(path, for: .creating, mode: mode)
+    }
+  }
+
+  private static func moveOver(_ temporary: String, _ path: String) throws(KernelError) {
+    do throws(KernelError) {
+      _ = try call("rename \(temporary) to \(path)") { unsafe rename(temporary, path) }
+    } catch  where error.errno == EISDIR {
+      guard try clear(path) else { throw error }
+      _ = try call("rename \(temporary) to \(path)") { unsafe rename(temporary, path) }
     }
   }
 
@@ -150,7 +173,7 @@ public enum Files {
     do throws(KernelError) {
       _ = try call("make directory \(path)") { unsafe mkdir(path, mode) }
     } catch  where error.errno == EEXIST { return }
-    _ = try call("set permissions of \(path)") { unsafe chmod(path, mode) }
+    _ = try call("set permissions of \(path)") { unsafe chmod(path, mode) }  // whatever the runtime's umask
   }
 
   /// Names in a directory, unsorted, without `.` and `..`; `nil` where there is no such directory.
@@ -215,6 +238,15 @@ public enum Files {
     var target = [CChar](repeating: 0, count: 4096)
     let count = unsafe readlink(path, &target, target.count)
     return count < 0 ? nil : String(decoding: target[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  /// Where a symbolic link points.
+  ///
+  /// - Throws: EINVAL where there is something else.
+  public static func target(ofLink path: String) throws(KernelError) -> String {
+    var target = [CChar](repeating: 0, count: 4096)
+    let count = try call("read link \(path)") { unsafe readlink(path, &target, target.count) }
+    return String(decoding: target[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
   public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }

@@ -42,6 +42,17 @@ public struct Namespace: ~Copyable {
     return FileIdentity(device: status.device, inode: status.inode)
   }
 
+  /// A number that no other namespace has until the next boot, not even one that gets this one's inode.
+  ///
+  /// - Throws: ENOPROTOOPT where the kernel has none, before Linux 5.14.
+  public borrowing func cookie() throws(KernelError) -> UInt64 {
+    try enter { () throws(KernelError) in
+      var cookie: UInt64 = 0
+      _ = try call("ask for a network namespace's cookie") { unsafe cl_namespace_cookie(&cookie) }
+      return cookie
+    }
+  }
+
   /// Runs `body` with this thread in the namespace, and comes back whatever happens.
   public borrowing func enter<Value: ~Copyable>(
     _ body: () throws(KernelError) -> Value

@@ -84,25 +84,4 @@ public enum StateEntries {
     for name in try Files.list(path) ?? [] { try remove("\(path)/\(name)") }
     try Files.removeEmptyDirectory(path)
   }
-
-  /// Opens a file to lock, made where it is missing.
-  ///
-  /// A directory in its place is locked as well as a file. A symbolic link is removed, unless it is followed and leads to
-  /// something: nothing is made where it leads.
-  public static func openLock(_ path: String, followingLinks: Bool = false) throws(KernelError) -> Descriptor {
-    for _ in 0..<10 {
-      do throws(KernelError) { return try Descriptor.open(path, for: .inspecting) } catch {
-        switch error.errno {
-        case ENOENT: break
-        case ELOOP where followingLinks && Files.exists(path): return try Descriptor.open(path, for: .reading)
-        case ELOOP, ENXIO: try Files.remove(path)
-        default: throw error
-        }
-      }
-      do throws(KernelError) { return try Descriptor.open(path, for: .creating) } catch {
-        guard error.errno == EEXIST else { throw error }  // another process was faster
-      }
-    }
-    throw KernelError(errno: ELOOP, doing: "open \(path)")
-  }
 }

@@ -77,20 +77,7 @@ enum StateFile {
   ///
   /// - Throws: EAGAIN where another process held it all that time.
   static func lock(_ path: String, seconds: Int) throws(KernelError) -> FileLock {
-    try FileLock(try openLock(path), seconds: seconds, doing: "lock \(path)")
-  }
-
-  private static func openLock(_ path: String) throws(KernelError) -> Descriptor {
-    for _ in 0..<2 {
-      do throws(KernelError) {
-        let file = try Descriptor.open(path, for: .locking)
-        if try file.status().isRegular { return file }
-      } catch {
-        guard error.isNoRegularFile else { throw error }
-      }
-      _ = try SetAside.makeRoom(at: path)
-    }
-    return try Descriptor.open(path, for: .locking)
+    try FileLock(.openLock(path), seconds: seconds, doing: "lock \(path)")
   }
 }
 

@@ -150,7 +150,7 @@ extension LinkInfo {
       let flags = message.payload.integer(at: 8, as: UInt32.self)
     else { return nil }
     let attributes = message.attributes(after: MemoryLayout<ifinfomsg>.size)
-    guard let name = attributes.string(IFLA_IFNAME).flatMap(InterfaceName.init) else { return nil }
+    guard let name = attributes.string(IFLA_IFNAME).flatMap(InterfaceName.ofLink) else { return nil }
     let details = attributes.nested(IFLA_LINKINFO)
     self.init(
       name: name, index: index, kind: details?.string(IFLA_INFO_KIND),

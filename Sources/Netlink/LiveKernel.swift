@@ -55,7 +55,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     try Files.makeDirectories(directory, mode: 0o700)
     hostLock = nil
     hostLock = try FileLock(
-      .open("\(directory)/host.lock", for: .updating), exclusively: exclusively, seconds: 30,
+      .openLock("\(directory)/host.lock"), exclusively: exclusively, seconds: 30,
       doing: "lock \(directory)/host.lock")
   }
 

@@ -31,14 +31,22 @@ struct NetlinkSocket: ~Copyable {
   deinit { unsafe nl_socket_free(handle) }
 
   /// Sends a request that changes something.
+  ///
+  /// - Throws: ENOBUFS or ENOMEM also where the kernel had no memory to answer: it may have made the change.
   borrowing func perform(_ request: borrowing Request) throws(KernelError) {
-    _ = try exchange(request)
+    let sequence = try send(request)
+    do throws(KernelError) {
+      _ = try answers(to: sequence, request.operation)
+    } catch  where error.isLostAnswer && hasMore {
+      // The kernel answers while it is asked, so the answer may be here all the same.
+      _ = try answers(to: sequence, request.operation)
+    }
   }
 
   /// The answers to a request that asks for one thing; none where the kernel says `absent`.
   borrowing func ask(_ request: borrowing Request, absent: Set<Int32> = []) throws(KernelError) -> Message? {
     do throws(KernelError) {
-      return try exchange(request).first
+      return try query(request).first
     } catch  where absent.contains(error.errno) {
       return nil
     }
@@ -47,30 +55,52 @@ struct NetlinkSocket: ~Copyable {
   /// The answers to a request with `NLM_F_DUMP`; asked again where something changed meanwhile.
   borrowing func dump(_ request: borrowing Request) throws(KernelError) -> [Message] {
     for _ in 0..<5 {
-      let messages = try exchange(request)
+      let messages = try query(request)
       if !messages.contains(where: { $0.flags & Int(NLM_F_DUMP_INTR) != 0 }) { return messages }
     }
     throw KernelError(errno: EINTR, doing: request.operation)
   }
 
-  /// Sends the request and collects answers up to its acknowledgement or the end of its dump.
-  private borrowing func exchange(_ request: borrowing Request) throws(KernelError) -> [Message] {
+  /// Sends a request that changes nothing; once more where an answer was lost.
+  private borrowing func query(_ request: borrowing Request) throws(KernelError) -> [Message] {
+    do throws(KernelError) {
+      return try answers(to: send(request), request.operation)
+    } catch  where error.isLostAnswer {
+      // What is left of the first answer would be in the way.
+      while hasMore { _ = try? receive(request.operation) }
+      return try answers(to: send(request), request.operation)
+    }
+  }
+
+  /// - Returns: the sequence number that its answers have.
+  private borrowing func send(_ request: borrowing Request) throws(KernelError) -> UInt32 {
     let sequence = unsafe nl_socket_use_seq(handle)
     unsafe nlmsg_hdr(request.handle).pointee.nlmsg_seq = sequence
     let status = unsafe nl_send_auto(handle, request.handle)
     guard status >= 0 else { throw KernelError(library: status, doing: request.operation) }
+    return sequence
+  }
+
+  /// The answers up to the acknowledgement or the end of the dump.
+  private borrowing func answers(to sequence: UInt32, _ operation: String) throws(KernelError) -> [Message] {
     var answers: [Message] = []
     while true {
-      for message in Message.split(try receive(request.operation)[...]) where message.sequence == sequence {
+      for message in Message.split(try receive(operation)[...]) where message.sequence == sequence {
         switch Int32(message.type) {
         case NLMSG_DONE: return answers
         case NLMSG_ERROR:
-          try check(message, doing: request.operation)
+          try check(message, doing: operation)
           return answers
         default: answers.append(message)
         }
       }
     }
+  }
+
+  /// Whether the kernel has sent something that was not received yet.
+  private var hasMore: Bool {
+    var wait = unsafe pollfd(fd: nl_socket_get_fd(handle), events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&wait, 1, 0) > 0 && wait.revents & Int16(POLLIN) != 0
   }
 
   private func check(_ message: Message, doing operation: String) throws(KernelError) {
@@ -85,7 +115,11 @@ struct NetlinkSocket: ~Copyable {
     var sender = sockaddr_nl()
     var buffer: UnsafeMutablePointer<UInt8>?
     let count = unsafe nl_recv(handle, &sender, &buffer, nil)
-    guard count > 0, let buffer = unsafe buffer else { throw KernelError(library: count, doing: operation) }
+    guard count > 0, let buffer = unsafe buffer else {
+      let error = errno
+      throw count < 0 && error != 0
+        ? KernelError(errno: error, doing: operation) : KernelError(library: count, doing: operation)
+    }
     defer { unsafe free(buffer) }
     return unsafe Array(UnsafeBufferPointer(start: buffer, count: Int(count)))
   }

@@ -16,7 +16,9 @@ struct Wanted: Equatable {
 
   init(_ rules: [Rule], _ owner: ElementOwner) throws(KernelError) {
     try Words.check(name: owner.tag)
-    for rule in rules { try add(Wanted(rule, owner)) }
+    var all = JoinedWants()
+    for rule in rules { try all.add(Wanted(rule, owner)) }
+    self = all.wanted
     // Guarded sources alone need no table `inet`.
     if elements.isEmpty || elements.contains(where: { $0.set.table == .inet }) {
       elements.append(Wanted.anchoring(owner))
@@ -43,7 +45,7 @@ struct Wanted: Equatable {
     self = wanted
   }
 
-  private init() {}
+  init() {}
 
   /// The element that keeps the table as long as its owner has rules.
   static func anchoring(_ owner: ElementOwner) -> Element {
@@ -54,29 +56,6 @@ struct Wanted: Equatable {
 
   /// Which tables must be there.
   var tables: [Table] { Table.allCases.filter { table in elements.contains { $0.set.table == table } } }
-
-  /// Joins the other's; what is there already stays single.
-  ///
-  /// - Throws: EINVAL where both want something different of the same key.
-  mutating func add(_ other: Wanted) throws(KernelError) {
-    if self == Wanted() {
-      self = other
-      return
-    }
-    for element in other.elements {
-      guard let same = elements.first(where: { $0.set == element.set && $0.key == element.key }) else {
-        elements.append(element)
-        continue
-      }
-      guard same == element else {
-        throw KernelError(
-          "add \(element.key.text) to \(element.set.name)", errno: Complaint.invalid,
-          reason: "two rules of one container want different things")
-      }
-    }
-    for chain in other.chains where !chains.contains(chain) { chains.append(chain) }
-    for spare in other.spares where !spares.contains(spare) { spares.append(spare) }
-  }
 
   mutating func add(_ set: SetSpec, _ key: [Field], _ value: Element.Value, _ owner: ElementOwner) {
     elements.append(Element(set: set, key: key, value: value, comment: owner.comment))

@@ -17,6 +17,10 @@ public struct ForwardedConnection: Hashable, Sendable {
   }
 }
 
+extension ForwardedConnection {
+  fileprivate var withoutLink: ForwardedConnection { ForwardedConnection(kind, family, address: address) }
+}
+
 extension ForwardedConnection: CustomStringConvertible {
   /// `connections from 10.1.0.2`, `published ports of fd00::2`.
   public var description: String {
@@ -28,12 +32,11 @@ extension ForwardedConnection: CustomStringConvertible {
 extension Claim {
   /// The connections that the host must forward for the claim's rules, without duplicates.
   public var forwardedConnections: [ForwardedConnection] {
-    var all: [ForwardedConnection] = []
-    for connection in rules.compactMap(\.forwardedConnection) where !all.contains(connection) { all.append(connection) }
+    var seen: Set<ForwardedConnection> = [], withLink: Set<ForwardedConnection> = []
+    let all = rules.compactMap(\.forwardedConnection).filter { seen.insert($0).inserted }
+    for one in all where one.link != nil { withLink.insert(one.withoutLink) }
     // A masquerade does not name the link; the admission of the same address does.
-    return all.filter { one in
-      one.link != nil || !all.contains { $0.link != nil && $0.kind == one.kind && $0.address == one.address }
-    }
+    return all.filter { $0.link != nil || !withLink.contains($0) }
   }
 }
 

@@ -27,12 +27,9 @@ struct Delegation {
     }
     try? Standard.write(output.errors, to: Standard.error)  // what cannot be passed on must not undo what was done
     guard output.status == 0 else { throw failure(of: type, output) }
-    guard command == .add else { return nil }
-    do throws(CNIError) {
-      return try CNIJSON.decode(WrittenResult.self, from: output.output).result
-    } catch {
-      throw CNIError(.delegateFailed, "result of plugin \(type): \(error.message)", details: error.details)
-    }
+    let answer = DelegateAnswer(type, command, output.output)
+    try answer.refuseError()
+    return command == .add ? try answer.result() : nil
   }
 
   private func find(_ type: PluginType) throws(CNIError) -> String {
@@ -63,12 +60,14 @@ struct Delegation {
   }
 
   private func failure(of type: PluginType, _ output: ChildOutput) -> CNIError {
-    if let told = try? CNIJSON.decode(WrittenError.self, from: output.output), let code = told.code {
+    let told = try? CNIJSON.decode(WrittenError.self, from: output.output)
+    if let told, let code = told.code, code.rawValue != 0 {
       return CNIError(code, told.message ?? "plugin \(type) failed", details: told.details)
     }
     let said = output.output.isEmpty ? output.errors : output.output
+    let what = told?.code == nil ? "no error in JSON" : "code 0, which no error has"
     return CNIError(
-      .delegateFailed, "plugin \(type) failed with status \(output.status) and no error in JSON",
+      .delegateFailed, "plugin \(type) failed with status \(output.status) and \(what)",
       details: String(decoding: said.prefix(1000), as: UTF8.self))
   }
 }

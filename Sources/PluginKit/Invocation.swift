@@ -48,6 +48,11 @@ struct Invocation: Equatable, Sendable {
 
   private static func container(_ text: String, for command: Command?) throws(CNIError) -> ContainerID? {
     guard command?.hasContainer == true, !text.isEmpty else { return nil }
+    guard text.utf8.count <= ContainerID.maximumByteCount else {
+      throw CNIError(
+        .invalidEnvironment, "container id is too long",
+        details: "CNI_CONTAINERID of \(text.utf8.count) bytes: want at most \(ContainerID.maximumByteCount)")
+    }
     guard let container = ContainerID(text) else {
       throw CNIError(.invalidEnvironment, "invalid characters in containerID", details: text)
     }
@@ -63,8 +68,10 @@ struct Invocation: Equatable, Sendable {
         .invalidEnvironment, "interface name is too long",
         details: "CNI_IFNAME \"\(text)\": interface name should be less than 16 characters")
     }
+    let isPattern = InterfaceName.ofLink(text) != nil
     throw CNIError(
-      .invalidEnvironment, "interface name contains / or : or whitespace characters", details: "CNI_IFNAME \"\(text)\"")
+      .invalidEnvironment, "interface name contains \(isPattern ? "% or *" : "/ or : or whitespace characters")",
+      details: "CNI_IFNAME \"\(text)\": want \(InterfaceName.wanted)")
   }
 }
 

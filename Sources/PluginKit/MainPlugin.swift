@@ -57,6 +57,8 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     do throws(CNIError) {
       let attached = try attach(call, settings, addresses, in: &transaction)
       let result = try result(of: attached, after: previous, in: &transaction)
+      // Who made what others rely on goes on holding the lock: it may be taken back.
+      if !attached.madeShared { transaction.kernel.unlockHost() }
       try publish(config, call.owner, attached.plan.result) { () throws(CNIError) in try commit(result) }
     } catch {
       transaction.takeBack()
@@ -112,7 +114,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
         try ordered(plan.own, of: call.owner, on: &transaction.kernel)
       }
       for change in missing + own.filter({ !made.contains($0) }) { try transaction.make(change) }
-      return Attached(facts: facts, plan: plan)
+      return Attached(facts: facts, plan: plan, madeShared: exclusively)
     }
     throw CNIError(.tryAgainLater, "attach \(call.owner.interface): what is shared keeps changing")
   }
@@ -178,6 +180,8 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
 struct Attached<Driver: LinkDriver> {
   var facts: Driver.Facts
   var plan: AttachmentPlan
+  /// Whether something was missing that others rely on as well, so that the host is locked for this one alone.
+  var madeShared: Bool
 }
 
 extension Transaction where K: ~Copyable {

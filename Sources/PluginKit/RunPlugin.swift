@@ -8,7 +8,7 @@ import NetTypes
 /// Runs the plugin as the CNI runtime started it, and exits.
 public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
   Standard.occupyClosedStreams()
-  Standard.ignoreBrokenPipes()
+  Standard.turnSignalsIntoErrors()
   guard Invocation.isAsked({ Environment[$0] }) else {
     introduce(P.name)
     exit(0)

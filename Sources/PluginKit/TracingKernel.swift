@@ -1,3 +1,4 @@
+import Attachment
 public import Kernel
 public import NetTypes
 
@@ -140,8 +141,61 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   }
 
   public mutating func apply(_ change: Change) throws(KernelError) {
+    do throws(KernelError) { try tracedApply(change) } catch {
+      guard error.isLostAnswer, change.isOfNetlink else { throw error }
+      try settle(change)
+    }
+  }
+
+  private mutating func tracedApply(_ change: Change) throws(KernelError) {
     try traced("\(change)") { (base) throws(KernelError) in try base.apply(change) }
   }
+
+  /// Looks whether the kernel made a change without answering, and makes it where it did not.
+  private mutating func settle(_ change: Change) throws(KernelError) {
+    if change.isVisible, try differences(from: change, on: &self).isEmpty { return }
+    do throws(KernelError) { try tracedApply(change) } catch {
+      guard change.isRemoval, error.isAbsence else { throw error }
+    }
+  }
+}
+
+extension Change {
+  /// Whether it is asked of the kernel's routing tables and links, not of the packet filter.
+  fileprivate var isOfNetlink: Bool {
+    switch self {
+    case .addRules, .setRules, .removeRules, .removeOtherRules, .removeReferenceRules, .forgetConnections,
+      .awaitRunning,
+      .awaitDAD, .awaitWithdrawal:
+      false
+    default: true
+    }
+  }
+
+  /// Whether what is there afterwards tells that it was made.
+  fileprivate var isVisible: Bool {
+    switch self {
+    case .createLink, .changeLink, .setVLANs, .addAddress, .deleteAddress, .addRoute, .setTables, .setFDB,
+      .setChecksumOffload, .setSysctls:
+      true
+    case .setNeighbour(let spec): spec.mac != nil && spec.side == .host
+    default: false
+    }
+  }
+
+  fileprivate var isRemoval: Bool {
+    switch self {
+    case .deleteAddress, .deleteRoute, .deleteNeighbour, .deleteFDB, .deleteLink, .deleteUnusedBridge,
+      .deleteUnroutedLink:
+      true
+    default: false
+    }
+  }
+}
+
+extension KernelError {
+  /// ENOENT, ESRCH, ENODEV, EADDRNOTAVAIL: what was to be deleted is not there.
+  fileprivate var isAbsence: Bool { [2, 3, 19, 99].contains(errno) }
 }
 
 extension Call {

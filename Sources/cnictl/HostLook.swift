@@ -59,9 +59,11 @@ struct HostLook {
     do throws(CNIError) {
       report = try LeaseReport.read(dataDir: directory, network: network)
     } catch { throw KernelError("read the leases in \(directory)/\(network)", errno: EIO, reason: error.message) }
-    return report.leases.map { lease in
+    let namespaces = LeaseReport.namespaces(
+      dataDir: directory, network: network, leasing: report.leases.map(\.address))
+    return zip(report.leases, namespaces).map { lease, namespace in
       let presence: ContainerNamespace.Presence =
-        switch LeaseReport.namespace(dataDir: directory, network: network, leasing: lease.address) {
+        switch namespace {
         case .live: .live
         case .gone: .gone
         case .unknown: .unknown

@@ -16,6 +16,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   /// Opened only where a subnet has to be found: `"subnet": "auto"`, or a bridge's addresses.
   private let openKernel: @Sendable (String?) throws(KernelError) -> K
   private let openLeases: @Sendable (String, NetworkName, Bool) throws(CNIError) -> Leases?
+  private let flushLeases: @Sendable (String, NetworkName, [IPAddress]) throws(CNIError) -> Void
   private let findSubnet: FindSubnet
   private let readText: @Sendable (String) throws(CNIError) -> String
 
@@ -28,15 +29,19 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   /// - Parameters:
   ///   - openKernel: from the host's side alone.
   ///   - openLeases: those of a network below a directory, locked; the last says whether to make what is missing.
+  ///   - flushLeases: makes leases of a network below a directory survive a loss of power.
   ///   - findSubnet: what "auto" stands for.
   ///   - readText: a text file's content.
   init(
     on openKernel: @escaping @Sendable (String?) throws(KernelError) -> K,
     leases openLeases: @escaping @Sendable (String, NetworkName, Bool) throws(CNIError) -> Leases?,
+    flushing flushLeases: @escaping @Sendable (String, NetworkName, [IPAddress]) throws(CNIError) -> Void = { _, _, _ in
+    },
     subnets findSubnet: @escaping FindSubnet, text readText: @escaping @Sendable (String) throws(CNIError) -> String
   ) {
     self.openKernel = openKernel
     self.openLeases = openLeases
+    self.flushLeases = flushLeases
     self.findSubnet = findSubnet
     self.readText = readText
   }
@@ -71,6 +76,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     let result = AddResult(
       ips: (assignments ?? []).compactMap(\.ip), routes: call.config.ipam?.routes ?? [], dns: dns ?? DNS())
     do throws(CNIError) {
+      try flushLeases(call.config.dataDir, call.owner.network, (assignments ?? []).map(\.address))
       try commit(result)
     } catch {
       throw CNIError(joining: [error] + takeBack(call.owner, call.config)) ?? error

@@ -2,4 +2,7 @@ import LeaseDisk
 import Netlink
 import PluginKit
 
-runPlugin(HostLocal(on: LiveKernel.open, leases: LeaseDirectory.open, subnets: SubnetRecords.subnet, text: fileText))
+runPlugin(
+  HostLocal(
+    on: LiveKernel.open, leases: LeaseDirectory.open, flushing: LeaseDirectory.flush, subnets: SubnetRecords.subnet,
+    text: fileText))

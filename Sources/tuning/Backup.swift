@@ -2,10 +2,12 @@ import CNI
 import Kernel
 import NetTypes
 
-/// What an interface was like before ADD changed it, in the reference plugin's form with two keys of our own.
+/// What an interface was like before ADD changed it, in the reference plugin's form with three keys of our own.
 struct Backup: JSONReadable, Equatable, Sendable {
   /// `nil` where the reference plugin wrote it.
   var network: NetworkName?
+  /// Whose it is, where the file's name is too short to say so.
+  var attachment: String?
   /// Only what ADD was to change.
   var link: LinkChange
   var sysctls: [Sysctl] = []
@@ -18,6 +20,7 @@ struct Backup: JSONReadable, Equatable, Sendable {
 
   init(_ json: JSONReader) throws(CNIError) {
     network = try json.parsed("network")
+    attachment = try json.text("attachment")
     link = LinkChange(
       isPromiscuous: try json.flag("promisc"), isAllMulticast: try json.flag("allmulti"),
       mtu: try json.integer("mtu"), txQueueLength: try json.integer("txQLen"), mac: try json.parsed("mac"))
@@ -34,6 +37,7 @@ struct Backup: JSONReadable, Equatable, Sendable {
   var wire: JSONValue {
     var members: [String: JSONValue] = [:]
     members["network"] = network.map { .string($0.description) }
+    members["attachment"] = attachment.map { .string($0) }
     members["mac"] = link.mac.map { .string($0.description) }
     members["mtu"] = link.mtu.map { .integer(Int64($0)) }
     members["txQLen"] = link.txQueueLength.map { .integer(Int64($0)) }

@@ -8,9 +8,11 @@ extension Tuning where Host: ~Copyable {
     let backups = BackupDirectory(path: removal.config?.dataDir ?? Config.defaultDataDir)
     let backup: Backup?
     do throws(CNIError) {
-      backup = try backups.backup(of: removal.owner)
+      backup = try backups.backup(of: removal.owner, older: true)
     } catch {
-      // What cannot be read will not be readable later, and nobody must be kept from going.
+      // A file that the system could not read now is there for the next DEL.
+      guard error.code != .kernelRefused else { throw error }
+      // What is no backup will not be one later, and nobody must be kept from going.
       warn("backup of \(removal.owner.interface): \(error)")
       return try translating { () throws(KernelError) in try backups.remove(removal.owner) }
     }

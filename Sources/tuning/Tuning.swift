@@ -50,7 +50,8 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     let plan = try TuningPlan(settings, facts, owner: call.owner, previous: previous)
     guard !plan.changes.isEmpty else { return try commit(plan.result) }
     let backups = BackupDirectory(path: call.config.dataDir)
-    let older = try? backups.backup(of: call.owner)  // one that cannot be read helps nobody and is replaced
+    // One that cannot be read helps nobody and is replaced.
+    let older = try? backups.backup(of: call.owner, older: false)
     // First, so that DEL can put everything back whenever this process ends.
     try translating { () throws(KernelError) in
       try backups.put(older?.completed(by: plan.backup) ?? plan.backup, of: call.owner)

@@ -19,6 +19,13 @@ struct BadSurroundingsTests {
   static let variables: [BadCall] =
     ["add", "FOO", "ADD ", "CHECKS"].map { .variables([:], 4, "unknown CNI_COMMAND: \($0)", command: $0) }
     + ["sixteen-bytes-xx", "äöüäöüäö"].map { .variables(["CNI_IFNAME": $0], 4, "interface name is too long", $0) }
+    + ["br%d", "br*", "%", "*"].map { .variables(["CNI_IFNAME": $0], 4, "interface name contains % or *", $0) }
+    + [1025, 5000, 100_000].flatMap { count in
+      ["ADD", "DEL"].map {
+        .variables(
+          ["CNI_CONTAINERID": String(repeating: "x", count: count)], 4, "container id is too long", command: $0)
+      }
+    }
     + [".", ".."].map { .variables(["CNI_IFNAME": $0], 4, "interface name is . or ..") }
     + ["a/b", "a:b", "a b", "a\tb", "../x", "a\u{A0}b"].map {
       .variables(["CNI_IFNAME": $0], 4, "interface name contains")
@@ -119,6 +126,10 @@ struct BadSurroundingsTests {
     delegate("own error, late", #"#!/bin/sh\#ncat >&2; echo '{"code": 11, "msg": "later"}'; exit 1"#, 11, "later"),
     delegate("bad address", #"#!/bin/sh\#necho '{"ips": [{"address": "nonsense"}]}'"#, 105, "fake", "nonsense"),
     delegate("truncated", #"#!/bin/sh\#necho '{"ips": ['"#, 105, "fake"),
+    delegate("code 0", #"#!/bin/sh\#necho '{"code": 0, "msg": "none"}'; exit 1"#, 105, "fake", "code 0", "none"),
+    delegate("an error and status 0", #"#!/bin/sh\#necho '{"code": 7, "msg": "no"}'"#, 105, "fake", "status 0", "no"),
+    delegate("an empty object", "#!/bin/sh\necho '{}'", 105, "fake", "no result"),
+    delegate("a version alone", #"#!/bin/sh\#necho '{"cniVersion": "1.1.0"}'"#, 105, "fake", "no result"),
     delegate("a list", "#!/bin/sh\necho '[]'", 105, "fake"),
     delegate("unknown interpreter", "#!/not/there", 105, "fake"), delegate("no program", "no program", 105, "fake"),
     delegate(

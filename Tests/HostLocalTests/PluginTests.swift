@@ -2,6 +2,7 @@ import CNI
 import CNIJSON
 import Foundation
 import IPAM
+import Linux
 import Kernel
 import LeaseDisk
 import NetTypes
@@ -141,16 +142,12 @@ import Testing
     }
   }
 
-  @Test func `the addresses of dead namespaces are used when all others are`() throws {
+  @Test func `the addresses of an earlier boot are used when all others are`() throws {
     try bench { bench in
-      for name in ["a", "b", "c", "d", "e"] {
-        try Data().write(to: URL(filePath: "\(bench.directory)/ns-\(name)"))
-        var call = try bench.call(name, Self.subnet)
-        call.namespacePath = "\(bench.directory)/ns-\(name)"
-        try bench.plugin.add(call) { _ in }
-      }
+      for name in ["a", "b", "c", "d", "e"] { _ = try bench.add(name, Self.subnet) }
       #expect(refusal { _ = try bench.add("f", Self.subnet) }?.code == .poolExhausted)
-      try FileManager.default.removeItem(atPath: "\(bench.directory)/ns-c")
+      try Descriptor.open("\(bench.directory)/net/10.1.0.4").setAttribute(
+        "user.swift-cni", Array("00000000-0000-0000-0000-000000000000".utf8))
       try bench.plugin.status(bench.network(Self.subnet))
       #expect(try bench.add("f", Self.subnet).texts == ["10.1.0.4/29"])
       #expect(refusal { try bench.plugin.status(bench.network(Self.subnet)) }?.code == .notAvailable)

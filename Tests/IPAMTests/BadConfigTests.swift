@@ -31,7 +31,7 @@ private let badAround: [(String, String, String)] = [
   ),
   (
     #""bridge": "a/b","#, #""x": 1"#,
-    #"key "bridge": "a/b": want an interface name of 1 to 15 bytes without '/', ':' or white space, not '.' or '..'"#
+    #"key "bridge": "a/b": want an interface name of 1 to 15 bytes without '/', ':', '%', '*' or white space, not '.' or '..'"#
   ),
 ]
 

@@ -7,7 +7,9 @@ import Testing
     #expect(InterfaceName(text)?.description == text)
   }
 
-  @Test(arguments: ["", ".", "..", "a/b", "a:b", "a b", "a\tb", "a\u{A0}b", "1234567890123456", "a\u{0}"])
+  @Test(arguments: [
+    "", ".", "..", "a/b", "a:b", "a b", "a\tb", "a\u{A0}b", "1234567890123456", "a\u{0}", "br%d", "br*", "%", "*",
+  ])
   func `refuses what is no interface name`(text: String) {
     #expect(InterfaceName(text) == nil)
   }

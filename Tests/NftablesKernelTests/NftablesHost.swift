@@ -65,7 +65,8 @@ func owner(_ container: String, network: String = "net") throws -> Owner {
 
 func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
 func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }
-func name(_ text: String) throws -> InterfaceName { try #require(InterfaceName(text)) }
+/// The name of a link that is there.
+func name(_ text: String) throws -> InterfaceName { try #require(InterfaceName.ofLink(text)) }
 
 func port(_ number: UInt16, on host: String? = nil, to target: String = "10.1.0.2") throws -> PublishedPort {
   let hostIP = try host.map { try address($0) }

@@ -63,6 +63,25 @@ import Testing
     }
   }
 
+  @Test(arguments: [250, 400, 1024])
+  func `a long container id is taken`(count: Int) throws {
+    #expect(try invocation(["CNI_CONTAINERID": String(repeating: "x", count: count)]).container != nil)
+  }
+
+  @Test(arguments: ["ADD", "DEL", "CHECK"])
+  func `a container id of 5,000 bytes is refused`(command: String) {
+    #expect {
+      try invocation(["CNI_COMMAND": command, "CNI_CONTAINERID": String(repeating: "x", count: 5000)])
+    } throws: {
+      ($0 as? CNIError)?.code == .invalidEnvironment && ($0 as? CNIError)?.message == "container id is too long"
+    }
+  }
+
+  @Test func `a network's name is a file's`() {
+    #expect(NetworkName(String(repeating: "n", count: 255)) != nil)
+    #expect(NetworkName(String(repeating: "n", count: 256)) == nil)
+  }
+
   @Test(arguments: [("1", true), ("true", true), ("TRUE", true), ("0", false), ("yes", false), ("", false)])
   func `the namespace check is overridden by 1 or true`(value: String, overridden: Bool) throws {
     #expect(try invocation(["CNI_NETNS_OVERRIDE": value]).overridesNamespaceCheck == overridden)

@@ -5,15 +5,28 @@ public import NetTypes
 public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   private var base: Base
   private var changesBeforeRefusal: Int
+  private let refusal: Refusal
   private let record: (Change) -> Void
+
+  /// How a change is refused.
+  public enum Refusal: Sendable {
+    case error
+    /// ENOBUFS: the kernel could not answer, whether it made the change or not.
+    case lostAnswer(isMade: Bool)
+  }
 
   /// - Parameters:
   ///   - base: what carries everything else out.
   ///   - changesBeforeRefusal: how many changes pass before one is refused; later ones pass again.
+  ///   - refusal: how it is refused.
   ///   - record: told each change.
-  public init(_ base: consuming Base, changesBeforeRefusal: Int, record: @escaping (Change) -> Void = { _ in }) {
+  public init(
+    _ base: consuming Base, changesBeforeRefusal: Int, by refusal: Refusal = .error,
+    record: @escaping (Change) -> Void = { _ in }
+  ) {
     self.base = base
     self.changesBeforeRefusal = changesBeforeRefusal
+    self.refusal = refusal
     self.record = record
   }
 
@@ -107,7 +120,11 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   public mutating func apply(_ change: Change) throws(KernelError) {
     record(change)
     changesBeforeRefusal -= 1
-    if changesBeforeRefusal == -1 { throw KernelError("\(change)", errno: 5, reason: "injected") }
-    try base.apply(change)
+    guard changesBeforeRefusal == -1 else { return try base.apply(change) }
+    if case .lostAnswer(let isMade) = refusal {
+      if isMade { try base.apply(change) }
+      throw KernelError("\(change)", errno: 105, reason: "injected")
+    }
+    throw KernelError("\(change)", errno: 5, reason: "injected")
   }
 }

@@ -10,7 +10,12 @@ int cl_unshare_net(void);
 int cl_netlink_options(int fd);
 /* 1 where fd is a network namespace, 0 where it is something else. */
 int cl_is_net_namespace(int fd);
-/* flock(2) that gives up after so many seconds: EWOULDBLOCK. Waits in the kernel's queue, in the order of arrival. */
+/* The number of this thread's network namespace, which no other one has until the next boot: Linux 5.14. */
+int cl_namespace_cookie(uint64_t *cookie);
+/* SIGCHLD as usual where it is ignored: waitpid(2) knows no status then. */
+int cl_keep_child_status(void);
+/* flock(2) that gives up after so many seconds: EWOULDBLOCK. Waits in the kernel's queue, in the order of arrival, whatever
+   signals are blocked. */
 int cl_flock_within(int fd, int operation, int seconds);
 int cl_open(const char *path, int flags, mode_t mode);
 /* A nameless file in that directory, to be linked into it later; write-only. */

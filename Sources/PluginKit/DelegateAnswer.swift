@@ -1,0 +1,44 @@
+import CNI
+import CNIJSON
+
+/// What another plugin printed that ended with status 0.
+struct DelegateAnswer {
+  private var type: PluginType
+  private var command: Command
+  private var bytes: [UInt8]
+
+  init(_ type: PluginType, _ command: Command, _ bytes: [UInt8]) {
+    self.type = type
+    self.command = command
+    self.bytes = bytes
+  }
+
+  /// Status 0 and an error contradict each other, and leave open what was done.
+  ///
+  /// - Throws: code 105.
+  func refuseError() throws(CNIError) {
+    guard let members = (try? CNIJSON.decodeValue(bytes))?.object, members["code"] != nil else { return }
+    throw refusal("an error with status 0")
+  }
+
+  /// - Throws: code 105 where it is no result, or says nothing at all.
+  func result() throws(CNIError) -> AddResult {
+    do throws(CNIError) {
+      let value = try CNIJSON.decodeValue(bytes)
+      guard Self.parts.contains(where: { value.member($0) != nil }) else { throw refusal("no result") }
+      return try WrittenResult(JSONReader(value)).result
+    } catch {
+      throw error.code == .delegateFailed
+        ? error : CNIError(.delegateFailed, "result of plugin \(type): \(error.message)", details: error.details)
+    }
+  }
+
+  /// What a result of any version consists of; one that has none of it says nothing.
+  private static let parts = ["interfaces", "ips", "ip4", "ip6", "routes", "dns"]
+
+  private func refusal(_ what: String) -> CNIError {
+    CNIError(
+      .delegateFailed, "plugin \(type) answered \(command.rawValue) with \(what): want a CNI result",
+      details: String(decoding: bytes.prefix(1000), as: UTF8.self))
+  }
+}

@@ -1,0 +1,69 @@
+import CNI
+import LabSupport
+import Testing
+
+/// Runtimes that hand on signals, limits and pipes as they should not.
+@Suite(.needsRoot)
+struct RuntimeTests {
+  /// Runs the call behind a shell's words, which end with `exec`: `ulimit -f 0; exec`.
+  private func run(_ call: PluginCall, behind words: String, in lab: Lab) throws -> Outcome {
+    try lab.run(
+      "/bin/bash", ["-c", "\(words) \(call.directory)/\(call.plugin)"], in: lab.host,
+      environment: lab.environment(call),
+      input: call.config)
+  }
+
+  private let full = #"{"ranges": [[{"subnet": "10.77.0.0/30"}]]}"#
+
+  @Test(arguments: ["env --ignore-signal=CHLD", "env --block-signal=CHLD", "env --ignore-signal=CHLD,PIPE,ALRM"])
+  func `a refused IPAM is a refusal whatever becomes of SIGCHLD`(words: String) throws {
+    try Lab.use(containers: 2) { lab in
+      let config = try lab.bridge(ipam: full)
+      try lab.add(config, to: 2).requireSuccess()
+      let before = try Snapshot(of: lab)
+      let outcome = try run(lab.call("ADD", config, on: 1), behind: "exec /usr/bin/\(words)", in: lab)
+      #expect(outcome.code == 102, "\(outcome)")
+      try lab.expectUnchanged(since: before)
+      try lab.delete(config, from: 2).requireSuccess()
+      let added = try run(lab.call("ADD", config, on: 1), behind: "exec /usr/bin/\(words)", in: lab)
+      #expect(try added.result().list("ips").count == 1)
+    }
+  }
+
+  @Test func `a file at its largest size is an error, not the end`() throws {
+    try Lab.use { lab in
+      let config = try lab.bridge()
+      let before = try Snapshot(of: lab)
+      let outcome = try run(lab.call("ADD", config, on: 1), behind: "ulimit -f 0; exec", in: lab)
+      #expect(outcome.code == 106, "\(outcome)")
+      #expect(outcome.complaint.contains("File too large"))
+      try lab.expectUnchanged(since: before)
+    }
+  }
+
+  @Test func `a result that is not read is taken back`() throws {
+    try Lab.use { lab in
+      let config = try lab.bridge()
+      let before = try Snapshot(of: lab)
+      let pipe = """
+        mkfifo \(lab.directory)/pipe; exec 3<>\(lab.directory)/pipe
+        dd if=/dev/zero of=/dev/fd/3 bs=4096 oflag=nonblock 2>/dev/null; exec 1>&3; exec
+        """
+      let outcome = try run(lab.call("ADD", config, on: 1), behind: pipe, in: lab)
+      #expect(outcome.status == 1, "\(outcome)")
+      #expect(outcome.errors.contains("write the result to standard output"))
+      try lab.expectUnchanged(since: before)
+    }
+  }
+
+  @Test func `standard output that is closed is an error after the way back`() throws {
+    try Lab.use { lab in
+      let config = try lab.bridge()
+      let before = try Snapshot(of: lab)
+      let outcome = try run(lab.call("ADD", config, on: 1), behind: "exec 1>&-; exec", in: lab)
+      #expect(outcome.status == 1)
+      #expect(outcome.errors.contains(#""code":5"#), "\(outcome)")
+      try lab.expectUnchanged(since: before)
+    }
+  }
+}

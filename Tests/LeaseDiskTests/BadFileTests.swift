@@ -1,0 +1,87 @@
+import CNI
+import Foundation
+import IPAM
+import LeaseDisk
+import NetTypes
+import Testing
+
+/// Directories, links and FIFOs in the place of files.
+@Suite struct BadFileTests {
+  static let kinds = ["mkdir", "link", "fifo", "loop"]
+  let a = LeaseHolder(container: "a", interface: "eth0")
+
+  @Test(arguments: kinds)
+  func `a lease is released whatever stands in the place of another file`(kind: String) throws {
+    try inTemporaryDirectory { directory in
+      do {
+        var leases = try open(directory)
+        _ = try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0)
+      }
+      let files = "\(directory)/data/net"
+      for name in ["lock", "last_reserved_ip.0", "10.1.0.3"] { try place(kind, at: "\(files)/\(name)") }
+      for name in names("\(directory)/index") { try place(kind, at: "\(directory)/index/\(name)") }
+      var leases = try open(directory)
+      let held = try leases.addresses(of: a)
+      #expect(try held == [address("10.1.0.2")])
+      #expect(leases.releaseAll(held) == [])
+      #expect(try leases.addresses(of: a) == [])
+      // What stands in a lease's place blocks its address; what stands elsewhere gives way.
+      #expect(try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0))
+      #expect(try !leases.take(address("10.1.0.3"), for: a, namespacePath: "", set: 0))
+      #expect(try leases.lastReserved(set: 0) == address("10.1.0.2"))
+      #expect(!names(files).contains { $0.hasSuffix(".target") })
+    }
+  }
+
+  @Test(arguments: kinds)
+  func `a lease's own place taken by something else refuses no DEL`(kind: String) throws {
+    try inTemporaryDirectory { directory in
+      do {
+        var leases = try open(directory)
+        _ = try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0)
+      }
+      try place(kind, at: "\(directory)/data/net/10.1.0.2")
+      var leases = try open(directory)
+      #expect(try leases.addresses(of: a) == [])
+      #expect(try leases.allLeases() == [])
+    }
+  }
+
+  @Test(arguments: kinds)
+  func `what a name had is remembered whatever stands in the files' places`(kind: String) throws {
+    try inTemporaryDirectory { directory in
+      var leases = try open(directory)
+      let db = StickyName(container: "db", interface: "eth0")
+      try leases.remember([address("10.1.0.2")], for: db)
+      let sticky = "\(directory)/data/.sticky/net"
+      for part in ["names", "addresses"] {
+        for name in names("\(sticky)/\(part)") { try place(kind, at: "\(sticky)/\(part)/\(name)") }
+      }
+      #expect(try leases.remembered(db) == [])
+      #expect(try leases.rememberer(of: address("10.1.0.2")) == nil)
+      try leases.remember([address("10.1.0.2")], for: db)
+      #expect(try leases.remembered(db) == [address("10.1.0.2")])
+      #expect(try leases.rememberer(of: address("10.1.0.2")) == db)
+    }
+  }
+
+  @Test func `a file where the directory belongs holds no leases`() throws {
+    try inTemporaryDirectory { directory in
+      try FileManager.default.createDirectory(atPath: "\(directory)/data", withIntermediateDirectories: true)
+      try write("", to: "\(directory)/data/net")
+      #expect(throws: CocoaError.self) { _ = try open(directory, making: false) }
+      #expect(throws: CNIError.self) { _ = try open(directory) }
+    }
+  }
+
+  @Test(arguments: kinds)
+  func `a network is forgotten whatever stands in its files' places`(kind: String) throws {
+    try inTemporaryDirectory { directory in
+      _ = try open(directory)
+      for name in ["lock", "10.1.0.3"] { try place(kind, at: "\(directory)/data/net/\(name)") }
+      try LeaseDirectory.forget(
+        dataDir: "\(directory)/data", network: #require(network), indexDirectory: "\(directory)/index")
+      #expect(names("\(directory)/data/net") == [])
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import Foundation
+import Glibc
+import Linux
+import Testing
+
+@Suite struct LockTests {
+  @Test func `a lock ends with its owner, although a forked child has the file open`() throws {
+    try inTemporaryDirectory { directory in
+      let file = try Descriptor.open("\(directory)/lock", for: .updating)
+      let childs = Descriptor(adopting: dup(file.raw))
+      let lock = try FileLock(file, seconds: 0, doing: "lock")
+      _ = consume lock
+      _ = try FileLock(.open("\(directory)/lock"), seconds: 0, doing: "lock again")
+      _ = consume childs
+    }
+  }
+
+  @Test func `waiting for a lock ends although SIGALRM is blocked`() throws {
+    try inTemporaryDirectory { directory in
+      let held = try FileLock(.openLock("\(directory)/lock"), seconds: 0, doing: "lock")
+      let said = Said()
+      let waiter = Thread {
+        var signals = sigset_t()
+        unsafe sigemptyset(&signals)
+        unsafe sigaddset(&signals, SIGALRM)
+        unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
+        do { _ = try FileLock(.openLock("\(directory)/lock"), seconds: 1, doing: "lock again") } catch {
+          said.text = "\(error)"
+        }
+        var now = sigset_t()
+        unsafe pthread_sigmask(SIG_BLOCK, nil, &now)
+        said.isBlocked = unsafe sigismember(&now, SIGALRM) == 1
+        said.done.signal()
+      }
+      waiter.start()
+      said.done.wait()
+      #expect(said.text == "lock again: Resource temporarily unavailable")
+      #expect(said.isBlocked)
+      _ = consume held
+    }
+  }
+
+  final class Said: @unchecked Sendable {
+    let done = DispatchSemaphore(value: 0)
+    var text = ""
+    var isBlocked = false
+  }
+
+  @Test(arguments: ["mkdir", "link", "fifo", "loop"])
+  func `what stands where a lock belongs is locked or gives way`(kind: String) throws {
+    try inTemporaryDirectory { directory in
+      let path = "\(directory)/lock"
+      try place(kind, at: path)
+      let held = try FileLock(.openLock(path), seconds: 0, doing: "lock")
+      #expect(throws: (any Error).self) { _ = try FileLock(.openLock(path), seconds: 0, doing: "lock again") }
+      #expect(!FileManager.default.fileExists(atPath: "\(path).target"))
+      _ = consume held
+    }
+  }
+}
+
+/// Puts something else where a file belongs: a directory, a symbolic link to `PATH.target`, a FIFO, a link to itself.
+func place(_ kind: String, at path: String) throws {
+  let files = FileManager.default
+  try? files.removeItem(atPath: path)  // often there is nothing
+  switch kind {
+  case "mkdir": try files.createDirectory(atPath: path, withIntermediateDirectories: false)
+  case "fifo": #expect(unsafe mkfifo(path, 0o600) == 0)
+  case "link": try files.createSymbolicLink(atPath: path, withDestinationPath: "\(path).target")
+  default: try files.createSymbolicLink(atPath: path, withDestinationPath: path)
+  }
+}

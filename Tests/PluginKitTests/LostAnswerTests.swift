@@ -1,0 +1,44 @@
+import CNI
+import Kernel
+import NetTypes
+import TestSupport
+import Testing
+
+@testable import PluginKit
+
+/// ENOBUFS in the place of an answer says nothing of what became of a change.
+@Suite struct LostAnswerTests {
+  static let prefix: IPPrefix = "10.1.0.5/24"
+
+  static let changes: [Change] = [
+    .createLink(LinkSpec("br0", kind: .bridge(filtersVLANs: false))),
+    .addAddress(AddressSpec(prefix, on: "eth0", .container)),
+    .setSysctls([Sysctl("net/ipv4/ip_forward", "1")], on: .host),
+    .deleteLink("eth0", on: .container),
+    .changeLink("eth0", on: .container, LinkChange(mtu: 1400)),
+  ]
+
+  private func kernel() -> FakeKernel {
+    let kernel = FakeKernel()
+    kernel.addLink("eth0", on: .container, kind: "veth")
+    return kernel
+  }
+
+  @Test(arguments: changes, [true, false])
+  func `a change whose answer is lost is made once`(change: Change, isMade: Bool) throws {
+    let plain = kernel(), tried = kernel()
+    plain.state = tried.state
+    try plain.apply(change)
+    var traced = TracingKernel(
+      FailingKernel(tried, changesBeforeRefusal: 0, by: .lostAnswer(isMade: isMade)), journal: nil)
+    try traced.apply(change)
+    #expect(names(tried) == names(plain))
+    #expect(tried.state.addresses == plain.state.addresses && tried.state.sysctls == plain.state.sysctls)
+  }
+
+  private func names(_ kernel: FakeKernel) -> [String] {
+    [Side.host, .container].flatMap { side in
+      (kernel.state.links[side] ?? [:]).values.map { "\(side) \($0.name) \($0.mtu)" }.sorted()
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import CNI
+import Foundation
+import Glibc
+import Kernel
+import NetTypes
+import PluginKit
+import TestSupport
+import Testing
+
+@testable import tuning
+
+/// Whose backup is in which file, and what stands in its place.
+@Suite struct BackupFileTests {
+  private func owner(_ network: String, _ container: String, _ interface: String) throws -> Owner {
+    Owner(
+      network: try #require(NetworkName(network)), container: try #require(ContainerID(container)),
+      interface: try #require(InterfaceName(interface)))
+  }
+
+  private func backup(_ owner: Owner, _ mtu: Int) -> Backup {
+    Backup(network: owner.network, link: LinkChange(mtu: mtu), sysctls: [])
+  }
+
+  static let long = String(repeating: "x", count: 400)
+  static let sharing = [
+    [["n", "a", "b_eth0"], ["n", "a_b", "eth0"]], [["n", "a", "eth0"], ["m", "a", "eth0"]],
+    [["n", "a_b", "eth0"], ["m", "a_b", "eth0"]], [["n", long, "eth0"], ["m", long, "eth0"]],
+    [["n", "a_\(long)", "eth0"], ["n", "b_\(long)", "eth0"]],
+  ]
+
+  @Test(arguments: sharing)
+  func `two attachments never share a file`(names: [[String]]) throws {
+    try Fixture.use { (fixture) throws in
+      let directory = BackupDirectory(path: fixture.dataDir)
+      let owners = try names.map { try owner($0[0], $0[1], $0[2]) }
+      for (number, owner) in owners.enumerated() { try directory.put(backup(owner, 1000 + number), of: owner) }
+      for (number, owner) in owners.enumerated() {
+        #expect(try directory.backup(of: owner, older: true)?.link.mtu == 1000 + number)
+      }
+      try directory.remove(owners[0])
+      #expect(try directory.backup(of: owners[0], older: true) == nil)
+      #expect(try directory.backup(of: owners[1], older: true)?.link.mtu == 1001)
+      try directory.remove(owners[1])
+      #expect(try fixture.backups() == [:])
+    }
+  }
+
+  @Test func `what an earlier version wrote is found and removed`() throws {
+    try Fixture.use { (fixture) throws in
+      let directory = BackupDirectory(path: fixture.dataDir)
+      let owner = try owner("n", "a_b", "eth0")
+      try fixture.writeBackup("a_b_eth0.json", #"{"mtu":1400,"network":"n"}"#)
+      #expect(try directory.backup(of: owner, older: true)?.link.mtu == 1400)
+      #expect(try directory.backup(of: owner, older: false) == nil)
+      try directory.remove(owner)
+      #expect(try fixture.backups() == [:])
+    }
+  }
+
+  @Test(arguments: ["directory", "link", "fifo"])
+  func `what stands in the place of a backup refuses no DEL and no GC`(kind: String) throws {
+    try Fixture.use { (fixture) throws in
+      try fixture.add(#"{"mtu": 1400}"#)
+      let path = "\(fixture.dataDir)/c1_eth0.json"
+      try FileManager.default.removeItem(atPath: path)
+      switch kind {
+      case "directory": try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+      case "link": try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "/etc/passwd")
+      default: #expect(unsafe mkfifo(path, 0o600) == 0)
+      }
+      try fixture.plugin.collectGarbage(fixture.network("{}"), valid: [])
+      try fixture.delete()
+      try fixture.delete()
+      #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.dataDir) == [])
+    }
+  }
+
+  @Test func `a directory that is not empty stays and refuses no DEL`() throws {
+    try Fixture.use { (fixture) throws in
+      try FileManager.default.createDirectory(
+        atPath: "\(fixture.dataDir)/c1_eth0.json/x", withIntermediateDirectories: true)
+      try fixture.delete()
+      #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.dataDir) == ["c1_eth0.json"])
+    }
+  }
+}
