@@ -51,8 +51,8 @@ struct DeleteTests {
     }
   }
 
-  @Test(arguments: [65, 300, 5000])
-  func `a container's identifier may have any length`(length: Int) throws {
+  @Test(arguments: [65, 300, 1024])
+  func `a container's identifier may have 1,024 bytes`(length: Int) throws {
     try Lab.use(containers: 2) { lab in
       let (config, before) = try prepare(lab)
       let id = String(repeating: "a", count: length)
