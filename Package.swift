@@ -41,6 +41,7 @@ let package = Package(
     .systemLibrary(name: "CCurl"),
     .systemLibrary(name: "CDBus"),
     .target(name: "CLinux"),
+    .target(name: "CExit"),
 
     library("NetTypes"),
     library("CNI", ["NetTypes"]),
@@ -53,7 +54,7 @@ let package = Package(
     library("CNIJSON", ["CNI", "CJansson"]),
     library("Linux", ["Kernel", "CLinux"]),
     library("Netlink", ["NetTypes", "Kernel", "PacketFilter", "Linux", "CNetlink", "CLinux"]),
-    library("Nftables", ["CNI", "NetTypes", "Kernel", "PacketFilter", "Linux", "CNftables"]),
+    library("Nftables", ["CNI", "NetTypes", "Kernel", "PacketFilter", "Linux", "CExit", "CNftables"]),
     library("Iptables", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
     library("Firewalld", ["CDBus", "Kernel", "Linux", "PacketFilter"]),
     library("Attachment", ["CNI", "Kernel", "NetTypes", "PacketFilter"]),

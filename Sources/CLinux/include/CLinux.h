@@ -53,9 +53,3 @@ int cl_announce(int index, const uint8_t mac[6], const uint8_t *address, size_t 
 /* openat2(2) that follows no symbolic link and does not leave the directory: ELOOP, EXDEV. */
 int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);
 
-/* How a library's function that ends the process was kept from it: its exit(3) status, and errno at that moment. */
-struct cl_exit { int called, status, error; };
-/* function(a, number) and function(a, text) of a library. Where one calls exit(3), that returns here instead, without any
-   exit handler having run: the frames of the library are left behind, with whatever they had open. */
-void *cl_create_catching_exit(void *(*function)(uint32_t), uint32_t number, struct cl_exit *caught);
-int cl_run_catching_exit(int (*function)(void *, const char *), void *object, const char *text, struct cl_exit *caught);

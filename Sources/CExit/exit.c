@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "CLinux.h"
+#include "CExit.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 struct catching {
   jmp_buf place;
-  struct cl_exit *caught;
+  struct ce_exit *caught;
 };
 
 /* Of the call that this thread is in. */
@@ -21,7 +21,7 @@ __attribute__((noreturn, visibility("default"))) void exit(int status) {
   struct catching *catching = current;
   if (catching) {
     current = NULL;
-    *catching->caught = (struct cl_exit){.called = 1, .status = status, .error = errno};
+    *catching->caught = (struct ce_exit){.called = 1, .status = status, .error = errno};
     longjmp(catching->place, 1);
   }
   void (*libc_exit)(int) = (void (*)(int))dlsym(RTLD_NEXT, "exit");
@@ -29,9 +29,9 @@ __attribute__((noreturn, visibility("default"))) void exit(int status) {
   _exit(status);
 }
 
-void *cl_create_catching_exit(void *(*function)(uint32_t), uint32_t number, struct cl_exit *caught) {
+void *ce_create_catching_exit(void *(*function)(uint32_t), uint32_t number, struct ce_exit *caught) {
   struct catching catching = {.caught = caught};
-  *caught = (struct cl_exit){0};
+  *caught = (struct ce_exit){0};
   if (_setjmp(catching.place)) return NULL;
   current = &catching;
   void *result = function(number);
@@ -39,9 +39,9 @@ void *cl_create_catching_exit(void *(*function)(uint32_t), uint32_t number, stru
   return result;
 }
 
-int cl_run_catching_exit(int (*function)(void *, const char *), void *object, const char *text, struct cl_exit *caught) {
+int ce_run_catching_exit(int (*function)(void *, const char *), void *object, const char *text, struct ce_exit *caught) {
   struct catching catching = {.caught = caught};
-  *caught = (struct cl_exit){0};
+  *caught = (struct ce_exit){0};
   if (_setjmp(catching.place)) return -1;
   current = &catching;
   int result = function(object, text);
