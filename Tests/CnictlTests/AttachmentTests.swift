@@ -71,6 +71,16 @@ private let setup = """
     #expect(output == "disconnected c1 from blue: eth0 is gone\n")
   }
 
+  @Test func `one attachment is found without reading the cached results of others`() throws {
+    let output = try Sandbox.output(
+      setup + """
+        network blue bridge ',"bridge":"t-br0"'; cnictl connect blue c1 > /run/null; cnictl connect blue c2 > /run/null
+        other=/var/lib/cni/results/blue-c2-eth0; touch -a -d @7 $other; cat $other > /run/null; [ $(stat -c %X $other) != 7 ]
+        touch -a -d @7 $other; cnictl check blue c1; cnictl disconnect blue c1; stat -c %X $other
+        """)
+    #expect(output == "c1 blue eth0: ok\ndisconnected c1 from blue: eth0 is gone\n7\n")
+  }
+
   @Test func `wishes reach the plugin, on the way out too`() throws {
     let output = try Sandbox.output(
       setup + """

@@ -217,15 +217,6 @@ private let fake =
         """)
   }
 
-  @Test func `one attachment is found without reading the cached results of others`() throws {
-    let output = try Sandbox.output(
-      bridge + """
-        other=/var/lib/cni/results/blue-c2-eth0; touch -a -d @7 $other; cat $other > /run/null; [ $(stat -c %X $other) != 7 ]
-        touch -a -d @7 $other; cnictl check blue c1; cnictl disconnect blue c1; stat -c %X $other
-        """)
-    #expect(output == "c1 blue eth0: ok\ndisconnected c1 from blue: eth0 is gone\n7\n")
-  }
-
   @Test func `no ADD begins while stale attachments are removed`() throws {
     let output = try Sandbox.output(
       setup + #"""
