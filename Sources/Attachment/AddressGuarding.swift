@@ -35,8 +35,9 @@ public enum AddressGuarding: Equatable, Sendable {
   }
 
   /// The same for this host.
-  public func settled<K: Kernel & ~Copyable>(on kernel: inout K) -> AddressGuarding {
-    self == .ifPossible && kernel.filter.obstacle(.nftables) != nil ? .no : self
+  public func settled<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> AddressGuarding {
+    guard self == .ifPossible else { return self }
+    return try kernel.filter.has(.nftables) ? self : .no
   }
 
   /// What makes it so.

@@ -58,12 +58,13 @@ public struct HostFilter: PacketFilter {
       try probe(wanted)
       return wanted
     }
-    if hasLegacyTables, try iptables.hostRules() != .nftables { return .iptables }
+    if try hasLegacyTables(), try iptables.hostRules() != .nftables { return .iptables }
     do throws(KernelError) {
       try probe(.nftables)
       return .nftables
     } catch {
       let lacksNftables = error
+      guard !error.mayPass else { throw error }
       do throws(KernelError) {
         try probe(.iptables)
         return .iptables
@@ -74,16 +75,23 @@ public struct HostFilter: PacketFilter {
   }
 
   /// Whether the host's `iptables` shows tables in nf_tables.
-  private var hasHostRules: Bool {
-    do throws(KernelError) { return try iptables.hasNftablesTables() } catch { return false }
+  private func hasHostRules() throws(KernelError) -> Bool {
+    do throws(KernelError) { return try iptables.hasNftablesTables() } catch {
+      guard !error.mayPass else { throw error }
+      return false
+    }
   }
 
   /// Whether somebody uses legacy tables here.
-  private var hasLegacyTables: Bool {
-    legacyTables.contains { path in
-      let names = try? Files.readIfPresent(path)  // a file that cannot be read lists nothing for us
-      return names?.isEmpty == false
+  private func hasLegacyTables() throws(KernelError) -> Bool {
+    for path in legacyTables {
+      do throws(KernelError) {
+        if try Files.readIfPresent(path)?.isEmpty == false { return true }
+      } catch {
+        guard !error.mayPass else { throw error }  // a file that must not be read lists nothing for us
+      }
     }
+    return false
   }
 
   private mutating func probe(_ backend: Backend) throws(KernelError) {
@@ -100,12 +108,15 @@ public struct HostFilter: PacketFilter {
   }
 
   /// Those in which there can be rules.
-  private mutating func usable() -> [Backend] {
-    var usable: [Backend] = hasLegacyTables || hasHostRules ? [.iptables] : []
+  private mutating func usable() throws(KernelError) -> [Backend] {
+    let hasTables = try hasLegacyTables() ? true : try hasHostRules()
+    var usable: [Backend] = hasTables ? [.iptables] : []
     do throws(KernelError) {
       try probe(.nftables)
       usable.append(.nftables)
-    } catch {}  // what cannot be used holds nothing of ours
+    } catch {
+      guard !error.mayPass else { throw error }  // what cannot be used holds nothing of ours
+    }
     return usable
   }
 
@@ -151,7 +162,7 @@ public struct HostFilter: PacketFilter {
   }
 
   mutating func removeEverywhere(_ tag: String, _ part: Part) throws(KernelError) {
-    for backend in usable() {
+    for backend in try usable() {
       try use(backend) { (backend) throws(KernelError) in try backend.remove(tag, part, known: nil) }
     }
   }
@@ -178,7 +189,7 @@ public struct HostFilter: PacketFilter {
     if part == .firewall { try sweepZones() }
     guard everywhere else { return }
     let kept = Set(valid.map(\.filterTag))
-    for backend in usable() {
+    for backend in try usable() {
       try use(backend) { (backend) throws(KernelError) in
         let left = try backend.tags(part, prefix: Owner.filterTagPrefix(network)).subtracting(kept)
         for tag in left { try backend.remove(tag, part, known: nil) }
@@ -190,7 +201,7 @@ public struct HostFilter: PacketFilter {
 
   public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
     var holders: [PortHolder] = []
-    for backend in usable() {
+    for backend in try usable() {
       holders += try use(backend) { (backend) throws(KernelError) in try backend.holders(of: ports) }
     }
     return holders

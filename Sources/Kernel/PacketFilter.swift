@@ -183,6 +183,16 @@ extension PacketFilter {
   public mutating func drops(for claim: Claim) -> [String] { [] }
   public mutating func drop(ofEvery kind: Passage.Kind) -> String? { nil }
 
+  /// Whether this host has it.
+  ///
+  /// - Throws: what does not say that the host lacks it.
+  public mutating func has(_ backend: Backend) throws(KernelError) -> Bool {
+    do throws(KernelError) {
+      _ = try self.backend(backend)
+      return true
+    } catch  where error.saysAbsent { return false }
+  }
+
   /// Why no rules can be made on this host; `nil` where they can.
   public mutating func obstacle(_ wanted: Backend?) -> String? {
     do throws(KernelError) {

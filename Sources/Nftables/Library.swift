@@ -14,11 +14,14 @@ struct Library {
   private let errors: cn_ctx_text
   private let runCommands: cn_run_untyped
 
-  /// - Throws: ENOENT saying which package has it.
+  /// - Throws: ENOENT saying which package has it; what may pass with its own errno.
   static func load() throws(KernelError) -> Library {
     let name = "libnftables.so.1"
+    errno = 0
     guard let handle = unsafe dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
+      let error = KernelError(errno: errno, doing: "load \(name)")
       let reason = unsafe dlerror().map { unsafe String(cString: $0) } ?? "unknown reason"
+      if error.mayPass { throw KernelError("load \(name)", errno: error.errno, reason: reason) }
       throw KernelError("load \(name)", errno: ENOENT, reason: "\(reason); want the package libnftables1")
     }
     // Never unloaded: it holds what it has set up for the whole process.

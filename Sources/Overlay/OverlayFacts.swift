@@ -56,7 +56,7 @@ public struct OverlayFacts: Equatable, Sendable {
     }
     try lookAtWays(settings, on: &kernel)
     if underlayMTU == nil { underlayMTU = try kernel.mtuBelow(settings.local, dev: dev) }
-    guardsTunnel = kernel.filter.obstacle(.nftables) == nil
+    guardsTunnel = try kernel.filter.has(.nftables)
     let others = try kernel.links(kind: "vxlan", master: nil, on: .host).filter {
       $0.vxlan?.port == settings.tunnel.port && $0.name != names.vxlan
     }

@@ -81,8 +81,13 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   }
 
   /// DEL works with whatever can still be read.
+  ///
+  /// - Throws: before anything is removed what says nothing about the namespace: it may be there.
   private func delete(_ owner: Owner, _ read: Reading) throws(CNIError) {
     let state = namespaceState()
+    if case .unusable(let error) = state, error.mayPass {
+      throw CNIError(.tryAgainLater, "CNI_NETNS: \(error)", details: "errno \(error.errno)")
+    }
     let config: P.Config? = try? read.document.read()
     let removal = Removal(
       owner: owner, namespacePath: state == .other ? invocation.namespacePath : nil,

@@ -83,7 +83,7 @@ struct BridgeDriver: LinkDriver {
     if settings.isGateway, settings.forceAddress, let bridge, !bridge.isOurs {
       facts.isReferenceBridge = try kernel.isReferenceBridge(bridge)
     }
-    facts.guardsAddresses = settings.filter.guardsAddresses.settled(on: &kernel)
+    facts.guardsAddresses = try settings.filter.guardsAddresses.settled(on: &kernel)
     // CHECK compares the guard and the entry with the interface that is there.
     if settings.port.learning == false || settings.filter.guardsSource {
       facts.macThere = try kernel.link(owner.interface, on: .container)?.mac
@@ -115,10 +115,22 @@ struct BridgeDriver: LinkDriver {
   ) throws(KernelError) -> [Change] {
     // Without a memory of rules there is no memory of addresses that we answered for.
     let claim = try? kernel.filter.claim(of: owner, .network)
-    return (claim?.proxies ?? []).map { .deleteNeighbour($0) } + (try kernel.endRemoval(of: owner)) + [
-      .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
-      .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),
-    ]
+    return try unfinishedBridges(config, on: &kernel) + (claim?.proxies ?? []).map { .deleteNeighbour($0) }
+      + (try kernel.endRemoval(of: owner)) + [
+        .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
+        .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),
+      ]
+  }
+
+  /// What an ADD that was killed left under the name that a bridge has on its way; ADD makes it under the host's lock.
+  private func unfinishedBridges<K: Kernel & ~Copyable>(
+    _ config: BridgeConfig?, on kernel: inout K
+  ) throws(KernelError) -> [Change] {
+    guard let passing = (config?.bridge ?? BridgeSettings.defaultBridge)?.passing,
+      try kernel.link(passing, on: .host) != nil
+    else { return [] }
+    try kernel.lockHost(exclusively: true)
+    return [.deleteUnusedBridge(passing)]
   }
 
   func garbage<K: Kernel & ~Copyable>(
@@ -131,7 +143,8 @@ struct BridgeDriver: LinkDriver {
       .removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules),
       .removeOtherRules(network, .guards, valid: owners, everywhere: config.wantsGuards),
     ]
-    return garbage + rules + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])
+    return try garbage + unfinishedBridges(config, on: &kernel) + rules
+      + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])
   }
 
   /// What this network made for all its attachments: the gateway's link in a VLAN, the bridge.
@@ -145,8 +158,7 @@ struct BridgeDriver: LinkDriver {
       unused.append(.deleteLink(gateway, on: .host))
     }
     if try kernel.link(name, on: .host)?.alias == Owner.tagPrefix(network) { unused.append(.deleteUnusedBridge(name)) }
-    // An ADD that was killed may have left it under the name that it has on its way.
-    return unused + [.deleteUnusedBridge(name.passing)]
+    return unused
   }
 
   func obstacle<K: Kernel & ~Copyable>(_ config: BridgeConfig, on kernel: inout K) throws(KernelError) -> String? {

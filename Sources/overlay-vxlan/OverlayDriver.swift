@@ -47,7 +47,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
   ) throws(KernelError) -> OverlayFacts {
     var facts = try OverlayFacts(settings, of: owner.network, on: &kernel)
     // CHECK compares what others were told with the interface that is there.
-    facts.guardsAddresses = settings.guardsAddresses.settled(on: &kernel)
+    facts.guardsAddresses = try settings.guardsAddresses.settled(on: &kernel)
     facts.macThere = try kernel.link(owner.interface, on: .container)?.mac
     if settings.isEVPN, !settings.derivesMAC, let mac = facts.macThere { facts.containerMAC = mac }
     return facts
