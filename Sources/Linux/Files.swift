@@ -62,7 +62,8 @@ public enum Files {
     }
   }
 
-  private static func moveOver(_ temporary: String, _ path: String) throws(KernelError) {
+  /// Renames a file to a name that a file may have, or an empty directory.
+  public static func moveOver(_ temporary: String, _ path: String) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("rename \(temporary) to \(path)") { unsafe rename(temporary, path) }
     } catch  where error.errno == EISDIR {

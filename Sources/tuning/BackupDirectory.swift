@@ -45,8 +45,16 @@ struct BackupDirectory {
       throw KernelError(
         "write \(path)/\(name)", errno: 17, reason: "it is the backup of \(other.attachment ?? "another")")
     }
-    try Files.replace(
-      "\(path)/\(name)", with: backup.wire.bytes, mode: 0o600, through: "\(path)/\(BackupNames.unfinished(name))")
+    // Whole from the start, so that GC sees whose it is.
+    let unfinished = BackupNames.unfinished(name)
+    try clear(unfinished)
+    try Files.create(unfinished, in: path, backup.wire.bytes)
+    do throws(KernelError) {
+      try Files.moveOver("\(path)/\(unfinished)", "\(path)/\(name)")
+    } catch {
+      try? Files.remove("\(path)/\(unfinished)")  // the first error is thrown
+      throw error
+    }
   }
 
   /// Only for root, below directories for all.
