@@ -63,10 +63,14 @@ struct ClaimFiles {
   }
 
   /// The names of that part's files on one network that hold no claim, and of those that were set aside.
-  func broken(on network: NetworkName, _ part: Part) throws(KernelError) -> (files: [String], aside: [String]) {
-    let all = try names(on: network)
+  ///
+  /// Files of the attachments `kept` are not read.
+  func broken(
+    on network: NetworkName, _ part: Part, besides kept: Set<Owner>
+  ) throws(KernelError) -> (files: [String], aside: [String]) {
+    let all = try names(on: network), skipped = stems(of: kept)
     var files: [String] = []
-    for name in all where name.hasSuffix(".\(part.rawValue)") {
+    for name in all where name.hasSuffix(".\(part.rawValue)") && !skipped.contains(stem(name)) {
       do throws(KernelError) { _ = try claim(at: "\(directory(of: network))/\(name)") } catch {
         guard error.isMalformed else { throw error }
         files.append(name)
@@ -92,14 +96,20 @@ struct ClaimFiles {
     return claim?.owner == owner ? claim : nil
   }
 
-  /// All of one network; files that hold no claim are left out.
-  func claims(of network: NetworkName) throws(KernelError) -> [Claim] {
+  /// All of one network but those of `kept`, whose files are not read; files that hold no claim are left out.
+  func claims(of network: NetworkName, besides kept: Set<Owner> = []) throws(KernelError) -> [Claim] {
+    let skipped = stems(of: kept)
     var claims: [Claim] = []
-    for name in try names(on: network).sorted() where !name.hasSuffix(StateEntries.suffix) {
+    for name in try names(on: network).sorted()
+    where !name.hasSuffix(StateEntries.suffix) && !skipped.contains(stem(name)) {
       if let claim = try readableClaim(name, on: network) { claims.append(claim) }
     }
     return claims
   }
+
+  private func stems(of owners: Set<Owner>) -> Set<Substring> { Set(owners.map { "\($0.hostInterface)"[...] }) }
+
+  private func stem(_ name: String) -> Substring { name.prefix { $0 != "." } }
 
   /// Whether rules of that part are remembered for others than these owners, on any network.
   func remembersOthers(than owners: Set<Owner>, _ part: Part) throws(KernelError) -> Bool {

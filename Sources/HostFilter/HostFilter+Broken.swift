@@ -10,6 +10,12 @@ extension HostFilter {
     if case .claim(let claim) = try memory.content(of: owner, part) { claim } else { nil }
   }
 
+  public func claims(of network: NetworkName) throws(KernelError) -> [Claim] { try memory.claims(of: network) }
+
+  public func claims(of network: NetworkName, besides kept: Set<Owner>) throws(KernelError) -> [Claim] {
+    try memory.claims(of: network, besides: kept)
+  }
+
   /// What is remembered; a file that cannot be used is set aside with the rules that have the owner's tag.
   mutating func rememberedClaim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? {
     switch try memory.content(of: owner, part) {
@@ -30,8 +36,8 @@ extension HostFilter {
   /// Removes that part's files of a network that hold no claim.
   ///
   /// Rules without a claim are found by their tags.
-  func removeBroken(on network: NetworkName, _ part: Part) throws(KernelError) {
-    let broken = try memory.broken(on: network, part)
+  func removeBroken(on network: NetworkName, _ part: Part, besides kept: Set<Owner>) throws(KernelError) {
+    let broken = try memory.broken(on: network, part, besides: kept)
     for name in broken.files { note("\(network)/\(name): not a claim that belongs there: removed") }
     try memory.remove(broken.files + broken.aside, on: network)
   }

@@ -177,15 +177,13 @@ public struct HostFilter: PacketFilter {
     try memory.remembersOthers(than: owners, part)
   }
 
-  public func claims(of network: NetworkName) throws(KernelError) -> [Claim] { try memory.claims(of: network) }
-
   public mutating func collectGarbage(
     _ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool
   ) throws(KernelError) {
-    for claim in try memory.claims(of: network) where claim.part == part && !valid.contains(claim.owner) {
+    for claim in try memory.claims(of: network, besides: valid) where claim.part == part {
       try remove(remembered: claim)
     }
-    try removeBroken(on: network, part)
+    try removeBroken(on: network, part, besides: valid)
     if part == .firewall { try sweepZones() }
     guard everywhere else { return }
     let kept = Set(valid.map(\.filterTag))

@@ -157,6 +157,9 @@ public protocol PacketFilter {
   /// Everything that is remembered of that network.
   mutating func claims(of network: NetworkName) throws(KernelError) -> [Claim]
 
+  /// The same but for these attachments, of which nothing is read.
+  mutating func claims(of network: NetworkName, besides kept: Set<Owner>) throws(KernelError) -> [Claim]
+
   /// Removes that part's rules of all attachments of the network but `valid`.
   mutating func collectGarbage(
     _ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool
@@ -176,6 +179,9 @@ public protocol PacketFilter {
 
 extension PacketFilter {
   public mutating func unlock() {}
+  public mutating func claims(of network: NetworkName, besides kept: Set<Owner>) throws(KernelError) -> [Claim] {
+    try claims(of: network).filter { !kept.contains($0.owner) }
+  }
   public mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<Owner>) -> Bool { false }
   public mutating func set(_ claim: Claim) throws(KernelError) { try add(claim) }
   public func zonesAbsence() -> KernelError? { NoZones().absence() }

@@ -72,7 +72,7 @@ extension PortmapDriver {
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: PortmapConfig, valid: Set<Owner>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    let gone = try kernel.filter.claims(of: network).filter { $0.part == .ports && !valid.contains($0.owner) }
+    let gone = try kernel.filter.claims(of: network, besides: valid).filter { $0.part == .ports }
     return closing(gone, after: Set(gone.map(\.owner)), on: &kernel)
       + [.removeOtherRules(network, .ports, valid: valid, everywhere: true)] + leftovers(of: gone, on: &kernel)
   }

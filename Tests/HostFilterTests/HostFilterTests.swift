@@ -130,6 +130,18 @@ import Testing
     #expect(left == ["cni:net/c1/eth0 ports", "cni:net/c2/eth0 firewall", "cni:net2/c2/eth0 ports"])
   }
 
+  @Test func `GC does not read the claims of what stays`() throws {
+    let host = try FilterHost()
+    var filter = host.filter
+    let kept = try Self.claim("c1")
+    for claim in try [kept, Self.claim("c2")] { try filter.add(claim) }
+    let file = "\(host.state)/filter/net/\(kept.owner.hostInterface).ports"
+    try Files.replace(file, with: Array("{".utf8))
+    try filter.collectGarbage(kept.owner.network, .ports, valid: [kept.owner], everywhere: true)
+    #expect(try Files.list("\(host.state)/filter/net") == ["\(kept.owner.hostInterface).ports"])
+    #expect(host.nftables.claims.map(\.owner) == [kept.owner])
+  }
+
   @Test func `what somebody flushed is put back`() throws {
     let host = try FilterHost()
     var filter = host.filter
