@@ -43,6 +43,12 @@ struct BridgeFilter: Equatable {
       throw CNIError(
         .invalidNetworkConfig, "key \"links\": they lead through the host: want \"isGateway\": true with it")
     }
+    if !links.isEmpty, config.ipspoofchk == false || other != nil {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"links\": they go by addresses, which \"\(other ?? "ipspoofchk")\" leaves unchecked: want \"ipspoofchk\": true"
+      )
+    }
     if guardsSource {
       guard backend != .iptables else {
         throw CNIError(

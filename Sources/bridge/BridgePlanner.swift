@@ -100,6 +100,11 @@ struct BridgePlanner {
   ///
   /// They are those of the link by which the host forwards: in a VLAN that is not the bridge.
   private func claim(_ addressing: Addressing) throws(CNIError) -> Claim? {
+    if !settings.filter.links.isEmpty, settings.filter.guardsAddresses != .no, facts.guardsAddresses == .no {
+      throw CNIError(
+        .unsupportedField,
+        "key \"links\": they go by addresses, which a host without nf_tables cannot check: want no links")
+    }
     for (link, peer) in zip(settings.filter.links, facts.peers) where peer == nil {
       throw CNIError(
         .invalidNetworkConfig,

@@ -38,6 +38,14 @@ import TestSupport
       "key \"links\": \"db\": want the name or identifier of a container on net"
     ),
     (
+      #""isolation":"container","isGateway":true,"ipspoofchk":false,"args":{"cni":{"links":[{"container":"db","ports":["80"]}]}}"#,
+      "key \"links\": they go by addresses, which \"ipspoofchk\" leaves unchecked: want \"ipspoofchk\": true"
+    ),
+    (
+      #""isolation":"container","isGateway":true,"macLearning":true,"args":{"cni":{"links":[{"container":"db","ports":["80"]}]}}"#,
+      "key \"links\": they go by addresses, which \"macLearning\" leaves unchecked: want \"ipspoofchk\": true"
+    ),
+    (
       #""isolation":"container","args":{"cni":{"links":[{"container":"db","ports":["0/tcp"]}]}}"#,
       "key \"args.cni.links[0].ports[0]\": \"0/tcp\": want a port and a protocol: \"80/tcp\""
     ),

@@ -104,6 +104,18 @@ struct IsolationTests {
             Expectation(.container(2), to: stranger.addresses[family], 80, by: nil),
           ]
         })
+      // Its addresses open nothing to another container that takes them.
+      for number in 2...3 {
+        try world.lab.shell("ip addr flush dev eth0 scope global", in: world.lab.container(number))
+      }
+      let (addresses, gateways) = (client.addresses, network.gateways)
+      try world.lab.shell(
+        """
+        ip addr add \(addresses[0])/24 dev eth0; ip route replace default via \(gateways[0])
+        ip addr add \(addresses[1])/64 dev eth0 nodad; ip -6 route replace default via \(gateways[1])
+        """, in: world.lab.container(3))
+      try world.expect(
+        Expectation.ofBothFamilies { [Expectation(.container(3), to: server.addresses[$0], 80, by: nil)] })
       for attachment in [client, server, stranger] { try network.delete(attachment) }
       #expect(try world.ruleset() == before)
     }
