@@ -75,7 +75,8 @@ extension OverlaySettings {
     for subnet in knowledge.ownSubnets { holders[subnet] = local }
     for peer in knowledge.peers {
       guard peer.vtep.family == local.family, !peer.vtep.isMulticast else {
-        throw refusal(peer, "want a unicast IPv\(local.family.digit) address, as local is")
+        let known = local.isUnspecified ? "local" : "local, \(local),"
+        throw refusal(peer, "want a unicast IPv\(local.family.digit) address, as \(known) is")
       }
       if case .fixed = plane { try checkMode(of: peer) }
       for subnet in peer.subnets {

@@ -84,7 +84,7 @@ import TestSupport
   /// Peers, and what is said of them in mode l3 or l2.
   static let peers: [(mode: String, peers: String, message: String)] = [
     ("l3", #"{"vtep":"192.0.2.2"}"#, #"peer 192.0.2.2: "subnet" is missing"#),
-    ("l3", #"{"vtep":"fd00::2","subnet":"10.2.0.0/24"}"#, "peer fd00::2: want a unicast IPv4 address, as local is"),
+    ("l3", #"{"vtep":"fd00::2","subnet":"10.2.0.0/24"}"#, "peer fd00::2: want a unicast IPv4 address, as local"),
     ("l3", #"{"vtep":"192.0.2.2","subnet":"10.2.0.0/24","endpoints":[{"ip":"10.2.0.2"}]}"#, #"want no "endpoints""#),
     (
       "l3", #"{"vtep":"192.0.2.2","subnet":"10.2.0.0/24"},{"vtep":"192.0.2.3","subnet":"10.2.0.0/24"}"#,
@@ -109,7 +109,7 @@ import TestSupport
     ("l3", #"{"vtep":"192.0.2.2","subnet":"10.2.0.0/24","port":4}"#, #"key "controlPlane.peers[0].port": want vtep"#),
     ("l2", #"{"vtep":"192.0.2.2","subnet":"10.2.0.0/24"}"#, #"want no "subnet""#),
     ("l2", #"{"vtep":"192.0.2.2","vtepMac":"02:00:00:00:00:01"}"#, #"want no "vtepMac""#),
-    ("l2", #"{"vtep":"239.0.0.1"}"#, "peer 239.0.0.1: want a unicast IPv4 address, as local is"),
+    ("l2", #"{"vtep":"239.0.0.1"}"#, "peer 239.0.0.1: want a unicast IPv4 address, as local"),
   ]
 
   @Test(arguments: peers)
