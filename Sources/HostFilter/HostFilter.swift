@@ -180,7 +180,8 @@ public struct HostFilter: PacketFilter {
   public mutating func collectGarbage(
     _ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool
   ) throws(KernelError) {
-    for claim in try memory.claims(of: network, besides: valid) where claim.part == part {
+    for claim in try memory.claims(of: network, besides: valid) where claim.part == part && !valid.contains(claim.owner)
+    {
       try remove(remembered: claim)
     }
     try removeBroken(on: network, part, besides: valid)

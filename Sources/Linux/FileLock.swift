@@ -12,8 +12,11 @@ public struct FileLock: ~Copyable {
   public init(
     _ file: consuming Descriptor, exclusively: Bool = true, seconds: Int, doing operation: @autoclosure () -> String
   ) throws(KernelError) {
+    _ = try call(operation()) { [raw = file.raw] in
+      cl_flock_within(raw, exclusively ? LOCK_EX : LOCK_SH, Int32(seconds))
+    }
+    // Only now: `deinit` runs too if an initializer throws after the last property is set, and `file` is closed as well.
     raw = file.raw
-    _ = try call(operation()) { cl_flock_within(file.raw, exclusively ? LOCK_EX : LOCK_SH, Int32(seconds)) }
     file.keepOpen()
   }
 
