@@ -88,8 +88,9 @@ struct PluginRunner: Sendable {
 
   private func refusal(_ type: PluginType, _ command: String, _ answer: ChildOutput) -> CNIError {
     let what = "plugin \(type) \(command)"
-    if let told = try? CNIJSON.decode(WrittenError.self, from: answer.output), let message = told.message {
-      return CNIError(told.code ?? .delegateFailed, message, details: told.details).prefixed(with: what)
+    // What is no error of the specification is quoted below as it is.
+    if let error = try? CNIJSON.decode(WrittenError.self, from: answer.output), let message = error.message {
+      return CNIError(error.code ?? .delegateFailed, message, details: error.details).prefixed(with: what)
     }
     let said = [answer.errors, answer.output].map(oneLine).first { !$0.isEmpty } ?? "it said nothing"
     return CNIError(.delegateFailed, "\(what): ended with status \(answer.status)", details: said)

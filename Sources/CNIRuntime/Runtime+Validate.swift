@@ -38,7 +38,7 @@ extension Runtime {
 }
 
 extension NetworkList.ConfiguredPlugin {
-  /// Whether its IPAM plugin is told each host's own subnets, which are in no configuration: mode l3 without ranges.
+  /// Whether its IPAM plugin gets each host's own subnets, which are in no configuration: mode l3 without ranges.
   fileprivate var leavesSubnetsToHosts: Bool {
     guard type.description == "overlay-vxlan", let ipam = config["ipam"] else { return false }
     return config["mode"] != .string("l2") && ["subnet", "ranges"].allSatisfy { (ipam[$0] ?? .null) == .null }

@@ -27,7 +27,7 @@ public struct Runtime: Sendable {
 
   /// Attaches: ADD of every plugin in order, each given what the one before it answered.
   ///
-  /// Where one refuses, every plugin is told to DEL, the last one first. The attachment is known before the first plugin
+  /// Where one refuses, DEL of every plugin follows, the last one first. The attachment is known before the first plugin
   /// runs, so that one that is interrupted can be detached. The caller holds its `NetworkLock`.
   ///
   /// - Throws: code 104 where the attachment stands already; the refusing plugin's error, with what could not be taken

@@ -17,7 +17,7 @@ struct LeaseMark: Equatable {
   struct MarkedNamespace: Equatable {
     var path: String
     var identity: FileIdentity
-    /// `nil` where nobody knows it.
+    /// `nil` where it is not recorded.
     var cookie: UInt64?
   }
 

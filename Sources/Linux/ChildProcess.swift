@@ -85,7 +85,7 @@ public enum ChildProcess {
       // One that prints without end never lets `poll` run out of time.
       if ready <= 0 || isTooLong || deadline < Clock.now {
         kill(child, SIGKILL)
-        _ = try? reap(child, path)  // what it was killed for is told
+        _ = try? reap(child, path)  // the error below says why it was killed
         throw KernelError(errno: isTooLong ? EFBIG : ETIMEDOUT, doing: "run \(path)")
       }
       for wait in waits where wait.revents != 0 {

@@ -22,7 +22,7 @@ public struct Descriptor: ~Copyable {
     case creating
     /// Writing a file from its start, losing what was there; not what a symbolic link leads to, nor a FIFO.
     case replacing
-    /// Adding to the end of a file that is made where it is missing; ENXIO for a FIFO that nobody reads.
+    /// Adding to the end of a file that is made where it is missing; ENXIO for a FIFO without a reader.
     case appending
     /// Reading a file that is there, but not what a symbolic link leads to; does not wait for a FIFO.
     case inspecting

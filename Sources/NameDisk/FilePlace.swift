@@ -21,7 +21,7 @@ public struct FilePlace: Sendable {
     }
   }
 
-  /// What `stat(2)` tells of the file; `nil` where there is none.
+  /// The file's `stat(2)`; `nil` where there is none.
   ///
   /// - Throws: as `open`, but nothing about a lease on the file.
   func regularStatus() throws(KernelError) -> FileStatus? {

@@ -52,11 +52,11 @@ extension NetworkNames {
   private func change(_ local: [Member], from before: RemoteRecord, to next: RemoteRecord) -> [KernelError] {
     let new = next.members.flatMap(\.lines)
     let coming = new.without(before.members.flatMap(\.lines))
-    let told = local.filter(\.isInOthers)
-    let expected = (told.flatMap(\.lines) + new + OwnLines.standard).reduce(0) { $0 + $1.utf8.count + 1 }
+    let listed = local.filter(\.isInOthers)
+    let expected = (listed.flatMap(\.lines) + new + OwnLines.standard).reduce(0) { $0 + $1.utf8.count + 1 }
     return forEachFile(of: local) { (member, hosts) throws(KernelError) in
       try willChange("change names of other hosts in \(hosts.path)")
-      let here = told.flatMap { $0.lines(for: member) }
+      let here = listed.flatMap { $0.lines(for: member) }
       // After an interrupted process it is unknown how often each line is there.
       let going = before.isSettled ? before.lines.without(new) : before.lines.without(new + here)
       let lines = before.isSettled ? coming : try LiveHosts.missing(here + new, from: hosts)

@@ -3,7 +3,7 @@ import Kernel
 import Linux
 import Names
 
-/// A hosts file that is written but not yet seen under its name, so that nobody reads half of it.
+/// A hosts file that is written but not yet seen under its name, so that no process reads half of it.
 struct NewHosts: ~Copyable {
   private let directory: Descriptor
   private let file: Descriptor
@@ -46,7 +46,7 @@ struct NewHosts: ~Copyable {
 }
 
 extension FilePlace {
-  /// Which file is there, which is not opened for that; `nil` where there is none.
+  /// The identity of the file, without opening it; `nil` where there is none.
   func found() throws(KernelError) -> KnownFile? {
     guard let status = try regularStatus() else { return nil }
     return KnownFile(path: path.description, device: status.device, inode: status.inode)

@@ -33,7 +33,7 @@ enum SetAside {
     return true
   }
 
-  /// Makes a directory of the state, and sets aside what stands in its place and is none.
+  /// Makes a directory of the state; anything else in its place is set aside.
   static func makeDirectory(_ path: String) throws(KernelError) {
     try Files.makeDirectories(path)
     guard try !isDirectory(path) else { return }

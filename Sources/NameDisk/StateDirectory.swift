@@ -47,7 +47,7 @@ extension StateDirectory {
 
   /// All of the network; files that hold no attachment are left out.
   ///
-  /// - Throws: what keeps a file from being read: it is not known then who is there.
+  /// - Throws: what keeps a file from being read: the members are unknown then.
   public func members(of network: NetworkName) throws(KernelError) -> [Member] {
     let directory = directory(of: network)
     var members: [Member] = []

@@ -114,7 +114,7 @@ struct BridgeDriver: LinkDriver {
     of owner: Owner, _ config: BridgeConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     // Without a memory of rules there is no memory of addresses that we answered for.
-    let claim = try? kernel.filter.claim(of: owner, .network)
+    let claim = try kernel.filter.claim(of: owner, .network)
     return try unfinishedBridges(config, on: &kernel) + (claim?.proxies ?? []).map { .deleteNeighbour($0) }
       + (try kernel.endRemoval(of: owner)) + [
         .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),

@@ -52,4 +52,3 @@ int cl_announce(int index, const uint8_t mac[6], const uint8_t *address, size_t 
 
 /* openat2(2) that follows no symbolic link and does not leave the directory: ELOOP, EXDEV. */
 int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);
-
