@@ -46,7 +46,7 @@ struct ClaimFiles {
   private func makeDirectories(for network: NetworkName) throws(KernelError) {
     if let slash = directory.lastIndex(of: "/") { try Files.makeDirectories(String(directory[..<slash]), mode: 0o700) }
     for directory in [directory, directory(of: network)] {
-      _ = try StateEntries.makeDirectory(directory, mode: 0o700)
+      try SetAside.makeDirectory(directory, mode: 0o700)
     }
   }
 
@@ -59,7 +59,7 @@ struct ClaimFiles {
 
   /// Renames a file that holds no claim of that owner.
   func setAside(_ owner: Owner, _ part: Part) throws(KernelError) {
-    _ = try StateEntries.setAside(path(owner, part))
+    try SetAside.move(path(owner, part))
   }
 
   /// The names of that part's files on one network that hold no claim, and of those that were set aside.
@@ -76,12 +76,13 @@ struct ClaimFiles {
         files.append(name)
       }
     }
-    return (files, all.filter { $0.hasSuffix(".\(part.rawValue)\(StateEntries.suffix)") })
+    let ending = SetAside.name(of: "x.\(part.rawValue)").dropFirst(2)
+    return (files, all.filter { SetAside.isOne($0) && $0.hasSuffix(ending) })
   }
 
   /// Removes files of a network, whatever they are.
   func remove(_ names: [String], on network: NetworkName) throws(KernelError) {
-    for name in names { try StateEntries.remove("\(directory(of: network))/\(name)") }
+    for name in names { try Files.removeTree("\(directory(of: network))/\(name)") }
     if !names.isEmpty { try Files.removeEmptyDirectory(directory(of: network)) }
   }
 
@@ -101,7 +102,7 @@ struct ClaimFiles {
     let skipped = stems(of: kept)
     var claims: [Claim] = []
     for name in try names(on: network).sorted()
-    where !name.hasSuffix(StateEntries.suffix) && !skipped.contains(stem(name)) {
+    where !SetAside.isOne(name) && !skipped.contains(stem(name)) {
       if let claim = try readableClaim(name, on: network) { claims.append(claim) }
     }
     return claims
@@ -140,16 +141,16 @@ struct ClaimFiles {
   }
 
   func networks() throws(KernelError) -> [NetworkName] {
-    guard try StateEntries.isDirectory(directory) else { return [] }
+    guard try Files.isDirectory(directory) else { return [] }
     var networks: [NetworkName] = []
     for network in try (Files.list(directory) ?? []).sorted().compactMap(NetworkName.init)
-    where try StateEntries.isDirectory(self.directory(of: network)) { networks.append(network) }
+    where try Files.isDirectory(self.directory(of: network)) { networks.append(network) }
     return networks
   }
 
   private func names(on network: NetworkName) throws(KernelError) -> [String] {
     let directory = directory(of: network)
-    return try StateEntries.isDirectory(directory) ? Files.list(directory) ?? [] : []
+    return try Files.isDirectory(directory) ? Files.list(directory) ?? [] : []
   }
 
   /// `nil` where the file is gone by now, or holds no claim.

@@ -44,7 +44,7 @@ public struct HostFilter: PacketFilter {
   public mutating func lock() throws(KernelError) {
     guard heldLock == nil else { return }
     if let slash = state.lastIndex(of: "/") { try Files.makeDirectories(String(state[..<slash])) }
-    _ = try StateEntries.makeDirectory(state, mode: 0o700)
+    try SetAside.makeDirectory(state, mode: 0o700)
     let path = "\(state)/filter.lock"
     heldLock = HeldLock(try FileLock(.openLock(path), seconds: 30, doing: "lock \(path)"))
   }

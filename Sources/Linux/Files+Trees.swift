@@ -26,4 +26,9 @@ extension Files {
     }
     return FileStatus(info)
   }
+
+  /// Whether it is a directory, and not a link to one.
+  public static func isDirectory(_ path: String) throws(KernelError) -> Bool {
+    try statusOfLink(path)?.isDirectory == true
+  }
 }

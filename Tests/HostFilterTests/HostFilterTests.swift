@@ -113,7 +113,7 @@ import Testing
     try Files.replace("\(directory)/\(name)", with: Array("{".utf8))
     try filter.remove(Self.owner("c1"), .ports, everywhere: false)
     #expect(host.nftables.claims == [])
-    #expect(try Files.list(directory) == ["\(name).broken"])
+    #expect(try Files.list(directory) == [SetAside.name(of: name)])
     try filter.collectGarbage(Self.owner("c1").network, .ports, valid: [], everywhere: false)
     #expect(try Files.list("\(host.state)/filter") == [])
   }
