@@ -31,10 +31,7 @@ import NetTypes
   /// - Throws: ENOENT where it is not there, saying which package has it.
   static func load(_ family: IPFamily) throws(KernelError) -> Libiptc {
     let (file, prefix) = family == .v4 ? ("libip4tc.so.2", "iptc_") : ("libip6tc.so.2", "ip6tc_")
-    guard let library = unsafe dlopen(file, RTLD_NOW | RTLD_LOCAL) else {
-      let package = family == .v4 ? "libip4tc2" : "libip6tc2"
-      throw KernelError("load \(file)", errno: ENOENT, reason: "not found; want the package \(package)")
-    }
+    let library = try unsafe SharedLibrary.load(file, package: family == .v4 ? "libip4tc2" : "libip6tc2")
     return try unsafe Libiptc(library, file, prefix)
   }
 

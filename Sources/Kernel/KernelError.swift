@@ -25,8 +25,11 @@ extension KernelError {
   /// ENOBUFS, ENOMEM: perhaps the kernel did what was asked and had no memory to say so.
   public var isLostAnswer: Bool { errno == 105 || errno == 12 }
 
-  /// EINTR, EIO, EAGAIN, ENOMEM, ENFILE, EMFILE, ENOBUFS: says nothing about what was looked for.
-  public var mayPass: Bool { [4, 5, 11, 12, 23, 24, 105].contains(errno) }
+  /// EINTR, EIO, EAGAIN, ENOMEM, ENFILE, EMFILE, ENOBUFS.
+  public static let passing: [Int32] = [4, 5, 11, 12, 23, 24, 105]
+
+  /// Whether it says nothing about what was looked for.
+  public var mayPass: Bool { Self.passing.contains(errno) }
 
   /// ENOENT, EINVAL, ENOSYS, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT, ECONNREFUSED: the host lacks it.
   public var saysAbsent: Bool { [2, 22, 38, 93, 95, 97, 111].contains(errno) }

@@ -17,14 +17,7 @@ struct Library {
   /// - Throws: ENOENT saying which package has it; what may pass with its own errno.
   static func load() throws(KernelError) -> Library {
     let name = "libnftables.so.1"
-    errno = 0
-    guard let handle = unsafe dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
-      let error = KernelError(errno: errno, doing: "load \(name)")
-      let reason = unsafe dlerror().map { unsafe String(cString: $0) } ?? "unknown reason"
-      if error.mayPass { throw KernelError("load \(name)", errno: error.errno, reason: reason) }
-      throw KernelError("load \(name)", errno: ENOENT, reason: "\(reason); want the package libnftables1")
-    }
-    // Never unloaded: it holds what it has set up for the whole process.
+    let handle = try unsafe SharedLibrary.load(name, package: "libnftables1")
     guard let make = unsafe dlsym(handle, "nft_ctx_new"), let release = unsafe dlsym(handle, "nft_ctx_free"),
       let keep = unsafe dlsym(handle, "nft_ctx_buffer_error"),
       let errors = unsafe dlsym(handle, "nft_ctx_get_error_buffer"),

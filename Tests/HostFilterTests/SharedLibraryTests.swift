@@ -1,0 +1,25 @@
+import Kernel
+import Linux
+import Testing
+
+struct SharedLibraryTests {
+  private func refusal(of file: String) -> KernelError? {
+    do throws(KernelError) {
+      _ = try unsafe SharedLibrary.load(file, package: "libt1")
+      return nil
+    } catch { return error }
+  }
+
+  @Test func `a library that is not installed is missing, and the package is named`() throws {
+    let error = try #require(refusal(of: "libt-none.so.1"))
+    #expect(error.saysAbsent)
+    #expect(error.reason.hasSuffix("No such file or directory; want the package libt1"))
+  }
+
+  @Test func `a library that cannot be read now is not missing`() throws {
+    // Nothing is mapped at address 0, so that reading there fails with EIO.
+    let error = try #require(refusal(of: "/proc/self/mem"))
+    #expect(error.errno == 5)
+    #expect(error.mayPass && !error.saysAbsent)
+  }
+}
