@@ -45,11 +45,10 @@ import NetTypes
     do throws(KernelError) {
       try check(unsafe library.commit(handle), "commit \(name)")
     } catch {
-      guard [EINTR, ENOBUFS].contains(error.errno) else { throw error }
       // The kernel may have replaced the table before it was to take the counters.
-      let now = try LegacyTable(name)
-      guard now.contents != contents else { return }
-      throw KernelError(errno: EAGAIN, doing: "commit \(name)")
+      guard let now = try? LegacyTable(name), now.contents == contents else {
+        throw [EINTR, ENOBUFS].contains(error.errno) ? KernelError(errno: EAGAIN, doing: error.operation) : error
+      }
     }
   }
 
