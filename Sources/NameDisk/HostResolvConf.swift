@@ -33,7 +33,7 @@ public struct HostResolvConf: Sendable {
     do throws(KernelError) {
       return String(decoding: try Files.readIfPresent(path) ?? [], as: UTF8.self)
     } catch {
-      if error.isShortage || error.errno == EIO { throw error }
+      if error.mayPass { throw error }
       notes.append("\(path): the host's name servers are not known: \(error)")
       return ""
     }

@@ -13,8 +13,9 @@ extension NetworkNames {
   /// - Parameters:
   ///   - server: what it is to do; it goes on listening where earlier attachments ask it.
   ///   - program: the program's path; `nil` where it is not installed.
-  /// - Returns: where it answers; empty, after a warning, where it cannot be started.
-  /// - Throws: what keeps its configuration from being written, or an earlier process from being ended.
+  /// - Returns: where it answers; empty, after a warning, where it is not installed or does not want to start.
+  /// - Throws: what keeps its configuration from being written, an earlier process from being ended, or the host from running it
+  ///   at the moment.
   public func serve(_ server: OwnServer, program: String?) throws(KernelError) -> [IPAddress] {
     let before = try process.config()
     let config = config(server, before)
@@ -30,6 +31,7 @@ extension NetworkNames {
     try process.endStrays()
     try process.write(config.text)
     do throws(KernelError) { try process.start(program) } catch {
+      if error.mayPass { throw error }
       warn("names of network \(network): no name server: \(error)")
       try process.end()
       return []

@@ -70,7 +70,7 @@ struct DnsmasqProcess {
 
   /// Starts it; dnsmasq goes into the background by itself, once it listens.
   ///
-  /// - Throws: EIO with its own words where it refused.
+  /// - Throws: EPROTO with its own words where it refused, otherwise what kept it from being run.
   func start(_ program: String) throws(KernelError) {
     // Not the runtime's environment: it may hold secrets and outlives the runtime in the process.
     let outcome = try ChildProcess.run(
@@ -78,7 +78,7 @@ struct DnsmasqProcess {
       seconds: Self.secondsToStart)
     guard outcome.status != 0 else { return }
     let words = String(decoding: outcome.errors, as: UTF8.self).split(separator: "\n").last.map(String.init)
-    throw KernelError("start \(program)", errno: EIO, reason: words ?? "it ended with status \(outcome.status)")
+    throw KernelError("start \(program)", errno: EPROTO, reason: words ?? "it ended with status \(outcome.status)")
   }
 
   /// Ends it, and what a killed ADD started that has not written its pid yet; then forgets it.
