@@ -76,7 +76,7 @@ public struct ResultCache: Sendable {
     let bytes = entry.json.bytes
     do throws(KernelError) {
       try Files.makeDirectories(results, mode: 0o700)
-      try Files.replace("\(results)/\(freeName(entry.attachment.owner))", with: bytes, mode: 0o600)
+      try Files.replace("\(results)/\(freeName(entry.attachment.owner))", with: bytes, mode: 0o600, lasting: true)
     } catch {
       throw CNIError(.ioFailure, error)
     }
