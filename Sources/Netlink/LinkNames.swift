@@ -48,11 +48,11 @@ extension LiveKernel {
   private mutating func giveName(_ spec: LinkSpec, on side: Side, doing operation: String) throws(KernelError) {
     let name = spec.name.passing
     try looking(on: side) { (socket) throws(KernelError) in
-      guard let link = try socket.link(name) else { throw missing(name, operation) }
       do throws(KernelError) {
+        guard let link = try socket.link(name) else { throw missing(name, operation) }
         try socket.rename(link.index, to: spec.name, alias: spec.alias, doing: operation)
       } catch {
-        try socket.delete(link.index, doing: "\(operation): delete \(name)")
+        if let link = try socket.link(name) { try socket.delete(link.index, doing: "\(operation): delete \(name)") }
         throw error
       }
     }

@@ -67,7 +67,7 @@ struct NetlinkSocket: ~Copyable {
       return try answers(to: send(request), request.operation)
     } catch  where error.isLostAnswer {
       // What is left of the first answer would be in the way.
-      while hasMore { _ = try? receive(request.operation) }
+      while hasMore { discardNext() }
       return try answers(to: send(request), request.operation)
     }
   }
@@ -102,6 +102,9 @@ struct NetlinkSocket: ~Copyable {
     var wait = unsafe pollfd(fd: nl_socket_get_fd(handle), events: Int16(POLLIN), revents: 0)
     return unsafe poll(&wait, 1, 0) > 0 && wait.revents & Int16(POLLIN) != 0
   }
+
+  /// Not by `receive`: the compiler frees an unused array made of a C buffer before it fills it.
+  private func discardNext() { _ = unsafe recv(nl_socket_get_fd(handle), nil, 0, Int32(MSG_DONTWAIT)) }
 
   private func check(_ message: Message, doing operation: String) throws(KernelError) {
     guard let answer = Acknowledgement(message) else { throw KernelError(errno: EPROTO, doing: operation) }

@@ -54,9 +54,19 @@ struct RulesetSocket: ~Copyable {
     for _ in 0..<100 {
       let sent = unsafe send(descriptor.raw, message, message.count, 0)
       guard sent == message.count else { throw KernelError(errno: errno, doing: operation()) }
-      if let answers = try collect(operation()) { return answers }
+      do throws(KernelError) {
+        if let answers = try collect(operation()) { return answers }
+      } catch {
+        discardAnswers()
+        throw error
+      }
     }
     throw KernelError(errno: EAGAIN, doing: operation())
+  }
+
+  /// The rest of what was not received whole would be taken for the answer to the next question.
+  private borrowing func discardAnswers() {
+    while recv(descriptor.raw, nil, 0, Int32(MSG_DONTWAIT)) >= 0 || errno == EINTR {}
   }
 
   /// `nil` where the ruleset changed while it was told.
