@@ -63,10 +63,17 @@ public struct Namespace: ~Copyable {
     return try body()
   }
 
-  /// Stops the process where it cannot: going on in the wrong namespace would be worse.
+  /// How often going back is tried: setns(2) allocates memory, which there may be again.
+  private static let triesToGoBack = 100
+
+  /// Ends the process where it cannot: going on in the wrong namespace would be worse.
   private borrowing func goBack() {
-    if cl_setns_net(raw) != 0 { fatalError("cannot go back to the host's network namespace") }
+    for _ in 0..<Self.triesToGoBack where cl_setns_net(raw) == 0 { return }
+    unsafe Self.isLost(KernelError(errno: errno, doing: "go back to the host's network namespace"))
   }
+
+  /// Told of a thread that cannot go back to its namespace; must neither return nor ask the kernel for anything of a network.
+  nonisolated(unsafe) public static var isLost: (KernelError) -> Never = { fatalError("\($0)") }
 }
 
 /// Which file it is, whatever its path.

@@ -13,6 +13,10 @@ public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
     introduce(P.name)
     exit(0)
   }
+  unsafe Namespace.isLost = { error in
+    report(CNIError(.kernelRefused, "\(error)", details: "what was made stays; DEL removes it"), answering: [])
+    exit(1)
+  }
   let journal = Environment["CNI_LOG"].flatMap { $0.isEmpty ? nil : Journal() }
   var input: [UInt8] = []
   do throws(CNIError) {

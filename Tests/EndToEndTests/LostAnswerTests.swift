@@ -2,12 +2,13 @@ import CNI
 import LabSupport
 import Testing
 
-/// Answers of the packet filter that do not arrive, one in each ADD.
+/// Answers of the kernel that do not arrive, and calls that it refuses, one in each ADD.
 @Suite(.needsRoot)
 struct LostAnswerTests {
   @Test(
     arguments: [
       ("nftables", "recvmsg", "ENOBUFS"), ("iptables", "recvfrom", "ENOBUFS"), ("iptables", "setsockopt", "EINTR"),
+      ("iptables", "setsockopt", "EPERM"),
     ])
   func `an ADD of portmap finds out what became of its rules`(
     backend: String, systemCall: String, error: String
@@ -46,6 +47,58 @@ struct LostAnswerTests {
       }
       #expect(injected > 0)
     }
+  }
+
+  @Test(arguments: [("ADD", "recvmsg"), ("ADD", "sendmsg"), ("DEL", "recvfrom")])
+  func `a call of bridge that fails leaves nothing, and one that succeeds all`(
+    command: String, systemCall: String
+  ) throws {
+    try Lab.use(containers: 1) { lab in
+      let config = try lab.bridge(#"{"ipMasq": true, "isGateway": true}"#)
+      let call = lab.call(command, config, on: 1)
+      _ = try lab.add(config).result()
+      let attached = try state(lab)
+      #expect(try lab.delete(config).isSuccess)
+      let before = try state(lab)
+      var injected = 0
+      while injected < 80 {
+        if command == "DEL" { _ = try lab.add(config).result() }
+        let outcome = try run(call, injecting: "\(systemCall):error=ENOBUFS:when=\(injected + 1)", systemCall, in: lab)
+        #expect(outcome.isSuccess || outcome.code == 100, "\(outcome)")
+        if outcome.isSuccess || command == "ADD" {
+          #expect(try state(lab) == (outcome.isSuccess && command == "ADD" ? attached : before), "\(outcome)")
+        }
+        #expect(try lab.delete(config).isSuccess)
+        #expect(try state(lab) == before, "\(outcome)")
+        guard try lab.shell("cat \(lab.directory)/trace").contains("INJECTED") else { break }
+        injected += 1
+      }
+      #expect(injected > 5)
+    }
+  }
+
+  @Test func `an ADD that cannot go back to the host's namespace tries again, and answers`() throws {
+    try Lab.use(containers: 1) { lab in
+      let config = try lab.bridge()
+      _ = try lab.add(config).result()
+      #expect(try lab.delete(config).isSuccess)
+      let call = lab.call("ADD", config, on: 1), before = try state(lab)
+      let once = try run(call, injecting: "setns:error=ENOMEM:when=2", "setns", in: lab)
+      #expect(once.isSuccess, "\(once)")
+      #expect(try lab.delete(config).isSuccess)
+      let always = try run(call, injecting: "setns:error=ENOMEM:when=2+", "setns", in: lab)
+      #expect(always.code == 100)
+      #expect("\(always)".contains("go back to the host's network namespace"), "\(always)")
+      #expect(try lab.delete(config).isSuccess)
+      #expect(try state(lab) == before)
+    }
+  }
+
+  /// The names of links here and in the container, how many leases there are, and the rules but for the address in them.
+  private func state(_ lab: Lab) throws -> String {
+    let links = try [lab.host, lab.container(1)].map { try lab.shell("ip -br link | sed 's/[@ ].*//' | sort", in: $0) }
+    let rules = try ruleset(lab).replacing(/10\.77\.0\.[0-9]+/, with: "ADDRESS")
+    return try links.joined(separator: "\n") + rules + lab.shell("ls \(lab.dataDir)/net | wc -l")
   }
 
   private func run(
