@@ -64,7 +64,8 @@ int cl_is_net_namespace(int fd) {
   struct statfs info;
   if (fstatfs(fd, &info) != 0) return -1;
   if (info.f_type != NSFS_MAGIC) return 0;
-  return ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET;
+  int type = ioctl(fd, NS_GET_NSTYPE);
+  return type < 0 ? -1 : type == CLONE_NEWNET;
 }
 
 int cl_keep_child_status(void) {

@@ -82,10 +82,10 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
 
   /// DEL works with whatever can still be read.
   ///
-  /// - Throws: before anything is removed what says nothing about the namespace: it may be there.
+  /// - Throws: before anything is removed what does not say that there is no namespace: the interface may be in it.
   private func delete(_ owner: Owner, _ read: Reading) throws(CNIError) {
     let state = namespaceState()
-    if case .unusable(let error) = state, error.mayPass {
+    if case .unusable(let error) = state, !error.saysNoNamespace {
       throw CNIError(.tryAgainLater, "CNI_NETNS: \(error)", details: "errno \(error.errno)")
     }
     let config: P.Config? = try? read.document.read()

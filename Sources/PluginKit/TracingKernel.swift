@@ -161,12 +161,12 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
 }
 
 extension Change {
-  /// Whether it is asked of the kernel's routing tables and links, not of the packet filter.
+  /// Whether the kernel answers it by netlink(7) from its routing tables and links.
   fileprivate var isOfNetlink: Bool {
     switch self {
     case .addRules, .setRules, .removeRules, .removeOtherRules, .removeReferenceRules, .forgetConnections,
       .awaitRunning,
-      .awaitDAD, .awaitWithdrawal:
+      .awaitDAD, .awaitWithdrawal, .setSysctls:
       false
     default: true
     }
@@ -176,7 +176,7 @@ extension Change {
   fileprivate var isVisible: Bool {
     switch self {
     case .createLink, .changeLink, .setVLANs, .addAddress, .deleteAddress, .addRoute, .setTables, .setFDB,
-      .setChecksumOffload, .setSysctls:
+      .setChecksumOffload:
       true
     case .setNeighbour(let spec): spec.mac != nil && spec.side == .host
     default: false

@@ -65,7 +65,7 @@ class Run:
         words = kill(self.call) if self.is_kill else fail(self.call, self.what)
         outcome = scene.add_last(words) if self.command == "ADD" else scene.delete_last(words)
         mark = "= ?" if self.is_kill else "(INJECTED)"
-        self.line = next((line for line in trace().splitlines() if line.rstrip().endswith(mark)), None)
+        self.line = next((line for line in trace().splitlines() if line.rstrip().split(" (CLONE_")[0].endswith(mark)), None)
         return outcome
 
     def killed(self, scene):
