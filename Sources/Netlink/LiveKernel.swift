@@ -15,6 +15,7 @@ public struct LiveKernel: ~Copyable, Kernel {
   /// What was looked up since the last change: a plan and its comparison with the host ask for the same things.
   private var seenLinks: [LinkPlace: LinkInfo?] = [:]
   private var seenAddresses: [LinkPlace: [IPPrefix]] = [:]
+  private var seenRoutes: [LinkPlace: [RouteSpec]] = [:]
 
   private init(host: consuming Place, container: consuming Place?, filter: any PacketFilter) {
     self.filter = filter
@@ -47,6 +48,7 @@ public struct LiveKernel: ~Copyable, Kernel {
   private mutating func forgetWhatWasSeen() {
     seenLinks.removeAll()
     seenAddresses.removeAll()
+    seenRoutes.removeAll()
   }
 
   public mutating func lockHost(exclusively: Bool) throws(KernelError) {
@@ -102,8 +104,12 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec] {
+    let place = LinkPlace(interface, on: side)
+    if let seen = seenRoutes[place] { return seen }
     guard let link = try link(interface, on: side) else { throw missing(interface, "list its routes") }
-    return try looking(on: side) { (socket) throws(KernelError) in try socket.routes(of: link, on: side) }
+    let found = try looking(on: side) { (socket) throws(KernelError) in try socket.routes(of: link, on: side) }
+    seenRoutes[place] = found
+    return found
   }
 
   public mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo? {
