@@ -12,7 +12,8 @@ extension Tables {
     if try isUsed(.legacy) { return .legacy }
     if try isUsed(.nftables) { return .nftables }
     if try !Tables(.legacy).present(TableName.all).isEmpty { return .legacy }
-    return canUseNftables && (commandWritesNftables || !canUseLegacy) ? .nftables : .legacy
+    guard canUseNftables else { return .legacy }
+    return try commandWritesNftables() || !canUseLegacy ? .nftables : .legacy
   }
 
   static var canUseNftables: Bool {
@@ -57,12 +58,12 @@ extension Tables {
   }
 
   /// Whether the host's command is the one for nf_tables, by where its name leads.
-  private static var commandWritesNftables: Bool {
+  private static func commandWritesNftables() throws(KernelError) -> Bool {
     guard var path = ["/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables"].first(where: Files.exists) else {
       return false
     }
     for _ in 0..<8 {
-      guard let target = Files.linkTarget(path) else { break }
+      guard let target = try Files.linkTarget(path) else { break }
       if target.contains("nft") { return true }
       path = target.hasPrefix("/") ? target : "/usr/sbin/\(target)"
     }

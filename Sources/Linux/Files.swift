@@ -183,11 +183,14 @@ public enum Files {
     return FileStatus(info)
   }
 
-  /// Where a symbolic link points; `nil` for anything else.
-  public static func linkTarget(_ path: String) -> String? {
-    var target = [CChar](repeating: 0, count: 4096)
-    let count = unsafe readlink(path, &target, target.count)
-    return count < 0 ? nil : String(decoding: target[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+  /// Where a symbolic link points; `nil` for anything else, and where it may not be read.
+  ///
+  /// - Throws: an error that may pass.
+  public static func linkTarget(_ path: String) throws(KernelError) -> String? {
+    do throws(KernelError) { return try target(ofLink: path) } catch {
+      if error.mayPass { throw error }
+      return nil
+    }
   }
 
   /// Where a symbolic link points.

@@ -15,10 +15,14 @@ public struct LiveNamespaces {
     var found = LiveNamespaces()
     for name in found.list("/proc") where name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
       // The first process is no container; whoever has fewer rights than it cannot look at it.
-      if name == "1", Files.linkTarget("/proc/1/ns/net") == nil { continue }
+      if name == "1", isOutOfReach("/proc/1/ns/net") { continue }
       found.addProcess("/proc/\(name)")
     }
     return found
+  }
+
+  private static func isOutOfReach(_ path: String) -> Bool {
+    do throws(KernelError) { return try Files.linkTarget(path) == nil } catch { return false }  // asked again below
   }
 
   /// A path by which the namespace with that inode can be opened; `nil` where nothing holds it.

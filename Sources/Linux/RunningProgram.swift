@@ -26,7 +26,7 @@ public struct RunningProgram: ~Copyable {
       process = Descriptor(adopting: Int32(try call("find process \(number)") { cl_open_process(number) }))
     } catch  where [ESRCH, EINVAL, ENOENT].contains(error.errno) { return nil }  // the latter two: a thread's number
     // Looked at once it is held: if it has ended and the number is another's, no signal reaches that one.
-    guard runs(number, name) else { return nil }
+    guard try runs(number, name) else { return nil }
     if let argument, try !hasArgument(number, argument, of: name) { return nil }
     return RunningProgram(number: number, process: process)
   }
@@ -35,13 +35,13 @@ public struct RunningProgram: ~Copyable {
   public static func numbers(named name: String, with argument: String) throws(KernelError) -> [Int32] {
     var numbers: [Int32] = []
     for number in try (Files.list("/proc") ?? []).compactMap({ Int32($0) }) {
-      if runs(number, name), try hasArgument(number, argument, of: name) { numbers.append(number) }
+      if try runs(number, name), try hasArgument(number, argument, of: name) { numbers.append(number) }
     }
     return numbers
   }
 
-  private static func runs(_ number: Int32, _ name: String) -> Bool {
-    guard let path = Files.linkTarget("/proc/\(number)/exe") else { return false }
+  private static func runs(_ number: Int32, _ name: String) throws(KernelError) -> Bool {
+    guard let path = try Files.linkTarget("/proc/\(number)/exe") else { return false }
     let program = path.hasSuffix(deleted) ? path.dropLast(deleted.count) : path[...]
     return program.split(separator: "/").last.map { $0 == name } == true
   }
@@ -50,11 +50,12 @@ public struct RunningProgram: ~Copyable {
   private static let deleted = " (deleted)"
 
   private static func hasArgument(_ number: Int32, _ argument: String, of name: String) throws(KernelError) -> Bool {
-    guard Files.linkTarget("/proc/\(number)/ns/net") == Files.linkTarget("/proc/self/ns/net") else { return false }
+    let namespace = try Files.linkTarget("/proc/\(number)/ns/net")
+    guard try namespace == Files.linkTarget("/proc/self/ns/net") else { return false }
     for _ in 0..<40 {
       guard let bytes = try arguments(number) else { return false }
       let arguments = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-      guard arguments.isEmpty, runs(number, name) else { return arguments.contains(argument) }
+      guard arguments.isEmpty, try runs(number, name) else { return arguments.contains(argument) }
       // execve(2) sets the program first and the arguments a moment later.
       Clock.sleep(milliseconds: 5)
     }
@@ -104,6 +105,10 @@ public struct RunningProgram: ~Copyable {
 
   /// What the process has open, as the links in `/proc/PID/fd` show it: `/dev/null`, `socket:[4711]`.
   public func openFiles() throws(KernelError) -> Set<String> {
-    Set(try (Files.list("/proc/\(number)/fd") ?? []).compactMap { Files.linkTarget("/proc/\(number)/fd/\($0)") })
+    var open: Set<String> = []
+    for name in try Files.list("/proc/\(number)/fd") ?? [] {
+      if let target = try Files.linkTarget("/proc/\(number)/fd/\(name)") { open.insert(target) }
+    }
+    return open
   }
 }

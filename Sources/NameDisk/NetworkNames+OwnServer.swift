@@ -31,7 +31,7 @@ extension NetworkNames {
     try process.endStrays()
     try process.write(config.text)
     do throws(KernelError) { try process.start(program) } catch {
-      if error.mayPass { throw error }
+      guard error.saysRefused else { throw error }
       warn("names of network \(network): no name server: \(error)")
       try process.end()
       return []

@@ -115,3 +115,8 @@ struct DnsmasqProcess {
     }
   }
 }
+
+extension KernelError {
+  /// Of starting a program: it did not want to, may not be run, or is none; all else may be otherwise the next time.
+  var saysRefused: Bool { [EPROTO, ENOENT, EACCES, EPERM, ENOEXEC].contains(errno) }
+}

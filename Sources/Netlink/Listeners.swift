@@ -65,7 +65,7 @@ func socketHolders(_ inodes: Set<UInt64>) throws(KernelError) -> [SocketHolder] 
   for pid in try (Files.list("/proc") ?? []).compactMap({ Int32($0) }).sorted() {
     // Whoever ends while we look holds nothing any more.
     guard let descriptors = try? Files.list("/proc/\(pid)/fd") else { continue }
-    let held = Set(descriptors.compactMap { Files.linkTarget("/proc/\(pid)/fd/\($0)").flatMap { names[$0] } })
+    let held = Set(descriptors.compactMap { (try? Files.linkTarget("/proc/\(pid)/fd/\($0)")).flatMap { names[$0] } })
     guard !held.isEmpty else { continue }
     let line = (try? Files.readIfPresent("/proc/\(pid)/cmdline")) ?? []
     let command = String(decoding: line, as: UTF8.self).split(separator: "\0").joined(separator: " ")

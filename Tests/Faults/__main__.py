@@ -108,6 +108,8 @@ def main():
     parser.add_argument("--plugins", default=os.environ.get("CNI_BIN", ".build/bin"), help="their directory ($CNI_BIN)")
     parser.add_argument("--sample", type=int, metavar="K", help="about K runs instead of all")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="which sample (0)")
+    parser.add_argument("--and", dest="more", metavar="NAME", action="append", default=[],
+                        help="beside the sample, runs whose name begins with these words")
     parser.add_argument("--only", metavar="NAME", help="runs whose name begins with these words: 'bridge ADD openat 3'")
     parser.add_argument("--sweep", choices=("kill", "fault"), help="one of the two sweeps alone")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many runs at once")
@@ -123,7 +125,8 @@ def main():
     if options.sweep:
         runs = [run for run in runs if run.is_kill == (options.sweep == "kill")]
     if options.sample:
-        runs = sampled(runs, options.sample, options.seed)
+        more = [run for run in runs if any(f"{run.label} ".startswith(f"{name} ") for name in options.more)]
+        runs = list(dict.fromkeys(sampled(runs, options.sample, options.seed) + more))
     if options.list:
         print("\n".join(run.label for run in runs))
         return
