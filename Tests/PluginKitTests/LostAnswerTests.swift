@@ -13,7 +13,6 @@ import Testing
   static let changes: [Change] = [
     .createLink(LinkSpec("br0", kind: .bridge(filtersVLANs: false))),
     .addAddress(AddressSpec(prefix, on: "eth0", .container)),
-    .setSysctls([Sysctl("net/ipv4/ip_forward", "1")], on: .host),
     .deleteLink("eth0", on: .container),
     .changeLink("eth0", on: .container, LinkChange(mtu: 1400)),
   ]
@@ -34,6 +33,14 @@ import Testing
     try traced.apply(change)
     #expect(names(tried) == names(plain))
     #expect(tried.state.addresses == plain.state.addresses && tried.state.sysctls == plain.state.sysctls)
+  }
+
+  @Test func `a sysctl that was not written is an error, even an optional one`() throws {
+    let kernel = kernel()
+    var traced = TracingKernel(
+      FailingKernel(kernel, changesBeforeRefusal: 0, by: .lostAnswer(isMade: false)), journal: nil)
+    let change = Change.setSysctls([Sysctl("net/ipv4/conf/eth0/arp_notify", "0", isOptional: true)], on: .container)
+    #expect(throws: KernelError.self) { try traced.apply(change) }
   }
 
   private func names(_ kernel: FakeKernel) -> [String] {
