@@ -44,67 +44,54 @@ let package = Package(
     .target(name: "CExit"),
 
     library("NetTypes"),
-    library("CNI", ["NetTypes"]),
+    library("CNI", ["CJansson", "NetTypes"]),
+    library("Linux", ["CLinux", "NetTypes"]),
     library("PacketFilter", ["CNI", "NetTypes"]),
     library("Kernel", ["CNI", "NetTypes", "PacketFilter"]),
-    library("IPAM", ["CNI", "NetTypes"]),
     library("Etcd", ["CNI"]),
+    library("IPAM", ["CNI", "Etcd", "Kernel", "Linux", "NetTypes"]),
+    library("Names", ["CNI", "Etcd", "Kernel", "Linux", "NetTypes"]),
+    library("Overlay", ["CNI", "Etcd", "Kernel", "Linux", "NetTypes", "PacketFilter", "PluginKit"]),
+    library("PluginKit", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
-    library("EtcdClient", ["CCurl", "CNI", "CNIJSON", "Etcd", "Kernel", "Linux"]),
-    library("CNIJSON", ["CNI", "CJansson"]),
-    library("Linux", ["Kernel", "CLinux"]),
-    library("Netlink", ["NetTypes", "Kernel", "PacketFilter", "Linux", "CNetlink", "CLinux"]),
-    library("Nftables", ["CNI", "NetTypes", "Kernel", "PacketFilter", "Linux", "CExit", "CNftables"]),
+    library("Netlink", ["CLinux", "CNetlink", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
+    library("Nftables", ["CExit", "CNI", "CNftables", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
     library("Iptables", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
-    library("Firewalld", ["CDBus", "Kernel", "Linux", "PacketFilter"]),
-    library("Attachment", ["CNI", "Kernel", "NetTypes", "PacketFilter"]),
-    library("LeaseDisk", ["IPAM", "CNI", "Kernel", "Linux", "NetTypes"]),
-    library("EtcdLeases", ["CNI", "CNIJSON", "Etcd", "IPAM", "NetTypes"]),
-    library("Names", ["CNI", "NetTypes"]),
-    library("NameDisk", ["Names", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
-    library("NameEtcd", ["CNI", "CNIJSON", "Etcd", "Kernel", "Linux", "NameDisk", "Names"]),
-    library("Overlay", ["Attachment", "CNI", "Etcd", "Kernel", "NetTypes", "PacketFilter"]),
-    library("OverlayEtcd", ["CNI", "CNIJSON", "Etcd", "Kernel", "Linux", "NetTypes", "Overlay"]),
-    library("PluginKit", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
-
-    library("ContainerLinks", ["Attachment", "CNI", "Kernel", "NetTypes", "PluginKit"]),
     library(
-      "HostFilter",
-      ["CNI", "CNIJSON", "Firewalld", "Iptables", "Kernel", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
+      "HostFilter", ["CDBus", "CNI", "Iptables", "Kernel", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
+    // Apart from Etcd because it loads libcurl: what links it is no static executable.
+    library("EtcdClient", ["CCurl", "CNI", "Etcd", "Linux", "NetTypes"]),
 
-    plugin("bridge", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+    plugin("bridge", ["PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter"] + packetFilter),
     plugin(
       "dns-hosts",
-      ["CNI", "Etcd", "EtcdClient", "Kernel", "NameDisk", "NameEtcd", "Names", "NetTypes", "PacketFilter", "PluginKit"]
+      ["CNI", "Etcd", "EtcdClient", "Kernel", "Names", "NetTypes", "PacketFilter", "PluginKit"]
         + packetFilter),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
-    plugin("ipam-host-local", ["IPAM", "LeaseDisk", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
+    plugin("ipam-host-local", ["IPAM", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
     plugin(
       "ipam-etcd",
-      ["CNI", "Etcd", "EtcdClient", "EtcdLeases", "IPAM", "LeaseDisk", "NetTypes", "PluginKit"]),
+      ["CNI", "Etcd", "EtcdClient", "IPAM", "NetTypes", "PluginKit"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
-    plugin("macvlan", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
-    plugin("ipvlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
-    plugin("vlan", ["ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
-    plugin("dummy", ["Attachment", "ContainerLinks", "CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("macvlan", ["PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
+    plugin("ipvlan", ["PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
+    plugin("vlan", ["PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
+    plugin("dummy", ["PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
     plugin(
       "overlay-vxlan",
-      [
-        "Attachment", "CNI", "Etcd", "EtcdClient", "Kernel", "NetTypes", "Overlay", "OverlayEtcd", "PacketFilter",
-        "PluginKit",
-      ] + packetFilter),
-    plugin("ptp", ["Attachment", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
+      ["PluginKit", "CNI", "Etcd", "EtcdClient", "Kernel", "NetTypes", "Overlay", "PacketFilter"] + packetFilter),
+    plugin("ptp", ["PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter"] + packetFilter),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
-    plugin("tuning", ["Attachment", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
+    plugin("tuning", ["PluginKit", "CNI", "Kernel", "Linux", "NetTypes", "Netlink"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
 
-    library("CNIRuntime", ["CNI", "CNIJSON", "Kernel", "Linux", "NetTypes"]),
+    library("CNIRuntime", ["CNI", "Kernel", "Linux", "NetTypes"]),
 
     .executableTarget(
       name: "cnictl",
       dependencies: [
-        "Attachment", "CNI", "CNIJSON", "CNIRuntime", "Etcd", "EtcdClient", "HostFilter", "IPAM", "Kernel", "LeaseDisk",
-        "Linux", "NameDisk", "NameEtcd", "NetTypes", "Netlink", "Overlay", "OverlayEtcd", "PacketFilter",
+        "CNI", "CNIRuntime", "Etcd", "EtcdClient", "HostFilter", "IPAM", "Kernel", "Linux", "Names", "NetTypes",
+        "Netlink", "Overlay", "PacketFilter", "PluginKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -114,31 +101,28 @@ let package = Package(
       path: "Tests/TestSupport", swiftSettings: strict),
     .target(
       name: "SweepSupport",
-      dependencies: ["CNI", "CNIJSON", "Kernel", "NetTypes", "Netlink", "PluginKit", "TestSupport"],
+      dependencies: ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit", "TestSupport"],
       path: "Tests/SweepSupport", swiftSettings: strict),
     .target(
       name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
     tests(
-      "OverlayEtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdSupport", "Linux", "NetTypes", "Overlay", "OverlayEtcd"]),
+      "OverlayEtcdTests", ["CNI", "Etcd", "EtcdSupport", "Linux", "NetTypes", "Overlay"]),
     tests("OverlayEtcdTrafficTests", ["CNI", "EtcdSupport", "LabSupport"]),
-    tests("EtcdTests", ["CNI", "CNIJSON", "Etcd", "EtcdClient", "EtcdSupport", "Linux"]),
+    tests("EtcdTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "Linux"]),
     tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),
-    tests("PacketFilterRuleTests", ["CNI", "CNIJSON", "NetTypes", "PacketFilter", "TestSupport"]),
+    tests("PacketFilterRuleTests", ["CNI", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("HostFilterTests", ["CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
       "FirewallTests",
-      ["firewall", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
-    tests("IPAMTests", ["IPAM", "CNI", "CNIJSON", "NetTypes"]),
-    tests("LeaseDiskTests", ["LeaseDisk", "IPAM", "CNI", "Linux", "NetTypes"]),
+      ["firewall", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+    tests("IPAMTests", ["IPAM", "CNI", "NetTypes"]),
+    tests("LeaseDiskTests", ["IPAM", "CNI", "Linux", "NetTypes"]),
     tests(
       "HostLocalTests",
-      [
-        "ipam-host-local", "LeaseDisk", "IPAM", "PluginKit", "CNI", "CNIJSON", "Kernel", "Linux", "NetTypes",
-        "TestSupport",
-      ]),
+      ["ipam-host-local", "IPAM", "PluginKit", "CNI", "Kernel", "Linux", "NetTypes", "TestSupport"]),
     tests("NetTypesTests", ["NetTypes"]),
     .target(
-      name: "LabSupport", dependencies: ["CNI", "CNIJSON", "Linux"], path: "Tests/LabSupport",
+      name: "LabSupport", dependencies: ["CNI", "Linux"], path: "Tests/LabSupport",
       exclude: ["probe.py", "wire.py"],
       swiftSettings: strict),
     tests("EndToEndTests", ["CNI", "LabSupport"]),
@@ -149,23 +133,20 @@ let package = Package(
     tests("VRFTests", ["CNI", "EVPNSupport", "LabSupport"]),
     tests(
       "ContainerLinksTests",
-      [
-        "Attachment", "CNI", "CNIJSON", "ContainerLinks", "Kernel", "NetTypes", "PluginKit", "TestSupport", "dummy",
-        "ipvlan", "vlan",
-      ]),
-    tests("IPVLANTests", ["CNI", "ContainerLinks", "Kernel", "LabSupport", "SweepSupport", "TestSupport", "ipvlan"]),
-    tests("VLANTests", ["CNI", "ContainerLinks", "Kernel", "LabSupport", "SweepSupport", "TestSupport", "vlan"]),
+      ["PluginKit", "CNI", "Kernel", "NetTypes", "TestSupport", "dummy", "ipvlan", "vlan"]),
+    tests("IPVLANTests", ["CNI", "PluginKit", "Kernel", "LabSupport", "SweepSupport", "TestSupport", "ipvlan"]),
+    tests("VLANTests", ["CNI", "PluginKit", "Kernel", "LabSupport", "SweepSupport", "TestSupport", "vlan"]),
     tests("DummyTests", ["CNI", "LabSupport", "SweepSupport", "dummy"]),
     tests(
       "BridgeVLANTests",
       [
-        "bridge", "CNI", "CNIJSON", "HostFilter", "Kernel", "LabSupport", "Linux", "NetTypes", "Netlink", "PluginKit",
+        "bridge", "CNI", "HostFilter", "Kernel", "LabSupport", "Linux", "NetTypes", "Netlink", "PluginKit",
         "TestSupport",
       ]),
     .testTarget(
-      name: "CNITests", dependencies: ["CNI", "CNIJSON", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
+      name: "CNITests", dependencies: ["CNI", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
     tests(
-      "PortmapTests", ["portmap", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+      "PortmapTests", ["portmap", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("NftablesTests", ["Nftables", "CNI", "NetTypes", "Kernel", "PacketFilter"]),
     tests(
       "NftablesKernelTests", ["Nftables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
@@ -179,27 +160,27 @@ let package = Package(
     tests(
       "KernelTests",
       [
-        "bridge", "macvlan", "overlay-vxlan", "ptp", "tuning", "Attachment", "CNI", "CNIJSON", "EtcdClient",
-        "HostFilter", "Iptables", "Kernel", "Linux", "NetTypes", "Netlink", "Nftables", "OverlayEtcd", "PacketFilter",
-        "PluginKit", "SweepSupport", "TestSupport",
+        "bridge", "macvlan", "overlay-vxlan", "ptp", "tuning", "PluginKit", "CNI", "EtcdClient", "HostFilter",
+        "Iptables", "Kernel", "Linux", "NetTypes", "Netlink", "Nftables", "Overlay", "PacketFilter", "SweepSupport",
+        "TestSupport",
       ]),
     tests(
-      "BridgeTests", ["bridge", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+      "BridgeTests", ["bridge", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests(
       "MacvlanTests",
-      ["macvlan", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
+      ["macvlan", "PluginKit", "CNI", "Kernel", "NetTypes", "TestSupport"]),
     tests("MacvlanTrafficTests", ["CNI", "LabSupport"]),
     tests(
       "PtpTests",
-      ["ptp", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+      ["ptp", "PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter", "TestSupport"]),
     tests("PtpTrafficTests", ["CNI", "LabSupport"]),
     tests("MultiHostTests", ["CNI", "LabSupport"]),
     tests("NamesAcrossHostsTests", ["CNI", "EtcdSupport", "LabSupport"]),
     tests(
       "OverlayTests",
       [
-        "overlay-vxlan", "Overlay", "Attachment", "CNI", "CNIJSON", "Kernel", "NetTypes", "PacketFilter", "PluginKit",
-        "SweepSupport", "TestSupport",
+        "overlay-vxlan", "Overlay", "PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter", "SweepSupport",
+        "TestSupport",
       ]),
     tests("IptablesTests", ["Iptables", "CNI", "Kernel", "NetTypes", "PacketFilter"]),
     tests(
@@ -210,27 +191,21 @@ let package = Package(
       ]),
     tests(
       "TuningTests",
-      ["tuning", "CNI", "CNIJSON", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
+      ["tuning", "CNI", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
     tests(
       "EtcdIPAMTests",
-      [
-        "ipam-etcd", "EtcdLeases", "Etcd", "EtcdSupport", "IPAM", "CNI", "CNIJSON", "NetTypes", "PluginKit",
-        "TestSupport",
-      ]),
+      ["ipam-etcd", "IPAM", "Etcd", "EtcdSupport", "CNI", "NetTypes", "PluginKit", "TestSupport"]),
     tests("EtcdIPAMClusterTests", ["CNI", "EtcdSupport", "LabSupport"]),
-    tests("NamesTests", ["Names", "CNI", "CNIJSON", "NetTypes"]),
+    tests("NamesTests", ["Names", "CNI", "NetTypes"]),
     tests(
-      "NameEtcdTests", ["NameEtcd", "NameDisk", "Names", "CNI", "CNIJSON", "Etcd", "EtcdSupport", "Kernel", "NetTypes"]),
-    tests("NameDiskTests", ["NameDisk", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
+      "NameEtcdTests", ["Names", "CNI", "Etcd", "EtcdSupport", "Kernel", "NetTypes"]),
+    tests("NameDiskTests", ["Names", "CNI", "Kernel", "Linux", "NetTypes"]),
     tests(
       "DNSHostsTests",
-      [
-        "dns-hosts", "CNI", "CNIJSON", "Etcd", "EtcdSupport", "Kernel", "NameDisk", "NameEtcd", "Names", "NetTypes",
-        "PluginKit",
-      ]),
+      ["dns-hosts", "CNI", "Etcd", "EtcdSupport", "Kernel", "Names", "NetTypes", "PluginKit"]),
     .testTarget(
       name: "DNSHostsTrafficTests", dependencies: ["CNI", "LabSupport"], exclude: ["ask.py"], swiftSettings: strict),
     tests("DNSHostsStressTests", ["CNI", "LabSupport"]),
-    tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "CNIJSON", "Linux", "NetTypes"]),
+    tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "Linux", "NetTypes"]),
   ]
 )

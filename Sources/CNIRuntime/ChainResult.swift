@@ -1,5 +1,4 @@
 public import CNI
-import CNIJSON
 
 /// What a chain answered so far.
 public struct ChainResult: Equatable, Sendable {

@@ -1,7 +1,6 @@
 public import CNI
-import CNIJSON
-import Kernel
 import Linux
+import NetTypes
 
 /// The directory that holds a host's networks, one file each.
 public struct ConfigDirectory: Sendable {

@@ -1,6 +1,5 @@
 public import CNI
 import Glibc
-public import Kernel
 import Linux
 public import NetTypes
 

@@ -1,5 +1,5 @@
 public import CNI
-public import Kernel
+public import NetTypes
 
 extension CNIError {
   /// Message and details in one line, without the code.

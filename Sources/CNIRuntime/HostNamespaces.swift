@@ -1,4 +1,3 @@
-import Kernel
 import Linux
 
 /// The network namespaces that this process can see.

@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 import NetTypes
 
 /// Compares JSON with the keys and values that a plugin knows.

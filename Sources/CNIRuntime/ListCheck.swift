@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 
 /// Whether the plugins of a list go together.
 enum ListCheck {

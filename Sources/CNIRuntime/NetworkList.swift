@@ -1,5 +1,4 @@
 public import CNI
-import CNIJSON
 
 /// A network as the operator configured it: its plugins, to be run one after the other.
 public struct NetworkList: Equatable, Sendable {

@@ -1,5 +1,4 @@
 public import CNI
-import Kernel
 import Linux
 import NetTypes
 

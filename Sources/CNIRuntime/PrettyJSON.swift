@@ -1,5 +1,4 @@
 public import CNI
-import CNIJSON
 
 extension JSONValue {
   /// Lines of two spaces' indentation for a person to read: what names a thing comes first, then the alphabet, then

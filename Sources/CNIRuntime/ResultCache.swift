@@ -1,6 +1,4 @@
 public import CNI
-import CNIJSON
-import Kernel
 import Linux
 import NetTypes
 

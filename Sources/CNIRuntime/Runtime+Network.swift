@@ -1,5 +1,4 @@
 public import CNI
-import CNIJSON
 import NetTypes
 
 extension Runtime {

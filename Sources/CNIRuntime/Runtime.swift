@@ -1,5 +1,4 @@
 public import CNI
-import CNIJSON
 import NetTypes
 
 /// The runtime's side of CNI: runs the plugins of a network for an attachment.

@@ -1,5 +1,4 @@
 public import CNI
-import CNIJSON
 import NetTypes
 
 /// What is wrong with a network's configuration, or could not be judged.

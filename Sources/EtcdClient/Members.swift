@@ -1,7 +1,7 @@
 import CNI
 import Etcd
-import Kernel
 import Linux
+import NetTypes
 
 /// The members of a cluster, asked in turn until one answers.
 struct Members: ~Copyable {

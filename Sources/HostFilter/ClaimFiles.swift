@@ -1,8 +1,7 @@
 import CNI
-import CNIJSON
 import Glibc
-import Kernel
 import Linux
+import NetTypes
 import PacketFilter
 
 /// What was added to the packet filter, a JSON file for each claim: `NETWORK/HOSTINTERFACE.PART`.

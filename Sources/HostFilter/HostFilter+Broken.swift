@@ -1,6 +1,6 @@
 public import CNI
 import Glibc
-public import Kernel
+public import NetTypes
 public import PacketFilter
 
 /// Claim files that hold no claim, or another attachment's: they are renamed, written about, and removed by GC.

@@ -1,4 +1,3 @@
-import Firewalld
 import Iptables
 import Nftables
 

@@ -1,5 +1,4 @@
 public import CNI
-public import Kernel
 import Linux
 public import NetTypes
 import PacketFilter

@@ -1,7 +1,7 @@
 import Iptables
-public import Kernel
+import Kernel
 import Linux
-import NetTypes
+public import NetTypes
 public import PacketFilter
 
 extension HostFilter {

@@ -1,6 +1,6 @@
 import CNI
-public import Kernel
 import Linux
+public import NetTypes
 import PacketFilter
 
 /// The sources of firewalld's zones in a claim, next to its rules in tables.

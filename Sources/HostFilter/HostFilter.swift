@@ -1,7 +1,7 @@
 public import CNI
 import Glibc
-public import Kernel
 import Linux
+public import NetTypes
 public import PacketFilter
 
 /// The host's packet filter: chooses a backend and remembers on disk what was added.

@@ -1,4 +1,3 @@
-import Kernel
 import Linux
 import NetTypes
 import PacketFilter

@@ -1,5 +1,4 @@
-public import Kernel
-import NetTypes
+public import NetTypes
 public import PacketFilter
 
 extension IptablesBackend {

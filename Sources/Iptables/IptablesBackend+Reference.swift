@@ -1,5 +1,5 @@
 public import CNI
-public import Kernel
+import Kernel
 public import NetTypes
 public import PacketFilter
 

@@ -1,6 +1,6 @@
 import CNI
-public import Kernel
-import NetTypes
+import Kernel
+public import NetTypes
 public import PacketFilter
 
 /// The tables that the host's `iptables` shows, legacy ones by libiptc, nf_tables' by its messages; no process is started.

@@ -1,5 +1,4 @@
 import Glibc
-import Kernel
 import Linux
 import NetTypes
 

@@ -1,6 +1,6 @@
 import Glibc
-import Kernel
 import Linux
+import NetTypes
 
 /// A netfilter-netlink socket of the network namespace it was opened in, for questions and batches.
 @safe

@@ -1,5 +1,6 @@
 import Kernel
 import Linux
+import NetTypes
 import PacketFilter
 
 extension Table {

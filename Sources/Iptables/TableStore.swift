@@ -1,4 +1,4 @@
-import Kernel
+import NetTypes
 
 /// Where a table's chains and rules are: libiptc's copy of a legacy table, or nf_tables' table of the same name.
 ///

@@ -1,4 +1,5 @@
 public import NetTypes
+public import PacketFilter
 
 /// Everything a plugin may ask of the kernel: looks by name, and changes as data.
 ///

@@ -1,5 +1,5 @@
 import CNI
-import NetTypes
+public import NetTypes
 import PacketFilter
 
 /// The changes made so far for one ADD, and what takes each back.

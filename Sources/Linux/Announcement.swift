@@ -1,5 +1,5 @@
 import CLinux
-public import Kernel
+public import NetTypes
 
 /// Announces an address to the neighbours on a link.
 public enum Announcement {

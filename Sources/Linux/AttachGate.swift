@@ -1,5 +1,5 @@
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// A lock that every ADD shares and garbage collection takes exclusively: a half-made attachment looks like garbage.
 public enum AttachGate {

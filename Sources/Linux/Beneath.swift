@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// What lies below a directory, reached without following a symbolic link and without leaving it.
 ///

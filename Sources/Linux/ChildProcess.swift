@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// What a finished child said.
 public struct ChildOutput: Equatable, Sendable {

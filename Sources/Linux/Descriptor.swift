@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// An open file, owned: closed when this value goes.
 public struct Descriptor: ~Copyable {

@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// A `flock(2)`, held until this value goes.
 public struct FileLock: ~Copyable {

@@ -1,5 +1,5 @@
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// What a program finds where it keeps a file of its own.
 public enum StateFile: Equatable, Sendable {

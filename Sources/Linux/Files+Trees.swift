@@ -1,5 +1,5 @@
 import Glibc
-public import Kernel
+public import NetTypes
 
 extension Files {
   /// Removes what is at the path, a directory with all that is in it; follows no symbolic link.

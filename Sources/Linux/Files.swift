@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// Files and directories by path.
 ///

@@ -1,5 +1,5 @@
 import Glibc
-import Kernel
+import NetTypes
 
 /// The network namespaces that a process, one of its threads or open files, or a mount holds.
 public struct LiveNamespaces {

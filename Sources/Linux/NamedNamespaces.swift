@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// Network namespaces with a name: files that hold them, as `ip netns` keeps them.
 public enum NamedNamespaces {

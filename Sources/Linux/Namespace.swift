@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// A network namespace, held open.
 public struct Namespace: ~Copyable {

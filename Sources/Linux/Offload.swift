@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// Who computes the checksums of what a link sends, `SIOCETHTOOL`; of this thread's network namespace.
 public enum Offload {

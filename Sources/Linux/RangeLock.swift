@@ -1,5 +1,5 @@
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// A lock of ranges of a file's bytes, there or not: fcntl(2), F_OFD_SETLK.
 ///

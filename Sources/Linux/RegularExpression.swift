@@ -1,5 +1,5 @@
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// A POSIX extended regular expression (`regex(7)`), as the C library compiled it.
 @safe

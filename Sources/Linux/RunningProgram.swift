@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// A process by its number and the program it runs; never another one that gets the number later.
 public struct RunningProgram: ~Copyable {

@@ -1,5 +1,5 @@
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// What stands in the place of a state file, directory or lock, and is none: it gets the name `.NAME.aside`, which GC removes.
 public enum SetAside {

@@ -1,5 +1,5 @@
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// A shared library that is loaded when it is first needed; it stays loaded, as it holds what it has set up.
 public enum SharedLibrary {

@@ -1,5 +1,5 @@
 import Glibc
-public import Kernel
+public import NetTypes
 
 /// Entries of a directory of ours, where other things than our own files and directories may be: links, FIFOs, directories.
 ///

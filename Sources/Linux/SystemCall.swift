@@ -1,5 +1,5 @@
 import Glibc
-public import Kernel
+public import NetTypes
 
 extension KernelError {
   /// The system's text for `errno`.

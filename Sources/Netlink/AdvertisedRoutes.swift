@@ -1,6 +1,5 @@
 import CNetlink
 import Glibc
-import Kernel
 import NetTypes
 
 extension NetlinkSocket {

@@ -1,7 +1,8 @@
 import Glibc
 public import Kernel
 import Linux
-import NetTypes
+public import NetTypes
+import PacketFilter
 
 extension LiveKernel {
   func missing(_ name: InterfaceName, _ operation: String) -> KernelError {

@@ -1,5 +1,6 @@
 import Kernel
 import Linux
+import NetTypes
 
 extension LiveKernel {
   /// Looks again and again; a daemon that is silent is no reason to refuse anything.

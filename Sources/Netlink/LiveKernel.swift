@@ -2,7 +2,7 @@ import Glibc
 public import Kernel
 import Linux
 public import NetTypes
-import PacketFilter
+public import PacketFilter
 
 /// The running kernel, seen from this process's namespace and, where there is one, from the container's.
 public struct LiveKernel: ~Copyable, Kernel {

@@ -1,7 +1,8 @@
 import CNetlink
 import Glibc
-public import Kernel
+import Kernel
 import Linux
+public import NetTypes
 
 extension LiveKernel {
   /// Whether the namespace that the host knows by this number is still in use; `LinkInfo.peerNamespace` is such a number.

@@ -1,8 +1,8 @@
 import CLinux
 import CNetlink
 import Glibc
-import Kernel
 import Linux
+import NetTypes
 
 /// A netlink socket, tied for life to the network namespace it was opened in.
 @safe

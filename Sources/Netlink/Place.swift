@@ -1,5 +1,5 @@
-import Kernel
 import Linux
+import NetTypes
 
 /// A network namespace and a socket in it.
 struct Place: ~Copyable {

@@ -1,6 +1,6 @@
 import CNetlink
 import Glibc
-import Kernel
+import NetTypes
 
 /// A netlink message under construction.
 ///

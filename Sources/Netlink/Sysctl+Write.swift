@@ -1,5 +1,6 @@
 import Kernel
 import Linux
+import NetTypes
 
 extension Sysctl {
   /// What the kernel has; `nil` where there is no such setting.

@@ -1,4 +1,4 @@
-import Kernel
+import NetTypes
 
 /// What libnftables says where it or the kernel refuses.
 ///

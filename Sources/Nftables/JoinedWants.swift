@@ -1,4 +1,4 @@
-import Kernel
+import NetTypes
 
 /// What several rules come to together: what two of them want alike is there once.
 struct JoinedWants {

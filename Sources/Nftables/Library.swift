@@ -1,7 +1,7 @@
 import CNftables
 import Glibc
-import Kernel
 import Linux
+import NetTypes
 
 /// libnftables, loaded.
 ///

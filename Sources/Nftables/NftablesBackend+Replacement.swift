@@ -1,4 +1,4 @@
-public import Kernel
+public import NetTypes
 public import PacketFilter
 
 extension NftablesBackend {

@@ -1,4 +1,5 @@
-public import Kernel
+import Kernel
+public import NetTypes
 public import PacketFilter
 
 /// Rules by nf_tables: changed by libnftables, one transaction for each call, and looked for by netlink.

@@ -1,7 +1,7 @@
 import CNftables
 import Glibc
-import Kernel
 import Linux
+import NetTypes
 
 extension RulesetSocket {
   /// The longest name of a chain, in bytes (`NFT_NAME_MAXLEN` without its NUL).

@@ -2,6 +2,7 @@ import CNftables
 import Glibc
 import Kernel
 import Linux
+import NetTypes
 
 /// A netfilter-netlink socket that only asks; tied to the network namespace it was opened in.
 @safe

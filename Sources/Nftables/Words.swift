@@ -1,4 +1,4 @@
-import Kernel
+import NetTypes
 import PacketFilter
 
 /// Text of others that becomes part of a command, and how it is kept from becoming another command.

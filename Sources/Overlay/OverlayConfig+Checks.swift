@@ -1,7 +1,7 @@
-import Attachment
 import CNI
 import Kernel
 import NetTypes
+import PluginKit
 
 extension OverlayConfig {
   /// - Throws: code 7 for keys that contradict each other, or that mean nothing in this mode.

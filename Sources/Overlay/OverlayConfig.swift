@@ -1,6 +1,6 @@
-public import Attachment
 public import CNI
 public import NetTypes
+public import PluginKit
 
 /// The `overlay-vxlan` part of a network configuration, as written; absent keys are `nil`.
 public struct OverlayConfig: JSONReadable, Sendable {

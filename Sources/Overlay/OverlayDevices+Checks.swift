@@ -1,7 +1,7 @@
-import Attachment
 import CNI
 import Kernel
 import NetTypes
+import PluginKit
 
 extension OverlayDevices {
   /// - Throws: code 7 where what is there is somebody else's, or was made otherwise; both sides are named.

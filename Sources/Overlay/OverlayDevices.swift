@@ -1,8 +1,8 @@
-import Attachment
 import CNI
 import Kernel
 import NetTypes
 import PacketFilter
+import PluginKit
 
 /// The devices of an overlay network on one host.
 struct OverlayDevices {

@@ -1,8 +1,8 @@
-public import Attachment
 public import CNI
 public import Kernel
 public import NetTypes
 import PacketFilter
+public import PluginKit
 
 /// What the host looks like to an overlay network.
 public struct OverlayFacts: Equatable, Sendable {

@@ -1,8 +1,8 @@
-public import Attachment
 public import CNI
 import Kernel
 import NetTypes
 import PacketFilter
+public import PluginKit
 
 /// Decides everything about one attachment, from facts alone.
 public struct OverlayPlanner {

@@ -1,6 +1,6 @@
 public import CNI
 public import Kernel
-import NetTypes
+public import NetTypes
 
 /// What makes a network's devices and tables on a host what its control plane says now, without any container.
 public struct OverlayReconciler {

@@ -1,6 +1,6 @@
 public import CNI
 public import Kernel
-import NetTypes
+public import NetTypes
 import PacketFilter
 
 extension Kernel where Self: ~Copyable {

@@ -1,8 +1,8 @@
-public import Attachment
 public import CNI
 public import Kernel
 public import NetTypes
 public import PacketFilter
+public import PluginKit
 
 /// The configuration with every value checked.
 public struct OverlaySettings: Equatable, Sendable {

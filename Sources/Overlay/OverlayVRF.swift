@@ -1,7 +1,7 @@
-import Attachment
 import CNI
 public import Kernel
 public import NetTypes
+import PluginKit
 
 /// A routing table of its own that networks share, and what carries it to other hosts.
 public struct OverlayVRF: Equatable, Sendable {

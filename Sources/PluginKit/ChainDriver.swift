@@ -1,5 +1,6 @@
 public import CNI
 public import Kernel
+public import NetTypes
 
 /// What one kind of chained plugin changes: `portmap`, `firewall`.
 ///

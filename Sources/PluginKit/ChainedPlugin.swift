@@ -1,6 +1,7 @@
-import Attachment
 public import CNI
 public import Kernel
+public import NetTypes
+import PacketFilter
 
 /// A plugin that changes the host for an attachment that others made: what its driver decides, this carries out.
 public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plugin {

@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 
 /// What another plugin printed that ended with status 0.
 struct DelegateAnswer {

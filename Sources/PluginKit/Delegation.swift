@@ -1,7 +1,6 @@
 import CNI
-import CNIJSON
-import Kernel
 import Linux
+import NetTypes
 
 /// Runs other plugins as the specification has it (section 4): same environment but for the command, same bytes.
 struct Delegation {

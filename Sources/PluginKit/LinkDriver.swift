@@ -1,7 +1,6 @@
-public import Attachment
 public import CNI
 public import Kernel
-import NetTypes
+public import NetTypes
 
 /// What one kind of main plugin makes: bridge, macvlan, ipvlan, ptp and others.
 ///

@@ -1,4 +1,3 @@
-import Attachment
 public import CNI
 import Kernel
 import NetTypes

@@ -1,8 +1,7 @@
-import Attachment
 public import CNI
 public import Kernel
 import Linux
-import NetTypes
+public import NetTypes
 
 /// A plugin that makes a container's interface: what its driver decides, this carries out.
 public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {

@@ -1,7 +1,7 @@
 import CNI
 import Glibc
-import Kernel
 import Linux
+import NetTypes
 
 /// What `CNI_NETNS` turned out to be.
 enum NamespaceState: Equatable {

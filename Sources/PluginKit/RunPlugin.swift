@@ -1,7 +1,5 @@
 import CNI
-import CNIJSON
 import Glibc
-import Kernel
 import Linux
 import NetTypes
 

@@ -1,6 +1,4 @@
 import CNI
-import CNIJSON
-import Kernel
 import Linux
 import NetTypes
 

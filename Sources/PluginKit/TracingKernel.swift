@@ -1,6 +1,6 @@
-import Attachment
 public import Kernel
 public import NetTypes
+public import PacketFilter
 
 /// A kernel that writes what it is asked into the journal, if there is one.
 public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {

@@ -1,6 +1,6 @@
-import Attachment
 import CNI
 import NetTypes
+import PluginKit
 
 /// The `bridge` part of a network configuration, as written; absent keys are `nil`.
 struct BridgeConfig: JSONReadable, Sendable {

@@ -1,8 +1,8 @@
-import Attachment
 import CNI
 import Kernel
 import NetTypes
 import PacketFilter
+import PluginKit
 
 /// What a bridge's configuration wants of the packet filter, checked.
 struct BridgeFilter: Equatable {

@@ -1,7 +1,7 @@
-import Attachment
 import CNI
 import Kernel
 import NetTypes
+import PluginKit
 
 /// The configuration with every value checked.
 struct BridgeSettings: Equatable {

@@ -1,6 +1,5 @@
 import ArgumentParser
 import CNI
-import CNIJSON
 import CNIRuntime
 import Linux
 import NetTypes

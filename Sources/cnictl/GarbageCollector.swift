@@ -1,6 +1,5 @@
 import CNI
 import CNIRuntime
-import Kernel
 import Linux
 import NetTypes
 

@@ -3,8 +3,6 @@ import CNIRuntime
 import Glibc
 import HostFilter
 import IPAM
-import Kernel
-import LeaseDisk
 import NetTypes
 import Netlink
 import PacketFilter

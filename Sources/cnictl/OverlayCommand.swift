@@ -4,7 +4,6 @@ import CNIRuntime
 import Etcd
 import EtcdClient
 import Overlay
-import OverlayEtcd
 
 struct OverlayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

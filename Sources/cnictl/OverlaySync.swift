@@ -1,13 +1,11 @@
-import Attachment
 import CNI
 import CNIRuntime
 import Etcd
 import HostFilter
-import Kernel
 import NetTypes
 import Netlink
 import Overlay
-import OverlayEtcd
+import PluginKit
 
 /// Makes the devices of overlay networks on this host what their control planes say.
 struct OverlaySync<Store: EtcdStore & ~Copyable> {

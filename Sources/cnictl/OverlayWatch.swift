@@ -4,7 +4,6 @@ import Etcd
 import Linux
 import NetTypes
 import Overlay
-import OverlayEtcd
 
 /// Follows the control planes of this host's overlay networks until it is stopped.
 ///

@@ -3,7 +3,7 @@ import CNI
 import CNIRuntime
 import HostFilter
 import Kernel
-import NameDisk
+import Names
 import NetTypes
 import Overlay
 

@@ -2,7 +2,7 @@ import CNI
 import CNIRuntime
 import Etcd
 import EtcdClient
-import NameEtcd
+import Names
 
 /// Brings names that hosts tell each other up to date: this host's where it is not heard of any more, the others' in the
 /// containers here.

@@ -1,8 +1,8 @@
 import ArgumentParser
 import CNI
 import CNIRuntime
-import Kernel
 import Linux
+import NetTypes
 
 struct Validate: ParsableCommand {
   static let configuration = CommandConfiguration(

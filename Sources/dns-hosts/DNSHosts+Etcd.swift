@@ -1,9 +1,7 @@
 import CNI
 import Etcd
-import Kernel
-import NameDisk
-import NameEtcd
 import Names
+import NetTypes
 import PluginKit
 
 /// The names of one network as its hosts share them, with what they are shared through.

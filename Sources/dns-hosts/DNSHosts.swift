@@ -1,7 +1,5 @@
 import CNI
 import Etcd
-import Kernel
-import NameDisk
 import Names
 import NetTypes
 import PacketFilter

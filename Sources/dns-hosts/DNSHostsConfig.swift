@@ -1,6 +1,4 @@
 import CNI
-import NameDisk
-import NameEtcd
 import Names
 import PluginKit
 

@@ -1,5 +1,4 @@
 import CNI
-import NameDisk
 import Names
 import NetTypes
 import PluginKit

@@ -1,6 +1,4 @@
 import CNI
-import Kernel
-import NameDisk
 import Names
 import NetTypes
 import PluginKit

@@ -1,8 +1,7 @@
 import CNI
 import EtcdClient
 import HostFilter
-import Kernel
-import NameDisk
+import Names
 import NetTypes
 import Netlink
 import PluginKit

@@ -1,6 +1,4 @@
-import Attachment
 import CNI
-import ContainerLinks
 import Kernel
 import NetTypes
 import PluginKit

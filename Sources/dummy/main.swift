@@ -1,4 +1,4 @@
-import Kernel
+import NetTypes
 import Netlink
 import PluginKit
 

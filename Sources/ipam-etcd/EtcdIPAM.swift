@@ -1,6 +1,5 @@
 import CNI
 import Etcd
-import EtcdLeases
 import IPAM
 import NetTypes
 import PluginKit

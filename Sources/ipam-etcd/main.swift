@@ -1,7 +1,7 @@
 import CNI
 import Etcd
 import EtcdClient
-import LeaseDisk
+import IPAM
 import PluginKit
 
 runPlugin(EtcdIPAM(connecting: { (config) throws(CNIError) in EtcdClient(config) }, text: fileText))

@@ -1,4 +1,4 @@
-import LeaseDisk
+import IPAM
 import Netlink
 import PluginKit
 

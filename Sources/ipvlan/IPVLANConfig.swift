@@ -1,5 +1,4 @@
 import CNI
-import ContainerLinks
 import Kernel
 import NetTypes
 import PluginKit

@@ -1,5 +1,4 @@
-import ContainerLinks
-import Kernel
+import NetTypes
 import Netlink
 import PluginKit
 

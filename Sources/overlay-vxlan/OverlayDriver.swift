@@ -1,4 +1,3 @@
-import Attachment
 import CNI
 import Kernel
 import NetTypes

@@ -1,10 +1,9 @@
 import CNI
-import Etcd
 import EtcdClient
 import HostFilter
-import Kernel
+import NetTypes
 import Netlink
-import OverlayEtcd
+import Overlay
 import PluginKit
 
 runPlugin(

@@ -1,6 +1,6 @@
-import Attachment
 import CNI
 import NetTypes
+import PluginKit
 
 /// The `ptp` part of a network configuration, as written; absent keys are `nil`.
 struct PTPConfig: JSONReadable, Sendable {

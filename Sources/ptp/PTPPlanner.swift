@@ -1,8 +1,8 @@
-import Attachment
 import CNI
 import Kernel
 import NetTypes
 import PacketFilter
+import PluginKit
 
 /// Decides everything about one attachment, from facts alone.
 ///

@@ -1,7 +1,7 @@
-import Attachment
 import CNI
 import NetTypes
 import PacketFilter
+import PluginKit
 
 /// The configuration with every value checked.
 struct PTPSettings: Equatable {

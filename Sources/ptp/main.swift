@@ -1,5 +1,5 @@
 import HostFilter
-import Kernel
+import NetTypes
 import Netlink
 import PluginKit
 

@@ -1,6 +1,6 @@
 import CNI
-import Kernel
 import Linux
+import NetTypes
 import PluginKit
 
 /// The settings that this host's administrator lets configurations change.

@@ -1,7 +1,7 @@
 import CNI
-import ContainerLinks
 import Kernel
 import NetTypes
+import PluginKit
 
 /// The `vlan` part of a network configuration, as written; absent keys are `nil`.
 struct VLANConfig: UpperConfig {

@@ -1,11 +1,12 @@
 import CNI
 import Kernel
 import NetTypes
+import PacketFilter
 import PluginKit
-import Testing
 import TestSupport
-
+import Testing
 @testable import bridge
+
 
 @Suite struct BridgeAddTests {
   static let everything = """

@@ -1,11 +1,9 @@
 import CNI
-import CNIJSON
-import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
-
 @testable import bridge
+
 
 /// An attachment to a network called "net" with addresses of both families.
 struct Fixture {

@@ -4,8 +4,8 @@ import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import bridge
+
 
 /// What the bridge knows of the hardware address behind a container's port.
 @Suite struct PortEntryTests {

@@ -1,8 +1,6 @@
 import CNI
-import CNIJSON
 import Glibc
 import HostFilter
-import Kernel
 import LabSupport
 import Linux
 import NetTypes
@@ -10,8 +8,8 @@ import Netlink
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import bridge
+
 
 /// `bridge` with VLANs on the real kernel, refused once at each of its changes.
 @Suite(.needsRoot)

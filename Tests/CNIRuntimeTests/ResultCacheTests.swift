@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 import CNIRuntime
 import Foundation
 import Testing

@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 import NetTypes
 import Testing
 

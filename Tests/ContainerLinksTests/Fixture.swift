@@ -1,14 +1,12 @@
 import CNI
-import CNIJSON
-import ContainerLinks
 import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
-
 @testable import dummy
 @testable import ipvlan
 @testable import vlan
+
 
 typealias IPVLANDriver = UpperDriver<IPVLANConfig>
 typealias VLANDriver = UpperDriver<VLANConfig>

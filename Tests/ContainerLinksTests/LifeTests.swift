@@ -1,14 +1,13 @@
 import CNI
-import ContainerLinks
 import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import dummy
 @testable import ipvlan
 @testable import vlan
+
 
 private let ipvlanJSON = #"{"master":"m0","mode":"l3","mtu":1400,"ipam":{"type":"fake"}}"#
 private let vlanJSON = #"{"master":"m0","vlanId":10,"ipam":{"type":"fake"}}"#

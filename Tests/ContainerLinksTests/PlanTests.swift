@@ -1,14 +1,13 @@
 import CNI
-import ContainerLinks
 import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import dummy
 @testable import ipvlan
 @testable import vlan
+
 
 @Suite struct PlanTests {
   @Test(

@@ -1,14 +1,12 @@
 import CNI
-import ContainerLinks
-import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import dummy
 @testable import ipvlan
 @testable import vlan
+
 
 @Suite struct RefusalTests {
   private func expect<Driver>(_ fixture: Fixture<Driver>, _ json: String, _ code: CNIError.Code, _ message: String)

@@ -1,14 +1,12 @@
 import CNI
-import ContainerLinks
-import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import dummy
 @testable import ipvlan
 @testable import vlan
+
 
 @Suite struct StatusTests {
   @Test func `says nothing where an ADD could succeed, changes nothing and asks IPAM`() throws {

@@ -2,12 +2,12 @@ import CNI
 import Etcd
 import EtcdSupport
 import Foundation
-import Kernel
-import NameEtcd
+import Names
+import NetTypes
 import PluginKit
 import Testing
-
 @testable import dns_hosts
+
 
 /// Names that hosts tell each other.
 struct EtcdTests {

@@ -1,14 +1,11 @@
 import CNI
-import CNIJSON
 import Foundation
-import Kernel
-import NameDisk
 import Names
 import NetTypes
 import PluginKit
 import Testing
-
 @testable import dns_hosts
+
 
 /// A directory with everything that the plugin keeps, for networks of the test's own.
 struct Fixture {

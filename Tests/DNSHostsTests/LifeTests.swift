@@ -1,10 +1,10 @@
 import CNI
 import Foundation
-import Kernel
+import NetTypes
 import PluginKit
 import Testing
-
 @testable import dns_hosts
+
 
 struct LifeTests {
   @Test func `ADD answers what came in, and tells everybody the names of the container's own addresses`() throws {

@@ -1,14 +1,11 @@
 import CNI
-import CNIJSON
 import Foundation
-import Kernel
-import NameDisk
 import Names
 import NetTypes
 import PluginKit
 import Testing
-
 @testable import dns_hosts
+
 
 /// Names that a name server of the host tells.
 struct ServerTests {

@@ -1,12 +1,10 @@
 import CNI
-import CNIJSON
-import NameDisk
 import Names
 import NetTypes
 import PluginKit
 import Testing
-
 @testable import dns_hosts
+
 
 struct SettingsTests {
   @Test(arguments: [

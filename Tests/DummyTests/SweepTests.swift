@@ -1,8 +1,8 @@
 import LabSupport
 import SweepSupport
 import Testing
-
 @testable import dummy
+
 
 /// `dummy` on the running kernel, refused once at each of its changes.
 @Suite(.needsRoot)

@@ -1,6 +1,5 @@
 import CNI
 import Etcd
-import EtcdLeases
 import EtcdSupport
 import IPAM
 import NetTypes

@@ -1,7 +1,5 @@
 import CNI
-import CNIJSON
 import Etcd
-import EtcdLeases
 import EtcdSupport
 import IPAM
 import NetTypes

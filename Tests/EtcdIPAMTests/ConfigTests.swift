@@ -1,6 +1,6 @@
 import CNI
 import Etcd
-import EtcdLeases
+import IPAM
 import NetTypes
 import Testing
 

@@ -1,7 +1,7 @@
 import CNI
 import Etcd
-import EtcdLeases
 import EtcdSupport
+import IPAM
 import Testing
 
 @Suite struct FaultTests {

@@ -1,14 +1,13 @@
 import CNI
-import CNIJSON
 import Etcd
-import EtcdLeases
 import EtcdSupport
+import IPAM
 import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import ipam_etcd
+
 
 /// The plugin in this process, on a cluster in memory.
 private struct PluginBench {

@@ -1,8 +1,8 @@
 import Etcd
 import Linux
 import Testing
-
 @testable import EtcdClient
+
 
 @Suite struct `The turns of members` {
   private let later = Clock.now.advanced(bySeconds: 600)

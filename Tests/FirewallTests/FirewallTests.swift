@@ -1,13 +1,12 @@
 import CNI
-import CNIJSON
 import Kernel
 import NetTypes
 import PacketFilter
 import PluginKit
-import Testing
 import TestSupport
-
+import Testing
 @testable import firewall
+
 
 @Suite struct FirewallTests {
   let kernel = FakeKernel()

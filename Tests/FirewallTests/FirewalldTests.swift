@@ -1,13 +1,11 @@
 import CNI
-import CNIJSON
-import Kernel
 import NetTypes
 import PacketFilter
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import firewall
+
 
 /// What `firewall` plans where firewalld runs.
 @Suite struct FirewalldTests {

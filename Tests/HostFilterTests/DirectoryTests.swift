@@ -1,6 +1,6 @@
 import Foundation
-import Kernel
 import Linux
+import NetTypes
 import Synchronization
 import Testing
 

@@ -1,8 +1,8 @@
 import CNI
 import Foundation
 import HostFilter
-import Kernel
 import Linux
+import NetTypes
 import PacketFilter
 
 /// A host with two backends in memory and a state directory of its own.

@@ -1,6 +1,5 @@
 import CNI
 import HostFilter
-import Kernel
 import Linux
 import NetTypes
 import PacketFilter

@@ -1,5 +1,5 @@
-import Kernel
 import Linux
+import NetTypes
 import Testing
 
 struct SharedLibraryTests {

@@ -1,7 +1,6 @@
 import CNI
 import Foundation
 import HostFilter
-import Kernel
 import Linux
 import NetTypes
 import PacketFilter

@@ -1,15 +1,13 @@
 import CNI
-import CNIJSON
 import Foundation
 import IPAM
 import Kernel
-import LeaseDisk
 import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import ipam_host_local
+
 
 /// The plugin in this process, on a fake kernel and real files.
 struct Bench {

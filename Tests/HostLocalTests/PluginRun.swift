@@ -1,7 +1,6 @@
 import CNI
-import CNIJSON
 import Foundation
-import LeaseDisk
+import IPAM
 import NetTypes
 import Testing
 

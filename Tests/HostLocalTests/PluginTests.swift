@@ -1,16 +1,13 @@
 import CNI
-import CNIJSON
 import Foundation
 import IPAM
 import Linux
-import Kernel
-import LeaseDisk
 import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import ipam_host_local
+
 
 @Suite struct PluginTests {
   static let subnet = #""subnet": "10.1.0.0/29""#

@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 import IPAM
 import NetTypes
 import Testing

@@ -1,11 +1,10 @@
-import ContainerLinks
-import Kernel
 import LabSupport
+import PluginKit
 import SweepSupport
 import TestSupport
 import Testing
-
 @testable import ipvlan
+
 
 /// `ipvlan` on the running kernel, refused once at each of its changes.
 @Suite(.needsRoot)

@@ -2,8 +2,8 @@ import NetTypes
 import PacketFilter
 import TestSupport
 import Testing
-
 @testable import Iptables
+
 
 /// Base chains of other programs at the hook forward.
 @Suite(.needsKernel) struct ForwardDropTests {

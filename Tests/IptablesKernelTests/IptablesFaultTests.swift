@@ -5,8 +5,8 @@ import NetTypes
 import PacketFilter
 import Synchronization
 import Testing
-
 @testable import Iptables
+
 
 /// What happens when others are at the tables too, or the kernel says no.
 @Suite(.needsKernel) struct IptablesFaultTests {

@@ -1,12 +1,11 @@
 import CNI
 import Foundation
-import Kernel
 import Linux
 import NetTypes
 import PacketFilter
 import TestSupport
-
 @testable import Iptables
+
 
 /// The legacy tables of a network namespace of its own, with a lock of its own.
 struct IptablesLab {

@@ -1,11 +1,10 @@
 import Foundation
-import Kernel
 import Linux
 import NetTypes
 import PacketFilter
 import Testing
-
 @testable import Iptables
+
 
 /// Rules of several owners, beside other people's.
 @Suite(.needsKernel) struct IptablesLifeTests {

@@ -1,8 +1,7 @@
-import Kernel
 import PacketFilter
 import Testing
-
 @testable import Iptables
+
 
 /// What a container, and the host itself, reach of the host's loopback addresses.
 @Suite(.needsKernel) struct IptablesLoopbackTests {

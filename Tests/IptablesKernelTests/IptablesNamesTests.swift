@@ -1,8 +1,8 @@
-import Kernel
+import NetTypes
 import PacketFilter
 import Testing
-
 @testable import Iptables
+
 
 /// A name server of the host, which one bridge may ask.
 @Suite(.needsKernel) struct IptablesNamesTests {

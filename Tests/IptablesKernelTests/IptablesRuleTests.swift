@@ -1,9 +1,8 @@
-import Kernel
 import NetTypes
 import PacketFilter
 import Testing
-
 @testable import Iptables
+
 
 /// What `iptables-legacy-save` says of each kind of rule.
 @Suite(.needsKernel) struct IptablesRuleTests {

@@ -1,9 +1,8 @@
-import Kernel
 import NetTypes
 import PacketFilter
 import Testing
-
 @testable import Iptables
+
 
 /// A port that several networks of a container publish.
 @Suite(.needsKernel) struct IptablesSpareTests {

@@ -2,8 +2,8 @@ import Kernel
 import NetTypes
 import PacketFilter
 import Testing
-
 @testable import Iptables
+
 
 /// Removal of rules and shared chains, in legacy tables and in those of nf_tables.
 @Suite(.needsKernel) struct IptablesSweepTests {

@@ -1,12 +1,11 @@
-import Kernel
 import LabSupport
 import Linux
 import NetTypes
 import PacketFilter
 import TestSupport
 import Testing
-
 @testable import Iptables
+
 
 /// Hosts whose `iptables` is the one for nf_tables.
 @Suite(.needsKernel) struct NftHostTests {

@@ -1,7 +1,7 @@
 import NetTypes
 import Testing
-
 @testable import Iptables
+
 
 struct ConditionTests {
   private func rule(_ words: String) throws -> TableRule {

@@ -1,8 +1,8 @@
 import NetTypes
 import PacketFilter
 import Testing
-
 @testable import Iptables
+
 
 /// Rules as nf_tables' expressions and back.
 struct NftEncodingTests {

@@ -1,10 +1,9 @@
 import CNI
-import Kernel
 import NetTypes
 import PacketFilter
 import Testing
-
 @testable import Iptables
+
 
 struct PlanTests {
   private func plan(_ rules: Rule...) throws -> Plan {

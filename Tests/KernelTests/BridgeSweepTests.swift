@@ -1,9 +1,7 @@
 import CNI
-import CNIJSON
 import Foundation
 import HostFilter
 import Iptables
-import Kernel
 import Linux
 import NetTypes
 import Netlink
@@ -12,8 +10,8 @@ import PacketFilter
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import bridge
+
 
 /// `bridge` on the real kernel, refused once at each of its changes.
 @Suite(.needsKernel) struct BridgeSweepTests {

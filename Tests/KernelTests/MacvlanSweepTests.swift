@@ -1,13 +1,12 @@
 import CNI
-import CNIJSON
 import Kernel
 import NetTypes
 import Netlink
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import macvlan
+
 
 /// `macvlan` with the host's access on the real kernel, refused once at each of its changes.
 @Suite(.needsKernel) struct MacvlanSweepTests {

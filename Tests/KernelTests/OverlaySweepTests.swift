@@ -1,12 +1,12 @@
 import CNI
 import EtcdClient
 import Kernel
-import OverlayEtcd
+import Overlay
 import SweepSupport
 import TestSupport
 import Testing
-
 @testable import overlay_vxlan
+
 
 /// `overlay-vxlan` on the real kernel, refused once at each of its changes.
 @Suite(.needsKernel) struct OverlaySweepTests {

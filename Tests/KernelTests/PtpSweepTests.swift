@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 import Foundation
 import HostFilter
 import Iptables
@@ -12,8 +11,8 @@ import PacketFilter
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import ptp
+
 
 /// `ptp` on the real kernel, refused once at each of its changes.
 @Suite(.needsKernel) struct PtpSweepTests {

@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 import Foundation
 import Kernel
 import Linux
@@ -8,8 +7,8 @@ import Netlink
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import tuning
+
 
 /// `tuning` on the real kernel, refused once at each of its changes.
 @Suite(.needsKernel) struct TuningSweepTests {

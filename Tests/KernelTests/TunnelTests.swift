@@ -1,8 +1,8 @@
-import Attachment
 import Kernel
 import Linux
 import NetTypes
 import Netlink
+import PluginKit
 import TestSupport
 import Testing
 

@@ -1,5 +1,4 @@
 public import CNI
-import CNIJSON
 
 extension JSONValue {
   /// JSON that a test wrote.

@@ -1,5 +1,4 @@
 public import CNI
-import CNIJSON
 import Linux
 
 /// What a program said.

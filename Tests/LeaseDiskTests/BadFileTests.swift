@@ -1,7 +1,6 @@
 import CNI
 import Foundation
 import IPAM
-import LeaseDisk
 import NetTypes
 import Testing
 

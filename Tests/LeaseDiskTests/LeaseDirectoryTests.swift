@@ -1,7 +1,6 @@
 import CNI
 import Foundation
 import IPAM
-import LeaseDisk
 import Linux
 import NetTypes
 import Testing

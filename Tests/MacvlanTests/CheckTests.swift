@@ -2,10 +2,10 @@ import CNI
 import Kernel
 import NetTypes
 import PluginKit
-import Testing
 import TestSupport
-
+import Testing
 @testable import macvlan
+
 
 @Suite struct CheckTests {
   static let json = LifeTests.json

@@ -1,11 +1,10 @@
 import CNI
-import CNIJSON
 import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
-
 @testable import macvlan
+
 
 /// An attachment to a network called "net" over up0, a link of the host with addresses of both families.
 struct Fixture {

@@ -1,12 +1,11 @@
 import CNI
-import CNIJSON
 import Kernel
 import NetTypes
 import PluginKit
-import Testing
 import TestSupport
-
+import Testing
 @testable import macvlan
+
 
 @Suite struct LifeTests {
   static let json = #"{"master":"up0","mtu":1400,"hostAccess":true,"ipam":{"type":"fake"}}"#

@@ -1,12 +1,11 @@
-import Attachment
 import CNI
 import Kernel
 import NetTypes
 import PluginKit
-import Testing
 import TestSupport
-
+import Testing
 @testable import macvlan
+
 
 @Suite struct PlanTests {
   private let mac: MACAddress = "02:00:00:00:00:01"

@@ -1,10 +1,10 @@
 import CNI
 import Kernel
 import NetTypes
-import Testing
 import TestSupport
-
+import Testing
 @testable import macvlan
+
 
 @Suite struct SettingsTests {
   static let access = #""hostAccess":true,"ipam":{"type":"x"}"#

@@ -1,11 +1,9 @@
 import CNI
 import Foundation
-import Kernel
-import Names
 import Synchronization
 import Testing
+@testable import Names
 
-@testable import NameDisk
 
 struct ConcurrencyTests {
   @Test func `readers never see an empty, torn or wrong file while others come and go`() throws {

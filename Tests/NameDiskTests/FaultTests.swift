@@ -1,10 +1,9 @@
 import CNI
 import Foundation
-import Kernel
-import Names
+import NetTypes
 import Testing
+@testable import Names
 
-@testable import NameDisk
 
 struct FaultTests {
   /// Throws when the change of that number is about to be made, and tells how many there were.

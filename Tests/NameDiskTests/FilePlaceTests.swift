@@ -1,9 +1,8 @@
 import Foundation
 import Glibc
-import Kernel
 import Linux
-import NameDisk
 import Names
+import NetTypes
 import Testing
 
 @Suite struct FilePlaceTests {

@@ -1,5 +1,4 @@
 import Foundation
-import NameDisk
 import Names
 import NetTypes
 import Testing

@@ -1,9 +1,8 @@
 import CNI
 import Foundation
 import Glibc
-import Kernel
 import Linux
-import NameDisk
+import Names
 import Synchronization
 import Testing
 

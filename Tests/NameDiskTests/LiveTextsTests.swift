@@ -1,8 +1,6 @@
 import CNI
 import Foundation
-import Kernel
 import Linux
-import NameDisk
 import Names
 import NetTypes
 import Synchronization

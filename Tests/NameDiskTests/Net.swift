@@ -1,11 +1,9 @@
 import CNI
 import Foundation
-import Kernel
-import Names
 import NetTypes
 import Testing
+@testable import Names
 
-@testable import NameDisk
 
 /// Containers `c1`, `c2`… on networks, their hosts files below `files`, in a directory of their own.
 struct Net: Sendable {

@@ -1,10 +1,9 @@
 import CNI
 import Foundation
-import Kernel
-import Names
+import NetTypes
 import Testing
+@testable import Names
 
-@testable import NameDisk
 
 struct NetworkNamesTests {
   @Test func `who joins is known to all, and who leaves to nobody`() throws {

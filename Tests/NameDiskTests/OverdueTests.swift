@@ -1,9 +1,7 @@
-import Kernel
 import Linux
-import Names
 import Testing
+@testable import Names
 
-@testable import NameDisk
 
 /// Containers with a hosts file that cannot be written for a while.
 struct OverdueTests {

@@ -1,12 +1,10 @@
 import CNI
 import Foundation
-import Kernel
 import Linux
-import Names
 import NetTypes
 import Testing
+@testable import Names
 
-@testable import NameDisk
 
 /// Containers of other hosts in the files of those that are here.
 struct RemoteTests {

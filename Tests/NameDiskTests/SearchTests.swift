@@ -1,7 +1,6 @@
-import Names
 import Testing
+@testable import Names
 
-@testable import NameDisk
 
 struct SearchTests {
   @Test(arguments: [

@@ -1,8 +1,7 @@
 import Foundation
-import Names
 import Testing
+@testable import Names
 
-@testable import NameDisk
 
 /// What a name server reads, as it is on disk.
 struct ServerFilesTests {

@@ -1,7 +1,5 @@
 import CNI
 import Foundation
-import Kernel
-import NameDisk
 import Names
 import NetTypes
 import Testing

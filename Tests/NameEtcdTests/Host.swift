@@ -1,10 +1,7 @@
 import CNI
-import CNIJSON
 import Etcd
 import EtcdSupport
 import Foundation
-import NameDisk
-import NameEtcd
 import Names
 import NetTypes
 import Testing

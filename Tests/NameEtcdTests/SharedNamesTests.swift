@@ -1,9 +1,6 @@
 import CNI
-import CNIJSON
 import Etcd
 import EtcdSupport
-import NameDisk
-import NameEtcd
 import Names
 import NetTypes
 import Testing

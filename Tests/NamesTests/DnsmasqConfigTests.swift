@@ -1,8 +1,8 @@
 import CNI
 import NetTypes
 import Testing
-
 @testable import Names
+
 
 struct DnsmasqConfigTests {
   private func config(domain: String? = nil, upstreams: [String] = []) throws -> DnsmasqConfig {

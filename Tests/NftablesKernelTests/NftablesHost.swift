@@ -1,6 +1,5 @@
 import CNI
 import Foundation
-import Kernel
 import Linux
 import NetTypes
 import Nftables

@@ -1,5 +1,4 @@
 import CNI
-import Kernel
 import NetTypes
 import Nftables
 import PacketFilter

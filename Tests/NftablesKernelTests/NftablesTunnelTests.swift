@@ -1,6 +1,5 @@
 import CNI
 import Foundation
-import Kernel
 import NetTypes
 import Nftables
 import PacketFilter

@@ -1,7 +1,7 @@
 import Glibc
 import Testing
-
 @testable import Nftables
+
 
 @Suite struct ExitGuardTests {
   @Test func `a library that calls exit does not end the process`() throws {

@@ -1,9 +1,8 @@
 import CNI
-import Kernel
 import NetTypes
-@testable import Nftables
 import PacketFilter
 import Testing
+@testable import Nftables
 
 @Suite struct TextTests {
   @Test(arguments: [

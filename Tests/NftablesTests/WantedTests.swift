@@ -1,10 +1,9 @@
 import CNI
-import Kernel
 import NetTypes
 import PacketFilter
 import Testing
-
 @testable import Nftables
+
 
 @Suite struct WantedTests {
   private let owner = ElementOwner("cni:net/c1/eth0", .network)

@@ -2,10 +2,9 @@ import CNI
 import Etcd
 import EtcdSupport
 import NetTypes
-import Overlay
 import Testing
+@testable import Overlay
 
-@testable import OverlayEtcd
 
 @Suite struct `One subnet over all hosts` {
   private let first = OverlayHost(.l2, local: parsed("192.0.2.1"), vni: 7, network: prefixes("10.6.0.0/16"))

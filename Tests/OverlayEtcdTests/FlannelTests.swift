@@ -1,12 +1,10 @@
 import CNI
-import CNIJSON
 import Etcd
 import EtcdSupport
 import NetTypes
-import Overlay
 import Testing
+@testable import Overlay
 
-@testable import OverlayEtcd
 
 @Suite struct `Flannel's words` {
   private func network(_ text: String) throws -> FlannelNetwork {

@@ -2,10 +2,9 @@ import CNI
 import Etcd
 import EtcdSupport
 import NetTypes
-import Overlay
 import Testing
+@testable import Overlay
 
-@testable import OverlayEtcd
 
 @Suite struct `Following a network` {
   private func put(_ key: String, _ text: String) -> FakeEtcd.Fate {

@@ -2,10 +2,9 @@ import CNI
 import Etcd
 import EtcdSupport
 import NetTypes
-import Overlay
 import Testing
+@testable import Overlay
 
-@testable import OverlayEtcd
 
 @Suite struct `A subnet for each host` {
   @Test func `is leased by three requests, written as flannel writes it, and found again by one`() throws {

@@ -2,10 +2,9 @@ import CNI
 import Etcd
 import EtcdSupport
 import NetTypes
-import Overlay
 import Testing
+@testable import Overlay
 
-@testable import OverlayEtcd
 
 @Suite struct `What STATUS and CHECK find in etcd` {
   private func code(_ world: World, _ command: Command, _ host: OverlayHost = one) -> CNIError.Code? {

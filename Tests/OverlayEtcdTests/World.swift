@@ -1,13 +1,11 @@
 import CNI
-import CNIJSON
 import Etcd
 import EtcdSupport
 import Foundation
 import NetTypes
-import Overlay
 import Synchronization
+@testable import Overlay
 
-@testable import OverlayEtcd
 
 /// Hosts that share a cluster in memory and a clock.
 final class World: Sendable {

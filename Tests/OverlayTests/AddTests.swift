@@ -4,10 +4,10 @@ import NetTypes
 import Overlay
 import PacketFilter
 import PluginKit
-import Testing
 import TestSupport
-
+import Testing
 @testable import overlay_vxlan
+
 
 @Suite struct AddTests {
   @Test func `a routed network has a route, a neighbour and an entry for each other host`() throws {

@@ -1,13 +1,12 @@
 import CNI
-import CNIJSON
 import Kernel
 import NetTypes
 import Overlay
 import PluginKit
-import Testing
 import TestSupport
-
+import Testing
 @testable import overlay_vxlan
+
 
 /// What is found out before anything is planned.
 @Suite struct ConsultTests {

@@ -4,8 +4,8 @@ import NetTypes
 import Overlay
 import PacketFilter
 import PluginKit
-import Testing
 import TestSupport
+import Testing
 
 /// Neighbour entries of containers, which a routing daemon announces.
 struct DaemonTests {

@@ -1,13 +1,12 @@
 import CNI
-import CNIJSON
 import Kernel
 import NetTypes
 import Overlay
 import PacketFilter
 import PluginKit
 import TestSupport
-
 @testable import overlay_vxlan
+
 
 /// A host 192.0.2.1 whose container is attached to a network called "net".
 struct Fixture {

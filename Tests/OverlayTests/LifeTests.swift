@@ -4,10 +4,10 @@ import NetTypes
 import Overlay
 import PacketFilter
 import PluginKit
-import Testing
 import TestSupport
-
+import Testing
 @testable import overlay_vxlan
+
 
 /// What comes after ADD, and meets what was there before.
 @Suite struct LifeTests {

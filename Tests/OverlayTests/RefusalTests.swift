@@ -1,10 +1,9 @@
 import CNI
-import Kernel
 import NetTypes
-import Testing
 import TestSupport
-
+import Testing
 @testable import overlay_vxlan
+
 
 @Suite struct RefusalTests {
   /// Keys before those of a fixture, and what is said of them.

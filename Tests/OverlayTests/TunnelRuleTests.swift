@@ -4,10 +4,10 @@ import NetTypes
 import Overlay
 import PacketFilter
 import PluginKit
-import Testing
 import TestSupport
-
+import Testing
 @testable import overlay_vxlan
+
 
 /// Which hosts may send to the tunnel, as the packet filter has it.
 @Suite struct TunnelRuleTests {

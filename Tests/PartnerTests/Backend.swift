@@ -1,6 +1,6 @@
 import Iptables
-import Kernel
 import Linux
+import NetTypes
 import Nftables
 import PacketFilter
 import Testing

@@ -3,8 +3,8 @@ import Kernel
 import NetTypes
 import TestSupport
 import Testing
-
 @testable import PluginKit
+
 
 @Suite struct DefaultRouteOrderTests {
   private static let firstMetric = 1 << 22

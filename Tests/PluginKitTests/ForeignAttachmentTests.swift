@@ -3,8 +3,8 @@ import Kernel
 import NetTypes
 import TestSupport
 import Testing
-
 @testable import PluginKit
+
 
 @Suite struct ForeignAttachmentTests {
   private func owner() throws -> Owner {

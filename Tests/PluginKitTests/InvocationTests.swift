@@ -1,8 +1,8 @@
 import CNI
 import NetTypes
 import Testing
-
 @testable import PluginKit
+
 
 @Suite struct InvocationTests {
   static let complete = [

@@ -3,8 +3,8 @@ import Kernel
 import NetTypes
 import TestSupport
 import Testing
-
 @testable import PluginKit
+
 
 /// ENOBUFS in the place of an answer says nothing of what became of a change.
 @Suite struct LostAnswerTests {

@@ -1,7 +1,7 @@
 import CNI
 import Testing
-
 @testable import portmap
+
 
 @Suite struct BadConfigTests {
   /// Configurations and what the refusal says of them.

@@ -1,13 +1,12 @@
 import CNI
-import CNIJSON
 import Kernel
 import NetTypes
 import PacketFilter
 import PluginKit
-import Testing
 import TestSupport
-
+import Testing
 @testable import portmap
+
 
 /// What runtimes send, word for word.
 @Suite struct ClientTests {

@@ -1,10 +1,10 @@
 import CNI
 import NetTypes
 import PacketFilter
-import Testing
 import TestSupport
-
+import Testing
 @testable import portmap
+
 
 /// What is written, as settings.
 @Suite struct ConfigTests {

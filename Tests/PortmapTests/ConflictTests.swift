@@ -2,10 +2,10 @@ import CNI
 import Kernel
 import NetTypes
 import PacketFilter
-import Testing
 import TestSupport
-
+import Testing
 @testable import portmap
+
 
 @Suite struct ConflictTests {
   private let json = mappings(#"{"hostPort":8080,"containerPort":80}"#)

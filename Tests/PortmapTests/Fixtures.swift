@@ -1,12 +1,11 @@
 import CNI
-import CNIJSON
 import Kernel
 import NetTypes
 import PacketFilter
 import PluginKit
 import TestSupport
-
 @testable import portmap
+
 
 /// A container with an address of each family on a bridge of the host.
 struct Fixture {

@@ -1,13 +1,12 @@
 import CNI
-import CNIJSON
 import Kernel
 import NetTypes
 import PacketFilter
 import PluginKit
-import Testing
 import TestSupport
-
+import Testing
 @testable import portmap
+
 
 @Suite struct LifeTests {
   private let udp = mappings(#"{"hostPort":53,"containerPort":53,"protocol":"udp"},{"hostPort":80,"containerPort":80}"#)

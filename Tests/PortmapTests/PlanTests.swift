@@ -2,10 +2,10 @@ import CNI
 import Kernel
 import NetTypes
 import PacketFilter
-import Testing
 import TestSupport
-
+import Testing
 @testable import portmap
+
 
 /// What an ADD does, as whole values.
 @Suite struct PlanTests {

@@ -1,11 +1,10 @@
 import CNI
-import CNIJSON
 import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
-
 @testable import ptp
+
 
 /// An attachment to a network called "net" with addresses of both families.
 struct Fixture {

@@ -5,8 +5,8 @@ import PacketFilter
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import ptp
+
 
 @Suite struct LifeTests {
   static let json = #"{"ipam":{"type":"fake"},"ipMasq":true}"#

@@ -1,4 +1,3 @@
-import Attachment
 import CNI
 import Kernel
 import NetTypes
@@ -6,8 +5,8 @@ import PacketFilter
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import ptp
+
 
 @Suite struct PlanTests {
   /// The plan for `keys`, with hardware addresses 02:..:01 outside and 02:..:02 inside.

@@ -3,8 +3,8 @@ import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import ptp
+
 
 @Suite struct SettingsTests {
   @Test(arguments: [

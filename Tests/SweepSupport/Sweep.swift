@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 public import Kernel
 import NetTypes
 import Netlink

@@ -1,5 +1,6 @@
 public import Kernel
 public import NetTypes
+public import PacketFilter
 
 /// The real kernel, but for the n-th change, which is refused.
 public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {

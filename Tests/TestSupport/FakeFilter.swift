@@ -1,5 +1,4 @@
 public import CNI
-public import Kernel
 public import NetTypes
 public import PacketFilter
 

@@ -1,5 +1,6 @@
 import Kernel
 import NetTypes
+import PacketFilter
 
 extension FakeKernel {
   /// Changes of the packet filter's rules, and of the setting that depends on them.

@@ -1,5 +1,6 @@
 public import Kernel
 public import NetTypes
+public import PacketFilter
 
 /// A host and a container kept in memory, which can be told to refuse its n-th change.
 public final class FakeKernel: Kernel {

@@ -4,8 +4,8 @@ import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import tuning
+
 
 @Suite struct AddTests {
   static let everything = #"""

@@ -1,9 +1,8 @@
 import CNI
-import Kernel
 import TestSupport
 import Testing
-
 @testable import tuning
+
 
 @Suite struct AllowListTests {
   /// Whether the list lets the names pass; `nil` list: there is none.

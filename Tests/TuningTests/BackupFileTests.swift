@@ -6,8 +6,8 @@ import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-
 @testable import tuning
+
 
 /// Whose backup is in which file, and what stands in its place.
 @Suite struct BackupFileTests {

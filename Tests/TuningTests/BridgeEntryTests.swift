@@ -2,8 +2,8 @@ import Kernel
 import NetTypes
 import TestSupport
 import Testing
-
 @testable import tuning
+
 
 /// A MAC address that changes behind a bridge's port that does not learn.
 @Suite struct BridgeEntryTests {

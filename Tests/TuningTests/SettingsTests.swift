@@ -3,8 +3,8 @@ import Kernel
 import NetTypes
 import TestSupport
 import Testing
-
 @testable import tuning
+
 
 @Suite struct SettingsTests {
   private func settings(_ json: String, arguments: String = "") throws -> TuningSettings {

@@ -1,8 +1,8 @@
 import NetTypes
 import TestSupport
 import Testing
-
 @testable import tuning
+
 
 @Suite struct SysctlNameTests {
   static let paths: [(String, InterfaceName, String)] = [

@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 @testable import bridge
 
 /// A configuration of `bridge` becomes settings in range, or is refused with a code that says why.

@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 import PacketFilter
 
 /// What is remembered of packet filter rules is read and can be written and read again, or it is refused with code 6 or 7.

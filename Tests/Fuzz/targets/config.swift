@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 
 /// Whatever stands on standard input is read, or refused with code 6 or 7; what is read can be written and read again.
 func fuzz(_ bytes: [UInt8]) {

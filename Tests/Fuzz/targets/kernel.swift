@@ -1,6 +1,6 @@
 import Kernel
-@testable import Netlink
 import NetTypes
+@testable import Netlink
 
 /// Whatever one read of a netlink socket brings is split and understood as far as it goes.
 func fuzz(_ bytes: [UInt8]) {

@@ -1,6 +1,5 @@
-import IPAM
-@testable import LeaseDisk
 import NetTypes
+@testable import IPAM
 
 /// What lies in a lease directory is read as a lease, a mark or neither, and what is read is written back the same.
 func fuzz(_ bytes: [UInt8]) {

@@ -1,9 +1,6 @@
-import Attachment
 import CNI
-import CNIJSON
-@testable import ContainerLinks
-import Kernel
 import NetTypes
+@testable import PluginKit
 @testable import dummy
 @testable import ipvlan
 @testable import macvlan

@@ -1,7 +1,6 @@
 import CNI
-import CNIJSON
-import NetTypes
 import Names
+import NetTypes
 import PluginKit
 @testable import dns_hosts
 

@@ -1,5 +1,4 @@
 import CNI
-import CNIJSON
 @testable import tuning
 
 /// A setting's name never leaves `net`; a backup or configuration is read or refused, and a backup can be read again.

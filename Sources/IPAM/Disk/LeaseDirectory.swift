@@ -1,0 +1,240 @@
+public import CNI
+import Linux
+public import NetTypes
+
+/// The leases of one network in the reference plugin's form: a directory with a file for each address.
+///
+/// Locked against other processes, the reference plugin's too, as long as this value lives.
+public struct LeaseDirectory: LeaseStore, ~Copyable {
+  /// Where the indexes of all networks are.
+  public static let defaultIndexDirectory = "/run/swift-cni/ipam"
+
+  let path: String
+  let sticky: StickyFiles
+  private let directory: Descriptor
+  private let lock: FileLock
+  private let boot = stableHash((LeaseMark.thisBoot ?? "").utf8)
+  private var index: LeaseIndex
+  /// Whether the index tells of the directory; false after a failure to read it.
+  private var isIndexWhole = false
+
+  /// Opens and locks the leases of `network`, waiting for the lock for at most `lockSeconds`.
+  ///
+  /// `making` makes what is missing.
+  ///
+  /// - Returns: `nil` where there is no such directory and `making` is false.
+  /// - Throws: code 11 where the lock stays taken, 106 for everything else.
+  public static func open(
+    dataDir: String, network: NetworkName, making: Bool, indexDirectory: String = defaultIndexDirectory,
+    lockSeconds: Int = 30
+  ) throws(CNIError) -> LeaseDirectory? {
+    let path = "\(dataDir)/\(network)"
+    return try storing { () throws(KernelError) in
+      if try Files.status(path)?.isDirectory != true {
+        guard making else { return nil }
+        try Files.makeDirectories(path)
+        try Files.flushDirectory(of: path)
+      }
+      let lock = try FileLock(.openLock("\(path)/lock", mode: 0o750), seconds: lockSeconds, doing: "lock \(path)/lock")
+      let directory = try Descriptor.open(path)
+      let file = openIndex(of: try directory.status(), in: indexDirectory)
+      var leases = LeaseDirectory(
+        path: path, sticky: StickyFiles(directory: "\(dataDir)/.sticky/\(network)"), directory: directory, lock: lock,
+        index: LeaseIndex(file: file))
+      try leases.fitIndex()
+      return leases
+    }
+  }
+
+  private init(
+    path: String, sticky: StickyFiles, directory: consuming Descriptor, lock: consuming FileLock,
+    index: consuming LeaseIndex
+  ) {
+    self.path = path
+    self.sticky = sticky
+    self.directory = directory
+    self.lock = lock
+    self.index = index
+  }
+
+  private static func openIndex(of directory: FileStatus, in indexDirectory: String) -> Descriptor? {
+    // Without an index every call reads the directory, which is slow and right.
+    try? Files.makeDirectories(indexDirectory, mode: 0o700)
+    return try? Descriptor.open(indexPath(of: directory, in: indexDirectory), for: .updating)
+  }
+
+  /// The index goes with the directory and not with its name, so that two spellings of one path share it.
+  static func indexPath(of directory: FileStatus, in indexDirectory: String) -> String {
+    "\(indexDirectory)/\(hex(UInt64(directory.device)))-\(hex(UInt64(directory.inode)))"
+  }
+
+  /// Takes the index as it is where it tells of the directory as it is; else builds it anew.
+  private mutating func fitIndex() throws(KernelError) {
+    // Unreadable is as good as missing.
+    let fits = try? index.open(fitting: LeaseIndex.Seal(directory.status(), boot: boot))
+    if fits == true { isIndexWhole = true } else { try rebuildIndex() }
+  }
+
+  private mutating func rebuildIndex() throws(KernelError) {
+    isIndexWhole = false
+    var entries: [LeaseIndex.Entry] = []
+    for name in try Files.list(path) ?? [] {
+      guard let address = leasedAddress(name) else { continue }
+      switch try content(of: address) {
+      case .missing, .torn: continue
+      case .held(let holder): entries.append(LeaseIndex.Entry(holderHash: holder.hash, address: address))
+      case .unknown: entries.append(LeaseIndex.Entry(holderHash: 0, address: address))
+      }
+    }
+    try index.rebuild(from: entries)
+    isIndexWhole = true
+    seal()
+  }
+
+  /// Marks the directory with a time that no other change would give it, and the index with the same.
+  private mutating func seal() {
+    guard index.isKept, let before = try? directory.status().modified else { return }
+    let mark = FileTime(seconds: before.seconds, nanoseconds: Int.random(in: 0..<1_000_000_000))
+    // Where this fails, directory and index differ, and whoever comes next builds the index anew.
+    do throws(KernelError) {
+      try directory.setModified(mark)
+      let status = try directory.status()
+      // A file system with coarser times would hide somebody else's change in the same instant.
+      guard status.modified == mark else { return }
+      try index.close(with: LeaseIndex.Seal(status, boot: boot))
+    } catch {}
+  }
+
+  /// Changes the index along with the directory; builds it anew where that fails.
+  private mutating func follow(_ change: (inout LeaseIndex) throws(KernelError) -> Void) throws(CNIError) {
+    do throws(KernelError) {
+      guard isIndexWhole else { return }
+      try change(&index)
+      seal()
+    } catch {
+      try storing { () throws(KernelError) in try rebuildIndex() }
+    }
+  }
+
+  func file(_ address: IPAddress) -> String { "\(path)/\(address)" }
+
+  private func content(of address: IPAddress) throws(KernelError) -> LeaseContent {
+    try LeaseContent(ofFile: file(address))
+  }
+}
+
+// MARK: looking
+
+extension LeaseDirectory {
+  public mutating func addresses(of holder: LeaseHolder) throws(CNIError) -> [IPAddress] {
+    let exact = try verified(holder)
+    return exact.isEmpty && holder.interface != nil
+      ? try verified(LeaseHolder(container: holder.container, interface: nil)) : exact
+  }
+
+  private mutating func verified(_ holder: LeaseHolder) throws(CNIError) -> [IPAddress] {
+    try storing { () throws(KernelError) in
+      let hinted = try index.addresses(holderHash: holder.hash)
+      let held = try addresses(among: hinted, of: holder)
+      guard held.count < hinted.count else { return held }
+      // Files were written over, which does not show in the directory: what they say now decides.
+      try rebuildIndex()
+      return try addresses(among: try index.addresses(holderHash: holder.hash), of: holder)
+    }
+  }
+
+  private func addresses(among hinted: [IPAddress], of holder: LeaseHolder) throws(KernelError) -> [IPAddress] {
+    var held: [IPAddress] = []
+    for address in hinted {
+      if try content(of: address) == .held(holder) { held.append(address) }
+    }
+    return held.sorted()
+  }
+
+  public mutating func holder(of address: IPAddress) throws(CNIError) -> LeaseHolder? {
+    let found = try storing { () throws(KernelError) in try content(of: address) }
+    switch found {
+    case .missing: return nil
+    case .held(let holder): return holder
+    case .unknown: return LeaseHolder(container: "unknown", interface: nil)
+    case .torn:
+      try release(address)
+      return nil
+    }
+  }
+
+  public mutating func firstFree(in span: AddressSpan) throws(CNIError) -> IPAddress? {
+    try storing { () throws(KernelError) in try index.firstFree(in: span) }
+  }
+
+  public mutating func leasedCount(in spans: [AddressSpan]) throws(CNIError) -> UInt128 {
+    try storing { () throws(KernelError) in try index.leasedCount(in: spans) }
+  }
+}
+
+// MARK: changing
+
+extension LeaseDirectory {
+  public mutating func take(
+    _ address: IPAddress, for holder: LeaseHolder, namespacePath: String, set: Int
+  ) throws(CNIError) -> Bool {
+    let mark = LeaseMark(namespacePath: namespacePath)?.attributes ?? []
+    guard try create(address, holder, mark) else { return false }
+    do throws(CNIError) {
+      try storing { () throws(KernelError) in
+        try writeLastReserved(address, set: set)
+      }
+      try follow { (index) throws(KernelError) in
+        try index.insert(LeaseIndex.Entry(holderHash: holder.hash, address: address))
+      }
+    } catch {
+      throw CNIError(joining: [error] + releaseAll([address])) ?? error
+    }
+    return true
+  }
+
+  /// False where the address is leased; one leased to nobody is taken over.
+  private mutating func create(
+    _ address: IPAddress, _ holder: LeaseHolder, _ attributes: [(String, [UInt8])]
+  ) throws(CNIError) -> Bool {
+    do throws(KernelError) {
+      try naming(file(address)) { () throws(KernelError) in
+        try Files.create(address.description, in: path, holder.fileContent, attributes: attributes)
+      }
+      return true
+    } catch {
+      guard error.errno == EEXIST else { throw storeError(error) }
+    }
+    if try self.holder(of: address) == nil { return try create(address, holder, attributes) }
+    // The index did not know: somebody changed a file in a way that does not show in the directory.
+    try storing { () throws(KernelError) in try rebuildIndex() }
+    return false
+  }
+
+  /// In place, as the reference plugin does: no new file where the disk is full, no change of the directory.
+  private func writeLastReserved(_ address: IPAddress, set: Int) throws(KernelError) {
+    let name = "\(path)/last_reserved_ip.\(set)"
+    let text = Array(address.description.utf8)
+    try naming(name) { () throws(KernelError) in
+      if try Files.state(name) == .other { try Files.clear(name) }
+      let file = try Descriptor.open(name, for: .updating)
+      try file.write(text, at: 0)
+      try file.resize(to: text.count)
+    }
+  }
+
+  public mutating func release(_ address: IPAddress) throws(CNIError) {
+    let removed = try storing { () throws(KernelError) in
+      let removed = try content(of: address)
+      try Files.remove(file(address))
+      return removed
+    }
+    try follow { (index) throws(KernelError) in
+      switch removed {
+      case .missing, .torn: return
+      case .held(let holder): try index.remove(LeaseIndex.Entry(holderHash: holder.hash, address: address))
+      case .unknown: try index.remove(LeaseIndex.Entry(holderHash: 0, address: address))
+      }
+    }
+  }
+}

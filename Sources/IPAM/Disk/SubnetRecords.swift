@@ -1,0 +1,81 @@
+public import CNI
+import Linux
+public import NetTypes
+
+/// Which subnets "auto" has stood for: one file a network in `<dataDir>/.auto-subnets`.
+public enum SubnetRecords {
+  /// The subnet of that family for `network`: the recorded one, or else an unused one, recorded for the next time.
+  ///
+  /// Without `recording` it only tells what would be chosen. `used` is what the host's routes cover, asked only where
+  /// nothing is recorded.
+  ///
+  /// - Returns: `nil` where every candidate overlaps something.
+  /// - Throws: code 11 where the lock stays taken, 106 for files, and what `used` throws.
+  public static func subnet(
+    _ family: IPFamily, of network: NetworkName, dataDir: String, recording: Bool,
+    used: () throws(CNIError) -> [IPPrefix]
+  ) throws(CNIError) -> IPPrefix? {
+    let directory = "\(dataDir)/.auto-subnets"
+    if let known = try recorded(network, in: directory).first(where: { $0.family == family }) { return known }
+    let hostUses = try used()
+    guard recording else { return try choose(family, network, dataDir, hostUses) }
+    return try locked(directory) { () throws(CNIError) in
+      let known = try recorded(network, in: directory)
+      if let known = known.first(where: { $0.family == family }) { return known }
+      guard let chosen = try choose(family, network, dataDir, hostUses) else { return nil }
+      let text = (known + [chosen]).map { "\($0)\n" }.joined()
+      try storing { () throws(KernelError) in
+        try naming("\(directory)/\(network)") { () throws(KernelError) in
+          try Files.replace("\(directory)/\(network)", with: Array(text.utf8), lasting: true)
+        }
+      }
+      return chosen
+    }
+  }
+
+  private static func locked<Value>(
+    _ directory: String, _ body: () throws(CNIError) -> Value
+  ) throws(CNIError) -> Value {
+    let lock = try storing { () throws(KernelError) in
+      try Files.makeDirectories(directory)
+      return try FileLock(
+        .openLock("\(directory)/.lock"), seconds: 30, doing: "lock \(directory)/.lock")
+    }
+    let result: Result<Value, CNIError>
+    do throws(CNIError) { result = .success(try body()) } catch { result = .failure(error) }
+    _ = consume lock  // held until here
+    return try result.get()
+  }
+
+  private static func recorded(_ network: NetworkName, in directory: String) throws(CNIError) -> [IPPrefix] {
+    let bytes = try storing { () throws(KernelError) in try Files.state("\(directory)/\(network)").bytes }
+    return String(decoding: bytes ?? [], as: UTF8.self).split(separator: "\n").compactMap { IPPrefix(String($0)) }
+  }
+
+  private static func choose(
+    _ family: IPFamily, _ network: NetworkName, _ dataDir: String, _ hostUses: [IPPrefix]
+  ) throws(CNIError) -> IPPrefix? {
+    let used = try hostUses + othersUse(network, dataDir)
+    return UnusedSubnet.choose(family, avoiding: used, seed: stableHash("\(dataDir)/\(network)".utf8))
+  }
+
+  /// What other networks below `dataDir` have recorded or leased.
+  private static func othersUse(_ network: NetworkName, _ dataDir: String) throws(CNIError) -> [IPPrefix] {
+    var used: Set<IPPrefix> = []
+    let names = try storing { () throws(KernelError) in try Files.list(dataDir) ?? [] }
+    for name in names where name != network.description && NetworkName(name) != nil {
+      // What is no directory holds no leases.
+      guard let leases = try? Files.list("\(dataDir)/\(name)") else { continue }
+      for address in leases.compactMap(leasedAddress) {
+        // Enough of it to tell candidates apart, so that 60,000 leases are few prefixes.
+        used.insert(IPPrefix(address, length: address.family == .v4 ? 20 : 64)?.network ?? IPPrefix(host: address))
+      }
+    }
+    let records = try storing { () throws(KernelError) in try Files.list("\(dataDir)/.auto-subnets") ?? [] }
+    for name in records where name != network.description {
+      guard let other = NetworkName(name) else { continue }
+      used.formUnion(try recorded(other, in: "\(dataDir)/.auto-subnets"))
+    }
+    return Array(used)
+  }
+}

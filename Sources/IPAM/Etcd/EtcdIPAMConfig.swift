@@ -1,0 +1,105 @@
+public import CNI
+public import Etcd
+import NetTypes
+
+/// What `ipam-etcd` reads of a network's configuration.
+public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
+  /// The keys that `ipam-host-local` has too.
+  public var ranges: HostLocalConfig
+  public var etcd: EtcdConfig
+  /// What the keys of all networks begin with, without a slash at its end.
+  public var prefix: String
+  /// This host's name; `nil`: the kernel's.
+  public var node: NodeName?
+  /// How many addresses this host reserves for itself at a time; `nil`: none.
+  public var blockSize: Int?
+
+  public static let defaultPrefix = "/swift-cni/ipam"
+
+  public init(_ json: JSONReader) throws(CNIError) {
+    try self.init(json, HostLocalConfig(json))
+    blockSize = try json["ipam"]?.integer("blockSize")
+    // A bridge's addresses are one host's, and the ranges are everybody's.
+    (ranges.type, ranges.bridge) = (nil, nil)
+  }
+
+  /// What DEL needs: where the leases are, and whose they are.
+  public init(releasingOnly json: JSONReader) throws(CNIError) {
+    try self.init(json, HostLocalConfig(dataDir: ""))
+  }
+
+  private init(_ json: JSONReader, _ ranges: HostLocalConfig) throws(CNIError) {
+    self.ranges = ranges
+    let ipam = try json.required("ipam")
+    let place = try Self.place(json, ipam)
+    etcd = try EtcdConfig(place.json)
+    node = try ipam.parsed("node")
+    if let written = try ipam.filledText("prefix") {
+      prefix = Self.trimmed(written)
+    } else if let written = try place.json.filledText("prefix") {
+      prefix = Self.trimmed(written) + place.below
+    } else {
+      prefix = Self.defaultPrefix
+    }
+    guard !prefix.isEmpty else { throw (ipam["prefix"] ?? ipam).refusal("what keys begin with: \(Self.defaultPrefix)") }
+  }
+
+  private static func trimmed(_ prefix: String) -> String {
+    String(prefix.reversed().drop { $0 == "/" }.reversed())
+  }
+
+  /// The object that says where etcd is, and what comes behind its `prefix`: flannel reads what stands directly below
+  /// that of `controlPlane`.
+  private static func place(
+    _ json: JSONReader, _ ipam: JSONReader
+  ) throws(CNIError) -> (json: JSONReader, below: String) {
+    guard ipam["endpoints"] == nil, let control = json["controlPlane"], try control.text("type") == "etcd" else {
+      return (ipam, "")
+    }
+    return (control, "/ipam")
+  }
+
+  /// The network's range sets.
+  ///
+  /// - Throws: code 2 for what only files can do, 7 naming key and value.
+  public func rangeSets() throws(CNIError) -> [RangeSet] {
+    if let dataDir = ranges.ipam?.dataDir {
+      throw unsupported("dataDir", dataDir, "the leases are in etcd: want prefix")
+    }
+    if ranges.ipam?.sticky == true {
+      throw unsupported("sticky", "true", "only ipam-host-local remembers names")
+    }
+    if let family = ranges.automaticFamilies.first {
+      throw unsupported(
+        "subnet", SubnetSource.automatic(family).description, "an unused one on this host may be used on another")
+    }
+    return try ranges.rangeSets()
+  }
+
+  private func unsupported(_ key: String, _ value: String, _ why: String) -> CNIError {
+    CNIError(.unsupportedField, "key \"ipam.\(key)\": \(value): \(why)")
+  }
+
+  /// `blockSize`, checked.
+  public func checkedBlockSize() throws(CNIError) -> Int? {
+    guard let size = blockSize else { return nil }
+    guard (2...65536).contains(size), size.nonzeroBitCount == 1 else {
+      throw CNIError(.invalidNetworkConfig, "key \"ipam.blockSize\": \(size): want a power of two, 2 to 65536")
+    }
+    return size
+  }
+
+  /// This host's name in leases; `hostName` is the kernel's, as `/proc/sys/kernel/hostname` has it.
+  ///
+  /// - Throws: code 7 where that is a name which many hosts have.
+  public func node(hostName: () throws(CNIError) -> String) throws(CNIError) -> NodeName {
+    if let node { return node }
+    let text = try hostName().split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
+    guard let name = NodeName(text), !text.hasPrefix("localhost") else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"ipam.node\": missing, and the host is called \"\(text)\": want a name that no other host has")
+    }
+    return name
+  }
+}

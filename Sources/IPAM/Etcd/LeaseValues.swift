@@ -1,0 +1,80 @@
+import CNI
+import Etcd
+import NetTypes
+
+/// What the key of an address holds.
+struct AddressHolder: JSONReadable, Hashable, CustomStringConvertible {
+  var owner: LeaseOwner
+  var node: String
+  /// The ADD that wrote it: one that got no answer knows by it whether it was heard.
+  var attempt: String
+
+  init(owner: LeaseOwner, node: NodeName, attempt: String) {
+    self.owner = owner
+    self.node = node.description
+    self.attempt = attempt
+  }
+
+  init(_ json: JSONReader) throws(CNIError) {
+    owner = LeaseOwner(
+      container: try json.required("container").text(), interface: try json.required("interface").text())
+    node = try json.required("node").text()
+    attempt = try json.required("attempt").text()
+  }
+
+  /// `nil` where something else has written the key.
+  init?(_ pair: EtcdPair) {
+    guard let read = try? CNIJSON.decode(AddressHolder.self, from: pair.value) else { return nil }
+    self = read
+  }
+
+  var bytes: [UInt8] {
+    JSONValue.object([
+      "container": .string(owner.container), "interface": .string(owner.interface), "node": .string(node),
+      "attempt": .string(attempt),
+    ]).bytes
+  }
+
+  var description: String { "container \(owner.container) (\(owner.interface)) on \(node)" }
+}
+
+/// What the key of an attachment holds.
+struct Attachment: JSONReadable, Hashable {
+  var addresses: [IPAddress]
+  var attempt: String
+
+  init(addresses: [IPAddress], attempt: String) {
+    self.addresses = addresses
+    self.attempt = attempt
+  }
+
+  init(_ json: JSONReader) throws(CNIError) {
+    addresses = try json.required("addresses").elements().parsed()
+    attempt = try json.required("attempt").text()
+  }
+
+  /// - Throws: code 108 where something else has written the key.
+  init(_ pair: EtcdPair) throws(CNIError) {
+    do throws(CNIError) {
+      self = try CNIJSON.decode(Attachment.self, from: pair.value)
+    } catch {
+      throw CNIError(
+        .etcdRefused, "read key \(pair.key) of etcd: want what ipam-etcd writes: \(error.message)",
+        details: error.details)
+    }
+  }
+
+  var bytes: [UInt8] {
+    JSONValue.object([
+      "addresses": .array(addresses.map { .string($0.description) }), "attempt": .string(attempt),
+    ]).bytes
+  }
+}
+
+extension [JSONReader] {
+  fileprivate func parsed() throws(CNIError) -> [IPAddress] {
+    var addresses: [IPAddress] = []
+    for item in self { addresses.append(try item.parsed()) }
+    return addresses
+  }
+}

@@ -1,0 +1,170 @@
+import CNI
+import Etcd
+import NetTypes
+
+/// The way to a free address of one range set: what to read next, and what follows from what was read.
+///
+/// Several searches read together, so that a container with addresses of both families waits no longer.
+struct Search {
+  let set: RangeSet
+  private let keys: LeaseKeys
+  private var stages: [Stage]
+  /// What the last `reads` are to tell.
+  private var candidates = Candidates.addresses([])
+  private(set) var choice: Choice?
+
+  /// A free address as it was when it was read.
+  struct Choice: Equatable {
+    var assignment: AddressRange.Assignment
+    /// The block that becomes this host's with it.
+    var block: IPPrefix?
+
+    /// What has to be absent for it.
+    func keys(_ keys: LeaseKeys) -> [String] {
+      [keys.address(assignment.address)] + (block.map { [keys.block($0)] } ?? [])
+    }
+  }
+
+  private enum Stage: Equatable {
+    /// The address asked for: this or none.
+    case asked(IPAddress)
+    /// Some addresses out of these, at random: where one in ten is free, one look in thirty finds none.
+    case probe([AddressSpan])
+    /// All of these, in parts; `block` becomes this host's with what is found.
+    case sweep([AddressSpan], block: IPPrefix?)
+    /// Blocks of that many addresses that are nobody's, so often.
+    case claim(size: UInt128, tries: Int)
+  }
+
+  private enum Candidates {
+    case addresses([IPAddress], rest: [AddressSpan] = [])
+    case blocks([IPPrefix])
+  }
+
+  /// For any address of the set, or for the one `asked` for; what is in `blocks` comes first.
+  init(
+    _ set: RangeSet, asked: IPAddress?, blocks: Blocks?, _ keys: LeaseKeys,
+    using random: inout some RandomNumberGenerator
+  ) {
+    self.set = set
+    self.keys = keys
+    if let asked {
+      stages = [.asked(asked)]
+      return
+    }
+    stages = []
+    if let blocks {
+      let own = set.usable.inside(blocks.own)
+      if !own.isEmpty { stages += [.probe(own), .sweep(own, block: nil)] }
+      stages.append(.claim(size: blocks.size, tries: 3))
+    }
+    let start = set.usable.randomAddress(using: &random)
+    stages += Array(repeating: .probe(set.usable), count: 3)
+    stages.append(.sweep(set.usable(after: start), block: nil))
+  }
+
+  /// Whether nothing is left to look at.
+  var isExhausted: Bool { choice == nil && stages.isEmpty }
+  var isOpen: Bool { choice == nil && !stages.isEmpty }
+
+  /// What to read next: no more than `budget` keys.
+  mutating func reads(_ budget: Int, using random: inout some RandomNumberGenerator) -> [EtcdKeys] {
+    switch stages.first {
+    case .asked(let address): return read([address])
+    case .probe(let spans): return read(spans.sample(min(32, budget), using: &random))
+    case .sweep(let spans, _):
+      let part = Part(of: spans, budget, keys)
+      candidates = .addresses(part.addresses, rest: part.rest)
+      return part.reads
+    case .claim(let size, _):
+      let blocks = Blocks.sample(budget, of: size, in: set.usable, using: &random)
+      candidates = .blocks(blocks)
+      return blocks.map { .one(keys.block($0)) }
+    case nil: return []
+    }
+  }
+
+  private mutating func read(_ addresses: [IPAddress]) -> [EtcdKeys] {
+    candidates = .addresses(addresses)
+    return addresses.map { .one(keys.address($0)) }
+  }
+
+  /// Goes on from what `reads` found.
+  ///
+  /// - Throws: 103 where the address asked for is taken.
+  mutating func learn(_ found: [EtcdPair], using random: inout some RandomNumberGenerator) throws(CNIError) {
+    let taken = Set(found.map(\.key))
+    switch candidates {
+    case .addresses(let addresses, let rest):
+      let free = addresses.filter { !taken.contains(keys.address($0)) }
+      if let address = free.randomElement(using: &random), let range = set.range(holding: address) {
+        choice = Choice(assignment: AddressRange.Assignment(address: address, range: range), block: claimed)
+      } else {
+        try refuse(found)
+        leaveStage(rest)
+      }
+    case .blocks(let blocks):
+      guard case .claim(let size, let tries)? = stages.first else { return }
+      stages.removeFirst()
+      guard let block = blocks.filter({ !taken.contains(keys.block($0)) }).randomElement(using: &random) else { return }
+      if tries > 1 { stages.insert(.claim(size: size, tries: tries - 1), at: 0) }
+      stages.insert(.sweep(set.usable.inside([block]), block: block), at: 0)
+    }
+  }
+
+  private var claimed: IPPrefix? {
+    if case .sweep(_, let block)? = stages.first { block } else { nil }
+  }
+
+  private mutating func leaveStage(_ rest: [AddressSpan]) {
+    let block = claimed
+    stages.removeFirst()
+    if !rest.isEmpty { stages.insert(.sweep(rest, block: block), at: 0) }
+  }
+
+  private func refuse(_ found: [EtcdPair]) throws(CNIError) {
+    guard case .asked(let address)? = stages.first else { return }
+    let holder = found.first.flatMap { AddressHolder($0)?.description }
+    throw CNIError.unavailable(
+      address, holder.map { "it is leased to \($0)" } ?? "key \(keys.address(address)) of etcd holds something else")
+  }
+
+  /// Gives up a choice that somebody else took first, `found` being what is there now.
+  ///
+  /// - Throws: 103 where it was asked for.
+  mutating func lose(_ found: [EtcdPair]) throws(CNIError) {
+    guard let lost = choice else { return }
+    let taken = found.filter { lost.keys(keys).contains($0.key) }
+    guard !taken.isEmpty else { return }
+    choice = nil
+    try refuse(taken)
+    // The same addresses are looked at again: the others among them may be free still.
+    if let block = lost.block, taken.contains(where: { $0.key == keys.block(block) }) { stages.removeFirst() }
+  }
+}
+
+/// The next addresses to look at, and how they are read with few keys.
+private struct Part {
+  var addresses: [IPAddress] = []
+  var reads: [EtcdKeys] = []
+  var rest: [AddressSpan]
+
+  /// What an answer with all of a /24 counts: four at a time are a third of a megabyte.
+  private static let weight = 24
+
+  init(of spans: [AddressSpan], _ budget: Int, _ keys: LeaseKeys) {
+    rest = spans
+    var left = budget
+    while left > 0, let span = rest.first {
+      let end = span.family == .v4 ? span.first.value | 255 : span.last.value
+      let near = IPAddress(span.family, end).flatMap { span.upTo($0) } ?? span
+      let isWhole = span.family == .v4 && near.count > UInt128(Self.weight)
+      let short = span.first.advanced(by: UInt128(left - 1)).flatMap { near.upTo($0) } ?? near
+      let part = isWhole ? near : short
+      addresses += part.all
+      reads += isWhole ? [keys.addresses(besides: part.first)] : part.all.map { .one(keys.address($0)) }
+      left -= isWhole ? Self.weight : Int(part.count)
+      rest.replaceSubrange(..<1, with: [span.after(part.last)].compactMap(\.self))
+    }
+  }
+}

@@ -1,0 +1,241 @@
+public import NetTypes
+import PacketFilter
+
+/// How the host differs from what it would be after `change`; nothing where the change would change nothing.
+///
+/// ADD uses it to leave alone what is there already, CHECK to tell what is no longer there.
+public func differences<K: Kernel & ~Copyable>(
+  from change: Change, on kernel: inout K
+) throws(KernelError) -> [String] {
+  switch change {
+  case .createLink(let spec): return try differences(from: spec, on: &kernel)
+  case .changeLink(let name, let side, let wanted):
+    guard let link = try kernel.link(name, on: side) else { return ["\(side) link \(name) is missing"] }
+    return try differences(of: link, on: side, from: wanted, on: &kernel)
+  case .setVLANs(let wanted, let name):
+    guard try kernel.link(name, on: .host) != nil else { return ["host link \(name) is missing"] }
+    return wanted.differences(in: try kernel.vlans(of: name)).map { "host link \(name) \($0)" }
+  case .awaitRunning(let name):
+    guard let link = try kernel.link(name, on: .host), link.isRunning else { return ["link \(name) is not running"] }
+    return []
+  case .addAddress(let spec):
+    return try isPresent(spec, on: &kernel)
+      ? [] : ["\(spec.side) address \(spec.prefix) is missing on \(spec.interface)"]
+  case .deleteAddress(let spec):
+    return try isPresent(spec, on: &kernel)
+      ? ["\(spec.side) address \(spec.prefix) is still on \(spec.interface)"] : []
+  case .addRoute(let spec):
+    let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
+    return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
+  case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
+  case .setFDB(let spec): return try differences(from: spec, on: &kernel)
+  case .awaitWithdrawal(let spec): return try differences(withdrawing: spec, on: &kernel)
+  case .setNeighbour(let spec) where spec.mac != nil && spec.side == .host:
+    return try differences(from: spec, on: &kernel)
+  case .setChecksumOffload(let name, let isOn): return try differences(of: name, offloading: isOn, on: &kernel)
+  case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
+  case .addRules(let claim), .setRules(let claim): return try differences(from: claim, by: change, on: &kernel)
+  case .enableRouteLocalnet(let name, _): return try differences(from: [.routeLocalnet(name, "1")], on: .host, &kernel)
+  // Nothing of these can be seen afterwards, or the links that they belong to tell.
+  case .disableRouteLocalnet, .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink,
+    .deleteUnusedBridge,
+    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .removeReferenceRules,
+    .announce:
+    return []
+  }
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  withdrawing spec: FDBSpec, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
+  return there?.contains(spec) == true ? ["forwarding entry \(spec.mac) is still on \(spec.interface)"] : []
+}
+
+private func differences<K: Kernel & ~Copyable>(from spec: FDBSpec, on kernel: inout K) throws(KernelError) -> [String]
+{
+  let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
+  // Kernels before 4.20 have no entries that stay behind their port.
+  let accepted = spec.table == .port ? [spec, FDBSpec(spec.mac, on: spec.interface, in: .master)] : [spec]
+  return there?.contains(where: accepted.contains) == true
+    ? [] : ["forwarding entry \(spec.mac) is missing on \(spec.interface)"]
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  from spec: NeighbourSpec, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let there = try ifPresent { () throws(KernelError) in try kernel.neighbours(of: spec.interface) }
+  return there?.contains { $0.address == spec.address } == true
+    ? [] : ["neighbour \(spec.address) is missing on \(spec.interface)"]
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  of name: InterfaceName, offloading isOn: Bool, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
+  return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
+}
+
+func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
+  do throws(KernelError) { return try body() } catch {
+    guard error.errno == noSuchDevice else { throw error }
+    return nil
+  }
+}
+
+/// ENODEV, which this layer cannot import from the C library.
+private let noSuchDevice: Int32 = 19
+
+private func differences<K: Kernel & ~Copyable>(
+  from spec: LinkSpec, on kernel: inout K
+) throws(KernelError) -> [String] {
+  guard let link = try kernel.link(spec.name, on: spec.side) else {
+    return ["\(spec.side) link \(spec.name) is missing"]
+  }
+  switch spec.kind {
+  case .dummy: return link.kind == "dummy" ? [] : [link.isNo("dummy", on: spec.side)]
+  case .vrf(let table):
+    guard link.kind == "vrf", let there = link.vrfTable else { return [link.isNo("vrf", on: .host)] }
+    return there == table ? [] : ["host link \(spec.name) has table \(there), want \(table)"]
+  case .vxlan(let wanted, let below):
+    guard link.kind == "vxlan", let there = link.vxlan else { return [link.isNo("vxlan", on: .host)] }
+    var found = wanted.isMet(by: there) ? [] : ["host link \(spec.name) is \(there), want \(wanted)"]
+    if let below, try kernel.link(below, on: .host)?.index != link.peer {
+      found.append("host link \(spec.name) does not send by \(below)")
+    }
+    return found
+  case .upper(let wanted, let place):
+    guard link.kind == wanted.kind, let there = link.upper else { return [link.isNo(wanted.kind, on: spec.side)] }
+    var found = wanted.differences(in: there).map { "\(spec.side) link \(spec.name) \($0)" }
+    let parent = try kernel.link(place.name, on: place.side)
+    if parent?.index != link.peer { found.append("\(spec.side) link \(spec.name) is not over \(place.name)") }
+    return found
+  case .bridge(let filtersVLANs):
+    guard link.kind == "bridge" else { return [link.isNo("bridge", on: .host)] }
+    return filtersVLANs && link.filtersVLANs == false ? ["host link \(spec.name) does not filter VLANs"] : []
+  case .veth(let peer):
+    guard let inside = try kernel.link(peer.name, on: peer.side) else {
+      return ["\(peer.side) link \(peer.name) is missing"]
+    }
+    var found: [String] = []
+    if inside.kind != "veth" { found.append(inside.isNo("veth", on: peer.side)) }
+    if inside.peer != link.index || link.peer != inside.index {
+      found.append("\(peer.side) link \(peer.name) and host link \(spec.name) are not a pair")
+    }
+    return found
+  }
+}
+
+extension LinkInfo {
+  fileprivate func isNo(_ wanted: String, on side: Side) -> String {
+    "\(side) link \(name) is \(kind ?? "no \(wanted)"), want \(wanted)"
+  }
+}
+
+extension VXLAN {
+  /// Whether `there`, as the kernel tells it, is this; what this one leaves open may be anything.
+  public func isMet(by there: VXLAN) -> Bool {
+    func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
+    return vni == there.vni && port == there.port && learns == there.learns && agrees(local, there.local)
+      && group == there.group && agrees(ttl, there.ttl) && agrees(df, there.df)
+      && agrees(udpChecksum, there.udpChecksum) && agrees(sendsZeroChecksums, there.sendsZeroChecksums)
+      && agrees(takesZeroChecksums, there.takesZeroChecksums)
+  }
+}
+
+extension UpperLink {
+  /// The broadcast queue is the parent's: other links may have made it longer.
+  fileprivate func differences(in there: UpperLink) -> [String] {
+    switch (self, there) {
+    case (.macvlan(let wanted), .macvlan(let there)) where wanted.mode.isMet(by: there.mode): []
+    case (.ipvlan, .ipvlan) where self == there: []
+    case (.vlan, .vlan) where self == there: []
+    default: ["is \(there), want \(self)"]
+    }
+  }
+}
+
+extension Macvlan.Mode {
+  fileprivate func isMet(by there: Macvlan.Mode) -> Bool {
+    guard case .source(let wanted) = self, case .source(let allowed) = there else { return self == there }
+    return Set(wanted) == Set(allowed)
+  }
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  of link: LinkInfo, on side: Side, from wanted: LinkChange, on kernel: inout K
+) throws(KernelError) -> [String] {
+  var found: [String] = []
+  func compare<Value: Equatable>(_ what: String, _ there: Value?, _ want: Value?) {
+    guard let want, there != want else { return }
+    found.append("\(side) link \(link.name) has \(what) \(there.map { "\($0)" } ?? "none"), want \(want)")
+  }
+  compare("state up", link.isUp, wanted.isUp)
+  compare("promiscuous mode", link.isPromiscuous, wanted.isPromiscuous)
+  compare("all-multicast mode", link.isAllMulticast, wanted.isAllMulticast)
+  compare("MTU", link.mtu, wanted.mtu)
+  compare("transmit queue length", link.txQueueLength, wanted.txQueueLength)
+  compare("MAC", link.mac, wanted.mac)
+  // Only before the first port: attachments that earlier versions made are no difference for CHECK.
+  if wanted.mac != nil, link.keepsMAC == false, !link.isRunning {
+    found.append("\(side) link \(link.name) has a MAC that follows its ports, want it to stay")
+  }
+  compare("alias", link.alias, wanted.alias)
+  // Earlier versions made pairs of ptp without one.
+  if link.kind != "veth" { compare("group", link.group, wanted.group) }
+  compare("local", link.vxlan?.local, wanted.local)
+  compare("hairpin", link.port?.hairpin, wanted.port.hairpin)
+  compare("isolated", link.port?.isolated, wanted.port.isolated)
+  compare("learning", link.port?.learning, wanted.port.learning)
+  compare("neigh_suppress", link.port?.neighSuppress, wanted.port.neighSuppress)
+  if link.port?.locked != nil { compare("locked", link.port?.locked, wanted.port.locked) }
+  if let master = wanted.master {
+    let there: LinkInfo? = if let index = link.master { try kernel.link(index: index, on: side) } else { nil }
+    compare("master", there?.name, master)
+  }
+  return found
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  from settings: [Sysctl], on side: Side, _ kernel: inout K
+) throws(KernelError) -> [String] {
+  var found: [String] = []
+  for setting in settings where !setting.isOptional {
+    let there = try kernel.sysctl(setting.key, on: side)
+    if there.map(setting.isMet) != true {
+      found.append("\(side) sysctl \(setting.key) is \(there ?? "missing"), want \(setting.value)")
+    }
+  }
+  return found
+}
+
+extension RouteSpec {
+  /// Whether `other`, as the kernel tells it, is this route; what this one leaves open may be anything.
+  fileprivate func isMet(by other: RouteSpec) -> Bool {
+    func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
+    // The container's other networks decide on the metrics of its default routes.
+    let agreesOnMetric = side == .container && dst.length == 0 || agrees(priority, other.priority)
+    return dst.network == other.dst.network && gateway == other.gateway && agreesOnMetric
+      && agrees(table, other.table) && agrees(source, other.source)
+  }
+
+  fileprivate var words: String { "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)" }
+}
+
+extension PortVLANs {
+  fileprivate func differences(in there: PortVLANs) -> [String] {
+    var found: [String] = []
+    if let native, there.native != native {
+      found.append("has native VLAN \(there.native?.description ?? "none"), want \(native)")
+    }
+    if !keepsDefault, there.keepsDefault, let one = VLANID(1), native != one, !contains(tagged: one) {
+      found.append("passes VLAN 1, want it not to")
+    }
+    for range in tagged {
+      let missing = (range.lowerBound.number...range.upperBound.number).compactMap(VLANID.init)
+        .filter { !there.contains(tagged: $0) && there.native != $0 }
+      if let first = missing.first { found.append("does not pass VLAN \(first)") }
+    }
+    return found
+  }
+}

@@ -1,0 +1,31 @@
+import Linux
+
+extension HostsText {
+  /// Up to how many lines are looked for one by one, which is faster than a look at every line of the file.
+  private static let fewLines = 16
+
+  /// Where each of `lines` begins, as `places(of:)` finds them.
+  func offsets(of lines: [String]) -> [Int] {
+    guard lines.count <= Self.fewLines else { return places(of: lines).found }
+    var counts: [String: Int] = [:]
+    for line in lines { counts[line, default: 0] += 1 }
+    return counts.flatMap { line, count in offsets(of: Array(line.utf8), atMost: count) }.sorted()
+  }
+
+  private func offsets(of line: [UInt8], atMost count: Int) -> [Int] {
+    var offsets: [Int] = []
+    var start = 0
+    while offsets.count < count, let offset = bytes.offset(of: line, from: start) {
+      if isLine(from: offset, to: offset + line.count) { offsets.append(offset) }
+      start = offset + 1
+    }
+    return offsets
+  }
+
+  /// Whether a line begins and ends there, spaces at its end left out.
+  private func isLine(from start: Int, to end: Int) -> Bool {
+    let newline = UInt8(ascii: "\n"), space = UInt8(ascii: " ")
+    guard end > start, start == 0 || bytes[start - 1] == newline else { return false }
+    return bytes[end...].first { $0 != space } == newline
+  }
+}

@@ -1,0 +1,50 @@
+import CNI
+import Linux
+public import NetTypes
+
+extension NetworkNames {
+  /// How what is there differs from what ADD left: what is remembered, the files, each line that should be in them.
+  ///
+  /// Of hosts files it reads the attachment's own alone: the others' are theirs to check. An attachment whose ADD is not
+  /// complete is not looked for in it.
+  ///
+  /// Of `wanted`, the attachment as ADD would make it now, the file and the own lines are not compared.
+  public func differences(from wanted: Member, hasHosts: Bool) throws(KernelError) -> [String] {
+    guard let member = try state.member(wanted.owner) else { return ["nothing is remembered of the attachment"] }
+    var found: [String] = []
+    if member.addresses != wanted.addresses {
+      found.append("remembered addresses are \(words(member.addresses)), want \(words(wanted.addresses))")
+    }
+    if member.names != wanted.names {
+      found.append("remembered names are \(words(member.names)), want \(words(wanted.names))")
+    }
+    if member.links != wanted.links { found.append("remembered links are not those wanted") }
+    found += try serverDifferences(member, from: wanted)
+    found += try remoteDifferences(in: member.hosts)
+    guard let own = member.hosts else { return hasHosts ? found + ["there is no hosts file"] : found }
+    let peers = try peers(of: wanted.owner)
+    return try found
+      + missing(member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines, from: own)
+  }
+
+  func missing(_ lines: [String], from identity: KnownFile) throws(KernelError) -> [String] {
+    guard let missing = try LiveHosts.missing(lines, from: identity) else {
+      return ["\(identity.path) is gone or another file"]
+    }
+    return missing.map { "\(identity.path) lacks the line \"\($0.replacing("\t", with: " "))\"" }
+  }
+
+  private func words(_ values: [some CustomStringConvertible]) -> String {
+    values.isEmpty ? "none" : values.map(\.description).joined(separator: ", ")
+  }
+}
+
+extension StateDirectory {
+  /// - Throws: why nothing could be remembered.
+  public func probe() throws(KernelError) {
+    try Files.makeDirectories(path)
+    let file = "\(path)/.probe"
+    try StateFile.replace(file, with: [])
+    try StateFile.remove(file)
+  }
+}

@@ -1,0 +1,132 @@
+public import CNI
+import Linux
+public import NetTypes
+
+extension NetworkNames {
+  /// Takes an attachment's lines out of the others' files and theirs out of its own, and forgets it.
+  ///
+  /// - Returns: what failed; it is remembered then for another try.
+  public func leave(_ owner: Owner) -> [KernelError] { leave(owner, keepingFile: false) }
+
+  /// The container's file stays where `keepingFile` says so, for an ADD that follows at once.
+  func leave(_ owner: Owner, keepingFile: Bool) -> [KernelError] {
+    do throws(KernelError) {
+      let member = try memberUnlessBroken(owner)
+      // An attachment without a hosts file was never written into another's.
+      let isInOthers = member.map { $0.isInOthers || $0.isIncomplete } ?? false
+      let peers = isInOthers ? try peers(of: owner) : []
+      if let member, !peers.isEmpty { markIncomplete(member) }
+      return take(owner, member, outOf: peers, keepingFile)
+    } catch { return [error] }
+  }
+
+  /// Lets CHECK of the others pass if this process is killed; a full disk must not keep an attachment from leaving.
+  private func markIncomplete(_ member: Member) {
+    var marked = member
+    marked.isIncomplete = true
+    guard marked != member else { return }
+    do throws(KernelError) { try state.put(marked) } catch { warn("attachment of \(member.owner.container): \(error)") }
+  }
+
+  private func memberUnlessBroken(_ owner: Owner) throws(KernelError) -> Member? {
+    do throws(KernelError) { return try state.member(owner) } catch {
+      guard error.isBrokenState else { throw error }
+      warn("attachment of \(owner.container): \(error)")
+      return nil
+    }
+  }
+
+  private func take(
+    _ owner: Owner, _ member: Member?, outOf peers: [Member], _ keepingFile: Bool
+  ) -> [KernelError] {
+    var failures: [KernelError] = []
+    func attempt(_ body: () throws(KernelError) -> Void) {
+      do throws(KernelError) { try body() } catch { failures.append(error) }
+    }
+    attempt { () throws(KernelError) in
+      let lock = try ContainerLock(owner.container, in: state)
+      try letGo(owner, member, peers, keepingFile)
+      _ = consume lock
+    }
+    if let member {
+      failures += forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
+        try carryOut(HostsChange(going: member.lines(for: peer), leaving: owner), in: hosts, of: peer)
+      }
+      attempt { () throws(KernelError) in try withdraw(member) }
+    }
+    attempt { () throws(KernelError) in
+      if failures.isEmpty { return try state.remove(owner) }
+      if let member, !peers.isEmpty { try state.put(member) }
+    }
+    attempt { () throws(KernelError) in try forgetRemoteIfAlone() }
+    return failures
+  }
+
+  /// Removes the container's own file with its last attachment, and otherwise what this one had in it.
+  private func letGo(
+    _ owner: Owner, _ member: Member?, _ peers: [Member], _ keepingFile: Bool
+  ) throws(KernelError) {
+    try state.removeUnfinishedTexts(of: owner.container)
+    var record = try recordUnlessBroken(owner.container)
+    let holder = ContainerRecord.Holder(owner)
+    for index in record.files.indices where record.files[index].holders.contains(holder) {
+      let kept = record.files[index]
+      let isKept = keepingFile && isStill(kept)
+      if !isKept { record.files[index].holders.removeAll { $0 == holder } }
+      if !isKept, record.files[index].holders.isEmpty, let made = kept.made {
+        try remove(kept, at: made)
+      } else if let member {
+        let remote = try remoteRecord()?.lines ?? []
+        // An ADD that was interrupted before it came to the others' files has their lines in its own.
+        let peers = peers.isEmpty ? try self.peers(of: owner) : peers
+        let lines = member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines + remote
+        try removeUnlessHeld(lines, from: kept.file, of: owner)
+      }
+    }
+    record.files.removeAll(where: \.holders.isEmpty)
+    try state.put(record, of: owner.container)
+  }
+
+  private func recordUnlessBroken(_ container: ContainerID) throws(KernelError) -> ContainerRecord {
+    do throws(KernelError) { return try state.record(of: container) } catch {
+      guard error.isBrokenState else { throw error }
+      warn("files of \(container): \(error)")
+      return ContainerRecord()
+    }
+  }
+
+  private func isStill(_ kept: ContainerRecord.KeptFile) -> Bool {
+    guard let status = try? Files.statusOfLink(kept.file.path) else { return false }  // then it is made anew
+    return status.isRegular && status.device == kept.file.device && status.inode == kept.file.inode
+  }
+
+  /// A container that keeps its own file from being written, and goes on running, keeps the names that are in it.
+  private func removeUnlessHeld(_ lines: [String], from file: KnownFile, of owner: Owner) throws(KernelError) {
+    do throws(KernelError) {
+      if try !LiveHosts.remove(lines, from: file) { warnLeftAlone(file, of: owner) }
+    } catch {
+      guard error.isOfContainer else { throw error }
+      warn("\(file.path): container \(owner.container) keeps the names of network \(network): \(error)")
+    }
+  }
+
+  private func remove(_ kept: ContainerRecord.KeptFile, at path: ContainerPath) throws(KernelError) {
+    try FilePlace(NewHosts.interim(path)).remove(where: \.isRegular, andEmpty: [])
+    try FilePlace(path).remove(
+      where: { $0.isRegular && $0.device == kept.file.device && $0.inode == kept.file.inode },
+      andEmpty: kept.madeDirectories)
+  }
+
+  /// Forgets all of the network's attachments but `valid`, and writes what is overdue in the files of those.
+  ///
+  /// - Returns: what failed.
+  public func forgetAll(but valid: Set<Owner>) throws(KernelError) -> [KernelError] {
+    var failures: [KernelError] = []
+    for owner in try state.owners(on: network) where !valid.contains(owner) { failures += leave(owner) }
+    do throws(KernelError) {
+      _ = try catchUp(try members())
+      try state.removeSetAside(of: network)
+    } catch { failures.append(error) }
+    return failures
+  }
+}

@@ -1,0 +1,113 @@
+public import CNI
+import Glibc
+import Linux
+public import NetTypes
+
+extension NetworkNames {
+  private var process: DnsmasqProcess { DnsmasqProcess(directory: state.directory(of: network)) }
+
+  /// Starts the network's dnsmasq, unless it runs and does what is wanted.
+  ///
+  /// - Parameters:
+  ///   - server: what it is to do; it goes on listening where earlier attachments ask it.
+  ///   - program: the program's path; `nil` where it is not installed.
+  /// - Returns: where it answers; empty, after a warning, where it is not installed or does not want to start.
+  /// - Throws: what keeps its configuration from being written, an earlier process from being ended, or the host from running it
+  ///   at the moment.
+  public func serve(_ server: OwnServer, program: String?) throws(KernelError) -> [IPAddress] {
+    let before = try process.config()
+    let config = config(server, before)
+    if before == config.text, let running = try process.running() {
+      return try answering(running, at: server.addresses)
+    }
+    guard let program else {
+      warn("names of network \(network): no name server: dnsmasq is not installed")
+      return []
+    }
+    try willChange("start dnsmasq for \(network)")
+    try process.end()
+    try process.endStrays()
+    try process.write(config.text)
+    do throws(KernelError) { try process.start(program) } catch {
+      guard error.saysRefused else { throw error }
+      warn("names of network \(network): no name server: \(error)")
+      try process.end()
+      return []
+    }
+    guard let running = try process.running() else {
+      warn("names of network \(network): no name server: dnsmasq has ended")
+      try process.end()
+      return []
+    }
+    let answering = try answering(running, at: server.addresses)
+    if answering.isEmpty { try process.end() }
+    return answering
+  }
+
+  private func config(_ server: OwnServer, _ before: String?) -> DnsmasqConfig {
+    let earlier = DnsmasqConfig.addresses(in: before ?? "").filter { !server.addresses.contains($0) }
+    return DnsmasqConfig(
+      network: network, addresses: server.addresses + earlier, domain: server.domain, upstreams: server.upstreams,
+      hostsdir: "\(state.directory(of: network))/hostsdir", pidFile: process.pidFile)
+  }
+
+  private func answering(
+    _ running: borrowing RunningProgram, at addresses: [IPAddress]
+  ) throws(KernelError) -> [IPAddress] {
+    let answering = try process.listening(running, at: addresses)
+    for address in addresses where !answering.contains(address) {
+      warn("names of network \(network): dnsmasq cannot listen on \(address) port 53: another program does")
+    }
+    return answering
+  }
+
+  /// Ends the network's dnsmasq where no attachment is left.
+  public func endServerIfAlone() throws(KernelError) {
+    guard try !state.hasMembers(of: network) else { return }
+    try process.end()
+  }
+
+  /// How the network's dnsmasq does not do what is wanted.
+  public func differences(from server: OwnServer) throws(KernelError) -> [String] {
+    guard let running = try process.running() else { return ["no dnsmasq runs for network \(network)"] }
+    let before = try process.config()
+    if before != config(server, before).text { return ["dnsmasq runs with another configuration"] }
+    let answering = try process.listening(running, at: server.addresses)
+    return server.addresses.filter { !answering.contains($0) }.map { "dnsmasq does not listen on \($0)" }
+  }
+
+  /// Starts the network's dnsmasq again where it was started and has ended meanwhile.
+  ///
+  /// - Returns: whether it was started.
+  fileprivate func restartServer(_ program: String?) throws(KernelError) -> Bool {
+    guard try process.config() != nil, try state.hasMembers(of: network), try process.running() == nil else {
+      return false
+    }
+    guard let program else {
+      throw KernelError("start dnsmasq for \(network)", errno: ENOENT, reason: "it is not installed")
+    }
+    try process.endStrays()
+    try process.start(program)
+    return true
+  }
+}
+
+extension StateDirectory {
+  /// Starts each dnsmasq again that ran for a network with attachments and has ended.
+  ///
+  /// - Returns: the networks that got one, and what failed.
+  public func restartServers(
+    program: String?, warn: @escaping (String) -> Void
+  ) throws(KernelError) -> (started: [NetworkName], failures: [KernelError]) {
+    var started: [NetworkName] = []
+    var failures: [KernelError] = []
+    for name in try (Files.list(path) ?? []).sorted() {
+      guard let network = NetworkName(name) else { continue }
+      do throws(KernelError) {
+        guard let names = try NetworkNames.lock(network, in: self, making: false, warn: warn) else { continue }
+        if try names.restartServer(program) { started.append(network) }
+      } catch { failures.append(error) }
+    }
+    return (started, failures)
+  }
+}

@@ -1,0 +1,121 @@
+import Linux
+public import NetTypes
+
+extension NetworkNames {
+  /// The attachments here.
+  public func members() throws(KernelError) -> [Member] { try state.members(of: network) }
+
+  /// Makes all containers here know those attachments on other hosts and no others; nothing is written where they do.
+  ///
+  /// May be repeated after it was interrupted anywhere.
+  ///
+  /// - Parameter remote: none for a network that no longer spans hosts.
+  /// - Returns: whether anything was changed.
+  /// - Throws: what failed; the other files were changed all the same.
+  @discardableResult
+  public func tell(of remote: [RemoteMember]) throws(KernelError) -> Bool {
+    let known = try remoteRecord()
+    if known == nil, remote.isEmpty { return false }
+    let local = try members()
+    let before = known ?? RemoteRecord()
+    guard !local.isEmpty else { return try forgetRemote(before) }
+    var servers: [ServerPlace] = []
+    for case let place? in local.map(\.server) where !servers.contains(place) { servers.append(place) }
+    if before == RemoteRecord(members: remote, servers: servers) { return try catchUp(local) }
+    var next = before
+    next.leaving += before.members.filter { !remote.contains($0) }
+    next.members = remote
+    next.servers += servers.filter { !before.servers.contains($0) }
+    next.isSettled = false
+    try willChange("remember who is on other hosts")
+    try state.put(next, of: network)
+    var failures = change(local, from: before, to: next)
+    failures += tell(next.servers, of: remote, at: servers)
+    if let failure = failures.first { throw failure }
+    (next.leaving, next.servers, next.isSettled) = ([], servers, true)
+    try willChange("remember that the files tell who is on other hosts")
+    try state.put(next, of: network)
+    return true
+  }
+
+  /// What is remembered; a record that is broken may have been followed in part.
+  func remoteRecord() throws(KernelError) -> RemoteRecord? {
+    do throws(KernelError) { return try state.remote(network) } catch {
+      guard error.isBrokenState else { throw error }
+      warn("names of other hosts: \(error)")
+      return RemoteRecord(isSettled: false)
+    }
+  }
+
+  /// Changes the hosts files.
+  private func change(_ local: [Member], from before: RemoteRecord, to next: RemoteRecord) -> [KernelError] {
+    let new = next.members.flatMap(\.lines)
+    let coming = new.without(before.members.flatMap(\.lines))
+    let listed = local.filter(\.isInOthers)
+    let expected = (listed.flatMap(\.lines) + new + OwnLines.standard).reduce(0) { $0 + $1.utf8.count + 1 }
+    return forEachFile(of: local) { (member, hosts) throws(KernelError) in
+      try willChange("change names of other hosts in \(hosts.path)")
+      let here = listed.flatMap { $0.lines(for: member) }
+      // After an interrupted process it is unknown how often each line is there.
+      let going = before.isSettled ? before.lines.without(new) : before.lines.without(new + here)
+      let lines = before.isSettled ? coming : try LiveHosts.missing(here + new, from: hosts)
+      guard let lines else { return warnLeftAlone(hosts, of: member.owner) }
+      try carryOut(HostsChange(coming: lines, going: going, expected: expected), in: hosts, of: member)
+    }
+  }
+
+  /// Writes the files of name servers at `wanted`, and removes those at other places.
+  private func tell(_ places: [ServerPlace], of remote: [RemoteMember], at wanted: [ServerPlace]) -> [KernelError] {
+    var failures: [KernelError] = []
+    for place in places {
+      let files = ServerFiles(remote, of: network, at: place, in: state, warn: warn)
+      do throws(KernelError) {
+        try willChange("write \(files.path)")
+        if remote.isEmpty || !wanted.contains(place) { try files.remove() } else { try files.write() }
+      } catch { failures.append(error) }
+    }
+    return failures
+  }
+
+  /// Forgets the other hosts where nobody is here any more who could be told of them.
+  func forgetRemoteIfAlone() throws(KernelError) {
+    guard let known = try remoteRecord(), try members().isEmpty else { return }
+    try forgetRemote(known)
+  }
+
+  @discardableResult
+  private func forgetRemote(_ known: RemoteRecord) throws(KernelError) -> Bool {
+    for place in known.servers {
+      try ServerFiles([], of: network, at: place, in: state, warn: warn).remove()
+    }
+    try state.removeRemote(network)
+    return true
+  }
+
+  /// How files do not tell of other hosts what is remembered.
+  ///
+  /// None while another attachment's ADD, perhaps one that was killed, has changed some of the files: the next ADD or
+  /// `cnictl repair --names` completes that.
+  func remoteDifferences(in own: KnownFile?) throws(KernelError) -> [String] {
+    guard let known = try remoteRecord(), known.isSettled else { return [] }
+    var found: [String] = []
+    if let own { found += try missing(known.lines, from: own) }
+    for place in known.servers where !known.members.isEmpty {
+      found += try ServerFiles(known.members, of: network, at: place, in: state, warn: warn).differences()
+    }
+    return found
+  }
+}
+
+extension [String] {
+  /// These lines without others, each as often as it is listed there.
+  func without(_ others: [String]) -> [String] {
+    var left: [String: Int] = [:]
+    for line in others { left[line, default: 0] += 1 }
+    return filter { line in
+      guard let count = left[line], count > 0 else { return true }
+      left[line] = count - 1
+      return false
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import CNI
+import Linux
+import NetTypes
+
+/// What the containers here have been told of those on other hosts: `NETWORK/.remote.json`.
+struct RemoteRecord: Equatable {
+  var members: [RemoteMember] = []
+  /// Whose lines may still be in files, while those are being changed.
+  var leaving: [RemoteMember] = []
+  /// Where name servers are told.
+  var servers: [ServerPlace] = []
+  /// Whether the files are as this says; not so where somebody was interrupted.
+  var isSettled = true
+
+  /// All that may be in a hosts file.
+  var lines: [String] { (members + leaving).flatMap(\.lines) }
+}
+
+extension RemoteRecord: JSONReadable {
+  init(_ json: JSONReader) throws(CNIError) {
+    members = try Self.members(json, "members")
+    leaving = try Self.members(json, "leaving")
+    servers = try json.objects("servers") ?? []
+    isSettled = try json.flag("isSettled") ?? false
+  }
+
+  private static func members(_ json: JSONReader, _ key: String) throws(CNIError) -> [RemoteMember] {
+    let network = try json.required("network").parsed(as: NetworkName.self)
+    return try json.list(key) { (item) throws(CNIError) in
+      let name = try item.required("attachment")
+      guard let owner = Owner(attachment: try name.text(), on: network) else {
+        throw name.refusal("a container and an interface with a ':' between them")
+      }
+      return try RemoteMember(of: owner, item)
+    } ?? []
+  }
+
+  func json(of network: NetworkName) -> JSONValue {
+    func written(_ members: [RemoteMember]) -> JSONValue {
+      .array(
+        members.map { member in
+          .object(
+            (member.json.object ?? [:]).merging(["attachment": .string(member.owner.attachment)]) { own, _ in own })
+        })
+    }
+    return .object([
+      "network": .string(network.description), "members": written(members), "leaving": written(leaving),
+      "servers": .array(servers.map(\.json)), "isSettled": .bool(isSettled),
+    ])
+  }
+}
+
+extension StateDirectory {
+  private func remoteFile(_ network: NetworkName) -> String { "\(directory(of: network))/.remote.json" }
+
+  /// `nil` where nothing is known of other hosts.
+  ///
+  /// - Throws: EBADMSG where the file holds no such record.
+  func remote(_ network: NetworkName) throws(KernelError) -> RemoteRecord? { try read(remoteFile(network)) }
+
+  func put(_ record: RemoteRecord, of network: NetworkName) throws(KernelError) {
+    let file = remoteFile(network)
+    try StateFile.replace(file, with: record.json(of: network).bytes)
+  }
+
+  /// Nothing happens where nothing is known.
+  func removeRemote(_ network: NetworkName) throws(KernelError) {
+    try removeState(remoteFile(network))
+  }
+}

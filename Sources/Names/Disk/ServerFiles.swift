@@ -1,0 +1,142 @@
+import CNI
+import Glibc
+import Linux
+import NetTypes
+
+/// What a name server on the host reads of an attachment, or of all on other hosts, as it is on disk.
+///
+/// Every file is written beside its place and then named: a reader sees the old text or the new one.
+struct ServerFiles {
+  let place: ServerPlace
+  private let lines: [String]
+  /// A name that dnsmasq does not take for a backup or a file that is not whole yet.
+  private let fileName: String
+  /// The lines of a shared file end with whose they are; both servers skip what is behind a `#`.
+  private let mark: String
+  private let state: StateDirectory
+  private let warn: (String) -> Void
+
+  /// Who is told by a signal, and nobody else.
+  private static let program = "dnsmasq"
+  private static let secondsToWait = 30
+
+  init?(_ member: Member, in state: StateDirectory, warn: @escaping (String) -> Void) {
+    guard let place = member.server else { return nil }
+    self.place = place
+    lines = member.serverLines
+    fileName = "\(state.stem(member.owner.container)):\(member.owner.interface).hosts"
+    mark = " # \(member.owner.network)/\(member.owner.container)/\(member.owner.interface)"
+    self.state = state
+    self.warn = warn
+  }
+
+  /// For attachments on other hosts, all together.
+  init(
+    _ remote: [RemoteMember], of network: NetworkName, at place: ServerPlace, in state: StateDirectory,
+    warn: @escaping (String) -> Void
+  ) {
+    self.place = place
+    lines = remote.flatMap(\.serverLines)
+    // No container's name is empty, so that these are no attachment's.
+    fileName = ":\(network).hosts"
+    mark = " # \(network)//"
+    self.state = state
+    self.warn = warn
+  }
+
+  /// The file, for messages too.
+  var path: String {
+    switch place {
+    case .directory(let directory): "\(directory)/\(fileName)"
+    case .file(let path, _): path
+    }
+  }
+
+  /// What a file is called until it is whole; dnsmasq reads none that begins with a dot.
+  private static func unfinished(_ path: String) -> String {
+    let (directory, name) = (path.lastIndex(of: "/").map { path[...$0] } ?? "", path.split(separator: "/").last ?? "")
+    return "\(directory).\(name).tmp"
+  }
+
+  // MARK: changes
+
+  func write() throws(KernelError) {
+    switch place {
+    case .directory(let directory):
+      try Files.makeDirectories(directory)
+      let text = Array(lines.map { $0 + "\n" }.joined().utf8)
+      guard try !holds(text) else { return }
+      try StateFile.replace(path, with: text, through: Self.unfinished(path))
+    case .file(let path, let pidFile): try edit(path, pidFile, adding: markedLines)
+    }
+  }
+
+  /// Nothing happens where nothing is there; a shared file stays, for the server that reads it.
+  func remove() throws(KernelError) {
+    switch place {
+    case .directory:
+      try StateFile.remove(Self.unfinished(path))
+      try StateFile.remove(path)
+    case .file(let path, let pidFile):
+      guard try Files.status(path)?.isRegular == true else { return }
+      try edit(path, pidFile, adding: [])
+    }
+  }
+
+  /// Whether the file has that text already, so that no server reads it again.
+  private func holds(_ text: [UInt8]) throws(KernelError) -> Bool {
+    do throws(KernelError) { return try StateFile.read(path) == text } catch {
+      if error.isBrokenState { return false }
+      throw error
+    }
+  }
+
+  private var markedLines: [String] { lines.map { $0 + mark } }
+
+  private func edit(_ path: String, _ pidFile: String?, adding lines: [String]) throws(KernelError) {
+    let lock = try StateFile.lock("\(state.path)/.locks/servers", seconds: Self.secondsToWait)
+    defer { _ = lock }
+    if let status = try Files.status(path), !status.isRegular {
+      throw KernelError("read \(path)", errno: EINVAL, reason: "want a regular file")
+    }
+    let before = try Files.readIfPresent(path) ?? []
+    let mark = Array(mark.utf8)
+    let newline = UInt8(ascii: "\n")
+    let kept = before.split(separator: newline, omittingEmptySubsequences: false).filter { !$0.hasSuffix(mark) }
+    var after = Array(kept.joined(separator: [newline]))
+    if !after.isEmpty, after.last != newline { after.append(newline) }
+    after += lines.flatMap { Array($0.utf8) + [newline] }
+    guard after != before else { return }
+    try Files.replace(path, with: after, through: Self.unfinished(path))
+    if let pidFile { try tell(pidFile) }
+  }
+
+  /// A server that does not run reads the file when it starts.
+  private func tell(_ pidFile: String) throws(KernelError) {
+    guard let bytes = try Files.readIfPresent(pidFile) else { return }
+    let text = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first
+    guard let number = text.flatMap({ Int32($0) }), let server = try RunningProgram.find(number, named: Self.program)
+    else {
+      warn("\(pidFile): no \(Self.program) runs by that number: nobody is told of \(path)")
+      return
+    }
+    try server.signal(SIGHUP)
+  }
+
+  // MARK: looks
+
+  /// How the file is not as `write` left it.
+  func differences() throws(KernelError) -> [String] {
+    guard let bytes = try Files.readIfPresent(path) else { return ["\(path) is missing"] }
+    let there = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+    switch place {
+    case .directory: return there == lines ? [] : ["\(path) was changed by somebody else"]
+    case .file:
+      return markedLines.filter { !there.contains($0) }.map { "\(path) lacks the line \"\($0)\"" }
+    }
+  }
+}
+
+extension ArraySlice<UInt8> {
+  fileprivate func hasSuffix(_ suffix: [UInt8]) -> Bool { self.suffix(suffix.count).elementsEqual(suffix) }
+}

@@ -1,0 +1,42 @@
+import CNI
+import NetTypes
+
+/// What hosts of mode l2 write of themselves and of their containers.
+enum BridgedKeys {
+  static func hosts(_ prefix: String) -> String { "\(prefix)/hosts/" }
+  static func endpoints(_ prefix: String) -> String { "\(prefix)/endpoints/" }
+}
+
+/// A host's entry: `PREFIX/hosts/192.0.2.1`.
+enum BridgedHost {
+  static func value(of host: OverlayHost, vni: Int) -> JSONValue {
+    .object([
+      "vtep": .string(host.local.description), "vtepMac": .string(host.tunnelMAC(vni).description),
+      "vni": .integer(Int64(vni)),
+    ])
+  }
+
+  /// `nil` where the value is no host's.
+  static func peer(_ value: JSONValue) -> OverlayPeer? {
+    guard let vtep = value["vtep"]?.string.flatMap(IPAddress.init) else { return nil }
+    return OverlayPeer(vtep, vtepMAC: value["vtepMac"]?.string.flatMap(MACAddress.init))
+  }
+}
+
+/// A container's entry: `PREFIX/endpoints/10.1.2.3`.
+enum BridgedEndpoint {
+  static func value(of endpoint: OverlayEndpoint, _ owner: Owner, at vtep: IPAddress) -> JSONValue {
+    .object([
+      "mac": .string(endpoint.mac.description), "vtep": .string(vtep.description),
+      "container": .string(owner.container.description), "interface": .string(owner.interface.description),
+    ])
+  }
+
+  /// `nil` where the entry is none.
+  static func read(_ name: Substring, _ value: JSONValue) -> (vtep: IPAddress, endpoint: OverlayEndpoint)? {
+    guard let address = IPAddress(String(name)), let mac = value["mac"]?.string.flatMap(MACAddress.init),
+      let vtep = value["vtep"]?.string.flatMap(IPAddress.init)
+    else { return nil }
+    return (vtep, OverlayEndpoint(address, mac))
+  }
+}

@@ -1,0 +1,156 @@
+import CNI
+import Etcd
+import NetTypes
+
+/// A network as the key `PREFIX/config` has it, in flannel's words (`Documentation/configuration.md` there).
+///
+/// Members that are none of ours are left alone.
+struct FlannelNetwork: Equatable {
+  /// The whole network, IPv4 first.
+  var prefixes: [IPPrefix]
+  var vni: Int
+  var port: UInt16
+  var isDirectRouting: Bool
+  /// What spans hosts, where hosts of ours said so; flannel itself knows but `l3`.
+  var mode: OverlayMode?
+  /// The key, then every member, for what only one mode needs.
+  private let json: JSONReader
+
+  /// What flannel takes where nothing else is written, and Linux where the port is 0.
+  static let defaultVNI = 1
+  static let defaultPort: UInt16 = 8472
+
+  static func == (left: FlannelNetwork, right: FlannelNetwork) -> Bool { left.json.value == right.json.value }
+
+  static func key(_ prefix: String) -> String { "\(prefix)/config" }
+
+  /// - Throws: code 7 naming the key in etcd and the member.
+  init(_ value: JSONValue, at key: String) throws(CNIError) {
+    json = JSONReader(value, path: key)
+    prefixes = []
+    if try json.flag("EnableIPv4") ?? true { prefixes.append(try Self.network("Network", .v4, in: json)) }
+    if try json.flag("EnableIPv6") ?? false { prefixes.append(try Self.network("IPv6Network", .v6, in: json)) }
+    guard !prefixes.isEmpty else { throw try json.required("EnableIPv4").refusal("a network") }
+    let backend = try json.required("Backend")
+    let type = try backend.required("Type")
+    guard try type.text() == "vxlan" else { throw type.refusal("vxlan") }
+    if try backend.flag("GBP") == true { throw try backend.required("GBP").refusal("false") }
+    vni = try backend.integer("VNI") ?? Self.defaultVNI
+    guard (1...0xFF_FFFF).contains(vni) else { throw try backend.required("VNI").refusal("1 to 16777215") }
+    let port = try backend.integer("Port") ?? 0
+    guard let port = UInt16(exactly: port) else { throw try backend.required("Port").refusal("0 to 65535") }
+    self.port = port == 0 ? Self.defaultPort : port
+    isDirectRouting = try backend.flag("DirectRouting") ?? false
+    mode = try backend["Mode"].map { (mode) throws(CNIError) in
+      guard let known = OverlayMode(rawValue: try mode.text()) else { throw mode.refusal("l2 or l3") }
+      return known
+    }
+  }
+
+  private static func network(_ name: String, _ family: IPFamily, in json: JSONReader) throws(CNIError) -> IPPrefix {
+    let member = try json.required(name)
+    let prefix = try member.parsed(as: IPPrefix.self).network
+    guard prefix.family == family else { throw member.refusal("an IPv\(family.digit) prefix") }
+    return prefix
+  }
+
+  /// The subnets that hosts may have, one range for each family.
+  ///
+  /// As flannel has it: the first of a network is nobody's, and a network holds four at least.
+  func pools() throws(CNIError) -> [SubnetPool] {
+    var pools: [SubnetPool] = []
+    for prefix in prefixes {
+      let names = prefix.family == .v4 ? "" : "IPv6"
+      pools.append(try pool(in: prefix, "\(names)SubnetLen", "\(names)SubnetMin", "\(names)SubnetMax"))
+    }
+    return pools
+  }
+
+  private func pool(
+    in prefix: IPPrefix, _ lengthKey: String, _ firstKey: String, _ lastKey: String
+  ) throws(CNIError) -> SubnetPool {
+    let shortest = prefix.length + 2
+    let longest = prefix.family.bitWidth - 2
+    let usual = prefix.family == .v4 ? 24 : 64
+    let written = try json.integer(lengthKey).flatMap { $0 == 0 ? nil : $0 }
+    let length = written ?? max(usual, shortest)
+    guard shortest <= longest, (shortest...longest).contains(length) else {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "etcd \(json.path): \(lengthKey) \(length) in \(prefix): want room for four subnets, each /\(longest) or larger"
+      )
+    }
+    var pool = SubnetPool(in: prefix, length: length)
+    if let first = try bound(firstKey, pool) { pool.first = first }
+    if let last = try bound(lastKey, pool) { pool.last = last }
+    guard pool.first <= pool.last else { throw try json.required(firstKey).refusal("\(pool.last) at most") }
+    return pool
+  }
+
+  /// `nil` where it is not written, or written as flannel writes none.
+  private func bound(_ key: String, _ pool: SubnetPool) throws(CNIError) -> IPAddress? {
+    guard let member = json[key] else { return nil }
+    let address = try member.parsed(as: IPAddress.self)
+    if address.value == 0 { return nil }
+    let isStart = IPPrefix(address, length: pool.length)?.first == address
+    guard pool.prefix.contains(address), isStart else {
+      throw member.refusal("where a /\(pool.length) of \(pool.prefix) begins")
+    }
+    return address
+  }
+}
+
+extension FlannelNetwork {
+  /// What a host writes where there is no such key yet; `nil` where its configuration does not say enough.
+  ///
+  /// - Throws: code 7 where it says what flannel cannot express.
+  static func made(
+    for host: OverlayHost, subnetLength: Int?, at key: String
+  ) throws(CNIError) -> (network: FlannelNetwork, value: JSONValue)? {
+    guard let vni = host.vni, !host.network.isEmpty else { return nil }
+    var members: [String: JSONValue] = [:]
+    for family in IPFamily.allCases {
+      let own = host.network.filter { $0.family == family }
+      guard own.count <= 1 else {
+        throw CNIError(
+          .invalidNetworkConfig,
+          "key \"network\": \(own[0]), \(own[1]): want one of each family, as etcd's \(key) has it")
+      }
+      guard let prefix = own.first else { continue }
+      members[family == .v4 ? "Network" : "IPv6Network"] = .string(prefix.network.description)
+    }
+    let hasV4 = members["Network"] != nil
+    if !hasV4 { members["EnableIPv4"] = .bool(false) }
+    if members["IPv6Network"] != nil { members["EnableIPv6"] = .bool(true) }
+    if let subnetLength, host.mode == .l3 {
+      members[hasV4 ? "SubnetLen" : "IPv6SubnetLen"] = .integer(Int64(subnetLength))
+    }
+    members["Backend"] = .object([
+      "Type": "vxlan", "VNI": .integer(Int64(vni)), "Port": .integer(Int64(host.port ?? defaultPort)),
+      "Mode": .string(host.mode.rawValue),
+    ])
+    let value = JSONValue.object(members)
+    return (try FlannelNetwork(value, at: key), value)
+  }
+
+  /// - Throws: code 7 showing both sides where a host is configured otherwise.
+  func requireAgreement(with host: OverlayHost) throws(CNIError) {
+    try requireEqual("vni", host.vni, vni)
+    try requireEqual("dstport", host.port, port)
+    try requireEqual("mode", host.mode, mode ?? host.mode)
+    let own = Set(host.network.map(\.network))
+    guard own.isEmpty || own == Set(prefixes) else {
+      throw disagreement("network", host.network.map(\.description), prefixes.map(\.description))
+    }
+  }
+
+  private func requireEqual<Value: Equatable>(_ key: String, _ own: Value?, _ theirs: Value) throws(CNIError) {
+    guard let own, own != theirs else { return }
+    throw disagreement(key, ["\(own)"], ["\(theirs)"])
+  }
+
+  private func disagreement(_ key: String, _ own: [String], _ theirs: [String]) -> CNIError {
+    let both = [own, theirs].map { $0.joined(separator: ", ") }
+    return CNIError(.invalidNetworkConfig, "key \"\(key)\": \(both[0]): etcd has \(both[1]) in \(json.path)")
+  }
+}

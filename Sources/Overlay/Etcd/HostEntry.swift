@@ -1,0 +1,217 @@
+import CNI
+import Etcd
+import Linux
+import NetTypes
+
+/// This host's own entry in etcd: its subnet in mode l3, its address in mode l2.
+struct HostEntry<Store: EtcdStore & ~Copyable> {
+  let control: EtcdControl<Store>
+  let plane: EtcdPlaneConfig
+  let network: NetworkName
+  let host: OverlayHost
+  /// Its lease is renewed when that part of its time is over, one half for 2.
+  var renewal = 2
+  /// Whether what is left out was told before.
+  var isQuiet = false
+
+  /// What etcd holds, and what that tells of the network.
+  struct Finding {
+    var view: NetworkView
+    var knowledge: OverlayKnowledge
+  }
+
+  /// How often somebody else may be faster.
+  private static var attempts: Int { 16 }
+
+  /// What is remembered, where it is about the same part of etcd.
+  func record() throws(CNIError) -> HostRecord? {
+    guard let record = try control.disk.host(network), record.prefix == plane.prefix else { return nil }
+    return record
+  }
+
+  func read(_ store: inout Store, withEndpoints: Bool) throws(CNIError) -> NetworkView {
+    try NetworkView.read(plane.prefix, host.mode, withEndpoints: withEndpoints, from: &store)
+  }
+
+  /// For ADD: one request where all is well; makes, renews and remembers the entry where it is not.
+  ///
+  /// `check` refuses what is about to be written.
+  func register(
+    withEndpoints: Bool, _ check: (OverlayKnowledge) throws(CNIError) -> Void = { (_) throws(CNIError) in }
+  ) throws(CNIError) -> Finding {
+    var store = try control.open(plane.etcd)
+    return try register(withEndpoints: withEndpoints, at: &store, check)
+  }
+
+  func register(
+    withEndpoints: Bool, at store: inout Store,
+    _ check: (OverlayKnowledge) throws(CNIError) -> Void = { (_) throws(CNIError) in }
+  ) throws(CNIError) -> Finding {
+    let known = try record()
+    let view = try read(&store, withEndpoints: withEndpoints)
+    if case .nothing = try step(view, known) { return try finding(view, known) }
+    // Two at once on this host shall make one entry.
+    let lock = try control.disk.lock(network)
+    let isSame = try record() == known
+    let settled = try settle(
+      &store, isSame ? view : try read(&store, withEndpoints: withEndpoints), withEndpoints: withEndpoints, check)
+    _ = consume lock
+    return settled
+  }
+
+  private func settle(
+    _ store: inout Store, _ seen: NetworkView, withEndpoints: Bool,
+    _ check: (OverlayKnowledge) throws(CNIError) -> Void
+  ) throws(CNIError) -> Finding {
+    var view = seen
+    var spare: EtcdLease?
+    for _ in 0..<Self.attempts {
+      let known = try record()
+      switch try step(view, known) {
+      case .nothing:
+        if let spare { try store.revoke(spare) }
+        return try finding(view, known)
+      case .remember(let own): try remember(own, view, seconds: 0)
+      case .renew(let own, let lease):
+        if let seconds = try store.keepAlive(lease) {
+          try remember(own, view, seconds: seconds)
+        } else {
+          view = try read(&store, withEndpoints: withEndpoints)
+        }
+      case .write(let draft):
+        try check(finding(view.with(draft), known) { _ in }.knowledge)
+        view = try write(draft, to: &store, spare: &spare, withEndpoints: withEndpoints)
+      }
+    }
+    throw CNIError(.tryAgainLater, "etcd \(plane.prefix): other hosts were faster \(Self.attempts) times")
+  }
+
+  /// - Returns: what is there afterwards, whether it was written or somebody else was faster.
+  private func write(
+    _ draft: EntryDraft, to store: inout Store, spare: inout EtcdLease?, withEndpoints: Bool
+  ) throws(CNIError) -> NetworkView {
+    let known = try record()
+    var lease = draft.lease
+    if draft.needsLease {
+      if spare == nil { spare = try store.grantLease(seconds: plane.leaseSeconds) }
+      lease = spare
+    }
+    let keys = NetworkView.keys(plane.prefix, host.mode, withEndpoints: withEndpoints)
+    let outcome = try store.transact(draft.transaction(lease, reading: keys))
+    var view = NetworkView(plane.prefix, host.mode, outcome)
+    guard outcome.isSuccess, let own = view.hosts[draft.key] else { return view }
+    if draft.needsLease {
+      guard isAlone(own, view) else {
+        _ = try store.transact(
+          EtcdTransaction(where: [.hasValue(own.pair.key, own.pair.value)], [.delete(.one(own.pair.key))]))
+        return try read(&store, withEndpoints: withEndpoints)
+      }
+      spare = nil
+    }
+    try remember(own, view, seconds: draft.needsLease ? plane.leaseSeconds : 0)
+    if draft.needsLease {
+      try tellAgain(at: &store, lease, after: known)
+      if host.mode == .l2, let old = known?.lease, old != lease { view.end(old) }
+    }
+    return view
+  }
+
+  /// Whether no older entry overlaps: that of another host which wrote a longer key at the same time.
+  private func isAlone(_ own: HostPair, _ view: NetworkView) -> Bool {
+    guard let subnet = own.subnet else { return true }
+    return !view.hosts.values.contains { other in
+      other.pair.key != own.pair.key && other.pair.modified < own.pair.modified
+        && (other.subnet?.prefixes ?? []).contains { prefix in subnet.prefixes.contains { $0.overlaps(prefix) } }
+    }
+  }
+
+  /// With `seconds` 0 the time of its lease goes on as it did.
+  private func remember(_ own: HostPair, _ view: NetworkView, seconds: Int) throws(CNIError) {
+    guard let configured = try view.network() else { return }
+    let known = try record()
+    var record = HostRecord(
+      prefix: plane.prefix, key: own.pair.key, local: host.local, leaseSeconds: seconds, renewed: control.now(),
+      vni: configured.vni, port: configured.port)
+    record.subnets = own.subnet?.prefixes ?? []
+    record.lease = own.pair.lease
+    record.network = configured.prefixes
+    if seconds == 0, let known, known.lease == own.pair.lease {
+      record.leaseSeconds = known.leaseSeconds
+      record.renewed = known.renewed
+    }
+    try control.disk.keep(record, of: network)
+  }
+
+  /// What etcd's entries tell, this host's own left out.
+  func finding(_ view: NetworkView, _ record: HostRecord?) throws(CNIError) -> Finding {
+    try finding(view, record) { if !isQuiet { control.warn($0) } }
+  }
+
+  func finding(
+    _ view: NetworkView, _ record: HostRecord?, warn: (String) -> Void
+  ) throws(CNIError) -> Finding {
+    let own = view.own(host, record)
+    var knowledge = OverlayKnowledge()
+    if let configured = try view.network() {
+      try configured.requireAgreement(with: host)
+      knowledge.network = configured.prefixes
+      knowledge.vni = configured.vni
+      knowledge.port = configured.port
+      knowledge.isDirectRouting = configured.isDirectRouting
+    }
+    knowledge.ownSubnets = own?.subnet?.prefixes ?? []
+    knowledge.vtepMAC = keptMAC(view, record)
+    knowledge.peers = view.peers(of: host, own: own, lease: record?.lease, warn: warn)
+    return Finding(view: view, knowledge: knowledge)
+  }
+}
+
+// MARK: looks that change nothing
+
+extension HostEntry where Store: ~Copyable {
+  /// For CHECK.
+  ///
+  /// - Throws: code 101 where etcd does not have this host.
+  func look(withEndpoints: Bool) throws(CNIError) -> OverlayKnowledge {
+    var store = try control.open(plane.etcd)
+    let known = try record()
+    let view = try read(&store, withEndpoints: withEndpoints)
+    guard view.own(host, known) != nil else {
+      throw CNIError(.differences, "etcd \(plane.prefix) has no entry of this host, \(host.local)")
+    }
+    return try finding(view, known).knowledge
+  }
+
+  /// For STATUS.
+  ///
+  /// - Throws: code 11 where etcd does not answer and nothing is remembered; 50 where no subnet could be had, 51 where
+  ///   this host's lease has ended, so that others have forgotten its containers.
+  func status() throws(CNIError) -> OverlayKnowledge {
+    let known = try record()
+    let view: NetworkView
+    do throws(CNIError) {
+      var store = try control.open(plane.etcd)
+      view = try read(&store, withEndpoints: false)
+    } catch  where error.code == .tryAgainLater {
+      guard let known else { throw error }
+      guard known.lease == nil || known.isFresh(1, at: control.now()) else { throw ended(known, error.message) }
+      return known.knowledge
+    }
+    if view.own(host, known) == nil, let known, known.lease != nil, !view.has(known) {
+      throw ended(known, "etcd has no entry \(known.key)")
+    }
+    do throws(CNIError) {
+      // IPAM is asked about the subnet that an ADD would take.
+      if case .write(let draft) = try step(view, known) { return try finding(view.with(draft), known).knowledge }
+    } catch  where error.code == .poolExhausted {
+      throw CNIError(.notAvailable, error.message, details: error.details)
+    }
+    return try finding(view, known).knowledge
+  }
+
+  private func ended(_ record: HostRecord, _ reason: String) -> CNIError {
+    CNIError(
+      .limitedConnectivity, "this host's lease of \(record.key) has ended: \(reason)",
+      details: "the next ADD takes it again; cnictl overlay sync --watch renews it")
+  }
+}

@@ -1,0 +1,211 @@
+import CNI
+import Etcd
+import NetTypes
+
+/// What etcd holds of a network, at one revision.
+struct NetworkView {
+  let prefix: String
+  let mode: OverlayMode
+  private(set) var config: EtcdPair?
+  /// Of each host, in mode l3 its subnet.
+  private(set) var hosts: [String: HostPair] = [:]
+  /// Of each container, in mode l2 where they were asked for.
+  private(set) var endpoints: [String: (vtep: IPAddress, endpoint: OverlayEndpoint)] = [:]
+  let revision: Int64
+  /// The cluster's number.
+  let cluster: String
+
+  /// What of etcd is read, and watched.
+  static func keys(_ prefix: String, _ mode: OverlayMode, withEndpoints: Bool) -> [EtcdKeys] {
+    let hosts = mode == .l3 ? FlannelSubnet.keys(prefix) : BridgedKeys.hosts(prefix)
+    let keys: [EtcdKeys] = [.one(FlannelNetwork.key(prefix)), .prefixed(hosts)]
+    return withEndpoints && mode == .l2 ? keys + [.prefixed(BridgedKeys.endpoints(prefix))] : keys
+  }
+
+  /// Asks for all of it in one go.
+  static func read<Store: EtcdStore & ~Copyable>(
+    _ prefix: String, _ mode: OverlayMode, withEndpoints: Bool, from store: inout Store
+  ) throws(CNIError) -> NetworkView {
+    let keys = keys(prefix, mode, withEndpoints: withEndpoints)
+    return NetworkView(prefix, mode, try store.transact(EtcdTransaction(keys.map { .read($0) })))
+  }
+
+  init(_ prefix: String, _ mode: OverlayMode, _ outcome: EtcdOutcome) {
+    self.prefix = prefix
+    self.mode = mode
+    revision = outcome.revision
+    cluster = outcome.cluster
+    for pair in outcome.found.joined() { put(pair) }
+  }
+
+  private var hostKeys: String { mode == .l3 ? FlannelSubnet.keys(prefix) : BridgedKeys.hosts(prefix) }
+
+  private mutating func put(_ pair: EtcdPair) {
+    if pair.key == FlannelNetwork.key(prefix) {
+      config = pair
+    } else if pair.key.hasPrefix(hostKeys) {
+      hosts[pair.key] = HostPair(pair)
+    } else if pair.key.hasPrefix(BridgedKeys.endpoints(prefix)) {
+      let name = Substring(pair.key.utf8.dropFirst(BridgedKeys.endpoints(prefix).utf8.count))
+      endpoints[pair.key] = pair.json.flatMap { BridgedEndpoint.read(name, $0) }
+    }
+  }
+
+  /// Whether one of these changes is of this network.
+  func concerns(_ events: EtcdEvents) -> Bool {
+    events.events.contains { event in
+      let key =
+        switch event {
+        case .put(let pair): pair.key
+        case .deleted(let key): key
+        }
+      return key.hasPrefix("\(prefix)/")
+    }
+  }
+
+  /// What it would be with this entry.
+  func with(_ draft: EntryDraft) -> NetworkView {
+    var view = self
+    if let config = draft.config { view.put(config) }
+    view.put(EtcdPair(draft.key, draft.value.bytes, lease: draft.lease))
+    return view
+  }
+
+  /// What it is without the entries of a lease that was given up.
+  mutating func end(_ lease: EtcdLease) { hosts = hosts.filter { $0.value.pair.lease != lease } }
+
+  /// Whether it has the entry that a host remembers as its own.
+  func has(_ record: HostRecord) -> Bool {
+    record.lease != nil && hosts[record.key].map { $0.pair.lease == record.lease } == true
+  }
+
+  /// Whether watch events can lead from this view to `other`: false after etcd was emptied or restored.
+  func isBefore(_ other: EtcdOutcome) -> Bool { revision <= other.revision && cluster == other.cluster }
+
+  func isBefore(_ other: NetworkView) -> Bool { revision <= other.revision && cluster == other.cluster }
+
+  /// Follows changes that came after it was read, in their order.
+  mutating func follow(_ events: EtcdEvents) {
+    for event in events.events {
+      switch event {
+      case .put(let pair): put(pair)
+      case .deleted(FlannelNetwork.key(prefix)): config = nil
+      case .deleted(let key):
+        hosts[key] = nil
+        endpoints[key] = nil
+      }
+    }
+  }
+}
+
+// MARK: what it says
+
+extension NetworkView {
+  /// `nil` where nobody has configured the network.
+  func network() throws(CNIError) -> FlannelNetwork? {
+    guard let config else { return nil }
+    guard let value = config.json else {
+      throw CNIError(.invalidNetworkConfig, "etcd \(config.key): not a JSON object: want a network as flannel has it")
+    }
+    return try FlannelNetwork(value, at: config.key)
+  }
+
+  /// This host's own entry: by its address, or as it remembers it from when it had another one.
+  func own(_ host: OverlayHost, _ record: HostRecord?) -> HostPair? {
+    if let record, let known = hosts[record.key] {
+      // In mode l2 the key is the address.
+      let isRemembered = mode == .l3 && record.lease != nil && known.pair.lease == record.lease
+      if isOwn(known, host) || isRemembered { return known }
+    }
+    return hosts.values.filter { isOwn($0, host) }.min { $0.pair.key < $1.pair.key }
+  }
+
+  private func isOwn(_ known: HostPair, _ host: OverlayHost) -> Bool {
+    switch mode {
+    case .l2: known.pair.key == hostKeys + host.local.description
+    case .l3: known.subnet?.address(host.local.family) == host.local
+    }
+  }
+
+  /// All other hosts, by address; what is no host that this one reaches is told.
+  ///
+  /// `lease` is this host's.
+  func peers(of host: OverlayHost, own: HostPair?, lease: EtcdLease?, warn: (String) -> Void) -> [OverlayPeer] {
+    let peers =
+      switch mode {
+      case .l2: bridgedPeers(of: host, lease: lease, warn: warn)
+      case .l3:
+        hosts.values.filter { $0.pair.key != own?.pair.key }.compactMap { routedPeer($0, of: host, warn: warn) }
+      }
+    return peers.sorted { $0.vtep < $1.vtep }
+  }
+
+  private func routedPeer(_ known: HostPair, of host: OverlayHost, warn: (String) -> Void) -> OverlayPeer? {
+    let key = known.pair.key
+    guard let subnet = known.subnet else {
+      warn("etcd \(key) is left out: it is no host's subnet as flannel has it")
+      return nil
+    }
+    do throws(NoPeer) {
+      let peer = try subnet.peer(over: host.local.family)
+      for prefix in subnet.prefixes where !peer.subnets.contains(prefix) {
+        warn("etcd \(key): \(prefix) is left out: flanneld has another device for it, want it IPv4 only")
+      }
+      // An address of ours that is another entry's is one of a former life.
+      return peer.vtep == host.local ? nil : peer
+    } catch {
+      warn("etcd \(key) is left out: \(error.reason)")
+      return nil
+    }
+  }
+
+  private func bridgedPeers(
+    of host: OverlayHost, lease: EtcdLease?, warn: (String) -> Void
+  ) -> [OverlayPeer] {
+    var peers: [IPAddress: OverlayPeer] = [:]
+    // This host at its former address has its lease.
+    for known in hosts.values where lease == nil || known.pair.lease != lease {
+      guard let peer = known.value.flatMap(BridgedHost.peer), peer.vtep.family == host.local.family else {
+        warn("etcd \(known.pair.key) is left out: it has no IPv\(host.local.family.digit) address")
+        continue
+      }
+      peers[peer.vtep] = peer
+    }
+    peers[host.local] = nil
+    // Without its host an endpoint is on its way out: they have one lease.
+    for (_, entry) in endpoints.sorted(by: { $0.key < $1.key }) { peers[entry.vtep]?.endpoints.append(entry.endpoint) }
+    return Array(peers.values)
+  }
+}
+
+extension EtcdPair {
+  /// `nil` where the value is no JSON object.
+  var json: JSONValue? {
+    let value = try? CNIJSON.decodeValue(value)  // whoever wrote something else is told of by its key
+    return value?.object == nil ? nil : value
+  }
+}
+
+/// A host's entry, read once.
+struct HostPair: Equatable {
+  var pair: EtcdPair
+  /// `nil` where the value is no JSON object.
+  var value: JSONValue?
+  /// In mode l3; `nil` where it is none that flannel writes.
+  var subnet: FlannelSubnet?
+
+  /// Of its VXLAN device.
+  func tunnelMAC(_ mode: OverlayMode, over family: IPFamily) -> MACAddress? {
+    let data = mode == .l2 ? value : value?[family == .v4 ? "BackendData" : "BackendV6Data"]
+    return data?[mode == .l2 ? "vtepMac" : "VtepMAC"]?.string.flatMap(MACAddress.init)
+  }
+
+  init(_ pair: EtcdPair) {
+    self.pair = pair
+    value = pair.json
+    guard let value, let slash = pair.key.lastIndex(of: "/"),
+      let prefixes = FlannelSubnet.prefixes(pair.key[pair.key.index(after: slash)...])
+    else { return }
+    subnet = FlannelSubnet(prefixes: prefixes, value: value)
+  }
+}

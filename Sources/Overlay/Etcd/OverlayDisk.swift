@@ -1,0 +1,123 @@
+import CNI
+import Kernel
+import Linux
+import NetTypes
+
+/// What this host remembers of its overlay networks, and who works on them.
+///
+/// `STATE/NETWORK.json` tells of the host, `STATE/NETWORK/…` of each attachment that others were told of;
+/// `RUN/NETWORK.lock` is held while the host's entry is made, `RUN/NETWORK.sync` by whoever follows the others'.
+public struct OverlayDisk: Sendable {
+  /// Outlives a restart of the machine.
+  public let state: String
+  public let run: String
+
+  public static let defaultState = "/var/lib/cni/overlay"
+  public static let defaultRun = "/run/swift-cni/overlay"
+
+  public init(state: String = OverlayDisk.defaultState, run: String = OverlayDisk.defaultRun) {
+    self.state = state
+    self.run = run
+  }
+
+  private func hostFile(_ network: NetworkName) -> String { "\(state)/\(network).json" }
+
+  private func directory(_ network: NetworkName) -> String { "\(state)/\(network)" }
+
+  private func file(_ owner: Owner) -> String {
+    "\(directory(owner.network))/\(Owner.shortHash("\(owner.container)\0\(owner.interface)")).json"
+  }
+}
+
+// MARK: records
+
+extension OverlayDisk {
+  /// `nil` where nothing is remembered.
+  func host(_ network: NetworkName) throws(CNIError) -> HostRecord? { try read(hostFile(network)) }
+
+  func keep(_ record: HostRecord, of network: NetworkName) throws(CNIError) {
+    try translating { () throws(KernelError) in
+      try Files.makeDirectories(state)
+      try Files.replace(hostFile(network), with: record.json.bytes)
+    }
+  }
+
+  func endpoint(_ owner: Owner) throws(CNIError) -> EndpointRecord? { try read(file(owner)) }
+
+  func keep(_ record: EndpointRecord, of owner: Owner) throws(CNIError) {
+    try translating { () throws(KernelError) in
+      try Files.makeDirectories(directory(owner.network))
+      try Files.replace(file(owner), with: record.json.bytes)
+    }
+  }
+
+  func forget(_ owner: Owner) throws(CNIError) {
+    try translating { () throws(KernelError) in try Files.remove(file(owner)) }
+  }
+
+  /// All of the network, in no order.
+  func endpoints(of network: NetworkName) throws(CNIError) -> [EndpointRecord] {
+    let names = try translating { () throws(KernelError) in try Files.list(directory(network)) ?? [] }
+    var records: [EndpointRecord] = []
+    for name in names where name.hasSuffix(".json") {
+      if let record: EndpointRecord = try read("\(directory(network))/\(name)") { records.append(record) }
+    }
+    return records
+  }
+
+  private func read<Record: JSONReadable>(_ path: String) throws(CNIError) -> Record? {
+    guard let bytes = try translating({ () throws(KernelError) in try Files.readIfPresent(path) }) else { return nil }
+    do throws(CNIError) { return try CNIJSON.decode(Record.self, from: bytes) } catch {
+      throw CNIError(
+        .leaseStore, "read \(path): \(error.message)",
+        details: "remove it: etcd tells the rest as long as its lease lasts")
+    }
+  }
+}
+
+// MARK: locks
+
+extension OverlayDisk {
+  /// Keeps other plugins of this host from making its entry.
+  ///
+  /// - Throws: code 11 where another has done so for too long.
+  func lock(_ network: NetworkName) throws(CNIError) -> FileLock { try lock("\(network).lock", seconds: 10) }
+
+  /// Marks the network as one whose others are followed, until the lock goes.
+  ///
+  /// - Throws: code 11 where somebody else does that already.
+  func lockWatch(_ network: NetworkName) throws(CNIError) -> FileLock {
+    // Whoever only asks holds it for a moment.
+    for _ in 0..<10 {
+      do throws(CNIError) { return try lock("\(network).sync", seconds: 0) } catch  where error.code == .tryAgainLater {
+        Clock.sleep(milliseconds: 20)
+      }
+    }
+    return try lock("\(network).sync", seconds: 0)
+  }
+
+  private func lock(_ name: String, seconds: Int) throws(CNIError) -> FileLock {
+    try translating { () throws(KernelError) in
+      try Files.makeDirectories(run, mode: 0o700)
+      return try FileLock(.open("\(run)/\(name)", for: .updating), seconds: seconds, doing: "lock \(run)/\(name)")
+    }
+  }
+
+  /// Whether somebody holds `lockWatch`.
+  func isWatched(_ network: NetworkName) -> Bool {
+    let path = "\(run)/\(network).sync"
+    guard Files.exists(path) else { return false }
+    do throws(KernelError) {
+      // Shared, so that two who ask at once do not take each other for the one.
+      _ = try FileLock(.open(path, for: .updating), exclusively: false, seconds: 0, doing: "look at \(path)")
+      return false
+    } catch { return error.isTryAgain }
+  }
+}
+
+/// Runs `body`; what the system refused is code 106, or 11 where trying again may help.
+private func translating<Value: ~Copyable>(_ body: () throws(KernelError) -> Value) throws(CNIError) -> Value {
+  do throws(KernelError) { return try body() } catch {
+    throw CNIError(error.isTryAgain ? .tryAgainLater : .leaseStore, error.description, details: "errno \(error.errno)")
+  }
+}

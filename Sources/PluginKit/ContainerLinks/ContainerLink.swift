@@ -1,0 +1,69 @@
+public import CNI
+public import Kernel
+import NetTypes
+
+/// A link that is in the container alone, without an end on the host.
+public struct ContainerLink {
+  /// How neighbours learn where its addresses are.
+  public enum Announcement: Sendable {
+    /// By its hardware address being set to what it is.
+    case byAddress
+    /// By coming up with its addresses: its hardware address cannot be set.
+    case byComingUp
+    /// It has no neighbours.
+    case none
+  }
+
+  public var spec: LinkSpec
+  public var owner: Owner
+  public var addressing: Addressing
+  /// Largest packet, in bytes, as the result tells it.
+  public var mtu: Int?
+  /// The container's namespace.
+  public var sandbox: String
+  public var dns: DNS
+  public var announcement = Announcement.byAddress
+
+  public init(
+    _ spec: LinkSpec, of owner: Owner, _ addressing: Addressing, mtu: Int?, sandbox: String, dns: DNS,
+    announcement: Announcement = .byAddress
+  ) {
+    self.spec = spec
+    self.owner = owner
+    self.addressing = addressing
+    self.mtu = mtu
+    self.sandbox = sandbox
+    self.dns = dns
+    self.announcement = announcement
+  }
+
+  /// - Throws: code 7 for an MTU or a route that cannot be.
+  public func plan() throws(CNIError) -> AttachmentPlan {
+    if let mtu, mtu < Addressing.lowestMTUForIPv6, addressing.families.contains(.v6) {
+      throw CNIError(
+        .invalidNetworkConfig, "key \"mtu\": \(mtu): want \(Addressing.lowestMTUForIPv6) or more for IPv6")
+    }
+    return AttachmentPlan(shared: [], own: try changes(), result: result)
+  }
+
+  private func changes() throws(CNIError) -> [Change] {
+    var changes: [Change] = [.createLink(spec)]
+    if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
+    if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
+    let up = Change.changeLink(spec.name, on: .container, LinkChange(isUp: true, alias: owner.tag))
+    switch announcement {
+    case .byAddress: return changes + [up] + (try addressing.changes())
+    case .byComingUp: return changes + (try addressing.changes(comingUpBy: up))
+    case .none: return changes + [up] + (try addressing.changes(announcing: false))
+    }
+  }
+
+  private var result: AddResult {
+    AddResult(
+      interfaces: [
+        .init(name: spec.name.description, mac: addressing.mac.description, mtu: mtu, sandbox: sandbox)
+      ],
+      ips: addressing.ips.map { AddResult.IP(interface: 0, address: $0.address, gateway: $0.gateway) },
+      routes: addressing.routes, dns: dns)
+  }
+}

@@ -1,0 +1,110 @@
+public import CNI
+public import Kernel
+public import NetTypes
+
+/// The container's interface as a link on top of another, its master.
+public struct UpperDriver<Config: UpperConfig>: LinkDriver {
+  public static var name: String { Config.name }
+  public static var linkKind: String { Config.name }
+
+  public init() {}
+
+  public func inheritance(_ config: Config, _ previous: AddResult) throws(CNIError) -> Inheritance<Config>? {
+    try config.inheritance(previous)
+  }
+
+  public func settings(
+    _ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments
+  ) throws(CNIError) -> UpperSettings {
+    try UpperSettings(config, keys, arguments)
+  }
+
+  public func look<K: Kernel & ~Copyable>(
+    _ settings: UpperSettings, owner: Owner, at kernel: inout K
+  ) throws(KernelError) -> UpperFacts {
+    let there = try kernel.link(owner.interface, on: .container)
+    return UpperFacts(
+      master: try master(settings, under: there, at: &kernel), containerMAC: there?.mac ?? .random())
+  }
+
+  /// Where none is named, CHECK asks the link itself: the default route may leave by another by now.
+  private func master<K: Kernel & ~Copyable>(
+    _ settings: UpperSettings, under link: LinkInfo?, at kernel: inout K
+  ) throws(KernelError) -> LinkInfo? {
+    if let name = settings.master { return try kernel.link(name, on: settings.side) }
+    if let link, link.kind == Self.linkKind, let parent = link.peer {
+      return try kernel.link(index: parent, on: settings.side)
+    }
+    return try kernel.uplink(on: settings.side)
+  }
+
+  public func plan(
+    _ settings: UpperSettings, _ facts: UpperFacts, owner: Owner, namespacePath: String, addresses: AddResult
+  ) throws(CNIError) -> AttachmentPlan {
+    let master = try checkedMaster(settings, facts)
+    if let mtu = settings.mtu, mtu > master.mtu {
+      throw CNIError(
+        .invalidNetworkConfig,
+        "key \"mtu\": \(mtu): want \(Addressing.mtuRange.lowerBound) to \(master.mtu), the MTU of \(master.name)")
+    }
+    var (given, mac): (MACAddress?, MACAddress)
+    switch settings.hardwareAddress {
+    case .masters: (given, mac) = (nil, master.mac ?? facts.containerMAC)
+    case .given(let address): (given, mac) = (address, address)
+    case .drawn: (given, mac) = (facts.containerMAC, facts.containerMAC)
+    }
+    var addressing = Addressing(of: owner.interface, mac: mac, addresses)
+    addressing.detectsDuplicates = settings.detectsDuplicates
+    addressing.routerAdvertisements = settings.routerAdvertisements
+    if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
+    let spec = LinkSpec(
+      owner.interface, kind: .upper(settings.upper, over: LinkPlace(master.name, on: settings.side)), mac: given,
+      mtu: settings.mtu, on: .container)
+    return try ContainerLink(
+      spec, of: owner, addressing, mtu: settings.mtu ?? master.mtu, sandbox: namespacePath,
+      dns: settings.dns ?? addresses.dns,
+      announcement: Config.canSetAddress ? .byAddress : .byComingUp
+    ).plan()
+  }
+
+  private func checkedMaster(_ settings: UpperSettings, _ facts: UpperFacts) throws(CNIError) -> LinkInfo {
+    guard let master = facts.master else { throw CNIError(.invalidNetworkConfig, settings.masterIsMissing) }
+    return master
+  }
+
+  public func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: Config?, on kernel: inout K) -> [Change] { [] }
+
+  public func garbage<K: Kernel & ~Copyable>(
+    of network: NetworkName, _ config: Config, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
+  ) -> [Change] { [] }
+
+  public func obstacle<K: Kernel & ~Copyable>(
+    _ config: Config, on kernel: inout K
+  ) throws(KernelError) -> String? {
+    // What is in a container shows only once there is one; what cannot be at all, ADD tells.
+    guard config.common.side == .host,
+      let settings = try? UpperSettings(config, RuntimeKeys(), CNIArguments(""))
+    else { return nil }
+    guard let master = try master(settings, under: nil, at: &kernel) else { return settings.masterIsMissing }
+    guard master.isUp || !settings.needsMasterUp(config.common) else { return "master \(master.name) is down" }
+    guard let trial = InterfaceName("trial") else { return nil }
+    do throws(KernelError) {
+      try kernel.tryOut(LinkSpec(trial, kind: .upper(settings.upper, over: LinkPlace(master.name, on: .host))))
+    } catch { return error.description }
+    return nil
+  }
+}
+
+extension UpperSettings {
+  /// A VLAN link comes up only with its master, and duplicate address detection needs a link that is up.
+  fileprivate func needsMasterUp(_ common: MasterConfig) -> Bool {
+    if case .vlan = upper { return true }
+    return detectsDuplicates && common.givesIPv6
+  }
+
+  fileprivate var masterIsMissing: String {
+    let place = side == .host ? "on the host" : "in the container"
+    guard let master else { return "key \"master\" is absent: no default route \(place) tells which link it could be" }
+    return "key \"master\": \"\(master)\": no such link \(place)"
+  }
+}
