@@ -103,7 +103,7 @@ private func configurationFiles(in directory: String, extensions: [String]) thro
     }
     return names.sorted()
   } catch {
-    throw CNIError(.ioFailure, error)
+    throw CNIError(error, as: .ioFailure)
   }
 }
 
@@ -111,6 +111,6 @@ private func readFile(_ path: String) throws(CNIError) -> [UInt8] {
   do throws(KernelError) {
     return try Files.read(path)
   } catch {
-    throw CNIError(.ioFailure, error)
+    throw CNIError(error, as: .ioFailure)
   }
 }

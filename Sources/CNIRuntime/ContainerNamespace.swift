@@ -33,12 +33,9 @@ public struct ContainerNamespace: Equatable, Sendable {
       _ = try Namespace.open(path)
       return .live
     } catch {
-      return Self.saysGone.contains(error.errno) ? .gone : .unknown
+      return error.saysNoNamespace ? .gone : .unknown
     }
   }
-
-  /// No file, no process, or a file that is no namespace.
-  static let saysGone: Set<Int32> = [ENOENT, ENOTDIR, EINVAL, ENOTTY, ENXIO, ESRCH]
 
   /// Whether both paths lead to one namespace: they are equal, or what is behind them now is.
   public func isSame(as other: ContainerNamespace) -> Bool {
@@ -93,12 +90,7 @@ public struct ContainerNamespace: Equatable, Sendable {
     do throws(KernelError) {
       return try body(try Namespace.open(path))
     } catch {
-      throw CNIError(.invalidNamespace, error)
+      throw CNIError(error, as: .invalidNamespace)
     }
   }
-}
-
-extension KernelError {
-  /// Whether opening a namespace failed because it does not exist.
-  public var saysNoNamespace: Bool { ContainerNamespace.saysGone.contains(errno) }
 }

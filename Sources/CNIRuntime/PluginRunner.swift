@@ -50,7 +50,7 @@ struct PluginRunner: Sendable {
         try ChildProcess.run(path, environment: environment, input: config, seconds: timeoutSeconds)
       }
     } catch {
-      let late = error.errno == ETIMEDOUT
+      let late = error.errno == .ETIMEDOUT
       throw CNIError(
         .delegateFailed, "plugin \(type) \(command)",
         details: late ? "\(path) did not end within \(timeoutSeconds) s and was killed" : "\(error)")

@@ -33,7 +33,7 @@ public struct ResultCache: Sendable {
   public func entry(_ owner: Owner) throws(CNIError) -> Entry? {
     for name in Self.names(owner) {
       let path = "\(results)/\(name)", bytes: [UInt8]?
-      do throws(KernelError) { bytes = try Files.readIfPresent(path) } catch { throw CNIError(.ioFailure, error) }
+      do throws(KernelError) { bytes = try Files.readIfPresent(path) } catch { throw CNIError(error, as: .ioFailure) }
       guard let bytes else { continue }
       guard let entry = Entry(try CNIJSON.decodeValue(bytes)) else {
         throw CNIError(.decodingFailure, "cached result \(path): want an object of kind \"\(Self.kind)\"")
@@ -50,7 +50,7 @@ public struct ResultCache: Sendable {
   /// - Throws: code 5 where the directory cannot be read.
   public func entries(of network: NetworkName? = nil, container: ContainerID? = nil) throws(CNIError) -> [Entry] {
     let names: [String]
-    do throws(KernelError) { names = try Files.list(results) ?? [] } catch { throw CNIError(.ioFailure, error) }
+    do throws(KernelError) { names = try Files.list(results) ?? [] } catch { throw CNIError(error, as: .ioFailure) }
     return names.sorted().compactMap { name in
       guard Self.mayBe(name, of: network, container) else { return nil }
       // A file that vanishes or cannot be parsed is no attachment of ours to report.
@@ -76,14 +76,14 @@ public struct ResultCache: Sendable {
       try Files.makeDirectories(results, mode: 0o700)
       try Files.replace("\(results)/\(freeName(entry.attachment.owner))", with: bytes, mode: 0o600, lasting: true)
     } catch {
-      throw CNIError(.ioFailure, error)
+      throw CNIError(error, as: .ioFailure)
     }
   }
 
   func remove(_ owner: Owner) throws(CNIError) {
     do throws(KernelError) {
       for name in Self.names(owner) where try holder(name) ?? owner == owner { try Files.remove("\(results)/\(name)") }
-    } catch { throw CNIError(.ioFailure, error) }
+    } catch { throw CNIError(error, as: .ioFailure) }
   }
 }
 

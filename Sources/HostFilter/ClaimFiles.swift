@@ -28,7 +28,7 @@ struct ClaimFiles {
     try makeDirectories(for: claim.owner.network)
     if let other = try self.claim(at: path), other.owner != claim.owner {
       throw KernelError(
-        "write \(path)", errno: EEXIST, reason: "\(Owner.words(ofFilterTag: other.owner.filterTag)) has that name")
+        "write \(path)", errno: .EEXIST, reason: "\(Owner.words(ofFilterTag: other.owner.filterTag)) has that name")
     }
     try Files.remove(path)
     // Another owner's removal may take the directory away in between.
@@ -36,7 +36,7 @@ struct ClaimFiles {
       do throws(KernelError) {
         return try Files.create(
           name(claim.owner, claim.part), in: directory(of: claim.owner.network), claim.json.bytes)
-      } catch  where error.errno == ENOENT && attempt < 10 {
+      } catch  where error.errno == .ENOENT && attempt < 10 {
         try makeDirectories(for: claim.owner.network)
       }
     }
@@ -166,10 +166,10 @@ struct ClaimFiles {
     let claim: Claim
     do throws(CNIError) {
       claim = try CNIJSON.decode(Claim.self, from: bytes)
-    } catch { throw KernelError("read \(path)", errno: EBADMSG, reason: error.message) }
+    } catch { throw KernelError("read \(path)", errno: .EBADMSG, reason: error.message) }
     guard self.path(claim.owner, claim.part) == path else {
       throw KernelError(
-        "read \(path)", errno: EBADMSG, reason: "it is of \(claim.owner.tag), whose file is another one")
+        "read \(path)", errno: .EBADMSG, reason: "it is of \(claim.owner.tag), whose file is another one")
     }
     return claim
   }

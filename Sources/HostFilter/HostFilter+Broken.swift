@@ -65,5 +65,5 @@ extension ClaimFiles {
 
 extension KernelError {
   /// Whether a claim file holds no claim that belongs there.
-  var isMalformed: Bool { errno == EBADMSG }
+  var isMalformed: Bool { errno == .EBADMSG }
 }

@@ -69,7 +69,7 @@ public struct HostFilter: PacketFilter {
         try probe(.iptables)
         return .iptables
       } catch {
-        throw KernelError("choose a packet filter", errno: EOPNOTSUPP, reason: "\(lacksNftables); \(error)")
+        throw KernelError("choose a packet filter", errno: .EOPNOTSUPP, reason: "\(lacksNftables); \(error)")
       }
     }
   }
@@ -139,7 +139,7 @@ public struct HostFilter: PacketFilter {
   /// Forgets what was refused; where it may have been made all the same and cannot be removed, DEL finds the claim.
   private mutating func forget(_ claim: Claim, after error: KernelError) {
     do throws(KernelError) {
-      if [EINTR, ENOMEM, ENFILE, EMFILE, ENOBUFS].contains(error.errno) { try unmakeAll(claim) }
+      if error.errno.isOne(of: .EINTR, .ENOMEM, .ENFILE, .EMFILE, .ENOBUFS) { try unmakeAll(claim) }
       try memory.forget(claim.owner, claim.part)
     } catch {}  // the error to report is the backend's
   }

@@ -160,7 +160,7 @@ public struct IptablesBackend: FilterBackend {
     var earlier = PortIndex()
     for port in ports {
       if let other = earlier.conflict(with: port) {
-        throw KernelError("publish \(port)", errno: 17, reason: "the same container wants \(other) too")
+        throw KernelError("publish \(port)", errno: .EEXIST, reason: "the same container wants \(other) too")
       }
       earlier.insert(port)
     }

@@ -21,10 +21,10 @@ import NetTypes
 
   private static func take(_ name: TableName, _ library: Libiptc) throws(KernelError) -> OpaquePointer {
     if let handle = unsafe library.initialize(name.kind.rawValue) { return unsafe handle }
-    guard errno == ENOPROTOOPT else { throw KernelError(errno: errno, doing: "take \(name)") }
+    guard errno == ENOPROTOOPT else { throw KernelError(errno: .last, doing: "take \(name)") }
     loadModule(name.family)
     guard let handle = unsafe library.initialize(name.kind.rawValue) else {
-      throw KernelError(errno: errno, doing: "take \(name)")
+      throw KernelError(errno: .last, doing: "take \(name)")
     }
     return unsafe handle
   }
@@ -46,7 +46,7 @@ import NetTypes
     } catch {
       // The kernel may have replaced the table before it was to take the counters.
       guard let now = try? LegacyTable(name), now.contents == contents else {
-        throw [EINTR, ENOBUFS].contains(error.errno) ? KernelError(errno: EAGAIN, doing: error.operation) : error
+        throw error.errno.isOne(of: .EINTR, .ENOBUFS) ? KernelError(errno: .EAGAIN, doing: error.operation) : error
       }
     }
   }
@@ -143,7 +143,7 @@ import NetTypes
 
   /// libiptc returns 0 and sets errno.
   private func check(_ status: CInt, _ operation: @autoclosure () -> String) throws(KernelError) {
-    let error = errno
+    let error = Errno.last
     guard status == 0 else { return }
     throw KernelError(errno: error, doing: operation())
   }

@@ -37,7 +37,7 @@ import NetTypes
   private init(_ library: UnsafeMutableRawPointer, _ file: String, _ prefix: String) throws(KernelError) {
     func find<Function>(_ name: String, _: Function.Type) throws(KernelError) -> Function {
       guard let address = unsafe dlsym(library, prefix + name) else {
-        throw KernelError("load \(file)", errno: ENOSYS, reason: "has no \(prefix)\(name)")
+        throw KernelError("load \(file)", errno: .ENOSYS, reason: "has no \(prefix)\(name)")
       }
       return unsafe unsafeBitCast(address, to: Function.self)
     }

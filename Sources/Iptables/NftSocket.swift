@@ -9,7 +9,7 @@ struct NftSocket: ~Copyable {
 
   static func open() throws(KernelError) -> NftSocket {
     let raw = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NftNumbers.protocolNumber)
-    guard raw >= 0 else { throw KernelError(errno: errno, doing: "open netfilter socket") }
+    guard raw >= 0 else { throw KernelError(errno: .last, doing: "open netfilter socket") }
     return NftSocket(descriptor: Descriptor(adopting: raw))
   }
 
@@ -25,7 +25,7 @@ struct NftSocket: ~Copyable {
       try send(message.bytes(1), operation())
       if let answers = try collect(operation()) { return answers }
     }
-    throw KernelError(errno: EAGAIN, doing: operation())
+    throw KernelError(errno: .EAGAIN, doing: operation())
   }
 
   /// Carries out all of them or none.
@@ -47,17 +47,17 @@ struct NftSocket: ~Copyable {
         // The kernel has answered a batch before `send` returns, so nothing is waited for after a loss.
         answers = try receive(operation, flags: hasLostAnswers ? Int32(MSG_DONTWAIT) : 0)
       } catch {
-        if error.errno == ENOBUFS, !hasLostAnswers {
+        if error.errno == .ENOBUFS, !hasLostAnswers {
           hasLostAnswers = true
           continue
         }
-        guard hasLostAnswers, error.errno == EWOULDBLOCK else { throw error }
+        guard hasLostAnswers, error.errno == .EWOULDBLOCK else { throw error }
         return try checkCommit(after: generation, operation)
       }
       for (type, payload, _) in Self.split(answers) where type == NftNumbers.error {
         let code = Self.code(payload)
-        guard code == 0 else {
-          throw KernelError(errno: code == NftNumbers.restart ? EAGAIN : code, doing: operation)
+        guard code == .none else {
+          throw KernelError(errno: code == NftNumbers.restart ? .EAGAIN : code, doing: operation)
         }
         missing -= 1
       }
@@ -69,12 +69,12 @@ struct NftSocket: ~Copyable {
   /// - Throws: EAGAIN if it was not committed.
   private borrowing func checkCommit(after generation: UInt32, _ operation: String) throws(KernelError) {
     guard try NftTable.generation(self) == generation else { return }
-    throw KernelError(errno: EAGAIN, doing: operation)
+    throw KernelError(errno: .EAGAIN, doing: operation)
   }
 
   private borrowing func send(_ bytes: [UInt8], _ operation: @autoclosure () -> String) throws(KernelError) {
     let sent = unsafe Glibc.send(descriptor.raw, bytes, bytes.count, 0)
-    guard sent == bytes.count else { throw KernelError(errno: errno, doing: operation()) }
+    guard sent == bytes.count else { throw KernelError(errno: .last, doing: operation()) }
   }
 
   /// `nil` if the ruleset changed during the dump.
@@ -89,15 +89,15 @@ struct NftSocket: ~Copyable {
           continue
         }
         let code = Self.code(payload)
-        if code == EINTR || isTorn { return nil }
-        guard code == 0 || code == ENOENT else { throw KernelError(errno: code, doing: operation()) }
-        return code == 0 ? answers : []
+        if code == .EINTR || isTorn { return nil }
+        guard code == .none || code == .ENOENT else { throw KernelError(errno: code, doing: operation()) }
+        return code == .none ? answers : []
       }
     }
   }
 
-  private static func code(_ payload: ArraySlice<UInt8>) -> Int32 {
-    payload.count < 4 ? EPROTO : -Int32(bitPattern: Array(payload.prefix(4)).number32(at: 0))
+  private static func code(_ payload: ArraySlice<UInt8>) -> Errno {
+    payload.count < 4 ? .EPROTO : Errno(-Int32(bitPattern: Array(payload.prefix(4)).number32(at: 0)))
   }
 
   private static func split(_ bytes: [UInt8]) -> [(type: Int32, payload: ArraySlice<UInt8>, flags: Int)] {
@@ -124,7 +124,9 @@ struct NftSocket: ~Copyable {
         buffer.removeLast(buffer.count - count)
         return buffer
       }
-      guard count < 0, errno == EINTR else { throw KernelError(errno: count == 0 ? EPROTO : errno, doing: operation()) }
+      guard count < 0, errno == EINTR else {
+        throw KernelError(errno: count == 0 ? .EPROTO : .last, doing: operation())
+      }
     }
   }
 }
@@ -135,5 +137,5 @@ private enum NftNumbers {
   static let error: Int32 = 2
   static let done: Int32 = 3
   /// The answer to a batch of an earlier generation: `ERESTART`.
-  static let restart: Int32 = 85
+  static let restart = Errno(85)
 }

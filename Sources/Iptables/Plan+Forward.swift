@@ -16,7 +16,7 @@ extension Plan {
     if let name = admission.adminChain {
       guard Layout.isChainName(name), !Layout.isOurs(name) else {
         throw KernelError(
-          "admit \(admission.address)", errno: 22, reason: "admin chain \(name): want \(Layout.wantedChainName)")
+          "admit \(admission.address)", errno: .EINVAL, reason: "admin chain \(name): want \(Layout.wantedChainName)")
       }
       need(.foreign(.init(name, from: Layout.forward, .first, Layout.adminComment, family)), table)
       outbound.matches = [.comment("\(Layout.mark(tag, part)) \(name)")]

@@ -14,7 +14,8 @@ extension Plan {
     var comment = Layout.mark(tag, part)
     if let name = passage.adminChain {
       guard Layout.isChainName(name), !Layout.isOurs(name) else {
-        throw KernelError("admit \(subnet)", errno: 22, reason: "admin chain \(name): want \(Layout.wantedChainName)")
+        throw KernelError(
+          "admit \(subnet)", errno: .EINVAL, reason: "admin chain \(name): want \(Layout.wantedChainName)")
       }
       need(.foreign(.init(name, from: Layout.forward, .first, Layout.adminComment, family)), table)
       comment += " \(name)"

@@ -33,7 +33,7 @@ extension Plan {
       var words = ConditionWords(port.conditions)
       try words.add(to: &rule)
     } catch {
-      throw KernelError("publish \(port)", errno: 22, reason: "condition \(error)")
+      throw KernelError("publish \(port)", errno: .EINVAL, reason: "condition \(error)")
     }
     rule.matches.append(mark)
     return rule
@@ -41,7 +41,7 @@ extension Plan {
 
   private mutating func needPortChain(_ name: String, for port: PublishedPort, _ table: TableName) throws(KernelError) {
     guard Layout.isChainName(name), !Layout.isOurs(name) else {
-      throw KernelError("publish \(port)", errno: 22, reason: "chain \(name): want \(Layout.wantedChainName)")
+      throw KernelError("publish \(port)", errno: .EINVAL, reason: "chain \(name): want \(Layout.wantedChainName)")
     }
     need(
       .foreign(.init(name, from: Layout.ports, .last, Layout.publishedComment, table.family)), table)
@@ -111,7 +111,7 @@ extension Plan {
     case .none: return nil
     case .bit(let number):
       guard (0...31).contains(number) else {
-        throw KernelError("publish \(port)", errno: 22, reason: "mark bit \(number): want 0 to 31")
+        throw KernelError("publish \(port)", errno: .EINVAL, reason: "mark bit \(number): want 0 to 31")
       }
       let bit = Masked(1 << UInt32(number), mask: 1 << UInt32(number))
       needOutbound(table)
@@ -121,7 +121,7 @@ extension Plan {
       return .mark(bit)
     case .chain(let name):
       guard Layout.isChainName(name) else {
-        throw KernelError("publish \(port)", errno: 22, reason: "chain \(name): want \(Layout.wantedChainName)")
+        throw KernelError("publish \(port)", errno: .EINVAL, reason: "chain \(name): want \(Layout.wantedChainName)")
       }
       need(.existing(name), table)
       return .jump(name)

@@ -47,7 +47,8 @@ struct Plan: Equatable, Sendable {
     case .guardAddresses(let guarded): throw noFrames(guarded.port)
     case .guardTunnel(let tunnel):
       throw KernelError(
-        "guard UDP port \(tunnel.port)", errno: 95, reason: "the iptables backend cannot; needs the nftables backend")
+        "guard UDP port \(tunnel.port)", errno: .EOPNOTSUPP,
+        reason: "the iptables backend cannot; needs the nftables backend")
     case .publish(let port): try add(port)
     case .float(let floating): add(floating)
     case .admit(let admission): try add(admission)
@@ -58,7 +59,8 @@ struct Plan: Equatable, Sendable {
   }
 
   private func noFrames(_ port: InterfaceName) -> KernelError {
-    KernelError("guard \(port)", errno: 95, reason: "the iptables backend sees no frames; needs the nftables backend")
+    KernelError(
+      "guard \(port)", errno: .EOPNOTSUPP, reason: "the iptables backend sees no frames; needs the nftables backend")
   }
 
   /// What several rules of one owner need is needed once.

@@ -49,7 +49,7 @@ extension Table {
       let port = ports.first { $0.conflicts(with: holder.port) && !($0.isSpare && isSameContainer) }
       guard let port else { continue }
       throw KernelError(
-        "publish \(port)", errno: 17, reason: "\(holder.tag) has \(holder.port); want a port that nobody has")
+        "publish \(port)", errno: .EEXIST, reason: "\(holder.tag) has \(holder.port); want a port that nobody has")
     }
   }
 

@@ -22,7 +22,7 @@ extension Table {
     case .existing(let chain):
       guard has(chain) else {
         throw KernelError(
-          "jump to chain \(chain) in \(name)", errno: 2, reason: "no such chain; want one that sets a mark")
+          "jump to chain \(chain) in \(name)", errno: .ENOENT, reason: "no such chain; want one that sets a mark")
       }
     }
   }
@@ -61,7 +61,7 @@ extension Table {
     let other = rules(in: Layout.owners).first { $0.target == chain && $0.comment != mark }
     if let subject = filled.subject, let other, !there.isEmpty {
       throw KernelError(
-        subject, errno: 17, reason: "\(other.comment ?? "another") has it differently; want the same for all")
+        subject, errno: .EEXIST, reason: "\(other.comment ?? "another") has it differently; want the same for all")
     }
     try empty(chain)
     for rule in filled.rules { try append(rule.bytes, to: chain) }

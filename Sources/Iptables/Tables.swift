@@ -62,7 +62,7 @@ struct Tables {
         try table.commit()
         return table.edits
       } catch {
-        guard error.errno == EAGAIN, attempt < attempts else { throw error }
+        guard error.errno == .EAGAIN, attempt < attempts else { throw error }
       }
     }
     return []

@@ -131,11 +131,6 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   }
 }
 
-extension KernelError {
-  /// ENOENT, ESRCH, ENODEV or EADDRNOTAVAIL: another process removed what was to be rolled back, or the link that it was on.
-  fileprivate var isAbsence: Bool { [2, 3, 19, 99].contains(errno) }
-}
-
 extension Change {
   /// Whether it is void with the link that it is about.
   fileprivate var isAboutLinks: Bool {

@@ -26,7 +26,7 @@ public enum AttachGate {
   private static func openFile() throws(KernelError) -> Descriptor {
     do throws(KernelError) {
       return try Descriptor.openLock(path)
-    } catch  where error.errno == ENOENT {
+    } catch  where error.errno == .ENOENT {
       try Files.makeDirectories(directory, mode: 0o700)
       return try Descriptor.openLock(path)
     }

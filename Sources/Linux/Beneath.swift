@@ -40,7 +40,7 @@ extension Descriptor {
   public borrowing func makeDirectory(below name: String, mode: UInt32) throws(KernelError) -> Bool {
     do throws(KernelError) {
       _ = try call("make directory \(name)") { unsafe mkdirat(raw, name, mode) }
-    } catch  where error.errno == EEXIST { return false }
+    } catch  where error.errno == .EEXIST { return false }
     _ = try call("set permissions of \(name)") { unsafe fchmodat(raw, name, mode, 0) }
     return true
   }
@@ -49,7 +49,7 @@ extension Descriptor {
   public borrowing func remove(below name: String) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("remove \(name)") { unsafe unlinkat(raw, name, 0) }
-    } catch  where error.errno == ENOENT {}
+    } catch  where error.errno == .ENOENT {}
   }
 
   private borrowing func open(below path: String, flags: Int32, mode: UInt32) throws(KernelError) -> Descriptor {

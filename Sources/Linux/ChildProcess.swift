@@ -61,7 +61,7 @@ public enum ChildProcess {
     defer { unsafe (words + variables).forEach { unsafe free($0) } }
     var child = pid_t()
     let status = unsafe posix_spawn(&child, path, &actions, &attributes, words, variables)
-    guard status == 0 else { throw KernelError(errno: status, doing: "run \(path)") }
+    guard status == 0 else { throw KernelError(errno: Errno(status), doing: "run \(path)") }
     return child
   }
 
@@ -81,13 +81,13 @@ public enum ChildProcess {
       if let raw = sink?.raw { waits.append(pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)) }
       let ready = unsafe poll(&waits, nfds_t(waits.count), Int32(clamping: deadline.millisecondsLeft))
       if ready < 0, errno == EINTR { continue }
-      let failure = ready < 0 ? errno : ETIMEDOUT
+      let failure = ready < 0 ? Errno.last : .ETIMEDOUT
       let isTooLong = result.output.count + result.errors.count > mostBytes
       // One that prints without end never lets `poll` run out of time.
       if ready <= 0 || isTooLong || deadline < Clock.now {
         kill(child, SIGKILL)
         _ = try? reap(child, path)  // the error below says why it was killed
-        throw KernelError(errno: isTooLong ? EFBIG : failure, doing: "run \(path)")
+        throw KernelError(errno: isTooLong ? .EFBIG : failure, doing: "run \(path)")
       }
       for wait in waits where wait.revents != 0 {
         if wait.fd == sink?.raw {

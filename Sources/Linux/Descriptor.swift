@@ -112,7 +112,7 @@ public struct Descriptor: ~Copyable {
 
   public borrowing func write(_ bytes: [UInt8], at offset: Int) throws(KernelError) {
     let put = try call("write at \(offset)") { unsafe pwrite(raw, bytes, bytes.count, off_t(offset)) }
-    guard put == bytes.count else { throw KernelError(errno: ENOSPC, doing: "write at \(offset)") }
+    guard put == bytes.count else { throw KernelError(errno: .ENOSPC, doing: "write at \(offset)") }
   }
 
   /// Cuts or extends the file to `size` bytes.
@@ -122,7 +122,7 @@ public struct Descriptor: ~Copyable {
 
   /// Waits until what was written survives a loss of power; nothing happens where the file system has no such promise.
   public borrowing func flush() throws(KernelError) {
-    do throws(KernelError) { _ = try call("flush") { fsync(raw) } } catch  where error.errno == EINVAL {}
+    do throws(KernelError) { _ = try call("flush") { fsync(raw) } } catch  where error.errno == .EINVAL {}
   }
 
   public borrowing func status() throws(KernelError) -> FileStatus {

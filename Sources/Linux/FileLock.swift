@@ -41,16 +41,16 @@ extension Descriptor {
     for _ in 0..<5 {
       do throws(KernelError) { return try open(path, for: .inspecting) } catch {
         switch error.errno {
-        case ENOENT: break
-        case ELOOP where followingLinks && Files.exists(path): return try open(path, for: .reading)
-        case ELOOP, ENXIO: try Files.remove(path)
+        case .ENOENT: break
+        case .ELOOP where followingLinks && Files.exists(path): return try open(path, for: .reading)
+        case .ELOOP, .ENXIO: try Files.remove(path)
         default: throw error
         }
       }
       do throws(KernelError) {
         return try open(path, flags: O_RDWR | O_CREAT | O_EXCL, mode: mode)
-      } catch  where error.errno == EEXIST {}  // another process was faster
+      } catch  where error.errno == .EEXIST {}  // another process was faster
     }
-    throw KernelError(errno: ELOOP, doing: "open \(path)")
+    throw KernelError(errno: .ELOOP, doing: "open \(path)")
   }
 }

@@ -18,7 +18,7 @@ extension Files {
     do throws(KernelError) {
       try file.writeAll(bytes)
       for (name, value) in attributes {
-        do throws(KernelError) { try file.setAttribute(name, value) } catch  where error.errno == ENOTSUP {}
+        do throws(KernelError) { try file.setAttribute(name, value) } catch  where error.errno == .ENOTSUP {}
       }
     } catch {
       if raw < 0 { try? remove(path) }  // the first error is thrown

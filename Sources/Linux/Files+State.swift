@@ -23,8 +23,8 @@ extension Files {
       file = try Descriptor.open(path, for: .inspecting)
     } catch {
       switch error.errno {
-      case ENOENT, ENOTDIR: return .missing
-      case ELOOP, ENXIO: return .other
+      case .ENOENT, .ENOTDIR: return .missing
+      case .ELOOP, .ENXIO: return .other
       default: throw error
       }
     }
@@ -43,7 +43,7 @@ extension Files {
     do throws(KernelError) {
       try remove(path)
       return true
-    } catch  where error.errno == EISDIR {}
+    } catch  where error.errno == .EISDIR {}
     try removeEmptyDirectory(path)
     return !exists(path)
   }

@@ -21,7 +21,7 @@ extension Files {
     do throws(KernelError) {
       _ = try call("stat \(path)") { unsafe lstat(path, &info) }
     } catch {
-      if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+      if error.errno == .ENOENT || error.errno == .ENOTDIR { return nil }
       throw error
     }
     return FileStatus(info)

@@ -11,7 +11,7 @@ public enum Files {
   /// - Throws: EFBIG for one of more than `limit` bytes.
   public static func read(_ path: String, limit: Int = 16 << 20) throws(KernelError) -> [UInt8] {
     let bytes = try Descriptor.open(path).readAll(limit: limit + 1)
-    guard bytes.count <= limit else { throw KernelError(errno: EFBIG, doing: "read \(path)") }
+    guard bytes.count <= limit else { throw KernelError(errno: .EFBIG, doing: "read \(path)") }
     return bytes
   }
 
@@ -20,7 +20,7 @@ public enum Files {
     do throws(KernelError) {
       return try read(path)
     } catch {
-      if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+      if error.errno == .ENOENT || error.errno == .ENOTDIR { return nil }
       throw error
     }
   }
@@ -56,7 +56,7 @@ public enum Files {
   private static func openTemporary(_ path: String, _ mode: UInt32) throws(KernelError) -> Descriptor {
     do throws(KernelError) {
       return try Descriptor.open(path, for: .replacing, mode: mode)
-    } catch  where [ELOOP, EISDIR, ENXIO].contains(error.errno) {
+    } catch  where error.errno.isOne(of: .ELOOP, .EISDIR, .ENXIO) {
       guard try clear(path) else { throw error }
       return try Descriptor.open(path, for: .creating, mode: mode)
     }
@@ -66,7 +66,7 @@ public enum Files {
   public static func moveOver(_ temporary: String, _ path: String) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("rename \(temporary) to \(path)") { unsafe rename(temporary, path) }
-    } catch  where error.errno == EISDIR {
+    } catch  where error.errno == .EISDIR {
       guard try clear(path) else { throw error }
       _ = try call("rename \(temporary) to \(path)") { unsafe rename(temporary, path) }
     }
@@ -95,14 +95,14 @@ public enum Files {
   public static func remove(_ path: String) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("remove \(path)") { unsafe unlink(path) }
-    } catch  where error.errno == ENOENT {}
+    } catch  where error.errno == .ENOENT {}
   }
 
   /// Nothing happens where there is no such directory, or where it is not empty.
   public static func removeEmptyDirectory(_ path: String) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("remove \(path)") { unsafe rmdir(path) }
-    } catch  where error.errno == ENOENT || error.errno == ENOTEMPTY {}
+    } catch  where error.errno == .ENOENT || error.errno == .ENOTEMPTY {}
   }
 
   /// Makes the directory and those above it, where they are missing; the umask does not apply.
@@ -111,7 +111,7 @@ public enum Files {
   public static func makeDirectories(_ path: String, mode: UInt32 = 0o755) throws(KernelError) {
     do throws(KernelError) {
       try makeDirectory(path, mode: mode)
-    } catch  where error.errno == ENOENT {
+    } catch  where error.errno == .ENOENT {
       guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw error }
       try makeDirectories(String(path[..<slash]))
       try makeDirectory(path, mode: mode)
@@ -122,7 +122,7 @@ public enum Files {
   private static func makeDirectory(_ path: String, mode: UInt32) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("make directory \(path)") { unsafe mkdir(path, mode) }
-    } catch  where error.errno == EEXIST { return }
+    } catch  where error.errno == .EEXIST { return }
     _ = try call("set permissions of \(path)") { unsafe chmod(path, mode) }  // whatever the runtime's umask
   }
 
@@ -151,16 +151,16 @@ public enum Files {
   /// - Returns: whether there is such a directory.
   private static func visit(_ path: String, _ body: (String) -> Bool) throws(KernelError) -> Bool {
     guard let directory = unsafe opendir(path) else {
-      let error = errno
-      if error == ENOENT { return false }
+      let error = Errno.last
+      if error == .ENOENT { return false }
       throw KernelError(errno: error, doing: "list \(path)")
     }
     defer { unsafe closedir(directory) }
     while true {
       errno = 0
       guard let entry = unsafe readdir(directory) else {
-        let error = errno
-        if error != 0 { throw KernelError(errno: error, doing: "list \(path)") }
+        let error = Errno.last
+        if error != .none { throw KernelError(errno: error, doing: "list \(path)") }
         break
       }
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
@@ -177,7 +177,7 @@ public enum Files {
     do throws(KernelError) {
       _ = try call("stat \(path)") { unsafe stat(path, &info) }
     } catch {
-      if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+      if error.errno == .ENOENT || error.errno == .ENOTDIR { return nil }
       throw error
     }
     return FileStatus(info)

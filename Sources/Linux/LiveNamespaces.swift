@@ -31,7 +31,7 @@ public struct LiveNamespaces {
   /// `nil` for what has ended meanwhile, which holds nothing, and for what cannot be looked at, which may.
   private mutating func look<Value>(_ body: () throws(KernelError) -> Value) -> Value? {
     do throws(KernelError) { return try body() } catch {
-      if ![ENOENT, ESRCH, EINVAL].contains(error.errno) { isPartial = true }
+      if !error.errno.isOne(of: .ENOENT, .ESRCH, .EINVAL) { isPartial = true }
       return nil
     }
   }

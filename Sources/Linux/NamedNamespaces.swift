@@ -33,7 +33,7 @@ public enum NamedNamespaces {
     guard Files.exists(path) else { return }
     do throws(KernelError) {
       _ = try call("unmount \(path)") { unsafe cl_detach_mount(path) }
-    } catch  where error.errno == EINVAL {}  // a plain file: its mount is gone already
+    } catch  where error.errno == .EINVAL {}  // a plain file: its mount is gone already
     try Files.remove(path)
   }
 
@@ -50,7 +50,7 @@ public enum NamedNamespaces {
     _ = try call("enter \(path)") { cl_setns_net(namespace.raw) }
     let arguments = unsafe words.map { unsafe strdup($0) } + [nil]
     unsafe execvp(words.first ?? "", arguments)
-    throw KernelError(errno: errno, doing: "run \(words.first ?? "")")
+    throw KernelError(errno: .last, doing: "run \(words.first ?? "")")
   }
 
   /// So that a name given in one mount namespace can be used, and taken away, in all.

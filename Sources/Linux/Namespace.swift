@@ -15,7 +15,7 @@ public struct Namespace: ~Copyable {
     let descriptor = try Descriptor.open(path, flags: O_RDONLY | O_NONBLOCK, mode: 0)
     let answer = try call("ask what \(path) is") { cl_is_net_namespace(descriptor.raw) }
     guard answer == 1 else {
-      throw KernelError("open network namespace \(path)", errno: EINVAL, reason: "not a network namespace")
+      throw KernelError("open network namespace \(path)", errno: .EINVAL, reason: "not a network namespace")
     }
     return Namespace(descriptor: descriptor)
   }
@@ -69,7 +69,7 @@ public struct Namespace: ~Copyable {
   /// Ends the process where it cannot: going on in the wrong namespace would be worse.
   private borrowing func goBack() {
     for _ in 0..<Self.triesToGoBack where cl_setns_net(raw) == 0 { return }
-    unsafe Self.isLost(KernelError(errno: errno, doing: "go back to the host's network namespace"))
+    unsafe Self.isLost(KernelError(errno: .last, doing: "go back to the host's network namespace"))
   }
 
   /// Told of a thread that cannot go back to its namespace; must neither return nor ask the kernel for anything of a network.

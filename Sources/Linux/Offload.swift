@@ -7,13 +7,13 @@ public enum Offload {
   /// - Throws: ENODEV where there is no such link, EOPNOTSUPP where it does not tell.
   public static func isOn(_ interface: String) throws(KernelError) -> Bool {
     let answer = unsafe cl_checksum_offload(interface, -1)
-    guard answer >= 0 else { throw KernelError(errno: errno, doing: "look for checksum offload of \(interface)") }
+    guard answer >= 0 else { throw KernelError(errno: .last, doing: "look for checksum offload of \(interface)") }
     return answer == 1
   }
 
   public static func set(_ interface: String, isOn: Bool) throws(KernelError) {
     guard unsafe cl_checksum_offload(interface, isOn ? 1 : 0) >= 0 else {
-      throw KernelError(errno: errno, doing: "set checksum offload of \(interface) \(isOn ? "on" : "off")")
+      throw KernelError(errno: .last, doing: "set checksum offload of \(interface) \(isOn ? "on" : "off")")
     }
   }
 }

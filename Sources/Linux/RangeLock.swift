@@ -31,8 +31,8 @@ public struct RangeLock: ~Copyable {
       do throws(KernelError) {
         _ = try call(operation) { unsafe fcntl(raw, setLock, &wanted) }
         return
-      } catch  where [EAGAIN, EACCES].contains(error.errno) { usleep(UInt32(pauseMicroseconds)) }
+      } catch  where error.errno.isOne(of: .EAGAIN, .EACCES) { usleep(UInt32(pauseMicroseconds)) }
     }
-    throw KernelError(errno: EAGAIN, doing: operation)
+    throw KernelError(errno: .EAGAIN, doing: operation)
   }
 }

@@ -11,7 +11,7 @@ public struct RegularExpression: ~Copyable {
     var compiled = unsafe regex_t()
     let status = unsafe regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB)
     guard status == 0 else {
-      throw KernelError("compile \(pattern)", errno: EINVAL, reason: unsafe Self.explain(status, &compiled))
+      throw KernelError("compile \(pattern)", errno: .EINVAL, reason: unsafe Self.explain(status, &compiled))
     }
     unsafe self.compiled = compiled
   }

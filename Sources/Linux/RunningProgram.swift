@@ -24,7 +24,7 @@ public struct RunningProgram: ~Copyable {
     let process: Descriptor
     do throws(KernelError) {
       process = Descriptor(adopting: Int32(try call("find process \(number)") { cl_open_process(number) }))
-    } catch  where [ESRCH, EINVAL, ENOENT].contains(error.errno) { return nil }  // the latter two: a thread's number
+    } catch  where error.errno.isOne(of: .ESRCH, .EINVAL, .ENOENT) { return nil }  // the latter two: a thread's number
     // Looked at once it is held: if it has ended and the number is another's, no signal reaches that one.
     guard try runs(number, name) else { return nil }
     if let argument, try !hasArgument(number, argument, of: name) { return nil }
@@ -65,7 +65,7 @@ public struct RunningProgram: ~Copyable {
   /// `nil` for a process that has ended, or another user's.
   private static func arguments(_ number: Int32) throws(KernelError) -> [UInt8]? {
     do throws(KernelError) { return try Files.readIfPresent("/proc/\(number)/cmdline") } catch {
-      if error.errno == ESRCH || error.isRefusal { return nil }
+      if error.errno == .ESRCH || error.isRefusal { return nil }
       throw error
     }
   }
@@ -79,7 +79,7 @@ public struct RunningProgram: ~Copyable {
   public func signal(_ signal: Int32) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("signal a process") { cl_signal_process(process.raw, signal) }
-    } catch  where error.errno == ESRCH {}
+    } catch  where error.errno == .ESRCH {}
   }
 
   /// Ends it by SIGTERM, and by SIGKILL where it has not ended after two seconds.
@@ -90,7 +90,7 @@ public struct RunningProgram: ~Copyable {
       try signal(number)
       if hasEnded(withinSeconds: 2) { return }
     }
-    throw KernelError(errno: ETIMEDOUT, doing: "end process \(number)")
+    throw KernelError(errno: .ETIMEDOUT, doing: "end process \(number)")
   }
 
   private func hasEnded(withinSeconds seconds: Int) -> Bool {

@@ -18,7 +18,7 @@ public enum SetAside {
     let aside = "\(directory)/\(Self.name(of: name))"
     try Files.removeTree(aside)
     do throws(KernelError) { try Files.move(path, to: aside) } catch {
-      guard error.errno == ENOENT else { throw error }
+      guard error.errno == .ENOENT else { throw error }
     }
   }
 

@@ -14,9 +14,9 @@ public enum SharedLibrary {
     if let handle = unsafe dlopen(file, RTLD_NOW | RTLD_LOCAL) { return unsafe handle }
     let reason = unsafe dlerror().map { unsafe String(cString: $0) } ?? "unknown reason"
     // The loader says why in words alone: errno is what its own clearing up left.
-    for error in KernelError.passing where reason.hasSuffix(unsafe String(cString: strerror(error))) {
+    for error in KernelError.passing where reason.hasSuffix(unsafe String(cString: strerror(error.rawValue))) {
       throw KernelError("load \(file)", errno: error, reason: reason)
     }
-    throw KernelError("load \(file)", errno: ENOENT, reason: "\(reason); want the package \(package)")
+    throw KernelError("load \(file)", errno: .ENOENT, reason: "\(reason); want the package \(package)")
   }
 }

@@ -18,7 +18,7 @@ public enum Standard {
       let count = try call("read standard input") { unsafe read(input, &chunk, chunk.count) }
       if count == 0 { return bytes }
       bytes += chunk[..<count]
-      guard bytes.count <= limit else { throw KernelError(errno: EFBIG, doing: "read standard input") }
+      guard bytes.count <= limit else { throw KernelError(errno: .EFBIG, doing: "read standard input") }
     }
   }
 
@@ -53,7 +53,7 @@ public enum Standard {
       unsafe poll(&wait, 1, Int32(clamping: deadline.millisecondsLeft))
     }
     // Where there is an error, `write` says which.
-    guard ready > 0 else { throw KernelError(errno: ETIMEDOUT, doing: "write to descriptor \(descriptor)") }
+    guard ready > 0 else { throw KernelError(errno: .ETIMEDOUT, doing: "write to descriptor \(descriptor)") }
   }
 
   /// Takes the number of each stream that is closed, so that no file opened later gets it; using it stays an error.
@@ -74,8 +74,8 @@ public enum Standard {
 }
 
 extension KernelError {
-  public var isTextFileBusy: Bool { errno == ETXTBSY }
+  public var isTextFileBusy: Bool { errno == .ETXTBSY }
   /// EPERM, EACCES or EROFS: the caller may not write, or the file system is mounted read-only.
-  public var isRefusal: Bool { errno == EACCES || errno == EPERM || errno == EROFS }
-  public var isMissing: Bool { errno == ENOENT || errno == ENODEV || errno == ENOTDIR }
+  public var isRefusal: Bool { errno == .EACCES || errno == .EPERM || errno == .EROFS }
+  public var isMissing: Bool { errno == .ENOENT || errno == .ENODEV || errno == .ENOTDIR }
 }

@@ -17,14 +17,14 @@ public enum StateEntries {
       return bytes
     } catch {
       switch error.errno {
-      case ENOENT, ENOTDIR: return nil
-      case ELOOP, ENXIO: throw noFile(path)
+      case .ENOENT, .ENOTDIR: return nil
+      case .ELOOP, .ENXIO: throw noFile(path)
       default: throw error
       }
     }
   }
 
   private static func noFile(_ path: String) -> KernelError {
-    KernelError("read \(path)", errno: EBADMSG, reason: "want a regular file")
+    KernelError("read \(path)", errno: .EBADMSG, reason: "want a regular file")
   }
 }

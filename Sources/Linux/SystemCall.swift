@@ -3,8 +3,8 @@ public import NetTypes
 
 extension KernelError {
   /// The system's text for `errno`.
-  public init(errno: Int32, doing operation: String) {
-    self.init(operation, errno: errno, reason: unsafe String(cString: strerror(errno)))
+  public init(errno: Errno, doing operation: String) {
+    self.init(operation, errno: errno, reason: unsafe String(cString: strerror(errno.rawValue)))
   }
 }
 
@@ -17,7 +17,12 @@ func call<Result: FixedWidthInteger>(
   while true {
     let result = body()
     if result >= 0 { return Int(result) }
-    let error = errno
-    guard error == EINTR else { throw KernelError(errno: error, doing: operation()) }
+    let error = Errno.last
+    guard error == .EINTR else { throw KernelError(errno: error, doing: operation()) }
   }
+}
+
+extension Errno {
+  /// What the last system call of this thread left.
+  public static var last: Errno { Errno(errno) }
 }

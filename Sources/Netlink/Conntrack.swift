@@ -34,7 +34,7 @@ extension NetlinkSocket {
       return try dump(query.request(doing: operation)).compactMap { ConntrackEntry($0, family: query.group.family) }
     } catch {
       // A kernel without conntrack, or that does not tell of it, has nothing to forget.
-      guard [EINVAL, EOPNOTSUPP, EPROTONOSUPPORT].contains(error.errno) else { throw error }
+      guard error.errno.isOne(of: .EINVAL, .EOPNOTSUPP, .EPROTONOSUPPORT) else { throw error }
       return []
     }
   }
@@ -45,7 +45,7 @@ extension NetlinkSocket {
     request.put(Int(CTA_TUPLE_ORIG.rawValue) | Int(NLA_F_NESTED), bytes: Array(entry.tuple))
     if let zone = entry.zone { request.put(Int(CTA_ZONE.rawValue), bytes: Array(zone)) }
     if let id = entry.id { request.put(Int(CTA_ID.rawValue), bytes: Array(id)) }
-    do throws(KernelError) { try perform(request) } catch  where error.errno == ENOENT {}  // it ran out meanwhile
+    do throws(KernelError) { try perform(request) } catch  where error.errno == .ENOENT {}  // it ran out meanwhile
   }
 }
 

@@ -9,7 +9,7 @@ extension NetlinkSocket {
     let request = try Request(RTM_GETLINK, 0, ifinfomsg(), doing: "look up \(name)")
     request.put(IFLA_IFNAME, name.description)
     request.put(IFLA_EXT_MASK, UInt32(RTEXT_FILTER_SKIP_STATS))
-    return try ask(request, absent: [ENODEV]).flatMap(LinkInfo.init)
+    return try ask(request, absent: [.ENODEV]).flatMap(LinkInfo.init)
   }
 
   /// `nil` where no link has that index.
@@ -18,7 +18,7 @@ extension NetlinkSocket {
     header.ifi_index = index
     let request = try Request(RTM_GETLINK, 0, header, doing: "look up link \(index)")
     request.put(IFLA_EXT_MASK, UInt32(RTEXT_FILTER_SKIP_STATS))
-    return try ask(request, absent: [ENODEV]).flatMap(LinkInfo.init)
+    return try ask(request, absent: [.ENODEV]).flatMap(LinkInfo.init)
   }
 
   /// Links of a kind, or of all kinds; of one master, or of any.

@@ -20,7 +20,7 @@ func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) throws(Kern
     if lowest != highest { request.put(Int(INET_DIAG_REQ_BYTECODE), bytes: filter(from: lowest, to: highest)) }
     do throws(KernelError) {
       found += try socket.dump(request).compactMap(Listener.init).filter { ports.contains($0.port) }
-    } catch  where error.errno == ENOENT {}  // a kernel that cannot tell sockets of this protocol
+    } catch  where error.errno == .ENOENT {}  // a kernel that cannot tell sockets of this protocol
   }
   return found
 }

@@ -6,7 +6,7 @@ import PacketFilter
 
 extension LiveKernel {
   func missing(_ name: InterfaceName, _ operation: String) -> KernelError {
-    KernelError(errno: ENODEV, doing: "\(operation): look up \(name)")
+    KernelError(errno: .ENODEV, doing: "\(operation): look up \(name)")
   }
 
   /// Asks in the namespace of `side`.
@@ -16,7 +16,7 @@ extension LiveKernel {
     guard side == .container else { return try body(host.socket) }
     switch container {
     case let place?: return try body(place.socket)
-    case nil: throw KernelError(errno: ENOENT, doing: "look into the container's network namespace")
+    case nil: throw KernelError(errno: .ENOENT, doing: "look into the container's network namespace")
     }
   }
 
@@ -25,7 +25,7 @@ extension LiveKernel {
     guard side == .container else { return try host.enter(body) }
     switch container {
     case let place?: return try place.enter(body)
-    case nil: throw KernelError(errno: ENOENT, doing: "enter the container's network namespace")
+    case nil: throw KernelError(errno: .ENOENT, doing: "enter the container's network namespace")
     }
   }
 
@@ -54,7 +54,7 @@ extension LiveKernel {
           try socket.create(spec, parent: parent, otherNamespace: other)
         }
       }
-    } catch  where error.errno == EEXIST && other != nil && !spec.isPair {
+    } catch  where error.errno == .EEXIST && other != nil && !spec.isPair {
       guard try link(spec.name, on: .container) == nil, try link(spec.name, on: .host) != nil else { throw error }
       try createUnderAnotherName(spec, parent: parent, doing: operation)
     }
@@ -79,7 +79,7 @@ extension LiveKernel {
     do throws(KernelError) {
       try makeAside(LinkSpec(name, kind: .upper(.macvlan(Macvlan(.bridge)), over: place)), parent: link.index)
       return false
-    } catch { return error.errno == EBUSY }
+    } catch { return error.errno == .EBUSY }
   }
 
   private mutating func makeAside(_ spec: LinkSpec, parent: Int32?) throws(KernelError) {
@@ -113,7 +113,7 @@ extension LiveKernel {
     indices[LinkPlace(name, on: side)] = nil
     do throws(KernelError) {
       try looking(on: side) { (socket) throws(KernelError) in try socket.delete(link.index, doing: operation) }
-    } catch  where error.errno == ENODEV {}  // somebody else was faster: a namespace that dies takes its links along
+    } catch  where error.errno == .ENODEV {}  // somebody else was faster: a namespace that dies takes its links along
   }
 
   mutating func deleteUnusedBridge(_ name: InterfaceName, doing operation: String) throws(KernelError) {
@@ -149,7 +149,7 @@ extension LiveKernel {
       guard let link = now else { throw missing(name, "wait until it runs") }
       if link.isRunning { return }
       guard Clock.now < deadline else {
-        throw KernelError("wait until \(name) runs", errno: ETIMEDOUT, reason: "its state is not up after 5 seconds")
+        throw KernelError("wait until \(name) runs", errno: .ETIMEDOUT, reason: "its state is not up after 5 seconds")
       }
       Clock.sleep(milliseconds: 2)
     }
@@ -159,7 +159,7 @@ extension LiveKernel {
     guard let link = try link(spec.interface, on: spec.side) else { return }
     do throws(KernelError) {
       try perform(.delete(spec, index: link.index), on: spec.side)
-    } catch  where error.errno == ENOENT {}
+    } catch  where error.errno == .ENOENT {}
   }
 
   /// Waits until duplicate address detection has let every IPv6 address of the link pass.
@@ -170,13 +170,13 @@ extension LiveKernel {
       let states = try looking(on: .container) { (socket) throws(KernelError) in try socket.dadStates(of: index) }
       if let taken = states.first(where: { $0.state == .failed }) {
         throw KernelError(
-          "wait for duplicate address detection of \(taken.address)", errno: EADDRINUSE,
+          "wait for duplicate address detection of \(taken.address)", errno: .EADDRINUSE,
           reason: "somebody else on the link has it")
       }
       guard let waiting = states.first(where: { $0.state == .running }) else { return }
       guard Clock.now < deadline else {
         throw KernelError(
-          "wait for duplicate address detection of \(waiting.address)", errno: ETIMEDOUT,
+          "wait for duplicate address detection of \(waiting.address)", errno: .ETIMEDOUT,
           reason: "not done after 5 seconds")
       }
       Clock.sleep(milliseconds: 20)
@@ -187,7 +187,7 @@ extension LiveKernel {
     let index = try index(of: name, on: .host, for: operation)
     do throws(KernelError) {
       try host.socket.perform(Request.routeLoopback(index, doing: operation))
-    } catch  where error.errno == EEXIST {}
+    } catch  where error.errno == .EEXIST {}
   }
 
   mutating func setRouteLocalnet(_ change: Change) throws(KernelError) {
@@ -236,5 +236,5 @@ extension Change {
 
 extension KernelError {
   /// What was to be deleted is gone, with a link or by somebody else.
-  fileprivate var isAbsence: Bool { [ENOENT, ESRCH, ENODEV].contains(errno) }
+  fileprivate var isAbsence: Bool { errno.isOne(of: .ENOENT, .ESRCH, .ENODEV) }
 }

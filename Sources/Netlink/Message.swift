@@ -1,4 +1,5 @@
 import CNetlink
+import NetTypes
 
 /// One message as it arrived: its type, flags and the bytes behind the netlink header.
 struct Message: Equatable {
@@ -73,13 +74,13 @@ struct Attributes {
 
 /// What an `NLMSG_ERROR` message says: the kernel's errno, 0 for an acknowledgement, and its own words.
 struct Acknowledgement: Equatable {
-  var errno: Int32
+  var errno: Errno
   var text: String
 
   /// `nil` where the message is too short to be one.
   init?(_ message: Message) {
     guard let code = message.payload.integer(at: 0, as: Int32.self) else { return nil }
-    errno = code == .min ? .max : -code
+    errno = Errno(code == .min ? .max : -code)
     text = ""
     guard message.flags & Int(NLM_F_ACK_TLVS) != 0 else { return }
     // The request's header is echoed; the rest of it too, unless the kernel was told to cap it.

@@ -12,7 +12,7 @@ extension LiveKernel {
     guard number >= 0 else { return false }
     let request = try Request(getNamespace, 0, rtgenmsg(), doing: "look up network namespace \(number)")
     request.put(namespaceNumber, number)
-    return try host.socket.ask(request, absent: [ENOENT]) != nil
+    return try host.socket.ask(request, absent: [.ENOENT]) != nil
   }
 }
 

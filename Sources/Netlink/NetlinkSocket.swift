@@ -14,7 +14,7 @@ struct NetlinkSocket: ~Copyable {
   /// Opens a socket in the calling thread's network namespace; `family` is `NETLINK_ROUTE` or one of its like.
   static func open(_ family: Int32 = NETLINK_ROUTE) throws(KernelError) -> NetlinkSocket {
     guard let handle = unsafe nl_socket_alloc() else {
-      throw KernelError("allocate netlink socket", errno: ENOMEM, reason: "out of memory")
+      throw KernelError("allocate netlink socket", errno: .ENOMEM, reason: "out of memory")
     }
     let socket = unsafe NetlinkSocket(adopting: handle)  // owned from here: every throw below frees it
     let status = unsafe nl_connect(handle, family)
@@ -23,7 +23,7 @@ struct NetlinkSocket: ~Copyable {
     unsafe nl_socket_disable_msg_peek(handle)
     unsafe nl_socket_set_msg_buf_size(handle, 32 << 10)
     guard unsafe cl_netlink_options(nl_socket_get_fd(handle)) == 0 else {
-      throw KernelError(errno: errno, doing: "set netlink socket options")
+      throw KernelError(errno: .last, doing: "set netlink socket options")
     }
     return socket
   }
@@ -44,7 +44,7 @@ struct NetlinkSocket: ~Copyable {
   }
 
   /// The answers to a request that asks for one thing; none where the kernel says `absent`.
-  borrowing func ask(_ request: borrowing Request, absent: Set<Int32> = []) throws(KernelError) -> Message? {
+  borrowing func ask(_ request: borrowing Request, absent: Set<Errno> = []) throws(KernelError) -> Message? {
     do throws(KernelError) {
       return try query(request).first
     } catch  where absent.contains(error.errno) {
@@ -58,7 +58,7 @@ struct NetlinkSocket: ~Copyable {
       let messages = try query(request)
       if !messages.contains(where: { $0.flags & Int(NLM_F_DUMP_INTR) != 0 }) { return messages }
     }
-    throw KernelError(errno: EINTR, doing: request.operation)
+    throw KernelError(errno: .EINTR, doing: request.operation)
   }
 
   /// Sends a request that changes nothing; once more where an answer was lost.
@@ -107,8 +107,8 @@ struct NetlinkSocket: ~Copyable {
   private func discardNext() { _ = unsafe recv(nl_socket_get_fd(handle), nil, 0, Int32(MSG_DONTWAIT)) }
 
   private func check(_ message: Message, doing operation: String) throws(KernelError) {
-    guard let answer = Acknowledgement(message) else { throw KernelError(errno: EPROTO, doing: operation) }
-    guard answer.errno != 0 else { return }
+    guard let answer = Acknowledgement(message) else { throw KernelError(errno: .EPROTO, doing: operation) }
+    guard answer.errno != .none else { return }
     var error = KernelError(errno: answer.errno, doing: operation)
     error.kernelMessage = answer.text
     throw error
@@ -119,8 +119,8 @@ struct NetlinkSocket: ~Copyable {
     var buffer: UnsafeMutablePointer<UInt8>?
     let count = unsafe nl_recv(handle, &sender, &buffer, nil)
     guard count > 0, let buffer = unsafe buffer else {
-      let error = errno
-      throw count < 0 && error != 0
+      let error = Errno.last
+      throw count < 0 && error != .none
         ? KernelError(errno: error, doing: operation) : KernelError(library: count, doing: operation)
     }
     defer { unsafe free(buffer) }
@@ -131,6 +131,6 @@ struct NetlinkSocket: ~Copyable {
 extension KernelError {
   /// For what libnl refused without asking the kernel.
   init(library status: Int32, doing operation: String) {
-    self.init(operation, errno: 0, reason: unsafe String(cString: nl_geterror(status)))
+    self.init(operation, errno: .none, reason: unsafe String(cString: nl_geterror(status)))
   }
 }

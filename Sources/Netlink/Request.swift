@@ -20,7 +20,7 @@ struct Request: ~Copyable {
     _ type: Int, _ flags: Int32 = 0, _ header: Header, doing operation: String
   ) throws(KernelError) {
     guard let handle = unsafe nlmsg_alloc_simple(Int32(type), flags) else {
-      throw KernelError(operation, errno: ENOMEM, reason: "out of memory")
+      throw KernelError(operation, errno: .ENOMEM, reason: "out of memory")
     }
     unsafe self.handle = handle
     self.operation = operation

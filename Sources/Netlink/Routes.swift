@@ -32,8 +32,8 @@ extension NetlinkSocket {
         if let route = try ask(request).flatMap(Route.init), route.dst.length == 0 { return route.link }
       } catch {
         // Where nothing leads to one of them, there is no default route either.
-        if error.errno == ENETUNREACH { return nil }
-        guard [EHOSTUNREACH, EACCES, EINVAL].contains(error.errno) else { throw error }
+        if error.errno == .ENETUNREACH { return nil }
+        guard error.errno.isOne(of: .EHOSTUNREACH, .EACCES, .EINVAL) else { throw error }
       }
     }
     return nil
@@ -58,7 +58,7 @@ extension NetlinkSocket {
     header.rtm_dst_len = UInt8(address.family.bitWidth)
     let request = try Request(RTM_GETROUTE, 0, header, doing: "look up the route to \(address)")
     request.put(Int(RTA_DST.rawValue), bytes: address.bytes)
-    return try ask(request, absent: [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL])
+    return try ask(request, absent: [.ENETUNREACH, .EHOSTUNREACH, .EACCES, .EINVAL])
   }
 
   /// Where packets to that address go; `nil` where nowhere, or where it is the namespace's own.
@@ -96,7 +96,7 @@ extension NetlinkSocket {
     let request = try Request(RTM_GETROUTE, 0, header, doing: "look up the route to \(address)")
     request.put(Int(RTA_DST.rawValue), bytes: address.bytes)
     request.put(Int(RTA_OIF.rawValue), index)
-    let answer = try ask(request, absent: [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL])
+    let answer = try ask(request, absent: [.ENETUNREACH, .EHOSTUNREACH, .EACCES, .EINVAL])
     return answer?.payload.integer(at: 7, as: UInt8.self) == UInt8(RTN_LOCAL)
   }
 

@@ -97,7 +97,7 @@ func explaining(_ spec: LinkSpec, _ create: () throws(KernelError) -> Void) thro
     let found: String? =
       switch spec.kind {
       case .upper(let upper, let parent): upper.meaning(of: error, parent.name)
-      case .vrf where error.errno == EOPNOTSUPP: "this kernel has no VRFs"
+      case .vrf where error.errno == .EOPNOTSUPP: "this kernel has no VRFs"
       case .bridge, .veth, .dummy, .vxlan, .vrf: nil
       }
     guard let meaning = found else { throw error }
@@ -111,14 +111,14 @@ extension UpperLink {
   fileprivate func meaning(of error: KernelError, _ parent: InterfaceName) -> String? {
     switch (self, error.errno) {
     // The kernel says that there is one; a name that is taken gives the same number without a word.
-    case (.vlan(let id), EEXIST) where !error.kernelMessage.isEmpty: "\(parent) has VLAN \(id) already"
+    case (.vlan(let id), .EEXIST) where !error.kernelMessage.isEmpty: "\(parent) has VLAN \(id) already"
     case _ where !error.kernelMessage.isEmpty: nil
-    case (.macvlan, EBUSY): "\(parent) serves ipvlan links, or is a port of a bridge or bond"
-    case (.ipvlan, EBUSY): "\(parent) serves macvlan links, or is a port of a bridge or bond"
-    case (.macvlan(let macvlan), EINVAL) where macvlan.mode == .passthru:
+    case (.macvlan, .EBUSY): "\(parent) serves ipvlan links, or is a port of a bridge or bond"
+    case (.ipvlan, .EBUSY): "\(parent) serves macvlan links, or is a port of a bridge or bond"
+    case (.macvlan(let macvlan), .EINVAL) where macvlan.mode == .passthru:
       "\(parent) serves macvlan links already, and passthru wants it alone"
-    case (.macvlan, EINVAL): "\(parent) serves a macvlan link in mode passthru, which wants it alone"
-    case (_, EOPNOTSUPP): "this kernel has no \(kind) links"
+    case (.macvlan, .EINVAL): "\(parent) serves a macvlan link in mode passthru, which wants it alone"
+    case (_, .EOPNOTSUPP): "this kernel has no \(kind) links"
     default: nil
     }
   }

@@ -16,7 +16,7 @@ extension NetlinkSocket {
     remove.nest(IFLA_AF_SPEC) { remove.putVLAN(one, 0) }
     do throws(KernelError) {
       try perform(remove)
-    } catch  where error.errno == ENOENT {}  // a bridge may be set to give its ports no default VLAN
+    } catch  where error.errno == .ENOENT {}  // a bridge may be set to give its ports no default VLAN
   }
 
   /// VLANs of one bridge port, read out of a dump of all: the kernel has no filter for it.

@@ -30,7 +30,7 @@ struct JoinedWants {
     }
     guard wanted.elements[known] == element else {
       throw KernelError(
-        "add \(element.key.text) to \(element.set.name)", errno: Complaint.invalid,
+        "add \(element.key.text) to \(element.set.name)", errno: .EINVAL,
         reason: "two rules of one container want different things")
     }
   }

@@ -22,7 +22,7 @@ struct Library {
       let keep = unsafe dlsym(handle, "nft_ctx_buffer_error"),
       let errors = unsafe dlsym(handle, "nft_ctx_get_error_buffer"),
       let run = unsafe dlsym(handle, "nft_run_cmd_from_buffer")
-    else { throw KernelError("load \(name)", errno: ENOSYS, reason: "it lacks a function; want version 1") }
+    else { throw KernelError("load \(name)", errno: .ENOSYS, reason: "it lacks a function; want version 1") }
     return unsafe Library(
       makeContext: unsafeBitCast(make, to: cn_create.self), freeContext: unsafeBitCast(release, to: cn_ctx_free.self),
       keepErrors: unsafeBitCast(keep, to: cn_ctx_buffer.self), errors: unsafeBitCast(errors, to: cn_ctx_text.self),
@@ -35,11 +35,11 @@ struct Library {
   func open() throws(KernelError) -> Context {
     let (raw, end) = unsafe ExitGuard.create(makeContext, UInt32(NFT_CTX_DEFAULT))
     if let end { throw end.error("open nftables") }
-    guard let raw = unsafe raw else { throw KernelError("open nftables", errno: ENOMEM, reason: "no context") }
+    guard let raw = unsafe raw else { throw KernelError("open nftables", errno: .ENOMEM, reason: "no context") }
     let handle = OpaquePointer(raw)
     let context = unsafe Context(library: self, handle: handle)  // owned from here: every throw below frees it
     guard unsafe keepErrors(handle) == 0 else {
-      throw KernelError("open nftables", errno: ENOMEM, reason: "no buffer for errors")
+      throw KernelError("open nftables", errno: .ENOMEM, reason: "no buffer for errors")
     }
     return context
   }
@@ -74,7 +74,7 @@ struct Library {
     /// - Throws: the kernel's errno, and the library's own words; ENOTRECOVERABLE after the library gave up once.
     borrowing func run(_ commands: [String], doing operation: @autoclosure () -> String) throws(KernelError) {
       guard !state.isAbandoned else {
-        throw KernelError(operation(), errno: ENOTRECOVERABLE, reason: "libnftables has given up before")
+        throw KernelError(operation(), errno: .ENOTRECOVERABLE, reason: "libnftables has given up before")
       }
       let (status, end) = unsafe ExitGuard.run(
         library.runCommands, UnsafeMutableRawPointer(handle), commands.joined(separator: "\n"))
@@ -84,9 +84,9 @@ struct Library {
       }
       guard status != 0 else { return }
       let words = unsafe library.errors(handle).map { unsafe String(cString: $0) } ?? ""
-      let errno = Complaint.errno(words) { unsafe String(cString: strerror($0)) }
+      let errno = Complaint.errno(words) { unsafe String(cString: strerror($0.rawValue)) }
       throw KernelError(
-        operation(), errno: errno, reason: unsafe String(cString: strerror(errno)),
+        operation(), errno: errno, reason: unsafe String(cString: strerror(errno.rawValue)),
         kernelMessage: Complaint.shortened(words))
     }
   }
@@ -96,14 +96,14 @@ extension ExitGuard.End {
   /// libnftables ends with 2 where it gets no memory, with 3 where it gets no socket, with 1 where an answer to one of its
   /// questions is interrupted; then errno is that of a later call.
   fileprivate func error(_ operation: String) -> KernelError {
-    let code =
+    let code: Errno =
       switch status {
-      case 2: ENOMEM
-      case 3 where error != 0: error
-      default: EINTR
+      case 2: .ENOMEM
+      case 3 where error != 0: Errno(error)
+      default: .EINTR
       }
     return KernelError(
-      operation, errno: code, reason: unsafe String(cString: strerror(code)),
+      operation, errno: code, reason: unsafe String(cString: strerror(code.rawValue)),
       kernelMessage: "libnftables gave up with status \(status)")
   }
 }

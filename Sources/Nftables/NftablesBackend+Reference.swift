@@ -13,18 +13,18 @@ extension NftablesBackend {
         try RulesetSocket.open().change(found.changes, doing: "remove rules of the reference plugins")
         return found.addresses.sorted()
       } catch {
-        let isMoved = [Complaint.absent, Complaint.again, Complaint.busy].contains(error.errno)
+        let isMoved = error.errno.isOne(of: .ENOENT, .EAGAIN, .EBUSY)
         guard isMoved || Complaint.isUnanswered(error) else { throw error }
       }
     }
     throw KernelError(
-      "remove rules of the reference plugins", errno: Complaint.again, reason: "the ruleset keeps changing")
+      "remove rules of the reference plugins", errno: .EAGAIN, reason: "the ruleset keeps changing")
   }
 
   /// `nil` where the kernel has no nf_tables.
   private func search(_ wanted: ReferenceRules) throws(KernelError) -> ReferenceSearch? {
     do throws(KernelError) { return try ReferenceSearch(wanted, in: try RulesetSocket.open()) } catch {
-      guard [Complaint.invalid, Complaint.unsupported, Complaint.unknownProtocol].contains(error.errno) else {
+      guard error.errno.isOne(of: .EINVAL, .EOPNOTSUPP, .EPROTONOSUPPORT) else {
         throw error
       }
       return nil

@@ -21,7 +21,7 @@ extension NftablesBackend {
         return try nft.clear(before.unshared(with: wanted), socket)
       } catch {
         let isConflict = [
-          Complaint.absent, Complaint.exists, Complaint.busy, Complaint.again,
+          .ENOENT, .EEXIST, .EBUSY, .EAGAIN,
         ].contains(error.errno)
         guard isConflict || Complaint.isUnanswered(error) else { throw error }
         if Complaint.isUnanswered(error) { nft = try context() }
@@ -29,7 +29,7 @@ extension NftablesBackend {
       }
     }
     throw KernelError(
-      "replace rules of \(claim.owner.filterTag)", errno: Complaint.again, reason: "the ruleset keeps changing")
+      "replace rules of \(claim.owner.filterTag)", errno: .EAGAIN, reason: "the ruleset keeps changing")
   }
 
   /// What was added for a claim; `nil` if any of it is missing, or if its rules have an order (spare ports).

@@ -19,7 +19,7 @@ public struct NftablesBackend: FilterBackend {
     let socket = try RulesetSocket.open()
     var commands = try wanted.additions(in: socket)
     let changing = KernelError(
-      "add rules of \(claim.owner.filterTag)", errno: Complaint.again, reason: "the ruleset keeps changing")
+      "add rules of \(claim.owner.filterTag)", errno: .EAGAIN, reason: "the ruleset keeps changing")
     var last = changing
     for _ in 0..<NftablesBackend.tries {
       do throws(KernelError) {
@@ -29,13 +29,13 @@ public struct NftablesBackend: FilterBackend {
         last = Complaint.isUnanswered(error) ? error : changing
         switch error.errno {
         // Somebody took the table or a chain away meanwhile, or only a part of it is there.
-        case Complaint.absent: commands = try wanted.completeAdditions(in: socket)
-        case Complaint.exists, Complaint.busy:
+        case .ENOENT: commands = try wanted.completeAdditions(in: socket)
+        case .EEXIST, .EBUSY:
           try nft.sweep(socket)
           commands = try wanted.replacements(in: socket)
-        case Complaint.again: break
+        case .EAGAIN: break
         // The next try tells: what is there already is refused. A late answer stays with the old socket.
-        case Complaint.interrupted, Complaint.noBuffers: nft = try context()
+        case .EINTR, .ENOBUFS: nft = try context()
         default:
           if try isAdded(wanted, claim, in: socket) { return }
           throw error
@@ -76,11 +76,11 @@ public struct NftablesBackend: FilterBackend {
         return
       } catch {
         let isUnanswered = Complaint.isUnanswered(error)
-        guard isUnanswered || [Complaint.absent, Complaint.again].contains(error.errno) else { throw error }
+        guard isUnanswered || error.errno.isOne(of: .ENOENT, .EAGAIN) else { throw error }
         if isUnanswered { nft = try context() }
       }
     }
-    throw KernelError("remove rules of \(tag)", errno: Complaint.again, reason: "the ruleset keeps changing")
+    throw KernelError("remove rules of \(tag)", errno: .EAGAIN, reason: "the ruleset keeps changing")
   }
 
   public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {
@@ -131,7 +131,7 @@ extension Library.Context {
     for chain in wanted.chains where try socket.uses(of: chain.name, .inet) == chain.idleUses { idle.append(chain) }
     do throws(KernelError) {
       if !idle.isEmpty { try run(idle.flatMap(\.deletion), doing: "remove unused chains and sets") }
-    } catch  where [Complaint.busy, Complaint.absent].contains(error.errno) {
+    } catch  where error.errno.isOne(of: .EBUSY, .ENOENT) {
       for chain in idle { try clear(chain.deletion) }
     }
   }
@@ -148,6 +148,6 @@ extension Library.Context {
   fileprivate borrowing func clear(_ commands: [String]) throws(KernelError) {
     do throws(KernelError) {
       try run(commands, doing: "remove unused chains and sets")
-    } catch  where [Complaint.busy, Complaint.absent].contains(error.errno) {}
+    } catch  where error.errno.isOne(of: .EBUSY, .ENOENT) {}
   }
 }

@@ -25,7 +25,7 @@ extension RulesetSocket {
   borrowing func change(_ changes: [[UInt8]], doing operation: @autoclosure () -> String) throws(KernelError) {
     let message = ForeignMessages.transaction(changes)
     let sent = unsafe send(descriptor.raw, message, message.count, 0)
-    guard sent == message.count else { throw KernelError(errno: errno, doing: operation()) }
+    guard sent == message.count else { throw KernelError(errno: .last, doing: operation()) }
     // Each change is answered; a transaction that is refused as a whole, once more.
     var answered = 0
     while answered < changes.count {
@@ -35,7 +35,7 @@ extension RulesetSocket {
         guard length >= RulesetMessages.headerSize, length <= rest.count else { break }
         let code = -Int32(truncatingIfNeeded: integer(rest.dropFirst(RulesetMessages.headerSize), 0, 4))
         // What else is said of a transaction that failed goes with the socket.
-        guard code == 0 else { throw KernelError(errno: code, doing: operation()) }
+        guard code == 0 else { throw KernelError(errno: Errno(code), doing: operation()) }
         answered += 1
         rest = rest.dropFirst((length + 3) & ~3)
       }

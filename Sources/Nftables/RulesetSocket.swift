@@ -11,7 +11,7 @@ struct RulesetSocket: ~Copyable {
 
   static func open() throws(KernelError) -> RulesetSocket {
     let raw = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NETLINK_NETFILTER)
-    guard raw >= 0 else { throw KernelError(errno: errno, doing: "open netfilter socket") }
+    guard raw >= 0 else { throw KernelError(errno: .last, doing: "open netfilter socket") }
     return RulesetSocket(descriptor: Descriptor(adopting: raw))
   }
 
@@ -54,7 +54,7 @@ struct RulesetSocket: ~Copyable {
   ) throws(KernelError) -> [ArraySlice<UInt8>] {
     for _ in 0..<100 {
       let sent = unsafe send(descriptor.raw, message, message.count, 0)
-      guard sent == message.count else { throw KernelError(errno: errno, doing: operation()) }
+      guard sent == message.count else { throw KernelError(errno: .last, doing: operation()) }
       do throws(KernelError) {
         if let answers = try collect(operation()) { return answers }
       } catch {
@@ -62,7 +62,7 @@ struct RulesetSocket: ~Copyable {
         throw error
       }
     }
-    throw KernelError(errno: EAGAIN, doing: operation())
+    throw KernelError(errno: .EAGAIN, doing: operation())
   }
 
   /// The rest of what was not received whole would be taken for the answer to the next question.
@@ -83,10 +83,10 @@ struct RulesetSocket: ~Copyable {
         let payload = rest.prefix(length).dropFirst(RulesetMessages.headerSize)
         switch Int32(integer(rest, 4, 2)) {
         case NLMSG_DONE, NLMSG_ERROR:
-          let code = -Int32(truncatingIfNeeded: integer(payload, 0, 4))
-          if code == EINTR || isTorn { return nil }
-          guard code == 0 || code == ENOENT else { throw KernelError(errno: code, doing: operation()) }
-          return code == 0 ? answers : []
+          let code = Errno(-Int32(truncatingIfNeeded: integer(payload, 0, 4)))
+          if code == .EINTR || isTorn { return nil }
+          guard code == .none || code == .ENOENT else { throw KernelError(errno: code, doing: operation()) }
+          return code == .none ? answers : []
         default: answers.append(payload)
         }
         rest = rest.dropFirst((length + 3) & ~3)
@@ -102,7 +102,9 @@ struct RulesetSocket: ~Copyable {
         buffer.removeLast(buffer.count - count)
         return buffer
       }
-      guard count < 0, errno == EINTR else { throw KernelError(errno: count == 0 ? EPROTO : errno, doing: operation()) }
+      guard count < 0, errno == EINTR else {
+        throw KernelError(errno: count == 0 ? .EPROTO : .last, doing: operation())
+      }
     }
   }
 }

@@ -41,7 +41,7 @@ extension Wanted {
         if let found = try socket.element(keeper.key, of: keeper.set), found.comment != keeper.comment {
           throw KernelError(
             "\(keeper.set.isOfServers ? "open name server" : "isolate bridge") \(keeper.key.text)",
-            errno: Complaint.exists, reason: keeper.set.disagreement)
+            errno: .EEXIST, reason: keeper.set.disagreement)
         }
       }
     }
@@ -50,7 +50,7 @@ extension Wanted {
       guard found.comment == element.comment || !element.set.isExclusive else {
         let holder = ElementOwner(comment: found.comment)?.tag ?? found.comment
         throw KernelError(
-          "publish \(element.key.text)", errno: Complaint.exists, reason: "it is published already by \(holder)")
+          "publish \(element.key.text)", errno: .EEXIST, reason: "it is published already by \(holder)")
       }
       deletions.append(element.deletion)
     }

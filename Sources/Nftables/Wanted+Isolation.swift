@@ -7,7 +7,7 @@ extension Wanted {
   mutating func isolate(_ rule: Isolation, _ owner: ElementOwner) throws(KernelError) {
     guard Layout.isolating.contains(owner.part) else {
       throw KernelError(
-        "isolate bridge \(rule.bridge)", errno: Complaint.unsupported,
+        "isolate bridge \(rule.bridge)", errno: .EOPNOTSUPP,
         reason: "part \(owner.part.rawValue) isolates nothing; want network or firewall")
     }
     for link in rule.links { try Words.check(name: link.description) }

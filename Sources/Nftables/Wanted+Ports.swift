@@ -75,7 +75,7 @@ extension Wanted {
   private static func mask(_ bit: Int) throws(KernelError) -> UInt32 {
     guard (0...31).contains(bit) else {
       throw KernelError(
-        "masquerade by bit \(bit) of the mark", errno: Complaint.invalid, reason: "want 0 to 31")
+        "masquerade by bit \(bit) of the mark", errno: .EINVAL, reason: "want 0 to 31")
     }
     return 1 << UInt32(bit)
   }
@@ -89,7 +89,7 @@ extension Wanted {
     switch path.marking {
     case .chain(let name):
       throw KernelError(
-        "mark by chain \(name)", errno: Complaint.unsupported,
+        "mark by chain \(name)", errno: .EOPNOTSUPP,
         reason: "the nftables backend knows no such chain; want markMasqBit or the iptables backend")
     case .bit(let bit): return named(["meta mark & \(try mask(bit)) != 0 masquerade"])
     case .none: return path.everything ? named(["masquerade"]) : returning(from: path.subnet.network)

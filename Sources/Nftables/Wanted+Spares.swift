@@ -22,7 +22,7 @@ extension Wanted {
   mutating func publishSpare(_ port: PublishedPort, _ owner: ElementOwner) throws(KernelError) {
     if let chain = port.chain {
       throw KernelError(
-        "publish \(port) in chain \(chain)", errno: Complaint.unsupported,
+        "publish \(port) in chain \(chain)", errno: .EOPNOTSUPP,
         reason: "another network of the container publishes it already; want one network, or no chain")
     }
     let sets = FamilySets(port.family)

@@ -106,7 +106,7 @@ extension Wanted {
   private mutating func admit(_ admission: Admission, _ owner: ElementOwner) throws(KernelError) {
     if let chain = admission.adminChain {
       throw KernelError(
-        "ask chain \(chain) before admission of \(admission.address)", errno: Complaint.unsupported,
+        "ask chain \(chain) before admission of \(admission.address)", errno: .EOPNOTSUPP,
         reason: "the nftables backend knows no such chain; want the iptables backend")
     }
     add(FamilySets(admission.address.family).admitted, [.address(admission.address)], .none, owner)

@@ -35,7 +35,7 @@ enum Words {
 
   private static func refusal(_ word: String, _ conditions: [String], _ port: PublishedPort) -> KernelError {
     KernelError(
-      "publish \(port) where \(conditions.joined(separator: " "))", errno: Complaint.invalid,
+      "publish \(port) where \(conditions.joined(separator: " "))", errno: .EINVAL,
       reason: "condition \"\(word)\": want words of nft matches, such as ip saddr 10.0.0.0/8")
   }
 
@@ -44,7 +44,7 @@ enum Words {
     let refused = name.unicodeScalars.contains { $0 == "\"" || $0 == "\\" || $0 == "*" || $0.value < 0x20 }
     guard !refused, name.utf8.count <= 119 else {
       throw KernelError(
-        "write \(name) in an nftables rule", errno: Complaint.invalid,
+        "write \(name) in an nftables rule", errno: .EINVAL,
         reason: "want at most 119 bytes without '\"', '\\' and '*'")
     }
   }
@@ -58,7 +58,7 @@ enum Words {
     let isOurs = reserved.contains(where: chain.hasPrefix) || Layout.chains(.inet).contains { $0.name == chain }
     guard let first = bytes.first, isLetter(first), isPlain, bytes.count <= 63, !isOurs else {
       throw KernelError(
-        "publish by chain \(chain)", errno: Complaint.invalid,
+        "publish by chain \(chain)", errno: .EINVAL,
         reason: "want a name of 1 to 63 letters, digits, '-', '_' and '.' that begins with a letter and is none of ours"
       )
     }

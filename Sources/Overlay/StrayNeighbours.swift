@@ -35,6 +35,5 @@ extension Kernel where Self: ~Copyable {
 }
 
 extension KernelError {
-  /// ENODEV, which this layer cannot import from the C library.
-  var isAbsentLink: Bool { errno == 19 }
+  var isAbsentLink: Bool { errno == .ENODEV }
 }

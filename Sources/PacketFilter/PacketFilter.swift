@@ -228,7 +228,7 @@ public struct NoPacketFilter: PacketFilter {
   public func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }
 
   public func backend(_ wanted: Backend?) throws(KernelError) -> Backend {
-    throw KernelError("choose a packet filter", errno: 95, reason: "this plugin uses none")
+    throw KernelError("choose a packet filter", errno: .EOPNOTSUPP, reason: "this plugin uses none")
   }
 }
 

@@ -1,6 +1,5 @@
 public import NetTypes
 
-
 /// firewalld's zones and their sources.
 public protocol SourceZones: Sendable {
   /// Why firewalld cannot be used now; `nil` if it can.
@@ -29,5 +28,5 @@ public struct NoZones: SourceZones {
   public func release(_ sources: [ZoneSource]) -> [ZoneSource] { [] }
   public func unbound(of sources: [ZoneSource]) -> [ZoneSource] { sources }
 
-  private static let error = KernelError("look for firewalld", errno: 107, reason: "this host has none")
+  private static let error = KernelError("look for firewalld", errno: .ENOTCONN, reason: "this host has none")
 }

@@ -232,5 +232,5 @@ extension Delegates {
 
 extension KernelError {
   /// EINVAL, ENETUNREACH, EHOSTUNREACH: what the kernel answers to a route by a gateway that it does not reach.
-  fileprivate var isBadRoute: Bool { [22, 101, 113].contains(errno) }
+  fileprivate var isBadRoute: Bool { errno.isOne(of: .EINVAL, .ENETUNREACH, .EHOSTUNREACH) }
 }

@@ -1,5 +1,4 @@
 import CNI
-import Glibc
 import Linux
 import NetTypes
 
@@ -58,9 +57,4 @@ extension Runner where P: ~Copyable {
       .invalidNamespace, "plugin's netns and netns from CNI_NETNS should not be the same",
       details: "CNI_NETNS \(invocation.namespacePath); CNI_NETNS_OVERRIDE=1 allows it")
   }
-}
-
-extension KernelError {
-  /// Of opening `CNI_NETNS`: there is nothing, or something else than a namespace.
-  var saysNoNamespace: Bool { [ENOENT, ENOTDIR, EINVAL, ELOOP, ENAMETOOLONG, ENXIO, ESRCH].contains(errno) }
 }

@@ -193,11 +193,6 @@ extension Change {
   }
 }
 
-extension KernelError {
-  /// ENOENT, ESRCH, ENODEV, EADDRNOTAVAIL: what was to be deleted is not there.
-  fileprivate var isAbsence: Bool { [2, 3, 19, 99].contains(errno) }
-}
-
 extension Call {
   /// The kernel, writing what it is asked into the call's journal.
   public func traced<K: Kernel & ~Copyable>(_ kernel: consuming K) -> TracingKernel<K> {

@@ -88,7 +88,7 @@ extension NetworkCommand {
         try Files.makeDirectories(common.networks.path)
         try Files.moveIn("\(name).conflist", to: common.networks.path, bytes, mode: 0o644)
       } catch {
-        throw CNIError(.ioFailure, error)
+        throw CNIError(error, as: .ioFailure)
       }
     }
   }

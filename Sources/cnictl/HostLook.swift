@@ -3,6 +3,7 @@ import CNIRuntime
 import Glibc
 import HostFilter
 import IPAM
+import Kernel
 import NetTypes
 import Netlink
 import PacketFilter
@@ -27,7 +28,7 @@ struct HostLook {
         surveys[index].attaching = attaching
         surveys[index].inside = inside
       }
-    } catch { throw CNIError(.kernelRefused, error) }
+    } catch { throw CNIError(error) }
     return surveys
   }
 
@@ -56,7 +57,7 @@ struct HostLook {
     let report: LeaseReport
     do throws(CNIError) {
       report = try LeaseReport.read(dataDir: directory, network: network)
-    } catch { throw KernelError("read the leases in \(directory)/\(network)", errno: EIO, reason: error.message) }
+    } catch { throw KernelError("read the leases in \(directory)/\(network)", errno: .EIO, reason: error.message) }
     let namespaces = LeaseReport.namespaces(
       dataDir: directory, network: network, leasing: report.leases.map(\.address))
     return zip(report.leases, namespaces).map { lease, namespace in
@@ -107,7 +108,7 @@ struct HostLook {
       var addresses: [IPAddress] = []
       do throws(KernelError) {
         addresses = try kernel.addresses(of: link.name, on: .container).map(\.address)
-      } catch  where error.errno == ENODEV {}  // removed meanwhile
+      } catch  where error.errno == .ENODEV {}  // removed meanwhile
       found.append(HostSurvey.Inside("\(link.name)", alias: link.alias, addresses: addresses))
     }
     return found

@@ -19,7 +19,9 @@ extension NetnsCommand {
 
     func run() throws {
       try common.report { () throws(CNIError) in
-        do throws(KernelError) { try NamedNamespaces.add("\(name)") } catch { throw CNIError(.invalidNamespace, error) }
+        do throws(KernelError) { try NamedNamespaces.add("\(name)") } catch {
+          throw CNIError(error, as: .invalidNamespace)
+        }
         let path = ContainerNamespace("\(name)").path
         if common.json { return try common.printJSON(["name": .string("\(name)"), "netns": .string(path)]) }
         print(path)
@@ -47,7 +49,7 @@ extension NetnsCommand {
           detached.append(known.attachment.json)
         }
         do throws(KernelError) { try NamedNamespaces.remove("\(name)") } catch {
-          throw CNIError(.invalidNamespace, error)
+          throw CNIError(error, as: .invalidNamespace)
         }
         if common.json { return try common.printJSON(["name": .string("\(name)"), "detached": .array(detached)]) }
         print(name)
@@ -64,7 +66,7 @@ extension NetnsCommand {
     func run() throws {
       try common.report { () throws(CNIError) in
         let names: [String]
-        do throws(KernelError) { names = try NamedNamespaces.names() } catch { throw CNIError(.ioFailure, error) }
+        do throws(KernelError) { names = try NamedNamespaces.names() } catch { throw CNIError(error, as: .ioFailure) }
         let attachments = try common.runtime.cache.entries().map(\.attachment)
         let rows = names.map { name in
           let own = attachments.filter { $0.namespacePath == ContainerNamespace(name).path }
@@ -96,7 +98,7 @@ extension NetnsCommand {
           try NamedNamespaces.become(
             words.first == "--" ? Array(words.dropFirst()) : words, in: ContainerNamespace(netns).path)
         } catch {
-          throw CNIError(.invalidNamespace, error)
+          throw CNIError(error, as: .invalidNamespace)
         }
       }
     }

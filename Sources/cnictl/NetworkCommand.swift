@@ -93,7 +93,7 @@ extension NetworkCommand {
         guard force || list.disableGC else { throw error }
         warn("what the plugins left behind stays: \(error)")
       }
-      do throws(KernelError) { try Files.remove(network.file) } catch { throw CNIError(.ioFailure, error) }
+      do throws(KernelError) { try Files.remove(network.file) } catch { throw CNIError(error, as: .ioFailure) }
       _ = consume pause
       if !common.json { print(list.name) }
     }

@@ -2,6 +2,7 @@ import CNI
 import CNIRuntime
 import Etcd
 import HostFilter
+import Kernel
 import NetTypes
 import Netlink
 import Overlay
@@ -45,26 +46,22 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   ) throws(CNIError) -> Int {
     let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
     // What is looked at must still be so when it is changed.
-    try calling { () throws(KernelError) in try kernel.lockHost(exclusively: true) }
-    let reconciler = try calling { () throws(KernelError) in
+    try translating { () throws(KernelError) in try kernel.lockHost(exclusively: true) }
+    let reconciler = try translating { () throws(KernelError) in
       try OverlayReconciler(settings, of: network.name, on: &kernel)
     }
     let changes = try reconciler.changes()
-    return try calling { () throws(KernelError) in
+    return try translating { () throws(KernelError) in
       var count = 0
       for change in changes {
         // A hardware address that is set again costs the device its neighbours for a moment.
-        let differences = try differences(from: change, on: &kernel)
-        guard !differences.isEmpty else { continue }
-        count += differences.count
+        let found = try differences(from: change, on: &kernel)
+        guard !found.isEmpty else { continue }
+        count += found.count
         try kernel.apply(change)
       }
       return count
     }
-  }
-
-  private func calling<Value>(_ body: () throws(KernelError) -> Value) throws(CNIError) -> Value {
-    do throws(KernelError) { return try body() } catch { throw CNIError(.kernelRefused, error) }
   }
 
   private func onHost<Value>(
@@ -72,7 +69,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   ) throws(CNIError) -> Value {
     let opened: LiveKernel
     do throws(KernelError) { opened = try LiveKernel.open(containerNamespace: nil, filter: HostFilter()) } catch {
-      throw CNIError(.kernelRefused, error)
+      throw CNIError(error)
     }
     var kernel = opened
     return try body(&kernel)

@@ -57,7 +57,7 @@ struct Repair: ParsableCommand {
     do throws(KernelError) {
       let chosen = networks.isEmpty ? try filter.networks() : networks
       repaired = try filter.repair(chosen) { !owners.contains($0) }
-    } catch { throw CNIError(.kernelRefused, error) }
+    } catch { throw CNIError(error) }
     if !common.json { gone.forEach { print("\($0.sentence): gone: cnictl gc") } }
     try tell(repaired)
   }
@@ -84,11 +84,11 @@ struct Repair: ParsableCommand {
   private func followHost() throws(CNIError) {
     let texts = LiveTexts(StateDirectory(dnsStateDir), warn: warn)
     let outcome: (written: [ContainerID], failures: [KernelError])
-    do throws(KernelError) { outcome = try texts.followHost() } catch { throw CNIError(.kernelRefused, error) }
+    do throws(KernelError) { outcome = try texts.followHost() } catch { throw CNIError(error) }
     let servers: (started: [NetworkName], failures: [KernelError])
     do throws(KernelError) {
       servers = try StateDirectory(dnsStateDir).restartServers(program: OwnServer.program(), warn: warn)
-    } catch { throw CNIError(.kernelRefused, error) }
+    } catch { throw CNIError(error) }
     if common.json {
       try common.printJSON([
         "rewritten": .array(outcome.written.map { .string($0.description) }),
@@ -99,7 +99,7 @@ struct Repair: ParsableCommand {
       for network in servers.started { print("\(network): dnsmasq started") }
     }
     let failures = outcome.failures + servers.failures
-    if let error = CNIError(joining: failures.map { CNIError(.kernelRefused, $0) }) { throw error }
+    if let error = CNIError(joining: failures.map { CNIError($0) }) { throw error }
   }
 
   /// An attachment whose rules several plugins made is told once.

@@ -50,7 +50,7 @@ struct Validate: ParsableCommand {
 
   private func findings(_ file: String, _ validator: Validator) throws(CNIError) -> [Finding] {
     let bytes: [UInt8]
-    do throws(KernelError) { bytes = try Files.read(file) } catch { throw CNIError(.ioFailure, error) }
+    do throws(KernelError) { bytes = try Files.read(file) } catch { throw CNIError(error, as: .ioFailure) }
     // A list that cannot be read is a finding already.
     guard let list = try? NetworkList.read(file) else { return validator.findings(bytes) }
     let runtime = common.runtime

@@ -1,6 +1,7 @@
 import CNI
 import EtcdClient
 import HostFilter
+import Kernel
 import Names
 import NetTypes
 import Netlink

@@ -42,7 +42,7 @@ struct BackupDirectory {
     let name = isShared ? names.shared : names.own
     if !isShared, names.isHashed, let other = try? read(name), other.attachment != names.attachment {
       throw KernelError(
-        "write \(path)/\(name)", errno: 17, reason: "it is the backup of \(other.attachment ?? "another")")
+        "write \(path)/\(name)", errno: .EEXIST, reason: "it is the backup of \(other.attachment ?? "another")")
     }
     // Whole from the start, so that GC sees whose it is.
     let unfinished = BackupNames.unfinished(name)

@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 @testable import bridge
 
-
 @Suite struct BridgeAddTests {
   static let everything = """
     {"bridge":"br0","isDefaultGateway":true,"hairpinMode":true,"portIsolation":true,"enabledad":true,"ipMasq":true,"isolation":"network",

@@ -1,11 +1,11 @@
 import CNI
+import Kernel
 import NetTypes
 import PacketFilter
 import PluginKit
 import TestSupport
 import Testing
 @testable import bridge
-
 
 @Suite struct BridgeFilterTests {
   @Test(arguments: [

@@ -1,10 +1,10 @@
 import CNI
+import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
 import Testing
 @testable import bridge
-
 
 @Suite struct BridgeLifeTests {
   let json = #"{"bridge":"br0","isGateway":true,"hairpinMode":true,"ipam":{"type":"fake"}}"#

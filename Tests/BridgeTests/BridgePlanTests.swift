@@ -6,7 +6,6 @@ import TestSupport
 import Testing
 @testable import bridge
 
-
 @Suite struct BridgePlanTests {
   @Test(arguments: [
     (#""mtu":67"#, "key \"mtu\": 67: want 68 to 65535"),

@@ -4,7 +4,6 @@ import PluginKit
 import TestSupport
 @testable import bridge
 
-
 /// An attachment to a network called "net" with addresses of both families.
 struct Fixture {
   var kernel = FakeKernel()

@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 @testable import bridge
 
-
 /// An IPAM plugin that works through the link, as `dhcp` does: it notes what it finds when it is called.
 private final class LinkIPAM {
   struct Found: Equatable {

@@ -6,7 +6,6 @@ import TestSupport
 import Testing
 @testable import bridge
 
-
 /// What the bridge knows of the hardware address behind a container's port.
 @Suite struct PortEntryTests {
   @Test func `a port does not learn, and the bridge has the container's address for good`() throws {

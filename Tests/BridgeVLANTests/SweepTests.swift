@@ -10,7 +10,6 @@ import TestSupport
 import Testing
 @testable import bridge
 
-
 /// `bridge` with VLANs on the real kernel, refused once at each of its changes.
 @Suite(.needsRoot)
 struct SweepTests {

@@ -7,7 +7,6 @@ import TestSupport
 @testable import ipvlan
 @testable import vlan
 
-
 typealias IPVLANDriver = UpperDriver<IPVLANConfig>
 typealias VLANDriver = UpperDriver<VLANConfig>
 

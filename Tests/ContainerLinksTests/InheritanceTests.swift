@@ -1,11 +1,11 @@
 import CNI
+import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
 import Testing
 @testable import ipvlan
 @testable import vlan
-
 
 /// What an ipvlan link takes over from the plugin before it in the chain.
 @Suite struct InheritanceTests {

@@ -8,7 +8,6 @@ import Testing
 @testable import ipvlan
 @testable import vlan
 
-
 private let ipvlanJSON = #"{"master":"m0","mode":"l3","mtu":1400,"ipam":{"type":"fake"}}"#
 private let vlanJSON = #"{"master":"m0","vlanId":10,"ipam":{"type":"fake"}}"#
 private let dummyJSON = #"{"ipam":{"type":"fake"}}"#

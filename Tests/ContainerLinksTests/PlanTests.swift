@@ -8,7 +8,6 @@ import Testing
 @testable import ipvlan
 @testable import vlan
 
-
 @Suite struct PlanTests {
   @Test(
     arguments: [

@@ -1,4 +1,5 @@
 import CNI
+import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
@@ -6,7 +7,6 @@ import Testing
 @testable import dummy
 @testable import ipvlan
 @testable import vlan
-
 
 @Suite struct RefusalTests {
   private func expect<Driver>(_ fixture: Fixture<Driver>, _ json: String, _ code: CNIError.Code, _ message: String)

@@ -8,7 +8,6 @@ import Testing
 @testable import ipvlan
 @testable import vlan
 
-
 @Suite struct RouteTests {
   private func routes(
     _ given: [Route], _ ips: [AddResult.IP]? = nil

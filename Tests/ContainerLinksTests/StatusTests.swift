@@ -1,4 +1,5 @@
 import CNI
+import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
@@ -6,7 +7,6 @@ import Testing
 @testable import dummy
 @testable import ipvlan
 @testable import vlan
-
 
 @Suite struct StatusTests {
   @Test func `says nothing where an ADD could succeed, changes nothing and asks IPAM`() throws {
@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test func `what the kernel says to a trial is an obstacle`() throws {
-    let refusal = KernelError("create it", errno: 16, reason: "Device or resource busy")
+    let refusal = KernelError("create it", errno: .EBUSY, reason: "Device or resource busy")
     let ipvlan = try Fixture(IPVLANDriver()), dummy = try Fixture(DummyDriver())
     ipvlan.kernel.trialError = refusal
     dummy.kernel.trialError = refusal

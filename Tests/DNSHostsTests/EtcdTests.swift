@@ -8,7 +8,6 @@ import PluginKit
 import Testing
 @testable import dns_hosts
 
-
 /// Names that hosts tell each other.
 struct EtcdTests {
   private func config(_ node: String) -> String {
@@ -92,7 +91,7 @@ struct EtcdTests {
         var left = steps
         let failing = plugin(store) { (what) throws(KernelError) in
           left -= 1
-          if left == 0 { throw KernelError(what, errno: 5, reason: "as the test wants") }
+          if left == 0 { throw KernelError(what, errno: .EIO, reason: "as the test wants") }
         }
         let call = try here.call(3, config("a"))
         do throws(CNIError) { try failing.add(call) { (_) throws(CNIError) in } } catch {

@@ -6,7 +6,6 @@ import PluginKit
 import Testing
 @testable import dns_hosts
 
-
 /// A directory with everything that the plugin keeps, for networks of the test's own.
 struct Fixture {
   let directory: String

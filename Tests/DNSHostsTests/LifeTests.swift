@@ -5,7 +5,6 @@ import PluginKit
 import Testing
 @testable import dns_hosts
 
-
 struct LifeTests {
   @Test func `ADD answers what came in, and tells everybody the names of the container's own addresses`() throws {
     try Fixture.use { fixture in
@@ -56,7 +55,7 @@ struct LifeTests {
   @Test func `where names cannot be told, the inner plugin is told to take back`() throws {
     try Fixture.use { fixture in
       let call = try fixture.call(1, #"{"delegate": {"type": "bridge"}}"#, isChained: false)
-      let plugin = DNSHosts { (what) throws(KernelError) in throw KernelError(what, errno: 28, reason: "full") }
+      let plugin = DNSHosts { (what) throws(KernelError) in throw KernelError(what, errno: .ENOSPC, reason: "full") }
       #expect(throws: CNIError.self) { try plugin.add(call) { _ in } }
       #expect(fixture.told.commands == [.add, .del])
       #expect(fixture.files == [])

@@ -6,7 +6,6 @@ import PluginKit
 import Testing
 @testable import dns_hosts
 
-
 /// Names that a name server of the host tells.
 struct ServerTests {
   @Test(arguments: [
@@ -110,7 +109,7 @@ struct ServerTests {
         var left = steps
         let plugin = DNSHosts(willChange: { (what) throws(KernelError) in
           left -= 1
-          if left == 0 { throw KernelError(what, errno: 5, reason: "as the test wants") }
+          if left == 0 { throw KernelError(what, errno: .EIO, reason: "as the test wants") }
         })
         let call = try fixture.call(1, keys)
         do throws(CNIError) {

@@ -5,7 +5,6 @@ import PluginKit
 import Testing
 @testable import dns_hosts
 
-
 struct SettingsTests {
   @Test(arguments: [
     ("{}", "", "c1"), (#"{"args": {"cni": {"name": "a"}}}"#, "K8S_POD_NAME=k", "a"),

@@ -3,7 +3,6 @@ import SweepSupport
 import Testing
 @testable import dummy
 
-
 /// `dummy` on the running kernel, refused once at each of its changes.
 @Suite(.needsRoot)
 struct SweepTests {

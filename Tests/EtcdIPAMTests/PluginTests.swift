@@ -8,7 +8,6 @@ import TestSupport
 import Testing
 @testable import ipam_etcd
 
-
 /// The plugin in this process, on a cluster in memory.
 private struct PluginBench {
   let etcd = FakeEtcd()

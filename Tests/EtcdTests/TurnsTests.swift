@@ -3,7 +3,6 @@ import Linux
 import Testing
 @testable import EtcdClient
 
-
 @Suite struct `The turns of members` {
   private let later = Clock.now.advanced(bySeconds: 600)
 

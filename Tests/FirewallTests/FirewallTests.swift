@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 @testable import firewall
 
-
 @Suite struct FirewallTests {
   let kernel = FakeKernel()
   let owner: Owner

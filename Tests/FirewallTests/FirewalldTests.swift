@@ -6,7 +6,6 @@ import TestSupport
 import Testing
 @testable import firewall
 
-
 /// What `firewall` plans where firewalld runs.
 @Suite struct FirewalldTests {
   let plain: FirewallTests

@@ -23,7 +23,9 @@ final class FakeZones: SourceZones {
 
   func bind(_ sources: [ZoneSource]) throws(KernelError) {
     for source in sources {
-      if source == state.withLock({ $0.refused }) { throw KernelError("add \(source)", errno: 22, reason: "refused") }
+      if source == state.withLock({ $0.refused }) {
+        throw KernelError("add \(source)", errno: .EINVAL, reason: "refused")
+      }
       _ = state.withLock { $0.bound.insert(source) }
     }
   }

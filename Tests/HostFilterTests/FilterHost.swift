@@ -51,7 +51,7 @@ final class FakeBackend: FilterBackend {
 
   func add(_ claim: Claim) throws(KernelError) {
     if let refusal { throw refusal }
-    if claim.rules == refusedRules { throw KernelError("add", errno: 22, reason: "refused") }
+    if claim.rules == refusedRules { throw KernelError("add", errno: .EINVAL, reason: "refused") }
     beforeAdding()
     claims.append(claim)
   }
@@ -78,6 +78,6 @@ final class FakeBackend: FilterBackend {
   func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }
 
   func probe() throws(KernelError) {
-    guard isUsable else { throw KernelError("\(name)", errno: 95, reason: "not here") }
+    guard isUsable else { throw KernelError("\(name)", errno: .EOPNOTSUPP, reason: "not here") }
   }
 }

@@ -52,7 +52,7 @@ import Testing
   @Test func `what is refused is not remembered`() throws {
     let host = try FilterHost()
     var filter = host.filter
-    host.nftables.refusal = KernelError("add", errno: 17, reason: "File exists")
+    host.nftables.refusal = KernelError("add", errno: .EEXIST, reason: "File exists")
     #expect(throws: KernelError.self) { try filter.add(Self.claim("c1")) }
     #expect(try filter.claim(of: Self.owner("c1"), .ports) == nil)
     #expect(try Files.list("\(host.state)/filter")?.isEmpty != false)
@@ -61,8 +61,8 @@ import Testing
   @Test func `what may have been added in spite of the error stays remembered if it cannot be removed`() throws {
     let host = try FilterHost()
     var filter = host.filter
-    host.nftables.refusal = KernelError("add", errno: 12, reason: "Cannot allocate memory")
-    host.nftables.removalRefusal = KernelError("remove", errno: 24, reason: "Too many open files")
+    host.nftables.refusal = KernelError("add", errno: .ENOMEM, reason: "Cannot allocate memory")
+    host.nftables.removalRefusal = KernelError("remove", errno: .EMFILE, reason: "Too many open files")
     #expect(throws: KernelError.self) { try filter.add(Self.claim("c1")) }
     #expect(try filter.claim(of: Self.owner("c1"), .ports) != nil)
     host.nftables.removalRefusal = nil

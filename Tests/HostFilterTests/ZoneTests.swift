@@ -71,7 +71,7 @@ import Testing
   }
 
   @Test mutating func `an ADD whose rules in tables are refused leaves no source`() throws {
-    host.nftables.refusal = KernelError("add", errno: 1, reason: "refused")
+    host.nftables.refusal = KernelError("add", errno: .EPERM, reason: "refused")
     #expect(throws: KernelError.self) { try filter.add(claim(tables: true)) }
     #expect(host.zones.bound == [])
     #expect(try records() == [])

@@ -8,7 +8,6 @@ import TestSupport
 import Testing
 @testable import ipam_host_local
 
-
 /// The plugin in this process, on a fake kernel and real files.
 struct Bench {
   var directory: String

@@ -8,7 +8,6 @@ import TestSupport
 import Testing
 @testable import ipam_host_local
 
-
 @Suite struct PluginTests {
   static let subnet = #""subnet": "10.1.0.0/29""#
 

@@ -7,7 +7,6 @@ import Synchronization
 import Testing
 @testable import Iptables
 
-
 /// What happens when others are at the tables too, or the kernel says no.
 @Suite(.needsKernel) struct IptablesFaultTests {
   static let claim = Claim(
@@ -23,7 +22,7 @@ import Testing
       _ = consume held
       return (error, lab.lockFile, try lab.rules("nat"))
     }
-    #expect(error?.errno == EAGAIN)
+    #expect(error?.errno == .EAGAIN)
     #expect(error?.description.contains(path) == true)
     #expect(saved.isEmpty)
   }
@@ -59,7 +58,7 @@ import Testing
       }
       return kernelError { () throws(KernelError) in try backend.add(Self.claim) }
     }
-    #expect(error?.errno == EAGAIN)
+    #expect(error?.errno == .EAGAIN)
   }
 
   @Test(arguments: TableName.all)
@@ -69,7 +68,7 @@ import Testing
       let before = try lab.everything()
       var faulty = lab.backend
       faulty.tables.beforeCommit = { (name) throws(KernelError) in
-        if name == table { throw KernelError("commit", errno: EIO, reason: "injected") }
+        if name == table { throw KernelError("commit", errno: .EIO, reason: "injected") }
       }
       var errors = [kernelError { () throws(KernelError) in try faulty.add(Self.claim) }]
       let added = try lab.everything()

@@ -6,7 +6,6 @@ import PacketFilter
 import TestSupport
 @testable import Iptables
 
-
 /// The legacy tables of a network namespace of its own, with a lock of its own.
 struct IptablesLab {
   let lockFile: String

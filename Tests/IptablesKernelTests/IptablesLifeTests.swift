@@ -5,7 +5,6 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-
 /// Rules of several owners, beside other people's.
 @Suite(.needsKernel) struct IptablesLifeTests {
   static let claims = [
@@ -108,7 +107,7 @@ import Testing
       let error = kernelError { () throws(KernelError) in try backend.add(claim) }
       return (error, try backend.holders(of: [wanted]), try lab.everything() == before)
     }
-    #expect(error?.errno == EEXIST)
+    #expect(error?.errno == .EEXIST)
     #expect(error?.reason.hasPrefix("cni:n/c2/eth0 has host port 8082/tcp to 10.1.0.3:80") == true)
     #expect(holders.map(\.tag) == ["cni:n/c2/eth0"])
     #expect(unchanged)
@@ -121,7 +120,7 @@ import Testing
       let other = Claim(owner("c2"), .network, [Self.isolation(.nobody)])
       return kernelError { () throws(KernelError) in try backend.add(other) }
     }
-    #expect(error?.errno == EEXIST)
+    #expect(error?.errno == .EEXIST)
     #expect(error?.description.contains("cni:n/c1/eth0") == true)
   }
 
@@ -131,7 +130,7 @@ import Testing
       let rule = published(80, to: "10.1.0.2") { $0.masquerade?.marking = .chain("KUBE-MARK-MASQ") }
       return kernelError { () throws(KernelError) in try backend.add(Claim(owner("c1"), .ports, [rule])) }
     }
-    #expect(error?.errno == ENOENT)
+    #expect(error?.errno == .ENOENT)
     #expect(error?.description.contains("KUBE-MARK-MASQ") == true)
   }
 }

@@ -2,7 +2,6 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-
 /// What a container, and the host itself, reach of the host's loopback addresses.
 @Suite(.needsKernel) struct IptablesLoopbackTests {
   /// A container on `br0` that sends what is for 127.0.0.1 to the host, and servers in both places.

@@ -3,7 +3,6 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-
 /// A name server of the host, which one bridge may ask.
 @Suite(.needsKernel) struct IptablesNamesTests {
   private func claim(_ container: String, _ bridge: String = "br0", at server: String = "10.1.0.1") -> Claim {
@@ -40,7 +39,7 @@ import Testing
         return (nil as KernelError?, before, "")
       } catch { return (error, before, try lab.everything()) }
     }
-    #expect(error?.errno == 17)
+    #expect(error?.errno == .EEXIST)
     #expect(error?.description.contains("name service at 10.1.0.1") == true)
     #expect(after == before)
   }

@@ -3,7 +3,6 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-
 /// What `iptables-legacy-save` says of each kind of rule.
 @Suite(.needsKernel) struct IptablesRuleTests {
   struct Case: CustomTestStringConvertible, Sendable {

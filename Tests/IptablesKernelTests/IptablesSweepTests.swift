@@ -4,7 +4,6 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-
 /// Removal of rules and shared chains, in legacy tables and in those of nf_tables.
 @Suite(.needsKernel) struct IptablesSweepTests {
   private static func backend(_ lab: IptablesLab, _ flavour: Flavour) -> IptablesBackend {
@@ -81,7 +80,7 @@ import Testing
         guards.append(try lab.shell("iptables-\(suffix)-save -t filter").contains("cni: loopback guard"))
         backend.tables.beforeCommit = { (_) throws(KernelError) in
           guard (try? lab.shell("iptables-\(suffix)-save -t filter").contains("cni: loopback guard")) == true else {
-            throw KernelError("look for the guard", errno: 2, reason: "missing")
+            throw KernelError("look for the guard", errno: .ENOENT, reason: "missing")
           }
         }
         try backend.replace(nil, with: claim)

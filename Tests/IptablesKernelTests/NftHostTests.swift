@@ -6,7 +6,6 @@ import TestSupport
 import Testing
 @testable import Iptables
 
-
 /// Hosts whose `iptables` is the one for nf_tables.
 @Suite(.needsKernel) struct NftHostTests {
   static let outbound = [
@@ -138,13 +137,13 @@ import Testing
       let before = try Self.rules(lab)
       var backend = Self.backend(lab)
       backend.tables.beforeCommit = { (table) throws(KernelError) in
-        if table.family == .v6 { throw KernelError(errno: 5, doing: "commit") }
+        if table.family == .v6 { throw KernelError(errno: .EIO, doing: "commit") }
       }
       let claim = Claim(owner("c1"), .network, Self.outbound)
       let error = #expect(throws: KernelError.self) { try backend.add(claim) }
       return (error, before, try Self.rules(lab))
     }
-    #expect(error?.errno == 5)
+    #expect(error?.errno == .EIO)
     #expect(after == before)
   }
 }

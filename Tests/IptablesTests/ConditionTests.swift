@@ -2,7 +2,6 @@ import NetTypes
 import Testing
 @testable import Iptables
 
-
 struct ConditionTests {
   private func rule(_ words: String) throws -> TableRule {
     var rule = TableRule(.v4, target: .returnToCaller)

@@ -3,7 +3,6 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-
 /// Entries as `linux/netfilter_ipv4/ip_tables.h` and `linux/netfilter/x_tables.h` lay them out.
 struct EncodingTests {
   static var rule: TableRule {

@@ -3,7 +3,6 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-
 /// Rules as nf_tables' expressions and back.
 struct NftEncodingTests {
   static var rules: [TableRule] {

@@ -4,7 +4,6 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-
 struct PlanTests {
   private func plan(_ rules: Rule...) throws -> Plan {
     let owner = try #require(
@@ -46,7 +45,7 @@ struct PlanTests {
 
   @Test func `frames are not for this backend`() {
     let error = #expect(throws: KernelError.self) { try plan(.guardSource(SourceGuard(.any, mac: .random()))) }
-    #expect(error?.errno == 95)
+    #expect(error?.errno == .EOPNOTSUPP)
     #expect(error?.description.contains("needs the nftables backend") == true)
   }
 
@@ -55,7 +54,7 @@ struct PlanTests {
   ])
   func `a chain that is not the caller's to name is refused`(name: String) {
     let error = #expect(throws: KernelError.self) { try plan(port { $0.chain = name }) }
-    #expect(error?.errno == 22)
+    #expect(error?.errno == .EINVAL)
     #expect(error?.description.contains("chain \(name): want a name") == true)
   }
 

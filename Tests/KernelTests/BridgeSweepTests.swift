@@ -12,7 +12,6 @@ import TestSupport
 import Testing
 @testable import bridge
 
-
 /// `bridge` on the real kernel, refused once at each of its changes.
 @Suite(.needsKernel) struct BridgeSweepTests {
   private struct Outcome: Sendable {

@@ -150,6 +150,6 @@ import Testing
     }
     #expect(bridge?.alias == "cni:net/" && bridge?.group == 7)
     #expect(names == ["br7", "lo"])
-    #expect(error?.errno == EEXIST)
+    #expect(error?.errno == .EEXIST)
   }
 }

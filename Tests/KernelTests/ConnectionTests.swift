@@ -98,7 +98,7 @@ private func sendPacket(to address: IPAddress, _ port: UInt16) throws {
   let file = socket(address.family == .v4 ? AF_INET : AF_INET6, Int32(SOCK_DGRAM.rawValue), 0)
   defer { close(file) }
   let sent = unsafe withSocketAddress(address, port) { unsafe sendto(file, "x", 1, 0, $0, $1) }
-  guard sent == 1 else { throw KernelError(errno: errno, doing: "send to \(address)") }
+  guard sent == 1 else { throw KernelError(errno: .last, doing: "send to \(address)") }
 }
 
 /// What conntrack remembers of UDP in this thread's namespace.

@@ -24,23 +24,23 @@ import Testing
       error?.description
         == "add route 10.9.0.0/16 via 10.2.0.1 on eth0 in the container: Network is unreachable (Nexthop has invalid gateway)"
     )
-    #expect(error?.errno == ENETUNREACH)
+    #expect(error?.errno == .ENETUNREACH)
   }
 
-  @Test func `an address twice is EEXIST`() throws {
+  @Test func `an address twice is .EEXIST`() throws {
     let address = Change.addAddress(AddressSpec("10.1.0.5/24", on: "eth0", .container))
-    #expect(try refusal(of: address, after: attachment + [address])?.errno == EEXIST)
+    #expect(try refusal(of: address, after: attachment + [address])?.errno == .EEXIST)
   }
 
   @Test func `a link that is not there is named`() throws {
     let error = try refusal(of: .changeLink("nope", on: .host, LinkChange(isUp: true)))
-    #expect(error?.errno == ENODEV)
+    #expect(error?.errno == .ENODEV)
     #expect(error?.operation == "set nope up: look up nope")
   }
 
   @Test(arguments: ["/dev/null", "/tmp", "/proc/self/ns/mnt"])
   func `what is no network namespace is refused`(path: String) {
-    #expect(throws: KernelError("open network namespace \(path)", errno: EINVAL, reason: "not a network namespace")) {
+    #expect(throws: KernelError("open network namespace \(path)", errno: .EINVAL, reason: "not a network namespace")) {
       try LiveKernel.open(containerNamespace: path).close()
     }
   }

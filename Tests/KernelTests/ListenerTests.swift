@@ -86,7 +86,7 @@ import Testing
     }
     let status = unsafe withSocketAddress(wanted.address, wanted.port) { unsafe Glibc.bind(file, $0, $1) }
     guard status == 0, wanted.transport == .udp || listen(file, 5) == 0 else {
-      throw KernelError(errno: errno, doing: "bind \(wanted.address) \(wanted.port)")
+      throw KernelError(errno: .last, doing: "bind \(wanted.address) \(wanted.port)")
     }
     return file
   }

@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 @testable import macvlan
 
-
 /// `macvlan` with the host's access on the real kernel, refused once at each of its changes.
 @Suite(.needsKernel) struct MacvlanSweepTests {
   private struct Outcome: Sendable {

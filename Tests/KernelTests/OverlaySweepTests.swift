@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 @testable import overlay_vxlan
 
-
 /// `overlay-vxlan` on the real kernel, refused once at each of its changes.
 @Suite(.needsKernel) struct OverlaySweepTests {
   private static let peers = """

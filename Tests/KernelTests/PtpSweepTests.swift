@@ -13,7 +13,6 @@ import TestSupport
 import Testing
 @testable import ptp
 
-
 /// `ptp` on the real kernel, refused once at each of its changes.
 @Suite(.needsKernel) struct PtpSweepTests {
   /// Where the other end is, and what else is wanted.

@@ -9,7 +9,6 @@ import TestSupport
 import Testing
 @testable import tuning
 
-
 /// `tuning` on the real kernel, refused once at each of its changes.
 @Suite(.needsKernel) struct TuningSweepTests {
   /// What it can change of `eth0`.

@@ -6,7 +6,6 @@ import TestSupport
 import Testing
 @testable import macvlan
 
-
 @Suite struct CheckTests {
   static let json = LifeTests.json
 

@@ -5,7 +5,6 @@ import PluginKit
 import TestSupport
 @testable import macvlan
 
-
 /// An attachment to a network called "net" over up0, a link of the host with addresses of both families.
 struct Fixture {
   var kernel = FakeKernel()

@@ -6,7 +6,6 @@ import TestSupport
 import Testing
 @testable import macvlan
 
-
 @Suite struct LifeTests {
   static let json = #"{"master":"up0","mtu":1400,"hostAccess":true,"ipam":{"type":"fake"}}"#
 
@@ -146,7 +145,7 @@ import Testing
     let network = Network(
       name: fixture.owner.network, config: try Fixture.config(Self.json), delegates: fixture.ipam.delegates)
     try fixture.plugin.status(network)
-    fixture.kernel.trialError = KernelError("create macvlan", errno: 16, reason: "Device or resource busy")
+    fixture.kernel.trialError = KernelError("create macvlan", errno: .EBUSY, reason: "Device or resource busy")
     #expect(throws: CNIError(.notAvailable, "create macvlan: Device or resource busy")) {
       try fixture.plugin.status(network)
     }

@@ -6,7 +6,6 @@ import TestSupport
 import Testing
 @testable import macvlan
 
-
 @Suite struct PlanTests {
   private let mac: MACAddress = "02:00:00:00:00:01"
 

@@ -5,7 +5,6 @@ import TestSupport
 import Testing
 @testable import macvlan
 
-
 @Suite struct SettingsTests {
   static let access = #""hostAccess":true,"ipam":{"type":"x"}"#
 

@@ -4,7 +4,6 @@ import Synchronization
 import Testing
 @testable import Names
 
-
 struct ConcurrencyTests {
   @Test func `readers never see an empty, torn or wrong file while others come and go`() throws {
     try Net.use { net in

@@ -4,7 +4,6 @@ import NetTypes
 import Testing
 @testable import Names
 
-
 struct FaultTests {
   /// Throws when the change of that number is about to be made, and tells how many there were.
   private final class Fault {
@@ -14,7 +13,7 @@ struct FaultTests {
 
     func willChange(_ what: String) throws(KernelError) {
       step += 1
-      if step == failing { throw KernelError(what, errno: 28, reason: "No space left on device") }
+      if step == failing { throw KernelError(what, errno: .ENOSPC, reason: "No space left on device") }
     }
   }
 
@@ -31,7 +30,7 @@ struct FaultTests {
           try net.join(3, willChange: fault.willChange)
           break
         } catch let error as KernelError {
-          #expect(error.errno == 28)
+          #expect(error.errno == .ENOSPC)
           #expect(net.snapshot() == before, "after \(error.operation)")
           failing += 1
         }

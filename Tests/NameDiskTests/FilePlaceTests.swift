@@ -65,7 +65,7 @@ import Testing
         refusal { () throws(KernelError) in _ = try place.open() == nil },
         refusal { () throws(KernelError) in _ = try place.openOrMake().raw },
       ] {
-        #expect(error?.errno == EINVAL || error?.errno == ELOOP)
+        #expect(error?.errno == .EINVAL || error?.errno == .ELOOP)
         #expect(error?.description.hasPrefix("resolvConf: \(file): ") == true, "\(error?.description ?? "")")
       }
       #expect(tree(path) == before)
@@ -77,7 +77,7 @@ import Testing
     try inTemporaryDirectory { path in
       try FileManager.default.createDirectory(atPath: "\(path)/elsewhere", withIntermediateDirectories: false)
       unsafe symlink("\(path)/elsewhere", "\(path)/c1")
-      #expect(refusal { () throws(KernelError) in _ = try self.place(path).openOrMake().raw }?.errno == ELOOP)
+      #expect(refusal { () throws(KernelError) in _ = try self.place(path).openOrMake().raw }?.errno == .ELOOP)
       #expect(tree("\(path)/elsewhere").isEmpty)
       _ = try place("\(path)/c1").openOrMake().status()
       #expect(tree("\(path)/elsewhere") == ["c1", "c1/resolv.conf"])
@@ -93,7 +93,7 @@ import Testing
   @Test func `a file in a directory's place is refused`() throws {
     try inTemporaryDirectory { path in
       try Data().write(to: URL(fileURLWithPath: "\(path)/c1"))
-      #expect(refusal { () throws(KernelError) in _ = try self.place(path).openOrMake().raw }?.errno == ENOTDIR)
+      #expect(refusal { () throws(KernelError) in _ = try self.place(path).openOrMake().raw }?.errno == .ENOTDIR)
     }
   }
 }

@@ -34,7 +34,7 @@ import Testing
         warn: notes.add
       ) { (what) throws(KernelError) in
         count.add(what)
-        if count.texts.count == step { throw KernelError(what, errno: 5, reason: "as the test wants it") }
+        if count.texts.count == step { throw KernelError(what, errno: .EIO, reason: "as the test wants it") }
       }
     }
 

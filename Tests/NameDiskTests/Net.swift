@@ -4,7 +4,6 @@ import NetTypes
 import Testing
 @testable import Names
 
-
 /// Containers `c1`, `c2`… on networks, their hosts files below `files`, in a directory of their own.
 struct Net: Sendable {
   let directory: String

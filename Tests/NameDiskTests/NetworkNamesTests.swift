@@ -4,7 +4,6 @@ import NetTypes
 import Testing
 @testable import Names
 
-
 struct NetworkNamesTests {
   @Test func `who joins is known to all, and who leaves to nobody`() throws {
     try Net.use { net in

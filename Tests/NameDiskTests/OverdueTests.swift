@@ -2,7 +2,6 @@ import Linux
 import Testing
 @testable import Names
 
-
 /// Containers with a hosts file that cannot be written for a while.
 struct OverdueTests {
   /// The kernel refuses to write it with EIO, even from root.

@@ -5,7 +5,6 @@ import NetTypes
 import Testing
 @testable import Names
 
-
 /// Containers of other hosts in the files of those that are here.
 struct RemoteTests {
   private func remote(_ number: Int, _ name: String) throws -> RemoteMember {
@@ -98,7 +97,7 @@ struct RemoteTests {
       var left = step
       let interrupted = { (what: String) throws(KernelError) in
         left -= 1
-        if left == 0 { throw KernelError(what, errno: 28, reason: "as the test wants") }
+        if left == 0 { throw KernelError(what, errno: .ENOSPC, reason: "as the test wants") }
       }
       if step < 5 {
         #expect(throws: KernelError.self) {
@@ -122,7 +121,7 @@ struct RemoteTests {
       #expect(throws: KernelError.self) {
         try tell(net, [remote(2, "db")]) { (what) throws(KernelError) in
           left -= 1
-          if left == 0 { throw KernelError(what, errno: 28, reason: "as the test wants") }
+          if left == 0 { throw KernelError(what, errno: .ENOSPC, reason: "as the test wants") }
         }
       }
       // An ADD of another container may have been killed there.

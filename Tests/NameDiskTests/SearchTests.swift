@@ -1,7 +1,6 @@
 import Testing
 @testable import Names
 
-
 struct SearchTests {
   @Test(arguments: [
     ["10.1.0.2\tweb"], ["10.1.0.2\tweb", "10.1.0.2\tweb"], ["10.1.0.2\tweb", "10.1.0.2\tweb", "10.1.0.2\tweb"],

@@ -2,7 +2,6 @@ import Foundation
 import Testing
 @testable import Names
 
-
 /// What a name server reads, as it is on disk.
 struct ServerFilesTests {
   private func files(

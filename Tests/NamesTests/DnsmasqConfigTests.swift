@@ -3,7 +3,6 @@ import NetTypes
 import Testing
 @testable import Names
 
-
 struct DnsmasqConfigTests {
   private func config(domain: String? = nil, upstreams: [String] = []) throws -> DnsmasqConfig {
     DnsmasqConfig(

@@ -16,7 +16,7 @@ extension NftablesTests {
         let before = try ruleset()
         return (refusal { try backend.add(second) }, before, try ruleset())
       }
-      #expect(error?.errno == 17)
+      #expect(error?.errno == .EEXIST)
       #expect(error?.description == "publish 6 . 8080: it is published already by cni:net/c1/eth0")
       #expect(after == before)
     }
@@ -30,7 +30,7 @@ extension NftablesTests {
         let before = try ruleset()
         return (refusal { try backend.add(second) }, before, try ruleset())
       }
-      #expect(error?.errno == 17)
+      #expect(error?.errno == .EEXIST)
       #expect(error?.description.contains("isolated otherwise already") == true)
       #expect(after == before)
     }
@@ -132,7 +132,7 @@ extension NftablesTests {
         let before = try ruleset()
         return (refusal { try backend.add(claim) }, before, try ruleset())
       }
-      #expect(error?.errno == 22)
+      #expect(error?.errno == .EINVAL)
       #expect(error?.description.contains("want words of nft matches") == true)
       #expect(after == before)
     }
@@ -150,7 +150,7 @@ extension NftablesTests {
         try backend.remove(claim.owner.filterTag, .network, known: claim.rules)
         return (error, before, try ruleset(), missing)
       }
-      #expect(error?.errno == (isRefused ? 22 : nil))
+      #expect(error?.errno == (isRefused ? .EINVAL : nil))
       #expect(missing == [])
       #expect(after == before)
     }
@@ -165,7 +165,7 @@ extension NftablesTests {
           return refusal { try backend.add(Claim(owner("c1"), .ports, [rule])) }?.errno
         }
       }
-      #expect(errors == [95, 95])
+      #expect(errors == [.EOPNOTSUPP, .EOPNOTSUPP])
     }
 
     @Test func `the kernel answers a probe`() throws {

@@ -129,5 +129,5 @@ func refusal(_ body: () throws -> Void) -> KernelError? {
   do {
     try body()
     return nil
-  } catch let error as KernelError { return error } catch { return KernelError("\(error)", errno: -1, reason: "") }
+  } catch let error as KernelError { return error } catch { return KernelError("\(error)", errno: .none, reason: "") }
 }

@@ -42,7 +42,7 @@ extension NftablesTests {
         let between = try ruleset()
         return (refusal { try backend.add(second) }, between, try ruleset())
       }
-      #expect(error?.errno == 17)
+      #expect(error?.errno == .EEXIST)
       #expect(error?.description.contains("open name server 10.1.0.1: another bridge asks it already") == true)
       #expect(after == between)
     }

@@ -2,7 +2,6 @@ import Glibc
 import Testing
 @testable import Nftables
 
-
 @Suite struct ExitGuardTests {
   @Test func `a library that calls exit does not end the process`() throws {
     let object = unsafe try #require(UnsafeMutableRawPointer(bitPattern: 8))

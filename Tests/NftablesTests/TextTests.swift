@@ -6,17 +6,18 @@ import Testing
 
 @Suite struct TextTests {
   @Test(arguments: [
-    ("Error: Could not process rule: File exists\ncreate element x\n   ^^^\n", Complaint.exists),
-    ("Error: No such file or directory; did you mean chain ‘x’ in table inet ‘t’?\nadd rule\n", Complaint.absent),
-    ("Error: Could not process rule: Device or resource busy\n", Complaint.busy),
-    ("Error: syntax error, unexpected newline\nadd rule\n", Complaint.invalid),
-    ("Error: Could not process rule: Operation not permitted\n", 1),
+    ("Error: Could not process rule: File exists\ncreate element x\n   ^^^\n", Errno.EEXIST),
+    ("Error: No such file or directory; did you mean chain ‘x’ in table inet ‘t’?\nadd rule\n", Errno.ENOENT),
+    ("Error: Could not process rule: Device or resource busy\n", Errno.EBUSY),
+    ("Error: syntax error, unexpected newline\nadd rule\n", Errno.EINVAL),
+    ("Error: Could not process rule: Operation not permitted\n", Errno.EPERM),
   ])
-  func `an errno is known by its text`(words: String, errno: Int32) {
+  func `an errno is known by its text`(words: String, errno: Errno) {
     #expect(Complaint.errno(words) { texts[$0] ?? "?" } == errno)
   }
 }
 
-private let texts: [Int32: String] = [
-  1: "Operation not permitted", 2: "No such file or directory", 16: "Device or resource busy", 17: "File exists",
+private let texts: [Errno: String] = [
+  .EPERM: "Operation not permitted", .ENOENT: "No such file or directory", .EBUSY: "Device or resource busy",
+  .EEXIST: "File exists",
 ]

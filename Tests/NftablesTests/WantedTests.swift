@@ -4,7 +4,6 @@ import PacketFilter
 import Testing
 @testable import Nftables
 
-
 @Suite struct WantedTests {
   private let owner = ElementOwner("cni:net/c1/eth0", .network)
 

@@ -5,7 +5,6 @@ import NetTypes
 import Testing
 @testable import Overlay
 
-
 @Suite struct `One subnet over all hosts` {
   private let first = OverlayHost(.l2, local: parsed("192.0.2.1"), vni: 7, network: prefixes("10.6.0.0/16"))
   private let second = OverlayHost(.l2, local: parsed("192.0.2.2"))

@@ -5,7 +5,6 @@ import NetTypes
 import Testing
 @testable import Overlay
 
-
 @Suite struct `Flannel's words` {
   private func network(_ text: String) throws -> FlannelNetwork {
     try FlannelNetwork(CNIJSON.decodeValue(Array(text.utf8)), at: configKey)

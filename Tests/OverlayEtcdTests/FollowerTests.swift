@@ -5,7 +5,6 @@ import NetTypes
 import Testing
 @testable import Overlay
 
-
 @Suite struct `Following a network` {
   private func put(_ key: String, _ text: String) -> FakeEtcd.Fate {
     .rival(EtcdTransaction([.put(key, Array(text.utf8), lease: nil)]))

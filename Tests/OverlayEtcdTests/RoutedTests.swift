@@ -5,7 +5,6 @@ import NetTypes
 import Testing
 @testable import Overlay
 
-
 @Suite struct `A subnet for each host` {
   @Test func `is leased by three requests, written as flannel writes it, and found again by one`() throws {
     try World.use { world in

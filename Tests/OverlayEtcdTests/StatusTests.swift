@@ -5,7 +5,6 @@ import NetTypes
 import Testing
 @testable import Overlay
 
-
 @Suite struct `What STATUS and CHECK find in etcd` {
   private func code(_ world: World, _ command: Command, _ host: OverlayHost = one) -> CNIError.Code? {
     do throws(CNIError) {

@@ -6,7 +6,6 @@ import NetTypes
 import Synchronization
 @testable import Overlay
 
-
 /// Hosts that share a cluster in memory and a clock.
 final class World: Sendable {
   let store = FakeEtcd()

@@ -8,7 +8,6 @@ import TestSupport
 import Testing
 @testable import overlay_vxlan
 
-
 @Suite struct AddTests {
   @Test func `a routed network has a route, a neighbour and an entry for each other host`() throws {
     let fixture = try Fixture()

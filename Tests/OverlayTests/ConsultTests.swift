@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 @testable import overlay_vxlan
 
-
 /// What is found out before anything is planned.
 @Suite struct ConsultTests {
   private func findings(_ json: String, on fixture: Fixture) throws -> OverlayFindings? {

@@ -30,7 +30,7 @@ struct DaemonTests {
     let before = fixture.kernel.state
     _ = try fixture.add(Fixture.evpn)
     let neighbours = fixture.kernel.state.neighbours
-    fixture.kernel.neighboursRefusal = KernelError("list neighbours", errno: 12, reason: "Cannot allocate memory")
+    fixture.kernel.neighboursRefusal = KernelError("list neighbours", errno: .ENOMEM, reason: "Cannot allocate memory")
     let error = #expect(throws: CNIError.self) { try fixture.delete(Fixture.evpn) }
     #expect(error?.message.contains("list neighbours: Cannot allocate memory") == true)
     #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host) == nil)

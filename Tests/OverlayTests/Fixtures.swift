@@ -7,7 +7,6 @@ import PluginKit
 import TestSupport
 @testable import overlay_vxlan
 
-
 /// A host 192.0.2.1 whose container is attached to a network called "net".
 struct Fixture {
   var kernel = FakeKernel()

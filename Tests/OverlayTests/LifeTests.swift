@@ -8,7 +8,6 @@ import TestSupport
 import Testing
 @testable import overlay_vxlan
 
-
 /// What comes after ADD, and meets what was there before.
 @Suite struct LifeTests {
   static let networks = [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast]

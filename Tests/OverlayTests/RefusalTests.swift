@@ -4,7 +4,6 @@ import TestSupport
 import Testing
 @testable import overlay_vxlan
 
-
 @Suite struct RefusalTests {
   /// Keys before those of a fixture, and what is said of them.
   static let refused: [(json: String, code: UInt32, message: String)] = [

@@ -8,7 +8,6 @@ import TestSupport
 import Testing
 @testable import overlay_vxlan
 
-
 /// Which hosts may send to the tunnel, as the packet filter has it.
 @Suite struct TunnelRuleTests {
   static let etcd = """

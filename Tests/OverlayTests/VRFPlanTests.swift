@@ -1,10 +1,10 @@
 import CNI
+import Kernel
 import NetTypes
 import Overlay
 import TestSupport
 import Testing
 @testable import overlay_vxlan
-
 
 @Suite struct VRFPlanTests {
   @Test func `the network's bridge and what leads to other hosts belong to the VRF`() throws {

@@ -227,7 +227,7 @@ import Testing
           return nil as KernelError?
         } catch { return error }
       }
-      #expect(refusal?.errno == 17)
+      #expect(refusal?.errno == .EEXIST)
       #expect(refusal?.description.contains("want the same") == true)
     }
   }

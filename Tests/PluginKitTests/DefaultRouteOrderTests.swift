@@ -5,7 +5,6 @@ import TestSupport
 import Testing
 @testable import PluginKit
 
-
 @Suite struct DefaultRouteOrderTests {
   private static let firstMetric = 1 << 22
 

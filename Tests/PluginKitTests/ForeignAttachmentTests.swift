@@ -5,7 +5,6 @@ import TestSupport
 import Testing
 @testable import PluginKit
 
-
 @Suite struct ForeignAttachmentTests {
   private func owner() throws -> Owner {
     Owner(network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")

@@ -3,7 +3,6 @@ import NetTypes
 import Testing
 @testable import PluginKit
 
-
 @Suite struct InvocationTests {
   static let complete = [
     "CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c1", "CNI_NETNS": "/run/netns/c1", "CNI_IFNAME": "eth0",

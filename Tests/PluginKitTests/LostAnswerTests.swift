@@ -5,7 +5,6 @@ import TestSupport
 import Testing
 @testable import PluginKit
 
-
 /// ENOBUFS in the place of an answer says nothing of what became of a change.
 @Suite struct LostAnswerTests {
   static let prefix: IPPrefix = "10.1.0.5/24"

@@ -2,7 +2,6 @@ import CNI
 import Testing
 @testable import portmap
 
-
 @Suite struct BadConfigTests {
   /// Configurations and what the refusal says of them.
   static let mappingsAndWords: [(String, String)] = [

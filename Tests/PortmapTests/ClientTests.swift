@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 @testable import portmap
 
-
 /// What runtimes send, word for word.
 @Suite struct ClientTests {
   static let podman = #"""

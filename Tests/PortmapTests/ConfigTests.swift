@@ -5,7 +5,6 @@ import TestSupport
 import Testing
 @testable import portmap
 
-
 /// What is written, as settings.
 @Suite struct ConfigTests {
   private func settings(_ json: String) throws -> PortmapSettings {

@@ -6,7 +6,6 @@ import TestSupport
 import Testing
 @testable import portmap
 
-
 @Suite struct ConflictTests {
   private let json = mappings(#"{"hostPort":8080,"containerPort":80}"#)
 

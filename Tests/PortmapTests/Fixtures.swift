@@ -6,7 +6,6 @@ import PluginKit
 import TestSupport
 @testable import portmap
 
-
 /// A container with an address of each family on a bridge of the host.
 struct Fixture {
   var kernel = FakeKernel()

@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 @testable import portmap
 
-
 @Suite struct LifeTests {
   private let udp = mappings(#"{"hostPort":53,"containerPort":53,"protocol":"udp"},{"hostPort":80,"containerPort":80}"#)
   private let both: Set<TrackedConnections> = [

@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 @testable import portmap
 
-
 /// `route_localnet` of the bridge: 1 only while rules of published ports, and with them the guard of 127.0.0.0/8, exist.
 @Suite struct LocalnetTests {
   private let first: Fixture

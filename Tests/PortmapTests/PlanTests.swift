@@ -6,7 +6,6 @@ import TestSupport
 import Testing
 @testable import portmap
 
-
 /// What an ADD does, as whole values.
 @Suite struct PlanTests {
   private func claim(_ fixture: Fixture, _ rules: [Rule], backend: Backend = .nftables) -> Change {

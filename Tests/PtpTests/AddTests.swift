@@ -1,11 +1,11 @@
 import CNI
+import Kernel
 import NetTypes
 import PacketFilter
 import PluginKit
 import TestSupport
 import Testing
 @testable import ptp
-
 
 /// Keys of a network with all that the host can do for it, and of one between two containers.
 let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","peerIfName":"b0""#]

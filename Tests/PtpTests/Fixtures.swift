@@ -5,7 +5,6 @@ import PluginKit
 import TestSupport
 @testable import ptp
 
-
 /// An attachment to a network called "net" with addresses of both families.
 struct Fixture {
   var kernel = FakeKernel()

@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 @testable import ptp
 
-
 @Suite struct LifeTests {
   static let json = #"{"ipam":{"type":"fake"},"ipMasq":true}"#
   static let peerJSON = #"{"ipam":{"type":"fake"},"peer":"b","peerIfName":"b0"}"#
@@ -148,7 +147,7 @@ import Testing
     ]
     let kernel = fixture.kernel
     let plugin = MainPlugin(PTPDriver()) { namespaces throws(KernelError) in
-      guard namespaces.outside == nil else { throw KernelError("open the peer", errno: 2, reason: "gone") }
+      guard namespaces.outside == nil else { throw KernelError("open the peer", errno: .ENOENT, reason: "gone") }
       return kernel
     }
     let removal = Removal(

@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 @testable import ptp
 
-
 @Suite struct PlanTests {
   /// The plan for `keys`, with hardware addresses 02:..:01 outside and 02:..:02 inside.
   private func plan(_ fixture: Fixture, _ keys: String = "") throws -> AttachmentPlan {

@@ -5,7 +5,6 @@ import TestSupport
 import Testing
 @testable import ptp
 
-
 @Suite struct SettingsTests {
   @Test(arguments: [
     (#""mtu":67"#, "key \"mtu\": 67: want 68 to 65535"),

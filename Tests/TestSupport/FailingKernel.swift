@@ -124,8 +124,8 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     guard changesBeforeRefusal == -1 else { return try base.apply(change) }
     if case .lostAnswer(let isMade) = refusal {
       if isMade { try base.apply(change) }
-      throw KernelError("\(change)", errno: 105, reason: "injected")
+      throw KernelError("\(change)", errno: .ENOBUFS, reason: "injected")
     }
-    throw KernelError("\(change)", errno: 5, reason: "injected")
+    throw KernelError("\(change)", errno: .EIO, reason: "injected")
   }
 }

@@ -59,7 +59,7 @@ public struct FakeFilter: PacketFilter, Equatable {
 
   public func backend(_ wanted: Backend?) throws(KernelError) -> Backend {
     guard hostBackend != nil, let backend = wanted ?? hostBackend else {
-      throw KernelError("choose a packet filter", errno: 95, reason: "this host has none")
+      throw KernelError("choose a packet filter", errno: .EOPNOTSUPP, reason: "this host has none")
     }
     return backend
   }

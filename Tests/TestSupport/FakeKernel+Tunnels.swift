@@ -22,7 +22,7 @@ extension FakeKernel {
 
   public func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec] {
     guard link(interface, on: .host) != nil else {
-      throw KernelError("neighbours", errno: 19, reason: "no such device")
+      throw KernelError("neighbours", errno: .ENODEV, reason: "no such device")
     }
     if let refusal = neighboursRefusal { throw refusal }
     return state.neighbours.filter { $0.interface == interface && $0.side == .host && $0.mac != nil }
@@ -30,7 +30,7 @@ extension FakeKernel {
 
   public func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
     guard link(interface, on: .host) != nil else {
-      throw KernelError("forwarding", errno: 19, reason: "no such device")
+      throw KernelError("forwarding", errno: .ENODEV, reason: "no such device")
     }
     return state.forwarding.filter { $0.interface == interface }
   }

@@ -77,12 +77,16 @@ public final class FakeKernel: Kernel {
   public func vlans(of port: InterfaceName) -> PortVLANs { state.vlans[port] ?? PortVLANs(native: VLANID(1)) }
 
   public func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
-    guard link(interface, on: side) != nil else { throw KernelError("addresses", errno: 19, reason: "no such device") }
+    guard link(interface, on: side) != nil else {
+      throw KernelError("addresses", errno: .ENODEV, reason: "no such device")
+    }
     return state.addresses.filter { $0.interface == interface && $0.side == side }.map(\.prefix)
   }
 
   public func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec] {
-    guard link(interface, on: side) != nil else { throw KernelError("routes", errno: 19, reason: "no such device") }
+    guard link(interface, on: side) != nil else {
+      throw KernelError("routes", errno: .ENODEV, reason: "no such device")
+    }
     return state.routes.filter { $0.interface == interface && $0.side == side }
   }
 
@@ -119,7 +123,7 @@ public final class FakeKernel: Kernel {
     if !isLocked { appliedUnlocked.append(change) }
     if changesBeforeRefusal == 0 {
       changesBeforeRefusal = .max
-      throw KernelError("\(change)", errno: 5, reason: "injected")
+      throw KernelError("\(change)", errno: .EIO, reason: "injected")
     }
     changesBeforeRefusal -= 1
     try carryOut(change)

@@ -6,7 +6,6 @@ import TestSupport
 import Testing
 @testable import tuning
 
-
 @Suite struct AddTests {
   static let everything = #"""
     {"mac": "02:00:00:00:00:09", "mtu": 1400, "txQLen": 77, "promisc": true, "allmulti": true,

@@ -3,7 +3,6 @@ import TestSupport
 import Testing
 @testable import tuning
 
-
 @Suite struct AllowListTests {
   /// Whether the list lets the names pass; `nil` list: there is none.
   private func allows(_ list: String?, _ names: [String]) throws -> Bool {

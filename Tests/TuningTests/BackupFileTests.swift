@@ -8,7 +8,6 @@ import TestSupport
 import Testing
 @testable import tuning
 
-
 /// Whose backup is in which file, and what stands in its place.
 @Suite struct BackupFileTests {
   private func owner(_ network: String, _ container: String, _ interface: String) throws -> Owner {

@@ -4,7 +4,6 @@ import TestSupport
 import Testing
 @testable import tuning
 
-
 /// A MAC address that changes behind a bridge's port that does not learn.
 @Suite struct BridgeEntryTests {
   private static let old: MACAddress = "02:00:00:00:00:01", new: MACAddress = "02:00:00:00:00:09"

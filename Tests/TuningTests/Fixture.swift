@@ -1,10 +1,10 @@
 import CNI
 import Foundation
+import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
 @testable import tuning
-
 
 /// A container with an interface `eth0` of a network called "net", and a directory for backups.
 struct Fixture {

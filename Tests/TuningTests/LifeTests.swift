@@ -1,10 +1,10 @@
 import CNI
+import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
 import Testing
 @testable import tuning
-
 
 extension Fixture {
   func network(_ json: String) throws -> Network<TuningConfig> {

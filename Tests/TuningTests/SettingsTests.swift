@@ -5,7 +5,6 @@ import TestSupport
 import Testing
 @testable import tuning
 
-
 @Suite struct SettingsTests {
   private func settings(_ json: String, arguments: String = "") throws -> TuningSettings {
     try Fixture.use { try TuningSettings($0.call(json, arguments: arguments)) }

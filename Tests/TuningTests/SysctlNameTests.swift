@@ -3,7 +3,6 @@ import TestSupport
 import Testing
 @testable import tuning
 
-
 @Suite struct SysctlNameTests {
   static let paths: [(String, InterfaceName, String)] = [
     ("net.ipv4.ip_forward", "eth0", "net/ipv4/ip_forward"),

@@ -5,7 +5,6 @@ import TestSupport
 import Testing
 @testable import vlan
 
-
 /// `vlan` on the running kernel, refused once at each of its changes.
 @Suite(.needsRoot)
 struct SweepTests {

@@ -26,7 +26,7 @@ public struct Firewalld: SourceZones {
   private func openBus() throws(KernelError) -> SystemBus {
     let operation = "look for firewalld"
     guard Files.exists(Self.configuration) else {
-      throw KernelError(operation, errno: ENOTCONN, reason: "it is not installed: no \(Self.configuration)")
+      throw KernelError(operation, errno: .ENOTCONN, reason: "it is not installed: no \(Self.configuration)")
     }
     let bus = try SystemBus.open()
     let question = MethodCall(
@@ -36,7 +36,7 @@ public struct Firewalld: SourceZones {
       guard try bus.call(question) == .flag(true) else {
         throw BusError(name: "", message: "it does not run: no \(Self.name) on the system bus")
       }
-    } catch { throw KernelError(operation, errno: ENOTCONN, reason: error.message) }
+    } catch { throw KernelError(operation, errno: .ENOTCONN, reason: error.message) }
     return bus
   }
 
@@ -132,13 +132,13 @@ extension BusError {
   fileprivate func has(_ code: String) -> Bool { name == code || message.hasPrefix(code) }
 
   fileprivate func asKernelError(_ operation: String) -> KernelError {
-    let errno: Int32 =
+    let errno: Errno =
       switch name {
       case "org.freedesktop.DBus.Error.NoReply", "org.freedesktop.DBus.Error.Timeout",
         "org.freedesktop.DBus.Error.TimedOut":
-        ETIMEDOUT
-      case "org.freedesktop.DBus.Error.AccessDenied": EACCES
-      default: EINVAL
+        .ETIMEDOUT
+      case "org.freedesktop.DBus.Error.AccessDenied": .EACCES
+      default: .EINVAL
       }
     return KernelError(operation, errno: errno, reason: message)
   }

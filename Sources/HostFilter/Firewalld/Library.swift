@@ -14,7 +14,7 @@ struct Library {
     let handle = try unsafe SharedLibrary.load(name, package: "libdbus-1-3")
     var functions = cd_library()
     if let missing = unsafe cd_find(handle, &functions) {
-      throw KernelError("load \(name)", errno: ENOSYS, reason: "it lacks \(unsafe String(cString: missing))")
+      throw KernelError("load \(name)", errno: .ENOSYS, reason: "it lacks \(unsafe String(cString: missing))")
     }
     return Library(functions: functions)
   }

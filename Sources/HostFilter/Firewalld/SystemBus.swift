@@ -45,21 +45,21 @@ struct SystemBus: ~Copyable {
     let address = environment.isEmpty ? "unix:path=\(socket)" : environment
     let operation = "connect to the system bus at \(address)"
     guard !environment.isEmpty || Files.exists(socket) else {
-      throw KernelError(operation, errno: ENOTCONN, reason: "no such socket")
+      throw KernelError(operation, errno: .ENOTCONN, reason: "no such socket")
     }
     let functions = try Library.load().functions
     var failure = unsafe cd_error()
     unsafe functions.error_init(&failure)
     guard let connection = unsafe functions.connection_open_private(address, &failure) else {
       let error = unsafe error(functions, &failure)
-      throw KernelError(operation, errno: ENOTCONN, reason: error.message)
+      throw KernelError(operation, errno: .ENOTCONN, reason: error.message)
     }
     let bus = unsafe SystemBus(functions, adopting: connection)
     let hello = MethodCall(
       destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus",
       method: "Hello")
     do throws(BusError) { _ = try bus.call(hello) } catch {
-      throw KernelError(operation, errno: ENOTCONN, reason: error.message)
+      throw KernelError(operation, errno: .ENOTCONN, reason: error.message)
     }
     return bus
   }

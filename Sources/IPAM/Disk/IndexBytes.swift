@@ -41,7 +41,7 @@ struct IndexBytes: ~Copyable {
       bytes = try file?.read(at: offset, count: 8 * count) ?? []
     }
     guard bytes.count == 8 * count else {
-      throw KernelError("read index", errno: 0, reason: "it ends at \(offset + bytes.count)")
+      throw KernelError("read index", errno: .none, reason: "it ends at \(offset + bytes.count)")
     }
     var words: [UInt64] = []
     words.reserveCapacity(count)

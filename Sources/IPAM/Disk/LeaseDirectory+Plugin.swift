@@ -56,7 +56,7 @@ public func fileText(_ path: String) throws(CNIError) -> String {
   try storing { () throws(KernelError) in
     // A FIFO in its place would be waited for.
     guard try Files.status(path)?.isRegular != false else {
-      throw KernelError("read \(path)", errno: 0, reason: "want a regular file")
+      throw KernelError("read \(path)", errno: .none, reason: "want a regular file")
     }
     return try naming(path) { () throws(KernelError) in String(decoding: try Files.read(path), as: UTF8.self) }
   }

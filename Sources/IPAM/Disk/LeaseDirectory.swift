@@ -203,7 +203,7 @@ extension LeaseDirectory {
       }
       return true
     } catch {
-      guard error.errno == EEXIST else { throw storeError(error) }
+      guard error.errno == .EEXIST else { throw storeError(error) }
     }
     if try self.holder(of: address) == nil { return try create(address, holder, attributes) }
     // The index did not know: somebody changed a file in a way that does not show in the directory.

@@ -25,6 +25,6 @@ extension LeaseDirectory {
   private static func flush(_ path: String) throws(KernelError) {
     do throws(KernelError) {
       try naming(path) { () throws(KernelError) in try Descriptor.open(path, for: .inspecting).flush() }
-    } catch  where error.errno == ENOENT {}
+    } catch  where error.errno == .ENOENT {}
   }
 }

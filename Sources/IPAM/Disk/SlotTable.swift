@@ -30,7 +30,7 @@ struct SlotTable {
       }
       position &= capacity - 1
     }
-    throw KernelError("read index", errno: 0, reason: "a table has no empty slot")
+    throw KernelError("read index", errno: .none, reason: "a table has no empty slot")
   }
 
   func write(_ words: [UInt64], at position: Int, in bytes: inout IndexBytes) throws(KernelError) {

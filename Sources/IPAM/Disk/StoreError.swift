@@ -3,7 +3,7 @@ import NetTypes
 
 /// The kernel's refusal as an error of the specification.
 func storeError(_ error: KernelError) -> CNIError {
-  error.errno == EAGAIN
+  error.errno == .EAGAIN
     ? CNIError(.tryAgainLater, "\(error.operation): another process holds it")
     : CNIError(.leaseStore, error.description)
 }
@@ -24,9 +24,3 @@ func naming<Value: ~Copyable>(
     throw KernelError("\(error.operation) \(path)", errno: error.errno, reason: error.reason)
   }
 }
-
-// The numbers of Linux, the same on every processor Swift runs on.
-let ENOENT: Int32 = 2
-let EAGAIN: Int32 = 11
-let EEXIST: Int32 = 17
-let EISDIR: Int32 = 21

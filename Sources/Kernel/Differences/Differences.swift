@@ -78,13 +78,10 @@ private func differences<K: Kernel & ~Copyable>(
 
 func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
   do throws(KernelError) { return try body() } catch {
-    guard error.errno == noSuchDevice else { throw error }
+    guard error.errno == .ENODEV else { throw error }
     return nil
   }
 }
-
-/// ENODEV, which this layer cannot import from the C library.
-private let noSuchDevice: Int32 = 19
 
 private func differences<K: Kernel & ~Copyable>(
   from spec: LinkSpec, on kernel: inout K

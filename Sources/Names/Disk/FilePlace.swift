@@ -15,7 +15,7 @@ public struct FilePlace: Sendable {
   /// - Throws: ELOOP for a symbolic link, EINVAL for anything else that is no regular file.
   public func open() throws(KernelError) -> Descriptor? {
     do throws(KernelError) { return try regularFile().reopened() } catch {
-      if error.errno == ENOENT { return nil }
+      if error.errno == .ENOENT { return nil }
       throw explained(error)
     }
   }
@@ -25,7 +25,7 @@ public struct FilePlace: Sendable {
   /// - Throws: as `open`, but nothing about a lease on the file.
   func regularStatus() throws(KernelError) -> FileStatus? {
     do throws(KernelError) { return try regularFile().status() } catch {
-      if error.errno == ENOENT { return nil }
+      if error.errno == .ENOENT { return nil }
       throw explained(error)
     }
   }
@@ -34,7 +34,7 @@ public struct FilePlace: Sendable {
     let base = try Descriptor.directory(path.base)
     let glance = try base.glance(below: path.below.joined(separator: "/"))
     guard try glance.status().isRegular else {
-      throw KernelError("open", errno: EINVAL, reason: "want a regular file, no link, FIFO, device or directory")
+      throw KernelError("open", errno: .EINVAL, reason: "want a regular file, no link, FIFO, device or directory")
     }
     return glance
   }
@@ -66,7 +66,7 @@ public struct FilePlace: Sendable {
       return try parent(making: true).create(below: path.fileName, mode: 0o644)
     } catch {
       // Somebody else has made it just now.
-      if error.errno == EEXIST, let file = try open() { return file }
+      if error.errno == .EEXIST, let file = try open() { return file }
       throw explained(error)
     }
   }
@@ -99,7 +99,7 @@ public struct FilePlace: Sendable {
       if isStill(now) { try parent.remove(below: path.fileName) }
     } catch {
       // A link or a file where a directory was: what is behind it is not ours.
-      guard [ENOENT, ENOTDIR, ELOOP, EXDEV].contains(error.errno) else { throw error }
+      guard error.errno.isOne(of: .ENOENT, .ENOTDIR, .ELOOP, .EXDEV) else { throw error }
     }
   }
 
@@ -107,7 +107,7 @@ public struct FilePlace: Sendable {
   func parent(making: Bool) throws(KernelError) -> Descriptor {
     for _ in 0..<10 where making {
       // A DEL of another container may remove a directory that is still empty.
-      do throws(KernelError) { return try makeParent() } catch  where error.errno == ENOENT {}
+      do throws(KernelError) { return try makeParent() } catch  where error.errno == .ENOENT {}
     }
     return try making ? makeParent() : openParent()
   }
@@ -129,8 +129,8 @@ public struct FilePlace: Sendable {
   private func explained(_ error: KernelError) -> KernelError {
     let reason =
       switch error.errno {
-      case ELOOP: "a symbolic link is in the way: want directories and files below \(path.base)"
-      case EXDEV: "it leads out of \(path.base)"
+      case .ELOOP: "a symbolic link is in the way: want directories and files below \(path.base)"
+      case .EXDEV: "it leads out of \(path.base)"
       default: error.reason
       }
     return KernelError("\(path.key): \(path): \(error.operation)", errno: error.errno, reason: reason)

@@ -44,7 +44,7 @@ struct LiveHosts: ~Copyable {
   }
 
   private static func tooLarge(_ path: String) -> KernelError {
-    KernelError("read \(path)", errno: EFBIG, reason: "File too large: want \(limit >> 20) MiB at most")
+    KernelError("read \(path)", errno: .EFBIG, reason: "File too large: want \(limit >> 20) MiB at most")
   }
 
   private func text() throws(KernelError) -> HostsText {

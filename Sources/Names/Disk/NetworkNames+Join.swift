@@ -70,7 +70,7 @@ extension NetworkNames {
         return try make(&member, wish, among: others)
       } catch {
         // Somebody else has made the file since it was looked for.
-        guard error.errno == EEXIST, attempt < 3 else { throw error }
+        guard error.errno == .EEXIST, attempt < 3 else { throw error }
       }
     }
   }
@@ -97,7 +97,7 @@ extension NetworkNames {
     let isThere =
       isForgotten ? try LiveHosts.renew(lines, in: found) : try LiveHosts.add(lines, to: found, expected: 0)
     if !isThere {
-      throw KernelError("add lines to \(found.path)", errno: EEXIST, reason: "replaced meanwhile")
+      throw KernelError("add lines to \(found.path)", errno: .EEXIST, reason: "replaced meanwhile")
     }
   }
 

@@ -84,7 +84,7 @@ extension NetworkNames {
       return false
     }
     guard let program else {
-      throw KernelError("start dnsmasq for \(network)", errno: ENOENT, reason: "it is not installed")
+      throw KernelError("start dnsmasq for \(network)", errno: .ENOENT, reason: "it is not installed")
     }
     try process.endStrays()
     try process.start(program)

@@ -24,7 +24,7 @@ struct NewHosts: ~Copyable {
     do throws(KernelError) {
       file = try Descriptor.openUnnamed(in: "/proc/self/fd/\(directory.raw)", mode: 0o644)
       interim = nil
-    } catch  where error.errno == EOPNOTSUPP || error.errno == EISDIR {
+    } catch  where error.errno == .EOPNOTSUPP || error.errno == .EISDIR {
       let name = Self.interim(path).fileName
       try directory.remove(below: name)
       file = try directory.create(below: name, mode: 0o644)

@@ -76,7 +76,7 @@ struct DnsmasqProcess {
       seconds: Self.secondsToStart)
     guard outcome.status != 0 else { return }
     let words = String(decoding: outcome.errors, as: UTF8.self).split(separator: "\n").last.map(String.init)
-    throw KernelError("start \(program)", errno: EPROTO, reason: words ?? "it ended with status \(outcome.status)")
+    throw KernelError("start \(program)", errno: .EPROTO, reason: words ?? "it ended with status \(outcome.status)")
   }
 
   /// Ends it, and what a killed ADD started that has not written its pid yet; then forgets it.
@@ -96,7 +96,7 @@ struct DnsmasqProcess {
       if numbers.isEmpty { return }
       for number in numbers { try RunningProgram.find(number, named: Self.name, with: argument)?.end() }
     }
-    throw KernelError("end dnsmasq", errno: EBUSY, reason: "processes with \(argument) are started all the time")
+    throw KernelError("end dnsmasq", errno: .EBUSY, reason: "processes with \(argument) are started all the time")
   }
 
   /// Those of the addresses at which this very process answers.
@@ -116,5 +116,5 @@ struct DnsmasqProcess {
 
 extension KernelError {
   /// Of starting a program: it did not want to, may not be run, or is none; all else may be otherwise the next time.
-  var saysRefused: Bool { [EPROTO, ENOENT, EACCES, EPERM, ENOEXEC].contains(errno) }
+  var saysRefused: Bool { errno.isOne(of: .EPROTO, .ENOENT, .EACCES, .EPERM, .ENOEXEC) }
 }

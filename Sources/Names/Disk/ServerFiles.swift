@@ -97,7 +97,7 @@ struct ServerFiles {
     let lock = try StateFile.lock("\(state.path)/.locks/servers", seconds: Self.secondsToWait)
     defer { _ = lock }
     if let status = try Files.status(path), !status.isRegular {
-      throw KernelError("read \(path)", errno: EINVAL, reason: "want a regular file")
+      throw KernelError("read \(path)", errno: .EINVAL, reason: "want a regular file")
     }
     let before = try Files.readIfPresent(path) ?? []
     let mark = Array(mark.utf8)

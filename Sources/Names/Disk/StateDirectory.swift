@@ -131,6 +131,6 @@ extension StateDirectory {
     guard let bytes = try StateFile.read(path) else { return nil }
     do throws(CNIError) {
       return try CNIJSON.decode(Value.self, from: bytes)
-    } catch { throw KernelError("read \(path)", errno: EBADMSG, reason: error.message) }
+    } catch { throw KernelError("read \(path)", errno: .EBADMSG, reason: error.message) }
   }
 }

@@ -23,14 +23,14 @@ enum StateFile {
       guard bytes.count <= limit else { throw broken(path, "want \(limit >> 20) MiB at most") }
       return bytes
     } catch {
-      if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+      if error.errno == .ENOENT || error.errno == .ENOTDIR { return nil }
       if error.isNoRegularFile { throw broken(path, "want a regular file") }
-      throw error.errno == EBADMSG ? error : KernelError("read \(path)", errno: error.errno, reason: error.reason)
+      throw error.errno == .EBADMSG ? error : KernelError("read \(path)", errno: error.errno, reason: error.reason)
     }
   }
 
   private static func broken(_ path: String, _ reason: String) -> KernelError {
-    KernelError("read \(path)", errno: EBADMSG, reason: reason)
+    KernelError("read \(path)", errno: .EBADMSG, reason: reason)
   }
 
   /// Replaces the file in one step, with mode 0644 under any umask.
@@ -57,7 +57,7 @@ enum StateFile {
     do throws(KernelError) {
       return try Descriptor.open(path, for: .creating)
     } catch {
-      guard error.errno == EEXIST else { throw error }
+      guard error.errno == .EEXIST else { throw error }
       try remove(path)
       return try Descriptor.open(path, for: .creating)
     }
@@ -68,7 +68,7 @@ enum StateFile {
     do throws(KernelError) {
       try Files.remove(path)
     } catch {
-      if error.errno == ENOTDIR { return }
+      if error.errno == .ENOTDIR { return }
       guard try SetAside.makeRoom(at: path) else { throw error }
     }
   }
@@ -83,16 +83,16 @@ enum StateFile {
 
 extension KernelError {
   /// Of opening a file as it is: a symbolic link, a directory, a device or a socket.
-  var isNoRegularFile: Bool { [ELOOP, EISDIR, ENXIO].contains(errno) }
+  var isNoRegularFile: Bool { errno.isOne(of: .ELOOP, .EISDIR, .ENXIO) }
 
   /// Whether a state file was read and does not hold what it should; every other error may pass.
-  var isBrokenState: Bool { errno == EBADMSG }
+  var isBrokenState: Bool { errno == .EBADMSG }
 
   /// Whether a container can bring it about for its own file: a lease, a size, a lock against writing.
   ///
   /// Neither the other containers nor its own DEL wait for the end of that.
-  var isOfContainer: Bool { isRefusal || isTryAgain || isTextFileBusy || errno == EFBIG }
+  var isOfContainer: Bool { isRefusal || isTryAgain || isTextFileBusy || errno == .EFBIG }
 
   /// Whether the process or the host was short of something for a moment.
-  var isShortage: Bool { [EMFILE, ENFILE, ENOMEM, ENOBUFS, EINTR].contains(errno) }
+  var isShortage: Bool { errno.isOne(of: .EMFILE, .ENFILE, .ENOMEM, .ENOBUFS, .EINTR) }
 }

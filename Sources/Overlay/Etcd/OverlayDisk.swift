@@ -36,7 +36,7 @@ extension OverlayDisk {
   func host(_ network: NetworkName) throws(CNIError) -> HostRecord? { try read(hostFile(network)) }
 
   func keep(_ record: HostRecord, of network: NetworkName) throws(CNIError) {
-    try translating { () throws(KernelError) in
+    try translating(as: .leaseStore) { () throws(KernelError) in
       try Files.makeDirectories(state)
       try Files.replace(hostFile(network), with: record.json.bytes)
     }
@@ -45,19 +45,19 @@ extension OverlayDisk {
   func endpoint(_ owner: Owner) throws(CNIError) -> EndpointRecord? { try read(file(owner)) }
 
   func keep(_ record: EndpointRecord, of owner: Owner) throws(CNIError) {
-    try translating { () throws(KernelError) in
+    try translating(as: .leaseStore) { () throws(KernelError) in
       try Files.makeDirectories(directory(owner.network))
       try Files.replace(file(owner), with: record.json.bytes)
     }
   }
 
   func forget(_ owner: Owner) throws(CNIError) {
-    try translating { () throws(KernelError) in try Files.remove(file(owner)) }
+    try translating(as: .leaseStore) { () throws(KernelError) in try Files.remove(file(owner)) }
   }
 
   /// All of the network, in no order.
   func endpoints(of network: NetworkName) throws(CNIError) -> [EndpointRecord] {
-    let names = try translating { () throws(KernelError) in try Files.list(directory(network)) ?? [] }
+    let names = try translating(as: .leaseStore) { () throws(KernelError) in try Files.list(directory(network)) ?? [] }
     var records: [EndpointRecord] = []
     for name in names where name.hasSuffix(".json") {
       if let record: EndpointRecord = try read("\(directory(network))/\(name)") { records.append(record) }
@@ -66,7 +66,8 @@ extension OverlayDisk {
   }
 
   private func read<Record: JSONReadable>(_ path: String) throws(CNIError) -> Record? {
-    guard let bytes = try translating({ () throws(KernelError) in try Files.readIfPresent(path) }) else { return nil }
+    guard let bytes = try translating(as: .leaseStore, { () throws(KernelError) in try Files.readIfPresent(path) })
+    else { return nil }
     do throws(CNIError) { return try CNIJSON.decode(Record.self, from: bytes) } catch {
       throw CNIError(
         .leaseStore, "read \(path): \(error.message)",
@@ -97,7 +98,7 @@ extension OverlayDisk {
   }
 
   private func lock(_ name: String, seconds: Int) throws(CNIError) -> FileLock {
-    try translating { () throws(KernelError) in
+    try translating(as: .leaseStore) { () throws(KernelError) in
       try Files.makeDirectories(run, mode: 0o700)
       return try FileLock(.open("\(run)/\(name)", for: .updating), seconds: seconds, doing: "lock \(run)/\(name)")
     }
@@ -112,12 +113,5 @@ extension OverlayDisk {
       _ = try FileLock(.open(path, for: .updating), exclusively: false, seconds: 0, doing: "look at \(path)")
       return false
     } catch { return error.isTryAgain }
-  }
-}
-
-/// Runs `body`; what the system refused is code 106, or 11 where trying again may help.
-private func translating<Value: ~Copyable>(_ body: () throws(KernelError) -> Value) throws(CNIError) -> Value {
-  do throws(KernelError) { return try body() } catch {
-    throw CNIError(error.isTryAgain ? .tryAgainLater : .leaseStore, error.description, details: "errno \(error.errno)")
   }
 }
