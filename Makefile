@@ -45,9 +45,10 @@ check: deps ## everything that must hold: lint, imports, every test, every conf-
 	@scripts/check lint imports unit kernel end-to-end test-multihost link-kinds conf-examples test-podman faults-sample
 
 .PHONY: lint
-lint: ## formatting, length of files and functions
+lint: ## formatting, length of files and functions, the version
 	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
 	@scripts/lint-length Sources Tests
+	@scripts/version check
 
 .PHONY: imports
 imports: ## the arrows of docs/architecture.md
