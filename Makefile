@@ -36,6 +36,10 @@ install: build ## install plugins to /opt/cni/bin (PLUGIN_DIR), cnictl to PREFIX
 uninstall: ## remove what install put there
 	@scripts/uninstall "$(DESTDIR)$(PLUGIN_DIR)" "$(DESTDIR)$(PREFIX)"
 
+.PHONY: release
+release: deps ## pack HEAD into .build/release/swift-cni-VERSION-linux-ARCH.tar.gz, see RELEASING.md
+	@scripts/release
+
 .PHONY: demo
 demo: deps build ## attach three containers to a bridge, show what works, leave nothing behind
 	@scripts/demo
