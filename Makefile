@@ -37,7 +37,7 @@ uninstall: ## remove what install put there
 	@scripts/uninstall "$(DESTDIR)$(PLUGIN_DIR)" "$(DESTDIR)$(PREFIX)"
 
 .PHONY: release
-release: deps ## pack HEAD into .build/release/swift-cni-VERSION-linux-ARCH.tar.gz, see RELEASING.md
+release: deps ## pack HEAD into .build/tarball/swift-cni-VERSION-linux-ARCH.tar.gz, see RELEASING.md
 	@scripts/release
 
 .PHONY: demo
