@@ -2,6 +2,8 @@ import CNI
 import LabSupport
 import Testing
 
+// Group: link-kinds, needs vlan-filtering 802.1q
+
 /// Ports that belong to one VLAN, without tags.
 @Suite(.needsRoot)
 struct AccessTests {

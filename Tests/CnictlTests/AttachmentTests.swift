@@ -1,5 +1,7 @@
 import Testing
 
+// Group: end-to-end
+
 private let setup = """
   network blue fake ',"capabilities":{"portMappings":true,"aliases":true}'
   cnictl netns add c1 > /run/null; cnictl netns add c2 > /run/null

@@ -3,6 +3,8 @@ import Foundation
 import LabSupport
 import Testing
 
+// Group: end-to-end
+
 /// What is wrong is refused, with a code, at once, and nothing is left of the attempt.
 @Suite(.needsRoot)
 struct BadInputTests {

@@ -2,6 +2,8 @@ import CNI
 import LabSupport
 import Testing
 
+// Group: end-to-end
+
 /// Debian's dnsmasq with the shipped configuration, asked by containers.
 @Suite(.needsRoot) struct DnsmasqTests {
   @Test(arguments: [

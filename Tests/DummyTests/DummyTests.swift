@@ -2,6 +2,8 @@ import CNI
 import LabSupport
 import Testing
 
+// Group: link-kinds, needs dummy
+
 @Suite(.needsRoot)
 struct DummyTests {
   private func network(_ lab: Lab, _ keys: String = "{}") throws -> JSONValue {

@@ -4,6 +4,8 @@ import Foundation
 import LabSupport
 import Testing
 
+// Group: multihost
+
 /// Hosts, routing daemons and plugins that die.
 @Suite(.needsRoot) struct FailureTests {
   @Test func `a host that dies is forgotten, and the others go on`() throws {

@@ -2,6 +2,8 @@ import CNI
 import LabSupport
 import Testing
 
+// Group: end-to-end
+
 /// Whose address is given to another container when a range is exhausted.
 @Suite(.needsRoot, .serialized)
 struct AddressReuseTests {

@@ -6,6 +6,8 @@ import Foundation
 import LabSupport
 import Testing
 
+// Group: end-to-end
+
 @Suite(.needsRoot) struct `Who may ask` {
   @Test func `is told by a user and a password, and by the rights of that user`() throws {
     try EtcdCluster.use(members: 1) { cluster in

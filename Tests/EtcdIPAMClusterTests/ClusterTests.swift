@@ -3,6 +3,8 @@ import EtcdSupport
 import LabSupport
 import Testing
 
+// Group: end-to-end
+
 /// The built executable on real clusters, many of it at once, ended at any moment, with members that die.
 @Suite(.needsRoot, .serialized)
 struct ClusterTests {

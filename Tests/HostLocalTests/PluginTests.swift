@@ -8,6 +8,8 @@ import TestSupport
 import Testing
 @testable import ipam_host_local
 
+// Group: end-to-end
+
 @Suite struct PluginTests {
   static let subnet = #""subnet": "10.1.0.0/29""#
 

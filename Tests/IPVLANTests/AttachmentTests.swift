@@ -2,6 +2,8 @@ import CNI
 import LabSupport
 import Testing
 
+// Group: link-kinds, needs ipvlan
+
 /// The last container is the network outside.
 @Suite(.needsRoot)
 struct AttachmentTests {

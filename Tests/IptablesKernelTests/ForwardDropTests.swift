@@ -4,6 +4,8 @@ import TestSupport
 import Testing
 @testable import Iptables
 
+// Group: kernel
+
 /// Base chains of other programs at the hook forward.
 @Suite(.needsKernel) struct ForwardDropTests {
   private static let sent = ForwardedConnection(.outbound, .v4, address: ip("10.1.0.2"), link: name("br0"))

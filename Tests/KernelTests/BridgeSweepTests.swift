@@ -12,6 +12,8 @@ import TestSupport
 import Testing
 @testable import bridge
 
+// Group: kernel
+
 /// `bridge` on the real kernel, refused once at each of its changes.
 @Suite(.needsKernel) struct BridgeSweepTests {
   private struct Outcome: Sendable {

@@ -2,6 +2,8 @@ import CNI
 import LabSupport
 import Testing
 
+// Group: end-to-end
+
 /// `hostAccess`: host and containers reach each other, and the LAN notices nothing.
 @Suite(.needsRoot)
 struct HostAccessTests {

@@ -3,6 +3,8 @@ import Foundation
 import LabSupport
 import Testing
 
+// Group: multihost
+
 /// A configuration that is refused with nothing changed.
 struct BadInput: Sendable {
   var kind: OverlayNetwork.Kind

@@ -4,6 +4,8 @@ import Synchronization
 import Testing
 @testable import Names
 
+// Group: kernel
+
 struct ConcurrencyTests {
   @Test func `readers never see an empty, torn or wrong file while others come and go`() throws {
     try Net.use { net in

@@ -4,6 +4,8 @@ import Foundation
 import LabSupport
 import Testing
 
+// Group: multihost
+
 @Suite(.needsRoot) struct NamesAcrossHostsTests {
   @Test func `a container is reached by its name from another host, until it goes`() throws {
     try NamesCluster.use { net in

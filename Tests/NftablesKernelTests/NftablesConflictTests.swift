@@ -4,6 +4,8 @@ import Nftables
 import PacketFilter
 import Testing
 
+// Group: kernel
+
 extension NftablesTests {
   @Suite struct Conflicts {
     @Test func `a taken port is refused, and says whose it is`() throws {

@@ -3,6 +3,8 @@ import EtcdSupport
 import LabSupport
 import Testing
 
+// Group: multihost
+
 @Suite(.needsRoot, .serialized)
 struct `A host that is given another address` {
   /// What changes its device.

@@ -4,6 +4,8 @@ import NetTypes
 import PacketFilter
 import Testing
 
+// Group: kernel
+
 /// Who reaches whom where a network is a bridge and a link to its other hosts.
 @Suite(.needsRoot, .serialized) struct PartnerTests {
   /// Connections that come about, from the row's place to the column's.

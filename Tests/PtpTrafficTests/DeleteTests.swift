@@ -2,6 +2,8 @@ import CNI
 import LabSupport
 import Testing
 
+// Group: end-to-end
+
 /// Where the other end of a link is.
 enum OtherEnd: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case host, peer

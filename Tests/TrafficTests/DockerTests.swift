@@ -2,6 +2,8 @@ import Foundation
 import LabSupport
 import Testing
 
+// Group: end-to-end
+
 /// A host with Debian's Docker engine, whose rules drop what the host forwards for others.
 @Suite(.needsRoot)
 struct DockerTests {

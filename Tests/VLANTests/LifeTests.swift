@@ -2,6 +2,8 @@ import CNI
 import LabSupport
 import Testing
 
+// Group: link-kinds, needs 802.1q
+
 /// Masters and namespaces that go, plugins that are killed; the last container is the network outside.
 @Suite(.needsRoot)
 struct LifeTests {

@@ -3,6 +3,8 @@ import EVPNSupport
 import LabSupport
 import Testing
 
+// Group: link-kinds, needs vrf
+
 /// Networks that are routed between, and others that are not.
 @Suite(.needsRoot) struct VRFTests {
   private func network(_ fabric: Fabric, _ number: Int, _ vrf: String, _ l3vni: Int) -> Network {
