@@ -48,6 +48,10 @@ demo: deps build ## attach three containers to a bridge, show what works, leave 
 check: deps ## everything that must hold: lint, imports, every test, every conf-example
 	@scripts/check lint imports unit kernel end-to-end test-multihost link-kinds conf-examples test-podman faults-sample
 
+.PHONY: quick
+quick: ## lint, imports, and the unit tests of what changed since the branch left main (BASE=COMMIT)
+	@scripts/quick $(BASE)
+
 .PHONY: lint
 lint: ## formatting, length of files and functions, the version
 	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
