@@ -40,6 +40,10 @@ uninstall: ## remove what install put there
 release: deps ## pack HEAD into .build/tarball/swift-cni-VERSION-linux-ARCH.tar.gz, see RELEASING.md
 	@scripts/release
 
+.PHONY: docs
+docs: ## write the documentation of the libraries CNI and CNIRuntime into .build/docs
+	@scripts/docs
+
 .PHONY: demo
 demo: deps build ## attach three containers to a bridge, show what works, leave nothing behind
 	@scripts/demo
@@ -53,10 +57,11 @@ quick: ## lint, imports, and the unit tests of what changed since the branch lef
 	@scripts/quick $(BASE)
 
 .PHONY: lint
-lint: ## formatting, length of files and functions, the version
+lint: ## formatting, length of files and functions, the version, what the documentation names
 	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
 	@scripts/lint-length Sources Tests
 	@scripts/version check
+	@scripts/lint-docs
 
 .PHONY: imports
 imports: ## the arrows of docs/architecture.md
