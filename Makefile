@@ -50,7 +50,7 @@ demo: deps build ## attach three containers to a bridge, show what works, leave 
 
 .PHONY: check
 check: deps ## everything that must hold: lint, imports, every test, every conf-example
-	@scripts/check lint imports unit kernel end-to-end test-multihost link-kinds conf-examples test-podman faults-sample
+	@scripts/check lint imports unit kernel end-to-end test-multihost link-kinds conf-examples test-docs test-podman faults-sample
 
 .PHONY: quick
 quick: ## lint, imports, and the unit tests of what changed since the branch left main (BASE=COMMIT)
@@ -76,7 +76,7 @@ kernel: ## tests of the kernel layer, in a private network namespace
 	@scripts/run-tests kernel
 
 # Only here: tests of what a runtime passes on would find it among a plugin's variables.
-end-to-end test-multihost link-kinds conf-examples test-podman faults faults-sample: export CNI_BIN := $(BIN)
+end-to-end test-multihost link-kinds conf-examples test-docs test-podman faults faults-sample: export CNI_BIN := $(BIN)
 
 .PHONY: end-to-end
 end-to-end: build ## tests over the built plugins, in a private network namespace
@@ -93,6 +93,10 @@ link-kinds: deps build ## tests of links; where this kernel lacks a kind, in a s
 .PHONY: conf-examples
 conf-examples: build ## validate and run every file of conf-examples
 	@scripts/conf-examples
+
+.PHONY: test-docs
+test-docs: build ## run commands of README and docs with the built plugins, each in a private network namespace
+	@scripts/test-docs
 
 .PHONY: test-podman
 test-podman: deps build ## run podman with the built plugins: publish, two networks, restart, reload, remove
