@@ -34,12 +34,6 @@ import Testing
     #expect(tried.state.addresses == plain.state.addresses)
   }
 
-  @Test func `a sysctl that cannot be written is an error`() {
-    var traced = TracingKernel(
-      FailingKernel(kernel(), changesBeforeRefusal: 0, by: .lostAnswer(isMade: false)), journal: nil)
-    #expect(throws: KernelError.self) { try traced.apply(.setSysctls([Sysctl("net/ipv4/ip_forward", "1")], on: .host)) }
-  }
-
   @Test func `a sysctl that was not written is an error, even an optional one`() throws {
     let kernel = kernel()
     var traced = TracingKernel(
