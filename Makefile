@@ -62,6 +62,7 @@ lint: ## formatting, length of files and functions, the version, what the docume
 	@scripts/lint-length Sources Tests
 	@scripts/version check
 	@scripts/lint-docs
+	@scripts/lint-follow
 
 .PHONY: imports
 imports: ## the arrows of docs/architecture.md
