@@ -2,9 +2,9 @@ public import CNI
 import NetTypes
 
 extension OverlayConfig {
-  /// What the IPAM plugin reads: this host's subnets, where it hands out addresses of its own host and names none itself.
+  /// The configuration for the IPAM plugin, with this host's subnets as `ipam.ranges`.
   ///
-  /// `nil`: the configuration as it is.
+  /// `nil`: the IPAM plugin gets the configuration unchanged. Only in mode l3, for host-local without `subnet` and `ranges`.
   public var addressConfiguration: JSONValue? {
     guard (try? checkedMode()) == .l3, let subnets = findings?.knowledge.ownSubnets, !subnets.isEmpty,
       let type = ipam?.description, Self.handOutOwnSubnets.contains(type), var whole = document.object,

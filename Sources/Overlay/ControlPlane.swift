@@ -2,25 +2,25 @@ public import CNI
 public import Etcd
 public import NetTypes
 
-/// Who tells a network's hosts of each other, as the key `controlPlane` has it.
+/// How the hosts of a network learn of each other: the key `controlPlane`.
 public enum ControlPlane: Equatable, Sendable {
   /// A list, in the configuration or in a file that all hosts may share.
   case fixed(peers: [OverlayPeer], file: String?)
-  /// Frames to many go to a group, and where the others are is learnt from what they send.
+  /// Broadcast and unknown frames go to a multicast group; the device learns the other hosts' addresses from their frames.
   case multicast(group: IPAddress)
   /// A routing daemon that speaks BGP EVPN (RFC 8365) and programs the device itself.
   case evpn
   case etcd(EtcdPlaneConfig)
 }
 
-/// The key `controlPlane` where its type is `etcd`.
+/// The key `controlPlane` if its type is `etcd`.
 public struct EtcdPlaneConfig: Equatable, Sendable {
   public var etcd: EtcdConfig
-  /// Where the network's keys are: `/coreos.com/network`.
+  /// The path of the network's keys: `/coreos.com/network`.
   public var prefix: String
-  /// How long this host's subnet is, where the network's own configuration is still to be made; `nil`: 24, or 64.
+  /// Prefix length of this host's subnet if the network's configuration is not in etcd yet; `nil`: 24 for IPv4, 64 for IPv6.
   public var subnetLength: Int?
-  /// For how many seconds this host's keys stay when it is not heard of.
+  /// How long this host's keys stay in etcd without a renewal, in seconds.
   public var leaseSeconds: Int
 
   public static let defaultPrefix = "/coreos.com/network"

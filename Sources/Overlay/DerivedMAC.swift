@@ -1,26 +1,26 @@
 public import NetTypes
 
 extension MACAddress {
-  /// The hardware address of a container with that address, the same wherever it is started again: neighbours that
-  /// remember it need to forget nothing.
+  /// The MAC address of a container with that IP address.
   ///
-  /// `02:42` and the IPv4 address; for IPv6 a locally administered one of the address' bits.
+  /// It is the same on every host, so neighbour entries of other hosts stay valid if the container moves. IPv4: `02:42` and the
+  /// address; IPv6: a locally administered address from a hash of the IP address.
   public init(forContainer address: IPAddress) {
     self = MACAddress(derivedFrom: address) ?? MACAddress(locallyAdministered: mixed(address, 0))
   }
 
-  /// The hardware address of a host's VXLAN device, which every other host can compute.
+  /// The MAC address of a host's VXLAN device, which every other host can compute.
   public init(forTunnelOf vni: Int, from local: IPAddress) {
     self.init(locallyAdministered: mixed(local, UInt64(vni)))
   }
 
-  /// The hardware address of the gateway of a network that spans hosts, the same on all of them: `02:43:4e` and its identifier.
+  /// The MAC address of a network's gateway, the same on all hosts: `02:43:4e` and the VNI.
   public init(forGatewayOf vni: Int) {
     self.init(value: 0x0243_4E00_0000 | UInt64(vni))
   }
 }
 
-/// A hash of an address and a number: FNV-1a of their bytes, its bits then mixed so that the low ones can be taken.
+/// A hash of an address and a number: FNV-1a of their bytes, then mixed so that the low bits can be used.
 private func mixed(_ address: IPAddress, _ number: UInt64) -> UInt64 {
   var value: UInt64 = 0xCBF2_9CE4_8422_2325
   let bytes = address.bytes + (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * UInt64($0))) }

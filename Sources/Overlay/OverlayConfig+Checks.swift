@@ -4,7 +4,7 @@ import NetTypes
 import PluginKit
 
 extension OverlayConfig {
-  /// - Throws: code 7 for keys that contradict each other, or that mean nothing in this mode.
+  /// - Throws: code 7 for keys that contradict each other or have no meaning in this mode.
   func checkCombinations(_ mode: OverlayMode) throws(CNIError) {
     switch mode {
     case .l3:
@@ -109,6 +109,6 @@ extension OverlaySettings {
 }
 
 extension OverlayPeer {
-  /// The hardware address of its VXLAN device.
+  /// The MAC address of its VXLAN device.
   func tunnelMAC(_ vni: Int) -> MACAddress { vtepMAC ?? MACAddress(forTunnelOf: vni, from: vtep) }
 }

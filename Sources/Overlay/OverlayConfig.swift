@@ -10,7 +10,7 @@ public struct OverlayConfig: JSONReadable, Sendable {
   public var dstport: Int?
   /// `nil`: `auto`.
   public var local: IPAddress?
-  /// The link of the host that packets to other hosts leave by.
+  /// The link of this host for packets to other hosts.
   public var dev: InterfaceName?
   public var ttl: Int?
   public var df: String?
@@ -26,37 +26,37 @@ public struct OverlayConfig: JSONReadable, Sendable {
   public var gatewayMAC: MACAddress?
   /// Largest packet, in bytes; 0 means absent, as with the reference plugins.
   public var mtu: Int?
-  /// All of the network, on every host.
+  /// The network's prefixes on all hosts.
   public var network: [IPPrefix]
   public var isGateway: Bool?
   public var isDefaultGateway: Bool?
   public var masquerade: MasqueradeConfig
   public var ipForward: Bool?
-  /// Whether the container's MAC address is made of its address.
+  /// Whether the container's MAC address is derived from its IP address.
   public var macFromIP: Bool?
   public var enabledad: Bool?
   public var gwPriority: Int?
-  /// Whether the container listens to routers on its link.
+  /// How the container treats router advertisements on its link.
   public var routerAdvertisements: RouterAdvertisements
   public var hairpinMode: Bool?
   public var portIsolation: Bool?
-  /// Packets must come from the container's own addresses.
+  /// Whether packets from other addresses than the container's own are dropped.
   public var ipspoofchk: Bool?
   /// Whether the bridge learns which addresses are behind the container.
   public var macLearning: Bool?
   public var isolation: String?
   public var directRouting: Bool?
   public var neighSuppress: Bool?
-  /// The VRF that routes between networks, and its table, where it is still to be made.
+  /// The VRF that routes between networks, and its routing table.
   public var vrf: InterfaceName?
   public var vrfTable: Int?
-  /// The VNI of what goes between networks of the VRF on different hosts.
+  /// The L3VNI: the VNI for packets between the VRF's networks on different hosts.
   public var l3VNI: Int?
-  /// Who hands out addresses; `nil` where the container gets none.
+  /// The IPAM plugin; `nil` if the container gets no addresses.
   public var ipam: PluginType?
-  /// All of the configuration, for an IPAM plugin that is told this host's subnet.
+  /// The whole configuration, for an IPAM plugin that also needs this host's subnet.
   public var document: JSONValue
-  /// What was found out about this host and the others; `nil` until somebody was asked.
+  /// What this host and the control plane reported; `nil` before they were asked.
   public var findings: OverlayFindings?
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -100,13 +100,13 @@ public struct OverlayConfig: JSONReadable, Sendable {
     ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
   }
 
-  /// Whether an ADD may guard addresses.
+  /// Whether an ADD may install rules that check the container's source addresses.
   public var wantsGuards: Bool { ipspoofchk ?? ((isolation ?? "network") != "none") }
 
-  /// Whether an ADD makes packet filter rules.
+  /// Whether an ADD installs packet filter rules.
   public var wantsRules: Bool { masquerade.isOn || (isolation ?? "network") != "none" }
 
-  /// - Throws: code 7 for another word, and for l3 where the control plane knows no subnets.
+  /// - Throws: code 7 for an unknown mode, and for l3 if the control plane knows no subnets.
   public func checkedMode() throws(CNIError) -> OverlayMode {
     guard let mode else { return controlPlane.knowsSubnets ? .l3 : .l2 }
     guard let checked = OverlayMode(rawValue: mode) else {
@@ -123,7 +123,7 @@ public struct OverlayConfig: JSONReadable, Sendable {
 }
 
 extension ControlPlane {
-  /// As `controlPlane.type` has it.
+  /// The key `controlPlane.type`.
   public var type: String {
     switch self {
     case .fixed: "static"
@@ -133,7 +133,7 @@ extension ControlPlane {
     }
   }
 
-  /// Whether it tells which subnet is behind which host.
+  /// Whether the control plane knows which subnet is behind which host.
   public var knowsSubnets: Bool {
     switch self {
     case .fixed, .etcd: true
@@ -145,20 +145,20 @@ extension ControlPlane {
 }
 
 extension JSONReader {
-  /// `nil` for `auto`.
+  /// The value of a key; `nil` if it is absent, empty or `auto`.
   fileprivate func unlessAuto<Value: TextCodable>(_ key: String) throws(CNIError) -> Value? {
     guard let member = self[key], member.value != .string("auto"), member.value != .string("") else { return nil }
     guard let value = try Value(member.text()) else { throw member.refusal("auto, or \(Value.wanted)") }
     return value
   }
 
-  /// - Throws: code 7 for an address that no link can have.
+  /// - Throws: code 7 for a multicast or all-zero address, which no link can have.
   fileprivate func unicast(_ key: String, _ mac: MACAddress?) throws(CNIError) -> MACAddress? {
     guard let mac, mac.isMulticast || mac.isZero else { return mac }
     throw try required(key).refusal("a unicast address")
   }
 
-  /// One prefix or a list.
+  /// One prefix or a list of prefixes.
   fileprivate func prefixes(_ key: String) throws(CNIError) -> [IPPrefix] {
     guard let member = self[key] else { return [] }
     if case .array = member.value {

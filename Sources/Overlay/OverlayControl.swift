@@ -1,53 +1,53 @@
 public import CNI
 public import NetTypes
 
-/// What the plugin asks of those who know a network's other hosts.
+/// The control plane of a network, as the plugin uses it.
 ///
-/// `OverlayEtcd` implements it with etcd and files; tests use a fake.
+/// `EtcdControl` implements it with etcd and files; tests use a fake.
 public protocol OverlayControl {
-  /// The peers in a file: a list, or an object with the key `peers`.
+  /// Reads the peers from a file: a list, or an object with the key `peers`.
   ///
-  /// - Throws: code 7 naming the file where it is missing or is no such list.
+  /// - Throws: code 7 naming the file if it is missing or holds no such list.
   func peers(inFile path: String) throws(CNIError) -> [OverlayPeer]
 
-  /// What etcd knows of the network; ADD also registers this host there, and leases a subnet for it in mode l3.
+  /// Reads the network's state from etcd; ADD also registers this host and, in mode l3, leases a subnet for it.
   ///
-  /// `check` refuses what ADD is about to write: nothing is changed then.
+  /// `check` can refuse what ADD is about to write; then nothing is changed.
   ///
-  /// - Throws: code 11 where no quorum answers, and nothing was changed; 7 where the network is configured otherwise
-  ///   there; for STATUS 51 where this host's lease has ended.
+  /// - Throws: code 11 if no quorum answers, with nothing changed; 7 if etcd has another configuration of the network; for STATUS
+  ///   51 if this host's lease has expired.
   func consult(
     _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
     _ check: (OverlayKnowledge) throws(CNIError) -> Void
   ) throws(CNIError) -> OverlayKnowledge
 
-  /// Tells the network's other hosts of a container, in mode l2.
+  /// Publishes a container's addresses to the network's other hosts, in mode l2.
   func publish(
     _ endpoints: [OverlayEndpoint], of owner: Owner, _ plane: EtcdPlaneConfig, as host: OverlayHost
   ) throws(CNIError)
 
-  /// Takes that back; nothing happens where it was not told, or where another host has told it since.
+  /// Withdraws a container's entries; no-op if none were published, or if another host has published them since.
   ///
-  /// Who this host is was remembered when it registered.
+  /// The entries to withdraw are those that `publish` recorded on disk.
   func withdraw(_ owner: Owner, _ plane: EtcdPlaneConfig) throws(CNIError)
 
-  /// Takes back what was told of attachments that are no more; with none left this host leaves the network.
+  /// Withdraws the entries of attachments that no longer exist; if no attachment is valid, this host leaves the network.
   func collectGarbage(
     of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError)
 
-  /// Whether somebody on this host follows what the network's other hosts tell, so that it does not go stale.
+  /// Whether a process on this host watches the network in etcd, so that the other hosts' entries do not go stale.
   func isWatched(_ network: NetworkName) -> Bool
 }
 
-/// This host as its network's others know it.
+/// This host as the network's other hosts see it.
 public struct OverlayHost: Equatable, Sendable {
   public var mode: OverlayMode
-  /// Its address in the network below.
+  /// Its underlay address.
   public var local: IPAddress
   /// `nil`: derived from `local`.
   public var vtepMAC: MACAddress?
-  /// As the configuration has them; `nil`, empty: as etcd has them.
+  /// As the configuration has them; `nil` or empty: as etcd has them.
   public var vni: Int?
   public var port: UInt16?
   public var network: [IPPrefix]
@@ -65,10 +65,10 @@ public struct OverlayHost: Equatable, Sendable {
   }
 }
 
-/// What of the network spans hosts.
+/// What the overlay carries between hosts.
 public enum OverlayMode: String, CaseIterable, Sendable {
-  /// One subnet: frames are carried.
+  /// One subnet on all hosts: Ethernet frames are bridged.
   case l2
-  /// A subnet for each host: packets are routed.
+  /// One subnet for each host: IP packets are routed.
   case l3
 }

@@ -4,7 +4,7 @@ import NetTypes
 import PluginKit
 
 extension OverlayDevices {
-  /// - Throws: code 7 where what is there is somebody else's, or was made otherwise; both sides are named.
+  /// - Throws: code 7 if an existing link belongs to another network or has other settings; the message has both values.
   func check() throws(CNIError) {
     if let name = settings.dev, facts.dev == nil {
       throw CNIError(.invalidNetworkConfig, "key \"dev\": \"\(name)\": want a link of this host")
@@ -56,7 +56,7 @@ extension OverlayDevices {
     }
   }
 
-  /// A list that has this host's subnet at its former address would lead it out of the device.
+  /// Refuses a peer list with this host's former address: it would route this host's own subnet into the tunnel.
   private func checkMove(from old: IPAddress?) throws(CNIError) {
     guard let old, old != settings.local, settings.mode == .l3, settings.knowledge.ownSubnets.isEmpty,
       settings.knowledge.peers.contains(where: { $0.vtep == old })
@@ -72,7 +72,7 @@ extension OverlayDevices {
     throw refusal(key, "\"\(there.name)\" is network \(other)'s: want a name of its own", holder: other)
   }
 
-  /// Names the network that has what is wanted: `holder`, or this one itself.
+  /// An error that names the network whose devices are in the way: `holder`, or this network.
   private func refusal(_ key: String, _ why: String, holder: String? = nil) -> CNIError {
     CNIError(
       .invalidNetworkConfig, "key \"\(key)\": \(why)",
@@ -81,7 +81,7 @@ extension OverlayDevices {
 }
 
 extension LinkInfo {
-  /// The network that made it for all its attachments.
+  /// The network in the link's alias, if the link serves all attachments of that network.
   fileprivate var network: String? {
     guard let alias, alias.hasPrefix(Owner.tagPrefix), alias.hasSuffix("/") else { return nil }
     return String(alias.dropFirst(Owner.tagPrefix.count).dropLast())

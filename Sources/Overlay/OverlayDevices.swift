@@ -13,7 +13,7 @@ struct OverlayDevices {
   var names: OverlayNames { settings.names(of: network) }
   var tag: String { Owner.tagPrefix(network) }
 
-  /// Whether the bridge is this network's: made for it now, or by an ADD of it, even one that got no further.
+  /// Whether the bridge belongs to this network: not made yet, or made by one of its ADDs, even an interrupted one.
   var ownsBridge: Bool {
     guard let there = facts.bridge else { return true }
     guard let alias = there.alias else {
@@ -27,15 +27,15 @@ struct OverlayDevices {
     return there.alias == tag || there.alias == nil && there.mac == settings.vtepMAC
   }
 
-  /// A device that is given another hardware address loses its neighbours, those that are set for good too.
+  /// Whether the device gets another MAC address: the kernel then removes all its neighbour entries, permanent ones too.
   var losesNeighbours: Bool { facts.vxlan.map { $0.mac != settings.vtepMAC } ?? false }
 
-  /// What the tunnel adds to each packet, in bytes.
+  /// What the tunnel's headers add to each packet, in bytes.
   var overhead: Int { settings.local.family == .v4 ? 50 : 70 }
 
-  /// Largest packet of containers, in bytes; less than the device's if the underlay's MTU was lowered.
+  /// The containers' MTU, in bytes; less than the device's if the underlay's MTU was lowered.
   ///
-  /// - Throws: code 7 where the network below takes no such packets with what the tunnel adds to them.
+  /// - Throws: code 7 if the key `mtu` is larger than the underlay, less the overhead, or the existing device allows.
   func checkedMTU() throws(CNIError) -> Int {
     let below = facts.underlayMTU.map { $0 - overhead }
     let most = [facts.vxlan?.mtu, below].compactMap(\.self).min()
@@ -49,9 +49,9 @@ struct OverlayDevices {
     return mtu
   }
 
-  /// The VRF, the bridge, then the VXLAN device.
+  /// Changes that make the VRF, the bridge and the VXLAN device, in this order.
   ///
-  /// `families` are those of the container's addresses.
+  /// `families` are the families of the container's addresses.
   func changes(mtu: Int, families: Set<IPFamily>) -> [Change] {
     let hasIPv6 = families.contains(.v6)
     let bridge = LinkSpec(
@@ -66,15 +66,15 @@ struct OverlayDevices {
       + ipv6(of: names.vxlan, facts.vxlan, isWanted: hasIPv6 && settings.mode == .l3) + states
   }
 
-  /// What holds for devices that are there.
+  /// Settings that the devices must have once they exist.
   var states: [Change] {
     var changes: [Change] = [.changeLink(names.vxlan, on: .host, tunnelState)]
-    // A link takes no neighbours of a family that it does not know.
+    // A link refuses IPv6 neighbour entries while its `disable_ipv6` is 1.
     if settings.knowsIPv6Endpoints {
       changes.append(.setSysctls([.conf(.v6, names.bridge, "disable_ipv6", "0")], on: .host))
     }
     if let isOn = settings.checksumOffload { changes.append(.setChecksumOffload(names.vxlan, isOn: isOn)) }
-    // Only now: what names devices by rules of its own may have given it another as it appeared.
+    // Last: udev rules (systemd's `MACAddressPolicy=persistent`) may have changed the new device's MAC address.
     changes.append(.changeLink(names.vxlan, on: .host, LinkChange(mac: settings.vtepMAC)))
     return changes
   }
@@ -95,15 +95,15 @@ struct OverlayDevices {
     return state
   }
 
-  /// Before it is up: nobody listens to routers, and no address is looked for elsewhere, where others have it as well.
+  /// IPv6 settings of a link that is not up yet: no router advertisements, and no DAD, as other hosts have the same address.
   ///
-  /// A bridge that is a gateway needs its link-local address, to ask for containers; the same on all hosts where its
-  /// hardware address is.
+  /// A bridge that is a gateway needs its link-local address to send neighbour solicitations to containers. It is derived from
+  /// the bridge's MAC address, so it is the same on all hosts.
   private func ipv6(of name: InterfaceName, _ there: LinkInfo?, isWanted: Bool) -> [Change] {
     var wanted: [Sysctl] = []
     if there?.isUp != true, facts.hasIPv6 {
       let isAsking = name == names.bridge && settings.isGateway
-      // A routing daemon may know of IPv6 elsewhere.
+      // A routing daemon may set IPv6 neighbours of containers on other hosts.
       let isNeeded = isWanted || name == names.bridge && settings.isEVPN
       wanted = [
         .ignoringRouters(name), .conf(.v6, name, "accept_dad", "0", isOptional: true),
@@ -118,14 +118,14 @@ struct OverlayDevices {
 }
 
 extension VXLAN {
-  /// This with the address that a device has which is there: that can be changed while it is in use.
+  /// These parameters with the existing device's local address, which is no conflict: it can be changed while in use.
   func atAddress(of there: LinkInfo?) -> VXLAN {
     var tunnel = self
     if let now = there?.vxlan?.local, now.family == local?.family { tunnel.local = now }
     return tunnel
   }
 
-  /// The address that a device which is there has to be given.
+  /// The local address to set on an existing device; `nil` if it need not or cannot be changed.
   func move(of there: LinkInfo?) -> IPAddress? {
     guard let now = there?.vxlan?.local, now.family == local?.family, now != local else { return nil }
     return local

@@ -4,43 +4,43 @@ public import NetTypes
 import PacketFilter
 public import PluginKit
 
-/// What the host looks like to an overlay network.
+/// The state of the host that an overlay network depends on.
 public struct OverlayFacts: Equatable, Sendable {
-  /// `nil` where there is none yet.
+  /// `nil` if it does not exist yet.
   public var bridge: LinkInfo?
   public var vxlan: LinkInfo?
-  /// The link that the tunnel's packets are to leave by, where one is named.
+  /// The link for the tunnel's packets, if the configuration names one.
   public var dev: LinkInfo?
   public var vrf = OverlayVRFFacts()
-  /// Of the bridge.
+  /// The bridge's addresses.
   public var gatewayAddresses: [IPPrefix] = []
   /// Links that lose routes of router advertisements if the host forwards IPv6.
   public var advertisedLinks: [InterfaceName] = []
-  /// Another VXLAN device with this network's identifier and port, where its own is missing.
+  /// Another VXLAN device with this network's VNI and port, if the network's own device does not exist.
   public var rival: LinkInfo?
   /// MTU of the underlay, in bytes; `nil`: unknown.
   public var underlayMTU: Int?
-  /// The links that lead to other hosts without a router between, where packets may go around the tunnel.
+  /// By peer, the link that reaches it without a router; empty unless `directRouting` is on.
   public var directLinks: [IPAddress: InterfaceName] = [:]
-  /// Whether the host knows IPv6; looked for where a device is still to come up.
+  /// Whether the kernel has IPv6; looked up only if a device is not up yet.
   public var hasIPv6 = false
-  /// Drawn anew for each call; used where nothing else decides.
+  /// Random, new for each call; used if nothing else sets the MAC address.
   public var hostMAC = MACAddress.randomOfPort()
   public var containerMAC = MACAddress.random()
-  /// Whether this host can check who sends to the tunnel: it has nf_tables.
+  /// Whether this host can drop tunnel packets by their source: it has nf_tables.
   public var guardsTunnel = false
-  /// Whether a VXLAN device that we did not make listens at the tunnel's port too.
+  /// Whether another program's VXLAN device uses the tunnel's port too.
   public var sharesPort = false
-  /// As far as this host can.
+  /// Whether the container's source addresses are checked, as far as this host can.
   public var guardsAddresses = AddressGuarding.no
-  /// Of the container's interface where that is there already: CHECK follows what a later plugin made of it.
+  /// The MAC address of the container's interface, if that exists: CHECK accepts what a later plugin changed.
   public var macThere: MACAddress?
 
   public init() {}
 
-  /// Looks at a host.
+  /// Reads the state of a host.
   ///
-  /// Ways to the other hosts are looked up; to some of many, where the device is there and they may not go around it.
+  /// Looks up the route to each peer; only to the first 8 if the VXLAN device exists and `directRouting` is off.
   public init<K: Kernel & ~Copyable>(
     _ settings: OverlaySettings, of network: NetworkName, on kernel: inout K
   ) throws(KernelError) {
@@ -78,7 +78,7 @@ public struct OverlayFacts: Equatable, Sendable {
 }
 
 extension Kernel where Self: ~Copyable {
-  /// Of the link named, of the one that has the address, or of the default route's.
+  /// MTU of `dev`; else of the link with the address `local`; else of the default route's link.
   fileprivate mutating func mtuBelow(_ local: IPAddress, dev: LinkInfo?) throws(KernelError) -> Int? {
     if let dev { return dev.mtu }
     if let link = try uplink(on: .host),

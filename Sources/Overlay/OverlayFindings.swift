@@ -2,9 +2,9 @@ public import CNI
 public import Kernel
 public import NetTypes
 
-/// What an overlay's configuration leaves to this host and to its control plane.
+/// What an overlay gets from this host and from its control plane in addition to its configuration.
 public struct OverlayFindings: Equatable, Sendable {
-  /// This host's address in the network below.
+  /// This host's underlay address.
   public var local: IPAddress
   public var knowledge: OverlayKnowledge
 
@@ -14,8 +14,8 @@ public struct OverlayFindings: Equatable, Sendable {
   }
 
   /// - Parameters:
-  ///   - local: this host.
-  ///   - listed: all hosts, this one among them or not.
+  ///   - local: this host's underlay address.
+  ///   - listed: all hosts, with or without this one.
   init(local: IPAddress, listed: [OverlayPeer]) {
     self.local = local
     knowledge = OverlayKnowledge()
@@ -25,15 +25,15 @@ public struct OverlayFindings: Equatable, Sendable {
 }
 
 extension OverlayConfig {
-  /// Asks this host and the control plane.
+  /// Completes the configuration with data from this host and the control plane.
   ///
   /// - Parameters:
-  ///   - control: whom to ask.
-  ///   - network: whose configuration it is.
-  ///   - command: ADD registers this host where there is something to register with.
-  ///   - kernel: the host; nothing of it is changed.
-  /// - Returns: this configuration with what they tell.
-  /// - Throws: code 7 for an address that this host has not, 11 where the control plane does not answer.
+  ///   - control: the control plane.
+  ///   - network: the network of this configuration.
+  ///   - command: ADD also registers this host in etcd.
+  ///   - kernel: the host, which is only read.
+  /// - Returns: this configuration with its `findings`.
+  /// - Throws: code 7 for an address that this host does not have, 11 if the control plane does not answer.
   public func consulted<K: Kernel & ~Copyable>(
     _ control: some OverlayControl, of network: NetworkName, for command: Command, on kernel: inout K
   ) throws(CNIError) -> OverlayConfig {
@@ -45,7 +45,7 @@ extension OverlayConfig {
         (knowledge) throws(CNIError) in
         try requireFit(OverlayFindings(local: local, knowledge), of: network, on: &kernel)
       }
-      // Nobody would notice that a container has moved, and what is sent to it would go to where it was.
+      // Without a watch, entries of a container that moved would stay and send its packets to its former host.
       if !control.isWatched(network) {
         for index in knowledge.peers.indices { knowledge.peers[index].endpoints = [] }
       }
@@ -56,7 +56,7 @@ extension OverlayConfig {
     return config
   }
 
-  /// This configuration with findings that contradict nothing in it, where neither a host nor a control plane is asked.
+  /// This configuration with findings that fit it, for callers that ask neither the host nor the control plane.
   public var assumed: OverlayConfig {
     var config = self
     var family = IPFamily.v4, listed: [OverlayPeer] = []
@@ -75,9 +75,9 @@ extension OverlayConfig {
     return config
   }
 
-  /// What this host would have to be by these findings.
+  /// Checks that this host can have the devices that follow from these findings.
   ///
-  /// - Throws: code 7 where its devices cannot become that.
+  /// - Throws: code 7 if its existing devices do not fit or cannot be changed to fit.
   private func requireFit<K: Kernel & ~Copyable>(
     _ findings: OverlayFindings, of network: NetworkName, on kernel: inout K
   ) throws(CNIError) {
@@ -93,7 +93,7 @@ extension OverlayConfig {
     _ = try devices.checkedMTU()
   }
 
-  /// This host, as a control plane with a memory knows it.
+  /// This host as it is registered in etcd.
   public func host(at local: IPAddress) throws(CNIError) -> OverlayHost {
     OverlayHost(
       try checkedMode(), local: local, vtepMAC: vtepMAC, vni: try checkedVNI(), port: try checkedPort(),
@@ -111,7 +111,7 @@ extension OverlayConfig {
 }
 
 extension OverlayPeer {
-  /// What a peers file holds: a list, or an object with the key `peers`.
+  /// The content of a peers file: a list, or an object with the key `peers`.
   public static func list(_ json: JSONReader) throws(CNIError) -> [OverlayPeer] {
     let list = json.value.array == nil ? try json.required("peers") : json
     var peers: [OverlayPeer] = []
@@ -121,9 +121,9 @@ extension OverlayPeer {
 }
 
 extension Kernel where Self: ~Copyable {
-  /// This host's address in the network below an overlay.
+  /// This host's underlay address.
   ///
-  /// - Throws: code 7, or for STATUS 50, where none is given and none follows, or where the host has not the one given.
+  /// - Throws: code 7, for STATUS 50, if no address is given and none can be derived, or if the host lacks the given one.
   fileprivate mutating func overlayLocal(
     _ config: OverlayConfig, peers: [IPAddress], for command: Command
   ) throws(CNIError) -> IPAddress {
@@ -152,7 +152,7 @@ extension Kernel where Self: ~Copyable {
     }
     for peer in peers {
       guard let path = try path(to: peer) else { continue }
-      // One list of peers may serve all hosts: which one we are is told by any address of ours.
+      // All hosts may share one list of peers: this host is the peer with one of its own addresses.
       let own = try addresses(of: path.link.name, on: .host) + (try loopbackAddresses())
       return own.first { peers.contains($0.address) }?.address ?? path.source
     }

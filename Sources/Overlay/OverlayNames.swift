@@ -1,12 +1,14 @@
 public import CNI
 public import NetTypes
 
-/// The names of what a network has on each host.
+/// The names of a network's devices on each host.
 public struct OverlayNames: Equatable, Sendable {
   public var bridge: InterfaceName
   public var vxlan: InterfaceName
 
-  /// Given, or made of the network's name: of a hash where that has more than 12 bytes or cannot be part of a name.
+  /// Takes the given names, or derives them from the network's name.
+  ///
+  /// A hash replaces a network's name of more than 12 bytes, or one that cannot be part of an interface name.
   public init(_ network: NetworkName, bridge: InterfaceName? = nil, vxlan: InterfaceName? = nil) {
     self.bridge = bridge ?? Self.derived("ov-", network)
     self.vxlan = vxlan ?? Self.derived("vx-", network)

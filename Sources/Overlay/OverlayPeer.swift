@@ -3,13 +3,13 @@ public import NetTypes
 
 /// Another host of an overlay network.
 public struct OverlayPeer: Equatable, Sendable {
-  /// Its address in the network below.
+  /// Its underlay address.
   public var vtep: IPAddress
-  /// The hardware address of its VXLAN device; `nil`: derived from `vtep`, as every host of ours does.
+  /// The MAC address of its VXLAN device; `nil`: derived from `vtep`, as overlay-vxlan does on every host.
   public var vtepMAC: MACAddress?
   /// The subnets of its containers, in mode l3.
   public var subnets: [IPPrefix]
-  /// Its containers as far as somebody tells of them, in mode l2.
+  /// Its containers, if the control plane lists them, in mode l2.
   public var endpoints: [OverlayEndpoint]
 
   public init(
@@ -36,7 +36,7 @@ public struct OverlayEndpoint: Hashable, Sendable {
 extension OverlayPeer: JSONReadable {
   private static let keys: Set<String> = ["vtep", "vtepmac", "subnet", "subnets", "endpoints"]
 
-  /// - Throws: code 7 for other keys too: a peer is often written by hand, and one more slip is one more lost host.
+  /// - Throws: code 7 also for unknown keys: peers are often written by hand, and a misspelt key must not be ignored.
   public init(_ json: JSONReader) throws(CNIError) {
     if let odd = json.value.object?.keys.sorted().first(where: { !Self.keys.contains($0.lowercased()) }) {
       throw CNIError(

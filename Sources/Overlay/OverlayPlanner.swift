@@ -4,20 +4,20 @@ import NetTypes
 import PacketFilter
 public import PluginKit
 
-/// Decides everything about one attachment, from facts alone.
+/// Decides everything about one attachment, from `OverlayFacts` alone.
 public struct OverlayPlanner {
   var devices: OverlayDevices
   var owner: Owner
   var sandbox: String
-  /// What IPAM answered.
+  /// The result of the IPAM plugin.
   var addresses: AddResult
 
   /// - Parameters:
   ///   - settings: the configuration.
   ///   - facts: the host.
-  ///   - owner: whose attachment it is.
+  ///   - owner: the attachment.
   ///   - sandbox: the path of the container's namespace.
-  ///   - addresses: what IPAM answered.
+  ///   - addresses: the result of the IPAM plugin.
   public init(
     _ settings: OverlaySettings, _ facts: OverlayFacts, owner: Owner, sandbox: String, addresses: AddResult
   ) {
@@ -30,7 +30,7 @@ public struct OverlayPlanner {
   private var settings: OverlaySettings { devices.settings }
   private var facts: OverlayFacts { devices.facts }
 
-  /// - Throws: code 7 for what cannot be on this host.
+  /// - Throws: code 7 if the attachment cannot be made on this host.
   public func plan() throws(CNIError) -> AttachmentPlan {
     try devices.check()
     let mtu = try devices.checkedMTU()
@@ -99,7 +99,7 @@ public struct OverlayPlanner {
     }
   }
 
-  /// A route out of the device needs an address there to be sent from; the lowest of the subnet stands for this host.
+  /// A route through the VXLAN device needs a source address on it: the subnet's lowest address, which stands for this host.
   private func tunnelAddresses(_ addressing: Addressing) -> [Change] {
     guard settings.mode == .l3 else { return [] }
     var seen: Set<IPPrefix> = []
@@ -129,13 +129,13 @@ public struct OverlayPlanner {
 
   private func port(_ addressing: Addressing, mtu: Int) -> ContainerPort {
     var bridge = facts.bridge
-    // We make it with a fixed MAC address. To set that again removes the neighbour entries of all its containers.
+    // The bridge has a fixed MAC address. Setting it again would remove the neighbour entries of all its containers.
     if devices.ownsBridge { bridge?.keepsMAC = true }
     var port = ContainerPort(owner, on: devices.names.bridge, bridge, mtu: mtu, hostMAC: facts.hostMAC)
     port.keepsBridgeMTU = !devices.ownsBridge
     port.settings = settings.port
     port.macThere = facts.macThere
-    // A routing daemon learns it from the neighbour entry.
+    // `announcements` sets the FDB entry for the routing daemon.
     if settings.isEVPN { port.entry = nil }
     port.guards =
       (claim(addressing).map { [.addRules($0)] } ?? []) + facts.guardsAddresses.changes(owner, addressing)
@@ -166,16 +166,17 @@ public struct OverlayPlanner {
     return claim
   }
 
-  /// Before anything here is seen of a container that was on another host until now, its route from there is gone.
+  /// Waits until the container's route from its former host is withdrawn, before the container appears on this host.
   ///
-  /// A daemon that still has it announces the next one by a higher mobility sequence number; once all have gone the number
-  /// starts at 0 again, and a daemon that was busy meanwhile ignores the lower one for good (FRR issue 10468).
+  /// A daemon that still has the old route announces the next one with a higher mobility sequence number. Once all daemons have
+  /// withdrawn it, the number starts at 0 again, and a daemon that was busy meanwhile ignores the lower number for good (FRR
+  /// issue 10468).
   private func withdrawal(_ addressing: Addressing) -> [Change] {
     guard settings.isEVPN, facts.vxlan != nil else { return [] }
     return [.awaitWithdrawal(FDBSpec(addressing.mac, on: devices.names.vxlan, in: .externallyLearned))]
   }
 
-  /// What a routing daemon tells others before the container has sent anything.
+  /// Entries that a routing daemon announces before the container has sent anything.
   private func announcements(_ addressing: Addressing) -> [Change] {
     guard settings.isEVPN else { return [] }
     return [.setFDB(FDBSpec(addressing.mac, on: owner.hostInterface, in: .externallyLearned))]
@@ -186,7 +187,7 @@ public struct OverlayPlanner {
 }
 
 extension Addressing {
-  /// To all of a network by way of its gateway, where nothing leads there yet.
+  /// Adds routes to all of a network's prefixes through its gateway, if nothing else leads there.
   fileprivate mutating func addRoutes(to network: [IPPrefix]) {
     for prefix in network where !routes.contains(where: { $0.dst == prefix }) {
       guard let gateway = gateway(prefix.family), !ips.contains(where: { $0.address.network == prefix }) else {

@@ -2,17 +2,17 @@ public import CNI
 public import Kernel
 public import NetTypes
 
-/// What makes a network's devices and tables on a host what its control plane says now, without any container.
+/// Brings a network's devices and tables on a host in line with its control plane, without any container.
 public struct OverlayReconciler {
   private let devices: OverlayDevices
 
-  /// Looks at a host.
+  /// Reads the state of a host.
   ///
   /// - Parameters:
-  ///   - settings: of a configuration whose control plane was asked.
-  ///   - network: whose configuration it is.
+  ///   - settings: of a configuration with data from its control plane.
+  ///   - network: the network of the configuration.
   ///   - kernel: the host.
-  /// - Throws: what the kernel said.
+  /// - Throws: the kernel's error.
   public init<K: Kernel & ~Copyable>(
     _ settings: OverlaySettings, of network: NetworkName, on kernel: inout K
   ) throws(KernelError) {
@@ -20,9 +20,9 @@ public struct OverlayReconciler {
       settings: settings, facts: try OverlayFacts(settings, of: network, on: &kernel), network: network)
   }
 
-  /// Changes that write nothing where nothing differs; none where the network has no devices here.
+  /// Changes that write only what differs; none if the network has no devices on this host.
   ///
-  /// - Throws: code 7 for devices that were made otherwise.
+  /// - Throws: code 7 for devices with other settings.
   public func changes() throws(CNIError) -> [Change] {
     guard devices.facts.bridge != nil, devices.facts.vxlan != nil else { return [] }
     try devices.check()
@@ -30,9 +30,9 @@ public struct OverlayReconciler {
     return devices.guarding + devices.states + (tables.map { [.setTables($0)] } ?? [])
   }
 
-  /// Why no ADD could succeed now; `nil` where one could.
+  /// The reason why no ADD can succeed now; `nil` if there is none.
   ///
-  /// - Throws: what the kernel said.
+  /// - Throws: the kernel's error.
   public func obstacle<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> String? {
     do throws(CNIError) {
       try devices.check()
@@ -54,9 +54,9 @@ public struct OverlayReconciler {
 }
 
 extension OverlayReconciler {
-  /// Names the links with a larger MTU than the underlay carries; `nil` if none has.
+  /// Names the links with a larger MTU than the underlay carries; `nil` if there are none.
   ///
-  /// - Throws: what the kernel said.
+  /// - Throws: the kernel's error.
   public func excess<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> CNIError? {
     guard let below = devices.facts.underlayMTU, let device = devices.facts.vxlan else { return nil }
     let most = below - devices.overhead
@@ -74,7 +74,7 @@ extension OverlayReconciler {
 }
 
 extension OverlaySettings {
-  /// How many neighbours of that family the control plane knows.
+  /// How many neighbour entries of that family the control plane needs.
   fileprivate func neighbourCount(_ family: IPFamily) -> Int {
     knowledge.peers.reduce(0) { count, peer in
       let those = mode == .l3 ? peer.subnets.map(\.family) : peer.endpoints.map(\.address.family)

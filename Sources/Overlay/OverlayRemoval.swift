@@ -4,9 +4,9 @@ public import NetTypes
 import PacketFilter
 
 extension Kernel where Self: ~Copyable {
-  /// What removes all that the network has on this host for all its attachments, whatever it is called by now.
+  /// Changes that remove the network's devices on this host, renamed ones too.
   ///
-  /// A bridge with ports that are somebody else's stays.
+  /// A bridge that still has ports stays.
   public mutating func overlayDevices(
     of network: NetworkName, _ config: OverlayConfig
   ) throws(KernelError) -> [Change] {
@@ -26,11 +26,11 @@ extension Kernel where Self: ~Copyable {
     for bridge in bridges { shared += try unsharedVRF(without: bridge) }
     return around.map { .deleteRoute($0) } + tunnels.map { .deleteLink($0.name, on: .host) }
       + bridges.map { .deleteUnusedBridge($0.name) } + shared
-      // Last: the device takes packets as long as it is there.
+      // Last: the VXLAN device receives packets until it is deleted.
       + [.removeRules(.tunnel(of: network), .tunnels, everywhere: filter.obstacle(.nftables) == nil)]
   }
 
-  /// What a bridge's VRF has for all its networks, where there is no other network in it.
+  /// Changes that remove the shared devices of a bridge's VRF, and the VRF, if no other network is in it.
   private mutating func unsharedVRF(without bridge: LinkInfo) throws(KernelError) -> [Change] {
     guard let index = bridge.master, let vrf = try link(index: index, on: .host), vrf.kind == "vrf" else { return [] }
     let all = try allLinks(on: .host), ours = all.filter { $0.alias == OverlayVRF.tag }
@@ -45,7 +45,7 @@ extension Kernel where Self: ~Copyable {
 }
 
 extension LinkInfo {
-  /// As an ADD that was killed leaves what it has just made.
+  /// An ADD that was killed leaves a link that it has just made without an alias.
   fileprivate var isNameless: Bool { alias == nil }
 }
 

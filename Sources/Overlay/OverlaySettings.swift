@@ -7,29 +7,29 @@ public import PluginKit
 /// The configuration with every value checked.
 public struct OverlaySettings: Equatable, Sendable {
   public var mode: OverlayMode
-  /// As the kernel is told it.
+  /// The parameters of the VXLAN device.
   public var tunnel: VXLAN
-  /// The link that its packets leave by; `nil`: as the routes say.
+  /// The link for its packets; `nil`: the routing table decides.
   public var dev: InterfaceName?
   public var vtepMAC: MACAddress
-  /// Of the bridge; the same on all hosts of a network.
+  /// The bridge's MAC address, the same on all hosts of a network.
   public var bridgeMAC: MACAddress
   public var local: IPAddress
-  /// `nil`: what the network below leaves.
+  /// `nil`: the underlay's MTU less the tunnel's overhead.
   public var mtu: Int?
   public var checksumOffload: Bool?
-  /// Of the VXLAN device as a port, in mode l2.
+  /// Settings of the VXLAN device as a port of the bridge, in mode l2.
   public var tunnelPort: BridgePort
-  /// Of containers.
+  /// Settings of the containers' ports.
   public var port: BridgePort
-  /// All of the network.
+  /// The network's prefixes on all hosts.
   public var network: [IPPrefix]
   public var knowledge: OverlayKnowledge
-  /// Whether the tables of the device are ours to set.
+  /// Whether this plugin sets the tables of the device.
   public var ownsTables: Bool
-  /// Whether a routing daemon is to hear of containers.
+  /// Whether a routing daemon announces the containers.
   public var isEVPN: Bool
-  /// `nil`: the host's own routes.
+  /// `nil`: the host's main routing table.
   public var vrf: OverlayVRF?
   public var routesDirectly: Bool
   public var isGateway: Bool
@@ -40,23 +40,23 @@ public struct OverlaySettings: Equatable, Sendable {
   public var guardsAddresses: AddressGuarding
   public var backend: Backend?
   public var detectsDuplicates: Bool
-  /// Whether the container listens to routers on its link.
+  /// How the container treats router advertisements on its link.
   public var routerAdvertisements: RouterAdvertisements
   public var mac: MACAddress?
   public var derivesMAC: Bool
   /// The metric of default routes; `nil` leaves it to the kernel.
   public var defaultMetric: Int?
   public var dns: DNS?
-  /// Where the runtime tells it.
+  /// `nil` if the runtime does not pass it.
   public var containerName: String?
   private var givenBridge: InterfaceName?
   private var givenVXLAN: InterfaceName?
 
   /// - Parameters:
-  ///   - config: with what was found out about this host.
-  ///   - keys: what the runtime wants.
+  ///   - config: with `findings`.
+  ///   - keys: the runtime's wishes.
   ///   - arguments: `CNI_ARGS`.
-  /// - Throws: code 7 for a value that cannot be, code 2 for one that the packet filter wanted does not support.
+  /// - Throws: code 7 for an invalid value, code 2 for one that the wanted packet filter does not support.
   public init(_ config: OverlayConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
     guard let findings = config.findings else { preconditionFailure("settings come after what was found out") }
     mode = try config.checkedMode()
@@ -97,7 +97,7 @@ public struct OverlaySettings: Equatable, Sendable {
     try check(config.controlPlane)
   }
 
-  /// How the bridge treats a container's port, and the VXLAN device's.
+  /// Settings of a container's port and of the VXLAN device's port on the bridge.
   private static func ports(
     _ config: OverlayConfig, _ separation: Separation, _ tunnel: VXLAN
   ) -> (container: BridgePort, tunnel: BridgePort) {
@@ -105,9 +105,9 @@ public struct OverlaySettings: Equatable, Sendable {
     var port = BridgePort(
       hairpin: config.hairpinMode == true ? true : nil, isolated: isolated ? true : nil,
       learning: config.macLearning ?? false)
-    // VXLAN devices of other hosts that learn would follow a forged MAC address here: the bridge drops such frames.
+    // Learning VXLAN devices of other hosts would follow a forged MAC address here, so the bridge drops such frames.
     if tunnel.learns, port.learning == false { port.locked = true }
-    // neigh_suppress also drops the announcements by which other hosts learn that a container has moved.
+    // neigh_suppress also drops the gratuitous ARP by which other hosts learn that a container has moved.
     return (
       port,
       BridgePort(isolated: isolated, learning: tunnel.learns, neighSuppress: config.neighSuppress ?? !tunnel.learns)
@@ -118,7 +118,7 @@ public struct OverlaySettings: Equatable, Sendable {
     OverlayNames(network, bridge: givenBridge, vxlan: givenVXLAN)
   }
 
-  /// The metric that this network's routes around the tunnel are known by.
+  /// The metric that marks this network's direct routes (key `directRouting`).
   var directMetric: Int { Self.directMetric(vni: tunnel.vni) }
 
   static func directMetric(vni: Int) -> Int { (1 << 30) + vni }
@@ -183,6 +183,6 @@ extension OverlayConfig {
 }
 
 extension ControlPlane {
-  /// IANA's, but flannel's where its keys are used.
+  /// IANA's port 4789; with etcd flannel's port 8472.
   fileprivate var defaultPort: UInt16 { if case .etcd = self { 8472 } else { 4789 } }
 }

@@ -3,13 +3,13 @@ import Kernel
 import NetTypes
 
 extension OverlaySettings {
-  /// What the device is to know of the other hosts.
+  /// The entries that the VXLAN device must have for the other hosts.
   ///
   /// - Parameters:
-  ///   - names: of the devices.
+  ///   - names: the names of the devices.
   ///   - facts: the host.
-  ///   - gateways: the host's own addresses in the network, from which it sends itself.
-  /// - Returns: `nil` where somebody else tells the device.
+  ///   - gateways: the host's own addresses in the network, the source of its own packets.
+  /// - Returns: `nil` if the control plane does not leave the tables to this plugin (multicast, EVPN).
   func tables(_ names: OverlayNames, _ facts: OverlayFacts, gateways: [IPAddress]) -> TunnelTables? {
     guard ownsTables else { return nil }
     switch mode {
@@ -23,7 +23,9 @@ extension OverlaySettings {
     }
   }
 
-  /// All frames of which nobody knows better go to each host.
+  /// FDB entries and neighbours of each host's containers; frames to unknown addresses are flooded to every host.
+  ///
+  /// Flooding equals `bridge fdb append 00:00:00:00:00:00 dev DEVICE dst PEER` for each peer.
   private func bridgedTables(_ names: OverlayNames) -> TunnelTables {
     var tables = TunnelTables(of: names.vxlan, neighboursOn: names.bridge)
     for peer in knowledge.peers {
@@ -37,7 +39,9 @@ extension OverlaySettings {
     return tables
   }
 
-  /// For each subnet of another host a route by its lowest address, which stands for the host there.
+  /// A route to each subnet of another host, via the subnet's lowest address, which stands for that host.
+  ///
+  /// With `directRouting` and no router between, the route leads to the host itself, around the tunnel.
   private func routedTables(
     _ names: OverlayNames, _ facts: OverlayFacts, _ sources: [IPFamily: IPAddress]
   ) -> TunnelTables {

@@ -3,17 +3,17 @@ public import Kernel
 public import NetTypes
 import PluginKit
 
-/// A routing table of its own that networks share, and what carries it to other hosts.
+/// A VRF that networks share, and the VXLAN device that connects it with the other hosts.
 public struct OverlayVRF: Equatable, Sendable {
   public var name: InterfaceName
-  /// `nil`: whatever a VRF of that name has, or one of the VNI's number.
+  /// `nil`: the table of an existing VRF of that name, or one derived from the VNI.
   public var givenTable: Int?
-  /// The device that packets between networks travel by to other hosts, and its hardware address and that of its bridge;
-  /// `nil`: they do not.
+  /// The VXLAN device for packets between networks on different hosts; `nil`: such packets are not carried.
   public var tunnel: VXLAN?
+  /// The MAC address of that device and of its bridge.
   public var routerMAC: MACAddress
 
-  /// The alias of what networks of ours share and none of them owns.
+  /// The alias of links that networks share and no network owns.
   static let tag = "cni-vrf"
 
   /// - Throws: code 7 for keys that contradict each other.
@@ -49,11 +49,11 @@ public struct OverlayVRF: Equatable, Sendable {
     defaultTable = (1 << 30) + (vni ?? tunnel.vni)
   }
 
-  /// Of a VRF that is still to be made.
+  /// The table of a VRF that does not exist yet.
   private var defaultTable: Int
   var table: Int { givenTable ?? defaultTable }
 
-  /// What all networks of the VRF share: `ovl3-4001`, `vxl3-4001`.
+  /// The devices that all networks of the VRF share: `ovl3-4001`, `vxl3-4001`.
   var bridge: InterfaceName? { tunnel.flatMap { InterfaceName("ovl3-\($0.vni)") } }
   var device: InterfaceName? { tunnel.flatMap { InterfaceName("vxl3-\($0.vni)") } }
 }
@@ -62,12 +62,12 @@ private func refusal(_ key: String, _ value: String, _ why: String) -> CNIError 
   CNIError(.invalidNetworkConfig, "key \"\(key)\": \(value): \(why)")
 }
 
-/// What is there of a VRF.
+/// The state of a VRF's links on the host.
 public struct OverlayVRFFacts: Equatable, Sendable {
   public var vrf: LinkInfo?
   public var bridge: LinkInfo?
   public var device: LinkInfo?
-  /// Another VXLAN device with its VNI and port, where its own is missing.
+  /// Another VXLAN device with the same VNI and port, if the VRF's own device does not exist.
   public var rival: LinkInfo?
 
   public init() {}
@@ -85,7 +85,7 @@ public struct OverlayVRFFacts: Equatable, Sendable {
 }
 
 extension OverlayVRF {
-  /// - Throws: code 7 where what is there is something else; both sides are named.
+  /// - Throws: code 7 if an existing link has other settings; the message has both values.
   func check(_ facts: OverlayVRFFacts, networkBridge: LinkInfo?) throws(CNIError) {
     if let there = facts.vrf {
       guard let table = there.vrfTable else { throw refusal("vrf", "\"\(name)\"", "it is no VRF: want a free name") }
@@ -93,7 +93,7 @@ extension OverlayVRF {
         throw refusal("vrfTable", "\(givenTable)", "\(name) has table \(table): want that, or no such key")
       }
     }
-    // One that is not finished belongs to nobody yet.
+    // A bridge without an alias comes from an unfinished ADD and belongs to no network yet.
     if let there = networkBridge, there.alias != nil, there.master == nil || there.master != facts.vrf?.index {
       throw refusal("vrf", "\"\(name)\"", "bridge \(there.name) is not in it: want the network as it was made")
     }
@@ -113,9 +113,9 @@ extension OverlayVRF {
     }
   }
 
-  /// The VRF, and the bridge and the VXLAN device that lead to it on other hosts.
+  /// Changes that make the VRF, and the bridge and the VXLAN device that connect it with other hosts.
   ///
-  /// That bridge's hardware address is what other hosts send to, so each host has one of its own; it has no address.
+  /// Other hosts send to that bridge's MAC address, so it differs on each host. The bridge has no IP address.
   func changes(_ facts: OverlayVRFFacts, mtu: Int, hasIPv6: Bool) -> [Change] {
     let isOurs = facts.vrf == nil || facts.vrf?.alias == Self.tag
     var changes: [Change] = [
@@ -139,7 +139,7 @@ extension OverlayVRF {
     ]
   }
 
-  /// No addresses of its own making.
+  /// Keeps the link from configuring IPv6 addresses by itself.
   private func quiet(_ name: InterfaceName) -> Change {
     .setSysctls(
       [

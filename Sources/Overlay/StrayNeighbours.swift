@@ -2,13 +2,15 @@ public import Kernel
 public import NetTypes
 
 extension Kernel where Self: ~Copyable {
-  /// What a routing daemon was told of containers that are gone: neighbours of a bridge that are behind none of its ports.
+  /// Finds the neighbour entries of containers that are gone: MAC addresses behind no port of the bridge.
+  ///
+  /// A routing daemon would still announce them to other hosts.
   ///
   /// - Parameters:
-  ///   - bridge: of the network.
-  ///   - gone: ports that count as gone.
-  /// - Returns: what removes them.
-  /// - Throws: what the kernel said.
+  ///   - bridge: the network's bridge.
+  ///   - gone: ports to treat as gone.
+  /// - Returns: changes that remove the entries.
+  /// - Throws: the kernel's error.
   public mutating func strayNeighbours(
     of bridge: InterfaceName, without gone: Set<InterfaceName>
   ) throws(KernelError) -> [Change] {
@@ -24,7 +26,7 @@ extension Kernel where Self: ~Copyable {
     for port in try allLinks(on: .host) where port.master == there.index && !gone.contains(port.name) {
       do throws(KernelError) {
         let entries = try forwarding(of: port.name)
-        // What the daemon put behind the tunnel is on another host now, whatever it was told here before.
+        // A MAC address that the daemon put behind the tunnel has moved to another host, so its neighbour entry is stale.
         behind.formUnion(entries.filter { port.kind != "vxlan" || $0.table != .externallyLearned }.map(\.mac))
       } catch {
         guard error.isAbsentLink else { throw error }

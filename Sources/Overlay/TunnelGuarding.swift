@@ -4,9 +4,9 @@ import NetTypes
 import PacketFilter
 
 extension OverlayDevices {
-  /// Rules that drop VXLAN packets of containers and, if the peers are known, of other hosts; set before the device is up.
+  /// Rules that drop VXLAN packets of containers and, if the peers are known, of unknown hosts; set before the device is up.
   ///
-  /// If another program's VXLAN device has the same port, that network's hosts are not known here.
+  /// If another program's VXLAN device uses the same port, the hosts of its network are unknown, so only containers are blocked.
   var guarding: [Change] {
     guard facts.guardsTunnel else { return [] }
     let peersAreKnown = settings.ownsTables && !facts.sharesPort
@@ -17,7 +17,7 @@ extension OverlayDevices {
 }
 
 extension Owner {
-  /// The owner of the rules about a network's tunnel, in place of a container.
+  /// The owner of the rules for a network's tunnel, which belong to no container.
   public static func tunnel(of network: NetworkName) -> Owner {
     guard let container = ContainerID("host"), let interface = InterfaceName("vxlan") else {
       preconditionFailure("letters are an identifier and an interface name")
