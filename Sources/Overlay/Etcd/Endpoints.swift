@@ -1,7 +1,7 @@
 import CNI
 import NetTypes
 
-/// What hosts of mode l2 write of themselves and of their containers.
+/// The keys in etcd that hosts of mode l2 write for themselves and for their containers.
 enum BridgedKeys {
   static func hosts(_ prefix: String) -> String { "\(prefix)/hosts/" }
   static func endpoints(_ prefix: String) -> String { "\(prefix)/endpoints/" }
@@ -16,7 +16,7 @@ enum BridgedHost {
     ])
   }
 
-  /// `nil` where the value is no host's.
+  /// `nil` if the value is not a host's entry.
   static func peer(_ value: JSONValue) -> OverlayPeer? {
     guard let vtep = value["vtep"]?.string.flatMap(IPAddress.init) else { return nil }
     return OverlayPeer(vtep, vtepMAC: value["vtepMac"]?.string.flatMap(MACAddress.init))
@@ -32,7 +32,7 @@ enum BridgedEndpoint {
     ])
   }
 
-  /// `nil` where the entry is none.
+  /// `nil` if the value is not a container's entry.
   static func read(_ name: Substring, _ value: JSONValue) -> (vtep: IPAddress, endpoint: OverlayEndpoint)? {
     guard let address = IPAddress(String(name)), let mac = value["mac"]?.string.flatMap(MACAddress.init),
       let vtep = value["vtep"]?.string.flatMap(IPAddress.init)

@@ -2,7 +2,7 @@ public import CNI
 import Etcd
 import NetTypes
 
-// What a host of mode l2 tells of its containers.
+// What a host of mode l2 publishes about its containers.
 
 extension EtcdControl where Store: ~Copyable {
   public func publish(
@@ -15,7 +15,7 @@ extension EtcdControl where Store: ~Copyable {
     }
     let record = EndpointRecord(
       container: owner.container, interface: owner.interface, endpoints: endpoints, vtep: host.local)
-    // First, so that whatever is in etcd is known here.
+    // The record comes first, so that this host has a record of every entry in etcd.
     try disk.keep(record, of: owner)
     var store = try open(plane.etcd)
     _ = try store.transact(record.told(plane.prefix, on: owner.network, lease))
@@ -27,7 +27,7 @@ extension EtcdControl where Store: ~Copyable {
     try withdraw(record, of: owner, plane, from: &store)
   }
 
-  /// Of two addresses one may be another host's by now.
+  /// Deletes all entries at once; if one of them belongs to another host by now, each on its own.
   private func withdraw(
     _ record: EndpointRecord, of owner: Owner, _ plane: EtcdPlaneConfig, from store: inout Store
   ) throws(CNIError) {
@@ -43,9 +43,9 @@ extension EtcdControl where Store: ~Copyable {
     try disk.forget(owner)
   }
 
-  /// Withdraws what was told of attachments that are no more; with none left this host gives up its lease too.
+  /// Withdraws the entries of attachments that no longer exist; if no attachment is valid, revokes this host's lease too.
   ///
-  /// The subnet is remembered, and taken again by the next ADD where it still is free.
+  /// The record keeps the subnet, which the next ADD takes again if it is still free.
   public func collectGarbage(
     of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError) {
@@ -72,7 +72,7 @@ extension EndpointRecord {
 }
 
 extension HostEntry where Store: ~Copyable {
-  /// Tells of all containers of this host anew: what was told went with the lease, or names an address it had before.
+  /// Publishes all containers of this host again: their entries ended with the old lease, or have this host's old address.
   func tellAgain(at store: inout Store, _ lease: EtcdLease?, after known: HostRecord?) throws(CNIError) {
     guard host.mode == .l2, let lease else { return }
     if let old = known?.lease, old != lease { try store.revoke(old) }

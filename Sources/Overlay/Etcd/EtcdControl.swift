@@ -3,22 +3,22 @@ public import Etcd
 public import Linux
 import NetTypes
 
-/// Who knows a network's other hosts: files, and etcd with flannel's keys.
+/// The control plane that uses peers files, and etcd with flannel's keys.
 public struct EtcdControl<Store: EtcdStore & ~Copyable> {
   let disk: OverlayDisk
   let open: (EtcdConfig) throws(CNIError) -> Store
   /// Seconds since 1970.
   let now: () -> Int
   let random: (Range<UInt128>) -> UInt128
-  /// One line for a person.
+  /// Prints one line for the operator.
   let warn: (String) -> Void
 
   /// - Parameters:
-  ///   - disk: what this host remembers.
+  ///   - disk: this host's records.
   ///   - now: seconds since 1970.
-  ///   - random: one number of those.
-  ///   - warn: takes a line for a person.
-  ///   - open: makes a client.
+  ///   - random: a random number of a range.
+  ///   - warn: prints a line for the operator.
+  ///   - open: makes an etcd client.
   public init(
     _ disk: OverlayDisk = OverlayDisk(), now: @escaping () -> Int = { WallClock.seconds },
     random: @escaping (Range<UInt128>) -> UInt128 = { UInt128.random(in: $0) }, warn: @escaping (String) -> Void,

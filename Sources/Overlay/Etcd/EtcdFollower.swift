@@ -2,14 +2,14 @@ public import CNI
 public import Etcd
 import NetTypes
 
-/// Follows what etcd tells of networks of one cluster, and keeps this host's entries in it alive.
+/// Watches networks in one etcd cluster, and renews this host's leases in it.
 ///
-/// A copy follows on from the same point.
+/// A copy continues from the same revision.
 public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
   private struct Followed {
     var entry: HostEntry<Store>
     var finding: HostEntry<Store>.Finding
-    /// Whether all of it is to be read again.
+    /// Whether the whole network must be read again.
     var isStale = false
   }
 
@@ -23,9 +23,9 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
     self.etcd = etcd
   }
 
-  /// Begins with a network; registers this host and renews its lease where that is due.
+  /// Starts to watch a network; registers this host and renews its lease if that is due.
   ///
-  /// - Returns: what is known of it, the containers of mode l2 too.
+  /// - Returns: the network's state, with the containers in mode l2.
   public mutating func begin(
     _ network: NetworkName, _ plane: EtcdPlaneConfig, as host: OverlayHost
   ) throws(CNIError) -> OverlayKnowledge {
@@ -37,25 +37,25 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
     return finding.knowledge
   }
 
-  /// What is known of it now; `nil` where it is none of those that are followed.
+  /// The network's state as last read; `nil` if the network is not watched.
   public func knowledge(of network: NetworkName) -> OverlayKnowledge? { networks[network]?.finding.knowledge }
 
-  /// Follows for so long, and renews leases before that where it is time.
+  /// Watches for that time; renews leases first if that is due.
   ///
   /// - Parameters:
-  ///   - seconds: how long.
-  ///   - changed: is told what is known of a network when that changes.
-  /// - Throws: code 11 where etcd goes silent; what is known stays, and the next call follows on.
+  ///   - seconds: how long to watch.
+  ///   - changed: is called with a network's new state whenever it changes.
+  /// - Throws: code 11 if etcd stops answering; the state is kept, and the next call continues from it.
   public mutating func follow(
     seconds: Int, _ changed: (NetworkName, OverlayKnowledge) throws(CNIError) -> Void
   ) throws(CNIError) {
     var store = try control.open(etcd)
     try refresh(from: &store, changed)
     guard let start = networks.values.map(\.finding.view.revision).min() else { return }
-    // The store is busy while it tells, and is a part of nothing that is changed then.
+    // The store cannot be changed while it calls back, so the callback works on copies.
     var followed = networks, warned = told, hasTold = false
     defer {
-      // A watch from the same revision would tell all of it again, what is over by now too.
+      // A watch from the same revision would repeat these events, outdated ones too.
       for network in followed.keys where hasTold { followed[network]?.isStale = true }
       (networks, told) = (followed, warned)
     }
@@ -79,7 +79,7 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
     }
   }
 
-  /// Renews leases where it is time, and reads again what is to be.
+  /// Renews leases if that is due, and reads stale networks again.
   private mutating func refresh(
     from store: inout Store, _ changed: (NetworkName, OverlayKnowledge) throws(CNIError) -> Void
   ) throws(CNIError) {
@@ -111,30 +111,30 @@ extension HostEntry where Store: ~Copyable {
     return record.lease == nil || record.isFresh(renewal, at: control.now())
   }
 
-  /// Whether what etcd holds now comes after `view`, with this host in it: asked by one request for one key.
+  /// Whether etcd still continues from `view` and has this host's entry; costs one request for one key.
   ///
-  /// Where etcd was emptied or restored, a watch waits for a revision that is far in the future.
+  /// After etcd was emptied or restored, its revision is lower, and a watch would wait for a revision far in the future.
   fileprivate func isFollowed(by view: NetworkView, at store: inout Store) throws(CNIError) -> Bool {
     guard let key = try record()?.key else { return true }
     let outcome = try store.transact(EtcdTransaction([.read(.one(key))]))
     return view.isBefore(outcome) && outcome.found.first?.isEmpty == false
   }
 
-  /// Whether this host's own entry is gone.
+  /// Whether this host's own entry is missing.
   fileprivate func isLost(_ view: NetworkView) throws(CNIError) -> Bool { view.own(host, try record()) == nil }
 }
 
 extension EtcdControl where Store: ~Copyable {
-  /// Whether this host has an entry of that network, so that there is something to keep alive.
+  /// Whether this host has an entry in that network, which has to be kept alive.
   public func isRegistered(_ network: NetworkName, _ plane: EtcdPlaneConfig) throws(CNIError) -> Bool {
     guard let record = try disk.host(network), record.prefix == plane.prefix else { return false }
-    // Without a lease it is one for good, or was given up.
+    // No lease: the entry is permanent (0 seconds), or this host has left the network.
     return record.lease != nil || record.leaseSeconds == 0
   }
 
-  /// Marks networks as followed while `body` runs.
+  /// Holds the watch lock of each network while `body` runs.
   ///
-  /// - Throws: code 11 where somebody else follows one of them; what `body` throws.
+  /// - Throws: code 11 if another process watches one of them; what `body` throws.
   public func following(_ networks: ArraySlice<NetworkName>, _ body: () throws(CNIError) -> Void) throws(CNIError) {
     guard let first = networks.first else { return try body() }
     let lock = try disk.lockWatch(first)

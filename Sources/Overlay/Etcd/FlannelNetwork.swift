@@ -2,21 +2,21 @@ import CNI
 import Etcd
 import NetTypes
 
-/// A network as the key `PREFIX/config` has it, in flannel's words (`Documentation/configuration.md` there).
+/// The value of the key `PREFIX/config`, in flannel's format (`Documentation/configuration.md` of flannel).
 ///
-/// Members that are none of ours are left alone.
+/// Members that only flannel uses are ignored.
 struct FlannelNetwork: Equatable {
-  /// The whole network, IPv4 first.
+  /// The network's prefixes, IPv4 first.
   var prefixes: [IPPrefix]
   var vni: Int
   var port: UInt16
   var isDirectRouting: Bool
-  /// What spans hosts, where hosts of ours said so; flannel itself knows but `l3`.
+  /// The mode, if a host of this plugin wrote it; flannel knows only `l3`.
   var mode: OverlayMode?
-  /// The key, then every member, for what only one mode needs.
+  /// The value with its key, for members that are read later.
   private let json: JSONReader
 
-  /// What flannel takes where nothing else is written, and Linux where the port is 0.
+  /// flannel's default VNI, and Linux's default port, which flannel uses for port 0 or none.
   static let defaultVNI = 1
   static let defaultPort: UInt16 = 8472
 
@@ -56,7 +56,7 @@ struct FlannelNetwork: Equatable {
 
   /// The subnets that hosts may have, one range for each family.
   ///
-  /// As flannel has it: the first of a network is nobody's, and a network holds four at least.
+  /// As in flannel, the first subnet of a network is never used, and a network has room for at least four subnets.
   func pools() throws(CNIError) -> [SubnetPool] {
     var pools: [SubnetPool] = []
     for prefix in prefixes {
@@ -87,7 +87,7 @@ struct FlannelNetwork: Equatable {
     return pool
   }
 
-  /// `nil` where it is not written, or written as flannel writes none.
+  /// `nil` if the key is absent or holds the all-zero address, flannel's value for none.
   private func bound(_ key: String, _ pool: SubnetPool) throws(CNIError) -> IPAddress? {
     guard let member = json[key] else { return nil }
     let address = try member.parsed(as: IPAddress.self)
@@ -101,9 +101,9 @@ struct FlannelNetwork: Equatable {
 }
 
 extension FlannelNetwork {
-  /// What a host writes where there is no such key yet; `nil` where its configuration does not say enough.
+  /// The value that a host writes if etcd has no such key; `nil` if its configuration lacks `vni` or `network`.
   ///
-  /// - Throws: code 7 where it says what flannel cannot express.
+  /// - Throws: code 7 if flannel's format cannot express the configuration.
   static func made(
     for host: OverlayHost, subnetLength: Int?, at key: String
   ) throws(CNIError) -> (network: FlannelNetwork, value: JSONValue)? {
@@ -133,7 +133,7 @@ extension FlannelNetwork {
     return (try FlannelNetwork(value, at: key), value)
   }
 
-  /// - Throws: code 7 showing both sides where a host is configured otherwise.
+  /// - Throws: code 7 with both values if the host is configured in another way.
   func requireAgreement(with host: OverlayHost) throws(CNIError) {
     try requireEqual("vni", host.vni, vni)
     try requireEqual("dstport", host.port, port)

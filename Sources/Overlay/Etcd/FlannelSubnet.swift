@@ -1,16 +1,18 @@
 import CNI
 import NetTypes
 
-/// A host's subnets as a key under `PREFIX/subnets/` has them, in flannel's words.
+/// A host's subnets in a key under `PREFIX/subnets/`, in flannel's format.
 struct FlannelSubnet: Equatable {
-  /// One of each family at most, IPv4 first.
+  /// At most one of each family, IPv4 first.
   var prefixes: [IPPrefix]
-  /// Every member, also those that we do not know.
+  /// Every member, also unknown ones.
   var value: JSONValue
 
   static func keys(_ prefix: String) -> String { "\(prefix)/subnets/" }
 
-  /// `10.5.52.0-24`, `10.5.52.0-24&fd00:5:52::-64`; flannel reads a key without IPv4 only so: `0.0.0.0-0&fd00:5:52::-64`.
+  /// The key's last part: `10.5.52.0-24`, or `10.5.52.0-24&fd00:5:52::-64`.
+  ///
+  /// IPv6 only: `0.0.0.0-0&fd00:5:52::-64`, the only form that flannel reads.
   static func name(_ prefixes: [IPPrefix]) -> String {
     let parts = [IPFamily.v4, .v6].map { family in
       prefixes.first { $0.family == family }.map { "\($0.first)-\($0.length)" }
@@ -18,7 +20,7 @@ struct FlannelSubnet: Equatable {
     return (parts[0] ?? "0.0.0.0-0") + (parts[1].map { "&\($0)" } ?? "")
   }
 
-  /// The subnets that a key's last part names; `nil` where it is none of flannel's.
+  /// The subnets in a key's last part; `nil` if the key is not in flannel's format.
   static func prefixes(_ name: Substring) -> [IPPrefix]? {
     var prefixes: [IPPrefix] = []
     for part in name.split(separator: "&", omittingEmptySubsequences: false) {
@@ -30,7 +32,7 @@ struct FlannelSubnet: Equatable {
     return prefixes.isEmpty ? nil : prefixes
   }
 
-  /// What stands for this host, beside what `value` has already.
+  /// The members that describe this host, added to those that `value` has.
   static func value(of host: OverlayHost, vni: Int, besides value: JSONValue? = nil) -> JSONValue {
     var members = value?.object ?? [:]
     let isV4 = host.local.family == .v4
@@ -53,9 +55,9 @@ struct FlannelSubnet: Equatable {
     return address
   }
 
-  /// The host as a peer of one whose underlay is of that family.
+  /// The host as a peer of a host whose underlay has that family.
   ///
-  /// - Throws: why it is none, in a few words.
+  /// - Throws: the reason if it cannot be a peer.
   func peer(over family: IPFamily) throws(NoPeer) -> OverlayPeer {
     let type = value["BackendType"]?.string ?? "none"
     guard type == "vxlan" else { throw NoPeer(reason: "its BackendType is \(type)") }
@@ -67,13 +69,13 @@ struct FlannelSubnet: Equatable {
     return OverlayPeer(vtep, vtepMAC: mac, subnets: prefixes.filter { !isElsewhere($0.family, from: family) })
   }
 
-  /// Whether subnets of a family are behind a device of their own: flanneld has one for each family of its underlay.
+  /// Whether that family's subnets are behind another device: flanneld has one device for each family of its underlay.
   func isElsewhere(_ family: IPFamily, from underlay: IPFamily) -> Bool {
     family != underlay && value["BackendData"]?.object != nil && value["BackendV6Data"]?.object != nil
   }
 }
 
-/// Why an entry of etcd stands for no host that we reach.
+/// The reason why an entry in etcd is not a usable peer.
 struct NoPeer: Error {
   var reason: String
 }

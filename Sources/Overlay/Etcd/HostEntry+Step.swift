@@ -2,21 +2,21 @@ import CNI
 import Etcd
 import NetTypes
 
-/// An entry to be written, where nothing has changed meanwhile.
+/// An entry to write, if etcd has not changed meanwhile.
 struct EntryDraft: Equatable {
   var key: String
   var value: JSONValue
-  /// The entry's revision; `nil`: there is none.
+  /// The entry's revision; `nil`: a new entry.
   var revision: Int64?
-  /// The lease it has.
+  /// The entry's lease.
   var lease: EtcdLease?
-  /// The network's configuration, where that is missing too.
+  /// The network's configuration, if that must be written too.
   var config: EtcdPair?
 
-  /// A new entry lives as long as this host is heard of.
+  /// A new entry gets a lease, so that it ends when this host stops renewing it.
   var needsLease: Bool { revision == nil }
 
-  /// Afterwards, and where somebody was faster, all of `keys` is read.
+  /// Writes the entry; reads all of `keys` in any case, also if another host was faster.
   func transaction(_ lease: EtcdLease?, reading keys: [EtcdKeys]) -> EtcdTransaction {
     var conditions = [revision.map { EtcdTransaction.Condition.isUnchanged(key, since: $0) } ?? .isAbsent(key)]
     var operations = [EtcdTransaction.Operation.put(key, value.bytes, lease: lease)]
@@ -30,16 +30,16 @@ struct EntryDraft: Equatable {
 }
 
 extension HostEntry where Store: ~Copyable {
-  /// What there is to do before the entry stands.
+  /// What must be done before this host's entry is complete.
   enum Step {
     case nothing
-    /// The entry is there, and has no lease.
+    /// The entry exists and has no lease.
     case remember(HostPair)
     case renew(HostPair, EtcdLease)
     case write(EntryDraft)
   }
 
-  /// Every decision, and every refusal.
+  /// Decides the next step, and refuses what cannot be.
   func step(_ view: NetworkView, _ record: HostRecord?) throws(CNIError) -> Step {
     let (configured, missing) = try configuration(view)
     try configured.requireAgreement(with: host)
@@ -58,7 +58,7 @@ extension HostEntry where Store: ~Copyable {
     return isKnown && record?.isFresh(renewal, at: control.now()) == true ? .nothing : .renew(own, lease)
   }
 
-  /// The network's configuration, and the pair to be written where it is missing.
+  /// The network's configuration, and the pair to write if etcd has none.
   private func configuration(_ view: NetworkView) throws(CNIError) -> (FlannelNetwork, missing: EtcdPair?) {
     if let configured = try view.network() { return (configured, nil) }
     let key = FlannelNetwork.key(plane.prefix)
@@ -71,9 +71,9 @@ extension HostEntry where Store: ~Copyable {
     return (made.network, EtcdPair(key, made.value.bytes))
   }
 
-  /// The MAC address in this host's entry, which other hosts use; its device may have another one.
+  /// The MAC address in this host's entry, which other hosts use; the device may have another one.
   ///
-  /// `nil` where the configuration says one, or where there is no entry that this host remembers as its own.
+  /// `nil` if the configuration sets one, or if etcd has no entry that matches this host's record.
   func keptMAC(_ view: NetworkView, _ record: HostRecord?) -> MACAddress? {
     guard host.vtepMAC == nil, let record, view.has(record) else { return nil }
     return view.hosts[record.key]?.tunnelMAC(host.mode, over: host.local.family)
@@ -100,9 +100,9 @@ extension HostEntry where Store: ~Copyable {
     return EntryDraft(key: key, value: value(configured, besides: nil, mac: keptMAC(view, record)), config: missing)
   }
 
-  /// Those that this host had, else free ones.
+  /// The recorded subnets of this host, or else free ones.
   ///
-  /// - Throws: code 103 where another host has them by now, 102 where none is free.
+  /// - Throws: code 103 if another host has them by now, 102 if none is free.
   private func subnets(
     _ view: NetworkView, _ record: HostRecord?, _ configured: FlannelNetwork
   ) throws(CNIError) -> [IPPrefix] {
@@ -115,7 +115,7 @@ extension HostEntry where Store: ~Copyable {
         if let rival { throw lost(record, to: rival.host) }
         return record.subnets
       }
-      // What was given up is nobody's any more.
+      // This host has left the network, so these subnets may be anyone's by now.
       if rival == nil, isPlace(record.subnets, in: configured) { return record.subnets }
     }
     return try chosen(pools, taken.map(\.prefix))
@@ -142,7 +142,7 @@ extension HostEntry where Store: ~Copyable {
       details: "remove this network's containers from this host, then \(control.disk.state)/\(network).json")
   }
 
-  /// What an operator has changed the network to must not cut off those who are on it.
+  /// Refuses a changed network that no longer contains this host's subnets: its containers would lose their connection.
   private func requirePlace(
     _ subnets: [IPPrefix], in configured: FlannelNetwork, _ key: String
   ) throws(CNIError) {

@@ -9,21 +9,21 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   let plane: EtcdPlaneConfig
   let network: NetworkName
   let host: OverlayHost
-  /// Its lease is renewed when that part of its time is over, one half for 2.
+  /// The lease is renewed after this part of its time: 2 means one half.
   var renewal = 2
-  /// Whether what is left out was told before.
+  /// Suppresses warnings about ignored entries, which were printed before.
   var isQuiet = false
 
-  /// What etcd holds, and what that tells of the network.
+  /// The content of etcd, and the network's state derived from it.
   struct Finding {
     var view: NetworkView
     var knowledge: OverlayKnowledge
   }
 
-  /// How often somebody else may be faster.
+  /// How often another host may change etcd first.
   private static var attempts: Int { 16 }
 
-  /// What is remembered, where it is about the same part of etcd.
+  /// This host's record, if it is for the same prefix in etcd.
   func record() throws(CNIError) -> HostRecord? {
     guard let record = try control.disk.host(network), record.prefix == plane.prefix else { return nil }
     return record
@@ -33,9 +33,9 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     try NetworkView.read(plane.prefix, host.mode, withEndpoints: withEndpoints, from: &store)
   }
 
-  /// For ADD: one request where all is well; makes, renews and remembers the entry where it is not.
+  /// For ADD: one request if the entry is complete; otherwise makes, renews and records the entry.
   ///
-  /// `check` refuses what is about to be written.
+  /// `check` can refuse what is about to be written.
   func register(
     withEndpoints: Bool, _ check: (OverlayKnowledge) throws(CNIError) -> Void = { (_) throws(CNIError) in }
   ) throws(CNIError) -> Finding {
@@ -50,7 +50,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     let known = try record()
     let view = try read(&store, withEndpoints: withEndpoints)
     if case .nothing = try step(view, known) { return try finding(view, known) }
-    // Two at once on this host shall make one entry.
+    // Two plugin processes on this host must not make two entries.
     let lock = try control.disk.lock(network)
     let isSame = try record() == known
     let settled = try settle(
@@ -86,7 +86,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     throw CNIError(.tryAgainLater, "etcd \(plane.prefix): other hosts were faster \(Self.attempts) times")
   }
 
-  /// - Returns: what is there afterwards, whether it was written or somebody else was faster.
+  /// - Returns: the content of etcd afterwards, whether this host or another one has written.
   private func write(
     _ draft: EntryDraft, to store: inout Store, spare: inout EtcdLease?, withEndpoints: Bool
   ) throws(CNIError) -> NetworkView {
@@ -116,7 +116,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     return view
   }
 
-  /// Whether no older entry overlaps: that of another host which wrote a longer key at the same time.
+  /// Whether no older entry overlaps: another host may have written another key with an overlapping subnet at the same time.
   private func isAlone(_ own: HostPair, _ view: NetworkView) -> Bool {
     guard let subnet = own.subnet else { return true }
     return !view.hosts.values.contains { other in
@@ -125,7 +125,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     }
   }
 
-  /// With `seconds` 0 the time of its lease goes on as it did.
+  /// Records the entry on disk; with `seconds` 0 the recorded time of its lease stays.
   private func remember(_ own: HostPair, _ view: NetworkView, seconds: Int) throws(CNIError) {
     guard let configured = try view.network() else { return }
     let known = try record()
@@ -142,7 +142,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     try control.disk.keep(record, of: network)
   }
 
-  /// What etcd's entries tell, this host's own left out.
+  /// The network's state from etcd's entries, without this host's own.
   func finding(_ view: NetworkView, _ record: HostRecord?) throws(CNIError) -> Finding {
     try finding(view, record) { if !isQuiet { control.warn($0) } }
   }
@@ -169,9 +169,9 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
 // MARK: looks that change nothing
 
 extension HostEntry where Store: ~Copyable {
-  /// For CHECK.
+  /// For CHECK: reads the network's state.
   ///
-  /// - Throws: code 101 where etcd does not have this host.
+  /// - Throws: code 101 if etcd has no entry of this host.
   func look(withEndpoints: Bool) throws(CNIError) -> OverlayKnowledge {
     var store = try control.open(plane.etcd)
     let known = try record()
@@ -182,10 +182,10 @@ extension HostEntry where Store: ~Copyable {
     return try finding(view, known).knowledge
   }
 
-  /// For STATUS.
+  /// For STATUS: reads the network's state and what an ADD would write.
   ///
-  /// - Throws: code 11 where etcd does not answer and nothing is remembered; 50 where no subnet could be had, 51 where
-  ///   this host's lease has ended, so that others have forgotten its containers.
+  /// - Throws: code 11 if etcd does not answer and this host has no record; 50 if no subnet is free; 51 if this host's lease has
+  ///   expired, so that other hosts have removed its containers.
   func status() throws(CNIError) -> OverlayKnowledge {
     let known = try record()
     let view: NetworkView
@@ -201,7 +201,7 @@ extension HostEntry where Store: ~Copyable {
       throw ended(known, "etcd has no entry \(known.key)")
     }
     do throws(CNIError) {
-      // IPAM is asked about the subnet that an ADD would take.
+      // The IPAM plugin is checked with the subnet that an ADD would take.
       if case .write(let draft) = try step(view, known) { return try finding(view.with(draft), known).knowledge }
     } catch  where error.code == .poolExhausted {
       throw CNIError(.notAvailable, error.message, details: error.details)

@@ -2,31 +2,31 @@ import CNI
 import Etcd
 import NetTypes
 
-/// What this host remembers of its own entry in etcd: `NETWORK.json`.
+/// This host's record of its own entry in etcd: `NETWORK.json`.
 struct HostRecord: Equatable {
   var prefix: String
   var key: String
   var local: IPAddress
   /// Its containers' subnets, in mode l3.
   var subnets: [IPPrefix] = []
-  /// `nil`: the entry has none, or was given up.
+  /// `nil`: the entry has no lease, or was given up.
   var lease: EtcdLease?
-  /// What the lease was good for when it was renewed.
+  /// The lease's time to live when it was renewed, in seconds.
   var leaseSeconds: Int
-  /// When that was, in seconds since 1970.
+  /// When the lease was renewed, in seconds since 1970.
   var renewed: Int
-  /// What etcd said of the network then.
+  /// The network's configuration in etcd at that time.
   var vni: Int
   var port: UInt16
   var network: [IPPrefix] = []
 
-  /// Whether less than that part of the lease's time has passed, one half for 2.
+  /// Whether less than that part of the lease's time has passed; 2 means one half.
   func isFresh(_ part: Int, at now: Int) -> Bool {
-    // Before: somebody has set the clock.
+    // `now` is before `renewed` if the clock was set back.
     now >= renewed && now - renewed < leaseSeconds / part
   }
 
-  /// What is known of the network while etcd says nothing.
+  /// The network's state while etcd does not answer.
   var knowledge: OverlayKnowledge {
     var knowledge = OverlayKnowledge()
     knowledge.ownSubnets = subnets
@@ -63,17 +63,17 @@ extension HostRecord: JSONReadable {
   }
 }
 
-/// What this host remembers of an attachment that it told others of: what it wrote, to know it again.
+/// This host's record of a published attachment, with what is needed to recognise its entries in etcd.
 struct EndpointRecord: Equatable {
   var container: ContainerID
   var interface: InterfaceName
   var endpoints: [OverlayEndpoint]
-  /// As the entries have it.
+  /// The underlay address in the entries.
   var vtep: IPAddress
 
   func owner(on network: NetworkName) -> Owner { Owner(network: network, container: container, interface: interface) }
 
-  /// Keys in etcd with what they hold.
+  /// The keys in etcd with their values.
   func entries(_ prefix: String, on network: NetworkName) -> [(key: String, value: [UInt8])] {
     endpoints.map { endpoint in
       let value = BridgedEndpoint.value(of: endpoint, owner(on: network), at: vtep)

@@ -2,27 +2,27 @@ import CNI
 import Etcd
 import NetTypes
 
-/// What etcd holds of a network, at one revision.
+/// A network's content of etcd, at one revision.
 struct NetworkView {
   let prefix: String
   let mode: OverlayMode
   private(set) var config: EtcdPair?
-  /// Of each host, in mode l3 its subnet.
+  /// By key, each host's entry; in mode l3 with its subnet.
   private(set) var hosts: [String: HostPair] = [:]
-  /// Of each container, in mode l2 where they were asked for.
+  /// By key, each container's entry; only in mode l2, and if requested.
   private(set) var endpoints: [String: (vtep: IPAddress, endpoint: OverlayEndpoint)] = [:]
   let revision: Int64
-  /// The cluster's number.
+  /// The cluster's ID.
   let cluster: String
 
-  /// What of etcd is read, and watched.
+  /// The keys of etcd that are read and watched.
   static func keys(_ prefix: String, _ mode: OverlayMode, withEndpoints: Bool) -> [EtcdKeys] {
     let hosts = mode == .l3 ? FlannelSubnet.keys(prefix) : BridgedKeys.hosts(prefix)
     let keys: [EtcdKeys] = [.one(FlannelNetwork.key(prefix)), .prefixed(hosts)]
     return withEndpoints && mode == .l2 ? keys + [.prefixed(BridgedKeys.endpoints(prefix))] : keys
   }
 
-  /// Asks for all of it in one go.
+  /// Reads all keys in one transaction.
   static func read<Store: EtcdStore & ~Copyable>(
     _ prefix: String, _ mode: OverlayMode, withEndpoints: Bool, from store: inout Store
   ) throws(CNIError) -> NetworkView {
@@ -51,7 +51,7 @@ struct NetworkView {
     }
   }
 
-  /// Whether one of these changes is of this network.
+  /// Whether one of these changes belongs to this network.
   func concerns(_ events: EtcdEvents) -> Bool {
     events.events.contains { event in
       let key =
@@ -63,7 +63,7 @@ struct NetworkView {
     }
   }
 
-  /// What it would be with this entry.
+  /// The view as it would be with this entry.
   func with(_ draft: EntryDraft) -> NetworkView {
     var view = self
     if let config = draft.config { view.put(config) }
@@ -71,10 +71,10 @@ struct NetworkView {
     return view
   }
 
-  /// What it is without the entries of a lease that was given up.
+  /// Removes the entries of a lease that was revoked.
   mutating func end(_ lease: EtcdLease) { hosts = hosts.filter { $0.value.pair.lease != lease } }
 
-  /// Whether it has the entry that a host remembers as its own.
+  /// Whether it has the entry in this host's record, with the same lease.
   func has(_ record: HostRecord) -> Bool {
     record.lease != nil && hosts[record.key].map { $0.pair.lease == record.lease } == true
   }
@@ -84,7 +84,7 @@ struct NetworkView {
 
   func isBefore(_ other: NetworkView) -> Bool { revision <= other.revision && cluster == other.cluster }
 
-  /// Follows changes that came after it was read, in their order.
+  /// Applies later changes, in their order.
   mutating func follow(_ events: EtcdEvents) {
     for event in events.events {
       switch event {
@@ -98,10 +98,10 @@ struct NetworkView {
   }
 }
 
-// MARK: what it says
+// MARK: contents
 
 extension NetworkView {
-  /// `nil` where nobody has configured the network.
+  /// `nil` if etcd has no configuration of the network.
   func network() throws(CNIError) -> FlannelNetwork? {
     guard let config else { return nil }
     guard let value = config.json else {
@@ -110,10 +110,10 @@ extension NetworkView {
     return try FlannelNetwork(value, at: config.key)
   }
 
-  /// This host's own entry: by its address, or as it remembers it from when it had another one.
+  /// This host's own entry, found by its address or, after its address changed, by its record.
   func own(_ host: OverlayHost, _ record: HostRecord?) -> HostPair? {
     if let record, let known = hosts[record.key] {
-      // In mode l2 the key is the address.
+      // In mode l2 the key contains the address.
       let isRemembered = mode == .l3 && record.lease != nil && known.pair.lease == record.lease
       if isOwn(known, host) || isRemembered { return known }
     }
@@ -127,9 +127,9 @@ extension NetworkView {
     }
   }
 
-  /// All other hosts, by address; what is no host that this one reaches is told.
+  /// All other hosts, sorted by address; warns about entries that are ignored.
   ///
-  /// `lease` is this host's.
+  /// `lease` is this host's lease.
   func peers(of host: OverlayHost, own: HostPair?, lease: EtcdLease?, warn: (String) -> Void) -> [OverlayPeer] {
     let peers =
       switch mode {
@@ -151,7 +151,7 @@ extension NetworkView {
       for prefix in subnet.prefixes where !peer.subnets.contains(prefix) {
         warn("etcd \(key): \(prefix) is left out: flanneld has another device for it, want it IPv4 only")
       }
-      // An address of ours that is another entry's is one of a former life.
+      // Another entry with this host's address is an old one of this host.
       return peer.vtep == host.local ? nil : peer
     } catch {
       warn("etcd \(key) is left out: \(error.reason)")
@@ -163,7 +163,7 @@ extension NetworkView {
     of host: OverlayHost, lease: EtcdLease?, warn: (String) -> Void
   ) -> [OverlayPeer] {
     var peers: [IPAddress: OverlayPeer] = [:]
-    // This host at its former address has its lease.
+    // An entry with this host's lease is this host at its former address.
     for known in hosts.values where lease == nil || known.pair.lease != lease {
       guard let peer = known.value.flatMap(BridgedHost.peer), peer.vtep.family == host.local.family else {
         warn("etcd \(known.pair.key) is left out: it has no IPv\(host.local.family.digit) address")
@@ -172,29 +172,29 @@ extension NetworkView {
       peers[peer.vtep] = peer
     }
     peers[host.local] = nil
-    // Without its host an endpoint is on its way out: they have one lease.
+    // An endpoint without its host is about to end: both have the same lease.
     for (_, entry) in endpoints.sorted(by: { $0.key < $1.key }) { peers[entry.vtep]?.endpoints.append(entry.endpoint) }
     return Array(peers.values)
   }
 }
 
 extension EtcdPair {
-  /// `nil` where the value is no JSON object.
+  /// `nil` if the value is not a JSON object.
   var json: JSONValue? {
-    let value = try? CNIJSON.decodeValue(value)  // whoever wrote something else is told of by its key
+    let value = try? CNIJSON.decodeValue(value)  // warnings name the key, so the parse error is not needed
     return value?.object == nil ? nil : value
   }
 }
 
-/// A host's entry, read once.
+/// A host's entry, parsed.
 struct HostPair: Equatable {
   var pair: EtcdPair
-  /// `nil` where the value is no JSON object.
+  /// `nil` if the value is not a JSON object.
   var value: JSONValue?
-  /// In mode l3; `nil` where it is none that flannel writes.
+  /// In mode l3; `nil` if the key is not in flannel's format.
   var subnet: FlannelSubnet?
 
-  /// Of its VXLAN device.
+  /// The MAC address of its VXLAN device.
   func tunnelMAC(_ mode: OverlayMode, over family: IPFamily) -> MACAddress? {
     let data = mode == .l2 ? value : value?[family == .v4 ? "BackendData" : "BackendV6Data"]
     return data?[mode == .l2 ? "vtepMac" : "VtepMAC"]?.string.flatMap(MACAddress.init)

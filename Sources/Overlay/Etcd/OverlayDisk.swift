@@ -3,12 +3,12 @@ import Kernel
 import Linux
 import NetTypes
 
-/// What this host remembers of its overlay networks, and who works on them.
+/// This host's records of its overlay networks, and their locks.
 ///
-/// `STATE/NETWORK.json` tells of the host, `STATE/NETWORK/…` of each attachment that others were told of;
-/// `RUN/NETWORK.lock` is held while the host's entry is made, `RUN/NETWORK.sync` by whoever follows the others'.
+/// `STATE/NETWORK.json` is this host's record, `STATE/NETWORK/…` has one of each published attachment. `RUN/NETWORK.lock` is held
+/// while the host's entry is made, `RUN/NETWORK.sync` by the process that watches the network.
 public struct OverlayDisk: Sendable {
-  /// Outlives a restart of the machine.
+  /// Survives a reboot.
   public let state: String
   public let run: String
 
@@ -32,7 +32,7 @@ public struct OverlayDisk: Sendable {
 // MARK: records
 
 extension OverlayDisk {
-  /// `nil` where nothing is remembered.
+  /// `nil` if there is no record.
   func host(_ network: NetworkName) throws(CNIError) -> HostRecord? { try read(hostFile(network)) }
 
   func keep(_ record: HostRecord, of network: NetworkName) throws(CNIError) {
@@ -55,7 +55,7 @@ extension OverlayDisk {
     try translating(as: .leaseStore) { () throws(KernelError) in try Files.remove(file(owner)) }
   }
 
-  /// All of the network, in no order.
+  /// All records of the network, in no order.
   func endpoints(of network: NetworkName) throws(CNIError) -> [EndpointRecord] {
     let names = try translating(as: .leaseStore) { () throws(KernelError) in try Files.list(directory(network)) ?? [] }
     var records: [EndpointRecord] = []
@@ -79,16 +79,16 @@ extension OverlayDisk {
 // MARK: locks
 
 extension OverlayDisk {
-  /// Keeps other plugins of this host from making its entry.
+  /// Keeps other plugin processes on this host from making its entry.
   ///
-  /// - Throws: code 11 where another has done so for too long.
+  /// - Throws: code 11 if another process holds the lock for more than 10 seconds.
   func lock(_ network: NetworkName) throws(CNIError) -> FileLock { try lock("\(network).lock", seconds: 10) }
 
-  /// Marks the network as one whose others are followed, until the lock goes.
+  /// Marks the network as watched while the lock is held.
   ///
-  /// - Throws: code 11 where somebody else does that already.
+  /// - Throws: code 11 if another process watches it already.
   func lockWatch(_ network: NetworkName) throws(CNIError) -> FileLock {
-    // Whoever only asks holds it for a moment.
+    // `isWatched` in another process holds the lock for a moment.
     for _ in 0..<10 {
       do throws(CNIError) { return try lock("\(network).sync", seconds: 0) } catch  where error.code == .tryAgainLater {
         Clock.sleep(milliseconds: 20)
@@ -104,12 +104,12 @@ extension OverlayDisk {
     }
   }
 
-  /// Whether somebody holds `lockWatch`.
+  /// Whether a process holds `lockWatch`.
   func isWatched(_ network: NetworkName) -> Bool {
     let path = "\(run)/\(network).sync"
     guard Files.exists(path) else { return false }
     do throws(KernelError) {
-      // Shared, so that two who ask at once do not take each other for the one.
+      // A shared lock, so that two processes in `isWatched` do not see each other as the watcher.
       _ = try FileLock(.open(path, for: .updating), exclusively: false, seconds: 0, doing: "look at \(path)")
       return false
     } catch { return error.isTryAgain }

@@ -4,11 +4,11 @@ import NetTypes
 struct SubnetPool: Equatable {
   let prefix: IPPrefix
   let length: Int
-  /// Where the first and the last of them begin.
+  /// The first addresses of the first and of the last subnet.
   var first: IPAddress
   var last: IPAddress
 
-  /// All of `prefix` but the first, whose beginning is the network's own address.
+  /// All subnets of `prefix` except the first one, which contains the network's own address.
   init(in prefix: IPPrefix, length: Int) {
     self.prefix = prefix
     self.length = length
@@ -17,7 +17,7 @@ struct SubnetPool: Equatable {
     last = IPAddress(prefix.family, prefix.last.value - (size - 1)) ?? prefix.first
   }
 
-  /// A subnet that overlaps none of these, the first from a random one on; `nil` where there is none.
+  /// A subnet that overlaps none of `taken`, searched from a random one on; `nil` if there is none.
   func free(besides taken: [IPPrefix], random: (Range<UInt128>) -> UInt128) -> IPPrefix? {
     let same = Set(taken.filter { $0.length == length }.map(\.network))
     let others = taken.filter { $0.length != length }
