@@ -5,12 +5,12 @@ import Overlay
 import PacketFilter
 import PluginKit
 
-/// A container's interface as a port of a bridge on the host, which a VXLAN device connects with those of other hosts.
+/// Makes a container's interface a port of a bridge on the host; a VXLAN device connects that bridge with the other hosts'.
 struct OverlayDriver<Control: OverlayControl>: LinkDriver {
   static var name: String { "overlay-vxlan" }
   static var linkKind: String { "veth" }
 
-  /// Whoever knows the network's other hosts.
+  /// The control plane of the network.
   var control: Control
 
   func consult<K: Kernel & ~Copyable>(
@@ -45,8 +45,8 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     _ settings: OverlaySettings, owner: Owner, at kernel: inout K
   ) throws(KernelError) -> OverlayFacts {
     var facts = try OverlayFacts(settings, of: owner.network, on: &kernel)
-    // CHECK compares what others were told with the interface that is there.
     facts.guardsAddresses = try settings.guardsAddresses.settled(on: &kernel)
+    // CHECK compares the published entries with the MAC address that the interface has now.
     facts.macThere = try kernel.link(owner.interface, on: .container)?.mac
     if settings.isEVPN, !settings.derivesMAC, let mac = facts.macThere { facts.containerMAC = mac }
     return facts
