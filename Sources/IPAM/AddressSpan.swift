@@ -1,6 +1,6 @@
 public import NetTypes
 
-/// Addresses from one to another of the same family, both included.
+/// A range of addresses of one family, with its first and its last address.
 public struct AddressSpan: TextCodable {
   public static let wanted =
     "an address, a prefix such as 10.1.2.0/28, or two addresses such as 10.1.2.3-10.1.2.9"
@@ -8,7 +8,7 @@ public struct AddressSpan: TextCodable {
   public let first: IPAddress
   public let last: IPAddress
 
-  /// `nil` where `last` comes before `first` or is of the other family.
+  /// `nil` if `last` comes before `first` or has another family.
   public init?(_ first: IPAddress, through last: IPAddress) {
     guard first.family == last.family, first <= last else { return nil }
     self.first = first
@@ -44,7 +44,7 @@ public struct AddressSpan: TextCodable {
   public var description: String { first == last ? first.description : "\(first)-\(last)" }
   public var family: IPFamily { first.family }
 
-  /// How many addresses; the largest number there is for all of IPv6.
+  /// How many addresses it has; all of IPv6 counts as the largest number.
   public var count: UInt128 {
     let (count, overflow) = (last.value - first.value).addingReportingOverflow(1)
     return overflow ? .max : count
@@ -58,19 +58,19 @@ public struct AddressSpan: TextCodable {
     other.family == family && first <= other.last && other.first <= last
   }
 
-  /// The part after `address`; `nil` where nothing is left.
+  /// The part after `address`; `nil` if nothing is left.
   public func after(_ address: IPAddress) -> AddressSpan? {
     guard address.family == family else { return nil }
     guard address >= first else { return self }
     return address.advanced(by: 1).flatMap { AddressSpan($0, through: last) }
   }
 
-  /// The part up to `address` and including it; `nil` where nothing is left.
+  /// The part up to `address`, which is included; `nil` if nothing is left.
   public func upTo(_ address: IPAddress) -> AddressSpan? {
     AddressSpan(first, through: min(address, last))
   }
 
-  /// What is left without `other`: nothing, one span or two.
+  /// The parts that remain without `other`: none, one or two spans.
   public func without(_ other: AddressSpan) -> [AddressSpan] {
     guard overlaps(other) else { return [self] }
     return [other.first.predecessor.flatMap { upTo($0) }, after(other.last)].compactMap(\.self)

@@ -1,14 +1,14 @@
 public import CNI
 public import NetTypes
 
-/// One attachment's wish for addresses: one out of each range set.
+/// A request of one attachment for addresses: one of each range set.
 public struct AddressRequest: Equatable, Sendable {
   public var owner: Owner
   public var namespacePath: String
   public var sets: [RangeSet]
-  /// Addresses asked for by name; the other sets give any.
+  /// Addresses that the runtime requests; range sets without one give any address.
   public var wanted: [IPAddress]
-  /// Set where the container's name should keep its addresses.
+  /// The container's name, if it keeps its addresses (key `sticky`).
   public var stickyName: StickyName?
 
   public init(
@@ -25,8 +25,8 @@ public struct AddressRequest: Equatable, Sendable {
 extension LeaseStore where Self: ~Copyable {
   /// Leases one address of each range set, in their order; all of them or none.
   ///
-  /// - Throws: 102 where a set has none left, 103 for an address asked for that cannot be had, 104 where the attachment
-  ///   has addresses already.
+  /// - Throws: 102 if a set has none left, 103 if a requested address is not available, 104 if the attachment already has
+  ///   addresses.
   public mutating func allocate(_ request: AddressRequest) throws(CNIError) -> [AddressRange.Assignment] {
     let holder = LeaseHolder(request.owner)
     let earlier = try addresses(of: holder)
@@ -47,9 +47,9 @@ extension LeaseStore where Self: ~Copyable {
     }
   }
 
-  /// Gives back what an ADD took.
+  /// Releases addresses that an ADD leased.
   ///
-  /// - Returns: what could not be given back.
+  /// - Returns: the errors; one failure does not stop the rest.
   public mutating func releaseAll(_ addresses: [IPAddress]) -> [CNIError] {
     var failures: [CNIError] = []
     for address in addresses {
@@ -74,13 +74,15 @@ extension LeaseStore where Self: ~Copyable {
       if try take(address, for: holder, namespacePath: request.namespacePath, set: number) {
         return AddressRange.Assignment(address: address, range: range)
       }
-      // Somebody who does not take the lock was faster, and the store knows it now.
+      // A process that ignores the lock took the address first; the store has noticed it now.
       guard asked == nil, refused.insert(address).inserted else { throw CNIError.unavailable(address, "it is leased") }
     }
     throw set.exhaustion(in: request.owner.network)
   }
 
-  /// A free address: the one the name had, then one that no other name had, then any; dead leases go before the last.
+  /// Chooses a free address: the name's former one, then one that no other name had, then any.
+  ///
+  /// Dead leases are released before an address that another name had is chosen.
   private mutating func choose(
     outOf set: RangeSet, _ number: Int, for name: StickyName?
   ) throws(CNIError) -> IPAddress? {
@@ -99,7 +101,7 @@ extension LeaseStore where Self: ~Copyable {
     return nil
   }
 
-  /// The first free address; with a name, one that no other name is remembered to have had.
+  /// The first free address; with a name, the first one that no other name had before.
   private mutating func firstFree(in spans: [AddressSpan], sparing name: StickyName?) throws(CNIError) -> IPAddress? {
     for span in spans {
       var rest: AddressSpan? = span
@@ -123,7 +125,7 @@ extension AddressRange {
       self.range = range
     }
 
-    /// As the result of ADD has it.
+    /// The address as it appears in the result of ADD.
     public var ip: AddResult.IP? {
       IPPrefix(address, length: range.subnet.length).map { AddResult.IP(address: $0, gateway: range.gateway) }
     }
@@ -131,7 +133,7 @@ extension AddressRange {
 }
 
 extension LeaseStore where Self: ~Copyable {
-  /// The sets out of which nothing can be given, dead leases being as good as free addresses.
+  /// The range sets without an available address; addresses of dead leases count as available.
   public mutating func exhausted(_ sets: [RangeSet]) throws(CNIError) -> [RangeSet] {
     var full: [RangeSet] = []
     for set in sets {

@@ -2,24 +2,24 @@ public import CNI
 public import NetTypes
 
 extension HostLocalConfig {
-  /// The families for which an unused subnet is wanted.
+  /// The families with the subnet `auto` or `auto-ipv6`.
   public var automaticFamilies: [IPFamily] {
     writtenSets.flatMap(\.ranges).compactMap { range in
       if case .automatic(let family) = range.range.subnet { family } else { nil }
     }
   }
 
-  /// The bridge whose addresses say what subnets there are; `nil` where the configuration names subnets itself.
+  /// The bridge whose addresses give the subnets; `nil` if the configuration has subnets.
   public var bridgeToAsk: InterfaceName? {
     guard ipam != nil, writtenSets.isEmpty else { return nil }
     return bridge ?? (type == "bridge" ? InterfaceName("cni0") : nil)
   }
 
-  /// Every range set in the order in which the result has its addresses; that number also names `last_reserved_ip.N`.
+  /// All range sets, in the order of the addresses in the result; a set's index is also the N of `last_reserved_ip.N`.
   ///
-  /// `chosen` stands for "auto"; `bridgeAddresses` are those of `bridgeToAsk`.
+  /// `chosen` has the subnets for `auto`; `bridgeAddresses` are those of `bridgeToAsk`.
   ///
-  /// - Throws: code 7 naming key and value; 102 where "auto" found nothing.
+  /// - Throws: code 7 naming key and value; 102 if there is no unused subnet for `auto`.
   public func rangeSets(
     chosen: [IPFamily: IPPrefix] = [:], bridgeAddresses: [IPPrefix] = []
   ) throws(CNIError) -> [RangeSet] {
@@ -51,7 +51,7 @@ extension HostLocalConfig {
     return sets
   }
 
-  /// One set for the first address of each family that the bridge has; the address is the gateway.
+  /// One range set for the bridge's first address of each family; that address is the gateway.
   private func derivedSets(_ addresses: [IPPrefix]) -> [WrittenSet] {
     var sets: [WrittenSet] = []
     for family in IPFamily.allCases {
@@ -74,7 +74,7 @@ extension HostLocalConfig {
       "key \"ipam\": no IP ranges, and bridge \(bridge) has no address to take them from: want subnet or ranges")
   }
 
-  /// `rangeStart` and its like mean nothing beside `ranges`.
+  /// Refuses `rangeStart`, `rangeEnd` and `gateway` beside `ranges`, where they have no subnet.
   private func checkLegacy(_ legacy: RangeConfig) throws(CNIError) {
     guard legacy.subnet == nil, !writtenSets.isEmpty else { return }
     for (key, value) in [("rangeStart", legacy.rangeStart), ("rangeEnd", legacy.rangeEnd), ("gateway", legacy.gateway)]
@@ -103,7 +103,7 @@ extension HostLocalConfig {
 
   private func checkExcludes(_ sets: [RangeSet]) throws(CNIError) {
     let subnets = sets.flatMap(\.ranges).map { AddressSpan($0.subnet) }
-    // What an automatic subnet will be is not known when the list is written.
+    // An automatic subnet is not known when the configuration is written.
     for (index, span) in (ipam?.exclude ?? []).enumerated() where automaticFamilies.isEmpty {
       guard subnets.contains(where: span.overlaps) else {
         throw refusal("ipam.exclude[\(index)] \(span): in none of the subnets")

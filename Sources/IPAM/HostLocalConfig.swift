@@ -1,17 +1,17 @@
 public import CNI
 public import NetTypes
 
-/// What `ipam-host-local` reads of a network's configuration.
+/// The part of a network configuration that `ipam-host-local` uses.
 public struct HostLocalConfig: JSONReadable, Equatable, Sendable {
   public var cniVersion: String?
-  /// The main plugin's: its `bridge` matters where no subnet is given.
+  /// The main plugin; its `bridge` is used if no subnet is given.
   public var type: String?
   public var bridge: InterfaceName?
   public var ipam: IPAM?
-  /// Range sets of `runtimeConfig`, which come before the configured ones.
+  /// The range sets of `runtimeConfig`, which come before the configured ones.
   public var ipRanges: [[RangeConfig]]?
 
-  /// A configuration that says nothing but where the leases are.
+  /// A configuration with nothing but the directory of the leases.
   public init(dataDir: String) {
     ipam = IPAM(dataDir: dataDir.isEmpty ? nil : dataDir)
   }
@@ -25,17 +25,17 @@ public struct HostLocalConfig: JSONReadable, Equatable, Sendable {
   }
 
   public struct IPAM: JSONReadable, Equatable, Sendable {
-    /// `subnet`, `rangeStart`, `rangeEnd`, `gateway` written beside `type`, as before there were `ranges`.
+    /// `subnet`, `rangeStart`, `rangeEnd` and `gateway` directly in `ipam`, the old form without `ranges`.
     public var legacy: RangeConfig
     public var ranges: [[RangeConfig]]?
     public var routes: [Route]?
-    /// Where the leases of all networks are; `nil`: `defaultDataDir`.
+    /// The directory of all networks' leases; `nil`: `defaultDataDir`.
     public var dataDir: String?
-    /// A file in the form of `resolv.conf(5)`, whose settings go into the result.
+    /// A file in the form of `resolv.conf(5)`; its settings become the result's `dns`.
     public var resolvConf: String?
-    /// Never handed out, whichever range they are in.
+    /// Addresses that are never handed out, in any range.
     public var exclude: [AddressSpan]?
-    /// A container of the same name gets the address it had before.
+    /// Whether a container gets the address that a container of the same name had before.
     public var sticky: Bool?
 
     init(dataDir: String?) {
@@ -46,7 +46,7 @@ public struct HostLocalConfig: JSONReadable, Equatable, Sendable {
     public init(_ json: JSONReader) throws(CNIError) {
       legacy = try RangeConfig(json)
       exclude = legacy.exclude
-      legacy.exclude = nil  // beside `type` it counts for every range
+      legacy.exclude = nil  // directly in `ipam`, `exclude` applies to every range
       ranges = try json.rangeSets("ranges")
       routes = try json.objects("routes")
       dataDir = try json.filledText("dataDir")
@@ -60,7 +60,7 @@ public struct HostLocalConfig: JSONReadable, Equatable, Sendable {
   public var dataDir: String { ipam?.dataDir ?? Self.defaultDataDir }
 }
 
-/// One range as it is written.
+/// One range as written.
 public struct RangeConfig: JSONReadable, Equatable, Sendable {
   public var subnet: SubnetSource?
   public var rangeStart: IPAddress?
@@ -89,7 +89,7 @@ extension JSONReader {
   }
 }
 
-/// A subnet as it is written: itself, or the wish for an unused one.
+/// A subnet as written: a prefix, or a request for an unused subnet.
 public enum SubnetSource: TextCodable {
   case fixed(IPPrefix)
   case automatic(IPFamily)

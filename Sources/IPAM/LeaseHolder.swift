@@ -1,7 +1,7 @@
 public import CNI
 import NetTypes
 
-/// Who a lease file names: a container and its interface.
+/// The holder that a lease file names: a container and its interface.
 public struct LeaseHolder: Hashable, Sendable, CustomStringConvertible {
   public var container: String
   /// `nil` in files of the reference plugin's first versions.
@@ -17,9 +17,9 @@ public struct LeaseHolder: Hashable, Sendable, CustomStringConvertible {
     interface = owner.interface.description
   }
 
-  /// Reads a lease file as the reference plugin does: white space around the text does not count.
+  /// Reads a lease file as the reference plugin does: white space around the text is ignored.
   ///
-  /// `nil` for a file whose writer died: empty, or filled with zeros by the file system.
+  /// `nil` for an incomplete file (its writer was killed, or the machine crashed): empty, or filled with zeros.
   public init?(fileContent bytes: [UInt8]) {
     guard let content = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else { return nil }
     let text = content.unicodeScalars
@@ -38,7 +38,7 @@ public struct LeaseHolder: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// What the reference plugin writes: container, CR LF, interface, no end of line.
+  /// The content that the reference plugin writes: container, CR LF, interface, no end of line.
   public var fileContent: [UInt8] { Array((interface.map { "\(container)\r\n\($0)" } ?? container).utf8) }
 
   public var description: String { interface.map { "container \(container) (\($0))" } ?? "container \(container)" }

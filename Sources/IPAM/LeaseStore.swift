@@ -1,57 +1,57 @@
 public import CNI
 public import NetTypes
 
-/// The leases of one network, kept from changing by others as long as this value lives.
+/// The leases of one network, locked against other processes as long as this value lives.
 ///
-/// `LeaseDisk` implements it with files; tests use a fake. Everything throws code 106, naming the file.
+/// `LeaseDirectory` implements it with files; tests use a fake. Every function throws code 106 naming the file.
 public protocol LeaseStore: ~Copyable {
-  /// The addresses leased to that holder, or else to its container without an interface.
+  /// The addresses leased to that holder or, if there are none, to its container without an interface.
   mutating func addresses(of holder: LeaseHolder) throws(CNIError) -> [IPAddress]
 
-  /// `nil` where the address is free; a lease that names nobody is removed then.
+  /// `nil` if the address is free; an incomplete lease, which names no holder, is removed.
   mutating func holder(of address: IPAddress) throws(CNIError) -> LeaseHolder?
 
-  /// The lowest address of the span that is not leased.
+  /// The lowest free address of the span.
   mutating func firstFree(in span: AddressSpan) throws(CNIError) -> IPAddress?
 
   /// How many addresses of these spans are leased.
   mutating func leasedCount(in spans: [AddressSpan]) throws(CNIError) -> UInt128
 
-  /// Leases the address and remembers it as the last one of range set number `set`: both or neither.
+  /// Leases the address and records it as the last one of range set number `set`: both or neither.
   ///
-  /// The lease dies with what is now at `namespacePath`. False where the address is leased already.
+  /// The lease ends with the namespace that is now at `namespacePath`. False if the address is leased already.
   mutating func take(
     _ address: IPAddress, for holder: LeaseHolder, namespacePath: String, set: Int
   ) throws(CNIError) -> Bool
 
-  /// Nothing happens where the address is free.
+  /// No-op if the address is free.
   mutating func release(_ address: IPAddress) throws(CNIError)
 
-  /// Every lease, sorted by address: reads every file.
+  /// All leases, sorted by address; reads every lease file.
   mutating func allLeases() throws(CNIError) -> [Lease]
 
-  /// Leases whose namespace is gone, by a reboot or otherwise: reads every file's attribute.
+  /// Leases whose namespace no longer exists, also after a reboot; reads an attribute of every lease file.
   mutating func deadLeases() throws(CNIError) -> [IPAddress]
 
-  /// Where that range set's last lease was; `nil` where nobody knows.
+  /// The range set's last leased address; `nil` if it is not recorded.
   mutating func lastReserved(set: Int) throws(CNIError) -> IPAddress?
 
-  /// The addresses that `name` had when it last asked with `sticky`.
+  /// The addresses that `name` had at its last ADD with `sticky`.
   mutating func remembered(_ name: StickyName) throws(CNIError) -> [IPAddress]
 
-  /// The name that address is remembered for.
+  /// The name that had that address last.
   mutating func rememberer(of address: IPAddress) throws(CNIError) -> StickyName?
 
-  /// Forgets what `name` had before, and whoever had these addresses.
+  /// Records the addresses for `name`, in place of its former ones and of the names that had these addresses.
   mutating func remember(_ addresses: [IPAddress], for name: StickyName) throws(CNIError)
 }
 
-/// One lease as it is on the disk.
+/// One lease as stored.
 public struct Lease: Equatable, Sendable {
   public var address: IPAddress
-  /// `nil` for a file that names nobody: its writer died.
+  /// `nil` for an incomplete lease file, whose writer was killed.
   public var holder: LeaseHolder?
-  /// When it was made: seconds since 1970.
+  /// When the address was leased, in seconds since 1970.
   public var madeAt: Int
 
   public init(address: IPAddress, holder: LeaseHolder?, madeAt: Int) {
@@ -61,7 +61,7 @@ public struct Lease: Equatable, Sendable {
   }
 }
 
-/// A container by name, and which of its interfaces: what outlives the container's identifier.
+/// A container's name and one of its interfaces, which stay the same when the container gets a new ID.
 public struct StickyName: Hashable, Sendable {
   public var container: String
   public var interface: String

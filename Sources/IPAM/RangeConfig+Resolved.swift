@@ -4,7 +4,7 @@ import NetTypes
 extension RangeConfig {
   /// The range with every default filled in.
   ///
-  /// `key` is where the configuration has it, `chosen` what stands for "auto", `excluded` what no range hands out.
+  /// `key` is the range's key in the configuration, `chosen` has the subnets for `auto`, no range hands out `excluded`.
   ///
   /// - Throws: code 7.
   func resolved(key: String, chosen: [IPFamily: IPPrefix], excluded: [AddressSpan]) throws(CNIError) -> AddressRange {
@@ -53,9 +53,9 @@ extension RangeConfig {
     return address
   }
 
-  /// What a range holds where it says nothing else: all but the network's own address and the broadcast address.
+  /// The default range: all addresses except the network's own and the broadcast address.
   ///
-  /// /31 and /127 (RFC 3021, RFC 6164) have neither, nor have /32 and /128.
+  /// /31 and /127 (RFC 3021, RFC 6164), /32 and /128 have neither of these two.
   private static func hosts(of subnet: IPPrefix) -> AddressSpan {
     let all = AddressSpan(subnet)
     guard subnet.hostBits > 1, let second = all.first.advanced(by: 1) else { return all }
@@ -63,7 +63,7 @@ extension RangeConfig {
     return AddressSpan(second, through: last) ?? all
   }
 
-  /// The first host of the subnet; none where there is only one.
+  /// The first host address of the subnet; `nil` if the subnet has only one address.
   private static func defaultGateway(of subnet: IPPrefix) -> IPAddress? {
     subnet.hostBits == 0 ? nil : hosts(of: subnet).first
   }

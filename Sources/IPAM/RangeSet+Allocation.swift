@@ -2,9 +2,9 @@ public import CNI
 public import NetTypes
 
 extension [RangeSet] {
-  /// The address asked for from each set; `nil` where any will do.
+  /// The requested address for each set; `nil` if any address will do.
   ///
-  /// - Throws: 103 for an address that is in no set, is not handed out, or is the second of its set.
+  /// - Throws: 103 for an address that is in no set, is not handed out, or is a second one for its set.
   public func asked(_ wanted: [IPAddress]) throws(CNIError) -> [IPAddress?] {
     var asked = [IPAddress?](repeating: nil, count: count)
     for address in wanted where !asked.contains(address) {
@@ -29,7 +29,7 @@ extension [RangeSet] {
     return asked
   }
 
-  /// What is leased against what every set should have given, and what ADD answered.
+  /// Compares the leased addresses with the range sets and with the result of ADD.
   public func differences(leased: [IPAddress], answered: [IPAddress]) -> [String] {
     var differences: [String] = []
     for set in self {
@@ -50,7 +50,7 @@ extension CNIError {
     CNIError(.addressUnavailable, "requested IP address \(address) is not available: \(why)")
   }
 
-  /// Code 104: who is attached already has these addresses.
+  /// Code 104: the attachment already has these addresses.
   public static func leased(_ addresses: [IPAddress], to holder: LeaseHolder, in network: NetworkName) -> CNIError {
     CNIError(
       .alreadyAttached,

@@ -1,15 +1,15 @@
 public import NetTypes
 
-/// Addresses of one subnet that may be handed out.
+/// Addresses of one subnet that can be handed out.
 public struct AddressRange: Equatable, Sendable {
-  /// Where the configuration has it: `ipam`, `ipam.ranges[0][1]`.
+  /// Its key in the configuration: `ipam`, `ipam.ranges[0][1]`.
   public var key: String
   public var subnet: IPPrefix
   /// From `rangeStart` to `rangeEnd`, gateway and excluded addresses included.
   public var span: AddressSpan
-  /// Never handed out; `nil`: the subnet has none.
+  /// The gateway, which is never handed out; `nil`: the subnet has none.
   public var gateway: IPAddress?
-  /// What may be handed out, in order.
+  /// The addresses that can be handed out, in order.
   public private(set) var usable: [AddressSpan]
 
   public init(key: String, subnet: IPPrefix, span: AddressSpan, gateway: IPAddress?, excluded: [AddressSpan]) {
@@ -17,15 +17,15 @@ public struct AddressRange: Equatable, Sendable {
     self.subnet = subnet
     self.span = span
     self.gateway = gateway
-    // podman lets `rangeEnd` be the broadcast address; a container with it could not be reached.
+    // podman writes the broadcast address as `rangeEnd`; a container with that address would be unreachable.
     let reserved = [gateway, subnet.broadcast].compactMap(\.self).map { AddressSpan($0) }
     usable = (reserved + excluded).reduce([span]) { rest, taken in rest.flatMap { $0.without(taken) } }
   }
 }
 
-/// A pool out of which an attachment gets one address: ranges of one family that do not overlap.
+/// A pool that gives one address to an attachment: ranges of one family that do not overlap.
 public struct RangeSet: Equatable, Sendable {
-  /// Where the configuration has it: `ipam.subnet`, `ipam.ranges[0]`.
+  /// Its key in the configuration: `ipam.subnet`, `ipam.ranges[0]`.
   public var key: String
   public var ranges: [AddressRange]
 
@@ -38,7 +38,7 @@ public struct RangeSet: Equatable, Sendable {
 
   public var usable: [AddressSpan] { ranges.flatMap(\.usable) }
 
-  /// How many addresses may be handed out.
+  /// How many addresses can be handed out.
   public var capacity: UInt128 {
     usable.reduce(0) { sum, span in
       let (total, overflow) = sum.addingReportingOverflow(span.count)
@@ -48,9 +48,9 @@ public struct RangeSet: Equatable, Sendable {
 
   public func range(holding address: IPAddress) -> AddressRange? { ranges.first { $0.span.contains(address) } }
 
-  /// What may be handed out, in the order it is: from the address after `last`, through the ranges, round to `last`.
+  /// The usable addresses in the order of allocation: from the one after `last` through all ranges, and round to `last`.
   ///
-  /// From the first range's start where `last` is in none of the ranges.
+  /// Begins with the first range if `last` is in none of the ranges.
   public func usable(after last: IPAddress?) -> [AddressSpan] {
     guard let last, let start = ranges.firstIndex(where: { $0.span.contains(last) }) else { return usable }
     let others = ranges[(start + 1)...] + ranges[..<start]
