@@ -1,11 +1,11 @@
 import NetTypes
 
-/// Which of 512 neighbouring addresses are leased.
+/// A bitmap of the leased addresses in a block of 512 consecutive addresses.
 struct AddressBlock {
   static let bits: UInt128 = 9
   static let words = 8
 
-  /// Family and number of the block.
+  /// The block's family and number.
   var key: BlockKey
   var bitmap: [UInt64]
 
@@ -72,7 +72,7 @@ struct BlockKey: Hashable {
 
   var hash: UInt64 { words.reduce(0) { mixed($0 ^ $1) } }
 
-  /// The bits of this block that `span` covers; `nil` for none.
+  /// The bits of this block that `span` covers; `nil` if there are none.
   func bits(of span: AddressSpan) -> ClosedRange<Int>? {
     guard span.family == family else { return nil }
     let start = number << AddressBlock.bits, end = start | 511
@@ -82,6 +82,6 @@ struct BlockKey: Hashable {
 }
 
 extension IPAddress {
-  /// Its place in its block.
+  /// The address's bit in its block.
   var blockBit: Int { Int(value & 511) }
 }

@@ -1,9 +1,9 @@
 import Linux
 import NetTypes
 
-/// The bytes of an index: in memory while it is built, or where it cannot be kept; else in its file.
+/// The bytes of an index: in memory while it is built or if no file can be written, otherwise in its file.
 struct IndexBytes: ~Copyable {
-  /// `nil` once the file has them.
+  /// `nil` if the bytes are in the file.
   private var memory: [UInt8]?
   private let file: Descriptor?
 
@@ -14,19 +14,19 @@ struct IndexBytes: ~Copyable {
 
   var isKept: Bool { memory == nil && file != nil }
 
-  /// 0 where there is no file yet.
+  /// 0 if there is no file.
   func fileSize() throws(KernelError) -> Int {
     guard let size = try file?.status().size else { return 0 }
     return size
   }
 
-  /// Goes on in memory with that many zeros.
+  /// Replaces the content by that many zero bytes, in memory.
   mutating func startOver(count: Int) { memory = [UInt8](repeating: 0, count: count) }
 
-  /// Moves what is in memory to the file, its first `headerSize` bytes cleared; stays in memory where there is none.
+  /// Writes the bytes in memory to the file, with the first `headerSize` bytes cleared; no-op without a file.
   mutating func keep(headerSize: Int) throws(KernelError) {
     guard let bytes = memory, let size = try file?.status().size else { return }
-    // Whoever comes after a crash in here must not take the old header for that of the new content.
+    // Cleared first: after a crash in this function, the old header must not appear with the new content.
     try file?.write([UInt8](repeating: 0, count: headerSize), at: 0)
     if size != bytes.count { try file?.resize(to: bytes.count) }
     try file?.write(bytes, at: 0)

@@ -1,13 +1,13 @@
 import Linux
 import NetTypes
 
-/// What is behind a lease file's name.
+/// The content of a lease file.
 enum LeaseContent: Equatable {
   case missing
   case held(LeaseHolder)
-  /// A file that names nobody: its writer died. Under the lock nobody is about to fill it.
+  /// An incomplete file, whose writer was killed. No process is about to fill it, as the lock is held.
   case torn
-  /// Something that is no file: it blocks the address, and only a person can say why.
+  /// Not a regular file: it blocks the address until the operator removes it.
   case unknown
 
   init(ofFile path: String) throws(KernelError) {
@@ -19,7 +19,7 @@ enum LeaseContent: Equatable {
   }
 }
 
-/// The address a file of that name leases; `nil` for other files, and for spellings that nobody writes.
+/// The address that a file of that name leases; `nil` for other names, and for other spellings of an address.
 func leasedAddress(_ name: String) -> IPAddress? {
   guard let address = IPAddress(name), address.description == name else { return nil }
   return address

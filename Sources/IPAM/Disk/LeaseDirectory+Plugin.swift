@@ -2,7 +2,7 @@ public import CNI
 import Linux
 public import NetTypes
 
-// What a plugin needs besides the leases themselves.
+// What a plugin needs in addition to taking and releasing leases.
 
 extension LeaseDirectory {
   public mutating func lastReserved(set: Int) throws(CNIError) -> IPAddress? {
@@ -41,7 +41,7 @@ extension LeaseDirectory {
 }
 
 extension LeaseDirectory {
-  /// As the other `open`, with its defaults.
+  /// `open` with its default arguments.
   public static func open(
     _ dataDir: String, _ network: NetworkName, _ making: Bool
   ) throws(CNIError) -> LeaseDirectory? {
@@ -49,12 +49,12 @@ extension LeaseDirectory {
   }
 }
 
-/// A text file's content.
+/// Reads a text file.
 ///
 /// - Throws: code 106.
 public func fileText(_ path: String) throws(CNIError) -> String {
   try storing { () throws(KernelError) in
-    // A FIFO in its place would be waited for.
+    // Opening a FIFO would block.
     guard try Files.status(path)?.isRegular != false else {
       throw KernelError("read \(path)", errno: .none, reason: "want a regular file")
     }

@@ -4,9 +4,9 @@ public import NetTypes
 
 /// The leases of one network in the reference plugin's form: a directory with a file for each address.
 ///
-/// Locked against other processes, the reference plugin's too, as long as this value lives.
+/// Locked against other processes, the reference plugin too, as long as this value lives.
 public struct LeaseDirectory: LeaseStore, ~Copyable {
-  /// Where the indexes of all networks are.
+  /// The directory of all networks' indexes.
   public static let defaultIndexDirectory = "/run/swift-cni/ipam"
 
   let path: String
@@ -15,15 +15,15 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   private let lock: FileLock
   private let boot = stableHash((LeaseMark.thisBoot ?? "").utf8)
   private var index: LeaseIndex
-  /// Whether the index tells of the directory; false after a failure to read it.
+  /// Whether the index is complete; false after a failure to build it.
   private var isIndexWhole = false
 
-  /// Opens and locks the leases of `network`, waiting for the lock for at most `lockSeconds`.
+  /// Opens and locks the leases of `network`; waits at most `lockSeconds` for the lock.
   ///
-  /// `making` makes what is missing.
+  /// `making` creates the directory if it is missing.
   ///
-  /// - Returns: `nil` where there is no such directory and `making` is false.
-  /// - Throws: code 11 where the lock stays taken, 106 for everything else.
+  /// - Returns: `nil` if there is no such directory and `making` is false.
+  /// - Throws: code 11 if another process keeps the lock, 106 for everything else.
   public static func open(
     dataDir: String, network: NetworkName, making: Bool, indexDirectory: String = defaultIndexDirectory,
     lockSeconds: Int = 30
@@ -58,19 +58,19 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   }
 
   private static func openIndex(of directory: FileStatus, in indexDirectory: String) -> Descriptor? {
-    // Without an index every call reads the directory, which is slow and right.
+    // Without an index every call reads the whole directory, which is slow but correct.
     try? Files.makeDirectories(indexDirectory, mode: 0o700)
     return try? Descriptor.open(indexPath(of: directory, in: indexDirectory), for: .updating)
   }
 
-  /// The index goes with the directory and not with its name, so that two spellings of one path share it.
+  /// The index belongs to the directory's inode, so that two spellings of one path share it.
   static func indexPath(of directory: FileStatus, in indexDirectory: String) -> String {
     "\(indexDirectory)/\(hex(UInt64(directory.device)))-\(hex(UInt64(directory.inode)))"
   }
 
-  /// Takes the index as it is where it tells of the directory as it is; else builds it anew.
+  /// Uses the index if it matches the directory's state; otherwise builds it again.
   private mutating func fitIndex() throws(KernelError) {
-    // Unreadable is as good as missing.
+    // An unreadable index is treated as a missing one.
     let fits = try? index.open(fitting: LeaseIndex.Seal(directory.status(), boot: boot))
     if fits == true { isIndexWhole = true } else { try rebuildIndex() }
   }
@@ -91,21 +91,21 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
     seal()
   }
 
-  /// Marks the directory with a time that no other change would give it, and the index with the same.
+  /// Sets the directory's mtime to a random value that no other change gives it, and records it in the index.
   private mutating func seal() {
     guard index.isKept, let before = try? directory.status().modified else { return }
     let mark = FileTime(seconds: before.seconds, nanoseconds: Int.random(in: 0..<1_000_000_000))
-    // Where this fails, directory and index differ, and whoever comes next builds the index anew.
+    // If this fails, directory and index differ, and the next process builds the index again.
     do throws(KernelError) {
       try directory.setModified(mark)
       let status = try directory.status()
-      // A file system with coarser times would hide somebody else's change in the same instant.
+      // With coarser timestamps another process's change at the same time would go unnoticed.
       guard status.modified == mark else { return }
       try index.close(with: LeaseIndex.Seal(status, boot: boot))
     } catch {}
   }
 
-  /// Changes the index along with the directory; builds it anew where that fails.
+  /// Applies the same change to the index as to the directory; builds the index again if that fails.
   private mutating func follow(_ change: (inout LeaseIndex) throws(KernelError) -> Void) throws(CNIError) {
     do throws(KernelError) {
       guard isIndexWhole else { return }
@@ -137,7 +137,7 @@ extension LeaseDirectory {
       let hinted = try index.addresses(holderHash: holder.hash)
       let held = try addresses(among: hinted, of: holder)
       guard held.count < hinted.count else { return held }
-      // Files were written over, which does not show in the directory: what they say now decides.
+      // A lease file was overwritten, which does not change the directory's mtime: read all files again.
       try rebuildIndex()
       return try addresses(among: try index.addresses(holderHash: holder.hash), of: holder)
     }
@@ -193,7 +193,7 @@ extension LeaseDirectory {
     return true
   }
 
-  /// False where the address is leased; one leased to nobody is taken over.
+  /// False if the address is leased; an incomplete lease is replaced.
   private mutating func create(
     _ address: IPAddress, _ holder: LeaseHolder, _ attributes: [(String, [UInt8])]
   ) throws(CNIError) -> Bool {
@@ -206,12 +206,12 @@ extension LeaseDirectory {
       guard error.errno == .EEXIST else { throw storeError(error) }
     }
     if try self.holder(of: address) == nil { return try create(address, holder, attributes) }
-    // The index did not know: somebody changed a file in a way that does not show in the directory.
+    // The index lacks this lease: another process changed a file without changing the directory's mtime.
     try storing { () throws(KernelError) in try rebuildIndex() }
     return false
   }
 
-  /// In place, as the reference plugin does: no new file where the disk is full, no change of the directory.
+  /// Overwrites the file in place, as the reference plugin does: works on a full disk and keeps the directory's mtime.
   private func writeLastReserved(_ address: IPAddress, set: Int) throws(KernelError) {
     let name = "\(path)/last_reserved_ip.\(set)"
     let text = Array(address.description.utf8)

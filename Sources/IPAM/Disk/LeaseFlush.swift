@@ -3,9 +3,9 @@ import Linux
 public import NetTypes
 
 extension LeaseDirectory {
-  /// Makes leases survive a loss of power, the n-th one out of range set n, and what was handed out last.
+  /// Makes leases survive a power failure: `addresses[n]` of range set n, and the set's last leased address (fsync).
   ///
-  /// Without the lock: a disk's milliseconds keep nobody waiting, and it does once for many what many wait for.
+  /// Called without the lock, so that other processes do not wait for the disk.
   ///
   /// - Throws: code 106.
   public static func flush(
@@ -21,7 +21,7 @@ extension LeaseDirectory {
     }
   }
 
-  /// No-op where there is no such file any more.
+  /// No-op if the file no longer exists.
   private static func flush(_ path: String) throws(KernelError) {
     do throws(KernelError) {
       try naming(path) { () throws(KernelError) in try Descriptor.open(path, for: .inspecting).flush() }

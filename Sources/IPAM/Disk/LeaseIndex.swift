@@ -1,10 +1,10 @@
 import Linux
 import NetTypes
 
-/// Who holds what and which addresses are free, without reading the directory.
+/// Finds a holder's addresses and free addresses without reading the directory.
 ///
-/// Two hash tables: holder's hash to address, and block number to the bitmap of its 512 addresses. A hash only hints at
-/// the lease file to read; the file decides.
+/// Two hash tables: from the holder's hash to its address, and from the block number to the bitmap of its 512 addresses. A hash
+/// is only a hint which lease file to read; the file decides.
 struct LeaseIndex: ~Copyable {
   private static let magic: UInt64 = 0x3130_494E_4353_5753
   private static let headerSize = 128
@@ -15,9 +15,9 @@ struct LeaseIndex: ~Copyable {
   private var holderCount = 0
   private var blockCount = 0
 
-  /// Of what directory, in which state, the index tells.
+  /// The directory and its state that an index matches.
   struct Seal: Equatable {
-    /// Of the boot: what a crash left on a disk proves nothing.
+    /// A hash of the boot ID: after a reboot the index is built again, since a crash can leave wrong data on a disk.
     var boot: UInt64
     var device: UInt64
     var inode: UInt64
@@ -38,12 +38,12 @@ struct LeaseIndex: ~Copyable {
     fileprivate var words: [UInt64] { [boot, device, inode, seconds, nanoseconds] }
   }
 
-  /// - Parameter file: where it is kept; `nil`: nowhere.
+  /// - Parameter file: the file of the index; `nil`: the index stays in memory.
   init(file: consuming Descriptor?) { bytes = IndexBytes(file: file) }
 
   var isKept: Bool { bytes.isKept }
 
-  /// Whether the file tells of the directory as it is.
+  /// Whether the file matches the directory's state.
   mutating func open(fitting seal: Seal) throws(KernelError) -> Bool {
     let size = try bytes.fileSize()
     guard size > Self.headerSize else { return false }
@@ -57,7 +57,7 @@ struct LeaseIndex: ~Copyable {
     return size == Self.headerSize + holders.byteCount + blocks.byteCount
   }
 
-  /// Says that the index tells of the directory in this state.
+  /// Records that the index matches this state of the directory.
   mutating func close(with seal: Seal) throws(KernelError) {
     let counts = [holders.capacity, holderCount, blocks.capacity, blockCount].map { UInt64($0) }
     try bytes.write([Self.magic] + seal.words + counts, at: 0)
@@ -74,14 +74,14 @@ struct LeaseIndex: ~Copyable {
     var address: IPAddress
   }
 
-  /// Forgets all and learns these leases.
+  /// Replaces the content by these leases.
   mutating func rebuild(from entries: [Entry]) throws(KernelError) {
     let blockKeys = Set(entries.map { BlockKey($0.address) })
     lay(holders: Self.capacity(for: entries.count), blocks: Self.capacity(for: blockKeys.count))
     (holderCount, blockCount) = (0, 0)
     bytes.startOver(count: Self.headerSize + holders.byteCount + blocks.byteCount)
     for entry in entries { try put(entry) }
-    // Without room for the file the memory serves this once.
+    // If the disk is full, the index in memory serves this process.
     do throws(KernelError) { try bytes.keep(headerSize: Self.headerSize) } catch {}
   }
 
@@ -126,7 +126,7 @@ struct LeaseIndex: ~Copyable {
     if found == nil { blockCount += 1 }
   }
 
-  /// Addresses that a holder with this hash may have.
+  /// The addresses that a holder with this hash may have.
   func addresses(holderHash: UInt64) throws(KernelError) -> [IPAddress] {
     let hash = Self.tagged(holderHash)
     return try holders.cluster(of: hash, in: bytes).slots.filter { $0.words[0] == hash }.map {

@@ -1,13 +1,13 @@
 import Linux
 import NetTypes
 
-/// When a lease dies: with this boot, or with this network namespace.
+/// The boot and the network namespace that a lease ends with.
 ///
-/// Kept in attributes of the lease's file, not in its content.
-/// `<boot id> <device>:<inode> <path>`, the last two missing where the path means something else to every process.
+/// Kept in extended attributes of the lease file, not in its content: `<boot id> <device>:<inode> <path>`. The last two are
+/// missing for paths such as `/proc/self/ns/net`, which mean another namespace in every process.
 struct LeaseMark: Equatable {
   static let attribute = "user.swift-cni"
-  /// Of the namespace's cookie: its inode is another one's as soon as it is gone.
+  /// The attribute for the namespace's cookie: the kernel reuses the inode of a namespace that is gone.
   static let cookieAttribute = "user.swift-cni.cookie"
 
   var bootID: String
@@ -16,11 +16,11 @@ struct LeaseMark: Equatable {
   struct MarkedNamespace: Equatable {
     var path: String
     var identity: FileIdentity
-    /// `nil` where it is not recorded.
+    /// `nil` if it is not recorded.
     var cookie: UInt64?
   }
 
-  /// `nil` where the boot has no identifier: such a lease never dies.
+  /// `nil` if the boot ID cannot be read: such a lease never ends.
   init?(namespacePath: String) {
     guard let bootID = Self.thisBoot else { return nil }
     self.bootID = bootID
@@ -32,8 +32,8 @@ struct LeaseMark: Equatable {
   }
 
   /// - Parameters:
-  ///   - text: of the first attribute.
-  ///   - cookie: of the second one.
+  ///   - text: the value of the first attribute.
+  ///   - cookie: the value of the second attribute.
   init?(text: String, cookie: String) {
     self.init(text: text)
     namespace?.cookie = UInt64(cookie)
@@ -53,13 +53,13 @@ struct LeaseMark: Equatable {
     namespace.map { "\(bootID) \($0.identity.device):\($0.identity.inode) \($0.path)" } ?? bootID
   }
 
-  /// What the lease's file is marked with.
+  /// The extended attributes of the lease file.
   var attributes: [(String, [UInt8])] {
     [(Self.attribute, Array(text.utf8))]
       + (namespace?.cookie.map { [(Self.cookieAttribute, Array("\($0)".utf8))] } ?? [])
   }
 
-  /// `nil` where the kernel does not tell.
+  /// The kernel's boot ID; `nil` if it cannot be read.
   static var thisBoot: String? {
     guard let bytes = try? Files.read("/proc/sys/kernel/random/boot_id") else { return nil }
     let text = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
@@ -67,7 +67,7 @@ struct LeaseMark: Equatable {
   }
 }
 
-/// `nil` where the kernel does not tell, or where there is no namespace.
+/// `nil` if there is no namespace, or if the kernel does not give its cookie.
 private func cookieOfNamespace(_ path: String) -> UInt64? {
   do throws(KernelError) { return try Namespace.open(path).cookie() } catch { return nil }
 }

@@ -3,23 +3,23 @@ import Linux
 public import NetTypes
 
 extension LeaseReport {
-  /// Whether the namespace that a lease was taken for is still there.
+  /// The state of the namespace that an address was leased for.
   public enum Namespace: Equatable, Sendable {
     case live, gone
-    /// The lease names none, as those of the reference plugin.
+    /// The lease names none, as with the reference plugin.
     case unknown
   }
 
-  /// - Returns: for each of the addresses whether the namespace that it was leased for is still there.
+  /// - Returns: the state of the namespace of each of these addresses.
   public static func namespaces(
     dataDir: String, network: NetworkName, leasing addresses: [IPAddress]
   ) -> [Namespace] {
-    // One for all: it looks through every process at most once.
+    // One survey for all: it looks through the processes at most once.
     var survey = LeaseMark.Survey()
     return addresses.map { address in
       let path = "\(dataDir)/\(network)/\(address)"
       if survey.isDead(leaseFile: path) { return .gone }
-      // A file system without extended attributes keeps no namespace.
+      // A file system without extended attributes records no namespace.
       return LeaseMark.Survey.mark(of: path)?.namespace == nil ? .unknown : .live
     }
   }

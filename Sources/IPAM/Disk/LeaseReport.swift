@@ -2,16 +2,16 @@ public import CNI
 import Linux
 import NetTypes
 
-/// What an operator wants to know of a network's leases.
+/// A network's leases, as shown to the operator.
 public struct LeaseReport: Equatable, Sendable {
   /// Sorted by address.
   public var leases: [Lease]
-  /// Addresses that may be handed out, in all range sets together, and are not leased.
+  /// How many addresses of all range sets can be handed out and are not leased.
   public var free: UInt128
 
-  /// Reads the leases of `network`; changes nothing, and waits for nobody.
+  /// Reads the leases of `network`, without a lock and without any change.
   ///
-  /// `sets` are the network's; none where its configuration is gone.
+  /// `sets` are the network's range sets; none if its configuration is gone.
   ///
   /// - Throws: code 106.
   public static func read(
@@ -27,7 +27,7 @@ public struct LeaseReport: Equatable, Sendable {
 }
 
 extension LeaseDirectory {
-  /// Every lease of that directory, sorted by address; `nil` where there is no such directory.
+  /// All leases in that directory, sorted by address; `nil` if there is no such directory.
   static func leases(in path: String) throws(KernelError) -> [Lease]? {
     guard let names = try Files.list(path) else { return nil }
     var leases: [Lease] = []

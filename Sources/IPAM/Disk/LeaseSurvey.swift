@@ -2,15 +2,15 @@ import Linux
 import NetTypes
 
 extension LeaseMark {
-  /// Asks about many leases in one boot.
+  /// Finds out which of many leases have ended.
   struct Survey: ~Copyable {
     private let bootID = LeaseMark.thisBoot
-    /// The device of all namespaces; `nil` where it is not known.
+    /// The device of all network namespaces (nsfs); `nil` if it is not known.
     private let device = (try? Files.status("/proc/self/ns/net"))?.device
-    /// What is alive, looked for once it matters.
+    /// The namespaces in use, looked up when first needed.
     private var live: LiveNamespaces?
 
-    /// Whether the lease's boot or namespace is gone; false wherever that is not sure.
+    /// Whether the lease's boot or namespace is gone; false if that is not certain.
     mutating func isDead(leaseFile path: String) -> Bool {
       guard let bootID, let mark = Self.mark(of: path) else { return false }
       guard mark.bootID == bootID else { return true }
@@ -18,7 +18,7 @@ extension LeaseMark {
       do throws(KernelError) { return try isGone(namespace) } catch { return false }
     }
 
-    /// What a lease's file is marked with; `nil` where it has no mark.
+    /// The mark of a lease file; `nil` if it has none.
     static func mark(of path: String) -> LeaseMark? {
       guard let value = try? Files.attribute(attribute, of: path) else { return nil }
       let cookie = (try? Files.attribute(cookieAttribute, of: path)) ?? []
@@ -26,7 +26,7 @@ extension LeaseMark {
     }
 
     private mutating func isGone(_ namespace: MarkedNamespace) throws(KernelError) -> Bool {
-      // Another kind of file stood for a namespace that only its owner knows.
+      // The path was not a network namespace at ADD, so its end cannot be seen.
       guard namespace.identity.device == device else { return false }
       let now = try Files.status(namespace.path)
       let isThere = now.map { FileIdentity(device: $0.device, inode: $0.inode) } == namespace.identity
@@ -37,7 +37,7 @@ extension LeaseMark {
       return !live.isPartial
     }
 
-    /// Whether the namespace at `path` only got the inode of the one that is meant.
+    /// Whether the namespace at `path` is another one that only reuses the inode.
     private func isAnother(at path: String, than namespace: MarkedNamespace) throws(KernelError) -> Bool {
       guard let cookie = namespace.cookie else { return false }
       return try Namespace.open(path).cookie() != cookie

@@ -3,13 +3,13 @@ import Linux
 import NetTypes
 
 extension LeaseDirectory {
-  /// Removes everything kept for `network`: leases, whosever they are, and what `auto` and `sticky` remember.
+  /// Removes everything stored for `network`: all leases, and the records of `auto` and `sticky`.
   ///
-  /// - Throws: code 11 where the lock stays taken, 106 where something cannot be removed.
+  /// - Throws: code 11 if another process keeps the lock, 106 if something cannot be removed.
   public static func forget(
     dataDir: String, network: NetworkName, indexDirectory: String = defaultIndexDirectory
   ) throws(CNIError) {
-    // Held to the end, so that no ADD finds half of it.
+    // The lock is held to the end, so that no ADD finds an incomplete state.
     let leases = try open(dataDir: dataDir, network: network, making: false, indexDirectory: indexDirectory)
     try storing { () throws(KernelError) in
       try Files.clear("\(dataDir)/.auto-subnets/\(network)")
@@ -22,7 +22,7 @@ extension LeaseDirectory {
     _ = consume leases
   }
 
-  /// Removes a directory of files and nothing else; one that holds others stays.
+  /// Removes the files in a directory, and the directory if it is empty then.
   private static func removeFlatDirectory(_ path: String) throws(KernelError) {
     for name in try Files.list(path) ?? [] { try Files.clear("\(path)/\(name)") }
     try Files.removeEmptyDirectory(path)

@@ -2,11 +2,11 @@ import NetTypes
 
 /// A hash table of equal slots with linear probing; a slot whose first word is 0 is empty.
 struct SlotTable {
-  /// Where the first slot is, in bytes.
+  /// The offset of the first slot, in bytes.
   var base: Int
-  /// How many slots: a power of two.
+  /// The number of slots: a power of two.
   var capacity: Int
-  /// Words of 64 bits in a slot.
+  /// The number of 64-bit words in a slot.
   var slotWords: Int
 
   struct Slot {
@@ -16,7 +16,7 @@ struct SlotTable {
 
   var byteCount: Int { capacity * slotWords * 8 }
 
-  /// The slots from where `hash` belongs up to the first empty one, and that one's position.
+  /// The slots from the home of `hash` to the first empty slot, and the position of that one.
   func cluster(of hash: UInt64, in bytes: borrowing IndexBytes) throws(KernelError) -> (slots: [Slot], end: Int) {
     var slots: [Slot] = []
     var position = home(hash)
@@ -37,9 +37,9 @@ struct SlotTable {
     try bytes.write(words, at: offset(position))
   }
 
-  /// Empties a slot and moves those after it, so that each is still found from where it belongs.
+  /// Empties a slot and moves later slots forward, so that each can still be found from its home.
   ///
-  /// `index` is its place in `slots`, a whole cluster; `hash` tells where a slot belongs.
+  /// `index` is the slot's index in `slots`, a whole cluster; `hash` returns the hash of a slot.
   func remove(
     _ index: Int, of slots: [Slot], in bytes: inout IndexBytes, hash: ([UInt64]) -> UInt64
   ) throws(KernelError) {

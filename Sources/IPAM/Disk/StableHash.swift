@@ -1,4 +1,4 @@
-/// A hash that is the same in every process: FNV-1a, its bits then mixed so that any of them can be taken.
+/// A hash that is the same in every process: FNV-1a, then mixed so that any of its bits can be used.
 func stableHash(_ bytes: some Sequence<UInt8>) -> UInt64 {
   var value: UInt64 = 0xCBF2_9CE4_8422_2325
   for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }

@@ -1,9 +1,9 @@
 import Linux
 import NetTypes
 
-/// Which name had which address: `names/<hash>` with the name and its addresses, `addresses/<address>` with that hash.
+/// The addresses of names: `names/<hash>` has the name and its addresses, `addresses/<address>` has that hash.
 ///
-/// The names decide; an address's file only leads to the name. Changed under the network's lock.
+/// The name's file decides; an address's file only leads to it. Changed under the network's lock.
 struct StickyFiles {
   var directory: String
 
@@ -48,7 +48,7 @@ struct StickyFiles {
     }
   }
 
-  /// Interface, addresses and, last because it may hold anything, the container's name, a line each.
+  /// One line each: interface, addresses and the container's name, which comes last as it may contain line breaks.
   private struct Record {
     var name: StickyName
     var addresses: [IPAddress]

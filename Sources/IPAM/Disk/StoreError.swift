@@ -1,19 +1,19 @@
 import CNI
 import NetTypes
 
-/// The kernel's refusal as an error of the specification.
+/// The kernel's error as a CNI error.
 func storeError(_ error: KernelError) -> CNIError {
   error.errno == .EAGAIN
     ? CNIError(.tryAgainLater, "\(error.operation): another process holds it")
     : CNIError(.leaseStore, error.description)
 }
 
-/// Runs `body`, its errors as `storeError` puts them.
+/// Runs `body` and translates its errors with `storeError`.
 func storing<Value: ~Copyable>(_ body: () throws(KernelError) -> Value) throws(CNIError) -> Value {
   do throws(KernelError) { return try body() } catch { throw storeError(error) }
 }
 
-/// Says in the error which file it was, where the operation does not.
+/// Adds the path to the error if the operation does not have it.
 func naming<Value: ~Copyable>(
   _ path: String, _ body: () throws(KernelError) -> Value
 ) throws(KernelError) -> Value {

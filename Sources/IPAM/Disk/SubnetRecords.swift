@@ -2,15 +2,15 @@ public import CNI
 import Linux
 public import NetTypes
 
-/// Which subnets "auto" has stood for: one file a network in `<dataDir>/.auto-subnets`.
+/// The subnets chosen for `auto`: one file for each network in `<dataDir>/.auto-subnets`.
 public enum SubnetRecords {
-  /// The subnet of that family for `network`: the recorded one, or else an unused one, recorded for the next time.
+  /// The subnet of that family for `network`: the recorded one, or else an unused one, which is then recorded.
   ///
-  /// Without `recording` it only tells what would be chosen. `used` is what the host's routes cover, asked only where
-  /// nothing is recorded.
+  /// Without `recording` nothing is written. `used` returns the prefixes of the host's routes; it is called only if nothing is
+  /// recorded.
   ///
-  /// - Returns: `nil` where every candidate overlaps something.
-  /// - Throws: code 11 where the lock stays taken, 106 for files, and what `used` throws.
+  /// - Returns: `nil` if every candidate overlaps a used prefix.
+  /// - Throws: code 11 if another process keeps the lock, 106 for file errors, and what `used` throws.
   public static func subnet(
     _ family: IPFamily, of network: NetworkName, dataDir: String, recording: Bool,
     used: () throws(CNIError) -> [IPPrefix]
@@ -59,15 +59,15 @@ public enum SubnetRecords {
     return UnusedSubnet.choose(family, avoiding: used, seed: stableHash("\(dataDir)/\(network)".utf8))
   }
 
-  /// What other networks below `dataDir` have recorded or leased.
+  /// The prefixes that other networks below `dataDir` have recorded or leased.
   private static func othersUse(_ network: NetworkName, _ dataDir: String) throws(CNIError) -> [IPPrefix] {
     var used: Set<IPPrefix> = []
     let names = try storing { () throws(KernelError) in try Files.list(dataDir) ?? [] }
     for name in names where name != network.description && NetworkName(name) != nil {
-      // What is no directory holds no leases.
+      // A file that is not a directory holds no leases.
       guard let leases = try? Files.list("\(dataDir)/\(name)") else { continue }
       for address in leases.compactMap(leasedAddress) {
-        // Enough of it to tell candidates apart, so that 60,000 leases are few prefixes.
+        // Short prefixes that still tell candidates apart, so that 60,000 leases become few prefixes.
         used.insert(IPPrefix(address, length: address.family == .v4 ? 20 : 64)?.network ?? IPPrefix(host: address))
       }
     }
