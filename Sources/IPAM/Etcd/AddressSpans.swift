@@ -1,7 +1,7 @@
 import NetTypes
 
 extension [AddressSpan] {
-  /// How many addresses; the largest number there is where that is not enough.
+  /// How many addresses all spans have; at most the largest number.
   var addressCount: UInt128 {
     reduce(0) { sum, span in
       let (total, overflow) = sum.addingReportingOverflow(span.count)
@@ -9,7 +9,7 @@ extension [AddressSpan] {
     }
   }
 
-  /// `nil` where there are not so many.
+  /// The address at that position; `nil` if there are fewer addresses.
   private func address(_ number: UInt128) -> IPAddress? {
     var number = number
     for span in self {
@@ -23,7 +23,7 @@ extension [AddressSpan] {
     isEmpty ? nil : address(UInt128.random(in: 0..<addressCount, using: &random))
   }
 
-  /// That many different addresses in no order, or as many as there are.
+  /// `count` different addresses in random order, or all of them if there are fewer.
   func sample(_ count: Int, using random: inout some RandomNumberGenerator) -> [IPAddress] {
     guard addressCount > UInt128(count) else { return flatMap(\.all).shuffled(using: &random) }
     var chosen: Set<IPAddress> = []
@@ -34,7 +34,7 @@ extension [AddressSpan] {
     return sample
   }
 
-  /// What is in one of these prefixes too.
+  /// The parts of the spans that are in one of these prefixes.
   func inside(_ prefixes: [IPPrefix]) -> [AddressSpan] {
     flatMap { span in
       prefixes.compactMap { prefix in
@@ -46,7 +46,7 @@ extension [AddressSpan] {
 }
 
 extension AddressSpan {
-  /// Every address; for spans that are known to be short.
+  /// Every address; only for short spans.
   var all: [IPAddress] {
     Array(sequence(first: first) { $0 < last ? $0.advanced(by: 1) : nil })
   }

@@ -1,12 +1,12 @@
 import NetTypes
 
-/// Blocks of addresses that a host takes from before others: they only say where to look.
+/// Blocks of addresses that a host uses first: only a preference, as any host can use any free address.
 struct Blocks {
   var own: [IPPrefix]
-  /// Addresses in each: a power of two.
+  /// The number of addresses in each block: a power of two.
   var size: UInt128
 
-  /// Some of the blocks that have addresses in `spans`; where there are few, most likely all.
+  /// Some of the blocks that have addresses in `spans`; if there are few blocks, most likely all of them.
   static func sample(
     _ count: Int, of size: UInt128, in spans: [AddressSpan], using random: inout some RandomNumberGenerator
   ) -> [IPPrefix] {

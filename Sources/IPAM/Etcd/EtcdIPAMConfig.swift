@@ -2,14 +2,14 @@ public import CNI
 public import Etcd
 import NetTypes
 
-/// What `ipam-etcd` reads of a network's configuration.
+/// The part of a network configuration that `ipam-etcd` uses.
 public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
   /// The keys that `ipam-host-local` has too.
   public var ranges: HostLocalConfig
   public var etcd: EtcdConfig
-  /// What the keys of all networks begin with, without a slash at its end.
+  /// The prefix of all networks' keys in etcd, without a slash at its end.
   public var prefix: String
-  /// This host's name; `nil`: the kernel's.
+  /// This host's name; `nil`: the kernel's host name.
   public var node: NodeName?
   /// How many addresses this host reserves for itself at a time; `nil`: none.
   public var blockSize: Int?
@@ -19,11 +19,11 @@ public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
   public init(_ json: JSONReader) throws(CNIError) {
     try self.init(json, HostLocalConfig(json))
     blockSize = try json["ipam"]?.integer("blockSize")
-    // A bridge's addresses are one host's, and the ranges are everybody's.
+    // A bridge's addresses belong to one host, but all hosts share the ranges.
     (ranges.type, ranges.bridge) = (nil, nil)
   }
 
-  /// What DEL needs: where the leases are, and whose they are.
+  /// The keys that DEL needs: the cluster, the prefix and this host's name.
   public init(releasingOnly json: JSONReader) throws(CNIError) {
     try self.init(json, HostLocalConfig(dataDir: ""))
   }
@@ -48,8 +48,9 @@ public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
     String(prefix.reversed().drop { $0 == "/" }.reversed())
   }
 
-  /// The object that says where etcd is, and what comes behind its `prefix`: flannel reads what stands directly below
-  /// that of `controlPlane`.
+  /// The object with etcd's keys, and the path to append to its `prefix`.
+  ///
+  /// flannel reads the keys directly below the prefix of `controlPlane`, so leases get a path of their own.
   private static func place(
     _ json: JSONReader, _ ipam: JSONReader
   ) throws(CNIError) -> (json: JSONReader, below: String) {
@@ -61,7 +62,7 @@ public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
 
   /// The network's range sets.
   ///
-  /// - Throws: code 2 for what only files can do, 7 naming key and value.
+  /// - Throws: code 2 for keys that only work with files, 7 naming key and value.
   public func rangeSets() throws(CNIError) -> [RangeSet] {
     if let dataDir = ranges.ipam?.dataDir {
       throw unsupported("dataDir", dataDir, "the leases are in etcd: want prefix")
@@ -80,7 +81,7 @@ public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
     CNIError(.unsupportedField, "key \"ipam.\(key)\": \(value): \(why)")
   }
 
-  /// `blockSize`, checked.
+  /// The key `blockSize`, checked.
   public func checkedBlockSize() throws(CNIError) -> Int? {
     guard let size = blockSize else { return nil }
     guard (2...65536).contains(size), size.nonzeroBitCount == 1 else {
@@ -89,9 +90,9 @@ public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
     return size
   }
 
-  /// This host's name in leases; `hostName` is the kernel's, as `/proc/sys/kernel/hostname` has it.
+  /// This host's name in leases; `hostName` returns the kernel's, from `/proc/sys/kernel/hostname`.
   ///
-  /// - Throws: code 7 where that is a name which many hosts have.
+  /// - Throws: code 7 if that is a name that many hosts have, such as `localhost`.
   public func node(hostName: () throws(CNIError) -> String) throws(CNIError) -> NodeName {
     if let node { return node }
     let text = try hostName().split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""

@@ -12,12 +12,12 @@ public struct NodeName: TextCodable {
   }
 }
 
-/// Where in etcd the leases of a network are, and which host asks.
+/// The keys of a network's leases in etcd, for one host.
 ///
 /// ```
-/// PREFIX/NETWORK/addresses/10.0.0.5                      who holds it: the truth
+/// PREFIX/NETWORK/addresses/10.0.0.5                      its holder; this key decides
 /// PREFIX/NETWORK/attachments/NODE/CONTAINER:INTERFACE    the addresses of an attachment
-/// PREFIX/NETWORK/blocks/10.0.0.64-26                     the host that takes from there first
+/// PREFIX/NETWORK/blocks/10.0.0.64-26                     the host that uses this block first
 /// PREFIX/NETWORK/nodes/NODE/10.0.0.64-26                 the same, to be found by host
 /// ```
 public struct LeaseKeys: Hashable, Sendable {
@@ -27,8 +27,8 @@ public struct LeaseKeys: Hashable, Sendable {
 
   /// - Parameters:
   ///   - prefix: without a slash at its end.
-  ///   - network: whose leases.
-  ///   - node: whose attachments.
+  ///   - network: the network of the leases.
+  ///   - node: the host of the attachments.
   public init(prefix: String, network: NetworkName, node: NodeName) {
     self.network = network
     self.node = node
@@ -37,23 +37,23 @@ public struct LeaseKeys: Hashable, Sendable {
 
   func address(_ address: IPAddress) -> String { "\(root)/addresses/\(address)" }
 
-  /// What the keys of all addresses of an IPv4 /24 begin with.
+  /// The common prefix of the keys of all addresses in an IPv4 /24.
   func addresses(besides address: IPAddress) -> EtcdKeys {
     let text = address.description
     return .prefixed("\(root)/addresses/\(text[...(text.lastIndex(of: ".") ?? text.startIndex)])")
   }
 
-  /// The address that a key is about.
+  /// The address in a key.
   func address(of key: String) -> IPAddress? {
     key.lastIndex(of: "/").flatMap { IPAddress(String(key[key.index(after: $0)...])) }
   }
 
-  /// What the keys of all of this host's attachments begin with.
+  /// The common prefix of the keys of this host's attachments.
   var attachments: String { "\(root)/attachments/\(node)/" }
 
   func attachment(_ holder: LeaseOwner) -> String { "\(attachments)\(holder.container):\(holder.interface)" }
 
-  /// The attachment that a key is about.
+  /// The attachment in a key.
   func attachment(of key: String) -> LeaseOwner? {
     guard key.hasPrefix(attachments) else { return nil }
     let parts = key.dropFirst(attachments.count).split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
@@ -63,14 +63,14 @@ public struct LeaseKeys: Hashable, Sendable {
 
   func block(_ block: IPPrefix) -> String { "\(root)/blocks/\(name(of: block))" }
 
-  /// What the keys of this host's blocks begin with.
+  /// The common prefix of the keys of this host's blocks.
   var ownBlocks: String { "\(root)/nodes/\(node)/" }
 
   func ownBlock(_ block: IPPrefix) -> String { ownBlocks + name(of: block) }
 
   private func name(of block: IPPrefix) -> String { "\(block.address)-\(block.length)" }
 
-  /// The block that one of `ownBlocks` is about.
+  /// The block in a key of `ownBlocks`.
   func block(of key: String) -> IPPrefix? {
     guard key.hasPrefix(ownBlocks) else { return nil }
     return IPPrefix(key.dropFirst(ownBlocks.count).split(separator: "-").joined(separator: "/"))

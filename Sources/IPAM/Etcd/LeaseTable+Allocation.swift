@@ -2,11 +2,11 @@ public import CNI
 import Etcd
 public import NetTypes
 
-/// One attachment's wish for addresses: one out of each range set.
+/// A request of one attachment for addresses: one of each range set.
 public struct LeaseRequest: Sendable {
   public var owner: Owner
   public var sets: [RangeSet]
-  /// Addresses asked for by name; the other sets give any.
+  /// Addresses that the runtime requests; range sets without one give any address.
   public var wanted: [IPAddress]
   /// How many addresses this host reserves for itself at a time, a power of two; `nil`: none.
   public var blockSize: Int?
@@ -22,10 +22,10 @@ public struct LeaseRequest: Sendable {
 extension LeaseTable where Store: ~Copyable {
   /// Leases one address of each range set, in their order; all of them or none.
   ///
-  /// Reads before it writes: where no quorum answers, most likely nothing is left to be carried out later.
+  /// Reads before it writes: without a quorum already the read fails, so most likely no write is carried out later.
   ///
-  /// - Throws: 102 where a set has none left, 103 for an address asked for that cannot be had, 104 where the attachment
-  ///   has addresses already, 11 where too many others are after the same ones.
+  /// - Throws: 102 if a set has none left, 103 if a requested address is not available, 104 if the attachment already has
+  ///   addresses, 11 if other hosts were faster 64 times.
   public mutating func allocate(
     _ request: LeaseRequest, using random: inout some RandomNumberGenerator
   ) throws(CNIError) -> [AddressRange.Assignment] {
@@ -45,7 +45,7 @@ extension LeaseTable where Store: ~Copyable {
 
   private static var patience: Int { 64 }
 
-  /// Makes sure that the attachment has no addresses, and looks for free ones for the first time.
+  /// Checks that the attachment has no addresses, and reads for the first time which ones are free.
   private mutating func begin(
     _ attempt: Attempt, using random: inout some RandomNumberGenerator
   ) throws(CNIError) -> [Search] {
@@ -81,7 +81,9 @@ extension LeaseTable where Store: ~Copyable {
     }
   }
 
-  /// Carries out again what got no answer and may have been carried out: then the attachment is there, of that attempt.
+  /// Repeats a transaction that got no answer.
+  ///
+  /// If the first try was carried out, etcd has the attachment with this attempt's ID.
   private mutating func repeated(_ transaction: EtcdTransaction) throws(CNIError) -> EtcdOutcome {
     do throws(CNIError) {
       return try store.transact(transaction)
@@ -111,14 +113,14 @@ extension LeaseTable where Store: ~Copyable {
 
 private enum Taking {
   case won([AddressRange.Assignment])
-  /// With what is there instead.
+  /// With the keys that etcd has instead.
   case lost([EtcdPair])
 }
 
-/// One ADD, from the first look to the end.
+/// One ADD, from its first read to its end.
 private struct Attempt {
   var request: LeaseRequest
-  /// Different for every ADD.
+  /// An ID that differs for every ADD.
   var id: String
   var holder: LeaseOwner
 
@@ -134,7 +136,7 @@ private struct Attempt {
     let value = AddressHolder(owner: holder, node: keys.node, attempt: id).bytes
     var puts: [(String, [UInt8])] = [(attachment, Attachment(addresses: addresses, attempt: id).bytes)]
     puts += addresses.map { (keys.address($0), value) }
-    // Two range sets of one family may be in the same block, and etcd takes no key twice.
+    // Two range sets of one family may choose the same block, and etcd refuses a transaction that writes a key twice.
     for block in Set(choices.compactMap(\.block)) {
       puts += [(keys.block(block), Array(keys.node.description.utf8)), (keys.ownBlock(block), [])]
     }

@@ -3,17 +3,17 @@ import Etcd
 import NetTypes
 
 extension LeaseTable where Store: ~Copyable {
-  /// Gives back what the attachment has on this host; nothing happens where it has nothing.
+  /// Releases the attachment's addresses on this host; no-op if it has none.
   ///
-  /// Another host's attachment of the same names keeps its addresses.
+  /// An attachment with the same names on another host keeps its addresses.
   public mutating func release(_ owner: Owner) throws(CNIError) {
     guard let pair = try read([.one(keys.attachment(LeaseOwner(owner)))])[0].first else { return }
     try release(pair)
   }
 
-  /// Gives back what this host's attachments have that are not in `valid`, and its blocks that then serve nobody.
+  /// Releases the addresses of this host's attachments that are not in `valid`, and blocks that have no addresses then.
   ///
-  /// Goes on past failures. With an empty `valid` it releases all that a host has which will not come back.
+  /// Continues after failures. An empty `valid` releases everything, for a host that is removed for good.
   public mutating func releaseAll(but valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
     let found = try read([.prefixed(keys.attachments), .prefixed(keys.ownBlocks)])
     let keep = Set(
@@ -30,14 +30,14 @@ extension LeaseTable where Store: ~Copyable {
       } catch { failures.append(error) }
     }
     let unused = found[1].compactMap { keys.block(of: $0.key) }.filter { !kept.contains(where: $0.contains) }
-    // What is unreadable may be in any of them.
+    // An attachment that could not be read may have addresses in any block.
     for block in unused where failures.isEmpty {
       do throws(CNIError) { try release(block) } catch { failures.append(error) }
     }
     if let error = CNIError(joining: failures) { throw error }
   }
 
-  /// Deletes the attachment and those of its addresses that are still its own, as one.
+  /// Deletes the attachment and those of its addresses that it still holds, in one transaction.
   private mutating func release(_ pair: EtcdPair) throws(CNIError) {
     let attachment = try Attachment(pair)
     guard let owner = keys.attachment(of: pair.key) else { return }
@@ -53,7 +53,7 @@ extension LeaseTable where Store: ~Copyable {
           otherwise: ([pair.key] + addresses).map { .read(.one($0)) }))
       if outcome.isSuccess { return }
       let found = outcome.found.flatMap(\.self)
-      // Gone, or a later ADD's: whoever did that has released this one's.
+      // Another process has released this attachment; a later ADD may have written the key again.
       guard found.contains(where: { $0.key == pair.key && $0.modified == pair.modified }) else { return }
       let left = found.filter { $0.key != pair.key && AddressHolder($0)?.attempt == attachment.attempt }
       own = left.map(\.key)

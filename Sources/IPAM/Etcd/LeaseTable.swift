@@ -2,16 +2,16 @@ public import CNI
 public import Etcd
 public import NetTypes
 
-/// The leases of one network in etcd, as one host sees them.
+/// One network's leases in etcd, from the view of one host.
 ///
-/// Throws code 11 where etcd has no quorum, 108 where it refuses.
+/// Throws code 11 if etcd has no quorum, 108 if it refuses.
 public struct LeaseTable<Store: EtcdStore & ~Copyable>: ~Copyable {
   var store: Store
   let keys: LeaseKeys
 
   /// - Parameters:
-  ///   - store: the cluster.
-  ///   - keys: the network and this host.
+  ///   - store: the etcd cluster.
+  ///   - keys: the keys of the network and this host.
   public init(_ store: consuming Store, _ keys: LeaseKeys) {
     self.store = store
     self.keys = keys
@@ -19,9 +19,9 @@ public struct LeaseTable<Store: EtcdStore & ~Copyable>: ~Copyable {
 }
 
 extension LeaseTable where Store: ~Copyable {
-  /// The addresses that the attachment has on this host, out of those that its ADD wrote down.
+  /// The addresses that the attachment holds on this host, of those that its ADD recorded.
   ///
-  /// `answered` are looked up too: one that somebody else holds now does not count.
+  /// Also reads the keys of `answered`: an address that another attachment holds now does not count.
   public mutating func addresses(of owner: Owner, answered: [IPAddress]) throws(CNIError) -> [IPAddress] {
     let key = keys.attachment(LeaseOwner(owner))
     let found = try read([.one(key)] + answered.map { .one(keys.address($0)) })
@@ -33,7 +33,7 @@ extension LeaseTable where Store: ~Copyable {
     return attachment.addresses.filter { address in !lost.contains { $0.0 == address } }
   }
 
-  /// The sets out of which nothing can be given.
+  /// The range sets without an available address.
   public mutating func exhausted(
     _ sets: [RangeSet], using random: inout some RandomNumberGenerator
   ) throws(CNIError) -> [RangeSet] {
@@ -43,7 +43,7 @@ extension LeaseTable where Store: ~Copyable {
     return searches.filter(\.isExhausted).map(\.set)
   }
 
-  /// What each of these keys holds, all at one moment.
+  /// The values of these keys, all read in one transaction.
   mutating func read(_ wanted: [EtcdKeys]) throws(CNIError) -> [[EtcdPair]] {
     let found = try store.transact(EtcdTransaction(wanted.map { .read($0) })).found
     guard found.count == wanted.count else {
@@ -52,13 +52,13 @@ extension LeaseTable where Store: ~Copyable {
     return found
   }
 
-  /// Reads on for every search that is open, and these keys with them.
+  /// Reads the next keys of every open search, and these keys with them.
   ///
-  /// - Returns: what the keys hold.
+  /// - Returns: the values of `wanted`.
   mutating func look(
     _ wanted: [EtcdKeys], _ searches: inout [Search], using random: inout some RandomNumberGenerator
   ) throws(CNIError) -> [[EtcdPair]] {
-    // etcd takes 128 operations in one transaction unless told otherwise.
+    // etcd accepts 128 operations in one transaction unless `--max-txn-ops` changes that.
     let budget = max(1, 96 / max(1, searches.count))
     var counts: [Int] = []
     var reads = wanted

@@ -2,11 +2,11 @@ import CNI
 import Etcd
 import NetTypes
 
-/// What the key of an address holds.
+/// The value of an address's key.
 struct AddressHolder: JSONReadable, Hashable, CustomStringConvertible {
   var owner: LeaseOwner
   var node: String
-  /// The ADD that wrote it: one that got no answer knows by it whether it was heard.
+  /// The ID of the ADD that wrote it: an ADD without an answer sees by it whether its write was carried out.
   var attempt: String
 
   init(owner: LeaseOwner, node: NodeName, attempt: String) {
@@ -22,7 +22,7 @@ struct AddressHolder: JSONReadable, Hashable, CustomStringConvertible {
     attempt = try json.required("attempt").text()
   }
 
-  /// `nil` where something else has written the key.
+  /// `nil` if another program wrote the key.
   init?(_ pair: EtcdPair) {
     guard let read = try? CNIJSON.decode(AddressHolder.self, from: pair.value) else { return nil }
     self = read
@@ -38,7 +38,7 @@ struct AddressHolder: JSONReadable, Hashable, CustomStringConvertible {
   var description: String { "container \(owner.container) (\(owner.interface)) on \(node)" }
 }
 
-/// What the key of an attachment holds.
+/// The value of an attachment's key.
 struct Attachment: JSONReadable, Hashable {
   var addresses: [IPAddress]
   var attempt: String
@@ -53,7 +53,7 @@ struct Attachment: JSONReadable, Hashable {
     attempt = try json.required("attempt").text()
   }
 
-  /// - Throws: code 108 where something else has written the key.
+  /// - Throws: code 108 if another program wrote the key.
   init(_ pair: EtcdPair) throws(CNIError) {
     do throws(CNIError) {
       self = try CNIJSON.decode(Attachment.self, from: pair.value)

@@ -2,37 +2,37 @@ import CNI
 import Etcd
 import NetTypes
 
-/// The way to a free address of one range set: what to read next, and what follows from what was read.
+/// Searches a free address of one range set: which keys to read next, and what their values mean.
 ///
-/// Several searches read together, so that a container with addresses of both families waits no longer.
+/// Several searches share each read, so that a container with IPv4 and IPv6 does not wait longer.
 struct Search {
   let set: RangeSet
   private let keys: LeaseKeys
   private var stages: [Stage]
-  /// What the last `reads` are to tell.
+  /// The candidates that the last `reads` asked about.
   private var candidates = Candidates.addresses([])
   private(set) var choice: Choice?
 
-  /// A free address as it was when it was read.
+  /// An address that was free when it was read.
   struct Choice: Equatable {
     var assignment: AddressRange.Assignment
-    /// The block that becomes this host's with it.
+    /// The block that this host reserves together with the address.
     var block: IPPrefix?
 
-    /// What has to be absent for it.
+    /// The keys that must be absent when the address is taken.
     func keys(_ keys: LeaseKeys) -> [String] {
       [keys.address(assignment.address)] + (block.map { [keys.block($0)] } ?? [])
     }
   }
 
   private enum Stage: Equatable {
-    /// The address asked for: this or none.
+    /// Only the requested address.
     case asked(IPAddress)
-    /// Some addresses out of these, at random: where one in ten is free, one look in thirty finds none.
+    /// Some random addresses of these spans: if one in ten is free, one probe in thirty finds none.
     case probe([AddressSpan])
-    /// All of these, in parts; `block` becomes this host's with what is found.
+    /// All addresses of these spans, in parts; `block` is reserved with the address that is found.
     case sweep([AddressSpan], block: IPPrefix?)
-    /// Blocks of that many addresses that are nobody's, so often.
+    /// Blocks of that size that no host has, tried up to `tries` times.
     case claim(size: UInt128, tries: Int)
   }
 
@@ -41,7 +41,7 @@ struct Search {
     case blocks([IPPrefix])
   }
 
-  /// For any address of the set, or for the one `asked` for; what is in `blocks` comes first.
+  /// Searches any address of the set, or only `asked`; addresses in `blocks` come first.
   init(
     _ set: RangeSet, asked: IPAddress?, blocks: Blocks?, _ keys: LeaseKeys,
     using random: inout some RandomNumberGenerator
@@ -63,11 +63,11 @@ struct Search {
     stages.append(.sweep(set.usable(after: start), block: nil))
   }
 
-  /// Whether nothing is left to look at.
+  /// Whether no address is left to try.
   var isExhausted: Bool { choice == nil && stages.isEmpty }
   var isOpen: Bool { choice == nil && !stages.isEmpty }
 
-  /// What to read next: no more than `budget` keys.
+  /// The keys to read next: at most `budget`.
   mutating func reads(_ budget: Int, using random: inout some RandomNumberGenerator) -> [EtcdKeys] {
     switch stages.first {
     case .asked(let address): return read([address])
@@ -89,9 +89,9 @@ struct Search {
     return addresses.map { .one(keys.address($0)) }
   }
 
-  /// Goes on from what `reads` found.
+  /// Takes the result of the keys in `reads`: chooses an address, or goes to the next stage.
   ///
-  /// - Throws: 103 where the address asked for is taken.
+  /// - Throws: 103 if the requested address is taken.
   mutating func learn(_ found: [EtcdPair], using random: inout some RandomNumberGenerator) throws(CNIError) {
     let taken = Set(found.map(\.key))
     switch candidates {
@@ -129,27 +129,27 @@ struct Search {
       address, holder.map { "it is leased to \($0)" } ?? "key \(keys.address(address)) of etcd holds something else")
   }
 
-  /// Gives up a choice that somebody else took first, `found` being what is there now.
+  /// Gives up a choice that another attachment took first; `found` has the keys that exist now.
   ///
-  /// - Throws: 103 where it was asked for.
+  /// - Throws: 103 if the address was requested.
   mutating func lose(_ found: [EtcdPair]) throws(CNIError) {
     guard let lost = choice else { return }
     let taken = found.filter { lost.keys(keys).contains($0.key) }
     guard !taken.isEmpty else { return }
     choice = nil
     try refuse(taken)
-    // The same addresses are looked at again: the others among them may be free still.
+    // The same stage is tried again: its other addresses may still be free.
     if let block = lost.block, taken.contains(where: { $0.key == keys.block(block) }) { stages.removeFirst() }
   }
 }
 
-/// The next addresses to look at, and how they are read with few keys.
+/// The next addresses to try, read with as few keys as possible.
 private struct Part {
   var addresses: [IPAddress] = []
   var reads: [EtcdKeys] = []
   var rest: [AddressSpan]
 
-  /// What an answer with all of a /24 counts: four at a time are a third of a megabyte.
+  /// The share of the budget for reading a whole /24: four such reads return about a third of a megabyte.
   private static let weight = 24
 
   init(of spans: [AddressSpan], _ budget: Int, _ keys: LeaseKeys) {
