@@ -4,34 +4,34 @@ import Kernel
 import NetTypes
 import PluginKit
 
-/// Hands out addresses of ranges, kept as the reference plugin `host-local` keeps them.
+/// Hands out addresses of ranges; stores leases in the files of the reference plugin `host-local`.
 struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin {
   typealias Config = HostLocalConfig
 
   static var name: String { "ipam-host-local" }
   static var handsOutAddresses: Bool { true }
-  /// The namespace is only noted beside the lease, so it may be anything: the reference's manual has `/dev/null`.
+  /// The namespace is only recorded with the lease, so any path will do: the reference plugin's manual has `/dev/null`.
   static var namespaceRule: NamespaceRule { .any }
 
-  /// Opened only where a subnet has to be found: `"subnet": "auto"`, or a bridge's addresses.
+  /// Opened only to find a subnet: for `"subnet": "auto"`, or for a bridge's addresses.
   private let openKernel: @Sendable (String?) throws(KernelError) -> K
   private let openLeases: @Sendable (String, NetworkName, Bool) throws(CNIError) -> Leases?
   private let flushLeases: @Sendable (String, NetworkName, [IPAddress]) throws(CNIError) -> Void
   private let findSubnet: FindSubnet
   private let readText: @Sendable (String) throws(CNIError) -> String
 
-  /// For a family, a network and the directory of its leases: what "auto" stands for.
+  /// Finds the subnet for `auto`, from a family, a network and the directory of its leases.
   ///
-  /// The fourth says whether to record it, the last what the host uses.
+  /// The fourth parameter is whether to record the subnet; the last one returns the prefixes that the host uses.
   typealias FindSubnet =
     @Sendable (IPFamily, NetworkName, String, Bool, () throws(CNIError) -> [IPPrefix]) throws(CNIError) -> IPPrefix?
 
   /// - Parameters:
-  ///   - openKernel: from the host's side alone.
-  ///   - openLeases: those of a network below a directory, locked; the last says whether to make what is missing.
-  ///   - flushLeases: makes leases of a network below a directory survive a loss of power.
-  ///   - findSubnet: what "auto" stands for.
-  ///   - readText: a text file's content.
+  ///   - openKernel: opens the host's kernel, without a container.
+  ///   - openLeases: opens and locks a network's leases below a directory; the last parameter is whether to create it.
+  ///   - flushLeases: makes a network's leases below a directory survive a power failure.
+  ///   - findSubnet: finds the subnet for `auto`.
+  ///   - readText: reads a text file.
   init(
     on openKernel: @escaping @Sendable (String?) throws(KernelError) -> K,
     leases openLeases: @escaping @Sendable (String, NetworkName, Bool) throws(CNIError) -> Leases?,
@@ -48,7 +48,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
 
   func checkSettings(_ call: Call<Config>) throws(CNIError) {
     _ = try dns(call.config)
-    // What "auto" and a bridge's addresses stand for is the host's.
+    // The subnets for `auto` and of a bridge depend on the host, which is not looked at here.
     guard call.config.automaticFamilies.isEmpty, call.config.bridgeToAsk == nil else { return }
     _ = try rangeSets(call.config, call.owner.network, recording: false)
   }
@@ -106,7 +106,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     }
   }
 
-  /// Where the leases are, whatever else is wrong.
+  /// The directory of the leases, so that DEL works although the configuration is invalid.
   static func salvage(_ configuration: JSONValue) -> HostLocalConfig? {
     configuration.member("ipam")?.value.member("dataDir")?.value.string.map { HostLocalConfig(dataDir: $0) }
   }
@@ -160,7 +160,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     return try body(&leases)
   }
 
-  /// The network's range sets, with what only the host can tell filled in.
+  /// The network's range sets, with the subnets that depend on the host.
   private func rangeSets(
     _ config: Config, _ network: NetworkName, recording: Bool
   ) throws(CNIError) -> [RangeSet] {
