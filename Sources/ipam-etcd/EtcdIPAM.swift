@@ -4,21 +4,21 @@ import IPAM
 import NetTypes
 import PluginKit
 
-/// Hands out addresses of ranges that many hosts share, kept in etcd.
+/// Hands out addresses of ranges that many hosts share; stores the leases in etcd.
 struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
   typealias Config = EtcdIPAMConfig
 
   static var name: String { "ipam-etcd" }
   static var handsOutAddresses: Bool { true }
-  /// Nobody looks at the namespace.
+  /// The namespace is not used, so any path will do.
   static var namespaceRule: NamespaceRule { .any }
 
   private let connect: @Sendable (EtcdConfig) throws(CNIError) -> Store
   private let readText: @Sendable (String) throws(CNIError) -> String
 
   /// - Parameters:
-  ///   - connect: the cluster of that configuration.
-  ///   - readText: a text file's content.
+  ///   - connect: opens the cluster of a configuration.
+  ///   - readText: reads a text file.
   init(
     connecting connect: @escaping @Sendable (EtcdConfig) throws(CNIError) -> Store,
     text readText: @escaping @Sendable (String) throws(CNIError) -> String
@@ -72,7 +72,7 @@ struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
     }
   }
 
-  /// Where the leases are, whatever else is wrong.
+  /// The keys that locate the leases, so that DEL works although other keys are invalid.
   static func salvage(_ configuration: JSONValue) -> EtcdIPAMConfig? {
     try? EtcdIPAMConfig(releasingOnly: JSONReader(configuration))
   }
