@@ -1,4 +1,4 @@
-/// Bytes as the gateway writes them in JSON: RFC 4648 section 4, with padding.
+/// Base64 as in the gateway's JSON: RFC 4648 section 4, with padding.
 enum Base64 {
   private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
@@ -16,7 +16,7 @@ enum Base64 {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// - Returns: `nil` for what is no Base64.
+  /// - Returns: `nil` if the text is not Base64.
   static func bytes(of text: String) -> [UInt8]? {
     let text = Array(text.utf8)
     let padding = text.reversed().prefix { $0 == UInt8(ascii: "=") }.count
@@ -27,7 +27,7 @@ enum Base64 {
     for (index, character) in text.dropLast(padding).enumerated() {
       guard let digit = value(of: character) else { return nil }
       bits = bits << 6 | digit
-      // The first digit of a group fills no byte; each further one does.
+      // The first digit of a group completes no byte; each of the others does.
       let spare = 6 - 2 * UInt32(index % 4)
       if index % 4 > 0 { bytes.append(UInt8(truncatingIfNeeded: bits >> spare)) }
     }

@@ -1,24 +1,24 @@
 public import CNI
 
-/// How an etcd cluster is reached, as written; the same keys wherever a plugin uses one.
+/// How to reach an etcd cluster, as written; every plugin that uses etcd has the same keys.
 public struct EtcdConfig: Equatable, Sendable {
-  /// `https://10.0.0.1:2379`: asked in turn until one answers.
+  /// `https://10.0.0.1:2379`: tried in turn until one answers.
   public var endpoints: [String]
-  /// Certificates in PEM that the server's is checked with; `nil`: the system's.
+  /// CA certificates in PEM to verify the server with; `nil`: the system's.
   public var caFile: String?
-  /// Our own certificate, with its key.
+  /// The client certificate of this host; `keyFile` has its private key.
   public var certFile: String?
   public var keyFile: String?
   public var username: String?
   public var password: String?
-  /// A file whose first line is the password, for whoever keeps secrets out of configurations.
+  /// A file whose first line is the password, to keep it out of the configuration.
   public var passwordFile: String?
 
   public init(endpoints: [String]) { self.endpoints = endpoints }
 
   /// - Parameter json: the object that holds the keys.
-  /// - Throws: code 7 for no endpoint, for one that is no http or https address, for half a pair of keys
-  ///   or two passwords.
+  /// - Throws: code 7 for no endpoint, for one that is not an http or https address, for half a pair of keys, or for two
+  ///   passwords.
   public init(_ json: JSONReader) throws(CNIError) {
     if let one = json["endpoints"], one.value.string != nil {
       endpoints = [try Self.checked(one)]

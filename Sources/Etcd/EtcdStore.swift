@@ -1,42 +1,41 @@
 public import CNI
 
-/// What is asked of an etcd cluster, version 3.
+/// Operations on an etcd cluster, API version 3.
 ///
-/// `EtcdClient` implements it over the JSON gateway; tests use a fake. Everything throws code 11 where no quorum answers
-/// in time, and code 108 where etcd refuses.
+/// `EtcdClient` implements it over the JSON gateway; tests use a fake. Every function throws code 11 if no quorum answers in
+/// time, and code 108 if etcd refuses.
 ///
-/// A write that met silence may have been carried out, and one whose member gave no answer is asked of the next: so what
-/// it finds may be its own work. Whoever conditions a write on what was there must know that again: lost, but the holder
-/// is me, is won.
+/// A write without an answer may have been carried out, and is then sent to the next member. So a conditional write can fail
+/// because of its own first try: a caller must recognise its own value, and treat such a failure as a success.
 public protocol EtcdStore: ~Copyable {
-  /// The pairs of these keys, sorted by key, as a quorum has them.
+  /// The pairs of these keys, sorted by key, as a quorum has them (a linearizable read).
   mutating func read(_ keys: EtcdKeys) throws(CNIError) -> EtcdPairs
 
-  /// Carries out one of two lists of operations, as one: at most 128, no key written twice.
+  /// Carries out one of two lists of operations atomically: at most 128, with no key written twice.
   ///
-  /// - Throws: code 11 also where a lease that a put names is gone.
+  /// - Throws: code 11 also if the lease of a put no longer exists.
   mutating func transact(_ transaction: EtcdTransaction) throws(CNIError) -> EtcdOutcome
 
-  /// A new lease of that many seconds; what is attached to it goes with it.
+  /// Grants a lease of that many seconds; the keys attached to it are deleted when it ends.
   mutating func grantLease(seconds: Int) throws(CNIError) -> EtcdLease
 
-  /// Begins the lease's time anew.
+  /// Renews the lease.
   ///
-  /// - Returns: the seconds it has from now on; `nil` where the lease is gone.
+  /// - Returns: its new time to live in seconds; `nil` if the lease no longer exists.
   mutating func keepAlive(_ lease: EtcdLease) throws(CNIError) -> Int?
 
-  /// Ends the lease and deletes what is attached to it; nothing happens where it is gone.
+  /// Ends the lease and deletes the keys attached to it; no-op if it no longer exists.
   mutating func revoke(_ lease: EtcdLease) throws(CNIError)
 
-  /// Tells `body` what changes from that revision on, in order, until `body` returns false or `seconds` have passed.
+  /// Calls `body` with the changes from that revision on, in order, until it returns false or `seconds` have passed.
   ///
-  /// - Throws: code 11 where the connection ends early; `EtcdEvents.isCompacted` is told where events were lost.
+  /// - Throws: code 11 if the connection ends early. `EtcdEvents.isCompacted` is set if events were lost.
   mutating func watch(
     _ keys: [EtcdKeys], from revision: Int64, seconds: Int, _ body: (EtcdEvents) throws(CNIError) -> Bool
   ) throws(CNIError)
 }
 
-/// One key, or all that begin alike.
+/// One key, or all keys with a common prefix.
 public enum EtcdKeys: Hashable, Sendable {
   case one(String)
   case prefixed(String)
@@ -48,7 +47,7 @@ public struct EtcdPair: Equatable, Sendable {
   public var value: [UInt8]
   /// The store's revision when the key was last written.
   public var modified: Int64
-  /// `nil`: it stays until somebody deletes it.
+  /// `nil`: the key stays until it is deleted.
   public var lease: EtcdLease?
 
   public init(_ key: String, _ value: [UInt8], modified: Int64 = 0, lease: EtcdLease? = nil) {
@@ -59,7 +58,7 @@ public struct EtcdPair: Equatable, Sendable {
   }
 }
 
-/// Pairs, and the store's revision when they were read: a watch from the next one on misses nothing.
+/// Pairs, and the store's revision when they were read: a watch from the next revision on misses nothing.
 public struct EtcdPairs: Equatable, Sendable {
   public var pairs: [EtcdPair]
   public var revision: Int64
@@ -76,7 +75,7 @@ public struct EtcdLease: Hashable, Sendable {
   public init(id: Int64) { self.id = id }
 }
 
-/// What to do where every condition holds, and what otherwise.
+/// Operations to carry out if every condition is true, and others to carry out otherwise.
 public struct EtcdTransaction: Equatable, Sendable {
   public enum Condition: Equatable, Sendable {
     case isAbsent(String)
@@ -104,15 +103,15 @@ public struct EtcdTransaction: Equatable, Sendable {
   }
 }
 
-/// How a transaction went.
+/// The result of a transaction.
 public struct EtcdOutcome: Equatable, Sendable {
-  /// Whether every condition held.
+  /// Whether every condition was true.
   public var isSuccess: Bool
-  /// What each `read` that was carried out found, in order.
+  /// The result of each `read` that was carried out, in order.
   public var found: [[EtcdPair]]
-  /// It only grows, but in a cluster that was made anew, empty or of a backup.
+  /// The store's revision; it only grows, except in a cluster that was emptied or restored from a backup.
   public var revision: Int64
-  /// The cluster's number; one that was restored has another.
+  /// The cluster's ID; a restored cluster has another one.
   public var cluster: String
 
   public init(isSuccess: Bool, found: [[EtcdPair]] = [], revision: Int64, cluster: String = "") {
@@ -123,18 +122,18 @@ public struct EtcdOutcome: Equatable, Sendable {
   }
 }
 
-/// Changes, in the order in which they were made.
+/// Changes, in their order.
 public struct EtcdEvents: Equatable, Sendable {
   public enum Event: Equatable, Sendable {
     case put(EtcdPair)
-    /// By somebody, or by a lease that ended.
+    /// By a client, or because the key's lease ended.
     case deleted(String)
   }
 
   public var events: [Event]
-  /// A watch from the next one on misses nothing; some may be told again.
+  /// A watch from the next revision on misses nothing; some events may be repeated.
   public var revision: Int64
-  /// The revision asked for is no longer kept: read everything again.
+  /// etcd no longer has the requested revision: read everything again.
   public var isCompacted: Bool
 
   public init(_ events: [Event], revision: Int64, isCompacted: Bool = false) {

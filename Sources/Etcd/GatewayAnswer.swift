@@ -1,15 +1,15 @@
 public import CNI
 
-/// What the gateway answers to a request.
+/// The gateway's answer to a request.
 ///
-/// A member that has its type's zero value is left out: no `succeeded` is a transaction that lost. Whatever is read
-/// throws code 108 where it is not of the type that it should be.
+/// The gateway omits members with the zero value of their type: a failed transaction has no `succeeded`. Every function throws
+/// code 108 for a member of another type.
 public struct GatewayAnswer: Sendable {
   let json: JSONValue
 
   public init(_ json: JSONValue) { self.json = json }
 
-  /// - Returns: pairs, and whether more follow.
+  /// - Returns: the pairs, and whether these are the last ones.
   public func page() throws(CNIError) -> (pairs: EtcdPairs, isLast: Bool) {
     (EtcdPairs(try pairs(), revision: try revision()), try !flag("more"))
   }
@@ -30,7 +30,7 @@ public struct GatewayAnswer: Sendable {
     return EtcdLease(id: id)
   }
 
-  /// - Returns: the seconds a renewed lease has; `nil` where it is gone.
+  /// - Returns: the time to live of a renewed lease, in seconds; `nil` if the lease no longer exists.
   public func renewedSeconds() throws(CNIError) -> Int? {
     let seconds = try member("result").number("TTL")
     return seconds > 0 ? Int(seconds) : nil

@@ -1,29 +1,29 @@
 public import CNI
 
-/// Why a request was not answered as asked.
+/// The reason why a request failed.
 public struct GatewayRefusal: Error, Equatable, Sendable {
   public enum Kind: Equatable, Sendable {
-    /// The request was not even sent.
+    /// The request was not sent.
     case unreachable
-    /// No leader, no quorum, or no answer in time: it may have been carried out, and another member may know more.
+    /// No leader, no quorum, or no answer in time: it may have been carried out, and another member may answer.
     case unavailable
-    /// Not now; another member would say the same.
+    /// Not possible at present; another member would answer the same.
     case later
-    /// The token has ended, or was given out before users or roles changed.
+    /// The token has expired, or is older than a change of users or roles.
     case staleToken
-    /// The cluster knows no users.
+    /// The cluster has no authentication.
     case hasNoUsers
-    /// The lease that was named is not there.
+    /// The lease in the request does not exist.
     case gone
-    /// The member's certificate or ours is not accepted.
+    /// A certificate, the member's or this host's, is not accepted.
     case untrusted
-    /// The library that asks is missing or does not start.
+    /// libcurl is missing or cannot be initialised.
     case notLoaded
     case refused
   }
 
   public var kind: Kind
-  /// The other side's, or the library's.
+  /// The message of etcd or of libcurl.
   public var words: String
 
   public init(_ kind: Kind, _ words: String) {
@@ -31,12 +31,12 @@ public struct GatewayRefusal: Error, Equatable, Sendable {
     self.words = words
   }
 
-  /// What an answer other than HTTP 200 means.
+  /// Interprets an answer with another status than 200.
   ///
   /// - Parameters:
-  ///   - status: HTTP's.
-  ///   - body: the answer; `nil` where it is no JSON. Without etcd's error in it, it is not etcd that answers, or an etcd
-  ///     without a gateway.
+  ///   - status: the HTTP status.
+  ///   - body: the answer; `nil` if it is not JSON. Without etcd's error in it, the answer comes from another server, or from an
+  ///     etcd without a gateway.
   public init(status: Int, body: JSONValue?) {
     if let body, let known = GatewayRefusal(error: body["error"]?.object == nil ? body : body["error"] ?? body) {
       self = known
@@ -46,7 +46,7 @@ public struct GatewayRefusal: Error, Equatable, Sendable {
     }
   }
 
-  /// What an error that ends a stream means: `{"grpc_code":14,"message":"…"}`.
+  /// Interprets an error that ends a stream: `{"grpc_code":14,"message":"…"}`.
   public init(ending error: JSONValue) {
     self = GatewayRefusal(error: error) ?? GatewayRefusal(.unavailable, error.text)
   }
@@ -58,7 +58,7 @@ public struct GatewayRefusal: Error, Equatable, Sendable {
     self.init(code: code, words)
   }
 
-  /// gRPC's status code; what is no error of ours to decide on is a refusal.
+  /// Interprets gRPC's status code; a code that needs no decision here is `refused`.
   ///
   /// See <https://grpc.github.io/grpc/core/md_doc_statuscodes.html> and etcd's `etcdserver/api/v3rpc/rpctypes/error.go`.
   private init(code: Int64, _ words: String) {
@@ -68,18 +68,18 @@ public struct GatewayRefusal: Error, Equatable, Sendable {
       case 1, 2, 4, 14: .unavailable  // Canceled, Unknown (a deadline, in etcd 3.4), DeadlineExceeded, Unavailable
       case 8, 11: .later  // ResourceExhausted: too many requests, no space; OutOfRange: compacted meanwhile
       case 5: .gone
-      case 9: .hasNoUsers  // FailedPrecondition, which no other request of ours meets
-      // Unauthenticated, and InvalidArgument, which also is a token from before users or roles changed: a second login
-      // tells.
+      case 9: .hasNoUsers  // FailedPrecondition, which none of our other requests causes
+      // Unauthenticated; or InvalidArgument, which etcd also returns for a token older than a change of users or roles: a second
+      // login decides.
       case 16, 3: .staleToken
       default: .refused
       }
   }
 
   /// - Parameters:
-  ///   - endpoints: who was asked.
-  ///   - purpose: what was asked.
-  /// - Returns: code 11 for what may go better later, code 108 for what will not, code 50 for a missing library.
+  ///   - endpoints: the members.
+  ///   - purpose: what the request was for.
+  /// - Returns: code 11 if a later try may succeed, code 108 if not, code 50 for a missing library.
   public func told(by endpoints: [String], purpose: String) -> CNIError {
     let code: CNIError.Code =
       switch kind {

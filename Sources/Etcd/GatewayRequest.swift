@@ -1,25 +1,26 @@
 public import CNI
 
-/// A request of etcd's JSON gateway, version 3: where it goes and what it says.
+/// A request to etcd's JSON gateway, version 3: its path and its body.
 ///
-/// 64-bit numbers are strings there, keys and values Base64; see
+/// The gateway wants 64-bit numbers as strings, and keys and values in Base64; see
 /// <https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/>.
 public struct GatewayRequest: Equatable, Sendable {
   /// `/v3/kv/range`.
   public var path: String
   public var body: JSONValue
-  /// "read /a", for errors; never a value, which may be a secret.
+  /// "read /a", for errors; never contains a value, which may be a secret.
   public var purpose: String
 
-  /// How many pairs are asked for at once: beyond some megabytes the gateway's own limit would be met.
+  /// The number of pairs in one answer: the gateway limits an answer to some megabytes.
   static let pageSize: Int64 = 2000
 
   /// The first pairs of these keys, or those that follow a page.
   ///
   /// - Parameters:
-  ///   - keys: those wanted.
-  ///   - last: the last key of the page before.
-  ///   - revision: that of the first page, so that all tell of the same moment; `nil`: as a quorum has them now.
+  /// - Parameters:
+  ///   - keys: the keys to read.
+  ///   - last: the last key of the previous page.
+  ///   - revision: the first page's revision, so that all pages have the same state; `nil`: the current one of a quorum.
   /// - Returns: the request for at most `pageSize` pairs.
   public static func page(of keys: EtcdKeys, after last: String? = nil, at revision: Int64? = nil) -> GatewayRequest {
     var body = keys.members
@@ -59,7 +60,7 @@ public struct GatewayRequest: Equatable, Sendable {
       path: "/v3/lease/revoke", body: .object(["ID": .int64(lease.id)]), purpose: "revoke lease \(lease.id)")
   }
 
-  /// - Returns: the request whose answer carries a token for `Authorization`.
+  /// - Returns: the request for a token, which goes into the header `Authorization`.
   public static func login(as username: String, password: String) -> GatewayRequest {
     GatewayRequest(
       path: "/v3/auth/authenticate",
@@ -75,13 +76,13 @@ extension EtcdKeys {
     }
   }
 
-  /// `key` and, for more than one, `range_end`: the first key that no longer belongs.
+  /// `key` and, for a prefix, `range_end`: the first key after those with the prefix.
   var members: [String: JSONValue] {
     switch self {
     case .one(let key): return ["key": .base64(Array(key.utf8))]
     case .prefixed(let start):
       var end = Array(start.utf8)
-      // UTF-8 has no byte 255: the last one can always be counted up.
+      // UTF-8 has no byte 255, so the last byte can always be incremented.
       guard let last = end.popLast() else { return ["key": .base64([0]), "range_end": .base64([0])] }
       return ["key": .base64(Array(start.utf8)), "range_end": .base64(end + [last + 1])]
     }

@@ -1,10 +1,9 @@
 public import CNI
 
-/// What a watch's stream tells, line by line.
+/// Parses the stream of a watch, line by line.
 public struct GatewayWatch: Sendable {
   private let keys: [EtcdKeys]
-  /// Up to where each watcher has told everything: each range has a watcher of its own, and they do not wait for each
-  /// other.
+  /// For each watcher, the revision up to which it has sent everything; each range has a watcher of its own.
   private var told: [Int64]
 
   /// - Parameters:
@@ -19,21 +18,21 @@ public struct GatewayWatch: Sendable {
 
   public var purpose: String { "watch \(keys.map(\.told).joined(separator: ", "))" }
 
-  /// One request for each range, behind each other in one body.
+  /// One request for each range, one after the other in one body.
   public var body: [UInt8] {
     zip(keys, told).enumerated().flatMap { index, range in
       var create = range.0.members
       create["start_revision"] = .int64(range.1 + 1)
       create["watch_id"] = .int64(Int64(index + 1))
-      // So that a quiet range gets on too: its revision would be compacted otherwise.
+      // Without progress notifications the revision of a quiet range would be compacted some day.
       create["progress_notify"] = .bool(true)
       return JSONValue.object(["create_request": .object(create)]).bytes + [UInt8(ascii: "\n")]
     }
   }
 
-  /// - Parameter line: one of the stream.
-  /// - Returns: what it tells; `nil` where that is nothing.
-  /// - Throws: why the watch ends.
+  /// - Parameter line: a line of the stream.
+  /// - Returns: its events; `nil` if it has none.
+  /// - Throws: the reason why the watch ends.
   public mutating func events(in line: JSONValue) throws(GatewayRefusal) -> EtcdEvents? {
     if let error = line["error"] { throw GatewayRefusal(ending: error) }
     do throws(CNIError) {
@@ -53,7 +52,7 @@ public struct GatewayWatch: Sendable {
       events.append(try event.text("type") == "DELETE" ? .deleted(pair.key) : .put(pair))
       last = max(last, pair.modified)
     }
-    // Without events it says that there are none up to the store's revision.
+    // An answer without events is a progress notification: there are no changes up to its revision.
     told[index] = events.isEmpty ? max(last, try answer.revision()) : last
     return events.isEmpty ? nil : EtcdEvents(events, revision: told.min() ?? last)
   }
