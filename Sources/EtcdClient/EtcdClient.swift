@@ -2,12 +2,11 @@ public import CNI
 public import Etcd
 import Linux
 
-/// An etcd cluster behind the JSON gateway of its members.
+/// An etcd cluster, reached through the JSON gateway of its members.
 ///
-/// Connects when first asked, and then keeps the connection. Members are asked in turn until one answers; where none
-/// does, requests are repeated for six seconds, in which a new leader is elected, and for one second only in the calls
-/// that follow: whoever takes back what it did must not wait as long for each step. The environment's proxies are not
-/// used.
+/// Connects at the first request and keeps the connection. Tries the members in turn until one answers. If none does, it repeats
+/// the request for six seconds, the time to elect a new leader; in later calls for one second only, so that a rollback does not
+/// wait six seconds for each step. Ignores proxies of the environment.
 public struct EtcdClient: EtcdStore, ~Copyable {
   private static let patientSeconds = 6
   private static let impatientSeconds = 1
@@ -16,13 +15,13 @@ public struct EtcdClient: EtcdStore, ~Copyable {
   private var members: Members
   private var patience = Self.patientSeconds
 
-  /// - Parameter config: how the cluster is reached; nobody is asked yet.
+  /// - Parameter config: how to reach the cluster; nothing is sent yet.
   public init(_ config: EtcdConfig) {
     endpoints = config.endpoints
     members = Members(config)
   }
 
-  /// - Throws: code 50 where libcurl is missing; the rest as `EtcdStore` says.
+  /// - Throws: code 50 if libcurl is missing; otherwise as `EtcdStore` says.
   public mutating func read(_ keys: EtcdKeys) throws(CNIError) -> EtcdPairs {
     var (all, isLast) = try ask(.page(of: keys)).page()
     while !isLast, let last = all.pairs.last {

@@ -2,7 +2,7 @@ import CCurl
 import Etcd
 
 extension GatewayRefusal {
-  /// What libcurl says of a transfer that broke off; see libcurl-errors(3).
+  /// Interprets libcurl's error code of a failed transfer; see libcurl-errors(3).
   init(_ result: CURLcode, words: String) {
     switch result {
     case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT: self.init(.unreachable, words)
@@ -10,7 +10,7 @@ extension GatewayRefusal {
       CURLE_SSL_ISSUER_ERROR, CURLE_SSL_CIPHER, CURLE_SSL_ENGINE_NOTFOUND, CURLE_SSL_ENGINE_SETFAILED,
       CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_CLIENTCERT:
       self.init(.untrusted, words)
-    // With TLS 1.3 the other side refuses our certificate only after the handshake, and only the words tell.
+    // With TLS 1.3 the server refuses the client certificate only after the handshake; only the message shows that.
     case CURLE_RECV_ERROR where words.contains("alert"): self.init(.untrusted, words)
     case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL, CURLE_OUT_OF_MEMORY: self.init(.refused, words)
     case CURLE_WRITE_ERROR: self.init(.refused, "the answer is too long")

@@ -2,16 +2,16 @@ import CCurl
 import Etcd
 import Glibc
 
-/// libcurl, loaded.
+/// libcurl, loaded with dlopen(3).
 ///
-/// It brings dozens of libraries along, which a plugin that asks no etcd shall not pay for.
+/// It depends on dozens of libraries, which a plugin that does not use etcd need not load.
 @safe
 struct Library {
   private(set) var functions: cc_library
 
-  /// - Throws: `notLoaded`, saying which package has it.
+  /// - Throws: `notLoaded`, naming the package of the library.
   static func load() throws(GatewayRefusal) -> Library {
-    // Debian has it twice; either will do.
+    // Debian has it with OpenSSL and with GnuTLS; either will do.
     let names = ["libcurl.so.4", "libcurl-gnutls.so.4"]
     var reasons: [String] = []
     for name in names {
@@ -19,7 +19,7 @@ struct Library {
         unsafe reasons.append(dlerror().map { unsafe String(cString: $0) } ?? "\(name): unknown reason")
         continue
       }
-      // Never unloaded: it holds what it has set up for the whole process.
+      // Never unloaded: its initialisation is for the whole process.
       var functions = cc_library()
       if let missing = unsafe cc_find(handle, &functions) {
         unsafe reasons.append("\(name): it lacks \(String(cString: missing))")

@@ -3,19 +3,19 @@ import Etcd
 import Linux
 import NetTypes
 
-/// The members of a cluster, asked in turn until one answers.
+/// The members of a cluster, tried in turn until one answers.
 struct Members: ~Copyable {
   private let config: EtcdConfig
   private var transfer: Transfer?
   private var token: String?
-  /// The cluster was found to know no users.
+  /// Whether the cluster has answered that it has no authentication.
   private var needsNoToken = false
-  /// Who is asked first: who answered last.
+  /// The member to try first: the one that answered last.
   private var preferred = 0
 
   init(_ config: EtcdConfig) { self.config = config }
 
-  /// A request and its answer, with a new token where the old one has ended.
+  /// Sends a request and returns its answer; gets a new token if the old one has expired.
   mutating func answer(_ request: GatewayRequest, until deadline: Clock) throws(GatewayRefusal) -> GatewayAnswer {
     let isNew = try logIn(until: deadline)
     do throws(GatewayRefusal) {
@@ -27,19 +27,19 @@ struct Members: ~Copyable {
     }
   }
 
-  /// Tells what a watch brings until `body` returns false or the time is over.
+  /// Watches, and passes the events to `body` until it returns false or the time is over.
   ///
   /// - Parameters:
-  ///   - watch: what is watched, and from when.
+  ///   - watch: the keys to watch, and the first revision.
   ///   - established: when the watch must have begun.
-  ///   - deadline: when it ends.
+  ///   - deadline: when the watch ends.
   ///   - body: gets the events.
-  /// - Throws: why it did not begin, or ended early.
+  /// - Throws: the reason why it did not begin, or ended early.
   mutating func follow(
     _ watch: inout GatewayWatch, establishedUntil established: Clock, until deadline: Clock,
     _ body: (EtcdEvents) -> Bool
   ) throws(GatewayRefusal) {
-    // What a stale token makes of a watch looks like a missing right: one that has just been given out is sure to be good.
+    // For a watch, etcd's answer to an expired token looks like a missing permission, so a new token is requested first.
     forgetToken()
     _ = try logIn(until: established)
     try open()
@@ -60,14 +60,14 @@ struct Members: ~Copyable {
 
   // MARK: pieces
 
-  /// - Returns: whether a token was asked for.
+  /// - Returns: whether a token was requested.
   private mutating func logIn(until deadline: Clock) throws(GatewayRefusal) -> Bool {
     guard !needsNoToken, token == nil, let username = config.username else { return false }
     do throws(GatewayRefusal) {
       let answer = try post(.login(as: username, password: try password()), until: deadline)
       do throws(CNIError) { token = try answer.token() } catch { throw GatewayRefusal(.refused, error.message) }
     } catch  where error.kind == .hasNoUsers {
-      // As etcd's own clients: a user may be configured before the cluster asks for one.
+      // As etcd's own clients do: a user may be configured before the cluster has authentication.
       needsNoToken = true
     } catch  where error.kind == .staleToken {
       throw GatewayRefusal(.refused, "log in as \(username): \(error.words)")

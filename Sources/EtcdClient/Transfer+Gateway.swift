@@ -3,7 +3,7 @@ import Etcd
 import Linux
 
 extension Transfer {
-  /// A request and its answer.
+  /// Sends a request and returns its answer.
   mutating func post(_ request: GatewayRequest, by route: Route) throws(GatewayRefusal) -> GatewayAnswer {
     try begin(request.path, request.body.bytes, by: route)
     var answer: [UInt8] = [], isOver = false
@@ -16,9 +16,9 @@ extension Transfer {
     return GatewayAnswer(json)
   }
 
-  /// Begins a watch.
+  /// Begins a watch, and waits until the member has accepted it.
   ///
-  /// - Returns: what the first lines left over, once the member has taken the watch on.
+  /// - Returns: the lines received so far.
   mutating func beginWatch(_ watch: GatewayWatch, by route: Route) throws(GatewayRefusal) -> LineSplitter {
     var route = route, lines = LineSplitter()
     let patience = Clock.now.advanced(byMilliseconds: route.milliseconds ?? 0)
@@ -34,7 +34,7 @@ extension Transfer {
     return lines
   }
 
-  /// Tells what a watch brings until `body` returns false or the time is over.
+  /// Passes the events of a watch to `body` until it returns false or the time is over.
   mutating func follow(
     _ watch: inout GatewayWatch, _ lines: consuming LineSplitter, until deadline: Clock, _ body: (EtcdEvents) -> Bool
   ) throws(GatewayRefusal) {
@@ -65,7 +65,7 @@ struct LineSplitter {
 
   mutating func append(_ bytes: [UInt8]) { rest += bytes }
 
-  /// The next whole line; `nil` where there is none yet.
+  /// The next complete line; `nil` if there is none yet.
   mutating func next() -> [UInt8]? {
     guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
     defer { rest.removeSubrange(...end) }

@@ -2,21 +2,21 @@ import CCurl
 import Etcd
 import Linux
 
-/// How a request is sent, beside the request itself.
+/// The member and the settings for sending a request.
 struct Route {
   var config: EtcdConfig
-  /// The member: `https://10.0.0.1:2379`.
+  /// The member's URL: `https://10.0.0.1:2379`.
   var endpoint: String
-  /// For `Authorization`.
+  /// For the header `Authorization`.
   var token: String?
-  /// For connection and answer together; `nil`: until it is ended.
+  /// The time for connection and answer together; `nil`: no limit.
   var milliseconds: Int?
 }
 
 /// libcurl with one transfer at a time; connections stay open for the next.
 @safe
 struct Transfer: ~Copyable {
-  /// An answer is not taken beyond this.
+  /// The largest answer, in bytes.
   private static let limit = 64 << 20
   private static let connectMilliseconds = 1500
 
@@ -27,13 +27,13 @@ struct Transfer: ~Copyable {
   private let words: UnsafeMutablePointer<CChar>
   private var headers: UnsafeMutablePointer<curl_slist>?
   private var isAdded = false
-  /// What TLS was set up with, for errors.
+  /// The certificate and key files in use, for errors.
   private var files: [String] = []
 
-  /// - Throws: `notLoaded`, saying which package has the library.
+  /// - Throws: `notLoaded`, naming the package of the library.
   static func open() throws(GatewayRefusal) -> Transfer {
     let library = try Library.load()
-    // What TLS libraries write to a closed connection would end the process.
+    // A TLS library that writes to a closed connection raises SIGPIPE, which would end the process.
     Standard.ignoreBrokenPipes()
     guard let multi = library.functions.multi_init() else {
       throw GatewayRefusal(.notLoaded, "start libcurl: no memory")
@@ -74,7 +74,7 @@ struct Transfer: ~Copyable {
     unsafe functions.easy_reset(easy)
     unsafe received.pointee = []
     unsafe words.pointee = 0
-    // Where an answer is told by a signal, and where a proxy of the environment's stands, is no business of a plugin.
+    // A plugin uses neither libcurl's signals (timeouts) nor a proxy of the environment.
     try set(CURLOPT_NOSIGNAL, 1)
     try set(CURLOPT_PROXY, "")
     try set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
@@ -99,10 +99,10 @@ struct Transfer: ~Copyable {
     isAdded = true
   }
 
-  /// Goes on until something has come, the transfer has ended, or so much time has passed.
+  /// Continues until data has arrived, the transfer has ended, or that much time has passed.
   ///
-  /// - Returns: whether it has ended.
-  /// - Throws: why it broke off; `unavailable` also where its time is over.
+  /// - Returns: whether the transfer has ended.
+  /// - Throws: the reason why it failed; `unavailable` also if its time is over.
   mutating func advance(milliseconds: Int) throws(GatewayRefusal) -> Bool {
     let deadline = Clock.now.advanced(byMilliseconds: milliseconds)
     while true {
@@ -120,14 +120,14 @@ struct Transfer: ~Copyable {
     }
   }
 
-  /// What has come since this was asked last.
+  /// The bytes that have arrived since the last call.
   mutating func take() -> [UInt8] {
     let bytes = unsafe received.pointee
     unsafe received.pointee = []
     return bytes
   }
 
-  /// HTTP's status; 0 as long as none has come.
+  /// The HTTP status; 0 until it has arrived.
   var status: Int {
     mutating get {
       var status = 0
@@ -136,7 +136,7 @@ struct Transfer: ~Copyable {
     }
   }
 
-  /// Breaks off what has not ended.
+  /// Aborts a transfer that has not ended.
   mutating func end() {
     if isAdded { _ = unsafe functions.multi_remove_handle(multi, easy) }
     isAdded = false
@@ -147,7 +147,7 @@ struct Transfer: ~Copyable {
   private mutating func setHeaders(token: String?) throws(GatewayRefusal) {
     unsafe functions.slist_free_all(headers)
     unsafe headers = nil
-    // The third asks a member that knows no leader to say so at once.
+    // `hasleader` makes a member without a leader answer with an error at once.
     let token = token.map { ["Authorization: \($0)"] } ?? []
     for header in ["Content-Type: application/json", "Expect:", "Grpc-Metadata-hasleader: true"] + token {
       guard let longer = unsafe functions.slist_append(headers, header) else { throw Self.broken }

@@ -1,16 +1,16 @@
 import Etcd
 import Linux
 
-/// Whose turn it is to be asked, and for how long.
+/// Decides which member is tried next, and for how long.
 struct Turns {
   private static let pauseMilliseconds = 200
   private static let attemptMilliseconds = (least: 500, most: 3000)
 
-  /// The member whose turn it is.
+  /// The member to try now.
   private(set) var index: Int
   private let count: Int
   private let deadline: Clock
-  /// What the members of this round said.
+  /// The errors of the members in this round.
   private var round: [GatewayRefusal] = []
 
   init(of count: Int, first: Int, until deadline: Clock) {
@@ -19,18 +19,18 @@ struct Turns {
     self.deadline = deadline
   }
 
-  /// What the member whose turn it is gets: its share of the time left.
+  /// The time for this member: its share of the time left, in milliseconds.
   var milliseconds: Int {
     let share = deadline.millisecondsLeft / max(1, count - round.count)
     return min(max(share, Self.attemptMilliseconds.least), Self.attemptMilliseconds.most)
   }
 
-  /// Turns to the next member.
+  /// Goes to the next member.
   ///
-  /// After all had theirs it begins anew, a moment later, as long as there is time and one of them may soon have a
-  /// leader again: elections take a second or two.
+  /// After all members it pauses and begins a new round, if there is time left and a member may soon have a leader again: an
+  /// election takes a second or two.
   ///
-  /// - Throws: the refusals of the round, where nobody is left to be asked.
+  /// - Throws: the errors of the round if no member is left to try.
   mutating func goOn(after refusal: GatewayRefusal) throws(GatewayRefusal) {
     switch refusal.kind {
     case .unreachable, .unavailable, .untrusted: round.append(refusal)
@@ -46,7 +46,7 @@ struct Turns {
     Clock.sleep(milliseconds: Self.pauseMilliseconds)
   }
 
-  /// What may pass outweighs what will not: another member may be back soon.
+  /// A temporary error takes precedence over a permanent one: another member may be back soon.
   private static func joined(_ round: [GatewayRefusal]) -> GatewayRefusal {
     var words: [String] = []
     for refusal in round where !words.contains(refusal.words) { words.append(refusal.words) }
