@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// The operator's tool: networks of this host, and containers on them.
+/// The operator's tool for networks of this host and the containers on them.
 struct Cnictl: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cnictl",

@@ -4,7 +4,7 @@ import CNIRuntime
 import Linux
 import NetTypes
 
-/// Where things are, and how to tell what was done: the same for every command.
+/// Directories and the form of the output: the options of every command.
 struct CommonOptions: ParsableArguments {
   @Option(name: .customLong("conf-dir"), help: "The directory of network configurations.", completion: .directory)
   var configDirectory: String?
@@ -41,7 +41,7 @@ struct CommonOptions: ParsableArguments {
 
   private func given(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
 
-  /// Networks that there are; files that give none are told on standard error.
+  /// Reads the configured networks; warns on standard error about files that cannot be used.
   func load() throws(CNIError) -> ConfigDirectory.Contents {
     let contents = try networks.load()
     for fault in contents.faults { warn("\(fault.file) cannot be used: \(fault.reason)") }
@@ -68,20 +68,20 @@ struct CommonOptions: ParsableArguments {
   }
 }
 
-/// One line for a person, beside the output.
+/// Prints one line for the operator on standard error.
 func warn(_ text: String) { writeToStandardError(Array("cnictl: \(text)\n".utf8)) }
 
 func writeToStandardError(_ bytes: [UInt8]) {
-  try? Standard.write(bytes, to: Standard.error)  // there is nowhere left to report a failure
+  try? Standard.write(bytes, to: Standard.error)  // a failure cannot be reported anywhere
 }
 
-/// A value of the command line, or what was wanted in its place.
+/// Parses a value of the command line; the error has the wanted form.
 func parsed<Value: TextCodable>(_ text: String) throws -> Value {
   guard let value = Value(text) else { throw ValidationError("\"\(text)\": want \(Value.wanted)") }
   return value
 }
 
-/// Lines of columns; each is as wide as its longest cell and three, at least 20.
+/// Formats rows as columns, each at least 20 wide and 3 wider than its longest cell.
 func table(_ rows: [[String]]) -> String {
   let columns = rows.map(\.count).max() ?? 0
   let widths = (0..<columns).map { column in

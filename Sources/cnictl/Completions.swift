@@ -4,14 +4,14 @@ import CNIRuntime
 import Linux
 import NetTypes
 
-/// Networks of the usual directory, or NETCONFPATH's: a shell completes before options are read.
+/// Names of networks in the default directory or in NETCONFPATH, as the shell completes before it reads `--conf-dir`.
 let networkNames = CompletionKind.custom { _, _, start in
   let directory = ConfigDirectory(Environment["NETCONFPATH"] ?? ConfigDirectory.standard)
-  let names = (try? directory.load())?.entries.map(\.list.name.description)  // nothing to offer is no error
+  let names = (try? directory.load())?.entries.map(\.list.name.description)  // an error means no completions
   return (names ?? []).filter { $0.hasPrefix(start) }
 }
 
 let namespaceNames = CompletionKind.custom { _, _, start in
-  let names = try? NamedNamespaces.names()  // nothing to offer is no error
+  let names = try? NamedNamespaces.names()  // an error means no completions
   return (names ?? []).filter { $0.hasPrefix(start) }
 }

@@ -36,7 +36,7 @@ struct Connect: ParsableCommand {
       guard Files.exists(network.file) else {
         throw CNIError(.invalidNetworkConfig, "network \(list.name): \(network.file) was removed meanwhile")
       }
-      // A plugin that refuses the name is told to DEL it next, and would remove what was there before.
+      // If a plugin refused the name, the DEL that follows would remove the existing interface.
       guard try !namespace.interfaces().contains(owner.interface.description) else {
         throw CNIError(
           .alreadyAttached, "\(namespace.path) has an interface \(owner.interface) already: want another --ifname")

@@ -70,14 +70,14 @@ extension NetworkCommand {
       return request
     }
 
-    /// `hairpinMode=true` is a JSON value behind the equals sign; what is none is text.
+    /// Parses `--opt`: in `hairpinMode=true` the value is JSON; a value that is not JSON is text.
     private func parsedOptions() throws -> [String: JSONValue] {
       var options: [String: JSONValue] = [:]
       for pair in opt {
         guard let option = NetworkAttachment.Argument(pair: pair) else {
           throw ValidationError("--opt \"\(pair)\": want key=value")
         }
-        // What is no JSON value is meant as the text it is.
+        // `try?`: a value that is not JSON is meant as text.
         options[option.key] = (try? CNIJSON.decodeValue(Array(option.value.utf8))) ?? .string(option.value)
       }
       return options

@@ -3,20 +3,20 @@ import CNIRuntime
 import Linux
 import NetTypes
 
-/// Something that belongs to no container that is there.
+/// An attachment, or a part of one, whose container no longer exists.
 struct StaleThing {
-  /// The same whether it is going to be removed or was.
+  /// The same sentence for a dry run and for a removal.
   var sentence: String
   var json: JSONValue
 }
 
-/// As long as it lasts, nothing is attached to some networks.
+/// Keeps other processes from attaching containers to some networks while this value lives.
 struct AttachingPause: ~Copyable {
   fileprivate let networks: NetworkLock
   fileprivate let gate: FileLock
 }
 
-/// Removes the attachments of containers that are gone, each by its name, so that no other one is touched.
+/// Removes the attachments of containers that are gone, each by its ID, so that no other attachment is touched.
 struct GarbageCollector {
   var runtime: Runtime
 
@@ -26,7 +26,7 @@ struct GarbageCollector {
     try look.surveys(of: [list]).first ?? HostSurvey(list.name)
   }
 
-  /// Whether `gc` would remove it: its path leads to no namespace, and nothing else of it to a live one.
+  /// Whether `gc` would remove it: its path leads to no namespace, and no other trace of it leads to a live one.
   func isGone(_ known: KnownAttachment) throws(CNIError) -> Bool {
     guard ContainerNamespace(of: known.attachment).presence == .gone else { return false }
     return try survey(of: known.list).standings().contains {
@@ -34,20 +34,22 @@ struct GarbageCollector {
     }
   }
 
-  /// Waits for what is being attached to these networks, and keeps more away as long as the value that it returns.
+  /// Waits for running ADDs to these networks, and keeps new ones waiting while the returned value lives.
   static func pauseAttaching(to networks: [NetworkName]) throws(CNIError) -> AttachingPause {
-    // In this order: a call of ours that connects goes on until its last plugin has passed the gate.
+    // Locks first: `cnictl connect` holds its network's lock while its plugins wait for the gate; else both would block.
     let networks = try NetworkLock(networks)
     do throws(KernelError) {
       return AttachingPause(networks: networks, gate: try AttachGate.close())
     } catch { throw CNIError(.tryAgainLater, "\(error)") }
   }
 
+  /// Removes what is stale in one network.
+  ///
   /// - Parameters:
   ///   - list: the network.
   ///   - dryRun: changes nothing.
-  ///   - tell: gets each thing once it is gone, or would be.
-  /// - Throws: all that could not be removed; the rest was all the same.
+  ///   - tell: gets each thing that was removed or, in a dry run, would be.
+  /// - Throws: all failures; one failure does not stop the rest.
   func collect(_ list: NetworkList, dryRun: Bool, tell: (StaleThing) -> Void) throws(CNIError) {
     guard !list.disableGC else {
       throw CNIError(.unsupportedField, "network \(list.name): GC is disabled by its key \"disableGC\"")
@@ -71,7 +73,7 @@ struct GarbageCollector {
     if let error = CNIError(joining: errors) { throw error }
   }
 
-  /// What has come since the first look stays too.
+  /// Runs GC of the plugins; what was attached after the first survey is valid too.
   private func tellPlugins(of list: NetworkList, without stale: Set<Owner>) throws(CNIError) {
     guard list.version >= Command.gc.since else { return }
     let now = try survey(of: list).standings()
@@ -80,7 +82,7 @@ struct GarbageCollector {
       of: list, valid: Set(valid.map { NetworkAttachment(owner: $0.owner, namespacePath: "").key }))
   }
 
-  /// The networks of attachments that are configured no more: what ADD was given is kept.
+  /// Networks with cached attachments that are no longer configured, as their ADDs had them.
   func orphans(besides configured: [NetworkName]) throws(CNIError) -> [NetworkList] {
     var known = Set(configured)
     var lists: [NetworkList] = []
@@ -90,7 +92,7 @@ struct GarbageCollector {
     return lists
   }
 
-  /// Stale attachments to such networks.
+  /// Removes stale attachments to networks that are no longer configured.
   func collect(orphans lists: [NetworkList], dryRun: Bool, tell: (StaleThing) -> Void) throws(CNIError) {
     var errors: [CNIError] = []
     for survey in try look.surveys(of: lists) {
@@ -103,11 +105,11 @@ struct GarbageCollector {
     if let error = CNIError(joining: errors) { throw error }
   }
 
-  /// DEL of one, with `list` or with what its ADD was given.
+  /// Calls DEL for one attachment, with `list` or else with the configuration that its ADD had.
   func remove(
     _ standing: Standing, with list: NetworkList?, _ tell: (StaleThing) -> Void
   ) throws(CNIError) {
-    // A runtime may have begun to attach a container of the same name.
+    // A runtime may be attaching a new container of the same name.
     let name = AttachedName(container: "\(standing.owner.container)", interface: "\(standing.owner.interface)")
     guard !HostNamespaces.attaching().contains(name) else { return }
     let entry = try runtime.cache.entry(standing.owner)

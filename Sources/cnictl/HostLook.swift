@@ -8,12 +8,12 @@ import NetTypes
 import Netlink
 import PacketFilter
 
-/// Looks at what the host has of networks' attachments; changes nothing.
+/// Reads what the host has of networks' attachments; changes nothing.
 struct HostLook {
   var cache: ResultCache
 
-  /// - Returns: for each list what there is of it, in their order.
-  /// - Throws: code 100 where a namespace cannot be looked into: what it holds might be taken for gone.
+  /// - Returns: the survey of each list, in their order.
+  /// - Throws: code 100 if a namespace cannot be opened: its contents could be mistaken for garbage.
   func surveys(of lists: [NetworkList]) throws(CNIError) -> [HostSurvey] {
     var entries: [NetworkName: [ResultCache.Entry]] = [:]
     for list in lists { entries[list.name] = try cache.entries(of: list.name) }
@@ -21,7 +21,7 @@ struct HostLook {
     do throws(KernelError) {
       let links = try hostLinks()
       for list in lists { surveys.append(try survey(list, entries[list.name] ?? [], links)) }
-      // An ADD that was at work until now has left its traces inside; one that still is, is seen here.
+      // Attachments in progress are read before the namespaces, so that an ADD that ends now is in one of the two.
       let attaching = HostNamespaces.attaching()
       let inside = try contents()
       for index in surveys.indices {
@@ -44,7 +44,7 @@ struct HostLook {
           entry.attachment.owner, ContainerNamespace(of: entry.attachment).presence, hostLinks: hostLinks))
     }
     for directory in list.leaseDirectories { survey.leases += try leases(in: directory, of: list.name) }
-    // Rules about the tunnel belong to no container.
+    // Rules for a tunnel belong to no container.
     let claims = try HostFilter().claims(of: list.name).filter { $0.part != .tunnels }
     survey.claims = claims.map { claim in
       HostSurvey.Claim(
@@ -93,12 +93,14 @@ struct HostLook {
     for path in HostNamespaces.paths() {
       do throws(KernelError) {
         found += try interfaces(in: path)
-      } catch  where error.saysNoNamespace {}  // ended meanwhile
+      } catch  where error.saysNoNamespace {}  // the namespace has ended meanwhile
     }
     return found
   }
 
-  /// Those that lead to this host, or to nothing: the machine may hold containers of other hosts, nodes in containers.
+  /// The interfaces with a peer on this host, or without a peer in another namespace.
+  ///
+  /// Others belong to other hosts: this machine may run nodes in containers, which have containers themselves.
   private func interfaces(in path: String) throws(KernelError) -> [HostSurvey.Inside] {
     var kernel = try LiveKernel.open(containerNamespace: path)
     let host = try kernel.hostNumberInContainer()
@@ -108,7 +110,7 @@ struct HostLook {
       var addresses: [IPAddress] = []
       do throws(KernelError) {
         addresses = try kernel.addresses(of: link.name, on: .container).map(\.address)
-      } catch  where error.errno == .ENODEV {}  // removed meanwhile
+      } catch  where error.errno == .ENODEV {}  // the link was removed meanwhile
       found.append(HostSurvey.Inside("\(link.name)", alias: link.alias, addresses: addresses))
     }
     return found
@@ -116,7 +118,7 @@ struct HostLook {
 }
 
 extension HostLook {
-  /// Whose the links in a namespace are, by their tags or those of their other ends; `nil` if one has none.
+  /// The attachments of a namespace's links, from the aliases of the links or of their peers; `nil` if a link has no tag.
   static func owners(in namespace: ContainerNamespace) -> [Owner]? {
     guard var kernel = try? LiveKernel.open(containerNamespace: namespace.path),
       let links = try? kernel.allLinks(on: .container).filter({ !$0.isLoopback })
@@ -132,7 +134,7 @@ extension HostLook {
 }
 
 extension Rule {
-  /// The container's addresses that it is about.
+  /// The container's addresses in the rule.
   fileprivate var targets: [IPAddress] {
     switch self {
     case .masquerade(let rule): [rule.address]

@@ -60,13 +60,13 @@ extension OverlayCommand {
 }
 
 extension OverlaySync where Store == EtcdClient {
-  /// Asks clusters themselves.
+  /// Uses the real etcd clusters.
   static var live: OverlaySync {
     OverlaySync(control: EtcdControl(warn: warn) { (config) throws(CNIError) in EtcdClient(config) })
   }
 }
 
-/// A network of overlay-vxlan whose peers this host has to be told: static, or in etcd.
+/// A network of overlay-vxlan whose entries this host sets itself: the control plane is static or etcd.
 struct OverlayNetwork: Equatable {
   var name: NetworkName
   var document: JSONValue
@@ -76,7 +76,7 @@ struct OverlayNetwork: Equatable {
     left.name == right.name && left.document == right.document
   }
 
-  /// - Throws: code 7 for a name that is none of such a network; the rest is told on standard error and left out.
+  /// - Throws: code 7 for a name that is not such a network; warns about configurations that cannot be used and omits them.
   static func all(
     in contents: ConfigDirectory.Contents, named chosen: [NetworkName]
   ) throws(CNIError) -> [OverlayNetwork] {

@@ -8,11 +8,11 @@ import Netlink
 import Overlay
 import PluginKit
 
-/// Makes the devices of overlay networks on this host what their control planes say.
+/// Brings the devices of overlay networks on this host in line with their control planes.
 struct OverlaySync<Store: EtcdStore & ~Copyable> {
   let control: EtcdControl<Store>
 
-  /// Asks the network's control plane once.
+  /// Reads the network's state from its control plane once, and applies it.
   ///
   /// - Returns: how many entries and routes differed.
   func sync(_ network: OverlayNetwork) throws(CNIError) -> Int {
@@ -22,7 +22,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     }
   }
 
-  /// Does what is known already.
+  /// Applies a state that was read before.
   func apply(
     _ knowledge: OverlayKnowledge, of network: OverlayNetwork, from local: IPAddress
   ) throws(CNIError) -> Int {
@@ -31,7 +31,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     return try onHost { (kernel) throws(CNIError) in try apply(config, network, on: &kernel) }
   }
 
-  /// This host as the network's others know it.
+  /// This host as the network's other hosts see it.
   func host(in network: OverlayNetwork) throws(CNIError) -> OverlayHost {
     let quiet = LocalOnly()
     let local = try onHost { (kernel) throws(CNIError) in
@@ -45,7 +45,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     _ config: OverlayConfig, _ network: OverlayNetwork, on kernel: inout LiveKernel
   ) throws(CNIError) -> Int {
     let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
-    // What is looked at must still be so when it is changed.
+    // The host must not change between the look and the changes.
     try translating { () throws(KernelError) in try kernel.lockHost(exclusively: true) }
     let reconciler = try translating { () throws(KernelError) in
       try OverlayReconciler(settings, of: network.name, on: &kernel)
@@ -54,7 +54,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     return try translating { () throws(KernelError) in
       var count = 0
       for change in changes {
-        // A hardware address that is set again costs the device its neighbours for a moment.
+        // Setting the same MAC address again would remove the device's neighbour entries for a moment.
         let found = try differences(from: change, on: &kernel)
         guard !found.isEmpty else { continue }
         count += found.count
@@ -76,7 +76,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   }
 }
 
-/// Knows nothing: for what a host tells of itself.
+/// A control plane without data, to find out only this host's address.
 private struct LocalOnly: OverlayControl {
   func peers(inFile path: String) -> [OverlayPeer] { [] }
 

@@ -5,17 +5,17 @@ import Linux
 import NetTypes
 import Overlay
 
-/// Follows the control planes of this host's overlay networks until it is stopped.
+/// Watches the control planes of this host's overlay networks until it is stopped.
 ///
-/// Whatever it was doing then is done by the next start: what it changes is always made from all that is known.
+/// It can be stopped at any time: each change is computed from the whole state, so the next start completes it.
 struct OverlayWatch<Store: EtcdStore & ~Copyable> {
   let common: CommonOptions
   let host: OverlaySync<Store>
-  /// Empty: every network.
+  /// Names of networks; empty: all.
   let chosen: [NetworkName]
-  /// Between looks at files.
+  /// The time between two reads of files, in seconds.
   let seconds: Int
-  /// What went wrong last with each network or cluster, so that it is told once.
+  /// The last error of each network or cluster, so that each error is printed once.
   private var troubles: [String: String] = [:]
   private var warned: Set<String> = []
 
@@ -26,12 +26,12 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
     self.seconds = seconds
   }
 
-  /// - Throws: code 7 for a name that is none; code 11 where another process follows a network already.
+  /// - Throws: code 7 for a name that is not such a network; code 11 if another process watches a network already.
   mutating func run() throws(CNIError) {
     while true {
       let networks = try look()
       let followed = try inEtcd(networks)
-      // The closure is done before this one is used again.
+      // A copy: `following` reads `self` while the closure changes it. The copy is written back afterwards.
       var watch = self
       defer { self = watch }
       try host.control.following(followed.map(\.name)[...]) { () throws(CNIError) in
@@ -48,7 +48,7 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
     return try OverlayNetwork.all(in: contents, named: chosen)
   }
 
-  /// Those for which etcd is to be followed: others know this host.
+  /// The networks to watch in etcd: those where this host is registered.
   private func inEtcd(_ networks: [OverlayNetwork]) throws(CNIError) -> [OverlayNetwork] {
     var followed: [OverlayNetwork] = []
     for network in networks {
@@ -58,7 +58,7 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
     return followed
   }
 
-  /// Goes on as long as the networks are the same.
+  /// Watches until the networks or their configurations change.
   private mutating func follow(_ networks: [OverlayNetwork], _ followed: [OverlayNetwork]) throws(CNIError) {
     let host = host
     var clusters = Cluster<Store>.all(of: followed, host)
@@ -74,7 +74,7 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
         attempt(cluster.etcd.endpoints[0]) { () throws(CNIError) in try cluster.follow(seconds: share, host) }
         clusters[index] = cluster
       }
-      // A cluster that is silent has not waited.
+      // A cluster that does not answer returns at once.
       if clusters.isEmpty || clusters.contains(where: { troubles[$0.etcd.endpoints[0]] != nil }) {
         Clock.sleep(milliseconds: 1000 * min(seconds, 5))
       }
@@ -87,7 +87,7 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
     return now == networks && nowFollowed == followed
   }
 
-  /// What fails is told once, and tried again.
+  /// Runs `body`; prints a repeated error only once.
   private mutating func attempt(_ what: String, _ body: () throws(CNIError) -> Void) {
     do throws(CNIError) {
       try body()
@@ -98,7 +98,7 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
   }
 }
 
-/// The networks that one etcd tells of.
+/// The networks with the same etcd cluster.
 private struct Cluster<Store: EtcdStore & ~Copyable> {
   let etcd: EtcdConfig
   var networks: [(network: OverlayNetwork, local: IPAddress?)] = []
@@ -120,13 +120,13 @@ private struct Cluster<Store: EtcdStore & ~Copyable> {
   mutating func follow(seconds: Int, _ host: OverlaySync<Store>) throws(CNIError) {
     for (index, entry) in networks.enumerated() {
       guard let plane = entry.network.etcdPlane else { continue }
-      // Its address may have changed.
+      // This host's address may have changed.
       let own = try host.host(in: entry.network)
       if entry.local != own.local {
         _ = try follower.begin(entry.network.name, plane, as: own)
         networks[index].local = own.local
       }
-      // Also what somebody else has changed meanwhile.
+      // Also repairs what other programs have changed meanwhile.
       if let local = networks[index].local, let knowledge = follower.knowledge(of: entry.network.name) {
         report(entry.network, try host.apply(knowledge, of: entry.network, from: local))
       }

@@ -62,7 +62,7 @@ struct Repair: ParsableCommand {
     try tell(repaired)
   }
 
-  /// The way to other hosts, where a list tells of them.
+  /// Sets the entries of networks with a list of peers.
   private func syncPeers() throws(CNIError) {
     let host = OverlaySync.live
     var errors: [CNIError] = []
@@ -102,7 +102,7 @@ struct Repair: ParsableCommand {
     if let error = CNIError(joining: failures.map { CNIError($0) }) { throw error }
   }
 
-  /// An attachment whose rules several plugins made is told once.
+  /// Prints each attachment once, although several plugins have rules for it.
   private func tell(_ repaired: [Owner]) throws(CNIError) {
     var reported: [Owner] = []
     for owner in repaired where !reported.contains(owner) { reported.append(owner) }

@@ -4,12 +4,12 @@ import Etcd
 import EtcdClient
 import Names
 
-/// Brings names that hosts tell each other up to date: this host's where it is not heard of any more, the others' in the
+/// Updates names that hosts share: publishes this host's again if their lease has ended, and gives the other hosts' to the
 /// containers here.
 ///
-/// - Parameter lists: networks; those whose names stay on this host are left out.
-/// - Returns: the networks whose containers here have been told something.
-/// - Throws: why some could not be asked; the others were all the same.
+/// - Parameter lists: networks; those that do not share names are omitted.
+/// - Returns: the networks whose containers here got other names.
+/// - Throws: all failures; one failure does not stop the rest.
 func refreshNames(of lists: [NetworkList]) throws(CNIError) -> [NetworkName] {
   var changed: [NetworkName] = []
   var problems: [CNIError] = []
@@ -28,7 +28,7 @@ func refreshNames(of lists: [NetworkList]) throws(CNIError) -> [NetworkName] {
   return changed
 }
 
-/// The same for networks of the configuration directory; none named: all.
+/// The same for networks of the configuration directory; all if `chosen` is empty.
 func refreshNames(of contents: ConfigDirectory.Contents, named chosen: [NetworkName]) throws(CNIError) {
   let lists = contents.entries.map(\.list).filter { chosen.isEmpty || chosen.contains($0.name) }
   for network in try refreshNames(of: lists) { warn("\(network): names of other hosts are told anew") }

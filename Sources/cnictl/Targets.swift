@@ -3,14 +3,14 @@ import CNI
 import CNIRuntime
 import NetTypes
 
-/// A path is kept for DEL, which may run elsewhere.
+/// Refuses a relative path: the path is stored for DEL, which may run in another directory.
 func requireAbsolute(_ netns: String) throws {
   guard !netns.contains("/") || netns.hasPrefix("/") else {
     throw ValidationError("\"\(netns)\": want a name under /run/netns or an absolute path")
   }
 }
 
-/// Which namespace a command is about.
+/// The namespace that a command works on.
 struct NamespaceArgument: ParsableArguments {
   @Argument(help: "A name under /run/netns, or a path.", completion: namespaceNames) var netns: String?
   @Option(help: "The namespace of this process, in place of NETNS.") var pid: Int?
@@ -25,7 +25,7 @@ struct NamespaceArgument: ParsableArguments {
   }
 }
 
-/// An attachment that the cache knows, with its network as it was at ADD.
+/// A cached attachment, with its network's configuration at ADD.
 struct KnownAttachment {
   var attachment: NetworkAttachment
   var list: NetworkList
@@ -47,7 +47,7 @@ extension NetworkAttachment {
   }
 }
 
-/// What to look for in the cache; `nil` matches everything.
+/// A filter for cached attachments; `nil` matches everything.
 struct AttachmentFilter {
   var network: NetworkName?
   var namespace: ContainerNamespace?
@@ -64,7 +64,7 @@ struct AttachmentFilter {
       && namespace?.isSame(as: ContainerNamespace(attachment.namespacePath)) ?? true
   }
 
-  /// Reads few of the cache's files where the names or the namespace tell which.
+  /// Reads only a few files of the cache if the names or the namespace allow it.
   func find(in cache: ResultCache) throws(CNIError) -> [ResultCache.Entry] {
     if container == nil, let namespace {
       let likely = try likely(in: namespace, cache).filter { matches($0.attachment) }
@@ -73,7 +73,7 @@ struct AttachmentFilter {
     return try cache.entries(of: network, container: container).filter { matches($0.attachment) }
   }
 
-  /// What the namespace's links say, if every one of them does; if it is gone, the container that is named as it is.
+  /// The attachments named by the namespace's links, if all links have a tag; if it is gone, those of a container of its name.
   private func likely(
     in namespace: ContainerNamespace, _ cache: ResultCache
   ) throws(CNIError) -> [ResultCache.Entry] {

@@ -61,7 +61,7 @@ extension Runtime.CheckOutcome {
     }
   }
 
-  /// Why the attachment is not as it was made; `nil` where that is not known.
+  /// The difference from ADD; `nil` if there is none or it could not be checked.
   fileprivate func error(of attachment: NetworkAttachment) -> CNIError? {
     switch self {
     case .asMade, .notChecked: nil

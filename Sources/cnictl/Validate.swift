@@ -25,7 +25,7 @@ struct Validate: ParsableCommand {
       var reports: [JSONValue] = []
       for file in all {
         var findings = try findings(file, validator)
-        // A file that is right by itself may give no network beside the others.
+        // A valid file may still give no network because of another file.
         if let fault = contents.faults.first(where: { $0.file == file }), !findings.contains(where: \.isError) {
           findings.append(Finding(.error, fault.reason))
         }
@@ -51,7 +51,7 @@ struct Validate: ParsableCommand {
   private func findings(_ file: String, _ validator: Validator) throws(CNIError) -> [Finding] {
     let bytes: [UInt8]
     do throws(KernelError) { bytes = try Files.read(file) } catch { throw CNIError(error, as: .ioFailure) }
-    // A list that cannot be read is a finding already.
+    // A file that cannot be read as a list is a finding already.
     guard let list = try? NetworkList.read(file) else { return validator.findings(bytes) }
     let runtime = common.runtime
     return validator.findings(bytes) + list.fileFindings() + runtime.pluginFindings(list)
