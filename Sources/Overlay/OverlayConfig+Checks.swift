@@ -4,6 +4,8 @@ import NetTypes
 import PluginKit
 
 extension OverlayConfig {
+  /// Checks keys that depend on each other and on the mode.
+  ///
   /// - Throws: code 7 for keys that contradict each other or have no meaning in this mode.
   func checkCombinations(_ mode: OverlayMode) throws(CNIError) {
     switch mode {
@@ -35,6 +37,8 @@ extension OverlayConfig {
     }
   }
 
+  /// Checks that the IPAM plugin and the runtime's keys fit the mode.
+  ///
   /// - Throws: code 7 for an IPAM plugin that cannot serve the mode, 2 for links between containers.
   func checkAddresses(_ mode: OverlayMode, _ keys: RuntimeKeys) throws(CNIError) {
     if mode == .l3, ipam == nil {
@@ -69,6 +73,8 @@ extension ControlPlane {
 }
 
 extension OverlaySettings {
+  /// Checks that each peer has an address, subnets and a MAC address of its own, and fits the mode.
+  ///
   /// - Throws: code 7 for peers that contradict each other, this host or the mode.
   func checkPeers(_ plane: ControlPlane) throws(CNIError) {
     var holders: [IPPrefix: IPAddress] = [:], tunnels: [MACAddress: IPAddress] = [vtepMAC: local]

@@ -106,6 +106,8 @@ public struct OverlayConfig: JSONReadable, Sendable {
   /// Whether an ADD installs packet filter rules.
   public var wantsRules: Bool { masquerade.isOn || (isolation ?? "network") != "none" }
 
+  /// The mode, by default l3 if the control plane knows subnets and l2 otherwise.
+  ///
   /// - Throws: code 7 for an unknown mode, and for l3 if the control plane knows no subnets.
   public func checkedMode() throws(CNIError) -> OverlayMode {
     guard let mode else { return controlPlane.knowsSubnets ? .l3 : .l2 }
@@ -152,6 +154,8 @@ extension JSONReader {
     return value
   }
 
+  /// Checks that a MAC address is a unicast address.
+  ///
   /// - Throws: code 7 for a multicast or all-zero address, which no link can have.
   fileprivate func unicast(_ key: String, _ mac: MACAddress?) throws(CNIError) -> MACAddress? {
     guard let mac, mac.isMulticast || mac.isZero else { return mac }

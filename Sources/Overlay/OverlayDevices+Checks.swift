@@ -4,6 +4,8 @@ import NetTypes
 import PluginKit
 
 extension OverlayDevices {
+  /// Checks that the existing links fit the settings.
+  ///
   /// - Throws: code 7 if an existing link belongs to another network or has other settings; the message has both values.
   func check() throws(CNIError) {
     if let name = settings.dev, facts.dev == nil {

@@ -27,7 +27,7 @@ public struct OverlayFacts: Equatable, Sendable {
   /// Random, new for each call; used if nothing else sets the MAC address.
   public var hostMAC = MACAddress.randomOfPort()
   public var containerMAC = MACAddress.random()
-  /// Whether this host can drop tunnel packets by their source: it has nf_tables.
+  /// Whether the host has nf_tables, to drop tunnel packets by their source.
   public var guardsTunnel = false
   /// Whether another program's VXLAN device uses the tunnel's port too.
   public var sharesPort = false

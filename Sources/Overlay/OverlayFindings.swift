@@ -13,6 +13,8 @@ public struct OverlayFindings: Equatable, Sendable {
     self.knowledge = knowledge
   }
 
+  /// Makes findings from a list of peers.
+  ///
   /// - Parameters:
   ///   - local: this host's underlay address.
   ///   - listed: all hosts, with or without this one.

@@ -36,6 +36,8 @@ public struct OverlayEndpoint: Hashable, Sendable {
 extension OverlayPeer: JSONReadable {
   private static let keys: Set<String> = ["vtep", "vtepmac", "subnet", "subnets", "endpoints"]
 
+  /// Reads one peer of the configuration or of a peers file.
+  ///
   /// - Throws: code 7 also for unknown keys: peers are often written by hand, and a misspelt key must not be ignored.
   public init(_ json: JSONReader) throws(CNIError) {
     if let odd = json.value.object?.keys.sorted().first(where: { !Self.keys.contains($0.lowercased()) }) {

@@ -30,6 +30,8 @@ public struct OverlayPlanner {
   private var settings: OverlaySettings { devices.settings }
   private var facts: OverlayFacts { devices.facts }
 
+  /// Plans the ADD of the attachment.
+  ///
   /// - Throws: code 7 if the attachment cannot be made on this host.
   public func plan() throws(CNIError) -> AttachmentPlan {
     try devices.check()
@@ -166,7 +168,7 @@ public struct OverlayPlanner {
     return claim
   }
 
-  /// Waits until the container's route from its former host is withdrawn, before the container appears on this host.
+  /// Waits until the EVPN route to the container's former host is withdrawn, before the container appears on this host.
   ///
   /// A daemon that still has the old route announces the next one with a higher mobility sequence number. Once all daemons have
   /// withdrawn it, the number starts at 0 again, and a daemon that was busy meanwhile ignores the lower number for good (FRR
@@ -177,6 +179,9 @@ public struct OverlayPlanner {
   }
 
   /// Entries that a routing daemon announces before the container has sent anything.
+  ///
+  /// Equals `bridge fdb replace MAC dev PORT master dynamic extern_learn` and
+  /// `ip neighbour replace ADDRESS lladdr MAC dev BRIDGE nud permanent`.
   private func announcements(_ addressing: Addressing) -> [Change] {
     guard settings.isEVPN else { return [] }
     return [.setFDB(FDBSpec(addressing.mac, on: owner.hostInterface, in: .externallyLearned))]

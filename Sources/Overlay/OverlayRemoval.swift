@@ -45,7 +45,7 @@ extension Kernel where Self: ~Copyable {
 }
 
 extension LinkInfo {
-  /// An ADD that was killed leaves a link that it has just made without an alias.
+  /// Whether the link has no alias: an ADD that was killed had only just made it.
   fileprivate var isNameless: Bool { alias == nil }
 }
 

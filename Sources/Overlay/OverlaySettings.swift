@@ -52,6 +52,8 @@ public struct OverlaySettings: Equatable, Sendable {
   private var givenBridge: InterfaceName?
   private var givenVXLAN: InterfaceName?
 
+  /// Checks a configuration and fills in its defaults.
+  ///
   /// - Parameters:
   ///   - config: with `findings`.
   ///   - keys: the runtime's wishes.

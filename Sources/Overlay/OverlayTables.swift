@@ -41,7 +41,9 @@ extension OverlaySettings {
 
   /// A route to each subnet of another host, via the subnet's lowest address, which stands for that host.
   ///
-  /// With `directRouting` and no router between, the route leads to the host itself, around the tunnel.
+  /// As `ip route add SUBNET via LOWEST dev DEVICE onlink`, `ip neighbour replace LOWEST lladdr MAC dev DEVICE nud permanent` and
+  /// `bridge fdb replace MAC dev DEVICE self dst PEER`. With `directRouting` and no router between, the route leads to the host
+  /// itself, around the tunnel.
   private func routedTables(
     _ names: OverlayNames, _ facts: OverlayFacts, _ sources: [IPFamily: IPAddress]
   ) -> TunnelTables {

@@ -16,6 +16,8 @@ public struct OverlayVRF: Equatable, Sendable {
   /// The alias of links that networks share and no network owns.
   static let tag = "cni-vrf"
 
+  /// Reads the keys `vrf`, `vrfTable` and `l3vni`; `nil` if there is no `vrf`.
+  ///
   /// - Throws: code 7 for keys that contradict each other.
   init?(_ config: OverlayConfig, _ tunnel: VXLAN, local: IPAddress) throws(CNIError) {
     guard let name = config.vrf else {
@@ -85,6 +87,8 @@ public struct OverlayVRFFacts: Equatable, Sendable {
 }
 
 extension OverlayVRF {
+  /// Checks that the existing links fit the VRF.
+  ///
   /// - Throws: code 7 if an existing link has other settings; the message has both values.
   func check(_ facts: OverlayVRFFacts, networkBridge: LinkInfo?) throws(CNIError) {
     if let there = facts.vrf {

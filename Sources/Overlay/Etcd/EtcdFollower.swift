@@ -52,7 +52,7 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
     var store = try control.open(etcd)
     try refresh(from: &store, changed)
     guard let start = networks.values.map(\.finding.view.revision).min() else { return }
-    // The store cannot be changed while it calls back, so the callback works on copies.
+    // `store` is busy during the callback, which therefore changes only these copies; they are written back at the end.
     var followed = networks, warned = told, hasTold = false
     defer {
       // A watch from the same revision would repeat these events, outdated ones too.

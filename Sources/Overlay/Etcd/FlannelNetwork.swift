@@ -24,6 +24,8 @@ struct FlannelNetwork: Equatable {
 
   static func key(_ prefix: String) -> String { "\(prefix)/config" }
 
+  /// Parses the value of `PREFIX/config`.
+  ///
   /// - Throws: code 7 naming the key in etcd and the member.
   init(_ value: JSONValue, at key: String) throws(CNIError) {
     json = JSONReader(value, path: key)
@@ -133,6 +135,8 @@ extension FlannelNetwork {
     return (try FlannelNetwork(value, at: key), value)
   }
 
+  /// Checks that a host's configuration agrees with etcd's.
+  ///
   /// - Throws: code 7 with both values if the host is configured in another way.
   func requireAgreement(with host: OverlayHost) throws(CNIError) {
     try requireEqual("vni", host.vni, vni)

@@ -39,7 +39,7 @@ extension HostEntry where Store: ~Copyable {
     case write(EntryDraft)
   }
 
-  /// Decides the next step, and refuses what cannot be.
+  /// Decides the next step, or refuses the configuration.
   func step(_ view: NetworkView, _ record: HostRecord?) throws(CNIError) -> Step {
     let (configured, missing) = try configuration(view)
     try configured.requireAgreement(with: host)
@@ -115,7 +115,7 @@ extension HostEntry where Store: ~Copyable {
         if let rival { throw lost(record, to: rival.host) }
         return record.subnets
       }
-      // This host has left the network, so these subnets may be anyone's by now.
+      // This host has given up its entry, so another host may have these subnets by now.
       if rival == nil, isPlace(record.subnets, in: configured) { return record.subnets }
     }
     return try chosen(pools, taken.map(\.prefix))

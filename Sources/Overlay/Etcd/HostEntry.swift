@@ -86,6 +86,8 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     throw CNIError(.tryAgainLater, "etcd \(plane.prefix): other hosts were faster \(Self.attempts) times")
   }
 
+  /// Writes the entry, with a lease if it is a new one.
+  ///
   /// - Returns: the content of etcd afterwards, whether this host or another one has written.
   private func write(
     _ draft: EntryDraft, to store: inout Store, spare: inout EtcdLease?, withEndpoints: Bool
@@ -166,7 +168,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   }
 }
 
-// MARK: looks that change nothing
+// MARK: reading only
 
 extension HostEntry where Store: ~Copyable {
   /// For CHECK: reads the network's state.
