@@ -123,7 +123,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   }
 }
 
-// MARK: looking
+// MARK: reading
 
 extension LeaseDirectory {
   public mutating func addresses(of holder: LeaseHolder) throws(CNIError) -> [IPAddress] {

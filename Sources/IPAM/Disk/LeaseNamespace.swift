@@ -10,6 +10,8 @@ extension LeaseReport {
     case unknown
   }
 
+  /// Finds out which namespaces still exist.
+  ///
   /// - Returns: the state of the namespace of each of these addresses.
   public static func namespaces(
     dataDir: String, network: NetworkName, leasing addresses: [IPAddress]

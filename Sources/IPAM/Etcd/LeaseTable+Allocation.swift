@@ -22,7 +22,7 @@ public struct LeaseRequest: Sendable {
 extension LeaseTable where Store: ~Copyable {
   /// Leases one address of each range set, in their order; all of them or none.
   ///
-  /// Reads before it writes: without a quorum already the read fails, so most likely no write is carried out later.
+  /// Reads before it writes: if etcd has no quorum, the read fails, and most likely no write is carried out later.
   ///
   /// - Throws: 102 if a set has none left, 103 if a requested address is not available, 104 if the attachment already has
   ///   addresses, 11 if other hosts were faster 64 times.

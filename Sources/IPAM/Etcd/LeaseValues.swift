@@ -53,6 +53,8 @@ struct Attachment: JSONReadable, Hashable {
     attempt = try json.required("attempt").text()
   }
 
+  /// Parses the value of an attachment's key.
+  ///
   /// - Throws: code 108 if another program wrote the key.
   init(_ pair: EtcdPair) throws(CNIError) {
     do throws(CNIError) {
