@@ -16,6 +16,8 @@ enum Base64 {
     return String(decoding: text, as: UTF8.self)
   }
 
+  /// Decodes Base64.
+  ///
   /// - Returns: `nil` if the text is not Base64.
   static func bytes(of text: String) -> [UInt8]? {
     let text = Array(text.utf8)

@@ -16,6 +16,8 @@ public struct EtcdConfig: Equatable, Sendable {
 
   public init(endpoints: [String]) { self.endpoints = endpoints }
 
+  /// Reads the keys from a JSON object.
+  ///
   /// - Parameter json: the object that holds the keys.
   /// - Throws: code 7 for no endpoint, for one that is not an http or https address, for half a pair of keys, or for two
   ///   passwords.

@@ -9,6 +9,8 @@ public struct GatewayAnswer: Sendable {
 
   public init(_ json: JSONValue) { self.json = json }
 
+  /// Parses one page of a read.
+  ///
   /// - Returns: the pairs, and whether these are the last ones.
   public func page() throws(CNIError) -> (pairs: EtcdPairs, isLast: Bool) {
     (EtcdPairs(try pairs(), revision: try revision()), try !flag("more"))
@@ -30,6 +32,8 @@ public struct GatewayAnswer: Sendable {
     return EtcdLease(id: id)
   }
 
+  /// Parses the answer to a renewal.
+  ///
   /// - Returns: the time to live of a renewed lease, in seconds; `nil` if the lease no longer exists.
   public func renewedSeconds() throws(CNIError) -> Int? {
     let seconds = try member("result").number("TTL")

@@ -76,6 +76,8 @@ public struct GatewayRefusal: Error, Equatable, Sendable {
       }
   }
 
+  /// The refusal as a CNI error.
+  ///
   /// - Parameters:
   ///   - endpoints: the members.
   ///   - purpose: what the request was for.

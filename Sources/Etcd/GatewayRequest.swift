@@ -60,6 +60,8 @@ public struct GatewayRequest: Equatable, Sendable {
       path: "/v3/lease/revoke", body: .object(["ID": .int64(lease.id)]), purpose: "revoke lease \(lease.id)")
   }
 
+  /// A request to log in.
+  ///
   /// - Returns: the request for a token, which goes into the header `Authorization`.
   public static func login(as username: String, password: String) -> GatewayRequest {
     GatewayRequest(

@@ -30,6 +30,8 @@ public struct GatewayWatch: Sendable {
     }
   }
 
+  /// Parses one line of the stream.
+  ///
   /// - Parameter line: a line of the stream.
   /// - Returns: its events; `nil` if it has none.
   /// - Throws: the reason why the watch ends.
