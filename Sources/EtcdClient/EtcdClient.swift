@@ -21,6 +21,8 @@ public struct EtcdClient: EtcdStore, ~Copyable {
     members = Members(config)
   }
 
+  /// Reads all pairs of these keys, page by page at one revision.
+  ///
   /// - Throws: code 50 if libcurl is missing; otherwise as `EtcdStore` says.
   public mutating func read(_ keys: EtcdKeys) throws(CNIError) -> EtcdPairs {
     var (all, isLast) = try ask(.page(of: keys)).page()

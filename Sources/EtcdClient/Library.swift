@@ -9,6 +9,8 @@ import Glibc
 struct Library {
   private(set) var functions: cc_library
 
+  /// Loads and initialises libcurl.
+  ///
   /// - Throws: `notLoaded`, naming the package of the library.
   static func load() throws(GatewayRefusal) -> Library {
     // Debian has it with OpenSSL and with GnuTLS; either will do.

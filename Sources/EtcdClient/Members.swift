@@ -60,6 +60,8 @@ struct Members: ~Copyable {
 
   // MARK: pieces
 
+  /// Requests a token if the configuration has a user and there is no token yet.
+  ///
   /// - Returns: whether a token was requested.
   private mutating func logIn(until deadline: Clock) throws(GatewayRefusal) -> Bool {
     guard !needsNoToken, token == nil, let username = config.username else { return false }

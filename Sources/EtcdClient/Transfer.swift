@@ -30,6 +30,8 @@ struct Transfer: ~Copyable {
   /// The certificate and key files in use, for errors.
   private var files: [String] = []
 
+  /// Loads libcurl and makes its handles.
+  ///
   /// - Throws: `notLoaded`, naming the package of the library.
   static func open() throws(GatewayRefusal) -> Transfer {
     let library = try Library.load()
@@ -74,7 +76,7 @@ struct Transfer: ~Copyable {
     unsafe functions.easy_reset(easy)
     unsafe received.pointee = []
     unsafe words.pointee = 0
-    // A plugin uses neither libcurl's signals (timeouts) nor a proxy of the environment.
+    // No signals for timeouts (libcurl's default), and no proxy of the environment.
     try set(CURLOPT_NOSIGNAL, 1)
     try set(CURLOPT_PROXY, "")
     try set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
