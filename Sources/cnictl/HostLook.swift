@@ -12,6 +12,8 @@ import PacketFilter
 struct HostLook {
   var cache: ResultCache
 
+  /// Surveys the host for each of these networks.
+  ///
   /// - Returns: the survey of each list, in their order.
   /// - Throws: code 100 if a namespace cannot be opened: its contents could be mistaken for garbage.
   func surveys(of lists: [NetworkList]) throws(CNIError) -> [HostSurvey] {

@@ -76,6 +76,8 @@ struct OverlayNetwork: Equatable {
     left.name == right.name && left.document == right.document
   }
 
+  /// Finds the networks of overlay-vxlan with a static list or etcd as control plane.
+  ///
   /// - Throws: code 7 for a name that is not such a network; warns about configurations that cannot be used and omits them.
   static func all(
     in contents: ConfigDirectory.Contents, named chosen: [NetworkName]

@@ -26,6 +26,8 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
     self.seconds = seconds
   }
 
+  /// Runs until it fails or is stopped.
+  ///
   /// - Throws: code 7 for a name that is not such a network; code 11 if another process watches a network already.
   mutating func run() throws(CNIError) {
     while true {
