@@ -74,7 +74,7 @@ struct OverlayDevices {
       changes.append(.setSysctls([.conf(.v6, names.bridge, "disable_ipv6", "0")], on: .host))
     }
     if let isOn = settings.checksumOffload { changes.append(.setChecksumOffload(names.vxlan, isOn: isOn)) }
-    // Last: udev rules (systemd's `MACAddressPolicy=persistent`) may have changed the new device's MAC address.
+    // Last: a udev rule or a systemd.link(5) file may have changed the new device's MAC address.
     changes.append(.changeLink(names.vxlan, on: .host, LinkChange(mac: settings.vtepMAC)))
     return changes
   }
