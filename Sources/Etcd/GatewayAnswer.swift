@@ -100,7 +100,7 @@ public struct GatewayAnswer: Sendable {
   }
 
   private func bytes(_ key: String) throws(CNIError) -> [UInt8] {
-    guard let bytes = Base64.bytes(of: try text(key)) else { throw misfit(key, "Base64") }
+    guard let bytes = Base64.decode(try text(key)) else { throw misfit(key, "Base64") }
     return bytes
   }
 

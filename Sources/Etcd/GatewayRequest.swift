@@ -131,6 +131,6 @@ extension EtcdTransaction.Operation {
 }
 
 extension JSONValue {
-  static func base64(_ bytes: [UInt8]) -> JSONValue { .string(Base64.text(of: bytes)) }
+  static func base64(_ bytes: [UInt8]) -> JSONValue { .string(Base64.encode(bytes)) }
   static func int64(_ number: Int64) -> JSONValue { .string(String(number)) }
 }

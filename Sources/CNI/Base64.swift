@@ -1,8 +1,8 @@
-/// Base64 as in the gateway's JSON: RFC 4648 section 4, with padding.
-enum Base64 {
+/// Base64 of RFC 4648 section 4, with padding, as Go's JSON has byte slices.
+public enum Base64 {
   private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-  static func text(of bytes: [UInt8]) -> String {
+  public static func encode(_ bytes: [UInt8]) -> String {
     var text: [UInt8] = []
     text.reserveCapacity((bytes.count + 2) / 3 * 4)
     for start in stride(from: 0, to: bytes.count, by: 3) {
@@ -19,7 +19,7 @@ enum Base64 {
   /// Decodes Base64.
   ///
   /// - Returns: `nil` if the text is not Base64.
-  static func bytes(of text: String) -> [UInt8]? {
+  public static func decode(_ text: String) -> [UInt8]? {
     let text = Array(text.utf8)
     let padding = text.reversed().prefix { $0 == UInt8(ascii: "=") }.count
     guard text.count.isMultiple(of: 4), padding <= 2 else { return nil }
