@@ -7,14 +7,14 @@ public struct ContainerRecord: Equatable, Sendable {
 
   public init(files: [KeptFile] = []) { self.files = files }
 
-  /// A file, who uses it, and what goes away with the last of them.
+  /// A file, the attachments that use it, and the directories to remove together with it.
   public struct KeptFile: Equatable, Sendable {
     public var file: KnownFile
-    /// How it was reached when we made it; `nil` for one that was there before, which stays.
+    /// The path under which we created it; `nil` if the file was there before us, so that it is never removed.
     public var made: ContainerPath?
-    /// The directories that we made for it, the outermost first.
+    /// The directories that we created for it, the outermost first.
     public var madeDirectories: [String]
-    /// The attachments that use it, in the order they came.
+    /// The attachments that use it, in the order of their ADDs.
     public var holders: [Holder]
 
     public init(

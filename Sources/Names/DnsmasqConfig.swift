@@ -4,11 +4,11 @@ public import NetTypes
 /// The configuration of the dnsmasq that `dns-hosts` runs for one network.
 public struct DnsmasqConfig: Equatable, Sendable {
   public var network: NetworkName
-  /// Where it listens: addresses of the network's bridge.
+  /// The addresses on which it listens: addresses of the network's bridge.
   public var addresses: [IPAddress]
-  /// Names below it are answered here or by no server.
+  /// The domain of the containers; names below it are never forwarded to another server (`local=`).
   public var domain: HostName?
-  /// The servers that all other names are asked of; empty: those of the host's `/etc/resolv.conf`, in their order.
+  /// The servers for all other names; if empty, those of the host's `/etc/resolv.conf`, in their order.
   public var upstreams: [IPAddress]
   /// The directory with a file for each attachment.
   public var hostsdir: String
@@ -28,10 +28,10 @@ public struct DnsmasqConfig: Equatable, Sendable {
 
   private static let listen = "listen-address="
 
-  /// The file.
+  /// The configuration file's text.
   ///
-  /// Not `local=/NETWORK/`: a network named `app` would hide that top-level domain. `no-hosts`: the host's own names
-  /// are not the containers'. `domain-needed`: a short name that is not known here is not asked outside.
+  /// `local=/NETWORK/` is not written, because a network named `app` would hide that top-level domain. `no-hosts`: the
+  /// host's `/etc/hosts` is not for containers. `domain-needed`: unknown short names are not forwarded.
   public var text: String {
     var lines = ["# Written by dns-hosts for network \(network), and again whenever it changes.", "bind-dynamic"]
     lines += addresses.sorted().map { "\(Self.listen)\($0)" }
@@ -42,7 +42,7 @@ public struct DnsmasqConfig: Equatable, Sendable {
     return lines.map { $0 + "\n" }.joined()
   }
 
-  /// The addresses that a file of ours has.
+  /// The addresses in the text of such a configuration file.
   public static func addresses(in text: String) -> [IPAddress] {
     text.split(separator: "\n").filter { $0.hasPrefix(listen) }.compactMap {
       IPAddress(String($0.dropFirst(listen.count)))

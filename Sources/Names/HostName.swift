@@ -1,8 +1,8 @@
 public import NetTypes
 
-/// A name that a hosts file may hold: RFC 1123 labels with dots between them, and `_`, which networks' names have.
+/// A name for a hosts file: RFC 1123 labels separated by dots; `_` is allowed too, because network names contain it.
 ///
-/// Names that differ in upper and lower case are equal (RFC 1035, section 2.3.3); the case they came with is kept.
+/// Comparison ignores case (RFC 1035, section 2.3.3); the text keeps its case.
 public struct HostName: TextCodable {
   public static let wanted =
     "a host name: labels of letters, digits, '-' or '_', not beginning or ending with '-', 1023 bytes at most"
@@ -19,7 +19,7 @@ public struct HostName: TextCodable {
     guard (1...Self.maximumByteCount).contains(text.utf8.count) else { return nil }
     let labels = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     guard labels.allSatisfy(Self.isLabel) else { return nil }
-    // A resolver takes what is all digits and dots for an address and never looks it up.
+    // A resolver reads a text of digits and dots as an address and never looks it up.
     guard IPAddress(text) == nil else { return nil }
     description = text
   }
@@ -39,13 +39,15 @@ public struct HostName: TextCodable {
     }
   }
 
-  /// Whether the DNS can carry it: labels of at most 63 bytes, at most 253 bytes in all (RFC 1035).
+  /// Whether it is short enough for the DNS: labels of at most 63 bytes, at most 253 bytes in all (RFC 1035).
   public var fitsDNS: Bool {
     let labels = description.utf8.split(separator: UInt8(ascii: "."))
     return description.utf8.count <= Self.longestInDNS && labels.allSatisfy { $0.count <= Self.longestLabelInDNS }
   }
 
-  /// Whether every container knows itself, or a multicast group, by that name: RFC 6761 and the lines of /etc/hosts.
+  /// Whether the name is reserved for loopback or a multicast group.
+  ///
+  /// From RFC 6761 and the standard lines of `/etc/hosts`.
   public var isReserved: Bool { Self.reserved.contains(folded) || folded.hasSuffix(".localhost") }
 
   private static let reserved: Set<String> = [
@@ -54,7 +56,7 @@ public struct HostName: TextCodable {
     "ip6-allrouters",
   ]
 
-  /// This name below `suffix`, `web` below `shop`: `web.shop`; `nil` where that is too long.
+  /// This name with `suffix` appended: `web` and `shop` give `web.shop`; `nil` if that is too long.
   public func below(_ suffix: String) -> HostName? { HostName("\(description).\(suffix)") }
 
   public static func == (left: HostName, right: HostName) -> Bool { left.folded == right.folded }

@@ -1,21 +1,21 @@
 public import CNI
 
-/// Where the files of each container of a network are.
+/// The path templates of the `hosts`, `resolv.conf` and `hostname` files of a network's containers.
 ///
-/// `files` chooses a place for all three, `hostsFile`, `resolvConf` and `hostnameFile` one of their own for each.
-/// `false` leaves one of them out.
+/// The key `files` chooses a preset for all three; `hostsFile`, `resolvConf` and `hostnameFile` override the path of
+/// one. `false` in place of a path turns that file off.
 public struct FileTemplates: JSONReadable, Equatable, Sendable {
   public var hosts: PathTemplate?
   public var resolvConf: PathTemplate?
   public var hostname: PathTemplate?
 
-  /// A place that is known for all three files.
+  /// A well-known directory for all three files.
   enum Preset: String, CaseIterable {
-    /// What `ip netns exec` shows as `/etc/hosts`, `/etc/resolv.conf` (see ip-netns(8)).
+    /// The directory whose files `ip netns exec` mounts over `/etc/hosts` and `/etc/resolv.conf` (ip-netns(8)).
     case netns
-    /// Where Mesos' `network/cni` isolator takes them from.
+    /// The directory from which Mesos' `network/cni` isolator reads them.
     case mesos
-    /// A directory for each container below `dir`: fits every runtime that is told what to mount.
+    /// A directory for each container below `dir`, for every runtime whose mounts can be configured.
     case dir
 
     /// The template of the directory; `base` is the key `dir`.
@@ -28,7 +28,7 @@ public struct FileTemplates: JSONReadable, Equatable, Sendable {
     }
   }
 
-  /// Beside the state of `dns-hosts`, where no network's name can meet it.
+  /// Beside the state directory of `dns-hosts`, so that no network's directory has the same path.
   public static let defaultDirectory = "/run/cni/containers"
 
   public init(_ json: JSONReader) throws(CNIError) {

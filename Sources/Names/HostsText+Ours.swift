@@ -2,14 +2,14 @@ public import CNI
 import NetTypes
 
 extension HostsText {
-  /// Whether it begins as a file does that we made for the container: own lines, then the standard ones.
+  /// Whether the text begins like a file that we create for the container: own lines, then the standard ones.
   public func isOurs(of container: ContainerID) -> Bool {
     guard let short = OwnLines.shortName(container) else { return false }
     let own = lines.prefix { $0.hasSuffix("\t\(short)") || $0.hasSuffix(" \(short)") }
     return !own.isEmpty && Array(lines.dropFirst(own.count).prefix(OwnLines.standard.count)) == OwnLines.standard
   }
 
-  /// The lines that mean something and have the form of ours, without the standard ones and `others`, each as often.
+  /// The lines in our form (address, tab, names), without the standard ones and `others`, each as often as listed.
   public func told(but others: [String]) -> [String] {
     var left: [String: Int] = [:]
     for line in others + OwnLines.standard { left[line, default: 0] += 1 }
@@ -22,14 +22,14 @@ extension HostsText {
     }
   }
 
-  /// `ADDRESS`, a tab, names.
+  /// Whether the line is an address, a tab and names.
   private static func isTelling(_ line: String) -> Bool {
     let parts = line.split(separator: "\t", omittingEmptySubsequences: false)
     guard parts.count == 2, IPAddress(String(parts[0])) != nil else { return false }
     return parts[1].split(separator: " ").allSatisfy { HostName(String($0)) != nil }
   }
 
-  /// Every line that has an end, spaces at its end left out.
+  /// Every complete line, without trailing spaces.
   private var lines: [String] {
     bytes.split(separator: Self.newline).map { line in
       var line = line

@@ -1,9 +1,10 @@
-/// A hosts file's bytes: which lines are there, and where others go.
+/// The bytes of a hosts file: finds lines, and computes the writes that add or remove lines.
 ///
-/// A line that is removed gets a `#` over its first byte, then a carriage return in the place of its tab. That is white
-/// space to whoever has read the old first byte, and tells our dead lines from what a person commented out.
+/// A line is removed by a `#` over its first byte and a carriage return over its tab. The carriage return is white
+/// space for a reader that has already read the old first byte, and it marks our removed ("dead") lines, so that they
+/// differ from comments that a person wrote.
 public struct HostsText: Sendable {
-  /// A reader may see a write page by page, so that no line lies in two of them.
+  /// A reader may see a write page by page, so no line crosses a page boundary.
   public static let pageSize = 4096
   static let newline = UInt8(ascii: "\n")
   static let space = UInt8(ascii: " ")
@@ -14,9 +15,9 @@ public struct HostsText: Sendable {
 
   public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  /// The bytes that add `lines` to a file that ends at `offset`, with line ends.
+  /// The bytes to write at `offset`, the end of the file, to add `lines`, with line ends.
   ///
-  /// `isLineOpen` tells that the file's last line has no end yet.
+  /// `isLineOpen` means that the file's last line has no line end yet.
   public static func appended(_ lines: [String], at offset: Int, isLineOpen: Bool = false) -> [UInt8] {
     var bytes: [UInt8] = isLineOpen ? [newline] : []
     for line in lines {
@@ -28,9 +29,9 @@ public struct HostsText: Sendable {
     return bytes
   }
 
-  /// Where each of `lines` begins; as often as a line is listed, that often it is looked for.
+  /// The offset of each of `lines`; a line that is listed twice is searched for twice.
   ///
-  /// - Returns: the offsets, rising, and the lines that are not there.
+  /// - Returns: the offsets in ascending order, and the lines that are missing.
   public func places(of lines: [String]) -> (found: [Int], missing: [String]) {
     var wanted: [UInt64: [String]] = [:]
     for line in lines { wanted[Self.hash(line), default: []].append(line) }
@@ -56,11 +57,11 @@ public struct HostsText: Sendable {
     line.utf8.reduce(hashStart) { ($0 ^ UInt64($1)) &* hashFactor }
   }
 
-  /// Tells `body` each line that has an end, spaces at its end left out, until it answers no.
+  /// Calls `body` for each complete line, trailing spaces ignored, until it returns `false`.
   private func eachLine(_ body: (Range<Int>, UInt64) -> Bool) {
     let all = bytes.span
     var start = 0
-    var end = 0  // behind the last byte that is no space
+    var end = 0  // the offset after the last byte that is no space
     var hash = Self.hashStart
     var hashAtEnd = hash
     for index in all.indices {
@@ -79,15 +80,15 @@ public struct HostsText: Sendable {
 // MARK: dead lines
 
 extension HostsText {
-  /// What to write so that the lines at these offsets become dead ones.
+  /// The writes that make the lines at these offsets dead.
   ///
-  /// Lines that follow each other are one write. Of all its bytes only the first one of each line and its tab differ from
-  /// what is there, so that a reader who sees any mixture of both finds the line or a comment.
+  /// Adjacent lines are one write. In it only the first byte and the tab of each line differ from the file, so a
+  /// reader that sees any mixture of old and new bytes finds the line or a comment.
   ///
-  /// The offsets are rising, each where a line begins that has an end.
+  /// The offsets are ascending, each the start of a complete line.
   public func killing(at offsets: [Int]) -> [(offset: Int, bytes: [UInt8])] {
     var writes: [(offset: Int, bytes: [UInt8])] = []
-    var end = -1  // behind the newline of the line before
+    var end = -1  // the offset after the previous line's newline
     for offset in offsets {
       guard let newline = bytes[offset...].firstIndex(of: Self.newline) else { continue }
       var line = Array(bytes[offset...newline])
@@ -103,7 +104,7 @@ extension HostsText {
     return writes
   }
 
-  /// Where the lines are that we removed, without their ends.
+  /// The ranges of the dead lines, without line ends.
   var deadLines: [Range<Int>] {
     var dead: [Range<Int>] = []
     var start = 0
@@ -120,9 +121,9 @@ extension HostsText {
     return dead
   }
 
-  /// Puts lines in the place of dead ones, if more than half of the file is dead.
+  /// Overwrites dead lines with new ones, if more than half of the file is dead lines.
   ///
-  /// - Returns: what to write and where, each the size of what it replaces; the lines that found no place.
+  /// - Returns: the writes, each as long as the line that it replaces, and the lines that fit nowhere.
   public func reusing(for lines: [String]) -> (writes: [(offset: Int, bytes: [UInt8])], rest: [String]) {
     var dead = deadLines
     guard dead.reduce(0, { $0 + $1.count + 1 }) * 2 > bytes.count else { return ([], lines) }

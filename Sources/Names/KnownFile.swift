@@ -1,6 +1,6 @@
 public import CNI
 
-/// A file by its path and by what it was there: another file that comes in its place is none of ours.
+/// A file by path, device and inode: another file at the same path is not ours.
 public struct KnownFile: Hashable, Sendable {
   public var path: String
   /// `st_dev` and `st_ino` of `stat(2)`.
@@ -17,7 +17,7 @@ public struct KnownFile: Hashable, Sendable {
 extension KnownFile: JSONReadable {
   public init(_ json: JSONReader) throws(CNIError) {
     path = try json.required("path").text()
-    // The two may have 64 bits, of which JSON's numbers take 63.
+    // Both may use 64 bits, but JSON integers are signed here, so the bit pattern is stored.
     device = UInt(bitPattern: try json.required("device").integer())
     inode = UInt(bitPattern: try json.required("inode").integer())
   }

@@ -1,6 +1,6 @@
 public import CNI
 
-/// What one container alone calls another of its network: `--link=CONTAINER:ALIAS`.
+/// A name that only one container uses for another one of its network: `--link=CONTAINER:ALIAS`.
 public struct LinkAlias: Equatable, Sendable {
   /// The other container's name or identifier.
   public var container: String
@@ -11,7 +11,7 @@ public struct LinkAlias: Equatable, Sendable {
     self.alias = alias
   }
 
-  /// Whether that attachment is one of the container that is meant.
+  /// Whether `member` is an attachment of the linked container.
   func leads(to member: Member) -> Bool {
     if member.owner.container.description == container { return true }
     guard let name = HostName(container) else { return false }

@@ -2,19 +2,18 @@ public import CNI
 public import NetTypes
 
 extension Member {
-  /// What every hosts file of its network holds of it, a line for each address and name, without line ends.
+  /// Its lines in every hosts file of the network, one for each address and name, without line ends.
   public var lines: [String] { addresses.flatMap { address in names.map { "\(address)\t\($0)" } } }
 
-  /// What the hosts file of `reader` holds of it: `lines`, and a line for each address and name that `reader` alone
-  /// calls it.
+  /// Its lines in the hosts file of `reader`: `lines`, and one for each address and alias that only `reader` uses.
   public func lines(for reader: Member) -> [String] {
     let own = reader.owner == owner ? [] : reader.links.filter { $0.leads(to: self) && !names.contains($0.alias) }
     return lines + addresses.flatMap { address in own.map { "\(address)\t\($0.alias)" } }
   }
 
-  /// The parts of an attachment's name: `NAME`, `NAME.NETWORK`, `NAME.DOMAIN`, aliases; each once.
+  /// An attachment's names: `NAME`, `NAME.NETWORK`, `NAME.DOMAIN`, aliases; each once.
   ///
-  /// One that is too long below its network or domain is left out.
+  /// A name that becomes too long with its network or domain is left out.
   public static func names(
     _ name: HostName, network: NetworkName, domain: HostName?, aliases: [HostName]
   ) -> [HostName] {
@@ -25,15 +24,15 @@ extension Member {
   }
 }
 
-/// Lines of a container's hosts file that are there for itself.
+/// The lines of a container's hosts file that concern only the container itself.
 public enum OwnLines {
-  /// What a file that we make holds behind its first lines, as Docker writes it.
+  /// The lines for loopback and multicast in each file that we create, the same as Docker's.
   public static let standard = [
     "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", "fe00::0\tip6-localnet",
     "ff00::0\tip6-mcastprefix", "ff02::1\tip6-allnodes", "ff02::2\tip6-allrouters",
   ]
 
-  /// The container's own name, for each of its addresses.
+  /// The lines with the container's own names, one for each of its addresses.
   public static func own(_ addresses: [IPAddress], hostname: HostName?, _ container: ContainerID) -> [String] {
     let short = shortName(container)
     let names = [hostname, hostname == short ? nil : short].compactMap { $0?.description }
@@ -48,16 +47,16 @@ public enum OwnLines {
     return HostName(String(text))
   }
 
-  /// The container's identifier as Docker shortens it; `nil` where that is no name.
+  /// The first 12 characters of the container ID, as Docker shortens it; `nil` if that is no valid name.
   public static func shortName(_ container: ContainerID) -> HostName? {
-    // Mesos' nested identifiers have dots, which may come to stand at the end.
+    // Mesos' nested container IDs have dots; the cut may leave one at the end.
     var text = Substring(container.description.prefix(12))
     while let last = text.last, ".-".contains(last) { text.removeLast() }
     return HostName(String(text))
   }
 }
 
-/// A name that only one container knows: `--add-host`.
+/// A name that is written only to one container's hosts file: `--add-host`.
 public struct ExtraHost: Hashable, Sendable {
   public var name: HostName
   public var address: IPAddress
@@ -69,9 +68,9 @@ public struct ExtraHost: Hashable, Sendable {
 
   public var line: String { "\(address)\t\(name)" }
 
-  /// `"NAME:ADDRESS"`, or an object `{"ip": ADDRESS, "hostnames": [NAME…]}`.
+  /// Reads `"NAME:ADDRESS"`, or an object `{"ip": ADDRESS, "hostnames": [NAME…]}`.
   ///
-  /// - Throws: code 7 naming key and value.
+  /// - Throws: code 7 with the key and the value.
   public static func read(_ json: JSONReader) throws(CNIError) -> [ExtraHost] {
     if json.value.object != nil {
       let address: IPAddress = try json.required("ip").parsed()

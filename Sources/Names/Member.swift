@@ -1,28 +1,28 @@
 public import CNI
 public import NetTypes
 
-/// One attachment as the others of its network see it: where it is, what it is called, which file it reads.
+/// One attachment of a network: its addresses, its names and its hosts file.
 public struct Member: Equatable, Sendable {
   public var owner: Owner
   /// Its addresses on the network, of both families.
   public var addresses: [IPAddress]
-  /// All that it is called there, in the order of its lines.
+  /// All its names on the network, in the order of its lines.
   public var names: [HostName]
-  /// The container's hosts file; `nil` for an attachment without.
+  /// The container's hosts file; `nil` for an attachment without one.
   public var hosts: KnownFile?
-  /// Lines of that file that only this attachment put there: its own, `extraHosts`.
+  /// The lines that this attachment wrote only to its own hosts file: its own names, `extraHosts`.
   public var privateLines: [String]
-  /// Where a name server finds its names; `nil` for a network without.
+  /// The name server file or directory for its names; `nil` for a network without a name server.
   public var server: ServerPlace?
-  /// What it alone calls others.
+  /// The aliases that only this container uses for others (`--link`).
   public var links: [LinkAlias]
-  /// Lines to remove from its hosts file, which could not be written; `nil` if the file is up to date.
+  /// Lines that could not be removed from its hosts file yet; `nil` if the file is up to date.
   ///
   /// The lines to add are found by comparison when the file can be written again.
   public var overdue: [String]?
   /// Whether its ADD or DEL has begun and is not complete.
   ///
-  /// The others' hosts files may have its lines or not, and it is none of their peers.
+  /// The others' hosts files may or may not have its lines, and it is not among their peers.
   public var isIncomplete = false
 
   public init(

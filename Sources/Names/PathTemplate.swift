@@ -1,8 +1,8 @@
 public import CNI
 
-/// Where a file of each container is: an absolute path with placeholders.
+/// The path of a file for each container: an absolute path with placeholders.
 ///
-/// What stands before the first component with a placeholder is the base, which no container's name leads out of.
+/// The components before the first placeholder are the base; no container ID or network name can lead out of it.
 public struct PathTemplate: Equatable, Sendable {
   public enum Placeholder: String, CaseIterable, Sendable { case containerID, network, netnsName }
 
@@ -17,9 +17,9 @@ public struct PathTemplate: Equatable, Sendable {
 
   /// - Parameters:
   ///   - text: the path.
-  ///   - key: where it stands, for messages.
-  /// - Throws: code 7 for a path that is not absolute, has empty, `.` or `..` components, unknown placeholders or
-  ///   nothing that tells containers apart.
+  ///   - key: its configuration key, for messages.
+  /// - Throws: code 7 for a path that is not absolute, has empty, `.` or `..` components or unknown placeholders, or
+  ///   has neither `{containerID}` nor `{netnsName}`.
   public init(_ text: String, key: String) throws(CNIError) {
     func refusal(_ wanted: String) -> CNIError {
       CNIError(.invalidNetworkConfig, "key \"\(key)\": \(JSONValue.string(text).text): want \(wanted)")
@@ -41,14 +41,14 @@ public struct PathTemplate: Equatable, Sendable {
     let isFixed = { (pieces: [Piece]) in pieces.allSatisfy { if case .text = $0 { true } else { false } } }
     let fixed = components.prefix(while: isFixed)
     below = Array(components.dropFirst(fixed.count))
-    // Containers of one network would write over each other.
+    // Without one of these, the containers of a network would overwrite each other's file.
     let isTold = below.joined().contains { $0 == .placeholder(.containerID) || $0 == .placeholder(.netnsName) }
     guard isTold else { throw refusal("a path with {containerID} or {netnsName}") }
     base = "/" + fixed.joined().map { if case .text(let text) = $0 { text } else { "" } }.joined(separator: "/")
     self.key = key
   }
 
-  /// `nil` for a brace without its other half or with something unknown in it.
+  /// Splits a component at its placeholders; `nil` for an unpaired brace or an unknown placeholder.
   private static func pieces(of component: String) -> [Piece]? {
     var pieces: [Piece] = []
     var rest = component[...]
@@ -63,19 +63,19 @@ public struct PathTemplate: Equatable, Sendable {
     return pieces
   }
 
-  /// The path for one attachment; a hash stands for an identifier that makes a component longer than 255 bytes.
+  /// The path for one attachment; a hash replaces a container ID that makes a component longer than 255 bytes.
   ///
   /// - Parameters:
   ///   - owner: the attachment.
   ///   - namespacePath: `CNI_NETNS`.
-  /// - Returns: the file's path, its parts kept apart.
-  /// - Throws: code 7 where a value is missing or would lead somewhere else.
+  /// - Returns: the file's path, split into base and components.
+  /// - Throws: code 7 if a value is missing or would lead to another directory.
   public func path(for owner: Owner, namespacePath: String) throws(CNIError) -> ContainerPath {
     var components: [String] = []
     let id = owner.container.description
     for pieces in below {
       var component = try component(pieces, id, owner.network, namespacePath)
-      // CNI limits no identifier's length, file systems limit a name's.
+      // CNI does not limit the length of a container ID, but file systems limit a file name.
       if component.utf8.count > Self.longestName {
         component = try self.component(pieces, Owner.shortHash(id), owner.network, namespacePath)
       }
@@ -109,7 +109,7 @@ public struct PathTemplate: Equatable, Sendable {
   /// The last component of a path: `/run/netns/blue` is `blue`.
   private func namespaceName(_ path: String) throws(CNIError) -> String {
     let components = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { String($0) }
-    // Every container's /proc/PID/ns/net has the same.
+    // `/proc/PID/ns/net` has the same last component for every container.
     guard let name = components.last ?? nil, !["", ".", ".."].contains(name), components.dropFirst().first != "proc",
       name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "{") && $0 != UInt8(ascii: "}") })
     else {

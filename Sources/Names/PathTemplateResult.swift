@@ -1,8 +1,8 @@
 public import CNI
 
-/// The path of one container's file: a directory that may be anything, and what lies below it.
+/// The path of one container's file: a base directory, and the components below it.
 ///
-/// Below it nothing may lead elsewhere: no symbolic link, no `..`.
+/// The base may contain symbolic links; below it symbolic links and `..` are refused.
 public struct ContainerPath: Hashable, Sendable, CustomStringConvertible {
   public let base: String
   /// At least one component; the last is the file.
@@ -20,7 +20,7 @@ public struct ContainerPath: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension ContainerPath: JSONReadable {
-  /// - Throws: code 7 also for what would lead out of the base.
+  /// - Throws: code 7 also for a path that would lead out of the base.
   public init(_ json: JSONReader) throws(CNIError) {
     base = try json.required("base").text()
     below = try json.texts("below") ?? []

@@ -1,13 +1,13 @@
 public import CNI
 public import NetTypes
 
-/// An attachment on another host, as the hosts of its network tell each other of it.
+/// An attachment on another host, as the hosts of its network share it through etcd.
 public struct RemoteMember: Hashable, Sendable {
   public var owner: Owner
-  /// What its host is called among them.
+  /// The name of its host (`etcd.node`).
   public var node: HostName
   public var addresses: [IPAddress]
-  /// All that it is called, in the order of its lines.
+  /// All its names, in the order of its lines.
   public var names: [HostName]
 
   public init(owner: Owner, node: HostName, addresses: [IPAddress], names: [HostName]) {
@@ -17,7 +17,7 @@ public struct RemoteMember: Hashable, Sendable {
     self.names = names
   }
 
-  /// What the others are told of an attachment here.
+  /// An attachment of this host, in the form for the other hosts.
   public init(_ member: Member, node: HostName) {
     self.init(owner: member.owner, node: node, addresses: member.addresses, names: member.names)
   }
@@ -32,9 +32,9 @@ public struct RemoteMember: Hashable, Sendable {
 }
 
 extension RemoteMember {
-  /// What is told of that attachment.
+  /// Reads the etcd value of that attachment.
   ///
-  /// - Throws: code 7 for what is no such telling.
+  /// - Throws: code 7 for a value of another form.
   public init(of owner: Owner, _ json: JSONReader) throws(CNIError) {
     self.init(
       owner: owner, node: try json.required("node").parsed(), addresses: try json.parsedList("ips") ?? [],
@@ -50,10 +50,10 @@ extension RemoteMember {
 }
 
 extension Owner {
-  /// `CONTAINER:INTERFACE`; a `:` may stand in neither.
+  /// `CONTAINER:INTERFACE`; neither can contain a `:`.
   public var attachment: String { "\(container):\(interface)" }
 
-  /// `nil` for a text that is no such pair.
+  /// Parses `CONTAINER:INTERFACE`; `nil` for any other text.
   public init?(attachment: some StringProtocol, on network: NetworkName) {
     guard let colon = attachment.firstIndex(of: ":"), let container = ContainerID(String(attachment[..<colon])),
       let interface = InterfaceName(String(attachment[attachment.index(after: colon)...]))

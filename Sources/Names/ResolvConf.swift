@@ -1,31 +1,31 @@
 public import CNI
 public import NetTypes
 
-/// What a container's `resolv.conf` says.
+/// The entries of a container's `resolv.conf`.
 public struct ResolvConf: Equatable, Sendable {
   public var nameservers: [IPAddress]
-  /// `nil` where `search` has a domain: of the two lines the later would count alone.
+  /// `nil` if `search` has a domain, because of `domain` and `search` lines only the last one counts.
   public var domain: SearchDomain?
   public var search: [SearchDomain]
   public var options: [ResolverOption]
 
-  /// As many servers as `resolv.conf(5)` lets a resolver ask: MAXNS.
+  /// The largest number of servers that a resolver uses (MAXNS in resolv.conf(5)).
   static let maximumServers = 3
-  /// Resolvers of today have no limit of their own; these are the ones that Kubernetes sets.
+  /// Current resolvers have no limit for `search` and `options`; these are the limits of Kubernetes.
   static let maximumWords = 32
   static let maximumBytes = 2048
 
-  /// Puts together what the attachments of one container want.
+  /// Combines the wishes of a container's attachments with the host's file.
   ///
-  /// Of several attachments each part is the union, the oldest attachment's first. The host's file counts for a part
-  /// that none of them says anything about: a resolver asks the next server only where one does not answer, so the
-  /// host's before a network's own would hide the network's names.
+  /// Each part is the union of the attachments' wishes, the oldest attachment first. The host's file is used only for
+  /// a part that no attachment sets. The host's servers are not added to those of a network: a resolver asks the next
+  /// server only if one does not answer, so a host's server in front would hide the network's names.
   ///
   /// - Parameters:
-  ///   - wishes: the attachments', in the order they came.
-  ///   - host: what the host's file says.
-  ///   - hasIPv6: whether the container has an address to ask an IPv6 server from.
-  ///   - notes: gets a line for all that is left out.
+  ///   - wishes: those of the attachments, in the order of their ADDs.
+  ///   - host: the entries of the host's file.
+  ///   - hasIPv6: whether the container has an IPv6 address as the source for queries to an IPv6 server.
+  ///   - notes: gets a line for each entry that is left out.
   public init(_ wishes: [ResolvConfWish], host: ResolvConfWish, hasIPv6: Bool, notes: inout [String]) {
     let whole = Self.union(of: wishes).completed(by: host)
     let reachable = whole.nameservers.filter { $0.family == .v4 || hasIPv6 }
@@ -36,7 +36,7 @@ public struct ResolvConf: Equatable, Sendable {
       notes.append("name server \(server) is left out: a resolver asks \(Self.maximumServers) at most")
     }
     nameservers = Array(reachable.prefix(Self.maximumServers))
-    // Never one that nobody named: a public server would learn every name the container asks for.
+    // No public server is used by default: it would learn every name that the container looks up.
     if nameservers.isEmpty { notes.append("no name server is known: resolv.conf names none") }
     search = Self.fitting(whole.search, "search", &notes)
     domain = search.isEmpty ? whole.domain : nil
@@ -47,7 +47,7 @@ public struct ResolvConf: Equatable, Sendable {
     var all = ResolvConfWish()
     for wish in wishes {
       for server in wish.nameservers where !all.nameservers.contains(server) { all.nameservers.append(server) }
-      // Beside another's list the only domain of one is a domain to search too.
+      // Several wishes become one `search` line, so a `domain` without `search` goes into that list.
       let search = wish.search.isEmpty ? wish.domain.map { [$0] } ?? [] : wish.search
       for domain in search where !all.search.contains(domain) { all.search.append(domain) }
       for option in wish.options where !all.options.contains(where: { $0.name == option.name }) {
@@ -75,10 +75,10 @@ public struct ResolvConf: Equatable, Sendable {
 }
 
 extension ResolvConf {
-  /// What every file of ours begins with.
+  /// The first line of every file that we write.
   public static let header = "# kept by dns-hosts; left alone once it is edited\n"
 
-  /// The file.
+  /// The file's text.
   public var text: String {
     var lines = nameservers.map { "nameserver \($0)\n" }
     if let domain { lines.append("domain \(domain)\n") }
@@ -87,7 +87,7 @@ extension ResolvConf {
     return Self.header + lines.joined()
   }
 
-  /// The same as a result says it.
+  /// The same entries as `dns` of a CNI result.
   public var dns: DNS {
     DNS(
       nameservers: nameservers.map(\.description), domain: domain?.description, search: search.map(\.description),

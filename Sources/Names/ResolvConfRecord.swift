@@ -1,24 +1,24 @@
 public import CNI
 public import NetTypes
 
-/// One of a container's small files, `resolv.conf` or `hostname`: what we wrote there, and for whom.
+/// The record of a container's `resolv.conf` or `hostname` file: what we wrote, and the attachments that use it.
 public struct KeptText: Equatable, Sendable {
   public enum Kind: String, Sendable { case resolvConf, hostname }
 
   public var kind: Kind
   public var path: ContainerPath
-  /// `st_dev` and `st_ino` of `stat(2)`; `nil` until there is a file.
+  /// `st_dev` and `st_ino` of `stat(2)`; `nil` until the file exists.
   public var device: UInt?
   public var inode: UInt?
-  /// Whether we made it; one that was there before stays.
+  /// Whether we created it; a file that was there before us is not removed.
   public var isMade: Bool
-  /// The directories that we made for it, the outermost first.
+  /// The directories that we created for it, the outermost first.
   public var madeDirectories: [String]
-  /// The attachments that use it, in the order they came.
+  /// The attachments that use it, in the order of their ADDs.
   public var holders: [Holder] = []
-  /// What we wrote last; empty before.
+  /// The text that we wrote last; empty if none.
   public var written = ""
-  /// What we were about to write; `nil` once it is written.
+  /// The text of a rewrite in progress; `nil` once it is written.
   public var next: String?
 
   public init(_ kind: Kind, at path: ContainerPath, isMade: Bool, madeDirectories: [String]) {
@@ -33,7 +33,7 @@ public struct KeptText: Equatable, Sendable {
     public var network: NetworkName
     public var interface: InterfaceName
     public var wish: ResolvConfWish
-    /// Whether it has an address to ask an IPv6 server from.
+    /// Whether it has an IPv6 address as the source for queries to an IPv6 server.
     public var hasIPv6: Bool
 
     public init(_ owner: Owner, _ wish: ResolvConfWish, hasIPv6: Bool) {
@@ -48,9 +48,9 @@ public struct KeptText: Equatable, Sendable {
 
   public func isHeld(by owner: Owner) -> Bool { holders.contains { $0.isOf(owner) } }
 
-  /// Whether nobody but us has written what the file holds now.
+  /// Whether all of the file's present text comes from us.
   ///
-  /// A rewrite that was interrupted leaves comments, and lines of what was there and of what was to come.
+  /// An interrupted rewrite leaves comments and lines of both the old and the new text.
   public func isOurs(_ now: String) -> Bool {
     if now == written || now == next { return true }
     guard let next else { return false }
@@ -58,13 +58,13 @@ public struct KeptText: Equatable, Sendable {
     return now.split(separator: "\n").allSatisfy { $0.hasPrefix("#") || known.contains($0) }
   }
 
-  /// What the file is to hold as `resolv.conf`.
+  /// The `resolv.conf` that the users of the file want together.
   public func resolvConf(host: ResolvConfWish, notes: inout [String]) -> ResolvConf {
     ResolvConf(holders.map(\.wish), host: host, hasIPv6: holders.contains(where: \.hasIPv6), notes: &notes)
   }
 }
 
-/// The small files of one container.
+/// The record of the `resolv.conf` and `hostname` files of one container.
 public struct TextRecord: JSONReadable, Equatable, Sendable {
   public var container: ContainerID
   public var texts: [KeptText]
@@ -92,7 +92,7 @@ extension KeptText: JSONReadable {
     self.init(
       known, at: try json.required("path").object(), isMade: try json.required("isMade").flag(),
       madeDirectories: try json.texts("madeDirectories") ?? [])
-    // Both may have 64 bits, of which JSON's numbers take 63.
+    // Both may use 64 bits, but JSON integers are signed here, so the bit pattern is stored.
     device = try json.integer("device").map(UInt.init(bitPattern:))
     inode = try json.integer("inode").map(UInt.init(bitPattern:))
     holders = try json.objects("holders") ?? []

@@ -1,10 +1,10 @@
 public import CNI
 public import NetTypes
 
-/// What somebody wants to stand in a container's `resolv.conf`; an empty part is left to others.
+/// The wanted entries of a container's `resolv.conf`, from one source; an empty part is left to weaker sources.
 public struct ResolvConfWish: Equatable, Sendable {
   public var nameservers: [IPAddress]
-  /// Counts where `search` is empty.
+  /// Used only if `search` is empty.
   public var domain: SearchDomain?
   public var search: [SearchDomain]
   public var options: [ResolverOption]
@@ -19,12 +19,12 @@ public struct ResolvConfWish: Equatable, Sendable {
     self.options = options
   }
 
-  /// Whether a part is left to the host's file.
+  /// Whether at least one part is left to the host's file.
   public var leavesSomething: Bool { nameservers.isEmpty || saysNoDomain || options.isEmpty }
 
   var saysNoDomain: Bool { domain == nil && search.isEmpty }
 
-  /// This wish, and `weaker` for each part that it leaves.
+  /// This wish, with the parts that it does not set taken from `weaker`.
   func completed(by weaker: ResolvConfWish) -> ResolvConfWish {
     var all = self
     if nameservers.isEmpty { all.nameservers = weaker.nameservers }
@@ -35,17 +35,17 @@ public struct ResolvConfWish: Equatable, Sendable {
 }
 
 extension ResolvConfWish {
-  /// Checks what a configuration or result says.
+  /// Reads and checks `dns` of a configuration or a CNI result.
   ///
   /// - Parameters:
   ///   - dns: the texts.
-  ///   - key: where they stand, for messages.
+  ///   - key: their configuration key, for messages.
   ///   - notes: gets a line for each server that is left out.
-  /// - Throws: code 7 naming key and value.
+  /// - Throws: code 7 with the key and the value.
   init(_ dns: DNS, key: String, notes: inout [String]) throws(CNIError) {
     self.init()
     for text in dns.nameservers {
-      // A zone is an interface of the host; inside it means nothing or another one.
+      // A zone (`fe80::1%eth0`) names an interface of the host, which the container does not have.
       if Self.hasZone(text) {
         notes.append("\(key): name server \(text) is left out: its zone is none of the container's")
       } else {
@@ -69,9 +69,9 @@ extension ResolvConfWish {
     return IPAddress(String(text[..<percent]))?.family == .v6
   }
 
-  /// What a host's file says of use to others; words that mean nothing in a container or at all are left out.
+  /// The entries of a host's `resolv.conf` that are usable in a container; words that are not valid are left out.
   ///
-  /// The host's loopback addresses are not the container's.
+  /// Servers on the host's loopback addresses are left out: the container cannot reach them.
   public init(host text: String) {
     let dns = DNS(resolvConf: text)
     self.init(
@@ -82,17 +82,17 @@ extension ResolvConfWish {
 }
 
 extension RuntimeKeys {
-  /// What this attachment wants: `runtimeConfig`, then `args.cni`, then the configuration, then the plugins before.
+  /// The attachment's wish: from `runtimeConfig`, then `args.cni`, then the configuration, then `prevResult`.
   ///
-  /// Each part comes from the strongest source that says anything about it, as `--dns`, `--dns-search` and
-  /// `--dns-option` of Docker and podman replace one part each: a search domain of the operator's stays where a user
-  /// names a server.
+  /// Each part comes from the first of these sources that sets it, in the same way as `--dns`, `--dns-search` and
+  /// `--dns-option` of Docker and podman each replace one part: the operator's search domain stays if a user sets a
+  /// server.
   ///
   /// - Parameters:
-  ///   - previous: `dns` of the result that came in.
+  ///   - previous: `dns` of `prevResult`.
   ///   - notes: gets a line for each server that is left out.
-  /// - Returns: the wish; empty where nobody says anything.
-  /// - Throws: code 7 naming key and value.
+  /// - Returns: the wish; empty if no source sets anything.
+  /// - Throws: code 7 with the key and the value.
   public func resolvConfWish(previous: DNS, notes: inout [String]) throws(CNIError) -> ResolvConfWish {
     var wish = ResolvConfWish()
     let sources = [

@@ -1,6 +1,6 @@
 public import NetTypes
 
-/// A domain that a resolver tries behind a short name; `.` is the root, which keeps it from trying any.
+/// A domain that a resolver appends to a short name; `.`, the root, makes it append none.
 public struct SearchDomain: TextCodable {
   public static let wanted = "a domain: labels of 1 to 63 letters, digits, '-' or '_' with dots between them, or '.'"
 
@@ -13,7 +13,7 @@ public struct SearchDomain: TextCodable {
   }
 }
 
-/// An option of `resolv.conf(5)`: `ndots:5`, `trust-ad`.
+/// An option of resolv.conf(5), such as `ndots:5` or `trust-ad`.
 public struct ResolverOption: TextCodable {
   public static let wanted = "a word of 1 to 64 printable ASCII characters without white space"
 
@@ -22,11 +22,11 @@ public struct ResolverOption: TextCodable {
   public init?(_ text: String) {
     let printable = UInt8(ascii: "!")...UInt8(ascii: "~")
     guard (1...64).contains(text.utf8.count), text.utf8.allSatisfy(printable.contains) else { return nil }
-    // At the start of a word these make the rest of the line a comment for some resolvers.
+    // Some resolvers read a word that begins with one of these as the start of a comment.
     guard !text.hasPrefix("#"), !text.hasPrefix(";") else { return nil }
     description = text
   }
 
-  /// What comes before the value: an option counts once.
+  /// The name without the value: the same option with another value replaces it.
   var name: Substring { description.prefix { $0 != ":" } }
 }

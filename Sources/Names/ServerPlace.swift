@@ -1,11 +1,12 @@
 public import CNI
 
-/// Where a name server on the host finds what the attachments of a network are called.
+/// The file or directory from which a name server on this host reads the names of a network's attachments.
 public enum ServerPlace: Hashable, Sendable {
   /// A directory that dnsmasq watches (`hostsdir`), with a file for each attachment.
   case directory(String)
-  /// A file that attachments share (`addn-hosts` of dnsmasq, `hosts` of CoreDNS), and where the number of the dnsmasq is
-  /// that must be told of changes; `nil` for a server that looks itself.
+  /// A file that attachments share: `addn-hosts` of dnsmasq, `hosts` of CoreDNS.
+  ///
+  /// `pidFile` is that of the dnsmasq that gets SIGHUP after a change; `nil` for a server that checks the file itself.
   case file(String, pidFile: String?)
 }
 
@@ -30,7 +31,7 @@ extension ServerPlace: JSONReadable {
 }
 
 extension Member {
-  /// What a name server reads of it: a line for each address with all names, the one for PTR first, without line ends.
+  /// Its lines for a name server: one for each address with all names, the name for PTR first, without line ends.
   public var serverLines: [String] {
     let names = names.filter(\.fitsDNS)
     let all = names.map(\.description).joined(separator: " ")

@@ -11,13 +11,13 @@ public struct SocketTable {
     }
   }
 
-  /// The inodes of the sockets that are bound to that address alone.
+  /// The inodes of the sockets that are bound to exactly this address and port, not to a wildcard.
   public func inodes(boundTo address: IPAddress, port: UInt16) -> [String] {
     let local = "\(Self.words(address)):\(Self.hex(UInt32(port), digits: 4))"
     return rows.filter { $0.local == local }.map(\.inode)
   }
 
-  /// The kernel prints the address's 32-bit words as numbers of this machine, though they are in network order.
+  /// The address as the kernel prints it: each 32-bit word, in network byte order, read as a number of this machine.
   private static func words(_ address: IPAddress) -> String {
     let bytes = address.bytes
     return stride(from: 0, to: bytes.count, by: 4).map { start in

@@ -2,27 +2,29 @@ import CNI
 import Linux
 import NetTypes
 
-/// Keeps others from changing the files of a container, whichever network they do it for; never two at once.
+/// The lock for the hosts, `resolv.conf` and `hostname` files of a container, whatever network they are changed for.
+///
+/// A process never holds two of them at once, so that there is no deadlock.
 struct ContainerLock: ~Copyable {
   private let lock: FileLock
 
-  /// How many lock files there are: a few, so that none has to be removed.
+  /// The number of lock files: a few that all containers share, so that none has to be removed.
   static let count = 64
   static let secondsToWait = 30
 
-  /// Which of them is the container's.
+  /// The number of the container's lock file: a hash (FNV-1a) of its ID.
   static func number(_ container: ContainerID) -> Int {
     Int(container.description.utf8.reduce(UInt32(0x811C_9DC5)) { ($0 ^ UInt32($1)) &* 0x0100_0193 } % UInt32(count))
   }
 
-  /// - Throws: EAGAIN where somebody else held it too long.
+  /// - Throws: EAGAIN if another process held the lock for `secondsToWait`.
   init(_ number: Int, in directory: String) throws(KernelError) {
     let path = "\(directory)/.locks/\(number)"
     do throws(KernelError) {
       lock = try StateFile.lock(path, seconds: Self.secondsToWait)
     } catch {
       guard error.isMissing else { throw error }
-      // Another program has removed or replaced the locks' directory.
+      // Another program has removed or replaced the directory of the lock files.
       try SetAside.makeDirectory("\(directory)/.locks")
       lock = try StateFile.lock(path, seconds: Self.secondsToWait)
     }

@@ -2,17 +2,18 @@ import Glibc
 public import Linux
 public import NetTypes
 
-/// A container's file on disk, reached so that nobody who can write below its base leads us elsewhere.
+/// A container's file on disk, opened so that no symbolic link or `..` below its base can lead to another file.
 ///
-/// Every error names the path and the configuration's key.
+/// Every error message has the path and the configuration key.
 public struct FilePlace: Sendable {
   public let path: ContainerPath
 
   public init(_ path: ContainerPath) { self.path = path }
 
-  /// The file; `nil` where there is none.
+  /// Opens the file for reading and writing; `nil` if it does not exist.
   ///
-  /// - Throws: ELOOP for a symbolic link, EINVAL for anything else that is no regular file.
+  /// - Throws: ELOOP for a symbolic link, EINVAL for anything else that is not a regular file, EAGAIN if a process
+  ///   holds a lease (`F_SETLEASE`) on it.
   public func open() throws(KernelError) -> Descriptor? {
     do throws(KernelError) { return try regularFile().reopened() } catch {
       if error.errno == .ENOENT { return nil }
@@ -20,9 +21,9 @@ public struct FilePlace: Sendable {
     }
   }
 
-  /// The file's `stat(2)`; `nil` where there is none.
+  /// The file's `stat(2)`; `nil` if it does not exist.
   ///
-  /// - Throws: as `open`, but nothing about a lease on the file.
+  /// - Throws: as `open`, except that a lease on the file is no error.
   func regularStatus() throws(KernelError) -> FileStatus? {
     do throws(KernelError) { return try regularFile().status() } catch {
       if error.errno == .ENOENT { return nil }
@@ -39,7 +40,7 @@ public struct FilePlace: Sendable {
     return glance
   }
 
-  /// The directories on the way to the file that are not there, the outermost first.
+  /// The parent directories of the file that do not exist, the outermost first.
   public func missingDirectories() throws(KernelError) -> [String] {
     var missing: [String] = []
     var directory = path.base
@@ -52,27 +53,26 @@ public struct FilePlace: Sendable {
     return missing
   }
 
-  /// The directories below the base on the way to the file, the outermost first.
+  /// The parent directories of the file that are below the base, the outermost first.
   var directories: [String] {
     var all: [String] = []
     for name in path.below.dropLast() { all.append("\(all.last ?? (path.base == "/" ? "" : path.base))/\(name)") }
     return all
   }
 
-  /// The file, made empty where it was not there, with the directories on the way to it.
+  /// Opens the file; creates it empty, with its parent directories, if it does not exist.
   public func openOrMake() throws(KernelError) -> Descriptor {
     if let file = try open() { return file }
     do throws(KernelError) {
       return try parent(making: true).create(below: path.fileName, mode: 0o644)
     } catch {
-      // Somebody else has made it just now.
+      // Another process created it at the same moment.
       if error.errno == .EEXIST, let file = try open() { return file }
       throw explained(error)
     }
   }
 
-  /// Removes the file where it `isStill` the one that is meant, then those of `directories` that are empty, from the
-  /// last one on.
+  /// Removes the file if `isStill` accepts its status, then the empty ones among `directories`, the innermost first.
   public func remove(
     where isStill: (FileStatus) -> Bool, andEmpty directories: [String]
   ) throws(KernelError) {
@@ -80,14 +80,14 @@ public struct FilePlace: Sendable {
       try removeFile(where: isStill)
       var all = ownDirectories + directories
       all.sort { $0.utf8.count > $1.utf8.count }
-      // A read-only file system refuses to remove even what is not there.
+      // rmdir(2) on a read-only file system fails with EROFS even for a directory that does not exist.
       for directory in all where try Files.statusOfLink(directory)?.isDirectory == true {
         try Files.removeEmptyDirectory(directory)
       }
     } catch { throw explained(error) }
   }
 
-  /// Directories that no other program makes, so that an empty one is left over even if no record has it.
+  /// Directories that no other program creates: an empty one can be removed even if no record lists it.
   private var ownDirectories: [String] {
     path.base == FileTemplates.defaultDirectory ? directories : []
   }
@@ -98,15 +98,15 @@ public struct FilePlace: Sendable {
       let now = try parent.glance(below: path.fileName).status()
       if isStill(now) { try parent.remove(below: path.fileName) }
     } catch {
-      // A link or a file where a directory was: what is behind it is not ours.
+      // A parent directory was replaced by a symbolic link or a file: the file behind it is not ours.
       guard error.errno.isOne(of: .ENOENT, .ENOTDIR, .ELOOP, .EXDEV) else { throw error }
     }
   }
 
-  /// The directory that the file is in, with those on the way made where that is asked for.
+  /// The directory that contains the file; with `making`, missing directories are created.
   func parent(making: Bool) throws(KernelError) -> Descriptor {
     for _ in 0..<10 where making {
-      // A DEL of another container may remove a directory that is still empty.
+      // The DEL of another container may remove a directory that is still empty.
       do throws(KernelError) { return try makeParent() } catch  where error.errno == .ENOENT {}
     }
     return try making ? makeParent() : openParent()

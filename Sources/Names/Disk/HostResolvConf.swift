@@ -3,9 +3,9 @@ import Glibc
 import Linux
 public import NetTypes
 
-/// The host's own `resolv.conf`.
+/// The host's `resolv.conf`, or systemd-resolved's list of upstream servers if the host's file lists only its stub.
 public struct HostResolvConf: Sendable {
-  /// The host's file, and where systemd-resolved keeps what it itself asks while that file names only itself.
+  /// The host's file, and the file where systemd-resolved lists its upstream servers.
   private let path: String
   private let upstreamPath: String
 
@@ -14,16 +14,18 @@ public struct HostResolvConf: Sendable {
     self.upstreamPath = upstreamPath
   }
 
-  /// What a container can use of it; nothing where there is no file; `notes` gets a line for one that cannot be read.
+  /// The entries that a container can use; empty if there is no file.
   ///
-  /// - Throws: what may pass: the process is out of descriptors, the disk did not answer.
+  /// `notes` gets a line for a file that cannot be read.
+  ///
+  /// - Throws: errors that may pass: no free file descriptor (EMFILE), an I/O error of the disk.
   public func wish(notes: inout [String]) throws(KernelError) -> ResolvConfWish {
     let text = try text(of: path, &notes)
     let wish = ResolvConfWish(host: text)
     let namesItself = DNS(resolvConf: text).nameservers.contains { IPAddress($0)?.isLoopback == true }
     guard wish.nameservers.isEmpty, namesItself else { return wish }
     let upstream = ResolvConfWish(host: try self.text(of: upstreamPath, &notes))
-    // The stub's options are about the stub: edns0 and trust-ad hold for it alone.
+    // The stub's options (`edns0`, `trust-ad`) hold for the stub only, so they are not copied.
     return upstream.nameservers.isEmpty ? wish : upstream
   }
 

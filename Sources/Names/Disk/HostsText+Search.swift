@@ -1,10 +1,10 @@
 import Linux
 
 extension HostsText {
-  /// Up to how many lines are looked for one by one, which is faster than a look at every line of the file.
+  /// Up to this many lines are searched for one by one, which is faster than scanning every line of the file.
   private static let fewLines = 16
 
-  /// Where each of `lines` begins, as `places(of:)` finds them.
+  /// The offset of each of `lines`, in the same way as `places(of:)`.
   func offsets(of lines: [String]) -> [Int] {
     guard lines.count <= Self.fewLines else { return places(of: lines).found }
     var counts: [String: Int] = [:]
@@ -22,7 +22,7 @@ extension HostsText {
     return offsets
   }
 
-  /// Whether a line begins and ends there, spaces at its end left out.
+  /// Whether a whole line begins at `start` and ends at `end`, trailing spaces ignored.
   private func isLine(from start: Int, to end: Int) -> Bool {
     let newline = UInt8(ascii: "\n"), space = UInt8(ascii: " ")
     guard end > start, start == 0 || bytes[start - 1] == newline else { return false }

@@ -3,14 +3,14 @@ import Glibc
 import Linux
 public import NetTypes
 
-/// Which of etcd's leases holds what this host tells of a network: `NETWORK/.lease`, held against everybody else.
+/// The ID of this host's etcd lease for one network, in the file `NETWORK/.lease`, under a lock.
 public struct LeaseNote: ~Copyable {
   private let path: String
   private let lock: FileLock
 
   private static let secondsToWait = 30
 
-  /// - Throws: EAGAIN where somebody else held it too long.
+  /// - Throws: EAGAIN if another process held the lock for `secondsToWait`.
   public static func lock(_ network: NetworkName, in state: StateDirectory) throws(KernelError) -> LeaseNote {
     let directory = state.directory(of: network)
     try Files.makeDirectories(directory)
@@ -23,7 +23,9 @@ public struct LeaseNote: ~Copyable {
     self.lock = lock
   }
 
-  /// The lease's number; `nil` where there is none, or none that can be read: its time will end.
+  /// The lease's ID; `nil` if there is no file or it holds no number.
+  ///
+  /// A lease whose ID is lost expires in etcd by itself.
   public func read() throws(KernelError) -> Int64? {
     do throws(KernelError) {
       let bytes = try StateFile.read(path) ?? []

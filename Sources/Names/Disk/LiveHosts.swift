@@ -3,23 +3,23 @@ import Glibc
 import Linux
 import NetTypes
 
-/// A hosts file that others may be reading, or have mounted: it is never renamed, emptied or cut.
+/// A hosts file that containers may be reading or have mounted: it is never renamed, emptied or truncated.
 struct LiveHosts: ~Copyable {
   private let file: Descriptor
   private let path: String
-  /// When it was opened, in bytes.
+  /// The file's size when it was opened, in bytes.
   private let size: Int
 
-  /// The largest file that is read or written, in bytes: a container may make its own as large as it likes.
+  /// The largest file that is read or written, in bytes, because a container can make its own file very large.
   static let limit = 4 << 20
 
-  /// Above that size, in bytes, lines may go where dead ones are.
+  /// Above this size, in bytes, new lines may overwrite lines that were removed.
   static let sizeToReuse = 64 << 10
 
-  /// Waits neither for a FIFO nor for a lease that the container holds on the file.
+  /// Opens the file without waiting for a FIFO's other end or for a lease that the container holds on the file.
   ///
-  /// - Returns: `nil` where there is no longer that very file.
-  /// - Throws: what keeps it from being written; EFBIG for a file that is too large, EAGAIN for one with a lease.
+  /// - Returns: `nil` if that path is no longer the same file (device and inode).
+  /// - Throws: why it cannot be written; EFBIG for a file that is too large, EAGAIN for one with a lease.
   static func open(
     _ identity: KnownFile, for purpose: Descriptor.Purpose = .editing
   ) throws(KernelError) -> LiveHosts? {
@@ -27,7 +27,7 @@ struct LiveHosts: ~Copyable {
     do throws(KernelError) {
       file = try Descriptor.open(identity.path, for: purpose)
     } catch {
-      // What stands there instead of a regular file is not ours.
+      // What replaced the regular file is not ours.
       if error.isMissing || error.isNoRegularFile { return nil }
       throw error
     }
@@ -49,20 +49,20 @@ struct LiveHosts: ~Copyable {
 
   private func text() throws(KernelError) -> HostsText {
     var bytes = try file.read(at: 0, count: size + 1)
-    // It has grown since.
+    // The file has grown since it was opened.
     if bytes.count > size { bytes += try file.read(at: bytes.count, count: Self.limit + 1 - size) }
     guard bytes.count <= Self.limit else { throw Self.tooLarge(path) }
     return HostsText(bytes)
   }
 
-  /// Adds lines in one write.
+  /// Adds lines with one write(2), or in place of removed lines if most of the file is such lines.
   ///
   /// - Parameters:
-  ///   - lines: without their ends.
+  ///   - lines: without line ends.
   ///   - identity: the file.
-  ///   - expected: about how many bytes it holds if nothing in it is dead.
-  /// - Returns: whether it is still that file.
-  /// - Throws: what keeps it from being written.
+  ///   - expected: about how many bytes the file holds without removed lines.
+  /// - Returns: whether the path is still that file.
+  /// - Throws: why it cannot be written.
   static func add(_ lines: [String], to identity: KnownFile, expected: Int) throws(KernelError) -> Bool {
     guard !lines.isEmpty else { return true }
     guard let hosts = try open(identity, for: .extending) else { return false }
@@ -80,7 +80,7 @@ struct LiveHosts: ~Copyable {
     guard let hosts = try open(identity) else { return false }
     let (writes, rest) = try hosts.text().reusing(for: lines)
     for write in writes {
-      // The first byte last: until then it is a comment.
+      // The first byte is written last: until then the line is still a comment.
       try hosts.file.write(Array(write.bytes.dropFirst()), at: write.offset + 1)
       try hosts.file.write(Array(write.bytes.prefix(1)), at: write.offset)
     }
@@ -89,17 +89,17 @@ struct LiveHosts: ~Copyable {
     return true
   }
 
-  /// Whether the file is one that we made for the container and know nothing of any more.
+  /// Whether we created the file for the container but have no record of it.
   ///
-  /// Its network's state is gone with a restart of the machine, or somebody removed it.
+  /// The state directory is lost after a reboot, or another program removed it.
   static func isOurs(_ identity: KnownFile, of container: ContainerID) throws(KernelError) -> Bool {
     guard let hosts = try open(identity) else { return false }
     return try hosts.text().isOurs(of: container)
   }
 
-  /// Adds those of `lines` that are missing, then removes what such a file tells and is not among them.
+  /// Adds the missing ones of `lines`, then removes all other lines that dns-hosts wrote.
   ///
-  /// - Returns: whether it is still that file.
+  /// - Returns: whether the path is still that file.
   static func renew(_ lines: [String], in identity: KnownFile) throws(KernelError) -> Bool {
     guard let hosts = try open(identity) else { return false }
     let text = try hosts.text()
@@ -107,9 +107,9 @@ struct LiveHosts: ~Copyable {
     return try remove(text.told(but: lines), from: identity)
   }
 
-  /// Makes comments of lines, each as often as it is listed; what is not there, or was changed, is left alone.
+  /// Removes lines by making them comments, each as often as it is listed; missing or edited lines are left alone.
   ///
-  /// - Returns: whether it is still that file.
+  /// - Returns: whether the path is still that file.
   static func remove(_ lines: [String], from identity: KnownFile) throws(KernelError) -> Bool {
     guard !lines.isEmpty else { return true }
     guard let hosts = try open(identity) else { return false }
@@ -118,7 +118,7 @@ struct LiveHosts: ~Copyable {
     return true
   }
 
-  /// Those of `lines` that are not there; `nil` where it is no longer that file.
+  /// The ones of `lines` that the file lacks; `nil` if the path is no longer that file.
   static func missing(_ lines: [String], from identity: KnownFile) throws(KernelError) -> [String]? {
     guard let hosts = try open(identity, for: .inspecting) else { return nil }
     return try hosts.text().places(of: lines).missing

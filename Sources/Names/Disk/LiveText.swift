@@ -1,18 +1,18 @@
 public import Linux
 public import NetTypes
 
-/// A small file of lines that others read at any moment, through a mount of the file alone perhaps: `resolv.conf`.
+/// A small file, such as `resolv.conf`, that processes may read at any moment, perhaps through a bind mount.
 ///
-/// So it is never renamed and never empty. A write of many bytes may be seen in parts, in whatever order, so whole lines
-/// are written as comments, where any mixture of old and new bytes is still a comment, and come alive by their first
-/// byte alone. A resolver that reads meanwhile is told what the old text says, the new one or both.
-///
-/// Not that every line it reads is one of theirs: who reaches the end and reads on after it has moved finds the rest of
-/// some line, which begins with no keyword.
+/// It is never renamed (a bind mount would keep the old inode) and never empty. A reader may see a long write in
+/// parts, in any order. So new lines are first written as comments, because any mixture of old and new bytes is still
+/// a comment; then one write of its first byte makes each line valid. A resolver that reads meanwhile gets the old
+/// text, the new text or both.
+/// A reader at the old end of the file may then read the tail of a line that moved; resolvers ignore it, because it
+/// begins with no keyword.
 public struct LiveText: ~Copyable {
   private let file: Descriptor
 
-  /// The largest file that is taken for one of ours, in bytes.
+  /// The largest file that can be ours, in bytes.
   static let limit = 64 << 10
 
   public init(_ file: consuming Descriptor) { self.file = file }
@@ -23,17 +23,17 @@ public struct LiveText: ~Copyable {
 
   private borrowing func bytes() throws(KernelError) -> [UInt8] { try file.read(at: 0, count: Self.limit) }
 
-  /// The file's text becomes `text`, lines that each end with a newline.
+  /// Replaces the file's text with `text`, whose lines each end with a newline.
   ///
-  /// May be repeated after it was interrupted anywhere.
+  /// It can be repeated after an interruption at any point.
   ///
-  /// - Throws: ENOSPC among others; readers then find the old text, or lines of both.
+  /// - Throws: for example ENOSPC; readers then get the old text, or lines of both.
   public borrowing func replace(with text: String) throws(KernelError) {
     let old = try bytes()
     let new = Array(text.utf8)
     guard old != new else { return }
     guard !old.isEmpty else { return try writeFirst(new) }
-    // Behind the old text there is a place for the new one, far enough that the new one fits before it too.
+    // The new text first goes behind the old one, far enough that a second copy fits in front of it.
     let start = max(old.count + (old.last == newline ? 0 : 1), new.count)
     try append(new, from: old, at: start)
     try enliven(new, at: start)
@@ -50,7 +50,7 @@ public struct LiveText: ~Copyable {
     do throws(KernelError) {
       try file.write(new, at: 0)
     } catch {
-      try? file.resize(to: 0)  // as it was; the first error is the one to tell
+      try? file.resize(to: 0)  // as it was; the first error is the one to report
       throw error
     }
   }
@@ -62,17 +62,17 @@ public struct LiveText: ~Copyable {
     do throws(KernelError) {
       try file.write(gap + commented(new), at: old.count)
     } catch {
-      try? file.resize(to: old.count)  // only comments go; the first error is the one to tell
+      try? file.resize(to: old.count)  // removes only comments; the first error is the one to report
       throw error
     }
   }
 
-  /// Gives every line of `text` its first byte.
+  /// Writes the first byte of every line of `text`, which makes the line valid.
   private borrowing func enliven(_ text: [UInt8], at start: Int) throws(KernelError) {
     for line in lineStarts(text) where text[line] != hash { try file.write([text[line]], at: start + line) }
   }
 
-  /// Makes every line of `text` a comment.
+  /// Overwrites the first byte of every line of `text` with `#`.
   private borrowing func deaden(_ text: [UInt8], at start: Int) throws(KernelError) {
     for line in lineStarts(text) where text[line] != hash { try file.write([hash], at: start + line) }
   }
@@ -83,7 +83,7 @@ public struct LiveText: ~Copyable {
     return text
   }
 
-  /// Where lines begin that are not empty.
+  /// The offsets of all lines that are not empty.
   private func lineStarts(_ text: [UInt8]) -> [Int] {
     text.indices.filter { ($0 == 0 || text[$0 - 1] == newline) && text[$0] != newline }
   }

@@ -3,9 +3,9 @@ import Linux
 public import NetTypes
 
 extension LiveTexts {
-  /// Removes what the attachment wanted, and the files that we made with the last one.
+  /// Removes the attachment's entries, and with the last attachment the files that we created.
   ///
-  /// - Returns: what failed; it is remembered then for another try.
+  /// - Returns: the errors; the record then stays, so that DEL or GC can try again.
   public func remove(_ owner: Owner) -> [KernelError] {
     do throws(KernelError) {
       guard try state.hasTexts(of: owner.container) else { return [] }
@@ -24,7 +24,7 @@ extension LiveTexts {
     } catch { return [error] }
   }
 
-  /// A record that is broken stays so, and must not keep a container from leaving.
+  /// Reads the record; a broken one is reported as a warning, so that DEL of the container still succeeds.
   private func readable(_ container: ContainerID) throws(KernelError) -> TextRecord {
     do throws(KernelError) {
       return try state.texts(of: container)
@@ -40,20 +40,22 @@ extension LiveTexts {
     guard kept.holders.allSatisfy({ $0.isOf(owner) }) else {
       var rest = kept
       rest.holders.removeAll { $0.isOf(owner) }
-      // Forgotten only then: who is interrupted here must find out that there is something left to do.
+      // The record keeps the holder until the file is written, so that DEL after a crash repeats the rewrite.
       if kept.kind == .resolvConf { try rewriteUnlessHeld(index, of: &record, with: try resolvConf(rest)) }
       record.texts[index].holders = rest.holders
       return
     }
     if kept.isMade {
-      // One that was made but not yet noted is still empty.
+      // A file that was created but whose inode is not yet in the record is still empty.
       let isOurs = { (status: FileStatus) in kept.inode == nil ? status.size == 0 : kept.isStill(status) }
       try FilePlace(kept.path).remove(where: isOurs, andEmpty: kept.madeDirectories)
     }
     record.texts[index].holders = []
   }
 
-  /// Leaves a file that the container keeps from being written: its next ADD, DEL or `cnictl repair --dns` writes it.
+  /// Rewrites the file; if the container prevents that (a lease, permissions), it warns and leaves the old text.
+  ///
+  /// The container's next ADD or DEL, or `cnictl repair --dns`, writes it.
   private func rewriteUnlessHeld(
     _ index: Int, of record: inout TextRecord, with text: String
   ) throws(KernelError) {
@@ -63,9 +65,9 @@ extension LiveTexts {
     }
   }
 
-  /// Removes what attachments of the network wanted that are not in `valid`.
+  /// Removes the entries of all attachments of the network that are not in `valid`.
   ///
-  /// - Returns: what failed.
+  /// - Returns: the errors.
   public func removeAll(of network: NetworkName, but valid: Set<Owner>) throws(KernelError) -> [KernelError] {
     var failures: [KernelError] = []
     for record in try state.allTexts() {
@@ -76,7 +78,7 @@ extension LiveTexts {
     return failures
   }
 
-  /// How the attachment's files are not as we left them; a text that somebody edited counts.
+  /// How the attachment's files differ from what we wrote; text that another program edited counts.
   public func differences(of owner: Owner) throws(KernelError) -> [String] {
     var found: [String] = []
     for kept in try state.texts(of: owner.container).texts where kept.isHeld(by: owner) {
@@ -95,7 +97,7 @@ extension LiveTexts {
 
   /// Brings the `resolv.conf` of every container up to date with the host's.
   ///
-  /// - Returns: the containers whose file was written, and what failed.
+  /// - Returns: the containers whose file was written, and the errors.
   public func followHost() throws(KernelError) -> (written: [ContainerID], failures: [KernelError]) {
     var written: [ContainerID] = []
     var failures: [KernelError] = []
@@ -129,19 +131,21 @@ extension StateDirectory {
     try Files.statusOfLink(textFile(container)) != nil
   }
 
-  /// Empty where nothing is remembered.
+  /// The container's record; empty if there is none.
   ///
-  /// - Throws: EBADMSG where the file holds no record.
+  /// - Throws: EBADMSG if the file holds no record.
   func texts(of container: ContainerID) throws(KernelError) -> TextRecord {
     try read(textFile(container)) ?? TextRecord(container)
   }
 
-  /// Removes what somebody left who ended while writing the record; to be called under the container's lock.
+  /// Removes the temporary file of a process that was killed while it wrote the record.
+  ///
+  /// To be called under the container's lock.
   func removeUnfinishedTexts(of container: ContainerID) throws(KernelError) {
     try StateFile.remove(StateFile.unfinished(textFile(container)))
   }
 
-  /// Every container's, in the order of their files' names; those that hold no record are left out.
+  /// The records of all containers, in the order of their file names; broken ones are left out.
   func allTexts() throws(KernelError) -> [TextRecord] {
     var records: [TextRecord] = []
     for name in try namesOfTexts().sorted() where name.hasSuffix(".json") {
@@ -155,7 +159,7 @@ extension StateDirectory {
     return try Files.list(textDirectory) ?? []
   }
 
-  /// Replaces the record; an empty one leaves no file.
+  /// Writes the record; an empty one removes the file.
   func put(_ record: TextRecord) throws(KernelError) {
     let file = textFile(record.container)
     guard !record.texts.isEmpty else { return try removeState(file) }

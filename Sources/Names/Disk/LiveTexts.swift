@@ -4,14 +4,13 @@ import Kernel
 import Linux
 public import NetTypes
 
-/// The small files of containers, `resolv.conf` and `hostname`, as they are remembered and as they are.
+/// The `resolv.conf` and `hostname` files of containers, together with our records of them.
 ///
-/// What is remembered is written before the file and removed after it. Everything here happens under the lock of the
-/// container that it is about.
+/// A record is written before its file and removed after it. Every function here takes the lock of its container.
 public struct LiveTexts {
   let state: StateDirectory
   let host: HostResolvConf
-  /// Told each change before it is made; what it throws keeps it from being made.
+  /// Called with a description before each change; an error that it throws prevents the change.
   let willChange: (String) throws(KernelError) -> Void
   let warn: (String) -> Void
 
@@ -27,17 +26,19 @@ public struct LiveTexts {
 }
 
 extension LiveTexts {
-  /// Makes the file or takes a part in it; a file with somebody else's text is left as it is.
+  /// Creates the file or adds the attachment to its users; a file with another program's text is left as it is.
+  ///
+  /// Can be repeated: the same wish changes nothing.
   ///
   /// - Parameters:
   ///   - kind: which of the files.
-  ///   - path: where it is.
+  ///   - path: the file's path.
   ///   - owner: the attachment.
-  ///   - holder: what it wants there.
-  ///   - text: the whole text, where that does not come from the wishes.
-  /// May be repeated: the same wish changes nothing.
+  ///   - holder: the attachment with the entries that it wants in the file.
+  ///   - text: the whole text, if it does not come from the wishes.
   ///
-  /// - Throws: what failed first; `remove` takes back what was done.
+  ///
+  /// - Throws: the first error; `remove` undoes what was done.
   public func add(
     _ kind: KeptText.Kind, at path: ContainerPath, for owner: Owner, _ holder: KeptText.Holder, text: String = ""
   ) throws(KernelError) {
@@ -54,28 +55,28 @@ extension LiveTexts {
     let status = try place.openOrMake().status()
     if wasMissing || record.texts[index].inode == nil {
       record.texts[index].becomes(status)
-      // One that holds the right text already is not written, nor remembered, again.
+      // If the file holds the right text already, neither the file nor the record is written again.
       if !wasMissing { try put(record, "remember which file \(path) is") }
     }
     let wanted = kind == .hostname ? text : try resolvConf(record.texts[index])
     try rewrite(index, of: &record, with: wanted)
   }
 
-  /// Which of the record's texts it is, a new one where it has none.
+  /// The index of the file in the record; it is added if the record lacks it.
   ///
-  /// - Returns: `nil` for a file that somebody else has written; an empty one is a place that a runtime made for us.
+  /// - Returns: `nil` for a file that another program has written; an empty file was created by the runtime for us.
   private func index(
     of kind: KeptText.Kind, at place: FilePlace, _ wasMissing: Bool, in record: inout TextRecord, _ text: String
   ) throws(KernelError) -> Int? {
     if let index = record.texts.firstIndex(where: { $0.kind == kind && $0.path.description == place.path.description })
     {
-      // Somebody has removed it: what comes in its place is made anew.
+      // The file was removed: it is created again.
       if wasMissing {
         (record.texts[index].isMade, record.texts[index].written, record.texts[index].next) = (true, "", nil)
       }
       return index
     }
-    // Those that were made for the hosts file, which may go first.
+    // Directories that we created for the hosts file; the hosts file may be removed before this one.
     let made = try madeDirectories(of: record.container).filter { place.path.description.hasPrefix("\($0)/") }
     let missing = try place.missingDirectories()
     var kept = KeptText(
@@ -87,7 +88,7 @@ extension LiveTexts {
         warn("\(place.path): left alone: somebody else has written it")
         return nil
       }
-      // Of a life of the container that nobody remembers.
+      // We wrote it for an earlier run of the container, and the record is lost.
       if isOurs { kept.isMade = true }
     }
     record.texts.append(kept)
@@ -101,9 +102,9 @@ extension LiveTexts {
     }
   }
 
-  /// What one attachment alone gets of its wish and the host's file, as its result tells it.
+  /// The `dns` of one attachment's CNI result: its own wish, completed from the host's file.
   public func answer(_ holder: KeptText.Holder) throws(KernelError) -> DNS {
-    var unused: [String] = []  // told where the file is written
+    var unused: [String] = []  // `rewrite` reports these
     let host = holder.wish.leavesSomething ? try host.wish(notes: &unused) : ResolvConfWish()
     return ResolvConf([holder.wish], host: host, hasIPv6: holder.hasIPv6, notes: &unused).dns
   }
@@ -115,7 +116,7 @@ extension LiveTexts {
     return text
   }
 
-  /// Writes the file unless somebody else has changed it.
+  /// Writes the file, unless another program has changed it.
   ///
   /// - Returns: whether it was written.
   @discardableResult
@@ -132,7 +133,7 @@ extension LiveTexts {
       return false
     }
     guard now != text || kept.written != text || kept.next != nil else { return false }
-    // What an earlier rewrite left is ours too, whatever the next one comes to.
+    // The text that an interrupted rewrite left counts as ours too, so it goes into the record.
     record.texts[index].written = now
     record.texts[index].next = text
     try put(record, "remember what \(kept.path) will be")
@@ -153,7 +154,7 @@ extension LiveTexts {
 extension KeptText {
   func isStill(_ status: FileStatus) -> Bool { status.device == device && status.inode == inode }
 
-  /// Notes what an attachment wants, in the place of what it wanted before: the order decides the text.
+  /// Replaces the attachment's earlier wish; its place in the order stays, because the order decides the text.
   fileprivate mutating func hold(_ holder: Holder, for owner: Owner) {
     guard let index = holders.firstIndex(where: { $0.isOf(owner) }) else { return holders.append(holder) }
     holders[index] = holder

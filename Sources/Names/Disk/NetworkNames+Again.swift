@@ -3,9 +3,9 @@ import Linux
 import NetTypes
 
 extension NetworkNames {
-  /// The attachment as it is remembered, if a repeated ADD wants the same of the same file.
+  /// The recorded attachment, if a repeated ADD wants the same names in the same file.
   ///
-  /// - Returns: `nil` where something differs, or an earlier ADD is not complete.
+  /// - Returns: `nil` if something differs, or if the earlier ADD is not complete.
   func standing(_ joining: Member, _ wish: HostsWish?) throws(KernelError) -> Member? {
     guard let before: Member = try state.memberUnlessBroken(joining.owner), !before.isIncomplete else { return nil }
     var wanted = joining
@@ -29,7 +29,7 @@ extension NetworkNames {
     }
   }
 
-  /// Adds to an attachment's own file what is missing in it, and writes what is overdue in the others' files.
+  /// Adds the missing lines to the attachment's own file, and writes overdue changes to the others' files.
   func renew(_ member: Member) throws(KernelError) {
     let failures = forEachFile(of: [member]) { (member, hosts) throws(KernelError) in
       try willChange("add what is missing in \(hosts.path)")

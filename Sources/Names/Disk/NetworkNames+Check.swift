@@ -3,12 +3,12 @@ import Linux
 public import NetTypes
 
 extension NetworkNames {
-  /// How what is there differs from what ADD left: what is remembered, the files, each line that should be in them.
+  /// How the record, the files and their lines differ from the state after ADD.
   ///
-  /// Of hosts files it reads the attachment's own alone: the others' are theirs to check. An attachment whose ADD is not
-  /// complete is not looked for in it.
+  /// Reads only the attachment's own hosts file: each attachment's CHECK covers its own. Lines of an attachment whose
+  /// ADD is not complete are not expected in it.
   ///
-  /// Of `wanted`, the attachment as ADD would make it now, the file and the own lines are not compared.
+  /// `wanted` is the attachment as ADD would create it now; its hosts file and private lines are not compared.
   public func differences(from wanted: Member, hasHosts: Bool) throws(KernelError) -> [String] {
     guard let member = try state.member(wanted.owner) else { return ["nothing is remembered of the attachment"] }
     var found: [String] = []
@@ -40,7 +40,9 @@ extension NetworkNames {
 }
 
 extension StateDirectory {
-  /// - Throws: why nothing could be remembered.
+  /// Checks that state files can be written and removed, for STATUS.
+  ///
+  /// - Throws: why they cannot.
   public func probe() throws(KernelError) {
     try Files.makeDirectories(path)
     let file = "\(path)/.probe"

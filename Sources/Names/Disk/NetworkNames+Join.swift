@@ -3,12 +3,12 @@ import Glibc
 import Linux
 public import NetTypes
 
-/// What an attachment brings to its container's hosts file.
+/// The hosts file that an attachment wants, and the lines for it alone.
 public struct HostsWish: Equatable, Sendable {
   public var path: ContainerPath
-  /// The container's own name, for its first attachment.
+  /// Lines with the container's own name; only its first attachment writes them.
   public var ownLines: [String]
-  /// `extraHosts`.
+  /// Lines for `extraHosts`.
   public var extraLines: [String]
 
   public init(_ path: ContainerPath, ownLines: [String], extraLines: [String]) {
@@ -19,15 +19,15 @@ public struct HostsWish: Equatable, Sendable {
 }
 
 extension NetworkNames {
-  /// Makes an attachment known, and the others known to it.
+  /// Writes an attachment's lines to the others' hosts files, and their lines to its own.
   ///
-  /// What an earlier ADD of the attachment left goes first, but its file stays: a runtime may have mounted it. If all is as
-  /// that ADD left it, no file is changed.
+  /// The lines of an earlier ADD are removed first, but its file stays, because the runtime may have mounted it. If
+  /// the earlier ADD wrote the same, no file is changed.
   ///
   /// - Parameters:
-  ///   - joining: who it is; where its hosts file is, this finds out.
-  ///   - wish: what its hosts file shall hold beside the names; `nil` for an attachment without.
-  /// - Throws: what failed first; `leave` takes back what was done.
+  ///   - joining: the attachment; this function sets its hosts file.
+  ///   - wish: its hosts file and the lines for it alone; `nil` for an attachment without a hosts file.
+  /// - Throws: the first error; `leave` undoes what was done.
   public func join(_ joining: Member, _ wish: HostsWish?) throws(KernelError) {
     if try state.hasState(of: joining.owner) {
       if let before = try standing(joining, wish) { return try renew(before) }
@@ -62,14 +62,14 @@ extension NetworkNames {
     try state.put(member)
   }
 
-  /// Writes the container's own file, new or as it is.
+  /// Creates the container's own hosts file, or adds lines to the one that exists.
   private func enter(_ member: inout Member, _ wish: HostsWish, among others: [String]) throws(KernelError) {
     for attempt in 1... {
       do throws(KernelError) {
         if let found = try FilePlace(wish.path).found() { return try adopt(found, &member, wish, among: others) }
         return try make(&member, wish, among: others)
       } catch {
-        // Somebody else has made the file since it was looked for.
+        // Another process created the file after this one looked for it.
         guard error.errno == .EEXIST, attempt < 3 else { throw error }
       }
     }
@@ -111,7 +111,7 @@ extension NetworkNames {
     let earlier = older.files.filter { $0.file.path == wish.path.description }.flatMap(\.madeDirectories)
     let missing = try FilePlace(wish.path).missingDirectories()
     let directories = earlier + missing.filter { !earlier.contains($0) }
-    // Before there is anything to identify, so that the directories do not stay.
+    // Recorded before the file exists, so that DEL after a crash removes the directories.
     var kept = ContainerRecord.KeptFile(
       KnownFile(path: wish.path.description, device: 0, inode: 0), made: wish.path, madeDirectories: directories,
       holders: [.init(owner)])
@@ -130,7 +130,9 @@ extension NetworkNames {
 }
 
 extension ContainerRecord {
-  /// Notes that `owner` uses a file, one that was there before unless it is known or was `made` by us once.
+  /// Adds `owner` to the users of a file.
+  ///
+  /// A file that is new in the record counts as not ours, unless `made` has the path under which we created it.
   fileprivate mutating func hold(_ file: KnownFile, for owner: Owner, made: ContainerPath?) {
     if let index = files.firstIndex(where: { $0.file == file }) {
       let holder = Holder(owner)

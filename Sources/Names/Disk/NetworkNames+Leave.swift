@@ -3,16 +3,16 @@ import Linux
 public import NetTypes
 
 extension NetworkNames {
-  /// Takes an attachment's lines out of the others' files and theirs out of its own, and forgets it.
+  /// Removes an attachment's lines from the others' files and theirs from its own, then removes its record.
   ///
-  /// - Returns: what failed; it is remembered then for another try.
+  /// - Returns: the errors; the record then stays, so that DEL or GC can try again.
   public func leave(_ owner: Owner) -> [KernelError] { leave(owner, keepingFile: false) }
 
-  /// The container's file stays where `keepingFile` says so, for an ADD that follows at once.
+  /// As `leave`; with `keepingFile` the container's file stays, for an ADD that follows at once.
   func leave(_ owner: Owner, keepingFile: Bool) -> [KernelError] {
     do throws(KernelError) {
       let member = try memberUnlessBroken(owner)
-      // An attachment without a hosts file was never written into another's.
+      // The lines of an attachment without a hosts file are in no other file.
       let isInOthers = member.map { $0.isInOthers || $0.isIncomplete } ?? false
       let peers = isInOthers ? try peers(of: owner) : []
       if let member, !peers.isEmpty { markIncomplete(member) }
@@ -20,7 +20,9 @@ extension NetworkNames {
     } catch { return [error] }
   }
 
-  /// Lets CHECK of the others pass if this process is killed; a full disk must not keep an attachment from leaving.
+  /// Marks the attachment, so that CHECK of the others does not expect its lines if this process is killed.
+  ///
+  /// A failure, such as a full disk, is only a warning: DEL must go on.
   private func markIncomplete(_ member: Member) {
     var marked = member
     marked.isIncomplete = true
@@ -62,7 +64,7 @@ extension NetworkNames {
     return failures
   }
 
-  /// Removes the container's own file with its last attachment, and otherwise what this one had in it.
+  /// Removes the container's own file with its last attachment; otherwise removes this attachment's lines from it.
   private func letGo(
     _ owner: Owner, _ member: Member?, _ peers: [Member], _ keepingFile: Bool
   ) throws(KernelError) {
@@ -77,7 +79,7 @@ extension NetworkNames {
         try remove(kept, at: made)
       } else if let member {
         let remote = try remoteRecord()?.lines ?? []
-        // An ADD that was interrupted before it came to the others' files has their lines in its own.
+        // If ADD was interrupted before it changed the others' files, their lines are already in its own file.
         let peers = peers.isEmpty ? try self.peers(of: owner) : peers
         let lines = member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines + remote
         try removeUnlessHeld(lines, from: kept.file, of: owner)
@@ -96,11 +98,11 @@ extension NetworkNames {
   }
 
   private func isStill(_ kept: ContainerRecord.KeptFile) -> Bool {
-    guard let status = try? Files.statusOfLink(kept.file.path) else { return false }  // then it is made anew
+    guard let status = try? Files.statusOfLink(kept.file.path) else { return false }  // then ADD creates it again
     return status.isRegular && status.device == kept.file.device && status.inode == kept.file.inode
   }
 
-  /// A container that keeps its own file from being written, and goes on running, keeps the names that are in it.
+  /// Removes lines; if the container prevents that (a lease, permissions) and goes on running, the lines stay.
   private func removeUnlessHeld(_ lines: [String], from file: KnownFile, of owner: Owner) throws(KernelError) {
     do throws(KernelError) {
       if try !LiveHosts.remove(lines, from: file) { warnLeftAlone(file, of: owner) }
@@ -117,9 +119,9 @@ extension NetworkNames {
       andEmpty: kept.madeDirectories)
   }
 
-  /// Forgets all of the network's attachments but `valid`, and writes what is overdue in the files of those.
+  /// Removes all attachments of the network that are not in `valid`, then writes the overdue changes of the others.
   ///
-  /// - Returns: what failed.
+  /// - Returns: the errors.
   public func forgetAll(but valid: Set<Owner>) throws(KernelError) -> [KernelError] {
     var failures: [KernelError] = []
     for owner in try state.owners(on: network) where !valid.contains(owner) { failures += leave(owner) }

@@ -7,24 +7,24 @@ struct HostsChange {
   var coming: [String] = []
   /// Lines to remove.
   var going: [String] = []
-  /// About how many bytes the file holds without dead lines.
+  /// About how many bytes the file holds without removed lines.
   var expected = Int.max
-  /// An attachment that is being removed: its lines are not added.
+  /// The attachment that is being removed: its lines are not added again.
   var leaving: Owner?
 }
 
 extension NetworkNames {
-  /// Changes a container's hosts file, or remembers the change as overdue if the file cannot be written.
+  /// Changes a container's hosts file; records the change as overdue if the file cannot be written.
   ///
-  /// So a container that makes its file huge or holds a lease on it, or its read-only or broken file system, fails no ADD
-  /// or DEL of another. The next change of the network's names writes what is overdue.
+  /// So ADD and DEL of other containers succeed even if this container made its file very large, holds a lease on it,
+  /// or has a read-only or broken file system. The next change of the network's names writes the overdue lines.
   ///
   /// - Parameters:
-  ///   - change: the lines.
+  ///   - change: the lines to add and to remove.
   ///   - hosts: the file.
-  ///   - member: whose it is.
-  ///   - comparing: whether to add whatever else is missing.
-  /// - Throws: what this process or the host is short of for a moment.
+  ///   - member: the attachment of that file.
+  ///   - comparing: whether to add all other missing lines too.
+  /// - Throws: only shortages that pass, such as ENOMEM or EMFILE.
   func carryOut(
     _ change: HostsChange, in hosts: KnownFile, of member: Member, comparing: Bool = false
   ) throws(KernelError) {
@@ -35,13 +35,13 @@ extension NetworkNames {
     } catch {
       if error.isShortage { throw error }
       warn("\(hosts.path): container \(member.owner.container) has old names until it can be written: \(error)")
-      // The first ones are in the file for certain; a line that came and went since is not.
+      // The oldest are surely in the file; a line that was added and removed since is not.
       after.overdue = Array(((member.overdue ?? []) + change.going).prefix(Self.mostOverdue))
     }
     if after != member { try state.put(after) }
   }
 
-  /// Tries twice, unless the container itself keeps the file from being changed.
+  /// Writes the change; tries a second time, unless the container prevents the write.
   private func write(
     _ change: HostsChange, to hosts: KnownFile, of member: Member, _ comparing: Bool
   ) throws(KernelError) {
@@ -53,15 +53,15 @@ extension NetworkNames {
     }
     do throws(KernelError) { try attempt(comparing || member.overdue != nil) } catch {
       if error.isOfContainer { throw error }
-      // Part of it may be written.
+      // A part may be written already, so the second attempt compares.
       try attempt(true)
     }
   }
 
-  /// How many lines to remove are remembered for one file.
+  /// The largest number of overdue lines that are recorded for one file.
   private static let mostOverdue = 10_000
 
-  /// Writes what is overdue in hosts files that can be written again.
+  /// Writes the overdue changes of hosts files that can be written again.
   ///
   /// - Returns: whether anything was overdue.
   func catchUp(_ members: [Member]) throws(KernelError) -> Bool {
@@ -74,16 +74,16 @@ extension NetworkNames {
     return !late.isEmpty
   }
 
-  /// A change together with the overdue ones.
+  /// A change together with the overdue changes of the same file.
   private func all(
     _ change: HostsChange, after overdue: [String], _ hosts: KnownFile, _ member: Member
   ) throws(KernelError) -> HostsChange {
-    // Before everything is read for a file that cannot be read.
+    // Checked first: the records need not be read if the file cannot be opened.
     guard let _ = try LiveHosts.open(hosts) else { return change }
     let here = try peers(of: member.owner).filter { $0.owner != change.leaving }
     let remote = try remoteRecord()?.members.flatMap(\.lines) ?? []
     var wanted = member.privateLines + here.flatMap { $0.lines(for: member) } + member.lines + remote
-    // An attachment that is joining is not yet among the peers.
+    // An attachment whose ADD is running is not yet among the peers.
     wanted += change.coming.without(wanted)
     var all = change
     all.coming = try LiveHosts.missing(wanted, from: hosts) ?? []

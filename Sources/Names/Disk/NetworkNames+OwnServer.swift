@@ -6,14 +6,15 @@ public import NetTypes
 extension NetworkNames {
   private var process: DnsmasqProcess { DnsmasqProcess(directory: state.directory(of: network)) }
 
-  /// Starts the network's dnsmasq, unless it runs and does what is wanted.
+  /// Starts the network's dnsmasq, unless it runs with the wanted configuration.
   ///
   /// - Parameters:
-  ///   - server: what it is to do; it goes on listening where earlier attachments ask it.
-  ///   - program: the program's path; `nil` where it is not installed.
-  /// - Returns: where it answers; empty, after a warning, where it is not installed or does not want to start.
-  /// - Throws: what keeps its configuration from being written, an earlier process from being ended, or the host from running it
-  ///   at the moment.
+  ///   - server: the wanted settings; addresses from the running configuration are kept for earlier attachments.
+  ///   - program: the program's path; `nil` if it is not installed.
+  /// - Returns: the addresses on which it listens; empty, after a warning, if dnsmasq is not installed or does not
+  ///   start.
+  /// - Throws: why its configuration cannot be written, an earlier process cannot be ended, or no process can be
+  ///   started at the moment.
   public func serve(_ server: OwnServer, program: String?) throws(KernelError) -> [IPAddress] {
     let before = try process.config()
     let config = config(server, before)
@@ -61,13 +62,13 @@ extension NetworkNames {
     return answering
   }
 
-  /// Ends the network's dnsmasq where no attachment is left.
+  /// Ends the network's dnsmasq if the network has no attachments.
   public func endServerIfAlone() throws(KernelError) {
     guard try !state.hasMembers(of: network) else { return }
     try process.end()
   }
 
-  /// How the network's dnsmasq does not do what is wanted.
+  /// How the network's dnsmasq differs from the wanted settings.
   public func differences(from server: OwnServer) throws(KernelError) -> [String] {
     guard let running = try process.running() else { return ["no dnsmasq runs for network \(network)"] }
     let before = try process.config()
@@ -76,7 +77,7 @@ extension NetworkNames {
     return server.addresses.filter { !answering.contains($0) }.map { "dnsmasq does not listen on \($0)" }
   }
 
-  /// Starts the network's dnsmasq again where it was started and has ended meanwhile.
+  /// Starts the network's dnsmasq again if it was started before and has ended.
   ///
   /// - Returns: whether it was started.
   fileprivate func restartServer(_ program: String?) throws(KernelError) -> Bool {
@@ -95,7 +96,7 @@ extension NetworkNames {
 extension StateDirectory {
   /// Starts each dnsmasq again that ran for a network with attachments and has ended.
   ///
-  /// - Returns: the networks that got one, and what failed.
+  /// - Returns: the networks whose dnsmasq was started, and the errors.
   public func restartServers(
     program: String?, warn: @escaping (String) -> Void
   ) throws(KernelError) -> (started: [NetworkName], failures: [KernelError]) {

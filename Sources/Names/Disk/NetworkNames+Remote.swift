@@ -2,16 +2,18 @@ import Linux
 public import NetTypes
 
 extension NetworkNames {
-  /// The attachments here.
+  /// The network's attachments on this host.
   public func members() throws(KernelError) -> [Member] { try state.members(of: network) }
 
-  /// Makes all containers here know those attachments on other hosts and no others; nothing is written where they do.
+  /// Writes the names of attachments on other hosts to the files of this host's containers and name servers.
   ///
-  /// May be repeated after it was interrupted anywhere.
+  /// Names of other hosts that are not in `remote` are removed. Nothing is written if the files are up to date.
   ///
-  /// - Parameter remote: none for a network that no longer spans hosts.
+  /// It can be repeated after an interruption at any point.
+  ///
+  /// - Parameter remote: the attachments on other hosts; empty for a network that no longer spans hosts.
   /// - Returns: whether anything was changed.
-  /// - Throws: what failed; the other files were changed all the same.
+  /// - Throws: the first error; the other files are changed nevertheless.
   @discardableResult
   public func tell(of remote: [RemoteMember]) throws(KernelError) -> Bool {
     let known = try remoteRecord()
@@ -38,7 +40,7 @@ extension NetworkNames {
     return true
   }
 
-  /// What is remembered; a record that is broken may have been followed in part.
+  /// The record; a broken one is read as empty and not settled, because its changes may be half written.
   func remoteRecord() throws(KernelError) -> RemoteRecord? {
     do throws(KernelError) { return try state.remote(network) } catch {
       guard error.isBrokenState else { throw error }
@@ -56,7 +58,7 @@ extension NetworkNames {
     return forEachFile(of: local) { (member, hosts) throws(KernelError) in
       try willChange("change names of other hosts in \(hosts.path)")
       let here = listed.flatMap { $0.lines(for: member) }
-      // After an interrupted process it is unknown how often each line is there.
+      // After a crash a line may occur in the file any number of times.
       let going = before.isSettled ? before.lines.without(new) : before.lines.without(new + here)
       let lines = before.isSettled ? coming : try LiveHosts.missing(here + new, from: hosts)
       guard let lines else { return warnLeftAlone(hosts, of: member.owner) }
@@ -64,7 +66,7 @@ extension NetworkNames {
     }
   }
 
-  /// Writes the files of name servers at `wanted`, and removes those at other places.
+  /// Writes the name server files for `wanted`, and removes the files for all other targets.
   private func tell(_ places: [ServerPlace], of remote: [RemoteMember], at wanted: [ServerPlace]) -> [KernelError] {
     var failures: [KernelError] = []
     for place in places {
@@ -77,7 +79,7 @@ extension NetworkNames {
     return failures
   }
 
-  /// Forgets the other hosts where nobody is here any more who could be told of them.
+  /// Removes the record of other hosts and its name server files if this host has no attachment of the network.
   func forgetRemoteIfAlone() throws(KernelError) {
     guard let known = try remoteRecord(), try members().isEmpty else { return }
     try forgetRemote(known)
@@ -92,10 +94,10 @@ extension NetworkNames {
     return true
   }
 
-  /// How files do not tell of other hosts what is remembered.
+  /// How the files differ from the recorded names of other hosts.
   ///
-  /// None while another attachment's ADD, perhaps one that was killed, has changed some of the files: the next ADD or
-  /// `cnictl repair --names` completes that.
+  /// Empty while the record is not settled: an ADD is running or was killed. The next ADD or `cnictl repair --names`
+  /// completes it.
   func remoteDifferences(in own: KnownFile?) throws(KernelError) -> [String] {
     guard let known = try remoteRecord(), known.isSettled else { return [] }
     var found: [String] = []
@@ -108,7 +110,7 @@ extension NetworkNames {
 }
 
 extension [String] {
-  /// These lines without others, each as often as it is listed there.
+  /// These lines without `others`; each line is removed as often as it is listed there.
   func without(_ others: [String]) -> [String] {
     var left: [String: Int] = [:]
     for line in others { left[line, default: 0] += 1 }

@@ -2,29 +2,32 @@ public import CNI
 import Linux
 public import NetTypes
 
-/// The names of one network, held against everybody else.
+/// The names of one network on this host, under the network's lock.
 ///
-/// What is remembered is written before any hosts file changes and removed after them, so that DEL can clean up after
-/// a process that ended at any moment.
+/// A record is written before any hosts file changes and removed after all of them, so that DEL can clean up after a
+/// process that was killed at any point.
 public struct NetworkNames: ~Copyable {
   let state: StateDirectory
   let network: NetworkName
   private let lock: FileLock
-  /// Called before each change with what it is; tests throw here.
+  /// Called with a description before each change; tests throw here.
   let willChange: (String) throws(KernelError) -> Void
-  /// What must not become the outcome.
+  /// Called with problems that must not fail the command.
   let warn: (String) -> Void
 
   static let secondsToWait = 30
 
+  /// Takes the network's lock.
+  ///
   /// - Parameters:
-  ///   - network: whose names.
-  ///   - state: where they are remembered.
-  ///   - making: whether to make its directory; DEL has nothing to do where there is none.
-  ///   - warn: told what was left alone and why.
-  ///   - willChange: told each change before it is made; what it throws keeps it from being made.
-  /// - Returns: `nil` where there is no directory and none is to be made.
-  /// - Throws: EAGAIN where somebody else held them too long.
+  ///   - network: the network.
+  ///   - state: the state directory.
+  ///   - making: whether to create the network's directory; DEL passes `false`, since without it there is nothing to
+  ///     do.
+  ///   - warn: called with what was left alone and why.
+  ///   - willChange: called with a description before each change; an error that it throws prevents the change.
+  /// - Returns: `nil` if there is no directory and `making` is `false`.
+  /// - Throws: EAGAIN if another process held the lock for `secondsToWait`.
   public static func lock(
     _ network: NetworkName, in state: StateDirectory, making: Bool, warn: @escaping (String) -> Void = { _ in },
     willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in }
@@ -55,14 +58,14 @@ public struct NetworkNames: ~Copyable {
     self.warn = warn
   }
 
-  /// All but that attachment that have a hosts file and are in the others'.
+  /// All other attachments that have a hosts file and are complete.
   func peers(of owner: Owner) throws(KernelError) -> [Member] {
     try state.members(of: network).filter { $0.owner != owner && $0.isInOthers }
   }
 
   /// Runs `body` for each member, under the lock of its container; each lock is taken once.
   ///
-  /// - Returns: what failed; the others were done all the same.
+  /// - Returns: the errors; the other members are handled nevertheless.
   func forEachFile(
     of members: [Member], _ body: (Member, KnownFile) throws(KernelError) -> Void
   ) -> [KernelError] {
@@ -88,6 +91,6 @@ public struct NetworkNames: ~Copyable {
 }
 
 extension Member {
-  /// Whether it has a hosts file and its lines are in those of the others.
+  /// Whether it has a hosts file and its lines are in the others' files.
   var isInOthers: Bool { hosts != nil && !isIncomplete }
 }

@@ -2,21 +2,21 @@ import Glibc
 import Linux
 import NetTypes
 
-/// A hosts file that is written but not yet seen under its name, so that no process reads half of it.
+/// A hosts file that is complete but not yet linked under its name, so that no process reads half of it.
 struct NewHosts: ~Copyable {
   private let directory: Descriptor
   private let file: Descriptor
   private let name: String
-  /// The name it has until then where the file system knows no nameless files.
+  /// Its temporary name on a file system without `O_TMPFILE`.
   private let interim: String?
   let identity: KnownFile
 
-  /// What a file is called until it is whole, where it needs a name.
+  /// The temporary path on a file system without `O_TMPFILE`.
   static func interim(_ path: ContainerPath) -> ContainerPath {
     ContainerPath(base: path.base, below: path.below.dropLast() + ["\(path.fileName).new"], key: path.key)
   }
 
-  /// Makes the directories on the way too.
+  /// Writes the lines to an unnamed file; creates missing parent directories.
   static func write(_ lines: [String], at path: ContainerPath) throws(KernelError) -> NewHosts {
     let directory = try FilePlace(path).parent(making: true)
     let file: Descriptor
@@ -37,7 +37,9 @@ struct NewHosts: ~Copyable {
     return NewHosts(directory: directory, file: file, name: path.fileName, interim: interim, identity: identity)
   }
 
-  /// - Throws: EEXIST where another file has come to be there.
+  /// Links the file under its name.
+  ///
+  /// - Throws: EEXIST if another file was created there.
   consuming func appear() throws(KernelError) {
     try file.link(as: "/proc/self/fd/\(directory.raw)/\(name)")
     if let interim { try directory.remove(below: interim) }
@@ -45,7 +47,7 @@ struct NewHosts: ~Copyable {
 }
 
 extension FilePlace {
-  /// The identity of the file, without opening it; `nil` where there is none.
+  /// The identity of the file, without opening it; `nil` if it does not exist.
   func found() throws(KernelError) -> KnownFile? {
     guard let status = try regularStatus() else { return nil }
     return KnownFile(path: path.description, device: status.device, inode: status.inode)

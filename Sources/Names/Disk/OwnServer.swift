@@ -3,9 +3,9 @@ import Glibc
 import Linux
 public import NetTypes
 
-/// What the dnsmasq that `dns-hosts` runs for a network is to do.
+/// The settings of the dnsmasq that `dns-hosts` runs for a network.
 public struct OwnServer: Equatable, Sendable {
-  /// Where containers ask it, addresses of the network's bridge.
+  /// The addresses on which it listens: addresses of the network's bridge.
   public var addresses: [IPAddress]
   public var domain: HostName?
   /// `DnsmasqConfig.upstreams`.
@@ -17,7 +17,7 @@ public struct OwnServer: Equatable, Sendable {
     self.upstreams = upstreams
   }
 
-  /// Where Debian and others have the program; `nil` where it is not installed.
+  /// The path of the dnsmasq program; `nil` if it is not installed.
   public static func program() -> String? {
     let directories =
       (Environment["PATH"] ?? "").split(separator: ":").map(String.init)
@@ -29,7 +29,8 @@ public struct OwnServer: Equatable, Sendable {
 
 /// A network's own dnsmasq as a process: its files `.dnsmasq.conf` and `.dnsmasq.pid` beside the network's attachments.
 ///
-/// Everything here happens under the network's lock. The configuration is there before the process and as long as it.
+/// Every function is called under the network's lock. The configuration file is written before the process starts and
+/// removed after it ends.
 struct DnsmasqProcess {
   let directory: String
 
@@ -41,7 +42,7 @@ struct DnsmasqProcess {
   var pidFile: String { "\(directory)/.dnsmasq.pid" }
   private var argument: String { "--conf-file=\(configFile)" }
 
-  /// What it was started with; `nil` where none was.
+  /// The configuration with which it was started; `nil` if it was not.
   func config() throws(KernelError) -> String? {
     try text(configFile)
   }
@@ -50,7 +51,7 @@ struct DnsmasqProcess {
     try StateFile.replace(configFile, with: Array(config.utf8))
   }
 
-  /// `nil` also for what is no regular file.
+  /// The file's text; `nil` if it does not exist or is not a regular file.
   private func text(_ path: String) throws(KernelError) -> String? {
     do throws(KernelError) {
       return try StateFile.read(path).map { String(decoding: $0, as: UTF8.self) }
@@ -66,11 +67,11 @@ struct DnsmasqProcess {
     return try RunningProgram.find(number, named: Self.name, with: argument)
   }
 
-  /// Starts it; dnsmasq goes into the background by itself, once it listens.
+  /// Starts dnsmasq, which goes into the background by itself once it listens.
   ///
-  /// - Throws: EPROTO with its own words where it refused, otherwise what kept it from being run.
+  /// - Throws: EPROTO with dnsmasq's message if it refused to start, otherwise why it could not be run.
   func start(_ program: String) throws(KernelError) {
-    // Not the runtime's environment: it may hold secrets and outlives the runtime in the process.
+    // Not the runtime's environment: it may hold secrets, and this process outlives the runtime.
     let outcome = try ChildProcess.run(
       program, [argument], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], input: [],
       seconds: Self.secondsToStart)
@@ -79,7 +80,7 @@ struct DnsmasqProcess {
     throw KernelError("start \(program)", errno: .EPROTO, reason: words ?? "it ended with status \(outcome.status)")
   }
 
-  /// Ends it, and what a killed ADD started that has not written its pid yet; then forgets it.
+  /// Ends dnsmasq, also one that a killed ADD started and that has no pid file yet; then removes its files.
   func end() throws(KernelError) {
     let unfinished = StateFile.unfinished(configFile)
     var isThere = false
@@ -89,7 +90,7 @@ struct DnsmasqProcess {
     for file in [pidFile, unfinished, configFile] { try StateFile.remove(file) }
   }
 
-  /// Looks through all processes until none is left: one that is starting forks.
+  /// Ends all dnsmasq processes with our configuration file, repeatedly, because one that is starting forks.
   func endStrays() throws(KernelError) {
     for _ in 0..<20 {
       let numbers = try RunningProgram.numbers(named: Self.name, with: argument)
@@ -99,7 +100,7 @@ struct DnsmasqProcess {
     throw KernelError("end dnsmasq", errno: .EBUSY, reason: "processes with \(argument) are started all the time")
   }
 
-  /// Those of the addresses at which this very process answers.
+  /// The ones of `addresses` on which this process listens, by its sockets in `/proc/PID/net/udp` and `udp6`.
   func listening(_ server: borrowing RunningProgram, at addresses: [IPAddress]) throws(KernelError) -> [IPAddress] {
     let open = try server.openFiles()
     func table(_ name: String) throws(KernelError) -> SocketTable {
@@ -115,6 +116,6 @@ struct DnsmasqProcess {
 }
 
 extension KernelError {
-  /// Of starting a program: it did not want to, may not be run, or is none; all else may be otherwise the next time.
+  /// Whether a program refused to start, may not be run or is not executable; other errors may pass.
   var saysRefused: Bool { errno.isOne(of: .EPROTO, .ENOENT, .EACCES, .EPERM, .ENOEXEC) }
 }

@@ -2,17 +2,17 @@ import CNI
 import Linux
 import NetTypes
 
-/// What the containers here have been told of those on other hosts: `NETWORK/.remote.json`.
+/// The attachments on other hosts whose names this host's files hold: `NETWORK/.remote.json`.
 struct RemoteRecord: Equatable {
   var members: [RemoteMember] = []
-  /// Whose lines may still be in files, while those are being changed.
+  /// Attachments whose lines are being removed and may still be in the files.
   var leaving: [RemoteMember] = []
-  /// Where name servers are told.
+  /// The name server files that hold the names.
   var servers: [ServerPlace] = []
-  /// Whether the files are as this says; not so where somebody was interrupted.
+  /// Whether the files match this record; `false` while they are changed and after a crash.
   var isSettled = true
 
-  /// All that may be in a hosts file.
+  /// All lines that may be in a hosts file.
   var lines: [String] { (members + leaving).flatMap(\.lines) }
 }
 
@@ -53,9 +53,9 @@ extension RemoteRecord: JSONReadable {
 extension StateDirectory {
   private func remoteFile(_ network: NetworkName) -> String { "\(directory(of: network))/.remote.json" }
 
-  /// `nil` where nothing is known of other hosts.
+  /// The record; `nil` if there is none.
   ///
-  /// - Throws: EBADMSG where the file holds no such record.
+  /// - Throws: EBADMSG if the file holds no such record.
   func remote(_ network: NetworkName) throws(KernelError) -> RemoteRecord? { try read(remoteFile(network)) }
 
   func put(_ record: RemoteRecord, of network: NetworkName) throws(KernelError) {
@@ -63,7 +63,7 @@ extension StateDirectory {
     try StateFile.replace(file, with: record.json(of: network).bytes)
   }
 
-  /// Nothing happens where nothing is known.
+  /// Removes the record; no error if there is none.
   func removeRemote(_ network: NetworkName) throws(KernelError) {
     try removeState(remoteFile(network))
   }

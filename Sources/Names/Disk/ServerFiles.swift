@@ -3,20 +3,20 @@ import Glibc
 import Linux
 import NetTypes
 
-/// What a name server on the host reads of an attachment, or of all on other hosts, as it is on disk.
+/// The file from which a name server on this host reads one attachment, or all attachments on other hosts.
 ///
-/// Every file is written beside its place and then named: a reader sees the old text or the new one.
+/// Every file is written under a temporary name and then renamed, so that a reader sees the old text or the new one.
 struct ServerFiles {
   let place: ServerPlace
   private let lines: [String]
-  /// A name that dnsmasq does not take for a backup or a file that is not whole yet.
+  /// A name that dnsmasq does not skip as a backup or temporary file.
   private let fileName: String
-  /// The lines of a shared file end with whose they are; both servers skip what is behind a `#`.
+  /// In a shared file each line ends with a comment that names its attachment; dnsmasq and CoreDNS skip it.
   private let mark: String
   private let state: StateDirectory
   private let warn: (String) -> Void
 
-  /// Who is told by a signal, and nobody else.
+  /// The only program that gets SIGHUP.
   private static let program = "dnsmasq"
   private static let secondsToWait = 30
 
@@ -30,21 +30,21 @@ struct ServerFiles {
     self.warn = warn
   }
 
-  /// For attachments on other hosts, all together.
+  /// The file for all attachments on other hosts.
   init(
     _ remote: [RemoteMember], of network: NetworkName, at place: ServerPlace, in state: StateDirectory,
     warn: @escaping (String) -> Void
   ) {
     self.place = place
     lines = remote.flatMap(\.serverLines)
-    // No container's name is empty, so that these are no attachment's.
+    // No container ID is empty, so this name belongs to no attachment.
     fileName = ":\(network).hosts"
     mark = " # \(network)//"
     self.state = state
     self.warn = warn
   }
 
-  /// The file, for messages too.
+  /// The file's path.
   var path: String {
     switch place {
     case .directory(let directory): "\(directory)/\(fileName)"
@@ -52,7 +52,7 @@ struct ServerFiles {
     }
   }
 
-  /// What a file is called until it is whole; dnsmasq reads none that begins with a dot.
+  /// The temporary name of a file; dnsmasq reads no file that begins with a dot.
   private static func unfinished(_ path: String) -> String {
     let (directory, name) = (path.lastIndex(of: "/").map { path[...$0] } ?? "", path.split(separator: "/").last ?? "")
     return "\(directory).\(name).tmp"
@@ -71,7 +71,9 @@ struct ServerFiles {
     }
   }
 
-  /// Nothing happens where nothing is there; a shared file stays, for the server that reads it.
+  /// Removes the attachment's file or lines; no error if there are none.
+  ///
+  /// A shared file itself stays for its server.
   func remove() throws(KernelError) {
     switch place {
     case .directory:
@@ -83,7 +85,7 @@ struct ServerFiles {
     }
   }
 
-  /// Whether the file has that text already, so that no server reads it again.
+  /// Whether the file has that text already: then it is not written, so that no server reads it again.
   private func holds(_ text: [UInt8]) throws(KernelError) -> Bool {
     do throws(KernelError) { return try StateFile.read(path) == text } catch {
       if error.isBrokenState { return false }
@@ -111,7 +113,7 @@ struct ServerFiles {
     if let pidFile { try tell(pidFile) }
   }
 
-  /// A server that does not run reads the file when it starts.
+  /// Sends SIGHUP to dnsmasq; a server that does not run reads the file when it starts.
   private func tell(_ pidFile: String) throws(KernelError) {
     guard let bytes = try Files.readIfPresent(pidFile) else { return }
     let text = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first
@@ -125,7 +127,7 @@ struct ServerFiles {
 
   // MARK: looks
 
-  /// How the file is not as `write` left it.
+  /// How the file differs from what `write` wrote.
   func differences() throws(KernelError) -> [String] {
     guard let bytes = try Files.readIfPresent(path) else { return ["\(path) is missing"] }
     let there = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }

@@ -3,10 +3,11 @@ import Glibc
 import Linux
 public import NetTypes
 
-/// What is remembered of all networks: `NETWORK/CONTAINER:INTERFACE.json` for each attachment, `.files/CONTAINER.json`
-/// for each container.
+/// The state files of all networks.
 ///
-/// A `:` may stand in neither name, so that no two attachments share a file.
+/// `NETWORK/CONTAINER:INTERFACE.json` is for one attachment, `.files/CONTAINER.json` for one container.
+///
+/// Neither a container ID nor an interface name can contain a `:`, so no two attachments share a file.
 public struct StateDirectory: Sendable {
   public let path: String
 
@@ -22,7 +23,7 @@ public struct StateDirectory: Sendable {
 
   private func recordFile(_ container: ContainerID) -> String { "\(path)/.files/\(stem(container)).json" }
 
-  /// The longest part of a file's name that the rest leaves room for, in bytes.
+  /// The largest part of a file name for the container ID, in bytes, so that interface and suffix fit too.
   private static let longestStem = 200
 
   func stem(_ container: ContainerID) -> String {
@@ -34,17 +35,17 @@ public struct StateDirectory: Sendable {
 // MARK: attachments
 
 extension StateDirectory {
-  /// `nil` where nothing is remembered.
+  /// The attachment's record; `nil` if there is none.
   ///
-  /// - Throws: EBADMSG where the file holds no attachment.
+  /// - Throws: EBADMSG if the file holds no attachment.
   public func member(_ owner: Owner) throws(KernelError) -> Member? { try read(file(owner)) }
 
-  /// `nil` also where the file holds no attachment.
+  /// The attachment's record; `nil` if there is none or the file is broken.
   func memberUnlessBroken(_ owner: Owner) throws(KernelError) -> Member? { try readUnlessBroken(file(owner)) }
 
-  /// All of the network; files that hold no attachment are left out.
+  /// All attachments of the network; files that hold no attachment are left out.
   ///
-  /// - Throws: what keeps a file from being read: the members are unknown then.
+  /// - Throws: why a file cannot be read: the list would not be complete.
   public func members(of network: NetworkName) throws(KernelError) -> [Member] {
     let directory = directory(of: network)
     var members: [Member] = []
@@ -54,22 +55,22 @@ extension StateDirectory {
     return members
   }
 
-  /// Whether any attachment of the network is remembered, readable or not.
+  /// Whether any attachment of the network has a record, readable or not.
   public func hasMembers(of network: NetworkName) throws(KernelError) -> Bool {
     try (Files.list(directory(of: network)) ?? []).contains { $0.hasSuffix(".json") && !$0.hasPrefix(".") }
   }
 
-  /// Whether anything is remembered, readable or not.
+  /// Whether the attachment has a record, readable or not.
   func hasState(of owner: Owner) throws(KernelError) -> Bool { try Files.statusOfLink(file(owner)) != nil }
 
-  /// Everybody of whom something is remembered on the network, readable or not.
+  /// All attachments of the network that have a record, readable or not.
   func owners(on network: NetworkName) throws(KernelError) -> [Owner] {
     let directory = directory(of: network)
     var owners: [Owner] = []
-    // One that was not even remembered whole left its unfinished file alone.
+    // If a process was killed while it wrote a record, only the temporary file exists.
     let names = try (Files.list(directory) ?? []).map { $0.hasSuffix(".json.tmp") ? String($0.dropLast(4)) : $0 }
     for name in Set(names).sorted() where name.hasSuffix(".json") {
-      // The name tells enough of one that is broken.
+      // The file name identifies an attachment whose record is broken.
       let member: Member? = try readUnlessBroken("\(directory)/\(name)")
       if let owner = member?.owner ?? Owner(attachment: name.dropLast(".json".count), on: network) {
         owners.append(owner)
@@ -83,18 +84,18 @@ extension StateDirectory {
     try StateFile.replace(file(member.owner), with: member.json.bytes)
   }
 
-  /// Nothing happens where nothing is remembered.
+  /// Removes the attachment's record; no error if there is none.
   public func remove(_ owner: Owner) throws(KernelError) {
     try removeState(file(owner))
   }
 
-  /// Removes a state file, and what a process left that ended while writing it.
+  /// Removes a state file, and the temporary file of a process that was killed while it wrote it.
   func removeState(_ file: String) throws(KernelError) {
     try StateFile.remove(StateFile.unfinished(file))
     try StateFile.remove(file)
   }
 
-  /// Removes directories that stood in the place of state files.
+  /// Removes the directories that were moved aside because they had the name of a state file.
   func removeSetAside(of network: NetworkName) throws(KernelError) {
     for directory in [directory(of: network), "\(directory(of: network))/hostsdir"] { try SetAside.clean(directory) }
     for name in ["", ".files", ".texts", ".locks"] { try SetAside.clean("\(path)/\(name)") }
@@ -104,14 +105,16 @@ extension StateDirectory {
 // MARK: containers
 
 extension StateDirectory {
-  /// Empty where nothing is remembered; to be asked under the container's lock.
+  /// The container's record; empty if there is none.
   ///
-  /// - Throws: EBADMSG where the file holds no record.
+  /// To be called under the container's lock.
+  ///
+  /// - Throws: EBADMSG if the file holds no record.
   public func record(of container: ContainerID) throws(KernelError) -> ContainerRecord {
     try read(recordFile(container)) ?? ContainerRecord()
   }
 
-  /// Replaces the record; an empty one leaves no file.
+  /// Writes the record; an empty one removes the file.
   public func put(_ record: ContainerRecord, of container: ContainerID) throws(KernelError) {
     let file = recordFile(container)
     guard !record.files.isEmpty else { return try removeState(file) }
@@ -119,7 +122,7 @@ extension StateDirectory {
     try StateFile.replace(file, with: record.json.bytes)
   }
 
-  /// `nil` also for a file that holds no such value.
+  /// The value in a state file; `nil` if there is no file or it is broken.
   func readUnlessBroken<Value: JSONReadable>(_ path: String) throws(KernelError) -> Value? {
     do throws(KernelError) { return try read(path) } catch {
       if error.isBrokenState { return nil }

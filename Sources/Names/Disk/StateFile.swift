@@ -2,19 +2,20 @@ import Glibc
 import Linux
 import NetTypes
 
-/// A file of what is remembered: a regular file, or nothing.
+/// A state file: a regular file, or nothing.
 ///
-/// A directory, symbolic link, FIFO, socket or device at its path is never followed, waited for or written to.
+/// A directory, symbolic link, FIFO, socket or device at its path is never followed or written to, and never blocks
+/// us.
 enum StateFile {
   /// The largest file that is read, in bytes.
   static let limit = 16 << 20
 
-  /// The name that a file has until it is whole.
+  /// The temporary name of a file while it is written.
   static func unfinished(_ path: String) -> String { "\(path).tmp" }
 
-  /// The content; `nil` where there is no file.
+  /// The content; `nil` if there is no file.
   ///
-  /// - Throws: EBADMSG for what is no regular file and for one that is too large.
+  /// - Throws: EBADMSG for anything that is not a regular file, and for a file that is too large.
   static func read(_ path: String) throws(KernelError) -> [UInt8]? {
     do throws(KernelError) {
       let file = try Descriptor.open(path, for: .inspecting)
@@ -33,9 +34,9 @@ enum StateFile {
     KernelError("read \(path)", errno: .EBADMSG, reason: reason)
   }
 
-  /// Replaces the file in one step, with mode 0644 under any umask.
+  /// Replaces the file atomically with rename(2), with mode 0644 under any umask.
   ///
-  /// Until it is whole it has the name `unfinished`, by default the path with `.tmp` behind it.
+  /// Until it is complete it has the name `unfinished`, by default the path with `.tmp` appended.
   static func replace(_ path: String, with bytes: [UInt8], through unfinished: String? = nil) throws(KernelError) {
     let temporary = unfinished ?? self.unfinished(path)
     let file = try create(temporary)
@@ -52,7 +53,7 @@ enum StateFile {
     }
   }
 
-  /// A new file; what a process that ended left there goes first.
+  /// Creates a file; one that a killed process left under that name is removed first.
   private static func create(_ path: String) throws(KernelError) -> Descriptor {
     do throws(KernelError) {
       return try Descriptor.open(path, for: .creating)
@@ -63,7 +64,7 @@ enum StateFile {
     }
   }
 
-  /// Nothing happens where there is nothing.
+  /// Removes the file; no error if there is none.
   static func remove(_ path: String) throws(KernelError) {
     do throws(KernelError) {
       try Files.remove(path)
@@ -73,26 +74,26 @@ enum StateFile {
     }
   }
 
-  /// Takes the lock, whose file is made where it is missing, with its directory.
+  /// Takes the lock with flock(2); creates its file and directory if they are missing.
   ///
-  /// - Throws: EAGAIN where another process held it all that time.
+  /// - Throws: EAGAIN if another process held it all that time.
   static func lock(_ path: String, seconds: Int) throws(KernelError) -> FileLock {
     try FileLock(.openLock(path), seconds: seconds, doing: "lock \(path)")
   }
 }
 
 extension KernelError {
-  /// Of opening a file as it is: a symbolic link, a directory, a device or a socket.
+  /// Whether open(2) found a symbolic link, a directory, a device or a socket instead of a regular file.
   var isNoRegularFile: Bool { errno.isOne(of: .ELOOP, .EISDIR, .ENXIO) }
 
-  /// Whether a state file was read and does not hold what it should; every other error may pass.
+  /// Whether a state file was read but its content is not valid; every other error may pass.
   var isBrokenState: Bool { errno == .EBADMSG }
 
-  /// Whether a container can bring it about for its own file: a lease, a size, a lock against writing.
+  /// Whether a container can cause the error for its own file: a lease, its size, permissions.
   ///
-  /// Neither the other containers nor its own DEL wait for the end of that.
+  /// Other containers, and its own DEL, do not wait until the cause is gone.
   var isOfContainer: Bool { isRefusal || isTryAgain || isTextFileBusy || errno == .EFBIG }
 
-  /// Whether the process or the host was short of something for a moment.
+  /// Whether this process or the host was short of a resource for a moment.
   var isShortage: Bool { errno.isOne(of: .EMFILE, .ENFILE, .ENOMEM, .ENOBUFS, .EINTR) }
 }

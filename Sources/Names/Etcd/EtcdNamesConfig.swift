@@ -3,14 +3,14 @@ public import Etcd
 import Linux
 import NetTypes
 
-/// The key `etcd` of `dns-hosts`: how the hosts of a network tell each other the names of their containers.
+/// The key `etcd` of `dns-hosts`: how the hosts of a network share the names of their containers.
 public struct EtcdNamesConfig: Equatable, Sendable {
   public var etcd: EtcdConfig
-  /// Where the names are: `/swift-cni/names`, with `/NETWORK/CONTAINER:INTERFACE` behind it.
+  /// The prefix of the keys, by default `/swift-cni/names`; `/NETWORK/CONTAINER:INTERFACE` is appended.
   public var prefix: String
-  /// What this host is called among the others; `nil`: as the kernel has it.
+  /// The unique name of this host; `nil` for the kernel's hostname.
   public var node: HostName?
-  /// For how many seconds this host's names stay when it is not heard of.
+  /// The TTL of this host's etcd lease, in seconds: its names disappear if the lease is not renewed in that time.
   public var leaseSeconds: Int
 
   static let defaultPrefix = "/swift-cni/names"
@@ -30,12 +30,12 @@ extension EtcdNamesConfig: JSONReadable {
     }
   }
 
-  /// What the keys of a network begin with.
+  /// The prefix of all keys of a network.
   func start(_ network: NetworkName) -> String { "\(prefix)/\(network)/" }
 
-  /// What this host is called.
+  /// The name of this host: the key `node`, else the kernel's hostname.
   ///
-  /// - Throws: code 7 where nobody has said it and the kernel has no name for it that others have not.
+  /// - Throws: code 7 if the key is missing and the hostname is empty, not valid or not unique, such as `localhost`.
   func thisNode() throws(CNIError) -> HostName {
     if let node { return node }
     let path = "/proc/sys/kernel/hostname"

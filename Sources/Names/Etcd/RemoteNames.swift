@@ -2,20 +2,19 @@ public import CNI
 public import Etcd
 import NetTypes
 
-/// A network whose hosts tell each other names, as its list has it.
+/// A network whose hosts share names through etcd, as its configuration list describes it.
 ///
-/// An ADD brings this host up to date by itself; between ADDs somebody has to do it: `cnictl overlay sync`,
-/// `cnictl repair --names`.
+/// ADD updates this host's files; between ADDs `cnictl overlay sync` or `cnictl repair --names` has to do it.
 public struct RemoteNames: Equatable, Sendable {
   public let network: NetworkName
   public let config: EtcdNamesConfig
   private let stateDir: String
 
-  /// `nil` for a plugin that shares no names.
+  /// Reads the plugin's configuration; `nil` for a plugin that shares no names.
   ///
   /// - Parameters:
-  ///   - network: whose list it is.
-  ///   - plugin: one plugin of the list, as the operator wrote it.
+  ///   - network: the network of the list.
+  ///   - plugin: the configuration of one plugin of the list, as the operator wrote it.
   /// - Throws: code 7 for a key with a wrong value.
   public init?(of network: NetworkName, plugin: JSONValue) throws(CNIError) {
     let json = JSONReader(plugin)
@@ -27,14 +26,15 @@ public struct RemoteNames: Equatable, Sendable {
     stateDir = try json.filledText("stateDir") ?? StateDirectory.defaultPath
   }
 
-  /// What changes when another host's names do, for a watch.
+  /// The keys to watch for changes by other hosts.
   public var keys: EtcdKeys { .prefixed(config.start(network)) }
 
-  /// Begins the time of this host's lease anew, tells the other hosts of attachments here that nobody knows any more, and
-  /// the containers here of those on other hosts.
+  /// Renews this host's etcd lease, and updates etcd and this host's files.
+  ///
+  /// Puts back names of this host's attachments that etcd lost, and writes the names of other hosts to the files here.
   ///
   /// - Returns: whether any file of this host was changed.
-  /// - Throws: code 11 where no quorum answers; nothing here is changed then.
+  /// - Throws: code 11 if no etcd quorum answers; then no file of this host is changed.
   @discardableResult
   public func refresh<Store: EtcdStore & ~Copyable>(
     from store: inout Store, warn: @escaping (String) -> Void

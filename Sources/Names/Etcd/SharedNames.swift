@@ -2,17 +2,18 @@ public import CNI
 public import Etcd
 import NetTypes
 
-/// The names of a network's containers, as its hosts tell them to each other through etcd.
+/// The names of a network's containers in etcd, through which its hosts share them.
 ///
-/// `PREFIX/NETWORK/CONTAINER:INTERFACE` is `{"node": …, "ips": […], "names": […]}` on the lease of the container's host.
+/// The key `PREFIX/NETWORK/CONTAINER:INTERFACE` has the value `{"node": …, "ips": […], "names": […]}` and belongs to
+/// the etcd lease of the container's host.
 public struct SharedNames {
   public let network: NetworkName
   let config: EtcdNamesConfig
   let node: HostName
-  /// Told what was left out and why.
+  /// Called with what was left out and why.
   let warn: (String) -> Void
 
-  /// - Throws: code 7 where nothing says what this host is called.
+  /// - Throws: code 7 if this host has no usable name.
   public init(
     _ config: EtcdNamesConfig, of network: NetworkName, warn: @escaping (String) -> Void = { _ in }
   ) throws(CNIError) {
@@ -30,16 +31,16 @@ public struct SharedNames {
     .put(key(member.owner), RemoteMember(member, node: node).json.bytes, lease: lease)
   }
 
-  /// Whether there is nothing that the other hosts must be told of it.
+  /// Whether the key in etcd is up to date: same value, on this host's lease.
   private func isTold(_ member: Member, by pair: EtcdPair?, on lease: EtcdLease) -> Bool {
     pair?.lease == lease && pair.map { $0.value == RemoteMember(member, node: node).json.bytes } == true
   }
 }
 
 extension SharedNames {
-  /// This host's lease, its time begun anew: the one that is noted, else a new one.
+  /// Renews and returns this host's lease: the recorded one, or a new one if that has expired.
   ///
-  /// - Throws: code 11 where no quorum answers; nothing is changed then.
+  /// - Throws: code 11 if no quorum answers; then nothing is changed.
   public func lease<Store: EtcdStore & ~Copyable>(
     _ store: inout Store, notedIn state: StateDirectory
   ) throws(CNIError) -> EtcdLease {
@@ -53,15 +54,15 @@ extension SharedNames {
     return lease
   }
 
-  /// Tells the other hosts of the attachments here, of one first.
+  /// Puts this host's attachments into etcd, the new one first, and reads those of other hosts.
   ///
   /// - Parameters:
   ///   - store: etcd.
-  ///   - joining: one that is new; `nil`: none is.
-  ///   - local: all that are here, which are told again where nobody knows them any more.
-  ///   - lease: this host's.
-  /// - Returns: the attachments of other hosts.
-  /// - Throws: code 11 where no quorum answers; the others may have been told all the same.
+  ///   - joining: the new attachment; `nil` if there is none.
+  ///   - local: all attachments on this host; those that etcd lacks are put again.
+  ///   - lease: this host's lease.
+  /// - Returns: the attachments on other hosts.
+  /// - Throws: code 11 if no quorum answers; some keys may be put nevertheless.
   public func exchange<Store: EtcdStore & ~Copyable>(
     _ store: inout Store, joining: Member?, local: [Member], on lease: EtcdLease
   ) throws(CNIError) -> [RemoteMember] {
@@ -70,7 +71,7 @@ extension SharedNames {
     let pairs = outcome.found.first ?? []
     let byKey = Dictionary(pairs.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
     var untold = local.filter { member in
-      // One that another host tells of has moved there, and whoever is still here has not been told to go.
+      // The key has another node: the container moved to that host, and its DEL has not run here yet.
       let isElsewhere = byKey[key(member.owner)].flatMap(parsed).map { $0.node != node } ?? false
       return !isElsewhere && member.owner != joining?.owner && !isTold(member, by: byKey[key(member.owner)], on: lease)
     }
@@ -82,10 +83,10 @@ extension SharedNames {
     return pairs.compactMap(parsed).filter { $0.node != node && $0.owner != joining?.owner }
   }
 
-  /// How many etcd takes in one transaction.
+  /// The largest number of operations in one etcd transaction (`--max-txn-ops`, 128 by default).
   private static let mostOperations = 128
 
-  /// `nil` for what is no attachment of ours, which is told.
+  /// Parses a key and its value; `nil`, after a warning, if it is no attachment of ours.
   private func parsed(_ pair: EtcdPair) -> RemoteMember? {
     do throws(CNIError) {
       guard let owner = Owner(attachment: pair.key.dropFirst(start.count), on: network) else {
@@ -102,21 +103,21 @@ extension SharedNames {
 // MARK: one attachment
 
 extension SharedNames {
-  /// Takes back what was told of an attachment; nothing happens where another host tells of it.
+  /// Deletes an attachment's key, unless it belongs to another host.
   ///
-  /// - Throws: code 11 where no quorum answers.
+  /// - Throws: code 11 if no quorum answers.
   public func withdraw<Store: EtcdStore & ~Copyable>(_ owner: Owner, from store: inout Store) throws(CNIError) {
     guard let pair = try store.read(.one(key(owner))).pairs.first, parsed(pair)?.node == node else { return }
     try withdraw(pair, from: &store)
   }
 
   private func withdraw<Store: EtcdStore & ~Copyable>(_ pair: EtcdPair, from store: inout Store) throws(CNIError) {
-    // Whoever has written it since means a later attachment.
+    // If the key has changed since, it is for a later attachment and stays.
     _ = try store.transact(
       EtcdTransaction(where: [.isUnchanged(pair.key, since: pair.modified)], [.delete(.one(pair.key))]))
   }
 
-  /// Takes back what this host told of all attachments but `valid`; goes on past failures.
+  /// Deletes the keys of all attachments of this host that are not in `valid`; continues after errors.
   public func withdrawAll<Store: EtcdStore & ~Copyable>(
     but valid: Set<Owner>, from store: inout Store
   ) throws(CNIError) {
@@ -128,7 +129,7 @@ extension SharedNames {
     if let error = CNIError(joining: problems) { throw error }
   }
 
-  /// How the other hosts are not told of an attachment what they should be.
+  /// How the attachment's key in etcd differs from the wanted value.
   public func differences<Store: EtcdStore & ~Copyable>(
     from wanted: Member, in store: inout Store
   ) throws(CNIError) -> [String] {
@@ -138,7 +139,9 @@ extension SharedNames {
       ? [] : ["etcd: \(key) is \(String(decoding: pair.value.prefix(200), as: UTF8.self))"]
   }
 
-  /// - Throws: why no ADD could succeed now.
+  /// Reads a key, for STATUS.
+  ///
+  /// - Throws: why ADD could not use etcd now.
   public func probe<Store: EtcdStore & ~Copyable>(_ store: inout Store) throws(CNIError) {
     _ = try store.read(.one(start))
   }
