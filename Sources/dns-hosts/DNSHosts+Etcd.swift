@@ -4,11 +4,11 @@ import Names
 import NetTypes
 import PluginKit
 
-/// The names of one network as its hosts share them, with what they are shared through.
+/// The names of one network in etcd, with the connection to etcd.
 struct OpenNames: ~Copyable {
   private let names: SharedNames
   private var store: any EtcdStore & ~Copyable
-  /// This host's; `nil` for a command that tells nothing.
+  /// This host's lease; `nil` for a command that puts no names.
   private var lease: EtcdLease?
 
   init(_ names: SharedNames, in store: consuming any EtcdStore & ~Copyable) {
@@ -18,14 +18,14 @@ struct OpenNames: ~Copyable {
 }
 
 extension OpenNames {
-  /// Begins the time of this host's lease, for an ADD.
+  /// Renews this host's etcd lease, for ADD.
   ///
-  /// - Throws: code 11 where no quorum answers; nothing is changed then.
+  /// - Throws: code 11 if no quorum answers; then nothing is changed.
   mutating func holdLease(notedIn state: StateDirectory) throws(CNIError) {
     lease = try names.lease(&store, notedIn: state)
   }
 
-  /// As `SharedNames.exchange`, for a container that joins.
+  /// As `SharedNames.exchange`, for the attachment of an ADD; no names if there is no lease.
   mutating func exchange(_ member: Member, local: [Member]) throws(CNIError) -> [RemoteMember] {
     guard let lease else { return [] }
     return try names.exchange(&store, joining: member, local: local, on: lease)
@@ -45,7 +45,7 @@ extension OpenNames {
 }
 
 extension DNSHosts {
-  /// `nil` for a network whose names stay on this host.
+  /// Connects to etcd; `nil` for a network whose names stay on this host.
   func open(_ network: NetworkName, _ config: Config, isJoining: Bool = false) throws(CNIError) -> OpenNames? {
     guard let etcd = config.etcd else { return nil }
     let names = try SharedNames(etcd, of: network, warn: { warn($0) })
@@ -54,7 +54,7 @@ extension DNSHosts {
     return open
   }
 
-  /// Tells the other hosts of an attachment that has joined, and the containers here of those on other hosts.
+  /// Puts the new attachment into etcd, and writes the names of other hosts to this host's files.
   func meet(_ member: Member, _ names: borrowing NetworkNames, _ shared: inout OpenNames?) throws(CNIError) {
     let local = shared == nil ? [] : try translating { () throws(KernelError) in try names.members() }
     let remote = try shared?.exchange(member, local: local) ?? []

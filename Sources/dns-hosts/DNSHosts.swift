@@ -5,7 +5,7 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// Lets the containers of a network find each other by name, in files, or by a name server that reads ours.
+/// Lets the containers of a network find each other by name: through hosts files, or a name server on the host.
 struct DNSHosts: Plugin {
   typealias Config = DNSHostsConfig
 
@@ -15,16 +15,16 @@ struct DNSHosts: Plugin {
 
   static func salvage(_ configuration: JSONValue) -> Config? { Config(salvaging: JSONReader(configuration)) }
 
-  /// Told each change before it is made; what it throws keeps it from being made.
+  /// Called with a description before each change; an error that it throws prevents the change.
   let willChange: (String) throws(KernelError) -> Void
 
-  /// For the port of a name server.
+  /// Opens the port of the name server.
   let filter: any PacketFilter
-  /// By what link of the host packets to that address leave; `nil` where it is the container's alone.
+  /// The host's link to that address of a container; `nil` for a veth of one container, as `ptp` makes it.
   let containerSide: (IPAddress) throws(KernelError) -> ContainerSide?
-  /// For networks whose hosts tell each other names.
+  /// Connects to etcd, for networks whose hosts share names.
   let connect: (EtcdConfig) throws(CNIError) -> any EtcdStore & ~Copyable
-  /// The path of the program dnsmasq; `nil` where it is not installed.
+  /// The path of the dnsmasq program; `nil` if it is not installed.
   let dnsmasq: () -> String?
 
   init(
@@ -50,7 +50,7 @@ struct DNSHosts: Plugin {
     guard call.config.inner != nil || call.previous != nil else {
       throw CNIError(.invalidNetworkConfig, "missing prevResult: dns-hosts must be called as chained plugin")
     }
-    // Before anything is made: where nobody answers, nothing is to be taken back.
+    // Before any change: if etcd does not answer, there is nothing to roll back.
     var shared = try open(call.owner.network, call.config, isJoining: true)
     let inner = try call.config.inner.map { (inner) throws(CNIError) in try call.delegates.run(inner, .add) }
     do throws(CNIError) {
@@ -96,7 +96,7 @@ struct DNSHosts: Plugin {
     }
   }
 
-  /// - Throws: code 11 where others hold the network too long.
+  /// - Throws: code 11 if another process holds the network's lock too long.
   func lock(_ network: NetworkName, _ stateDir: String, making: Bool) throws(CNIError) -> NetworkNames? {
     try translating { () throws(KernelError) in
       try NetworkNames.lock(
@@ -141,7 +141,7 @@ struct DNSHosts: Plugin {
     attempt(&problems) { () throws(CNIError) in
       let stateDir = removal.config?.stateDir ?? StateDirectory.defaultPath
       guard let names = try lock(removal.owner.network, stateDir, making: false) else { return }
-      // Before the hosts file, for which the directories were made.
+      // Before the hosts file: its record lists the directories that were created.
       try Self.throwAll(texts(stateDir).remove(removal.owner) + names.leave(removal.owner))
       try translating { () throws(KernelError) in try names.endServerIfAlone() }
     }
@@ -152,7 +152,7 @@ struct DNSHosts: Plugin {
       guard let config = removal.config, var shared = try open(removal.owner.network, config) else { return }
       try shared.withdraw(removal.owner)
     }
-    // Only now: the next container with that address must not be called as this one.
+    // Releases the address last: another container must not get it while the old names still lead to it.
     if let inner = removal.config?.inner {
       attempt(&problems) { () throws(CNIError) in try removal.delegates.run(inner, .del) }
     }

@@ -2,36 +2,36 @@ import CNI
 import Names
 import PluginKit
 
-/// What `dns-hosts` reads of a configuration.
+/// The keys that `dns-hosts` reads from a configuration.
 struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
-  /// Where the attachments are remembered.
+  /// The directory of the state files.
   var stateDir: String
-  /// Whether containers get hosts files; `false` where a name server alone tells the names.
+  /// Whether containers get hosts files; `false` if only a name server has the names.
   var hosts = true
-  /// Where each container's files are; `nil` where DEL could not read it, which knows what was made.
+  /// The path templates of the containers' files; `nil` if DEL cannot read them: DEL uses the records instead.
   var files: FileTemplates?
-  /// Names are told below this one too.
+  /// The domain under which each name is written too.
   var domain: HostName?
-  /// What else the container is called.
+  /// Further names of the container.
   var aliases = Aliases()
-  /// What the container alone calls others: `args.cni.links`.
+  /// The names that only this container uses for others: `args.cni.links`.
   var links: [LinkAlias] = []
-  /// How many aliases of links are too long for a line of a hosts file.
+  /// The number of link aliases that are too long for a line of a hosts file.
   private(set) var linksLeftOut = 0
-  /// Names that only the container knows.
+  /// Names that are written only to this container's hosts file.
   var extraHosts: [ExtraHost] = []
-  /// What the container calls itself; `nil`: its short identifier.
+  /// The container's hostname; `nil` for its short ID.
   var hostname: HostName?
-  /// The name server that tells the names too; `nil` for a network without.
+  /// The name server that answers for the names too; `nil` for a network without one.
   var server: ServerConfig?
-  /// How the network's hosts tell each other names; `nil` where they do not.
+  /// How the network's hosts share names; `nil` if they do not.
   var etcd: EtcdNamesConfig?
-  /// For runtimes without chains; `nil` in a chain.
+  /// The plugin to delegate to, for runtimes without plugin chains; `nil` in a chain.
   var inner: InnerPlugin?
 
   init(_ json: JSONReader) throws(CNIError) {
     stateDir = try Self.stateDir(json)
-    // podman calls it so: it makes the containers' files itself, so that only a name server can tell the names.
+    // podman uses this type: it creates the containers' files itself, so only a name server can have the names.
     let isDnsname = json["type"]?.value == .string("dnsname")
     hosts = try json.flag("hosts") ?? !isDnsname
     files = hosts || !isDnsname ? try FileTemplates(json) : nil
@@ -55,7 +55,7 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
     inner = try InnerPlugin(in: json)
   }
 
-  /// A configuration that says nothing but where things are remembered, and who is to be told.
+  /// A configuration for DEL with only the keys that can be read: the state directory, etcd and the delegate.
   init(salvaging json: JSONReader) {
     stateDir = (try? Self.stateDir(json)) ?? StateDirectory.defaultPath
     etcd = try? json.object("etcd")
@@ -80,16 +80,16 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
   }
 }
 
-/// What a container is called besides its name: on every network, or on each its own.
+/// The aliases of a container, for all networks or for one.
 struct Aliases: Equatable, Sendable {
   private var everywhere: [HostName] = []
   private var byNetwork: [String: [HostName]] = [:]
-  /// How many are too long for a line of a hosts file.
+  /// The number of aliases that are too long for a line of a hosts file.
   private(set) var leftOut = 0
 
-  /// One of them; `nil` for one that is too long for a line of a hosts file.
+  /// Reads one alias; `nil` for one that is too long for a line of a hosts file.
   ///
-  /// - Throws: code 7 for what is no name, and for one that stands for a container itself.
+  /// - Throws: code 7 for text that is no valid name, and for a reserved name such as `localhost`.
   static func name(_ json: JSONReader) throws(CNIError) -> HostName? {
     guard try json.text().utf8.count <= HostName.maximumByteCount else { return nil }
     let name: HostName = try json.parsed()
@@ -107,7 +107,7 @@ struct Aliases: Equatable, Sendable {
 
   init() {}
 
-  /// A list, or an object with a list for each network, as podman sends it.
+  /// Reads a list, or an object with a list for each network, as podman sends it.
   init(_ json: JSONReader?) throws(CNIError) {
     guard let json else { return }
     if let networks = json.value.object {

@@ -6,13 +6,13 @@ import PluginKit
 /// The configuration with every value checked.
 struct DNSHostsSettings: Equatable {
   var owner: Owner
-  /// All that the container is called on the network.
+  /// All names of the container on the network.
   var names: [HostName]
-  /// The name server that tells the names too; `nil` for a network without.
+  /// The name server that answers for the names too; `nil` for a network without one.
   var server: ServerSettings?
-  /// `nil` for a network without hosts files.
+  /// The container's hosts file; `nil` for a network without hosts files.
   var path: ContainerPath?
-  /// What the container's other files are to hold.
+  /// The content of the container's `resolv.conf` and `hostname`.
   var texts: TextSettings
   private var hostname: HostName?
   private var extraHosts: [ExtraHost]
@@ -22,10 +22,10 @@ struct DNSHostsSettings: Equatable {
   /// The length of the container's name if it is too long for a line of a hosts file.
   private var longNameByteCount: Int?
 
-  /// More names would make every other container's file long.
+  /// The limit for aliases, because each one is a line in every other container's file.
   static let mostAliases = 100
 
-  /// - Throws: code 7 for a value that cannot be, code 4 for one in `CNI_ARGS`.
+  /// - Throws: code 7 for a value that is not valid, code 4 for one in `CNI_ARGS`.
   init(_ call: Call<DNSHostsConfig>) throws(CNIError) {
     owner = call.owner
     let aliases = call.config.aliases.names(on: owner.network)
@@ -47,14 +47,14 @@ struct DNSHostsSettings: Equatable {
     extraHosts = call.config.extraHosts
   }
 
-  /// The attachment that `result` tells of.
+  /// The attachment with the addresses in `result`.
   func member(_ result: AddResult) -> Member {
     Member(
       owner: owner, addresses: result.addresses(of: owner.interface), names: names, server: server?.place,
       links: path == nil ? [] : links)
   }
 
-  /// What the network's containers will not be able to look up.
+  /// Warnings about names that cannot be looked up.
   var notes: [String] {
     var notes = names.filter { !$0.fitsDNS }.map { "name \"\($0)\": too long for the DNS: only hosts files have it" }
     if let count = longNameByteCount {
@@ -72,7 +72,7 @@ struct DNSHostsSettings: Equatable {
     return notes
   }
 
-  /// What the other files hold where the container asks those servers first.
+  /// The content of `resolv.conf` and `hostname` with those servers first.
   func texts(asking servers: [IPAddress]) -> TextSettings {
     var texts = texts
     texts.nameservers = servers
@@ -88,7 +88,7 @@ struct DNSHostsSettings: Equatable {
     }
   }
 
-  /// The name that the runtime gives, else what Nomad calls such a task, else the container's short identifier.
+  /// The name from the runtime, else Nomad's job and group name, else the container's short ID.
   private static func name(
     _ given: String?, of container: ContainerID, _ arguments: CNIArguments
   ) throws(CNIError) -> HostName {
@@ -98,7 +98,7 @@ struct DNSHostsSettings: Equatable {
       }
       return name
     }
-    // A job's identifier may be no host name: nobody chose it to be one.
+    // A job ID need not be a valid host name; then the next source is used.
     if let job = arguments["NOMAD_JOB_ID"], let group = arguments["NOMAD_GROUP_NAME"],
       let name = HostName("\(job)-\(group)")
     {
@@ -113,13 +113,13 @@ struct DNSHostsSettings: Equatable {
 }
 
 extension AddResult {
-  /// The addresses of the container's interface of that name, and those of which nobody says where they are.
+  /// The addresses of that interface in the container, and those without an `interface` index.
   fileprivate func addresses(of name: InterfaceName) -> [IPAddress] {
     var seen: Set<IPAddress> = []
     return own(name).map(\.address.address).filter { seen.insert($0).inserted }
   }
 
-  /// Where the interface's packets leave for elsewhere; one that needs a zone is nobody's name server.
+  /// The gateways of the interface, without link-local ones (an IPv6 one would need a zone in `resolv.conf`).
   func gateways(of name: InterfaceName) -> [IPAddress] {
     var seen: Set<IPAddress> = []
     return own(name).compactMap(\.gateway).filter { !$0.isLinkLocal && seen.insert($0).inserted }

@@ -3,25 +3,25 @@ import Names
 import NetTypes
 import PacketFilter
 
-/// The name server on the host that knows a network's names: the object `dnsmasq` or `coredns`.
+/// The name server on the host that answers for a network's names: the key `dnsmasq` or `coredns`.
 struct ServerConfig: Equatable, Sendable {
-  /// `nil`: the directory `hostsdir` in the network's own.
+  /// The file or directory that it reads; `nil` for `hostsdir` in the network's state directory.
   var place: ServerPlace?
-  /// Where containers ask it; empty: at their gateways.
+  /// The addresses that containers query; if empty, their gateways.
   var nameservers: [IPAddress] = []
-  /// What opens its port; `nil`: the host's packet filter.
+  /// The packet filter that opens its port; `nil` for the host's.
   var backend: Backend?
-  /// Whether `dns-hosts` runs it; otherwise the operator does.
+  /// Whether `dns-hosts` runs it; otherwise the operator runs it.
   var isOwn = false
-  /// The servers that one of ours asks; empty: the host's.
+  /// The upstream servers of our dnsmasq; if empty, the host's.
   var upstreams: [IPAddress] = []
 
   init() {}
 
-  /// `nil` where the configuration has none.
+  /// Reads the keys `dnsmasq` and `coredns`; `nil` if the configuration has neither.
   ///
   /// - Parameter json: the whole configuration.
-  /// - Throws: code 7 for a value that cannot be, and for both servers at once.
+  /// - Throws: code 7 for a value that is not valid, and for both servers at once.
   init?(in json: JSONReader) throws(CNIError) {
     guard let coreDNS = json["coredns"] else {
       guard let dnsmasq = json["dnsmasq"] else { return nil }
@@ -71,10 +71,11 @@ struct ServerConfig: Equatable, Sendable {
 }
 
 extension ServerConfig {
-  /// The server of podman's plugin `dnsname`, a dnsmasq for each network; one that the operator runs where `dnsmasq`
-  /// says nothing else.
+  /// The server in a configuration of podman's plugin `dnsname`.
   ///
-  /// - Throws: code 2 for `multiDomain`, and for `remoteServers` of an operator's dnsmasq.
+  /// It is a dnsmasq that we run for each network, unless the configuration has the key `dnsmasq` or `coredns`.
+  ///
+  /// - Throws: code 2 for `multiDomain`, and for `remoteServers` if the operator runs the dnsmasq.
   static func dnsname(in json: JSONReader) throws(CNIError) -> ServerConfig {
     var server = try ServerConfig(in: json) ?? ServerConfig()
     if json["dnsmasq"] == nil, json["coredns"] == nil { server.isOwn = true }

@@ -4,10 +4,10 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// A name server with every value known.
+/// The name server's configuration with defaults filled in.
 struct ServerSettings: Equatable {
   var place: ServerPlace
-  /// Tried behind short names, where nobody else says what is.
+  /// The search domain, if no other source sets one.
   var domain: HostName?
   var backend: Backend?
   /// Whether `dns-hosts` runs it.
@@ -24,7 +24,7 @@ struct ServerSettings: Equatable {
     given = server.nameservers
   }
 
-  /// Where that container asks it; one of ours where it could.
+  /// The addresses that the container queries; for our own dnsmasq these are candidates.
   ///
   /// - Throws: code 7 if neither the configuration nor a gateway gives the address of the operator's server.
   func nameservers(_ result: AddResult, of owner: Owner) throws(CNIError) -> [IPAddress] {
@@ -38,29 +38,29 @@ struct ServerSettings: Equatable {
     return servers
   }
 
-  /// What the network's own dnsmasq is to do, listening on these.
+  /// The settings of the network's own dnsmasq, listening on these addresses.
   fileprivate func wish(_ addresses: [IPAddress]) -> OwnServer {
     OwnServer(addresses: addresses, domain: domain, upstreams: upstreams)
   }
 }
 
-/// The host's link that a container's packets come by.
+/// The host's link through which a container's packets arrive.
 struct ContainerSide: Equatable, Sendable {
   var link: InterfaceName
-  /// The host's there.
+  /// The host's addresses on the link.
   var addresses: [IPAddress]
 }
 
 extension DNSHosts {
-  /// Lets the container ask the network's name server; starts one of ours where none runs.
+  /// Lets the container query the network's name server; starts our dnsmasq if it does not run.
   ///
   /// - Parameters:
   ///   - server: the name server.
   ///   - member: the container's attachment.
-  ///   - names: the network's, locked.
-  ///   - asked: where it is to be asked.
-  /// - Returns: where it answers; for an operator's those same addresses.
-  /// - Throws: what the packet filter or the state directory refused.
+  ///   - names: the network's names, under lock.
+  ///   - asked: the addresses to query.
+  /// - Returns: the addresses on which it answers; for an operator's server, `asked`.
+  /// - Throws: an error of the packet filter or the state directory.
   func serve(
     _ server: ServerSettings, for member: Member, _ names: borrowing NetworkNames, asked: [IPAddress]
   ) throws(CNIError) -> [IPAddress] {
@@ -79,7 +79,7 @@ extension DNSHosts {
     return answering
   }
 
-  /// How the name server of ours does not answer, and how the ports are closed.
+  /// How our dnsmasq and the rules for port 53 differ from what ADD left.
   func differences(
     _ server: ServerSettings, for member: Member, _ names: borrowing NetworkNames, asked: [IPAddress]
   ) throws(CNIError) -> [String] {
@@ -93,7 +93,7 @@ extension DNSHosts {
     return try found + closedPorts(server, for: member, asked)
   }
 
-  /// Those of the addresses that are the host's on the container's bridge.
+  /// The ones of `addresses` that the host has on the container's bridge.
   private func onBridge(_ addresses: [IPAddress], for member: Member) throws(CNIError) -> [IPAddress] {
     guard let address = member.addresses.first else { return [] }
     return try translating { () throws(KernelError) in
@@ -102,7 +102,7 @@ extension DNSHosts {
     }
   }
 
-  /// Opens port 53 of those of the servers that are addresses of the container's bridge.
+  /// Allows packets to port 53 of those servers that are addresses of the container's bridge.
   private func open(_ server: ServerSettings, for member: Member, _ nameservers: [IPAddress]) throws(CNIError) {
     let rules = try rules(for: member, nameservers)
     guard !rules.isEmpty else { return try close(member.owner, everywhere: false) }
@@ -113,7 +113,7 @@ extension DNSHosts {
     }
   }
 
-  /// How the ports are not as `open` left them.
+  /// The rules of `open` that are missing.
   private func closedPorts(
     _ server: ServerSettings, for member: Member, _ nameservers: [IPAddress]
   ) throws(CNIError) -> [String] {
@@ -133,7 +133,7 @@ extension DNSHosts {
     }
   }
 
-  /// Removes the attachment's rules; `everywhere` looks through the rulesets too where nothing is remembered.
+  /// Removes the attachment's rules; with `everywhere`, searches the rulesets too if no rules are recorded.
   func close(_ owner: Owner, everywhere: Bool) throws(CNIError) {
     try translating { () throws(KernelError) in
       var filter = filter

@@ -3,20 +3,20 @@ import Names
 import NetTypes
 import PluginKit
 
-/// What a container's `resolv.conf` and `hostname` are to hold, and where they are.
+/// The content and paths of a container's `resolv.conf` and `hostname`.
 struct TextSettings: Equatable {
-  /// `nil` for a network without.
+  /// `nil` for a network without this file.
   var resolvConf: ContainerPath?
   var hostnameFile: ContainerPath?
-  /// `nil` where the container's identifier is no host name.
+  /// `nil` if the container's ID is no valid host name and no other is given.
   var hostname: HostName?
-  /// Asked before all others.
+  /// Name servers in front of all others.
   var nameservers: [IPAddress] = []
-  /// Counts where nobody says another.
+  /// The search domain if no other source sets one.
   var searchDomain: SearchDomain?
   private var keys: RuntimeKeys
 
-  /// - Throws: code 7 for a value that cannot be.
+  /// - Throws: code 7 for a value that is not valid.
   init(_ call: Call<DNSHostsConfig>) throws(CNIError) {
     keys = call.keys
     func path(_ template: PathTemplate?) throws(CNIError) -> ContainerPath? {
@@ -25,7 +25,7 @@ struct TextSettings: Equatable {
     resolvConf = try path(call.config.files?.resolvConf)
     hostnameFile = try path(call.config.files?.hostname)
     hostname = call.config.hostname ?? OwnLines.shortName(call.owner.container)
-    // Wrong values are refused before anything is made, and told once that is done.
+    // Checks the values before any change; `wish` reports the notes later.
     var unused: [String] = []
     _ = try keys.resolvConfWish(previous: DNS(), notes: &unused)
   }
@@ -48,12 +48,12 @@ extension DNSHosts {
   /// Writes the container's `resolv.conf` and `hostname`.
   ///
   /// - Parameters:
-  ///   - settings: what they are to hold.
+  ///   - settings: their content and paths.
   ///   - member: the attachment.
-  ///   - previous: `dns` of the result that came in.
+  ///   - previous: `dns` of `prevResult`.
   ///   - texts: the files.
-  /// - Returns: the name service to answer, this attachment's own.
-  /// - Throws: code 7 for a wrong `dns` of that result, code 100 for a file that cannot be written.
+  /// - Returns: `dns` for this attachment's CNI result.
+  /// - Throws: code 7 for an invalid `dns` in `prevResult`, code 100 for a file that cannot be written.
   func write(
     _ settings: TextSettings, of member: Member, _ previous: DNS, _ texts: LiveTexts
   ) throws(CNIError) -> DNS {

@@ -12,7 +12,7 @@ runPlugin(
     filter: HostFilter(),
     containerSide: { (address) throws(KernelError) in
       var kernel = try LiveKernel.open(containerNamespace: nil)
-      // A cable's address on the host is every other cable's too: no rule can tell who may ask there.
+      // All host ends of `ptp` veths share one address, so no rule could limit port 53 to one network.
       guard let link = try kernel.link(towards: address), link.kind != "veth" else { return nil }
       return ContainerSide(
         link: link.name, addresses: try kernel.addresses(of: link.name, on: .host).map(\.address))
