@@ -4,13 +4,13 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// Where the container is, as the plugins before this one made it: its first address of each family.
+/// The container's addresses from `prevResult`: the first one of each family.
 struct ContainerPlace {
   private var addresses: [IPFamily: IPPrefix] = [:]
-  /// The link on the host by which each is reached; empty where nobody needs to know.
+  /// The host's link towards each address; filled in only if it is needed.
   private var links: [IPFamily: InterfaceName] = [:]
 
-  /// Addresses of that interface in the container; one that names no interface is taken to be its.
+  /// The addresses of that interface in the container; an address without an `interface` index counts as one of them.
   init(of interface: InterfaceName, in previous: AddResult) {
     for ip in previous.ips {
       if let index = ip.interface {
@@ -23,12 +23,12 @@ struct ContainerPlace {
     }
   }
 
-  /// Those it has an address of, IPv4 first.
+  /// The families of its addresses, IPv4 first.
   var families: [IPFamily] { IPFamily.allCases.filter { addresses[$0] != nil } }
 
   func address(_ family: IPFamily) -> IPAddress? { addresses[family]?.address }
 
-  /// - Throws: code 7 where the container has no address of that family.
+  /// - Throws: code 7 if the container has no address of that family.
   func prefix(_ family: IPFamily, for what: String, place: String) throws(CNIError) -> IPPrefix {
     guard let prefix = addresses[family] else {
       let has = families.isEmpty ? "no address" : "no IPv\(family.digit) address"
@@ -38,9 +38,9 @@ struct ContainerPlace {
     return prefix
   }
 
-  /// The link on the host by which the container's address of that family is reached.
+  /// The host's link in the route to the container's address of that family.
   ///
-  /// - Throws: code 7 where no route leads there.
+  /// - Throws: code 7 if there is no route.
   mutating func link<K: Kernel & ~Copyable>(
     to prefix: IPPrefix, on kernel: inout K
   ) throws(CNIError) -> InterfaceName {

@@ -1,21 +1,23 @@
 import CNI
 import NetTypes
 
-/// One port of the container that is to be published.
+/// One port of the container to publish.
 struct Mapping: Equatable, Sendable {
   var transport: TransportProtocol
-  /// As written: the unspecified address stands for all of its family; `nil`: all of both.
+  /// The `hostIP` as written; `nil` means all addresses of both families.
+  ///
+  /// The unspecified address means all addresses of its family.
   var hostIP: IPAddress?
-  /// `nil`: to be chosen.
+  /// `nil` if portmap is to choose it.
   var hostPort: UInt16?
   var containerPort: UInt16
-  /// The key that asks for it: `runtimeConfig.portMappings[0]`.
+  /// The configuration key of the mapping: `runtimeConfig.portMappings[0]`.
   var place: String
 
-  /// The address of the host it counts for; `nil`: all.
+  /// The host's address for which the port is published; `nil` for all.
   var boundAddress: IPAddress? { hostIP.flatMap { $0.value == 0 ? nil : $0 } }
 
-  /// The family it counts for; `nil`: both.
+  /// The family for which the port is published; `nil` for both.
   var family: IPFamily? { hostIP?.family }
 
   /// `80/tcp`.
@@ -23,11 +25,11 @@ struct Mapping: Equatable, Sendable {
 }
 
 extension Mapping {
-  /// One for each port and protocol of an element of `portMappings`.
+  /// Reads an element of `portMappings`: one mapping for each port and protocol.
   ///
-  /// Takes Mesos' `host_port` and `container_port` too, and its protocols with commas between them.
+  /// Also accepts Mesos' `host_port` and `container_port`, and its protocols separated by commas.
   ///
-  /// - Throws: code 7 for a port, protocol or address that is none, and for ranges of different lengths.
+  /// - Throws: code 7 for an invalid port, protocol or address, and for ranges of different lengths.
   static func read(_ json: JSONReader) throws(CNIError) -> [Mapping] {
     guard case .object = json.value else { throw json.refusal("an object") }
     let pairs = try PortPairs(json)
@@ -41,7 +43,7 @@ extension Mapping {
     }
   }
 
-  /// `tcp` where nothing is written.
+  /// The protocols; `tcp` if none is given.
   static func transports(_ json: JSONReader?) throws(CNIError) -> [TransportProtocol] {
     guard let json, json.value != .string("") else { return [.tcp] }
     var transports: [TransportProtocol] = []
@@ -55,7 +57,7 @@ extension Mapping {
   }
 }
 
-/// Ports of the host and of the container that belong together.
+/// The host ports and the container ports of a mapping, in pairs.
 private struct PortPairs {
   var all: [(UInt16?, UInt16)]
 
@@ -83,7 +85,7 @@ private struct PortPairs {
   private struct Ends {
     var json: JSONReader
     var first: UInt16
-    /// `nil` where no end is written.
+    /// `nil` if there is no end.
     var count: Int?
 
     init(_ json: JSONReader, _ end: JSONReader?) throws(CNIError) {
@@ -99,13 +101,13 @@ private struct PortPairs {
   }
 }
 
-/// A port of the container's that `publishAll` publishes.
+/// A port of the container that `publishAll` publishes.
 struct ExposedPort: Equatable, Sendable {
   var port: UInt16
   var transport: TransportProtocol
   var place: String
 
-  /// Takes `"80/tcp"`, `"80"`, `80` and `{"port": 80, "protocol": "tcp"}`.
+  /// Accepts `"80/tcp"`, `"80"`, `80` and `{"port": 80, "protocol": "tcp"}`.
   init(_ json: JSONReader) throws(CNIError) {
     place = json.path
     switch json.value {
@@ -123,14 +125,14 @@ struct ExposedPort: Equatable, Sendable {
   }
 }
 
-/// An address of the outside that the container gets as a whole.
+/// An external address of which all ports lead to the container (floating IP).
 struct RequestedFloat: Equatable, Sendable {
   var address: IPAddress
-  /// The link that is given the address; `nil`: it reaches the host by itself.
+  /// The link that gets the address; `nil` if the address is already routed to the host.
   var device: InterfaceName?
   var place: String
 
-  /// Takes an address, or `{"ip": …, "device": …}`.
+  /// Accepts an address, or `{"ip": …, "device": …}`.
   init(_ json: JSONReader, device: InterfaceName?) throws(CNIError) {
     place = json.path
     if case .object = json.value {

@@ -4,20 +4,20 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// Finds free ports of the host, looking at some dozens at once.
+/// Finds free host ports; checks them in windows of 32 ports at once.
 struct PortChooser {
-  /// Tried one after the other.
+  /// The ranges, tried in this order.
   var ranges: [PortRange]
-  /// Where to start, so that those who choose at the same time rarely choose the same.
+  /// The offset of the first port, from a hash of the owner, so that concurrent ADDs rarely choose the same port.
   var start: Int
-  /// What the attachment has already.
+  /// The ports that the attachment publishes already.
   var taken: [PublishedPort]
 
   private static let windowSize = 32
-  /// The lowest port that needs no rights.
+  /// The lowest unprivileged port.
   private static let firstUnprivileged: UInt16 = 1024
 
-  /// What is known of one window of ports.
+  /// The published ports and listening sockets of one window.
   private struct Window {
     var ports: ArraySlice<UInt16>
     var published: [PublishedPort]
@@ -33,16 +33,18 @@ struct PortChooser {
   private var windows: [Key: Window] = [:]
 
   /// - Parameters:
-  ///   - ranges: where ports may be chosen from.
-  ///   - owner: whose ports; each starts somewhere else.
-  ///   - taken: what the attachment publishes besides.
+  ///   - ranges: the ranges to choose from.
+  ///   - owner: the attachment; it determines the first port.
+  ///   - taken: the ports that the attachment publishes already.
   init(_ ranges: [PortRange], owner: Owner, taken: [PublishedPort]) {
     self.ranges = ranges
     self.taken = taken
     start = Int(owner.tag.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 })  // FNV-1a
   }
 
-  /// What the host does not use for its own connections: above that, then below.
+  /// The unprivileged ports outside `ip_local_port_range`: first those above it, then those below.
+  ///
+  /// The host does not use them for its own connections.
   static func unused(beside ephemeral: String?) -> [PortRange] {
     let ends = (ephemeral ?? "").split { $0 == " " || $0 == "\t" }.compactMap { UInt16($0) }
     guard ends.count == 2, ends[0] <= ends[1] else { return [PortRange(61000...UInt16.max)] }
@@ -52,9 +54,9 @@ struct PortChooser {
     return ranges
   }
 
-  /// The first port at which `mapping` can be published for these families.
+  /// The first port on which `mapping` can be published for these families.
   ///
-  /// - Throws: code 107 where all of them are in use.
+  /// - Throws: code 107 if all ports are in use.
   mutating func choose<K: Kernel & ~Copyable>(
     for mapping: Mapping, families: [IPFamily], on kernel: inout K
   ) throws(CNIError) -> UInt16 {
@@ -81,7 +83,7 @@ struct PortChooser {
       && !window.listeners.contains(where: port.isTaken)
   }
 
-  /// A window's ports, counted from where this owner starts and from the range's first port again after its last.
+  /// Reads a window of ports; after the last port of the range the count continues with its first one.
   private func look<K: Kernel & ~Copyable>(_ key: Key, on kernel: inout K) throws(CNIError) -> Window {
     let range = ranges[key.range].ports
     let first = key.window * Self.windowSize
@@ -100,7 +102,7 @@ struct PortChooser {
 }
 
 extension Mapping {
-  /// Something to compare with what is published: only the port and the host's address count.
+  /// A port to compare with published ones: only port, protocol, family and the host's address matter.
   fileprivate func placeholder(_ family: IPFamily, at port: UInt16) -> PublishedPort {
     Self.placeholder(transport, boundAddress, port, family)
   }

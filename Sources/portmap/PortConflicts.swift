@@ -7,17 +7,19 @@ import PluginKit
 /// Refuses ports that are in use on the host.
 struct PortConflicts {
   var owner: Owner
-  /// Whether a port that a process has bound may be published.
+  /// Whether a port may be published although a process has bound it.
   var allowsBound: Bool
 
-  /// Marks those as spare that another network of the same container publishes: some runtimes ask for the same ports on
-  /// each.
+  /// Refuses ports that another attachment publishes or a process has bound.
   ///
-  /// - Throws: code 107 naming the first port that somebody else has, and whom.
+  /// A port that another network of the same container publishes is marked as spare instead, because some runtimes
+  /// request the same ports on every network.
+  ///
+  /// - Throws: code 107 with the first port that is in use and its holder.
   func check<K: Kernel & ~Copyable>(_ ports: inout [PublishedPort], on kernel: inout K) throws(CNIError) {
     guard !ports.isEmpty else { return }
     let holders = try translating { () throws(KernelError) in try kernel.filter.holders(of: ports) }
-    // What this attachment itself had published, in an ADD that was killed, is replaced.
+    // Ports that this attachment published in an ADD that was killed are replaced.
     let others = holders.filter { $0.tag != owner.filterTag }
     for (index, port) in ports.enumerated() {
       guard let holder = others.first(where: { port.conflicts(with: $0.port) }) else { continue }
@@ -57,7 +59,7 @@ struct PortConflicts {
   private func check(
     _ port: PublishedPort, _ listener: Listener, _ holders: [SocketHolder]
   ) throws(CNIError) {
-    // Some runtimes keep the ports of their container reserved with a socket of their own.
+    // Some runtimes reserve their container's ports with a socket of their own.
     guard !holders.contains(where: isOwnRuntime) else { return }
     let whom =
       holders.first.map { "process \($0.pid), \($0.command.prefix(80))" } ?? "a socket of no process that can be seen"

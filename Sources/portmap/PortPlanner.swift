@@ -4,7 +4,7 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// Turns mappings into rules: for each mapping one of every family that it and the container have.
+/// Turns mappings into rules: one for each family that both the mapping and the container have.
 struct PortPlanner {
   var settings: PortmapSettings
   var owner: Owner
@@ -16,7 +16,7 @@ struct PortPlanner {
     place = ContainerPlace(of: owner.interface, in: previous)
   }
 
-  /// - Throws: code 7 where the container has no address for a mapping, or none that the host reaches.
+  /// - Throws: code 7 if the container has no address for a mapping, or the host has no route to it.
   mutating func rules<K: Kernel & ~Copyable>(
     for mapping: Mapping, at hostPort: UInt16, on kernel: inout K
   ) throws(CNIError) -> [PublishedPort] {
@@ -38,9 +38,9 @@ struct PortPlanner {
     return rules
   }
 
-  /// The families a mapping is for.
+  /// The families for which a mapping is published.
   ///
-  /// - Throws: code 7 where the container has none of them.
+  /// - Throws: code 7 if the container has none of them.
   func families(of mapping: Mapping) throws(CNIError) -> [IPFamily] {
     if let family = mapping.family {
       _ = try place.prefix(family, for: mapping.words, place: mapping.place)
@@ -50,7 +50,7 @@ struct PortPlanner {
     return place.families
   }
 
-  /// - Throws: code 7 where the container has no address of that family, code 107 where somebody of ours has it.
+  /// - Throws: code 7 if the container has no address of that family, or the host has no route to it.
   mutating func rule<K: Kernel & ~Copyable>(
     for float: RequestedFloat, on kernel: inout K
   ) throws(CNIError) -> FloatingAddress {
@@ -60,8 +60,9 @@ struct PortPlanner {
       float.address, to: prefix.address, link: link, subnet: prefix.network, device: float.device)
   }
 
-  /// What the host must be told, beside the rules and after them, so that its own loopback addresses lead to the
-  /// container: among the rules is the one that drops what comes for 127.0.0.0/8 from elsewhere.
+  /// The host settings after which connections to its own loopback addresses reach the container.
+  ///
+  /// They go after the rules, because one rule drops packets to 127.0.0.0/8 from other links.
   static func loopback(for ports: [PublishedPort], of owner: Owner) -> [Change] {
     let links = ports.reduce(into: [InterfaceName]()) { links, port in
       guard port.family == .v6, let link = port.masquerade?.link, !links.contains(link) else { return }
@@ -73,7 +74,7 @@ struct PortPlanner {
 }
 
 extension Mapping {
-  /// What is asked for, as an error names it.
+  /// The wanted mapping, as text for an error message.
   var words: String {
     let outside = hostPort.map { "host port \($0)" } ?? "a host port"
     return "\(outside) for \(containerText)" + (hostIP.map { ", host address \($0)" } ?? "")
@@ -81,7 +82,7 @@ extension Mapping {
 }
 
 extension PublishedPort {
-  /// What conntrack may still remember of those who came before: UDP has no end that would be seen.
+  /// The conntrack entries to delete: a UDP entry has no end, so an old one would bypass the new rule.
   var trackedConnections: TrackedConnections? {
     transport == .udp ? TrackedConnections(.udp, family, to: hostIP, hostPort) : nil
   }

@@ -22,7 +22,7 @@ struct PortmapConfig: ChainConfig {
   var mappings: [Mapping] = []
   var exposedPorts: [ExposedPort] = []
   var floatingIPs: [RequestedFloat] = []
-  /// Whether the runtime said in so many words that nothing is published.
+  /// Whether `runtimeConfig.portMappings` is there and nothing is to be published.
   var publishesNothing = false
 
   init(_ json: JSONReader) throws(CNIError) {
@@ -52,9 +52,9 @@ struct PortmapConfig: ChainConfig {
       wishes.runtime?["portMappings"] != nil && mappings.isEmpty && publishAll != true && floatingIPs.isEmpty
   }
 
-  /// Knows which plugin to call, and nothing of what was published.
+  /// A configuration for DEL with only the delegate; `nil` if that cannot be read.
   static func salvage(_ json: JSONReader) -> PortmapConfig? {
-    // Without a delegate that can be read there is nothing to save.
+    // Without a delegate there is nothing to call.
     guard let inner = try? InnerPlugin(in: json) else { return nil }
     var config = try? PortmapConfig(JSONReader(.object([:])))
     config?.inner = inner
@@ -62,7 +62,7 @@ struct PortmapConfig: ChainConfig {
   }
 }
 
-/// What the runtime wants for the one container, in whichever of its places.
+/// The runtime's requests for this container, from the places where runtimes write them.
 private struct Wishes {
   var runtime: JSONReader?
   /// `args.cni`.
@@ -76,13 +76,13 @@ private struct Wishes {
     mesos = json["args"]?["org.apache.mesos"]?["network_info"]
   }
 
-  /// `runtimeConfig` beats `args.cni`.
+  /// The list from `runtimeConfig`, else the one from `args.cni`.
   func list<Value>(_ key: String, _ element: (JSONReader) throws(CNIError) -> Value) throws(CNIError) -> [Value] {
     for source in [runtime, cni] { if let list = try source?.list(key, element) { return list } }
     return []
   }
 
-  /// The strongest source that names any counts alone: `runtimeConfig`, then `args.cni`, then Mesos.
+  /// The mappings of the first source that has any: `runtimeConfig`, then `args.cni`, then Mesos.
   func mappings() throws(CNIError) -> [Mapping] {
     for list in [runtime?["portMappings"], cni?["portMappings"], mesos?["port_mappings"]] {
       var mappings: [Mapping] = []

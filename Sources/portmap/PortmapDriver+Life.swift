@@ -9,7 +9,7 @@ extension PortmapDriver {
     _ settings: PortmapSettings, owner: Owner, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {
     let remembered = try translating { () throws(KernelError) in try kernel.filter.claim(of: owner, .ports) }
-    // A runtime that no longer tells what it wanted: then what was made counts.
+    // CHECK may come without the port mappings; then the recorded rules are expected.
     guard !settings.isEmpty else { return remembered.map { [.addRules($0)] } ?? [] }
     var planner = PortPlanner(settings, owner: owner, previous: previous)
     var known = remembered?.ports ?? []
@@ -29,7 +29,7 @@ extension PortmapDriver {
     var floats: [FloatingAddress] = []
     for float in settings.floatingIPs {
       var rule = try planner.rule(for: float, on: &kernel)
-      // An address that the host had before is nobody's to expect.
+      // An address that the host had before ADD is not ours, so it is not expected on the link.
       rule.device = remembered?.floats.first { $0.external == float.address }?.device
       floats.append(rule)
     }
@@ -42,7 +42,7 @@ extension PortmapDriver {
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: PortmapConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    // A passing error must not count as nothing: a claim tells of addresses as well.
+    // An error that may pass must not count as "no claim", because the claim also lists addresses to remove.
     let claim = try kernel.filter.claim(of: owner, .ports)
     let publishesNothing = config?.publishesNothing == true
     let remove = Change.removeRules(owner, .ports, everywhere: !publishesNothing)
@@ -51,12 +51,14 @@ extension PortmapDriver {
       return (publishesNothing ? [] : closing([], after: [owner], on: &kernel)) + [remove]
         + (told.isEmpty ? [] : [.forgetConnections(Set(told))])
     }
-    // First, since a DEL that is killed in between finds the claim again.
+    // `closing` comes first: if DEL is killed after it, the next DEL still finds the claim.
     return closing([claim], after: [owner], on: &kernel) + [remove] + leftovers(of: [claim], on: &kernel)
   }
 
-  /// With the last published port goes the rule that keeps containers from the host's loopback addresses, so the way
-  /// there is closed before: by the claims' links, and by every bridge of ours if no claims of others are left.
+  /// Sets `route_localnet` back to 0, before the rules are removed.
+  ///
+  /// When the last published port is removed, the rule that protects the host's loopback addresses from containers is
+  /// removed too. So the sysctl is reset on the claims' links, and on all our bridges if no other claims are left.
   private func closing<K: Kernel & ~Copyable>(
     _ claims: [Claim], after owners: Set<Owner>, on kernel: inout K
   ) -> [Change] {
@@ -77,11 +79,11 @@ extension PortmapDriver {
       + [.removeOtherRules(network, .ports, valid: valid, everywhere: true)] + leftovers(of: gone, on: &kernel)
   }
 
-  /// What goes with the rules of these: addresses given to links, and connections through UDP ports.
+  /// What to remove together with the rules: addresses given to links, and conntrack entries of UDP ports.
   private func leftovers<K: Kernel & ~Copyable>(of claims: [Claim], on kernel: inout K) -> [Change] {
     var changes: [Change] = []
     for spec in claims.flatMap(\.floats).compactMap(\.addressSpec) {
-      // A link that is gone took its addresses along.
+      // The kernel removes a link's addresses with the link.
       guard let there = try? kernel.addresses(of: spec.interface, on: .host), there.contains(spec.prefix) else {
         continue
       }
@@ -101,13 +103,13 @@ extension PortmapDriver {
 }
 
 extension Mapping {
-  /// Whether that port may be the one that was chosen for this mapping.
+  /// Whether ADD may have chosen this port for the mapping.
   fileprivate func isMet(by port: PublishedPort) -> Bool {
     port.transport == transport && port.targetPort == containerPort && port.hostIP == boundAddress
       && (family == nil || family == port.family)
   }
 
-  /// What conntrack may remember of it where nobody remembers the rules.
+  /// The conntrack entries to delete if no rules are recorded.
   fileprivate var trackedConnections: [TrackedConnections] {
     guard transport == .udp, let hostPort else { return [] }
     return (family.map { [$0] } ?? IPFamily.allCases).map { TrackedConnections(.udp, $0, to: boundAddress, hostPort) }

@@ -4,7 +4,7 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// Ports of the host that lead to the container's.
+/// Publishes ports of the container on the host.
 struct PortmapDriver: ChainDriver {
   static var name: String { "portmap" }
 
@@ -25,7 +25,7 @@ struct PortmapDriver: ChainDriver {
       guard let port = mapping.hostPort else { continue }
       ports += try planner.rules(for: mapping, at: port, on: &kernel)
     }
-    // From here on nobody else may publish what is found to be free.
+    // From here on the lock keeps other plugin processes from publishing the ports that are found free.
     try translating { () throws(KernelError) in try kernel.filter.lock() }
     try PortConflicts(owner: owner, allowsBound: settings.allowsBound).check(&ports, on: &kernel)
     for index in floats.indices { try settle(&floats[index], owner, on: &kernel) }
@@ -41,7 +41,7 @@ struct PortmapDriver: ChainDriver {
       closingLinks(of: earlier) + changes(ports, floats, owner, backend), result: result)
   }
 
-  /// A free host port for each mapping that names none.
+  /// Chooses a free host port for each mapping without one.
   private func choosePorts<K: Kernel & ~Copyable>(
     _ settings: PortmapSettings, _ owner: Owner, besides fixed: [PublishedPort], _ planner: PortPlanner,
     on kernel: inout K
@@ -67,7 +67,9 @@ struct PortmapDriver: ChainDriver {
     return PortChooser.unused(beside: ephemeral)
   }
 
-  /// Leaves an address that the host has already where it is, unless it is another container's.
+  /// Clears `device` if the host has the address already, so that DEL does not remove it.
+  ///
+  /// - Throws: code 107 if the address is another attachment's, code 7 if there is no such link.
   private func settle<K: Kernel & ~Copyable>(
     _ float: inout FloatingAddress, _ owner: Owner, on kernel: inout K
   ) throws(CNIError) {
@@ -91,7 +93,7 @@ struct PortmapDriver: ChainDriver {
     if there.contains(where: { $0.address == external }) { float.device = nil }
   }
 
-  /// Rules of an earlier ADD are removed before the new ones are added.
+  /// Resets `route_localnet` on the links of an earlier ADD, before its rules are replaced.
   private func closingLinks(of earlier: Claim?) -> [Change] {
     guard let earlier else { return [] }
     return earlier.localnetLinks.map { .disableRouteLocalnet($0, besides: [earlier.owner]) }
@@ -102,11 +104,11 @@ struct PortmapDriver: ChainDriver {
   ) -> [Change] {
     let tracked = Set(ports.compactMap(\.trackedConnections))
     let rules = ports.map { Rule.publish($0) } + floats.map { .float($0) }
-    // Rules first: they are remembered, and with them the addresses that DEL has to take back.
+    // Rules first: their record lists the addresses that DEL has to remove.
     return [.addRules(Claim(owner, .ports, rules, backend: backend))]
       + floats.compactMap { $0.addressSpec.map { .addAddress($0) } }
       + PortPlanner.loopback(for: ports, of: owner)
-      // Only now: what is forgotten before is remembered again without the rules.
+      // Last: an entry deleted before the rules exist would be created again without them.
       + (tracked.isEmpty ? [] : [.forgetConnections(tracked)])
   }
 }
@@ -122,9 +124,9 @@ extension Claim {
 }
 
 extension FloatingAddress {
-  /// The address as its device has it; `nil` where no device was given it.
+  /// The address on its device; `nil` if no device gets it.
   var addressSpec: AddressSpec? {
-    // The host's own connections, and those of other containers, go on with the address they had.
+    // Not a source address: connections of the host and of other containers keep their present source.
     device.map { AddressSpec(IPPrefix(host: external), on: $0, .host, isSource: false, isAnnounced: true) }
   }
 }

@@ -4,25 +4,25 @@ import PacketFilter
 
 /// The configuration with every value checked.
 struct PortmapSettings: Equatable {
-  /// `nil`: the host's.
+  /// `nil` for the host's packet filter.
   var backend: Backend?
   var mappings: [Mapping]
   var floatingIPs: [RequestedFloat]
-  /// Whether what comes from the container's own network and from the host itself is masqueraded.
+  /// Whether packets to published ports from the container's own network and from the host are masqueraded.
   var masquerades: Bool
   var masqueradesAll: Bool
   var marking: ReturnPath.Marking
   var conditions: [IPFamily: [String]]
   var chain: String?
   var excludedDevices: [InterfaceName]
-  /// Where host ports are chosen from; `nil`: what the host does not use for its own connections.
+  /// The range for chosen host ports; `nil` for the ports outside `ip_local_port_range`.
   var portRange: PortRange?
   var allowsBound: Bool
 
-  /// Whether nobody wants anything of this plugin.
+  /// Whether there is nothing to publish.
   var isEmpty: Bool { mappings.isEmpty && floatingIPs.isEmpty }
 
-  /// - Throws: code 7 for a value that cannot be, or two that cannot be together.
+  /// - Throws: code 7 for a value that is not valid, or two that exclude each other.
   init(_ config: PortmapConfig) throws(CNIError) {
     backend = try Self.backend(of: config)
     masquerades = config.snat ?? true
@@ -41,7 +41,7 @@ struct PortmapSettings: Equatable {
     try checkTwice()
   }
 
-  /// Those that are asked for one by one, and with `publishAll` whatever else is exposed.
+  /// The mappings of the runtime, and with `publishAll` one for each exposed port that these do not have.
   private static func mappings(_ config: PortmapConfig) -> [Mapping] {
     var mappings = config.mappings
     if config.publishAll == true {
@@ -80,9 +80,9 @@ struct PortmapSettings: Equatable {
 
   // MARK: backend
 
-  /// The one that is wanted, or whose words somebody uses.
+  /// The backend of the key `backend`, else the one whose syntax another key uses.
   ///
-  /// - Throws: code 7 for words of different backends.
+  /// - Throws: code 7 if keys need different backends.
   static func backend(of config: PortmapConfig) throws(CNIError) -> Backend? {
     var chosen = config.backend
     var reason = "backend"
@@ -120,7 +120,7 @@ struct PortmapSettings: Equatable {
 }
 
 extension Mapping {
-  /// Whether both cannot be published at once at the same port.
+  /// Whether the two mappings cannot be published on the same port together.
   fileprivate func overlaps(_ other: Mapping) -> Bool {
     if let family, let theirs = other.family, family != theirs { return false }
     return boundAddress == nil || other.boundAddress == nil || boundAddress == other.boundAddress

@@ -2,7 +2,7 @@ import CNI
 import NetTypes
 import PacketFilter
 
-/// Ports from one to another, both included: `49000-49900`.
+/// A range of ports, both ends included: `49000-49900`.
 struct PortRange: TextCodable {
   static let wanted = "two ports from 1 to 65535, the lower one first: 49000-49900"
 
@@ -19,7 +19,7 @@ struct PortRange: TextCodable {
   var description: String { "\(ports.lowerBound)-\(ports.upperBound)" }
 }
 
-/// A chain's name that both backends can write without quoting anything.
+/// A chain name that needs no quotes in iptables or nft.
 struct ChainName: TextCodable {
   static let wanted = "a chain's name of 1 to 28 letters, digits, '_', '.' or '-', a letter first, none of the kernel's"
 
@@ -35,15 +35,15 @@ struct ChainName: TextCodable {
   }
 }
 
-/// Further matches of every rule of a family, in one backend's own words.
+/// Further matches for every rule of a family, in the syntax of one backend.
 struct Conditions: Equatable, Sendable {
   var words: [String]
-  /// The backend whose words they are: iptables' begin with `-` or `!`.
+  /// The backend of the syntax: words for iptables begin with `-` or `!`.
   var style: Backend
 
   /// `nil` for an empty list.
   ///
-  /// - Throws: code 7 for words that could end a rule and begin something else.
+  /// - Throws: code 7 for words that could end the rule and start another statement.
   init?(_ json: JSONReader) throws(CNIError) {
     let elements = try json.elements()
     guard let first = try elements.first?.text() else { return nil }
@@ -68,7 +68,7 @@ struct Conditions: Equatable, Sendable {
   }
 }
 
-/// Whether nftables reads the word as part of the rule it stands in.
+/// Whether nft reads the word as part of its rule only.
 private func isHarmless(_ word: String) -> Bool {
   guard !word.contains(where: { ";#$\\'`".contains($0) }) else { return false }
   guard word.contains("\"") else { return true }
