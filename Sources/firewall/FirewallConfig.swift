@@ -5,7 +5,7 @@ import PluginKit
 
 /// The `firewall` part of a network configuration, as written; absent keys are `nil`.
 struct FirewallConfig: ChainConfig {
-  /// `iptables`, `nftables`, `firewalld`; runtimes also send an empty text, which means absent.
+  /// `iptables`, `nftables`, `firewalld`; some runtimes send an empty text, which counts as absent.
   var backend: String?
   var iptablesAdminChainName: String?
   var firewalldZone: String?
@@ -22,26 +22,26 @@ struct FirewallConfig: ChainConfig {
 
 /// The configuration with every value checked.
 struct FirewallSettings: Equatable {
-  /// Who may open connections to the containers of a bridge.
+  /// The sources that may open connections to the containers of a bridge.
   enum IngressPolicy: String, CaseIterable {
     case open
-    /// Nobody of another network of ours.
+    /// No container of another network of swift-cni.
     case sameBridge = "same-bridge"
-    /// Nor another container of the same bridge.
+    /// As `sameBridge`, and no other container of the same bridge either.
     case isolated
   }
 
-  /// `nil`: the host's.
+  /// `nil` for the host's packet filter.
   var backend: Backend?
-  /// firewalld's, and when the container's addresses become its sources.
+  /// The firewalld zone, and when it gets the container's addresses as sources.
   var zone: FirewalldZone
-  /// The chain asked before our rules; only iptables has it.
+  /// The iptables chain to which packets jump before our rules; nftables has no such chain.
   var adminChain: String
   var policy: IngressPolicy
 
   static let defaultAdminChain = "CNI-ADMIN"
 
-  /// - Throws: code 2 for what the backend cannot do, code 7 for other values that cannot be.
+  /// - Throws: code 2 for a key that the backend does not support, code 7 for other values that are not valid.
   init(_ config: FirewallConfig) throws(CNIError) {
     zone = try FirewalldZone(config)
     backend = try Self.backend(config.backend)
@@ -77,7 +77,7 @@ struct FirewallSettings: Equatable {
 }
 
 extension String {
-  /// What the iptables command takes for one.
+  /// Whether the iptables command accepts it as a chain name.
   fileprivate var isChainName: Bool {
     utf8.count <= 28 && utf8.first != UInt8(ascii: "-")
       && utf8.allSatisfy { byte in

@@ -4,7 +4,7 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// Lets a container's packets pass where the host forwards only what somebody admits.
+/// Adds rules that accept a container's packets on a host whose firewall drops forwarded packets by default.
 struct FirewallDriver: ChainDriver {
   static let name = "firewall"
 
@@ -17,7 +17,7 @@ struct FirewallDriver: ChainDriver {
     return ChainPlan(changes, result: previous)
   }
 
-  /// With the backend that the rules were added to: the host may choose another one by now.
+  /// The changes of ADD, with the backend that ADD used: the host's default may have changed since.
   func expectation<K: Kernel & ~Copyable>(
     _ settings: FirewallSettings, owner: Owner, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {
@@ -57,7 +57,7 @@ struct FirewallDriver: ChainDriver {
     return changes
   }
 
-  /// By bridge and subnet where the containers are behind a bridge of the host, else by address.
+  /// Admits packets by bridge and subnet if the container is behind a bridge of the host, else by address.
   private func admissions<K: Kernel & ~Copyable>(
     of result: AddResult, _ adminChain: String?, on kernel: inout K
   ) throws(KernelError) -> [Admission] {
@@ -68,7 +68,7 @@ struct FirewallDriver: ChainDriver {
     }
   }
 
-  /// BuildKit and others have the loopback interface before the bridge.
+  /// The first bridge among the result's host interfaces; BuildKit and others list the loopback interface before it.
   private func firstBridge<K: Kernel & ~Copyable>(
     of result: AddResult, on kernel: inout K
   ) throws(KernelError) -> InterfaceName? {
@@ -98,7 +98,9 @@ struct FirewallDriver: ChainDriver {
     return first
   }
 
-  /// The network's containers on other hosts, as its own plugin has told the packet filter: they are no outsiders.
+  /// Adds the network's other hosts to the isolation, from the main plugin's recorded rules.
+  ///
+  /// Containers of the same network on other hosts may then open connections as local ones do.
   private func adoptHosts(
     of owner: Owner, into isolation: inout Isolation, from filter: inout any PacketFilter
   ) throws(KernelError) {
@@ -109,7 +111,9 @@ struct FirewallDriver: ChainDriver {
     }
   }
 
-  /// What a bridge forwards itself passes no rule unless br_netfilter is on.
+  /// Isolates the bridge ports, because bridged packets pass no rule unless br_netfilter is on.
+  ///
+  /// Equals `bridge link set dev PORT isolated on`.
   private func isolatePorts<K: Kernel & ~Copyable>(
     of result: AddResult, on kernel: inout K
   ) throws(KernelError) -> [Change] {
@@ -130,7 +134,7 @@ struct FirewallDriver: ChainDriver {
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: FirewallConfig?, after previous: AddResult?, on kernel: inout K
   ) -> [Change] {
-    // The reference's rules name an address and no container.
+    // Rules of the reference plugin contain the address but not the container's ID.
     let addresses = previous?.containerAddresses ?? []
     let zone = config?.removalZone
     return [.removeReferenceRules(owner, .firewall, addresses, zone: zone)] + removal(of: owner, config, on: &kernel)
@@ -152,7 +156,7 @@ struct FirewallDriver: ChainDriver {
 }
 
 extension AddResult {
-  /// Those by which others reach the container: the loopback plugin's are not among them.
+  /// The container's addresses without loopback ones, which the loopback plugin adds.
   fileprivate var containerIPs: [IP] { ips.filter { !$0.address.address.isLoopback } }
 
   fileprivate var containerAddresses: [IPAddress] { containerIPs.map(\.address.address) }

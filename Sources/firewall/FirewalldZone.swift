@@ -3,12 +3,12 @@ import Kernel
 import NetTypes
 import PacketFilter
 
-/// firewalld's zone that gets the container's addresses as sources.
+/// The firewalld zone that gets the container's addresses as sources.
 struct FirewalldZone: Equatable {
   enum Use {
     /// The configuration names the backend firewalld.
     case always
-    /// It names no backend: a firewalld that runs rejects what it forwards for other sources.
+    /// It names no backend; if firewalld runs, it rejects forwarded packets of sources in no zone.
     case ifRunning
     /// It names another backend.
     case never
@@ -20,7 +20,7 @@ struct FirewalldZone: Equatable {
   var name: String
   var use: Use
 
-  /// - Throws: code 2 for a zone with another backend, code 7 for a name that no zone has.
+  /// - Throws: code 2 for a zone with another backend, code 7 for a name that no zone can have.
   init(_ config: FirewallConfig) throws(CNIError) {
     switch config.backend {
     case nil: use = .ifRunning
@@ -33,7 +33,8 @@ struct FirewalldZone: Equatable {
       throw CNIError(
         .unsupportedField, "key \"firewalldZone\": \"\(given)\": only the firewalld backend has zones")
     }
-    // Files are named after it (SourceRecords). firewalld has further rules and checks them itself.
+    // The name becomes a file name (SourceRecords), so it is restricted; firewalld itself checks its other rules for
+    // names.
     guard given.utf8.count <= 128, !given.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }), !given.contains("%"),
       !given.contains("@")
     else {
@@ -43,12 +44,12 @@ struct FirewalldZone: Equatable {
 }
 
 extension FirewallSettings {
-  /// Whether there are rules in tables.
+  /// Whether rules are needed in nftables or iptables.
   var needsTables: Bool { zone.use != .always || policy != .open }
 }
 
 extension FirewallConfig {
-  /// Whether it asks for sources of a zone and for no rules in tables.
+  /// Whether it needs only sources of a zone and no rules in nftables or iptables.
   var isForZonesOnly: Bool {
     backend == FirewalldZone.backendName && (ingressPolicy ?? "open") == FirewallSettings.IngressPolicy.open.rawValue
   }
