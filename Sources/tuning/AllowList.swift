@@ -3,23 +3,23 @@ import Linux
 import NetTypes
 import PluginKit
 
-/// The settings that this host's administrator lets configurations change.
+/// The sysctls that this host's administrator lets network configurations change.
 struct AllowList: Equatable {
-  /// Where the list is, unless a test says otherwise.
+  /// The path of the list; tests use another one.
   static let path = "/etc/cni/tuning/allowlist.conf"
 
   private var path: String
-  /// POSIX extended regular expressions; `nil` where there is no list: then everything below `net` may be changed.
+  /// POSIX extended regular expressions; `nil` if there is no list: then every sysctl below `net` may be changed.
   private var patterns: [String]?
 
-  /// - Throws: code 100 where the list cannot be read.
+  /// - Throws: code 100 if the list cannot be read.
   init(at path: String) throws(CNIError) {
     self.path = path
     let bytes = try translating { () throws(KernelError) in try Files.readIfPresent(path) }
     patterns = bytes?.split(separator: UInt8(ascii: "\n")).map(trimmed).filter { !$0.isEmpty }
   }
 
-  /// - Throws: code 7 for a name that no pattern matches, and for a pattern that is none.
+  /// - Throws: code 7 for a name that no pattern matches, and for a pattern that is not valid.
   func check(_ names: [SysctlName]) throws(CNIError) {
     guard let patterns else { return }
     var refused = names
@@ -34,7 +34,7 @@ struct AllowList: Equatable {
   }
 
   private func compiled(_ pattern: String) throws(CNIError) -> RegularExpression {
-    // In Perl's dialect these stand for classes; here they would match the letter, and `[^\d]` any digit.
+    // Perl reads these as classes; POSIX matches the letter itself, and `[^\d]` would match any digit.
     if let found = escapedLetter(in: pattern) {
       throw CNIError(
         .invalidNetworkConfig,
@@ -54,7 +54,7 @@ private func trimmed(_ line: ArraySlice<UInt8>) -> String {
   return String(decoding: line[start...end], as: UTF8.self)
 }
 
-/// A backslash with a letter or digit behind it.
+/// The first backslash that is followed by a letter or digit, with that character.
 private func escapedLetter(in pattern: String) -> String? {
   var isEscaped = false
   for character in pattern.unicodeScalars {

@@ -2,13 +2,13 @@ import CNI
 import Kernel
 import NetTypes
 
-/// What an interface was like before ADD changed it, in the reference plugin's form with three keys of our own.
+/// The values of an interface before ADD changed them, in the reference plugin's format plus three keys of ours.
 struct Backup: JSONReadable, Equatable, Sendable {
-  /// `nil` where the reference plugin wrote it.
+  /// `nil` if the reference plugin wrote it.
   var network: NetworkName?
-  /// Whose it is, where the file's name is too short to say so.
+  /// The attachment, if the file name is a hash of it.
   var attachment: String?
-  /// Only what ADD was to change.
+  /// Only the values that ADD was to change.
   var link: LinkChange
   var sysctls: [Sysctl] = []
 
@@ -26,7 +26,7 @@ struct Backup: JSONReadable, Equatable, Sendable {
       mtu: try json.integer("mtu"), txQueueLength: try json.integer("txQLen"), mac: try json.parsed("mac"))
     guard let settings = json["sysctl"], let members = settings.value.object else { return }
     for (key, value) in members {
-      // Whoever can write here shall not reach other settings through us.
+      // Names are checked, so that a process that can write this file cannot change other sysctls through us.
       guard let name = SysctlName("/\(key)"), case .string(let text) = value else { throw settings.refusal("settings") }
       sysctls.append(Sysctl(name.path(for: nil), text, isOptional: true))
     }
@@ -50,7 +50,7 @@ struct Backup: JSONReadable, Equatable, Sendable {
     return .object(members)
   }
 
-  /// This backup with what only `later` has: another `tuning` in the same chain changes more of the same interface.
+  /// This backup, with the values that only `later` has: a second `tuning` in the chain changes more of the interface.
   func completed(by later: Backup) -> Backup {
     var all = self
     all.network = later.network

@@ -6,17 +6,17 @@ import PluginKit
 
 /// The backups of all attachments of this host, one file for each.
 ///
-/// It has the reference plugin's name where that can be no other attachment's, and one of our own where it can.
+/// A file has the reference plugin's name, unless another attachment could have the same; then it has a name of ours.
 struct BackupDirectory {
   var path: String
 
-  /// What is kept of an attachment.
+  /// Reads the backup of an attachment.
   ///
   /// - Parameters:
   ///   - owner: the attachment.
-  ///   - older: also what an earlier version wrote under a name that two attachments can have.
-  /// - Returns: `nil` where there is none, or where another network's attachment has the same names.
-  /// - Throws: code 100 where it cannot be read, code 6 or 7 where it is no backup.
+  ///   - older: whether to read also a file of an earlier version, whose name two attachments can share.
+  /// - Returns: `nil` if there is none, or if the file belongs to another network's attachment of the same names.
+  /// - Throws: code 100 if it cannot be read, code 6 or 7 if it is no backup.
   func backup(of owner: Owner, older: Bool) throws(CNIError) -> Backup? {
     let names = BackupNames(owner)
     if let own = try read(names.own), own.attachment == nil || own.attachment == names.attachment { return own }
@@ -32,7 +32,7 @@ struct BackupDirectory {
     }
   }
 
-  /// Writes a backup, or in its place none.
+  /// Writes a backup; `nil` removes it.
   func put(_ backup: Backup?, of owner: Owner) throws(KernelError) {
     guard var backup else { return try remove(owner) }
     try makeDirectory()
@@ -44,7 +44,7 @@ struct BackupDirectory {
       throw KernelError(
         "write \(path)/\(name)", errno: .EEXIST, reason: "it is the backup of \(other.attachment ?? "another")")
     }
-    // Whole from the start, so that GC sees whose it is.
+    // Renamed when complete, so that GC always finds a network in it.
     let unfinished = BackupNames.unfinished(name)
     try clear(unfinished)
     try Files.create(unfinished, in: path, backup.wire.bytes)
@@ -56,7 +56,7 @@ struct BackupDirectory {
     }
   }
 
-  /// Only for root, below directories for all.
+  /// Creates the directory with mode 0700, and its parents with 0755.
   private func makeDirectory() throws(KernelError) {
     if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
       try Files.makeDirectories(String(path[..<slash]))
@@ -64,19 +64,19 @@ struct BackupDirectory {
     try Files.makeDirectories(path, mode: 0o700)
   }
 
-  /// Whether no other network's attachment has a file of that name.
+  /// Whether no attachment of another network has a file of that name.
   private func isFree(_ name: String, for owner: Owner) throws(KernelError) -> Bool {
     guard let bytes = try Files.state("\(path)/\(name)").bytes else { return true }
-    // What is no backup helps nobody and is replaced.
+    // A file that is no backup is replaced.
     guard let there = try? CNIJSON.decode(Backup.self, from: bytes) else { return true }
     return there.network == nil || there.network == owner.network
   }
 
-  /// - Throws: what the file system said; a directory that is not empty stays, with a warning.
+  /// Removes the attachment's backups; a directory in their place that is not empty stays, with a warning.
   func remove(_ owner: Owner) throws(KernelError) {
     let names = BackupNames(owner)
     if names.isHashed, let other = try? read(names.own), other.attachment != names.attachment {
-      // Another's: left where it is.
+      // Another attachment's backup is left alone.
     } else {
       try clear(names.own)
     }
@@ -88,17 +88,17 @@ struct BackupDirectory {
     if try !Files.clear("\(path)/\(name)") { warn("\(path)/\(name): a directory that is not empty stays") }
   }
 
-  /// Removes what an ADD left that ended while it wrote.
+  /// Removes the temporary files of an ADD that was killed while it wrote.
   func removeUnfinished(_ owner: Owner) throws(KernelError) {
     let names = BackupNames(owner)
     for name in [names.own, names.shared] { try clear(BackupNames.unfinished(name)) }
   }
 
-  /// Removes the network's backups but those of `valid`.
+  /// Removes the network's backups, except those of `valid`.
   ///
-  /// One that the reference plugin wrote tells no network, so it stays: it may be another's.
+  /// A backup by the reference plugin has no network, so it stays: it may belong to another network.
   ///
-  /// - Throws: code 100 naming every file that could not be read or removed.
+  /// - Throws: code 100 with every file that could not be read or removed.
   func removeAll(of network: NetworkName, but valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
     let kept = Set(
       valid.flatMap {
@@ -109,14 +109,16 @@ struct BackupDirectory {
     for name in try translating({ () throws(KernelError) in try Files.list(path) }) ?? [] where !kept.contains(name) {
       do throws(KernelError) {
         guard let bytes = try Files.state("\(path)/\(name)").bytes else { continue }
-        let backup = try? CNIJSON.decode(Backup.self, from: bytes)  // what is no backup is nobody's
+        let backup = try? CNIJSON.decode(Backup.self, from: bytes)  // a file that is no backup stays
         if backup?.network == network { try Files.remove("\(path)/\(name)") }
       } catch { problems.append(CNIError(error)) }
     }
     if let error = CNIError(joining: problems) { throw error }
   }
 
-  /// - Throws: why no backup could be written.
+  /// Checks that backups can be written, for STATUS.
+  ///
+  /// - Throws: why they cannot.
   func probe() throws(KernelError) {
     try makeDirectory()
     let file = "\(path)/.probe"

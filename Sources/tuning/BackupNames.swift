@@ -1,20 +1,20 @@
 import CNI
 
-/// What the file of an attachment's backup is called.
+/// The possible file names of an attachment's backup.
 struct BackupNames {
-  /// The attachment in words.
+  /// The attachment as text.
   let attachment: String
-  /// As the reference plugin names it; too long, which that refuses, by a hash.
+  /// The reference plugin's name for it; a hash if the name is too long, which the reference plugin refuses.
   let shared: String
   /// A name that no other attachment has.
   let own: String
-  /// Whether `own` does not say whose it is.
+  /// Whether `own` is a hash that does not show the attachment.
   let isHashed: Bool
-  /// Whether `shared` can mean no other container and interface: `a_b` and `eth0` share theirs with `a` and `b_eth0`.
+  /// Whether `shared` is unique: `a_b` with `eth0` has the same name as `a` with `b_eth0`.
   let isUnmistakable: Bool
 
   init(_ owner: Owner) {
-    // A colon is in none of the three.
+    // None of the three can contain a colon.
     attachment = "\(owner.network):\(owner.container):\(owner.interface)"
     let stem = "\(owner.container)_\(owner.interface)"
     let fits = stem.utf8.count <= Self.longestStem
@@ -26,10 +26,10 @@ struct BackupNames {
     isUnmistakable = fits && stem.utf8.count { $0 == UInt8(ascii: "_") } == 1
   }
 
-  /// A file's name has at most 255 bytes, with `.json`.
+  /// A file name has at most 255 bytes, `.json` included.
   private static let longestStem = 250
 
-  /// What the file is called until it is whole.
+  /// The temporary name of the file while it is written.
   static func unfinished(_ name: String) -> String {
     let whole = name + ".tmp"
     return whole.utf8.count <= 255 ? whole : "#" + Owner.shortHash(name) + ".tmp"

@@ -2,8 +2,9 @@ import Kernel
 import NetTypes
 
 extension Kernel where Self: ~Copyable {
-  /// What the bridge that the container's link leads to was given for the link's MAC address; `nil` where the other end
-  /// is no port of a bridge on the host, or one that learns.
+  /// The static FDB entry for the link's MAC address on its bridge port.
+  ///
+  /// `nil` if the veth's other end is no bridge port on the host, or if that port learns addresses.
   mutating func bridgeEntry(of link: LinkInfo) throws(KernelError) -> FDBSpec? {
     guard link.kind == "veth", let mac = link.mac, let index = link.peer,
       let port = try self.link(index: index, on: .host), port.kind == "veth", port.peer == link.index,
@@ -14,7 +15,9 @@ extension Kernel where Self: ~Copyable {
 }
 
 extension [Change] {
-  /// With what keeps a bridge's entry that of the link's MAC address: there is one before frames need it.
+  /// The changes, with each change of the MAC address between adding the new FDB entry and deleting the old one.
+  ///
+  /// So the bridge has an entry before it forwards frames to the new address.
   func following(_ entry: FDBSpec?) -> [Change] {
     guard let entry else { return self }
     return flatMap { change -> [Change] in

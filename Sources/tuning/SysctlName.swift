@@ -1,17 +1,17 @@
 import NetTypes
 
-/// The name of a kernel setting below `net`, as `sysctl(8)` takes it.
+/// The name of a sysctl below `net`, in the form of sysctl(8).
 ///
-/// The first `.` or `/` is what separates the parts; where it is `.`, a `/` stands for a dot in an interface's name.
+/// The first `.` or `/` is the separator; if it is `.`, a `/` means a dot in an interface name.
 struct SysctlName: Equatable, Sendable {
-  /// As it was written.
+  /// The name as written in the configuration.
   let text: String
   private let parts: [String]
 
-  /// What the name of the attachment's interface is put for, once.
+  /// The placeholder for the attachment's interface name; only its first occurrence is replaced.
   private static let placeholder = Array("IFNAME".utf8)
 
-  /// `nil` for what is not below `net`, or might leave it.
+  /// `nil` for a name that is not below `net` or could lead out of it.
   init?(_ text: String) {
     let dot = UInt8(ascii: "."), slash = UInt8(ascii: "/")
     let separator = text.utf8.first { $0 == dot || $0 == slash } ?? slash
@@ -24,14 +24,14 @@ struct SysctlName: Equatable, Sendable {
     self.parts = parts
   }
 
-  /// The name with dots between its parts, however it was written.
+  /// The name with dots as separators, whatever form it was written in.
   var dotted: String {
     parts.map { part in
       String(decoding: part.utf8.map { $0 == UInt8(ascii: ".") ? UInt8(ascii: "/") : $0 }, as: UTF8.self)
     }.joined(separator: ".")
   }
 
-  /// The path below `/proc/sys`, with the attachment's interface; `nil` where its name is in the path already.
+  /// The path below `/proc/sys`, with `interface` for the placeholder; `nil` leaves the path as it is.
   func path(for interface: InterfaceName?) -> String {
     let path = Array(parts.joined(separator: "/").utf8)
     let start = path.indices.first { path[$0...].starts(with: Self.placeholder) }

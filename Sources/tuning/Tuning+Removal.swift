@@ -10,9 +10,9 @@ extension Tuning where Host: ~Copyable {
     do throws(CNIError) {
       backup = try backups.backup(of: removal.owner, older: true)
     } catch {
-      // A file that the system could not read now is there for the next DEL.
+      // If the file could not be read now, the next DEL can try again.
       guard error.code != .kernelRefused else { throw error }
-      // What is no backup will not be one later, and nobody must be kept from going.
+      // A file that is no backup never becomes one, so it must not make DEL fail.
       warn("backup of \(removal.owner.interface): \(error)")
       return try translating { () throws(KernelError) in try backups.remove(removal.owner) }
     }
@@ -23,15 +23,15 @@ extension Tuning where Host: ~Copyable {
     try translating { () throws(KernelError) in try backups.remove(removal.owner) }
   }
 
-  /// Puts everything back that can be.
+  /// Restores as many values as possible.
   ///
-  /// - Throws: code 100 naming all that could not; the backup stays then for another try.
+  /// - Throws: code 100 with all values that could not be restored; the backup then stays for the next DEL.
   private func restore(_ backup: Backup, _ removal: Removal<Config>) throws(CNIError) {
     let name = removal.owner.interface
     var kernel = removal.traced(
       try translating { () throws(KernelError) in try openKernel(removal.namespacePath) })
     let link = try translating { () throws(KernelError) in try kernel.link(name, on: .container) }
-    // Settings of an interface that is gone are gone as well, and are left out as they are optional.
+    // The sysctls of a removed interface are gone too; they are optional here, so they are skipped.
     var entry: FDBSpec?
     if let link, backup.link.mac != nil, backup.link.mac != link.mac {
       entry = try translating { () throws(KernelError) in try kernel.bridgeEntry(of: link) }
@@ -61,7 +61,7 @@ extension Tuning where Host: ~Copyable {
 }
 
 extension Change {
-  /// One change for each setting, so that one that cannot be put back does not keep the others from it.
+  /// One change for each sysctl, so that a failure does not prevent the restoring of the others.
   fileprivate var parts: [Change] {
     guard case .setSysctls(let settings, let side) = self else { return [self] }
     return settings.map { .setSysctls([$0], on: side) }

@@ -3,7 +3,7 @@ import Kernel
 import NetTypes
 import PluginKit
 
-/// Changes an interface that an earlier plugin of the chain made, and kernel settings of the container.
+/// Changes an interface that an earlier plugin of the chain created, and sysctls of the container.
 struct Tuning<Host: Kernel & ~Copyable>: Plugin {
   typealias Config = TuningConfig
 
@@ -15,14 +15,14 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
   let allowListPath: String
 
   /// - Parameters:
-  ///   - allowListPath: where the administrator's list of settings is.
+  ///   - allowListPath: the path of the administrator's list of sysctls.
   ///   - openKernel: opens the kernel with a container's namespace.
   init(allowListPath: String = AllowList.path, on openKernel: @escaping (String?) throws(KernelError) -> Host) {
     self.allowListPath = allowListPath
     self.openKernel = openKernel
   }
 
-  /// Where the backups are, whatever else is wrong with the configuration.
+  /// Reads only the backup directory, for DEL with a configuration that is otherwise not valid.
   static func salvage(_ configuration: JSONValue) -> TuningConfig? {
     let directory = configuration.member("dataDir")?.value.string ?? ""
     return TuningConfig(dataDir: directory.isEmpty ? Config.defaultDataDir : directory, own: Config.Wishes())
@@ -41,7 +41,7 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     guard let previous = call.previous else {
       throw CNIError(.invalidNetworkConfig, "missing prevResult: tuning must be called as chained plugin")
     }
-    // What podman puts into every network: nothing to look at.
+    // podman adds an empty `tuning` to every network.
     guard !settings.isEmpty else { return try commit(previous) }
     var transaction = Transaction(
       call.traced(try translating { () throws(KernelError) in try openKernel(call.namespacePath) }))
@@ -49,9 +49,9 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     let plan = try TuningPlan(settings, facts, owner: call.owner, previous: previous)
     guard !plan.changes.isEmpty else { return try commit(plan.result) }
     let backups = BackupDirectory(path: call.config.dataDir)
-    // One that cannot be read helps nobody and is replaced.
+    // A backup that cannot be read is replaced.
     let older = try? backups.backup(of: call.owner, older: false)
-    // First, so that DEL can put everything back whenever this process ends.
+    // Written first, so that DEL can restore everything if this process is killed.
     try translating { () throws(KernelError) in
       try backups.put(older?.completed(by: plan.backup) ?? plan.backup, of: call.owner)
     }
@@ -61,7 +61,7 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     } catch {
       let leftovers = transaction.rollBack()
       for leftover in leftovers { warn("not taken back: \(leftover)") }
-      // As long as something is to be put back, DEL needs to know what.
+      // If the rollback is not complete, DEL needs the backup.
       if leftovers.isEmpty {
         do throws(KernelError) { try backups.put(older, of: call.owner) } catch { warn("not taken back: \(error)") }
       }

@@ -1,13 +1,13 @@
 import CNI
 import NetTypes
 
-/// What `tuning` reads of a configuration.
+/// The keys that `tuning` reads from a configuration.
 struct TuningConfig: JSONReadable, Equatable, Sendable {
-  /// Where backups are kept.
+  /// The directory of the backups.
   var dataDir: String
-  /// The operator's wishes.
+  /// The operator's values.
   var own: Wishes
-  /// Those of `args.cni`, which win.
+  /// The values in `args.cni`, which override the operator's.
   var arguments: Wishes?
 
   static let defaultDataDir = "/run/cni/tuning"
@@ -18,13 +18,13 @@ struct TuningConfig: JSONReadable, Equatable, Sendable {
     if let given = json["args"]?["cni"] { arguments = try given.object() }
   }
 
-  /// A configuration that says nothing but where the backups are.
+  /// A configuration with only the backup directory.
   init(dataDir: String, own: Wishes) {
     self.dataDir = dataDir
     self.own = own
   }
 
-  /// What somebody wants of the interface; `nil` leaves it as it is.
+  /// The wanted values of an interface, from one source; `nil` leaves a value as it is.
   struct Wishes: JSONReadable, Equatable, Sendable {
     var mac: MACAddress?
     /// Largest packet, in bytes.

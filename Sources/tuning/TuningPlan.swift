@@ -2,31 +2,31 @@ import CNI
 import Kernel
 import NetTypes
 
-/// What a look at the container told.
+/// The container's present values.
 struct TuningFacts: Equatable {
-  /// `nil` where there is no such interface.
+  /// `nil` if there is no such interface.
   var link: LinkInfo?
-  /// What a bridge that does not learn knows of the link; looked for where its MAC address is to change.
+  /// The FDB entry for the link on a bridge that does not learn; read only if the MAC address is to change.
   var entry: FDBSpec?
-  /// Those of the wanted settings that the kernel has, as they are.
+  /// The present values of the wanted sysctls, as far as the kernel has them.
   var sysctls: [Sysctl]
 }
 
-/// All that an ADD will do, decided before anything is done.
+/// All changes of an ADD, decided before any is made.
 struct TuningPlan: Equatable {
-  /// What DEL will put back.
+  /// The values for DEL to restore.
   var backup: Backup
   var changes: [Change]
   var result: AddResult
 
-  /// - Throws: code 7 for what cannot be in this container.
+  /// - Throws: code 7 for a value that is not possible in this container.
   init(
     _ settings: TuningSettings, _ facts: TuningFacts, owner: Owner, previous: AddResult
   ) throws(CNIError) {
     for wanted in settings.sysctls where !facts.sysctls.contains(where: { $0.key == wanted.key }) {
       throw CNIError(.invalidNetworkConfig, "sysctl \(wanted.key): the kernel has none of that name in the container")
     }
-    // What is so already is left alone: a MAC address that the plugin before this one was given too, for instance.
+    // Values that are right already are not set, for example a MAC address that the previous plugin set too.
     var wanted = LinkChange()
     var before = LinkChange()
     if settings.link != LinkChange() {
@@ -43,7 +43,7 @@ struct TuningPlan: Equatable {
         .invalidNetworkConfig,
         "key \"mtu\": \(mtu): want \(TuningSettings.lowestMTUForIPv6) or more, \(owner.interface) has IPv6 addresses")
     }
-    // All of them or none, since one may set others as well, and so does the MTU.
+    // All sysctls are set or none, since one may change others, and so does the MTU.
     let isSet = wanted.mtu == nil && zip(settings.sysctls, facts.sysctls).allSatisfy { $0.isMet(by: $1.value) }
     backup = Backup(network: owner.network, link: before, sysctls: isSet ? [] : facts.sysctls)
     changes = Self.changes(wanted, isSet ? [] : settings.sysctls, of: owner.interface)
@@ -51,10 +51,10 @@ struct TuningPlan: Equatable {
     result = previous.updated(owner.interface, settings.link)
   }
 
-  /// One change for each thing, so that each is taken back.
+  /// One change for each value, so that each is rolled back by itself.
   ///
-  /// The MTU comes before the settings, because it resets IPv6's; the MAC address after them, because they tell
-  /// whether it is announced.
+  /// The MTU comes before the sysctls, because it resets those of IPv6; the MAC address comes after them, because they
+  /// decide whether it is announced.
   static func changes(_ link: LinkChange, _ sysctls: [Sysctl], of name: InterfaceName) -> [Change] {
     let first = [LinkChange(mtu: link.mtu), LinkChange(txQueueLength: link.txQueueLength)]
     let last = [
@@ -69,7 +69,7 @@ struct TuningPlan: Equatable {
 }
 
 extension LinkChange {
-  /// Without what `link` has already.
+  /// The values that differ from those of `link`.
   fileprivate func difference(from link: LinkInfo) -> LinkChange {
     LinkChange(
       isPromiscuous: isPromiscuous == link.isPromiscuous ? nil : isPromiscuous,
@@ -77,9 +77,9 @@ extension LinkChange {
       txQueueLength: txQueueLength == link.txQueueLength ? nil : txQueueLength, mac: mac == link.mac ? nil : mac)
   }
 
-  /// What `link` has in the place of each value here.
+  /// The present value of `link` for each value that is set here.
   ///
-  /// - Throws: code 7 where the link has no Ethernet address to be replaced.
+  /// - Throws: code 7 if the link has no Ethernet address.
   fileprivate func counterpart(in link: LinkInfo) throws(CNIError) -> LinkChange {
     if let mac, link.mac == nil {
       throw CNIError(.invalidNetworkConfig, "MAC address \(mac): \(link.name) has no address of that kind")
@@ -92,7 +92,7 @@ extension LinkChange {
 }
 
 extension AddResult {
-  /// The interface inside; from versions that do not tell where one is, whichever has the name.
+  /// The container's interface of that name; any of that name if the result has no `sandbox` entries.
   private func indices(of name: InterfaceName) -> [Int] {
     let named = interfaces.indices.filter { interfaces[$0].name == name.description }
     let inside = named.filter { interfaces[$0].sandbox?.isEmpty == false }
@@ -104,7 +104,7 @@ extension AddResult {
     return ips.contains { ip in ip.address.family == .v6 && (ip.interface.map(own.contains) ?? true) }
   }
 
-  /// The result with what is new of the interface.
+  /// The result with the interface's new MAC address and MTU.
   fileprivate func updated(_ name: InterfaceName, _ change: LinkChange) -> AddResult {
     var result = self
     for index in indices(of: name) {

@@ -6,21 +6,21 @@ import PluginKit
 /// The configuration with every value checked.
 struct TuningSettings: Equatable {
   var link: LinkChange
-  /// Those that reset others come first.
+  /// The sysctls; those that reset others come first.
   var sysctls: [Sysctl]
-  /// The names that the operator and the runtime wrote for them.
+  /// Their names, as the operator and the runtime wrote them.
   var names: [SysctlName]
 
-  /// The kernel has limits of its own, which differ from one kind of link to the other.
+  /// The kernel has narrower limits, which depend on the kind of link.
   static let mtuRange = 1...Int(Int32.max)
   static let queueRange = 0...Int(Int32.max)
-  /// Below, the kernel takes IPv6 and its addresses off the link.
+  /// Below this MTU the kernel disables IPv6 on the link and removes its addresses.
   static let lowestMTUForIPv6 = 1280
 
-  /// Nothing to do.
+  /// Whether there is nothing to change.
   var isEmpty: Bool { link == LinkChange() && sysctls.isEmpty }
 
-  /// - Throws: code 7 for a value that cannot be, code 4 for one in `CNI_ARGS`.
+  /// - Throws: code 7 for a value that is not valid, code 4 for one in `CNI_ARGS`.
   init(_ call: Call<TuningConfig>) throws(CNIError) {
     let given = call.config.arguments ?? TuningConfig.Wishes()
     let own = call.config.own
@@ -43,7 +43,7 @@ struct TuningSettings: Equatable {
     throw CNIError(.invalidNetworkConfig, "key \"\(key)\": \(value): want \(range.lowerBound) to \(range.upperBound)")
   }
 
-  /// The operator's settings, the runtime's in the place of those it has too.
+  /// The operator's sysctls; the runtime's value overrides the operator's of the same name.
   private static func merged(
     _ own: [TuningConfig.Setting], _ given: [TuningConfig.Setting], for interface: InterfaceName
   ) throws(CNIError) -> [Sysctl] {
@@ -65,7 +65,7 @@ struct TuningSettings: Equatable {
 }
 
 extension [Sysctl] {
-  /// From the general to the special: `ip_forward` and `conf/all` set each interface's own as well.
+  /// In order from general to specific: `ip_forward` and `conf/all` also set the values of each interface.
   var inOrder: [Sysctl] {
     func rank(_ path: String) -> (Int, Int, String) {
       let parts = path.utf8.split(separator: UInt8(ascii: "/"))
