@@ -15,32 +15,32 @@ struct BridgeConfig: JSONReadable, Sendable {
   var portIsolation: Bool?
   var enabledad: Bool?
   var disableContainerInterface: Bool?
-  /// Frames without a tag belong to this VLAN; 0 means absent, as with the reference plugin.
+  /// The VLAN of untagged frames; 0 means absent, as with the reference plugin.
   var vlan: Int?
   var vlanTrunk: [Trunk]?
   var preserveDefaultVlan: Bool?
-  /// The container's MAC address is `02:42` and its IPv4 address.
+  /// Whether the container's MAC address is `02:42` followed by its IPv4 address.
   var macFromIP: Bool?
-  /// Of several networks' default routes the one with the highest priority counts.
+  /// The priority of this network's default route; the highest one among the container's networks is used.
   var gwPriority: Int?
-  /// Who hands out addresses; `nil` where the container gets none.
+  /// The IPAM plugin; `nil` if the container gets no addresses.
   var ipam: PluginType?
-  /// The subnets that `ipam` names.
+  /// The subnets in `ipam`.
   var ranges: NetworkRanges
-  /// Whether the container listens to routers on its link.
+  /// Whether the container accepts router advertisements on its link.
   var routerAdvertisements: RouterAdvertisements
   var masquerade: MasqueradeConfig
-  /// Whether the host forwards packets, where it is a gateway.
+  /// Whether IP forwarding is switched on, if the host is the gateway.
   var ipForward: Bool?
-  /// Frames must come from the container's own hardware address.
+  /// Whether frames with another source MAC address than the container's are dropped.
   var macspoofchk: Bool?
-  /// Packets must come from the container's own addresses.
+  /// Whether packets with another source IP address than the container's are dropped.
   var ipspoofchk: Bool?
-  /// Whether the bridge learns which addresses are behind the container.
+  /// Whether the container's bridge port learns MAC addresses.
   var macLearning: Bool?
   /// `none`, `network` or `container`.
   var isolation: String?
-  /// `internal`: nothing passes between the bridge and anything beyond it.
+  /// The key `internal`: whether no packets pass between the bridge and other links.
   var isInternal: Bool?
 
   init(_ json: JSONReader) throws(CNIError) {
@@ -71,7 +71,7 @@ struct BridgeConfig: JSONReadable, Sendable {
     isInternal = try json.flag("internal")
   }
 
-  /// VLANs that pass with their tags: one, or all from `minID` to `maxID`.
+  /// Tagged VLANs of the port: one, or all from `minID` to `maxID`.
   struct Trunk: JSONReadable, Sendable {
     var id: Int?
     var minID: Int?

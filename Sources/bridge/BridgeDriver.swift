@@ -4,39 +4,39 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// What the host looks like to an attachment.
+/// The present state of the host, as far as an attachment depends on it.
 struct BridgeFacts: Equatable {
-  /// `nil` where there is none yet.
+  /// `nil` if it does not exist yet.
   var bridge: LinkInfo?
-  /// Of the link that holds the gateway's addresses.
+  /// The addresses of the link that holds the gateway's addresses.
   var gatewayAddresses: [IPPrefix]
-  /// Largest packet of the default route's interface, in bytes; `nil` without such a route.
+  /// The MTU of the default route's interface, in bytes; `nil` without such a route.
   var uplinkMTU: Int?
-  /// Whether the bridge looks like one that the reference plugin made.
+  /// Whether the reference plugin may have created the bridge.
   var isReferenceBridge = false
   /// Links that lose routes of router advertisements if the host forwards IPv6.
   var advertisedLinks: [InterfaceName] = []
-  /// The containers that links lead to, as far as they are there.
+  /// The linked containers (key `links`); `nil` for one that is not attached.
   var peers: [LinkedPeer?] = []
-  /// Drawn anew for each call; used where nothing else decides.
+  /// Random for each call; used if nothing else determines the address.
   var bridgeMAC = MACAddress.random()
   var gatewayMAC: MACAddress
   var hostMAC = MACAddress.randomOfPort()
   var containerMAC = MACAddress.random()
-  /// As far as this host can.
+  /// The guard for source addresses, as far as this host supports it.
   var guardsAddresses = AddressGuarding.no
-  /// Of the container's interface where that is there already: CHECK follows what a later plugin made of it.
+  /// The MAC address of the container's interface, if that exists: CHECK accepts a change by a later plugin.
   var macThere: MACAddress?
 
-  /// The bridge, if this plugin made it.
+  /// The bridge, if this plugin created it.
   var ownBridge: LinkInfo? { bridge?.isOurs == true ? bridge : nil }
 }
 
 extension LinkInfo {
-  /// Whether this plugin made it.
+  /// Whether this plugin created it.
   fileprivate var isOurs: Bool { alias?.hasPrefix(Owner.tagPrefix) == true }
 
-  /// Whether the reference plugin may have made it, or this plugin: a veth called `veth` and 8 hex digits, or tagged.
+  /// Whether the reference plugin or this one may have created it: a veth with our alias, or `veth` and 8 hex digits.
   fileprivate var isReferencePort: Bool {
     guard kind == "veth" else { return false }
     if isOurs { return true }
@@ -46,9 +46,12 @@ extension LinkInfo {
 }
 
 extension Kernel where Self: ~Copyable {
-  /// Whether the reference plugin may have made it: no alias, a MAC address that was set, no port of other programs.
+  /// Whether the reference plugin may have created the bridge.
   ///
-  /// It leaves no other mark on its bridges. A bridge that a user made has a MAC address of the kernel, or an uplink.
+  /// True for a bridge without an alias, with a MAC address that was set, and with only ports of CNI plugins.
+  ///
+  /// The reference plugin leaves no other mark on its bridges. A user's bridge usually has a MAC address chosen by the
+  /// kernel, or an uplink as a port.
   fileprivate mutating func isReferenceBridge(_ bridge: LinkInfo) throws(KernelError) -> Bool {
     guard bridge.keepsMAC == true, (bridge.alias ?? "").isEmpty else { return false }
     return try allLinks(on: .host).allSatisfy { $0.master != bridge.index || $0.isReferencePort }
@@ -72,7 +75,7 @@ struct BridgeDriver: LinkDriver {
     let bridge = try kernel.link(settings.bridge, on: .host)
     let gateway = settings.gatewayLink == settings.bridge ? bridge : try kernel.link(settings.gatewayLink, on: .host)
     let addresses = gateway == nil ? [] : try kernel.addresses(of: settings.gatewayLink, on: .host)
-    // A bridge that is there already has its MTU.
+    // A bridge that exists and is not ours keeps its MTU.
     let asksUplink = settings.mtu == nil && (bridge == nil || bridge?.isOurs == true)
     let uplink = asksUplink ? try kernel.uplink(on: .host) : nil
     var facts = BridgeFacts(
@@ -83,7 +86,7 @@ struct BridgeDriver: LinkDriver {
       facts.isReferenceBridge = try kernel.isReferenceBridge(bridge)
     }
     facts.guardsAddresses = try settings.filter.guardsAddresses.settled(on: &kernel)
-    // CHECK compares the guard and the entry with the interface that is there.
+    // CHECK compares the guard and the FDB entry with the interface that exists.
     if settings.port.learning == false || settings.filter.guardsSource {
       facts.macThere = try kernel.link(owner.interface, on: .container)?.mac
     }
@@ -112,7 +115,7 @@ struct BridgeDriver: LinkDriver {
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: BridgeConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    // Without a memory of rules there is no memory of addresses that we answered for.
+    // Proxy entries exist only if rules are recorded.
     let claim = try kernel.filter.claim(of: owner, .network)
     return try unfinishedBridges(config, on: &kernel) + (claim?.proxies ?? []).map { .deleteNeighbour($0) }
       + (try kernel.endRemoval(of: owner)) + [
@@ -121,7 +124,7 @@ struct BridgeDriver: LinkDriver {
       ]
   }
 
-  /// What an ADD that was killed left under the name that a bridge has on its way; ADD makes it under the host's lock.
+  /// Removes the bridge that a killed ADD left under its temporary name; ADD creates it under the host lock.
   private func unfinishedBridges<K: Kernel & ~Copyable>(
     _ config: BridgeConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
@@ -146,7 +149,7 @@ struct BridgeDriver: LinkDriver {
       + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])
   }
 
-  /// What this network made for all its attachments: the gateway's link in a VLAN, the bridge.
+  /// The links for all attachments of the network: the gateway's link in a VLAN, and the bridge.
   private func unusedLinks<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: BridgeConfig, on kernel: inout K
   ) throws(KernelError) -> [Change] {

@@ -4,17 +4,17 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// What a bridge's configuration wants of the packet filter, checked.
+/// The keys for the packet filter, checked.
 struct BridgeFilter: Equatable {
-  /// `nil`: the source stays as it is.
+  /// `nil` if packets are not masqueraded.
   var masquerade: Masquerading?
   var separation: Separation
-  /// Whether nothing passes between the bridge and anything beyond it.
+  /// Whether no packets pass between the bridge and other links.
   var isInternal: Bool
   var guardsSource: Bool
   var guardsAddresses: AddressGuarding
   var links: [RuntimeKeys.Args.Link]
-  /// `nil`: the host's.
+  /// `nil` for the host's packet filter.
   var backend: Backend?
 
   /// - Throws: code 7 for keys that contradict each other.
@@ -58,7 +58,7 @@ struct BridgeFilter: Equatable {
     }
   }
 
-  /// The rules of one attachment; `nil` where it needs none.
+  /// The rules of one attachment; `nil` if it needs none.
   func claim(
     _ owner: Owner, bridge: InterfaceName, mac: MACAddress, addresses: [IPPrefix], peers: [LinkedPeer],
     name: String?
@@ -83,7 +83,9 @@ struct BridgeFilter: Equatable {
 }
 
 extension Claim {
-  /// The IPv6 addresses of a container that is kept from its neighbours, as entries by which the host answers for them.
+  /// Proxy entries by which the host answers NDP for the IPv6 addresses of an isolated container.
+  ///
+  /// Equals `ip -6 neigh add proxy ADDRESS dev BRIDGE`.
   var proxies: [NeighbourSpec] {
     for case .isolate(let isolation) in rules where isolation.separatesContainers {
       return addresses.filter { $0.family == .v6 }.map { NeighbourSpec($0, mac: nil, on: isolation.bridge, .host) }
@@ -92,7 +94,7 @@ extension Claim {
   }
 }
 
-/// Another container of the network that this one may open connections to.
+/// Another container of the network to which this one may open connections.
 struct LinkedPeer: Equatable {
   var addresses: [IPAddress]
   var ports: [TransportPort]
@@ -107,10 +109,10 @@ struct LinkedPeer: Equatable {
 }
 
 extension BridgeConfig {
-  /// Whether an ADD may guard addresses.
+  /// Whether ADD may add guards for source addresses.
   var wantsGuards: Bool { ipspoofchk ?? ((isolation ?? "none") != "none") }
 
-  /// Whether an ADD makes packet filter rules.
+  /// Whether ADD adds packet filter rules.
   var wantsRules: Bool {
     masquerade.isOn || macspoofchk == true || isInternal == true || (isolation ?? "none") != "none"
   }

@@ -4,13 +4,13 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// Decides everything about one attachment, from facts alone.
+/// Computes all changes and the result of one attachment, without access to the kernel.
 struct BridgePlanner {
   var settings: BridgeSettings
   var facts: BridgeFacts
   var owner: Owner
   var sandbox: String
-  /// What IPAM answered.
+  /// The result of the IPAM plugin.
   var addresses: AddResult
 
   func plan() throws(CNIError) -> AttachmentPlan {
@@ -39,7 +39,7 @@ struct BridgePlanner {
       result: result(addressing, mtu: mtu))
   }
 
-  /// Given, or that of the bridge that is there; our own one is no larger than the uplink.
+  /// The configured MTU, else the smaller one of uplink and bridge (uplink only for a bridge that is new or ours).
   private func checkedMTU() throws(CNIError) -> Int {
     let mtu = settings.mtu ?? [facts.uplinkMTU, facts.bridge?.mtu].compactMap(\.self).min() ?? 1500
     try addresses.check(mtu: mtu)
@@ -52,7 +52,7 @@ struct BridgePlanner {
   }
 
   private func bridgeChanges(mtu: Int) -> [Change] {
-    // The MAC address is given at creation so that it does not follow that of the lowest port.
+    // With a MAC address at creation the bridge does not take the lowest one of its ports.
     let spec = LinkSpec(
       settings.bridge, kind: .bridge(filtersVLANs: settings.vlans != nil), mac: facts.bridgeMAC, mtu: mtu,
       group: Isolation.linkGroup, alias: Owner.tagPrefix(owner.network))
@@ -60,7 +60,7 @@ struct BridgePlanner {
     let state = LinkChange(
       isUp: true, isPromiscuous: settings.isPromiscuous ? true : nil, mac: facts.bridge?.unpinnedMAC,
       group: isOurs ? Isolation.linkGroup : nil)
-    // Before it is up; an ADD that was killed may have left it so.
+    // Set before the bridge is up; a killed ADD may have left it down.
     let isUnfinished = isOurs && facts.bridge?.isUp != true
     return [.createLink(spec)] + (isUnfinished ? [.setSysctls([.ignoringRouters(settings.bridge)], on: .host)] : [])
       + [.changeLink(settings.bridge, on: .host, state)]
@@ -96,9 +96,9 @@ struct BridgePlanner {
     return try port.changes(addressing) + (settings.isGateway ? HostGateway.containerRoutes(addressing) : [])
   }
 
-  /// The rules stand before the container can send.
+  /// The rules, which are in place before the container can send.
   ///
-  /// They are those of the link by which the host forwards: in a VLAN that is not the bridge.
+  /// They name the link through which the host forwards; in a VLAN that is not the bridge.
   private func claim(_ addressing: Addressing) throws(CNIError) -> Claim? {
     if !settings.filter.links.isEmpty, settings.filter.guardsAddresses != .no, facts.guardsAddresses == .no {
       throw CNIError(
@@ -115,7 +115,7 @@ struct BridgePlanner {
       peers: facts.peers.compactMap(\.self), name: settings.containerName)
   }
 
-  /// Neighbour discovery has no switch for a whole link: each address that a link leads from or to has its entry.
+  /// The proxy entries for NDP: IPv6 has no per-link switch like `proxy_arp_pvlan`, so each linked address gets one.
   private func linkProxies(_ claim: Claim) -> [Change] {
     guard !settings.filter.links.isEmpty else { return [] }
     let peers = facts.peers.compactMap(\.self).flatMap(\.addresses).filter { $0.family == .v6 }
@@ -123,7 +123,7 @@ struct BridgePlanner {
       .map { .setNeighbour($0) }
   }
 
-  /// Linked containers reach each other by way of the host, which answers ARP for each: their ports stay isolated.
+  /// Linked containers reach each other through the host, which answers ARP for them; their ports stay isolated.
   private var linkChanges: [Change] {
     guard !settings.filter.links.isEmpty else { return [] }
     let bridge = settings.gatewayLink
@@ -138,7 +138,7 @@ struct BridgePlanner {
   }
 
   private func result(_ addressing: Addressing, mtu: Int) -> AddResult {
-    // The address of a bridge that somebody else made follows its ports, so nobody knows it before the last is there.
+    // Another program's bridge takes its address from its ports, so the result leaves that address out.
     let bridgeMAC = facts.bridge == nil ? facts.bridgeMAC : facts.ownBridge?.mac
     var result = port(mtu: mtu).result(
       bridgeMAC: bridgeMAC, addressing, sandbox: sandbox, dns: settings.dns ?? addresses.dns)

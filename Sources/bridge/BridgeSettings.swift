@@ -9,36 +9,36 @@ struct BridgeSettings: Equatable {
   var isGateway: Bool
   var isDefaultGateway: Bool
   var forceAddress: Bool
-  /// The subnets of the network, as far as its configuration names them.
+  /// The network's subnets, as far as its configuration has them.
   var ranges: NetworkRanges
-  /// `nil`: as the default route's interface has it.
+  /// `nil` for the MTU of the default route's interface.
   var mtu: Int?
   var port: BridgePort
-  /// `nil`: the bridge knows no VLANs.
+  /// `nil` if no VLAN is configured.
   var vlans: PortVLANs?
   /// The link on the host that holds the gateway's addresses: the bridge, or in a VLAN a link of its own.
   var gatewayLink: InterfaceName
   var isPromiscuous: Bool
   var detectsDuplicates: Bool
   var leavesInterfaceDown: Bool
-  /// Whether the container listens to routers on its link.
+  /// Whether the container accepts router advertisements on its link.
   var routerAdvertisements: RouterAdvertisements
-  /// `nil`: derived or drawn.
+  /// `nil` if it is derived from the IPv4 address or random.
   var mac: MACAddress?
   var derivesMAC: Bool
-  /// The metric of default routes; `nil` leaves it to the kernel.
+  /// The metric of default routes; `nil` for the kernel's default.
   var defaultMetric: Int?
-  /// Name service that the configuration or the runtime wants; `nil` leaves it to IPAM.
+  /// `dns` of the configuration or the runtime; `nil` for that of IPAM.
   var dns: DNS?
-  /// Whether the host forwards packets where it is a gateway.
+  /// Whether IP forwarding is switched on, if the host is the gateway.
   var forwards: Bool
   var filter: BridgeFilter
-  /// Where the runtime tells it.
+  /// The container's name, if the runtime sends it.
   var containerName: String?
 
   static let defaultBridge = InterfaceName("cni0")
 
-  /// - Throws: code 7 for a value that cannot be, code 2 for one that the packet filter wanted does not support.
+  /// - Throws: code 7 for a value that is not valid, code 2 for one that the wanted packet filter does not support.
   init(_ config: BridgeConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
     guard let name = config.bridge ?? Self.defaultBridge else { preconditionFailure("cni0 is an interface name") }
     bridge = name

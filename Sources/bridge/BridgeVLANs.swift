@@ -4,9 +4,9 @@ import NetTypes
 import PacketFilter
 
 extension PortVLANs {
-  /// `nil` where the configuration names no VLAN.
+  /// Reads `vlan`, `vlanTrunk` and `preserveDefaultVlan`; `nil` if no VLAN is configured.
   ///
-  /// - Throws: code 7 for an identifier outside 1 to 4094 or a range without two ends.
+  /// - Throws: code 7 for a VLAN ID outside 1 to 4094, or a range with only one end.
   init?(_ config: BridgeConfig) throws(CNIError) {
     let number = try checked("vlan", config.vlan == 0 ? nil : config.vlan, VLANID.range)
     var tagged: [ClosedRange<VLANID>] = []
@@ -15,7 +15,7 @@ extension PortVLANs {
     }
     guard number != nil || !tagged.isEmpty else { return nil }
     self.init(native: number.flatMap(VLANID.init), tagged: tagged, keepsDefault: config.preserveDefaultVlan ?? false)
-    // A trunk alone leaves frames without a tag where every port has them.
+    // With a trunk alone, untagged frames stay in the port's default VLAN.
     if native == nil { keepsDefault = true }
   }
 }
@@ -41,7 +41,9 @@ extension BridgeConfig.Trunk {
 }
 
 extension BridgeSettings {
-  /// - Throws: code 7 where the bridge's name leaves no room for the VLAN.
+  /// The link with the gateway's addresses: the bridge, or `BRIDGE.VLAN`.
+  ///
+  /// - Throws: code 7 if the bridge's name is too long to append the VLAN.
   static func gatewayLink(_ bridge: InterfaceName, _ vlan: VLANID?) throws(CNIError) -> InterfaceName {
     guard let vlan else { return bridge }
     guard let name = InterfaceName("\(bridge).\(vlan)") else {
@@ -52,14 +54,14 @@ extension BridgeSettings {
     return name
   }
 
-  /// The bridge's end of the pair whose other end is `gatewayLink`; `nil` without a VLAN.
+  /// The bridge port of the veth pair whose other end is `gatewayLink`; `nil` without a VLAN.
   var gatewayPort: InterfaceName? {
     vlans?.native.flatMap { isGateway ? InterfaceName("\(bridge)-\($0)") : nil }
   }
 }
 
 extension BridgePlanner {
-  /// The gateway of a VLAN is on the host, behind a port of the bridge that belongs to that VLAN.
+  /// A VLAN's gateway: a veth pair on the host, with one end as a port of the bridge in that VLAN.
   func gatewayLinkChanges(mtu: Int) -> [Change] {
     guard let port = settings.gatewayPort, let vlan = settings.vlans?.native else { return [] }
     let peer = LinkSpec.Peer(name: settings.gatewayLink, mac: facts.gatewayMAC, side: .host)
