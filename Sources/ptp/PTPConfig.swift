@@ -4,23 +4,23 @@ import PluginKit
 
 /// The `ptp` part of a network configuration, as written; absent keys are `nil`.
 struct PTPConfig: JSONReadable, Sendable {
-  /// Where the other end is; absent: on the host.
+  /// The namespace of the other end; absent means the host.
   var peer: Peer?
-  /// The other end's name in the peer.
+  /// The other end's name in the peer namespace.
   var peerInterface: InterfaceName?
-  /// Whether the container listens to routers on its link.
+  /// Whether the container accepts router advertisements on its link.
   var routerAdvertisements: RouterAdvertisements
   var masquerade: MasqueradeConfig
   /// Largest packet, in bytes; 0 means absent, as with the reference plugin.
   var mtu: Int?
   var enabledad: Bool?
-  /// Whether the host forwards packets.
+  /// Whether IP forwarding is switched on.
   var ipForward: Bool?
-  /// The container's MAC address is `02:42` and its IPv4 address.
+  /// Whether the container's MAC address is `02:42` followed by its IPv4 address.
   var macFromIP: Bool?
-  /// Of several networks' default routes the one with the highest priority counts.
+  /// The priority of this network's default route; the highest one among the container's networks is used.
   var gwPriority: Int?
-  /// Who hands out addresses.
+  /// The IPAM plugin.
   var ipam: PluginType?
 
   init(_ json: JSONReader) throws(CNIError) {
@@ -36,14 +36,14 @@ struct PTPConfig: JSONReadable, Sendable {
     ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
   }
 
-  /// The namespace of another container; `nil`: the other end is on the host.
+  /// The path of another container's namespace; `nil` if the other end is on the host.
   var peerPath: String? { peer?.path }
 
-  /// Whether an ADD makes packet filter rules.
+  /// Whether ADD adds packet filter rules.
   var wantsRules: Bool { masquerade.isOn && peerPath == nil }
 }
 
-/// Where the other end of a container's link is.
+/// The namespace of the other end of a container's link.
 struct Peer: TextCodable {
   static let wanted = "\"host\", the path of a namespace, or a name below \(directory)"
 
@@ -58,7 +58,7 @@ struct Peer: TextCodable {
     description = text
   }
 
-  /// The other container's namespace; `nil`: the host.
+  /// The path of the other container's namespace; `nil` for the host.
   var path: String? {
     if description == "host" { return nil }
     return description.hasPrefix("/") ? description : "\(Self.directory)/\(description)"

@@ -4,22 +4,22 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// What the host, or the peer in its place, looks like to an attachment.
+/// The present state of the host, or of the peer namespace in its place, as far as an attachment depends on it.
 struct PTPFacts: Equatable {
-  /// Largest packet of the host's default route's interface, in bytes; `nil` without such a route.
+  /// The MTU of the host's default route's interface, in bytes; `nil` without such a route.
   var uplinkMTU: Int?
   /// Whether the peer has an interface of that name that is not this attachment's other end.
   var peerNameIsTaken = false
   /// Links that lose routes of router advertisements if the host forwards IPv6.
   var advertisedLinks: [InterfaceName] = []
-  /// Drawn anew for each call; used where nothing else decides.
+  /// Random for each call; used if nothing else determines the address.
   var outsideMAC = MACAddress.random()
   var containerMAC = MACAddress.random()
 }
 
-/// The container's interface as one end of a pair whose other end is a router on the host, or in another container.
+/// The container's interface as one end of a veth pair; the other end is a router on the host or in another container.
 ///
-/// That one has the gateway's address alone, so that many attachments may have the same gateway.
+/// The other end has the gateway's address as a /32 or /128, so that many attachments can have the same gateway.
 struct PTPDriver: LinkDriver {
   static let name = "ptp"
   static let linkKind = "veth"
@@ -42,7 +42,7 @@ struct PTPDriver: LinkDriver {
     if settings.peer == nil {
       facts.uplinkMTU = settings.mtu == nil ? try kernel.uplink(on: .host)?.mtu : nil
     } else if let there = try kernel.link(settings.outsideName(owner), on: .host), there.alias != owner.tag {
-      // Beside the container's own end CHECK finds what its other end has become.
+      // If the container's end exists, this is CHECK, and the interface with that name is the other end.
       facts.peerNameIsTaken = try kernel.link(owner.interface, on: .container) == nil
     }
     return facts
@@ -58,7 +58,7 @@ struct PTPDriver: LinkDriver {
     of owner: Owner, _ config: PTPConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     var changes = try kernel.endRemoval(of: owner)
-    // A peer names its own interfaces as it likes: only a tag says that it is ours.
+    // Interfaces in a peer namespace can have any name; only the alias shows that one is ours.
     if config?.peerPath != nil, let name = config?.peerInterface,
       try kernel.link(name, on: .host)?.alias == owner.tag
     {

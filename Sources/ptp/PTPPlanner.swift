@@ -4,15 +4,15 @@ import NetTypes
 import PacketFilter
 import PluginKit
 
-/// Decides everything about one attachment, from facts alone.
+/// Computes all changes and the result of one attachment, without access to the kernel.
 ///
-/// The side that is called host here is the peer's where there is one.
+/// With a peer, `.host` here means the peer's namespace.
 struct PTPPlanner {
   var settings: PTPSettings
   var facts: PTPFacts
   var owner: Owner
   var sandbox: String
-  /// What IPAM answered.
+  /// The result of the IPAM plugin.
   var addresses: AddResult
 
   func plan() throws(CNIError) -> AttachmentPlan {
@@ -66,7 +66,7 @@ struct PTPPlanner {
     let pair = LinkSpec(
       outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: facts.outsideMAC, mtu: mtu,
       group: Isolation.pairGroup)
-    // Either end tells whose it is: in a peer the other may be out of reach when it is to be removed.
+    // Both ends get our alias: in a peer, DEL may be able to reach only one of them.
     let up = LinkChange(isUp: true, alias: owner.tag)
     var outsideUp = up
     outsideUp.group = Isolation.pairGroup
@@ -75,19 +75,19 @@ struct PTPPlanner {
       .setSysctls(outsideSettings(addressing), on: .host),
       .changeLink(outside, on: .host, outsideUp),
     ]
-    // The rules stand before the container can send.
+    // The rules are in place before the container can send.
     if let claim = claim(addressing) { changes.append(.addRules(claim)) }
     if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
     changes += [
       .setSysctls(addressing.sysctls, on: .container),
       .changeLink(owner.interface, on: .container, up),
-      // Until the kernel has noticed that there is another end, it drops what is sent to it.
+      // Until the kernel sees the carrier of the other end, it drops packets to it.
       .awaitRunning(outside),
     ]
     return changes + outsideChanges(addressing) + (try addressing.changes(announcing: false))
   }
 
-  /// IPv6 only where it is used; nobody there listens to routers.
+  /// The sysctls of the other end: no router advertisements, no DAD, and IPv6 only if it has addresses.
   private func outsideSettings(_ addressing: Addressing) -> [Sysctl] {
     let hasIPv6 = addressing.families.contains(.v6)
     return [
@@ -97,7 +97,7 @@ struct PTPPlanner {
     ]
   }
 
-  /// The gateways' addresses, and a route to each of the container's.
+  /// Adds the gateways' addresses, and a route to each of the container's addresses.
   private func outsideChanges(_ addressing: Addressing) -> [Change] {
     var gateways: [IPAddress] = []
     for ip in addressing.ips {

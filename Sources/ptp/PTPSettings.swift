@@ -5,32 +5,32 @@ import PluginKit
 
 /// The configuration with every value checked.
 struct PTPSettings: Equatable {
-  /// The namespace of another container; `nil`: the other end is on the host.
+  /// The path of another container's namespace; `nil` if the other end is on the host.
   var peer: String?
-  /// The other end's name in the peer; `nil`: as it would be on the host.
+  /// The other end's name in the peer; `nil` for the same name as on the host.
   var peerInterface: InterfaceName?
-  /// Whether the host forwards packets.
+  /// Whether IP forwarding is switched on.
   var forwards: Bool
-  /// `nil`: as the default route's interface has it.
+  /// `nil` for the MTU of the default route's interface.
   var mtu: Int?
   var detectsDuplicates: Bool
-  /// Whether the container listens to routers on its link.
+  /// Whether the container accepts router advertisements on its link.
   var routerAdvertisements: RouterAdvertisements
-  /// `nil`: derived or drawn.
+  /// `nil` if it is derived from the IPv4 address or random.
   var mac: MACAddress?
   var derivesMAC: Bool
-  /// The metric of default routes; `nil` leaves it to the kernel.
+  /// The metric of default routes; `nil` for the kernel's default.
   var defaultMetric: Int?
-  /// Name service that the configuration or the runtime wants; `nil` leaves it to IPAM.
+  /// `dns` of the configuration or the runtime; `nil` for that of IPAM.
   var dns: DNS?
-  /// `nil`: the source stays as it is.
+  /// `nil` if packets are not masqueraded.
   var masquerading: Masquerading?
-  /// `nil`: the host's.
+  /// `nil` for the host's packet filter.
   var backend: Backend?
-  /// Where the runtime tells it.
+  /// The container's name, if the runtime sends it.
   var containerName: String?
 
-  /// - Throws: code 7 for a value that cannot be.
+  /// - Throws: code 7 for a value that is not valid.
   init(_ config: PTPConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
     try Self.check(config.ipam)
     peer = config.peerPath
