@@ -2,24 +2,26 @@ import CNI
 import Kernel
 import NetTypes
 
-/// How the host and a container on a macvlan link reach each other.
+/// The host's own macvlan link, through which the host and a network's containers reach each other.
 ///
-/// A master's own traffic never reaches the links on top of it, so the host gets one of them too, shared by the
-/// network's attachments: host routes lead to the containers by it. It has no IPv4 address, answers ARP only for those
-/// who are reached by it, and is told their hardware addresses, because its own question would tell the LAN that the
-/// host's address is there. In IPv6 nothing is asked in another's name: each side asks with the link-local address.
+/// The kernel never passes packets between a parent and the macvlan links on top of it. So the host gets one such link
+/// too, shared by the network's attachments, with a host route to each container. The link has no IPv4 address and
+/// answers ARP only to peers that the host reaches through it (`arp_filter`). The host has a permanent neighbour entry
+/// for each container, because its own ARP requests through this link would announce the host's IPv4 address with the
+/// link's MAC address in the LAN. In IPv6 both sides send NDP from their link-local addresses, so no entries are
+/// needed.
 struct HostAccess {
   struct Facts: Equatable {
     var master: LinkInfo
-    /// The host's, on the master.
+    /// The host's addresses on the parent.
     var addresses: [IPPrefix]
-    /// Whether the master takes part in IPv6.
+    /// Whether IPv6 is enabled on the parent.
     var hasIPv6: Bool
-    /// Whether the host answers ARP for addresses of other links (`arp_ignore`).
+    /// Whether the host answers ARP for addresses of its other links (sysctl `arp_ignore`).
     var answersARP: Bool
-    /// The host's link into the network; `nil` where there is none yet.
+    /// The host's macvlan link for the network; `nil` if it does not exist yet.
     var link: LinkInfo?
-    /// The link's, or what it will have.
+    /// The MAC address of that link, or the one that it will get.
     var mac: MACAddress
 
     init<K: Kernel & ~Copyable>(
@@ -38,16 +40,18 @@ struct HostAccess {
   var facts: Facts
   var owner: Owner
   var containerMAC: MACAddress
-  /// The container's.
+  /// The container's addresses.
   var addresses: [IPPrefix]
 
   private var name: InterfaceName { Owner.hostLink(owner.network) }
-  /// Those in which both sides have an address.
+  /// The families in which both sides have an address.
   private var families: Set<IPFamily> {
     Set(facts.addresses.map(\.family)).intersection(addresses.map(\.family))
   }
 
-  /// - Throws: code 7 where no container of the network can reach the host, whatever addresses it gets.
+  /// Checks that the host can be reached through the parent.
+  ///
+  /// - Throws: code 7 if no container of the network can reach the host, whatever addresses it gets.
   func checkHost() throws(CNIError) {
     guard !facts.addresses.isEmpty else {
       throw CNIError(
@@ -61,9 +65,9 @@ struct HostAccess {
         + "master, or that link to be removed")
   }
 
-  /// The host's link.
+  /// The changes that create the host's link.
   ///
-  /// - Throws: code 7 where host and container have no family in common, or no container could reach the host.
+  /// - Throws: code 7 if host and container have no family in common, or no container could reach the host.
   func shared() throws(CNIError) -> [Change] {
     try checkHost()
     guard !families.isEmpty else {
@@ -84,19 +88,19 @@ struct HostAccess {
   private var sysctls: [Sysctl] {
     var settings: [Sysctl] = [
       .conf(.v4, name, "arp_filter", "1"), .conf(.v4, name, "arp_ignore", "0"),
-      // What others broadcast arrives by the master as well and must not be taken twice.
+      // Broadcasts also arrive through the parent; the copy on this link must be dropped.
       .conf(.v4, name, "rp_filter", "1"),
     ]
     guard facts.hasIPv6 else { return settings }
     settings += [
       .conf(.v6, name, "accept_ra", "0", isOptional: true), .conf(.v6, name, "accept_dad", "0", isOptional: true),
-      // The containers' routes name the link-local address that derives from the hardware address.
+      // The containers' routes go through the link-local address that is derived from the MAC address.
       .conf(.v6, name, "addr_gen_mode", "0"),
     ]
     return families.contains(.v6) ? settings + [.conf(.v6, name, "disable_ipv6", "0")] : settings
   }
 
-  /// Routes both ways, once both links are up.
+  /// Adds the routes in both directions; both links must be up.
   func own() -> [Change] {
     let container = addresses.filter { families.contains($0.family) }
     let host = Set(facts.addresses.map(\.address)).filter { families.contains($0.family) }.sorted()
@@ -130,7 +134,7 @@ struct HostAccess {
 }
 
 extension MACAddress {
-  /// The IPv6 link-local address that an interface gets for it: RFC 4291, appendix A.
+  /// The IPv6 link-local address that an interface derives from it: RFC 4291, appendix A.
   var linkLocalAddress: IPAddress {
     let high = UInt128(value >> 24 ^ 0x02_0000), low = UInt128(value & 0xFF_FFFF)
     return IPAddress(v6: 0xFE80 << 112 | high << 40 | 0xFFFE << 24 | low)

@@ -10,14 +10,14 @@ struct MacvlanConfig: UpperConfig {
   var common: MasterConfig
   /// `bridge`, `private`, `vepa`, `passthru`, `source`.
   var mode: String?
-  /// In mode `source`: the only hardware addresses that frames come in from.
+  /// In mode `source`: the only source MAC addresses from which frames are accepted.
   var sourceMACs: [MACAddress]?
   var mac: MACAddress?
-  /// How many broadcast frames may wait on the master.
+  /// The number of broadcast frames that may wait in the parent's queue.
   var bcqueuelen: Int?
-  /// Whether the host and the container reach each other, which a macvlan link by itself does not allow.
+  /// Whether the host and the container can reach each other, which macvlan by itself does not allow.
   var hostAccess: Bool?
-  /// Who hands out addresses; `nil` where the container gets none.
+  /// The IPAM plugin; `nil` if the container gets no addresses.
   var ipam: PluginType?
 
   init(_ json: JSONReader) throws(CNIError) {
@@ -56,9 +56,9 @@ struct MacvlanConfig: UpperConfig {
     }
   }
 
-  /// Whether the host's access is wanted.
+  /// Whether host access is configured.
   ///
-  /// - Throws: code 7 for keys that make it impossible.
+  /// - Throws: code 7 for keys that exclude it.
   func checkedHostAccess() throws(CNIError) -> Bool {
     guard hostAccess == true else { return false }
     guard try checkedMode() == .bridge else {

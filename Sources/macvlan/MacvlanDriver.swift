@@ -7,18 +7,18 @@ import PluginKit
 struct MacvlanSettings: Equatable {
   var upper: UpperSettings
   var hasHostAccess: Bool
-  /// Whether addresses are asked for through the link, so that it is planned before there are any.
+  /// Whether IPAM needs the link (DHCP), so that it is planned before there are addresses.
   var asksThroughLink: Bool
 }
 
-/// What the host looks like to a macvlan link.
+/// The present state of the host, as far as a macvlan link depends on it.
 struct MacvlanFacts: Equatable {
   var upper: UpperFacts
-  /// `nil` where it is not wanted, or the master is missing.
+  /// `nil` without host access, or if the parent is missing.
   var access: HostAccess.Facts?
 }
 
-/// The container's interface as a macvlan link, and on the host, where that is wanted, one to reach it by.
+/// The container's interface as a macvlan link, and with host access another one on the host.
 struct MacvlanDriver: LinkDriver {
   static let name = UpperDriver<MacvlanConfig>.name
   static let linkKind = UpperDriver<MacvlanConfig>.linkKind
@@ -65,7 +65,7 @@ struct MacvlanDriver: LinkDriver {
     of owner: Owner, _ config: MacvlanConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     guard try HostAccess.isThere(for: owner.network, on: &kernel) else { return [] }
-    // From here on no ADD finds the link that the last DEL is about to remove.
+    // The lock keeps a concurrent ADD from using the link that the last DEL removes.
     try kernel.lockHost(exclusively: true)
     return try HostAccess.leftovers(in: owner.network, on: &kernel) { $0 == owner.number }
   }
