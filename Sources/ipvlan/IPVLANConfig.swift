@@ -24,7 +24,7 @@ struct IPVLANConfig: UpperConfig {
     .ipvlan(IPVLAN(try word("mode", mode) ?? .l2, try word("flag", flag) ?? .bridge))
   }
 
-  /// A link without a master of its own is on top of the one that the plugin before it made, and may take its addresses.
+  /// Takes the parent and the addresses from `prevResult`, if the configuration has no parent or no IPAM.
   func inheritance(_ previous: AddResult) throws(CNIError) -> Inheritance<IPVLANConfig>? {
     let addresses =
       common.hasIPAM || previous.ips.isEmpty
