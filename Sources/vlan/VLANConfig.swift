@@ -19,7 +19,7 @@ struct VLANConfig: UpperConfig {
     guard common.master != nil else {
       throw CNIError(.invalidNetworkConfig, "key \"master\" is missing: want the link that carries the VLAN")
     }
-    // The reference plugin takes no identifier for 0.
+    // The reference plugin reads an absent VLAN ID as 0.
     return .vlan(try checked("vlanId", vlanId, 0...4094) ?? 0)
   }
 
