@@ -5,9 +5,9 @@ import PluginKit
 
 /// The `dummy` part of a network configuration, as written; absent keys are `nil`.
 struct DummyConfig: JSONReadable, Sendable {
-  /// Of several networks' default routes the one with the highest priority counts.
+  /// The priority of this network's default route; the highest one among the container's networks is used.
   var gwPriority: Int?
-  /// Whether the container listens to routers on its link.
+  /// Whether the container accepts router advertisements on its link.
   var routerAdvertisements: RouterAdvertisements
   var hasIPAM: Bool
 
@@ -20,16 +20,16 @@ struct DummyConfig: JSONReadable, Sendable {
 
 /// The configuration with every value checked.
 struct DummySettings: Equatable {
-  /// `nil`: drawn.
+  /// `nil` for a random one.
   var mac: MACAddress?
   var defaultMetric: Int?
-  /// Whether the container listens to routers on its link.
+  /// Whether the container accepts router advertisements on its link.
   var routerAdvertisements: RouterAdvertisements
-  /// Name service that the configuration or the runtime wants; `nil` leaves it to IPAM.
+  /// `dns` of the configuration or the runtime; `nil` for that of IPAM.
   var dns: DNS?
 }
 
-/// The container's interface as a link that leads nowhere: an address to listen at.
+/// The container's interface as a dummy link, which has addresses but no peer.
 struct DummyDriver: LinkDriver {
   static let name = "dummy"
   static let linkKind = "dummy"
@@ -47,7 +47,7 @@ struct DummyDriver: LinkDriver {
       routerAdvertisements: config.routerAdvertisements, dns: keys.wantedDNS)
   }
 
-  /// The hardware address that the link has, or a drawn one.
+  /// The MAC address of the link if it exists, else a random one.
   func look<K: Kernel & ~Copyable>(
     _ settings: DummySettings, owner: Owner, at kernel: inout K
   ) throws(KernelError) -> MACAddress {
