@@ -5,7 +5,7 @@ import PluginKit
 
 /// The `host` network: containers that stay in the host's own namespace.
 ///
-/// Makes nothing, and tells what is there.
+/// It changes nothing and reports the host's interfaces and addresses.
 struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
   struct Config: JSONReadable, Sendable {
     init(_ json: JSONReader) {}
@@ -19,7 +19,7 @@ struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
 
   /// - Parameters:
   ///   - openKernel: opens the host's kernel.
-  ///   - isOwnNamespace: whether a path leads to the namespace this process is in.
+  ///   - isOwnNamespace: whether a path is the network namespace of this process.
   init(
     on openKernel: @escaping (String?) throws(KernelError) -> Host,
     isOwnNamespace: @escaping (String) throws(KernelError) -> Bool
@@ -44,7 +44,7 @@ struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
     }
   }
 
-  /// Every interface with its addresses, the default route's first and loopback last.
+  /// Every interface with its addresses: the default route's first, loopback last.
   private func report() throws(KernelError) -> AddResult {
     var kernel = try openKernel(nil)
     let uplink = try kernel.defaultRouteLink(.v4, on: .host)
@@ -73,14 +73,14 @@ struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
   }
 
   func delete(_ removal: Removal<Config>) throws(CNIError) {
-    // Nothing was made.
+    // ADD creates nothing.
   }
 
   func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
-    // Nothing was made.
+    // ADD creates nothing.
   }
 
   func status(_ network: Network<Config>) throws(CNIError) {
-    // The host's own namespace is always there.
+    // The host's network namespace always exists.
   }
 }
