@@ -5,7 +5,7 @@ import PluginKit
 
 /// The `none` network: the container's loopback interface and nothing else.
 ///
-/// Serves as `loopback` too.
+/// It also serves as the `loopback` plugin.
 struct Loopback<Host: Kernel & ~Copyable>: Plugin {
   struct Config: JSONReadable, Sendable {
     init(_ json: JSONReader) {}
@@ -61,7 +61,7 @@ struct Loopback<Host: Kernel & ~Copyable>: Plugin {
     guard isUp else { throw CNIError(.differences, "container link lo is down: want it up") }
   }
 
-  /// Takes the interface down, as it was, unless other networks still live beside it.
+  /// Sets the interface down as it was before ADD, unless another interface of the container is up.
   func delete(_ removal: Removal<Config>) throws(CNIError) {
     guard let path = removal.namespacePath else { return }
     try translating { () throws(KernelError) in
@@ -72,7 +72,7 @@ struct Loopback<Host: Kernel & ~Copyable>: Plugin {
   }
 
   func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
-    // Nothing of this network is on the host.
+    // This network has nothing on the host.
   }
 
   func status(_ network: Network<Config>) throws(CNIError) {
