@@ -2,9 +2,9 @@ public import CNI
 public import Kernel
 public import NetTypes
 
-/// What one kind of chained plugin changes: `portmap`, `firewall`.
+/// The decisions of one chained plugin, such as `portmap` or `firewall`.
 ///
-/// It only decides; how that is made, checked and taken back is the same for all: `ChainedPlugin`.
+/// Making, checking and undoing the changes is the same for all such plugins: `ChainedPlugin`.
 public protocol ChainDriver {
   associatedtype Config: ChainConfig
   /// The configuration with every value checked.
@@ -13,47 +13,47 @@ public protocol ChainDriver {
   /// The executable's name.
   static var name: String { get }
 
-  /// Pure: every refusal that needs no look at the host.
+  /// Checks everything that can be checked without the host.
   func settings(_ call: Call<Config>) throws(CNIError) -> Settings
 
-  /// Looks at the host, changes nothing and decides everything.
+  /// Computes all changes from the present state of the host, without changing anything.
   ///
   /// - Parameters:
   ///   - settings: the configuration.
-  ///   - owner: whose attachment it is.
-  ///   - previous: what the plugins before this one made.
+  ///   - owner: the attachment.
+  ///   - previous: `prevResult`.
   ///   - kernel: the host.
-  /// - Returns: what to do and what to answer.
-  /// - Throws: code 7 for what cannot be on this host.
+  /// - Returns: the changes and the CNI result.
+  /// - Throws: code 7 for values that are not possible on this host.
   func plan<K: Kernel & ~Copyable>(
     _ settings: Settings, owner: Owner, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> ChainPlan
 
-  /// What an ADD with these settings has left on the host; by default what it would do now.
+  /// The changes that CHECK expects on the host; by default those that ADD would make now.
   func expectation<K: Kernel & ~Copyable>(
     _ settings: Settings, owner: Owner, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change]
 
-  /// What DEL removes; `config` is `nil` where it can no longer be read.
+  /// The changes for DEL; `config` is `nil` if it can no longer be read.
   ///
-  /// What is gone is left out.
+  /// Things that do not exist are left out.
   ///
-  /// - Throws: a passing error, after which DEL is repeated: it must not count as gone.
+  /// - Throws: an error that may pass: DEL then fails and is repeated, instead of taking the thing as gone.
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: Config?, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
-  /// What DEL removes; `previous` is `nil` where it is missing or cannot be read.
+  /// The changes for DEL; `previous` is `nil` if it is missing or cannot be read.
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: Config?, after previous: AddResult?, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
-  /// What GC removes.
+  /// The changes for GC.
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: Config, valid: Set<Owner>, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
-  /// Why no ADD could succeed now; `nil` where one could.
+  /// Why ADD cannot succeed now; `nil` if it can.
   func obstacle<K: Kernel & ~Copyable>(_ config: Config, on kernel: inout K) throws(KernelError) -> String?
 }
 
@@ -73,10 +73,10 @@ extension ChainDriver {
 
 /// The configuration of a chained plugin.
 public protocol ChainConfig: JSONReadable, Sendable {
-  /// For runtimes without chains; `nil` in a chain.
+  /// The plugin to delegate to, for runtimes without plugin chains; `nil` in a chain.
   var inner: InnerPlugin? { get }
 
-  /// What DEL can use of a configuration that cannot be read as a whole; by default nothing.
+  /// The parts for DEL of a configuration that cannot be read as a whole; by default nothing.
   static func salvage(_ json: JSONReader) -> Self?
 }
 
@@ -86,10 +86,10 @@ extension ChainConfig {
   public static func salvage(_ json: JSONReader) -> Self? { nil }
 }
 
-/// All that a chained plugin's ADD will do.
+/// All changes of a chained plugin's ADD.
 public struct ChainPlan: Equatable, Sendable {
   public var changes: [Change]
-  /// The answer to the runtime: what came in, with what this plugin adds.
+  /// The CNI result: `prevResult` with this plugin's additions.
   public var result: AddResult
 
   public init(_ changes: [Change], result: AddResult) {

@@ -3,7 +3,7 @@ public import Kernel
 public import NetTypes
 import PacketFilter
 
-/// A plugin that changes the host for an attachment that others made: what its driver decides, this carries out.
+/// A chained plugin: makes, checks and undoes the changes that its driver decides.
 public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plugin {
   public typealias Config = Driver.Config
 
@@ -16,8 +16,8 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
   private let openKernel: () throws(KernelError) -> Host
 
   /// - Parameters:
-  ///   - driver: what to change.
-  ///   - openKernel: opens the kernel with the host's namespace alone.
+  ///   - driver: decides the changes.
+  ///   - openKernel: opens the kernel with only the host's namespace.
   public init(_ driver: Driver, on openKernel: @escaping () throws(KernelError) -> Host) {
     self.driver = driver
     self.openKernel = openKernel
@@ -42,7 +42,7 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
       do throws(KernelError) {
         for change in plan.changes { try transaction.apply(change) }
       } catch { throw CNIError(error) }
-      // A runtime that does not read its pipe must not keep other plugin processes from their rules.
+      // Unlocked before the write: a runtime that does not read its pipe must not block other plugin processes.
       transaction.kernel.filter.unlock()
       try commit(plan.result)
     } catch {
@@ -95,7 +95,7 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
       }
       try kernel.applyAll(changes)
     }
-    // Only now: the next container with that address must not get what was meant for this one.
+    // Releases the address last: a new container with this address must not get packets meant for the old one.
     if let inner = removal.config?.inner {
       attempt(&problems) { () throws(CNIError) in _ = try removal.delegates.run(inner, .del) }
     }
@@ -129,15 +129,15 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
   }
 }
 
-/// Runs `body`; what it throws is one more problem.
+/// Runs `body` and appends its error to `problems`.
 public func attempt(_ problems: inout [CNIError], _ body: () throws(CNIError) -> Void) {
   do throws(CNIError) { try body() } catch { problems.append(error) }
 }
 
 extension Kernel where Self: ~Copyable {
-  /// Makes every change, going on past failures.
+  /// Makes every change, and continues after errors.
   ///
-  /// Rules stay where `route_localnet` could not be reset: among them is the guard of 127.0.0.0/8.
+  /// If `route_localnet` could not be reset, the rules stay, because one of them guards 127.0.0.0/8.
   ///
   /// - Throws: all failures as one.
   mutating func applyAll(_ changes: [Change]) throws(CNIError) {

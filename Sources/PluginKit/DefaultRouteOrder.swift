@@ -2,7 +2,7 @@ import CNI
 import Kernel
 import NetTypes
 
-/// A default route of a container, and the network that it belongs to.
+/// A default route of a container, with its network.
 struct DefaultRoute: Equatable {
   var route: RouteSpec
   var network: String
@@ -18,24 +18,24 @@ struct DefaultRoute: Equatable {
     priority = Self.priority(route)
   }
 
-  /// Metrics of containers on several networks; below `Owner.numbers`.
+  /// The first metric for containers on several networks; all are below `Owner.numbers`.
   private static let firstMetric = 1 << 22
   private static let metricsOfPriority = 1000
 
-  /// The metric for a place among the default routes of a family; the lowest wins.
+  /// The metric for a rank among the default routes of a family; the kernel uses the lowest one.
   func metric(rank: Int) -> Int {
     Self.firstMetric + (100 - priority) * Self.metricsOfPriority + min(rank, Self.metricsOfPriority - 1)
   }
 
-  /// The kernel gives IPv6 routes without a metric 1024.
+  /// The `gwPriority` that a route's metric stands for; IPv6 routes without a metric get 1024 from the kernel.
   private static func priority(_ route: RouteSpec) -> Int {
     guard let metric = route.priority, metric > 0, route.dst.family == .v4 || metric != 1024 else { return 0 }
     return 100 - (metric < firstMetric ? metric : (metric - firstMetric) / metricsOfPriority)
   }
 
-  /// Docker's rule: priority, both families, name.
+  /// Docker's order: by priority, then networks with both families first, then by name.
   ///
-  /// An internal network has no default route.
+  /// Internal networks have no default route, so they do not matter here.
   func precedes(_ other: DefaultRoute) -> Bool {
     if priority != other.priority { return priority > other.priority }
     if isDualStack != other.isDualStack { return isDualStack }
@@ -44,9 +44,9 @@ struct DefaultRoute: Equatable {
 }
 
 extension [Change] {
-  /// These changes with default routes that stand in order with those that the container has from other networks.
+  /// These changes, with default routes in order with the container's default routes of other networks.
   ///
-  /// Metrics say the order, so that the kernel takes the next one if a link goes.
+  /// The order is kept in the metrics, so that the kernel uses the next route if a link is removed.
   func ordered(with others: [DefaultRoute], of network: NetworkName) -> [Change] {
     let own = compactMap(\.defaultRoute)
     guard !own.isEmpty, !others.isEmpty else { return self }
@@ -72,7 +72,7 @@ extension [Change] {
 }
 
 extension Change {
-  /// A default route in the container's main table that is added.
+  /// The default route in the container's main table that the change adds.
   fileprivate var defaultRoute: RouteSpec? {
     if case .addRoute(let route) = self, route.isMainDefault { route } else { nil }
   }
@@ -81,14 +81,14 @@ extension Change {
 }
 
 extension RouteSpec {
-  /// 254 is the main table.
+  /// Whether it is a default route in the container's main table (254).
   fileprivate var isMainDefault: Bool { side == .container && dst.length == 0 && (table ?? 254) == 254 }
 }
 
 extension Kernel where Self: ~Copyable {
-  /// Default routes by other interfaces of ours that ADD gave the container.
+  /// The default routes that ADD added to the container through other interfaces.
   ///
-  /// Routes of router advertisements and routing daemons keep their metrics: their makers would add them again.
+  /// Routes of router advertisements and routing daemons are left out: the kernel or the daemon would add them again.
   mutating func defaultRoutes(besides interface: InterfaceName) throws(KernelError) -> [DefaultRoute] {
     var found: [DefaultRoute] = []
     for link in try allLinks(on: .container) where link.name != interface && !link.isLoopback {
@@ -100,7 +100,7 @@ extension Kernel where Self: ~Copyable {
     return found
   }
 
-  /// The network in the tag of a link of the container, or of its veth peer on the host; `nil` if it is not ours.
+  /// The network in the alias of a container's link or of its veth peer on the host; `nil` if it is not ours.
   private mutating func networkName(of link: LinkInfo) throws(KernelError) -> String? {
     let end: LinkInfo? =
       if link.kind == "veth", let peer = link.peer { try self.link(index: peer, on: .host) } else { nil }

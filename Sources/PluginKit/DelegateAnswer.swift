@@ -1,6 +1,6 @@
 import CNI
 
-/// What another plugin printed that ended with status 0.
+/// The output of a delegate that ended with status 0.
 struct DelegateAnswer {
   private var type: PluginType
   private var command: Command
@@ -12,7 +12,7 @@ struct DelegateAnswer {
     self.bytes = bytes
   }
 
-  /// Status 0 and an error contradict each other, and leave open what was done.
+  /// Refuses an error with status 0: it is unclear what the delegate did.
   ///
   /// - Throws: code 105.
   func refuseError() throws(CNIError) {
@@ -20,7 +20,9 @@ struct DelegateAnswer {
     throw refusal("an error with status 0")
   }
 
-  /// - Throws: code 105 where it is no result, or says nothing at all.
+  /// The CNI result in the output.
+  ///
+  /// - Throws: code 105 if the output is no result or is empty.
   func result() throws(CNIError) -> AddResult {
     do throws(CNIError) {
       let value = try CNIJSON.decodeValue(bytes)
@@ -32,7 +34,7 @@ struct DelegateAnswer {
     }
   }
 
-  /// What a result of any version consists of; one that has none of it says nothing.
+  /// The keys of results of all versions; a result has at least one of them.
   private static let parts = ["interfaces", "ips", "ip4", "ip6", "routes", "dns"]
 
   private func refusal(_ what: String) -> CNIError {

@@ -1,68 +1,68 @@
 public import CNI
 
-/// The plugins this one may call (spec section 4), and how.
+/// The plugins to which this one delegates (CNI specification, section 4).
 public struct Delegates {
   /// `ipam.type`; `nil` for a network without addresses.
   public var ipam: PluginType?
   private var run: Run
 
-  /// Runs a plugin, with the input given or with our own; its result for ADD, `nil` for the others.
+  /// Runs a plugin with the given input or with our own; returns its result for ADD, `nil` for other commands.
   public typealias Run = (PluginType, Command, [UInt8]?) throws(CNIError) -> AddResult?
 
   /// - Parameters:
-  ///   - ipam: the plugin that hands out addresses.
-  ///   - run: how a plugin is run.
+  ///   - ipam: the IPAM plugin.
+  ///   - run: runs a plugin.
   public init(ipam: PluginType?, run: @escaping Run) {
     self.ipam = ipam
     self.run = run
   }
 
-  /// Asks the IPAM plugin for addresses; the empty result where the network has none.
+  /// Runs ADD of the IPAM plugin; returns an empty result if the network has none.
   ///
-  /// Where it refuses, it is told to DEL before its error is passed on, unless the container has its lease already.
+  /// If ADD fails, DEL of the IPAM plugin follows, unless the error means that the container has a lease already.
   ///
-  /// - Parameter configuration: what it reads instead of our own.
-  /// - Returns: what it answered.
+  /// - Parameter configuration: its input instead of ours.
+  /// - Returns: its result.
   /// - Throws: its error, with its code.
   public func requestAddresses(_ configuration: JSONValue? = nil) throws(CNIError) -> AddResult {
     guard let ipam else { return AddResult() }
     do throws(CNIError) {
       return try run(ipam, .add, configuration?.bytes) ?? AddResult()
     } catch {
-      if !error.isOfAnEarlierADD { try? forward(.del) }  // the error to tell is ADD's
+      if !error.isOfAnEarlierADD { try? forward(.del) }  // the error of ADD is thrown
       throw error
     }
   }
 
-  /// Passes CHECK, DEL, GC or STATUS on to the IPAM plugin, if there is one.
+  /// Runs CHECK, DEL, GC or STATUS of the IPAM plugin, if there is one.
   ///
   /// - Parameters:
-  ///   - command: which.
-  ///   - configuration: what it reads instead of our own.
+  ///   - command: the command.
+  ///   - configuration: its input instead of ours.
   /// - Throws: its error, with its code.
   public func forward(_ command: Command, _ configuration: JSONValue? = nil) throws(CNIError) {
     guard let ipam else { return }
     _ = try run(ipam, command, configuration?.bytes)
   }
 
-  /// Runs the plugin that does the main work of this one.
+  /// Runs the plugin of the key `delegate`.
   ///
-  /// Where its ADD is refused, it is told to DEL before its error is passed on, unless the container is attached already.
+  /// If its ADD fails, its DEL follows, unless the error means that the container is attached already.
   ///
-  /// - Returns: its result for ADD, the empty one for the others.
+  /// - Returns: its result for ADD, an empty one for other commands.
   @discardableResult
   public func run(_ inner: InnerPlugin, _ command: Command) throws(CNIError) -> AddResult {
     let input = inner.configuration.bytes
     do throws(CNIError) {
       return try run(inner.type, command, input) ?? AddResult()
     } catch {
-      if command == .add, !error.isOfAnEarlierADD { _ = try? run(inner.type, .del, input) }  // ADD's error is told
+      if command == .add, !error.isOfAnEarlierADD { _ = try? run(inner.type, .del, input) }  // ADD's error is thrown
       throw error
     }
   }
 }
 
 extension CNIError {
-  /// Whether an attachment of the same names stands already, which a DEL would take down.
+  /// Whether the attachment existed before this ADD, so that DEL would remove it.
   fileprivate var isOfAnEarlierADD: Bool { code == .alreadyAttached }
 }

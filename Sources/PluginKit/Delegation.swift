@@ -2,18 +2,18 @@ import CNI
 import Linux
 import NetTypes
 
-/// Runs other plugins as the specification has it (section 4): same environment but for the command, same bytes.
+/// Runs other plugins by the CNI specification (section 4): same input, and same environment except `CNI_COMMAND`.
 struct Delegation {
   var searchPath: [String]
   var journal: Journal?
 
-  /// As long as a DHCP server may take, and then some.
+  /// Longer than a DHCP server may take.
   static let secondsToWait = 120
 
   /// Runs the plugin `type` for `command`; `input` is the configuration it reads.
   ///
-  /// - Returns: its result for ADD, `nil` for the others.
-  /// - Throws: its own error with its own code; code 105 where it cannot be run or says nothing that can be read.
+  /// - Returns: its result for ADD, `nil` for other commands.
+  /// - Throws: its own error with its code; code 105 if it cannot be run or its output cannot be read.
   func run(_ type: PluginType, _ command: Command, _ input: [UInt8]) throws(CNIError) -> AddResult? {
     let path = try find(type)
     let output: ChildOutput
@@ -24,7 +24,7 @@ struct Delegation {
     } else {
       output = try execute(path, command, input)
     }
-    try? Standard.write(output.errors, to: Standard.error)  // what cannot be passed on must not undo what was done
+    try? Standard.write(output.errors, to: Standard.error)  // a failure to pass it on is no reason for a rollback
     guard output.status == 0 else { throw failure(of: type, output) }
     let answer = DelegateAnswer(type, command, output.output)
     try answer.refuseError()
@@ -48,7 +48,7 @@ struct Delegation {
       do throws(KernelError) {
         return try ChildProcess.run(path, environment: environment, input: input, seconds: Self.secondsToWait)
       } catch {
-        // A plugin that is being replaced by a new version cannot be run while it is written.
+        // ETXTBSY: the plugin's file is being written, perhaps by an update.
         guard error.isTextFileBusy, attempts < 5 else {
           throw CNIError(.delegateFailed, error.description, details: "errno \(error.errno)")
         }

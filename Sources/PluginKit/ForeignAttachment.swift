@@ -2,16 +2,15 @@ import CNI
 import Kernel
 import NetTypes
 
-/// A container's interface that another implementation of the same plugin made: its host end has another name, and
-/// nothing has a tag of ours.
+/// A container's interface that another implementation of the same plugin created.
 ///
-/// CHECK goes by `prevResult` then.
+/// Its host end has another name, and nothing has an alias of ours. CHECK compares it with `prevResult`.
 struct ForeignAttachment: Equatable {
   let owner: Owner
-  /// The other end, on the host, where the interface has one.
+  /// The host end; `nil` if the interface has none.
   let outside: InterfaceName?
 
-  /// `nil` where the interface is ours, or missing.
+  /// `nil` if the interface is ours or missing.
   init?<K: Kernel & ~Copyable>(
     of owner: Owner, _ kind: String, _ previous: AddResult, on kernel: inout K
   ) throws(KernelError) {
@@ -24,7 +23,7 @@ struct ForeignAttachment: Equatable {
       outside = nil
       return
     }
-    // Of the links that prevResult names it is the one that the interface leads to.
+    // The host end must be the interface's veth peer and be listed in prevResult.
     guard let peer = inside.peer, let end = try kernel.link(index: peer, on: .host),
       end.alias?.hasPrefix(Owner.tagPrefix) != true,
       previous.interfaces.contains(where: { $0.name == end.name.description })
@@ -32,18 +31,18 @@ struct ForeignAttachment: Equatable {
     outside = end.name
   }
 
-  /// What of a change of ours that attachment must show; `nil`: nothing.
+  /// The part of our change that CHECK expects of that attachment; `nil` for none.
   func expectation(_ change: Change) -> Change? {
     switch change {
     case .createLink(var spec):
       spec.name = theirs(spec.name)
       return .createLink(spec)
-    // Its loopback plugin's.
+    // The loopback plugin does this there.
     case .changeLink(let name, .container, _) where name.description == "lo": return nil
     case .changeLink(let name, let side, var wanted):
       wanted.alias = nil
       wanted.group = nil
-      // The reference lets ports learn.
+      // Ports of the reference plugin learn addresses.
       wanted.port.learning = nil
       wanted.port.locked = nil
       return .changeLink(theirs(name), on: side, wanted)
@@ -54,7 +53,7 @@ struct ForeignAttachment: Equatable {
       return .addAddress(spec)
     case .addRoute(var spec):
       spec.interface = theirs(spec.interface)
-      // Ours alone are made with one.
+      // Only our routes have a source address.
       spec.source = nil
       return .addRoute(spec)
     case .setNeighbour(let spec) where spec.interface == owner.hostInterface: return nil

@@ -1,20 +1,20 @@
 public import CNI
 
-/// The plugin named by the key `delegate`, called before this one's own work: for runtimes that know no chains.
+/// The plugin in the key `delegate`, which runs before this one's own work, for runtimes without plugin chains.
 public struct InnerPlugin: Equatable, Sendable {
   public var type: PluginType
-  /// What it reads: its own object, and of ours what a runtime adds for every plugin.
+  /// Its input: its own object, plus the keys that a runtime adds for every plugin.
   var configuration: JSONValue
 
-  /// What is passed on unless the inner object has it itself.
+  /// The keys that are passed on unless the inner object has them.
   private static let passedOn = [
     "cniVersion", "name", "args", "runtimeConfig", "prevResult", "cni.dev/valid-attachments", "cni.dev/attachments",
   ]
 
-  /// `nil` where the configuration names none.
+  /// Reads the key `delegate`; `nil` if it is absent.
   ///
   /// - Parameter json: the whole configuration.
-  /// - Throws: code 7 for a `delegate` without a `type`, or with a path as one.
+  /// - Throws: code 7 for a `delegate` without a `type`, or with a path as its type.
   public init?(in json: JSONReader) throws(CNIError) {
     guard let inner = json["delegate"] else { return nil }
     guard case .object(var members) = inner.value else { throw inner.refusal("an object") }

@@ -4,27 +4,27 @@ import NetTypes
 /// The version that plugins report when run by hand.
 public let suiteVersion = "2.0.0"
 
-/// What the runtime said in `CNI_*` variables, checked.
+/// The `CNI_*` variables of the runtime, checked.
 struct Invocation: Equatable, Sendable {
   var command: Command
-  /// `nil` only for commands that have no container.
+  /// `nil` only for commands without a container.
   var container: ContainerID?
   var interface: InterfaceName?
-  /// `CNI_NETNS`; empty where the runtime gave none.
+  /// `CNI_NETNS`; empty if it is not set.
   var namespacePath: String
   /// `CNI_ARGS`.
   var argumentsText: String
   /// The directories of `CNI_PATH`.
   var searchPath: [String]
-  /// `CNI_NETNS_OVERRIDE`: the plugin's own namespace may be worked on.
+  /// `CNI_NETNS_OVERRIDE`: whether the plugin's own namespace is allowed.
   var overridesNamespaceCheck: Bool
 
-  /// Whether anybody asks for anything: without `CNI_COMMAND` a plugin only introduces itself.
+  /// Whether `CNI_COMMAND` is set; without it a plugin only prints its name and versions.
   static func isAsked(_ environment: (String) -> String?) -> Bool {
     !(environment("CNI_COMMAND") ?? "").isEmpty
   }
 
-  /// - Throws: code 4, naming every variable that is missing or the first that is wrong.
+  /// - Throws: code 4 with all missing variables, or with the first invalid one.
   init(
     _ environment: (String) -> String?, namespaceRule: NamespaceRule
   ) throws(CNIError) {
@@ -78,7 +78,7 @@ struct Invocation: Equatable, Sendable {
 extension Command {
   var hasContainer: Bool { self == .add || self == .del || self == .check }
 
-  /// The variables without which the command means nothing.
+  /// The variables that the command needs.
   func requiredVariables(_ rule: NamespaceRule) -> [String] {
     switch self {
     case .add, .check:

@@ -2,16 +2,16 @@ import CNI
 import Linux
 import NetTypes
 
-/// What a call did, step by step, for `CNI_LOG`.
+/// The log of the steps of one call, for `CNI_LOG`.
 ///
-/// The one class in the project: the kernel, the delegates and the runner all add to the same record.
+/// The only class of the project, because the kernel, the delegates and the runner append to the same log.
 public final class Journal {
   private let start = Clock.now
   private var steps: [JSONValue] = []
 
   init() {}
 
-  /// Runs `body` and records how long it took and how it ended.
+  /// Runs `body` and records its duration and its error.
   func step<Value, Failure: Error>(
     _ name: @autoclosure () -> String, _ body: () throws(Failure) -> Value
   ) throws(Failure) -> Value {
@@ -34,9 +34,9 @@ public final class Journal {
     steps.append(.object(step))
   }
 
-  /// Appends the call as one line to the file `destination`, or writes it to that descriptor where it is a number.
+  /// Appends the call as one line to the file `destination`; a number is a file descriptor.
   ///
-  /// - Throws: what the file system said; the call itself is not affected.
+  /// - Throws: an error of the file system, which does not affect the call itself.
   func write(to destination: String, about members: [String: JSONValue], error: CNIError?) throws(KernelError) {
     var line = members
     line["steps"] = .array(steps)

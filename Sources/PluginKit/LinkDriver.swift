@@ -2,109 +2,110 @@ public import CNI
 public import Kernel
 public import NetTypes
 
-/// What one kind of main plugin makes: bridge, macvlan, ipvlan, ptp and others.
+/// The decisions of one main plugin: bridge, macvlan, ipvlan, ptp and others.
 ///
-/// It only decides; how that is made, checked and taken back is the same for all: `MainPlugin`.
+/// Making, checking and undoing the changes is the same for all such plugins: `MainPlugin`.
 public protocol LinkDriver {
   associatedtype Config: JSONReadable & Sendable
   /// The configuration with every value checked.
   associatedtype Settings
-  /// What a look at the host told.
+  /// The present state of the host, as far as the plan depends on it.
   associatedtype Facts
 
   /// The executable's name.
   static var name: String { get }
 
-  /// The kind of link the container gets: `veth`, `macvlan`.
+  /// The kind of the container's link: `veth`, `macvlan`.
   static var linkKind: String { get }
 
-  /// The namespace that stands in the host's place, another container's; `nil` for the host's.
+  /// Another container's namespace that is used in place of the host's; `nil` for the host's.
   func outside(_ config: Config) -> OutsideNamespace?
 
-  /// What a link takes over from the plugin before it in the chain, whose place in the result it takes.
+  /// The parent and addresses that a link takes from the previous plugin of the chain, whose result it then replaces.
   ///
-  /// - Returns: `nil` for a link that stands beside what was there before.
-  /// - Throws: code 7 where that cannot be taken over.
+  /// - Returns: `nil` for a link that is added to the previous result.
+  /// - Throws: code 7 if the previous result does not fit.
   func inheritance(_ config: Config, _ previous: AddResult) throws(CNIError) -> Inheritance<Config>?
 
-  /// The configuration with what somebody else knows of the network filled in: a control plane, a file for many hosts.
+  /// Fills in data from the control plane (peers file or etcd).
   ///
-  /// Asked before `settings`, for ADD, CHECK and STATUS; nothing of the host is changed.
+  /// Called before `settings`, for ADD, CHECK and STATUS; changes nothing on the host.
   ///
-  /// - Throws: code 11 where it cannot be asked now; STATUS calls that code 50.
+  /// - Throws: code 11 if the control plane does not answer now; STATUS reports that as code 50.
   func consult<K: Kernel & ~Copyable>(
     _ config: Config, of network: NetworkName, for command: Command, on kernel: inout K
   ) throws(CNIError) -> Config
 
-  /// What VALIDATE goes by in place of `consult`: filled in so that whatever is refused is refused on every host.
+  /// Fills in placeholder data for VALIDATE, so that only errors that occur on every host are reported.
   ///
-  /// By default the configuration as it is.
+  /// By default the configuration is unchanged.
   func assumed(_ config: Config) -> Config
 
-  /// What the IPAM plugin reads for ADD, CHECK and STATUS; `nil`: what this one read.
+  /// The input of the IPAM plugin for ADD, CHECK and STATUS; `nil` for this plugin's own input.
   func addressConfiguration(_ config: Config) -> JSONValue?
 
-  /// Tells others of the attachment, once it stands and before the result is written.
+  /// Publishes the attachment to other hosts, after it is complete and before the result is written.
   ///
-  /// - Throws: code 11 where they cannot be told now: all is taken back.
+  /// - Throws: code 11 if that is not possible now; everything is then rolled back.
   func publish(_ config: Config, _ owner: Owner, _ result: AddResult) throws(CNIError)
 
-  /// Takes back what `publish` told, on DEL and when an ADD is taken back; nothing happens where it told nothing.
+  /// Undoes `publish`, on DEL and on rollback of an ADD; no error if nothing was published.
   ///
   /// - Parameters:
-  ///   - config: as it was read, not as `consult` filled it in.
-  ///   - owner: whose attachment it is.
-  /// - Throws: code 11 where they cannot be told now.
+  ///   - config: the configuration as it was read, without the data of `consult`.
+  ///   - owner: the attachment.
+  /// - Throws: code 11 if that is not possible now.
   func withdraw(_ config: Config, _ owner: Owner) throws(CNIError)
 
-  /// Takes back what `publish` told of attachments that are not in `valid`.
+  /// Undoes `publish` for attachments that are not in `valid`.
   ///
-  /// - Throws: code 11 where they cannot be told now.
+  /// - Throws: code 11 if that is not possible now.
   func withdrawOthers(
     _ config: Config, of network: NetworkName, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError)
 
-  /// Pure: every refusal that needs no look at the host.
+  /// Checks everything that can be checked without the host.
   func settings(_ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> Settings
 
-  /// Looks, without changing anything.
+  /// Reads the present state of the host, without changing anything.
   func look<K: Kernel & ~Copyable>(
     _ settings: Settings, owner: Owner, at kernel: inout K
   ) throws(KernelError) -> Facts
 
-  /// Pure: every name, address, route and remaining refusal is decided here.
+  /// Computes all changes and the result from the facts, without access to the kernel.
   ///
   /// - Parameters:
   ///   - settings: the configuration.
-  ///   - facts: the host.
-  ///   - owner: whose attachment it is.
-  ///   - namespacePath: where the container's interface goes.
-  ///   - addresses: what IPAM answered, or on CHECK what it had answered; empty for a link without addresses, and for one
-  ///     through which IPAM is still to be asked: that is planned again from the same facts, and so is the same link.
-  /// - Returns: what to do and what to answer.
-  /// - Throws: code 7 for what cannot be on this host.
+  ///   - facts: the present state of the host.
+  ///   - owner: the attachment.
+  ///   - namespacePath: the path of the container's namespace.
+  ///   - addresses: the result of IPAM; for CHECK the one of ADD. Empty for a link without addresses, and for the
+  ///     first of two plans if IPAM needs the link (DHCP): the second plan, with addresses and the same facts, has the
+  ///     same link.
+  /// - Returns: the changes and the CNI result.
+  /// - Throws: code 7 for values that are not possible on this host.
   func plan(
     _ settings: Settings, _ facts: Facts, owner: Owner, namespacePath: String, addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan
 
-  /// What DEL removes first, found by listing the host's entries; none by default.
+  /// The changes that DEL makes first, found by dumping the host's entries; none by default.
   ///
-  /// - Throws: what the kernel said; DEL then reports that and carries out `removal` all the same.
+  /// - Throws: an error of the kernel; DEL reports it and makes the changes of `removal` nevertheless.
   func strays<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: Config?, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
-  /// What DEL removes on the host, sure of nothing but whose it is; `config` is `nil` where it can no longer be read.
+  /// The changes for DEL on the host; only the owner is certain. `config` is `nil` if it can no longer be read.
   func removal<K: Kernel & ~Copyable>(
     of owner: Owner, _ config: Config?, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
-  /// What GC removes on the host.
+  /// The changes for GC on the host.
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: Config, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
-  /// Why no ADD could succeed now; `nil` where one could.
+  /// Why ADD cannot succeed now; `nil` if it can.
   func obstacle<K: Kernel & ~Copyable>(_ config: Config, on kernel: inout K) throws(KernelError) -> String?
 }
 
@@ -135,11 +136,11 @@ extension LinkDriver {
   ) throws(CNIError) {}
 }
 
-/// What a link took over from the plugin before it.
+/// The values that a link takes from the previous plugin of the chain.
 public struct Inheritance<Config> {
-  /// The configuration, with what was taken over filled in.
+  /// The configuration, with these values filled in.
   public var config: Config
-  /// Addresses; `nil` where IPAM is to be asked.
+  /// The addresses; `nil` if IPAM gives them.
   public var addresses: AddResult?
 
   public init(config: Config, addresses: AddResult?) {
@@ -148,10 +149,10 @@ public struct Inheritance<Config> {
   }
 }
 
-/// A namespace that stands in the host's place.
+/// A namespace that is used in place of the host's.
 public struct OutsideNamespace: Equatable, Sendable {
   public var path: String
-  /// The key of the configuration that names it.
+  /// The configuration key of the path.
   public var key: String
 
   public init(_ path: String, key: String) {
@@ -160,11 +161,11 @@ public struct OutsideNamespace: Equatable, Sendable {
   }
 }
 
-/// The namespaces that a call works on.
+/// The namespaces of a call.
 public struct Namespaces: Equatable, Sendable {
-  /// The container's; `nil` for a call that has none.
+  /// The container's namespace; `nil` for a call without one.
   public var container: String?
-  /// What stands in the host's place; `nil` for the host's own.
+  /// The namespace in place of the host's; `nil` for the host's own.
   public var outside: String?
 
   public init(container: String?, outside: String? = nil) {

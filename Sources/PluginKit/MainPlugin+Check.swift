@@ -40,12 +40,12 @@ extension MainPlugin where Host: ~Copyable {
     } catch { throw CNIError(error) }
   }
 
-  /// How an interface differs from what the chain reported last; a later plugin may have changed it.
+  /// How an interface differs from `prevResult`, which includes changes by later plugins of the chain.
   private func unreported(
     of reported: AddResult.Interface, on side: Side, at kernel: inout TracingKernel<Host>
   ) throws(KernelError) -> [String] {
     guard let name = InterfaceName(reported.name), let link = try kernel.link(name, on: side) else { return [] }
-    // The address of a bridge that somebody else made follows its ports, and so does the MTU of every bridge.
+    // The MAC address of another program's bridge follows its ports, and so does the MTU of every bridge.
     let isBridge = link.kind == "bridge"
     let keepsMAC = !isBridge || link.alias?.hasPrefix(Owner.tagPrefix) == true
     var found: [String] = []
@@ -60,18 +60,18 @@ extension MainPlugin where Host: ~Copyable {
 }
 
 extension AddResult.Interface {
-  /// Whether it is in the container, and not on the host or in `outside`, which stands in the host's place.
+  /// Whether it is in the container, not on the host or in `outside`, which is used in place of the host.
   func isInside(outside: String?) -> Bool { !(sandbox ?? "").isEmpty && sandbox != outside }
 }
 
 extension AddResult {
-  /// The addresses and routes of one interface in the container, as IPAM answered them once.
+  /// The addresses and routes of one interface in the container, as the IPAM plugin returned them for ADD.
   func part(of name: InterfaceName, outside: String?) -> AddResult {
     let own = interfaces.firstIndex { $0.name == name.description && $0.isInside(outside: outside) }
     return AddResult(ips: ips.filter { $0.interface == nil || $0.interface == own }, routes: routes, dns: dns)
   }
 
-  /// This result behind what the plugins before this one made.
+  /// `previous` with this result appended.
   func appended(to previous: AddResult) -> AddResult {
     var all = previous
     all.interfaces += interfaces

@@ -3,7 +3,9 @@ import Kernel
 import NetTypes
 
 extension MainPlugin where Host: ~Copyable {
-  /// - Throws: code 7 where an address is one of IPv6 and the kernel has none.
+  /// Refuses IPv6 addresses on a kernel without IPv6.
+  ///
+  /// - Throws: code 7 if there is such an address.
   func refuseIPv6(_ addresses: AddResult, on kernel: inout TracingKernel<Host>) throws(CNIError) {
     guard let first = addresses.ips.first(where: { $0.address.family == .v6 }),
       try translating({ () throws(KernelError) in try kernel.hasIPv6() }) == false
@@ -11,7 +13,9 @@ extension MainPlugin where Host: ~Copyable {
     throw CNIError(.invalidNetworkConfig, "address \(first.address): \(noIPv6)")
   }
 
-  /// - Throws: code 50 if the configuration gives out IPv6 addresses and the kernel has no IPv6.
+  /// Checks for STATUS that the kernel has IPv6 if the configuration has IPv6 addresses.
+  ///
+  /// - Throws: code 50 if it has not.
   func checkIPv6(_ network: Network<Config>, on kernel: inout TracingKernel<Host>) throws(CNIError) {
     guard let address = network.givenIPv6, try !translating({ () throws(KernelError) in try kernel.hasIPv6() }) else {
       return
@@ -23,7 +27,7 @@ extension MainPlugin where Host: ~Copyable {
 }
 
 extension Kernel where Self: ~Copyable {
-  /// Whether there is any: a host on which it is only switched off for links has the settings all the same.
+  /// Whether the kernel has IPv6; with `disable_ipv6` set on links it still has, and the sysctls exist.
   fileprivate mutating func hasIPv6() throws(KernelError) -> Bool {
     try sysctl("net/ipv6/conf/all/forwarding", on: .host) != nil
   }

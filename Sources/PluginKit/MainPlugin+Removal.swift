@@ -11,7 +11,7 @@ extension MainPlugin where Host: ~Copyable {
     if let config = removal.config {
       attempt(&problems) { () throws(CNIError) in try driver.withdraw(config, removal.owner) }
     }
-    // Only now, so that nobody gets an address that is still in use.
+    // Releases the addresses last, so that no other container gets one that is still in use.
     if !isReturnedThroughLink { attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) } }
     if let error = CNIError(joining: problems) { throw error }
   }
@@ -39,7 +39,7 @@ extension MainPlugin where Host: ~Copyable {
     if let error = CNIError(joining: problems) { throw error }
   }
 
-  /// Another container that is gone took its end along, so that nothing but the host is left to look at.
+  /// Opens the kernel; if the peer container's namespace is gone, its end is gone too, and only the host is left.
   private func openForRemoval(
     _ path: String?, _ config: Config?, _ journal: Journal?
   ) throws(CNIError) -> TracingKernel<Host> {
@@ -49,15 +49,15 @@ extension MainPlugin where Host: ~Copyable {
     }
   }
 
-  /// Removes the container's interface, unless it is some other network's: DEL also follows an ADD that was refused.
+  /// Removes the container's interface, unless it is another network's: DEL also follows an ADD that failed.
   private func removeInside(_ owner: Owner, on kernel: inout TracingKernel<Host>) throws(KernelError) {
-    // An ADD that was killed may have left it under the name that it has on its way.
+    // A killed ADD may have left it under its temporary name.
     let passing = owner.interface.passing
     if try kernel.link(passing, on: .container)?.kind == Driver.linkKind {
       try kernel.apply(.deleteLink(passing, on: .container))
     }
     guard let link = try kernel.link(owner.interface, on: .container), link.kind == Driver.linkKind else { return }
-    // A link without another end tells itself whose it is.
+    // A link without a peer has the alias itself.
     if let alias = link.alias, alias.hasPrefix(Owner.tagPrefix), alias != owner.tag { return }
     if link.alias != owner.tag, let peer = link.peer, let outside = try kernel.link(index: peer, on: .host),
       let alias = outside.alias,

@@ -3,7 +3,7 @@ public import Kernel
 import Linux
 public import NetTypes
 
-/// A plugin that makes a container's interface: what its driver decides, this carries out.
+/// A main plugin, which creates a container's interface: makes, checks and undoes the changes of its driver.
 public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
   public typealias Config = Driver.Config
 
@@ -14,7 +14,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
   private let openKernel: (Namespaces) throws(KernelError) -> Host
 
   /// - Parameters:
-  ///   - driver: what to make.
+  ///   - driver: decides the changes.
   ///   - openKernel: opens the kernel with these namespaces.
   public init(_ driver: Driver, on openKernel: @escaping (Namespaces) throws(KernelError) -> Host) {
     self.driver = driver
@@ -40,7 +40,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
       try driver.inheritance(call.config, previous)
     }
     var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal))
-    // Before anything is published to other hosts.
+    // Checked before anything is published to other hosts.
     try refuseSecondInterface(call, on: &transaction.kernel)
     let config = try driver.consult(
       inherited?.config ?? call.config, of: call.owner.network, for: .add, on: &transaction.kernel)
@@ -56,7 +56,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     do throws(CNIError) {
       let attached = try attach(call, settings, addresses, in: &transaction)
       let result = try result(of: attached, after: previous, in: &transaction)
-      // Who made what others rely on goes on holding the lock: it may be taken back.
+      // After changes to shared links the host lock is kept, because a rollback would undo them.
       if !attached.madeShared { transaction.kernel.unlockHost() }
       try publish(config, call.owner, attached.plan.result) { () throws(CNIError) in try commit(result) }
     } catch {
@@ -66,7 +66,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     }
   }
 
-  /// Tells others of the attachment and then writes the result; where either fails, nobody has been told.
+  /// Publishes the attachment to other hosts and writes the result; if either fails, undoes the publishing.
   private func publish(
     _ config: Config, _ owner: Owner, _ result: AddResult, then commit: () throws(CNIError) -> Void
   ) throws(CNIError) {
@@ -87,12 +87,12 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
       details: "namespace \(call.namespacePath)")
   }
 
-  /// Makes what is planned for these addresses, as far as `before` has not made it.
+  /// Makes the planned changes for these addresses, except those that `before` has made.
   func attach(
     _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult, after before: Attached<Driver>? = nil,
     in transaction: inout Transaction<TracingKernel<Host>>
   ) throws(CNIError) -> Attached<Driver> {
-    // Most attachments find what they share in place and need nobody else to wait.
+    // Usually all shared links exist, so the shared lock is enough and other attachments need not wait.
     var exclusively = false, hasWaited = false
     for _ in 0..<10 {
       try translating { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
@@ -118,9 +118,9 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     throw CNIError(.tryAgainLater, "attach \(call.owner.interface): what is shared keeps changing")
   }
 
-  /// Waits without the host's lock, so that other attachments go on; warns if the kernel refuses to look.
+  /// Waits without the host lock, so that other attachments can go on; an error of the kernel is only a warning.
   ///
-  /// - Returns: whether it waited: the host may have changed meanwhile.
+  /// - Returns: whether it waited: the host may have changed in the meantime.
   private func wait(for waits: [Change], in transaction: inout Transaction<TracingKernel<Host>>) -> Bool {
     do throws(KernelError) {
       let pending = try transaction.missing(of: waits)
@@ -131,7 +131,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     return true
   }
 
-  /// With default routes in order with those of the container's other networks.
+  /// The changes, with default routes in order with those of the container's other networks.
   private func ordered(
     _ changes: [Change], of owner: Owner, on kernel: inout TracingKernel<Host>
   ) throws(KernelError) -> [Change] {
@@ -139,7 +139,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     return changes.ordered(with: try kernel.defaultRoutes(besides: owner.interface), of: owner.network)
   }
 
-  /// What to answer, behind what the plugins before this one made.
+  /// The CNI result: `previous` with this attachment's result appended.
   func result(
     of attached: Attached<Driver>, after previous: AddResult?, in transaction: inout Transaction<TracingKernel<Host>>
   ) throws(CNIError) -> AddResult {
@@ -149,7 +149,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     return previous.map(result.appended) ?? result
   }
 
-  /// The result with the hardware addresses that nobody decided.
+  /// The result, with MAC addresses that the plan left open read from the kernel.
   private func observed(
     _ result: AddResult, on kernel: inout TracingKernel<Host>
   ) throws(KernelError) -> AddResult {
@@ -175,16 +175,16 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
   }
 }
 
-/// What an attachment was planned from, and the plan that was carried out.
+/// The facts and the plan of an attachment that was made.
 struct Attached<Driver: LinkDriver> {
   var facts: Driver.Facts
   var plan: AttachmentPlan
-  /// Whether something was missing that others rely on as well, so that the host is locked for this one alone.
+  /// Whether shared links were changed, so that the host is locked exclusively.
   var madeShared: Bool
 }
 
 extension Transaction where K: ~Copyable {
-  /// Those of `changes` that would change something.
+  /// The ones of `changes` whose result is not on the host yet.
   fileprivate mutating func missing(of changes: [Change]) throws(KernelError) -> [Change] {
     var missing: [Change] = []
     for change in changes {
@@ -195,7 +195,7 @@ extension Transaction where K: ~Copyable {
     return missing
   }
 
-  /// Whether it is a setting that only matters before the link comes up, which CHECK ignores.
+  /// Whether it sets sysctls that matter only before the link comes up, which CHECK ignores.
   private mutating func precedesLink(_ change: Change) throws(KernelError) -> Bool {
     guard case .setSysctls(let settings, let side) = change else { return false }
     for name in Set(settings.filter(\.isOptional).compactMap(\.interface)) {
@@ -204,7 +204,9 @@ extension Transaction where K: ~Copyable {
     return false
   }
 
-  /// - Throws: code 7 where the kernel finds no way to a gateway: that is the configuration's fault.
+  /// Makes one change.
+  ///
+  /// - Throws: code 7 if the kernel cannot reach a route's gateway, since the configuration is wrong then.
   fileprivate mutating func make(_ change: Change) throws(CNIError) {
     do throws(KernelError) { try apply(change) } catch {
       guard case .addRoute(let spec) = change, let gateway = spec.gateway, error.isBadRoute else {
@@ -217,20 +219,20 @@ extension Transaction where K: ~Copyable {
     }
   }
 
-  /// Takes back every change; warns of what stays.
+  /// Rolls back every change; warns about changes that could not be undone.
   mutating func takeBack() {
     for leftover in rollBack() { warn("not taken back: \(leftover)") }
   }
 }
 
 extension Delegates {
-  /// Returns the addresses that were requested; warns where the IPAM plugin refuses.
+  /// Releases the requested addresses; warns if the IPAM plugin fails.
   func takeBackAddresses() {
     do throws(CNIError) { try forward(.del) } catch { warn("not taken back: \(error)") }
   }
 }
 
 extension KernelError {
-  /// EINVAL, ENETUNREACH, EHOSTUNREACH: what the kernel answers to a route by a gateway that it does not reach.
+  /// EINVAL, ENETUNREACH or EHOSTUNREACH: the kernel's errors for a route with a gateway that it cannot reach.
   fileprivate var isBadRoute: Bool { errno.isOne(of: .EINVAL, .ENETUNREACH, .EHOSTUNREACH) }
 }

@@ -2,9 +2,9 @@ import CNI
 import Linux
 import NetTypes
 
-/// What `CNI_NETNS` turned out to be.
+/// The state of the namespace in `CNI_NETNS`.
 enum NamespaceState: Equatable {
-  /// A namespace that is not the plugin's own, or that may be.
+  /// A namespace that is not the plugin's own, or is allowed to be.
   case other
   case own
   case unusable(KernelError)
@@ -21,7 +21,9 @@ extension Runner where P: ~Copyable {
     }
   }
 
-  /// - Throws: code 4 where there is no namespace, code 8 where it is the plugin's own.
+  /// Checks `CNI_NETNS` for ADD and CHECK.
+  ///
+  /// - Throws: code 4 if there is no namespace, code 8 if it is the plugin's own.
   func checkNamespace() throws(CNIError) {
     switch namespaceState() {
     case .other: return
@@ -31,14 +33,16 @@ extension Runner where P: ~Copyable {
     }
   }
 
-  /// - Throws: code 7 where there is no namespace, where it is the plugin's own, and where it is that of `CNI_NETNS`.
+  /// Checks the namespace that is used in place of the host's.
+  ///
+  /// - Throws: code 7 if there is no namespace, or if it is the plugin's own or that of `CNI_NETNS`.
   func check(_ outside: OutsideNamespace) throws(CNIError) {
     let found = try identities(outside)
     if found.isOwn { throw refusal(outside, "it is the plugin's own") }
     if found.isContainers { throw refusal(outside, "it is that of CNI_NETNS too") }
   }
 
-  /// Whether it is the plugin's own, and whether it is the container's.
+  /// Whether the namespace is the plugin's own, and whether it is the container's.
   private func identities(_ outside: OutsideNamespace) throws(CNIError) -> (isOwn: Bool, isContainers: Bool) {
     do throws(KernelError) {
       let theirs = try Namespace.open(outside.path).identity()

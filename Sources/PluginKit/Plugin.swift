@@ -1,46 +1,50 @@
 public import CNI
 
-/// What a CNI plugin does for each command; `runPlugin` does the rest.
+/// The commands of a CNI plugin; `runPlugin` does the rest.
 ///
-/// Environment, standard input, versions, names and the namespace have been checked before any of these is called.
+/// Environment, standard input, versions, names and the namespace are checked before these functions are called.
 public protocol Plugin: ~Copyable {
-  /// Everything of the network configuration that the plugin reads.
+  /// The keys of the network configuration that the plugin reads.
   associatedtype Config: JSONReadable & Sendable
 
   /// The executable's name.
   static var name: String { get }
 
-  /// Which namespaces ADD and CHECK take.
+  /// The namespaces that ADD and CHECK accept.
   static var namespaceRule: NamespaceRule { get }
 
-  /// What DEL needs out of a configuration that cannot be read as a whole; by default nothing.
+  /// The parts for DEL of a configuration that cannot be read as a whole; by default nothing.
   static func salvage(_ configuration: JSONValue) -> Config?
 
-  /// Whether `ipam.type` names this plugin, which then has no such delegate itself; by default not.
+  /// Whether this is an IPAM plugin: `ipam.type` is then its own name, not a delegate; by default not.
   static var handsOutAddresses: Bool { get }
 
   /// Whether ADD and CHECK refuse an object with the same key twice; by default the last one counts.
   static var refusesRepeatedKeys: Bool { get }
 
-  /// Another container's namespace that ADD and CHECK work on as well; by default none.
+  /// Another container's namespace that ADD and CHECK use too; by default none.
   func outside(_ config: Config) -> OutsideNamespace?
 
-  /// What ADD refuses of the configuration alone, before it looks at the host or asks anybody; by default nothing.
+  /// Checks everything in the configuration that needs no access to the host or other programs; by default nothing.
   func checkSettings(_ call: Call<Config>) throws(CNIError)
 
-  /// Makes the attachment, then calls `commit` as its last step; where anything throws, `commit` too, takes all back.
+  /// Makes the attachment, then calls `commit` as its last step; any error, also of `commit`, rolls everything back.
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError)
 
-  /// - Throws: one error that names every difference between what ADD made and what is there.
+  /// Compares the attachment with the state after ADD.
+  ///
+  /// - Throws: one error with all differences.
   func check(_ call: Call<Config>) throws(CNIError)
 
-  /// Removes all of the attachment that is there; goes on past failures and throws them together at the end.
+  /// Removes everything of the attachment; continues after errors and throws them together at the end.
   func delete(_ removal: Removal<Config>) throws(CNIError)
 
-  /// Removes what belongs to attachments that are not in `valid`; goes on past failures.
+  /// Removes everything of attachments that are not in `valid`; continues after errors.
   func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError)
 
-  /// - Throws: code 50 where an ADD could not succeed now, 51 where existing attachments suffer too.
+  /// Checks whether ADD can succeed now.
+  ///
+  /// - Throws: code 50 if it cannot, code 51 if existing attachments are affected too.
   func status(_ network: Network<Config>) throws(CNIError)
 }
 
@@ -55,14 +59,14 @@ extension Plugin where Self: ~Copyable {
   public func checkSettings(_ call: Call<Config>) throws(CNIError) {}
 }
 
-/// Hands the result to the runtime; from then on the attachment stands.
+/// Writes the result for the runtime; from then on the attachment is in use.
 public typealias Commit = (AddResult) throws(CNIError) -> Void
 
-/// Which namespaces a plugin works on.
+/// The namespaces that a plugin accepts.
 public enum NamespaceRule: Sendable {
-  /// A container's, never the plugin's own.
+  /// A container's namespace, never the plugin's own.
   case container
-  /// Whatever the runtime says, an empty `CNI_NETNS` too; the plugin checks.
+  /// Any `CNI_NETNS`, also an empty one; the plugin checks it itself.
   case any
 }
 
@@ -75,10 +79,10 @@ public struct Call<Config: Sendable> {
   public var argumentsText: String
   public var config: Config
   public var keys: RuntimeKeys
-  /// What the plugins before this one in the chain made; on CHECK, what the chain's ADD answered.
+  /// `prevResult`: the result of the previous plugins of the chain; for CHECK, that of the whole chain's ADD.
   public var previous: AddResult?
   public var delegates: Delegates
-  /// `nil` unless `CNI_LOG` asks for one.
+  /// `nil` unless `CNI_LOG` is set.
   var journal: Journal?
 
   public init(
@@ -108,14 +112,14 @@ public struct Call<Config: Sendable> {
   public func arguments() throws(CNIError) -> CNIArguments { try CNIArguments(argumentsText) }
 }
 
-/// DEL of one attachment: nothing but the owner is sure to be there.
+/// DEL of one attachment: only the owner is certain to be given.
 public struct Removal<Config: Sendable> {
   public var owner: Owner
-  /// `nil` where `CNI_NETNS` is empty, gone or the plugin's own.
+  /// `nil` if `CNI_NETNS` is empty, gone or the plugin's own.
   public var namespacePath: String?
-  /// `nil` where the configuration has changed so that it can no longer be read.
+  /// `nil` if the configuration has changed so that it can no longer be read.
   public var config: Config?
-  /// `nil` where it is missing or cannot be read.
+  /// `nil` if it is missing or cannot be read.
   public var previous: AddResult?
   public var delegates: Delegates
   var journal: Journal?
@@ -144,7 +148,7 @@ public struct Removal<Config: Sendable> {
 public struct Network<Config: Sendable> {
   public var name: NetworkName
   public var config: Config
-  /// An IPv6 address or subnet that the configuration has for containers.
+  /// An IPv6 address or subnet for containers in the configuration.
   public var givenIPv6: String?
   public var delegates: Delegates
   var journal: Journal?

@@ -3,7 +3,7 @@ import Glibc
 import Linux
 import NetTypes
 
-/// Runs the plugin as the CNI runtime started it, and exits.
+/// Runs the plugin for the command in `CNI_COMMAND`, and exits.
 public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
   Standard.occupyClosedStreams()
   Standard.turnSignalsIntoErrors()
@@ -36,12 +36,12 @@ public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
   }
 }
 
-/// To a person, or to Nomad, which looks for a version here.
+/// Prints name and versions, for a user, or for Nomad, which looks for a version here.
 private func introduce(_ name: String) {
   let alias = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? name
   let versions = SpecVersion.allCases.map(\.rawValue).joined(separator: ", ")
   let text = "CNI \(alias) plugin v\(suiteVersion)\nCNI protocol versions supported: \(versions)\n"
-  try? Standard.write(Array(text.utf8), to: Standard.error)  // nobody is left to tell
+  try? Standard.write(Array(text.utf8), to: Standard.error)  // there is no other place to report it
 }
 
 private func readConfiguration(for command: Command) throws(CNIError) -> [UInt8] {
@@ -59,7 +59,7 @@ private func write(_ answer: JSONValue) throws(CNIError) {
   } catch { throw CNIError(.ioFailure, "write to standard output: \(error.reason)") }
 }
 
-/// Prints the error as the one document on standard output.
+/// Prints the error as the only document on standard output.
 private func report(_ error: CNIError, answering input: [UInt8]) {
   let header = try? CNIJSON.decode(NetworkHeader.self, from: input)
   let asked = header?.cniVersion.flatMap(SpecVersion.init(rawValue:)) ?? (header == nil ? .latest : .v0_1_0)
@@ -89,7 +89,7 @@ private func log(_ journal: Journal?, _ input: [UInt8], _ error: CNIError?) {
   }
 }
 
-/// A line on standard error, for what must not become the outcome.
+/// Writes a line to standard error, for problems that do not change the outcome.
 public func warn(_ text: String) {
-  try? Standard.write(Array((text + "\n").utf8), to: Standard.error)  // nobody is left to tell
+  try? Standard.write(Array((text + "\n").utf8), to: Standard.error)  // there is no other place to report it
 }

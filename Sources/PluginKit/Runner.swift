@@ -2,7 +2,7 @@ import CNI
 import Linux
 import NetTypes
 
-/// One call of one plugin: checks what the runtime sent, then lets the plugin work.
+/// One call of one plugin: checks the input, then calls the plugin.
 struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   var plugin: P
   var invocation: Invocation
@@ -27,7 +27,7 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     let version = try SpecVersion(configured: header.cniVersion)
     try check(version, allows: invocation.command)
     let delegation = Delegation(searchPath: invocation.searchPath, journal: journal)
-    // An IPAM plugin reads the main plugin's configuration: what it names there is itself.
+    // An IPAM plugin gets the main plugin's configuration, so `ipam.type` is its own name.
     let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) {
       [input] (type, command, other) throws(CNIError) in
       try delegation.run(type, command, other ?? input)
@@ -78,9 +78,10 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
       keys: keys, previous: previous, delegates: read.delegates, journal: journal)
   }
 
-  /// DEL works with whatever can still be read.
+  /// Runs DEL with the parts of the input that can be read.
   ///
-  /// - Throws: before anything is removed what does not say that there is no namespace: the interface may be in it.
+  /// - Throws: an error of the namespace, except "not found", before anything is removed: the interface may still be
+  ///   in it.
   private func delete(_ owner: Owner, _ read: Reading) throws(CNIError) {
     let state = namespaceState()
     if case .unusable(let error) = state, !error.saysNoNamespace {
@@ -99,7 +100,7 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     let network = try network(name, read)
     let listed: ValidAttachments = try read.document.read()
     guard let valid = listed.attachments else {
-      // Without the key nobody says what is valid, and nothing may be removed; delegates see the same input.
+      // Without the key the valid attachments are unknown, so nothing is removed; delegates get the same input.
       return try read.delegates.forward(.gc)
     }
     try plugin.collectGarbage(network, valid: valid)
@@ -130,11 +131,11 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   }
 }
 
-/// A network configuration, parsed once for all that is read out of it.
+/// A network configuration, parsed once for all its readers.
 struct Document {
   var value: JSONValue
 
-  /// - Throws: code 6 where the bytes are no JSON object.
+  /// - Throws: code 6 if the bytes are no JSON object.
   init(_ bytes: [UInt8], refusingRepeatedKeys: Bool) throws(CNIError) {
     value = try CNIJSON.decodeValue(bytes, refusingRepeatedKeys: refusingRepeatedKeys)
     guard value.object != nil else {
@@ -144,13 +145,13 @@ struct Document {
 
   func read<Value: JSONReadable>() throws(CNIError) -> Value { try Value(JSONReader(value)) }
 
-  /// What the runtime adds for a chain.
+  /// `prevResult`, which the runtime adds for a plugin chain.
   func previousResult() throws(CNIError) -> AddResult? {
     try JSONReader(value).object("prevResult", as: WrittenResult.self)?.result
   }
 }
 
-/// What the runtime sent, and whom it lets us ask.
+/// The runtime's input, and the plugins to which this one delegates.
 private struct Reading {
   var document: Document
   var delegates: Delegates

@@ -2,10 +2,10 @@ import CNI
 import Linux
 import NetTypes
 
-/// What ADD would say of a configuration before it looks at anything: `CNI_COMMAND=VALIDATE`, which `cnictl` asks for.
+/// `CNI_COMMAND=VALIDATE`, used by `cnictl`: checks a configuration as ADD does before it looks at the host.
 ///
-/// The specification has no such command. The answer is `{"cniVersion": …, "errors": [{"code", "msg", "details"}, …]}` and
-/// status 0 also for findings, which tells it apart from another vendor's plugin that refuses the command.
+/// The CNI specification has no such command. The answer is `{"cniVersion": …, "errors": [{"code", "msg", "details"},
+/// …]}` with status 0 even if there are errors; another vendor's plugin refuses the command with another status.
 struct SettingsCheck<P: Plugin & ~Copyable>: ~Copyable {
   static var command: String { "VALIDATE" }
 
@@ -29,7 +29,7 @@ struct SettingsCheck<P: Plugin & ~Copyable>: ~Copyable {
     return .object(["cniVersion": .string(SpecVersion.latest.rawValue), "errors": .array(errors)])
   }
 
-  /// The same steps as for ADD, up to the plugin's own.
+  /// The same steps as for ADD, up to the plugin's own checks.
   private func check() throws(CNIError) {
     let document = try Document(input, refusingRepeatedKeys: P.refusesRepeatedKeys)
     let header: NetworkHeader = try document.read()

@@ -2,7 +2,7 @@ public import Kernel
 public import NetTypes
 public import PacketFilter
 
-/// A kernel that writes what it is asked into the journal, if there is one.
+/// A kernel that records every call in the journal, if there is one.
 public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   private var base: Base
   private let journal: Journal?
@@ -151,7 +151,7 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try traced("\(change)") { (base) throws(KernelError) in try base.apply(change) }
   }
 
-  /// Looks whether the kernel made a change without answering, and makes it where it did not.
+  /// Checks whether the kernel made a change whose answer was lost, and repeats the change if not.
   private mutating func settle(_ change: Change) throws(KernelError) {
     if change.isVisible, try differences(from: change, on: &self).isEmpty { return }
     do throws(KernelError) { try tracedApply(change) } catch {
@@ -161,7 +161,7 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
 }
 
 extension Change {
-  /// Whether the kernel answers it by netlink(7) from its routing tables and links.
+  /// Whether the change is made through rtnetlink(7), where an answer can be lost.
   fileprivate var isOfNetlink: Bool {
     switch self {
     case .addRules, .setRules, .removeRules, .removeOtherRules, .removeReferenceRules, .forgetConnections,
@@ -172,7 +172,7 @@ extension Change {
     }
   }
 
-  /// Whether what is there afterwards tells that it was made.
+  /// Whether the state of the host shows that the change was made.
   fileprivate var isVisible: Bool {
     switch self {
     case .createLink, .changeLink, .setVLANs, .addAddress, .deleteAddress, .addRoute, .setTables, .setFDB,
@@ -194,14 +194,14 @@ extension Change {
 }
 
 extension Call {
-  /// The kernel, writing what it is asked into the call's journal.
+  /// The kernel with every call recorded in the journal.
   public func traced<K: Kernel & ~Copyable>(_ kernel: consuming K) -> TracingKernel<K> {
     TracingKernel(kernel, journal: journal)
   }
 }
 
 extension Removal {
-  /// The kernel, writing what it is asked into the call's journal.
+  /// The kernel with every call recorded in the journal.
   public func traced<K: Kernel & ~Copyable>(_ kernel: consuming K) -> TracingKernel<K> {
     TracingKernel(kernel, journal: journal)
   }

@@ -3,19 +3,19 @@ public import Kernel
 public import NetTypes
 import PacketFilter
 
-/// Whether what a container sends must come from its own addresses.
+/// Whether packets of a container with another source address than its own are dropped.
 public enum AddressGuarding: Equatable, Sendable {
   case no
-  /// Where the host has nf_tables and the container an address.
+  /// Yes if the host has nf_tables and the container has an address.
   case ifPossible
   case yes
 
   /// - Parameters:
   ///   - wanted: the key `ipspoofchk`.
   ///   - isDefault: whether it is on without the key.
-  ///   - ipam: who hands out addresses.
-  ///   - other: a key by which packets with other addresses come from the container, if it is set.
-  /// - Throws: code 7 where there is nothing to check by.
+  ///   - ipam: the IPAM plugin.
+  ///   - other: a key that lets the container send packets with other source addresses, if it is set.
+  /// - Throws: code 7 if there is no address to check.
   public init(_ wanted: Bool?, isDefault: Bool, ipam: PluginType?, unless other: String?) throws(CNIError) {
     let lacksAddress = ipam.map(\.needsLink) ?? true
     guard wanted == true else {
@@ -34,13 +34,13 @@ public enum AddressGuarding: Equatable, Sendable {
     self = .yes
   }
 
-  /// The same for this host.
+  /// The setting with `ifPossible` resolved to `no` on a host without nf_tables.
   public func settled<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> AddressGuarding {
     guard self == .ifPossible else { return self }
     return try kernel.filter.has(.nftables) ? self : .no
   }
 
-  /// What makes it so.
+  /// The changes that add the guard.
   public func changes(_ owner: Owner, _ addressing: Addressing) -> [Change] {
     let addresses = addressing.ips.map(\.address.address)
     guard self != .no, !addresses.isEmpty else { return [] }

@@ -3,7 +3,7 @@ import Kernel
 import NetTypes
 
 extension Addressing {
-  /// To each gateway by the link itself, and through it to the rest of its address's subnet.
+  /// A route to each gateway on the link itself, and through the gateway to the rest of its address's subnet.
   var pointToPointRoutes: [RouteSpec] {
     guard isPointToPoint else { return [] }
     var direct: [RouteSpec] = [], through: [RouteSpec] = []

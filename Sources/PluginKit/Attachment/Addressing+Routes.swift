@@ -3,7 +3,7 @@ import Kernel
 import NetTypes
 
 extension Addressing {
-  /// Those to what is on the link itself first: a route's gateway may be reached by one of them.
+  /// The changes that add the routes; on-link routes first, because gateways may be reached through them.
   func routeChanges() throws(CNIError) -> [Change] {
     var specs = pointToPointRoutes
     for route in routes {
@@ -26,7 +26,7 @@ extension Addressing {
     return spec
   }
 
-  /// `nil` for a route to what is on the link itself, which is also written as the gateway `0.0.0.0` or `::`.
+  /// The gateway; `nil` for an on-link route, which can also be written with the gateway `0.0.0.0` or `::`.
   private func gateway(of route: Route) -> IPAddress? {
     if let given = route.gw, given.family == route.dst.family { return given.isUnspecified ? nil : given }
     return route.gw ?? (route.scope == nil || route.scope == 0 ? gateway(route.dst.family) : nil)
@@ -41,13 +41,13 @@ extension Addressing {
       throw refusal("another address than the container's own")
     }
     guard !ips.contains(where: { $0.address.broadcast == gateway }) else { throw refusal("the address of one router") }
-    // Scope 253 is a link's own and 254 the container's own: neither is behind a router. IPv6 has no scopes.
+    // Scope 253 (link) and 254 (host) mean destinations that are not behind a router. IPv6 has no scopes.
     if let scope = route.scope, scope >= 253, gateway.family == .v4 {
       throw refusal("none with scope \(scope), or another scope")
     }
   }
 
-  /// Whether an address or a route without gateway leads there, as for every ordinary subnet.
+  /// Whether a subnet or an on-link route contains the gateway; otherwise its route needs the flag `onlink`.
   private func reaches(_ gateway: IPAddress) -> Bool {
     gateway.family == .v6 && gateway.isLinkLocal
       || ips.contains { $0.address.contains(gateway) && $0.address.hostBits > 0 }

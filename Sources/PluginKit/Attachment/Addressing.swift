@@ -8,18 +8,18 @@ public struct Addressing: Equatable, Sendable {
   public var mac: MACAddress
   public var ips: [AddResult.IP]
   public var routes: [Route]
-  /// Whether IPv6 addresses wait until nobody else on the link claims them: 1 to 2 seconds.
+  /// Whether IPv6 addresses wait for duplicate address detection (DAD), which takes 1 to 2 seconds.
   public var detectsDuplicates = false
-  /// Whether the gateway is the only neighbour, as at the other end of a pair: all else is behind it.
+  /// Whether the gateway is the only neighbour, as on a `ptp` veth: all other destinations are behind it.
   public var isPointToPoint = false
 
-  /// Whether routers on the link are listened to.
+  /// Whether router advertisements on the link are accepted.
   public var routerAdvertisements = RouterAdvertisements.ignoredWithAddresses
 
   /// - Parameters:
-  ///   - interface: its name in the container.
-  ///   - mac: its hardware address.
-  ///   - addresses: what IPAM answered.
+  ///   - interface: the interface's name in the container.
+  ///   - mac: its MAC address.
+  ///   - addresses: the result of the IPAM plugin.
   public init(of interface: InterfaceName, mac: MACAddress, _ addresses: AddResult) {
     self.interface = interface
     self.mac = mac
@@ -33,12 +33,12 @@ public struct Addressing: Equatable, Sendable {
 
   /// The lowest and highest MTU of an Ethernet link.
   public static let mtuRange = 68...65535
-  /// RFC 8200, section 5.
+  /// The lowest MTU for IPv6: RFC 8200, section 5.
   public static let lowestMTUForIPv6 = 1280
 
-  /// The metric of default routes for a network's `gwPriority`; `nil` leaves it to the kernel.
+  /// The metric of default routes for a network's `gwPriority`; `nil` for the kernel's default.
   ///
-  /// It is never 0, which would beat every other.
+  /// It is never 0, which would precede every other route.
   ///
   /// - Throws: code 7 outside the range.
   public static func metric(gwPriority: Int?) throws(CNIError) -> Int? {
@@ -77,7 +77,7 @@ public struct Addressing: Equatable, Sendable {
     }
   }
 
-  /// Settings that must be there before the link comes up.
+  /// The sysctls to set before the link comes up.
   public var sysctls: [Sysctl] {
     let acceptRA = routerAdvertisements.setting(hasAddresses: !ips.isEmpty)
       .map { Sysctl.conf(.v6, interface, "accept_ra", $0, isOptional: true) }
@@ -98,9 +98,9 @@ public struct Addressing: Equatable, Sendable {
     ]
   }
 
-  /// Addresses, then routes, once the link is up.
+  /// The changes that add addresses, then routes; the link must be up.
   ///
-  /// - Throws: code 7 for a route that cannot be.
+  /// - Throws: code 7 for a route that is not valid.
   public func changes(announcing: Bool = true) throws(CNIError) -> [Change] {
     var changes = addressChanges(skippingDAD: !detectsDuplicates)
     if detectsDuplicates, families.contains(.v6) { changes.append(.awaitDAD(interface)) }
@@ -109,11 +109,12 @@ public struct Addressing: Equatable, Sendable {
     return changes
   }
 
-  /// Addresses, then `up`, then routes: coming up, the kernel announces the addresses that are there.
+  /// The changes that add addresses, then set the link up, then add routes.
   ///
-  /// It does so for IPv6 addresses when their detection of duplicates ends, and where there is none that is at once.
+  /// When the link comes up, the kernel announces its addresses: IPv6 ones when their DAD ends, or at once without
+  /// DAD.
   ///
-  /// - Throws: code 7 for a route that cannot be.
+  /// - Throws: code 7 for a route that is not valid.
   public func changes(comingUpBy up: Change) throws(CNIError) -> [Change] {
     let settled: [Change] = families.contains(.v6) ? [.awaitDAD(interface)] : []
     return addressChanges(skippingDAD: false) + [up] + settled + (try routeChanges())

@@ -1,17 +1,17 @@
 public import CNI
 public import Kernel
 
-/// All that an ADD will do, decided before anything is done.
+/// All changes of an ADD, decided before any is made.
 public struct AttachmentPlan: Equatable, Sendable {
-  /// Waited for before the first change, without the host's lock; they change nothing, and the ADD goes on if they fail.
+  /// Conditions to wait for before the first change, without the host lock; ADD continues if a wait fails.
   public var waits: [Change]
-  /// What other attachments rely on as well: bridges, their addresses, forwarding.
+  /// Changes that other attachments depend on too: bridges, their addresses, forwarding.
   ///
-  /// Only what is missing is changed.
+  /// Only those are made whose result is missing.
   public var shared: [Change]
-  /// What is this attachment's alone.
+  /// Changes for this attachment only.
   public var own: [Change]
-  /// The answer to the runtime.
+  /// The CNI result.
   public var result: AddResult
 
   public init(waits: [Change] = [], shared: [Change], own: [Change], result: AddResult) {

@@ -2,26 +2,26 @@ public import CNI
 public import Kernel
 public import NetTypes
 
-/// A container's interface as a port of a bridge on the host, the same whoever made the bridge.
+/// A container's interface as a port of a bridge on the host, for all plugins that use a bridge.
 public struct ContainerPort: Equatable, Sendable {
   public var owner: Owner
   public var bridge: InterfaceName
-  /// As it was found; `nil` where it is made with this port.
+  /// The existing bridge; `nil` if it is created with this port.
   public var bridgeThere: LinkInfo?
   /// Largest packet, in bytes.
   public var mtu: Int
-  /// Of the host's end.
+  /// The MAC address of the host's end.
   public var hostMAC: MACAddress
   public var settings = BridgePort()
   /// The container's MAC address if it was changed after ADD, which only CHECK finds; `nil` otherwise.
   public var macThere: MACAddress?
-  /// How the bridge gets an FDB entry for that address; `nil`: from a control plane.
+  /// The table for the static FDB entry of that address; `nil` if a control plane adds the entry.
   public var entry: FDBSpec.Table? = .port
-  /// `nil`: the bridge knows none.
+  /// `nil` if no VLAN is configured.
   public var vlans: PortVLANs?
-  /// What must stand before the container can send: packet filter rules.
+  /// Packet filter rules that must be in place before the container can send.
   public var guards: [Change] = []
-  /// Whether a bridge that is there keeps its MTU if the port's is smaller.
+  /// Whether an existing bridge keeps its MTU if the port's is smaller.
   public var keepsBridgeMTU = false
   /// Whether the container's interface stays down, without addresses.
   public var staysDown = false
@@ -34,9 +34,9 @@ public struct ContainerPort: Equatable, Sendable {
     self.hostMAC = hostMAC
   }
 
-  /// What makes it, from the pair to the routes of the container.
+  /// The changes that create it, from the veth pair to the container's routes.
   ///
-  /// - Throws: code 7 for a route that cannot be.
+  /// - Throws: code 7 for a route that is not valid.
   public func changes(_ addressing: Addressing) throws(CNIError) -> [Change] {
     let outside = owner.hostInterface
     let veth = LinkSpec(
@@ -57,15 +57,17 @@ public struct ContainerPort: Equatable, Sendable {
     if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
     guard !staysDown else { return changes }
     changes += [.changeLink(owner.interface, on: .container, LinkChange(isUp: true)), .awaitRunning(outside)]
-    // The kernel drops what a bridge itself sends until it has noticed, some time later, that a first port is up.
+    // The kernel drops packets from the bridge itself until it sees, with a delay, that the first port is up.
     if bridgeThere?.isRunning != true { changes.append(.awaitRunning(bridge)) }
     return changes + (try addressing.changes())
   }
 
-  /// Whether the plan sets the MAC address that the bridge has; the kernel then removes all its neighbour entries.
+  /// Whether the plan sets the bridge's MAC address to its present value.
+  ///
+  /// The kernel then flushes the bridge's neighbour entries.
   public var pinsBridge: Bool { bridgeThere?.unpinnedMAC != nil }
 
-  /// What keeps the MAC address and the MTU of a bridge that is there as they are: without a user's they follow its ports.
+  /// The change that fixes an existing bridge's MAC address and MTU, which follow its ports until a user sets them.
   private var pinnedBridge: LinkChange? {
     guard let there = bridgeThere else { return nil }
     let pinned = LinkChange(
@@ -73,19 +75,19 @@ public struct ContainerPort: Equatable, Sendable {
     return pinned == LinkChange() ? nil : pinned
   }
 
-  /// A bridge's port needs no IPv6 at all, and each that has it hears and sends multicast for nothing.
+  /// No IPv6 on the bridge port: it needs none, and with IPv6 it only sends and receives useless multicast.
   private var hostSettings: [Sysctl] {
     [.ignoringRouters(owner.hostInterface), .conf(.v6, owner.hostInterface, "disable_ipv6", "1", isOptional: true)]
   }
 
-  /// What to answer.
+  /// The CNI result.
   ///
   /// - Parameters:
-  ///   - bridgeMAC: `nil` where nobody knows it yet.
-  ///   - addressing: the container's.
+  ///   - bridgeMAC: the bridge's MAC address; `nil` if it is not known yet.
+  ///   - addressing: the container's addresses and routes.
   ///   - sandbox: the path of the container's namespace.
-  ///   - dns: for the container.
-  /// - Returns: the bridge, the host's end, the container's, with its addresses.
+  ///   - dns: the container's DNS settings.
+  /// - Returns: a result with the bridge, the host's end and the container's end, with its addresses.
   public func result(
     bridgeMAC: MACAddress?, _ addressing: Addressing, sandbox: String, dns: DNS
   ) -> AddResult {

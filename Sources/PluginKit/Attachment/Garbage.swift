@@ -3,7 +3,7 @@ public import Kernel
 public import NetTypes
 
 extension Kernel where Self: ~Copyable {
-  /// The host's ends of attachments to `network` that are not in `valid`.
+  /// The host ends of attachments to `network` that are not in `valid`.
   public mutating func garbageEnds(
     of network: NetworkName, kind: String, valid: Set<Owner>
   ) throws(KernelError) -> [LinkInfo] {
@@ -13,9 +13,9 @@ extension Kernel where Self: ~Copyable {
 }
 
 extension Kernel where Self: ~Copyable {
-  /// What DEL does to the host's end of a pair: nothing to one that another attachment's tag is on.
+  /// The change for DEL that removes the host end of a veth pair; empty if its alias is another attachment's.
   ///
-  /// Its name is made of a hash, which two attachments may share.
+  /// The name contains a hash, so two attachments may have the same name.
   public mutating func endRemoval(of owner: Owner) throws(KernelError) -> [Change] {
     let alias = try link(owner.hostInterface, on: .host)?.alias ?? owner.tag
     return alias.hasPrefix(Owner.tagPrefix) && alias != owner.tag ? [] : [.deleteLink(owner.hostInterface, on: .host)]
@@ -23,6 +23,6 @@ extension Kernel where Self: ~Copyable {
 }
 
 extension LinkInfo {
-  /// "a macvlan link", "a link that is no bridge".
+  /// Text for messages: "a macvlan link", "a link that is no bridge".
   public var kindInWords: String { kind.map { "a \($0) link" } ?? "a link that is no bridge" }
 }

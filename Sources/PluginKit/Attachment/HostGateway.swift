@@ -4,21 +4,21 @@ public import NetTypes
 
 /// The gateways of a network as addresses of the host.
 public struct HostGateway: Equatable, Sendable {
-  /// The link that has them.
+  /// The link that has these addresses.
   public var link: InterfaceName
-  /// What it has now.
+  /// The present addresses of the link.
   public var addresses: [IPPrefix]
-  /// The bridge behind it; `nil` where it is made with them.
+  /// The bridge behind the link; `nil` if it is created with the addresses.
   public var bridge: InterfaceName?
-  /// Whether a bridge that is there may lose addresses: this plugin or the reference made it.
+  /// Whether addresses of an existing bridge may be removed: this plugin or the reference plugin created it.
   public var isOurs: Bool
-  /// Whether addresses that contradict those wanted go.
+  /// Whether conflicting addresses are removed (`forceAddress`).
   public var replaces = false
-  /// Whether IPv6 addresses count at once, without a look for others that have them.
+  /// Whether IPv6 addresses are added without duplicate address detection.
   public var skipsDAD = true
-  /// Whether the host forwards packets.
+  /// Whether IP forwarding is switched on.
   public var forwards = true
-  /// The network's subnets: the gateways of its other ones stay.
+  /// The network's subnets: gateways of its other subnets stay on the link.
   public var ranges = NetworkRanges()
   /// Links that lose routes of router advertisements if the host forwards IPv6.
   public var advertisedLinks: [InterfaceName] = []
@@ -30,7 +30,7 @@ public struct HostGateway: Equatable, Sendable {
     self.isOurs = isOurs
   }
 
-  /// Each gateway with the length of its subnet; one outside its subnet alone, since its neighbours are elsewhere.
+  /// Each gateway with the prefix length of its subnet; as a host address if it is outside its subnet.
   public static func wanted(_ addressing: Addressing) -> [IPPrefix] {
     var wanted: [IPPrefix] = []
     for ip in addressing.ips {
@@ -41,7 +41,9 @@ public struct HostGateway: Equatable, Sendable {
     return wanted
   }
 
-  /// - Throws: code 7 where a bridge keeps an address that contradicts one of those wanted.
+  /// The changes that add the gateways to the link, and the routes and sysctls for them.
+  ///
+  /// - Throws: code 7 if the bridge keeps an address that conflicts with a wanted one.
   public func changes(_ addressing: Addressing) throws(CNIError) -> [Change] {
     let wanted = Self.wanted(addressing)
     let families = Set(wanted.map(\.family))
@@ -56,7 +58,7 @@ public struct HostGateway: Equatable, Sendable {
       + (forwards ? Change.forwarding(families, keepingAdvertisedRoutesOf: advertisedLinks) : [])
   }
 
-  /// To each subnet whose gateway is outside it: no address of the link leads there.
+  /// A route to each subnet whose gateway is outside it, since no address of the link covers that subnet.
   private func subnetRoutes(_ addressing: Addressing) -> [Change] {
     var routes: [RouteSpec] = []
     for ip in addressing.ips where ip.hasGatewayOutside {
@@ -66,7 +68,7 @@ public struct HostGateway: Equatable, Sendable {
     return routes.map { .addRoute($0) }
   }
 
-  /// In the container, to each gateway outside its subnet; the link-local network is on every link.
+  /// The container's on-link route to each gateway outside its subnet; link-local gateways need none.
   public static func containerRoutes(_ addressing: Addressing) -> [Change] {
     var routes: [RouteSpec] = []
     for ip in addressing.ips where ip.hasGatewayOutside {
@@ -78,19 +80,21 @@ public struct HostGateway: Equatable, Sendable {
     return routes.map { .addRoute($0) }
   }
 
-  /// Whether the link may not have that address beside those wanted.
+  /// Whether a present address of the link conflicts with a wanted one.
   private func conflicts(_ there: IPPrefix, with wanted: [IPPrefix]) -> Bool {
     guard !wanted.contains(there), wanted.contains(where: { $0.conflicts(with: there) }) else { return false }
-    // Another subnet of the same network may have its gateway here too. A subnet has one gateway only.
+    // It may be the gateway of another subnet of the network. But each subnet has only one gateway.
     return !ranges.hasGateway(there) || wanted.contains { $0.network == there.network }
   }
 
-  /// A gateway that stands alone on the link is not added, if a subnet of the link has it already.
+  /// Whether a gateway that is wanted as a host address is on the link already with a subnet.
   private func isHeld(_ wanted: IPPrefix) -> Bool {
     wanted.hostBits == 0 && addresses.contains { $0.address == wanted.address && $0 != wanted }
   }
 
-  /// IPv6 addresses that stand alone and get their subnet now: a link has an IPv6 address only once.
+  /// The IPv6 host addresses of the link that are now wanted with their subnet.
+  ///
+  /// They are removed first, because a link can have an IPv6 address only once.
   private func widened(_ wanted: [IPPrefix]) -> [IPPrefix] {
     addresses.filter { there in
       there.family == .v6 && there.hostBits == 0
@@ -98,7 +102,7 @@ public struct HostGateway: Equatable, Sendable {
     }
   }
 
-  /// A bridge with the host's uplink, or of another program, keeps its addresses, also with `forceAddress`.
+  /// Refuses to replace addresses of a bridge that is not ours; for one of ours, `forceAddress` must be set.
   private func checkReplacing(_ conflicting: [IPPrefix], with wanted: [IPPrefix]) throws(CNIError) {
     guard let first = conflicting.first, let bridge, !isOurs || !replaces else { return }
     let way = isOurs ? "\"forceAddress\": true replaces it" : "it was not made by this plugin and keeps it"
@@ -109,7 +113,7 @@ public struct HostGateway: Equatable, Sendable {
 }
 
 extension AddResult.IP {
-  /// Whether the gateway is no address of the subnet: a link-local one, or one of elsewhere.
+  /// Whether the gateway is not in the subnet, for example a link-local address.
   fileprivate var hasGatewayOutside: Bool {
     guard let gateway, gateway.family == address.family else { return false }
     return !address.contains(gateway)
@@ -117,9 +121,9 @@ extension AddResult.IP {
 }
 
 extension IPPrefix {
-  /// Whether a bridge may not have both: two IPv4 addresses never, two of IPv6 only in one network.
+  /// Whether a bridge cannot have both: two IPv4 addresses never, two IPv6 ones only in different networks.
   ///
-  /// Link-local addresses are in no one's way, and nor is a subnet in that of its own gateway alone.
+  /// Link-local addresses never conflict, nor does a host address with the same address in its subnet.
   fileprivate func conflicts(with other: IPPrefix) -> Bool {
     guard family == other.family else { return false }
     if family == .v4 { return true }

@@ -2,8 +2,8 @@ public import Kernel
 public import NetTypes
 
 extension LinkInfo {
-  /// The MAC address of a bridge that follows its ports, or may do so; `nil` if a user set it.
+  /// The MAC address of a bridge if it may follow its ports; `nil` if a user set it.
   ///
-  /// Set to what it is, it is the user's for the kernel (`br_stp_recalculate_bridge_id`), and stays.
+  /// If it is set to its present value, the kernel keeps it as set by a user (`br_stp_recalculate_bridge_id`).
   public var unpinnedMAC: MACAddress? { keepsMAC == true ? nil : mac }
 }

@@ -2,13 +2,13 @@ public import CNI
 public import NetTypes
 public import PacketFilter
 
-/// The keys of a network whose containers reach the outside by the host's address, as written; absent keys are `nil`.
+/// The keys for masquerading, as written; absent keys are `nil`.
 public struct MasqueradeConfig: Sendable {
-  /// What containers send to the outside leaves with the host's address.
+  /// Whether packets of containers to other networks leave with the host's address.
   public var ipMasq: Bool?
   public var ipMasqRandomFully: Bool?
   public var ipMasqBackend: Backend?
-  /// For all rules of the network.
+  /// The packet filter for all rules of the network.
   public var backend: Backend?
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -20,12 +20,12 @@ public struct MasqueradeConfig: Sendable {
 
   public var isOn: Bool { ipMasq == true }
 
-  /// The backend that either key names; `nil`: the host's.
+  /// The backend in either key; `nil` for the host's.
   public var anyBackend: Backend? { backend ?? ipMasqBackend }
 
-  /// The backend that rules go to; `nil`: the host's.
+  /// The backend for the rules; `nil` for the host's.
   ///
-  /// - Throws: code 7 where the keys name two.
+  /// - Throws: code 7 if the two keys differ.
   public func checkedBackend() throws(CNIError) -> Backend? {
     guard let one = backend, let other = ipMasqBackend, one != other else { return anyBackend }
     throw CNIError(
@@ -33,12 +33,12 @@ public struct MasqueradeConfig: Sendable {
   }
 }
 
-/// What a network wants of masquerading, checked.
+/// The masquerading of a network, checked.
 public struct Masquerading: Equatable, Sendable {
-  /// Whether source ports are drawn at random.
+  /// Whether source ports are random (`random-fully`).
   public var isRandom: Bool
 
-  /// `nil` where the source stays as it is.
+  /// `nil` if packets are not masqueraded.
   ///
   /// - Throws: code 7 for keys that contradict each other.
   public init?(_ config: MasqueradeConfig) throws(CNIError) {

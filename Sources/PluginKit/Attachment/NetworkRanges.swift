@@ -1,17 +1,17 @@
 public import CNI
 public import NetTypes
 
-/// Subnets and gateways that a network's configuration names for its IPAM plugin.
+/// The subnets and gateways in a network's configuration for its IPAM plugin.
 public struct NetworkRanges: Equatable, Sendable {
   public var subnets: [IPPrefix] = []
   public var gateways: [IPAddress] = []
 
-  /// None named.
+  /// No subnets and gateways.
   public init() {}
 
-  /// Those of `ipam` and `runtimeConfig.ipRanges`.
+  /// Reads `ipam` and `runtimeConfig.ipRanges`.
   ///
-  /// What cannot be read is left out: the IPAM plugin refuses it.
+  /// Values that are not valid are left out: the IPAM plugin refuses them.
   public init(_ json: JSONReader) {
     guard let ipam = json["ipam"] else { return }
     add(ipam)
@@ -31,7 +31,7 @@ public struct NetworkRanges: Equatable, Sendable {
     if case .string(let text)? = range["gateway"]?.value, let gateway = IPAddress(text) { gateways.append(gateway) }
   }
 
-  /// Whether that address of a link is the gateway of one of the subnets, or stands alone for one.
+  /// Whether it is a gateway of one of the subnets, or a gateway as a host address.
   func hasGateway(_ address: IPPrefix) -> Bool {
     address.hostBits == 0 ? gateways.contains(address.address) : subnets.contains(address.network)
   }

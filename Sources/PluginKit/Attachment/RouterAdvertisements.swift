@@ -2,14 +2,14 @@ public import CNI
 public import Kernel
 public import NetTypes
 
-/// Whether a container's interface takes what routers on its link advertise: addresses, routes.
+/// Whether a container's interface accepts addresses and routes of router advertisements on its link.
 public enum RouterAdvertisements: Equatable, Sendable {
-  /// `"acceptRA": true`, `false`.
+  /// `accepted` and `ignored` are the key `acceptRA` with `true` and `false`.
   case accepted
   case ignored
-  /// Ignored where IPAM gives addresses: a neighbour could pose as a router.
+  /// Ignored if IPAM gives addresses, because another host on the link could pose as a router.
   case ignoredWithAddresses
-  /// As the kernel has it, where addresses are asked for on the link itself.
+  /// The kernel's default, for an IPAM plugin that requests addresses on the link itself.
   case untouched
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -21,7 +21,7 @@ public enum RouterAdvertisements: Equatable, Sendable {
     }
   }
 
-  /// The value of `accept_ra`; `nil`: the kernel's.
+  /// The value of the sysctl `accept_ra`; `nil` leaves the kernel's default.
   func setting(hasAddresses: Bool) -> String? {
     switch self {
     case .accepted: "1"
@@ -33,7 +33,7 @@ public enum RouterAdvertisements: Equatable, Sendable {
 }
 
 extension Sysctl {
-  /// Lets a link of ours on the host take no routers for its own.
+  /// Ignores router advertisements on a link of ours on the host.
   public static func ignoringRouters(_ link: InterfaceName) -> Sysctl {
     .conf(.v6, link, "accept_ra", "0", isOptional: true)
   }

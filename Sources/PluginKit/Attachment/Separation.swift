@@ -1,14 +1,14 @@
 public import CNI
 
-/// How far a bridge's containers are kept apart from others: the key `isolation`.
+/// The isolation of a bridge's containers: the key `isolation`.
 public enum Separation: String, Sendable {
   case none
-  /// From everybody beyond the bridge.
+  /// From all hosts and networks beyond the bridge.
   case network
   /// From each other too.
   case container
 
-  /// - Throws: code 7 for another word.
+  /// - Throws: code 7 for another value.
   public init?(isolation text: String?) throws(CNIError) {
     guard let text else { return nil }
     guard let separation = Separation(rawValue: text) else {

@@ -2,12 +2,14 @@ public import Kernel
 public import NetTypes
 
 extension Change {
-  /// Makes the host forward packets of these families.
+  /// Switches on IP forwarding on the host for these families.
+  ///
+  /// Equals `sysctl -w net.ipv4.ip_forward=1` and `sysctl -w net.ipv6.conf.all.forwarding=1`.
   ///
   /// - Parameters:
-  ///   - families: those of the containers' addresses.
-  ///   - links: those that lose routes of router advertisements otherwise (`linksThatLoseAdvertisedRoutes`).
-  /// - Returns: the settings of those links, then the switches; nothing without families.
+  ///   - families: the families of the containers' addresses.
+  ///   - links: the links that lose routes of router advertisements otherwise (`linksThatLoseAdvertisedRoutes`).
+  /// - Returns: `accept_ra` of those links, then the forwarding sysctls; empty without families.
   public static func forwarding(_ families: Set<IPFamily>, keepingAdvertisedRoutesOf links: [InterfaceName]) -> [Change]
   {
     var settings: [Sysctl] = []

@@ -2,13 +2,13 @@ public import CNI
 public import Kernel
 import NetTypes
 
-/// A link that is in the container alone, without an end on the host.
+/// A link that is only in the container and has no end on the host.
 public struct ContainerLink {
-  /// How neighbours learn where its addresses are.
+  /// How neighbours learn the MAC address for the link's addresses.
   public enum Announcement: Sendable {
-    /// By its hardware address being set to what it is.
+    /// By setting its MAC address to its present value: the kernel then sends gratuitous ARP and unsolicited NA.
     case byAddress
-    /// By coming up with its addresses: its hardware address cannot be set.
+    /// By the kernel's announcement when the link comes up: for links whose MAC address cannot be set.
     case byComingUp
     /// It has no neighbours.
     case none
@@ -17,7 +17,7 @@ public struct ContainerLink {
   public var spec: LinkSpec
   public var owner: Owner
   public var addressing: Addressing
-  /// Largest packet, in bytes, as the result tells it.
+  /// Largest packet, in bytes, for the CNI result.
   public var mtu: Int?
   /// The container's namespace.
   public var sandbox: String
@@ -37,7 +37,9 @@ public struct ContainerLink {
     self.announcement = announcement
   }
 
-  /// - Throws: code 7 for an MTU or a route that cannot be.
+  /// The changes and the CNI result.
+  ///
+  /// - Throws: code 7 for an MTU or a route that is not valid.
   public func plan() throws(CNIError) -> AttachmentPlan {
     if let mtu, mtu < Addressing.lowestMTUForIPv6, addressing.families.contains(.v6) {
       throw CNIError(

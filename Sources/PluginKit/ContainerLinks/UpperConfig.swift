@@ -2,24 +2,24 @@ public import CNI
 public import Kernel
 public import NetTypes
 
-/// What a plugin for one kind of link on top of another reads and decides; everything else is the same for all.
+/// The configuration of a plugin for one kind of link on top of a parent, such as `macvlan`.
 public protocol UpperConfig: JSONReadable, Sendable {
-  /// The executable's name, and the kernel's for that kind of link.
+  /// The executable's name, and the kernel's name for that kind of link.
   static var name: String { get }
 
   var common: MasterConfig { get }
 
-  /// What the link is to its master.
+  /// The kind-specific settings of the link.
   ///
-  /// - Throws: code 7 for a value that cannot be.
+  /// - Throws: code 7 for a value that is not valid.
   func upper() throws(CNIError) -> UpperLink
 
-  /// The container's hardware address.
+  /// The source of the container's MAC address.
   ///
-  /// - Throws: code 2 or 7 for one that this kind of link cannot have.
+  /// - Throws: code 2 or 7 for an address that this kind of link cannot have.
   func hardwareAddress(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> HardwareAddress
 
-  /// Whether the link's hardware address can be set once it is there.
+  /// Whether the MAC address of the existing link can be set.
   static var canSetAddress: Bool { get }
 
   /// See `LinkDriver.inheritance`.
@@ -32,29 +32,29 @@ extension UpperConfig {
   public func inheritance(_ previous: AddResult) throws(CNIError) -> Inheritance<Self>? { nil }
 }
 
-/// Where a link's hardware address comes from.
+/// The source of a link's MAC address: its parent, the configuration, or a random one.
 public enum HardwareAddress: Equatable, Sendable {
   case masters
   case given(MACAddress)
   case drawn
 }
 
-/// The keys of every link on top of another, as written; absent keys are `nil`.
+/// The keys of every link on top of a parent, as written; absent keys are `nil`.
 public struct MasterConfig: Sendable {
-  /// The link underneath; absent: the one that the default route leaves by.
+  /// The parent; absent means the link of the default route.
   public var master: InterfaceName?
-  /// Largest packet, in bytes; 0 means absent, as with the reference plugins: the master's.
+  /// Largest packet, in bytes; 0 means absent, as with the reference plugins: the parent's MTU.
   public var mtu: Int?
-  /// Whether the master is in the container.
+  /// Whether the parent is in the container.
   public var linkInContainer: Bool?
   public var enabledad: Bool?
-  /// Of several networks' default routes the one with the highest priority counts.
+  /// The priority of this network's default route; the highest one among the container's networks is used.
   public var gwPriority: Int?
-  /// Whether the container listens to routers on its link.
+  /// Whether the container accepts router advertisements on its link.
   public var routerAdvertisements: RouterAdvertisements
-  /// Whether the container gets addresses from a plugin of its own.
+  /// Whether the configuration has an IPAM plugin.
   public var hasIPAM: Bool
-  /// Whether the configuration itself has IPv6 addresses for it.
+  /// Whether the configuration itself has IPv6 addresses for the container.
   public var givesIPv6: Bool
 
   public init(_ json: JSONReader) throws(CNIError) {

@@ -2,7 +2,7 @@ public import CNI
 public import Kernel
 public import NetTypes
 
-/// The container's interface as a link on top of another, its master.
+/// The container's interface as a link on top of a parent: macvlan, ipvlan, vlan.
 public struct UpperDriver<Config: UpperConfig>: LinkDriver {
   public static var name: String { Config.name }
   public static var linkKind: String { Config.name }
@@ -27,7 +27,7 @@ public struct UpperDriver<Config: UpperConfig>: LinkDriver {
       master: try master(settings, under: there, at: &kernel), containerMAC: there?.mac ?? .random())
   }
 
-  /// Where none is named, CHECK asks the link itself: the default route may leave by another by now.
+  /// The configured parent, else the existing link's (the default route may have moved since ADD), else the uplink.
   private func master<K: Kernel & ~Copyable>(
     _ settings: UpperSettings, under link: LinkInfo?, at kernel: inout K
   ) throws(KernelError) -> LinkInfo? {
@@ -81,7 +81,7 @@ public struct UpperDriver<Config: UpperConfig>: LinkDriver {
   public func obstacle<K: Kernel & ~Copyable>(
     _ config: Config, on kernel: inout K
   ) throws(KernelError) -> String? {
-    // What is in a container shows only once there is one; what cannot be at all, ADD tells.
+    // A parent in the container cannot be checked without a container; invalid settings are reported by ADD.
     guard config.common.side == .host,
       let settings = try? UpperSettings(config, RuntimeKeys(), CNIArguments(""))
     else { return nil }
@@ -96,7 +96,7 @@ public struct UpperDriver<Config: UpperConfig>: LinkDriver {
 }
 
 extension UpperSettings {
-  /// A VLAN link comes up only with its master, and duplicate address detection needs a link that is up.
+  /// Whether the parent must be up: a VLAN link is down while its parent is, and DAD needs a link that is up.
   fileprivate func needsMasterUp(_ common: MasterConfig) -> Bool {
     if case .vlan = upper { return true }
     return detectsDuplicates && common.givesIPv6

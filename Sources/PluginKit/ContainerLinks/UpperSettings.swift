@@ -2,22 +2,22 @@ public import CNI
 public import Kernel
 public import NetTypes
 
-/// The configuration of a link on top of another, with every value checked that needs no look at the host.
+/// The configuration of a link on top of a parent, with every value checked that needs no access to the host.
 public struct UpperSettings: Equatable {
   public var upper: UpperLink
-  /// `nil`: the link that the default route leaves by.
+  /// `nil` for the link of the default route.
   public var master: InterfaceName?
-  /// Where the master is.
+  /// The namespace of the parent.
   public var side: Side
-  /// `nil`: the master's.
+  /// `nil` for the parent's MTU.
   public var mtu: Int?
   public var hardwareAddress: HardwareAddress
   public var detectsDuplicates: Bool
-  /// Whether the container listens to routers on its link.
+  /// Whether the container accepts router advertisements on its link.
   public var routerAdvertisements: RouterAdvertisements
-  /// The metric of default routes; `nil` leaves it to the kernel.
+  /// The metric of default routes; `nil` for the kernel's default.
   public var defaultMetric: Int?
-  /// Name service that the configuration or the runtime wants; `nil` leaves it to IPAM.
+  /// `dns` of the configuration or the runtime; `nil` for that of IPAM.
   public var dns: DNS?
 
   init<Config: UpperConfig>(_ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
@@ -35,10 +35,10 @@ public struct UpperSettings: Equatable {
   }
 }
 
-/// What the host looks like to a link on top of another.
+/// The present state of the host, as far as a link on top of a parent depends on it.
 public struct UpperFacts: Equatable {
-  /// `nil` where there is none of that name, or no default route.
+  /// The parent; `nil` if there is no such link, or no default route.
   public var master: LinkInfo?
-  /// What the container's link has, or a drawn one.
+  /// The MAC address of the container's link if it exists, else a random one.
   public var containerMAC: MACAddress
 }
