@@ -67,7 +67,7 @@ public struct ContainerPort: Equatable, Sendable {
   /// The kernel then flushes the bridge's neighbour entries.
   public var pinsBridge: Bool { bridgeThere?.unpinnedMAC != nil }
 
-  /// The change that fixes an existing bridge's MAC address and MTU, which follow its ports until a user sets them.
+  /// The change that pins the MAC address and the MTU of an existing bridge; otherwise they follow its ports.
   private var pinnedBridge: LinkChange? {
     guard let there = bridgeThere else { return nil }
     let pinned = LinkChange(

@@ -83,7 +83,7 @@ public struct HostGateway: Equatable, Sendable {
   /// Whether a present address of the link conflicts with a wanted one.
   private func conflicts(_ there: IPPrefix, with wanted: [IPPrefix]) -> Bool {
     guard !wanted.contains(there), wanted.contains(where: { $0.conflicts(with: there) }) else { return false }
-    // It may be the gateway of another subnet of the network. But each subnet has only one gateway.
+    // The address may be the gateway of another subnet of the network, but each subnet has only one gateway.
     return !ranges.hasGateway(there) || wanted.contains { $0.network == there.network }
   }
 

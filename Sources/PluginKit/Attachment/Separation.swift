@@ -3,9 +3,9 @@ public import CNI
 /// The isolation of a bridge's containers: the key `isolation`.
 public enum Separation: String, Sendable {
   case none
-  /// From all hosts and networks beyond the bridge.
+  /// Isolated from all hosts and networks beyond the bridge.
   case network
-  /// From each other too.
+  /// Isolated from each other too.
   case container
 
   /// - Throws: code 7 for another value.
