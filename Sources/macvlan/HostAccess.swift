@@ -15,7 +15,7 @@ struct HostAccess {
     var master: LinkInfo
     /// The host's addresses on the parent.
     var addresses: [IPPrefix]
-    /// Whether IPv6 is enabled on the parent.
+    /// Whether the parent has IPv6: the kernel has the sysctls `net.ipv6.conf.PARENT`.
     var hasIPv6: Bool
     /// Whether the host answers ARP for addresses of its other links (sysctl `arp_ignore`).
     var answersARP: Bool
@@ -65,7 +65,9 @@ struct HostAccess {
         + "master, or that link to be removed")
   }
 
-  /// The changes that create the host's link.
+  /// The changes that create the host's link and set it up.
+  ///
+  /// Equals `ip link add NAME link PARENT type macvlan mode bridge`, then `ip link set NAME up`.
   ///
   /// - Throws: code 7 if host and container have no family in common, or no container could reach the host.
   func shared() throws(CNIError) -> [Change] {
