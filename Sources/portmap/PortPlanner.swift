@@ -82,7 +82,7 @@ extension Mapping {
 }
 
 extension PublishedPort {
-  /// The conntrack entries to delete: a UDP entry has no end, so an old one would bypass the new rule.
+  /// The conntrack entries to delete: UDP has no end of a connection, so an old entry could bypass the new rule.
   var trackedConnections: TrackedConnections? {
     transport == .udp ? TrackedConnections(.udp, family, to: hostIP, hostPort) : nil
   }
