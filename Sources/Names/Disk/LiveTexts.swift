@@ -154,7 +154,7 @@ extension LiveTexts {
 extension KeptText {
   func isStill(_ status: FileStatus) -> Bool { status.device == device && status.inode == inode }
 
-  /// Replaces the attachment's earlier wish; its place in the order stays, because the order decides the text.
+  /// Sets an attachment's wish; an earlier one is replaced at the same position, because the order decides the text.
   fileprivate mutating func hold(_ holder: Holder, for owner: Owner) {
     guard let index = holders.firstIndex(where: { $0.isOf(owner) }) else { return holders.append(holder) }
     holders[index] = holder

@@ -35,7 +35,7 @@ extension NetworkNames {
     } catch {
       if error.isShortage { throw error }
       warn("\(hosts.path): container \(member.owner.container) has old names until it can be written: \(error)")
-      // The oldest are surely in the file; a line that was added and removed since is not.
+      // The oldest are surely in the file; lines added and removed since the first failure are not.
       after.overdue = Array(((member.overdue ?? []) + change.going).prefix(Self.mostOverdue))
     }
     if after != member { try state.put(after) }
