@@ -3,9 +3,10 @@ public import NetTypes
 
 /// Packets and ARP that enter a bridge by this port must come from one of these addresses.
 ///
-/// Link-local IPv6 addresses and what stands for none yet (`::`, ARP probes) pass, and so does what is neither IP nor ARP.
+/// Three kinds of frames pass in any case: those from link-local IPv6 addresses, those without a source address yet
+/// (`::`, ARP probes), and those that are neither IP nor ARP.
 public struct AddressGuard: Equatable, Sendable {
-  /// On the host.
+  /// The bridge port: the host's end of the veth pair.
   public var port: InterfaceName
   public var addresses: [IPAddress]
 

@@ -2,7 +2,7 @@ public import CNI
 import NetTypes
 
 extension Claim: JSONReadable {
-  /// As it is remembered.
+  /// The claim as the claim's file holds it.
   public var json: JSONValue {
     var members: [String: JSONValue] = [
       "network": .string(owner.network.description), "container": .string(owner.container.description),
@@ -30,7 +30,7 @@ extension Claim: JSONReadable {
 }
 
 extension Rule: JSONReadable {
-  /// One member, named by the kind of rule.
+  /// An object with one member, which is named by the kind of rule.
   var json: JSONValue {
     switch self {
     case .masquerade(let rule): .object(["masquerade": .object(rule.members)])

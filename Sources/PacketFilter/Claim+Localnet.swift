@@ -1,7 +1,7 @@
 public import NetTypes
 
 extension Claim {
-  /// The host's links whose `route_localnet` must be 1 for the claim's published ports, without duplicates.
+  /// The host's links that need `route_localnet` = 1 for the claim's published ports, without duplicates.
   public var localnetLinks: [InterfaceName] {
     var links: [InterfaceName] = []
     for case .publish(let port) in rules {
@@ -12,6 +12,6 @@ extension Claim {
 }
 
 extension PublishedPort {
-  /// The host's link whose `route_localnet` must be 1, so that the host reaches the port by 127.0.0.1; `nil`: none.
+  /// The host's link that needs `route_localnet` = 1, so that the host reaches the port by 127.0.0.1; `nil`: none.
   public var localnetLink: InterfaceName? { family == .v4 ? masquerade?.link : nil }
 }

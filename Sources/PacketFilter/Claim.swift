@@ -6,11 +6,11 @@ public struct Claim: Equatable, Sendable {
   public var owner: Owner
   public var part: Part
   public var rules: [Rule]
-  /// Which backend they go to; `nil`: the host's.
+  /// The backend that adds the rules; `nil`: the one that fits the host.
   public var backend: Backend?
-  /// How the container is called, where the runtime told; for others that want to reach it.
+  /// The container's name, if the runtime passed one; other plugins use it for name resolution.
   public var containerName: String?
-  /// The container's, on this interface.
+  /// The container's addresses on this interface.
   public var addresses: [IPAddress] = []
 
   public init(_ owner: Owner, _ part: Part, _ rules: [Rule], backend: Backend? = nil) {
@@ -21,11 +21,11 @@ public struct Claim: Equatable, Sendable {
   }
 }
 
-/// What makes rules so.
+/// The kernel interface that holds the rules.
 public enum Backend: String, TextCodable, CaseIterable {
-  /// The legacy tables, by libiptc.
+  /// The legacy tables of `iptables-legacy`, changed by libiptc.
   case iptables
-  /// nf_tables, by libnftables.
+  /// nf_tables, changed by libnftables.
   case nftables
 
   public static let wanted = "iptables or nftables"
@@ -35,44 +35,44 @@ public enum Backend: String, TextCodable, CaseIterable {
   public var description: String { rawValue }
 }
 
-/// Which plugin of a chain an attachment's rules belong to, so that each removes its own only.
+/// The plugin of a chain that an attachment's rules belong to: each plugin removes its own rules only.
 public enum Part: String, CaseIterable, Sendable {
-  /// The main plugin's: `bridge` and its like.
+  /// Rules of the main plugin: `bridge`, `ptp` and so on.
   case network
-  /// The main plugin's too, of frames: always made by nf_tables, beside what the host has.
+  /// Frame rules of the main plugin: always in nf_tables, in addition to the backend of the other rules.
   case guards
-  /// `overlay-vxlan`'s, of a network's tunnel on this host: they belong to no container, and are removed with the tunnel.
+  /// Rules of `overlay-vxlan` for a network's tunnel on this host: no container owns them; they go with the tunnel.
   case tunnels
-  /// `portmap`'s.
+  /// Rules of `portmap`.
   case ports
-  /// `firewall`'s.
+  /// Rules of `firewall`.
   case firewall
-  /// `dns-hosts`'.
+  /// Rules of `dns-hosts`.
   case names
 }
 
 extension Owner {
-  /// Whom a tag names, for a person: `container c1 on network net, interface eth0`.
+  /// The attachment that a tag names, for messages: `container c1 on network net, interface eth0`.
   public static func words(ofFilterTag tag: String) -> String {
     let parts = tag.dropFirst(Owner.tagPrefix.count).split(separator: "/")
     guard tag.hasPrefix(Owner.tagPrefix), parts.count == 3 else { return tag }
     return "container \(parts[1]) on network \(parts[0]), interface \(parts[2])"
   }
 
-  /// Whether a tag is one of this container's, whatever the network.
+  /// Whether a tag belongs to this container, on any network.
   public func isSameContainer(asFilterTag tag: String) -> Bool {
     let parts = tag.dropFirst(Owner.tagPrefix.count).split(separator: "/")
     return tag.hasPrefix(Owner.tagPrefix) && parts.count == 3 && parts[1] == shortened(container.description, to: 64)
   }
 
-  /// What marks rules of this attachment; at most 115 bytes, for nftables takes no longer comment than 128.
+  /// The tag (comment) on all rules of this attachment, at most 115 bytes; nftables allows comments of up to 128.
   ///
-  /// `cni:NETWORK/CONTAINER/INTERFACE`, a network or container with a longer name by a hash of it.
+  /// The form is `cni:NETWORK/CONTAINER/INTERFACE`. A hash replaces a network or container name that is too long.
   public var filterTag: String {
     Owner.filterTagPrefix(network) + "\(shortened(container.description, to: 64))/\(interface)"
   }
 
-  /// The start of every tag of that network's rules.
+  /// The prefix that the tags of all rules of that network share.
   public static func filterTagPrefix(_ network: NetworkName) -> String {
     "\(Owner.tagPrefix)\(shortened(network.description, to: 30))/"
   }

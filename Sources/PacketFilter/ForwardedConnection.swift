@@ -4,9 +4,9 @@ public import NetTypes
 public struct ForwardedConnection: Hashable, Sendable {
   public var kind: Passage.Kind
   public var family: IPFamily
-  /// The container's address; `nil`: any.
+  /// The container's address; `nil`: any address.
   public var address: IPAddress?
-  /// The host's link to the container; `nil`: any but lo.
+  /// The host's link to the container; `nil`: any link except lo.
   public var link: InterfaceName?
 
   public init(_ kind: Passage.Kind, _ family: IPFamily, address: IPAddress? = nil, link: InterfaceName? = nil) {
@@ -22,7 +22,7 @@ extension ForwardedConnection {
 }
 
 extension ForwardedConnection: CustomStringConvertible {
-  /// `connections from 10.1.0.2`, `published ports of fd00::2`.
+  /// For messages: `connections from 10.1.0.2`, `published ports of fd00::2`.
   public var description: String {
     let container = address?.description ?? "containers"
     return kind == .outbound ? "connections from \(container)" : "published ports of \(container)"
@@ -35,7 +35,7 @@ extension Claim {
     var seen: Set<ForwardedConnection> = [], withLink: Set<ForwardedConnection> = []
     let all = rules.compactMap(\.forwardedConnection).filter { seen.insert($0).inserted }
     for one in all where one.link != nil { withLink.insert(one.withoutLink) }
-    // A masquerade does not name the link; the admission of the same address does.
+    // A masquerade rule does not name the link; the admission rule of the same address does.
     return all.filter { $0.link != nil || !withLink.contains($0) }
   }
 }
@@ -44,7 +44,7 @@ extension Rule {
   fileprivate var forwardedConnection: ForwardedConnection? {
     switch self {
     case .masquerade(let rule): ForwardedConnection(.outbound, rule.address.family, address: rule.address)
-    // A port published at a loopback address is reached from the host only: nothing is forwarded.
+    // Only the host itself reaches a port that is published at a loopback address: nothing is forwarded.
     case .publish(let port) where port.hostIP?.isLoopback != true:
       ForwardedConnection(.published, port.family, address: port.target, link: port.masquerade?.link)
     case .float(let floating):

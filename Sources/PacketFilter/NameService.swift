@@ -1,14 +1,15 @@
 public import CNI
 public import NetTypes
 
-/// A name server of the host that a bridge's containers may ask and nobody else: port 53 of that address, UDP and TCP.
+/// A name server on the host that only a bridge's containers and the host may query: port 53, UDP and TCP.
 ///
-/// What comes by the bridge passes, where legacy tables would drop it too; the host itself may ask; the rest is dropped.
-/// One for each address, with its last owner it goes.
+/// Queries from the bridge are accepted, also by the legacy tables if those would drop them. Queries from the host itself
+/// are accepted. All other queries to the address are dropped. Each address has one such rule; it is removed with its
+/// last owner.
 public struct NameService: Equatable, Sendable {
-  /// The link that the containers' packets come by.
+  /// The link on which the containers' packets arrive.
   public var bridge: InterfaceName
-  /// One of the host's.
+  /// The name server's address, one of the host's.
   public var address: IPAddress
 
   /// The port of DNS (RFC 1035, section 4.2).

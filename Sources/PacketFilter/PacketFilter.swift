@@ -1,56 +1,57 @@
 public import CNI
 public import NetTypes
 
-/// What can make rules so: libiptc's tables or nftables.
+/// A kernel interface that can hold the rules: libiptc's tables or nftables.
 ///
-/// Every call is one transaction: it happens whole or not at all. Nobody's but our own chains, tables and sets are
-/// changed, but for the jumps into them, which come with the first rule and go with the last: then the ruleset is, byte
-/// for byte, what it was before.
+/// Each call is one transaction: all of it happens or nothing. It changes only our own chains, tables and sets, and the
+/// jumps into them. The jumps are added with the first rule and removed with the last one; after that the ruleset is byte
+/// for byte what it was before.
 public protocol FilterBackend {
   /// Adds the rules and marks them with the owner's `filterTag`.
   ///
-  /// A spare port (`isSpare`) may be published already, by its container's other networks: it counts once those are gone.
+  /// A spare port (`isSpare`) may be published already by the same container on other networks; the rule takes effect when
+  /// those are gone.
   ///
-  /// - Throws: EEXIST where one of the other ports is published already.
+  /// - Throws: EEXIST if one of the other ports is published already.
   mutating func add(_ claim: Claim) throws(KernelError)
 
   /// Replaces all rules of the claim's owner and part.
   ///
   /// - Parameters:
-  ///   - old: the claim that was added before; `nil`: not known, the ruleset is searched for its rules.
-  ///   - claim: the new one.
-  /// - Throws: what the backend said.
+  ///   - old: the claim that was added before; `nil`: it is not known, so the ruleset is searched for its rules.
+  ///   - claim: the new claim.
+  /// - Throws: the backend's error.
   mutating func replace(_ old: Claim?, with claim: Claim) throws(KernelError)
 
-  /// Removes whatever rules of that part have this tag; nothing happens where there are none.
+  /// Removes all rules of that part that have this tag. No-op if there are none.
   ///
   /// - Parameters:
   ///   - tag: an owner's `filterTag`.
-  ///   - part: the plugin whose rules they are.
-  ///   - known: the rules as they were added, where somebody remembers: then nothing else need be looked through, but
-  ///     they may be gone or changed.
-  /// - Throws: what the backend said; nothing was removed then.
+  ///   - part: the plugin that owns the rules.
+  ///   - known: the rules as they were added, if they are recorded. Then the backend does not search the ruleset, unless
+  ///     they are gone or changed.
+  /// - Throws: the backend's error; nothing was removed then.
   mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError)
 
-  /// Those of the claim's rules that are not there as they were added.
+  /// The claim's rules that are missing from the ruleset or differ from what was added.
   mutating func missing(from claim: Claim) throws(KernelError) -> [Rule]
 
-  /// The tags that begin with `prefix` among that part's rules.
+  /// The tags with this prefix among the rules of that part.
   mutating func tags(_ part: Part, prefix: String) throws(KernelError) -> Set<String>
 
-  /// The published ports that conflict with one of `ports`, and whose they are; of all where `ports` is `nil`.
+  /// The published ports that conflict with one of `ports`, with their owners; all published ports if `ports` is `nil`.
   mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder]
 
-  /// Names the host's rules and policies that certainly drop connections which the claim's rules, passages too, are for.
+  /// Names the host's rules and policies that certainly drop connections which the claim (passages included) is for.
   mutating func drops(for claim: Claim) throws(KernelError) -> [String]
 
-  /// As `drops(for:)`, without FORWARD of `iptables`, which ADD's passages get past.
+  /// As `drops(for:)`, but without the chain FORWARD of `iptables`: the passages that ADD makes get past that.
   func dropsByOtherTables(_ connections: [ForwardedConnection]) throws(KernelError) -> [String]
 
-  /// Where the host's own rules are, as the backend `iptables` sees it.
+  /// The kernel interface that holds the host's own `iptables` rules.
   func hostRules() throws(KernelError) -> HostRules
 
-  /// Whether nf_tables holds tables that `iptables` shows.
+  /// Whether nf_tables holds tables that the `iptables` command shows.
   func hasNftablesTables() throws(KernelError) -> Bool
 
   /// Whether this host has what the backend needs.
@@ -58,9 +59,9 @@ public protocol FilterBackend {
   /// - Throws: what is missing.
   mutating func probe() throws(KernelError)
 
-  /// Removes what the reference plugins made; nothing happens where there is nothing.
+  /// Removes the rules that the reference plugins made. No-op if there are none.
   ///
-  /// - Returns: the containers' addresses: those that were known and those found in rules.
+  /// - Returns: the containers' addresses: the known ones and those found in rules.
   mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress]
 
   /// Whether the reference plugins made that rule for that attachment.
@@ -84,92 +85,94 @@ extension FilterBackend {
   public func hasNftablesTables() throws(KernelError) -> Bool { false }
 }
 
-/// Where the host has rules that the `iptables` command shows.
+/// The kernel interface that holds the rules that the `iptables` command shows.
 public enum HostRules: Sendable {
   case nowhere
   case legacy
-  /// In nf_tables: `iptables-nft`.
+  /// In nf_tables, by `iptables-nft`.
   case nftables
 }
 
-/// The host's packet filter: chooses a backend, remembers what was added.
+/// The host's packet filter: chooses a backend and records what was added.
 ///
 /// `HostFilter` implements it; tests use a fake.
 public protocol PacketFilter {
-  /// Keeps others from adding rules that could conflict with those that were looked for; held until `unlock()`.
+  /// Takes the lock that keeps other plugin processes from adding conflicting rules, until `unlock()`.
   ///
-  /// - Throws: EAGAIN where another holds it for too long.
+  /// - Throws: EAGAIN if another process holds the lock for too long.
   mutating func lock() throws(KernelError)
 
   /// Releases the lock. No-op if it is not held.
   mutating func unlock()
 
-  /// Adds the rules and remembers them.
+  /// Adds the rules and records them.
   mutating func add(_ claim: Claim) throws(KernelError)
 
-  /// Replaces all rules of the claim's owner and part, and remembers them.
+  /// Replaces all rules of the claim's owner and part, and records the new ones.
   mutating func set(_ claim: Claim) throws(KernelError)
 
-  /// Removes the part's rules of that owner; nothing happens where there are none.
+  /// Removes the part's rules of that owner. No-op if there are none.
   ///
   /// - Parameters:
-  ///   - owner: whose.
-  ///   - part: which plugin's.
-  ///   - everywhere: whether to look through the rulesets too where nothing is remembered.
-  /// - Throws: what the backend said.
+  ///   - owner: the attachment.
+  ///   - part: the plugin.
+  ///   - everywhere: whether to search the rulesets too if nothing is recorded.
+  /// - Throws: the backend's error.
   mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError)
 
-  /// Removes what the reference plugins made for that attachment, unless rules of ours are remembered for it: an attachment has one or the other.
+  /// Removes the reference plugins' rules for an attachment, unless our own rules are recorded for it.
+  ///
+  /// An attachment has rules of one or of the other, never of both.
   ///
   /// - Parameters:
-  ///   - owner: whose.
-  ///   - part: which plugin's.
-  ///   - addresses: the container's, as far as they are known.
+  ///   - owner: the attachment.
+  ///   - part: the plugin.
+  ///   - addresses: the container's addresses, as far as they are known.
   ///   - zone: firewalld's zone that may have the addresses as sources.
-  /// - Throws: what a backend said.
+  /// - Throws: a backend's error.
   mutating func removeReference(
     of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?
   ) throws(KernelError)
 
-  /// The rules of the claim that are not there as they were added, nor as the reference plugins made them.
+  /// The claim's rules that are missing both in our own form and in that of the reference plugins.
   mutating func missing(from claim: Claim) throws(KernelError) -> [Rule]
 
   /// Names the host's rules and policies that certainly drop connections which the claim's rules are for.
   mutating func drops(for claim: Claim) throws(KernelError) -> [String]
 
-  /// Names a rule or policy of the host that drops every connection of that kind after ADD too; `nil` if none is certain.
+  /// Names a host rule or policy that drops every connection of that kind even after ADD; `nil` if none is certain.
   mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String?
 
-  /// What was added for that owner and part; `nil` where nothing is remembered, or what cannot be used.
+  /// The claim that was added for that owner and part; `nil` if none is recorded or the record is unusable.
   ///
-  /// - Throws: what keeps it from being read now.
+  /// - Throws: the error that keeps the record from being read now.
   mutating func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim?
 
-  /// Whether rules of that part are remembered for others than these owners, on any network.
+  /// Whether rules of that part are recorded for owners other than these, on any network.
   mutating func remembersOthers(than owners: Set<Owner>, _ part: Part) throws(KernelError) -> Bool
 
-  /// Whether rules of published ports are in place that need `route_localnet` of that link, but for those of `owners`.
+  /// Whether published ports of owners other than `owners` need `route_localnet` = 1 on that link.
   ///
-  /// Where they are, so is the rule that drops what comes for 127.0.0.0/8 from elsewhere.
+  /// With those rules there is also the rule that drops packets for 127.0.0.0/8 that arrive from other hosts.
   mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<Owner>) throws(KernelError) -> Bool
 
-  /// Everything that is remembered of that network.
+  /// All recorded claims of that network.
   mutating func claims(of network: NetworkName) throws(KernelError) -> [Claim]
 
-  /// The same but for these attachments, of which nothing is read.
+  /// All recorded claims of that network except those of `kept`, whose records are not read.
   mutating func claims(of network: NetworkName, besides kept: Set<Owner>) throws(KernelError) -> [Claim]
 
-  /// Removes that part's rules of all attachments of the network but `valid`.
+  /// Removes that part's rules of all attachments of the network except `valid`.
   mutating func collectGarbage(
     _ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool
   ) throws(KernelError)
 
-  /// The published ports that conflict with one of `ports`, and whose they are; of all where `ports` is `nil`.
+  /// The published ports that conflict with one of `ports`, with their owners; all published ports if `ports` is `nil`.
   mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder]
 
-  /// The backend that new rules go to: the wanted one, or the one that fits this host.
+  /// The backend for new rules: the wanted one, or the one that fits this host.
   ///
-  /// - Throws: EOPNOTSUPP saying what this host lacks.
+  /// - Throws: EOPNOTSUPP with what this host lacks.
   mutating func backend(_ wanted: Backend?) throws(KernelError) -> Backend
 
   /// Why firewalld cannot be used now; `nil` if it can.
@@ -188,9 +191,9 @@ extension PacketFilter {
   public mutating func drops(for claim: Claim) -> [String] { [] }
   public mutating func drop(ofEvery kind: Passage.Kind) -> String? { nil }
 
-  /// Whether this host has it.
+  /// Whether this host has that backend.
   ///
-  /// - Throws: what does not say that the host lacks it.
+  /// - Throws: any error other than "this host lacks it".
   public mutating func has(_ backend: Backend) throws(KernelError) -> Bool {
     do throws(KernelError) {
       _ = try self.backend(backend)
@@ -198,7 +201,7 @@ extension PacketFilter {
     } catch  where error.saysAbsent { return false }
   }
 
-  /// Why no rules can be made on this host; `nil` where they can.
+  /// The reason why no rules can be made on this host; `nil` if they can.
   public mutating func obstacle(_ wanted: Backend?) -> String? {
     do throws(KernelError) {
       _ = try backend(wanted)
@@ -206,14 +209,14 @@ extension PacketFilter {
     } catch { return "\(error)" }
   }
 
-  /// As `obstacle(_:)`, or what drops the connections that the rules are for.
+  /// As `obstacle(_:)`; also names what drops the connections that the rules are for.
   public mutating func obstacle(_ wanted: Backend?, to kind: Passage.Kind) -> String? {
     if let obstacle = obstacle(wanted) { return obstacle }
     do throws(KernelError) { return try drop(ofEvery: kind) } catch { return "\(error)" }
   }
 }
 
-/// Where there are no rules and none can be made: plugins that need no packet filter.
+/// A packet filter without rules, to which none can be added; for plugins that need none.
 public struct NoPacketFilter: PacketFilter {
   public init() {}
 
@@ -232,7 +235,7 @@ public struct NoPacketFilter: PacketFilter {
   }
 }
 
-/// A published port and the tag of the rules it belongs to.
+/// A published port and the tag of the rules that publish it.
 public struct PortHolder: Equatable, Sendable {
   public var port: PublishedPort
   /// An owner's `filterTag`.

@@ -1,22 +1,22 @@
 import CNI
 public import NetTypes
 
-/// What the host's own chain FORWARD lets pass for a network's containers, where it would drop it.
+/// Accepts a network's connections in the host's own chain FORWARD, if that would drop them.
 ///
-/// One for each subnet and network, however many containers; it goes with the last of them.
+/// Each subnet and network has one passage, whatever the number of containers; it is removed with the last of them.
 public struct Passage: Equatable, Sendable {
   public enum Kind: String, CaseIterable, Sendable {
-    /// All that the containers send, and answers to it.
+    /// All packets that the containers send, and the replies.
     case outbound
-    /// Connections to published ports, and answers to them.
+    /// Connections to published ports, and the replies.
     case published
   }
 
   public var subnet: IPPrefix
   public var kind: Kind
-  /// The link on the host by which the containers send; `nil`: any.
+  /// The host's link on which the containers' packets arrive; `nil`: any.
   public var link: InterfaceName?
-  /// The operator's own chain, asked before; made where it is missing.
+  /// The operator's own chain, which is evaluated first and created if it is missing.
   public var adminChain: String?
 
   public init(_ subnet: IPPrefix, _ kind: Kind, link: InterfaceName? = nil, adminChain: String? = nil) {
@@ -32,10 +32,10 @@ extension Rule {
 }
 
 extension Claim {
-  /// The operator's chain where none is named.
+  /// The operator's chain if the configuration names none.
   public static let defaultAdminChain = "CNI-ADMIN"
 
-  /// What the claim's rules need of the host's own chains, whichever backend makes them.
+  /// The passages that the claim needs in the host's own chains, for either backend.
   public var passages: [Rule] {
     var passages: [Passage] = []
     for rule in rules {
@@ -51,7 +51,7 @@ extension Rule {
     case .masquerade(let rule): Passage(rule.subnet.network, .outbound)
     case .publish(let port): Passage(port.subnet, .published)
     case .float(let floating): Passage(floating.subnet.network, .published)
-    // The backend `iptables` admits past FORWARD itself.
+    // The backend `iptables` accepts these before FORWARD's own rules itself.
     case .admit where backend == .iptables: nil
     case .admit(let admission):
       Passage(

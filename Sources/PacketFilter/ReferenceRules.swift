@@ -1,20 +1,20 @@
 public import CNI
 public import NetTypes
 
-/// Packet filter rules of the reference plugins, found by their chains and comments.
+/// Selects packet filter rules of the reference plugins, which are found by their chains and comments.
 ///
-/// Containers that they attached live on when the plugins are replaced by ours.
+/// Containers that the reference plugins attached keep running when our plugins replace those.
 public struct ReferenceRules: Equatable, Sendable {
   public enum Whose: Equatable, Sendable {
     case one(Owner)
-    /// All of a network but these.
+    /// All attachments of a network except these.
     case others(on: NetworkName, than: Set<Owner>)
   }
 
   public var whose: Whose
-  /// Those of which plugins.
+  /// The plugins whose rules are selected.
   public var parts: Set<Part>
-  /// The container's, as far as known: admission rules carry no other mark.
+  /// The container's addresses, as far as known: admission rules have no other mark.
   public var addresses: [IPAddress]
   private let kept: Set<String>
 
@@ -30,12 +30,12 @@ public struct ReferenceRules: Equatable, Sendable {
       }
   }
 
-  /// `nil` where it is not one attachment's.
+  /// The names for one attachment; `nil` if the selection covers a network.
   public var names: ReferenceNames? {
     if case .one(let owner) = whose { ReferenceNames(owner) } else { nil }
   }
 
-  /// Whether a rule of `iptables` with that comment is one of them, a masquerade or a published port.
+  /// Whether the selection covers an `iptables` rule with that comment (a masquerade or a published port).
   public func covers(comment: String) -> Bool {
     switch whose {
     case .one(let owner):
@@ -47,7 +47,7 @@ public struct ReferenceRules: Equatable, Sendable {
     }
   }
 
-  /// Whether a rule of the table `cni_plugins_masquerade` with that comment is one of them.
+  /// Whether the selection covers a rule with that comment in the table `cni_plugins_masquerade`.
   public func covers(hashedComment comment: String) -> Bool {
     let hash = String(comment.prefix(33))
     return switch whose {
@@ -58,26 +58,26 @@ public struct ReferenceRules: Equatable, Sendable {
   }
 }
 
-/// How the reference plugins call what they make in the packet filter for one attachment.
+/// The names that the reference plugins use in the packet filter for one attachment.
 public struct ReferenceNames: Equatable, Sendable {
-  /// In `nat`: what the container sends to the outside.
+  /// In `nat`: the chain for packets that the container sends to the outside.
   public let masqueradeChain: String
-  /// In `nat`: its published ports; the second is that of old releases.
+  /// In `nat`: the chains of its published ports; the second name is that of old releases.
   public let portChains: [String]
   public let masqueradeComment: String
   public let portsComment: String
-  /// How comments in the table `cni_plugins_masquerade` begin.
+  /// The prefix of comments in the table `cni_plugins_masquerade`.
   public let hash: String
-  /// In `bridge nat`: what checks the source of its frames.
+  /// In `bridge nat`: the chains that check the source of the container's frames.
   public let guardChains: [String]
   /// The comment of a published port in the tables `cni_hostport`; it does not name the network.
   public let container: String
 
-  /// Chains of all containers, in which rules lead to the ones above.
+  /// The chains shared by all containers, with jumps to the chains above.
   public static let portParents = ["CNI-HOSTPORT-DNAT", "CNI-HOSTPORT-SNAT"]
   public static let masqueradeParent = "POSTROUTING"
   public static let admissionChain = "CNI-FORWARD"
-  /// For all bridges that `ingressPolicy` isolates.
+  /// The chain for all bridges that `ingressPolicy` isolates.
   public static let isolationChain = "CNI-ISOLATION-STAGE-1"
 
   public init(_ owner: Owner) {

@@ -1,7 +1,7 @@
 public import NetTypes
 
 extension Rule: CustomStringConvertible {
-  /// What is wanted, as a message names it.
+  /// The rule for messages.
   public var description: String {
     switch self {
     case .masquerade(let rule): "masquerade of \(rule.address) out of \(rule.subnet)"

@@ -1,6 +1,6 @@
 public import NetTypes
 
-/// One thing that is wanted of the packet filter, whatever backend makes it so.
+/// One rule that a plugin wants, independent of the backend.
 public enum Rule: Equatable, Sendable {
   case masquerade(Masquerade)
   case isolate(Isolation)
@@ -16,15 +16,15 @@ public enum Rule: Equatable, Sendable {
   case trust(ZoneSource)
 }
 
-/// What a container sends to the outside leaves with an address of the host.
+/// Masquerades what a container sends to the outside: the packets get an address of the host.
 ///
-/// One rule for each subnet and network, however many containers; it goes with the last of them. Packets to `subnet`
-/// itself and multicast keep their source.
+/// Each subnet and network has one rule, whatever the number of containers; it is removed with the last of them. Packets
+/// to `subnet` itself and to multicast addresses keep their source.
 public struct Masquerade: Equatable, Sendable {
-  /// The container's.
+  /// The container's address.
   public var address: IPAddress
   public var subnet: IPPrefix
-  /// Whether source ports are drawn at random (`--random-fully`).
+  /// Whether source ports are chosen at random (`--random-fully` of iptables(8)).
   public var isRandom: Bool
 
   public init(_ address: IPAddress, in subnet: IPPrefix, isRandom: Bool = false) {
@@ -34,39 +34,40 @@ public struct Masquerade: Equatable, Sendable {
   }
 }
 
-/// Who may open connections through a bridge; one for each bridge, with its last owner it goes.
+/// Limits the connections through a bridge; each bridge has one rule, which is removed with its last owner.
 ///
-/// A network that reaches its other hosts by a second link, its `partner`, is both links: what passes between them is
-/// the network's own, and what is refused from or to the bridge is refused from or to the partner.
+/// A network may reach its other hosts by a second link, its `partner`. Then both links belong to the network: packets
+/// between them pass, and what is dropped from or to the bridge is dropped from or to the partner too.
 ///
-/// Answers (conntrack `ESTABLISHED`, `RELATED`) and published ports (`DNAT`) pass, but not where nobody is admitted.
+/// Replies (conntrack `ESTABLISHED`, `RELATED`) and published ports (`DNAT`) pass, except if `reach` is `nobody`.
 public struct Isolation: Equatable, Sendable {
   public enum Reach: String, CaseIterable, Sendable {
-    /// Anybody but other networks that are isolated here, both ways.
+    /// All except other networks that are isolated on this host, in both directions.
     case outside
-    /// Nobody from beyond the network's links; its own containers may reach what is no network of ours.
+    /// No new connections from outside the network's links; its own containers may reach all but our other networks.
     case network
-    /// Neither in nor out.
+    /// No connections in or out.
     case nobody
   }
 
   public var bridge: InterfaceName
   /// The link by which the host routes to the network's containers on other hosts; `nil`: there is none.
   public var partner: InterfaceName?
-  /// Where the network's containers on other hosts are that are routed to without the partner: what comes from there,
-  /// and by no other network's link, is the network's own.
+  /// Prefixes of the network's containers on other hosts that are routed without the partner.
+  ///
+  /// Packets from these prefixes belong to the network, unless they arrive on another network's link.
   public var direct: [IPPrefix]
   public var reach: Reach
-  /// Whether the network's containers are kept from each other too, but for what a `ContainerLink` lets pass.
+  /// Whether the network's containers are kept from each other too, except for what a `ContainerLink` accepts.
   ///
-  /// It counts for what the host forwards: with br_netfilter, or where ports are isolated and the host answers ARP.
-  /// What goes between hosts is forwarded always: containers there open no connections to containers here, nor those
-  /// here to them. A link must be known to both hosts.
+  /// This applies to packets that the host forwards at layer 3: with br_netfilter, or if the bridge ports are isolated
+  /// and the host answers ARP. Packets between hosts are always forwarded: containers on other hosts cannot open
+  /// connections to containers here, and the reverse. Both hosts must have a `ContainerLink` for that.
   public var separatesContainers: Bool
 
-  /// The link group (`ip link set group`) of every bridge and tunnel that we made: "cni" in ASCII.
+  /// The link group (`ip link set group`) of every bridge and tunnel that we create: "cni" in ASCII.
   public static let linkGroup = 0x63_6E69
-  /// The link group of the host's end of every `ptp` pair: what comes from a container arrives on that link itself.
+  /// The link group of the host's end of every `ptp` pair, on which the container's own packets arrive.
   public static let pairGroup = linkGroup + 1
 
   public init(
@@ -84,7 +85,7 @@ public struct Isolation: Equatable, Sendable {
   public var links: [InterfaceName] { [bridge, partner].compactMap(\.self) }
 }
 
-/// A container may open connections to another one of its bridge where containers are kept apart.
+/// Accepts connections from one container to another on a bridge that separates containers.
 public struct ContainerLink: Equatable, Sendable {
   public var bridge: InterfaceName
   public var from: IPAddress
@@ -101,9 +102,9 @@ public struct ContainerLink: Equatable, Sendable {
   }
 }
 
-/// Frames that enter a bridge by this port must come from this hardware address.
+/// Frames that enter a bridge by this port must have this source hardware address.
 public struct SourceGuard: Equatable, Sendable {
-  /// On the host.
+  /// The bridge port: the host's end of the veth pair.
   public var port: InterfaceName
   public var mac: MACAddress
 
@@ -113,26 +114,26 @@ public struct SourceGuard: Equatable, Sendable {
   }
 }
 
-/// A port of the host that leads to a container's.
+/// A port of the host that is forwarded (DNAT) to a container's port.
 public struct PublishedPort: Equatable, Sendable {
   public var transport: TransportProtocol
-  /// The address of the host it counts for, of `target`'s family; `nil`: all.
+  /// The host's address at which the port is published, of `target`'s family; `nil`: all addresses.
   public var hostIP: IPAddress?
   public var hostPort: UInt16
   /// The container's address.
   public var target: IPAddress
   public var targetPort: UInt16
-  /// Which connections must reach the container from the host's address, so that its answers come back here.
+  /// The connections that are masqueraded on their way to the container, so that its replies return through the host.
   ///
   /// `nil`: none.
   public var masquerade: ReturnPath?
-  /// Further matches in the backend's own words: `["-s", "10.0.0.0/8"]` or `["ip", "saddr", "10.0.0.0/8"]`.
+  /// Further matches in the backend's own syntax: `["-s", "10.0.0.0/8"]` or `["ip", "saddr", "10.0.0.0/8"]`.
   public var conditions: [String] = []
-  /// What arrives by one of these is left alone.
+  /// Packets that arrive on one of these links are not translated.
   public var excludedDevices: [InterfaceName] = []
-  /// The chain that the rule stands in; `nil`: the backend's.
+  /// The chain that holds the rule; `nil`: the backend's own.
   public var chain: String?
-  /// Whether another network of the same container publishes the port too: this counts when that no longer does.
+  /// Whether another network of the same container publishes the port too: this rule takes effect when that one is gone.
   public var isSpare = false
 
   public init(
@@ -149,32 +150,32 @@ public struct PublishedPort: Equatable, Sendable {
 
   public var family: IPFamily { target.family }
 
-  /// Whether both cannot be published at once, as two sockets could not be bound to both.
+  /// Whether the two cannot be published at the same time, as two sockets could not be bound to both.
   public func conflicts(with other: PublishedPort) -> Bool {
     transport == other.transport && hostPort == other.hostPort && family == other.family
       && (hostIP == nil || other.hostIP == nil || hostIP == other.hostIP)
   }
 
-  /// Whether the rule has a place of its own, which a lookup by port alone would not find.
+  /// Whether the rule needs its own entry, because a lookup by address and port alone would not find it.
   public var isConditional: Bool { !conditions.isEmpty || !excludedDevices.isEmpty || chain != nil }
 }
 
 /// Connections to a published port that are masqueraded on their way to the container.
 public struct ReturnPath: Equatable, Sendable {
-  /// The container's network: what comes from there, the container itself too, and from the host's loopback addresses.
+  /// The container's network: connections from it (also from the container itself) and from the host's loopback addresses.
   public var subnet: IPPrefix
-  /// The link on the host by which the container is reached.
+  /// The host's link to the container.
   public var link: InterfaceName
   /// Whether all connections are masqueraded.
   public var everything: Bool
   public var marking: Marking
 
   public enum Marking: Equatable, Sendable {
-    /// Told by conntrack; no mark is set.
+    /// Connections are recognised by conntrack; no mark is set.
     case none
-    /// This bit of the packet's mark, 0 to 31, is set, and we masquerade what has it.
+    /// This bit of the packet's mark (0 to 31) is set, and we masquerade packets that have it.
     case bit(Int)
-    /// This chain of the `nat` table sets a mark, and somebody else masquerades what has it; iptables only.
+    /// This chain of the `nat` table sets a mark, and another program masquerades packets that have it; iptables only.
     case chain(String)
   }
 
@@ -186,15 +187,15 @@ public struct ReturnPath: Equatable, Sendable {
   }
 }
 
-/// An address of the outside that is one container's, both ways.
+/// An external address that belongs to one container, translated in both directions.
 public struct FloatingAddress: Equatable, Sendable {
   public var external: IPAddress
-  /// The container's, of the same family.
+  /// The container's address, of the same family.
   public var target: IPAddress
-  /// The link on the host by which the container is reached; neighbours behind it are masqueraded.
+  /// The host's link to the container; connections from its neighbours on that link are masqueraded.
   public var link: InterfaceName
   public var subnet: IPPrefix
-  /// The link of the host that was given the address for this, and loses it with the rule; `nil`: none was.
+  /// The host's link that got the address for this rule and loses it with the rule; `nil`: none got it.
   public var device: InterfaceName?
 
   public init(
@@ -208,7 +209,7 @@ public struct FloatingAddress: Equatable, Sendable {
   }
 }
 
-/// What the host forwards for this address passes: all it sends, and answers to it.
+/// Accepts what the host forwards for this address: all packets from it, and the replies.
 public struct Admission: Equatable, Sendable {
   /// The bridge of a network and the network's addresses on it.
   public struct Network: Equatable, Sendable {
@@ -222,9 +223,9 @@ public struct Admission: Equatable, Sendable {
   }
 
   public var address: IPAddress
-  /// The operator's own chain, asked before; made where it is missing; iptables only.
+  /// The operator's own chain, which is evaluated first and created if it is missing; iptables only.
   public var adminChain: String?
-  /// The whole network is admitted where the host's own chains drop; `nil`: the address alone.
+  /// The network to accept as a whole in the host's own chains that drop; `nil`: the address alone.
   public var network: Network?
 
   public init(_ address: IPAddress, adminChain: String? = nil, network: Network? = nil) {

@@ -1,4 +1,4 @@
-/// SHA-512 (FIPS 180-4): the reference plugins call their chains by it.
+/// SHA-512 (FIPS 180-4): the reference plugins derive the names of their chains from it.
 enum SHA512 {
   /// The digest of a text's UTF-8 bytes, as hexadecimal digits.
   static func hex(_ text: String) -> String {
@@ -11,7 +11,7 @@ enum SHA512 {
     }.joined()
   }
 
-  /// Whole blocks of 128 bytes, the last one ending with the number of bits.
+  /// The padded message: whole blocks of 128 bytes, of which the last one ends with the message length in bits.
   private static func padded(_ bytes: [UInt8]) -> [UInt8] {
     let bits = UInt64(bytes.count) * 8
     let zeros = (239 - bytes.count % 128) % 128 + 8
@@ -47,13 +47,13 @@ enum SHA512 {
 
   private static func rotated(_ word: UInt64, _ count: UInt64) -> UInt64 { word >> count | word << (64 - count) }
 
-  /// Of the square roots of the first primes.
+  /// The initial hash value, from the square roots of the first primes.
   private static let initial: [UInt64] = [
     0x6A09_E667_F3BC_C908, 0xBB67_AE85_84CA_A73B, 0x3C6E_F372_FE94_F82B, 0xA54F_F53A_5F1D_36F1,
     0x510E_527F_ADE6_82D1, 0x9B05_688C_2B3E_6C1F, 0x1F83_D9AB_FB41_BD6B, 0x5BE0_CD19_137E_2179,
   ]
 
-  /// Of the cube roots of the first primes.
+  /// The round constants, from the cube roots of the first primes.
   private static let constants: [UInt64] = [
     0x428A_2F98_D728_AE22, 0x7137_4491_23EF_65CD, 0xB5C0_FBCF_EC4D_3B2F, 0xE9B5_DBA5_8189_DBBC,
     0x3956_C25B_F348_B538, 0x59F1_11F1_B605_D019, 0x923F_82A4_AF19_4F9B, 0xAB1C_5ED5_DA6D_8118,

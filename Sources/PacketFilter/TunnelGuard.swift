@@ -1,10 +1,10 @@
 public import CNI
 public import NetTypes
 
-/// Restricts a VXLAN port to packets of known hosts, and drops those of this host's containers to it and to those hosts.
+/// Restricts a VXLAN port to packets from known hosts, and drops what containers send to it or to those hosts' port.
 ///
-/// Containers' packets are those that arrive on links of ours (`Isolation.linkGroup` and `pairGroup`). The kernel takes VXLAN packets at
-/// each address of the host.
+/// Packets of containers are those that arrive on our links (`Isolation.linkGroup` and `pairGroup`). The kernel accepts
+/// VXLAN packets at each address of the host.
 public struct TunnelGuard: Equatable, Sendable {
   /// The UDP port of the VXLAN devices.
   public var port: UInt16

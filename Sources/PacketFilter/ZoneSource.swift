@@ -1,12 +1,12 @@
 public import CNI
 public import NetTypes
 
-/// A container's address as a source of a zone of firewalld: the zone decides what the host forwards for it.
+/// A container's address as a source of a firewalld zone; the zone decides what the host forwards for it.
 public struct ZoneSource: Hashable, Sendable {
   public var zone: String
   public var address: IPAddress
 
-  /// The default of the reference plugin.
+  /// The default zone of the reference plugin.
   public static let defaultZone = "trusted"
 
   public init(_ address: IPAddress, in zone: String = Self.defaultZone) {
@@ -31,18 +31,18 @@ extension ZoneSource: JSONReadable {
 }
 
 extension Claim {
-  /// Its part that firewalld has.
+  /// The claim's sources for firewalld's zones.
   public var sources: [ZoneSource] {
     rules.compactMap { if case .trust(let source) = $0 { source } else { nil } }
   }
 
-  /// Its part that tables have.
+  /// The claim without the sources, which firewalld holds and the tables do not.
   public var withoutSources: Claim {
     var claim = self
     claim.rules.removeAll { if case .trust = $0 { true } else { false } }
     return claim
   }
 
-  /// Whether firewalld has all of it.
+  /// Whether the claim has only sources for firewalld.
   public var isForZonesOnly: Bool { !rules.isEmpty && withoutSources.rules.isEmpty }
 }
