@@ -1,19 +1,19 @@
 import NetTypes
 
-/// What libnftables says where it or the kernel refuses.
+/// The error text of libnftables if the library or the kernel refuses a command.
 ///
-/// `Error: Could not process rule: File exists`, then the command, then what in it is meant.
+/// Its lines: `Error: Could not process rule: File exists`, then the command, then a marker under the refused part.
 enum Complaint {
-  /// Those that the plugin or its user can do something about.
+  /// The errors that the plugin or the operator can react to.
   private static let known: [Errno] = [
     .EEXIST, .ENOENT, .EBUSY, .EPERM, .EINTR, .EAGAIN, .ENOMEM, .EACCES, .EINVAL, .EOPNOTSUPP, .ENOBUFS, .ENFILE,
     .EMFILE,
   ]
 
-  /// The kernel may have made the change, or not: it was not refused, but its answer did not arrive.
+  /// Whether the change may have been made: the kernel did not refuse it, but its answer did not arrive.
   static func isUnanswered(_ error: KernelError) -> Bool { error.errno.isOne(of: .EINTR, .ENOBUFS) }
 
-  /// The kernel's errno by its text; EINVAL where the library itself did not understand.
+  /// The kernel's errno, found by its text; EINVAL if the library itself rejected the command.
   static func errno(_ words: String, text: (Errno) -> String) -> Errno {
     for line in words.split(separator: "\n") where line.contains("Error: ") {
       if let errno = known.first(where: { line.contains(text($0)) }) { return errno }
@@ -21,7 +21,7 @@ enum Complaint {
     return .EINVAL
   }
 
-  /// The first complaint and the command it is about; the rest repeats them.
+  /// The first error and its command; the further errors repeat them.
   static func shortened(_ words: String) -> String {
     let lines = words.split(separator: "\n").filter { !$0.allSatisfy { $0 == "^" || $0 == " " || $0 == "~" } }
     return lines.prefix(2).joined(separator: ": ")

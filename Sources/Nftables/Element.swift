@@ -1,20 +1,20 @@
 import NetTypes
 import PacketFilter
 
-/// One of the two tables.
+/// One of our two tables, `inet swift_cni` and `bridge swift_cni`.
 enum Table: String, CaseIterable {
   case inet, bridge
 
-  /// As commands name it.
+  /// The name that commands use: `inet swift_cni`.
   var name: String { "\(rawValue) \(Table.bareName)" }
 
   static let bareName = "swift_cni"
 
-  /// The chain that everything of ours in that table leads to in the end; without users, the table goes.
+  /// The chain that all our elements in that table lead to directly or indirectly; without users, the table is removed.
   var anchor: String { self == .inet ? "anchor" : "check" }
 }
 
-/// A set or map and what it holds.
+/// A set or map, and the types of its key and value.
 struct SetSpec: Equatable {
   var table: Table = .inet
   var name: String
@@ -28,7 +28,7 @@ struct SetSpec: Equatable {
     case fields([Field.Kind])
   }
 
-  /// `map inet swift_cni ports4`.
+  /// The name that commands use: `inet swift_cni ports4`.
   var place: String { "\(table.name) \(name)" }
 
   /// `add map inet swift_cni ports4 { type inet_proto . inet_service : ipv4_addr . inet_service ; }`.
@@ -48,7 +48,7 @@ struct Element: Equatable {
   var set: SetSpec
   var key: [Field]
   var value: Value
-  /// Whose it is: `OWNERTAG PART`, or the name of the shared chain that it leads to.
+  /// The element's owner: `OWNERTAG PART`, or the name of the shared chain that it leads to.
   var comment: String
 
   enum Value: Equatable {
@@ -57,11 +57,11 @@ struct Element: Equatable {
     case fields([Field])
   }
 
-  /// Fails where there is one with that key.
+  /// A command that fails if there is an element with that key.
   var creation: String { "create element \(set.place) { \(text) }" }
-  /// Fails where there is another one with that key.
+  /// A command that fails if there is a different element with that key.
   var addition: String { "add element \(set.place) { \(text) }" }
-  /// Fails where there is none.
+  /// A command that fails if there is no element with that key.
   var deletion: String { "delete element \(set.place) { \(key.text) }" }
 
   private var text: String {
@@ -74,7 +74,7 @@ struct Element: Equatable {
   }
 }
 
-/// What an element's comment says of whose it is: an owner's tag and the plugin's part.
+/// The owner that an element's comment names: the attachment's tag and the plugin's part.
 struct ElementOwner: Equatable {
   var tag: String
   var part: Part
@@ -86,7 +86,7 @@ struct ElementOwner: Equatable {
     self.part = part
   }
 
-  /// `nil` where nobody's attachment is named.
+  /// `nil` if the comment names no attachment.
   init?(comment: String) {
     let words = comment.split(separator: " ")
     guard words.count == 2, let part = Part(rawValue: String(words[1])) else { return nil }
@@ -94,13 +94,13 @@ struct ElementOwner: Equatable {
   }
 }
 
-/// A chain that elements of several owners lead to; the kernel counts them, so that the last one can be told.
+/// A chain that elements of several owners lead to; the kernel's use count shows whether an owner is left.
 struct SharedChain: Equatable {
   var name: String
   var rules: [String]
-  /// Further chains that come and go with it, and their rules.
+  /// Further chains, with rules, that are created and deleted together with this chain.
   var companions: [Companion] = []
-  /// What leads packets there beside the owners' elements; each has the chain's name as its comment.
+  /// Elements that lead packets into the chain, beside those of the owners; their comment is the chain's name.
   var keepers: [Element] = []
 
   struct Companion: Equatable {
@@ -108,10 +108,10 @@ struct SharedChain: Equatable {
     var rules: [String]
   }
 
-  /// How the kernel counts it when no owner is left: its rules, and what leads there.
+  /// The kernel's use count if no owner is left: the chain's rules and the keepers that lead to it.
   var idleUses: Int { rules.count + keepers.count { $0.value == .jump(name) } }
 
-  /// Makes it so, whatever was there.
+  /// Commands that create the chain, or replace its rules if it exists.
   var declaration: [String] {
     let chains = companions + [Companion(name: name, rules: rules)]
     return chains.flatMap { chain in
@@ -120,7 +120,7 @@ struct SharedChain: Equatable {
     } + keepers.map(\.addition)
   }
 
-  /// Fails where somebody still needs it.
+  /// Commands that fail if an owner still needs the chain.
   var deletion: [String] {
     keepers.map(\.deletion) + ([name] + companions.map(\.name)).map { "delete chain \(Table.inet.name) \($0)" }
   }

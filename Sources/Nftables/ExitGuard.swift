@@ -1,9 +1,9 @@
 import CExit
 
-/// Calls functions of a C library that may call `exit(3)`, which must not end the process.
+/// Calls functions of a C library that may call `exit(3)`, without ending the process.
 @safe
 enum ExitGuard {
-  /// How the library would have ended the process.
+  /// The exit status and errno with which the library would have ended the process.
   struct End: Sendable {
     var status: Int32
     /// errno at that moment.

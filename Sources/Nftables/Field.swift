@@ -1,16 +1,16 @@
 import NetTypes
 
-/// One part of a set's key, or of a map's value.
+/// One component of a set's key, or of a map's value.
 enum Field: Equatable {
   case address(IPAddress)
   case transport(TransportProtocol)
   case port(UInt16)
   case interface(InterfaceName)
-  /// At most 15 characters that stand for a longer text, in a place for an interface's name.
+  /// A hash of at most 15 characters in place of a longer text, stored in a field of the type interface name.
   case hash(String)
   case mac(MACAddress)
 
-  /// What a set is declared to hold.
+  /// The nft type of the component.
   enum Kind: String {
     case v4 = "ipv4_addr"
     case v6 = "ipv6_addr"
@@ -31,7 +31,7 @@ enum Field: Equatable {
     }
   }
 
-  /// As `nft` reads it; protocols by number, for /etc/protocols may be missing.
+  /// The component in the syntax of `nft`; protocols by number, since /etc/protocols may be missing.
   var text: String {
     switch self {
     case .address(let address): "\(address)"
@@ -43,7 +43,7 @@ enum Field: Equatable {
     }
   }
 
-  /// As the kernel holds it.
+  /// The component in the kernel's encoding.
   var bytes: [UInt8] {
     switch self {
     case .address(let address): address.bytes
@@ -55,7 +55,7 @@ enum Field: Equatable {
     }
   }
 
-  /// `nil` where the bytes are none of ours.
+  /// `nil` if the bytes are not a value that we write.
   init?(_ kind: Kind, bytes: ArraySlice<UInt8>) {
     guard bytes.count == kind.byteCount else { return nil }
     switch kind {
@@ -79,7 +79,7 @@ enum Field: Equatable {
 extension [Field] {
   var text: String { map(\.text).joined(separator: " . ") }
 
-  /// Each part of several fills whole words of four bytes.
+  /// The kernel's encoding; in a concatenation, each component is padded to a multiple of four bytes.
   var bytes: [UInt8] {
     count == 1 ? self[0].bytes : flatMap { padded($0.bytes, to: ($0.bytes.count + 3) & ~3) }
   }

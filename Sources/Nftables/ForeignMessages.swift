@@ -23,7 +23,7 @@ struct ForeignRule: Equatable {
   var handle: UInt64
   /// The nftables comment, or that of an `iptables` match; empty if the rule has no comment.
   var comment = ""
-  /// Where it jumps.
+  /// The chain that the rule jumps to.
   var jump: String?
   var accepts = false
   /// The whole address that a packet comes from.
@@ -32,17 +32,17 @@ struct ForeignRule: Equatable {
   var destination: IPAddress?
   /// The port that a packet is sent to.
   var port: UInt16?
-  /// What it loads for, or gives to, a translation.
+  /// The bytes that the rule loads for, or passes to, an address translation.
   var translation: [UInt8] = []
 
-  /// Whether it translates a destination to that address, and port.
+  /// Whether the rule translates a destination to that address (and port).
   func leads(to address: IPAddress, _ port: UInt16? = nil) -> Bool {
     let port = port.map { [UInt8($0 >> 8), UInt8(truncatingIfNeeded: $0)] } ?? []
     return translation.contains(address.bytes) && translation.contains(port)
   }
 }
 
-/// Questions about tables of others, and changes of them.
+/// Netlink messages that list and change tables of other programs.
 enum ForeignMessages {
   static func chain(_ chain: ForeignChain) -> [UInt8] {
     message(
@@ -59,7 +59,7 @@ enum ForeignMessages {
     return message(NFT_MSG_DELRULE, UInt16(NLM_F_ACK), rule.chain.table, place(rule.chain) + handle)
   }
 
-  /// Deletes all its rules.
+  /// Deletes all rules of the chain.
   static func flush(_ chain: ForeignChain) -> [UInt8] {
     message(NFT_MSG_DELRULE, UInt16(NLM_F_ACK), chain.table, place(chain))
   }
@@ -70,9 +70,9 @@ enum ForeignMessages {
       RulesetMessages.text(NFTA_CHAIN_TABLE, chain.table.name) + RulesetMessages.text(NFTA_CHAIN_NAME, chain.name))
   }
 
-  /// As one transaction.
+  /// Wraps the changes into one transaction.
   static func transaction(_ changes: [[UInt8]]) -> [UInt8] {
-    // NFNL_MSG_BATCH_BEGIN and NFNL_MSG_BATCH_END, which Swift does not see.
+    // NFNL_MSG_BATCH_BEGIN and NFNL_MSG_BATCH_END, which Swift does not import.
     bound(16) + changes.flatMap(\.self) + bound(17)
   }
 
@@ -99,7 +99,7 @@ enum ForeignMessages {
 }
 
 extension [UInt8] {
-  /// Whether these bytes are somewhere in it.
+  /// Whether the array contains these bytes.
   fileprivate func contains(_ part: [UInt8]) -> Bool {
     part.isEmpty || indices.contains { self[$0...].starts(with: part) }
   }

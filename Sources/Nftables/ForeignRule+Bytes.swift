@@ -3,8 +3,8 @@ import NetTypes
 
 extension ForeignRule {
   /// - Parameters:
-  ///   - answer: the kernel's, behind its header.
-  ///   - chain: where it was asked for.
+  ///   - answer: the kernel's answer, without its header.
+  ///   - chain: the chain that was listed.
   init(_ answer: ArraySlice<UInt8>, in chain: ForeignChain) {
     let attributes = RulesetMessages.attributes(answer)
     self.init(chain: chain, handle: attributes[NFTA_RULE_HANDLE.rawValue].map(bigEndian) ?? 0)
@@ -55,7 +55,7 @@ extension ForeignRule {
     guard let info = data[NFTA_MATCH_INFO.rawValue] else { return }
     switch data[NFTA_MATCH_NAME.rawValue].map(RulesetMessages.string) {
     case "comment": comment = RulesetMessages.string(info)
-    // A range of source ports, then one of the ports that packets are sent to; the other way round for SCTP.
+    // The struct holds the range of source ports, then that of destination ports; for SCTP the order is reversed.
     case "tcp", "udp": port = UInt16(truncatingIfNeeded: integer(info, 4, 2))
     case "sctp": port = UInt16(truncatingIfNeeded: integer(info, 0, 2))
     default: break

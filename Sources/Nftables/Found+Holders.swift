@@ -3,7 +3,7 @@ import NetTypes
 import PacketFilter
 
 extension Found {
-  /// The published ports that conflict with one of `ports`, or all.
+  /// The published ports that conflict with one of `ports`; all published ports if `ports` is `nil`.
   static func holders(
     of ports: [PublishedPort]?, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> [PortHolder] {
@@ -15,7 +15,7 @@ extension Found {
       if asked.isEmpty { continue }
       var elements = try conflicting(asked, FamilySets(family), in: socket)
       elements += try all(of: [FamilySets(family).spares], in: socket)
-      // A port of all addresses conflicts with that of any.
+      // A port at all addresses conflicts with the same port at any single address.
       if asked.contains(where: { $0.hostIP == nil }) {
         elements += try all(of: FamilySets(family).allBound, in: socket)
       }
@@ -71,12 +71,12 @@ extension FamilySets {
 }
 
 extension PortHolder {
-  /// `nil` where the element is no published port of an owner, or leads to one only by way of another.
+  /// `nil` if the element is not an owner's published port, or leads to one only through another element.
   init?(_ element: Element) {
     guard let owner = ElementOwner(comment: element.comment) else { return nil }
     var key = element.key[...]
     var hostIP: IPAddress?
-    // A spare port's key begins with a hash.
+    // The key of a spare port begins with a hash.
     if element.set.isOfSpares { key = key.dropFirst() }
     if case .address(let address) = key.first {
       hostIP = address == FamilySets(address.family).anyAddress ? nil : address
@@ -92,7 +92,7 @@ extension PortHolder {
 }
 
 extension Element.Value {
-  /// Where a port leads: a map's value, or what the name of its own chain tells, `port_0a010002_80_…`.
+  /// The port's target: a map's value, or the address and port in the name of its own chain, `port_0a010002_80_…`.
   fileprivate var target: (IPAddress, UInt16)? {
     switch self {
     case .none: return nil

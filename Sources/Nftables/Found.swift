@@ -3,15 +3,15 @@ import Kernel
 import NetTypes
 import PacketFilter
 
-/// What is in our tables, whoever put it there.
+/// The present content of our tables.
 enum Found {
-  /// Whether anybody has rules.
+  /// Whether any owner has rules.
   static func isAnything(in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
     for table in Table.allCases where try socket.uses(of: table.anchor, table) != nil { return true }
     return false
   }
 
-  /// The elements of all sets whose comment fits.
+  /// The elements of all sets whose comment satisfies `fits`.
   static func elements(
     in socket: borrowing RulesetSocket, where fits: (String) -> Bool
   ) throws(KernelError) -> [Element] {
@@ -24,13 +24,13 @@ enum Found {
     return elements
   }
 
-  /// Whether the chains that are always there have as many rules as they should.
+  /// Whether the fixed chains of the table exist and have the expected number of rules.
   ///
   /// Chains for tunnels may be missing unless `part` is `tunnels`.
   static func isLaidOut(
     _ table: Table, for part: Part, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> Bool {
-    // A table without this chain guards hardware addresses alone.
+    // A table without this chain guards hardware addresses only.
     let sources = try socket.uses(of: Layout.sources, table)
     let lacksSources = table == .bridge && sources == nil
     for chain in Layout.chains(table) {
@@ -46,7 +46,7 @@ enum Found {
     return true
   }
 
-  /// Whether the chain and what leads to it are there.
+  /// Whether the chain, its companions and its keepers are complete.
   static func isWhole(_ chain: SharedChain, in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
     for one in chain.companions + [.init(name: chain.name, rules: chain.rules)] {
       guard try socket.uses(of: one.name, .inet) != nil,
@@ -59,9 +59,9 @@ enum Found {
     return true
   }
 
-  /// Deletions for every shared chain that no owner's element leads to, each to be tried by itself.
+  /// Deletions of all shared chains that no owner's element leads to; each is run as a transaction of its own.
   ///
-  /// Told by how the kernel counts them; one that is needed all the same cannot be deleted.
+  /// The kernel's use counts select them. If a chain is needed after all, the kernel refuses to delete it.
   static func abandoned(in socket: borrowing RulesetSocket) throws(KernelError) -> [[String]] {
     let fixed = Set(Layout.chains(.inet).map(\.name))
     let chains = try socket.chains(.inet).filter { !fixed.contains($0.name) && !isCompanion($0.name) }
@@ -80,7 +80,7 @@ enum Found {
     return deletions
   }
 
-  /// A network's bridge and its partner lead to one chain.
+  /// Two keepers lead to one chain: those of a network's bridge and of its partner.
   private static let mostJumpsOfKeepers = 2
 
   private static func keepers(
@@ -99,7 +99,7 @@ enum Found {
     return keepers
   }
 
-  /// The elements of sets by their comments; each set is dumped once, however many chains there are.
+  /// The elements of sets by their comments; each set is dumped once, whatever the number of chains.
   private struct Dumps {
     private var bySet: [String: [String: [Element]]] = [:]
 
@@ -122,7 +122,7 @@ enum Found {
 }
 
 extension Element {
-  /// `nil` where nobody could have added it by this code.
+  /// `nil` if this program could not have added the element.
   init?(_ found: FoundElement, in set: SetSpec) {
     guard let key = [Field](set.key, bytes: found.key) else { return nil }
     let value: Value

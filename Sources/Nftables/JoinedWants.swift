@@ -1,14 +1,14 @@
 import NetTypes
 
-/// What several rules come to together: what two of them want alike is there once.
+/// Joins what several rules need; equal elements and chains are kept once.
 struct JoinedWants {
   private(set) var wanted = Wanted()
-  /// Where in `wanted` the element with that set and key is.
+  /// The index in `wanted` of the element with that set and key.
   private var elements: [String: Int] = [:]
   private var chains: [String: [SharedChain]] = [:]
   private var spares: [String: [SpareRule]] = [:]
 
-  /// - Throws: EINVAL where two rules want something different of the same key.
+  /// - Throws: EINVAL if two rules want different values for the same key.
   mutating func add(_ other: Wanted) throws(KernelError) {
     for element in other.elements { try add(element) }
     for chain in other.chains where chains[chain.name]?.contains(chain) != true {

@@ -1,40 +1,41 @@
 import NetTypes
 import PacketFilter
 
-/// What is there as long as anybody has rules: table `swift_cni`, its sets and the chains that look things up in them.
+/// The fixed part of the table `swift_cni`, present while any owner has rules: sets, and chains with lookups in them.
 ///
 /// In family `inet`:
-/// - `prerouting` and `output`, type nat, priority -90: after the host's own translations at -100. They look for
-///   floating addresses, and what is for an address of this host goes to `publish`.
-/// - `publish`: ports with conditions, ports of one address, ports of all, then `spare`.
-/// - `spare`: a rule for each spare port, which other networks of its container publish too.
-/// - `localnet`, type filter, priority -150: what comes for 127.0.0.0/8 from elsewhere is dropped, which the kernel lets
-///   pass where a published port has set `route_localnet`. Answers to the host's own loopback have their destination
-///   translated back at -100 only.
+/// - `prerouting` and `output`, type nat, priority -90: after the host's own translations at -100. They look up floating
+///   addresses, and jump to `publish` for packets to an address of this host.
+/// - `publish`: ports with conditions, then ports of one address, then ports of all addresses, then `spare`.
+/// - `spare`: a rule for each spare port, which other networks of the same container publish too.
+/// - `localnet`, type filter, priority -150: drops packets for 127.0.0.0/8 that arrive from elsewhere. The kernel accepts
+///   them if a published port has set `route_localnet`. Replies to the host's own loopback are not dropped: their
+///   destination is translated back to 127.0.0.0/8 only at -100.
 /// - `postrouting`, type nat, priority 100: return paths, floating addresses, masquerade.
 /// - `forward`, type filter, priority 0: isolation, admission.
-/// - `input`, type filter, priority 0: name servers, each asked by its own bridge alone.
-/// - `vtep_input`, type filter, priority -150: the UDP ports of this host's VXLAN devices, which take packets of other
-///   hosts alone.
-/// - `vtep_forward`, type filter, priority -150: what containers send to such ports of other hosts is dropped.
-/// - `anchor`: empty; every owner has an element that leads there.
+/// - `input`, type filter, priority 0: name servers, each of which only its own bridge may query.
+/// - `vtep_input`, type filter, priority -150: restricts the UDP ports of this host's VXLAN devices to packets from other
+///   hosts.
+/// - `vtep_forward`, type filter, priority -150: drops what containers send to such ports of other hosts.
+/// - `anchor`: empty; every owner has an element that leads to it.
 ///
 /// In family `bridge`, for guarded sources only: `prerouting`, priority -300, and `check` for hardware addresses,
-/// `sources` for others.
+/// `sources` for ARP and IP addresses.
 ///
-/// Whatever belongs to a container is an element, so that a change and a packet cost the same however many there are.
+/// Everything that belongs to a container is an element. So the cost of a change and of a packet does not depend on the
+/// number of containers.
 enum Layout {
   static let owners = SetSpec(name: "owners", key: [.interface], value: .verdict)
   static let guarded = SetSpec(table: .bridge, name: "guarded", key: [.interface], value: .verdict)
-  /// The chain that others' declarations leave as it is.
+  /// The chain of spare ports; re-declaring the layout leaves its rules as they are.
   static let spare = "spare"
-  /// Who wants a name server's port open; keys are hashes.
+  /// One element for each owner that wants a name server's port open; keys are hashes.
   static let servers = SetSpec(name: "servers", key: [.interface], value: .verdict)
-  /// How the chains of name servers are called.
+  /// The prefix of the names of chains for name servers.
   static let servicePrefix = "serve_"
-  /// The UDP ports that this host's VXLAN devices listen at.
+  /// The UDP ports on which this host's VXLAN devices listen.
   static let tunnels = SetSpec(name: "tunnels", key: [.port], value: .verdict)
-  /// Those of them that take packets of any host.
+  /// Those of these ports that accept packets from any host.
   static let openTunnels = SetSpec(name: "open_tunnels", key: [.port], value: .verdict)
   /// One element for each network and port, and for each network and peer; keys are hashes.
   static let tunnelOwners = SetSpec(name: "tunnel_owners", key: [.interface], value: .verdict)
@@ -44,17 +45,17 @@ enum Layout {
   static let keptPrefixes = [servicePrefix, tunnelPrefix]
   static let allowed = SetSpec(table: .bridge, name: "allowed", key: [.interface, .mac])
 
-  /// Who guards addresses; keys are hashes.
+  /// One element for each owner that guards addresses; keys are hashes.
   static let frameOwners = SetSpec(table: .bridge, name: "owners", key: [.interface], value: .verdict)
-  /// Ports whose frames must come from given addresses.
+  /// Bridge ports whose frames must come from given addresses.
   static let addressed = SetSpec(table: .bridge, name: "addressed", key: [.interface], value: .verdict)
-  /// The chain that looks those up.
+  /// The chain that looks up those addresses.
   static let sources = "sources"
   static func sources(_ family: IPFamily) -> SetSpec {
     SetSpec(table: .bridge, name: "sources\(family.digit)", key: [.interface, family == .v4 ? .v4 : .v6])
   }
 
-  /// Parts that may isolate bridges.
+  /// The parts that may isolate bridges.
   static let isolating = [Part.network, .firewall]
 
   static func entering(_ part: Part) -> SetSpec { byBridge("entering_\(part)") }
@@ -74,7 +75,7 @@ enum Layout {
 
   static func sets(_ table: Table) -> [SetSpec] { sets.filter { $0.table == table } }
 
-  /// Makes the table so, whatever of it was there; elements and other chains stay.
+  /// Commands that create the table and its fixed chains, or refill them; elements and other chains stay.
   static func declaration(_ table: Table) -> [String] {
     let chains = table == .inet ? inetChains : bridgeChains
     return ["add table \(table.name)"] + sets(table).map(\.declaration)
@@ -85,12 +86,12 @@ enum Layout {
       + chains.flatMap { chain in chain.rules.map { "add rule \(table.name) \(chain.name) \($0)" } }
   }
 
-  /// Fails where somebody still has rules.
+  /// Commands that fail if an owner still has rules.
   static func deletion(_ table: Table) -> [String] {
     ["delete chain \(table.name) \(table.anchor)", "delete table \(table.name)"]
   }
 
-  /// How the kernel counts the table's anchor when nobody has rules.
+  /// The kernel's use count of the table's anchor if no owner has rules.
   static func idleUses(_ table: Table) -> Int {
     chains(table).first { $0.name == table.anchor }?.rules.count ?? 0
   }
@@ -143,7 +144,7 @@ enum Layout {
     ] + tunnelChains
   }
 
-  /// Absent from a table that an older build made, until a network's tunnel rules are added.
+  /// A table made by an earlier version lacks these chains until a network's tunnel rules are added.
   static var tunnelChains: [Chain] {
     [
       Chain(
@@ -166,7 +167,7 @@ enum Layout {
       } + ["jump \(spare)"]
   }
 
-  /// Rules that look for a port among those with conditions, one address' first.
+  /// Rules that look up ports with conditions: first the ports of one address, then those of all addresses.
   static func conditional(_ bound: SetSpec, _ all: SetSpec, _ word: String) -> [String] {
     let nfproto = word == "ip" ? "ipv4" : "ipv6"
     return [
@@ -175,9 +176,9 @@ enum Layout {
     ]
   }
 
-  /// By `meta protocol`, which the tag of a VLAN does not hide: the host takes number 0 as no tag.
+  /// Matches `meta protocol`, which looks behind a VLAN tag: the host accepts frames with VLAN ID 0 as untagged.
   ///
-  /// What has a second tag is dropped: its addresses cannot be looked at.
+  /// Frames with a second tag are dropped, because their addresses cannot be matched.
   private static var sourceRules: [String] {
     let v4 = sources(.v4).name, v6 = sources(.v6).name
     return [
@@ -203,11 +204,11 @@ struct FamilySets {
   var family: IPFamily
   init(_ family: IPFamily) { self.family = family }
 
-  /// `ip` or `ip6`, as rules say it.
+  /// The keyword in rules: `ip` or `ip6`.
   var word: String { family == .v4 ? "ip" : "ip6" }
   var nfproto: String { family == .v4 ? "ipv4" : "ipv6" }
   private var address: Field.Kind { family == .v4 ? .v4 : .v6 }
-  /// What stands for all addresses of the host where a key has a place for one.
+  /// The value for all addresses of the host in a key that has an address component.
   var anyAddress: IPAddress { family == .v4 ? IPAddress(v4: 0) : IPAddress(v6: 0) }
 
   private func named(_ name: String, _ key: [Field.Kind], _ value: SetSpec.Value = .none) -> SetSpec {
@@ -216,26 +217,26 @@ struct FamilySets {
 
   var ports: SetSpec { named("ports", [.transport, .port], .fields([address, .port])) }
   var bound: SetSpec { named("bound", [address, .transport, .port], .fields([address, .port])) }
-  /// Ports with conditions: each leads to a chain of its own, or to one of a given name.
+  /// Ports with conditions: each leads to its own chain, or to a chain with a given name.
   var special: SetSpec { named("special", [.transport, .port], .verdict) }
   var boundSpecial: SetSpec { named("bound_special", [address, .transport, .port], .verdict) }
-  /// Where a chain of a given name looks for the ports that led to it.
+  /// The ports that a chain with a given name looks up.
   var chained: SetSpec { named("chained", [.transport, .port], .verdict) }
   var boundChained: SetSpec { named("bound_chained", [address, .transport, .port], .verdict) }
-  /// Ports that other networks of the container publish too, by whose they are; a hash.
+  /// Ports that other networks of the same container publish too; the key begins with a hash of the owner.
   var spares: SetSpec { named("spares", [.interface, address, .transport, .port], .verdict) }
-  /// By the container's address: whose connections to its published ports are masqueraded.
+  /// The container's address: chain that masquerades connections to the container's published ports.
   var returning: SetSpec { named("returning", [address], .verdict) }
-  /// By the container's address: whose connections to its floating address are masqueraded.
+  /// The container's address: chain that masquerades connections to the container's floating address.
   var neighbours: SetSpec { named("neighbours", [address], .verdict) }
   var floating: SetSpec { named("floating", [address], .fields([address])) }
   var leavingFloat: SetSpec { named("leaving_float", [address], .verdict) }
   var external: SetSpec { named("external", [address], .fields([address])) }
   var masquerade: SetSpec { named("masquerade", [address], .verdict) }
   var admitted: SetSpec { named("admitted", [address]) }
-  /// By the address of a name server: the chain that says who may ask it.
+  /// The address of a name server: chain that limits which bridge may query it.
   var served: SetSpec { named("served", [address], .verdict) }
-  /// Other hosts and the UDP port of their tunnels.
+  /// The addresses of other hosts, with the UDP port of their tunnels.
   var tunnelPeers: SetSpec { named("tunnel_peers", [address, .port], .verdict) }
   var links: SetSpec { named("links", [address, address, .transport, .port]) }
 

@@ -3,9 +3,9 @@ import Glibc
 import Linux
 import NetTypes
 
-/// libnftables, loaded.
+/// libnftables, loaded with dlopen.
 ///
-/// A plugin that never touches nftables need not find it, nor pay for loading it.
+/// So a plugin process that does not use nftables does not need the library and does not spend time to load it.
 @safe
 struct Library {
   private let makeContext: cn_create
@@ -14,7 +14,7 @@ struct Library {
   private let errors: cn_ctx_text
   private let runCommands: cn_run_untyped
 
-  /// - Throws: ENOENT saying which package has it; what may pass with its own errno.
+  /// - Throws: ENOENT with the name of the package that has it; a temporary error with its own errno.
   static func load() throws(KernelError) -> Library {
     let name = "libnftables.so.1"
     let handle = try unsafe SharedLibrary.load(name, package: "libnftables1")
@@ -29,9 +29,9 @@ struct Library {
       runCommands: unsafeBitCast(run, to: cn_run_untyped.self))
   }
 
-  /// Opens what commands are run with, in the calling thread's network namespace.
+  /// Opens a context for commands, in the calling thread's network namespace.
   ///
-  /// - Throws: EMFILE, ENOMEM and their like where the library gets no socket or no memory.
+  /// - Throws: EMFILE, ENOMEM and so on if the library gets no socket or no memory.
   func open() throws(KernelError) -> Context {
     let (raw, end) = unsafe ExitGuard.create(makeContext, UInt32(NFT_CTX_DEFAULT))
     if let end { throw end.error("open nftables") }
@@ -44,16 +44,16 @@ struct Library {
     return context
   }
 
-  /// libnftables with a socket of its own.
+  /// A libnftables context with its own socket.
   ///
-  /// One for a whole call: when it is closed, the kernel waits until what was deleted is out of use.
+  /// Use one for a whole call: when it is closed, the kernel waits until deleted objects are out of use.
   @safe
   struct Context: ~Copyable {
     fileprivate let library: Library
     fileprivate let handle: OpaquePointer
     private let state = State()
 
-    /// Whether the library was left in the middle of a call.
+    /// Whether the library was left in the middle of a call, by `exit(3)`.
     private final class State { var isAbandoned = false }
 
     fileprivate init(library: Library, handle: OpaquePointer) {
@@ -62,16 +62,16 @@ struct Library {
     }
 
     deinit {
-      // Where the library was left in the middle, it may no longer be freed.
+      // A library that was left in the middle of a call may not be able to free its context.
       if !state.isAbandoned { unsafe library.freeContext(handle) }
     }
 
     /// Runs commands as one transaction.
     ///
     /// - Parameters:
-    ///   - commands: one for each line.
-    ///   - operation: what they do, for errors.
-    /// - Throws: the kernel's errno, and the library's own words; ENOTRECOVERABLE after the library gave up once.
+    ///   - commands: one command per line.
+    ///   - operation: what the commands do, for errors.
+    /// - Throws: the kernel's errno, with the library's error text; ENOTRECOVERABLE after the library once called `exit`.
     borrowing func run(_ commands: [String], doing operation: @autoclosure () -> String) throws(KernelError) {
       guard !state.isAbandoned else {
         throw KernelError(operation(), errno: .ENOTRECOVERABLE, reason: "libnftables has given up before")
@@ -93,8 +93,10 @@ struct Library {
 }
 
 extension ExitGuard.End {
-  /// libnftables ends with 2 where it gets no memory, with 3 where it gets no socket, with 1 where an answer to one of its
-  /// questions is interrupted; then errno is that of a later call.
+  /// The error for libnftables' exit status.
+  ///
+  /// The status is 2 if it gets no memory, 3 if it gets no socket, and 1 if the answer to one of its requests is
+  /// interrupted; in the last case errno is that of a later call.
   fileprivate func error(_ operation: String) -> KernelError {
     let code: Errno =
       switch status {

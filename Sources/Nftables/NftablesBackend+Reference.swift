@@ -21,7 +21,7 @@ extension NftablesBackend {
       "remove rules of the reference plugins", errno: .EAGAIN, reason: "the ruleset keeps changing")
   }
 
-  /// `nil` where the kernel has no nf_tables.
+  /// `nil` if the kernel has no nf_tables.
   private func search(_ wanted: ReferenceRules) throws(KernelError) -> ReferenceSearch? {
     do throws(KernelError) { return try ReferenceSearch(wanted, in: try RulesetSocket.open()) } catch {
       guard error.errno.isOne(of: .EINVAL, .EOPNOTSUPP, .EPROTONOSUPPORT) else {

@@ -2,7 +2,7 @@ public import NetTypes
 public import PacketFilter
 
 extension NftablesBackend {
-  /// Replaces the rules in one nf_tables transaction: each packet meets the old ones or the new ones.
+  /// Replaces the rules in one nf_tables transaction: each packet is matched by the old ones or by the new ones.
   public mutating func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
     let owner = ElementOwner(claim.owner.filterTag, claim.part)
     let wanted = try Wanted(claim)
@@ -65,6 +65,6 @@ extension Wanted {
 }
 
 extension Element {
-  /// Identifies it among the elements of all sets.
+  /// Identifies the element among those of all sets.
   fileprivate var setAndKey: [UInt8] { Array(set.place.utf8) + [0] + key.bytes }
 }

@@ -2,13 +2,13 @@ import Kernel
 public import NetTypes
 public import PacketFilter
 
-/// Rules by nf_tables: changed by libnftables, one transaction for each call, and looked for by netlink.
+/// Rules in nf_tables: changed by libnftables, one transaction per call, and read by netlink.
 ///
-/// Nothing of it takes longer because others have many rules, but for what asks for all: `tags`, and `remove` where
-/// nobody remembers the rules or they are no longer as they were.
+/// The cost does not depend on other owners' rules, with two exceptions: `tags`, and `remove` if the rules are not
+/// recorded or no longer as they were added.
 public struct NftablesBackend: FilterBackend {
   private var library: Library?
-  /// Nobody waits for anybody: each try fails only where another was quicker.
+  /// No lock: an attempt fails only if another process changed the ruleset first.
   static let tries = 10
 
   public init() {}
@@ -28,13 +28,13 @@ public struct NftablesBackend: FilterBackend {
       } catch {
         last = Complaint.isUnanswered(error) ? error : changing
         switch error.errno {
-        // Somebody took the table or a chain away meanwhile, or only a part of it is there.
+        // Another process removed the table or a chain in the meantime, or only a part of it exists.
         case .ENOENT: commands = try wanted.completeAdditions(in: socket)
         case .EEXIST, .EBUSY:
           try nft.sweep(socket)
           commands = try wanted.replacements(in: socket)
         case .EAGAIN: break
-        // The next try tells: what is there already is refused. A late answer stays with the old socket.
+        // The next attempt shows whether the change was made; a late answer stays with the old socket.
         case .EINTR, .ENOBUFS: nft = try context()
         default:
           if try isAdded(wanted, claim, in: socket) { return }
@@ -45,7 +45,7 @@ public struct NftablesBackend: FilterBackend {
     throw last
   }
 
-  /// Whether rules are there although the change is said to have failed: libnftables may give up after the commit.
+  /// Whether the rules are present although the change failed: libnftables may call `exit` after the commit.
   private func isAdded(
     _ wanted: Wanted, _ claim: Claim, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> Bool {
@@ -57,7 +57,7 @@ public struct NftablesBackend: FilterBackend {
   public mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
     let owner = ElementOwner(tag, part)
     let socket = try RulesetSocket.open()
-    // Then there is nothing to load libnftables for.
+    // Without any rules there is no need to load libnftables.
     guard try Found.isAnything(in: socket) else { return }
     var nft = try context()
     for _ in 0..<NftablesBackend.tries {
@@ -122,7 +122,7 @@ public struct NftablesBackend: FilterBackend {
 }
 
 extension Library.Context {
-  /// Takes away what those rules shared with nobody, and the tables with their last owner.
+  /// Removes the chains that only those rules used, and a table that has lost its last owner.
   borrowing func clear(_ wanted: Wanted, _ socket: borrowing RulesetSocket) throws(KernelError) {
     for table in wanted.tables where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
@@ -136,7 +136,7 @@ extension Library.Context {
     }
   }
 
-  /// Takes away every shared chain without owners, and the tables without any.
+  /// Removes every shared chain without owners, and every table without owners.
   borrowing func sweep(_ socket: borrowing RulesetSocket) throws(KernelError) {
     for table in Table.allCases where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
@@ -144,7 +144,7 @@ extension Library.Context {
     for commands in try Found.abandoned(in: socket) { try clear(commands) }
   }
 
-  /// Runs deletions that fail where somebody needs the thing again, or took it away himself: both are well.
+  /// Runs deletions; ignores EBUSY (another process needs the object again) and ENOENT (it removed the object itself).
   fileprivate borrowing func clear(_ commands: [String]) throws(KernelError) {
     do throws(KernelError) {
       try run(commands, doing: "remove unused chains and sets")

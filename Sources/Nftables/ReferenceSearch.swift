@@ -2,17 +2,17 @@ import CNI
 import NetTypes
 import PacketFilter
 
-/// What the reference plugins made in nf_tables: in the tables that `iptables` shows, and in tables of their own.
+/// The reference plugins' rules in nf_tables: in the tables that `iptables` shows, and in their own tables.
 struct ReferenceSearch {
-  /// Rules in chains that others use too.
+  /// Rules in chains that have rules of other programs too.
   private(set) var rules: [ForeignRule] = []
-  /// Chains of nothing else.
+  /// Chains that hold only the reference plugins' rules.
   private(set) var chains: [ForeignChain] = []
-  /// Of the containers, known before or found.
+  /// The containers' addresses, known before or found in rules.
   private(set) var addresses: Set<IPAddress>
   private let wanted: ReferenceRules
 
-  /// Looks for chains by their names first, since most hosts have none.
+  /// Looks for chains by their names first, since most hosts have none of them.
   init(_ wanted: ReferenceRules, in socket: borrowing RulesetSocket) throws(KernelError) {
     self.wanted = wanted
     addresses = Set(wanted.addresses)
@@ -24,13 +24,13 @@ struct ReferenceSearch {
 
   var isEmpty: Bool { rules.isEmpty && chains.isEmpty }
 
-  /// What removes all of it: first what leads to a chain, and the rules in all chains before any of them.
+  /// The messages that remove all of it: first the rules that lead to a chain, then all rules of the chains, then the chains.
   var changes: [[UInt8]] {
     rules.map { ForeignMessages.delete($0) } + chains.map { ForeignMessages.flush($0) }
       + chains.map { ForeignMessages.delete($0) }
   }
 
-  /// Masquerade rules are always read: they name the container's addresses.
+  /// Masquerade rules are read in any case, since they name the container's addresses.
   private mutating func findMasquerades(in socket: borrowing RulesetSocket) throws(KernelError) {
     let isWanted = wanted.parts.contains(.network)
     for family in IPFamily.allCases {
@@ -46,12 +46,12 @@ struct ReferenceSearch {
   }
 
   /// - Parameters:
-  ///   - names: how the chains are called; `nil`: taken from the comments.
-  ///   - parents: where rules lead to them.
-  ///   - table: theirs.
-  ///   - isWanted: whether they are to go.
-  ///   - socket: where to ask.
-  /// - Throws: what the kernel said.
+  ///   - names: the names of the chains; `nil`: taken from the rules with a matching comment.
+  ///   - parents: the chains with jumps to them.
+  ///   - table: the table of all these chains.
+  ///   - isWanted: whether they are to be removed.
+  ///   - socket: the socket for the requests.
+  /// - Throws: the kernel's error.
   private mutating func findChains(
     _ names: [String]?, under parents: [String], _ table: ForeignTable, isWanted: Bool,
     in socket: borrowing RulesetSocket
@@ -86,7 +86,7 @@ struct ReferenceSearch {
     }
   }
 
-  /// The comment names the container but not the network: there the addresses decide.
+  /// The comment names the container but not the network, so the addresses decide.
   private func isPort(_ rule: ForeignRule) -> Bool {
     let isOfAddress = addresses.contains { rule.leads(to: $0) || rule.destination == $0 }
     guard let names = wanted.names else { return isOfAddress }

@@ -1,24 +1,24 @@
 import CNftables
 
-/// What the kernel tells of a chain.
+/// A chain as the kernel lists it.
 struct ChainFacts: Equatable {
   var name: String
-  /// How many rules and elements are in it or lead to it.
+  /// The kernel's use count: the chain's rules, and the rules and elements that lead to it.
   var uses: Int
 }
 
-/// What the kernel tells of a rule.
+/// A rule as the kernel lists it.
 struct RuleFacts: Equatable {
   var handle: UInt64
-  /// Empty where there is none.
+  /// Empty if the rule has no comment.
   var comment: String
 }
 
-/// An element as the kernel has it.
+/// An element as the kernel lists it.
 struct FoundElement: Equatable {
   var key: [UInt8]
   var value: Value = .none
-  /// Empty where there is none.
+  /// Empty if the element has no comment.
   var comment = ""
 
   enum Value: Equatable {
@@ -27,7 +27,7 @@ struct FoundElement: Equatable {
     case jump(String)
   }
 
-  /// Whether it is that element as it was added; its comment may be another's.
+  /// Whether key and value are those of the element as it was added; the comment may differ.
   func matches(_ element: Element) -> Bool {
     guard key == element.key.bytes else { return false }
     return switch element.value {
@@ -38,12 +38,12 @@ struct FoundElement: Equatable {
   }
 }
 
-/// Questions to nf_tables and their answers, as bytes (linux/netfilter/nf_tables.h).
+/// Requests to nf_tables and their answers, as bytes (linux/netfilter/nf_tables.h).
 ///
-/// libnftables can ask too, but reads every element of every set first, whatever it is asked for.
+/// libnftables can list too, but it first reads every element of every set, whatever the request.
 enum RulesetMessages {
   static let headerSize = 16
-  /// `NFPROTO_INET` and `NFPROTO_BRIDGE`; their header does not go together with Glibc's.
+  /// `NFPROTO_INET` and `NFPROTO_BRIDGE`; their header conflicts with Glibc's headers.
   private static let inet: UInt8 = 1
   private static let bridge: UInt8 = 7
   static let subsystem = UInt16(NFNL_SUBSYS_NFTABLES) << 8
@@ -139,7 +139,7 @@ extension RulesetMessages {
     return found
   }
 
-  /// libnftnl's list of type, length, value; type 0 is the comment.
+  /// The comment in libnftnl's list of type, length and value: the entry with type 0.
   static func comment(_ bytes: ArraySlice<UInt8>) -> String {
     var rest = bytes
     while rest.count >= 2 {
@@ -176,7 +176,7 @@ extension RulesetMessages {
   }
 }
 
-/// A number of `count` bytes in the order of little-endian hosts, the only ones we run on.
+/// A number of `count` bytes in the byte order of little-endian hosts, which are the only supported ones.
 func integer(_ bytes: ArraySlice<UInt8>, _ offset: Int, _ count: Int) -> UInt64 {
   bytes.dropFirst(offset).prefix(count).reversed().reduce(0) { $0 << 8 | UInt64($1) }
 }

@@ -4,7 +4,7 @@ import Kernel
 import Linux
 import NetTypes
 
-/// A netfilter-netlink socket that only asks; tied to the network namespace it was opened in.
+/// A netfilter netlink socket for listing only; it stays in the network namespace in which it was opened.
 @safe
 struct RulesetSocket: ~Copyable {
   let descriptor: Descriptor
@@ -15,19 +15,19 @@ struct RulesetSocket: ~Copyable {
     return RulesetSocket(descriptor: Descriptor(adopting: raw))
   }
 
-  /// How often the chain is led to; `nil` where it is missing.
+  /// The use count of the chain; `nil` if the chain is missing.
   borrowing func uses(of chain: String, _ table: Table) throws(KernelError) -> Int? {
     let answers = try ask(RulesetMessages.chain(chain, table), doing: "look for chain \(chain)")
     return answers.first.flatMap { RulesetMessages.chainFacts($0) }?.uses
   }
 
-  /// The chains of our table; none where it is missing.
+  /// The chains of our table; empty if the table is missing.
   borrowing func chains(_ table: Table) throws(KernelError) -> [ChainFacts] {
     try ask(RulesetMessages.chains(table), doing: "list chains of \(table.name)")
       .compactMap { RulesetMessages.chainFacts($0) }
   }
 
-  /// None where the chain is missing.
+  /// The rules of the chain; empty if the chain is missing.
   borrowing func rules(of chain: String, _ table: Table) throws(KernelError) -> [RuleFacts] {
     try ask(RulesetMessages.rules(of: chain, table), doing: "list rules of \(chain)")
       .map { RulesetMessages.ruleFacts($0) }
@@ -37,18 +37,18 @@ struct RulesetSocket: ~Copyable {
     try rules(of: chain, table).count
   }
 
-  /// `nil` where it is missing.
+  /// The element with that key; `nil` if it is missing.
   borrowing func element(_ key: [Field], of set: SetSpec) throws(KernelError) -> FoundElement? {
     try ask(RulesetMessages.element(key.bytes, of: set), doing: "look for \(key.text) in \(set.name)")
       .flatMap { RulesetMessages.found($0) }.first
   }
 
-  /// None where the set is missing.
+  /// The elements of the set; empty if the set is missing.
   borrowing func elements(of set: SetSpec) throws(KernelError) -> [FoundElement] {
     try ask(RulesetMessages.elements(of: set), doing: "list \(set.name)").flatMap { RulesetMessages.found($0) }
   }
 
-  /// The answers; none where what was asked for is missing; asked again where something changed meanwhile.
+  /// The answers, empty if the object is missing; repeats the request if the ruleset changed during the dump.
   borrowing func ask(
     _ message: [UInt8], doing operation: @autoclosure () -> String
   ) throws(KernelError) -> [ArraySlice<UInt8>] {
@@ -65,12 +65,12 @@ struct RulesetSocket: ~Copyable {
     throw KernelError(errno: .EAGAIN, doing: operation())
   }
 
-  /// The rest of what was not received whole would be taken for the answer to the next question.
+  /// Discards unread answers: the socket would deliver them as the answer to the next request.
   private borrowing func discardAnswers() {
     while recv(descriptor.raw, nil, 0, Int32(MSG_DONTWAIT)) >= 0 || errno == EINTR {}
   }
 
-  /// `nil` where the ruleset changed while it was told.
+  /// The answers; `nil` if the ruleset changed during the dump (`NLM_F_DUMP_INTR`).
   private borrowing func collect(_ operation: @autoclosure () -> String) throws(KernelError) -> [ArraySlice<UInt8>]? {
     var answers: [ArraySlice<UInt8>] = []
     var isTorn = false

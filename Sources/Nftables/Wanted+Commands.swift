@@ -1,11 +1,11 @@
 import NetTypes
 import PacketFilter
 
-/// The commands that make it so, given what is there.
+/// The commands that add the rules to the present ruleset.
 extension Wanted {
-  /// Where nothing stands in the way: elements, and what they lead to where that is missing.
+  /// Commands for the usual case without conflicts: elements, and the tables and chains that they need and that are missing.
   ///
-  /// Looking first is cheaper than a refusal, for which the kernel waits until nobody uses the rules of before.
+  /// A look-up first is cheaper than a refused transaction: the kernel then waits until no CPU uses the old rules.
   func additions(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
     var commands: [String] = []
     for table in tables where try socket.uses(of: table.anchor, table) == nil {
@@ -16,24 +16,24 @@ extension Wanted {
       commands += chain.declaration
       missing.insert(chain.name)
     }
-    // No rule leads to a chain that is missing.
+    // A chain that is missing has no rule that leads to it, so no old spare rule needs to be deleted.
     let hasLeftovers = !spares.allSatisfy { missing.contains($0.chain) }
     return commands + elements.map(\.creation)
       + (hasLeftovers ? try spareAdditions(in: socket) : spares.map(\.creation))
   }
 
-  /// Where parts are missing, whichever.
+  /// Commands for tables or chains of which some parts are missing: declares all of them again.
   func completeAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
     tables.flatMap(Layout.declaration) + chains.flatMap(\.declaration) + elements.map(\.creation)
       + (try spareAdditions(in: socket))
   }
 
-  /// Where elements with the same keys are there already.
+  /// Commands that replace existing elements with the same keys.
   ///
-  /// Our own are made anew. An address or a link is one container's at a time: whoever had it before is gone. A port
-  /// or a floating address may be another's rightly.
+  /// Our own elements are replaced. An address or a link belongs to one container at a time, so its previous owner is
+  /// gone. A port or a floating address may rightly belong to another container.
   ///
-  /// - Throws: EEXIST saying whose the port is, or that the bridge is isolated otherwise.
+  /// - Throws: EEXIST with the owner of the port, or if the bridge is isolated differently.
   func replacements(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
     var deletions: [String] = []
     for chain in chains {
@@ -57,20 +57,20 @@ extension Wanted {
     return deletions + (try completeAdditions(in: socket))
   }
 
-  /// What was added for these rules; `nil` where they are none that could have been.
+  /// What was added for these recorded rules; `nil` if they cannot have been added.
   init?(remembered rules: [Rule], _ owner: ElementOwner) {
     do throws(KernelError) {
       self = try Wanted(rules, owner)
     } catch { return nil }
   }
 
-  /// Whether every element is there as that owner added it.
+  /// Whether every element is present as that owner added it.
   func isThere(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
     for element in elements where try !socket.has(element, of: owner) { return false }
     return true
   }
 
-  /// Whether the chains that they lead to, and spare ports' rules, are there too.
+  /// Whether also the chains that the elements lead to and the rules of spare ports are present.
   func isWhole(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
     if isDumped { return try isWholeInDumps(socket) }
     guard try isThere(in: socket, owner) else { return false }
@@ -89,10 +89,10 @@ extension SetSpec {
 }
 
 extension SetSpec {
-  /// Whether its elements lead to chains of name servers.
+  /// Whether the set's elements lead to chains of name servers.
   var isOfServers: Bool { IPFamily.allCases.contains { FamilySets($0).served == self } }
 
-  /// Why two owners cannot both have what they want of one key.
+  /// The reason why two owners cannot both have their value for one key.
   fileprivate var disagreement: String {
     isOfServers
       ? "another bridge asks it already; want one bridge for each address"
@@ -101,7 +101,7 @@ extension SetSpec {
 }
 
 extension RulesetSocket {
-  /// Whether it is there as that owner added it.
+  /// Whether the element is present as that owner added it.
   borrowing func has(_ element: Element, of owner: ElementOwner) throws(KernelError) -> Bool {
     guard let found = try self.element(element.key, of: element.set) else { return false }
     return found.matches(element) && found.comment == owner.comment

@@ -10,7 +10,7 @@ extension Wanted {
     add(Layout.allowed, [.interface(guarded.port), .mac(guarded.mac)], .none, owner)
   }
 
-  /// Its first element keeps the table as long as its owner has rules.
+  /// The first element keeps the table as long as its owner has rules.
   mutating func guardAddresses(_ guarded: AddressGuard, _ owner: ElementOwner) throws(KernelError) {
     try Words.check(name: guarded.port.description)
     add(Layout.frameOwners, [.hash(Owner.shortHash(owner.comment))], .jump(Table.bridge.anchor), owner)

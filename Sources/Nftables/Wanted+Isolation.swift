@@ -3,7 +3,7 @@ import NetTypes
 import PacketFilter
 
 extension Wanted {
-  /// Chains for both directions of a network's links, found by their names, and an element that says who wants them.
+  /// Adds chains for both directions of a network's links, looked up by link name, and an element for the owner.
   mutating func isolate(_ rule: Isolation, _ owner: ElementOwner) throws(KernelError) {
     guard Layout.isolating.contains(owner.part) else {
       throw KernelError(
@@ -32,7 +32,7 @@ extension Wanted {
   private static let answers = "ct state established,related return"
   private static let published = "ct status dnat return"
 
-  /// For what the host forwards to the network's links.
+  /// Rules for packets that the host forwards to the network's links.
   private static func entering(_ rule: Isolation) -> [String] {
     let within = "iifname \(names(rule))"
     let between = rule.separatesContainers ? separating(within) : ["\(within) return"]
@@ -43,7 +43,7 @@ extension Wanted {
     return passing + (rule.direct.isEmpty ? [] : dropping("iif")) + direct(rule, "saddr") + ["drop"]
   }
 
-  /// For what the host forwards from the network's links.
+  /// Rules for packets that the host forwards from the network's links.
   private static func leaving(_ rule: Isolation) -> [String] {
     let within = "oifname \(names(rule)) return"
     guard rule.reach != .nobody else {
@@ -53,7 +53,7 @@ extension Wanted {
     return [within, answers, published] + others + (rule.separatesContainers ? direct(rule, "daddr") : [])
   }
 
-  /// What comes from other hosts (`saddr`), or goes there, without the partner.
+  /// Rules for packets from other hosts (`saddr`) or to them (`daddr`) that do not use the partner link.
   private static func direct(_ rule: Isolation, _ end: String) -> [String] {
     rule.direct.map(\.network).flatMap { prefix in
       let sets = FamilySets(prefix.family)
@@ -63,23 +63,26 @@ extension Wanted {
     }
   }
 
-  /// `"br0"`, `{ "br0", "vx0" }`.
+  /// One link name or a set of them: `"br0"`, `{ "br0", "vx0" }`.
   private static func names(_ rule: Isolation) -> String {
     let names = rule.links.map { "\"\($0)\"" }
     return names.count == 1 ? names[0] : "{ \(names.joined(separator: ", ")) }"
   }
 
-  /// Nothing from (`iif`) or to (`oif`) another network of ours.
+  /// Rules that drop packets from (`iif`) or to (`oif`) another network of ours.
   private static func dropping(_ direction: String) -> [String] {
     ["\(direction)group \(Isolation.linkGroup) drop"] + droppingIsolated(direction)
   }
 
-  /// Nothing from (`iif`) or to (`oif`) a network that is isolated.
+  /// Rules that drop packets from (`iif`) or to (`oif`) an isolated network.
   private static func droppingIsolated(_ direction: String) -> [String] {
     Layout.isolating.map { "\(direction)name @\(Layout.isolated($0).name) drop" }
   }
 
-  /// With br_netfilter, neighbour discovery comes by here too; without it no link could be used.
+  /// Rules between separated containers.
+  ///
+  /// With br_netfilter, IPv6 neighbour discovery passes these rules too; if it were dropped, no IPv6 connection would
+  /// work.
   private static func separating(_ within: String) -> [String] {
     [
       "\(within) \(answers)", "\(within) \(published)",

@@ -3,7 +3,7 @@ import NetTypes
 import PacketFilter
 
 extension Wanted {
-  /// A chain for the address, found by it, and an element that says who wants it.
+  /// Adds a chain for the address, looked up by it, and an element for the owner.
   mutating func serve(_ service: NameService, _ owner: ElementOwner) throws(KernelError) {
     try Words.check(name: service.bridge.description)
     let rules = [

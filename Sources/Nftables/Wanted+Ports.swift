@@ -20,7 +20,7 @@ extension Wanted {
     add(sets.returning, [.address(port.target)], .jump(back.name), owner)
   }
 
-  /// A port whose rule asks more than a lookup can answer has a chain of its own, to which the lookup leads.
+  /// Adds a port that a lookup alone cannot handle: the lookup leads to the port's own chain.
   private mutating func publishByChain(
     _ port: PublishedPort, _ key: [Field], _ sets: FamilySets, _ owner: ElementOwner
   ) throws(KernelError) {
@@ -41,7 +41,7 @@ extension Wanted {
     add(isBound ? sets.boundChained : sets.chained, key, .jump(own.name), owner)
   }
 
-  /// The chain that is this port's of this owner alone; its name tells where it leads.
+  /// The chain of this one port of this owner; its name contains the target.
   static func ownChain(
     _ port: PublishedPort, _ key: [Field], _ owner: ElementOwner
   ) throws(KernelError) -> SharedChain {
@@ -80,7 +80,7 @@ extension Wanted {
     return 1 << UInt32(bit)
   }
 
-  /// Whose connections would be answered past the host: the container's neighbours, itself, the host's loopback.
+  /// Sources whose replies would bypass the host: the container and its neighbours, and the host's loopback addresses.
   private static func comingBack(_ subnet: IPPrefix) -> [String] {
     [subnet.family == .v4 ? "127.0.0.0/8" : "::1", "\(subnet)"]
   }
@@ -107,13 +107,13 @@ extension Wanted {
 }
 
 extension PublishedPort {
-  /// Whether the rule cannot be an element alone.
+  /// Whether the port needs more than an element.
   fileprivate var needsChain: Bool {
     if case .bit = masquerade?.marking { return true }
     return isConditional
   }
 
-  /// The target as part of a chain's name: the address in hexadecimal digits, the port.
+  /// The target in a chain's name: the address in hexadecimal digits, then the port.
   fileprivate var targetText: String {
     target.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + "_\(targetPort)"
   }

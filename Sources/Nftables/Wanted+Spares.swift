@@ -3,22 +3,22 @@ import Kernel
 import NetTypes
 import PacketFilter
 
-/// A rule that leads to a port's chain where no lookup did.
+/// A rule for a spare port: it leads to the port's chain if no lookup has matched before.
 ///
-/// Several networks of a container may want one port, and a map has one element for it; rules have an order instead.
+/// Several networks of a container may publish the same port, but a map has only one element for it; rules have an order.
 struct SpareRule: Equatable {
   var matches: String
-  /// The chain it leads to, which nothing else leads to; the rule's comment too.
+  /// The chain that only this rule and the owner's element lead to; also the rule's comment.
   var chain: String
 
-  /// Behind those that are there.
+  /// A command that appends the rule.
   var creation: String {
     "add rule \(Table.inet.name) \(Layout.spare) \(matches) jump \(chain) comment \"\(chain)\""
   }
 }
 
 extension Wanted {
-  /// A port that leads here only where it leads nowhere else: a rule, its chain, and an element that tells whose it is.
+  /// Adds a spare port: a rule, its chain, and an element for the owner.
   mutating func publishSpare(_ port: PublishedPort, _ owner: ElementOwner) throws(KernelError) {
     if let chain = port.chain {
       throw KernelError(
@@ -38,14 +38,14 @@ extension Wanted {
     add(sets.spares, key, .jump(own.name), owner)
   }
 
-  /// Spare ports have rules, which would be there twice if they were there already.
+  /// Commands that add the rules of spare ports; existing ones are deleted first, so that none is there twice.
   func spareAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
     try Found.spareDeletions(Set(spares.map(\.chain)), in: socket) + spares.map(\.creation)
   }
 }
 
 extension Found {
-  /// Deletions of the rules that lead to these chains as spare ports; costs more the more spare ports there are.
+  /// Deletions of the spare ports' rules that lead to these chains; the cost grows with the number of spare ports.
   static func spareDeletions(
     _ chains: Set<String>, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> [String] {
@@ -55,7 +55,7 @@ extension Found {
     }
   }
 
-  /// Deletions of elements, and of the rules that lead where those of spare ports do.
+  /// Deletions of these elements, and of the rules of spare ports that lead to the same chains.
   static func deletions(_ elements: [Element], in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
     let chains = elements.compactMap { element in
       if case .jump(let chain) = element.value, element.set.isOfSpares { chain } else { nil }
@@ -67,6 +67,6 @@ extension Found {
 extension SetSpec {
   private static let spares = IPFamily.allCases.map { FamilySets($0).spares }
 
-  /// Whether its elements tell of spare ports.
+  /// Whether the set holds the owners' elements of spare ports.
   var isOfSpares: Bool { SetSpec.spares.contains(self) }
 }

@@ -4,10 +4,10 @@ import NetTypes
 import PacketFilter
 
 extension Wanted {
-  // A range: the kernel takes far longer for thousands of sets without a name, as of a list.
+  // A range instead of a list: the kernel takes far longer if thousands of rules each have an anonymous set.
   private static let fromUs = "iifgroup \(Isolation.linkGroup)-\(Isolation.pairGroup)"
 
-  /// A chain for the port and one for each peer, shared by networks; an element of the network keeps each of them.
+  /// Adds a chain for the port and one for each peer, shared by networks; an element of each network keeps them.
   mutating func guardTunnel(_ tunnel: TunnelGuard, _ owner: ElementOwner) {
     let port = Field.port(tunnel.port)
     let name = "\(Layout.tunnelPrefix)\(tunnel.port)"
@@ -24,9 +24,9 @@ extension Wanted {
     }
   }
 
-  /// Rules for packets to a VXLAN device's port.
+  /// Rules for packets that arrive at a VXLAN device's port.
   ///
-  /// One network without known peers opens it to all hosts.
+  /// If one network has no list of peers, the port is open to all hosts.
   private static var arriving: [String] {
     ["\(fromUs) drop", "iifname \"lo\" return", "udp dport vmap @\(Layout.openTunnels.name)"]
       + IPFamily.allCases.map(FamilySets.init(_:)).map {

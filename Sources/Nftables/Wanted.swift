@@ -3,13 +3,13 @@ import Kernel
 import NetTypes
 import PacketFilter
 
-/// What a claim comes to: elements of its own, chains that it shares, and rules for spare ports.
+/// What a claim needs: its own elements, shared chains, and rules for spare ports.
 struct Wanted: Equatable {
   var elements: [Element] = []
   var chains: [SharedChain] = []
   var spares: [SpareRule] = []
 
-  /// - Throws: EOPNOTSUPP or EINVAL naming what nftables cannot do.
+  /// - Throws: EOPNOTSUPP or EINVAL with what nftables cannot do.
   init(_ claim: Claim) throws(KernelError) {
     try self.init(claim.rules, ElementOwner(claim.owner.filterTag, claim.part))
   }
@@ -19,13 +19,13 @@ struct Wanted: Equatable {
     var all = JoinedWants()
     for rule in rules { try all.add(Wanted(rule, owner)) }
     self = all.wanted
-    // Guarded sources alone need no table `inet`.
+    // Source guards alone do not need the table `inet`.
     if elements.isEmpty || elements.contains(where: { $0.set.table == .inet }) {
       elements.append(Wanted.anchoring(owner))
     }
   }
 
-  /// What that one rule needs, but for the owner's own element.
+  /// What one rule needs, without the owner's anchor element.
   init(_ rule: Rule, _ owner: ElementOwner) throws(KernelError) {
     var wanted = Wanted()
     switch rule {
@@ -39,8 +39,8 @@ struct Wanted: Equatable {
     case .float(let floating): wanted.float(floating, owner)
     case .admit(let admission): try wanted.admit(admission, owner)
     case .serve(let service): try wanted.serve(service, owner)
-    case .trust: break  // no table has it
-    case .pass: break  // no table can let pass what another one drops
+    case .trust: break  // sources are in firewalld, not in a table
+    case .pass: break  // no table can accept what another one drops
     }
     self = wanted
   }
@@ -54,14 +54,14 @@ struct Wanted: Equatable {
       comment: owner.comment)
   }
 
-  /// Which tables must be there.
+  /// The tables that the elements need.
   var tables: [Table] { Table.allCases.filter { table in elements.contains { $0.set.table == table } } }
 
   mutating func add(_ set: SetSpec, _ key: [Field], _ value: Element.Value, _ owner: ElementOwner) {
     elements.append(Element(set: set, key: key, value: value, comment: owner.comment))
   }
 
-  /// Names a chain by what it does, so that those who want the same share it.
+  /// A chain name from a hash of the rules, so that owners with the same rules share the chain.
   static func chainName(_ prefix: String, _ rules: [String]) -> String {
     prefix + Owner.shortHash(rules.joined(separator: "\n"))
   }
@@ -76,7 +76,7 @@ extension Wanted {
     add(sets.masquerade, [.address(rule.address)], .jump(chain.name), owner)
   }
 
-  /// What goes to the subnet itself or to many keeps its source.
+  /// Rules for packets to the subnet itself or to multicast addresses, which keep their source.
   static func stayingInside(_ subnet: IPPrefix) -> [String] {
     let word = FamilySets(subnet.family).word
     return [

@@ -1,11 +1,11 @@
 import NetTypes
 import PacketFilter
 
-/// Text of others that becomes part of a command, and how it is kept from becoming another command.
+/// Checks text from the configuration that becomes part of an nft command, so that it cannot inject another command.
 enum Words {
-  /// Characters of one word of a condition; none of them ends a word, a command or a quotation.
+  /// The characters allowed in a word of a condition; none of them ends a word, a command or a quoted string.
   private static let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/-_,!=<>&|^+")
-  /// What would make the condition do something, or refer to what is not its own.
+  /// Words that would turn the condition into a statement, or refer to objects outside the condition.
   private static let statements: Set<String> = [
     "accept", "drop", "queue", "continue", "break", "return", "jump", "goto", "reject", "dnat", "snat", "masquerade",
     "redirect", "tproxy", "synproxy", "notrack", "dup", "fwd", "log", "counter", "quota", "limit", "set", "add",
@@ -14,9 +14,9 @@ enum Words {
     "xt", "nftrace", "timeout", "expectation", "secmark", "connlimit", "import", "export", "monitor", "describe",
   ]
 
-  /// The conditions as they stand before a rule's verdict, with a space behind them; empty where there are none.
+  /// The conditions for use in front of a rule's verdict, with a trailing space; empty if there are none.
   ///
-  /// - Throws: EINVAL naming the word that is no match.
+  /// - Throws: EINVAL with the word that is not allowed in a match.
   static func checked(_ conditions: [String], of port: PublishedPort) throws(KernelError) -> String {
     var isInBraces = false
     var text = ""
@@ -39,7 +39,7 @@ enum Words {
       reason: "condition \"\(word)\": want words of nft matches, such as ip saddr 10.0.0.0/8")
   }
 
-  /// For what stands between quotation marks; a `*` at its end would stand for any text.
+  /// Checks a name that is put in quotation marks; a `*` at its end would be a wildcard.
   static func check(name: String) throws(KernelError) {
     let refused = name.unicodeScalars.contains { $0 == "\"" || $0 == "\\" || $0 == "*" || $0.value < 0x20 }
     guard !refused, name.utf8.count <= 119 else {
@@ -49,7 +49,7 @@ enum Words {
     }
   }
 
-  /// For a chain that a user names.
+  /// Checks the name of a chain from the configuration.
   static func check(chain: String) throws(KernelError) {
     let bytes = Array(chain.utf8)
     let isLetter = { (byte: UInt8) in (97...122).contains(byte | 32) }

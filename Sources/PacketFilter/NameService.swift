@@ -3,9 +3,9 @@ public import NetTypes
 
 /// A name server on the host that only a bridge's containers and the host may query: port 53, UDP and TCP.
 ///
-/// Queries from the bridge are accepted, also by the legacy tables if those would drop them. Queries from the host itself
-/// are accepted. All other queries to the address are dropped. Each address has one such rule; it is removed with its
-/// last owner.
+/// Queries from the bridge are accepted; the backend `iptables` does so ahead of the host's own rules of INPUT. Queries from
+/// the host itself are left to the other rules. All other queries to the address are dropped. Each address has one such rule;
+/// it is removed with its last owner.
 public struct NameService: Equatable, Sendable {
   /// The link on which the containers' packets arrive.
   public var bridge: InterfaceName

@@ -51,7 +51,7 @@ extension Rule {
     case .masquerade(let rule): Passage(rule.subnet.network, .outbound)
     case .publish(let port): Passage(port.subnet, .published)
     case .float(let floating): Passage(floating.subnet.network, .published)
-    // The backend `iptables` accepts these before FORWARD's own rules itself.
+    // The backend `iptables` itself accepts these ahead of the other rules of FORWARD.
     case .admit where backend == .iptables: nil
     case .admit(let admission):
       Passage(
