@@ -1,11 +1,11 @@
 import NetTypes
 
-/// A condition that the legacy tables cannot have here.
+/// A condition that this backend does not support.
 struct BadCondition: Error, CustomStringConvertible {
   var description: String
 }
 
-/// Conditions in the words of the `iptables` command: `["!", "-s", "10.0.0.0/8", "-m", "mark", "--mark", "1"]`.
+/// Parses conditions in the syntax of iptables(8): `["!", "-s", "10.0.0.0/8", "-m", "mark", "--mark", "1"]`.
 struct ConditionWords {
   private var rest: ArraySlice<String>
   private var modules: Set<String> = []
@@ -21,7 +21,7 @@ struct ConditionWords {
     "--out-interface": "-o", "--match": "-m", "--protocol": "-p",
   ]
 
-  /// Adds every condition to the rule's own.
+  /// Adds all conditions to the rule's own matches.
   mutating func add(to rule: inout TableRule) throws(BadCondition) {
     while let word = rest.popFirst() {
       let isNegated = word == "!"
@@ -114,7 +114,7 @@ private func range(_ text: String, _ family: IPFamily) -> ClosedRange<IPAddress>
 }
 
 extension Masked {
-  /// `0x10/0xff`, `16`.
+  /// Parses a value with an optional mask: `0x10/0xff`, `16`.
   fileprivate init?(text: String) {
     let numbers = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map { number in
       number.hasPrefix("0x") ? UInt32(number.dropFirst(2), radix: 16) : UInt32(number)
@@ -130,7 +130,7 @@ extension Masked {
 }
 
 extension OptionSet where Element == Self {
-  /// Names with commas between them.
+  /// Parses names that are separated by commas.
   fileprivate init?(names text: String, _ byName: [String: Self]) {
     self.init()
     for name in text.split(separator: ",", omittingEmptySubsequences: false) {

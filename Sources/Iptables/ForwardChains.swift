@@ -10,7 +10,7 @@ struct NftObject: Hashable, CustomStringConvertible {
 
   func inSameTable(_ name: String) -> NftObject { NftObject(family: family, table: table, name: name) }
 
-  /// Of a chain: `nf_tables table inet filter, chain forward`.
+  /// The text for a chain: `nf_tables table inet filter, chain forward`.
   var description: String {
     let familyName = [1: "inet", 2: "ip", 10: "ip6"][family] ?? "\(family)"
     return "nf_tables table \(familyName) \(table), chain \(name)"
@@ -19,16 +19,16 @@ struct NftObject: Hashable, CustomStringConvertible {
   /// Whether this is FORWARD of `iptables-nft`, which ADD inserts a jump into.
   var isForwardOfIptables: Bool { family != 1 && table == "filter" && name == "FORWARD" }
 
-  /// Whether this is firewalld's, which accepts the sources that the plugin `firewall` adds to its zone.
+  /// Whether this chain is firewalld's, which accepts the sources that the plugin `firewall` adds to its zone.
   var isOfFirewalld: Bool { family == 1 && table == "firewalld" }
 
   /// Whether packets of that family pass the table.
   func sees(_ packetFamily: IPFamily) -> Bool { family == 1 || family == (packetFamily == .v4 ? 2 : 10) }
 }
 
-/// The base chains of nf_tables at the hook forward, evaluated for packets that are partly known.
+/// The base chains of nf_tables at the hook forward, evaluated for packets of which only some fields are known.
 ///
-/// Reports a drop only if every path through a chain drops: a rule that is not understood may accept.
+/// Reports a drop only if every path through a chain drops: a rule that this code does not understand may accept.
 struct ForwardChains: ~Copyable {
   struct BaseChain {
     var chain: NftObject
@@ -38,14 +38,14 @@ struct ForwardChains: ~Copyable {
   private let socket: NftSocket
   let baseChains: [BaseChain]
   private var rules: [NftObject: [ForwardRule]] = [:]
-  /// `nil`: a set that cannot be compared.
+  /// Known sets; `nil` for a set whose elements cannot be compared.
   private var sets: [NftObject: [SetElement]?] = [:]
-  /// How many more chains may be read for this packet: evaluation stays short on any ruleset.
+  /// How many more chains may be read for this packet, so that the evaluation ends soon for any ruleset.
   private var remainingReads = 64
 
-  /// Lists the base chains; rules are read when they are evaluated.
+  /// Lists the base chains; their rules are read when they are evaluated.
   ///
-  /// `withOpened`: also those that ADD of a network's plugins opens, FORWARD of `iptables-nft` and firewalld's.
+  /// `withOpened`: includes the chains in which ADD accepts a network: FORWARD of `iptables-nft` and firewalld's chains.
   init(withOpened: Bool) throws(KernelError) {
     let socket = try NftSocket.open()
     baseChains = try Self.baseChains(socket, withOpened: withOpened)
@@ -82,7 +82,7 @@ struct ForwardChains: ~Copyable {
 
   // MARK: evaluating
 
-  /// The rule or policy that certainly drops packets of that connection; `nil` if none does for sure.
+  /// The rule or policy that certainly drops packets of that connection; `nil` if none certainly does.
   mutating func drop(of connection: ForwardedConnection) throws(KernelError) -> String? {
     for base in baseChains where base.chain.sees(connection.family) {
       for isReply in [false, true] {
@@ -106,7 +106,7 @@ struct ForwardChains: ~Copyable {
 
   private struct Drop {
     var chain: NftObject
-    /// The rule's number, from 1, and its handle; `nil`: the chain's policy.
+    /// The rule's number, counted from 1, and its handle; `nil`: the chain's policy dropped.
     var rule: (number: Int, handle: UInt64)?
 
     var description: String {
@@ -114,7 +114,7 @@ struct ForwardChains: ~Copyable {
     }
   }
 
-  /// What a chain may do with a packet.
+  /// The possible results of a chain for a packet.
   private struct Outcome {
     var mayBeAccepted = false
     /// Whether the packet may return to the calling chain, or get the base chain's policy.
@@ -154,7 +154,7 @@ struct ForwardChains: ~Copyable {
     return outcome
   }
 
-  /// Reads the sets that the rule looks the packet up in, and no others.
+  /// Evaluates the rule; reads only the sets in which it looks up the packet.
   private mutating func evaluate(
     _ rule: ForwardRule, of chain: NftObject, for packet: ForwardPacket
   ) throws(KernelError) -> (Certainty, ForwardRule.Verdict?) {
@@ -172,7 +172,7 @@ struct ForwardChains: ~Copyable {
 
   // MARK: reading
 
-  /// The chain's rules; `nil` if this packet has passed too many chains.
+  /// The chain's rules; `nil` if this packet has already passed too many chains.
   private mutating func read(_ chain: NftObject) throws(KernelError) -> [ForwardRule]? {
     guard remainingReads > 0 else { return nil }
     remainingReads -= 1

@@ -1,7 +1,7 @@
 import NetTypes
 import PacketFilter
 
-/// A packet at the hook forward of which some fields are known: a connection's first packet, or a reply.
+/// A packet at the hook forward, of which some fields are known: a connection's first packet, or a reply.
 struct ForwardPacket: Sendable {
   var connection: ForwardedConnection
   var isReply: Bool
@@ -14,7 +14,7 @@ struct ForwardPacket: Sendable {
 
   private static let translatedDestination: UInt32 = 1 << 5  // IPS_DST_NAT
 
-  /// What `meta` loads for that `NFT_META_*` key; `nil` if that is not known.
+  /// The value that `meta` loads for that `NFT_META_*` key; `nil` if it is not known.
   func load(meta key: UInt64?) -> PartialBytes? {
     switch key {
     case 1: PartialBytes(connection.family == .v4 ? [0x08, 0x00] : [0x86, 0xDD])
@@ -35,7 +35,7 @@ struct ForwardPacket: Sendable {
     return PartialBytes(name + [UInt8](repeating: 0, count: 16 - name.count))
   }
 
-  /// The other link; for a connection that the container opens it is not the container's own.
+  /// The other link; if the container opens the connection, it differs from the container's own link.
   private var otherLink: PartialBytes {
     let own = connection.kind == .outbound ? connection.link : nil
     return PartialBytes(unknown: 16, excluded: [Self.loopback] + (own.map { [$0.description.utf8 + [0]] } ?? []))
@@ -43,7 +43,7 @@ struct ForwardPacket: Sendable {
 
   private static let loopback = Array("lo".utf8) + [0]
 
-  /// What `ct` loads for that `NFT_CT_*` key; `nil` if that is not known.
+  /// The value that `ct` loads for that `NFT_CT_*` key; `nil` if it is not known.
   func load(connectionTracking key: UInt64?) -> PartialBytes? {
     switch key {
     case 0: PartialBytes(hostOrder(UInt32(state.rawValue)))
@@ -56,7 +56,7 @@ struct ForwardPacket: Sendable {
     }
   }
 
-  /// What `payload` loads from the network header; `nil` if that is not known.
+  /// The bytes that `payload` loads from the network header; `nil` if they are not known.
   func load(networkHeader offset: UInt64, count: UInt64) -> PartialBytes? {
     let family = connection.family
     let size = UInt64(family == .v4 ? 4 : 16)
@@ -66,5 +66,5 @@ struct ForwardPacket: Sendable {
   }
 }
 
-/// A register's number: nf_tables keeps these in host order.
+/// The bytes of a number in a register; nf_tables keeps these numbers in host byte order.
 private func hostOrder(_ number: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }

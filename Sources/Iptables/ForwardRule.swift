@@ -1,17 +1,17 @@
 import NetTypes
 
-/// A rule of any table of nf_tables, to be evaluated for a packet that is partly known.
+/// A rule of any nf_tables table, to be evaluated for a packet of which only some fields are known.
 struct ForwardRule: Sendable {
   enum Verdict: Equatable, Sendable {
     case accept, drop, returnToCaller
     case jump(String)
     case goto(String)
-    /// A verdict that is not understood, or depends on more than the packet.
+    /// A verdict that this code does not understand, or that depends on more than the packet.
     case unknown
   }
 
   var handle: UInt64
-  /// Name and data of each expression.
+  /// The name and data of each expression.
   private let expressions: [(name: String, data: NftAnswer)]
 
   init(_ answer: NftAnswer) {
@@ -22,9 +22,9 @@ struct ForwardRule: Sendable {
     }
   }
 
-  /// Whether the packet matches, and the verdict then; no verdict: the next rule is evaluated.
+  /// Evaluates whether the packet matches, and with which verdict; without a verdict, the next rule is evaluated.
   ///
-  /// `set` returns the elements of a set, `nil` if they cannot be compared.
+  /// `set` returns the elements of a set; `nil` if they cannot be compared.
   func evaluate(
     for packet: ForwardPacket, set: (String) -> [SetElement]?
   ) -> (Certainty, Verdict?) {
@@ -45,7 +45,7 @@ struct SetElement: Equatable, Sendable {
 }
 
 extension ForwardRule.Verdict {
-  /// `NFTA_DATA_VERDICT`.
+  /// Parses `NFTA_DATA_VERDICT`.
   init(_ verdict: NftAnswer?) {
     let chain = verdict?.text(2) ?? ""
     self =
@@ -69,7 +69,7 @@ private struct Evaluation {
 
   init(packet: ForwardPacket) { self.packet = packet }
 
-  /// Expressions without a condition or verdict; some write a register.
+  /// Expressions that neither match nor decide; some of them write a register.
   private static let neutral: Set = [
     "counter", "log", "notrack", "dup", "flow_offload", "last", "objref", "hash", "numgen", "exthdr", "rt", "socket",
     "fib", "osf", "xfrm", "tunnel", "byteorder", "inner",
@@ -140,7 +140,7 @@ private struct Evaluation {
     if isVerdict, matches != .no { verdict = element?.verdict ?? .unknown }
   }
 
-  /// A match of xtables, as `iptables-nft` writes it.
+  /// Evaluates an xtables match as `iptables-nft` writes it.
   private func evaluate(match data: NftAnswer) -> Certainty {
     switch data.text(1) {
     case "comment": return .yes
@@ -155,7 +155,7 @@ private struct Evaluation {
     }
   }
 
-  /// A target of xtables, as `iptables-nft` writes it.
+  /// Runs an xtables target as `iptables-nft` writes it.
   private mutating func run(target: String) {
     switch target {
     case "REJECT": verdict = .drop

@@ -7,7 +7,7 @@ extension IptablesBackend {
     try legacyDrops(claim.onlyPassages) + Self.drops(claim.forwardedConnections, withOpened: true)
   }
 
-  /// As `drops(for:)`, without the chains that ADD opens: FORWARD of `iptables`, and firewalld's.
+  /// As `drops(for:)`, but without the chains in which ADD accepts a network: FORWARD of `iptables`, and firewalld's.
   public func dropsByOtherTables(_ connections: [ForwardedConnection]) throws(KernelError) -> [String] {
     try Self.drops(connections, withOpened: false)
   }
@@ -28,7 +28,7 @@ extension IptablesBackend {
     return drops
   }
 
-  /// Names the legacy tables with policy DROP of FORWARD that lack our passages.
+  /// Names the legacy tables whose FORWARD has policy DROP and lacks our passages.
   private func legacyDrops(_ claim: Claim) throws(KernelError) -> [String] {
     guard onlyFlavour != .nftables else { return [] }
     let tables = tables(.legacy)

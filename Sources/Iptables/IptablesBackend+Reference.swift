@@ -7,7 +7,7 @@ extension IptablesBackend {
   public mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
     var rules = rules
     let tables = tables(.legacy)
-    // `nat` first: its rules name the addresses that `filter` admits. A table without such rules is not locked.
+    // `nat` first: its rules name the addresses whose rules in `filter` are removed. A table without such rules is not locked.
     var names: [TableName] = []
     for name in try tables.present(TableName.all) {
       if name.kind == .filter, !rules.parts.contains(.firewall) || rules.addresses.isEmpty { continue }
@@ -48,13 +48,13 @@ extension IptablesBackend {
   }
 }
 
-/// What the reference plugins made in one table.
+/// The reference plugins' rules in one table.
 struct ReferenceTable {
-  /// Chains of nothing else.
+  /// Chains that hold only the reference plugins' rules.
   private(set) var chains: [String] = []
-  /// Of the containers, known before or found.
+  /// The containers' addresses, known before or found in rules.
   private(set) var addresses: Set<IPAddress>
-  /// Where there are rules that are to go, and their keys.
+  /// The keys of the rules to be removed, by chain.
   private var rules: [String: Set<[UInt8]>] = [:]
 
   init(_ wanted: ReferenceRules, in table: borrowing Table) {
@@ -77,17 +77,17 @@ struct ReferenceTable {
     for (chain, keys) in rules { try table.delete(from: chain) { keys.contains($0.key) } }
     for chain in chains { try table.empty(chain) }
     for chain in chains {
-      // A jump of another program keeps the chain.
+      // A chain stays if another program's rule jumps to it.
       if table.references(to: chain) < 1 { try table.delete(chain) }
     }
   }
 
   /// - Parameters:
-  ///   - names: how the chains are called; `nil`: taken from the comments.
-  ///   - parents: where rules lead to them.
-  ///   - wanted: whose.
-  ///   - isWanted: whether they are to go.
-  ///   - table: where to look.
+  ///   - names: the names of the chains; `nil`: taken from the rules with a matching comment.
+  ///   - parents: the chains with jumps to them.
+  ///   - wanted: the attachments.
+  ///   - isWanted: whether the chains are to be removed.
+  ///   - table: the table that is searched.
   private mutating func find(
     _ names: [String]?, under parents: [String], _ wanted: ReferenceRules, isWanted: Bool, in table: borrowing Table
   ) {

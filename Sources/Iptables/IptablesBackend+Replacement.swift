@@ -2,7 +2,7 @@ public import NetTypes
 public import PacketFilter
 
 extension IptablesBackend {
-  /// Replaces the rules table by table; in each in one step, the one with the loopback guard first.
+  /// Replaces the rules table by table, each table in one commit; the table with the loopback guard is the first one.
   public mutating func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
     let plan = try Plan.of(claim.withoutPassages, families: IPFamily.ofKernel)
     let chosen = claim.withoutPassages.rules.isEmpty ? nil : try flavour(for: plan)

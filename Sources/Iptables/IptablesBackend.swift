@@ -3,21 +3,22 @@ import Kernel
 public import NetTypes
 public import PacketFilter
 
-/// The tables that the host's `iptables` shows, legacy ones by libiptc, nf_tables' by its messages; no process is started.
+/// Rules in the tables that the `iptables` command shows: legacy ones by libiptc, those of nf_tables by netlink.
 ///
-/// A table is taken whole, changed and committed under the lock of the `iptables` command; where rules stand is told in
-/// `Layout`. Once touched, a legacy table stays registered in its network namespace, with empty chains.
+/// A table is read whole, changed and committed under the lock of the `iptables` command; `Layout` describes the chains.
+/// After its first use, a legacy table stays registered in its network namespace, with empty chains.
 ///
-/// Passages (`Rule.pass`) go wherever the host has a chain FORWARD; other rules to one of both.
+/// Passages (`Rule.pass`) are added to each flavour in which the host has a chain FORWARD, other rules to one flavour
+/// only.
 public struct IptablesBackend: FilterBackend {
   var tables = Tables()
-  /// The only one to use; `nil`: the host's.
+  /// The only flavour to use; `nil`: the one that the host uses.
   var onlyFlavour: Flavour?
 
   public init() {}
 
-  /// - Throws: EEXIST where a port is published already or a bridge isolated differently, EAGAIN where another holds
-  ///   the lock for too long, EINVAL for an unknown condition, EOPNOTSUPP for what only nftables can do.
+  /// - Throws: EEXIST if a port is published already or a bridge is isolated differently, EAGAIN if another process holds the
+  ///   lock for too long, EINVAL for an unknown condition, EOPNOTSUPP for a rule that only nftables supports.
   public mutating func add(_ claim: Claim) throws(KernelError) {
     let plan = try Plan.of(claim.withoutPassages, families: IPFamily.ofKernel)
     let passages = try Plan.of(claim.onlyPassages, families: IPFamily.ofKernel)
@@ -34,7 +35,7 @@ public struct IptablesBackend: FilterBackend {
         done.append(flavour)
       }
     } catch {
-      // The first error is thrown.
+      // The first error is the one to report.
       for flavour in done { try? remove(claim.owner.filterTag, claim.part, known: claim.rules, tables(flavour)) }
       throw error
     }
@@ -60,7 +61,7 @@ public struct IptablesBackend: FilterBackend {
     return tables
   }
 
-  /// The host's, or the one that has the chains which the plan only jumps to.
+  /// The host's flavour; the other one if only that has the host's chains that the plan jumps to.
   func flavour(for plan: Plan) throws(KernelError) -> Flavour {
     if let onlyFlavour { return onlyFlavour }
     let chosen = try Tables.flavourOfHost()
@@ -143,7 +144,7 @@ public struct IptablesBackend: FilterBackend {
     for family in IPFamily.ofKernel {
       _ = try Libiptc.load(family)
       let table = TableName(.filter, family)
-      // One that is in use need not be taken, which costs more the more rules it has.
+      // A table in use need not be read: that costs more the more rules it has.
       guard try Tables(.legacy).present([table]).isEmpty else { continue }
       do throws(KernelError) {
         _ = try Table.take(table)

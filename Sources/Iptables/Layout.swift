@@ -2,34 +2,35 @@ import CNI
 import NetTypes
 import PacketFilter
 
-/// Where our rules stand.
+/// The chains and rules of the backend `iptables`.
 ///
-/// `nat`, where something is published, translated or masqueraded:
+/// `nat`, if anything is published, translated or masqueraded:
 /// ```
 /// PREROUTING, OUTPUT  → CNI-FLOATING   -d EXTERNAL → DNAT
-/// PREROUTING, OUTPUT  → CNI-PORTS      local destinations only; [marks], -p P --dport H → DNAT; of two ports that
-///                       are the same the first counts, and the second when it is gone
-///                       CNI-PORTS → CNI-P-x, a chain of the caller's name: those ports that need one
+/// PREROUTING, OUTPUT  → CNI-PORTS      local destinations only; [marks], -p P --dport H → DNAT; of two rules for the
+///                       same port the first one applies, and the second one after the first is removed
+///                       CNI-PORTS → CNI-P-x, or a chain that the configuration names: for ports that need one
 /// POSTROUTING         → CNI-OUTBOUND   return paths and floating sources first, then
 ///                       -s SUBNET → CNI-M-x   RETURN for the subnet and multicast, MASQUERADE
 /// ```
-/// `filter`, where something is isolated, admitted, published or served:
+/// `filter`, if anything is isolated, admitted, published or served:
 /// ```
-/// INPUT   → CNI-LOOPBACK   ! -i lo -d 127.0.0.0/8, no answers: DROP   while IPv4 ports are published
+/// INPUT   → CNI-LOOPBACK   ! -i lo -d 127.0.0.0/8, no replies: DROP   while IPv4 ports are published
 /// INPUT   → CNI-NAMES      port 53 by UDP and TCP; -d ADDRESS → CNI-N-x: -i BRIDGE ACCEPT, ! -i lo DROP
-/// FORWARD → CNI-ISOLATION  -o LINK, -i LINK → CNI-I-x   one chain for each bridge, with its partner, and part
-///           CNI-I-x → CNI-L-x     between the network's own containers: answers, links, DROP
+/// FORWARD → CNI-ISOLATION  -o LINK, -i LINK → CNI-I-x   one chain for each bridge (with its partner) and part
+///           CNI-I-x → CNI-L-x     between the network's own containers: replies, links, DROP
 ///           CNI-I-x → CNI-ISOLATED   from an isolated network to another isolated one: DROP
-/// FORWARD → CNI-FORWARD    the operators' chains, then what is admitted
-///           CNI-FORWARD → CNI-A-x   -s SUBNET, -d SUBNET: what a whole network is admitted for
+/// FORWARD → CNI-FORWARD    the operator's chains, then the admission rules
+///           CNI-FORWARD → CNI-A-x   -s SUBNET, -d SUBNET: admission rules of a whole network
 /// ```
-/// Jumps into `nat` are appended: the host's own rules and services go first (CVE-2019-9946), and what is not sent to
-/// the host is nobody's published port (GHSA-jv3w-x3r3-g6rm), nor what came by a link for a loopback address
-/// (CVE-2020-8558). Those into `filter` are put first, isolation before admission.
+/// Jumps in `nat` are appended, so that the host's own rules and services have precedence (CVE-2019-9946). Published ports
+/// match only packets to the host's own addresses (GHSA-jv3w-x3r3-g6rm), and no packets to loopback addresses that arrive on a
+/// link (CVE-2020-8558). Jumps in `filter` are inserted at the top, isolation before admission.
 ///
-/// What belongs to one attachment has its tag and its part as comment; what is shared is counted by such rules in
-/// `CNI-OWNERS`, a chain that no packet passes: each jumps to what it needs. An operator's chain is needed by those whose
-/// comment ends with its name, a return path by the ports of its subnet.
+/// Rules of one attachment have its tag and its part as comment. For shared chains, each owner has such a rule in
+/// `CNI-OWNERS`, a chain that no packet passes: the rule jumps to the shared chain, and so counts its users. An
+/// operator's chain is in use while an owner's comment ends with its name, a return path while ports of its subnet are
+/// published.
 enum Layout {
   static let ports = "CNI-PORTS"
   static let floating = "CNI-FLOATING"
@@ -51,9 +52,9 @@ enum Layout {
   static let maximumChainNameLength = 28
 
   static let adminComment = "CNI firewall plugin admin overrides"
-  /// Of the jump to a chain that was there before: it stays.
+  /// The suffix of the comment of a jump to a chain that existed before: such a chain is not removed.
   static let foundSuffix = ", found"
-  /// How comments begin that are no owner's.
+  /// The prefix of comments that name no owner.
   static let sharedPrefix = "cni: "
   static let publishedComment = "cni: published ports"
   static let returnComment = "cni: return path"
@@ -63,7 +64,7 @@ enum Layout {
   private static let prefixes = [
     masqueradePrefix, portPrefix, isolationPrefix, linksPrefix, servicePrefix, admissionPrefix,
   ]
-  /// Names that no chain can be given.
+  /// Names that a chain cannot have.
   static let reserved: Set = [
     "ACCEPT", "DROP", "QUEUE", "RETURN", "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING",
   ]
@@ -73,7 +74,7 @@ enum Layout {
     chains.contains(chain) || prefixes.contains { chain.hasPrefix($0) && chain.utf8.count == $0.utf8.count + 13 }
   }
 
-  /// The comment of that attachment's rules; the name of a chain that one of them needs may follow.
+  /// The comment of that attachment's rules; the name of a chain that the rule needs may follow it.
   static func mark(_ tag: String, _ part: Part) -> String { "\(tag) \(part.rawValue)" }
 
   static func isolationChain(_ bridge: InterfaceName, _ part: Part) -> String {

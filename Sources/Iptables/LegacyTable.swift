@@ -2,15 +2,15 @@ import Glibc
 import Linux
 import NetTypes
 
-/// libiptc's copy of a legacy table, taken whole and committed whole; it keeps the counters of rules that stay.
+/// libiptc's copy of a legacy table, read and committed as a whole; rules that stay keep their counters.
 @safe final class LegacyTable: TableStore {
   private let name: TableName
   private let library: Libiptc
   private let handle: OpaquePointer
 
-  /// Takes the table as it is now; the kernel makes it where it was not used yet.
+  /// Reads the table as it is now; the kernel creates it if it was not in use.
   ///
-  /// - Throws: ENOENT where a library is not there, ENOPROTOOPT or ENOENT where the kernel has no such table.
+  /// - Throws: ENOENT if the library is missing, ENOPROTOOPT or ENOENT if the kernel has no such table.
   init(_ name: TableName) throws(KernelError) {
     self.name = name
     library = try Libiptc.load(name.family)
@@ -29,9 +29,9 @@ import NetTypes
     return unsafe handle
   }
 
-  /// Legacy tables are the one part of the packet filter that a kernel does not load by itself when it is asked for it.
+  /// Loads the module of the legacy tables, which the kernel does not load by itself, unlike the other parts of netfilter.
   ///
-  /// Where there is no such module, the kernel's answer to the next question says so.
+  /// If there is no such module, the kernel's next answer reports that.
   private static func loadModule(_ family: IPFamily) {
     let module = family == .v4 ? "ip_tables" : "ip6_tables"
     _ = try? ChildProcess.run(
@@ -39,19 +39,19 @@ import NetTypes
     )
   }
 
-  /// - Throws: EAGAIN where the call was interrupted and the table is as it was.
+  /// - Throws: EAGAIN if the call was interrupted and the table is unchanged.
   func commit() throws(KernelError) {
     do throws(KernelError) {
       try check(unsafe library.commit(handle), "commit \(name)")
     } catch {
-      // The kernel may have replaced the table before it was to take the counters.
+      // The kernel may have replaced the table and then failed to set the counters.
       guard let now = try? LegacyTable(name), now.contents == contents else {
         throw error.errno.isOne(of: .EINTR, .ENOBUFS) ? KernelError(errno: .EAGAIN, doing: error.operation) : error
       }
     }
   }
 
-  /// Every chain with its rules.
+  /// The keys of each chain's rules.
   private var contents: [String: [[UInt8]]] {
     chains.reduce(into: [:]) { contents, chain in
       var keys: [[UInt8]] = []
@@ -63,7 +63,7 @@ import NetTypes
     }
   }
 
-  /// The built-in chains and then the others, by name.
+  /// The built-in chains and then the others, sorted by name.
   var chains: [String] {
     var names: [String] = []
     var next = unsafe library.firstChain(handle)
@@ -141,7 +141,7 @@ import NetTypes
     return unsafe body(entry)
   }
 
-  /// libiptc returns 0 and sets errno.
+  /// Throws errno if libiptc returned 0, its value for failure.
   private func check(_ status: CInt, _ operation: @autoclosure () -> String) throws(KernelError) {
     let error = Errno.last
     guard status == 0 else { return }

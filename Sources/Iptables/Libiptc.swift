@@ -2,9 +2,9 @@ import Glibc
 import Linux
 import NetTypes
 
-/// The functions of libip4tc or libip6tc, loaded when they are first needed (`libiptc/libiptc.h`).
+/// The functions of libip4tc or libip6tc, loaded when first needed (`libiptc/libiptc.h`).
 ///
-/// What they have in common takes entries as untyped memory: both families' functions have the same shape.
+/// Entries are passed as untyped memory, so that the functions of both families have the same signature.
 @safe struct Libiptc {
   typealias Name = UnsafePointer<CChar>
 
@@ -25,9 +25,9 @@ import NetTypes
   let policy: @convention(c) (Name, UnsafeMutableRawPointer, OpaquePointer) -> Name?
   let commit: @convention(c) (OpaquePointer) -> CInt
 
-  /// Loads the family's library, which stays loaded.
+  /// Loads the library of the family, which then stays loaded.
   ///
-  /// - Throws: ENOENT where it is not there, saying which package has it.
+  /// - Throws: ENOENT with the name of the package that has it, if it is missing.
   static func load(_ family: IPFamily) throws(KernelError) -> Libiptc {
     let (file, prefix) = family == .v4 ? ("libip4tc.so.2", "iptc_") : ("libip6tc.so.2", "ip6tc_")
     let library = try unsafe SharedLibrary.load(file, package: family == .v4 ? "libip4tc2" : "libip6tc2")

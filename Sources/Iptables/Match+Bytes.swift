@@ -1,7 +1,7 @@
 import NetTypes
 
 extension Match {
-  /// `struct xt_entry_match` and what follows it.
+  /// `struct xt_entry_match` with its data.
   var bytes: [UInt8] {
     var data = Bytes()
     putData(to: &data)

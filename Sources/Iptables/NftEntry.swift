@@ -1,8 +1,8 @@
 import NetTypes
 
-/// A rule of nf_tables as an entry, as far as `iptables` would show it so.
+/// Converts a rule of nf_tables to an xtables entry, as far as `iptables` would show it.
 ///
-/// What is not understood becomes a match that nothing of ours has.
+/// An expression that is not understood becomes a match that none of our rules has.
 struct NftEntry {
   let family: IPFamily
   private var header: [UInt8]
@@ -67,7 +67,7 @@ struct NftEntry {
     matches.put(padded.all)
   }
 
-  /// Whether it is understood.
+  /// Whether the expression is understood.
   private mutating func read(_ name: String, _ data: NftAnswer) -> Bool {
     switch name {
     case "counter": return true
@@ -160,7 +160,7 @@ struct NftEntry {
     if family == .v6 { header[shape.protocolNumber + 3] = 1 }  // IP6T_F_PROTO
   }
 
-  /// `--dport` without an extension of its own, as `iptables` itself writes it.
+  /// Sets `--dport` without a match extension, as `iptables` itself writes it.
   private mutating func putPort(_ port: UInt16) -> Bool {
     let number = header[shape.protocolNumber]
     guard let transport = TransportProtocol.allCases.first(where: { $0.number == number }) else { return false }

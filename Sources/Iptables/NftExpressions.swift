@@ -1,12 +1,12 @@
 import NetTypes
 
-/// A rule's entry as nf_tables' expressions, in the encoding of `iptables-nft`.
+/// Converts an xtables entry to nf_tables expressions, in the encoding of `iptables-nft`.
 struct NftExpressions {
   let family: IPFamily
   let entry: [UInt8]
   private(set) var list = NftAttributes()
 
-  /// The attributes of a rule: its expressions, and which protocol its matches are for.
+  /// The attributes of a rule: its expressions, and the protocol for its matches.
   static func attributes(_ family: IPFamily, _ entry: [UInt8]) -> NftAttributes {
     var expressions = NftExpressions(family: family, entry: entry)
     expressions.putAll()
@@ -160,7 +160,7 @@ enum NftCode {
   private static let verdicts: [String: Int32] = ["DROP": 0, "ACCEPT": 1, "RETURN": -5]
   private static let extensions: Set = ["DNAT", "SNAT", "MASQUERADE", "MARK"]
 
-  /// The verdict that a target of that name is; `nil` where it is an extension.
+  /// The verdict for a target of that name; `nil` if the target is an extension.
   static func verdict(_ name: String) -> Int32? {
     extensions.contains(name) ? nil : verdicts[name] ?? jump
   }

@@ -1,8 +1,8 @@
 import NetTypes
 
-/// Messages to nf_tables and their parts, as bytes (linux/netfilter/nf_tables.h, nfnetlink.h).
+/// Messages to nf_tables and their attributes, as bytes (linux/netfilter/nf_tables.h, nfnetlink.h).
 ///
-/// Attributes are named by their number, numbers are in network order.
+/// Attributes are identified by their number; numbers are in network byte order.
 struct NftMessage: Sendable {
   enum Kind: UInt16, Sendable {
     case newTable, getTable, deleteTable, newChain, getChain, deleteChain, newRule, getRule, deleteRule
@@ -35,7 +35,7 @@ struct NftMessage: Sendable {
       attributes.all)
   }
 
-  /// `NFNL_MSG_BATCH_BEGIN`; what follows counts only if nothing was changed since that generation.
+  /// `NFNL_MSG_BATCH_BEGIN`; the kernel rejects the batch if the ruleset has changed since that generation.
   static func begin(_ generation: UInt32) -> [UInt8] {
     var attributes = NftAttributes()
     attributes.put(1, generation)
@@ -60,11 +60,11 @@ struct NftMessage: Sendable {
 }
 
 extension IPFamily {
-  /// `NFPROTO_IPV4`, `NFPROTO_IPV6`.
+  /// The family's number: `NFPROTO_IPV4` or `NFPROTO_IPV6`.
   fileprivate var netfilterNumber: UInt8 { self == .v4 ? 2 : 10 }
 }
 
-/// What a message says, being written.
+/// Builds the attributes of a message.
 struct NftAttributes: Sendable {
   private(set) var all: [UInt8] = []
 
@@ -98,7 +98,7 @@ struct NftAttributes: Sendable {
   }
 }
 
-/// What the kernel answered, by attribute number.
+/// The attributes of an answer, by their number.
 struct NftAnswer {
   private var values: [UInt16: ArraySlice<UInt8>] = [:]
   /// `NFPROTO_*`; 0 within a message.

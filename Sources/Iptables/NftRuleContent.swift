@@ -1,9 +1,9 @@
 import NetTypes
 
-/// A rule of nf_tables, parsed on first use: removing one container's rules needs few of a chain's rules.
+/// A rule of nf_tables, parsed when first used: removing one container's rules needs few of a chain's rules.
 final class NftRuleContent {
   private let family: IPFamily
-  /// `NFTA_RULE_EXPRESSIONS`, or the entry of a rule of this batch.
+  /// `NFTA_RULE_EXPRESSIONS`; for a rule of this batch, its entry.
   private let bytes: [UInt8]
   private var parsed: PresentRule?
 
@@ -12,7 +12,7 @@ final class NftRuleContent {
     bytes = Array(expressions)
   }
 
-  /// A rule that was not committed yet.
+  /// A rule that is not committed yet.
   init(_ rule: PresentRule) {
     family = rule.family
     bytes = rule.bytes
@@ -26,7 +26,7 @@ final class NftRuleContent {
     return rule
   }
 
-  /// Whether the text occurs in the unparsed rule, as a comment or a chain's name does.
+  /// Whether the text (such as a comment or a chain's name) occurs in the unparsed rule.
   func contains(_ text: [UInt8]) -> Bool {
     guard let first = text.first, text.count <= bytes.count else { return false }
     for start in 0...bytes.count - text.count where bytes[start] == first {

@@ -2,7 +2,7 @@ import Glibc
 import Linux
 import NetTypes
 
-/// A netfilter-netlink socket of the network namespace it was opened in, for questions and batches.
+/// A netfilter netlink socket for requests and batches; it stays in the network namespace in which it was opened.
 @safe
 struct NftSocket: ~Copyable {
   private let descriptor: Descriptor
@@ -15,7 +15,7 @@ struct NftSocket: ~Copyable {
 
   private static let netfilterHeaderSize = 4
 
-  /// The answers; none where what was asked for is missing, asked again where something changed meanwhile.
+  /// The answers, empty if the object is missing; repeats the request if the ruleset changed during the dump.
   borrowing func ask(
     _ message: NftMessage, doing operation: @autoclosure () -> String
   ) throws(KernelError) -> [NftAnswer] {
@@ -28,9 +28,9 @@ struct NftSocket: ~Copyable {
     throw KernelError(errno: .EAGAIN, doing: operation())
   }
 
-  /// Carries out all of them or none.
+  /// Carries out all messages as one transaction.
   ///
-  /// - Throws: EAGAIN where the ruleset is no longer of that generation; what the kernel says of a message.
+  /// - Throws: EAGAIN if the ruleset has changed since that generation; the kernel's error for a message.
   borrowing func commit(_ messages: [NftMessage], _ generation: UInt32, doing operation: String) throws(KernelError) {
     var batch = NftMessage.begin(generation)
     for (index, message) in messages.enumerated() {
@@ -44,7 +44,7 @@ struct NftSocket: ~Copyable {
     while missing > 0 {
       let answers: [UInt8]
       do throws(KernelError) {
-        // The kernel has answered a batch before `send` returns, so nothing is waited for after a loss.
+        // The kernel sends all answers before `send` returns, so after a loss there is nothing to wait for.
         answers = try receive(operation, flags: hasLostAnswers ? Int32(MSG_DONTWAIT) : 0)
       } catch {
         if error.errno == .ENOBUFS, !hasLostAnswers {
@@ -64,7 +64,7 @@ struct NftSocket: ~Copyable {
     }
   }
 
-  /// Tells by the ruleset's generation what became of a batch whose answers are lost: each commit makes a new one.
+  /// Finds out whether a batch with lost answers was committed: each commit changes the ruleset's generation.
   ///
   /// - Throws: EAGAIN if it was not committed.
   private borrowing func checkCommit(after generation: UInt32, _ operation: String) throws(KernelError) {
@@ -131,11 +131,11 @@ struct NftSocket: ~Copyable {
   }
 }
 
-/// Numbers of linux/netlink.h, and one of the kernel's own.
+/// Numbers of linux/netlink.h, and one errno that is internal to the kernel.
 private enum NftNumbers {
   static let protocolNumber: Int32 = 12
   static let error: Int32 = 2
   static let done: Int32 = 3
-  /// The answer to a batch of an earlier generation: `ERESTART`.
+  /// The kernel's answer to a batch with an old generation: `ERESTART`.
   static let restart = Errno(85)
 }

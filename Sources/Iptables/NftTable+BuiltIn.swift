@@ -6,10 +6,10 @@ extension NftTable {
     var priority: Int32
   }
 
-  /// What marks a table or a built-in chain that we made: libnftnl's comment "cni".
+  /// The mark of a table or built-in chain that we created: libnftnl's comment "cni" in its user data.
   static let userData: [UInt8] = [0, 4] + Array("cni".utf8) + [0]
 
-  /// The built-in chains as `iptables-nft` makes them.
+  /// The built-in chains with the hooks and priorities of `iptables-nft`.
   static func hooks(_ kind: TableName.Kind) -> [String: Hook] {
     switch kind {
     case .filter:
@@ -32,7 +32,7 @@ extension NftTable {
     return NftMessage(kind: .newTable, flags: NftMessage.Flags.create, family: name.family, attributes: attributes)
   }
 
-  /// A built-in chain that `iptables` would make too when it first puts a rule there.
+  /// Creates a built-in chain, as `iptables` does when it first adds a rule to it.
   func makeBuiltIn(_ chain: String) {
     guard let hook = NftTable.hooks(name.kind)[chain] else { return }
     add(.newChain, NftMessage.Flags.create) {
@@ -48,7 +48,7 @@ extension NftTable {
     note(Chain(policy: "ACCEPT", isBase: true, isOurs: true, rules: []), chain)
   }
 
-  /// Built-in chains that we made go when they hold nothing, and so does the table.
+  /// Deletes empty built-in chains that we created, and then the table if we created it and it is empty.
   func removeUnused() {
     let unused = contents.filter { $0.value.isOurs && $0.value.policy == "ACCEPT" && $0.value.rules?.isEmpty == true }
     for chain in unused.keys.sorted() { delete(chain) }
@@ -58,18 +58,18 @@ extension NftTable {
     add(.deleteTable) { _ in }
   }
 
-  /// Whether another program made FORWARD or has rules in it.
+  /// Whether another program created FORWARD or has rules in it.
   var isForwardOfHost: Bool {
     guard let chain = contents["FORWARD"], chain.isBase else { return false }
     return !chain.isOurs || chain.policy == "DROP"
       || chain.rules?.contains { !Layout.isOurs($0.rule.target) } == true
   }
 
-  /// Whether `iptables-nft` shows this table and there is something in it that is not ours.
+  /// Whether `iptables-nft` shows this table and something in it is not ours.
   var isUsedByOthers: Bool {
     guard hasTable else { return false }
     let known = NftTable.hooks(name.kind)
-    // A table of the same name that was made by `nft` has chains of its own names at hooks.
+    // A table of the same name that `nft` created has base chains with other names.
     guard contents.allSatisfy({ !$0.value.isBase || known[$0.key] != nil }) else { return false }
     return contents.contains { chain, content in
       if known[chain] == nil { return !Layout.isOurs(chain) }
@@ -84,7 +84,7 @@ extension NftAttributes {
 }
 
 extension PresentRule {
-  /// A rule that was not committed yet.
+  /// A rule that is not committed yet.
   init(_ family: IPFamily, written entry: [UInt8]) {
     let offset = entry.number16(at: EntryShape(family).targetOffset)
     let target = entry.text(at: offset + 2, count: 29)

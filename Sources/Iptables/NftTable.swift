@@ -2,30 +2,30 @@ import Glibc
 import Kernel
 import NetTypes
 
-/// A table of nf_tables that `iptables-nft` shows; rules are read chain by chain, when they are first looked at.
+/// A table of nf_tables that `iptables-nft` shows; the rules of a chain are read when they are first used.
 ///
-/// The table and its built-in chains are made where they are missing, and go with our last rule if we made them.
+/// A missing table or built-in chain is created, and is deleted with our last rule if we created it.
 final class NftTable: TableStore {
   struct Chain {
-    /// How often it is led to, its own rules counted, when it was listed.
+    /// The kernel's use count when the chain was listed, which includes the chain's own rules.
     var uses = 0
     var policy: String?
     var isBase = false
-    /// Whether we made it: our comment stands in its user data.
+    /// Whether we created the chain: its user data has our comment.
     var isOurs = false
     /// `nil`: not read yet.
     var rules: [Rule]?
-    /// Rules that this batch appended before the chain was read.
+    /// Rules that this batch appended before the chain's rules were read.
     var appended: [Rule] = []
-    /// How many rules were there when they were read.
+    /// The number of rules when they were read.
     var readCount = 0
-    /// Jumps that this batch adds.
+    /// The number of jumps that this batch adds.
     var newReferences = 0
   }
 
   struct Rule {
     var handle: UInt64?
-    /// Names a rule of this batch.
+    /// Identifies a rule of this batch.
     var number: UInt32
     var content: NftRuleContent
 
@@ -39,13 +39,13 @@ final class NftTable: TableStore {
   private(set) var contents: [String: Chain] = [:]
   private(set) var hasTable = false
   private(set) var isOurs = false
-  /// Sets and other objects that are not chains.
+  /// The number of objects in the table that are not chains, for instance sets.
   private(set) var otherUses = 0
   private var lastNumber: UInt32 = 0
-  /// What went wrong when a chain was read; `commit` throws it.
+  /// The first error from reading a chain; `commit` throws it.
   private var failure: KernelError?
 
-  /// Takes the table as it is now; nothing is made.
+  /// Reads the table as it is now; creates nothing.
   init(_ name: TableName) throws(KernelError) {
     self.name = name
     let socket = try NftSocket.open()
@@ -154,7 +154,7 @@ final class NftTable: TableStore {
     contents[chain] = nil
   }
 
-  /// Does not read the chain: `CNI-OWNERS` has a rule for each container.
+  /// Appends a rule without reading the chain: `CNI-OWNERS` has a rule for each container.
   func append(_ entry: [UInt8], to chain: String) {
     guard let content = contents[chain], content.rules == nil else {
       return put(entry, at: rules(in: chain).count, in: chain)

@@ -1,4 +1,4 @@
-/// Whether a condition holds for a packet that is partly known.
+/// Whether a condition is true for a packet of which only some fields are known.
 enum Certainty: Equatable, Sendable {
   case yes, no, maybe
 
@@ -7,12 +7,12 @@ enum Certainty: Equatable, Sendable {
   var negated: Certainty { self == .maybe ? .maybe : Certainty(self == .no) }
 }
 
-/// The value of a register of nf_tables of which some bits are known.
+/// The value of an nf_tables register of which some bits are known.
 struct PartialBytes: Equatable, Sendable {
   var value: [UInt8]
   /// The bits of `value` that are known.
   var mask: [UInt8]
-  /// What the value certainly does not begin with.
+  /// Prefixes that the value certainly does not have.
   var excluded: [[UInt8]] = []
 
   init(_ value: [UInt8], mask: [UInt8]? = nil) {
@@ -20,7 +20,7 @@ struct PartialBytes: Equatable, Sendable {
     self.mask = mask ?? [UInt8](repeating: 0xFF, count: value.count)
   }
 
-  /// No bit is known.
+  /// A value of which no bit is known.
   init(unknown count: Int, excluded: [[UInt8]] = []) {
     value = [UInt8](repeating: 0, count: count)
     mask = value

@@ -46,7 +46,7 @@ extension Plan {
     own(chain, table)
   }
 
-  /// What packets from an isolated network must not reach: the links of isolated networks, its own among them.
+  /// Drops packets from isolated networks to this link: no isolated network may reach another one.
   private mutating func needIsolated(_ link: InterfaceName, _ table: TableName) {
     need(.chain(Layout.isolated), table)
     var drop = TableRule(table.family, target: .drop)
@@ -74,7 +74,7 @@ extension Plan {
 }
 
 extension Isolation {
-  /// The rules for what comes from the network's links or goes to them; what returns is passed to the others.
+  /// The rules for packets from the network's links or to them; RETURN leaves a packet to the other rules.
   fileprivate func rules(_ family: IPFamily) -> [TableRule] {
     var rules: [TableRule] = []
     func add(_ matches: Match..., to: InterfaceName? = nil, target: Target) {
@@ -100,7 +100,7 @@ extension Isolation {
     return rules
   }
 
-  /// What comes from other hosts without the partner.
+  /// Rules for packets from other hosts that do not use the partner link.
   private func entering(_ family: IPFamily) -> [TableRule] {
     direct.map(\.network).filter { $0.family == family }.flatMap { prefix in
       links.flatMap { link in
@@ -111,7 +111,7 @@ extension Isolation {
     }
   }
 
-  /// What goes to other hosts without the partner.
+  /// Rules for packets to other hosts that do not use the partner link.
   private func leaving(_ family: IPFamily) -> [TableRule] {
     direct.map(\.network).filter { $0.family == family }.flatMap { prefix in
       links.flatMap { link in
@@ -122,7 +122,7 @@ extension Isolation {
     }
   }
 
-  /// Rules that match as `rule` does, and let pass what stays within the network.
+  /// Rules with the same matches as `rule` that accept packets within the network.
   private func passing(_ rule: TableRule) -> [TableRule] {
     let targets = (separatesContainers ? [.jump(Layout.linksChain(bridge))] : []) + [Target.returnToCaller]
     return targets.map { target in
@@ -145,6 +145,6 @@ extension TableRule {
 }
 
 extension Masked {
-  /// The group of links that we made.
+  /// The group of links that we created.
   fileprivate static let ours = Masked(UInt32(Isolation.linkGroup))
 }

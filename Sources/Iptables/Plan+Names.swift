@@ -2,7 +2,7 @@ import NetTypes
 import PacketFilter
 
 extension Plan {
-  /// Before all others of INPUT, so that a host that drops what it does not know lets containers ask.
+  /// Adds the chain in front of all other rules of INPUT, so that a host with a default drop accepts the containers' queries.
   mutating func add(_ service: NameService) {
     let table = TableName(.filter, service.address.family)
     let chain = Layout.serviceChain(service.address)
@@ -22,7 +22,7 @@ extension Plan {
 }
 
 extension NameService {
-  /// What the host sends to itself goes on to the other rules.
+  /// Queries that the host sends to itself are left to the other rules.
   fileprivate var rules: [TableRule] {
     var accept = TableRule(address.family, target: .accept)
     accept.inDevice = Test(Device(bridge))

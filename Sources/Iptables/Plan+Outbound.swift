@@ -27,12 +27,12 @@ extension Plan {
     own(chain, source: wanted.address, table)
   }
 
-  /// What was sent from `source` to a translated address and so to `target` comes from this host, answers too.
+  /// Masquerades packets from `source` that were translated to `target`, so that the replies return through this host.
   ///
   /// - Parameters:
-  ///   - source: `nil`: from anywhere.
+  ///   - source: the sender's prefix; `nil`: any sender.
   ///   - target: a container.
-  ///   - table: where.
+  ///   - table: the table to change.
   mutating func masqueradeTranslated(from source: IPPrefix?, to target: IPAddress, _ table: TableName) {
     needOutbound(table)
     var rule = TableRule(table.family, .translated, mark, target: .masquerade(isRandom: false))
@@ -41,10 +41,10 @@ extension Plan {
     need(.owned(rule, in: Layout.outbound, .first), table)
   }
 
-  /// The same for all published ports of a subnet: a packet meets one rule, however many containers there are.
+  /// Masquerades such packets for all published ports of a subnet: one rule, whatever the number of containers.
   ///
-  /// It goes with the last published port of the subnet (`sweepReturnPaths`). A container there that wants none has it
-  /// too meanwhile: its answers could not come back here without.
+  /// The rule is removed with the last published port of the subnet (`sweepReturnPaths`). Until then it applies to all
+  /// containers of the subnet, also to those without masquerade: their replies would otherwise bypass this host.
   mutating func masqueradePublished(from source: IPPrefix, to subnet: IPPrefix, _ table: TableName) {
     needOutbound(table)
     var rule = TableRule(
@@ -78,7 +78,7 @@ extension IPPrefix {
     return IPPrefix(first, length: family == .v4 ? 4 : 8) ?? IPPrefix(host: first)
   }
 
-  /// What the host calls itself.
+  /// The host's loopback addresses.
   static func loopback(_ family: IPFamily) -> IPPrefix {
     let first = family == .v4 ? IPAddress(v4: 0x7F00_0000) : IPAddress(v6: 1)
     return IPPrefix(first, length: family == .v4 ? 8 : 128) ?? IPPrefix(host: first)

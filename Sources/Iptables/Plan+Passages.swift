@@ -3,7 +3,7 @@ import NetTypes
 import PacketFilter
 
 extension Plan {
-  /// Accepts what the host forwards for a network before FORWARD drops it: two jumps and a chain for any number of containers.
+  /// Accepts a network's packets ahead of FORWARD's own rules: two jumps and a chain, for any number of containers.
   mutating func add(_ passage: Passage) throws(KernelError) {
     let (subnet, family) = (passage.subnet.network, passage.subnet.family)
     let table = TableName(.filter, family)
@@ -31,14 +31,14 @@ extension Plan {
     need(.owned(TableRule(family, .comment(comment), target: .jump(chain)), in: Layout.owners, .last), table)
   }
 
-  /// Only what is in those tables.
+  /// The part of the plan for these tables.
   func limited(to tables: [TableName]) -> Plan {
     var plan = self
     plan.pieces = pieces.filter { tables.contains($0.key) }
     return plan
   }
 
-  /// Both, what is alike once.
+  /// The pieces of both plans; equal pieces are kept once.
   func joined(with other: Plan) -> Plan {
     var plan = self
     for name in other.tables { for piece in other.pieces[name] ?? [] { plan.need(piece, name) } }

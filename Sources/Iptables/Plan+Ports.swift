@@ -24,7 +24,7 @@ extension Plan {
     need(.owned(rule, in: chain, .last), table)
   }
 
-  /// Which packets the port is for, as a rule that returns them.
+  /// A rule with the port's matches and the target RETURN.
   private func matches(_ port: PublishedPort) throws(KernelError) -> TableRule {
     var rule = TableRule(port.family, .port(port.transport, port.hostPort), target: .returnToCaller)
     rule.transport = port.transport
@@ -47,7 +47,7 @@ extension Plan {
       .foreign(.init(name, from: Layout.ports, .last, Layout.publishedComment, table.family)), table)
   }
 
-  /// A chain of the port's own, which what comes by an excluded device leaves.
+  /// Adds a chain for this port alone; packets that arrive on an excluded link return from it.
   private mutating func needSubchain(
     of chain: String, for port: PublishedPort, _ base: TableRule, _ table: TableName
   ) -> String {
@@ -82,7 +82,7 @@ extension Plan {
     }
   }
 
-  /// What comes back from a container may be routed to 127.0.0.0/8 (`route_localnet`): nothing else may get there.
+  /// Drops packets to 127.0.0.0/8 from other links, except replies: with `route_localnet` the host would accept them.
   private mutating func needLoopbackGuard() {
     guard let loopback = InterfaceName("lo") else { return }
     let drop = TableRule(.v4, target: .drop)
@@ -103,7 +103,7 @@ extension Plan {
     }
   }
 
-  /// What sets the mark by which packets are masqueraded; `nil` where there is none.
+  /// The target that sets the mark for masquerading; `nil` if no mark is used.
   private mutating func needMarking(
     _ marking: ReturnPath.Marking, for port: PublishedPort, _ table: TableName
   ) throws(KernelError) -> Target? {
@@ -130,13 +130,13 @@ extension Plan {
 }
 
 extension TableRule {
-  /// Matches packets from there only.
+  /// Limits the rule to packets from this prefix.
   fileprivate mutating func limit(to prefix: IPPrefix?) {
     guard let prefix else { return }
     if source == nil {
       source = Test(prefix)
     } else {
-      // A rule has one `-s`, and the conditions have it already.
+      // A rule can have only one `-s`, and the conditions already contain it.
       matches.insert(.ranges(source: Test(prefix.first...prefix.last), destination: nil), at: 1)
     }
   }
@@ -145,7 +145,7 @@ extension TableRule {
 extension Layout {
   static let wantedChainName = "a name of 1 to \(maximumChainNameLength) bytes without white space, no built-in one"
 
-  /// Whether the `iptables` command would take a chain of that name.
+  /// Whether the `iptables` command accepts a chain of that name.
   static func isChainName(_ name: String) -> Bool {
     (1...maximumChainNameLength).contains(name.utf8.count) && !reserved.contains(name)
       && !name.hasPrefix("-") && !name.hasPrefix("!") && name.utf8.allSatisfy { (0x21...0x7E).contains($0) }

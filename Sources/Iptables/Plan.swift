@@ -2,15 +2,15 @@ import CNI
 import NetTypes
 import PacketFilter
 
-/// What an owner's rules are in the tables of `iptables`.
+/// An owner's rules in the tables of `iptables`.
 struct Plan: Equatable, Sendable {
   var pieces: [TableName: [Piece]] = [:]
   private var needed: [TableName: Set<Piece>] = [:]
   let tag: String
   let part: Part
-  /// The start of the tags of the owner's network.
+  /// The tag prefix of the owner's network.
   let network: String
-  /// Those that bridges are isolated in.
+  /// The families in which bridges are isolated.
   let families: [IPFamily]
 
   init(_ claim: Claim, _ families: [IPFamily]) {
@@ -23,10 +23,10 @@ struct Plan: Equatable, Sendable {
   /// Everything that the claim needs.
   ///
   /// - Parameters:
-  ///   - claim: what is wanted.
-  ///   - families: those that the host knows.
-  /// - Returns: what must be so in which table.
-  /// - Throws: EOPNOTSUPP for what only nftables can do, EINVAL for a condition or a chain that is none.
+  ///   - claim: the wanted rules.
+  ///   - families: the families that the host supports.
+  /// - Returns: the pieces of each table.
+  /// - Throws: EOPNOTSUPP for a rule that only nftables supports, EINVAL for an invalid condition or chain name.
   static func of(_ claim: Claim, families: [IPFamily] = IPFamily.allCases) throws(KernelError) -> Plan {
     var plan = Plan(claim, families)
     for rule in claim.rules { try plan.add(rule) }
@@ -54,7 +54,7 @@ struct Plan: Equatable, Sendable {
     case .admit(let admission): try add(admission)
     case .serve(let service): add(service)
     case .pass(let passage): try add(passage)
-    case .trust: break  // no table has it
+    case .trust: break  // sources are in firewalld, not in a table
     }
   }
 
@@ -63,12 +63,12 @@ struct Plan: Equatable, Sendable {
       "guard \(port)", errno: .EOPNOTSUPP, reason: "the iptables backend sees no frames; needs the nftables backend")
   }
 
-  /// What several rules of one owner need is needed once.
+  /// Adds a piece; several rules of one owner may need the same one, which is added once.
   mutating func need(_ piece: Piece, _ table: TableName) {
     if needed[table, default: []].insert(piece).inserted { pieces[table, default: []].append(piece) }
   }
 
-  /// A chain of ours, passed from a built-in one.
+  /// Adds one of our chains and the jumps to it from built-in chains.
   mutating func need(
     _ chain: String, from hooks: [String], _ comment: String, _ place: Piece.Place, _ table: TableName,
     localOnly: Bool = false
@@ -77,13 +77,13 @@ struct Plan: Equatable, Sendable {
     var jump = TableRule(table.family, .comment(comment), target: .jump(chain))
     if localOnly { jump.matches.insert(.addressType(source: nil, destination: Test(.local)), at: 0) }
     for hook in hooks {
-      // What the host sends to itself was translated on its way out.
+      // Packets that the host sends to itself have been translated in OUTPUT.
       jump.destination = localOnly && hook == "PREROUTING" ? Test(.loopback(table.family), isNegated: true) : nil
       need(.shared(jump, in: hook, place), table)
     }
   }
 
-  /// Counts the owner among those who need `chain`.
+  /// Counts the owner among the users of `chain`.
   mutating func own(_ chain: String, source: IPAddress? = nil, _ table: TableName) {
     need(.chain(Layout.owners), table)
     var rule = TableRule(table.family, mark, target: .jump(chain))
@@ -93,11 +93,11 @@ struct Plan: Equatable, Sendable {
 }
 
 extension Match {
-  /// Answers.
+  /// Replies.
   static let answers = Match.states(Test([.related, .established]))
-  /// Answers, and what was sent to a published port.
+  /// Replies, and packets to a published port.
   static let expected = Match.states(Test([.related, .established, .translated]))
   static let unexpected = Match.states(Test([.related, .established, .translated], isNegated: true))
-  /// What was sent to a published port, answers too.
+  /// Packets to a published port, and the replies from it.
   static let translated = Match.states(Test(.translated))
 }

@@ -1,22 +1,22 @@
 import NetTypes
 import PacketFilter
 
-/// A rule as a table has it.
+/// A rule that is present in a table.
 struct PresentRule: Equatable, Sendable {
   let family: IPFamily
   /// The whole entry.
   let bytes: [UInt8]
-  /// A verdict, a chain or an extension; empty where there is no target.
+  /// A verdict, a chain or an extension; empty if the rule has no target.
   let target: String
   private let isExtension: Bool
 
   /// - Parameters:
-  ///   - family: the table's.
-  ///   - bytes: the whole entry, as the kernel gave it.
-  ///   - target: what libiptc calls it.
+  ///   - family: the family of the table.
+  ///   - bytes: the whole entry, as the kernel returned it.
+  ///   - target: libiptc's name of the target.
   init(_ family: IPFamily, read bytes: [UInt8], target: String) {
     let offset = bytes.number16(at: EntryShape(family).targetOffset)
-    // The kernel names a standard target, a verdict or a jump, by nothing.
+    // In the kernel, a standard target (a verdict or a jump) has an empty name.
     self.init(family, bytes, target: target, isExtension: bytes[offset + 2] != 0)
   }
 
@@ -30,7 +30,7 @@ struct PresentRule: Equatable, Sendable {
   private var shape: EntryShape { EntryShape(family) }
   private var targetOffset: Int { bytes.number16(at: shape.targetOffset) }
 
-  /// Everything but counters.
+  /// The rule without its counters, for comparison.
   var key: [UInt8] {
     var key = Array(bytes[..<shape.cache])
     key += matches
@@ -40,7 +40,7 @@ struct PresentRule: Equatable, Sendable {
     return key
   }
 
-  /// The matches as we would write them: the kernel leaves what follows a match's name as it was.
+  /// The matches as we would write them: the kernel does not clear the bytes behind a match's name, so this does.
   private var matches: [UInt8] {
     var matches = Array(bytes[shape.size..<targetOffset])
     var offset = 0
@@ -54,7 +54,7 @@ struct PresentRule: Equatable, Sendable {
     return matches
   }
 
-  /// As libiptc takes it, counters included.
+  /// The entry in the form that libiptc accepts, with counters.
   var insertable: [UInt8] {
     guard !isExtension else { return bytes }
     var name = Bytes()
@@ -62,7 +62,7 @@ struct PresentRule: Equatable, Sendable {
     return bytes[..<(targetOffset + 2)] + name.all + bytes[(targetOffset + 31)...]
   }
 
-  /// Where the data of the last match of that name begin: our comment stands behind the caller's conditions.
+  /// The offset of the data of the last match of that name: our comment comes after the caller's conditions.
   private func match(_ name: String) -> Int? {
     var offset = shape.size
     let end = targetOffset
@@ -87,7 +87,7 @@ struct PresentRule: Equatable, Sendable {
     return bytes[start...].starts(with: mark.utf8) && (bytes[end] == 0 || bytes[end] == UInt8(ascii: " "))
   }
 
-  /// The name at the end of an owner's comment of the chain that the rule needs.
+  /// The name of the chain that the rule needs, at the end of an owner's comment.
   var neededChain: String? {
     guard let start = match("comment") else { return nil }
     let words = bytes[start..<start + 256].prefix { $0 != 0 }.split(separator: UInt8(ascii: " "), maxSplits: 2)
@@ -99,10 +99,10 @@ struct PresentRule: Equatable, Sendable {
   /// The bits that a `MARK` target sets.
   var setMark: UInt32? { target == "MARK" && isExtension ? bytes.number32(at: targetOffset + 32) : nil }
 
-  /// The bits that a `mark` match wants.
+  /// The bits that a `mark` match requires.
   var matchedMark: UInt32? { match("mark").map { bytes.number32(at: $0) } }
 
-  /// What a rule with a `DNAT` target and a port publishes.
+  /// The port that a rule with a `DNAT` target publishes.
   var publishedPort: PublishedPort? {
     guard isExtension, target == "DNAT", bytes[shape.inverted] & 16 == 0,
       let transport = TransportProtocol.allCases.first(where: { $0.number == bytes[shape.protocolNumber] })
@@ -119,16 +119,16 @@ struct PresentRule: Equatable, Sendable {
       UInt16(bytes.number16(at: port)).byteSwapped)
   }
 
-  /// The whole address that a packet must be sent to.
+  /// The full-length destination address that the rule matches.
   private var destination: IPAddress? { subnet.flatMap { $0.hostBits == 0 ? $0.address : nil } }
 
-  /// Where a packet must be sent to.
+  /// The destination prefix that the rule matches.
   var subnet: IPPrefix? { prefix(at: 1) }
 
-  /// Where a packet must come from.
+  /// The source prefix that the rule matches.
   var source: IPPrefix? { prefix(at: 0) }
 
-  /// The source is the first of two addresses, before their masks.
+  /// The prefix at that index: the source is 0, the destination 1; their masks follow both addresses.
   private func prefix(at index: Int) -> IPPrefix? {
     let mask = bytes[(index + 2) * shape.address..<(index + 3) * shape.address]
     let length = mask.reduce(0) { $0 + $1.nonzeroBitCount }

@@ -10,14 +10,14 @@ extension [Rule] {
 }
 
 extension Rule {
-  /// Whether the rule is made in that table.
+  /// Whether the rule needs something in that table.
   func needs(_ table: TableName) -> Bool {
     switch self {
     case .masquerade(let rule): table == TableName(.nat, rule.address.family)
     case .isolate: table.kind == .filter
     case .link(let link): table == TableName(.filter, link.to.family)
     case .guardSource, .guardAddresses, .guardTunnel, .trust: false
-    case .publish(let port): table == TableName(.nat, port.family)  // its loopback guard is everybody's
+    case .publish(let port): table == TableName(.nat, port.family)  // its loopback guard is shared by all ports
     case .float(let floating): table == TableName(.nat, floating.external.family)
     case .admit(let admission): table == TableName(.filter, admission.address.family)
     case .serve(let service): table == TableName(.filter, service.address.family)
@@ -27,7 +27,7 @@ extension Rule {
 }
 
 extension Table {
-  /// The published ports in this table that conflict with one of `ports`; all where that is `nil`.
+  /// The published ports in this table that conflict with one of `ports`; all published ports if that is `nil`.
   func holders(of ports: [PublishedPort]?) -> [PortHolder] {
     let index = ports.map { PortIndex($0) }
     return portChains.flatMap { chain in
@@ -39,9 +39,9 @@ extension Table {
   }
 
   /// - Parameters:
-  ///   - ports: which are wanted.
-  ///   - owner: whose they shall be.
-  /// - Throws: EEXIST where one of `ports` is published already, but a spare one by the same container.
+  ///   - ports: the ports that are to be published.
+  ///   - owner: their future owner.
+  /// - Throws: EEXIST if one of `ports` is published already, except a spare port by the same container.
   func checkConflicts(with ports: [PublishedPort], of owner: Owner) throws(KernelError) {
     guard !ports.isEmpty else { return }
     for holder in holders(of: ports) {
@@ -53,14 +53,14 @@ extension Table {
     }
   }
 
-  /// Whether anybody's port is published.
+  /// Whether any port is published.
   var hasPublishedPorts: Bool {
     portChains.contains { chain in
       firstIndex(in: chain) { $0.publishedPort != nil && $0.comment.flatMap { Self.tag($0) } != nil } != nil
     }
   }
 
-  /// The tag in the comment of an owner's rule, of that part or of any.
+  /// The tag in the comment of an owner's rule, of that part or (`nil`) of any part.
   static func tag(_ comment: String, _ part: Part? = nil) -> String? {
     let words = comment.split(separator: " ", maxSplits: 2)
     guard comment.hasPrefix(Owner.tagPrefix), !comment.hasPrefix(Layout.sharedPrefix), words.count > 1,
@@ -70,7 +70,7 @@ extension Table {
   }
 }
 
-/// Published ports, to be asked many times which of them conflict with another.
+/// An index of published ports, for repeated conflict checks.
 struct PortIndex {
   private var ports: [Int: [PublishedPort]] = [:]
 
@@ -85,9 +85,9 @@ struct PortIndex {
   private static func key(_ port: PublishedPort) -> Int { Int(port.hostPort) << 8 | Int(port.transport.number) }
 }
 
-/// What a table holds, to be asked for many pieces.
+/// The contents of a table, for checks of many pieces.
 struct TableContents {
-  /// By what is alike in rules that do the same; a `Set` of bytes alone would take them one by one.
+  /// A rule's key; `Set` would hash an array of bytes one by one, this hashes them at once.
   private struct Key: Hashable {
     var bytes: [UInt8]
 
@@ -101,8 +101,8 @@ struct TableContents {
   private var filled: [String: [[UInt8]]] = [:]
 
   /// - Parameters:
-  ///   - table: what is looked through.
-  ///   - pieces: those that may be asked for.
+  ///   - table: the table that is read.
+  ///   - pieces: the pieces that may be checked.
   init(_ table: borrowing Table, for pieces: [Piece]) {
     chains = Set(table.chains)
     for piece in pieces {
@@ -119,7 +119,7 @@ struct TableContents {
     if rules[chain] == nil { rules[chain] = Set(table.rules(in: chain).map { Key(bytes: $0.key) }) }
   }
 
-  /// Whether it is so.
+  /// Whether the table has that piece.
   func has(_ piece: Piece) -> Bool {
     switch piece {
     case .chain(let chain), .existing(let chain): chains.contains(chain)

@@ -1,14 +1,14 @@
 import NetTypes
 
-/// Where things are in `struct ipt_entry` and `struct ip6t_entry`.
+/// The offsets of fields in `struct ipt_entry` and `struct ip6t_entry`.
 struct EntryShape {
-  /// `nfcache`: what is before it says which packets match.
+  /// The offset of `nfcache`; the fields in front of it select the packets.
   var cache: Int
-  /// Where the matches begin.
+  /// The size of the struct, after which the matches begin.
   var size: Int
   var protocolNumber: Int
   var inverted: Int
-  /// Bytes of an address.
+  /// The number of bytes of an address.
   var address: Int
 
   init(_ family: IPFamily) {
@@ -23,14 +23,14 @@ struct EntryShape {
     self.address = address
   }
 
-  /// `target_offset`, two bytes; `next_offset` follows it.
+  /// The offset of `target_offset` (two bytes), which `next_offset` follows.
   var targetOffset: Int { cache + 4 }
   var inDevice: Int { 4 * address }
   var outDevice: Int { inDevice + 16 }
 }
 
 extension TableRule {
-  /// `struct ipt_entry` or `struct ip6t_entry` with its matches and its target, counters 0.
+  /// `struct ipt_entry` or `struct ip6t_entry` with its matches and its target; the counters are 0.
   var bytes: [UInt8] {
     let shape = EntryShape(family)
     let matches = matches.flatMap(\.bytes)
@@ -67,14 +67,14 @@ extension TableRule {
     all.put(UInt8(negated.reduce(0) { $1.0 == true ? $0 | $1.1 : $0 }))
   }
 
-  /// What two rules that do the same have in common; `PresentRule.key` is alike.
+  /// The comparison key, which two equivalent rules share; `PresentRule.key` has the same form.
   var key: [UInt8] {
     PresentRule(family, bytes, target: target.name, isExtension: target.isExtension).key
   }
 }
 
 extension Device {
-  /// The terminating zero is compared too, but for a prefix.
+  /// The number of compared bytes, which includes the terminating NUL except for a prefix.
   fileprivate var comparedByteCount: Int { name.description.utf8.count + (isPrefix ? -1 : 1) }
 }
 

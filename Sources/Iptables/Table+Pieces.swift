@@ -4,13 +4,12 @@ import NetTypes
 import PacketFilter
 
 extension Table {
-  /// Makes the piece so where it is not.
+  /// Adds the piece if it is missing.
   ///
   /// - Parameters:
-  ///   - piece: what is wanted.
+  ///   - piece: the piece that must be present.
   ///   - mark: the comment of the owner's rules.
-  /// - Throws: EEXIST where another owner wants other rules in the same chain, ENOENT where somebody else's chain is
-  ///   missing.
+  /// - Throws: EEXIST if another owner wants other rules in the same chain, ENOENT if another program's chain is missing.
   mutating func make(_ piece: Piece, mark: String) throws(KernelError) {
     switch piece {
     case .chain(let chain): try makeChain(chain)
@@ -27,7 +26,7 @@ extension Table {
     }
   }
 
-  /// The place of a rule that does the same.
+  /// The index of an equivalent rule.
   func index(of rule: TableRule, in chain: String) -> Int? {
     let (key, target) = (rule.key, rule.target.name)
     return firstIndex(in: chain) { $0.target == target && $0.key == key }
@@ -79,7 +78,7 @@ extension Table {
   /// Deletes all rules of the chain.
   mutating func empty(_ chain: String) throws(KernelError) { try delete(from: chain) { _ in true } }
 
-  /// Deletes those rules of the chain of which `isUnwanted` is true.
+  /// Deletes the rules of the chain for which `isUnwanted` is true.
   mutating func delete(from chain: String, where isUnwanted: (PresentRule) -> Bool) throws(KernelError) {
     var unwanted: [(Int, PresentRule)] = []
     var index = 0

@@ -3,7 +3,7 @@ import NetTypes
 import PacketFilter
 
 extension Table {
-  /// Deletes the rules with that comment, and whatever was there for them alone.
+  /// Deletes the rules with that comment, and the shared rules and chains that only they used.
   mutating func remove(mark: String) throws(KernelError) {
     for chain in chainsWithOwners { try delete(from: chain, marked: mark) }
     switch name.kind {
@@ -12,12 +12,12 @@ extension Table {
     }
   }
 
-  /// Chains that may hold rules of ours: our own, and those we jump to for a published port.
+  /// The chains that may hold rules of ours: our own, and chains for published ports that the configuration names.
   var chainsWithOwners: [String] {
     chains.filter(Layout.isOurs) + namedPortChains
   }
 
-  /// Chains that rules for published ports stand in.
+  /// The chains that hold rules for published ports.
   var portChains: [String] {
     [Layout.ports] + chains.filter { $0.hasPrefix(Layout.portPrefix) && Layout.isOurs($0) } + namedPortChains
   }
@@ -45,7 +45,7 @@ extension Table {
     try sweep(Layout.owners, from: [])
   }
 
-  /// Masquerading by a mark goes with the last rule that sets it.
+  /// Deletes the masquerade rules for marks that no rule sets any more.
   private mutating func sweepMarks() throws(KernelError) {
     guard firstIndex(in: Layout.outbound, where: { $0.comment == Layout.markedComment }) != nil else { return }
     var set: UInt32 = 0
@@ -53,7 +53,7 @@ extension Table {
     try delete(from: Layout.outbound) { $0.comment == Layout.markedComment && ($0.matchedMark ?? 0) & set == 0 }
   }
 
-  /// A subnet's return path goes with the last port published there.
+  /// Deletes the return paths of subnets without published ports.
   private mutating func sweepReturnPaths() throws(KernelError) {
     let paths = rules(in: Layout.outbound).filter { $0.comment == Layout.returnComment }
     guard !paths.isEmpty else { return }
@@ -62,7 +62,7 @@ extension Table {
     try delete(from: Layout.outbound) { !unused.isEmpty && unused.contains($0.key) }
   }
 
-  /// Removes what keeps 127.0.0.0/8 from others.
+  /// Removes the rules that protect 127.0.0.0/8.
   mutating func removeLoopbackGuard() throws(KernelError) {
     guard has(Layout.loopback) else { return }
     try delete(from: "INPUT") { $0.target == Layout.loopback }
@@ -94,7 +94,7 @@ extension Table {
 
   /// Deletes the chains that no rule in `CNI-OWNERS` jumps to, and the jumps to them.
   private mutating func sweepOwned(_ prefix: String, jumpsIn chain: String) throws(KernelError) {
-    // The reference counts spare a look at all owners; an operator's jump counts too, so ask about what lost an owner.
+    // Reference counts avoid a scan of all owners; an operator's jump counts too, so chains that lost an owner are scanned.
     let jumps = rules(in: chain).reduce(into: [:]) { $0[$1.target, default: 0] += 1 }
     let candidates = chains.filter { $0.hasPrefix(prefix) && Layout.isOurs($0) }
     let unwanted = Set(
@@ -112,7 +112,7 @@ extension Table {
     edits.contains { if case .deleted(Layout.owners, _, let rule) = $0 { rule.target == chain } else { false } }
   }
 
-  /// Jumps to somebody else's chains go where we have no more to do with them, and the chain if we made it.
+  /// Deletes jumps to other programs' chains that none of our rules needs any more, and the chain if we created it.
   private mutating func sweepForeign(
     from: String, _ comment: String, where isUnwanted: (borrowing Table, String) -> Bool
   ) throws(KernelError) {
@@ -126,14 +126,14 @@ extension Table {
     }
   }
 
-  /// A chain of ours that has become empty goes, with the jumps to it from the built-in ones.
+  /// Deletes one of our chains if it is empty, and the jumps to it from built-in chains.
   private mutating func sweep(_ chain: String, from hooks: [String]) throws(KernelError) {
     guard has(chain), firstIndex(in: chain, where: { _ in true }) == nil else { return }
     for hook in hooks { try delete(from: hook) { $0.target == chain } }
     try discard(chain)
   }
 
-  /// Empties a chain of ours; somebody else's jump keeps it.
+  /// Empties one of our chains; deletes it unless another program's rule jumps to it.
   private mutating func discard(_ chain: String) throws(KernelError) {
     try empty(chain)
     if references(to: chain) == 0 { try delete(chain) }
@@ -141,7 +141,7 @@ extension Table {
 }
 
 extension PresentRule {
-  /// Whether this jumps to a chain of somebody's choice, for that purpose.
+  /// Whether this rule jumps to a chain that the configuration names, for that purpose.
   fileprivate func isJumpToForeign(_ purpose: String) -> Bool {
     guard !Layout.isOurs(target), let comment else { return false }
     return comment == purpose || comment == purpose + Layout.foundSuffix

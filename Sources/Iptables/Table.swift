@@ -1,17 +1,17 @@
 import Kernel
 import NetTypes
 
-/// A copy of one table: changed here, then committed whole.
+/// A copy of one table: changed in memory, then committed as a whole.
 ///
-/// Every change is noted, so that it can be taken back.
+/// Every change is recorded, so that it can be rolled back.
 struct Table: ~Copyable {
   let name: TableName
   private(set) var edits: [TableEdit] = []
   private let store: any TableStore
 
-  /// Takes the table as it is now; a legacy one is made by the kernel where it was not used yet.
+  /// Reads the table as it is now; the kernel creates a legacy table that was not in use.
   ///
-  /// - Throws: ENOENT where a library is not there, ENOPROTOOPT or ENOENT where the kernel has no such table.
+  /// - Throws: ENOENT if a library is missing, ENOPROTOOPT or ENOENT if the kernel has no such table.
   static func take(_ name: TableName, _ flavour: Flavour = .legacy) throws(KernelError) -> Table {
     switch flavour {
     case .legacy: Table(name, try LegacyTable(name))
@@ -24,22 +24,22 @@ struct Table: ~Copyable {
     self.store = store
   }
 
-  /// Makes the copy the table.
+  /// Replaces the kernel's table by the copy.
   ///
-  /// - Throws: EAGAIN where the table was changed since it was taken; what the kernel says of a rule.
+  /// - Throws: EAGAIN if the table has changed since it was read; the kernel's error for a rule.
   func commit() throws(KernelError) {
     guard !edits.isEmpty else { return }
     try store.commit()
   }
 
-  /// The built-in chains and then the others, by name.
+  /// The built-in chains and then the others, sorted by name.
   var chains: [String] { store.chains }
 
   func has(_ chain: String) -> Bool { store.has(chain) }
 
   func policy(of chain: String) -> String? { store.policy(of: chain) }
 
-  /// The rules of that chain; none where there is no such chain.
+  /// The rules of that chain; empty if the chain is missing.
   func rules(in chain: String) -> [PresentRule] {
     var rules: [PresentRule] = []
     _ = firstIndex(in: chain) {
@@ -49,12 +49,12 @@ struct Table: ~Copyable {
     return rules
   }
 
-  /// The place of the first rule in that chain of which `holds` is true.
+  /// The index of the first rule in that chain for which `holds` is true.
   func firstIndex(in chain: String, where holds: (PresentRule) -> Bool) -> Int? {
     store.firstIndex(in: chain, where: holds)
   }
 
-  /// Whether the chain has a rule of which `holds` is true; each such rule has that text in its comment or target.
+  /// Whether the chain has a rule for which `holds` is true; each such rule has `text` in its comment or target.
   func has(in chain: String, containing text: String, where holds: (PresentRule) -> Bool) -> Bool {
     store.has(in: chain, containing: text, where: holds)
   }
@@ -64,7 +64,7 @@ struct Table: ~Copyable {
     for (index, rule) in store.indices(in: chain, marked: mark).reversed() { try delete(rule, at: index, in: chain) }
   }
 
-  /// How many rules jump there; 0 where there is no such chain.
+  /// The number of rules that jump to the chain; 0 if the chain is missing.
   func references(to chain: String) -> Int { store.references(to: chain) }
 
   mutating func create(_ chain: String) throws(KernelError) {
@@ -72,7 +72,7 @@ struct Table: ~Copyable {
     edits.append(.created(chain))
   }
 
-  /// Deletes an empty chain that nobody jumps to.
+  /// Deletes an empty chain to which no rule jumps.
   mutating func delete(_ chain: String) throws(KernelError) {
     try store.delete(chain)
     edits.append(.deletedChain(chain))
@@ -83,7 +83,7 @@ struct Table: ~Copyable {
     edits.append(.appended(chain))
   }
 
-  /// Puts the rule where `index` is, 0 being the first, and what is there after it.
+  /// Inserts the rule at `index`; 0 is the first position.
   mutating func insert(_ entry: [UInt8], at index: Int, in chain: String) throws(KernelError) {
     try store.insert(entry, at: index, in: chain)
     edits.append(.inserted(chain, index))
@@ -95,7 +95,7 @@ struct Table: ~Copyable {
   }
 }
 
-/// A change of a table, with what is needed to take it back.
+/// A change of a table, with the data that a rollback needs.
 enum TableEdit: Equatable, Sendable {
   case created(String)
   case deletedChain(String)
@@ -105,7 +105,7 @@ enum TableEdit: Equatable, Sendable {
 }
 
 extension Table {
-  /// Takes changes back that were committed, the last one first.
+  /// Rolls back committed changes, the last one first.
   mutating func takeBack(_ edits: [TableEdit]) throws(KernelError) {
     for edit in edits.reversed() {
       switch edit {

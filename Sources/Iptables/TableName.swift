@@ -1,6 +1,6 @@
 import NetTypes
 
-/// A table that we have rules in.
+/// A table in which we have rules.
 struct TableName: Hashable, Sendable, CustomStringConvertible {
   enum Kind: String, CaseIterable, Sendable { case nat, filter }
 
@@ -12,10 +12,10 @@ struct TableName: Hashable, Sendable, CustomStringConvertible {
     self.family = family
   }
 
-  /// In the order in which they are changed.
+  /// All tables, in the order in which they are changed.
   static let all = Kind.allCases.flatMap { kind in IPFamily.allCases.map { TableName(kind, $0) } }
 
-  /// Where the loopback guard stands.
+  /// The table with the loopback guard.
   static let loopbackGuard = TableName(.filter, .v4)
 
   var description: String { "table \(kind) of IPv\(family.digit)" }

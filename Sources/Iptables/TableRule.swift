@@ -1,6 +1,6 @@
 import NetTypes
 
-/// One rule of a legacy table, as the `iptables` command would be told it.
+/// One rule in the terms of the `iptables` command.
 struct TableRule: Hashable, Sendable {
   var family: IPFamily
   var source: Test<IPPrefix>?
@@ -8,7 +8,7 @@ struct TableRule: Hashable, Sendable {
   var inDevice: Test<Device>?
   var outDevice: Test<Device>?
   var transport: TransportProtocol?
-  /// In this order.
+  /// The matches, in the order in which they are evaluated.
   var matches: [Match] = []
   var target: Target
 
@@ -19,10 +19,10 @@ struct TableRule: Hashable, Sendable {
   }
 }
 
-/// What a packet is compared with.
+/// A value that a field of the packet is compared with.
 struct Test<Value: Hashable & Sendable>: Hashable, Sendable {
   var value: Value
-  /// `! -s`: whether all others match.
+  /// Whether all other values match, as in `! -s`.
   var isNegated: Bool
 
   init(_ value: Value, isNegated: Bool = false) {
@@ -31,15 +31,15 @@ struct Test<Value: Hashable & Sendable>: Hashable, Sendable {
   }
 }
 
-/// A link by its name, or all links whose names begin so.
+/// A link name, or a prefix of link names.
 struct Device: Hashable, Sendable {
   var name: InterfaceName
-  /// Whether the last byte of `name` is the `+` that stands for any ending.
+  /// Whether the last byte of `name` is `+`, the wildcard for any ending.
   var isPrefix = false
 
   init(_ name: InterfaceName) { self.name = name }
 
-  /// As the command takes it: `eth0`, `eth+`.
+  /// Parses the form that the command accepts: `eth0`, `eth+`.
   init?(pattern: String) {
     guard let name = InterfaceName(pattern) else { return nil }
     self.name = name
@@ -47,11 +47,11 @@ struct Device: Hashable, Sendable {
   }
 }
 
-/// An extension that looks at a packet.
+/// A match extension.
 enum Match: Hashable, Sendable {
-  /// `-m tcp --dport`, and alike for the other protocols.
+  /// `-m tcp --dport`, and the same for the other protocols.
   case port(TransportProtocol, UInt16)
-  /// At most 255 bytes.
+  /// `-m comment`, at most 255 bytes.
   case comment(String)
   case states(Test<ConnectionStates>)
   case addressType(source: Test<AddressTypes>?, destination: Test<AddressTypes>?)
@@ -62,7 +62,7 @@ enum Match: Hashable, Sendable {
   case ranges(source: Test<ClosedRange<IPAddress>>?, destination: Test<ClosedRange<IPAddress>>?)
 }
 
-/// Bits to compare.
+/// A value and a mask of the bits to compare.
 struct Masked: Hashable, Sendable {
   var value: UInt32
   var mask: UInt32
@@ -73,13 +73,13 @@ struct Masked: Hashable, Sendable {
   }
 }
 
-/// What becomes of a packet that matches.
+/// The target of a rule.
 enum Target: Hashable, Sendable {
   case accept
   case drop
   case returnToCaller
   case jump(String)
-  /// `DNAT`; the port stays where it is `nil`.
+  /// `DNAT`; the port is unchanged if it is `nil`.
   case destination(IPAddress, port: UInt16?)
   /// `SNAT`.
   case source(IPAddress)

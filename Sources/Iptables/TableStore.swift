@@ -1,20 +1,20 @@
 import NetTypes
 
-/// Where a table's chains and rules are: libiptc's copy of a legacy table, or nf_tables' table of the same name.
+/// Storage of a table's chains and rules: libiptc's copy of a legacy table, or the nf_tables table of the same name.
 ///
-/// Both kinds take rules as `struct ipt_entry` or `struct ip6t_entry`. Nothing changes before `commit`.
+/// Both accept rules as `struct ipt_entry` or `struct ip6t_entry`. The kernel's table does not change before `commit`.
 protocol TableStore: AnyObject {
   var chains: [String] { get }
   func has(_ chain: String) -> Bool
-  /// The place of the first rule in that chain of which `holds` is true; none where there is no such chain.
+  /// The index of the first rule in that chain for which `holds` is true; `nil` if the chain is missing.
   func firstIndex(in chain: String, where holds: (PresentRule) -> Bool) -> Int?
-  /// Whether the chain has a rule of which `holds` is true; each such rule has that text in its comment or target.
+  /// Whether the chain has a rule for which `holds` is true; each such rule has `text` in its comment or target.
   func has(in chain: String, containing text: String, where holds: (PresentRule) -> Bool) -> Bool
   /// The rules with that attachment's comment, and their indices in the chain.
   func indices(in chain: String, marked mark: String) -> [(Int, PresentRule)]
-  /// How many rules jump there.
+  /// The number of rules that jump to the chain.
   func references(to chain: String) -> Int
-  /// What becomes of a packet that no rule of this built-in chain decides about; `nil` where there is no such chain.
+  /// The policy of this built-in chain; `nil` if the chain is missing.
   func policy(of chain: String) -> String?
   func create(_ chain: String) throws(KernelError)
   func delete(_ chain: String) throws(KernelError)
@@ -41,10 +41,10 @@ extension TableStore {
   }
 }
 
-/// Which of the two places that the `iptables` command can mean.
+/// The two variants of the `iptables` command and its tables.
 enum Flavour: CaseIterable, Sendable {
-  /// `iptables-legacy`: tables of their own in the kernel.
+  /// `iptables-legacy`: separate tables in the kernel.
   case legacy
-  /// `iptables-nft`: the tables `ip filter`, `ip nat` and those of `ip6` in nf_tables.
+  /// `iptables-nft`: the tables `filter` and `nat` of the families `ip` and `ip6` in nf_tables.
   case nftables
 }

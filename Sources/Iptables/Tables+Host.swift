@@ -2,12 +2,12 @@ import Kernel
 import Linux
 import NetTypes
 
-/// Which tables the host's `iptables` shows: legacy or nf_tables.
+/// Detects which tables the host's `iptables` shows: legacy or nf_tables.
 extension Tables {
-  /// What new rules of the backend `iptables` go to.
+  /// The flavour for new rules of the backend `iptables`.
   ///
-  /// Legacy tables where the host has rules there, else nf_tables where it has some there, else legacy tables where they
-  /// were looked at already, else those that the host's `iptables` writes.
+  /// Legacy if the host has legacy rules; else nf_tables if the host has rules there; else legacy if legacy tables are in
+  /// use already; else the flavour of the host's `iptables` command.
   static func flavourOfHost() throws(KernelError) -> Flavour {
     if try isUsed(.legacy) { return .legacy }
     if try isUsed(.nftables) { return .nftables }
@@ -30,7 +30,7 @@ extension Tables {
     } catch { return false }
   }
 
-  /// Whether tables of that flavour hold something that is not ours; where that cannot be asked, there is nothing.
+  /// Whether tables of that flavour hold rules that are not ours; `false` if the kernel does not have that flavour.
   static func isUsed(_ flavour: Flavour) throws(KernelError) -> Bool {
     switch flavour {
     case .legacy:
@@ -47,7 +47,7 @@ extension Tables {
     }
   }
 
-  /// Those of `names` whose chain FORWARD is the host's: not there for our rules alone.
+  /// The tables among `names` whose chain FORWARD the host uses, not only our rules.
   func forwarding(_ names: [TableName]) throws(KernelError) -> [TableName] {
     var found: [TableName] = []
     for name in try present(names) {
@@ -57,7 +57,7 @@ extension Tables {
     return found
   }
 
-  /// Whether the host's command is the one for nf_tables, by where its name leads.
+  /// Whether the host's `iptables` command is the one for nf_tables, found by its symbolic links.
   private static func commandWritesNftables() throws(KernelError) -> Bool {
     guard var path = ["/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables"].first(where: Files.exists) else {
       return false
@@ -79,7 +79,7 @@ extension Table {
     policy(of: "FORWARD") == "DROP" || firstIndex(in: "FORWARD") { !Layout.isOurs($0.target) } != nil
   }
 
-  /// Whether there is something that is not ours.
+  /// Whether the table holds chains or rules that are not ours.
   var isUsedByOthers: Bool {
     chains.contains { chain in
       guard Self.builtIn.contains(chain) else { return !Layout.isOurs(chain) }

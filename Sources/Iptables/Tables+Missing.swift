@@ -2,7 +2,7 @@ import NetTypes
 import PacketFilter
 
 extension Tables {
-  /// Those of the claim's rules that are not in these tables as they were added.
+  /// The claim's rules that are not in these tables as they were added.
   func missing(from claim: Claim) throws(KernelError) -> [Rule] {
     guard !claim.rules.isEmpty else { return [] }
     var plans: [(Rule, Plan)] = []

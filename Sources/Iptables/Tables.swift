@@ -3,29 +3,29 @@ import Kernel
 import Linux
 public import NetTypes
 
-/// The host's tables of one flavour: changed under iptables' own lock, all or none.
+/// The host's tables of one flavour: changed under the lock of the `iptables` command, all or none of them.
 struct Tables {
   var flavour: Flavour
-  /// Called before each commit; tests let things go wrong there.
+  /// Called before each commit; tests inject errors with it.
   var beforeCommit: (TableName) throws(KernelError) -> Void = { (_) throws(KernelError) in }
 
-  /// What the `iptables` command locks (`iptables/xshared.h`).
+  /// The lock file of the `iptables` command (`iptables/xshared.h`).
   var lockFile = Environment["XTABLES_LOCKFILE"] ?? "/run/xtables.lock"
-  /// How long to wait for it.
+  /// The time limit for the lock.
   var lockSeconds = Environment["CNI_XTABLES_WAIT"].flatMap { Int($0) } ?? 30
 
-  /// How often a change is made again that somebody came in between of without taking the lock.
+  /// How often a change is retried if another process changed the table without taking the lock.
   private var attempts: Int { flavour == .legacy ? 10 : 100 }
 
   init(_ flavour: Flavour = .legacy) { self.flavour = flavour }
 
-  /// Changes each of `names`, in that order; what is committed is taken back where a later one fails.
+  /// Changes each of `names`, in that order; rolls back committed changes if a later one fails.
   ///
   /// - Parameters:
-  ///   - names: none of them twice.
-  ///   - isWanted: asked when the tables before are done; what is not wanted is not taken.
-  ///   - edit: called again where somebody else changed the table meanwhile.
-  /// - Throws: EAGAIN where another held the lock for too long; what `edit` threw or the kernel said.
+  ///   - names: the tables, without duplicates.
+  ///   - isWanted: called after the previous tables are changed; a table for which it returns `false` is not read.
+  ///   - edit: called again if another process changed the table in the meantime.
+  /// - Throws: EAGAIN if another process held the lock for too long; the error of `edit` or of the kernel.
   func change(
     _ names: [TableName], where isWanted: (TableName) -> Bool = { _ in true },
     _ edit: (inout Table) throws(KernelError) -> Void
@@ -70,7 +70,7 @@ struct Tables {
 
   func take(_ name: TableName) throws(KernelError) -> Table { try Table.take(name, flavour) }
 
-  /// The tables among `names` that are there; no other one is touched, for the kernel then makes a legacy one.
+  /// The tables among `names` that exist; does not access others, since the kernel creates a legacy table on access.
   func present(_ names: [TableName]) throws(KernelError) -> [TableName] {
     switch flavour {
     case .legacy: try Self.presentLegacy(names)
@@ -104,6 +104,6 @@ struct Tables {
 }
 
 extension IPFamily {
-  /// The families that the kernel has: a host may run without IPv6 (`ipv6.disable=1`).
+  /// The families that the kernel supports: a host may run without IPv6 (`ipv6.disable=1`).
   public static var ofKernel: [IPFamily] { Files.exists("/proc/sys/net/ipv6/conf/all") ? allCases : [.v4] }
 }

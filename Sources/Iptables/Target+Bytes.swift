@@ -1,7 +1,7 @@
 import NetTypes
 
 extension Target {
-  /// What libiptc calls it: a verdict, a chain or an extension.
+  /// libiptc's name of the target: a verdict, a chain or an extension.
   var name: String {
     switch self {
     case .accept: "ACCEPT"
@@ -15,7 +15,7 @@ extension Target {
     }
   }
 
-  /// Whether it is code of its own in the kernel, not a verdict or a jump.
+  /// Whether the target is an extension module of the kernel, not a verdict or a jump.
   var isExtension: Bool {
     switch self {
     case .accept, .drop, .returnToCaller, .jump: false
@@ -23,7 +23,7 @@ extension Target {
     }
   }
 
-  /// `struct xt_entry_target` and what follows it; libiptc finds the verdict of a standard target by its name.
+  /// `struct xt_entry_target` with its data; libiptc finds the verdict of a standard target by its name.
   func bytes(_ family: IPFamily) -> [UInt8] {
     var data = Bytes()
     putData(family, to: &data)
@@ -64,7 +64,7 @@ extension Target {
     data.zeros(4)
   }
 
-  /// `struct nf_nat_ipv4_multi_range_compat` or `struct nf_nat_range`, for any port.
+  /// `struct nf_nat_ipv4_multi_range_compat` or `struct nf_nat_range` without ports.
   private static func put(_ address: IPAddress?, flags: UInt32, _ family: IPFamily, to data: inout Bytes) {
     if family == .v4 { data.put(UInt32(1)) }
     data.put(flags)
