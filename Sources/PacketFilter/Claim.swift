@@ -21,11 +21,11 @@ public struct Claim: Equatable, Sendable {
   }
 }
 
-/// The kernel interface that holds the rules.
+/// The backend that holds the rules.
 public enum Backend: String, TextCodable, CaseIterable {
-  /// The legacy tables of `iptables-legacy`, changed by libiptc.
+  /// The tables that the `iptables` command shows: legacy tables (libiptc), or those of `iptables-nft` in nf_tables.
   case iptables
-  /// nf_tables, changed by libnftables.
+  /// Our own tables in nf_tables, changed by libnftables.
   case nftables
 
   public static let wanted = "iptables or nftables"

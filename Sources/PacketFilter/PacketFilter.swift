@@ -1,7 +1,7 @@
 public import CNI
 public import NetTypes
 
-/// A kernel interface that can hold the rules: libiptc's tables or nftables.
+/// A backend that holds the rules: in the tables of the `iptables` command, or in our own tables of nf_tables.
 ///
 /// Each call is one transaction: all of it happens or nothing. It changes only our own chains, tables and sets, and the
 /// jumps into them. The jumps are added with the first rule and removed with the last one; after that the ruleset is byte
