@@ -4,9 +4,10 @@ import Linux
 import NetTypes
 import PacketFilter
 
-/// What was added to the packet filter, a JSON file for each claim: `NETWORK/HOSTINTERFACE.PART`.
+/// The record of added rules, a JSON file for each claim: `NETWORK/HOSTINTERFACE.PART`.
 ///
-/// The name is the one that the attachment's end on the host has or would have: it stands for the three names.
+/// HOSTINTERFACE is `Owner.hostInterface`, the name of the host's end of the attachment; it is derived from the names of
+/// network, container and interface.
 struct ClaimFiles {
   var directory: String
 
@@ -18,9 +19,9 @@ struct ClaimFiles {
     "\(directory(of: owner.network))/\(name(owner, part))"
   }
 
-  /// Replaces what was remembered of the same owner and part.
+  /// Replaces the record of the same owner and part.
   ///
-  /// The file appears whole or not at all: a process that is killed leaves no part of one.
+  /// The file appears whole or not at all, even if the process is killed.
   ///
   /// - Throws: EEXIST if another owner's claim has the file's name.
   func remember(_ claim: Claim) throws(KernelError) {
@@ -31,7 +32,7 @@ struct ClaimFiles {
         "write \(path)", errno: .EEXIST, reason: "\(Owner.words(ofFilterTag: other.owner.filterTag)) has that name")
     }
     try Files.remove(path)
-    // Another owner's removal may take the directory away in between.
+    // Another process may remove the empty directory between the two steps.
     for attempt in 1...10 {
       do throws(KernelError) {
         return try Files.create(
@@ -49,21 +50,21 @@ struct ClaimFiles {
     }
   }
 
-  /// Nothing happens where nothing is remembered, or something of another owner.
+  /// Deletes the record, if there is one and it is a claim of that owner.
   func forget(_ owner: Owner, _ part: Part) throws(KernelError) {
     guard try claim(of: owner, part) != nil else { return }
     try Files.remove(path(owner, part))
     try Files.removeEmptyDirectory(directory(of: owner.network))
   }
 
-  /// Renames a file that holds no claim of that owner.
+  /// Renames a file that does not hold a claim of that owner.
   func setAside(_ owner: Owner, _ part: Part) throws(KernelError) {
     try SetAside.move(path(owner, part))
   }
 
-  /// The names of that part's files on one network that hold no claim, and of those that were set aside.
+  /// The names of that part's files on one network that hold no valid claim, and of files set aside before.
   ///
-  /// Files of the attachments `kept` are not read.
+  /// Does not read the files of the attachments `kept`.
   func broken(
     on network: NetworkName, _ part: Part, besides kept: Set<Owner>
   ) throws(KernelError) -> (files: [String], aside: [String]) {
@@ -79,24 +80,24 @@ struct ClaimFiles {
     return (files, all.filter { SetAside.isOne($0) && $0.hasSuffix(ending) })
   }
 
-  /// Removes files of a network, whatever they are.
+  /// Removes these entries of a network's directory, whatever their type.
   func remove(_ names: [String], on network: NetworkName) throws(KernelError) {
     for name in names { try Files.removeTree("\(directory(of: network))/\(name)") }
     if !names.isEmpty { try Files.removeEmptyDirectory(directory(of: network)) }
   }
 
-  /// Whether there is a file for them, even if it holds no claim.
+  /// Whether there is a file for that owner and part, even an unusable one.
   func remembers(_ owner: Owner, _ part: Part) -> Bool { Files.exists(path(owner, part)) }
 
-  /// `nil` where nothing is remembered of that owner.
+  /// The recorded claim; `nil` if there is none.
   ///
-  /// - Throws: EBADMSG where the file holds no claim that belongs there.
+  /// - Throws: EBADMSG if the file does not hold the claim that belongs there.
   func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? {
     let claim = try claim(at: path(owner, part))
     return claim?.owner == owner ? claim : nil
   }
 
-  /// All of one network but those of `kept`, whose files are not read; files that hold no claim are left out.
+  /// All claims of one network except those of `kept`, whose files are not read; skips files without a valid claim.
   func claims(of network: NetworkName, besides kept: Set<Owner> = []) throws(KernelError) -> [Claim] {
     let skipped = stems(of: kept)
     var claims: [Claim] = []
@@ -111,7 +112,7 @@ struct ClaimFiles {
 
   private func stem(_ name: String) -> Substring { name.prefix { $0 != "." } }
 
-  /// Whether rules of that part are remembered for others than these owners, on any network.
+  /// Whether rules of that part are recorded for owners other than these, on any network.
   func remembersOthers(than owners: Set<Owner>, _ part: Part) throws(KernelError) -> Bool {
     let own = Set(owners.map { path($0, part) })
     for network in try networks() {
@@ -124,7 +125,7 @@ struct ClaimFiles {
     return false
   }
 
-  /// The first claim of that part that `fits`, other than these owners'; their networks are searched first.
+  /// The first claim of that part for which `fits` is true, of other owners; networks of `owners` are searched first.
   func firstClaim(
     _ part: Part, besides owners: Set<Owner>, where fits: (Claim) throws(KernelError) -> Bool
   ) throws(KernelError) -> Claim? {
@@ -152,7 +153,7 @@ struct ClaimFiles {
     return try Files.isDirectory(directory) ? Files.list(directory) ?? [] : []
   }
 
-  /// `nil` where the file is gone by now, or holds no claim.
+  /// `nil` if the file has been removed in the meantime or holds no valid claim.
   private func readableClaim(_ name: String, on network: NetworkName) throws(KernelError) -> Claim? {
     do throws(KernelError) { return try claim(at: "\(directory(of: network))/\(name)") } catch {
       guard error.isMalformed else { throw error }
@@ -160,7 +161,7 @@ struct ClaimFiles {
     }
   }
 
-  /// - Throws: EBADMSG where there is no claim, or one that belongs in another file; all else is no reason to forget it.
+  /// - Throws: EBADMSG if the file holds no claim, or one that belongs in another file; other errors do not mean that.
   private func claim(at path: String) throws(KernelError) -> Claim? {
     guard let bytes = try StateEntries.readFile(path) else { return nil }
     let claim: Claim

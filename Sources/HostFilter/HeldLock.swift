@@ -1,8 +1,8 @@
 import Linux
 
-/// The packet filter's lock, and what is to be said on standard error once it is released.
+/// The packet filter's lock, and the lines to write to standard error after its release.
 ///
-/// A process that waits for the reader of its standard error must not keep others from their rules.
+/// While the process waits for the reader of its standard error, it must not hold the lock.
 final class HeldLock {
   private var lock: FileLock?
   private var notes: [String] = []
@@ -16,14 +16,14 @@ final class HeldLock {
     for text in notes { HeldLock.write(text) }
   }
 
-  /// A line on standard error.
+  /// Writes a line to standard error.
   static func write(_ text: String) {
-    try? Standard.write(Array("\(text)\n".utf8), to: Standard.error)  // the only place for it
+    try? Standard.write(Array("\(text)\n".utf8), to: Standard.error)  // there is nowhere else to report this failure
   }
 }
 
 extension HostFilter {
-  /// Writes a line to standard error, once no lock is held.
+  /// Writes a line to standard error, after the release of the lock if it is held.
   func note(_ text: String) {
     if let heldLock { heldLock.note(text) } else { HeldLock.write(text) }
   }

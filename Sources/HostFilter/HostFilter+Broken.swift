@@ -3,9 +3,9 @@ import Glibc
 public import NetTypes
 public import PacketFilter
 
-/// Claim files that hold no claim, or another attachment's: they are renamed, written about, and removed by GC.
+/// Claim files without a valid claim: they are renamed, reported on standard error, and removed by GC.
 extension HostFilter {
-  /// What was added for that owner and part; `nil` too where its file holds no claim.
+  /// The recorded claim of that owner and part; `nil` if there is none or its file holds no valid claim.
   public func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? {
     if case .claim(let claim) = try memory.content(of: owner, part) { claim } else { nil }
   }
@@ -16,7 +16,7 @@ extension HostFilter {
     try memory.claims(of: network, besides: kept)
   }
 
-  /// What is remembered; a file that cannot be used is set aside with the rules that have the owner's tag.
+  /// The recorded claim; if the file is unusable, removes the rules with the owner's tag and sets the file aside.
   mutating func rememberedClaim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? {
     switch try memory.content(of: owner, part) {
     case .nothing: return nil
@@ -33,9 +33,9 @@ extension HostFilter {
     note("\(reason): set aside")
   }
 
-  /// Removes that part's files of a network that hold no claim.
+  /// Removes that part's files of a network that hold no valid claim.
   ///
-  /// Rules without a claim are found by their tags.
+  /// Their rules can still be found by the tags.
   func removeBroken(on network: NetworkName, _ part: Part, besides kept: Set<Owner>) throws(KernelError) {
     let broken = try memory.broken(on: network, part, besides: kept)
     for name in broken.files { note("\(network)/\(name): not a claim that belongs there: removed") }
@@ -44,15 +44,15 @@ extension HostFilter {
 }
 
 extension ClaimFiles {
-  /// What an owner's claim file holds.
+  /// The content of an owner's claim file.
   enum Content {
     case nothing
     case claim(Claim)
-    /// No claim of that owner.
+    /// The file does not hold a claim of that owner.
     case broken(KernelError)
   }
 
-  /// - Throws: what keeps the file from being read now.
+  /// - Throws: the error that keeps the file from being read now.
   func content(of owner: Owner, _ part: Part) throws(KernelError) -> Content {
     do throws(KernelError) {
       return try claim(of: owner, part).map(Content.claim) ?? .nothing
@@ -64,6 +64,6 @@ extension ClaimFiles {
 }
 
 extension KernelError {
-  /// Whether a claim file holds no claim that belongs there.
+  /// Whether a claim file does not hold the claim that belongs there.
   var isMalformed: Bool { errno == .EBADMSG }
 }

@@ -2,6 +2,6 @@ import Iptables
 import Nftables
 
 extension HostFilter {
-  /// This host's.
+  /// The filter of this host.
   public init() { self.init(iptables: IptablesBackend(), nftables: NftablesBackend(), zones: Firewalld()) }
 }

@@ -5,12 +5,12 @@ public import NetTypes
 public import PacketFilter
 
 extension HostFilter {
-  /// The claim's rules, and what they need of the host's own chains.
+  /// Adds the claim's rules and its passages in the host's own chains.
   mutating func make(_ claim: Claim) throws(KernelError) {
     try make(claim) { (backend, claim) throws(KernelError) in try backend.add(claim) }
   }
 
-  /// The same in the place of whatever is left of the claim, so that what its rules share is never absent.
+  /// Replaces what is left of the claim, so that rules shared with other owners are present at any time.
   mutating func remake(_ claim: Claim) throws(KernelError) {
     if claim.backend == .nftables { try iptables.remove(claim.owner.filterTag, claim.part, known: nil) }
     try make(claim) { (backend, claim) throws(KernelError) in try backend.replace(nil, with: claim) }
@@ -29,7 +29,7 @@ extension HostFilter {
     do throws(KernelError) {
       try iptables.add(passing)
     } catch {
-      try? nftables.remove(claim.owner.filterTag, claim.part, known: claim.rules)  // the first error is thrown
+      try? nftables.remove(claim.owner.filterTag, claim.part, known: claim.rules)  // report the first error
       throw error
     }
   }
@@ -68,7 +68,7 @@ extension HostFilter {
   }
 
   public mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String? {
-    // A host that drops one family only may have networks of the other.
+    // If the host drops one family only, networks of the other family can still work.
     var first: String?
     for family in IPFamily.ofKernel {
       guard let drop = try iptables.dropsByOtherTables([ForwardedConnection(kind, family)]).first else { return nil }
@@ -77,7 +77,7 @@ extension HostFilter {
     return first.map { "\($0); want a rule there that accepts them" }
   }
 
-  /// Writes to standard error what drops connections of a claim that was added.
+  /// Writes to standard error which host rules drop connections of a claim that was added.
   func warn(of claim: Claim) {
     guard let drops = try? iptables.dropsByOtherTables(claim.forwardedConnections) else { return }
     for drop in drops { note(drop) }
@@ -85,7 +85,7 @@ extension HostFilter {
 }
 
 extension Claim {
-  /// What goes to the host's own chains beside rules of our own tables; `nil`: nothing.
+  /// The passages in the host's own chains, for a claim with rules in our own tables; `nil`: none.
   fileprivate var onlyPassages: Claim? {
     var claim = self
     claim.rules = passages

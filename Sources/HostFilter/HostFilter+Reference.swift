@@ -2,7 +2,7 @@ public import CNI
 public import NetTypes
 public import PacketFilter
 
-/// What the reference plugins made before they were replaced by ours.
+/// Rules that the reference plugins made before our plugins replaced them.
 extension HostFilter {
   public mutating func removeReference(
     of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?
@@ -12,9 +12,9 @@ extension HostFilter {
     try removeReference(ReferenceRules(.one(owner), [part], addresses: addresses))
   }
 
-  /// nf_tables first: its masquerade rules name the addresses that the legacy tables admit.
+  /// Searches nf_tables first: its masquerade rules name the addresses whose rules the other tables hold.
   mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) {
-    // No reference plugin does what the parts `names` and `tunnels` do.
+    // No reference plugin has rules for the parts `names` and `tunnels`.
     guard ![[.names], [.tunnels]].contains(rules.parts) else { return }
     var rules = rules
     for backend in [Backend.nftables, .iptables] {
@@ -24,7 +24,7 @@ extension HostFilter {
 
   mutating func notMadeByReference(_ rules: [Rule], of owner: Owner) throws(KernelError) -> [Rule] {
     var missing: [Rule] = []
-    // The reference makes no passages: its firewall plugin admits each address by itself.
+    // The reference plugins have no passages: their firewall plugin admits each address separately.
     for rule in rules where !rule.isPassage {
       var isThere = false
       for backend in [Backend.nftables, .iptables] where !isThere {

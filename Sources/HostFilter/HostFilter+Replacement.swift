@@ -2,10 +2,10 @@ public import NetTypes
 public import PacketFilter
 
 extension HostFilter {
-  /// Replaces the rules, then the claim file, which is absent meanwhile; writes nothing where nothing differs.
+  /// Replaces the rules, then the claim file, which is absent in between; changes nothing if the rules are equal.
   ///
   /// If the process is killed in between, the next call finds no file and removes all rules with that owner's tag. A file
-  /// that listed too few of them would leave the others: a host that is no peer any more would stay admitted.
+  /// that listed too few rules would leave the others in place: for instance, a removed peer would still be accepted.
   public mutating func set(_ claim: Claim) throws(KernelError) {
     let old = try rememberedClaim(of: claim.owner, claim.part)
     var claim = claim

@@ -3,7 +3,7 @@ import Linux
 public import NetTypes
 import PacketFilter
 
-/// The sources of firewalld's zones in a claim, next to its rules in tables.
+/// The claim's sources in firewalld's zones, in addition to its rules in tables.
 extension HostFilter {
   public func zonesAbsence() -> KernelError? { zones.absence() }
 
@@ -30,9 +30,9 @@ extension HostFilter {
     return unbound + (try lacking(claim.withoutSources, in: backend))
   }
 
-  /// Restores what is missing of a claim; returns whether anything was.
+  /// Restores the missing rules of a claim; returns whether any were missing.
   mutating func restore(_ remembered: Claim) throws(KernelError) -> Bool {
-    // A firewalld that does not run drops nothing, and has the sources in its permanent configuration.
+    // If firewalld does not run, it drops nothing, and its permanent configuration has the sources.
     let claim = remembered.sources.isEmpty || zones.absence() == nil ? remembered : remembered.withoutSources
     guard claim.backend != nil || claim.isForZonesOnly else { return false }
     let missing = try lackingAll(claim, in: claim.backend)
@@ -54,7 +54,7 @@ extension HostFilter {
     _ = consume lock
   }
 
-  /// Removes sources from firewalld's permanent configuration that no container has any more.
+  /// Removes sources of containers that no longer exist from firewalld's permanent configuration.
   func sweepZones() throws(KernelError) {
     guard try records.hasStale, zones.absence() == nil else { return }
     let lock = try lockZones()
@@ -71,13 +71,13 @@ extension HostFilter {
     _ = consume lock
   }
 
-  /// Removes the sources, unless another attachment got the address since.
+  /// Removes the sources, except those whose address another attachment has now.
   private func release(_ sources: [ZoneSource], of owner: Owner) throws(KernelError) {
     guard !sources.isEmpty else { return }
     let lock = try lockZones()
     var own: [ZoneSource] = []
     for source in sources where try records.tag(of: source) ?? owner.filterTag == owner.filterTag { own.append(source) }
-    // If firewalld does not run, the next ADD or GC for which it runs removes them.
+    // If firewalld does not run, the next ADD or GC that finds it running removes them.
     let kept = zones.absence() == nil ? try zones.release(own) : own
     try records.markStale(kept)
     try records.remove(own)

@@ -4,10 +4,11 @@ import Linux
 public import NetTypes
 public import PacketFilter
 
-/// The host's packet filter: chooses a backend and remembers on disk what was added.
+/// The host's packet filter: chooses a backend and records on disk what was added.
 ///
-/// What is remembered is written before the rules are made and removed after them, so that whoever is killed in between
-/// leaves something that the next DEL or GC finds. It also tells what to put back when somebody flushed the ruleset.
+/// The record is written before the rules are added and deleted after they are removed. So if a process is killed in
+/// between, the next DEL or GC finds the record. It also lists the rules to restore after another program has flushed the
+/// ruleset.
 public struct HostFilter: PacketFilter {
   var iptables: any FilterBackend
   var nftables: any FilterBackend
@@ -15,17 +16,17 @@ public struct HostFilter: PacketFilter {
   let memory: ClaimFiles
   let records: SourceRecords
   let state: String
-  /// Set while the lock is held.
+  /// The lock; `nil` if it is not held.
   var heldLock: HeldLock?
-  /// How the kernel lists the legacy tables in use; a file for each family.
+  /// The files in which the kernel lists the legacy tables in use, one for each family.
   private let legacyTables: [String]
 
   /// - Parameters:
-  ///   - iptables: the backend for legacy tables.
-  ///   - nftables: the backend for nf_tables.
+  ///   - iptables: the backend for the tables of `iptables`.
+  ///   - nftables: the backend for our own tables in nf_tables.
   ///   - zones: firewalld.
-  ///   - state: the directory for what is remembered, and for the lock.
-  ///   - sources: the directory for records of sources in firewalld's configuration; survives a reboot.
+  ///   - state: the directory for the records and the lock.
+  ///   - sources: the directory for records of sources in firewalld's configuration; it survives a reboot.
   ///   - legacyTables: the files that list legacy tables.
   public init(
     iptables: any FilterBackend, nftables: any FilterBackend, zones: any SourceZones = NoZones(),
@@ -74,7 +75,7 @@ public struct HostFilter: PacketFilter {
     }
   }
 
-  /// Whether the host's `iptables` shows tables in nf_tables.
+  /// Whether nf_tables holds tables that the `iptables` command shows.
   private func hasHostRules() throws(KernelError) -> Bool {
     do throws(KernelError) { return try iptables.hasNftablesTables() } catch {
       guard !error.mayPass else { throw error }
@@ -82,13 +83,13 @@ public struct HostFilter: PacketFilter {
     }
   }
 
-  /// Whether somebody uses legacy tables here.
+  /// Whether legacy tables are in use in this network namespace.
   private func hasLegacyTables() throws(KernelError) -> Bool {
     for path in legacyTables {
       do throws(KernelError) {
         if try Files.readIfPresent(path)?.isEmpty == false { return true }
       } catch {
-        guard !error.mayPass else { throw error }  // a file that must not be read lists nothing for us
+        guard !error.mayPass else { throw error }  // a file without read permission counts as empty
       }
     }
     return false
@@ -107,7 +108,7 @@ public struct HostFilter: PacketFilter {
     }
   }
 
-  /// Those in which there can be rules.
+  /// The backends that may hold rules.
   private mutating func usable() throws(KernelError) -> [Backend] {
     let hasTables = try hasLegacyTables() ? true : try hasHostRules()
     var usable: [Backend] = hasTables ? [.iptables] : []
@@ -115,7 +116,7 @@ public struct HostFilter: PacketFilter {
       try probe(.nftables)
       usable.append(.nftables)
     } catch {
-      guard !error.mayPass else { throw error }  // what cannot be used holds nothing of ours
+      guard !error.mayPass else { throw error }  // a backend that cannot be used has no rules of ours
     }
     return usable
   }
@@ -136,12 +137,12 @@ public struct HostFilter: PacketFilter {
     warn(of: claim)
   }
 
-  /// Forgets what was refused; where it may have been made all the same and cannot be removed, DEL finds the claim.
+  /// Deletes the record of a refused claim; keeps it for DEL if the rules may exist and cannot be removed.
   private mutating func forget(_ claim: Claim, after error: KernelError) {
     do throws(KernelError) {
       if error.errno.isOne(of: .EINTR, .ENOMEM, .ENFILE, .EMFILE, .ENOBUFS) { try unmakeAll(claim) }
       try memory.forget(claim.owner, claim.part)
-    } catch {}  // the error to report is the backend's
+    } catch {}  // the caller reports the backend's error
   }
 
   public mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError) {
@@ -194,7 +195,7 @@ public struct HostFilter: PacketFilter {
         for tag in left { try backend.remove(tag, part, known: nil) }
       }
     }
-    // The reference's masquerade rules name the addresses that its other rules need, so all parts go at once.
+    // The masquerade rules of the reference plugins name the addresses for the other rules, so all parts are removed together.
     try removeReference(ReferenceRules(.others(on: network, than: valid), Set(Part.allCases)))
   }
 
@@ -208,16 +209,16 @@ public struct HostFilter: PacketFilter {
 
   // MARK: putting back
 
-  /// Every network of which something is remembered.
+  /// The networks with recorded claims.
   public func networks() throws(KernelError) -> [NetworkName] { try memory.networks() }
 
-  /// Puts back whatever is missing of what is remembered.
+  /// Restores all recorded rules that are missing.
   ///
   /// - Parameters:
-  ///   - networks: whose.
-  ///   - isLive: which attachments count.
+  ///   - networks: the networks to check.
+  ///   - isLive: whether the attachment still exists.
   /// - Returns: the attachments that lacked rules.
-  /// - Throws: what the backend said.
+  /// - Throws: the backend's error.
   public mutating func repair(
     _ networks: [NetworkName], where isLive: (Owner) -> Bool = { _ in true }
   ) throws(KernelError) -> [Owner] {
@@ -232,9 +233,9 @@ public struct HostFilter: PacketFilter {
 }
 
 extension [Claim] {
-  /// Published ports first, since `route_localnet` may be on without their guard of 127.0.0.0/8.
+  /// The order for repair: published ports first, since `route_localnet` may be on without the rule for 127.0.0.0/8.
   ///
-  /// Spare ports stand behind those that they are spare for.
+  /// Spare ports come last, after the ports that they are spare for.
   fileprivate var inOrderOfRepair: [Claim] {
     let first = filter { !$0.hasSparePorts }
     return first.filter { !$0.localnetLinks.isEmpty } + first.filter(\.localnetLinks.isEmpty) + filter(\.hasSparePorts)

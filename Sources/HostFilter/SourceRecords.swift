@@ -2,10 +2,10 @@ import Linux
 import NetTypes
 import PacketFilter
 
-/// Which sources we added to firewalld's permanent configuration: files `BOOT/ZONE@ADDRESS` with the owner's tag.
+/// The sources that we added to firewalld's permanent configuration: files `BOOT/ZONE@ADDRESS` with the owner's tag.
 ///
-/// Like that configuration they survive a reboot, and containers do not: the sources of an earlier boot are stale. So are
-/// those in `stale`, which could not be removed when their container went.
+/// Like that configuration, the files survive a reboot, but containers do not: sources of an earlier boot are stale. The
+/// directory `stale` has those that could not be removed together with their container.
 struct SourceRecords {
   var directory: String
   /// The kernel's boot identifier.
@@ -13,7 +13,7 @@ struct SourceRecords {
 
   private static let stale = "stale"
 
-  /// - Parameter directory: where the files are.
+  /// - Parameter directory: the directory of the files.
   init(directory: String) {
     self.directory = directory
     let bytes = (try? Files.readIfPresent("/proc/sys/kernel/random/boot_id")) ?? nil  // every Linux has it
@@ -28,7 +28,7 @@ struct SourceRecords {
     for source in sources { try Files.replace(path(source, boot), with: Array(tag.utf8)) }
   }
 
-  /// The tag of the attachment that added it in this boot.
+  /// The tag of the attachment that added the source in this boot.
   func tag(of source: ZoneSource) throws(KernelError) -> String? {
     try Files.readIfPresent(path(source, boot)).map { String(decoding: $0, as: UTF8.self) }
   }
@@ -68,7 +68,7 @@ struct SourceRecords {
 }
 
 extension ZoneSource {
-  /// Zone names may have a slash, which is `%` here.
+  /// The file name of a source; a slash in the zone's name is replaced by `%`.
   fileprivate var fileName: String { "\(String(zone.map { $0 == "/" ? "%" : $0 }))@\(address)" }
 
   fileprivate init?(fileName: String) {

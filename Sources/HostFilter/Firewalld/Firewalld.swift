@@ -5,12 +5,12 @@ public import PacketFilter
 
 /// firewalld, called over the system bus.
 ///
-/// A source is added to the permanent configuration and to the runtime one: `firewall-cmd --reload` replaces the second
-/// by the first. Equals `firewall-cmd [--permanent] --zone ZONE --add-source ADDRESS`.
+/// A source is added to the permanent configuration and to the runtime configuration, since `firewall-cmd --reload` replaces
+/// the runtime one by the permanent one. Equals `firewall-cmd [--permanent] --zone ZONE --add-source ADDRESS`.
 public struct Firewalld: SourceZones {
   private static let name = "org.fedoraproject.FirewallD1"
   private static let object = "/org/fedoraproject/FirewallD1"
-  /// Is installed with firewalld: without it neither the bus is connected to nor libdbus loaded.
+  /// This directory is installed with firewalld: without it, neither the bus is contacted nor libdbus loaded.
   private static let configuration = "/etc/firewalld"
 
   public init() {}
@@ -44,7 +44,7 @@ public struct Firewalld: SourceZones {
     let bus = try openBus()
     for source in sources {
       do throws(BusError) {
-        // First, so that a reload between the two calls loses nothing.
+        // Permanent first, so that the source is not lost if firewalld reloads between the two calls.
         try tolerating(["ALREADY_ENABLED"] + BusError.notPermanent) { () throws(BusError) in
           _ = try bus.call(Self.permanent("addSource", source, on: bus))
         }

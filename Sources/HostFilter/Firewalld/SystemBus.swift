@@ -9,7 +9,7 @@ struct MethodCall {
   var path: String
   var interface: String
   var method: String
-  /// At most two.
+  /// The arguments, at most two.
   var arguments: [String] = []
 }
 
