@@ -8,7 +8,7 @@ extension IPFamily {
 }
 
 extension NetlinkSocket {
-  /// Addresses of one link; the kernel filters, so the number of other links does not matter.
+  /// Addresses of one link; the kernel filters by link, so the number of other links does not matter.
   borrowing func addresses(of index: Int32, doing operation: String) throws(KernelError) -> [IPPrefix] {
     var header = ifaddrmsg()
     header.ifa_index = UInt32(index)
@@ -23,7 +23,7 @@ extension NetlinkSocket {
     }
   }
 
-  /// How far duplicate address detection of a link's IPv6 addresses has come.
+  /// The state of duplicate address detection for each of the link's IPv6 addresses.
   borrowing func dadStates(of index: Int32) throws(KernelError) -> [DADState] {
     var header = ifaddrmsg()
     header.ifa_family = IPFamily.v6.number
@@ -34,9 +34,10 @@ extension NetlinkSocket {
 }
 
 extension Attributes {
-  /// Whether the kernel gave the link that address of its own accord.
+  /// Whether this is a link-local address that the kernel added to the link by itself.
   ///
-  /// Linux < 5.18 does not report it: there it is one that derives from the MAC address (RFC 4291) or from a secret (RFC 7217).
+  /// Linux < 5.18 has no `IFA_PROTO` to report it: there, such an address is recognised by its derivation from the MAC
+  /// address (RFC 4291) or from a secret (RFC 7217).
   fileprivate func isLinkLocalOfKernel(_ address: IPAddress) -> Bool {
     guard address.family == .v6, address.isLinkLocal else { return false }
     if let origin = integer(IFA_PROTO, as: UInt8.self), origin != 0 { return origin == UInt8(IFAPROT_KERNEL_LL) }
@@ -45,7 +46,7 @@ extension Attributes {
   }
 }
 
-/// An address and what duplicate address detection says of it.
+/// An address and the state of its duplicate address detection.
 struct DADState {
   enum State { case running, failed, done }
   var address: IPAddress
@@ -68,7 +69,7 @@ extension Request {
     request.put(IFA_LOCAL, bytes: spec.prefix.address.bytes)
     request.put(IFA_ADDRESS, bytes: spec.prefix.address.bytes)
     if !spec.bringsSubnetRoute {
-      // The attribute counts in the place of the header's flags, which have no room for this one.
+      // The attribute replaces the header's flags, which have no bit for this flag.
       request.put(IFA_FLAGS, UInt32(header.ifa_flags) | UInt32(IFA_F_NOPREFIXROUTE))
     }
     if spec.prefix.family == .v4, spec.prefix.hostBits >= 2 {

@@ -3,7 +3,7 @@ import Linux
 import NetTypes
 
 extension LiveKernel {
-  /// Whether the MAC address of a bridge was set by a user; `nil` if sysfs is not mounted or shows another namespace.
+  /// Whether a user set the bridge's MAC address; `nil` if sysfs is not mounted or shows another namespace.
   ///
   /// Netlink does not report `addr_assign_type`. A sysfs shows the network namespace that it was mounted in.
   func keepsMAC(_ bridge: LinkInfo) throws(KernelError) -> Bool? {
@@ -20,10 +20,10 @@ extension LiveKernel {
     return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
   }
 
-  /// Makes a bridge keep its MTU when ports come and go.
+  /// Makes a bridge keep its MTU when ports are added or removed.
   ///
-  /// It does from the first time that a user changes it on (BROPT_MTU_SET_BY_USER); the kernel ignores a request for
-  /// the MTU that is there, so another one is set before.
+  /// The kernel does that after a user has changed the MTU once (BROPT_MTU_SET_BY_USER). It ignores a request for the
+  /// present MTU, so a different one is set first.
   func pinMTU(of index: Int32, _ mtu: Int, on side: Side, doing operation: String) throws(KernelError) {
     let other = LinkChange(mtu: mtu < 65535 ? mtu + 1 : mtu - 1)
     try looking(on: side) { (socket) throws(KernelError) in

@@ -4,12 +4,12 @@ import Kernel
 import NetTypes
 
 extension NetlinkSocket {
-  /// Deletes what conntrack remembers of these in this thread's namespace.
+  /// Deletes the conntrack entries of these connections in this thread's namespace; as `conntrack -D` does.
   ///
   /// - Parameters:
-  ///   - connections: which.
+  ///   - connections: the connections.
   ///   - operation: for errors.
-  /// - Throws: what the kernel said; some may be deleted then.
+  /// - Throws: the kernel's error; some entries may be deleted then.
   borrowing func forget(_ connections: Set<TrackedConnections>, doing operation: String) throws(KernelError) {
     guard !connections.isEmpty else { return }
     let conntrack = try NetlinkSocket.open(NETLINK_NETFILTER)
@@ -33,7 +33,7 @@ extension NetlinkSocket {
     do throws(KernelError) {
       return try dump(query.request(doing: operation)).compactMap { ConntrackEntry($0, family: query.group.family) }
     } catch {
-      // A kernel without conntrack, or that does not tell of it, has nothing to forget.
+      // A kernel without conntrack, or without conntrack netlink, has no entries to delete.
       guard error.errno.isOne(of: .EINVAL, .EOPNOTSUPP, .EPROTONOSUPPORT) else { throw error }
       return []
     }
@@ -45,11 +45,11 @@ extension NetlinkSocket {
     request.put(Int(CTA_TUPLE_ORIG.rawValue) | Int(NLA_F_NESTED), bytes: Array(entry.tuple))
     if let zone = entry.zone { request.put(Int(CTA_ZONE.rawValue), bytes: Array(zone)) }
     if let id = entry.id { request.put(Int(CTA_ID.rawValue), bytes: Array(id)) }
-    do throws(KernelError) { try perform(request) } catch  where error.errno == .ENOENT {}  // it ran out meanwhile
+    do throws(KernelError) { try perform(request) } catch  where error.errno == .ENOENT {}  // the entry expired
   }
 }
 
-/// What the kernel is asked to list: one family and protocol, and one port where only one is wanted.
+/// A dump request: one family and protocol, and one port if only one is wanted.
 private struct ConntrackQuery {
   struct Group: Hashable {
     var family: IPFamily
@@ -70,11 +70,11 @@ private struct ConntrackQuery {
     port = ports.count == 1 ? ports.first : nil
   }
 
-  /// Bits of `CTA_FILTER_ORIG_FLAGS`, which no header gives (`net/netfilter/nf_internals.h`).
+  /// Bits of `CTA_FILTER_ORIG_FLAGS`, which no UAPI header defines (`net/netfilter/nf_internals.h`).
   private static let protocolNumber: UInt32 = 1 << 3
   private static let destinationPort: UInt32 = 1 << 5
 
-  /// Kernels before 5.8 do not filter, so that whatever comes back is compared again.
+  /// A request for the dump; Linux < 5.8 ignores the filter, so each answer is compared again.
   func request(doing operation: String) throws(KernelError) -> Request {
     let request = try Request(
       conntrackMessage(IPCTNL_MSG_CT_GET), Int32(NLM_F_DUMP), nfgenmsg(group.family), doing: operation)
@@ -93,11 +93,11 @@ private struct ConntrackQuery {
   }
 }
 
-/// One connection that conntrack remembers.
+/// One conntrack entry.
 struct ConntrackEntry {
   var family: IPFamily
   var transport: UInt8
-  /// Where its first packet went.
+  /// The destination of the connection's first packet.
   var destination: IPAddress
   var port: UInt16
   /// `CTA_TUPLE_ORIG` as the kernel wrote it.
@@ -105,7 +105,7 @@ struct ConntrackEntry {
   var zone: ArraySlice<UInt8>?
   var id: ArraySlice<UInt8>?
 
-  /// `nil` for a message that describes none with ports.
+  /// `nil` if the message does not describe a connection with ports.
   init?(_ message: Message, family: IPFamily) {
     let attributes = message.attributes(after: MemoryLayout<nfgenmsg>.size)
     guard let tuple = attributes[Int(CTA_TUPLE_ORIG.rawValue)], !tuple.isEmpty,

@@ -4,7 +4,7 @@ import Kernel
 import NetTypes
 
 extension NetlinkSocket {
-  /// - Throws: EBUSY where the link is up; EEXIST where the name is taken.
+  /// - Throws: EBUSY if the link is up; EEXIST if the name is taken.
   borrowing func rename(
     _ index: Int32, to name: InterfaceName, alias: String? = nil, doing operation: String
   ) throws(KernelError) {
@@ -18,10 +18,10 @@ extension NetlinkSocket {
 }
 
 extension LiveKernel {
-  /// Makes a link whose name somebody else has where the kernel is asked for it, but nobody where it goes.
+  /// Creates a link whose name is taken in the namespace of the request but free in the namespace of the link.
   ///
-  /// Kernels before 6.15 look the new link's name up where they are asked for it: with an `eth0` on the host no
-  /// container could get a link `eth0` over it. So it goes there under another name, which it changes there.
+  /// Linux < 6.15 looks up the new name in the namespace of the request (EEXIST): if the host has `eth0`, no container
+  /// could get a link `eth0` from there. So the link is created under a temporary name and renamed in its own namespace.
   mutating func createUnderAnotherName(_ spec: LinkSpec, parent: Int32?, doing operation: String) throws(KernelError) {
     var passing = spec
     let name = spec.name.passing
@@ -34,9 +34,9 @@ extension LiveKernel {
     try giveName(spec, on: .container, doing: operation)
   }
 
-  /// Makes a link on the host that has its alias as soon as it has its name: the kernel takes none for a new one.
+  /// Creates a link on the host that has its alias as soon as it has its name: the kernel ignores an alias at creation.
   ///
-  /// The host's lock is held exclusively, so that what has the name it has on its way is a leftover.
+  /// The host lock is held exclusively, so a link with the temporary name is left over from a process that was killed.
   mutating func createWithAlias(_ spec: LinkSpec, doing operation: String) throws(KernelError) {
     var passing = spec
     passing.name = spec.name.passing

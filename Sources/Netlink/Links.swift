@@ -4,7 +4,7 @@ import Kernel
 import NetTypes
 
 extension NetlinkSocket {
-  /// `nil` where no link has that name.
+  /// The link with that name; `nil` if there is none.
   borrowing func link(_ name: InterfaceName) throws(KernelError) -> LinkInfo? {
     let request = try Request(RTM_GETLINK, 0, ifinfomsg(), doing: "look up \(name)")
     request.put(IFLA_IFNAME, name.description)
@@ -12,7 +12,7 @@ extension NetlinkSocket {
     return try ask(request, absent: [.ENODEV]).flatMap(LinkInfo.init)
   }
 
-  /// `nil` where no link has that index.
+  /// The link with that index; `nil` if there is none.
   borrowing func link(index: Int32) throws(KernelError) -> LinkInfo? {
     var header = ifinfomsg()
     header.ifi_index = index
@@ -21,7 +21,7 @@ extension NetlinkSocket {
     return try ask(request, absent: [.ENODEV]).flatMap(LinkInfo.init)
   }
 
-  /// Links of a kind, or of all kinds; of one master, or of any.
+  /// Links of one kind (`nil`: any kind) and of one master (`nil`: any master).
   borrowing func links(kind: String?, master: Int32?) throws(KernelError) -> [LinkInfo] {
     let request = try Request(RTM_GETLINK, Int32(NLM_F_DUMP), ifinfomsg(), doing: "list \(kind ?? "all") links")
     if let kind { request.nest(IFLA_LINKINFO) { request.put(IFLA_INFO_KIND, kind) } }
@@ -31,10 +31,11 @@ extension NetlinkSocket {
   }
 
   /// - Parameters:
-  ///   - spec: what to make.
-  ///   - parent: the index of the link that it is on top of.
-  ///   - otherNamespace: the descriptor of the namespace that it, or of a pair its peer, starts in; `nil`: the socket's.
-  /// - Throws: EEXIST where one of the names is taken.
+  ///   - spec: the link to create.
+  ///   - parent: the index of the parent.
+  ///   - otherNamespace: the descriptor of the namespace in which the link, or the peer of a pair, is created; `nil`: the
+  ///     socket's.
+  /// - Throws: EEXIST if one of the names is taken.
   borrowing func create(_ spec: LinkSpec, parent: Int32?, otherNamespace: Int32?) throws(KernelError) {
     let request = try Request(
       RTM_NEWLINK, Int32(NLM_F_CREATE | NLM_F_EXCL), ifinfomsg(), doing: "\(Change.createLink(spec))")
@@ -72,10 +73,10 @@ extension NetlinkSocket {
 
   /// - Parameters:
   ///   - index: the link.
-  ///   - change: what to change of it.
+  ///   - change: the settings to change.
   ///   - master: the index of `change.master`.
   ///   - operation: for errors.
-  /// - Throws: what the kernel said; some of it may be changed then.
+  /// - Throws: the kernel's error; some of the settings may be changed then.
   borrowing func change(
     _ index: Int32, _ change: LinkChange, master: Int32?, doing operation: String
   ) throws(KernelError) {
@@ -93,7 +94,7 @@ extension NetlinkSocket {
     if let master { request.put(IFLA_MASTER, master) }
     if let local = change.local { request.put(tunnelFrom: local) }
     try perform(request)
-    // The kernel takes a port's settings only once it is one: they cannot be in the request that makes it one.
+    // The kernel accepts port settings only for an existing port, so they cannot be in the request that sets the master.
     if !change.port.isEmpty { try set(change.port, on: index, doing: operation) }
   }
 
@@ -143,7 +144,7 @@ extension ifinfomsg {
 }
 
 extension LinkInfo {
-  /// `nil` for a message that describes no link.
+  /// `nil` if the message does not describe a link.
   init?(_ message: Message) {
     guard message.type == RTM_NEWLINK,
       let index = message.payload.integer(at: 4, as: Int32.self),
@@ -162,7 +163,7 @@ extension LinkInfo {
     isPromiscuous = has(IFF_PROMISC)
     isAllMulticast = has(IFF_ALLMULTI)
     txQueueLength = Int(attributes.integer(IFLA_TXQLEN) ?? UInt32(0))
-    // 0 unknown, 6 up (RFC 2863)
+    // IF_OPER_UNKNOWN, IF_OPER_UP (RFC 2863)
     isRunning = [0, 6].contains(attributes.integer(IFLA_OPERSTATE) ?? UInt8(0))
     alias = attributes.string(IFLA_IFALIAS)
     group = Int(attributes.integer(IFLA_GROUP) ?? UInt32(0))
@@ -177,7 +178,7 @@ extension LinkInfo {
 }
 
 extension LinkInfo {
-  /// What only a link of that kind has.
+  /// Reads the attributes that only links of that kind have.
   private mutating func read(_ data: Attributes, of kind: String) {
     upper = UpperLink(kind: kind, data)
     switch kind {

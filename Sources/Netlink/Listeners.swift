@@ -4,7 +4,7 @@ import Kernel
 import Linux
 import NetTypes
 
-/// Sockets that take what arrives at one of these ports in this thread's namespace; both families.
+/// Sockets that listen on one of these ports in this thread's namespace, of both families; as `ss -l` shows them.
 func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) throws(KernelError) -> [Listener] {
   guard let lowest = ports.min(), let highest = ports.max() else { return [] }
   let socket = try NetlinkSocket.open(NETLINK_SOCK_DIAG)
@@ -20,13 +20,15 @@ func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) throws(Kern
     if lowest != highest { request.put(Int(INET_DIAG_REQ_BYTECODE), bytes: filter(from: lowest, to: highest)) }
     do throws(KernelError) {
       found += try socket.dump(request).compactMap(Listener.init).filter { ports.contains($0.port) }
-    } catch  where error.errno == .ENOENT {}  // a kernel that cannot tell sockets of this protocol
+    } catch  where error.errno == .ENOENT {}  // the kernel cannot list sockets of this protocol
   }
   return found
 }
 
-/// The kernel's program that takes sockets of these ports: two comparisons of eight bytes each, with where to go on when
-/// they hold and when they do not; past the end by four is no.
+/// The kernel's filter program for sockets of these ports.
+///
+/// It has two comparisons of eight bytes each. Each gives the offset of the next operation if it is true, and if it is
+/// false; an offset of four beyond the end rejects the socket.
 private func filter(from lowest: UInt16, to highest: UInt16) -> [UInt8] {
   func operation(_ code: Int, _ port: UInt16, bytesLeft: UInt8) -> [UInt8] {
     [UInt8(code), 8, bytesLeft + 4, 0, 0, 0] + [UInt8(port & 0xFF), UInt8(port >> 8)]
@@ -36,21 +38,21 @@ private func filter(from lowest: UInt16, to highest: UInt16) -> [UInt8] {
 }
 
 extension TransportProtocol {
-  /// The kernel's number for the state: TCP_LISTEN, and TCP_CLOSE for UDP sockets that are not connected.
+  /// The kernel's state number: TCP_LISTEN; for UDP sockets TCP_CLOSE, which means that they are not connected.
   fileprivate var listeningState: UInt32 { self == .udp ? 7 : 10 }
 }
 
 extension Listener {
-  /// Reads `struct inet_diag_msg`; `nil` for a message too short to be one.
+  /// Reads `struct inet_diag_msg`; `nil` if the message is too short.
   init?(_ message: Message) {
     let header = Array(message.payload.prefix(MemoryLayout<inet_diag_msg>.size))
     guard header.count == MemoryLayout<inet_diag_msg>.size, let inode = header[...].integer(at: 68, as: UInt32.self)
     else { return nil }
-    // The socket's identity starts behind four bytes: both ports, then its address, in network order.
+    // The socket's identity begins after four bytes: both ports, then its address, in network byte order.
     let bytes = header[8..<(header[0] == UInt8(AF_INET6) ? 24 : 12)]
     guard let address = IPAddress(bytes: bytes) else { return nil }
     let flag: UInt8? = message.attributes(after: header.count).integer(Int(INET_DIAG_SKV6ONLY))
-    // An IPv6 socket may be bound to an IPv4 address.
+    // An IPv6 socket may be bound to an IPv4-mapped address.
     let mapped = address.family == .v6 && address.value >> 32 == 0xFFFF
     self.init(
       mapped ? IPAddress(v4: UInt32(truncatingIfNeeded: address.value)) : address,
@@ -58,12 +60,12 @@ extension Listener {
   }
 }
 
-/// The processes that hold one of these sockets; those that end meanwhile are left out.
+/// The processes that hold one of these sockets; processes that end during the search are left out.
 func socketHolders(_ inodes: Set<UInt64>) throws(KernelError) -> [SocketHolder] {
   let names = Dictionary(uniqueKeysWithValues: inodes.map { ("socket:[\($0)]", $0) })
   var holders: [SocketHolder] = []
   for pid in try (Files.list("/proc") ?? []).compactMap({ Int32($0) }).sorted() {
-    // Whoever ends while we look holds nothing any more.
+    // A process that ends during the search does not hold a socket any more.
     guard let descriptors = try? Files.list("/proc/\(pid)/fd") else { continue }
     let held = Set(descriptors.compactMap { (try? Files.linkTarget("/proc/\(pid)/fd/\($0)")).flatMap { names[$0] } })
     guard !held.isEmpty else { continue }

@@ -4,8 +4,10 @@ import Linux
 import NetTypes
 
 extension LiveKernel {
-  /// The kernel acknowledges an IPv6 address before it takes packets for it: its route and its multicast group come
-  /// from a work queue (`addrconf_dad_work`), and a neighbour's first question, asked before, would be lost.
+  /// Adds an address, and waits until the kernel can receive packets for an IPv6 address.
+  ///
+  /// The kernel acknowledges an IPv6 address earlier: a work queue (`addrconf_dad_work`) adds its route and joins its
+  /// multicast group, and until then a neighbour solicitation for it would be lost.
   mutating func add(_ spec: AddressSpec, doing operation: String) throws(KernelError) {
     let index = try index(of: spec.interface, on: spec.side, for: operation)
     try perform(.add(spec, index: index), on: spec.side)
@@ -24,7 +26,7 @@ extension LiveKernel {
     }
   }
 
-  /// No-op on a link that is down or has no MAC addresses: it has no neighbours.
+  /// Announces the address; no-op on a link that is down or has no MAC address, since it has no neighbours.
   private mutating func announce(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
     guard let link = try link(spec.interface, on: .host), link.isUp, let mac = link.mac else { return }
     try within(.host) { () throws(KernelError) in
@@ -32,7 +34,7 @@ extension LiveKernel {
         let address = spec.prefix.address
         try Announcement.send(address.bytes, mac: mac.bytes, link: index, doing: "announce \(address) at \(mac)")
       } catch {
-        try? Standard.write(Array("\(error)\n".utf8), to: Standard.error)  // the address works all the same
+        try? Standard.write(Array("\(error)\n".utf8), to: Standard.error)  // the address works without it
       }
     }
   }

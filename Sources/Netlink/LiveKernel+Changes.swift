@@ -9,7 +9,7 @@ extension LiveKernel {
     KernelError(errno: .ENODEV, doing: "\(operation): look up \(name)")
   }
 
-  /// Asks in the namespace of `side`.
+  /// Runs `body` with the socket in the namespace of `side`.
   func looking<Value>(
     on side: Side, _ body: (borrowing NetlinkSocket) throws(KernelError) -> Value
   ) throws(KernelError) -> Value {
@@ -20,7 +20,7 @@ extension LiveKernel {
     }
   }
 
-  /// Runs `body` with this thread in the namespace of `side`, for what a socket cannot do.
+  /// Runs `body` with this thread in the namespace of `side`, for operations that need more than a socket.
   func within<Value>(_ side: Side, _ body: () throws(KernelError) -> Value) throws(KernelError) -> Value {
     guard side == .container else { return try host.enter(body) }
     switch container {
@@ -36,7 +36,7 @@ extension LiveKernel {
     }
   }
 
-  /// A link is asked for where its parent is, and told where to go.
+  /// Creates a link: the request goes to the parent's namespace and names the namespace of the new link.
   mutating func create(_ spec: LinkSpec, doing operation: String) throws(KernelError) {
     guard spec.alias == nil else { return try createWithAlias(spec, doing: operation) }
     var asked = spec.isPair ? Side.host : spec.side
@@ -60,19 +60,19 @@ extension LiveKernel {
     }
   }
 
-  /// In a new namespace, where nobody sees it.
+  /// Creates the link in a new namespace, where no other process sees it, and deletes it.
   public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) {
     var parent: LinkInfo?
     if case .upper(let upper, let place) = spec.kind {
       guard let found = try link(place.name, on: .host) else { throw missing(place.name, "look for it") }
-      // A new ipvlan link would give its mode to those that are there; and where there are some, there can be more.
+      // A new ipvlan link would change the mode of the existing ones; if there are some, one more is possible.
       if case .ipvlan = upper, try servesIPVLAN(found) { return }
       parent = found
     }
     try makeAside(spec, parent: parent?.index)
   }
 
-  /// On a link with ipvlan links the kernel refuses a macvlan link; on a port of another link, for that reason.
+  /// Whether the parent has ipvlan links: the kernel then refuses a macvlan link (EBUSY), as it does on a port of a master.
   private mutating func servesIPVLAN(_ link: LinkInfo) throws(KernelError) -> Bool {
     guard link.master == nil, let name = InterfaceName("trial") else { return false }
     let place = LinkPlace(link.name, on: .host)
@@ -87,7 +87,7 @@ extension LiveKernel {
     try explaining(spec) { () throws(KernelError) in
       try host.socket.create(spec, parent: parent, otherNamespace: other.descriptor)
     }
-    // It would go with its namespace, but later, and until then its parent would look taken.
+    // The kernel would delete it with the namespace, but later; until then the parent would seem to be in use.
     guard let trial = try other.socket.link(spec.name) else { return }
     try other.socket.delete(trial.index, doing: "delete \(spec.name)")
   }
@@ -113,7 +113,7 @@ extension LiveKernel {
     indices[LinkPlace(name, on: side)] = nil
     do throws(KernelError) {
       try looking(on: side) { (socket) throws(KernelError) in try socket.delete(link.index, doing: operation) }
-    } catch  where error.errno == .ENODEV {}  // somebody else was faster: a namespace that dies takes its links along
+    } catch  where error.errno == .ENODEV {}  // another process deleted it, or its namespace ended
   }
 
   mutating func deleteUnusedBridge(_ name: InterfaceName, doing operation: String) throws(KernelError) {
@@ -141,7 +141,7 @@ extension LiveKernel {
     }
   }
 
-  /// Kernels from 6.8 on settle a link's state when they are asked; older ones within a second.
+  /// Waits until the link's state is up: Linux >= 6.8 updates it when asked, older kernels within a second.
   mutating func awaitRunning(_ name: InterfaceName) throws(KernelError) {
     let deadline = Clock.now.advanced(bySeconds: 5)
     while true {
@@ -162,7 +162,7 @@ extension LiveKernel {
     } catch  where error.errno == .ENOENT {}
   }
 
-  /// Waits until duplicate address detection has let every IPv6 address of the link pass.
+  /// Waits until duplicate address detection is complete for every IPv6 address of the link.
   mutating func awaitDAD(_ name: InterfaceName) throws(KernelError) {
     let index = try index(of: name, on: .container, for: "wait for duplicate address detection")
     let deadline = Clock.now.advanced(bySeconds: 5)
@@ -193,7 +193,7 @@ extension LiveKernel {
   mutating func setRouteLocalnet(_ change: Change) throws(KernelError) {
     if case .enableRouteLocalnet(let name, _) = change { try set([.routeLocalnet(name, "1")], on: .host) }
     guard case .disableRouteLocalnet(let name, let owners) = change else { return }
-    // Held until the rules are gone: an ADD that runs at the same time must not rely on them.
+    // The lock is held until the rules are removed, so that no ADD at the same time relies on the setting.
     try filter.lock()
     let setting = Sysctl.routeLocalnet(name, "0")
     guard let value = try sysctl(setting.key, on: .host), !setting.isMet(by: value),
@@ -214,9 +214,9 @@ extension LiveKernel {
     }
   }
 
-  /// Sets the link's address to what it is, which makes the kernel send ARP and neighbour advertisements itself.
+  /// Sets the link's MAC address to its present value, so that the kernel sends gratuitous ARP and neighbour advertisements.
   ///
-  /// A packet socket of our own would cost milliseconds: closing one waits for the whole system (`synchronize_net`).
+  /// A packet socket would cost milliseconds: its close waits for an RCU grace period (`synchronize_net`).
   mutating func announce(_ mac: MACAddress, on name: InterfaceName, doing operation: String) throws(KernelError) {
     let index = try index(of: name, on: .container, for: operation)
     try looking(on: .container) { (socket) throws(KernelError) in
@@ -235,6 +235,6 @@ extension Change {
 }
 
 extension KernelError {
-  /// What was to be deleted is gone, with a link or by somebody else.
+  /// Whether the object to delete is gone already, with its link or by another process.
   fileprivate var isAbsence: Bool { errno.isOne(of: .ENOENT, .ESRCH, .ENODEV) }
 }

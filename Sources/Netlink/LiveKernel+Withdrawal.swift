@@ -3,7 +3,7 @@ import Linux
 import NetTypes
 
 extension LiveKernel {
-  /// Looks again and again; a daemon that is silent is no reason to refuse anything.
+  /// Waits up to a second until another program has deleted the FDB entry; if it stays, that is no error.
   mutating func awaitWithdrawal(_ spec: FDBSpec) throws(KernelError) {
     guard let link = try link(spec.interface, on: .host) else { return }
     let deadline = Clock.now.advanced(bySeconds: 1)

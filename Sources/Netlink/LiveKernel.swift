@@ -4,15 +4,15 @@ import Linux
 public import NetTypes
 public import PacketFilter
 
-/// The running kernel, seen from this process's namespace and, where there is one, from the container's.
+/// The running kernel, seen from this process's network namespace and, if one is given, from the container's.
 public struct LiveKernel: ~Copyable, Kernel {
   let host: Place
   let container: Place?
   public var filter: any PacketFilter
   private var hostLock: FileLock?
-  /// Indices of the links looked up so far, which go on being asked for by name.
+  /// Indices of the links looked up so far; requests use them instead of names.
   var indices: [LinkPlace: Int32] = [:]
-  /// What was looked up since the last change: a plan and its comparison with the host ask for the same things.
+  /// Links read since the last change: a plan and its comparison with the host read the same links.
   private var seenLinks: [LinkPlace: LinkInfo?] = [:]
   private var seenAddresses: [LinkPlace: [IPPrefix]] = [:]
   private var seenRoutes: [LinkPlace: [RouteSpec]] = [:]
@@ -28,10 +28,10 @@ public struct LiveKernel: ~Copyable, Kernel {
   ///
   /// - Parameters:
   ///   - path: the container's namespace; `nil` for the host alone.
-  ///   - outside: a namespace that stands in the host's place, for a link between two containers.
+  ///   - outside: a namespace to use as the host's, for a link between two containers.
   ///   - filter: the host's packet filter.
   /// - Returns: the kernel as seen from this process's namespace.
-  /// - Throws: what the kernel said; EINVAL where a path leads to no network namespace.
+  /// - Throws: the kernel's error; EINVAL if a path is not a network namespace.
   public static func open(
     containerNamespace path: String?, outside: String? = nil, filter: any PacketFilter
   ) throws(KernelError) -> LiveKernel {
@@ -40,7 +40,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     return LiveKernel(host: host, container: try Place.open(path), filter: filter)
   }
 
-  /// Without a packet filter.
+  /// Opens the kernel without a packet filter.
   public static func open(containerNamespace path: String?) throws(KernelError) -> LiveKernel {
     try open(containerNamespace: path, filter: NoPacketFilter())
   }

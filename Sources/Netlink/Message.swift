@@ -1,7 +1,7 @@
 import CNetlink
 import NetTypes
 
-/// One message as it arrived: its type, flags and the bytes behind the netlink header.
+/// One received netlink message: its type, its flags and the bytes after the netlink header.
 struct Message: Equatable {
   var type: Int
   var flags: Int
@@ -10,7 +10,7 @@ struct Message: Equatable {
 
   static let headerSize = 16
 
-  /// Splits what one `recv` brought; stops at the first message that claims more bytes than there are.
+  /// Splits the bytes of one `recv`; stops at the first message that is longer than the rest.
   static func split(_ bytes: ArraySlice<UInt8>) -> [Message] {
     var messages: [Message] = []
     var rest = bytes
@@ -27,7 +27,7 @@ struct Message: Equatable {
     return messages
   }
 
-  /// The attributes behind a fixed part of `size` bytes.
+  /// The attributes after a fixed part of `size` bytes.
   func attributes(after size: Int) -> Attributes { Attributes(payload.dropFirst(aligned(size))) }
 }
 
@@ -35,7 +35,7 @@ struct Message: Equatable {
 struct Attributes {
   private var values: [Int: ArraySlice<UInt8>] = [:]
 
-  /// Reads up to the first attribute that claims more bytes than there are; the last of a type counts.
+  /// Parses up to the first attribute that is longer than the rest; of two attributes of a type the last one is used.
   init(_ bytes: ArraySlice<UInt8>) {
     var values: [Int: ArraySlice<UInt8>] = [:]
     Attributes.read(bytes) { type, value in values[type] = value }
@@ -66,24 +66,24 @@ struct Attributes {
     values[type]?.integer(at: 0, as: Value.self)
   }
 
-  /// Text up to the first zero byte.
+  /// The text up to the first NUL.
   func string(_ type: Int) -> String? {
     values[type].map { bytes in String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) }
   }
 }
 
-/// What an `NLMSG_ERROR` message says: the kernel's errno, 0 for an acknowledgement, and its own words.
+/// An `NLMSG_ERROR` message: the kernel's errno (0 for an acknowledgement) and its message text.
 struct Acknowledgement: Equatable {
   var errno: Errno
   var text: String
 
-  /// `nil` where the message is too short to be one.
+  /// `nil` if the message is too short.
   init?(_ message: Message) {
     guard let code = message.payload.integer(at: 0, as: Int32.self) else { return nil }
     errno = Errno(code == .min ? .max : -code)
     text = ""
     guard message.flags & Int(NLM_F_ACK_TLVS) != 0 else { return }
-    // The request's header is echoed; the rest of it too, unless the kernel was told to cap it.
+    // The kernel returns the request's header; also the rest of the request, unless NLM_F_CAPPED is set.
     var echoed = Message.headerSize
     if message.flags & Int(NLM_F_CAPPED) == 0 {
       echoed = max(echoed, Int(message.payload.integer(at: 4, as: UInt32.self) ?? 0))

@@ -5,9 +5,9 @@ import Linux
 public import NetTypes
 
 extension LiveKernel {
-  /// Whether the namespace that the host knows by this number is still in use; `LinkInfo.peerNamespace` is such a number.
+  /// Whether the namespace with this number (nsid) in the host's namespace is in use; for `LinkInfo.peerNamespace`.
   ///
-  /// A namespace that has ended keeps its links and its number until the kernel has cleared it up.
+  /// A namespace that has ended keeps its links and its number until the kernel has cleaned it up.
   public func isInUse(namespace number: Int32) throws(KernelError) -> Bool {
     guard number >= 0 else { return false }
     let request = try Request(getNamespace, 0, rtgenmsg(), doing: "look up network namespace \(number)")
@@ -17,7 +17,7 @@ extension LiveKernel {
 }
 
 extension LiveKernel {
-  /// The number that this process's namespace has in the container's; `nil` where no link there leads to it.
+  /// The number (nsid) of this process's namespace in the container's; `nil` if no link there leads to it.
   public func hostNumberInContainer() throws(KernelError) -> Int32? {
     let own = try Namespace.own()
     return try looking(on: .container) { (socket) throws(KernelError) in

@@ -26,7 +26,7 @@ extension Request {
   }
 
   static func set(_ spec: FDBSpec, index: Int32) throws(KernelError) -> Request {
-    // Zeros may lead to several ends, so one more is added to those that are there.
+    // The all-zero MAC address may have several destinations, so the new one is appended to the existing ones.
     let flags = spec.mac.isZero ? NLM_F_APPEND : NLM_F_REPLACE
     let request = try Request(
       RTM_NEWNEIGH, Int32(NLM_F_CREATE | flags), header(spec, index), doing: "\(Change.setFDB(spec))")
@@ -55,7 +55,7 @@ extension Request {
     header.ndm_ifindex = index
     switch spec.table {
     case .master:
-      // Permanent would mean the bridge's own address; this is what iproute2 calls static.
+      // NUD_PERMANENT would mean the bridge's own address; NUD_NOARP is what bridge(8) calls `static`.
       header.ndm_state = UInt16(NUD_NOARP)
       header.ndm_flags = UInt8(NTF_MASTER)
     case .port:
@@ -73,8 +73,9 @@ extension Request {
 }
 
 extension NetlinkSocket {
-  /// Forwarding entries of a link and, where it is a bridge's port, of the bridge for it; what was learnt from traffic
-  /// and the bridge's own addresses are left out.
+  /// FDB entries of a link and, for a bridge port, of its bridge for that port.
+  ///
+  /// Entries learnt from traffic and the bridge's own addresses are left out.
   borrowing func forwarding(of link: LinkInfo) throws(KernelError) -> [FDBSpec] {
     var header = ndmsg()
     header.ndm_family = UInt8(AF_BRIDGE)
@@ -84,7 +85,7 @@ extension NetlinkSocket {
     return try dump(request).compactMap { Neighbour($0)?.forwarding(of: link) }
   }
 
-  /// Neighbours that somebody set for good, but for those of routing daemons and those we answer for.
+  /// Permanent neighbour entries of the link, without those of routing daemons (`extern_learn`) and proxy entries.
   borrowing func neighbours(of link: LinkInfo) throws(KernelError) -> [NeighbourSpec] {
     var found: [NeighbourSpec] = []
     for family in IPFamily.allCases {
@@ -105,7 +106,7 @@ private struct Neighbour {
   var flags: UInt8
   var mac: MACAddress?
   var address: IPAddress?
-  /// Whether it is the entry of a bridge for its port.
+  /// Whether it is a bridge's FDB entry for its port.
   var isBridges: Bool
 
   init?(_ message: Message) {

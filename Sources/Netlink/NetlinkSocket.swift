@@ -4,14 +4,14 @@ import Glibc
 import Linux
 import NetTypes
 
-/// A netlink socket, tied for life to the network namespace it was opened in.
+/// A netlink socket; it stays in the network namespace in which it was opened.
 @safe
 struct NetlinkSocket: ~Copyable {
   private let handle: OpaquePointer
 
   private init(adopting handle: OpaquePointer) { unsafe self.handle = handle }
 
-  /// Opens a socket in the calling thread's network namespace; `family` is `NETLINK_ROUTE` or one of its like.
+  /// Opens a socket in the calling thread's network namespace; `family` is `NETLINK_ROUTE` or another netlink family.
   static func open(_ family: Int32 = NETLINK_ROUTE) throws(KernelError) -> NetlinkSocket {
     guard let handle = unsafe nl_socket_alloc() else {
       throw KernelError("allocate netlink socket", errno: .ENOMEM, reason: "out of memory")
@@ -19,7 +19,7 @@ struct NetlinkSocket: ~Copyable {
     let socket = unsafe NetlinkSocket(adopting: handle)  // owned from here: every throw below frees it
     let status = unsafe nl_connect(handle, family)
     guard status == 0 else { throw KernelError(library: status, doing: "connect netlink socket") }
-    // One call for each answer: with a buffer that holds what the kernel sends at most, nobody needs to peek first.
+    // The buffer holds the largest message that the kernel sends, so libnl need not peek: one `recv` per message.
     unsafe nl_socket_disable_msg_peek(handle)
     unsafe nl_socket_set_msg_buf_size(handle, 32 << 10)
     guard unsafe cl_netlink_options(nl_socket_get_fd(handle)) == 0 else {
@@ -32,18 +32,18 @@ struct NetlinkSocket: ~Copyable {
 
   /// Sends a request that changes something.
   ///
-  /// - Throws: ENOBUFS or ENOMEM also where the kernel had no memory to answer: it may have made the change.
+  /// - Throws: ENOBUFS or ENOMEM also if the kernel had no memory for the answer; the change may have been made then.
   borrowing func perform(_ request: borrowing Request) throws(KernelError) {
     let sequence = try send(request)
     do throws(KernelError) {
       _ = try answers(to: sequence, request.operation)
     } catch  where error.isLostAnswer && hasMore {
-      // The kernel answers while it is asked, so the answer may be here all the same.
+      // The kernel sends the answer before `send` returns, so it may still be in the queue.
       _ = try answers(to: sequence, request.operation)
     }
   }
 
-  /// The answers to a request that asks for one thing; none where the kernel says `absent`.
+  /// The answer to a request for one object; `nil` if the kernel returns an errno of `absent`.
   borrowing func ask(_ request: borrowing Request, absent: Set<Errno> = []) throws(KernelError) -> Message? {
     do throws(KernelError) {
       return try query(request).first
@@ -52,7 +52,7 @@ struct NetlinkSocket: ~Copyable {
     }
   }
 
-  /// The answers to a request with `NLM_F_DUMP`; asked again where something changed meanwhile.
+  /// The answers to a request with `NLM_F_DUMP`; repeats the request if objects changed during the dump.
   borrowing func dump(_ request: borrowing Request) throws(KernelError) -> [Message] {
     for _ in 0..<5 {
       let messages = try query(request)
@@ -61,18 +61,18 @@ struct NetlinkSocket: ~Copyable {
     throw KernelError(errno: .EINTR, doing: request.operation)
   }
 
-  /// Sends a request that changes nothing; once more where an answer was lost.
+  /// Sends a request that changes nothing; repeats it once if an answer was lost.
   private borrowing func query(_ request: borrowing Request) throws(KernelError) -> [Message] {
     do throws(KernelError) {
       return try answers(to: send(request), request.operation)
     } catch  where error.isLostAnswer {
-      // What is left of the first answer would be in the way.
+      // The rest of the first answer would be read as the second one.
       while hasMore { discardNext() }
       return try answers(to: send(request), request.operation)
     }
   }
 
-  /// - Returns: the sequence number that its answers have.
+  /// - Returns: the sequence number of the answers.
   private borrowing func send(_ request: borrowing Request) throws(KernelError) -> UInt32 {
     let sequence = unsafe nl_socket_use_seq(handle)
     unsafe nlmsg_hdr(request.handle).pointee.nlmsg_seq = sequence
@@ -81,7 +81,7 @@ struct NetlinkSocket: ~Copyable {
     return sequence
   }
 
-  /// The answers up to the acknowledgement or the end of the dump.
+  /// The answers up to the acknowledgement or to the end of the dump.
   private borrowing func answers(to sequence: UInt32, _ operation: String) throws(KernelError) -> [Message] {
     var answers: [Message] = []
     while true {
@@ -97,13 +97,15 @@ struct NetlinkSocket: ~Copyable {
     }
   }
 
-  /// Whether the kernel has sent something that was not received yet.
+  /// Whether the kernel has sent messages that are not received yet.
   private var hasMore: Bool {
     var wait = unsafe pollfd(fd: nl_socket_get_fd(handle), events: Int16(POLLIN), revents: 0)
     return unsafe poll(&wait, 1, 0) > 0 && wait.revents & Int16(POLLIN) != 0
   }
 
-  /// Not by `receive`: the compiler frees an unused array made of a C buffer before it fills it.
+  /// Discards one message.
+  ///
+  /// `receive` cannot be used: the compiler frees an unused array that is made from a C buffer before it is filled.
   private func discardNext() { _ = unsafe recv(nl_socket_get_fd(handle), nil, 0, Int32(MSG_DONTWAIT)) }
 
   private func check(_ message: Message, doing operation: String) throws(KernelError) {
@@ -129,7 +131,7 @@ struct NetlinkSocket: ~Copyable {
 }
 
 extension KernelError {
-  /// For what libnl refused without asking the kernel.
+  /// An error of libnl, which did not send the request.
   init(library status: Int32, doing operation: String) {
     self.init(operation, errno: .none, reason: unsafe String(cString: nl_geterror(status)))
   }

@@ -4,7 +4,7 @@ import NetTypes
 /// A network namespace and a socket in it.
 struct Place: ~Copyable {
   let socket: NetlinkSocket
-  /// `nil` for this thread's own.
+  /// `nil` for this thread's own namespace.
   private let namespace: Namespace?
 
   private init(_ socket: consuming NetlinkSocket, in namespace: consuming Namespace?) {
@@ -12,15 +12,15 @@ struct Place: ~Copyable {
     self.namespace = namespace
   }
 
-  /// - Parameter path: the namespace; `nil` for this thread's own.
+  /// - Parameter path: the namespace; `nil` for this thread's own namespace.
   /// - Returns: the namespace, held open, with a socket in it.
-  /// - Throws: what the kernel said; EINVAL where `path` is no network namespace.
+  /// - Throws: the kernel's error; EINVAL if `path` is not a network namespace.
   static func open(_ path: String?) throws(KernelError) -> Place {
     guard let path else { return Place(try NetlinkSocket.open(), in: nil) }
     return try open(try Namespace.open(path))
   }
 
-  /// A namespace that ends with the place.
+  /// Creates a namespace that ends with this value.
   static func inNewNamespace() throws(KernelError) -> Place { try open(try Namespace.new()) }
 
   private static func open(_ namespace: consuming Namespace) throws(KernelError) -> Place {
@@ -28,7 +28,7 @@ struct Place: ~Copyable {
     return Place(socket, in: namespace)
   }
 
-  /// Runs `body` with this thread in the namespace, for what a socket cannot do.
+  /// Runs `body` with this thread in the namespace, for operations that need more than a socket.
   borrowing func enter<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value {
     switch namespace {
     case let namespace?: try namespace.enter(body)
@@ -36,7 +36,7 @@ struct Place: ~Copyable {
     }
   }
 
-  /// The namespace's descriptor; `nil` for this thread's own.
+  /// The namespace's descriptor; `nil` for this thread's own namespace.
   var descriptor: Int32? {
     switch namespace {
     case let namespace?: namespace.raw

@@ -4,17 +4,17 @@ import NetTypes
 
 /// A netlink message under construction.
 ///
-/// libnl sizes a message for one page; everything here is far below, so putting an attribute cannot fail but for a bug.
+/// libnl allocates one page for a message; all messages here are much shorter, so adding an attribute fails only by a bug.
 @safe
 struct Request: ~Copyable {
   let handle: OpaquePointer
   let operation: String
 
   /// - Parameters:
-  ///   - type: `RTM_NEWLINK` and its like.
-  ///   - flags: `NLM_F_*`; request and acknowledgement are added when it is sent.
-  ///   - header: the message's fixed part, `ifinfomsg` and its like.
-  ///   - operation: what it does, for errors.
+  ///   - type: `RTM_NEWLINK`, for instance.
+  ///   - flags: `NLM_F_*`; NLM_F_REQUEST and NLM_F_ACK are added when the message is sent.
+  ///   - header: the fixed part of the message, `ifinfomsg` for instance.
+  ///   - operation: what the request does, for errors.
   /// - Throws: ENOMEM.
   init<Header: BitwiseCopyable>(
     _ type: Int, _ flags: Int32 = 0, _ header: Header, doing operation: String
@@ -42,7 +42,7 @@ struct Request: ~Copyable {
   func put(_ type: Int, _ value: Int32) { put(type, bytes: withBytes(of: value)) }
   func put(_ type: Int, _ value: Bool) { put(type, bytes: [value ? 1 : 0]) }
 
-  /// A string with its terminating zero.
+  /// Adds a string with its terminating NUL.
   func put(_ type: Int, _ text: String) { put(type, bytes: Array(text.utf8) + [0]) }
 
   func put(_ type: Int, bytes: [UInt8]) {
@@ -50,7 +50,7 @@ struct Request: ~Copyable {
     precondition(status == 0, "netlink message full")
   }
 
-  /// An attribute that holds attributes.
+  /// Adds an attribute that contains attributes.
   func nest(_ type: Int, _ body: () -> Void) {
     guard let start = unsafe nla_nest_start(handle, Int32(type)) else { preconditionFailure("netlink message full") }
     body()

@@ -4,7 +4,7 @@ import Kernel
 import NetTypes
 
 extension NetlinkSocket {
-  /// Routes that leave by one link, in all tables, but for those the kernel made of its own accord.
+  /// Routes through one link, in all tables, without those that the kernel made by itself.
   borrowing func routes(of link: LinkInfo, on side: Side) throws(KernelError) -> [RouteSpec] {
     var found: [RouteSpec] = []
     for family in IPFamily.allCases {
@@ -17,9 +17,9 @@ extension NetlinkSocket {
     return found
   }
 
-  /// The index of the link that the default route leaves by, found by asking where outside addresses go.
+  /// The index of the link of the default route, found by route lookups for outside addresses (as `ip route get` does).
   borrowing func defaultRouteLink(_ family: IPFamily) throws(KernelError) -> Int32? {
-    // Several, because any one of them may have a route of its own.
+    // Several addresses, because each of them may have a more specific route.
     let outside = family == .v4 ? ["1.1.1.1", "9.9.9.9", "198.41.0.4"] : ["2001:500:2::c", "2620:fe::fe", "2a00::1"]
     for address in outside.compactMap(IPAddress.init) {
       var header = rtmsg()
@@ -31,7 +31,7 @@ extension NetlinkSocket {
       do throws(KernelError) {
         if let route = try ask(request).flatMap(Route.init), route.dst.length == 0 { return route.link }
       } catch {
-        // Where nothing leads to one of them, there is no default route either.
+        // If one of them is unreachable, there is no default route.
         if error.errno == .ENETUNREACH { return nil }
         guard error.errno.isOne(of: .EHOSTUNREACH, .EACCES, .EINVAL) else { throw error }
       }
@@ -39,19 +39,19 @@ extension NetlinkSocket {
     return nil
   }
 
-  /// The index of the link by which packets to that address leave; `nil` where none does, or it is the host's own.
+  /// The index of the link for packets to that address; `nil` if there is no route or the address is the host's own.
   borrowing func linkTowards(_ address: IPAddress) throws(KernelError) -> Int32? {
     guard let answer = try route(to: address), answer.type == RTM_NEWROUTE else { return nil }
     guard answer.payload.integer(at: 7, as: UInt8.self) == UInt8(RTN_UNICAST) else { return nil }
     return answer.attributes(after: MemoryLayout<rtmsg>.size).integer(Int(RTA_OIF.rawValue))
   }
 
-  /// Whether that address is one of this namespace's own.
+  /// Whether that address belongs to this namespace itself.
   borrowing func isLocal(_ address: IPAddress) throws(KernelError) -> Bool {
     try route(to: address)?.payload.integer(at: 7, as: UInt8.self) == UInt8(RTN_LOCAL)
   }
 
-  /// What the kernel would do with a packet to that address; `nil` where it would refuse it.
+  /// The kernel's route for a packet to that address, as `ip route get` shows it; `nil` if it would reject the packet.
   private borrowing func route(to address: IPAddress) throws(KernelError) -> Message? {
     var header = rtmsg()
     header.rtm_family = address.family.number
@@ -61,7 +61,7 @@ extension NetlinkSocket {
     return try ask(request, absent: [.ENETUNREACH, .EHOSTUNREACH, .EACCES, .EINVAL])
   }
 
-  /// Where packets to that address go; `nil` where nowhere, or where it is the namespace's own.
+  /// The path of packets to that address; `nil` if there is no route or the address is the namespace's own.
   borrowing func path(to address: IPAddress) throws(KernelError) -> RoutePath? {
     guard let answer = try route(to: address), let route = Route(answer), let index = route.link,
       let link = try link(index: index)
@@ -88,7 +88,7 @@ extension NetlinkSocket {
     return found
   }
 
-  /// Whether packets to that address, its own, are taken by the link.
+  /// Whether the link accepts packets to that address, which is its own: whether the kernel has its local route.
   borrowing func takes(_ address: IPAddress, link index: Int32) throws(KernelError) -> Bool {
     var header = rtmsg()
     header.rtm_family = address.family.number
@@ -100,7 +100,7 @@ extension NetlinkSocket {
     return answer?.payload.integer(at: 7, as: UInt8.self) == UInt8(RTN_LOCAL)
   }
 
-  /// Destinations of every route in the main table.
+  /// The destinations of all routes in the main table.
   borrowing func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix] {
     var header = rtmsg()
     header.rtm_family = family.number
@@ -127,7 +127,7 @@ extension Request {
   }
 }
 
-/// A unicast route as the kernel describes it.
+/// A unicast route as the kernel reports it.
 private struct Route {
   var dst: IPPrefix
   var gateway: IPAddress?
@@ -153,7 +153,7 @@ private struct Route {
     self.dst = dst
     gateway = attributes[Int(RTA_GATEWAY.rawValue)].flatMap(IPAddress.init(bytes:))
     source = attributes[Int(RTA_PREFSRC.rawValue)].flatMap(IPAddress.init(bytes:))
-    // The first of several next hops is at the start of the list: length, flags, hops, then its link.
+    // With several next hops, the first one is at the start of the list: length, flags, hops, then its link index.
     link =
       attributes.integer(Int(RTA_OIF.rawValue))
       ?? attributes[Int(RTA_MULTIPATH.rawValue)]?.integer(at: 4, as: Int32.self)
@@ -166,7 +166,7 @@ private struct Route {
     metrics = attributes.nested(Int(RTA_METRICS.rawValue))
   }
 
-  /// `nil` for a route that the kernel made of its own accord.
+  /// `nil` if the kernel made the route by itself.
   func spec(on interface: InterfaceName, _ side: Side) -> RouteSpec? {
     guard !isKernelMade else { return nil }
     var spec = RouteSpec(dst, via: gateway, on: interface, side)
@@ -184,14 +184,14 @@ private struct Route {
 
 extension Request {
   static func add(_ spec: RouteSpec, index: Int32) throws(KernelError) -> Request {
-    // Neither exclusive nor replacing: a second default route goes before the first, as with the reference plugins.
+    // Neither NLM_F_EXCL nor NLM_F_REPLACE: a second default route goes in front of the first, as with the reference plugins.
     let request = try Request(
       RTM_NEWROUTE, Int32(NLM_F_CREATE), header(spec), doing: "\(Change.addRoute(spec))")
     request.putRoute(spec, index: index)
     return request
   }
 
-  /// A route to ::1 that counts for what comes in by that link: the kernel looks for one of the link's own.
+  /// Adds a local route to ::1 on that link, so that the kernel accepts packets to ::1 that arrive on it.
   static func routeLoopback(_ index: Int32, doing operation: String) throws(KernelError) -> Request {
     var header = rtmsg()
     header.rtm_family = IPFamily.v6.number

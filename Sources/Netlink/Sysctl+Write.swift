@@ -3,17 +3,18 @@ import Linux
 import NetTypes
 
 extension Sysctl {
-  /// What the kernel has; `nil` where there is no such setting.
+  /// The present value; `nil` if the kernel has no such setting.
   func read() throws(KernelError) -> String? {
     guard let bytes = try Files.readIfPresent("/proc/sys/\(key)") else { return nil }
     return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
   }
 
-  /// Sets it in the namespace of this thread, unless it is so already.
+  /// Writes the setting in the namespace of this thread, as `sysctl -w` does, unless it has that value.
   ///
-  /// One that only tidies up stays as it is where it cannot be written, as in containers that see `/proc/sys` read-only.
+  /// An optional setting is skipped with a warning if it cannot be written, as in containers with a read-only
+  /// `/proc/sys`.
   func write() throws(KernelError) {
-    let now = try? read()  // some can only be written
+    let now = try? read()  // some settings are write-only
     if let now, isMet(by: now) { return }
     do throws(KernelError) {
       try Files.overwrite("/proc/sys/\(key)", with: value)

@@ -3,7 +3,7 @@ import Kernel
 import NetTypes
 
 extension Request {
-  /// What moves a VXLAN device to another address of the host, and leaves all else of it as it is.
+  /// Adds the attributes that move a VXLAN device to another address of the host and keep its other settings.
   func put(tunnelFrom local: IPAddress) {
     nest(IFLA_LINKINFO) {
       put(IFLA_INFO_KIND, "vxlan")
@@ -11,7 +11,7 @@ extension Request {
     }
   }
 
-  /// `IFLA_INFO_KIND` and `IFLA_INFO_DATA` of a VXLAN device; `link`: the index of the link that its packets leave by.
+  /// `IFLA_INFO_KIND` and `IFLA_INFO_DATA` of a VXLAN device; `link`: the index of the link that sends its packets.
   func put(_ vxlan: VXLAN, over link: Int32?) {
     put(IFLA_INFO_KIND, "vxlan")
     nest(IFLA_INFO_DATA) {
@@ -36,7 +36,7 @@ extension Request {
 }
 
 extension VXLAN {
-  /// `nil` for attributes without an identifier.
+  /// `nil` if the attributes have no VNI.
   init?(_ data: Attributes) {
     guard let vni = data.integer(IFLA_VXLAN_ID, as: UInt32.self) else { return nil }
     let flag = { (type: Int) in data.integer(type, as: UInt8.self).map { $0 != 0 } }

@@ -4,7 +4,7 @@ import Kernel
 import NetTypes
 
 extension Request {
-  /// `IFLA_INFO_KIND` and `IFLA_INFO_DATA` of a link on top of another.
+  /// `IFLA_INFO_KIND` and `IFLA_INFO_DATA` of a link with a parent.
   func put(_ upper: UpperLink) {
     put(IFLA_INFO_KIND, upper.kind)
     nest(IFLA_INFO_DATA) {
@@ -30,7 +30,7 @@ extension Request {
 }
 
 extension UpperLink {
-  /// `nil` for a kind that is not on top of another, or that is not known here.
+  /// `nil` if links of that kind have no parent, or the kind is unknown here.
   init?(kind: String, _ data: Attributes) {
     switch kind {
     case "macvlan":
@@ -91,7 +91,7 @@ extension IPVLAN.Flag {
   }
 }
 
-/// Adds to what the kernel says about a link what its number means there.
+/// Adds an explanation of the errno to the kernel's error for a link.
 func explaining(_ spec: LinkSpec, _ create: () throws(KernelError) -> Void) throws(KernelError) {
   do throws(KernelError) { try create() } catch {
     let found: String? =
@@ -110,7 +110,7 @@ func explaining(_ spec: LinkSpec, _ create: () throws(KernelError) -> Void) thro
 extension UpperLink {
   fileprivate func meaning(of error: KernelError, _ parent: InterfaceName) -> String? {
     switch (self, error.errno) {
-    // The kernel says that there is one; a name that is taken gives the same number without a word.
+    // The kernel adds a message if the VLAN exists; for a name that is taken it returns the same errno without a message.
     case (.vlan(let id), .EEXIST) where !error.kernelMessage.isEmpty: "\(parent) has VLAN \(id) already"
     case _ where !error.kernelMessage.isEmpty: nil
     case (.macvlan, .EBUSY): "\(parent) serves ipvlan links, or is a port of a bridge or bond"

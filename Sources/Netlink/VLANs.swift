@@ -16,13 +16,13 @@ extension NetlinkSocket {
     remove.nest(IFLA_AF_SPEC) { remove.putVLAN(one, 0) }
     do throws(KernelError) {
       try perform(remove)
-    } catch  where error.errno == .ENOENT {}  // a bridge may be set to give its ports no default VLAN
+    } catch  where error.errno == .ENOENT {}  // a bridge may be configured without a default VLAN
   }
 
-  /// VLANs of one bridge port, read out of a dump of all: the kernel has no filter for it.
+  /// VLANs of one bridge port, filtered from a dump of all ports: the kernel has no filter for that.
   borrowing func vlans(of index: Int32, doing operation: String) throws(KernelError) -> PortVLANs {
     let request = try Request(RTM_GETLINK, Int32(NLM_F_DUMP), ifinfomsg(bridgePort: 0), doing: operation)
-    // One entry for each VLAN does not fit into a message where a port has thousands.
+    // One entry for each VLAN would exceed the size of a message if a port has thousands of VLANs.
     request.put(IFLA_EXT_MASK, UInt32(RTEXT_FILTER_BRVLAN_COMPRESSED))
     var vlans = PortVLANs(keepsDefault: false)
     for message in try dump(request) where message.payload.integer(at: 4, as: Int32.self) == index {
@@ -55,7 +55,7 @@ extension Request {
 }
 
 extension PortVLANs {
-  /// Takes in one `struct bridge_vlan_info`: flags, then the identifier; a range is two of them, its ends.
+  /// Adds one `struct bridge_vlan_info`: flags, then the VLAN ID; a range consists of two of them, first and last.
   fileprivate mutating func add(_ entry: ArraySlice<UInt8>) {
     guard let flags = entry.integer(at: 0, as: UInt16.self),
       let id = entry.integer(at: 2, as: UInt16.self).flatMap({ VLANID(Int($0)) })
