@@ -3,14 +3,14 @@ public import NetTypes
 
 /// Announces an address to the neighbours on a link.
 public enum Announcement {
-  /// One gratuitous ARP request or unsolicited neighbour advertisement, in this thread's network namespace.
+  /// Sends one gratuitous ARP request or unsolicited neighbour advertisement, in this thread's network namespace.
   ///
   /// - Parameters:
   ///   - address: 4 or 16 bytes.
   ///   - mac: 6 bytes.
-  ///   - link: its index.
+  ///   - link: the index of the link.
   ///   - operation: what is done, for the error.
-  /// - Throws: what the kernel said; ENETDOWN where the link is down.
+  /// - Throws: the kernel's error; ENETDOWN if the link is down.
   public static func send(
     _ address: [UInt8], mac: [UInt8], link: Int32, doing operation: String
   ) throws(KernelError) {

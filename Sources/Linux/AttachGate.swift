@@ -1,24 +1,24 @@
 import Glibc
 public import NetTypes
 
-/// A lock that every ADD shares and garbage collection takes exclusively: a half-made attachment looks like garbage.
+/// A lock that every ADD shares and GC takes exclusively: an incomplete attachment looks like garbage.
 public enum AttachGate {
   private static let directory = "/run/swift-cni"
   private static let path = "\(directory)/attach.lock"
 
-  /// Waits where the gate is closed; from then on it stays open until this process ends.
+  /// Takes the lock shared, for the rest of the process; waits while GC has it.
   ///
-  /// No-op if the lock file cannot be made (read-only `/run`): garbage collection cannot take the lock either.
+  /// No-op if the lock file cannot be created (read-only `/run`): GC cannot take the lock then either.
   ///
-  /// - Throws: EAGAIN where it stays closed.
+  /// - Throws: EAGAIN if GC holds the lock for longer.
   public static func pass(seconds: Int = 60) throws(KernelError) {
     guard let file = try? openFile() else { return }
     try FileLock(file, exclusively: false, seconds: seconds, doing: "wait for what removes stale attachments").keep()
   }
 
-  /// Closes the gate once every ADD that has passed it is over; it opens with the end of the lock.
+  /// Takes the lock exclusively, after every running ADD has ended; it is released with the returned value.
   ///
-  /// - Throws: EAGAIN where one goes on for longer.
+  /// - Throws: EAGAIN if an ADD runs for longer.
   public static func close(seconds: Int = 30) throws(KernelError) -> FileLock {
     try FileLock(openFile(), seconds: seconds, doing: "wait for the end of all ADDs")
   }

@@ -2,11 +2,11 @@ import CLinux
 import Glibc
 public import NetTypes
 
-/// What lies below a directory, reached without following a symbolic link and without leaving it.
+/// Files below a directory, opened without following a symbolic link and without leaving the directory.
 ///
-/// Every path here is relative; ELOOP tells of a symbolic link on the way, EXDEV of a way out.
+/// Every path here is relative; the error is ELOOP for a symbolic link in the path, and EXDEV for a path that leaves it.
 extension Descriptor {
-  /// A directory, only to reach what is below it; symbolic links on the way to it are followed.
+  /// Opens a directory with O_PATH, to reach files below it; symbolic links in its own path are followed.
   public static func directory(_ path: String) throws(KernelError) -> Descriptor {
     try open(path, flags: Int32(CL_O_PATH) | O_DIRECTORY, mode: 0)
   }
@@ -15,28 +15,28 @@ extension Descriptor {
     try open(below: path, flags: Int32(CL_O_PATH) | O_DIRECTORY, mode: 0)
   }
 
-  /// What stands at `path`, whatever it is: only its status can be asked, so nobody waits for a FIFO's other end.
+  /// Opens `path` with O_PATH, whatever its type: only for its status, so this does not wait for a FIFO's other end.
   public borrowing func glance(below path: String) throws(KernelError) -> Descriptor {
     try open(below: path, flags: Int32(CL_O_PATH) | O_NOFOLLOW, mode: 0)
   }
 
-  /// The file that a glance fell on, for reading and writing.
+  /// Opens the file behind an O_PATH descriptor, for reading and writing.
   ///
-  /// - Throws: EAGAIN where another process holds a lease (`F_SETLEASE`) on it, which nothing here waits for.
+  /// - Throws: EAGAIN if another process holds a lease (`F_SETLEASE`) on it; this does not wait for the lease.
   public borrowing func reopened() throws(KernelError) -> Descriptor {
     try Descriptor.open("/proc/self/fd/\(raw)", flags: O_RDWR | O_NONBLOCK, mode: 0)
   }
 
-  /// A new file for reading and writing, with these permissions whatever the umask is.
+  /// Creates a file for reading and writing, with exactly these permissions, whatever the umask.
   ///
-  /// - Throws: EEXIST where the name is taken.
+  /// - Throws: EEXIST if the name is taken.
   public borrowing func create(below path: String, mode: UInt32) throws(KernelError) -> Descriptor {
     let file = try open(below: path, flags: O_RDWR | O_CREAT | O_EXCL, mode: mode)
     _ = try call("set permissions of \(path)") { fchmod(file.raw, mode) }
     return file
   }
 
-  /// - Returns: whether it was made; not where there was something of that name.
+  /// - Returns: whether the directory was created; `false` if the name is taken.
   public borrowing func makeDirectory(below name: String, mode: UInt32) throws(KernelError) -> Bool {
     do throws(KernelError) {
       _ = try call("make directory \(name)") { unsafe mkdirat(raw, name, mode) }
@@ -45,7 +45,7 @@ extension Descriptor {
     return true
   }
 
-  /// Nothing happens where there is no such file.
+  /// Removes the file; no-op if there is none.
   public borrowing func remove(below name: String) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("remove \(name)") { unsafe unlinkat(raw, name, 0) }

@@ -1,7 +1,7 @@
 import CLinux
 
 extension [UInt8] {
-  /// Where `part` begins, at `start` or behind it; equals `memmem(3)`.
+  /// The offset of the first `part` at or after `start`; equals `memmem(3)`.
   public func offset(of part: [UInt8], from start: Int = 0) -> Int? {
     guard start >= 0, start <= count else { return nil }
     let offset = unsafe withUnsafeBytes { bytes in

@@ -2,27 +2,27 @@ import CLinux
 import Glibc
 public import NetTypes
 
-/// What a finished child said.
+/// The exit status and output of a child process.
 public struct ChildOutput: Equatable, Sendable {
-  /// The exit status; 128 + n for one that signal n ended.
+  /// The exit status; 128 + n if signal n ended the process.
   public var status: Int32
   public var output: [UInt8]
   public var errors: [UInt8]
 }
 
-/// A program run to its end, with bytes on its standard input.
+/// Runs a program to its end, with the given bytes as its standard input.
 public enum ChildProcess {
   /// Runs `path` without a shell.
   ///
   /// - Parameters:
   ///   - path: the program.
-  ///   - arguments: without the program's own name.
-  ///   - environment: `NAME=value` each.
-  ///   - input: all it finds on its standard input.
-  ///   - seconds: then it is killed.
-  /// - Returns: its exit status and what it printed.
-  /// - Throws: the errno of `posix_spawn`; ETIMEDOUT where it took too long, EFBIG where it prints more than 64 MiB, ECHILD
-  ///   where its exit status is not to be had.
+  ///   - arguments: the arguments without the program's own name.
+  ///   - environment: the variables, each as `NAME=value`.
+  ///   - input: the content of its standard input.
+  ///   - seconds: the time limit, after which it is killed.
+  /// - Returns: its exit status and its output.
+  /// - Throws: the errno of `posix_spawn`; ETIMEDOUT after the time limit, EFBIG if it prints more than 64 MiB, ECHILD if
+  ///   its exit status is not available.
   public static func run(
     _ path: String, _ arguments: [String] = [], environment: [String], input: [UInt8], seconds: Int
   ) throws(KernelError) -> ChildOutput {
@@ -43,7 +43,7 @@ public enum ChildProcess {
     for (number, descriptor) in [stdin, stdout, stderr].enumerated() {
       unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
     }
-    // What a plugin ignores, what it starts gets back as usual.
+    // Signals that the plugin ignores are reset to their default for the child.
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
@@ -51,7 +51,7 @@ public enum ChildProcess {
     unsafe sigemptyset(&signals)
     for number in Standard.refusals + [SIGCHLD] { unsafe sigaddset(&signals, number) }
     unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
-    // Nor does it inherit what the calling thread does not want to hear: threads of libdispatch hear nothing.
+    // The signal mask is cleared too: threads of libdispatch block all signals, and a child would inherit that.
     unsafe sigemptyset(&signals)
     unsafe posix_spawnattr_setsigmask(&attributes, &signals)
     unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
@@ -65,7 +65,7 @@ public enum ChildProcess {
     return child
   }
 
-  /// Feeds and reads the child until it has ended, so that neither side waits for a full pipe.
+  /// Writes the input and reads the output at the same time, so that neither process waits for a full pipe.
   private static func attend(
     _ child: pid_t, _ path: String, input: [UInt8], stdin: consuming Descriptor, stdout: consuming Descriptor,
     stderr: consuming Descriptor, deadline: Clock
@@ -83,7 +83,7 @@ public enum ChildProcess {
       if ready < 0, errno == EINTR { continue }
       let failure = ready < 0 ? Errno.last : .ETIMEDOUT
       let isTooLong = result.output.count + result.errors.count > mostBytes
-      // One that prints without end never lets `poll` run out of time.
+      // If the child prints without end, `poll` never times out, so the deadline is checked here too.
       if ready <= 0 || isTooLong || deadline < Clock.now {
         kill(child, SIGKILL)
         _ = try? reap(child, path)  // the error below says why it was killed
@@ -92,7 +92,7 @@ public enum ChildProcess {
       for wait in waits where wait.revents != 0 {
         if wait.fd == sink?.raw {
           let count = unsafe input[sent...].withUnsafeBytes { unsafe write(wait.fd, $0.baseAddress, $0.count) }
-          // A child that reads no further is no error: what it prints decides.
+          // A child that stops reading is no error: its output and status decide.
           if count < 0, errno != EAGAIN, errno != EINTR { sink = nil } else { sent += max(0, count) }
         } else if let bytes = readSome(wait.fd) {
           if wait.fd == stdout.raw { result.output += bytes } else { result.errors += bytes }
@@ -108,7 +108,7 @@ public enum ChildProcess {
 
   private static let mostBytes = 64 << 20
 
-  /// `nil` at the end.
+  /// The bytes that are available; `nil` at the end of the file.
   private static func readSome(_ descriptor: Int32) -> ArraySlice<UInt8>? {
     var chunk = [UInt8](repeating: 0, count: 16384)
     let count = unsafe read(descriptor, &chunk, chunk.count)
@@ -134,7 +134,7 @@ private struct Pipe: ~Copyable {
     return Pipe(reader: Descriptor(adopting: ends[0]), writer: Descriptor(adopting: ends[1]))
   }
 
-  /// Keeps one end and closes the other.
+  /// Keeps the read end and closes the other.
   consuming func takeReader() -> Descriptor { reader }
   consuming func takeWriter() -> Descriptor { writer }
 }

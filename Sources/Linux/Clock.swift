@@ -1,6 +1,6 @@
 import Glibc
 
-/// A point on the clock that never goes back (`CLOCK_MONOTONIC`).
+/// A point in time on the monotonic clock (`CLOCK_MONOTONIC`).
 public struct Clock: Comparable, Sendable {
   private var nanoseconds: Int
 
@@ -23,9 +23,9 @@ public struct Clock: Comparable, Sendable {
 
   public static func < (left: Clock, right: Clock) -> Bool { left.nanoseconds < right.nanoseconds }
 
-  /// Stops this thread for so long.
+  /// Suspends this thread.
   public static func sleep(milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
 
-  /// Stops this thread for so long.
+  /// Suspends this thread.
   public static func sleep(microseconds: Int) { usleep(UInt32(microseconds)) }
 }

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 public import NetTypes
 
-/// An open file, owned: closed when this value goes.
+/// An open file descriptor, closed at the end of this value's lifetime.
 public struct Descriptor: ~Copyable {
   public let raw: Int32
 
@@ -10,25 +10,25 @@ public struct Descriptor: ~Copyable {
 
   deinit { close(raw) }
 
-  /// Leaves it open until the process ends.
+  /// Leaves the file open until the process ends.
   public consuming func keepOpen() { discard self }
 
-  /// What a file is opened for.
+  /// The purpose for which a file is opened.
   public enum Purpose: Sendable {
     case reading
-    /// Reading and writing a file that is made where it is missing; not what a symbolic link leads to.
+    /// Reading and writing a file, which is created if it is missing; does not follow a symbolic link.
     case updating
-    /// Writing a new file; EEXIST where there is one.
+    /// Writing a new file; EEXIST if there is one.
     case creating
-    /// Writing a file from its start, losing what was there; not what a symbolic link leads to, nor a FIFO.
+    /// Overwriting a file from its start; does not follow a symbolic link, and refuses a FIFO.
     case replacing
-    /// Adding to the end of a file that is made where it is missing; ENXIO for a FIFO without a reader.
+    /// Appending to a file, which is created if it is missing; ENXIO for a FIFO without a reader.
     case appending
-    /// Reading a file that is there, but not what a symbolic link leads to; does not wait for a FIFO.
+    /// Reading an existing file; does not follow a symbolic link and does not wait for a FIFO.
     case inspecting
-    /// Reading and writing a file that is there, but not what a symbolic link leads to; does not wait for a FIFO.
+    /// Reading and writing an existing file; does not follow a symbolic link and does not wait for a FIFO.
     case editing
-    /// The same, but everything written goes to the end.
+    /// As `editing`, but everything written is appended.
     case extending
 
     var flags: Int32 {
@@ -45,9 +45,9 @@ public struct Descriptor: ~Copyable {
     }
   }
 
-  /// Opens `path`; a new file gets the permissions `mode` less the umask.
+  /// Opens `path`; a new file gets the permissions `mode` minus the umask.
   ///
-  /// - Throws: the errno of `open(2)`, naming the path.
+  /// - Throws: the errno of `open(2)`, with the path.
   public static func open(
     _ path: String, for purpose: Purpose = .reading, mode: UInt32 = 0o600
   ) throws(KernelError) -> Descriptor {
@@ -59,27 +59,27 @@ public struct Descriptor: ~Copyable {
     return Descriptor(adopting: Int32(raw))
   }
 
-  /// A new file without a name, to be given one by `link`; gone with this value otherwise.
+  /// Creates a file without a name (O_TMPFILE); it is lost with this value unless `link` gives it a name.
   ///
-  /// - Throws: EOPNOTSUPP where the file system has none such.
+  /// - Throws: EOPNOTSUPP if the file system does not support that.
   public static func openUnnamed(in directory: String, mode: UInt32) throws(KernelError) -> Descriptor {
     let raw = try call("make a file in \(directory)") { unsafe cl_open_unnamed(directory, mode) }
     return Descriptor(adopting: Int32(raw))
   }
 
-  /// Gives the file a name, or one more.
+  /// Gives the file a name, or a further name.
   ///
-  /// - Throws: EEXIST where the name is taken.
+  /// - Throws: EEXIST if the name is taken.
   public borrowing func link(as path: String) throws(KernelError) {
     _ = try call("create \(path)") { unsafe cl_link_unnamed(raw, path) }
   }
 
-  /// Sets the permissions, whatever the umask is.
+  /// Sets the permissions, whatever the umask; equals `fchmod(2)`.
   public borrowing func setMode(_ mode: UInt32) throws(KernelError) {
     _ = try call("set permissions") { fchmod(raw, mode) }
   }
 
-  /// All that can be read from here to the end, at most `limit` bytes of it.
+  /// The bytes from the current position to the end, at most `limit` of them.
   public borrowing func readAll(limit: Int = .max) throws(KernelError) -> [UInt8] {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 4096)
@@ -102,7 +102,7 @@ public struct Descriptor: ~Copyable {
     }
   }
 
-  /// Bytes at `offset`, fewer than `count` at the end of the file.
+  /// The bytes at `offset`; fewer than `count` at the end of the file.
   public borrowing func read(at offset: Int, count: Int) throws(KernelError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     let got = try call("read at \(offset)") { unsafe pread(raw, &bytes, count, off_t(offset)) }
@@ -115,12 +115,12 @@ public struct Descriptor: ~Copyable {
     guard put == bytes.count else { throw KernelError(errno: .ENOSPC, doing: "write at \(offset)") }
   }
 
-  /// Cuts or extends the file to `size` bytes.
+  /// Truncates or extends the file to `size` bytes; equals `ftruncate(2)`.
   public borrowing func resize(to size: Int) throws(KernelError) {
     _ = try call("resize to \(size)") { ftruncate(raw, off_t(size)) }
   }
 
-  /// Waits until what was written survives a loss of power; nothing happens where the file system has no such promise.
+  /// Waits until the written data would survive a power loss (`fsync(2)`), if the file system supports that.
   public borrowing func flush() throws(KernelError) {
     do throws(KernelError) { _ = try call("flush") { fsync(raw) } } catch  where error.errno == .EINVAL {}
   }
@@ -131,7 +131,7 @@ public struct Descriptor: ~Copyable {
     return FileStatus(info)
   }
 
-  /// Sets the modification time; the access time stays.
+  /// Sets the modification time; the access time is unchanged.
   public borrowing func setModified(_ time: FileTime) throws(KernelError) {
     let times = [
       timespec(tv_sec: 0, tv_nsec: Int(CL_UTIME_OMIT)), timespec(tv_sec: time.seconds, tv_nsec: time.nanoseconds),
@@ -139,13 +139,13 @@ public struct Descriptor: ~Copyable {
     _ = try call("set times") { unsafe futimens(raw, times) }
   }
 
-  /// - Throws: ENOTSUP where the file system keeps no extended attributes.
+  /// - Throws: ENOTSUP if the file system does not support extended attributes.
   public borrowing func setAttribute(_ name: String, _ value: [UInt8]) throws(KernelError) {
     _ = try call("set attribute \(name)") { unsafe cl_set_attribute(raw, name, value, value.count) }
   }
 }
 
-/// What `stat(2)` tells of a file.
+/// The result of `stat(2)`.
 public struct FileStatus: Equatable, Sendable {
   public var device: UInt
   public var inode: UInt

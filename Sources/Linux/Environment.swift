@@ -7,7 +7,7 @@ public enum Environment {
     return unsafe String(cString: value)
   }
 
-  /// Every variable as `NAME=value`, in the order the process got them.
+  /// Every variable as `NAME=value`, in the order in which the process received them.
   public static var all: [String] {
     var variables: [String] = []
     var next = unsafe environ

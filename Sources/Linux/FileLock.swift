@@ -2,39 +2,39 @@ import CLinux
 import Glibc
 public import NetTypes
 
-/// A `flock(2)`, held until this value goes.
+/// A `flock(2)` lock, held until the end of this value's lifetime.
 public struct FileLock: ~Copyable {
   private let raw: Int32
 
-  /// Takes the lock of an open file, waiting for at most `seconds`.
+  /// Takes the lock of an open file; waits for at most `seconds`.
   ///
-  /// - Throws: EAGAIN where somebody else held it all that time.
+  /// - Throws: EAGAIN if another process held it all that time.
   public init(
     _ file: consuming Descriptor, exclusively: Bool = true, seconds: Int, doing operation: @autoclosure () -> String
   ) throws(KernelError) {
     _ = try call(operation()) { [raw = file.raw] in
       cl_flock_within(raw, exclusively ? LOCK_EX : LOCK_SH, Int32(seconds))
     }
-    // Only now: `deinit` runs too if an initializer throws after the last property is set, and `file` is closed as well.
+    // Set last: `deinit` also runs if an initializer throws after the last property is set; `file` would then be closed twice.
     raw = file.raw
     file.keepOpen()
   }
 
   deinit {
-    // Closing is not enough: a child that another thread has forked keeps the file open until its exec.
+    // Closing is not enough: a child forked by another thread keeps the open file, and so the lock, until its exec.
     flock(raw, LOCK_UN)
     close(raw)
   }
 
-  /// Holds it until the process ends.
+  /// Holds the lock until the process ends.
   public consuming func keep() { discard self }
 }
 
 extension Descriptor {
-  /// A file to lock, made where it is missing.
+  /// Opens a file for locking, and creates it if it is missing.
   ///
-  /// A directory in its place is locked as well as a file. A symbolic link gives way to a file, unless it is followed and
-  /// leads to something: nothing is made where it leads.
+  /// A directory at that path is locked like a file. A symbolic link is replaced by a file, except if links are followed
+  /// and its target exists. The target of a link is never created.
   public static func openLock(
     _ path: String, mode: UInt32 = 0o600, followingLinks: Bool = false
   ) throws(KernelError) -> Descriptor {

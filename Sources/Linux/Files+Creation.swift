@@ -2,13 +2,13 @@ import CLinux
 import Glibc
 public import NetTypes
 
-/// New files that appear whole.
+/// Creates files whose content is complete as soon as they have a name.
 extension Files {
-  /// Makes a file with this content and these extended attributes appear whole, or not at all.
+  /// Creates a file with this content and these extended attributes; it appears complete or not at all.
   ///
-  /// Attributes are left out where the file system has none.
+  /// Attributes are left out if the file system does not support them.
   ///
-  /// - Throws: EEXIST where the name is taken.
+  /// - Throws: EEXIST if the name is taken.
   public static func create(
     _ name: String, in directory: String, _ bytes: [UInt8], attributes: [(String, [UInt8])] = []
   ) throws(KernelError) {
@@ -21,20 +21,21 @@ extension Files {
         do throws(KernelError) { try file.setAttribute(name, value) } catch  where error.errno == .ENOTSUP {}
       }
     } catch {
-      if raw < 0 { try? remove(path) }  // the first error is thrown
+      if raw < 0 { try? remove(path) }  // report the first error
       throw error
     }
     if raw >= 0 { _ = try call("create \(path)") { unsafe cl_link_unnamed(file.raw, path) } }
   }
 
-  /// Makes a whole file come by a rename into a directory that other programs watch: they pass over new links.
+  /// Creates a complete file by a rename, for directories that other programs watch: they ignore new hard links.
   ///
   /// - Parameters:
-  ///   - name: must be new there; until the file is whole it has one that begins with a dot and ends in `.tmp`.
-  ///   - directory: where.
-  ///   - bytes: what will be in it.
-  ///   - mode: its permissions; the umask does not apply.
-  /// - Throws: EEXIST where the name is taken.
+  ///   - name: the name, not in use there; until the file is complete it has a name with a leading dot and the suffix
+  ///     `.tmp`.
+  ///   - directory: the directory.
+  ///   - bytes: the content.
+  ///   - mode: the permissions; the umask does not apply.
+  /// - Throws: EEXIST if the name is taken.
   public static func moveIn(
     _ name: String, to directory: String, _ bytes: [UInt8], mode: UInt32
   ) throws(KernelError) {
@@ -45,12 +46,12 @@ extension Files {
       try file.writeAll(bytes)
       _ = try call("create \(path)") { unsafe cl_rename_to_new(temporary, path) }
     } catch {
-      try? remove(temporary)  // the first error is thrown
+      try? remove(temporary)  // report the first error
       throw error
     }
   }
 
-  /// For file systems without nameless files; a crash may then leave an empty one.
+  /// For file systems without unnamed files; a crash may then leave an empty file.
   private static func createVisibly(_ path: String) throws(KernelError) -> Descriptor {
     try Descriptor.open(path, for: .creating)
   }

@@ -1,14 +1,14 @@
 import Glibc
 public import NetTypes
 
-/// What a program finds where it keeps a file of its own.
+/// The state of a path at which a program keeps its own file.
 public enum StateFile: Equatable, Sendable {
   case missing
   case content([UInt8])
-  /// A directory, a symbolic link, a FIFO, a file that is far too long.
+  /// A directory, a symbolic link, a FIFO, or a file that is too long.
   case other
 
-  /// `nil` for what is no file.
+  /// The content; `nil` if there is no regular file.
   public var bytes: [UInt8]? {
     guard case .content(let bytes) = self else { return nil }
     return bytes
@@ -16,7 +16,7 @@ public enum StateFile: Equatable, Sendable {
 }
 
 extension Files {
-  /// What is at the path itself: no symbolic link is followed, nothing is waited for, and only a file is read.
+  /// The state of the path itself: follows no symbolic link, does not wait, and reads regular files only.
   public static func state(_ path: String, limit: Int = 1 << 20) throws(KernelError) -> StateFile {
     let file: Descriptor
     do throws(KernelError) {
@@ -35,9 +35,9 @@ extension Files {
     } catch { throw KernelError(errno: error.errno, doing: "read \(path)") }
   }
 
-  /// Removes what is at the path: a file, a symbolic link, an empty directory.
+  /// Removes a file, a symbolic link or an empty directory at the path.
   ///
-  /// - Returns: false for a directory that holds something, which stays.
+  /// - Returns: `false` for a directory that is not empty, which stays.
   @discardableResult
   public static func clear(_ path: String) throws(KernelError) -> Bool {
     do throws(KernelError) {
@@ -48,7 +48,7 @@ extension Files {
     return !exists(path)
   }
 
-  /// Makes names in the directory of `path` survive a loss of power.
+  /// Makes new and removed names in the directory of `path` survive a power loss; equals `fsync(2)` of the directory.
   public static func flushDirectory(of path: String) throws(KernelError) {
     let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
     try Descriptor.open(directory.isEmpty ? "/" : directory).flush()

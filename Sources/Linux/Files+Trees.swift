@@ -2,7 +2,7 @@ import Glibc
 public import NetTypes
 
 extension Files {
-  /// Removes what is at the path, a directory with all that is in it; follows no symbolic link.
+  /// Removes the path, for a directory with all its content; follows no symbolic link.
   public static func removeTree(_ path: String) throws(KernelError) {
     guard let status = try statusOfLink(path) else { return }
     guard status.isDirectory else { return try remove(path) }
@@ -10,12 +10,12 @@ extension Files {
     try removeEmptyDirectory(path)
   }
 
-  /// Equals `rename(2)`: what is at `new` is replaced.
+  /// Equals `rename(2)`: an existing `new` is replaced.
   public static func move(_ path: String, to new: String) throws(KernelError) {
     _ = try call("rename \(path) to \(new)") { unsafe rename(path, new) }
   }
 
-  /// Of a symbolic link itself; `nil` where there is nothing.
+  /// The status of the path, of a symbolic link itself (`lstat(2)`); `nil` if there is nothing.
   public static func statusOfLink(_ path: String) throws(KernelError) -> FileStatus? {
     var info = stat()
     do throws(KernelError) {
@@ -27,7 +27,7 @@ extension Files {
     return FileStatus(info)
   }
 
-  /// Whether it is a directory, and not a link to one.
+  /// Whether the path is a directory; `false` for a link to one.
   public static func isDirectory(_ path: String) throws(KernelError) -> Bool {
     try statusOfLink(path)?.isDirectory == true
   }

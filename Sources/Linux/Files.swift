@@ -6,16 +6,16 @@ public import NetTypes
 ///
 /// Every error names the path.
 public enum Files {
-  /// A whole file.
+  /// The content of a file.
   ///
-  /// - Throws: EFBIG for one of more than `limit` bytes.
+  /// - Throws: EFBIG if the file has more than `limit` bytes.
   public static func read(_ path: String, limit: Int = 16 << 20) throws(KernelError) -> [UInt8] {
     let bytes = try Descriptor.open(path).readAll(limit: limit + 1)
     guard bytes.count <= limit else { throw KernelError(errno: .EFBIG, doing: "read \(path)") }
     return bytes
   }
 
-  /// A whole file; `nil` where there is none.
+  /// The content of a file; `nil` if there is none.
   public static func readIfPresent(_ path: String) throws(KernelError) -> [UInt8]? {
     do throws(KernelError) {
       return try read(path)
@@ -25,17 +25,17 @@ public enum Files {
     }
   }
 
-  /// Replaces a file in one step: readers see the old content or the new.
+  /// Replaces a file in one step: readers see the old content or the new one.
   ///
-  /// A symbolic link and an empty directory in its place are replaced as well.
+  /// A symbolic link or an empty directory at the path is replaced as well.
   ///
   /// - Parameters:
   ///   - path: the file.
-  ///   - bytes: what will be in it.
-  ///   - mode: its permissions.
-  ///   - given: the name it has until it is whole; by default one of this process's own.
-  ///   - lasting: whether it is to survive a loss of power.
-  /// - Throws: the errno of what failed; the file is as it was then.
+  ///   - bytes: the new content.
+  ///   - mode: the permissions.
+  ///   - given: the temporary name; by default one that only this process uses.
+  ///   - lasting: whether the file must survive a power loss.
+  /// - Throws: the first error; the file is unchanged then.
   public static func replace(
     _ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, through given: String? = nil, lasting: Bool = false
   ) throws(KernelError) {
@@ -47,7 +47,7 @@ public enum Files {
       if lasting { try file.flush() }
       try moveOver(temporary, path)
     } catch {
-      try? remove(temporary)  // the first error is thrown
+      try? remove(temporary)  // report the first error
       throw error
     }
     if lasting { try flushDirectory(of: path) }
@@ -62,7 +62,7 @@ public enum Files {
     }
   }
 
-  /// Renames a file to a name that a file may have, or an empty directory.
+  /// Renames a file, and replaces a file or an empty directory at the new name.
   public static func moveOver(_ temporary: String, _ path: String) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("rename \(temporary) to \(path)") { unsafe rename(temporary, path) }
@@ -72,7 +72,7 @@ public enum Files {
     }
   }
 
-  /// Writes a line into a file that is there already, a kernel setting's; without its end an empty text would not count.
+  /// Writes a line to an existing file of `/proc/sys` or `/sys`; without a newline the kernel would ignore an empty text.
   public static func overwrite(_ path: String, with text: String) throws(KernelError) {
     let file = try Descriptor.open(path, flags: O_WRONLY, mode: 0)
     do throws(KernelError) {
@@ -82,7 +82,7 @@ public enum Files {
     }
   }
 
-  /// - Throws: ENODATA where the attribute is missing, ENOTSUP where the file system has none.
+  /// - Throws: ENODATA if the attribute is missing, ENOTSUP if the file system does not support attributes.
   public static func attribute(_ name: String, of path: String) throws(KernelError) -> [UInt8] {
     var value = [UInt8](repeating: 0, count: 4096)
     let count = try call("read attribute \(name) of \(path)") {
@@ -91,23 +91,23 @@ public enum Files {
     return Array(value[..<count])
   }
 
-  /// Nothing happens where there is no such file.
+  /// Removes the file; no-op if there is none.
   public static func remove(_ path: String) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("remove \(path)") { unsafe unlink(path) }
     } catch  where error.errno == .ENOENT {}
   }
 
-  /// Nothing happens where there is no such directory, or where it is not empty.
+  /// Removes the directory; no-op if there is none or if it is not empty.
   public static func removeEmptyDirectory(_ path: String) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("remove \(path)") { unsafe rmdir(path) }
     } catch  where error.errno == .ENOENT || error.errno == .ENOTEMPTY {}
   }
 
-  /// Makes the directory and those above it, where they are missing; the umask does not apply.
+  /// Creates the directory and its parents, if they are missing; the umask does not apply.
   ///
-  /// It gets the permissions `mode`, those above it, which other programs use too, 0755.
+  /// The directory gets the permissions `mode`; its parents, which other programs use too, get 0755.
   public static func makeDirectories(_ path: String, mode: UInt32 = 0o755) throws(KernelError) {
     do throws(KernelError) {
       try makeDirectory(path, mode: mode)
@@ -118,7 +118,7 @@ public enum Files {
     }
   }
 
-  /// Nothing happens where it is there, made perhaps by another process just now.
+  /// Creates one directory; no-op if it exists, perhaps created by another process just before.
   private static func makeDirectory(_ path: String, mode: UInt32) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("make directory \(path)") { unsafe mkdir(path, mode) }
@@ -126,7 +126,7 @@ public enum Files {
     _ = try call("set permissions of \(path)") { unsafe chmod(path, mode) }  // whatever the runtime's umask
   }
 
-  /// Names in a directory, unsorted, without `.` and `..`; `nil` where there is no such directory.
+  /// The names in a directory, unsorted, without `.` and `..`; `nil` if there is no such directory.
   public static func list(_ path: String) throws(KernelError) -> [String]? {
     var names: [String] = []
     let isThere = try visit(path) {
@@ -136,7 +136,7 @@ public enum Files {
     return isThere ? names : nil
   }
 
-  /// Whether the directory has a name that `fits`; reads no further than to the first.
+  /// Whether the directory has a name for which `fits` is true; stops at the first one.
   public static func hasName(in path: String, where fits: (String) -> Bool) throws(KernelError) -> Bool {
     var found = false
     _ = try visit(path) {
@@ -146,7 +146,7 @@ public enum Files {
     return found
   }
 
-  /// Tells `body` the names in a directory until it answers no.
+  /// Calls `body` with each name in a directory until it returns `false`.
   ///
   /// - Returns: whether there is such a directory.
   private static func visit(_ path: String, _ body: (String) -> Bool) throws(KernelError) -> Bool {
@@ -171,7 +171,7 @@ public enum Files {
     return true
   }
 
-  /// `nil` where there is no such file; follows symbolic links.
+  /// The status of the file, after symbolic links (`stat(2)`); `nil` if there is none.
   public static func status(_ path: String) throws(KernelError) -> FileStatus? {
     var info = stat()
     do throws(KernelError) {
@@ -183,9 +183,9 @@ public enum Files {
     return FileStatus(info)
   }
 
-  /// Where a symbolic link points; `nil` for anything else, and where it may not be read.
+  /// The target of a symbolic link; `nil` if the path is not a link or may not be read.
   ///
-  /// - Throws: an error that may pass.
+  /// - Throws: a temporary error.
   public static func linkTarget(_ path: String) throws(KernelError) -> String? {
     do throws(KernelError) { return try target(ofLink: path) } catch {
       if error.mayPass { throw error }
@@ -193,9 +193,9 @@ public enum Files {
     }
   }
 
-  /// Where a symbolic link points.
+  /// The target of a symbolic link.
   ///
-  /// - Throws: EINVAL where there is something else.
+  /// - Throws: EINVAL if the path is not a symbolic link.
   public static func target(ofLink path: String) throws(KernelError) -> String {
     var target = [CChar](repeating: 0, count: 4096)
     let count = try call("read link \(path)") { unsafe readlink(path, &target, target.count) }

@@ -1,20 +1,20 @@
 import Glibc
 import NetTypes
 
-/// The network namespaces that a process, one of its threads or open files, or a mount holds.
+/// The network namespaces that are in use by a process, a thread, an open file or a mount.
 public struct LiveNamespaces {
-  /// A path to each, by its inode.
+  /// A path to each namespace, by its inode number.
   private var paths: [UInt: String] = [:]
-  /// Whether something could not be looked at, so that there may be others.
+  /// Whether something could not be read, so that there may be more namespaces.
   public private(set) var isPartial = false
-  /// Mount namespaces whose mounts are known.
+  /// The mount namespaces whose mounts are already read.
   private var seenMounts: Set<String> = []
 
-  /// Looks through every process that this one sees, and the mounts of each.
+  /// Reads all processes that are visible to this one, and the mounts of each.
   public static func survey() -> LiveNamespaces {
     var found = LiveNamespaces()
     for name in found.list("/proc") where name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
-      // The first process is no container; whoever has fewer rights than it cannot look at it.
+      // Process 1 is not a container; a process with fewer privileges cannot read its namespace.
       if name == "1", isOutOfReach("/proc/1/ns/net") { continue }
       found.addProcess("/proc/\(name)")
     }
@@ -25,10 +25,10 @@ public struct LiveNamespaces {
     do throws(KernelError) { return try Files.linkTarget(path) == nil } catch { return false }  // asked again below
   }
 
-  /// A path by which the namespace with that inode can be opened; `nil` where nothing holds it.
+  /// A path to open the namespace with that inode number; `nil` if it is not in use.
   public func path(ofInode inode: UInt) -> String? { paths[inode] }
 
-  /// `nil` for what has ended meanwhile, which holds nothing, and for what cannot be looked at, which may.
+  /// `nil` if the object has ended in the meantime, or cannot be read; the second case sets `isPartial`.
   private mutating func look<Value>(_ body: () throws(KernelError) -> Value) -> Value? {
     do throws(KernelError) { return try body() } catch {
       if !error.errno.isOne(of: .ENOENT, .ESRCH, .EINVAL) { isPartial = true }
@@ -48,7 +48,10 @@ public struct LiveNamespaces {
     if let inode = target(path).flatMap(Self.inode) { paths[inode] = path }
   }
 
-  /// A namespace that was opened by its name shows that and not what it is; its inode is in `fdinfo` from Linux 5.14 on.
+  /// Adds an open file's namespace.
+  ///
+  /// If the namespace was opened by its name, the link in `fd` shows that name; Linux >= 5.14 shows its inode in
+  /// `fdinfo`.
   private mutating func addFile(_ name: String, of process: String) {
     let path = "\(process)/fd/\(name)"
     guard let target = target(path) else { return }
@@ -68,7 +71,7 @@ public struct LiveNamespaces {
     guard let mounts = target("\(process)/ns/mnt"), seenMounts.insert(mounts).inserted else { return }
     let text = look { () throws(KernelError) in try Files.read("\(process)/mountinfo") }
     guard let text else {
-      seenMounts.remove(mounts)  // another process may tell
+      seenMounts.remove(mounts)  // another process may make them readable
       return
     }
     for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
@@ -79,7 +82,7 @@ public struct LiveNamespaces {
     }
   }
 
-  /// The number in `net:[4026532281]`.
+  /// The inode number in `net:[4026532281]`.
   private static func inode(_ text: String) -> UInt? {
     guard text.hasPrefix("net:["), text.hasSuffix("]") else { return nil }
     return UInt(text.dropFirst(5).dropLast())

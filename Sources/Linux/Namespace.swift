@@ -2,16 +2,16 @@ import CLinux
 import Glibc
 public import NetTypes
 
-/// A network namespace, held open.
+/// A network namespace that is held open.
 public struct Namespace: ~Copyable {
   let descriptor: Descriptor
   public var raw: Int32 { descriptor.raw }
 
-  /// Opens the namespace behind `path`.
+  /// Opens the namespace at `path`.
   ///
-  /// - Throws: EINVAL for a file that is none.
+  /// - Throws: EINVAL if the file is not a network namespace.
   public static func open(_ path: String) throws(KernelError) -> Namespace {
-    // Not blocking, so that a FIFO in the place of a namespace is refused and not waited for.
+    // O_NONBLOCK: a FIFO in place of a namespace is refused, without waiting for its other end.
     let descriptor = try Descriptor.open(path, flags: O_RDONLY | O_NONBLOCK, mode: 0)
     let answer = try call("ask what \(path) is") { cl_is_net_namespace(descriptor.raw) }
     guard answer == 1 else {
@@ -20,10 +20,10 @@ public struct Namespace: ~Copyable {
     return Namespace(descriptor: descriptor)
   }
 
-  /// The calling thread's own.
+  /// The calling thread's own network namespace.
   public static func own() throws(KernelError) -> Namespace { try open("/proc/thread-self/ns/net") }
 
-  /// A new one, without a name: it ends with the last that holds it.
+  /// Creates a network namespace without a name: it ends when nothing holds it any more.
   public static func new() throws(KernelError) -> Namespace {
     let home = try own()
     _ = try call("make a network namespace") { cl_unshare_net() }
@@ -31,20 +31,20 @@ public struct Namespace: ~Copyable {
     return try own()
   }
 
-  /// Whether `path` leads to the calling thread's own.
+  /// Whether `path` is the calling thread's own network namespace.
   public static func isOwn(_ path: String) throws(KernelError) -> Bool {
     try open(path).identity() == own().identity()
   }
 
-  /// Device and inode: equal for equal namespaces.
+  /// The device and inode numbers, which identify the namespace.
   public borrowing func identity() throws(KernelError) -> FileIdentity {
     let status = try descriptor.status()
     return FileIdentity(device: status.device, inode: status.inode)
   }
 
-  /// A number that no other namespace has until the next boot, not even one that gets this one's inode.
+  /// A number that no other namespace gets until the next boot, even if it gets the same inode number.
   ///
-  /// - Throws: ENOPROTOOPT where the kernel has none, before Linux 5.14.
+  /// - Throws: ENOPROTOOPT before Linux 5.14, which has no such number.
   public borrowing func cookie() throws(KernelError) -> UInt64 {
     try enter { () throws(KernelError) in
       var cookie: UInt64 = 0
@@ -53,7 +53,7 @@ public struct Namespace: ~Copyable {
     }
   }
 
-  /// Runs `body` with this thread in the namespace, and comes back whatever happens.
+  /// Runs `body` with this thread in the namespace, and always returns to the previous namespace (`setns(2)`).
   public borrowing func enter<Value: ~Copyable>(
     _ body: () throws(KernelError) -> Value
   ) throws(KernelError) -> Value {
@@ -63,20 +63,22 @@ public struct Namespace: ~Copyable {
     return try body()
   }
 
-  /// How often going back is tried: setns(2) allocates memory, which there may be again.
+  /// How often the return is tried: setns(2) allocates memory, which may be available again.
   private static let triesToGoBack = 100
 
-  /// Ends the process where it cannot: going on in the wrong namespace would be worse.
+  /// Ends the process if it cannot return: to continue in the wrong namespace would be worse.
   private borrowing func goBack() {
     for _ in 0..<Self.triesToGoBack where cl_setns_net(raw) == 0 { return }
     unsafe Self.isLost(KernelError(errno: .last, doing: "go back to the host's network namespace"))
   }
 
-  /// Told of a thread that cannot go back to its namespace; must neither return nor ask the kernel for anything of a network.
+  /// Called for a thread that cannot return to its namespace.
+  ///
+  /// It must not return, and must not make any system call about networks.
   nonisolated(unsafe) public static var isLost: (KernelError) -> Never = { fatalError("\($0)") }
 }
 
-/// Which file it is, whatever its path.
+/// The identity of a file, independent of its path.
 public struct FileIdentity: Hashable, Sendable {
   public var device: UInt
   public var inode: UInt

@@ -2,9 +2,9 @@ import CLinux
 import Glibc
 public import NetTypes
 
-/// Who computes the checksums of what a link sends, `SIOCETHTOOL`; of this thread's network namespace.
+/// The checksum offload of a link (`SIOCETHTOOL`), in this thread's network namespace.
 public enum Offload {
-  /// - Throws: ENODEV where there is no such link, EOPNOTSUPP where it does not tell.
+  /// - Throws: ENODEV if there is no such link, EOPNOTSUPP if it does not report the setting.
   public static func isOn(_ interface: String) throws(KernelError) -> Bool {
     let answer = unsafe cl_checksum_offload(interface, -1)
     guard answer >= 0 else { throw KernelError(errno: .last, doing: "look for checksum offload of \(interface)") }

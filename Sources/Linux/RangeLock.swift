@@ -1,9 +1,9 @@
 import Glibc
 public import NetTypes
 
-/// A lock of ranges of a file's bytes, there or not: fcntl(2), F_OFD_SETLK.
+/// A lock on byte ranges of a file, also beyond its end: F_OFD_SETLK of fcntl(2).
 ///
-/// It lasts as long as this value, and no longer than the process.
+/// It is held until the end of this value's lifetime or of the process.
 public struct RangeLock: ~Copyable {
   private let file: Descriptor
 
@@ -11,9 +11,9 @@ public struct RangeLock: ~Copyable {
   private static let setLock: Int32 = 37
   private static let pauseMicroseconds = 5000
 
-  /// Locks one range after the other, waiting for each at most `seconds`.
+  /// Locks the ranges one after the other; waits for each for at most `seconds`.
   ///
-  /// - Throws: EAGAIN where another process has a part of one all that time.
+  /// - Throws: EAGAIN if another process holds a part of a range all that time.
   public init(
     _ file: consuming Descriptor, _ ranges: [Range<Int64>], seconds: Int, doing operation: String
   ) throws(KernelError) {

@@ -6,7 +6,7 @@ public import NetTypes
 public struct RegularExpression: ~Copyable {
   private var compiled: regex_t
 
-  /// - Throws: EINVAL with the C library's words for a text that is none.
+  /// - Throws: EINVAL with the C library's message, if the pattern is invalid.
   public init(extended pattern: String) throws(KernelError) {
     var compiled = unsafe regex_t()
     let status = unsafe regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB)
@@ -21,7 +21,7 @@ public struct RegularExpression: ~Copyable {
     unsafe regfree(&compiled)
   }
 
-  /// Whether it matches any part of `text`.
+  /// Whether the expression matches any part of `text`.
   public borrowing func matches(_ text: String) -> Bool {
     unsafe withUnsafePointer(to: compiled) { unsafe regexec($0, text, 0, nil, 0) } == 0
   }

@@ -2,21 +2,22 @@ import CLinux
 import Glibc
 public import NetTypes
 
-/// A process by its number and the program it runs; never another one that gets the number later.
+/// A process, held by a pidfd, so that another process that gets the same pid later is never meant.
 public struct RunningProgram: ~Copyable {
   public let number: Int32
   private let process: Descriptor
 
-  /// Finds the process of that number.
+  /// Finds the process with that pid, if it runs the named program.
   ///
-  /// The program is told by the file name in `/proc/PID/exe`; one that was replaced meanwhile counts.
+  /// The program's name is the file name of `/proc/PID/exe`; a file that has been replaced since counts too.
   ///
   /// - Parameters:
-  ///   - number: its pid.
+  ///   - number: the pid.
   ///   - name: the program's file name.
-  ///   - argument: one of its arguments, in this process's network namespace; `nil`: any, anywhere.
-  /// - Returns: `nil` where there is no such process or it runs another program.
-  /// - Throws: the errno of `pidfd_open(2)`, or of what keeps `/proc` from being read.
+  ///   - argument: an argument that it must have; it must then also be in this process's network namespace. `nil`: no
+  ///     such condition.
+  /// - Returns: `nil` if there is no such process or if it runs another program.
+  /// - Throws: the errno of `pidfd_open(2)`, or the error that keeps `/proc` from being read.
   public static func find(
     _ number: Int32, named name: String, with argument: String? = nil
   ) throws(KernelError) -> RunningProgram? {
@@ -25,7 +26,7 @@ public struct RunningProgram: ~Copyable {
     do throws(KernelError) {
       process = Descriptor(adopting: Int32(try call("find process \(number)") { cl_open_process(number) }))
     } catch  where error.errno.isOne(of: .ESRCH, .EINVAL, .ENOENT) { return nil }  // the latter two: a thread's number
-    // Looked at once it is held: if it has ended and the number is another's, no signal reaches that one.
+    // Checked while the pidfd is held: if the process has ended and the pid is reused, no signal reaches the new process.
     guard try runs(number, name) else { return nil }
     if let argument, try !hasArgument(number, argument, of: name) { return nil }
     return RunningProgram(number: number, process: process)
@@ -46,7 +47,7 @@ public struct RunningProgram: ~Copyable {
     return program.split(separator: "/").last.map { $0 == name } == true
   }
 
-  /// What the kernel adds to the path of a file that is gone.
+  /// The suffix that the kernel adds to the path of a removed file.
   private static let deleted = " (deleted)"
 
   private static func hasArgument(_ number: Int32, _ argument: String, of name: String) throws(KernelError) -> Bool {
@@ -62,7 +63,7 @@ public struct RunningProgram: ~Copyable {
     return false
   }
 
-  /// `nil` for a process that has ended, or another user's.
+  /// The process's arguments; `nil` if it has ended or belongs to another user.
   private static func arguments(_ number: Int32) throws(KernelError) -> [UInt8]? {
     do throws(KernelError) { return try Files.readIfPresent("/proc/\(number)/cmdline") } catch {
       if error.errno == .ESRCH || error.isRefusal { return nil }
@@ -75,16 +76,16 @@ public struct RunningProgram: ~Copyable {
     self.process = process
   }
 
-  /// Nothing happens where it has ended.
+  /// Sends a signal; no-op if the process has ended.
   public func signal(_ signal: Int32) throws(KernelError) {
     do throws(KernelError) {
       _ = try call("signal a process") { cl_signal_process(process.raw, signal) }
     } catch  where error.errno == .ESRCH {}
   }
 
-  /// Ends it by SIGTERM, and by SIGKILL where it has not ended after two seconds.
+  /// Ends the process by SIGTERM, and by SIGKILL if it is still running after two seconds.
   ///
-  /// - Throws: ETIMEDOUT where it is still there after two more.
+  /// - Throws: ETIMEDOUT if it is still running two seconds later.
   public func end() throws(KernelError) {
     for number in [SIGTERM, SIGKILL] {
       try signal(number)

@@ -1,18 +1,18 @@
 import Glibc
 public import NetTypes
 
-/// What stands in the place of a state file, directory or lock, and is none: it gets the name `.NAME.aside`, which GC removes.
+/// Renames what is not a valid state file, directory or lock to `.NAME.aside`; GC removes it later.
 public enum SetAside {
   private static let suffix = ".aside"
   private static let secondsToWait = 30
 
-  /// Whether something that was set aside has that name.
+  /// Whether the name is that of an object that was set aside.
   public static func isOne(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(suffix) }
 
-  /// The name that what is called `name` gets.
+  /// The new name of the object called `name`.
   public static func name(of name: String) -> String { ".\(name)\(suffix)" }
 
-  /// Renames whatever is at the path, in the place of what was set aside before; nothing happens where there is nothing.
+  /// Renames the object at the path, if there is one; replaces an object that was set aside before.
   public static func move(_ path: String) throws(KernelError) {
     let (directory, name) = parts(path)
     let aside = "\(directory)/\(Self.name(of: name))"
@@ -22,12 +22,12 @@ public enum SetAside {
     }
   }
 
-  /// Makes the path free for a file: links, FIFOs, sockets and empty directories are removed, other directories set aside.
+  /// Makes the path free for a file: removes a link, FIFO, socket or empty directory; sets another directory aside.
   ///
-  /// - Returns: whether something was moved or removed; not where there is a regular file or nothing.
+  /// - Returns: whether something was removed or set aside; `false` if there is a regular file or nothing.
   public static func makeRoom(at path: String) throws(KernelError) -> Bool {
     guard try isObstacle(path) else { return false }
-    // Of two processes at once the second must not take the file that the first one has made since.
+    // With two processes at the same time, the second must not remove the file that the first has created.
     let lock = try lock(above: path)
     defer { _ = lock }
     guard try isObstacle(path) else { return true }
@@ -35,7 +35,7 @@ public enum SetAside {
     return true
   }
 
-  /// Makes a directory, and those above it; anything else in its place is set aside, a link to a directory too.
+  /// Creates a directory and its parents; sets anything else at the path aside, also a link to a directory.
   public static func makeDirectory(_ path: String, mode: UInt32 = 0o755) throws(KernelError) {
     try Files.makeDirectories(path, mode: mode)
     guard try !Files.isDirectory(path) else { return }
@@ -46,7 +46,7 @@ public enum SetAside {
     try Files.makeDirectories(path, mode: mode)
   }
 
-  /// Removes what was set aside in a directory.
+  /// Removes the objects that were set aside in a directory.
   public static func clean(_ directory: String) throws(KernelError) {
     guard try Files.isDirectory(directory) else { return }
     for name in try Files.list(directory) ?? [] where isOne(name) { try Files.removeTree("\(directory)/\(name)") }

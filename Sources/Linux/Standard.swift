@@ -2,15 +2,15 @@ import CLinux
 import Glibc
 public import NetTypes
 
-/// The three streams a process starts with.
+/// The three standard streams of the process.
 public enum Standard {
   public static let input: Int32 = 0
   public static let output: Int32 = 1
   public static let error: Int32 = 2
 
-  /// All of standard input.
+  /// Reads standard input to its end.
   ///
-  /// - Throws: EFBIG for more than `limit` bytes.
+  /// - Throws: EFBIG if there are more than `limit` bytes.
   public static func readInput(limit: Int) throws(KernelError) -> [UInt8] {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 16384)
@@ -22,15 +22,15 @@ public enum Standard {
     }
   }
 
-  /// Whether a person would have to type the input.
+  /// Whether standard input is a terminal.
   public static var inputIsTerminal: Bool { isatty(input) == 1 }
 
-  /// Writes to a descriptor that this process was given.
+  /// Writes to a descriptor that this process inherited.
   ///
-  /// Whoever reads a pipe or socket has five seconds, and one for standard error, to take all of it: this process may hold
-  /// what others wait for.
+  /// The reader of a pipe or socket must read all of it within five seconds (standard error: one second), because this
+  /// process may hold locks for which other processes wait.
   ///
-  /// - Throws: ETIMEDOUT where that did not do.
+  /// - Throws: ETIMEDOUT if the reader takes longer.
   public static func write(_ bytes: [UInt8], to descriptor: Int32) throws(KernelError) {
     let deadline = Clock.now.advanced(bySeconds: descriptor == error ? 1 : 5)
     var done = 0
@@ -44,7 +44,7 @@ public enum Standard {
     }
   }
 
-  /// What a pipe that has room takes without waiting.
+  /// The largest write for which a pipe with room does not block.
   private static let pipeUnit = 4096
 
   private static func awaitRoom(in descriptor: Int32, until deadline: Clock) throws(KernelError) {
@@ -52,24 +52,24 @@ public enum Standard {
     let ready = try call("wait for room in descriptor \(descriptor)") {
       unsafe poll(&wait, 1, Int32(clamping: deadline.millisecondsLeft))
     }
-    // Where there is an error, `write` says which.
+    // If the descriptor has an error, `write` reports it.
     guard ready > 0 else { throw KernelError(errno: .ETIMEDOUT, doing: "write to descriptor \(descriptor)") }
   }
 
-  /// Takes the number of each stream that is closed, so that no file opened later gets it; using it stays an error.
+  /// Opens each closed standard stream, so that no file gets its number; reads or writes on it still fail.
   public static func occupyClosedStreams() {
     for stream in [input, output, error] where fcntl(stream, F_GETFD) < 0 {
       _ = unsafe cl_open("/dev/null", stream == input ? O_WRONLY : O_RDONLY, 0)
     }
   }
 
-  /// A reader that goes away shall be an error of `write`, not the end of the process.
+  /// Ignores SIGPIPE: if the reader of a pipe ends, `write` fails instead of the process being killed.
   public static func ignoreBrokenPipes() { _ = signal(SIGPIPE, SIG_IGN) }
 
-  /// What a limit or a reader forbids shall be an error with a code, not the end of the process.
+  /// Ignores the signals in `refusals`, so that the system call returns an error instead of the process being killed.
   public static func turnSignalsIntoErrors() { for number in refusals { _ = signal(number, SIG_IGN) } }
 
-  /// The signals of a broken pipe, of a file at its largest size, of processor time at its soft limit.
+  /// The signals for a broken pipe, for a file at its size limit, and for the soft limit of processor time.
   static let refusals = [SIGPIPE, SIGXFSZ, SIGXCPU]
 }
 

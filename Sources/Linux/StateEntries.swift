@@ -1,13 +1,13 @@
 import Glibc
 public import NetTypes
 
-/// Entries of a directory of ours, where other things than our own files and directories may be: links, FIFOs, directories.
+/// Entries of one of our directories, in which other objects may be in the place of our files and directories.
 ///
-/// None of these is waited for or followed.
+/// Links are not followed, and FIFOs are not waited for.
 public enum StateEntries {
-  /// A whole regular file; `nil` if there is nothing of that name.
+  /// The content of a regular file; `nil` if the name does not exist.
   ///
-  /// - Throws: EBADMSG if there is something else.
+  /// - Throws: EBADMSG if there is another type of object.
   public static func readFile(_ path: String, limit: Int = 16 << 20) throws(KernelError) -> [UInt8]? {
     do throws(KernelError) {
       let file = try Descriptor.open(path, for: .inspecting)

@@ -2,15 +2,15 @@ import Glibc
 public import NetTypes
 
 extension KernelError {
-  /// The system's text for `errno`.
+  /// An error with the C library's text for `errno`.
   public init(errno: Errno, doing operation: String) {
     self.init(operation, errno: errno, reason: unsafe String(cString: strerror(errno.rawValue)))
   }
 }
 
-/// Makes a system call again as long as a signal interrupts it.
+/// Makes a system call, and repeats it while a signal interrupts it (EINTR).
 ///
-/// - Throws: its errno where it returns less than 0.
+/// - Throws: its errno if it returns less than 0.
 func call<Result: FixedWidthInteger>(
   _ operation: @autoclosure () -> String, _ body: () -> Result
 ) throws(KernelError) -> Int {
@@ -23,6 +23,6 @@ func call<Result: FixedWidthInteger>(
 }
 
 extension Errno {
-  /// What the last system call of this thread left.
+  /// The errno of this thread's last failed system call.
   public static var last: Errno { Errno(errno) }
 }

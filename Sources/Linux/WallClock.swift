@@ -1,6 +1,6 @@
 import Glibc
 
-/// The time that people and other hosts mean.
+/// The wall-clock time.
 public enum WallClock {
   /// Seconds since 1970, UTC.
   public static var seconds: Int {
