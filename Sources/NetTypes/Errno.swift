@@ -1,4 +1,4 @@
-/// A number of errno(3), by its name there; Linux has the same ones on all machines that Swift is built for.
+/// An error number of errno(3); Linux uses the same numbers on all machines that Swift supports.
 public struct Errno: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
   public var rawValue: Int32
 
@@ -9,7 +9,7 @@ public struct Errno: RawRepresentable, Hashable, Sendable, CustomStringConvertib
 
   public func isOne(of others: Errno...) -> Bool { others.contains(self) }
 
-  /// A library refused before the kernel was asked.
+  /// No errno: a library refused the operation without a system call.
   public static let none = Errno(0)
 
   public static let EPERM = Errno(1)

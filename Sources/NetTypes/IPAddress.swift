@@ -18,16 +18,16 @@ public struct IPAddress: TextCodable, Comparable {
     self.value = value
   }
 
-  /// `nil` where `value` has more bits than an address of `family`.
+  /// `nil` if `value` has more bits than an address of `family`.
   public init?(_ family: IPFamily, _ value: UInt128) {
     guard family == .v6 || value <= UInt128(UInt32.max) else { return nil }
     self.family = family
     self.value = value
   }
 
-  /// Takes dotted-decimal IPv4 without leading zeros and RFC 4291 IPv6 without a zone.
+  /// Parses dotted-decimal IPv4 without leading zeros, and RFC 4291 IPv6 without a zone.
   ///
-  /// An IPv4-mapped IPv6 address is the IPv4 address it maps.
+  /// An IPv4-mapped IPv6 address becomes the IPv4 address.
   public init?(_ text: String) {
     let bytes = Array(text.utf8)
     if bytes.contains(UInt8(ascii: ":")) {
@@ -39,7 +39,7 @@ public struct IPAddress: TextCodable, Comparable {
     }
   }
 
-  /// RFC 5952 for IPv6.
+  /// The address as text, for IPv6 as in RFC 5952.
   public var description: String {
     family == .v4 ? formatIPv4(UInt32(truncatingIfNeeded: value)) : formatIPv6(value)
   }
@@ -48,7 +48,7 @@ public struct IPAddress: TextCodable, Comparable {
     left.family == right.family ? left.value < right.value : left.family == .v4
   }
 
-  /// The address `count` further on; `nil` past the end of the family.
+  /// The address plus `count`; `nil` beyond the last address of the family.
   public func advanced(by count: UInt128) -> IPAddress? {
     let (sum, overflow) = value.addingReportingOverflow(count)
     return overflow ? nil : IPAddress(family, sum)
@@ -57,12 +57,12 @@ public struct IPAddress: TextCodable, Comparable {
   /// The address before this one; `nil` for the lowest.
   public var predecessor: IPAddress? { value == 0 ? nil : IPAddress(family, value - 1) }
 
-  /// The bytes in network order: 4 or 16 of them.
+  /// The 4 or 16 bytes in network byte order.
   public var bytes: [UInt8] {
     stride(from: family.bitWidth - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> UInt128($0)) }
   }
 
-  /// `nil` unless there are 4 or 16 bytes, in network order.
+  /// `nil` unless there are 4 or 16 bytes; in network byte order.
   public init?(bytes: some Collection<UInt8>) {
     let number = bytes.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
     switch bytes.count {
@@ -72,12 +72,12 @@ public struct IPAddress: TextCodable, Comparable {
     }
   }
 
-  /// 0.0.0.0 or ::, which stands for no address.
+  /// Whether the address is 0.0.0.0 or ::, which mean "no address".
   public var isUnspecified: Bool { value == 0 }
-  /// 255.255.255.255.
+  /// Whether the address is 255.255.255.255.
   public var isBroadcast: Bool { family == .v4 && value == UInt128(UInt32.max) }
   public var isMulticast: Bool { family == .v4 ? value >> 28 == 0xE : value >> 120 == 0xFF }
   public var isLoopback: Bool { family == .v4 ? value >> 24 == 127 : value == 1 }
-  /// fe80::/10 or 169.254.0.0/16.
+  /// Whether the address is in fe80::/10 or 169.254.0.0/16.
   public var isLinkLocal: Bool { family == .v4 ? value >> 16 == 0xA9FE : value >> 118 == 0x3FA }
 }

@@ -9,7 +9,7 @@ func parseIPv4(_ text: ArraySlice<UInt8>) -> UInt32? {
   return number
 }
 
-/// One to three digits without a leading zero.
+/// Parses one to three digits without a leading zero.
 func parseDecimal(_ text: ArraySlice<UInt8>) -> Int? {
   guard (1...3).contains(text.count), text.count == 1 || text.first != UInt8(ascii: "0") else { return nil }
   var number = 0
@@ -36,7 +36,7 @@ func parseIPv6(_ text: ArraySlice<UInt8>) -> UInt128? {
   return join(head + Array(repeating: 0, count: missing) + tail)
 }
 
-/// Colon-separated groups of 16 bits; the last two may be written as an IPv4 address.
+/// Parses colon-separated groups of 16 bits; the last two may be written as an IPv4 address.
 private func parseGroups(_ text: ArraySlice<UInt8>) -> [UInt16]? {
   guard !text.isEmpty else { return [] }
   var groups: [UInt16] = []
@@ -71,7 +71,7 @@ func parseHex(_ text: ArraySlice<UInt8>, digits: ClosedRange<Int>) -> UInt32? {
   return number
 }
 
-/// RFC 5952: lower case, the longest run of two or more zero groups (the first of equals) as `::`.
+/// Formats as in RFC 5952: lower case; the longest run of two or more zero groups (the first of equal runs) as `::`.
 func formatIPv6(_ number: UInt128) -> String {
   if number >> 32 == 0xFFFF { return "::ffff:" + formatIPv4(UInt32(truncatingIfNeeded: number)) }
   let groups = (0..<8).map { UInt16(truncatingIfNeeded: number >> UInt128(112 - 16 * $0)) }

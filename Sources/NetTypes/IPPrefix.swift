@@ -1,21 +1,21 @@
-/// An address and how many of its leading bits name the network: `10.1.2.3/24`.
+/// An address and its prefix length: `10.1.2.3/24`.
 ///
 /// Host bits are kept as written; `network` has them cleared.
 public struct IPPrefix: TextCodable {
   public static let wanted = "an address with a prefix length, such as 10.1.2.3/24 or fd00::1/64"
 
   public let address: IPAddress
-  /// 0 to 32 or 128.
+  /// The prefix length, 0 to 32 or 128.
   public let length: Int
 
-  /// `nil` where the length does not fit the family.
+  /// `nil` if the length is out of the family's range.
   public init?(_ address: IPAddress, length: Int) {
     guard (0...address.family.bitWidth).contains(length) else { return nil }
     self.address = address
     self.length = length
   }
 
-  /// The address alone: /32 or /128.
+  /// The prefix of one address: /32 or /128.
   public init(host address: IPAddress) {
     self.address = address
     length = address.family.bitWidth
@@ -31,7 +31,7 @@ public struct IPPrefix: TextCodable {
   public var description: String { "\(address)/\(length)" }
   public var family: IPFamily { address.family }
 
-  /// How many bits are left for hosts.
+  /// The number of host bits.
   public var hostBits: Int { family.bitWidth - length }
 
   private var hostMask: UInt128 { hostBits == 128 ? .max : (1 << UInt128(hostBits)) - 1 }
@@ -39,13 +39,13 @@ public struct IPPrefix: TextCodable {
   /// The same network with host bits cleared.
   public var network: IPPrefix { IPPrefix(first, length: length) ?? self }
 
-  /// The lowest address: the network's own.
+  /// The lowest address, which is the network's own.
   public var first: IPAddress { IPAddress(family, address.value & ~hostMask) ?? address }
 
   /// The highest address.
   public var last: IPAddress { IPAddress(family, address.value | hostMask) ?? address }
 
-  /// The address of all hosts of the network; `nil` in IPv6, and where the network has none: /31 (RFC 3021) and /32.
+  /// The broadcast address; `nil` for IPv6, /31 (RFC 3021) and /32, which have none.
   public var broadcast: IPAddress? { family == .v4 && hostBits > 1 ? last : nil }
 
   public func contains(_ other: IPAddress) -> Bool {
@@ -56,7 +56,7 @@ public struct IPPrefix: TextCodable {
     contains(other.first) || other.contains(first)
   }
 
-  /// 0.0.0.0/0 and ::/0.
+  /// The prefix of all addresses: 0.0.0.0/0 or ::/0.
   public static func everything(_ family: IPFamily) -> IPPrefix {
     IPPrefix(family == .v4 ? IPAddress(v4: 0) : IPAddress(v6: 0), length: 0) ?? IPPrefix(host: IPAddress(v4: 0))
   }

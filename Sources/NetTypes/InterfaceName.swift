@@ -1,9 +1,11 @@
-/// A network interface's name, as the kernel takes it (`dev_valid_name`) and neither it nor nft expands it: not `br%d`, `br*`.
+/// The name of a network interface, valid in the kernel (`dev_valid_name`).
+///
+/// Names that the kernel or nft would expand (`br%d`, `br*`) are not allowed.
 public struct InterfaceName: TextCodable {
   public static let wanted =
     "an interface name of 1 to 15 bytes without '/', ':', '%', '*' or white space, not '.' or '..'"
 
-  /// The most bytes a name may hold: `IFNAMSIZ` less the terminating zero.
+  /// The maximum length in bytes: `IFNAMSIZ` minus the terminating NUL.
   public static let maximumByteCount = 15
 
   public let description: String
@@ -14,7 +16,7 @@ public struct InterfaceName: TextCodable {
     self = name
   }
 
-  /// The name of a link that is there, which may be one that we would not give; `nil` for what no link can have.
+  /// The name of an existing link, which we may not be allowed to give ourselves; `nil` if no link can have that name.
   public static func ofLink(_ text: String) -> InterfaceName? {
     guard (1...maximumByteCount).contains(text.utf8.count), text != ".", text != ".." else { return nil }
     let refused = text.unicodeScalars.contains {

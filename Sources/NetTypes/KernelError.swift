@@ -1,10 +1,10 @@
-/// The kernel said no: which operation, its `errno`, and its own explanation where it gave one.
+/// An error of the kernel: the operation, its `errno`, and the kernel's message if it sent one.
 public struct KernelError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// What was tried, with its values: "add route 10.9.0.0/16 via 10.1.1.1".
+  /// The operation with its values: "add route 10.9.0.0/16 via 10.1.1.1".
   public var operation: String
-  /// 0 where a library refused before the kernel was asked.
+  /// The error number; 0 if a library refused the operation without a system call.
   public var errno: Errno
-  /// The text of `errno`, or the library's.
+  /// The text for `errno`, or the library's text.
   public var reason: String
   /// The kernel's extended-acknowledgement text, for instance "Nexthop has invalid gateway"; may be empty.
   public var kernelMessage: String
@@ -22,26 +22,26 @@ public struct KernelError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension KernelError {
-  /// ENOBUFS, ENOMEM: perhaps the kernel did what was asked and had no memory to say so.
+  /// Whether the kernel had no memory for its answer (ENOBUFS, ENOMEM), so the change may have been made.
   public var isLostAnswer: Bool { errno == .ENOBUFS || errno == .ENOMEM }
 
   public var isTryAgain: Bool { errno == .EAGAIN }
 
-  /// EINTR, EIO, EAGAIN, ENOMEM, ENFILE, EMFILE, ENOBUFS.
+  /// The temporary errors: EINTR, EIO, EAGAIN, ENOMEM, ENFILE, EMFILE, ENOBUFS.
   public static let passing: [Errno] = [.EINTR, .EIO, .EAGAIN, .ENOMEM, .ENFILE, .EMFILE, .ENOBUFS]
 
-  /// Whether it says nothing about what was looked for.
+  /// Whether the error is temporary, so that it does not show that an object is missing.
   public var mayPass: Bool { Self.passing.contains(errno) }
 
-  /// Of opening a network namespace: there is nothing at its path, or something else.
+  /// Whether the error of opening a network namespace shows that the path is missing or is something else.
   public var saysNoNamespace: Bool {
     errno.isOne(of: .ENOENT, .ENOTDIR, .EINVAL, .ENOTTY, .ELOOP, .ENAMETOOLONG, .ENXIO, .ESRCH)
   }
 
-  /// Of a removal: it is gone already, or the link that it was on.
+  /// Whether the error of a removal shows that the object, or the link it was on, is gone already.
   public var isAbsence: Bool { errno.isOne(of: .ENOENT, .ESRCH, .ENODEV, .EADDRNOTAVAIL) }
 
-  /// ENOENT, EINVAL, ENOSYS, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT, ECONNREFUSED: the host lacks it.
+  /// Whether the error shows that the host lacks the feature.
   public var saysAbsent: Bool {
     errno.isOne(of: .ENOENT, .EINVAL, .ENOSYS, .EPROTONOSUPPORT, .EOPNOTSUPP, .EAFNOSUPPORT, .ECONNREFUSED)
   }

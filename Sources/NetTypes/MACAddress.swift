@@ -2,13 +2,13 @@
 public struct MACAddress: TextCodable {
   public static let wanted = "a MAC address of six bytes, such as 02:42:ac:11:00:02"
 
-  /// The address as a number, the first byte written highest; below 2⁴⁸.
+  /// The address as a number below 2⁴⁸; the first byte is the most significant one.
   public let value: UInt64
 
-  /// Keeps the low 48 bits.
+  /// Uses the low 48 bits.
   public init(value: UInt64) { self.value = value & 0xFFFF_FFFF_FFFF }
 
-  /// Six bytes of two hex digits, all separated by `:` or all by `-`.
+  /// Parses six bytes of two hexadecimal digits each, all separated by `:` or all by `-`.
   public init?(_ text: String) {
     let bytes = Array(text.utf8)
     let separator = bytes.contains(UInt8(ascii: "-")) ? UInt8(ascii: "-") : UInt8(ascii: ":")
@@ -28,7 +28,7 @@ public struct MACAddress: TextCodable {
     value = bytes.reduce(0) { $0 << 8 | UInt64($1) }
   }
 
-  /// Six bytes, as on the wire.
+  /// The six bytes in transmission order.
   public var bytes: [UInt8] {
     stride(from: 40, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> UInt64($0)) }
   }
@@ -37,22 +37,22 @@ public struct MACAddress: TextCodable {
     bytes.map { byte in byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16) }.joined(separator: ":")
   }
 
-  /// Group bit of the first byte: no interface may have such an address.
+  /// Whether the group bit of the first byte is set; no interface may have such an address.
   public var isMulticast: Bool { value >> 40 & 1 == 1 }
   public var isZero: Bool { value == 0 }
 
   /// A new locally administered unicast address.
   public static func random() -> MACAddress { MACAddress(locallyAdministered: .random(in: 0..<1 << 48)) }
 
-  /// A new address for a bridge's port on the host: `fe` and five random bytes.
+  /// A random address for a bridge port on the host: `fe` and five random bytes.
   ///
-  /// A bridge without an address of its own takes the lowest of its ports'; this one is above those of other ports.
+  /// A bridge without an address of its own takes the lowest address of its ports; this one is higher than most others.
   public static func randomOfPort() -> MACAddress { MACAddress(value: 0xFE << 40 | .random(in: 0..<1 << 40)) }
 
-  /// A locally administered unicast address, of the low 48 bits but for the two that say so.
+  /// A locally administered unicast address from the low 48 bits; the two bits for that are overwritten.
   public init(locallyAdministered bits: UInt64) { self.init(value: bits & ~(1 << 40) | 1 << 41) }
 
-  /// `02:42` followed by the IPv4 address: what Docker's bridges have always used.
+  /// `02:42` followed by the IPv4 address, as on Docker's bridges.
   ///
   /// `nil` for an IPv6 address.
   public init?(derivedFrom address: IPAddress) {

@@ -1,4 +1,4 @@
-/// A port and its protocol, as image formats and runtimes write what a container listens on: `80/tcp`, or `80` for TCP.
+/// A port and its protocol, as in container images and runtimes: `80/tcp`, or `80` for TCP.
 public struct TransportPort: TextCodable {
   public static let wanted = "a port and a protocol: \"80/tcp\""
 

@@ -4,7 +4,7 @@ public enum TransportProtocol: String, TextCodable, CaseIterable, Comparable {
 
   public static let wanted = "tcp, udp or sctp"
 
-  /// Takes any case.
+  /// Parses the name in upper or lower case.
   public init?(_ text: String) { self.init(rawValue: text.lowercased()) }
 
   public var description: String { rawValue }
