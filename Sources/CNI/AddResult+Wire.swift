@@ -1,7 +1,7 @@
 import NetTypes
 
 extension AddResult {
-  /// The result as `version` of the specification writes it.
+  /// The result in the JSON form of that version of the specification.
   public func wire(_ version: SpecVersion) -> JSONValue {
     var members = version < .v0_3_0 ? singleAddressForm : listForm(version)
     members["cniVersion"] = .string(version.rawValue)
@@ -9,7 +9,7 @@ extension AddResult {
     return .object(members)
   }
 
-  /// 0.1.0 and 0.2.0 hold one address of each family and no interfaces; routes go with their family's address.
+  /// The form of 0.1.0 and 0.2.0: one address per family and no interfaces; each route is listed under its family's address.
   private var singleAddressForm: [String: JSONValue] {
     var members: [String: JSONValue] = [:]
     for (key, family) in [("ip4", IPFamily.v4), ("ip6", .v6)] {
@@ -35,7 +35,7 @@ extension AddResult {
 }
 
 extension AllocatedPort {
-  /// Named as in the capability `portMappings`.
+  /// The JSON form, with the keys of the capability `portMappings`.
   public var json: JSONValue {
     object([
       ("hostIP", hostIP.map { .string($0.description) }), ("hostPort", .integer(Int64(hostPort))),

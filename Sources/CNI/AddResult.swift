@@ -1,12 +1,12 @@
 public import NetTypes
 
-/// What an ADD made (spec section 5), free of any version's wire form.
+/// The result of an ADD (spec section 5), independent of the version's JSON form.
 public struct AddResult: Equatable, Sendable {
   public var interfaces: [Interface] = []
   public var ips: [IP] = []
   public var routes: [Route] = []
   public var dns = DNS()
-  /// Ports of the host that were chosen for the container; ours, beside what the specification has.
+  /// Host ports that were chosen for the container; our extension of the specification.
   public var portMappings: [AllocatedPort] = []
 
   public init(interfaces: [Interface] = [], ips: [IP] = [], routes: [Route] = [], dns: DNS = DNS()) {
@@ -18,11 +18,11 @@ public struct AddResult: Equatable, Sendable {
 
   public struct Interface: Equatable, Sendable {
     public var name: String
-    /// As the other plugin wrote it: not every link's address has six bytes.
+    /// The text that the other plugin wrote: not every link's address has six bytes.
     public var mac: String?
-    /// Largest packet, in bytes.
+    /// The MTU in bytes.
     public var mtu: Int?
-    /// The network namespace's path; `nil` on the host.
+    /// The path of the network namespace; `nil` for an interface on the host.
     public var sandbox: String?
     public var socketPath: String?
     public var pciID: String?
@@ -36,7 +36,7 @@ public struct AddResult: Equatable, Sendable {
   }
 
   public struct IP: Equatable, Sendable {
-    /// Index into `interfaces`.
+    /// The index into `interfaces`.
     public var interface: Int?
     public var address: IPPrefix
     public var gateway: IPAddress?
@@ -49,9 +49,9 @@ public struct AddResult: Equatable, Sendable {
   }
 }
 
-/// A port of the host that was chosen for one of the container's.
+/// A host port that was chosen for a port of the container.
 public struct AllocatedPort: Equatable, Sendable {
-  /// The address of the host it counts for; `nil`: all.
+  /// The host's address at which the port is published; `nil`: all addresses.
   public var hostIP: IPAddress?
   public var hostPort: UInt16
   public var containerPort: UInt16
@@ -65,16 +65,16 @@ public struct AllocatedPort: Equatable, Sendable {
   }
 }
 
-/// A route in the container, as configurations and results write it.
+/// A route in the container, as in configurations and results.
 public struct Route: Equatable, Sendable {
   public var dst: IPPrefix
-  /// `nil`: the gateway of the address of the same family.
+  /// The gateway; `nil`: the gateway of the address of the same family.
   public var gw: IPAddress?
-  /// Largest packet on this route, in bytes.
+  /// The MTU of this route, in bytes.
   public var mtu: Int?
-  /// Largest TCP segment to announce, in bytes.
+  /// The TCP maximum segment size to announce, in bytes.
   public var advmss: Int?
-  /// The metric: the lowest wins.
+  /// The metric: the route with the lowest one is used.
   public var priority: Int?
   public var table: Int?
   public var scope: Int?
@@ -86,7 +86,7 @@ public struct Route: Equatable, Sendable {
   }
 }
 
-/// Name service of a network (spec: `dns`).
+/// The name server settings of a network (spec: `dns`).
 public struct DNS: Equatable, Sendable {
   public var nameservers: [String] = []
   public var domain: String?

@@ -1,14 +1,14 @@
 public import NetTypes
 
-/// `CNI_ARGS`: `KEY=value` pairs between semicolons.
+/// `CNI_ARGS`: `KEY=value` pairs, separated by semicolons.
 public struct CNIArguments: Equatable, Sendable {
   private var values: [String: String] = [:]
 
-  /// Keys that mean something to one of our plugins or to every runtime; others need `IgnoreUnknown`.
+  /// Keys that our plugins or common runtimes use; other keys need `IgnoreUnknown`.
   private static let known: Set<String> = ["IgnoreUnknown", "IP", "GATEWAY", "MAC"]
   private static let knownPrefix = "K8S_"
 
-  /// The value behind each key is everything after the first `=`.
+  /// Parses the pairs; a value is everything after the first `=`.
   ///
   /// - Throws: code 4, for a pair without `=` and for unknown keys without `IgnoreUnknown=1`.
   public init(_ text: String) throws(CNIError) {
@@ -36,12 +36,12 @@ public struct CNIArguments: Equatable, Sendable {
     }
   }
 
-  /// `nil` where the key is absent or has an empty value.
+  /// The value; `nil` if the key is absent or its value is empty.
   public subscript(key: String) -> String? { values[key].flatMap { $0.isEmpty ? nil : $0 } }
 
-  /// The value of `key` as `Value`.
+  /// The value of `key`, parsed as `Value`.
   ///
-  /// - Throws: code 4 where it is none.
+  /// - Throws: code 4 if the value is invalid.
   public func value<Value: TextCodable>(_ key: String, as type: Value.Type = Value.self) throws(CNIError) -> Value? {
     guard let text = self[key] else { return nil }
     guard let value = Value(text) else {

@@ -1,9 +1,9 @@
 /// An error as the CNI specification reports it: printed as JSON on standard output.
 public struct CNIError: Error, Equatable, Sendable {
   public var code: Code
-  /// What we were doing, what was wrong, what was wanted.
+  /// What was being done, what was wrong, and what is wanted.
   public var message: String
-  /// More of the same for a person to read; may be empty.
+  /// Further information for the operator; may be empty.
   public var details: String
 
   public init(_ code: Code, _ message: String, details: String = "") {
@@ -12,7 +12,7 @@ public struct CNIError: Error, Equatable, Sendable {
     self.details = details
   }
 
-  /// `docs/errors.md` explains each; 1 to 99 are the specification's, from 100 on they are ours.
+  /// An error code, explained in `docs/errors.md`; 1 to 99 are the specification's, 100 and above are ours.
   public struct Code: RawRepresentable, Hashable, Sendable {
     public let rawValue: UInt32
     public init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -40,9 +40,9 @@ public struct CNIError: Error, Equatable, Sendable {
     public static let etcdRefused = Code(rawValue: 108)
   }
 
-  /// One error for several: the first one's code, every message.
+  /// Joins several errors: the code of the first one, all messages.
   ///
-  /// `nil` for none.
+  /// `nil` if there are no errors.
   public init?(joining errors: [CNIError]) {
     guard let first = errors.first else { return nil }
     code = first.code

@@ -1,4 +1,4 @@
-/// The value of a key, or `nil` where it is absent.
+/// The value of a key if it is in `range`; `nil` if the key is absent.
 ///
 /// - Throws: code 7 for a number outside `range`.
 public func checked(_ key: String, _ value: Int?, _ range: ClosedRange<Int>) throws(CNIError) -> Int? {

@@ -1,4 +1,4 @@
-/// What the runtime asks for in `CNI_COMMAND` (spec section 2).
+/// The value of `CNI_COMMAND` (spec section 2).
 public enum Command: String, CaseIterable, Sendable {
   case add = "ADD"
   case del = "DEL"
@@ -7,7 +7,7 @@ public enum Command: String, CaseIterable, Sendable {
   case status = "STATUS"
   case version = "VERSION"
 
-  /// The first specification that has the command.
+  /// The first version of the specification that has the command.
   public var since: SpecVersion {
     switch self {
     case .add, .del, .version: .v0_1_0

@@ -1,11 +1,11 @@
 public import NetTypes
 
-/// A container's identifier, chosen by the runtime.
+/// A container's ID, chosen by the runtime.
 public struct ContainerID: TextCodable {
   public static let wanted =
     "a letter or digit, then letters, digits, '_', '.' or '-', at most \(maximumByteCount) bytes"
 
-  /// More than any runtime gives, and little enough for rules, records and leases that hold it.
+  /// Longer than the IDs of any runtime, and short enough for the rules, records and leases that contain it.
   public static let maximumByteCount = 1024
 
   public let description: String
@@ -15,12 +15,12 @@ public struct ContainerID: TextCodable {
   }
 }
 
-/// A network's name; it names files, so it holds no path.
+/// A network's name; it is used as a file name, so it must not contain a path.
 public struct NetworkName: TextCodable {
   public static let wanted =
     "a letter or digit, then letters, digits, '_', '.' or '-', without '..', at most \(maximumByteCount) bytes"
 
-  /// A file's name has no more.
+  /// The maximum length of a file name.
   public static let maximumByteCount = 255
 
   public let description: String
@@ -30,7 +30,7 @@ public struct NetworkName: TextCodable {
   }
 }
 
-/// A plugin's file name, as `type` and `ipam.type` give it; never a path (CVE-2021-20206).
+/// A plugin's file name, from `type` or `ipam.type`; never a path (CVE-2021-20206).
 public struct PluginType: TextCodable {
   public static let wanted = "a plugin's file name, without '/' or '..'"
   public let description: String
@@ -40,12 +40,13 @@ public struct PluginType: TextCodable {
     description = text
   }
 
-  /// Whether this IPAM plugin asks for addresses, and gives them back, through the container's interface, which so has
-  /// to be there and up before ADD and until after DEL.
+  /// Whether this IPAM plugin requests and releases addresses through the container's interface.
+  ///
+  /// The interface must then exist and be up before ADD and until after DEL.
   public var needsLink: Bool { description == "dhcp" }
 }
 
-/// `^[a-zA-Z0-9][a-zA-Z0-9_.\-]*$`, as the specification has it.
+/// Whether the text matches `^[a-zA-Z0-9][a-zA-Z0-9_.\-]*$`, the specification's pattern.
 private func isIdentifier(_ text: String) -> Bool {
   guard let first = text.utf8.first, isAlphanumeric(first) else { return false }
   return text.utf8.allSatisfy {

@@ -1,12 +1,11 @@
 public import NetTypes
 
-/// A part of a JSON document and where it stands, read piece by piece with errors that name key, value and what was
-/// wanted.
+/// A value of a JSON document with its path, read with errors that contain the key, the value and what is wanted.
 ///
-/// Keys match without regard to case, because Go's runtimes and plugins take them so; `null` means absent.
+/// Keys match in upper and lower case, because runtimes and plugins in Go accept both; `null` means absent.
 public struct JSONReader: Sendable {
   public let value: JSONValue
-  /// `ipam.ranges[0]`, keys spelled as in the document; empty for the whole.
+  /// The path, such as `ipam.ranges[0]`, with keys as spelled in the document; empty for the whole document.
   public let path: String
 
   public init(_ value: JSONValue, path: String = "") {
@@ -14,13 +13,13 @@ public struct JSONReader: Sendable {
     self.path = path
   }
 
-  /// `nil` where the key is absent or `null`, or where this is no object.
+  /// The member; `nil` if the key is absent or `null`, or if this value is not an object.
   public subscript(key: String) -> JSONReader? {
     guard let (spelling, value) = value.member(key), value != .null else { return nil }
     return JSONReader(value, path: path.isEmpty ? spelling : "\(path).\(spelling)")
   }
 
-  /// - Throws: code 7 where the key is absent.
+  /// - Throws: code 7 if the key is absent.
   public func required(_ key: String) throws(CNIError) -> JSONReader {
     guard let member = self[key] else {
       throw CNIError(.invalidNetworkConfig, "key \"\(path.isEmpty ? key : "\(path).\(key)")\": missing")
@@ -28,7 +27,7 @@ public struct JSONReader: Sendable {
     return member
   }
 
-  /// The error that says what is wrong here.
+  /// An error for this value, with what is wanted.
   public func refusal(_ wanted: String) -> CNIError {
     CNIError(.invalidNetworkConfig, "key \"\(path)\": \(value.summary): want \(wanted)")
   }
@@ -47,7 +46,7 @@ extension JSONReader {
     return Int(number)
   }
 
-  /// A port: 1 to 65535.
+  /// The value as a port: 1 to 65535.
   public func portNumber() throws(CNIError) -> UInt16 {
     guard let port = UInt16(exactly: try integer()), port > 0 else { throw refusal("1 to 65535") }
     return port
@@ -58,7 +57,7 @@ extension JSONReader {
     return flag
   }
 
-  /// The value behind a text: an address, a name.
+  /// The value parsed from a text, such as an address or a name.
   public func parsed<Value: TextCodable>(as type: Value.Type = Value.self) throws(CNIError) -> Value {
     guard let parsed = try Value(text()) else { throw refusal(Value.wanted) }
     return parsed
@@ -83,7 +82,7 @@ extension JSONReader {
     return try member.text()
   }
 
-  /// An empty text counts as absent: some runtimes send `""` for "not given".
+  /// The text; `nil` if it is absent or empty, because some runtimes send `""` for "not given".
   public func filledText(_ key: String) throws(CNIError) -> String? {
     guard let text = try text(key), !text.isEmpty else { return nil }
     return text
@@ -99,7 +98,7 @@ extension JSONReader {
     return try member.flag()
   }
 
-  /// An empty text counts as absent.
+  /// The parsed value; `nil` if the text is absent or empty.
   public func parsed<Value: TextCodable>(_ key: String, as type: Value.Type = Value.self) throws(CNIError) -> Value? {
     guard let member = self[key], member.value != .string("") else { return nil }
     return try member.parsed()
@@ -110,7 +109,7 @@ extension JSONReader {
     return try member.object()
   }
 
-  /// A list, each element read by `element`.
+  /// The elements of a list, each parsed by `element`.
   public func list<Value>(
     _ key: String, _ element: (JSONReader) throws(CNIError) -> Value
   ) throws(CNIError) -> [Value]? {
@@ -133,8 +132,8 @@ extension JSONReader {
   }
 }
 
-/// What can be read out of a JSON object.
+/// A value that can be read from a JSON object.
 public protocol JSONReadable {
-  /// - Throws: code 7 naming key, value and what was wanted.
+  /// - Throws: code 7 with the key, the value and what is wanted.
   init(_ json: JSONReader) throws(CNIError)
 }

@@ -1,7 +1,7 @@
 extension JSONValue {
-  /// The value in one line with sorted keys, so that equal values are equal texts (RFC 8259).
+  /// The value in one line with sorted keys, so that equal values have equal texts (RFC 8259).
   ///
-  /// Written here and not by the library: its encoder costs more than all else that VERSION does.
+  /// This encoder is used because that of the JSON library takes more time than the rest of VERSION.
   public var text: String {
     switch self {
     case .null: "null"
@@ -18,7 +18,7 @@ extension JSONValue {
   /// `text` in UTF-8.
   public var bytes: [UInt8] { Array(text.utf8) }
 
-  /// The value in at most 80 characters, for messages.
+  /// The value for messages, at most 80 characters.
   var summary: String {
     let text = text
     return text.count <= 80 ? text : text.prefix(77) + "…"
@@ -26,7 +26,7 @@ extension JSONValue {
 }
 
 extension String {
-  /// As a JSON string: quotes, backslashes and control characters are escaped.
+  /// The text as a JSON string: quotes, backslashes and control characters are escaped.
   fileprivate var quoted: String {
     var quoted = "\""
     for character in unicodeScalars {

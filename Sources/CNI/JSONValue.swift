@@ -1,4 +1,4 @@
-/// Any JSON value, for what is passed on without being understood.
+/// Any JSON value, also for data that is passed on unread.
 public enum JSONValue: Equatable, Sendable {
   case null
   case bool(Bool)
@@ -26,7 +26,7 @@ public enum JSONValue: Equatable, Sendable {
   /// The member of that exact name.
   public subscript(key: String) -> JSONValue? { object?[key] }
 
-  /// The member whose name is `key` but for upper and lower case, as it is written.
+  /// The member named `key`, in upper or lower case, with its name as spelled in the object.
   public func member(_ key: String) -> (key: String, value: JSONValue)? {
     guard let object else { return nil }
     if let value = object[key] { return (key, value) }

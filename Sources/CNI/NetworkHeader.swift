@@ -1,4 +1,4 @@
-/// What every verb needs of a network configuration, and all that DEL needs.
+/// The part of a network configuration that every command needs; DEL needs no more.
 public struct NetworkHeader: JSONReadable, Equatable, Sendable {
   public var cniVersion: String?
   public var name: String?
@@ -13,7 +13,7 @@ public struct NetworkHeader: JSONReadable, Equatable, Sendable {
     ipamType = try json.object("ipam", as: Part.self)?.json.filledText("type")
   }
 
-  /// - Throws: code 7 where the name is missing or could leave its directory.
+  /// - Throws: code 7 if the name is missing or is not valid as a file name.
   public func checkedName() throws(CNIError) -> NetworkName {
     guard let name, !name.isEmpty else { throw CNIError(.invalidNetworkConfig, "missing network name") }
     guard name.utf8.count <= NetworkName.maximumByteCount else {
@@ -29,12 +29,12 @@ public struct NetworkHeader: JSONReadable, Equatable, Sendable {
     return checked
   }
 
-  /// - Throws: code 7 where `type` is a path.
+  /// - Throws: code 7 if `type` is a path.
   public func checkedType() throws(CNIError) -> PluginType? {
     try checked(type, key: "type")
   }
 
-  /// - Throws: code 7 where `ipam.type` is a path.
+  /// - Throws: code 7 if `ipam.type` is a path.
   public func checkedIPAMType() throws(CNIError) -> PluginType? {
     try checked(ipamType, key: "ipam.type")
   }
@@ -48,7 +48,7 @@ public struct NetworkHeader: JSONReadable, Equatable, Sendable {
   }
 }
 
-/// Any object, to look for a key in.
+/// Any JSON object, to look up a key in.
 private struct Part: JSONReadable {
   var json: JSONReader
   init(_ json: JSONReader) { self.json = json }

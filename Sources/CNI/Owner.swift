@@ -1,6 +1,6 @@
 public import NetTypes
 
-/// One attachment: who a link, a lease or a rule belongs to.
+/// One attachment, which owns links, leases and rules.
 public struct Owner: Hashable, Sendable {
   public var network: NetworkName
   public var container: ContainerID
@@ -12,13 +12,13 @@ public struct Owner: Hashable, Sendable {
     self.interface = interface
   }
 
-  /// What marks links of this attachment: `cni:NETWORK/CONTAINER/INTERFACE`, what is too long for an alias by a hash.
+  /// The tag on links of this attachment: `cni:NETWORK/CONTAINER/INTERFACE`; a hash replaces a part too long for an alias.
   public var tag: String {
     let start = Owner.tagPrefix(network), rest = "\(container)/\(interface)"
     return start + (start.utf8.count + rest.utf8.count <= Owner.longestAlias ? rest : Owner.hash(rest))
   }
 
-  /// `nil` for other texts, and where something of it is a hash.
+  /// `nil` for other texts, and if a part of the tag is a hash.
   public init?(tag: String) {
     guard tag.hasPrefix(Owner.tagPrefix) else { return nil }
     let parts = tag.dropFirst(Owner.tagPrefix.count).split(separator: "/", omittingEmptySubsequences: false)
@@ -28,60 +28,61 @@ public struct Owner: Hashable, Sendable {
     self.init(network: network, container: container, interface: interface)
   }
 
-  /// The start of every tag of `network`.
+  /// The prefix that all tags of `network` share.
   public static func tagPrefix(_ network: NetworkName) -> String {
     let whole = "\(tagPrefix)\(network)/"
     return whole.utf8.count + hash("").utf8.count <= longestAlias
       ? whole : "\(tagPrefix)\(hash(network.description))/"
   }
 
-  /// The kernel's IFALIASZ, less the zero at the end.
+  /// The maximum length of an alias: the kernel's IFALIASZ minus the terminating NUL.
   private static let longestAlias = 255
 
-  /// No name begins so.
+  /// A hash with `#`, with which no name begins.
   private static func hash(_ text: String) -> String { "#" + shortHash(text) }
 
-  /// The start of every tag.
+  /// The prefix of every tag.
   public static let tagPrefix = "cni:"
 }
 
 extension Owner {
-  /// The name of the attachment's end on the host: `veth`, three characters for the network, eight for the attachment.
+  /// The name of the attachment's link on the host: `veth`, three characters for the network, eight for the attachment.
   ///
-  /// Derived, so that DEL finds the link with nothing but the three names.
+  /// It is derived, so that DEL finds the link from the names of network, container and interface alone.
   public var hostInterface: InterfaceName {
     derivedName(Owner.hostInterfacePrefix(network) + base32(mixed("\(container)\0\(interface)\0\(network)"), count: 8))
   }
 
-  /// What the host ends of all of `network`'s attachments begin with; another network's may too.
+  /// The prefix of the host links of all of `network`'s attachments; other networks may have the same one.
   public static func hostInterfacePrefix(_ network: NetworkName) -> String {
     "veth" + base32(mixed(network.description), count: 3)
   }
 }
 
 extension Owner {
-  /// The name of the host's own link into `network`, where it cannot use the containers' links: `macv`, eleven
-  /// characters.
+  /// The name of the host's own link into `network`, for networks in which it cannot use the containers' links.
+  ///
+  /// The form is `macv` and eleven characters.
   public static func hostLink(_ network: NetworkName) -> InterfaceName {
     derivedName("macv" + base32(mixed(network.description), count: 11))
   }
 
-  /// The hardware address of that link over a parent with the address `parent`, the same whenever it is made anew.
+  /// The MAC address of that link over a parent with the address `parent`; the same each time it is created.
   public static func hostLinkAddress(_ network: NetworkName, over parent: MACAddress) -> MACAddress {
     MACAddress(locallyAdministered: mixed("\(network)\0\(parent)"))
   }
 
-  /// A number that stands for the attachment where there is room for no more, one of `numbers`.
+  /// A number in `numbers` for the attachment, for fields that cannot hold a name.
   public var number: Int {
     Owner.numbers.lowerBound + Int(mixed("\(container)\0\(interface)\0\(network)") % UInt64(Owner.numbers.count))
   }
 
-  /// Larger than what people and the kernel choose for themselves, a route's metric for one.
+  /// The range is above the numbers that operators and the kernel use, for instance as a route's metric.
   public static let numbers = 1 << 30..<1 << 31
 }
 
 extension Owner {
-  /// 13 characters that stand for a text too long for its place.
+  /// A hash of 13 characters, for fields that are too short for the text.
   public static func shortHash(_ text: String) -> String { base32(mixed(text), count: 13) }
 }
 
@@ -90,7 +91,7 @@ private func derivedName(_ text: String) -> InterfaceName {
   return name
 }
 
-/// FNV-1a of the UTF-8 bytes, its bits then mixed so that any of them can be taken.
+/// FNV-1a of the UTF-8 bytes; the bits are then mixed, so that any part of them can be used.
 private func mixed(_ text: String) -> UInt64 {
   var value: UInt64 = 0xCBF2_9CE4_8422_2325
   for byte in text.utf8 { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }

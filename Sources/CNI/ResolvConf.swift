@@ -1,5 +1,5 @@
 extension DNS {
-  /// Reads a file in the form of `resolv.conf(5)`: the last `domain` counts, the other keywords add up.
+  /// Parses the format of `resolv.conf(5)`: the last `domain` is used, values of the other keywords are collected.
   public init(resolvConf text: String) {
     self.init()
     for line in text.split(whereSeparator: \.isNewline) {

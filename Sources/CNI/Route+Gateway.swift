@@ -1,7 +1,7 @@
 public import NetTypes
 
 extension Route {
-  /// Refuses a gateway that no router can have, whatever addresses the container gets.
+  /// Rejects a gateway that no router can have, whatever addresses the container gets.
   ///
   /// - Throws: code 7 for the other family, a multicast, loopback or broadcast address.
   public func checkGateway(_ gateway: IPAddress) throws(CNIError) {

@@ -1,13 +1,13 @@
 public import NetTypes
 
-/// What runtimes put into a configuration beside the operator's own keys: `args`, `runtimeConfig`.
+/// The keys that runtimes add to the operator's configuration: `args`, `runtimeConfig`.
 public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
   public var args: Args?
   public var runtimeConfig: RuntimeConfig?
-  /// `nil` where it says nothing: a list that is written, even an empty one, counts.
+  /// The name server settings; `nil` if none are given (a given list counts even if it is empty).
   public var dns: DNS?
 
-  /// Nothing said.
+  /// No keys are given.
   public init() {}
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -27,17 +27,17 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
       mesos = try json.object("org.apache.mesos")
     }
 
-    /// `args.cni`, as CONVENTIONS.md of the specification describes it.
+    /// `args.cni`, as in CONVENTIONS.md of the specification.
     public struct CNI: JSONReadable, Equatable, Sendable {
       public var mac: MACAddress?
       public var ips: [RequestedAddress]?
       /// The container's name.
       public var name: String?
       public var labels: [String: String] = [:]
-      /// Containers of the network that this one reaches although they are kept apart.
+      /// Containers of the network that this one may reach although the network separates its containers.
       public var links: [Link]?
       public var dns: DNS?
-      /// In the place of the network's `gwPriority`.
+      /// Replaces the network's `gwPriority`.
       public var gwPriority: Int?
 
       public init(_ json: JSONReader) throws(CNIError) {
@@ -51,11 +51,11 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
       }
     }
 
-    /// One of `args.cni.links`.
+    /// An element of `args.cni.links`.
     public struct Link: JSONReadable, Equatable, Sendable {
-      /// The other container's name or identifier.
+      /// The other container's name or ID.
       public var container: String
-      /// What this one calls it.
+      /// The name by which this container looks up the other one.
       public var alias: String?
       public var ports: [TransportPort]
 
@@ -69,9 +69,9 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
     }
   }
 
-  /// What Mesos' `network/cni` isolator sends in `network_info`.
+  /// The `network_info` that the `network/cni` isolator of Mesos sends.
   public struct Mesos: JSONReadable, Equatable, Sendable {
-    /// `ip_addresses`; a task may also say only which family it wants.
+    /// `ip_addresses`; a task may also give only a family.
     public var addresses: [RequestedAddress] = []
     public var labels: [String: String] = [:]
 
@@ -86,14 +86,14 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
   }
 }
 
-/// A list of `{"key": …, "value": …}`.
+/// Reads a list of `{"key": …, "value": …}`.
 private func readLabels(_ json: JSONReader?) throws(CNIError) -> [String: String] {
   var labels: [String: String] = [:]
   for label in try json?.elements() ?? [] { labels[try label.required("key").text()] = try label.text("value") }
   return labels
 }
 
-/// What a runtime gives a plugin that declared a capability.
+/// The values that a runtime passes to a plugin for its declared capabilities.
 public struct RuntimeConfig: JSONReadable, Equatable, Sendable {
   public var mac: MACAddress?
   public var ips: [RequestedAddress]?
@@ -103,7 +103,7 @@ public struct RuntimeConfig: JSONReadable, Equatable, Sendable {
     mac = try json.parsed("mac")
     ips = try json.parsedList("ips")
     guard let given = json["dns"] else { return }
-    // go-cni sends its own field names.
+    // go-cni uses its own field names.
     var dns: DNS = try given.object()
     dns.nameservers = try given.texts("servers") ?? dns.nameservers
     dns.search = try given.texts("searches") ?? dns.search
@@ -111,12 +111,12 @@ public struct RuntimeConfig: JSONReadable, Equatable, Sendable {
   }
 }
 
-/// An address somebody asks for: with a prefix length or without.
+/// A requested address, with or without a prefix length.
 public struct RequestedAddress: TextCodable {
   public static let wanted = "an address, with or without a prefix length"
 
   public let address: IPAddress
-  /// `nil` where none was written.
+  /// The prefix length; `nil` if none is given.
   public let length: Int?
 
   public init?(_ text: String) {
@@ -134,7 +134,7 @@ public struct RequestedAddress: TextCodable {
 }
 
 extension RuntimeKeys {
-  /// The MAC address asked for; `runtimeConfig` beats `args.cni`, which beats `CNI_ARGS`.
+  /// The requested MAC address: from `runtimeConfig`, else `args.cni`, else `CNI_ARGS`.
   public func mac(_ arguments: CNIArguments) throws(CNIError) -> MACAddress? {
     if let given = runtimeConfig?.mac ?? args?.cni?.mac { return given }
     return try arguments.value("MAC")
@@ -142,7 +142,7 @@ extension RuntimeKeys {
 
   /// The `gwPriority` of this attachment; `nil`: the network's.
   ///
-  /// `args.cni` beats `GW_PRIORITY` in `CNI_ARGS`.
+  /// `args.cni` takes precedence over `GW_PRIORITY` in `CNI_ARGS`.
   public func gwPriority(_ arguments: CNIArguments) throws(CNIError) -> Int? {
     if let given = args?.cni?.gwPriority { return given }
     guard let text = arguments["GW_PRIORITY"] else { return nil }
@@ -152,9 +152,9 @@ extension RuntimeKeys {
     return number
   }
 
-  /// The addresses asked for; the strongest source that names any counts alone.
+  /// The requested addresses, from the first source that has any.
   ///
-  /// `runtimeConfig`, then `args.cni`, then Mesos' `ip_addresses`, then `CNI_ARGS`.
+  /// The order is `runtimeConfig`, `args.cni`, Mesos' `ip_addresses`, `CNI_ARGS`.
   public func requestedAddresses(_ arguments: CNIArguments) throws(CNIError) -> [RequestedAddress] {
     let mesos = args?.mesos?.addresses
     for source in [runtimeConfig?.ips, args?.cni?.ips, mesos] {
@@ -163,12 +163,12 @@ extension RuntimeKeys {
     return try arguments.addresses("IP")
   }
 
-  /// The container's name, where the runtime tells it.
+  /// The container's name, if the runtime passes it.
   public func containerName(_ arguments: CNIArguments) -> String? {
     args?.cni?.name ?? args?.cni?.labels["name"] ?? args?.mesos?.labels["name"] ?? arguments["K8S_POD_NAME"]
   }
 
-  /// Name service the runtime or else the operator wants; `nil` where neither says.
+  /// The name server settings of the runtime, else of the operator; `nil` if neither has any.
   public var wantedDNS: DNS? {
     if let given = runtimeConfig?.dns, !given.isEmpty { return given }
     return dns
@@ -176,7 +176,7 @@ extension RuntimeKeys {
 }
 
 extension CNIArguments {
-  /// A comma-separated list of addresses; empty where the key is absent.
+  /// A comma-separated list of addresses; empty if the key is absent.
   public func addresses(_ key: String) throws(CNIError) -> [RequestedAddress] {
     var addresses: [RequestedAddress] = []
     for text in (self[key] ?? "").split(separator: ",") {

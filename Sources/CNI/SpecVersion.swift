@@ -1,4 +1,4 @@
-/// A version of the CNI specification that these plugins speak.
+/// A version of the CNI specification that these plugins support.
 public enum SpecVersion: String, CaseIterable, Comparable, Sendable {
   case v0_1_0 = "0.1.0"
   case v0_2_0 = "0.2.0"
@@ -14,9 +14,9 @@ public enum SpecVersion: String, CaseIterable, Comparable, Sendable {
 
   private var order: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 
-  /// The version a configuration asks for; an absent or empty one means 0.1.0, as it always has.
+  /// The version in a configuration; an absent or empty one means 0.1.0.
   ///
-  /// - Throws: code 1, with both sides in the details.
+  /// - Throws: code 1, with the wanted and the supported versions in the details.
   public init(configured text: String?) throws(CNIError) {
     guard let text, !text.isEmpty else {
       self = .v0_1_0

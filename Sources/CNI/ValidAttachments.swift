@@ -1,8 +1,8 @@
 public import NetTypes
 
-/// `cni.dev/valid-attachments`: what GC must leave alone.
+/// `cni.dev/valid-attachments`: the attachments that GC must keep.
 public struct ValidAttachments: JSONReadable, Equatable, Sendable {
-  /// `nil` where the key is absent or `null`: then nothing may be removed; empty means that nothing is valid.
+  /// `nil` if the key is absent or `null`: then nothing may be removed; empty means that no attachment is valid.
   public var attachments: Set<Attachment>?
 
   public init(_ json: JSONReader) throws(CNIError) {

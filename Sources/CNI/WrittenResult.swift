@@ -2,9 +2,9 @@ import NetTypes
 
 /// A result of any version, as a runtime or another plugin printed it.
 ///
-/// Version 0.1.0 and 0.2.0 have `ip4` and `ip6`, later ones `interfaces` and `ips`; one reader takes them all.
+/// Versions 0.1.0 and 0.2.0 have `ip4` and `ip6`, later ones `interfaces` and `ips`; all are read here.
 public struct WrittenResult: JSONReadable, Equatable, Sendable {
-  /// `nil` where the writer left it out.
+  /// `nil` if it is missing.
   public var cniVersion: String?
   public var result: AddResult
 
@@ -13,7 +13,7 @@ public struct WrittenResult: JSONReadable, Equatable, Sendable {
     result = AddResult(
       interfaces: try json.objects("interfaces") ?? [], ips: try json.objects("ips") ?? [],
       routes: try json.objects("routes") ?? [], dns: try json.object("dns") ?? DNS())
-    // Somebody else's member of that name is none of ours.
+    // Another program's member of that name may have a different form, which is ignored.
     result.portMappings = (try? json.objects("portMappings")) ?? []
     for key in ["ip4", "ip6"] {
       guard let old: SingleIP = try json.object(key) else { continue }
@@ -27,7 +27,7 @@ public struct WrittenResult: JSONReadable, Equatable, Sendable {
   }
 }
 
-/// The one address of a family that the first versions could tell.
+/// The one address per family of the versions 0.1.0 and 0.2.0.
 private struct SingleIP: JSONReadable {
   var ip: AddResult.IP
   var routes: [Route]

@@ -1,21 +1,22 @@
 import CJansson
 
-/// JSON as it comes in; the one place that knows the library that parses it.
+/// Parses JSON; only this module uses the JSON library.
 public enum CNIJSON {
-  /// Reads a JSON object out of `bytes`.
+  /// Parses a JSON object.
   ///
-  /// - Throws: code 6 where the bytes are no JSON object, code 7 naming key, value and what was wanted where one is wrong.
+  /// - Throws: code 6 if the bytes are not a JSON object, code 7 with the key, the value and what is wanted if one is
+  ///   wrong.
   public static func decode<Value: JSONReadable>(_ type: Value.Type, from bytes: [UInt8]) throws(CNIError) -> Value {
     let value = try decodeValue(bytes)
     guard value.object != nil else { throw CNIError(.decodingFailure, "JSON: want an object") }
     return try Value(JSONReader(value))
   }
 
-  /// Reads any JSON.
+  /// Parses any JSON value.
   ///
-  /// Of the same key twice in one object the last counts, as in Go, unless that is refused.
+  /// If an object has the same key twice, the last one is used, as in Go, unless that is refused.
   ///
-  /// - Throws: code 6 where the bytes are no JSON, telling where.
+  /// - Throws: code 6 with the position, if the bytes are not JSON.
   public static func decodeValue(
     _ bytes: [UInt8], refusingRepeatedKeys: Bool = false
   ) throws(CNIError) -> JSONValue {
@@ -23,7 +24,7 @@ public enum CNIJSON {
     do throws(ParseError) {
       return try ParsedJSON.parse(bytes, flags: flags).value
     } catch  where error.isOverflow {
-      // A number of more than 64 bits is none of ours, but it must not hide which key it is.
+      // A number of more than 64 bits is never valid, but as a real number it does not hide the key from the error message.
       return try decodeValue(bytes, flags: flags | JSON_DECODE_INT_AS_REAL)
     } catch { throw error.told }
   }
@@ -35,7 +36,7 @@ public enum CNIJSON {
   }
 }
 
-/// What the parser says is wrong, and where.
+/// The parser's error, with its position.
 struct ParseError: Error {
   var isOverflow: Bool
   var line: Int

@@ -1,6 +1,6 @@
 import CJansson
 
-/// A document as the library holds it, owned.
+/// A document in the memory of the JSON library, owned by this value.
 @safe
 struct ParsedJSON: ~Copyable {
   private let root: UnsafeMutablePointer<json_t>
@@ -10,10 +10,10 @@ struct ParsedJSON: ~Copyable {
   deinit { unsafe json_decref(root) }
 
   /// - Parameters:
-  ///   - bytes: one JSON value and nothing behind it.
-  ///   - flags: `JSON_DECODE_*` beside those that every document is read with.
+  ///   - bytes: one JSON value without anything after it.
+  ///   - flags: `JSON_DECODE_*`, added to the flags that are always used.
   /// - Returns: the document.
-  /// - Throws: what is wrong, and where.
+  /// - Throws: the parser's error.
   static func parse(_ bytes: [UInt8], flags: Int32 = 0) throws(ParseError) -> ParsedJSON {
     var error = json_error_t()
     let always = JSON_DECODE_ANY | JSON_ALLOW_NUL
@@ -54,7 +54,7 @@ extension JSONValue {
     }
   }
 
-  /// A whole number that a `Double` holds exactly is one, however it was written.
+  /// A whole number that a `Double` represents exactly becomes an integer, however it was written.
   private init(_ number: Double) {
     self = Int64(exactly: number).map { .integer($0) } ?? .number(number)
   }
@@ -71,7 +71,7 @@ private func members(of json: UnsafeMutablePointer<json_t>) -> [String: JSONValu
   return members
 }
 
-/// Bytes that the library has checked to be UTF-8.
+/// Decodes bytes that the library has checked to be UTF-8.
 private func decoded(_ start: UnsafePointer<CChar>?, _ count: Int) -> String {
   unsafe UnsafeRawBufferPointer(start: start, count: count).withMemoryRebound(to: UInt8.self) {
     unsafe String(decoding: $0, as: UTF8.self)
