@@ -5,15 +5,15 @@ public struct AddressSpec: Equatable, Sendable {
   public var prefix: IPPrefix
   public var interface: InterfaceName
   public var side: Side
-  /// Usable at once, without duplicate address detection; means nothing in IPv4.
+  /// Whether the address is usable at once, without duplicate address detection; no effect for IPv4.
   public var skipsDAD: Bool
-  /// Whether the kernel may choose it for what is sent from no address in particular, masqueraded packets too.
+  /// Whether the kernel may choose it as source address, also for masqueraded packets.
   ///
-  /// Means nothing in IPv4, where the oldest address of a subnet is chosen.
+  /// No effect for IPv4, where the oldest address of a subnet is chosen.
   public var isSource: Bool
-  /// Whether the kernel makes a route to the address's subnet for it.
+  /// Whether the kernel adds a route to the address's subnet.
   public var bringsSubnetRoute: Bool
-  /// Whether the address is announced on that link (GARP, NA): neighbours may have another MAC address for it.
+  /// Whether it is announced on the link (gratuitous ARP, NA): neighbours may have another MAC address for it.
   public var isAnnounced: Bool
 
   public init(
@@ -30,31 +30,31 @@ public struct AddressSpec: Equatable, Sendable {
   }
 }
 
-/// A route out of a link.
+/// A route through a link.
 public struct RouteSpec: Hashable, Sendable {
   public var dst: IPPrefix
   public var interface: InterfaceName
   public var side: Side
   public var gateway: IPAddress?
-  /// Largest packet, in bytes.
+  /// The MTU in bytes.
   public var mtu: Int?
-  /// Largest TCP segment to announce, in bytes.
+  /// The TCP maximum segment size to announce, in bytes.
   public var advmss: Int?
-  /// The metric: the lowest wins.
+  /// The metric: the route with the lowest one is used.
   public var priority: Int?
-  /// `nil`: the main table.
+  /// The routing table; `nil`: the main table.
   public var table: Int?
-  /// As in `rtnetlink(7)`: 0 global, 253 link, 254 host.
+  /// The scope of `rtnetlink(7)`: 0 global, 253 link, 254 host.
   ///
-  /// `nil`: link without a gateway, global with one.
+  /// `nil`: link for a route without a gateway, else global.
   public var scope: Int?
-  /// The gateway is on this link though no address says so.
+  /// The gateway is reachable on this link without an address in its subnet; equals `onlink` of ip-route(8).
   public var isOnLink = false
-  /// The address that packets without one are sent from; `nil`: the kernel's choice.
+  /// The preferred source address; `nil`: the kernel's choice.
   public var source: IPAddress?
-  /// Made by a router advertisement, a DHCP client or a routing daemon; false for routes that are not there yet.
+  /// Whether a router advertisement, a DHCP client or a routing daemon made the route; false for routes not added yet.
   ///
-  /// Its `proto` is neither `boot`, as ours have, nor `static`.
+  /// The `proto` of such a route is neither `boot`, which ours have, nor `static`.
   public var isLearnt = false
 
   public init(_ dst: IPPrefix, via gateway: IPAddress? = nil, on interface: InterfaceName, _ side: Side) {
@@ -65,10 +65,10 @@ public struct RouteSpec: Hashable, Sendable {
   }
 }
 
-/// An entry of the neighbour table: who has that address.
+/// A neighbour entry: the MAC address for an IP address on a link.
 public struct NeighbourSpec: Hashable, Sendable {
   public var address: IPAddress
-  /// `nil`: we answer for it ourselves on that link (`ip neigh add proxy`).
+  /// `nil`: a proxy entry, the host answers for the address on that link (`ip neigh add proxy`).
   public var mac: MACAddress?
   public var interface: InterfaceName
   public var side: Side
@@ -81,20 +81,20 @@ public struct NeighbourSpec: Hashable, Sendable {
   }
 }
 
-/// An entry of a forwarding database: behind which port, or which tunnel end, that hardware address is.
+/// An FDB entry: the bridge port or the tunnel end behind which a MAC address is.
 public struct FDBSpec: Hashable, Sendable {
   public enum Table: Hashable, Sendable {
-    /// The bridge that the link is a port of.
+    /// The FDB of the bridge that the link is a port of (`bridge fdb add … master static`).
     case master
-    /// The same, of a container's port: it stays there whatever port frames from that address come in by.
+    /// The same, for a container's port: the entry stays there if frames from that address arrive on another port (`sticky`).
     ///
-    /// Written for every VLAN that the port has.
+    /// It is written for every VLAN of the port.
     case port
-    /// The same, as a control plane learnt it: it does not age, and a routing daemon passes it on and may move it.
+    /// The same, from a control plane (`extern_learn`): it does not age, and a routing daemon advertises it and may move it.
     case externallyLearned
-    /// The link's own, a VXLAN device's; frames go to that tunnel end.
+    /// The FDB of a VXLAN device: frames are sent to that tunnel end (`bridge fdb add … dst`).
     ///
-    /// The address of zeros stands for all that is not known, and may lead to several ends.
+    /// The all-zero MAC address is for unknown addresses and may have several tunnel ends.
     case tunnel(to: IPAddress)
   }
   public var mac: MACAddress
@@ -108,15 +108,15 @@ public struct FDBSpec: Hashable, Sendable {
   }
 }
 
-/// A kernel setting below `/proc/sys/`.
+/// A kernel setting below `/proc/sys/`, as of sysctl(8).
 public struct Sysctl: Equatable, Sendable {
   /// The path below `/proc/sys/`: "net/ipv4/ip_forward".
   public var key: String
   public var value: String
-  /// Whether an ADD goes on without it.
+  /// Whether an ADD continues without it.
   ///
-  /// It is skipped if the kernel does not have it, and left as it is, with a warning, if it cannot be written. CHECK does
-  /// not compare it.
+  /// It is skipped if the kernel does not have it, and left unchanged, with a warning, if it cannot be written. CHECK
+  /// does not compare it.
   public var isOptional: Bool
 
   public init(_ key: String, _ value: String, isOptional: Bool = false) {
@@ -125,15 +125,15 @@ public struct Sysctl: Equatable, Sendable {
     self.isOptional = isOptional
   }
 
-  /// Whether `text`, as the kernel tells it, is this value.
+  /// Whether `text`, as read from the kernel, is this value.
   ///
-  /// Where several numbers are one setting, the kernel writes a tab between them, however they came.
+  /// The kernel separates several numbers by tabs, whatever separated them when they were written.
   public func isMet(by text: String) -> Bool {
     let words = { (text: String) in text.split { $0 == " " || $0 == "\t" } }
     return words(text) == words(value)
   }
 
-  /// The interface that it is a setting of; `nil` for all others.
+  /// The interface of a setting for one interface; `nil` for other settings.
   public var interface: InterfaceName? {
     let parts = key.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 5, parts[0] == "net", parts[2] == "conf", parts[3] != "all", parts[3] != "default" else {
@@ -142,14 +142,14 @@ public struct Sysctl: Equatable, Sendable {
     return InterfaceName(String(parts[3]))
   }
 
-  /// `net/ipv4/conf/eth0/arp_notify` and its like.
+  /// A setting such as `net/ipv4/conf/eth0/arp_notify`.
   public static func conf(
     _ family: IPFamily, _ interface: InterfaceName, _ key: String, _ value: String, isOptional: Bool = false
   ) -> Sysctl {
     Sysctl("net/ipv\(family.digit)/conf/\(interface)/\(key)", value, isOptional: isOptional)
   }
 
-  /// Whether what comes by that link may be routed to 127.0.0.0/8.
+  /// Whether packets that arrive on that link may be routed to 127.0.0.0/8.
   public static func routeLocalnet(_ interface: InterfaceName, _ value: String) -> Sysctl {
     conf(.v4, interface, "route_localnet", value)
   }

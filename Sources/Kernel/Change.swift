@@ -4,21 +4,21 @@ public import PacketFilter
 
 /// One change to the host or to the container, as data.
 ///
-/// A plan is a list of them, what takes it back is one too, and a test or a log can compare and print them.
+/// A plan is a list of changes, and so is its rollback; tests and logs can compare and print them.
 public enum Change: Equatable, Sendable {
   case createLink(LinkSpec)
-  /// Nothing happens where there is no such link.
+  /// No-op if there is no such link.
   case deleteLink(InterfaceName, on: Side)
-  /// Nothing happens where there is no such bridge or VRF on the host, or where links belong to it.
+  /// No-op if there is no such bridge or VRF on the host, or if it has ports.
   case deleteUnusedBridge(InterfaceName)
-  /// Nothing happens where there is no such link on the host, or where a route leaves by it.
+  /// No-op if there is no such link on the host, or if it has routes.
   case deleteUnroutedLink(InterfaceName)
   case changeLink(InterfaceName, on: Side, LinkChange)
-  /// Lets these VLANs pass through a bridge's port on the host.
+  /// Sets the VLANs of a bridge's port on the host; equals `bridge vlan add`.
   case setVLANs(PortVLANs, on: InterfaceName)
-  /// Waits until packets pass through that link on the host, a bridge's port.
+  /// Waits until that link on the host, a bridge's port, forwards packets.
   case awaitRunning(InterfaceName)
-  /// Waits until duplicate address detection is done on that link in the container.
+  /// Waits until duplicate address detection is complete on that link in the container.
   case awaitDAD(InterfaceName)
   /// Waits, at most a second, until a routing daemon has removed that FDB entry; returns at once if it does not exist.
   case awaitWithdrawal(FDBSpec)
@@ -28,25 +28,25 @@ public enum Change: Equatable, Sendable {
   case deleteRoute(RouteSpec)
   /// Replaces an entry for the same address.
   case setNeighbour(NeighbourSpec)
-  /// Nothing happens where there is none.
+  /// No-op if there is no such entry.
   case deleteNeighbour(NeighbourSpec)
   /// Replaces an entry for the same address in the same table.
   case setFDB(FDBSpec)
   case deleteFDB(FDBSpec)
-  /// Makes the device's tables like these, changing no more than what differs.
+  /// Makes the device's tables equal to these; changes only the differences.
   case setTables(TunnelTables)
-  /// Whether that link of the host leaves checksums to who sends for it.
+  /// Whether senders on that link of the host leave checksums to it (`ethtool -K NAME tx`).
   case setChecksumOffload(InterfaceName, isOn: Bool)
   case setSysctls([Sysctl], on: Side)
-  /// Tells the container's neighbours where these addresses are now: gratuitous ARP, unsolicited NA.
+  /// Announces these addresses to the container's neighbours: gratuitous ARP, unsolicited NA.
   ///
-  /// Takes `arp_notify` and `ndisc_notify` to be set.
+  /// Requires `arp_notify` and `ndisc_notify` to be set.
   case announce([IPAddress], mac: MACAddress, on: InterfaceName)
-  /// Takes packets to ::1 that answers through the packet filter become when they come in by that link of the host:
-  /// what `route_localnet` is in IPv4. Nothing happens where it is so already; it goes with the link.
+  /// Adds a local route for packets to ::1 on that link of the host; the IPv6 counterpart of `route_localnet`.
   ///
-  /// What somebody sends to ::1 from outside is still dropped, before the packet filter. It does not help where bridges
-  /// call the packet filter for IPv6 themselves (`bridge-nf-call-ip6tables`): then answers are dropped there.
+  /// Replies whose destination the packet filter translates back to ::1 arrive on that link and need it. No-op if the
+  /// route exists; it is deleted with the link. The kernel still drops packets that others send to ::1, before the packet
+  /// filter. With `bridge-nf-call-ip6tables`, where bridges call the packet filter, it drops the replies too.
   case routeLoopback(InterfaceName)
   /// Sets `route_localnet` of that link of the host to 1 for an owner whose rules are in place.
   case enableRouteLocalnet(InterfaceName, for: Owner)
@@ -54,22 +54,23 @@ public enum Change: Equatable, Sendable {
   ///
   /// No-op if there is no such link, or if published ports of others than these owners need it.
   case disableRouteLocalnet(InterfaceName, besides: Set<Owner>)
-  /// Forgets what conntrack remembers of these, so that their next packet meets the rules anew.
+  /// Deletes the conntrack entries of these connections, so that the rules are applied to their next packet.
   case forgetConnections(Set<TrackedConnections>)
   case addRules(Claim)
   /// Replaces all rules of the claim's owner and part.
   case setRules(Claim)
-  /// Nothing happens where there are none; `everywhere`: rules that nobody remembers are looked for as well.
+  /// No-op if there are none; `everywhere`: also searches the rulesets for rules without a record.
   case removeRules(Owner, Part, everywhere: Bool)
-  /// Removes what the reference plugins made, unless ours are remembered; the container's addresses identify its admission rules.
-  /// The zone is firewalld's that may have them as sources.
+  /// Removes what the reference plugins made, unless our own rules are recorded for the attachment.
+  ///
+  /// The container's addresses identify its admission rules; `zone` is the firewalld zone that may have them as sources.
   case removeReferenceRules(Owner, Part, [IPAddress], zone: String?)
-  /// Removes that part's rules of all attachments of the network but `valid`.
+  /// Removes that part's rules of all attachments of the network except `valid`.
   case removeOtherRules(NetworkName, Part, valid: Set<Owner>, everywhere: Bool)
 }
 
 extension Change: CustomStringConvertible {
-  /// What is done, with its values, as an error message begins.
+  /// The change with its values, as the start of an error message.
   public var description: String {
     switch self {
     case .createLink(let spec): "create \(spec.kind) \(spec.name)\(spec.side.suffix)"

@@ -1,14 +1,15 @@
 public import NetTypes
 
-/// A socket of the host that takes what arrives at a port: TCP's and SCTP's that listen, UDP's that are bound and talk
-/// to nobody in particular.
+/// A socket of the host that receives new connections at a port.
+///
+/// For TCP and SCTP this is a listening socket, for UDP one that is bound and not connected.
 public struct Listener: Equatable, Sendable {
-  /// The address it is bound to; 0.0.0.0 or :: for all of the family.
+  /// The address to which it is bound; 0.0.0.0 or :: for all addresses of the family.
   public var address: IPAddress
   public var port: UInt16
-  /// Names the socket in `/proc/PID/fd`; 0 for the kernel's own.
+  /// The inode number, as in `/proc/PID/fd`; 0 for sockets of the kernel itself.
   public var inode: UInt64
-  /// An IPv6 socket that leaves IPv4 alone; others that are bound to :: take both.
+  /// Whether it is an IPv6 socket without IPv4 (IPV6_V6ONLY); other sockets bound to :: receive both.
   public var isIPv6Only: Bool
 
   public init(_ address: IPAddress, _ port: UInt16, inode: UInt64, isIPv6Only: Bool = false) {
@@ -18,7 +19,7 @@ public struct Listener: Equatable, Sendable {
     self.isIPv6Only = isIPv6Only
   }
 
-  /// Whether it takes what comes to that address of the host; `nil`: to any of that family.
+  /// Whether it receives packets to that address of the host; `nil`: to any address of that family.
   public func takes(_ wanted: IPAddress?, _ family: IPFamily) -> Bool {
     let isForAll = address.value == 0
     guard address.family == family else { return isForAll && address.family == .v6 && !isIPv6Only }
@@ -30,7 +31,7 @@ public struct Listener: Equatable, Sendable {
 public struct SocketHolder: Equatable, Sendable {
   public var pid: Int32
   public var inode: UInt64
-  /// Its command line, the words apart by blanks.
+  /// The command line; its words are separated by spaces.
   public var command: String
 
   public init(pid: Int32, inode: UInt64, command: String) {
@@ -40,11 +41,11 @@ public struct SocketHolder: Equatable, Sendable {
   }
 }
 
-/// Which connections that conntrack remembers are meant: those that were opened towards this port of the host.
+/// Selects conntrack entries: those of connections that were opened to this port of the host.
 public struct TrackedConnections: Hashable, Sendable {
   public var transport: TransportProtocol
   public var family: IPFamily
-  /// The address they were opened towards; `nil`: any one of the host's.
+  /// The address to which they were opened; `nil`: any address of the host.
   public var address: IPAddress?
   public var port: UInt16
 

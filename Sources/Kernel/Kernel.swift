@@ -1,96 +1,96 @@
 public import NetTypes
 public import PacketFilter
 
-/// Everything a plugin may ask of the kernel: looks by name, and changes as data.
+/// The plugins' interface to the kernel: look-ups by name, and changes as data.
 ///
-/// `Netlink` implements it; tests use a fake.
+/// The module `Netlink` implements it; tests use a fake.
 public protocol Kernel: ~Copyable {
-  /// The host's packet filter, for looks; rules are changed as everything else is: `apply`.
+  /// The host's packet filter, for look-ups only; rules are changed by `apply`, as everything else.
   var filter: any PacketFilter { get set }
 
-  /// Keeps others from changing what several attachments share: bridges, their addresses, forwarding.
+  /// Takes the host lock, for things that several attachments share: bridges, their addresses, forwarding.
   ///
-  /// Held until the process ends or `unlockHost`. Exclusive while one of these is changed, shared while they must stay as they are.
+  /// Held until `unlockHost` or the end of the process. Exclusive to change one of these, shared to keep them unchanged.
   ///
-  /// - Throws: EAGAIN where another holds it for too long.
+  /// - Throws: EAGAIN if another process holds it for too long.
   mutating func lockHost(exclusively: Bool) throws(KernelError)
 
-  /// Gives that back early, where the process goes on for long; nothing happens where it is not held.
+  /// Releases the host lock early. No-op if not held.
   mutating func unlockHost()
 
-  /// `nil` where no link has that name.
+  /// The link with that name; `nil` if there is none.
   mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo?
 
-  /// `nil` where no link has that index.
+  /// The link with that index; `nil` if there is none.
   mutating func link(index: Int32, on side: Side) throws(KernelError) -> LinkInfo?
 
-  /// Links of that kind (`veth`), all of them or the ports of one bridge: a dump, for GC and CHECK only.
+  /// Links of that kind (`veth`), all of them or the ports of one bridge; a dump, so for GC and CHECK only.
   mutating func links(kind: String, master: InterfaceName?, on side: Side) throws(KernelError) -> [LinkInfo]
 
-  /// Every link: a dump, for reports only.
+  /// All links; a dump, so for reports only.
   mutating func allLinks(on side: Side) throws(KernelError) -> [LinkInfo]
 
-  /// VLANs of a bridge's port on the host; `keepsDefault` tells whether 1 is among them. For CHECK only: a dump.
+  /// VLANs of a bridge's port on the host; `keepsDefault`: VLAN 1 is among them. A dump, so for CHECK only.
   mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs
 
-  /// Addresses of that link as they are written on it; the kernel's own link-local ones are left out.
+  /// Addresses of that link, without the link-local ones that the kernel added by itself.
   mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix]
 
-  /// Routes of that link in every table, without those the kernel makes for each address of its own accord.
+  /// Routes of that link in all tables, without those that the kernel adds for each address.
   mutating func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec]
 
-  /// The link the default route of that family leaves by; `nil` where there is none.
+  /// The link of that family's default route; `nil` if there is none.
   mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo?
 
-  /// Links of the host with IPv6 routes from router advertisements (`proto ra`), of every table.
+  /// Links of the host with IPv6 routes from router advertisements (`proto ra`), in any table.
   mutating func linksWithAdvertisedRoutes() throws(KernelError) -> [InterfaceName]
 
-  /// The link of the host by which packets to that address leave; `nil` where none does.
+  /// The link of the host for packets to that address; `nil` if there is no route.
   mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo?
 
-  /// Where packets of the host to that address go; `nil` where nowhere, or where it is the host's own.
+  /// The path of the host's packets to that address; `nil` if there is no route or the address is the host's own.
   mutating func path(to address: IPAddress) throws(KernelError) -> RoutePath?
 
   /// Whether that address is one of the host's own.
   mutating func isOwn(_ address: IPAddress) throws(KernelError) -> Bool
 
-  /// Routes of the host's main table with that metric, whatever they leave by: a dump.
+  /// Routes of the host's main table with that metric, through any link; a dump.
   mutating func hostRoutes(metric: Int) throws(KernelError) -> [RouteSpec]
 
-  /// Neighbours of a link of the host that somebody set for good, but for those of routing daemons.
+  /// Permanent neighbour entries of a link of the host, without those of routing daemons.
   mutating func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec]
 
-  /// Forwarding entries that somebody set: a VXLAN device's own, and for a bridge's port those of the bridge.
+  /// FDB entries that were not learnt from traffic: a VXLAN device's own, and for a bridge port those of the bridge.
   mutating func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec]
 
-  /// Whether that link of the host leaves checksums to who sends for it (`ethtool -k`: tx-checksumming).
+  /// Whether senders on that link of the host leave checksums to it (`ethtool -k`: tx-checksumming).
   mutating func offloadsChecksums(_ interface: InterfaceName) throws(KernelError) -> Bool
 
-  /// The host's sockets that take what arrives at one of these ports.
+  /// The host's sockets that receive new connections at one of these ports.
   ///
-  /// None of SCTP's where the kernel cannot tell them.
+  /// No SCTP sockets if the kernel cannot list them.
   mutating func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) throws(KernelError) -> [Listener]
 
-  /// The processes that hold one of these sockets: looks through every process of the host.
+  /// The processes that hold one of these sockets; searches all processes of the host.
   mutating func holders(ofSockets inodes: Set<UInt64>) throws(KernelError) -> [SocketHolder]
 
-  /// Destinations of all routes in the main table: a dump, for choosing an unused subnet only.
+  /// Destinations of all routes in the main table; a dump, so only to choose an unused subnet.
   mutating func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix]
 
-  /// `nil` where there is no such setting.
+  /// The value of a sysctl; `nil` if the kernel has no such setting.
   mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String?
 
-  /// Makes that link where nobody sees it and lets it go again, to learn whether it could be made. For STATUS only.
+  /// Creates and deletes that link in a temporary namespace, to find out whether it can be created. For STATUS only.
   ///
-  /// - Throws: what the kernel said.
+  /// - Throws: the kernel's error.
   mutating func tryOut(_ spec: LinkSpec) throws(KernelError)
 
-  /// - Throws: what the kernel said; nothing was changed then, except that of several sysctls the first may be set.
+  /// - Throws: the kernel's error; nothing was changed then, except that the first of several sysctls may be set.
   mutating func apply(_ change: Change) throws(KernelError)
 }
 
 extension Kernel where Self: ~Copyable {
-  /// The link that the default route leaves by, the one of IPv4 first.
+  /// The link of the default route; that of IPv4 takes precedence.
   public mutating func uplink(on side: Side) throws(KernelError) -> LinkInfo? {
     if let link = try defaultRouteLink(.v4, on: side) { return link }
     return try defaultRouteLink(.v6, on: side)
@@ -98,8 +98,9 @@ extension Kernel where Self: ~Copyable {
 
   /// Links of the host that would lose the routes of router advertisements if the host forwarded IPv6.
   ///
-  /// A router listens to router advertisements only where `accept_ra` is 2, and drops the routes that it learnt from
-  /// them when it becomes one. None if the host forwards already. Where `accept_ra` is 0 a daemon made these routes.
+  /// A router accepts router advertisements only with `accept_ra` = 2, and a host that becomes a router drops the routes
+  /// that it learnt from them. Empty if the host forwards already. If `accept_ra` is 0, a daemon made the routes, which
+  /// stay.
   public mutating func linksThatLoseAdvertisedRoutes() throws(KernelError) -> [InterfaceName] {
     guard try sysctl("net/ipv6/conf/all/forwarding", on: .host) == "0" else { return [] }
     var links: [InterfaceName] = []

@@ -1,13 +1,13 @@
 import CNI
 public import NetTypes
 
-/// Which network namespace an operation happens in.
+/// The network namespace of an operation.
 public enum Side: Sendable, Hashable, CaseIterable {
   case host
   case container
 }
 
-/// A link's name and the namespace it is in.
+/// A link's name and its namespace.
 public struct LinkPlace: Hashable, Sendable {
   public var name: InterfaceName
   public var side: Side
@@ -18,47 +18,47 @@ public struct LinkPlace: Hashable, Sendable {
   }
 }
 
-/// A link as the kernel describes it.
+/// A link as the kernel reports it.
 public struct LinkInfo: Equatable, Sendable {
   public var name: InterfaceName
   public var index: Int32
-  /// `veth`, `bridge`, `macvlan` …; `nil` for hardware and loopback.
+  /// `veth`, `bridge`, `macvlan` and so on; `nil` for hardware and loopback.
   public var kind: String?
-  /// Largest packet, in bytes.
+  /// The MTU in bytes.
   public var mtu: Int
   public var mac: MACAddress?
   public var isUp = false
   public var isLoopback = false
   public var isPromiscuous = false
-  /// Takes every multicast packet.
+  /// Whether it receives all multicast packets.
   public var isAllMulticast = false
-  /// How many packets may wait to be sent.
+  /// The transmit queue length in packets.
   public var txQueueLength = 0
-  /// Whether packets pass: `operstate` is up, or the kind of link does not tell.
+  /// Whether it forwards packets: `operstate` is up, or unknown because links of that kind do not report it.
   public var isRunning = false
-  /// What `ip link set alias` wrote; we write an owner's tag there.
+  /// The alias (`ip link set alias`), which we use for an owner's tag.
   public var alias: String?
-  /// The link group (`ip link set group`); 0 unless somebody chose one.
+  /// The link group (`ip link set group`); 0 unless it was set.
   public var group = 0
-  /// The bridge it is a port of, the VRF it belongs to.
+  /// The index of the bridge or VRF that is its master.
   public var master: Int32?
-  /// The other end of a veth, the parent of a macvlan; it may be in another namespace.
+  /// The index of a veth's peer or of a macvlan's parent, which may be in another namespace.
   public var peer: Int32?
-  /// The namespace that `peer` is in, by its number here; `nil` where it is this one.
+  /// The nsid of the namespace of `peer`, in this namespace; `nil` if it is this one.
   public var peerNamespace: Int32?
-  /// Whether a bridge keeps VLANs apart; `nil` for anything but a bridge.
+  /// Whether a bridge filters VLANs (`vlan_filtering`); `nil` for other links.
   public var filtersVLANs: Bool?
-  /// Whether a bridge's MAC address was set by a user and does not follow its ports (`addr_assign_type` 3).
+  /// Whether a user set the bridge's MAC address, so that it does not follow the ports (`addr_assign_type` 3).
   ///
-  /// `nil` for anything but a bridge, or if sysfs does not show this namespace.
+  /// `nil` for other links, or if sysfs does not show this namespace.
   public var keepsMAC: Bool?
-  /// Settings as a bridge's port; `nil` where it is none.
+  /// Its settings as a bridge port; `nil` if it is not one.
   public var port: BridgePort?
-  /// What it is to its parent; `nil` where it has none.
+  /// Its settings as a link with a parent; `nil` if it has none.
   public var upper: UpperLink?
-  /// Settings of a VXLAN device, all of them told; `peer` is the link that its packets leave by, if it has one.
+  /// The settings of a VXLAN device, all of them filled in; `peer` is the link that sends its packets, if there is one.
   public var vxlan: VXLAN?
-  /// A VRF's routing table; `nil` for anything else.
+  /// The routing table of a VRF; `nil` for other links.
   public var vrfTable: Int?
 
   public init(name: InterfaceName, index: Int32, kind: String? = nil, mtu: Int = 1500, mac: MACAddress? = nil) {
@@ -70,18 +70,19 @@ public struct LinkInfo: Equatable, Sendable {
   }
 }
 
-/// Settings of a bridge's port; `nil` leaves one as it is.
+/// Settings of a bridge's port; `nil` leaves a setting unchanged.
 public struct BridgePort: Equatable, Sendable {
-  /// Frames may leave by the port they came in.
+  /// Whether frames may leave by the port on which they arrived.
   public var hairpin: Bool?
-  /// No frames to other isolated ports.
+  /// Whether frames to other isolated ports are dropped.
   public var isolated: Bool?
-  /// Addresses are learnt from arriving frames.
+  /// Whether MAC addresses are learnt from arriving frames.
   public var learning: Bool?
-  /// ARP and neighbour discovery are answered from the bridge's own tables.
+  /// Whether ARP and neighbour discovery are answered from the bridge's own tables.
   public var neighSuppress: Bool?
-  /// Only frames from addresses that the bridge knows behind the port pass; `nil` of a port: the kernel (before 5.18)
-  /// has no such setting, and ignores it.
+  /// Whether only frames from addresses in the port's FDB entries are accepted.
+  ///
+  /// `nil` when read: the kernel (Linux < 5.18) does not have the setting and ignores it.
   public var locked: Bool?
 
   public init(
@@ -97,26 +98,26 @@ public struct BridgePort: Equatable, Sendable {
   public var isEmpty: Bool { self == BridgePort() }
 }
 
-/// A link to be made.
+/// A link to be created.
 public struct LinkSpec: Equatable, Sendable {
   public enum Kind: Equatable, Sendable {
     /// A bridge without spanning tree.
     case bridge(filtersVLANs: Bool)
-    /// A pair; the link itself is on the host, its peer in the container unless it says otherwise.
+    /// A pair; the link itself is on the host, the peer in the container unless the peer names another side.
     case veth(peer: Peer)
-    /// A link on top of that one.
+    /// A link with that parent.
     case upper(UpperLink, over: LinkPlace)
-    /// A link that leads nowhere.
+    /// A link that discards all packets.
     case dummy
-    /// A tunnel to other hosts, on this one; its packets leave by the link named, or as the routes say.
+    /// A tunnel on the host to other hosts; its packets leave by the named link, or by the routes.
     case vxlan(VXLAN, over: InterfaceName?)
-    /// A VRF: links that it is the master of find routes in that table alone.
+    /// A VRF: the links that have it as master use only that routing table.
     case vrf(table: Int)
   }
 
-  /// How many addresses a bridge that we make learns at most, where the kernel (from 6.7 on) counts them.
+  /// The limit of learnt addresses for bridges that we create, if the kernel (Linux >= 6.7) supports one.
   ///
-  /// Frames to others go to all its ports.
+  /// Frames to other addresses are flooded to all ports.
   public static let mostLearned = 4096
 
   public struct Peer: Equatable, Sendable {
@@ -132,15 +133,15 @@ public struct LinkSpec: Equatable, Sendable {
 
   public var name: InterfaceName
   public var kind: Kind
-  /// `nil`: the kernel draws one.
+  /// `nil`: the kernel chooses one at random.
   public var mac: MACAddress?
-  /// Largest packet, in bytes, on both ends of a pair; `nil`: the kernel's default.
+  /// The MTU in bytes, of both ends of a pair; `nil`: the kernel's default.
   public var mtu: Int?
-  /// The link group that it appears in, of a pair the link itself; `nil`: the kernel's default, 0.
+  /// The link group from its creation on, of a pair for the link itself; `nil`: the kernel's default, 0.
   public var group: Int?
-  /// A bridge's from the moment it has its name.
+  /// The alias, for bridges; present as soon as the bridge has its name.
   public var alias: String?
-  /// Where it is to be; bridges and pairs are on the host.
+  /// The namespace of the link; bridges and pairs are on the host.
   public var side: Side
 
   public init(
@@ -160,7 +161,7 @@ public struct LinkSpec: Equatable, Sendable {
 }
 
 extension InterfaceName {
-  /// The name of a link on its way to this one, where the kernel does not let it have that at once.
+  /// The temporary name, for a link that the kernel cannot create under its own name.
   public var passing: InterfaceName {
     guard let name = InterfaceName("cn\(Owner.shortHash(description))") else {
       preconditionFailure("15 letters and digits are an interface name")
@@ -169,21 +170,21 @@ extension InterfaceName {
   }
 }
 
-/// What to change of a link; `nil` leaves it as it is.
+/// The changes of a link; `nil` leaves a setting unchanged.
 public struct LinkChange: Equatable, Sendable {
   public var isUp: Bool?
   public var isPromiscuous: Bool?
   public var isAllMulticast: Bool?
   public var mtu: Int?
-  /// How many packets may wait to be sent.
+  /// The transmit queue length in packets.
   public var txQueueLength: Int?
   public var mac: MACAddress?
   public var alias: String?
   public var group: Int?
-  /// The bridge to become a port of, or the VRF to belong to.
+  /// The bridge or VRF that becomes its master.
   public var master: InterfaceName?
   public var port = BridgePort()
-  /// The address that a VXLAN device's packets leave with.
+  /// The source address of a VXLAN device's packets.
   public var local: IPAddress?
 
   public init(

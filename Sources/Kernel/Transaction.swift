@@ -2,9 +2,9 @@ import CNI
 public import NetTypes
 import PacketFilter
 
-/// The changes made so far for one ADD, and what takes each back.
+/// The changes made so far for one ADD, with the rollback of each.
 ///
-/// The only way to change the host, so that nobody can change it without the means to change it back.
+/// All changes of the host go through it, so that each of them can be rolled back.
 public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   public var kernel: K
   public private(set) var undoStack: [Change] = []
@@ -12,9 +12,9 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
 
   public init(_ kernel: consuming K) { self.kernel = kernel }
 
-  /// Makes the change and remembers what takes it back.
+  /// Makes the change and records its rollback.
   public mutating func apply(_ change: Change) throws(KernelError) {
-    // A change of several parts may fail half-way, so what takes it back is known before it starts.
+    // A change of several parts may fail half-way, so its rollback is recorded before it starts.
     let undo = try inverse(of: change)
     if change.hasParts { undoStack += undo }
     try kernel.apply(change)
@@ -31,7 +31,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     created.contains(LinkPlace(name, on: side))
   }
 
-  /// What takes `change` back; nothing for what goes away with a link made here.
+  /// The rollback of `change`; empty if the result is deleted with a link created here.
   private mutating func inverse(of change: Change) throws(KernelError) -> [Change] {
     switch change {
     case .createLink(let spec):
@@ -62,16 +62,16 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .setRules(let claim): return [try previous(claim)]
     case .removeRules(let owner, let part, _):
       return try kernel.filter.claim(of: owner, part).map { [.addRules($0)] } ?? []
-    // A deleted link cannot be brought back, and other VLANs go with the port; an ADD deletes none and makes its ports.
-    // Connections that were forgotten are remembered with their next packet; others may need ::1 routed by now.
-    // A link whose rules are about to go stays closed.
+    // A deleted link cannot be restored, but an ADD deletes none. VLANs are deleted with the port, which ADD creates.
+    // The next packet makes a new conntrack entry. Other attachments may need the route to ::1 by now.
+    // `route_localnet` stays 0 on a link whose rules are about to be removed.
     case .disableRouteLocalnet, .routeLoopback, .forgetConnections, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
       .deleteUnroutedLink, .setVLANs, .awaitRunning, .awaitDAD, .awaitWithdrawal, .announce, .removeReferenceRules:
       return []
     }
   }
 
-  /// The kernel gives a loopback interface its address when it comes up, and leaves it there when it goes down.
+  /// The kernel adds 127.0.0.1/8 when a loopback interface is set up, and keeps it when the interface is set down.
   private mutating func addressesThatStay(
     _ link: LinkInfo, on side: Side, after back: LinkChange
   ) throws(KernelError) -> [Change] {
@@ -87,7 +87,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   }
 
   private mutating func previous(_ wanted: TunnelTables) throws(KernelError) -> [Change] {
-    // What is on other links does not go with the device.
+    // Entries on other links are not deleted with the device.
     let goesAlong =
       isOurs(wanted.device, on: .host) && isOurs(wanted.neighbourLink, on: .host) && wanted.directRoutes.isEmpty
     return goesAlong ? [] : [.setTables(try kernel.tables(like: wanted))]
@@ -95,32 +95,32 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
 
   private mutating func previousRouteLocalnet(_ link: InterfaceName, for owner: Owner) throws(KernelError) -> [Change] {
     let isOn = try kernel.sysctl(Sysctl.routeLocalnet(link, "1").key, on: .host) == "1"
-    // What was on before, for no other container, is the host's own setting.
+    // If it was 1 before and no other container needs it, the operator set it.
     if isOn, try !kernel.filter.needsRouteLocalnet(link, besides: [owner]) { return [] }
     return [.disableRouteLocalnet(link, besides: [owner])]
   }
 
-  /// The settings as they are now, those of links made here left out; nothing where all are as wanted.
+  /// The present settings, without those of links created here; empty if all of them have the wanted values.
   private mutating func previous(_ settings: [Sysctl], on side: Side) throws(KernelError) -> [Change] {
     var old: [Sysctl] = []
     var isDifferent = false
     for setting in settings where !created.contains(where: { $0.side == side && setting.isOf($0.name) }) {
       guard let value = try kernel.sysctl(setting.key, on: side) else { continue }
-      // One setting may set others as well, so that even those that are as wanted may have to be put back.
+      // Writing one setting may change others, so settings that have the wanted value may need to be restored too.
       isDifferent = isDifferent || !setting.isMet(by: value)
       old.append(Sysctl(setting.key, value))
     }
     return isDifferent ? [.setSysctls(old, on: side)] : []
   }
 
-  /// Takes back every change, newest first, going on past failures.
+  /// Rolls back all changes, newest first; continues after errors.
   ///
-  /// - Returns: what could not be taken back.
+  /// - Returns: the errors of changes that could not be rolled back.
   public mutating func rollBack() -> [KernelError] {
     var failures: [KernelError] = []
     var keepsRules = false
     while let change = undoStack.popLast() {
-      // Among them is the guard of 127.0.0.0/8; DEL finds them.
+      // The rules to keep include the guard of 127.0.0.0/8; DEL removes them.
       if keepsRules, change.removesRules { continue }
       do throws(KernelError) { try kernel.apply(change) } catch {
         if case .disableRouteLocalnet = change { keepsRules = true }
@@ -132,7 +132,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
 }
 
 extension Change {
-  /// Whether it is void with the link that it is about.
+  /// Whether the change has no effect once its link is gone.
   fileprivate var isAboutLinks: Bool {
     switch self {
     case .addRules, .setRules, .removeRules, .removeOtherRules, .forgetConnections: false
@@ -140,7 +140,7 @@ extension Change {
     }
   }
 
-  /// Whether packet filter rules may be gone after it.
+  /// Whether the change may remove packet filter rules.
   public var removesRules: Bool {
     switch self {
     case .removeRules, .removeOtherRules: true
@@ -148,7 +148,7 @@ extension Change {
     }
   }
 
-  /// Whether it may be made in part when the kernel refuses it.
+  /// Whether the kernel may have made a part of the change before an error.
   fileprivate var hasParts: Bool {
     switch self {
     case .setSysctls, .setTables, .setRules: true
@@ -158,14 +158,14 @@ extension Change {
 }
 
 extension Sysctl {
-  /// Whether the setting is one of that interface's.
+  /// Whether the setting belongs to that interface.
   func isOf(_ interface: InterfaceName) -> Bool {
     key.hasPrefix("net/ipv4/conf/\(interface)/") || key.hasPrefix("net/ipv6/conf/\(interface)/")
   }
 }
 
 extension LinkChange {
-  /// The change that brings back what `link` was before; settings that were so already are left out.
+  /// The change that restores the settings of `link`; settings that do not change are left out.
   func takenBack(from link: LinkInfo) -> LinkChange {
     var back = LinkChange()
     if let isUp, isUp != link.isUp { back.isUp = link.isUp }

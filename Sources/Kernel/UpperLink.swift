@@ -1,15 +1,15 @@
 public import NetTypes
 
-/// A link on top of another, its parent: what makes the frames of many links out of one link's.
+/// A link with a parent, whose hardware several such links share.
 public enum UpperLink: Equatable, Sendable {
-  /// An Ethernet link of its own, with its own hardware address.
+  /// A link with its own MAC address.
   case macvlan(Macvlan)
-  /// Shares the parent's hardware address.
+  /// A link with the parent's MAC address.
   case ipvlan(IPVLAN)
-  /// The frames that carry this IEEE 802.1Q identifier, 0 to 4094.
+  /// The frames with this IEEE 802.1Q VLAN ID, 0 to 4094.
   case vlan(Int)
 
-  /// As the kernel calls it.
+  /// The kernel's name of the kind.
   public var kind: String {
     switch self {
     case .macvlan: "macvlan"
@@ -24,18 +24,18 @@ public struct Macvlan: Equatable, Sendable {
   public enum Mode: Equatable, Sendable {
     /// Links of one parent reach each other directly.
     case bridge
-    /// They do not, even if a switch sends their frames back.
+    /// Links of one parent do not reach each other, even if a switch sends their frames back.
     case `private`
-    /// They do if a switch sends their frames back.
+    /// Links of one parent reach each other if a switch sends their frames back.
     case vepa
-    /// One link alone, which gets everything of its parent.
+    /// A single link, which receives all frames of its parent.
     case passthru
-    /// Only frames from these addresses come in.
+    /// Only frames from these MAC addresses are received.
     case source([MACAddress])
   }
 
   public var mode: Mode
-  /// How many broadcast frames may wait on the parent, for all its links; `nil`: as it is.
+  /// The length of the parent's queue for broadcast frames, for all its links; `nil`: unchanged.
   public var broadcastQueue: Int?
 
   public init(_ mode: Mode, broadcastQueue: Int? = nil) {
@@ -44,12 +44,12 @@ public struct Macvlan: Equatable, Sendable {
   }
 }
 
-/// Settings of an ipvlan link, `Documentation/networking/ipvlan.rst`; the mode is the parent's, for all its links.
+/// Settings of an ipvlan link, `Documentation/networking/ipvlan.rst`; all links of a parent have the same mode.
 public struct IPVLAN: Equatable, Sendable {
   public enum Mode: String, CaseIterable, Sendable {
-    /// As on one Ethernet: ARP and broadcasts work.
+    /// The links share an Ethernet segment: ARP and broadcasts work.
     case l2
-    /// The host's routes lead out; no ARP, no broadcasts.
+    /// The host's routes are used; no ARP, no broadcasts.
     case l3
     /// As `l3`, and the host's packet filter sees the packets.
     case l3s

@@ -1,12 +1,12 @@
 public import NetTypes
 
-/// Which VLANs pass through a bridge's port.
+/// The VLANs of a bridge port.
 public struct PortVLANs: Equatable, Sendable {
-  /// Frames without a tag belong to this one, and leave without a tag; `nil` leaves it to the bridge: VLAN 1.
+  /// The PVID: untagged frames belong to it and leave untagged; `nil`: the bridge's default, VLAN 1.
   public var native: VLANID?
-  /// Frames of these pass with their tags.
+  /// The VLANs whose frames pass with their tags.
   public var tagged: [ClosedRange<VLANID>]
-  /// Whether VLAN 1, which a bridge gives to every new port, stays.
+  /// Whether the port keeps VLAN 1, which a bridge gives to every new port.
   public var keepsDefault: Bool
 
   public init(native: VLANID? = nil, tagged: [ClosedRange<VLANID>] = [], keepsDefault: Bool = true) {

@@ -1,34 +1,34 @@
 public import NetTypes
 
-/// Settings of a VXLAN device, RFC 7348 and `ip-link(8)`; what is `nil` is left to the kernel.
+/// Settings of a VXLAN device, RFC 7348 and `ip-link(8)`; `nil` leaves a setting to the kernel.
 public struct VXLAN: Hashable, Sendable {
   public enum DontFragment: String, CaseIterable, Sendable {
     case unset
     case set
-    /// As the packet inside has it.
+    /// Copied from the inner packet.
     case inherit
   }
 
-  /// The network identifier, 1 to 2^24 - 1.
+  /// The VNI, 1 to 2^24 - 1.
   public var vni: Int
-  /// The UDP port that packets go to and come from.
+  /// The UDP destination port of the packets, at which the device also listens.
   public var port: UInt16
-  /// The address of this host that packets leave with.
+  /// The source address of the packets.
   public var local: IPAddress?
-  /// The multicast group that stands for all other ends.
+  /// The multicast group to which unknown destinations are sent.
   public var group: IPAddress?
-  /// Of the packets outside; 0 leaves it to the kernel.
+  /// The TTL of the outer packets; 0: the kernel's default.
   public var ttl: Int?
   public var df: DontFragment?
-  /// Whether the device learns from what arrives which end a hardware address is behind.
+  /// Whether the device learns MAC addresses and their tunnel ends from received packets.
   public var learns = false
   public var udpChecksum: Bool?
-  /// Whether packets without UDP checksum are sent over IPv6.
+  /// Whether packets are sent over IPv6 without a UDP checksum.
   public var sendsZeroChecksums: Bool?
-  /// Whether such are taken.
+  /// Whether packets over IPv6 without a UDP checksum are accepted.
   public var takesZeroChecksums: Bool?
 
-  /// How many forwarding entries a device that learns has at most (`maxaddr`), those that are set among them.
+  /// The limit of FDB entries for a device that learns (`maxaddr`), which includes configured entries.
   public static let mostLearned = 16384
 
   public init(vni: Int, port: UInt16) {
@@ -51,27 +51,26 @@ extension VXLAN: CustomStringConvertible {
   }
 }
 
-/// All that a VXLAN device knows of the network's other hosts.
+/// The entries and routes of a VXLAN device for the network's other hosts.
 ///
-/// What of these kinds is set for good there and not named here goes; what was learnt from traffic or by a routing
-/// daemon stays.
+/// Permanent entries of these kinds that are not listed here are deleted; entries from traffic or a routing daemon stay.
 public struct TunnelTables: Equatable, Sendable {
   public var device: InterfaceName
-  /// The device's own entries, and those of the bridge for it as a port.
+  /// FDB entries of the device, and of its bridge for the device's port.
   public var forwarding: Set<FDBSpec> = []
-  /// On the device, or on the bridge that answers for them.
+  /// Neighbour entries on the device, or on the bridge that answers ARP and neighbour discovery.
   public var neighbours: Set<NeighbourSpec> = []
-  /// Where neighbours are looked for.
+  /// The link with the neighbour entries.
   public var neighbourLink: InterfaceName
-  /// Out of the device, by gateways that are on it.
+  /// Routes through the device, by gateways on it.
   public var routes: Set<RouteSpec> = []
-  /// Out of other links of the host, to be known by this metric; `nil`: none, and none are looked for.
+  /// The metric that marks our routes through other links of the host; `nil`: there are none, and none are looked up.
   public var directMetric: Int?
   public var directRoutes: Set<RouteSpec> = []
 
   /// - Parameters:
   ///   - device: the VXLAN device.
-  ///   - neighbourLink: where neighbours are; `nil`: the device.
+  ///   - neighbourLink: the link with the neighbour entries; `nil`: the device.
   public init(of device: InterfaceName, neighboursOn neighbourLink: InterfaceName? = nil) {
     self.device = device
     self.neighbourLink = neighbourLink ?? device
@@ -81,7 +80,7 @@ public struct TunnelTables: Equatable, Sendable {
     forwarding.isEmpty && neighbours.isEmpty && routes.isEmpty && directRoutes.isEmpty
   }
 
-  /// What makes `found` like this one: what leads nowhere goes first, and routes come after what they need.
+  /// The changes that make `found` equal to this; obsolete entries first, and routes after the entries they need.
   public func changes(from found: TunnelTables) -> [Change] {
     let kept = Set(neighbours.map(\.place))
     return found.routes.subtracting(routes).map { .deleteRoute($0) }
@@ -94,7 +93,7 @@ public struct TunnelTables: Equatable, Sendable {
       + directRoutes.subtracting(found.directRoutes).map { .addRoute($0) }
   }
 
-  /// Whether a wanted entry takes its place: only zeros can lead to several ends.
+  /// Whether a wanted entry replaces this one: only the all-zero MAC address can have several tunnel ends.
   private func isReplaced(_ entry: FDBSpec) -> Bool {
     guard case .tunnel = entry.table, !entry.mac.isZero else { return false }
     return ownTunnels.contains(entry.mac)
@@ -106,16 +105,16 @@ public struct TunnelTables: Equatable, Sendable {
 }
 
 extension NeighbourSpec {
-  /// What the kernel finds an entry by.
+  /// The key by which the kernel finds an entry.
   fileprivate var place: NeighbourSpec {
     NeighbourSpec(address, mac: mac == nil ? nil : MACAddress(value: 0), on: interface, side)
   }
 }
 
 extension Kernel where Self: ~Copyable {
-  /// What is there of what `wanted` names: the same device and the same kinds.
+  /// The present tables of the kinds that `wanted` has, of the same device.
   ///
-  /// - Throws: ENODEV where the device or the neighbours' link is missing.
+  /// - Throws: ENODEV if the device or the link with the neighbour entries is missing.
   public mutating func tables(like wanted: TunnelTables) throws(KernelError) -> TunnelTables {
     var found = TunnelTables(of: wanted.device, neighboursOn: wanted.neighbourLink)
     found.directMetric = wanted.directMetric
@@ -134,7 +133,7 @@ extension FDBSpec {
 }
 
 extension RouteSpec {
-  /// The route without what the kernel adds of its own accord.
+  /// The route without attributes that the kernel adds by itself.
   fileprivate var asWritten: RouteSpec {
     var route = RouteSpec(dst, via: gateway, on: interface, side)
     route.priority = priority
@@ -144,21 +143,21 @@ extension RouteSpec {
 
   fileprivate var throughTunnel: RouteSpec {
     var route = asWritten
-    route.priority = nil  // which IPv6 adds
+    route.priority = nil  // the kernel adds a metric in IPv6
     route.isOnLink = gateway != nil
     return route
   }
 }
 
-/// Where packets to an address go, as `ip route get` tells.
+/// The path of packets to an address, as `ip route get` shows it.
 public struct RoutePath: Equatable, Sendable {
-  /// The link they leave by.
+  /// The link by which they leave.
   public var link: LinkInfo
-  /// The next host; `nil` where the address is on that link.
+  /// The next hop; `nil` if the address is on that link.
   public var gateway: IPAddress?
-  /// The address they leave with.
+  /// Their source address.
   public var source: IPAddress?
-  /// Largest packet of the route, in bytes; `nil`: the link's.
+  /// The MTU of the route in bytes; `nil`: the link's.
   public var mtu: Int?
 
   public init(_ link: LinkInfo, gateway: IPAddress? = nil, source: IPAddress? = nil, mtu: Int? = nil) {

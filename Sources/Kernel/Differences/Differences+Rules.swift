@@ -1,7 +1,7 @@
 import NetTypes
 import PacketFilter
 
-/// How the packet filter differs from a claim's rules; `setRules` also compares them with those added last.
+/// The differences between the packet filter and a claim's rules; `setRules` also compares the recorded rules.
 func differences<K: Kernel & ~Copyable>(
   from claim: Claim, by change: Change, on kernel: inout K
 ) throws(KernelError) -> [String] {

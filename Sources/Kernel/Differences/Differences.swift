@@ -1,9 +1,9 @@
 public import NetTypes
 import PacketFilter
 
-/// How the host differs from what it would be after `change`; nothing where the change would change nothing.
+/// The differences between the host and its state after `change`; empty if the change would change nothing.
 ///
-/// ADD uses it to leave alone what is there already, CHECK to tell what is no longer there.
+/// ADD skips a change without differences; CHECK reports the differences.
 public func differences<K: Kernel & ~Copyable>(
   from change: Change, on kernel: inout K
 ) throws(KernelError) -> [String] {
@@ -36,7 +36,7 @@ public func differences<K: Kernel & ~Copyable>(
   case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
   case .addRules(let claim), .setRules(let claim): return try differences(from: claim, by: change, on: &kernel)
   case .enableRouteLocalnet(let name, _): return try differences(from: [.routeLocalnet(name, "1")], on: .host, &kernel)
-  // Nothing of these can be seen afterwards, or the links that they belong to tell.
+  // The result of these changes cannot be seen, or the check of their links covers them.
   case .disableRouteLocalnet, .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink,
     .deleteUnusedBridge,
     .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .removeReferenceRules,
@@ -55,7 +55,7 @@ private func differences<K: Kernel & ~Copyable>(
 private func differences<K: Kernel & ~Copyable>(from spec: FDBSpec, on kernel: inout K) throws(KernelError) -> [String]
 {
   let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
-  // Kernels before 4.20 have no entries that stay behind their port.
+  // Linux < 4.20 has no sticky entries.
   let accepted = spec.table == .port ? [spec, FDBSpec(spec.mac, on: spec.interface, in: .master)] : [spec]
   return there?.contains(where: accepted.contains) == true
     ? [] : ["forwarding entry \(spec.mac) is missing on \(spec.interface)"]
@@ -130,7 +130,7 @@ extension LinkInfo {
 }
 
 extension VXLAN {
-  /// Whether `there`, as the kernel tells it, is this; what this one leaves open may be anything.
+  /// Whether `there`, as the kernel reports it, has these settings; settings that are `nil` here may have any value.
   public func isMet(by there: VXLAN) -> Bool {
     func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
     return vni == there.vni && port == there.port && learns == there.learns && agrees(local, there.local)
@@ -141,7 +141,7 @@ extension VXLAN {
 }
 
 extension UpperLink {
-  /// The broadcast queue is the parent's: other links may have made it longer.
+  /// The broadcast queue belongs to the parent: other links may have made it longer.
   fileprivate func differences(in there: UpperLink) -> [String] {
     switch (self, there) {
     case (.macvlan(let wanted), .macvlan(let there)) where wanted.mode.isMet(by: there.mode): []
@@ -173,12 +173,12 @@ private func differences<K: Kernel & ~Copyable>(
   compare("MTU", link.mtu, wanted.mtu)
   compare("transmit queue length", link.txQueueLength, wanted.txQueueLength)
   compare("MAC", link.mac, wanted.mac)
-  // Only before the first port: attachments that earlier versions made are no difference for CHECK.
+  // Not compared once there are ports: CHECK accepts attachments of earlier versions.
   if wanted.mac != nil, link.keepsMAC == false, !link.isRunning {
     found.append("\(side) link \(link.name) has a MAC that follows its ports, want it to stay")
   }
   compare("alias", link.alias, wanted.alias)
-  // Earlier versions made pairs of ptp without one.
+  // Pairs of `ptp` from earlier versions have no group.
   if link.kind != "veth" { compare("group", link.group, wanted.group) }
   compare("local", link.vxlan?.local, wanted.local)
   compare("hairpin", link.port?.hairpin, wanted.port.hairpin)
@@ -207,10 +207,10 @@ private func differences<K: Kernel & ~Copyable>(
 }
 
 extension RouteSpec {
-  /// Whether `other`, as the kernel tells it, is this route; what this one leaves open may be anything.
+  /// Whether `other`, as the kernel reports it, is this route; attributes that are `nil` here may have any value.
   fileprivate func isMet(by other: RouteSpec) -> Bool {
     func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
-    // The container's other networks decide on the metrics of its default routes.
+    // The container's other networks determine the metrics of its default routes.
     let agreesOnMetric = side == .container && dst.length == 0 || agrees(priority, other.priority)
     return dst.network == other.dst.network && gateway == other.gateway && agreesOnMetric
       && agrees(table, other.table) && agrees(source, other.source)
