@@ -1,11 +1,11 @@
 import Foundation
 import Synchronization
 
-/// Runs `body` for 0 to `count` - 1, some at a time, and waits for all.
+/// Runs `body` for 0 to `count` - 1 on several threads, and waits for all of them.
 ///
-/// Each worker is a thread of its own: what a test runs mostly waits for other processes.
+/// The workers are separate threads, because a test mostly waits for other processes.
 ///
-/// - Returns: what each returned or threw, in order.
+/// - Returns: what each call returned or threw, in order.
 public func atOnce<Value: Sendable>(
   _ count: Int, workers: Int = 8, _ body: @escaping @Sendable (Int) throws -> Value
 ) -> [Result<Value, any Error>] {

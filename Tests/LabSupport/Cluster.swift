@@ -1,21 +1,22 @@
 import Foundation
 
-/// Several hosts, each a lab with state of its own, on one Ethernet switch: a namespace with a bridge `br0`.
+/// Several hosts on one Ethernet switch, each of them a lab with its own state; the switch is a namespace with a bridge.
 ///
-/// Host `n` (from 0) has `eth0` there with 172.30.0.1`n+1`/24 and fd30::1`n+1`/64, and its port of the switch is `p`n.
+/// Host `n` (from 0) has `eth0` on the switch with 172.30.0.1`n+1`/24 and fd30::1`n+1`/64. Its port there is `p`n, a port
+/// of the bridge `br0`.
 public struct Cluster: Sendable {
-  /// Part of every name the cluster makes.
+  /// Part of each name that the cluster creates.
   public let name: String
   public let hosts: [Lab]
   private let fabricLab: Lab
 
-  /// The switch's namespace: 172.30.0.1 and fd30::1 there are the gateway of hosts with a default route.
+  /// The switch's namespace; its addresses 172.30.0.1 and fd30::1 are the gateways of hosts with a default route.
   public var fabric: String { fabricLab.host }
 
-  /// Runs `body` with a new cluster, which is gone afterwards however `body` ends.
+  /// Runs `body` with a new cluster, which is removed afterwards, also after an error.
   ///
-  /// `mtu` is the underlay's, in bytes; default routes lead through the switch; `state` names directories, besides those
-  /// of the plugins, that each host has for itself, empty at first: `/etc/frr`.
+  /// `mtu` is the underlay's, in bytes; default routes use the switch as gateway; `state` names further directories, such
+  /// as `/etc/frr`, that each host has for itself, empty at first.
   public static func use<Value>(
     hosts: Int = 3, containers: Int = 3, mtu: Int = 1500, defaultRoutes: Bool = false, state: [String] = [],
     _ body: (Cluster) throws -> Value
@@ -55,7 +56,7 @@ public struct Cluster: Sendable {
       """, in: host)
   }
 
-  /// A host's address on the switch.
+  /// The address of a host on the switch.
   public func underlay(_ index: Int, _ family: Lab.IPFamilyFlag = .v4) -> String {
     switch family {
     case .v4: "172.30.0.\(11 + index)"
@@ -63,9 +64,9 @@ public struct Cluster: Sendable {
     }
   }
 
-  /// Makes the switch a router with a host, which has a default route, behind a port of its own.
+  /// Makes the switch a router for one host with a default route, which is then alone behind its port.
   ///
-  /// The host keeps its addresses; the others, too, reach it by the router.
+  /// That host keeps its addresses; the other hosts also reach it through the router.
   public func putBehindRouter(_ index: Int) throws {
     try fabricLab.shell(
       """
@@ -92,12 +93,12 @@ public struct Cluster: Sendable {
     }
   }
 
-  /// Takes a host's cable out of the switch, or puts it back.
+  /// Disconnects a host from the switch, or connects it again.
   public func setLink(of index: Int, up isUp: Bool) throws {
     try fabricLab.shell("ip link set p\(index) \(isUp ? "up" : "down")", in: fabric)
   }
 
-  /// Ends what runs on a host and in its containers, and the host.
+  /// Ends all processes of a host and its containers, and removes the host.
   public func kill(_ index: Int) throws {
     let lab = hosts[index]
     let names = [lab.host] + (0..<lab.containerCount).map { lab.container($0 + 1) }
@@ -109,19 +110,19 @@ public struct Cluster: Sendable {
       kill $(cat \(lab.directory)/holder) && rm \(lab.directory)/holder
       for n in \(names.joined(separator: " ")); do ip netns del $n; done
       """)
-    // The kernel takes a namespace apart some time after its last name is gone.
+    // The kernel removes a namespace some time after its last name.
     try fabricLab.shell("while ip link show p\(index) > /dev/null 2>&1; do sleep 0.05; done", in: fabric)
   }
 
-  /// What a link carries while `script` runs in another namespace of any host; it may fail.
+  /// The frames on a link while `script` runs in another namespace of any host; the script may fail.
   public func frames(
     on link: String, in namespace: String, while script: String, in other: String
   ) throws -> [Frame] {
-    // A host sees no namespaces but its own.
+    // Runs in the fabric's mount namespace: a host sees only its own namespaces.
     try fabricLab.frames(on: link, in: namespace, while: script, in: other)
   }
 
-  /// Asks everything at once while `servers` listen, anywhere in the cluster.
+  /// Sends all probes at the same time while `servers` listen, anywhere in the cluster.
   public func answers(to probes: [Probe], servers: [Server] = []) throws -> [Probe.Answer] {
     try fabricLab.answers(to: probes, servers: servers)
   }

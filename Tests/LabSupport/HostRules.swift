@@ -1,4 +1,4 @@
-/// What a host that drops forwarded packets has, as `iptables-restore` and `ip6tables-restore` read it.
+/// The rules of hosts that drop forwarded packets, in the format of `iptables-restore` and `ip6tables-restore`.
 public enum HostRules: String, CaseIterable, Sendable {
   case policy, docker, ufw
 
@@ -10,7 +10,7 @@ public enum HostRules: String, CaseIterable, Sendable {
     }
   }
 
-  /// As Docker Engine 28 writes them for its default bridge.
+  /// The rules that Docker Engine 28 writes for its default bridge.
   private static let dockerRules =
     """
     *filter

@@ -1,10 +1,10 @@
 public import CNI
 
 extension JSONValue {
-  /// JSON that a test wrote.
+  /// Parses JSON from a test.
   public init(json text: String) throws { self = try CNIJSON.decodeValue(Array(text.utf8)) }
 
-  /// The value at a dotted path, `ips.0.address`.
+  /// The value at a dotted path, such as `ips.0.address`.
   public func at(_ path: String) -> JSONValue? {
     path.split(separator: ".").reduce(self as JSONValue?) { value, step in
       if let index = Int(step) { return value?.array.flatMap { $0.indices.contains(index) ? $0[index] : nil } }
@@ -23,10 +23,10 @@ extension JSONValue {
     }
   }
 
-  /// The elements at a dotted path; none where there is no array.
+  /// The elements of the array at a dotted path; empty if there is no array.
   public func list(_ path: String) -> [JSONValue] { at(path)?.array ?? [] }
 
-  /// This object with the members of `other` added, or in place of its own.
+  /// This object with the members of `other` added; they replace members of the same name.
   public func merging(_ other: JSONValue) -> JSONValue {
     .object((object ?? [:]).merging(other.object ?? [:]) { _, new in new })
   }
@@ -37,6 +37,6 @@ extension JSONValue {
   /// This object without one member.
   public func without(_ key: String) -> JSONValue { .object((object ?? [:]).filter { $0.key != key }) }
 
-  /// In one line.
+  /// The value in one line.
   public var line: String { text }
 }

@@ -1,5 +1,5 @@
 extension Lab {
-  /// Sends broadcast frames out of `eth0` of a container: 20 from `mac`, and one from each of `others` further addresses.
+  /// Sends broadcast frames from `eth0` of a container: 20 from `mac`, and one from each of `others` further addresses.
   public func sendForged(from mac: String, others: Int = 0, in container: String) throws {
     try shell(
       """
@@ -14,9 +14,9 @@ extension Lab {
       """, in: container)
   }
 
-  /// Sends a router advertisement of 2001:db8:bad::/64 and a default route out of `eth0` of a container.
+  /// Sends a router advertisement of 2001:db8:bad::/64 and a default route from `eth0` of a container.
   ///
-  /// - Throws: also if its link-local address is still tentative.
+  /// - Throws: also if the container's link-local address is still tentative.
   public func sendRouterAdvertisement(in container: String) throws {
     try shell(
       """

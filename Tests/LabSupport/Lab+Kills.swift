@@ -2,9 +2,9 @@ public import CNI
 public import Testing
 
 extension Lab {
-  /// Kills ADD and DEL of the first container at later and later moments, and expects the next DEL to remove everything.
+  /// Kills ADD and DEL of the first container after increasing delays, and expects the next DEL to remove everything.
   ///
-  /// The delays double from 2 ms on, so that they fit a plugin that runs emulated too.
+  /// The delays start with 2 ms and double each time, so that they also fit a plugin on an emulated processor.
   public func expectNothingLeftByKills(
     of plugin: String, _ config: JSONValue, seed: UInt64, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
@@ -21,7 +21,7 @@ extension Lab {
       #expect(try delete(config, plugin: plugin).isSuccess, sourceLocation: sourceLocation)
       try expectUnchanged(since: before, sourceLocation: sourceLocation)
     }
-    // Otherwise the delays no longer fit the plugins, and nothing was shown.
+    // If no plugin was killed, the delays do not fit the plugins and the test shows nothing.
     #expect(killed > 0, sourceLocation: sourceLocation)
   }
 }

@@ -2,18 +2,18 @@ public import CNI
 import Foundation
 
 extension Lab {
-  /// A link as `ip -d` tells it; `nil` where there is none.
+  /// A link as `ip -d link` shows it; `nil` if there is none.
   public func link(_ name: String, in namespace: String) throws -> JSONValue? {
     let found = try json("ip -j -d link show dev \(name) 2>/dev/null || true", in: namespace)
     return found.array?.first
   }
 
-  /// The names of all links but `lo`, in order.
+  /// The names of all links except `lo`, sorted.
   public func linkNames(in namespace: String) throws -> [String] {
     try json("ip -j link", in: namespace).list("").compactMap { $0.text("ifname") }.filter { $0 != "lo" }.sorted()
   }
 
-  /// Addresses with their prefix lengths, those of scope link left out.
+  /// Addresses with their prefix lengths, without those of scope link.
   public func addresses(of link: String, in namespace: String) throws -> [String] {
     try json("ip -j addr show dev \(link)", in: namespace).list("0.addr_info")
       .filter { $0.text("scope") != "link" }
@@ -21,25 +21,25 @@ extension Lab {
       .sorted()
   }
 
-  /// Routes of a table; IPv6's own (link-local, multicast) left out.
+  /// The routes of a table, without the link-local and multicast routes of IPv6.
   public func routes(_ family: IPFamilyFlag, table: String = "main", in namespace: String) throws -> [JSONValue] {
     try json("ip -j -d \(family.rawValue) route show table \(table)", in: namespace).list("")
       .filter { $0.text("dst")?.hasPrefix("fe80") != true && $0.text("type") != "multicast" }
   }
 
-  /// The route to exactly `destination`, `default` for everything.
+  /// The route to exactly `destination`; `default` is the default route.
   public func route(
     _ destination: String, _ family: IPFamilyFlag = .v4, table: String = "main", in namespace: String
   ) throws -> JSONValue? {
     try routes(family, table: table, in: namespace).first { $0.text("dst") == destination }
   }
 
-  /// A kernel setting, `net/ipv4/ip_forward`.
+  /// The value of a sysctl, such as `net/ipv4/ip_forward`.
   public func sysctl(_ key: String, in namespace: String) throws -> String {
     try shell("cat /proc/sys/\(key)", in: namespace).trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
-  /// The lease files of network `network`, in order.
+  /// The names of the lease files of network `network`, sorted.
   public func leases(of network: String = "net") throws -> [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(dataDir)/\(network)")) ?? []
     return names.filter(Self.isLease).sorted()

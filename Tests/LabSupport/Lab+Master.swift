@@ -2,17 +2,17 @@ public import CNI
 import Foundation
 
 extension Lab {
-  /// The last container's namespace: what a master's far end is in.
+  /// The last container's namespace, with the far end of the master link.
   public var outside: String { container(containerCount) }
 
-  /// Gives the host a link `m0` that is up, whose far end is `eth0` outside: a neighbour with the first addresses.
+  /// Creates a link `m0` on the host, whose peer is `eth0` in `outside`: a neighbour with these addresses.
   public func layMaster(_ addresses: [String] = ["10.77.0.1/24", "fd77::1/64"]) throws {
     try shell("ip link add m0 type veth peer name eth0 netns \(path(outside)) && ip link set m0 up", in: host)
     let adding = addresses.map { "ip address add \($0) dev eth0\($0.contains(":") ? " nodad" : "")" }
     try shell((["ip link set lo up", "ip link set eth0 up"] + adding).joined(separator: "\n"), in: outside)
   }
 
-  /// A network `net` of links on top of `m0`; see `bridge` for the rest.
+  /// The configuration of a network `net` with links on the parent `m0`; see `bridge` for the other parameters.
   public func upper(
     _ type: String, _ keys: String = "{}", subnets: [String] = ["10.77.0.0/24", "fd77::/64"], ipam: String = "{}"
   ) throws -> JSONValue {
@@ -20,16 +20,15 @@ extension Lab {
       .with("master", .string("m0")).merging(try JSONValue(json: keys))
   }
 
-  /// What arrives at `eth0` outside while `body` runs, a line for each frame: its VLAN or `-`, what it is, from where,
-  /// to where.
+  /// The frames that arrive at `eth0` in `outside` while `body` runs, one line per frame.
   ///
-  /// `10 icmp 10.77.0.2 10.77.0.1`, `- arp 10.77.0.2 10.77.0.2`, `- na fd77::2 ff02::1`; `other` for what is none of
-  /// these.
+  /// A line has the VLAN or `-`, the type of the frame, its source and its destination: `10 icmp 10.77.0.2 10.77.0.1`, `-
+  /// arp 10.77.0.2 10.77.0.2`, `- na fd77::2 ff02::1`. The type is `other` if it is not known here.
   public func heardOutside(while body: () throws -> Void) throws -> [String] {
     try heard(on: "eth0", in: outside, while: body)
   }
 
-  /// The same of any link.
+  /// The frames that arrive at any link, in the same form.
   public func heard(on link: String, in namespace: String, while body: () throws -> Void) throws -> [String] {
     let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "wire.py").path()
     let files = "\(directory)/wire"
@@ -42,10 +41,10 @@ extension Lab {
       """, in: namespace)
     defer { try? FileManager.default.removeItem(atPath: files) }
     do { try body() } catch {
-      _ = try? shell("kill $(cat \(files)/listener)")  // what went wrong in `body` is to be told
+      _ = try? shell("kill $(cat \(files)/listener)")  // report the error of `body`
       throw error
     }
-    // Frames are handed over by other threads of the kernel: a moment after the last they are all there.
+    // Other threads of the kernel deliver the frames, so the last one arrives a moment later.
     let heard = try shell(
       """
       sleep 0.5
@@ -57,9 +56,9 @@ extension Lab {
     return heard.split(separator: "\n").map(String.init)
   }
 
-  /// Which of these pings are answered, all sent at once: `1 > 10.77.0.3` is one from container 1.
+  /// Returns those of the pings that are answered, all sent at the same time: `1 > 10.77.0.3` is one from container 1.
   ///
-  /// With the shell's means: where the processor is emulated, a Python takes seconds to start.
+  /// It uses the shell, because Python takes seconds to start on an emulated processor.
   public func answered(_ wanted: [String]) throws -> [String] {
     let asking = wanted.enumerated().map { index, text in
       let parts = text.split(separator: " ")

@@ -1,15 +1,15 @@
 public import CNI
 import Foundation
 
-/// One run of a plugin, as a runtime does it.
+/// One call of a plugin, as a runtime does it.
 public struct PluginCall: Sendable {
   public var plugin: String
   public var command: String
-  /// Standard input.
+  /// The content of standard input.
   public var config: String
-  /// `CNI_CONTAINERID`, `CNI_NETNS`, `CNI_IFNAME`, `CNI_ARGS` and whatever else; `CNI_PATH` unless given.
+  /// `CNI_CONTAINERID`, `CNI_NETNS`, `CNI_IFNAME`, `CNI_ARGS` and others; `CNI_PATH` is added if it is missing.
   public var variables: [String: String]
-  /// Where the plugin is; its delegates are looked for there and then among the reference's.
+  /// The directory of the plugin; its delegates are searched there and then in the reference's directory.
   public var directory: String
 
   public init(
@@ -25,12 +25,12 @@ public struct PluginCall: Sendable {
 }
 
 extension Lab {
-  /// Runs a plugin on the lab's host with exactly these variables.
+  /// Runs a plugin on the lab's host with exactly these environment variables.
   public func run(_ call: PluginCall) throws -> Outcome {
     try run("\(call.directory)/\(call.plugin)", in: host, environment: environment(call), input: call.config)
   }
 
-  /// Runs a call that is killed, with its delegate, after so many microseconds.
+  /// Runs a call and kills the plugin and its delegate after so many microseconds.
   public func run(_ call: PluginCall, killedAfter microseconds: Int) throws -> Outcome {
     let seconds = "0.\(String(repeating: "0", count: max(0, 6 - "\(microseconds)".count)))\(microseconds)"
     return try run(
@@ -38,7 +38,7 @@ extension Lab {
       environment: environment(call), input: call.config)
   }
 
-  /// The variables of `call` as `NAME=value`.
+  /// The environment of `call` as `NAME=value`.
   public func environment(_ call: PluginCall) -> [String] {
     var variables = call.variables
     variables["CNI_COMMAND"] = call.command
@@ -72,7 +72,7 @@ extension Lab {
     try run(call("DEL", config, on: container, as: interface, plugin: plugin))
   }
 
-  /// CHECK against the result of an ADD.
+  /// Runs CHECK with the result of an ADD.
   public func check(
     _ config: JSONValue, _ result: JSONValue, on container: Int = 1, as interface: String = "eth0",
     plugin: String = "bridge"
@@ -80,12 +80,12 @@ extension Lab {
     try run(call("CHECK", config.with("prevResult", result), on: container, as: interface, plugin: plugin))
   }
 
-  /// `GC` or `STATUS`.
+  /// Runs `GC` or `STATUS`.
   public func ask(_ command: String, _ config: JSONValue, plugin: String = "bridge") throws -> Outcome {
     try run(PluginCall(plugin: plugin, command: command, config: config.line, variables: [:]))
   }
 
-  /// GC with the containers of these numbers, and their interface eth0, still valid.
+  /// Runs GC; the interface eth0 of the containers with these numbers is still valid.
   public func collectGarbage(
     _ config: JSONValue, keeping containers: [Int], plugin: String = "bridge"
   ) throws -> Outcome {
@@ -97,9 +97,10 @@ extension Lab {
 }
 
 extension Lab {
-  /// A network `net` on a bridge, with a range set for each subnet, and without `ipam` where there is none.
+  /// The configuration of a network `net` on a bridge, with a range set for each subnet; without subnets it has no `ipam`.
   ///
-  /// `keys` and `ipam` are JSON objects with further members of the configuration and of its `ipam`; they win.
+  /// `keys` and `ipam` are JSON objects with further members of the configuration and of its `ipam`; they take
+  /// precedence.
   public func bridge(
     _ keys: String = "{}", subnets: [String] = ["10.77.0.0/24"], ipam: String = "{}", version: SpecVersion = .latest
   ) throws -> JSONValue {

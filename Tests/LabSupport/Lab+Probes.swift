@@ -1,13 +1,13 @@
 import CNI
 import Foundation
 
-/// A program that tells whoever asks which address it saw.
+/// A server that replies with the address from which the request came.
 public struct Server: Hashable, Sendable {
   public var namespace: String
-  /// What it calls itself.
+  /// The name that the server sends in its reply.
   public var name: String
   public var transport: Probe.Transport
-  /// It listens on all addresses of either family.
+  /// The port, on all addresses of both families.
   public var port: Int
   /// A multicast group to join on `eth0`.
   public var group: String?
@@ -21,15 +21,15 @@ public struct Server: Hashable, Sendable {
   }
 }
 
-/// One question to an address.
+/// One request to an address.
 public struct Probe: Sendable {
   public enum Transport: String, CaseIterable, Sendable { case tcp, udp, ping }
 
-  /// What came of it.
+  /// The outcome of a probe.
   public enum Answer: Equatable, Sendable {
-    /// By the server of that name, or by the pinged address itself.
+    /// From the server of that name, or from the pinged address itself.
     case by(String, seeing: String, keptPort: Bool)
-    /// `silence`, or the name of an `errno`.
+    /// No answer: `silence`, or the name of an `errno`.
     case none(String)
   }
 
@@ -37,13 +37,13 @@ public struct Probe: Sendable {
   public var address: String
   public var port: Int
   public var transport: Transport
-  /// The address it is asked from; `nil`: the kernel's choice.
+  /// The source address; `nil`: the kernel's choice.
   public var source: String?
-  /// How many seconds silence is borne.
+  /// The time limit for the answer, in seconds.
   public var patience: Double
-  /// How many bytes a ping that may not be fragmented carries behind its header.
+  /// The payload of a ping in bytes; the ping must not be fragmented.
   ///
-  /// `nil`: none, and no such wish.
+  /// `nil`: no payload, and fragmentation is allowed.
   public var size: Int?
 
   public init(
@@ -61,7 +61,7 @@ public struct Probe: Sendable {
 }
 
 extension Lab {
-  /// Asks everything at once while `servers` listen.
+  /// Sends all probes at the same time while `servers` listen.
   ///
   /// - Returns: an answer for each probe, in their order.
   public func answers(to probes: [Probe], servers: [Server]) throws -> [Probe.Answer] {

@@ -1,12 +1,12 @@
 import Foundation
 
 extension Lab {
-  /// Whether one packet is answered within a second.
+  /// Whether one ping is answered within a second.
   public func pings(_ address: String, from namespace: String) throws -> Bool {
     try run("/usr/bin/ping", ["-n", "-c1", "-W1", address], in: namespace).isSuccess
   }
 
-  /// Whether a TCP connection from one namespace to a listener in the other carries data both ways.
+  /// Whether a TCP connection from one namespace to a listener in the other transfers data in both directions.
   public func connects(from client: String, to address: String, in server: String) throws -> Bool {
     let program = """
       from ctypes import CDLL, get_errno

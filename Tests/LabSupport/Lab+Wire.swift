@@ -1,19 +1,19 @@
 import CNI
 
-/// A frame that a link carried.
+/// A frame on a link.
 public struct Frame: Equatable, Sendable {
-  /// Of the tag it had on the link; `nil` without one.
+  /// The VLAN of its tag; `nil` without a tag.
   public var vlan: Int?
-  /// What is behind the tag, 0x0800 for IPv4.
+  /// The EtherType behind the tag, 0x0800 for IPv4.
   public var etherType: Int
   /// The sender's MAC address.
   public var source: String
-  /// Whether the namespace that looked sent it.
+  /// Whether the namespace of the capture sent it.
   public var isOutgoing: Bool
 }
 
 extension Lab {
-  /// What a link carries, tags included, from before `script` runs in `other` until it has ended; it may fail.
+  /// The frames on a link, with tags, while `script` runs in `other`; the script may fail.
   public func frames(
     on link: String, in namespace: String, while script: String, in other: String
   ) throws -> [Frame] {

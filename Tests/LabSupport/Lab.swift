@@ -4,26 +4,26 @@ import Linux
 
 /// A host and its containers, each a network namespace, for one test.
 public struct Lab: Sendable {
-  /// Part of every name the lab makes.
+  /// Part of each name that the lab creates.
   public let name: String
-  /// The lab's own files; the leases are below `networks`.
+  /// The directory of the lab's files; the leases are below `networks`.
   public let directory: String
   public let containerCount: Int
-  /// The mount namespace that what runs on the host or in a container sees; `nil`: the test's own.
+  /// The mount namespace of programs on the host and in the containers; `nil`: the test's own.
   public private(set) var mounts: String?
 
   /// The host's namespace.
   public var host: String { "\(name)-h" }
 
-  /// A container's namespace; containers count from 1.
+  /// The namespace of a container; the first container is 1.
   public func container(_ number: Int) -> String { "\(name)-c\(number)" }
 
-  /// A namespace's `CNI_NETNS`.
+  /// The `CNI_NETNS` of a namespace.
   public func path(_ namespace: String) -> String { "/run/netns/\(namespace)" }
 
   public var dataDir: String { "\(directory)/networks" }
 
-  /// Runs `body` with a new lab, which is gone afterwards however `body` ends.
+  /// Runs `body` with a new lab, which is removed afterwards, also after an error.
   public static func use<Value>(containers: Int = 1, _ body: (Lab) throws -> Value) throws -> Value {
     let lab = Lab(named: freshName(), containers: containers)
     defer { lab.remove() }
@@ -40,7 +40,7 @@ public struct Lab: Sendable {
   /// A name that no other lab has.
   static func freshName() -> String { "t-" + String(UInt32.random(in: 0 ... .max), radix: 36) }
 
-  /// Makes the lab's directory and its namespaces.
+  /// Creates the lab's directory and its namespaces.
   func lay() throws {
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     let namespaces = [host] + (0..<containerCount).map { container($0 + 1) }
@@ -48,15 +48,15 @@ public struct Lab: Sendable {
     try shell("ip link set lo up", in: host)
   }
 
-  /// This lab with empty `/run/cni`, `/run/swift-cni` and `/var/lib/cni` of its own, which no other lab's plugins see,
-  /// and other directories of the machine in which its programs keep things.
+  /// This lab with its own empty `/run/cni`, `/run/swift-cni`, `/var/lib/cni` and further directories.
   ///
-  /// What is mounted later, a new namespace's name too, is not seen there, nor are the namespaces of other labs.
+  /// Plugins of other labs do not see them. Later mounts outside (also names of new namespaces) and the namespaces of
+  /// other labs are not visible in it.
   public func withOwnState(_ directories: [String] = []) throws -> Lab {
     var lab = self
     let own = (["/run/cni", "/run/swift-cni", "/var/lib/cni"] + directories).joined(separator: " ")
-    // Held by a process: newer kernels refuse, now and then, to give a mount namespace a name. A namespace lives as long
-    // as it is mounted anywhere, so others' must not be here.
+    // A process holds the mount namespace, since newer kernels sometimes refuse to bind-mount one. A mounted namespace stays
+    // alive, so namespaces of other labs are unmounted here.
     let holder = try shell(
       """
       mkfifo \(directory)/made
@@ -71,22 +71,22 @@ public struct Lab: Sendable {
     return lab
   }
 
-  /// Ends what runs in the lab and removes all of it.
+  /// Ends the processes of the lab and removes it.
   func remove() {
     let script = """
       if [ -e \(directory)/holder ]; then kill $(cat \(directory)/holder); fi
       for n in /run/netns/\(name)-*; do ip netns del ${n##*/}; done
       rm -rf \(directory)
       """
-    _ = try? run("/bin/sh", ["-c", script])  // what cannot be removed must not hide what the test found
+    _ = try? run("/bin/sh", ["-c", script])  // errors must not hide those of the test
   }
 
-  /// Runs a program to its end; after a minute it is killed with all that it started.
+  /// Runs a program to its end; after a minute, kills it and all processes that it started.
   public func run(
     _ path: String, _ arguments: [String] = [], in namespace: String? = nil,
     environment: [String] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], input: String = ""
   ) throws -> Outcome {
-    Standard.ignoreBrokenPipes()  // a program may end before it has read all
+    Standard.ignoreBrokenPipes()  // a program may end before it has read its input
     let seeing = mounts.map { ["--mount=\($0)"] } ?? []
     let entering = namespace.map { ["/usr/bin/nsenter", "--net=\(self.path($0))"] + seeing } ?? []
     return Outcome(
@@ -95,7 +95,7 @@ public struct Lab: Sendable {
         input: Array(input.utf8), seconds: 70))
   }
 
-  /// What a shell script prints; the script has to succeed.
+  /// The output of a shell script, which must succeed.
   @discardableResult
   public func shell(_ script: String, in namespace: String? = nil) throws -> String {
     let outcome = try run("/bin/sh", ["-ec", script], in: namespace)
@@ -103,7 +103,7 @@ public struct Lab: Sendable {
     return outcome.output
   }
 
-  /// What a program that prints JSON prints.
+  /// The output of a script that prints JSON.
   public func json(_ script: String, in namespace: String) throws -> JSONValue {
     let output = try shell(script, in: namespace)
     return try JSONValue(json: output.isEmpty ? "[]" : output)

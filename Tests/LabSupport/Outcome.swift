@@ -1,9 +1,9 @@
 public import CNI
 import Linux
 
-/// What a program said.
+/// The result of a program.
 public struct Outcome: Sendable, CustomStringConvertible {
-  /// The exit status; 128 + n for one that signal n ended.
+  /// The exit status; 128 + n if signal n ended the process.
   public var status: Int32
   public var output: String
   public var errors: String
@@ -16,23 +16,23 @@ public struct Outcome: Sendable, CustomStringConvertible {
 
   public var isSuccess: Bool { status == 0 }
 
-  /// Standard output as one JSON document; `nil` where it is anything else.
+  /// Standard output as one JSON document; `nil` if it is not one.
   public var json: JSONValue? { try? CNIJSON.decodeValue(Array(output.utf8)) }
 
-  /// The error's code; `nil` for a success.
+  /// The code of the CNI error; `nil` after success.
   public var code: Int? { isSuccess ? nil : json?.text("code").flatMap { Int($0) } }
 
-  /// The error's words.
+  /// The text of the CNI error.
   public var complaint: String {
     isSuccess ? "" : [json?.text("msg"), json?.text("details")].compactMap(\.self).joined(separator: "; ")
   }
 
-  /// - Throws: itself, unless it is a success.
+  /// - Throws: an error with this outcome, unless it is a success.
   public func requireSuccess() throws {
     guard isSuccess else { throw Unexpected(outcome: self) }
   }
 
-  /// - Returns: the result of a call that had to succeed.
+  /// - Returns: the result of a call that must succeed.
   public func result() throws -> JSONValue {
     guard isSuccess, let json else { throw Unexpected(outcome: self) }
     return json

@@ -2,11 +2,11 @@ import CNI
 import Foundation
 public import Testing
 
-/// All that plugins change on a host and in its containers, as lines.
+/// Everything that plugins change on a host and in its containers, as lines of text.
 public struct Snapshot {
   private var lines: Set<String>
 
-  /// What was not there in `older`, and what is there no more.
+  /// The lines that are new or missing compared to `older`.
   public func changes(since older: Snapshot) -> [String] {
     lines.subtracting(older.lines).sorted().map { "+ \($0)" }
       + older.lines.subtracting(lines).sorted().map { "- \($0)" }
@@ -34,7 +34,7 @@ public struct Snapshot {
     let settings = parts.filter { $0.hasPrefix("/proc") }
     parts.removeAll { $0.hasPrefix("/proc") }
     let documents = try parts.map { try JSONValue(json: $0) }
-    // Some empty lists are printed as nothing: the shape of an object tells which list it is from.
+    // Some empty lists are printed as nothing, so the members of an object show from which command it is.
     return settings + documents.flatMap { $0.array ?? [] }.flatMap(lines)
   }
 
@@ -47,18 +47,18 @@ public struct Snapshot {
     if object.at("ifindex") != nil { return leaves(steady(object), at: "link \(name)") }
     let destination = object.text("dst") ?? ""
     if destination.hasPrefix("fe80") || destination.hasPrefix("ff00") { return [] }
-    // The kernel adds an IPv6 address' own some time after the address, also without duplicate address detection.
+    // The kernel adds the local route of an IPv6 address some time after the address, even if it skips DAD.
     if destination.contains(":"), object.text("type") == "local" { return [] }
     return ["route \(steady(object).line)"]
   }
 
-  /// One line for each scalar and list, so that what differs is all that is told.
+  /// One line for each scalar and list, so that a difference shows only what differs.
   private static func leaves(_ value: JSONValue, at path: String) -> [String] {
     guard let members = value.object else { return ["\(path) \(value.line)"] }
     return members.flatMap { leaves($1, at: "\(path) \($0)") }
   }
 
-  /// Without what changes by itself.
+  /// The value without members that change by themselves.
   private static func steady(_ value: JSONValue) -> JSONValue {
     guard let members = value.object else { return value }
     let passing = ["operstate", "flags", "linkmode", "inet6_addr_gen_mode", "tso_max_size", "qdisc"]
@@ -80,7 +80,7 @@ public struct Snapshot {
 }
 
 extension Lab {
-  /// Records an issue that tells each difference.
+  /// Records an issue with all differences.
   public func expectUnchanged(since before: Snapshot, sourceLocation: SourceLocation = #_sourceLocation) throws {
     let changes = try Snapshot(of: self).changes(since: before)
     #expect(changes == [], sourceLocation: sourceLocation)

@@ -1,4 +1,4 @@
-/// The same numbers on each run (Marsaglia's xorshift).
+/// A random number generator with the same numbers in each run (Marsaglia's xorshift).
 public struct Xorshift: RandomNumberGenerator {
   private var state: UInt64
 
