@@ -2,25 +2,25 @@ public import Kernel
 public import NetTypes
 public import PacketFilter
 
-/// The real kernel, but for the n-th change, which is refused.
+/// A kernel that passes everything on to another one, except the n-th change, which fails.
 public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   private var base: Base
   private var changesBeforeRefusal: Int
   private let refusal: Refusal
   private let record: (Change) -> Void
 
-  /// How a change is refused.
+  /// The way in which a change fails.
   public enum Refusal: Sendable {
     case error
-    /// ENOBUFS: the kernel could not answer, whether it made the change or not.
+    /// ENOBUFS: the kernel could not answer; `isMade`: it made the change before.
     case lostAnswer(isMade: Bool)
   }
 
   /// - Parameters:
-  ///   - base: what carries everything else out.
-  ///   - changesBeforeRefusal: how many changes pass before one is refused; later ones pass again.
-  ///   - refusal: how it is refused.
-  ///   - record: told each change.
+  ///   - base: the kernel that carries out everything else.
+  ///   - changesBeforeRefusal: how many changes succeed before one fails; later ones succeed again.
+  ///   - refusal: the way in which it fails.
+  ///   - record: called with each change.
   public init(
     _ base: consuming Base, changesBeforeRefusal: Int, by refusal: Refusal = .error,
     record: @escaping (Change) -> Void = { _ in }
@@ -37,7 +37,7 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   }
 
   public mutating func lockHost(exclusively: Bool) throws(KernelError) {
-    // Tests of several hosts in one process need no lock between them.
+    // No lock: tests with several hosts in one process do not need it.
   }
 
   public mutating func unlockHost() {}

@@ -2,13 +2,13 @@ public import CNI
 public import NetTypes
 public import PacketFilter
 
-/// A packet filter kept in memory.
+/// A packet filter in memory.
 public struct FakeFilter: PacketFilter, Equatable {
   public var claims: [Claim] = []
   public var hostBackend: Backend?
   public var runsFirewalld = false
 
-  /// - Parameter hostBackend: what the host has; `nil`: no packet filter.
+  /// - Parameter hostBackend: the backend of the host; `nil`: no packet filter.
   public init(on hostBackend: Backend? = .nftables) { self.hostBackend = hostBackend }
 
   public func lock() {}

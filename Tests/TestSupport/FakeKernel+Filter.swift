@@ -3,7 +3,7 @@ import NetTypes
 import PacketFilter
 
 extension FakeKernel {
-  /// Changes of the packet filter's rules, and of the setting that depends on them.
+  /// Applies changes of the packet filter's rules, and of the sysctl that depends on them.
   func changeFilter(_ change: Change) throws(KernelError) {
     switch change {
     case .addRules(let claim): try filter.add(claim)

@@ -41,7 +41,7 @@ extension FakeKernel {
 }
 
 extension NeighbourSpec {
-  /// The kernel finds an entry by its address, whatever hardware address it has.
+  /// The kernel finds an entry by its IP address, whatever its MAC address.
   func isSameEntry(as other: NeighbourSpec) -> Bool {
     address == other.address && interface == other.interface && side == other.side
       && (mac == nil) == (other.mac == nil)
@@ -49,7 +49,7 @@ extension NeighbourSpec {
 }
 
 extension FDBSpec {
-  /// The kernel finds an entry by its address, wherever it leads.
+  /// The kernel finds an entry by its MAC address, whatever its destination.
   func isSameEntry(as other: FDBSpec) -> Bool {
     guard mac == other.mac, interface == other.interface else { return false }
     if case .tunnel = table, case .tunnel = other.table { return true }

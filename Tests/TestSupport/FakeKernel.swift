@@ -2,9 +2,9 @@ public import Kernel
 public import NetTypes
 public import PacketFilter
 
-/// A host and a container kept in memory, which can be told to refuse its n-th change.
+/// A host and a container in memory; its n-th change can be made to fail.
 public final class FakeKernel: Kernel {
-  /// All that can be changed, to be compared before and after.
+  /// Everything that can be changed, for comparison.
   public struct State: Equatable {
     public var links: [Side: [InterfaceName: LinkInfo]] = [.host: [:], .container: [:]]
     public var addresses: [AddressSpec] = []
@@ -19,27 +19,27 @@ public final class FakeKernel: Kernel {
   public var state = State()
   public var filter: any PacketFilter = FakeFilter()
   public var uplink: InterfaceName?
-  /// Links with routes from router advertisements.
+  /// Links with IPv6 routes from router advertisements.
   public var advertisedLinks: [InterfaceName] = []
-  /// Ways by a gateway; what is on a link's subnet needs none.
+  /// Routes through a gateway, by destination; addresses in a link's subnet need none.
   public var gateways: [IPAddress: (link: InterfaceName, gateway: IPAddress)] = [:]
-  /// What `tryOut` meets.
+  /// The error that `tryOut` throws.
   public var trialError: KernelError?
-  /// What listens on the host, and who holds it.
+  /// The sockets that listen on the host, and the processes that hold them.
   public var sockets: [TransportProtocol: [Listener]] = [:]
   public var processes: [SocketHolder] = []
-  /// How many changes pass before one is refused; later ones pass again, so that all can be taken back.
+  /// How many changes succeed before one fails; later ones succeed again, so that a rollback works.
   public var changesBeforeRefusal = Int.max
-  /// Thrown when neighbours are listed, if any.
+  /// The error of a look-up of neighbours; `nil`: none.
   public var neighboursRefusal: KernelError?
   public private(set) var applied: [Change] = []
-  /// The part of `applied` for which the host was not locked.
+  /// The changes in `applied` that were made without the host lock.
   public private(set) var appliedUnlocked: [Change] = []
   public private(set) var locks: [Bool] = []
   public private(set) var isLocked = false
   private var lastIndex: Int32 = 0
 
-  /// A host with forwarding off and loopback down in the container.
+  /// A host without forwarding; loopback is down in the container.
   public init() {
     addLink("lo", on: .container, mtu: 65536)
     state.links[.container]?["lo"]?.isLoopback = true
@@ -206,7 +206,7 @@ public final class FakeKernel: Kernel {
 
   private func update(_ name: InterfaceName, on side: Side, _ change: LinkChange) {
     guard var link = link(name, on: side) else { return }
-    // As the kernel does: the address comes with the first time up and stays.
+    // As in the kernel: the address is added when the link is first set up, and stays.
     if link.isLoopback, change.isUp == true, !link.isUp {
       state.addresses.append(AddressSpec("127.0.0.1/8", on: name, side))
     }
@@ -233,7 +233,7 @@ public final class FakeKernel: Kernel {
     state.links[side]?[name] = link
   }
 
-  /// A link takes its addresses, routes, settings and its other end along.
+  /// Deletes a link with its addresses, routes, settings and its peer.
   private func delete(_ name: InterfaceName, on side: Side) {
     guard let gone = state.links[side]?.removeValue(forKey: name) else { return }
     state.addresses.removeAll { $0.interface == name && $0.side == side }

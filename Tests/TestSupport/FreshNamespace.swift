@@ -1,10 +1,10 @@
 import CLinux
 import Glibc
 
-/// Runs `body` on a thread of its own in a new network namespace, and returns what it returned.
+/// Runs `body` on a new thread in a new network namespace, and returns its result.
 ///
-/// Only look and change in `body`; `#expect` on what comes back. An expectation that fails on a foreign thread belongs
-/// to no test, and the test it sits in is then reported as passed.
+/// Use `#expect` only on the result, not in `body`: Swift Testing cannot assign an expectation that fails on a foreign
+/// thread to a test, and reports the test as passed.
 ///
 /// - Parameter body: gets the path of a second new namespace, the container's.
 /// - Returns: what `body` returned.
@@ -39,7 +39,7 @@ private func runWork(_ raw: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer
   return nil
 }
 
-/// Moves this thread into a new namespace and holds it open.
+/// Moves this thread into a new network namespace, and returns a descriptor that holds it open.
 private func newNamespace() throws -> Int32 {
   guard cl_unshare_net() == 0 else { throw CannotUnshare(errno: errno) }
   return unsafe cl_open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC, 0)

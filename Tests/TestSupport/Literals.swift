@@ -5,7 +5,7 @@ extension InterfaceName: ExpressibleByStringLiteral {
 }
 
 extension LosslessStringConvertible {
-  /// For literals in tests.
+  /// Parses a literal of a test; a malformed one ends the process.
   fileprivate init(checked text: String) {
     guard let value = Self(text) else { fatalError("\(text) is no \(Self.self)") }
     self = value
