@@ -6,21 +6,21 @@ public import PluginKit
 import TestSupport
 public import Testing
 
-/// An ADD on the running kernel, in a new host and a new container, that was refused once.
+/// The outcome of an ADD on the running kernel, in a new host and container, of which one change failed.
 public struct Sweep: Sendable {
-  /// Links, addresses and routes of host and container before and after.
+  /// Links, addresses and routes of host and container, before the ADD and (`after`) after it.
   public var before: [String]
   public var after: [String]
-  /// How many changes were asked for, those that take back among them.
+  /// The number of changes, rollback included.
   public var changes: Int
   public var succeeded: Bool
 
   /// - Parameters:
-  ///   - driver: whose ADD.
+  ///   - driver: the driver of the plugin.
   ///   - json: its configuration; IPAM always answers with an address of either family and default routes.
-  ///   - prepared: what the host has before.
-  ///   - n: how many changes pass before one is refused.
-  /// - Throws: where the host cannot be prepared or looked at.
+  ///   - prepared: changes that are made on the host before.
+  ///   - n: how many changes succeed before one fails.
+  /// - Throws: an error while the host is prepared or read.
   public init<Driver: LinkDriver & SendableMetatype>(
     _ driver: @autoclosure @escaping @Sendable () -> Driver, _ json: String, on prepared: [Change] = [], refusing n: Int
   ) throws {
@@ -41,13 +41,13 @@ public struct Sweep: Sendable {
     }
   }
 
-  /// A link `m0` that is up, to be a master.
+  /// Creates a link `m0` that is up, for use as a parent.
   public static let master: [Change] = [
     .createLink(LinkSpec("m0", kind: .veth(peer: .init(name: "far0", side: .host)))),
     .changeLink("m0", on: .host, LinkChange(isUp: true)), .changeLink("far0", on: .host, LinkChange(isUp: true)),
   ]
 
-  /// Refuses each change of an ADD once, and expects everything to be as before.
+  /// Makes each change of an ADD fail once, and expects the state to be as before.
   public static func expectAllTakenBack(
     changes: ClosedRange<Int>, sourceLocation: SourceLocation = #_sourceLocation, _ attach: (Int) throws -> Sweep
   ) throws {
