@@ -74,7 +74,7 @@ extension JSONReader {
   }
 }
 
-// MARK: members; `nil` where they are absent
+// MARK: members; `nil` if they are absent
 
 extension JSONReader {
   public func text(_ key: String) throws(CNIError) -> String? {

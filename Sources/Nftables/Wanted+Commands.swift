@@ -70,7 +70,7 @@ extension Wanted {
     return true
   }
 
-  /// Whether also the chains that the elements lead to and the rules of spare ports are present.
+  /// Whether the elements, the chains that they lead to and the rules of spare ports are present.
   func isWhole(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
     if isDumped { return try isWholeInDumps(socket) }
     guard try isThere(in: socket, owner) else { return false }

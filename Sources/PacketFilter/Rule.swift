@@ -61,8 +61,8 @@ public struct Isolation: Equatable, Sendable {
   /// Whether the network's containers are kept from each other too, except for what a `ContainerLink` accepts.
   ///
   /// This applies to packets that the host forwards at layer 3: with br_netfilter, or if the bridge ports are isolated
-  /// and the host answers ARP. Packets between hosts are always forwarded: containers on other hosts cannot open
-  /// connections to containers here, and the reverse. Both hosts must have a `ContainerLink` for that.
+  /// and the host answers ARP. Packets between hosts are always forwarded, so containers on different hosts are always
+  /// separated. Connections between them need a `ContainerLink` on both hosts.
   public var separatesContainers: Bool
 
   /// The link group (`ip link set group`) of every bridge and tunnel that we create: "cni" in ASCII.
