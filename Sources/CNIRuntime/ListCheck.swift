@@ -26,15 +26,15 @@ enum ListCheck {
       let type = plugin.type.description
       return plugin.capabilities.sorted().compactMap { capability in
         let place = "key \"plugins[\(index)].capabilities.\(capability)\""
-        guard let takers = KnownKeys.capabilities[capability] else {
-          let suggestion = KeyCheck.suggestion(capability, among: Array(KnownKeys.capabilities.keys))
-          guard KnownKeys.isKnown(type) || !suggestion.isEmpty else { return nil }
+        guard let takers = KeyTables.capabilities[capability] else {
+          let suggestion = KeyCheck.suggestion(capability, among: Array(KeyTables.capabilities.keys))
+          guard KeyTables.isKnown(type) || !suggestion.isEmpty else { return nil }
           return Finding(.error, "\(place): no runtime offers that\(suggestion)")
         }
-        guard KnownKeys.isKnown(type), !takers.contains(type) else { return nil }
+        guard KeyTables.isKnown(type), !takers.contains(type) else { return nil }
         let isTaken = list.plugins.contains { other in
           other.capabilities.contains(capability)
-            && (takers.contains(other.type.description) || !KnownKeys.isKnown(other.type.description))
+            && (takers.contains(other.type.description) || !KeyTables.isKnown(other.type.description))
         }
         if isTaken { return nil }
         return Finding(

@@ -111,7 +111,7 @@ extension NetworkRequest {
     if let mtu { members["mtu"] = .integer(Int64(try checked(mtu))) }
     members[isInternal ? "isGateway" : "ipMasq"] = .bool(!isInternal)
     let complaints = KeyCheck.complaints(
-      ["controlPlane": wish.controlPlane], known: KnownKeys.plugin(driver.plugin) ?? [:], at: "")
+      ["controlPlane": wish.controlPlane], known: KeyTables.plugin(driver.plugin) ?? [], at: "")
     if let complaint = complaints.first { throw CNIError(.invalidNetworkConfig, complaint) }
     return .object(members.merging(try byKey(options)) { _, chosen in chosen })
   }

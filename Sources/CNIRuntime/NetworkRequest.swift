@@ -99,7 +99,7 @@ extension NetworkRequest {
 
   /// - Throws: code 7 for an option that the plugin does not know, and for one that is there under both its names.
   func byKey(_ options: [String: JSONValue]) throws(CNIError) -> [String: JSONValue] {
-    let known = KnownKeys.plugin(driver.plugin) ?? [:]
+    let known = KeyTables.plugin(driver.plugin) ?? []
     var members: [String: JSONValue] = [:]
     for (option, value) in options.sorted(by: { $0.key < $1.key }) {
       let key = driver.key(forOption: option)
@@ -120,9 +120,9 @@ extension NetworkRequest {
   }
 
   func checked(_ mtu: Int) throws(CNIError) -> Int {
-    let least = ipv6 || subnets.contains { $0.family == .v6 } ? 1280 : 68
-    guard (least...65535).contains(mtu) else {
-      throw CNIError(.invalidNetworkConfig, "mtu \(mtu): want \(least) to 65535")
+    let least = ipv6 || subnets.contains { $0.family == .v6 } ? 1280 : KeyRange.mtu.lowerBound
+    guard (least...KeyRange.mtu.upperBound).contains(mtu) else {
+      throw CNIError(.invalidNetworkConfig, "mtu \(mtu): want \(least) to \(KeyRange.mtu.upperBound)")
     }
     return mtu
   }

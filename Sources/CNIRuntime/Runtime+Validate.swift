@@ -21,7 +21,7 @@ extension Runtime {
   private func settingsFindings(_ plugin: NetworkList.ConfiguredPlugin, of list: NetworkList) -> [Finding] {
     guard let input = try? plugin.input(for: list) else { return [] }
     let asked = plugin.leavesSubnetsToHosts ? [plugin.type] : plugin.required
-    return asked.filter { KnownKeys.isKnown($0.description) }.flatMap { type -> [Finding] in
+    return asked.filter { KeyTables.isKnown($0.description) }.flatMap { type -> [Finding] in
       // Missing plugins and other answers are reported elsewhere.
       guard let output = try? runner.run(type, word: "VALIDATE", config: input),
         let answer = try? CNIJSON.decodeValue(output), let errors = answer["errors"]?.array

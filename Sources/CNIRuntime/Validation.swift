@@ -50,7 +50,7 @@ public struct Validator: Sendable {
   private func keyFindings(_ root: JSONValue) -> [Finding] {
     guard let object = root.object else { return [] }
     guard let plugins = root.member("plugins") else { return pluginFindings(root, at: "") }
-    var findings = KeyCheck.complaints(object, known: KnownKeys.list, at: "").map { Finding(.error, $0) }
+    var findings = KeyCheck.complaints(object, known: Key.list, at: "").map { Finding(.error, $0) }
     for (index, plugin) in (plugins.value.array ?? []).enumerated() {
       findings += pluginFindings(plugin, at: "plugins[\(index)].")
     }
@@ -59,11 +59,11 @@ public struct Validator: Sendable {
 
   private func pluginFindings(_ config: JSONValue, at path: String) -> [Finding] {
     guard let object = config.object, let type = config.member("type")?.value.string else { return [] }
-    guard let known = KnownKeys.plugin(type) else {
+    guard let known = KeyTables.plugin(type) else {
       return [Finding(.note, "\(path)type \"\(type)\": its keys are not known here and were not judged")]
     }
     // A list's keys stand beside a single plugin's.
-    let all = path.isEmpty ? known.merging(KnownKeys.list) { own, _ in own } : known
+    let all = path.isEmpty ? known + Key.list : known
     let findings = KeyCheck.complaints(object, known: all, at: path).map { Finding(.error, $0) }
     guard let ipam = config.member("ipam")?.value, let members = ipam.object, !members.isEmpty else { return findings }
     guard let ipamType = ipam.member("type")?.value.string, !ipamType.isEmpty else {
@@ -71,7 +71,7 @@ public struct Validator: Sendable {
       if members.allSatisfy({ $0.key == "type" && $0.value == .string("") }) { return findings }
       return findings + [Finding(.error, "missing key \"\(path)ipam.type\": want an IPAM plugin's name")]
     }
-    guard let ipamKeys = KnownKeys.ipam(ipamType) else {
+    guard let ipamKeys = KeyTables.ipam(ipamType) else {
       return findings + [
         Finding(.note, "\(path)ipam.type \"\(ipamType)\": its keys are not known here and were not judged")
       ]

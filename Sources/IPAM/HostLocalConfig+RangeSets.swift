@@ -129,9 +129,9 @@ extension HostLocalConfig {
     for (index, route) in (ipam?.routes ?? []).enumerated() {
       if let gateway = route.gw { try route.checkGateway(gateway) }
       let numbers: [(String, Int?, ClosedRange<Int>)] = [
-        ("mtu", route.mtu, 0...Int(UInt32.max)), ("advmss", route.advmss, 0...Int(UInt32.max)),
-        ("priority", route.priority, 0...Int(UInt32.max)), ("table", route.table, 0...Int(UInt32.max)),
-        ("scope", route.scope, 0...255),
+        ("mtu", route.mtu, KeyRange.routeNumber), ("advmss", route.advmss, KeyRange.routeNumber),
+        ("priority", route.priority, KeyRange.routeNumber), ("table", route.table, KeyRange.routeNumber),
+        ("scope", route.scope, KeyRange.routeScope),
       ]
       for (key, value, range) in numbers {
         guard let value, !range.contains(value) else { continue }

@@ -54,7 +54,7 @@ extension EtcdPlaneConfig: JSONReadable {
     while prefix.hasSuffix("/") { prefix.removeLast() }
     subnetLength = try json.integer("subnetLen")
     leaseSeconds = try json.integer("leaseTTL") ?? Self.defaultLeaseSeconds
-    guard (10...31_536_000).contains(leaseSeconds) else {
+    guard KeyRange.leaseSeconds.contains(leaseSeconds) else {
       throw try json.required("leaseTTL").refusal("10 to 31536000 seconds")
     }
     guard prefix.hasPrefix("/") else { throw try json.required("prefix").refusal("an absolute path") }

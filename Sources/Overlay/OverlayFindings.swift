@@ -107,9 +107,9 @@ extension OverlayConfig {
     return try listed + (file.map { (path) throws(CNIError) in try control.peers(inFile: path) } ?? [])
   }
 
-  func checkedVNI() throws(CNIError) -> Int? { try checked("vni", vni, 1...0xFF_FFFF) }
+  func checkedVNI() throws(CNIError) -> Int? { try checked("vni", vni, KeyRange.vni) }
 
-  func checkedPort() throws(CNIError) -> UInt16? { try checked("dstport", dstport, 1...65535).map { UInt16($0) } }
+  func checkedPort() throws(CNIError) -> UInt16? { try checked("dstport", dstport, KeyRange.port).map { UInt16($0) } }
 }
 
 extension OverlayPeer {

@@ -169,7 +169,7 @@ extension OverlayConfig {
     var tunnel = VXLAN(vni: vni, port: givenPort ?? toldPort ?? controlPlane.defaultPort)
     tunnel.local = findings.local
     if case .multicast(let group) = controlPlane { tunnel.group = group }
-    tunnel.ttl = try checked("ttl", ttl, 0...255)
+    tunnel.ttl = try checked("ttl", ttl, KeyRange.ttl)
     if let df {
       guard let known = VXLAN.DontFragment(rawValue: df) else {
         throw CNIError(.invalidNetworkConfig, "key \"df\": \"\(df)\": want unset, set or inherit")

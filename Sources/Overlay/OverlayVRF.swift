@@ -36,11 +36,11 @@ public struct OverlayVRF: Equatable, Sendable {
     if config.masquerade.isOn {
       throw refusal("vrf", "\"\(name)\"", "what leaves a VRF leaves it elsewhere: want it without \"ipMasq\"")
     }
-    givenTable = try checked("vrfTable", config.vrfTable, 1...0xFFFF_FFFF)
+    givenTable = try checked("vrfTable", config.vrfTable, KeyRange.routingTable)
     if let table = givenTable, (253...255).contains(table) {
       throw refusal("vrfTable", "\(table)", "it is one of the host's own: want another")
     }
-    let vni = try checked("l3vni", config.l3VNI, 1...0xFF_FFFF)
+    let vni = try checked("l3vni", config.l3VNI, KeyRange.vni)
     if vni == tunnel.vni { throw refusal("l3vni", "\(tunnel.vni)", "it is \"vni\": want a VNI of its own") }
     self.tunnel = vni.map { vni in
       var between = tunnel

@@ -31,7 +31,7 @@ struct MacvlanConfig: UpperConfig {
   }
 
   func upper() throws(CNIError) -> UpperLink {
-    let queue = try checked("bcqueuelen", bcqueuelen == 0 ? nil : bcqueuelen, 1...Int(UInt32.max))
+    let queue = try checked("bcqueuelen", bcqueuelen == 0 ? nil : bcqueuelen, KeyRange.broadcastQueue)
     return .macvlan(Macvlan(try checkedMode(), broadcastQueue: queue))
   }
 

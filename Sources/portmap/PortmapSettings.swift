@@ -112,7 +112,7 @@ struct PortmapSettings: Equatable {
       return .chain(chain.description)
     }
     guard let bit = config.markMasqBit else { return .none }
-    guard (0...31).contains(bit) else {
+    guard KeyRange.markBit.contains(bit) else {
       throw CNIError(.invalidNetworkConfig, "key \"markMasqBit\": \(bit): want 0 to 31")
     }
     return .bit(bit)

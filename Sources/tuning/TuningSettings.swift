@@ -12,8 +12,8 @@ struct TuningSettings: Equatable {
   var names: [SysctlName]
 
   /// The kernel has narrower limits, which depend on the kind of link.
-  static let mtuRange = 1...Int(Int32.max)
-  static let queueRange = 0...Int(Int32.max)
+  static let mtuRange = KeyRange.anyMTU
+  static let queueRange = KeyRange.transmitQueue
   /// Below this MTU the kernel disables IPv6 on the link and removes its addresses.
   static let lowestMTUForIPv6 = 1280
 

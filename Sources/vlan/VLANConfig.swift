@@ -20,7 +20,7 @@ struct VLANConfig: UpperConfig {
       throw CNIError(.invalidNetworkConfig, "key \"master\" is missing: want the link that carries the VLAN")
     }
     // The reference plugin reads an absent VLAN ID as 0.
-    return .vlan(try checked("vlanId", vlanId, 0...4094) ?? 0)
+    return .vlan(try checked("vlanId", vlanId, KeyRange.vlanTag) ?? 0)
   }
 
   func hardwareAddress(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> HardwareAddress {

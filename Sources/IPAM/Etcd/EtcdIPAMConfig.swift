@@ -84,7 +84,7 @@ public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
   /// The key `blockSize`, checked.
   public func checkedBlockSize() throws(CNIError) -> Int? {
     guard let size = blockSize else { return nil }
-    guard (2...65536).contains(size), size.nonzeroBitCount == 1 else {
+    guard KeyRange.blockSize.contains(size), size.nonzeroBitCount == 1 else {
       throw CNIError(.invalidNetworkConfig, "key \"ipam.blockSize\": \(size): want a power of two, 2 to 65536")
     }
     return size

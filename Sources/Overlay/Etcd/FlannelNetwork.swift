@@ -38,7 +38,7 @@ struct FlannelNetwork: Equatable {
     guard try type.text() == "vxlan" else { throw type.refusal("vxlan") }
     if try backend.flag("GBP") == true { throw try backend.required("GBP").refusal("false") }
     vni = try backend.integer("VNI") ?? Self.defaultVNI
-    guard (1...0xFF_FFFF).contains(vni) else { throw try backend.required("VNI").refusal("1 to 16777215") }
+    guard KeyRange.vni.contains(vni) else { throw try backend.required("VNI").refusal("1 to 16777215") }
     let port = try backend.integer("Port") ?? 0
     guard let port = UInt16(exactly: port) else { throw try backend.required("Port").refusal("0 to 65535") }
     self.port = port == 0 ? Self.defaultPort : port

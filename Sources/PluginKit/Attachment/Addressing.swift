@@ -32,7 +32,7 @@ public struct Addressing: Equatable, Sendable {
   }
 
   /// The lowest and highest MTU of an Ethernet link.
-  public static let mtuRange = 68...65535
+  public static let mtuRange = KeyRange.mtu
   /// The lowest MTU for IPv6: RFC 8200, section 5.
   public static let lowestMTUForIPv6 = 1280
 
@@ -42,7 +42,7 @@ public struct Addressing: Equatable, Sendable {
   ///
   /// - Throws: code 7 outside the range.
   public static func metric(gwPriority: Int?) throws(CNIError) -> Int? {
-    try checked("gwPriority", gwPriority, -1_000_000...99).map { 100 - $0 }
+    try checked("gwPriority", gwPriority, KeyRange.gwPriority).map { 100 - $0 }
   }
 
   public var families: Set<IPFamily> { Set(ips.map(\.address.family)) }

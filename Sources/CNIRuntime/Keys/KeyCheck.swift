@@ -6,12 +6,12 @@ enum KeyCheck {
   /// One complaint for each key that is unknown and each value of the wrong kind.
   ///
   /// `path` is where the object stands, with a dot at its end: `plugins[0].`.
-  static func complaints(_ object: [String: JSONValue], known: [String: Shape], at path: String) -> [String] {
+  static func complaints(_ object: [String: JSONValue], known: [Key], at path: String) -> [String] {
     object.sorted { $0.key < $1.key }.flatMap { key, value -> [String] in
-      guard let match = known.first(where: { $0.key.lowercased() == key.lowercased() }) else {
-        return ["unknown key \"\(path)\(key)\"" + suggestion(key, among: Array(known.keys))]
+      guard let match = known.first(where: { $0.name.lowercased() == key.lowercased() }) else {
+        return ["unknown key \"\(path)\(key)\"" + suggestion(key, among: known.map(\.name))]
       }
-      return complaints(value, match.value, at: path + key)
+      return complaints(value, match.shape, at: path + key)
     }
   }
 
@@ -34,11 +34,11 @@ enum KeyCheck {
   /// What was wanted; `nil` where the value is right.
   private static func scalarComplaint(_ value: JSONValue, _ shape: Shape) -> String? {
     switch (shape, value) {
-    case (.string, .string), (.bool, .bool), (.int, .integer), (.object, .object): nil
+    case (.string, .string), (.bool, .bool), (.int, .integer), (.object, .object), (.open, .object): nil
     case (.string, _): "a string"
     case (.bool, _): "true or false"
     case (.int, _): "a whole number"
-    case (.object, _): "an object"
+    case (.object, _), (.open, _): "an object"
     case (.address, .string(let text)): IPAddress(text) == nil ? IPAddress.wanted : nil
     case (.address, _): IPAddress.wanted
     case (.prefix, .string(let text)): IPPrefix(text) == nil ? IPPrefix.wanted : nil
@@ -49,7 +49,7 @@ enum KeyCheck {
     case (.subnet, _): subnet
     case (.word(let words), .string(let text)): words.contains(text) ? nil : oneOf(words)
     case (.word(let words), _): oneOf(words)
-    case (.list, _), (.members, _), (.anything, _): nil
+    case (.list, _), (.members, _), (.either, _), (.off, _): nil
     }
   }
 
