@@ -50,7 +50,7 @@ demo: deps build ## attach three containers to a bridge, show what works, leave 
 
 .PHONY: check
 check: deps ## everything that must hold: lint, imports, every test, every conf-example
-	@scripts/check lint imports unit kernel end-to-end test-multihost link-kinds conf-examples test-docs test-podman faults-sample
+	@scripts/check lint imports schema-check unit kernel end-to-end test-multihost link-kinds conf-examples test-docs test-podman faults-sample
 
 .PHONY: quick
 quick: ## lint, imports, and the unit tests of what changed since the branch left main (BASE=COMMIT)
@@ -63,6 +63,14 @@ lint: ## formatting, length of files and functions, the version, what the docume
 	@scripts/version check
 	@scripts/lint-docs
 	@scripts/lint-follow
+
+.PHONY: schemas
+schemas: ## write share/swift-cni/schemas and the key tables of docs/plugins.md
+	@scripts/schemas
+
+.PHONY: schema-check
+schema-check: deps ## the schemas accept every file of conf-examples
+	@scripts/schema-check
 
 .PHONY: imports
 imports: ## the arrows of docs/architecture.md

@@ -14,6 +14,6 @@ struct Cnictl: ParsableCommand {
       """,
     subcommands: [
       NetworkCommand.self, Connect.self, Disconnect.self, Check.self, CollectGarbage.self, Status.self,
-      Repair.self, OverlayCommand.self, Validate.self, NetnsCommand.self,
+      Repair.self, OverlayCommand.self, Validate.self, Schema.self, NetnsCommand.self,
     ])
 }
