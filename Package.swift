@@ -186,8 +186,9 @@ let package = Package(
     tests(
       "CnictlTests",
       [
-        "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-host-local", "ipvlan", "macvlan", "none",
-        "overlay-vxlan", "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "Linux", "NetTypes",
+        "cnictl", "bridge", "dns-hosts", "dummy", "firewall", "host", "ipam-etcd", "ipam-host-local", "ipvlan",
+        "macvlan", "none", "overlay-vxlan", "portmap", "ptp", "tuning", "vlan", "CNI", "CNIRuntime", "IPAM", "Linux",
+        "Names", "NetTypes", "Overlay", "PluginKit",
       ]),
     tests(
       "TuningTests",

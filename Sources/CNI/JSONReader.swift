@@ -7,22 +7,28 @@ public struct JSONReader: Sendable {
   public let value: JSONValue
   /// The path, such as `ipam.ranges[0]`, with keys as spelled in the document; empty for the whole document.
   public let path: String
+  /// Gets the path of each key that is looked up, present or not; for tests.
+  public let onLookup: (@Sendable (String) -> Void)?
 
-  public init(_ value: JSONValue, path: String = "") {
+  public init(_ value: JSONValue, path: String = "", onLookup: (@Sendable (String) -> Void)? = nil) {
     self.value = value
     self.path = path
+    self.onLookup = onLookup
   }
 
   /// The member; `nil` if the key is absent or `null`, or if this value is not an object.
   public subscript(key: String) -> JSONReader? {
+    if let onLookup { onLookup(path(of: key)) }
     guard let (spelling, value) = value.member(key), value != .null else { return nil }
-    return JSONReader(value, path: path.isEmpty ? spelling : "\(path).\(spelling)")
+    return JSONReader(value, path: path(of: spelling), onLookup: onLookup)
   }
+
+  private func path(of key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
   /// - Throws: code 7 if the key is absent.
   public func required(_ key: String) throws(CNIError) -> JSONReader {
     guard let member = self[key] else {
-      throw CNIError(.invalidNetworkConfig, "key \"\(path.isEmpty ? key : "\(path).\(key)")\": missing")
+      throw CNIError(.invalidNetworkConfig, "key \"\(path(of: key))\": missing")
     }
     return member
   }
@@ -65,7 +71,7 @@ extension JSONReader {
 
   public func elements() throws(CNIError) -> [JSONReader] {
     guard case .array(let values) = value else { throw refusal("a list") }
-    return values.enumerated().map { JSONReader($1, path: "\(path)[\($0)]") }
+    return values.enumerated().map { JSONReader($1, path: "\(path)[\($0)]", onLookup: onLookup) }
   }
 
   public func object<Value: JSONReadable>(as type: Value.Type = Value.self) throws(CNIError) -> Value {

@@ -112,7 +112,7 @@ extension NetworkList.ConfiguredPlugin {
 }
 
 /// The keys of a list that are about the list.
-private struct ListHeader: JSONReadable {
+struct ListHeader: JSONReadable {
   var name: String?
   var cniVersion: String?
   var cniVersions: [String]?

@@ -13,8 +13,8 @@ public struct EtcdNamesConfig: Equatable, Sendable {
   /// The TTL of this host's etcd lease, in seconds: its names disappear if the lease is not renewed in that time.
   public var leaseSeconds: Int
 
-  static let defaultPrefix = "/swift-cni/names"
-  static let defaultLeaseSeconds = 86400
+  public static let defaultPrefix = "/swift-cni/names"
+  public static let defaultLeaseSeconds = 86400
 }
 
 extension EtcdNamesConfig: JSONReadable {
@@ -25,7 +25,7 @@ extension EtcdNamesConfig: JSONReadable {
     while prefix.hasSuffix("/") { prefix.removeLast() }
     node = try json.parsed("node")
     leaseSeconds = try json.integer("leaseTTL") ?? Self.defaultLeaseSeconds
-    guard (10...31_536_000).contains(leaseSeconds) else {
+    guard KeyRange.leaseSeconds.contains(leaseSeconds) else {
       throw try json.required("leaseTTL").refusal("10 to 31536000 seconds")
     }
   }

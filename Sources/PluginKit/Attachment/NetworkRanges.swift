@@ -20,9 +20,8 @@ public struct NetworkRanges: Equatable, Sendable {
   }
 
   private mutating func add(lists: JSONReader?) {
-    guard case .array(let sets)? = lists?.value else { return }
-    for case .array(let ranges) in sets {
-      for range in ranges { add(JSONReader(range)) }
+    for set in (try? lists?.elements()) ?? [] {
+      for range in (try? set.elements()) ?? [] { add(range) }
     }
   }
 
