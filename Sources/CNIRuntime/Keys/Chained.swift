@@ -38,7 +38,7 @@ extension KeyTable {
     "portmap", or: ["mesos-cni-port-mapper"], "Publishes ports of containers on the host.",
     capabilities: ["portMappings"],
     [
-      Key.backend.with("`iptables` or `nftables`."),
+      Key.backend.with("The packet filter that the rules go to."),
       Key(
         "snat", .bool, default: "true",
         "Connections from the container's own network or from the host's loopback addresses get an address of the host."

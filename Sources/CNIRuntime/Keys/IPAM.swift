@@ -16,11 +16,11 @@ extension Key {
       "exclude", .list(.string), "Addresses, prefixes and `first-last` spans of this range that are never handed out."),
   ]
 
-  /// The same keys beside `type`: one range without `ranges`.
+  /// The same keys beside `type`: one range, which comes before `ranges`.
   private static let oneRange: [Key] = range.map { key in
     key.name == "exclude"
       ? key.with("Addresses, prefixes and `first-last` spans that are never handed out, in any range.")
-      : key.with(default: key.name == "subnet" ? "none" : nil, "Of one range before `ranges`. \(key.meaning)")
+      : key.name == "subnet" ? key.with(default: "none") : key
   }
 
   fileprivate static let ranges: [Key] =

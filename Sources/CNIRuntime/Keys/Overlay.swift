@@ -92,10 +92,12 @@ extension KeyTable {
       Key("peersFile", .string, "`static`: a file with a list of hosts, or an object with the key `peers`."),
       Key("group", .address, default: "for `multicast` required", "`multicast`: the multicast group."),
     ] + Key.etcdCluster + [
-      Key("prefix", .string, default: "`/coreos.com/network`", "`etcd`: the prefix of the network's keys."),
+      Key(
+        "prefix", .string, default: "`/coreos.com/network`",
+        "`etcd`: the prefix of the network's keys; each network needs its own."),
       Key(
         "subnetLen", .int, default: "24, or 64 for IPv6",
-        "`etcd`: the length of each host's subnet, for a network that etcd has not yet."),
+        "`etcd`: the length of each host's subnet, if this host writes the network's configuration."),
       Key(
         "leaseTTL", .int, in: KeyRange.leaseSeconds, default: "86400",
         "`etcd`: how many seconds this host's keys stay after it was last heard of."),
