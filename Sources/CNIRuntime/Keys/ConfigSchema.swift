@@ -112,7 +112,7 @@ extension Key {
         schema.merge(limits) { $1 }
       }
     }
-    schema["description"] = .string(meaning)
+    schema["description"] = .string(description)
     if let defaultValue { schema["default"] = defaultValue }
     return schema
   }

@@ -48,6 +48,9 @@ struct Key: Sendable {
 
   var isRequired: Bool { fallback == Key.required }
 
+  /// The meaning, with the capability.
+  var description: String { capability.map { "\(meaning) Capability: `\($0)`." } ?? meaning }
+
   /// The keys of the object, or of each object of the list; `nil` for other values.
   var members: [Key]? { shape.members }
 

@@ -46,7 +46,7 @@ public enum KeyDocs {
     // `ipam.type` chooses the table itself.
     let isIPAM = KeyTables.ipam.contains { $0.names.contains(plugin) } && path.isEmpty
     let rows = keys.filter { !isIPAM || $0.name != "type" }.map {
-      "| `\($0.name)` | \($0.type) | \($0.fallback) | \($0.meaning) |"
+      "| `\($0.name)` | \($0.type) | \($0.fallback) | \($0.description) |"
     }
     return (["| key | type | default | meaning |", "| --- | --- | --- | --- |"] + rows).joined(separator: "\n")
   }
