@@ -25,6 +25,7 @@ extension KernelError {
   /// Whether the kernel had no memory for its answer (ENOBUFS, ENOMEM), so the change may have been made.
   public var isLostAnswer: Bool { errno == .ENOBUFS || errno == .ENOMEM }
 
+  /// Whether another process held a lock, or the call would have blocked (EAGAIN).
   public var isTryAgain: Bool { errno == .EAGAIN }
 
   /// The temporary errors: EINTR, EIO, EAGAIN, ENOMEM, ENFILE, EMFILE, ENOBUFS.

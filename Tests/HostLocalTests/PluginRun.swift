@@ -63,7 +63,7 @@ struct PluginRun: Sendable {
 
 /// Runs `body` with a directory for leases, which is gone afterwards, and so are the indexes of its networks.
 func inDataDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
-  let path = "/tmp/swift-cni-test-\(UUID().uuidString)"
+  let path = "/tmp/t-swift-cni-\(UUID().uuidString)"
   try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
   defer {
     for name in names(path) {

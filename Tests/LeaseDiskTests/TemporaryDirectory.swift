@@ -3,7 +3,7 @@ import Testing
 
 /// Runs `body` with a directory of its own, which is gone afterwards.
 func inTemporaryDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
-  let path = "/tmp/swift-cni-test-\(UUID().uuidString)"
+  let path = "/tmp/t-swift-cni-\(UUID().uuidString)"
   try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
   defer { try? FileManager.default.removeItem(atPath: path) }
   return try body(path)
