@@ -59,16 +59,23 @@ struct LostAnswerTests {
       _ = try lab.add(config).result()
       let attached = try state(lab)
       #expect(try lab.delete(config).isSuccess)
+      let detached = try state(lab)
+      // Without the bridge, so that each ADD creates it.
+      try lab.shell("ip link delete br0", in: lab.host)
       let before = try state(lab)
       var injected = 0
       while injected < 80 {
         if command == "DEL" { _ = try lab.add(config).result() }
         let outcome = try run(call, injecting: "\(systemCall):error=ENOBUFS:when=\(injected + 1)", systemCall, in: lab)
         #expect(outcome.isSuccess || outcome.code == 100, "\(outcome)")
-        if outcome.isSuccess || command == "ADD" {
-          #expect(try state(lab) == (outcome.isSuccess && command == "ADD" ? attached : before), "\(outcome)")
+        switch (command, outcome.isSuccess) {
+        case ("ADD", true): #expect(try state(lab) == attached, "\(outcome)")
+        case ("ADD", false): #expect(try state(lab) == before, "\(outcome)")
+        case (_, true): #expect(try state(lab) == detached, "\(outcome)")
+        default: break
         }
         #expect(try lab.delete(config).isSuccess)
+        try lab.shell("ip link delete br0 || :", in: lab.host)
         #expect(try state(lab) == before, "\(outcome)")
         guard try lab.shell("cat \(lab.directory)/trace").contains("INJECTED") else { break }
         injected += 1
