@@ -36,12 +36,13 @@ struct PluginRunner: Sendable {
     try run(type, word: command.rawValue, config: config, attachment: attachment)
   }
 
-  /// The same for a command that the specification does not have.
+  /// The same for a command that the specification does not have; `isPlan` sets `CNI_PLAN=1`.
   func run(
-    _ type: PluginType, word command: String, config: [UInt8], attachment: NetworkAttachment? = nil
+    _ type: PluginType, word command: String, config: [UInt8], attachment: NetworkAttachment? = nil,
+    isPlan: Bool = false
   ) throws(CNIError) -> [UInt8] {
     let path = try find(type)
-    let environment = environment(command, attachment)
+    let environment = environment(command, attachment, isPlan: isPlan)
     // A plugin may end without reading its input; that must not end this process.
     Standard.ignoreBrokenPipes()
     let answer: ChildOutput
@@ -71,7 +72,7 @@ struct PluginRunner: Sendable {
     return try body()
   }
 
-  private func environment(_ command: String, _ attachment: NetworkAttachment?) -> [String] {
+  private func environment(_ command: String, _ attachment: NetworkAttachment?, isPlan: Bool) -> [String] {
     let own: [(String, String)] = [
       ("CNI_COMMAND", command),
       ("CNI_CONTAINERID", attachment?.owner.container.description ?? ""),
@@ -79,6 +80,7 @@ struct PluginRunner: Sendable {
       ("CNI_ARGS", attachment?.argumentsText ?? ""),
       ("CNI_IFNAME", attachment?.owner.interface.description ?? ""),
       ("CNI_PATH", directories.joined(separator: ":")),
+      ("CNI_PLAN", isPlan ? "1" : ""),
     ]
     let inherited = Environment.all.filter { variable in !own.contains { variable.hasPrefix("\($0.0)=") } }
     return inherited + own.map { "\($0.0)=\($0.1)" }

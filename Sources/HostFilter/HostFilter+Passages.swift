@@ -34,6 +34,23 @@ extension HostFilter {
     }
   }
 
+  /// The shell lines of what `add` makes: sources of firewalld's zones, rules, and passages through the host's chains.
+  public mutating func commands(adding claim: Claim) throws(KernelError) -> [String] {
+    let sources = claim.sources.flatMap { source in
+      ["firewall-cmd --permanent", "firewall-cmd"].map { "\($0) --zone=\(source.zone) --add-source=\(source.text)" }
+    }
+    guard !claim.isForZonesOnly else { return sources }
+    var claim = claim.withoutSources
+    claim.backend = try backend(claim.backend)
+    guard claim.backend == .nftables else {
+      claim.rules += claim.passages
+      return sources + (try iptables.commands(adding: claim))
+    }
+    let rules = try nftables.commands(adding: claim)
+    guard let passing = claim.onlyPassages else { return sources + rules }
+    return sources + rules + (try iptables.commands(adding: passing))
+  }
+
   mutating func unmake(_ claim: Claim) throws(KernelError) {
     let tag = claim.owner.filterTag
     guard (claim.backend ?? .nftables) == .nftables else {

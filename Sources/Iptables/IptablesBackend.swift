@@ -20,18 +20,11 @@ public struct IptablesBackend: FilterBackend {
   /// - Throws: EEXIST if a port is published already or a bridge is isolated differently, EAGAIN if another process holds the
   ///   lock for too long, EINVAL for an unknown condition, EOPNOTSUPP for a rule that only nftables supports.
   public mutating func add(_ claim: Claim) throws(KernelError) {
-    let plan = try Plan.of(claim.withoutPassages, families: IPFamily.ofKernel)
-    let passages = try Plan.of(claim.onlyPassages, families: IPFamily.ofKernel)
-    try Self.checkConflicts(among: claim.rules.ports)
-    let chosen = claim.withoutPassages.rules.isEmpty ? nil : try flavour(for: plan)
+    let plans = try plans(for: claim)
     var done: [Flavour] = []
     do throws(KernelError) {
-      for flavour in flavours {
-        let tables = tables(flavour)
-        let passing = passages.limited(to: try tables.forwarding(passages.tables))
-        let whole = flavour == chosen ? plan.joined(with: passing) : passing
-        if whole.pieces.isEmpty { continue }
-        try make(whole, claim, tables)
+      for (flavour, plan) in plans {
+        try make(plan, claim, tables(flavour))
         done.append(flavour)
       }
     } catch {
@@ -39,6 +32,38 @@ public struct IptablesBackend: FilterBackend {
       for flavour in done { try? remove(claim.owner.filterTag, claim.part, known: claim.rules, tables(flavour)) }
       throw error
     }
+  }
+
+  /// What the claim needs in legacy tables and in those of nf_tables.
+  private func plans(for claim: Claim) throws(KernelError) -> [(Flavour, Plan)] {
+    let plan = try Plan.of(claim.withoutPassages, families: IPFamily.ofKernel)
+    let passages = try Plan.of(claim.onlyPassages, families: IPFamily.ofKernel)
+    try Self.checkConflicts(among: claim.rules.ports)
+    let chosen = claim.withoutPassages.rules.isEmpty ? nil : try flavour(for: plan)
+    var plans: [(Flavour, Plan)] = []
+    for flavour in flavours {
+      let passing = passages.limited(to: try tables(flavour).forwarding(passages.tables))
+      let whole = flavour == chosen ? plan.joined(with: passing) : passing
+      if !whole.pieces.isEmpty { plans.append((flavour, whole)) }
+    }
+    return plans
+  }
+
+  /// Lines of the `iptables` command for what `add` makes; a table that is missing is not made to look at it.
+  public mutating func commands(adding claim: Claim) throws(KernelError) -> [String] {
+    var lines: [String] = []
+    for (flavour, plan) in try plans(for: claim) {
+      let tables = tables(flavour)
+      let shown = if let onlyFlavour { onlyFlavour } else { try Tables.flavourOfHost() }
+      let present = try tables.present(plan.tables)
+      for name in plan.tables {
+        let table: Table? = if present.contains(name) { try tables.take(name) } else { nil }
+        var writer = RuleCommands(name, flavour == shown ? nil : flavour, table)
+        for piece in plan.pieces[name] ?? [] { writer.make(piece) }
+        lines += writer.lines
+      }
+    }
+    return lines
   }
 
   func make(_ plan: Plan, _ claim: Claim, _ tables: Tables) throws(KernelError) {

@@ -8,6 +8,9 @@ public protocol Kernel: ~Copyable {
   /// The host's packet filter, for look-ups only; rules are changed by `apply`, as everything else.
   var filter: any PacketFilter { get set }
 
+  /// Whether changes are only written down, so that none of them needs a rollback.
+  var isPlanning: Bool { get }
+
   /// Takes the host lock, for things that several attachments share: bridges, their addresses, forwarding.
   ///
   /// Held until `unlockHost` or the end of the process. Exclusive to change one of these, shared to keep them unchanged.
@@ -90,6 +93,8 @@ public protocol Kernel: ~Copyable {
 }
 
 extension Kernel where Self: ~Copyable {
+  public var isPlanning: Bool { false }
+
   /// The link of the default route; that of IPv4 takes precedence.
   public mutating func uplink(on side: Side) throws(KernelError) -> LinkInfo? {
     if let link = try defaultRouteLink(.v4, on: side) { return link }

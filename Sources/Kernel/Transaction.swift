@@ -14,6 +14,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
 
   /// Makes the change and records its rollback.
   public mutating func apply(_ change: Change) throws(KernelError) {
+    guard !kernel.isPlanning else { return try kernel.apply(change) }
     // A change of several parts may fail half-way, so its rollback is recorded before it starts.
     let undo = try inverse(of: change)
     if change.hasParts { undoStack += undo }

@@ -45,6 +45,12 @@ public struct NftablesBackend: FilterBackend {
     throw last
   }
 
+  /// One transaction, as `nft -f` reads it.
+  public mutating func commands(adding claim: Claim) throws(KernelError) -> [String] {
+    let commands = try Wanted(claim).additions(in: try RulesetSocket.open())
+    return ["nft -f - <<'END'"] + commands + ["END"]
+  }
+
   /// Whether the rules are present although the change failed: libnftables may call `exit` after the commit.
   private func isAdded(
     _ wanted: Wanted, _ claim: Claim, in socket: borrowing RulesetSocket

@@ -15,6 +15,9 @@ public protocol FilterBackend {
   /// - Throws: EEXIST if one of the other ports is published already.
   mutating func add(_ claim: Claim) throws(KernelError)
 
+  /// The shell lines that add the rules as `add` does, in order; changes nothing.
+  mutating func commands(adding claim: Claim) throws(KernelError) -> [String]
+
   /// Replaces all rules of the claim's owner and part.
   ///
   /// - Parameters:
@@ -74,6 +77,10 @@ extension FilterBackend {
     try add(claim)
   }
 
+  public mutating func commands(adding claim: Claim) throws(KernelError) -> [String] {
+    claim.rules.map { "# \(claim.owner.filterTag): add \($0)" }
+  }
+
   public mutating func removeReference(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
   public mutating func isMadeByReference(_ rule: Rule, for owner: Owner) -> Bool { false }
 }
@@ -107,6 +114,11 @@ public protocol PacketFilter {
 
   /// Adds the rules and records them.
   mutating func add(_ claim: Claim) throws(KernelError)
+
+  /// The shell lines that add the rules as `add` does, in order; changes nothing.
+  ///
+  /// Comments for rules that no command makes.
+  mutating func commands(adding claim: Claim) throws(KernelError) -> [String]
 
   /// Replaces all rules of the claim's owner and part, and records the new ones.
   mutating func set(_ claim: Claim) throws(KernelError)
@@ -181,6 +193,9 @@ public protocol PacketFilter {
 
 extension PacketFilter {
   public mutating func unlock() {}
+  public mutating func commands(adding claim: Claim) throws(KernelError) -> [String] {
+    claim.rules.map { "# \(claim.owner.filterTag): add \($0)" }
+  }
   public mutating func claims(of network: NetworkName, besides kept: Set<Owner>) throws(KernelError) -> [Claim] {
     try claims(of: network).filter { !kept.contains($0.owner) }
   }
@@ -213,36 +228,5 @@ extension PacketFilter {
   public mutating func obstacle(_ wanted: Backend?, to kind: Passage.Kind) -> String? {
     if let obstacle = obstacle(wanted) { return obstacle }
     do throws(KernelError) { return try drop(ofEvery: kind) } catch { return "\(error)" }
-  }
-}
-
-/// A packet filter without rules, to which none can be added; for plugins that need none.
-public struct NoPacketFilter: PacketFilter {
-  public init() {}
-
-  public func lock() {}
-  public func add(_ claim: Claim) throws(KernelError) { _ = try backend(claim.backend) }
-  public func remove(_ owner: Owner, _ part: Part, everywhere: Bool) {}
-  public func missing(from claim: Claim) -> [Rule] { claim.rules }
-  public func claim(of owner: Owner, _ part: Part) -> Claim? { nil }
-  public func remembersOthers(than owners: Set<Owner>, _ part: Part) -> Bool { false }
-  public func claims(of network: NetworkName) -> [Claim] { [] }
-  public func collectGarbage(_ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool) {}
-  public func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }
-
-  public func backend(_ wanted: Backend?) throws(KernelError) -> Backend {
-    throw KernelError("choose a packet filter", errno: .EOPNOTSUPP, reason: "this plugin uses none")
-  }
-}
-
-/// A published port and the tag of the rules that publish it.
-public struct PortHolder: Equatable, Sendable {
-  public var port: PublishedPort
-  /// An owner's `filterTag`.
-  public var tag: String
-
-  public init(_ port: PublishedPort, tag: String) {
-    self.port = port
-    self.tag = tag
   }
 }

@@ -31,6 +31,41 @@ struct Delegation {
     return command == .add ? try answer.result() : nil
   }
 
+  /// Lets the plugin `type` plan its ADD; nothing is done for other commands, because there is nothing to take back.
+  ///
+  /// - Returns: the planned result.
+  /// - Throws: code 4 if the plugin is not of this suite, which would make the attachment; its own error.
+  func plan(
+    _ type: PluginType, _ command: Command, _ input: [UInt8], isIPAM: Bool, into plan: PlannedLines
+  ) throws(CNIError) -> AddResult? {
+    guard command == .add else { return nil }
+    let path = try find(type)
+    guard try canPlan(type, path, input) else {
+      throw CNIError(
+        .invalidEnvironment,
+        isIPAM
+          ? "plan: IPAM plugin \(type) would hand out an address: want host-local of this suite"
+          : "plan: plugin \(type) would change the host: want \(type) of this suite", details: path)
+    }
+    let output = try execute(path, .add, input)
+    try? Standard.write(output.errors, to: Standard.error)
+    guard output.status == 0 else { throw failure(of: type, output) }
+    let lines = String(decoding: output.output, as: UTF8.self).split(separator: "\n").map(String.init)
+    guard let last = lines.last, last.hasPrefix(PlannedLines.resultPrefix) else {
+      throw CNIError(.delegateFailed, "plugin \(type) with CNI_PLAN=1: no planned result as the last line")
+    }
+    plan.add(lines.dropLast())
+    return try DelegateAnswer(type, .add, Array(last.dropFirst(PlannedLines.resultPrefix.count).utf8)).result()
+  }
+
+  /// Whether the plugin knows `CNI_PLAN`, as it says itself; a name that this suite does not have is not asked.
+  private func canPlan(_ type: PluginType, _ path: String, _ input: [UInt8]) throws(CNIError) -> Bool {
+    guard SuitePlugins.names.contains(type.description) else { return false }
+    let answer = try execute(path, "VALIDATE", input)
+    guard answer.status == 0, let value = try? CNIJSON.decodeValue(answer.output) else { return false }
+    return value["plans"] == .bool(true)
+  }
+
   private func find(_ type: PluginType) throws(CNIError) -> String {
     for directory in searchPath {
       let path = "\(directory)/\(type)"
@@ -42,7 +77,11 @@ struct Delegation {
   }
 
   private func execute(_ path: String, _ command: Command, _ input: [UInt8]) throws(CNIError) -> ChildOutput {
-    let environment = Environment.all.filter { !$0.hasPrefix("CNI_COMMAND=") } + ["CNI_COMMAND=\(command.rawValue)"]
+    try execute(path, command.rawValue, input)
+  }
+
+  private func execute(_ path: String, _ command: String, _ input: [UInt8]) throws(CNIError) -> ChildOutput {
+    let environment = Environment.all.filter { !$0.hasPrefix("CNI_COMMAND=") } + ["CNI_COMMAND=\(command)"]
     var attempts = 0
     while true {
       do throws(KernelError) {

@@ -18,6 +18,8 @@ struct Invocation: Equatable, Sendable {
   var searchPath: [String]
   /// `CNI_NETNS_OVERRIDE`: whether the plugin's own namespace is allowed.
   var overridesNamespaceCheck: Bool
+  /// `CNI_PLAN=1`: ADD prints what it would do, and does nothing.
+  var isPlan: Bool
 
   /// Whether `CNI_COMMAND` is set; without it a plugin only prints its name and versions.
   static func isAsked(_ environment: (String) -> String?) -> Bool {
@@ -44,6 +46,20 @@ struct Invocation: Equatable, Sendable {
     argumentsText = text("CNI_ARGS")
     searchPath = text("CNI_PATH").split(separator: ":").map(String.init)
     overridesNamespaceCheck = ["1", "true"].contains(text("CNI_NETNS_OVERRIDE").lowercased())
+    isPlan = try Self.isPlan(text("CNI_PLAN"), for: command)
+  }
+
+  private static func isPlan(_ text: String, for command: Command) throws(CNIError) -> Bool {
+    guard !text.isEmpty, text != "0" else { return false }
+    guard text == "1" else {
+      throw CNIError(.invalidEnvironment, "CNI_PLAN \"\(text)\": want 1, or no such variable")
+    }
+    guard command == .add || command == .version else {
+      throw CNIError(
+        .invalidEnvironment, "CNI_PLAN=1 with CNI_COMMAND=\(command.rawValue): want ADD",
+        details: "only what an ADD would do can be printed")
+    }
+    return command == .add
   }
 
   private static func container(_ text: String, for command: Command?) throws(CNIError) -> ContainerID? {

@@ -4,7 +4,7 @@ import NetTypes
 
 /// The log of the steps of one call, for `CNI_LOG`.
 ///
-/// The only class of the project, because the kernel, the delegates and the runner append to the same log.
+/// A class, as `PlannedLines` is, because the kernel, the delegates and the runner append to the same log.
 public final class Journal {
   private let start = Clock.now
   private var steps: [JSONValue] = []

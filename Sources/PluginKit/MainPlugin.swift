@@ -24,11 +24,12 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
   public func outside(_ config: Config) -> OutsideNamespace? { driver.outside(config) }
 
   func open(
-    container path: String?, _ config: Config?, _ journal: Journal?
+    container path: String?, _ config: Config?, _ journal: Journal?, for call: Call<Config>? = nil
   ) throws(CNIError) -> TracingKernel<Host> {
     let namespaces = Namespaces(container: path, outside: config.flatMap(driver.outside)?.path)
     return TracingKernel(
-      try translating { () throws(KernelError) in try openKernel(namespaces) }, journal: journal)
+      try translating { () throws(KernelError) in try openKernel(namespaces) }, journal: journal,
+      planning: call?.planning(outside: namespaces.outside))
   }
 
   public func checkSettings(_ call: Call<Config>) throws(CNIError) {
@@ -39,11 +40,12 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     let inherited = try call.previous.flatMap { (previous) throws(CNIError) in
       try driver.inheritance(call.config, previous)
     }
-    var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal))
+    var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal, for: call))
     // Checked before anything is published to other hosts.
     try refuseSecondInterface(call, on: &transaction.kernel)
     let config = try driver.consult(
-      inherited?.config ?? call.config, of: call.owner.network, for: .add, on: &transaction.kernel)
+      inherited?.config ?? call.config, of: call.owner.network, for: call.isPlan ? .check : .add,
+      on: &transaction.kernel)
     let settings = try driver.settings(config, call.keys, call.arguments())
     let previous = inherited == nil ? call.previous : nil
     if inherited?.addresses == nil, call.delegates.ipam?.needsLink == true {
@@ -58,6 +60,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
       let result = try result(of: attached, after: previous, in: &transaction)
       // After changes to shared links the host lock is kept, because a rollback would undo them.
       if !attached.madeShared { transaction.kernel.unlockHost() }
+      guard !call.isPlan else { return try commit(result) }
       try publish(config, call.owner, attached.plan.result) { () throws(CNIError) in try commit(result) }
     } catch {
       transaction.takeBack()
@@ -112,7 +115,10 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
       let own = try translating { () throws(KernelError) in
         try ordered(plan.own, of: call.owner, on: &transaction.kernel)
       }
-      for change in missing + own.filter({ !made.contains($0) }) { try transaction.make(change) }
+      call.plan(missing.isEmpty ? [] : ["# what other attachments use too:"])
+      for change in missing { try transaction.make(change) }
+      call.plan(["# \(call.owner.interface) of container \(call.owner.container):"])
+      for change in own where !made.contains(change) { try transaction.make(change) }
       return Attached(facts: facts, plan: plan, madeShared: exclusively)
     }
     throw CNIError(.tryAgainLater, "attach \(call.owner.interface): what is shared keeps changing")

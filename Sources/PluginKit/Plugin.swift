@@ -84,6 +84,8 @@ public struct Call<Config: Sendable> {
   public var delegates: Delegates
   /// `nil` unless `CNI_LOG` is set.
   var journal: Journal?
+  /// `nil` unless `CNI_PLAN=1` asks for commands in place of changes.
+  var plan: PlannedLines?
 
   public init(
     owner: Owner, namespacePath: String, argumentsText: String = "", config: Config, keys: RuntimeKeys = RuntimeKeys(),

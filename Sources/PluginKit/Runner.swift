@@ -8,12 +8,14 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   var invocation: Invocation
   var input: [UInt8]
   var journal: Journal?
+  let plan: PlannedLines?
 
   init(plugin: consuming P, invocation: Invocation, input: [UInt8], journal: Journal?) {
     self.plugin = plugin
     self.invocation = invocation
     self.input = input
     self.journal = journal
+    plan = invocation.isPlan ? PlannedLines() : nil
   }
 
   func run() throws(CNIError) {
@@ -29,8 +31,9 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     let delegation = Delegation(searchPath: invocation.searchPath, journal: journal)
     // An IPAM plugin gets the main plugin's configuration, so `ipam.type` is its own name.
     let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) {
-      [input] (type, command, other) throws(CNIError) in
-      try delegation.run(type, command, other ?? input)
+      [input, plan] (type, command, other) throws(CNIError) in
+      guard let plan else { return try delegation.run(type, command, other ?? input) }
+      return try delegation.plan(type, command, other ?? input, isIPAM: type == ipam, into: plan)
     }
     let read = Reading(document: document, delegates: delegates)
     switch invocation.command {
@@ -58,9 +61,15 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   }
 
   private func add(_ owner: Owner, _ version: SpecVersion, _ read: Reading) throws(CNIError) {
-    do throws(KernelError) { try AttachGate.pass() } catch { throw CNIError(.tryAgainLater, "\(error)") }
+    guard let plan else {
+      do throws(KernelError) { try AttachGate.pass() } catch { throw CNIError(.tryAgainLater, "\(error)") }
+      return try plugin.add(call(owner, read)) { (result) throws(CNIError) in
+        try print(result.wire(version).bytes)
+      }
+    }
     try plugin.add(call(owner, read)) { (result) throws(CNIError) in
-      try print(result.wire(version))
+      let lines = plan.lines.map { $0 + "\n" }.joined()
+      try print(Array((lines + PlannedLines.resultPrefix).utf8) + result.wire(version).bytes)
     }
   }
 
@@ -73,9 +82,11 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     }
     if P.namespaceRule == .container { try checkNamespace() }
     if let outside = plugin.outside(config) { try check(outside) }
-    return Call(
+    var call = Call(
       owner: owner, namespacePath: invocation.namespacePath, argumentsText: invocation.argumentsText, config: config,
       keys: keys, previous: previous, delegates: read.delegates, journal: journal)
+    call.plan = plan
+    return call
   }
 
   /// Runs DEL with the parts of the input that can be read.
@@ -112,9 +123,9 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
       delegates: read.delegates, journal: journal)
   }
 
-  private func print(_ document: JSONValue) throws(CNIError) {
+  private func print(_ document: [UInt8]) throws(CNIError) {
     do throws(KernelError) {
-      try Standard.write(document.bytes + [UInt8(ascii: "\n")], to: Standard.output)
+      try Standard.write(document + [UInt8(ascii: "\n")], to: Standard.output)
     } catch {
       throw CNIError(
         .ioFailure, "write the result to standard output: \(error.reason)", details: "errno \(error.errno)")
@@ -123,11 +134,11 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
 
   private func printVersions() throws(CNIError) {
     let asked = (try? CNIJSON.decode(NetworkHeader.self, from: input))?.cniVersion ?? ""
-    try print(
-      .object([
-        "cniVersion": .string(asked.isEmpty ? SpecVersion.latest.rawValue : asked),
-        "supportedVersions": .array(SpecVersion.allCases.map { .string($0.rawValue) }),
-      ]))
+    let answer = JSONValue.object([
+      "cniVersion": .string(asked.isEmpty ? SpecVersion.latest.rawValue : asked),
+      "supportedVersions": .array(SpecVersion.allCases.map { .string($0.rawValue) }),
+    ])
+    try print(answer.bytes)
   }
 }
 

@@ -5,7 +5,8 @@ import NetTypes
 /// `CNI_COMMAND=VALIDATE`, used by `cnictl`: checks a configuration as ADD does before it looks at the host.
 ///
 /// The CNI specification has no such command. The answer is `{"cniVersion": …, "errors": [{"code", "msg", "details"},
-/// …]}` with status 0 even if there are errors; another vendor's plugin refuses the command with another status.
+/// …], "plans": true}` with status 0 even if there are errors; `plans` is for a plugin with `CNI_PLAN`. Another vendor's
+/// plugin refuses the command with another status.
 struct SettingsCheck<P: Plugin & ~Copyable>: ~Copyable {
   static var command: String { "VALIDATE" }
 
@@ -26,7 +27,7 @@ struct SettingsCheck<P: Plugin & ~Copyable>: ~Copyable {
           "details": .string(error.details),
         ]))
     }
-    return .object(["cniVersion": .string(SpecVersion.latest.rawValue), "errors": .array(errors)])
+    return .object(["cniVersion": .string(SpecVersion.latest.rawValue), "errors": .array(errors), "plans": .bool(true)])
   }
 
   /// The same steps as for ADD, up to the plugin's own checks.

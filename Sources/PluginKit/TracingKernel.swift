@@ -2,15 +2,21 @@ public import Kernel
 public import NetTypes
 public import PacketFilter
 
-/// A kernel that records every call in the journal, if there is one.
+/// A kernel that records every call in the journal, if there is one; with `CNI_PLAN=1` it writes the commands of each
+/// change down and changes nothing.
 public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   private var base: Base
   private let journal: Journal?
+  private let planning: Planning?
 
-  init(_ base: consuming Base, journal: Journal?) {
+  init(_ base: consuming Base, journal: Journal?, planning: Planning? = nil) {
     self.base = base
     self.journal = journal
+    self.planning = planning
+    if planning != nil { self.base.filter = UnchangedFilter(self.base.filter) }
   }
+
+  public var isPlanning: Bool { planning != nil }
 
   public var filter: any PacketFilter {
     get { base.filter }
@@ -25,6 +31,7 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   }
 
   public mutating func lockHost(exclusively: Bool) throws(KernelError) {
+    guard planning == nil else { return }
     try traced("lock host \(exclusively ? "exclusively" : "shared")") { (base) throws(KernelError) in
       try base.lockHost(exclusively: exclusively)
     }
@@ -33,7 +40,8 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   public mutating func unlockHost() { base.unlockHost() }
 
   public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
-    try traced("look up \(name)") { (base) throws(KernelError) in try base.link(name, on: side) }
+    let found = try traced("look up \(name)") { (base) throws(KernelError) in try base.link(name, on: side) }
+    return found ?? planning?.link(name, on: side)
   }
 
   public mutating func link(index: Int32, on side: Side) throws(KernelError) -> LinkInfo? {
@@ -79,7 +87,10 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   }
 
   public mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo? {
-    try traced("look up the route to \(address)") { (base) throws(KernelError) in try base.link(towards: address) }
+    if let planned = planning?.link(towards: address) { return try link(planned, on: .host) }
+    return try traced("look up the route to \(address)") { (base) throws(KernelError) in
+      try base.link(towards: address)
+    }
   }
 
   public mutating func path(to address: IPAddress) throws(KernelError) -> RoutePath? {
@@ -133,7 +144,8 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   }
 
   public mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String? {
-    try traced("read sysctl \(key)") { (base) throws(KernelError) in try base.sysctl(key, on: side) }
+    let found = try traced("read sysctl \(key)") { (base) throws(KernelError) in try base.sysctl(key, on: side) }
+    return found ?? (planning?.hasLink(of: key, on: side) == true ? "" : nil)
   }
 
   public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) {
@@ -141,6 +153,7 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   }
 
   public mutating func apply(_ change: Change) throws(KernelError) {
+    if let planning { return try write(change, planning) }
     do throws(KernelError) { try tracedApply(change) } catch {
       guard error.isLostAnswer, change.isOfNetlink else { throw error }
       try settle(change)
@@ -196,7 +209,7 @@ extension Change {
 extension Call {
   /// The kernel with every call recorded in the journal.
   public func traced<K: Kernel & ~Copyable>(_ kernel: consuming K) -> TracingKernel<K> {
-    TracingKernel(kernel, journal: journal)
+    TracingKernel(kernel, journal: journal, planning: planning())
   }
 }
 

@@ -13,7 +13,7 @@ struct Cnictl: ParsableCommand {
       Exit status: 0, 1 where a plugin or the system refused, 64 for a wrong command line.
       """,
     subcommands: [
-      NetworkCommand.self, Connect.self, Disconnect.self, Check.self, CollectGarbage.self, Status.self,
+      NetworkCommand.self, Connect.self, Plan.self, Disconnect.self, Check.self, CollectGarbage.self, Status.self,
       Repair.self, OverlayCommand.self, Validate.self, Schema.self, NetnsCommand.self,
     ])
 }

@@ -13,25 +13,14 @@ struct Connect: ParsableCommand {
       """)
 
   @OptionGroup var common: CommonOptions
-  @Argument(help: "The network's name, or the start of its id.", completion: networkNames) var network: String
-  @OptionGroup var target: NamespaceArgument
-  @Option(help: "The container's id.", transform: parsed) var container: ContainerID?
-  @Option(help: "The interface's name in the container.", transform: parsed) var ifname: InterfaceName?
-  @Option(help: "An address to have; once for each subnet.", transform: parsed) var ip: [RequestedAddress] = []
-  @Option(help: "The MAC address to have.", transform: parsed) var mac: MACAddress?
-  @Option(name: .shortAndLong, help: "A port: \(PortMapping.wanted).") var publish: [String] = []
-  @Option(help: "Another name on this network.") var alias: [String] = []
-  @Option(help: "The container's name.") var name: String?
-  @Option(name: .customLong("gw-priority"), help: "The priority of its default route; the highest wins.")
-  var gwPriority: Int?
-  @Option(help: "Further CNI_ARGS, as KEY=value.") var args: [String] = []
+  @OptionGroup var options: AttachmentOptions
 
   func run() throws {
-    let request = try parsedRequest()
+    let request = try options.request()
     try common.report { () throws(CNIError) in
-      let network = try common.load().entry(network), list = network.list
-      let namespace = target.namespace
-      let owner = try owner(on: list.name, in: namespace)
+      let network = try common.load().entry(options.network), list = network.list
+      let namespace = options.target.namespace
+      let owner = try options.owner(on: list.name, in: namespace)
       let lock = try NetworkLock(owner)
       guard Files.exists(network.file) else {
         throw CNIError(.invalidNetworkConfig, "network \(list.name): \(network.file) was removed meanwhile")
@@ -48,34 +37,6 @@ struct Connect: ParsableCommand {
       if common.json { return try common.printJSON(made.json) }
       print(confirmation(owner, made.result))
     }
-  }
-
-  private func owner(on network: NetworkName, in namespace: ContainerNamespace) throws(CNIError) -> Owner {
-    let container = if let container { container } else { try namespace.defaultContainerID() }
-    let interface = if let ifname { ifname } else { try namespace.freeInterfaceName() }
-    return Owner(network: network, container: container, interface: interface)
-  }
-
-  private func parsedRequest() throws -> AttachmentRequest {
-    var request = AttachmentRequest()
-    request.addresses = ip
-    request.mac = mac
-    request.aliases = alias
-    request.name = name
-    request.gwPriority = gwPriority
-    for text in publish {
-      guard let ports = PortMapping.parse(text) else {
-        throw ValidationError("--publish \"\(text)\": want \(PortMapping.wanted)")
-      }
-      request.ports += ports
-    }
-    for pair in args {
-      guard let argument = NetworkAttachment.Argument(pair: pair) else {
-        throw ValidationError("--args \"\(pair)\": want KEY=value without ';'")
-      }
-      request.arguments.append(argument)
-    }
-    return request
   }
 
   private func confirmation(_ owner: Owner, _ result: AddResult) -> String {

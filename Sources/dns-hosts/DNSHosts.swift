@@ -50,6 +50,7 @@ struct DNSHosts: Plugin {
     guard call.config.inner != nil || call.previous != nil else {
       throw CNIError(.invalidNetworkConfig, "missing prevResult: dns-hosts must be called as chained plugin")
     }
+    if call.isPlan { return try plan(settings, call, commit) }
     // Before any change: if etcd does not answer, there is nothing to roll back.
     var shared = try open(call.owner.network, call.config, isJoining: true)
     let inner = try call.config.inner.map { (inner) throws(CNIError) in try call.delegates.run(inner, .add) }
@@ -61,6 +62,18 @@ struct DNSHosts: Plugin {
       }
       throw error
     }
+  }
+
+  /// Prints what ADD would write; the result keeps the name servers of the plugins before this one.
+  private func plan(_ settings: DNSHostsSettings, _ call: Call<Config>, _ commit: Commit) throws(CNIError) {
+    let inner = try call.config.inner.map { (inner) throws(CNIError) in try call.delegates.run(inner, .add) }
+    let previous = inner ?? call.previous ?? AddResult()
+    let member = settings.member(previous)
+    let names = member.names.map(\.description).joined(separator: " ")
+    call.plan([
+      "# write lines with \(names) to the hosts files of network \(call.owner.network) below \(call.config.stateDir)"
+    ])
+    try commit(previous)
   }
 
   private func join(

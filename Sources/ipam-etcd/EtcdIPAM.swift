@@ -46,9 +46,12 @@ struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
     let dns = try dns(config)
     var leases = try leases(of: call.owner.network, config)
     var random = SystemRandomNumberGenerator()
-    let assignments = try leases.allocate(request, using: &random)
+    let assignments =
+      try call.isPlan
+      ? leases.choose(request, using: &random) : leases.allocate(request, using: &random)
     let result = AddResult(
       ips: assignments.compactMap(\.ip), routes: config.ranges.ipam?.routes ?? [], dns: dns ?? DNS())
+    guard !call.isPlan else { return try commit(result) }
     do throws(CNIError) {
       try commit(result)
     } catch {

@@ -64,23 +64,30 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     let arguments = try call.arguments()
     var request = AddressRequest(
       owner: call.owner, namespacePath: call.namespacePath,
-      sets: try rangeSets(call.config, call.owner.network, recording: true),
+      sets: try rangeSets(call.config, call.owner.network, recording: !call.isPlan),
       wanted: try call.keys.requestedAddresses(arguments).map(\.address))
     if call.config.ipam?.sticky == true, let name = call.keys.containerName(arguments) {
       request.stickyName = StickyName(container: name, interface: call.owner.interface.description)
     }
     let dns = try dns(call.config)
+    if call.isPlan {
+      var leases = try LeaseSnapshot(dataDir: call.config.dataDir, network: call.owner.network)
+      return try commit(result(try leases.allocate(request), call.config, dns))
+    }
     let assignments = try withLeases(of: call.owner.network, call.config, making: true) { leases throws(CNIError) in
       try leases.allocate(request)
     }
-    let result = AddResult(
-      ips: (assignments ?? []).compactMap(\.ip), routes: call.config.ipam?.routes ?? [], dns: dns ?? DNS())
+    let result = result(assignments ?? [], call.config, dns)
     do throws(CNIError) {
       try flushLeases(call.config.dataDir, call.owner.network, (assignments ?? []).map(\.address))
       try commit(result)
     } catch {
       throw CNIError(joining: [error] + takeBack(call.owner, call.config)) ?? error
     }
+  }
+
+  private func result(_ assignments: [AddressRange.Assignment], _ config: Config, _ dns: DNS?) -> AddResult {
+    AddResult(ips: assignments.compactMap(\.ip), routes: config.ipam?.routes ?? [], dns: dns ?? DNS())
   }
 
   private func takeBack(_ owner: Owner, _ config: Config) -> [CNIError] {

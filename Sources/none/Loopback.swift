@@ -31,7 +31,8 @@ struct Loopback<Host: Kernel & ~Copyable>: Plugin {
 
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     try checkSettings(call)
-    var transaction = Transaction(try translating { () throws(KernelError) in try openKernel(call.namespacePath) })
+    var transaction = Transaction(
+      call.traced(try translating { () throws(KernelError) in try openKernel(call.namespacePath) }))
     do throws(CNIError) {
       let result = try translating { () throws(KernelError) in
         try transaction.apply(.changeLink(lo, on: .container, LinkChange(isUp: true)))
@@ -45,7 +46,7 @@ struct Loopback<Host: Kernel & ~Copyable>: Plugin {
   }
 
   /// The interface with its first address of each family.
-  private func report(_ sandbox: String, on kernel: inout Host) throws(KernelError) -> AddResult {
+  private func report<K: Kernel & ~Copyable>(_ sandbox: String, on kernel: inout K) throws(KernelError) -> AddResult {
     let addresses = try kernel.addresses(of: lo, on: .container)
     let first = IPFamily.allCases.compactMap { family in addresses.first { $0.family == family } }
     return AddResult(

@@ -48,6 +48,7 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     let facts = try look(settings, call.owner.interface, at: &transaction.kernel)
     let plan = try TuningPlan(settings, facts, owner: call.owner, previous: previous)
     guard !plan.changes.isEmpty else { return try commit(plan.result) }
+    guard !call.isPlan else { return try print(plan, in: &transaction, commit) }
     let backups = BackupDirectory(path: call.config.dataDir)
     // A backup that cannot be read is replaced.
     let older = try? backups.backup(of: call.owner, older: false)
@@ -67,6 +68,14 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
       }
       throw error
     }
+  }
+
+  /// Without a backup: there will be nothing to put back.
+  private func print<K: Kernel & ~Copyable>(
+    _ plan: TuningPlan, in transaction: inout Transaction<K>, _ commit: Commit
+  ) throws(CNIError) {
+    try translating { () throws(KernelError) in for change in plan.changes { try transaction.apply(change) } }
+    try commit(plan.result)
   }
 
   private func look<K: Kernel & ~Copyable>(

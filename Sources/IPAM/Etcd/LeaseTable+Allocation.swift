@@ -43,6 +43,16 @@ extension LeaseTable where Store: ~Copyable {
       .tryAgainLater, "lease addresses of network \(keys.network): others were faster \(Self.patience) times")
   }
 
+  /// The addresses that `allocate` would most likely lease now; leases none.
+  public mutating func choose(
+    _ request: LeaseRequest, using random: inout some RandomNumberGenerator
+  ) throws(CNIError) -> [AddressRange.Assignment] {
+    var searches = try begin(Attempt(request, ""), using: &random)
+    while searches.contains(where: \.isOpen) { _ = try look([], &searches, using: &random) }
+    if let search = searches.first(where: \.isExhausted) { throw search.set.exhaustion(in: keys.network) }
+    return searches.compactMap { $0.choice?.assignment }
+  }
+
   private static var patience: Int { 64 }
 
   /// Checks that the attachment has no addresses, and reads for the first time which ones are free.
