@@ -25,6 +25,28 @@ import Testing
     #expect(!read.overridesNamespaceCheck)
   }
 
+  @Test(arguments: [("ADD", true), ("VERSION", false)])
+  func `CNI_PLAN=1 plans ADD and changes nothing for VERSION`(command: String, isPlan: Bool) throws {
+    #expect(try invocation(["CNI_COMMAND": command, "CNI_PLAN": "1"]).isPlan == isPlan)
+    #expect(try !invocation(["CNI_COMMAND": command, "CNI_PLAN": ""]).isPlan)
+    #expect(try !invocation(["CNI_COMMAND": command, "CNI_PLAN": "0"]).isPlan)
+  }
+
+  @Test(arguments: ["DEL", "CHECK", "GC", "STATUS"])
+  func `CNI_PLAN=1 is refused for other commands`(command: String) {
+    #expect(
+      throws: CNIError(
+        .invalidEnvironment, "CNI_PLAN=1 with CNI_COMMAND=\(command): want ADD",
+        details: "only what an ADD would do can be printed")
+    ) { try invocation(["CNI_COMMAND": command, "CNI_PLAN": "1"]) }
+  }
+
+  @Test func `CNI_PLAN is 1 or absent`() {
+    #expect(throws: CNIError(.invalidEnvironment, "CNI_PLAN \"yes\": want 1, or no such variable")) {
+      try invocation(["CNI_PLAN": "yes"])
+    }
+  }
+
   @Test(arguments: [
     ("ADD", ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"]),
     ("CHECK", ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"]),

@@ -46,18 +46,23 @@ extension CommandLines {
     return try lines(of: tables.changes(from: empty), rules: rules)
   }
 
-  /// The lines of changes whose order among their like does not matter: these are sorted.
+  /// The lines of several changes: in order, but for entries of tables next to each other, which are sorted.
   public func lines(
     of changes: [Change], rules: (Claim) throws(KernelError) -> [String]
   ) throws(KernelError) -> [String] {
-    var runs: [(verb: Substring, lines: [String])] = []
+    var lines: [String] = []
+    var entries: [String] = []
     for change in changes {
-      for line in try lines(of: change, rules: rules) {
-        let verb = line.prefix { !$0.isNumber }
-        if runs.last?.verb == verb { runs[runs.count - 1].lines.append(line) } else { runs.append((verb, [line])) }
+      let own = try self.lines(of: change, rules: rules)
+      if change.isTableEntry, entries.isEmpty || entries.last?.verb == own.last?.verb {
+        entries += own
+        continue
       }
+      lines += entries.sorted()
+      entries = change.isTableEntry ? own : []
+      if !change.isTableEntry { lines += own }
     }
-    return runs.flatMap { $0.lines.sorted() }
+    return lines + entries.sorted()
   }
 
   /// `sysctl -w …`; one that the plugin goes on without may fail.
@@ -75,6 +80,21 @@ extension CommandLines {
         + "\(one.address.map { " --orig-dst \($0)" } ?? "") --orig-port-dst \(one.port) || true"
     }.sorted()
   }
+}
+
+extension Change {
+  /// Whether it is about one route, neighbour entry or FDB entry; `TunnelTables` holds them in no order.
+  fileprivate var isTableEntry: Bool {
+    switch self {
+    case .addRoute, .deleteRoute, .setNeighbour, .deleteNeighbour, .setFDB, .deleteFDB: true
+    default: false
+    }
+  }
+}
+
+extension String {
+  /// The first three words of a command: `ip route add`.
+  fileprivate var verb: [Substring] { Array(split(separator: " ").prefix(3)) }
 }
 
 extension RouteSpec {

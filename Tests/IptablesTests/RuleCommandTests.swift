@@ -1,0 +1,54 @@
+import CNI
+import NetTypes
+import PacketFilter
+import Testing
+@testable import Iptables
+
+/// Plans as lines of the `iptables` command, for tables that are empty.
+@Suite struct RuleCommandTests {
+  private var owner: Owner {
+    get throws {
+      Owner(network: try #require(NetworkName("n")), container: try #require(ContainerID("c")), interface: .any)
+    }
+  }
+
+  private func lines(_ rules: Rule...) throws -> [String] {
+    let plan = try Plan.of(Claim(try owner, .ports, rules), families: [.v4])
+    return plan.tables.flatMap { name in
+      var commands = RuleCommands(name, nil, nil)
+      for piece in plan.pieces[name] ?? [] { commands.make(piece) }
+      return commands.lines
+    }
+  }
+
+  @Test func `a published port is these lines`() throws {
+    let subnet = try #require(IPPrefix("10.1.0.0/24"))
+    var port = PublishedPort(
+      .tcp, hostIP: .v4("192.0.2.1"), hostPort: 8080, to: .v4("10.1.0.2"), 80,
+      masquerade: ReturnPath(subnet: subnet, link: .any))
+    port.conditions = ["!", "-s", "10.0.0.0/8", "-m", "mark", "--mark", "0x1/0xff"]
+    let found = try lines(.publish(port)), mark = Layout.mark(try owner.filterTag, .ports)
+    #expect(
+      found == [
+        "iptables -w -t nat -N CNI-PORTS",
+        "iptables -w -t nat -A PREROUTING ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -m comment --comment 'cni: published ports' -j CNI-PORTS",
+        "iptables -w -t nat -A OUTPUT -m addrtype --dst-type LOCAL -m comment --comment 'cni: published ports' -j CNI-PORTS",
+        "iptables -w -t nat -N CNI-OUTBOUND",
+        "iptables -w -t nat -A POSTROUTING -m comment --comment 'cni: outbound' -j CNI-OUTBOUND",
+        "iptables -w -t nat -I CNI-OUTBOUND -s 10.1.0.0/24 -d 10.1.0.0/24 -m conntrack --ctstate DNAT -m comment --comment 'cni: return path' -j MASQUERADE",
+        "iptables -w -t nat -I CNI-OUTBOUND -s 127.0.0.0/8 -d 10.1.0.0/24 -m conntrack --ctstate DNAT -m comment --comment 'cni: return path' -j MASQUERADE",
+        "iptables -w -t nat -A CNI-PORTS -p tcp ! -s 10.0.0.0/8 -d 192.0.2.1/32 -m tcp --dport 8080 -m mark --mark 0x1/0xff -m comment --comment '\(mark)' -j DNAT --to-destination 10.1.0.2:80",
+        "iptables -w -t filter -N CNI-LOOPBACK", "iptables -w -t filter -A CNI-LOOPBACK -j DROP",
+        "iptables -w -t filter -I INPUT -d 127.0.0.0/8 ! -i lo -m conntrack ! --ctstate DNAT,ESTABLISHED,RELATED -m comment --comment 'cni: loopback guard' -j CNI-LOOPBACK",
+      ])
+  }
+
+  @Test func `admission and isolation stand where add puts them`() throws {
+    let found = try lines(.isolate(Isolation(.any, reach: .nobody)), .admit(Admission(.v4("10.1.0.2"))))
+    #expect(
+      found.filter { $0.contains(" FORWARD ") } == [
+        "iptables -w -t filter -I FORWARD -m comment --comment 'cni: isolation' -j CNI-ISOLATION",
+        "iptables -w -t filter -I FORWARD 2 -m comment --comment 'CNI firewall plugin rules' -j CNI-FORWARD",
+      ])
+  }
+}

@@ -1,0 +1,39 @@
+import CNI
+import Foundation
+import IPAM
+import NetTypes
+import Testing
+
+/// A plan's look at the leases.
+@Suite struct SnapshotTests {
+  @Test func `a snapshot gives the address that the next ADD gets, and writes nothing`() throws {
+    try inTemporaryDirectory { directory in
+      let subnet = try #require(IPPrefix("10.1.0.0/29"))
+      let owner = { (name: String) in
+        Owner(
+          network: try #require(network), container: try #require(ContainerID(name)),
+          interface: try #require(InterfaceName("eth0")))
+      }
+      let set = try HostLocalConfig(
+        JSONReader(CNIJSON.decodeValue(Array(#"{"ipam":{"type":"host-local","subnet":"\#(subnet)"}}"#.utf8)))
+      ).rangeSets(chosen: [:], bridgeAddresses: [])[0]
+      func request(_ name: String) throws -> AddressRequest {
+        AddressRequest(owner: try owner(name), namespacePath: "/dev/null", sets: [set])
+      }
+      func planned(_ name: String) throws -> [IPAddress] {
+        var snapshot = try LeaseSnapshot(dataDir: "\(directory)/data", network: #require(network))
+        return try snapshot.allocate(request(name)).map(\.address)
+      }
+      #expect(try planned("a") == [address("10.1.0.2")])
+      #expect(names("\(directory)/data") == [])
+      for name in ["a", "b", "c"] {
+        let before = names("\(directory)/data/net")
+        let expected = try planned(name)
+        #expect(names("\(directory)/data/net") == before)
+        var leases = try open(directory)
+        #expect(try leases.allocate(request(name)).map(\.address) == expected)
+      }
+      #expect(throws: CNIError.self) { try planned("b") }
+    }
+  }
+}

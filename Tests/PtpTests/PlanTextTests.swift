@@ -1,0 +1,54 @@
+import CNI
+import TestSupport
+import Testing
+@testable import PluginKit
+@testable import ptp
+
+/// What `CNI_PLAN=1` prints.
+@Suite struct PlanTextTests {
+  private static let expected = """
+    # what other attachments use too:
+    sysctl -w net.ipv4.ip_forward=1
+    sysctl -w net.ipv6.conf.all.forwarding=1
+    # eth0 of container c1:
+    ip link add vethdhcnph54gfu address MAC-1 mtu 1500 group 6516330 type veth peer name eth0 address MAC-2 mtu 1500 netns c1
+    sysctl -w net.ipv6.conf.vethdhcnph54gfu.accept_ra=0 || true
+    sysctl -w net.ipv6.conf.vethdhcnph54gfu.accept_dad=0 || true
+    sysctl -w net.ipv6.conf.vethdhcnph54gfu.disable_ipv6=0
+    ip link set dev vethdhcnph54gfu alias cni:net/c1/eth0 group 6516330 up
+    # cni:net/c1/eth0: add masquerade of 10.1.0.5 out of 10.1.0.0/24
+    # cni:net/c1/eth0: add masquerade of fd00:1::5 out of fd00:1::/64
+    ip -n c1 link set dev lo up
+    nsenter --net=/run/netns/c1 sysctl -w net.ipv6.conf.eth0.accept_ra=0 || true
+    nsenter --net=/run/netns/c1 sysctl -w net.ipv4.conf.eth0.arp_notify=1 || true
+    nsenter --net=/run/netns/c1 sysctl -w net.ipv6.conf.eth0.accept_dad=0 || true
+    nsenter --net=/run/netns/c1 sysctl -w net.ipv6.conf.lo.disable_ipv6=0
+    nsenter --net=/run/netns/c1 sysctl -w net.ipv6.conf.eth0.disable_ipv6=0
+    nsenter --net=/run/netns/c1 sysctl -w net.ipv6.conf.eth0.ndisc_notify=1 || true
+    nsenter --net=/run/netns/c1 sysctl -w net.ipv6.conf.eth0.keep_addr_on_down=1 || true
+    ip -n c1 link set dev eth0 alias cni:net/c1/eth0 up
+    # wait until vethdhcnph54gfu runs
+    ip address add 10.1.0.1/32 dev vethdhcnph54gfu noprefixroute
+    ip address add fd00:1::1/128 dev vethdhcnph54gfu nodad noprefixroute
+    ip route add 10.1.0.5/32 dev vethdhcnph54gfu
+    ip route add fd00:1::5/128 dev vethdhcnph54gfu
+    ip -n c1 address add 10.1.0.5/24 broadcast 10.1.0.255 dev eth0 noprefixroute
+    ip -n c1 address add fd00:1::5/64 dev eth0 nodad noprefixroute
+    ip -n c1 route add 10.1.0.1/32 dev eth0 src 10.1.0.5
+    ip -n c1 route add fd00:1::1/128 dev eth0 src fd00:1::5
+    ip -n c1 route add 10.1.0.0/24 via 10.1.0.1 dev eth0 src 10.1.0.5
+    ip -n c1 route add fd00:1::/64 via fd00:1::1 dev eth0 src fd00:1::5
+    ip -n c1 route prepend default via 10.1.0.1 dev eth0
+
+    """
+
+  @Test func `a plan of ptp makes the pair, its addresses and routes`() throws {
+    let fixture = try Fixture()
+    var call = try fixture.call(#""ipMasq":true"#)
+    let plan = PlannedLines()
+    call.plan = plan
+    try fixture.plugin.add(call) { _ in }
+    #expect(fixture.kernel.applied.isEmpty)
+    #expect(planText(plan.lines) == Self.expected)
+  }
+}

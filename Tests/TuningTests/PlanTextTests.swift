@@ -1,0 +1,31 @@
+import CNI
+import Foundation
+import Kernel
+import TestSupport
+import Testing
+@testable import PluginKit
+@testable import tuning
+
+/// What `CNI_PLAN=1` prints.
+@Suite struct PlanTextTests {
+  @Test func `a plan of tuning needs no interface and keeps no backup`() throws {
+    try Fixture.use { fixture in
+      fixture.kernel.state.links[.container] = [:]
+      fixture.kernel.state.sysctls[.container] = [:]
+      var call = try fixture.call(
+        #"{"mtu":1400,"promisc":true,"sysctl":{"net.ipv4.conf.IFNAME.arp_notify":"1"}}"#)
+      let plan = PlannedLines()
+      call.plan = plan
+      try fixture.plugin.add(call) { _ in }
+      #expect(fixture.kernel.applied.isEmpty)
+      #expect(!FileManager.default.fileExists(atPath: fixture.dataDir))
+      #expect(
+        planText(plan.lines) == """
+          ip -n c1 link set dev eth0 mtu 1400
+          nsenter --net=/run/netns/c1 sysctl -w net.ipv4.conf.eth0.arp_notify=1
+          ip -n c1 link set dev eth0 promisc on
+
+          """)
+    }
+  }
+}
