@@ -80,10 +80,11 @@ struct PluginRunner: Sendable {
       ("CNI_ARGS", attachment?.argumentsText ?? ""),
       ("CNI_IFNAME", attachment?.owner.interface.description ?? ""),
       ("CNI_PATH", directories.joined(separator: ":")),
-      ("CNI_PLAN", isPlan ? "1" : ""),
     ]
-    let inherited = Environment.all.filter { variable in !own.contains { variable.hasPrefix("\($0.0)=") } }
-    return inherited + own.map { "\($0.0)=\($0.1)" }
+    // What was set for `cnictl` must not keep a plugin from its work.
+    let replaced = own.map(\.0) + ["CNI_PLAN"]
+    let inherited = Environment.all.filter { variable in !replaced.contains { variable.hasPrefix("\($0)=") } }
+    return inherited + own.map { "\($0.0)=\($0.1)" } + (isPlan ? ["CNI_PLAN=1"] : [])
   }
 
   private func refusal(_ type: PluginType, _ command: String, _ answer: ChildOutput) -> CNIError {

@@ -3,6 +3,9 @@ import NetTypes
 import PacketFilter
 
 /// Writes what a plan would change in one table as lines of the `iptables` command, as `Table.make` would change it.
+///
+/// What attachments share is made only if it is missing when the lines run: those of an earlier plugin of the chain may
+/// have made it.
 struct RuleCommands: ~Copyable {
   /// `iptables -w -t nat`.
   private let command: String
@@ -25,7 +28,7 @@ struct RuleCommands: ~Copyable {
     switch piece {
     case .chain(let chain): makeChain(chain)
     case .filled(let filled): fill(filled)
-    case .shared(let rule, let chain, let place): if !has(rule, in: chain) { add(rule, to: chain, place) }
+    case .shared(let rule, let chain, let place): share(rule, in: chain, place)
     case .owned(let rule, let chain, let place): add(rule, to: chain, place)
     case .foreign(let foreign): make(foreign)
     case .existing: break
@@ -51,17 +54,15 @@ struct RuleCommands: ~Copyable {
 
   private mutating func makeChain(_ chain: String) {
     guard !isThere(chain) else { return }
-    lines.append("\(command) -N \(chain.shellWord)")
+    lines.append("\(command) -N \(chain.shellWord) 2>/dev/null || true")
     targets[chain] = []
   }
 
   private mutating func fill(_ filled: Piece.Filled) {
     if let there = table?.rules(in: filled.chain), there.map(\.key) == filled.rules.map(\.key) { return }
     makeChain(filled.chain)
-    if !targets(in: filled.chain).isEmpty {
-      lines.append("\(command) -F \(filled.chain.shellWord)")
-      targets[filled.chain] = []
-    }
+    lines.append("\(command) -F \(filled.chain.shellWord)")
+    targets[filled.chain] = []
     for rule in filled.rules { add(rule, to: filled.chain, .last) }
   }
 
@@ -69,7 +70,14 @@ struct RuleCommands: ~Copyable {
     guard !has(foreign.made, in: foreign.from), !has(foreign.found, in: foreign.from) else { return }
     let wasThere = isThere(foreign.chain)
     makeChain(foreign.chain)
-    add(wasThere ? foreign.found : foreign.made, to: foreign.from, foreign.place)
+    share(wasThere ? foreign.found : foreign.made, in: foreign.from, foreign.place)
+  }
+
+  private mutating func share(_ rule: TableRule, in chain: String, _ place: Piece.Place) {
+    guard !has(rule, in: chain) else { return }
+    add(rule, to: chain, place)
+    guard let line = lines.popLast() else { return }
+    lines.append("\(command) -C \(chain.shellWord) \(rule.arguments) 2>/dev/null || \(line)")
   }
 
   private mutating func add(_ rule: TableRule, to chain: String, _ place: Piece.Place) {

@@ -30,16 +30,18 @@ import Testing
     let found = try lines(.publish(port)), mark = Layout.mark(try owner.filterTag, .ports)
     #expect(
       found == [
-        "iptables -w -t nat -N CNI-PORTS",
-        "iptables -w -t nat -A PREROUTING ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -m comment --comment 'cni: published ports' -j CNI-PORTS",
-        "iptables -w -t nat -A OUTPUT -m addrtype --dst-type LOCAL -m comment --comment 'cni: published ports' -j CNI-PORTS",
-        "iptables -w -t nat -N CNI-OUTBOUND",
-        "iptables -w -t nat -A POSTROUTING -m comment --comment 'cni: outbound' -j CNI-OUTBOUND",
-        "iptables -w -t nat -I CNI-OUTBOUND -s 10.1.0.0/24 -d 10.1.0.0/24 -m conntrack --ctstate DNAT -m comment --comment 'cni: return path' -j MASQUERADE",
-        "iptables -w -t nat -I CNI-OUTBOUND -s 127.0.0.0/8 -d 10.1.0.0/24 -m conntrack --ctstate DNAT -m comment --comment 'cni: return path' -j MASQUERADE",
+        "iptables -w -t nat -N CNI-PORTS 2>/dev/null || true",
+        "iptables -w -t nat -C PREROUTING ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -m comment --comment 'cni: published ports' -j CNI-PORTS 2>/dev/null || iptables -w -t nat -A PREROUTING ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -m comment --comment 'cni: published ports' -j CNI-PORTS",
+        "iptables -w -t nat -C OUTPUT -m addrtype --dst-type LOCAL -m comment --comment 'cni: published ports' -j CNI-PORTS 2>/dev/null || iptables -w -t nat -A OUTPUT -m addrtype --dst-type LOCAL -m comment --comment 'cni: published ports' -j CNI-PORTS",
+        "iptables -w -t nat -N CNI-OUTBOUND 2>/dev/null || true",
+        "iptables -w -t nat -C POSTROUTING -m comment --comment 'cni: outbound' -j CNI-OUTBOUND 2>/dev/null || iptables -w -t nat -A POSTROUTING -m comment --comment 'cni: outbound' -j CNI-OUTBOUND",
+        "iptables -w -t nat -C CNI-OUTBOUND -s 10.1.0.0/24 -d 10.1.0.0/24 -m conntrack --ctstate DNAT -m comment --comment 'cni: return path' -j MASQUERADE 2>/dev/null || iptables -w -t nat -I CNI-OUTBOUND -s 10.1.0.0/24 -d 10.1.0.0/24 -m conntrack --ctstate DNAT -m comment --comment 'cni: return path' -j MASQUERADE",
+        "iptables -w -t nat -C CNI-OUTBOUND -s 127.0.0.0/8 -d 10.1.0.0/24 -m conntrack --ctstate DNAT -m comment --comment 'cni: return path' -j MASQUERADE 2>/dev/null || iptables -w -t nat -I CNI-OUTBOUND -s 127.0.0.0/8 -d 10.1.0.0/24 -m conntrack --ctstate DNAT -m comment --comment 'cni: return path' -j MASQUERADE",
         "iptables -w -t nat -A CNI-PORTS -p tcp ! -s 10.0.0.0/8 -d 192.0.2.1/32 -m tcp --dport 8080 -m mark --mark 0x1/0xff -m comment --comment '\(mark)' -j DNAT --to-destination 10.1.0.2:80",
-        "iptables -w -t filter -N CNI-LOOPBACK", "iptables -w -t filter -A CNI-LOOPBACK -j DROP",
-        "iptables -w -t filter -I INPUT -d 127.0.0.0/8 ! -i lo -m conntrack ! --ctstate DNAT,ESTABLISHED,RELATED -m comment --comment 'cni: loopback guard' -j CNI-LOOPBACK",
+        "iptables -w -t filter -N CNI-LOOPBACK 2>/dev/null || true",
+        "iptables -w -t filter -F CNI-LOOPBACK",
+        "iptables -w -t filter -A CNI-LOOPBACK -j DROP",
+        "iptables -w -t filter -C INPUT -d 127.0.0.0/8 ! -i lo -m conntrack ! --ctstate DNAT,ESTABLISHED,RELATED -m comment --comment 'cni: loopback guard' -j CNI-LOOPBACK 2>/dev/null || iptables -w -t filter -I INPUT -d 127.0.0.0/8 ! -i lo -m conntrack ! --ctstate DNAT,ESTABLISHED,RELATED -m comment --comment 'cni: loopback guard' -j CNI-LOOPBACK",
       ])
   }
 
@@ -47,8 +49,8 @@ import Testing
     let found = try lines(.isolate(Isolation(.any, reach: .nobody)), .admit(Admission(.v4("10.1.0.2"))))
     #expect(
       found.filter { $0.contains(" FORWARD ") } == [
-        "iptables -w -t filter -I FORWARD -m comment --comment 'cni: isolation' -j CNI-ISOLATION",
-        "iptables -w -t filter -I FORWARD 2 -m comment --comment 'CNI firewall plugin rules' -j CNI-FORWARD",
+        "iptables -w -t filter -C FORWARD -m comment --comment 'cni: isolation' -j CNI-ISOLATION 2>/dev/null || iptables -w -t filter -I FORWARD -m comment --comment 'cni: isolation' -j CNI-ISOLATION",
+        "iptables -w -t filter -C FORWARD -m comment --comment 'CNI firewall plugin rules' -j CNI-FORWARD 2>/dev/null || iptables -w -t filter -I FORWARD 2 -m comment --comment 'CNI firewall plugin rules' -j CNI-FORWARD",
       ])
   }
 }
