@@ -35,7 +35,7 @@ extension Runtime {
 
   private func requirePlans(_ plugin: NetworkList.ConfiguredPlugin, of list: NetworkList) throws(CNIError) {
     _ = try runner.find(plugin.type)
-    let isAsked = KnownKeys.isKnown(plugin.type.description)
+    let isAsked = KeyTables.isKnown(plugin.type.description)
     if isAsked, let output = try? runner.run(plugin.type, word: "VALIDATE", config: plugin.input(for: list)),
       let answer = try? CNIJSON.decodeValue(output), answer["plans"] == .bool(true)
     {

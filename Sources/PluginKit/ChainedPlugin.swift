@@ -23,9 +23,9 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     self.openKernel = openKernel
   }
 
-  private func open(_ journal: Journal?, _ planning: Planning? = nil) throws(CNIError) -> TracingKernel<Host> {
+  private func open(_ journal: Journal?) throws(CNIError) -> TracingKernel<Host> {
     do throws(KernelError) {
-      return TracingKernel(try openKernel(), journal: journal, planning: planning)
+      return TracingKernel(try openKernel(), journal: journal)
     } catch { throw CNIError(error) }
   }
 
@@ -34,10 +34,12 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
   public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     let settings = try driver.settings(call)
     guard call.config.inner != nil || call.previous != nil else { throw notChained }
+    // Opened first: an error here leaves nothing of a delegate.
+    var transaction = Transaction(try open(call.journal))
     var call = call
     let inner = try call.config.inner.map { (inner) throws(CNIError) in try call.delegates.run(inner, .add) }
     call.previous = inner ?? call.previous
-    var transaction = Transaction(try open(call.journal, call.planning()))
+    transaction.kernel.planning = call.planning()
     do throws(CNIError) {
       guard let previous = call.previous else { throw notChained }
       let plan = try driver.plan(settings, owner: call.owner, previous: previous, on: &transaction.kernel)

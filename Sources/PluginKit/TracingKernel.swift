@@ -7,7 +7,10 @@ public import PacketFilter
 public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   private var base: Base
   private let journal: Journal?
-  private let planning: Planning?
+  /// Set for `CNI_PLAN=1`: the packet filter is then only read.
+  var planning: Planning? {
+    didSet { if planning != nil { base.filter = UnchangedFilter(base.filter) } }
+  }
 
   init(_ base: consuming Base, journal: Journal?, planning: Planning? = nil) {
     self.base = base
