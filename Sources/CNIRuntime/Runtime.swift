@@ -1,4 +1,5 @@
 public import CNI
+import Linux
 import NetTypes
 
 /// The runtime's side of CNI: runs the plugins of a network for an attachment.
@@ -104,5 +105,244 @@ public struct Runtime: Sendable {
       }
     }
     try cache.remove(attachment.owner)
+  }
+}
+
+extension Runtime {
+  /// Runs ADD of `dns-hosts` once more for every attachment that stands, given what the whole list had answered.
+  ///
+  /// That plugin's ADD may be repeated, and changes nothing where all is as it was.
+  ///
+  /// - Parameter networks: whose attachments; none: all networks'.
+  /// - Returns: the attachments of which that was done.
+  /// - Throws: what the plugin refused, and code 8 for an attachment whose namespace is not known; the other attachments
+  ///   were done all the same.
+  public func repairNames(of networks: [NetworkName]) throws(CNIError) -> [Owner] {
+    var repaired: [Owner] = []
+    var problems: [CNIError] = []
+    for entry in try cache.entries(ofAny: networks) {
+      let presence = ContainerNamespace(of: entry.attachment).presence
+      guard presence != .gone else { continue }
+      do throws(CNIError) {
+        if try repairNames(of: entry, presence) { repaired.append(entry.attachment.owner) }
+      } catch { problems.append(error) }
+    }
+    if let error = CNIError(joining: problems) { throw error }
+    return repaired
+  }
+
+  private func repairNames(
+    of entry: ResultCache.Entry, _ presence: ContainerNamespace.Presence
+  ) throws(CNIError) -> Bool {
+    let list = try NetworkList(entry.config)
+    guard !entry.isUnfinished else { return false }
+    guard let plugin = list.plugins.first(where: { $0.type.description == "dns-hosts" }) else { return false }
+    // With a plugin inside, ADD would attach the container a second time.
+    guard plugin.config.member("delegate") == nil else { return false }
+    guard presence == .live else {
+      throw CNIError(.invalidNamespace, "\(entry.attachment.sentence): not repaired: its namespace is not known")
+    }
+    let previous = try entry.result(as: list.version)
+    let input = try plugin.input(for: list, previous: previous, entry.attachment)
+    _ = try runner.run(plugin.type, .add, config: input, attachment: entry.attachment)
+    return true
+  }
+}
+
+/// What an attachment would do, and answer.
+public struct AttachmentCommands: Equatable, Sendable {
+  /// Shell commands and comments, in the order of the chain.
+  public var lines: [String]
+  public var result: ChainResult
+}
+
+extension Runtime {
+  /// The commands that `add` would come to: ADD of every plugin with `CNI_PLAN=1`, which changes nothing.
+  ///
+  /// Each plugin is given the planned result of the one before it. Nothing is written to the cache.
+  ///
+  /// - Throws: code 7 for a plugin that does not know `CNI_PLAN`, before any is run; the error of the plugin that refuses.
+  public func plan(
+    _ list: NetworkList, _ attachment: NetworkAttachment
+  ) throws(CNIError) -> AttachmentCommands {
+    for plugin in list.plugins { try requirePlans(plugin, of: list) }
+    var lines: [String] = []
+    var last: ChainResult?
+    do throws(CNIError) {
+      for plugin in list.plugins {
+        let input = try plugin.input(for: list, previous: last?.json, attachment)
+        let output = try runner.run(plugin.type, word: "ADD", config: input, attachment: attachment, isPlan: true)
+        let (planned, result) = try Self.split(output, of: plugin.type)
+        last = try ChainResult(result, of: plugin.type, as: list.version)
+        lines += ["# plugin \(plugin.type)"] + planned
+      }
+      guard let last else { throw CNIError(.invalidNetworkConfig, "network \(list.name): no plugins") }
+      return AttachmentCommands(lines: lines, result: last)
+    } catch { throw error.prefixed(with: "network \(list.name)") }
+  }
+
+  private func requirePlans(_ plugin: NetworkList.ConfiguredPlugin, of list: NetworkList) throws(CNIError) {
+    _ = try runner.find(plugin.type)
+    let isAsked = KeyTables.isKnown(plugin.type.description)
+    if isAsked, let output = try? runner.run(plugin.type, word: "VALIDATE", config: plugin.input(for: list)),
+      let answer = try? CNIJSON.decodeValue(output), answer["plans"] == .bool(true)
+    {
+      return
+    }
+    throw CNIError(
+      .invalidNetworkConfig, "plan: plugin \(plugin.type) would change the host: want \(plugin.type) of this suite")
+  }
+
+  /// Lines, then the result in the last one.
+  private static func split(
+    _ output: [UInt8], of type: PluginType
+  ) throws(CNIError) -> (lines: [String], result: [UInt8]) {
+    let lines = String(decoding: output, as: UTF8.self).split(separator: "\n").map(String.init)
+    let prefix = "# result "
+    guard let last = lines.last, last.hasPrefix(prefix) else {
+      throw CNIError(
+        .decodingFailure, "plugin \(type) ADD with CNI_PLAN=1: want a line \"# result {…}\" as the last one")
+    }
+    return (lines.dropLast(), Array(last.dropFirst(prefix.count).utf8))
+  }
+}
+
+extension Runtime {
+  /// What ADD would refuse of each plugin's settings, as the plugins themselves say.
+  ///
+  /// Those of this suite have a command for that. One of the same name that has none is not judged.
+  public func settingsFindings(_ list: NetworkList) -> [Finding] {
+    var findings: [Finding] = []
+    for (index, plugin) in list.plugins.enumerated() {
+      findings += settingsFindings(plugin, of: list)
+      guard let inner = plugin.config.member("delegate")?.value, inner.object != nil else { continue }
+      do throws(CNIError) {
+        let inside = try NetworkList.ConfiguredPlugin(inner, at: "plugins[\(index)].delegate.")
+        findings += settingsFindings(inside, of: list)
+      } catch { findings.append(Finding(.error, error.text)) }
+    }
+    return findings
+  }
+
+  private func settingsFindings(_ plugin: NetworkList.ConfiguredPlugin, of list: NetworkList) -> [Finding] {
+    guard let input = try? plugin.input(for: list) else { return [] }
+    let asked = plugin.leavesSubnetsToHosts ? [plugin.type] : plugin.required
+    return asked.filter { KeyTables.isKnown($0.description) }.flatMap { type -> [Finding] in
+      // Missing plugins and other answers are reported elsewhere.
+      guard let output = try? runner.run(type, word: "VALIDATE", config: input),
+        let answer = try? CNIJSON.decodeValue(output), let errors = answer["errors"]?.array
+      else { return [] }
+      return errors.map { error in
+        let details = error["details"]?.string ?? ""
+        return Finding(
+          .error, "plugin \(type): \(error["msg"]?.string ?? "refused")" + (details.isEmpty ? "" : ": \(details)"))
+      }
+    }
+  }
+}
+
+extension NetworkList.ConfiguredPlugin {
+  /// Whether its IPAM plugin gets each host's own subnets, which are in no configuration: mode l3 without ranges.
+  fileprivate var leavesSubnetsToHosts: Bool {
+    guard type.description == "overlay-vxlan", let ipam = config["ipam"] else { return false }
+    return config["mode"] != .string("l2") && ["subnet", "ranges"].allSatisfy { (ipam[$0] ?? .null) == .null }
+      && config["controlPlane"]?["type"].flatMap(\.string).map { ["static", "etcd"].contains($0) } ?? false
+  }
+}
+
+extension NetworkList {
+  private static let fileKeys: Set = ["peersFile", "caFile", "certFile", "keyFile", "passwordFile"]
+
+  /// One finding for each file that a plugin is to read and that is not there.
+  public func fileFindings() -> [Finding] {
+    plugins.enumerated().flatMap { Self.missingFiles($1.config, at: "plugins[\($0)]") }
+  }
+
+  private static func missingFiles(_ value: JSONValue, at path: String) -> [Finding] {
+    (value.object ?? [:]).sorted { $0.key < $1.key }.flatMap { key, value -> [Finding] in
+      guard fileKeys.contains(key), let file = value.string, !file.isEmpty else {
+        return missingFiles(value, at: "\(path).\(key)")
+      }
+      return Files.exists(file) ? [] : [Finding(.error, "key \"\(path).\(key)\": \"\(file)\": no such file")]
+    }
+  }
+}
+
+extension Runtime {
+  /// Asks every plugin whether all of the attachment is still there.
+  ///
+  /// - Returns: why a part of it could not be asked; `nil` where every plugin answered.
+  /// - Throws: code 1 for a list before 0.4.0, code 2 where the operator disabled CHECK, code 3 for an attachment that
+  ///   is not known; else the first plugin's complaint.
+  @discardableResult
+  public func check(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) -> String? {
+    if let error = list.refusalOfCheck { throw error }
+    let cached = try cache.entry(attachment.owner), owner = attachment.owner
+    if cached?.isUnfinished == true {
+      throw CNIError(
+        .differences, "container \(owner.container): connecting to network \(owner.network) was interrupted",
+        details: "cnictl disconnect removes what there is")
+    }
+    guard let previous = try cached?.result(as: list.version) else {
+      throw CNIError(
+        .unknownContainer, "container \(owner.container) is not on network \(owner.network) as \(owner.interface)")
+    }
+    var withoutCheck: [PluginType] = []
+    for plugin in list.plugins {
+      let input = try plugin.input(for: list, previous: previous, attachment)
+      do throws(CNIError) {
+        _ = try runner.run(plugin.type, .check, config: input, attachment: attachment)
+      } catch {
+        guard error.saysNoCheck else { throw error.prefixed(with: "network \(list.name)") }
+        withoutCheck.append(plugin.type)
+      }
+    }
+    guard !withoutCheck.isEmpty else { return nil }
+    return withoutCheck.map { "plugin \($0) has no CHECK" }.joined(separator: ", ")
+  }
+
+  /// What a look at one attachment came to.
+  public enum CheckOutcome: Equatable, Sendable {
+    case asMade
+    case differs(CNIError)
+    /// Why not.
+    case notChecked(String)
+    /// Its namespace is no longer there.
+    case gone
+  }
+
+  /// `check` for every known attachment, also where a plugin has no CHECK.
+  public func outcome(of list: NetworkList, _ attachment: NetworkAttachment) -> CheckOutcome {
+    let namespace = ContainerNamespace(of: attachment)
+    switch namespace.presence {
+    case .gone: return .gone
+    case .unknown where namespace.path.isEmpty: return .notChecked("its namespace is not known")
+    case .unknown: return .notChecked("\(namespace.path) cannot be looked at")
+    case .live: break
+    }
+    if let error = list.refusalOfCheck { return .notChecked(error.message) }
+    do throws(CNIError) {
+      return try check(list, attachment).map { .notChecked($0) } ?? .asMade
+    } catch { return .differs(error) }
+  }
+}
+
+extension NetworkList {
+  /// Why no plugin of it can be asked for CHECK; `nil` where they can.
+  fileprivate var refusalOfCheck: CNIError? {
+    if version < Command.check.since {
+      return CNIError(
+        .incompatibleVersion, "network \(name): version \(version.rawValue) has no CHECK: want 0.4.0 or later")
+    }
+    guard disableCheck else { return nil }
+    return CNIError(.unsupportedField, "network \(name): CHECK is disabled by its key \"disableCheck\"")
+  }
+}
+
+extension CNIError {
+  /// Whether a plugin answered that it has no such command; the words are those of the specification's library.
+  fileprivate var saysNoCheck: Bool {
+    code == .invalidEnvironment && text.contains("unknown CNI_COMMAND")
+      || code == .incompatibleVersion && text.contains("does not allow CHECK") || text.hasSuffix("not implemented")
   }
 }

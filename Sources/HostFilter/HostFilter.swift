@@ -1,7 +1,9 @@
 public import CNI
 import Glibc
+import Iptables
 import Linux
 public import NetTypes
+import Nftables
 public import PacketFilter
 
 /// The host's packet filter: chooses a backend and records on disk what was added.
@@ -246,4 +248,111 @@ extension Claim {
   fileprivate var hasSparePorts: Bool {
     rules.contains { if case .publish(let port) = $0 { port.isSpare } else { false } }
   }
+}
+
+extension HostFilter {
+  /// The filter of this host.
+  public init() { self.init(iptables: IptablesBackend(), nftables: NftablesBackend(), zones: Firewalld()) }
+}
+
+/// `route_localnet` of the host's links, and the rule that drops packets for 127.0.0.0/8 from elsewhere.
+///
+/// The rule is present as long as the same backend has rules of published ports.
+extension HostFilter {
+  public mutating func needsRouteLocalnet(
+    _ link: InterfaceName, besides owners: Set<Owner>
+  ) throws(KernelError) -> Bool {
+    var filter = self
+    // A recorded claim alone is not enough: an ADD that was killed may have recorded rules without adding them.
+    let claim = try memory.firstClaim(.ports, besides: owners) { (claim) throws(KernelError) in
+      guard claim.localnetLinks.contains(link) else { return false }
+      return try filter.lackingAll(claim, in: claim.backend).isEmpty
+    }
+    return claim != nil
+  }
+
+  /// Sets `route_localnet` for rules that were restored.
+  func enableRouteLocalnet(for claim: Claim) throws(KernelError) {
+    for link in claim.localnetLinks {
+      let path = "/proc/sys/net/ipv4/conf/\(link)/route_localnet"
+      // A link that does not exist any more needs no setting.
+      guard let value = try Files.readIfPresent(path), value.first == UInt8(ascii: "0") else { continue }
+      try Files.overwrite(path, with: "1")
+    }
+  }
+}
+
+/// Rules that the reference plugins made before our plugins replaced them.
+extension HostFilter {
+  public mutating func removeReference(
+    of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?
+  ) throws(KernelError) {
+    guard !memory.remembers(owner, part) else { return }
+    if let zone { try releaseReference(addresses.map { ZoneSource($0, in: zone) }) }
+    try removeReference(ReferenceRules(.one(owner), [part], addresses: addresses))
+  }
+
+  /// Searches nf_tables first: its masquerade rules name the addresses whose rules the other tables hold.
+  mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) {
+    // No reference plugin has rules for the parts `names` and `tunnels`.
+    guard ![[.names], [.tunnels]].contains(rules.parts) else { return }
+    var rules = rules
+    for backend in [Backend.nftables, .iptables] {
+      rules.addresses = try use(backend) { (backend) throws(KernelError) in try backend.removeReference(rules) }
+    }
+  }
+
+  mutating func notMadeByReference(_ rules: [Rule], of owner: Owner) throws(KernelError) -> [Rule] {
+    var missing: [Rule] = []
+    // The reference plugins have no passages: their firewall plugin admits each address separately.
+    for rule in rules where !rule.isPassage {
+      var isThere = false
+      for backend in [Backend.nftables, .iptables] where !isThere {
+        isThere = try use(backend) { (backend) throws(KernelError) in
+          try backend.isMadeByReference(rule, for: owner)
+        }
+      }
+      if !isThere { missing.append(rule) }
+    }
+    return missing
+  }
+}
+
+extension HostFilter {
+  /// Replaces the rules, then the claim file, which is absent in between; changes nothing if the rules are equal.
+  ///
+  /// If the process is killed in between, the next call finds no file and removes all rules with that owner's tag. A file
+  /// that listed too few rules would leave the others in place: for instance, a removed peer would still be accepted.
+  public mutating func set(_ claim: Claim) throws(KernelError) {
+    let old = try rememberedClaim(of: claim.owner, claim.part)
+    var claim = claim
+    claim.backend = try backend(claim.backend)
+    guard claim.isReplaceable, old?.isReplaceable ?? true else { return try add(claim) }
+    if old == claim, try nftables.missing(from: claim).isEmpty { return }
+    try memory.forget(claim.owner, claim.part)
+    do throws(KernelError) {
+      try nftables.replace(old, with: claim)
+      try memory.remember(claim)
+    } catch {
+      putBack(old, insteadOf: claim)
+      throw error
+    }
+  }
+
+  /// Restores the old rules as far as possible; the caller reports the first error.
+  private mutating func putBack(_ old: Claim?, insteadOf claim: Claim) {
+    guard let old else {
+      try? nftables.remove(claim.owner.filterTag, claim.part, known: nil)
+      return
+    }
+    do throws(KernelError) {
+      try nftables.replace(nil, with: old)
+      try memory.remember(old)
+    } catch {}
+  }
+}
+
+extension Claim {
+  /// Whether all its rules are in our own nf_tables tables, which one transaction can change.
+  fileprivate var isReplaceable: Bool { backend == .nftables && passages.isEmpty }
 }

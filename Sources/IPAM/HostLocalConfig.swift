@@ -114,3 +114,180 @@ public enum SubnetSource: TextCodable {
     }
   }
 }
+
+extension HostLocalConfig {
+  /// The families with the subnet `auto` or `auto-ipv6`.
+  public var automaticFamilies: [IPFamily] {
+    writtenSets.flatMap(\.ranges).compactMap { range in
+      if case .automatic(let family) = range.range.subnet { family } else { nil }
+    }
+  }
+
+  /// The bridge whose addresses give the subnets; `nil` if the configuration has subnets.
+  public var bridgeToAsk: InterfaceName? {
+    guard ipam != nil, writtenSets.isEmpty else { return nil }
+    return bridge ?? (type == "bridge" ? InterfaceName("cni0") : nil)
+  }
+
+  /// All range sets, in the order of the addresses in the result; a set's index is also the N of `last_reserved_ip.N`.
+  ///
+  /// `chosen` has the subnets for `auto`; `bridgeAddresses` are those of `bridgeToAsk`.
+  ///
+  /// - Throws: code 7 naming key and value; 102 if there is no unused subnet for `auto`.
+  public func rangeSets(
+    chosen: [IPFamily: IPPrefix] = [:], bridgeAddresses: [IPPrefix] = []
+  ) throws(CNIError) -> [RangeSet] {
+    guard let ipam else { throw refusal("key \"ipam\": missing: want an object with subnet or ranges") }
+    let written = writtenSets.isEmpty ? derivedSets(bridgeAddresses) : writtenSets
+    guard !written.isEmpty else { throw nothingGiven }
+    try checkLegacy(ipam.legacy)
+    try checkAutomatic()
+    var sets: [RangeSet] = []
+    for set in written { sets.append(try set.resolved(chosen: chosen, excluded: ipam.exclude ?? [])) }
+    try checkOverlaps(sets)
+    try checkExcludes(sets)
+    try checkFamilies(sets)
+    try checkRoutes()
+    return sets
+  }
+
+  private var writtenSets: [WrittenSet] {
+    var sets: [WrittenSet] = []
+    for (index, ranges) in (ipRanges ?? []).enumerated() {
+      sets.append(WrittenSet(key: "runtimeConfig.ipRanges[\(index)]", ranges))
+    }
+    if let legacy = ipam?.legacy, legacy.subnet != nil {
+      sets.append(WrittenSet(key: "ipam.subnet", ranges: [WrittenRange(key: "ipam", range: legacy)]))
+    }
+    for (index, ranges) in (ipam?.ranges ?? []).enumerated() {
+      sets.append(WrittenSet(key: "ipam.ranges[\(index)]", ranges))
+    }
+    return sets
+  }
+
+  /// One range set for the bridge's first address of each family; that address is the gateway.
+  private func derivedSets(_ addresses: [IPPrefix]) -> [WrittenSet] {
+    var sets: [WrittenSet] = []
+    for family in IPFamily.allCases {
+      guard let address = addresses.first(where: { $0.family == family && $0.hostBits > 0 }) else { continue }
+      var range = RangeConfig(subnet: .fixed(address.network))
+      range.gateway = address.address
+      if let legacy = ipam?.legacy {
+        range.rangeStart = legacy.rangeStart?.family == family ? legacy.rangeStart : nil
+        range.rangeEnd = legacy.rangeEnd?.family == family ? legacy.rangeEnd : nil
+        if let gateway = legacy.gateway, gateway.family == family { range.gateway = gateway }
+      }
+      sets.append(WrittenSet(key: "ipam", ranges: [WrittenRange(key: "ipam", range: range)]))
+    }
+    return sets
+  }
+
+  private var nothingGiven: CNIError {
+    guard let bridge = bridgeToAsk else { return refusal("key \"ipam\": no IP ranges: want subnet or ranges") }
+    return refusal(
+      "key \"ipam\": no IP ranges, and bridge \(bridge) has no address to take them from: want subnet or ranges")
+  }
+
+  /// Refuses `rangeStart`, `rangeEnd` and `gateway` beside `ranges`, where they have no subnet.
+  private func checkLegacy(_ legacy: RangeConfig) throws(CNIError) {
+    guard legacy.subnet == nil, !writtenSets.isEmpty else { return }
+    for (key, value) in [("rangeStart", legacy.rangeStart), ("rangeEnd", legacy.rangeEnd), ("gateway", legacy.gateway)]
+    {
+      guard let value else { continue }
+      throw refusal("ipam.\(key) \(value): there is no ipam.subnet: want it with the range it belongs to")
+    }
+  }
+
+  private func checkAutomatic() throws(CNIError) {
+    let families = automaticFamilies
+    guard families.count > Set(families).count, let family = families.last else { return }
+    throw refusal("key \"subnet\": \"\(SubnetSource.automatic(family))\" is written twice: want it once for a network")
+  }
+
+  private func checkOverlaps(_ sets: [RangeSet]) throws(CNIError) {
+    for (index, set) in sets.enumerated() {
+      for other in sets[..<index] {
+        for range in set.ranges {
+          guard let hit = other.ranges.first(where: { $0.span.overlaps(range.span) }) else { continue }
+          throw refusal("\(set.key) overlaps \(other.key): \(range.span) and \(hit.span)")
+        }
+      }
+    }
+  }
+
+  private func checkExcludes(_ sets: [RangeSet]) throws(CNIError) {
+    let subnets = sets.flatMap(\.ranges).map { AddressSpan($0.subnet) }
+    // An automatic subnet is not known when the configuration is written.
+    for (index, span) in (ipam?.exclude ?? []).enumerated() where automaticFamilies.isEmpty {
+      guard subnets.contains(where: span.overlaps) else {
+        throw refusal("ipam.exclude[\(index)] \(span): in none of the subnets")
+      }
+    }
+    for set in sets where set.usable.isEmpty {
+      throw refusal("\(set.key) \(set): nothing is left to hand out besides gateway, broadcast and excluded addresses")
+    }
+  }
+
+  private func checkFamilies(_ sets: [RangeSet]) throws(CNIError) {
+    let version = try SpecVersion(configured: cniVersion)
+    for family in IPFamily.allCases where version < .v0_3_0 {
+      let count = sets.count { $0.family == family }
+      guard count > 1 else { continue }
+      throw refusal(
+        "CNI version \(version.rawValue): \(count) IPv\(family.digit) range sets:"
+          + " it holds one address per family: want cniVersion 0.3.0 or later")
+    }
+  }
+
+  private func checkRoutes() throws(CNIError) {
+    for (index, route) in (ipam?.routes ?? []).enumerated() {
+      if let gateway = route.gw { try route.checkGateway(gateway) }
+      let numbers: [(String, Int?, ClosedRange<Int>)] = [
+        ("mtu", route.mtu, KeyRange.routeNumber), ("advmss", route.advmss, KeyRange.routeNumber),
+        ("priority", route.priority, KeyRange.routeNumber), ("table", route.table, KeyRange.routeNumber),
+        ("scope", route.scope, KeyRange.routeScope),
+      ]
+      for (key, value, range) in numbers {
+        guard let value, !range.contains(value) else { continue }
+        throw refusal("ipam.routes[\(index)].\(key) \(value): want \(range.lowerBound) to \(range.upperBound)")
+      }
+    }
+  }
+}
+
+private struct WrittenRange {
+  var key: String
+  var range: RangeConfig
+}
+
+private struct WrittenSet {
+  var key: String
+  var ranges: [WrittenRange]
+
+  init(key: String, ranges: [WrittenRange]) {
+    self.key = key
+    self.ranges = ranges
+  }
+
+  init(key: String, _ ranges: [RangeConfig]) {
+    self.key = key
+    self.ranges = ranges.enumerated().map { WrittenRange(key: "\(key)[\($0.offset)]", range: $0.element) }
+  }
+
+  func resolved(chosen: [IPFamily: IPPrefix], excluded: [AddressSpan]) throws(CNIError) -> RangeSet {
+    guard !ranges.isEmpty else { throw refusal("\(key): an empty range set: want at least one range") }
+    var set = RangeSet(key: key, ranges: [])
+    for written in ranges {
+      let range = try written.range.resolved(key: written.key, chosen: chosen, excluded: excluded)
+      if let first = set.ranges.first, first.subnet.family != range.subnet.family {
+        throw refusal(
+          "\(key): subnets \(first.subnet) and \(range.subnet): mixed address families: want one family in a range set")
+      }
+      if let hit = set.ranges.first(where: { $0.span.overlaps(range.span) }) {
+        throw refusal("\(key): \(hit.span) and \(range.span) overlap")
+      }
+      set.ranges.append(range)
+    }
+    return set
+  }
+}

@@ -192,3 +192,82 @@ public struct IptablesBackend: FilterBackend {
     }
   }
 }
+
+extension IptablesBackend {
+  /// Replaces the rules table by table, each table in one commit; the table with the loopback guard is the first one.
+  public mutating func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
+    let plan = try Plan.of(claim.withoutPassages, families: IPFamily.ofKernel)
+    let chosen = claim.withoutPassages.rules.isEmpty ? nil : try flavour(for: plan)
+    guard let chosen else {
+      try remove(claim.owner.filterTag, claim.part, known: old?.rules)
+      return try add(claim)
+    }
+    let tables = tables(chosen)
+    let passing = try Plan.of(claim.onlyPassages, families: IPFamily.ofKernel)
+    let whole = plan.joined(with: passing.limited(to: try tables.forwarding(passing.tables)))
+    try replace(with: whole, claim, tables)
+    for flavour in flavours where flavour != chosen {
+      let tables = self.tables(flavour)
+      try remove(claim.owner.filterTag, claim.part, known: old?.rules, tables)
+      let passing = passing.limited(to: try tables.forwarding(passing.tables))
+      if !passing.pieces.isEmpty { try make(passing, claim, tables) }
+    }
+  }
+
+  private func replace(with plan: Plan, _ claim: Claim, _ tables: Tables) throws(KernelError) {
+    let mark = Layout.mark(plan.tag, plan.part)
+    let present = try tables.present(TableName.all)
+    let names = TableName.all.filter { present.contains($0) || plan.pieces[$0] != nil }
+    let guardFirst = names.filter { $0 == .loopbackGuard } + names.filter { $0 != .loopbackGuard }
+    try tables.change(guardFirst) { (table) throws(KernelError) in
+      try table.remove(mark: mark)
+      try make(plan, in: &table, for: claim)
+    }
+  }
+}
+
+extension IptablesBackend {
+  /// Names the host's rules and policies that certainly drop connections which the claim's rules are for.
+  public mutating func drops(for claim: Claim) throws(KernelError) -> [String] {
+    try legacyDrops(claim.onlyPassages) + Self.drops(claim.forwardedConnections, withOpened: true)
+  }
+
+  /// As `drops(for:)`, but without the chains in which ADD accepts a network: FORWARD of `iptables`, and firewalld's.
+  public func dropsByOtherTables(_ connections: [ForwardedConnection]) throws(KernelError) -> [String] {
+    try Self.drops(connections, withOpened: false)
+  }
+
+  private static func drops(
+    _ connections: [ForwardedConnection], withOpened: Bool
+  ) throws(KernelError) -> [String] {
+    guard !connections.isEmpty else { return [] }
+    var chains: ForwardChains
+    do throws(KernelError) { chains = try ForwardChains(withOpened: withOpened) } catch {
+      return []  // a kernel without nf_tables has none of its chains
+    }
+    guard !chains.baseChains.isEmpty else { return [] }
+    var drops: [String] = []
+    for connection in connections {
+      if let drop = try chains.drop(of: connection) { drops.append("\(connection) are dropped by the host: \(drop)") }
+    }
+    return drops
+  }
+
+  /// Names the legacy tables whose FORWARD has policy DROP and lacks our passages.
+  private func legacyDrops(_ claim: Claim) throws(KernelError) -> [String] {
+    guard onlyFlavour != .nftables else { return [] }
+    let tables = tables(.legacy)
+    let missing = try tables.missing(from: claim)
+    guard !missing.isEmpty else { return [] }
+    var drops: [String] = []
+    for name in try tables.forwarding(TableName.all.filter { $0.kind == .filter }) {
+      guard missing.contains(where: { $0.needs(name) }), try tables.take(name).policy(of: "FORWARD") == "DROP" else {
+        continue
+      }
+      drops.append(
+        "IPv\(name.family.digit) packets are dropped by the host: legacy table filter, chain FORWARD, policy DROP"
+      )
+    }
+    return drops
+  }
+}

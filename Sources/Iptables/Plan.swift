@@ -101,3 +101,185 @@ extension Match {
   /// Packets to a published port, and the replies from it.
   static let translated = Match.states(Test(.translated))
 }
+
+extension Plan {
+  /// Adds the chain in front of all other rules of INPUT, so that a host with a default drop accepts the containers' queries.
+  mutating func add(_ service: NameService) {
+    let table = TableName(.filter, service.address.family)
+    let chain = Layout.serviceChain(service.address)
+    need(.chain(Layout.names), table)
+    for transport in [TransportProtocol.udp, .tcp] {
+      var jump = TableRule(
+        table.family, .port(transport, NameService.port), .comment("cni: name servers"), target: .jump(Layout.names))
+      jump.transport = transport
+      need(.shared(jump, in: "INPUT", .first), table)
+    }
+    need(.filled(.init(chain: chain, rules: service.rules, subject: "name service at \(service.address)")), table)
+    var jump = TableRule(table.family, target: .jump(chain))
+    jump.destination = Test(IPPrefix(host: service.address))
+    need(.shared(jump, in: Layout.names, .last), table)
+    own(chain, table)
+  }
+}
+
+extension NameService {
+  /// Queries that the host sends to itself are left to the other rules.
+  fileprivate var rules: [TableRule] {
+    var accept = TableRule(address.family, target: .accept)
+    accept.inDevice = Test(Device(bridge))
+    var drop = TableRule(address.family, target: .drop)
+    if let loopback = InterfaceName("lo") { drop.inDevice = Test(Device(loopback), isNegated: true) }
+    return [accept, drop]
+  }
+}
+
+extension Plan {
+  /// Accepts a network's packets ahead of FORWARD's own rules: two jumps and a chain, for any number of containers.
+  mutating func add(_ passage: Passage) throws(KernelError) {
+    let (subnet, family) = (passage.subnet.network, passage.subnet.family)
+    let table = TableName(.filter, family)
+    let chain =
+      Layout.admissionPrefix
+      + Owner.shortHash("\(network) \(subnet) \(passage.kind.rawValue) \(passage.link?.description ?? "")")
+    need(Layout.forward, from: ["FORWARD"], "CNI firewall plugin rules", .after(Layout.isolation), table)
+    var comment = Layout.mark(tag, part)
+    if let name = passage.adminChain {
+      guard Layout.isChainName(name), !Layout.isOurs(name) else {
+        throw KernelError(
+          "admit \(subnet)", errno: .EINVAL, reason: "admin chain \(name): want \(Layout.wantedChainName)")
+      }
+      need(.foreign(.init(name, from: Layout.forward, .first, Layout.adminComment, family)), table)
+      comment += " \(name)"
+    }
+    need(.filled(Piece.Filled(chain: chain, rules: passage.rules)), table)
+    var away = TableRule(family, .comment(network), target: .jump(chain))
+    away.source = Test(subnet)
+    var towards = away
+    towards.source = nil
+    towards.destination = Test(subnet)
+    for jump in [away, towards] { need(.shared(jump, in: Layout.forward, .last), table) }
+    need(.chain(Layout.owners), table)
+    need(.owned(TableRule(family, .comment(comment), target: .jump(chain)), in: Layout.owners, .last), table)
+  }
+
+  /// The part of the plan for these tables.
+  func limited(to tables: [TableName]) -> Plan {
+    var plan = self
+    plan.pieces = pieces.filter { tables.contains($0.key) }
+    return plan
+  }
+
+  /// The pieces of both plans; equal pieces are kept once.
+  func joined(with other: Plan) -> Plan {
+    var plan = self
+    for name in other.tables { for piece in other.pieces[name] ?? [] { plan.need(piece, name) } }
+    return plan
+  }
+}
+
+extension Passage {
+  fileprivate var rules: [TableRule] {
+    let family = subnet.family
+    var towards = TableRule(family, kind == .outbound ? .answers : .translated, target: .accept)
+    towards.destination = Test(subnet.network)
+    var away = TableRule(family, target: .accept)
+    if kind == .published { away.matches = [.answers] }
+    away.source = Test(subnet.network)
+    away.inDevice = link.map { Test(Device($0)) }
+    return [towards, away]
+  }
+}
+
+extension Claim {
+  var onlyPassages: Claim { filtered { $0.isPassage } }
+  var withoutPassages: Claim { filtered { !$0.isPassage } }
+
+  private func filtered(_ isWanted: (Rule) -> Bool) -> Claim {
+    var claim = self
+    claim.rules = rules.filter(isWanted)
+    return claim
+  }
+}
+
+extension Plan {
+  mutating func needOutbound(_ table: TableName) {
+    need(Layout.outbound, from: ["POSTROUTING"], "cni: outbound", .last, table)
+  }
+
+  mutating func add(_ wanted: Masquerade) {
+    let family = wanted.address.family
+    let table = TableName(.nat, family)
+    let subnet = wanted.subnet.network
+    let chain = Layout.masqueradePrefix + Owner.shortHash("\(network) \(subnet) \(wanted.isRandom)")
+    var rules: [TableRule] = []
+    for prefix in [subnet, IPPrefix.multicast(family)] {
+      var rule = TableRule(family, target: .returnToCaller)
+      rule.destination = Test(prefix)
+      rules.append(rule)
+    }
+    rules.append(TableRule(family, target: .masquerade(isRandom: wanted.isRandom)))
+    needOutbound(table)
+    need(.filled(Piece.Filled(chain: chain, rules: rules)), table)
+    var jump = TableRule(family, .comment(network), target: .jump(chain))
+    jump.source = Test(subnet)
+    need(.shared(jump, in: Layout.outbound, .last), table)
+    own(chain, source: wanted.address, table)
+  }
+
+  /// Masquerades packets from `source` that were translated to `target`, so that the replies return through this host.
+  ///
+  /// - Parameters:
+  ///   - source: the sender's prefix; `nil`: any sender.
+  ///   - target: a container.
+  ///   - table: the table to change.
+  mutating func masqueradeTranslated(from source: IPPrefix?, to target: IPAddress, _ table: TableName) {
+    needOutbound(table)
+    var rule = TableRule(table.family, .translated, mark, target: .masquerade(isRandom: false))
+    rule.source = source.map { Test($0) }
+    rule.destination = Test(IPPrefix(host: target))
+    need(.owned(rule, in: Layout.outbound, .first), table)
+  }
+
+  /// Masquerades such packets for all published ports of a subnet: one rule, whatever the number of containers.
+  ///
+  /// The rule is removed with the last published port of the subnet (`sweepReturnPaths`). Until then it applies to all
+  /// containers of the subnet, also to those without masquerade: their replies would otherwise bypass this host.
+  mutating func masqueradePublished(from source: IPPrefix, to subnet: IPPrefix, _ table: TableName) {
+    needOutbound(table)
+    var rule = TableRule(
+      table.family, .translated, .comment(Layout.returnComment), target: .masquerade(isRandom: false))
+    rule.source = Test(source)
+    rule.destination = Test(subnet)
+    need(.shared(rule, in: Layout.outbound, .first), table)
+  }
+
+  mutating func add(_ floating: FloatingAddress) {
+    let family = floating.external.family
+    let table = TableName(.nat, family)
+    need(
+      Layout.floating, from: ["PREROUTING", "OUTPUT"], "cni: floating addresses", .before(Layout.ports), table)
+    var inbound = TableRule(family, mark, target: .destination(floating.target, port: nil))
+    inbound.destination = Test(IPPrefix(host: floating.external))
+    need(.owned(inbound, in: Layout.floating, .last), table)
+    needOutbound(table)
+    let unicast = Match.addressType(source: nil, destination: Test(.multicast, isNegated: true))
+    var outbound = TableRule(family, unicast, mark, target: .source(floating.external))
+    outbound.source = Test(IPPrefix(host: floating.target))
+    outbound.destination = Test(floating.subnet.network, isNegated: true)
+    need(.owned(outbound, in: Layout.outbound, .first), table)
+    masqueradeTranslated(from: floating.subnet.network, to: floating.target, table)
+  }
+}
+
+extension IPPrefix {
+  static func multicast(_ family: IPFamily) -> IPPrefix {
+    let first = family == .v4 ? IPAddress(v4: 0xE000_0000) : IPAddress(v6: 0xFF << 120)
+    return IPPrefix(first, length: family == .v4 ? 4 : 8) ?? IPPrefix(host: first)
+  }
+
+  /// The host's loopback addresses.
+  static func loopback(_ family: IPFamily) -> IPPrefix {
+    let first = family == .v4 ? IPAddress(v4: 0x7F00_0000) : IPAddress(v6: 1)
+    return IPPrefix(first, length: family == .v4 ? 8 : 128) ?? IPPrefix(host: first)
+  }
+}

@@ -2,6 +2,7 @@ import Glibc
 import Kernel
 import Linux
 public import NetTypes
+import PacketFilter
 
 /// The host's tables of one flavour: changed under the lock of the `iptables` command, all or none of them.
 struct Tables {
@@ -106,4 +107,138 @@ struct Tables {
 extension IPFamily {
   /// The families that the kernel supports: a host may run without IPv6 (`ipv6.disable=1`).
   public static var ofKernel: [IPFamily] { Files.exists("/proc/sys/net/ipv6/conf/all") ? allCases : [.v4] }
+}
+
+extension Tables {
+  /// The claim's rules that are not in these tables as they were added.
+  func missing(from claim: Claim) throws(KernelError) -> [Rule] {
+    guard !claim.rules.isEmpty else { return [] }
+    var plans: [(Rule, Plan)] = []
+    for rule in claim.rules {
+      var one = claim
+      one.rules = [rule]
+      plans.append((rule, try Plan.of(one, families: IPFamily.ofKernel)))
+    }
+    let names = TableName.all.filter { name in plans.contains { $0.1.pieces[name] != nil } }
+    var contents: [TableName: TableContents] = [:]
+    for name in try present(names) {
+      let table = try take(name)
+      contents[name] = TableContents(table, for: plans.flatMap { $0.1.pieces[name] ?? [] })
+    }
+    return plans.filter { _, plan in
+      plan.pieces.contains { name, pieces in
+        guard let there = contents[name] else { return true }
+        return pieces.contains { !there.has($0) }
+      }
+    }.map(\.0)
+  }
+
+  /// Whether these tables have the host's own chains that the plan jumps to; false if it jumps to none.
+  func hasChains(of plan: Plan) throws(KernelError) -> Bool {
+    let wanted = plan.pieces.mapValues { $0.compactMap(\.foreignChain) }.filter { !$0.value.isEmpty }
+    guard !wanted.isEmpty else { return false }
+    for name in try present(Array(wanted.keys)) {
+      let table = try take(name)
+      let there = Set(table.chains)
+      if wanted[name]?.contains(where: there.contains) == true { return true }
+    }
+    return false
+  }
+}
+
+extension Piece {
+  /// The host's own chain that this rule needs.
+  fileprivate var foreignChain: String? {
+    switch self {
+    case .existing(let chain): chain
+    case .foreign(let foreign): foreign.chain
+    case .chain, .filled, .shared, .owned: nil
+    }
+  }
+}
+
+/// Detects which tables the host's `iptables` shows: legacy or nf_tables.
+extension Tables {
+  /// The flavour for new rules of the backend `iptables`.
+  ///
+  /// Legacy if the host has legacy rules; else nf_tables if the host has rules there; else legacy if legacy tables are in
+  /// use already; else the flavour of the host's `iptables` command.
+  static func flavourOfHost() throws(KernelError) -> Flavour {
+    if try isUsed(.legacy) { return .legacy }
+    if try isUsed(.nftables) { return .nftables }
+    if try !Tables(.legacy).present(TableName.all).isEmpty { return .legacy }
+    guard canUseNftables else { return .legacy }
+    return try commandWritesNftables() || !canUseLegacy ? .nftables : .legacy
+  }
+
+  static var canUseNftables: Bool {
+    do throws(KernelError) {
+      _ = try NftTable(TableName(.filter, .v4))
+      return true
+    } catch { return false }
+  }
+
+  private static var canUseLegacy: Bool {
+    do throws(KernelError) {
+      _ = try Table.take(TableName(.filter, .v4))
+      return true
+    } catch { return false }
+  }
+
+  /// Whether tables of that flavour hold rules that are not ours; `false` if the kernel does not have that flavour.
+  static func isUsed(_ flavour: Flavour) throws(KernelError) -> Bool {
+    switch flavour {
+    case .legacy:
+      for name in try Tables(.legacy).present(TableName.all) {
+        let table = try Table.take(name)
+        if table.isUsedByOthers { return true }
+      }
+      return false
+    case .nftables:
+      do throws(KernelError) {
+        for name in TableName.all where try NftTable(name).isUsedByOthers { return true }
+      } catch {}
+      return false
+    }
+  }
+
+  /// The tables among `names` whose chain FORWARD the host uses, not only our rules.
+  func forwarding(_ names: [TableName]) throws(KernelError) -> [TableName] {
+    var found: [TableName] = []
+    for name in try present(names) {
+      let isHosts = flavour == .nftables ? try NftTable(name).isForwardOfHost : try Table.take(name).isForwardUsed
+      if isHosts { found.append(name) }
+    }
+    return found
+  }
+
+  /// Whether the host's `iptables` command is the one for nf_tables, found by its symbolic links.
+  private static func commandWritesNftables() throws(KernelError) -> Bool {
+    guard var path = ["/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables"].first(where: Files.exists) else {
+      return false
+    }
+    for _ in 0..<8 {
+      guard let target = try Files.linkTarget(path) else { break }
+      if target.contains("nft") { return true }
+      path = target.hasPrefix("/") ? target : "/usr/sbin/\(target)"
+    }
+    return false
+  }
+}
+
+extension Table {
+  private static let builtIn = ["INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"]
+
+  /// Whether FORWARD has the policy DROP, or rules of another program.
+  fileprivate var isForwardUsed: Bool {
+    policy(of: "FORWARD") == "DROP" || firstIndex(in: "FORWARD") { !Layout.isOurs($0.target) } != nil
+  }
+
+  /// Whether the table holds chains or rules that are not ours.
+  var isUsedByOthers: Bool {
+    chains.contains { chain in
+      guard Self.builtIn.contains(chain) else { return !Layout.isOurs(chain) }
+      return policy(of: chain) == "DROP" || firstIndex(in: chain) { !Layout.isOurs($0.target) } != nil
+    }
+  }
 }

@@ -204,3 +204,144 @@ public enum Files {
 
   public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 }
+
+extension Files {
+  /// Removes the path, for a directory with all its content; follows no symbolic link.
+  public static func removeTree(_ path: String) throws(KernelError) {
+    guard let status = try statusOfLink(path) else { return }
+    guard status.isDirectory else { return try remove(path) }
+    for name in try list(path) ?? [] { try removeTree("\(path)/\(name)") }
+    try removeEmptyDirectory(path)
+  }
+
+  /// Equals `rename(2)`: an existing `new` is replaced.
+  public static func move(_ path: String, to new: String) throws(KernelError) {
+    _ = try call("rename \(path) to \(new)") { unsafe rename(path, new) }
+  }
+
+  /// The status of the path, of a symbolic link itself (`lstat(2)`); `nil` if there is nothing.
+  public static func statusOfLink(_ path: String) throws(KernelError) -> FileStatus? {
+    var info = stat()
+    do throws(KernelError) {
+      _ = try call("stat \(path)") { unsafe lstat(path, &info) }
+    } catch {
+      if error.errno == .ENOENT || error.errno == .ENOTDIR { return nil }
+      throw error
+    }
+    return FileStatus(info)
+  }
+
+  /// Whether the path is a directory; `false` for a link to one.
+  public static func isDirectory(_ path: String) throws(KernelError) -> Bool {
+    try statusOfLink(path)?.isDirectory == true
+  }
+}
+
+/// The state of a path at which a program keeps its own file.
+public enum StateFile: Equatable, Sendable {
+  case missing
+  case content([UInt8])
+  /// A directory, a symbolic link, a FIFO, or a file that is too long.
+  case other
+
+  /// The content; `nil` if there is no regular file.
+  public var bytes: [UInt8]? {
+    guard case .content(let bytes) = self else { return nil }
+    return bytes
+  }
+}
+
+extension Files {
+  /// The state of the path itself: follows no symbolic link, does not wait, and reads regular files only.
+  public static func state(_ path: String, limit: Int = 1 << 20) throws(KernelError) -> StateFile {
+    let file: Descriptor
+    do throws(KernelError) {
+      file = try Descriptor.open(path, for: .inspecting)
+    } catch {
+      switch error.errno {
+      case .ENOENT, .ENOTDIR: return .missing
+      case .ELOOP, .ENXIO: return .other
+      default: throw error
+      }
+    }
+    guard try file.status().isRegular else { return .other }
+    do throws(KernelError) {
+      let bytes = try file.readAll(limit: limit + 1)
+      return bytes.count <= limit ? .content(bytes) : .other
+    } catch { throw KernelError(errno: error.errno, doing: "read \(path)") }
+  }
+
+  /// Removes a file, a symbolic link or an empty directory at the path.
+  ///
+  /// - Returns: `false` for a directory that is not empty, which stays.
+  @discardableResult
+  public static func clear(_ path: String) throws(KernelError) -> Bool {
+    do throws(KernelError) {
+      try remove(path)
+      return true
+    } catch  where error.errno == .EISDIR {}
+    try removeEmptyDirectory(path)
+    return !exists(path)
+  }
+
+  /// Makes new and removed names in the directory of `path` survive a power loss; equals `fsync(2)` of the directory.
+  public static func flushDirectory(of path: String) throws(KernelError) {
+    let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    try Descriptor.open(directory.isEmpty ? "/" : directory).flush()
+  }
+}
+
+/// Creates files whose content is complete as soon as they have a name.
+extension Files {
+  /// Creates a file with this content and these extended attributes; it appears complete or not at all.
+  ///
+  /// Attributes are left out if the file system does not support them.
+  ///
+  /// - Throws: EEXIST if the name is taken.
+  public static func create(
+    _ name: String, in directory: String, _ bytes: [UInt8], attributes: [(String, [UInt8])] = []
+  ) throws(KernelError) {
+    let path = "\(directory)/\(name)"
+    let raw = unsafe cl_open_unnamed(directory, 0o600)
+    let file = raw >= 0 ? Descriptor(adopting: raw) : try createVisibly(path)
+    do throws(KernelError) {
+      try file.writeAll(bytes)
+      for (name, value) in attributes {
+        do throws(KernelError) { try file.setAttribute(name, value) } catch  where error.errno == .ENOTSUP {}
+      }
+    } catch {
+      if raw < 0 { try? remove(path) }  // report the first error
+      throw error
+    }
+    if raw >= 0 { _ = try call("create \(path)") { unsafe cl_link_unnamed(file.raw, path) } }
+  }
+
+  /// Creates a complete file by a rename, for directories that other programs watch: they ignore new hard links.
+  ///
+  /// - Parameters:
+  ///   - name: the name, not in use there; until the file is complete it has a name with a leading dot and the suffix
+  ///     `.tmp`.
+  ///   - directory: the directory.
+  ///   - bytes: the content.
+  ///   - mode: the permissions; the umask does not apply.
+  /// - Throws: EEXIST if the name is taken.
+  public static func moveIn(
+    _ name: String, to directory: String, _ bytes: [UInt8], mode: UInt32
+  ) throws(KernelError) {
+    let path = "\(directory)/\(name)", temporary = "\(directory)/.\(name).\(getpid()).tmp"
+    let file = try Descriptor.open(temporary, for: .replacing, mode: mode)
+    do throws(KernelError) {
+      try file.setMode(mode)
+      try file.writeAll(bytes)
+      _ = try call("create \(path)") { unsafe cl_rename_to_new(temporary, path) }
+    } catch {
+      try? remove(temporary)  // report the first error
+      throw error
+    }
+  }
+
+  /// For file systems without unnamed files; a crash may then leave an empty file.
+  private static func createVisibly(_ path: String) throws(KernelError) -> Descriptor {
+    try Descriptor.open(path, for: .creating)
+  }
+}

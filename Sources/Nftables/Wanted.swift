@@ -112,3 +112,178 @@ extension Wanted {
     add(FamilySets(admission.address.family).admitted, [.address(admission.address)], .none, owner)
   }
 }
+
+extension Wanted {
+  mutating func guardSource(_ guarded: SourceGuard, _ owner: ElementOwner) throws(KernelError) {
+    try Words.check(name: guarded.port.description)
+    add(Layout.guarded, [.interface(guarded.port)], .jump(Table.bridge.anchor), owner)
+    add(Layout.allowed, [.interface(guarded.port), .mac(guarded.mac)], .none, owner)
+  }
+
+  /// The first element keeps the table as long as its owner has rules.
+  mutating func guardAddresses(_ guarded: AddressGuard, _ owner: ElementOwner) throws(KernelError) {
+    try Words.check(name: guarded.port.description)
+    add(Layout.frameOwners, [.hash(Owner.shortHash(owner.comment))], .jump(Table.bridge.anchor), owner)
+    add(Layout.addressed, [.interface(guarded.port)], .jump(Layout.sources), owner)
+    for address in guarded.addresses {
+      add(Layout.sources(address.family), [.interface(guarded.port), .address(address)], .none, owner)
+    }
+  }
+}
+
+extension Wanted {
+  /// Adds a chain for the address, looked up by it, and an element for the owner.
+  mutating func serve(_ service: NameService, _ owner: ElementOwner) throws(KernelError) {
+    try Words.check(name: service.bridge.description)
+    let rules = [
+      "meta l4proto != { 6, 17 } return", "th dport != \(NameService.port) return",
+      "iifname \"\(service.bridge)\" accept", "iifname != \"lo\" drop",
+    ]
+    let hash = Owner.shortHash(([service.address.description] + rules).joined(separator: "\n"))
+    let name = Layout.servicePrefix + hash
+    let served = FamilySets(service.address.family).served
+    chains.append(
+      SharedChain(
+        name: name, rules: rules,
+        keepers: [Element(set: served, key: [.address(service.address)], value: .jump(name), comment: name)]))
+    add(Layout.servers, [.hash(Owner.shortHash("\(owner.comment) \(service.address)"))], .jump(name), owner)
+  }
+}
+
+/// A rule for a spare port: it leads to the port's chain if no lookup has matched before.
+///
+/// Several networks of a container may publish the same port, but a map has only one element for it; rules have an order.
+struct SpareRule: Equatable {
+  var matches: String
+  /// The chain that only this rule and the owner's element lead to; also the rule's comment.
+  var chain: String
+
+  /// A command that appends the rule.
+  var creation: String {
+    "add rule \(Table.inet.name) \(Layout.spare) \(matches) jump \(chain) comment \"\(chain)\""
+  }
+}
+
+extension Wanted {
+  /// Adds a spare port: a rule, its chain, and an element for the owner.
+  mutating func publishSpare(_ port: PublishedPort, _ owner: ElementOwner) throws(KernelError) {
+    if let chain = port.chain {
+      throw KernelError(
+        "publish \(port) in chain \(chain)", errno: .EOPNOTSUPP,
+        reason: "another network of the container publishes it already; want one network, or no chain")
+    }
+    let sets = FamilySets(port.family)
+    let key: [Field] = [
+      .hash(Owner.shortHash(owner.comment)), .address(port.hostIP ?? sets.anyAddress), .transport(port.transport),
+      .port(port.hostPort),
+    ]
+    let own = try Wanted.ownChain(port, key, owner)
+    let bound = port.hostIP.map { "\(sets.word) daddr \($0) " } ?? "meta nfproto \(sets.nfproto) "
+    chains.append(own)
+    spares.append(
+      SpareRule(matches: bound + "meta l4proto \(port.transport) th dport \(port.hostPort)", chain: own.name))
+    add(sets.spares, key, .jump(own.name), owner)
+  }
+
+  /// Commands that add the rules of spare ports; existing ones are deleted first, so that none is there twice.
+  func spareAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
+    try Found.spareDeletions(Set(spares.map(\.chain)), in: socket) + spares.map(\.creation)
+  }
+}
+
+extension Found {
+  /// Deletions of the spare ports' rules that lead to these chains; the cost grows with the number of spare ports.
+  static func spareDeletions(
+    _ chains: Set<String>, in socket: borrowing RulesetSocket
+  ) throws(KernelError) -> [String] {
+    guard !chains.isEmpty else { return [] }
+    return try socket.rules(of: Layout.spare, .inet).filter { chains.contains($0.comment) }.map {
+      "delete rule \(Table.inet.name) \(Layout.spare) handle \($0.handle)"
+    }
+  }
+
+  /// Deletions of these elements, and of the rules of spare ports that lead to the same chains.
+  static func deletions(_ elements: [Element], in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
+    let chains = elements.compactMap { element in
+      if case .jump(let chain) = element.value, element.set.isOfSpares { chain } else { nil }
+    }
+    return try spareDeletions(Set(chains), in: socket) + elements.map(\.deletion)
+  }
+}
+
+extension SetSpec {
+  private static let spares = IPFamily.allCases.map { FamilySets($0).spares }
+
+  /// Whether the set holds the owners' elements of spare ports.
+  var isOfSpares: Bool { SetSpec.spares.contains(self) }
+}
+
+extension Wanted {
+  // A range instead of a list: the kernel takes far longer if thousands of rules each have an anonymous set.
+  private static let fromUs = "iifgroup \(Isolation.linkGroup)-\(Isolation.pairGroup)"
+
+  /// Adds a chain for the port and one for each peer, shared by networks; an element of each network keeps them.
+  mutating func guardTunnel(_ tunnel: TunnelGuard, _ owner: ElementOwner) {
+    let port = Field.port(tunnel.port)
+    let name = "\(Layout.tunnelPrefix)\(tunnel.port)"
+    share(SharedChain(name: name, rules: Self.arriving, keepers: [keeper(Layout.tunnels, [port], name)]), owner)
+    guard let peers = tunnel.peers else {
+      let open = "\(Layout.tunnelPrefix)open_\(tunnel.port)"
+      let keepers = [keeper(Layout.openTunnels, [port], open)]
+      return share(SharedChain(name: open, rules: ["accept"], keepers: keepers), owner)
+    }
+    for peer in Set(peers).sorted() {
+      let chain = Layout.tunnelPrefix + Owner.shortHash("\(peer) \(tunnel.port)")
+      let keepers = [keeper(FamilySets(peer.family).tunnelPeers, [.address(peer), port], chain)]
+      share(SharedChain(name: chain, rules: ["\(Self.fromUs) drop", "accept"], keepers: keepers), owner)
+    }
+  }
+
+  /// Rules for packets that arrive at a VXLAN device's port.
+  ///
+  /// If one network has no list of peers, the port is open to all hosts.
+  private static var arriving: [String] {
+    ["\(fromUs) drop", "iifname \"lo\" return", "udp dport vmap @\(Layout.openTunnels.name)"]
+      + IPFamily.allCases.map(FamilySets.init(_:)).map {
+        "\($0.word) saddr . udp dport vmap @\($0.tunnelPeers.name)"
+      } + ["drop"]
+  }
+
+  /// Rules that drop what containers send to other hosts' VXLAN ports.
+  static var forwardingToTunnels: [String] {
+    IPFamily.allCases.map(FamilySets.init(_:)).map {
+      "\(fromUs) \($0.word) daddr . udp dport vmap @\($0.tunnelPeers.name)"
+    }
+  }
+
+  private func keeper(_ set: SetSpec, _ key: [Field], _ chain: String) -> Element {
+    Element(set: set, key: key, value: .jump(chain), comment: chain)
+  }
+
+  private mutating func share(_ chain: SharedChain, _ owner: ElementOwner) {
+    chains.append(chain)
+    add(
+      Layout.tunnelOwners, [.hash(Owner.shortHash("\(owner.comment) \(chain.name)"))], .jump(chain.name), owner)
+  }
+
+  /// Whether reading whole sets takes fewer messages than looking up each element.
+  var isDumped: Bool { elements.count > 4 && elements.allSatisfy { $0.set == Layout.tunnelOwners } }
+
+  /// Whether all elements are there, and the port's own chain; each set is dumped once.
+  ///
+  /// A peer's chain exists as long as an element leads to it: the kernel refuses to delete it (EBUSY).
+  func isWholeInDumps(_ socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
+    guard let port = chains.first, try Found.isWhole(port, in: socket) else { return false }
+    var dumps: [String: [[UInt8]: FoundElement]] = [:]
+    for element in elements + chains.flatMap(\.keepers) {
+      if dumps[element.set.place] == nil {
+        let all = try socket.elements(of: element.set)
+        dumps[element.set.place] = Dictionary(all.map { ($0.key, $0) }) { first, _ in first }
+      }
+      guard let present = dumps[element.set.place]?[element.key.bytes], present.matches(element),
+        present.comment == element.comment
+      else { return false }
+    }
+    return true
+  }
+}

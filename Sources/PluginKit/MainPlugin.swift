@@ -242,3 +242,82 @@ extension KernelError {
   /// EINVAL, ENETUNREACH or EHOSTUNREACH: the kernel's errors for a route with a gateway that it cannot reach.
   fileprivate var isBadRoute: Bool { errno.isOne(of: .EINVAL, .ENETUNREACH, .EHOSTUNREACH) }
 }
+
+extension MainPlugin where Host: ~Copyable {
+  /// ADD for an IPAM plugin that needs the link (DHCP): creates the link without addresses, then adds them.
+  ///
+  /// Both plans are computed from the same facts, so that the second one only adds the addresses to the first.
+  func addLinkFirst(
+    _ call: Call<Config>, _ settings: Driver.Settings, after previous: AddResult?,
+    in transaction: inout Transaction<TracingKernel<Host>>, commit: Commit
+  ) throws(CNIError) {
+    do throws(CNIError) {
+      let bare = try attach(call, settings, AddResult(), in: &transaction)
+      // Other attachments must not wait for a DHCP server that does not answer.
+      transaction.kernel.unlockHost()
+      let addresses = try call.delegates.requestAddresses()
+      do throws(CNIError) {
+        let whole = try attach(call, settings, addresses, after: bare, in: &transaction)
+        try commit(try result(of: whole, after: previous, in: &transaction))
+      } catch {
+        // As for DEL, the lease is released while the link still exists.
+        call.delegates.takeBackAddresses()
+        throw error
+      }
+    } catch {
+      transaction.takeBack()
+      throw error
+    }
+  }
+}
+
+extension MainPlugin where Host: ~Copyable {
+  /// Refuses IPv6 addresses on a kernel without IPv6.
+  ///
+  /// - Throws: code 7 if there is such an address.
+  func refuseIPv6(_ addresses: AddResult, on kernel: inout TracingKernel<Host>) throws(CNIError) {
+    guard let first = addresses.ips.first(where: { $0.address.family == .v6 }),
+      try translating({ () throws(KernelError) in try kernel.hasIPv6() }) == false
+    else { return }
+    throw CNIError(.invalidNetworkConfig, "address \(first.address): \(noIPv6)")
+  }
+
+  /// Checks for STATUS that the kernel has IPv6 if the configuration has IPv6 addresses.
+  ///
+  /// - Throws: code 50 if it has not.
+  func checkIPv6(_ network: Network<Config>, on kernel: inout TracingKernel<Host>) throws(CNIError) {
+    guard let address = network.givenIPv6, try !translating({ () throws(KernelError) in try kernel.hasIPv6() }) else {
+      return
+    }
+    throw CNIError(.notAvailable, "key \"ipam\": \"\(address)\": \(noIPv6)")
+  }
+
+  private var noIPv6: String { "this kernel runs without IPv6 (ipv6.disable=1): want IPv4 alone" }
+}
+
+extension Kernel where Self: ~Copyable {
+  /// Whether the kernel has IPv6; with `disable_ipv6` set on links it still has, and the sysctls exist.
+  fileprivate mutating func hasIPv6() throws(KernelError) -> Bool {
+    try sysctl("net/ipv6/conf/all/forwarding", on: .host) != nil
+  }
+}
+
+extension JSONReader {
+  /// The first IPv6 address or subnet that the configuration itself has for containers.
+  public var givenIPv6: String? {
+    guard let ipam = self["ipam"] else { return nil }
+    return (["subnet", "ranges", "addresses"].compactMap { ipam[$0]?.value } as [JSONValue]).lazy
+      .compactMap(\.givenIPv6).first
+  }
+}
+
+extension JSONValue {
+  fileprivate var givenIPv6: String? {
+    switch self {
+    case .string(let text): text.contains(":") ? text : nil
+    case .array(let values): values.lazy.compactMap(\.givenIPv6).first
+    case .object: (member("subnet") ?? member("address")).flatMap { $0.1.givenIPv6 }
+    default: nil
+    }
+  }
+}

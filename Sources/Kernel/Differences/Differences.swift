@@ -236,3 +236,26 @@ extension PortVLANs {
     return found
   }
 }
+
+/// The differences between the packet filter and a claim's rules; `setRules` also compares the recorded rules.
+func differences<K: Kernel & ~Copyable>(
+  from claim: Claim, by change: Change, on kernel: inout K
+) throws(KernelError) -> [String] {
+  var added: [Rule]? = claim.rules
+  if case .setRules = change { added = try kernel.filter.claim(of: claim.owner, claim.part)?.rules }
+  let missing = added == claim.rules ? try kernel.filter.missing(from: claim) : claim.rules
+  return try missing.map { "packet filter: \($0) is missing" }
+    + kernel.filter.drops(for: claim).map { "packet filter: \($0)" }
+}
+
+func differences<K: Kernel & ~Copyable>(
+  from wanted: TunnelTables, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let found = try ifPresent { () throws(KernelError) in try kernel.tables(like: wanted) }
+  return wanted.changes(from: found ?? TunnelTables(of: wanted.device)).map { "want: \($0)" }
+}
+
+func isPresent<K: Kernel & ~Copyable>(_ spec: AddressSpec, on kernel: inout K) throws(KernelError) -> Bool {
+  let found = try ifPresent { () throws(KernelError) in try kernel.addresses(of: spec.interface, on: spec.side) }
+  return found?.contains(spec.prefix) == true
+}

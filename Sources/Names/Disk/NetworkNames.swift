@@ -1,4 +1,5 @@
 public import CNI
+import Glibc
 import Linux
 public import NetTypes
 
@@ -93,4 +94,205 @@ public struct NetworkNames: ~Copyable {
 extension Member {
   /// Whether it has a hosts file and its lines are in the others' files.
   var isInOthers: Bool { hosts != nil && !isIncomplete }
+}
+
+extension NetworkNames {
+  /// Writes the attachment's names to the file that the network's name server reads; call `join` first.
+  ///
+  /// - Throws: the error; `leave` undoes what was done.
+  public func publish(_ member: Member) throws(KernelError) {
+    guard let files = ServerFiles(member, in: state, warn: warn) else { return }
+    try willChange("write \(files.path)")
+    try files.write()
+  }
+
+  /// Removes the attachment's names from the name server's file.
+  func withdraw(_ member: Member) throws(KernelError) {
+    guard let files = ServerFiles(member, in: state, warn: warn) else { return }
+    try files.remove()
+  }
+
+  /// How the attachment's entries in the name server's file differ from those that ADD would write.
+  func serverDifferences(_ member: Member, from wanted: Member) throws(KernelError) -> [String] {
+    guard member.server == wanted.server else { return ["its names are told by another name server's files"] }
+    return try ServerFiles(member, in: state, warn: warn)?.differences() ?? []
+  }
+}
+
+extension NetworkNames {
+  /// The recorded attachment, if a repeated ADD wants the same names in the same file.
+  ///
+  /// - Returns: `nil` if something differs, or if the earlier ADD is not complete.
+  func standing(_ joining: Member, _ wish: HostsWish?) throws(KernelError) -> Member? {
+    guard let before: Member = try state.memberUnlessBroken(joining.owner), !before.isIncomplete else { return nil }
+    var wanted = joining
+    (wanted.hosts, wanted.privateLines, wanted.overdue) = (before.hosts, before.privateLines, before.overdue)
+    guard before == wanted else { return nil }
+    guard let wish else { return before.hosts == nil ? before : nil }
+    guard let hosts = before.hosts, hosts.path == wish.path.description,
+      before.privateLines == wish.ownLines + wish.extraLines || before.privateLines == wish.extraLines,
+      try FilePlace(wish.path).found() == hosts, try isHolder(joining.owner, of: hosts)
+    else { return nil }
+    return before
+  }
+
+  private func isHolder(_ owner: Owner, of file: KnownFile) throws(KernelError) -> Bool {
+    do throws(KernelError) {
+      let holder = ContainerRecord.Holder(owner)
+      return try state.record(of: owner.container).files.contains { $0.file == file && $0.holders.contains(holder) }
+    } catch {
+      if error.isBrokenState { return false }
+      throw error
+    }
+  }
+
+  /// Adds the missing lines to the attachment's own file, and writes overdue changes to the others' files.
+  func renew(_ member: Member) throws(KernelError) {
+    let failures = forEachFile(of: [member]) { (member, hosts) throws(KernelError) in
+      try willChange("add what is missing in \(hosts.path)")
+      try carryOut(HostsChange(), in: hosts, of: member, comparing: true)
+    }
+    if let failure = failures.first { throw failure }
+    _ = try catchUp(try members().filter { $0.owner != member.owner })
+  }
+}
+
+extension NetworkNames {
+  /// How the record, the files and their lines differ from the state after ADD.
+  ///
+  /// Reads only the attachment's own hosts file: each attachment's CHECK covers its own. Lines of an attachment whose
+  /// ADD is not complete are not expected in it.
+  ///
+  /// `wanted` is the attachment as ADD would create it now; its hosts file and private lines are not compared.
+  public func differences(from wanted: Member, hasHosts: Bool) throws(KernelError) -> [String] {
+    guard let member = try state.member(wanted.owner) else { return ["nothing is remembered of the attachment"] }
+    var found: [String] = []
+    if member.addresses != wanted.addresses {
+      found.append("remembered addresses are \(words(member.addresses)), want \(words(wanted.addresses))")
+    }
+    if member.names != wanted.names {
+      found.append("remembered names are \(words(member.names)), want \(words(wanted.names))")
+    }
+    if member.links != wanted.links { found.append("remembered links are not those wanted") }
+    found += try serverDifferences(member, from: wanted)
+    found += try remoteDifferences(in: member.hosts)
+    guard let own = member.hosts else { return hasHosts ? found + ["there is no hosts file"] : found }
+    let peers = try peers(of: wanted.owner)
+    return try found
+      + missing(member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines, from: own)
+  }
+
+  func missing(_ lines: [String], from identity: KnownFile) throws(KernelError) -> [String] {
+    guard let missing = try LiveHosts.missing(lines, from: identity) else {
+      return ["\(identity.path) is gone or another file"]
+    }
+    return missing.map { "\(identity.path) lacks the line \"\($0.replacing("\t", with: " "))\"" }
+  }
+
+  private func words(_ values: [some CustomStringConvertible]) -> String {
+    values.isEmpty ? "none" : values.map(\.description).joined(separator: ", ")
+  }
+}
+
+extension StateDirectory {
+  /// Checks that state files can be written and removed, for STATUS.
+  ///
+  /// - Throws: why they cannot.
+  public func probe() throws(KernelError) {
+    try Files.makeDirectories(path)
+    let file = "\(path)/.probe"
+    try StateFile.replace(file, with: [])
+    try StateFile.remove(file)
+  }
+}
+
+/// Lines to add to and remove from another container's hosts file.
+struct HostsChange {
+  /// Lines to add.
+  var coming: [String] = []
+  /// Lines to remove.
+  var going: [String] = []
+  /// About how many bytes the file holds without removed lines.
+  var expected = Int.max
+  /// The attachment that is being removed: its lines are not added again.
+  var leaving: Owner?
+}
+
+extension NetworkNames {
+  /// Changes a container's hosts file; records the change as overdue if the file cannot be written.
+  ///
+  /// So ADD and DEL of other containers succeed even if this container made its file very large, holds a lease on it,
+  /// or has a read-only or broken file system. The next change of the network's names writes the overdue lines.
+  ///
+  /// - Parameters:
+  ///   - change: the lines to add and to remove.
+  ///   - hosts: the file.
+  ///   - member: the attachment of that file.
+  ///   - comparing: whether to add all other missing lines too.
+  /// - Throws: only shortages that pass, such as ENOMEM or EMFILE.
+  func carryOut(
+    _ change: HostsChange, in hosts: KnownFile, of member: Member, comparing: Bool = false
+  ) throws(KernelError) {
+    var after = member
+    do throws(KernelError) {
+      try write(change, to: hosts, of: member, comparing)
+      after.overdue = nil
+    } catch {
+      if error.isShortage { throw error }
+      warn("\(hosts.path): container \(member.owner.container) has old names until it can be written: \(error)")
+      // The oldest are surely in the file; lines added and removed since the first failure are not.
+      after.overdue = Array(((member.overdue ?? []) + change.going).prefix(Self.mostOverdue))
+    }
+    if after != member { try state.put(after) }
+  }
+
+  /// Writes the change; tries a second time, unless the container prevents the write.
+  private func write(
+    _ change: HostsChange, to hosts: KnownFile, of member: Member, _ comparing: Bool
+  ) throws(KernelError) {
+    func attempt(_ comparing: Bool) throws(KernelError) {
+      let whole = comparing ? try all(change, after: member.overdue ?? [], hosts, member) : change
+      var isThere = try LiveHosts.add(whole.coming, to: hosts, expected: whole.expected)
+      if isThere { isThere = try LiveHosts.remove(whole.going, from: hosts) }
+      if !isThere { warnLeftAlone(hosts, of: member.owner) }
+    }
+    do throws(KernelError) { try attempt(comparing || member.overdue != nil) } catch {
+      if error.isOfContainer { throw error }
+      // A part may be written already, so the second attempt compares.
+      try attempt(true)
+    }
+  }
+
+  /// The largest number of overdue lines that are recorded for one file.
+  private static let mostOverdue = 10_000
+
+  /// Writes the overdue changes of hosts files that can be written again.
+  ///
+  /// - Returns: whether anything was overdue.
+  func catchUp(_ members: [Member]) throws(KernelError) -> Bool {
+    let late = members.filter { $0.overdue != nil }
+    let failures = forEachFile(of: late) { (member, hosts) throws(KernelError) in
+      try willChange("change names in \(hosts.path)")
+      try carryOut(HostsChange(), in: hosts, of: member)
+    }
+    if let failure = failures.first { throw failure }
+    return !late.isEmpty
+  }
+
+  /// A change together with the overdue changes of the same file.
+  private func all(
+    _ change: HostsChange, after overdue: [String], _ hosts: KnownFile, _ member: Member
+  ) throws(KernelError) -> HostsChange {
+    // Checked first: the records need not be read if the file cannot be opened.
+    guard let _ = try LiveHosts.open(hosts) else { return change }
+    let here = try peers(of: member.owner).filter { $0.owner != change.leaving }
+    let remote = try remoteRecord()?.members.flatMap(\.lines) ?? []
+    var wanted = member.privateLines + here.flatMap { $0.lines(for: member) } + member.lines + remote
+    // An attachment whose ADD is running is not yet among the peers.
+    wanted += change.coming.without(wanted)
+    var all = change
+    all.coming = try LiveHosts.missing(wanted, from: hosts) ?? []
+    all.going = (overdue + change.going).without(wanted)
+    return all
+  }
 }

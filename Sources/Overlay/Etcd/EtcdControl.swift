@@ -59,3 +59,85 @@ extension EtcdControl: OverlayControl where Store: ~Copyable {
     }
   }
 }
+
+// What a host of mode l2 publishes about its containers.
+
+extension EtcdControl where Store: ~Copyable {
+  public func publish(
+    _ endpoints: [OverlayEndpoint], of owner: Owner, _ plane: EtcdPlaneConfig, as host: OverlayHost
+  ) throws(CNIError) {
+    guard host.mode == .l2, !endpoints.isEmpty else { return }
+    guard let lease = try disk.host(owner.network)?.lease else {
+      throw CNIError(
+        .tryAgainLater, "etcd \(plane.prefix): this host, \(host.local), has no lease to tell of containers with")
+    }
+    let record = EndpointRecord(
+      container: owner.container, interface: owner.interface, endpoints: endpoints, vtep: host.local)
+    // The record comes first, so that this host has a record of every entry in etcd.
+    try disk.keep(record, of: owner)
+    var store = try open(plane.etcd)
+    _ = try store.transact(record.told(plane.prefix, on: owner.network, lease))
+  }
+
+  public func withdraw(_ owner: Owner, _ plane: EtcdPlaneConfig) throws(CNIError) {
+    guard let record = try disk.endpoint(owner) else { return }
+    var store = try open(plane.etcd)
+    try withdraw(record, of: owner, plane, from: &store)
+  }
+
+  /// Deletes all entries at once; if one of them belongs to another host by now, each on its own.
+  private func withdraw(
+    _ record: EndpointRecord, of owner: Owner, _ plane: EtcdPlaneConfig, from store: inout Store
+  ) throws(CNIError) {
+    let entries = record.entries(plane.prefix, on: owner.network)
+    let all = EtcdTransaction(
+      where: entries.map { .hasValue($0.key, $0.value) }, entries.map { .delete(.one($0.key)) })
+    if try !store.transact(all).isSuccess {
+      for entry in entries {
+        _ = try store.transact(
+          EtcdTransaction(where: [.hasValue(entry.key, entry.value)], [.delete(.one(entry.key))]))
+      }
+    }
+    try disk.forget(owner)
+  }
+
+  /// Withdraws the entries of attachments that no longer exist; if no attachment is valid, revokes this host's lease too.
+  ///
+  /// The record keeps the subnet, which the next ADD takes again if it is still free.
+  public func collectGarbage(
+    of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError) {
+    let stale = try disk.endpoints(of: network).map { $0.owner(on: network) }.filter {
+      !valid.contains(ValidAttachments.Attachment(containerID: $0.container, ifname: $0.interface))
+    }
+    var record = try disk.host(network)
+    guard !stale.isEmpty || valid.isEmpty && record?.lease != nil else { return }
+    var store = try open(plane.etcd)
+    for owner in stale {
+      if let record = try disk.endpoint(owner) { try withdraw(record, of: owner, plane, from: &store) }
+    }
+    guard valid.isEmpty, let lease = record?.lease else { return }
+    try store.revoke(lease)
+    record?.lease = nil
+    if let record { try disk.keep(record, of: network) }
+  }
+}
+
+extension EndpointRecord {
+  fileprivate func told(_ prefix: String, on network: NetworkName, _ lease: EtcdLease) -> EtcdTransaction {
+    EtcdTransaction(entries(prefix, on: network).map { .put($0.key, $0.value, lease: lease) })
+  }
+}
+
+extension HostEntry where Store: ~Copyable {
+  /// Publishes all containers of this host again: their entries ended with the old lease, or have this host's old address.
+  func tellAgain(at store: inout Store, _ lease: EtcdLease?, after known: HostRecord?) throws(CNIError) {
+    guard host.mode == .l2, let lease else { return }
+    if let old = known?.lease, old != lease { try store.revoke(old) }
+    for var record in try control.disk.endpoints(of: network) {
+      record.vtep = host.local
+      try control.disk.keep(record, of: record.owner(on: network))
+      _ = try store.transact(record.told(plane.prefix, on: network, lease))
+    }
+  }
+}

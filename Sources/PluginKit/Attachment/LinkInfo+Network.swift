@@ -1,6 +1,6 @@
 public import CNI
 public import Kernel
-import NetTypes
+public import NetTypes
 
 extension LinkInfo {
   /// Whether it is the host end of an attachment to `network`: by its alias, or by its name if it has none yet.
@@ -9,4 +9,11 @@ extension LinkInfo {
     let prefix = Owner.hostInterfacePrefix(network)
     return name.description.hasPrefix(prefix) && name.description.count == prefix.count + 8
   }
+}
+
+extension LinkInfo {
+  /// The MAC address of a bridge if it may follow its ports; `nil` if a user set it.
+  ///
+  /// If it is set to its present value, the kernel keeps it as set by a user (`br_stp_recalculate_bridge_id`).
+  public var unpinnedMAC: MACAddress? { keepsMAC == true ? nil : mac }
 }
