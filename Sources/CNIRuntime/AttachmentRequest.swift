@@ -20,7 +20,7 @@ public struct AttachmentRequest: Equatable, Sendable {
   ///
   /// - Throws: code 7 for a wish that no plugin of the network takes.
   public func attachment(
-    _ owner: Owner, namespacePath: String, on list: NetworkList
+    _ owner: AttachmentID, namespacePath: String, on list: NetworkList
   ) throws(CNIError) -> NetworkAttachment {
     var attachment = NetworkAttachment(owner: owner, namespacePath: namespacePath)
     attachment.arguments = [NetworkAttachment.Argument("IgnoreUnknown", "1")]

@@ -7,7 +7,7 @@ public struct HostSurvey: Equatable, Sendable {
   public var cached: [Cached] = []
   public var links: [Link] = []
   public var leases: [Lease] = []
-  public var claims: [Claim] = []
+  public var ruleSets: [RuleSet] = []
   /// The containers that a plugin was attaching after all this was read.
   public var attaching: Set<AttachedName> = []
   /// What is in each namespace, read last: what an ADD had taken before is there by then, or it is in `attaching`.
@@ -19,12 +19,12 @@ public struct HostSurvey: Equatable, Sendable {
 
   /// An attachment that the cache knows.
   public struct Cached: Equatable, Sendable {
-    public var owner: Owner
+    public var owner: AttachmentID
     public var presence: Presence
     /// The links that its result names on the host.
     public var hostLinks: [String]
 
-    public init(_ owner: Owner, _ presence: Presence, hostLinks: [String] = []) {
+    public init(_ owner: AttachmentID, _ presence: Presence, hostLinks: [String] = []) {
       self.owner = owner
       self.presence = presence
       self.hostLinks = hostLinks
@@ -65,15 +65,15 @@ public struct HostSurvey: Equatable, Sendable {
   }
 
   /// Packet filter rules.
-  public struct Claim: Equatable, Sendable {
-    public var owner: Owner
+  public struct RuleSet: Equatable, Sendable {
+    public var owner: AttachmentID
     /// Whose rules they are: `ports`, `firewall`.
-    public var part: String
+    public var role: String
     public var addresses: [IPAddress]
 
-    public init(_ owner: Owner, part: String, addresses: [IPAddress]) {
+    public init(_ owner: AttachmentID, role: String, addresses: [IPAddress]) {
       self.owner = owner
-      self.part = part
+      self.role = role
       self.addresses = addresses
     }
   }
@@ -94,7 +94,7 @@ public struct HostSurvey: Equatable, Sendable {
 
 /// One attachment, and whether its container is there.
 public struct Standing: Equatable, Sendable {
-  public var owner: Owner
+  public var owner: AttachmentID
   public var presence: ContainerNamespace.Presence
   public var isCached = false
   /// What there is of it: `cached result`, `link veth7`, `address 10.1.0.2`.
@@ -112,7 +112,7 @@ extension HostSurvey {
   /// One is live where anything of it leads to a live namespace, and gone only where something leads to one that is
   /// gone and nothing says otherwise.
   public func standings() -> [Standing] {
-    var found: [Owner: Evidence] = [:]
+    var found: [AttachmentID: Evidence] = [:]
     for entry in cached {
       found[entry.owner, default: Evidence()].add("cached result", entry.presence)
       found[entry.owner]?.isCached = true
@@ -129,8 +129,8 @@ extension HostSurvey {
         found[owner, default: Evidence()].add("address \(lease.address)", presence(of: lease, owner))
       }
     }
-    for claim in claims {
-      found[claim.owner, default: Evidence()].add("rules of \(claim.part)", presence(of: claim))
+    for ruleSet in ruleSets {
+      found[ruleSet.owner, default: Evidence()].add("rules of \(ruleSet.role)", presence(of: ruleSet))
     }
     for interface in inside {
       // A host's end in another host's namespace has another name.
@@ -148,7 +148,7 @@ extension HostSurvey {
   /// What belongs to the network and to no attachment: a plugin was killed, or its machine stopped.
   public func unnamed() -> [String] {
     let known = Set(standings().map { $0.owner.hostInterface })
-    let prefix = Owner.hostInterfacePrefix(network)
+    let prefix = AttachmentID.hostInterfacePrefix(network)
     let ends = links.filter { link in
       link.alias == nil && link.name.description.hasPrefix(prefix) && !known.contains(link.name)
         && link.name.description.count == prefix.count + 8
@@ -174,36 +174,36 @@ extension HostSurvey {
     }
   }
 
-  private func owner(ofAlias alias: String?) -> Owner? {
-    guard let owner = alias.flatMap(Owner.init(tag:)), owner.network == network else { return nil }
+  private func owner(ofAlias alias: String?) -> AttachmentID? {
+    guard let owner = alias.flatMap(AttachmentID.init(tag:)), owner.network == network else { return nil }
     return owner
   }
 
   /// An old lease names no interface: it is that of every attachment of the container that is known otherwise.
-  private func owners(of lease: Lease) -> [Owner] {
+  private func owners(of lease: Lease) -> [AttachmentID] {
     guard let container = lease.container.flatMap(ContainerID.init) else { return [] }
     if let interface = lease.interface {
       guard let name = InterfaceName(interface) else { return [] }
-      return [Owner(network: network, container: container, interface: name)]
+      return [AttachmentID(network: network, container: container, interface: name)]
     }
-    let known = Set((cached.map(\.owner) + claims.map(\.owner)).filter { $0.container == container })
+    let known = Set((cached.map(\.owner) + ruleSets.map(\.owner)).filter { $0.container == container })
     guard known.isEmpty else { return Array(known) }
     let names = inside.filter { $0.addresses.contains(lease.address) }.map(\.name)
     guard let interface = InterfaceName(names.first ?? "eth0") else { return [] }
-    return [Owner(network: network, container: container, interface: interface)]
+    return [AttachmentID(network: network, container: container, interface: interface)]
   }
 
-  private func presence(of lease: Lease, _ owner: Owner) -> Presence {
+  private func presence(of lease: Lease, _ owner: AttachmentID) -> Presence {
     if lease.presence == .live || holds([lease.address], owner) { return .live }
     return .gone
   }
 
-  private func presence(of claim: Claim) -> Presence? {
-    guard !claim.addresses.isEmpty else { return nil }
-    return holds(claim.addresses, claim.owner) ? .live : .gone
+  private func presence(of ruleSet: RuleSet) -> Presence? {
+    guard !ruleSet.addresses.isEmpty else { return nil }
+    return holds(ruleSet.addresses, ruleSet.owner) ? .live : .gone
   }
 
-  private func holds(_ addresses: [IPAddress], _ owner: Owner) -> Bool {
+  private func holds(_ addresses: [IPAddress], _ owner: AttachmentID) -> Bool {
     inside.contains { interface in
       interface.name == owner.interface.description && addresses.contains(where: interface.addresses.contains)
     }

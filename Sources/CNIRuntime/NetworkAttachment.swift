@@ -2,7 +2,7 @@ public import CNI
 
 /// One interface of one container on one network, as the runtime asks for it.
 public struct NetworkAttachment: Equatable, Sendable {
-  public var owner: Owner
+  public var owner: AttachmentID
   /// `CNI_NETNS`; empty if the namespace is gone or unknown.
   public var namespacePath: String
   /// `CNI_ARGS`, in order.
@@ -11,7 +11,8 @@ public struct NetworkAttachment: Equatable, Sendable {
   public var capabilityArguments: [String: JSONValue]
 
   public init(
-    owner: Owner, namespacePath: String, arguments: [Argument] = [], capabilityArguments: [String: JSONValue] = [:]
+    owner: AttachmentID, namespacePath: String, arguments: [Argument] = [],
+    capabilityArguments: [String: JSONValue] = [:]
   ) {
     self.owner = owner
     self.namespacePath = namespacePath

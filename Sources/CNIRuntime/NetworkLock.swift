@@ -11,7 +11,7 @@ public struct NetworkLock: ~Copyable {
   /// Waits for other calls about this attachment, or about all of its network.
   ///
   /// - Throws: code 11 where that takes more than `seconds`.
-  public init(_ owner: Owner, seconds: Int = 60) throws(CNIError) {
+  public init(_ owner: AttachmentID, seconds: Int = 60) throws(CNIError) {
     let byte = Self.range(owner.network).lowerBound + Self.hash("\(owner.container)\0\(owner.interface)")
     ranges = try Self.lock([byte..<byte + 1], seconds, "network \(owner.network)")
   }
@@ -36,7 +36,7 @@ public struct NetworkLock: ~Copyable {
 
   /// 31 bits.
   private static func hash(_ text: String) -> Int64 {
-    Owner.shortHash(text).utf8.reduce(0) { ($0 &* 33 &+ Int64($1)) & (size - 1) }
+    AttachmentID.shortHash(text).utf8.reduce(0) { ($0 &* 33 &+ Int64($1)) & (size - 1) }
   }
 
   private static func lock(_ ranges: [Range<Int64>], _ seconds: Int, _ what: String) throws(CNIError) -> RangeLock {

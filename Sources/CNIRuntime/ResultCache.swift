@@ -30,7 +30,7 @@ public struct ResultCache: Sendable {
   /// `nil` where the attachment is not known.
   ///
   /// - Throws: code 5 where the file cannot be read, code 6 where it is not what it should be.
-  public func entry(_ owner: Owner) throws(CNIError) -> Entry? {
+  public func entry(_ owner: AttachmentID) throws(CNIError) -> Entry? {
     for name in Self.names(owner) {
       let path = "\(results)/\(name)", bytes: [UInt8]?
       do throws(KernelError) { bytes = try Files.readIfPresent(path) } catch { throw CNIError(error, as: .ioFailure) }
@@ -80,7 +80,7 @@ public struct ResultCache: Sendable {
     }
   }
 
-  func remove(_ owner: Owner) throws(CNIError) {
+  func remove(_ owner: AttachmentID) throws(CNIError) {
     do throws(KernelError) {
       for name in Self.names(owner) where try holder(name) ?? owner == owner { try Files.remove("\(results)/\(name)") }
     } catch { throw CNIError(error, as: .ioFailure) }
@@ -90,9 +90,9 @@ public struct ResultCache: Sendable {
 /// The names of its files.
 extension ResultCache {
   /// libcni's name, and another for where a different attachment has the same one, or where it is too long for a file.
-  private static func names(_ owner: Owner) -> [String] {
+  private static func names(_ owner: AttachmentID) -> [String] {
     let plain = "\(owner.network)-\(owner.container)-\(owner.interface)"
-    let hash = Owner.shortHash("\(owner.network)/\(owner.container)/\(owner.interface)")
+    let hash = AttachmentID.shortHash("\(owner.network)/\(owner.container)/\(owner.interface)")
     return (isShort(plain) ? [plain] : []) + ["\(owner.network)-\(hash)", hash].filter(isShort).prefix(1)
   }
 
@@ -106,14 +106,14 @@ extension ResultCache {
   }
 
   /// Whose attachment is in that file; `nil` if there is no such file, or nothing of ours in it.
-  private func holder(_ name: String) throws(KernelError) -> Owner? {
+  private func holder(_ name: String) throws(KernelError) -> AttachmentID? {
     guard let bytes = try Files.readIfPresent("\(results)/\(name)"), let value = try? CNIJSON.decodeValue(bytes),
       let owner = Entry(value)?.attachment.owner, Self.names(owner).contains(name)
     else { return nil }
     return owner
   }
 
-  private func freeName(_ owner: Owner) throws(KernelError) -> String {
+  private func freeName(_ owner: AttachmentID) throws(KernelError) -> String {
     let names = Self.names(owner)
     for name in names where try holder(name) ?? owner == owner { return name }
     return names[names.count - 1]
@@ -151,7 +151,7 @@ extension ResultCache.Entry {
     result = value["result"].flatMap { $0 == .null ? nil : $0 }
     let written = value["netns"]?.string ?? ""
     attachment = NetworkAttachment(
-      owner: Owner(network: network, container: container, interface: interface),
+      owner: AttachmentID(network: network, container: container, interface: interface),
       namespacePath: written.isEmpty ? Self.sandbox(of: interface, in: result) : written,
       arguments: pairs.filter { $0.count == 2 }.map { NetworkAttachment.Argument($0[0], $0[1]) },
       capabilityArguments: value["capabilityArgs"]?.object ?? [:])

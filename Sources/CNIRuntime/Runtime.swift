@@ -117,8 +117,8 @@ extension Runtime {
   /// - Returns: the attachments of which that was done.
   /// - Throws: what the plugin refused, and code 8 for an attachment whose namespace is not known; the other attachments
   ///   were done all the same.
-  public func repairNames(of networks: [NetworkName]) throws(CNIError) -> [Owner] {
-    var repaired: [Owner] = []
+  public func repairNames(of networks: [NetworkName]) throws(CNIError) -> [AttachmentID] {
+    var repaired: [AttachmentID] = []
     var problems: [CNIError] = []
     for entry in try cache.entries(ofAny: networks) {
       let presence = ContainerNamespace(of: entry.attachment).presence

@@ -5,83 +5,84 @@ public import NetTypes
 public import PacketFilter
 
 extension HostFilter {
-  /// Adds the claim's rules and its passages in the host's own chains.
-  mutating func make(_ claim: Claim) throws(KernelError) {
-    try make(claim) { (backend, claim) throws(KernelError) in try backend.add(claim) }
+  /// Adds the rule set's rules and its passages in the host's own chains.
+  mutating func make(_ ruleSet: RuleSet) throws(KernelError) {
+    try make(ruleSet) { (backend, ruleSet) throws(KernelError) in try backend.add(ruleSet) }
   }
 
-  /// Replaces what is left of the claim, so that rules shared with other owners are present at any time.
-  mutating func remake(_ claim: Claim) throws(KernelError) {
-    if claim.backend == .nftables { try iptables.remove(claim.owner.filterTag, claim.part, known: nil) }
-    try make(claim) { (backend, claim) throws(KernelError) in try backend.replace(nil, with: claim) }
+  /// Replaces what is left of the rule set, so that rules shared with other owners are present at any time.
+  mutating func remake(_ ruleSet: RuleSet) throws(KernelError) {
+    if ruleSet.backend == .nftables { try iptables.remove(ruleSet.owner.filterTag, ruleSet.role, known: nil) }
+    try make(ruleSet) { (backend, ruleSet) throws(KernelError) in try backend.replace(nil, with: ruleSet) }
   }
 
   private mutating func make(
-    _ claim: Claim, by add: (inout any FilterBackend, Claim) throws(KernelError) -> Void
+    _ ruleSet: RuleSet, by add: (inout any FilterBackend, RuleSet) throws(KernelError) -> Void
   ) throws(KernelError) {
-    guard claim.backend == .nftables else {
-      var claim = claim
-      claim.rules += claim.passages
-      return try add(&iptables, claim)
+    guard ruleSet.backend == .nftables else {
+      var ruleSet = ruleSet
+      ruleSet.rules += ruleSet.passages
+      return try add(&iptables, ruleSet)
     }
-    try add(&nftables, claim)
-    guard let passing = claim.onlyPassages else { return }
+    try add(&nftables, ruleSet)
+    guard let passages = ruleSet.onlyPassages else { return }
     do throws(KernelError) {
-      try iptables.add(passing)
+      try iptables.add(passages)
     } catch {
-      try? nftables.remove(claim.owner.filterTag, claim.part, known: claim.rules)  // report the first error
+      try? nftables.remove(ruleSet.owner.filterTag, ruleSet.role, known: ruleSet.rules)  // report the first error
       throw error
     }
   }
 
   /// The shell lines of what `add` makes: sources of firewalld's zones, rules, and passages through the host's chains.
-  public mutating func commands(adding claim: Claim) throws(KernelError) -> [String] {
-    let sources = claim.sources.flatMap { source in
+  public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
+    let sources = ruleSet.sources.flatMap { source in
       ["firewall-cmd --permanent", "firewall-cmd"].map { "\($0) --zone=\(source.zone) --add-source=\(source.text)" }
     }
-    guard !claim.isForZonesOnly else { return sources }
-    var claim = claim.withoutSources
-    claim.backend = try backend(claim.backend)
-    guard claim.backend == .nftables else {
-      claim.rules += claim.passages
-      return sources + (try iptables.commands(adding: claim))
+    guard !ruleSet.isForZonesOnly else { return sources }
+    var ruleSet = ruleSet.withoutSources
+    ruleSet.backend = try backend(ruleSet.backend)
+    guard ruleSet.backend == .nftables else {
+      ruleSet.rules += ruleSet.passages
+      return sources + (try iptables.commands(adding: ruleSet))
     }
-    let rules = try nftables.commands(adding: claim)
-    guard let passing = claim.onlyPassages else { return sources + rules }
-    return sources + rules + (try iptables.commands(adding: passing))
+    let rules = try nftables.commands(adding: ruleSet)
+    guard let passages = ruleSet.onlyPassages else { return sources + rules }
+    return sources + rules + (try iptables.commands(adding: passages))
   }
 
-  mutating func unmake(_ claim: Claim) throws(KernelError) {
-    let tag = claim.owner.filterTag
-    guard (claim.backend ?? .nftables) == .nftables else {
-      return try iptables.remove(tag, claim.part, known: claim.rules + claim.passages)
+  mutating func unmake(_ ruleSet: RuleSet) throws(KernelError) {
+    let tag = ruleSet.owner.filterTag
+    guard (ruleSet.backend ?? .nftables) == .nftables else {
+      return try iptables.remove(tag, ruleSet.role, known: ruleSet.rules + ruleSet.passages)
     }
-    if let passing = claim.onlyPassages { try iptables.remove(tag, claim.part, known: passing.rules) }
-    try nftables.remove(tag, claim.part, known: claim.rules)
+    if let passages = ruleSet.onlyPassages { try iptables.remove(tag, ruleSet.role, known: passages.rules) }
+    try nftables.remove(tag, ruleSet.role, known: ruleSet.rules)
   }
 
-  mutating func lacking(_ claim: Claim, in backend: Backend) throws(KernelError) -> [Rule] {
+  mutating func lacking(_ ruleSet: RuleSet, in backend: Backend) throws(KernelError) -> [Rule] {
     guard backend == .nftables else {
-      var claim = claim
-      claim.backend = .iptables
-      claim.rules += claim.passages
-      return try iptables.missing(from: claim)
+      var ruleSet = ruleSet
+      ruleSet.backend = .iptables
+      ruleSet.rules += ruleSet.passages
+      return try iptables.missing(from: ruleSet)
     }
-    var claim = claim
-    claim.backend = .nftables
-    let passages = try claim.onlyPassages.map { (passing) throws(KernelError) in try iptables.missing(from: passing) }
-    return try nftables.missing(from: claim) + (passages ?? [])
+    var ruleSet = ruleSet
+    ruleSet.backend = .nftables
+    let passages = try ruleSet.onlyPassages.map { (passages) throws(KernelError) in try iptables.missing(from: passages)
+    }
+    return try nftables.missing(from: ruleSet) + (passages ?? [])
   }
 }
 
 extension HostFilter {
-  public mutating func drops(for claim: Claim) throws(KernelError) -> [String] {
-    guard !claim.forwardedConnections.isEmpty else { return [] }
-    var claim = claim
-    let remembered = try self.claim(of: claim.owner, claim.part)
-    claim.backend = if let backend = remembered?.backend { backend } else { try backend(claim.backend) }
-    claim.rules += claim.passages
-    return try iptables.drops(for: claim)
+  public mutating func drops(for ruleSet: RuleSet) throws(KernelError) -> [String] {
+    guard !ruleSet.forwardedConnections.isEmpty else { return [] }
+    var ruleSet = ruleSet
+    let remembered = try self.ruleSet(of: ruleSet.owner, ruleSet.role)
+    ruleSet.backend = if let backend = remembered?.backend { backend } else { try backend(ruleSet.backend) }
+    ruleSet.rules += ruleSet.passages
+    return try iptables.drops(for: ruleSet)
   }
 
   public mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String? {
@@ -94,18 +95,18 @@ extension HostFilter {
     return first.map { "\($0); want a rule there that accepts them" }
   }
 
-  /// Writes to standard error which host rules drop connections of a claim that was added.
-  func warn(of claim: Claim) {
-    guard let drops = try? iptables.dropsByOtherTables(claim.forwardedConnections) else { return }
+  /// Writes to standard error which host rules drop connections of a rule set that was added.
+  func warn(of ruleSet: RuleSet) {
+    guard let drops = try? iptables.dropsByOtherTables(ruleSet.forwardedConnections) else { return }
     for drop in drops { note(drop) }
   }
 }
 
-extension Claim {
-  /// The passages in the host's own chains, for a claim with rules in our own tables; `nil`: none.
-  fileprivate var onlyPassages: Claim? {
-    var claim = self
-    claim.rules = passages
-    return claim.rules.isEmpty ? nil : claim
+extension RuleSet {
+  /// The passages in the host's own chains, for a rule set with rules in our own tables; `nil`: none.
+  fileprivate var onlyPassages: RuleSet? {
+    var ruleSet = self
+    ruleSet.rules = passages
+    return ruleSet.rules.isEmpty ? nil : ruleSet
   }
 }

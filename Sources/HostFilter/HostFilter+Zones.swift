@@ -3,44 +3,44 @@ import Linux
 public import NetTypes
 import PacketFilter
 
-/// The claim's sources in firewalld's zones, in addition to its rules in tables.
+/// The rule set's sources in firewalld's zones, in addition to its rules in tables.
 extension HostFilter {
   public func zonesAbsence() -> KernelError? { zones.absence() }
 
   /// Adds the sources first: an error of firewalld then leaves the tables unchanged.
-  mutating func makeAll(_ claim: Claim) throws(KernelError) {
+  mutating func makeAll(_ ruleSet: RuleSet) throws(KernelError) {
     do throws(KernelError) {
-      try bind(claim.sources, for: claim.owner)
-      if !claim.isForZonesOnly { try make(claim.withoutSources) }
+      try bind(ruleSet.sources, for: ruleSet.owner)
+      if !ruleSet.isForZonesOnly { try make(ruleSet.withoutSources) }
     } catch {
-      try? release(claim.sources, of: claim.owner)  // report the first error
+      try? release(ruleSet.sources, of: ruleSet.owner)  // report the first error
       throw error
     }
   }
 
-  mutating func unmakeAll(_ claim: Claim) throws(KernelError) {
-    if !claim.isForZonesOnly { try unmake(claim.withoutSources) }
-    try release(claim.sources, of: claim.owner)
+  mutating func unmakeAll(_ ruleSet: RuleSet) throws(KernelError) {
+    if !ruleSet.isForZonesOnly { try unmake(ruleSet.withoutSources) }
+    try release(ruleSet.sources, of: ruleSet.owner)
   }
 
-  mutating func lackingAll(_ claim: Claim, in backend: Backend?) throws(KernelError) -> [Rule] {
-    let unbound = claim.sources.isEmpty ? [] : try zones.unbound(of: claim.sources).map(Rule.trust)
-    guard !claim.isForZonesOnly else { return unbound }
-    let backend = if let backend { backend } else { try self.backend(claim.backend) }
-    return unbound + (try lacking(claim.withoutSources, in: backend))
+  mutating func lackingAll(_ ruleSet: RuleSet, in backend: Backend?) throws(KernelError) -> [Rule] {
+    let unbound = ruleSet.sources.isEmpty ? [] : try zones.unbound(of: ruleSet.sources).map(Rule.trust)
+    guard !ruleSet.isForZonesOnly else { return unbound }
+    let backend = if let backend { backend } else { try self.backend(ruleSet.backend) }
+    return unbound + (try lacking(ruleSet.withoutSources, in: backend))
   }
 
-  /// Restores the missing rules of a claim; returns whether any were missing.
-  mutating func restore(_ remembered: Claim) throws(KernelError) -> Bool {
+  /// Restores the missing rules of a rule set; returns whether any were missing.
+  mutating func restore(_ remembered: RuleSet) throws(KernelError) -> Bool {
     // If firewalld does not run, it drops nothing, and its permanent configuration has the sources.
-    let claim = remembered.sources.isEmpty || zones.absence() == nil ? remembered : remembered.withoutSources
-    guard claim.backend != nil || claim.isForZonesOnly else { return false }
-    let missing = try lackingAll(claim, in: claim.backend)
+    let ruleSet = remembered.sources.isEmpty || zones.absence() == nil ? remembered : remembered.withoutSources
+    guard ruleSet.backend != nil || ruleSet.isForZonesOnly else { return false }
+    let missing = try lackingAll(ruleSet, in: ruleSet.backend)
     guard !missing.isEmpty else { return false }
-    try bind(claim.sources, for: claim.owner)
-    guard claim.backend != nil, !missing.allSatisfy(\.isForZones) else { return true }
-    try remake(claim.withoutSources)
-    try enableRouteLocalnet(for: claim)
+    try bind(ruleSet.sources, for: ruleSet.owner)
+    guard ruleSet.backend != nil, !missing.allSatisfy(\.isForZones) else { return true }
+    try remake(ruleSet.withoutSources)
+    try enableRouteLocalnet(for: ruleSet)
     return true
   }
 
@@ -62,7 +62,7 @@ extension HostFilter {
     _ = consume lock
   }
 
-  private func bind(_ sources: [ZoneSource], for owner: Owner) throws(KernelError) {
+  private func bind(_ sources: [ZoneSource], for owner: AttachmentID) throws(KernelError) {
     guard !sources.isEmpty else { return }
     try? sweepZones()  // the next ADD or GC tries again
     let lock = try lockZones()
@@ -72,7 +72,7 @@ extension HostFilter {
   }
 
   /// Removes the sources, except those whose address another attachment has now.
-  private func release(_ sources: [ZoneSource], of owner: Owner) throws(KernelError) {
+  private func release(_ sources: [ZoneSource], of owner: AttachmentID) throws(KernelError) {
     guard !sources.isEmpty else { return }
     let lock = try lockZones()
     var own: [ZoneSource] = []

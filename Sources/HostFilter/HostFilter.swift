@@ -15,7 +15,7 @@ public struct HostFilter: PacketFilter {
   var iptables: any FilterBackend
   var nftables: any FilterBackend
   let zones: any SourceZones
-  let memory: ClaimFiles
+  let memory: RuleSetFiles
   let records: SourceRecords
   let state: String
   /// The lock; `nil` if it is not held.
@@ -41,7 +41,7 @@ public struct HostFilter: PacketFilter {
     self.state = state
     records = SourceRecords(directory: sources)
     self.legacyTables = legacyTables
-    memory = ClaimFiles(directory: "\(state)/filter")
+    memory = RuleSetFiles(directory: "\(state)/filter")
   }
 
   public mutating func lock() throws(KernelError) {
@@ -125,80 +125,80 @@ public struct HostFilter: PacketFilter {
 
   // MARK: rules
 
-  public mutating func add(_ claim: Claim) throws(KernelError) {
-    if let old = try rememberedClaim(of: claim.owner, claim.part) { try remove(remembered: old) }
-    var claim = claim
-    if !claim.isForZonesOnly { claim.backend = try backend(claim.backend) }
-    try memory.remember(claim)
+  public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
+    if let old = try recordedRuleSet(of: ruleSet.owner, ruleSet.role) { try remove(remembered: old) }
+    var ruleSet = ruleSet
+    if !ruleSet.isForZonesOnly { ruleSet.backend = try backend(ruleSet.backend) }
+    try memory.remember(ruleSet)
     do throws(KernelError) {
-      try makeAll(claim)
+      try makeAll(ruleSet)
     } catch {
-      forget(claim, after: error)
+      forget(ruleSet, after: error)
       throw error
     }
-    warn(of: claim)
+    warn(of: ruleSet)
   }
 
-  /// Deletes the record of a refused claim; keeps it for DEL if the rules may exist and cannot be removed.
-  private mutating func forget(_ claim: Claim, after error: KernelError) {
+  /// Deletes the record of a refused rule set; keeps it for DEL if the rules may exist and cannot be removed.
+  private mutating func forget(_ ruleSet: RuleSet, after error: KernelError) {
     do throws(KernelError) {
-      if error.errno.isOne(of: .EINTR, .ENOMEM, .ENFILE, .EMFILE, .ENOBUFS) { try unmakeAll(claim) }
-      try memory.forget(claim.owner, claim.part)
+      if error.errno.isOne(of: .EINTR, .ENOMEM, .ENFILE, .EMFILE, .ENOBUFS) { try unmakeAll(ruleSet) }
+      try memory.forget(ruleSet.owner, ruleSet.role)
     } catch {}  // the caller reports the backend's error
   }
 
-  public mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError) {
+  public mutating func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError) {
     var reason: KernelError?
-    switch try memory.content(of: owner, part) {
-    case .claim(let claim): return try remove(remembered: claim)
+    switch try memory.content(of: owner, role) {
+    case .ruleSet(let ruleSet): return try remove(remembered: ruleSet)
     case .nothing: guard everywhere else { return }
     case .broken(let error): reason = error
     }
-    try removeEverywhere(owner.filterTag, part)
-    try removeReference(ReferenceRules(.one(owner), [part]))
-    if let reason { try setAside(owner, part, reason) }
+    try removeEverywhere(owner.filterTag, role)
+    try removeReference(ReferenceRules(.one(owner), [role]))
+    if let reason { try setAside(owner, role, reason) }
   }
 
-  private mutating func remove(remembered claim: Claim) throws(KernelError) {
-    try unmakeAll(claim)
-    try memory.forget(claim.owner, claim.part)
+  private mutating func remove(remembered ruleSet: RuleSet) throws(KernelError) {
+    try unmakeAll(ruleSet)
+    try memory.forget(ruleSet.owner, ruleSet.role)
   }
 
-  mutating func removeEverywhere(_ tag: String, _ part: Part) throws(KernelError) {
+  mutating func removeEverywhere(_ tag: String, _ role: PluginRole) throws(KernelError) {
     for backend in try usable() {
-      try use(backend) { (backend) throws(KernelError) in try backend.remove(tag, part, known: nil) }
+      try use(backend) { (backend) throws(KernelError) in try backend.remove(tag, role, known: nil) }
     }
   }
 
-  public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {
-    let remembered = try self.claim(of: claim.owner, claim.part)
-    let missing = try lackingAll(claim, in: remembered?.backend)
-    return remembered == nil ? try notMadeByReference(missing, of: claim.owner) : missing
+  public mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
+    let remembered = try self.ruleSet(of: ruleSet.owner, ruleSet.role)
+    let missing = try lackingAll(ruleSet, in: remembered?.backend)
+    return remembered == nil ? try notMadeByReference(missing, of: ruleSet.owner) : missing
   }
 
-  public func remembersOthers(than owners: Set<Owner>, _ part: Part) throws(KernelError) -> Bool {
-    try memory.remembersOthers(than: owners, part)
+  public func remembersOthers(than owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool {
+    try memory.remembersOthers(than: owners, role)
   }
 
   public mutating func collectGarbage(
-    _ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool
+    _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
   ) throws(KernelError) {
-    for claim in try memory.claims(of: network, besides: valid) where claim.part == part && !valid.contains(claim.owner)
-    {
-      try remove(remembered: claim)
+    for ruleSet in try memory.ruleSets(of: network, besides: valid)
+    where ruleSet.role == role && !valid.contains(ruleSet.owner) {
+      try remove(remembered: ruleSet)
     }
-    try removeBroken(on: network, part, besides: valid)
-    if part == .firewall { try sweepZones() }
+    try removeBroken(on: network, role, besides: valid)
+    if role == .firewall { try sweepZones() }
     guard everywhere else { return }
     let kept = Set(valid.map(\.filterTag))
     for backend in try usable() {
       try use(backend) { (backend) throws(KernelError) in
-        let left = try backend.tags(part, prefix: Owner.filterTagPrefix(network)).subtracting(kept)
-        for tag in left { try backend.remove(tag, part, known: nil) }
+        let left = try backend.tags(role, prefix: AttachmentID.filterTagPrefix(network)).subtracting(kept)
+        for tag in left { try backend.remove(tag, role, known: nil) }
       }
     }
     // The masquerade rules of the reference plugins name the addresses for the other rules, so all parts are removed together.
-    try removeReference(ReferenceRules(.others(on: network, than: valid), Set(Part.allCases)))
+    try removeReference(ReferenceRules(.others(on: network, than: valid), Set(PluginRole.allCases)))
   }
 
   public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
@@ -211,7 +211,7 @@ public struct HostFilter: PacketFilter {
 
   // MARK: putting back
 
-  /// The networks with recorded claims.
+  /// The networks with recorded rule sets.
   public func networks() throws(KernelError) -> [NetworkName] { try memory.networks() }
 
   /// Restores all recorded rules that are missing.
@@ -222,29 +222,29 @@ public struct HostFilter: PacketFilter {
   /// - Returns: the attachments that lacked rules.
   /// - Throws: the backend's error.
   public mutating func repair(
-    _ networks: [NetworkName], where isLive: (Owner) -> Bool = { _ in true }
-  ) throws(KernelError) -> [Owner] {
-    var claims: [Claim] = []
-    for network in networks { claims += try memory.claims(of: network).filter { isLive($0.owner) } }
-    var repaired: [Owner] = []
-    for claim in claims.inOrderOfRepair where try restore(claim) {
-      repaired.append(claim.owner)
+    _ networks: [NetworkName], where isLive: (AttachmentID) -> Bool = { _ in true }
+  ) throws(KernelError) -> [AttachmentID] {
+    var ruleSets: [RuleSet] = []
+    for network in networks { ruleSets += try memory.ruleSets(of: network).filter { isLive($0.owner) } }
+    var repaired: [AttachmentID] = []
+    for ruleSet in ruleSets.inOrderOfRepair where try restore(ruleSet) {
+      repaired.append(ruleSet.owner)
     }
     return repaired
   }
 }
 
-extension [Claim] {
+extension [RuleSet] {
   /// The order for repair: published ports first, since `route_localnet` may be on without the rule for 127.0.0.0/8.
   ///
   /// Spare ports come last, after the ports that they are spare for.
-  fileprivate var inOrderOfRepair: [Claim] {
+  fileprivate var inOrderOfRepair: [RuleSet] {
     let first = filter { !$0.hasSparePorts }
     return first.filter { !$0.localnetLinks.isEmpty } + first.filter(\.localnetLinks.isEmpty) + filter(\.hasSparePorts)
   }
 }
 
-extension Claim {
+extension RuleSet {
   fileprivate var hasSparePorts: Bool {
     rules.contains { if case .publish(let port) = $0 { port.isSpare } else { false } }
   }
@@ -260,20 +260,20 @@ extension HostFilter {
 /// The rule is present as long as the same backend has rules of published ports.
 extension HostFilter {
   public mutating func needsRouteLocalnet(
-    _ link: InterfaceName, besides owners: Set<Owner>
+    _ link: InterfaceName, besides owners: Set<AttachmentID>
   ) throws(KernelError) -> Bool {
     var filter = self
-    // A recorded claim alone is not enough: an ADD that was killed may have recorded rules without adding them.
-    let claim = try memory.firstClaim(.ports, besides: owners) { (claim) throws(KernelError) in
-      guard claim.localnetLinks.contains(link) else { return false }
-      return try filter.lackingAll(claim, in: claim.backend).isEmpty
+    // A recorded rule set alone is not enough: an ADD that was killed may have recorded rules without adding them.
+    let ruleSet = try memory.firstRuleSet(.ports, besides: owners) { (ruleSet) throws(KernelError) in
+      guard ruleSet.localnetLinks.contains(link) else { return false }
+      return try filter.lackingAll(ruleSet, in: ruleSet.backend).isEmpty
     }
-    return claim != nil
+    return ruleSet != nil
   }
 
   /// Sets `route_localnet` for rules that were restored.
-  func enableRouteLocalnet(for claim: Claim) throws(KernelError) {
-    for link in claim.localnetLinks {
+  func enableRouteLocalnet(for ruleSet: RuleSet) throws(KernelError) {
+    for link in ruleSet.localnetLinks {
       let path = "/proc/sys/net/ipv4/conf/\(link)/route_localnet"
       // A link that does not exist any more needs no setting.
       guard let value = try Files.readIfPresent(path), value.first == UInt8(ascii: "0") else { continue }
@@ -285,24 +285,24 @@ extension HostFilter {
 /// Rules that the reference plugins made before our plugins replaced them.
 extension HostFilter {
   public mutating func removeReference(
-    of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?
+    of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?
   ) throws(KernelError) {
-    guard !memory.remembers(owner, part) else { return }
+    guard !memory.remembers(owner, role) else { return }
     if let zone { try releaseReference(addresses.map { ZoneSource($0, in: zone) }) }
-    try removeReference(ReferenceRules(.one(owner), [part], addresses: addresses))
+    try removeReference(ReferenceRules(.one(owner), [role], addresses: addresses))
   }
 
   /// Searches nf_tables first: its masquerade rules name the addresses whose rules the other tables hold.
   mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) {
     // No reference plugin has rules for the parts `names` and `tunnels`.
-    guard ![[.names], [.tunnels]].contains(rules.parts) else { return }
+    guard ![[.names], [.tunnels]].contains(rules.roles) else { return }
     var rules = rules
     for backend in [Backend.nftables, .iptables] {
       rules.addresses = try use(backend) { (backend) throws(KernelError) in try backend.removeReference(rules) }
     }
   }
 
-  mutating func notMadeByReference(_ rules: [Rule], of owner: Owner) throws(KernelError) -> [Rule] {
+  mutating func notMadeByReference(_ rules: [Rule], of owner: AttachmentID) throws(KernelError) -> [Rule] {
     var missing: [Rule] = []
     // The reference plugins have no passages: their firewall plugin admits each address separately.
     for rule in rules where !rule.isPassage {
@@ -319,30 +319,30 @@ extension HostFilter {
 }
 
 extension HostFilter {
-  /// Replaces the rules, then the claim file, which is absent in between; changes nothing if the rules are equal.
+  /// Replaces the rules, then the rule set file, which is absent in between; changes nothing if the rules are equal.
   ///
   /// If the process is killed in between, the next call finds no file and removes all rules with that owner's tag. A file
   /// that listed too few rules would leave the others in place: for instance, a removed peer would still be accepted.
-  public mutating func set(_ claim: Claim) throws(KernelError) {
-    let old = try rememberedClaim(of: claim.owner, claim.part)
-    var claim = claim
-    claim.backend = try backend(claim.backend)
-    guard claim.isReplaceable, old?.isReplaceable ?? true else { return try add(claim) }
-    if old == claim, try nftables.missing(from: claim).isEmpty { return }
-    try memory.forget(claim.owner, claim.part)
+  public mutating func set(_ ruleSet: RuleSet) throws(KernelError) {
+    let old = try recordedRuleSet(of: ruleSet.owner, ruleSet.role)
+    var ruleSet = ruleSet
+    ruleSet.backend = try backend(ruleSet.backend)
+    guard ruleSet.isReplaceable, old?.isReplaceable ?? true else { return try add(ruleSet) }
+    if old == ruleSet, try nftables.missing(from: ruleSet).isEmpty { return }
+    try memory.forget(ruleSet.owner, ruleSet.role)
     do throws(KernelError) {
-      try nftables.replace(old, with: claim)
-      try memory.remember(claim)
+      try nftables.replace(old, with: ruleSet)
+      try memory.remember(ruleSet)
     } catch {
-      putBack(old, insteadOf: claim)
+      putBack(old, insteadOf: ruleSet)
       throw error
     }
   }
 
   /// Restores the old rules as far as possible; the caller reports the first error.
-  private mutating func putBack(_ old: Claim?, insteadOf claim: Claim) {
+  private mutating func putBack(_ old: RuleSet?, insteadOf ruleSet: RuleSet) {
     guard let old else {
-      try? nftables.remove(claim.owner.filterTag, claim.part, known: nil)
+      try? nftables.remove(ruleSet.owner.filterTag, ruleSet.role, known: nil)
       return
     }
     do throws(KernelError) {
@@ -352,7 +352,7 @@ extension HostFilter {
   }
 }
 
-extension Claim {
+extension RuleSet {
   /// Whether all its rules are in our own nf_tables tables, which one transaction can change.
   fileprivate var isReplaceable: Bool { backend == .nftables && passages.isEmpty }
 }

@@ -3,7 +3,7 @@ public import NetTypes
 
 /// A request of one attachment for addresses: one of each range set.
 public struct AddressRequest: Equatable, Sendable {
-  public var owner: Owner
+  public var owner: AttachmentID
   public var namespacePath: String
   public var sets: [RangeSet]
   /// Addresses that the runtime requests; range sets without one give any address.
@@ -12,7 +12,8 @@ public struct AddressRequest: Equatable, Sendable {
   public var stickyName: StickyName?
 
   public init(
-    owner: Owner, namespacePath: String, sets: [RangeSet], wanted: [IPAddress] = [], stickyName: StickyName? = nil
+    owner: AttachmentID, namespacePath: String, sets: [RangeSet], wanted: [IPAddress] = [],
+    stickyName: StickyName? = nil
   ) {
     self.owner = owner
     self.namespacePath = namespacePath
@@ -106,7 +107,7 @@ extension LeaseStore where Self: ~Copyable {
     for span in spans {
       var rest: AddressSpan? = span
       while let part = rest, let address = try firstFree(in: part) {
-        guard name != nil, let other = try rememberer(of: address), other != name else { return address }
+        guard name != nil, let other = try stickyOwner(of: address), other != name else { return address }
         rest = part.after(address)
       }
     }

@@ -12,7 +12,7 @@ public struct LeaseHolder: Hashable, Sendable, CustomStringConvertible {
     self.interface = interface
   }
 
-  public init(_ owner: Owner) {
+  public init(_ owner: AttachmentID) {
     container = owner.container.description
     interface = owner.interface.description
   }

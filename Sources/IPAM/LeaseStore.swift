@@ -40,7 +40,7 @@ public protocol LeaseStore: ~Copyable {
   mutating func remembered(_ name: StickyName) throws(CNIError) -> [IPAddress]
 
   /// The name that had that address last.
-  mutating func rememberer(of address: IPAddress) throws(CNIError) -> StickyName?
+  mutating func stickyOwner(of address: IPAddress) throws(CNIError) -> StickyName?
 
   /// Records the addresses for `name`, in place of its former ones and of the names that had these addresses.
   mutating func remember(_ addresses: [IPAddress], for name: StickyName) throws(CNIError)

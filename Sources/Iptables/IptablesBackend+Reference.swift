@@ -10,7 +10,7 @@ extension IptablesBackend {
     // `nat` first: its rules name the addresses whose rules in `filter` are removed. A table without such rules is not locked.
     var names: [TableName] = []
     for name in try tables.present(TableName.all) {
-      if name.kind == .filter, !rules.parts.contains(.firewall) || rules.addresses.isEmpty { continue }
+      if name.kind == .filter, !rules.roles.contains(.firewall) || rules.addresses.isEmpty { continue }
       let found = ReferenceTable(rules, in: try tables.take(name))
       rules.addresses = found.addresses.sorted()
       if !found.isEmpty { names.append(name) }
@@ -23,7 +23,7 @@ extension IptablesBackend {
     return known.addresses
   }
 
-  public mutating func isMadeByReference(_ rule: Rule, for owner: Owner) throws(KernelError) -> Bool {
+  public mutating func isMadeByReference(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool {
     var wanted = ReferenceRules(.one(owner), [])
     let tables = tables(.legacy)
     for name in try tables.present(TableName.all) where rule.needs(name) {
@@ -32,7 +32,7 @@ extension IptablesBackend {
       case .masquerade(let masquerade):
         if ReferenceTable(wanted, in: table).addresses.contains(masquerade.address) { return true }
       case .publish(let port):
-        wanted.parts = [.ports]
+        wanted.roles = [.ports]
         let rules = ReferenceTable(wanted, in: table).chains.flatMap { table.rules(in: $0) }
         if rules.compactMap(\.publishedPort).contains(where: { $0.isSame(as: port) }) { return true }
       case .admit(let admission):
@@ -63,8 +63,8 @@ struct ReferenceTable {
     case .nat:
       find(
         wanted.names.map { [$0.masqueradeChain] }, under: [ReferenceNames.masqueradeParent], wanted,
-        isWanted: wanted.parts.contains(.network), in: table)
-      if wanted.parts.contains(.ports) {
+        isWanted: wanted.roles.contains(.network), in: table)
+      if wanted.roles.contains(.ports) {
         find(wanted.names?.portChains, under: ReferenceNames.portParents, wanted, isWanted: true, in: table)
       }
     case .filter: findAdmissions(in: table)

@@ -19,27 +19,27 @@ public struct IptablesBackend: FilterBackend {
 
   /// - Throws: EEXIST if a port is published already or a bridge is isolated differently, EAGAIN if another process holds the
   ///   lock for too long, EINVAL for an unknown condition, EOPNOTSUPP for a rule that only nftables supports.
-  public mutating func add(_ claim: Claim) throws(KernelError) {
-    let plans = try plans(for: claim)
+  public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
+    let plans = try plans(for: ruleSet)
     var done: [Flavour] = []
     do throws(KernelError) {
       for (flavour, plan) in plans {
-        try make(plan, claim, tables(flavour))
+        try make(plan, ruleSet, tables(flavour))
         done.append(flavour)
       }
     } catch {
       // The first error is the one to report.
-      for flavour in done { try? remove(claim.owner.filterTag, claim.part, known: claim.rules, tables(flavour)) }
+      for flavour in done { try? remove(ruleSet.owner.filterTag, ruleSet.role, known: ruleSet.rules, tables(flavour)) }
       throw error
     }
   }
 
-  /// What the claim needs in legacy tables and in those of nf_tables.
-  private func plans(for claim: Claim) throws(KernelError) -> [(Flavour, Plan)] {
-    let plan = try Plan.of(claim.withoutPassages, families: IPFamily.ofKernel)
-    let passages = try Plan.of(claim.onlyPassages, families: IPFamily.ofKernel)
-    try Self.checkConflicts(among: claim.rules.ports)
-    let chosen = claim.withoutPassages.rules.isEmpty ? nil : try flavour(for: plan)
+  /// What the rule set needs in legacy tables and in those of nf_tables.
+  private func plans(for ruleSet: RuleSet) throws(KernelError) -> [(Flavour, Plan)] {
+    let plan = try Plan.of(ruleSet.withoutPassages, families: IPFamily.ofKernel)
+    let passages = try Plan.of(ruleSet.onlyPassages, families: IPFamily.ofKernel)
+    try Self.checkConflicts(among: ruleSet.rules.ports)
+    let chosen = ruleSet.withoutPassages.rules.isEmpty ? nil : try flavour(for: plan)
     var plans: [(Flavour, Plan)] = []
     for flavour in flavours {
       let passing = passages.limited(to: try tables(flavour).forwarding(passages.tables))
@@ -50,9 +50,9 @@ public struct IptablesBackend: FilterBackend {
   }
 
   /// Lines of the `iptables` command for what `add` makes; a table that is missing is not made to look at it.
-  public mutating func commands(adding claim: Claim) throws(KernelError) -> [String] {
+  public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
     var lines: [String] = []
-    for (flavour, plan) in try plans(for: claim) {
+    for (flavour, plan) in try plans(for: ruleSet) {
       let tables = tables(flavour)
       let shown = if let onlyFlavour { onlyFlavour } else { try Tables.flavourOfHost() }
       let present = try tables.present(plan.tables)
@@ -66,14 +66,14 @@ public struct IptablesBackend: FilterBackend {
     return lines
   }
 
-  func make(_ plan: Plan, _ claim: Claim, _ tables: Tables) throws(KernelError) {
-    try tables.change(plan.tables) { (table) throws(KernelError) in try make(plan, in: &table, for: claim) }
+  func make(_ plan: Plan, _ ruleSet: RuleSet, _ tables: Tables) throws(KernelError) {
+    try tables.change(plan.tables) { (table) throws(KernelError) in try make(plan, in: &table, for: ruleSet) }
   }
 
-  func make(_ plan: Plan, in table: inout Table, for claim: Claim) throws(KernelError) {
-    let name = table.name, mark = Layout.mark(plan.tag, plan.part)
+  func make(_ plan: Plan, in table: inout Table, for ruleSet: RuleSet) throws(KernelError) {
+    let name = table.name, mark = Layout.mark(plan.tag, plan.role)
     if name.kind == .nat {
-      try table.checkConflicts(with: claim.rules.ports.filter { $0.family == name.family }, of: claim.owner)
+      try table.checkConflicts(with: ruleSet.rules.ports.filter { $0.family == name.family }, of: ruleSet.owner)
     }
     for piece in plan.pieces[name] ?? [] { try table.make(piece, mark: mark) }
   }
@@ -95,15 +95,15 @@ public struct IptablesBackend: FilterBackend {
     return other
   }
 
-  public mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
-    for flavour in flavours { try remove(tag, part, known: known, tables(flavour)) }
+  public mutating func remove(_ tag: String, _ role: PluginRole, known: [Rule]?) throws(KernelError) {
+    for flavour in flavours { try remove(tag, role, known: known, tables(flavour)) }
   }
 
-  func remove(_ tag: String, _ part: Part, known: [Rule]?, _ tables: Tables) throws(KernelError) {
+  func remove(_ tag: String, _ role: PluginRole, known: [Rule]?, _ tables: Tables) throws(KernelError) {
     let needed = known.map { rules in TableName.all.filter { name in rules.contains { $0.needs(name) } } }
     let own = needed ?? TableName.all
     let mayBeLast = known?.ports.contains { $0.family == .v4 } ?? true
-    let mark = Layout.mark(tag, part)
+    let mark = Layout.mark(tag, role)
     var isGuardUnwanted = false
     try tables.change(try tables.present(TableName.all.filter { own.contains($0) || $0 == .loopbackGuard })) {
       (name) in
@@ -115,15 +115,15 @@ public struct IptablesBackend: FilterBackend {
     }
   }
 
-  public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {
+  public mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
     var missing: [Rule]?
     var passages: [Rule] = []
     for flavour in flavours {
       let tables = tables(flavour)
-      let here = try tables.missing(from: claim.withoutPassages)
+      let here = try tables.missing(from: ruleSet.withoutPassages)
       missing = missing.map { $0.filter(here.contains) } ?? here
       let wanted = try tables.forwarding(TableName.all.filter { $0.kind == .filter })
-      passages += try tables.missing(from: claim.onlyPassages).filter { rule in wanted.contains(where: rule.needs) }
+      passages += try tables.missing(from: ruleSet.onlyPassages).filter { rule in wanted.contains(where: rule.needs) }
     }
     return (missing ?? []) + passages
   }
@@ -137,14 +137,14 @@ public struct IptablesBackend: FilterBackend {
     try !Tables(.nftables).present(TableName.all).isEmpty
   }
 
-  public mutating func tags(_ part: Part, prefix: String) throws(KernelError) -> Set<String> {
+  public mutating func tags(_ role: PluginRole, prefix: String) throws(KernelError) -> Set<String> {
     var tags: Set<String> = []
     for tables in flavours.map(tables) {
       for name in try tables.present(TableName.all) {
         let table = try tables.take(name)
         for chain in table.chainsWithOwners {
           for comment in table.rules(in: chain).compactMap(\.comment) where comment.hasPrefix(prefix) {
-            if let tag = Table.tag(comment, part) { tags.insert(tag) }
+            if let tag = Table.tag(comment, role) { tags.insert(tag) }
           }
         }
       }
@@ -195,41 +195,41 @@ public struct IptablesBackend: FilterBackend {
 
 extension IptablesBackend {
   /// Replaces the rules table by table, each table in one commit; the table with the loopback guard is the first one.
-  public mutating func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
-    let plan = try Plan.of(claim.withoutPassages, families: IPFamily.ofKernel)
-    let chosen = claim.withoutPassages.rules.isEmpty ? nil : try flavour(for: plan)
+  public mutating func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
+    let plan = try Plan.of(ruleSet.withoutPassages, families: IPFamily.ofKernel)
+    let chosen = ruleSet.withoutPassages.rules.isEmpty ? nil : try flavour(for: plan)
     guard let chosen else {
-      try remove(claim.owner.filterTag, claim.part, known: old?.rules)
-      return try add(claim)
+      try remove(ruleSet.owner.filterTag, ruleSet.role, known: old?.rules)
+      return try add(ruleSet)
     }
     let tables = tables(chosen)
-    let passing = try Plan.of(claim.onlyPassages, families: IPFamily.ofKernel)
+    let passing = try Plan.of(ruleSet.onlyPassages, families: IPFamily.ofKernel)
     let whole = plan.joined(with: passing.limited(to: try tables.forwarding(passing.tables)))
-    try replace(with: whole, claim, tables)
+    try replace(with: whole, ruleSet, tables)
     for flavour in flavours where flavour != chosen {
       let tables = self.tables(flavour)
-      try remove(claim.owner.filterTag, claim.part, known: old?.rules, tables)
+      try remove(ruleSet.owner.filterTag, ruleSet.role, known: old?.rules, tables)
       let passing = passing.limited(to: try tables.forwarding(passing.tables))
-      if !passing.pieces.isEmpty { try make(passing, claim, tables) }
+      if !passing.pieces.isEmpty { try make(passing, ruleSet, tables) }
     }
   }
 
-  private func replace(with plan: Plan, _ claim: Claim, _ tables: Tables) throws(KernelError) {
-    let mark = Layout.mark(plan.tag, plan.part)
+  private func replace(with plan: Plan, _ ruleSet: RuleSet, _ tables: Tables) throws(KernelError) {
+    let mark = Layout.mark(plan.tag, plan.role)
     let present = try tables.present(TableName.all)
     let names = TableName.all.filter { present.contains($0) || plan.pieces[$0] != nil }
     let guardFirst = names.filter { $0 == .loopbackGuard } + names.filter { $0 != .loopbackGuard }
     try tables.change(guardFirst) { (table) throws(KernelError) in
       try table.remove(mark: mark)
-      try make(plan, in: &table, for: claim)
+      try make(plan, in: &table, for: ruleSet)
     }
   }
 }
 
 extension IptablesBackend {
-  /// Names the host's rules and policies that certainly drop connections which the claim's rules are for.
-  public mutating func drops(for claim: Claim) throws(KernelError) -> [String] {
-    try legacyDrops(claim.onlyPassages) + Self.drops(claim.forwardedConnections, withOpened: true)
+  /// Names the host's rules and policies that certainly drop connections which the rule set's rules are for.
+  public mutating func drops(for ruleSet: RuleSet) throws(KernelError) -> [String] {
+    try legacyDrops(ruleSet.onlyPassages) + Self.drops(ruleSet.forwardedConnections, withOpened: true)
   }
 
   /// As `drops(for:)`, but without the chains in which ADD accepts a network: FORWARD of `iptables`, and firewalld's.
@@ -254,10 +254,10 @@ extension IptablesBackend {
   }
 
   /// Names the legacy tables whose FORWARD has policy DROP and lacks our passages.
-  private func legacyDrops(_ claim: Claim) throws(KernelError) -> [String] {
+  private func legacyDrops(_ ruleSet: RuleSet) throws(KernelError) -> [String] {
     guard onlyFlavour != .nftables else { return [] }
     let tables = tables(.legacy)
-    let missing = try tables.missing(from: claim)
+    let missing = try tables.missing(from: ruleSet)
     guard !missing.isEmpty else { return [] }
     var drops: [String] = []
     for name in try tables.forwarding(TableName.all.filter { $0.kind == .filter }) {

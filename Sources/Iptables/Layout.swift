@@ -17,7 +17,7 @@ import PacketFilter
 /// ```
 /// INPUT   → CNI-LOOPBACK   ! -i lo -d 127.0.0.0/8, no replies: DROP   while IPv4 ports are published
 /// INPUT   → CNI-NAMES      port 53 by UDP and TCP; -d ADDRESS → CNI-N-x: -i BRIDGE ACCEPT, ! -i lo DROP
-/// FORWARD → CNI-ISOLATION  -o LINK, -i LINK → CNI-I-x   one chain for each bridge (with its partner) and part
+/// FORWARD → CNI-ISOLATION  -o LINK, -i LINK → CNI-I-x   one chain for each bridge (with its partner) and role
 ///           CNI-I-x → CNI-L-x     between the network's own containers: replies, links, DROP
 ///           CNI-I-x → CNI-ISOLATED   from an isolated network to another isolated one: DROP
 /// FORWARD → CNI-FORWARD    the operator's chains, then the admission rules
@@ -27,7 +27,7 @@ import PacketFilter
 /// match only packets to the host's own addresses (GHSA-jv3w-x3r3-g6rm), and no packets to loopback addresses that arrive on a
 /// link (CVE-2020-8558). Jumps in `filter` are inserted at the top, isolation before admission.
 ///
-/// Rules of one attachment have its tag and its part as comment. For shared chains, each owner has such a rule in
+/// Rules of one attachment have its tag and its role as comment. For shared chains, each owner has such a rule in
 /// `CNI-OWNERS`, a chain that no packet passes: the rule jumps to the shared chain, and so counts its users. An
 /// operator's chain is in use while an owner's comment ends with its name, a return path while ports of its subnet are
 /// published.
@@ -75,13 +75,13 @@ enum Layout {
   }
 
   /// The comment of that attachment's rules; the name of a chain that the rule needs may follow it.
-  static func mark(_ tag: String, _ part: Part) -> String { "\(tag) \(part.rawValue)" }
+  static func mark(_ tag: String, _ role: PluginRole) -> String { "\(tag) \(role.rawValue)" }
 
-  static func isolationChain(_ bridge: InterfaceName, _ part: Part) -> String {
-    isolationPrefix + Owner.shortHash("\(part.rawValue) \(bridge)")
+  static func isolationChain(_ bridge: InterfaceName, _ role: PluginRole) -> String {
+    isolationPrefix + AttachmentID.shortHash("\(role.rawValue) \(bridge)")
   }
 
-  static func serviceChain(_ address: IPAddress) -> String { servicePrefix + Owner.shortHash("\(address)") }
+  static func serviceChain(_ address: IPAddress) -> String { servicePrefix + AttachmentID.shortHash("\(address)") }
 
-  static func linksChain(_ bridge: InterfaceName) -> String { linksPrefix + Owner.shortHash("\(bridge)") }
+  static func linksChain(_ bridge: InterfaceName) -> String { linksPrefix + AttachmentID.shortHash("\(bridge)") }
 }

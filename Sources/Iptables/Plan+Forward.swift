@@ -19,7 +19,7 @@ extension Plan {
           "admit \(admission.address)", errno: .EINVAL, reason: "admin chain \(name): want \(Layout.wantedChainName)")
       }
       need(.foreign(.init(name, from: Layout.forward, .first, Layout.adminComment, family)), table)
-      outbound.matches = [.comment("\(Layout.mark(tag, part)) \(name)")]
+      outbound.matches = [.comment("\(Layout.mark(tag, role)) \(name)")]
     }
     var inbound = TableRule(family, .answers, mark, target: .accept)
     inbound.destination = host
@@ -29,7 +29,7 @@ extension Plan {
 
   mutating func add(_ wanted: Isolation, _ family: IPFamily) {
     let table = TableName(.filter, family)
-    let chain = Layout.isolationChain(wanted.bridge, part)
+    let chain = Layout.isolationChain(wanted.bridge, role)
     need(Layout.isolation, from: ["FORWARD"], "cni: isolation", .first, table)
     for link in wanted.links { needIsolated(link, table) }
     if wanted.separatesContainers { needLinks(wanted.bridge, table) }
@@ -61,7 +61,7 @@ extension Plan {
     need(.shared(TableRule(table.family, target: .drop), in: chain, .last), table)
   }
 
-  mutating func add(_ link: ContainerLink) {
+  mutating func add(_ link: AllowedConnection) {
     let table = TableName(.filter, link.to.family)
     let chain = Layout.linksChain(link.bridge)
     need(.chain(chain), table)

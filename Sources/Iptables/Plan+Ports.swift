@@ -51,7 +51,7 @@ extension Plan {
   private mutating func needSubchain(
     of chain: String, for port: PublishedPort, _ base: TableRule, _ table: TableName
   ) -> String {
-    let subchain = Layout.portPrefix + Owner.shortHash("\(tag) \(part.rawValue) \(port) \(port.conditions)")
+    let subchain = Layout.portPrefix + AttachmentID.shortHash("\(tag) \(role.rawValue) \(port) \(port.conditions)")
     need(.chain(subchain), table)
     var jump = base
     jump.target = .jump(subchain)

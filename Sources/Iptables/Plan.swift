@@ -7,36 +7,36 @@ struct Plan: Equatable, Sendable {
   var pieces: [TableName: [Piece]] = [:]
   private var needed: [TableName: Set<Piece>] = [:]
   let tag: String
-  let part: Part
+  let role: PluginRole
   /// The tag prefix of the owner's network.
   let network: String
   /// The families in which bridges are isolated.
   let families: [IPFamily]
 
-  init(_ claim: Claim, _ families: [IPFamily]) {
+  init(_ ruleSet: RuleSet, _ families: [IPFamily]) {
     self.families = families
-    tag = claim.owner.filterTag
-    part = claim.part
-    network = Owner.filterTagPrefix(claim.owner.network)
+    tag = ruleSet.owner.filterTag
+    role = ruleSet.role
+    network = AttachmentID.filterTagPrefix(ruleSet.owner.network)
   }
 
-  /// Everything that the claim needs.
+  /// Everything that the rule set needs.
   ///
   /// - Parameters:
-  ///   - claim: the wanted rules.
+  ///   - ruleSet: the wanted rules.
   ///   - families: the families that the host supports.
   /// - Returns: the pieces of each table.
   /// - Throws: EOPNOTSUPP for a rule that only nftables supports, EINVAL for an invalid condition or chain name.
-  static func of(_ claim: Claim, families: [IPFamily] = IPFamily.allCases) throws(KernelError) -> Plan {
-    var plan = Plan(claim, families)
-    for rule in claim.rules { try plan.add(rule) }
+  static func of(_ ruleSet: RuleSet, families: [IPFamily] = IPFamily.allCases) throws(KernelError) -> Plan {
+    var plan = Plan(ruleSet, families)
+    for rule in ruleSet.rules { try plan.add(rule) }
     return plan
   }
 
   var tables: [TableName] { TableName.all.filter { pieces[$0] != nil } }
 
   /// The comment of the owner's rules.
-  var mark: Match { .comment(Layout.mark(tag, part)) }
+  var mark: Match { .comment(Layout.mark(tag, role)) }
 
   mutating func add(_ rule: Rule) throws(KernelError) {
     switch rule {
@@ -140,9 +140,9 @@ extension Plan {
     let table = TableName(.filter, family)
     let chain =
       Layout.admissionPrefix
-      + Owner.shortHash("\(network) \(subnet) \(passage.kind.rawValue) \(passage.link?.description ?? "")")
+      + AttachmentID.shortHash("\(network) \(subnet) \(passage.kind.rawValue) \(passage.link?.description ?? "")")
     need(Layout.forward, from: ["FORWARD"], "CNI firewall plugin rules", .after(Layout.isolation), table)
-    var comment = Layout.mark(tag, part)
+    var comment = Layout.mark(tag, role)
     if let name = passage.adminChain {
       guard Layout.isChainName(name), !Layout.isOurs(name) else {
         throw KernelError(
@@ -190,14 +190,14 @@ extension Passage {
   }
 }
 
-extension Claim {
-  var onlyPassages: Claim { filtered { $0.isPassage } }
-  var withoutPassages: Claim { filtered { !$0.isPassage } }
+extension RuleSet {
+  var onlyPassages: RuleSet { filtered { $0.isPassage } }
+  var withoutPassages: RuleSet { filtered { !$0.isPassage } }
 
-  private func filtered(_ isWanted: (Rule) -> Bool) -> Claim {
-    var claim = self
-    claim.rules = rules.filter(isWanted)
-    return claim
+  private func filtered(_ isWanted: (Rule) -> Bool) -> RuleSet {
+    var ruleSet = self
+    ruleSet.rules = rules.filter(isWanted)
+    return ruleSet
   }
 }
 
@@ -210,7 +210,7 @@ extension Plan {
     let family = wanted.address.family
     let table = TableName(.nat, family)
     let subnet = wanted.subnet.network
-    let chain = Layout.masqueradePrefix + Owner.shortHash("\(network) \(subnet) \(wanted.isRandom)")
+    let chain = Layout.masqueradePrefix + AttachmentID.shortHash("\(network) \(subnet) \(wanted.isRandom)")
     var rules: [TableRule] = []
     for prefix in [subnet, IPPrefix.multicast(family)] {
       var rule = TableRule(family, target: .returnToCaller)

@@ -42,7 +42,7 @@ extension Table {
   ///   - ports: the ports that are to be published.
   ///   - owner: their future owner.
   /// - Throws: EEXIST if one of `ports` is published already, except a spare port by the same container.
-  func checkConflicts(with ports: [PublishedPort], of owner: Owner) throws(KernelError) {
+  func checkConflicts(with ports: [PublishedPort], of owner: AttachmentID) throws(KernelError) {
     guard !ports.isEmpty else { return }
     for holder in holders(of: ports) {
       let isSameContainer = holder.tag != owner.filterTag && owner.isSameContainer(asFilterTag: holder.tag)
@@ -60,11 +60,11 @@ extension Table {
     }
   }
 
-  /// The tag in the comment of an owner's rule, of that part or (`nil`) of any part.
-  static func tag(_ comment: String, _ part: Part? = nil) -> String? {
+  /// The tag in the comment of an owner's rule, of that role or (`nil`) of any role.
+  static func tag(_ comment: String, _ role: PluginRole? = nil) -> String? {
     let words = comment.split(separator: " ", maxSplits: 2)
-    guard comment.hasPrefix(Owner.tagPrefix), !comment.hasPrefix(Layout.sharedPrefix), words.count > 1,
-      let its = Part(rawValue: String(words[1])), its == part ?? its
+    guard comment.hasPrefix(AttachmentID.tagPrefix), !comment.hasPrefix(Layout.sharedPrefix), words.count > 1,
+      let its = PluginRole(rawValue: String(words[1])), its == role ?? its
     else { return nil }
     return String(words[0])
   }

@@ -110,12 +110,12 @@ extension IPFamily {
 }
 
 extension Tables {
-  /// The claim's rules that are not in these tables as they were added.
-  func missing(from claim: Claim) throws(KernelError) -> [Rule] {
-    guard !claim.rules.isEmpty else { return [] }
+  /// The rule set's rules that are not in these tables as they were added.
+  func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
+    guard !ruleSet.rules.isEmpty else { return [] }
     var plans: [(Rule, Plan)] = []
-    for rule in claim.rules {
-      var one = claim
+    for rule in ruleSet.rules {
+      var one = ruleSet
       one.rules = [rule]
       plans.append((rule, try Plan.of(one, families: IPFamily.ofKernel)))
     }

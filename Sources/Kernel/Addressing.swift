@@ -4,7 +4,7 @@ public import NetTypes
 public struct AddressSpec: Equatable, Sendable {
   public var prefix: IPPrefix
   public var interface: InterfaceName
-  public var side: Side
+  public var netns: NetNS
   /// Whether the address is usable at once, without duplicate address detection; no effect for IPv4.
   public var skipsDAD: Bool
   /// Whether the kernel may choose it as source address, also for masqueraded packets.
@@ -17,12 +17,12 @@ public struct AddressSpec: Equatable, Sendable {
   public var isAnnounced: Bool
 
   public init(
-    _ prefix: IPPrefix, on interface: InterfaceName, _ side: Side, skipsDAD: Bool = true, isSource: Bool = true,
+    _ prefix: IPPrefix, on interface: InterfaceName, _ netns: NetNS, skipsDAD: Bool = true, isSource: Bool = true,
     bringsSubnetRoute: Bool = true, isAnnounced: Bool = false
   ) {
     self.prefix = prefix
     self.interface = interface
-    self.side = side
+    self.netns = netns
     self.skipsDAD = skipsDAD
     self.isSource = isSource
     self.bringsSubnetRoute = bringsSubnetRoute
@@ -34,7 +34,7 @@ public struct AddressSpec: Equatable, Sendable {
 public struct RouteSpec: Hashable, Sendable {
   public var dst: IPPrefix
   public var interface: InterfaceName
-  public var side: Side
+  public var netns: NetNS
   public var gateway: IPAddress?
   /// The MTU in bytes.
   public var mtu: Int?
@@ -57,11 +57,11 @@ public struct RouteSpec: Hashable, Sendable {
   /// The `proto` of such a route is neither `boot`, which ours have, nor `static`.
   public var isLearnt = false
 
-  public init(_ dst: IPPrefix, via gateway: IPAddress? = nil, on interface: InterfaceName, _ side: Side) {
+  public init(_ dst: IPPrefix, via gateway: IPAddress? = nil, on interface: InterfaceName, _ netns: NetNS) {
     self.dst = dst
     self.gateway = gateway
     self.interface = interface
-    self.side = side
+    self.netns = netns
   }
 }
 
@@ -71,13 +71,13 @@ public struct NeighbourSpec: Hashable, Sendable {
   /// `nil`: a proxy entry, the host answers for the address on that link (`ip neigh add proxy`).
   public var mac: MACAddress?
   public var interface: InterfaceName
-  public var side: Side
+  public var netns: NetNS
 
-  public init(_ address: IPAddress, mac: MACAddress?, on interface: InterfaceName, _ side: Side) {
+  public init(_ address: IPAddress, mac: MACAddress?, on interface: InterfaceName, _ netns: NetNS) {
     self.address = address
     self.mac = mac
     self.interface = interface
-    self.side = side
+    self.netns = netns
   }
 }
 

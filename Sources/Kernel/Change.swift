@@ -8,12 +8,12 @@ public import PacketFilter
 public enum Change: Equatable, Sendable {
   case createLink(LinkSpec)
   /// No-op if there is no such link.
-  case deleteLink(InterfaceName, on: Side)
+  case deleteLink(InterfaceName, on: NetNS)
   /// No-op if there is no such bridge or VRF on the host, or if it has ports.
   case deleteUnusedBridge(InterfaceName)
   /// No-op if there is no such link on the host, or if it has routes.
   case deleteUnroutedLink(InterfaceName)
-  case changeLink(InterfaceName, on: Side, LinkChange)
+  case changeLink(InterfaceName, on: NetNS, LinkChange)
   /// Sets the VLANs of a bridge's port on the host; equals `bridge vlan add`.
   case setVLANs(PortVLANs, on: InterfaceName)
   /// Waits until that link on the host, a bridge's port, forwards packets.
@@ -37,7 +37,7 @@ public enum Change: Equatable, Sendable {
   case setTables(TunnelTables)
   /// Whether senders on that link of the host leave checksums to it (`ethtool -K NAME tx`).
   case setChecksumOffload(InterfaceName, isOn: Bool)
-  case setSysctls([Sysctl], on: Side)
+  case setSysctls([Sysctl], on: NetNS)
   /// Announces these addresses to the container's neighbours: gratuitous ARP, unsolicited NA.
   ///
   /// Requires `arp_notify` and `ndisc_notify` to be set.
@@ -49,35 +49,35 @@ public enum Change: Equatable, Sendable {
   /// filter. With `bridge-nf-call-ip6tables`, where bridges call the packet filter, it drops the replies too.
   case routeLoopback(InterfaceName)
   /// Sets `route_localnet` of that link of the host to 1 for an owner whose rules are in place.
-  case enableRouteLocalnet(InterfaceName, for: Owner)
+  case enableRouteLocalnet(InterfaceName, for: AttachmentID)
   /// Sets `route_localnet` of that link of the host to 0, under the packet filter's lock.
   ///
   /// No-op if there is no such link, or if published ports of others than these owners need it.
-  case disableRouteLocalnet(InterfaceName, besides: Set<Owner>)
+  case disableRouteLocalnet(InterfaceName, besides: Set<AttachmentID>)
   /// Deletes the conntrack entries of these connections, so that the rules are applied to their next packet.
   case forgetConnections(Set<TrackedConnections>)
-  case addRules(Claim)
-  /// Replaces all rules of the claim's owner and part.
-  case setRules(Claim)
+  case addRules(RuleSet)
+  /// Replaces all rules of the rule set's owner and role.
+  case setRules(RuleSet)
   /// No-op if there are none; `everywhere`: also searches the rulesets for rules without a record.
-  case removeRules(Owner, Part, everywhere: Bool)
+  case removeRules(AttachmentID, PluginRole, everywhere: Bool)
   /// Removes what the reference plugins made, unless our own rules are recorded for the attachment.
   ///
   /// The container's addresses identify its admission rules; `zone` is the firewalld zone that may have them as sources.
-  case removeReferenceRules(Owner, Part, [IPAddress], zone: String?)
-  /// Removes that part's rules of all attachments of the network except `valid`.
-  case removeOtherRules(NetworkName, Part, valid: Set<Owner>, everywhere: Bool)
+  case removeReferenceRules(AttachmentID, PluginRole, [IPAddress], zone: String?)
+  /// Removes that role's rules of all attachments of the network except `valid`.
+  case removeOtherRules(NetworkName, PluginRole, valid: Set<AttachmentID>, everywhere: Bool)
 }
 
 extension Change: CustomStringConvertible {
   /// The change with its values, as the start of an error message.
   public var description: String {
     switch self {
-    case .createLink(let spec): "create \(spec.kind) \(spec.name)\(spec.side.suffix)"
-    case .deleteLink(let name, let side): "delete link \(name)\(side.suffix)"
+    case .createLink(let spec): "create \(spec.kind) \(spec.name)\(spec.netns.suffix)"
+    case .deleteLink(let name, let netns): "delete link \(name)\(netns.suffix)"
     case .deleteUnusedBridge(let name): "delete bridge \(name) if it has no ports"
     case .deleteUnroutedLink(let name): "delete link \(name) if no route leaves by it"
-    case .changeLink(let name, let side, let change): "set \(name) \(change)\(side.suffix)"
+    case .changeLink(let name, let netns, let change): "set \(name) \(change)\(netns.suffix)"
     case .setVLANs(let vlans, let name): "set VLANs of \(name): \(vlans)"
     case .awaitRunning(let name): "wait until \(name) runs"
     case .awaitDAD(let name): "wait for duplicate address detection on \(name) in the container"
@@ -87,15 +87,15 @@ extension Change: CustomStringConvertible {
     case .addRoute(let spec): "add route \(spec)"
     case .deleteRoute(let spec): "delete route \(spec)"
     case .setNeighbour(let spec):
-      "set neighbour \(spec.address) \(spec.mac?.description ?? "proxy") on \(spec.interface)\(spec.side.suffix)"
-    case .deleteNeighbour(let spec): "delete neighbour \(spec.address) on \(spec.interface)\(spec.side.suffix)"
+      "set neighbour \(spec.address) \(spec.mac?.description ?? "proxy") on \(spec.interface)\(spec.netns.suffix)"
+    case .deleteNeighbour(let spec): "delete neighbour \(spec.address) on \(spec.interface)\(spec.netns.suffix)"
     case .setFDB(let spec): "set forwarding entry \(spec)"
     case .deleteFDB(let spec): "delete forwarding entry \(spec)"
     case .setTables(let tables):
       "set \(tables.forwarding.count) forwarding entries, \(tables.neighbours.count) neighbours, \(tables.routes.count) routes of \(tables.device)"
     case .setChecksumOffload(let name, let isOn): "set checksum offload of \(name) \(isOn ? "on" : "off")"
-    case .setSysctls(let settings, let side):
-      "set sysctl \(settings.map { "\($0.key)=\($0.value)" }.joined(separator: " "))\(side.suffix)"
+    case .setSysctls(let settings, let netns):
+      "set sysctl \(settings.map { "\($0.key)=\($0.value)" }.joined(separator: " "))\(netns.suffix)"
     case .announce(let addresses, let mac, let name):
       "announce \(addresses.map(\.description).joined(separator: " ")) at \(mac) on \(name)"
     case .routeLoopback(let name): "add route local ::1 on \(name)"
@@ -103,8 +103,8 @@ extension Change: CustomStringConvertible {
     case .disableRouteLocalnet(let name, _): "set sysctl \(Sysctl.routeLocalnet(name, "0").key)=0"
     case .forgetConnections(let connections):
       "forget connections to \(connections.map(\.description).sorted().joined(separator: ", "))"
-    case .addRules(let claim): "add packet filter rules of \(claim.owner.tag)"
-    case .setRules(let claim): "replace packet filter rules of \(claim.owner.tag)"
+    case .addRules(let ruleSet): "add packet filter rules of \(ruleSet.owner.tag)"
+    case .setRules(let ruleSet): "replace packet filter rules of \(ruleSet.owner.tag)"
     case .removeRules(let owner, _, _): "remove packet filter rules of \(owner.tag)"
     case .removeReferenceRules(let owner, _, _, _):
       "remove packet filter rules of the reference plugins for \(owner.tag)"
@@ -113,7 +113,7 @@ extension Change: CustomStringConvertible {
   }
 }
 
-extension Side {
+extension NetNS {
   fileprivate var suffix: String { self == .container ? " in the container" : "" }
 }
 
@@ -121,8 +121,8 @@ extension LinkSpec.Kind: CustomStringConvertible {
   public var description: String {
     switch self {
     case .bridge(let filtersVLANs): filtersVLANs ? "VLAN filtering bridge" : "bridge"
-    case .veth(let peer): "veth with \(peer.name)\(peer.side.suffix) as peer of"
-    case .upper(let upper, let parent): "\(upper) over \(parent.name)\(parent.side.suffix) as"
+    case .veth(let peer): "veth with \(peer.name)\(peer.netns.suffix) as peer of"
+    case .upper(let upper, let parent): "\(upper) over \(parent.name)\(parent.netns.suffix) as"
     case .dummy: "dummy"
     case .vxlan(let vxlan, let link): "\(vxlan)\(link.map { " dev \($0)" } ?? "") as"
     case .vrf(let table): "vrf table \(table) as"
@@ -158,12 +158,12 @@ extension LinkChange: CustomStringConvertible {
 }
 
 extension AddressSpec: CustomStringConvertible {
-  public var description: String { "\(prefix) on \(interface)\(side.suffix)" }
+  public var description: String { "\(prefix) on \(interface)\(netns.suffix)" }
 }
 
 extension RouteSpec: CustomStringConvertible {
   public var description: String {
-    "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)\(side.suffix)"
+    "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)\(netns.suffix)"
   }
 }
 

@@ -22,28 +22,28 @@ public protocol Kernel: ~Copyable {
   mutating func unlockHost()
 
   /// The link with that name; `nil` if there is none.
-  mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo?
+  mutating func link(_ name: InterfaceName, on netns: NetNS) throws(KernelError) -> LinkInfo?
 
   /// The link with that index; `nil` if there is none.
-  mutating func link(index: Int32, on side: Side) throws(KernelError) -> LinkInfo?
+  mutating func link(index: Int32, on netns: NetNS) throws(KernelError) -> LinkInfo?
 
   /// Links of that kind (`veth`), all of them or the ports of one bridge; a dump, so for GC and CHECK only.
-  mutating func links(kind: String, master: InterfaceName?, on side: Side) throws(KernelError) -> [LinkInfo]
+  mutating func links(kind: String, master: InterfaceName?, on netns: NetNS) throws(KernelError) -> [LinkInfo]
 
   /// All links; a dump, so for reports only.
-  mutating func allLinks(on side: Side) throws(KernelError) -> [LinkInfo]
+  mutating func allLinks(on netns: NetNS) throws(KernelError) -> [LinkInfo]
 
   /// VLANs of a bridge's port on the host; `keepsDefault`: VLAN 1 is among them. A dump, so for CHECK only.
   mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs
 
   /// Addresses of that link, without the link-local ones that the kernel added by itself.
-  mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix]
+  mutating func addresses(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [IPPrefix]
 
   /// Routes of that link in all tables, without those that the kernel adds for each address.
-  mutating func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec]
+  mutating func routes(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [RouteSpec]
 
   /// The link of that family's default route; `nil` if there is none.
-  mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo?
+  mutating func defaultRouteLink(_ family: IPFamily, on netns: NetNS) throws(KernelError) -> LinkInfo?
 
   /// Links of the host with IPv6 routes from router advertisements (`proto ra`), in any table.
   mutating func linksWithAdvertisedRoutes() throws(KernelError) -> [InterfaceName]
@@ -81,7 +81,7 @@ public protocol Kernel: ~Copyable {
   mutating func routedPrefixes(_ family: IPFamily) throws(KernelError) -> [IPPrefix]
 
   /// The value of a sysctl; `nil` if the kernel has no such setting.
-  mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String?
+  mutating func sysctl(_ key: String, on netns: NetNS) throws(KernelError) -> String?
 
   /// Creates and deletes that link in a temporary namespace, to find out whether it can be created. For STATUS only.
   ///
@@ -96,9 +96,9 @@ extension Kernel where Self: ~Copyable {
   public var isPlanning: Bool { false }
 
   /// The link of the default route; that of IPv4 takes precedence.
-  public mutating func uplink(on side: Side) throws(KernelError) -> LinkInfo? {
-    if let link = try defaultRouteLink(.v4, on: side) { return link }
-    return try defaultRouteLink(.v6, on: side)
+  public mutating func uplink(on netns: NetNS) throws(KernelError) -> LinkInfo? {
+    if let link = try defaultRouteLink(.v4, on: netns) { return link }
+    return try defaultRouteLink(.v6, on: netns)
   }
 
   /// Links of the host that would lose the routes of router advertisements if the host forwarded IPv6.

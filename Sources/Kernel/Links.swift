@@ -2,19 +2,19 @@ import CNI
 public import NetTypes
 
 /// The network namespace of an operation.
-public enum Side: Sendable, Hashable, CaseIterable {
+public enum NetNS: Sendable, Hashable, CaseIterable {
   case host
   case container
 }
 
 /// A link's name and its namespace.
-public struct LinkPlace: Hashable, Sendable {
+public struct LinkKey: Hashable, Sendable {
   public var name: InterfaceName
-  public var side: Side
+  public var netns: NetNS
 
-  public init(_ name: InterfaceName, on side: Side) {
+  public init(_ name: InterfaceName, on netns: NetNS) {
     self.name = name
-    self.side = side
+    self.netns = netns
   }
 }
 
@@ -42,10 +42,12 @@ public struct LinkInfo: Equatable, Sendable {
   public var group = 0
   /// The index of the bridge or VRF that is its master.
   public var master: Int32?
-  /// The index of a veth's peer or of a macvlan's parent, which may be in another namespace.
-  public var peer: Int32?
-  /// The nsid of the namespace of `peer`, in this namespace; `nil` if it is this one.
-  public var peerNamespace: Int32?
+  /// The index of a veth's peer, which may be in another namespace (`IFLA_LINK`).
+  public var peerIndex: Int32?
+  /// The index of the parent of a macvlan, ipvlan, VLAN or VXLAN link, which may be in another namespace.
+  public var parentIndex: Int32?
+  /// The nsid of the namespace of the peer or parent, in this namespace; `nil` if it is this one.
+  public var linkNetNSID: Int32?
   /// Whether a bridge filters VLANs (`vlan_filtering`); `nil` for other links.
   public var filtersVLANs: Bool?
   /// Whether a user set the bridge's MAC address, so that it does not follow the ports (`addr_assign_type` 3).
@@ -56,7 +58,7 @@ public struct LinkInfo: Equatable, Sendable {
   public var port: BridgePort?
   /// Its settings as a link with a parent; `nil` if it has none.
   public var upper: UpperLink?
-  /// The settings of a VXLAN device, all of them filled in; `peer` is the link that sends its packets, if there is one.
+  /// The settings of a VXLAN device, all of them filled in; `parentIndex` is the link that sends its packets, if there is one.
   public var vxlan: VXLAN?
   /// The routing table of a VRF; `nil` for other links.
   public var vrfTable: Int?
@@ -106,7 +108,7 @@ public struct LinkSpec: Equatable, Sendable {
     /// A pair; the link itself is on the host, the peer in the container unless the peer names another side.
     case veth(peer: Peer)
     /// A link with that parent.
-    case upper(UpperLink, over: LinkPlace)
+    case upper(UpperLink, over: LinkKey)
     /// A link that discards all packets.
     case dummy
     /// A tunnel on the host to other hosts; its packets leave by the named link, or by the routes.
@@ -123,11 +125,11 @@ public struct LinkSpec: Equatable, Sendable {
   public struct Peer: Equatable, Sendable {
     public var name: InterfaceName
     public var mac: MACAddress?
-    public var side: Side
-    public init(name: InterfaceName, mac: MACAddress? = nil, side: Side = .container) {
+    public var netns: NetNS
+    public init(name: InterfaceName, mac: MACAddress? = nil, netns: NetNS = .container) {
       self.name = name
       self.mac = mac
-      self.side = side
+      self.netns = netns
     }
   }
 
@@ -142,11 +144,11 @@ public struct LinkSpec: Equatable, Sendable {
   /// The alias, for bridges; present as soon as the bridge has its name.
   public var alias: String?
   /// The namespace of the link; bridges and pairs are on the host.
-  public var side: Side
+  public var netns: NetNS
 
   public init(
     _ name: InterfaceName, kind: Kind, mac: MACAddress? = nil, mtu: Int? = nil, group: Int? = nil,
-    alias: String? = nil, on side: Side = .host
+    alias: String? = nil, on netns: NetNS = .host
   ) {
     self.name = name
     self.kind = kind
@@ -154,16 +156,16 @@ public struct LinkSpec: Equatable, Sendable {
     self.mtu = mtu
     self.group = group
     self.alias = alias
-    self.side = side
+    self.netns = netns
   }
 
-  public var place: LinkPlace { LinkPlace(name, on: side) }
+  public var place: LinkKey { LinkKey(name, on: netns) }
 }
 
 extension InterfaceName {
   /// The temporary name, for a link that the kernel cannot create under its own name.
-  public var passing: InterfaceName {
-    guard let name = InterfaceName("cn\(Owner.shortHash(description))") else {
+  public var temporaryName: InterfaceName {
+    guard let name = InterfaceName("cn\(AttachmentID.shortHash(description))") else {
       preconditionFailure("15 letters and digits are an interface name")
     }
     return name

@@ -8,7 +8,7 @@ import PacketFilter
 public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   public var kernel: K
   public private(set) var undoStack: [Change] = []
-  private var created: Set<LinkPlace> = []
+  private var created: Set<LinkKey> = []
 
   public init(_ kernel: consuming K) { self.kernel = kernel }
 
@@ -25,11 +25,11 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
 
   private mutating func remember(_ spec: LinkSpec) {
     created.insert(spec.place)
-    if case .veth(let peer) = spec.kind { created.insert(LinkPlace(peer.name, on: peer.side)) }
+    if case .veth(let peer) = spec.kind { created.insert(LinkKey(peer.name, on: peer.netns)) }
   }
 
-  private func isOurs(_ name: InterfaceName, on side: Side) -> Bool {
-    created.contains(LinkPlace(name, on: side))
+  private func isOurs(_ name: InterfaceName, on netns: NetNS) -> Bool {
+    created.contains(LinkKey(name, on: netns))
   }
 
   /// The rollback of `change`; empty if the result is deleted with a link created here.
@@ -38,20 +38,20 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .createLink(let spec):
       switch spec.kind {
       case .bridge, .vrf: return [.deleteUnusedBridge(spec.name)]
-      case .veth, .upper, .dummy, .vxlan: return [.deleteLink(spec.name, on: spec.side)]
+      case .veth, .upper, .dummy, .vxlan: return [.deleteLink(spec.name, on: spec.netns)]
       }
-    case .changeLink(let name, let side, let wanted):
-      guard !isOurs(name, on: side), let now = try kernel.link(name, on: side) else { return [] }
+    case .changeLink(let name, let netns, let wanted):
+      guard !isOurs(name, on: netns), let now = try kernel.link(name, on: netns) else { return [] }
       let back = wanted.takenBack(from: now)
-      let kept = try addressesThatStay(now, on: side, after: back)
-      return back == LinkChange() ? [] : kept + [.changeLink(name, on: side, back)]
-    case .addAddress(let spec): return isOurs(spec.interface, on: spec.side) ? [] : [.deleteAddress(spec)]
+      let kept = try addressesThatStay(now, on: netns, after: back)
+      return back == LinkChange() ? [] : kept + [.changeLink(name, on: netns, back)]
+    case .addAddress(let spec): return isOurs(spec.interface, on: spec.netns) ? [] : [.deleteAddress(spec)]
     case .deleteAddress(let spec): return [.addAddress(spec)]
-    case .addRoute(let spec): return isOurs(spec.interface, on: spec.side) ? [] : [.deleteRoute(spec)]
+    case .addRoute(let spec): return isOurs(spec.interface, on: spec.netns) ? [] : [.deleteRoute(spec)]
     case .deleteRoute(let spec): return [.addRoute(spec)]
-    case .setNeighbour(let spec): return isOurs(spec.interface, on: spec.side) ? [] : [.deleteNeighbour(spec)]
+    case .setNeighbour(let spec): return isOurs(spec.interface, on: spec.netns) ? [] : [.deleteNeighbour(spec)]
     case .setFDB(let spec): return isOurs(spec.interface, on: .host) ? [] : [.deleteFDB(spec)]
-    case .setSysctls(let settings, let side): return try previous(settings, on: side)
+    case .setSysctls(let settings, let netns): return try previous(settings, on: netns)
     case .enableRouteLocalnet(let name, let owner): return try previousRouteLocalnet(name, for: owner)
     case .deleteNeighbour(let spec): return [.setNeighbour(spec)]
     case .deleteFDB(let spec): return [.setFDB(spec)]
@@ -59,10 +59,10 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .setChecksumOffload(let name, let isOn):
       let before = try isOurs(name, on: .host) ? isOn : kernel.offloadsChecksums(name)
       return before == isOn ? [] : [.setChecksumOffload(name, isOn: before)]
-    case .addRules(let claim): return [.removeRules(claim.owner, claim.part, everywhere: false)]
-    case .setRules(let claim): return [try previous(claim)]
-    case .removeRules(let owner, let part, _):
-      return try kernel.filter.claim(of: owner, part).map { [.addRules($0)] } ?? []
+    case .addRules(let ruleSet): return [.removeRules(ruleSet.owner, ruleSet.role, everywhere: false)]
+    case .setRules(let ruleSet): return [try previous(ruleSet)]
+    case .removeRules(let owner, let role, _):
+      return try kernel.filter.ruleSet(of: owner, role).map { [.addRules($0)] } ?? []
     // A deleted link cannot be restored, but an ADD deletes none. VLANs are deleted with the port, which ADD creates.
     // The next packet makes a new conntrack entry. Other attachments may need the route to ::1 by now.
     // `route_localnet` stays 0 on a link whose rules are about to be removed.
@@ -74,17 +74,17 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
 
   /// The kernel adds 127.0.0.1/8 when a loopback interface is set up, and keeps it when the interface is set down.
   private mutating func addressesThatStay(
-    _ link: LinkInfo, on side: Side, after back: LinkChange
+    _ link: LinkInfo, on netns: NetNS, after back: LinkChange
   ) throws(KernelError) -> [Change] {
     guard link.isLoopback, back.isUp == false, let own = IPPrefix("127.0.0.1/8"),
-      try !kernel.addresses(of: link.name, on: side).contains(own)
+      try !kernel.addresses(of: link.name, on: netns).contains(own)
     else { return [] }
-    return [.deleteAddress(AddressSpec(own, on: link.name, side))]
+    return [.deleteAddress(AddressSpec(own, on: link.name, netns))]
   }
 
-  private mutating func previous(_ claim: Claim) throws(KernelError) -> Change {
-    let before = try kernel.filter.claim(of: claim.owner, claim.part)
-    return before.map { .setRules($0) } ?? .removeRules(claim.owner, claim.part, everywhere: false)
+  private mutating func previous(_ ruleSet: RuleSet) throws(KernelError) -> Change {
+    let before = try kernel.filter.ruleSet(of: ruleSet.owner, ruleSet.role)
+    return before.map { .setRules($0) } ?? .removeRules(ruleSet.owner, ruleSet.role, everywhere: false)
   }
 
   private mutating func previous(_ wanted: TunnelTables) throws(KernelError) -> [Change] {
@@ -94,7 +94,9 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     return goesAlong ? [] : [.setTables(try kernel.tables(like: wanted))]
   }
 
-  private mutating func previousRouteLocalnet(_ link: InterfaceName, for owner: Owner) throws(KernelError) -> [Change] {
+  private mutating func previousRouteLocalnet(_ link: InterfaceName, for owner: AttachmentID) throws(KernelError)
+    -> [Change]
+  {
     let isOn = try kernel.sysctl(Sysctl.routeLocalnet(link, "1").key, on: .host) == "1"
     // If it was 1 before and no other container needs it, the operator set it.
     if isOn, try !kernel.filter.needsRouteLocalnet(link, besides: [owner]) { return [] }
@@ -102,16 +104,16 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   }
 
   /// The present settings, without those of links created here; empty if all of them have the wanted values.
-  private mutating func previous(_ settings: [Sysctl], on side: Side) throws(KernelError) -> [Change] {
+  private mutating func previous(_ settings: [Sysctl], on netns: NetNS) throws(KernelError) -> [Change] {
     var old: [Sysctl] = []
     var isDifferent = false
-    for setting in settings where !created.contains(where: { $0.side == side && setting.isOf($0.name) }) {
-      guard let value = try kernel.sysctl(setting.key, on: side) else { continue }
+    for setting in settings where !created.contains(where: { $0.netns == netns && setting.isOf($0.name) }) {
+      guard let value = try kernel.sysctl(setting.key, on: netns) else { continue }
       // Writing one setting may change others, so settings that have the wanted value may need to be restored too.
       isDifferent = isDifferent || !setting.isMet(by: value)
       old.append(Sysctl(setting.key, value))
     }
-    return isDifferent ? [.setSysctls(old, on: side)] : []
+    return isDifferent ? [.setSysctls(old, on: netns)] : []
   }
 
   /// Rolls back all changes, newest first; continues after errors.

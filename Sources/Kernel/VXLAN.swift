@@ -107,7 +107,7 @@ public struct TunnelTables: Equatable, Sendable {
 extension NeighbourSpec {
   /// The key by which the kernel finds an entry.
   fileprivate var place: NeighbourSpec {
-    NeighbourSpec(address, mac: mac == nil ? nil : MACAddress(value: 0), on: interface, side)
+    NeighbourSpec(address, mac: mac == nil ? nil : MACAddress(value: 0), on: interface, netns)
   }
 }
 
@@ -135,7 +135,7 @@ extension FDBSpec {
 extension RouteSpec {
   /// The route without attributes that the kernel adds by itself.
   fileprivate var asWritten: RouteSpec {
-    var route = RouteSpec(dst, via: gateway, on: interface, side)
+    var route = RouteSpec(dst, via: gateway, on: interface, netns)
     route.priority = priority
     route.source = source
     return route

@@ -14,7 +14,7 @@ public enum SharedLibrary {
     if let handle = unsafe dlopen(file, RTLD_NOW | RTLD_LOCAL) { return unsafe handle }
     let reason = unsafe dlerror().map { unsafe String(cString: $0) } ?? "unknown reason"
     // The loader reports the reason only as text: errno is left over from its own cleanup.
-    for error in KernelError.passing where reason.hasSuffix(unsafe String(cString: strerror(error.rawValue))) {
+    for error in KernelError.temporary where reason.hasSuffix(unsafe String(cString: strerror(error.rawValue))) {
       throw KernelError("load \(file)", errno: error, reason: reason)
     }
     throw KernelError("load \(file)", errno: .ENOENT, reason: "\(reason); want the package \(package)")

@@ -32,7 +32,7 @@ public struct ContainerRecord: Equatable, Sendable {
     public var network: NetworkName
     public var interface: InterfaceName
 
-    public init(_ owner: Owner) {
+    public init(_ owner: AttachmentID) {
       network = owner.network
       interface = owner.interface
     }

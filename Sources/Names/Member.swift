@@ -3,7 +3,7 @@ public import NetTypes
 
 /// One attachment of a network: its addresses, its names and its hosts file.
 public struct Member: Equatable, Sendable {
-  public var owner: Owner
+  public var owner: AttachmentID
   /// Its addresses on the network, of both families.
   public var addresses: [IPAddress]
   /// All its names on the network, in the order of its lines.
@@ -13,7 +13,7 @@ public struct Member: Equatable, Sendable {
   /// The lines that this attachment wrote only to its own hosts file: its own names, `extraHosts`.
   public var privateLines: [String]
   /// The name server file or directory for its names; `nil` for a network without a name server.
-  public var server: ServerPlace?
+  public var server: NameServerTarget?
   /// The aliases that only this container uses for others (`--link`).
   public var links: [LinkAlias]
   /// Lines that could not be removed from its hosts file yet; `nil` if the file is up to date.
@@ -26,8 +26,9 @@ public struct Member: Equatable, Sendable {
   public var isIncomplete = false
 
   public init(
-    owner: Owner, addresses: [IPAddress], names: [HostName], hosts: KnownFile? = nil, privateLines: [String] = [],
-    server: ServerPlace? = nil, links: [LinkAlias] = []
+    owner: AttachmentID, addresses: [IPAddress], names: [HostName], hosts: KnownFile? = nil,
+    privateLines: [String] = [],
+    server: NameServerTarget? = nil, links: [LinkAlias] = []
   ) {
     self.links = links
     self.owner = owner
@@ -41,7 +42,7 @@ public struct Member: Equatable, Sendable {
 
 extension Member: JSONReadable {
   public init(_ json: JSONReader) throws(CNIError) {
-    let owner = Owner(
+    let owner = AttachmentID(
       network: try json.required("network").parsed(), container: try json.required("container").parsed(),
       interface: try json.required("interface").parsed())
     self.init(

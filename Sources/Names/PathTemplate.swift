@@ -70,14 +70,14 @@ public struct PathTemplate: Equatable, Sendable {
   ///   - namespacePath: `CNI_NETNS`.
   /// - Returns: the file's path, split into base and components.
   /// - Throws: code 7 if a value is missing or would lead to another directory.
-  public func path(for owner: Owner, namespacePath: String) throws(CNIError) -> ContainerPath {
+  public func path(for owner: AttachmentID, namespacePath: String) throws(CNIError) -> ContainerPath {
     var components: [String] = []
     let id = owner.container.description
     for pieces in below {
       var component = try component(pieces, id, owner.network, namespacePath)
       // CNI does not limit the length of a container ID, but file systems limit a file name.
       if component.utf8.count > Self.longestName {
-        component = try self.component(pieces, Owner.shortHash(id), owner.network, namespacePath)
+        component = try self.component(pieces, AttachmentID.shortHash(id), owner.network, namespacePath)
       }
       guard !["", ".", ".."].contains(component), component.utf8.count <= Self.longestName else {
         throw CNIError(

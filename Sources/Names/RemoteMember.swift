@@ -3,14 +3,14 @@ public import NetTypes
 
 /// An attachment on another host, as the hosts of its network share it through etcd.
 public struct RemoteMember: Hashable, Sendable {
-  public var owner: Owner
+  public var owner: AttachmentID
   /// The name of its host (`etcd.node`).
   public var node: HostName
   public var addresses: [IPAddress]
   /// All its names, in the order of its lines.
   public var names: [HostName]
 
-  public init(owner: Owner, node: HostName, addresses: [IPAddress], names: [HostName]) {
+  public init(owner: AttachmentID, node: HostName, addresses: [IPAddress], names: [HostName]) {
     self.owner = owner
     self.node = node
     self.addresses = addresses
@@ -35,7 +35,7 @@ extension RemoteMember {
   /// Reads the etcd value of that attachment.
   ///
   /// - Throws: code 7 for a value of another form.
-  public init(of owner: Owner, _ json: JSONReader) throws(CNIError) {
+  public init(of owner: AttachmentID, _ json: JSONReader) throws(CNIError) {
     self.init(
       owner: owner, node: try json.required("node").parsed(), addresses: try json.parsedList("ips") ?? [],
       names: try json.parsedList("names") ?? [])
@@ -49,7 +49,7 @@ extension RemoteMember {
   }
 }
 
-extension Owner {
+extension AttachmentID {
   /// `CONTAINER:INTERFACE`; neither can contain a `:`.
   public var attachment: String { "\(container):\(interface)" }
 

@@ -36,17 +36,17 @@ public struct KeptText: Equatable, Sendable {
     /// Whether it has an IPv6 address as the source for queries to an IPv6 server.
     public var hasIPv6: Bool
 
-    public init(_ owner: Owner, _ wish: ResolvConfWish, hasIPv6: Bool) {
+    public init(_ owner: AttachmentID, _ wish: ResolvConfWish, hasIPv6: Bool) {
       network = owner.network
       interface = owner.interface
       self.wish = wish
       self.hasIPv6 = hasIPv6
     }
 
-    public func isOf(_ owner: Owner) -> Bool { network == owner.network && interface == owner.interface }
+    public func isOf(_ owner: AttachmentID) -> Bool { network == owner.network && interface == owner.interface }
   }
 
-  public func isHeld(by owner: Owner) -> Bool { holders.contains { $0.isOf(owner) } }
+  public func isHeld(by owner: AttachmentID) -> Bool { holders.contains { $0.isOf(owner) } }
 
   /// Whether all of the file's present text comes from us.
   ///

@@ -29,10 +29,10 @@ extension KernelError {
   public var isTryAgain: Bool { errno == .EAGAIN }
 
   /// The temporary errors: EINTR, EIO, EAGAIN, ENOMEM, ENFILE, EMFILE, ENOBUFS.
-  public static let passing: [Errno] = [.EINTR, .EIO, .EAGAIN, .ENOMEM, .ENFILE, .EMFILE, .ENOBUFS]
+  public static let temporary: [Errno] = [.EINTR, .EIO, .EAGAIN, .ENOMEM, .ENFILE, .EMFILE, .ENOBUFS]
 
   /// Whether the error is temporary, so that it does not show that an object is missing.
-  public var mayPass: Bool { Self.passing.contains(errno) }
+  public var mayPass: Bool { Self.temporary.contains(errno) }
 
   /// Whether the error of opening a network namespace shows that the path is missing or is something else.
   public var saysNoNamespace: Bool {

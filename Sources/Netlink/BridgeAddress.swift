@@ -24,9 +24,9 @@ extension LiveKernel {
   ///
   /// The kernel does that after a user has changed the MTU once (BROPT_MTU_SET_BY_USER). It ignores a request for the
   /// present MTU, so a different one is set first.
-  func pinMTU(of index: Int32, _ mtu: Int, on side: Side, doing operation: String) throws(KernelError) {
+  func pinMTU(of index: Int32, _ mtu: Int, on netns: NetNS, doing operation: String) throws(KernelError) {
     let other = LinkChange(mtu: mtu < 65535 ? mtu + 1 : mtu - 1)
-    try looking(on: side) { (socket) throws(KernelError) in
+    try looking(on: netns) { (socket) throws(KernelError) in
       try socket.change(index, other, master: nil, doing: operation)
     }
   }

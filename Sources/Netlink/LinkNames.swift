@@ -23,12 +23,12 @@ extension LiveKernel {
   /// Linux < 6.15 looks up the new name in the namespace of the request (EEXIST): if the host has `eth0`, no container
   /// could get a link `eth0` from there. So the link is created under a temporary name and renamed in its own namespace.
   mutating func createUnderAnotherName(_ spec: LinkSpec, parent: Int32?, doing operation: String) throws(KernelError) {
-    var passing = spec
-    let name = spec.name.passing
-    passing.name = name
+    var temporaryName = spec
+    let name = spec.name.temporaryName
+    temporaryName.name = name
     try looking(on: .host) { (socket) throws(KernelError) in
-      try explaining(passing) { () throws(KernelError) in
-        try socket.create(passing, parent: parent, otherNamespace: containerDescriptor)
+      try explaining(temporaryName) { () throws(KernelError) in
+        try socket.create(temporaryName, parent: parent, otherNamespace: containerDescriptor)
       }
     }
     try giveName(spec, on: .container, doing: operation)
@@ -38,16 +38,16 @@ extension LiveKernel {
   ///
   /// The host lock is held exclusively, so a link with the temporary name is left over from a process that was killed.
   mutating func createWithAlias(_ spec: LinkSpec, doing operation: String) throws(KernelError) {
-    var passing = spec
-    passing.name = spec.name.passing
-    try deleteUnusedBridge(passing.name, doing: "\(operation): delete \(passing.name)")
-    try host.socket.create(passing, parent: nil, otherNamespace: nil)
+    var temporaryName = spec
+    temporaryName.name = spec.name.temporaryName
+    try deleteUnusedBridge(temporaryName.name, doing: "\(operation): delete \(temporaryName.name)")
+    try host.socket.create(temporaryName, parent: nil, otherNamespace: nil)
     try giveName(spec, on: .host, doing: operation)
   }
 
-  private mutating func giveName(_ spec: LinkSpec, on side: Side, doing operation: String) throws(KernelError) {
-    let name = spec.name.passing
-    try looking(on: side) { (socket) throws(KernelError) in
+  private mutating func giveName(_ spec: LinkSpec, on netns: NetNS, doing operation: String) throws(KernelError) {
+    let name = spec.name.temporaryName
+    try looking(on: netns) { (socket) throws(KernelError) in
       do throws(KernelError) {
         guard let link = try socket.link(name) else { throw missing(name, operation) }
         try socket.rename(link.index, to: spec.name, alias: spec.alias, doing: operation)

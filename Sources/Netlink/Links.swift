@@ -168,8 +168,8 @@ extension LinkInfo {
     alias = attributes.string(IFLA_IFALIAS)
     group = Int(attributes.integer(IFLA_GROUP) ?? UInt32(0))
     master = attributes.integer(IFLA_MASTER)
-    peer = attributes.integer(IFLA_LINK)
-    peerNamespace = attributes.integer(IFLA_LINK_NETNSID)
+    if kind == "veth" { peerIndex = attributes.integer(IFLA_LINK) } else { parentIndex = attributes.integer(IFLA_LINK) }
+    linkNetNSID = attributes.integer(IFLA_LINK_NETNSID)
     if let kind, let data = details?.nested(IFLA_INFO_DATA) { read(data, of: kind) }
     if details?.string(IFLA_INFO_SLAVE_KIND) == "bridge" {
       port = details?.nested(IFLA_INFO_SLAVE_DATA).map(BridgePort.init)
@@ -184,7 +184,7 @@ extension LinkInfo {
     switch kind {
     case "vxlan":
       vxlan = VXLAN(data)
-      peer = data.integer(IFLA_VXLAN_LINK)
+      parentIndex = data.integer(IFLA_VXLAN_LINK)
     case "vrf": vrfTable = data.integer(IFLA_VRF_TABLE, as: UInt32.self).map(Int.init)
     case "bridge": filtersVLANs = data.integer(IFLA_BR_VLAN_FILTERING, as: UInt8.self).map { $0 != 0 }
     default: break

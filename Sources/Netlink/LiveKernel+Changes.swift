@@ -9,20 +9,20 @@ extension LiveKernel {
     KernelError(errno: .ENODEV, doing: "\(operation): look up \(name)")
   }
 
-  /// Runs `body` with the socket in the namespace of `side`.
+  /// Runs `body` with the socket in the namespace of `netns`.
   func looking<Value>(
-    on side: Side, _ body: (borrowing NetlinkSocket) throws(KernelError) -> Value
+    on netns: NetNS, _ body: (borrowing NetlinkSocket) throws(KernelError) -> Value
   ) throws(KernelError) -> Value {
-    guard side == .container else { return try body(host.socket) }
+    guard netns == .container else { return try body(host.socket) }
     switch container {
     case let place?: return try body(place.socket)
     case nil: throw KernelError(errno: .ENOENT, doing: "look into the container's network namespace")
     }
   }
 
-  /// Runs `body` with this thread in the namespace of `side`, for operations that need more than a socket.
-  func within<Value>(_ side: Side, _ body: () throws(KernelError) -> Value) throws(KernelError) -> Value {
-    guard side == .container else { return try host.enter(body) }
+  /// Runs `body` with this thread in the namespace of `netns`, for operations that need more than a socket.
+  func within<Value>(_ netns: NetNS, _ body: () throws(KernelError) -> Value) throws(KernelError) -> Value {
+    guard netns == .container else { return try host.enter(body) }
     switch container {
     case let place?: return try place.enter(body)
     case nil: throw KernelError(errno: .ENOENT, doing: "enter the container's network namespace")
@@ -39,14 +39,14 @@ extension LiveKernel {
   /// Creates a link: the request goes to the parent's namespace and names the namespace of the new link.
   mutating func create(_ spec: LinkSpec, doing operation: String) throws(KernelError) {
     guard spec.alias == nil else { return try createWithAlias(spec, doing: operation) }
-    var asked = spec.isPair ? Side.host : spec.side
+    var asked = spec.isPair ? NetNS.host : spec.netns
     var parent: Int32?
     if case .upper(_, let place) = spec.kind {
-      asked = place.side
-      parent = try index(of: place.name, on: place.side, for: operation)
+      asked = place.netns
+      parent = try index(of: place.name, on: place.netns, for: operation)
     }
     if case .vxlan(_, let below?) = spec.kind { parent = try index(of: below, on: .host, for: operation) }
-    let goes = if case .veth(let peer) = spec.kind { peer.side } else { spec.side }
+    let goes = if case .veth(let peer) = spec.kind { peer.netns } else { spec.netns }
     let other = goes == .container && asked == .host ? containerDescriptor : nil
     do throws(KernelError) {
       try looking(on: asked) { (socket) throws(KernelError) in
@@ -75,7 +75,7 @@ extension LiveKernel {
   /// Whether the parent has ipvlan links: the kernel then refuses a macvlan link (EBUSY), as it does on a port of a master.
   private mutating func servesIPVLAN(_ link: LinkInfo) throws(KernelError) -> Bool {
     guard link.master == nil, let name = InterfaceName("trial") else { return false }
-    let place = LinkPlace(link.name, on: .host)
+    let place = LinkKey(link.name, on: .host)
     do throws(KernelError) {
       try makeAside(LinkSpec(name, kind: .upper(.macvlan(Macvlan(.bridge)), over: place)), parent: link.index)
       return false
@@ -83,7 +83,7 @@ extension LiveKernel {
   }
 
   private mutating func makeAside(_ spec: LinkSpec, parent: Int32?) throws(KernelError) {
-    let other = try Place.inNewNamespace()
+    let other = try NetNSHandle.inNewNamespace()
     try explaining(spec) { () throws(KernelError) in
       try host.socket.create(spec, parent: parent, otherNamespace: other.descriptor)
     }
@@ -93,26 +93,26 @@ extension LiveKernel {
   }
 
   mutating func index(
-    of name: InterfaceName, on side: Side, for operation: @autoclosure () -> String
+    of name: InterfaceName, on netns: NetNS, for operation: @autoclosure () -> String
   ) throws(KernelError) -> Int32 {
-    if let known = indices[LinkPlace(name, on: side)] { return known }
-    guard let link = try link(name, on: side) else { throw missing(name, operation()) }
+    if let known = indices[LinkKey(name, on: netns)] { return known }
+    guard let link = try link(name, on: netns) else { throw missing(name, operation()) }
     return link.index
   }
 
-  mutating func at(_ name: InterfaceName, _ side: Side, _ change: Change) throws(KernelError) -> Int32 {
-    try index(of: name, on: side, for: "\(change)")
+  mutating func at(_ name: InterfaceName, _ netns: NetNS, _ change: Change) throws(KernelError) -> Int32 {
+    try index(of: name, on: netns, for: "\(change)")
   }
 
-  func perform(_ request: borrowing Request, on side: Side) throws(KernelError) {
-    try looking(on: side) { (socket) throws(KernelError) in try socket.perform(request) }
+  func perform(_ request: borrowing Request, on netns: NetNS) throws(KernelError) {
+    try looking(on: netns) { (socket) throws(KernelError) in try socket.perform(request) }
   }
 
-  mutating func deleteLink(_ name: InterfaceName, on side: Side, doing operation: String) throws(KernelError) {
-    guard let link = try link(name, on: side) else { return }
-    indices[LinkPlace(name, on: side)] = nil
+  mutating func deleteLink(_ name: InterfaceName, on netns: NetNS, doing operation: String) throws(KernelError) {
+    guard let link = try link(name, on: netns) else { return }
+    indices[LinkKey(name, on: netns)] = nil
     do throws(KernelError) {
-      try looking(on: side) { (socket) throws(KernelError) in try socket.delete(link.index, doing: operation) }
+      try looking(on: netns) { (socket) throws(KernelError) in try socket.delete(link.index, doing: operation) }
     } catch  where error.errno == .ENODEV {}  // another process deleted it, or its namespace ended
   }
 
@@ -128,15 +128,15 @@ extension LiveKernel {
   }
 
   mutating func changeLink(
-    _ name: InterfaceName, on side: Side, _ change: LinkChange, doing operation: String
+    _ name: InterfaceName, on netns: NetNS, _ change: LinkChange, doing operation: String
   ) throws(KernelError) {
-    let index = try index(of: name, on: side, for: operation)
+    let index = try index(of: name, on: netns, for: operation)
     let master: Int32? =
-      if let master = change.master { try self.index(of: master, on: side, for: operation) } else { nil }
-    if let mtu = change.mtu, let there = try link(name, on: side), there.kind == "bridge", there.mtu == mtu {
-      try pinMTU(of: index, mtu, on: side, doing: operation)
+      if let master = change.master { try self.index(of: master, on: netns, for: operation) } else { nil }
+    if let mtu = change.mtu, let there = try link(name, on: netns), there.kind == "bridge", there.mtu == mtu {
+      try pinMTU(of: index, mtu, on: netns, doing: operation)
     }
-    try looking(on: side) { (socket) throws(KernelError) in
+    try looking(on: netns) { (socket) throws(KernelError) in
       try socket.change(index, change, master: master, doing: operation)
     }
   }
@@ -156,9 +156,9 @@ extension LiveKernel {
   }
 
   mutating func deleteNeighbour(_ spec: NeighbourSpec, doing operation: String) throws(KernelError) {
-    guard let link = try link(spec.interface, on: spec.side) else { return }
+    guard let link = try link(spec.interface, on: spec.netns) else { return }
     do throws(KernelError) {
-      try perform(.delete(spec, index: link.index), on: spec.side)
+      try perform(.delete(spec, index: link.index), on: spec.netns)
     } catch  where error.errno == .ENOENT {}
   }
 
@@ -208,8 +208,8 @@ extension LiveKernel {
     }
   }
 
-  func set(_ settings: [Sysctl], on side: Side) throws(KernelError) {
-    try within(side) { () throws(KernelError) in
+  func set(_ settings: [Sysctl], on netns: NetNS) throws(KernelError) {
+    try within(netns) { () throws(KernelError) in
       for setting in settings { try setting.write() }
     }
   }

@@ -6,18 +6,18 @@ public import PacketFilter
 
 /// The running kernel, seen from this process's network namespace and, if one is given, from the container's.
 public struct LiveKernel: ~Copyable, Kernel {
-  let host: Place
-  let container: Place?
+  let host: NetNSHandle
+  let container: NetNSHandle?
   public var filter: any PacketFilter
   private var hostLock: FileLock?
   /// Indices of the links looked up so far; requests use them instead of names.
-  var indices: [LinkPlace: Int32] = [:]
+  var indices: [LinkKey: Int32] = [:]
   /// Links read since the last change: a plan and its comparison with the host read the same links.
-  private var seenLinks: [LinkPlace: LinkInfo?] = [:]
-  private var seenAddresses: [LinkPlace: [IPPrefix]] = [:]
-  private var seenRoutes: [LinkPlace: [RouteSpec]] = [:]
+  private var seenLinks: [LinkKey: LinkInfo?] = [:]
+  private var seenAddresses: [LinkKey: [IPPrefix]] = [:]
+  private var seenRoutes: [LinkKey: [RouteSpec]] = [:]
 
-  private init(host: consuming Place, container: consuming Place?, filter: any PacketFilter) {
+  private init(host: consuming NetNSHandle, container: consuming NetNSHandle?, filter: any PacketFilter) {
     self.filter = filter
     self.host = host
     self.container = container
@@ -35,9 +35,9 @@ public struct LiveKernel: ~Copyable, Kernel {
   public static func open(
     containerNamespace path: String?, outside: String? = nil, filter: any PacketFilter
   ) throws(KernelError) -> LiveKernel {
-    let host = try Place.open(outside)
+    let host = try NetNSHandle.open(outside)
     guard let path else { return LiveKernel(host: host, container: nil, filter: filter) }
-    return LiveKernel(host: host, container: try Place.open(path), filter: filter)
+    return LiveKernel(host: host, container: try NetNSHandle.open(path), filter: filter)
   }
 
   /// Opens the kernel without a packet filter.
@@ -63,27 +63,27 @@ public struct LiveKernel: ~Copyable, Kernel {
 
   public mutating func unlockHost() { hostLock = nil }
 
-  public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
-    let place = LinkPlace(name, on: side)
+  public mutating func link(_ name: InterfaceName, on netns: NetNS) throws(KernelError) -> LinkInfo? {
+    let place = LinkKey(name, on: netns)
     if let seen = seenLinks[place] { return seen }
-    var found = try looking(on: side) { (socket) throws(KernelError) in try socket.link(name) }
-    if side == .host, let link = found, link.kind == "bridge" { found?.keepsMAC = try keepsMAC(link) }
+    var found = try looking(on: netns) { (socket) throws(KernelError) in try socket.link(name) }
+    if netns == .host, let link = found, link.kind == "bridge" { found?.keepsMAC = try keepsMAC(link) }
     indices[place] = found?.index
     seenLinks[place] = .some(found)
     return found
   }
 
-  public mutating func link(index: Int32, on side: Side) throws(KernelError) -> LinkInfo? {
-    try looking(on: side) { (socket) throws(KernelError) in try socket.link(index: index) }
+  public mutating func link(index: Int32, on netns: NetNS) throws(KernelError) -> LinkInfo? {
+    try looking(on: netns) { (socket) throws(KernelError) in try socket.link(index: index) }
   }
 
-  public mutating func links(kind: String, master: InterfaceName?, on side: Side) throws(KernelError) -> [LinkInfo] {
-    let index: Int32? = if let master { try index(of: master, on: side, for: "list its ports") } else { nil }
-    return try looking(on: side) { (socket) throws(KernelError) in try socket.links(kind: kind, master: index) }
+  public mutating func links(kind: String, master: InterfaceName?, on netns: NetNS) throws(KernelError) -> [LinkInfo] {
+    let index: Int32? = if let master { try index(of: master, on: netns, for: "list its ports") } else { nil }
+    return try looking(on: netns) { (socket) throws(KernelError) in try socket.links(kind: kind, master: index) }
   }
 
-  public mutating func allLinks(on side: Side) throws(KernelError) -> [LinkInfo] {
-    try looking(on: side) { (socket) throws(KernelError) in try socket.links(kind: nil, master: nil) }
+  public mutating func allLinks(on netns: NetNS) throws(KernelError) -> [LinkInfo] {
+    try looking(on: netns) { (socket) throws(KernelError) in try socket.links(kind: nil, master: nil) }
   }
 
   public mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs {
@@ -91,29 +91,29 @@ public struct LiveKernel: ~Copyable, Kernel {
     return try host.socket.vlans(of: index(of: port, on: .host, for: operation), doing: operation)
   }
 
-  public mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
-    let place = LinkPlace(interface, on: side)
+  public mutating func addresses(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [IPPrefix] {
+    let place = LinkKey(interface, on: netns)
     if let seen = seenAddresses[place] { return seen }
     let operation = "list addresses of \(interface)"
-    let index = try index(of: interface, on: side, for: operation)
-    let found = try looking(on: side) { (socket) throws(KernelError) in
+    let index = try index(of: interface, on: netns, for: operation)
+    let found = try looking(on: netns) { (socket) throws(KernelError) in
       try socket.addresses(of: index, doing: operation)
     }
     seenAddresses[place] = found
     return found
   }
 
-  public mutating func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec] {
-    let place = LinkPlace(interface, on: side)
+  public mutating func routes(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [RouteSpec] {
+    let place = LinkKey(interface, on: netns)
     if let seen = seenRoutes[place] { return seen }
-    guard let link = try link(interface, on: side) else { throw missing(interface, "list its routes") }
-    let found = try looking(on: side) { (socket) throws(KernelError) in try socket.routes(of: link, on: side) }
+    guard let link = try link(interface, on: netns) else { throw missing(interface, "list its routes") }
+    let found = try looking(on: netns) { (socket) throws(KernelError) in try socket.routes(of: link, on: netns) }
     seenRoutes[place] = found
     return found
   }
 
-  public mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo? {
-    try looking(on: side) { (socket) throws(KernelError) in
+  public mutating func defaultRouteLink(_ family: IPFamily, on netns: NetNS) throws(KernelError) -> LinkInfo? {
+    try looking(on: netns) { (socket) throws(KernelError) in
       guard let index = try socket.defaultRouteLink(family) else { return nil }
       return try socket.link(index: index)
     }
@@ -170,8 +170,8 @@ public struct LiveKernel: ~Copyable, Kernel {
     try socketHolders(inodes)
   }
 
-  public mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String? {
-    try within(side) { () throws(KernelError) in try Sysctl(key, "").read() }
+  public mutating func sysctl(_ key: String, on netns: NetNS) throws(KernelError) -> String? {
+    try within(netns) { () throws(KernelError) in try Sysctl(key, "").read() }
   }
 
   public mutating func apply(_ change: Change) throws(KernelError) {
@@ -183,10 +183,10 @@ public struct LiveKernel: ~Copyable, Kernel {
   mutating func carryOut(_ change: Change) throws(KernelError) {
     switch change {
     case .createLink(let spec): try create(spec, doing: "\(change)")
-    case .deleteLink(let name, let side): try deleteLink(name, on: side, doing: "\(change)")
+    case .deleteLink(let name, let netns): try deleteLink(name, on: netns, doing: "\(change)")
     case .deleteUnusedBridge(let name): try deleteUnusedBridge(name, doing: "\(change)")
     case .deleteUnroutedLink(let name): try deleteUnroutedLink(name, doing: "\(change)")
-    case .changeLink(let name, let side, let wanted): try changeLink(name, on: side, wanted, doing: "\(change)")
+    case .changeLink(let name, let netns, let wanted): try changeLink(name, on: netns, wanted, doing: "\(change)")
     case .setVLANs(let vlans, let name):
       try host.socket.set(vlans, on: index(of: name, on: .host, for: "\(change)"), doing: "\(change)")
     case .awaitRunning(let name): try awaitRunning(name)
@@ -194,28 +194,29 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .awaitWithdrawal(let spec): try awaitWithdrawal(spec)
     case .addAddress(let spec): try add(spec, doing: "\(change)")
     case .deleteAddress(let spec):
-      try perform(.delete(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
-    case .addRoute(let spec): try perform(.add(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
-    case .deleteRoute(let spec): try perform(.delete(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
-    case .setNeighbour(let spec): try perform(.set(spec, index: at(spec.interface, spec.side, change)), on: spec.side)
+      try perform(.delete(spec, index: at(spec.interface, spec.netns, change)), on: spec.netns)
+    case .addRoute(let spec): try perform(.add(spec, index: at(spec.interface, spec.netns, change)), on: spec.netns)
+    case .deleteRoute(let spec):
+      try perform(.delete(spec, index: at(spec.interface, spec.netns, change)), on: spec.netns)
+    case .setNeighbour(let spec): try perform(.set(spec, index: at(spec.interface, spec.netns, change)), on: spec.netns)
     case .deleteNeighbour(let spec): try deleteNeighbour(spec, doing: "\(change)")
     case .setFDB(let spec): try perform(.set(spec, index: at(spec.interface, .host, change)), on: .host)
     case .deleteFDB(let spec): try perform(.delete(spec, index: at(spec.interface, .host, change)), on: .host)
     case .setTables(let wanted): try setTables(wanted)
     case .setChecksumOffload(let name, let isOn):
       try within(.host) { () throws(KernelError) in try Offload.set(name.description, isOn: isOn) }
-    case .setSysctls(let settings, let side): try set(settings, on: side)
+    case .setSysctls(let settings, let netns): try set(settings, on: netns)
     case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
     case .routeLoopback(let name): try routeLoopback(name, doing: "\(change)")
     case .enableRouteLocalnet, .disableRouteLocalnet: try setRouteLocalnet(change)
     case .forgetConnections(let connections): try host.socket.forget(connections, doing: "\(change)")
-    case .addRules(let claim): try filter.add(claim)
-    case .setRules(let claim): try filter.set(claim)
-    case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
-    case .removeReferenceRules(let owner, let part, let addresses, let zone):
-      try filter.removeReference(of: owner, part, addresses: addresses, zone: zone)
-    case .removeOtherRules(let network, let part, let valid, let everywhere):
-      try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
+    case .addRules(let ruleSet): try filter.add(ruleSet)
+    case .setRules(let ruleSet): try filter.set(ruleSet)
+    case .removeRules(let owner, let role, let everywhere): try filter.remove(owner, role, everywhere: everywhere)
+    case .removeReferenceRules(let owner, let role, let addresses, let zone):
+      try filter.removeReference(of: owner, role, addresses: addresses, zone: zone)
+    case .removeOtherRules(let network, let role, let valid, let everywhere):
+      try filter.collectGarbage(network, role, valid: valid, everywhere: everywhere)
     }
   }
 }
@@ -237,16 +238,16 @@ extension LiveKernel {
   /// The kernel acknowledges an IPv6 address earlier: a work queue (`addrconf_dad_work`) adds its route and joins its
   /// multicast group, and until then a neighbour solicitation for it would be lost.
   mutating func add(_ spec: AddressSpec, doing operation: String) throws(KernelError) {
-    let index = try index(of: spec.interface, on: spec.side, for: operation)
-    try perform(.add(spec, index: index), on: spec.side)
+    let index = try index(of: spec.interface, on: spec.netns, for: operation)
+    try perform(.add(spec, index: index), on: spec.netns)
     if spec.prefix.family == .v6, spec.skipsDAD { try awaitTaking(spec, index) }
-    if spec.isAnnounced, spec.side == .host { try announce(spec, index) }
+    if spec.isAnnounced, spec.netns == .host { try announce(spec, index) }
   }
 
   private func awaitTaking(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
     let deadline = Clock.now.advanced(bySeconds: 1)
     while Clock.now < deadline {
-      let isTaken = try looking(on: spec.side) { (socket) throws(KernelError) in
+      let isTaken = try looking(on: spec.netns) { (socket) throws(KernelError) in
         try socket.takes(spec.prefix.address, link: index)
       }
       if isTaken { return }

@@ -5,7 +5,7 @@ import Linux
 public import NetTypes
 
 extension LiveKernel {
-  /// Whether the namespace with this number (nsid) in the host's namespace is in use; for `LinkInfo.peerNamespace`.
+  /// Whether the namespace with this number (nsid) in the host's namespace is in use; for `LinkInfo.linkNetNSID`.
   ///
   /// A namespace that has ended keeps its links and its number until the kernel has cleaned it up.
   public func isInUse(namespace number: Int32) throws(KernelError) -> Bool {

@@ -5,14 +5,14 @@ import NetTypes
 
 extension NetlinkSocket {
   /// Routes through one link, in all tables, without those that the kernel made by itself.
-  borrowing func routes(of link: LinkInfo, on side: Side) throws(KernelError) -> [RouteSpec] {
+  borrowing func routes(of link: LinkInfo, on netns: NetNS) throws(KernelError) -> [RouteSpec] {
     var found: [RouteSpec] = []
     for family in IPFamily.allCases {
       var header = rtmsg()
       header.rtm_family = family.number
       let request = try Request(RTM_GETROUTE, Int32(NLM_F_DUMP), header, doing: "list routes of \(link.name)")
       request.put(Int(RTA_OIF.rawValue), link.index)
-      found += try dump(request).compactMap { Route($0)?.spec(on: link.name, side) }
+      found += try dump(request).compactMap { Route($0)?.spec(on: link.name, netns) }
     }
     return found
   }
@@ -167,9 +167,9 @@ private struct Route {
   }
 
   /// `nil` if the kernel made the route by itself.
-  func spec(on interface: InterfaceName, _ side: Side) -> RouteSpec? {
+  func spec(on interface: InterfaceName, _ netns: NetNS) -> RouteSpec? {
     guard !isKernelMade else { return nil }
-    var spec = RouteSpec(dst, via: gateway, on: interface, side)
+    var spec = RouteSpec(dst, via: gateway, on: interface, netns)
     spec.priority = priority
     spec.table = table
     spec.scope = scope

@@ -74,23 +74,23 @@ struct Element: Equatable {
   }
 }
 
-/// The owner that an element's comment names: the attachment's tag and the plugin's part.
+/// The owner that an element's comment names: the attachment's tag and the plugin's role.
 struct ElementOwner: Equatable {
   var tag: String
-  var part: Part
+  var role: PluginRole
 
-  var comment: String { "\(tag) \(part.rawValue)" }
+  var comment: String { "\(tag) \(role.rawValue)" }
 
-  init(_ tag: String, _ part: Part) {
+  init(_ tag: String, _ role: PluginRole) {
     self.tag = tag
-    self.part = part
+    self.role = role
   }
 
   /// `nil` if the comment names no attachment.
   init?(comment: String) {
     let words = comment.split(separator: " ")
-    guard words.count == 2, let part = Part(rawValue: String(words[1])) else { return nil }
-    self.init(String(words[0]), part)
+    guard words.count == 2, let role = PluginRole(rawValue: String(words[1])) else { return nil }
+    self.init(String(words[0]), role)
   }
 }
 

@@ -26,9 +26,9 @@ enum Found {
 
   /// Whether the fixed chains of the table exist and have the expected number of rules.
   ///
-  /// Chains for tunnels may be missing unless `part` is `tunnels`.
+  /// Chains for tunnels may be missing unless `role` is `tunnels`.
   static func isLaidOut(
-    _ table: Table, for part: Part, in socket: borrowing RulesetSocket
+    _ table: Table, for role: PluginRole, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> Bool {
     // A table without this chain guards hardware addresses only.
     let sources = try socket.uses(of: Layout.sources, table)
@@ -36,7 +36,7 @@ enum Found {
     for chain in Layout.chains(table) {
       if lacksSources, chain.name == Layout.sources { continue }
       guard try socket.uses(of: chain.name, table) != nil else {
-        if part != .tunnels, chain.name.hasPrefix(Layout.tunnelPrefix) { continue }
+        if role != .tunnels, chain.name.hasPrefix(Layout.tunnelPrefix) { continue }
         return false
       }
       if chain.name == Layout.spare { continue }

@@ -56,13 +56,13 @@ enum Layout {
   }
 
   /// The parts that may isolate bridges.
-  static let isolating = [Part.network, .firewall]
+  static let isolating = [PluginRole.network, .firewall]
 
-  static func entering(_ part: Part) -> SetSpec { byBridge("entering_\(part)") }
-  static func leaving(_ part: Part) -> SetSpec { byBridge("leaving_\(part)") }
-  static func isolated(_ part: Part) -> SetSpec { SetSpec(name: "isolated_\(part)", key: [.interface]) }
+  static func entering(_ role: PluginRole) -> SetSpec { byBridge("entering_\(role)") }
+  static func leaving(_ role: PluginRole) -> SetSpec { byBridge("leaving_\(role)") }
+  static func isolated(_ role: PluginRole) -> SetSpec { SetSpec(name: "isolated_\(role)", key: [.interface]) }
   /// One element for each owner and bridge; keys are hashes.
-  static func isolators(_ part: Part) -> SetSpec { byBridge("isolators_\(part)") }
+  static func isolators(_ role: PluginRole) -> SetSpec { byBridge("isolators_\(role)") }
 
   private static func byBridge(_ name: String) -> SetSpec { SetSpec(name: name, key: [.interface], value: .verdict) }
 

@@ -14,17 +14,17 @@ public struct NftablesBackend: FilterBackend {
 
   public init() {}
 
-  public mutating func add(_ claim: Claim) throws(KernelError) {
-    let wanted = try Wanted(claim)
+  public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
+    let wanted = try Wanted(ruleSet)
     var nft = try context()
     let socket = try RulesetSocket.open()
     var commands = try wanted.additions(in: socket)
     let changing = KernelError(
-      "add rules of \(claim.owner.filterTag)", errno: .EAGAIN, reason: "the ruleset keeps changing")
+      "add rules of \(ruleSet.owner.filterTag)", errno: .EAGAIN, reason: "the ruleset keeps changing")
     var last = changing
     for _ in 0..<NftablesBackend.tries {
       do throws(KernelError) {
-        try nft.run(commands, doing: "add rules of \(claim.owner.filterTag)")
+        try nft.run(commands, doing: "add rules of \(ruleSet.owner.filterTag)")
         return
       } catch {
         last = Complaint.isUnanswered(error) ? error : changing
@@ -38,7 +38,7 @@ public struct NftablesBackend: FilterBackend {
         // The next attempt shows whether the change was made; a late answer stays with the old socket.
         case .EINTR, .ENOBUFS: nft = try context()
         default:
-          if try isAdded(wanted, claim, in: socket) { return }
+          if try isAdded(wanted, ruleSet, in: socket) { return }
           throw error
         }
       }
@@ -47,22 +47,22 @@ public struct NftablesBackend: FilterBackend {
   }
 
   /// One transaction, as `nft -f` reads it.
-  public mutating func commands(adding claim: Claim) throws(KernelError) -> [String] {
-    let commands = try Wanted(claim).additions(in: try RulesetSocket.open())
+  public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
+    let commands = try Wanted(ruleSet).additions(in: try RulesetSocket.open())
     return ["nft -f - <<'END'"] + commands + ["END"]
   }
 
   /// Whether the rules are present although the change failed: libnftables may call `exit` after the commit.
   private func isAdded(
-    _ wanted: Wanted, _ claim: Claim, in socket: borrowing RulesetSocket
+    _ wanted: Wanted, _ ruleSet: RuleSet, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> Bool {
     do throws(KernelError) {
-      return try wanted.isWhole(in: socket, ElementOwner(claim.owner.filterTag, claim.part))
+      return try wanted.isWhole(in: socket, ElementOwner(ruleSet.owner.filterTag, ruleSet.role))
     } catch { return false }  // the first error is thrown
   }
 
-  public mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
-    let owner = ElementOwner(tag, part)
+  public mutating func remove(_ tag: String, _ role: PluginRole, known: [Rule]?) throws(KernelError) {
+    let owner = ElementOwner(tag, role)
     let socket = try RulesetSocket.open()
     // Without any rules there is no need to load libnftables.
     guard try Found.isAnything(in: socket) else { return }
@@ -90,25 +90,25 @@ public struct NftablesBackend: FilterBackend {
     throw KernelError("remove rules of \(tag)", errno: .EAGAIN, reason: "the ruleset keeps changing")
   }
 
-  public mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] {
-    let owner = ElementOwner(claim.owner.filterTag, claim.part)
+  public mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
+    let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
     let socket = try RulesetSocket.open()
-    let whole = try Wanted(claim)
-    for table in whole.tables where try !Found.isLaidOut(table, for: claim.part, in: socket) { return claim.rules }
+    let whole = try Wanted(ruleSet)
+    for table in whole.tables where try !Found.isLaidOut(table, for: ruleSet.role, in: socket) { return ruleSet.rules }
     let anchored = try whole.elements.last.map { (last) throws(KernelError) in try socket.has(last, of: owner) } ?? true
-    guard anchored else { return claim.rules }
+    guard anchored else { return ruleSet.rules }
     var missing: [Rule] = []
-    for rule in claim.rules {
+    for rule in ruleSet.rules {
       if try !Wanted(rule, owner).isWhole(in: socket, owner) { missing.append(rule) }
     }
     return missing
   }
 
-  public mutating func tags(_ part: Part, prefix: String) throws(KernelError) -> Set<String> {
+  public mutating func tags(_ role: PluginRole, prefix: String) throws(KernelError) -> Set<String> {
     let socket = try RulesetSocket.open()
     let owners = try Found.elements(in: socket) { $0.hasPrefix(prefix) }
       .compactMap { ElementOwner(comment: $0.comment) }
-    return Set(owners.filter { $0.part == part && $0.tag.hasPrefix(prefix) }.map(\.tag))
+    return Set(owners.filter { $0.role == role && $0.tag.hasPrefix(prefix) }.map(\.tag))
   }
 
   public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
@@ -188,7 +188,7 @@ extension NftablesBackend {
     }
   }
 
-  public mutating func isMadeByReference(_ rule: Rule, for owner: Owner) throws(KernelError) -> Bool {
+  public mutating func isMadeByReference(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool {
     guard try search(ReferenceRules(.one(owner), [])) != nil else { return false }
     let socket = try RulesetSocket.open()
     var wanted = ReferenceRules(.one(owner), [])
@@ -196,19 +196,19 @@ extension NftablesBackend {
     case .masquerade(let masquerade):
       return try ReferenceSearch(wanted, in: socket).addresses.contains(masquerade.address)
     case .publish(let port):
-      wanted.parts = [.ports]
+      wanted.roles = [.ports]
       wanted.addresses = [port.target]
       let found = try ReferenceSearch(wanted, in: socket)
       var candidates = found.rules
       for chain in found.chains { candidates += try socket.rules(of: chain) }
       return candidates.contains { $0.port == port.hostPort && $0.leads(to: port.target, port.targetPort) }
     case .admit(let admission):
-      wanted.parts = [.firewall]
+      wanted.roles = [.firewall]
       wanted.addresses = [admission.address]
       let found = try ReferenceSearch(wanted, in: socket).rules
       return found.contains { $0.source == admission.address } && found.contains { $0.destination == admission.address }
     case .guardSource:
-      wanted.parts = [.network]
+      wanted.roles = [.network]
       return try ReferenceSearch(wanted, in: socket).chains.contains { $0.table.family == 7 }
     case .isolate(let isolation) where isolation.reach == .outside:
       return try socket.has(ForeignChain(table: .ip(.v4, "filter"), name: ReferenceNames.isolationChain))
@@ -219,9 +219,9 @@ extension NftablesBackend {
 
 extension NftablesBackend {
   /// Replaces the rules in one nf_tables transaction: each packet is matched by the old ones or by the new ones.
-  public mutating func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
-    let owner = ElementOwner(claim.owner.filterTag, claim.part)
-    let wanted = try Wanted(claim)
+  public mutating func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
+    let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
+    let wanted = try Wanted(ruleSet)
     var nft = try context()
     let socket = try RulesetSocket.open()
     var before = try completeRules(of: old)
@@ -232,7 +232,7 @@ extension NftablesBackend {
           if let before { wanted.changes(from: before) } else {
             try Found.deletions(found, in: socket) + wanted.completeAdditions(in: socket)
           }
-        try nft.run(commands, doing: "replace rules of \(claim.owner.filterTag)")
+        try nft.run(commands, doing: "replace rules of \(ruleSet.owner.filterTag)")
         guard let before else { return found.isEmpty ? () : try nft.sweep(socket) }
         return try nft.clear(before.unshared(with: wanted), socket)
       } catch {
@@ -245,13 +245,13 @@ extension NftablesBackend {
       }
     }
     throw KernelError(
-      "replace rules of \(claim.owner.filterTag)", errno: .EAGAIN, reason: "the ruleset keeps changing")
+      "replace rules of \(ruleSet.owner.filterTag)", errno: .EAGAIN, reason: "the ruleset keeps changing")
   }
 
-  /// What was added for a claim; `nil` if any of it is missing, or if its rules have an order (spare ports).
-  private mutating func completeRules(of claim: Claim?) throws(KernelError) -> Wanted? {
-    guard let claim, try missing(from: claim).isEmpty else { return nil }
-    let wanted = try Wanted(claim)
+  /// What was added for a rule set; `nil` if any of it is missing, or if its rules have an order (spare ports).
+  private mutating func completeRules(of ruleSet: RuleSet?) throws(KernelError) -> Wanted? {
+    guard let ruleSet, try missing(from: ruleSet).isEmpty else { return nil }
+    let wanted = try Wanted(ruleSet)
     return wanted.spares.isEmpty ? wanted : nil
   }
 }

@@ -17,9 +17,9 @@ struct ReferenceSearch {
     self.wanted = wanted
     addresses = Set(wanted.addresses)
     try findMasquerades(in: socket)
-    if wanted.parts.contains(.network), let names = wanted.names { try findGuards(names, in: socket) }
-    if wanted.parts.contains(.ports) { try findPorts(in: socket) }
-    if wanted.parts.contains(.firewall) { try findAdmissions(in: socket) }
+    if wanted.roles.contains(.network), let names = wanted.names { try findGuards(names, in: socket) }
+    if wanted.roles.contains(.ports) { try findPorts(in: socket) }
+    if wanted.roles.contains(.firewall) { try findAdmissions(in: socket) }
   }
 
   var isEmpty: Bool { rules.isEmpty && chains.isEmpty }
@@ -32,7 +32,7 @@ struct ReferenceSearch {
 
   /// Masquerade rules are read in any case, since they name the container's addresses.
   private mutating func findMasquerades(in socket: borrowing RulesetSocket) throws(KernelError) {
-    let isWanted = wanted.parts.contains(.network)
+    let isWanted = wanted.roles.contains(.network)
     for family in IPFamily.allCases {
       try findChains(
         wanted.names.map { [$0.masqueradeChain] }, under: [ReferenceNames.masqueradeParent], .ip(family, "nat"),

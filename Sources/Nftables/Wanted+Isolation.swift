@@ -5,28 +5,29 @@ import PacketFilter
 extension Wanted {
   /// Adds chains for both directions of a network's links, looked up by link name, and an element for the owner.
   mutating func isolate(_ rule: Isolation, _ owner: ElementOwner) throws(KernelError) {
-    guard Layout.isolating.contains(owner.part) else {
+    guard Layout.isolating.contains(owner.role) else {
       throw KernelError(
         "isolate bridge \(rule.bridge)", errno: .EOPNOTSUPP,
-        reason: "part \(owner.part.rawValue) isolates nothing; want network or firewall")
+        reason: "part \(owner.role.rawValue) isolates nothing; want network or firewall")
     }
     for link in rule.links { try Words.check(name: link.description) }
     let entering = Wanted.entering(rule)
     let leaving = Wanted.leaving(rule)
-    let hash = Owner.shortHash((["\(owner.part)"] + entering + leaving).joined(separator: "\n"))
+    let hash = AttachmentID.shortHash((["\(owner.role)"] + entering + leaving).joined(separator: "\n"))
     let (name, companion) = ("enter_\(hash)", "leave_\(hash)")
     chains.append(
       SharedChain(
         name: name, rules: entering, companions: [.init(name: companion, rules: leaving)],
         keepers: rule.links.map { [Field.interface($0)] }.flatMap { key in
           [
-            Element(set: Layout.entering(owner.part), key: key, value: .jump(name), comment: name),
-            Element(set: Layout.leaving(owner.part), key: key, value: .jump(companion), comment: name),
-            Element(set: Layout.isolated(owner.part), key: key, value: .none, comment: name),
+            Element(set: Layout.entering(owner.role), key: key, value: .jump(name), comment: name),
+            Element(set: Layout.leaving(owner.role), key: key, value: .jump(companion), comment: name),
+            Element(set: Layout.isolated(owner.role), key: key, value: .none, comment: name),
           ]
         }))
     add(
-      Layout.isolators(owner.part), [.hash(Owner.shortHash("\(owner.comment) \(rule.bridge)"))], .jump(name), owner)
+      Layout.isolators(owner.role), [.hash(AttachmentID.shortHash("\(owner.comment) \(rule.bridge)"))], .jump(name),
+      owner)
   }
 
   private static let answers = "ct state established,related return"

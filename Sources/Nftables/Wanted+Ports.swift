@@ -46,7 +46,7 @@ extension Wanted {
     _ port: PublishedPort, _ key: [Field], _ owner: ElementOwner
   ) throws(KernelError) -> SharedChain {
     let rules = try rules(of: port, owner)
-    let mark = Owner.shortHash(([owner.comment, key.text] + rules).joined(separator: "\n"))
+    let mark = AttachmentID.shortHash(([owner.comment, key.text] + rules).joined(separator: "\n"))
     return SharedChain(name: "port_\(port.targetText)_\(mark)", rules: rules)
   }
 

@@ -3,15 +3,15 @@ import Kernel
 import NetTypes
 import PacketFilter
 
-/// What a claim needs: its own elements, shared chains, and rules for spare ports.
+/// What a rule set needs: its own elements, shared chains, and rules for spare ports.
 struct Wanted: Equatable {
   var elements: [Element] = []
   var chains: [SharedChain] = []
   var spares: [SpareRule] = []
 
   /// - Throws: EOPNOTSUPP or EINVAL with what nftables cannot do.
-  init(_ claim: Claim) throws(KernelError) {
-    try self.init(claim.rules, ElementOwner(claim.owner.filterTag, claim.part))
+  init(_ ruleSet: RuleSet) throws(KernelError) {
+    try self.init(ruleSet.rules, ElementOwner(ruleSet.owner.filterTag, ruleSet.role))
   }
 
   init(_ rules: [Rule], _ owner: ElementOwner) throws(KernelError) {
@@ -50,7 +50,7 @@ struct Wanted: Equatable {
   /// The element that keeps the table as long as its owner has rules.
   static func anchoring(_ owner: ElementOwner) -> Element {
     Element(
-      set: Layout.owners, key: [.hash(Owner.shortHash(owner.comment))], value: .jump(Table.inet.anchor),
+      set: Layout.owners, key: [.hash(AttachmentID.shortHash(owner.comment))], value: .jump(Table.inet.anchor),
       comment: owner.comment)
   }
 
@@ -63,7 +63,7 @@ struct Wanted: Equatable {
 
   /// A chain name from a hash of the rules, so that owners with the same rules share the chain.
   static func chainName(_ prefix: String, _ rules: [String]) -> String {
-    prefix + Owner.shortHash(rules.joined(separator: "\n"))
+    prefix + AttachmentID.shortHash(rules.joined(separator: "\n"))
   }
 }
 
@@ -84,7 +84,7 @@ extension Wanted {
     ]
   }
 
-  private mutating func link(_ link: ContainerLink, _ owner: ElementOwner) {
+  private mutating func link(_ link: AllowedConnection, _ owner: ElementOwner) {
     add(
       FamilySets(link.from.family).links,
       [.address(link.from), .address(link.to), .transport(link.transport), .port(link.port)], .none, owner)
@@ -123,7 +123,7 @@ extension Wanted {
   /// The first element keeps the table as long as its owner has rules.
   mutating func guardAddresses(_ guarded: AddressGuard, _ owner: ElementOwner) throws(KernelError) {
     try Words.check(name: guarded.port.description)
-    add(Layout.frameOwners, [.hash(Owner.shortHash(owner.comment))], .jump(Table.bridge.anchor), owner)
+    add(Layout.frameOwners, [.hash(AttachmentID.shortHash(owner.comment))], .jump(Table.bridge.anchor), owner)
     add(Layout.addressed, [.interface(guarded.port)], .jump(Layout.sources), owner)
     for address in guarded.addresses {
       add(Layout.sources(address.family), [.interface(guarded.port), .address(address)], .none, owner)
@@ -139,14 +139,14 @@ extension Wanted {
       "meta l4proto != { 6, 17 } return", "th dport != \(NameService.port) return",
       "iifname \"\(service.bridge)\" accept", "iifname != \"lo\" drop",
     ]
-    let hash = Owner.shortHash(([service.address.description] + rules).joined(separator: "\n"))
+    let hash = AttachmentID.shortHash(([service.address.description] + rules).joined(separator: "\n"))
     let name = Layout.servicePrefix + hash
     let served = FamilySets(service.address.family).served
     chains.append(
       SharedChain(
         name: name, rules: rules,
         keepers: [Element(set: served, key: [.address(service.address)], value: .jump(name), comment: name)]))
-    add(Layout.servers, [.hash(Owner.shortHash("\(owner.comment) \(service.address)"))], .jump(name), owner)
+    add(Layout.servers, [.hash(AttachmentID.shortHash("\(owner.comment) \(service.address)"))], .jump(name), owner)
   }
 }
 
@@ -174,7 +174,8 @@ extension Wanted {
     }
     let sets = FamilySets(port.family)
     let key: [Field] = [
-      .hash(Owner.shortHash(owner.comment)), .address(port.hostIP ?? sets.anyAddress), .transport(port.transport),
+      .hash(AttachmentID.shortHash(owner.comment)), .address(port.hostIP ?? sets.anyAddress),
+      .transport(port.transport),
       .port(port.hostPort),
     ]
     let own = try Wanted.ownChain(port, key, owner)
@@ -233,7 +234,7 @@ extension Wanted {
       return share(SharedChain(name: open, rules: ["accept"], keepers: keepers), owner)
     }
     for peer in Set(peers).sorted() {
-      let chain = Layout.tunnelPrefix + Owner.shortHash("\(peer) \(tunnel.port)")
+      let chain = Layout.tunnelPrefix + AttachmentID.shortHash("\(peer) \(tunnel.port)")
       let keepers = [keeper(FamilySets(peer.family).tunnelPeers, [.address(peer), port], chain)]
       share(SharedChain(name: chain, rules: ["\(Self.fromUs) drop", "accept"], keepers: keepers), owner)
     }
@@ -263,7 +264,7 @@ extension Wanted {
   private mutating func share(_ chain: SharedChain, _ owner: ElementOwner) {
     chains.append(chain)
     add(
-      Layout.tunnelOwners, [.hash(Owner.shortHash("\(owner.comment) \(chain.name)"))], .jump(chain.name), owner)
+      Layout.tunnelOwners, [.hash(AttachmentID.shortHash("\(owner.comment) \(chain.name)"))], .jump(chain.name), owner)
   }
 
   /// Whether reading whole sets takes fewer messages than looking up each element.

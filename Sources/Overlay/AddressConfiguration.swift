@@ -6,7 +6,7 @@ extension OverlayConfig {
   ///
   /// `nil`: the IPAM plugin gets the configuration unchanged. Only in mode l3, for host-local without `subnet` and `ranges`.
   public var addressConfiguration: JSONValue? {
-    guard (try? checkedMode()) == .l3, let subnets = findings?.knowledge.ownSubnets, !subnets.isEmpty,
+    guard (try? checkedMode()) == .l3, let subnets = localEndpoint?.controlState.ownSubnets, !subnets.isEmpty,
       let type = ipam?.description, Self.handOutOwnSubnets.contains(type), var whole = document.object,
       let (key, value) = document.member("ipam"), var ipam = value.object,
       !["subnet", "ranges"].contains(where: { value.member($0).map { $0.value != .null } ?? false })

@@ -58,7 +58,7 @@ public struct OverlayConfig: JSONReadable, Sendable {
   /// The whole configuration, for an IPAM plugin that also needs this host's subnet.
   public var document: JSONValue
   /// What this host and the control plane reported; `nil` before they were asked.
-  public var findings: OverlayFindings?
+  public var localEndpoint: LocalEndpoint?
 
   public init(_ json: JSONReader) throws(CNIError) {
     document = json.value
@@ -200,7 +200,7 @@ extension OverlayConfig {
     if let bridge, bridge == vxlan { throw OverlayNames.refusal(ofBoth: bridge) }
     guard case .multicast(let group) = controlPlane else { return }
     guard group.isMulticast else { throw refusal("controlPlane.group", "\"\(group)\"", "want a multicast address") }
-    if let local = findings?.local, group.family != local.family {
+    if let local = localEndpoint?.local, group.family != local.family {
       throw refusal("controlPlane.group", "\"\(group)\"", "want a multicast address of the family of local, \(local)")
     }
     guard dev != nil else {
@@ -249,8 +249,8 @@ extension OverlaySettings {
   /// - Throws: code 7 for peers that contradict each other, this host or the mode.
   func checkPeers(_ plane: ControlPlane) throws(CNIError) {
     var holders: [IPPrefix: IPAddress] = [:], tunnels: [MACAddress: IPAddress] = [vtepMAC: local]
-    for subnet in knowledge.ownSubnets { holders[subnet] = local }
-    for peer in knowledge.peers {
+    for subnet in controlState.ownSubnets { holders[subnet] = local }
+    for peer in controlState.peers {
       guard peer.vtep.family == local.family, !peer.vtep.isMulticast else {
         let known = local.isUnspecified ? "local" : "local, \(local),"
         throw refusal(peer, "want a unicast IPv\(local.family.digit) address, as \(known) is")

@@ -18,18 +18,18 @@ public protocol OverlayControl {
   ///   51 if this host's lease has expired.
   func consult(
     _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
-    _ check: (OverlayKnowledge) throws(CNIError) -> Void
-  ) throws(CNIError) -> OverlayKnowledge
+    _ check: (ControlPlaneState) throws(CNIError) -> Void
+  ) throws(CNIError) -> ControlPlaneState
 
   /// Publishes a container's addresses to the network's other hosts, in mode l2.
   func publish(
-    _ endpoints: [OverlayEndpoint], of owner: Owner, _ plane: EtcdPlaneConfig, as host: OverlayHost
+    _ endpoints: [OverlayEndpoint], of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
   ) throws(CNIError)
 
   /// Withdraws a container's entries; no-op if none were published, or if another host has published them since.
   ///
   /// The entries to withdraw are those that `publish` recorded on disk.
-  func withdraw(_ owner: Owner, _ plane: EtcdPlaneConfig) throws(CNIError)
+  func withdraw(_ owner: AttachmentID, _ plane: EtcdPlaneConfig) throws(CNIError)
 
   /// Withdraws the entries of attachments that no longer exist; if no attachment is valid, this host leaves the network.
   func collectGarbage(

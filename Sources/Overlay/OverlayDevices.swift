@@ -7,15 +7,15 @@ import PluginKit
 /// The devices of an overlay network on one host.
 struct OverlayDevices {
   var settings: OverlaySettings
-  var facts: OverlayFacts
+  var hostState: OverlayHostState
   var network: NetworkName
 
   var names: OverlayNames { settings.names(of: network) }
-  var tag: String { Owner.tagPrefix(network) }
+  var tag: String { AttachmentID.tagPrefix(network) }
 
   /// Whether the bridge belongs to this network: not made yet, or made by one of its ADDs, even an interrupted one.
   var ownsBridge: Bool {
-    guard let there = facts.bridge else { return true }
+    guard let there = hostState.bridge else { return true }
     guard let alias = there.alias else {
       return names.bridge == OverlayNames(network).bridge || there.mac == settings.bridgeMAC
     }
@@ -23,12 +23,12 @@ struct OverlayDevices {
   }
 
   var ownsVXLAN: Bool {
-    guard let there = facts.vxlan else { return true }
+    guard let there = hostState.vxlan else { return true }
     return there.alias == tag || there.alias == nil && there.mac == settings.vtepMAC
   }
 
   /// Whether the device gets another MAC address: the kernel then removes all its neighbour entries, permanent ones too.
-  var losesNeighbours: Bool { facts.vxlan.map { $0.mac != settings.vtepMAC } ?? false }
+  var losesNeighbours: Bool { hostState.vxlan.map { $0.mac != settings.vtepMAC } ?? false }
 
   /// What the tunnel's headers add to each packet, in bytes.
   var overhead: Int { settings.local.family == .v4 ? 50 : 70 }
@@ -37,15 +37,17 @@ struct OverlayDevices {
   ///
   /// - Throws: code 7 if the key `mtu` is larger than the underlay, less the overhead, or the existing device allows.
   func checkedMTU() throws(CNIError) -> Int {
-    let below = facts.underlayMTU.map { $0 - overhead }
-    let most = [facts.vxlan?.mtu, below].compactMap(\.self).min()
+    let below = hostState.underlayMTU.map { $0 - overhead }
+    let most = [hostState.vxlan?.mtu, below].compactMap(\.self).min()
     if let given = settings.mtu, let most, given > most {
       let why =
-        facts.vxlan.flatMap { $0.mtu == most ? "\($0.name) is there with \(most)" : nil }
+        hostState.vxlan.flatMap { $0.mtu == most ? "\($0.name) is there with \(most)" : nil }
         ?? "the network below takes \(most + overhead), less \(overhead) for the tunnel"
       throw CNIError(.invalidNetworkConfig, "key \"mtu\": \(given): \(why): want at most \(most)")
     }
-    guard let mtu = settings.mtu ?? [most, facts.bridge?.mtu].compactMap(\.self).min() else { return 1500 - overhead }
+    guard let mtu = settings.mtu ?? [most, hostState.bridge?.mtu].compactMap(\.self).min() else {
+      return 1500 - overhead
+    }
     return mtu
   }
 
@@ -57,13 +59,13 @@ struct OverlayDevices {
     let bridge = LinkSpec(
       names.bridge, kind: .bridge(filtersVLANs: false), mac: settings.bridgeMAC, mtu: mtu, group: Isolation.linkGroup)
     let tunnel = LinkSpec(
-      names.vxlan, kind: .vxlan(settings.tunnel.atAddress(of: facts.vxlan), over: settings.dev),
+      names.vxlan, kind: .vxlan(settings.tunnel.atAddress(of: hostState.vxlan), over: settings.dev),
       mac: settings.vtepMAC, mtu: mtu, group: Isolation.linkGroup)
-    let vrf = settings.vrf?.changes(facts.vrf, mtu: mtu, hasIPv6: facts.hasIPv6) ?? []
+    let vrf = settings.vrf?.changes(hostState.vrf, mtu: mtu, hasIPv6: hostState.hasIPv6) ?? []
     return vrf + [.createLink(bridge)]
-      + ipv6(of: names.bridge, facts.bridge, isWanted: hasIPv6 && (settings.isGateway || settings.isEVPN))
+      + ipv6(of: names.bridge, hostState.bridge, isWanted: hasIPv6 && (settings.isGateway || settings.isEVPN))
       + [.changeLink(names.bridge, on: .host, bridgeState), .createLink(tunnel)]
-      + ipv6(of: names.vxlan, facts.vxlan, isWanted: hasIPv6 && settings.mode == .l3) + states
+      + ipv6(of: names.vxlan, hostState.vxlan, isWanted: hasIPv6 && settings.mode == .l3) + states
   }
 
   /// Settings that the devices must have once they exist.
@@ -88,7 +90,7 @@ struct OverlayDevices {
   private var tunnelState: LinkChange {
     var state = LinkChange(
       isUp: true, alias: ownsVXLAN ? tag : nil, group: ownsVXLAN ? Isolation.linkGroup : nil,
-      local: settings.tunnel.move(of: facts.vxlan))
+      local: settings.tunnel.move(of: hostState.vxlan))
     guard settings.mode == .l2 else { return state }
     state.master = names.bridge
     state.port = settings.tunnelPort
@@ -101,7 +103,7 @@ struct OverlayDevices {
   /// the bridge's MAC address, so it is the same on all hosts.
   private func ipv6(of name: InterfaceName, _ there: LinkInfo?, isWanted: Bool) -> [Change] {
     var wanted: [Sysctl] = []
-    if there?.isUp != true, facts.hasIPv6 {
+    if there?.isUp != true, hostState.hasIPv6 {
       let isAsking = name == names.bridge && settings.isGateway
       // A routing daemon may set IPv6 neighbours of containers on other hosts.
       let isNeeded = isWanted || name == names.bridge && settings.isEVPN
@@ -134,7 +136,7 @@ extension VXLAN {
 
 extension OverlaySettings {
   fileprivate var knowsIPv6Endpoints: Bool {
-    mode == .l2 && knowledge.peers.contains { $0.endpoints.contains { $0.address.family == .v6 } }
+    mode == .l2 && controlState.peers.contains { $0.endpoints.contains { $0.address.family == .v6 } }
   }
 }
 
@@ -143,19 +145,19 @@ extension OverlayDevices {
   ///
   /// - Throws: code 7 if an existing link belongs to another network or has other settings; the message has both values.
   func check() throws(CNIError) {
-    if let name = settings.dev, facts.dev == nil {
+    if let name = settings.dev, hostState.dev == nil {
       throw CNIError(.invalidNetworkConfig, "key \"dev\": \"\(name)\": want a link of this host")
     }
     if names.bridge == names.vxlan { throw OverlayNames.refusal(ofBoth: names.bridge) }
     try checkBridge()
-    try settings.vrf?.check(facts.vrf, networkBridge: facts.bridge)
+    try settings.vrf?.check(hostState.vrf, networkBridge: hostState.bridge)
     try checkTunnel()
   }
 
   private func checkBridge() throws(CNIError) {
-    guard let there = facts.bridge else { return }
+    guard let there = hostState.bridge else { return }
     guard there.kind == "bridge" else {
-      throw refusal("bridge", "\"\(there.name)\" is \(there.kindInWords): want a bridge or a free name")
+      throw refusal("bridge", "\"\(there.name)\" is \(there.kindDescription): want a bridge or a free name")
     }
     try checkOwner("bridge", of: there)
     let wanted = settings.bridgeMAC
@@ -167,13 +169,13 @@ extension OverlayDevices {
   }
 
   private func checkTunnel() throws(CNIError) {
-    if let rival = facts.rival, let tunnel = rival.vxlan {
+    if let rival = hostState.rival, let tunnel = rival.vxlan {
       let whose = rival.network.map { "network \($0)'s \(rival.name)" } ?? "\(rival.name)"
       throw refusal(
         "vni", "\(whose) is \(tunnel), want \(settings.tunnel): want another vni or another dstport",
         holder: rival.network)
     }
-    guard let there = facts.vxlan else { return }
+    guard let there = hostState.vxlan else { return }
     guard there.kind == "vxlan", let tunnel = there.vxlan else {
       throw refusal(
         "vxlan", "\"\(there.name)\" is \(there.kind.map { "a \($0) link" } ?? "no VXLAN device"): want a free name")
@@ -183,10 +185,10 @@ extension OverlayDevices {
       throw refusal("vxlan", "\(there.name) is \(tunnel), want \(settings.tunnel)")
     }
     try checkMove(from: tunnel.local)
-    if let dev = facts.dev, there.peer != dev.index {
+    if let dev = hostState.dev, there.parentIndex != dev.index {
       throw refusal("dev", "\(there.name) does not send by \(dev.name)")
     }
-    let wanted = settings.mode == .l2 ? facts.bridge?.index : nil
+    let wanted = settings.mode == .l2 ? hostState.bridge?.index : nil
     if let master = there.master, master != wanted {
       throw refusal(
         "vxlan", "\(there.name) is a port of a bridge, link \(master): want it free for mode \(settings.mode)")
@@ -195,8 +197,8 @@ extension OverlayDevices {
 
   /// Refuses a peer list with this host's former address: it would route this host's own subnet into the tunnel.
   private func checkMove(from old: IPAddress?) throws(CNIError) {
-    guard let old, old != settings.local, settings.mode == .l3, settings.knowledge.ownSubnets.isEmpty,
-      settings.knowledge.peers.contains(where: { $0.vtep == old })
+    guard let old, old != settings.local, settings.mode == .l3, settings.controlState.ownSubnets.isEmpty,
+      settings.controlState.peers.contains(where: { $0.vtep == old })
     else { return }
     throw CNIError(
       .invalidNetworkConfig,
@@ -220,7 +222,7 @@ extension OverlayDevices {
 extension LinkInfo {
   /// The network in the link's alias, if the link serves all attachments of that network.
   fileprivate var network: String? {
-    guard let alias, alias.hasPrefix(Owner.tagPrefix), alias.hasSuffix("/") else { return nil }
-    return String(alias.dropFirst(Owner.tagPrefix.count).dropLast())
+    guard let alias, alias.hasPrefix(AttachmentID.tagPrefix), alias.hasSuffix("/") else { return nil }
+    return String(alias.dropFirst(AttachmentID.tagPrefix.count).dropLast())
   }
 }

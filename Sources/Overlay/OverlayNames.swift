@@ -17,7 +17,7 @@ public struct OverlayNames: Equatable, Sendable {
   private static func derived(_ prefix: String, _ network: NetworkName) -> InterfaceName {
     let text = network.description
     if let whole = InterfaceName(prefix + text) { return whole }
-    guard let hashed = InterfaceName(prefix + Owner.shortHash(text).prefix(12)) else {
+    guard let hashed = InterfaceName(prefix + AttachmentID.shortHash(text).prefix(12)) else {
       preconditionFailure("15 letters, digits and '-' are an interface name")
     }
     return hashed

@@ -4,31 +4,32 @@ import NetTypes
 import PacketFilter
 public import PluginKit
 
-/// Decides everything about one attachment, from `OverlayFacts` alone.
+/// Decides everything about one attachment, from `OverlayHostState` alone.
 public struct OverlayPlanner {
   var devices: OverlayDevices
-  var owner: Owner
+  var owner: AttachmentID
   var sandbox: String
   /// The result of the IPAM plugin.
   var addresses: AddResult
 
   /// - Parameters:
   ///   - settings: the configuration.
-  ///   - facts: the host.
+  ///   - hostState: the host.
   ///   - owner: the attachment.
   ///   - sandbox: the path of the container's namespace.
   ///   - addresses: the result of the IPAM plugin.
   public init(
-    _ settings: OverlaySettings, _ facts: OverlayFacts, owner: Owner, sandbox: String, addresses: AddResult
+    _ settings: OverlaySettings, _ hostState: OverlayHostState, owner: AttachmentID, sandbox: String,
+    addresses: AddResult
   ) {
-    devices = OverlayDevices(settings: settings, facts: facts, network: owner.network)
+    devices = OverlayDevices(settings: settings, hostState: hostState, network: owner.network)
     self.owner = owner
     self.sandbox = sandbox
     self.addresses = addresses
   }
 
   private var settings: OverlaySettings { devices.settings }
-  private var facts: OverlayFacts { devices.facts }
+  private var hostState: OverlayHostState { devices.hostState }
 
   /// Plans the ADD of the attachment.
   ///
@@ -43,7 +44,7 @@ public struct OverlayPlanner {
     let shared =
       devices.guarding + devices.changes(mtu: mtu, families: addressing.families) + tunnelAddresses(addressing)
       + (try gatewayChanges(addressing)) + tables(gateways)
-    let bridgeMAC = facts.bridge == nil ? settings.bridgeMAC : facts.bridge?.mac
+    let bridgeMAC = hostState.bridge == nil ? settings.bridgeMAC : hostState.bridge?.mac
     return AttachmentPlan(
       waits: withdrawal(addressing), shared: shared,
       own: (devices.losesNeighbours ? tables(gateways) : []) + (try port.changes(addressing))
@@ -71,7 +72,7 @@ public struct OverlayPlanner {
     if let given = settings.mac { return given }
     let all = addresses.ips.map(\.address.address)
     guard settings.derivesMAC, let first = all.first(where: { $0.family == .v4 }) ?? all.first else {
-      return facts.containerMAC
+      return hostState.containerMAC
     }
     return MACAddress(forContainer: first)
   }
@@ -85,14 +86,14 @@ public struct OverlayPlanner {
         throw CNIError(
           .invalidNetworkConfig, "address \(ip.address): no gateway is given and none follows: want one in its subnet")
       }
-      let own = settings.knowledge.ownSubnets.filter { $0.family == ip.address.family }
+      let own = settings.controlState.ownSubnets.filter { $0.family == ip.address.family }
       if !own.isEmpty, !own.contains(where: { $0.contains(ip.address.address) }) {
         let subnets = own.map(\.description).joined(separator: ", ")
         throw CNIError(
           .invalidNetworkConfig, "address \(ip.address): other hosts look for this one's containers in \(subnets)",
           details: "an \"ipam\" of type host-local without subnet and ranges takes that")
       }
-      for peer in settings.knowledge.peers {
+      for peer in settings.controlState.peers {
         guard let subnet = peer.subnets.first(where: { $0.contains(ip.address.address) }) else { continue }
         throw CNIError(
           .invalidNetworkConfig,
@@ -114,9 +115,9 @@ public struct OverlayPlanner {
   private func gatewayChanges(_ addressing: Addressing) throws(CNIError) -> [Change] {
     guard settings.isGateway else { return [] }
     var gateway = HostGateway(
-      on: devices.names.bridge, facts.gatewayAddresses, of: facts.bridge?.name, isOurs: devices.ownsBridge)
+      on: devices.names.bridge, hostState.gatewayAddresses, of: hostState.bridge?.name, isOurs: devices.ownsBridge)
     gateway.forwards = settings.forwards
-    gateway.advertisedLinks = facts.advertisedLinks
+    gateway.advertisedLinks = hostState.advertisedLinks
     gateway.ranges.subnets = settings.network
     return try gateway.changes(addressing)
   }
@@ -126,25 +127,25 @@ public struct OverlayPlanner {
   }
 
   private func tables(_ gateways: [IPPrefix]) -> [Change] {
-    settings.tables(devices.names, facts, gateways: gateways.map(\.address)).map { [.setTables($0)] } ?? []
+    settings.tables(devices.names, hostState, gateways: gateways.map(\.address)).map { [.setTables($0)] } ?? []
   }
 
   private func port(_ addressing: Addressing, mtu: Int) -> ContainerPort {
-    var bridge = facts.bridge
+    var bridge = hostState.bridge
     // The bridge has a fixed MAC address. Setting it again would remove the neighbour entries of all its containers.
     if devices.ownsBridge { bridge?.keepsMAC = true }
-    var port = ContainerPort(owner, on: devices.names.bridge, bridge, mtu: mtu, hostMAC: facts.hostMAC)
+    var port = ContainerPort(owner, on: devices.names.bridge, bridge, mtu: mtu, hostMAC: hostState.hostMAC)
     port.keepsBridgeMTU = !devices.ownsBridge
     port.settings = settings.port
-    port.macThere = facts.macThere
+    port.macThere = hostState.macThere
     // `announcements` sets the FDB entry for the routing daemon.
     if settings.isEVPN { port.entry = nil }
     port.guards =
-      (claim(addressing).map { [.addRules($0)] } ?? []) + facts.guardsAddresses.changes(owner, addressing)
+      (ruleSet(addressing).map { [.addRules($0)] } ?? []) + hostState.guardsAddresses.changes(owner, addressing)
     return port
   }
 
-  private func claim(_ addressing: Addressing) -> Claim? {
+  private func ruleSet(_ addressing: Addressing) -> RuleSet? {
     let own = addressing.ips.map(\.address)
     var rules: [Rule] = []
     if settings.separation != .none {
@@ -162,10 +163,10 @@ public struct OverlayPlanner {
       }
     }
     guard !rules.isEmpty else { return nil }
-    var claim = Claim(owner, .network, rules, backend: settings.backend)
-    claim.containerName = settings.containerName
-    claim.addresses = own.map(\.address)
-    return claim
+    var ruleSet = RuleSet(owner, .network, rules, backend: settings.backend)
+    ruleSet.containerName = settings.containerName
+    ruleSet.addresses = own.map(\.address)
+    return ruleSet
   }
 
   /// Waits until the EVPN route to the container's former host is withdrawn, before the container appears on this host.
@@ -174,7 +175,7 @@ public struct OverlayPlanner {
   /// withdrawn it, the number starts at 0 again, and a daemon that was busy meanwhile ignores the lower number for good (FRR
   /// issue 10468).
   private func withdrawal(_ addressing: Addressing) -> [Change] {
-    guard settings.isEVPN, facts.vxlan != nil else { return [] }
+    guard settings.isEVPN, hostState.vxlan != nil else { return [] }
     return [.awaitWithdrawal(FDBSpec(addressing.mac, on: devices.names.vxlan, in: .externallyLearned))]
   }
 

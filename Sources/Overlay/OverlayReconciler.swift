@@ -17,16 +17,16 @@ public struct OverlayReconciler {
     _ settings: OverlaySettings, of network: NetworkName, on kernel: inout K
   ) throws(KernelError) {
     devices = OverlayDevices(
-      settings: settings, facts: try OverlayFacts(settings, of: network, on: &kernel), network: network)
+      settings: settings, hostState: try OverlayHostState(settings, of: network, on: &kernel), network: network)
   }
 
   /// Changes that write only what differs; none if the network has no devices on this host.
   ///
   /// - Throws: code 7 for devices with other settings.
   public func changes() throws(CNIError) -> [Change] {
-    guard devices.facts.bridge != nil, devices.facts.vxlan != nil else { return [] }
+    guard devices.hostState.bridge != nil, devices.hostState.vxlan != nil else { return [] }
     try devices.check()
-    let tables = devices.settings.tables(devices.names, devices.facts, gateways: [])
+    let tables = devices.settings.tables(devices.names, devices.hostState, gateways: [])
     return devices.guarding + devices.states + (tables.map { [.setTables($0)] } ?? [])
   }
 
@@ -38,7 +38,7 @@ public struct OverlayReconciler {
       try devices.check()
       _ = try devices.checkedMTU()
     } catch { return error.message }
-    if let vrf = devices.settings.vrf, devices.facts.vrf.vrf == nil {
+    if let vrf = devices.settings.vrf, devices.hostState.vrf.vrf == nil {
       do throws(KernelError) { try kernel.tryOut(LinkSpec(vrf.name, kind: .vrf(table: vrf.table))) } catch {
         return error.description
       }
@@ -58,10 +58,10 @@ extension OverlayReconciler {
   ///
   /// - Throws: the kernel's error.
   public func excess<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> CNIError? {
-    guard let below = devices.facts.underlayMTU, let device = devices.facts.vxlan else { return nil }
+    guard let below = devices.hostState.underlayMTU, let device = devices.hostState.vxlan else { return nil }
     let most = below - devices.overhead
     var larger = device.mtu > most ? ["\(device.name) with \(device.mtu)"] : []
-    if devices.facts.bridge != nil {
+    if devices.hostState.bridge != nil {
       let ports = try kernel.links(kind: "veth", master: devices.names.bridge, on: .host).filter { $0.mtu > most }
       larger += ports.map { "container port \($0.name) with \($0.mtu)" }
     }
@@ -76,7 +76,7 @@ extension OverlayReconciler {
 extension OverlaySettings {
   /// How many neighbour entries of that family the control plane needs.
   fileprivate func neighbourCount(_ family: IPFamily) -> Int {
-    knowledge.peers.reduce(0) { count, peer in
+    controlState.peers.reduce(0) { count, peer in
       let those = mode == .l3 ? peer.subnets.map(\.family) : peer.endpoints.map(\.address.family)
       return count + those.count { $0 == family }
     }

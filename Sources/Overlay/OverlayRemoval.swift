@@ -10,7 +10,7 @@ extension Kernel where Self: ~Copyable {
   public mutating func overlayDevices(
     of network: NetworkName, _ config: OverlayConfig
   ) throws(KernelError) -> [Change] {
-    let tag = Owner.tagPrefix(network), names = config.names(of: network)
+    let tag = AttachmentID.tagPrefix(network), names = config.names(of: network)
     let tunnels = try links(kind: "vxlan", master: nil, on: .host).filter {
       $0.alias == tag || $0.isNameless && $0.name == names.vxlan && config.isMACOfTunnel($0)
     }

@@ -24,7 +24,7 @@ public struct OverlaySettings: Equatable, Sendable {
   public var port: BridgePort
   /// The network's prefixes on all hosts.
   public var network: [IPPrefix]
-  public var knowledge: OverlayKnowledge
+  public var controlState: ControlPlaneState
   /// Whether this plugin sets the tables of the device.
   public var ownsTables: Bool
   /// Whether a routing daemon announces the containers.
@@ -55,28 +55,28 @@ public struct OverlaySettings: Equatable, Sendable {
   /// Checks a configuration and fills in its defaults.
   ///
   /// - Parameters:
-  ///   - config: with `findings`.
+  ///   - config: with `localEndpoint`.
   ///   - keys: the runtime's wishes.
   ///   - arguments: `CNI_ARGS`.
   /// - Throws: code 7 for an invalid value, code 2 for one that the wanted packet filter does not support.
   public init(_ config: OverlayConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
-    guard let findings = config.findings else { preconditionFailure("settings come after what was found out") }
+    guard let localEndpoint = config.localEndpoint else { preconditionFailure("control plane not read yet") }
     mode = try config.checkedMode()
-    local = findings.local
-    knowledge = findings.knowledge
-    tunnel = try config.tunnel(findings)
+    local = localEndpoint.local
+    controlState = localEndpoint.controlState
+    tunnel = try config.tunnel(localEndpoint)
     dev = config.dev
-    vtepMAC = config.vtepMAC ?? knowledge.vtepMAC ?? MACAddress(forTunnelOf: tunnel.vni, from: local)
+    vtepMAC = config.vtepMAC ?? controlState.vtepMAC ?? MACAddress(forTunnelOf: tunnel.vni, from: local)
     isGateway = config.isGateway ?? true
     isDefaultGateway = config.isDefaultGateway ?? isGateway
     bridgeMAC = config.gatewayMAC ?? MACAddress(forGatewayOf: tunnel.vni)
     mtu = try checked("mtu", config.mtu == 0 ? nil : config.mtu, Addressing.mtuRange)
     checksumOffload = config.txChecksumOffload
-    network = knowledge.network.isEmpty ? config.network : knowledge.network
+    network = controlState.network.isEmpty ? config.network : controlState.network
     isEVPN = config.controlPlane.isEVPN
     vrf = try OverlayVRF(config, tunnel, local: local)
     ownsTables = config.controlPlane.knowsSubnets
-    routesDirectly = knowledge.isDirectRouting ?? config.directRouting ?? false
+    routesDirectly = controlState.isDirectRouting ?? config.directRouting ?? false
     forwards = config.ipForward ?? true
     masquerade = try Masquerading(config.masquerade)
     separation = try Separation(isolation: config.isolation) ?? .network
@@ -150,8 +150,8 @@ public struct OverlaySettings: Equatable, Sendable {
 }
 
 extension OverlayConfig {
-  fileprivate func tunnel(_ findings: OverlayFindings) throws(CNIError) -> VXLAN {
-    let given = try checkedVNI(), told = findings.knowledge.vni
+  fileprivate func tunnel(_ localEndpoint: LocalEndpoint) throws(CNIError) -> VXLAN {
+    let given = try checkedVNI(), told = localEndpoint.controlState.vni
     if let given, let told, given != told {
       throw CNIError(
         .invalidNetworkConfig,
@@ -160,14 +160,14 @@ extension OverlayConfig {
     guard let vni = given ?? told else {
       throw CNIError(.invalidNetworkConfig, "key \"vni\": missing: want 1 to 16777215")
     }
-    let givenPort = try checkedPort(), toldPort = findings.knowledge.port
+    let givenPort = try checkedPort(), toldPort = localEndpoint.controlState.port
     if let givenPort, let toldPort, givenPort != toldPort {
       throw CNIError(
         .invalidNetworkConfig,
         "key \"dstport\": \(givenPort): the network's configuration in etcd has \(toldPort): want one of them")
     }
     var tunnel = VXLAN(vni: vni, port: givenPort ?? toldPort ?? controlPlane.defaultPort)
-    tunnel.local = findings.local
+    tunnel.local = localEndpoint.local
     if case .multicast(let group) = controlPlane { tunnel.group = group }
     tunnel.ttl = try checked("ttl", ttl, KeyRange.ttl)
     if let df {

@@ -7,19 +7,19 @@ extension OverlaySettings {
   ///
   /// - Parameters:
   ///   - names: the names of the devices.
-  ///   - facts: the host.
+  ///   - hostState: the host.
   ///   - gateways: the host's own addresses in the network, the source of its own packets.
   /// - Returns: `nil` if the control plane does not leave the tables to this plugin (multicast, EVPN).
-  func tables(_ names: OverlayNames, _ facts: OverlayFacts, gateways: [IPAddress]) -> TunnelTables? {
+  func tables(_ names: OverlayNames, _ hostState: OverlayHostState, gateways: [IPAddress]) -> TunnelTables? {
     guard ownsTables else { return nil }
     switch mode {
     case .l2: return bridgedTables(names)
     case .l3:
       var sources: [IPFamily: IPAddress] = [:]
-      for gateway in facts.gatewayAddresses.map(\.address) + gateways where sources[gateway.family] == nil {
+      for gateway in hostState.gatewayAddresses.map(\.address) + gateways where sources[gateway.family] == nil {
         sources[gateway.family] = gateway
       }
-      return routedTables(names, facts, sources)
+      return routedTables(names, hostState, sources)
     }
   }
 
@@ -28,7 +28,7 @@ extension OverlaySettings {
   /// Flooding equals `bridge fdb append 00:00:00:00:00:00 dev DEVICE dst PEER` for each peer.
   private func bridgedTables(_ names: OverlayNames) -> TunnelTables {
     var tables = TunnelTables(of: names.vxlan, neighboursOn: names.bridge)
-    for peer in knowledge.peers {
+    for peer in controlState.peers {
       tables.forwarding.insert(FDBSpec(MACAddress(value: 0), on: names.vxlan, in: .tunnel(to: peer.vtep)))
       for endpoint in peer.endpoints {
         tables.forwarding.insert(FDBSpec(endpoint.mac, on: names.vxlan, in: .tunnel(to: peer.vtep)))
@@ -45,15 +45,15 @@ extension OverlaySettings {
   /// `bridge fdb replace MAC dev DEVICE self dst PEER`. With `directRouting` and no router between, the route leads to the host
   /// itself, around the tunnel.
   private func routedTables(
-    _ names: OverlayNames, _ facts: OverlayFacts, _ sources: [IPFamily: IPAddress]
+    _ names: OverlayNames, _ hostState: OverlayHostState, _ sources: [IPFamily: IPAddress]
   ) -> TunnelTables {
     var tables = TunnelTables(of: names.vxlan)
     if routesDirectly { tables.directMetric = directMetric }
-    for peer in knowledge.peers {
+    for peer in controlState.peers {
       let mac = peer.tunnelMAC(tunnel.vni)
       for subnet in peer.subnets {
         guard let source = sources[subnet.family] else { continue }
-        if let link = facts.directLinks[peer.vtep], subnet.family == peer.vtep.family {
+        if let link = hostState.directLinks[peer.vtep], subnet.family == peer.vtep.family {
           var route = RouteSpec(subnet, via: peer.vtep, on: link, .host)
           route.priority = directMetric
           route.source = source

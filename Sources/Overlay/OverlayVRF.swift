@@ -65,7 +65,7 @@ private func refusal(_ key: String, _ value: String, _ why: String) -> CNIError 
 }
 
 /// The state of a VRF's links on the host.
-public struct OverlayVRFFacts: Equatable, Sendable {
+public struct OverlayVRFState: Equatable, Sendable {
   public var vrf: LinkInfo?
   public var bridge: LinkInfo?
   public var device: LinkInfo?
@@ -90,28 +90,28 @@ extension OverlayVRF {
   /// Checks that the existing links fit the VRF.
   ///
   /// - Throws: code 7 if an existing link has other settings; the message has both values.
-  func check(_ facts: OverlayVRFFacts, networkBridge: LinkInfo?) throws(CNIError) {
-    if let there = facts.vrf {
+  func check(_ hostState: OverlayVRFState, networkBridge: LinkInfo?) throws(CNIError) {
+    if let there = hostState.vrf {
       guard let table = there.vrfTable else { throw refusal("vrf", "\"\(name)\"", "it is no VRF: want a free name") }
       if let givenTable, table != givenTable {
         throw refusal("vrfTable", "\(givenTable)", "\(name) has table \(table): want that, or no such key")
       }
     }
     // A bridge without an alias comes from an unfinished ADD and belongs to no network yet.
-    if let there = networkBridge, there.alias != nil, there.master == nil || there.master != facts.vrf?.index {
+    if let there = networkBridge, there.alias != nil, there.master == nil || there.master != hostState.vrf?.index {
       throw refusal("vrf", "\"\(name)\"", "bridge \(there.name) is not in it: want the network as it was made")
     }
     guard let tunnel else { return }
-    if let rival = facts.rival, let there = rival.vxlan {
+    if let rival = hostState.rival, let there = rival.vxlan {
       throw refusal("l3vni", "\(tunnel.vni)", "\(rival.name) is \(there), want \(tunnel): want another VNI")
     }
-    if let there = facts.bridge {
+    if let there = hostState.bridge {
       guard there.kind == "bridge" else { throw refusal("l3vni", "\(tunnel.vni)", "\(there.name) is no bridge") }
-      if let master = there.master, master != facts.vrf?.index {
+      if let master = there.master, master != hostState.vrf?.index {
         throw refusal("l3vni", "\(tunnel.vni)", "\(there.name) belongs to link \(master), want \(name)")
       }
     }
-    if let there = facts.device, there.vxlan.map({ tunnel.atAddress(of: there).isMet(by: $0) }) != true {
+    if let there = hostState.device, there.vxlan.map({ tunnel.atAddress(of: there).isMet(by: $0) }) != true {
       let found = there.vxlan.map { "\($0)" } ?? "no VXLAN device"
       throw refusal("l3vni", "\(tunnel.vni)", "\(there.name) is \(found), want \(tunnel)")
     }
@@ -120,26 +120,26 @@ extension OverlayVRF {
   /// Changes that make the VRF, and the bridge and the VXLAN device that connect it with other hosts.
   ///
   /// Other hosts send to that bridge's MAC address, so it differs on each host. The bridge has no IP address.
-  func changes(_ facts: OverlayVRFFacts, mtu: Int, hasIPv6: Bool) -> [Change] {
-    let isOurs = facts.vrf == nil || facts.vrf?.alias == Self.tag
+  func changes(_ hostState: OverlayVRFState, mtu: Int, hasIPv6: Bool) -> [Change] {
+    let isOurs = hostState.vrf == nil || hostState.vrf?.alias == Self.tag
     var changes: [Change] = [
-      .createLink(LinkSpec(name, kind: .vrf(table: facts.vrf?.vrfTable ?? table))),
+      .createLink(LinkSpec(name, kind: .vrf(table: hostState.vrf?.vrfTable ?? table))),
       .changeLink(name, on: .host, LinkChange(isUp: true, alias: isOurs ? Self.tag : nil)),
     ]
     guard let tunnel, let bridge, let device else { return changes }
     changes.append(.createLink(LinkSpec(bridge, kind: .bridge(filtersVLANs: false), mac: routerMAC, mtu: mtu)))
-    if facts.bridge?.isUp != true, hasIPv6 { changes.append(quiet(bridge)) }
+    if hostState.bridge?.isUp != true, hasIPv6 { changes.append(quiet(bridge)) }
     changes += [
       .changeLink(bridge, on: .host, LinkChange(isUp: true, alias: Self.tag, master: name)),
       .createLink(
-        LinkSpec(device, kind: .vxlan(tunnel.atAddress(of: facts.device), over: nil), mac: routerMAC, mtu: mtu)),
+        LinkSpec(device, kind: .vxlan(tunnel.atAddress(of: hostState.device), over: nil), mac: routerMAC, mtu: mtu)),
     ]
-    if facts.device?.isUp != true, hasIPv6 { changes.append(quiet(device)) }
+    if hostState.device?.isUp != true, hasIPv6 { changes.append(quiet(device)) }
     let port = BridgePort(learning: false)
     return changes + [
       .changeLink(
         device, on: .host,
-        LinkChange(isUp: true, alias: Self.tag, master: bridge, port: port, local: tunnel.move(of: facts.device)))
+        LinkChange(isUp: true, alias: Self.tag, master: bridge, port: port, local: tunnel.move(of: hostState.device)))
     ]
   }
 

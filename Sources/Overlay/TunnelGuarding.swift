@@ -8,20 +8,20 @@ extension OverlayDevices {
   ///
   /// If another program's VXLAN device uses the same port, the hosts of its network are unknown, so only containers are blocked.
   var guarding: [Change] {
-    guard facts.guardsTunnel else { return [] }
-    let peersAreKnown = settings.ownsTables && !facts.sharesPort
-    let peers = peersAreKnown ? Set(settings.knowledge.peers.map(\.vtep)).sorted() : nil
+    guard hostState.guardsTunnel else { return [] }
+    let peersAreKnown = settings.ownsTables && !hostState.sharesPort
+    let peers = peersAreKnown ? Set(settings.controlState.peers.map(\.vtep)).sorted() : nil
     let rule = Rule.guardTunnel(TunnelGuard(port: settings.tunnel.port, peers: peers))
-    return [.setRules(Claim(.tunnel(of: network), .tunnels, [rule], backend: .nftables))]
+    return [.setRules(RuleSet(.tunnel(of: network), .tunnels, [rule], backend: .nftables))]
   }
 }
 
-extension Owner {
+extension AttachmentID {
   /// The owner of the rules for a network's tunnel, which belong to no container.
-  public static func tunnel(of network: NetworkName) -> Owner {
+  public static func tunnel(of network: NetworkName) -> AttachmentID {
     guard let container = ContainerID("host"), let interface = InterfaceName("vxlan") else {
       preconditionFailure("letters are an identifier and an interface name")
     }
-    return Owner(network: network, container: container, interface: interface)
+    return AttachmentID(network: network, container: container, interface: interface)
   }
 }

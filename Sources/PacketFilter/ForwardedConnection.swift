@@ -29,8 +29,8 @@ extension ForwardedConnection: CustomStringConvertible {
   }
 }
 
-extension Claim {
-  /// The connections that the host must forward for the claim's rules, without duplicates.
+extension RuleSet {
+  /// The connections that the host must forward for the rule set's rules, without duplicates.
   public var forwardedConnections: [ForwardedConnection] {
     var seen: Set<ForwardedConnection> = [], withLink: Set<ForwardedConnection> = []
     let all = rules.compactMap(\.forwardedConnection).filter { seen.insert($0).inserted }

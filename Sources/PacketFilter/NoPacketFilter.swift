@@ -6,13 +6,13 @@ public struct NoPacketFilter: PacketFilter {
   public init() {}
 
   public func lock() {}
-  public func add(_ claim: Claim) throws(KernelError) { _ = try backend(claim.backend) }
-  public func remove(_ owner: Owner, _ part: Part, everywhere: Bool) {}
-  public func missing(from claim: Claim) -> [Rule] { claim.rules }
-  public func claim(of owner: Owner, _ part: Part) -> Claim? { nil }
-  public func remembersOthers(than owners: Set<Owner>, _ part: Part) -> Bool { false }
-  public func claims(of network: NetworkName) -> [Claim] { [] }
-  public func collectGarbage(_ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool) {}
+  public func add(_ ruleSet: RuleSet) throws(KernelError) { _ = try backend(ruleSet.backend) }
+  public func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) {}
+  public func missing(from ruleSet: RuleSet) -> [Rule] { ruleSet.rules }
+  public func ruleSet(of owner: AttachmentID, _ role: PluginRole) -> RuleSet? { nil }
+  public func remembersOthers(than owners: Set<AttachmentID>, _ role: PluginRole) -> Bool { false }
+  public func ruleSets(of network: NetworkName) -> [RuleSet] { [] }
+  public func collectGarbage(_ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool) {}
   public func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }
 
   public func backend(_ wanted: Backend?) throws(KernelError) -> Backend {

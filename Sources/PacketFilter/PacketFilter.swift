@@ -13,40 +13,40 @@ public protocol FilterBackend {
   /// those are gone.
   ///
   /// - Throws: EEXIST if one of the other ports is published already.
-  mutating func add(_ claim: Claim) throws(KernelError)
+  mutating func add(_ ruleSet: RuleSet) throws(KernelError)
 
   /// The shell lines that add the rules as `add` does, in order; changes nothing.
-  mutating func commands(adding claim: Claim) throws(KernelError) -> [String]
+  mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String]
 
-  /// Replaces all rules of the claim's owner and part.
+  /// Replaces all rules of the rule set's owner and role.
   ///
   /// - Parameters:
-  ///   - old: the claim that was added before; `nil`: it is not known, so the ruleset is searched for its rules.
-  ///   - claim: the new claim.
+  ///   - old: the rule set that was added before; `nil`: it is not known, so the ruleset is searched for its rules.
+  ///   - ruleSet: the new rule set.
   /// - Throws: the backend's error.
-  mutating func replace(_ old: Claim?, with claim: Claim) throws(KernelError)
+  mutating func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError)
 
-  /// Removes all rules of that part that have this tag. No-op if there are none.
+  /// Removes all rules of that role that have this tag. No-op if there are none.
   ///
   /// - Parameters:
   ///   - tag: an owner's `filterTag`.
-  ///   - part: the plugin that owns the rules.
+  ///   - role: the plugin that owns the rules.
   ///   - known: the rules as they were added, if they are recorded. Then the backend does not search the ruleset, unless
   ///     they are gone or changed.
   /// - Throws: the backend's error; nothing was removed then.
-  mutating func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError)
+  mutating func remove(_ tag: String, _ role: PluginRole, known: [Rule]?) throws(KernelError)
 
-  /// The claim's rules that are missing from the ruleset or differ from what was added.
-  mutating func missing(from claim: Claim) throws(KernelError) -> [Rule]
+  /// The rule set's rules that are missing from the ruleset or differ from what was added.
+  mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule]
 
-  /// The tags with this prefix among the rules of that part.
-  mutating func tags(_ part: Part, prefix: String) throws(KernelError) -> Set<String>
+  /// The tags with this prefix among the rules of that role.
+  mutating func tags(_ role: PluginRole, prefix: String) throws(KernelError) -> Set<String>
 
   /// The published ports that conflict with one of `ports`, with their owners; all published ports if `ports` is `nil`.
   mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder]
 
-  /// Names the host's rules and policies that certainly drop connections which the claim (passages included) is for.
-  mutating func drops(for claim: Claim) throws(KernelError) -> [String]
+  /// Names the host's rules and policies that certainly drop connections which the rule set (passages included) is for.
+  mutating func drops(for ruleSet: RuleSet) throws(KernelError) -> [String]
 
   /// As `drops(for:)`, but without the chain FORWARD of `iptables`: the passages that ADD makes get past that.
   func dropsByOtherTables(_ connections: [ForwardedConnection]) throws(KernelError) -> [String]
@@ -68,25 +68,25 @@ public protocol FilterBackend {
   mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress]
 
   /// Whether the reference plugins made that rule for that attachment.
-  mutating func isMadeByReference(_ rule: Rule, for owner: Owner) throws(KernelError) -> Bool
+  mutating func isMadeByReference(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool
 }
 
 extension FilterBackend {
-  public mutating func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
-    try remove(claim.owner.filterTag, claim.part, known: old?.rules)
-    try add(claim)
+  public mutating func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
+    try remove(ruleSet.owner.filterTag, ruleSet.role, known: old?.rules)
+    try add(ruleSet)
   }
 
-  public mutating func commands(adding claim: Claim) throws(KernelError) -> [String] {
-    claim.rules.map { "# \(claim.owner.filterTag): add \($0)" }
+  public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
+    ruleSet.rules.map { "# \(ruleSet.owner.filterTag): add \($0)" }
   }
 
   public mutating func removeReference(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
-  public mutating func isMadeByReference(_ rule: Rule, for owner: Owner) -> Bool { false }
+  public mutating func isMadeByReference(_ rule: Rule, for owner: AttachmentID) -> Bool { false }
 }
 
 extension FilterBackend {
-  public mutating func drops(for claim: Claim) -> [String] { [] }
+  public mutating func drops(for ruleSet: RuleSet) -> [String] { [] }
   public func dropsByOtherTables(_ connections: [ForwardedConnection]) -> [String] { [] }
   public func hostRules() throws(KernelError) -> HostRules { .nowhere }
   public func hasNftablesTables() throws(KernelError) -> Bool { false }
@@ -113,24 +113,24 @@ public protocol PacketFilter {
   mutating func unlock()
 
   /// Adds the rules and records them.
-  mutating func add(_ claim: Claim) throws(KernelError)
+  mutating func add(_ ruleSet: RuleSet) throws(KernelError)
 
   /// The shell lines that add the rules as `add` does, in order; changes nothing.
   ///
   /// Comments for rules that no command makes.
-  mutating func commands(adding claim: Claim) throws(KernelError) -> [String]
+  mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String]
 
-  /// Replaces all rules of the claim's owner and part, and records the new ones.
-  mutating func set(_ claim: Claim) throws(KernelError)
+  /// Replaces all rules of the rule set's owner and role, and records the new ones.
+  mutating func set(_ ruleSet: RuleSet) throws(KernelError)
 
-  /// Removes the part's rules of that owner. No-op if there are none.
+  /// Removes the role's rules of that owner. No-op if there are none.
   ///
   /// - Parameters:
   ///   - owner: the attachment.
-  ///   - part: the plugin.
+  ///   - role: the plugin.
   ///   - everywhere: whether to search the rulesets too if nothing is recorded.
   /// - Throws: the backend's error.
-  mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError)
+  mutating func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError)
 
   /// Removes the reference plugins' rules for an attachment, unless our own rules are recorded for it.
   ///
@@ -138,45 +138,45 @@ public protocol PacketFilter {
   ///
   /// - Parameters:
   ///   - owner: the attachment.
-  ///   - part: the plugin.
+  ///   - role: the plugin.
   ///   - addresses: the container's addresses, as far as they are known.
   ///   - zone: firewalld's zone that may have the addresses as sources.
   /// - Throws: a backend's error.
   mutating func removeReference(
-    of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?
+    of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?
   ) throws(KernelError)
 
-  /// The claim's rules that are missing both in our own form and in that of the reference plugins.
-  mutating func missing(from claim: Claim) throws(KernelError) -> [Rule]
+  /// The rule set's rules that are missing both in our own form and in that of the reference plugins.
+  mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule]
 
-  /// Names the host's rules and policies that certainly drop connections which the claim's rules are for.
-  mutating func drops(for claim: Claim) throws(KernelError) -> [String]
+  /// Names the host's rules and policies that certainly drop connections which the rule set's rules are for.
+  mutating func drops(for ruleSet: RuleSet) throws(KernelError) -> [String]
 
   /// Names a host rule or policy that drops every connection of that kind even after ADD; `nil` if none is certain.
   mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String?
 
-  /// The claim that was added for that owner and part; `nil` if none is recorded or the record is unusable.
+  /// The rule set that was added for that owner and role; `nil` if none is recorded or the record is unusable.
   ///
   /// - Throws: the error that keeps the record from being read now.
-  mutating func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim?
+  mutating func ruleSet(of owner: AttachmentID, _ role: PluginRole) throws(KernelError) -> RuleSet?
 
-  /// Whether rules of that part are recorded for owners other than these, on any network.
-  mutating func remembersOthers(than owners: Set<Owner>, _ part: Part) throws(KernelError) -> Bool
+  /// Whether rules of that role are recorded for owners other than these, on any network.
+  mutating func remembersOthers(than owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool
 
   /// Whether published ports of owners other than `owners` need `route_localnet` = 1 on that link.
   ///
   /// With those rules there is also the rule that drops packets for 127.0.0.0/8 that arrive from other hosts.
-  mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<Owner>) throws(KernelError) -> Bool
+  mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<AttachmentID>) throws(KernelError) -> Bool
 
-  /// All recorded claims of that network.
-  mutating func claims(of network: NetworkName) throws(KernelError) -> [Claim]
+  /// All recorded rule sets of that network.
+  mutating func ruleSets(of network: NetworkName) throws(KernelError) -> [RuleSet]
 
-  /// All recorded claims of that network except those of `kept`, whose records are not read.
-  mutating func claims(of network: NetworkName, besides kept: Set<Owner>) throws(KernelError) -> [Claim]
+  /// All recorded rule sets of that network except those of `kept`, whose records are not read.
+  mutating func ruleSets(of network: NetworkName, besides kept: Set<AttachmentID>) throws(KernelError) -> [RuleSet]
 
-  /// Removes that part's rules of all attachments of the network except `valid`.
+  /// Removes that role's rules of all attachments of the network except `valid`.
   mutating func collectGarbage(
-    _ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool
+    _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
   ) throws(KernelError)
 
   /// The published ports that conflict with one of `ports`, with their owners; all published ports if `ports` is `nil`.
@@ -193,17 +193,21 @@ public protocol PacketFilter {
 
 extension PacketFilter {
   public mutating func unlock() {}
-  public mutating func commands(adding claim: Claim) throws(KernelError) -> [String] {
-    claim.rules.map { "# \(claim.owner.filterTag): add \($0)" }
+  public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
+    ruleSet.rules.map { "# \(ruleSet.owner.filterTag): add \($0)" }
   }
-  public mutating func claims(of network: NetworkName, besides kept: Set<Owner>) throws(KernelError) -> [Claim] {
-    try claims(of: network).filter { !kept.contains($0.owner) }
+  public mutating func ruleSets(of network: NetworkName, besides kept: Set<AttachmentID>) throws(KernelError)
+    -> [RuleSet]
+  {
+    try ruleSets(of: network).filter { !kept.contains($0.owner) }
   }
-  public mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<Owner>) -> Bool { false }
-  public mutating func set(_ claim: Claim) throws(KernelError) { try add(claim) }
+  public mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<AttachmentID>) -> Bool { false }
+  public mutating func set(_ ruleSet: RuleSet) throws(KernelError) { try add(ruleSet) }
   public func zonesAbsence() -> KernelError? { NoZones().absence() }
-  public mutating func removeReference(of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?) {}
-  public mutating func drops(for claim: Claim) -> [String] { [] }
+  public mutating func removeReference(
+    of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?
+  ) {}
+  public mutating func drops(for ruleSet: RuleSet) -> [String] { [] }
   public mutating func drop(ofEvery kind: Passage.Kind) -> String? { nil }
 
   /// Whether this host has that backend.

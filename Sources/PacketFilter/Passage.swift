@@ -31,11 +31,11 @@ extension Rule {
   public var isPassage: Bool { if case .pass = self { true } else { false } }
 }
 
-extension Claim {
+extension RuleSet {
   /// The operator's chain if the configuration names none.
   public static let defaultAdminChain = "CNI-ADMIN"
 
-  /// The passages that the claim needs in the host's own chains, for either backend.
+  /// The passages that the rule set needs in the host's own chains, for either backend.
   public var passages: [Rule] {
     var passages: [Passage] = []
     for rule in rules {
@@ -56,7 +56,7 @@ extension Rule {
     case .admit(let admission):
       Passage(
         admission.network?.subnet.network ?? IPPrefix(host: admission.address), .outbound,
-        link: admission.network?.link, adminChain: Claim.defaultAdminChain)
+        link: admission.network?.link, adminChain: RuleSet.defaultAdminChain)
     case .isolate, .link, .guardSource, .guardAddresses, .guardTunnel, .serve, .pass, .trust: nil
     }
   }

@@ -6,21 +6,21 @@ public import NetTypes
 /// Containers that the reference plugins attached keep running when our plugins replace those.
 public struct ReferenceRules: Equatable, Sendable {
   public enum Whose: Equatable, Sendable {
-    case one(Owner)
+    case one(AttachmentID)
     /// All attachments of a network except these.
-    case others(on: NetworkName, than: Set<Owner>)
+    case others(on: NetworkName, than: Set<AttachmentID>)
   }
 
   public var whose: Whose
   /// The plugins whose rules are selected.
-  public var parts: Set<Part>
+  public var roles: Set<PluginRole>
   /// The container's addresses, as far as known: admission rules have no other mark.
   public var addresses: [IPAddress]
   private let kept: Set<String>
 
-  public init(_ whose: Whose, _ parts: Set<Part>, addresses: [IPAddress] = []) {
+  public init(_ whose: Whose, _ roles: Set<PluginRole>, addresses: [IPAddress] = []) {
     self.whose = whose
-    self.parts = parts
+    self.roles = roles
     self.addresses = addresses
     kept =
       switch whose {
@@ -80,7 +80,7 @@ public struct ReferenceNames: Equatable, Sendable {
   /// The chain for all bridges that `ingressPolicy` isolates.
   public static let isolationChain = "CNI-ISOLATION-STAGE-1"
 
-  public init(_ owner: Owner) {
+  public init(_ owner: AttachmentID) {
     let digest = SHA512.hex("\(owner.network)\(owner.container)")
     masqueradeChain = "CNI-" + digest.prefix(24)
     portChains = ["CNI-DN-", "CNI-SN-"].map { $0 + digest.prefix(21) }

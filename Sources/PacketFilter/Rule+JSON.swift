@@ -33,7 +33,7 @@ extension Isolation: JSONReadable {
   }
 }
 
-extension ContainerLink: JSONReadable {
+extension AllowedConnection: JSONReadable {
   var members: [String: JSONValue] {
     [
       "bridge": .text(bridge), "from": .text(from), "to": .text(to), "protocol": .text(transport),

@@ -4,7 +4,7 @@ public import NetTypes
 public enum Rule: Equatable, Sendable {
   case masquerade(Masquerade)
   case isolate(Isolation)
-  case link(ContainerLink)
+  case link(AllowedConnection)
   case guardSource(SourceGuard)
   case guardAddresses(AddressGuard)
   case guardTunnel(TunnelGuard)
@@ -58,11 +58,11 @@ public struct Isolation: Equatable, Sendable {
   /// Packets from these prefixes belong to the network, unless they arrive on another network's link.
   public var direct: [IPPrefix]
   public var reach: Reach
-  /// Whether the network's containers are kept from each other too, except for what a `ContainerLink` accepts.
+  /// Whether the network's containers are kept from each other too, except for what a `AllowedConnection` accepts.
   ///
   /// This applies to packets that the host forwards at layer 3: with br_netfilter, or if the bridge ports are isolated
   /// and the host answers ARP. Packets between hosts are always forwarded, so containers on different hosts are always
-  /// separated. Connections between them need a `ContainerLink` on both hosts.
+  /// separated. Connections between them need a `AllowedConnection` on both hosts.
   public var separatesContainers: Bool
 
   /// The link group (`ip link set group`) of every bridge and tunnel that we create: "cni" in ASCII.
@@ -86,7 +86,7 @@ public struct Isolation: Equatable, Sendable {
 }
 
 /// Accepts connections from one container to another on a bridge that separates containers.
-public struct ContainerLink: Equatable, Sendable {
+public struct AllowedConnection: Equatable, Sendable {
   public var bridge: InterfaceName
   public var from: IPAddress
   public var to: IPAddress

@@ -30,19 +30,19 @@ extension ZoneSource: JSONReadable {
   }
 }
 
-extension Claim {
-  /// The claim's sources for firewalld's zones.
+extension RuleSet {
+  /// The rule set's sources for firewalld's zones.
   public var sources: [ZoneSource] {
     rules.compactMap { if case .trust(let source) = $0 { source } else { nil } }
   }
 
-  /// The claim without the sources, which firewalld holds and the tables do not.
-  public var withoutSources: Claim {
-    var claim = self
-    claim.rules.removeAll { if case .trust = $0 { true } else { false } }
-    return claim
+  /// The rule set without the sources, which firewalld holds and the tables do not.
+  public var withoutSources: RuleSet {
+    var ruleSet = self
+    ruleSet.rules.removeAll { if case .trust = $0 { true } else { false } }
+    return ruleSet
   }
 
-  /// Whether the claim has only sources for firewalld.
+  /// Whether the rule set has only sources for firewalld.
   public var isForZonesOnly: Bool { !rules.isEmpty && withoutSources.rules.isEmpty }
 }

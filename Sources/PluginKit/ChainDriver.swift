@@ -26,12 +26,12 @@ public protocol ChainDriver {
   /// - Returns: the changes and the CNI result.
   /// - Throws: code 7 for values that are not possible on this host.
   func plan<K: Kernel & ~Copyable>(
-    _ settings: Settings, owner: Owner, previous: AddResult, on kernel: inout K
+    _ settings: Settings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> ChainPlan
 
   /// The changes that CHECK expects on the host; by default those that ADD would make now.
   func expectation<K: Kernel & ~Copyable>(
-    _ settings: Settings, owner: Owner, previous: AddResult, on kernel: inout K
+    _ settings: Settings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change]
 
   /// The changes for DEL; `config` is `nil` if it can no longer be read.
@@ -40,17 +40,17 @@ public protocol ChainDriver {
   ///
   /// - Throws: an error that may pass: DEL then fails and is repeated, instead of taking the thing as gone.
   func removal<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: Config?, on kernel: inout K
+    of owner: AttachmentID, _ config: Config?, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
   /// The changes for DEL; `previous` is `nil` if it is missing or cannot be read.
   func removal<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: Config?, after previous: AddResult?, on kernel: inout K
+    of owner: AttachmentID, _ config: Config?, after previous: AddResult?, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
   /// The changes for GC.
   func garbage<K: Kernel & ~Copyable>(
-    of network: NetworkName, _ config: Config, valid: Set<Owner>, on kernel: inout K
+    of network: NetworkName, _ config: Config, valid: Set<AttachmentID>, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
   /// Why ADD cannot succeed now; `nil` if it can.
@@ -59,13 +59,13 @@ public protocol ChainDriver {
 
 extension ChainDriver {
   public func removal<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: Config?, after previous: AddResult?, on kernel: inout K
+    of owner: AttachmentID, _ config: Config?, after previous: AddResult?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     try removal(of: owner, config, on: &kernel)
   }
 
   public func expectation<K: Kernel & ~Copyable>(
-    _ settings: Settings, owner: Owner, previous: AddResult, on kernel: inout K
+    _ settings: Settings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {
     try plan(settings, owner: owner, previous: previous, on: &kernel).changes
   }
@@ -74,14 +74,14 @@ extension ChainDriver {
 /// The configuration of a chained plugin.
 public protocol ChainConfig: JSONReadable, Sendable {
   /// The plugin to delegate to, for runtimes without plugin chains; `nil` in a chain.
-  var inner: InnerPlugin? { get }
+  var inner: NestedPlugin? { get }
 
   /// The parts for DEL of a configuration that cannot be read as a whole; by default nothing.
   static func salvage(_ json: JSONReader) -> Self?
 }
 
 extension ChainConfig {
-  public var inner: InnerPlugin? { nil }
+  public var inner: NestedPlugin? { nil }
 
   public static func salvage(_ json: JSONReader) -> Self? { nil }
 }

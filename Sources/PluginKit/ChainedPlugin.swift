@@ -112,7 +112,7 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
       var kernel = try open(network.journal)
-      let owners = valid.map { Owner(network: network.name, container: $0.containerID, interface: $0.ifname) }
+      let owners = valid.map { AttachmentID(network: network.name, container: $0.containerID, interface: $0.ifname) }
       let garbage = try translating { () throws(KernelError) in
         try driver.garbage(of: network.name, network.config, valid: Set(owners), on: &kernel)
       }

@@ -18,7 +18,7 @@ struct DefaultRoute: Equatable {
     priority = Self.priority(route)
   }
 
-  /// The first metric for containers on several networks; all are below `Owner.numbers`.
+  /// The first metric for containers on several networks; all are below `AttachmentID.numbers`.
   private static let firstMetric = 1 << 22
   private static let metricsOfPriority = 1000
 
@@ -82,7 +82,7 @@ extension Change {
 
 extension RouteSpec {
   /// Whether it is a default route in the container's main table (254).
-  fileprivate var isMainDefault: Bool { side == .container && dst.length == 0 && (table ?? 254) == 254 }
+  fileprivate var isMainDefault: Bool { netns == .container && dst.length == 0 && (table ?? 254) == 254 }
 }
 
 extension Kernel where Self: ~Copyable {
@@ -103,11 +103,13 @@ extension Kernel where Self: ~Copyable {
   /// The network in the alias of a container's link or of its veth peer on the host; `nil` if it is not ours.
   private mutating func networkName(of link: LinkInfo) throws(KernelError) -> String? {
     let end: LinkInfo? =
-      if link.kind == "veth", let peer = link.peer { try self.link(index: peer, on: .host) } else { nil }
+      if link.kind == "veth", let peer = link.peerIndex { try self.link(index: peer, on: .host) } else { nil }
     for alias in [link.alias, end?.alias].compactMap(\.self) {
       let parts = alias.split(separator: "/", omittingEmptySubsequences: false)
-      guard alias.hasPrefix(Owner.tagPrefix), parts.count == 3, parts[2] == link.name.description else { continue }
-      return String(parts[0].dropFirst(Owner.tagPrefix.count))
+      guard alias.hasPrefix(AttachmentID.tagPrefix), parts.count == 3, parts[2] == link.name.description else {
+        continue
+      }
+      return String(parts[0].dropFirst(AttachmentID.tagPrefix.count))
     }
     return nil
   }

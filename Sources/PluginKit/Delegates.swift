@@ -51,7 +51,7 @@ public struct Delegates {
   ///
   /// - Returns: its result for ADD, an empty one for other commands.
   @discardableResult
-  public func run(_ inner: InnerPlugin, _ command: Command) throws(CNIError) -> AddResult {
+  public func run(_ inner: NestedPlugin, _ command: Command) throws(CNIError) -> AddResult {
     let input = inner.configuration.bytes
     do throws(CNIError) {
       return try run(inner.type, command, input) ?? AddResult()

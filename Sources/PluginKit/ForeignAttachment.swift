@@ -6,16 +6,16 @@ import NetTypes
 ///
 /// Its host end has another name, and nothing has an alias of ours. CHECK compares it with `prevResult`.
 struct ForeignAttachment: Equatable {
-  let owner: Owner
+  let owner: AttachmentID
   /// The host end; `nil` if the interface has none.
   let outside: InterfaceName?
 
   /// `nil` if the interface is ours or missing.
   init?<K: Kernel & ~Copyable>(
-    of owner: Owner, _ kind: String, _ previous: AddResult, on kernel: inout K
+    of owner: AttachmentID, _ kind: String, _ previous: AddResult, on kernel: inout K
   ) throws(KernelError) {
     guard let inside = try kernel.link(owner.interface, on: .container), inside.kind == kind,
-      inside.alias?.hasPrefix(Owner.tagPrefix) != true,
+      inside.alias?.hasPrefix(AttachmentID.tagPrefix) != true,
       !previous.interfaces.contains(where: { $0.name == owner.hostInterface.description })
     else { return nil }
     self.owner = owner
@@ -24,8 +24,8 @@ struct ForeignAttachment: Equatable {
       return
     }
     // The host end must be the interface's veth peer and be listed in prevResult.
-    guard let peer = inside.peer, let end = try kernel.link(index: peer, on: .host),
-      end.alias?.hasPrefix(Owner.tagPrefix) != true,
+    guard let peer = inside.peerIndex, let end = try kernel.link(index: peer, on: .host),
+      end.alias?.hasPrefix(AttachmentID.tagPrefix) != true,
       previous.interfaces.contains(where: { $0.name == end.name.description })
     else { return nil }
     outside = end.name
@@ -39,13 +39,13 @@ struct ForeignAttachment: Equatable {
       return .createLink(spec)
     // The loopback plugin does this there.
     case .changeLink(let name, .container, _) where name.description == "lo": return nil
-    case .changeLink(let name, let side, var wanted):
+    case .changeLink(let name, let netns, var wanted):
       wanted.alias = nil
       wanted.group = nil
       // Ports of the reference plugin learn addresses.
       wanted.port.learning = nil
       wanted.port.locked = nil
-      return .changeLink(theirs(name), on: side, wanted)
+      return .changeLink(theirs(name), on: netns, wanted)
     case .setVLANs(let vlans, let name): return .setVLANs(vlans, on: theirs(name))
     case .awaitRunning(let name): return .awaitRunning(theirs(name))
     case .addAddress(var spec):

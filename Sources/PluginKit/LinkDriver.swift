@@ -10,7 +10,7 @@ public protocol LinkDriver {
   /// The configuration with every value checked.
   associatedtype Settings
   /// The present state of the host, as far as the plan depends on it.
-  associatedtype Facts
+  associatedtype HostState
 
   /// The executable's name.
   static var name: String { get }
@@ -47,7 +47,7 @@ public protocol LinkDriver {
   /// Publishes the attachment to other hosts, after it is complete and before the result is written.
   ///
   /// - Throws: code 11 if that is not possible now; everything is then rolled back.
-  func publish(_ config: Config, _ owner: Owner, _ result: AddResult) throws(CNIError)
+  func publish(_ config: Config, _ owner: AttachmentID, _ result: AddResult) throws(CNIError)
 
   /// Undoes `publish`, on DEL and on rollback of an ADD; no error if nothing was published.
   ///
@@ -55,7 +55,7 @@ public protocol LinkDriver {
   ///   - config: the configuration as it was read, without the data of `consult`.
   ///   - owner: the attachment.
   /// - Throws: code 11 if that is not possible now.
-  func withdraw(_ config: Config, _ owner: Owner) throws(CNIError)
+  func withdraw(_ config: Config, _ owner: AttachmentID) throws(CNIError)
 
   /// Undoes `publish` for attachments that are not in `valid`.
   ///
@@ -69,14 +69,14 @@ public protocol LinkDriver {
 
   /// Reads the present state of the host, without changing anything.
   func look<K: Kernel & ~Copyable>(
-    _ settings: Settings, owner: Owner, at kernel: inout K
-  ) throws(KernelError) -> Facts
+    _ settings: Settings, owner: AttachmentID, at kernel: inout K
+  ) throws(KernelError) -> HostState
 
   /// Computes all changes and the result from the facts, without access to the kernel.
   ///
   /// - Parameters:
   ///   - settings: the configuration.
-  ///   - facts: the present state of the host.
+  ///   - hostState: the present state of the host.
   ///   - owner: the attachment.
   ///   - namespacePath: the path of the container's namespace.
   ///   - addresses: the result of IPAM; for CHECK the one of ADD. Empty for a link without addresses, and for the
@@ -85,19 +85,19 @@ public protocol LinkDriver {
   /// - Returns: the changes and the CNI result.
   /// - Throws: code 7 for values that are not possible on this host.
   func plan(
-    _ settings: Settings, _ facts: Facts, owner: Owner, namespacePath: String, addresses: AddResult
+    _ settings: Settings, _ hostState: HostState, owner: AttachmentID, namespacePath: String, addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan
 
   /// The changes that DEL makes first, found by dumping the host's entries; none by default.
   ///
   /// - Throws: an error of the kernel; DEL reports it and makes the changes of `removal` nevertheless.
   func strays<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: Config?, on kernel: inout K
+    of owner: AttachmentID, _ config: Config?, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
   /// The changes for DEL on the host; only the owner is certain. `config` is `nil` if it can no longer be read.
   func removal<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: Config?, on kernel: inout K
+    of owner: AttachmentID, _ config: Config?, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
   /// The changes for GC on the host.
@@ -121,15 +121,15 @@ extension LinkDriver {
   }
 
   public func strays<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: Config?, on kernel: inout K
+    of owner: AttachmentID, _ config: Config?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     []
   }
 
   public func assumed(_ config: Config) -> Config { config }
   public func addressConfiguration(_ config: Config) -> JSONValue? { nil }
-  public func publish(_ config: Config, _ owner: Owner, _ result: AddResult) throws(CNIError) {}
-  public func withdraw(_ config: Config, _ owner: Owner) throws(CNIError) {}
+  public func publish(_ config: Config, _ owner: AttachmentID, _ result: AddResult) throws(CNIError) {}
+  public func withdraw(_ config: Config, _ owner: AttachmentID) throws(CNIError) {}
 
   public func withdrawOthers(
     _ config: Config, of network: NetworkName, valid: Set<ValidAttachments.Attachment>

@@ -42,18 +42,18 @@ extension MainPlugin where Host: ~Copyable {
 
   /// How an interface differs from `prevResult`, which includes changes by later plugins of the chain.
   private func unreported(
-    of reported: AddResult.Interface, on side: Side, at kernel: inout TracingKernel<Host>
+    of reported: AddResult.Interface, on netns: NetNS, at kernel: inout TracingKernel<Host>
   ) throws(KernelError) -> [String] {
-    guard let name = InterfaceName(reported.name), let link = try kernel.link(name, on: side) else { return [] }
+    guard let name = InterfaceName(reported.name), let link = try kernel.link(name, on: netns) else { return [] }
     // The MAC address of another program's bridge follows its ports, and so does the MTU of every bridge.
     let isBridge = link.kind == "bridge"
-    let keepsMAC = !isBridge || link.alias?.hasPrefix(Owner.tagPrefix) == true
+    let keepsMAC = !isBridge || link.alias?.hasPrefix(AttachmentID.tagPrefix) == true
     var found: [String] = []
     if keepsMAC, let wanted = reported.mac.flatMap(MACAddress.init), link.mac != wanted {
-      found.append("\(side) link \(name) has MAC \(link.mac?.description ?? "none"), want \(wanted)")
+      found.append("\(netns) link \(name) has MAC \(link.mac?.description ?? "none"), want \(wanted)")
     }
     if !isBridge, let wanted = reported.mtu, link.mtu != wanted {
-      found.append("\(side) link \(name) has MTU \(link.mtu), want \(wanted)")
+      found.append("\(netns) link \(name) has MTU \(link.mtu), want \(wanted)")
     }
     return found
   }

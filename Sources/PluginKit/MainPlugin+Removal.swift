@@ -50,18 +50,18 @@ extension MainPlugin where Host: ~Copyable {
   }
 
   /// Removes the container's interface, unless it is another network's: DEL also follows an ADD that failed.
-  private func removeInside(_ owner: Owner, on kernel: inout TracingKernel<Host>) throws(KernelError) {
+  private func removeInside(_ owner: AttachmentID, on kernel: inout TracingKernel<Host>) throws(KernelError) {
     // A killed ADD may have left it under its temporary name.
-    let passing = owner.interface.passing
-    if try kernel.link(passing, on: .container)?.kind == Driver.linkKind {
-      try kernel.apply(.deleteLink(passing, on: .container))
+    let temporaryName = owner.interface.temporaryName
+    if try kernel.link(temporaryName, on: .container)?.kind == Driver.linkKind {
+      try kernel.apply(.deleteLink(temporaryName, on: .container))
     }
     guard let link = try kernel.link(owner.interface, on: .container), link.kind == Driver.linkKind else { return }
     // A link without a peer has the alias itself.
-    if let alias = link.alias, alias.hasPrefix(Owner.tagPrefix), alias != owner.tag { return }
-    if link.alias != owner.tag, let peer = link.peer, let outside = try kernel.link(index: peer, on: .host),
+    if let alias = link.alias, alias.hasPrefix(AttachmentID.tagPrefix), alias != owner.tag { return }
+    if link.alias != owner.tag, let peer = link.peerIndex, let outside = try kernel.link(index: peer, on: .host),
       let alias = outside.alias,
-      outside.kind == Driver.linkKind, alias.hasPrefix(Owner.tagPrefix), alias != owner.tag
+      outside.kind == Driver.linkKind, alias.hasPrefix(AttachmentID.tagPrefix), alias != owner.tag
     {
       return
     }

@@ -71,7 +71,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
 
   /// Publishes the attachment to other hosts and writes the result; if either fails, undoes the publishing.
   private func publish(
-    _ config: Config, _ owner: Owner, _ result: AddResult, then commit: () throws(CNIError) -> Void
+    _ config: Config, _ owner: AttachmentID, _ result: AddResult, then commit: () throws(CNIError) -> Void
   ) throws(CNIError) {
     do throws(CNIError) {
       try driver.publish(config, owner, result)
@@ -99,9 +99,9 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     var exclusively = false, hasWaited = false
     for _ in 0..<10 {
       try translating { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
-      let facts = if let before { before.facts } else { try look(call, settings, at: &transaction.kernel) }
+      let hostState = if let before { before.hostState } else { try look(call, settings, at: &transaction.kernel) }
       try refuseIPv6(addresses, on: &transaction.kernel)
-      let plan = try plan(call, settings, facts, addresses)
+      let plan = try plan(call, settings, hostState, addresses)
       if !hasWaited, wait(for: plan.waits, in: &transaction) {
         hasWaited = true
         continue
@@ -119,7 +119,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
       for change in missing { try transaction.make(change) }
       call.plan(["# \(call.owner.interface) of container \(call.owner.container):"])
       for change in own where !made.contains(change) { try transaction.make(change) }
-      return Attached(facts: facts, plan: plan, madeShared: exclusively)
+      return Attached(hostState: hostState, plan: plan, madeShared: exclusively)
     }
     throw CNIError(.tryAgainLater, "attach \(call.owner.interface): what is shared keeps changing")
   }
@@ -139,7 +139,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
 
   /// The changes, with default routes in order with those of the container's other networks.
   private func ordered(
-    _ changes: [Change], of owner: Owner, on kernel: inout TracingKernel<Host>
+    _ changes: [Change], of owner: AttachmentID, on kernel: inout TracingKernel<Host>
   ) throws(KernelError) -> [Change] {
     guard changes.contains(where: \.addsDefaultRoute) else { return changes }
     return changes.ordered(with: try kernel.defaultRoutes(besides: owner.interface), of: owner.network)
@@ -162,28 +162,28 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     var result = result
     for (index, interface) in result.interfaces.enumerated() where interface.mac == nil {
       guard let name = InterfaceName(interface.name) else { continue }
-      let side = interface.isInside(outside: nil) ? Side.container : .host
-      result.interfaces[index].mac = try kernel.link(name, on: side)?.mac?.description
+      let netns = interface.isInside(outside: nil) ? NetNS.container : .host
+      result.interfaces[index].mac = try kernel.link(name, on: netns)?.mac?.description
     }
     return result
   }
 
   func look(
     _ call: Call<Config>, _ settings: Driver.Settings, at kernel: inout TracingKernel<Host>
-  ) throws(CNIError) -> Driver.Facts {
+  ) throws(CNIError) -> Driver.HostState {
     try translating { () throws(KernelError) in try driver.look(settings, owner: call.owner, at: &kernel) }
   }
 
   func plan(
-    _ call: Call<Config>, _ settings: Driver.Settings, _ facts: Driver.Facts, _ addresses: AddResult
+    _ call: Call<Config>, _ settings: Driver.Settings, _ hostState: Driver.HostState, _ addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan {
-    try driver.plan(settings, facts, owner: call.owner, namespacePath: call.namespacePath, addresses: addresses)
+    try driver.plan(settings, hostState, owner: call.owner, namespacePath: call.namespacePath, addresses: addresses)
   }
 }
 
 /// The facts and the plan of an attachment that was made.
 struct Attached<Driver: LinkDriver> {
-  var facts: Driver.Facts
+  var hostState: Driver.HostState
   var plan: AttachmentPlan
   /// Whether shared links were changed, so that the host is locked exclusively.
   var madeShared: Bool
@@ -203,9 +203,9 @@ extension Transaction where K: ~Copyable {
 
   /// Whether it sets sysctls that matter only before the link comes up, which CHECK ignores.
   private mutating func precedesLink(_ change: Change) throws(KernelError) -> Bool {
-    guard case .setSysctls(let settings, let side) = change else { return false }
+    guard case .setSysctls(let settings, let netns) = change else { return false }
     for name in Set(settings.filter(\.isOptional).compactMap(\.interface)) {
-      if try kernel.link(name, on: side)?.isUp != true { return true }
+      if try kernel.link(name, on: netns)?.isUp != true { return true }
     }
     return false
   }

@@ -23,11 +23,11 @@ struct Planning {
   let previous: AddResult
 
   /// The link as the result of the plugins before this one has it.
-  func link(_ name: InterfaceName, on side: Side) -> LinkInfo? {
-    let own = interfaces(on: side)
+  func link(_ name: InterfaceName, on netns: NetNS) -> LinkInfo? {
+    let own = interfaces(on: netns)
     guard let index = own.firstIndex(where: { $0.name == name.description }) else { return nil }
     // Of two links on the host, the first is the bridge.
-    let isBridge = side == .host && index == 0 && own.count > 1
+    let isBridge = netns == .host && index == 0 && own.count > 1
     var link = LinkInfo(
       name: name, index: 0, kind: isBridge ? "bridge" : nil, mtu: own[index].mtu ?? 1500,
       mac: own[index].mac.flatMap(MACAddress.init))
@@ -43,12 +43,12 @@ struct Planning {
   }
 
   /// Whether it is a setting of a link that the plugins before this one would make.
-  func hasLink(of key: String, on side: Side) -> Bool {
-    Sysctl(key, "").interface.map { link($0, on: side) != nil } ?? false
+  func hasLink(of key: String, on netns: NetNS) -> Bool {
+    Sysctl(key, "").interface.map { link($0, on: netns) != nil } ?? false
   }
 
-  private func interfaces(on side: Side) -> [AddResult.Interface] {
-    previous.interfaces.filter { ($0.sandbox?.isEmpty == false) == (side == .container) }
+  private func interfaces(on netns: NetNS) -> [AddResult.Interface] {
+    previous.interfaces.filter { ($0.sandbox?.isEmpty == false) == (netns == .container) }
   }
 }
 
@@ -58,7 +58,7 @@ extension TracingKernel where Base: ~Copyable {
     var filter = filter
     let changes = try steps(of: change)
     planning.output.add(
-      try planning.writer.lines(of: changes) { (claim) throws(KernelError) in try filter.commands(adding: claim) })
+      try planning.writer.lines(of: changes) { (ruleSet) throws(KernelError) in try filter.commands(adding: ruleSet) })
   }
 
   /// What is left to do of a change that leaves alone what is so already.
@@ -86,43 +86,46 @@ struct UnchangedFilter: PacketFilter {
 
   func lock() {}
   func unlock() {}
-  func add(_ claim: Claim) throws(KernelError) { throw refusal }
-  func set(_ claim: Claim) throws(KernelError) { throw refusal }
-  func remove(_ owner: Owner, _ part: Part, everywhere: Bool) throws(KernelError) { throw refusal }
+  func add(_ ruleSet: RuleSet) throws(KernelError) { throw refusal }
+  func set(_ ruleSet: RuleSet) throws(KernelError) { throw refusal }
+  func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError) { throw refusal }
 
-  func removeReference(of owner: Owner, _ part: Part, addresses: [IPAddress], zone: String?) throws(KernelError) {
+  func removeReference(of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?)
+    throws(KernelError)
+  {
     throw refusal
   }
 
   func collectGarbage(
-    _ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool
+    _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
   ) throws(KernelError) { throw refusal }
 
   private var refusal: KernelError {
     KernelError("change packet filter rules", errno: .EPERM, reason: "CNI_PLAN=1 changes nothing")
   }
 
-  mutating func commands(adding claim: Claim) throws(KernelError) -> [String] { try base.commands(adding: claim) }
-  mutating func missing(from claim: Claim) throws(KernelError) -> [Rule] { try base.missing(from: claim) }
-  mutating func drops(for claim: Claim) throws(KernelError) -> [String] { try base.drops(for: claim) }
+  mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] { try base.commands(adding: ruleSet) }
+  mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] { try base.missing(from: ruleSet) }
+  mutating func drops(for ruleSet: RuleSet) throws(KernelError) -> [String] { try base.drops(for: ruleSet) }
   mutating func drop(ofEvery kind: Passage.Kind) throws(KernelError) -> String? { try base.drop(ofEvery: kind) }
 
-  mutating func claim(of owner: Owner, _ part: Part) throws(KernelError) -> Claim? {
-    try base.claim(of: owner, part)
+  mutating func ruleSet(of owner: AttachmentID, _ role: PluginRole) throws(KernelError) -> RuleSet? {
+    try base.ruleSet(of: owner, role)
   }
 
-  mutating func remembersOthers(than owners: Set<Owner>, _ part: Part) throws(KernelError) -> Bool {
-    try base.remembersOthers(than: owners, part)
+  mutating func remembersOthers(than owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool {
+    try base.remembersOthers(than: owners, role)
   }
 
-  mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<Owner>) throws(KernelError) -> Bool {
+  mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<AttachmentID>) throws(KernelError) -> Bool
+  {
     try base.needsRouteLocalnet(link, besides: owners)
   }
 
-  mutating func claims(of network: NetworkName) throws(KernelError) -> [Claim] { try base.claims(of: network) }
+  mutating func ruleSets(of network: NetworkName) throws(KernelError) -> [RuleSet] { try base.ruleSets(of: network) }
 
-  mutating func claims(of network: NetworkName, besides kept: Set<Owner>) throws(KernelError) -> [Claim] {
-    try base.claims(of: network, besides: kept)
+  mutating func ruleSets(of network: NetworkName, besides kept: Set<AttachmentID>) throws(KernelError) -> [RuleSet] {
+    try base.ruleSets(of: network, besides: kept)
   }
 
   mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {

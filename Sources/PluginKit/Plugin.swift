@@ -72,7 +72,7 @@ public enum NamespaceRule: Sendable {
 
 /// ADD or CHECK of one attachment.
 public struct Call<Config: Sendable> {
-  public var owner: Owner
+  public var owner: AttachmentID
   /// `CNI_NETNS`.
   public var namespacePath: String
   /// `CNI_ARGS` as given.
@@ -88,7 +88,8 @@ public struct Call<Config: Sendable> {
   var plan: PlannedLines?
 
   public init(
-    owner: Owner, namespacePath: String, argumentsText: String = "", config: Config, keys: RuntimeKeys = RuntimeKeys(),
+    owner: AttachmentID, namespacePath: String, argumentsText: String = "", config: Config,
+    keys: RuntimeKeys = RuntimeKeys(),
     previous: AddResult? = nil, delegates: Delegates
   ) {
     self.init(
@@ -97,7 +98,8 @@ public struct Call<Config: Sendable> {
   }
 
   init(
-    owner: Owner, namespacePath: String, argumentsText: String, config: Config, keys: RuntimeKeys, previous: AddResult?,
+    owner: AttachmentID, namespacePath: String, argumentsText: String, config: Config, keys: RuntimeKeys,
+    previous: AddResult?,
     delegates: Delegates, journal: Journal?
   ) {
     self.owner = owner
@@ -116,7 +118,7 @@ public struct Call<Config: Sendable> {
 
 /// DEL of one attachment: only the owner is certain to be given.
 public struct Removal<Config: Sendable> {
-  public var owner: Owner
+  public var owner: AttachmentID
   /// `nil` if `CNI_NETNS` is empty, gone or the plugin's own.
   public var namespacePath: String?
   /// `nil` if the configuration has changed so that it can no longer be read.
@@ -127,7 +129,7 @@ public struct Removal<Config: Sendable> {
   var journal: Journal?
 
   public init(
-    owner: Owner, namespacePath: String?, config: Config?, previous: AddResult? = nil, delegates: Delegates
+    owner: AttachmentID, namespacePath: String?, config: Config?, previous: AddResult? = nil, delegates: Delegates
   ) {
     self.init(
       owner: owner, namespacePath: namespacePath, config: config, previous: previous, delegates: delegates, journal: nil
@@ -135,7 +137,8 @@ public struct Removal<Config: Sendable> {
   }
 
   init(
-    owner: Owner, namespacePath: String?, config: Config?, previous: AddResult?, delegates: Delegates, journal: Journal?
+    owner: AttachmentID, namespacePath: String?, config: Config?, previous: AddResult?, delegates: Delegates,
+    journal: Journal?
   ) {
     self.owner = owner
     self.namespacePath = namespacePath

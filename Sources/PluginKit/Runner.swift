@@ -53,14 +53,14 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
       details: "cniVersion \"\(version.rawValue)\": want \(command.since.rawValue) or later")
   }
 
-  private func owner(on network: NetworkName) throws(CNIError) -> Owner {
+  private func owner(on network: NetworkName) throws(CNIError) -> AttachmentID {
     guard let container = invocation.container, let interface = invocation.interface else {
       throw CNIError(.invalidEnvironment, "required env variables [CNI_CONTAINERID,CNI_IFNAME] missing")
     }
-    return Owner(network: network, container: container, interface: interface)
+    return AttachmentID(network: network, container: container, interface: interface)
   }
 
-  private func add(_ owner: Owner, _ version: SpecVersion, _ read: Reading) throws(CNIError) {
+  private func add(_ owner: AttachmentID, _ version: SpecVersion, _ read: Reading) throws(CNIError) {
     guard let plan else {
       do throws(KernelError) { try AttachGate.pass() } catch { throw CNIError(.tryAgainLater, "\(error)") }
       return try plugin.add(call(owner, read)) { (result) throws(CNIError) in
@@ -73,7 +73,7 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     }
   }
 
-  private func call(_ owner: Owner, _ read: Reading) throws(CNIError) -> Call<P.Config> {
+  private func call(_ owner: AttachmentID, _ read: Reading) throws(CNIError) -> Call<P.Config> {
     let config: P.Config = try read.document.read()
     let keys: RuntimeKeys = try read.document.read()
     let previous = try read.document.previousResult()
@@ -93,7 +93,7 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   ///
   /// - Throws: an error of the namespace, except "not found", before anything is removed: the interface may still be
   ///   in it.
-  private func delete(_ owner: Owner, _ read: Reading) throws(CNIError) {
+  private func delete(_ owner: AttachmentID, _ read: Reading) throws(CNIError) {
     let state = namespaceState()
     if case .unusable(let error) = state, !error.saysNoNamespace {
       throw CNIError(.tryAgainLater, "CNI_NETNS: \(error)", details: "errno \(error.errno)")

@@ -44,7 +44,7 @@ struct SettingsCheck<P: Plugin & ~Copyable>: ~Copyable {
     }
     try plugin.checkSettings(
       Call(
-        owner: Owner(network: name, container: container, interface: interface),
+        owner: AttachmentID(network: name, container: container, interface: interface),
         namespacePath: "/run/netns/\(container)",
         config: try document.read(), keys: try document.read(), delegates: delegates))
   }

@@ -42,44 +42,44 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
 
   public mutating func unlockHost() { base.unlockHost() }
 
-  public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
-    let found = try traced("look up \(name)") { (base) throws(KernelError) in try base.link(name, on: side) }
-    return found ?? planning?.link(name, on: side)
+  public mutating func link(_ name: InterfaceName, on netns: NetNS) throws(KernelError) -> LinkInfo? {
+    let found = try traced("look up \(name)") { (base) throws(KernelError) in try base.link(name, on: netns) }
+    return found ?? planning?.link(name, on: netns)
   }
 
-  public mutating func link(index: Int32, on side: Side) throws(KernelError) -> LinkInfo? {
-    try traced("look up link \(index)") { (base) throws(KernelError) in try base.link(index: index, on: side) }
+  public mutating func link(index: Int32, on netns: NetNS) throws(KernelError) -> LinkInfo? {
+    try traced("look up link \(index)") { (base) throws(KernelError) in try base.link(index: index, on: netns) }
   }
 
-  public mutating func links(kind: String, master: InterfaceName?, on side: Side) throws(KernelError) -> [LinkInfo] {
+  public mutating func links(kind: String, master: InterfaceName?, on netns: NetNS) throws(KernelError) -> [LinkInfo] {
     try traced("list \(kind) links") { (base) throws(KernelError) in
-      try base.links(kind: kind, master: master, on: side)
+      try base.links(kind: kind, master: master, on: netns)
     }
   }
 
-  public mutating func allLinks(on side: Side) throws(KernelError) -> [LinkInfo] {
-    try traced("list links") { (base) throws(KernelError) in try base.allLinks(on: side) }
+  public mutating func allLinks(on netns: NetNS) throws(KernelError) -> [LinkInfo] {
+    try traced("list links") { (base) throws(KernelError) in try base.allLinks(on: netns) }
   }
 
   public mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs {
     try traced("list VLANs of \(port)") { (base) throws(KernelError) in try base.vlans(of: port) }
   }
 
-  public mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
+  public mutating func addresses(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [IPPrefix] {
     try traced("list addresses of \(interface)") { (base) throws(KernelError) in
-      try base.addresses(of: interface, on: side)
+      try base.addresses(of: interface, on: netns)
     }
   }
 
-  public mutating func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec] {
+  public mutating func routes(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [RouteSpec] {
     try traced("list routes of \(interface)") { (base) throws(KernelError) in
-      try base.routes(of: interface, on: side)
+      try base.routes(of: interface, on: netns)
     }
   }
 
-  public mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo? {
+  public mutating func defaultRouteLink(_ family: IPFamily, on netns: NetNS) throws(KernelError) -> LinkInfo? {
     try traced("look up the default route") { (base) throws(KernelError) in
-      try base.defaultRouteLink(family, on: side)
+      try base.defaultRouteLink(family, on: netns)
     }
   }
 
@@ -146,9 +146,9 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try traced("list routes") { (base) throws(KernelError) in try base.routedPrefixes(family) }
   }
 
-  public mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String? {
-    let found = try traced("read sysctl \(key)") { (base) throws(KernelError) in try base.sysctl(key, on: side) }
-    return found ?? (planning?.hasLink(of: key, on: side) == true ? "" : nil)
+  public mutating func sysctl(_ key: String, on netns: NetNS) throws(KernelError) -> String? {
+    let found = try traced("read sysctl \(key)") { (base) throws(KernelError) in try base.sysctl(key, on: netns) }
+    return found ?? (planning?.hasLink(of: key, on: netns) == true ? "" : nil)
   }
 
   public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) {
@@ -194,7 +194,7 @@ extension Change {
     case .createLink, .changeLink, .setVLANs, .addAddress, .deleteAddress, .addRoute, .setTables, .setFDB,
       .setChecksumOffload:
       true
-    case .setNeighbour(let spec): spec.mac != nil && spec.side == .host
+    case .setNeighbour(let spec): spec.mac != nil && spec.netns == .host
     default: false
     }
   }

@@ -5,7 +5,7 @@ import PacketFilter
 import PluginKit
 
 /// The present state of the host, as far as an attachment depends on it.
-struct BridgeFacts: Equatable {
+struct BridgeHostState: Equatable {
   /// `nil` if it does not exist yet.
   var bridge: LinkInfo?
   /// The addresses of the link that holds the gateway's addresses.
@@ -34,7 +34,7 @@ struct BridgeFacts: Equatable {
 
 extension LinkInfo {
   /// Whether this plugin created it.
-  fileprivate var isOurs: Bool { alias?.hasPrefix(Owner.tagPrefix) == true }
+  fileprivate var isOurs: Bool { alias?.hasPrefix(AttachmentID.tagPrefix) == true }
 
   /// Whether the reference plugin or this one may have created it: a veth with our alias, or `veth` and 8 hex digits.
   fileprivate var isReferencePort: Bool {
@@ -70,54 +70,57 @@ struct BridgeDriver: LinkDriver {
   }
 
   func look<K: Kernel & ~Copyable>(
-    _ settings: BridgeSettings, owner: Owner, at kernel: inout K
-  ) throws(KernelError) -> BridgeFacts {
+    _ settings: BridgeSettings, owner: AttachmentID, at kernel: inout K
+  ) throws(KernelError) -> BridgeHostState {
     let bridge = try kernel.link(settings.bridge, on: .host)
     let gateway = settings.gatewayLink == settings.bridge ? bridge : try kernel.link(settings.gatewayLink, on: .host)
     let addresses = gateway == nil ? [] : try kernel.addresses(of: settings.gatewayLink, on: .host)
     // A bridge that exists and is not ours keeps its MTU.
     let asksUplink = settings.mtu == nil && (bridge == nil || bridge?.isOurs == true)
     let uplink = asksUplink ? try kernel.uplink(on: .host) : nil
-    var facts = BridgeFacts(
+    var hostState = BridgeHostState(
       bridge: bridge, gatewayAddresses: addresses, uplinkMTU: uplink?.mtu,
       peers: try peers(of: settings, on: owner.network, at: &kernel), gatewayMAC: gateway?.mac ?? .random())
-    if settings.isGateway, settings.forwards { facts.advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes() }
+    if settings.isGateway, settings.forwards { hostState.advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes() }
     if settings.isGateway, settings.forceAddress, let bridge, !bridge.isOurs {
-      facts.isReferenceBridge = try kernel.isReferenceBridge(bridge)
+      hostState.isReferenceBridge = try kernel.isReferenceBridge(bridge)
     }
-    facts.guardsAddresses = try settings.filter.guardsAddresses.settled(on: &kernel)
+    hostState.guardsAddresses = try settings.filter.guardsAddresses.settled(on: &kernel)
     // CHECK compares the guard and the FDB entry with the interface that exists.
     if settings.port.learning == false || settings.filter.guardsSource {
-      facts.macThere = try kernel.link(owner.interface, on: .container)?.mac
+      hostState.macThere = try kernel.link(owner.interface, on: .container)?.mac
     }
-    if settings.filter.guardsSource, let mac = facts.macThere { facts.containerMAC = mac }
-    return facts
+    if settings.filter.guardsSource, let mac = hostState.macThere { hostState.containerMAC = mac }
+    return hostState
   }
 
   private func peers<K: Kernel & ~Copyable>(
     of settings: BridgeSettings, on network: NetworkName, at kernel: inout K
   ) throws(KernelError) -> [LinkedPeer?] {
     guard !settings.filter.links.isEmpty else { return [] }
-    let claims = try kernel.filter.claims(of: network).filter { $0.part == .network }
+    let ruleSets = try kernel.filter.ruleSets(of: network).filter { $0.role == .network }
     return settings.filter.links.map { link in
-      claims.first { $0.owner.container.description == link.container || $0.containerName == link.container }
+      ruleSets.first { $0.owner.container.description == link.container || $0.containerName == link.container }
         .map { LinkedPeer(addresses: $0.addresses, ports: link.ports) }
     }
   }
 
   func plan(
-    _ settings: BridgeSettings, _ facts: BridgeFacts, owner: Owner, namespacePath: String, addresses: AddResult
+    _ settings: BridgeSettings, _ hostState: BridgeHostState, owner: AttachmentID, namespacePath: String,
+    addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan {
-    try BridgePlanner(settings: settings, facts: facts, owner: owner, sandbox: namespacePath, addresses: addresses)
-      .plan()
+    try BridgePlanner(
+      settings: settings, hostState: hostState, owner: owner, sandbox: namespacePath, addresses: addresses
+    )
+    .plan()
   }
 
   func removal<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: BridgeConfig?, on kernel: inout K
+    of owner: AttachmentID, _ config: BridgeConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     // Proxy entries exist only if rules are recorded.
-    let claim = try kernel.filter.claim(of: owner, .network)
-    return try unfinishedBridges(config, on: &kernel) + (claim?.proxies ?? []).map { .deleteNeighbour($0) }
+    let ruleSet = try kernel.filter.ruleSet(of: owner, .network)
+    return try unfinishedBridges(config, on: &kernel) + (ruleSet?.proxies ?? []).map { .deleteNeighbour($0) }
       + (try kernel.endRemoval(of: owner)) + [
         .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
         .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),
@@ -128,17 +131,17 @@ struct BridgeDriver: LinkDriver {
   private func unfinishedBridges<K: Kernel & ~Copyable>(
     _ config: BridgeConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    guard let passing = (config?.bridge ?? BridgeSettings.defaultBridge)?.passing,
-      try kernel.link(passing, on: .host) != nil
+    guard let temporaryName = (config?.bridge ?? BridgeSettings.defaultBridge)?.temporaryName,
+      try kernel.link(temporaryName, on: .host) != nil
     else { return [] }
     try kernel.lockHost(exclusively: true)
-    return [.deleteUnusedBridge(passing)]
+    return [.deleteUnusedBridge(temporaryName)]
   }
 
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: BridgeConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    let owners = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname) })
+    let owners = Set(valid.map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) })
     let garbage = try kernel.garbageEnds(of: network, kind: Self.linkKind, valid: owners)
       .map { Change.deleteLink($0.name, on: .host) }
     let rules: [Change] = [
@@ -156,10 +159,12 @@ struct BridgeDriver: LinkDriver {
     guard let name = config.bridge ?? BridgeSettings.defaultBridge else { return [] }
     let gateway = config.vlan.flatMap { InterfaceName("\(name).\($0)") }
     var unused: [Change] = []
-    if let gateway, try kernel.link(gateway, on: .host)?.alias == Owner.tagPrefix(network) {
+    if let gateway, try kernel.link(gateway, on: .host)?.alias == AttachmentID.tagPrefix(network) {
       unused.append(.deleteLink(gateway, on: .host))
     }
-    if try kernel.link(name, on: .host)?.alias == Owner.tagPrefix(network) { unused.append(.deleteUnusedBridge(name)) }
+    if try kernel.link(name, on: .host)?.alias == AttachmentID.tagPrefix(network) {
+      unused.append(.deleteUnusedBridge(name))
+    }
     return unused
   }
 
@@ -172,6 +177,6 @@ struct BridgeDriver: LinkDriver {
     guard let name = config.bridge ?? BridgeSettings.defaultBridge, let link = try kernel.link(name, on: .host),
       link.kind != "bridge"
     else { return nil }
-    return "bridge \"\(name)\": the name is taken by \(link.kindInWords)"
+    return "bridge \"\(name)\": the name is taken by \(link.kindDescription)"
   }
 }

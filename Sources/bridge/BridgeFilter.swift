@@ -59,20 +59,20 @@ struct BridgeFilter: Equatable {
   }
 
   /// The rules of one attachment; `nil` if it needs none.
-  func claim(
-    _ owner: Owner, bridge: InterfaceName, mac: MACAddress, addresses: [IPPrefix], peers: [LinkedPeer],
+  func ruleSet(
+    _ owner: AttachmentID, bridge: InterfaceName, mac: MACAddress, addresses: [IPPrefix], peers: [LinkedPeer],
     name: String?
-  ) -> Claim? {
+  ) -> RuleSet? {
     var rules: [Rule] = []
     if let isolation = isolation(of: bridge) { rules.append(.isolate(isolation)) }
     for peer in peers { rules += peer.rules(from: addresses.map(\.address), on: bridge) }
     if guardsSource { rules.append(.guardSource(SourceGuard(owner.hostInterface, mac: mac))) }
     if let masquerade { rules += masquerade.rules(for: addresses) }
     guard !rules.isEmpty else { return nil }
-    var claim = Claim(owner, .network, rules, backend: backend)
-    claim.containerName = name
-    claim.addresses = addresses.map(\.address)
-    return claim
+    var ruleSet = RuleSet(owner, .network, rules, backend: backend)
+    ruleSet.containerName = name
+    ruleSet.addresses = addresses.map(\.address)
+    return ruleSet
   }
 
   private func isolation(of bridge: InterfaceName) -> Isolation? {
@@ -82,7 +82,7 @@ struct BridgeFilter: Equatable {
   }
 }
 
-extension Claim {
+extension RuleSet {
   /// Proxy entries by which the host answers NDP for the IPv6 addresses of an isolated container.
   ///
   /// Equals `ip -6 neigh add proxy ADDRESS dev BRIDGE`.
@@ -102,7 +102,7 @@ struct LinkedPeer: Equatable {
   func rules(from own: [IPAddress], on bridge: InterfaceName) -> [Rule] {
     addresses.flatMap { to in
       own.filter { $0.family == to.family }.flatMap { from in
-        ports.map { .link(ContainerLink(bridge, from: from, to: to, $0.transport, $0.number)) }
+        ports.map { .link(AllowedConnection(bridge, from: from, to: to, $0.transport, $0.number)) }
       }
     }
   }

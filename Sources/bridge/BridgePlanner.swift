@@ -7,19 +7,19 @@ import PluginKit
 /// Computes all changes and the result of one attachment, without access to the kernel.
 struct BridgePlanner {
   var settings: BridgeSettings
-  var facts: BridgeFacts
-  var owner: Owner
+  var hostState: BridgeHostState
+  var owner: AttachmentID
   var sandbox: String
   /// The result of the IPAM plugin.
   var addresses: AddResult
 
   func plan() throws(CNIError) -> AttachmentPlan {
-    if let there = facts.bridge, there.kind != "bridge" {
+    if let there = hostState.bridge, there.kind != "bridge" {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"bridge\": \"\(settings.bridge)\" is \(there.kindInWords): want a bridge or a free name")
+        "key \"bridge\": \"\(settings.bridge)\" is \(there.kindDescription): want a bridge or a free name")
     }
-    if settings.vlans != nil, facts.bridge?.filtersVLANs == false {
+    if settings.vlans != nil, hostState.bridge?.filtersVLANs == false {
       throw CNIError(
         .invalidNetworkConfig, "bridge \(settings.bridge) does not filter VLANs: want vlan_filtering on",
         details: "ip link set \(settings.bridge) type bridge vlan_filtering 1")
@@ -41,27 +41,27 @@ struct BridgePlanner {
 
   /// The configured MTU, else the smaller one of uplink and bridge (uplink only for a bridge that is new or ours).
   private func checkedMTU() throws(CNIError) -> Int {
-    let mtu = settings.mtu ?? [facts.uplinkMTU, facts.bridge?.mtu].compactMap(\.self).min() ?? 1500
+    let mtu = settings.mtu ?? [hostState.uplinkMTU, hostState.bridge?.mtu].compactMap(\.self).min() ?? 1500
     try addresses.check(mtu: mtu)
     return mtu
   }
 
   private func containerMAC() throws(CNIError) -> MACAddress {
     if let given = settings.mac { return given }
-    return settings.derivesMAC ? try addresses.derivedMAC() : facts.containerMAC
+    return settings.derivesMAC ? try addresses.derivedMAC() : hostState.containerMAC
   }
 
   private func bridgeChanges(mtu: Int) -> [Change] {
     // With a MAC address at creation the bridge does not take the lowest one of its ports.
     let spec = LinkSpec(
-      settings.bridge, kind: .bridge(filtersVLANs: settings.vlans != nil), mac: facts.bridgeMAC, mtu: mtu,
-      group: Isolation.linkGroup, alias: Owner.tagPrefix(owner.network))
-    let isOurs = facts.bridge == nil || facts.ownBridge != nil
+      settings.bridge, kind: .bridge(filtersVLANs: settings.vlans != nil), mac: hostState.bridgeMAC, mtu: mtu,
+      group: Isolation.linkGroup, alias: AttachmentID.tagPrefix(owner.network))
+    let isOurs = hostState.bridge == nil || hostState.ownBridge != nil
     let state = LinkChange(
-      isUp: true, isPromiscuous: settings.isPromiscuous ? true : nil, mac: facts.bridge?.unpinnedMAC,
+      isUp: true, isPromiscuous: settings.isPromiscuous ? true : nil, mac: hostState.bridge?.unpinnedMAC,
       group: isOurs ? Isolation.linkGroup : nil)
     // Set before the bridge is up; a killed ADD may have left it down.
-    let isUnfinished = isOurs && facts.bridge?.isUp != true
+    let isUnfinished = isOurs && hostState.bridge?.isUp != true
     return [.createLink(spec)] + (isUnfinished ? [.setSysctls([.ignoringRouters(settings.bridge)], on: .host)] : [])
       + [.changeLink(settings.bridge, on: .host, state)]
   }
@@ -69,10 +69,10 @@ struct BridgePlanner {
   private func gatewayChanges(_ addressing: Addressing) throws(CNIError) -> [Change] {
     guard settings.isGateway else { return [] }
     var gateway = HostGateway(
-      on: settings.gatewayLink, facts.gatewayAddresses, of: facts.bridge?.name,
-      isOurs: facts.ownBridge != nil || facts.isReferenceBridge)
+      on: settings.gatewayLink, hostState.gatewayAddresses, of: hostState.bridge?.name,
+      isOurs: hostState.ownBridge != nil || hostState.isReferenceBridge)
     gateway.ranges = settings.ranges
-    gateway.advertisedLinks = facts.advertisedLinks
+    gateway.advertisedLinks = hostState.advertisedLinks
     gateway.replaces = settings.forceAddress
     gateway.skipsDAD = !settings.detectsDuplicates
     gateway.forwards = settings.forwards
@@ -80,10 +80,10 @@ struct BridgePlanner {
   }
 
   private func port(mtu: Int) -> ContainerPort {
-    var port = ContainerPort(owner, on: settings.bridge, facts.bridge, mtu: mtu, hostMAC: facts.hostMAC)
-    port.keepsBridgeMTU = facts.ownBridge == nil
+    var port = ContainerPort(owner, on: settings.bridge, hostState.bridge, mtu: mtu, hostMAC: hostState.hostMAC)
+    port.keepsBridgeMTU = hostState.ownBridge == nil
     port.settings = settings.port
-    port.macThere = facts.macThere
+    port.macThere = hostState.macThere
     port.vlans = settings.vlans
     port.staysDown = settings.leavesInterfaceDown
     return port
@@ -91,35 +91,35 @@ struct BridgePlanner {
 
   private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {
     var port = port(mtu: mtu)
-    if let claim = try claim(addressing) { port.guards = [.addRules(claim)] + linkProxies(claim) }
-    port.guards += facts.guardsAddresses.changes(owner, addressing)
+    if let ruleSet = try ruleSet(addressing) { port.guards = [.addRules(ruleSet)] + linkProxies(ruleSet) }
+    port.guards += hostState.guardsAddresses.changes(owner, addressing)
     return try port.changes(addressing) + (settings.isGateway ? HostGateway.containerRoutes(addressing) : [])
   }
 
   /// The rules, which are in place before the container can send.
   ///
   /// They name the link through which the host forwards; in a VLAN that is not the bridge.
-  private func claim(_ addressing: Addressing) throws(CNIError) -> Claim? {
-    if !settings.filter.links.isEmpty, settings.filter.guardsAddresses != .no, facts.guardsAddresses == .no {
+  private func ruleSet(_ addressing: Addressing) throws(CNIError) -> RuleSet? {
+    if !settings.filter.links.isEmpty, settings.filter.guardsAddresses != .no, hostState.guardsAddresses == .no {
       throw CNIError(
         .unsupportedField,
         "key \"links\": they go by addresses, which a host without nf_tables cannot check: want no links")
     }
-    for (link, peer) in zip(settings.filter.links, facts.peers) where peer == nil {
+    for (link, peer) in zip(settings.filter.links, hostState.peers) where peer == nil {
       throw CNIError(
         .invalidNetworkConfig,
         "key \"links\": \"\(link.container)\": want the name or identifier of a container on \(owner.network)")
     }
-    return settings.filter.claim(
+    return settings.filter.ruleSet(
       owner, bridge: settings.gatewayLink, mac: addressing.mac, addresses: addressing.ips.map(\.address),
-      peers: facts.peers.compactMap(\.self), name: settings.containerName)
+      peers: hostState.peers.compactMap(\.self), name: settings.containerName)
   }
 
   /// The proxy entries for NDP: IPv6 has no per-link switch like `proxy_arp_pvlan`, so each linked address gets one.
-  private func linkProxies(_ claim: Claim) -> [Change] {
+  private func linkProxies(_ ruleSet: RuleSet) -> [Change] {
     guard !settings.filter.links.isEmpty else { return [] }
-    let peers = facts.peers.compactMap(\.self).flatMap(\.addresses).filter { $0.family == .v6 }
-    return (claim.proxies + peers.map { NeighbourSpec($0, mac: nil, on: settings.gatewayLink, .host) })
+    let peers = hostState.peers.compactMap(\.self).flatMap(\.addresses).filter { $0.family == .v6 }
+    return (ruleSet.proxies + peers.map { NeighbourSpec($0, mac: nil, on: settings.gatewayLink, .host) })
       .map { .setNeighbour($0) }
   }
 
@@ -139,11 +139,11 @@ struct BridgePlanner {
 
   private func result(_ addressing: Addressing, mtu: Int) -> AddResult {
     // Another program's bridge takes its address from its ports, so the result leaves that address out.
-    let bridgeMAC = facts.bridge == nil ? facts.bridgeMAC : facts.ownBridge?.mac
+    let bridgeMAC = hostState.bridge == nil ? hostState.bridgeMAC : hostState.ownBridge?.mac
     var result = port(mtu: mtu).result(
       bridgeMAC: bridgeMAC, addressing, sandbox: sandbox, dns: settings.dns ?? addresses.dns)
     if settings.gatewayLink != settings.bridge {
-      let mac = facts.gatewayMAC.description
+      let mac = hostState.gatewayMAC.description
       result.interfaces.append(.init(name: settings.gatewayLink.description, mac: mac, mtu: mtu))
     }
     return result

@@ -64,8 +64,8 @@ extension BridgePlanner {
   /// A VLAN's gateway: a veth pair on the host, with one end as a port of the bridge in that VLAN.
   func gatewayLinkChanges(mtu: Int) -> [Change] {
     guard let port = settings.gatewayPort, let vlan = settings.vlans?.native else { return [] }
-    let peer = LinkSpec.Peer(name: settings.gatewayLink, mac: facts.gatewayMAC, side: .host)
-    let alias = Owner.tagPrefix(owner.network)
+    let peer = LinkSpec.Peer(name: settings.gatewayLink, mac: hostState.gatewayMAC, netns: .host)
+    let alias = AttachmentID.tagPrefix(owner.network)
     return [
       .createLink(LinkSpec(port, kind: .veth(peer: peer), mtu: mtu)),
       .changeLink(port, on: .host, LinkChange(isUp: true, alias: alias, master: settings.bridge)),

@@ -18,10 +18,10 @@ struct AttachmentOptions: ParsableArguments {
   var gwPriority: Int?
   @Option(help: "Further CNI_ARGS, as KEY=value.") var args: [String] = []
 
-  func owner(on network: NetworkName, in namespace: ContainerNamespace) throws(CNIError) -> Owner {
+  func owner(on network: NetworkName, in namespace: ContainerNamespace) throws(CNIError) -> AttachmentID {
     let container = if let container { container } else { try namespace.defaultContainerID() }
     let interface = if let ifname { ifname } else { try namespace.freeInterfaceName() }
-    return Owner(network: network, container: container, interface: interface)
+    return AttachmentID(network: network, container: container, interface: interface)
   }
 
   func request() throws -> AttachmentRequest {

@@ -39,12 +39,12 @@ struct Connect: ParsableCommand {
     }
   }
 
-  private func confirmation(_ owner: Owner, _ result: AddResult) -> String {
+  private func confirmation(_ owner: AttachmentID, _ result: AddResult) -> String {
     let addresses = [IPFamily.v4, .v6].map { result.address($0, on: owner.interface) }.filter { !$0.isEmpty }
     let mac = result.containerInterface(owner.interface)?.mac.map { ["mac \($0)"] } ?? []
-    let facts = (addresses + mac).joined(separator: " ")
+    let hostState = (addresses + mac).joined(separator: " ")
     return "connected \(owner.container) to \(owner.network) as \(owner.interface)"
-      + (facts.isEmpty ? "" : ": \(facts)")
+      + (hostState.isEmpty ? "" : ": \(hostState)")
   }
 }
 

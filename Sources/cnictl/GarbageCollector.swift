@@ -74,7 +74,7 @@ struct GarbageCollector {
   }
 
   /// Runs GC of the plugins; what was attached after the first survey is valid too.
-  private func tellPlugins(of list: NetworkList, without stale: Set<Owner>) throws(CNIError) {
+  private func tellPlugins(of list: NetworkList, without stale: Set<AttachmentID>) throws(CNIError) {
     guard list.version >= Command.gc.since else { return }
     let now = try survey(of: list).standings()
     let valid = now.filter { $0.presence != .gone || !stale.contains($0.owner) }

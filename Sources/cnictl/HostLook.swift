@@ -47,10 +47,10 @@ struct HostLook {
     }
     for directory in list.leaseDirectories { survey.leases += try leases(in: directory, of: list.name) }
     // Rules for a tunnel belong to no container.
-    let claims = try HostFilter().claims(of: list.name).filter { $0.part != .tunnels }
-    survey.claims = claims.map { claim in
-      HostSurvey.Claim(
-        claim.owner, part: claim.part.rawValue, addresses: claim.addresses + claim.rules.flatMap(\.targets))
+    let ruleSets = try HostFilter().ruleSets(of: list.name).filter { $0.role != .tunnels }
+    survey.ruleSets = ruleSets.map { ruleSet in
+      HostSurvey.RuleSet(
+        ruleSet.owner, role: ruleSet.role.rawValue, addresses: ruleSet.addresses + ruleSet.rules.flatMap(\.targets))
     }
     return survey
   }
@@ -79,7 +79,7 @@ struct HostLook {
     var known: [Int32: Bool] = [:]
     var links: [HostSurvey.Link] = []
     for link in try kernel.allLinks(on: .host) {
-      guard let number = link.peerNamespace else {
+      guard let number = link.linkNetNSID else {
         links.append(HostSurvey.Link(link.name, alias: link.alias))
         continue
       }
@@ -108,7 +108,7 @@ struct HostLook {
     let host = try kernel.hostNumberInContainer()
     var found: [HostSurvey.Inside] = []
     for link in try kernel.allLinks(on: .container) where !link.isLoopback {
-      guard link.peerNamespace == nil || link.peerNamespace == host else { continue }
+      guard link.linkNetNSID == nil || link.linkNetNSID == host else { continue }
       var addresses: [IPAddress] = []
       do throws(KernelError) {
         addresses = try kernel.addresses(of: link.name, on: .container).map(\.address)
@@ -121,14 +121,14 @@ struct HostLook {
 
 extension HostLook {
   /// The attachments of a namespace's links, from the aliases of the links or of their peers; `nil` if a link has no tag.
-  static func owners(in namespace: ContainerNamespace) -> [Owner]? {
+  static func owners(in namespace: ContainerNamespace) -> [AttachmentID]? {
     guard var kernel = try? LiveKernel.open(containerNamespace: namespace.path),
       let links = try? kernel.allLinks(on: .container).filter({ !$0.isLoopback })
     else { return nil }
-    var owners: [Owner] = []
+    var owners: [AttachmentID] = []
     for link in links {
-      let outside = link.alias == nil ? link.peer.flatMap { try? kernel.link(index: $0, on: .host) } : nil
-      guard let owner = (link.alias ?? outside?.alias).flatMap(Owner.init(tag:)) else { return nil }
+      let outside = link.alias == nil ? link.peerIndex.flatMap { try? kernel.link(index: $0, on: .host) } : nil
+      guard let owner = (link.alias ?? outside?.alias).flatMap(AttachmentID.init(tag:)) else { return nil }
       owners.append(owner)
     }
     return owners

@@ -24,10 +24,10 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
 
   /// Applies a state that was read before.
   func apply(
-    _ knowledge: OverlayKnowledge, of network: OverlayNetwork, from local: IPAddress
+    _ controlState: ControlPlaneState, of network: OverlayNetwork, from local: IPAddress
   ) throws(CNIError) -> Int {
     var config = network.config
-    config.findings = OverlayFindings(local: local, knowledge)
+    config.localEndpoint = LocalEndpoint(local: local, controlState)
     return try onHost { (kernel) throws(CNIError) in try apply(config, network, on: &kernel) }
   }
 
@@ -35,7 +35,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   func host(in network: OverlayNetwork) throws(CNIError) -> OverlayHost {
     let quiet = LocalOnly()
     let local = try onHost { (kernel) throws(CNIError) in
-      try network.config.consulted(quiet, of: network.name, for: .add, on: &kernel).findings?.local
+      try network.config.consulted(quiet, of: network.name, for: .add, on: &kernel).localEndpoint?.local
     }
     guard let local else { throw CNIError(.invalidNetworkConfig, "network \(network.name): no address of this host") }
     return try network.config.host(at: local)
@@ -82,12 +82,13 @@ private struct LocalOnly: OverlayControl {
 
   func consult(
     _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
-    _ check: (OverlayKnowledge) throws(CNIError) -> Void
-  ) -> OverlayKnowledge { OverlayKnowledge() }
+    _ check: (ControlPlaneState) throws(CNIError) -> Void
+  ) -> ControlPlaneState { ControlPlaneState() }
 
-  func publish(_ endpoints: [OverlayEndpoint], of owner: Owner, _ plane: EtcdPlaneConfig, as host: OverlayHost) {}
+  func publish(_ endpoints: [OverlayEndpoint], of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost) {
+  }
 
-  func withdraw(_ owner: Owner, _ plane: EtcdPlaneConfig) {}
+  func withdraw(_ owner: AttachmentID, _ plane: EtcdPlaneConfig) {}
 
   func collectGarbage(
     of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>

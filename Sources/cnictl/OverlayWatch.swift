@@ -129,14 +129,14 @@ private struct Cluster<Store: EtcdStore & ~Copyable> {
         networks[index].local = own.local
       }
       // Also repairs what other programs have changed meanwhile.
-      if let local = networks[index].local, let knowledge = follower.knowledge(of: entry.network.name) {
-        report(entry.network, try host.apply(knowledge, of: entry.network, from: local))
+      if let local = networks[index].local, let controlState = follower.controlState(of: entry.network.name) {
+        report(entry.network, try host.apply(controlState, of: entry.network, from: local))
       }
     }
     let known = networks
-    try follower.follow(seconds: seconds) { (name, knowledge) throws(CNIError) in
+    try follower.follow(seconds: seconds) { (name, controlState) throws(CNIError) in
       guard let entry = known.first(where: { $0.network.name == name }), let local = entry.local else { return }
-      report(entry.network, try host.apply(knowledge, of: entry.network, from: local))
+      report(entry.network, try host.apply(controlState, of: entry.network, from: local))
     }
   }
 }

@@ -53,7 +53,7 @@ struct Repair: ParsableCommand {
       if try collector.isGone(KnownAttachment(entry)) { gone.append(entry.attachment) }
     }
     let owners = Set(gone.map(\.owner))
-    var repaired: [Owner] = []
+    var repaired: [AttachmentID] = []
     do throws(KernelError) {
       let chosen = networks.isEmpty ? try filter.networks() : networks
       repaired = try filter.repair(chosen) { !owners.contains($0) }
@@ -103,15 +103,15 @@ struct Repair: ParsableCommand {
   }
 
   /// Prints each attachment once, although several plugins have rules for it.
-  private func tell(_ repaired: [Owner]) throws(CNIError) {
-    var reported: [Owner] = []
+  private func tell(_ repaired: [AttachmentID]) throws(CNIError) {
+    var reported: [AttachmentID] = []
     for owner in repaired where !reported.contains(owner) { reported.append(owner) }
     guard common.json else { return reported.forEach { print("\($0.words): repaired") } }
     try common.printJSON(["repaired": .array(reported.map(\.members))])
   }
 }
 
-extension Owner {
+extension AttachmentID {
   private var isTunnel: Bool { self == .tunnel(of: network) }
 
   fileprivate var words: String { isTunnel ? "\(network): tunnel" : "\(container) \(network) \(interface)" }

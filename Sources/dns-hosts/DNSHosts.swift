@@ -179,7 +179,7 @@ struct DNSHosts: Plugin {
   func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
     var problems: [CNIError] = []
     let owners = Set(
-      valid.map { Owner(network: network.name, container: $0.containerID, interface: $0.ifname) })
+      valid.map { AttachmentID(network: network.name, container: $0.containerID, interface: $0.ifname) })
     attempt(&problems) { () throws(CNIError) in
       guard let names = try lock(network.name, network.config.stateDir, making: false) else { return }
       let files = texts(network.config.stateDir)
@@ -253,9 +253,9 @@ extension OpenNames {
     return try names.exchange(&store, joining: member, local: local, on: lease)
   }
 
-  mutating func withdraw(_ owner: Owner) throws(CNIError) { try names.withdraw(owner, from: &store) }
+  mutating func withdraw(_ owner: AttachmentID) throws(CNIError) { try names.withdraw(owner, from: &store) }
 
-  mutating func withdrawAll(but valid: Set<Owner>) throws(CNIError) {
+  mutating func withdrawAll(but valid: Set<AttachmentID>) throws(CNIError) {
     try names.withdrawAll(but: valid, from: &store)
   }
 

@@ -27,7 +27,7 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
   /// How the network's hosts share names; `nil` if they do not.
   var etcd: EtcdNamesConfig?
   /// The plugin to delegate to, for runtimes without plugin chains; `nil` in a chain.
-  var inner: InnerPlugin?
+  var inner: NestedPlugin?
 
   init(_ json: JSONReader) throws(CNIError) {
     stateDir = try Self.stateDir(json)
@@ -52,14 +52,14 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
       hostname = try source.parsed("hostname")
     }
     etcd = try json.object("etcd")
-    inner = try InnerPlugin(in: json)
+    inner = try NestedPlugin(in: json)
   }
 
   /// A configuration for DEL with only the keys that can be read: the state directory, etcd and the delegate.
   init(salvaging json: JSONReader) {
     stateDir = (try? Self.stateDir(json)) ?? StateDirectory.defaultPath
     etcd = try? json.object("etcd")
-    inner = try? InnerPlugin(in: json)
+    inner = try? NestedPlugin(in: json)
   }
 
   /// Ignores a link without an alias; counts one whose alias is too long.

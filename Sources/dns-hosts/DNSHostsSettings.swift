@@ -5,7 +5,7 @@ import PluginKit
 
 /// The configuration with every value checked.
 struct DNSHostsSettings: Equatable {
-  var owner: Owner
+  var owner: AttachmentID
   /// All names of the container on the network.
   var names: [HostName]
   /// The name server that answers for the names too; `nil` for a network without one.

@@ -6,7 +6,7 @@ import PacketFilter
 /// The name server on the host that answers for a network's names: the key `dnsmasq` or `coredns`.
 struct ServerConfig: Equatable, Sendable {
   /// The file or directory that it reads; `nil` for `hostsdir` in the network's state directory.
-  var place: ServerPlace?
+  var place: NameServerTarget?
   /// The addresses that containers query; if empty, their gateways.
   var nameservers: [IPAddress] = []
   /// The packet filter that opens its port; `nil` for the host's.

@@ -6,7 +6,7 @@ import PluginKit
 
 /// The name server's configuration with defaults filled in.
 struct ServerSettings: Equatable {
-  var place: ServerPlace
+  var place: NameServerTarget
   /// The search domain, if no other source sets one.
   var domain: HostName?
   var backend: Backend?
@@ -27,7 +27,7 @@ struct ServerSettings: Equatable {
   /// The addresses that the container queries; for our own dnsmasq these are candidates.
   ///
   /// - Throws: code 7 if neither the configuration nor a gateway gives the address of the operator's server.
-  func nameservers(_ result: AddResult, of owner: Owner) throws(CNIError) -> [IPAddress] {
+  func nameservers(_ result: AddResult, of owner: AttachmentID) throws(CNIError) -> [IPAddress] {
     let servers = given.isEmpty ? result.gateways(of: owner.interface) : given
     if isOwn { return servers }
     guard !servers.isEmpty else {
@@ -97,8 +97,8 @@ extension DNSHosts {
   private func onBridge(_ addresses: [IPAddress], for member: Member) throws(CNIError) -> [IPAddress] {
     guard let address = member.addresses.first else { return [] }
     return try translating { () throws(KernelError) in
-      guard let side = try containerSide(address) else { return [] }
-      return addresses.filter(side.addresses.contains)
+      guard let netns = try containerSide(address) else { return [] }
+      return addresses.filter(netns.addresses.contains)
     }
   }
 
@@ -109,7 +109,7 @@ extension DNSHosts {
     try translating { () throws(KernelError) in
       try willChange("open port \(NameService.port)")
       var filter = filter
-      try filter.add(Claim(member.owner, .names, rules, backend: server.backend))
+      try filter.add(RuleSet(member.owner, .names, rules, backend: server.backend))
     }
   }
 
@@ -117,24 +117,24 @@ extension DNSHosts {
   private func closedPorts(
     _ server: ServerSettings, for member: Member, _ nameservers: [IPAddress]
   ) throws(CNIError) -> [String] {
-    let claim = Claim(member.owner, .names, try rules(for: member, nameservers), backend: server.backend)
-    guard !claim.rules.isEmpty else { return [] }
+    let ruleSet = RuleSet(member.owner, .names, try rules(for: member, nameservers), backend: server.backend)
+    guard !ruleSet.rules.isEmpty else { return [] }
     return try translating { () throws(KernelError) in
       var filter = filter
-      return try filter.missing(from: claim).map { "rule missing: \($0)" }
+      return try filter.missing(from: ruleSet).map { "rule missing: \($0)" }
     }
   }
 
   private func rules(for member: Member, _ nameservers: [IPAddress]) throws(CNIError) -> [Rule] {
     guard let address = member.addresses.first else { return [] }
     return try translating { () throws(KernelError) in
-      guard let side = try containerSide(address) else { return [] }
-      return nameservers.filter(side.addresses.contains).map { .serve(NameService(side.link, address: $0)) }
+      guard let netns = try containerSide(address) else { return [] }
+      return nameservers.filter(netns.addresses.contains).map { .serve(NameService(netns.link, address: $0)) }
     }
   }
 
   /// Removes the attachment's rules; with `everywhere`, searches the rulesets too if no rules are recorded.
-  func close(_ owner: Owner, everywhere: Bool) throws(CNIError) {
+  func close(_ owner: AttachmentID, everywhere: Bool) throws(CNIError) {
     try translating { () throws(KernelError) in
       var filter = filter
       try filter.remove(owner, .names, everywhere: everywhere)

@@ -49,25 +49,27 @@ struct DummyDriver: LinkDriver {
 
   /// The MAC address of the link if it exists, else a random one.
   func look<K: Kernel & ~Copyable>(
-    _ settings: DummySettings, owner: Owner, at kernel: inout K
+    _ settings: DummySettings, owner: AttachmentID, at kernel: inout K
   ) throws(KernelError) -> MACAddress {
     try kernel.link(owner.interface, on: .container)?.mac ?? .random()
   }
 
   func plan(
-    _ settings: DummySettings, _ facts: MACAddress, owner: Owner, namespacePath: String, addresses: AddResult
+    _ settings: DummySettings, _ hostState: MACAddress, owner: AttachmentID, namespacePath: String, addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan {
-    let mac = settings.mac ?? facts
+    let mac = settings.mac ?? hostState
     var addressing = Addressing(of: owner.interface, mac: mac, addresses)
     addressing.routerAdvertisements = settings.routerAdvertisements
     if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
-    return try ContainerLink(
+    return try ContainerInterface(
       LinkSpec(owner.interface, kind: .dummy, mac: mac, on: .container), of: owner, addressing, mtu: nil,
       sandbox: namespacePath, dns: settings.dns ?? addresses.dns, announcement: .none
     ).plan()
   }
 
-  func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: DummyConfig?, on kernel: inout K) -> [Change] { [] }
+  func removal<K: Kernel & ~Copyable>(of owner: AttachmentID, _ config: DummyConfig?, on kernel: inout K) -> [Change] {
+    []
+  }
 
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: DummyConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K

@@ -11,7 +11,7 @@ struct FirewallDriver: ChainDriver {
   func settings(_ call: Call<FirewallConfig>) throws(CNIError) -> FirewallSettings { try FirewallSettings(call.config) }
 
   func plan<K: Kernel & ~Copyable>(
-    _ settings: FirewallSettings, owner: Owner, previous: AddResult, on kernel: inout K
+    _ settings: FirewallSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> ChainPlan {
     let changes = try changes(settings, owner, previous, madeBy: nil, on: &kernel)
     return ChainPlan(changes, result: previous)
@@ -19,14 +19,15 @@ struct FirewallDriver: ChainDriver {
 
   /// The changes of ADD, with the backend that ADD used: the host's default may have changed since.
   func expectation<K: Kernel & ~Copyable>(
-    _ settings: FirewallSettings, owner: Owner, previous: AddResult, on kernel: inout K
+    _ settings: FirewallSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {
-    let remembered = try translating { () throws(KernelError) in try kernel.filter.claim(of: owner, .firewall) }
+    let remembered = try translating { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .firewall) }
     return try changes(settings, owner, previous, madeBy: remembered?.backend, on: &kernel)
   }
 
   private func changes<K: Kernel & ~Copyable>(
-    _ settings: FirewallSettings, _ owner: Owner, _ previous: AddResult, madeBy earlier: Backend?, on kernel: inout K
+    _ settings: FirewallSettings, _ owner: AttachmentID, _ previous: AddResult, madeBy earlier: Backend?,
+    on kernel: inout K
   ) throws(CNIError) -> [Change] {
     var rules = try trusted(previous.containerAddresses, settings.zone, on: kernel)
     var backend: Backend?
@@ -53,7 +54,7 @@ struct FirewallDriver: ChainDriver {
         changes = try translating { () throws(KernelError) in try isolatePorts(of: previous, on: &kernel) }
       }
     }
-    if !rules.isEmpty { changes.append(.addRules(Claim(owner, .firewall, rules, backend: backend))) }
+    if !rules.isEmpty { changes.append(.addRules(RuleSet(owner, .firewall, rules, backend: backend))) }
     return changes
   }
 
@@ -102,9 +103,9 @@ struct FirewallDriver: ChainDriver {
   ///
   /// Containers of the same network on other hosts may then open connections as local ones do.
   private func adoptHosts(
-    of owner: Owner, into isolation: inout Isolation, from filter: inout any PacketFilter
+    of owner: AttachmentID, into isolation: inout Isolation, from filter: inout any PacketFilter
   ) throws(KernelError) {
-    for case .isolate(let known) in try filter.claim(of: owner, .network)?.rules ?? []
+    for case .isolate(let known) in try filter.ruleSet(of: owner, .network)?.rules ?? []
     where known.bridge == isolation.bridge {
       isolation.partner = known.partner
       isolation.direct = known.direct
@@ -126,13 +127,13 @@ struct FirewallDriver: ChainDriver {
   }
 
   func removal<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: FirewallConfig?, on kernel: inout K
+    of owner: AttachmentID, _ config: FirewallConfig?, on kernel: inout K
   ) -> [Change] {
     [.removeRules(owner, .firewall, everywhere: true)]
   }
 
   func removal<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: FirewallConfig?, after previous: AddResult?, on kernel: inout K
+    of owner: AttachmentID, _ config: FirewallConfig?, after previous: AddResult?, on kernel: inout K
   ) -> [Change] {
     // Rules of the reference plugin contain the address but not the container's ID.
     let addresses = previous?.containerAddresses ?? []
@@ -141,7 +142,7 @@ struct FirewallDriver: ChainDriver {
   }
 
   func garbage<K: Kernel & ~Copyable>(
-    of network: NetworkName, _ config: FirewallConfig, valid: Set<Owner>, on kernel: inout K
+    of network: NetworkName, _ config: FirewallConfig, valid: Set<AttachmentID>, on kernel: inout K
   ) -> [Change] {
     [.removeOtherRules(network, .firewall, valid: valid, everywhere: true)]
   }

@@ -90,7 +90,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     AddResult(ips: assignments.compactMap(\.ip), routes: config.ipam?.routes ?? [], dns: dns ?? DNS())
   }
 
-  private func takeBack(_ owner: Owner, _ config: Config) -> [CNIError] {
+  private func takeBack(_ owner: AttachmentID, _ config: Config) -> [CNIError] {
     do throws(CNIError) {
       try release(owner, config)
       return []
@@ -122,7 +122,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     try release(removal.owner, removal.config)
   }
 
-  private func release(_ owner: Owner, _ config: Config?) throws(CNIError) {
+  private func release(_ owner: AttachmentID, _ config: Config?) throws(CNIError) {
     let failures = try withLeases(of: owner.network, config, making: false) { leases throws(CNIError) in
       leases.releaseAll(try leases.addresses(of: LeaseHolder(owner)))
     }

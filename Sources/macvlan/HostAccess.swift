@@ -11,7 +11,7 @@ import NetTypes
 /// link's MAC address in the LAN. In IPv6 both sides send NDP from their link-local addresses, so no entries are
 /// needed.
 struct HostAccess {
-  struct Facts: Equatable {
+  struct HostState: Equatable {
     var master: LinkInfo
     /// The host's addresses on the parent.
     var addresses: [IPPrefix]
@@ -32,36 +32,36 @@ struct HostAccess {
         .filter { $0.family == .v4 || !$0.address.isLinkLocal }
       hasIPv6 = try kernel.sysctl("net/ipv6/conf/\(master.name)/accept_ra", on: .host) != nil
       answersARP = ["0", nil].contains(try kernel.sysctl("net/ipv4/conf/all/arp_ignore", on: .host))
-      link = try kernel.link(Owner.hostLink(network), on: .host)
-      mac = link?.mac ?? master.mac.map { Owner.hostLinkAddress(network, over: $0) } ?? .random()
+      link = try kernel.link(AttachmentID.hostLink(network), on: .host)
+      mac = link?.mac ?? master.mac.map { AttachmentID.hostLinkAddress(network, over: $0) } ?? .random()
     }
   }
 
-  var facts: Facts
-  var owner: Owner
+  var hostState: HostState
+  var owner: AttachmentID
   var containerMAC: MACAddress
   /// The container's addresses.
   var addresses: [IPPrefix]
 
-  private var name: InterfaceName { Owner.hostLink(owner.network) }
+  private var name: InterfaceName { AttachmentID.hostLink(owner.network) }
   /// The families in which both sides have an address.
   private var families: Set<IPFamily> {
-    Set(facts.addresses.map(\.family)).intersection(addresses.map(\.family))
+    Set(hostState.addresses.map(\.family)).intersection(addresses.map(\.family))
   }
 
   /// Checks that the host can be reached through the parent.
   ///
   /// - Throws: code 7 if no container of the network can reach the host, whatever addresses it gets.
   func checkHost() throws(CNIError) {
-    guard !facts.addresses.isEmpty else {
+    guard !hostState.addresses.isEmpty else {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"hostAccess\": true: \(facts.master.name) has no address to reach the host by: want one on it")
+        "key \"hostAccess\": true: \(hostState.master.name) has no address to reach the host by: want one on it")
     }
-    guard let link = facts.link, link.kind != "macvlan" || link.peer != facts.master.index else { return }
+    guard let link = hostState.link, link.kind != "macvlan" || link.parentIndex != hostState.master.index else { return }
     throw CNIError(
       .invalidNetworkConfig,
-      "key \"hostAccess\": true: the host's link \(name) is not over \(facts.master.name): want the network's former "
+      "key \"hostAccess\": true: the host's link \(name) is not over \(hostState.master.name): want the network's former "
         + "master, or that link to be removed")
   }
 
@@ -73,17 +73,18 @@ struct HostAccess {
   func shared() throws(CNIError) -> [Change] {
     try checkHost()
     guard !families.isEmpty else {
-      let own = Set(facts.addresses.map { "IPv\($0.family.digit)" }).sorted().joined(separator: " and ")
+      let own = Set(hostState.addresses.map { "IPv\($0.family.digit)" }).sorted().joined(separator: " and ")
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"hostAccess\": true: the container gets no address of a family that \(facts.master.name) has: want \(own)"
+        "key \"hostAccess\": true: the container gets no address of a family that \(hostState.master.name) has: want \(own)"
       )
     }
     let spec = LinkSpec(
-      name, kind: .upper(.macvlan(Macvlan(.bridge)), over: LinkPlace(facts.master.name, on: .host)), mac: facts.mac)
+      name, kind: .upper(.macvlan(Macvlan(.bridge)), over: LinkKey(hostState.master.name, on: .host)),
+      mac: hostState.mac)
     return [
       .createLink(spec), .setSysctls(sysctls, on: .host),
-      .changeLink(name, on: .host, LinkChange(isUp: true, alias: Owner.tagPrefix(owner.network))),
+      .changeLink(name, on: .host, LinkChange(isUp: true, alias: AttachmentID.tagPrefix(owner.network))),
     ]
   }
 
@@ -93,7 +94,7 @@ struct HostAccess {
       // Broadcasts also arrive through the parent; the copy on this link must be dropped.
       .conf(.v4, name, "rp_filter", "1"),
     ]
-    guard facts.hasIPv6 else { return settings }
+    guard hostState.hasIPv6 else { return settings }
     settings += [
       .conf(.v6, name, "accept_ra", "0", isOptional: true), .conf(.v6, name, "accept_dad", "0", isOptional: true),
       // The containers' routes go through the link-local address that is derived from the MAC address.
@@ -105,7 +106,7 @@ struct HostAccess {
   /// Adds the routes in both directions; both links must be up.
   func own() -> [Change] {
     let container = addresses.filter { families.contains($0.family) }
-    let host = Set(facts.addresses.map(\.address)).filter { families.contains($0.family) }.sorted()
+    let host = Set(hostState.addresses.map(\.address)).filter { families.contains($0.family) }.sorted()
     return container.flatMap(toContainer) + host.flatMap(toHost)
   }
 
@@ -113,7 +114,7 @@ struct HostAccess {
     let address = prefix.address
     var route = RouteSpec(IPPrefix(host: address), on: name, .host)
     route.priority = owner.number
-    let own = facts.addresses.filter { $0.family == prefix.family }.map(\.address)
+    let own = hostState.addresses.filter { $0.family == prefix.family }.map(\.address)
     route.source = own.first(where: prefix.contains) ?? own.first
     guard prefix.family == .v4 else { return [.addRoute(route)] }
     return [.setNeighbour(NeighbourSpec(address, mac: containerMAC, on: name, .host)), .addRoute(route)]
@@ -122,11 +123,11 @@ struct HostAccess {
   private func toHost(_ address: IPAddress) -> [Change] {
     let host = IPPrefix(host: address), interface = owner.interface
     guard address.family == .v4 else {
-      return [.addRoute(RouteSpec(host, via: facts.mac.linkLocalAddress, on: interface, .container))]
+      return [.addRoute(RouteSpec(host, via: hostState.mac.linkLocalAddress, on: interface, .container))]
     }
     var changes: [Change] = []
-    if !facts.answersARP {
-      changes.append(.setNeighbour(NeighbourSpec(address, mac: facts.mac, on: interface, .container)))
+    if !hostState.answersARP {
+      changes.append(.setNeighbour(NeighbourSpec(address, mac: hostState.mac, on: interface, .container)))
     }
     if !addresses.contains(where: { $0.contains(address) }) {
       changes.append(.addRoute(RouteSpec(host, on: interface, .container)))
@@ -148,9 +149,11 @@ extension HostAccess {
   static func isThere<K: Kernel & ~Copyable>(
     for network: NetworkName, on kernel: inout K
   ) throws(KernelError) -> Bool {
-    guard let link = try kernel.link(Owner.hostLink(network), on: .host), link.kind == "macvlan" else { return false }
+    guard let link = try kernel.link(AttachmentID.hostLink(network), on: .host), link.kind == "macvlan" else {
+      return false
+    }
     // An ADD that was killed right after creating the link left it without an alias.
-    return link.alias == nil || link.alias == Owner.tagPrefix(network)
+    return link.alias == nil || link.alias == AttachmentID.tagPrefix(network)
   }
 
   /// Removes the routes and neighbour entries of attachments whose number is `stale`.
@@ -160,7 +163,7 @@ extension HostAccess {
     in network: NetworkName, on kernel: inout K, _ stale: (Int) -> Bool
   ) throws(KernelError) -> [Change] {
     guard try isThere(for: network, on: &kernel) else { return [] }
-    let name = Owner.hostLink(network)
+    let name = AttachmentID.hostLink(network)
     let routes = try kernel.routes(of: name, on: .host)
     let gone = routes.filter { $0.owner.map(stale) == true }
     let kept = Set(routes.filter { !gone.contains($0) }.map(\.dst.address))
@@ -174,7 +177,7 @@ extension HostAccess {
 extension RouteSpec {
   /// The number of the attachment to which the route leads; `nil` for a route of another program.
   fileprivate var owner: Int? {
-    guard dst.hostBits == 0, gateway == nil, let priority, Owner.numbers.contains(priority) else { return nil }
+    guard dst.hostBits == 0, gateway == nil, let priority, AttachmentID.numbers.contains(priority) else { return nil }
     return priority
   }
 }

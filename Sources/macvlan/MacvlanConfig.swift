@@ -66,7 +66,7 @@ struct MacvlanConfig: UpperConfig {
         .invalidNetworkConfig,
         "keys \"hostAccess\": true and \"mode\": \"\(mode ?? "")\": want \"bridge\", where links of one master talk")
     }
-    guard common.side == .host else {
+    guard common.netns == .host else {
       throw CNIError(
         .invalidNetworkConfig,
         "keys \"hostAccess\" and \"linkInContainer\": the host has no such master: want one of them")

@@ -12,10 +12,10 @@ struct MacvlanSettings: Equatable {
 }
 
 /// The present state of the host, as far as a macvlan link depends on it.
-struct MacvlanFacts: Equatable {
-  var upper: UpperFacts
+struct MacvlanHostState: Equatable {
+  var upper: UpperHostState
   /// `nil` without host access, or if the parent is missing.
-  var access: HostAccess.Facts?
+  var access: HostAccess.HostState?
 }
 
 /// The container's interface as a macvlan link, and with host access another one on the host.
@@ -34,24 +34,25 @@ struct MacvlanDriver: LinkDriver {
   }
 
   func look<K: Kernel & ~Copyable>(
-    _ settings: MacvlanSettings, owner: Owner, at kernel: inout K
-  ) throws(KernelError) -> MacvlanFacts {
-    var facts = MacvlanFacts(upper: try upper.look(settings.upper, owner: owner, at: &kernel))
-    if settings.hasHostAccess, let master = facts.upper.master {
-      facts.access = try HostAccess.Facts(of: owner.network, over: master, at: &kernel)
+    _ settings: MacvlanSettings, owner: AttachmentID, at kernel: inout K
+  ) throws(KernelError) -> MacvlanHostState {
+    var hostState = MacvlanHostState(upper: try upper.look(settings.upper, owner: owner, at: &kernel))
+    if settings.hasHostAccess, let master = hostState.upper.master {
+      hostState.access = try HostAccess.HostState(of: owner.network, over: master, at: &kernel)
     }
-    return facts
+    return hostState
   }
 
   func plan(
-    _ settings: MacvlanSettings, _ facts: MacvlanFacts, owner: Owner, namespacePath: String, addresses: AddResult
+    _ settings: MacvlanSettings, _ hostState: MacvlanHostState, owner: AttachmentID, namespacePath: String,
+    addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan {
     var plan = try upper.plan(
-      settings.upper, facts.upper, owner: owner, namespacePath: namespacePath, addresses: addresses)
-    guard let access = facts.access else { return plan }
-    var mac = facts.upper.containerMAC
+      settings.upper, hostState.upper, owner: owner, namespacePath: namespacePath, addresses: addresses)
+    guard let access = hostState.access else { return plan }
+    var mac = hostState.upper.containerMAC
     if case .given(let address) = settings.upper.hardwareAddress { mac = address }
-    let host = HostAccess(facts: access, owner: owner, containerMAC: mac, addresses: addresses.ips.map(\.address))
+    let host = HostAccess(hostState: access, owner: owner, containerMAC: mac, addresses: addresses.ips.map(\.address))
     if settings.asksThroughLink, addresses.ips.isEmpty {
       try host.checkHost()
       return plan
@@ -62,7 +63,7 @@ struct MacvlanDriver: LinkDriver {
   }
 
   func removal<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: MacvlanConfig?, on kernel: inout K
+    of owner: AttachmentID, _ config: MacvlanConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     guard try HostAccess.isThere(for: owner.network, on: &kernel) else { return [] }
     // The lock keeps a concurrent ADD from using the link that the last DEL removes.
@@ -73,7 +74,7 @@ struct MacvlanDriver: LinkDriver {
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: MacvlanConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    let owners = valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname) }
+    let owners = valid.map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) }
     let numbers = Set(owners.map(\.number))
     return try HostAccess.leftovers(in: network, on: &kernel) { !numbers.contains($0) }
   }

@@ -42,25 +42,26 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
   }
 
   func look<K: Kernel & ~Copyable>(
-    _ settings: OverlaySettings, owner: Owner, at kernel: inout K
-  ) throws(KernelError) -> OverlayFacts {
-    var facts = try OverlayFacts(settings, of: owner.network, on: &kernel)
-    facts.guardsAddresses = try settings.guardsAddresses.settled(on: &kernel)
+    _ settings: OverlaySettings, owner: AttachmentID, at kernel: inout K
+  ) throws(KernelError) -> OverlayHostState {
+    var hostState = try OverlayHostState(settings, of: owner.network, on: &kernel)
+    hostState.guardsAddresses = try settings.guardsAddresses.settled(on: &kernel)
     // CHECK compares the published entries with the MAC address that the interface has now.
-    facts.macThere = try kernel.link(owner.interface, on: .container)?.mac
-    if settings.isEVPN, !settings.derivesMAC, let mac = facts.macThere { facts.containerMAC = mac }
-    return facts
+    hostState.macThere = try kernel.link(owner.interface, on: .container)?.mac
+    if settings.isEVPN, !settings.derivesMAC, let mac = hostState.macThere { hostState.containerMAC = mac }
+    return hostState
   }
 
   func plan(
-    _ settings: OverlaySettings, _ facts: OverlayFacts, owner: Owner, namespacePath: String, addresses: AddResult
+    _ settings: OverlaySettings, _ hostState: OverlayHostState, owner: AttachmentID, namespacePath: String,
+    addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan {
-    try OverlayPlanner(settings, facts, owner: owner, sandbox: namespacePath, addresses: addresses).plan()
+    try OverlayPlanner(settings, hostState, owner: owner, sandbox: namespacePath, addresses: addresses).plan()
   }
 
-  func publish(_ config: OverlayConfig, _ owner: Owner, _ result: AddResult) throws(CNIError) {
-    guard case .etcd(let plane) = config.controlPlane, let findings = config.findings else { return }
-    let host = try config.host(at: findings.local)
+  func publish(_ config: OverlayConfig, _ owner: AttachmentID, _ result: AddResult) throws(CNIError) {
+    guard case .etcd(let plane) = config.controlPlane, let localEndpoint = config.localEndpoint else { return }
+    let host = try config.host(at: localEndpoint.local)
     guard host.mode == .l2 else { return }
     let endpoints = result.ips.compactMap { ip in
       ip.interface.flatMap { result.interfaces[$0].mac }.flatMap(MACAddress.init)
@@ -69,7 +70,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     try control.publish(endpoints, of: owner, plane, as: host)
   }
 
-  func withdraw(_ config: OverlayConfig, _ owner: Owner) throws(CNIError) {
+  func withdraw(_ config: OverlayConfig, _ owner: AttachmentID) throws(CNIError) {
     guard case .etcd(let plane) = config.controlPlane, try config.checkedMode() == .l2 else { return }
     try control.withdraw(owner, plane)
   }
@@ -82,7 +83,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
   }
 
   func strays<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: OverlayConfig?, on kernel: inout K
+    of owner: AttachmentID, _ config: OverlayConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     guard config?.controlPlane.isEVPN ?? true else { return [] }
     let names = config?.names(of: owner.network) ?? OverlayNames(owner.network)
@@ -90,7 +91,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
   }
 
   func removal<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: OverlayConfig?, on kernel: inout K
+    of owner: AttachmentID, _ config: OverlayConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     try kernel.endRemoval(of: owner) + [
       .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
@@ -101,7 +102,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: OverlayConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    let owners = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname) })
+    let owners = Set(valid.map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) })
     let ends = try kernel.garbageEnds(of: network, kind: Self.linkKind, valid: owners).map(\.name)
     var strays: [Change] = []
     if config.controlPlane.isEVPN {

@@ -36,7 +36,7 @@ struct PortChooser {
   ///   - ranges: the ranges to choose from.
   ///   - owner: the attachment; it determines the first port.
   ///   - taken: the ports that the attachment publishes already.
-  init(_ ranges: [PortRange], owner: Owner, taken: [PublishedPort]) {
+  init(_ ranges: [PortRange], owner: AttachmentID, taken: [PublishedPort]) {
     self.ranges = ranges
     self.taken = taken
     start = Int(owner.tag.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 })  // FNV-1a

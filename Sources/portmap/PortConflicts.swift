@@ -6,7 +6,7 @@ import PluginKit
 
 /// Refuses ports that are in use on the host.
 struct PortConflicts {
-  var owner: Owner
+  var owner: AttachmentID
   /// Whether a port may be published although a process has bound it.
   var allowsBound: Bool
 
@@ -28,7 +28,7 @@ struct PortConflicts {
       throw CNIError(
         .portInUse,
         "publish host port \(port.hostText): published already as \(holder.port.hostText) for "
-          + "\(Owner.words(ofFilterTag: holder.tag)): want another port")
+          + "\(AttachmentID.words(ofFilterTag: holder.tag)): want another port")
     }
     if !allowsBound { try checkProcesses(ports, on: &kernel) }
   }

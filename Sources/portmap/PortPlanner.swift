@@ -7,13 +7,13 @@ import PluginKit
 /// Turns mappings into rules: one for each family that both the mapping and the container have.
 struct PortPlanner {
   var settings: PortmapSettings
-  var owner: Owner
-  var place: ContainerPlace
+  var owner: AttachmentID
+  var place: ContainerAddresses
 
-  init(_ settings: PortmapSettings, owner: Owner, previous: AddResult) {
+  init(_ settings: PortmapSettings, owner: AttachmentID, previous: AddResult) {
     self.settings = settings
     self.owner = owner
-    place = ContainerPlace(of: owner.interface, in: previous)
+    place = ContainerAddresses(of: owner.interface, in: previous)
   }
 
   /// - Throws: code 7 if the container has no address for a mapping, or the host has no route to it.
@@ -63,13 +63,13 @@ struct PortPlanner {
   /// The host settings after which connections to its own loopback addresses reach the container.
   ///
   /// They go after the rules, because one rule drops packets to 127.0.0.0/8 from other links.
-  static func loopback(for ports: [PublishedPort], of owner: Owner) -> [Change] {
+  static func loopback(for ports: [PublishedPort], of owner: AttachmentID) -> [Change] {
     let links = ports.reduce(into: [InterfaceName]()) { links, port in
       guard port.family == .v6, let link = port.masquerade?.link, !links.contains(link) else { return }
       links.append(link)
     }
-    let claim = Claim(owner, .ports, ports.map { .publish($0) })
-    return claim.localnetLinks.map { .enableRouteLocalnet($0, for: owner) } + links.map { .routeLoopback($0) }
+    let ruleSet = RuleSet(owner, .ports, ports.map { .publish($0) })
+    return ruleSet.localnetLinks.map { .enableRouteLocalnet($0, for: owner) } + links.map { .routeLoopback($0) }
   }
 }
 

@@ -13,7 +13,7 @@ struct PortmapDriver: ChainDriver {
   }
 
   func plan<K: Kernel & ~Copyable>(
-    _ settings: PortmapSettings, owner: Owner, previous: AddResult, on kernel: inout K
+    _ settings: PortmapSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> ChainPlan {
     guard !settings.isEmpty else { return ChainPlan([], result: previous) }
     let backend = try translating { () throws(KernelError) in try kernel.filter.backend(settings.backend) }
@@ -36,14 +36,14 @@ struct PortmapDriver: ChainDriver {
         AllocatedPort(
           mapping.transport, hostIP: mapping.hostIP, hostPort: port, containerPort: mapping.containerPort))
     }
-    let earlier = try translating { () throws(KernelError) in try kernel.filter.claim(of: owner, .ports) }
+    let earlier = try translating { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
     return ChainPlan(
       closingLinks(of: earlier) + changes(ports, floats, owner, backend), result: result)
   }
 
   /// Chooses a free host port for each mapping without one.
   private func choosePorts<K: Kernel & ~Copyable>(
-    _ settings: PortmapSettings, _ owner: Owner, besides fixed: [PublishedPort], _ planner: PortPlanner,
+    _ settings: PortmapSettings, _ owner: AttachmentID, besides fixed: [PublishedPort], _ planner: PortPlanner,
     on kernel: inout K
   ) throws(CNIError) -> [(Mapping, UInt16)] {
     let open = settings.mappings.filter { $0.hostPort == nil }
@@ -71,15 +71,15 @@ struct PortmapDriver: ChainDriver {
   ///
   /// - Throws: code 107 if the address is another attachment's, code 7 if there is no such link.
   private func settle<K: Kernel & ~Copyable>(
-    _ float: inout FloatingAddress, _ owner: Owner, on kernel: inout K
+    _ float: inout FloatingAddress, _ owner: AttachmentID, on kernel: inout K
   ) throws(CNIError) {
-    let claims = try translating { () throws(KernelError) in try kernel.filter.claims(of: owner.network) }
+    let ruleSets = try translating { () throws(KernelError) in try kernel.filter.ruleSets(of: owner.network) }
     let external = float.external
-    let holder = claims.first { $0.owner != owner && $0.floats.contains { $0.external == external } }
+    let holder = ruleSets.first { $0.owner != owner && $0.floats.contains { $0.external == external } }
     if let holder {
       throw CNIError(
         .portInUse,
-        "map floating address \(external): mapped already for \(Owner.words(ofFilterTag: holder.owner.filterTag)): "
+        "map floating address \(external): mapped already for \(AttachmentID.words(ofFilterTag: holder.owner.filterTag)): "
           + "want another address")
     }
     guard let device = float.device else { return }
@@ -94,18 +94,18 @@ struct PortmapDriver: ChainDriver {
   }
 
   /// Resets `route_localnet` on the links of an earlier ADD, before its rules are replaced.
-  private func closingLinks(of earlier: Claim?) -> [Change] {
+  private func closingLinks(of earlier: RuleSet?) -> [Change] {
     guard let earlier else { return [] }
     return earlier.localnetLinks.map { .disableRouteLocalnet($0, besides: [earlier.owner]) }
   }
 
   private func changes(
-    _ ports: [PublishedPort], _ floats: [FloatingAddress], _ owner: Owner, _ backend: Backend
+    _ ports: [PublishedPort], _ floats: [FloatingAddress], _ owner: AttachmentID, _ backend: Backend
   ) -> [Change] {
     let tracked = Set(ports.compactMap(\.trackedConnections))
     let rules = ports.map { Rule.publish($0) } + floats.map { .float($0) }
     // Rules first: their record lists the addresses that DEL has to remove.
-    return [.addRules(Claim(owner, .ports, rules, backend: backend))]
+    return [.addRules(RuleSet(owner, .ports, rules, backend: backend))]
       + floats.compactMap { $0.addressSpec.map { .addAddress($0) } }
       + PortPlanner.loopback(for: ports, of: owner)
       // Last: an entry deleted before the rules exist would be created again without them.
@@ -113,7 +113,7 @@ struct PortmapDriver: ChainDriver {
   }
 }
 
-extension Claim {
+extension RuleSet {
   var ports: [PublishedPort] {
     rules.compactMap { if case .publish(let port) = $0 { port } else { nil } }
   }
@@ -133,9 +133,9 @@ extension FloatingAddress {
 
 extension PortmapDriver {
   func expectation<K: Kernel & ~Copyable>(
-    _ settings: PortmapSettings, owner: Owner, previous: AddResult, on kernel: inout K
+    _ settings: PortmapSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {
-    let remembered = try translating { () throws(KernelError) in try kernel.filter.claim(of: owner, .ports) }
+    let remembered = try translating { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
     // CHECK may come without the port mappings; then the recorded rules are expected.
     guard !settings.isEmpty else { return remembered.map { [.addRules($0)] } ?? [] }
     var planner = PortPlanner(settings, owner: owner, previous: previous)
@@ -163,33 +163,33 @@ extension PortmapDriver {
     let rules = ports.map { Rule.publish($0) } + floats.map { .float($0) }
     return PortPlanner.loopback(for: ports, of: owner)
       + floats.compactMap { $0.addressSpec.map { .addAddress($0) } }
-      + [.addRules(Claim(owner, .ports, rules, backend: settings.backend))]
+      + [.addRules(RuleSet(owner, .ports, rules, backend: settings.backend))]
   }
 
   func removal<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: PortmapConfig?, on kernel: inout K
+    of owner: AttachmentID, _ config: PortmapConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    // An error that may pass must not count as "no claim", because the claim also lists addresses to remove.
-    let claim = try kernel.filter.claim(of: owner, .ports)
+    // An error that may pass must not count as "no rule set", because the rule set also lists addresses to remove.
+    let ruleSet = try kernel.filter.ruleSet(of: owner, .ports)
     let publishesNothing = config?.publishesNothing == true
     let remove = Change.removeRules(owner, .ports, everywhere: !publishesNothing)
-    guard let claim else {
+    guard let ruleSet else {
       let told = (config?.mappings ?? []).flatMap(\.trackedConnections)
       return (publishesNothing ? [] : closing([], after: [owner], on: &kernel)) + [remove]
         + (told.isEmpty ? [] : [.forgetConnections(Set(told))])
     }
-    // `closing` comes first: if DEL is killed after it, the next DEL still finds the claim.
-    return closing([claim], after: [owner], on: &kernel) + [remove] + leftovers(of: [claim], on: &kernel)
+    // `closing` comes first: if DEL is killed after it, the next DEL still finds the rule set.
+    return closing([ruleSet], after: [owner], on: &kernel) + [remove] + leftovers(of: [ruleSet], on: &kernel)
   }
 
   /// Sets `route_localnet` back to 0, before the rules are removed.
   ///
   /// When the last published port is removed, the rule that protects the host's loopback addresses from containers is
-  /// removed too. So the sysctl is reset on the claims' links, and on all our bridges if no other claims are left.
+  /// removed too. So the sysctl is reset on the rule sets' links, and on all our bridges if no other rule sets are left.
   private func closing<K: Kernel & ~Copyable>(
-    _ claims: [Claim], after owners: Set<Owner>, on kernel: inout K
+    _ ruleSets: [RuleSet], after owners: Set<AttachmentID>, on kernel: inout K
   ) -> [Change] {
-    var links = claims.flatMap(\.localnetLinks)
+    var links = ruleSets.flatMap(\.localnetLinks)
     if (try? kernel.filter.remembersOthers(than: owners, .ports)) == false {
       let bridges = (try? kernel.links(kind: "bridge", master: nil, on: .host)) ?? []
       for bridge in bridges where bridge.group == Isolation.linkGroup { links.append(bridge.name) }
@@ -199,24 +199,24 @@ extension PortmapDriver {
   }
 
   func garbage<K: Kernel & ~Copyable>(
-    of network: NetworkName, _ config: PortmapConfig, valid: Set<Owner>, on kernel: inout K
+    of network: NetworkName, _ config: PortmapConfig, valid: Set<AttachmentID>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    let gone = try kernel.filter.claims(of: network, besides: valid).filter { $0.part == .ports }
+    let gone = try kernel.filter.ruleSets(of: network, besides: valid).filter { $0.role == .ports }
     return closing(gone, after: Set(gone.map(\.owner)), on: &kernel)
       + [.removeOtherRules(network, .ports, valid: valid, everywhere: true)] + leftovers(of: gone, on: &kernel)
   }
 
   /// What to remove together with the rules: addresses given to links, and conntrack entries of UDP ports.
-  private func leftovers<K: Kernel & ~Copyable>(of claims: [Claim], on kernel: inout K) -> [Change] {
+  private func leftovers<K: Kernel & ~Copyable>(of ruleSets: [RuleSet], on kernel: inout K) -> [Change] {
     var changes: [Change] = []
-    for spec in claims.flatMap(\.floats).compactMap(\.addressSpec) {
+    for spec in ruleSets.flatMap(\.floats).compactMap(\.addressSpec) {
       // The kernel removes a link's addresses with the link.
       guard let there = try? kernel.addresses(of: spec.interface, on: .host), there.contains(spec.prefix) else {
         continue
       }
       changes.append(.deleteAddress(spec))
     }
-    let tracked = Set(claims.flatMap(\.ports).compactMap(\.trackedConnections))
+    let tracked = Set(ruleSets.flatMap(\.ports).compactMap(\.trackedConnections))
     return changes + (tracked.isEmpty ? [] : [.forgetConnections(tracked)])
   }
 

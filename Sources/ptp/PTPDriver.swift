@@ -5,7 +5,7 @@ import PacketFilter
 import PluginKit
 
 /// The present state of the host, or of the peer namespace in its place, as far as an attachment depends on it.
-struct PTPFacts: Equatable {
+struct PTPHostState: Equatable {
   /// The MTU of the host's default route's interface, in bytes; `nil` without such a route.
   var uplinkMTU: Int?
   /// Whether the peer has an interface of that name that is not this attachment's other end.
@@ -35,27 +35,28 @@ struct PTPDriver: LinkDriver {
   }
 
   func look<K: Kernel & ~Copyable>(
-    _ settings: PTPSettings, owner: Owner, at kernel: inout K
-  ) throws(KernelError) -> PTPFacts {
-    var facts = PTPFacts()
-    if settings.forwards { facts.advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes() }
+    _ settings: PTPSettings, owner: AttachmentID, at kernel: inout K
+  ) throws(KernelError) -> PTPHostState {
+    var hostState = PTPHostState()
+    if settings.forwards { hostState.advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes() }
     if settings.peer == nil {
-      facts.uplinkMTU = settings.mtu == nil ? try kernel.uplink(on: .host)?.mtu : nil
+      hostState.uplinkMTU = settings.mtu == nil ? try kernel.uplink(on: .host)?.mtu : nil
     } else if let there = try kernel.link(settings.outsideName(owner), on: .host), there.alias != owner.tag {
       // If the container's end exists, this is CHECK, and the interface with that name is the other end.
-      facts.peerNameIsTaken = try kernel.link(owner.interface, on: .container) == nil
+      hostState.peerNameIsTaken = try kernel.link(owner.interface, on: .container) == nil
     }
-    return facts
+    return hostState
   }
 
   func plan(
-    _ settings: PTPSettings, _ facts: PTPFacts, owner: Owner, namespacePath: String, addresses: AddResult
+    _ settings: PTPSettings, _ hostState: PTPHostState, owner: AttachmentID, namespacePath: String, addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan {
-    try PTPPlanner(settings: settings, facts: facts, owner: owner, sandbox: namespacePath, addresses: addresses).plan()
+    try PTPPlanner(settings: settings, hostState: hostState, owner: owner, sandbox: namespacePath, addresses: addresses)
+      .plan()
   }
 
   func removal<K: Kernel & ~Copyable>(
-    of owner: Owner, _ config: PTPConfig?, on kernel: inout K
+    of owner: AttachmentID, _ config: PTPConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     var changes = try kernel.endRemoval(of: owner)
     // Interfaces in a peer namespace can have any name; only the alias shows that one is ours.
@@ -70,7 +71,7 @@ struct PTPDriver: LinkDriver {
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: PTPConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    let owners = Set(valid.map { Owner(network: network, container: $0.containerID, interface: $0.ifname) })
+    let owners = Set(valid.map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) })
     let keptNames = Set(owners.map(\.hostInterface)), keptTags = Set(owners.map(\.tag))
     let garbage = try kernel.links(kind: Self.linkKind, master: nil, on: .host).filter {
       $0.isEnd(of: network) && !($0.alias.map(keptTags.contains) ?? keptNames.contains($0.name))
@@ -87,5 +88,5 @@ struct PTPDriver: LinkDriver {
 
 extension PTPSettings {
   /// The other end's name, on the host or in the peer.
-  func outsideName(_ owner: Owner) -> InterfaceName { peerInterface ?? owner.hostInterface }
+  func outsideName(_ owner: AttachmentID) -> InterfaceName { peerInterface ?? owner.hostInterface }
 }

@@ -9,18 +9,18 @@ import PluginKit
 /// With a peer, `.host` here means the peer's namespace.
 struct PTPPlanner {
   var settings: PTPSettings
-  var facts: PTPFacts
-  var owner: Owner
+  var hostState: PTPHostState
+  var owner: AttachmentID
   var sandbox: String
   /// The result of the IPAM plugin.
   var addresses: AddResult
 
   func plan() throws(CNIError) -> AttachmentPlan {
-    if let peer = settings.peer, facts.peerNameIsTaken {
+    if let peer = settings.peer, hostState.peerNameIsTaken {
       throw CNIError(
         .invalidNetworkConfig, "key \"peerIfName\": \"\(outside)\" is taken in \(peer): want a free name")
     }
-    let mtu = settings.mtu ?? facts.uplinkMTU ?? 1500
+    let mtu = settings.mtu ?? hostState.uplinkMTU ?? 1500
     try addresses.check(mtu: mtu)
     let addressing = try addressing()
     return AttachmentPlan(
@@ -31,7 +31,7 @@ struct PTPPlanner {
   private var outside: InterfaceName { settings.outsideName(owner) }
 
   private func addressing() throws(CNIError) -> Addressing {
-    let drawn = settings.derivesMAC ? try addresses.derivedMAC() : facts.containerMAC
+    let drawn = settings.derivesMAC ? try addresses.derivedMAC() : hostState.containerMAC
     var addressing = Addressing(of: owner.interface, mac: settings.mac ?? drawn, addresses)
     addressing.detectsDuplicates = settings.detectsDuplicates
     addressing.routerAdvertisements = settings.routerAdvertisements
@@ -59,12 +59,13 @@ struct PTPPlanner {
 
   private func forwarding(_ addressing: Addressing) -> [Change] {
     guard settings.forwards else { return [] }
-    return Change.forwarding(addressing.families, keepingAdvertisedRoutesOf: facts.advertisedLinks)
+    return Change.forwarding(addressing.families, keepingAdvertisedRoutesOf: hostState.advertisedLinks)
   }
 
   private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {
     let pair = LinkSpec(
-      outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: facts.outsideMAC, mtu: mtu,
+      outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: hostState.outsideMAC,
+      mtu: mtu,
       group: Isolation.pairGroup)
     // Both ends get our alias: in a peer, DEL may be able to reach only one of them.
     let up = LinkChange(isUp: true, alias: owner.tag)
@@ -76,7 +77,7 @@ struct PTPPlanner {
       .changeLink(outside, on: .host, outsideUp),
     ]
     // The rules are in place before the container can send.
-    if let claim = claim(addressing) { changes.append(.addRules(claim)) }
+    if let ruleSet = ruleSet(addressing) { changes.append(.addRules(ruleSet)) }
     if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
     changes += [
       .setSysctls(addressing.sysctls, on: .container),
@@ -109,19 +110,19 @@ struct PTPPlanner {
       + addressing.ips.map { .addRoute(RouteSpec(IPPrefix(host: $0.address.address), on: outside, .host)) }
   }
 
-  private func claim(_ addressing: Addressing) -> Claim? {
+  private func ruleSet(_ addressing: Addressing) -> RuleSet? {
     guard let masquerading = settings.masquerading else { return nil }
     let addresses = addressing.ips.map(\.address)
-    var claim = Claim(owner, .network, masquerading.rules(for: addresses), backend: settings.backend)
-    claim.containerName = settings.containerName
-    claim.addresses = addresses.map(\.address)
-    return claim
+    var ruleSet = RuleSet(owner, .network, masquerading.rules(for: addresses), backend: settings.backend)
+    ruleSet.containerName = settings.containerName
+    ruleSet.addresses = addresses.map(\.address)
+    return ruleSet
   }
 
   private func result(_ addressing: Addressing, mtu: Int) -> AddResult {
     AddResult(
       interfaces: [
-        .init(name: outside.description, mac: facts.outsideMAC.description, mtu: mtu, sandbox: settings.peer),
+        .init(name: outside.description, mac: hostState.outsideMAC.description, mtu: mtu, sandbox: settings.peer),
         .init(name: owner.interface.description, mac: addressing.mac.description, mtu: mtu, sandbox: sandbox),
       ],
       ips: addressing.ips.map { AddResult.IP(interface: 1, address: $0.address, gateway: $0.gateway) },

@@ -17,7 +17,7 @@ struct BackupDirectory {
   ///   - older: whether to read also a file of an earlier version, whose name two attachments can share.
   /// - Returns: `nil` if there is none, or if the file belongs to another network's attachment of the same names.
   /// - Throws: code 100 if it cannot be read, code 6 or 7 if it is no backup.
-  func backup(of owner: Owner, older: Bool) throws(CNIError) -> Backup? {
+  func backup(of owner: AttachmentID, older: Bool) throws(CNIError) -> Backup? {
     let names = BackupNames(owner)
     if let own = try read(names.own), own.attachment == nil || own.attachment == names.attachment { return own }
     guard names.isUnmistakable || older, let shared = try read(names.shared) else { return nil }
@@ -33,7 +33,7 @@ struct BackupDirectory {
   }
 
   /// Writes a backup; `nil` removes it.
-  func put(_ backup: Backup?, of owner: Owner) throws(KernelError) {
+  func put(_ backup: Backup?, of owner: AttachmentID) throws(KernelError) {
     guard var backup else { return try remove(owner) }
     try makeDirectory()
     let names = BackupNames(owner)
@@ -65,7 +65,7 @@ struct BackupDirectory {
   }
 
   /// Whether no attachment of another network has a file of that name.
-  private func isFree(_ name: String, for owner: Owner) throws(KernelError) -> Bool {
+  private func isFree(_ name: String, for owner: AttachmentID) throws(KernelError) -> Bool {
     guard let bytes = try Files.state("\(path)/\(name)").bytes else { return true }
     // A file that is no backup is replaced.
     guard let there = try? CNIJSON.decode(Backup.self, from: bytes) else { return true }
@@ -73,7 +73,7 @@ struct BackupDirectory {
   }
 
   /// Removes the attachment's backups; a directory in their place that is not empty stays, with a warning.
-  func remove(_ owner: Owner) throws(KernelError) {
+  func remove(_ owner: AttachmentID) throws(KernelError) {
     let names = BackupNames(owner)
     if names.isHashed, let other = try? read(names.own), other.attachment != names.attachment {
       // Another attachment's backup is left alone.
@@ -89,7 +89,7 @@ struct BackupDirectory {
   }
 
   /// Removes the temporary files of an ADD that was killed while it wrote.
-  func removeUnfinished(_ owner: Owner) throws(KernelError) {
+  func removeUnfinished(_ owner: AttachmentID) throws(KernelError) {
     let names = BackupNames(owner)
     for name in [names.own, names.shared] { try clear(BackupNames.unfinished(name)) }
   }
@@ -102,7 +102,7 @@ struct BackupDirectory {
   func removeAll(of network: NetworkName, but valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
     let kept = Set(
       valid.flatMap {
-        let names = BackupNames(Owner(network: network, container: $0.containerID, interface: $0.ifname))
+        let names = BackupNames(AttachmentID(network: network, container: $0.containerID, interface: $0.ifname))
         return [names.own, names.shared]
       })
     var problems: [CNIError] = []

@@ -13,15 +13,16 @@ struct BackupNames {
   /// Whether `shared` is unique: `a_b` with `eth0` has the same name as `a` with `b_eth0`.
   let isUnmistakable: Bool
 
-  init(_ owner: Owner) {
+  init(_ owner: AttachmentID) {
     // None of the three can contain a colon.
     attachment = "\(owner.network):\(owner.container):\(owner.interface)"
     let stem = "\(owner.container)_\(owner.interface)"
     let fits = stem.utf8.count <= Self.longestStem
-    shared = (fits ? stem : "#" + Owner.shortHash(stem)) + ".json"
+    shared = (fits ? stem : "#" + AttachmentID.shortHash(stem)) + ".json"
     isHashed = attachment.utf8.count > Self.longestStem
     own =
-      (isHashed ? "#" + Owner.shortHash(attachment) + Owner.shortHash(String(attachment.reversed())) : attachment)
+      (isHashed
+        ? "#" + AttachmentID.shortHash(attachment) + AttachmentID.shortHash(String(attachment.reversed())) : attachment)
       + ".json"
     isUnmistakable = fits && stem.utf8.count { $0 == UInt8(ascii: "_") } == 1
   }
@@ -32,6 +33,6 @@ struct BackupNames {
   /// The temporary name of the file while it is written.
   static func unfinished(_ name: String) -> String {
     let whole = name + ".tmp"
-    return whole.utf8.count <= 255 ? whole : "#" + Owner.shortHash(name) + ".tmp"
+    return whole.utf8.count <= 255 ? whole : "#" + AttachmentID.shortHash(name) + ".tmp"
   }
 }

@@ -6,8 +6,8 @@ extension Kernel where Self: ~Copyable {
   ///
   /// `nil` if the veth's other end is no bridge port on the host, or if that port learns addresses.
   mutating func bridgeEntry(of link: LinkInfo) throws(KernelError) -> FDBSpec? {
-    guard link.kind == "veth", let mac = link.mac, let index = link.peer,
-      let port = try self.link(index: index, on: .host), port.kind == "veth", port.peer == link.index,
+    guard link.kind == "veth", let mac = link.mac, let index = link.peerIndex,
+      let port = try self.link(index: index, on: .host), port.kind == "veth", port.peerIndex == link.index,
       port.port?.learning == false
     else { return nil }
     return try forwarding(of: port.name).first { $0.mac == mac }

@@ -45,8 +45,8 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     guard !settings.isEmpty else { return try commit(previous) }
     var transaction = Transaction(
       call.traced(try translating { () throws(KernelError) in try openKernel(call.namespacePath) }))
-    let facts = try look(settings, call.owner.interface, at: &transaction.kernel)
-    let plan = try TuningPlan(settings, facts, owner: call.owner, previous: previous)
+    let hostState = try look(settings, call.owner.interface, at: &transaction.kernel)
+    let plan = try TuningPlan(settings, hostState, owner: call.owner, previous: previous)
     guard !plan.changes.isEmpty else { return try commit(plan.result) }
     guard !call.isPlan else { return try print(plan, in: &transaction, commit) }
     let backups = BackupDirectory(path: call.config.dataDir)
@@ -80,18 +80,18 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
 
   private func look<K: Kernel & ~Copyable>(
     _ settings: TuningSettings, _ interface: InterfaceName, at kernel: inout K
-  ) throws(CNIError) -> TuningFacts {
+  ) throws(CNIError) -> TuningHostState {
     try translating { () throws(KernelError) in
-      var facts = TuningFacts(sysctls: [])
-      if settings.link != LinkChange() { facts.link = try kernel.link(interface, on: .container) }
-      if settings.link.mac != nil, settings.link.mac != facts.link?.mac, let link = facts.link {
-        facts.entry = try kernel.bridgeEntry(of: link)
+      var hostState = TuningHostState(sysctls: [])
+      if settings.link != LinkChange() { hostState.link = try kernel.link(interface, on: .container) }
+      if settings.link.mac != nil, settings.link.mac != hostState.link?.mac, let link = hostState.link {
+        hostState.entry = try kernel.bridgeEntry(of: link)
       }
       for setting in settings.sysctls {
         guard let value = try kernel.sysctl(setting.key, on: .container) else { continue }
-        facts.sysctls.append(Sysctl(setting.key, value))
+        hostState.sysctls.append(Sysctl(setting.key, value))
       }
-      return facts
+      return hostState
     }
   }
 
@@ -174,7 +174,7 @@ extension Tuning where Host: ~Copyable {
 extension Change {
   /// One change for each sysctl, so that a failure does not prevent the restoring of the others.
   fileprivate var parts: [Change] {
-    guard case .setSysctls(let settings, let side) = self else { return [self] }
-    return settings.map { .setSysctls([$0], on: side) }
+    guard case .setSysctls(let settings, let netns) = self else { return [self] }
+    return settings.map { .setSysctls([$0], on: netns) }
   }
 }

@@ -3,7 +3,7 @@ import Kernel
 import NetTypes
 
 /// The container's present values.
-struct TuningFacts: Equatable {
+struct TuningHostState: Equatable {
   /// `nil` if there is no such interface.
   var link: LinkInfo?
   /// The FDB entry for the link on a bridge that does not learn; read only if the MAC address is to change.
@@ -21,16 +21,16 @@ struct TuningPlan: Equatable {
 
   /// - Throws: code 7 for a value that is not possible in this container.
   init(
-    _ settings: TuningSettings, _ facts: TuningFacts, owner: Owner, previous: AddResult
+    _ settings: TuningSettings, _ hostState: TuningHostState, owner: AttachmentID, previous: AddResult
   ) throws(CNIError) {
-    for wanted in settings.sysctls where !facts.sysctls.contains(where: { $0.key == wanted.key }) {
+    for wanted in settings.sysctls where !hostState.sysctls.contains(where: { $0.key == wanted.key }) {
       throw CNIError(.invalidNetworkConfig, "sysctl \(wanted.key): the kernel has none of that name in the container")
     }
     // Values that are right already are not set, for example a MAC address that the previous plugin set too.
     var wanted = LinkChange()
     var before = LinkChange()
     if settings.link != LinkChange() {
-      guard let link = facts.link else {
+      guard let link = hostState.link else {
         throw CNIError(.invalidNetworkConfig, "CNI_IFNAME \(owner.interface): the container has no such interface")
       }
       wanted = settings.link.difference(from: link)
@@ -44,10 +44,10 @@ struct TuningPlan: Equatable {
         "key \"mtu\": \(mtu): want \(TuningSettings.lowestMTUForIPv6) or more, \(owner.interface) has IPv6 addresses")
     }
     // All sysctls are set or none, since one may change others, and so does the MTU.
-    let isSet = wanted.mtu == nil && zip(settings.sysctls, facts.sysctls).allSatisfy { $0.isMet(by: $1.value) }
-    backup = Backup(network: owner.network, link: before, sysctls: isSet ? [] : facts.sysctls)
+    let isSet = wanted.mtu == nil && zip(settings.sysctls, hostState.sysctls).allSatisfy { $0.isMet(by: $1.value) }
+    backup = Backup(network: owner.network, link: before, sysctls: isSet ? [] : hostState.sysctls)
     changes = Self.changes(wanted, isSet ? [] : settings.sysctls, of: owner.interface)
-      .following(facts.entry)
+      .following(hostState.entry)
     result = previous.updated(owner.interface, settings.link)
   }
 

@@ -61,7 +61,7 @@ import Testing
       #expect(error.code == .kernelRefused)
       #expect(error.message.hasSuffix("injected"))
       #expect(fixture.kernel.state == before)
-      #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+      #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
       #expect(fixture.ipam.calls == [.add, .del])
     }
   }

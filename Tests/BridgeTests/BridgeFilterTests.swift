@@ -75,7 +75,7 @@ import Testing
   @Test func `plain networks have no rules`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(#"{"isGateway":true,"ipMasq":false,"isolation":"none"}"#)
-    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+    #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
   }
 
   @Test func `everything that is wanted of the packet filter is one claim`() throws {
@@ -83,7 +83,7 @@ import Testing
     _ = try fixture.add(
       #"{"ipMasq":true,"ipMasqRandomFully":true,"isolation":"container","macspoofchk":true}"#,
       arguments: "MAC=02:00:00:00:00:01;K8S_POD_NAME=web")
-    var expected = Claim(
+    var expected = RuleSet(
       fixture.owner, .network,
       [
         .isolate(Isolation("cni0", reach: .network, separatesContainers: true)),
@@ -93,7 +93,7 @@ import Testing
       ], backend: .nftables)
     expected.containerName = "web"
     expected.addresses = ["10.1.0.5", "fd00:1::5"]
-    #expect(try fixture.kernel.filter.claim(of: fixture.owner, .network) == expected)
+    #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .network) == expected)
     #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host)?.port?.isolated == true)
     #expect(fixture.kernel.link("cni0", on: .host)?.group == Isolation.linkGroup)
   }
@@ -116,14 +116,14 @@ import Testing
     fixture.kernel.filter = FakeFilter(on: backend)
     let result = try fixture.add(json)
     let rule = AddressGuard(fixture.owner.hostInterface, ["10.1.0.5", "fd00:1::5"])
-    let claim = try fixture.kernel.filter.claim(of: fixture.owner, .guards)
-    #expect(claim?.rules == (isGuarded ? [.guardAddresses(rule)] : nil))
-    #expect(claim == nil || claim?.backend == .nftables)
+    let ruleSet = try fixture.kernel.filter.ruleSet(of: fixture.owner, .guards)
+    #expect(ruleSet?.rules == (isGuarded ? [.guardAddresses(rule)] : nil))
+    #expect(ruleSet == nil || ruleSet?.backend == .nftables)
     try fixture.plugin.check(fixture.call(json, previous: result))
     try fixture.plugin.delete(
       Removal(
         owner: fixture.owner, namespacePath: nil, config: fixture.call(json).config, delegates: fixture.ipam.delegates))
-    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+    #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
   }
 
   @Test(arguments: [
@@ -142,8 +142,8 @@ import Testing
   @Test func `a VLAN is isolated where the host forwards for it`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(#"{"bridge":"br0","vlan":100,"isGateway":true,"isolation":"network"}"#)
-    let claim = try fixture.kernel.filter.claim(of: fixture.owner, .network)
-    #expect(claim?.rules == [.isolate(Isolation("br0.100", reach: .network))])
+    let ruleSet = try fixture.kernel.filter.ruleSet(of: fixture.owner, .network)
+    #expect(ruleSet?.rules == [.isolate(Isolation("br0.100", reach: .network))])
     #expect(fixture.kernel.link("br0.100", on: .host)?.group == Isolation.linkGroup)
   }
 
@@ -158,12 +158,12 @@ import Testing
       {"isolation":"container","isGateway":true,
       "args":{"cni":{"links":[{"container":"db","ports":["5432","53/udp"]}]}}}
       """#)
-    let claim = try fixture.kernel.filter.claim(of: fixture.owner, .network)
+    let ruleSet = try fixture.kernel.filter.ruleSet(of: fixture.owner, .network)
     #expect(
-      claim?.rules == [
+      ruleSet?.rules == [
         .isolate(Isolation("cni0", reach: .network, separatesContainers: true)),
-        .link(ContainerLink("cni0", from: "10.1.0.6", to: "10.1.0.5", .tcp, 5432)),
-        .link(ContainerLink("cni0", from: "10.1.0.6", to: "10.1.0.5", .udp, 53)),
+        .link(AllowedConnection("cni0", from: "10.1.0.6", to: "10.1.0.5", .tcp, 5432)),
+        .link(AllowedConnection("cni0", from: "10.1.0.6", to: "10.1.0.5", .udp, 53)),
       ])
     #expect(fixture.kernel.sysctl("net/ipv4/conf/cni0/proxy_arp_pvlan", on: .host) == "1")
   }
@@ -174,8 +174,8 @@ import Testing
     let result = try fixture.add(#"{"internal":true,"isGateway":true}"#)
     #expect(result.routes == [Route(dst: "10.9.0.0/16")])
     #expect(fixture.kernel.state.routes.map(\.dst) == ["10.9.0.0/16"])
-    let claim = try fixture.kernel.filter.claim(of: fixture.owner, .network)
-    #expect(claim?.rules == [.isolate(Isolation("cni0", reach: .nobody))])
+    let ruleSet = try fixture.kernel.filter.ruleSet(of: fixture.owner, .network)
+    #expect(ruleSet?.rules == [.isolate(Isolation("cni0", reach: .nobody))])
   }
 
   @Test func `forwarding is left as it is where the configuration says so`() throws {
@@ -189,26 +189,26 @@ import Testing
     let json = #"{"ipMasq":true,"macspoofchk":true}"#
     let result = try fixture.add(json)
     try fixture.plugin.check(fixture.call(json, previous: result))
-    let claim = try #require(try fixture.kernel.filter.claim(of: fixture.owner, .network))
+    let ruleSet = try #require(try fixture.kernel.filter.ruleSet(of: fixture.owner, .network))
     fixture.kernel.filter = FakeFilter()
     #expect {
       try fixture.plugin.check(fixture.call(json, previous: result))
     } throws: { error in
       "\(error)".contains("packet filter: masquerade of 10.1.0.5 out of 10.1.0.0/24 is missing")
     }
-    try fixture.kernel.filter.add(claim)
+    try fixture.kernel.filter.add(ruleSet)
     let config = try fixture.call(json).config
     let network = Network(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
     try fixture.plugin.collectGarbage(
       network, valid: [.init(containerID: fixture.owner.container, ifname: fixture.owner.interface)])
-    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [claim])
+    #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [ruleSet])
     try fixture.plugin.collectGarbage(network, valid: [])
-    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
-    try fixture.kernel.filter.add(claim)
+    #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
+    try fixture.kernel.filter.add(ruleSet)
     for _ in 1...2 {
       try fixture.plugin.delete(
         Removal(owner: fixture.owner, namespacePath: nil, config: nil, delegates: fixture.ipam.delegates))
     }
-    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+    #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
   }
 }

@@ -7,12 +7,12 @@ import TestSupport
 /// An attachment to a network called "net" with addresses of both families.
 struct Fixture {
   var kernel = FakeKernel()
-  var owner: Owner
+  var owner: AttachmentID
   var ipam = FakeIPAM()
 
   init() throws {
     guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw BadFixture() }
-    owner = Owner(network: network, container: container, interface: "eth0")
+    owner = AttachmentID(network: network, container: container, interface: "eth0")
   }
 
   var plugin: MainPlugin<BridgeDriver, FakeKernel> {

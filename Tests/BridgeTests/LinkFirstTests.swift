@@ -80,18 +80,18 @@ private final class LinkIPAM {
   private struct Made: Equatable {
     var addresses: [AddressSpec]
     var routes: [RouteSpec]
-    var sysctls: [Side: [String: String]]
+    var sysctls: [NetNS: [String: String]]
     var vlans: [InterfaceName: PortVLANs]
     var rules: [[Rule]]
-    var links: [Side: [InterfaceName: LinkInfo]]
+    var links: [NetNS: [InterfaceName: LinkInfo]]
 
-    init(_ kernel: FakeKernel, _ owner: Owner) throws {
+    init(_ kernel: FakeKernel, _ owner: AttachmentID) throws {
       addresses = kernel.state.addresses.sorted { $0.description < $1.description }
       routes = kernel.state.routes
       // Where addresses are asked for on the link, routers there stay as the kernel has them.
       sysctls = kernel.state.sysctls.mapValues { $0.filter { !$0.key.hasSuffix("eth0/accept_ra") } }
       vlans = kernel.state.vlans
-      rules = try kernel.filter.claims(of: owner.network).map(\.rules)
+      rules = try kernel.filter.ruleSets(of: owner.network).map(\.rules)
       links = kernel.state.links.mapValues { links in
         links.mapValues { link in
           var link = link
@@ -125,7 +125,7 @@ private final class LinkIPAM {
     fixture.kernel.changesBeforeRefusal = n
     #expect(throws: CNIError.self) { try add(fixture, ipam, json()) }
     #expect(fixture.kernel.state == before)
-    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+    #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
     #expect([[], [.add, .del]].contains(ipam.commands))
     #expect(ipam.found.allSatisfy { $0.linkIsUp == true })
   }

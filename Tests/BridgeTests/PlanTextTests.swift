@@ -71,13 +71,14 @@ import Testing
     let first = try Fixture()
     _ = try first.add(config)
     var second = first
-    second.owner = Owner(network: first.owner.network, container: try #require(ContainerID("c2")), interface: "eth1")
+    second.owner = AttachmentID(
+      network: first.owner.network, container: try #require(ContainerID("c2")), interface: "eth1")
     second.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
     let veth = second.owner.hostInterface, fresh = FakeKernel().state
     second.kernel.state.links[.container] = fresh.links[.container]
     second.kernel.state.sysctls[.container] = fresh.sysctls[.container]
-    second.kernel.state.addresses.removeAll { $0.side == .container }
-    second.kernel.state.routes.removeAll { $0.side == .container }
+    second.kernel.state.addresses.removeAll { $0.netns == .container }
+    second.kernel.state.routes.removeAll { $0.netns == .container }
     let text = try plan(second, config)
     #expect(
       text == """

@@ -35,7 +35,7 @@ struct SweepTests {
         let live = try LiveKernel.open(containerNamespace: namespaces.container, filter: HostFilter())
         return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
       }
-      let owner = Owner(
+      let owner = AttachmentID(
         network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
       let before = try everything(in: path)
       var succeeded = true

@@ -79,8 +79,9 @@ struct FakePlugins {
 /// A value that the test wrote correctly.
 func valid<Value: TextCodable>(_ text: String) throws -> Value { try #require(Value(text)) }
 
-func owner(_ network: String = "blue", _ container: String = "c1", _ interface: String = "eth0") throws -> Owner {
-  Owner(network: try valid(network), container: try valid(container), interface: try valid(interface))
+func owner(_ network: String = "blue", _ container: String = "c1", _ interface: String = "eth0") throws -> AttachmentID
+{
+  AttachmentID(network: try valid(network), container: try valid(container), interface: try valid(interface))
 }
 
 func attachment(_ container: String = "c1") throws -> NetworkAttachment {

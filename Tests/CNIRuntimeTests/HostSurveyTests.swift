@@ -50,11 +50,11 @@ private func survey(_ change: (inout HostSurvey) throws -> Void) throws -> HostS
   }
 
   @Test func `rules that name no address are unknown, and gone with their container`() throws {
-    let claim = HostSurvey.Claim(try owner(), part: "network", addresses: [])
-    #expect(try survey { $0.claims = [claim] }.standings().map(\.presence) == [.unknown])
+    let ruleSet = HostSurvey.RuleSet(try owner(), role: "network", addresses: [])
+    #expect(try survey { $0.ruleSets = [ruleSet] }.standings().map(\.presence) == [.unknown])
     let standing = try survey { survey in
-      survey.claims = [claim]
-      survey.cached = [HostSurvey.Cached(claim.owner, .gone)]
+      survey.ruleSets = [ruleSet]
+      survey.cached = [HostSurvey.Cached(ruleSet.owner, .gone)]
     }.standings()
     #expect(standing.map(\.presence) == [.gone])
     #expect(standing.first?.traces == ["cached result", "rules of network"])

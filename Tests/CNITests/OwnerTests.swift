@@ -3,8 +3,8 @@ import NetTypes
 import Testing
 
 @Suite struct OwnerTests {
-  private func owner(_ network: String, _ container: String, _ interface: String) throws -> Owner {
-    Owner(
+  private func owner(_ network: String, _ container: String, _ interface: String) throws -> AttachmentID {
+    AttachmentID(
       network: try #require(NetworkName(network)), container: try #require(ContainerID(container)),
       interface: try #require(InterfaceName(interface)))
   }
@@ -15,9 +15,9 @@ import Testing
 
   @Test func `the host's link, its address and the number never change`() throws {
     let owner = try owner("net1", "c1", "eth0")
-    #expect(Owner.hostLink(owner.network).description == "macvvn67ib5zsqa")
+    #expect(AttachmentID.hostLink(owner.network).description == "macvvn67ib5zsqa")
     let parent = try #require(MACAddress("02:00:00:00:00:01"))
-    #expect(Owner.hostLinkAddress(owner.network, over: parent).description == "2e:7b:61:10:3d:b1")
+    #expect(AttachmentID.hostLinkAddress(owner.network, over: parent).description == "2e:7b:61:10:3d:b1")
     #expect(owner.number == 1_587_990_606)
   }
 
@@ -29,7 +29,9 @@ import Testing
       for container in ["c1", String(long.prefix(241)), String(long.prefix(242)), long, long + "b"] {
         let owner = try owner(network, container, "eth0")
         #expect(owner.tag.utf8.count <= 255)
-        #expect(owner.tag.hasPrefix(Owner.tagPrefix(owner.network)) && owner.tag != Owner.tagPrefix(owner.network))
+        #expect(
+          owner.tag.hasPrefix(AttachmentID.tagPrefix(owner.network))
+            && owner.tag != AttachmentID.tagPrefix(owner.network))
         tags.insert(owner.tag)
       }
     }
@@ -39,7 +41,7 @@ import Testing
 
   @Test func `numbers are in their range, and those of a thousand attachments differ`() throws {
     let numbers = try (0..<1000).map { try owner("net", "c\($0)", "eth0").number }
-    #expect(numbers.allSatisfy(Owner.numbers.contains))
+    #expect(numbers.allSatisfy(AttachmentID.numbers.contains))
     #expect(Set(numbers).count == 1000)
   }
 
@@ -54,7 +56,7 @@ import Testing
   @Test func `ten thousand attachments of a network have ten thousand names`() throws {
     let names = try (0..<10_000).map { try owner("net", "c\($0)", "eth0").hostInterface }
     #expect(Set(names).count == 10_000)
-    let prefix = Owner.hostInterfacePrefix(try #require(NetworkName("net")))
+    let prefix = AttachmentID.hostInterfacePrefix(try #require(NetworkName("net")))
     #expect(names.allSatisfy { $0.description.hasPrefix(prefix) && $0.description.count == 15 })
   }
 }

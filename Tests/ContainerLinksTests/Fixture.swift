@@ -14,12 +14,12 @@ typealias VLANDriver = UpperDriver<VLANConfig>
 struct Fixture<Driver: LinkDriver> {
   let driver: Driver
   var kernel = FakeKernel()
-  var owner: Owner
+  var owner: AttachmentID
   var ipam = FakeIPAM()
 
   init(_ driver: Driver) throws {
     guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw BadFixture() }
-    owner = Owner(network: network, container: container, interface: "eth0")
+    owner = AttachmentID(network: network, container: container, interface: "eth0")
     self.driver = driver
     kernel.addLink("m0", on: .host, mtu: 1500)
     kernel.state.links[.host]?["m0"]?.isUp = true

@@ -23,7 +23,7 @@ import Testing
   @Test func `its master and its addresses, without asking IPAM, in place of the result before`() throws {
     let fixture = try fixture()
     let result = try fixture.add("{}", previous: made)
-    #expect(fixture.link?.peer == fixture.kernel.link("m1", on: .host)?.index)
+    #expect(fixture.link?.parentIndex == fixture.kernel.link("m1", on: .host)?.index)
     #expect(result.interfaces.map(\.name) == ["eth0"])
     #expect(result.interfaces.first?.mtu == 1450)
     #expect(result.ips == [.init(interface: 0, address: "10.2.0.9/24", gateway: "10.2.0.1")])
@@ -44,7 +44,7 @@ import Testing
   @Test func `its addresses alone, where a master is named`() throws {
     let fixture = try fixture()
     let result = try fixture.add(#"{"master":"m0"}"#, previous: made)
-    #expect(fixture.link?.peer == fixture.master?.index)
+    #expect(fixture.link?.parentIndex == fixture.master?.index)
     #expect(result.interfaces.map(\.name) == ["eth0"])
     #expect(result.ips.map(\.address) == ["10.2.0.9/24"])
   }

@@ -25,7 +25,7 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
       { $0.state.links[.container]?["eth0"]?.upper = .ipvlan(IPVLAN(.l3, .private)) },
       "container link eth0 is ipvlan l3 private, want ipvlan l3 bridge"
     ),
-    ({ $0.state.links[.container]?["eth0"]?.peer = 99 }, "container link eth0 is not over m0"),
+    ({ $0.state.links[.container]?["eth0"]?.parentIndex = 99 }, "container link eth0 is not over m0"),
     ({ $0.state.links[.container]?["eth0"]?.isUp = false }, "container link eth0 has state up false, want true"),
     (
       { $0.state.links[.container]?["eth0"]?.alias = "cni:other/c1/eth0" },
@@ -145,13 +145,13 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
 
   @Test func `DEL removes a link that an ADD left under the name it has on its way`() throws {
     let fixture = try Fixture(IPVLANDriver())
-    let passing = fixture.owner.interface.passing
-    fixture.kernel.addLink(passing, on: .container, kind: "veth")
+    let temporaryName = fixture.owner.interface.temporaryName
+    fixture.kernel.addLink(temporaryName, on: .container, kind: "veth")
     try fixture.delete()
-    #expect(fixture.kernel.link(passing, on: .container) != nil)
-    fixture.kernel.state.links[.container]?[passing]?.kind = "ipvlan"
+    #expect(fixture.kernel.link(temporaryName, on: .container) != nil)
+    fixture.kernel.state.links[.container]?[temporaryName]?.kind = "ipvlan"
     try fixture.delete()
-    #expect(fixture.kernel.link(passing, on: .container) == nil)
+    #expect(fixture.kernel.link(temporaryName, on: .container) == nil)
   }
 
   @Test func `DEL frees the lease though the kernel refuses`() throws {

@@ -19,7 +19,7 @@ import Testing
     let fixture = try Fixture(IPVLANDriver())
     let result = try fixture.add(#"{\#(keys)"ipam":{"type":"fake"}}"#)
     #expect(fixture.link?.upper == .ipvlan(wanted))
-    #expect(fixture.link?.peer == fixture.master?.index)
+    #expect(fixture.link?.parentIndex == fixture.master?.index)
     #expect(
       result.interfaces == [
         .init(name: "eth0", mac: fixture.master?.mac?.description, mtu: 1500, sandbox: "/run/netns/c1")
@@ -102,7 +102,7 @@ import Testing
     try vlan.add(#"{"master":"net1","linkInContainer":true,"vlanId":7}"#)
     for link in [ipvlan.link, vlan.link] {
       #expect(link?.mtu == 1400)
-      #expect(link?.peer == ipvlan.kernel.link("net1", on: .container)?.index)
+      #expect(link?.parentIndex == ipvlan.kernel.link("net1", on: .container)?.index)
     }
   }
 

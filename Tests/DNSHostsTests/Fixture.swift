@@ -36,8 +36,8 @@ struct Fixture {
       ], dns: DNS(nameservers: ["192.0.2.53"]))
   }
 
-  static func owner(_ number: Int, on network: String = "net") throws -> Owner {
-    Owner(
+  static func owner(_ number: Int, on network: String = "net") throws -> AttachmentID {
+    AttachmentID(
       network: try #require(NetworkName(network)), container: try #require(ContainerID("c\(number)")),
       interface: try #require(InterfaceName("eth0")))
   }

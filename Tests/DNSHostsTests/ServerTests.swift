@@ -9,7 +9,7 @@ import Testing
 /// Names that a name server of the host tells.
 struct ServerTests {
   @Test(arguments: [
-    (#"{"dnsmasq": {}}"#, ServerPlace.directory("/s/net/hostsdir"), ["10.1.0.254"]),
+    (#"{"dnsmasq": {}}"#, NameServerTarget.directory("/s/net/hostsdir"), ["10.1.0.254"]),
     (#"{"dnsmasq": {"hostsdir": "/d", "nameserver": "10.9.0.1"}}"#, .directory("/d"), ["10.9.0.1"]),
     (
       #"{"dnsmasq": {"addn-hosts": "/f", "pidFile": "/p", "nameserver": ["fd00::53", "10.9.0.1"]}}"#,
@@ -19,7 +19,7 @@ struct ServerTests {
     (#"{"type": "dnsname"}"#, .directory("/s/net/hostsdir"), ["10.1.0.254"]),
   ])
   func `where a server finds the names, and who asks it where`(
-    json: String, place: ServerPlace, nameservers: [String]
+    json: String, place: NameServerTarget, nameservers: [String]
   ) throws {
     try Fixture.use { fixture in
       var call = try fixture.call(1, json)

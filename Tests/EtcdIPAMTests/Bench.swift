@@ -62,8 +62,8 @@ func keys(_ node: String) throws -> LeaseKeys {
   LeaseKeys(prefix: "/p", network: try #require(NetworkName("net")), node: try #require(NodeName(node)))
 }
 
-func owner(_ container: String) throws -> Owner {
-  Owner(
+func owner(_ container: String) throws -> AttachmentID {
+  AttachmentID(
     network: try #require(NetworkName("net")), container: try #require(ContainerID(container)),
     interface: "eth0")
 }

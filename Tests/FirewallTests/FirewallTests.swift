@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct FirewallTests {
   let kernel = FakeKernel()
-  let owner: Owner
+  let owner: AttachmentID
   let previous = AddResult(
     interfaces: [
       .init(name: "cni0"), .init(name: "veth1"), .init(name: "eth0", sandbox: "/run/netns/c1"),
@@ -17,7 +17,7 @@ import Testing
     ips: [.init(interface: 2, address: "10.1.0.5/24"), .init(interface: 2, address: "fd00:1::5/64")])
 
   init() throws {
-    owner = Owner(
+    owner = AttachmentID(
       network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
     kernel.addLink("cni0", on: .host, kind: "bridge")
     kernel.addLink("veth1", on: .host, kind: "veth")
@@ -41,7 +41,7 @@ import Testing
     return answer
   }
 
-  var rules: [Rule] { get throws { try kernel.filter.claim(of: owner, .firewall)?.rules ?? [] } }
+  var rules: [Rule] { get throws { try kernel.filter.ruleSet(of: owner, .firewall)?.rules ?? [] } }
 
   /// Each with its network, for what passes the host's own chains.
   func admissions(_ chain: String?) -> [Rule] {
@@ -66,7 +66,7 @@ import Testing
   func `with iptables the operator's chain goes first`(json: String, chain: String) throws {
     _ = try add(json)
     #expect(try rules == admissions(chain))
-    #expect(try kernel.filter.claim(of: owner, .firewall)?.backend == .iptables)
+    #expect(try kernel.filter.ruleSet(of: owner, .firewall)?.backend == .iptables)
   }
 
   @Test(arguments: [Backend.nftables, .iptables])
@@ -107,7 +107,7 @@ import Testing
 
   @Test func `the network's containers on other hosts are no outsiders`() throws {
     let own = Isolation("cni0", partner: "vx-net", direct: ["10.5.0.0/16"], reach: .network)
-    try kernel.filter.add(Claim(owner, .network, [.isolate(own)]))
+    try kernel.filter.add(RuleSet(owner, .network, [.isolate(own)]))
     _ = try add(#"{"ingressPolicy":"same-bridge"}"#)
     #expect(
       try rules.last == .isolate(Isolation("cni0", partner: "vx-net", direct: ["10.5.0.0/16"], reach: .outside)))

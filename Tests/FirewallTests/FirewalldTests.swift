@@ -27,7 +27,7 @@ import Testing
   ) throws {
     #expect(try plain.add(json) == plain.previous)
     #expect(try plain.rules == sources(zone))
-    #expect(try plain.kernel.filter.claim(of: plain.owner, .firewall)?.backend == nil)
+    #expect(try plain.kernel.filter.ruleSet(of: plain.owner, .firewall)?.backend == nil)
     try plain.plugin.check(plain.call(json, previous: plain.previous))
   }
 

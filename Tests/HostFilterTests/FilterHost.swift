@@ -30,15 +30,15 @@ final class FilterHost {
 
   var sources: String { "\(state)/firewalld" }
 
-  func claims(_ backend: Backend) -> [Claim] { backend == .iptables ? iptables.claims : nftables.claims }
+  func ruleSets(_ backend: Backend) -> [RuleSet] { backend == .iptables ? iptables.ruleSets : nftables.ruleSets }
 }
 
 /// Rules kept in memory.
 final class FakeBackend: FilterBackend {
   let name: Backend
-  var claims: [Claim] = []
+  var ruleSets: [RuleSet] = []
   /// Whose rules were replaced in one step.
-  var replaced: [Owner] = []
+  var replaced: [AttachmentID] = []
   var isUsable = true
   var refusal: KernelError?
   var removalRefusal: KernelError?
@@ -49,30 +49,30 @@ final class FakeBackend: FilterBackend {
 
   init(_ name: Backend) { self.name = name }
 
-  func add(_ claim: Claim) throws(KernelError) {
+  func add(_ ruleSet: RuleSet) throws(KernelError) {
     if let refusal { throw refusal }
-    if claim.rules == refusedRules { throw KernelError("add", errno: .EINVAL, reason: "refused") }
+    if ruleSet.rules == refusedRules { throw KernelError("add", errno: .EINVAL, reason: "refused") }
     beforeAdding()
-    claims.append(claim)
+    ruleSets.append(ruleSet)
   }
 
-  func replace(_ old: Claim?, with claim: Claim) throws(KernelError) {
-    replaced.append(claim.owner)
-    try remove(claim.owner.filterTag, claim.part, known: old?.rules)
-    try add(claim)
+  func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
+    replaced.append(ruleSet.owner)
+    try remove(ruleSet.owner.filterTag, ruleSet.role, known: old?.rules)
+    try add(ruleSet)
   }
 
-  func remove(_ tag: String, _ part: Part, known: [Rule]?) throws(KernelError) {
+  func remove(_ tag: String, _ role: PluginRole, known: [Rule]?) throws(KernelError) {
     if let removalRefusal { throw removalRefusal }
-    claims.removeAll { $0.owner.filterTag == tag && $0.part == part }
+    ruleSets.removeAll { $0.owner.filterTag == tag && $0.role == role }
   }
 
-  func missing(from claim: Claim) -> [Rule] {
-    claims.contains { $0.owner == claim.owner && $0.part == claim.part } ? [] : claim.rules
+  func missing(from ruleSet: RuleSet) -> [Rule] {
+    ruleSets.contains { $0.owner == ruleSet.owner && $0.role == ruleSet.role } ? [] : ruleSet.rules
   }
 
-  func tags(_ part: Part, prefix: String) -> Set<String> {
-    Set(claims.filter { $0.part == part }.map(\.owner.filterTag).filter { $0.hasPrefix(prefix) })
+  func tags(_ role: PluginRole, prefix: String) -> Set<String> {
+    Set(ruleSets.filter { $0.role == role }.map(\.owner.filterTag).filter { $0.hasPrefix(prefix) })
   }
 
   func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }

@@ -7,13 +7,13 @@ import TestSupport
 import Testing
 
 @Suite struct HostFilterTests {
-  static func owner(_ container: String, on network: String = "net") throws -> Owner {
-    Owner(
+  static func owner(_ container: String, on network: String = "net") throws -> AttachmentID {
+    AttachmentID(
       network: try #require(NetworkName(network)), container: try #require(ContainerID(container)), interface: "eth0")
   }
 
-  static func claim(_ container: String, _ part: Part = .ports, backend: Backend? = nil) throws -> Claim {
-    Claim(try owner(container), part, [.admit(Admission("10.1.0.2"))], backend: backend)
+  static func ruleSet(_ container: String, _ role: PluginRole = .ports, backend: Backend? = nil) throws -> RuleSet {
+    RuleSet(try owner(container), role, [.admit(Admission("10.1.0.2"))], backend: backend)
   }
 
   @Test(
@@ -30,10 +30,10 @@ import Testing
     host.iptables.isUsable = hasIptables
     var filter = host.filter
     #expect(try filter.backend(wanted) == chosen)
-    var claim = try Self.claim("c1")
-    claim.backend = wanted
-    try filter.add(claim)
-    #expect(host.claims(chosen) == [try Self.claim("c1", backend: chosen)])
+    var ruleSet = try Self.ruleSet("c1")
+    ruleSet.backend = wanted
+    try filter.add(ruleSet)
+    #expect(host.ruleSets(chosen) == [try Self.ruleSet("c1", backend: chosen)])
   }
 
   @Test func `a host with neither is told what each lacks`() throws {
@@ -42,7 +42,7 @@ import Testing
     host.iptables.isUsable = false
     var filter = host.filter
     #expect {
-      try filter.add(Self.claim("c1"))
+      try filter.add(Self.ruleSet("c1"))
     } throws: { error in
       "\(error)" == "choose a packet filter: nftables: not here; iptables: not here"
     }
@@ -53,8 +53,8 @@ import Testing
     let host = try FilterHost()
     var filter = host.filter
     host.nftables.refusal = KernelError("add", errno: .EEXIST, reason: "File exists")
-    #expect(throws: KernelError.self) { try filter.add(Self.claim("c1")) }
-    #expect(try filter.claim(of: Self.owner("c1"), .ports) == nil)
+    #expect(throws: KernelError.self) { try filter.add(Self.ruleSet("c1")) }
+    #expect(try filter.ruleSet(of: Self.owner("c1"), .ports) == nil)
     #expect(try Files.list("\(host.state)/filter")?.isEmpty != false)
   }
 
@@ -63,55 +63,57 @@ import Testing
     var filter = host.filter
     host.nftables.refusal = KernelError("add", errno: .ENOMEM, reason: "Cannot allocate memory")
     host.nftables.removalRefusal = KernelError("remove", errno: .EMFILE, reason: "Too many open files")
-    #expect(throws: KernelError.self) { try filter.add(Self.claim("c1")) }
-    #expect(try filter.claim(of: Self.owner("c1"), .ports) != nil)
+    #expect(throws: KernelError.self) { try filter.add(Self.ruleSet("c1")) }
+    #expect(try filter.ruleSet(of: Self.owner("c1"), .ports) != nil)
     host.nftables.removalRefusal = nil
-    #expect(throws: KernelError.self) { try filter.add(Self.claim("c1")) }
-    #expect(try filter.claim(of: Self.owner("c1"), .ports) == nil)
+    #expect(throws: KernelError.self) { try filter.add(Self.ruleSet("c1")) }
+    #expect(try filter.ruleSet(of: Self.owner("c1"), .ports) == nil)
   }
 
   @Test func `parts and containers are removed apart, and nothing is left`() throws {
     let host = try FilterHost()
     var filter = host.filter
-    for claim in try [Self.claim("c1"), Self.claim("c1", .firewall), Self.claim("c2")] { try filter.add(claim) }
-    #expect(try filter.claims(of: Self.owner("c1").network).count == 3)
+    for ruleSet in try [Self.ruleSet("c1"), Self.ruleSet("c1", .firewall), Self.ruleSet("c2")] {
+      try filter.add(ruleSet)
+    }
+    #expect(try filter.ruleSets(of: Self.owner("c1").network).count == 3)
     try filter.remove(Self.owner("c1"), .ports, everywhere: false)
-    #expect(host.nftables.claims.count == 2)
+    #expect(host.nftables.ruleSets.count == 2)
     try filter.remove(Self.owner("c1"), .ports, everywhere: true)
     try filter.remove(Self.owner("c1"), .firewall, everywhere: false)
     try filter.remove(Self.owner("c2"), .ports, everywhere: false)
-    #expect(host.nftables.claims == [])
+    #expect(host.nftables.ruleSets == [])
     #expect(try Files.list("\(host.state)/filter") == [])
   }
 
   @Test func `rules go to where they were added, whatever the host uses now`() throws {
     let host = try FilterHost()
     var filter = host.filter
-    try filter.add(Self.claim("c1", backend: .iptables))
+    try filter.add(Self.ruleSet("c1", backend: .iptables))
     try filter.remove(Self.owner("c1"), .ports, everywhere: false)
-    #expect(host.iptables.claims == [])
+    #expect(host.iptables.ruleSets == [])
   }
 
   @Test(arguments: [true, false])
   func `rules that nobody remembers are found everywhere or not at all`(everywhere: Bool) throws {
     let host = try FilterHost(legacy: "filter\n")
     var filter = host.filter
-    host.nftables.claims = [try Self.claim("c1")]
-    host.iptables.claims = [try Self.claim("c1")]
+    host.nftables.ruleSets = [try Self.ruleSet("c1")]
+    host.iptables.ruleSets = [try Self.ruleSet("c1")]
     try filter.remove(Self.owner("c1"), .ports, everywhere: everywhere)
-    #expect(host.nftables.claims.isEmpty == everywhere)
-    #expect(host.iptables.claims.isEmpty == everywhere)
+    #expect(host.nftables.ruleSets.isEmpty == everywhere)
+    #expect(host.iptables.ruleSets.isEmpty == everywhere)
   }
 
   @Test func `a memory that cannot be read does not keep rules from being removed`() throws {
     let host = try FilterHost()
     var filter = host.filter
-    try filter.add(Self.claim("c1"))
+    try filter.add(Self.ruleSet("c1"))
     let directory = "\(host.state)/filter/net"
     let name = try #require(try Files.list(directory)?.first)
     try Files.replace("\(directory)/\(name)", with: Array("{".utf8))
     try filter.remove(Self.owner("c1"), .ports, everywhere: false)
-    #expect(host.nftables.claims == [])
+    #expect(host.nftables.ruleSets == [])
     #expect(try Files.list(directory) == [SetAside.name(of: name)])
     try filter.collectGarbage(Self.owner("c1").network, .ports, valid: [], everywhere: false)
     #expect(try Files.list("\(host.state)/filter") == [])
@@ -120,41 +122,43 @@ import Testing
   @Test func `GC keeps what is valid, and other networks and parts`() throws {
     let host = try FilterHost()
     var filter = host.filter
-    for claim in try [Self.claim("c1"), Self.claim("c2"), Self.claim("c2", .firewall)] { try filter.add(claim) }
-    let other = Claim(try Self.owner("c2", on: "net2"), .ports, [.admit(Admission("10.2.0.2"))])
+    for ruleSet in try [Self.ruleSet("c1"), Self.ruleSet("c2"), Self.ruleSet("c2", .firewall)] {
+      try filter.add(ruleSet)
+    }
+    let other = RuleSet(try Self.owner("c2", on: "net2"), .ports, [.admit(Admission("10.2.0.2"))])
     try filter.add(other)
-    host.nftables.claims.append(try Self.claim("forgotten"))
+    host.nftables.ruleSets.append(try Self.ruleSet("forgotten"))
     try filter.collectGarbage(Self.owner("c1").network, .ports, valid: [Self.owner("c1")], everywhere: true)
-    let left = host.nftables.claims.map { "\($0.owner.tag) \($0.part)" }
+    let left = host.nftables.ruleSets.map { "\($0.owner.tag) \($0.role)" }
     #expect(left == ["cni:net/c1/eth0 ports", "cni:net/c2/eth0 firewall", "cni:net2/c2/eth0 ports"])
   }
 
   @Test func `GC does not read the claims of what stays`() throws {
     let host = try FilterHost()
     var filter = host.filter
-    let kept = try Self.claim("c1")
-    for claim in try [kept, Self.claim("c2")] { try filter.add(claim) }
+    let kept = try Self.ruleSet("c1")
+    for ruleSet in try [kept, Self.ruleSet("c2")] { try filter.add(ruleSet) }
     let file = "\(host.state)/filter/net/\(kept.owner.hostInterface).ports"
     try Files.replace(file, with: Array("{".utf8))
     try filter.collectGarbage(kept.owner.network, .ports, valid: [kept.owner], everywhere: true)
     #expect(try Files.list("\(host.state)/filter/net") == ["\(kept.owner.hostInterface).ports"])
-    #expect(host.nftables.claims.map(\.owner) == [kept.owner])
+    #expect(host.nftables.ruleSets.map(\.owner) == [kept.owner])
   }
 
   @Test func `what somebody flushed is put back`() throws {
     let host = try FilterHost()
     var filter = host.filter
-    try filter.add(Self.claim("c1"))
-    try filter.add(Self.claim("c2"))
-    host.nftables.claims.removeFirst()
+    try filter.add(Self.ruleSet("c1"))
+    try filter.add(Self.ruleSet("c2"))
+    host.nftables.ruleSets.removeFirst()
     #expect(try filter.networks().map(\.description) == ["net"])
     #expect(try filter.repair([Self.owner("c1").network]) == [Self.owner("c1")])
-    #expect(host.nftables.claims.count == 2)
+    #expect(host.nftables.ruleSets.count == 2)
     #expect(try filter.repair([Self.owner("c1").network]) == [])
   }
 
-  private static func tunnel(_ peers: [IPAddress], backend: Backend? = .nftables) throws -> Claim {
-    Claim(try owner("host"), .tunnels, [.guardTunnel(TunnelGuard(port: 4789, peers: peers))], backend: backend)
+  private static func tunnel(_ peers: [IPAddress], backend: Backend? = .nftables) throws -> RuleSet {
+    RuleSet(try owner("host"), .tunnels, [.guardTunnel(TunnelGuard(port: 4789, peers: peers))], backend: backend)
   }
 
   @Test func `there is no claim file while rules are replaced`() throws {
@@ -162,28 +166,28 @@ import Testing
     var filter = host.filter
     let first = try Self.tunnel(["192.0.2.2"]), second = try Self.tunnel(["192.0.2.3"])
     try filter.set(first)
-    #expect(try filter.claim(of: first.owner, .tunnels) == first)
-    var remembered: [Claim] = []
-    host.nftables.beforeAdding = { remembered = (try? host.filter.claims(of: first.owner.network)) ?? [first] }
+    #expect(try filter.ruleSet(of: first.owner, .tunnels) == first)
+    var remembered: [RuleSet] = []
+    host.nftables.beforeAdding = { remembered = (try? host.filter.ruleSets(of: first.owner.network)) ?? [first] }
     try filter.set(second)
     #expect(remembered == [])
-    #expect(try filter.claim(of: first.owner, .tunnels) == second)
-    #expect(host.nftables.claims == [second])
+    #expect(try filter.ruleSet(of: first.owner, .tunnels) == second)
+    #expect(host.nftables.ruleSets == [second])
   }
 
   @Test func `the same rules again are left alone, unless some of them are missing`() throws {
     let host = try FilterHost()
     var filter = host.filter
-    let claim = try Self.tunnel(["192.0.2.2"])
-    try filter.set(claim)
+    let ruleSet = try Self.tunnel(["192.0.2.2"])
+    try filter.set(ruleSet)
     var additions = 0
     host.nftables.beforeAdding = { additions += 1 }
-    try filter.set(claim)
+    try filter.set(ruleSet)
     #expect(additions == 0)
-    host.nftables.claims = []
-    try filter.set(claim)
+    host.nftables.ruleSets = []
+    try filter.set(ruleSet)
     #expect(additions == 1)
-    #expect(host.nftables.claims == [claim])
+    #expect(host.nftables.ruleSets == [ruleSet])
   }
 
   @Test func `the old rules are restored if the new ones are refused`() throws {
@@ -192,11 +196,11 @@ import Testing
     let first = try Self.tunnel(["192.0.2.2"]), second = try Self.tunnel(["192.0.2.3"])
     host.nftables.refusedRules = second.rules
     #expect(throws: KernelError.self) { try filter.set(second) }
-    #expect(host.nftables.claims == [])
+    #expect(host.nftables.ruleSets == [])
     #expect(try Files.list("\(host.state)/filter")?.isEmpty != false)
     try filter.set(first)
     #expect(throws: KernelError.self) { try filter.set(second) }
-    #expect(host.nftables.claims == [first])
-    #expect(try filter.claim(of: first.owner, .tunnels) == first)
+    #expect(host.nftables.ruleSets == [first])
+    #expect(try filter.ruleSet(of: first.owner, .tunnels) == first)
   }
 }

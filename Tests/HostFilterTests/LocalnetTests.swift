@@ -10,10 +10,10 @@ import Testing
 @Suite struct LocalnetTests {
   static let link: InterfaceName = "t-none0"
 
-  static func published(_ container: String, on network: String = "net", port: UInt16 = 8080) throws -> Claim {
+  static func published(_ container: String, on network: String = "net", port: UInt16 = 8080) throws -> RuleSet {
     let path = ReturnPath(subnet: "10.1.0.0/24", link: link)
     let port = PublishedPort(.tcp, hostPort: port, to: "10.1.0.2", 80, masquerade: path)
-    return Claim(try HostFilterTests.owner(container, on: network), .ports, [.publish(port)])
+    return RuleSet(try HostFilterTests.owner(container, on: network), .ports, [.publish(port)])
   }
 
   @Test func `a link is needed by rules of others that are in place, not by what a killed ADD remembered`() throws {
@@ -25,16 +25,16 @@ import Testing
     try filter.add(other)
     #expect(try filter.needsRouteLocalnet(Self.link, besides: [own.owner]))
     #expect(try !filter.needsRouteLocalnet("t-none1", besides: [own.owner]))
-    host.nftables.claims.removeAll { $0.owner == other.owner }
+    host.nftables.ruleSets.removeAll { $0.owner == other.owner }
     #expect(try !filter.needsRouteLocalnet(Self.link, besides: [own.owner]))
   }
 
   @Test func `repair restores published ports first, without removing them in between`() throws {
     let host = try FilterHost()
     var filter = host.filter
-    let other = try HostFilterTests.claim("a1", .firewall), ports = try Self.published("c1")
-    for claim in [other, ports] { try filter.add(claim) }
-    host.nftables.claims = []
+    let other = try HostFilterTests.ruleSet("a1", .firewall), ports = try Self.published("c1")
+    for ruleSet in [other, ports] { try filter.add(ruleSet) }
+    host.nftables.ruleSets = []
     #expect(try filter.repair([ports.owner.network]) == [ports.owner, other.owner])
     #expect(host.nftables.replaced == [ports.owner, other.owner])
   }

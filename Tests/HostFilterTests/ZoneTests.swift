@@ -20,10 +20,10 @@ import Testing
     filter = host.filter
   }
 
-  func claim(_ container: String = "c1", _ sources: [ZoneSource] = [first, second], tables: Bool = false) throws
-    -> Claim
+  func ruleSet(_ container: String = "c1", _ sources: [ZoneSource] = [first, second], tables: Bool = false) throws
+    -> RuleSet
   {
-    Claim(try HostFilterTests.owner(container), .firewall, sources.map(Rule.trust) + (tables ? [Self.admission] : []))
+    RuleSet(try HostFilterTests.owner(container), .firewall, sources.map(Rule.trust) + (tables ? [Self.admission] : []))
   }
 
   /// The directories in which sources are recorded.
@@ -31,97 +31,97 @@ import Testing
 
   @Test(arguments: [false, true])
   mutating func `sources are added and removed, with rules in tables or without`(tables: Bool) throws {
-    let claim = try claim(tables: tables)
-    try filter.add(claim)
+    let ruleSet = try ruleSet(tables: tables)
+    try filter.add(ruleSet)
     #expect(host.zones.bound == [Self.first, Self.second])
-    #expect(host.claims(.nftables).map(\.rules) == (tables ? [[Self.admission]] : []))
-    #expect(try filter.missing(from: claim) == [])
-    try filter.remove(claim.owner, .firewall, everywhere: true)
+    #expect(host.ruleSets(.nftables).map(\.rules) == (tables ? [[Self.admission]] : []))
+    #expect(try filter.missing(from: ruleSet) == [])
+    try filter.remove(ruleSet.owner, .firewall, everywhere: true)
     #expect(host.zones.bound == [])
-    #expect(host.claims(.nftables).isEmpty)
+    #expect(host.ruleSets(.nftables).isEmpty)
     #expect(try records() == [])
   }
 
   @Test mutating func `repair adds a source that is missing`() throws {
-    let claim = try claim(tables: true)
-    try filter.add(claim)
+    let ruleSet = try ruleSet(tables: true)
+    try filter.add(ruleSet)
     _ = host.zones.release([Self.second])
-    #expect(try filter.missing(from: claim) == [.trust(Self.second)])
-    #expect(try filter.repair([claim.owner.network]) == [claim.owner])
-    #expect(try filter.missing(from: claim) == [])
-    #expect(try filter.repair([claim.owner.network]) == [])
+    #expect(try filter.missing(from: ruleSet) == [.trust(Self.second)])
+    #expect(try filter.repair([ruleSet.owner.network]) == [ruleSet.owner])
+    #expect(try filter.missing(from: ruleSet) == [])
+    #expect(try filter.repair([ruleSet.owner.network]) == [])
   }
 
   @Test mutating func `repair restores rules in tables while firewalld does not run`() throws {
-    let claim = try claim(tables: true), sourcesOnly = try self.claim("c2", [ZoneSource("10.1.0.3")])
-    for claim in [claim, sourcesOnly] { try filter.add(claim) }
-    host.nftables.claims = []
+    let ruleSet = try ruleSet(tables: true), sourcesOnly = try self.ruleSet("c2", [ZoneSource("10.1.0.3")])
+    for ruleSet in [ruleSet, sourcesOnly] { try filter.add(ruleSet) }
+    host.nftables.ruleSets = []
     host.zones.set { $0.runs = false }
-    #expect(try filter.repair([claim.owner.network]) == [claim.owner])
-    #expect(host.claims(.nftables).map(\.rules) == [[Self.admission]])
+    #expect(try filter.repair([ruleSet.owner.network]) == [ruleSet.owner])
+    #expect(host.ruleSets(.nftables).map(\.rules) == [[Self.admission]])
   }
 
   @Test mutating func `an ADD whose second source is refused leaves nothing`() throws {
     host.zones.set { $0.refused = Self.second }
-    #expect(throws: KernelError.self) { try filter.add(claim(tables: true)) }
+    #expect(throws: KernelError.self) { try filter.add(ruleSet(tables: true)) }
     #expect(host.zones.bound == [])
-    #expect(host.claims(.nftables).isEmpty)
-    #expect(try filter.claims(of: claim().owner.network) == [])
+    #expect(host.ruleSets(.nftables).isEmpty)
+    #expect(try filter.ruleSets(of: ruleSet().owner.network) == [])
     #expect(try records() == [])
   }
 
   @Test mutating func `an ADD whose rules in tables are refused leaves no source`() throws {
     host.nftables.refusal = KernelError("add", errno: .EPERM, reason: "refused")
-    #expect(throws: KernelError.self) { try filter.add(claim(tables: true)) }
+    #expect(throws: KernelError.self) { try filter.add(ruleSet(tables: true)) }
     #expect(host.zones.bound == [])
     #expect(try records() == [])
   }
 
   @Test mutating func `sources that DEL leaves since firewalld does not run are removed by the next ADD`() throws {
-    try filter.add(claim())
+    try filter.add(ruleSet())
     host.zones.set { $0.runs = false }
-    try filter.remove(claim().owner, .firewall, everywhere: true)
+    try filter.remove(ruleSet().owner, .firewall, everywhere: true)
     #expect(host.zones.bound == [Self.first, Self.second])
     host.zones.set { $0.runs = true }
     // The next container has got the first address.
-    try filter.add(claim("c2", [Self.first]))
+    try filter.add(ruleSet("c2", [Self.first]))
     #expect(host.zones.bound == [Self.first])
-    try filter.add(claim("c3", [ZoneSource("10.1.0.3")]))
+    try filter.add(ruleSet("c3", [ZoneSource("10.1.0.3")]))
     #expect(host.zones.bound == [Self.first, ZoneSource("10.1.0.3")])
   }
 
   @Test mutating func `sources that DEL leaves since a file is read-only are removed by the next GC`() throws {
-    try filter.add(claim())
+    try filter.add(ruleSet())
     host.zones.set { $0.isReadOnly = true }
-    try filter.remove(claim().owner, .firewall, everywhere: true)
+    try filter.remove(ruleSet().owner, .firewall, everywhere: true)
     host.zones.set { ($0.isReadOnly, $0.bound) = (false, [Self.first]) }
-    try filter.collectGarbage(claim().owner.network, .firewall, valid: [], everywhere: false)
+    try filter.collectGarbage(ruleSet().owner.network, .firewall, valid: [], everywhere: false)
     #expect(host.zones.bound == [])
     #expect(try records() == [])
   }
 
   @Test mutating func `sources of an earlier boot are removed`() throws {
-    try filter.add(claim())
+    try filter.add(ruleSet())
     let boot = try #require(try records().first)
     try FileManager.default.moveItem(atPath: "\(host.sources)/\(boot)", toPath: "\(host.sources)/earlier")
-    try filter.add(claim("c2", [ZoneSource("10.1.0.9")]))
+    try filter.add(ruleSet("c2", [ZoneSource("10.1.0.9")]))
     #expect(host.zones.bound == [ZoneSource("10.1.0.9")])
     #expect(try records() == [boot])
   }
 
   @Test mutating func `a late DEL does not remove the source of the container that has the address now`() throws {
-    try filter.add(claim("c1", [Self.first]))
-    try filter.add(claim("c2", [Self.first]))
-    try filter.remove(claim("c1").owner, .firewall, everywhere: true)
+    try filter.add(ruleSet("c1", [Self.first]))
+    try filter.add(ruleSet("c2", [Self.first]))
+    try filter.remove(ruleSet("c1").owner, .firewall, everywhere: true)
     #expect(host.zones.bound == [Self.first])
-    try filter.remove(claim("c2").owner, .firewall, everywhere: true)
+    try filter.remove(ruleSet("c2").owner, .firewall, everywhere: true)
     #expect(host.zones.bound == [])
   }
 
   @Test mutating func `GC removes the sources of attachments that are not valid`() throws {
-    try filter.add(claim("c1", [Self.first]))
-    try filter.add(claim("c2", [Self.second]))
-    let kept = try claim("c2").owner
+    try filter.add(ruleSet("c1", [Self.first]))
+    try filter.add(ruleSet("c2", [Self.second]))
+    let kept = try ruleSet("c2").owner
     try filter.collectGarbage(kept.network, .firewall, valid: [kept], everywhere: true)
     #expect(host.zones.bound == [Self.second])
   }
@@ -131,10 +131,10 @@ import Testing
     throws
   {
     let other = ZoneSource("10.1.0.3")
-    try filter.add(claim("c2", [other]))
+    try filter.add(ruleSet("c2", [other]))
     try host.zones.bind([Self.first])
     try filter.removeReference(
-      of: claim().owner, .firewall, addresses: [Self.first.address, other.address], zone: zone)
+      of: ruleSet().owner, .firewall, addresses: [Self.first.address, other.address], zone: zone)
     #expect(host.zones.bound == (isRemoved ? [other] : [other, Self.first]))
   }
 }

@@ -55,8 +55,8 @@ struct Bench {
     return try Network(name: #require(NetworkName("net")), config: config, delegates: none)
   }
 
-  func owner(_ container: String, _ network: String) throws -> Owner {
-    try Owner(
+  func owner(_ container: String, _ network: String) throws -> AttachmentID {
+    try AttachmentID(
       network: #require(NetworkName(network)), container: #require(ContainerID(container)),
       interface: "eth0")
   }

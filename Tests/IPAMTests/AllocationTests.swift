@@ -3,8 +3,8 @@ import IPAM
 import NetTypes
 import Testing
 
-func owner(_ container: String, _ interface: String = "eth0") throws -> Owner {
-  try Owner(
+func owner(_ container: String, _ interface: String = "eth0") throws -> AttachmentID {
+  try AttachmentID(
     network: #require(NetworkName("net")), container: #require(ContainerID(container)),
     interface: #require(InterfaceName(interface)))
 }

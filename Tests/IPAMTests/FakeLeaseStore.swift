@@ -82,7 +82,7 @@ struct FakeLeaseStore: LeaseStore, ~Copyable {
     return names[name] ?? []
   }
 
-  mutating func rememberer(of address: IPAddress) throws(CNIError) -> StickyName? {
+  mutating func stickyOwner(of address: IPAddress) throws(CNIError) -> StickyName? {
     try step()
     return names.first { $0.value.contains(address) }?.key
   }

@@ -95,11 +95,11 @@ import Testing
     }
   }
 
-  private static let claim: Claim = {
+  private static let ruleSet: RuleSet = {
     let network = Admission.Network(name("br0"), net("10.1.0.0/24"))
-    var claim = Claim(owner("c1"), .firewall, [.admit(Admission(ip("10.1.0.2"), network: network))])
-    claim.rules += claim.passages
-    return claim
+    var ruleSet = RuleSet(owner("c1"), .firewall, [.admit(Admission(ip("10.1.0.2"), network: network))])
+    ruleSet.rules += ruleSet.passages
+    return ruleSet
   }()
 
   @Test(arguments: [NftHostTests.docker, NftHostTests.ufw, "iptables-nft -P FORWARD DROP"])
@@ -109,14 +109,14 @@ import Testing
       try lab.shell(setUp)
       var backend = IptablesBackend()
       backend.tables.lockFile = lab.lockFile
-      let before = try backend.drops(for: Self.claim)
-      let others = try backend.dropsByOtherTables(Self.claim.forwardedConnections)
-      var passing = Self.claim
+      let before = try backend.drops(for: Self.ruleSet)
+      let others = try backend.dropsByOtherTables(Self.ruleSet.forwardedConnections)
+      var passing = Self.ruleSet
       passing.rules = passing.passages
       try backend.add(passing)
-      let with = try backend.drops(for: Self.claim)
+      let with = try backend.drops(for: Self.ruleSet)
       try lab.shell("iptables-nft -F FORWARD")
-      return (before, others, with, try backend.drops(for: Self.claim))
+      return (before, others, with, try backend.drops(for: Self.ruleSet))
     }
     #expect(before.first?.contains("nf_tables table ip filter, chain ") == true, "\(before)")
     #expect(others == [])
@@ -131,11 +131,11 @@ import Testing
     let (before, with) = try IptablesLab.run { lab in
       try lab.shell("iptables-legacy -P FORWARD DROP")
       var backend = lab.backend
-      let before = try backend.drops(for: Self.claim)
-      var passing = Self.claim
+      let before = try backend.drops(for: Self.ruleSet)
+      var passing = Self.ruleSet
       passing.rules = passing.passages
       try backend.add(passing)
-      return (before, try backend.drops(for: Self.claim))
+      return (before, try backend.drops(for: Self.ruleSet))
     }
     #expect(before.first?.contains("legacy table filter, chain FORWARD, policy DROP") == true, "\(before)")
     #expect(with == [])

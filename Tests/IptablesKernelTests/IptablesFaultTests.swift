@@ -9,7 +9,7 @@ import Testing
 
 /// What happens when others are at the tables too, or the kernel says no.
 @Suite(.needsKernel) struct IptablesFaultTests {
-  static let claim = Claim(
+  static let ruleSet = RuleSet(
     owner("c1"), .network,
     [masquerade("10.1.0.2"), masquerade("fd00::2"), .isolate(Isolation(name("br0"), reach: .outside))])
 
@@ -18,7 +18,7 @@ import Testing
       let held = try FileLock(.open(lab.lockFile, for: .updating), seconds: 0, doing: "lock")
       var backend = lab.backend
       backend.tables.lockSeconds = 0
-      let error = kernelError { () throws(KernelError) in try backend.add(Self.claim) }
+      let error = kernelError { () throws(KernelError) in try backend.add(Self.ruleSet) }
       _ = consume held
       return (error, lab.lockFile, try lab.rules("nat"))
     }
@@ -41,8 +41,8 @@ import Testing
         try other.append(TableRule(.v4, .comment("other"), target: .accept).bytes, to: "OUTPUT")
         try other.commit()
       }
-      try backend.add(Self.claim)
-      return (try lab.rules("nat").filter { $0.contains("other") }, try backend.missing(from: Self.claim))
+      try backend.add(Self.ruleSet)
+      return (try lab.rules("nat").filter { $0.contains("other") }, try backend.missing(from: Self.ruleSet))
     }
     #expect(saved == Array(repeating: "-A OUTPUT -m comment --comment other -j ACCEPT", count: 2))
     #expect(missing.isEmpty)
@@ -56,7 +56,7 @@ import Testing
         try other.append(TableRule(.v4, target: .accept).bytes, to: "OUTPUT")
         try other.commit()
       }
-      return kernelError { () throws(KernelError) in try backend.add(Self.claim) }
+      return kernelError { () throws(KernelError) in try backend.add(Self.ruleSet) }
     }
     #expect(error?.errno == .EAGAIN)
   }
@@ -70,14 +70,14 @@ import Testing
       faulty.tables.beforeCommit = { (name) throws(KernelError) in
         if name == table { throw KernelError("commit", errno: .EIO, reason: "injected") }
       }
-      var errors = [kernelError { () throws(KernelError) in try faulty.add(Self.claim) }]
+      var errors = [kernelError { () throws(KernelError) in try faulty.add(Self.ruleSet) }]
       let added = try lab.everything()
       var backend = lab.backend
-      try backend.add(Self.claim)
+      try backend.add(Self.ruleSet)
       let full = try lab.everything()
       errors.append(
         kernelError { () throws(KernelError) in
-          try faulty.remove(Self.claim.owner.filterTag, .network, known: nil)
+          try faulty.remove(Self.ruleSet.owner.filterTag, .network, known: nil)
         })
       return (before, added, full, try lab.everything(), errors)
     }
@@ -89,11 +89,11 @@ import Testing
   @Test func `tables that nobody uses are not touched`() throws {
     let names = try IptablesLab.run(touched: false) { lab in
       var backend = lab.backend
-      try backend.remove(Self.claim.owner.filterTag, .network, known: nil)
+      try backend.remove(Self.ruleSet.owner.filterTag, .network, known: nil)
       _ = try backend.holders(of: nil)
       _ = try backend.tags(.ports, prefix: "cni:")
-      _ = try backend.missing(from: Self.claim)
-      try backend.add(Claim(owner("c1"), .firewall, [.admit(Admission(ip("10.1.0.2")))]))
+      _ = try backend.missing(from: Self.ruleSet)
+      try backend.add(RuleSet(owner("c1"), .firewall, [.admit(Admission(ip("10.1.0.2")))]))
       return try lab.shell("cat /proc/net/ip_tables_names /proc/net/ip6_tables_names")
     }
     #expect(names == "filter\n")

@@ -64,11 +64,11 @@ struct IptablesLab {
 struct ScriptFailure: Error { let text: String }
 
 /// An attachment of network `n`, or another.
-func owner(_ container: String, network: String = "n") -> Owner {
+func owner(_ container: String, network: String = "n") -> AttachmentID {
   guard let network = NetworkName(network), let container = ContainerID(container) else {
     preconditionFailure("\(container) in \(network)")
   }
-  return Owner(network: network, container: container, interface: name("eth0"))
+  return AttachmentID(network: network, container: container, interface: name("eth0"))
 }
 
 func name(_ text: String) -> InterfaceName {

@@ -7,19 +7,19 @@ import Testing
 
 /// Rules of several owners, beside other people's.
 @Suite(.needsKernel) struct IptablesLifeTests {
-  static let claims = [
-    Claim(owner("c1"), .network, [masquerade("10.1.0.2"), masquerade("fd00::2"), isolation(.outside)]),
-    Claim(owner("c2"), .network, [masquerade("10.1.0.3"), masquerade("fd00::3"), isolation(.outside)]),
-    Claim(owner("c1"), .ports, [published(8080, to: "10.1.0.2"), published(8080, to: "fd00::2")]),
-    Claim(
+  static let ruleSets = [
+    RuleSet(owner("c1"), .network, [masquerade("10.1.0.2"), masquerade("fd00::2"), isolation(.outside)]),
+    RuleSet(owner("c2"), .network, [masquerade("10.1.0.3"), masquerade("fd00::3"), isolation(.outside)]),
+    RuleSet(owner("c1"), .ports, [published(8080, to: "10.1.0.2"), published(8080, to: "fd00::2")]),
+    RuleSet(
       owner("c2"), .ports,
       [
         published(8081, to: "10.1.0.3") { $0.masquerade?.marking = .bit(3) },
         published(8082, to: "10.1.0.3") { $0.chain = "MESOS" },
         published(8083, to: "10.1.0.3") { $0.chain = "OWN" },
       ]),
-    Claim(owner("c1"), .firewall, [.admit(Admission(ip("10.1.0.2"), adminChain: "CNI-ADMIN")), isolation(.network)]),
-    Claim(owner("c2"), .firewall, [.admit(Admission(ip("10.1.0.3"), adminChain: "OPS"))]),
+    RuleSet(owner("c1"), .firewall, [.admit(Admission(ip("10.1.0.2"), adminChain: "CNI-ADMIN")), isolation(.network)]),
+    RuleSet(owner("c2"), .firewall, [.admit(Admission(ip("10.1.0.3"), adminChain: "OPS"))]),
   ]
 
   static func isolation(_ reach: Isolation.Reach) -> Rule { .isolate(Isolation(name("br0"), reach: reach)) }
@@ -43,12 +43,12 @@ import Testing
       let before = try lab.everything()
       var backend = lab.backend
       var between: [String] = []
-      for claim in Self.claims {
-        try backend.add(claim)
+      for ruleSet in Self.ruleSets {
+        try backend.add(ruleSet)
         between.append(try lab.everything())
       }
-      let missing = try Self.claims.flatMap { try backend.missing(from: $0) }
-      for claim in Self.claims { try backend.remove(claim.owner.filterTag, claim.part, known: nil) }
+      let missing = try Self.ruleSets.flatMap { try backend.missing(from: $0) }
+      for ruleSet in Self.ruleSets { try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: nil) }
       return (before, between, try lab.everything(), missing)
     }
     #expect(after == before)
@@ -59,20 +59,20 @@ import Testing
     }
   }
 
-  @Test(arguments: claims.indices)
+  @Test(arguments: ruleSets.indices)
   func `each removes its own only`(index: Int) throws {
     let (missing, tags) = try IptablesLab.run { lab in
       try lab.shell(Self.foreign)
       var backend = lab.backend
-      for claim in Self.claims { try backend.add(claim) }
-      let gone = Self.claims[index]
-      try backend.remove(gone.owner.filterTag, gone.part, known: nil)
-      let missing = try Self.claims.map { try backend.missing(from: $0) }
-      return (missing, try backend.tags(gone.part, prefix: "cni:n/"))
+      for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
+      let gone = Self.ruleSets[index]
+      try backend.remove(gone.owner.filterTag, gone.role, known: nil)
+      let missing = try Self.ruleSets.map { try backend.missing(from: $0) }
+      return (missing, try backend.tags(gone.role, prefix: "cni:n/"))
     }
-    for (other, rules) in zip(Self.claims.indices, missing) where other != index { #expect(rules.isEmpty) }
+    for (other, rules) in zip(Self.ruleSets.indices, missing) where other != index { #expect(rules.isEmpty) }
     #expect(!missing[index].isEmpty)
-    #expect(!tags.contains(Self.claims[index].owner.filterTag))
+    #expect(!tags.contains(Self.ruleSets[index].owner.filterTag))
     #expect(tags.count == 1)
   }
 
@@ -81,18 +81,18 @@ import Testing
       let before = try lab.everything()
       var backend = lab.backend
       try lab.shell("iptables-legacy -t nat -N OWN; iptables-legacy -N OPS")
-      for claim in Self.claims { try backend.add(claim) }
+      for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
       try lab.shell("for t in filter nat; do iptables-legacy -t $t -F; ip6tables-legacy -t $t -F; done")
-      let missing = try Self.claims.map { try backend.missing(from: $0) }
-      for claim in Self.claims { try backend.add(claim) }
-      let back = try Self.claims.flatMap { try backend.missing(from: $0) }
+      let missing = try Self.ruleSets.map { try backend.missing(from: $0) }
+      for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
+      let back = try Self.ruleSets.flatMap { try backend.missing(from: $0) }
       try lab.shell("for t in filter nat; do iptables-legacy -t $t -F; ip6tables-legacy -t $t -F; done")
-      for claim in Self.claims { try backend.remove(claim.owner.filterTag, claim.part, known: nil) }
+      for ruleSet in Self.ruleSets { try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: nil) }
       // Whether we made them nobody knows any more.
       try lab.shell("iptables-legacy -X OPS; iptables-legacy -X CNI-ADMIN; iptables-legacy -t nat -X")
       return (before, missing, back, try lab.everything())
     }
-    #expect(missing == Self.claims.map(\.rules))
+    #expect(missing == Self.ruleSets.map(\.rules))
     #expect(back.isEmpty)
     #expect(after == before)
   }
@@ -100,11 +100,11 @@ import Testing
   @Test func `a port that somebody has is refused, and told whose it is`() throws {
     let (error, holders, unchanged) = try IptablesLab.run { lab in
       var backend = lab.backend
-      for claim in Self.claims { try backend.add(claim) }
+      for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
       let before = try lab.everything()
       let wanted = PublishedPort(.tcp, hostIP: ip("192.0.2.1"), hostPort: 8082, to: ip("10.1.0.9"), 80)
-      let claim = Claim(owner("c9"), .ports, [published(9000, to: "10.1.0.9"), .publish(wanted)])
-      let error = kernelError { () throws(KernelError) in try backend.add(claim) }
+      let ruleSet = RuleSet(owner("c9"), .ports, [published(9000, to: "10.1.0.9"), .publish(wanted)])
+      let error = kernelError { () throws(KernelError) in try backend.add(ruleSet) }
       return (error, try backend.holders(of: [wanted]), try lab.everything() == before)
     }
     #expect(error?.errno == .EEXIST)
@@ -116,8 +116,8 @@ import Testing
   @Test func `a bridge is isolated in one way by all that share it`() throws {
     let error = try IptablesLab.run { lab in
       var backend = lab.backend
-      try backend.add(Self.claims[0])
-      let other = Claim(owner("c2"), .network, [Self.isolation(.nobody)])
+      try backend.add(Self.ruleSets[0])
+      let other = RuleSet(owner("c2"), .network, [Self.isolation(.nobody)])
       return kernelError { () throws(KernelError) in try backend.add(other) }
     }
     #expect(error?.errno == .EEXIST)
@@ -128,7 +128,7 @@ import Testing
     let error = try IptablesLab.run { lab in
       var backend = lab.backend
       let rule = published(80, to: "10.1.0.2") { $0.masquerade?.marking = .chain("KUBE-MARK-MASQ") }
-      return kernelError { () throws(KernelError) in try backend.add(Claim(owner("c1"), .ports, [rule])) }
+      return kernelError { () throws(KernelError) in try backend.add(RuleSet(owner("c1"), .ports, [rule])) }
     }
     #expect(error?.errno == .ENOENT)
     #expect(error?.description.contains("KUBE-MARK-MASQ") == true)

@@ -53,7 +53,7 @@ import Testing
     let answers = try IptablesLab.run { lab in
       var backend = lab.backend
       try backend.add(
-        Claim(
+        RuleSet(
           owner("c1"), .ports,
           [published(8080, to: "10.1.0.2") { $0.hostIP = ip("127.0.0.1") }, published(8080, to: "fd00::2")]))
       return try lab.shell(
@@ -74,20 +74,20 @@ import Testing
   @Test func `the guard stays while somebody's port is published`() throws {
     let (guards, missing, back) = try IptablesLab.run { lab in
       var backend = lab.backend
-      let claims = [("c1", "10.1.0.2", 80), ("c2", "10.1.0.3", 81)].map { container, target, port in
-        Claim(owner(container), .ports, [published(UInt16(port), to: target)])
+      let ruleSets = [("c1", "10.1.0.2", 80), ("c2", "10.1.0.3", 81)].map { container, target, port in
+        RuleSet(owner(container), .ports, [published(UInt16(port), to: target)])
       }
       func guards() throws -> Int { try lab.rules("filter").count { $0.hasPrefix("-A INPUT") } }
-      for claim in claims { try backend.add(claim) }
+      for ruleSet in ruleSets { try backend.add(ruleSet) }
       var counts = [try guards()]
       try lab.shell("iptables-legacy -F INPUT")
-      let missing = try claims.map { try backend.missing(from: $0) == $0.rules }
-      try backend.remove(claims[0].owner.filterTag, .ports, known: claims[0].rules)
-      try backend.add(claims[0])
-      let back = try claims.flatMap { try backend.missing(from: $0) }
-      for (claim, known) in zip(claims, [claims[0].rules, nil]) {
+      let missing = try ruleSets.map { try backend.missing(from: $0) == $0.rules }
+      try backend.remove(ruleSets[0].owner.filterTag, .ports, known: ruleSets[0].rules)
+      try backend.add(ruleSets[0])
+      let back = try ruleSets.flatMap { try backend.missing(from: $0) }
+      for (ruleSet, known) in zip(ruleSets, [ruleSets[0].rules, nil]) {
         counts.append(try guards())
-        try backend.remove(claim.owner.filterTag, .ports, known: known)
+        try backend.remove(ruleSet.owner.filterTag, .ports, known: known)
       }
       return (counts + [try guards()], missing, back)
     }

@@ -5,22 +5,22 @@ import Testing
 
 /// A name server of the host, which one bridge may ask.
 @Suite(.needsKernel) struct IptablesNamesTests {
-  private func claim(_ container: String, _ bridge: String = "br0", at server: String = "10.1.0.1") -> Claim {
-    Claim(owner(container), .names, [.serve(NameService(name(bridge), address: ip(server)))])
+  private func ruleSet(_ container: String, _ bridge: String = "br0", at server: String = "10.1.0.1") -> RuleSet {
+    RuleSet(owner(container), .names, [.serve(NameService(name(bridge), address: ip(server)))])
   }
 
   @Test func `it is open as long as somebody needs it`() throws {
-    let claims = [claim("c1"), claim("c2")]
+    let ruleSets = [ruleSet("c1"), ruleSet("c2")]
     let (before, alone, one, missing, after) = try IptablesLab.run { lab in
       var backend = lab.backend
       let before = try lab.everything()
-      try backend.add(claims[1])
+      try backend.add(ruleSets[1])
       let alone = try lab.rules("filter")
-      try backend.add(claims[0])
-      try backend.remove(claims[0].owner.filterTag, .names, known: claims[0].rules)
+      try backend.add(ruleSets[0])
+      try backend.remove(ruleSets[0].owner.filterTag, .names, known: ruleSets[0].rules)
       let one = try lab.rules("filter")
-      let missing = try backend.missing(from: claims[1])
-      try backend.remove(claims[1].owner.filterTag, .names, known: nil)
+      let missing = try backend.missing(from: ruleSets[1])
+      try backend.remove(ruleSets[1].owner.filterTag, .names, known: nil)
       return (before, alone, one, missing, try lab.everything())
     }
     #expect(one == alone)
@@ -29,7 +29,7 @@ import Testing
   }
 
   @Test func `one address is asked by one bridge`() throws {
-    let (first, second) = (claim("c1"), claim("c2", "br1"))
+    let (first, second) = (ruleSet("c1"), ruleSet("c2", "br1"))
     let (error, before, after) = try IptablesLab.run { lab in
       var backend = lab.backend
       try backend.add(first)
@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test func `a host that drops what it does not know is asked all the same, by its own bridge alone`() throws {
-    let (own, others) = (claim("c1"), claim("c2", "br9", at: "10.2.0.1"))
+    let (own, others) = (ruleSet("c1"), ruleSet("c2", "br9", at: "10.2.0.1"))
     let answers = try IptablesLab.run { lab in
       var backend = lab.backend
       try backend.add(own)

@@ -92,7 +92,7 @@ import Testing
     Case(
       rules: [
         .isolate(Isolation(name("br0"), reach: .outside, separatesContainers: true)),
-        .link(ContainerLink(name("br0"), from: ip("fd00::2"), to: ip("fd00::3"), .udp, 53)),
+        .link(AllowedConnection(name("br0"), from: ip("fd00::2"), to: ip("fd00::3"), .udp, 53)),
       ], table: "filter", family: .v6,
       saved: """
         FORWARD -m comment --comment "cni: isolation" -j CNI-ISOLATION
@@ -190,13 +190,13 @@ import Testing
     let (saved, missing, before, after) = try IptablesLab.run { lab in
       let before = try lab.everything()
       var backend = lab.backend
-      let claim = Claim(owner("c1"), .network, it.rules)
-      try backend.add(claim)
+      let ruleSet = RuleSet(owner("c1"), .network, it.rules)
+      try backend.add(ruleSet)
       let saved = try lab.rules(it.table, it.family)
       try lab.shell(
         "iptables-legacy-save | iptables-legacy-restore -t; ip6tables-legacy-save | ip6tables-legacy-restore -t")
-      let missing = try backend.missing(from: claim)
-      try backend.remove(claim.owner.filterTag, claim.part, known: it.rules)
+      let missing = try backend.missing(from: ruleSet)
+      try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: it.rules)
       return (saved, missing, before, try lab.everything())
     }
     let wanted = it.saved.split(separator: "\n").map {
@@ -212,7 +212,7 @@ import Testing
     let (saved, after) = try IptablesLab.run { lab in
       var backend = lab.backend
       let rule = published(80, to: "10.1.0.2") { $0.conditions = ["-m", "comment", "--comment", text] }
-      try backend.add(Claim(owner("c1"), .ports, [rule]))
+      try backend.add(RuleSet(owner("c1"), .ports, [rule]))
       let saved = try lab.shell("iptables-legacy -t nat -S CNI-PORTS; iptables-legacy -S FORWARD")
       try backend.remove(owner("c1").filterTag, .ports, known: nil)
       return (saved, try lab.rules("nat"))

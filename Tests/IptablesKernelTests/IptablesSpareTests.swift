@@ -5,9 +5,9 @@ import Testing
 
 /// A port that several networks of a container publish.
 @Suite(.needsKernel) struct IptablesSpareTests {
-  static let claims = ["10.1.0.2", "10.2.0.2", "10.3.0.2"].enumerated().map { index, target in
+  static let ruleSets = ["10.1.0.2", "10.2.0.2", "10.3.0.2"].enumerated().map { index, target in
     let subnet = net("10.\(index + 1).0.0/24")
-    return Claim(
+    return RuleSet(
       owner("c1", network: "n\(index + 1)"), .ports,
       [
         published(8080, to: target) {
@@ -29,15 +29,15 @@ import Testing
     let (before, targets, holders, missing, after) = try IptablesLab.run { lab in
       let before = try lab.everything()
       var backend = lab.backend
-      for claim in Self.claims { try backend.add(claim) }
+      for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
       var targets = [try Self.targets(lab)]
-      let holders = try backend.holders(of: Self.claims[2].rules.ports).map(\.tag)
+      let holders = try backend.holders(of: Self.ruleSets[2].rules.ports).map(\.tag)
       var missing: [Rule] = []
       for index in order {
-        try backend.remove(Self.claims[index].owner.filterTag, .ports, known: Self.claims[index].rules)
+        try backend.remove(Self.ruleSets[index].owner.filterTag, .ports, known: Self.ruleSets[index].rules)
         targets.append(try Self.targets(lab))
         for left in order.drop(while: { $0 != index }).dropFirst() {
-          missing += try backend.missing(from: Self.claims[left])
+          missing += try backend.missing(from: Self.ruleSets[left])
         }
       }
       return (before, targets, holders, missing, try lab.everything())
@@ -45,7 +45,7 @@ import Testing
     let all = ["10.1.0.2:80", "10.2.0.2:80", "10.3.0.2:80"]
     let wanted = (0...3).map { count in all.indices.filter { !order.prefix(count).contains($0) }.map { all[$0] } }
     #expect(targets == wanted)
-    #expect(holders == Self.claims.map(\.owner.filterTag))
+    #expect(holders == Self.ruleSets.map(\.owner.filterTag))
     #expect(missing.isEmpty)
     #expect(after == before)
   }
@@ -53,11 +53,11 @@ import Testing
   @Test func `is refused where another container has it, or the first one comes again`() throws {
     let errors = try IptablesLab.run { lab in
       var backend = lab.backend
-      try backend.add(Self.claims[0])
-      let other = Claim(owner("c2", network: "n2"), .ports, Self.claims[1].rules)
-      let plain = Claim(Self.claims[1].owner, .ports, Self.claims[0].rules)
-      return [other, plain, Self.claims[0]].map { claim in
-        kernelError { () throws(KernelError) in try backend.add(claim) }?.errno
+      try backend.add(Self.ruleSets[0])
+      let other = RuleSet(owner("c2", network: "n2"), .ports, Self.ruleSets[1].rules)
+      let plain = RuleSet(Self.ruleSets[1].owner, .ports, Self.ruleSets[0].rules)
+      return [other, plain, Self.ruleSets[0]].map { ruleSet in
+        kernelError { () throws(KernelError) in try backend.add(ruleSet) }?.errno
       }
     }
     #expect(errors == [.EEXIST, .EEXIST, .EEXIST])

@@ -28,10 +28,10 @@ import Testing
       """)
   }
 
-  private static let claims =
-    IptablesLifeTests.claims
-    + ["c3", "c4"].map { Claim(owner($0), .network, [masquerade("10.1.0.4")] + passages) }
-    + ["c3", "c4"].map { Claim(owner($0), .firewall, [admission("OPS"), admission("NOMAD-ADMIN")]) }
+  private static let ruleSets =
+    IptablesLifeTests.ruleSets
+    + ["c3", "c4"].map { RuleSet(owner($0), .network, [masquerade("10.1.0.4")] + passages) }
+    + ["c3", "c4"].map { RuleSet(owner($0), .firewall, [admission("OPS"), admission("NOMAD-ADMIN")]) }
 
   private static let passages = [
     Rule.pass(Passage(net("10.1.0.0/24"), .outbound)), .pass(Passage(net("fd00::/64"), .published)),
@@ -52,10 +52,11 @@ import Testing
       let before = try Self.saved(lab, flavour)
       var backend = Self.backend(lab, flavour)
       var missing: [Rule] = []
-      for order in [Self.claims, Self.claims.reversed(), Self.claims.shuffled()] {
-        for claim in Self.claims { try backend.add(claim) }
-        for (index, claim) in order.enumerated() {
-          try backend.remove(claim.owner.filterTag, claim.part, known: index.isMultiple(of: 2) ? claim.rules : nil)
+      for order in [Self.ruleSets, Self.ruleSets.reversed(), Self.ruleSets.shuffled()] {
+        for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
+        for (index, ruleSet) in order.enumerated() {
+          try backend.remove(
+            ruleSet.owner.filterTag, ruleSet.role, known: index.isMultiple(of: 2) ? ruleSet.rules : nil)
           missing += try order[(index + 1)...].flatMap { try backend.missing(from: $0) }
         }
       }
@@ -71,9 +72,9 @@ import Testing
     let (guards, missing, before, after) = try IptablesLab.run(touched: flavour == .legacy) { lab in
       try Self.setUp(lab, flavour)
       let before = try Self.saved(lab, flavour)
-      let claim = Claim(owner("c1"), .ports, [published(8080, to: "10.1.0.2"), published(8080, to: "fd00::2")])
+      let ruleSet = RuleSet(owner("c1"), .ports, [published(8080, to: "10.1.0.2"), published(8080, to: "fd00::2")])
       var backend = Self.backend(lab, flavour)
-      try backend.add(claim)
+      try backend.add(ruleSet)
       try lab.shell("iptables-\(suffix) -t nat -F; ip6tables-\(suffix) -t nat -F")
       var guards: [Bool] = []
       for _ in 1...3 {
@@ -83,11 +84,11 @@ import Testing
             throw KernelError("look for the guard", errno: .ENOENT, reason: "missing")
           }
         }
-        try backend.replace(nil, with: claim)
+        try backend.replace(nil, with: ruleSet)
       }
       backend.tables.beforeCommit = { (_) in }
-      let missing = try backend.missing(from: claim)
-      try backend.remove(claim.owner.filterTag, claim.part, known: claim.rules)
+      let missing = try backend.missing(from: ruleSet)
+      try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: ruleSet.rules)
       return (guards, missing, before, try Self.saved(lab, flavour))
     }
     #expect(guards == [true, true, true])
@@ -101,12 +102,12 @@ import Testing
       let command = "iptables-\(flavour == .legacy ? "legacy" : "nft") -t nat"
       try lab.shell("\(command) -N OPS")
       var backend = Self.backend(lab, flavour)
-      let claims = ["c1", "c2"].map { Claim(owner($0), .network, [masquerade("10.1.0.2")]) }
-      for claim in claims { try backend.add(claim) }
+      let ruleSets = ["c1", "c2"].map { RuleSet(owner($0), .network, [masquerade("10.1.0.2")]) }
+      for ruleSet in ruleSets { try backend.add(ruleSet) }
       try lab.shell("\(command) -A OPS -j $(\(command) -S | sed -n 's/^-N \\(CNI-M-.*\\)/\\1/p')")
-      try backend.remove(claims[0].owner.filterTag, .network, known: claims[0].rules)
+      try backend.remove(ruleSets[0].owner.filterTag, .network, known: ruleSets[0].rules)
       let with = try lab.shell("\(command) -S")
-      try backend.remove(claims[1].owner.filterTag, .network, known: claims[1].rules)
+      try backend.remove(ruleSets[1].owner.filterTag, .network, known: ruleSets[1].rules)
       return (with, try lab.shell("\(command) -S"))
     }
     #expect(with.contains("-A CNI-OUTBOUND "))

@@ -57,11 +57,11 @@ import Testing
       try lab.shell(setUp)
       let before = try Self.rules(lab)
       var backend = Self.backend(lab)
-      let claims = ["c1", "c2"].map { Claim(owner($0), .network, Self.outbound) }
-      for claim in claims { try backend.add(claim) }
+      let ruleSets = ["c1", "c2"].map { RuleSet(owner($0), .network, Self.outbound) }
+      for ruleSet in ruleSets { try backend.add(ruleSet) }
       let between = try Self.rules(lab)
-      let missing = try backend.missing(from: claims[0])
-      for claim in claims { try backend.remove(claim.owner.filterTag, .network, known: claim.rules) }
+      let missing = try backend.missing(from: ruleSets[0])
+      for ruleSet in ruleSets { try backend.remove(ruleSet.owner.filterTag, .network, known: ruleSet.rules) }
       return (before, between, missing, try Self.rules(lab))
     }
     #expect(missing == [])
@@ -79,11 +79,11 @@ import Testing
       try lab.shell("iptables-nft -P FORWARD DROP; ip6tables-nft -P FORWARD DROP")
       let before = try Self.rules(lab)
       var backend = Self.backend(lab)
-      let claim = Claim(owner("c1"), .network, [Self.outbound[0]])
-      try backend.add(claim)
+      let ruleSet = RuleSet(owner("c1"), .network, [Self.outbound[0]])
+      try backend.add(ruleSet)
       try lab.shell("iptables-nft -D FORWARD -m comment --comment 'CNI firewall plugin rules' -j CNI-FORWARD")
-      let missing = try backend.missing(from: claim)
-      try backend.remove(claim.owner.filterTag, .network, known: nil)
+      let missing = try backend.missing(from: ruleSet)
+      try backend.remove(ruleSet.owner.filterTag, .network, known: nil)
       return (missing, try Self.rules(lab), before)
     }
     #expect(missing == [Self.outbound[0]])
@@ -93,9 +93,9 @@ import Testing
   @Test func `where the host has no chain FORWARD, nothing is let past it`() throws {
     let (rules, missing) = try IptablesLab.run(touched: false) { lab in
       var backend = Self.backend(lab)
-      let claim = Claim(owner("c1"), .network, Self.outbound)
-      try backend.add(claim)
-      return (try Self.rules(lab), try backend.missing(from: claim))
+      let ruleSet = RuleSet(owner("c1"), .network, Self.outbound)
+      try backend.add(ruleSet)
+      return (try Self.rules(lab), try backend.missing(from: ruleSet))
     }
     #expect(rules == [])
     #expect(missing == [])
@@ -111,17 +111,17 @@ import Testing
       let before = try Self.rules(lab)
       var backend = Self.backend(lab)
       let network = Admission.Network(name("br0"), net("10.1.0.0/24"))
-      let firewall = Claim(
+      let firewall = RuleSet(
         owner("c1"), .firewall,
         [.admit(Admission(ip("10.1.0.2"), adminChain: "NOMAD-ADMIN", network: network))], backend: .iptables)
-      let ports = Claim(
+      let ports = RuleSet(
         owner("c1"), .ports,
         [published(8080, to: "10.1.0.2") { $0.masquerade?.marking = .chain("KUBE-MARK-MASQ") }], backend: .iptables)
-      for claim in [firewall, ports] { try backend.add(claim) }
+      for ruleSet in [firewall, ports] { try backend.add(ruleSet) }
       let admin = try lab.shell("iptables-nft -S CNI-FORWARD; iptables-nft -S NOMAD-ADMIN")
       let nat = try lab.shell("iptables-nft -t nat -S CNI-PORTS")
-      for claim in [ports, firewall] {
-        try backend.remove(claim.owner.filterTag, claim.part, known: claim.rules)
+      for ruleSet in [ports, firewall] {
+        try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: ruleSet.rules)
       }
       return (admin, nat, before, try Self.rules(lab))
     }
@@ -139,8 +139,8 @@ import Testing
       backend.tables.beforeCommit = { (table) throws(KernelError) in
         if table.family == .v6 { throw KernelError(errno: .EIO, doing: "commit") }
       }
-      let claim = Claim(owner("c1"), .network, Self.outbound)
-      let error = #expect(throws: KernelError.self) { try backend.add(claim) }
+      let ruleSet = RuleSet(owner("c1"), .network, Self.outbound)
+      let error = #expect(throws: KernelError.self) { try backend.add(ruleSet) }
       return (error, before, try Self.rules(lab))
     }
     #expect(error?.errno == .EIO)

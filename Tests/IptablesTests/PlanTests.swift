@@ -8,9 +8,9 @@ struct PlanTests {
   private func plan(_ rules: Rule...) throws -> Plan {
     let owner = try #require(
       NetworkName("n").flatMap { network in
-        ContainerID("c").map { Owner(network: network, container: $0, interface: .any) }
+        ContainerID("c").map { AttachmentID(network: network, container: $0, interface: .any) }
       })
-    return try Plan.of(Claim(owner, .ports, rules))
+    return try Plan.of(RuleSet(owner, .ports, rules))
   }
 
   private func port(_ change: (inout PublishedPort) -> Void) -> Rule {

@@ -6,14 +6,14 @@ import Testing
 
 /// Plans as lines of the `iptables` command, for tables that are empty.
 @Suite struct RuleCommandTests {
-  private var owner: Owner {
+  private var owner: AttachmentID {
     get throws {
-      Owner(network: try #require(NetworkName("n")), container: try #require(ContainerID("c")), interface: .any)
+      AttachmentID(network: try #require(NetworkName("n")), container: try #require(ContainerID("c")), interface: .any)
     }
   }
 
   private func lines(_ rules: Rule...) throws -> [String] {
-    let plan = try Plan.of(Claim(try owner, .ports, rules), families: [.v4])
+    let plan = try Plan.of(RuleSet(try owner, .ports, rules), families: [.v4])
     return plan.tables.flatMap { name in
       var commands = RuleCommands(name, nil, nil)
       for piece in plan.pieces[name] ?? [] { commands.make(piece) }

@@ -47,7 +47,7 @@ import Testing
         let live = try LiveKernel.open(containerNamespace: namespaces.container, filter: filter)
         return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
       }
-      let owner = Owner(
+      let owner = AttachmentID(
         network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
       let before = try Snapshot(of: path), rulesBefore = try presentRules()
       var succeeded = true

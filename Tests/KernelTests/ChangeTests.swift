@@ -17,7 +17,7 @@ import Testing
     #expect(outside.kind == "veth" && inside.kind == "veth")
     #expect(outside.mac == "02:00:00:00:00:02" && inside.mac == "02:00:00:00:00:03")
     #expect(outside.mtu == 1400 && inside.mtu == 1400)
-    #expect(outside.peer == inside.index && inside.peer == outside.index)
+    #expect(outside.peerIndex == inside.index && inside.peerIndex == outside.index)
     #expect(!outside.isUp && !inside.isUp)
   }
 
@@ -142,7 +142,7 @@ import Testing
     let spec = LinkSpec("br7", kind: .bridge(filtersVLANs: false), group: 7, alias: "cni:net/")
     let (bridge, names, error) = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
-      try kernel.apply(.createLink(LinkSpec(spec.name.passing, kind: .bridge(filtersVLANs: false))))
+      try kernel.apply(.createLink(LinkSpec(spec.name.temporaryName, kind: .bridge(filtersVLANs: false))))
       try kernel.apply(.createLink(spec))
       let bridge = try kernel.link("br7", on: .host)
       let error = #expect(throws: KernelError.self) { try kernel.apply(.createLink(spec)) }

@@ -14,13 +14,13 @@ struct Snapshot: Equatable, Sendable {
 
   init(of path: String) throws(KernelError) {
     var kernel = try LiveKernel.open(containerNamespace: path)
-    for side in Side.allCases {
-      for link in try kernel.allLinks(on: side) {
-        links.append("\(side) \(link.name) \(link.kind ?? "-") up \(link.isUp) mtu \(link.mtu) \(link.alias ?? "")")
-        addresses += try kernel.addresses(of: link.name, on: side).map { "\(side) \(link.name) \($0)" }
-        routes += try kernel.routes(of: link.name, on: side).map { "\(side) \($0)" }
+    for netns in NetNS.allCases {
+      for link in try kernel.allLinks(on: netns) {
+        links.append("\(netns) \(link.name) \(link.kind ?? "-") up \(link.isUp) mtu \(link.mtu) \(link.alias ?? "")")
+        addresses += try kernel.addresses(of: link.name, on: netns).map { "\(netns) \(link.name) \($0)" }
+        routes += try kernel.routes(of: link.name, on: netns).map { "\(netns) \($0)" }
       }
-      for key in Self.watched { sysctls.append("\(side) \(key) \(try kernel.sysctl(key, on: side) ?? "-")") }
+      for key in Self.watched { sysctls.append("\(netns) \(key) \(try kernel.sysctl(key, on: netns) ?? "-")") }
     }
   }
 }

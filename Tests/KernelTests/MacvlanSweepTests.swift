@@ -23,7 +23,7 @@ import Testing
   }
 
   private static let host: [Change] = [
-    .createLink(LinkSpec("up0", kind: .veth(peer: .init(name: "up1", side: .host)))),
+    .createLink(LinkSpec("up0", kind: .veth(peer: .init(name: "up1", netns: .host)))),
     .changeLink("up0", on: .host, LinkChange(isUp: true)), .changeLink("up1", on: .host, LinkChange(isUp: true)),
     .addAddress(AddressSpec("10.1.0.1/24", on: "up0", .host)),
     .addAddress(AddressSpec("192.0.2.1/24", on: "up0", .host)),
@@ -44,7 +44,7 @@ import Testing
         let live = try LiveKernel.open(containerNamespace: namespaces.container)
         return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
       }
-      let owner = Owner(
+      let owner = AttachmentID(
         network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
       let config = try CNIJSON.decode(MacvlanConfig.self, from: Array(json.utf8))
       let delegates = Delegates(ipam: PluginType(ipam)) { (_, _, _) throws(CNIError) in answer }

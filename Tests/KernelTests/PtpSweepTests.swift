@@ -71,7 +71,7 @@ import Testing
           containerNamespace: namespaces.container, outside: namespaces.outside, filter: filter)
         return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
       }
-      let owner = Owner(
+      let owner = AttachmentID(
         network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
       let delegates = Delegates(ipam: PluginType("fake")) { (_, _, _) throws(CNIError) in answer }
       let before = try State(container, peer)

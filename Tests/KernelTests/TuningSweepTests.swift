@@ -63,7 +63,7 @@ import Testing
         FailingKernel(try LiveKernel.open(containerNamespace: path), changesBeforeRefusal: n) { _ in counter.count += 1
         }
       }
-      let owner = Owner(
+      let owner = AttachmentID(
         network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
       let call = Call(
         owner: owner, namespacePath: path, config: try CNIJSON.decode(TuningConfig.self, from: Array(json.utf8)),

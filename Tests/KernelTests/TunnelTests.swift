@@ -69,7 +69,7 @@ import Testing
     }
     #expect(link?.kind == "vxlan" && link?.mtu == 1450 && link?.mac == "02:11:22:33:44:55")
     #expect(found == [])
-    #expect(link?.peer == below?.index)
+    #expect(link?.parentIndex == below?.index)
     #expect(link?.vxlan?.df == .set && link?.vxlan?.ttl == 9 && link?.vxlan?.port == 4790)
   }
 

@@ -57,10 +57,10 @@ import Testing
         for name in names("\(sticky)/\(part)") { try place(kind, at: "\(sticky)/\(part)/\(name)") }
       }
       #expect(try leases.remembered(db) == [])
-      #expect(try leases.rememberer(of: address("10.1.0.2")) == nil)
+      #expect(try leases.stickyOwner(of: address("10.1.0.2")) == nil)
       try leases.remember([address("10.1.0.2")], for: db)
       #expect(try leases.remembered(db) == [address("10.1.0.2")])
-      #expect(try leases.rememberer(of: address("10.1.0.2")) == db)
+      #expect(try leases.stickyOwner(of: address("10.1.0.2")) == db)
     }
   }
 

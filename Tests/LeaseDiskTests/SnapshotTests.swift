@@ -10,7 +10,7 @@ import Testing
     try inTemporaryDirectory { directory in
       let subnet = try #require(IPPrefix("10.1.0.0/29"))
       let owner = { (name: String) in
-        Owner(
+        AttachmentID(
           network: try #require(network), container: try #require(ContainerID(name)),
           interface: try #require(InterfaceName("eth0")))
       }

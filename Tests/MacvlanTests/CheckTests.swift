@@ -48,7 +48,7 @@ import Testing
     Damage("container link eth0 is macvlan vepa, want macvlan bridge") { state, _ in
       state.links[.container]?["eth0"]?.upper = .macvlan(Macvlan(.vepa))
     },
-    Damage("container link eth0 is not over up0") { state, _ in state.links[.container]?["eth0"]?.peer = 99 },
+    Damage("container link eth0 is not over up0") { state, _ in state.links[.container]?["eth0"]?.parentIndex = 99 },
     Damage("container link eth0 has state up false, want true") { state, _ in
       state.links[.container]?["eth0"]?.isUp = false
     },

@@ -8,14 +8,14 @@ import TestSupport
 /// An attachment to a network called "net" over up0, a link of the host with addresses of both families.
 struct Fixture {
   var kernel = FakeKernel()
-  var owner: Owner
+  var owner: AttachmentID
   var ipam = FakeIPAM()
 
   static let hostAddresses: [IPPrefix] = ["10.1.0.1/24", "fd00:1::1/64"]
 
   init(hostAddresses: [IPPrefix] = Fixture.hostAddresses) throws {
     guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw BadFixture() }
-    owner = Owner(network: network, container: container, interface: "eth0")
+    owner = AttachmentID(network: network, container: container, interface: "eth0")
     kernel.addLink("up0", on: .host)
     kernel.state.links[.host]?["up0"]?.isUp = true
     kernel.uplink = "up0"
@@ -23,7 +23,7 @@ struct Fixture {
     kernel.state.addresses = hostAddresses.map { AddressSpec($0, on: "up0", .host) }
   }
 
-  var link: InterfaceName { Owner.hostLink(owner.network) }
+  var link: InterfaceName { AttachmentID.hostLink(owner.network) }
 
   var plugin: MainPlugin<MacvlanDriver, FakeKernel> {
     MainPlugin(MacvlanDriver()) { [kernel] _ throws(KernelError) in kernel }
@@ -34,7 +34,7 @@ struct Fixture {
   }
 
   func call(
-    _ json: String, arguments: String = "", previous: AddResult? = nil, of owner: Owner? = nil
+    _ json: String, arguments: String = "", previous: AddResult? = nil, of owner: AttachmentID? = nil
   ) throws -> Call<MacvlanConfig> {
     Call(
       owner: owner ?? self.owner, namespacePath: "/run/netns/c1", argumentsText: arguments,
@@ -43,23 +43,23 @@ struct Fixture {
   }
 
   /// What ADD answers.
-  func add(_ json: String, arguments: String = "", of owner: Owner? = nil) throws -> AddResult {
+  func add(_ json: String, arguments: String = "", of owner: AttachmentID? = nil) throws -> AddResult {
     var answer = AddResult()
     try plugin.add(call(json, arguments: arguments, of: owner)) { (result) throws(CNIError) in answer = result }
     return answer
   }
 
   /// DEL without configuration.
-  func delete(_ owner: Owner? = nil, namespacePath: String? = nil) throws {
+  func delete(_ owner: AttachmentID? = nil, namespacePath: String? = nil) throws {
     try plugin.delete(
       Removal(
         owner: owner ?? self.owner, namespacePath: namespacePath, config: nil, delegates: ipam.delegates))
   }
 
   /// Another attachment to the same network; its container is looked at as if it were the first one's.
-  func other() throws -> Owner {
+  func other() throws -> AttachmentID {
     guard let container = ContainerID("c2") else { throw BadFixture() }
-    return Owner(network: owner.network, container: container, interface: "eth1")
+    return AttachmentID(network: owner.network, container: container, interface: "eth1")
   }
 }
 

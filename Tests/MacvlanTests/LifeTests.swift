@@ -20,8 +20,8 @@ import Testing
     let (fixture, _) = try attached()
     for _ in 1...2 { try fixture.delete(namespacePath: path) }
     #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["up0"])
-    #expect(fixture.kernel.state.routes.filter { $0.side == .host } == untouched.kernel.state.routes)
-    #expect(fixture.kernel.state.neighbours.filter { $0.side == .host } == [])
+    #expect(fixture.kernel.state.routes.filter { $0.netns == .host } == untouched.kernel.state.routes)
+    #expect(fixture.kernel.state.neighbours.filter { $0.netns == .host } == [])
     #expect((fixture.kernel.link("eth0", on: .container) == nil) == (path != nil))
     #expect(fixture.ipam.calls == [.add, .del, .del])
   }
@@ -33,7 +33,7 @@ import Testing
     fixture.ipam.answer.ips[1].address = "fd00:1::6/64"
     _ = try fixture.add(Self.json, of: other)
     try fixture.delete()
-    let routes = fixture.kernel.state.routes.filter { $0.side == .host }
+    let routes = fixture.kernel.state.routes.filter { $0.netns == .host }
     #expect(routes.map(\.dst) == ["10.1.0.6/32", "fd00:1::6/128"])
     #expect(fixture.kernel.state.neighbours.map(\.address) == ["10.1.0.6"])
     #expect(fixture.kernel.link(fixture.link, on: .host) != nil)
@@ -46,15 +46,15 @@ import Testing
     let next = try fixture.other()
     _ = try fixture.add(Self.json, of: next)
     try fixture.delete()
-    #expect(fixture.kernel.state.neighbours.contains { $0.address == "10.1.0.5" && $0.side == .host })
-    #expect(fixture.kernel.state.routes.filter { $0.side == .host }.allSatisfy { $0.priority == next.number })
+    #expect(fixture.kernel.state.neighbours.contains { $0.address == "10.1.0.5" && $0.netns == .host })
+    #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.allSatisfy { $0.priority == next.number })
   }
 
   @Test func `DEL keeps a link by which somebody else has a route`() throws {
     let (fixture, _) = try attached()
     fixture.kernel.state.routes.append(RouteSpec("10.1.0.9/32", on: fixture.link, .host))
     try fixture.delete()
-    #expect(fixture.kernel.state.routes.filter { $0.side == .host }.map(\.dst) == ["10.1.0.9/32"])
+    #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.map(\.dst) == ["10.1.0.9/32"])
     #expect(fixture.kernel.link(fixture.link, on: .host) != nil)
   }
 
@@ -77,7 +77,7 @@ import Testing
     #expect(fixture.kernel.locks == [false, true, false])
   }
 
-  private func collect(_ fixture: Fixture, keeping owners: [Owner]) throws {
+  private func collect(_ fixture: Fixture, keeping owners: [AttachmentID]) throws {
     let kept = owners.map { ValidAttachments.Attachment(containerID: $0.container, ifname: $0.interface) }
     let network = Network(
       name: fixture.owner.network, config: try Fixture.config(Self.json), delegates: fixture.ipam.delegates)
@@ -93,7 +93,7 @@ import Testing
     try collect(fixture, keeping: [fixture.owner, other])
     #expect(fixture.kernel.state == all)
     try collect(fixture, keeping: [other])
-    #expect(fixture.kernel.state.routes.filter { $0.side == .host }.map(\.dst) == ["10.1.0.6/32"])
+    #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.map(\.dst) == ["10.1.0.6/32"])
     #expect(fixture.kernel.state.neighbours.map(\.address) == ["10.1.0.6"])
     try collect(fixture, keeping: [])
     #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["up0"])

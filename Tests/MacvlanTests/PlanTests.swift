@@ -14,16 +14,16 @@ import Testing
     let call = try fixture.call(#"{"mac":"\#(mac)","ipam":{"type":"x"}\#(keys)}"#)
     let settings = try driver.settings(call.config, call.keys, call.arguments())
     var kernel = fixture.kernel
-    let facts = try driver.look(settings, owner: fixture.owner, at: &kernel)
+    let hostState = try driver.look(settings, owner: fixture.owner, at: &kernel)
     return try driver.plan(
-      settings, facts, owner: fixture.owner, namespacePath: "/run/netns/c1", addresses: addresses)
+      settings, hostState, owner: fixture.owner, namespacePath: "/run/netns/c1", addresses: addresses)
   }
 
   private func address(_ prefix: IPPrefix) -> Change { .addAddress(AddressSpec(prefix, on: "eth0", .container)) }
 
   private func link(_ upper: Macvlan = Macvlan(.bridge)) -> Change {
     .createLink(
-      LinkSpec("eth0", kind: .upper(.macvlan(upper), over: LinkPlace("up0", on: .host)), mac: mac, on: .container))
+      LinkSpec("eth0", kind: .upper(.macvlan(upper), over: LinkKey("up0", on: .host)), mac: mac, on: .container))
   }
 
   private let loUp = Change.changeLink("lo", on: .container, LinkChange(isUp: true))
@@ -72,7 +72,7 @@ import Testing
     fixture.kernel.addLink(fixture.link, on: .host, kind: "macvlan")
     let master = fixture.kernel.link("up0", on: .host)?.index
     fixture.kernel.state.links[.host]?[fixture.link]?.mac = given
-    fixture.kernel.state.links[.host]?[fixture.link]?.peer = master
+    fixture.kernel.state.links[.host]?[fixture.link]?.parentIndex = master
     let addresses = AddResult(ips: ips.map { .init(address: $0) })
     let all = try plan(fixture, #","hostAccess":true"#, addresses)
     let without = try plan(fixture, "", addresses)
@@ -88,7 +88,7 @@ import Testing
       shared == [
         .createLink(
           LinkSpec(
-            name, kind: .upper(.macvlan(Macvlan(.bridge)), over: LinkPlace("up0", on: .host)),
+            name, kind: .upper(.macvlan(Macvlan(.bridge)), over: LinkKey("up0", on: .host)),
             mac: "02:11:22:33:44:55")),
         .setSysctls(
           [
@@ -177,10 +177,10 @@ import Testing
       found.append(fixture.kernel.link(fixture.link, on: .host)?.mac)
       try fixture.delete(namespacePath: "/run/netns/c1")
     }
-    #expect(found[0] == Owner.hostLinkAddress(fixture.owner.network, over: "02:00:00:00:00:77"))
+    #expect(found[0] == AttachmentID.hostLinkAddress(fixture.owner.network, over: "02:00:00:00:00:77"))
     #expect(found[1] == found[0])
     #expect(found[0]?.isMulticast == false)
-    #expect(found[0] != Owner.hostLinkAddress(fixture.owner.network, over: "02:00:00:00:00:78"))
+    #expect(found[0] != AttachmentID.hostLinkAddress(fixture.owner.network, over: "02:00:00:00:00:78"))
   }
 
   @Test func `where IPAM asks through the link, the host's access comes with the addresses`() throws {

@@ -130,6 +130,6 @@ import Testing
     let result = try fixture.add(#"{"master":"inner","linkInContainer":true}"#)
     #expect(result.interfaces[0].mtu == 1450)
     let inner = fixture.kernel.link("inner", on: .container)
-    #expect(fixture.kernel.link("eth0", on: .container)?.peer == inner?.index)
+    #expect(fixture.kernel.link("eth0", on: .container)?.parentIndex == inner?.index)
   }
 }

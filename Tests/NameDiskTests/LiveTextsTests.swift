@@ -41,8 +41,8 @@ import Testing
     let file = "resolv.conf"
     var resolvConf: ContainerPath { ContainerPath(base: "\(path)/files", below: ["c1", file], key: "resolvConf") }
 
-    func owner(_ network: String) throws -> Owner {
-      try Owner(
+    func owner(_ network: String) throws -> AttachmentID {
+      try AttachmentID(
         network: #require(NetworkName(network)), container: #require(ContainerID("c1")),
         interface: #require(InterfaceName("eth0")))
     }

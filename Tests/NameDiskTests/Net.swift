@@ -25,8 +25,8 @@ struct Net: Sendable {
       .filter { !$0.hasPrefix("#") && !OwnLines.standard.contains($0) }
   }
 
-  func owner(_ number: Int, on network: String = "net") throws -> Owner {
-    Owner(
+  func owner(_ number: Int, on network: String = "net") throws -> AttachmentID {
+    AttachmentID(
       network: try #require(NetworkName(network)), container: try #require(ContainerID("c\(number)")),
       interface: try #require(InterfaceName("eth-0")))
   }

@@ -9,7 +9,7 @@ import Testing
 struct RemoteTests {
   private func remote(_ number: Int, _ name: String) throws -> RemoteMember {
     RemoteMember(
-      owner: Owner(
+      owner: AttachmentID(
         network: try #require(NetworkName("net")), container: try #require(ContainerID("r\(number)")),
         interface: try #require(InterfaceName("eth0"))),
       node: try #require(HostName("far")), addresses: [try #require(IPAddress("10.3.9.\(number)"))],
@@ -147,7 +147,7 @@ struct RemoteTests {
   func `a name server is told too, wherever the containers' names are`(isDirectory: Bool) throws {
     try Net.use { net in
       let path = "\(net.directory)/\(isDirectory ? "hostsdir" : "shared")"
-      let place = isDirectory ? ServerPlace.directory(path) : .file(path, pidFile: nil)
+      let place = isDirectory ? NameServerTarget.directory(path) : .file(path, pidFile: nil)
       let file = isDirectory ? "\(path)/:net.hosts" : path
       var member = try net.member(1)
       member.server = place

@@ -5,7 +5,7 @@ import Testing
 /// What a name server reads, as it is on disk.
 struct ServerFilesTests {
   private func files(
-    _ number: Int, _ place: ServerPlace, in net: Net, warn: @escaping (String) -> Void = { _ in }
+    _ number: Int, _ place: NameServerTarget, in net: Net, warn: @escaping (String) -> Void = { _ in }
   ) throws -> ServerFiles {
     var member = try net.member(number)
     member.server = place
@@ -17,7 +17,7 @@ struct ServerFilesTests {
   @Test func `a shared file keeps everybody else's lines`() throws {
     try Net.use { net in
       let path = "\(net.directory)/hosts"
-      let place = ServerPlace.file(path, pidFile: nil)
+      let place = NameServerTarget.file(path, pidFile: nil)
       try Data("192.0.2.1 ours é # note".utf8 + [0xFF]).write(to: URL(filePath: path))
       let before = try Data(contentsOf: URL(filePath: path)) + Data("\n".utf8)
       let (first, second) = try (files(1, place, in: net), files(2, place, in: net))
@@ -36,7 +36,7 @@ struct ServerFilesTests {
 
   @Test func `a file that is not whole has a name that dnsmasq skips, and it goes too`() throws {
     try Net.use { net in
-      let place = ServerPlace.directory("\(net.directory)/d")
+      let place = NameServerTarget.directory("\(net.directory)/d")
       let first = try files(1, place, in: net)
       try first.write()
       #expect(tree("\(net.directory)/d") == ["c1:eth-0.hosts"])
@@ -69,7 +69,7 @@ struct ServerFilesTests {
       let pidFile = "\(net.directory)/pid"
       try "\(process.processIdentifier)\n".write(toFile: pidFile, atomically: true, encoding: .utf8)
       var warnings: [String] = []
-      let shared = ServerPlace.file("\(net.directory)/hosts", pidFile: pidFile)
+      let shared = NameServerTarget.file("\(net.directory)/hosts", pidFile: pidFile)
       try files(1, shared, in: net) { warnings.append($0) }.write()
       #expect(isSignalled(process) == isTold)
       #expect(warnings.count == (isTold ? 0 : 1))
@@ -82,7 +82,7 @@ struct ServerFilesTests {
       let pidFile = "\(net.directory)/pid"
       try text.write(toFile: pidFile, atomically: true, encoding: .utf8)
       var warnings: [String] = []
-      let shared = ServerPlace.file("\(net.directory)/hosts", pidFile: pidFile)
+      let shared = NameServerTarget.file("\(net.directory)/hosts", pidFile: pidFile)
       try files(1, shared, in: net) { warnings.append($0) }.write()
       #expect(warnings == ["\(pidFile): no dnsmasq runs by that number: nobody is told of \(net.directory)/hosts"])
     }

@@ -60,7 +60,7 @@ struct StateDirectoryTests {
   }
 
   static func member(_ container: String) throws -> Member {
-    let owner = Owner(
+    let owner = AttachmentID(
       network: try #require(NetworkName("net")), container: try #require(ContainerID(container)),
       interface: try #require(InterfaceName("eth0")))
     return Member(

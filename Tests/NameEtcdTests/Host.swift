@@ -44,8 +44,8 @@ struct Host {
     get throws { try SharedNames(names.config, of: #require(NetworkName(Self.network))) }
   }
 
-  static func owner(_ container: String) throws -> Owner {
-    Owner(
+  static func owner(_ container: String) throws -> AttachmentID {
+    AttachmentID(
       network: try #require(NetworkName(network)), container: try #require(ContainerID(container)),
       interface: try #require(InterfaceName("eth0")))
   }

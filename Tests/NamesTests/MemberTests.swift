@@ -80,8 +80,8 @@ struct MemberTests {
     JSONReader(try CNIJSON.decodeValue(Array(text.utf8)), path: "k")
   }
   static func name(_ text: String) throws -> HostName { try #require(HostName(text)) }
-  static func owner() throws -> Owner {
-    Owner(
+  static func owner() throws -> AttachmentID {
+    AttachmentID(
       network: try #require(NetworkName("isolated_nw")), container: try #require(ContainerID("c1")),
       interface: try #require(InterfaceName("eth0")))
   }

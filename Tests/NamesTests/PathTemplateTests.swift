@@ -4,8 +4,8 @@ import NetTypes
 import Testing
 
 @Suite struct PathTemplateTests {
-  static func owner(_ container: String = "abc") throws -> Owner {
-    try Owner(
+  static func owner(_ container: String = "abc") throws -> AttachmentID {
+    try AttachmentID(
       network: #require(NetworkName("blue")), container: #require(ContainerID(container)),
       interface: #require(InterfaceName("eth0")))
   }
@@ -55,7 +55,7 @@ import Testing
     let template = try PathTemplate("/x/{containerID}/hosts", key: "hostsFile")
     let id = String(repeating: "a", count: length)
     let path = try template.path(for: Self.owner(id), namespacePath: "").description
-    #expect(path == "/x/\(length <= 255 ? id : Owner.shortHash(id))/hosts")
+    #expect(path == "/x/\(length <= 255 ? id : AttachmentID.shortHash(id))/hosts")
   }
 
   @Test func `a component too long for a file's name even without the identifier is refused`() throws {

@@ -9,8 +9,8 @@ import Testing
 extension NftablesTests {
   @Suite struct Conflicts {
     @Test func `a taken port is refused, and says whose it is`() throws {
-      let first = Claim(try owner("c1"), .ports, [.publish(try port(8080))])
-      let second = Claim(
+      let first = RuleSet(try owner("c1"), .ports, [.publish(try port(8080))])
+      let second = RuleSet(
         try owner("c2"), .ports, [.publish(try port(8079, to: "10.1.0.3")), .publish(try port(8080, to: "10.1.0.3"))])
       let (error, before, after) = try onHost {
         var backend = NftablesBackend()
@@ -24,8 +24,8 @@ extension NftablesTests {
     }
 
     @Test func `a bridge is isolated in one way only`() throws {
-      let first = Claim(try owner("c1"), .network, [try .isolate(Isolation(name("br0"), reach: .network))])
-      let second = Claim(try owner("c2"), .network, [try .isolate(Isolation(name("br0"), reach: .nobody))])
+      let first = RuleSet(try owner("c1"), .network, [try .isolate(Isolation(name("br0"), reach: .network))])
+      let second = RuleSet(try owner("c2"), .network, [try .isolate(Isolation(name("br0"), reach: .nobody))])
       let (error, before, after) = try onHost {
         var backend = NftablesBackend()
         try backend.add(first)
@@ -39,8 +39,8 @@ extension NftablesTests {
 
     @Test func `an address goes over to its new container, and stays its own`() throws {
       let rules = [try Rule.masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24")))]
-      let gone = Claim(try owner("c1"), .network, rules)
-      let new = Claim(try owner("c2"), .network, rules)
+      let gone = RuleSet(try owner("c1"), .network, rules)
+      let new = RuleSet(try owner("c2"), .network, rules)
       let (missing, after, before) = try onHost {
         var backend = NftablesBackend()
         let before = try ruleset()
@@ -59,9 +59,9 @@ extension NftablesTests {
       let rules = [Rule.publish(try port(8080))]
       let (missing, tags) = try onHost {
         var backend = NftablesBackend()
-        try backend.add(Claim(owner("c1"), .ports, rules))
+        try backend.add(RuleSet(owner("c1"), .ports, rules))
         _ = try nft("flush", "ruleset")
-        let new = try Claim(owner("c2"), .ports, rules)
+        let new = try RuleSet(owner("c2"), .ports, rules)
         try backend.add(new)
         try backend.remove(owner("c1").filterTag, .ports, known: rules)
         return (try backend.missing(from: new), try backend.tags(.ports, prefix: ""))
@@ -78,7 +78,7 @@ extension NftablesTests {
       let ports = [
         try port(8080), try port(8081, on: "192.0.2.1"), try port(8080, to: "fd00::2"), special, chained,
       ]
-      let claim = Claim(try owner("c1"), .ports, ports.map(Rule.publish))
+      let ruleSet = RuleSet(try owner("c1"), .ports, ports.map(Rule.publish))
       let asked = try [
         port(8080), port(8080, on: "192.0.2.8"), port(8081), port(8081, on: "192.0.2.1"), port(8081, on: "192.0.2.2"),
         port(8082), port(8083), port(8083, on: "192.0.2.9"), port(8084), port(8080, to: "fd00::9"),
@@ -86,7 +86,7 @@ extension NftablesTests {
       let (each, all, none) = try onHost {
         var backend = NftablesBackend()
         let none = try backend.holders(of: nil)
-        try backend.add(claim)
+        try backend.add(ruleSet)
         let each = try asked.map { try backend.holders(of: [$0]).map(\.port.hostText) }
         return (each, try backend.holders(of: nil), none)
       }
@@ -100,19 +100,19 @@ extension NftablesTests {
     }
 
     @Test func `five thousand others are not in the way`() throws {
-      let claim = Claim(try owner("c1"), .ports, [.publish(try port(8080, to: "10.9.0.2"))])
+      let ruleSet = RuleSet(try owner("c1"), .ports, [.publish(try port(8080, to: "10.9.0.2"))])
       let bulk = (0..<5000).map { number in
         "6 . \(10000 + number) comment \"cni:net/x\(number)/eth0 ports\" : 10.1.\(number / 250).\(number % 250) . 80"
       }
       let (before, after, missing, holders) = try onHost {
         var backend = NftablesBackend()
-        try backend.add(Claim(owner("c0"), .ports, [.publish(port(8079, to: "10.9.0.3"))]))
+        try backend.add(RuleSet(owner("c0"), .ports, [.publish(port(8079, to: "10.9.0.3"))]))
         _ = try nft("-f", "-", input: "add element inet swift_cni ports4 { \(bulk.joined(separator: ",\n")) }")
         let before = try ruleset().split(separator: "\n").count
-        try backend.add(claim)
-        let missing = try backend.missing(from: claim)
+        try backend.add(ruleSet)
+        let missing = try backend.missing(from: ruleSet)
         let holders = try backend.holders(of: [port(12345)]).map(\.tag)
-        try backend.remove(claim.owner.filterTag, .ports, known: claim.rules)
+        try backend.remove(ruleSet.owner.filterTag, .ports, known: ruleSet.rules)
         return (before, try ruleset().split(separator: "\n").count, missing, holders)
       }
       #expect(missing == [])
@@ -128,11 +128,11 @@ extension NftablesTests {
     func `a condition that is more than a match is refused before anything happens`(condition: String) throws {
       var port = try port(8080)
       port.conditions = [condition]
-      let claim = Claim(try owner("c1"), .ports, [.publish(port)])
+      let ruleSet = RuleSet(try owner("c1"), .ports, [.publish(port)])
       let (error, before, after) = try onHost {
         var backend = NftablesBackend()
         let before = try ruleset()
-        return (refusal { try backend.add(claim) }, before, try ruleset())
+        return (refusal { try backend.add(ruleSet) }, before, try ruleset())
       }
       #expect(error?.errno == .EINVAL)
       #expect(error?.description.contains("want words of nft matches") == true)
@@ -143,13 +143,13 @@ extension NftablesTests {
     func `an odd name of an interface stands for itself or is refused`(text: String) throws {
       let bridge = try name(text)
       let isRefused = text.contains { "\"*\\".contains($0) }
-      let claim = Claim(try owner("c1"), .network, [.isolate(Isolation(bridge, reach: .network))])
+      let ruleSet = RuleSet(try owner("c1"), .network, [.isolate(Isolation(bridge, reach: .network))])
       let (error, before, after, missing) = try onHost {
         var backend = NftablesBackend()
         let before = try ruleset()
-        let error = refusal { try backend.add(claim) }
-        let missing = isRefused ? [] : try backend.missing(from: claim)
-        try backend.remove(claim.owner.filterTag, .network, known: claim.rules)
+        let error = refusal { try backend.add(ruleSet) }
+        let missing = isRefused ? [] : try backend.missing(from: ruleSet)
+        try backend.remove(ruleSet.owner.filterTag, .network, known: ruleSet.rules)
         return (error, before, try ruleset(), missing)
       }
       #expect(error?.errno == (isRefused ? .EINVAL : nil))
@@ -164,7 +164,7 @@ extension NftablesTests {
       let errors = try rules.map { rule in
         try onHost {
           var backend = NftablesBackend()
-          return refusal { try backend.add(Claim(owner("c1"), .ports, [rule])) }?.errno
+          return refusal { try backend.add(RuleSet(owner("c1"), .ports, [rule])) }?.errno
         }
       }
       #expect(errors == [.EOPNOTSUPP, .EOPNOTSUPP])

@@ -56,8 +56,8 @@ private let foreign = """
   }
   """.replacingOccurrences(of: "prouting", with: "prerouting")
 
-func owner(_ container: String, network: String = "net") throws -> Owner {
-  try Owner(
+func owner(_ container: String, network: String = "net") throws -> AttachmentID {
+  try AttachmentID(
     network: #require(NetworkName(network)), container: #require(ContainerID(container)),
     interface: "eth0")
 }
@@ -76,7 +76,7 @@ func port(_ number: UInt16, on host: String? = nil, to target: String = "10.1.0.
 }
 
 /// Rules of every kind, in both families, as far as a part may have them.
-func everyKind(_ part: Part) throws -> [Rule] {
+func everyKind(_ role: PluginRole) throws -> [Rule] {
   var conditional = try port(8082)
   conditional.conditions = ["ip", "saddr", "{", "192.0.2.0/24,", "198.51.100.0/24", "}"]
   conditional.excludedDevices = try [name("eth9")]
@@ -91,8 +91,8 @@ func everyKind(_ part: Part) throws -> [Rule] {
   var rules: [Rule] = try [
     .masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24"))),
     .masquerade(Masquerade(address("fd00::2"), in: prefix("fd00::1/64"), isRandom: true)),
-    .link(ContainerLink(name("br0"), from: address("10.1.0.2"), to: address("10.1.0.3"), .tcp, 80)),
-    .link(ContainerLink(name("br0"), from: address("fd00::2"), to: address("fd00::3"), .udp, 53)),
+    .link(AllowedConnection(name("br0"), from: address("10.1.0.2"), to: address("10.1.0.3"), .tcp, 80)),
+    .link(AllowedConnection(name("br0"), from: address("fd00::2"), to: address("fd00::3"), .udp, 53)),
     .guardSource(SourceGuard(name("veth0"), mac: "02:00:00:00:00:09")),
     .guardAddresses(AddressGuard(name("veth0"), [address("10.1.0.2"), address("fd00::2")])),
     .publish(port(8080)), .publish(port(8080, to: "fd00::2")), .publish(port(8081, on: "192.0.2.1")),
@@ -106,7 +106,7 @@ func everyKind(_ part: Part) throws -> [Rule] {
     .serve(NameService(name("br0"), address: address("10.1.0.1"))),
     .serve(NameService(name("br0"), address: address("fd00::1"))),
   ]
-  if part == .network || part == .firewall {
+  if role == .network || role == .firewall {
     for (index, reach) in Isolation.Reach.allCases.enumerated() {
       rules.append(try .isolate(Isolation(name("br\(index)"), reach: reach, separatesContainers: index == 1)))
       rules.append(

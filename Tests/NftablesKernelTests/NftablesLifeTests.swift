@@ -6,22 +6,22 @@ import Testing
 
 extension NftablesTests {
   @Suite struct Life {
-    @Test(arguments: Part.allCases, [true, false])
-    func `what was added is there, and its removal leaves what was before`(part: Part, isKnown: Bool) throws {
-      let claim = Claim(try owner("c1"), part, try everyKind(part))
+    @Test(arguments: PluginRole.allCases, [true, false])
+    func `what was added is there, and its removal leaves what was before`(role: PluginRole, isKnown: Bool) throws {
+      let ruleSet = RuleSet(try owner("c1"), role, try everyKind(role))
       let (before, missingBefore, between, missing, tags, after) = try onHost {
         var backend = NftablesBackend()
         let before = try ruleset()
-        let missingBefore = try backend.missing(from: claim)
-        try backend.add(claim)
+        let missingBefore = try backend.missing(from: ruleSet)
+        try backend.add(ruleSet)
         let between = try nft("-j", "list", "ruleset")
-        let missing = try backend.missing(from: claim)
-        let tags = try backend.tags(part, prefix: "cni:net/")
-        try backend.remove(claim.owner.filterTag, part, known: isKnown ? claim.rules : nil)
+        let missing = try backend.missing(from: ruleSet)
+        let tags = try backend.tags(role, prefix: "cni:net/")
+        try backend.remove(ruleSet.owner.filterTag, role, known: isKnown ? ruleSet.rules : nil)
         return (before, missingBefore, between, missing, tags, try ruleset())
       }
-      #expect(missingBefore == claim.rules)
-      #expect(between.contains("cni:net/c1/eth0 \(part.rawValue)"))
+      #expect(missingBefore == ruleSet.rules)
+      #expect(between.contains("cni:net/c1/eth0 \(role.rawValue)"))
       #expect(missing == [])
       #expect(tags == ["cni:net/c1/eth0"])
       #expect(after == before)
@@ -29,13 +29,13 @@ extension NftablesTests {
 
     @Test func `each kind of rule comes and goes by itself`() throws {
       for rule in try everyKind(.network) {
-        let claim = Claim(try owner("c1"), .network, [rule])
+        let ruleSet = RuleSet(try owner("c1"), .network, [rule])
         let (before, missing, after) = try onHost {
           var backend = NftablesBackend()
           let before = try ruleset()
-          try backend.add(claim)
-          let missing = try backend.missing(from: claim)
-          try backend.remove(claim.owner.filterTag, claim.part, known: claim.rules)
+          try backend.add(ruleSet)
+          let missing = try backend.missing(from: ruleSet)
+          try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: ruleSet.rules)
           return (before, missing, try ruleset())
         }
         #expect(missing == [], "\(rule)")
@@ -48,10 +48,10 @@ extension NftablesTests {
       let shared = try everyKind(.network).filter {
         if case .isolate = $0 { true } else { false }
       }
-      let first = Claim(
+      let first = RuleSet(
         try owner("c1"), .network,
         shared + [try .masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24")))])
-      let second = Claim(
+      let second = RuleSet(
         try owner("c2"), .network,
         shared + [try .masquerade(Masquerade(address("10.1.0.3"), in: prefix("10.1.0.1/24")))])
       let (alone, missing, left, before, after) = try onHost {
@@ -74,8 +74,8 @@ extension NftablesTests {
     @Test func `both parts isolate one bridge, each for itself`() throws {
       let rule = try Rule.isolate(Isolation(name("br0"), reach: .network))
       let other = try Rule.isolate(Isolation(name("br0"), reach: .nobody))
-      let network = Claim(try owner("c1"), .network, [rule])
-      let firewall = Claim(try owner("c1"), .firewall, [other])
+      let network = RuleSet(try owner("c1"), .network, [rule])
+      let firewall = RuleSet(try owner("c1"), .firewall, [other])
       let (missing, before, after) = try onHost {
         var backend = NftablesBackend()
         let before = try ruleset()
@@ -92,17 +92,17 @@ extension NftablesTests {
 
     @Test(arguments: [true, false])
     func `a flushed ruleset is nobody's`(isKnown: Bool) throws {
-      let claim = Claim(try owner("c1"), .ports, try everyKind(.ports))
+      let ruleSet = RuleSet(try owner("c1"), .ports, try everyKind(.ports))
       let (after, missing) = try onHost {
         var backend = NftablesBackend()
-        try backend.add(claim)
+        try backend.add(ruleSet)
         _ = try nft("flush", "ruleset")
-        let missing = try backend.missing(from: claim)
-        try backend.remove(claim.owner.filterTag, .ports, known: isKnown ? claim.rules : nil)
+        let missing = try backend.missing(from: ruleSet)
+        try backend.remove(ruleSet.owner.filterTag, .ports, known: isKnown ? ruleSet.rules : nil)
         return (try ruleset(), missing)
       }
       #expect(after == "")
-      #expect(missing == claim.rules)
+      #expect(missing == ruleSet.rules)
     }
 
     @Test(arguments: [
@@ -111,17 +111,17 @@ extension NftablesTests {
       "delete table bridge swift_cni", "flush set bridge swift_cni allowed",
     ])
     func `what is half gone is missed, comes back, and goes wholly`(command: String) throws {
-      let claim = Claim(try owner("c1"), .ports, try everyKind(.ports))
+      let ruleSet = RuleSet(try owner("c1"), .ports, try everyKind(.ports))
       let (missing, missingAgain, before, after) = try onHost {
         var backend = NftablesBackend()
         let before = try ruleset()
-        try backend.add(claim)
+        try backend.add(ruleSet)
         _ = try nft("-f", "-", input: command)
-        let missing = try backend.missing(from: claim)
-        try backend.add(claim)
-        let missingAgain = try backend.missing(from: claim)
+        let missing = try backend.missing(from: ruleSet)
+        try backend.add(ruleSet)
+        let missingAgain = try backend.missing(from: ruleSet)
         _ = try nft("-f", "-", input: command)
-        try backend.remove(claim.owner.filterTag, .ports, known: claim.rules)
+        try backend.remove(ruleSet.owner.filterTag, .ports, known: ruleSet.rules)
         return (missing, missingAgain, before, try ruleset())
       }
       #expect(!missing.isEmpty)
@@ -130,10 +130,10 @@ extension NftablesTests {
     }
 
     @Test func `many at once lose nothing and leave nothing`() throws {
-      let claims = try (1...8).map { number in
+      let ruleSets = try (1...8).map { number in
         var spare = try port(8080, to: "10.1.0.\(number)")
         spare.isSpare = true
-        return Claim(
+        return RuleSet(
           try owner("c\(number)"), .network,
           try [
             .masquerade(Masquerade(address("10.1.0.\(number)"), in: prefix("10.1.0.1/24"))),
@@ -142,12 +142,12 @@ extension NftablesTests {
       }
       let (before, failures, after) = try onHost {
         let before = try ruleset()
-        let failures = atOnce(claims) { claim in
+        let failures = atOnce(ruleSets) { ruleSet in
           var backend = NftablesBackend()
           for _ in 0..<10 {
-            try backend.add(claim)
-            if try !backend.missing(from: claim).isEmpty { return "\(claim.owner): missing" }
-            try backend.remove(claim.owner.filterTag, claim.part, known: claim.rules)
+            try backend.add(ruleSet)
+            if try !backend.missing(from: ruleSet).isEmpty { return "\(ruleSet.owner): missing" }
+            try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: ruleSet.rules)
           }
           return nil
         }
@@ -160,18 +160,18 @@ extension NftablesTests {
 }
 
 /// Runs `body` for each on a thread of its own, in this thread's namespace; what they complain of.
-private func atOnce(_ claims: [Claim], _ body: @escaping @Sendable (Claim) throws -> String?) -> [String] {
+private func atOnce(_ ruleSets: [RuleSet], _ body: @escaping @Sendable (RuleSet) throws -> String?) -> [String] {
   let complaints = Complaints()
   let done = DispatchSemaphore(value: 0)
-  for claim in claims {
+  for ruleSet in ruleSets {
     Thread {
       do {
-        if let text = try body(claim) { complaints.add(text) }
+        if let text = try body(ruleSet) { complaints.add(text) }
       } catch { complaints.add("\(error)") }
       done.signal()
     }.start()
   }
-  for _ in claims { done.wait() }
+  for _ in ruleSets { done.wait() }
   return complaints.all
 }
 

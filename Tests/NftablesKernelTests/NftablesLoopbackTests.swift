@@ -7,7 +7,7 @@ import Testing
 extension NftablesTests {
   /// A published port that is reached by 127.0.0.1 needs `route_localnet`, which lets more pass than it is meant to.
   @Suite struct Loopback {
-    private func claim() throws -> Claim { Claim(try owner("c1"), .ports, [.publish(try port(8080))]) }
+    private func ruleSet() throws -> RuleSet { RuleSet(try owner("c1"), .ports, [.publish(try port(8080))]) }
 
     private func bridgesFilter(_ isFiltering: Bool) -> String {
       // Without the module there is nothing to turn off.
@@ -16,7 +16,7 @@ extension NftablesTests {
 
     @Test(arguments: [true, false])
     func `a container does not get to the host's loopback`(isFiltering: Bool) throws {
-      let (claim, filtering) = (try claim(), bridgesFilter(isFiltering))
+      let (ruleSet, filtering) = (try ruleSet(), bridgesFilter(isFiltering))
       let (guarded, unguarded) = try withContainer { container in
         try container.shell(
           """
@@ -25,7 +25,7 @@ extension NftablesTests {
           nsenter --net="$container" ip route add 127.0.0.0/8 via 10.1.0.1 dev eth0
           """)
         var backend = NftablesBackend()
-        try backend.add(claim)
+        try backend.add(ruleSet)
         let guarded = try container.reachesLoopback()
         _ = try nft("flush chain inet swift_cni localnet")
         return (guarded, try container.reachesLoopback())
@@ -36,11 +36,11 @@ extension NftablesTests {
 
     @Test(arguments: [true, false])
     func `a published port is reached by 127.0.0.1 all the same`(isFiltering: Bool) throws {
-      let (claim, filtering) = (try claim(), bridgesFilter(isFiltering))
+      let (ruleSet, filtering) = (try ruleSet(), bridgesFilter(isFiltering))
       let (reached, address) = try withContainer { container in
         try container.shell(filtering)
         var backend = NftablesBackend()
-        try backend.add(claim)
+        try backend.add(ruleSet)
         return try (
           container.tcp(to: "127.0.0.1", 8080, serving: 80), container.tcp(to: "127.9.9.9", 8080, serving: 80)
         )
@@ -50,14 +50,14 @@ extension NftablesTests {
     }
 
     @Test func `who loses the rule is told so`() throws {
-      let claim = try claim()
+      let ruleSet = try ruleSet()
       let missing = try onHost {
         var backend = NftablesBackend()
-        try backend.add(claim)
+        try backend.add(ruleSet)
         _ = try nft("flush chain inet swift_cni localnet")
-        return try backend.missing(from: claim)
+        return try backend.missing(from: ruleSet)
       }
-      #expect(missing == claim.rules)
+      #expect(missing == ruleSet.rules)
     }
   }
 }

@@ -7,24 +7,26 @@ import Testing
 extension NftablesTests {
   /// A name server of the host, which one bridge may ask.
   @Suite struct Names {
-    private func claim(_ container: String, _ bridge: String = "br0", at server: String = "10.1.0.1") throws -> Claim {
-      Claim(try owner(container), .names, [.serve(NameService(try name(bridge), address: try address(server)))])
+    private func ruleSet(_ container: String, _ bridge: String = "br0", at server: String = "10.1.0.1") throws
+      -> RuleSet
+    {
+      RuleSet(try owner(container), .names, [.serve(NameService(try name(bridge), address: try address(server)))])
     }
 
     @Test(arguments: [true, false])
     func `it is open as long as somebody needs it`(isKnown: Bool) throws {
-      let claims = try [claim("c1"), claim("c2")]
+      let ruleSets = try [ruleSet("c1"), ruleSet("c2")]
       let (before, alone, both, one, missing, after) = try onHost {
         var backend = NftablesBackend()
         let before = try ruleset()
-        try backend.add(claims[1])
+        try backend.add(ruleSets[1])
         let alone = try ruleset()
-        try backend.add(claims[0])
+        try backend.add(ruleSets[0])
         let both = try ruleset()
-        try backend.remove(claims[0].owner.filterTag, .names, known: isKnown ? claims[0].rules : nil)
+        try backend.remove(ruleSets[0].owner.filterTag, .names, known: isKnown ? ruleSets[0].rules : nil)
         let one = try ruleset()
-        let missing = try backend.missing(from: claims[1])
-        try backend.remove(claims[1].owner.filterTag, .names, known: isKnown ? claims[1].rules : nil)
+        let missing = try backend.missing(from: ruleSets[1])
+        try backend.remove(ruleSets[1].owner.filterTag, .names, known: isKnown ? ruleSets[1].rules : nil)
         return (before, alone, both, one, missing, try ruleset())
       }
       #expect(alone != before)
@@ -35,7 +37,7 @@ extension NftablesTests {
     }
 
     @Test func `one address is asked by one bridge`() throws {
-      let (first, second) = try (claim("c1"), claim("c2", "br1"))
+      let (first, second) = try (ruleSet("c1"), ruleSet("c2", "br1"))
       let (error, between, after) = try onHost {
         var backend = NftablesBackend()
         try backend.add(first)
@@ -61,24 +63,24 @@ extension NftablesTests {
 
     @Test(arguments: ["delete element inet swift_cni served4 { 10.1.0.1 }", "flush chain inet swift_cni input"])
     func `who loses it is told so, and it comes back`(command: String) throws {
-      let claim = try claim("c1")
+      let ruleSet = try ruleSet("c1")
       let (missing, back) = try onHost {
         var backend = NftablesBackend()
-        try backend.add(claim)
+        try backend.add(ruleSet)
         _ = try nft(command)
-        let missing = try backend.missing(from: claim)
-        try backend.remove(claim.owner.filterTag, .names, known: nil)
-        try backend.add(claim)
-        return (missing, try backend.missing(from: claim))
+        let missing = try backend.missing(from: ruleSet)
+        try backend.remove(ruleSet.owner.filterTag, .names, known: nil)
+        try backend.add(ruleSet)
+        return (missing, try backend.missing(from: ruleSet))
       }
-      #expect(missing == claim.rules)
+      #expect(missing == ruleSet.rules)
       #expect(back == [])
     }
 
     /// The container is on `br0`, where the host has 10.1.0.1 and 10.2.0.1.
     @Test(arguments: [true, false])
     func `the bridge's containers get through and others' do not`(isUDP: Bool) throws {
-      let (own, others) = try (claim("c1"), claim("c2", "br9", at: "10.2.0.1"))
+      let (own, others) = try (ruleSet("c1"), ruleSet("c2", "br9", at: "10.2.0.1"))
       let (heard, unheard, loopback, elsewhere, freed) = try withContainer { container in
         var backend = NftablesBackend()
         try backend.add(own)

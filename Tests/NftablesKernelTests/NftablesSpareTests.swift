@@ -10,7 +10,7 @@ extension NftablesTests {
     private static let networks = ["net", "two", "three"]
 
     /// What the n-th of them adds: `10.N.0.2` in the place of the container's address.
-    private func claim(_ number: Int, spare: Bool, _ more: [Rule] = []) throws -> Claim {
+    private func ruleSet(_ number: Int, spare: Bool, _ more: [Rule] = []) throws -> RuleSet {
       let ports = try [
         port(8080, to: "10.\(number).0.2"), port(8081, on: "192.0.2.1", to: "10.\(number).0.2"),
         port(8080, to: "fd00::\(number)"), port(8081, on: "2001:db8::1", to: "fd00::\(number)"),
@@ -20,7 +20,7 @@ extension NftablesTests {
         port.isSpare = spare
         return .publish(port)
       }
-      return Claim(try owner("c1", network: Self.networks[number - 1]), .ports, rules + more)
+      return RuleSet(try owner("c1", network: Self.networks[number - 1]), .ports, rules + more)
     }
 
     @Test(
@@ -28,16 +28,16 @@ extension NftablesTests {
     func `the others stay when one network goes, and nothing when all have gone`(
       order: [Int], isKnown: Bool
     ) throws {
-      let claims = try (1...3).map { try claim($0, spare: $0 > 1) }
+      let ruleSets = try (1...3).map { try ruleSet($0, spare: $0 > 1) }
       let (before, missing, holders, after) = try onHost {
         var backend = NftablesBackend()
         let before = try ruleset()
-        for claim in claims { try backend.add(claim) }
-        var left = claims
+        for ruleSet in ruleSets { try backend.add(ruleSet) }
+        var left = ruleSets
         var missing: [[Rule]] = []
         var holders: [Int] = []
         for number in order {
-          let gone = claims[number - 1]
+          let gone = ruleSets[number - 1]
           missing += try left.map { try backend.missing(from: $0) }
           holders.append(try backend.holders(of: nil).count)
           try backend.remove(gone.owner.filterTag, .ports, known: isKnown ? gone.rules : nil)
@@ -52,8 +52,8 @@ extension NftablesTests {
     }
 
     @Test func `a spare port has a holder, and its owner a tag`() throws {
-      let first = try claim(1, spare: false)
-      let second = try claim(2, spare: true)
+      let first = try ruleSet(1, spare: false)
+      let second = try ruleSet(2, spare: true)
       let asked = try [
         port(8080), port(8080, on: "192.0.2.7"), port(8081), port(8081, on: "192.0.2.1"), port(8081, on: "192.0.2.2"),
         port(8082), port(8080, to: "fd00::9"),
@@ -81,8 +81,8 @@ extension NftablesTests {
       "flush chain inet swift_cni spare", "flush map inet swift_cni spares4", "flush map inet swift_cni returning6",
     ])
     func `what is missing of a spare port is found, and comes back once`(damage: String) throws {
-      let first = try claim(1, spare: false)
-      let second = try claim(2, spare: true)
+      let first = try ruleSet(1, spare: false)
+      let second = try ruleSet(2, spare: true)
       let (whole, missing, repaired, after, before) = try onHost {
         var backend = NftablesBackend()
         let before = try ruleset()
@@ -94,7 +94,7 @@ extension NftablesTests {
         // As a repair does.
         try backend.add(second)
         let repaired = try nft("list", "chain", "inet", "swift_cni", "spare")
-        for claim in [first, second] { try backend.remove(claim.owner.filterTag, .ports, known: claim.rules) }
+        for ruleSet in [first, second] { try backend.remove(ruleSet.owner.filterTag, .ports, known: ruleSet.rules) }
         return (whole, missing, repaired, try ruleset(), before)
       }
       #expect(missing > 0)
@@ -104,13 +104,13 @@ extension NftablesTests {
     }
 
     @Test func `spare ports stay when the table is declared anew`() throws {
-      let first = try claim(1, spare: true)
+      let first = try ruleSet(1, spare: true)
       let (missing, holders) = try onHost {
         var backend = NftablesBackend()
         try backend.add(first)
         _ = try nft("flush chain inet swift_cni publish")
         // Somebody whose own are there already, so that everything is declared again.
-        let other = try Claim(owner("c2"), .ports, [.publish(port(9000, to: "10.9.0.2"))])
+        let other = try RuleSet(owner("c2"), .ports, [.publish(port(9000, to: "10.9.0.2"))])
         try backend.add(other)
         try backend.add(other)
         return (try backend.missing(from: first), try backend.holders(of: nil).count)
@@ -123,11 +123,11 @@ extension NftablesTests {
       var port = try port(8080)
       port.isSpare = true
       port.chain = "PORTS"
-      let claim = Claim(try owner("c1"), .ports, [.publish(port)])
+      let ruleSet = RuleSet(try owner("c1"), .ports, [.publish(port)])
       let (error, before, after) = try onHost {
         var backend = NftablesBackend()
         let before = try ruleset()
-        return (refusal { try backend.add(claim) }, before, try ruleset())
+        return (refusal { try backend.add(ruleSet) }, before, try ruleset())
       }
       #expect(error?.errno == .EOPNOTSUPP)
       #expect(error?.description.contains("want one network, or no chain") == true)
@@ -174,16 +174,16 @@ extension NftablesTests {
     private func reached(
       _ ports: [PublishedPort], _ addresses: [String], removing order: [Int]
     ) throws -> [[String]] {
-      let claims = try zip(ports, Self.networks).map {
-        Claim(try owner("c1", network: $1), .ports, [.publish($0)])
+      let ruleSets = try zip(ports, Self.networks).map {
+        RuleSet(try owner("c1", network: $1), .ports, [.publish($0)])
       }
       return try withContainer { container in
         try container.shell("ip address add 192.0.2.1/32 dev lo; ip address add 192.0.2.2/32 dev lo")
         var backend = NftablesBackend()
-        for claim in claims { try backend.add(claim) }
+        for ruleSet in ruleSets { try backend.add(ruleSet) }
         var all = [try addresses.map { try container.tcp(to: $0, 8080, serving: 80) }]
         for index in order {
-          try backend.remove(claims[index].owner.filterTag, .ports, known: claims[index].rules)
+          try backend.remove(ruleSets[index].owner.filterTag, .ports, known: ruleSets[index].rules)
           all.append(try addresses.map { try container.tcp(to: $0, 8080, serving: 80) })
         }
         return all

@@ -8,9 +8,9 @@ import Testing
 extension NftablesTests {
   /// Rules about tunnels, which change with the hosts of a network.
   @Suite struct Tunnels {
-    private func claim(_ peers: [String]?, network: String = "net", port: UInt16 = 4789) throws -> Claim {
+    private func ruleSet(_ peers: [String]?, network: String = "net", port: UInt16 = 4789) throws -> RuleSet {
       let addresses = try peers?.map { try address($0) }
-      return Claim(
+      return RuleSet(
         try owner("host", network: network), .tunnels,
         [.guardTunnel(TunnelGuard(port: port, peers: addresses))])
     }
@@ -19,7 +19,7 @@ extension NftablesTests {
       numbers.map { $0 % 2 == 0 ? "192.0.2.\($0)" : "2001:db8::\($0)" }
     }
 
-    /// Peers before, whether their claim is remembered, and peers afterwards.
+    /// Peers before, whether their rule set is remembered, and peers afterwards.
     @Test(
       arguments: [
         ([1, 3], true, [2, 9]), ([1, 3], false, [2, 9]), ([1, 200], true, [5, 199]), ([1, 2], true, [1, 1]),
@@ -28,13 +28,13 @@ extension NftablesTests {
     func `replacing rules leaves the same ruleset as adding the new ones alone`(
       change: (before: [Int], isKnown: Bool, after: [Int]), command: String
     ) throws {
-      let old = try claim(hosts(change.before[0]...change.before[1]))
-      let new = try claim(hosts(change.after[0]...change.after[1]))
-      let other = try claim(hosts(3...4), network: "net2")
+      let old = try ruleSet(hosts(change.before[0]...change.before[1]))
+      let new = try ruleSet(hosts(change.after[0]...change.after[1]))
+      let other = try ruleSet(hosts(3...4), network: "net2")
       let (fresh, replaced, missing, before, after) = try onHost {
         var backend = NftablesBackend()
         let before = try ruleset()
-        for claim in [other, new] { try backend.add(claim) }
+        for ruleSet in [other, new] { try backend.add(ruleSet) }
         let fresh = try ruleset()
         try backend.remove(new.owner.filterTag, .tunnels, known: new.rules)
         try backend.add(old)
@@ -43,7 +43,7 @@ extension NftablesTests {
         let missing = try backend.missing(from: new)
         try backend.replace(backend.missing(from: other).isEmpty ? other : nil, with: other)
         let replaced = try ruleset()
-        for claim in [new, other] { try backend.remove(claim.owner.filterTag, .tunnels, known: claim.rules) }
+        for ruleSet in [new, other] { try backend.remove(ruleSet.owner.filterTag, .tunnels, known: ruleSet.rules) }
         return (fresh, replaced, missing, before, try ruleset())
       }
       #expect(missing == [])
@@ -64,26 +64,26 @@ extension NftablesTests {
       "flush chain inet swift_cni vtep_forward", "flush chain inet swift_cni vtep_4789",
     ])
     func `a missing part of the rules for many hosts is noticed and restored`(command: String) throws {
-      let claim = try claim(hosts(1...200))
+      let ruleSet = try ruleSet(hosts(1...200))
       let (before, missing, missingAfterwards) = try onHost {
         var backend = NftablesBackend()
-        try backend.add(claim)
-        let before = try backend.missing(from: claim)
+        try backend.add(ruleSet)
+        let before = try backend.missing(from: ruleSet)
         _ = try nft("-f", "-", input: command)
-        let missing = try backend.missing(from: claim)
-        try backend.replace(claim, with: claim)
-        return (before, missing, try backend.missing(from: claim))
+        let missing = try backend.missing(from: ruleSet)
+        try backend.replace(ruleSet, with: ruleSet)
+        return (before, missing, try backend.missing(from: ruleSet))
       }
       #expect(before == [])
-      #expect(missing == claim.rules)
+      #expect(missing == ruleSet.rules)
       #expect(missingAfterwards == [])
     }
 
     @Test func `a table of an older build passes CHECK and gets the chains for tunnels with the first network`() throws
     {
-      let masquerade = Claim(
+      let masquerade = RuleSet(
         try owner("c1"), .network, [try .masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24")))])
-      let tunnel = try claim(hosts(1...2))
+      let tunnel = try ruleSet(hosts(1...2))
       let (missing, tunnelMissing, both) = try onHost {
         var backend = NftablesBackend()
         try backend.add(masquerade)

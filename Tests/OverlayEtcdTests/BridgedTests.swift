@@ -8,7 +8,7 @@ import Testing
 @Suite struct `One subnet over all hosts` {
   private let first = OverlayHost(.l2, local: parsed("192.0.2.1"), vni: 7, network: prefixes("10.6.0.0/16"))
   private let second = OverlayHost(.l2, local: parsed("192.0.2.2"))
-  private let owner = Owner(
+  private let owner = AttachmentID(
     network: net, container: parsed("c1"), interface: parsed("eth0"))
   private let endpoints = [
     OverlayEndpoint(parsed("10.6.0.9"), parsed("02:42:0a:06:00:09")),

@@ -21,7 +21,7 @@ import Testing
       var told: [[IPAddress]] = []
       world.store.next(
         put(key, peer), put(key, peer), .rival(EtcdTransaction([.delete(.one(key))])), .asUsual)
-      try follower.follow(seconds: 5) { (_, knowledge) in told.append(knowledge.peers.map(\.vtep)) }
+      try follower.follow(seconds: 5) { (_, controlState) in told.append(controlState.peers.map(\.vtep)) }
       #expect(told == [[parsed("192.0.2.9")], []])
     }
   }
@@ -33,12 +33,12 @@ import Testing
       _ = try follower.begin(net, world.plane, as: one)
       world.store.next(.noQuorum)
       #expect(throws: CNIError.self) { try follower.follow(seconds: 5) { (_, _) in } }
-      #expect(follower.knowledge(of: net)?.ownSubnets == prefixes("10.5.1.0/24"))
+      #expect(follower.controlState(of: net)?.ownSubnets == prefixes("10.5.1.0/24"))
       try world.store.put(key, peer)
       world.store.compact()
       var told: [Int] = []
       for _ in 0..<2 {
-        try follower.follow(seconds: 5) { (_, knowledge) in told.append(knowledge.peers.count) }
+        try follower.follow(seconds: 5) { (_, controlState) in told.append(controlState.peers.count) }
       }
       #expect(told == [1])
     }
@@ -68,7 +68,7 @@ import Testing
       #expect(world.store.texts.count == 1)
       try follower.follow(seconds: 5) { (_, _) in }
       #expect(world.store.texts.count == 2)
-      #expect(follower.knowledge(of: net) == made)
+      #expect(follower.controlState(of: net) == made)
     }
   }
 
@@ -81,7 +81,7 @@ import Testing
       world.store.restore(nil)
       try world.store.put(configKey, flannelConfig)
       try follower.follow(seconds: 5) { (_, _) in }
-      #expect(world.store.texts == before && follower.knowledge(of: net) == made)
+      #expect(world.store.texts == before && follower.controlState(of: net) == made)
     }
   }
 
@@ -93,11 +93,11 @@ import Testing
       let backup = world.store.backup()
       try world.store.put(key, peer)
       try follower.follow(seconds: 5) { (_, _) in }
-      #expect(follower.knowledge(of: net)?.peers.count == 1)
+      #expect(follower.controlState(of: net)?.peers.count == 1)
       world.store.restore(backup)
       for index in 0..<9 { try world.store.put("/elsewhere", "\(index)") }
       var told: [Int] = []
-      try follower.follow(seconds: 5) { (_, knowledge) in told.append(knowledge.peers.count) }
+      try follower.follow(seconds: 5) { (_, controlState) in told.append(controlState.peers.count) }
       #expect(told == [0])
     }
   }
@@ -109,7 +109,7 @@ import Testing
       var follower = EtcdFollower(control, at: world.plane.etcd)
       _ = try follower.begin(net, world.plane, as: host)
       let backup = world.store.backup()
-      let owner = Owner(network: net, container: parsed("c1"), interface: parsed("eth0"))
+      let owner = AttachmentID(network: net, container: parsed("c1"), interface: parsed("eth0"))
       let endpoint = OverlayEndpoint(parsed("10.6.0.9"), parsed("02:42:0a:06:00:09"))
       try control.publish([endpoint], of: owner, world.plane, as: host)
       let before = world.store.texts

@@ -113,8 +113,8 @@ import Testing
         let before = world.store.texts
         var seen: [IPPrefix] = []
         let error = #expect(throws: CNIError.self) {
-          try control.consult(world.plane, of: net, as: host, for: .add) { (knowledge) throws(CNIError) in
-            seen = knowledge.ownSubnets
+          try control.consult(world.plane, of: net, as: host, for: .add) { (controlState) throws(CNIError) in
+            seen = controlState.ownSubnets
             throw refusal
           }
         }

@@ -77,7 +77,7 @@ extension EtcdControl where Store: ~Copyable {
   /// Where nothing is refused.
   func consult(
     _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command
-  ) throws(CNIError) -> OverlayKnowledge {
+  ) throws(CNIError) -> ControlPlaneState {
     try consult(plane, of: network, as: host, for: command) { (_) throws(CNIError) in }
   }
 }

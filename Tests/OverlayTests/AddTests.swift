@@ -43,8 +43,8 @@ import Testing
     #expect(result.interfaces.map(\.mtu) == [1450, 1450, 1450])
     #expect(result.interfaces[2].mac == "02:42:0a:01:00:05")
     #expect(result.routes == [Route(dst: "0.0.0.0/0", gw: "10.1.0.1"), Route(dst: "::/0", gw: "fd00:1::1")])
-    let claim = try #require(try fixture.claim)
-    #expect(claim.rules == [.isolate(Isolation("ov-net", partner: "vx-net", reach: .network))])
+    let ruleSet = try #require(try fixture.ruleSet)
+    #expect(ruleSet.rules == [.isolate(Isolation("ov-net", partner: "vx-net", reach: .network))])
   }
 
   @Test func `a bridged network floods to each other host, and knows the containers it is told of`() throws {
@@ -63,8 +63,8 @@ import Testing
         FDBSpec(known, on: "vx-net", in: .tunnel(to: "192.0.2.3")), FDBSpec(known, on: "vx-net", in: .master),
       ])
     #expect(fixture.kernel.state.neighbours == [NeighbourSpec("10.1.0.77", mac: known, on: "ov-net", .host)])
-    let claim = try #require(try fixture.claim)
-    #expect(claim.rules == [.isolate(Isolation("ov-net", reach: .network))])
+    let ruleSet = try #require(try fixture.ruleSet)
+    #expect(ruleSet.rules == [.isolate(Isolation("ov-net", reach: .network))])
   }
 
   @Test func `a routing daemon is told of a container by its port and the bridge`() throws {
@@ -152,7 +152,7 @@ import Testing
     _ = try fixture.add(Fixture.multicast)
     let tunnel = try #require(fixture.kernel.link("vx-net", on: .host))
     #expect(tunnel.vxlan?.description == "vxlan id 100 dstport 4789 local 192.0.2.1 group 239.1.1.1 learning")
-    #expect(tunnel.peer == fixture.kernel.link("uplink", on: .host)?.index)
+    #expect(tunnel.parentIndex == fixture.kernel.link("uplink", on: .host)?.index)
     #expect(tunnel.port == BridgePort(hairpin: false, isolated: false, learning: true, neighSuppress: false))
     // Others' devices would follow a forged address, so none may leave.
     let port = fixture.owner.hostInterface
@@ -188,7 +188,7 @@ import Testing
       let error = try fixture.refusal(json)
       #expect(error?.code == .kernelRefused, "change \(n)")
       #expect(fixture.kernel.state == before, "change \(n)")
-      #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [], "change \(n)")
+      #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [], "change \(n)")
       #expect(fixture.ipam.calls == [.add, .del], "change \(n)")
     }
   }
@@ -210,12 +210,12 @@ import Testing
     let fixture = try Fixture()
     _ = try fixture.add(
       Fixture.routed.replacing("{\"vni\"", with: #"{"ipMasq":true,"network":["10.0.0.0/8","fd00::/16"],"vni""#))
-    let claim = try #require(try fixture.claim)
+    let ruleSet = try #require(try fixture.ruleSet)
     #expect(
-      claim.rules.dropFirst() == [
+      ruleSet.rules.dropFirst() == [
         .masquerade(Masquerade("10.1.0.5", in: "10.0.0.0/8")), .masquerade(Masquerade("fd00:1::5", in: "fd00::/16")),
       ])
-    let routes = fixture.kernel.state.routes.filter { $0.side == .container }.map(\.description)
+    let routes = fixture.kernel.state.routes.filter { $0.netns == .container }.map(\.description)
     #expect(routes.contains("10.0.0.0/8 via 10.1.0.1 on eth0 in the container"))
   }
 
@@ -224,13 +224,13 @@ import Testing
     fixture.kernel.gateways["192.0.2.3"] = ("uplink", "192.0.2.254")
     _ = try fixture.add(
       Fixture.routed.replacing("{\"vni\"", with: #"{"directRouting":true,"network":"10.0.0.0/8","vni""#))
-    let routes = fixture.kernel.state.routes.filter { $0.side == .host && $0.dst.family == .v4 }
+    let routes = fixture.kernel.state.routes.filter { $0.netns == .host && $0.dst.family == .v4 }
     #expect(
       routes.map(\.description).sorted() == [
         "10.2.0.0/24 via 192.0.2.2 on uplink", "10.3.0.0/24 via 10.3.0.0 on vx-net",
       ])
     let isolation = Isolation("ov-net", partner: "vx-net", direct: ["10.0.0.0/8"], reach: .network)
-    #expect(try fixture.claim?.rules == [.isolate(isolation)])
+    #expect(try fixture.ruleSet?.rules == [.isolate(isolation)])
     #expect(routes.compactMap(\.priority) == [(1 << 30) + 100])
     try fixture.collectGarbage(Fixture.routed)
     #expect(fixture.kernel.state.routes == [])

@@ -9,11 +9,11 @@ import Testing
 
 /// What is found out before anything is planned.
 @Suite struct ConsultTests {
-  private func findings(_ json: String, on fixture: Fixture) throws -> OverlayFindings? {
+  private func localEndpoint(_ json: String, on fixture: Fixture) throws -> LocalEndpoint? {
     var kernel = fixture.kernel
     return try fixture.driver.consult(
       fixture.config(json), of: fixture.owner.network, for: .add, on: &kernel
-    ).findings
+    ).localEndpoint
   }
 
   /// Peers and other keys, and the address that the host then has.
@@ -39,7 +39,7 @@ import Testing
       AddressSpec("10.255.0.1/32", on: "lo", .host), AddressSpec("203.0.113.1/24", on: "second", .host),
     ]
     let json = #"{"mode":"l2","vni":1,\#(keys)"controlPlane":{"type":"static","peers":[\#(peers)]}}"#
-    #expect(try findings(json, on: fixture)?.local.description == local)
+    #expect(try localEndpoint(json, on: fixture)?.local.description == local)
   }
 
   @Test func `a list for all hosts tells this one's subnets, and the others`() throws {
@@ -48,11 +48,11 @@ import Testing
       OverlayPeer("192.0.2.1", subnets: ["10.1.0.0/24"]), OverlayPeer("192.0.2.2", subnets: ["10.2.0.0/24"]),
     ]
     let found = try #require(
-      try findings(
+      try localEndpoint(
         #"{"vni":1,"controlPlane":{"type":"static","peers":[{"vtep":"192.0.2.9","subnet":"10.9.0.0/24"}],"peersFile":"/peers"}}"#,
         on: fixture))
-    #expect(found.knowledge.ownSubnets == ["10.1.0.0/24"])
-    #expect(found.knowledge.peers.map(\.vtep) == ["192.0.2.9", "192.0.2.2"])
+    #expect(found.controlState.ownSubnets == ["10.1.0.0/24"])
+    #expect(found.controlState.peers.map(\.vtep) == ["192.0.2.9", "192.0.2.2"])
   }
 
   /// An IPAM object, and the ranges that it is given.
@@ -87,9 +87,9 @@ import Testing
   func `containers elsewhere are known only as long as somebody follows them`(isFollowed: Bool) throws {
     let fixture = try Fixture()
     fixture.control.isFollowed = isFollowed
-    fixture.control.knowledge.vni = 7
+    fixture.control.controlState.vni = 7
     let there = OverlayEndpoint("10.1.0.9", "02:42:0a:01:00:09")
-    fixture.control.knowledge.peers = [OverlayPeer("192.0.2.2", endpoints: [there])]
+    fixture.control.controlState.peers = [OverlayPeer("192.0.2.2", endpoints: [there])]
     _ = try fixture.add(Self.etcd)
     #expect(fixture.kernel.state.forwarding.count { $0.interface == "vx-net" } == (isFollowed ? 3 : 1))
     #expect(fixture.kernel.link("vx-net", on: .host)?.vxlan?.port == 8472)
@@ -97,7 +97,7 @@ import Testing
 
   @Test func `others are told of a container, and told no more where that fails`() throws {
     let fixture = try Fixture()
-    fixture.control.knowledge.vni = 7
+    fixture.control.controlState.vni = 7
     _ = try fixture.add(Self.etcd)
     #expect(
       fixture.control.told == [
@@ -107,7 +107,7 @@ import Testing
     #expect(fixture.control.told == [])
 
     let other = try Fixture()
-    other.control.knowledge.vni = 7
+    other.control.controlState.vni = 7
     let before = other.kernel.state
     other.control.error = CNIError(.tryAgainLater, "etcd: no quorum")
     #expect(try other.refusal(Self.etcd) == other.control.error)
@@ -118,8 +118,8 @@ import Testing
 
   @Test func `what is configured here and in etcd must agree`() throws {
     let fixture = try Fixture()
-    fixture.control.knowledge.vni = 7
-    fixture.control.knowledge.port = 8472
+    fixture.control.controlState.vni = 7
+    fixture.control.controlState.port = 8472
     let twice = Self.etcd.replacing("{\"mode\"", with: #"{"vni":8,"mode""#)
     #expect(
       try fixture.refusal(twice)?.message.hasPrefix(#"key "vni": 8: the network's configuration in etcd has 7"#) == true

@@ -34,7 +34,7 @@ struct DaemonTests {
     let error = #expect(throws: CNIError.self) { try fixture.delete(Fixture.evpn) }
     #expect(error?.message.contains("list neighbours: Cannot allocate memory") == true)
     #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host) == nil)
-    #expect(try fixture.claim == nil && fixture.ipam.calls.last == .del)
+    #expect(try fixture.ruleSet == nil && fixture.ipam.calls.last == .del)
     #expect(fixture.kernel.state.neighbours == neighbours)
     // The runtime repeats it.
     fixture.kernel.neighboursRefusal = nil

@@ -10,7 +10,7 @@ import TestSupport
 /// A host 192.0.2.1 whose container is attached to a network called "net".
 struct Fixture {
   var kernel = FakeKernel()
-  var owner: Owner
+  var owner: AttachmentID
   var ipam = FakeIPAM()
   var control = FakeControl()
 
@@ -45,7 +45,7 @@ struct Fixture {
 
   init() throws {
     guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw BadFixture() }
-    owner = Owner(network: network, container: container, interface: "eth0")
+    owner = AttachmentID(network: network, container: container, interface: "eth0")
     kernel.addLink("uplink", on: .host)
     kernel.addLink("lo", on: .host)
     kernel.state.addresses = [AddressSpec("192.0.2.1/24", on: "uplink", .host)]
@@ -74,8 +74,8 @@ struct Fixture {
   }
 
   /// The container's packet filter rules.
-  var claim: Claim? {
-    get throws { try kernel.filter.claims(of: owner.network).first { $0.owner == owner } }
+  var ruleSet: RuleSet? {
+    get throws { try kernel.filter.ruleSets(of: owner.network).first { $0.owner == owner } }
   }
 
   /// The same host with another container.
@@ -86,8 +86,8 @@ struct Fixture {
     let fresh = FakeKernel().state
     kernel.state.links[.container] = fresh.links[.container]
     kernel.state.sysctls[.container] = fresh.sysctls[.container]
-    kernel.state.addresses.removeAll { $0.side == .container }
-    kernel.state.routes.removeAll { $0.side == .container }
+    kernel.state.addresses.removeAll { $0.netns == .container }
+    kernel.state.routes.removeAll { $0.netns == .container }
     return next
   }
 
@@ -138,7 +138,7 @@ final class FakeIPAM {
 /// A control plane that knows what it is told to.
 final class FakeControl: OverlayControl {
   var files: [String: [OverlayPeer]] = [:]
-  var knowledge = OverlayKnowledge()
+  var controlState = ControlPlaneState()
   var isFollowed = false
   /// What publishing meets.
   var error: CNIError?
@@ -152,21 +152,21 @@ final class FakeControl: OverlayControl {
 
   func consult(
     _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
-    _ check: (OverlayKnowledge) throws(CNIError) -> Void
-  ) throws(CNIError) -> OverlayKnowledge {
-    if command == .add { try check(knowledge) }
+    _ check: (ControlPlaneState) throws(CNIError) -> Void
+  ) throws(CNIError) -> ControlPlaneState {
+    if command == .add { try check(controlState) }
     hosts.append(host)
-    return knowledge
+    return controlState
   }
 
   func publish(
-    _ endpoints: [OverlayEndpoint], of owner: Owner, _ plane: EtcdPlaneConfig, as host: OverlayHost
+    _ endpoints: [OverlayEndpoint], of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
   ) throws(CNIError) {
     told += endpoints
     if let error { throw error }
   }
 
-  func withdraw(_ owner: Owner, _ plane: EtcdPlaneConfig) throws(CNIError) { told = [] }
+  func withdraw(_ owner: AttachmentID, _ plane: EtcdPlaneConfig) throws(CNIError) { told = [] }
 
   func collectGarbage(
     of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>

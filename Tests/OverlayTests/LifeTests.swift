@@ -36,7 +36,7 @@ import Testing
     #expect(fixture.kernel.state.links[.host]?.keys.contains("vx-net") == true)
     #expect(fixture.kernel.state.links[.host]?.keys.contains(fixture.owner.hostInterface) == false)
     #expect(fixture.kernel.state.neighbours.filter { $0.mac == MACAddress(forContainer: "10.1.0.5") } == [])
-    #expect(try fixture.claim == nil)
+    #expect(try fixture.ruleSet == nil)
     try fixture.collectGarbage(json)
     #expect(fixture.kernel.state.links[.host] == before[.host])
     #expect(fixture.kernel.state.neighbours == [])
@@ -201,7 +201,7 @@ import Testing
       \(Fixture.addresses)}
       """
     for change in try reconciled(fewer) { try kernel.apply(change) }
-    #expect(fixture.kernel.state.routes.filter { $0.side == .host }.map(\.dst) == ["10.2.0.0/24"])
+    #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.map(\.dst) == ["10.2.0.0/24"])
   }
 
   @Test func `names are the network's, or stand for it`() throws {

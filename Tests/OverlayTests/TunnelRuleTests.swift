@@ -16,7 +16,7 @@ import Testing
     """
 
   private func rules(_ fixture: Fixture) throws -> [Rule]? {
-    try fixture.kernel.filter.claim(of: .tunnel(of: fixture.owner.network), .tunnels)?.rules
+    try fixture.kernel.filter.ruleSet(of: .tunnel(of: fixture.owner.network), .tunnels)?.rules
   }
 
   private func fewer(_ json: String) -> String { json.replacing(#"{"vtep":"192.0.2.2"},"#, with: "") }
@@ -34,7 +34,7 @@ import Testing
     json: String, port: UInt16, peers: [IPAddress]?
   ) throws {
     let fixture = try Fixture()
-    fixture.control.knowledge.peers = [OverlayPeer("192.0.2.7")]
+    fixture.control.controlState.peers = [OverlayPeer("192.0.2.7")]
     _ = try fixture.add(json)
     #expect(try rules(fixture) == [.guardTunnel(TunnelGuard(port: port, peers: peers))])
     // It is there before the device takes packets.
@@ -47,7 +47,7 @@ import Testing
     for one in [fixture, next] { try one.delete(json) }
     #expect(try rules(fixture) != nil)
     try fixture.collectGarbage(json)
-    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+    #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
   }
 
   @Test func `another program's VXLAN device at the same port opens it to all hosts`() throws {
@@ -95,7 +95,7 @@ import Testing
   @Test func `CHECK reports a missing rule, and sync restores it with the current peers`() throws {
     let fixture = try Fixture()
     let result = try fixture.add(Fixture.bridged)
-    let owner = Owner.tunnel(of: fixture.owner.network)
+    let owner = AttachmentID.tunnel(of: fixture.owner.network)
     fixture.kernel.filter.remove(owner, .tunnels)
     let error = #expect(throws: CNIError.self) {
       try fixture.plugin.check(fixture.call(Fixture.bridged, previous: result))
@@ -117,7 +117,7 @@ import Testing
 }
 
 extension PacketFilter {
-  fileprivate mutating func remove(_ owner: Owner, _ part: Part) {
-    try? remove(owner, part, everywhere: false)
+  fileprivate mutating func remove(_ owner: AttachmentID, _ role: PluginRole) {
+    try? remove(owner, role, everywhere: false)
   }
 }

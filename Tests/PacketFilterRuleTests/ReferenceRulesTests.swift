@@ -6,8 +6,8 @@ import Testing
 
 /// How the reference plugins call their rules; the names here are those that they gave.
 @Suite struct ReferenceRulesTests {
-  private func owner(_ container: String, _ interface: InterfaceName = "eth0") throws -> Owner {
-    Owner(
+  private func owner(_ container: String, _ interface: InterfaceName = "eth0") throws -> AttachmentID {
+    AttachmentID(
       network: try #require(NetworkName("net")), container: try #require(ContainerID(container)), interface: interface)
   }
 
@@ -53,7 +53,7 @@ import Testing
 
   @Test func `garbage is what no valid attachment of the network has`() throws {
     let kept = try owner("kept")
-    let rules = ReferenceRules(.others(on: kept.network, than: [kept]), Set(Part.allCases))
+    let rules = ReferenceRules(.others(on: kept.network, than: [kept]), Set(PluginRole.allCases))
     #expect(rules.covers(comment: #"name: "net" id: "old""#))
     #expect(rules.covers(comment: #"dnat name: "net" id: "old""#))
     #expect(!rules.covers(comment: #"name: "net" id: "kept""#))

@@ -5,23 +5,23 @@ import TestSupport
 import Testing
 
 @Suite struct RuleTests {
-  static let owner = Owner(
+  static let owner = AttachmentID(
     network: NetworkName("net") ?? neverNamed(), container: ContainerID("c1") ?? neverNamed(), interface: "eth0")
 
-  static var everything: Claim {
+  static var everything: RuleSet {
     var conditional = PublishedPort(.udp, hostIP: "192.0.2.1", hostPort: 53, to: "10.1.0.2", 5353)
     conditional.conditions = ["-s", "10.0.0.0/8"]
     conditional.excludedDevices = ["br0", "eth1"]
     conditional.chain = "UCR"
     let path = ReturnPath(subnet: "fd00::/64", link: "cni0", everything: true, marking: .bit(13))
     let marked = ReturnPath(subnet: "10.1.0.0/24", link: "cni0", marking: .chain("KUBE-MARK-MASQ"))
-    var claim = Claim(
+    var ruleSet = RuleSet(
       owner, .ports,
       [
         .masquerade(Masquerade("10.1.0.2", in: "10.1.0.0/24", isRandom: true)),
         .isolate(Isolation("cni0", reach: .outside, separatesContainers: true)),
         .isolate(Isolation("ov-net", partner: "vx-net", direct: ["10.5.0.0/16", "fd00::/48"], reach: .network)),
-        .link(ContainerLink("cni0", from: "10.1.0.2", to: "10.1.0.3", .tcp, 80)),
+        .link(AllowedConnection("cni0", from: "10.1.0.2", to: "10.1.0.3", .tcp, 80)),
         .guardSource(SourceGuard("veth1", mac: "02:00:00:00:00:01")),
         .guardAddresses(AddressGuard("veth1", ["10.1.0.2", "fd00::2"])),
         .guardTunnel(TunnelGuard(port: 4789, peers: ["172.30.0.2", "fd30::2"])),
@@ -38,15 +38,15 @@ import Testing
         .trust(ZoneSource("10.1.0.2")),
         .trust(ZoneSource("fd00::2", in: "docker/net")),
       ], backend: .iptables)
-    claim.containerName = "web"
-    claim.addresses = ["10.1.0.2", "fd00::2"]
-    return claim
+    ruleSet.containerName = "web"
+    ruleSet.addresses = ["10.1.0.2", "fd00::2"]
+    return ruleSet
   }
 
   @Test func `a claim is read as it was written`() throws {
-    #expect(try CNIJSON.decode(Claim.self, from: Self.everything.json.bytes) == Self.everything)
-    let plain = Claim(Self.owner, .network, [])
-    #expect(try CNIJSON.decode(Claim.self, from: plain.json.bytes) == plain)
+    #expect(try CNIJSON.decode(RuleSet.self, from: Self.everything.json.bytes) == Self.everything)
+    let plain = RuleSet(Self.owner, .network, [])
+    #expect(try CNIJSON.decode(RuleSet.self, from: plain.json.bytes) == plain)
   }
 
   @Test func `an isolation that was written without a partner has none`() throws {
@@ -66,7 +66,7 @@ import Testing
   ])
   func `what is no claim is refused with the key`(text: String, key: String) throws {
     #expect {
-      try CNIJSON.decode(Claim.self, from: Array(text.utf8))
+      try CNIJSON.decode(RuleSet.self, from: Array(text.utf8))
     } throws: { error in
       (error as? CNIError)?.message.hasPrefix("key \"\(key)\"") == true
     }
@@ -75,14 +75,14 @@ import Testing
   @Test func `tags fit an nftables comment and keep networks apart`() throws {
     let long = String(repeating: "n", count: 200)
     let owners = try [("net", "c1"), (long, "c1"), (long + "x", "c1"), ("net", long), ("net", long + "x")].map {
-      Owner(
+      AttachmentID(
         network: try #require(NetworkName($0)), container: try #require(ContainerID($1)), interface: "abcdefghijklmno")
     }
     #expect(owners[0].filterTag == "cni:net/c1/abcdefghijklmno")
     #expect(Set(owners.map(\.filterTag)).count == owners.count)
     for owner in owners {
       #expect(owner.filterTag.utf8.count <= 115)
-      #expect(owner.filterTag.hasPrefix(Owner.filterTagPrefix(owner.network)))
+      #expect(owner.filterTag.hasPrefix(AttachmentID.filterTagPrefix(owner.network)))
     }
   }
 

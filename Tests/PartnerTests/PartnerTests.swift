@@ -12,7 +12,7 @@ import Testing
   struct Case: CustomTestStringConvertible, Sendable {
     var reach: Isolation.Reach
     var separates = false
-    /// Whether network `a` has hosts before the uplink, `out` among them, and claims the addresses of `n` for them too.
+    /// Whether network `a` has hosts before the uplink, `out` among them, and rule sets the addresses of `n` for them too.
     var isDirect = false
     var table: String
 
@@ -129,16 +129,16 @@ import Testing
         """),
   ]
 
-  private func claims(
+  private func ruleSets(
     _ reach: Isolation.Reach, _ separates: Bool, hasPartner: Bool = true, isDirect: Bool = false
-  ) throws -> [Claim] {
+  ) throws -> [RuleSet] {
     try ["a", "b"].map { network in
       var rule = Isolation(try name("br-\(network)"), reach: reach, separatesContainers: separates)
       if hasPartner { rule.partner = try name("vx-\(network)") }
       if isDirect, network == "a" {
         rule.direct = try ["out", "n"].flatMap(TwoHosts.prefixes).map { try #require(IPPrefix($0)) }
       }
-      return Claim(try owner(network), .network, [.isolate(rule)])
+      return RuleSet(try owner(network), .network, [.isolate(rule)])
     }
   }
 
@@ -146,17 +146,17 @@ import Testing
   func `a network's two links are one, and no way into another network`(backend: Backend, it: Case) throws {
     try TwoHosts.use { hosts in
       let before = try hosts.ruleset()
-      let claims = try claims(it.reach, it.separates, isDirect: it.isDirect)
+      let ruleSets = try ruleSets(it.reach, it.separates, isDirect: it.isDirect)
       let missing = try backend.use(in: hosts.lab.path(hosts.lab.host)) { (backend) throws(KernelError) in
-        for claim in claims { try backend.add(claim) }
-        return try claims.map { (claim) throws(KernelError) in try backend.missing(from: claim) }
+        for ruleSet in ruleSets { try backend.add(ruleSet) }
+        return try ruleSets.map { (ruleSet) throws(KernelError) in try backend.missing(from: ruleSet) }
       }
       #expect(missing == [[], []])
       let wanted = it.pairs.filter(\.passes).map { "\($0.from) \($0.to) 80" }.sorted()
       let passed = try hosts.passages(it.pairs.map { ($0.from, $0.to, 80) }, expecting: wanted)
       #expect(passed == wanted)
       try backend.use(in: hosts.lab.path(hosts.lab.host)) { (backend) throws(KernelError) in
-        for claim in claims { try backend.remove(claim.owner.filterTag, .network, known: claim.rules) }
+        for ruleSet in ruleSets { try backend.remove(ruleSet.owner.filterTag, .network, known: ruleSet.rules) }
       }
       #expect(try hosts.ruleset() == before)
     }
@@ -165,12 +165,12 @@ import Testing
   @Test(arguments: Backend.allCases)
   func `where containers are kept apart a link opens one port, across the partner too`(backend: Backend) throws {
     try TwoHosts.use { hosts in
-      var claim = try claims(.network, true)[0]
+      var ruleSet = try ruleSets(.network, true)[0]
       for (from, to) in zip(TwoHosts.addresses("a"), TwoHosts.addresses("a'")) {
-        claim.rules.append(
-          .link(ContainerLink(try name("br-a"), from: try address(from), to: try address(to), .tcp, 80)))
+        ruleSet.rules.append(
+          .link(AllowedConnection(try name("br-a"), from: try address(from), to: try address(to), .tcp, 80)))
       }
-      let wanted = claim
+      let wanted = ruleSet
       try backend.use(in: hosts.lab.path(hosts.lab.host)) { (backend) throws(KernelError) in try backend.add(wanted) }
       let asked = [("a", "a'", 80), ("a", "a'", 81), ("a'", "a", 80), ("a", "out", 81)]
       let expected = ["a a' 80", "a out 81"]
@@ -194,23 +194,23 @@ import Testing
   ) throws {
     try TwoHosts.use { hosts in
       let before = try hosts.ruleset()
-      let claim = try claims(.network, true)[0]
-      var second = claim
+      let ruleSet = try ruleSets(.network, true)[0]
+      var second = ruleSet
       second.owner = try owner("a", "c2")
-      let all = [claim, second]
+      let all = [ruleSet, second]
       let path = hosts.lab.path(hosts.lab.host)
       try theft.backend.use(in: path) { (backend) throws(KernelError) in
-        for claim in all { try backend.add(claim) }
+        for ruleSet in all { try backend.add(ruleSet) }
       }
       try hosts.lab.shell(theft.script, in: hosts.lab.host)
       let missing = try theft.backend.use(in: path) { (backend) throws(KernelError) in
-        let missing = try all.map { (claim) throws(KernelError) in try backend.missing(from: claim) }
-        for claim in all {
-          try backend.remove(claim.owner.filterTag, .network, known: isKnown ? claim.rules : nil)
+        let missing = try all.map { (ruleSet) throws(KernelError) in try backend.missing(from: ruleSet) }
+        for ruleSet in all {
+          try backend.remove(ruleSet.owner.filterTag, .network, known: isKnown ? ruleSet.rules : nil)
         }
         return missing
       }
-      #expect(missing == [claim.rules, claim.rules])
+      #expect(missing == [ruleSet.rules, ruleSet.rules])
       #expect(try hosts.ruleset() == before)
     }
   }
@@ -218,8 +218,8 @@ import Testing
   @Test(arguments: Backend.allCases)
   func `a bridge has one partner for all that share it`(backend: Backend) throws {
     try TwoHosts.use { hosts in
-      let first = try claims(.network, false)[0]
-      var second = try claims(.network, false, hasPartner: false)[0]
+      let first = try ruleSets(.network, false)[0]
+      var second = try ruleSets(.network, false, hasPartner: false)[0]
       second.owner = try owner("n")
       let other = second
       let refusal = try backend.use(in: hosts.lab.path(hosts.lab.host)) { (backend) throws(KernelError) in

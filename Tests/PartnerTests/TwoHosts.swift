@@ -107,8 +107,8 @@ struct TwoHosts {
   }
 }
 
-func owner(_ network: String, _ container: String = "c1") throws -> Owner {
-  try Owner(
+func owner(_ network: String, _ container: String = "c1") throws -> AttachmentID {
+  try AttachmentID(
     network: #require(NetworkName(network)), container: #require(ContainerID(container)), interface: name("eth0"))
 }
 

@@ -8,7 +8,8 @@ import Testing
 /// Changes as the commands that they equal.
 @Suite struct CommandLineTests {
   private func lines(_ change: Change, in path: String = "/run/netns/c1", outside: String? = nil) throws -> [String] {
-    try CommandLines(container: path, outside: outside).lines(of: change) { claim in ["rules of \(claim.owner.tag)"] }
+    try CommandLines(container: path, outside: outside).lines(of: change) { ruleSet in ["rules of \(ruleSet.owner.tag)"]
+    }
   }
 
   @Test(arguments: [
@@ -34,16 +35,16 @@ import Testing
   static let links: [(LinkSpec, [String])] = [
     (
       LinkSpec(
-        "eth0", kind: .upper(.macvlan(Macvlan(.bridge, broadcastQueue: 9)), over: LinkPlace("up0", on: .host)),
+        "eth0", kind: .upper(.macvlan(Macvlan(.bridge, broadcastQueue: 9)), over: LinkKey("up0", on: .host)),
         mtu: 1400, on: .container),
       ["ip link add link up0 name eth0 mtu 1400 netns c1 type macvlan mode bridge bcqueuelen 9"]
     ),
     (
-      LinkSpec("eth0", kind: .upper(.ipvlan(IPVLAN(.l3s)), over: LinkPlace("up0", on: .container)), on: .container),
+      LinkSpec("eth0", kind: .upper(.ipvlan(IPVLAN(.l3s)), over: LinkKey("up0", on: .container)), on: .container),
       ["ip -n c1 link add link up0 name eth0 type ipvlan mode l3s bridge"]
     ),
     (
-      LinkSpec("eth0", kind: .upper(.vlan(7), over: LinkPlace("up0", on: .host)), on: .container),
+      LinkSpec("eth0", kind: .upper(.vlan(7), over: LinkKey("up0", on: .host)), on: .container),
       ["ip link add link up0 name eth0 netns c1 type vlan id 7"]
     ),
     (
@@ -109,12 +110,12 @@ import Testing
   }
 
   @Test func `rules keep their order, and entries of tables are sorted`() throws {
-    let owner = Owner(
+    let owner = AttachmentID(
       network: try #require(NetworkName("n")), container: try #require(ContainerID("c")), interface: "eth0")
     let entries = (["10.0.0.2", "10.0.0.1"] as [IPAddress]).map {
       Change.setNeighbour(NeighbourSpec($0, mac: "02:00:00:00:00:01", on: "p", .host))
     }
-    let found = try CommandLines(container: nil).lines(of: [.addRules(Claim(owner, .network, []))] + entries) { _ in
+    let found = try CommandLines(container: nil).lines(of: [.addRules(RuleSet(owner, .network, []))] + entries) { _ in
       ["add rule 2", "add rule 1"]
     }
     #expect(

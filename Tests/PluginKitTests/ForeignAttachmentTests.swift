@@ -6,8 +6,9 @@ import Testing
 @testable import PluginKit
 
 @Suite struct ForeignAttachmentTests {
-  private func owner() throws -> Owner {
-    Owner(network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
+  private func owner() throws -> AttachmentID {
+    AttachmentID(
+      network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
   }
 
   /// A container whose veth pair has the reference's names and no alias.
@@ -16,7 +17,7 @@ import Testing
     kernel.addLink("veth1", on: .host, kind: "veth")
     kernel.addLink("eth0", on: .container, kind: "veth")
     let outside = kernel.link("veth1", on: .host)?.index
-    kernel.state.links[.container]?["eth0"]?.peer = outside
+    kernel.state.links[.container]?["eth0"]?.peerIndex = outside
     return kernel
   }
 

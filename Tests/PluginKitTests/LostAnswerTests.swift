@@ -43,8 +43,8 @@ import Testing
   }
 
   private func names(_ kernel: FakeKernel) -> [String] {
-    [Side.host, .container].flatMap { side in
-      (kernel.state.links[side] ?? [:]).values.map { "\(side) \($0.name) \($0.mtu)" }.sorted()
+    [NetNS.host, .container].flatMap { netns in
+      (kernel.state.links[netns] ?? [:]).values.map { "\(netns) \($0.name) \($0.mtu)" }.sorted()
     }
   }
 }

@@ -33,7 +33,7 @@ import Testing
     #expect(try fixture.add(json) == fixture.previous)
     let path = ReturnPath(subnet: gateway.network, link: "br0")
     #expect(
-      fixture.claims.first?.rules == [
+      fixture.ruleSets.first?.rules == [
         .publish(PublishedPort(.tcp, hostPort: port, to: address.address.address, 80, masquerade: path))
       ])
   }
@@ -42,8 +42,8 @@ import Testing
     let fixture = try Fixture()
     try fixture.add(Self.mesos)
     #expect(fixture.inner.calls == [.add])
-    #expect(fixture.claims.first?.ports.map(\.hostPort) == [31000, 31000])
-    #expect(fixture.claims.first?.ports.map(\.excludedDevices) == [["ucr-br0"], ["ucr-br0"]])
+    #expect(fixture.ruleSets.first?.ports.map(\.hostPort) == [31000, 31000])
+    #expect(fixture.ruleSets.first?.ports.map(\.excludedDevices) == [["ucr-br0"], ["ucr-br0"]])
     #expect(try fixture.config(Self.mesos).inner?.type == PluginType("bridge"))
   }
 
@@ -64,7 +64,7 @@ import Testing
       mappings(
         #"{"hostPort":20000,"containerPort":80,"protocol":"tcp","hostIP":"192.0.2.1"},{"hostPort":20000,"containerPort":80,"protocol":"udp","hostIP":"192.0.2.1"}"#
       ))
-    #expect(fixture.claims.first?.ports.map(\.transport) == [.tcp, .udp])
+    #expect(fixture.ruleSets.first?.ports.map(\.transport) == [.tcp, .udp])
   }
 
   private func previous(_ json: String) throws -> AddResult {

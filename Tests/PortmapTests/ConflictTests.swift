@@ -26,7 +26,7 @@ import Testing
     #expect(error.code == .portInUse)
     #expect(
       error.message.contains("8080/tcp: published already as 8080/tcp for container c1 on network net, interface eth0"))
-    #expect(first.claims.map(\.owner) == [first.owner])
+    #expect(first.ruleSets.map(\.owner) == [first.owner])
   }
 
   @Test func `different addresses of the host do not conflict`() throws {
@@ -34,7 +34,7 @@ import Testing
     try first.add(mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":"192.0.2.1"}"#))
     let other = try Fixture(container: "c2", on: first.kernel)
     try other.add(mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":"192.0.2.2"}"#))
-    #expect(first.claims.count == 2)
+    #expect(first.ruleSets.count == 2)
   }
 
   @Test(
@@ -100,8 +100,8 @@ import Testing
     try first.add(json)
     let second = try Fixture(on: first.kernel, network: "other")
     try second.add(json)
-    #expect(second.claims.filter { $0.owner == second.owner }.flatMap(\.ports).map(\.isSpare) == [true, true])
-    #expect(first.claims.filter { $0.owner == first.owner }.flatMap(\.ports).map(\.isSpare) == [false, false])
+    #expect(second.ruleSets.filter { $0.owner == second.owner }.flatMap(\.ports).map(\.isSpare) == [true, true])
+    #expect(first.ruleSets.filter { $0.owner == first.owner }.flatMap(\.ports).map(\.isSpare) == [false, false])
     #expect(try Fixture(container: "c2", on: first.kernel).refusal(json)?.code == .portInUse)
   }
 
@@ -121,7 +121,7 @@ import Testing
     #expect(result.portMappings.map(\.transport) == [.tcp, .udp])
     #expect(result.portMappings.map(\.hostIP) == [nil, "192.0.2.1"])
     #expect(result.portMappings.allSatisfy { (49000...49900).contains($0.hostPort) })
-    let ports = fixture.claims.first?.ports ?? []
+    let ports = fixture.ruleSets.first?.ports ?? []
     #expect(
       ports.map(\.hostPort)
         == [0, 0, 1, 1, 2].map { [8080, result.portMappings[0].hostPort, result.portMappings[1].hostPort][$0] })

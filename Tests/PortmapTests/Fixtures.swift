@@ -9,7 +9,7 @@ import TestSupport
 /// A container with an address of each family on a bridge of the host.
 struct Fixture {
   var kernel = FakeKernel()
-  var owner: Owner
+  var owner: AttachmentID
   var previous = AddResult(
     interfaces: [.init(name: "br0"), .init(name: "veth0"), .init(name: "eth0", sandbox: "/run/netns/c1")],
     ips: [
@@ -22,7 +22,7 @@ struct Fixture {
 
   init(container: String = "c1", on kernel: FakeKernel? = nil, network: String = "net") throws {
     guard let network = NetworkName(network), let container = ContainerID(container) else { throw BadFixture() }
-    owner = Owner(network: network, container: container, interface: "eth0")
+    owner = AttachmentID(network: network, container: container, interface: "eth0")
     if let kernel { self.kernel = kernel } else { prepare() }
   }
 
@@ -89,7 +89,7 @@ struct Fixture {
     } catch let error as CNIError { return error }
   }
 
-  var claims: [Claim] { (kernel.filter as? FakeFilter)?.claims ?? [] }
+  var ruleSets: [RuleSet] { (kernel.filter as? FakeFilter)?.ruleSets ?? [] }
 
   var v4: ReturnPath { ReturnPath(subnet: "10.1.0.0/24", link: "br0") }
   var v6: ReturnPath { ReturnPath(subnet: "fd00:1::/64", link: "br0") }

@@ -44,7 +44,7 @@ import Testing
     try fixture.add(udp)
     let made = fixture.kernel.applied.count
     try fixture.delete(json)
-    #expect(fixture.claims.isEmpty)
+    #expect(fixture.ruleSets.isEmpty)
     #expect(
       Array(fixture.kernel.applied[made...]) == [
         .disableRouteLocalnet("br0", besides: [fixture.owner]),
@@ -88,7 +88,7 @@ import Testing
     let network = Network(
       name: kept.owner.network, config: try kept.config("{}"), delegates: Delegates(ipam: nil) { _, _, _ in nil })
     try kept.plugin.collectGarbage(network, valid: [.init(containerID: kept.owner.container, ifname: "eth0")])
-    #expect(kept.claims.map(\.owner) == [kept.owner])
+    #expect(kept.ruleSets.map(\.owner) == [kept.owner])
     #expect(
       Array(kept.kernel.applied[made...]) == [
         .disableRouteLocalnet("br0", besides: [gone.owner]),
@@ -125,7 +125,7 @@ import Testing
       """#
     let refused = try fixture.refusal(json) != nil
     #expect(refused == (n < 6))
-    #expect(fixture.claims.isEmpty == refused)
+    #expect(fixture.ruleSets.isEmpty == refused)
     if refused { #expect(fixture.kernel.state == before) } else { #expect(fixture.kernel.state != before) }
   }
 
@@ -134,7 +134,7 @@ import Testing
     #expect(throws: CNIError(.ioFailure, "gone")) {
       try fixture.plugin.add(fixture.call(udp)) { (_) throws(CNIError) in throw CNIError(.ioFailure, "gone") }
     }
-    #expect(fixture.claims.isEmpty)
+    #expect(fixture.ruleSets.isEmpty)
   }
 
   // MARK: delegate mode
@@ -149,10 +149,10 @@ import Testing
     let fixture = try Fixture()
     #expect(try fixture.add(delegating) == fixture.previous)
     #expect(fixture.inner.calls == [.add])
-    #expect(fixture.claims.first?.ports.map(\.chain) == ["UCR-DEFAULT-BRIDGE", "UCR-DEFAULT-BRIDGE"])
+    #expect(fixture.ruleSets.first?.ports.map(\.chain) == ["UCR-DEFAULT-BRIDGE", "UCR-DEFAULT-BRIDGE"])
     try fixture.delete(delegating)
     #expect(fixture.inner.calls == [.add, .del])
-    #expect(fixture.claims.isEmpty)
+    #expect(fixture.ruleSets.isEmpty)
   }
 
   @Test func `the delegate is told to DEL where publishing fails, and by a configuration that is wrong elsewhere`()

@@ -75,9 +75,9 @@ import Testing
     try first.add(mapping)
     first.kernel.changesBeforeRefusal = 0
     #expect(throws: CNIError.self) { try first.delete(nil) }
-    #expect(first.claims.map(\.owner) == [first.owner])
+    #expect(first.ruleSets.map(\.owner) == [first.owner])
     try first.delete(nil)
-    #expect(first.claims.isEmpty)
+    #expect(first.ruleSets.isEmpty)
     #expect(setting == "0")
   }
 

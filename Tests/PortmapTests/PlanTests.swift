@@ -8,8 +8,8 @@ import Testing
 
 /// What an ADD does, as whole values.
 @Suite struct PlanTests {
-  private func claim(_ fixture: Fixture, _ rules: [Rule], backend: Backend = .nftables) -> Change {
-    .addRules(Claim(fixture.owner, .ports, rules, backend: backend))
+  private func ruleSet(_ fixture: Fixture, _ rules: [Rule], backend: Backend = .nftables) -> Change {
+    .addRules(RuleSet(fixture.owner, .ports, rules, backend: backend))
   }
 
   private func loopback(_ fixture: Fixture) -> [Change] {
@@ -21,7 +21,7 @@ import Testing
     let changes = try fixture.changes(mappings(#"{"hostPort":8080,"containerPort":80}"#))
     #expect(
       changes == [
-        claim(
+        ruleSet(
           fixture,
           [
             .publish(PublishedPort(.tcp, hostPort: 8080, to: "10.1.0.5", 80, masquerade: fixture.v4)),
@@ -40,7 +40,7 @@ import Testing
     try fixture.add(mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":""# + written + #""}"#))
     let path = target.family == .v4 ? fixture.v4 : fixture.v6
     #expect(
-      fixture.claims.first?.rules == [
+      fixture.ruleSets.first?.rules == [
         .publish(PublishedPort(.tcp, hostIP: bound, hostPort: 8080, to: target, 80, masquerade: path))
       ])
   }
@@ -70,14 +70,14 @@ import Testing
     port.conditions = ["-s", "10.0.0.0/8"]
     port.chain = "UCR-DEFAULT-BRIDGE"
     port.excludedDevices = ["ucr-br0", "eth9"]
-    #expect(changes == [claim(fixture, [.publish(port)], backend: .iptables), loopback(fixture)[0]])
+    #expect(changes == [ruleSet(fixture, [.publish(port)], backend: .iptables), loopback(fixture)[0]])
   }
 
   @Test func `without snat nothing is masqueraded and nothing set`() throws {
     let fixture = try Fixture()
     let changes = try fixture.changes(
       mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":"0.0.0.0"}"#, #""snat":false"#))
-    #expect(changes == [claim(fixture, [.publish(PublishedPort(.tcp, hostPort: 8080, to: "10.1.0.5", 80))])])
+    #expect(changes == [ruleSet(fixture, [.publish(PublishedPort(.tcp, hostPort: 8080, to: "10.1.0.5", 80))])])
   }
 
   @Test(arguments: [
@@ -100,7 +100,7 @@ import Testing
     ]
     #expect(
       changes == [
-        claim(fixture, floats.map { .float($0) }),
+        ruleSet(fixture, floats.map { .float($0) }),
         .addAddress(AddressSpec("192.0.2.7/32", on: "up0", .host, isSource: false, isAnnounced: true)),
         .addAddress(AddressSpec("2001:db8::7/128", on: "up0", .host, isSource: false, isAnnounced: true)),
       ])
@@ -110,7 +110,7 @@ import Testing
     let fixture = try Fixture()
     try fixture.add(#"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.1"]}}"#)
     #expect(
-      fixture.claims.first?.floats == [
+      fixture.ruleSets.first?.floats == [
         FloatingAddress("192.0.2.1", to: "10.1.0.5", link: "br0", subnet: "10.1.0.0/24")
       ])
     try fixture.delete("{}")
@@ -147,7 +147,7 @@ import Testing
     var fixture = try Fixture()
     fixture.previous = AddResult(ips: [.init(address: "10.1.0.9/24")])
     try fixture.add(mappings(#"{"hostPort":1,"containerPort":1}"#))
-    #expect(fixture.claims.first?.ports.map(\.target) == ["10.1.0.9"])
+    #expect(fixture.ruleSets.first?.ports.map(\.target) == ["10.1.0.9"])
   }
 
   @Test func `a host without packet filter is told`() throws {

@@ -78,7 +78,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
     _ = try fixture.add(kinds[1])
     #expect(fixture.kernel.state.sysctls[.host]?["net/ipv4/ip_forward"] == "0")
     #expect(fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/all/forwarding"] == "0")
-    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+    #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
   }
 
   /// Every change that an ADD makes is refused once.
@@ -94,7 +94,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
       #expect(error.code == .kernelRefused)
       #expect(error.message.hasSuffix("injected"))
       #expect(fixture.kernel.state == before)
-      #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+      #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
       #expect(fixture.ipam.calls == [.add, .del])
     }
   }

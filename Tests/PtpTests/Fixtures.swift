@@ -8,12 +8,12 @@ import TestSupport
 /// An attachment to a network called "net" with addresses of both families.
 struct Fixture {
   var kernel = FakeKernel()
-  var owner: Owner
+  var owner: AttachmentID
   var ipam = FakeIPAM()
 
   init() throws {
     guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw BadFixture() }
-    owner = Owner(network: network, container: container, interface: "eth0")
+    owner = AttachmentID(network: network, container: container, interface: "eth0")
   }
 
   var plugin: MainPlugin<PTPDriver, FakeKernel> {
@@ -56,8 +56,8 @@ struct Fixture {
     Network(name: owner.network, config: try config(json), delegates: ipam.delegates)
   }
 
-  func names(on side: Side) -> [String] {
-    kernel.allLinks(on: side).map(\.name.description).sorted()
+  func names(on netns: NetNS) -> [String] {
+    kernel.allLinks(on: netns).map(\.name.description).sorted()
   }
 }
 

@@ -27,7 +27,7 @@ import Testing
     let keys = #""peer":"b","peerIfName":"eth0""#
     let (fixture, result) = try attached(keys)
     #expect(try fixture.complaint(keys, result) == "")
-    fixture.kernel.state.addresses.removeAll { $0.side == .container && $0.interface == "eth0" }
+    fixture.kernel.state.addresses.removeAll { $0.netns == .container && $0.interface == "eth0" }
     let all = ["10.1.0.5/24", "fd00:1::5/64"].map { "container address \($0) is missing on eth0" }
     #expect(try fixture.complaint(keys, result) == "eth0 is not as ADD left it: \(all.joined(separator: "; "))")
   }
@@ -45,7 +45,7 @@ import Testing
     ),
     (
       "container link eth0 and host link HOST are not a pair",
-      { kernel, host in kernel.state.links[.host]?[host]?.peer = nil }
+      { kernel, host in kernel.state.links[.host]?[host]?.peerIndex = nil }
     ),
     ("container link eth0 has MTU 1000, want 1500", { k, _ in k.state.links[.container]?["eth0"]?.mtu = 1000 }),
     ("host link HOST has MTU 1000, want 1500", { $0.state.links[.host]?[$1]?.mtu = 1000 }),
@@ -106,7 +106,7 @@ import Testing
     for _ in 1...2 { try fixture.delete(json, from: path) }
     #expect(fixture.names(on: .host) == [])
     #expect(fixture.names(on: .container) == ["lo"])
-    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+    #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
     #expect(fixture.ipam.calls == [.add, .del, .del])
   }
 
@@ -191,7 +191,7 @@ import Testing
     #expect(fixture.names(on: .host) == (ours + kept).sorted())
     try fixture.plugin.collectGarbage(fixture.network(json), valid: [])
     #expect(fixture.names(on: .host) == kept.sorted())
-    #expect(try fixture.kernel.filter.claims(of: fixture.owner.network) == [])
+    #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
     #expect(fixture.ipam.calls == [.add, .gc, .gc])
   }
 

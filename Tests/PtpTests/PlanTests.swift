@@ -10,18 +10,18 @@ import Testing
 @Suite struct PlanTests {
   /// The plan for `keys`, with hardware addresses 02:..:01 outside and 02:..:02 inside.
   private func plan(_ fixture: Fixture, _ keys: String = "") throws -> AttachmentPlan {
-    var facts = PTPFacts(uplinkMTU: 1400)
-    (facts.outsideMAC, facts.containerMAC) = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+    var hostState = PTPHostState(uplinkMTU: 1400)
+    (hostState.outsideMAC, hostState.containerMAC) = ("02:00:00:00:00:01", "02:00:00:00:00:02")
     let call = try fixture.call(keys)
     return try PTPDriver().plan(
-      PTPDriver().settings(call.config, call.keys, call.arguments()), facts, owner: call.owner,
+      PTPDriver().settings(call.config, call.keys, call.arguments()), hostState, owner: call.owner,
       namespacePath: call.namespacePath, addresses: fixture.ipam.answer)
   }
 
   private func route(
-    _ dst: IPPrefix, via gateway: IPAddress? = nil, from source: IPAddress? = nil, _ name: InterfaceName, _ side: Side
+    _ dst: IPPrefix, via gateway: IPAddress? = nil, from source: IPAddress? = nil, _ name: InterfaceName, _ netns: NetNS
   ) -> Change {
-    var spec = RouteSpec(dst, via: gateway, on: name, side)
+    var spec = RouteSpec(dst, via: gateway, on: name, netns)
     spec.source = source
     return .addRoute(spec)
   }
@@ -179,14 +179,14 @@ import Testing
     let fixture = try Fixture()
     let plan = try plan(
       fixture, #""ipMasq":true,"ipMasqRandomFully":true,"ipMasqBackend":"iptables","args":{"cni":{"name":"web"}}"#)
-    var claim = Claim(
+    var ruleSet = RuleSet(
       fixture.owner, .network,
       [
         .masquerade(Masquerade("10.1.0.5", in: "10.1.0.0/24", isRandom: true)),
         .masquerade(Masquerade("fd00:1::5", in: "fd00:1::/64", isRandom: true)),
       ], backend: .iptables)
-    (claim.containerName, claim.addresses) = ("web", ["10.1.0.5", "fd00:1::5"])
-    let rules = plan.own.firstIndex(of: .addRules(claim))
+    (ruleSet.containerName, ruleSet.addresses) = ("web", ["10.1.0.5", "fd00:1::5"])
+    let rules = plan.own.firstIndex(of: .addRules(ruleSet))
     let up = plan.own.firstIndex(of: .changeLink("eth0", on: .container, up))
     #expect(try #require(rules) < #require(up))
   }

@@ -22,12 +22,12 @@ struct ReferenceTests {
       self.result = Attachment.shape(result)
       addresses =
         try lab.addresses(of: name, in: lab.host) + lab.addresses(of: "eth0", in: lab.container(1))
-      for (side, namespace) in [("host", lab.host), ("container", lab.container(1))] {
+      for (netns, namespace) in [("host", lab.host), ("container", lab.container(1))] {
         for family in Lab.IPFamilyFlag.allCases {
           for route in try lab.routes(family, in: namespace) {
-            let key = "\(side) \(family) \(route.text("dst") ?? "")"
+            let key = "\(netns) \(family) \(route.text("dst") ?? "")"
             #expect(routes[key] == nil, "one route to each destination")
-            routes[key] = route.with("dev", .string(side)).without("flags")
+            routes[key] = route.with("dev", .string(netns)).without("flags")
           }
         }
       }

@@ -43,7 +43,7 @@ public struct Sweep: Sendable {
 
   /// Creates a link `m0` that is up, for use as a parent.
   public static let master: [Change] = [
-    .createLink(LinkSpec("m0", kind: .veth(peer: .init(name: "far0", side: .host)))),
+    .createLink(LinkSpec("m0", kind: .veth(peer: .init(name: "far0", netns: .host)))),
     .changeLink("m0", on: .host, LinkChange(isUp: true)), .changeLink("far0", on: .host, LinkChange(isUp: true)),
   ]
 
@@ -84,7 +84,7 @@ private func call<Config>(_ json: String, _ path: String) throws -> Call<Config>
     ],
     routes: [Route(dst: .everything(.v4)), Route(dst: .everything(.v6))])
   return Call(
-    owner: Owner(network: network, container: container, interface: "eth0"), namespacePath: path,
+    owner: AttachmentID(network: network, container: container, interface: "eth0"), namespacePath: path,
     config: try CNIJSON.decode(Config.self, from: Array(json.utf8)),
     delegates: Delegates(ipam: PluginType("fake")) { (_, _, _) throws(CNIError) in answer })
 }
@@ -92,13 +92,13 @@ private func call<Config>(_ json: String, _ path: String) throws -> Call<Config>
 private func seen(_ path: String) throws -> [String] {
   var kernel = try LiveKernel.open(containerNamespace: path)
   var lines: [String] = []
-  for side in Side.allCases {
-    for link in try kernel.allLinks(on: side) {
-      lines.append("\(side) \(link.name) \(link.kind ?? "-") up \(link.isUp) mtu \(link.mtu) \(link.alias ?? "")")
-      lines += try kernel.addresses(of: link.name, on: side).map { "\(side) \(link.name) \($0)" }
-      lines += try kernel.routes(of: link.name, on: side).map { "\(side) \($0)" }
+  for netns in NetNS.allCases {
+    for link in try kernel.allLinks(on: netns) {
+      lines.append("\(netns) \(link.name) \(link.kind ?? "-") up \(link.isUp) mtu \(link.mtu) \(link.alias ?? "")")
+      lines += try kernel.addresses(of: link.name, on: netns).map { "\(netns) \(link.name) \($0)" }
+      lines += try kernel.routes(of: link.name, on: netns).map { "\(netns) \($0)" }
     }
-    lines.append("\(side) lo's disable_ipv6 \(try kernel.sysctl("net/ipv6/conf/lo/disable_ipv6", on: side) ?? "-")")
+    lines.append("\(netns) lo's disable_ipv6 \(try kernel.sysctl("net/ipv6/conf/lo/disable_ipv6", on: netns) ?? "-")")
   }
   return lines
 }

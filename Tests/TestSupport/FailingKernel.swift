@@ -42,32 +42,32 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
 
   public mutating func unlockHost() {}
 
-  public mutating func link(_ name: InterfaceName, on side: Side) throws(KernelError) -> LinkInfo? {
-    try base.link(name, on: side)
+  public mutating func link(_ name: InterfaceName, on netns: NetNS) throws(KernelError) -> LinkInfo? {
+    try base.link(name, on: netns)
   }
 
-  public mutating func link(index: Int32, on side: Side) throws(KernelError) -> LinkInfo? {
-    try base.link(index: index, on: side)
+  public mutating func link(index: Int32, on netns: NetNS) throws(KernelError) -> LinkInfo? {
+    try base.link(index: index, on: netns)
   }
 
-  public mutating func links(kind: String, master: InterfaceName?, on side: Side) throws(KernelError) -> [LinkInfo] {
-    try base.links(kind: kind, master: master, on: side)
+  public mutating func links(kind: String, master: InterfaceName?, on netns: NetNS) throws(KernelError) -> [LinkInfo] {
+    try base.links(kind: kind, master: master, on: netns)
   }
 
-  public mutating func allLinks(on side: Side) throws(KernelError) -> [LinkInfo] { try base.allLinks(on: side) }
+  public mutating func allLinks(on netns: NetNS) throws(KernelError) -> [LinkInfo] { try base.allLinks(on: netns) }
 
   public mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs { try base.vlans(of: port) }
 
-  public mutating func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
-    try base.addresses(of: interface, on: side)
+  public mutating func addresses(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [IPPrefix] {
+    try base.addresses(of: interface, on: netns)
   }
 
-  public mutating func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec] {
-    try base.routes(of: interface, on: side)
+  public mutating func routes(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [RouteSpec] {
+    try base.routes(of: interface, on: netns)
   }
 
-  public mutating func defaultRouteLink(_ family: IPFamily, on side: Side) throws(KernelError) -> LinkInfo? {
-    try base.defaultRouteLink(family, on: side)
+  public mutating func defaultRouteLink(_ family: IPFamily, on netns: NetNS) throws(KernelError) -> LinkInfo? {
+    try base.defaultRouteLink(family, on: netns)
   }
 
   public mutating func linksWithAdvertisedRoutes() throws(KernelError) -> [InterfaceName] {
@@ -112,8 +112,8 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try base.routedPrefixes(family)
   }
 
-  public mutating func sysctl(_ key: String, on side: Side) throws(KernelError) -> String? {
-    try base.sysctl(key, on: side)
+  public mutating func sysctl(_ key: String, on netns: NetNS) throws(KernelError) -> String? {
+    try base.sysctl(key, on: netns)
   }
 
   public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) { try base.tryOut(spec) }

@@ -4,7 +4,7 @@ public import PacketFilter
 
 /// A packet filter in memory.
 public struct FakeFilter: PacketFilter, Equatable {
-  public var claims: [Claim] = []
+  public var ruleSets: [RuleSet] = []
   public var hostBackend: Backend?
   public var runsFirewalld = false
 
@@ -15,44 +15,46 @@ public struct FakeFilter: PacketFilter, Equatable {
 
   public func zonesAbsence() -> KernelError? { runsFirewalld ? nil : NoZones().absence() }
 
-  public mutating func add(_ claim: Claim) throws(KernelError) {
-    _ = try backend(claim.backend)
-    remove(claim.owner, claim.part, everywhere: false)
-    claims.append(claim)
+  public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
+    _ = try backend(ruleSet.backend)
+    remove(ruleSet.owner, ruleSet.role, everywhere: false)
+    ruleSets.append(ruleSet)
   }
 
-  public mutating func remove(_ owner: Owner, _ part: Part, everywhere: Bool) {
-    claims.removeAll { $0.owner == owner && $0.part == part }
+  public mutating func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) {
+    ruleSets.removeAll { $0.owner == owner && $0.role == role }
   }
 
-  public func missing(from claim: Claim) -> [Rule] {
-    let there = self.claim(of: claim.owner, claim.part)?.rules ?? []
-    return claim.rules.filter { !there.contains($0) }
+  public func missing(from ruleSet: RuleSet) -> [Rule] {
+    let there = self.ruleSet(of: ruleSet.owner, ruleSet.role)?.rules ?? []
+    return ruleSet.rules.filter { !there.contains($0) }
   }
 
-  public func claim(of owner: Owner, _ part: Part) -> Claim? {
-    claims.first { $0.owner == owner && $0.part == part }
+  public func ruleSet(of owner: AttachmentID, _ role: PluginRole) -> RuleSet? {
+    ruleSets.first { $0.owner == owner && $0.role == role }
   }
 
-  public func remembersOthers(than owners: Set<Owner>, _ part: Part) -> Bool {
-    claims.contains { $0.part == part && !owners.contains($0.owner) }
+  public func remembersOthers(than owners: Set<AttachmentID>, _ role: PluginRole) -> Bool {
+    ruleSets.contains { $0.role == role && !owners.contains($0.owner) }
   }
 
-  public func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<Owner>) -> Bool {
-    claims.contains { !owners.contains($0.owner) && $0.localnetLinks.contains(link) }
+  public func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<AttachmentID>) -> Bool {
+    ruleSets.contains { !owners.contains($0.owner) && $0.localnetLinks.contains(link) }
   }
 
-  public func claims(of network: NetworkName) -> [Claim] { claims.filter { $0.owner.network == network } }
+  public func ruleSets(of network: NetworkName) -> [RuleSet] { ruleSets.filter { $0.owner.network == network } }
 
-  public mutating func collectGarbage(_ network: NetworkName, _ part: Part, valid: Set<Owner>, everywhere: Bool) {
-    claims.removeAll { $0.owner.network == network && $0.part == part && !valid.contains($0.owner) }
+  public mutating func collectGarbage(
+    _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
+  ) {
+    ruleSets.removeAll { $0.owner.network == network && $0.role == role && !valid.contains($0.owner) }
   }
 
   public func holders(of ports: [PublishedPort]?) -> [PortHolder] {
-    claims.flatMap { claim in
-      claim.rules.compactMap { rule in
+    ruleSets.flatMap { ruleSet in
+      ruleSet.rules.compactMap { rule in
         guard case .publish(let there) = rule, ports?.contains(where: there.conflicts) ?? true else { return nil }
-        return PortHolder(there, tag: claim.owner.filterTag)
+        return PortHolder(there, tag: ruleSet.owner.filterTag)
       }
     }
   }

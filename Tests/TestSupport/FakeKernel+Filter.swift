@@ -6,13 +6,13 @@ extension FakeKernel {
   /// Applies changes of the packet filter's rules, and of the sysctl that depends on them.
   func changeFilter(_ change: Change) throws(KernelError) {
     switch change {
-    case .addRules(let claim): try filter.add(claim)
-    case .setRules(let claim): try filter.set(claim)
-    case .removeRules(let owner, let part, let everywhere): try filter.remove(owner, part, everywhere: everywhere)
-    case .removeReferenceRules(let owner, let part, let ips, let zone):
-      try filter.removeReference(of: owner, part, addresses: ips, zone: zone)
-    case .removeOtherRules(let network, let part, let valid, let everywhere):
-      try filter.collectGarbage(network, part, valid: valid, everywhere: everywhere)
+    case .addRules(let ruleSet): try filter.add(ruleSet)
+    case .setRules(let ruleSet): try filter.set(ruleSet)
+    case .removeRules(let owner, let role, let everywhere): try filter.remove(owner, role, everywhere: everywhere)
+    case .removeReferenceRules(let owner, let role, let ips, let zone):
+      try filter.removeReference(of: owner, role, addresses: ips, zone: zone)
+    case .removeOtherRules(let network, let role, let valid, let everywhere):
+      try filter.collectGarbage(network, role, valid: valid, everywhere: everywhere)
     case .enableRouteLocalnet(let name, _): setRouteLocalnet(name, "1")
     case .disableRouteLocalnet(let name, let owners):
       if try !filter.needsRouteLocalnet(name, besides: owners) { setRouteLocalnet(name, "0") }

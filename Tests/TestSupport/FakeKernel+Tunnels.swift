@@ -6,18 +6,18 @@ extension FakeKernel {
     guard !isOwn(address) else { return nil }
     let way = gateways[address]
     let own = state.addresses.first { spec in
-      spec.side == .host && way.map { $0.link == spec.interface } ?? spec.prefix.contains(address)
+      spec.netns == .host && way.map { $0.link == spec.interface } ?? spec.prefix.contains(address)
     }
     guard let own, let link = link(own.interface, on: .host) else { return nil }
     return RoutePath(link, gateway: way?.gateway, source: own.prefix.address)
   }
 
   public func isOwn(_ address: IPAddress) -> Bool {
-    state.addresses.contains { $0.side == .host && $0.prefix.address == address }
+    state.addresses.contains { $0.netns == .host && $0.prefix.address == address }
   }
 
   public func hostRoutes(metric: Int) -> [RouteSpec] {
-    state.routes.filter { $0.side == .host && $0.priority == metric }
+    state.routes.filter { $0.netns == .host && $0.priority == metric }
   }
 
   public func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec] {
@@ -25,7 +25,7 @@ extension FakeKernel {
       throw KernelError("neighbours", errno: .ENODEV, reason: "no such device")
     }
     if let refusal = neighboursRefusal { throw refusal }
-    return state.neighbours.filter { $0.interface == interface && $0.side == .host && $0.mac != nil }
+    return state.neighbours.filter { $0.interface == interface && $0.netns == .host && $0.mac != nil }
   }
 
   public func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
@@ -43,7 +43,7 @@ extension FakeKernel {
 extension NeighbourSpec {
   /// The kernel finds an entry by its IP address, whatever its MAC address.
   func isSameEntry(as other: NeighbourSpec) -> Bool {
-    address == other.address && interface == other.interface && side == other.side
+    address == other.address && interface == other.interface && netns == other.netns
       && (mac == nil) == (other.mac == nil)
   }
 }

@@ -6,14 +6,14 @@ public import PacketFilter
 public final class FakeKernel: Kernel {
   /// Everything that can be changed, for comparison.
   public struct State: Equatable {
-    public var links: [Side: [InterfaceName: LinkInfo]] = [.host: [:], .container: [:]]
+    public var links: [NetNS: [InterfaceName: LinkInfo]] = [.host: [:], .container: [:]]
     public var addresses: [AddressSpec] = []
     public var routes: [RouteSpec] = []
     public var neighbours: [NeighbourSpec] = []
     public var forwarding: [FDBSpec] = []
     public var vlans: [InterfaceName: PortVLANs] = [:]
     public var withoutChecksumOffload: Set<InterfaceName> = []
-    public var sysctls: [Side: [String: String]] = [.host: [:], .container: [:]]
+    public var sysctls: [NetNS: [String: String]] = [.host: [:], .container: [:]]
   }
 
   public var state = State()
@@ -47,9 +47,9 @@ public final class FakeKernel: Kernel {
     state.sysctls[.container] = ["net/ipv6/conf/lo/disable_ipv6": "1"]
   }
 
-  public func addLink(_ name: InterfaceName, on side: Side, kind: String? = nil, mtu: Int = 1500) {
+  public func addLink(_ name: InterfaceName, on netns: NetNS, kind: String? = nil, mtu: Int = 1500) {
     lastIndex += 1
-    state.links[side]?[name] = LinkInfo(name: name, index: lastIndex, kind: kind, mtu: mtu, mac: .random())
+    state.links[netns]?[name] = LinkInfo(name: name, index: lastIndex, kind: kind, mtu: mtu, mac: .random())
   }
 
   public func lockHost(exclusively: Bool) {
@@ -59,45 +59,45 @@ public final class FakeKernel: Kernel {
 
   public func unlockHost() { isLocked = false }
 
-  public func link(_ name: InterfaceName, on side: Side) -> LinkInfo? { state.links[side]?[name] }
+  public func link(_ name: InterfaceName, on netns: NetNS) -> LinkInfo? { state.links[netns]?[name] }
 
-  public func link(index: Int32, on side: Side) -> LinkInfo? {
-    state.links[side]?.values.first { $0.index == index }
+  public func link(index: Int32, on netns: NetNS) -> LinkInfo? {
+    state.links[netns]?.values.first { $0.index == index }
   }
 
-  public func links(kind: String, master: InterfaceName?, on side: Side) -> [LinkInfo] {
-    let index = master.flatMap { link($0, on: side)?.index }
-    return allLinks(on: side).filter { $0.kind == kind && (master == nil || $0.master == index) }
+  public func links(kind: String, master: InterfaceName?, on netns: NetNS) -> [LinkInfo] {
+    let index = master.flatMap { link($0, on: netns)?.index }
+    return allLinks(on: netns).filter { $0.kind == kind && (master == nil || $0.master == index) }
   }
 
-  public func allLinks(on side: Side) -> [LinkInfo] {
-    (state.links[side] ?? [:]).values.sorted { $0.index < $1.index }
+  public func allLinks(on netns: NetNS) -> [LinkInfo] {
+    (state.links[netns] ?? [:]).values.sorted { $0.index < $1.index }
   }
 
   public func vlans(of port: InterfaceName) -> PortVLANs { state.vlans[port] ?? PortVLANs(native: VLANID(1)) }
 
-  public func addresses(of interface: InterfaceName, on side: Side) throws(KernelError) -> [IPPrefix] {
-    guard link(interface, on: side) != nil else {
+  public func addresses(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [IPPrefix] {
+    guard link(interface, on: netns) != nil else {
       throw KernelError("addresses", errno: .ENODEV, reason: "no such device")
     }
-    return state.addresses.filter { $0.interface == interface && $0.side == side }.map(\.prefix)
+    return state.addresses.filter { $0.interface == interface && $0.netns == netns }.map(\.prefix)
   }
 
-  public func routes(of interface: InterfaceName, on side: Side) throws(KernelError) -> [RouteSpec] {
-    guard link(interface, on: side) != nil else {
+  public func routes(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [RouteSpec] {
+    guard link(interface, on: netns) != nil else {
       throw KernelError("routes", errno: .ENODEV, reason: "no such device")
     }
-    return state.routes.filter { $0.interface == interface && $0.side == side }
+    return state.routes.filter { $0.interface == interface && $0.netns == netns }
   }
 
-  public func defaultRouteLink(_ family: IPFamily, on side: Side) -> LinkInfo? {
-    family == .v4 ? uplink.flatMap { link($0, on: side) } : nil
+  public func defaultRouteLink(_ family: IPFamily, on netns: NetNS) -> LinkInfo? {
+    family == .v4 ? uplink.flatMap { link($0, on: netns) } : nil
   }
 
   public func linksWithAdvertisedRoutes() -> [InterfaceName] { advertisedLinks }
 
   public func link(towards address: IPAddress) -> LinkInfo? {
-    state.addresses.first { $0.side == .host && $0.prefix.contains(address) }.flatMap { link($0.interface, on: .host) }
+    state.addresses.first { $0.netns == .host && $0.prefix.contains(address) }.flatMap { link($0.interface, on: .host) }
   }
 
   public func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) -> [Listener] {
@@ -109,10 +109,10 @@ public final class FakeKernel: Kernel {
   }
 
   public func routedPrefixes(_ family: IPFamily) -> [IPPrefix] {
-    state.routes.filter { $0.side == .host && $0.dst.family == family }.map(\.dst)
+    state.routes.filter { $0.netns == .host && $0.dst.family == family }.map(\.dst)
   }
 
-  public func sysctl(_ key: String, on side: Side) -> String? { state.sysctls[side]?[key] }
+  public func sysctl(_ key: String, on netns: NetNS) -> String? { state.sysctls[netns]?[key] }
 
   public func tryOut(_ spec: LinkSpec) throws(KernelError) {
     if let trialError { throw trialError }
@@ -132,17 +132,17 @@ public final class FakeKernel: Kernel {
   private func carryOut(_ change: Change) throws(KernelError) {
     switch change {
     case .createLink(let spec): create(spec)
-    case .deleteLink(let name, let side): delete(name, on: side)
+    case .deleteLink(let name, let netns): delete(name, on: netns)
     case .deleteUnusedBridge(let name):
       if let bridge = link(name, on: .host), !allLinks(on: .host).contains(where: { $0.master == bridge.index }) {
         delete(name, on: .host)
       }
     case .deleteUnroutedLink(let name):
-      if !state.routes.contains(where: { $0.interface == name && $0.side == .host }) { delete(name, on: .host) }
-    case .changeLink(let name, let side, let wanted): update(name, on: side, wanted)
+      if !state.routes.contains(where: { $0.interface == name && $0.netns == .host }) { delete(name, on: .host) }
+    case .changeLink(let name, let netns, let wanted): update(name, on: netns, wanted)
     case .addAddress(let spec): state.addresses.append(spec)
     case .deleteAddress(let spec):
-      state.addresses.removeAll { $0.prefix == spec.prefix && $0.interface == spec.interface && $0.side == spec.side }
+      state.addresses.removeAll { $0.prefix == spec.prefix && $0.interface == spec.interface && $0.netns == spec.netns }
     case .addRoute(let spec): state.routes.append(spec)
     case .deleteRoute(let spec): state.routes.removeAll { $0 == spec }
     case .setNeighbour(let spec):
@@ -156,8 +156,8 @@ public final class FakeKernel: Kernel {
     case .setChecksumOffload(let name, let isOn):
       if isOn { state.withoutChecksumOffload.remove(name) } else { state.withoutChecksumOffload.insert(name) }
     case .deleteFDB(let spec): state.forwarding.removeAll { $0 == spec }
-    case .setSysctls(let settings, let side):
-      for setting in settings { state.sysctls[side]?[setting.key] = setting.value }
+    case .setSysctls(let settings, let netns):
+      for setting in settings { state.sysctls[netns]?[setting.key] = setting.value }
     case .setVLANs(let vlans, let name): state.vlans[name] = vlans
     case .addRules, .setRules, .removeRules, .removeReferenceRules, .removeOtherRules, .enableRouteLocalnet,
       .disableRouteLocalnet:
@@ -179,36 +179,36 @@ public final class FakeKernel: Kernel {
       state.links[.host]?[spec.name]?.keepsMAC = spec.mac != nil
     case .veth(let peer):
       addLink(spec.name, on: .host, kind: "veth", mtu: spec.mtu ?? 1500)
-      addLink(peer.name, on: peer.side, kind: "veth", mtu: spec.mtu ?? 1500)
-      state.links[.host]?[spec.name]?.peer = lastIndex
-      state.links[peer.side]?[peer.name]?.peer = lastIndex - 1
-      state.links[peer.side]?[peer.name]?.mac = peer.mac
+      addLink(peer.name, on: peer.netns, kind: "veth", mtu: spec.mtu ?? 1500)
+      state.links[.host]?[spec.name]?.peerIndex = lastIndex
+      state.links[peer.netns]?[peer.name]?.peerIndex = lastIndex - 1
+      state.links[peer.netns]?[peer.name]?.mac = peer.mac
     case .upper(let upper, let parent):
-      let below = link(parent.name, on: parent.side)
-      addLink(spec.name, on: spec.side, kind: upper.kind, mtu: spec.mtu ?? below?.mtu ?? 1500)
-      state.links[spec.side]?[spec.name]?.peer = below?.index
-      state.links[spec.side]?[spec.name]?.upper = upper
-      if case .macvlan = upper {} else { state.links[spec.side]?[spec.name]?.mac = below?.mac }
-    case .dummy: addLink(spec.name, on: spec.side, kind: "dummy", mtu: spec.mtu ?? 1500)
+      let below = link(parent.name, on: parent.netns)
+      addLink(spec.name, on: spec.netns, kind: upper.kind, mtu: spec.mtu ?? below?.mtu ?? 1500)
+      state.links[spec.netns]?[spec.name]?.parentIndex = below?.index
+      state.links[spec.netns]?[spec.name]?.upper = upper
+      if case .macvlan = upper {} else { state.links[spec.netns]?[spec.name]?.mac = below?.mac }
+    case .dummy: addLink(spec.name, on: spec.netns, kind: "dummy", mtu: spec.mtu ?? 1500)
     case .vxlan(let vxlan, let name):
       let below = name.flatMap { link($0, on: .host) }
       addLink(spec.name, on: .host, kind: "vxlan", mtu: spec.mtu ?? 1500)
       state.links[.host]?[spec.name]?.vxlan = vxlan
-      state.links[.host]?[spec.name]?.peer = below?.index
+      state.links[.host]?[spec.name]?.parentIndex = below?.index
     case .vrf(let table):
       addLink(spec.name, on: .host, kind: "vrf", mtu: spec.mtu ?? 65575)
       state.links[.host]?[spec.name]?.vrfTable = table
     }
-    if let mac = spec.mac { state.links[spec.side]?[spec.name]?.mac = mac }
-    if let alias = spec.alias { state.links[spec.side]?[spec.name]?.alias = alias }
-    if let group = spec.group { state.links[spec.side]?[spec.name]?.group = group }
+    if let mac = spec.mac { state.links[spec.netns]?[spec.name]?.mac = mac }
+    if let alias = spec.alias { state.links[spec.netns]?[spec.name]?.alias = alias }
+    if let group = spec.group { state.links[spec.netns]?[spec.name]?.group = group }
   }
 
-  private func update(_ name: InterfaceName, on side: Side, _ change: LinkChange) {
-    guard var link = link(name, on: side) else { return }
+  private func update(_ name: InterfaceName, on netns: NetNS, _ change: LinkChange) {
+    guard var link = link(name, on: netns) else { return }
     // As in the kernel: the address is added when the link is first set up, and stays.
     if link.isLoopback, change.isUp == true, !link.isUp {
-      state.addresses.append(AddressSpec("127.0.0.1/8", on: name, side))
+      state.addresses.append(AddressSpec("127.0.0.1/8", on: name, netns))
     }
     link.isUp = change.isUp ?? link.isUp
     link.isRunning = link.isUp
@@ -222,7 +222,7 @@ public final class FakeKernel: Kernel {
     if let local = change.local { link.vxlan?.local = local }
     if let alias = change.alias { link.alias = alias.isEmpty ? nil : alias }
     if let master = change.master {
-      link.master = self.link(master, on: side)?.index
+      link.master = self.link(master, on: netns)?.index
       link.port = BridgePort(hairpin: false, isolated: false, learning: true, neighSuppress: false)
     }
     if let on = change.port.hairpin { link.port?.hairpin = on }
@@ -230,19 +230,19 @@ public final class FakeKernel: Kernel {
     if let on = change.port.learning { link.port?.learning = on }
     if let on = change.port.neighSuppress { link.port?.neighSuppress = on }
     if let on = change.port.locked { link.port?.locked = on }
-    state.links[side]?[name] = link
+    state.links[netns]?[name] = link
   }
 
   /// Deletes a link with its addresses, routes, settings and its peer.
-  private func delete(_ name: InterfaceName, on side: Side) {
-    guard let gone = state.links[side]?.removeValue(forKey: name) else { return }
-    state.addresses.removeAll { $0.interface == name && $0.side == side }
-    state.routes.removeAll { $0.interface == name && $0.side == side }
-    state.neighbours.removeAll { $0.interface == name && $0.side == side }
+  private func delete(_ name: InterfaceName, on netns: NetNS) {
+    guard let gone = state.links[netns]?.removeValue(forKey: name) else { return }
+    state.addresses.removeAll { $0.interface == name && $0.netns == netns }
+    state.routes.removeAll { $0.interface == name && $0.netns == netns }
+    state.neighbours.removeAll { $0.interface == name && $0.netns == netns }
     state.forwarding.removeAll { $0.interface == name }
     state.vlans[name] = nil
-    state.sysctls[side] = state.sysctls[side]?.filter { !$0.key.contains("/\(name)/") }
-    guard gone.kind == "veth", let peer = gone.peer else { return }
-    for side in Side.allCases { if let end = link(index: peer, on: side) { delete(end.name, on: side) } }
+    state.sysctls[netns] = state.sysctls[netns]?.filter { !$0.key.contains("/\(name)/") }
+    guard gone.kind == "veth", let peer = gone.peerIndex else { return }
+    for netns in NetNS.allCases { if let end = link(index: peer, on: netns) { delete(end.name, on: netns) } }
   }
 }

@@ -10,13 +10,13 @@ import Testing
 
 /// Whose backup is in which file, and what stands in its place.
 @Suite struct BackupFileTests {
-  private func owner(_ network: String, _ container: String, _ interface: String) throws -> Owner {
-    Owner(
+  private func owner(_ network: String, _ container: String, _ interface: String) throws -> AttachmentID {
+    AttachmentID(
       network: try #require(NetworkName(network)), container: try #require(ContainerID(container)),
       interface: try #require(InterfaceName(interface)))
   }
 
-  private func backup(_ owner: Owner, _ mtu: Int) -> Backup {
+  private func backup(_ owner: AttachmentID, _ mtu: Int) -> Backup {
     Backup(network: owner.network, link: LinkChange(mtu: mtu), sysctls: [])
   }
 

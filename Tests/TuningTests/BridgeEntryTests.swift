@@ -14,8 +14,8 @@ import Testing
     fixture.kernel.addLink("veth1", on: .host, kind: "veth")
     let outside = fixture.kernel.link("veth1", on: .host)?.index
     let inside = try #require(fixture.kernel.link("eth0", on: .container)?.index)
-    fixture.kernel.state.links[.container]?["eth0"]?.peer = outside
-    fixture.kernel.state.links[.host]?["veth1"]?.peer = inside
+    fixture.kernel.state.links[.container]?["eth0"]?.peerIndex = outside
+    fixture.kernel.state.links[.host]?["veth1"]?.peerIndex = inside
     fixture.kernel.state.links[.host]?["veth1"]?.port = BridgePort(learning: learning)
     fixture.kernel.state.forwarding = [FDBSpec(Self.old, on: "veth1", in: .port)]
   }

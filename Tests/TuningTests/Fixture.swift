@@ -9,7 +9,7 @@ import TestSupport
 /// A container with an interface `eth0` of a network called "net", and a directory for backups.
 struct Fixture {
   let kernel = FakeKernel()
-  let owner: Owner
+  let owner: AttachmentID
   let directory: String
   /// How often the plugin wanted to see the kernel.
   let openings = Counter()
@@ -27,7 +27,7 @@ struct Fixture {
 
   private init(directory: String) throws {
     guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw BadFixture() }
-    owner = Owner(network: network, container: container, interface: "eth0")
+    owner = AttachmentID(network: network, container: container, interface: "eth0")
     self.directory = directory
     kernel.addLink("eth0", on: .container, kind: "veth")
     kernel.state.links[.container]?["eth0"]?.mac = "02:00:00:00:00:01"

@@ -266,7 +266,7 @@ extension LeaseDirectory {
     try storing { () throws(KernelError) in try sticky.addresses(of: name) }
   }
 
-  public mutating func rememberer(of address: IPAddress) throws(CNIError) -> StickyName? {
+  public mutating func stickyOwner(of address: IPAddress) throws(CNIError) -> StickyName? {
     try storing { () throws(KernelError) in try sticky.name(of: address) }
   }
 

@@ -82,7 +82,7 @@ public struct LeaseSnapshot: LeaseStore {
     try storing { () throws(KernelError) in try sticky.addresses(of: name) }
   }
 
-  public func rememberer(of address: IPAddress) throws(CNIError) -> StickyName? {
+  public func stickyOwner(of address: IPAddress) throws(CNIError) -> StickyName? {
     try storing { () throws(KernelError) in try sticky.name(of: address) }
   }
 

@@ -87,7 +87,7 @@ struct LeaseOwner: Hashable, Sendable {
     self.interface = interface
   }
 
-  init(_ owner: Owner) {
+  init(_ owner: AttachmentID) {
     container = owner.container.description
     interface = owner.interface.description
   }

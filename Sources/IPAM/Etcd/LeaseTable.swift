@@ -22,7 +22,7 @@ extension LeaseTable where Store: ~Copyable {
   /// The addresses that the attachment holds on this host, of those that its ADD recorded.
   ///
   /// Also reads the keys of `answered`: an address that another attachment holds now does not count.
-  public mutating func addresses(of owner: Owner, answered: [IPAddress]) throws(CNIError) -> [IPAddress] {
+  public mutating func addresses(of owner: AttachmentID, answered: [IPAddress]) throws(CNIError) -> [IPAddress] {
     let key = keys.attachment(LeaseOwner(owner))
     let found = try read([.one(key)] + answered.map { .one(keys.address($0)) })
     guard let pair = found.first?.first else { return [] }
@@ -81,7 +81,7 @@ extension LeaseTable where Store: ~Copyable {
   /// Releases the attachment's addresses on this host; no-op if it has none.
   ///
   /// An attachment with the same names on another host keeps its addresses.
-  public mutating func release(_ owner: Owner) throws(CNIError) {
+  public mutating func release(_ owner: AttachmentID) throws(CNIError) {
     guard let pair = try read([.one(keys.attachment(LeaseOwner(owner)))])[0].first else { return }
     try release(pair)
   }
@@ -150,14 +150,14 @@ extension LeaseTable where Store: ~Copyable {
 
 /// A request of one attachment for addresses: one of each range set.
 public struct LeaseRequest: Sendable {
-  public var owner: Owner
+  public var owner: AttachmentID
   public var sets: [RangeSet]
   /// Addresses that the runtime requests; range sets without one give any address.
   public var wanted: [IPAddress]
   /// How many addresses this host reserves for itself at a time, a power of two; `nil`: none.
   public var blockSize: Int?
 
-  public init(owner: Owner, sets: [RangeSet], wanted: [IPAddress] = [], blockSize: Int? = nil) {
+  public init(owner: AttachmentID, sets: [RangeSet], wanted: [IPAddress] = [], blockSize: Int? = nil) {
     self.owner = owner
     self.sets = sets
     self.wanted = wanted

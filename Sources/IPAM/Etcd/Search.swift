@@ -33,7 +33,7 @@ struct Search {
     /// All addresses of these spans, in parts; `block` is reserved with the address that is found.
     case sweep([AddressSpan], block: IPPrefix?)
     /// Blocks of that size that no host has, tried up to `tries` times.
-    case claim(size: UInt128, tries: Int)
+    case ruleSet(size: UInt128, tries: Int)
   }
 
   private enum Candidates {
@@ -56,7 +56,7 @@ struct Search {
     if let blocks {
       let own = set.usable.inside(blocks.own)
       if !own.isEmpty { stages += [.probe(own), .sweep(own, block: nil)] }
-      stages.append(.claim(size: blocks.size, tries: 3))
+      stages.append(.ruleSet(size: blocks.size, tries: 3))
     }
     let start = set.usable.randomAddress(using: &random)
     stages += Array(repeating: .probe(set.usable), count: 3)
@@ -76,7 +76,7 @@ struct Search {
       let part = Part(of: spans, budget, keys)
       candidates = .addresses(part.addresses, rest: part.rest)
       return part.reads
-    case .claim(let size, _):
+    case .ruleSet(let size, _):
       let blocks = Blocks.sample(budget, of: size, in: set.usable, using: &random)
       candidates = .blocks(blocks)
       return blocks.map { .one(keys.block($0)) }
@@ -104,10 +104,10 @@ struct Search {
         leaveStage(rest)
       }
     case .blocks(let blocks):
-      guard case .claim(let size, let tries)? = stages.first else { return }
+      guard case .ruleSet(let size, let tries)? = stages.first else { return }
       stages.removeFirst()
       guard let block = blocks.filter({ !taken.contains(keys.block($0)) }).randomElement(using: &random) else { return }
-      if tries > 1 { stages.insert(.claim(size: size, tries: tries - 1), at: 0) }
+      if tries > 1 { stages.insert(.ruleSet(size: size, tries: tries - 1), at: 0) }
       stages.insert(.sweep(set.usable.inside([block]), block: block), at: 0)
     }
   }

@@ -27,51 +27,51 @@ public struct CommandLines: Sendable {
   /// - Returns: commands, and comments for what no command does.
   /// - Throws: what `rules` throws.
   public func lines(
-    of change: Change, rules: (Claim) throws(KernelError) -> [String]
+    of change: Change, rules: (RuleSet) throws(KernelError) -> [String]
   ) throws(KernelError) -> [String] {
     switch change {
     case .createLink(let spec): creation(of: spec)
-    case .changeLink(let name, let side, let wanted): lines(changing: name, on: side, wanted)
+    case .changeLink(let name, let netns, let wanted): lines(changing: name, on: netns, wanted)
     case .setVLANs(let vlans, let name): lines(setting: vlans, of: name)
     case .addAddress(let spec): addition(of: spec)
-    case .deleteAddress(let spec): ["\(ip(spec.side)) address delete \(spec.prefix) dev \(spec.interface)"]
+    case .deleteAddress(let spec): ["\(ip(spec.netns)) address delete \(spec.prefix) dev \(spec.interface)"]
     case .addRoute(let spec): [addition(of: spec)]
-    case .deleteRoute(let spec): ["\(ip(spec.side)) route delete \(spec.arguments)"]
+    case .deleteRoute(let spec): ["\(ip(spec.netns)) route delete \(spec.arguments)"]
     case .setNeighbour(let spec): [setting(spec)]
     case .deleteNeighbour(let spec): [deletion(of: spec)]
     case .setFDB(let spec): [setting(spec)]
     case .deleteFDB(let spec): ["\(bridge) fdb delete \(spec.arguments)"]
     case .setTables(let tables): try lines(setting: tables, rules: rules)
     case .setChecksumOffload(let name, let isOn): ["\(prefix(.host))ethtool -K \(name) tx \(isOn ? "on" : "off")"]
-    case .setSysctls(let settings, let side): settings.map { line(setting: $0, on: side) }
+    case .setSysctls(let settings, let netns): settings.map { line(setting: $0, on: netns) }
     case .enableRouteLocalnet(let name, _): [line(setting: .routeLocalnet(name, "1"), on: .host)]
     case .disableRouteLocalnet(let name, _): [line(setting: .routeLocalnet(name, "0"), on: .host)]
     case .routeLoopback(let name): ["\(ip(.host)) -6 route add local ::1 dev \(name) table local || true"]
     case .announce(_, let mac, let name): ["# \(change):", "\(ip(.container)) link set dev \(name) address \(mac)"]
     case .forgetConnections(let connections): lines(forgetting: connections)
-    case .addRules(let claim): try rules(claim)
-    case .setRules(let claim): ["# \(change):"] + (try rules(claim))
-    case .deleteLink(let name, let side): ["\(ip(side)) link delete dev \(name)"]
+    case .addRules(let ruleSet): try rules(ruleSet)
+    case .setRules(let ruleSet): ["# \(change):"] + (try rules(ruleSet))
+    case .deleteLink(let name, let netns): ["\(ip(netns)) link delete dev \(name)"]
     case .deleteUnusedBridge, .deleteUnroutedLink, .awaitRunning, .awaitDAD, .awaitWithdrawal, .removeRules,
       .removeReferenceRules, .removeOtherRules:
       ["# \(change)"]
     }
   }
 
-  /// What stands before a command so that it runs in the namespace of `side`.
-  func prefix(_ side: Side) -> String { namespace(side).map { "nsenter --net=\($0.path.shellWord) " } ?? "" }
+  /// What stands before a command so that it runs in the namespace of `netns`.
+  func prefix(_ netns: NetNS) -> String { namespace(netns).map { "nsenter --net=\($0.path.shellWord) " } ?? "" }
 
-  func ip(_ side: Side) -> String { iproute2("ip", side) }
+  func ip(_ netns: NetNS) -> String { iproute2("ip", netns) }
 
   /// Bridges are on the host.
   var bridge: String { iproute2("bridge", .host) }
 
-  private func iproute2(_ command: String, _ side: Side) -> String {
-    guard let namespace = namespace(side) else { return command }
-    return namespace.name.map { "\(command) -n \($0.shellWord)" } ?? prefix(side) + command
+  private func iproute2(_ command: String, _ netns: NetNS) -> String {
+    guard let namespace = namespace(netns) else { return command }
+    return namespace.name.map { "\(command) -n \($0.shellWord)" } ?? prefix(netns) + command
   }
 
-  private func namespace(_ side: Side) -> NetNSName? { side == .container ? container : host }
+  private func namespace(_ netns: NetNS) -> NetNSName? { netns == .container ? container : host }
 }
 
 /// A network namespace by its path, and as `ip netns` lists it.
@@ -120,10 +120,10 @@ extension CommandLines {
       ["\(ip(.host)) link add \(words) type veth peer name \(arguments(of: peer, mtu: spec.mtu))"] + alias(of: spec)
     case .upper(let upper, let parent):
       [
-        "\(ip(parent.side)) link add link \(parent.name) name \(words)"
-          + "\(move(from: parent.side, to: spec.side)) type \(upper.arguments)"
+        "\(ip(parent.netns)) link add link \(parent.name) name \(words)"
+          + "\(move(from: parent.netns, to: spec.netns)) type \(upper.arguments)"
       ] + alias(of: spec)
-    case .dummy: ["\(ip(spec.side)) link add \(words) type dummy"] + alias(of: spec)
+    case .dummy: ["\(ip(spec.netns)) link add \(words) type dummy"] + alias(of: spec)
     case .vxlan(let vxlan, let link):
       [
         "\(ip(.host)) link add \(words) type \(vxlan)\(link.map { " dev \($0)" } ?? "")"
@@ -134,7 +134,7 @@ extension CommandLines {
   }
 
   private func alias(of spec: LinkSpec) -> [String] {
-    spec.alias.map { ["\(ip(spec.side)) link set dev \(spec.name) alias \($0.shellWord)"] } ?? []
+    spec.alias.map { ["\(ip(spec.netns)) link set dev \(spec.name) alias \($0.shellWord)"] } ?? []
   }
 
   /// Older versions of `ip` and of the kernel do not have the option, and the plugin goes on without it.
@@ -147,16 +147,16 @@ extension CommandLines {
     let words = [
       peer.name.description.shellWord, peer.mac.map { "address \($0)" }, mtu.map { "mtu \($0)" },
     ]
-    return words.compactMap(\.self).joined(separator: " ") + move(from: .host, to: peer.side)
+    return words.compactMap(\.self).joined(separator: " ") + move(from: .host, to: peer.netns)
   }
 
-  private func move(from side: Side, to other: Side) -> String {
-    guard side == .host, other == .container, let container else { return "" }
+  private func move(from netns: NetNS, to other: NetNS) -> String {
+    guard netns == .host, other == .container, let container else { return "" }
     return " netns \((container.name ?? container.path).shellWord)"
   }
 
   /// `ip link set …`, then `bridge link set …` for settings of a bridge port.
-  func lines(changing name: InterfaceName, on side: Side, _ change: LinkChange) -> [String] {
+  func lines(changing name: InterfaceName, on netns: NetNS, _ change: LinkChange) -> [String] {
     let words = [
       change.mtu.map { "mtu \($0)" }, change.txQueueLength.map { "txqueuelen \($0)" },
       change.mac.map { "address \($0)" }, change.alias.map { "alias \($0.shellWord)" },
@@ -170,8 +170,8 @@ extension CommandLines {
       change.port.neighSuppress.map { "neigh_suppress \($0.word)" }, change.port.locked.map { "locked \($0.word)" },
     ].compactMap(\.self)
     var lines: [String] = []
-    if !words.isEmpty { lines.append("\(ip(side)) link set dev \(name) \(words.joined(separator: " "))") }
-    if let local = change.local { lines.append("\(ip(side)) link set dev \(name) type vxlan local \(local)") }
+    if !words.isEmpty { lines.append("\(ip(netns)) link set dev \(name) \(words.joined(separator: " "))") }
+    if let local = change.local { lines.append("\(ip(netns)) link set dev \(name) type vxlan local \(local)") }
     if !port.isEmpty { lines.append("\(bridge) link set dev \(name) \(port.joined(separator: " "))") }
     return lines
   }
@@ -225,25 +225,25 @@ extension CommandLines {
     if prefix.family == .v6, spec.skipsDAD { words.append("nodad") }
     if prefix.family == .v6, !spec.isSource { words.append("preferred_lft 0") }
     if !spec.bringsSubnetRoute { words.append("noprefixroute") }
-    let line = "\(ip(spec.side)) address add \(words.joined(separator: " "))"
+    let line = "\(ip(spec.netns)) address add \(words.joined(separator: " "))"
     return spec.isAnnounced ? [line, "# announce \(prefix.address) on \(spec.interface)"] : [line]
   }
 
   /// `ip route add …`; a second default route goes before the first, as `ip route prepend` does it.
   func addition(of spec: RouteSpec) -> String {
-    "\(ip(spec.side)) route \(spec.dst.length == 0 ? "prepend" : "add") \(spec.arguments)"
+    "\(ip(spec.netns)) route \(spec.dst.length == 0 ? "prepend" : "add") \(spec.arguments)"
   }
 
   /// `ip neighbour replace …`.
   func setting(_ spec: NeighbourSpec) -> String {
     guard let mac = spec.mac else {
-      return "\(ip(spec.side)) neighbour replace proxy \(spec.address) dev \(spec.interface)"
+      return "\(ip(spec.netns)) neighbour replace proxy \(spec.address) dev \(spec.interface)"
     }
-    return "\(ip(spec.side)) neighbour replace \(spec.address) lladdr \(mac) dev \(spec.interface) nud permanent"
+    return "\(ip(spec.netns)) neighbour replace \(spec.address) lladdr \(mac) dev \(spec.interface) nud permanent"
   }
 
   func deletion(of spec: NeighbourSpec) -> String {
-    "\(ip(spec.side)) neighbour delete \(spec.mac == nil ? "proxy " : "")\(spec.address) dev \(spec.interface)"
+    "\(ip(spec.netns)) neighbour delete \(spec.mac == nil ? "proxy " : "")\(spec.address) dev \(spec.interface)"
   }
 
   /// `bridge fdb replace …`; an address of zeros may have several tunnel ends, so that one more is appended.
@@ -253,7 +253,7 @@ extension CommandLines {
 
   /// What makes empty tables like these.
   func lines(
-    setting tables: TunnelTables, rules: (Claim) throws(KernelError) -> [String]
+    setting tables: TunnelTables, rules: (RuleSet) throws(KernelError) -> [String]
   ) throws(KernelError) -> [String] {
     var empty = TunnelTables(of: tables.device, neighboursOn: tables.neighbourLink)
     empty.directMetric = tables.directMetric
@@ -262,7 +262,7 @@ extension CommandLines {
 
   /// The lines of several changes: in order, but for entries of tables next to each other, which are sorted.
   public func lines(
-    of changes: [Change], rules: (Claim) throws(KernelError) -> [String]
+    of changes: [Change], rules: (RuleSet) throws(KernelError) -> [String]
   ) throws(KernelError) -> [String] {
     var lines: [String] = []
     var entries: [String] = []
@@ -280,11 +280,11 @@ extension CommandLines {
   }
 
   /// `sysctl -w …`; one that the plugin goes on without may fail.
-  func line(setting sysctl: Sysctl, on side: Side) -> String {
+  func line(setting sysctl: Sysctl, on netns: NetNS) -> String {
     let parts = sysctl.key.split(separator: "/", omittingEmptySubsequences: false)
     // A dot in an interface's name would be taken for a separator.
     let key = parts.contains { $0.contains(".") } ? sysctl.key : parts.joined(separator: ".")
-    return "\(prefix(side))sysctl -w \("\(key)=\(sysctl.value)".shellWord)\(sysctl.isOptional ? " || true" : "")"
+    return "\(prefix(netns))sysctl -w \("\(key)=\(sysctl.value)".shellWord)\(sysctl.isOptional ? " || true" : "")"
   }
 
   /// `conntrack -D …`, which fails if there are none.

@@ -9,9 +9,9 @@ public func differences<K: Kernel & ~Copyable>(
 ) throws(KernelError) -> [String] {
   switch change {
   case .createLink(let spec): return try differences(from: spec, on: &kernel)
-  case .changeLink(let name, let side, let wanted):
-    guard let link = try kernel.link(name, on: side) else { return ["\(side) link \(name) is missing"] }
-    return try differences(of: link, on: side, from: wanted, on: &kernel)
+  case .changeLink(let name, let netns, let wanted):
+    guard let link = try kernel.link(name, on: netns) else { return ["\(netns) link \(name) is missing"] }
+    return try differences(of: link, on: netns, from: wanted, on: &kernel)
   case .setVLANs(let wanted, let name):
     guard try kernel.link(name, on: .host) != nil else { return ["host link \(name) is missing"] }
     return wanted.differences(in: try kernel.vlans(of: name)).map { "host link \(name) \($0)" }
@@ -20,21 +20,21 @@ public func differences<K: Kernel & ~Copyable>(
     return []
   case .addAddress(let spec):
     return try isPresent(spec, on: &kernel)
-      ? [] : ["\(spec.side) address \(spec.prefix) is missing on \(spec.interface)"]
+      ? [] : ["\(spec.netns) address \(spec.prefix) is missing on \(spec.interface)"]
   case .deleteAddress(let spec):
     return try isPresent(spec, on: &kernel)
-      ? ["\(spec.side) address \(spec.prefix) is still on \(spec.interface)"] : []
+      ? ["\(spec.netns) address \(spec.prefix) is still on \(spec.interface)"] : []
   case .addRoute(let spec):
-    let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.side) }
-    return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.side) route \(spec.words) is missing"]
+    let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.netns) }
+    return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.netns) route \(spec.words) is missing"]
   case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
   case .setFDB(let spec): return try differences(from: spec, on: &kernel)
   case .awaitWithdrawal(let spec): return try differences(withdrawing: spec, on: &kernel)
-  case .setNeighbour(let spec) where spec.mac != nil && spec.side == .host:
+  case .setNeighbour(let spec) where spec.mac != nil && spec.netns == .host:
     return try differences(from: spec, on: &kernel)
   case .setChecksumOffload(let name, let isOn): return try differences(of: name, offloading: isOn, on: &kernel)
-  case .setSysctls(let settings, let side): return try differences(from: settings, on: side, &kernel)
-  case .addRules(let claim), .setRules(let claim): return try differences(from: claim, by: change, on: &kernel)
+  case .setSysctls(let settings, let netns): return try differences(from: settings, on: netns, &kernel)
+  case .addRules(let ruleSet), .setRules(let ruleSet): return try differences(from: ruleSet, by: change, on: &kernel)
   case .enableRouteLocalnet(let name, _): return try differences(from: [.routeLocalnet(name, "1")], on: .host, &kernel)
   // The result of these changes cannot be seen, or the check of their links covers them.
   case .disableRouteLocalnet, .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink,
@@ -86,46 +86,52 @@ func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelErro
 private func differences<K: Kernel & ~Copyable>(
   from spec: LinkSpec, on kernel: inout K
 ) throws(KernelError) -> [String] {
-  guard let link = try kernel.link(spec.name, on: spec.side) else {
-    return ["\(spec.side) link \(spec.name) is missing"]
+  guard let link = try kernel.link(spec.name, on: spec.netns) else {
+    return ["\(spec.netns) link \(spec.name) is missing"]
   }
   switch spec.kind {
-  case .dummy: return link.kind == "dummy" ? [] : [link.isNo("dummy", on: spec.side)]
+  case .dummy: return link.kind == "dummy" ? [] : [link.kindMismatch(expected: "dummy", on: spec.netns)]
   case .vrf(let table):
-    guard link.kind == "vrf", let there = link.vrfTable else { return [link.isNo("vrf", on: .host)] }
+    guard link.kind == "vrf", let there = link.vrfTable else { return [link.kindMismatch(expected: "vrf", on: .host)] }
     return there == table ? [] : ["host link \(spec.name) has table \(there), want \(table)"]
   case .vxlan(let wanted, let below):
-    guard link.kind == "vxlan", let there = link.vxlan else { return [link.isNo("vxlan", on: .host)] }
+    guard link.kind == "vxlan", let there = link.vxlan else { return [link.kindMismatch(expected: "vxlan", on: .host)] }
     var found = wanted.isMet(by: there) ? [] : ["host link \(spec.name) is \(there), want \(wanted)"]
-    if let below, try kernel.link(below, on: .host)?.index != link.peer {
+    if let below, try kernel.link(below, on: .host)?.index != link.parentIndex {
       found.append("host link \(spec.name) does not send by \(below)")
     }
     return found
   case .upper(let wanted, let place):
-    guard link.kind == wanted.kind, let there = link.upper else { return [link.isNo(wanted.kind, on: spec.side)] }
-    var found = wanted.differences(in: there).map { "\(spec.side) link \(spec.name) \($0)" }
-    let parent = try kernel.link(place.name, on: place.side)
-    if parent?.index != link.peer { found.append("\(spec.side) link \(spec.name) is not over \(place.name)") }
+    guard link.kind == wanted.kind, let there = link.upper else {
+      return [link.kindMismatch(expected: wanted.kind, on: spec.netns)]
+    }
+    var found = wanted.differences(in: there).map { "\(spec.netns) link \(spec.name) \($0)" }
+    let parent = try kernel.link(place.name, on: place.netns)
+    if parent?.index != link.parentIndex { found.append("\(spec.netns) link \(spec.name) is not over \(place.name)") }
     return found
   case .bridge(let filtersVLANs):
-    guard link.kind == "bridge" else { return [link.isNo("bridge", on: .host)] }
+    guard link.kind == "bridge" else { return [link.kindMismatch(expected: "bridge", on: .host)] }
     return filtersVLANs && link.filtersVLANs == false ? ["host link \(spec.name) does not filter VLANs"] : []
-  case .veth(let peer):
-    guard let inside = try kernel.link(peer.name, on: peer.side) else {
-      return ["\(peer.side) link \(peer.name) is missing"]
-    }
-    var found: [String] = []
-    if inside.kind != "veth" { found.append(inside.isNo("veth", on: peer.side)) }
-    if inside.peer != link.index || link.peer != inside.index {
-      found.append("\(peer.side) link \(peer.name) and host link \(spec.name) are not a pair")
-    }
-    return found
+  case .veth(let peer): return try differences(from: peer, of: link, on: &kernel)
   }
 }
 
+private func differences<K: Kernel & ~Copyable>(
+  from peer: LinkSpec.Peer, of link: LinkInfo, on kernel: inout K
+) throws(KernelError) -> [String] {
+  guard let inside = try kernel.link(peer.name, on: peer.netns) else {
+    return ["\(peer.netns) link \(peer.name) is missing"]
+  }
+  var found = inside.kind == "veth" ? [] : [inside.kindMismatch(expected: "veth", on: peer.netns)]
+  if inside.peerIndex != link.index || link.peerIndex != inside.index {
+    found.append("\(peer.netns) link \(peer.name) and host link \(link.name) are not a pair")
+  }
+  return found
+}
+
 extension LinkInfo {
-  fileprivate func isNo(_ wanted: String, on side: Side) -> String {
-    "\(side) link \(name) is \(kind ?? "no \(wanted)"), want \(wanted)"
+  fileprivate func kindMismatch(expected wanted: String, on netns: NetNS) -> String {
+    "\(netns) link \(name) is \(kind ?? "no \(wanted)"), want \(wanted)"
   }
 }
 
@@ -160,12 +166,12 @@ extension Macvlan.Mode {
 }
 
 private func differences<K: Kernel & ~Copyable>(
-  of link: LinkInfo, on side: Side, from wanted: LinkChange, on kernel: inout K
+  of link: LinkInfo, on netns: NetNS, from wanted: LinkChange, on kernel: inout K
 ) throws(KernelError) -> [String] {
   var found: [String] = []
   func compare<Value: Equatable>(_ what: String, _ there: Value?, _ want: Value?) {
     guard let want, there != want else { return }
-    found.append("\(side) link \(link.name) has \(what) \(there.map { "\($0)" } ?? "none"), want \(want)")
+    found.append("\(netns) link \(link.name) has \(what) \(there.map { "\($0)" } ?? "none"), want \(want)")
   }
   compare("state up", link.isUp, wanted.isUp)
   compare("promiscuous mode", link.isPromiscuous, wanted.isPromiscuous)
@@ -175,7 +181,7 @@ private func differences<K: Kernel & ~Copyable>(
   compare("MAC", link.mac, wanted.mac)
   // Not compared once there are ports: CHECK accepts attachments of earlier versions.
   if wanted.mac != nil, link.keepsMAC == false, !link.isRunning {
-    found.append("\(side) link \(link.name) has a MAC that follows its ports, want it to stay")
+    found.append("\(netns) link \(link.name) has a MAC that follows its ports, want it to stay")
   }
   compare("alias", link.alias, wanted.alias)
   // Pairs of `ptp` from earlier versions have no group.
@@ -187,20 +193,20 @@ private func differences<K: Kernel & ~Copyable>(
   compare("neigh_suppress", link.port?.neighSuppress, wanted.port.neighSuppress)
   if link.port?.locked != nil { compare("locked", link.port?.locked, wanted.port.locked) }
   if let master = wanted.master {
-    let there: LinkInfo? = if let index = link.master { try kernel.link(index: index, on: side) } else { nil }
+    let there: LinkInfo? = if let index = link.master { try kernel.link(index: index, on: netns) } else { nil }
     compare("master", there?.name, master)
   }
   return found
 }
 
 private func differences<K: Kernel & ~Copyable>(
-  from settings: [Sysctl], on side: Side, _ kernel: inout K
+  from settings: [Sysctl], on netns: NetNS, _ kernel: inout K
 ) throws(KernelError) -> [String] {
   var found: [String] = []
   for setting in settings where !setting.isOptional {
-    let there = try kernel.sysctl(setting.key, on: side)
+    let there = try kernel.sysctl(setting.key, on: netns)
     if there.map(setting.isMet) != true {
-      found.append("\(side) sysctl \(setting.key) is \(there ?? "missing"), want \(setting.value)")
+      found.append("\(netns) sysctl \(setting.key) is \(there ?? "missing"), want \(setting.value)")
     }
   }
   return found
@@ -211,7 +217,7 @@ extension RouteSpec {
   fileprivate func isMet(by other: RouteSpec) -> Bool {
     func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
     // The container's other networks determine the metrics of its default routes.
-    let agreesOnMetric = side == .container && dst.length == 0 || agrees(priority, other.priority)
+    let agreesOnMetric = netns == .container && dst.length == 0 || agrees(priority, other.priority)
     return dst.network == other.dst.network && gateway == other.gateway && agreesOnMetric
       && agrees(table, other.table) && agrees(source, other.source)
   }
@@ -237,15 +243,15 @@ extension PortVLANs {
   }
 }
 
-/// The differences between the packet filter and a claim's rules; `setRules` also compares the recorded rules.
+/// The differences between the packet filter and a rule set's rules; `setRules` also compares the recorded rules.
 func differences<K: Kernel & ~Copyable>(
-  from claim: Claim, by change: Change, on kernel: inout K
+  from ruleSet: RuleSet, by change: Change, on kernel: inout K
 ) throws(KernelError) -> [String] {
-  var added: [Rule]? = claim.rules
-  if case .setRules = change { added = try kernel.filter.claim(of: claim.owner, claim.part)?.rules }
-  let missing = added == claim.rules ? try kernel.filter.missing(from: claim) : claim.rules
+  var added: [Rule]? = ruleSet.rules
+  if case .setRules = change { added = try kernel.filter.ruleSet(of: ruleSet.owner, ruleSet.role)?.rules }
+  let missing = added == ruleSet.rules ? try kernel.filter.missing(from: ruleSet) : ruleSet.rules
   return try missing.map { "packet filter: \($0) is missing" }
-    + kernel.filter.drops(for: claim).map { "packet filter: \($0)" }
+    + kernel.filter.drops(for: ruleSet).map { "packet filter: \($0)" }
 }
 
 func differences<K: Kernel & ~Copyable>(
@@ -256,6 +262,6 @@ func differences<K: Kernel & ~Copyable>(
 }
 
 func isPresent<K: Kernel & ~Copyable>(_ spec: AddressSpec, on kernel: inout K) throws(KernelError) -> Bool {
-  let found = try ifPresent { () throws(KernelError) in try kernel.addresses(of: spec.interface, on: spec.side) }
+  let found = try ifPresent { () throws(KernelError) in try kernel.addresses(of: spec.interface, on: spec.netns) }
   return found?.contains(spec.prefix) == true
 }

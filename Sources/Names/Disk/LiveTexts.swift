@@ -40,13 +40,13 @@ extension LiveTexts {
   ///
   /// - Throws: the first error; `remove` undoes what was done.
   public func add(
-    _ kind: KeptText.Kind, at path: ContainerPath, for owner: Owner, _ holder: KeptText.Holder, text: String = ""
+    _ kind: KeptText.Kind, at path: ContainerPath, for owner: AttachmentID, _ holder: KeptText.Holder, text: String = ""
   ) throws(KernelError) {
     let lock = try ContainerLock(owner.container, in: state)
     defer { _ = lock }
     var record = try state.texts(of: owner.container)
     let before = record
-    let place = FilePlace(path)
+    let place = SafePath(path)
     let wasMissing = try place.regularStatus() == nil
     guard let index = try index(of: kind, at: place, wasMissing, in: &record, text) else { return }
     record.texts[index].hold(holder, for: owner)
@@ -66,7 +66,7 @@ extension LiveTexts {
   ///
   /// - Returns: `nil` for a file that another program has written; an empty file was created by the runtime for us.
   private func index(
-    of kind: KeptText.Kind, at place: FilePlace, _ wasMissing: Bool, in record: inout TextRecord, _ text: String
+    of kind: KeptText.Kind, at place: SafePath, _ wasMissing: Bool, in record: inout TextRecord, _ text: String
   ) throws(KernelError) -> Int? {
     if let index = record.texts.firstIndex(where: { $0.kind == kind && $0.path.description == place.path.description })
     {
@@ -122,7 +122,7 @@ extension LiveTexts {
   @discardableResult
   func rewrite(_ index: Int, of record: inout TextRecord, with text: String) throws(KernelError) -> Bool {
     let kept = record.texts[index]
-    guard let file = try FilePlace(kept.path).open(), kept.isStill(try file.status()) else {
+    guard let file = try SafePath(kept.path).open(), kept.isStill(try file.status()) else {
       warn("\(kept.path): left alone: no longer the file of container \(record.container)")
       return false
     }
@@ -155,7 +155,7 @@ extension KeptText {
   func isStill(_ status: FileStatus) -> Bool { status.device == device && status.inode == inode }
 
   /// Sets an attachment's wish; an earlier one is replaced at the same position, because the order decides the text.
-  fileprivate mutating func hold(_ holder: Holder, for owner: Owner) {
+  fileprivate mutating func hold(_ holder: Holder, for owner: AttachmentID) {
     guard let index = holders.firstIndex(where: { $0.isOf(owner) }) else { return holders.append(holder) }
     holders[index] = holder
   }
@@ -167,7 +167,7 @@ extension LiveTexts {
   /// Removes the attachment's entries, and with the last attachment the files that we created.
   ///
   /// - Returns: the errors; the record then stays, so that DEL or GC can try again.
-  public func remove(_ owner: Owner) -> [KernelError] {
+  public func remove(_ owner: AttachmentID) -> [KernelError] {
     do throws(KernelError) {
       guard try state.hasTexts(of: owner.container) else { return [] }
       let lock = try ContainerLock(owner.container, in: state)
@@ -196,7 +196,7 @@ extension LiveTexts {
     }
   }
 
-  private func letGo(_ owner: Owner, _ index: Int, of record: inout TextRecord) throws(KernelError) {
+  private func letGo(_ owner: AttachmentID, _ index: Int, of record: inout TextRecord) throws(KernelError) {
     let kept = record.texts[index]
     guard kept.holders.allSatisfy({ $0.isOf(owner) }) else {
       var rest = kept
@@ -209,7 +209,7 @@ extension LiveTexts {
     if kept.isMade {
       // A file that was created but whose inode is not yet in the record is still empty.
       let isOurs = { (status: FileStatus) in kept.inode == nil ? status.size == 0 : kept.isStill(status) }
-      try FilePlace(kept.path).remove(where: isOurs, andEmpty: kept.madeDirectories)
+      try SafePath(kept.path).remove(where: isOurs, andEmpty: kept.madeDirectories)
     }
     record.texts[index].holders = []
   }
@@ -229,21 +229,23 @@ extension LiveTexts {
   /// Removes the entries of all attachments of the network that are not in `valid`.
   ///
   /// - Returns: the errors.
-  public func removeAll(of network: NetworkName, but valid: Set<Owner>) throws(KernelError) -> [KernelError] {
+  public func removeAll(of network: NetworkName, but valid: Set<AttachmentID>) throws(KernelError) -> [KernelError] {
     var failures: [KernelError] = []
     for record in try state.allTexts() {
       let holders = record.texts.flatMap(\.holders).filter { $0.network == network }
-      let owners = holders.map { Owner(network: $0.network, container: record.container, interface: $0.interface) }
+      let owners = holders.map {
+        AttachmentID(network: $0.network, container: record.container, interface: $0.interface)
+      }
       for owner in Set(owners) where !valid.contains(owner) { failures += remove(owner) }
     }
     return failures
   }
 
   /// How the attachment's files differ from what we wrote; text that another program edited counts.
-  public func differences(of owner: Owner) throws(KernelError) -> [String] {
+  public func differences(of owner: AttachmentID) throws(KernelError) -> [String] {
     var found: [String] = []
     for kept in try state.texts(of: owner.container).texts where kept.isHeld(by: owner) {
-      guard let file = try FilePlace(kept.path).open() else {
+      guard let file = try SafePath(kept.path).open() else {
         found.append("\(kept.path) is missing")
         continue
       }

@@ -66,7 +66,7 @@ extension NetworkNames {
   private func enter(_ member: inout Member, _ wish: HostsWish, among others: [String]) throws(KernelError) {
     for attempt in 1... {
       do throws(KernelError) {
-        if let found = try FilePlace(wish.path).found() { return try adopt(found, &member, wish, among: others) }
+        if let found = try SafePath(wish.path).found() { return try adopt(found, &member, wish, among: others) }
         return try make(&member, wish, among: others)
       } catch {
         // Another process created the file after this one looked for it.
@@ -109,7 +109,7 @@ extension NetworkNames {
     try state.put(member)
     let older = try state.record(of: owner.container)
     let earlier = older.files.filter { $0.file.path == wish.path.description }.flatMap(\.madeDirectories)
-    let missing = try FilePlace(wish.path).missingDirectories()
+    let missing = try SafePath(wish.path).missingDirectories()
     let directories = earlier + missing.filter { !earlier.contains($0) }
     // Recorded before the file exists, so that DEL after a crash removes the directories.
     var kept = ContainerRecord.KeptFile(
@@ -133,12 +133,12 @@ extension ContainerRecord {
   /// Adds `owner` to the users of a file.
   ///
   /// A file that is new in the record counts as not ours, unless `made` has the path under which we created it.
-  fileprivate mutating func hold(_ file: KnownFile, for owner: Owner, made: ContainerPath?) {
+  fileprivate mutating func hold(_ file: KnownFile, for owner: AttachmentID, made: ContainerPath?) {
     if let index = files.firstIndex(where: { $0.file == file }) {
       let holder = Holder(owner)
       if !files[index].holders.contains(holder) { files[index].holders.append(holder) }
     } else {
-      let directories = made.map { FilePlace($0).directories } ?? []
+      let directories = made.map { SafePath($0).directories } ?? []
       files.append(KeptFile(file, made: made, madeDirectories: directories, holders: [.init(owner)]))
     }
   }

@@ -6,10 +6,10 @@ extension NetworkNames {
   /// Removes an attachment's lines from the others' files and theirs from its own, then removes its record.
   ///
   /// - Returns: the errors; the record then stays, so that DEL or GC can try again.
-  public func leave(_ owner: Owner) -> [KernelError] { leave(owner, keepingFile: false) }
+  public func leave(_ owner: AttachmentID) -> [KernelError] { leave(owner, keepingFile: false) }
 
   /// As `leave`; with `keepingFile` the container's file stays, for an ADD that follows at once.
-  func leave(_ owner: Owner, keepingFile: Bool) -> [KernelError] {
+  func leave(_ owner: AttachmentID, keepingFile: Bool) -> [KernelError] {
     do throws(KernelError) {
       let member = try memberUnlessBroken(owner)
       // The lines of an attachment without a hosts file are in no other file.
@@ -30,7 +30,7 @@ extension NetworkNames {
     do throws(KernelError) { try state.put(marked) } catch { warn("attachment of \(member.owner.container): \(error)") }
   }
 
-  private func memberUnlessBroken(_ owner: Owner) throws(KernelError) -> Member? {
+  private func memberUnlessBroken(_ owner: AttachmentID) throws(KernelError) -> Member? {
     do throws(KernelError) { return try state.member(owner) } catch {
       guard error.isBrokenState else { throw error }
       warn("attachment of \(owner.container): \(error)")
@@ -39,7 +39,7 @@ extension NetworkNames {
   }
 
   private func take(
-    _ owner: Owner, _ member: Member?, outOf peers: [Member], _ keepingFile: Bool
+    _ owner: AttachmentID, _ member: Member?, outOf peers: [Member], _ keepingFile: Bool
   ) -> [KernelError] {
     var failures: [KernelError] = []
     func attempt(_ body: () throws(KernelError) -> Void) {
@@ -66,7 +66,7 @@ extension NetworkNames {
 
   /// Removes the container's own file with its last attachment; otherwise removes this attachment's lines from it.
   private func letGo(
-    _ owner: Owner, _ member: Member?, _ peers: [Member], _ keepingFile: Bool
+    _ owner: AttachmentID, _ member: Member?, _ peers: [Member], _ keepingFile: Bool
   ) throws(KernelError) {
     try state.removeUnfinishedTexts(of: owner.container)
     var record = try recordUnlessBroken(owner.container)
@@ -103,7 +103,7 @@ extension NetworkNames {
   }
 
   /// Removes lines; if the container prevents that (a lease, permissions) and goes on running, the lines stay.
-  private func removeUnlessHeld(_ lines: [String], from file: KnownFile, of owner: Owner) throws(KernelError) {
+  private func removeUnlessHeld(_ lines: [String], from file: KnownFile, of owner: AttachmentID) throws(KernelError) {
     do throws(KernelError) {
       if try !LiveHosts.remove(lines, from: file) { warnLeftAlone(file, of: owner) }
     } catch {
@@ -113,8 +113,8 @@ extension NetworkNames {
   }
 
   private func remove(_ kept: ContainerRecord.KeptFile, at path: ContainerPath) throws(KernelError) {
-    try FilePlace(NewHosts.interim(path)).remove(where: \.isRegular, andEmpty: [])
-    try FilePlace(path).remove(
+    try SafePath(NewHosts.interim(path)).remove(where: \.isRegular, andEmpty: [])
+    try SafePath(path).remove(
       where: { $0.isRegular && $0.device == kept.file.device && $0.inode == kept.file.inode },
       andEmpty: kept.madeDirectories)
   }
@@ -122,7 +122,7 @@ extension NetworkNames {
   /// Removes all attachments of the network that are not in `valid`, then writes the overdue changes of the others.
   ///
   /// - Returns: the errors.
-  public func forgetAll(but valid: Set<Owner>) throws(KernelError) -> [KernelError] {
+  public func forgetAll(but valid: Set<AttachmentID>) throws(KernelError) -> [KernelError] {
     var failures: [KernelError] = []
     for owner in try state.owners(on: network) where !valid.contains(owner) { failures += leave(owner) }
     do throws(KernelError) {

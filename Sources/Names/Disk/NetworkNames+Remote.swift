@@ -21,7 +21,7 @@ extension NetworkNames {
     let local = try members()
     let before = known ?? RemoteRecord()
     guard !local.isEmpty else { return try forgetRemote(before) }
-    var servers: [ServerPlace] = []
+    var servers: [NameServerTarget] = []
     for case let place? in local.map(\.server) where !servers.contains(place) { servers.append(place) }
     if before == RemoteRecord(members: remote, servers: servers) { return try catchUp(local) }
     var next = before
@@ -67,7 +67,9 @@ extension NetworkNames {
   }
 
   /// Writes the name server files for `wanted`, and removes the files for all other targets.
-  private func tell(_ places: [ServerPlace], of remote: [RemoteMember], at wanted: [ServerPlace]) -> [KernelError] {
+  private func tell(_ places: [NameServerTarget], of remote: [RemoteMember], at wanted: [NameServerTarget])
+    -> [KernelError]
+  {
     var failures: [KernelError] = []
     for place in places {
       let files = ServerFiles(remote, of: network, at: place, in: state, warn: warn)

@@ -60,7 +60,7 @@ public struct NetworkNames: ~Copyable {
   }
 
   /// All other attachments that have a hosts file and are complete.
-  func peers(of owner: Owner) throws(KernelError) -> [Member] {
+  func peers(of owner: AttachmentID) throws(KernelError) -> [Member] {
     try state.members(of: network).filter { $0.owner != owner && $0.isInOthers }
   }
 
@@ -86,7 +86,7 @@ public struct NetworkNames: ~Copyable {
     return failures
   }
 
-  func warnLeftAlone(_ identity: KnownFile, of owner: Owner) {
+  func warnLeftAlone(_ identity: KnownFile, of owner: AttachmentID) {
     warn("\(identity.path): left alone: no longer the hosts file of container \(owner.container)")
   }
 }
@@ -131,12 +131,12 @@ extension NetworkNames {
     guard let wish else { return before.hosts == nil ? before : nil }
     guard let hosts = before.hosts, hosts.path == wish.path.description,
       before.privateLines == wish.ownLines + wish.extraLines || before.privateLines == wish.extraLines,
-      try FilePlace(wish.path).found() == hosts, try isHolder(joining.owner, of: hosts)
+      try SafePath(wish.path).found() == hosts, try isHolder(joining.owner, of: hosts)
     else { return nil }
     return before
   }
 
-  private func isHolder(_ owner: Owner, of file: KnownFile) throws(KernelError) -> Bool {
+  private func isHolder(_ owner: AttachmentID, of file: KnownFile) throws(KernelError) -> Bool {
     do throws(KernelError) {
       let holder = ContainerRecord.Holder(owner)
       return try state.record(of: owner.container).files.contains { $0.file == file && $0.holders.contains(holder) }
@@ -215,7 +215,7 @@ struct HostsChange {
   /// About how many bytes the file holds without removed lines.
   var expected = Int.max
   /// The attachment that is being removed: its lines are not added again.
-  var leaving: Owner?
+  var leaving: AttachmentID?
 }
 
 extension NetworkNames {

@@ -18,7 +18,7 @@ struct NewHosts: ~Copyable {
 
   /// Writes the lines to an unnamed file; creates missing parent directories.
   static func write(_ lines: [String], at path: ContainerPath) throws(KernelError) -> NewHosts {
-    let directory = try FilePlace(path).parent(making: true)
+    let directory = try SafePath(path).parent(making: true)
     let file: Descriptor
     let interim: String?
     do throws(KernelError) {
@@ -46,7 +46,7 @@ struct NewHosts: ~Copyable {
   }
 }
 
-extension FilePlace {
+extension SafePath {
   /// The identity of the file, without opening it; `nil` if it does not exist.
   func found() throws(KernelError) -> KnownFile? {
     guard let status = try regularStatus() else { return nil }

@@ -8,7 +8,7 @@ struct RemoteRecord: Equatable {
   /// Attachments whose lines are being removed and may still be in the files.
   var leaving: [RemoteMember] = []
   /// The name server files that hold the names.
-  var servers: [ServerPlace] = []
+  var servers: [NameServerTarget] = []
   /// Whether the files match this record; `false` while they are changed and after a crash.
   var isSettled = true
 
@@ -28,7 +28,7 @@ extension RemoteRecord: JSONReadable {
     let network = try json.required("network").parsed(as: NetworkName.self)
     return try json.list(key) { (item) throws(CNIError) in
       let name = try item.required("attachment")
-      guard let owner = Owner(attachment: try name.text(), on: network) else {
+      guard let owner = AttachmentID(attachment: try name.text(), on: network) else {
         throw name.refusal("a container and an interface with a ':' between them")
       }
       return try RemoteMember(of: owner, item)

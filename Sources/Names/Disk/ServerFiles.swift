@@ -7,7 +7,7 @@ import NetTypes
 ///
 /// Every file is written under a temporary name and then renamed, so that a reader sees the old text or the new one.
 struct ServerFiles {
-  let place: ServerPlace
+  let place: NameServerTarget
   private let lines: [String]
   /// A name that dnsmasq does not skip as a backup or temporary file.
   private let fileName: String
@@ -32,7 +32,7 @@ struct ServerFiles {
 
   /// The file for all attachments on other hosts.
   init(
-    _ remote: [RemoteMember], of network: NetworkName, at place: ServerPlace, in state: StateDirectory,
+    _ remote: [RemoteMember], of network: NetworkName, at place: NameServerTarget, in state: StateDirectory,
     warn: @escaping (String) -> Void
   ) {
     self.place = place

@@ -17,7 +17,7 @@ public struct StateDirectory: Sendable {
 
   func directory(of network: NetworkName) -> String { "\(path)/\(network)" }
 
-  private func file(_ owner: Owner) -> String {
+  private func file(_ owner: AttachmentID) -> String {
     "\(directory(of: owner.network))/\(stem(owner.container)):\(owner.interface).json"
   }
 
@@ -28,7 +28,7 @@ public struct StateDirectory: Sendable {
 
   func stem(_ container: ContainerID) -> String {
     let text = container.description
-    return text.utf8.count <= Self.longestStem ? text : Owner.shortHash(text)
+    return text.utf8.count <= Self.longestStem ? text : AttachmentID.shortHash(text)
   }
 }
 
@@ -38,10 +38,10 @@ extension StateDirectory {
   /// The attachment's record; `nil` if there is none.
   ///
   /// - Throws: EBADMSG if the file holds no attachment.
-  public func member(_ owner: Owner) throws(KernelError) -> Member? { try read(file(owner)) }
+  public func member(_ owner: AttachmentID) throws(KernelError) -> Member? { try read(file(owner)) }
 
   /// The attachment's record; `nil` if there is none or the file is broken.
-  func memberUnlessBroken(_ owner: Owner) throws(KernelError) -> Member? { try readUnlessBroken(file(owner)) }
+  func memberUnlessBroken(_ owner: AttachmentID) throws(KernelError) -> Member? { try readUnlessBroken(file(owner)) }
 
   /// All attachments of the network; files that hold no attachment are left out.
   ///
@@ -61,18 +61,18 @@ extension StateDirectory {
   }
 
   /// Whether the attachment has a record, readable or not.
-  func hasState(of owner: Owner) throws(KernelError) -> Bool { try Files.statusOfLink(file(owner)) != nil }
+  func hasState(of owner: AttachmentID) throws(KernelError) -> Bool { try Files.statusOfLink(file(owner)) != nil }
 
   /// All attachments of the network that have a record, readable or not.
-  func owners(on network: NetworkName) throws(KernelError) -> [Owner] {
+  func owners(on network: NetworkName) throws(KernelError) -> [AttachmentID] {
     let directory = directory(of: network)
-    var owners: [Owner] = []
+    var owners: [AttachmentID] = []
     // If a process was killed while it wrote a record, only the temporary file exists.
     let names = try (Files.list(directory) ?? []).map { $0.hasSuffix(".json.tmp") ? String($0.dropLast(4)) : $0 }
     for name in Set(names).sorted() where name.hasSuffix(".json") {
       // The file name identifies an attachment whose record is broken.
       let member: Member? = try readUnlessBroken("\(directory)/\(name)")
-      if let owner = member?.owner ?? Owner(attachment: name.dropLast(".json".count), on: network) {
+      if let owner = member?.owner ?? AttachmentID(attachment: name.dropLast(".json".count), on: network) {
         owners.append(owner)
       }
     }
@@ -85,7 +85,7 @@ extension StateDirectory {
   }
 
   /// Removes the attachment's record; no error if there is none.
-  public func remove(_ owner: Owner) throws(KernelError) {
+  public func remove(_ owner: AttachmentID) throws(KernelError) {
     try removeState(file(owner))
   }
 

@@ -25,7 +25,7 @@ public struct SharedNames {
 
   private var start: String { config.start(network) }
 
-  private func key(_ owner: Owner) -> String { start + owner.attachment }
+  private func key(_ owner: AttachmentID) -> String { start + owner.attachment }
 
   private func put(_ member: Member, _ lease: EtcdLease) -> EtcdTransaction.Operation {
     .put(key(member.owner), RemoteMember(member, node: node).json.bytes, lease: lease)
@@ -89,7 +89,7 @@ extension SharedNames {
   /// Parses a key and its value; `nil`, after a warning, if it is no attachment of ours.
   private func parsed(_ pair: EtcdPair) -> RemoteMember? {
     do throws(CNIError) {
-      guard let owner = Owner(attachment: pair.key.dropFirst(start.count), on: network) else {
+      guard let owner = AttachmentID(attachment: pair.key.dropFirst(start.count), on: network) else {
         throw CNIError(.invalidNetworkConfig, "want a container and an interface with a ':' between them")
       }
       return try RemoteMember(of: owner, JSONReader(try CNIJSON.decodeValue(pair.value)))
@@ -106,7 +106,7 @@ extension SharedNames {
   /// Deletes an attachment's key, unless it belongs to another host.
   ///
   /// - Throws: code 11 if no quorum answers.
-  public func withdraw<Store: EtcdStore & ~Copyable>(_ owner: Owner, from store: inout Store) throws(CNIError) {
+  public func withdraw<Store: EtcdStore & ~Copyable>(_ owner: AttachmentID, from store: inout Store) throws(CNIError) {
     guard let pair = try store.read(.one(key(owner))).pairs.first, parsed(pair)?.node == node else { return }
     try withdraw(pair, from: &store)
   }
@@ -119,7 +119,7 @@ extension SharedNames {
 
   /// Deletes the keys of all attachments of this host that are not in `valid`; continues after errors.
   public func withdrawAll<Store: EtcdStore & ~Copyable>(
-    but valid: Set<Owner>, from store: inout Store
+    but valid: Set<AttachmentID>, from store: inout Store
   ) throws(CNIError) {
     var problems: [CNIError] = []
     for pair in try store.read(.prefixed(start)).pairs {

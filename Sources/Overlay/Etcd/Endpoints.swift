@@ -25,7 +25,7 @@ enum BridgedHost {
 
 /// A container's entry: `PREFIX/endpoints/10.1.2.3`.
 enum BridgedEndpoint {
-  static func value(of endpoint: OverlayEndpoint, _ owner: Owner, at vtep: IPAddress) -> JSONValue {
+  static func value(of endpoint: OverlayEndpoint, _ owner: AttachmentID, at vtep: IPAddress) -> JSONValue {
     .object([
       "mac": .string(endpoint.mac.description), "vtep": .string(vtep.description),
       "container": .string(owner.container.description), "interface": .string(owner.interface.description),

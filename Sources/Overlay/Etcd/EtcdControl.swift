@@ -49,11 +49,11 @@ extension EtcdControl: OverlayControl where Store: ~Copyable {
 
   public func consult(
     _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
-    _ check: (OverlayKnowledge) throws(CNIError) -> Void
-  ) throws(CNIError) -> OverlayKnowledge {
+    _ check: (ControlPlaneState) throws(CNIError) -> Void
+  ) throws(CNIError) -> ControlPlaneState {
     let entry = HostEntry(control: self, plane: plane, network: network, host: host)
     switch command {
-    case .add: return try entry.register(withEndpoints: isWatched(network), check).knowledge
+    case .add: return try entry.register(withEndpoints: isWatched(network), check).controlState
     case .status: return try entry.status()
     default: return try entry.look(withEndpoints: isWatched(network))
     }
@@ -64,7 +64,7 @@ extension EtcdControl: OverlayControl where Store: ~Copyable {
 
 extension EtcdControl where Store: ~Copyable {
   public func publish(
-    _ endpoints: [OverlayEndpoint], of owner: Owner, _ plane: EtcdPlaneConfig, as host: OverlayHost
+    _ endpoints: [OverlayEndpoint], of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
   ) throws(CNIError) {
     guard host.mode == .l2, !endpoints.isEmpty else { return }
     guard let lease = try disk.host(owner.network)?.lease else {
@@ -79,7 +79,7 @@ extension EtcdControl where Store: ~Copyable {
     _ = try store.transact(record.told(plane.prefix, on: owner.network, lease))
   }
 
-  public func withdraw(_ owner: Owner, _ plane: EtcdPlaneConfig) throws(CNIError) {
+  public func withdraw(_ owner: AttachmentID, _ plane: EtcdPlaneConfig) throws(CNIError) {
     guard let record = try disk.endpoint(owner) else { return }
     var store = try open(plane.etcd)
     try withdraw(record, of: owner, plane, from: &store)
@@ -87,7 +87,7 @@ extension EtcdControl where Store: ~Copyable {
 
   /// Deletes all entries at once; if one of them belongs to another host by now, each on its own.
   private func withdraw(
-    _ record: EndpointRecord, of owner: Owner, _ plane: EtcdPlaneConfig, from store: inout Store
+    _ record: EndpointRecord, of owner: AttachmentID, _ plane: EtcdPlaneConfig, from store: inout Store
   ) throws(CNIError) {
     let entries = record.entries(plane.prefix, on: owner.network)
     let all = EtcdTransaction(

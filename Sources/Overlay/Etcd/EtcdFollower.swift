@@ -28,17 +28,17 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
   /// - Returns: the network's state, with the containers in mode l2.
   public mutating func begin(
     _ network: NetworkName, _ plane: EtcdPlaneConfig, as host: OverlayHost
-  ) throws(CNIError) -> OverlayKnowledge {
+  ) throws(CNIError) -> ControlPlaneState {
     var entry = HostEntry(control: control, plane: plane, network: network, host: host)
     entry.renewal = 3
     let finding = try entry.register(withEndpoints: true)
     entry.isQuiet = true
     networks[network] = Followed(entry: entry, finding: finding)
-    return finding.knowledge
+    return finding.controlState
   }
 
   /// The network's state as last read; `nil` if the network is not watched.
-  public func knowledge(of network: NetworkName) -> OverlayKnowledge? { networks[network]?.finding.knowledge }
+  public func controlState(of network: NetworkName) -> ControlPlaneState? { networks[network]?.finding.controlState }
 
   /// Watches for that time; renews leases first if that is due.
   ///
@@ -47,7 +47,7 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
   ///   - changed: is called with a network's new state whenever it changes.
   /// - Throws: code 11 if etcd stops answering; the state is kept, and the next call continues from it.
   public mutating func follow(
-    seconds: Int, _ changed: (NetworkName, OverlayKnowledge) throws(CNIError) -> Void
+    seconds: Int, _ changed: (NetworkName, ControlPlaneState) throws(CNIError) -> Void
   ) throws(CNIError) {
     var store = try control.open(etcd)
     try refresh(from: &store, changed)
@@ -72,7 +72,7 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
         }
         next.isStale = try next.entry.isLost(next.finding.view)
         followed[network] = next
-        if next.finding.knowledge != before.finding.knowledge { try changed(network, next.finding.knowledge) }
+        if next.finding.controlState != before.finding.controlState { try changed(network, next.finding.controlState) }
       }
       hasTold = true
       return !followed.values.contains(where: \.isStale)
@@ -81,7 +81,7 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
 
   /// Renews leases if that is due, and reads stale networks again.
   private mutating func refresh(
-    from store: inout Store, _ changed: (NetworkName, OverlayKnowledge) throws(CNIError) -> Void
+    from store: inout Store, _ changed: (NetworkName, ControlPlaneState) throws(CNIError) -> Void
   ) throws(CNIError) {
     for (network, followed) in networks {
       var isDue = try !followed.entry.isRenewed() || followed.isStale
@@ -96,7 +96,7 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
         if told.insert($0).inserted { control.warn($0) }
       }
       networks[network] = Followed(entry: followed.entry, finding: finding)
-      if finding.knowledge != followed.finding.knowledge { try changed(network, finding.knowledge) }
+      if finding.controlState != followed.finding.controlState { try changed(network, finding.controlState) }
     }
   }
 

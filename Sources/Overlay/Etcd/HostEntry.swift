@@ -17,7 +17,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   /// The content of etcd, and the network's state derived from it.
   struct Finding {
     var view: NetworkView
-    var knowledge: OverlayKnowledge
+    var controlState: ControlPlaneState
   }
 
   /// How often another host may change etcd first.
@@ -37,7 +37,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   ///
   /// `check` can refuse what is about to be written.
   func register(
-    withEndpoints: Bool, _ check: (OverlayKnowledge) throws(CNIError) -> Void = { (_) throws(CNIError) in }
+    withEndpoints: Bool, _ check: (ControlPlaneState) throws(CNIError) -> Void = { (_) throws(CNIError) in }
   ) throws(CNIError) -> Finding {
     var store = try control.open(plane.etcd)
     return try register(withEndpoints: withEndpoints, at: &store, check)
@@ -45,7 +45,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
 
   func register(
     withEndpoints: Bool, at store: inout Store,
-    _ check: (OverlayKnowledge) throws(CNIError) -> Void = { (_) throws(CNIError) in }
+    _ check: (ControlPlaneState) throws(CNIError) -> Void = { (_) throws(CNIError) in }
   ) throws(CNIError) -> Finding {
     let known = try record()
     let view = try read(&store, withEndpoints: withEndpoints)
@@ -61,7 +61,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
 
   private func settle(
     _ store: inout Store, _ seen: NetworkView, withEndpoints: Bool,
-    _ check: (OverlayKnowledge) throws(CNIError) -> Void
+    _ check: (ControlPlaneState) throws(CNIError) -> Void
   ) throws(CNIError) -> Finding {
     var view = seen
     var spare: EtcdLease?
@@ -79,7 +79,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
           view = try read(&store, withEndpoints: withEndpoints)
         }
       case .write(let draft):
-        try check(finding(view.with(draft), known) { _ in }.knowledge)
+        try check(finding(view.with(draft), known) { _ in }.controlState)
         view = try write(draft, to: &store, spare: &spare, withEndpoints: withEndpoints)
       }
     }
@@ -153,18 +153,18 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     _ view: NetworkView, _ record: HostRecord?, warn: (String) -> Void
   ) throws(CNIError) -> Finding {
     let own = view.own(host, record)
-    var knowledge = OverlayKnowledge()
+    var controlState = ControlPlaneState()
     if let configured = try view.network() {
       try configured.requireAgreement(with: host)
-      knowledge.network = configured.prefixes
-      knowledge.vni = configured.vni
-      knowledge.port = configured.port
-      knowledge.isDirectRouting = configured.isDirectRouting
+      controlState.network = configured.prefixes
+      controlState.vni = configured.vni
+      controlState.port = configured.port
+      controlState.isDirectRouting = configured.isDirectRouting
     }
-    knowledge.ownSubnets = own?.subnet?.prefixes ?? []
-    knowledge.vtepMAC = keptMAC(view, record)
-    knowledge.peers = view.peers(of: host, own: own, lease: record?.lease, warn: warn)
-    return Finding(view: view, knowledge: knowledge)
+    controlState.ownSubnets = own?.subnet?.prefixes ?? []
+    controlState.vtepMAC = keptMAC(view, record)
+    controlState.peers = view.peers(of: host, own: own, lease: record?.lease, warn: warn)
+    return Finding(view: view, controlState: controlState)
   }
 }
 
@@ -174,21 +174,21 @@ extension HostEntry where Store: ~Copyable {
   /// For CHECK: reads the network's state.
   ///
   /// - Throws: code 101 if etcd has no entry of this host.
-  func look(withEndpoints: Bool) throws(CNIError) -> OverlayKnowledge {
+  func look(withEndpoints: Bool) throws(CNIError) -> ControlPlaneState {
     var store = try control.open(plane.etcd)
     let known = try record()
     let view = try read(&store, withEndpoints: withEndpoints)
     guard view.own(host, known) != nil else {
       throw CNIError(.differences, "etcd \(plane.prefix) has no entry of this host, \(host.local)")
     }
-    return try finding(view, known).knowledge
+    return try finding(view, known).controlState
   }
 
   /// For STATUS: reads the network's state and what an ADD would write.
   ///
   /// - Throws: code 11 if etcd does not answer and this host has no record; 50 if no subnet is free; 51 if this host's lease has
   ///   expired, so that other hosts have removed its containers.
-  func status() throws(CNIError) -> OverlayKnowledge {
+  func status() throws(CNIError) -> ControlPlaneState {
     let known = try record()
     let view: NetworkView
     do throws(CNIError) {
@@ -197,18 +197,18 @@ extension HostEntry where Store: ~Copyable {
     } catch  where error.code == .tryAgainLater {
       guard let known else { throw error }
       guard known.lease == nil || known.isFresh(1, at: control.now()) else { throw ended(known, error.message) }
-      return known.knowledge
+      return known.controlState
     }
     if view.own(host, known) == nil, let known, known.lease != nil, !view.has(known) {
       throw ended(known, "etcd has no entry \(known.key)")
     }
     do throws(CNIError) {
       // The IPAM plugin is checked with the subnet that an ADD would take.
-      if case .write(let draft) = try step(view, known) { return try finding(view.with(draft), known).knowledge }
+      if case .write(let draft) = try step(view, known) { return try finding(view.with(draft), known).controlState }
     } catch  where error.code == .poolExhausted {
       throw CNIError(.notAvailable, error.message, details: error.details)
     }
-    return try finding(view, known).knowledge
+    return try finding(view, known).controlState
   }
 
   private func ended(_ record: HostRecord, _ reason: String) -> CNIError {

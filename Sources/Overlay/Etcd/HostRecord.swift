@@ -27,13 +27,13 @@ struct HostRecord: Equatable {
   }
 
   /// The network's state while etcd does not answer.
-  var knowledge: OverlayKnowledge {
-    var knowledge = OverlayKnowledge()
-    knowledge.ownSubnets = subnets
-    knowledge.network = network
-    knowledge.vni = vni
-    knowledge.port = port
-    return knowledge
+  var controlState: ControlPlaneState {
+    var controlState = ControlPlaneState()
+    controlState.ownSubnets = subnets
+    controlState.network = network
+    controlState.vni = vni
+    controlState.port = port
+    return controlState
   }
 }
 
@@ -71,7 +71,9 @@ struct EndpointRecord: Equatable {
   /// The underlay address in the entries.
   var vtep: IPAddress
 
-  func owner(on network: NetworkName) -> Owner { Owner(network: network, container: container, interface: interface) }
+  func owner(on network: NetworkName) -> AttachmentID {
+    AttachmentID(network: network, container: container, interface: interface)
+  }
 
   /// The keys in etcd with their values.
   func entries(_ prefix: String, on network: NetworkName) -> [(key: String, value: [UInt8])] {

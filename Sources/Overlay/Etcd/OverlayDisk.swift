@@ -24,8 +24,8 @@ public struct OverlayDisk: Sendable {
 
   private func directory(_ network: NetworkName) -> String { "\(state)/\(network)" }
 
-  private func file(_ owner: Owner) -> String {
-    "\(directory(owner.network))/\(Owner.shortHash("\(owner.container)\0\(owner.interface)")).json"
+  private func file(_ owner: AttachmentID) -> String {
+    "\(directory(owner.network))/\(AttachmentID.shortHash("\(owner.container)\0\(owner.interface)")).json"
   }
 }
 
@@ -42,16 +42,16 @@ extension OverlayDisk {
     }
   }
 
-  func endpoint(_ owner: Owner) throws(CNIError) -> EndpointRecord? { try read(file(owner)) }
+  func endpoint(_ owner: AttachmentID) throws(CNIError) -> EndpointRecord? { try read(file(owner)) }
 
-  func keep(_ record: EndpointRecord, of owner: Owner) throws(CNIError) {
+  func keep(_ record: EndpointRecord, of owner: AttachmentID) throws(CNIError) {
     try translating(as: .leaseStore) { () throws(KernelError) in
       try Files.makeDirectories(directory(owner.network))
       try Files.replace(file(owner), with: record.json.bytes)
     }
   }
 
-  func forget(_ owner: Owner) throws(CNIError) {
+  func forget(_ owner: AttachmentID) throws(CNIError) {
     try translating(as: .leaseStore) { () throws(KernelError) in try Files.remove(file(owner)) }
   }
 

@@ -41,10 +41,10 @@ public enum AddressGuarding: Equatable, Sendable {
   }
 
   /// The changes that add the guard.
-  public func changes(_ owner: Owner, _ addressing: Addressing) -> [Change] {
+  public func changes(_ owner: AttachmentID, _ addressing: Addressing) -> [Change] {
     let addresses = addressing.ips.map(\.address.address)
     guard self != .no, !addresses.isEmpty else { return [] }
     let rule = Rule.guardAddresses(AddressGuard(owner.hostInterface, addresses))
-    return [.addRules(Claim(owner, .guards, [rule], backend: .nftables))]
+    return [.addRules(RuleSet(owner, .guards, [rule], backend: .nftables))]
   }
 }

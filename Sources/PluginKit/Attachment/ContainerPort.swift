@@ -4,7 +4,7 @@ public import NetTypes
 
 /// A container's interface as a port of a bridge on the host, for all plugins that use a bridge.
 public struct ContainerPort: Equatable, Sendable {
-  public var owner: Owner
+  public var owner: AttachmentID
   public var bridge: InterfaceName
   /// The existing bridge; `nil` if it is created with this port.
   public var bridgeThere: LinkInfo?
@@ -26,7 +26,8 @@ public struct ContainerPort: Equatable, Sendable {
   /// Whether the container's interface stays down, without addresses.
   public var staysDown = false
 
-  public init(_ owner: Owner, on bridge: InterfaceName, _ bridgeThere: LinkInfo?, mtu: Int, hostMAC: MACAddress) {
+  public init(_ owner: AttachmentID, on bridge: InterfaceName, _ bridgeThere: LinkInfo?, mtu: Int, hostMAC: MACAddress)
+  {
     self.owner = owner
     self.bridge = bridge
     self.bridgeThere = bridgeThere

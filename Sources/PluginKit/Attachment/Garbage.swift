@@ -5,7 +5,7 @@ public import NetTypes
 extension Kernel where Self: ~Copyable {
   /// The host ends of attachments to `network` that are not in `valid`.
   public mutating func garbageEnds(
-    of network: NetworkName, kind: String, valid: Set<Owner>
+    of network: NetworkName, kind: String, valid: Set<AttachmentID>
   ) throws(KernelError) -> [LinkInfo] {
     let kept = Set(valid.map(\.hostInterface))
     return try links(kind: kind, master: nil, on: .host).filter { $0.isEnd(of: network) && !kept.contains($0.name) }
@@ -16,13 +16,14 @@ extension Kernel where Self: ~Copyable {
   /// The change for DEL that removes the host end of a veth pair; empty if its alias is another attachment's.
   ///
   /// The name contains a hash, so two attachments may have the same name.
-  public mutating func endRemoval(of owner: Owner) throws(KernelError) -> [Change] {
+  public mutating func endRemoval(of owner: AttachmentID) throws(KernelError) -> [Change] {
     let alias = try link(owner.hostInterface, on: .host)?.alias ?? owner.tag
-    return alias.hasPrefix(Owner.tagPrefix) && alias != owner.tag ? [] : [.deleteLink(owner.hostInterface, on: .host)]
+    return alias.hasPrefix(AttachmentID.tagPrefix) && alias != owner.tag
+      ? [] : [.deleteLink(owner.hostInterface, on: .host)]
   }
 }
 
 extension LinkInfo {
   /// Text for messages: "a macvlan link", "a link that is no bridge".
-  public var kindInWords: String { kind.map { "a \($0) link" } ?? "a link that is no bridge" }
+  public var kindDescription: String { kind.map { "a \($0) link" } ?? "a link that is no bridge" }
 }

@@ -68,5 +68,5 @@ public struct MasterConfig: Sendable {
     hasIPAM = try json["ipam"]?.filledText("type") != nil
   }
 
-  public var side: Side { linkInContainer == true ? .container : .host }
+  public var netns: NetNS { linkInContainer == true ? .container : .host }
 }

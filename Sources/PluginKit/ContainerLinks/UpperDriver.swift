@@ -20,10 +20,10 @@ public struct UpperDriver<Config: UpperConfig>: LinkDriver {
   }
 
   public func look<K: Kernel & ~Copyable>(
-    _ settings: UpperSettings, owner: Owner, at kernel: inout K
-  ) throws(KernelError) -> UpperFacts {
+    _ settings: UpperSettings, owner: AttachmentID, at kernel: inout K
+  ) throws(KernelError) -> UpperHostState {
     let there = try kernel.link(owner.interface, on: .container)
-    return UpperFacts(
+    return UpperHostState(
       master: try master(settings, under: there, at: &kernel), containerMAC: there?.mac ?? .random())
   }
 
@@ -31,17 +31,18 @@ public struct UpperDriver<Config: UpperConfig>: LinkDriver {
   private func master<K: Kernel & ~Copyable>(
     _ settings: UpperSettings, under link: LinkInfo?, at kernel: inout K
   ) throws(KernelError) -> LinkInfo? {
-    if let name = settings.master { return try kernel.link(name, on: settings.side) }
-    if let link, link.kind == Self.linkKind, let parent = link.peer {
-      return try kernel.link(index: parent, on: settings.side)
+    if let name = settings.master { return try kernel.link(name, on: settings.netns) }
+    if let link, link.kind == Self.linkKind, let parent = link.parentIndex {
+      return try kernel.link(index: parent, on: settings.netns)
     }
-    return try kernel.uplink(on: settings.side)
+    return try kernel.uplink(on: settings.netns)
   }
 
   public func plan(
-    _ settings: UpperSettings, _ facts: UpperFacts, owner: Owner, namespacePath: String, addresses: AddResult
+    _ settings: UpperSettings, _ hostState: UpperHostState, owner: AttachmentID, namespacePath: String,
+    addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan {
-    let master = try checkedMaster(settings, facts)
+    let master = try checkedMaster(settings, hostState)
     if let mtu = settings.mtu, mtu > master.mtu {
       throw CNIError(
         .invalidNetworkConfig,
@@ -49,30 +50,31 @@ public struct UpperDriver<Config: UpperConfig>: LinkDriver {
     }
     var (given, mac): (MACAddress?, MACAddress)
     switch settings.hardwareAddress {
-    case .masters: (given, mac) = (nil, master.mac ?? facts.containerMAC)
+    case .masters: (given, mac) = (nil, master.mac ?? hostState.containerMAC)
     case .given(let address): (given, mac) = (address, address)
-    case .drawn: (given, mac) = (facts.containerMAC, facts.containerMAC)
+    case .drawn: (given, mac) = (hostState.containerMAC, hostState.containerMAC)
     }
     var addressing = Addressing(of: owner.interface, mac: mac, addresses)
     addressing.detectsDuplicates = settings.detectsDuplicates
     addressing.routerAdvertisements = settings.routerAdvertisements
     if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
     let spec = LinkSpec(
-      owner.interface, kind: .upper(settings.upper, over: LinkPlace(master.name, on: settings.side)), mac: given,
+      owner.interface, kind: .upper(settings.upper, over: LinkKey(master.name, on: settings.netns)), mac: given,
       mtu: settings.mtu, on: .container)
-    return try ContainerLink(
+    return try ContainerInterface(
       spec, of: owner, addressing, mtu: settings.mtu ?? master.mtu, sandbox: namespacePath,
       dns: settings.dns ?? addresses.dns,
       announcement: Config.canSetAddress ? .byAddress : .byComingUp
     ).plan()
   }
 
-  private func checkedMaster(_ settings: UpperSettings, _ facts: UpperFacts) throws(CNIError) -> LinkInfo {
-    guard let master = facts.master else { throw CNIError(.invalidNetworkConfig, settings.masterIsMissing) }
+  private func checkedMaster(_ settings: UpperSettings, _ hostState: UpperHostState) throws(CNIError) -> LinkInfo {
+    guard let master = hostState.master else { throw CNIError(.invalidNetworkConfig, settings.masterIsMissing) }
     return master
   }
 
-  public func removal<K: Kernel & ~Copyable>(of owner: Owner, _ config: Config?, on kernel: inout K) -> [Change] { [] }
+  public func removal<K: Kernel & ~Copyable>(of owner: AttachmentID, _ config: Config?, on kernel: inout K) -> [Change]
+  { [] }
 
   public func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: Config, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
@@ -82,14 +84,14 @@ public struct UpperDriver<Config: UpperConfig>: LinkDriver {
     _ config: Config, on kernel: inout K
   ) throws(KernelError) -> String? {
     // A parent in the container cannot be checked without a container; invalid settings are reported by ADD.
-    guard config.common.side == .host,
+    guard config.common.netns == .host,
       let settings = try? UpperSettings(config, RuntimeKeys(), CNIArguments(""))
     else { return nil }
     guard let master = try master(settings, under: nil, at: &kernel) else { return settings.masterIsMissing }
     guard master.isUp || !settings.needsMasterUp(config.common) else { return "master \(master.name) is down" }
     guard let trial = InterfaceName("trial") else { return nil }
     do throws(KernelError) {
-      try kernel.tryOut(LinkSpec(trial, kind: .upper(settings.upper, over: LinkPlace(master.name, on: .host))))
+      try kernel.tryOut(LinkSpec(trial, kind: .upper(settings.upper, over: LinkKey(master.name, on: .host))))
     } catch { return error.description }
     return nil
   }
@@ -103,7 +105,7 @@ extension UpperSettings {
   }
 
   fileprivate var masterIsMissing: String {
-    let place = side == .host ? "on the host" : "in the container"
+    let place = netns == .host ? "on the host" : "in the container"
     guard let master else { return "key \"master\" is absent: no default route \(place) tells which link it could be" }
     return "key \"master\": \"\(master)\": no such link \(place)"
   }

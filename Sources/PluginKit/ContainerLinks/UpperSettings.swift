@@ -8,7 +8,7 @@ public struct UpperSettings: Equatable {
   /// `nil` for the link of the default route.
   public var master: InterfaceName?
   /// The namespace of the parent.
-  public var side: Side
+  public var netns: NetNS
   /// `nil` for the parent's MTU.
   public var mtu: Int?
   public var hardwareAddress: HardwareAddress
@@ -24,7 +24,7 @@ public struct UpperSettings: Equatable {
     let common = config.common
     upper = try config.upper()
     master = common.master
-    side = common.side
+    netns = common.netns
     mtu = try checked("mtu", common.mtu == 0 ? nil : common.mtu, Addressing.mtuRange)
     hardwareAddress = try config.hardwareAddress(keys, arguments)
     detectsDuplicates = common.enabledad ?? false
@@ -36,7 +36,7 @@ public struct UpperSettings: Equatable {
 }
 
 /// The present state of the host, as far as a link on top of a parent depends on it.
-public struct UpperFacts: Equatable {
+public struct UpperHostState: Equatable {
   /// The parent; `nil` if there is no such link, or no default route.
   public var master: LinkInfo?
   /// The MAC address of the container's link if it exists, else a random one.

@@ -32,7 +32,7 @@ func settings(_ json: JSONReader) throws(CNIError) -> DNSHostsSettings {
     fatalError("no names")
   }
   let call = Call(
-    owner: Owner(network: network, container: container, interface: interface), namespacePath: "/run/netns/c1",
+    owner: AttachmentID(network: network, container: container, interface: interface), namespacePath: "/run/netns/c1",
     argumentsText: "", config: try DNSHostsConfig(json), keys: try RuntimeKeys(json), previous: nil,
     delegates: Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil })
   return try DNSHostsSettings(call)

@@ -22,7 +22,7 @@ func checkTemplate(_ text: String) {
     return
   }
   do throws(CNIError) {
-    let owner = Owner(network: network, container: container, interface: interface)
+    let owner = AttachmentID(network: network, container: container, interface: interface)
     let path = try PathTemplate(text, key: "hostsFile").path(for: owner, namespacePath: text)
     require(path.description.hasPrefix(path.base) && !path.below.isEmpty, "\(path)")
     require(!path.below.contains { ["", ".", ".."].contains($0) || $0.utf8.contains(UInt8(ascii: "/")) }, "\(path)")

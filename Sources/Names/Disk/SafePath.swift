@@ -5,7 +5,7 @@ public import NetTypes
 /// A container's file on disk, opened so that no symbolic link or `..` below its base can lead to another file.
 ///
 /// Every error message has the path and the configuration key.
-public struct FilePlace: Sendable {
+public struct SafePath: Sendable {
   public let path: ContainerPath
 
   public init(_ path: ContainerPath) { self.path = path }

@@ -2,9 +2,9 @@ public import CNI
 public import NetTypes
 
 /// The rules that one plugin wants for one attachment: added, compared and removed together.
-public struct Claim: Equatable, Sendable {
-  public var owner: Owner
-  public var part: Part
+public struct RuleSet: Equatable, Sendable {
+  public var owner: AttachmentID
+  public var role: PluginRole
   public var rules: [Rule]
   /// The backend that adds the rules; `nil`: the one that fits the host.
   public var backend: Backend?
@@ -13,9 +13,9 @@ public struct Claim: Equatable, Sendable {
   /// The container's addresses on this interface.
   public var addresses: [IPAddress] = []
 
-  public init(_ owner: Owner, _ part: Part, _ rules: [Rule], backend: Backend? = nil) {
+  public init(_ owner: AttachmentID, _ role: PluginRole, _ rules: [Rule], backend: Backend? = nil) {
     self.owner = owner
-    self.part = part
+    self.role = role
     self.rules = rules
     self.backend = backend
   }
@@ -36,7 +36,7 @@ public enum Backend: String, TextCodable, CaseIterable {
 }
 
 /// The plugin of a chain that an attachment's rules belong to: each plugin removes its own rules only.
-public enum Part: String, CaseIterable, Sendable {
+public enum PluginRole: String, CaseIterable, Sendable {
   /// Rules of the main plugin: `bridge`, `ptp` and so on.
   case network
   /// Frame rules of the main plugin: always in nf_tables, in addition to the backend of the other rules.
@@ -51,39 +51,40 @@ public enum Part: String, CaseIterable, Sendable {
   case names
 }
 
-extension Owner {
+extension AttachmentID {
   /// The attachment that a tag names, for messages: `container c1 on network net, interface eth0`.
   public static func words(ofFilterTag tag: String) -> String {
-    let parts = tag.dropFirst(Owner.tagPrefix.count).split(separator: "/")
-    guard tag.hasPrefix(Owner.tagPrefix), parts.count == 3 else { return tag }
+    let parts = tag.dropFirst(AttachmentID.tagPrefix.count).split(separator: "/")
+    guard tag.hasPrefix(AttachmentID.tagPrefix), parts.count == 3 else { return tag }
     return "container \(parts[1]) on network \(parts[0]), interface \(parts[2])"
   }
 
   /// Whether a tag belongs to this container, on any network.
   public func isSameContainer(asFilterTag tag: String) -> Bool {
-    let parts = tag.dropFirst(Owner.tagPrefix.count).split(separator: "/")
-    return tag.hasPrefix(Owner.tagPrefix) && parts.count == 3 && parts[1] == shortened(container.description, to: 64)
+    let parts = tag.dropFirst(AttachmentID.tagPrefix.count).split(separator: "/")
+    return tag.hasPrefix(AttachmentID.tagPrefix) && parts.count == 3
+      && parts[1] == shortened(container.description, to: 64)
   }
 
   /// The tag (comment) on all rules of this attachment, at most 115 bytes; nftables allows comments of up to 128.
   ///
   /// The form is `cni:NETWORK/CONTAINER/INTERFACE`. A hash replaces a network or container name that is too long.
   public var filterTag: String {
-    Owner.filterTagPrefix(network) + "\(shortened(container.description, to: 64))/\(interface)"
+    AttachmentID.filterTagPrefix(network) + "\(shortened(container.description, to: 64))/\(interface)"
   }
 
   /// The prefix that the tags of all rules of that network share.
   public static func filterTagPrefix(_ network: NetworkName) -> String {
-    "\(Owner.tagPrefix)\(shortened(network.description, to: 30))/"
+    "\(AttachmentID.tagPrefix)\(shortened(network.description, to: 30))/"
   }
 }
 
 private func shortened(_ text: String, to count: Int) -> String {
-  text.utf8.count <= count ? text : "#" + Owner.shortHash(text)
+  text.utf8.count <= count ? text : "#" + AttachmentID.shortHash(text)
 }
 
-extension Claim {
-  /// The host's links that need `route_localnet` = 1 for the claim's published ports, without duplicates.
+extension RuleSet {
+  /// The host's links that need `route_localnet` = 1 for the rule set's published ports, without duplicates.
   public var localnetLinks: [InterfaceName] {
     var links: [InterfaceName] = []
     for case .publish(let port) in rules {
@@ -98,12 +99,12 @@ extension PublishedPort {
   public var localnetLink: InterfaceName? { family == .v4 ? masquerade?.link : nil }
 }
 
-extension Claim: JSONReadable {
-  /// The claim as the claim's file holds it.
+extension RuleSet: JSONReadable {
+  /// The rule set as the rule set's file holds it.
   public var json: JSONValue {
     var members: [String: JSONValue] = [
       "network": .string(owner.network.description), "container": .string(owner.container.description),
-      "interface": .string(owner.interface.description), "part": .string(part.rawValue),
+      "interface": .string(owner.interface.description), "part": .string(role.rawValue),
       "rules": .array(rules.map(\.json)),
     ]
     members["backend"] = backend.map { .string($0.rawValue) }
@@ -113,12 +114,12 @@ extension Claim: JSONReadable {
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
-    let owner = Owner(
+    let owner = AttachmentID(
       network: try json.required("network").parsed(), container: try json.required("container").parsed(),
       interface: try json.required("interface").parsed())
-    let part = try json.required("part")
-    guard let known = Part(rawValue: try part.text()) else {
-      throw part.refusal("network, guards, tunnels, ports, firewall or names")
+    let role = try json.required("part")
+    guard let known = PluginRole(rawValue: try role.text()) else {
+      throw role.refusal("network, guards, tunnels, ports, firewall or names")
     }
     self.init(owner, known, try json.objects("rules") ?? [], backend: try json.parsed("backend"))
     containerName = try json.text("name")
@@ -150,7 +151,7 @@ extension Rule: JSONReadable {
       self = .masquerade(rule)
     } else if let rule: Isolation = try json.object("isolate") {
       self = .isolate(rule)
-    } else if let rule: ContainerLink = try json.object("link") {
+    } else if let rule: AllowedConnection = try json.object("link") {
       self = .link(rule)
     } else if let rule: SourceGuard = try json.object("guard") {
       self = .guardSource(rule)

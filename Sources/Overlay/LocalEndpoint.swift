@@ -3,14 +3,14 @@ public import Kernel
 public import NetTypes
 
 /// What an overlay gets from this host and from its control plane in addition to its configuration.
-public struct OverlayFindings: Equatable, Sendable {
+public struct LocalEndpoint: Equatable, Sendable {
   /// This host's underlay address.
   public var local: IPAddress
-  public var knowledge: OverlayKnowledge
+  public var controlState: ControlPlaneState
 
-  public init(local: IPAddress, _ knowledge: OverlayKnowledge) {
+  public init(local: IPAddress, _ controlState: ControlPlaneState) {
     self.local = local
-    self.knowledge = knowledge
+    self.controlState = controlState
   }
 
   /// Makes findings from a list of peers.
@@ -20,9 +20,9 @@ public struct OverlayFindings: Equatable, Sendable {
   ///   - listed: all hosts, with or without this one.
   init(local: IPAddress, listed: [OverlayPeer]) {
     self.local = local
-    knowledge = OverlayKnowledge()
-    knowledge.ownSubnets = listed.filter { $0.vtep == local }.flatMap(\.subnets)
-    knowledge.peers = listed.filter { $0.vtep != local }
+    controlState = ControlPlaneState()
+    controlState.ownSubnets = listed.filter { $0.vtep == local }.flatMap(\.subnets)
+    controlState.peers = listed.filter { $0.vtep != local }
   }
 }
 
@@ -34,7 +34,7 @@ extension OverlayConfig {
   ///   - network: the network of this configuration.
   ///   - command: ADD also registers this host in etcd.
   ///   - kernel: the host, which is only read.
-  /// - Returns: this configuration with its `findings`.
+  /// - Returns: this configuration with its `localEndpoint`.
   /// - Throws: code 7 for an address that this host does not have, 11 if the control plane does not answer.
   public func consulted<K: Kernel & ~Copyable>(
     _ control: some OverlayControl, of network: NetworkName, for command: Command, on kernel: inout K
@@ -43,17 +43,17 @@ extension OverlayConfig {
     let listed = try listedPeers(control)
     let local = try kernel.overlayLocal(self, peers: listed.map(\.vtep), for: command)
     if case .etcd(let plane) = controlPlane {
-      var knowledge = try control.consult(plane, of: network, as: host(at: local), for: command) {
-        (knowledge) throws(CNIError) in
-        try requireFit(OverlayFindings(local: local, knowledge), of: network, on: &kernel)
+      var controlState = try control.consult(plane, of: network, as: host(at: local), for: command) {
+        (controlState) throws(CNIError) in
+        try requireFit(LocalEndpoint(local: local, controlState), of: network, on: &kernel)
       }
       // Without a watch, entries of a container that moved would stay and send its packets to its former host.
       if !control.isWatched(network) {
-        for index in knowledge.peers.indices { knowledge.peers[index].endpoints = [] }
+        for index in controlState.peers.indices { controlState.peers[index].endpoints = [] }
       }
-      config.findings = OverlayFindings(local: local, knowledge)
+      config.localEndpoint = LocalEndpoint(local: local, controlState)
     } else {
-      config.findings = OverlayFindings(local: local, listed: listed)
+      config.localEndpoint = LocalEndpoint(local: local, listed: listed)
     }
     return config
   }
@@ -68,12 +68,12 @@ extension OverlayConfig {
     case .evpn, .etcd: break
     }
     let unknown = family == .v4 ? IPAddress(v4: 0) : IPAddress(v6: 0)
-    var findings = OverlayFindings(local: local ?? unknown, listed: listed)
+    var localEndpoint = LocalEndpoint(local: local ?? unknown, listed: listed)
     if controlPlane.isEtcd {
-      findings.knowledge.vni = vni ?? 1
-      findings.knowledge.network = [IPPrefix(host: unknown)]
+      localEndpoint.controlState.vni = vni ?? 1
+      localEndpoint.controlState.network = [IPPrefix(host: unknown)]
     }
-    config.findings = findings
+    config.localEndpoint = localEndpoint
     return config
   }
 
@@ -81,16 +81,16 @@ extension OverlayConfig {
   ///
   /// - Throws: code 7 if its existing devices do not fit or cannot be changed to fit.
   private func requireFit<K: Kernel & ~Copyable>(
-    _ findings: OverlayFindings, of network: NetworkName, on kernel: inout K
+    _ localEndpoint: LocalEndpoint, of network: NetworkName, on kernel: inout K
   ) throws(CNIError) {
     var config = self
-    config.findings = findings
+    config.localEndpoint = localEndpoint
     let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
-    let facts: OverlayFacts
-    do throws(KernelError) { facts = try OverlayFacts(settings, of: network, on: &kernel) } catch {
+    let hostState: OverlayHostState
+    do throws(KernelError) { hostState = try OverlayHostState(settings, of: network, on: &kernel) } catch {
       throw CNIError(error)
     }
-    let devices = OverlayDevices(settings: settings, facts: facts, network: network)
+    let devices = OverlayDevices(settings: settings, hostState: hostState, network: network)
     try devices.check()
     _ = try devices.checkedMTU()
   }

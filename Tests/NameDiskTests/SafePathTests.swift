@@ -5,9 +5,9 @@ import Names
 import NetTypes
 import Testing
 
-@Suite struct FilePlaceTests {
-  private func place(_ base: String, _ below: [String] = ["c1", "resolv.conf"]) -> FilePlace {
-    FilePlace(ContainerPath(base: base, below: below, key: "resolvConf"))
+@Suite struct SafePathTests {
+  private func place(_ base: String, _ below: [String] = ["c1", "resolv.conf"]) -> SafePath {
+    SafePath(ContainerPath(base: base, below: below, key: "resolvConf"))
   }
 
   /// The errno that `body` throws; 0 where it throws none.

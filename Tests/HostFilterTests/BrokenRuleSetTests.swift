@@ -5,10 +5,10 @@ import NetTypes
 import PacketFilter
 import Testing
 
-/// Other things in the place of claim files, of the lock and of the directories.
-@Suite struct BrokenClaimTests {
+/// Other things in the place of rule set files, of the lock and of the directories.
+@Suite struct BrokenRuleSetTests {
   private let host: FilterHost
-  private let owner: Owner
+  private let owner: AttachmentID
   private var directory: String { "\(host.state)/filter/net" }
 
   init() throws {
@@ -21,7 +21,7 @@ import Testing
     "rm PATH; ln -s STATE/target PATH", "rm PATH; ln -s PATH PATH", ": > PATH", "echo '[1]' > PATH",
   ]
 
-  /// The owner's claim file, in the place of which the script puts something.
+  /// The owner's rule set file, in the place of which the script puts something.
   private func replaceFile(_ script: String) throws {
     let name = try #require(try Files.list(directory)?.first { !SetAside.isOne($0) })
     try shell(script.replacing("PATH", with: "\(directory)/\(name)").replacing("STATE", with: host.state))
@@ -36,18 +36,18 @@ import Testing
   func `what is no claim file keeps neither DEL nor ADD from working, and GC removes it`(script: String) throws {
     var filter = host.filter
     for _ in 1...2 {
-      try filter.add(HostFilterTests.claim("c1"))
+      try filter.add(HostFilterTests.ruleSet("c1"))
       try replaceFile(script)
       for _ in 1...2 { try filter.remove(owner, .ports, everywhere: false) }
-      #expect(host.nftables.claims == [])
+      #expect(host.nftables.ruleSets == [])
     }
-    try filter.add(HostFilterTests.claim("c1"))
+    try filter.add(HostFilterTests.ruleSet("c1"))
     try replaceFile(script)
-    #expect(try filter.claim(of: owner, .ports) == nil)
-    #expect(try filter.claims(of: owner.network) == [])
-    try filter.add(HostFilterTests.claim("c1"))
-    #expect(host.nftables.claims.count == 1)
-    #expect(try filter.claim(of: owner, .ports) != nil)
+    #expect(try filter.ruleSet(of: owner, .ports) == nil)
+    #expect(try filter.ruleSets(of: owner.network) == [])
+    try filter.add(HostFilterTests.ruleSet("c1"))
+    #expect(host.nftables.ruleSets.count == 1)
+    #expect(try filter.ruleSet(of: owner, .ports) != nil)
     try filter.remove(owner, .ports, everywhere: false)
     try filter.collectGarbage(owner.network, .ports, valid: [], everywhere: false)
     #expect(try Files.list("\(host.state)/filter") == [])
@@ -56,13 +56,13 @@ import Testing
 
   @Test func `a claim of another owner is not obeyed, and that owner's rules stay`() throws {
     var filter = host.filter
-    try filter.add(HostFilterTests.claim("c1"))
+    try filter.add(HostFilterTests.ruleSet("c1"))
     try replaceFile("sed -i s/c1/c2/ PATH")
-    try filter.add(HostFilterTests.claim("c2"))
-    #expect(try filter.claim(of: owner, .ports) == nil)
-    #expect(try filter.claims(of: owner.network).map(\.owner) == [HostFilterTests.owner("c2")])
+    try filter.add(HostFilterTests.ruleSet("c2"))
+    #expect(try filter.ruleSet(of: owner, .ports) == nil)
+    #expect(try filter.ruleSets(of: owner.network).map(\.owner) == [HostFilterTests.owner("c2")])
     try filter.remove(owner, .ports, everywhere: false)
-    #expect(host.nftables.claims.map(\.owner) == [try HostFilterTests.owner("c2")])
+    #expect(host.nftables.ruleSets.map(\.owner) == [try HostFilterTests.owner("c2")])
   }
 
   @Test(arguments: ["mkdir PATH", "mkfifo PATH", "ln -s STATE/target PATH", "ln -s PATH PATH"])
@@ -86,8 +86,8 @@ import Testing
     var filter = host.filter
     try filter.remove(owner, .ports, everywhere: true)
     #expect(try filter.networks() == [])
-    try filter.add(HostFilterTests.claim("c1"))
-    #expect(try filter.claim(of: owner, .ports) != nil)
+    try filter.add(HostFilterTests.ruleSet("c1"))
+    #expect(try filter.ruleSet(of: owner, .ports) != nil)
     #expect(try Files.list("\(host.state)/target") == [])
   }
 }

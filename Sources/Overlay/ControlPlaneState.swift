@@ -1,7 +1,7 @@
 public import NetTypes
 
 /// What a control plane knows about a network in addition to the configuration.
-public struct OverlayKnowledge: Equatable, Sendable {
+public struct ControlPlaneState: Equatable, Sendable {
   /// The subnets of this host's containers, in mode l3; empty: `ipam` decides.
   public var ownSubnets: [IPPrefix] = []
   /// The network's prefixes on all hosts; empty: as the configuration has them.

@@ -1,7 +1,7 @@
 public import CNI
 
 /// The file or directory from which a name server on this host reads the names of a network's attachments.
-public enum ServerPlace: Hashable, Sendable {
+public enum NameServerTarget: Hashable, Sendable {
   /// A directory that dnsmasq watches (`hostsdir`), with a file for each attachment.
   case directory(String)
   /// A file that attachments share: `addn-hosts` of dnsmasq, `hosts` of CoreDNS.
@@ -10,7 +10,7 @@ public enum ServerPlace: Hashable, Sendable {
   case file(String, pidFile: String?)
 }
 
-extension ServerPlace: JSONReadable {
+extension NameServerTarget: JSONReadable {
   public init(_ json: JSONReader) throws(CNIError) {
     if let directory = try json.text("directory") {
       self = .directory(directory)

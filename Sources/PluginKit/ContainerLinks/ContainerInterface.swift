@@ -3,7 +3,7 @@ public import Kernel
 import NetTypes
 
 /// A link that is only in the container and has no end on the host.
-public struct ContainerLink {
+public struct ContainerInterface {
   /// How neighbours learn the MAC address for the link's addresses.
   public enum Announcement: Sendable {
     /// By setting its MAC address to its present value: the kernel then sends gratuitous ARP and unsolicited NA.
@@ -15,7 +15,7 @@ public struct ContainerLink {
   }
 
   public var spec: LinkSpec
-  public var owner: Owner
+  public var owner: AttachmentID
   public var addressing: Addressing
   /// Largest packet, in bytes, for the CNI result.
   public var mtu: Int?
@@ -25,7 +25,7 @@ public struct ContainerLink {
   public var announcement = Announcement.byAddress
 
   public init(
-    _ spec: LinkSpec, of owner: Owner, _ addressing: Addressing, mtu: Int?, sandbox: String, dns: DNS,
+    _ spec: LinkSpec, of owner: AttachmentID, _ addressing: Addressing, mtu: Int?, sandbox: String, dns: DNS,
     announcement: Announcement = .byAddress
   ) {
     self.spec = spec

@@ -5,7 +5,7 @@ import PacketFilter
 import PluginKit
 
 /// The container's addresses from `prevResult`: the first one of each family.
-struct ContainerPlace {
+struct ContainerAddresses {
   private var addresses: [IPFamily: IPPrefix] = [:]
   /// The host's link towards each address; filled in only if it is needed.
   private var links: [IPFamily: InterfaceName] = [:]

@@ -2,7 +2,7 @@ import Linux
 import NetTypes
 
 /// A network namespace and a socket in it.
-struct Place: ~Copyable {
+struct NetNSHandle: ~Copyable {
   let socket: NetlinkSocket
   /// `nil` for this thread's own namespace.
   private let namespace: Namespace?
@@ -15,17 +15,17 @@ struct Place: ~Copyable {
   /// - Parameter path: the namespace; `nil` for this thread's own namespace.
   /// - Returns: the namespace, held open, with a socket in it.
   /// - Throws: the kernel's error; EINVAL if `path` is not a network namespace.
-  static func open(_ path: String?) throws(KernelError) -> Place {
-    guard let path else { return Place(try NetlinkSocket.open(), in: nil) }
+  static func open(_ path: String?) throws(KernelError) -> NetNSHandle {
+    guard let path else { return NetNSHandle(try NetlinkSocket.open(), in: nil) }
     return try open(try Namespace.open(path))
   }
 
   /// Creates a namespace that ends with this value.
-  static func inNewNamespace() throws(KernelError) -> Place { try open(try Namespace.new()) }
+  static func inNewNamespace() throws(KernelError) -> NetNSHandle { try open(try Namespace.new()) }
 
-  private static func open(_ namespace: consuming Namespace) throws(KernelError) -> Place {
+  private static func open(_ namespace: consuming Namespace) throws(KernelError) -> NetNSHandle {
     let socket = try namespace.enter { () throws(KernelError) in try NetlinkSocket.open() }
-    return Place(socket, in: namespace)
+    return NetNSHandle(socket, in: namespace)
   }
 
   /// Runs `body` with this thread in the namespace, for operations that need more than a socket.

@@ -1,7 +1,7 @@
 public import CNI
 
 /// The plugin in the key `delegate`, which runs before this one's own work, for runtimes without plugin chains.
-public struct InnerPlugin: Equatable, Sendable {
+public struct NestedPlugin: Equatable, Sendable {
   public var type: PluginType
   /// Its input: its own object, plus the keys that a runtime adds for every plugin.
   var configuration: JSONValue

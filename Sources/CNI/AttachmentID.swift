@@ -1,7 +1,7 @@
 public import NetTypes
 
 /// One attachment, which owns links, leases and rules.
-public struct Owner: Hashable, Sendable {
+public struct AttachmentID: Hashable, Sendable {
   public var network: NetworkName
   public var container: ContainerID
   public var interface: InterfaceName
@@ -14,14 +14,14 @@ public struct Owner: Hashable, Sendable {
 
   /// The tag on links of this attachment: `cni:NETWORK/CONTAINER/INTERFACE`; a hash replaces a part too long for an alias.
   public var tag: String {
-    let start = Owner.tagPrefix(network), rest = "\(container)/\(interface)"
-    return start + (start.utf8.count + rest.utf8.count <= Owner.longestAlias ? rest : Owner.hash(rest))
+    let start = AttachmentID.tagPrefix(network), rest = "\(container)/\(interface)"
+    return start + (start.utf8.count + rest.utf8.count <= AttachmentID.longestAlias ? rest : AttachmentID.hash(rest))
   }
 
   /// `nil` for other texts, and if a part of the tag is a hash.
   public init?(tag: String) {
-    guard tag.hasPrefix(Owner.tagPrefix) else { return nil }
-    let parts = tag.dropFirst(Owner.tagPrefix.count).split(separator: "/", omittingEmptySubsequences: false)
+    guard tag.hasPrefix(AttachmentID.tagPrefix) else { return nil }
+    let parts = tag.dropFirst(AttachmentID.tagPrefix.count).split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 3, let network = NetworkName(String(parts[0])),
       let container = ContainerID(String(parts[1])), let interface = InterfaceName(String(parts[2]))
     else { return nil }
@@ -45,12 +45,13 @@ public struct Owner: Hashable, Sendable {
   public static let tagPrefix = "cni:"
 }
 
-extension Owner {
+extension AttachmentID {
   /// The name of the attachment's link on the host: `veth`, three characters for the network, eight for the attachment.
   ///
   /// It is derived, so that DEL finds the link from the names of network, container and interface alone.
   public var hostInterface: InterfaceName {
-    derivedName(Owner.hostInterfacePrefix(network) + base32(mixed("\(container)\0\(interface)\0\(network)"), count: 8))
+    derivedName(
+      AttachmentID.hostInterfacePrefix(network) + base32(mixed("\(container)\0\(interface)\0\(network)"), count: 8))
   }
 
   /// The prefix of the host links of all of `network`'s attachments; other networks may have the same one.
@@ -59,7 +60,7 @@ extension Owner {
   }
 }
 
-extension Owner {
+extension AttachmentID {
   /// The name of the host's own link into `network`, for networks in which it cannot use the containers' links.
   ///
   /// The form is `macv` and eleven characters.
@@ -74,14 +75,15 @@ extension Owner {
 
   /// A number in `numbers` for the attachment, for fields that cannot hold a name.
   public var number: Int {
-    Owner.numbers.lowerBound + Int(mixed("\(container)\0\(interface)\0\(network)") % UInt64(Owner.numbers.count))
+    AttachmentID.numbers.lowerBound
+      + Int(mixed("\(container)\0\(interface)\0\(network)") % UInt64(AttachmentID.numbers.count))
   }
 
   /// The range is above the numbers that operators and the kernel use, for instance as a route's metric.
   public static let numbers = 1 << 30..<1 << 31
 }
 
-extension Owner {
+extension AttachmentID {
   /// A hash of 13 characters, for fields that are too short for the text.
   public static func shortHash(_ text: String) -> String { base32(mixed(text), count: 13) }
 }

@@ -5,13 +5,13 @@ import PacketFilter
 public import PluginKit
 
 /// The state of the host that an overlay network depends on.
-public struct OverlayFacts: Equatable, Sendable {
+public struct OverlayHostState: Equatable, Sendable {
   /// `nil` if it does not exist yet.
   public var bridge: LinkInfo?
   public var vxlan: LinkInfo?
   /// The link for the tunnel's packets, if the configuration names one.
   public var dev: LinkInfo?
-  public var vrf = OverlayVRFFacts()
+  public var vrf = OverlayVRFState()
   /// The bridge's addresses.
   public var gatewayAddresses: [IPPrefix] = []
   /// Links that lose routes of router advertisements if the host forwards IPv6.
@@ -49,7 +49,7 @@ public struct OverlayFacts: Equatable, Sendable {
     vxlan = try kernel.link(names.vxlan, on: .host)
     if bridge != nil { gatewayAddresses = try kernel.addresses(of: names.bridge, on: .host) }
     if settings.isGateway, settings.forwards { advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes() }
-    if let wanted = settings.vrf { vrf = try OverlayVRFFacts(wanted, on: &kernel) }
+    if let wanted = settings.vrf { vrf = try OverlayVRFState(wanted, on: &kernel) }
     if let name = settings.dev { dev = try kernel.link(name, on: .host) }
     if [bridge, vxlan, settings.vrf?.tunnel == nil ? vxlan : vrf.device].contains(where: { $0?.isUp != true }) {
       hasIPv6 = try kernel.sysctl("net/ipv6/conf/default/disable_ipv6", on: .host) != nil
@@ -68,7 +68,7 @@ public struct OverlayFacts: Equatable, Sendable {
     _ settings: OverlaySettings, on kernel: inout K
   ) throws(KernelError) {
     let isWhole = vxlan == nil || settings.routesDirectly
-    for peer in settings.knowledge.peers.prefix(isWhole ? .max : 8) {
+    for peer in settings.controlState.peers.prefix(isWhole ? .max : 8) {
       guard let path = try kernel.path(to: peer.vtep) else { continue }
       if path.gateway == nil { directLinks[peer.vtep] = path.link.name }
       underlayMTU = min(underlayMTU ?? .max, path.mtu ?? path.link.mtu)
@@ -86,7 +86,8 @@ extension Kernel where Self: ~Copyable {
     {
       return link.mtu
     }
-    for link in try allLinks(on: .host) where !link.isLoopback && link.alias?.hasPrefix(Owner.tagPrefix) != true {
+    for link in try allLinks(on: .host) where !link.isLoopback && link.alias?.hasPrefix(AttachmentID.tagPrefix) != true
+    {
       if try addresses(of: link.name, on: .host).contains(where: { $0.address == local }) { return link.mtu }
     }
     return try uplink(on: .host)?.mtu
