@@ -105,10 +105,10 @@ public struct DNS: Equatable, Sendable {
 
 extension AddResult {
   /// The result in the JSON form of that version of the specification.
-  public func wire(_ version: SpecVersion) -> JSONValue {
+  public func json(_ version: SpecVersion) -> JSONValue {
     var members = version < .v0_3_0 ? singleAddressForm : listForm(version)
     members["cniVersion"] = .string(version.rawValue)
-    if version < .v1_0_0 || !dns.isEmpty { members["dns"] = dns.wire }
+    if version < .v1_0_0 || !dns.isEmpty { members["dns"] = dns.json }
     return .object(members)
   }
 
@@ -121,7 +121,7 @@ extension AddResult {
       members[key] = object([
         ("ip", .string(ip.address.description)),
         ("gateway", ip.gateway.map { .string($0.description) }),
-        ("routes", nonEmpty(own.map { $0.wire(.v0_2_0) })),
+        ("routes", nonEmpty(own.map { $0.json(.v0_2_0) })),
       ])
     }
     return members
@@ -129,9 +129,9 @@ extension AddResult {
 
   private func listForm(_ version: SpecVersion) -> [String: JSONValue] {
     var members: [String: JSONValue] = [:]
-    members["interfaces"] = nonEmpty(interfaces.map { $0.wire(version) })
-    members["ips"] = nonEmpty(ips.map { $0.wire(version) })
-    members["routes"] = nonEmpty(routes.map { $0.wire(version) })
+    members["interfaces"] = nonEmpty(interfaces.map { $0.json(version) })
+    members["ips"] = nonEmpty(ips.map { $0.json(version) })
+    members["routes"] = nonEmpty(routes.map { $0.json(version) })
     members["portMappings"] = nonEmpty(portMappings.map(\.json))
     return members
   }
@@ -148,7 +148,7 @@ extension AllocatedPort {
 }
 
 extension AddResult.Interface {
-  fileprivate func wire(_ version: SpecVersion) -> JSONValue {
+  fileprivate func json(_ version: SpecVersion) -> JSONValue {
     let new = version >= .v1_1_0
     return object([
       ("name", .string(name)),
@@ -162,7 +162,7 @@ extension AddResult.Interface {
 }
 
 extension AddResult.IP {
-  fileprivate func wire(_ version: SpecVersion) -> JSONValue {
+  fileprivate func json(_ version: SpecVersion) -> JSONValue {
     object([
       ("version", version < .v1_0_0 ? .string(address.family.digit) : nil),
       ("interface", number(interface)),
@@ -173,7 +173,7 @@ extension AddResult.IP {
 }
 
 extension Route {
-  fileprivate func wire(_ version: SpecVersion) -> JSONValue {
+  fileprivate func json(_ version: SpecVersion) -> JSONValue {
     let new = version >= .v1_1_0
     return object([
       ("dst", .string(dst.description)),
@@ -188,7 +188,7 @@ extension Route {
 }
 
 extension DNS {
-  fileprivate var wire: JSONValue {
+  fileprivate var json: JSONValue {
     object([
       ("nameservers", nonEmpty(nameservers.map { .string($0) })),
       ("domain", text(domain)),

@@ -64,23 +64,23 @@ extension AttachmentID {
   /// The name of the host's own link into `network`, for networks in which it cannot use the containers' links.
   ///
   /// The form is `macv` and eleven characters.
-  public static func hostLink(_ network: NetworkName) -> InterfaceName {
+  public static func hostMacvlan(_ network: NetworkName) -> InterfaceName {
     derivedName("macv" + base32(mixed(network.description), count: 11))
   }
 
   /// The MAC address of that link over a parent with the address `parent`; the same each time it is created.
-  public static func hostLinkAddress(_ network: NetworkName, over parent: MACAddress) -> MACAddress {
+  public static func hostMacvlanAddress(_ network: NetworkName, over parent: MACAddress) -> MACAddress {
     MACAddress(locallyAdministered: mixed("\(network)\0\(parent)"))
   }
 
   /// A number in `numbers` for the attachment, for fields that cannot hold a name.
-  public var number: Int {
-    AttachmentID.numbers.lowerBound
-      + Int(mixed("\(container)\0\(interface)\0\(network)") % UInt64(AttachmentID.numbers.count))
+  public var numericID: Int {
+    AttachmentID.numericIDs.lowerBound
+      + Int(mixed("\(container)\0\(interface)\0\(network)") % UInt64(AttachmentID.numericIDs.count))
   }
 
   /// The range is above the numbers that operators and the kernel use, for instance as a route's metric.
-  public static let numbers = 1 << 30..<1 << 31
+  public static let numericIDs = 1 << 30..<1 << 31
 }
 
 extension AttachmentID {

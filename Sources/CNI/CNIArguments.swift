@@ -5,7 +5,7 @@ public struct CNIArguments: Equatable, Sendable {
   private var values: [String: String] = [:]
 
   /// Keys that our plugins or common runtimes use; other keys need `IgnoreUnknown`.
-  private static let known: Set<String> = ["IgnoreUnknown", "IP", "GATEWAY", "MAC"]
+  private static let knownKeys: Set<String> = ["IgnoreUnknown", "IP", "GATEWAY", "MAC"]
   private static let knownPrefix = "K8S_"
 
   /// Parses the pairs; a value is everything after the first `=`.
@@ -18,12 +18,12 @@ public struct CNIArguments: Equatable, Sendable {
       }
       values[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
     }
-    let unknown = values.keys.filter { !Self.known.contains($0) && !$0.hasPrefix(Self.knownPrefix) }.sorted()
+    let unknown = values.keys.filter { !Self.knownKeys.contains($0) && !$0.hasPrefix(Self.knownPrefix) }.sorted()
     guard try ignoresUnknown() || unknown.isEmpty else {
       let pairs = unknown.map { "\($0)=\(values[$0] ?? "")" }
       throw CNIError(
         .invalidEnvironment, "CNI_ARGS: unknown args \(pairs)",
-        details: "known are IP, GATEWAY, MAC and K8S_*; IgnoreUnknown=1 lets others pass")
+        details: "known keys are IP, GATEWAY, MAC and K8S_*; IgnoreUnknown=1 allows other keys")
     }
   }
 
@@ -45,7 +45,7 @@ public struct CNIArguments: Equatable, Sendable {
   public func value<Value: TextCodable>(_ key: String, as type: Value.Type = Value.self) throws(CNIError) -> Value? {
     guard let text = self[key] else { return nil }
     guard let value = Value(text) else {
-      throw CNIError(.invalidEnvironment, "CNI_ARGS: \(key)=\(text): want \(Value.wanted)")
+      throw CNIError(.invalidEnvironment, "CNI_ARGS: \(key)=\(text): want \(Value.expectedForm)")
     }
     return value
   }

@@ -2,7 +2,7 @@ public import NetTypes
 
 /// A container's ID, chosen by the runtime.
 public struct ContainerID: TextCodable {
-  public static let wanted =
+  public static let expectedForm =
     "a letter or digit, then letters, digits, '_', '.' or '-', at most \(maximumByteCount) bytes"
 
   /// Longer than the IDs of any runtime, and short enough for the rules, records and leases that contain it.
@@ -17,7 +17,7 @@ public struct ContainerID: TextCodable {
 
 /// A network's name; it is used as a file name, so it must not contain a path.
 public struct NetworkName: TextCodable {
-  public static let wanted =
+  public static let expectedForm =
     "a letter or digit, then letters, digits, '_', '.' or '-', without '..', at most \(maximumByteCount) bytes"
 
   /// The maximum length of a file name.
@@ -32,7 +32,7 @@ public struct NetworkName: TextCodable {
 
 /// A plugin's file name, from `type` or `ipam.type`; never a path (CVE-2021-20206).
 public struct PluginType: TextCodable {
-  public static let wanted = "a plugin's file name, without '/' or '..'"
+  public static let expectedForm = "a plugin's file name, without '/' or '..'"
   public let description: String
   public init?(_ text: String) {
     guard (1...255).contains(text.utf8.count), text != ".", !hasDoubleDot(text) else { return nil }

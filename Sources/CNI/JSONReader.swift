@@ -65,7 +65,7 @@ extension JSONReader {
 
   /// The value parsed from a text, such as an address or a name.
   public func parsed<Value: TextCodable>(as type: Value.Type = Value.self) throws(CNIError) -> Value {
-    guard let parsed = try Value(text()) else { throw refusal(Value.wanted) }
+    guard let parsed = try Value(text()) else { throw refusal(Value.expectedForm) }
     return parsed
   }
 
@@ -89,7 +89,7 @@ extension JSONReader {
   }
 
   /// The text; `nil` if it is absent or empty, because some runtimes send `""` for "not given".
-  public func filledText(_ key: String) throws(CNIError) -> String? {
+  public func nonEmptyText(_ key: String) throws(CNIError) -> String? {
     guard let text = try text(key), !text.isEmpty else { return nil }
     return text
   }

@@ -10,7 +10,7 @@ public struct NetworkHeader: JSONReadable, Equatable, Sendable {
     cniVersion = try json.text("cniVersion")
     name = try json.text("name")
     type = try json.text("type")
-    ipamType = try json.object("ipam", as: Part.self)?.json.filledText("type")
+    ipamType = try json.object("ipam", as: Part.self)?.json.nonEmptyText("type")
   }
 
   /// - Throws: code 7 if the name is missing or is not valid as a file name.
@@ -19,12 +19,12 @@ public struct NetworkHeader: JSONReadable, Equatable, Sendable {
     guard name.utf8.count <= NetworkName.maximumByteCount else {
       throw CNIError(
         .invalidNetworkConfig, "network name is too long",
-        details: "name of \(name.utf8.count) bytes: want \(NetworkName.wanted)")
+        details: "name of \(name.utf8.count) bytes: want \(NetworkName.expectedForm)")
     }
     guard let checked = NetworkName(name) else {
       throw CNIError(
         .invalidNetworkConfig, "invalid characters found in network name",
-        details: "name \"\(name)\": want \(NetworkName.wanted)")
+        details: "name \"\(name)\": want \(NetworkName.expectedForm)")
     }
     return checked
   }
@@ -42,7 +42,7 @@ public struct NetworkHeader: JSONReadable, Equatable, Sendable {
   private func checked(_ text: String?, key: String) throws(CNIError) -> PluginType? {
     guard let text, !text.isEmpty else { return nil }
     guard let type = PluginType(text) else {
-      throw CNIError(.invalidNetworkConfig, "key \"\(key)\": \"\(text)\": want \(PluginType.wanted)")
+      throw CNIError(.invalidNetworkConfig, "key \"\(key)\": \"\(text)\": want \(PluginType.expectedForm)")
     }
     return type
   }

@@ -10,7 +10,7 @@ extension Route {
     }
     guard gateway.family == dst.family else { throw refusal("an address of the same family") }
     guard !gateway.isMulticast, !gateway.isLoopback, !gateway.isBroadcast else {
-      throw refusal("the address of one router")
+      throw refusal("the unicast address of a router")
     }
   }
 }

@@ -44,7 +44,7 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
         gwPriority = try json.integer("gwPriority")
         mac = try json.parsed("mac")
         ips = try json.parsedList("ips")
-        name = try json.filledText("name")
+        name = try json.nonEmptyText("name")
         labels = try readLabels(json["labels"])
         links = try json.objects("links")
         dns = try json.object("dns")
@@ -61,7 +61,7 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
 
       public init(_ json: JSONReader) throws(CNIError) {
         container = try json.required("container").text()
-        alias = try json.filledText("alias")
+        alias = try json.nonEmptyText("alias")
         let listed = try json.required("ports")
         ports = try json.parsedList("ports") ?? []
         if ports.isEmpty { throw listed.refusal("one port or more") }
@@ -77,10 +77,10 @@ public struct RuntimeKeys: JSONReadable, Equatable, Sendable {
 
     public init(_ json: JSONReader) throws(CNIError) {
       guard let info = json["network_info"] else { return }
-      let wishes = try info.list("ip_addresses") { (wish) throws(CNIError) -> RequestedAddress? in
-        try wish.parsed("ip_address")
+      let requested = try info.list("ip_addresses") { (element) throws(CNIError) -> RequestedAddress? in
+        try element.parsed("ip_address")
       }
-      addresses = (wishes ?? []).compactMap(\.self)
+      addresses = (requested ?? []).compactMap(\.self)
       labels = try readLabels(info["labels"]?["labels"])
     }
   }
@@ -113,7 +113,7 @@ public struct RuntimeConfig: JSONReadable, Equatable, Sendable {
 
 /// A requested address, with or without a prefix length.
 public struct RequestedAddress: TextCodable {
-  public static let wanted = "an address, with or without a prefix length"
+  public static let expectedForm = "an address, with or without a prefix length"
 
   public let address: IPAddress
   /// The prefix length; `nil` if none is given.
@@ -169,7 +169,7 @@ extension RuntimeKeys {
   }
 
   /// The name server settings of the runtime, else of the operator; `nil` if neither has any.
-  public var wantedDNS: DNS? {
+  public var effectiveDNS: DNS? {
     if let given = runtimeConfig?.dns, !given.isEmpty { return given }
     return dns
   }
@@ -181,7 +181,7 @@ extension CNIArguments {
     var addresses: [RequestedAddress] = []
     for text in (self[key] ?? "").split(separator: ",") {
       guard let address = RequestedAddress(String(text)) else {
-        throw CNIError(.invalidEnvironment, "CNI_ARGS: \(key)=\(text): want \(RequestedAddress.wanted)")
+        throw CNIError(.invalidEnvironment, "CNI_ARGS: \(key)=\(text): want \(RequestedAddress.expectedForm)")
       }
       addresses.append(address)
     }

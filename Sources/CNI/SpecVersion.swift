@@ -23,9 +23,10 @@ public enum SpecVersion: String, CaseIterable, Comparable, Sendable {
       return
     }
     guard let version = SpecVersion(rawValue: text) else {
-      let known = Self.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " ")
+      let supported = Self.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " ")
       throw CNIError(
-        .incompatibleVersion, "incompatible CNI versions", details: "config is \"\(text)\", plugin supports [\(known)]")
+        .incompatibleVersion, "incompatible CNI versions",
+        details: "config is \"\(text)\", plugin supports [\(supported)]")
     }
     self = version
   }

@@ -18,10 +18,10 @@ public struct ChainResult: Equatable, Sendable {
 
   /// - Throws: where `value` is no result of any version.
   init(_ value: JSONValue, as version: SpecVersion) throws(CNIError) {
-    let written: WrittenResult = try JSONReader(value).object()
+    let written: PrintedResult = try JSONReader(value).object()
     result = written.result
     if let own = written.cniVersion, !own.isEmpty, own != version.rawValue {
-      json = result.wire(version)
+      json = result.json(version)
     } else {
       json = value.with(["cniVersion": .string(version.rawValue)])
     }

@@ -33,7 +33,7 @@ public struct ContainerNamespace: Equatable, Sendable {
       _ = try Namespace.open(path)
       return .live
     } catch {
-      return error.saysNoNamespace ? .gone : .unknown
+      return error.meansNoNamespace ? .gone : .unknown
     }
   }
 

@@ -49,7 +49,7 @@ extension NetworkList {
     let header = try CNIJSON.decode(ListHeader.self, from: bytes)
     guard let text = header.name, !text.isEmpty else { throw CNIError(.invalidNetworkConfig, "missing key \"name\"") }
     guard let name = NetworkName(text) else {
-      throw CNIError(.invalidNetworkConfig, "key \"name\": \"\(text)\": want \(NetworkName.wanted)")
+      throw CNIError(.invalidNetworkConfig, "key \"name\": \"\(text)\": want \(NetworkName.expectedForm)")
     }
     self.name = name
     version = try header.chosenVersion()
@@ -90,10 +90,10 @@ extension NetworkList.ConfiguredPlugin {
       throw CNIError(.invalidNetworkConfig, "key \"\(path.dropLast())\": want an object")
     }
     guard let text = config.member("type")?.value.string, !text.isEmpty else {
-      throw CNIError(.invalidNetworkConfig, "missing key \"\(path)type\": want \(PluginType.wanted)")
+      throw CNIError(.invalidNetworkConfig, "missing key \"\(path)type\": want \(PluginType.expectedForm)")
     }
     guard let type = PluginType(text) else {
-      throw CNIError(.invalidNetworkConfig, "key \"\(path)type\": \"\(text)\": want \(PluginType.wanted)")
+      throw CNIError(.invalidNetworkConfig, "key \"\(path)type\": \"\(text)\": want \(PluginType.expectedForm)")
     }
     self.type = type
     self.config = config

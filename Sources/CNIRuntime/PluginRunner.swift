@@ -36,15 +36,15 @@ struct PluginRunner: Sendable {
     try run(type, word: command.rawValue, config: config, attachment: attachment)
   }
 
-  /// The same for a command that the specification does not have; `isPlan` sets `CNI_PLAN=1`.
+  /// The same for a command that the specification does not have; `isDryRun` sets `CNI_PLAN=1`.
   func run(
     _ type: PluginType, word command: String, config: [UInt8], attachment: NetworkAttachment? = nil,
-    isPlan: Bool = false
+    isDryRun: Bool = false
   ) throws(CNIError) -> [UInt8] {
     let path = try find(type)
-    let environment = environment(command, attachment, isPlan: isPlan)
+    let environment = environment(command, attachment, isDryRun: isDryRun)
     // A plugin may end without reading its input; that must not end this process.
-    Standard.ignoreBrokenPipes()
+    StandardStreams.ignoreBrokenPipes()
     let answer: ChildOutput
     do throws(KernelError) {
       answer = try startWhenWritten { () throws(KernelError) in
@@ -72,7 +72,7 @@ struct PluginRunner: Sendable {
     return try body()
   }
 
-  private func environment(_ command: String, _ attachment: NetworkAttachment?, isPlan: Bool) -> [String] {
+  private func environment(_ command: String, _ attachment: NetworkAttachment?, isDryRun: Bool) -> [String] {
     let own: [(String, String)] = [
       ("CNI_COMMAND", command),
       ("CNI_CONTAINERID", attachment?.owner.container.description ?? ""),
@@ -84,13 +84,13 @@ struct PluginRunner: Sendable {
     // What was set for `cnictl` must not keep a plugin from its work.
     let replaced = own.map(\.0) + ["CNI_PLAN"]
     let inherited = Environment.all.filter { variable in !replaced.contains { variable.hasPrefix("\($0)=") } }
-    return inherited + own.map { "\($0.0)=\($0.1)" } + (isPlan ? ["CNI_PLAN=1"] : [])
+    return inherited + own.map { "\($0.0)=\($0.1)" } + (isDryRun ? ["CNI_PLAN=1"] : [])
   }
 
   private func refusal(_ type: PluginType, _ command: String, _ answer: ChildOutput) -> CNIError {
     let what = "plugin \(type) \(command)"
     // What is no error of the specification is quoted below as it is.
-    if let error = try? CNIJSON.decode(WrittenError.self, from: answer.output), let message = error.message {
+    if let error = try? CNIJSON.decode(PrintedError.self, from: answer.output), let message = error.message {
       return CNIError(error.code ?? .delegateFailed, message, details: error.details).prefixed(with: what)
     }
     let said = [answer.errors, answer.output].map(oneLine).first { !$0.isEmpty } ?? "it said nothing"

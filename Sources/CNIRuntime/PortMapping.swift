@@ -3,7 +3,8 @@ public import NetTypes
 
 /// A port of the host that leads to one of the container's, as an operator writes it: `127.0.0.1:8080:80/tcp`.
 public struct PortMapping: Equatable, Sendable {
-  public static let wanted = "[HOSTIP:]HOSTPORT:PORT[/tcp|udp|sctp], ports from 1 to 65535, ranges as 8000-8010:80-90"
+  public static let expectedForm =
+    "[HOSTIP:]HOSTPORT:PORT[/tcp|udp|sctp], ports from 1 to 65535, ranges as 8000-8010:80-90"
 
   public var hostAddress: IPAddress?
   public var hostPort: Int

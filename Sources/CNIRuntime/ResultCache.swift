@@ -74,7 +74,7 @@ public struct ResultCache: Sendable {
     let bytes = entry.json.bytes
     do throws(KernelError) {
       try Files.makeDirectories(results, mode: 0o700)
-      try Files.replace("\(results)/\(freeName(entry.attachment.owner))", with: bytes, mode: 0o600, lasting: true)
+      try Files.replace("\(results)/\(freeName(entry.attachment.owner))", with: bytes, mode: 0o600, durable: true)
     } catch {
       throw CNIError(error, as: .ioFailure)
     }

@@ -171,7 +171,7 @@ extension Runtime {
     do throws(CNIError) {
       for plugin in list.plugins {
         let input = try plugin.input(for: list, previous: last?.json, attachment)
-        let output = try runner.run(plugin.type, word: "ADD", config: input, attachment: attachment, isPlan: true)
+        let output = try runner.run(plugin.type, word: "ADD", config: input, attachment: attachment, isDryRun: true)
         let (planned, result) = try Self.split(output, of: plugin.type)
         last = try ChainResult(result, of: plugin.type, as: list.version)
         lines += ["# plugin \(plugin.type)"] + planned

@@ -31,12 +31,12 @@ public struct EtcdConfig: Equatable, Sendable {
       let key = json.path.isEmpty ? "endpoints" : "\(json.path).endpoints"
       throw CNIError(.invalidNetworkConfig, "key \"\(key)\": missing: want addresses of etcd: http://127.0.0.1:2379")
     }
-    caFile = try json.filledText("caFile")
-    certFile = try json.filledText("certFile")
-    keyFile = try json.filledText("keyFile")
-    username = try json.filledText("username")
-    password = try json.filledText("password")
-    passwordFile = try json.filledText("passwordFile")
+    caFile = try json.nonEmptyText("caFile")
+    certFile = try json.nonEmptyText("certFile")
+    keyFile = try json.nonEmptyText("keyFile")
+    username = try json.nonEmptyText("username")
+    password = try json.nonEmptyText("password")
+    passwordFile = try json.nonEmptyText("passwordFile")
     try Self.checkPair("certFile", certFile, "keyFile", keyFile)
     if passwordFile == nil {
       try Self.checkPair("username", username, "password", password)

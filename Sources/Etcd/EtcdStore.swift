@@ -108,15 +108,15 @@ public struct EtcdOutcome: Equatable, Sendable {
   /// Whether every condition was true.
   public var isSuccess: Bool
   /// The result of each `read` that was carried out, in order.
-  public var found: [[EtcdPair]]
+  public var readResults: [[EtcdPair]]
   /// The store's revision; it only grows, except in a cluster that was emptied or restored from a backup.
   public var revision: Int64
   /// The cluster's ID; a restored cluster has another one.
   public var cluster: String
 
-  public init(isSuccess: Bool, found: [[EtcdPair]] = [], revision: Int64, cluster: String = "") {
+  public init(isSuccess: Bool, readResults: [[EtcdPair]] = [], revision: Int64, cluster: String = "") {
     self.isSuccess = isSuccess
-    self.found = found
+    self.readResults = readResults
     self.revision = revision
     self.cluster = cluster
   }

@@ -17,18 +17,18 @@ public struct GatewayAnswer: Sendable {
   }
 
   public func outcome() throws(CNIError) -> EtcdOutcome {
-    var found: [[EtcdPair]] = []
+    var readResults: [[EtcdPair]] = []
     for response in try list("responses") where response["response_range"] != nil {
-      found.append(try GatewayAnswer(response).member("response_range").pairs())
+      readResults.append(try GatewayAnswer(response).member("response_range").pairs())
     }
     return EtcdOutcome(
-      isSuccess: try flag("succeeded"), found: found, revision: try revision(),
+      isSuccess: try flag("succeeded"), readResults: readResults, revision: try revision(),
       cluster: try member("header").text("cluster_id"))
   }
 
   public func grantedLease() throws(CNIError) -> EtcdLease {
     let id = try number("ID")
-    guard id != 0 else { throw misfit("ID", "a lease") }
+    guard id != 0 else { throw formatError("ID", "a lease") }
     return EtcdLease(id: id)
   }
 
@@ -42,7 +42,7 @@ public struct GatewayAnswer: Sendable {
 
   public func token() throws(CNIError) -> String {
     let token = try text("token")
-    guard !token.isEmpty else { throw misfit("token", "one") }
+    guard !token.isEmpty else { throw formatError("token", "one") }
     return token
   }
 
@@ -64,13 +64,13 @@ public struct GatewayAnswer: Sendable {
   }
 
   func member(_ key: String) throws(CNIError) -> GatewayAnswer {
-    guard let member = json[key], member.object != nil else { throw misfit(key, "an object") }
+    guard let member = json[key], member.object != nil else { throw formatError(key, "an object") }
     return GatewayAnswer(member)
   }
 
   func list(_ key: String) throws(CNIError) -> [JSONValue] {
     guard let member = json[key] else { return [] }
-    guard let list = member.array else { throw misfit(key, "a list") }
+    guard let list = member.array else { throw formatError(key, "a list") }
     return list
   }
 
@@ -78,7 +78,7 @@ public struct GatewayAnswer: Sendable {
     switch json[key] {
     case nil: return false
     case .bool(let flag): return flag
-    default: throw misfit(key, "true or false")
+    default: throw formatError(key, "true or false")
     }
   }
 
@@ -87,24 +87,24 @@ public struct GatewayAnswer: Sendable {
     case nil: return 0
     case .integer(let number): return number
     case .string(let text):
-      guard let number = Int64(text) else { throw misfit(key, "a whole number") }
+      guard let number = Int64(text) else { throw formatError(key, "a whole number") }
       return number
-    default: throw misfit(key, "a whole number")
+    default: throw formatError(key, "a whole number")
     }
   }
 
   func text(_ key: String) throws(CNIError) -> String {
     guard let member = json[key] else { return "" }
-    guard let text = member.string else { throw misfit(key, "a string") }
+    guard let text = member.string else { throw formatError(key, "a string") }
     return text
   }
 
   private func bytes(_ key: String) throws(CNIError) -> [UInt8] {
-    guard let bytes = Base64.decode(try text(key)) else { throw misfit(key, "Base64") }
+    guard let bytes = Base64.decode(try text(key)) else { throw formatError(key, "Base64") }
     return bytes
   }
 
-  private func misfit(_ key: String, _ wanted: String) -> CNIError {
+  private func formatError(_ key: String, _ wanted: String) -> CNIError {
     CNIError(.etcdRefused, "etcd's answer: member \"\(key)\": want \(wanted)")
   }
 }

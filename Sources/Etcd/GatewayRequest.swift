@@ -27,21 +27,21 @@ public struct GatewayRequest: Equatable, Sendable {
     body["limit"] = .int64(pageSize)
     if let last { body["key"] = .base64(Array(last.utf8) + [0]) }
     if let revision { body["revision"] = .int64(revision) }
-    return GatewayRequest(path: "/v3/kv/range", body: .object(body), purpose: "read \(keys.told)")
+    return GatewayRequest(path: "/v3/kv/range", body: .object(body), purpose: "read \(keys.pattern)")
   }
 
   public static func transaction(_ transaction: EtcdTransaction) -> GatewayRequest {
-    let keys = transaction.operations.map { $0.keys.told } + transaction.conditions.map(\.key)
-    var told: [String] = []
-    for key in keys where !told.contains(key) { told.append(key) }
-    if told.count > 3 { told = told.prefix(3) + ["…"] }
+    let keys = transaction.operations.map { $0.keys.pattern } + transaction.conditions.map(\.key)
+    var listed: [String] = []
+    for key in keys where !listed.contains(key) { listed.append(key) }
+    if listed.count > 3 { listed = listed.prefix(3) + ["…"] }
     return GatewayRequest(
       path: "/v3/kv/txn",
       body: .object([
         "compare": .array(transaction.conditions.map(\.json)),
         "success": .array(transaction.operations.map(\.json)),
         "failure": .array(transaction.otherwise.map(\.json)),
-      ]), purpose: "change \(told.joined(separator: ", "))")
+      ]), purpose: "change \(listed.joined(separator: ", "))")
   }
 
   public static func lease(seconds: Int) -> GatewayRequest {
@@ -71,7 +71,7 @@ public struct GatewayRequest: Equatable, Sendable {
 }
 
 extension EtcdKeys {
-  var told: String {
+  var pattern: String {
     switch self {
     case .one(let key): key
     case .prefixed(let start): "\(start)*"

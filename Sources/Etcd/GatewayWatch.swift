@@ -4,23 +4,23 @@ public import CNI
 public struct GatewayWatch: Sendable {
   private let keys: [EtcdKeys]
   /// For each watcher, the revision up to which it has sent everything; each range has a watcher of its own.
-  private var told: [Int64]
+  private var lastRevisions: [Int64]
 
   /// - Parameters:
   ///   - keys: what to watch.
   ///   - revision: the first whose changes are wanted.
   public init(_ keys: [EtcdKeys], from revision: Int64) {
     self.keys = keys
-    told = keys.map { _ in revision - 1 }
+    lastRevisions = keys.map { _ in revision - 1 }
   }
 
   public static let path = "/v3/watch"
 
-  public var purpose: String { "watch \(keys.map(\.told).joined(separator: ", "))" }
+  public var purpose: String { "watch \(keys.map(\.pattern).joined(separator: ", "))" }
 
   /// One request for each range, one after the other in one body.
   public var body: [UInt8] {
-    zip(keys, told).enumerated().flatMap { index, range in
+    zip(keys, lastRevisions).enumerated().flatMap { index, range in
       var create = range.0.members
       create["start_revision"] = .int64(range.1 + 1)
       create["watch_id"] = .int64(Int64(index + 1))
@@ -35,19 +35,19 @@ public struct GatewayWatch: Sendable {
   /// - Parameter line: a line of the stream.
   /// - Returns: its events; `nil` if it has none.
   /// - Throws: the reason why the watch ends.
-  public mutating func events(in line: JSONValue) throws(GatewayRefusal) -> EtcdEvents? {
-    if let error = line["error"] { throw GatewayRefusal(ending: error) }
+  public mutating func events(in line: JSONValue) throws(GatewayError) -> EtcdEvents? {
+    if let error = line["error"] { throw GatewayError(ending: error) }
     do throws(CNIError) {
       let answer = try GatewayAnswer(line).member("result")
       if try answer.flag("canceled") { return try end(answer) }
       let index = Int(try answer.number("watch_id")) - 1
-      guard try !answer.flag("created"), told.indices.contains(index) else { return nil }
+      guard try !answer.flag("created"), lastRevisions.indices.contains(index) else { return nil }
       return try events(in: answer, of: index)
-    } catch { throw GatewayRefusal(.refused, error.message) }
+    } catch { throw GatewayError(.refused, error.message) }
   }
 
   private mutating func events(in answer: GatewayAnswer, of index: Int) throws(CNIError) -> EtcdEvents? {
-    var events: [EtcdEvents.Event] = [], last = told[index]
+    var events: [EtcdEvents.Event] = [], last = lastRevisions[index]
     for item in try answer.list("events") {
       let event = GatewayAnswer(item)
       let pair = try event.member("kv").pair()
@@ -55,14 +55,14 @@ public struct GatewayWatch: Sendable {
       last = max(last, pair.modified)
     }
     // An answer without events is a progress notification: there are no changes up to its revision.
-    told[index] = events.isEmpty ? max(last, try answer.revision()) : last
-    return events.isEmpty ? nil : EtcdEvents(events, revision: told.min() ?? last)
+    lastRevisions[index] = events.isEmpty ? max(last, try answer.revision()) : last
+    return events.isEmpty ? nil : EtcdEvents(events, revision: lastRevisions.min() ?? last)
   }
 
   private func end(_ answer: GatewayAnswer) throws(CNIError) -> EtcdEvents {
     let compacted = try answer.number("compact_revision")
     guard compacted == 0 else { return EtcdEvents([], revision: compacted, isCompacted: true) }
     let reason = try answer.text("cancel_reason")
-    throw CNIError(.etcdRefused, reason.isEmpty ? "the watch was ended" : reason)
+    throw CNIError(.etcdRefused, reason.isEmpty ? "etcd ended the watch" : reason)
   }
 }

@@ -4,7 +4,7 @@ import Etcd
 import Linux
 
 /// The member and the settings for sending a request.
-struct Route {
+struct RequestTarget {
   var config: EtcdConfig
   /// The member's URL: `https://10.0.0.1:2379`.
   var endpoint: String
@@ -25,7 +25,7 @@ struct Transfer: ~Copyable {
   private let multi: UnsafeMutableRawPointer
   private let easy: UnsafeMutableRawPointer
   private let received: UnsafeMutablePointer<[UInt8]>
-  private let words: UnsafeMutablePointer<CChar>
+  private let errorBuffer: UnsafeMutablePointer<CChar>
   private var headers: UnsafeMutablePointer<curl_slist>?
   private var isAdded = false
   /// The certificate and key files in use, for errors.
@@ -33,17 +33,17 @@ struct Transfer: ~Copyable {
 
   /// Loads libcurl and makes its handles.
   ///
-  /// - Throws: `notLoaded`, naming the package of the library.
-  static func open() throws(GatewayRefusal) -> Transfer {
-    let library = try Library.load()
+  /// - Throws: `libraryMissing`, naming the package of the library.
+  static func open() throws(GatewayError) -> Transfer {
+    let library = try CurlLibrary.load()
     // A TLS library that writes to a closed connection raises SIGPIPE, which would end the process.
-    Standard.ignoreBrokenPipes()
+    StandardStreams.ignoreBrokenPipes()
     guard let multi = library.functions.multi_init() else {
-      throw GatewayRefusal(.notLoaded, "start libcurl: no memory")
+      throw GatewayError(.libraryMissing, "start libcurl: no memory")
     }
     guard let easy = library.functions.easy_init() else {
       _ = unsafe library.functions.multi_cleanup(multi)
-      throw GatewayRefusal(.notLoaded, "start libcurl: no memory")
+      throw GatewayError(.libraryMissing, "start libcurl: no memory")
     }
     return unsafe Transfer(library.functions, adopting: multi, easy)
   }
@@ -56,8 +56,8 @@ struct Transfer: ~Copyable {
     unsafe self.easy = easy
     unsafe received = .allocate(capacity: 1)
     unsafe received.initialize(to: [])
-    unsafe words = .allocate(capacity: Int(CURL_ERROR_SIZE))
-    unsafe words.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+    unsafe errorBuffer = .allocate(capacity: Int(CURL_ERROR_SIZE))
+    unsafe errorBuffer.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
   }
 
   deinit {
@@ -66,17 +66,17 @@ struct Transfer: ~Copyable {
     _ = unsafe functions.multi_cleanup(multi)
     unsafe functions.slist_free_all(headers)
     unsafe received.deinitialize(count: 1).deallocate()
-    unsafe words.deallocate()
+    unsafe errorBuffer.deallocate()
   }
 
   // MARK: a transfer
 
   /// Begins to send a body with POST.
-  mutating func begin(_ path: String, _ body: [UInt8], by route: Route) throws(GatewayRefusal) {
+  mutating func begin(_ path: String, _ body: [UInt8], to target: RequestTarget) throws(GatewayError) {
     end()
     unsafe functions.easy_reset(easy)
     unsafe received.pointee = []
-    unsafe words.pointee = 0
+    unsafe errorBuffer.pointee = 0
     // No signals for timeouts (libcurl's default), and no proxy of the environment.
     try set(CURLOPT_NOSIGNAL, 1)
     try set(CURLOPT_PROXY, "")
@@ -84,20 +84,20 @@ struct Transfer: ~Copyable {
     try set(CURLOPT_TCP_KEEPALIVE, 1)
     try set(CURLOPT_TCP_KEEPIDLE, 15)
     try set(CURLOPT_TCP_KEEPINTVL, 5)
-    try set(CURLOPT_CONNECTTIMEOUT_MS, min(Self.connectMilliseconds, route.milliseconds ?? .max))
-    if let milliseconds = route.milliseconds { try set(CURLOPT_TIMEOUT_MS, milliseconds) }
-    try set(CURLOPT_URL, route.endpoint + path)
-    files = [route.config.caFile, route.config.certFile, route.config.keyFile].compactMap { $0 }
-    if let file = route.config.caFile { try set(CURLOPT_CAINFO, file) }
-    if let file = route.config.certFile { try set(CURLOPT_SSLCERT, file) }
-    if let file = route.config.keyFile { try set(CURLOPT_SSLKEY, file) }
-    try check(unsafe cc_set_buffer(&functions, easy, CURLOPT_ERRORBUFFER, words))
+    try set(CURLOPT_CONNECTTIMEOUT_MS, min(Self.connectMilliseconds, target.milliseconds ?? .max))
+    if let milliseconds = target.milliseconds { try set(CURLOPT_TIMEOUT_MS, milliseconds) }
+    try set(CURLOPT_URL, target.endpoint + path)
+    files = [target.config.caFile, target.config.certFile, target.config.keyFile].compactMap { $0 }
+    if let file = target.config.caFile { try set(CURLOPT_CAINFO, file) }
+    if let file = target.config.certFile { try set(CURLOPT_SSLCERT, file) }
+    if let file = target.config.keyFile { try set(CURLOPT_SSLKEY, file) }
+    try check(unsafe cc_set_buffer(&functions, easy, CURLOPT_ERRORBUFFER, errorBuffer))
     try check(unsafe cc_set_size(&functions, easy, CURLOPT_POSTFIELDSIZE_LARGE, body.count))
     try check(
       unsafe body.withUnsafeBytes { unsafe cc_set_bytes(&functions, easy, CURLOPT_COPYPOSTFIELDS, $0.baseAddress) })
     try check(unsafe cc_set_writer(&functions, easy, receive))
     try check(unsafe cc_set_buffer(&functions, easy, CURLOPT_WRITEDATA, received))
-    try setHeaders(token: route.token)
+    try setHeaders(token: target.token)
     guard unsafe functions.multi_add_handle(multi, easy) == CURLM_OK else { throw Self.broken }
     isAdded = true
   }
@@ -106,7 +106,7 @@ struct Transfer: ~Copyable {
   ///
   /// - Returns: whether the transfer has ended.
   /// - Throws: the reason why it failed; `unavailable` also if its time is over.
-  mutating func advance(milliseconds: Int) throws(GatewayRefusal) -> Bool {
+  mutating func advance(milliseconds: Int) throws(GatewayError) -> Bool {
     let deadline = Clock.now.advanced(byMilliseconds: milliseconds)
     while true {
       var running: Int32 = 0, left: Int32 = 0
@@ -147,7 +147,7 @@ struct Transfer: ~Copyable {
 
   // MARK: options
 
-  private mutating func setHeaders(token: String?) throws(GatewayRefusal) {
+  private mutating func setHeaders(token: String?) throws(GatewayError) {
     unsafe functions.slist_free_all(headers)
     unsafe headers = nil
     // `hasleader` makes a member without a leader answer with an error at once.
@@ -159,29 +159,29 @@ struct Transfer: ~Copyable {
     try check(unsafe cc_set_list(&functions, easy, CURLOPT_HTTPHEADER, headers))
   }
 
-  private mutating func set(_ option: CURLoption, _ value: Int) throws(GatewayRefusal) {
+  private mutating func set(_ option: CURLoption, _ value: Int) throws(GatewayError) {
     try check(unsafe cc_set_number(&functions, easy, option, value))
   }
 
-  private mutating func set(_ option: CURLoption, _ value: String) throws(GatewayRefusal) {
+  private mutating func set(_ option: CURLoption, _ value: String) throws(GatewayError) {
     try check(unsafe cc_set_text(&functions, easy, option, value))
   }
 
-  private func check(_ result: CURLcode) throws(GatewayRefusal) {
+  private func check(_ result: CURLcode) throws(GatewayError) {
     guard result == CURLE_OK else { throw failure(result) }
   }
 
-  private func failure(_ result: CURLcode) -> GatewayRefusal {
-    var words = unsafe String(cString: words)
-    if words.isEmpty {
-      words = unsafe functions.easy_strerror(result).map { unsafe String(cString: $0) } ?? "error \(result.rawValue)"
+  private func failure(_ result: CURLcode) -> GatewayError {
+    var message = unsafe String(cString: errorBuffer)
+    if message.isEmpty {
+      message = unsafe functions.easy_strerror(result).map { unsafe String(cString: $0) } ?? "error \(result.rawValue)"
     }
-    var refusal = GatewayRefusal(result, words: words)
-    if refusal.kind == .untrusted, !files.isEmpty { refusal.words += ", with \(files.joined(separator: ", "))" }
+    var refusal = GatewayError(result, message: message)
+    if refusal.kind == .untrusted, !files.isEmpty { refusal.message += ", with \(files.joined(separator: ", "))" }
     return refusal
   }
 
-  private static let broken = GatewayRefusal(.unavailable, "libcurl has no memory")
+  private static let broken = GatewayError(.unavailable, "libcurl has no memory")
 
   private let receive: curl_write_callback = { bytes, size, count, target in
     let buffer = unsafe UnsafeRawBufferPointer(start: bytes, count: size * count)
@@ -195,32 +195,32 @@ struct Transfer: ~Copyable {
 
 extension Transfer {
   /// Sends a request and returns its answer.
-  mutating func post(_ request: GatewayRequest, by route: Route) throws(GatewayRefusal) -> GatewayAnswer {
-    try begin(request.path, request.body.bytes, by: route)
+  mutating func post(_ request: GatewayRequest, to target: RequestTarget) throws(GatewayError) -> GatewayAnswer {
+    try begin(request.path, request.body.bytes, to: target)
     var answer: [UInt8] = [], isOver = false
     while !isOver {
       isOver = try advance(milliseconds: 1000)
       answer += take()
     }
     let json = Self.json(answer)
-    guard status == 200, let json else { throw GatewayRefusal(status: status, body: json) }
+    guard status == 200, let json else { throw GatewayError(status: status, body: json) }
     return GatewayAnswer(json)
   }
 
   /// Begins a watch, and waits until the member has accepted it.
   ///
   /// - Returns: the lines received so far.
-  mutating func beginWatch(_ watch: GatewayWatch, by route: Route) throws(GatewayRefusal) -> LineSplitter {
-    var route = route, lines = LineSplitter()
-    let patience = Clock.now.advanced(byMilliseconds: route.milliseconds ?? 0)
-    route.milliseconds = nil
-    try begin(GatewayWatch.path, watch.body, by: route)
+  mutating func beginWatch(_ watch: GatewayWatch, to target: RequestTarget) throws(GatewayError) -> LineSplitter {
+    var target = target, lines = LineSplitter()
+    let deadline = Clock.now.advanced(byMilliseconds: target.milliseconds ?? 0)
+    target.milliseconds = nil
+    try begin(GatewayWatch.path, watch.body, to: target)
     while status != 200 || !lines.hasLine {
-      let isOver = try advance(milliseconds: patience.millisecondsLeft)
+      let isOver = try advance(milliseconds: deadline.millisecondsLeft)
       lines.append(take())
-      if isOver { throw GatewayRefusal(status: status, body: Self.json(lines.rest)) }
+      if isOver { throw GatewayError(status: status, body: Self.json(lines.rest)) }
       let isBegun = status == 200 && lines.hasLine
-      guard isBegun || patience.millisecondsLeft > 0 else { throw GatewayRefusal(.unavailable, "no answer") }
+      guard isBegun || deadline.millisecondsLeft > 0 else { throw GatewayError(.unavailable, "no answer") }
     }
     return lines
   }
@@ -228,18 +228,18 @@ extension Transfer {
   /// Passes the events of a watch to `body` until it returns false or the time is over.
   mutating func follow(
     _ watch: inout GatewayWatch, _ lines: consuming LineSplitter, until deadline: Clock, _ body: (EtcdEvents) -> Bool
-  ) throws(GatewayRefusal) {
+  ) throws(GatewayError) {
     defer { end() }
     while true {
       while let line = lines.next() {
-        guard let json = Self.json(line) else { throw GatewayRefusal(.refused, "a line that is no JSON") }
+        guard let json = Self.json(line) else { throw GatewayError(.refused, "etcd sent a line that is not JSON") }
         guard let events = try watch.events(in: json) else { continue }
         guard body(events), !events.isCompacted else { return }
       }
       guard deadline.millisecondsLeft > 0 else { return }
       let isOver = try advance(milliseconds: deadline.millisecondsLeft)
       lines.append(take())
-      guard !isOver || lines.hasLine else { throw GatewayRefusal(.unavailable, "the connection ended") }
+      guard !isOver || lines.hasLine else { throw GatewayError(.unavailable, "the connection ended") }
     }
   }
 

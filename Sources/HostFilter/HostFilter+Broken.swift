@@ -12,8 +12,8 @@ extension HostFilter {
 
   public func ruleSets(of network: NetworkName) throws(KernelError) -> [RuleSet] { try memory.ruleSets(of: network) }
 
-  public func ruleSets(of network: NetworkName, besides kept: Set<AttachmentID>) throws(KernelError) -> [RuleSet] {
-    try memory.ruleSets(of: network, besides: kept)
+  public func ruleSets(of network: NetworkName, except kept: Set<AttachmentID>) throws(KernelError) -> [RuleSet] {
+    try memory.ruleSets(of: network, except: kept)
   }
 
   /// The recorded rule set; if the file is unusable, removes the rules with the owner's tag and sets the file aside.
@@ -36,8 +36,8 @@ extension HostFilter {
   /// Removes that role's files of a network that hold no valid rule set.
   ///
   /// Their rules can still be found by the tags.
-  func removeBroken(on network: NetworkName, _ role: PluginRole, besides kept: Set<AttachmentID>) throws(KernelError) {
-    let broken = try memory.broken(on: network, role, besides: kept)
+  func removeBroken(on network: NetworkName, _ role: PluginRole, except kept: Set<AttachmentID>) throws(KernelError) {
+    let broken = try memory.broken(on: network, role, except: kept)
     for name in broken.files { note("\(network)/\(name): not a claim that belongs there: removed") }
     try memory.remove(broken.files + broken.aside, on: network)
   }

@@ -67,7 +67,7 @@ public struct HostFilter: PacketFilter {
       return .nftables
     } catch {
       let lacksNftables = error
-      guard !error.mayPass else { throw error }
+      guard !error.isTemporary else { throw error }
       do throws(KernelError) {
         try probe(.iptables)
         return .iptables
@@ -80,7 +80,7 @@ public struct HostFilter: PacketFilter {
   /// Whether nf_tables holds tables that the `iptables` command shows.
   private func hasHostRules() throws(KernelError) -> Bool {
     do throws(KernelError) { return try iptables.hasNftablesTables() } catch {
-      guard !error.mayPass else { throw error }
+      guard !error.isTemporary else { throw error }
       return false
     }
   }
@@ -91,7 +91,7 @@ public struct HostFilter: PacketFilter {
       do throws(KernelError) {
         if try Files.readIfPresent(path)?.isEmpty == false { return true }
       } catch {
-        guard !error.mayPass else { throw error }  // a file without read permission counts as empty
+        guard !error.isTemporary else { throw error }  // a file without read permission counts as empty
       }
     }
     return false
@@ -118,7 +118,7 @@ public struct HostFilter: PacketFilter {
       try probe(.nftables)
       usable.append(.nftables)
     } catch {
-      guard !error.mayPass else { throw error }  // a backend that cannot be used has no rules of ours
+      guard !error.isTemporary else { throw error }  // a backend that cannot be used has no rules of ours
     }
     return usable
   }
@@ -183,11 +183,11 @@ public struct HostFilter: PacketFilter {
   public mutating func collectGarbage(
     _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
   ) throws(KernelError) {
-    for ruleSet in try memory.ruleSets(of: network, besides: valid)
+    for ruleSet in try memory.ruleSets(of: network, except: valid)
     where ruleSet.role == role && !valid.contains(ruleSet.owner) {
       try remove(remembered: ruleSet)
     }
-    try removeBroken(on: network, role, besides: valid)
+    try removeBroken(on: network, role, except: valid)
     if role == .firewall { try sweepZones() }
     guard everywhere else { return }
     let kept = Set(valid.map(\.filterTag))
@@ -260,11 +260,11 @@ extension HostFilter {
 /// The rule is present as long as the same backend has rules of published ports.
 extension HostFilter {
   public mutating func needsRouteLocalnet(
-    _ link: InterfaceName, besides owners: Set<AttachmentID>
+    _ link: InterfaceName, except owners: Set<AttachmentID>
   ) throws(KernelError) -> Bool {
     var filter = self
     // A recorded rule set alone is not enough: an ADD that was killed may have recorded rules without adding them.
-    let ruleSet = try memory.firstRuleSet(.ports, besides: owners) { (ruleSet) throws(KernelError) in
+    let ruleSet = try memory.firstRuleSet(.ports, except: owners) { (ruleSet) throws(KernelError) in
       guard ruleSet.localnetLinks.contains(link) else { return false }
       return try filter.lackingAll(ruleSet, in: ruleSet.backend).isEmpty
     }

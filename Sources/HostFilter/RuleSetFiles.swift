@@ -67,7 +67,7 @@ struct RuleSetFiles {
   ///
   /// Does not read the files of the attachments `kept`.
   func broken(
-    on network: NetworkName, _ role: PluginRole, besides kept: Set<AttachmentID>
+    on network: NetworkName, _ role: PluginRole, except kept: Set<AttachmentID>
   ) throws(KernelError) -> (files: [String], aside: [String]) {
     let all = try names(on: network), skipped = stems(of: kept)
     var files: [String] = []
@@ -78,7 +78,7 @@ struct RuleSetFiles {
       }
     }
     let ending = SetAside.name(of: "x.\(role.rawValue)").dropFirst(2)
-    return (files, all.filter { SetAside.isOne($0) && $0.hasSuffix(ending) })
+    return (files, all.filter { SetAside.isAsideName($0) && $0.hasSuffix(ending) })
   }
 
   /// Removes these entries of a network's directory, whatever their type.
@@ -99,11 +99,11 @@ struct RuleSetFiles {
   }
 
   /// All rule sets of one network except those of `kept`, whose files are not read; skips files without a valid rule set.
-  func ruleSets(of network: NetworkName, besides kept: Set<AttachmentID> = []) throws(KernelError) -> [RuleSet] {
+  func ruleSets(of network: NetworkName, except kept: Set<AttachmentID> = []) throws(KernelError) -> [RuleSet] {
     let skipped = stems(of: kept)
     var ruleSets: [RuleSet] = []
     for name in try names(on: network).sorted()
-    where !SetAside.isOne(name) && !skipped.contains(stem(name)) {
+    where !SetAside.isAsideName(name) && !skipped.contains(stem(name)) {
       if let ruleSet = try readableRuleSet(name, on: network) { ruleSets.append(ruleSet) }
     }
     return ruleSets
@@ -128,7 +128,7 @@ struct RuleSetFiles {
 
   /// The first rule set of that role for which `fits` is true, of other owners; networks of `owners` are searched first.
   func firstRuleSet(
-    _ role: PluginRole, besides owners: Set<AttachmentID>, where fits: (RuleSet) throws(KernelError) -> Bool
+    _ role: PluginRole, except owners: Set<AttachmentID>, where fits: (RuleSet) throws(KernelError) -> Bool
   ) throws(KernelError) -> RuleSet? {
     let near = Set(owners.map(\.network)), own = Set(owners.map { path($0, role) }), all = try networks()
     for network in all.filter(near.contains) + all.filter({ !near.contains($0) }) {

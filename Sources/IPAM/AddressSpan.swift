@@ -2,7 +2,7 @@ public import NetTypes
 
 /// A range of addresses of one family, with its first and its last address.
 public struct AddressSpan: TextCodable {
-  public static let wanted =
+  public static let expectedForm =
     "an address, a prefix such as 10.1.2.0/28, or two addresses such as 10.1.2.3-10.1.2.9"
 
   public let first: IPAddress

@@ -7,18 +7,18 @@ public struct AddressRequest: Equatable, Sendable {
   public var namespacePath: String
   public var sets: [RangeSet]
   /// Addresses that the runtime requests; range sets without one give any address.
-  public var wanted: [IPAddress]
+  public var requested: [IPAddress]
   /// The container's name, if it keeps its addresses (key `sticky`).
   public var stickyName: StickyName?
 
   public init(
-    owner: AttachmentID, namespacePath: String, sets: [RangeSet], wanted: [IPAddress] = [],
+    owner: AttachmentID, namespacePath: String, sets: [RangeSet], requested: [IPAddress] = [],
     stickyName: StickyName? = nil
   ) {
     self.owner = owner
     self.namespacePath = namespacePath
     self.sets = sets
-    self.wanted = wanted
+    self.requested = requested
     self.stickyName = stickyName
   }
 }
@@ -34,14 +34,14 @@ extension LeaseStore where Self: ~Copyable {
     guard earlier.isEmpty else {
       throw CNIError.leased(earlier, to: holder, in: request.owner.network)
     }
-    let asked = try request.sets.asked(request.wanted)
-    for address in asked.compactMap(\.self) { try checkAvailable(address) }
+    let requested = try request.sets.requestedPerSet(request.requested)
+    for address in requested.compactMap(\.self) { try checkAvailable(address) }
     var taken: [AddressRange.Assignment] = []
     do throws(CNIError) {
       for (number, set) in request.sets.enumerated() {
-        taken.append(try assign(asked[number], outOf: set, number, holder, request))
+        taken.append(try assign(requested[number], outOf: set, number, holder, request))
       }
-      if let name = request.stickyName { try remember(taken.map(\.address), for: name) }
+      if let name = request.stickyName { try recordAddresses(taken.map(\.address), for: name) }
       return taken
     } catch {
       throw CNIError(joining: [error] + releaseAll(taken.map(\.address))) ?? error
@@ -66,19 +66,21 @@ extension LeaseStore where Self: ~Copyable {
   }
 
   private mutating func assign(
-    _ asked: IPAddress?, outOf set: RangeSet, _ number: Int, _ holder: LeaseHolder, _ request: AddressRequest
+    _ requested: IPAddress?, outOf set: RangeSet, _ number: Int, _ holder: LeaseHolder, _ request: AddressRequest
   ) throws(CNIError) -> AddressRange.Assignment {
     var refused: Set<IPAddress> = []
     while true {
-      let found = asked == nil ? try choose(outOf: set, number, for: request.stickyName) : asked
-      guard let address = found, let range = set.range(holding: address) else { break }
+      let candidate = requested == nil ? try choose(outOf: set, number, for: request.stickyName) : requested
+      guard let address = candidate, let range = set.range(containing: address) else { break }
       if try take(address, for: holder, namespacePath: request.namespacePath, set: number) {
         return AddressRange.Assignment(address: address, range: range)
       }
       // A process that ignores the lock took the address first; the store has noticed it now.
-      guard asked == nil, refused.insert(address).inserted else { throw CNIError.unavailable(address, "it is leased") }
+      guard requested == nil, refused.insert(address).inserted else {
+        throw CNIError.unavailable(address, "it is leased")
+      }
     }
-    throw set.exhaustion(in: request.owner.network)
+    throw set.exhaustedError(in: request.owner.network)
   }
 
   /// Chooses a free address: the name's former one, then one that no other name had, then any.
@@ -88,14 +90,14 @@ extension LeaseStore where Self: ~Copyable {
     outOf set: RangeSet, _ number: Int, for name: StickyName?
   ) throws(CNIError) -> IPAddress? {
     if let name {
-      for address in try remembered(name) where set.usable.contains(where: { $0.contains(address) }) {
+      for address in try stickyAddresses(of: name) where set.usable.contains(where: { $0.contains(address) }) {
         if try holder(of: address) == nil { return address }
       }
     }
     let spans = set.usable(after: try lastReserved(set: number))
-    if let address = try firstFree(in: spans, sparing: name) { return address }
-    for address in try deadLeases() where set.range(holding: address) != nil { try release(address) }
-    if let address = try firstFree(in: spans, sparing: name) { return address }
+    if let address = try firstFree(in: spans, for: name) { return address }
+    for address in try deadLeases() where set.range(containing: address) != nil { try release(address) }
+    if let address = try firstFree(in: spans, for: name) { return address }
     for span in spans {
       if let address = try firstFree(in: span) { return address }
     }
@@ -103,7 +105,7 @@ extension LeaseStore where Self: ~Copyable {
   }
 
   /// The first free address; with a name, the first one that no other name had before.
-  private mutating func firstFree(in spans: [AddressSpan], sparing name: StickyName?) throws(CNIError) -> IPAddress? {
+  private mutating func firstFree(in spans: [AddressSpan], for name: StickyName?) throws(CNIError) -> IPAddress? {
     for span in spans {
       var rest: AddressSpan? = span
       while let part = rest, let address = try firstFree(in: part) {
@@ -140,7 +142,7 @@ extension LeaseStore where Self: ~Copyable {
     for set in sets {
       guard try leasedCount(in: set.usable) >= set.capacity else { continue }
       let dead = try deadLeases()
-      if !dead.contains(where: { set.range(holding: $0) != nil }) { full.append(set) }
+      if !dead.contains(where: { set.range(containing: $0) != nil }) { full.append(set) }
     }
     return full
   }

@@ -49,8 +49,8 @@ public struct HostLocalConfig: JSONReadable, Equatable, Sendable {
       legacy.exclude = nil  // directly in `ipam`, `exclude` applies to every range
       ranges = try json.rangeSets("ranges")
       routes = try json.objects("routes")
-      dataDir = try json.filledText("dataDir")
-      resolvConf = try json.filledText("resolvConf")
+      dataDir = try json.nonEmptyText("dataDir")
+      resolvConf = try json.nonEmptyText("resolvConf")
       sticky = try json.flag("sticky")
     }
   }
@@ -94,7 +94,7 @@ public enum SubnetSource: TextCodable {
   case fixed(IPPrefix)
   case automatic(IPFamily)
 
-  public static let wanted = "a subnet such as 10.1.0.0/16 or fd00::/64, \"auto\" or \"auto-ipv6\""
+  public static let expectedForm = "a subnet such as 10.1.0.0/16 or fd00::/64, \"auto\" or \"auto-ipv6\""
 
   public init?(_ text: String) {
     switch text {
@@ -118,32 +118,32 @@ public enum SubnetSource: TextCodable {
 extension HostLocalConfig {
   /// The families with the subnet `auto` or `auto-ipv6`.
   public var automaticFamilies: [IPFamily] {
-    writtenSets.flatMap(\.ranges).compactMap { range in
+    configuredSets.flatMap(\.ranges).compactMap { range in
       if case .automatic(let family) = range.range.subnet { family } else { nil }
     }
   }
 
   /// The bridge whose addresses give the subnets; `nil` if the configuration has subnets.
-  public var bridgeToAsk: InterfaceName? {
-    guard ipam != nil, writtenSets.isEmpty else { return nil }
+  public var subnetBridge: InterfaceName? {
+    guard ipam != nil, configuredSets.isEmpty else { return nil }
     return bridge ?? (type == "bridge" ? InterfaceName("cni0") : nil)
   }
 
   /// All range sets, in the order of the addresses in the result; a set's index is also the N of `last_reserved_ip.N`.
   ///
-  /// `chosen` has the subnets for `auto`; `bridgeAddresses` are those of `bridgeToAsk`.
+  /// `autoSubnets` has the subnets for `auto`; `bridgeAddresses` are those of `subnetBridge`.
   ///
   /// - Throws: code 7 naming key and value; 102 if there is no unused subnet for `auto`.
   public func rangeSets(
-    chosen: [IPFamily: IPPrefix] = [:], bridgeAddresses: [IPPrefix] = []
+    autoSubnets: [IPFamily: IPPrefix] = [:], bridgeAddresses: [IPPrefix] = []
   ) throws(CNIError) -> [RangeSet] {
     guard let ipam else { throw refusal("key \"ipam\": missing: want an object with subnet or ranges") }
-    let written = writtenSets.isEmpty ? derivedSets(bridgeAddresses) : writtenSets
-    guard !written.isEmpty else { throw nothingGiven }
+    let configured = configuredSets.isEmpty ? derivedSets(bridgeAddresses) : configuredSets
+    guard !configured.isEmpty else { throw missingRangesError }
     try checkLegacy(ipam.legacy)
     try checkAutomatic()
     var sets: [RangeSet] = []
-    for set in written { sets.append(try set.resolved(chosen: chosen, excluded: ipam.exclude ?? [])) }
+    for set in configured { sets.append(try set.resolved(autoSubnets: autoSubnets, excluded: ipam.exclude ?? [])) }
     try checkOverlaps(sets)
     try checkExcludes(sets)
     try checkFamilies(sets)
@@ -151,23 +151,23 @@ extension HostLocalConfig {
     return sets
   }
 
-  private var writtenSets: [WrittenSet] {
-    var sets: [WrittenSet] = []
+  private var configuredSets: [ConfiguredRangeSet] {
+    var sets: [ConfiguredRangeSet] = []
     for (index, ranges) in (ipRanges ?? []).enumerated() {
-      sets.append(WrittenSet(key: "runtimeConfig.ipRanges[\(index)]", ranges))
+      sets.append(ConfiguredRangeSet(key: "runtimeConfig.ipRanges[\(index)]", ranges))
     }
     if let legacy = ipam?.legacy, legacy.subnet != nil {
-      sets.append(WrittenSet(key: "ipam.subnet", ranges: [WrittenRange(key: "ipam", range: legacy)]))
+      sets.append(ConfiguredRangeSet(key: "ipam.subnet", ranges: [ConfiguredRange(key: "ipam", range: legacy)]))
     }
     for (index, ranges) in (ipam?.ranges ?? []).enumerated() {
-      sets.append(WrittenSet(key: "ipam.ranges[\(index)]", ranges))
+      sets.append(ConfiguredRangeSet(key: "ipam.ranges[\(index)]", ranges))
     }
     return sets
   }
 
   /// One range set for the bridge's first address of each family; that address is the gateway.
-  private func derivedSets(_ addresses: [IPPrefix]) -> [WrittenSet] {
-    var sets: [WrittenSet] = []
+  private func derivedSets(_ addresses: [IPPrefix]) -> [ConfiguredRangeSet] {
+    var sets: [ConfiguredRangeSet] = []
     for family in IPFamily.allCases {
       guard let address = addresses.first(where: { $0.family == family && $0.hostBits > 0 }) else { continue }
       var range = RangeConfig(subnet: .fixed(address.network))
@@ -177,24 +177,24 @@ extension HostLocalConfig {
         range.rangeEnd = legacy.rangeEnd?.family == family ? legacy.rangeEnd : nil
         if let gateway = legacy.gateway, gateway.family == family { range.gateway = gateway }
       }
-      sets.append(WrittenSet(key: "ipam", ranges: [WrittenRange(key: "ipam", range: range)]))
+      sets.append(ConfiguredRangeSet(key: "ipam", ranges: [ConfiguredRange(key: "ipam", range: range)]))
     }
     return sets
   }
 
-  private var nothingGiven: CNIError {
-    guard let bridge = bridgeToAsk else { return refusal("key \"ipam\": no IP ranges: want subnet or ranges") }
+  private var missingRangesError: CNIError {
+    guard let bridge = subnetBridge else { return refusal("key \"ipam\": no IP ranges: want subnet or ranges") }
     return refusal(
       "key \"ipam\": no IP ranges, and bridge \(bridge) has no address to take them from: want subnet or ranges")
   }
 
   /// Refuses `rangeStart`, `rangeEnd` and `gateway` beside `ranges`, where they have no subnet.
   private func checkLegacy(_ legacy: RangeConfig) throws(CNIError) {
-    guard legacy.subnet == nil, !writtenSets.isEmpty else { return }
+    guard legacy.subnet == nil, !configuredSets.isEmpty else { return }
     for (key, value) in [("rangeStart", legacy.rangeStart), ("rangeEnd", legacy.rangeEnd), ("gateway", legacy.gateway)]
     {
       guard let value else { continue }
-      throw refusal("ipam.\(key) \(value): there is no ipam.subnet: want it with the range it belongs to")
+      throw refusal("ipam.\(key) \(value): there is no ipam.subnet: want this key beside the subnet of its range")
     }
   }
 
@@ -235,7 +235,7 @@ extension HostLocalConfig {
       guard count > 1 else { continue }
       throw refusal(
         "CNI version \(version.rawValue): \(count) IPv\(family.digit) range sets:"
-          + " it holds one address per family: want cniVersion 0.3.0 or later")
+          + " its result has one address per family: want cniVersion 0.3.0 or later")
     }
   }
 
@@ -255,30 +255,30 @@ extension HostLocalConfig {
   }
 }
 
-private struct WrittenRange {
+private struct ConfiguredRange {
   var key: String
   var range: RangeConfig
 }
 
-private struct WrittenSet {
+private struct ConfiguredRangeSet {
   var key: String
-  var ranges: [WrittenRange]
+  var ranges: [ConfiguredRange]
 
-  init(key: String, ranges: [WrittenRange]) {
+  init(key: String, ranges: [ConfiguredRange]) {
     self.key = key
     self.ranges = ranges
   }
 
   init(key: String, _ ranges: [RangeConfig]) {
     self.key = key
-    self.ranges = ranges.enumerated().map { WrittenRange(key: "\(key)[\($0.offset)]", range: $0.element) }
+    self.ranges = ranges.enumerated().map { ConfiguredRange(key: "\(key)[\($0.offset)]", range: $0.element) }
   }
 
-  func resolved(chosen: [IPFamily: IPPrefix], excluded: [AddressSpan]) throws(CNIError) -> RangeSet {
+  func resolved(autoSubnets: [IPFamily: IPPrefix], excluded: [AddressSpan]) throws(CNIError) -> RangeSet {
     guard !ranges.isEmpty else { throw refusal("\(key): an empty range set: want at least one range") }
     var set = RangeSet(key: key, ranges: [])
-    for written in ranges {
-      let range = try written.range.resolved(key: written.key, chosen: chosen, excluded: excluded)
+    for configured in ranges {
+      let range = try configured.range.resolved(key: configured.key, autoSubnets: autoSubnets, excluded: excluded)
       if let first = set.ranges.first, first.subnet.family != range.subnet.family {
         throw refusal(
           "\(key): subnets \(first.subnet) and \(range.subnet): mixed address families: want one family in a range set")

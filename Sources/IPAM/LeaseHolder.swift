@@ -23,17 +23,19 @@ public struct LeaseHolder: Hashable, Sendable, CustomStringConvertible {
   public init?(fileContent bytes: [UInt8]) {
     guard let content = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else { return nil }
     let text = content.unicodeScalars
-    let isInk = { (scalar: Unicode.Scalar) in !scalar.properties.isWhitespace }
-    guard let start = text.firstIndex(where: isInk), let end = text.lastIndex(where: isInk) else { return nil }
-    let ink = text[start...end]
+    let isNotSpace = { (scalar: Unicode.Scalar) in !scalar.properties.isWhitespace }
+    guard let start = text.firstIndex(where: isNotSpace), let end = text.lastIndex(where: isNotSpace) else {
+      return nil
+    }
+    let trimmed = text[start...end]
     // By scalar: "\r\n" is a single Character.
-    if let lineEnd = ink.firstIndex(of: "\r"), ink.index(after: lineEnd) < ink.endIndex,
-      ink[ink.index(after: lineEnd)] == "\n"
+    if let lineEnd = trimmed.firstIndex(of: "\r"), trimmed.index(after: lineEnd) < trimmed.endIndex,
+      trimmed[trimmed.index(after: lineEnd)] == "\n"
     {
-      container = String(ink[..<lineEnd])
-      interface = String(ink[ink.index(lineEnd, offsetBy: 2)...])
+      container = String(trimmed[..<lineEnd])
+      interface = String(trimmed[trimmed.index(lineEnd, offsetBy: 2)...])
     } else {
-      container = String(ink)
+      container = String(trimmed)
       interface = nil
     }
   }

@@ -37,13 +37,13 @@ public protocol LeaseStore: ~Copyable {
   mutating func lastReserved(set: Int) throws(CNIError) -> IPAddress?
 
   /// The addresses that `name` had at its last ADD with `sticky`.
-  mutating func remembered(_ name: StickyName) throws(CNIError) -> [IPAddress]
+  mutating func stickyAddresses(of name: StickyName) throws(CNIError) -> [IPAddress]
 
   /// The name that had that address last.
   mutating func stickyOwner(of address: IPAddress) throws(CNIError) -> StickyName?
 
   /// Records the addresses for `name`, in place of its former ones and of the names that had these addresses.
-  mutating func remember(_ addresses: [IPAddress], for name: StickyName) throws(CNIError)
+  mutating func recordAddresses(_ addresses: [IPAddress], for name: StickyName) throws(CNIError)
 }
 
 /// One lease as stored.
@@ -52,12 +52,12 @@ public struct Lease: Equatable, Sendable {
   /// `nil` for an incomplete lease file, whose writer was killed.
   public var holder: LeaseHolder?
   /// When the address was leased, in seconds since 1970.
-  public var madeAt: Int
+  public var leasedAt: Int
 
-  public init(address: IPAddress, holder: LeaseHolder?, madeAt: Int) {
+  public init(address: IPAddress, holder: LeaseHolder?, leasedAt: Int) {
     self.address = address
     self.holder = holder
-    self.madeAt = madeAt
+    self.leasedAt = leasedAt
   }
 }
 

@@ -4,14 +4,16 @@ import NetTypes
 extension RangeConfig {
   /// The range with every default filled in.
   ///
-  /// `key` is the range's key in the configuration, `chosen` has the subnets for `auto`, no range hands out `excluded`.
+  /// `key` is the range's key in the configuration, `autoSubnets` has the subnets for `auto`, no range hands out `excluded`.
   ///
   /// - Throws: code 7.
-  func resolved(key: String, chosen: [IPFamily: IPPrefix], excluded: [AddressSpan]) throws(CNIError) -> AddressRange {
-    let subnet = try subnet(key: key, chosen: chosen)
+  func resolved(key: String, autoSubnets: [IPFamily: IPPrefix], excluded: [AddressSpan]) throws(CNIError)
+    -> AddressRange
+  {
+    let subnet = try subnet(key: key, autoSubnets: autoSubnets)
     let hosts = RangeConfig.hosts(of: subnet)
-    let start = try inside(rangeStart, subnet, key: "\(key).rangeStart") ?? hosts.first
-    let end = try inside(rangeEnd, subnet, key: "\(key).rangeEnd") ?? hosts.last
+    let start = try checkedAddress(rangeStart, in: subnet, key: "\(key).rangeStart") ?? hosts.first
+    let end = try checkedAddress(rangeEnd, in: subnet, key: "\(key).rangeEnd") ?? hosts.last
     guard let span = AddressSpan(start, through: end) else {
       let culprit = rangeEnd == nil ? "rangeStart \(start)" : "rangeEnd \(end)"
       throw refusal("\(key).\(culprit): the range \(start)-\(end) ends before it starts")
@@ -27,7 +29,7 @@ extension RangeConfig {
       excluded: excluded + (exclude ?? []))
   }
 
-  private func subnet(key: String, chosen: [IPFamily: IPPrefix]) throws(CNIError) -> IPPrefix {
+  private func subnet(key: String, autoSubnets: [IPFamily: IPPrefix]) throws(CNIError) -> IPPrefix {
     switch subnet {
     case .fixed(let prefix):
       guard prefix.address == prefix.first else {
@@ -38,16 +40,16 @@ extension RangeConfig {
       }
       return prefix
     case .automatic(let family):
-      guard let prefix = chosen[family] else {
+      guard let prefix = autoSubnets[family] else {
         throw CNIError(.poolExhausted, "\(key).subnet \(SubnetSource.automatic(family)): no unused subnet is left")
       }
       return prefix
     case nil:
-      throw refusal("\(key).subnet: missing: want \(SubnetSource.wanted)")
+      throw refusal("\(key).subnet: missing: want \(SubnetSource.expectedForm)")
     }
   }
 
-  private func inside(_ address: IPAddress?, _ subnet: IPPrefix, key: String) throws(CNIError) -> IPAddress? {
+  private func checkedAddress(_ address: IPAddress?, in subnet: IPPrefix, key: String) throws(CNIError) -> IPAddress? {
     guard let address else { return nil }
     guard subnet.contains(address) else { throw refusal("\(key) \(address): not in subnet \(subnet)") }
     return address

@@ -47,7 +47,7 @@ public struct RangeSet: Equatable, Sendable {
     }
   }
 
-  public func range(holding address: IPAddress) -> AddressRange? { ranges.first { $0.span.contains(address) } }
+  public func range(containing address: IPAddress) -> AddressRange? { ranges.first { $0.span.contains(address) } }
 
   /// The usable addresses in the order of allocation: from the one after `last` through all ranges, and round to `last`.
   ///
@@ -69,39 +69,39 @@ extension [RangeSet] {
   /// The requested address for each set; `nil` if any address will do.
   ///
   /// - Throws: 103 for an address that is in no set, is not handed out, or is a second one for its set.
-  public func asked(_ wanted: [IPAddress]) throws(CNIError) -> [IPAddress?] {
-    var asked = [IPAddress?](repeating: nil, count: count)
-    for address in wanted where !asked.contains(address) {
-      guard let number = firstIndex(where: { $0.range(holding: address) != nil }) else {
+  public func requestedPerSet(_ addresses: [IPAddress]) throws(CNIError) -> [IPAddress?] {
+    var requested = [IPAddress?](repeating: nil, count: count)
+    for address in addresses where !requested.contains(address) {
+      guard let number = firstIndex(where: { $0.range(containing: address) != nil }) else {
         throw CNIError.unavailable(address, "in none of the ranges \(map(\.description).joined(separator: "; "))")
       }
       let set = self[number]
-      if set.range(holding: address)?.gateway == address {
+      if set.range(containing: address)?.gateway == address {
         throw CNIError.unavailable(address, "it is the subnet's gateway")
       }
-      if set.range(holding: address)?.subnet.broadcast == address {
+      if set.range(containing: address)?.subnet.broadcast == address {
         throw CNIError.unavailable(address, "it is the subnet's broadcast address")
       }
       guard set.usable.contains(where: { $0.contains(address) }) else {
         throw CNIError.unavailable(address, "it is excluded in range set \(set)")
       }
-      if let other = asked[number] {
-        throw CNIError.unavailable(address, "range set \(set) gives one address and \(other) is asked for too")
+      if let other = requested[number] {
+        throw CNIError.unavailable(address, "range set \(set) gives one address and \(other) is requested too")
       }
-      asked[number] = address
+      requested[number] = address
     }
-    return asked
+    return requested
   }
 
   /// Compares the leased addresses with the range sets and with the result of ADD.
-  public func differences(leased: [IPAddress], answered: [IPAddress]) -> [String] {
+  public func differences(leased: [IPAddress], resultAddresses: [IPAddress]) -> [String] {
     var differences: [String] = []
     for set in self {
-      if !leased.contains(where: { set.range(holding: $0) != nil }) {
+      if !leased.contains(where: { set.range(containing: $0) != nil }) {
         differences.append("no address of range set \(set) is leased")
       }
-      for address in answered where set.range(holding: address) != nil && !leased.contains(address) {
-        differences.append("\(address), which ADD answered, is not leased")
+      for address in resultAddresses where set.range(containing: address) != nil && !leased.contains(address) {
+        differences.append("\(address) of ADD's result is not leased")
       }
     }
     return differences
@@ -126,7 +126,7 @@ extension CNIError {
 
 extension RangeSet {
   /// Code 102.
-  public func exhaustion(in network: NetworkName) -> CNIError {
+  public func exhaustedError(in network: NetworkName) -> CNIError {
     CNIError(
       .poolExhausted, "no IP addresses available in range set \(self): 0 of \(capacity) addresses free",
       details: "network \(network), \(key)")

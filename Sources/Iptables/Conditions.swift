@@ -99,7 +99,7 @@ struct ConditionWords {
   private mutating func device(_ option: String) throws(BadCondition) -> Device {
     let text = try next(after: option)
     guard let device = Device(pattern: text) else {
-      throw BadCondition(description: "\(option) \(text): want \(InterfaceName.wanted)")
+      throw BadCondition(description: "\(option) \(text): want \(InterfaceName.expectedForm)")
     }
     return device
   }

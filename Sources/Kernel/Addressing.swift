@@ -12,20 +12,20 @@ public struct AddressSpec: Equatable, Sendable {
   /// No effect for IPv4, where the oldest address of a subnet is chosen.
   public var isSource: Bool
   /// Whether the kernel adds a route to the address's subnet.
-  public var bringsSubnetRoute: Bool
+  public var addsSubnetRoute: Bool
   /// Whether it is announced on the link (gratuitous ARP, NA): neighbours may have another MAC address for it.
   public var isAnnounced: Bool
 
   public init(
     _ prefix: IPPrefix, on interface: InterfaceName, _ netns: NetNS, skipsDAD: Bool = true, isSource: Bool = true,
-    bringsSubnetRoute: Bool = true, isAnnounced: Bool = false
+    addsSubnetRoute: Bool = true, isAnnounced: Bool = false
   ) {
     self.prefix = prefix
     self.interface = interface
     self.netns = netns
     self.skipsDAD = skipsDAD
     self.isSource = isSource
-    self.bringsSubnetRoute = bringsSubnetRoute
+    self.addsSubnetRoute = addsSubnetRoute
     self.isAnnounced = isAnnounced
   }
 }
@@ -128,7 +128,7 @@ public struct Sysctl: Equatable, Sendable {
   /// Whether `text`, as read from the kernel, is this value.
   ///
   /// The kernel separates several numbers by tabs, whatever separated them when they were written.
-  public func isMet(by text: String) -> Bool {
+  public func matches(_ text: String) -> Bool {
     let words = { (text: String) in text.split { $0 == " " || $0 == "\t" } }
     return words(text) == words(value)
   }

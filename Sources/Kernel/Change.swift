@@ -21,7 +21,7 @@ public enum Change: Equatable, Sendable {
   /// Waits until duplicate address detection is complete on that link in the container.
   case awaitDAD(InterfaceName)
   /// Waits, at most a second, until a routing daemon has removed that FDB entry; returns at once if it does not exist.
-  case awaitWithdrawal(FDBSpec)
+  case awaitFDBRemoval(FDBSpec)
   case addAddress(AddressSpec)
   case deleteAddress(AddressSpec)
   case addRoute(RouteSpec)
@@ -34,7 +34,7 @@ public enum Change: Equatable, Sendable {
   case setFDB(FDBSpec)
   case deleteFDB(FDBSpec)
   /// Makes the device's tables equal to these; changes only the differences.
-  case setTables(TunnelTables)
+  case setTunnelTables(TunnelTables)
   /// Whether senders on that link of the host leave checksums to it (`ethtool -K NAME tx`).
   case setChecksumOffload(InterfaceName, isOn: Bool)
   case setSysctls([Sysctl], on: NetNS)
@@ -47,15 +47,15 @@ public enum Change: Equatable, Sendable {
   /// Replies whose destination the packet filter translates back to ::1 arrive on that link and need it. No-op if the
   /// route exists; it is deleted with the link. The kernel still drops packets that others send to ::1, before the packet
   /// filter. With `bridge-nf-call-ip6tables`, where bridges call the packet filter, it drops the replies too.
-  case routeLoopback(InterfaceName)
+  case addLoopbackRoute(InterfaceName)
   /// Sets `route_localnet` of that link of the host to 1 for an owner whose rules are in place.
   case enableRouteLocalnet(InterfaceName, for: AttachmentID)
   /// Sets `route_localnet` of that link of the host to 0, under the packet filter's lock.
   ///
   /// No-op if there is no such link, or if published ports of others than these owners need it.
-  case disableRouteLocalnet(InterfaceName, besides: Set<AttachmentID>)
+  case disableRouteLocalnet(InterfaceName, except: Set<AttachmentID>)
   /// Deletes the conntrack entries of these connections, so that the rules are applied to their next packet.
-  case forgetConnections(Set<TrackedConnections>)
+  case deleteConntrackEntries(Set<ConntrackFilter>)
   case addRules(RuleSet)
   /// Replaces all rules of the rule set's owner and role.
   case setRules(RuleSet)
@@ -64,9 +64,9 @@ public enum Change: Equatable, Sendable {
   /// Removes what the reference plugins made, unless our own rules are recorded for the attachment.
   ///
   /// The container's addresses identify its admission rules; `zone` is the firewalld zone that may have them as sources.
-  case removeReferenceRules(AttachmentID, PluginRole, [IPAddress], zone: String?)
+  case removeReferencePluginRules(AttachmentID, PluginRole, [IPAddress], zone: String?)
   /// Removes that role's rules of all attachments of the network except `valid`.
-  case removeOtherRules(NetworkName, PluginRole, valid: Set<AttachmentID>, everywhere: Bool)
+  case removeStaleRules(NetworkName, PluginRole, valid: Set<AttachmentID>, everywhere: Bool)
 }
 
 extension Change: CustomStringConvertible {
@@ -76,12 +76,12 @@ extension Change: CustomStringConvertible {
     case .createLink(let spec): "create \(spec.kind) \(spec.name)\(spec.netns.suffix)"
     case .deleteLink(let name, let netns): "delete link \(name)\(netns.suffix)"
     case .deleteUnusedBridge(let name): "delete bridge \(name) if it has no ports"
-    case .deleteUnroutedLink(let name): "delete link \(name) if no route leaves by it"
+    case .deleteUnroutedLink(let name): "delete link \(name) if it has no routes"
     case .changeLink(let name, let netns, let change): "set \(name) \(change)\(netns.suffix)"
     case .setVLANs(let vlans, let name): "set VLANs of \(name): \(vlans)"
     case .awaitRunning(let name): "wait until \(name) runs"
     case .awaitDAD(let name): "wait for duplicate address detection on \(name) in the container"
-    case .awaitWithdrawal(let spec): "wait until a routing daemon has taken back forwarding entry \(spec)"
+    case .awaitFDBRemoval(let spec): "wait until a routing daemon has removed forwarding entry \(spec)"
     case .addAddress(let spec): "add address \(spec)"
     case .deleteAddress(let spec): "delete address \(spec)"
     case .addRoute(let spec): "add route \(spec)"
@@ -91,24 +91,24 @@ extension Change: CustomStringConvertible {
     case .deleteNeighbour(let spec): "delete neighbour \(spec.address) on \(spec.interface)\(spec.netns.suffix)"
     case .setFDB(let spec): "set forwarding entry \(spec)"
     case .deleteFDB(let spec): "delete forwarding entry \(spec)"
-    case .setTables(let tables):
-      "set \(tables.forwarding.count) forwarding entries, \(tables.neighbours.count) neighbours, \(tables.routes.count) routes of \(tables.device)"
+    case .setTunnelTables(let tables):
+      "set \(tables.fdbEntries.count) forwarding entries, \(tables.neighbours.count) neighbours, \(tables.routes.count) routes of \(tables.device)"
     case .setChecksumOffload(let name, let isOn): "set checksum offload of \(name) \(isOn ? "on" : "off")"
     case .setSysctls(let settings, let netns):
       "set sysctl \(settings.map { "\($0.key)=\($0.value)" }.joined(separator: " "))\(netns.suffix)"
     case .announce(let addresses, let mac, let name):
       "announce \(addresses.map(\.description).joined(separator: " ")) at \(mac) on \(name)"
-    case .routeLoopback(let name): "add route local ::1 on \(name)"
+    case .addLoopbackRoute(let name): "add route local ::1 on \(name)"
     case .enableRouteLocalnet(let name, _): "set sysctl \(Sysctl.routeLocalnet(name, "1").key)=1"
     case .disableRouteLocalnet(let name, _): "set sysctl \(Sysctl.routeLocalnet(name, "0").key)=0"
-    case .forgetConnections(let connections):
-      "forget connections to \(connections.map(\.description).sorted().joined(separator: ", "))"
+    case .deleteConntrackEntries(let connections):
+      "delete conntrack entries of connections to \(connections.map(\.description).sorted().joined(separator: ", "))"
     case .addRules(let ruleSet): "add packet filter rules of \(ruleSet.owner.tag)"
     case .setRules(let ruleSet): "replace packet filter rules of \(ruleSet.owner.tag)"
     case .removeRules(let owner, _, _): "remove packet filter rules of \(owner.tag)"
-    case .removeReferenceRules(let owner, _, _, _):
+    case .removeReferencePluginRules(let owner, _, _, _):
       "remove packet filter rules of the reference plugins for \(owner.tag)"
-    case .removeOtherRules(let network, _, _, _): "remove packet filter rules that network \(network) left"
+    case .removeStaleRules(let network, _, _, _): "remove stale packet filter rules of network \(network)"
     }
   }
 }
@@ -122,7 +122,7 @@ extension LinkSpec.Kind: CustomStringConvertible {
     switch self {
     case .bridge(let filtersVLANs): filtersVLANs ? "VLAN filtering bridge" : "bridge"
     case .veth(let peer): "veth with \(peer.name)\(peer.netns.suffix) as peer of"
-    case .upper(let upper, let parent): "\(upper) over \(parent.name)\(parent.netns.suffix) as"
+    case .childLink(let childLink, let parent): "\(childLink) over \(parent.name)\(parent.netns.suffix) as"
     case .dummy: "dummy"
     case .vxlan(let vxlan, let link): "\(vxlan)\(link.map { " dev \($0)" } ?? "") as"
     case .vrf(let table): "vrf table \(table) as"

@@ -20,7 +20,7 @@ public struct Listener: Equatable, Sendable {
   }
 
   /// Whether it receives packets to that address of the host; `nil`: to any address of that family.
-  public func takes(_ wanted: IPAddress?, _ family: IPFamily) -> Bool {
+  public func accepts(_ wanted: IPAddress?, _ family: IPFamily) -> Bool {
     let isForAll = address.value == 0
     guard address.family == family else { return isForAll && address.family == .v6 && !isIPv6Only }
     return isForAll || wanted == nil || wanted == address
@@ -42,7 +42,7 @@ public struct SocketHolder: Equatable, Sendable {
 }
 
 /// Selects conntrack entries: those of connections that were opened to this port of the host.
-public struct TrackedConnections: Hashable, Sendable {
+public struct ConntrackFilter: Hashable, Sendable {
   public var transport: TransportProtocol
   public var family: IPFamily
   /// The address to which they were opened; `nil`: any address of the host.
@@ -57,7 +57,7 @@ public struct TrackedConnections: Hashable, Sendable {
   }
 }
 
-extension TrackedConnections: CustomStringConvertible {
+extension ConntrackFilter: CustomStringConvertible {
   /// `192.0.2.1:53/udp`, `IPv4 port 53/udp`.
   public var description: String {
     "\(address.map { "\($0) port" } ?? "IPv\(family.digit) port") \(port)/\(transport)"

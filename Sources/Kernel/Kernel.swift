@@ -9,7 +9,7 @@ public protocol Kernel: ~Copyable {
   var filter: any PacketFilter { get set }
 
   /// Whether changes are only written down, so that none of them needs a rollback.
-  var isPlanning: Bool { get }
+  var isDryRun: Bool { get }
 
   /// Takes the host lock, for things that several attachments share: bridges, their addresses, forwarding.
   ///
@@ -49,13 +49,13 @@ public protocol Kernel: ~Copyable {
   mutating func linksWithAdvertisedRoutes() throws(KernelError) -> [InterfaceName]
 
   /// The link of the host for packets to that address; `nil` if there is no route.
-  mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo?
+  mutating func outgoingLink(to address: IPAddress) throws(KernelError) -> LinkInfo?
 
   /// The path of the host's packets to that address; `nil` if there is no route or the address is the host's own.
   mutating func path(to address: IPAddress) throws(KernelError) -> RoutePath?
 
   /// Whether that address is one of the host's own.
-  mutating func isOwn(_ address: IPAddress) throws(KernelError) -> Bool
+  mutating func isHostAddress(_ address: IPAddress) throws(KernelError) -> Bool
 
   /// Routes of the host's main table with that metric, through any link; a dump.
   mutating func hostRoutes(metric: Int) throws(KernelError) -> [RouteSpec]
@@ -64,7 +64,7 @@ public protocol Kernel: ~Copyable {
   mutating func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec]
 
   /// FDB entries that were not learnt from traffic: a VXLAN device's own, and for a bridge port those of the bridge.
-  mutating func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec]
+  mutating func fdbEntries(of interface: InterfaceName) throws(KernelError) -> [FDBSpec]
 
   /// Whether senders on that link of the host leave checksums to it (`ethtool -k`: tx-checksumming).
   mutating func offloadsChecksums(_ interface: InterfaceName) throws(KernelError) -> Bool
@@ -86,14 +86,14 @@ public protocol Kernel: ~Copyable {
   /// Creates and deletes that link in a temporary namespace, to find out whether it can be created. For STATUS only.
   ///
   /// - Throws: the kernel's error.
-  mutating func tryOut(_ spec: LinkSpec) throws(KernelError)
+  mutating func testCreation(of spec: LinkSpec) throws(KernelError)
 
   /// - Throws: the kernel's error; nothing was changed then, except that the first of several sysctls may be set.
   mutating func apply(_ change: Change) throws(KernelError)
 }
 
 extension Kernel where Self: ~Copyable {
-  public var isPlanning: Bool { false }
+  public var isDryRun: Bool { false }
 
   /// The link of the default route; that of IPv4 takes precedence.
   public mutating func uplink(on netns: NetNS) throws(KernelError) -> LinkInfo? {

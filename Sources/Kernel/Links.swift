@@ -57,7 +57,7 @@ public struct LinkInfo: Equatable, Sendable {
   /// Its settings as a bridge port; `nil` if it is not one.
   public var port: BridgePort?
   /// Its settings as a link with a parent; `nil` if it has none.
-  public var upper: UpperLink?
+  public var childKind: ChildLink?
   /// The settings of a VXLAN device, all of them filled in; `parentIndex` is the link that sends its packets, if there is one.
   public var vxlan: VXLAN?
   /// The routing table of a VRF; `nil` for other links.
@@ -108,7 +108,7 @@ public struct LinkSpec: Equatable, Sendable {
     /// A pair; the link itself is on the host, the peer in the container unless the peer names another side.
     case veth(peer: Peer)
     /// A link with that parent.
-    case upper(UpperLink, over: LinkKey)
+    case childLink(ChildLink, over: LinkKey)
     /// A link that discards all packets.
     case dummy
     /// A tunnel on the host to other hosts; its packets leave by the named link, or by the routes.
@@ -120,7 +120,7 @@ public struct LinkSpec: Equatable, Sendable {
   /// The limit of learnt addresses for bridges that we create, if the kernel (Linux >= 6.7) supports one.
   ///
   /// Frames to other addresses are flooded to all ports.
-  public static let mostLearned = 4096
+  public static let maxLearnedEntries = 4096
 
   public struct Peer: Equatable, Sendable {
     public var name: InterfaceName
@@ -159,7 +159,7 @@ public struct LinkSpec: Equatable, Sendable {
     self.netns = netns
   }
 
-  public var place: LinkKey { LinkKey(name, on: netns) }
+  public var key: LinkKey { LinkKey(name, on: netns) }
 }
 
 extension InterfaceName {

@@ -14,7 +14,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
 
   /// Makes the change and records its rollback.
   public mutating func apply(_ change: Change) throws(KernelError) {
-    guard !kernel.isPlanning else { return try kernel.apply(change) }
+    guard !kernel.isDryRun else { return try kernel.apply(change) }
     // A change of several parts may fail half-way, so its rollback is recorded before it starts.
     let undo = try inverse(of: change)
     if change.hasParts { undoStack += undo }
@@ -24,7 +24,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   }
 
   private mutating func remember(_ spec: LinkSpec) {
-    created.insert(spec.place)
+    created.insert(spec.key)
     if case .veth(let peer) = spec.kind { created.insert(LinkKey(peer.name, on: peer.netns)) }
   }
 
@@ -38,11 +38,11 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .createLink(let spec):
       switch spec.kind {
       case .bridge, .vrf: return [.deleteUnusedBridge(spec.name)]
-      case .veth, .upper, .dummy, .vxlan: return [.deleteLink(spec.name, on: spec.netns)]
+      case .veth, .childLink, .dummy, .vxlan: return [.deleteLink(spec.name, on: spec.netns)]
       }
     case .changeLink(let name, let netns, let wanted):
       guard !isOurs(name, on: netns), let now = try kernel.link(name, on: netns) else { return [] }
-      let back = wanted.takenBack(from: now)
+      let back = wanted.inverse(from: now)
       let kept = try addressesThatStay(now, on: netns, after: back)
       return back == LinkChange() ? [] : kept + [.changeLink(name, on: netns, back)]
     case .addAddress(let spec): return isOurs(spec.interface, on: spec.netns) ? [] : [.deleteAddress(spec)]
@@ -55,7 +55,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     case .enableRouteLocalnet(let name, let owner): return try previousRouteLocalnet(name, for: owner)
     case .deleteNeighbour(let spec): return [.setNeighbour(spec)]
     case .deleteFDB(let spec): return [.setFDB(spec)]
-    case .setTables(let wanted): return try previous(wanted)
+    case .setTunnelTables(let wanted): return try previous(wanted)
     case .setChecksumOffload(let name, let isOn):
       let before = try isOurs(name, on: .host) ? isOn : kernel.offloadsChecksums(name)
       return before == isOn ? [] : [.setChecksumOffload(name, isOn: before)]
@@ -66,8 +66,10 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
     // A deleted link cannot be restored, but an ADD deletes none. VLANs are deleted with the port, which ADD creates.
     // The next packet makes a new conntrack entry. Other attachments may need the route to ::1 by now.
     // `route_localnet` stays 0 on a link whose rules are about to be removed.
-    case .disableRouteLocalnet, .routeLoopback, .forgetConnections, .removeOtherRules, .deleteLink, .deleteUnusedBridge,
-      .deleteUnroutedLink, .setVLANs, .awaitRunning, .awaitDAD, .awaitWithdrawal, .announce, .removeReferenceRules:
+    case .disableRouteLocalnet, .addLoopbackRoute, .deleteConntrackEntries, .removeStaleRules, .deleteLink,
+      .deleteUnusedBridge,
+      .deleteUnroutedLink, .setVLANs, .awaitRunning, .awaitDAD, .awaitFDBRemoval, .announce,
+      .removeReferencePluginRules:
       return []
     }
   }
@@ -89,9 +91,9 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
 
   private mutating func previous(_ wanted: TunnelTables) throws(KernelError) -> [Change] {
     // Entries on other links are not deleted with the device.
-    let goesAlong =
+    let isDeletedWithDevice =
       isOurs(wanted.device, on: .host) && isOurs(wanted.neighbourLink, on: .host) && wanted.directRoutes.isEmpty
-    return goesAlong ? [] : [.setTables(try kernel.tables(like: wanted))]
+    return isDeletedWithDevice ? [] : [.setTunnelTables(try kernel.tunnelTables(like: wanted))]
   }
 
   private mutating func previousRouteLocalnet(_ link: InterfaceName, for owner: AttachmentID) throws(KernelError)
@@ -99,18 +101,18 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
   {
     let isOn = try kernel.sysctl(Sysctl.routeLocalnet(link, "1").key, on: .host) == "1"
     // If it was 1 before and no other container needs it, the operator set it.
-    if isOn, try !kernel.filter.needsRouteLocalnet(link, besides: [owner]) { return [] }
-    return [.disableRouteLocalnet(link, besides: [owner])]
+    if isOn, try !kernel.filter.needsRouteLocalnet(link, except: [owner]) { return [] }
+    return [.disableRouteLocalnet(link, except: [owner])]
   }
 
   /// The present settings, without those of links created here; empty if all of them have the wanted values.
   private mutating func previous(_ settings: [Sysctl], on netns: NetNS) throws(KernelError) -> [Change] {
     var old: [Sysctl] = []
     var isDifferent = false
-    for setting in settings where !created.contains(where: { $0.netns == netns && setting.isOf($0.name) }) {
+    for setting in settings where !created.contains(where: { $0.netns == netns && setting.belongs(to: $0.name) }) {
       guard let value = try kernel.sysctl(setting.key, on: netns) else { continue }
       // Writing one setting may change others, so settings that have the wanted value may need to be restored too.
-      isDifferent = isDifferent || !setting.isMet(by: value)
+      isDifferent = isDifferent || !setting.matches(value)
       old.append(Sysctl(setting.key, value))
     }
     return isDifferent ? [.setSysctls(old, on: netns)] : []
@@ -127,7 +129,7 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
       if keepsRules, change.removesRules { continue }
       do throws(KernelError) { try kernel.apply(change) } catch {
         if case .disableRouteLocalnet = change { keepsRules = true }
-        if !change.isAboutLinks || !error.isAbsence { failures.append(error) }
+        if !change.isAboutLinks || !error.meansAlreadyGone { failures.append(error) }
       }
     }
     return failures
@@ -138,7 +140,7 @@ extension Change {
   /// Whether the change has no effect once its link is gone.
   fileprivate var isAboutLinks: Bool {
     switch self {
-    case .addRules, .setRules, .removeRules, .removeOtherRules, .forgetConnections: false
+    case .addRules, .setRules, .removeRules, .removeStaleRules, .deleteConntrackEntries: false
     default: true
     }
   }
@@ -146,7 +148,7 @@ extension Change {
   /// Whether the change may remove packet filter rules.
   public var removesRules: Bool {
     switch self {
-    case .removeRules, .removeOtherRules: true
+    case .removeRules, .removeStaleRules: true
     default: false
     }
   }
@@ -154,7 +156,7 @@ extension Change {
   /// Whether the kernel may have made a part of the change before an error.
   fileprivate var hasParts: Bool {
     switch self {
-    case .setSysctls, .setTables, .setRules: true
+    case .setSysctls, .setTunnelTables, .setRules: true
     default: false
     }
   }
@@ -162,14 +164,14 @@ extension Change {
 
 extension Sysctl {
   /// Whether the setting belongs to that interface.
-  func isOf(_ interface: InterfaceName) -> Bool {
+  func belongs(to interface: InterfaceName) -> Bool {
     key.hasPrefix("net/ipv4/conf/\(interface)/") || key.hasPrefix("net/ipv6/conf/\(interface)/")
   }
 }
 
 extension LinkChange {
   /// The change that restores the settings of `link`; settings that do not change are left out.
-  func takenBack(from link: LinkInfo) -> LinkChange {
+  func inverse(from link: LinkInfo) -> LinkChange {
     var back = LinkChange()
     if let isUp, isUp != link.isUp { back.isUp = link.isUp }
     if let isPromiscuous, isPromiscuous != link.isPromiscuous { back.isPromiscuous = link.isPromiscuous }

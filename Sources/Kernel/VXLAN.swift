@@ -26,10 +26,10 @@ public struct VXLAN: Hashable, Sendable {
   /// Whether packets are sent over IPv6 without a UDP checksum.
   public var sendsZeroChecksums: Bool?
   /// Whether packets over IPv6 without a UDP checksum are accepted.
-  public var takesZeroChecksums: Bool?
+  public var acceptsZeroChecksums: Bool?
 
   /// The limit of FDB entries for a device that learns (`maxaddr`), which includes configured entries.
-  public static let mostLearned = 16384
+  public static let maxLearnedEntries = 16384
 
   public init(vni: Int, port: UInt16) {
     self.vni = vni
@@ -45,7 +45,7 @@ extension VXLAN: CustomStringConvertible {
       ttl.map { "ttl \($0)" }, df.map { "df \($0)" }, learns ? "learning" : "nolearning",
       udpChecksum.map { $0 ? "udpcsum" : "noudpcsum" },
       sendsZeroChecksums.map { $0 ? "udp6zerocsumtx" : "noudp6zerocsumtx" },
-      takesZeroChecksums.map { $0 ? "udp6zerocsumrx" : "noudp6zerocsumrx" },
+      acceptsZeroChecksums.map { $0 ? "udp6zerocsumrx" : "noudp6zerocsumrx" },
     ]
     return words.compactMap(\.self).joined(separator: " ")
   }
@@ -57,7 +57,7 @@ extension VXLAN: CustomStringConvertible {
 public struct TunnelTables: Equatable, Sendable {
   public var device: InterfaceName
   /// FDB entries of the device, and of its bridge for the device's port.
-  public var forwarding: Set<FDBSpec> = []
+  public var fdbEntries: Set<FDBSpec> = []
   /// Neighbour entries on the device, or on the bridge that answers ARP and neighbour discovery.
   public var neighbours: Set<NeighbourSpec> = []
   /// The link with the neighbour entries.
@@ -77,17 +77,17 @@ public struct TunnelTables: Equatable, Sendable {
   }
 
   public var isEmpty: Bool {
-    forwarding.isEmpty && neighbours.isEmpty && routes.isEmpty && directRoutes.isEmpty
+    fdbEntries.isEmpty && neighbours.isEmpty && routes.isEmpty && directRoutes.isEmpty
   }
 
   /// The changes that make `found` equal to this; obsolete entries first, and routes after the entries they need.
   public func changes(from found: TunnelTables) -> [Change] {
-    let kept = Set(neighbours.map(\.place))
+    let kept = Set(neighbours.map(\.key))
     return found.routes.subtracting(routes).map { .deleteRoute($0) }
       + found.directRoutes.subtracting(directRoutes).map { .deleteRoute($0) }
-      + found.neighbours.filter { !kept.contains($0.place) }.map { .deleteNeighbour($0) }
-      + found.forwarding.subtracting(forwarding).filter { gone in !isReplaced(gone) }.map { .deleteFDB($0) }
-      + forwarding.subtracting(found.forwarding).map { .setFDB($0) }
+      + found.neighbours.filter { !kept.contains($0.key) }.map { .deleteNeighbour($0) }
+      + found.fdbEntries.subtracting(fdbEntries).filter { entry in !isReplaced(entry) }.map { .deleteFDB($0) }
+      + fdbEntries.subtracting(found.fdbEntries).map { .setFDB($0) }
       + neighbours.subtracting(found.neighbours).map { .setNeighbour($0) }
       + routes.subtracting(found.routes).map { .addRoute($0) }
       + directRoutes.subtracting(found.directRoutes).map { .addRoute($0) }
@@ -100,13 +100,13 @@ public struct TunnelTables: Equatable, Sendable {
   }
 
   private var ownTunnels: Set<MACAddress> {
-    Set(forwarding.compactMap { if case .tunnel = $0.table { $0.mac } else { nil } })
+    Set(fdbEntries.compactMap { if case .tunnel = $0.table { $0.mac } else { nil } })
   }
 }
 
 extension NeighbourSpec {
   /// The key by which the kernel finds an entry.
-  fileprivate var place: NeighbourSpec {
+  fileprivate var key: NeighbourSpec {
     NeighbourSpec(address, mac: mac == nil ? nil : MACAddress(value: 0), on: interface, netns)
   }
 }
@@ -115,26 +115,27 @@ extension Kernel where Self: ~Copyable {
   /// The present tables of the kinds that `wanted` has, of the same device.
   ///
   /// - Throws: ENODEV if the device or the link with the neighbour entries is missing.
-  public mutating func tables(like wanted: TunnelTables) throws(KernelError) -> TunnelTables {
+  public mutating func tunnelTables(like wanted: TunnelTables) throws(KernelError) -> TunnelTables {
     var found = TunnelTables(of: wanted.device, neighboursOn: wanted.neighbourLink)
     found.directMetric = wanted.directMetric
-    found.forwarding = Set(try forwarding(of: wanted.device).filter(\.isForGood))
+    found.fdbEntries = Set(try fdbEntries(of: wanted.device).filter(\.isPermanent))
     found.neighbours = Set(try neighbours(of: wanted.neighbourLink))
     found.routes = Set(try routes(of: wanted.device, on: .host).map(\.throughTunnel))
     if let metric = wanted.directMetric {
-      found.directRoutes = Set(try hostRoutes(metric: metric).filter { $0.interface != wanted.device }.map(\.asWritten))
+      found.directRoutes = Set(
+        try hostRoutes(metric: metric).filter { $0.interface != wanted.device }.map(\.withoutKernelAttributes))
     }
     return found
   }
 }
 
 extension FDBSpec {
-  fileprivate var isForGood: Bool { table != .externallyLearned }
+  fileprivate var isPermanent: Bool { table != .externallyLearned }
 }
 
 extension RouteSpec {
   /// The route without attributes that the kernel adds by itself.
-  fileprivate var asWritten: RouteSpec {
+  fileprivate var withoutKernelAttributes: RouteSpec {
     var route = RouteSpec(dst, via: gateway, on: interface, netns)
     route.priority = priority
     route.source = source
@@ -142,7 +143,7 @@ extension RouteSpec {
   }
 
   fileprivate var throughTunnel: RouteSpec {
-    var route = asWritten
+    var route = withoutKernelAttributes
     route.priority = nil  // the kernel adds a metric in IPv6
     route.isOnLink = gateway != nil
     return route

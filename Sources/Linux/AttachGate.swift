@@ -13,14 +13,15 @@ public enum AttachGate {
   /// - Throws: EAGAIN if GC holds the lock for longer.
   public static func pass(seconds: Int = 60) throws(KernelError) {
     guard let file = try? openFile() else { return }
-    try FileLock(file, exclusively: false, seconds: seconds, doing: "wait for what removes stale attachments").keep()
+    try FileLock(file, exclusively: false, seconds: seconds, doing: "wait for the garbage collection of attachments")
+      .keep()
   }
 
   /// Takes the lock exclusively, after every running ADD has ended; it is released with the returned value.
   ///
   /// - Throws: EAGAIN if an ADD runs for longer.
   public static func close(seconds: Int = 30) throws(KernelError) -> FileLock {
-    try FileLock(openFile(), seconds: seconds, doing: "wait for the end of all ADDs")
+    try FileLock(openFile(), seconds: seconds, doing: "wait until all running ADDs have ended")
   }
 
   private static func openFile() throws(KernelError) -> Descriptor {

@@ -16,14 +16,14 @@ extension Descriptor {
   }
 
   /// Opens `path` with O_PATH, whatever its type: only for its status, so this does not wait for a FIFO's other end.
-  public borrowing func glance(below path: String) throws(KernelError) -> Descriptor {
+  public borrowing func openForStatus(below path: String) throws(KernelError) -> Descriptor {
     try open(below: path, flags: Int32(CL_O_PATH) | O_NOFOLLOW, mode: 0)
   }
 
   /// Opens the file behind an O_PATH descriptor, for reading and writing.
   ///
   /// - Throws: EAGAIN if another process holds a lease (`F_SETLEASE`) on it; this does not wait for the lease.
-  public borrowing func reopened() throws(KernelError) -> Descriptor {
+  public borrowing func openForWriting() throws(KernelError) -> Descriptor {
     try Descriptor.open("/proc/self/fd/\(raw)", flags: O_RDWR | O_NONBLOCK, mode: 0)
   }
 

@@ -29,7 +29,7 @@ public enum ChildProcess {
     _ = try call("keep the exit status of \(path)") { cl_keep_child_status() }
     let stdin = try Pipe.make(), stdout = try Pipe.make(), stderr = try Pipe.make()
     let child = try spawn(path, arguments, environment, stdin.reader.raw, stdout.writer.raw, stderr.writer.raw)
-    return try attend(
+    return try communicate(
       child, path, input: input, stdin: stdin.takeWriter(), stdout: stdout.takeReader(), stderr: stderr.takeReader(),
       deadline: Clock.now.advanced(bySeconds: seconds))
   }
@@ -49,7 +49,7 @@ public enum ChildProcess {
     defer { unsafe posix_spawnattr_destroy(&attributes) }
     var signals = sigset_t()
     unsafe sigemptyset(&signals)
-    for number in Standard.refusals + [SIGCHLD] { unsafe sigaddset(&signals, number) }
+    for number in StandardStreams.fatalSignals + [SIGCHLD] { unsafe sigaddset(&signals, number) }
     unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
     // The signal mask is cleared too: threads of libdispatch block all signals, and a child would inherit that.
     unsafe sigemptyset(&signals)
@@ -66,7 +66,7 @@ public enum ChildProcess {
   }
 
   /// Writes the input and reads the output at the same time, so that neither process waits for a full pipe.
-  private static func attend(
+  private static func communicate(
     _ child: pid_t, _ path: String, input: [UInt8], stdin: consuming Descriptor, stdout: consuming Descriptor,
     stderr: consuming Descriptor, deadline: Clock
   ) throws(KernelError) -> ChildOutput {
@@ -82,7 +82,7 @@ public enum ChildProcess {
       let ready = unsafe poll(&waits, nfds_t(waits.count), Int32(clamping: deadline.millisecondsLeft))
       if ready < 0, errno == EINTR { continue }
       let failure = ready < 0 ? Errno.last : .ETIMEDOUT
-      let isTooLong = result.output.count + result.errors.count > mostBytes
+      let isTooLong = result.output.count + result.errors.count > maxBytes
       // If the child prints without end, `poll` never times out, so the deadline is checked here too.
       if ready <= 0 || isTooLong || deadline < Clock.now {
         kill(child, SIGKILL)
@@ -106,7 +106,7 @@ public enum ChildProcess {
     return result
   }
 
-  private static let mostBytes = 64 << 20
+  private static let maxBytes = 64 << 20
 
   /// The bytes that are available; `nil` at the end of the file.
   private static func readSome(_ descriptor: Int32) -> ArraySlice<UInt8>? {
@@ -118,7 +118,7 @@ public enum ChildProcess {
 
   private static func reap(_ child: pid_t, _ path: String) throws(KernelError) -> Int32 {
     var status: Int32 = 0
-    _ = try call("ask for the exit status of \(path)") { unsafe waitpid(child, &status, 0) }
+    _ = try call("get the exit status of \(path)") { unsafe waitpid(child, &status, 0) }
     let signal = status & 0x7F
     return signal == 0 ? status >> 8 & 0xFF : 128 + signal
   }

@@ -34,23 +34,23 @@ public enum Files {
   ///   - bytes: the new content.
   ///   - mode: the permissions.
   ///   - given: the temporary name; by default one that only this process uses.
-  ///   - lasting: whether the file must survive a power loss.
+  ///   - durable: whether the file must survive a power loss.
   /// - Throws: the first error; the file is unchanged then.
   public static func replace(
-    _ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, through given: String? = nil, lasting: Bool = false
+    _ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, through given: String? = nil, durable: Bool = false
   ) throws(KernelError) {
     let temporary = given ?? "\(path).\(getpid()).tmp"
     let file = try openTemporary(temporary, mode)
     do throws(KernelError) {
       try file.setMode(mode)  // whatever the runtime's umask
       try file.writeAll(bytes)
-      if lasting { try file.flush() }
+      if durable { try file.flush() }
       try moveOver(temporary, path)
     } catch {
       try? remove(temporary)  // report the first error
       throw error
     }
-    if lasting { try flushDirectory(of: path) }
+    if durable { try flushDirectory(of: path) }
   }
 
   private static func openTemporary(_ path: String, _ mode: UInt32) throws(KernelError) -> Descriptor {
@@ -188,7 +188,7 @@ public enum Files {
   /// - Throws: a temporary error.
   public static func linkTarget(_ path: String) throws(KernelError) -> String? {
     do throws(KernelError) { return try target(ofLink: path) } catch {
-      if error.mayPass { throw error }
+      if error.isTemporary { throw error }
       return nil
     }
   }
@@ -238,7 +238,7 @@ extension Files {
 }
 
 /// The state of a path at which a program keeps its own file.
-public enum StateFile: Equatable, Sendable {
+public enum FileState: Equatable, Sendable {
   case missing
   case content([UInt8])
   /// A directory, a symbolic link, a FIFO, or a file that is too long.
@@ -253,7 +253,7 @@ public enum StateFile: Equatable, Sendable {
 
 extension Files {
   /// The state of the path itself: follows no symbolic link, does not wait, and reads regular files only.
-  public static func state(_ path: String, limit: Int = 1 << 20) throws(KernelError) -> StateFile {
+  public static func state(_ path: String, limit: Int = 1 << 20) throws(KernelError) -> FileState {
     let file: Descriptor
     do throws(KernelError) {
       file = try Descriptor.open(path, for: .inspecting)
@@ -325,7 +325,7 @@ extension Files {
   ///   - bytes: the content.
   ///   - mode: the permissions; the umask does not apply.
   /// - Throws: EEXIST if the name is taken.
-  public static func moveIn(
+  public static func createByRename(
     _ name: String, to directory: String, _ bytes: [UInt8], mode: UInt32
   ) throws(KernelError) {
     let path = "\(directory)/\(name)", temporary = "\(directory)/.\(name).\(getpid()).tmp"

@@ -29,7 +29,7 @@ public struct LiveNamespaces {
   public func path(ofInode inode: UInt) -> String? { paths[inode] }
 
   /// `nil` if the object has ended in the meantime, or cannot be read; the second case sets `isPartial`.
-  private mutating func look<Value>(_ body: () throws(KernelError) -> Value) -> Value? {
+  private mutating func nilIfGone<Value>(_ body: () throws(KernelError) -> Value) -> Value? {
     do throws(KernelError) { return try body() } catch {
       if !error.errno.isOne(of: .ENOENT, .ESRCH, .EINVAL) { isPartial = true }
       return nil
@@ -37,11 +37,11 @@ public struct LiveNamespaces {
   }
 
   private mutating func list(_ directory: String) -> [String] {
-    look { () throws(KernelError) in try Files.list(directory) ?? [] } ?? []
+    nilIfGone { () throws(KernelError) in try Files.list(directory) ?? [] } ?? []
   }
 
   private mutating func target(_ path: String) -> String? {
-    look { () throws(KernelError) in try Files.target(ofLink: path) }
+    nilIfGone { () throws(KernelError) in try Files.target(ofLink: path) }
   }
 
   private mutating func add(_ path: String) {
@@ -57,7 +57,7 @@ public struct LiveNamespaces {
     guard let target = target(path) else { return }
     if let inode = Self.inode(target) { paths[inode] = path }
     guard target.hasPrefix("/") else { return }
-    let text = look { () throws(KernelError) in try Files.read("\(process)/fdinfo/\(name)") }
+    let text = nilIfGone { () throws(KernelError) in try Files.read("\(process)/fdinfo/\(name)") }
     for line in String(decoding: text ?? [], as: UTF8.self).split(separator: "\n") where line.hasPrefix("ino:") {
       guard let inode = UInt(line.dropFirst(4).filter(\.isNumber)), paths[inode] == nil else { continue }
       paths[inode] = path
@@ -69,7 +69,7 @@ public struct LiveNamespaces {
     for name in list("\(process)/task") { add("\(process)/task/\(name)/ns/net") }
     for name in list("\(process)/fd") { addFile(name, of: process) }
     guard let mounts = target("\(process)/ns/mnt"), seenMounts.insert(mounts).inserted else { return }
-    let text = look { () throws(KernelError) in try Files.read("\(process)/mountinfo") }
+    let text = nilIfGone { () throws(KernelError) in try Files.read("\(process)/mountinfo") }
     guard let text else {
       seenMounts.remove(mounts)  // another process may make them readable
       return

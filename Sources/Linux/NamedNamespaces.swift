@@ -17,7 +17,7 @@ public enum NamedNamespaces {
     try shareDirectory()
     _ = try Descriptor.open(path, for: .creating, mode: 0o444)
     do throws(KernelError) {
-      try holdNew(at: path)
+      try mountNewNamespace(at: path)
     } catch {
       try? Files.remove(path)  // report the first error
       throw error
@@ -45,7 +45,7 @@ public enum NamedNamespaces {
   /// The first of `words` is the program, which is searched in PATH.
   ///
   /// - Throws: the error that kept it from starting; if it starts, the function does not return.
-  public static func become(_ words: [String], in path: String) throws(KernelError) -> Never {
+  public static func exec(_ words: [String], in path: String) throws(KernelError) -> Never {
     let namespace = try Namespace.open(path)
     _ = try call("enter \(path)") { cl_setns_net(namespace.raw) }
     let arguments = unsafe words.map { unsafe strdup($0) } + [nil]
@@ -60,7 +60,7 @@ public enum NamedNamespaces {
     _ = try call("share \(directory)") { unsafe cl_share_mounts(directory) }
   }
 
-  private static func holdNew(at path: String) throws(KernelError) {
+  private static func mountNewNamespace(at path: String) throws(KernelError) {
     let new = try Namespace.new()
     _ = try call("mount \(path)") { unsafe cl_bind_mount("/proc/thread-self/fd/\(new.raw)", path) }
   }

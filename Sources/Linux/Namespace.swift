@@ -13,7 +13,7 @@ public struct Namespace: ~Copyable {
   public static func open(_ path: String) throws(KernelError) -> Namespace {
     // O_NONBLOCK: a FIFO in place of a namespace is refused, without waiting for its other end.
     let descriptor = try Descriptor.open(path, flags: O_RDONLY | O_NONBLOCK, mode: 0)
-    let answer = try call("ask what \(path) is") { cl_is_net_namespace(descriptor.raw) }
+    let answer = try call("check the type of \(path)") { cl_is_net_namespace(descriptor.raw) }
     guard answer == 1 else {
       throw KernelError("open network namespace \(path)", errno: .EINVAL, reason: "not a network namespace")
     }
@@ -48,7 +48,7 @@ public struct Namespace: ~Copyable {
   public borrowing func cookie() throws(KernelError) -> UInt64 {
     try enter { () throws(KernelError) in
       var cookie: UInt64 = 0
-      _ = try call("ask for a network namespace's cookie") { unsafe cl_namespace_cookie(&cookie) }
+      _ = try call("read the network namespace's cookie") { unsafe cl_namespace_cookie(&cookie) }
       return cookie
     }
   }
@@ -69,13 +69,13 @@ public struct Namespace: ~Copyable {
   /// Ends the process if it cannot return: to continue in the wrong namespace would be worse.
   private borrowing func goBack() {
     for _ in 0..<Self.triesToGoBack where cl_setns_net(raw) == 0 { return }
-    unsafe Self.isLost(KernelError(errno: .last, doing: "go back to the host's network namespace"))
+    unsafe Self.onReturnFailure(KernelError(errno: .last, doing: "return to the host's network namespace"))
   }
 
   /// Called for a thread that cannot return to its namespace.
   ///
   /// It must not return, and must not make any system call about networks.
-  nonisolated(unsafe) public static var isLost: (KernelError) -> Never = { fatalError("\($0)") }
+  nonisolated(unsafe) public static var onReturnFailure: (KernelError) -> Never = { fatalError("\($0)") }
 }
 
 /// The identity of a file, independent of its path.

@@ -7,7 +7,7 @@ public enum SetAside {
   private static let secondsToWait = 30
 
   /// Whether the name is that of an object that was set aside.
-  public static func isOne(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(suffix) }
+  public static func isAsideName(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(suffix) }
 
   /// The new name of the object called `name`.
   public static func name(of name: String) -> String { ".\(name)\(suffix)" }
@@ -49,7 +49,7 @@ public enum SetAside {
   /// Removes the objects that were set aside in a directory.
   public static func clean(_ directory: String) throws(KernelError) {
     guard try Files.isDirectory(directory) else { return }
-    for name in try Files.list(directory) ?? [] where isOne(name) { try Files.removeTree("\(directory)/\(name)") }
+    for name in try Files.list(directory) ?? [] where isAsideName(name) { try Files.removeTree("\(directory)/\(name)") }
   }
 
   private static func isObstacle(_ path: String) throws(KernelError) -> Bool {

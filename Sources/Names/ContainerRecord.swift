@@ -3,26 +3,27 @@ public import NetTypes
 
 /// The files of one container, which its attachments to all networks share.
 public struct ContainerRecord: Equatable, Sendable {
-  public var files: [KeptFile]
+  public var files: [ManagedFile]
 
-  public init(files: [KeptFile] = []) { self.files = files }
+  public init(files: [ManagedFile] = []) { self.files = files }
 
   /// A file, the attachments that use it, and the directories to remove together with it.
-  public struct KeptFile: Equatable, Sendable {
-    public var file: KnownFile
+  public struct ManagedFile: Equatable, Sendable {
+    public var file: FileReference
     /// The path under which we created it; `nil` if the file was there before us, so that it is never removed.
-    public var made: ContainerPath?
+    public var createdPath: ContainerPath?
     /// The directories that we created for it, the outermost first.
-    public var madeDirectories: [String]
+    public var createdDirectories: [String]
     /// The attachments that use it, in the order of their ADDs.
     public var holders: [Holder]
 
     public init(
-      _ file: KnownFile, made: ContainerPath? = nil, madeDirectories: [String] = [], holders: [Holder] = []
+      _ file: FileReference, createdPath: ContainerPath? = nil, createdDirectories: [String] = [],
+      holders: [Holder] = []
     ) {
       self.file = file
-      self.made = made
-      self.madeDirectories = madeDirectories
+      self.createdPath = createdPath
+      self.createdDirectories = createdDirectories
       self.holders = holders
     }
   }
@@ -46,19 +47,19 @@ extension ContainerRecord: JSONReadable {
   public var json: JSONValue { .object(["files": .array(files.map(\.json))]) }
 }
 
-extension ContainerRecord.KeptFile: JSONReadable {
+extension ContainerRecord.ManagedFile: JSONReadable {
   public init(_ json: JSONReader) throws(CNIError) {
     self.init(
-      try json.required("file").object(), made: try json.object("made"),
-      madeDirectories: try json.texts("madeDirectories") ?? [], holders: try json.objects("holders") ?? [])
+      try json.required("file").object(), createdPath: try json.object("made"),
+      createdDirectories: try json.texts("madeDirectories") ?? [], holders: try json.objects("holders") ?? [])
   }
 
   var json: JSONValue {
     var members: [String: JSONValue] = [
-      "file": file.json, "madeDirectories": .array(madeDirectories.map { .string($0) }),
+      "file": file.json, "madeDirectories": .array(createdDirectories.map { .string($0) }),
       "holders": .array(holders.map(\.json)),
     ]
-    members["made"] = made?.json
+    members["made"] = createdPath?.json
     return .object(members)
   }
 }

@@ -11,8 +11,8 @@ public struct HostsText: Sendable {
   public static let pageSize = 4096
   static let newline = UInt8(ascii: "\n")
   static let space = UInt8(ascii: " ")
-  public static let deadMark = UInt8(ascii: "#")
-  public static let deadSeparator = UInt8(ascii: "\r")
+  public static let removedLineMark = UInt8(ascii: "#")
+  public static let removedLineSeparator = UInt8(ascii: "\r")
 
   public let bytes: [UInt8]
 
@@ -35,7 +35,7 @@ public struct HostsText: Sendable {
   /// The offset of each of `lines`; a line that is listed twice is searched for twice.
   ///
   /// - Returns: the offsets in ascending order, and the lines that are missing.
-  public func places(of lines: [String]) -> (found: [Int], missing: [String]) {
+  public func search(for lines: [String]) -> (found: [Int], missing: [String]) {
     var wanted: [UInt64: [String]] = [:]
     for line in lines { wanted[Self.hash(line), default: []].append(line) }
     var found: [Int] = []
@@ -89,14 +89,14 @@ extension HostsText {
   /// reader that sees any mixture of old and new bytes finds the line or a comment.
   ///
   /// The offsets are ascending, each the start of a complete line.
-  public func killing(at offsets: [Int]) -> [(offset: Int, bytes: [UInt8])] {
+  public func removalWrites(at offsets: [Int]) -> [(offset: Int, bytes: [UInt8])] {
     var writes: [(offset: Int, bytes: [UInt8])] = []
     var end = -1  // the offset after the previous line's newline
     for offset in offsets {
       guard let newline = bytes[offset...].firstIndex(of: Self.newline) else { continue }
       var line = Array(bytes[offset...newline])
-      line[0] = Self.deadMark
-      if let tab = line.firstIndex(of: UInt8(ascii: "\t")) { line[tab] = Self.deadSeparator }
+      line[0] = Self.removedLineMark
+      if let tab = line.firstIndex(of: UInt8(ascii: "\t")) { line[tab] = Self.removedLineSeparator }
       if offset == end, let last = writes.indices.last {
         writes[last].bytes += line
       } else {
@@ -108,13 +108,14 @@ extension HostsText {
   }
 
   /// The ranges of the dead lines, without line ends.
-  var deadLines: [Range<Int>] {
+  var removedLines: [Range<Int>] {
     var dead: [Range<Int>] = []
     var start = 0
     for index in bytes.indices where bytes[index] == Self.newline {
       let line = bytes[start..<index]
       let tab = UInt8(ascii: "\t")
-      if line.first == Self.deadMark, line.contains(Self.deadSeparator), line.last != Self.deadSeparator,
+      if line.first == Self.removedLineMark, line.contains(Self.removedLineSeparator),
+        line.last != Self.removedLineSeparator,
         !line.contains(tab)
       {
         dead.append(start..<index)
@@ -127,8 +128,8 @@ extension HostsText {
   /// Overwrites dead lines with new ones, if more than half of the file is dead lines.
   ///
   /// - Returns: the writes, each as long as the line that it replaces, and the lines that fit nowhere.
-  public func reusing(for lines: [String]) -> (writes: [(offset: Int, bytes: [UInt8])], rest: [String]) {
-    var dead = deadLines
+  public func reuseWrites(for lines: [String]) -> (writes: [(offset: Int, bytes: [UInt8])], rest: [String]) {
+    var dead = removedLines
     guard dead.reduce(0, { $0 + $1.count + 1 }) * 2 > bytes.count else { return ([], lines) }
     var writes: [(offset: Int, bytes: [UInt8])] = []
     var rest: [String] = []
@@ -137,9 +138,9 @@ extension HostsText {
         rest.append(line)
         continue
       }
-      let place = dead.remove(at: index)
+      let range = dead.remove(at: index)
       writes.append(
-        (place.lowerBound, line.utf8 + [UInt8](repeating: Self.space, count: place.count - line.utf8.count)))
+        (range.lowerBound, line.utf8 + [UInt8](repeating: Self.space, count: range.count - line.utf8.count)))
     }
     return (writes, rest)
   }
@@ -154,7 +155,7 @@ extension HostsText {
   }
 
   /// The lines in our form (address, tab, names), without the standard ones and `others`, each as often as listed.
-  public func told(but others: [String]) -> [String] {
+  public func generatedLines(except others: [String]) -> [String] {
     var left: [String: Int] = [:]
     for line in others + OwnLines.standard { left[line, default: 0] += 1 }
     return lines.filter { line in
@@ -162,12 +163,12 @@ extension HostsText {
         left[line, default: 0] -= 1
         return false
       }
-      return Self.isTelling(line)
+      return Self.isHostsLine(line)
     }
   }
 
   /// Whether the line is an address, a tab and names.
-  private static func isTelling(_ line: String) -> Bool {
+  private static func isHostsLine(_ line: String) -> Bool {
     let parts = line.split(separator: "\t", omittingEmptySubsequences: false)
     guard parts.count == 2, IPAddress(String(parts[0])) != nil else { return false }
     return parts[1].split(separator: " ").allSatisfy { HostName(String($0)) != nil }

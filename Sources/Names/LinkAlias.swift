@@ -12,7 +12,7 @@ public struct LinkAlias: Equatable, Sendable {
   }
 
   /// Whether `member` is an attachment of the linked container.
-  func leads(to member: Member) -> Bool {
+  func refers(to member: Member) -> Bool {
     if member.owner.container.description == container { return true }
     guard let name = HostName(container) else { return false }
     return member.names.first == name

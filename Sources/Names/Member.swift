@@ -9,7 +9,7 @@ public struct Member: Equatable, Sendable {
   /// All its names on the network, in the order of its lines.
   public var names: [HostName]
   /// The container's hosts file; `nil` for an attachment without one.
-  public var hosts: KnownFile?
+  public var hosts: FileReference?
   /// The lines that this attachment wrote only to its own hosts file: its own names, `extraHosts`.
   public var privateLines: [String]
   /// The name server file or directory for its names; `nil` for a network without a name server.
@@ -26,7 +26,7 @@ public struct Member: Equatable, Sendable {
   public var isIncomplete = false
 
   public init(
-    owner: AttachmentID, addresses: [IPAddress], names: [HostName], hosts: KnownFile? = nil,
+    owner: AttachmentID, addresses: [IPAddress], names: [HostName], hosts: FileReference? = nil,
     privateLines: [String] = [],
     server: NameServerTarget? = nil, links: [LinkAlias] = []
   ) {
@@ -77,7 +77,7 @@ extension Member {
 
   /// Its lines in the hosts file of `reader`: `lines`, and one for each address and alias that only `reader` uses.
   public func lines(for reader: Member) -> [String] {
-    let own = reader.owner == owner ? [] : reader.links.filter { $0.leads(to: self) && !names.contains($0.alias) }
+    let own = reader.owner == owner ? [] : reader.links.filter { $0.refers(to: self) && !names.contains($0.alias) }
     return lines + addresses.flatMap { address in own.map { "\(address)\t\($0.alias)" } }
   }
 

@@ -42,8 +42,10 @@ public struct PathTemplate: Equatable, Sendable {
     let fixed = components.prefix(while: isFixed)
     below = Array(components.dropFirst(fixed.count))
     // Without one of these, the containers of a network would overwrite each other's file.
-    let isTold = below.joined().contains { $0 == .placeholder(.containerID) || $0 == .placeholder(.netnsName) }
-    guard isTold else { throw refusal("a path with {containerID} or {netnsName}") }
+    let identifiesContainer = below.joined().contains {
+      $0 == .placeholder(.containerID) || $0 == .placeholder(.netnsName)
+    }
+    guard identifiesContainer else { throw refusal("a path with {containerID} or {netnsName}") }
     base = "/" + fixed.joined().map { if case .text(let text) = $0 { text } else { "" } }.joined(separator: "/")
     self.key = key
   }
@@ -54,9 +56,9 @@ public struct PathTemplate: Equatable, Sendable {
     var rest = component[...]
     while let open = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
       guard rest[open] == "{", let close = rest[open...].firstIndex(of: "}") else { return nil }
-      guard let known = Placeholder(rawValue: String(rest[rest.index(after: open)..<close])) else { return nil }
+      guard let placeholder = Placeholder(rawValue: String(rest[rest.index(after: open)..<close])) else { return nil }
       if open > rest.startIndex { pieces.append(.text(String(rest[..<open]))) }
-      pieces.append(.placeholder(known))
+      pieces.append(.placeholder(placeholder))
       rest = rest[rest.index(after: close)...]
     }
     if !rest.isEmpty { pieces.append(.text(String(rest))) }

@@ -15,19 +15,19 @@ public struct ResolvConf: Equatable, Sendable {
   static let maximumWords = 32
   static let maximumBytes = 2048
 
-  /// Combines the wishes of a container's attachments with the host's file.
+  /// Combines the entries that a container's attachments want with the host's file.
   ///
-  /// Each part is the union of the attachments' wishes, the oldest attachment first. The host's file is used only for
+  /// Each part is the union of the attachments' entries, the oldest attachment first. The host's file is used only for
   /// a part that no attachment sets. The host's servers are not added to those of a network: a resolver asks the next
   /// server only if one does not answer, so a host's server in front would hide the network's names.
   ///
   /// - Parameters:
-  ///   - wishes: those of the attachments, in the order of their ADDs.
+  ///   - sources: those of the attachments, in the order of their ADDs.
   ///   - host: the entries of the host's file.
   ///   - hasIPv6: whether the container has an IPv6 address as the source for queries to an IPv6 server.
   ///   - notes: gets a line for each entry that is left out.
-  public init(_ wishes: [ResolvConfWish], host: ResolvConfWish, hasIPv6: Bool, notes: inout [String]) {
-    let whole = Self.union(of: wishes).completed(by: host)
+  public init(_ sources: [PartialResolvConf], host: PartialResolvConf, hasIPv6: Bool, notes: inout [String]) {
+    let whole = Self.union(of: sources).completed(by: host)
     let reachable = whole.nameservers.filter { $0.family == .v4 || hasIPv6 }
     for server in whole.nameservers where !reachable.contains(server) {
       notes.append("name server \(server) is left out: the container has no IPv6 address")
@@ -37,24 +37,24 @@ public struct ResolvConf: Equatable, Sendable {
     }
     nameservers = Array(reachable.prefix(Self.maximumServers))
     // No public server is used by default: it would learn every name that the container looks up.
-    if nameservers.isEmpty { notes.append("no name server is known: resolv.conf names none") }
+    if nameservers.isEmpty { notes.append("no name server is configured: resolv.conf has none") }
     search = Self.fitting(whole.search, "search", &notes)
     domain = search.isEmpty ? whole.domain : nil
     options = Self.fitting(whole.options, "options", &notes)
   }
 
-  private static func union(of wishes: [ResolvConfWish]) -> ResolvConfWish {
-    var all = ResolvConfWish()
-    for wish in wishes {
-      for server in wish.nameservers where !all.nameservers.contains(server) { all.nameservers.append(server) }
-      // Several wishes become one `search` line, so a `domain` without `search` goes into that list.
-      let search = wish.search.isEmpty ? wish.domain.map { [$0] } ?? [] : wish.search
+  private static func union(of sources: [PartialResolvConf]) -> PartialResolvConf {
+    var all = PartialResolvConf()
+    for entries in sources {
+      for server in entries.nameservers where !all.nameservers.contains(server) { all.nameservers.append(server) }
+      // Several sources become one `search` line, so a `domain` without `search` goes into that list.
+      let search = entries.search.isEmpty ? entries.domain.map { [$0] } ?? [] : entries.search
       for domain in search where !all.search.contains(domain) { all.search.append(domain) }
-      for option in wish.options where !all.options.contains(where: { $0.name == option.name }) {
+      for option in entries.options where !all.options.contains(where: { $0.name == option.name }) {
         all.options.append(option)
       }
     }
-    let domains = wishes.compactMap { $0.saysNoDomain ? nil : $0 }
+    let domains = sources.compactMap { $0.hasNoDomain ? nil : $0 }
     if domains.count == 1, domains[0].search.isEmpty { (all.domain, all.search) = (domains[0].domain, []) }
     return all
   }

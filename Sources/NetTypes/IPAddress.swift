@@ -2,7 +2,7 @@
 ///
 /// Ordered by number within a family; every IPv4 address sorts before every IPv6 address.
 public struct IPAddress: TextCodable, Comparable {
-  public static let wanted = "an IPv4 or IPv6 address"
+  public static let expectedForm = "an IPv4 or IPv6 address"
 
   public let family: IPFamily
   /// The address as a number, in host byte order; below 2³² for IPv4.

@@ -2,7 +2,7 @@
 ///
 /// Host bits are kept as written; `network` has them cleared.
 public struct IPPrefix: TextCodable {
-  public static let wanted = "an address with a prefix length, such as 10.1.2.3/24 or fd00::1/64"
+  public static let expectedForm = "an address with a prefix length, such as 10.1.2.3/24 or fd00::1/64"
 
   public let address: IPAddress
   /// The prefix length, 0 to 32 or 128.

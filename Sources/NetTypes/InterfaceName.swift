@@ -2,7 +2,7 @@
 ///
 /// Names that the kernel or nft would expand (`br%d`, `br*`) are not allowed.
 public struct InterfaceName: TextCodable {
-  public static let wanted =
+  public static let expectedForm =
     "an interface name of 1 to 15 bytes without '/', ':', '%', '*' or white space, not '.' or '..'"
 
   /// The maximum length in bytes: `IFNAMSIZ` minus the terminating NUL.

@@ -32,18 +32,18 @@ extension KernelError {
   public static let temporary: [Errno] = [.EINTR, .EIO, .EAGAIN, .ENOMEM, .ENFILE, .EMFILE, .ENOBUFS]
 
   /// Whether the error is temporary, so that it does not show that an object is missing.
-  public var mayPass: Bool { Self.temporary.contains(errno) }
+  public var isTemporary: Bool { Self.temporary.contains(errno) }
 
   /// Whether the error of opening a network namespace shows that the path is missing or is something else.
-  public var saysNoNamespace: Bool {
+  public var meansNoNamespace: Bool {
     errno.isOne(of: .ENOENT, .ENOTDIR, .EINVAL, .ENOTTY, .ELOOP, .ENAMETOOLONG, .ENXIO, .ESRCH)
   }
 
   /// Whether the error of a removal shows that the object, or the link it was on, is gone already.
-  public var isAbsence: Bool { errno.isOne(of: .ENOENT, .ESRCH, .ENODEV, .EADDRNOTAVAIL) }
+  public var meansAlreadyGone: Bool { errno.isOne(of: .ENOENT, .ESRCH, .ENODEV, .EADDRNOTAVAIL) }
 
   /// Whether the error shows that the host lacks the feature.
-  public var saysAbsent: Bool {
+  public var meansUnsupported: Bool {
     errno.isOne(of: .ENOENT, .EINVAL, .ENOSYS, .EPROTONOSUPPORT, .EOPNOTSUPP, .EAFNOSUPPORT, .ECONNREFUSED)
   }
 }

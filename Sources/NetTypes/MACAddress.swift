@@ -1,6 +1,6 @@
 /// A 48-bit Ethernet hardware address.
 public struct MACAddress: TextCodable {
-  public static let wanted = "a MAC address of six bytes, such as 02:42:ac:11:00:02"
+  public static let expectedForm = "a MAC address of six bytes, such as 02:42:ac:11:00:02"
 
   /// The address as a number below 2⁴⁸; the first byte is the most significant one.
   public let value: UInt64

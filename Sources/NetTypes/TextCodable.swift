@@ -1,5 +1,5 @@
 /// A value with one textual form, which is also its JSON form.
 public protocol TextCodable: LosslessStringConvertible, Hashable, Sendable {
   /// The expected form, for error messages: "an IPv4 or IPv6 address".
-  static var wanted: String { get }
+  static var expectedForm: String { get }
 }

@@ -1,6 +1,6 @@
 /// A port and its protocol, as in container images and runtimes: `80/tcp`, or `80` for TCP.
 public struct TransportPort: TextCodable {
-  public static let wanted = "a port and a protocol: \"80/tcp\""
+  public static let expectedForm = "a port and a protocol: \"80/tcp\""
 
   public let number: UInt16
   public let transport: TransportProtocol

@@ -2,7 +2,7 @@
 public enum TransportProtocol: String, TextCodable, CaseIterable, Comparable {
   case tcp, udp, sctp
 
-  public static let wanted = "tcp, udp or sctp"
+  public static let expectedForm = "tcp, udp or sctp"
 
   /// Parses the name in upper or lower case.
   public init?(_ text: String) { self.init(rawValue: text.lowercased()) }

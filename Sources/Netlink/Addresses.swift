@@ -68,7 +68,7 @@ extension Request {
       RTM_NEWADDR, Int32(NLM_F_CREATE | NLM_F_EXCL), header, doing: "\(Change.addAddress(spec))")
     request.put(IFA_LOCAL, bytes: spec.prefix.address.bytes)
     request.put(IFA_ADDRESS, bytes: spec.prefix.address.bytes)
-    if !spec.bringsSubnetRoute {
+    if !spec.addsSubnetRoute {
       // The attribute replaces the header's flags, which have no bit for this flag.
       request.put(IFA_FLAGS, UInt32(header.ifa_flags) | UInt32(IFA_F_NOPREFIXROUTE))
     }

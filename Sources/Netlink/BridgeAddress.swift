@@ -26,7 +26,7 @@ extension LiveKernel {
   /// present MTU, so a different one is set first.
   func pinMTU(of index: Int32, _ mtu: Int, on netns: NetNS, doing operation: String) throws(KernelError) {
     let other = LinkChange(mtu: mtu < 65535 ? mtu + 1 : mtu - 1)
-    try looking(on: netns) { (socket) throws(KernelError) in
+    try withSocket(on: netns) { (socket) throws(KernelError) in
       try socket.change(index, other, master: nil, doing: operation)
     }
   }

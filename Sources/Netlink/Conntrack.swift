@@ -10,14 +10,14 @@ extension NetlinkSocket {
   ///   - connections: the connections.
   ///   - operation: for errors.
   /// - Throws: the kernel's error; some entries may be deleted then.
-  borrowing func forget(_ connections: Set<TrackedConnections>, doing operation: String) throws(KernelError) {
+  borrowing func forget(_ connections: Set<ConntrackFilter>, doing operation: String) throws(KernelError) {
     guard !connections.isEmpty else { return }
     let conntrack = try NetlinkSocket.open(NETLINK_NETFILTER)
     var local: [IPAddress: Bool] = [:]
     for group in Set(connections.map(ConntrackQuery.Group.init)) {
       let wanted = connections.filter { ConntrackQuery.Group($0) == group }
       for entry in try conntrack.entries(ConntrackQuery(group, wanted), doing: operation) {
-        guard let match = wanted.first(where: entry.isAmong) else { continue }
+        guard let match = wanted.first(where: entry.matches) else { continue }
         if match.address == nil, local[entry.destination] == nil {
           local[entry.destination] = try isLocal(entry.destination)
         }
@@ -55,7 +55,7 @@ private struct ConntrackQuery {
     var family: IPFamily
     var transport: TransportProtocol
 
-    init(_ connections: TrackedConnections) {
+    init(_ connections: ConntrackFilter) {
       family = connections.family
       transport = connections.transport
     }
@@ -64,7 +64,7 @@ private struct ConntrackQuery {
   var group: Group
   var port: UInt16?
 
-  init(_ group: Group, _ wanted: Set<TrackedConnections>) {
+  init(_ group: Group, _ wanted: Set<ConntrackFilter>) {
     self.group = group
     let ports = Set(wanted.map(\.port))
     port = ports.count == 1 ? ports.first : nil
@@ -126,7 +126,7 @@ struct ConntrackEntry {
     id = attributes[Int(CTA_ID.rawValue)]
   }
 
-  func isAmong(_ wanted: TrackedConnections) -> Bool {
+  func matches(_ wanted: ConntrackFilter) -> Bool {
     family == wanted.family && transport == wanted.transport.number && port == wanted.port
       && (wanted.address == nil || wanted.address == destination)
   }

@@ -22,16 +22,17 @@ extension LiveKernel {
   ///
   /// Linux < 6.15 looks up the new name in the namespace of the request (EEXIST): if the host has `eth0`, no container
   /// could get a link `eth0` from there. So the link is created under a temporary name and renamed in its own namespace.
-  mutating func createUnderAnotherName(_ spec: LinkSpec, parent: Int32?, doing operation: String) throws(KernelError) {
+  mutating func createUnderTemporaryName(_ spec: LinkSpec, parent: Int32?, doing operation: String) throws(KernelError)
+  {
     var temporaryName = spec
     let name = spec.name.temporaryName
     temporaryName.name = name
-    try looking(on: .host) { (socket) throws(KernelError) in
-      try explaining(temporaryName) { () throws(KernelError) in
+    try withSocket(on: .host) { (socket) throws(KernelError) in
+      try explainingErrors(temporaryName) { () throws(KernelError) in
         try socket.create(temporaryName, parent: parent, otherNamespace: containerDescriptor)
       }
     }
-    try giveName(spec, on: .container, doing: operation)
+    try renameToFinalName(spec, on: .container, doing: operation)
   }
 
   /// Creates a link on the host that has its alias as soon as it has its name: the kernel ignores an alias at creation.
@@ -42,14 +43,16 @@ extension LiveKernel {
     temporaryName.name = spec.name.temporaryName
     try deleteUnusedBridge(temporaryName.name, doing: "\(operation): delete \(temporaryName.name)")
     try host.socket.create(temporaryName, parent: nil, otherNamespace: nil)
-    try giveName(spec, on: .host, doing: operation)
+    try renameToFinalName(spec, on: .host, doing: operation)
   }
 
-  private mutating func giveName(_ spec: LinkSpec, on netns: NetNS, doing operation: String) throws(KernelError) {
+  private mutating func renameToFinalName(_ spec: LinkSpec, on netns: NetNS, doing operation: String)
+    throws(KernelError)
+  {
     let name = spec.name.temporaryName
-    try looking(on: netns) { (socket) throws(KernelError) in
+    try withSocket(on: netns) { (socket) throws(KernelError) in
       do throws(KernelError) {
-        guard let link = try socket.link(name) else { throw missing(name, operation) }
+        guard let link = try socket.link(name) else { throw missingLink(name, operation) }
         try socket.rename(link.index, to: spec.name, alias: spec.alias, doing: operation)
       } catch {
         if let link = try socket.link(name) { try socket.delete(link.index, doing: "\(operation): delete \(name)") }

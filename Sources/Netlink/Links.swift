@@ -47,7 +47,7 @@ extension NetlinkSocket {
         request.put(IFLA_INFO_KIND, "bridge")
         request.nest(IFLA_INFO_DATA) {
           if filtersVLANs { request.put(IFLA_BR_VLAN_FILTERING, true) }
-          request.put(Int(CNL_BR_FDB_MAX_LEARNED), UInt32(LinkSpec.mostLearned))
+          request.put(Int(CNL_BR_FDB_MAX_LEARNED), UInt32(LinkSpec.maxLearnedEntries))
         }
       case .veth(let peer):
         request.put(IFLA_INFO_KIND, "veth")
@@ -58,7 +58,7 @@ extension NetlinkSocket {
             if let otherNamespace { request.put(IFLA_NET_NS_FD, otherNamespace) }
           }
         }
-      case .upper(let upper, _): request.put(upper)
+      case .childLink(let childLink, _): request.put(childLink)
       case .dummy: request.put(IFLA_INFO_KIND, "dummy")
       case .vxlan(let vxlan, _): request.put(vxlan, over: parent)
       case .vrf(let table):
@@ -66,7 +66,7 @@ extension NetlinkSocket {
         request.nest(IFLA_INFO_DATA) { request.put(IFLA_VRF_TABLE, UInt32(clamping: table)) }
       }
     }
-    if let parent, spec.isUpper { request.put(IFLA_LINK, parent) }
+    if let parent, spec.isChildLink { request.put(IFLA_LINK, parent) }
     if let otherNamespace, !spec.isPair { request.put(IFLA_NET_NS_FD, otherNamespace) }
     try perform(request)
   }
@@ -124,7 +124,7 @@ extension NetlinkSocket {
 
 extension LinkSpec {
   var isPair: Bool { if case .veth = kind { true } else { false } }
-  fileprivate var isUpper: Bool { if case .upper = kind { true } else { false } }
+  fileprivate var isChildLink: Bool { if case .childLink = kind { true } else { false } }
 }
 
 extension Request {
@@ -180,7 +180,7 @@ extension LinkInfo {
 extension LinkInfo {
   /// Reads the attributes that only links of that kind have.
   private mutating func read(_ data: Attributes, of kind: String) {
-    upper = UpperLink(kind: kind, data)
+    childKind = ChildLink(kind: kind, data)
     switch kind {
     case "vxlan":
       vxlan = VXLAN(data)

@@ -5,33 +5,33 @@ public import NetTypes
 import PacketFilter
 
 extension LiveKernel {
-  func missing(_ name: InterfaceName, _ operation: String) -> KernelError {
+  func missingLink(_ name: InterfaceName, _ operation: String) -> KernelError {
     KernelError(errno: .ENODEV, doing: "\(operation): look up \(name)")
   }
 
   /// Runs `body` with the socket in the namespace of `netns`.
-  func looking<Value>(
+  func withSocket<Value>(
     on netns: NetNS, _ body: (borrowing NetlinkSocket) throws(KernelError) -> Value
   ) throws(KernelError) -> Value {
     guard netns == .container else { return try body(host.socket) }
     switch container {
-    case let place?: return try body(place.socket)
-    case nil: throw KernelError(errno: .ENOENT, doing: "look into the container's network namespace")
+    case let handle?: return try body(handle.socket)
+    case nil: throw KernelError(errno: .ENOENT, doing: "use the container's network namespace")
     }
   }
 
   /// Runs `body` with this thread in the namespace of `netns`, for operations that need more than a socket.
-  func within<Value>(_ netns: NetNS, _ body: () throws(KernelError) -> Value) throws(KernelError) -> Value {
+  func enterNamespace<Value>(_ netns: NetNS, _ body: () throws(KernelError) -> Value) throws(KernelError) -> Value {
     guard netns == .container else { return try host.enter(body) }
     switch container {
-    case let place?: return try place.enter(body)
+    case let handle?: return try handle.enter(body)
     case nil: throw KernelError(errno: .ENOENT, doing: "enter the container's network namespace")
     }
   }
 
   var containerDescriptor: Int32? {
     switch container {
-    case let place?: place.descriptor
+    case let handle?: handle.descriptor
     case nil: nil
     }
   }
@@ -39,52 +39,53 @@ extension LiveKernel {
   /// Creates a link: the request goes to the parent's namespace and names the namespace of the new link.
   mutating func create(_ spec: LinkSpec, doing operation: String) throws(KernelError) {
     guard spec.alias == nil else { return try createWithAlias(spec, doing: operation) }
-    var asked = spec.isPair ? NetNS.host : spec.netns
+    var requestNetNS = spec.isPair ? NetNS.host : spec.netns
     var parent: Int32?
-    if case .upper(_, let place) = spec.kind {
-      asked = place.netns
-      parent = try index(of: place.name, on: place.netns, for: operation)
+    if case .childLink(_, let key) = spec.kind {
+      requestNetNS = key.netns
+      parent = try index(of: key.name, on: key.netns, for: operation)
     }
     if case .vxlan(_, let below?) = spec.kind { parent = try index(of: below, on: .host, for: operation) }
-    let goes = if case .veth(let peer) = spec.kind { peer.netns } else { spec.netns }
-    let other = goes == .container && asked == .host ? containerDescriptor : nil
+    let targetNetNS = if case .veth(let peer) = spec.kind { peer.netns } else { spec.netns }
+    let other = targetNetNS == .container && requestNetNS == .host ? containerDescriptor : nil
     do throws(KernelError) {
-      try looking(on: asked) { (socket) throws(KernelError) in
-        try explaining(spec) { () throws(KernelError) in
+      try withSocket(on: requestNetNS) { (socket) throws(KernelError) in
+        try explainingErrors(spec) { () throws(KernelError) in
           try socket.create(spec, parent: parent, otherNamespace: other)
         }
       }
     } catch  where error.errno == .EEXIST && other != nil && !spec.isPair {
       guard try link(spec.name, on: .container) == nil, try link(spec.name, on: .host) != nil else { throw error }
-      try createUnderAnotherName(spec, parent: parent, doing: operation)
+      try createUnderTemporaryName(spec, parent: parent, doing: operation)
     }
   }
 
   /// Creates the link in a new namespace, where no other process sees it, and deletes it.
-  public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) {
+  public mutating func testCreation(of spec: LinkSpec) throws(KernelError) {
     var parent: LinkInfo?
-    if case .upper(let upper, let place) = spec.kind {
-      guard let found = try link(place.name, on: .host) else { throw missing(place.name, "look for it") }
+    if case .childLink(let childLink, let key) = spec.kind {
+      guard let found = try link(key.name, on: .host) else { throw missingLink(key.name, "find the parent") }
       // A new ipvlan link would change the mode of the existing ones; if there are some, one more is possible.
-      if case .ipvlan = upper, try servesIPVLAN(found) { return }
+      if case .ipvlan = childLink, try hasIPVLANLinks(found) { return }
       parent = found
     }
-    try makeAside(spec, parent: parent?.index)
+    try createInTestNamespace(spec, parent: parent?.index)
   }
 
   /// Whether the parent has ipvlan links: the kernel then refuses a macvlan link (EBUSY), as it does on a port of a master.
-  private mutating func servesIPVLAN(_ link: LinkInfo) throws(KernelError) -> Bool {
+  private mutating func hasIPVLANLinks(_ link: LinkInfo) throws(KernelError) -> Bool {
     guard link.master == nil, let name = InterfaceName("trial") else { return false }
-    let place = LinkKey(link.name, on: .host)
+    let key = LinkKey(link.name, on: .host)
     do throws(KernelError) {
-      try makeAside(LinkSpec(name, kind: .upper(.macvlan(Macvlan(.bridge)), over: place)), parent: link.index)
+      try createInTestNamespace(
+        LinkSpec(name, kind: .childLink(.macvlan(Macvlan(.bridge)), over: key)), parent: link.index)
       return false
     } catch { return error.errno == .EBUSY }
   }
 
-  private mutating func makeAside(_ spec: LinkSpec, parent: Int32?) throws(KernelError) {
+  private mutating func createInTestNamespace(_ spec: LinkSpec, parent: Int32?) throws(KernelError) {
     let other = try NetNSHandle.inNewNamespace()
-    try explaining(spec) { () throws(KernelError) in
+    try explainingErrors(spec) { () throws(KernelError) in
       try host.socket.create(spec, parent: parent, otherNamespace: other.descriptor)
     }
     // The kernel would delete it with the namespace, but later; until then the parent would seem to be in use.
@@ -96,23 +97,23 @@ extension LiveKernel {
     of name: InterfaceName, on netns: NetNS, for operation: @autoclosure () -> String
   ) throws(KernelError) -> Int32 {
     if let known = indices[LinkKey(name, on: netns)] { return known }
-    guard let link = try link(name, on: netns) else { throw missing(name, operation()) }
+    guard let link = try link(name, on: netns) else { throw missingLink(name, operation()) }
     return link.index
   }
 
-  mutating func at(_ name: InterfaceName, _ netns: NetNS, _ change: Change) throws(KernelError) -> Int32 {
+  mutating func linkIndex(_ name: InterfaceName, _ netns: NetNS, _ change: Change) throws(KernelError) -> Int32 {
     try index(of: name, on: netns, for: "\(change)")
   }
 
   func perform(_ request: borrowing Request, on netns: NetNS) throws(KernelError) {
-    try looking(on: netns) { (socket) throws(KernelError) in try socket.perform(request) }
+    try withSocket(on: netns) { (socket) throws(KernelError) in try socket.perform(request) }
   }
 
   mutating func deleteLink(_ name: InterfaceName, on netns: NetNS, doing operation: String) throws(KernelError) {
     guard let link = try link(name, on: netns) else { return }
     indices[LinkKey(name, on: netns)] = nil
     do throws(KernelError) {
-      try looking(on: netns) { (socket) throws(KernelError) in try socket.delete(link.index, doing: operation) }
+      try withSocket(on: netns) { (socket) throws(KernelError) in try socket.delete(link.index, doing: operation) }
     } catch  where error.errno == .ENODEV {}  // another process deleted it, or its namespace ended
   }
 
@@ -136,7 +137,7 @@ extension LiveKernel {
     if let mtu = change.mtu, let there = try link(name, on: netns), there.kind == "bridge", there.mtu == mtu {
       try pinMTU(of: index, mtu, on: netns, doing: operation)
     }
-    try looking(on: netns) { (socket) throws(KernelError) in
+    try withSocket(on: netns) { (socket) throws(KernelError) in
       try socket.change(index, change, master: master, doing: operation)
     }
   }
@@ -145,8 +146,8 @@ extension LiveKernel {
   mutating func awaitRunning(_ name: InterfaceName) throws(KernelError) {
     let deadline = Clock.now.advanced(bySeconds: 5)
     while true {
-      let now = try looking(on: .host) { (socket) throws(KernelError) in try socket.link(name) }
-      guard let link = now else { throw missing(name, "wait until it runs") }
+      let now = try withSocket(on: .host) { (socket) throws(KernelError) in try socket.link(name) }
+      guard let link = now else { throw missingLink(name, "wait until the link runs") }
       if link.isRunning { return }
       guard Clock.now < deadline else {
         throw KernelError("wait until \(name) runs", errno: .ETIMEDOUT, reason: "its state is not up after 5 seconds")
@@ -167,26 +168,26 @@ extension LiveKernel {
     let index = try index(of: name, on: .container, for: "wait for duplicate address detection")
     let deadline = Clock.now.advanced(bySeconds: 5)
     while true {
-      let states = try looking(on: .container) { (socket) throws(KernelError) in try socket.dadStates(of: index) }
+      let states = try withSocket(on: .container) { (socket) throws(KernelError) in try socket.dadStates(of: index) }
       if let taken = states.first(where: { $0.state == .failed }) {
         throw KernelError(
           "wait for duplicate address detection of \(taken.address)", errno: .EADDRINUSE,
-          reason: "somebody else on the link has it")
+          reason: "another host on the link uses this address")
       }
       guard let waiting = states.first(where: { $0.state == .running }) else { return }
       guard Clock.now < deadline else {
         throw KernelError(
           "wait for duplicate address detection of \(waiting.address)", errno: .ETIMEDOUT,
-          reason: "not done after 5 seconds")
+          reason: "not complete after 5 seconds")
       }
       Clock.sleep(milliseconds: 20)
     }
   }
 
-  mutating func routeLoopback(_ name: InterfaceName, doing operation: String) throws(KernelError) {
+  mutating func addLoopbackRoute(_ name: InterfaceName, doing operation: String) throws(KernelError) {
     let index = try index(of: name, on: .host, for: operation)
     do throws(KernelError) {
-      try host.socket.perform(Request.routeLoopback(index, doing: operation))
+      try host.socket.perform(Request.addLoopbackRoute(index, doing: operation))
     } catch  where error.errno == .EEXIST {}
   }
 
@@ -196,20 +197,20 @@ extension LiveKernel {
     // The lock is held until the rules are removed, so that no ADD at the same time relies on the setting.
     try filter.lock()
     let setting = Sysctl.routeLocalnet(name, "0")
-    guard let value = try sysctl(setting.key, on: .host), !setting.isMet(by: value),
-      try !filter.needsRouteLocalnet(name, besides: owners)
+    guard let value = try sysctl(setting.key, on: .host), !setting.matches(value),
+      try !filter.needsRouteLocalnet(name, except: owners)
     else { return }
     try set([setting], on: .host)
   }
 
-  mutating func setTables(_ wanted: TunnelTables) throws(KernelError) {
-    for change in wanted.changes(from: try tables(like: wanted)) {
-      do throws(KernelError) { try carryOut(change) } catch  where change.isRemoval && error.isAbsence {}
+  mutating func setTunnelTables(_ wanted: TunnelTables) throws(KernelError) {
+    for change in wanted.changes(from: try tunnelTables(like: wanted)) {
+      do throws(KernelError) { try carryOut(change) } catch  where change.isRemoval && error.meansAlreadyGone {}
     }
   }
 
   func set(_ settings: [Sysctl], on netns: NetNS) throws(KernelError) {
-    try within(netns) { () throws(KernelError) in
+    try enterNamespace(netns) { () throws(KernelError) in
       for setting in settings { try setting.write() }
     }
   }
@@ -219,7 +220,7 @@ extension LiveKernel {
   /// A packet socket would cost milliseconds: its close waits for an RCU grace period (`synchronize_net`).
   mutating func announce(_ mac: MACAddress, on name: InterfaceName, doing operation: String) throws(KernelError) {
     let index = try index(of: name, on: .container, for: operation)
-    try looking(on: .container) { (socket) throws(KernelError) in
+    try withSocket(on: .container) { (socket) throws(KernelError) in
       try socket.change(index, LinkChange(mac: mac), master: nil, doing: operation)
     }
   }
@@ -236,5 +237,5 @@ extension Change {
 
 extension KernelError {
   /// Whether the object to delete is gone already, with its link or by another process.
-  fileprivate var isAbsence: Bool { errno.isOne(of: .ENOENT, .ESRCH, .ENODEV) }
+  fileprivate var meansAlreadyGone: Bool { errno.isOne(of: .ENOENT, .ESRCH, .ENODEV) }
 }

@@ -13,9 +13,9 @@ public struct LiveKernel: ~Copyable, Kernel {
   /// Indices of the links looked up so far; requests use them instead of names.
   var indices: [LinkKey: Int32] = [:]
   /// Links read since the last change: a plan and its comparison with the host read the same links.
-  private var seenLinks: [LinkKey: LinkInfo?] = [:]
-  private var seenAddresses: [LinkKey: [IPPrefix]] = [:]
-  private var seenRoutes: [LinkKey: [RouteSpec]] = [:]
+  private var cachedLinks: [LinkKey: LinkInfo?] = [:]
+  private var cachedAddresses: [LinkKey: [IPPrefix]] = [:]
+  private var cachedRoutes: [LinkKey: [RouteSpec]] = [:]
 
   private init(host: consuming NetNSHandle, container: consuming NetNSHandle?, filter: any PacketFilter) {
     self.filter = filter
@@ -45,14 +45,14 @@ public struct LiveKernel: ~Copyable, Kernel {
     try open(containerNamespace: path, filter: NoPacketFilter())
   }
 
-  private mutating func forgetWhatWasSeen() {
-    seenLinks.removeAll()
-    seenAddresses.removeAll()
-    seenRoutes.removeAll()
+  private mutating func clearCaches() {
+    cachedLinks.removeAll()
+    cachedAddresses.removeAll()
+    cachedRoutes.removeAll()
   }
 
   public mutating func lockHost(exclusively: Bool) throws(KernelError) {
-    forgetWhatWasSeen()
+    clearCaches()
     let directory = "/run/swift-cni"
     try Files.makeDirectories(directory, mode: 0o700)
     hostLock = nil
@@ -64,26 +64,26 @@ public struct LiveKernel: ~Copyable, Kernel {
   public mutating func unlockHost() { hostLock = nil }
 
   public mutating func link(_ name: InterfaceName, on netns: NetNS) throws(KernelError) -> LinkInfo? {
-    let place = LinkKey(name, on: netns)
-    if let seen = seenLinks[place] { return seen }
-    var found = try looking(on: netns) { (socket) throws(KernelError) in try socket.link(name) }
+    let key = LinkKey(name, on: netns)
+    if let seen = cachedLinks[key] { return seen }
+    var found = try withSocket(on: netns) { (socket) throws(KernelError) in try socket.link(name) }
     if netns == .host, let link = found, link.kind == "bridge" { found?.keepsMAC = try keepsMAC(link) }
-    indices[place] = found?.index
-    seenLinks[place] = .some(found)
+    indices[key] = found?.index
+    cachedLinks[key] = .some(found)
     return found
   }
 
   public mutating func link(index: Int32, on netns: NetNS) throws(KernelError) -> LinkInfo? {
-    try looking(on: netns) { (socket) throws(KernelError) in try socket.link(index: index) }
+    try withSocket(on: netns) { (socket) throws(KernelError) in try socket.link(index: index) }
   }
 
   public mutating func links(kind: String, master: InterfaceName?, on netns: NetNS) throws(KernelError) -> [LinkInfo] {
-    let index: Int32? = if let master { try index(of: master, on: netns, for: "list its ports") } else { nil }
-    return try looking(on: netns) { (socket) throws(KernelError) in try socket.links(kind: kind, master: index) }
+    let index: Int32? = if let master { try index(of: master, on: netns, for: "list ports of the bridge") } else { nil }
+    return try withSocket(on: netns) { (socket) throws(KernelError) in try socket.links(kind: kind, master: index) }
   }
 
   public mutating func allLinks(on netns: NetNS) throws(KernelError) -> [LinkInfo] {
-    try looking(on: netns) { (socket) throws(KernelError) in try socket.links(kind: nil, master: nil) }
+    try withSocket(on: netns) { (socket) throws(KernelError) in try socket.links(kind: nil, master: nil) }
   }
 
   public mutating func vlans(of port: InterfaceName) throws(KernelError) -> PortVLANs {
@@ -92,28 +92,28 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func addresses(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [IPPrefix] {
-    let place = LinkKey(interface, on: netns)
-    if let seen = seenAddresses[place] { return seen }
+    let key = LinkKey(interface, on: netns)
+    if let seen = cachedAddresses[key] { return seen }
     let operation = "list addresses of \(interface)"
     let index = try index(of: interface, on: netns, for: operation)
-    let found = try looking(on: netns) { (socket) throws(KernelError) in
+    let found = try withSocket(on: netns) { (socket) throws(KernelError) in
       try socket.addresses(of: index, doing: operation)
     }
-    seenAddresses[place] = found
+    cachedAddresses[key] = found
     return found
   }
 
   public mutating func routes(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [RouteSpec] {
-    let place = LinkKey(interface, on: netns)
-    if let seen = seenRoutes[place] { return seen }
-    guard let link = try link(interface, on: netns) else { throw missing(interface, "list its routes") }
-    let found = try looking(on: netns) { (socket) throws(KernelError) in try socket.routes(of: link, on: netns) }
-    seenRoutes[place] = found
+    let key = LinkKey(interface, on: netns)
+    if let seen = cachedRoutes[key] { return seen }
+    guard let link = try link(interface, on: netns) else { throw missingLink(interface, "list routes") }
+    let found = try withSocket(on: netns) { (socket) throws(KernelError) in try socket.routes(of: link, on: netns) }
+    cachedRoutes[key] = found
     return found
   }
 
   public mutating func defaultRouteLink(_ family: IPFamily, on netns: NetNS) throws(KernelError) -> LinkInfo? {
-    try looking(on: netns) { (socket) throws(KernelError) in
+    try withSocket(on: netns) { (socket) throws(KernelError) in
       guard let index = try socket.defaultRouteLink(family) else { return nil }
       return try socket.link(index: index)
     }
@@ -131,8 +131,8 @@ public struct LiveKernel: ~Copyable, Kernel {
     try host.socket.routedPrefixes(family)
   }
 
-  public mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo? {
-    guard let index = try host.socket.linkTowards(address) else { return nil }
+  public mutating func outgoingLink(to address: IPAddress) throws(KernelError) -> LinkInfo? {
+    guard let index = try host.socket.outgoingLinkIndex(to: address) else { return nil }
     return try host.socket.link(index: index)
   }
 
@@ -140,24 +140,26 @@ public struct LiveKernel: ~Copyable, Kernel {
     try host.socket.path(to: address)
   }
 
-  public mutating func isOwn(_ address: IPAddress) throws(KernelError) -> Bool { try host.socket.isLocal(address) }
+  public mutating func isHostAddress(_ address: IPAddress) throws(KernelError) -> Bool {
+    try host.socket.isLocal(address)
+  }
 
   public mutating func hostRoutes(metric: Int) throws(KernelError) -> [RouteSpec] {
     try host.socket.routes(metric: metric)
   }
 
   public mutating func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec] {
-    guard let link = try link(interface, on: .host) else { throw missing(interface, "list its neighbours") }
+    guard let link = try link(interface, on: .host) else { throw missingLink(interface, "list neighbours") }
     return try host.socket.neighbours(of: link)
   }
 
-  public mutating func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
-    guard let link = try link(interface, on: .host) else { throw missing(interface, "list its forwarding entries") }
-    return try host.socket.forwarding(of: link)
+  public mutating func fdbEntries(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
+    guard let link = try link(interface, on: .host) else { throw missingLink(interface, "list forwarding entries") }
+    return try host.socket.fdbEntries(of: link)
   }
 
   public mutating func offloadsChecksums(_ interface: InterfaceName) throws(KernelError) -> Bool {
-    try within(.host) { () throws(KernelError) in try Offload.isOn(interface.description) }
+    try enterNamespace(.host) { () throws(KernelError) in try ChecksumOffload.isOn(interface.description) }
   }
 
   public mutating func listeners(
@@ -171,12 +173,12 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func sysctl(_ key: String, on netns: NetNS) throws(KernelError) -> String? {
-    try within(netns) { () throws(KernelError) in try Sysctl(key, "").read() }
+    try enterNamespace(netns) { () throws(KernelError) in try Sysctl(key, "").read() }
   }
 
   public mutating func apply(_ change: Change) throws(KernelError) {
-    forgetWhatWasSeen()
-    defer { forgetWhatWasSeen() }
+    clearCaches()
+    defer { clearCaches() }
     try carryOut(change)
   }
 
@@ -191,31 +193,33 @@ public struct LiveKernel: ~Copyable, Kernel {
       try host.socket.set(vlans, on: index(of: name, on: .host, for: "\(change)"), doing: "\(change)")
     case .awaitRunning(let name): try awaitRunning(name)
     case .awaitDAD(let name): try awaitDAD(name)
-    case .awaitWithdrawal(let spec): try awaitWithdrawal(spec)
+    case .awaitFDBRemoval(let spec): try awaitFDBRemoval(spec)
     case .addAddress(let spec): try add(spec, doing: "\(change)")
     case .deleteAddress(let spec):
-      try perform(.delete(spec, index: at(spec.interface, spec.netns, change)), on: spec.netns)
-    case .addRoute(let spec): try perform(.add(spec, index: at(spec.interface, spec.netns, change)), on: spec.netns)
+      try perform(.delete(spec, index: linkIndex(spec.interface, spec.netns, change)), on: spec.netns)
+    case .addRoute(let spec):
+      try perform(.add(spec, index: linkIndex(spec.interface, spec.netns, change)), on: spec.netns)
     case .deleteRoute(let spec):
-      try perform(.delete(spec, index: at(spec.interface, spec.netns, change)), on: spec.netns)
-    case .setNeighbour(let spec): try perform(.set(spec, index: at(spec.interface, spec.netns, change)), on: spec.netns)
+      try perform(.delete(spec, index: linkIndex(spec.interface, spec.netns, change)), on: spec.netns)
+    case .setNeighbour(let spec):
+      try perform(.set(spec, index: linkIndex(spec.interface, spec.netns, change)), on: spec.netns)
     case .deleteNeighbour(let spec): try deleteNeighbour(spec, doing: "\(change)")
-    case .setFDB(let spec): try perform(.set(spec, index: at(spec.interface, .host, change)), on: .host)
-    case .deleteFDB(let spec): try perform(.delete(spec, index: at(spec.interface, .host, change)), on: .host)
-    case .setTables(let wanted): try setTables(wanted)
+    case .setFDB(let spec): try perform(.set(spec, index: linkIndex(spec.interface, .host, change)), on: .host)
+    case .deleteFDB(let spec): try perform(.delete(spec, index: linkIndex(spec.interface, .host, change)), on: .host)
+    case .setTunnelTables(let wanted): try setTunnelTables(wanted)
     case .setChecksumOffload(let name, let isOn):
-      try within(.host) { () throws(KernelError) in try Offload.set(name.description, isOn: isOn) }
+      try enterNamespace(.host) { () throws(KernelError) in try ChecksumOffload.set(name.description, isOn: isOn) }
     case .setSysctls(let settings, let netns): try set(settings, on: netns)
     case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
-    case .routeLoopback(let name): try routeLoopback(name, doing: "\(change)")
+    case .addLoopbackRoute(let name): try addLoopbackRoute(name, doing: "\(change)")
     case .enableRouteLocalnet, .disableRouteLocalnet: try setRouteLocalnet(change)
-    case .forgetConnections(let connections): try host.socket.forget(connections, doing: "\(change)")
+    case .deleteConntrackEntries(let connections): try host.socket.forget(connections, doing: "\(change)")
     case .addRules(let ruleSet): try filter.add(ruleSet)
     case .setRules(let ruleSet): try filter.set(ruleSet)
     case .removeRules(let owner, let role, let everywhere): try filter.remove(owner, role, everywhere: everywhere)
-    case .removeReferenceRules(let owner, let role, let addresses, let zone):
+    case .removeReferencePluginRules(let owner, let role, let addresses, let zone):
       try filter.removeReference(of: owner, role, addresses: addresses, zone: zone)
-    case .removeOtherRules(let network, let role, let valid, let everywhere):
+    case .removeStaleRules(let network, let role, let valid, let everywhere):
       try filter.collectGarbage(network, role, valid: valid, everywhere: everywhere)
     }
   }
@@ -223,10 +227,10 @@ public struct LiveKernel: ~Copyable, Kernel {
 
 extension LiveKernel {
   /// Waits up to a second until another program has deleted the FDB entry; if it stays, that is no error.
-  mutating func awaitWithdrawal(_ spec: FDBSpec) throws(KernelError) {
+  mutating func awaitFDBRemoval(_ spec: FDBSpec) throws(KernelError) {
     guard let link = try link(spec.interface, on: .host) else { return }
     let deadline = Clock.now.advanced(bySeconds: 1)
-    while try host.socket.forwarding(of: link).contains(spec), Clock.now < deadline {
+    while try host.socket.fdbEntries(of: link).contains(spec), Clock.now < deadline {
       Clock.sleep(milliseconds: 10)
     }
   }
@@ -240,17 +244,17 @@ extension LiveKernel {
   mutating func add(_ spec: AddressSpec, doing operation: String) throws(KernelError) {
     let index = try index(of: spec.interface, on: spec.netns, for: operation)
     try perform(.add(spec, index: index), on: spec.netns)
-    if spec.prefix.family == .v6, spec.skipsDAD { try awaitTaking(spec, index) }
+    if spec.prefix.family == .v6, spec.skipsDAD { try awaitLocalRoute(spec, index) }
     if spec.isAnnounced, spec.netns == .host { try announce(spec, index) }
   }
 
-  private func awaitTaking(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
+  private func awaitLocalRoute(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
     let deadline = Clock.now.advanced(bySeconds: 1)
     while Clock.now < deadline {
-      let isTaken = try looking(on: spec.netns) { (socket) throws(KernelError) in
-        try socket.takes(spec.prefix.address, link: index)
+      let hasRoute = try withSocket(on: spec.netns) { (socket) throws(KernelError) in
+        try socket.hasLocalRoute(to: spec.prefix.address, link: index)
       }
-      if isTaken { return }
+      if hasRoute { return }
       Clock.sleep(microseconds: 50)
     }
   }
@@ -258,12 +262,13 @@ extension LiveKernel {
   /// Announces the address; no-op on a link that is down or has no MAC address, since it has no neighbours.
   private mutating func announce(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
     guard let link = try link(spec.interface, on: .host), link.isUp, let mac = link.mac else { return }
-    try within(.host) { () throws(KernelError) in
+    try enterNamespace(.host) { () throws(KernelError) in
       do throws(KernelError) {
         let address = spec.prefix.address
-        try Announcement.send(address.bytes, mac: mac.bytes, link: index, doing: "announce \(address) at \(mac)")
+        try NeighbourAnnouncement.send(
+          address.bytes, mac: mac.bytes, link: index, doing: "announce \(address) at \(mac)")
       } catch {
-        try? Standard.write(Array("\(error)\n".utf8), to: Standard.error)  // the address works without it
+        try? StandardStreams.write(Array("\(error)\n".utf8), to: StandardStreams.error)  // the address works without it
       }
     }
   }

@@ -76,13 +76,13 @@ extension NetlinkSocket {
   /// FDB entries of a link and, for a bridge port, of its bridge for that port.
   ///
   /// Entries learnt from traffic and the bridge's own addresses are left out.
-  borrowing func forwarding(of link: LinkInfo) throws(KernelError) -> [FDBSpec] {
+  borrowing func fdbEntries(of link: LinkInfo) throws(KernelError) -> [FDBSpec] {
     var header = ndmsg()
     header.ndm_family = UInt8(AF_BRIDGE)
     header.ndm_ifindex = link.index
     let request = try Request(
       RTM_GETNEIGH, Int32(NLM_F_DUMP), header, doing: "list forwarding entries of \(link.name)")
-    return try dump(request).compactMap { Neighbour($0)?.forwarding(of: link) }
+    return try dump(request).compactMap { Neighbour($0)?.fdbEntries(of: link) }
   }
 
   /// Permanent neighbour entries of the link, without those of routing daemons (`extern_learn`) and proxy entries.
@@ -107,7 +107,7 @@ private struct Neighbour {
   var mac: MACAddress?
   var address: IPAddress?
   /// Whether it is a bridge's FDB entry for its port.
-  var isBridges: Bool
+  var isBridgeEntry: Bool
 
   init?(_ message: Message) {
     guard message.type == RTM_NEWNEIGH, let link = message.payload.integer(at: 4, as: Int32.self),
@@ -120,15 +120,15 @@ private struct Neighbour {
     let attributes = message.attributes(after: MemoryLayout<ndmsg>.size)
     mac = attributes[NDA_LLADDR].flatMap(MACAddress.init(bytes:))
     address = attributes[NDA_DST].flatMap(IPAddress.init(bytes:))
-    isBridges = attributes[NDA_MASTER] != nil && flags & UInt8(NTF_SELF) == 0
+    isBridgeEntry = attributes[NDA_MASTER] != nil && flags & UInt8(NTF_SELF) == 0
   }
 
   private func has(_ flag: Int32) -> Bool { flags & UInt8(flag) != 0 }
   private func `is`(_ state: Int32) -> Bool { self.state & UInt16(state) != 0 }
 
-  func forwarding(of link: LinkInfo) -> FDBSpec? {
+  func fdbEntries(of link: LinkInfo) -> FDBSpec? {
     guard self.link == link.index, let mac else { return nil }
-    if isBridges {
+    if isBridgeEntry {
       if has(NTF_EXT_LEARNED) { return FDBSpec(mac, on: link.name, in: .externallyLearned) }
       return self.is(NUD_NOARP) ? FDBSpec(mac, on: link.name, in: has(NTF_STICKY) ? .port : .master) : nil
     }

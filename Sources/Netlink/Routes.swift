@@ -40,7 +40,7 @@ extension NetlinkSocket {
   }
 
   /// The index of the link for packets to that address; `nil` if there is no route or the address is the host's own.
-  borrowing func linkTowards(_ address: IPAddress) throws(KernelError) -> Int32? {
+  borrowing func outgoingLinkIndex(to address: IPAddress) throws(KernelError) -> Int32? {
     guard let answer = try route(to: address), answer.type == RTM_NEWROUTE else { return nil }
     guard answer.payload.integer(at: 7, as: UInt8.self) == UInt8(RTN_UNICAST) else { return nil }
     return answer.attributes(after: MemoryLayout<rtmsg>.size).integer(Int(RTA_OIF.rawValue))
@@ -89,7 +89,7 @@ extension NetlinkSocket {
   }
 
   /// Whether the link accepts packets to that address, which is its own: whether the kernel has its local route.
-  borrowing func takes(_ address: IPAddress, link index: Int32) throws(KernelError) -> Bool {
+  borrowing func hasLocalRoute(to address: IPAddress, link index: Int32) throws(KernelError) -> Bool {
     var header = rtmsg()
     header.rtm_family = address.family.number
     header.rtm_dst_len = UInt8(address.family.bitWidth)
@@ -192,7 +192,7 @@ extension Request {
   }
 
   /// Adds a local route to ::1 on that link, so that the kernel accepts packets to ::1 that arrive on it.
-  static func routeLoopback(_ index: Int32, doing operation: String) throws(KernelError) -> Request {
+  static func addLoopbackRoute(_ index: Int32, doing operation: String) throws(KernelError) -> Request {
     var header = rtmsg()
     header.rtm_family = IPFamily.v6.number
     header.rtm_dst_len = UInt8(IPFamily.v6.bitWidth)
@@ -218,8 +218,8 @@ extension Request {
     header.rtm_table = UInt8(clamping: spec.table ?? Int(RT_TABLE_MAIN.rawValue))
     header.rtm_protocol = UInt8(RTPROT_BOOT)
     header.rtm_type = UInt8(RTN_UNICAST)
-    let byItself = spec.gateway == nil && spec.dst.family == .v4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
-    header.rtm_scope = UInt8(clamping: spec.scope ?? Int(byItself.rawValue))
+    let defaultScope = spec.gateway == nil && spec.dst.family == .v4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
+    header.rtm_scope = UInt8(clamping: spec.scope ?? Int(defaultScope.rawValue))
     if spec.isOnLink { header.rtm_flags = UInt32(RTNH_F_ONLINK) }
     return header
   }

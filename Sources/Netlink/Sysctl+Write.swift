@@ -15,17 +15,17 @@ extension Sysctl {
   /// `/proc/sys`.
   func write() throws(KernelError) {
     let now = try? read()  // some settings are write-only
-    if let now, isMet(by: now) { return }
+    if let now, matches(now) { return }
     do throws(KernelError) {
       try Files.overwrite("/proc/sys/\(key)", with: value)
     } catch {
       if isOptional, error.isMissing { return }
-      guard error.isRefusal else { throw error }
+      guard error.isPermissionError else { throw error }
       let refused = KernelError(
-        "set sysctl \(key)=\(value), which is \(now ?? "not known")", errno: error.errno, reason: error.reason)
+        "set sysctl \(key)=\(value), which is \(now ?? "unknown")", errno: error.errno, reason: error.reason)
       guard isOptional else { throw refused }
       // Only a warning: if it cannot be written, go on.
-      try? Standard.write(Array("left as it is: \(refused)\n".utf8), to: Standard.error)
+      try? StandardStreams.write(Array("not changed: \(refused)\n".utf8), to: StandardStreams.error)
     }
   }
 }

@@ -18,7 +18,7 @@ extension Request {
       put(IFLA_VXLAN_ID, UInt32(clamping: vxlan.vni))
       put(IFLA_VXLAN_PORT, bigEndian: vxlan.port)
       put(IFLA_VXLAN_LEARNING, vxlan.learns)
-      if vxlan.learns { put(IFLA_VXLAN_LIMIT, UInt32(VXLAN.mostLearned)) }
+      if vxlan.learns { put(IFLA_VXLAN_LIMIT, UInt32(VXLAN.maxLearnedEntries)) }
       if let link { put(IFLA_VXLAN_LINK, link) }
       if let local = vxlan.local {
         put(local.family == .v4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, bytes: local.bytes)
@@ -30,7 +30,7 @@ extension Request {
       if let df = vxlan.df { put(IFLA_VXLAN_DF, bytes: [df.number]) }
       if let on = vxlan.udpChecksum { put(IFLA_VXLAN_UDP_CSUM, on) }
       if let on = vxlan.sendsZeroChecksums { put(IFLA_VXLAN_UDP_ZERO_CSUM6_TX, on) }
-      if let on = vxlan.takesZeroChecksums { put(IFLA_VXLAN_UDP_ZERO_CSUM6_RX, on) }
+      if let on = vxlan.acceptsZeroChecksums { put(IFLA_VXLAN_UDP_ZERO_CSUM6_RX, on) }
     }
   }
 }
@@ -50,7 +50,7 @@ extension VXLAN {
     learns = flag(IFLA_VXLAN_LEARNING) ?? false
     udpChecksum = flag(IFLA_VXLAN_UDP_CSUM)
     sendsZeroChecksums = flag(IFLA_VXLAN_UDP_ZERO_CSUM6_TX)
-    takesZeroChecksums = flag(IFLA_VXLAN_UDP_ZERO_CSUM6_RX)
+    acceptsZeroChecksums = flag(IFLA_VXLAN_UDP_ZERO_CSUM6_RX)
   }
 }
 

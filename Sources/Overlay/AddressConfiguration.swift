@@ -5,7 +5,7 @@ extension OverlayConfig {
   /// The configuration for the IPAM plugin, with this host's subnets as `ipam.ranges`.
   ///
   /// `nil`: the IPAM plugin gets the configuration unchanged. Only in mode l3, for host-local without `subnet` and `ranges`.
-  public var addressConfiguration: JSONValue? {
+  public var ipamInput: JSONValue? {
     guard (try? checkedMode()) == .l3, let subnets = localEndpoint?.controlState.ownSubnets, !subnets.isEmpty,
       let type = ipam?.description, Self.handOutOwnSubnets.contains(type), var whole = document.object,
       let (key, value) = document.member("ipam"), var ipam = value.object,

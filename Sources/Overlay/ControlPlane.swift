@@ -32,7 +32,7 @@ extension ControlPlane: JSONReadable {
     let type = try json.required("type")
     switch try type.text() {
     case "static":
-      self = .fixed(peers: try json.objects("peers") ?? [], file: try json.filledText("peersFile"))
+      self = .fixed(peers: try json.objects("peers") ?? [], file: try json.nonEmptyText("peersFile"))
       if json["peers"] == nil, json["peersFile"] == nil {
         throw CNIError(.invalidNetworkConfig, "key \"\(json.path)\": want \"peers\", \"peersFile\" or both")
       }
@@ -50,7 +50,7 @@ extension ControlPlane: JSONReadable {
 extension EtcdPlaneConfig: JSONReadable {
   public init(_ json: JSONReader) throws(CNIError) {
     etcd = try EtcdConfig(json)
-    prefix = try json.filledText("prefix") ?? Self.defaultPrefix
+    prefix = try json.nonEmptyText("prefix") ?? Self.defaultPrefix
     while prefix.hasSuffix("/") { prefix.removeLast() }
     subnetLength = try json.integer("subnetLen")
     leaseSeconds = try json.integer("leaseTTL") ?? Self.defaultLeaseSeconds

@@ -59,7 +59,7 @@ extension OverlayConfig {
   }
 
   /// This configuration with findings that fit it, for callers that ask neither the host nor the control plane.
-  public var assumed: OverlayConfig {
+  public var withPlaceholderData: OverlayConfig {
     var config = self
     var family = IPFamily.v4, listed: [OverlayPeer] = []
     switch controlPlane {
@@ -132,7 +132,7 @@ extension Kernel where Self: ~Copyable {
     let code: CNIError.Code = command == .status ? .notAvailable : .invalidNetworkConfig
     do throws(KernelError) {
       if let given = config.local {
-        if try isOwn(given) { return given }
+        if try isHostAddress(given) { return given }
       } else if let found = try foundLocal(config, peers: peers) {
         return found
       }
@@ -158,7 +158,7 @@ extension Kernel where Self: ~Copyable {
       let own = try addresses(of: path.link.name, on: .host) + (try loopbackAddresses())
       return own.first { peers.contains($0.address) }?.address ?? path.source
     }
-    if let own = peers.first, try isOwn(own) { return own }
+    if let own = peers.first, try isHostAddress(own) { return own }
     guard let uplink = try uplink(on: .host) else { return nil }
     return try addresses(of: uplink.name, on: .host).preferred(family, among: [])
   }

@@ -62,14 +62,14 @@ public struct OverlayConfig: JSONReadable, Sendable {
 
   public init(_ json: JSONReader) throws(CNIError) {
     document = json.value
-    mode = try json.filledText("mode")
+    mode = try json.nonEmptyText("mode")
     controlPlane = try json.required("controlPlane").object()
     vni = try json.integer("vni")
     dstport = try json.integer("dstport")
     local = try json.unlessAuto("local")
     dev = try json.parsed("dev")
     ttl = try json.integer("ttl")
-    df = try json.filledText("df")
+    df = try json.nonEmptyText("df")
     learning = try json.flag("learning")
     udpcsum = try json.flag("udpcsum")
     udp6zerocsumtx = try json.flag("udp6zerocsumtx")
@@ -92,13 +92,13 @@ public struct OverlayConfig: JSONReadable, Sendable {
     hairpinMode = try json.flag("hairpinMode")
     portIsolation = try json.flag("portIsolation")
     (ipspoofchk, macLearning) = (try json.flag("ipspoofchk"), try json.flag("macLearning"))
-    isolation = try json.filledText("isolation")
+    isolation = try json.nonEmptyText("isolation")
     directRouting = try json.flag("directRouting")
     neighSuppress = try json.flag("neighSuppress")
     vrf = try json.parsed("vrf")
     vrfTable = try json.integer("vrfTable")
     l3VNI = try json.integer("l3vni")
-    ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
+    ipam = try json["ipam"]?.nonEmptyText("type").flatMap(PluginType.init)
   }
 
   /// Whether an ADD may install rules that check the container's source addresses.
@@ -151,7 +151,7 @@ extension JSONReader {
   /// The value of a key; `nil` if it is absent, empty or `auto`.
   fileprivate func unlessAuto<Value: TextCodable>(_ key: String) throws(CNIError) -> Value? {
     guard let member = self[key], member.value != .string("auto"), member.value != .string("") else { return nil }
-    guard let value = try Value(member.text()) else { throw member.refusal("auto, or \(Value.wanted)") }
+    guard let value = try Value(member.text()) else { throw member.refusal("auto, or \(Value.expectedForm)") }
     return value
   }
 

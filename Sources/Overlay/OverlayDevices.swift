@@ -181,7 +181,7 @@ extension OverlayDevices {
         "vxlan", "\"\(there.name)\" is \(there.kind.map { "a \($0) link" } ?? "no VXLAN device"): want a free name")
     }
     try checkOwner("vxlan", of: there)
-    guard settings.tunnel.atAddress(of: ownsVXLAN ? there : nil).isMet(by: tunnel) else {
+    guard settings.tunnel.atAddress(of: ownsVXLAN ? there : nil).matches(tunnel) else {
       throw refusal("vxlan", "\(there.name) is \(tunnel), want \(settings.tunnel)")
     }
     try checkMove(from: tunnel.local)

@@ -39,7 +39,7 @@ public struct OverlayPlanner {
     let mtu = try devices.checkedMTU()
     try addresses.check(mtu: mtu)
     let addressing = try addressing()
-    let gateways = settings.isGateway ? HostGateway.wanted(addressing) : []
+    let gateways = settings.isGateway ? HostGateway.gatewayPrefixes(addressing) : []
     let port = port(addressing, mtu: mtu)
     let shared =
       devices.guarding + devices.changes(mtu: mtu, families: addressing.families) + tunnelAddresses(addressing)
@@ -108,7 +108,7 @@ public struct OverlayPlanner {
     var seen: Set<IPPrefix> = []
     let own = addressing.ips.filter { $0.address.first != $0.gateway }.map { IPPrefix(host: $0.address.first) }
     return own.filter { seen.insert($0).inserted }.map {
-      .addAddress(AddressSpec($0, on: devices.names.vxlan, .host, isSource: false, bringsSubnetRoute: false))
+      .addAddress(AddressSpec($0, on: devices.names.vxlan, .host, isSource: false, addsSubnetRoute: false))
     }
   }
 
@@ -127,17 +127,17 @@ public struct OverlayPlanner {
   }
 
   private func tables(_ gateways: [IPPrefix]) -> [Change] {
-    settings.tables(devices.names, hostState, gateways: gateways.map(\.address)).map { [.setTables($0)] } ?? []
+    settings.tables(devices.names, hostState, gateways: gateways.map(\.address)).map { [.setTunnelTables($0)] } ?? []
   }
 
-  private func port(_ addressing: Addressing, mtu: Int) -> ContainerPort {
+  private func port(_ addressing: Addressing, mtu: Int) -> ContainerBridgePort {
     var bridge = hostState.bridge
     // The bridge has a fixed MAC address. Setting it again would remove the neighbour entries of all its containers.
     if devices.ownsBridge { bridge?.keepsMAC = true }
-    var port = ContainerPort(owner, on: devices.names.bridge, bridge, mtu: mtu, hostMAC: hostState.hostMAC)
+    var port = ContainerBridgePort(owner, on: devices.names.bridge, bridge, mtu: mtu, hostMAC: hostState.hostMAC)
     port.keepsBridgeMTU = !devices.ownsBridge
     port.settings = settings.port
-    port.macThere = hostState.macThere
+    port.changedMAC = hostState.changedMAC
     // `announcements` sets the FDB entry for the routing daemon.
     if settings.isEVPN { port.entry = nil }
     port.guards =
@@ -148,13 +148,13 @@ public struct OverlayPlanner {
   private func ruleSet(_ addressing: Addressing) -> RuleSet? {
     let own = addressing.ips.map(\.address)
     var rules: [Rule] = []
-    if settings.separation != .none {
+    if settings.isolationMode != .none {
       rules.append(
         .isolate(
           Isolation(
             devices.names.bridge, partner: settings.mode == .l3 ? devices.names.vxlan : nil,
             direct: settings.routesDirectly ? settings.network : [], reach: .network,
-            separatesContainers: settings.separation == .container)))
+            separatesContainers: settings.isolationMode == .container)))
     }
     if let masquerade = settings.masquerade {
       rules += own.map { address in
@@ -176,7 +176,7 @@ public struct OverlayPlanner {
   /// issue 10468).
   private func withdrawal(_ addressing: Addressing) -> [Change] {
     guard settings.isEVPN, hostState.vxlan != nil else { return [] }
-    return [.awaitWithdrawal(FDBSpec(addressing.mac, on: devices.names.vxlan, in: .externallyLearned))]
+    return [.awaitFDBRemoval(FDBSpec(addressing.mac, on: devices.names.vxlan, in: .externallyLearned))]
   }
 
   /// Entries that a routing daemon announces before the container has sent anything.

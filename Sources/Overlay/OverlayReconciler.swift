@@ -27,7 +27,7 @@ public struct OverlayReconciler {
     guard devices.hostState.bridge != nil, devices.hostState.vxlan != nil else { return [] }
     try devices.check()
     let tables = devices.settings.tables(devices.names, devices.hostState, gateways: [])
-    return devices.guarding + devices.states + (tables.map { [.setTables($0)] } ?? [])
+    return devices.guarding + devices.states + (tables.map { [.setTunnelTables($0)] } ?? [])
   }
 
   /// The reason why no ADD can succeed now; `nil` if there is none.
@@ -39,7 +39,7 @@ public struct OverlayReconciler {
       _ = try devices.checkedMTU()
     } catch { return error.message }
     if let vrf = devices.settings.vrf, devices.hostState.vrf.vrf == nil {
-      do throws(KernelError) { try kernel.tryOut(LinkSpec(vrf.name, kind: .vrf(table: vrf.table))) } catch {
+      do throws(KernelError) { try kernel.testCreation(of: LinkSpec(vrf.name, kind: .vrf(table: vrf.table))) } catch {
         return error.description
       }
     }

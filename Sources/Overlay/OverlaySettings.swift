@@ -36,8 +36,8 @@ public struct OverlaySettings: Equatable, Sendable {
   public var isDefaultGateway: Bool
   public var forwards: Bool
   public var masquerade: Masquerading?
-  public var separation: Separation
-  public var guardsAddresses: AddressGuarding
+  public var isolationMode: IsolationMode
+  public var guardsAddresses: SourceAddressCheck
   public var backend: Backend?
   public var detectsDuplicates: Bool
   /// How the container treats router advertisements on its link.
@@ -79,18 +79,18 @@ public struct OverlaySettings: Equatable, Sendable {
     routesDirectly = controlState.isDirectRouting ?? config.directRouting ?? false
     forwards = config.ipForward ?? true
     masquerade = try Masquerading(config.masquerade)
-    separation = try Separation(isolation: config.isolation) ?? .network
-    guardsAddresses = try AddressGuarding(
-      config.ipspoofchk, isDefault: separation != .none, ipam: config.ipam,
+    isolationMode = try IsolationMode(isolation: config.isolation) ?? .network
+    guardsAddresses = try SourceAddressCheck(
+      config.ipspoofchk, isDefault: isolationMode != .none, ipam: config.ipam,
       unless: config.macLearning == true ? "macLearning" : nil)
     backend = try config.masquerade.checkedBackend()
-    (port, tunnelPort) = Self.ports(config, separation, tunnel)
+    (port, tunnelPort) = Self.ports(config, isolationMode, tunnel)
     detectsDuplicates = config.enabledad ?? false
     routerAdvertisements = config.routerAdvertisements
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? true
     defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority)
-    dns = keys.wantedDNS
+    dns = keys.effectiveDNS
     containerName = keys.containerName(arguments)
     givenBridge = config.bridge
     givenVXLAN = config.vxlan
@@ -101,9 +101,9 @@ public struct OverlaySettings: Equatable, Sendable {
 
   /// Settings of a container's port and of the VXLAN device's port on the bridge.
   private static func ports(
-    _ config: OverlayConfig, _ separation: Separation, _ tunnel: VXLAN
+    _ config: OverlayConfig, _ isolationMode: IsolationMode, _ tunnel: VXLAN
   ) -> (container: BridgePort, tunnel: BridgePort) {
-    let isolated = config.portIsolation == true || separation == .container
+    let isolated = config.portIsolation == true || isolationMode == .container
     var port = BridgePort(
       hairpin: config.hairpinMode == true ? true : nil, isolated: isolated ? true : nil,
       learning: config.macLearning ?? false)
@@ -128,7 +128,7 @@ public struct OverlaySettings: Equatable, Sendable {
   private func check(_ plane: ControlPlane) throws(CNIError) {
     try mac?.checkUsable()
     try checkPeers(plane)
-    if routesDirectly, separation != .none, network.isEmpty {
+    if routesDirectly, isolationMode != .none, network.isEmpty {
       throw CNIError(
         .invalidNetworkConfig,
         "key \"directRouting\": true: \"network\" is missing: want all of the network's addresses, which its isolation lets in",
@@ -179,7 +179,7 @@ extension OverlayConfig {
     tunnel.learns = learning ?? (tunnel.group != nil)
     tunnel.udpChecksum = udpcsum
     tunnel.sendsZeroChecksums = udp6zerocsumtx
-    tunnel.takesZeroChecksums = udp6zerocsumrx
+    tunnel.acceptsZeroChecksums = udp6zerocsumrx
     return tunnel
   }
 }

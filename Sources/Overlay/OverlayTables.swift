@@ -29,10 +29,10 @@ extension OverlaySettings {
   private func bridgedTables(_ names: OverlayNames) -> TunnelTables {
     var tables = TunnelTables(of: names.vxlan, neighboursOn: names.bridge)
     for peer in controlState.peers {
-      tables.forwarding.insert(FDBSpec(MACAddress(value: 0), on: names.vxlan, in: .tunnel(to: peer.vtep)))
+      tables.fdbEntries.insert(FDBSpec(MACAddress(value: 0), on: names.vxlan, in: .tunnel(to: peer.vtep)))
       for endpoint in peer.endpoints {
-        tables.forwarding.insert(FDBSpec(endpoint.mac, on: names.vxlan, in: .tunnel(to: peer.vtep)))
-        tables.forwarding.insert(FDBSpec(endpoint.mac, on: names.vxlan, in: .master))
+        tables.fdbEntries.insert(FDBSpec(endpoint.mac, on: names.vxlan, in: .tunnel(to: peer.vtep)))
+        tables.fdbEntries.insert(FDBSpec(endpoint.mac, on: names.vxlan, in: .master))
         tables.neighbours.insert(NeighbourSpec(endpoint.address, mac: endpoint.mac, on: names.bridge, .host))
       }
     }
@@ -65,7 +65,7 @@ extension OverlaySettings {
         route.source = source
         tables.routes.insert(route)
         tables.neighbours.insert(NeighbourSpec(subnet.first, mac: mac, on: names.vxlan, .host))
-        tables.forwarding.insert(FDBSpec(mac, on: names.vxlan, in: .tunnel(to: peer.vtep)))
+        tables.fdbEntries.insert(FDBSpec(mac, on: names.vxlan, in: .tunnel(to: peer.vtep)))
       }
     }
     return tables

@@ -111,7 +111,7 @@ extension OverlayVRF {
         throw refusal("l3vni", "\(tunnel.vni)", "\(there.name) belongs to link \(master), want \(name)")
       }
     }
-    if let there = hostState.device, there.vxlan.map({ tunnel.atAddress(of: there).isMet(by: $0) }) != true {
+    if let there = hostState.device, there.vxlan.map({ tunnel.atAddress(of: there).matches($0) }) != true {
       let found = there.vxlan.map { "\($0)" } ?? "no VXLAN device"
       throw refusal("l3vni", "\(tunnel.vni)", "\(there.name) is \(found), want \(tunnel)")
     }

@@ -25,7 +25,7 @@ extension Kernel where Self: ~Copyable {
     var behind: Set<MACAddress> = []
     for port in try allLinks(on: .host) where port.master == there.index && !gone.contains(port.name) {
       do throws(KernelError) {
-        let entries = try forwarding(of: port.name)
+        let entries = try fdbEntries(of: port.name)
         // A MAC address that the daemon put behind the tunnel has moved to another host, so its neighbour entry is stale.
         behind.formUnion(entries.filter { port.kind != "vxlan" || $0.table != .externallyLearned }.map(\.mac))
       } catch {

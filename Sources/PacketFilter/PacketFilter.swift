@@ -166,13 +166,13 @@ public protocol PacketFilter {
   /// Whether published ports of owners other than `owners` need `route_localnet` = 1 on that link.
   ///
   /// With those rules there is also the rule that drops packets for 127.0.0.0/8 that arrive from other hosts.
-  mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<AttachmentID>) throws(KernelError) -> Bool
+  mutating func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) throws(KernelError) -> Bool
 
   /// All recorded rule sets of that network.
   mutating func ruleSets(of network: NetworkName) throws(KernelError) -> [RuleSet]
 
   /// All recorded rule sets of that network except those of `kept`, whose records are not read.
-  mutating func ruleSets(of network: NetworkName, besides kept: Set<AttachmentID>) throws(KernelError) -> [RuleSet]
+  mutating func ruleSets(of network: NetworkName, except kept: Set<AttachmentID>) throws(KernelError) -> [RuleSet]
 
   /// Removes that role's rules of all attachments of the network except `valid`.
   mutating func collectGarbage(
@@ -196,12 +196,12 @@ extension PacketFilter {
   public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
     ruleSet.rules.map { "# \(ruleSet.owner.filterTag): add \($0)" }
   }
-  public mutating func ruleSets(of network: NetworkName, besides kept: Set<AttachmentID>) throws(KernelError)
+  public mutating func ruleSets(of network: NetworkName, except kept: Set<AttachmentID>) throws(KernelError)
     -> [RuleSet]
   {
     try ruleSets(of: network).filter { !kept.contains($0.owner) }
   }
-  public mutating func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<AttachmentID>) -> Bool { false }
+  public mutating func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) -> Bool { false }
   public mutating func set(_ ruleSet: RuleSet) throws(KernelError) { try add(ruleSet) }
   public func zonesAbsence() -> KernelError? { NoZones().absence() }
   public mutating func removeReference(
@@ -217,7 +217,7 @@ extension PacketFilter {
     do throws(KernelError) {
       _ = try self.backend(backend)
       return true
-    } catch  where error.saysAbsent { return false }
+    } catch  where error.meansUnsupported { return false }
   }
 
   /// The reason why no rules can be made on this host; `nil` if they can.

@@ -28,7 +28,7 @@ public enum Backend: String, TextCodable, CaseIterable {
   /// Our own tables in nf_tables, changed by libnftables.
   case nftables
 
-  public static let wanted = "iptables or nftables"
+  public static let expectedForm = "iptables or nftables"
 
   public init?(_ text: String) { self.init(rawValue: text) }
 

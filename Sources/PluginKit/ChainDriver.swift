@@ -74,16 +74,16 @@ extension ChainDriver {
 /// The configuration of a chained plugin.
 public protocol ChainConfig: JSONReadable, Sendable {
   /// The plugin to delegate to, for runtimes without plugin chains; `nil` in a chain.
-  var inner: NestedPlugin? { get }
+  var nestedPlugin: NestedPlugin? { get }
 
   /// The parts for DEL of a configuration that cannot be read as a whole; by default nothing.
-  static func salvage(_ json: JSONReader) -> Self?
+  static func partialConfig(_ json: JSONReader) -> Self?
 }
 
 extension ChainConfig {
-  public var inner: NestedPlugin? { nil }
+  public var nestedPlugin: NestedPlugin? { nil }
 
-  public static func salvage(_ json: JSONReader) -> Self? { nil }
+  public static func partialConfig(_ json: JSONReader) -> Self? { nil }
 }
 
 /// All changes of a chained plugin's ADD.

@@ -10,7 +10,9 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
   public static var name: String { Driver.name }
   public static var namespaceRule: NamespaceRule { .any }
 
-  public static func salvage(_ configuration: JSONValue) -> Config? { Config.salvage(JSONReader(configuration)) }
+  public static func partialConfig(_ configuration: JSONValue) -> Config? {
+    Config.partialConfig(JSONReader(configuration))
+  }
 
   private let driver: Driver
   private let openKernel: () throws(KernelError) -> Host
@@ -33,13 +35,15 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
 
   public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     let settings = try driver.settings(call)
-    guard call.config.inner != nil || call.previous != nil else { throw notChained }
+    guard call.config.nestedPlugin != nil || call.previous != nil else { throw notChained }
     // Opened first: an error here leaves nothing of a delegate.
     var transaction = Transaction(try open(call.journal))
     var call = call
-    let inner = try call.config.inner.map { (inner) throws(CNIError) in try call.delegates.run(inner, .add) }
-    call.previous = inner ?? call.previous
-    transaction.kernel.planning = call.planning()
+    let nestedPlugin = try call.config.nestedPlugin.map { (nestedPlugin) throws(CNIError) in
+      try call.delegates.run(nestedPlugin, .add)
+    }
+    call.previous = nestedPlugin ?? call.previous
+    transaction.kernel.dryRun = call.dryRun()
     do throws(CNIError) {
       guard let previous = call.previous else { throw notChained }
       let plan = try driver.plan(settings, owner: call.owner, previous: previous, on: &transaction.kernel)
@@ -52,9 +56,11 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     } catch {
       let leftovers = transaction.rollBack()
       transaction.kernel.filter.unlock()
-      for leftover in leftovers { warn("not taken back: \(leftover)") }
-      if let inner = call.config.inner {
-        do throws(CNIError) { _ = try call.delegates.run(inner, .del) } catch { warn("not taken back: \(error)") }
+      for leftover in leftovers { warn("not rolled back: \(leftover)") }
+      if let nestedPlugin = call.config.nestedPlugin {
+        do throws(CNIError) { _ = try call.delegates.run(nestedPlugin, .del) } catch {
+          warn("not rolled back: \(error)")
+        }
       }
       throw error
     }
@@ -68,7 +74,7 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     let settings = try driver.settings(call)
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
-      if let inner = call.config.inner { _ = try call.delegates.run(inner, .check) }
+      if let nestedPlugin = call.config.nestedPlugin { _ = try call.delegates.run(nestedPlugin, .check) }
     }
     attempt(&problems) { () throws(CNIError) in
       let found = try findDifferences(call, settings)
@@ -94,42 +100,44 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
       var kernel = try open(removal.journal)
-      let changes = try translating { () throws(KernelError) in
+      let changes = try convertingErrors { () throws(KernelError) in
         try driver.removal(of: removal.owner, removal.config, after: removal.previous, on: &kernel)
       }
       try kernel.applyAll(changes)
     }
     // Releases the address last: a new container with this address must not get packets meant for the old one.
-    if let inner = removal.config?.inner {
-      attempt(&problems) { () throws(CNIError) in _ = try removal.delegates.run(inner, .del) }
+    if let nestedPlugin = removal.config?.nestedPlugin {
+      attempt(&problems) { () throws(CNIError) in _ = try removal.delegates.run(nestedPlugin, .del) }
     }
     if let error = CNIError(joining: problems) { throw error }
   }
 
   public func collectGarbage(
-    _ network: Network<Config>, valid: Set<ValidAttachments.Attachment>
+    _ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError) {
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
       var kernel = try open(network.journal)
       let owners = valid.map { AttachmentID(network: network.name, container: $0.containerID, interface: $0.ifname) }
-      let garbage = try translating { () throws(KernelError) in
+      let garbage = try convertingErrors { () throws(KernelError) in
         try driver.garbage(of: network.name, network.config, valid: Set(owners), on: &kernel)
       }
       try kernel.applyAll(garbage)
     }
-    if let inner = network.config.inner {
-      attempt(&problems) { () throws(CNIError) in _ = try network.delegates.run(inner, .gc) }
+    if let nestedPlugin = network.config.nestedPlugin {
+      attempt(&problems) { () throws(CNIError) in _ = try network.delegates.run(nestedPlugin, .gc) }
     }
     if let error = CNIError(joining: problems) { throw error }
   }
 
-  public func status(_ network: Network<Config>) throws(CNIError) {
+  public func status(_ network: NetworkCall<Config>) throws(CNIError) {
     var kernel = try open(network.journal)
-    if let obstacle = try translating({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel) }) {
+    if let obstacle = try convertingErrors({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel)
+      })
+    {
       throw CNIError(.notAvailable, obstacle)
     }
-    if let inner = network.config.inner { _ = try network.delegates.run(inner, .status) }
+    if let nestedPlugin = network.config.nestedPlugin { _ = try network.delegates.run(nestedPlugin, .status) }
   }
 }
 

@@ -18,7 +18,7 @@ struct DefaultRoute: Equatable {
     priority = Self.priority(route)
   }
 
-  /// The first metric for containers on several networks; all are below `AttachmentID.numbers`.
+  /// The first metric for containers on several networks; all are below `AttachmentID.numericIDs`.
   private static let firstMetric = 1 << 22
   private static let metricsOfPriority = 1000
 
@@ -89,7 +89,7 @@ extension Kernel where Self: ~Copyable {
   /// The default routes that ADD added to the container through other interfaces.
   ///
   /// Routes of router advertisements and routing daemons are left out: the kernel or the daemon would add them again.
-  mutating func defaultRoutes(besides interface: InterfaceName) throws(KernelError) -> [DefaultRoute] {
+  mutating func defaultRoutes(except interface: InterfaceName) throws(KernelError) -> [DefaultRoute] {
     var found: [DefaultRoute] = []
     for link in try allLinks(on: .container) where link.name != interface && !link.isLoopback {
       let routes = try routes(of: link.name, on: .container).filter { $0.isMainDefault && !$0.isLearnt }

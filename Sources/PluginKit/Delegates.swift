@@ -51,12 +51,12 @@ public struct Delegates {
   ///
   /// - Returns: its result for ADD, an empty one for other commands.
   @discardableResult
-  public func run(_ inner: NestedPlugin, _ command: Command) throws(CNIError) -> AddResult {
-    let input = inner.configuration.bytes
+  public func run(_ nestedPlugin: NestedPlugin, _ command: Command) throws(CNIError) -> AddResult {
+    let input = nestedPlugin.configuration.bytes
     do throws(CNIError) {
-      return try run(inner.type, command, input) ?? AddResult()
+      return try run(nestedPlugin.type, command, input) ?? AddResult()
     } catch {
-      if command == .add, !error.isOfAnEarlierADD { _ = try? run(inner.type, .del, input) }  // ADD's error is thrown
+      if command == .add, !error.isOfAnEarlierADD { _ = try? run(nestedPlugin.type, .del, input) }  // ADD's error is thrown
       throw error
     }
   }

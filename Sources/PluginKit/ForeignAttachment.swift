@@ -35,7 +35,7 @@ struct ForeignAttachment: Equatable {
   func expectation(_ change: Change) -> Change? {
     switch change {
     case .createLink(var spec):
-      spec.name = theirs(spec.name)
+      spec.name = foreignName(spec.name)
       return .createLink(spec)
     // The loopback plugin does this there.
     case .changeLink(let name, .container, _) where name.description == "lo": return nil
@@ -45,14 +45,14 @@ struct ForeignAttachment: Equatable {
       // Ports of the reference plugin learn addresses.
       wanted.port.learning = nil
       wanted.port.locked = nil
-      return .changeLink(theirs(name), on: netns, wanted)
-    case .setVLANs(let vlans, let name): return .setVLANs(vlans, on: theirs(name))
-    case .awaitRunning(let name): return .awaitRunning(theirs(name))
+      return .changeLink(foreignName(name), on: netns, wanted)
+    case .setVLANs(let vlans, let name): return .setVLANs(vlans, on: foreignName(name))
+    case .awaitRunning(let name): return .awaitRunning(foreignName(name))
     case .addAddress(var spec):
-      spec.interface = theirs(spec.interface)
+      spec.interface = foreignName(spec.interface)
       return .addAddress(spec)
     case .addRoute(var spec):
-      spec.interface = theirs(spec.interface)
+      spec.interface = foreignName(spec.interface)
       // Only our routes have a source address.
       spec.source = nil
       return .addRoute(spec)
@@ -65,7 +65,7 @@ struct ForeignAttachment: Equatable {
     }
   }
 
-  private func theirs(_ name: InterfaceName) -> InterfaceName {
+  private func foreignName(_ name: InterfaceName) -> InterfaceName {
     name == owner.hostInterface ? outside ?? name : name
   }
 }

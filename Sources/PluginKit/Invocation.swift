@@ -19,10 +19,10 @@ struct Invocation: Equatable, Sendable {
   /// `CNI_NETNS_OVERRIDE`: whether the plugin's own namespace is allowed.
   var overridesNamespaceCheck: Bool
   /// `CNI_PLAN=1`: ADD prints what it would do, and does nothing.
-  var isPlan: Bool
+  var isDryRun: Bool
 
   /// Whether `CNI_COMMAND` is set; without it a plugin only prints its name and versions.
-  static func isAsked(_ environment: (String) -> String?) -> Bool {
+  static func hasCommand(_ environment: (String) -> String?) -> Bool {
     !(environment("CNI_COMMAND") ?? "").isEmpty
   }
 
@@ -46,18 +46,18 @@ struct Invocation: Equatable, Sendable {
     argumentsText = text("CNI_ARGS")
     searchPath = text("CNI_PATH").split(separator: ":").map(String.init)
     overridesNamespaceCheck = ["1", "true"].contains(text("CNI_NETNS_OVERRIDE").lowercased())
-    isPlan = try Self.isPlan(text("CNI_PLAN"), for: command)
+    isDryRun = try Self.isDryRun(text("CNI_PLAN"), for: command)
   }
 
-  private static func isPlan(_ text: String, for command: Command) throws(CNIError) -> Bool {
+  private static func isDryRun(_ text: String, for command: Command) throws(CNIError) -> Bool {
     guard !text.isEmpty, text != "0" else { return false }
     guard text == "1" else {
-      throw CNIError(.invalidEnvironment, "CNI_PLAN \"\(text)\": want 1, or no such variable")
+      throw CNIError(.invalidEnvironment, "CNI_PLAN \"\(text)\": want 1, or unset the variable")
     }
     guard command == .add || command == .version else {
       throw CNIError(
         .invalidEnvironment, "CNI_PLAN=1 with CNI_COMMAND=\(command.rawValue): want ADD",
-        details: "only what an ADD would do can be printed")
+        details: "only ADD can be planned")
     }
     return command == .add
   }
@@ -87,7 +87,7 @@ struct Invocation: Equatable, Sendable {
     let isPattern = InterfaceName.ofLink(text) != nil
     throw CNIError(
       .invalidEnvironment, "interface name contains \(isPattern ? "% or *" : "/ or : or whitespace characters")",
-      details: "CNI_IFNAME \"\(text)\": want \(InterfaceName.wanted)")
+      details: "CNI_IFNAME \"\(text)\": want \(InterfaceName.expectedForm)")
   }
 }
 

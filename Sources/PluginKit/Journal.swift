@@ -4,7 +4,7 @@ import NetTypes
 
 /// The log of the steps of one call, for `CNI_LOG`.
 ///
-/// A class, as `PlannedLines` is, because the kernel, the delegates and the runner append to the same log.
+/// A class, as `PlanOutput` is, because the kernel, the delegates and the runner append to the same log.
 public final class Journal {
   private let start = Clock.now
   private var steps: [JSONValue] = []
@@ -48,7 +48,7 @@ public final class Journal {
     }
     let bytes = JSONValue.object(line).bytes
     if let number = Int32(destination) {
-      try Standard.write(bytes + [UInt8(ascii: "\n")], to: number)
+      try StandardStreams.write(bytes + [UInt8(ascii: "\n")], to: number)
     } else {
       try Descriptor.open(destination, for: .appending).writeAll(bytes + [UInt8(ascii: "\n")])
     }

@@ -19,30 +19,30 @@ public protocol LinkDriver {
   static var linkKind: String { get }
 
   /// Another container's namespace that is used in place of the host's; `nil` for the host's.
-  func outside(_ config: Config) -> OutsideNamespace?
+  func peerNamespace(_ config: Config) -> PeerNamespace?
 
   /// The parent and addresses that a link takes from the previous plugin of the chain, whose result it then replaces.
   ///
   /// - Returns: `nil` for a link that is added to the previous result.
   /// - Throws: code 7 if the previous result does not fit.
-  func inheritance(_ config: Config, _ previous: AddResult) throws(CNIError) -> Inheritance<Config>?
+  func chainInput(_ config: Config, _ previous: AddResult) throws(CNIError) -> ChainInput<Config>?
 
   /// Fills in data from the control plane (peers file or etcd).
   ///
   /// Called before `settings`, for ADD, CHECK and STATUS; changes nothing on the host.
   ///
   /// - Throws: code 11 if the control plane does not answer now; STATUS reports that as code 50.
-  func consult<K: Kernel & ~Copyable>(
+  func withControlPlaneData<K: Kernel & ~Copyable>(
     _ config: Config, of network: NetworkName, for command: Command, on kernel: inout K
   ) throws(CNIError) -> Config
 
   /// Fills in placeholder data for VALIDATE, so that only errors that occur on every host are reported.
   ///
   /// By default the configuration is unchanged.
-  func assumed(_ config: Config) -> Config
+  func withPlaceholderData(_ config: Config) -> Config
 
   /// The input of the IPAM plugin for ADD, CHECK and STATUS; `nil` for this plugin's own input.
-  func addressConfiguration(_ config: Config) -> JSONValue?
+  func ipamInput(_ config: Config) -> JSONValue?
 
   /// Publishes the attachment to other hosts, after it is complete and before the result is written.
   ///
@@ -52,7 +52,7 @@ public protocol LinkDriver {
   /// Undoes `publish`, on DEL and on rollback of an ADD; no error if nothing was published.
   ///
   /// - Parameters:
-  ///   - config: the configuration as it was read, without the data of `consult`.
+  ///   - config: the configuration as it was read, without the data of `withControlPlaneData`.
   ///   - owner: the attachment.
   /// - Throws: code 11 if that is not possible now.
   func withdraw(_ config: Config, _ owner: AttachmentID) throws(CNIError)
@@ -68,7 +68,7 @@ public protocol LinkDriver {
   func settings(_ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> Settings
 
   /// Reads the present state of the host, without changing anything.
-  func look<K: Kernel & ~Copyable>(
+  func readHostState<K: Kernel & ~Copyable>(
     _ settings: Settings, owner: AttachmentID, at kernel: inout K
   ) throws(KernelError) -> HostState
 
@@ -91,7 +91,7 @@ public protocol LinkDriver {
   /// The changes that DEL makes first, found by dumping the host's entries; none by default.
   ///
   /// - Throws: an error of the kernel; DEL reports it and makes the changes of `removal` nevertheless.
-  func strays<K: Kernel & ~Copyable>(
+  func staleEntryRemoval<K: Kernel & ~Copyable>(
     of owner: AttachmentID, _ config: Config?, on kernel: inout K
   ) throws(KernelError) -> [Change]
 
@@ -110,24 +110,24 @@ public protocol LinkDriver {
 }
 
 extension LinkDriver {
-  public func outside(_ config: Config) -> OutsideNamespace? { nil }
+  public func peerNamespace(_ config: Config) -> PeerNamespace? { nil }
 
-  public func inheritance(_ config: Config, _ previous: AddResult) throws(CNIError) -> Inheritance<Config>? { nil }
+  public func chainInput(_ config: Config, _ previous: AddResult) throws(CNIError) -> ChainInput<Config>? { nil }
 
-  public func consult<K: Kernel & ~Copyable>(
+  public func withControlPlaneData<K: Kernel & ~Copyable>(
     _ config: Config, of network: NetworkName, for command: Command, on kernel: inout K
   ) throws(CNIError) -> Config {
     config
   }
 
-  public func strays<K: Kernel & ~Copyable>(
+  public func staleEntryRemoval<K: Kernel & ~Copyable>(
     of owner: AttachmentID, _ config: Config?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     []
   }
 
-  public func assumed(_ config: Config) -> Config { config }
-  public func addressConfiguration(_ config: Config) -> JSONValue? { nil }
+  public func withPlaceholderData(_ config: Config) -> Config { config }
+  public func ipamInput(_ config: Config) -> JSONValue? { nil }
   public func publish(_ config: Config, _ owner: AttachmentID, _ result: AddResult) throws(CNIError) {}
   public func withdraw(_ config: Config, _ owner: AttachmentID) throws(CNIError) {}
 
@@ -137,7 +137,7 @@ extension LinkDriver {
 }
 
 /// The values that a link takes from the previous plugin of the chain.
-public struct Inheritance<Config> {
+public struct ChainInput<Config> {
   /// The configuration, with these values filled in.
   public var config: Config
   /// The addresses; `nil` if IPAM gives them.
@@ -150,7 +150,7 @@ public struct Inheritance<Config> {
 }
 
 /// A namespace that is used in place of the host's.
-public struct OutsideNamespace: Equatable, Sendable {
+public struct PeerNamespace: Equatable, Sendable {
   public var path: String
   /// The configuration key of the path.
   public var key: String
@@ -162,7 +162,7 @@ public struct OutsideNamespace: Equatable, Sendable {
 }
 
 /// The namespaces of a call.
-public struct Namespaces: Equatable, Sendable {
+public struct NamespacePaths: Equatable, Sendable {
   /// The container's namespace; `nil` for a call without one.
   public var container: String?
   /// The namespace in place of the host's; `nil` for the host's own.

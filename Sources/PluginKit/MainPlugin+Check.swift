@@ -5,11 +5,11 @@ import NetTypes
 extension MainPlugin where Host: ~Copyable {
   public func check(_ call: Call<Config>) throws(CNIError) {
     var kernel = try open(container: call.namespacePath, call.config, call.journal)
-    let config = try driver.consult(call.config, of: call.owner.network, for: .check, on: &kernel)
+    let config = try driver.withControlPlaneData(call.config, of: call.owner.network, for: .check, on: &kernel)
     let settings = try driver.settings(config, call.keys, call.arguments())
     var problems: [CNIError] = []
     do throws(CNIError) {
-      try call.delegates.forward(.check, driver.addressConfiguration(config))
+      try call.delegates.forward(.check, driver.ipamInput(config))
     } catch { problems.append(error) }
     let found = try findDifferences(call, settings, on: &kernel)
     if !found.isEmpty {
@@ -23,9 +23,9 @@ extension MainPlugin where Host: ~Copyable {
     _ call: Call<Config>, _ settings: Driver.Settings, on kernel: inout TracingKernel<Host>
   ) throws(CNIError) -> [String] {
     let previous = call.previous ?? AddResult()
-    let outside = driver.outside(call.config)?.path
-    let part = previous.part(of: call.owner.interface, outside: outside)
-    let plan = try plan(call, settings, try look(call, settings, at: &kernel), part)
+    let outside = driver.peerNamespace(call.config)?.path
+    let part = previous.entries(of: call.owner.interface, outside: outside)
+    let plan = try plan(call, settings, try readHostState(call, settings, at: &kernel), part)
     do throws(KernelError) {
       var found: [String] = []
       let foreign = try ForeignAttachment(of: call.owner, Driver.linkKind, previous, on: &kernel)
@@ -33,7 +33,7 @@ extension MainPlugin where Host: ~Copyable {
       for change in expected ?? plan.shared + plan.own { found += try differences(from: change, on: &kernel) }
       let names = plan.result.interfaces.map(\.name) + [foreign?.outside?.description].compactMap(\.self)
       for interface in previous.interfaces where names.contains(interface.name) {
-        found += try unreported(
+        found += try differencesFromPrevResult(
           of: interface, on: interface.isInside(outside: outside) ? .container : .host, at: &kernel)
       }
       return found
@@ -41,7 +41,7 @@ extension MainPlugin where Host: ~Copyable {
   }
 
   /// How an interface differs from `prevResult`, which includes changes by later plugins of the chain.
-  private func unreported(
+  private func differencesFromPrevResult(
     of reported: AddResult.Interface, on netns: NetNS, at kernel: inout TracingKernel<Host>
   ) throws(KernelError) -> [String] {
     guard let name = InterfaceName(reported.name), let link = try kernel.link(name, on: netns) else { return [] }
@@ -66,7 +66,7 @@ extension AddResult.Interface {
 
 extension AddResult {
   /// The addresses and routes of one interface in the container, as the IPAM plugin returned them for ADD.
-  func part(of name: InterfaceName, outside: String?) -> AddResult {
+  func entries(of name: InterfaceName, outside: String?) -> AddResult {
     let own = interfaces.firstIndex { $0.name == name.description && $0.isInside(outside: outside) }
     return AddResult(ips: ips.filter { $0.interface == nil || $0.interface == own }, routes: routes, dns: dns)
   }

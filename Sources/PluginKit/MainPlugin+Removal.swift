@@ -25,13 +25,13 @@ extension MainPlugin where Host: ~Copyable {
       } catch { problems.append(CNIError(error)) }
     }
     attempt(&problems) { () throws(CNIError) in
-      let strays = try translating { () throws(KernelError) in
-        try driver.strays(of: removal.owner, removal.config, on: &kernel)
+      let strays = try convertingErrors { () throws(KernelError) in
+        try driver.staleEntryRemoval(of: removal.owner, removal.config, on: &kernel)
       }
       try kernel.applyAll(strays)
     }
     attempt(&problems) { () throws(CNIError) in
-      let leftovers = try translating { () throws(KernelError) in
+      let leftovers = try convertingErrors { () throws(KernelError) in
         try driver.removal(of: removal.owner, removal.config, on: &kernel)
       }
       try kernel.applyAll(leftovers)
@@ -44,7 +44,7 @@ extension MainPlugin where Host: ~Copyable {
     _ path: String?, _ config: Config?, _ journal: Journal?
   ) throws(CNIError) -> TracingKernel<Host> {
     do throws(CNIError) { return try open(container: path, config, journal) } catch {
-      guard config.flatMap(driver.outside) != nil else { throw error }
+      guard config.flatMap(driver.peerNamespace) != nil else { throw error }
       return try open(container: path, nil, journal)
     }
   }
@@ -69,12 +69,12 @@ extension MainPlugin where Host: ~Copyable {
   }
 
   public func collectGarbage(
-    _ network: Network<Config>, valid: Set<ValidAttachments.Attachment>
+    _ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError) {
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
       var kernel = try openForRemoval(nil, network.config, network.journal)
-      let garbage = try translating { () throws(KernelError) in
+      let garbage = try convertingErrors { () throws(KernelError) in
         try kernel.lockHost(exclusively: true)
         return try driver.garbage(of: network.name, network.config, valid: valid, on: &kernel)
       }
@@ -87,30 +87,32 @@ extension MainPlugin where Host: ~Copyable {
     if let error = CNIError(joining: problems) { throw error }
   }
 
-  private func openForStatus(_ network: Network<Config>) throws(CNIError) -> TracingKernel<Host> {
+  private func openForStatus(_ network: NetworkCall<Config>) throws(CNIError) -> TracingKernel<Host> {
     do throws(CNIError) { return try open(container: nil, network.config, network.journal) } catch {
       throw CNIError(.notAvailable, error.message, details: error.details)
     }
   }
 
-  private func consultForStatus(
-    _ network: Network<Config>, on kernel: inout TracingKernel<Host>
+  private func controlPlaneDataForStatus(
+    _ network: NetworkCall<Config>, on kernel: inout TracingKernel<Host>
   ) throws(CNIError) -> Config {
     do throws(CNIError) {
-      return try driver.consult(network.config, of: network.name, for: .status, on: &kernel)
+      return try driver.withControlPlaneData(network.config, of: network.name, for: .status, on: &kernel)
     } catch {
       guard error.code == .tryAgainLater else { throw error }
       throw CNIError(.notAvailable, error.message, details: error.details)
     }
   }
 
-  public func status(_ network: Network<Config>) throws(CNIError) {
+  public func status(_ network: NetworkCall<Config>) throws(CNIError) {
     var kernel = try openForStatus(network)
-    if let obstacle = try translating({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel) }) {
+    if let obstacle = try convertingErrors({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel)
+      })
+    {
       throw CNIError(.notAvailable, obstacle)
     }
     try checkIPv6(network, on: &kernel)
-    let config = try consultForStatus(network, on: &kernel)
-    try network.delegates.forward(.status, driver.addressConfiguration(config))
+    let config = try controlPlaneDataForStatus(network, on: &kernel)
+    try network.delegates.forward(.status, driver.ipamInput(config))
   }
 }

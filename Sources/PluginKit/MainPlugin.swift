@@ -11,40 +11,40 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
   public static var namespaceRule: NamespaceRule { .container }
 
   let driver: Driver
-  private let openKernel: (Namespaces) throws(KernelError) -> Host
+  private let openKernel: (NamespacePaths) throws(KernelError) -> Host
 
   /// - Parameters:
   ///   - driver: decides the changes.
   ///   - openKernel: opens the kernel with these namespaces.
-  public init(_ driver: Driver, on openKernel: @escaping (Namespaces) throws(KernelError) -> Host) {
+  public init(_ driver: Driver, on openKernel: @escaping (NamespacePaths) throws(KernelError) -> Host) {
     self.driver = driver
     self.openKernel = openKernel
   }
 
-  public func outside(_ config: Config) -> OutsideNamespace? { driver.outside(config) }
+  public func peerNamespace(_ config: Config) -> PeerNamespace? { driver.peerNamespace(config) }
 
   func open(
     container path: String?, _ config: Config?, _ journal: Journal?, for call: Call<Config>? = nil
   ) throws(CNIError) -> TracingKernel<Host> {
-    let namespaces = Namespaces(container: path, outside: config.flatMap(driver.outside)?.path)
+    let namespaces = NamespacePaths(container: path, outside: config.flatMap(driver.peerNamespace)?.path)
     return TracingKernel(
-      try translating { () throws(KernelError) in try openKernel(namespaces) }, journal: journal,
-      planning: call?.planning(outside: namespaces.outside))
+      try convertingErrors { () throws(KernelError) in try openKernel(namespaces) }, journal: journal,
+      dryRun: call?.dryRun(outside: namespaces.outside))
   }
 
   public func checkSettings(_ call: Call<Config>) throws(CNIError) {
-    _ = try driver.settings(driver.assumed(call.config), call.keys, call.arguments())
+    _ = try driver.settings(driver.withPlaceholderData(call.config), call.keys, call.arguments())
   }
 
   public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     let inherited = try call.previous.flatMap { (previous) throws(CNIError) in
-      try driver.inheritance(call.config, previous)
+      try driver.chainInput(call.config, previous)
     }
     var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal, for: call))
     // Checked before anything is published to other hosts.
-    try refuseSecondInterface(call, on: &transaction.kernel)
-    let config = try driver.consult(
-      inherited?.config ?? call.config, of: call.owner.network, for: call.isPlan ? .check : .add,
+    try checkInterfaceIsNew(call, on: &transaction.kernel)
+    let config = try driver.withControlPlaneData(
+      inherited?.config ?? call.config, of: call.owner.network, for: call.isDryRun ? .check : .add,
       on: &transaction.kernel)
     let settings = try driver.settings(config, call.keys, call.arguments())
     let previous = inherited == nil ? call.previous : nil
@@ -53,18 +53,18 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     }
     let addresses =
       if let own = inherited?.addresses { own } else {
-        try call.delegates.requestAddresses(driver.addressConfiguration(config))
+        try call.delegates.requestAddresses(driver.ipamInput(config))
       }
     do throws(CNIError) {
       let attached = try attach(call, settings, addresses, in: &transaction)
       let result = try result(of: attached, after: previous, in: &transaction)
       // After changes to shared links the host lock is kept, because a rollback would undo them.
-      if !attached.madeShared { transaction.kernel.unlockHost() }
-      guard !call.isPlan else { return try commit(result) }
+      if !attached.changedSharedLinks { transaction.kernel.unlockHost() }
+      guard !call.isDryRun else { return try commit(result) }
       try publish(config, call.owner, attached.plan.result) { () throws(CNIError) in try commit(result) }
     } catch {
-      transaction.takeBack()
-      call.delegates.takeBackAddresses()
+      transaction.rollBackWithWarnings()
+      call.delegates.releaseAddresses()
       throw error
     }
   }
@@ -77,14 +77,16 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
       try driver.publish(config, owner, result)
       try commit()
     } catch {
-      do throws(CNIError) { try driver.withdraw(config, owner) } catch { warn("not taken back: \(error)") }
+      do throws(CNIError) { try driver.withdraw(config, owner) } catch { warn("not rolled back: \(error)") }
       throw error
     }
   }
 
-  private func refuseSecondInterface(_ call: Call<Config>, on kernel: inout TracingKernel<Host>) throws(CNIError) {
+  private func checkInterfaceIsNew(_ call: Call<Config>, on kernel: inout TracingKernel<Host>) throws(CNIError) {
     let name = call.owner.interface
-    guard try translating({ () throws(KernelError) in try kernel.link(name, on: .container) }) != nil else { return }
+    guard try convertingErrors({ () throws(KernelError) in try kernel.link(name, on: .container) }) != nil else {
+      return
+    }
     throw CNIError(
       .alreadyAttached, "CNI_IFNAME \(name): the container has an interface of that name already",
       details: "namespace \(call.namespacePath)")
@@ -92,36 +94,41 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
 
   /// Makes the planned changes for these addresses, except those that `before` has made.
   func attach(
-    _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult, after before: Attached<Driver>? = nil,
+    _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult,
+    after before: MadeAttachment<Driver>? = nil,
     in transaction: inout Transaction<TracingKernel<Host>>
-  ) throws(CNIError) -> Attached<Driver> {
+  ) throws(CNIError) -> MadeAttachment<Driver> {
     // Usually all shared links exist, so the shared lock is enough and other attachments need not wait.
     var exclusively = false, hasWaited = false
     for _ in 0..<10 {
-      try translating { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
-      let hostState = if let before { before.hostState } else { try look(call, settings, at: &transaction.kernel) }
-      try refuseIPv6(addresses, on: &transaction.kernel)
+      try convertingErrors { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: exclusively) }
+      let hostState =
+        if let before { before.hostState } else { try readHostState(call, settings, at: &transaction.kernel) }
+      try checkKernelHasIPv6(addresses, on: &transaction.kernel)
       let plan = try plan(call, settings, hostState, addresses)
       if !hasWaited, wait(for: plan.waits, in: &transaction) {
         hasWaited = true
         continue
       }
-      let missing = try translating { () throws(KernelError) in try transaction.missing(of: plan.shared) }
+      let missing = try convertingErrors { () throws(KernelError) in try transaction.missing(of: plan.shared) }
       guard missing.isEmpty != exclusively else {
         exclusively.toggle()
         continue
       }
       let made = before?.plan.own ?? []
-      let own = try translating { () throws(KernelError) in
+      let own = try convertingErrors { () throws(KernelError) in
         try ordered(plan.own, of: call.owner, on: &transaction.kernel)
       }
-      call.plan(missing.isEmpty ? [] : ["# what other attachments use too:"])
+      call.plan(missing.isEmpty ? [] : ["# shared with other attachments:"])
       for change in missing { try transaction.make(change) }
       call.plan(["# \(call.owner.interface) of container \(call.owner.container):"])
       for change in own where !made.contains(change) { try transaction.make(change) }
-      return Attached(hostState: hostState, plan: plan, madeShared: exclusively)
+      return MadeAttachment(hostState: hostState, plan: plan, changedSharedLinks: exclusively)
     }
-    throw CNIError(.tryAgainLater, "attach \(call.owner.interface): what is shared keeps changing")
+    throw CNIError(
+      .tryAgainLater,
+      "attach \(call.owner.interface): other processes changed the shared links, addresses or sysctls 10 times in a row"
+    )
   }
 
   /// Waits without the host lock, so that other attachments can go on; an error of the kernel is only a warning.
@@ -142,14 +149,15 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     _ changes: [Change], of owner: AttachmentID, on kernel: inout TracingKernel<Host>
   ) throws(KernelError) -> [Change] {
     guard changes.contains(where: \.addsDefaultRoute) else { return changes }
-    return changes.ordered(with: try kernel.defaultRoutes(besides: owner.interface), of: owner.network)
+    return changes.ordered(with: try kernel.defaultRoutes(except: owner.interface), of: owner.network)
   }
 
   /// The CNI result: `previous` with this attachment's result appended.
   func result(
-    of attached: Attached<Driver>, after previous: AddResult?, in transaction: inout Transaction<TracingKernel<Host>>
+    of attached: MadeAttachment<Driver>, after previous: AddResult?,
+    in transaction: inout Transaction<TracingKernel<Host>>
   ) throws(CNIError) -> AddResult {
-    let result = try translating { () throws(KernelError) in
+    let result = try convertingErrors { () throws(KernelError) in
       try observed(attached.plan.result, on: &transaction.kernel)
     }
     return previous.map(result.appended) ?? result
@@ -168,10 +176,11 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     return result
   }
 
-  func look(
+  func readHostState(
     _ call: Call<Config>, _ settings: Driver.Settings, at kernel: inout TracingKernel<Host>
   ) throws(CNIError) -> Driver.HostState {
-    try translating { () throws(KernelError) in try driver.look(settings, owner: call.owner, at: &kernel) }
+    try convertingErrors { () throws(KernelError) in try driver.readHostState(settings, owner: call.owner, at: &kernel)
+    }
   }
 
   func plan(
@@ -182,11 +191,11 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
 }
 
 /// The facts and the plan of an attachment that was made.
-struct Attached<Driver: LinkDriver> {
+struct MadeAttachment<Driver: LinkDriver> {
   var hostState: Driver.HostState
   var plan: AttachmentPlan
   /// Whether shared links were changed, so that the host is locked exclusively.
-  var madeShared: Bool
+  var changedSharedLinks: Bool
 }
 
 extension Transaction where K: ~Copyable {
@@ -220,21 +229,21 @@ extension Transaction where K: ~Copyable {
       }
       throw CNIError(
         .invalidNetworkConfig,
-        "route \(spec.dst): gw \(gateway): \(spec.interface) reaches no router of that address: want one that it does",
+        "route \(spec.dst): gw \(gateway): \(spec.interface) has no route to this address: want a gateway that is reachable on this link",
         details: error.description)
     }
   }
 
   /// Rolls back every change; warns about changes that could not be undone.
-  mutating func takeBack() {
-    for leftover in rollBack() { warn("not taken back: \(leftover)") }
+  mutating func rollBackWithWarnings() {
+    for leftover in rollBack() { warn("not rolled back: \(leftover)") }
   }
 }
 
 extension Delegates {
   /// Releases the requested addresses; warns if the IPAM plugin fails.
-  func takeBackAddresses() {
-    do throws(CNIError) { try forward(.del) } catch { warn("not taken back: \(error)") }
+  func releaseAddresses() {
+    do throws(CNIError) { try forward(.del) } catch { warn("not rolled back: \(error)") }
   }
 }
 
@@ -261,11 +270,11 @@ extension MainPlugin where Host: ~Copyable {
         try commit(try result(of: whole, after: previous, in: &transaction))
       } catch {
         // As for DEL, the lease is released while the link still exists.
-        call.delegates.takeBackAddresses()
+        call.delegates.releaseAddresses()
         throw error
       }
     } catch {
-      transaction.takeBack()
+      transaction.rollBackWithWarnings()
       throw error
     }
   }
@@ -275,9 +284,9 @@ extension MainPlugin where Host: ~Copyable {
   /// Refuses IPv6 addresses on a kernel without IPv6.
   ///
   /// - Throws: code 7 if there is such an address.
-  func refuseIPv6(_ addresses: AddResult, on kernel: inout TracingKernel<Host>) throws(CNIError) {
+  func checkKernelHasIPv6(_ addresses: AddResult, on kernel: inout TracingKernel<Host>) throws(CNIError) {
     guard let first = addresses.ips.first(where: { $0.address.family == .v6 }),
-      try translating({ () throws(KernelError) in try kernel.hasIPv6() }) == false
+      try convertingErrors({ () throws(KernelError) in try kernel.hasIPv6() }) == false
     else { return }
     throw CNIError(.invalidNetworkConfig, "address \(first.address): \(noIPv6)")
   }
@@ -285,14 +294,16 @@ extension MainPlugin where Host: ~Copyable {
   /// Checks for STATUS that the kernel has IPv6 if the configuration has IPv6 addresses.
   ///
   /// - Throws: code 50 if it has not.
-  func checkIPv6(_ network: Network<Config>, on kernel: inout TracingKernel<Host>) throws(CNIError) {
-    guard let address = network.givenIPv6, try !translating({ () throws(KernelError) in try kernel.hasIPv6() }) else {
+  func checkIPv6(_ network: NetworkCall<Config>, on kernel: inout TracingKernel<Host>) throws(CNIError) {
+    guard let address = network.configuredIPv6,
+      try !convertingErrors({ () throws(KernelError) in try kernel.hasIPv6() })
+    else {
       return
     }
     throw CNIError(.notAvailable, "key \"ipam\": \"\(address)\": \(noIPv6)")
   }
 
-  private var noIPv6: String { "this kernel runs without IPv6 (ipv6.disable=1): want IPv4 alone" }
+  private var noIPv6: String { "this kernel runs without IPv6 (ipv6.disable=1): want only IPv4" }
 }
 
 extension Kernel where Self: ~Copyable {
@@ -304,19 +315,19 @@ extension Kernel where Self: ~Copyable {
 
 extension JSONReader {
   /// The first IPv6 address or subnet that the configuration itself has for containers.
-  public var givenIPv6: String? {
+  public var configuredIPv6: String? {
     guard let ipam = self["ipam"] else { return nil }
     return (["subnet", "ranges", "addresses"].compactMap { ipam[$0]?.value } as [JSONValue]).lazy
-      .compactMap(\.givenIPv6).first
+      .compactMap(\.configuredIPv6).first
   }
 }
 
 extension JSONValue {
-  fileprivate var givenIPv6: String? {
+  fileprivate var configuredIPv6: String? {
     switch self {
     case .string(let text): text.contains(":") ? text : nil
-    case .array(let values): values.lazy.compactMap(\.givenIPv6).first
-    case .object: (member("subnet") ?? member("address")).flatMap { $0.1.givenIPv6 }
+    case .array(let values): values.lazy.compactMap(\.configuredIPv6).first
+    case .object: (member("subnet") ?? member("address")).flatMap { $0.1.configuredIPv6 }
     default: nil
     }
   }

@@ -36,14 +36,14 @@ extension Runner where P: ~Copyable {
   /// Checks the namespace that is used in place of the host's.
   ///
   /// - Throws: code 7 if there is no namespace, or if it is the plugin's own or that of `CNI_NETNS`.
-  func check(_ outside: OutsideNamespace) throws(CNIError) {
+  func check(_ outside: PeerNamespace) throws(CNIError) {
     let found = try identities(outside)
     if found.isOwn { throw refusal(outside, "it is the plugin's own") }
-    if found.isContainers { throw refusal(outside, "it is that of CNI_NETNS too") }
+    if found.isContainers { throw refusal(outside, "it is also the namespace of CNI_NETNS") }
   }
 
   /// Whether the namespace is the plugin's own, and whether it is the container's.
-  private func identities(_ outside: OutsideNamespace) throws(CNIError) -> (isOwn: Bool, isContainers: Bool) {
+  private func identities(_ outside: PeerNamespace) throws(CNIError) -> (isOwn: Bool, isContainers: Bool) {
     do throws(KernelError) {
       let theirs = try Namespace.open(outside.path).identity()
       let container = try Namespace.open(invocation.namespacePath).identity()
@@ -51,7 +51,7 @@ extension Runner where P: ~Copyable {
     } catch { throw refusal(outside, "\(error)") }
   }
 
-  private func refusal(_ outside: OutsideNamespace, _ reason: String) -> CNIError {
+  private func refusal(_ outside: PeerNamespace, _ reason: String) -> CNIError {
     CNIError(
       .invalidNetworkConfig, "key \"\(outside.key)\": \(outside.path): \(reason): want another container's namespace")
   }

@@ -14,16 +14,16 @@ public protocol Plugin: ~Copyable {
   static var namespaceRule: NamespaceRule { get }
 
   /// The parts for DEL of a configuration that cannot be read as a whole; by default nothing.
-  static func salvage(_ configuration: JSONValue) -> Config?
+  static func partialConfig(_ configuration: JSONValue) -> Config?
 
   /// Whether this is an IPAM plugin: `ipam.type` is then its own name, not a delegate; by default not.
-  static var handsOutAddresses: Bool { get }
+  static var isIPAMPlugin: Bool { get }
 
   /// Whether ADD and CHECK refuse an object with the same key twice; by default the last one counts.
   static var refusesRepeatedKeys: Bool { get }
 
   /// Another container's namespace that ADD and CHECK use too; by default none.
-  func outside(_ config: Config) -> OutsideNamespace?
+  func peerNamespace(_ config: Config) -> PeerNamespace?
 
   /// Checks everything in the configuration that needs no access to the host or other programs; by default nothing.
   func checkSettings(_ call: Call<Config>) throws(CNIError)
@@ -40,21 +40,21 @@ public protocol Plugin: ~Copyable {
   func delete(_ removal: Removal<Config>) throws(CNIError)
 
   /// Removes everything of attachments that are not in `valid`; continues after errors.
-  func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError)
+  func collectGarbage(_ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError)
 
   /// Checks whether ADD can succeed now.
   ///
   /// - Throws: code 50 if it cannot, code 51 if existing attachments are affected too.
-  func status(_ network: Network<Config>) throws(CNIError)
+  func status(_ network: NetworkCall<Config>) throws(CNIError)
 }
 
 extension Plugin where Self: ~Copyable {
-  public static var handsOutAddresses: Bool { false }
+  public static var isIPAMPlugin: Bool { false }
   public static var refusesRepeatedKeys: Bool { false }
 
-  public func outside(_ config: Config) -> OutsideNamespace? { nil }
+  public func peerNamespace(_ config: Config) -> PeerNamespace? { nil }
 
-  public static func salvage(_ configuration: JSONValue) -> Config? { nil }
+  public static func partialConfig(_ configuration: JSONValue) -> Config? { nil }
 
   public func checkSettings(_ call: Call<Config>) throws(CNIError) {}
 }
@@ -85,7 +85,7 @@ public struct Call<Config: Sendable> {
   /// `nil` unless `CNI_LOG` is set.
   var journal: Journal?
   /// `nil` unless `CNI_PLAN=1` asks for commands in place of changes.
-  var plan: PlannedLines?
+  var plan: PlanOutput?
 
   public init(
     owner: AttachmentID, namespacePath: String, argumentsText: String = "", config: Config,
@@ -150,22 +150,22 @@ public struct Removal<Config: Sendable> {
 }
 
 /// GC or STATUS of a whole network.
-public struct Network<Config: Sendable> {
+public struct NetworkCall<Config: Sendable> {
   public var name: NetworkName
   public var config: Config
   /// An IPv6 address or subnet for containers in the configuration.
-  public var givenIPv6: String?
+  public var configuredIPv6: String?
   public var delegates: Delegates
   var journal: Journal?
 
-  public init(name: NetworkName, config: Config, givenIPv6: String? = nil, delegates: Delegates) {
-    self.init(name: name, config: config, givenIPv6: givenIPv6, delegates: delegates, journal: nil)
+  public init(name: NetworkName, config: Config, configuredIPv6: String? = nil, delegates: Delegates) {
+    self.init(name: name, config: config, configuredIPv6: configuredIPv6, delegates: delegates, journal: nil)
   }
 
-  init(name: NetworkName, config: Config, givenIPv6: String?, delegates: Delegates, journal: Journal?) {
+  init(name: NetworkName, config: Config, configuredIPv6: String?, delegates: Delegates, journal: Journal?) {
     self.name = name
     self.config = config
-    self.givenIPv6 = givenIPv6
+    self.configuredIPv6 = configuredIPv6
     self.delegates = delegates
     self.journal = journal
   }

@@ -5,14 +5,15 @@ import NetTypes
 
 /// Runs the plugin for the command in `CNI_COMMAND`, and exits.
 public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
-  Standard.occupyClosedStreams()
-  Standard.turnSignalsIntoErrors()
-  guard Invocation.isAsked({ Environment[$0] }) else {
-    introduce(P.name)
+  StandardStreams.occupyClosedStreams()
+  StandardStreams.turnSignalsIntoErrors()
+  guard Invocation.hasCommand({ Environment[$0] }) else {
+    printNameAndVersions(P.name)
     exit(0)
   }
-  unsafe Namespace.isLost = { error in
-    report(CNIError(.kernelRefused, "\(error)", details: "what was made stays; DEL removes it"), answering: [])
+  unsafe Namespace.onReturnFailure = { error in
+    report(
+      CNIError(.kernelRefused, "\(error)", details: "the changes made so far stay; DEL removes them"), answering: [])
     exit(1)
   }
   let journal = Environment["CNI_LOG"].flatMap { $0.isEmpty ? nil : Journal() }
@@ -37,17 +38,17 @@ public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
 }
 
 /// Prints name and versions, for a user, or for Nomad, which looks for a version here.
-private func introduce(_ name: String) {
+private func printNameAndVersions(_ name: String) {
   let alias = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? name
   let versions = SpecVersion.allCases.map(\.rawValue).joined(separator: ", ")
   let text = "CNI \(alias) plugin v\(suiteVersion)\nCNI protocol versions supported: \(versions)\n"
-  try? Standard.write(Array(text.utf8), to: Standard.error)  // there is no other place to report it
+  try? StandardStreams.write(Array(text.utf8), to: StandardStreams.error)  // there is no other place to report it
 }
 
 private func readConfiguration(for command: Command) throws(CNIError) -> [UInt8] {
-  if command == .version, Standard.inputIsTerminal { return [] }
+  if command == .version, StandardStreams.inputIsTerminal { return [] }
   do throws(KernelError) {
-    return try Standard.readInput(limit: 16 << 20)
+    return try StandardStreams.readInput(limit: 16 << 20)
   } catch {
     throw CNIError(.ioFailure, "error reading from stdin: \(error.reason)", details: "errno \(error.errno)")
   }
@@ -55,23 +56,24 @@ private func readConfiguration(for command: Command) throws(CNIError) -> [UInt8]
 
 private func write(_ answer: JSONValue) throws(CNIError) {
   do throws(KernelError) {
-    try Standard.write(answer.bytes + [UInt8(ascii: "\n")], to: Standard.output)
+    try StandardStreams.write(answer.bytes + [UInt8(ascii: "\n")], to: StandardStreams.output)
   } catch { throw CNIError(.ioFailure, "write to standard output: \(error.reason)") }
 }
 
 /// Prints the error as the only document on standard output.
 private func report(_ error: CNIError, answering input: [UInt8]) {
   let header = try? CNIJSON.decode(NetworkHeader.self, from: input)
-  let asked = header?.cniVersion.flatMap(SpecVersion.init(rawValue:)) ?? (header == nil ? .latest : .v0_1_0)
+  let requestedVersion = header?.cniVersion.flatMap(SpecVersion.init(rawValue:)) ?? (header == nil ? .latest : .v0_1_0)
   var members: [String: JSONValue] = [
-    "cniVersion": .string(asked.rawValue), "code": .integer(Int64(error.code.rawValue)), "msg": .string(error.message),
+    "cniVersion": .string(requestedVersion.rawValue), "code": .integer(Int64(error.code.rawValue)),
+    "msg": .string(error.message),
   ]
   if !error.details.isEmpty { members["details"] = .string(error.details) }
   let bytes = JSONValue.object(members).bytes
   do throws(KernelError) {
-    try Standard.write(bytes + [UInt8(ascii: "\n")], to: Standard.output)
+    try StandardStreams.write(bytes + [UInt8(ascii: "\n")], to: StandardStreams.output)
   } catch {
-    try? Standard.write(bytes + [UInt8(ascii: "\n")], to: Standard.error)  // the only place left
+    try? StandardStreams.write(bytes + [UInt8(ascii: "\n")], to: StandardStreams.error)  // the only place left
   }
 }
 
@@ -91,5 +93,5 @@ private func log(_ journal: Journal?, _ input: [UInt8], _ error: CNIError?) {
 
 /// Writes a line to standard error, for problems that do not change the outcome.
 public func warn(_ text: String) {
-  try? Standard.write(Array((text + "\n").utf8), to: Standard.error)  // there is no other place to report it
+  try? StandardStreams.write(Array((text + "\n").utf8), to: StandardStreams.error)  // there is no other place to report it
 }

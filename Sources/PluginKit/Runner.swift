@@ -8,14 +8,14 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   var invocation: Invocation
   var input: [UInt8]
   var journal: Journal?
-  let plan: PlannedLines?
+  let plan: PlanOutput?
 
   init(plugin: consuming P, invocation: Invocation, input: [UInt8], journal: Journal?) {
     self.plugin = plugin
     self.invocation = invocation
     self.input = input
     self.journal = journal
-    plan = invocation.isPlan ? PlannedLines() : nil
+    plan = invocation.isDryRun ? PlanOutput() : nil
   }
 
   func run() throws(CNIError) {
@@ -28,20 +28,20 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     let ipam = try header.checkedIPAMType()
     let version = try SpecVersion(configured: header.cniVersion)
     try check(version, allows: invocation.command)
-    let delegation = Delegation(searchPath: invocation.searchPath, journal: journal)
+    let delegation = DelegateRunner(searchPath: invocation.searchPath, journal: journal)
     // An IPAM plugin gets the main plugin's configuration, so `ipam.type` is its own name.
-    let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) {
+    let delegates = Delegates(ipam: P.isIPAMPlugin ? nil : ipam) {
       [input, plan] (type, command, other) throws(CNIError) in
       guard let plan else { return try delegation.run(type, command, other ?? input) }
       return try delegation.plan(type, command, other ?? input, isIPAM: type == ipam, into: plan)
     }
-    let read = Reading(document: document, delegates: delegates)
+    let parsed = ParsedInput(document: document, delegates: delegates)
     switch invocation.command {
-    case .add: try add(owner(on: name), version, read)
-    case .check: try plugin.check(call(owner(on: name), read))
-    case .del: try delete(owner(on: name), read)
-    case .gc: try collectGarbage(name, read)
-    case .status: try plugin.status(network(name, read))
+    case .add: try add(owner(on: name), version, parsed)
+    case .check: try plugin.check(call(owner(on: name), parsed))
+    case .del: try delete(owner(on: name), parsed)
+    case .gc: try collectGarbage(name, parsed)
+    case .status: try plugin.status(network(name, parsed))
     case .version: break
     }
   }
@@ -60,31 +60,31 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     return AttachmentID(network: network, container: container, interface: interface)
   }
 
-  private func add(_ owner: AttachmentID, _ version: SpecVersion, _ read: Reading) throws(CNIError) {
+  private func add(_ owner: AttachmentID, _ version: SpecVersion, _ parsed: ParsedInput) throws(CNIError) {
     guard let plan else {
       do throws(KernelError) { try AttachGate.pass() } catch { throw CNIError(.tryAgainLater, "\(error)") }
-      return try plugin.add(call(owner, read)) { (result) throws(CNIError) in
-        try print(result.wire(version).bytes)
+      return try plugin.add(call(owner, parsed)) { (result) throws(CNIError) in
+        try print(result.json(version).bytes)
       }
     }
-    try plugin.add(call(owner, read)) { (result) throws(CNIError) in
+    try plugin.add(call(owner, parsed)) { (result) throws(CNIError) in
       let lines = plan.lines.map { $0 + "\n" }.joined()
-      try print(Array((lines + PlannedLines.resultPrefix).utf8) + result.wire(version).bytes)
+      try print(Array((lines + PlanOutput.resultPrefix).utf8) + result.json(version).bytes)
     }
   }
 
-  private func call(_ owner: AttachmentID, _ read: Reading) throws(CNIError) -> Call<P.Config> {
-    let config: P.Config = try read.document.read()
-    let keys: RuntimeKeys = try read.document.read()
-    let previous = try read.document.previousResult()
+  private func call(_ owner: AttachmentID, _ parsed: ParsedInput) throws(CNIError) -> Call<P.Config> {
+    let config: P.Config = try parsed.document.read()
+    let keys: RuntimeKeys = try parsed.document.read()
+    let previous = try parsed.document.previousResult()
     if invocation.command == .check, previous == nil {
-      throw CNIError(.invalidNetworkConfig, "missing prevResult: CHECK compares with what ADD answered")
+      throw CNIError(.invalidNetworkConfig, "missing prevResult: CHECK needs the result of ADD")
     }
     if P.namespaceRule == .container { try checkNamespace() }
-    if let outside = plugin.outside(config) { try check(outside) }
+    if let outside = plugin.peerNamespace(config) { try check(outside) }
     var call = Call(
       owner: owner, namespacePath: invocation.namespacePath, argumentsText: invocation.argumentsText, config: config,
-      keys: keys, previous: previous, delegates: read.delegates, journal: journal)
+      keys: keys, previous: previous, delegates: parsed.delegates, journal: journal)
     call.plan = plan
     return call
   }
@@ -93,39 +93,39 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   ///
   /// - Throws: an error of the namespace, except "not found", before anything is removed: the interface may still be
   ///   in it.
-  private func delete(_ owner: AttachmentID, _ read: Reading) throws(CNIError) {
+  private func delete(_ owner: AttachmentID, _ parsed: ParsedInput) throws(CNIError) {
     let state = namespaceState()
-    if case .unusable(let error) = state, !error.saysNoNamespace {
+    if case .unusable(let error) = state, !error.meansNoNamespace {
       throw CNIError(.tryAgainLater, "CNI_NETNS: \(error)", details: "errno \(error.errno)")
     }
-    let config: P.Config? = try? read.document.read()
+    let config: P.Config? = try? parsed.document.read()
     let removal = Removal(
       owner: owner, namespacePath: state == .other ? invocation.namespacePath : nil,
-      config: config ?? P.salvage(read.document.value), previous: try? read.document.previousResult(),
-      delegates: read.delegates, journal: journal)
+      config: config ?? P.partialConfig(parsed.document.value), previous: try? parsed.document.previousResult(),
+      delegates: parsed.delegates, journal: journal)
     try plugin.delete(removal)
     if P.namespaceRule == .container, state == .own { throw sameNamespace }
   }
 
-  private func collectGarbage(_ name: NetworkName, _ read: Reading) throws(CNIError) {
-    let network = try network(name, read)
-    let listed: ValidAttachments = try read.document.read()
+  private func collectGarbage(_ name: NetworkName, _ parsed: ParsedInput) throws(CNIError) {
+    let network = try network(name, parsed)
+    let listed: ValidAttachments = try parsed.document.read()
     guard let valid = listed.attachments else {
       // Without the key the valid attachments are unknown, so nothing is removed; delegates get the same input.
-      return try read.delegates.forward(.gc)
+      return try parsed.delegates.forward(.gc)
     }
     try plugin.collectGarbage(network, valid: valid)
   }
 
-  private func network(_ name: NetworkName, _ read: Reading) throws(CNIError) -> Network<P.Config> {
-    Network(
-      name: name, config: try read.document.read(), givenIPv6: JSONReader(read.document.value).givenIPv6,
-      delegates: read.delegates, journal: journal)
+  private func network(_ name: NetworkName, _ parsed: ParsedInput) throws(CNIError) -> NetworkCall<P.Config> {
+    NetworkCall(
+      name: name, config: try parsed.document.read(), configuredIPv6: JSONReader(parsed.document.value).configuredIPv6,
+      delegates: parsed.delegates, journal: journal)
   }
 
   private func print(_ document: [UInt8]) throws(CNIError) {
     do throws(KernelError) {
-      try Standard.write(document + [UInt8(ascii: "\n")], to: Standard.output)
+      try StandardStreams.write(document + [UInt8(ascii: "\n")], to: StandardStreams.output)
     } catch {
       throw CNIError(
         .ioFailure, "write the result to standard output: \(error.reason)", details: "errno \(error.errno)")
@@ -133,9 +133,9 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   }
 
   private func printVersions() throws(CNIError) {
-    let asked = (try? CNIJSON.decode(NetworkHeader.self, from: input))?.cniVersion ?? ""
+    let requestedVersion = (try? CNIJSON.decode(NetworkHeader.self, from: input))?.cniVersion ?? ""
     let answer = JSONValue.object([
-      "cniVersion": .string(asked.isEmpty ? SpecVersion.latest.rawValue : asked),
+      "cniVersion": .string(requestedVersion.isEmpty ? SpecVersion.latest.rawValue : requestedVersion),
       "supportedVersions": .array(SpecVersion.allCases.map { .string($0.rawValue) }),
     ])
     try print(answer.bytes)
@@ -158,12 +158,12 @@ struct Document {
 
   /// `prevResult`, which the runtime adds for a plugin chain.
   func previousResult() throws(CNIError) -> AddResult? {
-    try JSONReader(value).object("prevResult", as: WrittenResult.self)?.result
+    try JSONReader(value).object("prevResult", as: PrintedResult.self)?.result
   }
 }
 
 /// The runtime's input, and the plugins to which this one delegates.
-private struct Reading {
+private struct ParsedInput {
   var document: Document
   var delegates: Delegates
 }

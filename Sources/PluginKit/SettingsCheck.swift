@@ -39,8 +39,8 @@ struct SettingsCheck<P: Plugin & ~Copyable>: ~Copyable {
     let ipam = try header.checkedIPAMType()
     _ = try SpecVersion(configured: header.cniVersion)
     guard let container = ContainerID("validate"), let interface = InterfaceName("eth0") else { return }
-    let delegates = Delegates(ipam: P.handsOutAddresses ? nil : ipam) { type, command, _ throws(CNIError) in
-      throw CNIError(.delegateFailed, "plugin \(type) \(command.rawValue): not asked")
+    let delegates = Delegates(ipam: P.isIPAMPlugin ? nil : ipam) { type, command, _ throws(CNIError) in
+      throw CNIError(.delegateFailed, "plugin \(type) \(command.rawValue): not run by VALIDATE")
     }
     try plugin.checkSettings(
       Call(

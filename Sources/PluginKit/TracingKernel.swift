@@ -8,18 +8,18 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   private var base: Base
   private let journal: Journal?
   /// Set for `CNI_PLAN=1`: the packet filter is then only read.
-  var planning: Planning? {
-    didSet { if planning != nil { base.filter = UnchangedFilter(base.filter) } }
+  var dryRun: DryRun? {
+    didSet { if dryRun != nil { base.filter = ReadOnlyFilter(base.filter) } }
   }
 
-  init(_ base: consuming Base, journal: Journal?, planning: Planning? = nil) {
+  init(_ base: consuming Base, journal: Journal?, dryRun: DryRun? = nil) {
     self.base = base
     self.journal = journal
-    self.planning = planning
-    if planning != nil { self.base.filter = UnchangedFilter(self.base.filter) }
+    self.dryRun = dryRun
+    if dryRun != nil { self.base.filter = ReadOnlyFilter(self.base.filter) }
   }
 
-  public var isPlanning: Bool { planning != nil }
+  public var isDryRun: Bool { dryRun != nil }
 
   public var filter: any PacketFilter {
     get { base.filter }
@@ -34,7 +34,7 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   }
 
   public mutating func lockHost(exclusively: Bool) throws(KernelError) {
-    guard planning == nil else { return }
+    guard dryRun == nil else { return }
     try traced("lock host \(exclusively ? "exclusively" : "shared")") { (base) throws(KernelError) in
       try base.lockHost(exclusively: exclusively)
     }
@@ -44,7 +44,7 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
 
   public mutating func link(_ name: InterfaceName, on netns: NetNS) throws(KernelError) -> LinkInfo? {
     let found = try traced("look up \(name)") { (base) throws(KernelError) in try base.link(name, on: netns) }
-    return found ?? planning?.link(name, on: netns)
+    return found ?? dryRun?.link(name, on: netns)
   }
 
   public mutating func link(index: Int32, on netns: NetNS) throws(KernelError) -> LinkInfo? {
@@ -89,10 +89,10 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     }
   }
 
-  public mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo? {
-    if let planned = planning?.link(towards: address) { return try link(planned, on: .host) }
+  public mutating func outgoingLink(to address: IPAddress) throws(KernelError) -> LinkInfo? {
+    if let planned = dryRun?.outgoingLink(to: address) { return try link(planned, on: .host) }
     return try traced("look up the route to \(address)") { (base) throws(KernelError) in
-      try base.link(towards: address)
+      try base.outgoingLink(to: address)
     }
   }
 
@@ -100,8 +100,10 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try traced("look up the path to \(address)") { (base) throws(KernelError) in try base.path(to: address) }
   }
 
-  public mutating func isOwn(_ address: IPAddress) throws(KernelError) -> Bool {
-    try traced("look whether \(address) is the host's") { (base) throws(KernelError) in try base.isOwn(address) }
+  public mutating func isHostAddress(_ address: IPAddress) throws(KernelError) -> Bool {
+    try traced("check whether \(address) is an address of the host") { (base) throws(KernelError) in
+      try base.isHostAddress(address)
+    }
   }
 
   public mutating func hostRoutes(metric: Int) throws(KernelError) -> [RouteSpec] {
@@ -116,14 +118,14 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     }
   }
 
-  public mutating func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
+  public mutating func fdbEntries(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
     try traced("list forwarding entries of \(interface)") { (base) throws(KernelError) in
-      try base.forwarding(of: interface)
+      try base.fdbEntries(of: interface)
     }
   }
 
   public mutating func offloadsChecksums(_ interface: InterfaceName) throws(KernelError) -> Bool {
-    try traced("look for checksum offload of \(interface)") { (base) throws(KernelError) in
+    try traced("read checksum offload of \(interface)") { (base) throws(KernelError) in
       try base.offloadsChecksums(interface)
     }
   }
@@ -131,13 +133,13 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   public mutating func listeners(
     _ transport: TransportProtocol, _ ports: Set<UInt16>
   ) throws(KernelError) -> [Listener] {
-    try traced("look for listeners at \(ports.count) \(transport) ports") { (base) throws(KernelError) in
+    try traced("list listeners on \(ports.count) \(transport) ports") { (base) throws(KernelError) in
       try base.listeners(transport, ports)
     }
   }
 
   public mutating func holders(ofSockets inodes: Set<UInt64>) throws(KernelError) -> [SocketHolder] {
-    try traced("look for the processes of \(inodes.count) sockets") { (base) throws(KernelError) in
+    try traced("find the processes of \(inodes.count) sockets") { (base) throws(KernelError) in
       try base.holders(ofSockets: inodes)
     }
   }
@@ -148,15 +150,17 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
 
   public mutating func sysctl(_ key: String, on netns: NetNS) throws(KernelError) -> String? {
     let found = try traced("read sysctl \(key)") { (base) throws(KernelError) in try base.sysctl(key, on: netns) }
-    return found ?? (planning?.hasLink(of: key, on: netns) == true ? "" : nil)
+    return found ?? (dryRun?.hasLink(of: key, on: netns) == true ? "" : nil)
   }
 
-  public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) {
-    try traced("try to create \(spec.kind) \(spec.name)") { (base) throws(KernelError) in try base.tryOut(spec) }
+  public mutating func testCreation(of spec: LinkSpec) throws(KernelError) {
+    try traced("try to create \(spec.kind) \(spec.name)") { (base) throws(KernelError) in
+      try base.testCreation(of: spec)
+    }
   }
 
   public mutating func apply(_ change: Change) throws(KernelError) {
-    if let planning { return try write(change, planning) }
+    if let dryRun { return try write(change, dryRun) }
     do throws(KernelError) { try tracedApply(change) } catch {
       guard error.isLostAnswer, change.isOfNetlink else { throw error }
       try settle(change)
@@ -171,7 +175,7 @@ public struct TracingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
   private mutating func settle(_ change: Change) throws(KernelError) {
     if change.isVisible, try differences(from: change, on: &self).isEmpty { return }
     do throws(KernelError) { try tracedApply(change) } catch {
-      guard change.isRemoval, error.isAbsence else { throw error }
+      guard change.isRemoval, error.meansAlreadyGone else { throw error }
     }
   }
 }
@@ -180,9 +184,9 @@ extension Change {
   /// Whether the change is made through rtnetlink(7), where an answer can be lost.
   fileprivate var isOfNetlink: Bool {
     switch self {
-    case .addRules, .setRules, .removeRules, .removeOtherRules, .removeReferenceRules, .forgetConnections,
+    case .addRules, .setRules, .removeRules, .removeStaleRules, .removeReferencePluginRules, .deleteConntrackEntries,
       .awaitRunning,
-      .awaitDAD, .awaitWithdrawal, .setSysctls:
+      .awaitDAD, .awaitFDBRemoval, .setSysctls:
       false
     default: true
     }
@@ -191,7 +195,7 @@ extension Change {
   /// Whether the state of the host shows that the change was made.
   fileprivate var isVisible: Bool {
     switch self {
-    case .createLink, .changeLink, .setVLANs, .addAddress, .deleteAddress, .addRoute, .setTables, .setFDB,
+    case .createLink, .changeLink, .setVLANs, .addAddress, .deleteAddress, .addRoute, .setTunnelTables, .setFDB,
       .setChecksumOffload:
       true
     case .setNeighbour(let spec): spec.mac != nil && spec.netns == .host
@@ -212,7 +216,7 @@ extension Change {
 extension Call {
   /// The kernel with every call recorded in the journal.
   public func traced<K: Kernel & ~Copyable>(_ kernel: consuming K) -> TracingKernel<K> {
-    TracingKernel(kernel, journal: journal, planning: planning())
+    TracingKernel(kernel, journal: journal, dryRun: dryRun())
   }
 }
 

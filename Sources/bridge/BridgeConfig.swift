@@ -59,7 +59,7 @@ struct BridgeConfig: JSONReadable, Sendable {
     preserveDefaultVlan = try json.flag("preserveDefaultVlan")
     macFromIP = try json.flag("macFromIP")
     gwPriority = try json.integer("gwPriority")
-    ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
+    ipam = try json["ipam"]?.nonEmptyText("type").flatMap(PluginType.init)
     ranges = NetworkRanges(json)
     routerAdvertisements = try RouterAdvertisements(json)
     masquerade = try MasqueradeConfig(json)
@@ -67,7 +67,7 @@ struct BridgeConfig: JSONReadable, Sendable {
     macspoofchk = try json.flag("macspoofchk")
     ipspoofchk = try json.flag("ipspoofchk")
     macLearning = try json.flag("macLearning")
-    isolation = try json.filledText("isolation")
+    isolation = try json.nonEmptyText("isolation")
     isInternal = try json.flag("internal")
   }
 

@@ -24,9 +24,9 @@ struct BridgeHostState: Equatable {
   var hostMAC = MACAddress.randomOfPort()
   var containerMAC = MACAddress.random()
   /// The guard for source addresses, as far as this host supports it.
-  var guardsAddresses = AddressGuarding.no
+  var guardsAddresses = SourceAddressCheck.no
   /// The MAC address of the container's interface, if that exists: CHECK accepts a change by a later plugin.
-  var macThere: MACAddress?
+  var changedMAC: MACAddress?
 
   /// The bridge, if this plugin created it.
   var ownBridge: LinkInfo? { bridge?.isOurs == true ? bridge : nil }
@@ -69,7 +69,7 @@ struct BridgeDriver: LinkDriver {
     try BridgeSettings(config, keys, arguments)
   }
 
-  func look<K: Kernel & ~Copyable>(
+  func readHostState<K: Kernel & ~Copyable>(
     _ settings: BridgeSettings, owner: AttachmentID, at kernel: inout K
   ) throws(KernelError) -> BridgeHostState {
     let bridge = try kernel.link(settings.bridge, on: .host)
@@ -85,12 +85,12 @@ struct BridgeDriver: LinkDriver {
     if settings.isGateway, settings.forceAddress, let bridge, !bridge.isOurs {
       hostState.isReferenceBridge = try kernel.isReferenceBridge(bridge)
     }
-    hostState.guardsAddresses = try settings.filter.guardsAddresses.settled(on: &kernel)
+    hostState.guardsAddresses = try settings.filter.guardsAddresses.resolved(on: &kernel)
     // CHECK compares the guard and the FDB entry with the interface that exists.
     if settings.port.learning == false || settings.filter.guardsSource {
-      hostState.macThere = try kernel.link(owner.interface, on: .container)?.mac
+      hostState.changedMAC = try kernel.link(owner.interface, on: .container)?.mac
     }
-    if settings.filter.guardsSource, let mac = hostState.macThere { hostState.containerMAC = mac }
+    if settings.filter.guardsSource, let mac = hostState.changedMAC { hostState.containerMAC = mac }
     return hostState
   }
 
@@ -121,7 +121,7 @@ struct BridgeDriver: LinkDriver {
     // Proxy entries exist only if rules are recorded.
     let ruleSet = try kernel.filter.ruleSet(of: owner, .network)
     return try unfinishedBridges(config, on: &kernel) + (ruleSet?.proxies ?? []).map { .deleteNeighbour($0) }
-      + (try kernel.endRemoval(of: owner)) + [
+      + (try kernel.hostInterfaceRemoval(of: owner)) + [
         .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
         .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),
       ]
@@ -142,11 +142,11 @@ struct BridgeDriver: LinkDriver {
     of network: NetworkName, _ config: BridgeConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     let owners = Set(valid.map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) })
-    let garbage = try kernel.garbageEnds(of: network, kind: Self.linkKind, valid: owners)
+    let garbage = try kernel.staleHostInterfaces(of: network, kind: Self.linkKind, valid: owners)
       .map { Change.deleteLink($0.name, on: .host) }
     let rules: [Change] = [
-      .removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules),
-      .removeOtherRules(network, .guards, valid: owners, everywhere: config.wantsGuards),
+      .removeStaleRules(network, .network, valid: owners, everywhere: config.wantsRules),
+      .removeStaleRules(network, .guards, valid: owners, everywhere: config.wantsGuards),
     ]
     return try garbage + unfinishedBridges(config, on: &kernel) + rules
       + (valid.isEmpty ? try unusedLinks(of: network, config, on: &kernel) : [])

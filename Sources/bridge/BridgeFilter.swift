@@ -8,11 +8,11 @@ import PluginKit
 struct BridgeFilter: Equatable {
   /// `nil` if packets are not masqueraded.
   var masquerade: Masquerading?
-  var separation: Separation
+  var isolationMode: IsolationMode
   /// Whether no packets pass between the bridge and other links.
   var isInternal: Bool
   var guardsSource: Bool
-  var guardsAddresses: AddressGuarding
+  var guardsAddresses: SourceAddressCheck
   var links: [RuntimeKeys.Args.Link]
   /// `nil` for the host's packet filter.
   var backend: Backend?
@@ -21,11 +21,11 @@ struct BridgeFilter: Equatable {
   init(_ config: BridgeConfig, _ keys: RuntimeKeys) throws(CNIError) {
     isInternal = config.isInternal ?? false
     masquerade = try Masquerading(config.masquerade)
-    separation = try Separation(isolation: config.isolation) ?? Separation.none
+    isolationMode = try IsolationMode(isolation: config.isolation) ?? IsolationMode.none
     guardsSource = config.macspoofchk ?? false
     let other = (config.vlanTrunk ?? []).isEmpty ? config.macLearning == true ? "macLearning" : nil : "vlanTrunk"
-    guardsAddresses = try AddressGuarding(
-      config.ipspoofchk, isDefault: separation != .none, ipam: config.ipam, unless: other)
+    guardsAddresses = try SourceAddressCheck(
+      config.ipspoofchk, isDefault: isolationMode != .none, ipam: config.ipam, unless: other)
     links = keys.args?.cni?.links ?? []
     backend = try config.masquerade.checkedBackend()
     if isInternal, masquerade != nil || config.isDefaultGateway == true {
@@ -35,7 +35,7 @@ struct BridgeFilter: Equatable {
         "keys \"internal\" and \"\(other)\": nothing leaves an internal network: want one of them"
       )
     }
-    if !links.isEmpty, separation != .container {
+    if !links.isEmpty, isolationMode != .container {
       throw CNIError(
         .invalidNetworkConfig, "key \"links\": containers reach each other anyway: want \"isolation\": \"container\"")
     }
@@ -76,9 +76,9 @@ struct BridgeFilter: Equatable {
   }
 
   private func isolation(of bridge: InterfaceName) -> Isolation? {
-    guard isInternal || separation != .none else { return nil }
+    guard isInternal || isolationMode != .none else { return nil }
     return Isolation(
-      bridge, reach: isInternal ? .nobody : .network, separatesContainers: separation == .container)
+      bridge, reach: isInternal ? .nobody : .network, separatesContainers: isolationMode == .container)
   }
 }
 

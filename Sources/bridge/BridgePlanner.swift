@@ -79,11 +79,11 @@ struct BridgePlanner {
     return try gateway.changes(addressing)
   }
 
-  private func port(mtu: Int) -> ContainerPort {
-    var port = ContainerPort(owner, on: settings.bridge, hostState.bridge, mtu: mtu, hostMAC: hostState.hostMAC)
+  private func port(mtu: Int) -> ContainerBridgePort {
+    var port = ContainerBridgePort(owner, on: settings.bridge, hostState.bridge, mtu: mtu, hostMAC: hostState.hostMAC)
     port.keepsBridgeMTU = hostState.ownBridge == nil
     port.settings = settings.port
-    port.macThere = hostState.macThere
+    port.changedMAC = hostState.changedMAC
     port.vlans = settings.vlans
     port.staysDown = settings.leavesInterfaceDown
     return port

@@ -51,7 +51,7 @@ struct BridgeSettings: Equatable {
       hairpin: config.hairpinMode == true ? true : nil, isolated: config.portIsolation == true ? true : nil,
       learning: config.macLearning ?? false)
     filter = try BridgeFilter(config, keys)
-    if filter.separation == .container { port.isolated = true }
+    if filter.isolationMode == .container { port.isolated = true }
     forwards = config.ipForward ?? true
     containerName = keys.containerName(arguments)
     vlans = try PortVLANs(config)
@@ -63,7 +63,7 @@ struct BridgeSettings: Equatable {
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? false
     defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority)
-    dns = keys.wantedDNS
+    dns = keys.effectiveDNS
     try checkCombinations(ipam: config.ipam)
   }
 

@@ -11,7 +11,7 @@ struct AttachmentOptions: ParsableArguments {
   @Option(help: "The interface's name in the container.", transform: parsed) var ifname: InterfaceName?
   @Option(help: "An address to have; once for each subnet.", transform: parsed) var ip: [RequestedAddress] = []
   @Option(help: "The MAC address to have.", transform: parsed) var mac: MACAddress?
-  @Option(name: .shortAndLong, help: "A port: \(PortMapping.wanted).") var publish: [String] = []
+  @Option(name: .shortAndLong, help: "A port: \(PortMapping.expectedForm).") var publish: [String] = []
   @Option(help: "Another name on this network.") var alias: [String] = []
   @Option(help: "The container's name.") var name: String?
   @Option(name: .customLong("gw-priority"), help: "The priority of its default route; the highest wins.")
@@ -33,7 +33,7 @@ struct AttachmentOptions: ParsableArguments {
     request.gwPriority = gwPriority
     for text in publish {
       guard let ports = PortMapping.parse(text) else {
-        throw ValidationError("--publish \"\(text)\": want \(PortMapping.wanted)")
+        throw ValidationError("--publish \"\(text)\": want \(PortMapping.expectedForm)")
       }
       request.ports += ports
     }

@@ -25,7 +25,7 @@ struct CollectGarbage: ParsableCommand {
         for network in networks { lists.append(try contents.entry(network).list) }
       }
       let collector = GarbageCollector(runtime: common.runtime)
-      let orphans = networks.isEmpty ? try collector.orphans(besides: contents.entries.map(\.list.name)) : []
+      let orphans = networks.isEmpty ? try collector.orphans(except: contents.entries.map(\.list.name)) : []
       let pause = dryRun ? nil : try GarbageCollector.pauseAttaching(to: (lists + orphans).map(\.name))
       var errors: [CNIError] = []
       var reported: [JSONValue] = []

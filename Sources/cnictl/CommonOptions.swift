@@ -72,12 +72,12 @@ struct CommonOptions: ParsableArguments {
 func warn(_ text: String) { writeToStandardError(Array("cnictl: \(text)\n".utf8)) }
 
 func writeToStandardError(_ bytes: [UInt8]) {
-  try? Standard.write(bytes, to: Standard.error)  // a failure cannot be reported anywhere
+  try? StandardStreams.write(bytes, to: StandardStreams.error)  // a failure cannot be reported anywhere
 }
 
 /// Parses a value of the command line; the error has the wanted form.
 func parsed<Value: TextCodable>(_ text: String) throws -> Value {
-  guard let value = Value(text) else { throw ValidationError("\"\(text)\": want \(Value.wanted)") }
+  guard let value = Value(text) else { throw ValidationError("\"\(text)\": want \(Value.expectedForm)") }
   return value
 }
 

@@ -86,7 +86,7 @@ extension NetworkCommand {
     private func write(_ bytes: [UInt8], to file: String) throws(CNIError) {
       do throws(KernelError) {
         try Files.makeDirectories(common.networks.path)
-        try Files.moveIn("\(name).conflist", to: common.networks.path, bytes, mode: 0o644)
+        try Files.createByRename("\(name).conflist", to: common.networks.path, bytes, mode: 0o644)
       } catch {
         throw CNIError(error, as: .ioFailure)
       }

@@ -83,7 +83,7 @@ struct GarbageCollector {
   }
 
   /// Networks with cached attachments that are no longer configured, as their ADDs had them.
-  func orphans(besides configured: [NetworkName]) throws(CNIError) -> [NetworkList] {
+  func orphans(except configured: [NetworkName]) throws(CNIError) -> [NetworkList] {
     var known = Set(configured)
     var lists: [NetworkList] = []
     for entry in try runtime.cache.entries() where known.insert(entry.attachment.owner.network).inserted {

@@ -95,7 +95,7 @@ struct HostLook {
     for path in HostNamespaces.paths() {
       do throws(KernelError) {
         found += try interfaces(in: path)
-      } catch  where error.saysNoNamespace {}  // the namespace has ended meanwhile
+      } catch  where error.meansNoNamespace {}  // the namespace has ended meanwhile
     }
     return found
   }
@@ -105,7 +105,7 @@ struct HostLook {
   /// Others belong to other hosts: this machine may run nodes in containers, which have containers themselves.
   private func interfaces(in path: String) throws(KernelError) -> [HostSurvey.Inside] {
     var kernel = try LiveKernel.open(containerNamespace: path)
-    let host = try kernel.hostNumberInContainer()
+    let host = try kernel.hostNSIDInContainer()
     var found: [HostSurvey.Inside] = []
     for link in try kernel.allLinks(on: .container) where !link.isLoopback {
       guard link.linkNetNSID == nil || link.linkNetNSID == host else { continue }

@@ -95,7 +95,7 @@ extension NetnsCommand {
     func run() throws {
       try common.report { () throws(CNIError) in
         do throws(KernelError) {
-          try NamedNamespaces.become(
+          try NamedNamespaces.exec(
             words.first == "--" ? Array(words.dropFirst()) : words, in: ContainerNamespace(netns).path)
         } catch {
           throw CNIError(error, as: .invalidNamespace)

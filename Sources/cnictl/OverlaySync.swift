@@ -46,12 +46,12 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   ) throws(CNIError) -> Int {
     let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
     // The host must not change between the look and the changes.
-    try translating { () throws(KernelError) in try kernel.lockHost(exclusively: true) }
-    let reconciler = try translating { () throws(KernelError) in
+    try convertingErrors { () throws(KernelError) in try kernel.lockHost(exclusively: true) }
+    let reconciler = try convertingErrors { () throws(KernelError) in
       try OverlayReconciler(settings, of: network.name, on: &kernel)
     }
     let changes = try reconciler.changes()
-    return try translating { () throws(KernelError) in
+    return try convertingErrors { () throws(KernelError) in
       var count = 0
       for change in changes {
         // Setting the same MAC address again would remove the device's neighbour entries for a moment.

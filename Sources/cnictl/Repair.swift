@@ -82,12 +82,12 @@ struct Repair: ParsableCommand {
   }
 
   private func followHost() throws(CNIError) {
-    let texts = LiveTexts(StateDirectory(dnsStateDir), warn: warn)
+    let texts = ContainerTextFiles(StateDirectory(dnsStateDir), warn: warn)
     let outcome: (written: [ContainerID], failures: [KernelError])
-    do throws(KernelError) { outcome = try texts.followHost() } catch { throw CNIError(error) }
+    do throws(KernelError) { outcome = try texts.updateFromHost() } catch { throw CNIError(error) }
     let servers: (started: [NetworkName], failures: [KernelError])
     do throws(KernelError) {
-      servers = try StateDirectory(dnsStateDir).restartServers(program: OwnServer.program(), warn: warn)
+      servers = try StateDirectory(dnsStateDir).restartServers(program: DnsmasqSettings.program(), warn: warn)
     } catch { throw CNIError(error) }
     if common.json {
       try common.printJSON([

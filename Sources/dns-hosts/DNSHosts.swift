@@ -13,7 +13,7 @@ struct DNSHosts: Plugin {
   static var namespaceRule: NamespaceRule { .any }
   static var refusesRepeatedKeys: Bool { true }
 
-  static func salvage(_ configuration: JSONValue) -> Config? { Config(salvaging: JSONReader(configuration)) }
+  static func partialConfig(_ configuration: JSONValue) -> Config? { Config(salvaging: JSONReader(configuration)) }
 
   /// Called with a description before each change; an error that it throws prevents the change.
   let willChange: (String) throws(KernelError) -> Void
@@ -21,7 +21,7 @@ struct DNSHosts: Plugin {
   /// Opens the port of the name server.
   let filter: any PacketFilter
   /// The host's link to that address of a container; `nil` for a veth of one container, as `ptp` makes it.
-  let containerSide: (IPAddress) throws(KernelError) -> ContainerSide?
+  let findHostLink: (IPAddress) throws(KernelError) -> HostLink?
   /// Connects to etcd, for networks whose hosts share names.
   let connect: (EtcdConfig) throws(CNIError) -> any EtcdStore & ~Copyable
   /// The path of the dnsmasq program; `nil` if it is not installed.
@@ -30,15 +30,15 @@ struct DNSHosts: Plugin {
   init(
     filter: any PacketFilter = NoPacketFilter(),
     willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in },
-    containerSide: @escaping (IPAddress) throws(KernelError) -> ContainerSide? = { _ throws(KernelError) in nil },
+    findHostLink: @escaping (IPAddress) throws(KernelError) -> HostLink? = { _ throws(KernelError) in nil },
     connect: @escaping (EtcdConfig) throws(CNIError) -> any EtcdStore & ~Copyable = { (_) throws(CNIError) in
-      throw CNIError(.notAvailable, "etcd: nothing here to reach it with")
+      throw CNIError(.notAvailable, "etcd: no etcd client is available")
     },
     dnsmasq: @escaping () -> String? = { nil }
   ) {
     self.dnsmasq = dnsmasq
     self.filter = filter
-    self.containerSide = containerSide
+    self.findHostLink = findHostLink
     self.connect = connect
     self.willChange = willChange
   }
@@ -47,18 +47,20 @@ struct DNSHosts: Plugin {
 
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     let settings = try DNSHostsSettings(call)
-    guard call.config.inner != nil || call.previous != nil else {
+    guard call.config.nestedPlugin != nil || call.previous != nil else {
       throw CNIError(.invalidNetworkConfig, "missing prevResult: dns-hosts must be called as chained plugin")
     }
-    if call.isPlan { return try plan(settings, call, commit) }
+    if call.isDryRun { return try plan(settings, call, commit) }
     // Before any change: if etcd does not answer, there is nothing to roll back.
     var shared = try open(call.owner.network, call.config, isJoining: true)
-    let inner = try call.config.inner.map { (inner) throws(CNIError) in try call.delegates.run(inner, .add) }
+    let nestedPlugin = try call.config.nestedPlugin.map { (nestedPlugin) throws(CNIError) in
+      try call.delegates.run(nestedPlugin, .add)
+    }
     do throws(CNIError) {
-      try join(settings, inner ?? call.previous ?? AddResult(), call.config, &shared, commit)
+      try join(settings, nestedPlugin ?? call.previous ?? AddResult(), call.config, &shared, commit)
     } catch {
-      if let inner = call.config.inner {
-        do throws(CNIError) { try call.delegates.run(inner, .del) } catch { warn("not taken back: \(error)") }
+      if let nestedPlugin = call.config.nestedPlugin {
+        do throws(CNIError) { try call.delegates.run(nestedPlugin, .del) } catch { warn("not rolled back: \(error)") }
       }
       throw error
     }
@@ -66,8 +68,10 @@ struct DNSHosts: Plugin {
 
   /// Prints what ADD would write; the result keeps the name servers of the plugins before this one.
   private func plan(_ settings: DNSHostsSettings, _ call: Call<Config>, _ commit: Commit) throws(CNIError) {
-    let inner = try call.config.inner.map { (inner) throws(CNIError) in try call.delegates.run(inner, .add) }
-    let previous = inner ?? call.previous ?? AddResult()
+    let nestedPlugin = try call.config.nestedPlugin.map { (nestedPlugin) throws(CNIError) in
+      try call.delegates.run(nestedPlugin, .add)
+    }
+    let previous = nestedPlugin ?? call.previous ?? AddResult()
     let member = settings.member(previous)
     let names = member.names.map(\.description).joined(separator: " ")
     call.plan([
@@ -77,22 +81,22 @@ struct DNSHosts: Plugin {
   }
 
   private func join(
-    _ settings: DNSHostsSettings, _ previous: AddResult, _ config: Config, _ shared: inout OpenNames?,
+    _ settings: DNSHostsSettings, _ previous: AddResult, _ config: Config, _ shared: inout SharedNamesConnection?,
     _ commit: Commit
   ) throws(CNIError) {
-    guard let names = try lock(settings.owner.network, config.stateDir, making: true) else { return }
+    guard let names = try lock(settings.owner.network, config.stateDir, createIfMissing: true) else { return }
     let member = settings.member(previous)
     for note in settings.notes { warn(note) }
     let files = texts(config.stateDir)
-    let asked = try settings.server?.nameservers(previous, of: settings.owner) ?? []
+    let nameservers = try settings.server?.nameservers(previous, of: settings.owner) ?? []
     do throws(CNIError) {
-      try translating { () throws(KernelError) in
-        try names.join(member, settings.wish(for: member))
+      try convertingErrors { () throws(KernelError) in
+        try names.join(member, settings.hostsFileRequest(for: member))
         try names.publish(member)
       }
-      try meet(member, names, &shared)
+      try exchangeNames(member, names, &shared)
       let servers = try settings.server.map { (server) throws(CNIError) in
-        try serve(server, for: member, names, asked: asked)
+        try serve(server, for: member, names, nameservers: nameservers)
       }
       var result = previous
       result.dns = try write(settings.texts(asking: servers ?? []), of: member, previous.dns, files)
@@ -100,20 +104,21 @@ struct DNSHosts: Plugin {
     } catch {
       do throws(CNIError) {
         if settings.server != nil { try close(settings.owner, everywhere: false) }
-      } catch { warn("not taken back: \(error)") }
-      for leftover in files.remove(settings.owner) { warn("not taken back: \(leftover)") }
-      for leftover in names.leave(settings.owner) { warn("not taken back: \(leftover)") }
-      do throws(KernelError) { try names.endServerIfAlone() } catch { warn("not taken back: \(error)") }
-      do throws(CNIError) { try shared?.withdraw(settings.owner) } catch { warn("not taken back: \(error)") }
+      } catch { warn("not rolled back: \(error)") }
+      for leftover in files.remove(settings.owner) { warn("not rolled back: \(leftover)") }
+      for leftover in names.leave(settings.owner) { warn("not rolled back: \(leftover)") }
+      do throws(KernelError) { try names.endServerIfUnused() } catch { warn("not rolled back: \(error)") }
+      do throws(CNIError) { try shared?.withdraw(settings.owner) } catch { warn("not rolled back: \(error)") }
       throw error
     }
   }
 
   /// - Throws: code 11 if another process holds the network's lock too long.
-  func lock(_ network: NetworkName, _ stateDir: String, making: Bool) throws(CNIError) -> NetworkNames? {
-    try translating { () throws(KernelError) in
+  func lock(_ network: NetworkName, _ stateDir: String, createIfMissing: Bool) throws(CNIError) -> NetworkNames? {
+    try convertingErrors { () throws(KernelError) in
       try NetworkNames.lock(
-        network, in: StateDirectory(stateDir), making: making, warn: { warn($0) }, willChange: willChange)
+        network, in: StateDirectory(stateDir), createIfMissing: createIfMissing, warn: { warn($0) },
+        willChange: willChange)
     }
   }
 
@@ -121,13 +126,14 @@ struct DNSHosts: Plugin {
     let settings = try DNSHostsSettings(call)
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
-      if let inner = call.config.inner { try call.delegates.run(inner, .check) }
+      if let nestedPlugin = call.config.nestedPlugin { try call.delegates.run(nestedPlugin, .check) }
     }
     attempt(&problems) { () throws(CNIError) in
-      let found = try differences(settings, call)
-      guard !found.isEmpty else { return }
+      let differences = try differences(settings, call)
+      guard !differences.isEmpty else { return }
       throw CNIError(
-        .differences, "names of \(call.owner.interface) are not as ADD left them: \(found.joined(separator: "; "))")
+        .differences,
+        "names of \(call.owner.interface) differ from what ADD wrote: \(differences.joined(separator: "; "))")
     }
     if let error = CNIError(joining: problems) { throw error }
   }
@@ -136,16 +142,16 @@ struct DNSHosts: Plugin {
     let previous = call.previous ?? AddResult()
     let wanted = settings.member(previous)
     var shared = try open(call.owner.network, call.config)
-    let untold = try shared?.differences(from: wanted) ?? []
-    guard let names = try lock(call.owner.network, call.config.stateDir, making: false) else {
-      return ["nothing is remembered of the attachment"]
+    let etcdDifferences = try shared?.differences(from: wanted) ?? []
+    guard let names = try lock(call.owner.network, call.config.stateDir, createIfMissing: false) else {
+      return ["there is no record of the attachment"]
     }
-    let closed = try settings.server.map { (server) throws(CNIError) in
-      try differences(server, for: wanted, names, asked: server.nameservers(previous, of: call.owner))
+    let serverDifferences = try settings.server.map { (server) throws(CNIError) in
+      try differences(server, for: wanted, names, nameservers: server.nameservers(previous, of: call.owner))
     }
-    return try translating { () throws(KernelError) in
+    return try convertingErrors { () throws(KernelError) in
       try names.differences(from: wanted, hasHosts: settings.path != nil)
-        + texts(call.config.stateDir).differences(of: call.owner) + (closed ?? []) + untold
+        + texts(call.config.stateDir).differences(of: call.owner) + (serverDifferences ?? []) + etcdDifferences
     }
   }
 
@@ -153,10 +159,10 @@ struct DNSHosts: Plugin {
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
       let stateDir = removal.config?.stateDir ?? StateDirectory.defaultPath
-      guard let names = try lock(removal.owner.network, stateDir, making: false) else { return }
+      guard let names = try lock(removal.owner.network, stateDir, createIfMissing: false) else { return }
       // Before the hosts file: its record lists the directories that were created.
       try Self.throwAll(texts(stateDir).remove(removal.owner) + names.leave(removal.owner))
-      try translating { () throws(KernelError) in try names.endServerIfAlone() }
+      try convertingErrors { () throws(KernelError) in try names.endServerIfUnused() }
     }
     attempt(&problems) { () throws(CNIError) in
       try close(removal.owner, everywhere: removal.config?.server != nil)
@@ -166,8 +172,8 @@ struct DNSHosts: Plugin {
       try shared.withdraw(removal.owner)
     }
     // Releases the address last: another container must not get it while the old names still lead to it.
-    if let inner = removal.config?.inner {
-      attempt(&problems) { () throws(CNIError) in try removal.delegates.run(inner, .del) }
+    if let nestedPlugin = removal.config?.nestedPlugin {
+      attempt(&problems) { () throws(CNIError) in try removal.delegates.run(nestedPlugin, .del) }
     }
     if let error = CNIError(joining: problems) { throw error }
   }
@@ -176,36 +182,36 @@ struct DNSHosts: Plugin {
     if let error = CNIError(joining: failures.map { CNIError($0) }) { throw error }
   }
 
-  func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
+  func collectGarbage(_ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
     var problems: [CNIError] = []
     let owners = Set(
       valid.map { AttachmentID(network: network.name, container: $0.containerID, interface: $0.ifname) })
     attempt(&problems) { () throws(CNIError) in
-      guard let names = try lock(network.name, network.config.stateDir, making: false) else { return }
+      guard let names = try lock(network.name, network.config.stateDir, createIfMissing: false) else { return }
       let files = texts(network.config.stateDir)
       try Self.throwAll(
-        try translating { () throws(KernelError) in
-          try files.removeAll(of: network.name, but: owners) + names.forgetAll(but: owners)
+        try convertingErrors { () throws(KernelError) in
+          try files.removeAll(of: network.name, except: owners) + names.removeAll(except: owners)
         })
-      try translating { () throws(KernelError) in try names.endServerIfAlone() }
+      try convertingErrors { () throws(KernelError) in try names.endServerIfUnused() }
     }
     attempt(&problems) { () throws(CNIError) in
-      try translating { () throws(KernelError) in
+      try convertingErrors { () throws(KernelError) in
         var filter = filter
         try filter.collectGarbage(network.name, .names, valid: owners, everywhere: network.config.server != nil)
       }
     }
     attempt(&problems) { () throws(CNIError) in
       guard var shared = try open(network.name, network.config) else { return }
-      try shared.withdrawAll(but: owners)
+      try shared.withdrawAll(except: owners)
     }
-    if let inner = network.config.inner {
-      attempt(&problems) { () throws(CNIError) in try network.delegates.run(inner, .gc) }
+    if let nestedPlugin = network.config.nestedPlugin {
+      attempt(&problems) { () throws(CNIError) in try network.delegates.run(nestedPlugin, .gc) }
     }
     if let error = CNIError(joining: problems) { throw error }
   }
 
-  func status(_ network: Network<Config>) throws(CNIError) {
+  func status(_ network: NetworkCall<Config>) throws(CNIError) {
     do throws(KernelError) { try StateDirectory(network.config.stateDir).probe() } catch {
       throw CNIError(.notAvailable, "\(error)")
     }
@@ -222,12 +228,12 @@ struct DNSHosts: Plugin {
     if network.config.server?.isOwn == true, dnsmasq() == nil {
       warn("names of network \(network.name): no name server: dnsmasq is not installed")
     }
-    if let inner = network.config.inner { try network.delegates.run(inner, .status) }
+    if let nestedPlugin = network.config.nestedPlugin { try network.delegates.run(nestedPlugin, .status) }
   }
 }
 
 /// The names of one network in etcd, with the connection to etcd.
-struct OpenNames: ~Copyable {
+struct SharedNamesConnection: ~Copyable {
   private let names: SharedNames
   private var store: any EtcdStore & ~Copyable
   /// This host's lease; `nil` for a command that puts no names.
@@ -239,12 +245,12 @@ struct OpenNames: ~Copyable {
   }
 }
 
-extension OpenNames {
+extension SharedNamesConnection {
   /// Renews this host's etcd lease, for ADD.
   ///
   /// - Throws: code 11 if no quorum answers; then nothing is changed.
-  mutating func holdLease(notedIn state: StateDirectory) throws(CNIError) {
-    lease = try names.lease(&store, notedIn: state)
+  mutating func renewLease(recordedIn state: StateDirectory) throws(CNIError) {
+    lease = try names.lease(&store, recordedIn: state)
   }
 
   /// As `SharedNames.exchange`, for the attachment of an ADD; no names if there is no lease.
@@ -255,8 +261,8 @@ extension OpenNames {
 
   mutating func withdraw(_ owner: AttachmentID) throws(CNIError) { try names.withdraw(owner, from: &store) }
 
-  mutating func withdrawAll(but valid: Set<AttachmentID>) throws(CNIError) {
-    try names.withdrawAll(but: valid, from: &store)
+  mutating func withdrawAll(except valid: Set<AttachmentID>) throws(CNIError) {
+    try names.withdrawAll(except: valid, from: &store)
   }
 
   mutating func differences(from wanted: Member) throws(CNIError) -> [String] {
@@ -268,18 +274,22 @@ extension OpenNames {
 
 extension DNSHosts {
   /// Connects to etcd; `nil` for a network whose names stay on this host.
-  func open(_ network: NetworkName, _ config: Config, isJoining: Bool = false) throws(CNIError) -> OpenNames? {
+  func open(_ network: NetworkName, _ config: Config, isJoining: Bool = false) throws(CNIError)
+    -> SharedNamesConnection?
+  {
     guard let etcd = config.etcd else { return nil }
     let names = try SharedNames(etcd, of: network, warn: { warn($0) })
-    var open = OpenNames(names, in: try connect(etcd.etcd))
-    if isJoining { try open.holdLease(notedIn: StateDirectory(config.stateDir)) }
+    var open = SharedNamesConnection(names, in: try connect(etcd.etcd))
+    if isJoining { try open.renewLease(recordedIn: StateDirectory(config.stateDir)) }
     return open
   }
 
   /// Puts the new attachment into etcd, and writes the names of other hosts to this host's files.
-  func meet(_ member: Member, _ names: borrowing NetworkNames, _ shared: inout OpenNames?) throws(CNIError) {
-    let local = shared == nil ? [] : try translating { () throws(KernelError) in try names.members() }
+  func exchangeNames(_ member: Member, _ names: borrowing NetworkNames, _ shared: inout SharedNamesConnection?)
+    throws(CNIError)
+  {
+    let local = shared == nil ? [] : try convertingErrors { () throws(KernelError) in try names.members() }
     let remote = try shared?.exchange(member, local: local) ?? []
-    try translating { () throws(KernelError) in _ = try names.tell(of: remote) }
+    try convertingErrors { () throws(KernelError) in _ = try names.writeRemoteNames(remote) }
   }
 }

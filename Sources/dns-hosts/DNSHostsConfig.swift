@@ -27,7 +27,7 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
   /// How the network's hosts share names; `nil` if they do not.
   var etcd: EtcdNamesConfig?
   /// The plugin to delegate to, for runtimes without plugin chains; `nil` in a chain.
-  var inner: NestedPlugin?
+  var nestedPlugin: NestedPlugin?
 
   init(_ json: JSONReader) throws(CNIError) {
     stateDir = try Self.stateDir(json)
@@ -39,7 +39,7 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
     server = isDnsname ? try ServerConfig.dnsname(in: json) : try ServerConfig(in: json)
     if isDnsname, domain == nil { domain = try json.parsed("domainName") }
     for key in ["domain", "domainName"] {
-      if let domain, let given = json[key], !domain.fitsDNS { throw given.refusal(SearchDomain.wanted) }
+      if let domain, let given = json[key], !domain.fitsDNS { throw given.refusal(SearchDomain.expectedForm) }
     }
     let given = json["args"]?["cni"]
     aliases = try Aliases(json["runtimeConfig"]?["aliases"])
@@ -52,14 +52,14 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
       hostname = try source.parsed("hostname")
     }
     etcd = try json.object("etcd")
-    inner = try NestedPlugin(in: json)
+    nestedPlugin = try NestedPlugin(in: json)
   }
 
   /// A configuration for DEL with only the keys that can be read: the state directory, etcd and the delegate.
   init(salvaging json: JSONReader) {
     stateDir = (try? Self.stateDir(json)) ?? StateDirectory.defaultPath
     etcd = try? json.object("etcd")
-    inner = try? NestedPlugin(in: json)
+    nestedPlugin = try? NestedPlugin(in: json)
   }
 
   /// Ignores a link without an alias; counts one whose alias is too long.
@@ -93,7 +93,7 @@ struct Aliases: Equatable, Sendable {
   static func name(_ json: JSONReader) throws(CNIError) -> HostName? {
     guard try json.text().utf8.count <= HostName.maximumByteCount else { return nil }
     let name: HostName = try json.parsed()
-    if name.isReserved { throw json.refusal("a name that does not stand for each container itself") }
+    if name.isReserved { throw json.refusal("a name that is not reserved for loopback or multicast") }
     return name
   }
 

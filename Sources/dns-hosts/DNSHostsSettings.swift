@@ -50,7 +50,7 @@ struct DNSHostsSettings: Equatable {
   /// The attachment with the addresses in `result`.
   func member(_ result: AddResult) -> Member {
     Member(
-      owner: owner, addresses: result.addresses(of: owner.interface), names: names, server: server?.place,
+      owner: owner, addresses: result.addresses(of: owner.interface), names: names, server: server?.target,
       links: path == nil ? [] : links)
   }
 
@@ -80,9 +80,9 @@ struct DNSHostsSettings: Equatable {
     return texts
   }
 
-  func wish(for member: Member) -> HostsWish? {
+  func hostsFileRequest(for member: Member) -> HostsFileRequest? {
     path.map { path in
-      HostsWish(
+      HostsFileRequest(
         path, ownLines: OwnLines.own(member.addresses, hostname: hostname, owner.container),
         extraLines: extraHosts.map(\.line))
     }
@@ -94,7 +94,8 @@ struct DNSHostsSettings: Equatable {
   ) throws(CNIError) -> HostName {
     if let text = given {
       guard let name = HostName(text), !name.isReserved else {
-        throw CNIError(.invalidNetworkConfig, "container name \"\(text)\": want \(HostName.wanted), not localhost")
+        throw CNIError(
+          .invalidNetworkConfig, "container name \"\(text)\": want \(HostName.expectedForm), not localhost")
       }
       return name
     }
@@ -106,7 +107,7 @@ struct DNSHostsSettings: Equatable {
     }
     guard let name = OwnLines.fallbackName(container) else {
       throw CNIError(
-        .invalidNetworkConfig, "container \(container): its identifier is no host name: want a name in args.cni.name")
+        .invalidNetworkConfig, "container \(container): its ID is not a host name: want a name in args.cni.name")
     }
     return name
   }

@@ -6,7 +6,7 @@ import PacketFilter
 /// The name server on the host that answers for a network's names: the key `dnsmasq` or `coredns`.
 struct ServerConfig: Equatable, Sendable {
   /// The file or directory that it reads; `nil` for `hostsdir` in the network's state directory.
-  var place: NameServerTarget?
+  var target: NameServerTarget?
   /// The addresses that containers query; if empty, their gateways.
   var nameservers: [IPAddress] = []
   /// The packet filter that opens its port; `nil` for the host's.
@@ -30,7 +30,7 @@ struct ServerConfig: Equatable, Sendable {
     }
     if let dnsmasq = json["dnsmasq"] { throw dnsmasq.refusal("it or \"coredns\", not both") }
     try self.init(common: coreDNS)
-    place = .file(try Self.path(try coreDNS.required("hostsfile")), pidFile: nil)
+    target = .file(try Self.path(try coreDNS.required("hostsfile")), pidFile: nil)
   }
 
   private init(dnsmasq json: JSONReader) throws(CNIError) {
@@ -43,11 +43,11 @@ struct ServerConfig: Equatable, Sendable {
     }
     guard let file = json["addn-hosts"] else {
       if let given = json["pidFile"] { throw given.refusal("it only with \"addn-hosts\"") }
-      place = try json["hostsdir"].map { (directory) throws(CNIError) in .directory(try Self.path(directory)) }
+      target = try json["hostsdir"].map { (directory) throws(CNIError) in .directory(try Self.path(directory)) }
       return
     }
     if let directory = json["hostsdir"] { throw directory.refusal("it or \"addn-hosts\", not both") }
-    place = .file(try Self.path(file), pidFile: try Self.path(try json.required("pidFile")))
+    target = .file(try Self.path(file), pidFile: try Self.path(try json.required("pidFile")))
   }
 
   private init(common json: JSONReader) throws(CNIError) {
@@ -85,7 +85,8 @@ extension ServerConfig {
     server.upstreams = try json.parsedList("remoteServers") ?? []
     guard server.isOwn || server.upstreams.isEmpty else {
       throw CNIError(
-        .unsupportedField, "key \"remoteServers\": the operator runs dnsmasq: want it in that one's configuration")
+        .unsupportedField,
+        "key \"remoteServers\": the operator runs dnsmasq: want it in the configuration of that dnsmasq")
     }
     return server
   }

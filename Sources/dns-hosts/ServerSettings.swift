@@ -6,7 +6,7 @@ import PluginKit
 
 /// The name server's configuration with defaults filled in.
 struct ServerSettings: Equatable {
-  var place: NameServerTarget
+  var target: NameServerTarget
   /// The search domain, if no other source sets one.
   var domain: HostName?
   var backend: Backend?
@@ -16,7 +16,7 @@ struct ServerSettings: Equatable {
   private var given: [IPAddress]
 
   init(_ server: ServerConfig, _ config: DNSHostsConfig, of network: NetworkName) {
-    place = server.place ?? .directory("\(config.stateDir)/\(network)/hostsdir")
+    target = server.target ?? .directory("\(config.stateDir)/\(network)/hostsdir")
     domain = config.domain
     backend = server.backend
     isOwn = server.isOwn
@@ -39,13 +39,13 @@ struct ServerSettings: Equatable {
   }
 
   /// The settings of the network's own dnsmasq, listening on these addresses.
-  fileprivate func wish(_ addresses: [IPAddress]) -> OwnServer {
-    OwnServer(addresses: addresses, domain: domain, upstreams: upstreams)
+  fileprivate func dnsmasqSettings(_ addresses: [IPAddress]) -> DnsmasqSettings {
+    DnsmasqSettings(addresses: addresses, domain: domain, upstreams: upstreams)
   }
 }
 
 /// The host's link through which a container's packets arrive.
-struct ContainerSide: Equatable, Sendable {
+struct HostLink: Equatable, Sendable {
   var link: InterfaceName
   /// The host's addresses on the link.
   var addresses: [IPAddress]
@@ -58,47 +58,51 @@ extension DNSHosts {
   ///   - server: the name server.
   ///   - member: the container's attachment.
   ///   - names: the network's names, under lock.
-  ///   - asked: the addresses to query.
-  /// - Returns: the addresses on which it answers; for an operator's server, `asked`.
+  ///   - nameservers: the addresses to query.
+  /// - Returns: the addresses on which it answers; for an operator's server, `nameservers`.
   /// - Throws: an error of the packet filter or the state directory.
   func serve(
-    _ server: ServerSettings, for member: Member, _ names: borrowing NetworkNames, asked: [IPAddress]
+    _ server: ServerSettings, for member: Member, _ names: borrowing NetworkNames, nameservers: [IPAddress]
   ) throws(CNIError) -> [IPAddress] {
-    var answering = asked
+    var usableServers = nameservers
     if server.isOwn {
-      let here = try onBridge(asked, for: member)
-      if here.isEmpty {
-        let given = asked.isEmpty ? "it has none" : asked.map(\.description).joined(separator: ", ")
+      let bridgeAddresses = try onBridge(nameservers, for: member)
+      if bridgeAddresses.isEmpty {
+        let given = nameservers.isEmpty ? "it has none" : nameservers.map(\.description).joined(separator: ", ")
         warn("names of network \(member.owner.network): no name server: want a gateway on this host's bridge: \(given)")
-        answering = []
+        usableServers = []
       } else {
-        answering = try translating { () throws(KernelError) in try names.serve(server.wish(here), program: dnsmasq()) }
+        usableServers = try convertingErrors { () throws(KernelError) in
+          try names.startServer(server.dnsmasqSettings(bridgeAddresses), program: dnsmasq())
+        }
       }
     }
-    try open(server, for: member, answering)
-    return answering
+    try open(server, for: member, usableServers)
+    return usableServers
   }
 
   /// How our dnsmasq and the rules for port 53 differ from what ADD left.
   func differences(
-    _ server: ServerSettings, for member: Member, _ names: borrowing NetworkNames, asked: [IPAddress]
+    _ server: ServerSettings, for member: Member, _ names: borrowing NetworkNames, nameservers: [IPAddress]
   ) throws(CNIError) -> [String] {
-    var asked = asked
-    var found: [String] = []
+    var nameservers = nameservers
+    var differences: [String] = []
     if server.isOwn {
-      asked = try onBridge(asked, for: member)
-      let wish = server.wish(asked)
-      if !asked.isEmpty { found = try translating { () throws(KernelError) in try names.differences(from: wish) } }
+      nameservers = try onBridge(nameservers, for: member)
+      let settings = server.dnsmasqSettings(nameservers)
+      if !nameservers.isEmpty {
+        differences = try convertingErrors { () throws(KernelError) in try names.differences(from: settings) }
+      }
     }
-    return try found + closedPorts(server, for: member, asked)
+    return try differences + missingRules(server, for: member, nameservers)
   }
 
   /// The ones of `addresses` that the host has on the container's bridge.
   private func onBridge(_ addresses: [IPAddress], for member: Member) throws(CNIError) -> [IPAddress] {
     guard let address = member.addresses.first else { return [] }
-    return try translating { () throws(KernelError) in
-      guard let netns = try containerSide(address) else { return [] }
-      return addresses.filter(netns.addresses.contains)
+    return try convertingErrors { () throws(KernelError) in
+      guard let hostLink = try findHostLink(address) else { return [] }
+      return addresses.filter(hostLink.addresses.contains)
     }
   }
 
@@ -106,7 +110,7 @@ extension DNSHosts {
   private func open(_ server: ServerSettings, for member: Member, _ nameservers: [IPAddress]) throws(CNIError) {
     let rules = try rules(for: member, nameservers)
     guard !rules.isEmpty else { return try close(member.owner, everywhere: false) }
-    try translating { () throws(KernelError) in
+    try convertingErrors { () throws(KernelError) in
       try willChange("open port \(NameService.port)")
       var filter = filter
       try filter.add(RuleSet(member.owner, .names, rules, backend: server.backend))
@@ -114,12 +118,12 @@ extension DNSHosts {
   }
 
   /// The rules of `open` that are missing.
-  private func closedPorts(
+  private func missingRules(
     _ server: ServerSettings, for member: Member, _ nameservers: [IPAddress]
   ) throws(CNIError) -> [String] {
     let ruleSet = RuleSet(member.owner, .names, try rules(for: member, nameservers), backend: server.backend)
     guard !ruleSet.rules.isEmpty else { return [] }
-    return try translating { () throws(KernelError) in
+    return try convertingErrors { () throws(KernelError) in
       var filter = filter
       return try filter.missing(from: ruleSet).map { "rule missing: \($0)" }
     }
@@ -127,15 +131,15 @@ extension DNSHosts {
 
   private func rules(for member: Member, _ nameservers: [IPAddress]) throws(CNIError) -> [Rule] {
     guard let address = member.addresses.first else { return [] }
-    return try translating { () throws(KernelError) in
-      guard let netns = try containerSide(address) else { return [] }
-      return nameservers.filter(netns.addresses.contains).map { .serve(NameService(netns.link, address: $0)) }
+    return try convertingErrors { () throws(KernelError) in
+      guard let hostLink = try findHostLink(address) else { return [] }
+      return nameservers.filter(hostLink.addresses.contains).map { .serve(NameService(hostLink.link, address: $0)) }
     }
   }
 
   /// Removes the attachment's rules; with `everywhere`, searches the rulesets too if no rules are recorded.
   func close(_ owner: AttachmentID, everywhere: Bool) throws(CNIError) {
-    try translating { () throws(KernelError) in
+    try convertingErrors { () throws(KernelError) in
       var filter = filter
       try filter.remove(owner, .names, everywhere: everywhere)
     }

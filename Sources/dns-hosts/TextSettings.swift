@@ -25,24 +25,24 @@ struct TextSettings: Equatable {
     resolvConf = try path(call.config.files?.resolvConf)
     hostnameFile = try path(call.config.files?.hostname)
     hostname = call.config.hostname ?? OwnLines.shortName(call.owner.container)
-    // Checks the values before any change; `wish` reports the notes later.
+    // Checks the values before any change; `entries` reports the notes later.
     var unused: [String] = []
-    _ = try keys.resolvConfWish(previous: DNS(), notes: &unused)
+    _ = try keys.partialResolvConf(previous: DNS(), notes: &unused)
   }
 
-  func wish(previous: DNS) throws(CNIError) -> ResolvConfWish {
+  func entries(previous: DNS) throws(CNIError) -> PartialResolvConf {
     var notes: [String] = []
-    var wish = try keys.resolvConfWish(previous: previous, notes: &notes)
-    wish.nameservers = nameservers + wish.nameservers.filter { !nameservers.contains($0) }
-    if wish.domain == nil, wish.search.isEmpty, let searchDomain { wish.search = [searchDomain] }
+    var entries = try keys.partialResolvConf(previous: previous, notes: &notes)
+    entries.nameservers = nameservers + entries.nameservers.filter { !nameservers.contains($0) }
+    if entries.domain == nil, entries.search.isEmpty, let searchDomain { entries.search = [searchDomain] }
     for note in notes { warn(note) }
-    return wish
+    return entries
   }
 }
 
 extension DNSHosts {
-  func texts(_ stateDir: String) -> LiveTexts {
-    LiveTexts(StateDirectory(stateDir), warn: { warn($0) }, willChange: willChange)
+  func texts(_ stateDir: String) -> ContainerTextFiles {
+    ContainerTextFiles(StateDirectory(stateDir), warn: { warn($0) }, willChange: willChange)
   }
 
   /// Writes the container's `resolv.conf` and `hostname`.
@@ -55,17 +55,17 @@ extension DNSHosts {
   /// - Returns: `dns` for this attachment's CNI result.
   /// - Throws: code 7 for an invalid `dns` in `prevResult`, code 100 for a file that cannot be written.
   func write(
-    _ settings: TextSettings, of member: Member, _ previous: DNS, _ texts: LiveTexts
+    _ settings: TextSettings, of member: Member, _ previous: DNS, _ texts: ContainerTextFiles
   ) throws(CNIError) -> DNS {
-    let wish = try settings.wish(previous: previous)
+    let entries = try settings.entries(previous: previous)
     let hasIPv6 = member.addresses.contains { $0.family == .v6 && !$0.isLinkLocal }
-    let holder = KeptText.Holder(member.owner, wish, hasIPv6: hasIPv6)
-    try translating { () throws(KernelError) in
+    let holder = ManagedTextFile.Holder(member.owner, entries, hasIPv6: hasIPv6)
+    try convertingErrors { () throws(KernelError) in
       if let path = settings.resolvConf { try texts.add(.resolvConf, at: path, for: member.owner, holder) }
       if let path = settings.hostnameFile, let name = settings.hostname {
         try texts.add(.hostname, at: path, for: member.owner, holder, text: "\(name)\n")
       }
     }
-    return try translating { () throws(KernelError) in try texts.answer(holder) }
+    return try convertingErrors { () throws(KernelError) in try texts.dns(for: holder) }
   }
 }

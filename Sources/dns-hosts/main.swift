@@ -10,12 +10,12 @@ import PluginKit
 runPlugin(
   DNSHosts(
     filter: HostFilter(),
-    containerSide: { (address) throws(KernelError) in
+    findHostLink: { (address) throws(KernelError) in
       var kernel = try LiveKernel.open(containerNamespace: nil)
       // All host ends of `ptp` veths share one address, so no rule could limit port 53 to one network.
-      guard let link = try kernel.link(towards: address), link.kind != "veth" else { return nil }
-      return ContainerSide(
+      guard let link = try kernel.outgoingLink(to: address), link.kind != "veth" else { return nil }
+      return HostLink(
         link: link.name, addresses: try kernel.addresses(of: link.name, on: .host).map(\.address))
     },
     connect: { (config) throws(CNIError) in EtcdClient(config) },
-    dnsmasq: { OwnServer.program() }))
+    dnsmasq: { DnsmasqSettings.program() }))

@@ -14,7 +14,7 @@ struct DummyConfig: JSONReadable, Sendable {
   init(_ json: JSONReader) throws(CNIError) {
     gwPriority = try json.integer("gwPriority")
     routerAdvertisements = try RouterAdvertisements(json)
-    hasIPAM = try json["ipam"]?.filledText("type") != nil
+    hasIPAM = try json["ipam"]?.nonEmptyText("type") != nil
   }
 }
 
@@ -44,11 +44,11 @@ struct DummyDriver: LinkDriver {
     try mac?.checkUsable()
     return DummySettings(
       mac: mac, defaultMetric: try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority),
-      routerAdvertisements: config.routerAdvertisements, dns: keys.wantedDNS)
+      routerAdvertisements: config.routerAdvertisements, dns: keys.effectiveDNS)
   }
 
   /// The MAC address of the link if it exists, else a random one.
-  func look<K: Kernel & ~Copyable>(
+  func readHostState<K: Kernel & ~Copyable>(
     _ settings: DummySettings, owner: AttachmentID, at kernel: inout K
   ) throws(KernelError) -> MACAddress {
     try kernel.link(owner.interface, on: .container)?.mac ?? .random()
@@ -78,7 +78,7 @@ struct DummyDriver: LinkDriver {
   func obstacle<K: Kernel & ~Copyable>(_ config: DummyConfig, on kernel: inout K) throws(KernelError) -> String? {
     guard let trial = InterfaceName("trial") else { return nil }
     do throws(KernelError) {
-      try kernel.tryOut(LinkSpec(trial, kind: .dummy))
+      try kernel.testCreation(of: LinkSpec(trial, kind: .dummy))
     } catch { return error.description }
     return nil
   }

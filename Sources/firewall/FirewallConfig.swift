@@ -13,10 +13,10 @@ struct FirewallConfig: ChainConfig {
   var ingressPolicy: String?
 
   init(_ json: JSONReader) throws(CNIError) {
-    backend = try json.filledText("backend")
-    iptablesAdminChainName = try json.filledText("iptablesAdminChainName")
-    firewalldZone = try json.filledText("firewalldZone")
-    ingressPolicy = try json.filledText("ingressPolicy")
+    backend = try json.nonEmptyText("backend")
+    iptablesAdminChainName = try json.nonEmptyText("iptablesAdminChainName")
+    firewalldZone = try json.nonEmptyText("firewalldZone")
+    ingressPolicy = try json.nonEmptyText("ingressPolicy")
   }
 }
 

@@ -21,7 +21,7 @@ struct FirewallDriver: ChainDriver {
   func expectation<K: Kernel & ~Copyable>(
     _ settings: FirewallSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {
-    let remembered = try translating { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .firewall) }
+    let remembered = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .firewall) }
     return try changes(settings, owner, previous, madeBy: remembered?.backend, on: &kernel)
   }
 
@@ -32,12 +32,12 @@ struct FirewallDriver: ChainDriver {
     var rules = try trusted(previous.containerAddresses, settings.zone, on: kernel)
     var backend: Backend?
     if settings.needsTables {
-      let chosen = try translating { () throws(KernelError) in
+      let chosen = try convertingErrors { () throws(KernelError) in
         if let earlier { earlier } else { try kernel.filter.backend(settings.backend) }
       }
       let adminChain = chosen == .iptables ? settings.adminChain : nil
       if settings.zone.use != .always {
-        rules += try translating { () throws(KernelError) in
+        rules += try convertingErrors { () throws(KernelError) in
           try admissions(of: previous, adminChain, on: &kernel).map(Rule.admit)
         }
       }
@@ -48,10 +48,11 @@ struct FirewallDriver: ChainDriver {
       let bridge = try bridge(in: previous, for: settings.policy, on: &kernel)
       let separates = settings.policy == .isolated
       var isolation = Isolation(bridge, reach: .outside, separatesContainers: separates)
-      try translating { () throws(KernelError) in try adoptHosts(of: owner, into: &isolation, from: &kernel.filter) }
+      try convertingErrors { () throws(KernelError) in try adoptHosts(of: owner, into: &isolation, from: &kernel.filter)
+      }
       rules.append(.isolate(isolation))
       if separates {
-        changes = try translating { () throws(KernelError) in try isolatePorts(of: previous, on: &kernel) }
+        changes = try convertingErrors { () throws(KernelError) in try isolatePorts(of: previous, on: &kernel) }
       }
     }
     if !rules.isEmpty { changes.append(.addRules(RuleSet(owner, .firewall, rules, backend: backend))) }
@@ -88,10 +89,10 @@ struct FirewallDriver: ChainDriver {
   private func bridge<K: Kernel & ~Copyable>(
     in result: AddResult, for policy: FirewallSettings.IngressPolicy, on kernel: inout K
   ) throws(CNIError) -> InterfaceName {
-    if let bridge = try translating({ () throws(KernelError) in try firstBridge(of: result, on: &kernel) }) {
+    if let bridge = try convertingErrors({ () throws(KernelError) in try firstBridge(of: result, on: &kernel) }) {
       return bridge
     }
-    guard let first = try translating({ () throws(KernelError) in try firstLink(of: result, on: &kernel) }) else {
+    guard let first = try convertingErrors({ () throws(KernelError) in try firstLink(of: result, on: &kernel) }) else {
       throw CNIError(
         .invalidNetworkConfig,
         "key \"ingressPolicy\": \"\(policy.rawValue)\": want a bridge among the interfaces of prevResult")
@@ -138,13 +139,14 @@ struct FirewallDriver: ChainDriver {
     // Rules of the reference plugin contain the address but not the container's ID.
     let addresses = previous?.containerAddresses ?? []
     let zone = config?.removalZone
-    return [.removeReferenceRules(owner, .firewall, addresses, zone: zone)] + removal(of: owner, config, on: &kernel)
+    return [.removeReferencePluginRules(owner, .firewall, addresses, zone: zone)]
+      + removal(of: owner, config, on: &kernel)
   }
 
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: FirewallConfig, valid: Set<AttachmentID>, on kernel: inout K
   ) -> [Change] {
-    [.removeOtherRules(network, .firewall, valid: valid, everywhere: true)]
+    [.removeStaleRules(network, .firewall, valid: valid, everywhere: true)]
   }
 
   func obstacle<K: Kernel & ~Copyable>(

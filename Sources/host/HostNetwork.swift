@@ -30,13 +30,13 @@ struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
 
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     try checkNamespace(call)
-    let result = try translating { () throws(KernelError) in try report() }
+    let result = try convertingErrors { () throws(KernelError) in try report() }
     try commit(call.previous ?? result)
   }
 
   private func checkNamespace(_ call: Call<Config>) throws(CNIError) {
     guard !call.namespacePath.isEmpty else { return }
-    let isOwn = try translating { () throws(KernelError) in try isOwnNamespace(call.namespacePath) }
+    let isOwn = try convertingErrors { () throws(KernelError) in try isOwnNamespace(call.namespacePath) }
     guard isOwn else {
       throw CNIError(
         .invalidNamespace, "CNI_NETNS \(call.namespacePath): is a namespace of its own: want the host's, or none",
@@ -63,7 +63,7 @@ struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
 
   func check(_ call: Call<Config>) throws(CNIError) {
     try checkNamespace(call)
-    let now = try translating { () throws(KernelError) in try report() }
+    let now = try convertingErrors { () throws(KernelError) in try report() }
     let there = Set(now.ips.map(\.address))
     let missing = (call.previous?.ips ?? []).map(\.address).filter { !there.contains($0) }
     guard missing.isEmpty else {
@@ -76,11 +76,11 @@ struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
     // ADD creates nothing.
   }
 
-  func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
+  func collectGarbage(_ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
     // ADD creates nothing.
   }
 
-  func status(_ network: Network<Config>) throws(CNIError) {
+  func status(_ network: NetworkCall<Config>) throws(CNIError) {
     // The host's network namespace always exists.
   }
 }

@@ -9,7 +9,7 @@ struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
   typealias Config = EtcdIPAMConfig
 
   static var name: String { "ipam-etcd" }
-  static var handsOutAddresses: Bool { true }
+  static var isIPAMPlugin: Bool { true }
   /// The namespace is not used, so any path will do.
   static var namespaceRule: NamespaceRule { .any }
 
@@ -41,17 +41,17 @@ struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
     let config = call.config
     let request = LeaseRequest(
       owner: call.owner, sets: try config.rangeSets(),
-      wanted: try call.keys.requestedAddresses(call.arguments()).map(\.address),
+      requested: try call.keys.requestedAddresses(call.arguments()).map(\.address),
       blockSize: try config.checkedBlockSize())
     let dns = try dns(config)
     var leases = try leases(of: call.owner.network, config)
     var random = SystemRandomNumberGenerator()
     let assignments =
-      try call.isPlan
+      try call.isDryRun
       ? leases.choose(request, using: &random) : leases.allocate(request, using: &random)
     let result = AddResult(
       ips: assignments.compactMap(\.ip), routes: config.ranges.ipam?.routes ?? [], dns: dns ?? DNS())
-    guard !call.isPlan else { return try commit(result) }
+    guard !call.isDryRun else { return try commit(result) }
     do throws(CNIError) {
       try commit(result)
     } catch {
@@ -63,10 +63,10 @@ struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
 
   func check(_ call: Call<Config>) throws(CNIError) {
     let sets = try call.config.rangeSets()
-    let answered = (call.previous?.ips ?? []).map(\.address.address)
+    let resultAddresses = (call.previous?.ips ?? []).map(\.address.address)
     var leases = try leases(of: call.owner.network, call.config)
-    let leased = try leases.addresses(of: call.owner, answered: answered)
-    let differences = sets.differences(leased: leased, answered: answered)
+    let leased = try leases.addresses(of: call.owner, resultAddresses: resultAddresses)
+    let differences = sets.differences(leased: leased, resultAddresses: resultAddresses)
     guard differences.isEmpty else {
       throw CNIError(
         .differences,
@@ -76,7 +76,7 @@ struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
   }
 
   /// The keys that locate the leases, so that DEL works although other keys are invalid.
-  static func salvage(_ configuration: JSONValue) -> EtcdIPAMConfig? {
+  static func partialConfig(_ configuration: JSONValue) -> EtcdIPAMConfig? {
     try? EtcdIPAMConfig(releasingOnly: JSONReader(configuration))
   }
 
@@ -84,20 +84,21 @@ struct EtcdIPAM<Store: EtcdStore & ~Copyable>: Plugin {
     guard let config = removal.config else {
       throw CNIError(
         .invalidNetworkConfig,
-        "release the addresses of \(LeaseHolder(removal.owner)): nothing says where etcd is: want ipam.endpoints")
+        "release the addresses of \(LeaseHolder(removal.owner)): the configuration has no address of etcd: want ipam.endpoints"
+      )
     }
     var leases = try leases(of: removal.owner.network, config)
     try leases.release(removal.owner)
   }
 
   func collectGarbage(
-    _ network: Network<Config>, valid: Set<ValidAttachments.Attachment>
+    _ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError) {
     var leases = try leases(of: network.name, network.config)
-    try leases.releaseAll(but: valid)
+    try leases.releaseAll(except: valid)
   }
 
-  func status(_ network: Network<Config>) throws(CNIError) {
+  func status(_ network: NetworkCall<Config>) throws(CNIError) {
     let sets = try network.config.rangeSets()
     let full: [RangeSet]
     do throws(CNIError) {

@@ -9,7 +9,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   typealias Config = HostLocalConfig
 
   static var name: String { "ipam-host-local" }
-  static var handsOutAddresses: Bool { true }
+  static var isIPAMPlugin: Bool { true }
   /// The namespace is only recorded with the lease, so any path will do: the reference plugin's manual has `/dev/null`.
   static var namespaceRule: NamespaceRule { .any }
 
@@ -49,7 +49,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   func checkSettings(_ call: Call<Config>) throws(CNIError) {
     _ = try dns(call.config)
     // The subnets for `auto` and of a bridge depend on the host, which is not looked at here.
-    guard call.config.automaticFamilies.isEmpty, call.config.bridgeToAsk == nil else { return }
+    guard call.config.automaticFamilies.isEmpty, call.config.subnetBridge == nil else { return }
     _ = try rangeSets(call.config, call.owner.network, recording: false)
   }
 
@@ -64,17 +64,18 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     let arguments = try call.arguments()
     var request = AddressRequest(
       owner: call.owner, namespacePath: call.namespacePath,
-      sets: try rangeSets(call.config, call.owner.network, recording: !call.isPlan),
-      wanted: try call.keys.requestedAddresses(arguments).map(\.address))
+      sets: try rangeSets(call.config, call.owner.network, recording: !call.isDryRun),
+      requested: try call.keys.requestedAddresses(arguments).map(\.address))
     if call.config.ipam?.sticky == true, let name = call.keys.containerName(arguments) {
       request.stickyName = StickyName(container: name, interface: call.owner.interface.description)
     }
     let dns = try dns(call.config)
-    if call.isPlan {
+    if call.isDryRun {
       var leases = try LeaseSnapshot(dataDir: call.config.dataDir, network: call.owner.network)
       return try commit(result(try leases.allocate(request), call.config, dns))
     }
-    let assignments = try withLeases(of: call.owner.network, call.config, making: true) { leases throws(CNIError) in
+    let assignments = try withLeases(of: call.owner.network, call.config, createIfMissing: true) {
+      leases throws(CNIError) in
       try leases.allocate(request)
     }
     let result = result(assignments ?? [], call.config, dns)
@@ -82,7 +83,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
       try flushLeases(call.config.dataDir, call.owner.network, (assignments ?? []).map(\.address))
       try commit(result)
     } catch {
-      throw CNIError(joining: [error] + takeBack(call.owner, call.config)) ?? error
+      throw CNIError(joining: [error] + rollBack(call.owner, call.config)) ?? error
     }
   }
 
@@ -90,7 +91,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     AddResult(ips: assignments.compactMap(\.ip), routes: config.ipam?.routes ?? [], dns: dns ?? DNS())
   }
 
-  private func takeBack(_ owner: AttachmentID, _ config: Config) -> [CNIError] {
+  private func rollBack(_ owner: AttachmentID, _ config: Config) -> [CNIError] {
     do throws(CNIError) {
       try release(owner, config)
       return []
@@ -102,11 +103,12 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   func check(_ call: Call<Config>) throws(CNIError) {
     let sets = try rangeSets(call.config, call.owner.network, recording: false)
     let holder = LeaseHolder(call.owner)
-    let leased = try withLeases(of: call.owner.network, call.config, making: false) { leases throws(CNIError) in
+    let leased = try withLeases(of: call.owner.network, call.config, createIfMissing: false) {
+      leases throws(CNIError) in
       try leases.addresses(of: holder)
     }
-    let answered = (call.previous?.ips ?? []).map(\.address.address)
-    let differences = sets.differences(leased: leased ?? [], answered: answered)
+    let resultAddresses = (call.previous?.ips ?? []).map(\.address.address)
+    let differences = sets.differences(leased: leased ?? [], resultAddresses: resultAddresses)
     guard differences.isEmpty else {
       throw CNIError(
         .differences, "leases of \(holder) in network \(call.owner.network): " + differences.joined(separator: "; "))
@@ -114,7 +116,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   }
 
   /// The directory of the leases, so that DEL works although the configuration is invalid.
-  static func salvage(_ configuration: JSONValue) -> HostLocalConfig? {
+  static func partialConfig(_ configuration: JSONValue) -> HostLocalConfig? {
     configuration.member("ipam")?.value.member("dataDir")?.value.string.map { HostLocalConfig(dataDir: $0) }
   }
 
@@ -123,14 +125,14 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   }
 
   private func release(_ owner: AttachmentID, _ config: Config?) throws(CNIError) {
-    let failures = try withLeases(of: owner.network, config, making: false) { leases throws(CNIError) in
+    let failures = try withLeases(of: owner.network, config, createIfMissing: false) { leases throws(CNIError) in
       leases.releaseAll(try leases.addresses(of: LeaseHolder(owner)))
     }
     if let error = CNIError(joining: failures ?? []) { throw error }
   }
 
   func collectGarbage(
-    _ network: Network<Config>, valid: Set<ValidAttachments.Attachment>
+    _ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError) {
     let keep = Set(
       valid.flatMap { attachment in
@@ -140,16 +142,16 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
           LeaseHolder(container: container, interface: nil),
         ]
       })
-    let failures = try withLeases(of: network.name, network.config, making: false) { leases throws(CNIError) in
+    let failures = try withLeases(of: network.name, network.config, createIfMissing: false) { leases throws(CNIError) in
       let stale = try leases.allLeases().filter { lease in lease.holder.map { !keep.contains($0) } ?? true }
       return leases.releaseAll(stale.map(\.address))
     }
     if let error = CNIError(joining: failures ?? []) { throw error }
   }
 
-  func status(_ network: Network<Config>) throws(CNIError) {
+  func status(_ network: NetworkCall<Config>) throws(CNIError) {
     let sets = try rangeSets(network.config, network.name, recording: false)
-    let full = try withLeases(of: network.name, network.config, making: false) { leases throws(CNIError) in
+    let full = try withLeases(of: network.name, network.config, createIfMissing: false) { leases throws(CNIError) in
       try leases.exhausted(sets)
     }
     guard let full, !full.isEmpty else { return }
@@ -160,10 +162,10 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   }
 
   private func withLeases<Value>(
-    of network: NetworkName, _ config: Config?, making: Bool, _ body: (inout Leases) throws(CNIError) -> Value
+    of network: NetworkName, _ config: Config?, createIfMissing: Bool, _ body: (inout Leases) throws(CNIError) -> Value
   ) throws(CNIError) -> Value? {
     let dataDir = config?.dataDir ?? HostLocalConfig.defaultDataDir
-    guard var leases = try openLeases(dataDir, network, making) else { return nil }
+    guard var leases = try openLeases(dataDir, network, createIfMissing) else { return nil }
     return try body(&leases)
   }
 
@@ -171,23 +173,23 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   private func rangeSets(
     _ config: Config, _ network: NetworkName, recording: Bool
   ) throws(CNIError) -> [RangeSet] {
-    var chosen: [IPFamily: IPPrefix] = [:]
+    var autoSubnets: [IPFamily: IPPrefix] = [:]
     for family in Set(config.automaticFamilies) {
-      chosen[family] = try findSubnet(family, network, config.dataDir, recording) { () throws(CNIError) in
-        try asking { kernel throws(KernelError) in try kernel.routedPrefixes(family) }
+      autoSubnets[family] = try findSubnet(family, network, config.dataDir, recording) { () throws(CNIError) in
+        try withKernel { kernel throws(KernelError) in try kernel.routedPrefixes(family) }
       }
     }
     var addresses: [IPPrefix] = []
-    if let bridge = config.bridgeToAsk {
-      addresses = try asking { kernel throws(KernelError) in
+    if let bridge = config.subnetBridge {
+      addresses = try withKernel { kernel throws(KernelError) in
         guard try kernel.link(bridge, on: .host) != nil else { return [] }
         return try kernel.addresses(of: bridge, on: .host).filter { $0.family == .v4 || !$0.address.isLinkLocal }
       }
     }
-    return try config.rangeSets(chosen: chosen, bridgeAddresses: addresses)
+    return try config.rangeSets(autoSubnets: autoSubnets, bridgeAddresses: addresses)
   }
 
-  private func asking<Value>(_ body: (inout K) throws(KernelError) -> Value) throws(CNIError) -> Value {
+  private func withKernel<Value>(_ body: (inout K) throws(KernelError) -> Value) throws(CNIError) -> Value {
     do throws(KernelError) {
       var kernel = try openKernel(nil)
       return try body(&kernel)

@@ -4,7 +4,7 @@ import NetTypes
 import PluginKit
 
 /// The `ipvlan` part of a network configuration, as written; absent keys are `nil`.
-struct IPVLANConfig: UpperConfig {
+struct IPVLANConfig: ChildLinkConfig {
   static let name = "ipvlan"
   static let canSetAddress = false
 
@@ -16,20 +16,20 @@ struct IPVLANConfig: UpperConfig {
 
   init(_ json: JSONReader) throws(CNIError) {
     common = try MasterConfig(json)
-    mode = try json.filledText("mode")
-    flag = try json.filledText("flag")
+    mode = try json.nonEmptyText("mode")
+    flag = try json.nonEmptyText("flag")
   }
 
-  func upper() throws(CNIError) -> UpperLink {
+  func childLink() throws(CNIError) -> ChildLink {
     .ipvlan(IPVLAN(try word("mode", mode) ?? .l2, try word("flag", flag) ?? .bridge))
   }
 
   /// Takes the parent and the addresses from `prevResult`, if the configuration has no parent or no IPAM.
-  func inheritance(_ previous: AddResult) throws(CNIError) -> Inheritance<IPVLANConfig>? {
+  func chainInput(_ previous: AddResult) throws(CNIError) -> ChainInput<IPVLANConfig>? {
     let addresses =
       common.hasIPAM || previous.ips.isEmpty
       ? nil : AddResult(ips: previous.ips, routes: previous.routes, dns: previous.dns)
-    guard common.master == nil else { return addresses.map { Inheritance(config: self, addresses: $0) } }
+    guard common.master == nil else { return addresses.map { ChainInput(config: self, addresses: $0) } }
     guard previous.interfaces.count == 1, let master = InterfaceName(previous.interfaces[0].name) else {
       throw CNIError(
         .invalidNetworkConfig,
@@ -37,7 +37,7 @@ struct IPVLANConfig: UpperConfig {
     }
     var config = self
     config.common.master = master
-    return Inheritance(config: config, addresses: addresses)
+    return ChainInput(config: config, addresses: addresses)
   }
 
   private func word<Word: RawRepresentable<String> & CaseIterable>(
@@ -51,8 +51,8 @@ struct IPVLANConfig: UpperConfig {
     return word
   }
 
-  func hardwareAddress(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> HardwareAddress {
-    guard let wanted = try keys.mac(arguments) else { return .masters }
+  func macSource(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> MACSource {
+    guard let wanted = try keys.mac(arguments) else { return .parent }
     throw CNIError(
       .unsupportedField, "MAC address \(wanted): an ipvlan link has its master's: want none, or a macvlan network")
   }

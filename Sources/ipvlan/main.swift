@@ -3,6 +3,6 @@ import Netlink
 import PluginKit
 
 runPlugin(
-  MainPlugin(UpperDriver<IPVLANConfig>()) { (namespaces) throws(KernelError) in
+  MainPlugin(ChildLinkDriver<IPVLANConfig>()) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container)
   })

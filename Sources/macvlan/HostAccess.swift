@@ -32,8 +32,8 @@ struct HostAccess {
         .filter { $0.family == .v4 || !$0.address.isLinkLocal }
       hasIPv6 = try kernel.sysctl("net/ipv6/conf/\(master.name)/accept_ra", on: .host) != nil
       answersARP = ["0", nil].contains(try kernel.sysctl("net/ipv4/conf/all/arp_ignore", on: .host))
-      link = try kernel.link(AttachmentID.hostLink(network), on: .host)
-      mac = link?.mac ?? master.mac.map { AttachmentID.hostLinkAddress(network, over: $0) } ?? .random()
+      link = try kernel.link(AttachmentID.hostMacvlan(network), on: .host)
+      mac = link?.mac ?? master.mac.map { AttachmentID.hostMacvlanAddress(network, over: $0) } ?? .random()
     }
   }
 
@@ -43,7 +43,7 @@ struct HostAccess {
   /// The container's addresses.
   var addresses: [IPPrefix]
 
-  private var name: InterfaceName { AttachmentID.hostLink(owner.network) }
+  private var name: InterfaceName { AttachmentID.hostMacvlan(owner.network) }
   /// The families in which both sides have an address.
   private var families: Set<IPFamily> {
     Set(hostState.addresses.map(\.family)).intersection(addresses.map(\.family))
@@ -58,7 +58,9 @@ struct HostAccess {
         .invalidNetworkConfig,
         "key \"hostAccess\": true: \(hostState.master.name) has no address to reach the host by: want one on it")
     }
-    guard let link = hostState.link, link.kind != "macvlan" || link.parentIndex != hostState.master.index else { return }
+    guard let link = hostState.link, link.kind != "macvlan" || link.parentIndex != hostState.master.index else {
+      return
+    }
     throw CNIError(
       .invalidNetworkConfig,
       "key \"hostAccess\": true: the host's link \(name) is not over \(hostState.master.name): want the network's former "
@@ -80,7 +82,7 @@ struct HostAccess {
       )
     }
     let spec = LinkSpec(
-      name, kind: .upper(.macvlan(Macvlan(.bridge)), over: LinkKey(hostState.master.name, on: .host)),
+      name, kind: .childLink(.macvlan(Macvlan(.bridge)), over: LinkKey(hostState.master.name, on: .host)),
       mac: hostState.mac)
     return [
       .createLink(spec), .setSysctls(sysctls, on: .host),
@@ -113,7 +115,7 @@ struct HostAccess {
   private func toContainer(_ prefix: IPPrefix) -> [Change] {
     let address = prefix.address
     var route = RouteSpec(IPPrefix(host: address), on: name, .host)
-    route.priority = owner.number
+    route.priority = owner.numericID
     let own = hostState.addresses.filter { $0.family == prefix.family }.map(\.address)
     route.source = own.first(where: prefix.contains) ?? own.first
     guard prefix.family == .v4 else { return [.addRoute(route)] }
@@ -149,7 +151,7 @@ extension HostAccess {
   static func isThere<K: Kernel & ~Copyable>(
     for network: NetworkName, on kernel: inout K
   ) throws(KernelError) -> Bool {
-    guard let link = try kernel.link(AttachmentID.hostLink(network), on: .host), link.kind == "macvlan" else {
+    guard let link = try kernel.link(AttachmentID.hostMacvlan(network), on: .host), link.kind == "macvlan" else {
       return false
     }
     // An ADD that was killed right after creating the link left it without an alias.
@@ -163,7 +165,7 @@ extension HostAccess {
     in network: NetworkName, on kernel: inout K, _ stale: (Int) -> Bool
   ) throws(KernelError) -> [Change] {
     guard try isThere(for: network, on: &kernel) else { return [] }
-    let name = AttachmentID.hostLink(network)
+    let name = AttachmentID.hostMacvlan(network)
     let routes = try kernel.routes(of: name, on: .host)
     let gone = routes.filter { $0.owner.map(stale) == true }
     let kept = Set(routes.filter { !gone.contains($0) }.map(\.dst.address))
@@ -177,7 +179,9 @@ extension HostAccess {
 extension RouteSpec {
   /// The number of the attachment to which the route leads; `nil` for a route of another program.
   fileprivate var owner: Int? {
-    guard dst.hostBits == 0, gateway == nil, let priority, AttachmentID.numbers.contains(priority) else { return nil }
+    guard dst.hostBits == 0, gateway == nil, let priority, AttachmentID.numericIDs.contains(priority) else {
+      return nil
+    }
     return priority
   }
 }

@@ -4,7 +4,7 @@ import NetTypes
 import PluginKit
 
 /// The `macvlan` part of a network configuration, as written; absent keys are `nil`.
-struct MacvlanConfig: UpperConfig {
+struct MacvlanConfig: ChildLinkConfig {
   static let name = "macvlan"
 
   var common: MasterConfig
@@ -22,15 +22,15 @@ struct MacvlanConfig: UpperConfig {
 
   init(_ json: JSONReader) throws(CNIError) {
     common = try MasterConfig(json)
-    mode = try json.filledText("mode")
+    mode = try json.nonEmptyText("mode")
     sourceMACs = try json.parsedList("sourceMACs")
     mac = try json.parsed("mac")
     bcqueuelen = try json.integer("bcqueuelen")
     hostAccess = try json.flag("hostAccess")
-    ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
+    ipam = try json["ipam"]?.nonEmptyText("type").flatMap(PluginType.init)
   }
 
-  func upper() throws(CNIError) -> UpperLink {
+  func childLink() throws(CNIError) -> ChildLink {
     let queue = try checked("bcqueuelen", bcqueuelen == 0 ? nil : bcqueuelen, KeyRange.broadcastQueue)
     return .macvlan(Macvlan(try checkedMode(), broadcastQueue: queue))
   }
@@ -78,13 +78,13 @@ struct MacvlanConfig: UpperConfig {
     return true
   }
 
-  func hardwareAddress(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> HardwareAddress {
+  func macSource(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> MACSource {
     let wanted = try keys.mac(arguments) ?? mac
     guard try checkedMode() != .passthru else {
-      guard let wanted else { return .masters }
+      guard let wanted else { return .parent }
       throw CNIError(
         .invalidNetworkConfig, "MAC address \(wanted): in mode passthru the link has its master's: want none")
     }
-    return wanted.map { .given($0) } ?? .drawn
+    return wanted.map { .configured($0) } ?? .random
   }
 }

@@ -5,7 +5,7 @@ import PluginKit
 
 /// The configuration of a macvlan link, checked.
 struct MacvlanSettings: Equatable {
-  var upper: UpperSettings
+  var childLink: ChildLinkSettings
   var hasHostAccess: Bool
   /// Whether IPAM needs the link (DHCP), so that it is planned before there are addresses.
   var asksThroughLink: Bool
@@ -13,31 +13,32 @@ struct MacvlanSettings: Equatable {
 
 /// The present state of the host, as far as a macvlan link depends on it.
 struct MacvlanHostState: Equatable {
-  var upper: UpperHostState
+  var childLink: ChildLinkHostState
   /// `nil` without host access, or if the parent is missing.
   var access: HostAccess.HostState?
 }
 
 /// The container's interface as a macvlan link, and with host access another one on the host.
 struct MacvlanDriver: LinkDriver {
-  static let name = UpperDriver<MacvlanConfig>.name
-  static let linkKind = UpperDriver<MacvlanConfig>.linkKind
+  static let name = ChildLinkDriver<MacvlanConfig>.name
+  static let linkKind = ChildLinkDriver<MacvlanConfig>.linkKind
 
-  private let upper = UpperDriver<MacvlanConfig>()
+  private let childLink = ChildLinkDriver<MacvlanConfig>()
 
   func settings(
     _ config: MacvlanConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments
   ) throws(CNIError) -> MacvlanSettings {
     MacvlanSettings(
-      upper: try upper.settings(config, keys, arguments), hasHostAccess: try config.checkedHostAccess(),
+      childLink: try childLink.settings(config, keys, arguments), hasHostAccess: try config.checkedHostAccess(),
       asksThroughLink: config.ipam?.needsLink ?? false)
   }
 
-  func look<K: Kernel & ~Copyable>(
+  func readHostState<K: Kernel & ~Copyable>(
     _ settings: MacvlanSettings, owner: AttachmentID, at kernel: inout K
   ) throws(KernelError) -> MacvlanHostState {
-    var hostState = MacvlanHostState(upper: try upper.look(settings.upper, owner: owner, at: &kernel))
-    if settings.hasHostAccess, let master = hostState.upper.master {
+    var hostState = MacvlanHostState(
+      childLink: try childLink.readHostState(settings.childLink, owner: owner, at: &kernel))
+    if settings.hasHostAccess, let master = hostState.childLink.master {
       hostState.access = try HostAccess.HostState(of: owner.network, over: master, at: &kernel)
     }
     return hostState
@@ -47,11 +48,11 @@ struct MacvlanDriver: LinkDriver {
     _ settings: MacvlanSettings, _ hostState: MacvlanHostState, owner: AttachmentID, namespacePath: String,
     addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan {
-    var plan = try upper.plan(
-      settings.upper, hostState.upper, owner: owner, namespacePath: namespacePath, addresses: addresses)
+    var plan = try childLink.plan(
+      settings.childLink, hostState.childLink, owner: owner, namespacePath: namespacePath, addresses: addresses)
     guard let access = hostState.access else { return plan }
-    var mac = hostState.upper.containerMAC
-    if case .given(let address) = settings.upper.hardwareAddress { mac = address }
+    var mac = hostState.childLink.containerMAC
+    if case .configured(let address) = settings.childLink.macSource { mac = address }
     let host = HostAccess(hostState: access, owner: owner, containerMAC: mac, addresses: addresses.ips.map(\.address))
     if settings.asksThroughLink, addresses.ips.isEmpty {
       try host.checkHost()
@@ -68,20 +69,20 @@ struct MacvlanDriver: LinkDriver {
     guard try HostAccess.isThere(for: owner.network, on: &kernel) else { return [] }
     // The lock keeps a concurrent ADD from using the link that the last DEL removes.
     try kernel.lockHost(exclusively: true)
-    return try HostAccess.leftovers(in: owner.network, on: &kernel) { $0 == owner.number }
+    return try HostAccess.leftovers(in: owner.network, on: &kernel) { $0 == owner.numericID }
   }
 
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: MacvlanConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     let owners = valid.map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) }
-    let numbers = Set(owners.map(\.number))
+    let numbers = Set(owners.map(\.numericID))
     return try HostAccess.leftovers(in: network, on: &kernel) { !numbers.contains($0) }
   }
 
   func obstacle<K: Kernel & ~Copyable>(
     _ config: MacvlanConfig, on kernel: inout K
   ) throws(KernelError) -> String? {
-    try upper.obstacle(config, on: &kernel)
+    try childLink.obstacle(config, on: &kernel)
   }
 }

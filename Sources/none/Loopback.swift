@@ -32,15 +32,15 @@ struct Loopback<Host: Kernel & ~Copyable>: Plugin {
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     try checkSettings(call)
     var transaction = Transaction(
-      call.traced(try translating { () throws(KernelError) in try openKernel(call.namespacePath) }))
+      call.traced(try convertingErrors { () throws(KernelError) in try openKernel(call.namespacePath) }))
     do throws(CNIError) {
-      let result = try translating { () throws(KernelError) in
+      let result = try convertingErrors { () throws(KernelError) in
         try transaction.apply(.changeLink(lo, on: .container, LinkChange(isUp: true)))
         return try report(call.namespacePath, on: &transaction.kernel)
       }
       try commit(call.previous ?? result)
     } catch {
-      for leftover in transaction.rollBack() { warn("not taken back: \(leftover)") }
+      for leftover in transaction.rollBack() { warn("not rolled back: \(leftover)") }
       throw error
     }
   }
@@ -55,7 +55,7 @@ struct Loopback<Host: Kernel & ~Copyable>: Plugin {
   }
 
   func check(_ call: Call<Config>) throws(CNIError) {
-    let isUp = try translating { () throws(KernelError) in
+    let isUp = try convertingErrors { () throws(KernelError) in
       var kernel = try openKernel(call.namespacePath)
       return try kernel.link(lo, on: .container)?.isUp == true
     }
@@ -65,18 +65,18 @@ struct Loopback<Host: Kernel & ~Copyable>: Plugin {
   /// Sets the interface down as it was before ADD, unless another interface of the container is up.
   func delete(_ removal: Removal<Config>) throws(CNIError) {
     guard let path = removal.namespacePath else { return }
-    try translating { () throws(KernelError) in
+    try convertingErrors { () throws(KernelError) in
       var kernel = try openKernel(path)
       let others = try kernel.allLinks(on: .container).contains { $0.isUp && !$0.isLoopback }
       if !others { try kernel.apply(.changeLink(lo, on: .container, LinkChange(isUp: false))) }
     }
   }
 
-  func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
+  func collectGarbage(_ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
     // This network has nothing on the host.
   }
 
-  func status(_ network: Network<Config>) throws(CNIError) {
+  func status(_ network: NetworkCall<Config>) throws(CNIError) {
     // Every kernel has loopback.
   }
 }

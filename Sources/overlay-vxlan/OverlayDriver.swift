@@ -13,13 +13,13 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
   /// The control plane of the network.
   var control: Control
 
-  func consult<K: Kernel & ~Copyable>(
+  func withControlPlaneData<K: Kernel & ~Copyable>(
     _ config: OverlayConfig, of network: NetworkName, for command: Command, on kernel: inout K
   ) throws(CNIError) -> OverlayConfig {
     let consulted = try config.consulted(control, of: network, for: command, on: &kernel)
     guard command == .status else { return consulted }
     let settings = try OverlaySettings(consulted, RuntimeKeys(), CNIArguments(""))
-    let (obstacle, excess) = try translating { () throws(KernelError) in
+    let (obstacle, excess) = try convertingErrors { () throws(KernelError) in
       let reconciler = try OverlayReconciler(settings, of: network, on: &kernel)
       return (try reconciler.obstacle(on: &kernel), try reconciler.excess(on: &kernel))
     }
@@ -31,9 +31,9 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     return consulted
   }
 
-  func assumed(_ config: OverlayConfig) -> OverlayConfig { config.assumed }
+  func withPlaceholderData(_ config: OverlayConfig) -> OverlayConfig { config.withPlaceholderData }
 
-  func addressConfiguration(_ config: OverlayConfig) -> JSONValue? { config.addressConfiguration }
+  func ipamInput(_ config: OverlayConfig) -> JSONValue? { config.ipamInput }
 
   func settings(
     _ config: OverlayConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments
@@ -41,14 +41,14 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     try OverlaySettings(config, keys, arguments)
   }
 
-  func look<K: Kernel & ~Copyable>(
+  func readHostState<K: Kernel & ~Copyable>(
     _ settings: OverlaySettings, owner: AttachmentID, at kernel: inout K
   ) throws(KernelError) -> OverlayHostState {
     var hostState = try OverlayHostState(settings, of: owner.network, on: &kernel)
-    hostState.guardsAddresses = try settings.guardsAddresses.settled(on: &kernel)
+    hostState.guardsAddresses = try settings.guardsAddresses.resolved(on: &kernel)
     // CHECK compares the published entries with the MAC address that the interface has now.
-    hostState.macThere = try kernel.link(owner.interface, on: .container)?.mac
-    if settings.isEVPN, !settings.derivesMAC, let mac = hostState.macThere { hostState.containerMAC = mac }
+    hostState.changedMAC = try kernel.link(owner.interface, on: .container)?.mac
+    if settings.isEVPN, !settings.derivesMAC, let mac = hostState.changedMAC { hostState.containerMAC = mac }
     return hostState
   }
 
@@ -82,7 +82,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     try control.collectGarbage(of: network, plane, valid: valid)
   }
 
-  func strays<K: Kernel & ~Copyable>(
+  func staleEntryRemoval<K: Kernel & ~Copyable>(
     of owner: AttachmentID, _ config: OverlayConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     guard config?.controlPlane.isEVPN ?? true else { return [] }
@@ -93,7 +93,7 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
   func removal<K: Kernel & ~Copyable>(
     of owner: AttachmentID, _ config: OverlayConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    try kernel.endRemoval(of: owner) + [
+    try kernel.hostInterfaceRemoval(of: owner) + [
       .removeRules(owner, .network, everywhere: config?.wantsRules ?? true),
       .removeRules(owner, .guards, everywhere: config?.wantsGuards ?? true),
     ]
@@ -103,15 +103,15 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
     of network: NetworkName, _ config: OverlayConfig, valid: Set<ValidAttachments.Attachment>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     let owners = Set(valid.map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) })
-    let ends = try kernel.garbageEnds(of: network, kind: Self.linkKind, valid: owners).map(\.name)
+    let ends = try kernel.staleHostInterfaces(of: network, kind: Self.linkKind, valid: owners).map(\.name)
     var strays: [Change] = []
     if config.controlPlane.isEVPN {
       strays = try kernel.strayNeighbours(of: config.names(of: network).bridge, without: Set(ends))
     }
     return strays + ends.map { .deleteLink($0, on: .host) }
       + [
-        .removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules),
-        .removeOtherRules(network, .guards, valid: owners, everywhere: config.wantsGuards),
+        .removeStaleRules(network, .network, valid: owners, everywhere: config.wantsRules),
+        .removeStaleRules(network, .guards, valid: owners, everywhere: config.wantsGuards),
       ]
       + (valid.isEmpty ? try kernel.overlayDevices(of: network, config) : [])
   }

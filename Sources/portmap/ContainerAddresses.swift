@@ -45,7 +45,7 @@ struct ContainerAddresses {
     to prefix: IPPrefix, on kernel: inout K
   ) throws(CNIError) -> InterfaceName {
     if let known = links[prefix.family] { return known }
-    let found = try translating { () throws(KernelError) in try kernel.link(towards: prefix.address) }
+    let found = try convertingErrors { () throws(KernelError) in try kernel.outgoingLink(to: prefix.address) }
     guard let link = found else {
       throw CNIError(
         .invalidNetworkConfig,

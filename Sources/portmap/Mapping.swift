@@ -49,7 +49,7 @@ extension Mapping {
     var transports: [TransportProtocol] = []
     for part in try json.text().split(separator: ",", omittingEmptySubsequences: false) {
       guard let transport = TransportProtocol(part.filter { $0 != " " }), !transports.contains(transport) else {
-        throw json.refusal(TransportProtocol.wanted)
+        throw json.refusal(TransportProtocol.expectedForm)
       }
       transports.append(transport)
     }

@@ -90,7 +90,7 @@ struct PortChooser {
     let ports = (first..<min(first + Self.windowSize, range.count)).map {
       range.lowerBound + UInt16((start + $0) % range.count)
     }
-    return try translating { () throws(KernelError) in
+    return try convertingErrors { () throws(KernelError) in
       let wanted = ports.flatMap { port in
         IPFamily.allCases.map { Mapping.placeholder(key.transport, nil, port, $0) }
       }

@@ -18,7 +18,7 @@ struct PortConflicts {
   /// - Throws: code 107 with the first port that is in use and its holder.
   func check<K: Kernel & ~Copyable>(_ ports: inout [PublishedPort], on kernel: inout K) throws(CNIError) {
     guard !ports.isEmpty else { return }
-    let holders = try translating { () throws(KernelError) in try kernel.filter.holders(of: ports) }
+    let holders = try convertingErrors { () throws(KernelError) in try kernel.filter.holders(of: ports) }
     // Ports that this attachment published in an ADD that was killed are replaced.
     let others = holders.filter { $0.tag != owner.filterTag }
     for (index, port) in ports.enumerated() {
@@ -39,7 +39,7 @@ struct PortConflicts {
     for transport in TransportProtocol.allCases {
       let own = ports.filter { $0.transport == transport }
       guard !own.isEmpty else { continue }
-      let listeners = try translating { () throws(KernelError) in
+      let listeners = try convertingErrors { () throws(KernelError) in
         try kernel.listeners(transport, Set(own.map(\.hostPort)))
       }
       let taken = own.compactMap { port in
@@ -47,7 +47,7 @@ struct PortConflicts {
       }
       guard !taken.isEmpty else { continue }
       let inodes = Set(listeners.map(\.inode)).subtracting([0])
-      let holders = try translating { () throws(KernelError) in try kernel.holders(ofSockets: inodes) }
+      let holders = try convertingErrors { () throws(KernelError) in try kernel.holders(ofSockets: inodes) }
       for (port, _) in taken {
         for listener in listeners where port.isTaken(by: listener) {
           try check(port, listener, holders.filter { $0.inode == listener.inode && listener.inode != 0 })
@@ -76,5 +76,5 @@ struct PortConflicts {
 }
 
 extension PublishedPort {
-  func isTaken(by listener: Listener) -> Bool { listener.port == hostPort && listener.takes(hostIP, family) }
+  func isTaken(by listener: Listener) -> Bool { listener.port == hostPort && listener.accepts(hostIP, family) }
 }

@@ -69,7 +69,7 @@ struct PortPlanner {
       links.append(link)
     }
     let ruleSet = RuleSet(owner, .ports, ports.map { .publish($0) })
-    return ruleSet.localnetLinks.map { .enableRouteLocalnet($0, for: owner) } + links.map { .routeLoopback($0) }
+    return ruleSet.localnetLinks.map { .enableRouteLocalnet($0, for: owner) } + links.map { .addLoopbackRoute($0) }
   }
 }
 
@@ -83,7 +83,7 @@ extension Mapping {
 
 extension PublishedPort {
   /// The conntrack entries to delete: UDP has no end of a connection, so an old entry could bypass the new rule.
-  var trackedConnections: TrackedConnections? {
-    transport == .udp ? TrackedConnections(.udp, family, to: hostIP, hostPort) : nil
+  var trackedConnections: ConntrackFilter? {
+    transport == .udp ? ConntrackFilter(.udp, family, to: hostIP, hostPort) : nil
   }
 }

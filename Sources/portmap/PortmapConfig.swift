@@ -5,7 +5,7 @@ import PluginKit
 
 /// The `portmap` part of a network configuration, as written; absent keys are `nil`.
 struct PortmapConfig: ChainConfig {
-  var inner: NestedPlugin?
+  var nestedPlugin: NestedPlugin?
   var backend: Backend?
   var snat: Bool?
   var conditionsV4: Conditions?
@@ -26,7 +26,7 @@ struct PortmapConfig: ChainConfig {
   var publishesNothing = false
 
   init(_ json: JSONReader) throws(CNIError) {
-    inner = try NestedPlugin(in: json)
+    nestedPlugin = try NestedPlugin(in: json)
     backend = try json.parsed("backend")
     snat = try json.flag("snat")
     conditionsV4 = try json["conditionsV4"].flatMap { (json) throws(CNIError) in try Conditions(json) }
@@ -53,11 +53,11 @@ struct PortmapConfig: ChainConfig {
   }
 
   /// A configuration for DEL with only the delegate; `nil` if that cannot be read.
-  static func salvage(_ json: JSONReader) -> PortmapConfig? {
+  static func partialConfig(_ json: JSONReader) -> PortmapConfig? {
     // Without a delegate there is nothing to call.
-    guard let inner = try? NestedPlugin(in: json) else { return nil }
+    guard let nestedPlugin = try? NestedPlugin(in: json) else { return nil }
     var config = try? PortmapConfig(JSONReader(.object([:])))
-    config?.inner = inner
+    config?.nestedPlugin = nestedPlugin
     return config
   }
 }

@@ -16,7 +16,7 @@ struct PortmapDriver: ChainDriver {
     _ settings: PortmapSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> ChainPlan {
     guard !settings.isEmpty else { return ChainPlan([], result: previous) }
-    let backend = try translating { () throws(KernelError) in try kernel.filter.backend(settings.backend) }
+    let backend = try convertingErrors { () throws(KernelError) in try kernel.filter.backend(settings.backend) }
     var planner = PortPlanner(settings, owner: owner, previous: previous)
     var floats: [FloatingAddress] = []
     for float in settings.floatingIPs { floats.append(try planner.rule(for: float, on: &kernel)) }
@@ -26,7 +26,7 @@ struct PortmapDriver: ChainDriver {
       ports += try planner.rules(for: mapping, at: port, on: &kernel)
     }
     // From here on the lock keeps other plugin processes from publishing the ports that are found free.
-    try translating { () throws(KernelError) in try kernel.filter.lock() }
+    try convertingErrors { () throws(KernelError) in try kernel.filter.lock() }
     try PortConflicts(owner: owner, allowsBound: settings.allowsBound).check(&ports, on: &kernel)
     for index in floats.indices { try settle(&floats[index], owner, on: &kernel) }
     var result = previous
@@ -36,7 +36,7 @@ struct PortmapDriver: ChainDriver {
         AllocatedPort(
           mapping.transport, hostIP: mapping.hostIP, hostPort: port, containerPort: mapping.containerPort))
     }
-    let earlier = try translating { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
+    let earlier = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
     return ChainPlan(
       closingLinks(of: earlier) + changes(ports, floats, owner, backend), result: result)
   }
@@ -61,7 +61,7 @@ struct PortmapDriver: ChainDriver {
     _ settings: PortmapSettings, on kernel: inout K
   ) throws(CNIError) -> [PortRange] {
     if let range = settings.portRange { return [range] }
-    let ephemeral = try translating { () throws(KernelError) in
+    let ephemeral = try convertingErrors { () throws(KernelError) in
       try kernel.sysctl("net/ipv4/ip_local_port_range", on: .host)
     }
     return PortChooser.unused(beside: ephemeral)
@@ -73,7 +73,7 @@ struct PortmapDriver: ChainDriver {
   private func settle<K: Kernel & ~Copyable>(
     _ float: inout FloatingAddress, _ owner: AttachmentID, on kernel: inout K
   ) throws(CNIError) {
-    let ruleSets = try translating { () throws(KernelError) in try kernel.filter.ruleSets(of: owner.network) }
+    let ruleSets = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSets(of: owner.network) }
     let external = float.external
     let holder = ruleSets.first { $0.owner != owner && $0.floats.contains { $0.external == external } }
     if let holder {
@@ -83,7 +83,7 @@ struct PortmapDriver: ChainDriver {
           + "want another address")
     }
     guard let device = float.device else { return }
-    let there = try translating { () throws(KernelError) in
+    let there = try convertingErrors { () throws(KernelError) in
       try kernel.link(device, on: .host) == nil ? nil : kernel.addresses(of: device, on: .host)
     }
     guard let there else {
@@ -96,7 +96,7 @@ struct PortmapDriver: ChainDriver {
   /// Resets `route_localnet` on the links of an earlier ADD, before its rules are replaced.
   private func closingLinks(of earlier: RuleSet?) -> [Change] {
     guard let earlier else { return [] }
-    return earlier.localnetLinks.map { .disableRouteLocalnet($0, besides: [earlier.owner]) }
+    return earlier.localnetLinks.map { .disableRouteLocalnet($0, except: [earlier.owner]) }
   }
 
   private func changes(
@@ -109,7 +109,7 @@ struct PortmapDriver: ChainDriver {
       + floats.compactMap { $0.addressSpec.map { .addAddress($0) } }
       + PortPlanner.loopback(for: ports, of: owner)
       // Last: an entry deleted before the rules exist would be created again without them.
-      + (tracked.isEmpty ? [] : [.forgetConnections(tracked)])
+      + (tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)])
   }
 }
 
@@ -135,7 +135,7 @@ extension PortmapDriver {
   func expectation<K: Kernel & ~Copyable>(
     _ settings: PortmapSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {
-    let remembered = try translating { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
+    let remembered = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
     // CHECK may come without the port mappings; then the recorded rules are expected.
     guard !settings.isEmpty else { return remembered.map { [.addRules($0)] } ?? [] }
     var planner = PortPlanner(settings, owner: owner, previous: previous)
@@ -176,7 +176,7 @@ extension PortmapDriver {
     guard let ruleSet else {
       let told = (config?.mappings ?? []).flatMap(\.trackedConnections)
       return (publishesNothing ? [] : closing([], after: [owner], on: &kernel)) + [remove]
-        + (told.isEmpty ? [] : [.forgetConnections(Set(told))])
+        + (told.isEmpty ? [] : [.deleteConntrackEntries(Set(told))])
     }
     // `closing` comes first: if DEL is killed after it, the next DEL still finds the rule set.
     return closing([ruleSet], after: [owner], on: &kernel) + [remove] + leftovers(of: [ruleSet], on: &kernel)
@@ -195,15 +195,15 @@ extension PortmapDriver {
       for bridge in bridges where bridge.group == Isolation.linkGroup { links.append(bridge.name) }
     }
     var seen: Set<InterfaceName> = []
-    return links.filter { seen.insert($0).inserted }.map { .disableRouteLocalnet($0, besides: owners) }
+    return links.filter { seen.insert($0).inserted }.map { .disableRouteLocalnet($0, except: owners) }
   }
 
   func garbage<K: Kernel & ~Copyable>(
     of network: NetworkName, _ config: PortmapConfig, valid: Set<AttachmentID>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    let gone = try kernel.filter.ruleSets(of: network, besides: valid).filter { $0.role == .ports }
+    let gone = try kernel.filter.ruleSets(of: network, except: valid).filter { $0.role == .ports }
     return closing(gone, after: Set(gone.map(\.owner)), on: &kernel)
-      + [.removeOtherRules(network, .ports, valid: valid, everywhere: true)] + leftovers(of: gone, on: &kernel)
+      + [.removeStaleRules(network, .ports, valid: valid, everywhere: true)] + leftovers(of: gone, on: &kernel)
   }
 
   /// What to remove together with the rules: addresses given to links, and conntrack entries of UDP ports.
@@ -217,7 +217,7 @@ extension PortmapDriver {
       changes.append(.deleteAddress(spec))
     }
     let tracked = Set(ruleSets.flatMap(\.ports).compactMap(\.trackedConnections))
-    return changes + (tracked.isEmpty ? [] : [.forgetConnections(tracked)])
+    return changes + (tracked.isEmpty ? [] : [.deleteConntrackEntries(tracked)])
   }
 
   func obstacle<K: Kernel & ~Copyable>(
@@ -237,8 +237,8 @@ extension Mapping {
   }
 
   /// The conntrack entries to delete if no rules are recorded.
-  fileprivate var trackedConnections: [TrackedConnections] {
+  fileprivate var trackedConnections: [ConntrackFilter] {
     guard transport == .udp, let hostPort else { return [] }
-    return (family.map { [$0] } ?? IPFamily.allCases).map { TrackedConnections(.udp, $0, to: boundAddress, hostPort) }
+    return (family.map { [$0] } ?? IPFamily.allCases).map { ConntrackFilter(.udp, $0, to: boundAddress, hostPort) }
   }
 }

@@ -4,7 +4,7 @@ import PacketFilter
 
 /// A range of ports, both ends included: `49000-49900`.
 struct PortRange: TextCodable {
-  static let wanted = "two ports from 1 to 65535, the lower one first: 49000-49900"
+  static let expectedForm = "two ports from 1 to 65535, the lower one first: 49000-49900"
 
   let ports: ClosedRange<UInt16>
 
@@ -21,7 +21,8 @@ struct PortRange: TextCodable {
 
 /// A chain name that needs no quotes in iptables or nft.
 struct ChainName: TextCodable {
-  static let wanted = "a chain's name of 1 to 28 letters, digits, '_', '.' or '-', a letter first, none of the kernel's"
+  static let expectedForm =
+    "a chain's name of 1 to 28 letters, digits, '_', '.' or '-', a letter first, none of the kernel's"
 
   let description: String
 

@@ -33,7 +33,7 @@ struct PTPConfig: JSONReadable, Sendable {
     ipForward = try json.flag("ipForward")
     macFromIP = try json.flag("macFromIP")
     gwPriority = try json.integer("gwPriority")
-    ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
+    ipam = try json["ipam"]?.nonEmptyText("type").flatMap(PluginType.init)
   }
 
   /// The path of another container's namespace; `nil` if the other end is on the host.
@@ -45,7 +45,7 @@ struct PTPConfig: JSONReadable, Sendable {
 
 /// The namespace of the other end of a container's link.
 struct Peer: TextCodable {
-  static let wanted = "\"host\", the path of a namespace, or a name below \(directory)"
+  static let expectedForm = "\"host\", the path of a namespace, or a name below \(directory)"
 
   private static let directory = "/run/netns"
 

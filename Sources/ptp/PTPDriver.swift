@@ -24,8 +24,8 @@ struct PTPDriver: LinkDriver {
   static let name = "ptp"
   static let linkKind = "veth"
 
-  func outside(_ config: PTPConfig) -> OutsideNamespace? {
-    config.peerPath.map { OutsideNamespace($0, key: "peer") }
+  func peerNamespace(_ config: PTPConfig) -> PeerNamespace? {
+    config.peerPath.map { PeerNamespace($0, key: "peer") }
   }
 
   func settings(
@@ -34,7 +34,7 @@ struct PTPDriver: LinkDriver {
     try PTPSettings(config, keys, arguments)
   }
 
-  func look<K: Kernel & ~Copyable>(
+  func readHostState<K: Kernel & ~Copyable>(
     _ settings: PTPSettings, owner: AttachmentID, at kernel: inout K
   ) throws(KernelError) -> PTPHostState {
     var hostState = PTPHostState()
@@ -58,7 +58,7 @@ struct PTPDriver: LinkDriver {
   func removal<K: Kernel & ~Copyable>(
     of owner: AttachmentID, _ config: PTPConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    var changes = try kernel.endRemoval(of: owner)
+    var changes = try kernel.hostInterfaceRemoval(of: owner)
     // Interfaces in a peer namespace can have any name; only the alias shows that one is ours.
     if config?.peerPath != nil, let name = config?.peerInterface,
       try kernel.link(name, on: .host)?.alias == owner.tag
@@ -74,10 +74,10 @@ struct PTPDriver: LinkDriver {
     let owners = Set(valid.map { AttachmentID(network: network, container: $0.containerID, interface: $0.ifname) })
     let keptNames = Set(owners.map(\.hostInterface)), keptTags = Set(owners.map(\.tag))
     let garbage = try kernel.links(kind: Self.linkKind, master: nil, on: .host).filter {
-      $0.isEnd(of: network) && !($0.alias.map(keptTags.contains) ?? keptNames.contains($0.name))
+      $0.isHostInterface(of: network) && !($0.alias.map(keptTags.contains) ?? keptNames.contains($0.name))
     }
     return garbage.map { .deleteLink($0.name, on: .host) } + [
-      .removeOtherRules(network, .network, valid: owners, everywhere: config.wantsRules)
+      .removeStaleRules(network, .network, valid: owners, everywhere: config.wantsRules)
     ]
   }
 

@@ -105,7 +105,7 @@ struct PTPPlanner {
       if let gateway = ip.gateway, !gateways.contains(gateway) { gateways.append(gateway) }
     }
     return gateways.map {
-      .addAddress(AddressSpec(IPPrefix(host: $0), on: outside, .host, bringsSubnetRoute: false))
+      .addAddress(AddressSpec(IPPrefix(host: $0), on: outside, .host, addsSubnetRoute: false))
     }
       + addressing.ips.map { .addRoute(RouteSpec(IPPrefix(host: $0.address.address), on: outside, .host)) }
   }

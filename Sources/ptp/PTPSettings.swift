@@ -42,7 +42,7 @@ struct PTPSettings: Equatable {
     mac = try keys.mac(arguments)
     derivesMAC = config.macFromIP ?? false
     defaultMetric = try Addressing.metric(gwPriority: keys.gwPriority(arguments) ?? config.gwPriority)
-    dns = keys.wantedDNS
+    dns = keys.effectiveDNS
     masquerading = try Masquerading(config.masquerade)
     backend = try config.masquerade.checkedBackend()
     containerName = keys.containerName(arguments)

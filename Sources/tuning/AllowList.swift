@@ -15,7 +15,7 @@ struct AllowList: Equatable {
   /// - Throws: code 100 if the list cannot be read.
   init(at path: String) throws(CNIError) {
     self.path = path
-    let bytes = try translating { () throws(KernelError) in try Files.readIfPresent(path) }
+    let bytes = try convertingErrors { () throws(KernelError) in try Files.readIfPresent(path) }
     patterns = bytes?.split(separator: UInt8(ascii: "\n")).map(trimmed).filter { !$0.isEmpty }
   }
 

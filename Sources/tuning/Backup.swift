@@ -34,7 +34,7 @@ struct Backup: JSONReadable, Equatable, Sendable {
   }
 
   /// The file's content.
-  var wire: JSONValue {
+  var json: JSONValue {
     var members: [String: JSONValue] = [:]
     members["network"] = network.map { .string($0.description) }
     members["attachment"] = attachment.map { .string($0) }

@@ -25,7 +25,7 @@ struct BackupDirectory {
   }
 
   private func read(_ name: String) throws(CNIError) -> Backup? {
-    switch try translating({ () throws(KernelError) in try Files.state("\(path)/\(name)") }) {
+    switch try convertingErrors({ () throws(KernelError) in try Files.state("\(path)/\(name)") }) {
     case .missing: nil
     case .content(let bytes): try CNIJSON.decode(Backup.self, from: bytes)
     case .other: throw CNIError(.decodingFailure, "\(path)/\(name): want a regular file")
@@ -47,7 +47,7 @@ struct BackupDirectory {
     // Renamed when complete, so that GC always finds a network in it.
     let unfinished = BackupNames.unfinished(name)
     try clear(unfinished)
-    try Files.create(unfinished, in: path, backup.wire.bytes)
+    try Files.create(unfinished, in: path, backup.json.bytes)
     do throws(KernelError) {
       try Files.moveOver("\(path)/\(unfinished)", "\(path)/\(name)")
     } catch {
@@ -106,7 +106,8 @@ struct BackupDirectory {
         return [names.own, names.shared]
       })
     var problems: [CNIError] = []
-    for name in try translating({ () throws(KernelError) in try Files.list(path) }) ?? [] where !kept.contains(name) {
+    for name in try convertingErrors({ () throws(KernelError) in try Files.list(path) }) ?? []
+    where !kept.contains(name) {
       do throws(KernelError) {
         guard let bytes = try Files.state("\(path)/\(name)").bytes else { continue }
         let backup = try? CNIJSON.decode(Backup.self, from: bytes)  // a file that is no backup stays

@@ -10,7 +10,7 @@ extension Kernel where Self: ~Copyable {
       let port = try self.link(index: index, on: .host), port.kind == "veth", port.peerIndex == link.index,
       port.port?.learning == false
     else { return nil }
-    return try forwarding(of: port.name).first { $0.mac == mac }
+    return try fdbEntries(of: port.name).first { $0.mac == mac }
   }
 }
 

@@ -23,7 +23,7 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
   }
 
   /// Reads only the backup directory, for DEL with a configuration that is otherwise not valid.
-  static func salvage(_ configuration: JSONValue) -> TuningConfig? {
+  static func partialConfig(_ configuration: JSONValue) -> TuningConfig? {
     let directory = configuration.member("dataDir")?.value.string ?? ""
     return TuningConfig(dataDir: directory.isEmpty ? Config.defaultDataDir : directory, own: Config.Wishes())
   }
@@ -44,27 +44,27 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     // podman adds an empty `tuning` to every network.
     guard !settings.isEmpty else { return try commit(previous) }
     var transaction = Transaction(
-      call.traced(try translating { () throws(KernelError) in try openKernel(call.namespacePath) }))
-    let hostState = try look(settings, call.owner.interface, at: &transaction.kernel)
+      call.traced(try convertingErrors { () throws(KernelError) in try openKernel(call.namespacePath) }))
+    let hostState = try readHostState(settings, call.owner.interface, at: &transaction.kernel)
     let plan = try TuningPlan(settings, hostState, owner: call.owner, previous: previous)
     guard !plan.changes.isEmpty else { return try commit(plan.result) }
-    guard !call.isPlan else { return try print(plan, in: &transaction, commit) }
+    guard !call.isDryRun else { return try print(plan, in: &transaction, commit) }
     let backups = BackupDirectory(path: call.config.dataDir)
     // A backup that cannot be read is replaced.
     let older = try? backups.backup(of: call.owner, older: false)
     // Written first, so that DEL can restore everything if this process is killed.
-    try translating { () throws(KernelError) in
+    try convertingErrors { () throws(KernelError) in
       try backups.put(older?.completed(by: plan.backup) ?? plan.backup, of: call.owner)
     }
     do throws(CNIError) {
-      try translating { () throws(KernelError) in for change in plan.changes { try transaction.apply(change) } }
+      try convertingErrors { () throws(KernelError) in for change in plan.changes { try transaction.apply(change) } }
       try commit(plan.result)
     } catch {
       let leftovers = transaction.rollBack()
-      for leftover in leftovers { warn("not taken back: \(leftover)") }
+      for leftover in leftovers { warn("not rolled back: \(leftover)") }
       // If the rollback is not complete, DEL needs the backup.
       if leftovers.isEmpty {
-        do throws(KernelError) { try backups.put(older, of: call.owner) } catch { warn("not taken back: \(error)") }
+        do throws(KernelError) { try backups.put(older, of: call.owner) } catch { warn("not rolled back: \(error)") }
       }
       throw error
     }
@@ -74,14 +74,14 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
   private func print<K: Kernel & ~Copyable>(
     _ plan: TuningPlan, in transaction: inout Transaction<K>, _ commit: Commit
   ) throws(CNIError) {
-    try translating { () throws(KernelError) in for change in plan.changes { try transaction.apply(change) } }
+    try convertingErrors { () throws(KernelError) in for change in plan.changes { try transaction.apply(change) } }
     try commit(plan.result)
   }
 
-  private func look<K: Kernel & ~Copyable>(
+  private func readHostState<K: Kernel & ~Copyable>(
     _ settings: TuningSettings, _ interface: InterfaceName, at kernel: inout K
   ) throws(CNIError) -> TuningHostState {
-    try translating { () throws(KernelError) in
+    try convertingErrors { () throws(KernelError) in
       var hostState = TuningHostState(sysctls: [])
       if settings.link != LinkChange() { hostState.link = try kernel.link(interface, on: .container) }
       if settings.link.mac != nil, settings.link.mac != hostState.link?.mac, let link = hostState.link {
@@ -98,7 +98,7 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
   func check(_ call: Call<Config>) throws(CNIError) {
     let settings = try TuningSettings(call)
     guard !settings.isEmpty else { return }
-    let found = try translating { () throws(KernelError) in
+    let found = try convertingErrors { () throws(KernelError) in
       var kernel = call.traced(try openKernel(call.namespacePath))
       var found: [String] = []
       if settings.link != LinkChange() {
@@ -125,13 +125,13 @@ extension Tuning where Host: ~Copyable {
       guard error.code != .kernelRefused else { throw error }
       // A file that is no backup never becomes one, so it must not make DEL fail.
       warn("backup of \(removal.owner.interface): \(error)")
-      return try translating { () throws(KernelError) in try backups.remove(removal.owner) }
+      return try convertingErrors { () throws(KernelError) in try backups.remove(removal.owner) }
     }
     guard let backup else {
-      return try translating { () throws(KernelError) in try backups.removeUnfinished(removal.owner) }
+      return try convertingErrors { () throws(KernelError) in try backups.removeUnfinished(removal.owner) }
     }
     if removal.namespacePath != nil { try restore(backup, removal) }
-    try translating { () throws(KernelError) in try backups.remove(removal.owner) }
+    try convertingErrors { () throws(KernelError) in try backups.remove(removal.owner) }
   }
 
   /// Restores as many values as possible.
@@ -140,12 +140,12 @@ extension Tuning where Host: ~Copyable {
   private func restore(_ backup: Backup, _ removal: Removal<Config>) throws(CNIError) {
     let name = removal.owner.interface
     var kernel = removal.traced(
-      try translating { () throws(KernelError) in try openKernel(removal.namespacePath) })
-    let link = try translating { () throws(KernelError) in try kernel.link(name, on: .container) }
+      try convertingErrors { () throws(KernelError) in try openKernel(removal.namespacePath) })
+    let link = try convertingErrors { () throws(KernelError) in try kernel.link(name, on: .container) }
     // The sysctls of a removed interface are gone too; they are optional here, so they are skipped.
     var entry: FDBSpec?
     if let link, backup.link.mac != nil, backup.link.mac != link.mac {
-      entry = try translating { () throws(KernelError) in try kernel.bridgeEntry(of: link) }
+      entry = try convertingErrors { () throws(KernelError) in try kernel.bridgeEntry(of: link) }
     }
     let changes = TuningPlan.changes(link == nil ? LinkChange() : backup.link, backup.sysctls, of: name)
       .following(entry)
@@ -156,15 +156,15 @@ extension Tuning where Host: ~Copyable {
     if let error = CNIError(joining: problems) { throw error }
   }
 
-  func collectGarbage(_ network: Network<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
+  func collectGarbage(_ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
     try BackupDirectory(path: network.config.dataDir).removeAll(of: network.name, but: valid)
   }
 
-  func status(_ network: Network<Config>) throws(CNIError) {
+  func status(_ network: NetworkCall<Config>) throws(CNIError) {
     let names = (network.config.own.sysctls + (network.config.arguments?.sysctls ?? [])).map(\.name)
     do throws(CNIError) {
       if !names.isEmpty { try AllowList(at: allowListPath).check(names) }
-      try translating { () throws(KernelError) in try BackupDirectory(path: network.config.dataDir).probe() }
+      try convertingErrors { () throws(KernelError) in try BackupDirectory(path: network.config.dataDir).probe() }
     } catch {
       throw CNIError(.notAvailable, error.message, details: error.details)
     }

@@ -13,7 +13,7 @@ struct TuningConfig: JSONReadable, Equatable, Sendable {
   static let defaultDataDir = "/run/cni/tuning"
 
   init(_ json: JSONReader) throws(CNIError) {
-    dataDir = try json.filledText("dataDir") ?? Self.defaultDataDir
+    dataDir = try json.nonEmptyText("dataDir") ?? Self.defaultDataDir
     own = try Wishes(json)
     if let given = json["args"]?["cni"] { arguments = try given.object() }
   }

@@ -44,7 +44,7 @@ struct TuningPlan: Equatable {
         "key \"mtu\": \(mtu): want \(TuningSettings.lowestMTUForIPv6) or more, \(owner.interface) has IPv6 addresses")
     }
     // All sysctls are set or none, since one may change others, and so does the MTU.
-    let isSet = wanted.mtu == nil && zip(settings.sysctls, hostState.sysctls).allSatisfy { $0.isMet(by: $1.value) }
+    let isSet = wanted.mtu == nil && zip(settings.sysctls, hostState.sysctls).allSatisfy { $0.matches($1.value) }
     backup = Backup(network: owner.network, link: before, sysctls: isSet ? [] : hostState.sysctls)
     changes = Self.changes(wanted, isSet ? [] : settings.sysctls, of: owner.interface)
       .following(hostState.entry)

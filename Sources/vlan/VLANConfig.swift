@@ -4,7 +4,7 @@ import NetTypes
 import PluginKit
 
 /// The `vlan` part of a network configuration, as written; absent keys are `nil`.
-struct VLANConfig: UpperConfig {
+struct VLANConfig: ChildLinkConfig {
   static let name = "vlan"
 
   var common: MasterConfig
@@ -15,7 +15,7 @@ struct VLANConfig: UpperConfig {
     vlanId = try json.integer("vlanId")
   }
 
-  func upper() throws(CNIError) -> UpperLink {
+  func childLink() throws(CNIError) -> ChildLink {
     guard common.master != nil else {
       throw CNIError(.invalidNetworkConfig, "key \"master\" is missing: want the link that carries the VLAN")
     }
@@ -23,7 +23,7 @@ struct VLANConfig: UpperConfig {
     return .vlan(try checked("vlanId", vlanId, KeyRange.vlanTag) ?? 0)
   }
 
-  func hardwareAddress(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> HardwareAddress {
-    try keys.mac(arguments).map { .given($0) } ?? .masters
+  func macSource(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> MACSource {
+    try keys.mac(arguments).map { .configured($0) } ?? .parent
   }
 }

@@ -3,6 +3,6 @@ import Netlink
 import PluginKit
 
 runPlugin(
-  MainPlugin(UpperDriver<VLANConfig>()) { (namespaces) throws(KernelError) in
+  MainPlugin(ChildLinkDriver<VLANConfig>()) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container)
   })

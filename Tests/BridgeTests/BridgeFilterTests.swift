@@ -198,7 +198,7 @@ import Testing
     }
     try fixture.kernel.filter.add(ruleSet)
     let config = try fixture.call(json).config
-    let network = Network(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
+    let network = NetworkCall(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
     try fixture.plugin.collectGarbage(
       network, valid: [.init(containerID: fixture.owner.container, ifname: fixture.owner.interface)])
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [ruleSet])

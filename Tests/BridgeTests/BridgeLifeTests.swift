@@ -99,7 +99,7 @@ import Testing
     let kept = try valid.map { container, interface in
       ValidAttachments.Attachment(containerID: try #require(ContainerID(container)), ifname: interface)
     }
-    let network = Network(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
+    let network = NetworkCall(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
     try fixture.plugin.collectGarbage(network, valid: Set(kept))
   }
 
@@ -132,7 +132,7 @@ import Testing
     let vlan = #"{"bridge":"br0","isGateway":true,"vlan":100}"#
     _ = try fixture.add(vlan)
     let config = try CNIJSON.decode(BridgeConfig.self, from: Array(vlan.utf8))
-    let network = Network(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
+    let network = NetworkCall(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
     try fixture.plugin.collectGarbage(network, valid: [])
     #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["br0"])
   }
@@ -140,7 +140,7 @@ import Testing
   @Test func `STATUS tells of a bridge name that is taken`() throws {
     let fixture = try Fixture()
     let config = try CNIJSON.decode(BridgeConfig.self, from: Array(json.utf8))
-    let network = Network(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
+    let network = NetworkCall(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
     try fixture.plugin.status(network)
     fixture.kernel.addLink("br0", on: .host, kind: "veth")
     #expect(throws: CNIError(.notAvailable, "bridge \"br0\": the name is taken by a veth link")) {

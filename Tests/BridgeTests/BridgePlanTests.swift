@@ -69,7 +69,8 @@ import Testing
     fixture.ipam.answer.ips.removeFirst()
     #expect(
       throws: CNIError(
-        .invalidNetworkConfig, "key \"macFromIP\": true: the container gets no IPv4 address to derive from")
+        .invalidNetworkConfig,
+        "key \"macFromIP\": true: the container has no IPv4 address to derive the MAC address from")
     ) { try fixture.add(#"{"macFromIP":true}"#) }
   }
 
@@ -97,7 +98,7 @@ import Testing
     fixture.kernel.state.addresses = [AddressSpec("10.2.0.1/24", on: "cni0", .host)]
     let refusal = CNIError(
       .invalidNetworkConfig, "bridge cni0 already has the address 10.2.0.1/24: want 10.1.0.1/24, fd00:1::1/64",
-      details: "it was not made by this plugin and keeps it")
+      details: "this plugin did not create the bridge and does not change its addresses")
     #expect(throws: refusal) { try fixture.add(#"{"isGateway":true,"forceAddress":true}"#) }
   }
 

@@ -9,7 +9,7 @@ import Testing
 /// What `CNI_PLAN=1` prints.
 @Suite struct PlanTextTests {
   private static let firstPlan = """
-    # what other attachments use too:
+    # shared with other attachments:
     ip link add cni0 address MAC-1 mtu 1500 group 6516329 type bridge
     ip link set dev cni0 alias cni:net/
     ip link set dev cni0 type bridge fdb_max_learned 4096 2>/dev/null || true  # ip of iproute2 6.8 or later
@@ -52,7 +52,7 @@ import Testing
   private func plan(_ fixture: Fixture, _ json: String) throws -> String {
     let changes = fixture.kernel.applied.count, locks = fixture.kernel.locks.count
     var call = try fixture.call(json)
-    let plan = PlannedLines()
+    let plan = PlanOutput()
     call.plan = plan
     try fixture.plugin.add(call) { _ in }
     #expect(fixture.kernel.applied.count == changes)

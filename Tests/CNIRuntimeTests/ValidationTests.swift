@@ -51,7 +51,7 @@ private func network(_ type: String, _ keys: String) -> String {
     ),
     (
       bridge(#""ipam":{"type":"ipam-host-local","routes":[{"dst":"10.0.0.0"}]}"#),
-      [#"error: key "plugins[0].ipam.routes[0].dst": "10.0.0.0": want \#(IPPrefix.wanted)"#]
+      [#"error: key "plugins[0].ipam.routes[0].dst": "10.0.0.0": want \#(IPPrefix.expectedForm)"#]
     ),
     (
       bridge(#""ipam":{"type":"static","addresses":[{"adress":"10.0.0.2/24"}]}"#),
@@ -72,7 +72,7 @@ private func network(_ type: String, _ keys: String) -> String {
     (
       #"{"name":"blue","plugins":[{"type":"bridge","mtuu":1},{}]}"#,
       [
-        #"error: missing key "plugins[1].type": want \#(PluginType.wanted)"#,
+        #"error: missing key "plugins[1].type": want \#(PluginType.expectedForm)"#,
         #"error: unknown key "plugins[0].mtuu": did you mean "mtu"?"#,
       ]
     ),
@@ -81,7 +81,7 @@ private func network(_ type: String, _ keys: String) -> String {
       network("macvlan", #""mode":"bridged","sourceMACs":["02:00:00:00:00:01","x"]"#),
       [
         #"error: key "plugins[0].mode": "bridged": want one of bridge, private, vepa, passthru, source"#,
-        #"error: key "plugins[0].sourceMACs[1]": "x": want \#(MACAddress.wanted)"#,
+        #"error: key "plugins[0].sourceMACs[1]": "x": want \#(MACAddress.expectedForm)"#,
       ]
     ),
     (

@@ -30,16 +30,16 @@ import Testing
   func `network names that could leave their directory are refused`(name: String) {
     let refusal = CNIError(
       .invalidNetworkConfig, "invalid characters found in network name",
-      details: "name \"\(name)\": want \(NetworkName.wanted)")
+      details: "name \"\(name)\": want \(NetworkName.expectedForm)")
     #expect(throws: refusal) { try header("{\"name\":\"\(name)\"}").checkedName() }
   }
 
   @Test(arguments: ["../bridge", "a/b", "..", "/bin/sh", "."])
   func `plugin types that are paths are refused`(type: String) {
     #expect(
-      throws: CNIError(.invalidNetworkConfig, "key \"ipam.type\": \"\(type)\": want \(PluginType.wanted)")
+      throws: CNIError(.invalidNetworkConfig, "key \"ipam.type\": \"\(type)\": want \(PluginType.expectedForm)")
     ) { try header("{\"ipam\":{\"type\":\"\(type)\"}}").checkedIPAMType() }
-    #expect(throws: CNIError(.invalidNetworkConfig, "key \"type\": \"\(type)\": want \(PluginType.wanted)")) {
+    #expect(throws: CNIError(.invalidNetworkConfig, "key \"type\": \"\(type)\": want \(PluginType.expectedForm)")) {
       try header("{\"type\":\"\(type)\"}").checkedType()
     }
   }
@@ -96,10 +96,10 @@ import Testing
     let go =
       #"{"dns":{"nameservers":["9.9.9.9"]},"runtimeConfig":{"dns":{"Servers":["10.0.0.1"],"Searches":["a"],"Options":null}}}"#
     #expect(
-      try CNIJSON.decode(RuntimeKeys.self, from: Array(go.utf8)).wantedDNS
+      try CNIJSON.decode(RuntimeKeys.self, from: Array(go.utf8)).effectiveDNS
         == DNS(nameservers: ["10.0.0.1"], search: ["a"]))
     let plain = #"{"dns":{"nameservers":["9.9.9.9"]},"runtimeConfig":{"dns":{}}}"#
-    #expect(try CNIJSON.decode(RuntimeKeys.self, from: Array(plain.utf8)).wantedDNS == DNS(nameservers: ["9.9.9.9"]))
+    #expect(try CNIJSON.decode(RuntimeKeys.self, from: Array(plain.utf8)).effectiveDNS == DNS(nameservers: ["9.9.9.9"]))
   }
 
   @Test func `absent and empty lists of valid attachments differ`() throws {

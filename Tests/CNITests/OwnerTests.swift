@@ -15,10 +15,10 @@ import Testing
 
   @Test func `the host's link, its address and the number never change`() throws {
     let owner = try owner("net1", "c1", "eth0")
-    #expect(AttachmentID.hostLink(owner.network).description == "macvvn67ib5zsqa")
+    #expect(AttachmentID.hostMacvlan(owner.network).description == "macvvn67ib5zsqa")
     let parent = try #require(MACAddress("02:00:00:00:00:01"))
-    #expect(AttachmentID.hostLinkAddress(owner.network, over: parent).description == "2e:7b:61:10:3d:b1")
-    #expect(owner.number == 1_587_990_606)
+    #expect(AttachmentID.hostMacvlanAddress(owner.network, over: parent).description == "2e:7b:61:10:3d:b1")
+    #expect(owner.numericID == 1_587_990_606)
   }
 
   @Test func `a tag fits into an alias and begins with its network's, however long the names are`() throws {
@@ -40,8 +40,8 @@ import Testing
   }
 
   @Test func `numbers are in their range, and those of a thousand attachments differ`() throws {
-    let numbers = try (0..<1000).map { try owner("net", "c\($0)", "eth0").number }
-    #expect(numbers.allSatisfy(AttachmentID.numbers.contains))
+    let numbers = try (0..<1000).map { try owner("net", "c\($0)", "eth0").numericID }
+    #expect(numbers.allSatisfy(AttachmentID.numericIDs.contains))
     #expect(Set(numbers).count == 1000)
   }
 

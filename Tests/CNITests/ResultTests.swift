@@ -31,21 +31,21 @@ import Testing
 
   @Test(arguments: SpecVersion.allCases)
   func `each version has its own form`(version: SpecVersion) throws {
-    #expect(try Self.full.wire(version) == Self.golden("full-\(version.rawValue)"))
+    #expect(try Self.full.json(version) == Self.golden("full-\(version.rawValue)"))
   }
 
   @Test(arguments: SpecVersion.allCases)
   func `a result without addresses has a form in each version`(version: SpecVersion) throws {
     let link = AddResult(interfaces: [.init(name: "eth0", sandbox: "/run/netns/c1")])
-    #expect(try link.wire(version) == Self.golden("link-\(version.rawValue)"))
+    #expect(try link.json(version) == Self.golden("link-\(version.rawValue)"))
   }
 
   @Test(arguments: SpecVersion.allCases)
   func `what a version can say is read back as it was written`(version: SpecVersion) throws {
-    let bytes = Self.full.wire(version).bytes
-    let read = try CNIJSON.decode(WrittenResult.self, from: bytes)
+    let bytes = Self.full.json(version).bytes
+    let read = try CNIJSON.decode(PrintedResult.self, from: bytes)
     #expect(read.cniVersion == version.rawValue)
-    #expect(read.result.wire(version).bytes == bytes)
+    #expect(read.result.json(version).bytes == bytes)
     if version == .latest { #expect(read.result == Self.full) }
   }
 
@@ -56,35 +56,38 @@ import Testing
       AllocatedPort(.tcp, hostPort: 49153, containerPort: 80),
       AllocatedPort(.udp, hostIP: IPAddress("192.0.2.1"), hostPort: 49154, containerPort: 53),
     ]
-    let wire = result.wire(version)
-    guard version >= .v0_3_0 else { return #expect(wire == AddResult().wire(version)) }
+    let wire = result.json(version)
+    guard version >= .v0_3_0 else { return #expect(wire == AddResult().json(version)) }
     let told = #"""
       [{"hostPort":49153,"containerPort":80,"protocol":"tcp"},
        {"hostIP":"192.0.2.1","hostPort":49154,"containerPort":53,"protocol":"udp"}]
       """#
     #expect(try wire["portMappings"] == CNIJSON.decodeValue(Array(told.utf8)))
-    #expect(try CNIJSON.decode(WrittenResult.self, from: wire.bytes).result == result)
+    #expect(try CNIJSON.decode(PrintedResult.self, from: wire.bytes).result == result)
   }
 
   @Test(arguments: ["7", "[7]", #"[{"hostPort":0,"containerPort":80,"protocol":"tcp"}]"#])
   func `somebody else's member of that name is passed over`(text: String) throws {
-    let read = try CNIJSON.decode(WrittenResult.self, from: Array("{\"portMappings\":\(text)}".utf8))
+    let read = try CNIJSON.decode(PrintedResult.self, from: Array("{\"portMappings\":\(text)}".utf8))
     #expect(read.result == AddResult())
   }
 
   @Test func `keys of any case and empty strings are read`() throws {
     let text =
       #"{"CNIVersion":"1.0.0","Interfaces":[{"Name":"eth0","Mac":""}],"IPS":[{"ADDRESS":"10.1.0.5/24","gateway":""}]}"#
-    let read = try CNIJSON.decode(WrittenResult.self, from: Array(text.utf8))
+    let read = try CNIJSON.decode(PrintedResult.self, from: Array(text.utf8))
     #expect(read.result.interfaces.map(\.name) == ["eth0"])
     #expect(read.result.ips == [.init(address: Self.prefix("10.1.0.5/24"))])
   }
 
   @Test(arguments: [
-    (#"{"ips":[{"address":"10.1.0.5"}]}"#, "key \"ips[0].address\": \"10.1.0.5\": want \(IPPrefix.wanted)"),
+    (#"{"ips":[{"address":"10.1.0.5"}]}"#, "key \"ips[0].address\": \"10.1.0.5\": want \(IPPrefix.expectedForm)"),
     (#"{"ips":[{"address":"10.1.0.5/24","interface":"x"}]}"#, "key \"ips[0].interface\": \"x\": want a whole number"),
     (#"{"ips":{}}"#, "key \"ips\": {}: want a list"),
-    (#"{"Routes":[{"dst":"::/0","GW":"nowhere"}]}"#, "key \"Routes[0].GW\": \"nowhere\": want \(IPAddress.wanted)"),
+    (
+      #"{"Routes":[{"dst":"::/0","GW":"nowhere"}]}"#,
+      "key \"Routes[0].GW\": \"nowhere\": want \(IPAddress.expectedForm)"
+    ),
     (
       #"{"interfaces":[{"name":"a"}],"ips":[{"address":"10.1.0.5/24","interface":1}]}"#,
       "key \"ips[0].interface\": 1: want one of the 1 interfaces"
@@ -92,7 +95,7 @@ import Testing
   ])
   func `what is wrong is named with key and value`(text: String, message: String) {
     #expect(throws: CNIError(.invalidNetworkConfig, message)) {
-      try CNIJSON.decode(WrittenResult.self, from: Array(text.utf8))
+      try CNIJSON.decode(PrintedResult.self, from: Array(text.utf8))
     }
   }
 }

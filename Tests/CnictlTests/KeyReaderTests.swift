@@ -135,7 +135,7 @@ import Testing
     return try lookups(in: documents.flatMap { try variants(of: $0, type: plugin) }) { json in
       try read(json)
       try readShared(json)
-      _ = json.givenIPv6
+      _ = json.configuredIPv6
     }
   }
 
@@ -156,7 +156,7 @@ import Testing
   private static func readShared(_ json: JSONReader) throws {
     _ = try NetworkHeader(json)
     _ = try RuntimeKeys(json)
-    _ = try json.object("prevResult", as: WrittenResult.self)
+    _ = try json.object("prevResult", as: PrintedResult.self)
   }
 
   private final class Lookups: Sendable {

@@ -78,7 +78,7 @@ import Testing
       network other bridge ',"ipam":{"type":"fake"}'; cnictl netns add c1 > /run/null
       cnictl plan other c1 || { [ ! -e /run/calls ] && exit 1; }
       """)
-    #expect(asked.contains("plan: IPAM plugin fake would hand out an address: want host-local of this suite"))
+    #expect(asked.contains("plan: IPAM plugin fake would assign an address: want host-local of this suite"))
   }
 
   @Test(arguments: ["DEL", "CHECK", "GC", "STATUS"])

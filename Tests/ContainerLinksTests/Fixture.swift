@@ -7,8 +7,8 @@ import TestSupport
 @testable import ipvlan
 @testable import vlan
 
-typealias IPVLANDriver = UpperDriver<IPVLANConfig>
-typealias VLANDriver = UpperDriver<VLANConfig>
+typealias IPVLANDriver = ChildLinkDriver<IPVLANConfig>
+typealias VLANDriver = ChildLinkDriver<VLANConfig>
 
 /// An attachment to a network called "net", on a host with a link `m0` that the default route leaves by.
 struct Fixture<Driver: LinkDriver> {
@@ -72,8 +72,8 @@ struct Fixture<Driver: LinkDriver> {
         owner: owner, namespacePath: path, config: try json.map(config), delegates: ipam.delegates))
   }
 
-  func network(_ json: String) throws -> Network<Driver.Config> {
-    Network(name: owner.network, config: try config(json), delegates: ipam.delegates)
+  func network(_ json: String) throws -> NetworkCall<Driver.Config> {
+    NetworkCall(name: owner.network, config: try config(json), delegates: ipam.delegates)
   }
 
   /// What STATUS tells; `nil` where ADD could succeed.

@@ -18,14 +18,14 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     ({ $0.state.links[.container]?["eth0"] = nil }, "container link eth0 is missing"),
     ({ $0.state.links[.container]?["eth0"]?.kind = "veth" }, "container link eth0 is veth, want ipvlan"),
     (
-      { $0.state.links[.container]?["eth0"]?.upper = .ipvlan(IPVLAN(.l2)) },
+      { $0.state.links[.container]?["eth0"]?.childKind = .ipvlan(IPVLAN(.l2)) },
       "container link eth0 is ipvlan l2 bridge, want ipvlan l3 bridge"
     ),
     (
-      { $0.state.links[.container]?["eth0"]?.upper = .ipvlan(IPVLAN(.l3, .private)) },
+      { $0.state.links[.container]?["eth0"]?.childKind = .ipvlan(IPVLAN(.l3, .private)) },
       "container link eth0 is ipvlan l3 private, want ipvlan l3 bridge"
     ),
-    ({ $0.state.links[.container]?["eth0"]?.parentIndex = 99 }, "container link eth0 is not over m0"),
+    ({ $0.state.links[.container]?["eth0"]?.parentIndex = 99 }, "container link eth0 does not have the parent m0"),
     ({ $0.state.links[.container]?["eth0"]?.isUp = false }, "container link eth0 has state up false, want true"),
     (
       { $0.state.links[.container]?["eth0"]?.alias = "cni:other/c1/eth0" },
@@ -66,7 +66,7 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     let vlan = try Fixture(VLANDriver()), dummy = try Fixture(DummyDriver())
     let results = (try vlan.add(vlanJSON), try dummy.add(dummyJSON))
     #expect(try vlan.complaint(vlanJSON, results.0) == "" && dummy.complaint(dummyJSON, results.1) == "")
-    vlan.kernel.state.links[.container]?["eth0"]?.upper = .vlan(11)
+    vlan.kernel.state.links[.container]?["eth0"]?.childKind = .vlan(11)
     #expect(try vlan.complaint(vlanJSON, results.0).contains("container link eth0 is vlan 11, want vlan 10"))
     dummy.kernel.state.links[.container]?["eth0"]?.kind = "veth"
     #expect(try dummy.complaint(dummyJSON, results.1).contains("container link eth0 is veth, want dummy"))

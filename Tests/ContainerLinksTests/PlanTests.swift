@@ -18,7 +18,7 @@ import Testing
   func `an ipvlan link has its mode and flag, and its master's address and MTU`(keys: String, wanted: IPVLAN) throws {
     let fixture = try Fixture(IPVLANDriver())
     let result = try fixture.add(#"{\#(keys)"ipam":{"type":"fake"}}"#)
-    #expect(fixture.link?.upper == .ipvlan(wanted))
+    #expect(fixture.link?.childKind == .ipvlan(wanted))
     #expect(fixture.link?.parentIndex == fixture.master?.index)
     #expect(
       result.interfaces == [
@@ -60,7 +60,7 @@ import Testing
   func `a VLAN is anything from 0 to 4094`(key: String, id: Int) throws {
     let fixture = try Fixture(VLANDriver())
     try fixture.add(#"{"master":"m0"\#(key)}"#)
-    #expect(fixture.link?.upper == .vlan(id))
+    #expect(fixture.link?.childKind == .vlan(id))
   }
 
   @Test(

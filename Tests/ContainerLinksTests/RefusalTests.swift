@@ -112,7 +112,7 @@ import Testing
     fixture.kernel.uplink = nil
     try expect(
       fixture, "{}", .invalidNetworkConfig,
-      #"key "master" is absent: no default route on the host tells which link it could be"#)
+      #"key "master" is absent and there is no default route on the host: want the name of a link"#)
   }
 
   @Test(arguments: ["{}", #"{"mode":"l3"}"#])

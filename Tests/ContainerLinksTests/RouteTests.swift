@@ -54,10 +54,12 @@ import Testing
 
   @Test(
     arguments: [
-      ("10.1.0.5", nil, "another address than the container's own"), ("10.1.0.255", nil, "the address of one router"),
-      ("255.255.255.255", nil, "the address of one router"), ("224.0.0.1", nil, "the address of one router"),
-      ("127.0.0.1", nil, "the address of one router"), ("fd00::1", nil, "an address of the same family"),
-      ("10.1.0.1", 253, "none with scope 253, or another scope"),
+      ("10.1.0.5", nil, "an address that is not the container's"),
+      ("10.1.0.255", nil, "the unicast address of a router"),
+      ("255.255.255.255", nil, "the unicast address of a router"),
+      ("224.0.0.1", nil, "the unicast address of a router"),
+      ("127.0.0.1", nil, "the unicast address of a router"), ("fd00::1", nil, "an address of the same family"),
+      ("10.1.0.1", 253, "no gateway with scope 253, or another scope"),
     ] as [(IPAddress, Int?, String)])
   func `a gateway that cannot be one is refused`(gateway: IPAddress, scope: Int?, wanted: String) throws {
     var route = Route(dst: "10.9.0.0/16", gw: gateway)
@@ -110,7 +112,7 @@ import Testing
     fixture.kernel.state.sysctls[.host] = ["net/ipv4/ip_forward": "0"]
     let refusal = CNIError(
       .invalidNetworkConfig,
-      "address fd00:1::5/64: this kernel runs without IPv6 (ipv6.disable=1): want IPv4 alone")
+      "address fd00:1::5/64: this kernel runs without IPv6 (ipv6.disable=1): want only IPv4")
     #expect(try fixture.refusal(#"{"master":"m0"}"#) == refusal)
     #expect(fixture.kernel.applied == [])
     #expect(fixture.ipam.calls == [.add, .del])

@@ -25,7 +25,7 @@ import Testing
     #expect(
       try fixture.obstacle("{}")
         == CNIError(
-          .notAvailable, #"key "master" is absent: no default route on the host tells which link it could be"#))
+          .notAvailable, #"key "master" is absent and there is no default route on the host: want the name of a link"#))
   }
 
   @Test(

@@ -27,10 +27,10 @@ struct LifeTests {
   @Test(arguments: [
     ("sed 's/n1.net/n3.net/' c2/hosts > new; cat new > c2/hosts", "c2/hosts lacks the line \"10.1.0.1 n1.net\""),
     ("sed 1d c2/hosts > new; cat new > c2/hosts", "c2/hosts lacks the line \"10.1.0.2 c2\""),
-    ("sed -i 1d c2/hosts", "c2/hosts is gone or another file"), ("rm c2/hosts", "c2/hosts is gone or another file"),
-    ("echo nameserver 192.0.2.9 >> c2/resolv.conf", "c2/resolv.conf was changed by somebody else"),
+    ("sed -i 1d c2/hosts", "c2/hosts was removed or replaced"), ("rm c2/hosts", "c2/hosts was removed or replaced"),
+    ("echo nameserver 192.0.2.9 >> c2/resolv.conf", "c2/resolv.conf was changed by another program"),
     ("rm c2/hostname", "c2/hostname is missing"),
-    ("rm ../state/net/c2:eth0.json", "nothing is remembered of the attachment"),
+    ("rm ../state/net/c2:eth0.json", "there is no record of the attachment"),
   ])
   func `CHECK names what somebody changed`(script: String, words: String) throws {
     try Crowd.use { crowd in

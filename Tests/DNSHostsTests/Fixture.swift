@@ -89,8 +89,8 @@ struct Fixture {
         config: try json.map { try DNSHostsConfig(JSONReader(document($0))) }, delegates: delegates(number)))
   }
 
-  func network(_ json: String = "{}") throws -> Network<DNSHostsConfig> {
-    Network(
+  func network(_ json: String = "{}") throws -> NetworkCall<DNSHostsConfig> {
+    NetworkCall(
       name: try Self.owner(1).network, config: try DNSHostsConfig(JSONReader(document(json))), delegates: delegates(1))
   }
 

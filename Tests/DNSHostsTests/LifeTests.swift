@@ -116,10 +116,10 @@ struct LifeTests {
       #expect(error?.code == .differences)
       #expect(error?.message.contains("\(path) lacks the line \"10.1.0.1 c1.net\"") == true)
       let other = #expect(throws: CNIError.self) { try DNSHosts().check(fixture.call(3)) }
-      #expect(other?.message.contains("nothing is remembered") == true)
+      #expect(other?.message.contains("there is no record of the attachment") == true)
       let renamed = try fixture.call(1, #"{"args": {"cni": {"name": "web"}}}"#)
       let third = #expect(throws: CNIError.self) { try DNSHosts().check(renamed) }
-      #expect(third?.message.contains("remembered names are c1, c1.net, want web, web.net") == true)
+      #expect(third?.message.contains("recorded names are c1, c1.net, want web, web.net") == true)
     }
   }
 

@@ -27,7 +27,7 @@ struct ServerTests {
       let server = try #require(try DNSHostsSettings(call).server)
       var result = try #require(call.previous)
       result.ips[1].gateway = IPAddress("10.1.0.254")
-      #expect(server.place == place)
+      #expect(server.target == place)
       #expect(try server.nameservers(result, of: call.owner).map(\.description) == nameservers)
     }
   }
@@ -144,8 +144,8 @@ struct ServerTests {
       var previous = try Fixture.previous(1)
       previous.ips[1].gateway = gateway.flatMap { IPAddress($0) }
       let call = try fixture.call(1, #"{"type": "dnsname", "domainName": "dns.podman"}"#, previous: previous)
-      let plugin = DNSHosts(containerSide: { (_) throws(KernelError) in
-        InterfaceName("br0").map { ContainerSide(link: $0, addresses: [IPAddress("10.1.0.254")].compactMap(\.self)) }
+      let plugin = DNSHosts(findHostLink: { (_) throws(KernelError) in
+        InterfaceName("br0").map { HostLink(link: $0, addresses: [IPAddress("10.1.0.254")].compactMap(\.self)) }
       })
       var dns = DNS()
       try plugin.add(call) { (result) throws(CNIError) in dns = result.dns }

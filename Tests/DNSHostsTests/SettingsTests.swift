@@ -151,9 +151,9 @@ struct SettingsTests {
   @Test func `of a configuration that cannot be read, DEL takes what it can use`() throws {
     let json = try CNIJSON.decodeValue(
       Array(#"{"stateDir": "/run/x", "hosts": "no", "delegate": {"type": "bridge"}}"#.utf8))
-    let config = DNSHosts.salvage(json)
+    let config = DNSHosts.partialConfig(json)
     #expect(config?.stateDir == "/run/x")
-    #expect(config?.inner?.type.description == "bridge")
-    #expect(DNSHosts.salvage(.object([:]))?.stateDir == StateDirectory.defaultPath)
+    #expect(config?.nestedPlugin?.type.description == "bridge")
+    #expect(DNSHosts.partialConfig(.object([:]))?.stateDir == StateDirectory.defaultPath)
   }
 }

@@ -21,7 +21,7 @@ struct HostAsItIsTests {
       let config = try lab.bridge(
         #"{"isDefaultGateway": true, "ipMasq": true}"#, subnets: ["10.77.0.0/24", "fd77::/64"])
       let added = try lab.add(config)
-      #expect(added.errors.contains("left as it is: set sysctl net/ipv4/conf/eth0/arp_notify=1, which is 0: Read-only"))
+      #expect(added.errors.contains("not changed: set sysctl net/ipv4/conf/eth0/arp_notify=1, which is 0: Read-only"))
       let check = try lab.check(config, added.result())
       #expect(check.isSuccess, "\(check)")
       #expect(try lab.pings("10.77.0.1", from: lab.container(1)))
@@ -74,7 +74,7 @@ struct HostAsItIsTests {
       #expect(
         status.code == 50
           && status.complaint.hasPrefix(
-            #"key "ipam": "fd77::/64": this kernel runs without IPv6 (ipv6.disable=1): want IPv4 alone"#)
+            #"key "ipam": "fd77::/64": this kernel runs without IPv6 (ipv6.disable=1): want only IPv4"#)
       )
       let refused = try lab.add(config)
       #expect(refused.code == 7 && refused.complaint.contains("fd77::2/64: this kernel runs without IPv6"))
@@ -152,8 +152,8 @@ struct ContainerRouteTests {
 
   @Test(
     arguments: [
-      ("10.99.0.1", nil), ("169.254.1.1", nil), ("10.77.0.2", "another address than the container's own"),
-      ("10.77.0.255", "the address of one router"), ("10.77.0.0", "want"), ("0.0.0.7", "want"),
+      ("10.99.0.1", nil), ("169.254.1.1", nil), ("10.77.0.2", "an address that is not the container's"),
+      ("10.77.0.255", "the unicast address of a router"), ("10.77.0.0", "want"), ("0.0.0.7", "want"),
       ("fd00::1", "the same family"),
     ] as [(String, String?)])
   func `a gateway is on the link where no prefix covers it, or refused by its name`(

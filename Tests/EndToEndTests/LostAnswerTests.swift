@@ -95,7 +95,7 @@ struct LostAnswerTests {
       #expect(try lab.delete(config).isSuccess)
       let always = try run(call, injecting: "setns:error=ENOMEM:when=2+", "setns", in: lab)
       #expect(always.code == 100)
-      #expect("\(always)".contains("go back to the host's network namespace"), "\(always)")
+      #expect("\(always)".contains("return to the host's network namespace"), "\(always)")
       #expect(try lab.delete(config).isSuccess)
       #expect(try state(lab) == before)
     }

@@ -64,7 +64,7 @@ import Testing
   ) -> String {
     do throws(CNIError) {
       let outcome = try store.transact(transaction)
-      let found = outcome.found.map { $0.map { told(.put($0), from: first) } }
+      let found = outcome.readResults.map { $0.map { told(.put($0), from: first) } }
       return "\(outcome.isSuccess) \(outcome.revision - first) \(found)"
     } catch { return "code \(error.code.rawValue)" }
   }

@@ -43,7 +43,7 @@ import Testing
       _ = try store.transact(put("/d"))
       // What met silence may have been carried out since, but not twice.
       let again = try other.transact(put("/c", if: .isAbsent("/c")))
-      #expect(again.isSuccess || again.found[0].map(\.value) == [[1]])
+      #expect(again.isSuccess || again.readResults[0].map(\.value) == [[1]])
       #expect(try store.read(.prefixed("/")).pairs.map(\.key) == ["/a", "/b", "/c", "/d"])
     }
   }

@@ -20,7 +20,8 @@ import Testing
       let pairs = [
         EtcdPair("/net/a", [], modified: made.revision), EtcdPair("/net/b", bytes("ü\u{0}\n"), modified: made.revision),
       ]
-      #expect(made == EtcdOutcome(isSuccess: true, found: [pairs, []], revision: made.revision, cluster: made.cluster))
+      #expect(
+        made == EtcdOutcome(isSuccess: true, readResults: [pairs, []], revision: made.revision, cluster: made.cluster))
       #expect(made.cluster != "")
       #expect(try store.read(.prefixed("/net/")) == EtcdPairs(pairs, revision: made.revision))
       #expect(try store.read(.one("/neu")).pairs.map(\.value) == [[0, 255]])
@@ -42,7 +43,7 @@ import Testing
       for (condition, holds) in cases {
         let outcome = try store.transact(EtcdTransaction(where: [condition], [], otherwise: [.read(.one("/a"))]))
         #expect(outcome.isSuccess == holds, "\(condition)")
-        #expect(outcome.found == (holds ? [] : [[EtcdPair("/a", bytes("1"), modified: first)]]), "\(condition)")
+        #expect(outcome.readResults == (holds ? [] : [[EtcdPair("/a", bytes("1"), modified: first)]]), "\(condition)")
       }
     }
   }

@@ -42,13 +42,14 @@ import Testing
     try bench.etcd.put("/p/net/addresses/10.1.0.9", "mine")
     #expect(
       try bench.refusal("b", wanted: ["10.1.0.9"])?.message
-        == "requested IP address 10.1.0.9 is not available: key /p/net/addresses/10.1.0.9 of etcd holds something else")
+        == "requested IP address 10.1.0.9 is not available: key /p/net/addresses/10.1.0.9 of etcd has the value of another program"
+    )
     try bench.etcd.put("/p/net/attachments/n1/b:eth0", "mine")
     let error = try bench.refusal("b")
     #expect(error?.code == .etcdRefused)
     #expect(
       error?.message
-        == "read key /p/net/attachments/n1/b:eth0 of etcd: want what ipam-etcd writes: not valid JSON")
+        == "read key /p/net/attachments/n1/b:eth0 of etcd: want a value that ipam-etcd wrote: not valid JSON")
   }
 
   @Test(arguments: [
@@ -67,12 +68,12 @@ import Testing
     var bench = try Bench(dual)
     let given = try bench.add("a").compactMap(IPAddress.init)
     var table = try bench.table()
-    #expect(try table.addresses(of: owner("a"), answered: given) == given)
-    #expect(try table.addresses(of: owner("b"), answered: given) == [])
+    #expect(try table.addresses(of: owner("a"), resultAddresses: given) == given)
+    #expect(try table.addresses(of: owner("b"), resultAddresses: given) == [])
     try bench.etcd.put(
       "/p/net/addresses/\(given[0])", #"{"attempt":"x","container":"a","interface":"eth0","node":"n1"}"#)
-    #expect(try table.addresses(of: owner("a"), answered: given) == [given[1]])
+    #expect(try table.addresses(of: owner("a"), resultAddresses: given) == [given[1]])
     try bench.etcd.delete(.one("/p/net/addresses/\(given[1])"))
-    #expect(try table.addresses(of: owner("a"), answered: given) == [])
+    #expect(try table.addresses(of: owner("a"), resultAddresses: given) == [])
   }
 }

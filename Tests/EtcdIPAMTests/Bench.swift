@@ -25,7 +25,7 @@ struct Bench {
   mutating func add(_ container: String, on node: String = "n1", wanted: [String] = []) throws -> [String] {
     var table = try table(on: node)
     let request = LeaseRequest(
-      owner: try owner(container), sets: sets, wanted: try wanted.map { try #require(IPAddress($0)) },
+      owner: try owner(container), sets: sets, requested: try wanted.map { try #require(IPAddress($0)) },
       blockSize: blockSize)
     return try table.allocate(request, using: &random).map(\.address.description)
   }

@@ -80,7 +80,7 @@ import Testing
     for container in 0..<6 { _ = try bench.add("c\(container)") }
     let kept = try #require(bench.entries["attachments/n1/c3:eth0"]).split(separator: "\"")[3]
     var table = try bench.table()
-    try table.releaseAll(but: [attachment("c3")])
+    try table.releaseAll(except: [attachment("c3")])
     #expect(bench.names("blocks/") == [try block(of: String(kept), 31)])
     #expect(bench.names("nodes/n1/") == [try block(of: String(kept), 31)])
   }

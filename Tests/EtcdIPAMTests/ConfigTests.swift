@@ -39,20 +39,23 @@ import Testing
   @Test(arguments: [
     (#""subnet": "10.1.0.0/24", "dataDir": "/x""#, 2, #"key "ipam.dataDir": /x: the leases are in etcd: want prefix"#),
     (#""subnet": "10.1.0.0/24", "sticky": true"#, 2, #"key "ipam.sticky": true: only ipam-host-local remembers names"#),
-    (#""subnet": "auto""#, 2, #"key "ipam.subnet": auto: an unused one on this host may be used on another"#),
+    (
+      #""subnet": "auto""#, 2,
+      #"key "ipam.subnet": auto: a subnet that this host does not use may be in use on another host"#
+    ),
     (
       #""ranges": [[{"subnet": "auto-ipv6"}]]"#, 2,
-      #"key "ipam.subnet": auto-ipv6: an unused one on this host may be used on another"#
+      #"key "ipam.subnet": auto-ipv6: a subnet that this host does not use may be in use on another host"#
     ),
     (#""routes": []"#, 7, #"key "ipam": no IP ranges: want subnet or ranges"#),
     (#""subnet": "10.1.0.9/24""#, 7, "ipam.subnet 10.1.0.9/24: host bits are set: want 10.1.0.0/24"),
     (#""subnet": "10.1.0.0/24", "blockSize": 48"#, 7, #"key "ipam.blockSize": 48: want a power of two, 2 to 65536"#),
     (#""subnet": "10.1.0.0/24", "blockSize": 1"#, 7, #"key "ipam.blockSize": 1: want a power of two, 2 to 65536"#),
     (#""subnet": "10.1.0.0/24", "blockSize": "x""#, 7, #"key "ipam.blockSize": "x": want a whole number"#),
-    (#""subnet": "10.1.0.0/24", "node": "a/b""#, 7, #"key "ipam.node": "a/b": want \#(NodeName.wanted)"#),
+    (#""subnet": "10.1.0.0/24", "node": "a/b""#, 7, #"key "ipam.node": "a/b": want \#(NodeName.expectedForm)"#),
     (
       #""subnet": "10.1.0.0/24", "prefix": "//""#, 7,
-      #"key "ipam.prefix": "//": want what keys begin with: /swift-cni/ipam"#
+      #"key "ipam.prefix": "//": want a prefix for keys, such as /swift-cni/ipam"#
     ),
   ])
   func `a key that cannot be meant so is refused`(text: String, code: UInt32, message: String) throws {

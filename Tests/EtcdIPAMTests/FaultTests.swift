@@ -28,7 +28,7 @@ import Testing
     bench.etcd.next(.asUsual, .answerLost, .noQuorum)
     let error = try bench.refusal("a")
     #expect(error?.code == .tryAgainLater)
-    #expect(error?.details == "it may be carried out all the same: DEL releases it")
+    #expect(error?.details == "etcd may still carry it out: DEL releases the addresses")
     #expect(bench.leased.count == 2)
     try bench.delete("a")
     #expect(bench.entries == [:])

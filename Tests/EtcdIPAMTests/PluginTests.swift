@@ -38,8 +38,8 @@ private struct PluginBench {
     return try #require(answer)
   }
 
-  func network(_ ipam: String) throws -> Network<EtcdIPAMConfig> {
-    Network(
+  func network(_ ipam: String) throws -> NetworkCall<EtcdIPAMConfig> {
+    NetworkCall(
       name: try #require(NetworkName("net")),
       config: try CNIJSON.decode(EtcdIPAMConfig.self, from: Array(json(ipam).utf8)), delegates: none)
   }
@@ -108,14 +108,14 @@ private let small = #""subnet": "10.1.0.0/30""#
         == CNIError(
           .differences,
           "leases of container a (eth0) in network net: no address of range set fd00::-fd00::1 is leased; "
-            + "fd00::1, which ADD answered, is not leased"))
+            + "fd00::1 of ADD's result is not leased"))
   }
 
   @Test func `DEL frees its own, twice, whatever became of the ranges`() throws {
     let bench = PluginBench()
     _ = try bench.add("a", small)
     let broken = try CNIJSON.decodeValue(Array(bench.json(#""subnet": 5, "blockSize": "x""#).utf8))
-    let salvaged = try #require(EtcdIPAM<FakeEtcd>.salvage(broken))
+    let salvaged = try #require(EtcdIPAM<FakeEtcd>.partialConfig(broken))
     for _ in 1...2 {
       try bench.plugin.delete(bench.removal("a", salvaged))
       #expect(bench.etcd.texts == [:])
@@ -124,12 +124,12 @@ private let small = #""subnet": "10.1.0.0/30""#
 
   @Test func `DEL that does not know where etcd is says so`() throws {
     let bench = PluginBench()
-    #expect(EtcdIPAM<FakeEtcd>.salvage(try CNIJSON.decodeValue(Array(#"{"ipam": {}}"#.utf8))) == nil)
+    #expect(EtcdIPAM<FakeEtcd>.partialConfig(try CNIJSON.decodeValue(Array(#"{"ipam": {}}"#.utf8))) == nil)
     let error = refusal { try bench.plugin.delete(bench.removal("a", nil)) }
     #expect(error?.code == .invalidNetworkConfig)
     #expect(
       error?.message
-        == "release the addresses of container a (eth0): nothing says where etcd is: want ipam.endpoints")
+        == "release the addresses of container a (eth0): the configuration has no address of etcd: want ipam.endpoints")
   }
 
   @Test func `GC keeps what is valid`() throws {

@@ -52,7 +52,7 @@ import Testing
     let kept = try bench.add("a") + bench.add("a", on: "n2") + bench.add("b", on: "n10")
     for container in ["b", "c"] { _ = try bench.add(container) }
     var table = try bench.table()
-    try table.releaseAll(but: [attachment("a")])
+    try table.releaseAll(except: [attachment("a")])
     #expect(bench.leased == kept.sorted())
     #expect(bench.names("attachments/") == ["n1/a:eth0", "n10/b:eth0", "n2/a:eth0"])
   }
@@ -63,7 +63,7 @@ import Testing
     try bench.etcd.put("/p/net/attachments/n1/b:eth0", "{}")
     var table = try bench.table()
     do {
-      try table.releaseAll(but: [])
+      try table.releaseAll(except: [])
       Issue.record("no error")
     } catch {
       #expect(error.code == .etcdRefused)
@@ -77,7 +77,7 @@ import Testing
     let kept = try bench.add("a", on: "n1")
     for container in ["a", "b", "c"] { _ = try bench.add(container, on: "n2") }
     var table = try bench.table(on: "n2")
-    try table.releaseAll(but: [])
+    try table.releaseAll(except: [])
     #expect(bench.leased == kept.sorted())
     #expect(bench.names("nodes/").allSatisfy { $0.hasPrefix("n1/") })
     #expect(Set(bench.names("blocks/").compactMap { bench.entries["blocks/\($0)"] }) == ["n1"])

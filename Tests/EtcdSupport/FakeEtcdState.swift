@@ -43,7 +43,7 @@ struct FakeEtcdState {
       }
     }
     keep(events)
-    return EtcdOutcome(isSuccess: isSuccess, found: found, revision: revision, cluster: "\(cluster)")
+    return EtcdOutcome(isSuccess: isSuccess, readResults: found, revision: revision, cluster: "\(cluster)")
   }
 
   private func holds(_ condition: EtcdTransaction.Condition) -> Bool {

@@ -16,7 +16,7 @@ import Testing
     let held = EtcdPair("/a", Array("one".utf8), modified: 2)
     #expect(
       try other.transact(create("/a", "other"))
-        == EtcdOutcome(isSuccess: false, found: [[held]], revision: 2, cluster: "1"))
+        == EtcdOutcome(isSuccess: false, readResults: [[held]], revision: 2, cluster: "1"))
   }
 
   @Test func `carries out what it does not answer`() throws {

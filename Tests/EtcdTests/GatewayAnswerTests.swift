@@ -34,7 +34,7 @@ import Testing
         + #"{"response_range":{"kvs":[{"key":"L2E=","mod_revision":"3","value":"MQ=="}],"count":"1"}}]}"#
     ).outcome()
     #expect(
-      lost == EtcdOutcome(isSuccess: false, found: [[], [EtcdPair("/a", [49], modified: 3)]], revision: 5))
+      lost == EtcdOutcome(isSuccess: false, readResults: [[], [EtcdPair("/a", [49], modified: 3)]], revision: 5))
   }
 
   @Test func `gives a lease, renews it, or says that it is gone`() throws {

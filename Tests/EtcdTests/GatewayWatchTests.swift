@@ -54,24 +54,24 @@ import Testing
   @Test(arguments: [
     (
       #"{"error":{"grpc_code":14,"http_code":503,"message":"etcdserver: no leader","http_status":"x"}}"#,
-      GatewayRefusal(.unavailable, "etcdserver: no leader")
+      GatewayError(.unavailable, "etcdserver: no leader")
     ),
     (
       #"{"error":{"grpc_code":16,"message":"etcdserver: invalid auth token"}}"#,
-      GatewayRefusal(.staleToken, "etcdserver: invalid auth token")
+      GatewayError(.staleToken, "etcdserver: invalid auth token")
     ),
-    (#"{"error":"what"}"#, GatewayRefusal(.unavailable, #""what""#)),
+    (#"{"error":"what"}"#, GatewayError(.unavailable, #""what""#)),
     (
       #"{"result":{"watch_id":"-1","created":true,"canceled":true,"cancel_reason":"permission denied"}}"#,
-      GatewayRefusal(.refused, "permission denied")
+      GatewayError(.refused, "permission denied")
     ),
     (
       #"{"result":{"watch_id":"1","events":[{}]}}"#,
-      GatewayRefusal(.refused, #"etcd's answer: member "kv": want an object"#)
+      GatewayError(.refused, #"etcd's answer: member "kv": want an object"#)
     ),
-    ("[]", GatewayRefusal(.refused, #"etcd's answer: member "result": want an object"#)),
+    ("[]", GatewayError(.refused, #"etcd's answer: member "result": want an object"#)),
   ])
-  func `tells why it ends`(text: String, refusal: GatewayRefusal) throws {
+  func `tells why it ends`(text: String, refusal: GatewayError) throws {
     var watch = GatewayWatch([.one("/a")], from: 1)
     let line = try line(text)
     #expect(throws: refusal) { try watch.events(in: line) }

@@ -200,7 +200,7 @@ import Testing
     } throws: { error in
       "\(error)".contains("admission of 10.1.0.5 is missing; packet filter: admission of fd00:1::5 is missing")
     }
-    let network = Network(
+    let network = NetworkCall(
       name: owner.network, config: try call("{}", previous: nil).config,
       delegates: try call("{}", previous: nil).delegates)
     try plugin.status(network)

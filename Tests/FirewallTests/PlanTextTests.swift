@@ -9,7 +9,7 @@ extension FirewallTests {
   @Test func `a plan of firewall names the rules, and makes none`() throws {
     kernel.state.links[.host] = [:]
     var call = try call("{}", previous: previous)
-    let plan = PlannedLines()
+    let plan = PlanOutput()
     call.plan = plan
     try plugin.add(call) { _ in }
     #expect(kernel.applied.isEmpty)

@@ -23,7 +23,7 @@ import Testing
 
   /// The owner's rule set file, in the place of which the script puts something.
   private func replaceFile(_ script: String) throws {
-    let name = try #require(try Files.list(directory)?.first { !SetAside.isOne($0) })
+    let name = try #require(try Files.list(directory)?.first { !SetAside.isAsideName($0) })
     try shell(script.replacing("PATH", with: "\(directory)/\(name)").replacing("STATE", with: host.state))
   }
 

@@ -21,12 +21,12 @@ import Testing
     var filter = host.filter
     let own = try Self.published("c1"), other = try Self.published("c2", on: "net2")
     try filter.add(own)
-    #expect(try !filter.needsRouteLocalnet(Self.link, besides: [own.owner]))
+    #expect(try !filter.needsRouteLocalnet(Self.link, except: [own.owner]))
     try filter.add(other)
-    #expect(try filter.needsRouteLocalnet(Self.link, besides: [own.owner]))
-    #expect(try !filter.needsRouteLocalnet("t-none1", besides: [own.owner]))
+    #expect(try filter.needsRouteLocalnet(Self.link, except: [own.owner]))
+    #expect(try !filter.needsRouteLocalnet("t-none1", except: [own.owner]))
     host.nftables.ruleSets.removeAll { $0.owner == other.owner }
-    #expect(try !filter.needsRouteLocalnet(Self.link, besides: [own.owner]))
+    #expect(try !filter.needsRouteLocalnet(Self.link, except: [own.owner]))
   }
 
   @Test func `repair restores published ports first, without removing them in between`() throws {

@@ -12,7 +12,7 @@ struct SharedLibraryTests {
 
   @Test func `a library that is not installed is missing, and the package is named`() throws {
     let error = try #require(refusal(of: "libt-none.so.1"))
-    #expect(error.saysAbsent)
+    #expect(error.meansUnsupported)
     #expect(error.reason.hasSuffix("No such file or directory; want the package libt1"))
   }
 
@@ -20,6 +20,6 @@ struct SharedLibraryTests {
     // Nothing is mapped at address 0, so that reading there fails with EIO.
     let error = try #require(refusal(of: "/proc/self/mem"))
     #expect(error.errno == .EIO)
-    #expect(error.mayPass && !error.saysAbsent)
+    #expect(error.isTemporary && !error.meansUnsupported)
   }
 }

@@ -17,8 +17,9 @@ struct Bench {
     let (kernel, index) = (Shared(kernel), "\(directory).index")
     return HostLocal(
       on: { _ in kernel.value },
-      leases: { (dataDir, network, making) throws(CNIError) in
-        try LeaseDirectory.open(dataDir: dataDir, network: network, making: making, indexDirectory: index)
+      leases: { (dataDir, network, createIfMissing) throws(CNIError) in
+        try LeaseDirectory.open(
+          dataDir: dataDir, network: network, createIfMissing: createIfMissing, indexDirectory: index)
       }, subnets: SubnetRecords.subnet, text: fileText)
   }
 
@@ -50,9 +51,9 @@ struct Bench {
     try plugin.delete(Removal(owner: owner(container, "net"), namespacePath: nil, config: config, delegates: none))
   }
 
-  func network(_ text: String) throws -> Network<HostLocalConfig> {
+  func network(_ text: String) throws -> NetworkCall<HostLocalConfig> {
     let config = try CNIJSON.decode(HostLocalConfig.self, from: config(text))
-    return try Network(name: #require(NetworkName("net")), config: config, delegates: none)
+    return try NetworkCall(name: #require(NetworkName("net")), config: config, delegates: none)
   }
 
   func owner(_ container: String, _ network: String) throws -> AttachmentID {

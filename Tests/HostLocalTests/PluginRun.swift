@@ -68,7 +68,7 @@ func inDataDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
   defer {
     for name in names(path) {
       guard let network = NetworkName(name) else { continue }
-      try? LeaseDirectory.forget(dataDir: path, network: network)
+      try? LeaseDirectory.removeAll(dataDir: path, network: network)
     }
     try? FileManager.default.removeItem(atPath: path)
   }

@@ -82,8 +82,8 @@ import Testing
       call.previous?.ips[0].address = "10.1.0.5/29"
       let error = refusal { try bench.plugin.check(call) }
       let message = [
-        "leases of container a (eth0) in network net: 10.1.0.5, which ADD answered, is not leased",
-        "no address of range set fd00::1-fd00::7 is leased", "fd00::2, which ADD answered, is not leased",
+        "leases of container a (eth0) in network net: 10.1.0.5 of ADD's result is not leased",
+        "no address of range set fd00::1-fd00::7 is leased", "fd00::2 of ADD's result is not leased",
       ]
       #expect(error == CNIError(.differences, message.joined(separator: "; ")))
     }
@@ -105,7 +105,7 @@ import Testing
       _ = try bench.add("b", Self.subnet)
       let broken = #"{"ipam": {"DataDir": "\#(bench.directory)", "subnet": 5}}"#
       let document = try CNIJSON.decodeValue(Array(broken.utf8))
-      let salvaged = try #require(HostLocal<FakeKernel, LeaseDirectory>.salvage(document))
+      let salvaged = try #require(HostLocal<FakeKernel, LeaseDirectory>.partialConfig(document))
       for _ in 1...2 {
         try bench.delete("a", config: salvaged)
         #expect(names("\(bench.directory)/net") == ["10.1.0.3", "last_reserved_ip.0", "lock"])

@@ -14,7 +14,7 @@ func request(
 ) throws -> AddressRequest {
   AddressRequest(
     owner: try owner(container), namespacePath: "/run/netns/\(container)", sets: try sets(text),
-    wanted: try wanted.map(address), stickyName: name.map { StickyName(container: $0, interface: "eth0") })
+    requested: try wanted.map(address), stickyName: name.map { StickyName(container: $0, interface: "eth0") })
 }
 
 extension FakeLeaseStore {
@@ -136,7 +136,7 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
       ([], "10.2.0.1", "in none of the ranges 10.1.0.1-10.1.0.6; fd00::1-fd00::7"),
       ([], "10.1.0.7", "in none of the ranges 10.1.0.1-10.1.0.6; fd00::1-fd00::7"),
       ([], "10.1.0.4", "it is excluded in range set 10.1.0.1-10.1.0.6"),
-      (["10.1.0.3"], "10.1.0.5", "range set 10.1.0.1-10.1.0.6 gives one address and 10.1.0.3 is asked for too"),
+      (["10.1.0.3"], "10.1.0.5", "range set 10.1.0.1-10.1.0.6 gives one address and 10.1.0.3 is requested too"),
       (["fd00::3"], "10.1.0.2", "it is leased to container z (eth0)"),
     ] as [([String], String, String)])
   func `an address that cannot be had takes nothing`(others: [String], text: String, why: String) throws {

@@ -56,7 +56,7 @@ private let badAround: [(String, String, String)] = [
     let ranges = #"[[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}], [{"subnet": "10.2.0.0/24"}]]"#
     let error = #expect(throws: CNIError.self) { _ = try sets(#""ranges": \#(ranges)"#, version: version) }
     let message =
-      "CNI version \(version): 2 IPv4 range sets: it holds one address per family: want cniVersion 0.3.0 or later"
+      "CNI version \(version): 2 IPv4 range sets: its result has one address per family: want cniVersion 0.3.0 or later"
     #expect(error == CNIError(.invalidNetworkConfig, message))
     #expect(try sets(#""ranges": \#(ranges)"#, version: "0.3.0").count == 3)
   }

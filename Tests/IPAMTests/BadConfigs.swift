@@ -75,15 +75,15 @@ let badConfigs: [(String, String)] = [
   ),
   (
     #""ranges": [[{"subnet": "10.1.0.0/24"}]], "rangeStart": "10.1.0.5""#,
-    "ipam.rangeStart 10.1.0.5: there is no ipam.subnet: want it with the range it belongs to"
+    "ipam.rangeStart 10.1.0.5: there is no ipam.subnet: want this key beside the subnet of its range"
   ),
   (
     #""ranges": [[{"subnet": "10.1.0.0/24"}]], "rangeEnd": "10.1.0.5""#,
-    "ipam.rangeEnd 10.1.0.5: there is no ipam.subnet: want it with the range it belongs to"
+    "ipam.rangeEnd 10.1.0.5: there is no ipam.subnet: want this key beside the subnet of its range"
   ),
   (
     #""ranges": [[{"subnet": "10.1.0.0/24"}]], "gateway": "10.1.0.5""#,
-    "ipam.gateway 10.1.0.5: there is no ipam.subnet: want it with the range it belongs to"
+    "ipam.gateway 10.1.0.5: there is no ipam.subnet: want this key beside the subnet of its range"
   ),
   (
     #""ranges": [[{"subnet": "10.1.0.0/24"}, {"subnet": "fd00::/64"}]]"#,
@@ -165,7 +165,7 @@ let badConfigs: [(String, String)] = [
   ),
   (
     #""subnet": "10.1.0.0/24", "routes": [{"dst": "10.9.0.0/16", "gw": "224.0.0.1"}]"#,
-    "route 10.9.0.0/16: gw 224.0.0.1: want the address of one router"
+    "route 10.9.0.0/16: gw 224.0.0.1: want the unicast address of a router"
   ),
   (
     #""subnet": "10.1.0.0/24", "routes": [{"dst": "0.0.0.0/0", "mtu": -1}]"#,

@@ -79,14 +79,14 @@ func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text))
   func `asks the bridge only where there is one and no subnet`(around: String, text: String, name: String?) throws {
     let json = #"{\#(around) "ipam": {\#(text)}}"#
     let config = try CNIJSON.decode(HostLocalConfig.self, from: Array(json.utf8))
-    #expect(config.bridgeToAsk?.description == name)
+    #expect(config.subnetBridge?.description == name)
   }
 
   @Test func `an automatic subnet takes the place of its word`() throws {
     let json = #"{"cniVersion": "1.0.0", "ipam": {"ranges": [[{"subnet": "auto"}], [{"subnet": "auto-ipv6"}]]}}"#
     let config = try CNIJSON.decode(HostLocalConfig.self, from: Array(json.utf8))
     #expect(config.automaticFamilies == [.v4, .v6])
-    let chosen = try config.rangeSets(chosen: [.v4: prefix("172.17.0.0/16"), .v6: prefix("fd00::/64")])
+    let chosen = try config.rangeSets(autoSubnets: [.v4: prefix("172.17.0.0/16"), .v6: prefix("fd00::/64")])
     #expect(chosen.map(\.ranges[0].subnet.description) == ["172.17.0.0/16", "fd00::/64"])
   }
 }

@@ -64,7 +64,7 @@ struct FakeLeaseStore: LeaseStore, ~Copyable {
 
   mutating func allLeases() throws(CNIError) -> [Lease] {
     try step()
-    return leases.map { Lease(address: $0.key, holder: $0.value, madeAt: 0) }.sorted { $0.address < $1.address }
+    return leases.map { Lease(address: $0.key, holder: $0.value, leasedAt: 0) }.sorted { $0.address < $1.address }
   }
 
   mutating func deadLeases() throws(CNIError) -> [IPAddress] {
@@ -77,7 +77,7 @@ struct FakeLeaseStore: LeaseStore, ~Copyable {
     return last[set]
   }
 
-  mutating func remembered(_ name: StickyName) throws(CNIError) -> [IPAddress] {
+  mutating func stickyAddresses(of name: StickyName) throws(CNIError) -> [IPAddress] {
     try step()
     return names[name] ?? []
   }
@@ -87,7 +87,7 @@ struct FakeLeaseStore: LeaseStore, ~Copyable {
     return names.first { $0.value.contains(address) }?.key
   }
 
-  mutating func remember(_ addresses: [IPAddress], for name: StickyName) throws(CNIError) {
+  mutating func recordAddresses(_ addresses: [IPAddress], for name: StickyName) throws(CNIError) {
     try step()
     names = names.filter { !$0.value.contains(where: addresses.contains) }
     names[name] = addresses

@@ -11,7 +11,7 @@ struct SweepTests {
   @Test func `host and container are as they were, whichever change is refused`() throws {
     try Sweep.expectAllTakenBack(changes: 8...12) { n in
       try Sweep(
-        UpperDriver<IPVLANConfig>(), #"{"master": "m0", "flag": "private", "ipam": {"type": "fake"}}"#,
+        ChildLinkDriver<IPVLANConfig>(), #"{"master": "m0", "flag": "private", "ipam": {"type": "fake"}}"#,
         on: Sweep.master, refusing: n)
     }
   }

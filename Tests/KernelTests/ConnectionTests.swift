@@ -12,7 +12,7 @@ import Testing
   ]
 
   /// Remembered UDP connections, as `DESTINATION PORT`, before and after some are forgotten.
-  private func connections(forgetting wanted: Set<TrackedConnections>) throws -> (
+  private func connections(forgetting wanted: Set<ConntrackFilter>) throws -> (
     before: Set<String>, after: Set<String>
   ) {
     try inFreshNamespace { _ in
@@ -23,13 +23,13 @@ import Testing
         ("127.0.0.1", 5353), ("127.0.0.2", 5353), ("127.0.0.1", 5354), ("::1", 5353),
       ] as [(IPAddress, UInt16)] { try sendPacket(to: address, port) }
       let before = try remembered()
-      try kernel.apply(.forgetConnections(wanted))
+      try kernel.apply(.deleteConntrackEntries(wanted))
       return (before, try remembered())
     }
   }
 
-  private static func udp(_ family: IPFamily, _ address: IPAddress?, _ port: UInt16) -> TrackedConnections {
-    TrackedConnections(.udp, family, to: address, port)
+  private static func udp(_ family: IPFamily, _ address: IPAddress?, _ port: UInt16) -> ConntrackFilter {
+    ConntrackFilter(.udp, family, to: address, port)
   }
 
   @Test(
@@ -39,9 +39,9 @@ import Testing
       ([udp(.v6, nil, 5353)], ["127.0.0.1 5353", "127.0.0.2 5353", "127.0.0.1 5354"]),
       ([udp(.v4, "127.0.0.1", 5353), udp(.v4, "127.0.0.1", 5354)], ["127.0.0.2 5353", "::1 5353"]),
       ([udp(.v4, nil, 5353), udp(.v4, nil, 5354), udp(.v6, "::1", 5353)], []),
-      ([TrackedConnections(.tcp, .v4, 5353)], everywhere), ([udp(.v4, nil, 5355)], everywhere), ([], everywhere),
-    ] as [([TrackedConnections], [String])])
-  func `exactly those that are named are forgotten`(wanted: [TrackedConnections], left: [String]) throws {
+      ([ConntrackFilter(.tcp, .v4, 5353)], everywhere), ([udp(.v4, nil, 5355)], everywhere), ([], everywhere),
+    ] as [([ConntrackFilter], [String])])
+  func `exactly those that are named are forgotten`(wanted: [ConntrackFilter], left: [String]) throws {
     let (before, after) = try connections(forgetting: Set(wanted))
     #expect(before == Set(Self.everywhere))
     #expect(after == Set(left))
@@ -55,7 +55,7 @@ import Testing
       try track()
       try sendPacket(to: "10.1.0.5", 53)
       let before = try remembered()
-      try kernel.apply(.forgetConnections([TrackedConnections(.udp, .v4, 53)]))
+      try kernel.apply(.deleteConntrackEntries([ConntrackFilter(.udp, .v4, 53)]))
       return (before, try remembered())
     }
     #expect(left.0 == ["10.1.0.5 53"])
@@ -69,7 +69,7 @@ import Testing
       try kernel.apply(.addAddress(AddressSpec("10.1.0.1/24", on: "br0", .host)))
       try kernel.apply(.addAddress(AddressSpec("fd00:1::1/64", on: "br0", .host)))
       return try ["10.1.0.5", "fd00:1::5", "10.1.0.1", "192.0.2.1", "2001:db8::1"].map { (address: IPAddress) in
-        try kernel.link(towards: address)?.name
+        try kernel.outgoingLink(to: address)?.name
       }
     }
     #expect(names == ["br0", "br0", nil, nil, nil])
@@ -79,8 +79,8 @@ import Testing
     try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
-      try kernel.apply(.routeLoopback("br0"))
-      try kernel.apply(.routeLoopback("br0"))
+      try kernel.apply(.addLoopbackRoute("br0"))
+      try kernel.apply(.addLoopbackRoute("br0"))
     }
   }
 }

@@ -15,7 +15,7 @@ import Testing
     vxlan.df = .set
     vxlan.udpChecksum = false
     vxlan.sendsZeroChecksums = true
-    vxlan.takesZeroChecksums = false
+    vxlan.acceptsZeroChecksums = false
     return LinkSpec("vx0", kind: .vxlan(vxlan, over: "eth9"), mac: "02:11:22:33:44:55", mtu: 1450)
   }
 
@@ -57,7 +57,7 @@ import Testing
       route.source = "10.5.1.1"
       tables.routes.insert(route)
       tables.neighbours.insert(NeighbourSpec(base, mac: mac, on: "vx0", .host))
-      tables.forwarding.insert(FDBSpec(mac, on: "vx0", in: .tunnel(to: vtep)))
+      tables.fdbEntries.insert(FDBSpec(mac, on: "vx0", in: .tunnel(to: vtep)))
     }
     return tables
   }
@@ -86,12 +86,12 @@ import Testing
 
   @Test func `tables become as wanted, and back`() throws {
     let (first, second, back) = try Self.onHost { host in
-      try host.kernel.apply(.setTables(Self.routed(2...4)))
-      let first = try host.kernel.tables(like: TunnelTables(of: "vx0"))
-      try host.apply(.setTables(Self.routed(3...6)))
-      let second = try host.kernel.tables(like: TunnelTables(of: "vx0"))
+      try host.kernel.apply(.setTunnelTables(Self.routed(2...4)))
+      let first = try host.kernel.tunnelTables(like: TunnelTables(of: "vx0"))
+      try host.apply(.setTunnelTables(Self.routed(3...6)))
+      let second = try host.kernel.tunnelTables(like: TunnelTables(of: "vx0"))
       _ = host.rollBack()
-      return (first, second, try host.kernel.tables(like: TunnelTables(of: "vx0")))
+      return (first, second, try host.kernel.tunnelTables(like: TunnelTables(of: "vx0")))
     }
     #expect(first == Self.routed(2...4))
     #expect(second == Self.routed(3...6))
@@ -106,10 +106,10 @@ import Testing
       wanted.routes = [route]
       wanted.neighbours = [NeighbourSpec("fd00:6:2::", mac: "02:00:00:00:00:02", on: "vx0", .host)]
       try host.kernel.apply(.addAddress(AddressSpec("fd00:6:1::/128", on: "vx0", .host)))
-      try host.kernel.apply(.setTables(wanted))
-      let again = wanted.changes(from: try host.kernel.tables(like: wanted))
-      try host.kernel.apply(.setTables(TunnelTables(of: "vx0")))
-      return (again, try host.kernel.tables(like: wanted))
+      try host.kernel.apply(.setTunnelTables(wanted))
+      let again = wanted.changes(from: try host.kernel.tunnelTables(like: wanted))
+      try host.kernel.apply(.setTunnelTables(TunnelTables(of: "vx0")))
+      return (again, try host.kernel.tunnelTables(like: wanted))
     }
     #expect(again == [])
     #expect(empty == TunnelTables(of: "vx0"))
@@ -117,20 +117,20 @@ import Testing
 
   @Test func `a change of an end replaces its entry`() throws {
     let found = try Self.onHost { host in
-      try host.kernel.apply(.setTables(Self.routed(2...3)))
+      try host.kernel.apply(.setTunnelTables(Self.routed(2...3)))
       var moved = Self.routed(3...3)
-      moved.forwarding = [FDBSpec("02:00:00:00:00:03", on: "vx0", in: .tunnel(to: "192.0.2.77"))]
-      try host.kernel.apply(.setTables(moved))
-      return (try host.kernel.tables(like: moved), moved)
+      moved.fdbEntries = [FDBSpec("02:00:00:00:00:03", on: "vx0", in: .tunnel(to: "192.0.2.77"))]
+      try host.kernel.apply(.setTunnelTables(moved))
+      return (try host.kernel.tunnelTables(like: moved), moved)
     }
     #expect(found.0 == found.1)
   }
 
   private static func flooding(_ ends: [IPAddress]) -> TunnelTables {
     var tables = TunnelTables(of: "vx0", neighboursOn: "br0")
-    tables.forwarding = Set(ends.map { FDBSpec("00:00:00:00:00:00", on: "vx0", in: .tunnel(to: $0)) })
-    tables.forwarding.insert(FDBSpec("02:00:00:00:00:77", on: "vx0", in: .tunnel(to: "192.0.2.7")))
-    tables.forwarding.insert(FDBSpec("02:00:00:00:00:77", on: "vx0", in: .master))
+    tables.fdbEntries = Set(ends.map { FDBSpec("00:00:00:00:00:00", on: "vx0", in: .tunnel(to: $0)) })
+    tables.fdbEntries.insert(FDBSpec("02:00:00:00:00:77", on: "vx0", in: .tunnel(to: "192.0.2.7")))
+    tables.fdbEntries.insert(FDBSpec("02:00:00:00:00:77", on: "vx0", in: .master))
     tables.neighbours = [NeighbourSpec("10.5.1.77", mac: "02:00:00:00:00:77", on: "br0", .host)]
     return tables
   }
@@ -139,10 +139,10 @@ import Testing
     let found = try Self.onHost { host in
       let port = BridgePort(learning: false, neighSuppress: true)
       try host.kernel.apply(.changeLink("vx0", on: .host, LinkChange(master: "br0", port: port)))
-      try host.kernel.apply(.setTables(Self.flooding(["192.0.2.2", "192.0.2.3", "192.0.2.4"])))
-      let first = try host.kernel.tables(like: Self.flooding([]))
-      try host.kernel.apply(.setTables(Self.flooding(["192.0.2.4", "192.0.2.5"])))
-      return (first, try host.kernel.tables(like: Self.flooding([])))
+      try host.kernel.apply(.setTunnelTables(Self.flooding(["192.0.2.2", "192.0.2.3", "192.0.2.4"])))
+      let first = try host.kernel.tunnelTables(like: Self.flooding([]))
+      try host.kernel.apply(.setTunnelTables(Self.flooding(["192.0.2.4", "192.0.2.5"])))
+      return (first, try host.kernel.tunnelTables(like: Self.flooding([])))
     }
     #expect(found.0 == Self.flooding(["192.0.2.2", "192.0.2.3", "192.0.2.4"]))
     #expect(found.1 == Self.flooding(["192.0.2.4", "192.0.2.5"]))
@@ -157,10 +157,10 @@ import Testing
       route.dst = "10.6.8.0/24"
       route.priority = 1 << 30
       tables.directRoutes = [route]
-      try host.kernel.apply(.setTables(tables))
-      let again = tables.changes(from: try host.kernel.tables(like: tables))
+      try host.kernel.apply(.setTunnelTables(tables))
+      let again = tables.changes(from: try host.kernel.tunnelTables(like: tables))
       tables.directRoutes = []
-      try host.kernel.apply(.setTables(tables))
+      try host.kernel.apply(.setTunnelTables(tables))
       return (again, try host.kernel.routes(of: "eth9", on: .host).map(\.dst))
     }
     #expect(found.0 == [])
@@ -173,7 +173,7 @@ import Testing
       try host.kernel.apply(.awaitRunning("eth9"))
       try host.kernel.apply(.setFDB(FDBSpec("02:00:00:00:00:55", on: "eth9", in: .externallyLearned)))
       try host.kernel.apply(.setNeighbour(NeighbourSpec("10.5.1.55", mac: "02:00:00:00:00:55", on: "br0", .host)))
-      return (try host.kernel.forwarding(of: "eth9"), try host.kernel.neighbours(of: "br0"))
+      return (try host.kernel.fdbEntries(of: "eth9"), try host.kernel.neighbours(of: "br0"))
     }
     #expect(found.0 == [FDBSpec("02:00:00:00:00:55", on: "eth9", in: .externallyLearned)])
     #expect(found.1 == [NeighbourSpec("10.5.1.55", mac: "02:00:00:00:00:55", on: "br0", .host)])
@@ -182,12 +182,12 @@ import Testing
   @Test func `what a control plane does not take back is waited for no longer than a second`() throws {
     let entry = FDBSpec("02:00:00:00:00:55", on: "eth9", in: .externallyLearned)
     let found = try Self.onHost { host in
-      try host.apply(.awaitWithdrawal(FDBSpec(entry.mac, on: "absent", in: .externallyLearned)))
+      try host.apply(.awaitFDBRemoval(FDBSpec(entry.mac, on: "absent", in: .externallyLearned)))
       try host.kernel.apply(.changeLink("eth9", on: .host, LinkChange(master: "br0")))
-      try host.apply(.awaitWithdrawal(entry))
+      try host.apply(.awaitFDBRemoval(entry))
       try host.kernel.apply(.setFDB(entry))
-      try host.apply(.awaitWithdrawal(entry))
-      return (try host.kernel.forwarding(of: "eth9"), host.undoStack)
+      try host.apply(.awaitFDBRemoval(entry))
+      return (try host.kernel.fdbEntries(of: "eth9"), host.undoStack)
     }
     #expect(found.0 == [entry] && found.1 == [])
   }
@@ -211,7 +211,7 @@ import Testing
       (
         try host.kernel.path(to: "192.0.2.9"), try host.kernel.path(to: "192.0.2.1"),
         try host.kernel.path(to: "203.0.113.1"),
-        try host.kernel.isOwn("192.0.2.1"), try host.kernel.isOwn("192.0.2.9")
+        try host.kernel.isHostAddress("192.0.2.1"), try host.kernel.isHostAddress("192.0.2.9")
       )
     }
     #expect(found.0?.link.name == "eth9" && found.0?.source == "192.0.2.1" && found.0?.gateway == nil)

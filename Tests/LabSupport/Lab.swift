@@ -86,7 +86,7 @@ public struct Lab: Sendable {
     _ path: String, _ arguments: [String] = [], in namespace: String? = nil,
     environment: [String] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], input: String = ""
   ) throws -> Outcome {
-    Standard.ignoreBrokenPipes()  // a program may end before it has read its input
+    StandardStreams.ignoreBrokenPipes()  // a program may end before it has read its input
     let seeing = mounts.map { ["--mount=\($0)"] } ?? []
     let entering = namespace.map { ["/usr/bin/nsenter", "--net=\(self.path($0))"] + seeing } ?? []
     return Outcome(

@@ -51,15 +51,15 @@ import Testing
     try inTemporaryDirectory { directory in
       var leases = try open(directory)
       let db = StickyName(container: "db", interface: "eth0")
-      try leases.remember([address("10.1.0.2")], for: db)
+      try leases.recordAddresses([address("10.1.0.2")], for: db)
       let sticky = "\(directory)/data/.sticky/net"
       for part in ["names", "addresses"] {
         for name in names("\(sticky)/\(part)") { try place(kind, at: "\(sticky)/\(part)/\(name)") }
       }
-      #expect(try leases.remembered(db) == [])
+      #expect(try leases.stickyAddresses(of: db) == [])
       #expect(try leases.stickyOwner(of: address("10.1.0.2")) == nil)
-      try leases.remember([address("10.1.0.2")], for: db)
-      #expect(try leases.remembered(db) == [address("10.1.0.2")])
+      try leases.recordAddresses([address("10.1.0.2")], for: db)
+      #expect(try leases.stickyAddresses(of: db) == [address("10.1.0.2")])
       #expect(try leases.stickyOwner(of: address("10.1.0.2")) == db)
     }
   }
@@ -68,7 +68,7 @@ import Testing
     try inTemporaryDirectory { directory in
       try FileManager.default.createDirectory(atPath: "\(directory)/data", withIntermediateDirectories: true)
       try write("", to: "\(directory)/data/net")
-      #expect(throws: CocoaError.self) { _ = try open(directory, making: false) }
+      #expect(throws: CocoaError.self) { _ = try open(directory, createIfMissing: false) }
       #expect(throws: CNIError.self) { _ = try open(directory) }
     }
   }
@@ -78,7 +78,7 @@ import Testing
     try inTemporaryDirectory { directory in
       _ = try open(directory)
       for name in ["lock", "10.1.0.3"] { try place(kind, at: "\(directory)/data/net/\(name)") }
-      try LeaseDirectory.forget(
+      try LeaseDirectory.removeAll(
         dataDir: "\(directory)/data", network: #require(network), indexDirectory: "\(directory)/index")
       #expect(names("\(directory)/data/net") == [])
     }

@@ -7,9 +7,10 @@ import Testing
 
 let network = NetworkName("net")
 
-func open(_ directory: String, making: Bool = true) throws -> LeaseDirectory {
+func open(_ directory: String, createIfMissing: Bool = true) throws -> LeaseDirectory {
   let leases = try LeaseDirectory.open(
-    dataDir: "\(directory)/data", network: #require(network), making: making, indexDirectory: "\(directory)/index",
+    dataDir: "\(directory)/data", network: #require(network), createIfMissing: createIfMissing,
+    indexDirectory: "\(directory)/index",
     lockSeconds: 0)
   guard let leases else { throw CocoaError(.fileNoSuchFile) }
   return leases
@@ -84,7 +85,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
 
   @Test func `nothing is made for who only looks`() throws {
     try inTemporaryDirectory { directory in
-      #expect(throws: CocoaError.self) { _ = try open(directory, making: false) }
+      #expect(throws: CocoaError.self) { _ = try open(directory, createIfMissing: false) }
       #expect(names(directory) == [])
     }
   }
@@ -167,13 +168,13 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
     try inTemporaryDirectory { directory in
       var leases = try open(directory)
       _ = try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0)
-      try leases.remember([address("10.1.0.2")], for: StickyName(container: "db", interface: "eth0"))
+      try leases.recordAddresses([address("10.1.0.2")], for: StickyName(container: "db", interface: "eth0"))
       _ = consume leases
       let (name, data) = try (#require(network), "\(directory)/data")
       let subnet = try SubnetRecords.subnet(.v4, of: name, dataDir: data, recording: true) { () throws(CNIError) in [] }
       #expect(subnet?.description == "172.17.0.0/16")
-      try LeaseDirectory.forget(dataDir: data, network: name, indexDirectory: "\(directory)/index")
-      try LeaseDirectory.forget(dataDir: data, network: name, indexDirectory: "\(directory)/index")
+      try LeaseDirectory.removeAll(dataDir: data, network: name, indexDirectory: "\(directory)/index")
+      try LeaseDirectory.removeAll(dataDir: data, network: name, indexDirectory: "\(directory)/index")
       #expect(names(data) == [".auto-subnets", ".sticky"])
       #expect(
         [names("\(data)/.auto-subnets"), names("\(data)/.sticky"), names("\(directory)/index")] == [[".lock"], [], []])
@@ -196,7 +197,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
         ])
       let report = try LeaseReport.read(dataDir: "\(directory)/data", network: #require(network), sets: [set])
       #expect(report.leases.map(\.address) == [try address("10.1.0.9"), try address("10.1.0.10")])
-      #expect(report.leases.allSatisfy { $0.holder == a && $0.madeAt > 1_700_000_000 })
+      #expect(report.leases.allSatisfy { $0.holder == a && $0.leasedAt > 1_700_000_000 })
       #expect(report.free == 11)
       let none = try LeaseReport.read(dataDir: "\(directory)/none", network: #require(network))
       #expect(none.leases == [] && none.free == 0)

@@ -16,7 +16,7 @@ import Testing
       }
       let set = try HostLocalConfig(
         JSONReader(CNIJSON.decodeValue(Array(#"{"ipam":{"type":"host-local","subnet":"\#(subnet)"}}"#.utf8)))
-      ).rangeSets(chosen: [:], bridgeAddresses: [])[0]
+      ).rangeSets(autoSubnets: [:], bridgeAddresses: [])[0]
       func request(_ name: String) throws -> AddressRequest {
         AddressRequest(owner: try owner(name), namespacePath: "/dev/null", sets: [set])
       }

@@ -46,9 +46,11 @@ import Testing
     Damage("container link eth0 is dummy, want macvlan") { state, _ in state.links[.container]?["eth0"]?.kind = "dummy"
     },
     Damage("container link eth0 is macvlan vepa, want macvlan bridge") { state, _ in
-      state.links[.container]?["eth0"]?.upper = .macvlan(Macvlan(.vepa))
+      state.links[.container]?["eth0"]?.childKind = .macvlan(Macvlan(.vepa))
     },
-    Damage("container link eth0 is not over up0") { state, _ in state.links[.container]?["eth0"]?.parentIndex = 99 },
+    Damage("container link eth0 does not have the parent up0") { state, _ in
+      state.links[.container]?["eth0"]?.parentIndex = 99
+    },
     Damage("container link eth0 has state up false, want true") { state, _ in
       state.links[.container]?["eth0"]?.isUp = false
     },
@@ -84,7 +86,7 @@ import Testing
     },
     Damage("host link LINK is missing") { state, name in state.links[.host]?[name] = nil },
     Damage("host link LINK is macvlan private, want macvlan bridge") { state, name in
-      state.links[.host]?[name]?.upper = .macvlan(Macvlan(.private))
+      state.links[.host]?[name]?.childKind = .macvlan(Macvlan(.private))
     },
     Damage("host link LINK has state up false, want true") { state, name in state.links[.host]?[name]?.isUp = false },
     Damage("host link LINK has alias none, want cni:net/") { state, name in state.links[.host]?[name]?.alias = nil },

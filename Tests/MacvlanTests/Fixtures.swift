@@ -23,7 +23,7 @@ struct Fixture {
     kernel.state.addresses = hostAddresses.map { AddressSpec($0, on: "up0", .host) }
   }
 
-  var link: InterfaceName { AttachmentID.hostLink(owner.network) }
+  var link: InterfaceName { AttachmentID.hostMacvlan(owner.network) }
 
   var plugin: MainPlugin<MacvlanDriver, FakeKernel> {
     MainPlugin(MacvlanDriver()) { [kernel] _ throws(KernelError) in kernel }

@@ -47,7 +47,7 @@ import Testing
     _ = try fixture.add(Self.json, of: next)
     try fixture.delete()
     #expect(fixture.kernel.state.neighbours.contains { $0.address == "10.1.0.5" && $0.netns == .host })
-    #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.allSatisfy { $0.priority == next.number })
+    #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.allSatisfy { $0.priority == next.numericID })
   }
 
   @Test func `DEL keeps a link by which somebody else has a route`() throws {
@@ -79,7 +79,7 @@ import Testing
 
   private func collect(_ fixture: Fixture, keeping owners: [AttachmentID]) throws {
     let kept = owners.map { ValidAttachments.Attachment(containerID: $0.container, ifname: $0.interface) }
-    let network = Network(
+    let network = NetworkCall(
       name: fixture.owner.network, config: try Fixture.config(Self.json), delegates: fixture.ipam.delegates)
     try fixture.plugin.collectGarbage(network, valid: Set(kept))
   }
@@ -142,7 +142,7 @@ import Testing
 
   @Test func `STATUS tells what keeps an ADD from succeeding`() throws {
     let fixture = try Fixture()
-    let network = Network(
+    let network = NetworkCall(
       name: fixture.owner.network, config: try Fixture.config(Self.json), delegates: fixture.ipam.delegates)
     try fixture.plugin.status(network)
     fixture.kernel.trialError = KernelError("create macvlan", errno: .EBUSY, reason: "Device or resource busy")

@@ -14,16 +14,17 @@ import Testing
     let call = try fixture.call(#"{"mac":"\#(mac)","ipam":{"type":"x"}\#(keys)}"#)
     let settings = try driver.settings(call.config, call.keys, call.arguments())
     var kernel = fixture.kernel
-    let hostState = try driver.look(settings, owner: fixture.owner, at: &kernel)
+    let hostState = try driver.readHostState(settings, owner: fixture.owner, at: &kernel)
     return try driver.plan(
       settings, hostState, owner: fixture.owner, namespacePath: "/run/netns/c1", addresses: addresses)
   }
 
   private func address(_ prefix: IPPrefix) -> Change { .addAddress(AddressSpec(prefix, on: "eth0", .container)) }
 
-  private func link(_ upper: Macvlan = Macvlan(.bridge)) -> Change {
+  private func link(_ childLink: Macvlan = Macvlan(.bridge)) -> Change {
     .createLink(
-      LinkSpec("eth0", kind: .upper(.macvlan(upper), over: LinkKey("up0", on: .host)), mac: mac, on: .container))
+      LinkSpec("eth0", kind: .childLink(.macvlan(childLink), over: LinkKey("up0", on: .host)), mac: mac, on: .container)
+    )
   }
 
   private let loUp = Change.changeLink("lo", on: .container, LinkChange(isUp: true))
@@ -61,7 +62,7 @@ import Testing
 
   private func hostRoute(_ fixture: Fixture, _ destination: IPPrefix, from source: IPAddress) -> Change {
     var route = RouteSpec(destination, on: fixture.link, .host)
-    route.priority = fixture.owner.number
+    route.priority = fixture.owner.numericID
     route.source = source
     return .addRoute(route)
   }
@@ -88,7 +89,7 @@ import Testing
       shared == [
         .createLink(
           LinkSpec(
-            name, kind: .upper(.macvlan(Macvlan(.bridge)), over: LinkKey("up0", on: .host)),
+            name, kind: .childLink(.macvlan(Macvlan(.bridge)), over: LinkKey("up0", on: .host)),
             mac: "02:11:22:33:44:55")),
         .setSysctls(
           [
@@ -177,10 +178,10 @@ import Testing
       found.append(fixture.kernel.link(fixture.link, on: .host)?.mac)
       try fixture.delete(namespacePath: "/run/netns/c1")
     }
-    #expect(found[0] == AttachmentID.hostLinkAddress(fixture.owner.network, over: "02:00:00:00:00:77"))
+    #expect(found[0] == AttachmentID.hostMacvlanAddress(fixture.owner.network, over: "02:00:00:00:00:77"))
     #expect(found[1] == found[0])
     #expect(found[0]?.isMulticast == false)
-    #expect(found[0] != AttachmentID.hostLinkAddress(fixture.owner.network, over: "02:00:00:00:00:78"))
+    #expect(found[0] != AttachmentID.hostMacvlanAddress(fixture.owner.network, over: "02:00:00:00:00:78"))
   }
 
   @Test func `where IPAM asks through the link, the host's access comes with the addresses`() throws {

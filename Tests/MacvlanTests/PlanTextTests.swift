@@ -9,7 +9,7 @@ import Testing
   @Test func `a plan of macvlan makes the link in the container`() throws {
     let fixture = try Fixture()
     var call = try fixture.call(#"{"master":"up0","ipam":{"type":"fake"}}"#)
-    let plan = PlannedLines()
+    let plan = PlanOutput()
     call.plan = plan
     try fixture.plugin.add(call) { _ in }
     #expect(fixture.kernel.applied.isEmpty)

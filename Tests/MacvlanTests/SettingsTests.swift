@@ -66,7 +66,7 @@ import Testing
   @Test func `without master and default route it says which link is missing`() throws {
     let fixture = try Fixture()
     fixture.kernel.uplink = nil
-    let message = #"key "master" is absent: no default route on the host tells which link it could be"#
+    let message = #"key "master" is absent and there is no default route on the host: want the name of a link"#
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{}") }
   }
 
@@ -84,7 +84,7 @@ import Testing
     let fixture = try Fixture()
     _ = try fixture.add(json)
     #expect(
-      fixture.kernel.link("eth0", on: .container)?.upper == .macvlan(Macvlan(mode, broadcastQueue: queue)))
+      fixture.kernel.link("eth0", on: .container)?.childKind == .macvlan(Macvlan(mode, broadcastQueue: queue)))
   }
 
   @Test(arguments: [

@@ -132,7 +132,7 @@ struct LifeTests {
     Obstacle(script: "ip link del up0", words: "no such link on the host", code: 7),
     Obstacle(
       script: "ip link add br0 type bridge; ip link set up0 master br0",
-      words: "up0 serves ipvlan links, or is a port of a bridge or bond", code: 100),
+      words: "up0 has ipvlan links, or is a port of a bridge or bond", code: 100),
     Obstacle(
       script: "ip link add link up0 name solo type macvlan mode passthru",
       words: "up0 serves a macvlan link in mode passthru", code: 100),

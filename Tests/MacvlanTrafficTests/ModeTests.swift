@@ -46,7 +46,7 @@ struct ModeTests {
       let second = try lab.add(config, to: 2, plugin: "macvlan")
       #expect(second.code == 100)
       #expect(second.complaint.contains("passthru"), "\(second)")
-      #expect(second.complaint.contains("wants it alone"), "\(second)")
+      #expect(second.complaint.contains("allows no other link"), "\(second)")
       try lab.expectUnchanged(since: taken)
       try world.expect(world.reach(lab.container(1), World.lan))
       try world.delete(config)
@@ -60,7 +60,7 @@ struct ModeTests {
       let before = try Snapshot(of: world.lab)
       let refused = try world.lab.add(try world.config(#"{"mode": "passthru"}"#), to: 2, plugin: "macvlan")
       #expect(refused.code == 100)
-      #expect(refused.complaint.contains("up0 serves macvlan links already"), "\(refused)")
+      #expect(refused.complaint.contains("up0 has macvlan links already"), "\(refused)")
       try world.lab.expectUnchanged(since: before)
     }
   }

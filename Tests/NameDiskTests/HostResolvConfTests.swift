@@ -19,7 +19,7 @@ import Testing
       try own.map { try Data($0.utf8).write(to: URL(fileURLWithPath: "\(path)/own")) }
       try upstream.map { try Data($0.utf8).write(to: URL(fileURLWithPath: "\(path)/up")) }
       var notes: [String] = []
-      let wish = try HostResolvConf(path: "\(path)/own", upstreamPath: "\(path)/up").wish(notes: &notes)
+      let wish = try HostResolvConf(path: "\(path)/own", upstreamPath: "\(path)/up").entries(notes: &notes)
       #expect(wish.nameservers.map(\.description) == servers)
       #expect(notes.isEmpty)
     }
@@ -28,7 +28,7 @@ import Testing
   @Test func `a file that cannot be read is told`() throws {
     try inTemporaryDirectory { path in
       var notes: [String] = []
-      let wish = try HostResolvConf(path: path, upstreamPath: path).wish(notes: &notes)
+      let wish = try HostResolvConf(path: path, upstreamPath: path).entries(notes: &notes)
       #expect(wish.nameservers.isEmpty)
       #expect(notes.count == 1 && notes[0].contains(path))
     }

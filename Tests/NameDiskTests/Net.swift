@@ -53,9 +53,10 @@ struct Net: Sendable {
     willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in }
   ) throws {
     let member = try member(number, on: network, as: name, aliases: aliases)
-    guard let names = try NetworkNames.lock(member.owner.network, in: state, making: true, willChange: willChange)
+    guard
+      let names = try NetworkNames.lock(member.owner.network, in: state, createIfMissing: true, willChange: willChange)
     else { throw NoNetwork() }
-    let wish = HostsWish(
+    let wish = HostsFileRequest(
       ContainerPath(base: directory, below: ["files", "c\(number)", "hosts"], key: "hostsFile"),
       ownLines: ["\(address(number, on: network))\tc\(number)"], extraLines: extra)
     do { try names.join(member, wish) } catch {
@@ -67,14 +68,16 @@ struct Net: Sendable {
 
   func leave(_ number: Int, on network: String = "net") throws {
     let owner = try owner(number, on: network)
-    guard let names = try NetworkNames.lock(owner.network, in: state, making: false) else { return }
+    guard let names = try NetworkNames.lock(owner.network, in: state, createIfMissing: false) else { return }
     if let failure = names.leave(owner).first { throw failure }
   }
 
   /// What CHECK would say.
   func differences(_ number: Int, on network: String = "net", as name: String? = nil) throws -> [String] {
     let member = try member(number, on: network, as: name)
-    guard let names = try NetworkNames.lock(member.owner.network, in: state, making: false) else { throw NoNetwork() }
+    guard let names = try NetworkNames.lock(member.owner.network, in: state, createIfMissing: false) else {
+      throw NoNetwork()
+    }
     return try names.differences(from: member, hasHosts: true)
   }
 

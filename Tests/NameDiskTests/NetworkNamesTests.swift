@@ -120,7 +120,7 @@ struct NetworkNamesTests {
       try FileManager.default.removeItem(atPath: net.hostsPath(1))
       try FileManager.default.moveItem(atPath: "\(net.directory)/mine", toPath: net.hostsPath(1))
       try net.join(3)
-      #expect(try net.differences(1) == ["\(net.hostsPath(1)) is gone or another file"])
+      #expect(try net.differences(1) == ["\(net.hostsPath(1)) was removed or replaced"])
       for number in 1...3 { try net.leave(number) }
       #expect(net.hosts(1) == "mine\n")
       #expect(try net.state.members(of: net.owner(1).network) == [])
@@ -173,8 +173,10 @@ struct NetworkNamesTests {
       for number in 1...4 { try net.join(number) }
       try net.join(1, on: "other")
       let owner = try net.owner(2)
-      guard let names = try NetworkNames.lock(owner.network, in: net.state, making: false) else { throw NoNetwork() }
-      #expect(try names.forgetAll(but: [owner]) == [])
+      guard let names = try NetworkNames.lock(owner.network, in: net.state, createIfMissing: false) else {
+        throw NoNetwork()
+      }
+      #expect(try names.removeAll(except: [owner]) == [])
       #expect(net.live(2) == ["10.3.0.2\tc2", net.line(2)])
       #expect([3, 4].map(net.hosts) == [nil, nil])
       #expect(net.live(1) == [net.line(1, on: "other")])

@@ -5,14 +5,14 @@ import Testing
 /// Containers with a hosts file that cannot be written for a while.
 struct OverdueTests {
   /// The kernel refuses to write it with EIO, even from root.
-  private func unwritable() throws -> KnownFile {
+  private func unwritable() throws -> FileReference {
     let status = try #require(try Files.status("/proc/version"))
-    return KnownFile(path: "/proc/version", device: status.device, inode: status.inode)
+    return FileReference(path: "/proc/version", device: status.device, inode: status.inode)
   }
 
   /// Puts another hosts file in the place of a container's, and returns the one that it had.
   @discardableResult
-  private func swap(_ net: Net, _ number: Int, for file: KnownFile) throws -> KnownFile {
+  private func swap(_ net: Net, _ number: Int, for file: FileReference) throws -> FileReference {
     var member = try #require(try net.state.member(net.owner(number)))
     let before = try #require(member.hosts)
     member.hosts = file

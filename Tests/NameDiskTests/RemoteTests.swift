@@ -22,9 +22,9 @@ struct RemoteTests {
     willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in }
   ) throws -> Bool {
     let network = try net.owner(1).network
-    guard let names = try NetworkNames.lock(network, in: net.state, making: true, willChange: willChange)
+    guard let names = try NetworkNames.lock(network, in: net.state, createIfMissing: true, willChange: willChange)
     else { throw NoNetwork() }
-    return try names.tell(of: remote)
+    return try names.writeRemoteNames(remote)
   }
 
   private func files(_ net: Net) -> [String: [String]] { net.snapshot().filter { !$0.value.isEmpty } }
@@ -36,7 +36,7 @@ struct RemoteTests {
       var member = try #require(try net.state.member(net.owner(1)))
       let own = member.hosts
       let status = try #require(try Files.status("/proc/version"))
-      member.hosts = KnownFile(path: "/proc/version", device: status.device, inode: status.inode)
+      member.hosts = FileReference(path: "/proc/version", device: status.device, inode: status.inode)
       try net.state.put(member)
       try tell(net, [remote(1, "web")])
       #expect(net.live(2).contains("10.3.9.1\tweb"))
@@ -152,11 +152,11 @@ struct RemoteTests {
       var member = try net.member(1)
       member.server = place
       do {
-        guard let names = try NetworkNames.lock(member.owner.network, in: net.state, making: true)
+        guard let names = try NetworkNames.lock(member.owner.network, in: net.state, createIfMissing: true)
         else { throw NoNetwork() }
         try names.join(member, nil)
         try names.publish(member)
-        try names.tell(of: [remote(1, "web")])
+        try names.writeRemoteNames([remote(1, "web")])
         #expect(try names.differences(from: member, hasHosts: false) == [])
         let text = try String(contentsOfFile: file, encoding: .utf8)
         #expect(text.contains("10.3.9.1 web\(isDirectory ? "\n" : " # net//\n")"))

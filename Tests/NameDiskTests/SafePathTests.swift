@@ -22,9 +22,9 @@ import Testing
       #expect(try place.open() == nil)
       #expect(try place.missingDirectories() == ["\(path)/new", "\(path)/new/base", "\(path)/new/base/c1"])
       let missing = try place.missingDirectories()
-      let made = try place.openOrMake().status()
+      let made = try place.openOrCreate().status()
       #expect(try place.open()?.status() == made)
-      #expect(try place.openOrMake().status() == made)
+      #expect(try place.openOrCreate().status() == made)
       let attributes = try FileManager.default.attributesOfItem(atPath: "\(path)/new/base/c1/resolv.conf")
       #expect(attributes[.posixPermissions] as? Int == 0o644)
       try place.remove(where: { $0.inode != made.inode }, andEmpty: missing)
@@ -39,7 +39,7 @@ import Testing
     try inTemporaryDirectory { path in
       let place = place(path)
       let missing = try place.missingDirectories()
-      _ = try place.openOrMake().status()
+      _ = try place.openOrCreate().status()
       try Data().write(to: URL(fileURLWithPath: "\(path)/c1/other"))
       try place.remove(where: { _ in true }, andEmpty: missing)
       #expect(tree(path) == ["c1", "c1/other"])
@@ -63,7 +63,7 @@ import Testing
       let place = place(path)
       for error in [
         refusal { () throws(KernelError) in _ = try place.open() == nil },
-        refusal { () throws(KernelError) in _ = try place.openOrMake().raw },
+        refusal { () throws(KernelError) in _ = try place.openOrCreate().raw },
       ] {
         #expect(error?.errno == .EINVAL || error?.errno == .ELOOP)
         #expect(error?.description.hasPrefix("resolvConf: \(file): ") == true, "\(error?.description ?? "")")
@@ -77,9 +77,9 @@ import Testing
     try inTemporaryDirectory { path in
       try FileManager.default.createDirectory(atPath: "\(path)/elsewhere", withIntermediateDirectories: false)
       unsafe symlink("\(path)/elsewhere", "\(path)/c1")
-      #expect(refusal { () throws(KernelError) in _ = try self.place(path).openOrMake().raw }?.errno == .ELOOP)
+      #expect(refusal { () throws(KernelError) in _ = try self.place(path).openOrCreate().raw }?.errno == .ELOOP)
       #expect(tree("\(path)/elsewhere").isEmpty)
-      _ = try place("\(path)/c1").openOrMake().status()
+      _ = try place("\(path)/c1").openOrCreate().status()
       #expect(tree("\(path)/elsewhere") == ["c1", "c1/resolv.conf"])
       // Nor is anything removed through one.
       let through = refusal { () throws(KernelError) in
@@ -93,7 +93,7 @@ import Testing
   @Test func `a file in a directory's place is refused`() throws {
     try inTemporaryDirectory { path in
       try Data().write(to: URL(fileURLWithPath: "\(path)/c1"))
-      #expect(refusal { () throws(KernelError) in _ = try self.place(path).openOrMake().raw }?.errno == .ENOTDIR)
+      #expect(refusal { () throws(KernelError) in _ = try self.place(path).openOrCreate().raw }?.errno == .ENOTDIR)
     }
   }
 }

@@ -84,7 +84,8 @@ struct ServerFilesTests {
       var warnings: [String] = []
       let shared = NameServerTarget.file("\(net.directory)/hosts", pidFile: pidFile)
       try files(1, shared, in: net) { warnings.append($0) }.write()
-      #expect(warnings == ["\(pidFile): no dnsmasq runs by that number: nobody is told of \(net.directory)/hosts"])
+      #expect(
+        warnings == ["\(pidFile): no dnsmasq has this process ID: no server reads the new \(net.directory)/hosts"])
     }
   }
 }

@@ -25,11 +25,11 @@ struct StateDirectoryTests {
     try inTemporaryDirectory { directory in
       let state = StateDirectory(directory)
       let owner = try Self.member("c1").owner
-      let file = KnownFile(path: "/etc/netns/c1/hosts", device: .max, inode: 7)
+      let file = FileReference(path: "/etc/netns/c1/hosts", device: .max, inode: 7)
       let record = ContainerRecord(files: [
         .init(
-          file, made: ContainerPath(base: "/etc/netns", below: ["c1", "hosts"], key: "files"),
-          madeDirectories: ["/etc/netns"], holders: [.init(owner)])
+          file, createdPath: ContainerPath(base: "/etc/netns", below: ["c1", "hosts"], key: "files"),
+          createdDirectories: ["/etc/netns"], holders: [.init(owner)])
       ])
       try state.put(record, of: owner.container)
       #expect(try state.record(of: owner.container) == record)
@@ -65,6 +65,6 @@ struct StateDirectoryTests {
       interface: try #require(InterfaceName("eth0")))
     return Member(
       owner: owner, addresses: [try #require(IPAddress("10.1.0.2"))], names: [try #require(HostName("web"))],
-      hosts: KnownFile(path: "/tmp/hosts", device: 1, inode: 2), privateLines: ["10.1.0.2\tc1"])
+      hosts: FileReference(path: "/tmp/hosts", device: 1, inode: 2), privateLines: ["10.1.0.2\tc1"])
   }
 }

@@ -72,17 +72,19 @@ struct Host {
   /// What ADD does: joins, then exchanges names.
   func join(_ container: String, _ address: String, _ store: inout FakeEtcd) throws {
     let member = try Self.member(container, address)
-    let lease = try shared.lease(&store, notedIn: state)
-    guard let names = try NetworkNames.lock(member.owner.network, in: state, making: true) else { throw NoNames() }
+    let lease = try shared.lease(&store, recordedIn: state)
+    guard let names = try NetworkNames.lock(member.owner.network, in: state, createIfMissing: true) else {
+      throw NoNames()
+    }
     try names.join(member, nil)
-    try names.tell(of: shared.exchange(&store, joining: member, local: names.members(), on: lease))
+    try names.writeRemoteNames(shared.exchange(&store, joining: member, local: names.members(), on: lease))
   }
 
   /// What DEL does.
   func leave(_ container: String, _ store: inout FakeEtcd) throws {
     let owner = try Self.owner(container)
     do {
-      guard let names = try NetworkNames.lock(owner.network, in: state, making: false) else { throw NoNames() }
+      guard let names = try NetworkNames.lock(owner.network, in: state, createIfMissing: false) else { throw NoNames() }
       #expect(names.leave(owner) == [])
     }
     try shared.withdraw(owner, from: &store)

@@ -108,7 +108,7 @@ struct SharedNamesTests {
       var store = FakeEtcd()
       for name in ["a", "b"] { try hosts[0].join(name, "10.0.0.1", &store) }
       try hosts[1].join("far", "10.0.1.1", &store)
-      try hosts[0].shared.withdrawAll(but: [Host.owner("a")], from: &store)
+      try hosts[0].shared.withdrawAll(except: [Host.owner("a")], from: &store)
       #expect(store.pairs.map(\.key) == ["/swift-cni/names/net/a:eth0", "/swift-cni/names/net/far:eth0"])
     }
   }

@@ -43,7 +43,7 @@ struct HostsTextTests {
     ("\n\n1.1.1.1\ta", ["1.1.1.1\ta"], [], ["1.1.1.1\ta"]), ("", [], [], []),
   ])
   func `finds exactly the lines that are asked for`(text: String, lines: [String], found: [Int], missing: [String]) {
-    let places = HostsText(Array(text.utf8)).places(of: lines)
+    let places = HostsText(Array(text.utf8)).search(for: lines)
     #expect(places.found == found)
     #expect(places.missing == missing)
   }
@@ -51,11 +51,11 @@ struct HostsTextTests {
   @Test func `lines go where dead ones are once more than half of a file is dead`() {
     let dead = "#.1.1.1\rabc\n#.1.1.1\rde\n"
     let lines = ["2.2.2.2\tx", "3.3.3.3\tlong-name", "4.4.4.4\ty"]
-    let (writes, rest) = HostsText(Array((dead + "9.9.9.9\tz\n").utf8)).reusing(for: lines)
+    let (writes, rest) = HostsText(Array((dead + "9.9.9.9\tz\n").utf8)).reuseWrites(for: lines)
     #expect(writes.map(\.offset) == [0, 12])
     #expect(writes.map { String(decoding: $0.bytes, as: UTF8.self) } == ["2.2.2.2\tx  ", "4.4.4.4\ty "])
     #expect(rest == ["3.3.3.3\tlong-name"])
-    let mostlyLive = HostsText(Array((dead + String(repeating: "9.9.9.9\tz\n", count: 3)).utf8)).reusing(for: lines)
+    let mostlyLive = HostsText(Array((dead + String(repeating: "9.9.9.9\tz\n", count: 3)).utf8)).reuseWrites(for: lines)
     #expect(mostlyLive.writes.isEmpty)
     #expect(mostlyLive.rest == lines)
   }
@@ -64,6 +64,6 @@ struct HostsTextTests {
     "#10.0.0.1\tcommented\n", "# a remark\r\n", "#\n", "##########\n", "#10.0.0.1\tx\ry\n", "10.0.0.1\ra\n",
   ])
   func `what a person wrote is never written over`(text: String) {
-    #expect(HostsText(Array(text.utf8)).reusing(for: ["1.1.1.1\ta"]).writes.isEmpty)
+    #expect(HostsText(Array(text.utf8)).reuseWrites(for: ["1.1.1.1\ta"]).writes.isEmpty)
   }
 }

@@ -30,9 +30,9 @@ import Testing
   func `each part comes from the strongest source that says anything`(json: String, expected: String) throws {
     let keys = try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8))
     var notes: [String] = []
-    let wish = try keys.resolvConfWish(previous: Self.previous, notes: &notes)
+    let wish = try keys.partialResolvConf(previous: Self.previous, notes: &notes)
     let file = ResolvConf(
-      [wish], host: ResolvConfWish(host: "nameserver 9.9.9.9\nsearch host"), hasIPv6: false, notes: &notes)
+      [wish], host: PartialResolvConf(host: "nameserver 9.9.9.9\nsearch host"), hasIPv6: false, notes: &notes)
     #expect(file.text == ResolvConf.header + expected)
     #expect(notes.count == (json.contains("%") ? 1 : 0))
   }
@@ -52,7 +52,7 @@ import Testing
   func `what would not be one word of the file is refused`(json: String, message: String) throws {
     let keys = try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8))
     var notes: [String] = []
-    let error = #expect(throws: CNIError.self) { _ = try keys.resolvConfWish(previous: DNS(), notes: &notes) }
+    let error = #expect(throws: CNIError.self) { _ = try keys.partialResolvConf(previous: DNS(), notes: &notes) }
     #expect(error?.code == .invalidNetworkConfig)
     #expect(error?.message.hasPrefix(message) == true, "\(error?.message ?? "")")
   }
@@ -69,8 +69,8 @@ import Testing
       options edns0 trust-ad
       """
     #expect(
-      ResolvConfWish(host: text)
-        == ResolvConfWish(
+      PartialResolvConf(host: text)
+        == PartialResolvConf(
           nameservers: [address("10.0.0.2")], search: [SearchDomain("good.example")].compactMap(\.self),
           options: ["edns0", "trust-ad"].compactMap(ResolverOption.init)))
   }
@@ -95,14 +95,14 @@ import Testing
   @Test func `an IPv6 server needs an IPv6 address, and none is invented`() {
     var notes: [String] = []
     let wanted = [wish(["2001:db8::53"], nil, [], [])]
-    #expect(ResolvConf(wanted, host: ResolvConfWish(), hasIPv6: false, notes: &notes).text == ResolvConf.header)
+    #expect(ResolvConf(wanted, host: PartialResolvConf(), hasIPv6: false, notes: &notes).text == ResolvConf.header)
     #expect(
       notes == [
         "name server 2001:db8::53 is left out: the container has no IPv6 address",
-        "no name server is known: resolv.conf names none",
+        "no name server is configured: resolv.conf has none",
       ])
     notes = []
-    let file = ResolvConf(wanted, host: ResolvConfWish(), hasIPv6: true, notes: &notes)
+    let file = ResolvConf(wanted, host: PartialResolvConf(), hasIPv6: true, notes: &notes)
     #expect(file.text == ResolvConf.header + "nameserver 2001:db8::53\n")
     #expect(notes.isEmpty)
   }
@@ -110,22 +110,24 @@ import Testing
   @Test func `long search lists end at 32 domains and 2048 bytes`() {
     var notes: [String] = []
     let many = wish([], nil, (0..<40).map { "d\($0)" }, [])
-    #expect(ResolvConf([many], host: ResolvConfWish(), hasIPv6: true, notes: &notes).search.count == 32)
+    #expect(ResolvConf([many], host: PartialResolvConf(), hasIPv6: true, notes: &notes).search.count == 32)
     let label = String(repeating: "x", count: 60)
     let long = wish([], nil, (0..<12).map { "\(label).\(label).\(label).d\($0)" }, [])
-    let line = ResolvConf([long], host: ResolvConfWish(), hasIPv6: true, notes: &notes).search
+    let line = ResolvConf([long], host: PartialResolvConf(), hasIPv6: true, notes: &notes).search
     #expect(line.count == 10)
     #expect(notes.filter { $0.hasPrefix("search: ") }.count == 2)
   }
 
   @Test func `a wish is read as it was written`() throws {
     let wish = wish(["10.1.0.1", "fd00::1"], "one", ["two.", "."], ["ndots:5"])
-    #expect(try CNIJSON.decode(ResolvConfWish.self, from: wish.json.bytes) == wish)
-    #expect(try CNIJSON.decode(ResolvConfWish.self, from: Array("{}".utf8)) == ResolvConfWish())
+    #expect(try CNIJSON.decode(PartialResolvConf.self, from: wish.json.bytes) == wish)
+    #expect(try CNIJSON.decode(PartialResolvConf.self, from: Array("{}".utf8)) == PartialResolvConf())
   }
 
-  private func wish(_ servers: [String], _ domain: String?, _ search: [String], _ options: [String]) -> ResolvConfWish {
-    ResolvConfWish(
+  private func wish(_ servers: [String], _ domain: String?, _ search: [String], _ options: [String])
+    -> PartialResolvConf
+  {
+    PartialResolvConf(
       nameservers: servers.map(address), domain: domain.flatMap(SearchDomain.init),
       search: search.compactMap(SearchDomain.init), options: options.compactMap(ResolverOption.init))
   }

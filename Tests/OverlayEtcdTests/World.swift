@@ -69,7 +69,7 @@ func prefixes(_ texts: String...) -> [IPPrefix] { texts.compactMap { IPPrefix($0
 
 /// The value of a text that a test has written.
 func parsed<Value: TextCodable>(_ text: String) -> Value {
-  guard let value = Value(text) else { preconditionFailure("\(text): want \(Value.wanted)") }
+  guard let value = Value(text) else { preconditionFailure("\(text): want \(Value.expectedForm)") }
   return value
 }
 

@@ -85,7 +85,7 @@ import Testing
   @Test func `ADD waits once for the withdrawal of the container's route, and releases the lock meanwhile`() throws {
     let fixture = try Fixture()
     let mac = MACAddress(forContainer: "10.1.0.5")
-    let wait = Change.awaitWithdrawal(FDBSpec(mac, on: "vx-net", in: .externallyLearned))
+    let wait = Change.awaitFDBRemoval(FDBSpec(mac, on: "vx-net", in: .externallyLearned))
     _ = try fixture.add(Fixture.evpn)
     _ = try fixture.next().add(Fixture.evpn)
     #expect(!fixture.kernel.applied.contains(wait))
@@ -102,7 +102,7 @@ import Testing
     let other = try Fixture()
     _ = try other.add(Fixture.bridged)
     _ = try other.next().add(Fixture.bridged)
-    #expect(!other.kernel.applied.contains { if case .awaitWithdrawal = $0 { true } else { false } })
+    #expect(!other.kernel.applied.contains { if case .awaitFDBRemoval = $0 { true } else { false } })
   }
 
   @Test func `ADD goes on if the kernel refuses to show whether the route is withdrawn`() throws {
@@ -114,7 +114,7 @@ import Testing
     let next = try fixture.next(), before = fixture.kernel.applied.count
     _ = try next.add(Fixture.evpn)
     #expect(
-      fixture.kernel.applied[before] == .awaitWithdrawal(FDBSpec(mac, on: "vx-net", in: .externallyLearned)))
+      fixture.kernel.applied[before] == .awaitFDBRemoval(FDBSpec(mac, on: "vx-net", in: .externallyLearned)))
     #expect(fixture.kernel.link(next.owner.hostInterface, on: .host) != nil)
   }
 
@@ -159,7 +159,7 @@ import Testing
     #expect(fixture.kernel.link(port, on: .host)?.port?.locked == true)
     #expect(fixture.kernel.state.forwarding.contains { $0.interface == port && $0.table == .port })
     #expect(
-      !fixture.kernel.applied.contains { if case .setTables = $0 { true } else { false } })
+      !fixture.kernel.applied.contains { if case .setTunnelTables = $0 { true } else { false } })
   }
 
   @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast, Fixture.red])

@@ -11,7 +11,7 @@ import Testing
 @Suite struct ConsultTests {
   private func localEndpoint(_ json: String, on fixture: Fixture) throws -> LocalEndpoint? {
     var kernel = fixture.kernel
-    return try fixture.driver.consult(
+    return try fixture.driver.withControlPlaneData(
       fixture.config(json), of: fixture.owner.network, for: .add, on: &kernel
     ).localEndpoint
   }
@@ -68,13 +68,13 @@ import Testing
   func `an IPAM plugin of this host that names no subnet gets the host's`(ipam: String, ranges: JSONValue?) throws {
     let fixture = try Fixture()
     var kernel = fixture.kernel
-    let config = try fixture.driver.consult(
+    let config = try fixture.driver.withControlPlaneData(
       fixture.config(
         """
         {"vni":1,"keep":"this","controlPlane":{"type":"static","peers":[{"vtep":"192.0.2.1","subnet":"10.1.0.0/24"}]},
         "ipam":\(ipam)}
         """), of: fixture.owner.network, for: .add, on: &kernel)
-    let given = fixture.driver.addressConfiguration(config)
+    let given = fixture.driver.ipamInput(config)
     #expect(given?["ipam"]?["ranges"] == ranges)
     #expect((given?["keep"] == "this") == (ranges != nil))
   }

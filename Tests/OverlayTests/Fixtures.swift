@@ -98,11 +98,11 @@ struct Fixture {
 
   func collectGarbage(_ json: String) throws {
     try plugin.collectGarbage(
-      Network(name: owner.network, config: config(json), delegates: ipam.delegates), valid: [])
+      NetworkCall(name: owner.network, config: config(json), delegates: ipam.delegates), valid: [])
   }
 
   func status(_ json: String) throws {
-    try plugin.status(Network(name: owner.network, config: config(json), delegates: ipam.delegates))
+    try plugin.status(NetworkCall(name: owner.network, config: config(json), delegates: ipam.delegates))
   }
 
   /// What ADD's refusal says.

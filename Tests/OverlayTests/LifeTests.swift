@@ -186,7 +186,7 @@ import Testing
     let fixture = try Fixture()
     var kernel = fixture.kernel
     func reconciled(_ json: String) throws -> [Change] {
-      let config = try fixture.driver.consult(
+      let config = try fixture.driver.withControlPlaneData(
         fixture.config(json), of: fixture.owner.network, for: .check, on: &kernel)
       let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
       return try OverlayReconciler(settings, of: fixture.owner.network, on: &kernel).changes()

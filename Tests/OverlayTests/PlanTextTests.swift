@@ -7,7 +7,7 @@ import Testing
 /// What `CNI_PLAN=1` prints.
 @Suite struct PlanTextTests {
   private static let expected = """
-    # what other attachments use too:
+    # shared with other attachments:
     # replace packet filter rules of cni:net/host/vxlan:
     # cni:net/host/vxlan: add UDP port 4789 for VXLAN packets of 2 hosts, not of containers
     ip link add ov-net address MAC-1 mtu 1450 group 6516329 type bridge
@@ -71,7 +71,7 @@ import Testing
   @Test func `a plan of overlay-vxlan makes the tunnel with the ways to the other hosts`() throws {
     let fixture = try Fixture()
     var call = try fixture.call(Fixture.routed)
-    let plan = PlannedLines()
+    let plan = PlanOutput()
     call.plan = plan
     try fixture.plugin.add(call) { _ in }
     #expect(fixture.kernel.applied.isEmpty)

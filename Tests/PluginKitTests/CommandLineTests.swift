@@ -35,16 +35,16 @@ import Testing
   static let links: [(LinkSpec, [String])] = [
     (
       LinkSpec(
-        "eth0", kind: .upper(.macvlan(Macvlan(.bridge, broadcastQueue: 9)), over: LinkKey("up0", on: .host)),
+        "eth0", kind: .childLink(.macvlan(Macvlan(.bridge, broadcastQueue: 9)), over: LinkKey("up0", on: .host)),
         mtu: 1400, on: .container),
       ["ip link add link up0 name eth0 mtu 1400 netns c1 type macvlan mode bridge bcqueuelen 9"]
     ),
     (
-      LinkSpec("eth0", kind: .upper(.ipvlan(IPVLAN(.l3s)), over: LinkKey("up0", on: .container)), on: .container),
+      LinkSpec("eth0", kind: .childLink(.ipvlan(IPVLAN(.l3s)), over: LinkKey("up0", on: .container)), on: .container),
       ["ip -n c1 link add link up0 name eth0 type ipvlan mode l3s bridge"]
     ),
     (
-      LinkSpec("eth0", kind: .upper(.vlan(7), over: LinkKey("up0", on: .host)), on: .container),
+      LinkSpec("eth0", kind: .childLink(.vlan(7), over: LinkKey("up0", on: .host)), on: .container),
       ["ip link add link up0 name eth0 netns c1 type vlan id 7"]
     ),
     (
@@ -89,16 +89,16 @@ import Testing
     ),
     (.setChecksumOffload("vx", isOn: false), ["ethtool -K vx tx off"]),
     (
-      .addAddress(AddressSpec("fd00::1/64", on: "p", .host, isSource: false, bringsSubnetRoute: false)),
+      .addAddress(AddressSpec("fd00::1/64", on: "p", .host, isSource: false, addsSubnetRoute: false)),
       ["ip address add fd00::1/64 dev p nodad preferred_lft 0 noprefixroute"]
     ),
     (
       .addRoute(RouteSpec("::/0", via: "fd00::1", on: "eth0", .container)),
       ["ip -n c1 route prepend ::/0 via fd00::1 dev eth0"]
     ),
-    (.routeLoopback("p"), ["ip -6 route add local ::1 dev p table local || true"]),
+    (.addLoopbackRoute("p"), ["ip -6 route add local ::1 dev p table local || true"]),
     (
-      .forgetConnections([TrackedConnections(.udp, .v4, to: "192.0.2.1", 53)]),
+      .deleteConntrackEntries([ConntrackFilter(.udp, .v4, to: "192.0.2.1", 53)]),
       ["conntrack -D -f ipv4 -p udp --orig-dst 192.0.2.1 --orig-port-dst 53 || true"]
     ),
     (.awaitRunning("p"), ["# wait until p runs"]),

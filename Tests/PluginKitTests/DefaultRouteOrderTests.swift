@@ -92,7 +92,7 @@ import Testing
     var ofTable = route("eth1", metric: 5)
     ofTable.table = 100
     kernel.state.routes += [learnt, ofTable]
-    let found = try kernel.defaultRoutes(besides: "eth0")
+    let found = try kernel.defaultRoutes(except: "eth0")
     #expect(found == [DefaultRoute(route("eth1"), of: "b", isDualStack: false)])
   }
 }

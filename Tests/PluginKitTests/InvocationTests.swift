@@ -26,10 +26,10 @@ import Testing
   }
 
   @Test(arguments: [("ADD", true), ("VERSION", false)])
-  func `CNI_PLAN=1 plans ADD and changes nothing for VERSION`(command: String, isPlan: Bool) throws {
-    #expect(try invocation(["CNI_COMMAND": command, "CNI_PLAN": "1"]).isPlan == isPlan)
-    #expect(try !invocation(["CNI_COMMAND": command, "CNI_PLAN": ""]).isPlan)
-    #expect(try !invocation(["CNI_COMMAND": command, "CNI_PLAN": "0"]).isPlan)
+  func `CNI_PLAN=1 plans ADD and changes nothing for VERSION`(command: String, isDryRun: Bool) throws {
+    #expect(try invocation(["CNI_COMMAND": command, "CNI_PLAN": "1"]).isDryRun == isDryRun)
+    #expect(try !invocation(["CNI_COMMAND": command, "CNI_PLAN": ""]).isDryRun)
+    #expect(try !invocation(["CNI_COMMAND": command, "CNI_PLAN": "0"]).isDryRun)
   }
 
   @Test(arguments: ["DEL", "CHECK", "GC", "STATUS"])
@@ -37,12 +37,12 @@ import Testing
     #expect(
       throws: CNIError(
         .invalidEnvironment, "CNI_PLAN=1 with CNI_COMMAND=\(command): want ADD",
-        details: "only what an ADD would do can be printed")
+        details: "only ADD can be planned")
     ) { try invocation(["CNI_COMMAND": command, "CNI_PLAN": "1"]) }
   }
 
   @Test func `CNI_PLAN is 1 or absent`() {
-    #expect(throws: CNIError(.invalidEnvironment, "CNI_PLAN \"yes\": want 1, or no such variable")) {
+    #expect(throws: CNIError(.invalidEnvironment, "CNI_PLAN \"yes\": want 1, or unset the variable")) {
       try invocation(["CNI_PLAN": "yes"])
     }
   }

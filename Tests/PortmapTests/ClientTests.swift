@@ -44,7 +44,7 @@ import Testing
     #expect(fixture.inner.calls == [.add])
     #expect(fixture.ruleSets.first?.ports.map(\.hostPort) == [31000, 31000])
     #expect(fixture.ruleSets.first?.ports.map(\.excludedDevices) == [["ucr-br0"], ["ucr-br0"]])
-    #expect(try fixture.config(Self.mesos).inner?.type == PluginType("bridge"))
+    #expect(try fixture.config(Self.mesos).nestedPlugin?.type == PluginType("bridge"))
   }
 
   @Test func `containerd's null lists and ctr's silence publish nothing`() throws {
@@ -69,6 +69,6 @@ import Testing
 
   private func previous(_ json: String) throws -> AddResult {
     let value = try CNIJSON.decodeValue(Array(json.utf8))
-    return try #require(try JSONReader(value).object("prevResult", as: WrittenResult.self)).result
+    return try #require(try JSONReader(value).object("prevResult", as: PrintedResult.self)).result
   }
 }

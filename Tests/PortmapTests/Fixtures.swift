@@ -48,7 +48,8 @@ struct Fixture {
   func call(_ json: String) throws -> Call<PortmapConfig> {
     let config = try config(json)
     return Call(
-      owner: owner, namespacePath: "/run/netns/c1", config: config, previous: config.inner == nil ? previous : nil,
+      owner: owner, namespacePath: "/run/netns/c1", config: config,
+      previous: config.nestedPlugin == nil ? previous : nil,
       delegates: inner.delegates(answering: previous))
   }
 
@@ -68,7 +69,7 @@ struct Fixture {
 
   func delete(_ json: String?) throws {
     let config = try json.map { try CNIJSON.decodeValue(Array($0.utf8)) }.flatMap { value in
-      (try? PortmapConfig(JSONReader(value))) ?? PortmapConfig.salvage(JSONReader(value))
+      (try? PortmapConfig(JSONReader(value))) ?? PortmapConfig.partialConfig(JSONReader(value))
     }
     try plugin.delete(
       Removal(

@@ -9,8 +9,8 @@ import Testing
 
 @Suite struct LifeTests {
   private let udp = mappings(#"{"hostPort":53,"containerPort":53,"protocol":"udp"},{"hostPort":80,"containerPort":80}"#)
-  private let both: Set<TrackedConnections> = [
-    TrackedConnections(.udp, .v4, 53), TrackedConnections(.udp, .v6, 53),
+  private let both: Set<ConntrackFilter> = [
+    ConntrackFilter(.udp, .v4, 53), ConntrackFilter(.udp, .v6, 53),
   ]
 
   @Test func `CHECK finds nothing after ADD and names what is missing later`() throws {
@@ -47,8 +47,8 @@ import Testing
     #expect(fixture.ruleSets.isEmpty)
     #expect(
       Array(fixture.kernel.applied[made...]) == [
-        .disableRouteLocalnet("br0", besides: [fixture.owner]),
-        .removeRules(fixture.owner, .ports, everywhere: true), .forgetConnections(both),
+        .disableRouteLocalnet("br0", except: [fixture.owner]),
+        .removeRules(fixture.owner, .ports, everywhere: true), .deleteConntrackEntries(both),
       ])
   }
 
@@ -57,7 +57,7 @@ import Testing
     try fixture.delete(udp)
     #expect(
       fixture.kernel.applied == [
-        .removeRules(fixture.owner, .ports, everywhere: true), .forgetConnections(both),
+        .removeRules(fixture.owner, .ports, everywhere: true), .deleteConntrackEntries(both),
       ])
   }
 
@@ -85,14 +85,15 @@ import Testing
     try kept.add(mappings(#"{"hostPort":81,"containerPort":80}"#))
     try gone.add(mappings(#"{"hostPort":53,"containerPort":53,"protocol":"udp"}"#))
     let made = kept.kernel.applied.count
-    let network = Network(
+    let network = NetworkCall(
       name: kept.owner.network, config: try kept.config("{}"), delegates: Delegates(ipam: nil) { _, _, _ in nil })
     try kept.plugin.collectGarbage(network, valid: [.init(containerID: kept.owner.container, ifname: "eth0")])
     #expect(kept.ruleSets.map(\.owner) == [kept.owner])
     #expect(
       Array(kept.kernel.applied[made...]) == [
-        .disableRouteLocalnet("br0", besides: [gone.owner]),
-        .removeOtherRules(kept.owner.network, .ports, valid: [kept.owner], everywhere: true), .forgetConnections(both),
+        .disableRouteLocalnet("br0", except: [gone.owner]),
+        .removeStaleRules(kept.owner.network, .ports, valid: [kept.owner], everywhere: true),
+        .deleteConntrackEntries(both),
       ])
   }
 
@@ -106,7 +107,7 @@ import Testing
     var filter = FakeFilter()
     filter.hostBackend = backend
     fixture.kernel.filter = filter
-    let network = Network(
+    let network = NetworkCall(
       name: fixture.owner.network, config: try fixture.config(json), delegates: Delegates(ipam: nil) { _, _, _ in nil })
     guard let words else { return try fixture.plugin.status(network) }
     let error = #expect(throws: CNIError.self) { try fixture.plugin.status(network) }

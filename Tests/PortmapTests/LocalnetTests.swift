@@ -22,7 +22,7 @@ import Testing
   private var setting: String? { first.kernel.sysctl("net/ipv4/conf/br0/route_localnet", on: .host) }
 
   private func collectGarbage() throws {
-    let network = Network(
+    let network = NetworkCall(
       name: first.owner.network, config: try first.config("{}"), delegates: Delegates(ipam: nil) { _, _, _ in nil })
     try first.plugin.collectGarbage(network, valid: [])
   }
@@ -52,13 +52,13 @@ import Testing
     #expect(changes.map(\.isRule) == [true, false, false])
     try first.delete(nil)
     let removal = first.kernel.applied[changes.count...]
-    #expect(removal.first == .disableRouteLocalnet("br0", besides: [first.owner]))
+    #expect(removal.first == .disableRouteLocalnet("br0", except: [first.owner]))
   }
 
   @Test func `a repeated ADD resets it before it removes the rules of the first`() throws {
     let count = try first.changes(mapping).count
     try first.add(mapping)
-    #expect(first.kernel.applied[count] == .disableRouteLocalnet("br0", besides: [first.owner]))
+    #expect(first.kernel.applied[count] == .disableRouteLocalnet("br0", except: [first.owner]))
     #expect(setting == "1")
   }
 

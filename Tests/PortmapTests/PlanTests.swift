@@ -13,7 +13,7 @@ import Testing
   }
 
   private func loopback(_ fixture: Fixture) -> [Change] {
-    [.enableRouteLocalnet("br0", for: fixture.owner), .routeLoopback("br0")]
+    [.enableRouteLocalnet("br0", for: fixture.owner), .addLoopbackRoute("br0")]
   }
 
   @Test func `a port is published for every family that the container has`() throws {
@@ -51,7 +51,7 @@ import Testing
       mappings(
         #"{"hostPort":53,"containerPort":53,"protocol":"udp","hostIP":"192.0.2.1"},{"hostPort":80,"containerPort":80}"#)
     )
-    #expect(changes.last == .forgetConnections([TrackedConnections(.udp, .v4, to: "192.0.2.1", 53)]))
+    #expect(changes.last == .deleteConntrackEntries([ConntrackFilter(.udp, .v4, to: "192.0.2.1", 53)]))
     #expect(changes.first?.description == "add packet filter rules of cni:net/c1/eth0")
   }
 

@@ -9,7 +9,7 @@ import Testing
 @Suite struct PlanTextTests {
   private func plan(_ fixture: Fixture) throws -> String {
     var call = try fixture.call(mappings(#"{"hostPort":53,"containerPort":53,"protocol":"udp"}"#))
-    let plan = PlannedLines()
+    let plan = PlanOutput()
     call.plan = plan
     try fixture.plugin.add(call) { _ in }
     #expect(fixture.kernel.applied.isEmpty)

@@ -52,8 +52,8 @@ struct Fixture {
         owner: owner, namespacePath: path, config: try json.map { try config($0) }, delegates: ipam.delegates))
   }
 
-  func network(_ json: String) throws -> Network<PTPConfig> {
-    Network(name: owner.network, config: try config(json), delegates: ipam.delegates)
+  func network(_ json: String) throws -> NetworkCall<PTPConfig> {
+    NetworkCall(name: owner.network, config: try config(json), delegates: ipam.delegates)
   }
 
   func names(on netns: NetNS) -> [String] {

@@ -52,11 +52,11 @@ import Testing
         .changeLink("lo", on: .container, LinkChange(isUp: true)),
         .changeLink("eth0", on: .container, up),
         .awaitRunning(host),
-        .addAddress(AddressSpec("10.1.0.1/32", on: host, .host, bringsSubnetRoute: false)),
-        .addAddress(AddressSpec("fd00:1::1/128", on: host, .host, bringsSubnetRoute: false)),
+        .addAddress(AddressSpec("10.1.0.1/32", on: host, .host, addsSubnetRoute: false)),
+        .addAddress(AddressSpec("fd00:1::1/128", on: host, .host, addsSubnetRoute: false)),
         route("10.1.0.5/32", host, .host), route("fd00:1::5/128", host, .host),
-        .addAddress(AddressSpec("10.1.0.5/24", on: "eth0", .container, bringsSubnetRoute: false)),
-        .addAddress(AddressSpec("fd00:1::5/64", on: "eth0", .container, bringsSubnetRoute: false)),
+        .addAddress(AddressSpec("10.1.0.5/24", on: "eth0", .container, addsSubnetRoute: false)),
+        .addAddress(AddressSpec("fd00:1::5/64", on: "eth0", .container, addsSubnetRoute: false)),
         route("10.1.0.1/32", from: "10.1.0.5", "eth0", .container),
         route("fd00:1::1/128", from: "fd00:1::5", "eth0", .container),
         route("10.1.0.0/24", via: "10.1.0.1", from: "10.1.0.5", "eth0", .container),
@@ -91,9 +91,9 @@ import Testing
         .changeLink("lo", on: .container, LinkChange(isUp: true)),
         .changeLink("eth0", on: .container, up),
         .awaitRunning("b0"),
-        .addAddress(AddressSpec("10.1.1.2/32", on: "b0", .host, bringsSubnetRoute: false)),
+        .addAddress(AddressSpec("10.1.1.2/32", on: "b0", .host, addsSubnetRoute: false)),
         route("10.1.1.1/32", "b0", .host),
-        .addAddress(AddressSpec("10.1.1.1/32", on: "eth0", .container, bringsSubnetRoute: false)),
+        .addAddress(AddressSpec("10.1.1.1/32", on: "eth0", .container, addsSubnetRoute: false)),
         route("10.1.1.2/32", from: "10.1.1.1", "eth0", .container),
       ])
     #expect(
@@ -200,6 +200,6 @@ import Testing
     #expect(changes.contains(.awaitDAD("eth0")))
     #expect(
       changes.contains(
-        .addAddress(AddressSpec("fd00:1::5/64", on: "eth0", .container, skipsDAD: false, bringsSubnetRoute: false))))
+        .addAddress(AddressSpec("fd00:1::5/64", on: "eth0", .container, skipsDAD: false, addsSubnetRoute: false))))
   }
 }

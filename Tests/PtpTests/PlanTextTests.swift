@@ -7,7 +7,7 @@ import Testing
 /// What `CNI_PLAN=1` prints.
 @Suite struct PlanTextTests {
   private static let expected = """
-    # what other attachments use too:
+    # shared with other attachments:
     sysctl -w net.ipv4.ip_forward=1
     sysctl -w net.ipv6.conf.all.forwarding=1
     # eth0 of container c1:
@@ -45,7 +45,7 @@ import Testing
   @Test func `a plan of ptp makes the pair, its addresses and routes`() throws {
     let fixture = try Fixture()
     var call = try fixture.call(#""ipMasq":true"#)
-    let plan = PlannedLines()
+    let plan = PlanOutput()
     call.plan = plan
     try fixture.plugin.add(call) { _ in }
     #expect(fixture.kernel.applied.isEmpty)

@@ -32,7 +32,7 @@ import Testing
     (#""peer":"host","peerIfName":"eth1""#, "key \"peerIfName\": the end on the host is named by us: want a \"peer\""),
     (
       #""peer":"b","peerIfName":"much-too-long-for-it""#,
-      "key \"peerIfName\": \"much-too-long-for-it\": want \(InterfaceName.wanted)"
+      "key \"peerIfName\": \"much-too-long-for-it\": want \(InterfaceName.expectedForm)"
     ),
     (
       #""peer":"b","ipMasq":true"#,
@@ -75,7 +75,7 @@ import Testing
     ] as [(String, String?)])
   func `a peer is the host, a path or a name`(keys: String, path: String?) throws {
     let config = try Fixture().call(keys).config
-    #expect(PTPDriver().outside(config) == path.map { OutsideNamespace($0, key: "peer") })
+    #expect(PTPDriver().peerNamespace(config) == path.map { PeerNamespace($0, key: "peer") })
   }
 
   @Test(arguments: [
@@ -92,7 +92,7 @@ import Testing
     #expect(try Fixture().add(#""macFromIP":true"#).interfaces[1].mac == "02:42:0a:01:00:05")
     let fixture = try Fixture()
     fixture.ipam.answer.ips.removeFirst()
-    let message = "key \"macFromIP\": true: the container gets no IPv4 address to derive from"
+    let message = "key \"macFromIP\": true: the container has no IPv4 address to derive the MAC address from"
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { _ = try fixture.add(#""macFromIP":true"#) }
   }
 }

@@ -84,7 +84,7 @@ struct PeerTests {
     ("nothing-is-called-so", "open /run/netns/nothing-is-called-so: No such file or directory"),
     ("/etc/passwd", "open network namespace /etc/passwd: not a network namespace"),
     ("/proc/thread-self/ns/net", "it is the plugin's own"),
-    ("OWN", "it is that of CNI_NETNS too"),
+    ("OWN", "it is also the namespace of CNI_NETNS"),
   ])
   func `a peer that cannot be is refused, and nothing is asked of IPAM`(peer: String, reason: String) throws {
     try Lab.use { lab in

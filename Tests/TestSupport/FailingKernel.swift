@@ -74,13 +74,15 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try base.linksWithAdvertisedRoutes()
   }
 
-  public mutating func link(towards address: IPAddress) throws(KernelError) -> LinkInfo? {
-    try base.link(towards: address)
+  public mutating func outgoingLink(to address: IPAddress) throws(KernelError) -> LinkInfo? {
+    try base.outgoingLink(to: address)
   }
 
   public mutating func path(to address: IPAddress) throws(KernelError) -> RoutePath? { try base.path(to: address) }
 
-  public mutating func isOwn(_ address: IPAddress) throws(KernelError) -> Bool { try base.isOwn(address) }
+  public mutating func isHostAddress(_ address: IPAddress) throws(KernelError) -> Bool {
+    try base.isHostAddress(address)
+  }
 
   public mutating func hostRoutes(metric: Int) throws(KernelError) -> [RouteSpec] {
     try base.hostRoutes(metric: metric)
@@ -90,8 +92,8 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try base.neighbours(of: interface)
   }
 
-  public mutating func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
-    try base.forwarding(of: interface)
+  public mutating func fdbEntries(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
+    try base.fdbEntries(of: interface)
   }
 
   public mutating func offloadsChecksums(_ interface: InterfaceName) throws(KernelError) -> Bool {
@@ -116,7 +118,7 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try base.sysctl(key, on: netns)
   }
 
-  public mutating func tryOut(_ spec: LinkSpec) throws(KernelError) { try base.tryOut(spec) }
+  public mutating func testCreation(of spec: LinkSpec) throws(KernelError) { try base.testCreation(of: spec) }
 
   public mutating func apply(_ change: Change) throws(KernelError) {
     record(change)

@@ -38,7 +38,7 @@ public struct FakeFilter: PacketFilter, Equatable {
     ruleSets.contains { $0.role == role && !owners.contains($0.owner) }
   }
 
-  public func needsRouteLocalnet(_ link: InterfaceName, besides owners: Set<AttachmentID>) -> Bool {
+  public func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) -> Bool {
     ruleSets.contains { !owners.contains($0.owner) && $0.localnetLinks.contains(link) }
   }
 

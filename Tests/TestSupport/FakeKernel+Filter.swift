@@ -9,13 +9,13 @@ extension FakeKernel {
     case .addRules(let ruleSet): try filter.add(ruleSet)
     case .setRules(let ruleSet): try filter.set(ruleSet)
     case .removeRules(let owner, let role, let everywhere): try filter.remove(owner, role, everywhere: everywhere)
-    case .removeReferenceRules(let owner, let role, let ips, let zone):
+    case .removeReferencePluginRules(let owner, let role, let ips, let zone):
       try filter.removeReference(of: owner, role, addresses: ips, zone: zone)
-    case .removeOtherRules(let network, let role, let valid, let everywhere):
+    case .removeStaleRules(let network, let role, let valid, let everywhere):
       try filter.collectGarbage(network, role, valid: valid, everywhere: everywhere)
     case .enableRouteLocalnet(let name, _): setRouteLocalnet(name, "1")
     case .disableRouteLocalnet(let name, let owners):
-      if try !filter.needsRouteLocalnet(name, besides: owners) { setRouteLocalnet(name, "0") }
+      if try !filter.needsRouteLocalnet(name, except: owners) { setRouteLocalnet(name, "0") }
     default: break
     }
   }

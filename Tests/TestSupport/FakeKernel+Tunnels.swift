@@ -3,7 +3,7 @@ public import NetTypes
 
 extension FakeKernel {
   public func path(to address: IPAddress) -> RoutePath? {
-    guard !isOwn(address) else { return nil }
+    guard !isHostAddress(address) else { return nil }
     let way = gateways[address]
     let own = state.addresses.first { spec in
       spec.netns == .host && way.map { $0.link == spec.interface } ?? spec.prefix.contains(address)
@@ -12,7 +12,7 @@ extension FakeKernel {
     return RoutePath(link, gateway: way?.gateway, source: own.prefix.address)
   }
 
-  public func isOwn(_ address: IPAddress) -> Bool {
+  public func isHostAddress(_ address: IPAddress) -> Bool {
     state.addresses.contains { $0.netns == .host && $0.prefix.address == address }
   }
 
@@ -28,7 +28,7 @@ extension FakeKernel {
     return state.neighbours.filter { $0.interface == interface && $0.netns == .host && $0.mac != nil }
   }
 
-  public func forwarding(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
+  public func fdbEntries(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
     guard link(interface, on: .host) != nil else {
       throw KernelError("forwarding", errno: .ENODEV, reason: "no such device")
     }

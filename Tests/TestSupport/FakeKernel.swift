@@ -96,7 +96,7 @@ public final class FakeKernel: Kernel {
 
   public func linksWithAdvertisedRoutes() -> [InterfaceName] { advertisedLinks }
 
-  public func link(towards address: IPAddress) -> LinkInfo? {
+  public func outgoingLink(to address: IPAddress) -> LinkInfo? {
     state.addresses.first { $0.netns == .host && $0.prefix.contains(address) }.flatMap { link($0.interface, on: .host) }
   }
 
@@ -114,7 +114,7 @@ public final class FakeKernel: Kernel {
 
   public func sysctl(_ key: String, on netns: NetNS) -> String? { state.sysctls[netns]?[key] }
 
-  public func tryOut(_ spec: LinkSpec) throws(KernelError) {
+  public func testCreation(of spec: LinkSpec) throws(KernelError) {
     if let trialError { throw trialError }
   }
 
@@ -152,23 +152,23 @@ public final class FakeKernel: Kernel {
     case .setFDB(let spec):
       state.forwarding.removeAll { $0 == spec || !spec.mac.isZero && $0.isSameEntry(as: spec) }
       state.forwarding.append(spec)
-    case .setTables(let wanted): try setTables(wanted)
+    case .setTunnelTables(let wanted): try setTunnelTables(wanted)
     case .setChecksumOffload(let name, let isOn):
       if isOn { state.withoutChecksumOffload.remove(name) } else { state.withoutChecksumOffload.insert(name) }
     case .deleteFDB(let spec): state.forwarding.removeAll { $0 == spec }
     case .setSysctls(let settings, let netns):
       for setting in settings { state.sysctls[netns]?[setting.key] = setting.value }
     case .setVLANs(let vlans, let name): state.vlans[name] = vlans
-    case .addRules, .setRules, .removeRules, .removeReferenceRules, .removeOtherRules, .enableRouteLocalnet,
+    case .addRules, .setRules, .removeRules, .removeReferencePluginRules, .removeStaleRules, .enableRouteLocalnet,
       .disableRouteLocalnet:
       try changeFilter(change)
-    case .awaitRunning, .awaitDAD, .announce, .forgetConnections, .routeLoopback, .awaitWithdrawal: break
+    case .awaitRunning, .awaitDAD, .announce, .deleteConntrackEntries, .addLoopbackRoute, .awaitFDBRemoval: break
     }
   }
 
-  private func setTables(_ wanted: TunnelTables) throws(KernelError) {
+  private func setTunnelTables(_ wanted: TunnelTables) throws(KernelError) {
     var fake = self
-    for change in wanted.changes(from: try fake.tables(like: wanted)) { try carryOut(change) }
+    for change in wanted.changes(from: try fake.tunnelTables(like: wanted)) { try carryOut(change) }
   }
 
   private func create(_ spec: LinkSpec) {
@@ -183,12 +183,12 @@ public final class FakeKernel: Kernel {
       state.links[.host]?[spec.name]?.peerIndex = lastIndex
       state.links[peer.netns]?[peer.name]?.peerIndex = lastIndex - 1
       state.links[peer.netns]?[peer.name]?.mac = peer.mac
-    case .upper(let upper, let parent):
+    case .childLink(let childLink, let parent):
       let below = link(parent.name, on: parent.netns)
-      addLink(spec.name, on: spec.netns, kind: upper.kind, mtu: spec.mtu ?? below?.mtu ?? 1500)
+      addLink(spec.name, on: spec.netns, kind: childLink.kind, mtu: spec.mtu ?? below?.mtu ?? 1500)
       state.links[spec.netns]?[spec.name]?.parentIndex = below?.index
-      state.links[spec.netns]?[spec.name]?.upper = upper
-      if case .macvlan = upper {} else { state.links[spec.netns]?[spec.name]?.mac = below?.mac }
+      state.links[spec.netns]?[spec.name]?.childKind = childLink
+      if case .macvlan = childLink {} else { state.links[spec.netns]?[spec.name]?.mac = below?.mac }
     case .dummy: addLink(spec.name, on: spec.netns, kind: "dummy", mtu: spec.mtu ?? 1500)
     case .vxlan(let vxlan, let name):
       let below = name.flatMap { link($0, on: .host) }

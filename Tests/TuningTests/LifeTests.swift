@@ -7,8 +7,8 @@ import Testing
 @testable import tuning
 
 extension Fixture {
-  func network(_ json: String) throws -> Network<TuningConfig> {
-    Network(name: owner.network, config: try config(json), delegates: Self.nobody)
+  func network(_ json: String) throws -> NetworkCall<TuningConfig> {
+    NetworkCall(name: owner.network, config: try config(json), delegates: Self.nobody)
   }
 
   /// What STATUS says; `nil` where an ADD could succeed.
@@ -95,8 +95,8 @@ extension Fixture {
   @Test func `DEL finds the backups where the configuration is broken`() throws {
     try Fixture.use { (fixture) throws in
       let document = try fixture.document(#"{"mtu": "?"}"#)
-      #expect(Tuning<FakeKernel>.salvage(document)?.dataDir == fixture.dataDir)
-      #expect(Tuning<FakeKernel>.salvage(.object([:]))?.dataDir == "/run/cni/tuning")
+      #expect(Tuning<FakeKernel>.partialConfig(document)?.dataDir == fixture.dataDir)
+      #expect(Tuning<FakeKernel>.partialConfig(.object([:]))?.dataDir == "/run/cni/tuning")
     }
   }
 

@@ -14,7 +14,7 @@ import Testing
       fixture.kernel.state.sysctls[.container] = [:]
       var call = try fixture.call(
         #"{"mtu":1400,"promisc":true,"sysctl":{"net.ipv4.conf.IFNAME.arp_notify":"1"}}"#)
-      let plan = PlannedLines()
+      let plan = PlanOutput()
       call.plan = plan
       try fixture.plugin.add(call) { _ in }
       #expect(fixture.kernel.applied.isEmpty)

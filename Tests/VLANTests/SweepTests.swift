@@ -11,7 +11,7 @@ struct SweepTests {
   @Test func `host and container are as they were, whichever change is refused`() throws {
     try Sweep.expectAllTakenBack(changes: 8...12) { n in
       try Sweep(
-        UpperDriver<VLANConfig>(), #"{"master": "m0", "vlanId": 10, "mtu": 1400, "ipam": {"type": "fake"}}"#,
+        ChildLinkDriver<VLANConfig>(), #"{"master": "m0", "vlanId": 10, "mtu": 1400, "ipam": {"type": "fake"}}"#,
         on: Sweep.master, refusing: n)
     }
   }

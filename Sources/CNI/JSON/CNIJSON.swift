@@ -26,13 +26,13 @@ public enum CNIJSON {
     } catch  where error.isOverflow {
       // A number of more than 64 bits is never valid, but as a real number it does not hide the key from the error message.
       return try decodeValue(bytes, flags: flags | JSON_DECODE_INT_AS_REAL)
-    } catch { throw error.told }
+    } catch { throw error.cniError }
   }
 
   private static func decodeValue(_ bytes: [UInt8], flags: Int32) throws(CNIError) -> JSONValue {
     do throws(ParseError) {
       return try ParsedJSON.parse(bytes, flags: flags).value
-    } catch { throw error.told }
+    } catch { throw error.cniError }
   }
 }
 
@@ -43,7 +43,7 @@ struct ParseError: Error {
   var column: Int
   var text: String
 
-  var told: CNIError {
+  var cniError: CNIError {
     CNIError(.decodingFailure, "not valid JSON", details: "line \(line), column \(column): \(text)")
   }
 }

@@ -39,12 +39,12 @@ enum KeyCheck {
     case (.bool, _): "true or false"
     case (.int, _): "a whole number"
     case (.object, _), (.open, _): "an object"
-    case (.address, .string(let text)): IPAddress(text) == nil ? IPAddress.wanted : nil
-    case (.address, _): IPAddress.wanted
-    case (.prefix, .string(let text)): IPPrefix(text) == nil ? IPPrefix.wanted : nil
-    case (.prefix, _): IPPrefix.wanted
-    case (.mac, .string(let text)): MACAddress(text) == nil ? MACAddress.wanted : nil
-    case (.mac, _): MACAddress.wanted
+    case (.address, .string(let text)): IPAddress(text) == nil ? IPAddress.expectedForm : nil
+    case (.address, _): IPAddress.expectedForm
+    case (.prefix, .string(let text)): IPPrefix(text) == nil ? IPPrefix.expectedForm : nil
+    case (.prefix, _): IPPrefix.expectedForm
+    case (.mac, .string(let text)): MACAddress(text) == nil ? MACAddress.expectedForm : nil
+    case (.mac, _): MACAddress.expectedForm
     case (.subnet, .string(let text)): AutomaticSubnet(rawValue: text) == nil && IPPrefix(text) == nil ? subnet : nil
     case (.subnet, _): subnet
     case (.word(let words), .string(let text)): words.contains(text) ? nil : oneOf(words)
@@ -54,7 +54,7 @@ enum KeyCheck {
   }
 
   private static let subnet =
-    "\(IPPrefix.wanted), \"\(AutomaticSubnet.v4.rawValue)\" or \"\(AutomaticSubnet.v6.rawValue)\""
+    "\(IPPrefix.expectedForm), \"\(AutomaticSubnet.v4.rawValue)\" or \"\(AutomaticSubnet.v6.rawValue)\""
 
   private static func oneOf(_ words: [String]) -> String { "one of \(words.joined(separator: ", "))" }
 

@@ -12,7 +12,7 @@ struct IndexBytes: ~Copyable {
     memory = nil
   }
 
-  var isKept: Bool { memory == nil && file != nil }
+  var isInFile: Bool { memory == nil && file != nil }
 
   /// 0 if there is no file.
   func fileSize() throws(KernelError) -> Int {
@@ -21,10 +21,10 @@ struct IndexBytes: ~Copyable {
   }
 
   /// Replaces the content by that many zero bytes, in memory.
-  mutating func startOver(count: Int) { memory = [UInt8](repeating: 0, count: count) }
+  mutating func reset(count: Int) { memory = [UInt8](repeating: 0, count: count) }
 
   /// Writes the bytes in memory to the file, with the first `headerSize` bytes cleared; no-op without a file.
-  mutating func keep(headerSize: Int) throws(KernelError) {
+  mutating func writeToFile(headerSize: Int) throws(KernelError) {
     guard let bytes = memory, let size = try file?.status().size else { return }
     // Cleared first: after a crash in this function, the old header must not appear with the new content.
     try file?.write([UInt8](repeating: 0, count: headerSize), at: 0)

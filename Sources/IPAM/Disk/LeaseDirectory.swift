@@ -13,25 +13,25 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   let sticky: StickyFiles
   private let directory: Descriptor
   private let lock: FileLock
-  private let boot = stableHash((LeaseMark.thisBoot ?? "").utf8)
+  private let boot = stableHash((LeaseLifetime.thisBoot ?? "").utf8)
   private var index: LeaseIndex
   /// Whether the index is complete; false after a failure to build it.
-  private var isIndexWhole = false
+  private var isIndexComplete = false
 
   /// Opens and locks the leases of `network`; waits at most `lockSeconds` for the lock.
   ///
-  /// `making` creates the directory if it is missing.
+  /// `createIfMissing` creates the directory if it is missing.
   ///
-  /// - Returns: `nil` if there is no such directory and `making` is false.
+  /// - Returns: `nil` if there is no such directory and `createIfMissing` is false.
   /// - Throws: code 11 if another process keeps the lock, 106 for everything else.
   public static func open(
-    dataDir: String, network: NetworkName, making: Bool, indexDirectory: String = defaultIndexDirectory,
+    dataDir: String, network: NetworkName, createIfMissing: Bool, indexDirectory: String = defaultIndexDirectory,
     lockSeconds: Int = 30
   ) throws(CNIError) -> LeaseDirectory? {
     let path = "\(dataDir)/\(network)"
-    return try storing { () throws(KernelError) in
+    return try withStoreErrors { () throws(KernelError) in
       if try Files.status(path)?.isDirectory != true {
-        guard making else { return nil }
+        guard createIfMissing else { return nil }
         try Files.makeDirectories(path)
         try Files.flushDirectory(of: path)
       }
@@ -41,7 +41,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
       var leases = LeaseDirectory(
         path: path, sticky: StickyFiles(directory: "\(dataDir)/.sticky/\(network)"), directory: directory, lock: lock,
         index: LeaseIndex(file: file))
-      try leases.fitIndex()
+      try leases.openOrRebuildIndex()
       return leases
     }
   }
@@ -69,50 +69,50 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   }
 
   /// Uses the index if it matches the directory's state; otherwise builds it again.
-  private mutating func fitIndex() throws(KernelError) {
+  private mutating func openOrRebuildIndex() throws(KernelError) {
     // An unreadable index is treated as a missing one.
-    let fits = try? index.open(fitting: LeaseIndex.Seal(directory.status(), boot: boot))
-    if fits == true { isIndexWhole = true } else { try rebuildIndex() }
+    let fits = try? index.open(ifMatching: LeaseIndex.Seal(directory.status(), boot: boot))
+    if fits == true { isIndexComplete = true } else { try rebuildIndex() }
   }
 
   private mutating func rebuildIndex() throws(KernelError) {
-    isIndexWhole = false
+    isIndexComplete = false
     var entries: [LeaseIndex.Entry] = []
     for name in try Files.list(path) ?? [] {
       guard let address = leasedAddress(name) else { continue }
       switch try content(of: address) {
-      case .missing, .torn: continue
+      case .missing, .incomplete: continue
       case .held(let holder): entries.append(LeaseIndex.Entry(holderHash: holder.hash, address: address))
       case .unknown: entries.append(LeaseIndex.Entry(holderHash: 0, address: address))
       }
     }
     try index.rebuild(from: entries)
-    isIndexWhole = true
+    isIndexComplete = true
     seal()
   }
 
   /// Sets the directory's mtime to a random value that no other change gives it, and records it in the index.
   private mutating func seal() {
-    guard index.isKept, let before = try? directory.status().modified else { return }
-    let mark = FileTime(seconds: before.seconds, nanoseconds: Int.random(in: 0..<1_000_000_000))
+    guard index.isInFile, let before = try? directory.status().modified else { return }
+    let sealTime = FileTime(seconds: before.seconds, nanoseconds: Int.random(in: 0..<1_000_000_000))
     // If this fails, directory and index differ, and the next process builds the index again.
     do throws(KernelError) {
-      try directory.setModified(mark)
+      try directory.setModified(sealTime)
       let status = try directory.status()
       // With coarser timestamps another process's change at the same time would go unnoticed.
-      guard status.modified == mark else { return }
+      guard status.modified == sealTime else { return }
       try index.close(with: LeaseIndex.Seal(status, boot: boot))
     } catch {}
   }
 
   /// Applies the same change to the index as to the directory; builds the index again if that fails.
-  private mutating func follow(_ change: (inout LeaseIndex) throws(KernelError) -> Void) throws(CNIError) {
+  private mutating func updateIndex(_ change: (inout LeaseIndex) throws(KernelError) -> Void) throws(CNIError) {
     do throws(KernelError) {
-      guard isIndexWhole else { return }
+      guard isIndexComplete else { return }
       try change(&index)
       seal()
     } catch {
-      try storing { () throws(KernelError) in try rebuildIndex() }
+      try withStoreErrors { () throws(KernelError) in try rebuildIndex() }
     }
   }
 
@@ -133,7 +133,7 @@ extension LeaseDirectory {
   }
 
   private mutating func verified(_ holder: LeaseHolder) throws(CNIError) -> [IPAddress] {
-    try storing { () throws(KernelError) in
+    try withStoreErrors { () throws(KernelError) in
       let hinted = try index.addresses(holderHash: holder.hash)
       let held = try addresses(among: hinted, of: holder)
       guard held.count < hinted.count else { return held }
@@ -152,23 +152,23 @@ extension LeaseDirectory {
   }
 
   public mutating func holder(of address: IPAddress) throws(CNIError) -> LeaseHolder? {
-    let found = try storing { () throws(KernelError) in try content(of: address) }
+    let found = try withStoreErrors { () throws(KernelError) in try content(of: address) }
     switch found {
     case .missing: return nil
     case .held(let holder): return holder
     case .unknown: return LeaseHolder(container: "unknown", interface: nil)
-    case .torn:
+    case .incomplete:
       try release(address)
       return nil
     }
   }
 
   public mutating func firstFree(in span: AddressSpan) throws(CNIError) -> IPAddress? {
-    try storing { () throws(KernelError) in try index.firstFree(in: span) }
+    try withStoreErrors { () throws(KernelError) in try index.firstFree(in: span) }
   }
 
   public mutating func leasedCount(in spans: [AddressSpan]) throws(CNIError) -> UInt128 {
-    try storing { () throws(KernelError) in try index.leasedCount(in: spans) }
+    try withStoreErrors { () throws(KernelError) in try index.leasedCount(in: spans) }
   }
 }
 
@@ -178,13 +178,13 @@ extension LeaseDirectory {
   public mutating func take(
     _ address: IPAddress, for holder: LeaseHolder, namespacePath: String, set: Int
   ) throws(CNIError) -> Bool {
-    let mark = LeaseMark(namespacePath: namespacePath)?.attributes ?? []
-    guard try create(address, holder, mark) else { return false }
+    let attributes = LeaseLifetime(namespacePath: namespacePath)?.attributes ?? []
+    guard try create(address, holder, attributes) else { return false }
     do throws(CNIError) {
-      try storing { () throws(KernelError) in
+      try withStoreErrors { () throws(KernelError) in
         try writeLastReserved(address, set: set)
       }
-      try follow { (index) throws(KernelError) in
+      try updateIndex { (index) throws(KernelError) in
         try index.insert(LeaseIndex.Entry(holderHash: holder.hash, address: address))
       }
     } catch {
@@ -198,7 +198,7 @@ extension LeaseDirectory {
     _ address: IPAddress, _ holder: LeaseHolder, _ attributes: [(String, [UInt8])]
   ) throws(CNIError) -> Bool {
     do throws(KernelError) {
-      try naming(file(address)) { () throws(KernelError) in
+      try withPathInErrors(file(address)) { () throws(KernelError) in
         try Files.create(address.description, in: path, holder.fileContent, attributes: attributes)
       }
       return true
@@ -207,7 +207,7 @@ extension LeaseDirectory {
     }
     if try self.holder(of: address) == nil { return try create(address, holder, attributes) }
     // The index lacks this lease: another process changed a file without changing the directory's mtime.
-    try storing { () throws(KernelError) in try rebuildIndex() }
+    try withStoreErrors { () throws(KernelError) in try rebuildIndex() }
     return false
   }
 
@@ -215,7 +215,7 @@ extension LeaseDirectory {
   private func writeLastReserved(_ address: IPAddress, set: Int) throws(KernelError) {
     let name = "\(path)/last_reserved_ip.\(set)"
     let text = Array(address.description.utf8)
-    try naming(name) { () throws(KernelError) in
+    try withPathInErrors(name) { () throws(KernelError) in
       if try Files.state(name) == .other { try Files.clear(name) }
       let file = try Descriptor.open(name, for: .updating)
       try file.write(text, at: 0)
@@ -224,14 +224,14 @@ extension LeaseDirectory {
   }
 
   public mutating func release(_ address: IPAddress) throws(CNIError) {
-    let removed = try storing { () throws(KernelError) in
+    let removed = try withStoreErrors { () throws(KernelError) in
       let removed = try content(of: address)
       try Files.remove(file(address))
       return removed
     }
-    try follow { (index) throws(KernelError) in
+    try updateIndex { (index) throws(KernelError) in
       switch removed {
-      case .missing, .torn: return
+      case .missing, .incomplete: return
       case .held(let holder): try index.remove(LeaseIndex.Entry(holderHash: holder.hash, address: address))
       case .unknown: try index.remove(LeaseIndex.Entry(holderHash: 0, address: address))
       }
@@ -244,35 +244,37 @@ extension LeaseDirectory {
 extension LeaseDirectory {
   public mutating func lastReserved(set: Int) throws(CNIError) -> IPAddress? {
     let name = "\(path)/last_reserved_ip.\(set)"
-    let text = try storing { () throws(KernelError) in try Files.state(name) }
+    let text = try withStoreErrors { () throws(KernelError) in try Files.state(name) }
     return text.bytes.flatMap { IPAddress(String(decoding: $0, as: UTF8.self)) }
   }
 
   public mutating func allLeases() throws(CNIError) -> [Lease] {
-    try storing { () throws(KernelError) in try LeaseDirectory.leases(in: path) ?? [] }
+    try withStoreErrors { () throws(KernelError) in try LeaseDirectory.leases(in: path) ?? [] }
   }
 
   public mutating func deadLeases() throws(CNIError) -> [IPAddress] {
-    let files = try storing { () throws(KernelError) in try Files.list(path) ?? [] }
-    var survey = LeaseMark.Survey()
+    let files = try withStoreErrors { () throws(KernelError) in try Files.list(path) ?? [] }
+    var finder = LeaseLifetime.DeadLeaseFinder()
     var dead: [IPAddress] = []
-    for address in files.compactMap(leasedAddress) where survey.isDead(leaseFile: file(address)) {
+    for address in files.compactMap(leasedAddress) where finder.isDead(leaseFile: file(address)) {
       dead.append(address)
     }
     return dead.sorted()
   }
 
-  public mutating func remembered(_ name: StickyName) throws(CNIError) -> [IPAddress] {
-    try storing { () throws(KernelError) in try sticky.addresses(of: name) }
+  public mutating func stickyAddresses(of name: StickyName) throws(CNIError) -> [IPAddress] {
+    try withStoreErrors { () throws(KernelError) in try sticky.addresses(of: name) }
   }
 
   public mutating func stickyOwner(of address: IPAddress) throws(CNIError) -> StickyName? {
-    try storing { () throws(KernelError) in try sticky.name(of: address) }
+    try withStoreErrors { () throws(KernelError) in try sticky.name(of: address) }
   }
 
-  public mutating func remember(_ addresses: [IPAddress], for name: StickyName) throws(CNIError) {
-    try storing { () throws(KernelError) in
-      try naming(sticky.directory) { () throws(KernelError) in try sticky.remember(addresses, for: name) }
+  public mutating func recordAddresses(_ addresses: [IPAddress], for name: StickyName) throws(CNIError) {
+    try withStoreErrors { () throws(KernelError) in
+      try withPathInErrors(sticky.directory) { () throws(KernelError) in
+        try sticky.recordAddresses(addresses, for: name)
+      }
     }
   }
 }
@@ -280,9 +282,9 @@ extension LeaseDirectory {
 extension LeaseDirectory {
   /// `open` with its default arguments.
   public static func open(
-    _ dataDir: String, _ network: NetworkName, _ making: Bool
+    _ dataDir: String, _ network: NetworkName, _ createIfMissing: Bool
   ) throws(CNIError) -> LeaseDirectory? {
-    try open(dataDir: dataDir, network: network, making: making)
+    try open(dataDir: dataDir, network: network, createIfMissing: createIfMissing)
   }
 }
 
@@ -290,11 +292,12 @@ extension LeaseDirectory {
 ///
 /// - Throws: code 106.
 public func fileText(_ path: String) throws(CNIError) -> String {
-  try storing { () throws(KernelError) in
+  try withStoreErrors { () throws(KernelError) in
     // Opening a FIFO would block.
     guard try Files.status(path)?.isRegular != false else {
       throw KernelError("read \(path)", errno: .none, reason: "want a regular file")
     }
-    return try naming(path) { () throws(KernelError) in String(decoding: try Files.read(path), as: UTF8.self) }
+    return try withPathInErrors(path) { () throws(KernelError) in String(decoding: try Files.read(path), as: UTF8.self)
+    }
   }
 }

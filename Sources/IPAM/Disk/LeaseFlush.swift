@@ -12,7 +12,7 @@ extension LeaseDirectory {
     _ dataDir: String, _ network: NetworkName, _ addresses: [IPAddress]
   ) throws(CNIError) {
     let path = "\(dataDir)/\(network)"
-    try storing { () throws(KernelError) in
+    try withStoreErrors { () throws(KernelError) in
       for (number, address) in addresses.enumerated() {
         try flush("\(path)/last_reserved_ip.\(number)")
         try flush("\(path)/\(address)")
@@ -24,7 +24,7 @@ extension LeaseDirectory {
   /// No-op if the file no longer exists.
   private static func flush(_ path: String) throws(KernelError) {
     do throws(KernelError) {
-      try naming(path) { () throws(KernelError) in try Descriptor.open(path, for: .inspecting).flush() }
+      try withPathInErrors(path) { () throws(KernelError) in try Descriptor.open(path, for: .inspecting).flush() }
     } catch  where error.errno == .ENOENT {}
   }
 }

@@ -41,10 +41,10 @@ struct LeaseIndex: ~Copyable {
   /// - Parameter file: the file of the index; `nil`: the index stays in memory.
   init(file: consuming Descriptor?) { bytes = IndexBytes(file: file) }
 
-  var isKept: Bool { bytes.isKept }
+  var isInFile: Bool { bytes.isInFile }
 
   /// Whether the file matches the directory's state.
-  mutating func open(fitting seal: Seal) throws(KernelError) -> Bool {
+  mutating func open(ifMatching seal: Seal) throws(KernelError) -> Bool {
     let size = try bytes.fileSize()
     guard size > Self.headerSize else { return false }
     let header = try bytes.words(at: 0, count: 10)
@@ -52,7 +52,7 @@ struct LeaseIndex: ~Copyable {
     guard header[0] == Self.magic, Seal(header[1...5]) == seal, counts.allSatisfy((0..<1 << 32).contains) else {
       return false
     }
-    lay(holders: counts[0], blocks: counts[2])
+    layOut(holders: counts[0], blocks: counts[2])
     (holderCount, blockCount) = (counts[1], counts[3])
     return size == Self.headerSize + holders.byteCount + blocks.byteCount
   }
@@ -63,7 +63,7 @@ struct LeaseIndex: ~Copyable {
     try bytes.write([Self.magic] + seal.words + counts, at: 0)
   }
 
-  private mutating func lay(holders holderCapacity: Int, blocks blockCapacity: Int) {
+  private mutating func layOut(holders holderCapacity: Int, blocks blockCapacity: Int) {
     holders.capacity = holderCapacity
     blocks.base = Self.headerSize + holders.byteCount
     blocks.capacity = blockCapacity
@@ -77,12 +77,12 @@ struct LeaseIndex: ~Copyable {
   /// Replaces the content by these leases.
   mutating func rebuild(from entries: [Entry]) throws(KernelError) {
     let blockKeys = Set(entries.map { BlockKey($0.address) })
-    lay(holders: Self.capacity(for: entries.count), blocks: Self.capacity(for: blockKeys.count))
+    layOut(holders: Self.capacity(for: entries.count), blocks: Self.capacity(for: blockKeys.count))
     (holderCount, blockCount) = (0, 0)
-    bytes.startOver(count: Self.headerSize + holders.byteCount + blocks.byteCount)
+    bytes.reset(count: Self.headerSize + holders.byteCount + blocks.byteCount)
     for entry in entries { try put(entry) }
     // If the disk is full, the index in memory serves this process.
-    do throws(KernelError) { try bytes.keep(headerSize: Self.headerSize) } catch {}
+    do throws(KernelError) { try bytes.writeToFile(headerSize: Self.headerSize) } catch {}
   }
 
   private static func capacity(for count: Int) -> Int {
@@ -100,7 +100,7 @@ struct LeaseIndex: ~Copyable {
   }
 
   private mutating func put(_ entry: Entry) throws(KernelError) {
-    let hash = Self.tagged(entry.holderHash)
+    let hash = Self.nonzero(entry.holderHash)
     let (_, end) = try holders.cluster(of: hash, in: bytes)
     try holders.write(Self.slot(hash, entry.address), at: end, in: &bytes)
     holderCount += 1
@@ -109,7 +109,7 @@ struct LeaseIndex: ~Copyable {
 
   mutating func remove(_ entry: Entry) throws(KernelError) {
     try setBit(entry.address, to: false)
-    let hash = Self.tagged(entry.holderHash)
+    let hash = Self.nonzero(entry.holderHash)
     let (slots, _) = try holders.cluster(of: hash, in: bytes)
     guard let index = slots.firstIndex(where: { $0.words == Self.slot(hash, entry.address) }) else { return }
     try holders.remove(index, of: slots, in: &bytes) { $0[0] }
@@ -128,7 +128,7 @@ struct LeaseIndex: ~Copyable {
 
   /// The addresses that a holder with this hash may have.
   func addresses(holderHash: UInt64) throws(KernelError) -> [IPAddress] {
-    let hash = Self.tagged(holderHash)
+    let hash = Self.nonzero(holderHash)
     return try holders.cluster(of: hash, in: bytes).slots.filter { $0.words[0] == hash }.map {
       Self.entry($0.words).address
     }
@@ -155,7 +155,7 @@ struct LeaseIndex: ~Copyable {
   }
 
   /// 0 marks an empty slot, so no hash may be 0.
-  private static func tagged(_ hash: UInt64) -> UInt64 { max(hash, 1) }
+  private static func nonzero(_ hash: UInt64) -> UInt64 { max(hash, 1) }
 
   private static func slot(_ hash: UInt64, _ address: IPAddress) -> [UInt64] {
     let value = address.value

@@ -16,13 +16,13 @@ extension LeaseReport {
   public static func namespaces(
     dataDir: String, network: NetworkName, leasing addresses: [IPAddress]
   ) -> [Namespace] {
-    // One survey for all: it looks through the processes at most once.
-    var survey = LeaseMark.Survey()
+    // One finder for all: it looks through the processes at most once.
+    var finder = LeaseLifetime.DeadLeaseFinder()
     return addresses.map { address in
       let path = "\(dataDir)/\(network)/\(address)"
-      if survey.isDead(leaseFile: path) { return .gone }
+      if finder.isDead(leaseFile: path) { return .gone }
       // A file system without extended attributes records no namespace.
-      return LeaseMark.Survey.mark(of: path)?.namespace == nil ? .unknown : .live
+      return LeaseLifetime.DeadLeaseFinder.lifetime(of: path)?.namespace == nil ? .unknown : .live
     }
   }
 }

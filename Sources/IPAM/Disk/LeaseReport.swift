@@ -17,7 +17,9 @@ public struct LeaseReport: Equatable, Sendable {
   public static func read(
     dataDir: String, network: NetworkName, sets: [RangeSet] = []
   ) throws(CNIError) -> LeaseReport {
-    let leases = try storing { () throws(KernelError) in try LeaseDirectory.leases(in: "\(dataDir)/\(network)") ?? [] }
+    let leases = try withStoreErrors { () throws(KernelError) in
+      try LeaseDirectory.leases(in: "\(dataDir)/\(network)") ?? []
+    }
     let free = sets.map { set in
       set.capacity - UInt128(leases.count { lease in set.usable.contains { $0.contains(lease.address) } })
     }
@@ -37,10 +39,10 @@ extension LeaseDirectory {
       switch try LeaseContent(ofFile: "\(path)/\(name)") {
       case .missing, .unknown: continue
       case .held(let found): holder = found
-      case .torn: holder = nil
+      case .incomplete: holder = nil
       }
       guard let status = try Files.status("\(path)/\(name)") else { continue }
-      leases.append(Lease(address: address, holder: holder, madeAt: status.modified.seconds))
+      leases.append(Lease(address: address, holder: holder, leasedAt: status.modified.seconds))
     }
     return leases.sorted { $0.address < $1.address }
   }

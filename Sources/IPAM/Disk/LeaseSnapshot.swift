@@ -15,12 +15,12 @@ public struct LeaseSnapshot: LeaseStore {
     path = "\(dataDir)/\(network)"
     sticky = StickyFiles(directory: "\(dataDir)/.sticky/\(network)")
     let path = path
-    holders = try storing { () throws(KernelError) in
+    holders = try withStoreErrors { () throws(KernelError) in
       var holders: [IPAddress: LeaseHolder] = [:]
       for name in try Files.list(path) ?? [] {
         guard let address = leasedAddress(name) else { continue }
         switch try LeaseContent(ofFile: "\(path)/\(name)") {
-        case .missing, .torn: continue
+        case .missing, .incomplete: continue
         case .held(let holder): holders[address] = holder
         case .unknown: holders[address] = LeaseHolder(container: "unknown", interface: nil)
         }
@@ -62,29 +62,29 @@ public struct LeaseSnapshot: LeaseStore {
   public mutating func release(_ address: IPAddress) { holders[address] = nil }
 
   public func allLeases() throws(CNIError) -> [Lease] {
-    try storing { () throws(KernelError) in try LeaseDirectory.leases(in: path) ?? [] }
+    try withStoreErrors { () throws(KernelError) in try LeaseDirectory.leases(in: path) ?? [] }
   }
 
   public func deadLeases() -> [IPAddress] {
-    var survey = LeaseMark.Survey()
+    var finder = LeaseLifetime.DeadLeaseFinder()
     var dead: [IPAddress] = []
-    for address in holders.keys where survey.isDead(leaseFile: "\(path)/\(address)") { dead.append(address) }
+    for address in holders.keys where finder.isDead(leaseFile: "\(path)/\(address)") { dead.append(address) }
     return dead.sorted()
   }
 
   public func lastReserved(set: Int) throws(CNIError) -> IPAddress? {
     let name = "\(path)/last_reserved_ip.\(set)"
-    let text = try storing { () throws(KernelError) in try Files.state(name) }
+    let text = try withStoreErrors { () throws(KernelError) in try Files.state(name) }
     return text.bytes.flatMap { IPAddress(String(decoding: $0, as: UTF8.self)) }
   }
 
-  public func remembered(_ name: StickyName) throws(CNIError) -> [IPAddress] {
-    try storing { () throws(KernelError) in try sticky.addresses(of: name) }
+  public func stickyAddresses(of name: StickyName) throws(CNIError) -> [IPAddress] {
+    try withStoreErrors { () throws(KernelError) in try sticky.addresses(of: name) }
   }
 
   public func stickyOwner(of address: IPAddress) throws(CNIError) -> StickyName? {
-    try storing { () throws(KernelError) in try sticky.name(of: address) }
+    try withStoreErrors { () throws(KernelError) in try sticky.name(of: address) }
   }
 
-  public func remember(_ addresses: [IPAddress], for name: StickyName) {}
+  public func recordAddresses(_ addresses: [IPAddress], for name: StickyName) {}
 }

@@ -6,12 +6,12 @@ extension LeaseDirectory {
   /// Removes everything stored for `network`: all leases, and the records of `auto` and `sticky`.
   ///
   /// - Throws: code 11 if another process keeps the lock, 106 if something cannot be removed.
-  public static func forget(
+  public static func removeAll(
     dataDir: String, network: NetworkName, indexDirectory: String = defaultIndexDirectory
   ) throws(CNIError) {
     // The lock is held to the end, so that no ADD finds an incomplete state.
-    let leases = try open(dataDir: dataDir, network: network, making: false, indexDirectory: indexDirectory)
-    try storing { () throws(KernelError) in
+    let leases = try open(dataDir: dataDir, network: network, createIfMissing: false, indexDirectory: indexDirectory)
+    try withStoreErrors { () throws(KernelError) in
       try Files.clear("\(dataDir)/.auto-subnets/\(network)")
       for part in ["names", "addresses"] { try removeFlatDirectory("\(dataDir)/.sticky/\(network)/\(part)") }
       try Files.removeEmptyDirectory("\(dataDir)/.sticky/\(network)")

@@ -18,22 +18,22 @@ struct StickyFiles {
     return record.addresses.contains(address) ? record.name : nil
   }
 
-  func remember(_ addresses: [IPAddress], for name: StickyName) throws(KernelError) {
+  func recordAddresses(_ addresses: [IPAddress], for name: StickyName) throws(KernelError) {
     let before = try self.addresses(of: name)
     guard before != addresses else { return }
     try Files.makeDirectories("\(directory)/names")
     try Files.makeDirectories("\(directory)/addresses")
     for address in addresses {
-      if let other = try self.name(of: address), other != name { try forget(other) }
+      if let other = try self.name(of: address), other != name { try removeRecord(other) }
       try Files.replace(
-        "\(directory)/addresses/\(address)", with: Array(fileName(name).utf8), mode: 0o600, lasting: true)
+        "\(directory)/addresses/\(address)", with: Array(fileName(name).utf8), mode: 0o600, durable: true)
     }
     let record = Record(name: name, addresses: addresses)
-    try Files.replace("\(directory)/names/\(fileName(name))", with: Array(record.text.utf8), mode: 0o600, lasting: true)
+    try Files.replace("\(directory)/names/\(fileName(name))", with: Array(record.text.utf8), mode: 0o600, durable: true)
     for address in before where !addresses.contains(address) { try Files.clear("\(directory)/addresses/\(address)") }
   }
 
-  private func forget(_ name: StickyName) throws(KernelError) {
+  private func removeRecord(_ name: StickyName) throws(KernelError) {
     let addresses = try addresses(of: name)
     try Files.clear("\(directory)/names/\(fileName(name))")
     for address in addresses { try Files.clear("\(directory)/addresses/\(address)") }

@@ -9,12 +9,12 @@ func storeError(_ error: KernelError) -> CNIError {
 }
 
 /// Runs `body` and translates its errors with `storeError`.
-func storing<Value: ~Copyable>(_ body: () throws(KernelError) -> Value) throws(CNIError) -> Value {
+func withStoreErrors<Value: ~Copyable>(_ body: () throws(KernelError) -> Value) throws(CNIError) -> Value {
   do throws(KernelError) { return try body() } catch { throw storeError(error) }
 }
 
 /// Adds the path to the error if the operation does not have it.
-func naming<Value: ~Copyable>(
+func withPathInErrors<Value: ~Copyable>(
   _ path: String, _ body: () throws(KernelError) -> Value
 ) throws(KernelError) -> Value {
   do throws(KernelError) {

@@ -16,17 +16,17 @@ public enum SubnetRecords {
     used: () throws(CNIError) -> [IPPrefix]
   ) throws(CNIError) -> IPPrefix? {
     let directory = "\(dataDir)/.auto-subnets"
-    if let known = try recorded(network, in: directory).first(where: { $0.family == family }) { return known }
-    let hostUses = try used()
-    guard recording else { return try choose(family, network, dataDir, hostUses) }
+    if let existing = try recorded(network, in: directory).first(where: { $0.family == family }) { return existing }
+    let hostPrefixes = try used()
+    guard recording else { return try choose(family, network, dataDir, hostPrefixes) }
     return try locked(directory) { () throws(CNIError) in
-      let known = try recorded(network, in: directory)
-      if let known = known.first(where: { $0.family == family }) { return known }
-      guard let chosen = try choose(family, network, dataDir, hostUses) else { return nil }
-      let text = (known + [chosen]).map { "\($0)\n" }.joined()
-      try storing { () throws(KernelError) in
-        try naming("\(directory)/\(network)") { () throws(KernelError) in
-          try Files.replace("\(directory)/\(network)", with: Array(text.utf8), lasting: true)
+      let existing = try recorded(network, in: directory)
+      if let existing = existing.first(where: { $0.family == family }) { return existing }
+      guard let chosen = try choose(family, network, dataDir, hostPrefixes) else { return nil }
+      let text = (existing + [chosen]).map { "\($0)\n" }.joined()
+      try withStoreErrors { () throws(KernelError) in
+        try withPathInErrors("\(directory)/\(network)") { () throws(KernelError) in
+          try Files.replace("\(directory)/\(network)", with: Array(text.utf8), durable: true)
         }
       }
       return chosen
@@ -36,7 +36,7 @@ public enum SubnetRecords {
   private static func locked<Value>(
     _ directory: String, _ body: () throws(CNIError) -> Value
   ) throws(CNIError) -> Value {
-    let lock = try storing { () throws(KernelError) in
+    let lock = try withStoreErrors { () throws(KernelError) in
       try Files.makeDirectories(directory)
       return try FileLock(
         .openLock("\(directory)/.lock"), seconds: 30, doing: "lock \(directory)/.lock")
@@ -48,21 +48,22 @@ public enum SubnetRecords {
   }
 
   private static func recorded(_ network: NetworkName, in directory: String) throws(CNIError) -> [IPPrefix] {
-    let bytes = try storing { () throws(KernelError) in try Files.state("\(directory)/\(network)").bytes }
+    let bytes = try withStoreErrors { () throws(KernelError) in try Files.state("\(directory)/\(network)").bytes }
     return String(decoding: bytes ?? [], as: UTF8.self).split(separator: "\n").compactMap { IPPrefix(String($0)) }
   }
 
   private static func choose(
-    _ family: IPFamily, _ network: NetworkName, _ dataDir: String, _ hostUses: [IPPrefix]
+    _ family: IPFamily, _ network: NetworkName, _ dataDir: String, _ hostPrefixes: [IPPrefix]
   ) throws(CNIError) -> IPPrefix? {
-    let used = try hostUses + othersUse(network, dataDir)
+    let used = try hostPrefixes + prefixesOfOtherNetworks(network, dataDir)
     return UnusedSubnet.choose(family, avoiding: used, seed: stableHash("\(dataDir)/\(network)".utf8))
   }
 
   /// The prefixes that other networks below `dataDir` have recorded or leased.
-  private static func othersUse(_ network: NetworkName, _ dataDir: String) throws(CNIError) -> [IPPrefix] {
+  private static func prefixesOfOtherNetworks(_ network: NetworkName, _ dataDir: String) throws(CNIError) -> [IPPrefix]
+  {
     var used: Set<IPPrefix> = []
-    let names = try storing { () throws(KernelError) in try Files.list(dataDir) ?? [] }
+    let names = try withStoreErrors { () throws(KernelError) in try Files.list(dataDir) ?? [] }
     for name in names where name != network.description && NetworkName(name) != nil {
       // A file that is not a directory holds no leases.
       guard let leases = try? Files.list("\(dataDir)/\(name)") else { continue }
@@ -71,7 +72,7 @@ public enum SubnetRecords {
         used.insert(IPPrefix(address, length: address.family == .v4 ? 20 : 64)?.network ?? IPPrefix(host: address))
       }
     }
-    let records = try storing { () throws(KernelError) in try Files.list("\(dataDir)/.auto-subnets") ?? [] }
+    let records = try withStoreErrors { () throws(KernelError) in try Files.list("\(dataDir)/.auto-subnets") ?? [] }
     for name in records where name != network.description {
       guard let other = NetworkName(name) else { continue }
       used.formUnion(try recorded(other, in: "\(dataDir)/.auto-subnets"))

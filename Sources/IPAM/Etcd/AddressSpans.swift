@@ -35,7 +35,7 @@ extension [AddressSpan] {
   }
 
   /// The parts of the spans that are in one of these prefixes.
-  func inside(_ prefixes: [IPPrefix]) -> [AddressSpan] {
+  func intersection(with prefixes: [IPPrefix]) -> [AddressSpan] {
     flatMap { span in
       prefixes.compactMap { prefix in
         guard span.overlaps(AddressSpan(prefix)) else { return nil }

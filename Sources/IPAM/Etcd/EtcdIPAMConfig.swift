@@ -31,17 +31,19 @@ public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
   private init(_ json: JSONReader, _ ranges: HostLocalConfig) throws(CNIError) {
     self.ranges = ranges
     let ipam = try json.required("ipam")
-    let place = try Self.place(json, ipam)
-    etcd = try EtcdConfig(place.json)
+    let source = try Self.etcdObject(json, ipam)
+    etcd = try EtcdConfig(source.json)
     node = try ipam.parsed("node")
-    if let written = try ipam.filledText("prefix") {
+    if let written = try ipam.nonEmptyText("prefix") {
       prefix = Self.trimmed(written)
-    } else if let written = try place.json.filledText("prefix") {
-      prefix = Self.trimmed(written) + place.below
+    } else if let written = try source.json.nonEmptyText("prefix") {
+      prefix = Self.trimmed(written) + source.pathSuffix
     } else {
       prefix = Self.defaultPrefix
     }
-    guard !prefix.isEmpty else { throw (ipam["prefix"] ?? ipam).refusal("what keys begin with: \(Self.defaultPrefix)") }
+    guard !prefix.isEmpty else {
+      throw (ipam["prefix"] ?? ipam).refusal("a prefix for keys, such as \(Self.defaultPrefix)")
+    }
   }
 
   private static func trimmed(_ prefix: String) -> String {
@@ -51,9 +53,9 @@ public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
   /// The object with etcd's keys, and the path to append to its `prefix`.
   ///
   /// flannel reads the keys directly below the prefix of `controlPlane`, so leases get a path of their own.
-  private static func place(
+  private static func etcdObject(
     _ json: JSONReader, _ ipam: JSONReader
-  ) throws(CNIError) -> (json: JSONReader, below: String) {
+  ) throws(CNIError) -> (json: JSONReader, pathSuffix: String) {
     guard ipam["endpoints"] == nil, let control = json["controlPlane"], try control.text("type") == "etcd" else {
       return (ipam, "")
     }
@@ -72,7 +74,8 @@ public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
     }
     if let family = ranges.automaticFamilies.first {
       throw unsupported(
-        "subnet", SubnetSource.automatic(family).description, "an unused one on this host may be used on another")
+        "subnet", SubnetSource.automatic(family).description,
+        "a subnet that this host does not use may be in use on another host")
     }
     return try ranges.rangeSets()
   }

@@ -4,7 +4,7 @@ public import NetTypes
 
 /// A host's name in leases.
 public struct NodeName: TextCodable {
-  public static let wanted = "a letter or digit, then letters, digits, '_', '.' or '-'"
+  public static let expectedForm = "a letter or digit, then letters, digits, '_', '.' or '-'"
   public let description: String
   public init?(_ text: String) {
     guard let checked = ContainerID(text) else { return nil }
@@ -38,7 +38,7 @@ public struct LeaseKeys: Hashable, Sendable {
   func address(_ address: IPAddress) -> String { "\(root)/addresses/\(address)" }
 
   /// The common prefix of the keys of all addresses in an IPv4 /24.
-  func addresses(besides address: IPAddress) -> EtcdKeys {
+  func addressesInSubnet24(of address: IPAddress) -> EtcdKeys {
     let text = address.description
     return .prefixed("\(root)/addresses/\(text[...(text.lastIndex(of: ".") ?? text.startIndex)])")
   }
@@ -51,14 +51,14 @@ public struct LeaseKeys: Hashable, Sendable {
   /// The common prefix of the keys of this host's attachments.
   var attachments: String { "\(root)/attachments/\(node)/" }
 
-  func attachment(_ holder: LeaseOwner) -> String { "\(attachments)\(holder.container):\(holder.interface)" }
+  func attachment(_ holder: AttachmentKey) -> String { "\(attachments)\(holder.container):\(holder.interface)" }
 
   /// The attachment in a key.
-  func attachment(of key: String) -> LeaseOwner? {
+  func attachment(of key: String) -> AttachmentKey? {
     guard key.hasPrefix(attachments) else { return nil }
     let parts = key.dropFirst(attachments.count).split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2 else { return nil }
-    return LeaseOwner(container: String(parts[0]), interface: String(parts[1]))
+    return AttachmentKey(container: String(parts[0]), interface: String(parts[1]))
   }
 
   func block(_ block: IPPrefix) -> String { "\(root)/blocks/\(name(of: block))" }
@@ -78,7 +78,7 @@ public struct LeaseKeys: Hashable, Sendable {
 }
 
 /// A container and its interface.
-struct LeaseOwner: Hashable, Sendable {
+struct AttachmentKey: Hashable, Sendable {
   var container: String
   var interface: String
 

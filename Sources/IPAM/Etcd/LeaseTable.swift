@@ -21,14 +21,14 @@ public struct LeaseTable<Store: EtcdStore & ~Copyable>: ~Copyable {
 extension LeaseTable where Store: ~Copyable {
   /// The addresses that the attachment holds on this host, of those that its ADD recorded.
   ///
-  /// Also reads the keys of `answered`: an address that another attachment holds now does not count.
-  public mutating func addresses(of owner: AttachmentID, answered: [IPAddress]) throws(CNIError) -> [IPAddress] {
-    let key = keys.attachment(LeaseOwner(owner))
-    let found = try read([.one(key)] + answered.map { .one(keys.address($0)) })
-    guard let pair = found.first?.first else { return [] }
-    let attachment = try Attachment(pair)
-    let lost = zip(answered, found.dropFirst()).filter { _, pairs in
-      pairs.first.flatMap { AddressHolder($0)?.attempt } != attachment.attempt
+  /// Also reads the keys of `resultAddresses`: an address that another attachment holds now does not count.
+  public mutating func addresses(of owner: AttachmentID, resultAddresses: [IPAddress]) throws(CNIError) -> [IPAddress] {
+    let key = keys.attachment(AttachmentKey(owner))
+    let results = try read([.one(key)] + resultAddresses.map { .one(keys.address($0)) })
+    guard let pair = results.first?.first else { return [] }
+    let attachment = try AttachmentRecord(pair)
+    let lost = zip(resultAddresses, results.dropFirst()).filter { _, pairs in
+      pairs.first.flatMap { AddressRecord($0)?.attempt } != attachment.attempt
     }
     return attachment.addresses.filter { address in !lost.contains { $0.0 == address } }
   }
@@ -38,42 +38,42 @@ extension LeaseTable where Store: ~Copyable {
     _ sets: [RangeSet], using random: inout some RandomNumberGenerator
   ) throws(CNIError) -> [RangeSet] {
     var searches: [Search] = []
-    for set in sets { searches.append(Search(set, asked: nil, blocks: nil, keys, using: &random)) }
-    while searches.contains(where: \.isOpen) { _ = try look([], &searches, using: &random) }
+    for set in sets { searches.append(Search(set, requested: nil, blocks: nil, keys, using: &random)) }
+    while searches.contains(where: \.isOpen) { _ = try readNextKeys([], &searches, using: &random) }
     return searches.filter(\.isExhausted).map(\.set)
   }
 
   /// The values of these keys, all read in one transaction.
-  mutating func read(_ wanted: [EtcdKeys]) throws(CNIError) -> [[EtcdPair]] {
-    let found = try store.transact(EtcdTransaction(wanted.map { .read($0) })).found
-    guard found.count == wanted.count else {
-      throw CNIError(.etcdRefused, "read \(wanted.count) keys of etcd: \(found.count) answers")
+  mutating func read(_ keysToRead: [EtcdKeys]) throws(CNIError) -> [[EtcdPair]] {
+    let results = try store.transact(EtcdTransaction(keysToRead.map { .read($0) })).readResults
+    guard results.count == keysToRead.count else {
+      throw CNIError(.etcdRefused, "read \(keysToRead.count) keys of etcd: \(results.count) answers")
     }
-    return found
+    return results
   }
 
   /// Reads the next keys of every open search, and these keys with them.
   ///
-  /// - Returns: the values of `wanted`.
-  mutating func look(
-    _ wanted: [EtcdKeys], _ searches: inout [Search], using random: inout some RandomNumberGenerator
+  /// - Returns: the values of `keysToRead`.
+  mutating func readNextKeys(
+    _ keysToRead: [EtcdKeys], _ searches: inout [Search], using random: inout some RandomNumberGenerator
   ) throws(CNIError) -> [[EtcdPair]] {
     // etcd accepts 128 operations in one transaction unless `--max-txn-ops` changes that.
     let budget = max(1, 96 / max(1, searches.count))
     var counts: [Int] = []
-    var reads = wanted
+    var reads = keysToRead
     for index in searches.indices {
       let own = searches[index].isOpen ? searches[index].reads(budget, using: &random) : []
       counts.append(own.count)
       reads += own
     }
-    let found = try read(reads)
-    var rest = found.dropFirst(wanted.count)
+    let results = try read(reads)
+    var rest = results.dropFirst(keysToRead.count)
     for (index, count) in zip(searches.indices, counts) where searches[index].isOpen {
-      try searches[index].learn(rest.prefix(count).flatMap(\.self), using: &random)
+      try searches[index].evaluate(rest.prefix(count).flatMap(\.self), using: &random)
       rest = rest.dropFirst(count)
     }
-    return Array(found.prefix(wanted.count))
+    return Array(results.prefix(keysToRead.count))
   }
 }
 
@@ -82,29 +82,29 @@ extension LeaseTable where Store: ~Copyable {
   ///
   /// An attachment with the same names on another host keeps its addresses.
   public mutating func release(_ owner: AttachmentID) throws(CNIError) {
-    guard let pair = try read([.one(keys.attachment(LeaseOwner(owner)))])[0].first else { return }
+    guard let pair = try read([.one(keys.attachment(AttachmentKey(owner)))])[0].first else { return }
     try release(pair)
   }
 
   /// Releases the addresses of this host's attachments that are not in `valid`, and blocks that have no addresses then.
   ///
   /// Continues after failures. An empty `valid` releases everything, for a host that is removed for good.
-  public mutating func releaseAll(but valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
-    let found = try read([.prefixed(keys.attachments), .prefixed(keys.ownBlocks)])
+  public mutating func releaseAll(except valid: Set<ValidAttachments.Attachment>) throws(CNIError) {
+    let results = try read([.prefixed(keys.attachments), .prefixed(keys.ownBlocks)])
     let keep = Set(
-      valid.map { LeaseOwner(container: $0.containerID.description, interface: $0.ifname.description) })
+      valid.map { AttachmentKey(container: $0.containerID.description, interface: $0.ifname.description) })
     var failures: [CNIError] = []
     var kept: [IPAddress] = []
-    for pair in found[0] {
+    for pair in results[0] {
       do throws(CNIError) {
         if let owner = keys.attachment(of: pair.key), keep.contains(owner) {
-          kept += try Attachment(pair).addresses
+          kept += try AttachmentRecord(pair).addresses
         } else {
           try release(pair)
         }
       } catch { failures.append(error) }
     }
-    let unused = found[1].compactMap { keys.block(of: $0.key) }.filter { !kept.contains(where: $0.contains) }
+    let unused = results[1].compactMap { keys.block(of: $0.key) }.filter { !kept.contains(where: $0.contains) }
     // An attachment that could not be read may have addresses in any block.
     for block in unused where failures.isEmpty {
       do throws(CNIError) { try release(block) } catch { failures.append(error) }
@@ -114,9 +114,9 @@ extension LeaseTable where Store: ~Copyable {
 
   /// Deletes the attachment and those of its addresses that it still holds, in one transaction.
   private mutating func release(_ pair: EtcdPair) throws(CNIError) {
-    let attachment = try Attachment(pair)
+    let attachment = try AttachmentRecord(pair)
     guard let owner = keys.attachment(of: pair.key) else { return }
-    let value = AddressHolder(owner: owner, node: keys.node, attempt: attachment.attempt).bytes
+    let value = AddressRecord(owner: owner, node: keys.node, attempt: attachment.attempt).bytes
     let addresses = attachment.addresses.map(keys.address)
     var own = addresses
     var conditions = [EtcdTransaction.Condition.isUnchanged(pair.key, since: pair.modified)]
@@ -127,14 +127,16 @@ extension LeaseTable where Store: ~Copyable {
           where: conditions, ([pair.key] + own).map { .delete(.one($0)) },
           otherwise: ([pair.key] + addresses).map { .read(.one($0)) }))
       if outcome.isSuccess { return }
-      let found = outcome.found.flatMap(\.self)
+      let results = outcome.readResults.flatMap(\.self)
       // Another process has released this attachment; a later ADD may have written the key again.
-      guard found.contains(where: { $0.key == pair.key && $0.modified == pair.modified }) else { return }
-      let left = found.filter { $0.key != pair.key && AddressHolder($0)?.attempt == attachment.attempt }
+      guard results.contains(where: { $0.key == pair.key && $0.modified == pair.modified }) else { return }
+      let left = results.filter { $0.key != pair.key && AddressRecord($0)?.attempt == attachment.attempt }
       own = left.map(\.key)
       conditions = ([pair] + left).map { .isUnchanged($0.key, since: $0.modified) }
     }
-    throw CNIError(.tryAgainLater, "release \(pair.key) of etcd: its addresses change all the time")
+    throw CNIError(
+      .tryAgainLater, "release \(pair.key) of etcd: other processes changed its addresses \(Self.releaseAttempts) times"
+    )
   }
 
   private static var releaseAttempts: Int { 8 }
@@ -153,14 +155,14 @@ public struct LeaseRequest: Sendable {
   public var owner: AttachmentID
   public var sets: [RangeSet]
   /// Addresses that the runtime requests; range sets without one give any address.
-  public var wanted: [IPAddress]
+  public var requested: [IPAddress]
   /// How many addresses this host reserves for itself at a time, a power of two; `nil`: none.
   public var blockSize: Int?
 
-  public init(owner: AttachmentID, sets: [RangeSet], wanted: [IPAddress] = [], blockSize: Int? = nil) {
+  public init(owner: AttachmentID, sets: [RangeSet], requested: [IPAddress] = [], blockSize: Int? = nil) {
     self.owner = owner
     self.sets = sets
-    self.wanted = wanted
+    self.requested = requested
     self.blockSize = blockSize
   }
 }
@@ -171,103 +173,104 @@ extension LeaseTable where Store: ~Copyable {
   /// Reads before it writes: if etcd has no quorum, the read fails, and most likely no write is carried out later.
   ///
   /// - Throws: 102 if a set has none left, 103 if a requested address is not available, 104 if the attachment already has
-  ///   addresses, 11 if other hosts were faster 64 times.
+  ///   addresses, 11 if other processes changed the leases 64 times.
   public mutating func allocate(
     _ request: LeaseRequest, using random: inout some RandomNumberGenerator
   ) throws(CNIError) -> [AddressRange.Assignment] {
     let attempt = Attempt(request, String(UInt64.random(in: 0 ... .max, using: &random), radix: 16))
-    var searches = try begin(attempt, using: &random)
+    var searches = try beginSearches(attempt, using: &random)
     for _ in 0..<Self.allocationAttempts {
-      while searches.contains(where: \.isOpen) { _ = try look([], &searches, using: &random) }
-      if let search = searches.first(where: \.isExhausted) { throw search.set.exhaustion(in: keys.network) }
+      while searches.contains(where: \.isOpen) { _ = try readNextKeys([], &searches, using: &random) }
+      if let search = searches.first(where: \.isExhausted) { throw search.set.exhaustedError(in: keys.network) }
       switch try take(searches.compactMap(\.choice), attempt) {
       case .won(let addresses): return addresses
-      case .lost(let found): for index in searches.indices { try searches[index].lose(found) }
+      case .lost(let results): for index in searches.indices { try searches[index].dropTakenChoice(results) }
       }
     }
     throw CNIError(
-      .tryAgainLater, "lease addresses of network \(keys.network): others were faster \(Self.allocationAttempts) times")
+      .tryAgainLater,
+      "lease addresses of network \(keys.network): other processes changed the leases \(Self.allocationAttempts) times")
   }
 
   /// The addresses that `allocate` would most likely lease now; leases none.
   public mutating func choose(
     _ request: LeaseRequest, using random: inout some RandomNumberGenerator
   ) throws(CNIError) -> [AddressRange.Assignment] {
-    var searches = try begin(Attempt(request, ""), using: &random)
-    while searches.contains(where: \.isOpen) { _ = try look([], &searches, using: &random) }
-    if let search = searches.first(where: \.isExhausted) { throw search.set.exhaustion(in: keys.network) }
+    var searches = try beginSearches(Attempt(request, ""), using: &random)
+    while searches.contains(where: \.isOpen) { _ = try readNextKeys([], &searches, using: &random) }
+    if let search = searches.first(where: \.isExhausted) { throw search.set.exhaustedError(in: keys.network) }
     return searches.compactMap { $0.choice?.assignment }
   }
 
   private static var allocationAttempts: Int { 64 }
 
   /// Checks that the attachment has no addresses, and reads for the first time which ones are free.
-  private mutating func begin(
+  private mutating func beginSearches(
     _ attempt: Attempt, using random: inout some RandomNumberGenerator
   ) throws(CNIError) -> [Search] {
     let request = attempt.request
-    let asked = try request.sets.asked(request.wanted)
+    let requested = try request.sets.requestedPerSet(request.requested)
     let attachment = EtcdKeys.one(keys.attachment(attempt.holder))
     var searches: [Search] = []
     var blocks: Blocks?
     if let size = request.blockSize {
-      let found = try look([attachment, .prefixed(keys.ownBlocks)], &searches, using: &random)
-      try refuseSecond(found[0], attempt)
-      blocks = Blocks(own: found[1].compactMap { keys.block(of: $0.key) }, size: UInt128(size))
+      let results = try readNextKeys([attachment, .prefixed(keys.ownBlocks)], &searches, using: &random)
+      try checkNotAttached(results[0], attempt)
+      blocks = Blocks(own: results[1].compactMap { keys.block(of: $0.key) }, size: UInt128(size))
     }
-    for (set, asked) in zip(request.sets, asked) {
-      searches.append(Search(set, asked: asked, blocks: blocks, keys, using: &random))
+    for (set, requested) in zip(request.sets, requested) {
+      searches.append(Search(set, requested: requested, blocks: blocks, keys, using: &random))
     }
-    if blocks == nil { try refuseSecond(try look([attachment], &searches, using: &random)[0], attempt) }
+    if blocks == nil { try checkNotAttached(try readNextKeys([attachment], &searches, using: &random)[0], attempt) }
     return searches
   }
 
-  private func refuseSecond(_ found: [EtcdPair], _ attempt: Attempt) throws(CNIError) {
-    guard let pair = found.first else { return }
+  private func checkNotAttached(_ results: [EtcdPair], _ attempt: Attempt) throws(CNIError) {
+    guard let pair = results.first else { return }
     throw CNIError.leased(
-      try Attachment(pair).addresses, to: LeaseHolder(attempt.request.owner), in: keys.network)
+      try AttachmentRecord(pair).addresses, to: LeaseHolder(attempt.request.owner), in: keys.network)
   }
 
-  private mutating func take(_ choices: [Search.Choice], _ attempt: Attempt) throws(CNIError) -> Taking {
+  private mutating func take(_ choices: [Search.Choice], _ attempt: Attempt) throws(CNIError) -> TakeResult {
     let transaction = attempt.transaction(choices, keys)
     do throws(CNIError) {
-      return try settle(choices, attempt, try store.transact(transaction))
+      return try interpret(choices, attempt, try store.transact(transaction))
     } catch  where error.code == .tryAgainLater {
-      return try settle(choices, attempt, try repeated(transaction))
+      return try interpret(choices, attempt, try repeatTransaction(transaction))
     }
   }
 
   /// Repeats a transaction that got no answer.
   ///
   /// If the first try was carried out, etcd has the attachment with this attempt's ID.
-  private mutating func repeated(_ transaction: EtcdTransaction) throws(CNIError) -> EtcdOutcome {
+  private mutating func repeatTransaction(_ transaction: EtcdTransaction) throws(CNIError) -> EtcdOutcome {
     do throws(CNIError) {
       return try store.transact(transaction)
     } catch {
-      let warning = "it may be carried out all the same: DEL releases it"
+      let warning = "etcd may still carry it out: DEL releases the addresses"
       throw CNIError(
         error.code, error.message, details: error.details.isEmpty ? warning : "\(error.details); \(warning)")
     }
   }
 
-  private func settle(
+  private func interpret(
     _ choices: [Search.Choice], _ attempt: Attempt, _ outcome: EtcdOutcome
-  ) throws(CNIError) -> Taking {
+  ) throws(CNIError) -> TakeResult {
     if outcome.isSuccess { return .won(choices.map(\.assignment)) }
-    let found = outcome.found.flatMap(\.self)
-    guard let pair = found.first(where: { $0.key == keys.attachment(attempt.holder) }) else { return .lost(found) }
-    let attachment = try Attachment(pair)
+    let results = outcome.readResults.flatMap(\.self)
+    guard let pair = results.first(where: { $0.key == keys.attachment(attempt.holder) }) else { return .lost(results) }
+    let attachment = try AttachmentRecord(pair)
     guard attachment.attempt == attempt.id else {
       throw CNIError.leased(attachment.addresses, to: LeaseHolder(attempt.request.owner), in: keys.network)
     }
     return .won(
       zip(attempt.request.sets, attachment.addresses).compactMap { set, address in
-        set.range(holding: address).map { AddressRange.Assignment(address: address, range: $0) }
+        set.range(containing: address).map { AddressRange.Assignment(address: address, range: $0) }
       })
   }
 }
 
-private enum Taking {
+private enum TakeResult {
   case won([AddressRange.Assignment])
   /// With the keys that etcd has instead.
   case lost([EtcdPair])
@@ -278,19 +281,19 @@ private struct Attempt {
   var request: LeaseRequest
   /// An ID that differs for every ADD.
   var id: String
-  var holder: LeaseOwner
+  var holder: AttachmentKey
 
   init(_ request: LeaseRequest, _ id: String) {
     self.request = request
     self.id = id
-    holder = LeaseOwner(request.owner)
+    holder = AttachmentKey(request.owner)
   }
 
   func transaction(_ choices: [Search.Choice], _ keys: LeaseKeys) -> EtcdTransaction {
     let attachment = keys.attachment(holder)
     let addresses = choices.map(\.assignment.address)
-    let value = AddressHolder(owner: holder, node: keys.node, attempt: id).bytes
-    var puts: [(String, [UInt8])] = [(attachment, Attachment(addresses: addresses, attempt: id).bytes)]
+    let value = AddressRecord(owner: holder, node: keys.node, attempt: id).bytes
+    var puts: [(String, [UInt8])] = [(attachment, AttachmentRecord(addresses: addresses, attempt: id).bytes)]
     puts += addresses.map { (keys.address($0), value) }
     // Two range sets of one family may choose the same block, and etcd refuses a transaction that writes a key twice.
     for block in Set(choices.compactMap(\.block)) {

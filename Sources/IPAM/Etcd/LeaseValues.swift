@@ -3,20 +3,20 @@ import Etcd
 import NetTypes
 
 /// The value of an address's key.
-struct AddressHolder: JSONReadable, Hashable, CustomStringConvertible {
-  var owner: LeaseOwner
+struct AddressRecord: JSONReadable, Hashable, CustomStringConvertible {
+  var owner: AttachmentKey
   var node: String
   /// The ID of the ADD that wrote it: an ADD without an answer sees by it whether its write was carried out.
   var attempt: String
 
-  init(owner: LeaseOwner, node: NodeName, attempt: String) {
+  init(owner: AttachmentKey, node: NodeName, attempt: String) {
     self.owner = owner
     self.node = node.description
     self.attempt = attempt
   }
 
   init(_ json: JSONReader) throws(CNIError) {
-    owner = LeaseOwner(
+    owner = AttachmentKey(
       container: try json.required("container").text(), interface: try json.required("interface").text())
     node = try json.required("node").text()
     attempt = try json.required("attempt").text()
@@ -24,7 +24,7 @@ struct AddressHolder: JSONReadable, Hashable, CustomStringConvertible {
 
   /// `nil` if another program wrote the key.
   init?(_ pair: EtcdPair) {
-    guard let read = try? CNIJSON.decode(AddressHolder.self, from: pair.value) else { return nil }
+    guard let read = try? CNIJSON.decode(AddressRecord.self, from: pair.value) else { return nil }
     self = read
   }
 
@@ -39,7 +39,7 @@ struct AddressHolder: JSONReadable, Hashable, CustomStringConvertible {
 }
 
 /// The value of an attachment's key.
-struct Attachment: JSONReadable, Hashable {
+struct AttachmentRecord: JSONReadable, Hashable {
   var addresses: [IPAddress]
   var attempt: String
 
@@ -58,10 +58,10 @@ struct Attachment: JSONReadable, Hashable {
   /// - Throws: code 108 if another program wrote the key.
   init(_ pair: EtcdPair) throws(CNIError) {
     do throws(CNIError) {
-      self = try CNIJSON.decode(Attachment.self, from: pair.value)
+      self = try CNIJSON.decode(AttachmentRecord.self, from: pair.value)
     } catch {
       throw CNIError(
-        .etcdRefused, "read key \(pair.key) of etcd: want what ipam-etcd writes: \(error.message)",
+        .etcdRefused, "read key \(pair.key) of etcd: want a value that ipam-etcd wrote: \(error.message)",
         details: error.details)
     }
   }

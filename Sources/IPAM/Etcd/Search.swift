@@ -27,13 +27,13 @@ struct Search {
 
   private enum Stage: Equatable {
     /// Only the requested address.
-    case asked(IPAddress)
+    case requested(IPAddress)
     /// Some random addresses of these spans: if one in ten is free, one probe in thirty finds none.
     case probe([AddressSpan])
     /// All addresses of these spans, in parts; `block` is reserved with the address that is found.
     case sweep([AddressSpan], block: IPPrefix?)
     /// Blocks of that size that no host has, tried up to `tries` times.
-    case ruleSet(size: UInt128, tries: Int)
+    case reserveBlock(size: UInt128, tries: Int)
   }
 
   private enum Candidates {
@@ -41,22 +41,22 @@ struct Search {
     case blocks([IPPrefix])
   }
 
-  /// Searches any address of the set, or only `asked`; addresses in `blocks` come first.
+  /// Searches any address of the set, or only `requested`; addresses in `blocks` come first.
   init(
-    _ set: RangeSet, asked: IPAddress?, blocks: Blocks?, _ keys: LeaseKeys,
+    _ set: RangeSet, requested: IPAddress?, blocks: Blocks?, _ keys: LeaseKeys,
     using random: inout some RandomNumberGenerator
   ) {
     self.set = set
     self.keys = keys
-    if let asked {
-      stages = [.asked(asked)]
+    if let requested {
+      stages = [.requested(requested)]
       return
     }
     stages = []
     if let blocks {
-      let own = set.usable.inside(blocks.own)
+      let own = set.usable.intersection(with: blocks.own)
       if !own.isEmpty { stages += [.probe(own), .sweep(own, block: nil)] }
-      stages.append(.ruleSet(size: blocks.size, tries: 3))
+      stages.append(.reserveBlock(size: blocks.size, tries: 3))
     }
     let start = set.usable.randomAddress(using: &random)
     stages += Array(repeating: .probe(set.usable), count: 3)
@@ -70,13 +70,13 @@ struct Search {
   /// The keys to read next: at most `budget`.
   mutating func reads(_ budget: Int, using random: inout some RandomNumberGenerator) -> [EtcdKeys] {
     switch stages.first {
-    case .asked(let address): return read([address])
+    case .requested(let address): return read([address])
     case .probe(let spans): return read(spans.sample(min(32, budget), using: &random))
     case .sweep(let spans, _):
-      let part = Part(of: spans, budget, keys)
+      let part = SweepPart(of: spans, budget, keys)
       candidates = .addresses(part.addresses, rest: part.rest)
       return part.reads
-    case .ruleSet(let size, _):
+    case .reserveBlock(let size, _):
       let blocks = Blocks.sample(budget, of: size, in: set.usable, using: &random)
       candidates = .blocks(blocks)
       return blocks.map { .one(keys.block($0)) }
@@ -92,59 +92,60 @@ struct Search {
   /// Takes the result of the keys in `reads`: chooses an address, or goes to the next stage.
   ///
   /// - Throws: 103 if the requested address is taken.
-  mutating func learn(_ found: [EtcdPair], using random: inout some RandomNumberGenerator) throws(CNIError) {
-    let taken = Set(found.map(\.key))
+  mutating func evaluate(_ existing: [EtcdPair], using random: inout some RandomNumberGenerator) throws(CNIError) {
+    let taken = Set(existing.map(\.key))
     switch candidates {
     case .addresses(let addresses, let rest):
       let free = addresses.filter { !taken.contains(keys.address($0)) }
-      if let address = free.randomElement(using: &random), let range = set.range(holding: address) {
-        choice = Choice(assignment: AddressRange.Assignment(address: address, range: range), block: claimed)
+      if let address = free.randomElement(using: &random), let range = set.range(containing: address) {
+        choice = Choice(assignment: AddressRange.Assignment(address: address, range: range), block: sweptBlock)
       } else {
-        try refuse(found)
-        leaveStage(rest)
+        try throwIfRequested(existing)
+        endStage(rest)
       }
     case .blocks(let blocks):
-      guard case .ruleSet(let size, let tries)? = stages.first else { return }
+      guard case .reserveBlock(let size, let tries)? = stages.first else { return }
       stages.removeFirst()
       guard let block = blocks.filter({ !taken.contains(keys.block($0)) }).randomElement(using: &random) else { return }
-      if tries > 1 { stages.insert(.ruleSet(size: size, tries: tries - 1), at: 0) }
-      stages.insert(.sweep(set.usable.inside([block]), block: block), at: 0)
+      if tries > 1 { stages.insert(.reserveBlock(size: size, tries: tries - 1), at: 0) }
+      stages.insert(.sweep(set.usable.intersection(with: [block]), block: block), at: 0)
     }
   }
 
-  private var claimed: IPPrefix? {
+  private var sweptBlock: IPPrefix? {
     if case .sweep(_, let block)? = stages.first { block } else { nil }
   }
 
-  private mutating func leaveStage(_ rest: [AddressSpan]) {
-    let block = claimed
+  private mutating func endStage(_ rest: [AddressSpan]) {
+    let block = sweptBlock
     stages.removeFirst()
     if !rest.isEmpty { stages.insert(.sweep(rest, block: block), at: 0) }
   }
 
-  private func refuse(_ found: [EtcdPair]) throws(CNIError) {
-    guard case .asked(let address)? = stages.first else { return }
-    let holder = found.first.flatMap { AddressHolder($0)?.description }
+  private func throwIfRequested(_ existing: [EtcdPair]) throws(CNIError) {
+    guard case .requested(let address)? = stages.first else { return }
+    let holder = existing.first.flatMap { AddressRecord($0)?.description }
     throw CNIError.unavailable(
-      address, holder.map { "it is leased to \($0)" } ?? "key \(keys.address(address)) of etcd holds something else")
+      address,
+      holder.map { "it is leased to \($0)" } ?? "key \(keys.address(address)) of etcd has the value of another program")
   }
 
-  /// Gives up a choice that another attachment took first; `found` has the keys that exist now.
+  /// Gives up a choice that another attachment took first; `existing` has the keys that exist now.
   ///
   /// - Throws: 103 if the address was requested.
-  mutating func lose(_ found: [EtcdPair]) throws(CNIError) {
+  mutating func dropTakenChoice(_ existing: [EtcdPair]) throws(CNIError) {
     guard let lost = choice else { return }
-    let taken = found.filter { lost.keys(keys).contains($0.key) }
+    let taken = existing.filter { lost.keys(keys).contains($0.key) }
     guard !taken.isEmpty else { return }
     choice = nil
-    try refuse(taken)
+    try throwIfRequested(taken)
     // The same stage is tried again: its other addresses may still be free.
     if let block = lost.block, taken.contains(where: { $0.key == keys.block(block) }) { stages.removeFirst() }
   }
 }
 
 /// The next addresses to try, read with as few keys as possible.
-private struct Part {
+private struct SweepPart {
   var addresses: [IPAddress] = []
   var reads: [EtcdKeys] = []
   var rest: [AddressSpan]
@@ -162,7 +163,7 @@ private struct Part {
       let short = span.first.advanced(by: UInt128(left - 1)).flatMap { near.upTo($0) } ?? near
       let part = isWhole ? near : short
       addresses += part.all
-      reads += isWhole ? [keys.addresses(besides: part.first)] : part.all.map { .one(keys.address($0)) }
+      reads += isWhole ? [keys.addressesInSubnet24(of: part.first)] : part.all.map { .one(keys.address($0)) }
       left -= isWhole ? Self.weight : Int(part.count)
       rest.replaceSubrange(..<1, with: [span.after(part.last)].compactMap(\.self))
     }

@@ -41,19 +41,19 @@ public struct CommandLines: Sendable {
     case .deleteNeighbour(let spec): [deletion(of: spec)]
     case .setFDB(let spec): [setting(spec)]
     case .deleteFDB(let spec): ["\(bridge) fdb delete \(spec.arguments)"]
-    case .setTables(let tables): try lines(setting: tables, rules: rules)
+    case .setTunnelTables(let tables): try lines(setting: tables, rules: rules)
     case .setChecksumOffload(let name, let isOn): ["\(prefix(.host))ethtool -K \(name) tx \(isOn ? "on" : "off")"]
     case .setSysctls(let settings, let netns): settings.map { line(setting: $0, on: netns) }
     case .enableRouteLocalnet(let name, _): [line(setting: .routeLocalnet(name, "1"), on: .host)]
     case .disableRouteLocalnet(let name, _): [line(setting: .routeLocalnet(name, "0"), on: .host)]
-    case .routeLoopback(let name): ["\(ip(.host)) -6 route add local ::1 dev \(name) table local || true"]
+    case .addLoopbackRoute(let name): ["\(ip(.host)) -6 route add local ::1 dev \(name) table local || true"]
     case .announce(_, let mac, let name): ["# \(change):", "\(ip(.container)) link set dev \(name) address \(mac)"]
-    case .forgetConnections(let connections): lines(forgetting: connections)
+    case .deleteConntrackEntries(let connections): lines(forgetting: connections)
     case .addRules(let ruleSet): try rules(ruleSet)
     case .setRules(let ruleSet): ["# \(change):"] + (try rules(ruleSet))
     case .deleteLink(let name, let netns): ["\(ip(netns)) link delete dev \(name)"]
-    case .deleteUnusedBridge, .deleteUnroutedLink, .awaitRunning, .awaitDAD, .awaitWithdrawal, .removeRules,
-      .removeReferenceRules, .removeOtherRules:
+    case .deleteUnusedBridge, .deleteUnroutedLink, .awaitRunning, .awaitDAD, .awaitFDBRemoval, .removeRules,
+      .removeReferencePluginRules, .removeStaleRules:
       ["# \(change)"]
     }
   }
@@ -118,16 +118,16 @@ extension CommandLines {
         + alias(of: spec) + [learningLimit(of: spec.name)]
     case .veth(let peer):
       ["\(ip(.host)) link add \(words) type veth peer name \(arguments(of: peer, mtu: spec.mtu))"] + alias(of: spec)
-    case .upper(let upper, let parent):
+    case .childLink(let childLink, let parent):
       [
         "\(ip(parent.netns)) link add link \(parent.name) name \(words)"
-          + "\(move(from: parent.netns, to: spec.netns)) type \(upper.arguments)"
+          + "\(move(from: parent.netns, to: spec.netns)) type \(childLink.arguments)"
       ] + alias(of: spec)
     case .dummy: ["\(ip(spec.netns)) link add \(words) type dummy"] + alias(of: spec)
     case .vxlan(let vxlan, let link):
       [
         "\(ip(.host)) link add \(words) type \(vxlan)\(link.map { " dev \($0)" } ?? "")"
-          + (vxlan.learns ? " maxaddress \(VXLAN.mostLearned)" : "")
+          + (vxlan.learns ? " maxaddress \(VXLAN.maxLearnedEntries)" : "")
       ] + alias(of: spec)
     case .vrf(let table): ["\(ip(.host)) link add \(words) type vrf table \(table)"] + alias(of: spec)
     }
@@ -139,7 +139,7 @@ extension CommandLines {
 
   /// Older versions of `ip` and of the kernel do not have the option, and the plugin goes on without it.
   private func learningLimit(of bridge: InterfaceName) -> String {
-    "\(ip(.host)) link set dev \(bridge) type bridge fdb_max_learned \(LinkSpec.mostLearned)"
+    "\(ip(.host)) link set dev \(bridge) type bridge fdb_max_learned \(LinkSpec.maxLearnedEntries)"
       + " 2>/dev/null || true  # ip of iproute2 6.8 or later"
   }
 
@@ -195,7 +195,7 @@ extension Bool {
   fileprivate var word: String { self ? "on" : "off" }
 }
 
-extension UpperLink {
+extension ChildLink {
   /// As `ip link add … type` takes it.
   fileprivate var arguments: String {
     switch self {
@@ -224,7 +224,7 @@ extension CommandLines {
     words.append("dev \(spec.interface)")
     if prefix.family == .v6, spec.skipsDAD { words.append("nodad") }
     if prefix.family == .v6, !spec.isSource { words.append("preferred_lft 0") }
-    if !spec.bringsSubnetRoute { words.append("noprefixroute") }
+    if !spec.addsSubnetRoute { words.append("noprefixroute") }
     let line = "\(ip(spec.netns)) address add \(words.joined(separator: " "))"
     return spec.isAnnounced ? [line, "# announce \(prefix.address) on \(spec.interface)"] : [line]
   }
@@ -288,7 +288,7 @@ extension CommandLines {
   }
 
   /// `conntrack -D …`, which fails if there are none.
-  func lines(forgetting connections: Set<TrackedConnections>) -> [String] {
+  func lines(forgetting connections: Set<ConntrackFilter>) -> [String] {
     connections.map { one in
       "\(prefix(.host))conntrack -D -f ipv\(one.family.digit) -p \(one.transport)"
         + "\(one.address.map { " --orig-dst \($0)" } ?? "") --orig-port-dst \(one.port) || true"

@@ -25,11 +25,12 @@ public func differences<K: Kernel & ~Copyable>(
     return try isPresent(spec, on: &kernel)
       ? ["\(spec.netns) address \(spec.prefix) is still on \(spec.interface)"] : []
   case .addRoute(let spec):
-    let there = try ifPresent { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.netns) }
-    return there?.contains(where: spec.isMet) == true ? [] : ["\(spec.netns) route \(spec.words) is missing"]
-  case .setTables(let wanted): return try differences(from: wanted, on: &kernel)
+    let actual = try nilIfLinkMissing { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.netns)
+    }
+    return actual?.contains(where: spec.matches) == true ? [] : ["\(spec.netns) route \(spec.summary) is missing"]
+  case .setTunnelTables(let wanted): return try differences(from: wanted, on: &kernel)
   case .setFDB(let spec): return try differences(from: spec, on: &kernel)
-  case .awaitWithdrawal(let spec): return try differences(withdrawing: spec, on: &kernel)
+  case .awaitFDBRemoval(let spec): return try differences(withdrawing: spec, on: &kernel)
   case .setNeighbour(let spec) where spec.mac != nil && spec.netns == .host:
     return try differences(from: spec, on: &kernel)
   case .setChecksumOffload(let name, let isOn): return try differences(of: name, offloading: isOn, on: &kernel)
@@ -37,9 +38,10 @@ public func differences<K: Kernel & ~Copyable>(
   case .addRules(let ruleSet), .setRules(let ruleSet): return try differences(from: ruleSet, by: change, on: &kernel)
   case .enableRouteLocalnet(let name, _): return try differences(from: [.routeLocalnet(name, "1")], on: .host, &kernel)
   // The result of these changes cannot be seen, or the check of their links covers them.
-  case .disableRouteLocalnet, .routeLoopback, .forgetConnections, .removeRules, .removeOtherRules, .deleteLink,
+  case .disableRouteLocalnet, .addLoopbackRoute, .deleteConntrackEntries, .removeRules, .removeStaleRules, .deleteLink,
     .deleteUnusedBridge,
-    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD, .removeReferenceRules,
+    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD,
+    .removeReferencePluginRules,
     .announce:
     return []
   }
@@ -48,35 +50,35 @@ public func differences<K: Kernel & ~Copyable>(
 private func differences<K: Kernel & ~Copyable>(
   withdrawing spec: FDBSpec, on kernel: inout K
 ) throws(KernelError) -> [String] {
-  let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
-  return there?.contains(spec) == true ? ["forwarding entry \(spec.mac) is still on \(spec.interface)"] : []
+  let actual = try nilIfLinkMissing { () throws(KernelError) in try kernel.fdbEntries(of: spec.interface) }
+  return actual?.contains(spec) == true ? ["forwarding entry \(spec.mac) is still on \(spec.interface)"] : []
 }
 
 private func differences<K: Kernel & ~Copyable>(from spec: FDBSpec, on kernel: inout K) throws(KernelError) -> [String]
 {
-  let there = try ifPresent { () throws(KernelError) in try kernel.forwarding(of: spec.interface) }
+  let actual = try nilIfLinkMissing { () throws(KernelError) in try kernel.fdbEntries(of: spec.interface) }
   // Linux < 4.20 has no sticky entries.
   let accepted = spec.table == .port ? [spec, FDBSpec(spec.mac, on: spec.interface, in: .master)] : [spec]
-  return there?.contains(where: accepted.contains) == true
+  return actual?.contains(where: accepted.contains) == true
     ? [] : ["forwarding entry \(spec.mac) is missing on \(spec.interface)"]
 }
 
 private func differences<K: Kernel & ~Copyable>(
   from spec: NeighbourSpec, on kernel: inout K
 ) throws(KernelError) -> [String] {
-  let there = try ifPresent { () throws(KernelError) in try kernel.neighbours(of: spec.interface) }
-  return there?.contains { $0.address == spec.address } == true
+  let actual = try nilIfLinkMissing { () throws(KernelError) in try kernel.neighbours(of: spec.interface) }
+  return actual?.contains { $0.address == spec.address } == true
     ? [] : ["neighbour \(spec.address) is missing on \(spec.interface)"]
 }
 
 private func differences<K: Kernel & ~Copyable>(
   of name: InterfaceName, offloading isOn: Bool, on kernel: inout K
 ) throws(KernelError) -> [String] {
-  let there = try ifPresent { () throws(KernelError) in try kernel.offloadsChecksums(name) }
-  return there == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
+  let actual = try nilIfLinkMissing { () throws(KernelError) in try kernel.offloadsChecksums(name) }
+  return actual == isOn ? [] : ["checksum offload of \(name) is not \(isOn ? "on" : "off")"]
 }
 
-func ifPresent<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
+func nilIfLinkMissing<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
   do throws(KernelError) { return try body() } catch {
     guard error.errno == .ENODEV else { throw error }
     return nil
@@ -92,22 +94,26 @@ private func differences<K: Kernel & ~Copyable>(
   switch spec.kind {
   case .dummy: return link.kind == "dummy" ? [] : [link.kindMismatch(expected: "dummy", on: spec.netns)]
   case .vrf(let table):
-    guard link.kind == "vrf", let there = link.vrfTable else { return [link.kindMismatch(expected: "vrf", on: .host)] }
-    return there == table ? [] : ["host link \(spec.name) has table \(there), want \(table)"]
+    guard link.kind == "vrf", let actual = link.vrfTable else { return [link.kindMismatch(expected: "vrf", on: .host)] }
+    return actual == table ? [] : ["host link \(spec.name) has table \(actual), want \(table)"]
   case .vxlan(let wanted, let below):
-    guard link.kind == "vxlan", let there = link.vxlan else { return [link.kindMismatch(expected: "vxlan", on: .host)] }
-    var found = wanted.isMet(by: there) ? [] : ["host link \(spec.name) is \(there), want \(wanted)"]
+    guard link.kind == "vxlan", let actual = link.vxlan else {
+      return [link.kindMismatch(expected: "vxlan", on: .host)]
+    }
+    var found = wanted.matches(actual) ? [] : ["host link \(spec.name) is \(actual), want \(wanted)"]
     if let below, try kernel.link(below, on: .host)?.index != link.parentIndex {
-      found.append("host link \(spec.name) does not send by \(below)")
+      found.append("host link \(spec.name) does not send packets through \(below)")
     }
     return found
-  case .upper(let wanted, let place):
-    guard link.kind == wanted.kind, let there = link.upper else {
+  case .childLink(let wanted, let key):
+    guard link.kind == wanted.kind, let actual = link.childKind else {
       return [link.kindMismatch(expected: wanted.kind, on: spec.netns)]
     }
-    var found = wanted.differences(in: there).map { "\(spec.netns) link \(spec.name) \($0)" }
-    let parent = try kernel.link(place.name, on: place.netns)
-    if parent?.index != link.parentIndex { found.append("\(spec.netns) link \(spec.name) is not over \(place.name)") }
+    var found = wanted.differences(in: actual).map { "\(spec.netns) link \(spec.name) \($0)" }
+    let parent = try kernel.link(key.name, on: key.netns)
+    if parent?.index != link.parentIndex {
+      found.append("\(spec.netns) link \(spec.name) does not have the parent \(key.name)")
+    }
     return found
   case .bridge(let filtersVLANs):
     guard link.kind == "bridge" else { return [link.kindMismatch(expected: "bridge", on: .host)] }
@@ -136,31 +142,31 @@ extension LinkInfo {
 }
 
 extension VXLAN {
-  /// Whether `there`, as the kernel reports it, has these settings; settings that are `nil` here may have any value.
-  public func isMet(by there: VXLAN) -> Bool {
-    func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
-    return vni == there.vni && port == there.port && learns == there.learns && agrees(local, there.local)
-      && group == there.group && agrees(ttl, there.ttl) && agrees(df, there.df)
-      && agrees(udpChecksum, there.udpChecksum) && agrees(sendsZeroChecksums, there.sendsZeroChecksums)
-      && agrees(takesZeroChecksums, there.takesZeroChecksums)
+  /// Whether `actual`, as the kernel reports it, has these settings; settings that are `nil` here may have any value.
+  public func matches(_ actual: VXLAN) -> Bool {
+    func agrees<Value: Equatable>(_ wanted: Value?, _ actual: Value?) -> Bool { wanted == nil || wanted == actual }
+    return vni == actual.vni && port == actual.port && learns == actual.learns && agrees(local, actual.local)
+      && group == actual.group && agrees(ttl, actual.ttl) && agrees(df, actual.df)
+      && agrees(udpChecksum, actual.udpChecksum) && agrees(sendsZeroChecksums, actual.sendsZeroChecksums)
+      && agrees(acceptsZeroChecksums, actual.acceptsZeroChecksums)
   }
 }
 
-extension UpperLink {
+extension ChildLink {
   /// The broadcast queue belongs to the parent: other links may have made it longer.
-  fileprivate func differences(in there: UpperLink) -> [String] {
-    switch (self, there) {
-    case (.macvlan(let wanted), .macvlan(let there)) where wanted.mode.isMet(by: there.mode): []
-    case (.ipvlan, .ipvlan) where self == there: []
-    case (.vlan, .vlan) where self == there: []
-    default: ["is \(there), want \(self)"]
+  fileprivate func differences(in actual: ChildLink) -> [String] {
+    switch (self, actual) {
+    case (.macvlan(let wanted), .macvlan(let actual)) where wanted.mode.matches(actual.mode): []
+    case (.ipvlan, .ipvlan) where self == actual: []
+    case (.vlan, .vlan) where self == actual: []
+    default: ["is \(actual), want \(self)"]
     }
   }
 }
 
 extension Macvlan.Mode {
-  fileprivate func isMet(by there: Macvlan.Mode) -> Bool {
-    guard case .source(let wanted) = self, case .source(let allowed) = there else { return self == there }
+  fileprivate func matches(_ actual: Macvlan.Mode) -> Bool {
+    guard case .source(let wanted) = self, case .source(let allowed) = actual else { return self == actual }
     return Set(wanted) == Set(allowed)
   }
 }
@@ -169,9 +175,9 @@ private func differences<K: Kernel & ~Copyable>(
   of link: LinkInfo, on netns: NetNS, from wanted: LinkChange, on kernel: inout K
 ) throws(KernelError) -> [String] {
   var found: [String] = []
-  func compare<Value: Equatable>(_ what: String, _ there: Value?, _ want: Value?) {
-    guard let want, there != want else { return }
-    found.append("\(netns) link \(link.name) has \(what) \(there.map { "\($0)" } ?? "none"), want \(want)")
+  func compare<Value: Equatable>(_ what: String, _ actual: Value?, _ want: Value?) {
+    guard let want, actual != want else { return }
+    found.append("\(netns) link \(link.name) has \(what) \(actual.map { "\($0)" } ?? "none"), want \(want)")
   }
   compare("state up", link.isUp, wanted.isUp)
   compare("promiscuous mode", link.isPromiscuous, wanted.isPromiscuous)
@@ -181,7 +187,7 @@ private func differences<K: Kernel & ~Copyable>(
   compare("MAC", link.mac, wanted.mac)
   // Not compared once there are ports: CHECK accepts attachments of earlier versions.
   if wanted.mac != nil, link.keepsMAC == false, !link.isRunning {
-    found.append("\(netns) link \(link.name) has a MAC that follows its ports, want it to stay")
+    found.append("\(netns) link \(link.name) has a MAC that changes with its ports, want a fixed MAC")
   }
   compare("alias", link.alias, wanted.alias)
   // Pairs of `ptp` from earlier versions have no group.
@@ -193,8 +199,8 @@ private func differences<K: Kernel & ~Copyable>(
   compare("neigh_suppress", link.port?.neighSuppress, wanted.port.neighSuppress)
   if link.port?.locked != nil { compare("locked", link.port?.locked, wanted.port.locked) }
   if let master = wanted.master {
-    let there: LinkInfo? = if let index = link.master { try kernel.link(index: index, on: netns) } else { nil }
-    compare("master", there?.name, master)
+    let actual: LinkInfo? = if let index = link.master { try kernel.link(index: index, on: netns) } else { nil }
+    compare("master", actual?.name, master)
   }
   return found
 }
@@ -204,9 +210,9 @@ private func differences<K: Kernel & ~Copyable>(
 ) throws(KernelError) -> [String] {
   var found: [String] = []
   for setting in settings where !setting.isOptional {
-    let there = try kernel.sysctl(setting.key, on: netns)
-    if there.map(setting.isMet) != true {
-      found.append("\(netns) sysctl \(setting.key) is \(there ?? "missing"), want \(setting.value)")
+    let actual = try kernel.sysctl(setting.key, on: netns)
+    if actual.map(setting.matches) != true {
+      found.append("\(netns) sysctl \(setting.key) is \(actual ?? "missing"), want \(setting.value)")
     }
   }
   return found
@@ -214,29 +220,29 @@ private func differences<K: Kernel & ~Copyable>(
 
 extension RouteSpec {
   /// Whether `other`, as the kernel reports it, is this route; attributes that are `nil` here may have any value.
-  fileprivate func isMet(by other: RouteSpec) -> Bool {
-    func agrees<Value: Equatable>(_ wanted: Value?, _ there: Value?) -> Bool { wanted == nil || wanted == there }
+  fileprivate func matches(_ other: RouteSpec) -> Bool {
+    func agrees<Value: Equatable>(_ wanted: Value?, _ actual: Value?) -> Bool { wanted == nil || wanted == actual }
     // The container's other networks determine the metrics of its default routes.
     let agreesOnMetric = netns == .container && dst.length == 0 || agrees(priority, other.priority)
     return dst.network == other.dst.network && gateway == other.gateway && agreesOnMetric
       && agrees(table, other.table) && agrees(source, other.source)
   }
 
-  fileprivate var words: String { "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)" }
+  fileprivate var summary: String { "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)" }
 }
 
 extension PortVLANs {
-  fileprivate func differences(in there: PortVLANs) -> [String] {
+  fileprivate func differences(in actual: PortVLANs) -> [String] {
     var found: [String] = []
-    if let native, there.native != native {
-      found.append("has native VLAN \(there.native?.description ?? "none"), want \(native)")
+    if let native, actual.native != native {
+      found.append("has native VLAN \(actual.native?.description ?? "none"), want \(native)")
     }
-    if !keepsDefault, there.keepsDefault, let one = VLANID(1), native != one, !contains(tagged: one) {
-      found.append("passes VLAN 1, want it not to")
+    if !keepsDefault, actual.keepsDefault, let one = VLANID(1), native != one, !contains(tagged: one) {
+      found.append("passes VLAN 1, want a port without VLAN 1")
     }
     for range in tagged {
       let missing = (range.lowerBound.number...range.upperBound.number).compactMap(VLANID.init)
-        .filter { !there.contains(tagged: $0) && there.native != $0 }
+        .filter { !actual.contains(tagged: $0) && actual.native != $0 }
       if let first = missing.first { found.append("does not pass VLAN \(first)") }
     }
     return found
@@ -257,11 +263,12 @@ func differences<K: Kernel & ~Copyable>(
 func differences<K: Kernel & ~Copyable>(
   from wanted: TunnelTables, on kernel: inout K
 ) throws(KernelError) -> [String] {
-  let found = try ifPresent { () throws(KernelError) in try kernel.tables(like: wanted) }
+  let found = try nilIfLinkMissing { () throws(KernelError) in try kernel.tunnelTables(like: wanted) }
   return wanted.changes(from: found ?? TunnelTables(of: wanted.device)).map { "want: \($0)" }
 }
 
 func isPresent<K: Kernel & ~Copyable>(_ spec: AddressSpec, on kernel: inout K) throws(KernelError) -> Bool {
-  let found = try ifPresent { () throws(KernelError) in try kernel.addresses(of: spec.interface, on: spec.netns) }
+  let found = try nilIfLinkMissing { () throws(KernelError) in try kernel.addresses(of: spec.interface, on: spec.netns)
+  }
   return found?.contains(spec.prefix) == true
 }

@@ -19,21 +19,21 @@ public struct HostResolvConf: Sendable {
   /// `notes` gets a line for a file that cannot be read.
   ///
   /// - Throws: errors that may pass: no free file descriptor (EMFILE), an I/O error of the disk.
-  public func wish(notes: inout [String]) throws(KernelError) -> ResolvConfWish {
+  public func entries(notes: inout [String]) throws(KernelError) -> PartialResolvConf {
     let text = try text(of: path, &notes)
-    let wish = ResolvConfWish(host: text)
+    let entries = PartialResolvConf(host: text)
     let namesItself = DNS(resolvConf: text).nameservers.contains { IPAddress($0)?.isLoopback == true }
-    guard wish.nameservers.isEmpty, namesItself else { return wish }
-    let upstream = ResolvConfWish(host: try self.text(of: upstreamPath, &notes))
+    guard entries.nameservers.isEmpty, namesItself else { return entries }
+    let upstream = PartialResolvConf(host: try self.text(of: upstreamPath, &notes))
     // The stub's options (`edns0`, `trust-ad`) hold for the stub only, so they are not copied.
-    return upstream.nameservers.isEmpty ? wish : upstream
+    return upstream.nameservers.isEmpty ? entries : upstream
   }
 
   private func text(of path: String, _ notes: inout [String]) throws(KernelError) -> String {
     do throws(KernelError) {
       return String(decoding: try Files.readIfPresent(path) ?? [], as: UTF8.self)
     } catch {
-      if error.mayPass { throw error }
+      if error.isTemporary { throw error }
       notes.append("\(path): the host's name servers are not known: \(error)")
       return ""
     }

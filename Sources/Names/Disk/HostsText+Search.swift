@@ -4,9 +4,9 @@ extension HostsText {
   /// Up to this many lines are searched for one by one, which is faster than scanning every line of the file.
   private static let fewLines = 16
 
-  /// The offset of each of `lines`, in the same way as `places(of:)`.
+  /// The offset of each of `lines`, in the same way as `search(for:)`.
   func offsets(of lines: [String]) -> [Int] {
-    guard lines.count <= Self.fewLines else { return places(of: lines).found }
+    guard lines.count <= Self.fewLines else { return search(for: lines).found }
     var counts: [String: Int] = [:]
     for line in lines { counts[line, default: 0] += 1 }
     return counts.flatMap { line, count in offsets(of: Array(line.utf8), atMost: count) }.sorted()

@@ -4,7 +4,7 @@ import Linux
 public import NetTypes
 
 /// The hosts file that an attachment wants, and the lines for it alone.
-public struct HostsWish: Equatable, Sendable {
+public struct HostsFileRequest: Equatable, Sendable {
   public var path: ContainerPath
   /// Lines with the container's own name; only its first attachment writes them.
   public var ownLines: [String]
@@ -26,14 +26,14 @@ extension NetworkNames {
   ///
   /// - Parameters:
   ///   - joining: the attachment; this function sets its hosts file.
-  ///   - wish: its hosts file and the lines for it alone; `nil` for an attachment without a hosts file.
+  ///   - request: its hosts file and the lines for it alone; `nil` for an attachment without a hosts file.
   /// - Throws: the first error; `leave` undoes what was done.
-  public func join(_ joining: Member, _ wish: HostsWish?) throws(KernelError) {
+  public func join(_ joining: Member, _ request: HostsFileRequest?) throws(KernelError) {
     if try state.hasState(of: joining.owner) {
-      if let before = try standing(joining, wish) { return try renew(before) }
+      if let before = try unchangedMember(joining, request) { return try renew(before) }
       if let failure = leave(joining.owner, keepingFile: true).first { throw failure }
     }
-    guard let wish else {
+    guard let request else {
       try willChange("remember \(joining.owner.container)")
       return try state.put(joining)
     }
@@ -42,10 +42,10 @@ extension NetworkNames {
     var member = joining
     do {
       let lock = try ContainerLock(joining.owner.container, in: state)
-      try enter(&member, wish, among: others)
+      try writeOwnFile(&member, request, among: others)
       _ = consume lock
     }
-    let expected = (others + OwnLines.standard).reduce(joining.lines.count * 80) { $0 + $1.utf8.count + 1 }
+    let expectedSize = (others + OwnLines.standard).reduce(joining.lines.count * 80) { $0 + $1.utf8.count + 1 }
     if !peers.isEmpty {
       member.isIncomplete = true
       try willChange("remember that \(joining.owner.container) joins")
@@ -54,7 +54,7 @@ extension NetworkNames {
     let failures = forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
       let lines = joining.lines(for: peer)
       try willChange("add \(lines.count) lines to \(hosts.path)")
-      try carryOut(HostsChange(coming: lines, expected: expected), in: hosts, of: peer)
+      try carryOut(HostsChange(additions: lines, expectedSize: expectedSize), in: hosts, of: peer)
     }
     if let failure = failures.first { throw failure }
     member.isIncomplete = false
@@ -63,11 +63,15 @@ extension NetworkNames {
   }
 
   /// Creates the container's own hosts file, or adds lines to the one that exists.
-  private func enter(_ member: inout Member, _ wish: HostsWish, among others: [String]) throws(KernelError) {
+  private func writeOwnFile(_ member: inout Member, _ request: HostsFileRequest, among others: [String])
+    throws(KernelError)
+  {
     for attempt in 1... {
       do throws(KernelError) {
-        if let found = try SafePath(wish.path).found() { return try adopt(found, &member, wish, among: others) }
-        return try make(&member, wish, among: others)
+        if let existing = try SafePath(request.path).fileReference() {
+          return try useExistingFile(existing, &member, request, among: others)
+        }
+        return try createFile(&member, request, among: others)
       } catch {
         // Another process created the file after this one looked for it.
         guard error.errno == .EEXIST, attempt < 3 else { throw error }
@@ -75,71 +79,76 @@ extension NetworkNames {
     }
   }
 
-  private func adopt(
-    _ found: KnownFile, _ member: inout Member, _ wish: HostsWish, among others: [String]
+  private func useExistingFile(
+    _ file: FileReference, _ member: inout Member, _ request: HostsFileRequest, among others: [String]
   ) throws(KernelError) {
     var record = try state.record(of: member.owner.container)
     let holder = ContainerRecord.Holder(member.owner)
-    let isFirst = !record.files.contains { $0.file == found && $0.holders.contains { $0 != holder } }
-    let isHeld = record.files.contains { $0.file == found && $0.holders.contains(holder) }
-    var isForgotten = false
-    if isFirst, !isHeld { isForgotten = try LiveHosts.isOurs(found, of: member.owner.container) }
+    let isFirst = !record.files.contains { $0.file == file && $0.holders.contains { $0 != holder } }
+    let isHeld = record.files.contains { $0.file == file && $0.holders.contains(holder) }
+    var isRecordLost = false
+    if isFirst, !isHeld { isRecordLost = try InPlaceHostsFile.isOurs(file, of: member.owner.container) }
     member.hosts = nil
-    member.privateLines = (isFirst ? wish.ownLines : []) + wish.extraLines
+    member.privateLines = (isFirst ? request.ownLines : []) + request.extraLines
     try willChange("remember \(member.owner.container)")
     try state.put(member)
-    member.hosts = found
-    record.hold(found, for: member.owner, made: isForgotten ? wish.path : nil)
+    member.hosts = file
+    record.addHolder(file, for: member.owner, createdPath: isRecordLost ? request.path : nil)
     try willChange("remember the files of \(member.owner.container)")
     try state.put(record, of: member.owner.container)
-    try willChange("add lines to \(found.path)")
+    try willChange("add lines to \(file.path)")
     let lines = member.privateLines + others + member.lines
     let isThere =
-      isForgotten ? try LiveHosts.renew(lines, in: found) : try LiveHosts.add(lines, to: found, expected: 0)
+      isRecordLost
+      ? try InPlaceHostsFile.renew(lines, in: file) : try InPlaceHostsFile.add(lines, to: file, expectedSize: 0)
     if !isThere {
-      throw KernelError("add lines to \(found.path)", errno: .EEXIST, reason: "replaced meanwhile")
+      throw KernelError("add lines to \(file.path)", errno: .EEXIST, reason: "another process replaced the file")
     }
   }
 
-  private func make(_ member: inout Member, _ wish: HostsWish, among others: [String]) throws(KernelError) {
+  private func createFile(_ member: inout Member, _ request: HostsFileRequest, among others: [String])
+    throws(KernelError)
+  {
     let owner = member.owner
     member.hosts = nil
-    member.privateLines = wish.ownLines + wish.extraLines
+    member.privateLines = request.ownLines + request.extraLines
     try willChange("remember \(owner.container)")
     try state.put(member)
     let older = try state.record(of: owner.container)
-    let earlier = older.files.filter { $0.file.path == wish.path.description }.flatMap(\.madeDirectories)
-    let missing = try SafePath(wish.path).missingDirectories()
+    let earlier = older.files.filter { $0.file.path == request.path.description }.flatMap(\.createdDirectories)
+    let missing = try SafePath(request.path).missingDirectories()
     let directories = earlier + missing.filter { !earlier.contains($0) }
     // Recorded before the file exists, so that DEL after a crash removes the directories.
-    var kept = ContainerRecord.KeptFile(
-      KnownFile(path: wish.path.description, device: 0, inode: 0), made: wish.path, madeDirectories: directories,
+    var kept = ContainerRecord.ManagedFile(
+      FileReference(path: request.path.description, device: 0, inode: 0), createdPath: request.path,
+      createdDirectories: directories,
       holders: [.init(owner)])
     try willChange("remember the files of \(owner.container)")
     try state.put(ContainerRecord(files: older.files + [kept]), of: owner.container)
-    try willChange("write \(wish.path)")
-    let lines = wish.ownLines + OwnLines.standard + wish.extraLines + others + member.lines
-    let file = try NewHosts.write(lines, at: wish.path)
+    try willChange("write \(request.path)")
+    let lines = request.ownLines + OwnLines.standard + request.extraLines + others + member.lines
+    let file = try NewHostsFile.write(lines, at: request.path)
     kept.file = file.identity
     member.hosts = file.identity
-    try willChange("remember \(wish.path)")
+    try willChange("remember \(request.path)")
     try state.put(ContainerRecord(files: older.files + [kept]), of: owner.container)
-    try willChange("create \(wish.path)")
-    try file.appear()
+    try willChange("create \(request.path)")
+    try file.link()
   }
 }
 
 extension ContainerRecord {
   /// Adds `owner` to the users of a file.
   ///
-  /// A file that is new in the record counts as not ours, unless `made` has the path under which we created it.
-  fileprivate mutating func hold(_ file: KnownFile, for owner: AttachmentID, made: ContainerPath?) {
+  /// A file that is new in the record counts as not ours, unless `createdPath` has the path under which we created it.
+  fileprivate mutating func addHolder(_ file: FileReference, for owner: AttachmentID, createdPath: ContainerPath?) {
     if let index = files.firstIndex(where: { $0.file == file }) {
       let holder = Holder(owner)
       if !files[index].holders.contains(holder) { files[index].holders.append(holder) }
     } else {
-      let directories = made.map { SafePath($0).directories } ?? []
-      files.append(KeptFile(file, made: made, madeDirectories: directories, holders: [.init(owner)]))
+      let directories = createdPath.map { SafePath($0).directories } ?? []
+      files.append(
+        ManagedFile(file, createdPath: createdPath, createdDirectories: directories, holders: [.init(owner)]))
     }
   }
 }

@@ -13,10 +13,10 @@ extension NetworkNames {
     do throws(KernelError) {
       let member = try memberUnlessBroken(owner)
       // The lines of an attachment without a hosts file are in no other file.
-      let isInOthers = member.map { $0.isInOthers || $0.isIncomplete } ?? false
-      let peers = isInOthers ? try peers(of: owner) : []
+      let isWrittenToPeers = member.map { $0.isWrittenToPeers || $0.isIncomplete } ?? false
+      let peers = isWrittenToPeers ? try peers(of: owner) : []
       if let member, !peers.isEmpty { markIncomplete(member) }
-      return take(owner, member, outOf: peers, keepingFile)
+      return removeMember(owner, member, outOf: peers, keepingFile)
     } catch { return [error] }
   }
 
@@ -38,7 +38,7 @@ extension NetworkNames {
     }
   }
 
-  private func take(
+  private func removeMember(
     _ owner: AttachmentID, _ member: Member?, outOf peers: [Member], _ keepingFile: Bool
   ) -> [KernelError] {
     var failures: [KernelError] = []
@@ -47,12 +47,12 @@ extension NetworkNames {
     }
     attempt { () throws(KernelError) in
       let lock = try ContainerLock(owner.container, in: state)
-      try letGo(owner, member, peers, keepingFile)
+      try removeFromOwnFile(owner, member, peers, keepingFile)
       _ = consume lock
     }
     if let member {
       failures += forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
-        try carryOut(HostsChange(going: member.lines(for: peer), leaving: owner), in: hosts, of: peer)
+        try carryOut(HostsChange(removals: member.lines(for: peer), leaving: owner), in: hosts, of: peer)
       }
       attempt { () throws(KernelError) in try withdraw(member) }
     }
@@ -60,12 +60,12 @@ extension NetworkNames {
       if failures.isEmpty { return try state.remove(owner) }
       if let member, !peers.isEmpty { try state.put(member) }
     }
-    attempt { () throws(KernelError) in try forgetRemoteIfAlone() }
+    attempt { () throws(KernelError) in try removeRemoteRecordIfUnused() }
     return failures
   }
 
   /// Removes the container's own file with its last attachment; otherwise removes this attachment's lines from it.
-  private func letGo(
+  private func removeFromOwnFile(
     _ owner: AttachmentID, _ member: Member?, _ peers: [Member], _ keepingFile: Bool
   ) throws(KernelError) {
     try state.removeUnfinishedTexts(of: owner.container)
@@ -73,10 +73,10 @@ extension NetworkNames {
     let holder = ContainerRecord.Holder(owner)
     for index in record.files.indices where record.files[index].holders.contains(holder) {
       let kept = record.files[index]
-      let isKept = keepingFile && isStill(kept)
+      let isKept = keepingFile && isSameFile(kept)
       if !isKept { record.files[index].holders.removeAll { $0 == holder } }
-      if !isKept, record.files[index].holders.isEmpty, let made = kept.made {
-        try remove(kept, at: made)
+      if !isKept, record.files[index].holders.isEmpty, let createdPath = kept.createdPath {
+        try remove(kept, at: createdPath)
       } else if let member {
         let remote = try remoteRecord()?.lines ?? []
         // If ADD was interrupted before it changed the others' files, their lines are already in its own file.
@@ -97,36 +97,37 @@ extension NetworkNames {
     }
   }
 
-  private func isStill(_ kept: ContainerRecord.KeptFile) -> Bool {
+  private func isSameFile(_ kept: ContainerRecord.ManagedFile) -> Bool {
     guard let status = try? Files.statusOfLink(kept.file.path) else { return false }  // then ADD creates it again
     return status.isRegular && status.device == kept.file.device && status.inode == kept.file.inode
   }
 
   /// Removes lines; if the container prevents that (a lease, permissions) and goes on running, the lines stay.
-  private func removeUnlessHeld(_ lines: [String], from file: KnownFile, of owner: AttachmentID) throws(KernelError) {
+  private func removeUnlessHeld(_ lines: [String], from file: FileReference, of owner: AttachmentID) throws(KernelError)
+  {
     do throws(KernelError) {
-      if try !LiveHosts.remove(lines, from: file) { warnLeftAlone(file, of: owner) }
+      if try !InPlaceHostsFile.remove(lines, from: file) { warnLeftAlone(file, of: owner) }
     } catch {
-      guard error.isOfContainer else { throw error }
+      guard error.isCausedByContainer else { throw error }
       warn("\(file.path): container \(owner.container) keeps the names of network \(network): \(error)")
     }
   }
 
-  private func remove(_ kept: ContainerRecord.KeptFile, at path: ContainerPath) throws(KernelError) {
-    try SafePath(NewHosts.interim(path)).remove(where: \.isRegular, andEmpty: [])
+  private func remove(_ kept: ContainerRecord.ManagedFile, at path: ContainerPath) throws(KernelError) {
+    try SafePath(NewHostsFile.temporaryPath(path)).remove(where: \.isRegular, andEmpty: [])
     try SafePath(path).remove(
       where: { $0.isRegular && $0.device == kept.file.device && $0.inode == kept.file.inode },
-      andEmpty: kept.madeDirectories)
+      andEmpty: kept.createdDirectories)
   }
 
   /// Removes all attachments of the network that are not in `valid`, then writes the overdue changes of the others.
   ///
   /// - Returns: the errors.
-  public func forgetAll(but valid: Set<AttachmentID>) throws(KernelError) -> [KernelError] {
+  public func removeAll(except valid: Set<AttachmentID>) throws(KernelError) -> [KernelError] {
     var failures: [KernelError] = []
     for owner in try state.owners(on: network) where !valid.contains(owner) { failures += leave(owner) }
     do throws(KernelError) {
-      _ = try catchUp(try members())
+      _ = try writeOverdueChanges(try members())
       try state.removeSetAside(of: network)
     } catch { failures.append(error) }
     return failures

@@ -15,11 +15,11 @@ extension NetworkNames {
   ///   start.
   /// - Throws: why its configuration cannot be written, an earlier process cannot be ended, or no process can be
   ///   started at the moment.
-  public func serve(_ server: OwnServer, program: String?) throws(KernelError) -> [IPAddress] {
+  public func startServer(_ server: DnsmasqSettings, program: String?) throws(KernelError) -> [IPAddress] {
     let before = try process.config()
     let config = config(server, before)
     if before == config.text, let running = try process.running() {
-      return try answering(running, at: server.addresses)
+      return try listeningAddresses(running, at: server.addresses)
     }
     guard let program else {
       warn("names of network \(network): no name server: dnsmasq is not installed")
@@ -30,7 +30,7 @@ extension NetworkNames {
     try process.endStrays()
     try process.write(config.text)
     do throws(KernelError) { try process.start(program) } catch {
-      guard error.saysRefused else { throw error }
+      guard error.isStartRefused else { throw error }
       warn("names of network \(network): no name server: \(error)")
       try process.end()
       return []
@@ -40,41 +40,41 @@ extension NetworkNames {
       try process.end()
       return []
     }
-    let answering = try answering(running, at: server.addresses)
-    if answering.isEmpty { try process.end() }
-    return answering
+    let listeningAddresses = try listeningAddresses(running, at: server.addresses)
+    if listeningAddresses.isEmpty { try process.end() }
+    return listeningAddresses
   }
 
-  private func config(_ server: OwnServer, _ before: String?) -> DnsmasqConfig {
+  private func config(_ server: DnsmasqSettings, _ before: String?) -> DnsmasqConfig {
     let earlier = DnsmasqConfig.addresses(in: before ?? "").filter { !server.addresses.contains($0) }
     return DnsmasqConfig(
       network: network, addresses: server.addresses + earlier, domain: server.domain, upstreams: server.upstreams,
       hostsdir: "\(state.directory(of: network))/hostsdir", pidFile: process.pidFile)
   }
 
-  private func answering(
-    _ running: borrowing RunningProgram, at addresses: [IPAddress]
+  private func listeningAddresses(
+    _ running: borrowing ProcessHandle, at addresses: [IPAddress]
   ) throws(KernelError) -> [IPAddress] {
-    let answering = try process.listening(running, at: addresses)
-    for address in addresses where !answering.contains(address) {
-      warn("names of network \(network): dnsmasq cannot listen on \(address) port 53: another program does")
+    let listeningAddresses = try process.listening(running, at: addresses)
+    for address in addresses where !listeningAddresses.contains(address) {
+      warn("names of network \(network): dnsmasq cannot listen on \(address) port 53: another program uses it")
     }
-    return answering
+    return listeningAddresses
   }
 
   /// Ends the network's dnsmasq if the network has no attachments.
-  public func endServerIfAlone() throws(KernelError) {
+  public func endServerIfUnused() throws(KernelError) {
     guard try !state.hasMembers(of: network) else { return }
     try process.end()
   }
 
   /// How the network's dnsmasq differs from the wanted settings.
-  public func differences(from server: OwnServer) throws(KernelError) -> [String] {
+  public func differences(from server: DnsmasqSettings) throws(KernelError) -> [String] {
     guard let running = try process.running() else { return ["no dnsmasq runs for network \(network)"] }
     let before = try process.config()
     if before != config(server, before).text { return ["dnsmasq runs with another configuration"] }
-    let answering = try process.listening(running, at: server.addresses)
-    return server.addresses.filter { !answering.contains($0) }.map { "dnsmasq does not listen on \($0)" }
+    let listeningAddresses = try process.listening(running, at: server.addresses)
+    return server.addresses.filter { !listeningAddresses.contains($0) }.map { "dnsmasq does not listen on \($0)" }
   }
 
   /// Starts the network's dnsmasq again if it was started before and has ended.
@@ -105,7 +105,7 @@ extension StateDirectory {
     for name in try (Files.list(path) ?? []).sorted() {
       guard let network = NetworkName(name) else { continue }
       do throws(KernelError) {
-        guard let names = try NetworkNames.lock(network, in: self, making: false, warn: warn) else { continue }
+        guard let names = try NetworkNames.lock(network, in: self, createIfMissing: false, warn: warn) else { continue }
         if try names.restartServer(program) { started.append(network) }
       } catch { failures.append(error) }
     }

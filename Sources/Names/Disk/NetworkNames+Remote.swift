@@ -15,15 +15,15 @@ extension NetworkNames {
   /// - Returns: whether anything was changed.
   /// - Throws: the first error; the other files are changed nevertheless.
   @discardableResult
-  public func tell(of remote: [RemoteMember]) throws(KernelError) -> Bool {
-    let known = try remoteRecord()
-    if known == nil, remote.isEmpty { return false }
+  public func writeRemoteNames(_ remote: [RemoteMember]) throws(KernelError) -> Bool {
+    let record = try remoteRecord()
+    if record == nil, remote.isEmpty { return false }
     let local = try members()
-    let before = known ?? RemoteRecord()
-    guard !local.isEmpty else { return try forgetRemote(before) }
+    let before = record ?? RemoteRecord()
+    guard !local.isEmpty else { return try removeRemoteRecord(before) }
     var servers: [NameServerTarget] = []
-    for case let place? in local.map(\.server) where !servers.contains(place) { servers.append(place) }
-    if before == RemoteRecord(members: remote, servers: servers) { return try catchUp(local) }
+    for case let target? in local.map(\.server) where !servers.contains(target) { servers.append(target) }
+    if before == RemoteRecord(members: remote, servers: servers) { return try writeOverdueChanges(local) }
     var next = before
     next.leaving += before.members.filter { !remote.contains($0) }
     next.members = remote
@@ -32,7 +32,7 @@ extension NetworkNames {
     try willChange("remember who is on other hosts")
     try state.put(next, of: network)
     var failures = change(local, from: before, to: next)
-    failures += tell(next.servers, of: remote, at: servers)
+    failures += writeServerFiles(next.servers, of: remote, at: servers)
     if let failure = failures.first { throw failure }
     (next.leaving, next.servers, next.isSettled) = ([], servers, true)
     try willChange("remember that the files tell who is on other hosts")
@@ -52,45 +52,45 @@ extension NetworkNames {
   /// Changes the hosts files.
   private func change(_ local: [Member], from before: RemoteRecord, to next: RemoteRecord) -> [KernelError] {
     let new = next.members.flatMap(\.lines)
-    let coming = new.without(before.members.flatMap(\.lines))
-    let listed = local.filter(\.isInOthers)
-    let expected = (listed.flatMap(\.lines) + new + OwnLines.standard).reduce(0) { $0 + $1.utf8.count + 1 }
+    let additions = new.without(before.members.flatMap(\.lines))
+    let listed = local.filter(\.isWrittenToPeers)
+    let expectedSize = (listed.flatMap(\.lines) + new + OwnLines.standard).reduce(0) { $0 + $1.utf8.count + 1 }
     return forEachFile(of: local) { (member, hosts) throws(KernelError) in
       try willChange("change names of other hosts in \(hosts.path)")
-      let here = listed.flatMap { $0.lines(for: member) }
+      let localLines = listed.flatMap { $0.lines(for: member) }
       // After a crash a line may occur in the file any number of times.
-      let going = before.isSettled ? before.lines.without(new) : before.lines.without(new + here)
-      let lines = before.isSettled ? coming : try LiveHosts.missing(here + new, from: hosts)
+      let removals = before.isSettled ? before.lines.without(new) : before.lines.without(new + localLines)
+      let lines = before.isSettled ? additions : try InPlaceHostsFile.missing(localLines + new, from: hosts)
       guard let lines else { return warnLeftAlone(hosts, of: member.owner) }
-      try carryOut(HostsChange(coming: lines, going: going, expected: expected), in: hosts, of: member)
+      try carryOut(HostsChange(additions: lines, removals: removals, expectedSize: expectedSize), in: hosts, of: member)
     }
   }
 
   /// Writes the name server files for `wanted`, and removes the files for all other targets.
-  private func tell(_ places: [NameServerTarget], of remote: [RemoteMember], at wanted: [NameServerTarget])
+  private func writeServerFiles(_ targets: [NameServerTarget], of remote: [RemoteMember], at wanted: [NameServerTarget])
     -> [KernelError]
   {
     var failures: [KernelError] = []
-    for place in places {
-      let files = ServerFiles(remote, of: network, at: place, in: state, warn: warn)
+    for target in targets {
+      let files = ServerFiles(remote, of: network, at: target, in: state, warn: warn)
       do throws(KernelError) {
         try willChange("write \(files.path)")
-        if remote.isEmpty || !wanted.contains(place) { try files.remove() } else { try files.write() }
+        if remote.isEmpty || !wanted.contains(target) { try files.remove() } else { try files.write() }
       } catch { failures.append(error) }
     }
     return failures
   }
 
   /// Removes the record of other hosts and its name server files if this host has no attachment of the network.
-  func forgetRemoteIfAlone() throws(KernelError) {
-    guard let known = try remoteRecord(), try members().isEmpty else { return }
-    try forgetRemote(known)
+  func removeRemoteRecordIfUnused() throws(KernelError) {
+    guard let record = try remoteRecord(), try members().isEmpty else { return }
+    try removeRemoteRecord(record)
   }
 
   @discardableResult
-  private func forgetRemote(_ known: RemoteRecord) throws(KernelError) -> Bool {
-    for place in known.servers {
-      try ServerFiles([], of: network, at: place, in: state, warn: warn).remove()
+  private func removeRemoteRecord(_ record: RemoteRecord) throws(KernelError) -> Bool {
+    for target in record.servers {
+      try ServerFiles([], of: network, at: target, in: state, warn: warn).remove()
     }
     try state.removeRemote(network)
     return true
@@ -100,14 +100,14 @@ extension NetworkNames {
   ///
   /// Empty while the record is not settled: an ADD is running or was killed. The next ADD or `cnictl repair --names`
   /// completes it.
-  func remoteDifferences(in own: KnownFile?) throws(KernelError) -> [String] {
-    guard let known = try remoteRecord(), known.isSettled else { return [] }
-    var found: [String] = []
-    if let own { found += try missing(known.lines, from: own) }
-    for place in known.servers where !known.members.isEmpty {
-      found += try ServerFiles(known.members, of: network, at: place, in: state, warn: warn).differences()
+  func remoteDifferences(in own: FileReference?) throws(KernelError) -> [String] {
+    guard let record = try remoteRecord(), record.isSettled else { return [] }
+    var differences: [String] = []
+    if let own { differences += try missing(record.lines, from: own) }
+    for target in record.servers where !record.members.isEmpty {
+      differences += try ServerFiles(record.members, of: network, at: target, in: state, warn: warn).differences()
     }
-    return found
+    return differences
   }
 }
 

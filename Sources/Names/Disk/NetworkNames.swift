@@ -23,18 +23,19 @@ public struct NetworkNames: ~Copyable {
   /// - Parameters:
   ///   - network: the network.
   ///   - state: the state directory.
-  ///   - making: whether to create the network's directory; DEL passes `false`, since without it there is nothing to
+  ///   - createIfMissing: whether to create the network's directory; DEL passes `false`, since without it there is nothing to
   ///     do.
   ///   - warn: called with what was left alone and why.
   ///   - willChange: called with a description before each change; an error that it throws prevents the change.
-  /// - Returns: `nil` if there is no directory and `making` is `false`.
+  /// - Returns: `nil` if there is no directory and `createIfMissing` is `false`.
   /// - Throws: EAGAIN if another process held the lock for `secondsToWait`.
   public static func lock(
-    _ network: NetworkName, in state: StateDirectory, making: Bool, warn: @escaping (String) -> Void = { _ in },
+    _ network: NetworkName, in state: StateDirectory, createIfMissing: Bool,
+    warn: @escaping (String) -> Void = { _ in },
     willChange: @escaping (String) throws(KernelError) -> Void = { _ throws(KernelError) in }
   ) throws(KernelError) -> NetworkNames? {
     let directory = state.directory(of: network)
-    if making {
+    if createIfMissing {
       try SetAside.makeDirectory("\(state.path)/.locks")
       try SetAside.makeDirectory(directory)
     }
@@ -43,7 +44,7 @@ public struct NetworkNames: ~Copyable {
       let lock = try StateFile.lock(path, seconds: secondsToWait)
       return NetworkNames(state: state, network: network, lock: lock, willChange: willChange, warn: warn)
     } catch {
-      if !making, error.isMissing { return nil }
+      if !createIfMissing, error.isMissing { return nil }
       throw error
     }
   }
@@ -61,14 +62,14 @@ public struct NetworkNames: ~Copyable {
 
   /// All other attachments that have a hosts file and are complete.
   func peers(of owner: AttachmentID) throws(KernelError) -> [Member] {
-    try state.members(of: network).filter { $0.owner != owner && $0.isInOthers }
+    try state.members(of: network).filter { $0.owner != owner && $0.isWrittenToPeers }
   }
 
   /// Runs `body` for each member, under the lock of its container; each lock is taken once.
   ///
   /// - Returns: the errors; the other members are handled nevertheless.
   func forEachFile(
-    of members: [Member], _ body: (Member, KnownFile) throws(KernelError) -> Void
+    of members: [Member], _ body: (Member, FileReference) throws(KernelError) -> Void
   ) -> [KernelError] {
     var groups: [Int: [Member]] = [:]
     for member in members { groups[ContainerLock.number(member.owner.container), default: []].append(member) }
@@ -86,14 +87,14 @@ public struct NetworkNames: ~Copyable {
     return failures
   }
 
-  func warnLeftAlone(_ identity: KnownFile, of owner: AttachmentID) {
+  func warnLeftAlone(_ identity: FileReference, of owner: AttachmentID) {
     warn("\(identity.path): left alone: no longer the hosts file of container \(owner.container)")
   }
 }
 
 extension Member {
   /// Whether it has a hosts file and its lines are in the others' files.
-  var isInOthers: Bool { hosts != nil && !isIncomplete }
+  var isWrittenToPeers: Bool { hosts != nil && !isIncomplete }
 }
 
 extension NetworkNames {
@@ -114,7 +115,7 @@ extension NetworkNames {
 
   /// How the attachment's entries in the name server's file differ from those that ADD would write.
   func serverDifferences(_ member: Member, from wanted: Member) throws(KernelError) -> [String] {
-    guard member.server == wanted.server else { return ["its names are told by another name server's files"] }
+    guard member.server == wanted.server else { return ["its names are in the files of another name server"] }
     return try ServerFiles(member, in: state, warn: warn)?.differences() ?? []
   }
 }
@@ -123,20 +124,20 @@ extension NetworkNames {
   /// The recorded attachment, if a repeated ADD wants the same names in the same file.
   ///
   /// - Returns: `nil` if something differs, or if the earlier ADD is not complete.
-  func standing(_ joining: Member, _ wish: HostsWish?) throws(KernelError) -> Member? {
+  func unchangedMember(_ joining: Member, _ request: HostsFileRequest?) throws(KernelError) -> Member? {
     guard let before: Member = try state.memberUnlessBroken(joining.owner), !before.isIncomplete else { return nil }
     var wanted = joining
     (wanted.hosts, wanted.privateLines, wanted.overdue) = (before.hosts, before.privateLines, before.overdue)
     guard before == wanted else { return nil }
-    guard let wish else { return before.hosts == nil ? before : nil }
-    guard let hosts = before.hosts, hosts.path == wish.path.description,
-      before.privateLines == wish.ownLines + wish.extraLines || before.privateLines == wish.extraLines,
-      try SafePath(wish.path).found() == hosts, try isHolder(joining.owner, of: hosts)
+    guard let request else { return before.hosts == nil ? before : nil }
+    guard let hosts = before.hosts, hosts.path == request.path.description,
+      before.privateLines == request.ownLines + request.extraLines || before.privateLines == request.extraLines,
+      try SafePath(request.path).fileReference() == hosts, try isHolder(joining.owner, of: hosts)
     else { return nil }
     return before
   }
 
-  private func isHolder(_ owner: AttachmentID, of file: KnownFile) throws(KernelError) -> Bool {
+  private func isHolder(_ owner: AttachmentID, of file: FileReference) throws(KernelError) -> Bool {
     do throws(KernelError) {
       let holder = ContainerRecord.Holder(owner)
       return try state.record(of: owner.container).files.contains { $0.file == file && $0.holders.contains(holder) }
@@ -153,7 +154,7 @@ extension NetworkNames {
       try carryOut(HostsChange(), in: hosts, of: member, comparing: true)
     }
     if let failure = failures.first { throw failure }
-    _ = try catchUp(try members().filter { $0.owner != member.owner })
+    _ = try writeOverdueChanges(try members().filter { $0.owner != member.owner })
   }
 }
 
@@ -165,31 +166,32 @@ extension NetworkNames {
   ///
   /// `wanted` is the attachment as ADD would create it now; its hosts file and private lines are not compared.
   public func differences(from wanted: Member, hasHosts: Bool) throws(KernelError) -> [String] {
-    guard let member = try state.member(wanted.owner) else { return ["nothing is remembered of the attachment"] }
-    var found: [String] = []
+    guard let member = try state.member(wanted.owner) else { return ["there is no record of the attachment"] }
+    var differences: [String] = []
     if member.addresses != wanted.addresses {
-      found.append("remembered addresses are \(words(member.addresses)), want \(words(wanted.addresses))")
+      differences.append(
+        "recorded addresses are \(commaSeparated(member.addresses)), want \(commaSeparated(wanted.addresses))")
     }
     if member.names != wanted.names {
-      found.append("remembered names are \(words(member.names)), want \(words(wanted.names))")
+      differences.append("recorded names are \(commaSeparated(member.names)), want \(commaSeparated(wanted.names))")
     }
-    if member.links != wanted.links { found.append("remembered links are not those wanted") }
-    found += try serverDifferences(member, from: wanted)
-    found += try remoteDifferences(in: member.hosts)
-    guard let own = member.hosts else { return hasHosts ? found + ["there is no hosts file"] : found }
+    if member.links != wanted.links { differences.append("recorded links differ from the configured ones") }
+    differences += try serverDifferences(member, from: wanted)
+    differences += try remoteDifferences(in: member.hosts)
+    guard let own = member.hosts else { return hasHosts ? differences + ["there is no hosts file"] : differences }
     let peers = try peers(of: wanted.owner)
-    return try found
+    return try differences
       + missing(member.privateLines + peers.flatMap { $0.lines(for: member) } + member.lines, from: own)
   }
 
-  func missing(_ lines: [String], from identity: KnownFile) throws(KernelError) -> [String] {
-    guard let missing = try LiveHosts.missing(lines, from: identity) else {
-      return ["\(identity.path) is gone or another file"]
+  func missing(_ lines: [String], from identity: FileReference) throws(KernelError) -> [String] {
+    guard let missing = try InPlaceHostsFile.missing(lines, from: identity) else {
+      return ["\(identity.path) was removed or replaced"]
     }
     return missing.map { "\(identity.path) lacks the line \"\($0.replacing("\t", with: " "))\"" }
   }
 
-  private func words(_ values: [some CustomStringConvertible]) -> String {
+  private func commaSeparated(_ values: [some CustomStringConvertible]) -> String {
     values.isEmpty ? "none" : values.map(\.description).joined(separator: ", ")
   }
 }
@@ -209,11 +211,11 @@ extension StateDirectory {
 /// Lines to add to and remove from another container's hosts file.
 struct HostsChange {
   /// Lines to add.
-  var coming: [String] = []
+  var additions: [String] = []
   /// Lines to remove.
-  var going: [String] = []
+  var removals: [String] = []
   /// About how many bytes the file holds without removed lines.
-  var expected = Int.max
+  var expectedSize = Int.max
   /// The attachment that is being removed: its lines are not added again.
   var leaving: AttachmentID?
 }
@@ -231,7 +233,7 @@ extension NetworkNames {
   ///   - comparing: whether to add all other missing lines too.
   /// - Throws: only shortages that pass, such as ENOMEM or EMFILE.
   func carryOut(
-    _ change: HostsChange, in hosts: KnownFile, of member: Member, comparing: Bool = false
+    _ change: HostsChange, in hosts: FileReference, of member: Member, comparing: Bool = false
   ) throws(KernelError) {
     var after = member
     do throws(KernelError) {
@@ -241,23 +243,23 @@ extension NetworkNames {
       if error.isShortage { throw error }
       warn("\(hosts.path): container \(member.owner.container) has old names until it can be written: \(error)")
       // The oldest are surely in the file; lines added and removed since the first failure are not.
-      after.overdue = Array(((member.overdue ?? []) + change.going).prefix(Self.mostOverdue))
+      after.overdue = Array(((member.overdue ?? []) + change.removals).prefix(Self.mostOverdue))
     }
     if after != member { try state.put(after) }
   }
 
   /// Writes the change; tries a second time, unless the container prevents the write.
   private func write(
-    _ change: HostsChange, to hosts: KnownFile, of member: Member, _ comparing: Bool
+    _ change: HostsChange, to hosts: FileReference, of member: Member, _ comparing: Bool
   ) throws(KernelError) {
     func attempt(_ comparing: Bool) throws(KernelError) {
       let whole = comparing ? try all(change, after: member.overdue ?? [], hosts, member) : change
-      var isThere = try LiveHosts.add(whole.coming, to: hosts, expected: whole.expected)
-      if isThere { isThere = try LiveHosts.remove(whole.going, from: hosts) }
+      var isThere = try InPlaceHostsFile.add(whole.additions, to: hosts, expectedSize: whole.expectedSize)
+      if isThere { isThere = try InPlaceHostsFile.remove(whole.removals, from: hosts) }
       if !isThere { warnLeftAlone(hosts, of: member.owner) }
     }
     do throws(KernelError) { try attempt(comparing || member.overdue != nil) } catch {
-      if error.isOfContainer { throw error }
+      if error.isCausedByContainer { throw error }
       // A part may be written already, so the second attempt compares.
       try attempt(true)
     }
@@ -269,7 +271,7 @@ extension NetworkNames {
   /// Writes the overdue changes of hosts files that can be written again.
   ///
   /// - Returns: whether anything was overdue.
-  func catchUp(_ members: [Member]) throws(KernelError) -> Bool {
+  func writeOverdueChanges(_ members: [Member]) throws(KernelError) -> Bool {
     let late = members.filter { $0.overdue != nil }
     let failures = forEachFile(of: late) { (member, hosts) throws(KernelError) in
       try willChange("change names in \(hosts.path)")
@@ -281,18 +283,18 @@ extension NetworkNames {
 
   /// A change together with the overdue changes of the same file.
   private func all(
-    _ change: HostsChange, after overdue: [String], _ hosts: KnownFile, _ member: Member
+    _ change: HostsChange, after overdue: [String], _ hosts: FileReference, _ member: Member
   ) throws(KernelError) -> HostsChange {
     // Checked first: the records need not be read if the file cannot be opened.
-    guard let _ = try LiveHosts.open(hosts) else { return change }
-    let here = try peers(of: member.owner).filter { $0.owner != change.leaving }
+    guard let _ = try InPlaceHostsFile.open(hosts) else { return change }
+    let localPeers = try peers(of: member.owner).filter { $0.owner != change.leaving }
     let remote = try remoteRecord()?.members.flatMap(\.lines) ?? []
-    var wanted = member.privateLines + here.flatMap { $0.lines(for: member) } + member.lines + remote
+    var wanted = member.privateLines + localPeers.flatMap { $0.lines(for: member) } + member.lines + remote
     // An attachment whose ADD is running is not yet among the peers.
-    wanted += change.coming.without(wanted)
+    wanted += change.additions.without(wanted)
     var all = change
-    all.coming = try LiveHosts.missing(wanted, from: hosts) ?? []
-    all.going = (overdue + change.going).without(wanted)
+    all.additions = try InPlaceHostsFile.missing(wanted, from: hosts) ?? []
+    all.removals = (overdue + change.removals).without(wanted)
     return all
   }
 }

@@ -15,7 +15,7 @@ public struct SafePath: Sendable {
   /// - Throws: ELOOP for a symbolic link, EINVAL for anything else that is not a regular file, EAGAIN if a process
   ///   holds a lease (`F_SETLEASE`) on it.
   public func open() throws(KernelError) -> Descriptor? {
-    do throws(KernelError) { return try regularFile().reopened() } catch {
+    do throws(KernelError) { return try regularFile().openForWriting() } catch {
       if error.errno == .ENOENT { return nil }
       throw explained(error)
     }
@@ -33,7 +33,7 @@ public struct SafePath: Sendable {
 
   private func regularFile() throws(KernelError) -> Descriptor {
     let base = try Descriptor.directory(path.base)
-    let glance = try base.glance(below: path.below.joined(separator: "/"))
+    let glance = try base.openForStatus(below: path.below.joined(separator: "/"))
     guard try glance.status().isRegular else {
       throw KernelError("open", errno: .EINVAL, reason: "want a regular file, no link, FIFO, device or directory")
     }
@@ -61,10 +61,10 @@ public struct SafePath: Sendable {
   }
 
   /// Opens the file; creates it empty, with its parent directories, if it does not exist.
-  public func openOrMake() throws(KernelError) -> Descriptor {
+  public func openOrCreate() throws(KernelError) -> Descriptor {
     if let file = try open() { return file }
     do throws(KernelError) {
-      return try parent(making: true).create(below: path.fileName, mode: 0o644)
+      return try parent(createIfMissing: true).create(below: path.fileName, mode: 0o644)
     } catch {
       // Another process created it at the same moment.
       if error.errno == .EEXIST, let file = try open() { return file }
@@ -72,12 +72,12 @@ public struct SafePath: Sendable {
     }
   }
 
-  /// Removes the file if `isStill` accepts its status, then the empty ones among `directories`, the innermost first.
+  /// Removes the file if `isSameFile` accepts its status, then the empty ones among `directories`, the innermost first.
   public func remove(
-    where isStill: (FileStatus) -> Bool, andEmpty directories: [String]
+    where isSameFile: (FileStatus) -> Bool, andEmpty directories: [String]
   ) throws(KernelError) {
     do throws(KernelError) {
-      try removeFile(where: isStill)
+      try removeFile(where: isSameFile)
       var all = ownDirectories + directories
       all.sort { $0.utf8.count > $1.utf8.count }
       // rmdir(2) on a read-only file system fails with EROFS even for a directory that does not exist.
@@ -92,35 +92,35 @@ public struct SafePath: Sendable {
     path.base == FileTemplates.defaultDirectory ? directories : []
   }
 
-  private func removeFile(where isStill: (FileStatus) -> Bool) throws(KernelError) {
+  private func removeFile(where isSameFile: (FileStatus) -> Bool) throws(KernelError) {
     do throws(KernelError) {
-      let parent = try parent(making: false)
-      let now = try parent.glance(below: path.fileName).status()
-      if isStill(now) { try parent.remove(below: path.fileName) }
+      let parent = try parent(createIfMissing: false)
+      let now = try parent.openForStatus(below: path.fileName).status()
+      if isSameFile(now) { try parent.remove(below: path.fileName) }
     } catch {
       // A parent directory was replaced by a symbolic link or a file: the file behind it is not ours.
       guard error.errno.isOne(of: .ENOENT, .ENOTDIR, .ELOOP, .EXDEV) else { throw error }
     }
   }
 
-  /// The directory that contains the file; with `making`, missing directories are created.
-  func parent(making: Bool) throws(KernelError) -> Descriptor {
-    for _ in 0..<10 where making {
+  /// The directory that contains the file; with `createIfMissing`, missing directories are created.
+  func parent(createIfMissing: Bool) throws(KernelError) -> Descriptor {
+    for _ in 0..<10 where createIfMissing {
       // The DEL of another container may remove a directory that is still empty.
       do throws(KernelError) { return try makeParent() } catch  where error.errno == .ENOENT {}
     }
-    return try making ? makeParent() : openParent()
+    return try createIfMissing ? makeParent() : openParent()
   }
 
   private func makeParent() throws(KernelError) -> Descriptor {
     try Files.makeDirectories(path.base)
-    return try openParent(making: true)
+    return try openParent(createIfMissing: true)
   }
 
-  private func openParent(making: Bool = false) throws(KernelError) -> Descriptor {
+  private func openParent(createIfMissing: Bool = false) throws(KernelError) -> Descriptor {
     var directory = try Descriptor.directory(path.base)
     for name in path.below.dropLast() {
-      if making { _ = try directory.makeDirectory(below: name, mode: 0o755) }
+      if createIfMissing { _ = try directory.makeDirectory(below: name, mode: 0o755) }
       directory = try directory.directory(below: name)
     }
     return directory
@@ -130,7 +130,7 @@ public struct SafePath: Sendable {
     let reason =
       switch error.errno {
       case .ELOOP: "a symbolic link is in the way: want directories and files below \(path.base)"
-      case .EXDEV: "it leads out of \(path.base)"
+      case .EXDEV: "the path leads out of \(path.base)"
       default: error.reason
       }
     return KernelError("\(path.key): \(path): \(error.operation)", errno: error.errno, reason: reason)

@@ -7,7 +7,7 @@ import NetTypes
 ///
 /// Every file is written under a temporary name and then renamed, so that a reader sees the old text or the new one.
 struct ServerFiles {
-  let place: NameServerTarget
+  let target: NameServerTarget
   private let lines: [String]
   /// A name that dnsmasq does not skip as a backup or temporary file.
   private let fileName: String
@@ -21,8 +21,8 @@ struct ServerFiles {
   private static let secondsToWait = 30
 
   init?(_ member: Member, in state: StateDirectory, warn: @escaping (String) -> Void) {
-    guard let place = member.server else { return nil }
-    self.place = place
+    guard let target = member.server else { return nil }
+    self.target = target
     lines = member.serverLines
     fileName = "\(state.stem(member.owner.container)):\(member.owner.interface).hosts"
     mark = " # \(member.owner.network)/\(member.owner.container)/\(member.owner.interface)"
@@ -32,10 +32,10 @@ struct ServerFiles {
 
   /// The file for all attachments on other hosts.
   init(
-    _ remote: [RemoteMember], of network: NetworkName, at place: NameServerTarget, in state: StateDirectory,
+    _ remote: [RemoteMember], of network: NetworkName, at target: NameServerTarget, in state: StateDirectory,
     warn: @escaping (String) -> Void
   ) {
-    self.place = place
+    self.target = target
     lines = remote.flatMap(\.serverLines)
     // No container ID is empty, so this name belongs to no attachment.
     fileName = ":\(network).hosts"
@@ -46,7 +46,7 @@ struct ServerFiles {
 
   /// The file's path.
   var path: String {
-    switch place {
+    switch target {
     case .directory(let directory): "\(directory)/\(fileName)"
     case .file(let path, _): path
     }
@@ -61,7 +61,7 @@ struct ServerFiles {
   // MARK: changes
 
   func write() throws(KernelError) {
-    switch place {
+    switch target {
     case .directory(let directory):
       try Files.makeDirectories(directory)
       let text = Array(lines.map { $0 + "\n" }.joined().utf8)
@@ -75,7 +75,7 @@ struct ServerFiles {
   ///
   /// A shared file itself stays for its server.
   func remove() throws(KernelError) {
-    switch place {
+    switch target {
     case .directory:
       try StateFile.remove(Self.unfinished(path))
       try StateFile.remove(path)
@@ -110,16 +110,16 @@ struct ServerFiles {
     after += lines.flatMap { Array($0.utf8) + [newline] }
     guard after != before else { return }
     try Files.replace(path, with: after, through: Self.unfinished(path))
-    if let pidFile { try tell(pidFile) }
+    if let pidFile { try sendSIGHUP(pidFile) }
   }
 
   /// Sends SIGHUP to dnsmasq; a server that does not run reads the file when it starts.
-  private func tell(_ pidFile: String) throws(KernelError) {
+  private func sendSIGHUP(_ pidFile: String) throws(KernelError) {
     guard let bytes = try Files.readIfPresent(pidFile) else { return }
     let text = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first
-    guard let number = text.flatMap({ Int32($0) }), let server = try RunningProgram.find(number, named: Self.program)
+    guard let number = text.flatMap({ Int32($0) }), let server = try ProcessHandle.find(number, named: Self.program)
     else {
-      warn("\(pidFile): no \(Self.program) runs by that number: nobody is told of \(path)")
+      warn("\(pidFile): no \(Self.program) has this process ID: no server reads the new \(path)")
       return
     }
     try server.signal(SIGHUP)
@@ -130,11 +130,11 @@ struct ServerFiles {
   /// How the file differs from what `write` wrote.
   func differences() throws(KernelError) -> [String] {
     guard let bytes = try Files.readIfPresent(path) else { return ["\(path) is missing"] }
-    let there = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
-    switch place {
-    case .directory: return there == lines ? [] : ["\(path) was changed by somebody else"]
+    let current = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+    switch target {
+    case .directory: return current == lines ? [] : ["\(path) was changed by another program"]
     case .file:
-      return markedLines.filter { !there.contains($0) }.map { "\(path) lacks the line \"\($0)\"" }
+      return markedLines.filter { !current.contains($0) }.map { "\(path) lacks the line \"\($0)\"" }
     }
   }
 }

@@ -92,7 +92,7 @@ extension KernelError {
   /// Whether a container can cause the error for its own file: a lease, its size, permissions.
   ///
   /// Other containers, and its own DEL, do not wait until the cause is gone.
-  var isOfContainer: Bool { isRefusal || isTryAgain || isTextFileBusy || errno == .EFBIG }
+  var isCausedByContainer: Bool { isPermissionError || isTryAgain || isTextFileBusy || errno == .EFBIG }
 
   /// Whether this process or the host was short of a resource for a moment.
   var isShortage: Bool { errno.isOne(of: .EMFILE, .ENFILE, .ENOMEM, .ENOBUFS, .EINTR) }

@@ -20,7 +20,7 @@ public struct EtcdNamesConfig: Equatable, Sendable {
 extension EtcdNamesConfig: JSONReadable {
   public init(_ json: JSONReader) throws(CNIError) {
     etcd = try EtcdConfig(json)
-    prefix = try json.filledText("prefix") ?? Self.defaultPrefix
+    prefix = try json.nonEmptyText("prefix") ?? Self.defaultPrefix
     guard prefix.hasPrefix("/") else { throw try json.required("prefix").refusal("an absolute path") }
     while prefix.hasSuffix("/") { prefix.removeLast() }
     node = try json.parsed("node")
@@ -31,7 +31,7 @@ extension EtcdNamesConfig: JSONReadable {
   }
 
   /// The prefix of all keys of a network.
-  func start(_ network: NetworkName) -> String { "\(prefix)/\(network)/" }
+  func keyPrefix(_ network: NetworkName) -> String { "\(prefix)/\(network)/" }
 
   /// The name of this host: the key `node`, else the kernel's hostname.
   ///

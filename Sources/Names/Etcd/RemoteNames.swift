@@ -23,11 +23,11 @@ public struct RemoteNames: Equatable, Sendable {
     else { return nil }
     self.network = network
     self.config = config
-    stateDir = try json.filledText("stateDir") ?? StateDirectory.defaultPath
+    stateDir = try json.nonEmptyText("stateDir") ?? StateDirectory.defaultPath
   }
 
   /// The keys to watch for changes by other hosts.
-  public var keys: EtcdKeys { .prefixed(config.start(network)) }
+  public var keys: EtcdKeys { .prefixed(config.keyPrefix(network)) }
 
   /// Renews this host's etcd lease, and updates etcd and this host's files.
   ///
@@ -41,14 +41,14 @@ public struct RemoteNames: Equatable, Sendable {
   ) throws(CNIError) -> Bool {
     let state = StateDirectory(stateDir)
     let lockNames = { () throws(KernelError) in
-      try NetworkNames.lock(network, in: state, making: false, warn: warn)
+      try NetworkNames.lock(network, in: state, createIfMissing: false, warn: warn)
     }
-    guard try translating({ () throws(KernelError) in try state.hasMembers(of: network) }) else { return false }
+    guard try convertingErrors({ () throws(KernelError) in try state.hasMembers(of: network) }) else { return false }
     let shared = try SharedNames(config, of: network, warn: warn)
-    let lease = try shared.lease(&store, notedIn: state)
-    guard let names = try translating(lockNames) else { return false }
-    let local = try translating { () throws(KernelError) in try names.members() }
+    let lease = try shared.lease(&store, recordedIn: state)
+    guard let names = try convertingErrors(lockNames) else { return false }
+    let local = try convertingErrors { () throws(KernelError) in try names.members() }
     let remote = try shared.exchange(&store, joining: nil, local: local, on: lease)
-    return try translating { () throws(KernelError) in try names.tell(of: remote) }
+    return try convertingErrors { () throws(KernelError) in try names.writeRemoteNames(remote) }
   }
 }

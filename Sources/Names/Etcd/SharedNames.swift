@@ -23,16 +23,16 @@ public struct SharedNames {
     node = try config.thisNode()
   }
 
-  private var start: String { config.start(network) }
+  private var keyPrefix: String { config.keyPrefix(network) }
 
-  private func key(_ owner: AttachmentID) -> String { start + owner.attachment }
+  private func key(_ owner: AttachmentID) -> String { keyPrefix + owner.attachment }
 
   private func put(_ member: Member, _ lease: EtcdLease) -> EtcdTransaction.Operation {
     .put(key(member.owner), RemoteMember(member, node: node).json.bytes, lease: lease)
   }
 
   /// Whether the key in etcd is up to date: same value, on this host's lease.
-  private func isTold(_ member: Member, by pair: EtcdPair?, on lease: EtcdLease) -> Bool {
+  private func isUpToDate(_ member: Member, by pair: EtcdPair?, on lease: EtcdLease) -> Bool {
     pair?.lease == lease && pair.map { $0.value == RemoteMember(member, node: node).json.bytes } == true
   }
 }
@@ -42,15 +42,15 @@ extension SharedNames {
   ///
   /// - Throws: code 11 if no quorum answers; then nothing is changed.
   public func lease<Store: EtcdStore & ~Copyable>(
-    _ store: inout Store, notedIn state: StateDirectory
+    _ store: inout Store, recordedIn state: StateDirectory
   ) throws(CNIError) -> EtcdLease {
-    let note = try translating { () throws(KernelError) in try LeaseNote.lock(network, in: state) }
-    if let number = try translating({ () throws(KernelError) in try note.read() }) {
-      let noted = EtcdLease(id: number)
-      if try store.keepAlive(noted) != nil { return noted }
+    let leaseFile = try convertingErrors { () throws(KernelError) in try EtcdLeaseFile.lock(network, in: state) }
+    if let number = try convertingErrors({ () throws(KernelError) in try leaseFile.read() }) {
+      let recorded = EtcdLease(id: number)
+      if try store.keepAlive(recorded) != nil { return recorded }
     }
     let lease = try store.grantLease(seconds: config.leaseSeconds)
-    try translating { () throws(KernelError) in try note.write(lease.id) }
+    try convertingErrors { () throws(KernelError) in try leaseFile.write(lease.id) }
     return lease
   }
 
@@ -67,17 +67,18 @@ extension SharedNames {
     _ store: inout Store, joining: Member?, local: [Member], on lease: EtcdLease
   ) throws(CNIError) -> [RemoteMember] {
     let first = joining.map { [put($0, lease)] } ?? []
-    let outcome = try store.transact(EtcdTransaction(first + [.read(.prefixed(start))]))
-    let pairs = outcome.found.first ?? []
+    let outcome = try store.transact(EtcdTransaction(first + [.read(.prefixed(keyPrefix))]))
+    let pairs = outcome.readResults.first ?? []
     let byKey = Dictionary(pairs.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
-    var untold = local.filter { member in
+    var outdated = local.filter { member in
       // The key has another node: the container moved to that host, and its DEL has not run here yet.
       let isElsewhere = byKey[key(member.owner)].flatMap(parsed).map { $0.node != node } ?? false
-      return !isElsewhere && member.owner != joining?.owner && !isTold(member, by: byKey[key(member.owner)], on: lease)
+      return !isElsewhere && member.owner != joining?.owner
+        && !isUpToDate(member, by: byKey[key(member.owner)], on: lease)
     }
-    while !untold.isEmpty {
-      let some = untold.prefix(Self.mostOperations)
-      untold.removeFirst(some.count)
+    while !outdated.isEmpty {
+      let some = outdated.prefix(Self.mostOperations)
+      outdated.removeFirst(some.count)
       _ = try store.transact(EtcdTransaction(some.map { put($0, lease) }))
     }
     return pairs.compactMap(parsed).filter { $0.node != node && $0.owner != joining?.owner }
@@ -89,7 +90,7 @@ extension SharedNames {
   /// Parses a key and its value; `nil`, after a warning, if it is no attachment of ours.
   private func parsed(_ pair: EtcdPair) -> RemoteMember? {
     do throws(CNIError) {
-      guard let owner = AttachmentID(attachment: pair.key.dropFirst(start.count), on: network) else {
+      guard let owner = AttachmentID(attachment: pair.key.dropFirst(keyPrefix.count), on: network) else {
         throw CNIError(.invalidNetworkConfig, "want a container and an interface with a ':' between them")
       }
       return try RemoteMember(of: owner, JSONReader(try CNIJSON.decodeValue(pair.value)))
@@ -119,11 +120,11 @@ extension SharedNames {
 
   /// Deletes the keys of all attachments of this host that are not in `valid`; continues after errors.
   public func withdrawAll<Store: EtcdStore & ~Copyable>(
-    but valid: Set<AttachmentID>, from store: inout Store
+    except valid: Set<AttachmentID>, from store: inout Store
   ) throws(CNIError) {
     var problems: [CNIError] = []
-    for pair in try store.read(.prefixed(start)).pairs {
-      guard let told = parsed(pair), told.node == node, !valid.contains(told.owner) else { continue }
+    for pair in try store.read(.prefixed(keyPrefix)).pairs {
+      guard let member = parsed(pair), member.node == node, !valid.contains(member.owner) else { continue }
       do throws(CNIError) { try withdraw(pair, from: &store) } catch { problems.append(error) }
     }
     if let error = CNIError(joining: problems) { throw error }
@@ -143,6 +144,6 @@ extension SharedNames {
   ///
   /// - Throws: why ADD could not use etcd now.
   public func probe<Store: EtcdStore & ~Copyable>(_ store: inout Store) throws(CNIError) {
-    _ = try store.read(.one(start))
+    _ = try store.read(.one(keyPrefix))
   }
 }

@@ -117,7 +117,7 @@ extension HostEntry where Store: ~Copyable {
   fileprivate func isFollowed(by view: NetworkView, at store: inout Store) throws(CNIError) -> Bool {
     guard let key = try record()?.key else { return true }
     let outcome = try store.transact(EtcdTransaction([.read(.one(key))]))
-    return view.isBefore(outcome) && outcome.found.first?.isEmpty == false
+    return view.isBefore(outcome) && outcome.readResults.first?.isEmpty == false
   }
 
   /// Whether this host's own entry is missing.

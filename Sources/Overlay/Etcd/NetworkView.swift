@@ -35,7 +35,7 @@ struct NetworkView {
     self.mode = mode
     revision = outcome.revision
     cluster = outcome.cluster
-    for pair in outcome.found.joined() { put(pair) }
+    for pair in outcome.readResults.joined() { put(pair) }
   }
 
   private var hostKeys: String { mode == .l3 ? FlannelSubnet.keys(prefix) : BridgedKeys.hosts(prefix) }

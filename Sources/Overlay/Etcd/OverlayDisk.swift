@@ -36,7 +36,7 @@ extension OverlayDisk {
   func host(_ network: NetworkName) throws(CNIError) -> HostRecord? { try read(hostFile(network)) }
 
   func keep(_ record: HostRecord, of network: NetworkName) throws(CNIError) {
-    try translating(as: .leaseStore) { () throws(KernelError) in
+    try convertingErrors(as: .leaseStore) { () throws(KernelError) in
       try Files.makeDirectories(state)
       try Files.replace(hostFile(network), with: record.json.bytes)
     }
@@ -45,19 +45,21 @@ extension OverlayDisk {
   func endpoint(_ owner: AttachmentID) throws(CNIError) -> EndpointRecord? { try read(file(owner)) }
 
   func keep(_ record: EndpointRecord, of owner: AttachmentID) throws(CNIError) {
-    try translating(as: .leaseStore) { () throws(KernelError) in
+    try convertingErrors(as: .leaseStore) { () throws(KernelError) in
       try Files.makeDirectories(directory(owner.network))
       try Files.replace(file(owner), with: record.json.bytes)
     }
   }
 
   func forget(_ owner: AttachmentID) throws(CNIError) {
-    try translating(as: .leaseStore) { () throws(KernelError) in try Files.remove(file(owner)) }
+    try convertingErrors(as: .leaseStore) { () throws(KernelError) in try Files.remove(file(owner)) }
   }
 
   /// All records of the network, in no order.
   func endpoints(of network: NetworkName) throws(CNIError) -> [EndpointRecord] {
-    let names = try translating(as: .leaseStore) { () throws(KernelError) in try Files.list(directory(network)) ?? [] }
+    let names = try convertingErrors(as: .leaseStore) { () throws(KernelError) in
+      try Files.list(directory(network)) ?? []
+    }
     var records: [EndpointRecord] = []
     for name in names where name.hasSuffix(".json") {
       if let record: EndpointRecord = try read("\(directory(network))/\(name)") { records.append(record) }
@@ -66,7 +68,7 @@ extension OverlayDisk {
   }
 
   private func read<Record: JSONReadable>(_ path: String) throws(CNIError) -> Record? {
-    guard let bytes = try translating(as: .leaseStore, { () throws(KernelError) in try Files.readIfPresent(path) })
+    guard let bytes = try convertingErrors(as: .leaseStore, { () throws(KernelError) in try Files.readIfPresent(path) })
     else { return nil }
     do throws(CNIError) { return try CNIJSON.decode(Record.self, from: bytes) } catch {
       throw CNIError(
@@ -98,7 +100,7 @@ extension OverlayDisk {
   }
 
   private func lock(_ name: String, seconds: Int) throws(CNIError) -> FileLock {
-    try translating(as: .leaseStore) { () throws(KernelError) in
+    try convertingErrors(as: .leaseStore) { () throws(KernelError) in
       try Files.makeDirectories(run, mode: 0o700)
       return try FileLock(.open("\(run)/\(name)", for: .updating), seconds: seconds, doing: "lock \(run)/\(name)")
     }

@@ -8,7 +8,8 @@ extension AddResult {
   public func derivedMAC() throws(CNIError) -> MACAddress {
     guard let derived = ips.lazy.compactMap({ MACAddress(derivedFrom: $0.address.address) }).first else {
       throw CNIError(
-        .invalidNetworkConfig, "key \"macFromIP\": true: the container gets no IPv4 address to derive from")
+        .invalidNetworkConfig,
+        "key \"macFromIP\": true: the container has no IPv4 address to derive the MAC address from")
     }
     return derived
   }

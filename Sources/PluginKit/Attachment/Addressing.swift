@@ -124,7 +124,7 @@ public struct Addressing: Equatable, Sendable {
     ips.map {
       .addAddress(
         AddressSpec(
-          $0.address, on: interface, .container, skipsDAD: skippingDAD, bringsSubnetRoute: !isPointToPoint))
+          $0.address, on: interface, .container, skipsDAD: skippingDAD, addsSubnetRoute: !isPointToPoint))
     }
   }
 }
@@ -184,12 +184,14 @@ extension Addressing {
     }
     try route.checkGateway(gateway)
     guard !ips.contains(where: { $0.address.address == gateway }) else {
-      throw refusal("another address than the container's own")
+      throw refusal("an address that is not the container's")
     }
-    guard !ips.contains(where: { $0.address.broadcast == gateway }) else { throw refusal("the address of one router") }
+    guard !ips.contains(where: { $0.address.broadcast == gateway }) else {
+      throw refusal("the unicast address of a router")
+    }
     // Scope 253 (link) and 254 (host) mean destinations that are not behind a router. IPv6 has no scopes.
     if let scope = route.scope, scope >= 253, gateway.family == .v4 {
-      throw refusal("none with scope \(scope), or another scope")
+      throw refusal("no gateway with scope \(scope), or another scope")
     }
   }
 

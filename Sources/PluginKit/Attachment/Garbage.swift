@@ -4,11 +4,13 @@ public import NetTypes
 
 extension Kernel where Self: ~Copyable {
   /// The host ends of attachments to `network` that are not in `valid`.
-  public mutating func garbageEnds(
+  public mutating func staleHostInterfaces(
     of network: NetworkName, kind: String, valid: Set<AttachmentID>
   ) throws(KernelError) -> [LinkInfo] {
     let kept = Set(valid.map(\.hostInterface))
-    return try links(kind: kind, master: nil, on: .host).filter { $0.isEnd(of: network) && !kept.contains($0.name) }
+    return try links(kind: kind, master: nil, on: .host).filter {
+      $0.isHostInterface(of: network) && !kept.contains($0.name)
+    }
   }
 }
 
@@ -16,7 +18,7 @@ extension Kernel where Self: ~Copyable {
   /// The change for DEL that removes the host end of a veth pair; empty if its alias is another attachment's.
   ///
   /// The name contains a hash, so two attachments may have the same name.
-  public mutating func endRemoval(of owner: AttachmentID) throws(KernelError) -> [Change] {
+  public mutating func hostInterfaceRemoval(of owner: AttachmentID) throws(KernelError) -> [Change] {
     let alias = try link(owner.hostInterface, on: .host)?.alias ?? owner.tag
     return alias.hasPrefix(AttachmentID.tagPrefix) && alias != owner.tag
       ? [] : [.deleteLink(owner.hostInterface, on: .host)]
@@ -24,6 +26,6 @@ extension Kernel where Self: ~Copyable {
 }
 
 extension LinkInfo {
-  /// Text for messages: "a macvlan link", "a link that is no bridge".
-  public var kindDescription: String { kind.map { "a \($0) link" } ?? "a link that is no bridge" }
+  /// Text for messages: "a macvlan link", "a link that is not a bridge".
+  public var kindDescription: String { kind.map { "a \($0) link" } ?? "a link that is not a bridge" }
 }

@@ -31,7 +31,7 @@ public struct HostGateway: Equatable, Sendable {
   }
 
   /// Each gateway with the prefix length of its subnet; as a host address if it is outside its subnet.
-  public static func wanted(_ addressing: Addressing) -> [IPPrefix] {
+  public static func gatewayPrefixes(_ addressing: Addressing) -> [IPPrefix] {
     var wanted: [IPPrefix] = []
     for ip in addressing.ips {
       guard let gateway = ip.gateway, gateway.family == ip.address.family else { continue }
@@ -45,7 +45,7 @@ public struct HostGateway: Equatable, Sendable {
   ///
   /// - Throws: code 7 if the bridge keeps an address that conflicts with a wanted one.
   public func changes(_ addressing: Addressing) throws(CNIError) -> [Change] {
-    let wanted = Self.wanted(addressing)
+    let wanted = Self.gatewayPrefixes(addressing)
     let families = Set(wanted.map(\.family))
     let conflicting = addresses.filter { conflicts($0, with: wanted) }
     try checkReplacing(conflicting, with: wanted)
@@ -81,10 +81,10 @@ public struct HostGateway: Equatable, Sendable {
   }
 
   /// Whether a present address of the link conflicts with a wanted one.
-  private func conflicts(_ there: IPPrefix, with wanted: [IPPrefix]) -> Bool {
-    guard !wanted.contains(there), wanted.contains(where: { $0.conflicts(with: there) }) else { return false }
+  private func conflicts(_ present: IPPrefix, with wanted: [IPPrefix]) -> Bool {
+    guard !wanted.contains(present), wanted.contains(where: { $0.conflicts(with: present) }) else { return false }
     // The address may be the gateway of another subnet of the network, but each subnet has only one gateway.
-    return !ranges.hasGateway(there) || wanted.contains { $0.network == there.network }
+    return !ranges.hasGateway(present) || wanted.contains { $0.network == present.network }
   }
 
   /// Whether a gateway that is wanted as a host address is on the link already with a subnet.
@@ -96,16 +96,18 @@ public struct HostGateway: Equatable, Sendable {
   ///
   /// They are removed first, because a link can have an IPv6 address only once.
   private func widened(_ wanted: [IPPrefix]) -> [IPPrefix] {
-    addresses.filter { there in
-      there.family == .v6 && there.hostBits == 0
-        && wanted.contains { $0.hostBits > 0 && $0.address == there.address }
+    addresses.filter { present in
+      present.family == .v6 && present.hostBits == 0
+        && wanted.contains { $0.hostBits > 0 && $0.address == present.address }
     }
   }
 
   /// Refuses to replace addresses of a bridge that is not ours; for one of ours, `forceAddress` must be set.
   private func checkReplacing(_ conflicting: [IPPrefix], with wanted: [IPPrefix]) throws(CNIError) {
     guard let first = conflicting.first, let bridge, !isOurs || !replaces else { return }
-    let way = isOurs ? "\"forceAddress\": true replaces it" : "it was not made by this plugin and keeps it"
+    let way =
+      isOurs
+      ? "\"forceAddress\": true replaces it" : "this plugin did not create the bridge and does not change its addresses"
     let gateways = wanted.map(\.description).joined(separator: ", ")
     throw CNIError(
       .invalidNetworkConfig, "bridge \(bridge) already has the address \(first): want \(gateways)", details: way)

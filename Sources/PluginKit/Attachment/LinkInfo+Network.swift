@@ -4,7 +4,7 @@ public import NetTypes
 
 extension LinkInfo {
   /// Whether it is the host end of an attachment to `network`: by its alias, or by its name if it has none yet.
-  public func isEnd(of network: NetworkName) -> Bool {
+  public func isHostInterface(of network: NetworkName) -> Bool {
     if let alias { return alias.hasPrefix(AttachmentID.tagPrefix(network)) && alias != AttachmentID.tagPrefix(network) }
     let prefix = AttachmentID.hostInterfacePrefix(network)
     return name.description.hasPrefix(prefix) && name.description.count == prefix.count + 8

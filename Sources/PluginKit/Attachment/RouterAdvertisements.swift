@@ -16,7 +16,7 @@ public enum RouterAdvertisements: Equatable, Sendable {
     if let isAccepted = try json.flag("acceptRA") {
       self = isAccepted ? .accepted : .ignored
     } else {
-      let ipam = try json["ipam"]?.filledText("type").flatMap(PluginType.init)
+      let ipam = try json["ipam"]?.nonEmptyText("type").flatMap(PluginType.init)
       self = ipam?.needsLink == true ? .untouched : .ignoredWithAddresses
     }
   }

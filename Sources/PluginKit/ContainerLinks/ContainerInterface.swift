@@ -7,9 +7,9 @@ public struct ContainerInterface {
   /// How neighbours learn the MAC address for the link's addresses.
   public enum Announcement: Sendable {
     /// By setting its MAC address to its present value: the kernel then sends gratuitous ARP and unsolicited NA.
-    case byAddress
+    case bySettingMAC
     /// By the kernel's announcement when the link comes up: for links whose MAC address cannot be set.
-    case byComingUp
+    case byLinkUp
     /// It has no neighbours.
     case none
   }
@@ -22,11 +22,11 @@ public struct ContainerInterface {
   /// The container's namespace.
   public var sandbox: String
   public var dns: DNS
-  public var announcement = Announcement.byAddress
+  public var announcement = Announcement.bySettingMAC
 
   public init(
     _ spec: LinkSpec, of owner: AttachmentID, _ addressing: Addressing, mtu: Int?, sandbox: String, dns: DNS,
-    announcement: Announcement = .byAddress
+    announcement: Announcement = .bySettingMAC
   ) {
     self.spec = spec
     self.owner = owner
@@ -54,8 +54,8 @@ public struct ContainerInterface {
     if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
     let up = Change.changeLink(spec.name, on: .container, LinkChange(isUp: true, alias: owner.tag))
     switch announcement {
-    case .byAddress: return changes + [up] + (try addressing.changes())
-    case .byComingUp: return changes + (try addressing.changes(comingUpBy: up))
+    case .bySettingMAC: return changes + [up] + (try addressing.changes())
+    case .byLinkUp: return changes + (try addressing.changes(comingUpBy: up))
     case .none: return changes + [up] + (try addressing.changes(announcing: false))
     }
   }

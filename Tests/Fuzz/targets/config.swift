@@ -26,12 +26,12 @@ func attempt(_ body: () throws(CNIError) -> Void) {
 
 /// The latest form loses nothing; the older ones can always be written.
 func checkResult(_ bytes: [UInt8]) throws(CNIError) {
-  let written = try CNIJSON.decode(WrittenResult.self, from: bytes)
+  let written = try CNIJSON.decode(PrintedResult.self, from: bytes)
   for version in SpecVersion.allCases {
-    let wire = written.result.wire(version).bytes
-    let again = try CNIJSON.decode(WrittenResult.self, from: wire)
+    let wire = written.result.json(version).bytes
+    let again = try CNIJSON.decode(PrintedResult.self, from: wire)
     require(again.cniVersion == version.rawValue, "\(version): \(again.cniVersion ?? "")")
-    let stable = again.result.wire(version).bytes
+    let stable = again.result.json(version).bytes
     require(stable == wire, "\(version): \(String(decoding: wire, as: UTF8.self))")
   }
 }

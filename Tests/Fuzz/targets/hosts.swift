@@ -6,7 +6,7 @@ func fuzz(_ bytes: [UInt8]) {
   let isLineOpen = bytes.last.map { $0 != UInt8(ascii: "\n") } ?? false
   let file = bytes + HostsText.appended(added, at: bytes.count, isLineOpen: isLineOpen)
   require(file.last == UInt8(ascii: "\n"), "an open end")
-  let found = HostsText(file).places(of: added)
+  let found = HostsText(file).search(for: added)
   require(found.missing.isEmpty && found.found.count == added.count, "\(added), but \(found)")
   require(found.found == found.found.sorted() && Set(found.found).count == found.found.count, "\(found)")
   checkRemoval(file, of: added, at: found.found)
@@ -15,7 +15,7 @@ func fuzz(_ bytes: [UInt8]) {
 
 /// The lines of a file that mean something, spaces at their ends left out.
 func live(_ bytes: [UInt8]) -> [[UInt8]] {
-  bytes.split(separator: UInt8(ascii: "\n")).filter { $0.first != HostsText.deadMark }.map { line in
+  bytes.split(separator: UInt8(ascii: "\n")).filter { $0.first != HostsText.removedLineMark }.map { line in
     Array(line.reversed().drop { $0 == UInt8(ascii: " ") }.reversed())
   }
 }
@@ -24,7 +24,7 @@ func checkRemoval(_ file: [UInt8], of lines: [String], at offsets: [Int]) {
   var dead = file
   for offset in offsets {
     require(offset == 0 || file[offset - 1] == UInt8(ascii: "\n"), "\(offset) is within a line")
-    dead[offset] = HostsText.deadMark
+    dead[offset] = HostsText.removedLineMark
   }
   require(live(dead).count == live(file).count - lines.count, "others' lines are gone")
 }
@@ -32,11 +32,11 @@ func checkRemoval(_ file: [UInt8], of lines: [String], at offsets: [Int]) {
 /// Applies what is to be written in the place of dead lines.
 func checkReuse(_ bytes: [UInt8], for lines: [String]) {
   var file = bytes
-  let (writes, rest) = HostsText(bytes).reusing(for: lines)
+  let (writes, rest) = HostsText(bytes).reuseWrites(for: lines)
   for write in writes {
     let place = write.offset..<write.offset + write.bytes.count
     require(place.upperBound < file.count, "\(place) reaches beyond \(file.count) bytes")
-    require(file[place.lowerBound] == HostsText.deadMark, "\(place) is alive")
+    require(file[place.lowerBound] == HostsText.removedLineMark, "\(place) is alive")
     file.replaceSubrange(place, with: write.bytes)
   }
   require(writes.count + rest.count == lines.count, "\(writes.count) and \(rest.count) of \(lines.count)")

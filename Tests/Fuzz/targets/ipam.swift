@@ -6,7 +6,7 @@ import NetTypes
 func fuzz(_ bytes: [UInt8]) {
   do throws(CNIError) {
     let config = try CNIJSON.decode(HostLocalConfig.self, from: bytes)
-    for set in try config.rangeSets(chosen: unused) { check(set) }
+    for set in try config.rangeSets(autoSubnets: unused) { check(set) }
   } catch {
     let expected: [CNIError.Code] = [
       .decodingFailure, .invalidNetworkConfig, .unsupportedField, .incompatibleVersion, .poolExhausted,

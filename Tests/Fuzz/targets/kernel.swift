@@ -17,5 +17,7 @@ func fuzz(_ bytes: [UInt8]) {
 func checkLink(_ link: LinkInfo) {
   require(InterfaceName(link.name.description) == link.name, "\(link.name) is no interface name")
   require(link.mtu >= 0, "\(link.name): mtu \(link.mtu)")
-  if let upper = link.upper { require(upper.kind == link.kind, "\(link.name): \(upper) is no \(link.kind ?? "link")") }
+  if let childLink = link.childKind {
+    require(childLink.kind == link.kind, "\(link.name): \(childLink) is no \(link.kind ?? "link")")
+  }
 }

@@ -5,8 +5,8 @@ import NetTypes
 func fuzz(_ bytes: [UInt8]) {
   if let holder = LeaseHolder(fileContent: bytes) { checkHolder(holder, bytes) }
   let text = String(decoding: bytes, as: UTF8.self)
-  if let mark = LeaseMark(text: text) {
-    require(LeaseMark(text: mark.text) == mark, "\(text): \(mark.text)")
+  if let mark = LeaseLifetime(text: text) {
+    require(LeaseLifetime(text: mark.text) == mark, "\(text): \(mark.text)")
   }
   if let address = leasedAddress(text) {
     require(address.description == text, "\(text): leases \(address)")

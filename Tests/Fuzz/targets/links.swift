@@ -9,9 +9,9 @@ import NetTypes
 
 /// A configuration of a plugin without a bridge becomes settings in range, or is refused with a code that says why.
 func fuzz(_ bytes: [UInt8]) {
-  attempt { () throws(CNIError) in try checkUpper(CNIJSON.decode(MacvlanConfig.self, from: bytes)) }
-  attempt { () throws(CNIError) in try checkUpper(CNIJSON.decode(IPVLANConfig.self, from: bytes)) }
-  attempt { () throws(CNIError) in try checkUpper(CNIJSON.decode(VLANConfig.self, from: bytes)) }
+  attempt { () throws(CNIError) in try checkChildLink(CNIJSON.decode(MacvlanConfig.self, from: bytes)) }
+  attempt { () throws(CNIError) in try checkChildLink(CNIJSON.decode(IPVLANConfig.self, from: bytes)) }
+  attempt { () throws(CNIError) in try checkChildLink(CNIJSON.decode(VLANConfig.self, from: bytes)) }
   attempt { () throws(CNIError) in
     let config = try CNIJSON.decode(DummyConfig.self, from: bytes)
     checkMetric(try DummyDriver().settings(config, RuntimeKeys(), CNIArguments("")).defaultMetric)
@@ -36,16 +36,16 @@ func attempt(_ body: () throws(CNIError) -> Void) {
   }
 }
 
-func checkUpper(_ config: some UpperConfig) throws(CNIError) {
-  let settings = try UpperSettings(config, RuntimeKeys(), CNIArguments(""))
+func checkChildLink(_ config: some ChildLinkConfig) throws(CNIError) {
+  let settings = try ChildLinkSettings(config, RuntimeKeys(), CNIArguments(""))
   checkMetric(settings.defaultMetric)
   checkMTU(settings.mtu)
-  switch settings.upper {
+  switch settings.childLink {
   case .vlan(let id): require((0...4094).contains(id), "VLAN \(id)")
   case .macvlan(let macvlan):
     require(macvlan.broadcastQueue ?? 1 > 0, "a queue for \(macvlan.broadcastQueue ?? 0)")
     if case .source(let allowed) = macvlan.mode { require(!allowed.isEmpty, "a source mode that lets nobody in") }
-  case .ipvlan: require(settings.hardwareAddress == .masters, "an ipvlan link with a hardware address of its own")
+  case .ipvlan: require(settings.macSource == .parent, "an ipvlan link with a hardware address of its own")
   }
 }
 

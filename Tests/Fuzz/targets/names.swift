@@ -8,12 +8,12 @@ import PluginKit
 func fuzz(_ bytes: [UInt8]) {
   attempt { () throws(CNIError) in
     let value = try CNIJSON.decodeValue(bytes)
-    _ = DNSHosts.salvage(value)
+    _ = DNSHosts.partialConfig(value)
     checkSettings(try settings(JSONReader(value)))
   }
   checkState(Member.self, bytes) { $0.json }
   checkState(ContainerRecord.self, bytes) { $0.json }
-  checkState(TextRecord.self, bytes) { $0.json }
+  checkState(ContainerTextRecord.self, bytes) { $0.json }
 }
 
 func attempt(_ body: () throws(CNIError) -> Void) {

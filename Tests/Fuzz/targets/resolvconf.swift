@@ -5,13 +5,13 @@ import NetTypes
 /// Whatever a host's file holds, what is made of it is a file that says the same when it is read again.
 func fuzz(_ bytes: [UInt8]) {
   let text = String(decoding: bytes, as: UTF8.self)
-  let host = ResolvConfWish(host: text)
+  let host = PartialResolvConf(host: text)
   require(!host.nameservers.contains(where: \.isLoopback), "\(text): a loopback server")
   var notes: [String] = []
   let file = ResolvConf([], host: host, hasIPv6: true, notes: &notes)
   require(file.nameservers.count <= 3, file.text)
   require(file.text.utf8.allSatisfy { $0 == UInt8(ascii: "\n") || (0x20...0x7E).contains($0) }, file.text)
-  let again = ResolvConf([], host: ResolvConfWish(host: file.text), hasIPv6: true, notes: &notes)
+  let again = ResolvConf([], host: PartialResolvConf(host: file.text), hasIPv6: true, notes: &notes)
   require(again == file, "\(file.text), then \(again.text)")
   checkTemplate(text)
 }

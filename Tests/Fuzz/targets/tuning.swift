@@ -8,8 +8,8 @@ func fuzz(_ bytes: [UInt8]) {
     for setting in try CNIJSON.decode(TuningConfig.self, from: bytes).own.sysctls { checkName(setting.name.text) }
     let backup = try CNIJSON.decode(Backup.self, from: bytes)
     for setting in backup.sysctls { checkPath(setting.key) }
-    let again = try CNIJSON.decode(Backup.self, from: backup.wire.bytes)
-    require(again.wire == backup.wire, "\(backup.wire.text), then \(again.wire.text)")
+    let again = try CNIJSON.decode(Backup.self, from: backup.json.bytes)
+    require(again.json == backup.json, "\(backup.json.text), then \(again.json.text)")
   } catch {
     require([.decodingFailure, .invalidNetworkConfig].contains(error.code), "\(error)")
     require(!error.message.isEmpty, "refused without a word")
