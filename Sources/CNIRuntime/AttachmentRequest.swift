@@ -57,10 +57,10 @@ public struct AttachmentRequest: Equatable, Sendable {
     return attachment
   }
 
-  private func require(_ capability: String, of list: NetworkList, to wish: String) throws(CNIError) {
+  private func require(_ capability: String, of list: NetworkList, to action: String) throws(CNIError) {
     guard !list.declares(capability) else { return }
     throw CNIError(
-      .invalidNetworkConfig, "network \(list.name): cannot \(wish)",
-      details: "no plugin of it declares \"capabilities\": {\"\(capability)\": true}")
+      .invalidNetworkConfig, "network \(list.name): cannot \(action)",
+      details: "none of its plugins declares \"capabilities\": {\"\(capability)\": true}")
   }
 }

@@ -12,7 +12,7 @@ public struct ChainResult: Equatable, Sendable {
       try self.init(CNIJSON.decodeValue(output), as: version)
     } catch {
       throw CNIError(
-        .decodingFailure, "plugin \(type) ADD: answered with something that is no result", details: error.text)
+        .decodingFailure, "plugin \(type) ADD: the output is not a CNI result", details: error.text)
     }
   }
 

@@ -68,10 +68,10 @@ extension ConfigDirectory.Contents {
     let similar = name.count >= 4 ? entries.filter { $0.id.hasPrefix(name) } : []
     if similar.count == 1 { return similar[0] }
     let names = entries.map(\.list.name.description)
-    let known = names.isEmpty ? "there are no networks" : "known are \(names.joined(separator: ", "))"
+    let available = names.isEmpty ? "there are no networks" : "the networks are \(names.joined(separator: ", "))"
     let broken = faults.map { "\($0.file) cannot be used: \($0.reason)" }
     throw CNIError(
-      .invalidNetworkConfig, "no network \"\(name)\": \(known)", details: broken.joined(separator: "; "))
+      .invalidNetworkConfig, "no network \"\(name)\": \(available)", details: broken.joined(separator: "; "))
   }
 }
 

@@ -22,7 +22,7 @@ public struct ContainerNamespace: Equatable, Sendable {
     case live
     /// The path leads to none.
     case gone
-    /// No path is known, or it cannot be looked at.
+    /// No path is known, or it cannot be opened.
     case unknown
   }
 

@@ -15,10 +15,11 @@ extension Runtime {
   public func pluginFindings(_ list: NetworkList) -> [Finding] {
     list.requiredPlugins.compactMap { type in
       do throws(CNIError) {
-        let spoken = try versions(of: type)
-        if spoken.contains(list.version.rawValue) { return nil }
-        let versions = spoken.joined(separator: ", ")
-        return Finding(.error, "plugin \(type) does not speak version \(list.version.rawValue): it speaks \(versions)")
+        let supported = try versions(of: type)
+        if supported.contains(list.version.rawValue) { return nil }
+        let versions = supported.joined(separator: ", ")
+        return Finding(
+          .error, "plugin \(type) does not support version \(list.version.rawValue): it supports \(versions)")
       } catch {
         return Finding(.error, error.text)
       }

@@ -39,7 +39,7 @@ public enum HostNamespaces {
   }
 
   /// The containers that a plugin process is attaching to this host now.
-  public static func attaching() -> Set<AttachedName> {
+  public static func attachmentsInProgress() -> Set<ContainerInterfaceName> {
     let processes = ((try? Files.list("/proc")) ?? []).filter { Int($0) != nil }
     let host = identity("/proc/self/ns/net")
     return Set(
@@ -47,13 +47,13 @@ public enum HostNamespaces {
         guard identity("/proc/\(process)/ns/net") == host else { return nil }
         // A process that ended meanwhile attaches nothing any more.
         guard let bytes = try? Files.read("/proc/\(process)/environ") else { return nil }
-        return AttachedName(environment: bytes)
+        return ContainerInterfaceName(environment: bytes)
       })
   }
 }
 
 /// A container and an interface, as `CNI_CONTAINERID` and `CNI_IFNAME` name them.
-public struct AttachedName: Hashable, Sendable {
+public struct ContainerInterfaceName: Hashable, Sendable {
   public var container: String
   public var interface: String
 

@@ -9,9 +9,9 @@ public struct HostSurvey: Equatable, Sendable {
   public var leases: [Lease] = []
   public var ruleSets: [RuleSet] = []
   /// The containers that a plugin was attaching after all this was read.
-  public var attaching: Set<AttachedName> = []
-  /// What is in each namespace, read last: what an ADD had taken before is there by then, or it is in `attaching`.
-  public var inside: [Inside] = []
+  public var attachmentsInProgress: Set<ContainerInterfaceName> = []
+  /// What is in each namespace, read last: what an ADD had taken before is there by then, or it is in `attachmentsInProgress`.
+  public var namespaceInterfaces: [NamespaceInterface] = []
 
   public init(_ network: NetworkName) { self.network = network }
 
@@ -79,7 +79,7 @@ public struct HostSurvey: Equatable, Sendable {
   }
 
   /// An interface in a namespace that is live.
-  public struct Inside: Equatable, Sendable {
+  public struct NamespaceInterface: Equatable, Sendable {
     public var name: String
     public var alias: String?
     public var addresses: [IPAddress]
@@ -93,7 +93,7 @@ public struct HostSurvey: Equatable, Sendable {
 }
 
 /// One attachment, and whether its container is there.
-public struct Standing: Equatable, Sendable {
+public struct SurveyedAttachment: Equatable, Sendable {
   public var owner: AttachmentID
   public var presence: ContainerNamespace.Presence
   public var isCached = false
@@ -111,50 +111,51 @@ extension HostSurvey {
   ///
   /// One is live where anything of it leads to a live namespace, and gone only where something leads to one that is
   /// gone and nothing says otherwise.
-  public func standings() -> [Standing] {
-    var found: [AttachmentID: Evidence] = [:]
+  public func attachments() -> [SurveyedAttachment] {
+    var evidenceByOwner: [AttachmentID: Evidence] = [:]
     for entry in cached {
-      found[entry.owner, default: Evidence()].add("cached result", entry.presence)
-      found[entry.owner]?.isCached = true
+      evidenceByOwner[entry.owner, default: Evidence()].add("cached result", entry.presence)
+      evidenceByOwner[entry.owner]?.isCached = true
       for link in links where entry.hostLinks.contains(link.name.description) && link.peer == .live {
-        found[entry.owner]?.presences.append(.live)
+        evidenceByOwner[entry.owner]?.presences.append(.live)
       }
     }
     for link in links {
       guard let owner = owner(ofAlias: link.alias) else { continue }
-      found[owner, default: Evidence()].add("link \(link.name)", link.peer)
+      evidenceByOwner[owner, default: Evidence()].add("link \(link.name)", link.peer)
     }
     for lease in leases {
       for owner in owners(of: lease) {
-        found[owner, default: Evidence()].add("address \(lease.address)", presence(of: lease, owner))
+        evidenceByOwner[owner, default: Evidence()].add("address \(lease.address)", presence(of: lease, owner))
       }
     }
     for ruleSet in ruleSets {
-      found[ruleSet.owner, default: Evidence()].add("rules of \(ruleSet.role)", presence(of: ruleSet))
+      evidenceByOwner[ruleSet.owner, default: Evidence()].add("rules of \(ruleSet.role)", presence(of: ruleSet))
     }
-    for interface in inside {
+    for interface in namespaceInterfaces {
       // A host's end in another host's namespace has another name.
       guard let owner = owner(ofAlias: interface.alias), owner.interface.description == interface.name else { continue }
-      found[owner, default: Evidence()].add("interface \(interface.name)", .live)
+      evidenceByOwner[owner, default: Evidence()].add("interface \(interface.name)", .live)
     }
-    return found.map { owner, evidence in
-      let name = AttachedName(container: "\(owner.container)", interface: "\(owner.interface)")
-      return Standing(
-        owner: owner, presence: attaching.contains(name) ? .live : evidence.presence, isCached: evidence.isCached,
+    return evidenceByOwner.map { owner, evidence in
+      let name = ContainerInterfaceName(container: "\(owner.container)", interface: "\(owner.interface)")
+      return SurveyedAttachment(
+        owner: owner, presence: attachmentsInProgress.contains(name) ? .live : evidence.presence,
+        isCached: evidence.isCached,
         traces: evidence.traces)
     }.sorted { ("\($0.owner.container)", "\($0.owner.interface)") < ("\($1.owner.container)", "\($1.owner.interface)") }
   }
 
   /// What belongs to the network and to no attachment: a plugin was killed, or its machine stopped.
-  public func unnamed() -> [String] {
-    let known = Set(standings().map { $0.owner.hostInterface })
+  public func leftovers() -> [String] {
+    let hostInterfaces = Set(attachments().map { $0.owner.hostInterface })
     let prefix = AttachmentID.hostInterfacePrefix(network)
     let ends = links.filter { link in
-      link.alias == nil && link.name.description.hasPrefix(prefix) && !known.contains(link.name)
+      link.alias == nil && link.name.description.hasPrefix(prefix) && !hostInterfaces.contains(link.name)
         && link.name.description.count == prefix.count + 8
     }
     return ends.map { "link \($0.name)" }
-      + leases.filter { $0.container == nil }.map { "address \($0.address), which names no container" }
+      + leases.filter { $0.container == nil }.map { "address \($0.address), whose lease file has no container ID" }
   }
 
   private struct Evidence {
@@ -186,9 +187,9 @@ extension HostSurvey {
       guard let name = InterfaceName(interface) else { return [] }
       return [AttachmentID(network: network, container: container, interface: name)]
     }
-    let known = Set((cached.map(\.owner) + ruleSets.map(\.owner)).filter { $0.container == container })
-    guard known.isEmpty else { return Array(known) }
-    let names = inside.filter { $0.addresses.contains(lease.address) }.map(\.name)
+    let attachmentIDs = Set((cached.map(\.owner) + ruleSets.map(\.owner)).filter { $0.container == container })
+    guard attachmentIDs.isEmpty else { return Array(attachmentIDs) }
+    let names = namespaceInterfaces.filter { $0.addresses.contains(lease.address) }.map(\.name)
     guard let interface = InterfaceName(names.first ?? "eth0") else { return [] }
     return [AttachmentID(network: network, container: container, interface: interface)]
   }
@@ -204,7 +205,7 @@ extension HostSurvey {
   }
 
   private func holds(_ addresses: [IPAddress], _ owner: AttachmentID) -> Bool {
-    inside.contains { interface in
+    namespaceInterfaces.contains { interface in
       interface.name == owner.interface.description && addresses.contains(where: interface.addresses.contains)
     }
   }

@@ -16,7 +16,7 @@ enum ListCheck {
     return [
       Finding(
         .error,
-        "key \"plugins[0].type\": \"\(first.type)\" changes what another plugin made: want one before it that makes the interface"
+        "key \"plugins[0].type\": \"\(first.type)\" changes the interface that another plugin made: want a plugin before it that makes one"
       )
     ]
   }
@@ -25,20 +25,21 @@ enum ListCheck {
     list.plugins.enumerated().flatMap { index, plugin -> [Finding] in
       let type = plugin.type.description
       return plugin.capabilities.sorted().compactMap { capability in
-        let place = "key \"plugins[\(index)].capabilities.\(capability)\""
-        guard let takers = KeyTables.capabilities[capability] else {
+        let key = "key \"plugins[\(index)].capabilities.\(capability)\""
+        guard let acceptingPlugins = KeyTables.capabilities[capability] else {
           let suggestion = KeyCheck.suggestion(capability, among: Array(KeyTables.capabilities.keys))
           guard KeyTables.isKnown(type) || !suggestion.isEmpty else { return nil }
-          return Finding(.error, "\(place): no runtime offers that\(suggestion)")
+          return Finding(.error, "\(key): no runtime offers this capability\(suggestion)")
         }
-        guard KeyTables.isKnown(type), !takers.contains(type) else { return nil }
+        guard KeyTables.isKnown(type), !acceptingPlugins.contains(type) else { return nil }
         let isTaken = list.plugins.contains { other in
           other.capabilities.contains(capability)
-            && (takers.contains(other.type.description) || !KeyTables.isKnown(other.type.description))
+            && (acceptingPlugins.contains(other.type.description) || !KeyTables.isKnown(other.type.description))
         }
         if isTaken { return nil }
         return Finding(
-          .error, "\(place): no plugin of the list takes it: want it at \(takers.sorted().joined(separator: ", "))")
+          .error,
+          "\(key): no plugin of the list accepts it: want it in \(acceptingPlugins.sorted().joined(separator: ", "))")
       }
     }
   }

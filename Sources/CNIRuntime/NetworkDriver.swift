@@ -16,10 +16,10 @@ extension NetworkRequest.Driver {
   var hasMTU: Bool { hasAddresses && self != .dummy }
 
   /// Whether the host stands between a container and everybody else.
-  var leadsByHost: Bool { [.bridge, .overlay, .ptp].contains(self) }
+  var forwardsThroughHost: Bool { [.bridge, .overlay, .ptp].contains(self) }
 
   /// Whether containers are on the wire of a link of the host, with whoever else is there.
-  public var isOnMastersWire: Bool { [.macvlan, .ipvlan, .vlan].contains(self) }
+  public var hasParentLink: Bool { [.macvlan, .ipvlan, .vlan].contains(self) }
 
   /// What the runtime may hand over: an `ipvlan` link has its master's hardware address.
   var capabilities: [String] { self == .ipvlan ? ["ips"] : ["ips", "mac"] }
@@ -28,7 +28,7 @@ extension NetworkRequest.Driver {
   func key(forOption option: String) -> String {
     switch (self, option) {
     case (.overlay, "parent"): "dev"
-    case (_, "parent") where isOnMastersWire: "master"
+    case (_, "parent") where hasParentLink: "master"
     case (.macvlan, "macvlan_mode"), (.ipvlan, "ipvlan_mode"): "mode"
     case (.ipvlan, "ipvlan_flag"): "flag"
     default: option

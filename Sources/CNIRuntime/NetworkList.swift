@@ -132,8 +132,8 @@ struct ListHeader: JSONReadable {
   /// The newest version that the list offers and we speak; `cniVersions` counts beside `cniVersion`.
   func chosenVersion() throws(CNIError) -> SpecVersion {
     guard let offered = cniVersions, !offered.isEmpty else { return try SpecVersion(configured: cniVersion) }
-    let known = (offered + [cniVersion].compactMap(\.self)).compactMap(SpecVersion.init(rawValue:))
-    guard let newest = known.max() else {
+    let supported = (offered + [cniVersion].compactMap(\.self)).compactMap(SpecVersion.init(rawValue:))
+    guard let newest = supported.max() else {
       throw CNIError(
         .incompatibleVersion, "key \"cniVersions\": \(offered): want one of \(SpecVersion.allCases.map(\.rawValue))")
     }

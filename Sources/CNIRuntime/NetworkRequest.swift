@@ -44,7 +44,7 @@ extension NetworkRequest {
 
   /// Published ports, and passage where the host forwards only what is admitted.
   private var chained: [JSONValue] {
-    guard driver.leadsByHost, !isInternal, !isBetweenContainers else { return [] }
+    guard driver.forwardsThroughHost, !isInternal, !isBetweenContainers else { return [] }
     return [
       .object(["type": "portmap", "capabilities": .object(["portMappings": .bool(true)])]),
       .object(["type": "firewall"]),
@@ -92,25 +92,26 @@ extension NetworkRequest {
     if isInternal, driver == .ptp {
       throw CNIError(
         .invalidNetworkConfig,
-        "internal: in a network of driver \(driver.rawValue) all that containers send goes by the host: want driver bridge"
+        "internal: in a network of driver \(driver.rawValue) all packets of containers go through the host: want driver bridge"
       )
     }
   }
 
   /// - Throws: code 7 for an option that the plugin does not know, and for one that is there under both its names.
   func byKey(_ options: [String: JSONValue]) throws(CNIError) -> [String: JSONValue] {
-    let known = KeyTables.plugin(driver.plugin) ?? []
+    let keys = KeyTables.plugin(driver.plugin) ?? []
     var members: [String: JSONValue] = [:]
     for (option, value) in options.sorted(by: { $0.key < $1.key }) {
       let key = driver.key(forOption: option)
-      if let complaint = KeyCheck.complaints([key: value], known: known, at: "").first {
+      if let complaint = KeyCheck.complaints([key: value], keys: keys, at: "").first {
         throw CNIError(.invalidNetworkConfig, "option \(option): \(complaint)")
       }
       guard key != "ipam", key != "type" else {
-        throw CNIError(.invalidNetworkConfig, "option \(option): cannot be set so; write the file by hand")
+        throw CNIError(.invalidNetworkConfig, "option \(option): cannot be an option: write the file by hand")
       }
       guard members.updateValue(value, forKey: key) == nil else {
-        throw CNIError(.invalidNetworkConfig, "option \(option): is the plugin's \(key), which is given too: want one")
+        throw CNIError(
+          .invalidNetworkConfig, "option \(option): is the plugin's \(key), which is given too: want one of them")
       }
     }
     if driver == .vlan, members["master"] == nil {
@@ -176,7 +177,7 @@ extension NetworkRequest {
 }
 
 /// What of a network that spans hosts is asked for in words of its own.
-struct OverlayWish: Equatable {
+struct OverlayOptions: Equatable {
   /// The plugin's key `controlPlane`.
   var controlPlane: JSONValue
   /// Whether hosts have a subnet each, rather than one in common.
@@ -200,29 +201,30 @@ struct OverlayWish: Equatable {
   }
 
   /// The words for each way to know the other hosts.
-  private static let words = "cluster-store, peers, peersFile, group, controlPlane"
+  private static let optionNames = "cluster-store, peers, peersFile, group, controlPlane"
 
   private static func controlPlane(takingFrom options: inout [String: JSONValue]) throws(CNIError) -> JSONValue {
-    var found: [JSONValue] = []
+    var planes: [JSONValue] = []
     if let whole = options.removeValue(forKey: "controlPlane") {
-      found.append(whole == "evpn" ? .object(["type": whole]) : whole)
+      planes.append(whole == "evpn" ? .object(["type": whole]) : whole)
     }
     if let store = options.removeValue(forKey: "cluster-store") {
-      found.append(try clusterStore(store.string ?? store.text, takingFrom: &options))
+      planes.append(try clusterStore(store.string ?? store.text, takingFrom: &options))
     }
-    var known: [String: JSONValue] = [:]
+    var staticPlane: [String: JSONValue] = [:]
     if let peers = options.removeValue(forKey: "peers") {
-      known["peers"] = peers.string.map { text in .array(text.split(separator: ",").map { peer(String($0)) }) } ?? peers
+      staticPlane["peers"] =
+        peers.string.map { text in .array(text.split(separator: ",").map { peer(String($0)) }) } ?? peers
     }
-    known["peersFile"] = options.removeValue(forKey: "peersFile")
-    if !known.isEmpty { found.append(.object(known.merging(["type": "static"]) { own, _ in own })) }
+    staticPlane["peersFile"] = options.removeValue(forKey: "peersFile")
+    if !staticPlane.isEmpty { planes.append(.object(staticPlane.merging(["type": "static"]) { own, _ in own })) }
     if let group = options.removeValue(forKey: "group") {
-      found.append(.object(["type": "multicast", "group": group]))
+      planes.append(.object(["type": "multicast", "group": group]))
     }
-    guard let first = found.first, found.count == 1 else {
-      let problem = found.isEmpty ? "nothing says who knows the network's other hosts" : "more than one is given"
+    guard let first = planes.first, planes.count == 1 else {
+      let problem = planes.isEmpty ? "no control plane is given" : "more than one is given"
       throw CNIError(
-        .invalidNetworkConfig, "options \(words): \(problem): want one of them, peers and peersFile together")
+        .invalidNetworkConfig, "options \(optionNames): \(problem): want one of them, peers and peersFile together")
     }
     return first
   }
@@ -243,7 +245,8 @@ struct OverlayWish: Equatable {
       throw CNIError(.invalidNetworkConfig, "option cluster-store: \"\(text)\": want etcd://HOST:PORT")
     }
     guard text[..<colon.lowerBound] == "etcd" else {
-      throw CNIError(.unsupportedField, "option cluster-store: \"\(text)\": only etcd is spoken: want etcd://HOST:PORT")
+      throw CNIError(
+        .unsupportedField, "option cluster-store: \"\(text)\": only etcd is supported: want etcd://HOST:PORT")
     }
     var members: [String: JSONValue] = ["type": "etcd"]
     for key in ["caFile", "certFile", "keyFile", "username", "password", "passwordFile", "subnetLen", "leaseTTL"] {
@@ -273,33 +276,37 @@ extension NetworkRequest {
   /// `subnets` are the whole network's, the same on every host; `ranges` are this host's part of them.
   func overlay() throws(CNIError) -> JSONValue {
     var options = options
-    let wish = try OverlayWish(takingFrom: &options)
-    try checkFit(wish)
+    let overlayOptions = try OverlayOptions(takingFrom: &options)
+    try checkFit(overlayOptions)
     var members: [String: JSONValue] = [
-      "type": .string(driver.plugin), "capabilities": capabilities, "controlPlane": wish.controlPlane,
-      "ipam": try wish.isRouted ? routedIPAM() : sharedIPAM(wish),
+      "type": .string(driver.plugin), "capabilities": capabilities, "controlPlane": overlayOptions.controlPlane,
+      "ipam": try overlayOptions.isRouted ? routedIPAM() : sharedIPAM(overlayOptions),
     ]
-    if wish.isRouted || wish.isEtcd, !subnets.isEmpty {
+    if overlayOptions.isRouted || overlayOptions.isEtcd, !subnets.isEmpty {
       members["network"] = .array(subnets.map { .string($0.network.description) })
     }
     if let mtu { members["mtu"] = .integer(Int64(try checked(mtu))) }
     members[isInternal ? "isGateway" : "ipMasq"] = .bool(!isInternal)
     let complaints = KeyCheck.complaints(
-      ["controlPlane": wish.controlPlane], known: KeyTables.plugin(driver.plugin) ?? [], at: "")
+      ["controlPlane": overlayOptions.controlPlane], keys: KeyTables.plugin(driver.plugin) ?? [], at: "")
     if let complaint = complaints.first { throw CNIError(.invalidNetworkConfig, complaint) }
     return .object(members.merging(try byKey(options)) { _, chosen in chosen })
   }
 
-  private func checkFit(_ wish: OverlayWish) throws(CNIError) {
-    if ipv6 { throw refusal("ipv6", "an IPv6 subnet is not chosen, for it is the same on every host: want --subnet") }
-    if isInternal, wish.isRouted {
-      throw refusal("internal", "in mode l3 containers reach each other by their hosts: want -o mode=l2")
+  private func checkFit(_ overlayOptions: OverlayOptions) throws(CNIError) {
+    if ipv6 {
+      throw refusal("ipv6", "the IPv6 subnet must be the same on every host, so none is chosen: want --subnet")
     }
-    if wish.isRouted, !gateways.isEmpty { throw refusal("gateway", "in mode l3 each host has its own: want none") }
-    if subnets.isEmpty, !(wish.isRouted && wish.isEtcd) {
+    if isInternal, overlayOptions.isRouted {
+      throw refusal("internal", "in mode l3 containers reach each other through their hosts: want -o mode=l2")
+    }
+    if overlayOptions.isRouted, !gateways.isEmpty {
+      throw refusal("gateway", "in mode l3 each host has its own: want none")
+    }
+    if subnets.isEmpty, !(overlayOptions.isRouted && overlayOptions.isEtcd) {
       throw refusal("subnet", "missing: want the whole network's, the same on every host")
     }
-    if !wish.isRouted, !wish.isEtcd, ranges.isEmpty {
+    if !overlayOptions.isRouted, !overlayOptions.isEtcd, ranges.isEmpty {
       throw refusal("ip range", "missing: want this host's part of \(subnets), another on each host, or etcd")
     }
   }
@@ -315,10 +322,10 @@ extension NetworkRequest {
   }
 
   /// One subnet for all hosts.
-  private func sharedIPAM(_ wish: OverlayWish) throws(CNIError) -> JSONValue {
+  private func sharedIPAM(_ overlayOptions: OverlayOptions) throws(CNIError) -> JSONValue {
     try checkRanges()
     return .object([
-      "type": wish.isEtcd ? "ipam-etcd" : "ipam-host-local",
+      "type": overlayOptions.isEtcd ? "ipam-etcd" : "ipam-host-local",
       "ranges": .array(try subnets.map { subnet throws(CNIError) in try rangeSet(subnet) }),
     ])
   }

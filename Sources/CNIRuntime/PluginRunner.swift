@@ -16,7 +16,7 @@ struct PluginRunner: Sendable {
   func find(_ type: PluginType) throws(CNIError) -> String {
     for directory in directories where !directory.isEmpty {
       let path = "\(directory)/\(type)"
-      // What cannot be looked at cannot be run: the next directory may have it.
+      // What cannot be opened cannot be run: the next directory may have it.
       if let status = try? Files.status(path), status.isRegular { return path }
     }
     throw CNIError(
@@ -47,14 +47,14 @@ struct PluginRunner: Sendable {
     StandardStreams.ignoreBrokenPipes()
     let answer: ChildOutput
     do throws(KernelError) {
-      answer = try startWhenWritten { () throws(KernelError) in
+      answer = try retryWhileBusy { () throws(KernelError) in
         try ChildProcess.run(path, environment: environment, input: config, seconds: timeoutSeconds)
       }
     } catch {
-      let late = error.errno == .ETIMEDOUT
+      let timedOut = error.errno == .ETIMEDOUT
       throw CNIError(
         .delegateFailed, "plugin \(type) \(command)",
-        details: late ? "\(path) did not end within \(timeoutSeconds) s and was killed" : "\(error)")
+        details: timedOut ? "\(path) did not end within \(timeoutSeconds) s and was killed" : "\(error)")
     }
     if !answer.errors.isEmpty { diagnostics(answer.errors) }
     guard answer.status == 0 else { throw refusal(type, command, answer) }
@@ -62,7 +62,7 @@ struct PluginRunner: Sendable {
   }
 
   /// An executable that is being installed answers ETXTBSY for a moment.
-  private func startWhenWritten(_ body: () throws(KernelError) -> ChildOutput) throws(KernelError) -> ChildOutput {
+  private func retryWhileBusy(_ body: () throws(KernelError) -> ChildOutput) throws(KernelError) -> ChildOutput {
     for _ in 0..<5 {
       do throws(KernelError) { return try body() } catch {
         guard error.isTextFileBusy else { throw error }
@@ -93,8 +93,8 @@ struct PluginRunner: Sendable {
     if let error = try? CNIJSON.decode(PrintedError.self, from: answer.output), let message = error.message {
       return CNIError(error.code ?? .delegateFailed, message, details: error.details).prefixed(with: what)
     }
-    let said = [answer.errors, answer.output].map(oneLine).first { !$0.isEmpty } ?? "it said nothing"
-    return CNIError(.delegateFailed, "\(what): ended with status \(answer.status)", details: said)
+    let pluginOutput = [answer.errors, answer.output].map(oneLine).first { !$0.isEmpty } ?? "it printed nothing"
+    return CNIError(.delegateFailed, "\(what): ended with status \(answer.status)", details: pluginOutput)
   }
 }
 

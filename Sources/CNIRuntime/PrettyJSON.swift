@@ -12,18 +12,18 @@ extension JSONValue {
   private static let last = ["capabilities", "controlPlane", "ipam", "dns", "plugins"]
 
   private func lines(_ indentation: String) -> String {
-    let inner = indentation + "  "
+    let memberIndentation = indentation + "  "
     switch self {
     case .object(let members) where !members.isEmpty:
       var rows: [String] = []
       for key in members.keys.sorted(by: Self.precedes) {
         guard let value = members[key] else { continue }
-        rows.append(inner + JSONValue.string(key).text + ": " + value.lines(inner))
+        rows.append(memberIndentation + JSONValue.string(key).text + ": " + value.lines(memberIndentation))
       }
       return "{\n" + rows.joined(separator: ",\n") + "\n\(indentation)}"
     case .array(let elements) where !elements.isEmpty:
       var rows: [String] = []
-      for element in elements { rows.append(inner + element.lines(inner)) }
+      for element in elements { rows.append(memberIndentation + element.lines(memberIndentation)) }
       return "[\n" + rows.joined(separator: ",\n") + "\n\(indentation)]"
     default: return text
     }

@@ -65,9 +65,9 @@ public struct ResultCache: Sendable {
   /// The attachments of these networks, of all networks if none is given.
   public func entries(ofAny networks: [NetworkName]) throws(CNIError) -> [Entry] {
     guard !networks.isEmpty else { return try entries() }
-    var found: [Entry] = []
-    for network in networks { found += try entries(of: network) }
-    return found
+    var matching: [Entry] = []
+    for network in networks { matching += try entries(of: network) }
+    return matching
   }
 
   func write(_ entry: Entry) throws(CNIError) {

@@ -18,7 +18,7 @@ extension Runtime {
     for entry in try cache.entries(of: list.name) where !valid.contains(entry.attachment.key) {
       do throws(CNIError) { try delete(list, entry.attachment) } catch { errors.append(error) }
     }
-    do throws(CNIError) { try tellPlugins(of: list, valid: valid) } catch { errors.append(error) }
+    do throws(CNIError) { try runPluginGC(of: list, valid: valid) } catch { errors.append(error) }
     if let error = CNIError(joining: errors) { throw error }
   }
 
@@ -29,13 +29,13 @@ extension Runtime {
   ///   - valid: the attachments that stay.
   ///   - always: whether older lists' plugins are asked too, those that speak a version with GC.
   /// - Throws: all failures in one.
-  public func tellPlugins(
+  public func runPluginGC(
     of list: NetworkList, valid: Set<ValidAttachments.Attachment>, always: Bool = false
   ) throws(CNIError) {
     let hasGC = list.version >= Command.gc.since
     guard hasGC || always else { return }
-    var asked = list
-    asked.version = max(list.version, Command.gc.since)
+    var adjusted = list
+    adjusted.version = max(list.version, Command.gc.since)
     let attachments = JSONValue.array(
       valid.map { ($0.containerID.description, $0.ifname.description) }.sorted { $0 < $1 }.map {
         container, interface in
@@ -44,10 +44,10 @@ extension Runtime {
     var errors: [CNIError] = []
     for plugin in list.plugins {
       do throws(CNIError) {
-        if !hasGC { guard try speak(plugin.required, asked.version) else { continue } }
+        if !hasGC { guard try allSupport(plugin.required, adjusted.version) else { continue } }
         // The second key is what libcni sent before the specification settled on the first.
         let input = try plugin.input(
-          for: asked, adding: ["cni.dev/valid-attachments": attachments, "cni.dev/attachments": attachments])
+          for: adjusted, adding: ["cni.dev/valid-attachments": attachments, "cni.dev/attachments": attachments])
         _ = try runner.run(plugin.type, .gc, config: input)
       } catch {
         errors.append(error.prefixed(with: "network \(list.name)"))
@@ -56,7 +56,7 @@ extension Runtime {
     if let error = CNIError(joining: errors) { throw error }
   }
 
-  private func speak(_ types: [PluginType], _ version: SpecVersion) throws(CNIError) -> Bool {
+  private func allSupport(_ types: [PluginType], _ version: SpecVersion) throws(CNIError) -> Bool {
     for type in types {
       guard try versions(of: type).contains(version.rawValue) else { return false }
     }
@@ -67,7 +67,7 @@ extension Runtime {
   public enum Readiness: Equatable, Sendable {
     case ready
     /// Versions before 1.1.0 have no STATUS.
-    case notAsked
+    case notSupported
   }
 
   /// Asks every plugin for its STATUS.
@@ -79,14 +79,14 @@ extension Runtime {
   /// - Throws: the first plugin's error: code 50 where an ADD could not succeed now, 51 where existing attachments
   ///   suffer too.
   public func status(_ list: NetworkList, always: Bool = false) throws(CNIError) -> Readiness {
-    var asked = list
+    var adjusted = list
     if list.version < Command.status.since {
-      guard always, try speak(list.requiredPlugins, Command.status.since) else { return .notAsked }
-      asked.version = Command.status.since
+      guard always, try allSupport(list.requiredPlugins, Command.status.since) else { return .notSupported }
+      adjusted.version = Command.status.since
     }
     for plugin in list.plugins {
       do throws(CNIError) {
-        _ = try runner.run(plugin.type, .status, config: plugin.input(for: asked))
+        _ = try runner.run(plugin.type, .status, config: plugin.input(for: adjusted))
       } catch {
         throw error.prefixed(with: "network \(list.name)")
       }
@@ -111,12 +111,12 @@ extension Runtime {
     var errors: [CNIError] = []
     for plugin in list.plugins {
       do throws(CNIError) {
-        let spoken = try versions(of: plugin.type)
-        guard !spoken.contains(list.version.rawValue) else { continue }
+        let supported = try versions(of: plugin.type)
+        guard !supported.contains(list.version.rawValue) else { continue }
         throw CNIError(
           .incompatibleVersion,
-          "network \(list.name) is written for version \(list.version.rawValue), which plugin \(plugin.type) does not speak",
-          details: "it speaks \(spoken.joined(separator: ", "))")
+          "network \(list.name) is written for version \(list.version.rawValue), which plugin \(plugin.type) does not support",
+          details: "it supports \(supported.joined(separator: ", "))")
       } catch {
         errors.append(error)
       }

@@ -34,7 +34,7 @@ public struct Runtime: Sendable {
   ///   back in the details.
   public func add(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) -> ChainResult {
     for plugin in list.plugins { _ = try runner.find(plugin.type) }
-    try begin(list, attachment)
+    try recordUnfinished(list, attachment)
     var last: ChainResult?
     do throws(CNIError) {
       for plugin in list.plugins {
@@ -51,14 +51,14 @@ public struct Runtime: Sendable {
       if leftovers.isEmpty {
         try? cache.remove(attachment.owner)  // the first error is thrown
       } else {
-        error.details += (error.details.isEmpty ? "" : "; ") + "taking it back: \(leftovers.joined(separator: "; "))"
+        error.details += (error.details.isEmpty ? "" : "; ") + "rollback: \(leftovers.joined(separator: "; "))"
       }
       throw error
     }
   }
 
   /// Writes it down; what an interrupted call left of it goes first.
-  private func begin(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) {
+  private func recordUnfinished(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) {
     let owner = attachment.owner
     if let before = try cache.entry(owner) {
       // Its rollback would take down what stands.
@@ -183,8 +183,8 @@ extension Runtime {
 
   private func requirePlans(_ plugin: NetworkList.ConfiguredPlugin, of list: NetworkList) throws(CNIError) {
     _ = try runner.find(plugin.type)
-    let isAsked = KeyTables.isKnown(plugin.type.description)
-    if isAsked, let output = try? runner.run(plugin.type, word: "VALIDATE", config: plugin.input(for: list)),
+    let isOfThisSuite = KeyTables.isKnown(plugin.type.description)
+    if isOfThisSuite, let output = try? runner.run(plugin.type, word: "VALIDATE", config: plugin.input(for: list)),
       let answer = try? CNIJSON.decodeValue(output), answer["plans"] == .bool(true)
     {
       return
@@ -215,10 +215,10 @@ extension Runtime {
     var findings: [Finding] = []
     for (index, plugin) in list.plugins.enumerated() {
       findings += settingsFindings(plugin, of: list)
-      guard let inner = plugin.config.member("delegate")?.value, inner.object != nil else { continue }
+      guard let delegate = plugin.config.member("delegate")?.value, delegate.object != nil else { continue }
       do throws(CNIError) {
-        let inside = try NetworkList.ConfiguredPlugin(inner, at: "plugins[\(index)].delegate.")
-        findings += settingsFindings(inside, of: list)
+        let nested = try NetworkList.ConfiguredPlugin(delegate, at: "plugins[\(index)].delegate.")
+        findings += settingsFindings(nested, of: list)
       } catch { findings.append(Finding(.error, error.text)) }
     }
     return findings
@@ -226,8 +226,8 @@ extension Runtime {
 
   private func settingsFindings(_ plugin: NetworkList.ConfiguredPlugin, of list: NetworkList) -> [Finding] {
     guard let input = try? plugin.input(for: list) else { return [] }
-    let asked = plugin.leavesSubnetsToHosts ? [plugin.type] : plugin.required
-    return asked.filter { KeyTables.isKnown($0.description) }.flatMap { type -> [Finding] in
+    let types = plugin.leavesSubnetsToHosts ? [plugin.type] : plugin.required
+    return types.filter { KeyTables.isKnown($0.description) }.flatMap { type -> [Finding] in
       // Missing plugins and other answers are reported elsewhere.
       guard let output = try? runner.run(type, word: "VALIDATE", config: input),
         let answer = try? CNIJSON.decodeValue(output), let errors = answer["errors"]?.array
@@ -281,7 +281,7 @@ extension Runtime {
     if cached?.isUnfinished == true {
       throw CNIError(
         .differences, "container \(owner.container): connecting to network \(owner.network) was interrupted",
-        details: "cnictl disconnect removes what there is")
+        details: "cnictl disconnect removes what was made")
     }
     guard let previous = try cached?.result(as: list.version) else {
       throw CNIError(
@@ -293,7 +293,7 @@ extension Runtime {
       do throws(CNIError) {
         _ = try runner.run(plugin.type, .check, config: input, attachment: attachment)
       } catch {
-        guard error.saysNoCheck else { throw error.prefixed(with: "network \(list.name)") }
+        guard error.lacksCheck else { throw error.prefixed(with: "network \(list.name)") }
         withoutCheck.append(plugin.type)
       }
     }
@@ -303,7 +303,7 @@ extension Runtime {
 
   /// What a look at one attachment came to.
   public enum CheckOutcome: Equatable, Sendable {
-    case asMade
+    case unchanged
     case differs(CNIError)
     /// Why not.
     case notChecked(String)
@@ -317,12 +317,12 @@ extension Runtime {
     switch namespace.presence {
     case .gone: return .gone
     case .unknown where namespace.path.isEmpty: return .notChecked("its namespace is not known")
-    case .unknown: return .notChecked("\(namespace.path) cannot be looked at")
+    case .unknown: return .notChecked("\(namespace.path) cannot be opened")
     case .live: break
     }
     if let error = list.refusalOfCheck { return .notChecked(error.message) }
     do throws(CNIError) {
-      return try check(list, attachment).map { .notChecked($0) } ?? .asMade
+      return try check(list, attachment).map { .notChecked($0) } ?? .unchanged
     } catch { return .differs(error) }
   }
 }
@@ -341,7 +341,7 @@ extension NetworkList {
 
 extension CNIError {
   /// Whether a plugin answered that it has no such command; the words are those of the specification's library.
-  fileprivate var saysNoCheck: Bool {
+  fileprivate var lacksCheck: Bool {
     code == .invalidEnvironment && text.contains("unknown CNI_COMMAND")
       || code == .incompatibleVersion && text.contains("does not allow CHECK") || text.hasSuffix("not implemented")
   }

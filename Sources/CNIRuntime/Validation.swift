@@ -50,7 +50,7 @@ public struct Validator: Sendable {
   private func keyFindings(_ root: JSONValue) -> [Finding] {
     guard let object = root.object else { return [] }
     guard let plugins = root.member("plugins") else { return pluginFindings(root, at: "") }
-    var findings = KeyCheck.complaints(object, known: Key.list, at: "").map { Finding(.error, $0) }
+    var findings = KeyCheck.complaints(object, keys: Key.list, at: "").map { Finding(.error, $0) }
     for (index, plugin) in (plugins.value.array ?? []).enumerated() {
       findings += pluginFindings(plugin, at: "plugins[\(index)].")
     }
@@ -59,12 +59,12 @@ public struct Validator: Sendable {
 
   private func pluginFindings(_ config: JSONValue, at path: String) -> [Finding] {
     guard let object = config.object, let type = config.member("type")?.value.string else { return [] }
-    guard let known = KeyTables.plugin(type) else {
-      return [Finding(.note, "\(path)type \"\(type)\": its keys are not known here and were not judged")]
+    guard let keys = KeyTables.plugin(type) else {
+      return [Finding(.note, "\(path)type \"\(type)\": its keys are unknown to cnictl and were not checked")]
     }
     // A list's keys stand beside a single plugin's.
-    let all = path.isEmpty ? known + Key.list : known
-    let findings = KeyCheck.complaints(object, known: all, at: path).map { Finding(.error, $0) }
+    let all = path.isEmpty ? keys + Key.list : keys
+    let findings = KeyCheck.complaints(object, keys: all, at: path).map { Finding(.error, $0) }
     guard let ipam = config.member("ipam")?.value, let members = ipam.object, !members.isEmpty else { return findings }
     guard let ipamType = ipam.member("type")?.value.string, !ipamType.isEmpty else {
       // `{"type": ""}` means no IPAM, as `{}` does.
@@ -73,10 +73,10 @@ public struct Validator: Sendable {
     }
     guard let ipamKeys = KeyTables.ipam(ipamType) else {
       return findings + [
-        Finding(.note, "\(path)ipam.type \"\(ipamType)\": its keys are not known here and were not judged")
+        Finding(.note, "\(path)ipam.type \"\(ipamType)\": its keys are unknown to cnictl and were not checked")
       ]
     }
-    return findings + KeyCheck.complaints(members, known: ipamKeys, at: path + "ipam.").map { Finding(.error, $0) }
+    return findings + KeyCheck.complaints(members, keys: ipamKeys, at: path + "ipam.").map { Finding(.error, $0) }
   }
 
   /// One sentence for each subnet that somebody else has: another network, or a route of the host.
@@ -117,8 +117,8 @@ extension NetworkList {
         return [link("bridge"), link("vxlan")].contains(route.interface)
           || ["ov-", "vx-"].contains(where: route.interface.hasPrefix)
       // Its master may be whatever the default route leaves by; the route to one container is for the host's access.
-      case "macvlan", "ipvlan": return route.interface == link("master") ?? route.interface || route.isToOne
-      case "ptp": return route.isToOne
+      case "macvlan", "ipvlan": return route.interface == link("master") ?? route.interface || route.isHostRoute
+      case "ptp": return route.isHostRoute
       default: return false
       }
     }
@@ -126,16 +126,16 @@ extension NetworkList {
 
   /// Directories in which `host-local` keeps leases for it; more than one with a plugin inside another.
   public var leaseDirectories: [String] {
-    var found: [String] = []
+    var directories: [String] = []
     for config in plugins.map(\.config).flatMap({ [$0] + [$0.member("delegate")?.value].compactMap(\.self) }) {
       guard let ipam = config.member("ipam")?.value, let type = ipam.member("type")?.value.string,
         ["host-local", "ipam-host-local"].contains(type)
       else { continue }
       let written = ipam.member("dataDir")?.value.string ?? ""
       let directory = written.isEmpty ? "/var/lib/cni/networks" : written
-      if !found.contains(directory) { found.append(directory) }
+      if !directories.contains(directory) { directories.append(directory) }
     }
-    return found
+    return directories
   }
 
   /// Every plugin that an attachment runs, those for addresses too.
@@ -152,7 +152,7 @@ extension NetworkList.ConfiguredPlugin {
 
 extension HostRoute {
   /// Whether it leads to a single address.
-  fileprivate var isToOne: Bool { destination.hostBits == 0 }
+  fileprivate var isHostRoute: Bool { destination.hostBits == 0 }
 }
 
 extension NetworkList {

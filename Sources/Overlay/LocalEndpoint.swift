@@ -36,12 +36,12 @@ extension OverlayConfig {
   ///   - kernel: the host, which is only read.
   /// - Returns: this configuration with its `localEndpoint`.
   /// - Throws: code 7 for an address that this host does not have, 11 if the control plane does not answer.
-  public func consulted<K: Kernel & ~Copyable>(
-    _ control: some OverlayControl, of network: NetworkName, for command: Command, on kernel: inout K
+  public func completed<K: Kernel & ~Copyable>(
+    _ control: some ControlPlaneClient, of network: NetworkName, for command: Command, on kernel: inout K
   ) throws(CNIError) -> OverlayConfig {
     var config = self
     let listed = try listedPeers(control)
-    let local = try kernel.overlayLocal(self, peers: listed.map(\.vtep), for: command)
+    let local = try kernel.underlayAddress(self, peers: listed.map(\.vtep), for: command)
     if case .etcd(let plane) = controlPlane {
       var controlState = try control.consult(plane, of: network, as: host(at: local), for: command) {
         (controlState) throws(CNIError) in
@@ -102,7 +102,7 @@ extension OverlayConfig {
       network: network)
   }
 
-  private func listedPeers(_ control: some OverlayControl) throws(CNIError) -> [OverlayPeer] {
+  private func listedPeers(_ control: some ControlPlaneClient) throws(CNIError) -> [OverlayPeer] {
     guard case .fixed(let listed, let file) = controlPlane else { return [] }
     return try listed + (file.map { (path) throws(CNIError) in try control.peers(inFile: path) } ?? [])
   }
@@ -126,25 +126,25 @@ extension Kernel where Self: ~Copyable {
   /// This host's underlay address.
   ///
   /// - Throws: code 7, for STATUS 50, if no address is given and none can be derived, or if the host lacks the given one.
-  fileprivate mutating func overlayLocal(
+  fileprivate mutating func underlayAddress(
     _ config: OverlayConfig, peers: [IPAddress], for command: Command
   ) throws(CNIError) -> IPAddress {
     let code: CNIError.Code = command == .status ? .notAvailable : .invalidNetworkConfig
     do throws(KernelError) {
       if let given = config.local {
         if try isHostAddress(given) { return given }
-      } else if let found = try foundLocal(config, peers: peers) {
-        return found
+      } else if let derived = try derivedUnderlayAddress(config, peers: peers) {
+        return derived
       }
     } catch { throw error.isAbsentLink ? CNIError(code, error.description) : CNIError(error) }
     if let given = config.local {
       throw CNIError(code, "key \"local\": \"\(given)\": this host does not have it: want one of its own")
     }
-    let reason = config.dev.map { "\($0) has no address" } ?? "no peer and no default route tells an address"
+    let reason = config.dev.map { "\($0) has no address" } ?? "neither a peer nor a default route determines an address"
     throw CNIError(code, "key \"local\": \"auto\": \(reason): want an address of this host")
   }
 
-  private mutating func foundLocal(
+  private mutating func derivedUnderlayAddress(
     _ config: OverlayConfig, peers: [IPAddress]
   ) throws(KernelError) -> IPAddress? {
     var family = peers.first?.family

@@ -118,7 +118,7 @@ public struct OverlayConfig: JSONReadable, Sendable {
     if checked == .l3, !controlPlane.knowsSubnets {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"mode\": \"l3\": controlPlane \"\(controlPlane.type)\" tells no subnets of hosts: want l2, or static or etcd"
+        "key \"mode\": \"l3\": controlPlane \"\(controlPlane.type)\" does not provide the subnets of hosts: want l2, or static or etcd"
       )
     }
     return checked
@@ -217,7 +217,9 @@ extension OverlayConfig {
     }
     if let ipam, ipam.needsLink {
       let reason =
-        mode == .l3 ? "mode l3 has no such server on the link" : controlPlane.isEtcd ? "etcd is told addresses" : nil
+        mode == .l3
+        ? "mode l3 has no such server on the link"
+        : controlPlane.isEtcd ? "addresses of a DHCP server are not published in etcd" : nil
       if let reason { throw refusal("ipam.type", "\"\(ipam)\"", "\(reason): want another") }
       if macFromIP == true, keys.runtimeConfig?.mac == nil, keys.args?.cni?.mac == nil {
         throw refusal("macFromIP", "true", "\(ipam) hands out addresses by the interface's MAC address: want false")
@@ -235,7 +237,7 @@ extension OverlayConfig {
   }
 
   private func misplaced(_ key: String, _ mode: String, _ value: String? = nil) -> CNIError {
-    refusal(key, value ?? "given", "it means something in mode \(mode) alone: want no such key")
+    refusal(key, value ?? "given", "it is only valid in mode \(mode): want no such key")
   }
 }
 
@@ -252,19 +254,19 @@ extension OverlaySettings {
     for subnet in controlState.ownSubnets { holders[subnet] = local }
     for peer in controlState.peers {
       guard peer.vtep.family == local.family, !peer.vtep.isMulticast else {
-        let known = local.isUnspecified ? "local" : "local, \(local),"
-        throw refusal(peer, "want a unicast IPv\(local.family.digit) address, as \(known) is")
+        let localText = local.isUnspecified ? "local" : "local, \(local),"
+        throw refusal(peer, "want a unicast IPv\(local.family.digit) address, as \(localText) is")
       }
       if case .fixed = plane { try checkMode(of: peer) }
       for subnet in peer.subnets {
         if let other = holders.updateValue(peer.vtep, forKey: subnet), other != peer.vtep {
-          throw refusal(peer, "subnet \(subnet) is \(other)'s already: want one host for each")
+          throw refusal(peer, "subnet \(subnet) belongs to \(other): want one host for each subnet")
         }
       }
       guard mode == .l3 else { continue }
       let mac = peer.tunnelMAC(tunnel.vni)
       if let other = tunnels.updateValue(peer.vtep, forKey: mac), other != peer.vtep {
-        throw refusal(peer, "hardware address \(mac) is \(other)'s already: want one for each")
+        throw refusal(peer, "MAC address \(mac) belongs to \(other): want another MAC address for each host")
       }
     }
   }

@@ -15,16 +15,16 @@ struct OverlayDevices {
 
   /// Whether the bridge belongs to this network: not made yet, or made by one of its ADDs, even an interrupted one.
   var ownsBridge: Bool {
-    guard let there = hostState.bridge else { return true }
-    guard let alias = there.alias else {
-      return names.bridge == OverlayNames(network).bridge || there.mac == settings.bridgeMAC
+    guard let existing = hostState.bridge else { return true }
+    guard let alias = existing.alias else {
+      return names.bridge == OverlayNames(network).bridge || existing.mac == settings.bridgeMAC
     }
     return alias == tag
   }
 
   var ownsVXLAN: Bool {
-    guard let there = hostState.vxlan else { return true }
-    return there.alias == tag || there.alias == nil && there.mac == settings.vtepMAC
+    guard let existing = hostState.vxlan else { return true }
+    return existing.alias == tag || existing.alias == nil && existing.mac == settings.vtepMAC
   }
 
   /// Whether the device gets another MAC address: the kernel then removes all its neighbour entries, permanent ones too.
@@ -41,8 +41,8 @@ struct OverlayDevices {
     let most = [hostState.vxlan?.mtu, below].compactMap(\.self).min()
     if let given = settings.mtu, let most, given > most {
       let why =
-        hostState.vxlan.flatMap { $0.mtu == most ? "\($0.name) is there with \(most)" : nil }
-        ?? "the network below takes \(most + overhead), less \(overhead) for the tunnel"
+        hostState.vxlan.flatMap { $0.mtu == most ? "\($0.name) exists with MTU \(most)" : nil }
+        ?? "the underlay carries \(most + overhead), less \(overhead) for the tunnel"
       throw CNIError(.invalidNetworkConfig, "key \"mtu\": \(given): \(why): want at most \(most)")
     }
     guard let mtu = settings.mtu ?? [most, hostState.bridge?.mtu].compactMap(\.self).min() else {
@@ -101,9 +101,9 @@ struct OverlayDevices {
   ///
   /// A bridge that is a gateway needs its link-local address to send neighbour solicitations to containers. It is derived from
   /// the bridge's MAC address, so it is the same on all hosts.
-  private func ipv6(of name: InterfaceName, _ there: LinkInfo?, isWanted: Bool) -> [Change] {
+  private func ipv6(of name: InterfaceName, _ existing: LinkInfo?, isWanted: Bool) -> [Change] {
     var wanted: [Sysctl] = []
-    if there?.isUp != true, hostState.hasIPv6 {
+    if existing?.isUp != true, hostState.hasIPv6 {
       let isAsking = name == names.bridge && settings.isGateway
       // A routing daemon may set IPv6 neighbours of containers on other hosts.
       let isNeeded = isWanted || name == names.bridge && settings.isEVPN
@@ -121,15 +121,15 @@ struct OverlayDevices {
 
 extension VXLAN {
   /// These parameters with the existing device's local address, which is no conflict: it can be changed while in use.
-  func atAddress(of there: LinkInfo?) -> VXLAN {
+  func atAddress(of existing: LinkInfo?) -> VXLAN {
     var tunnel = self
-    if let now = there?.vxlan?.local, now.family == local?.family { tunnel.local = now }
+    if let now = existing?.vxlan?.local, now.family == local?.family { tunnel.local = now }
     return tunnel
   }
 
   /// The local address to set on an existing device; `nil` if it need not or cannot be changed.
-  func move(of there: LinkInfo?) -> IPAddress? {
-    guard let now = there?.vxlan?.local, now.family == local?.family, now != local else { return nil }
+  func move(of existing: LinkInfo?) -> IPAddress? {
+    guard let now = existing?.vxlan?.local, now.family == local?.family, now != local else { return nil }
     return local
   }
 }
@@ -155,43 +155,45 @@ extension OverlayDevices {
   }
 
   private func checkBridge() throws(CNIError) {
-    guard let there = hostState.bridge else { return }
-    guard there.kind == "bridge" else {
-      throw refusal("bridge", "\"\(there.name)\" is \(there.kindDescription): want a bridge or a free name")
+    guard let existing = hostState.bridge else { return }
+    guard existing.kind == "bridge" else {
+      throw refusal("bridge", "\"\(existing.name)\" is \(existing.kindDescription): want a bridge or a free name")
     }
-    try checkOwner("bridge", of: there)
+    try checkOwner("bridge", of: existing)
     let wanted = settings.bridgeMAC
-    if settings.mode == .l2, settings.isGateway, there.mac != wanted {
+    if settings.mode == .l2, settings.isGateway, existing.mac != wanted {
       throw refusal(
         "gatewayMac",
-        "bridge \(there.name) has \(there.mac?.description ?? "none"), want \(wanted): the same on all hosts")
+        "bridge \(existing.name) has \(existing.mac?.description ?? "none"), want \(wanted): the same on all hosts")
     }
   }
 
   private func checkTunnel() throws(CNIError) {
-    if let rival = hostState.rival, let tunnel = rival.vxlan {
-      let whose = rival.network.map { "network \($0)'s \(rival.name)" } ?? "\(rival.name)"
+    if let conflictingDevice = hostState.conflictingDevice, let tunnel = conflictingDevice.vxlan {
+      let holderText =
+        conflictingDevice.network.map { "network \($0)'s \(conflictingDevice.name)" } ?? "\(conflictingDevice.name)"
       throw refusal(
-        "vni", "\(whose) is \(tunnel), want \(settings.tunnel): want another vni or another dstport",
-        holder: rival.network)
+        "vni", "\(holderText) is \(tunnel), want \(settings.tunnel): want another vni or another dstport",
+        holder: conflictingDevice.network)
     }
-    guard let there = hostState.vxlan else { return }
-    guard there.kind == "vxlan", let tunnel = there.vxlan else {
+    guard let existing = hostState.vxlan else { return }
+    guard existing.kind == "vxlan", let tunnel = existing.vxlan else {
       throw refusal(
-        "vxlan", "\"\(there.name)\" is \(there.kind.map { "a \($0) link" } ?? "no VXLAN device"): want a free name")
+        "vxlan",
+        "\"\(existing.name)\" is \(existing.kind.map { "a \($0) link" } ?? "not a VXLAN device"): want a free name")
     }
-    try checkOwner("vxlan", of: there)
-    guard settings.tunnel.atAddress(of: ownsVXLAN ? there : nil).matches(tunnel) else {
-      throw refusal("vxlan", "\(there.name) is \(tunnel), want \(settings.tunnel)")
+    try checkOwner("vxlan", of: existing)
+    guard settings.tunnel.atAddress(of: ownsVXLAN ? existing : nil).matches(tunnel) else {
+      throw refusal("vxlan", "\(existing.name) is \(tunnel), want \(settings.tunnel)")
     }
     try checkMove(from: tunnel.local)
-    if let dev = hostState.dev, there.parentIndex != dev.index {
-      throw refusal("dev", "\(there.name) does not send by \(dev.name)")
+    if let dev = hostState.dev, existing.parentIndex != dev.index {
+      throw refusal("dev", "\(existing.name) does not send through \(dev.name)")
     }
     let wanted = settings.mode == .l2 ? hostState.bridge?.index : nil
-    if let master = there.master, master != wanted {
+    if let master = existing.master, master != wanted {
       throw refusal(
-        "vxlan", "\(there.name) is a port of a bridge, link \(master): want it free for mode \(settings.mode)")
+        "vxlan", "\(existing.name) is a port of a bridge, link \(master): want it free for mode \(settings.mode)")
     }
   }
 
@@ -202,20 +204,20 @@ extension OverlayDevices {
     else { return }
     throw CNIError(
       .invalidNetworkConfig,
-      "key \"controlPlane.peers\": \(names.vxlan) is at \(old) until now, and this host at \(settings.local): want that in the list"
+      "key \"controlPlane.peers\": \(names.vxlan) has the local address \(old), but this host now has \(settings.local): want that in the list"
     )
   }
 
-  private func checkOwner(_ key: String, of there: LinkInfo) throws(CNIError) {
-    guard let other = there.network, other != network.description else { return }
-    throw refusal(key, "\"\(there.name)\" is network \(other)'s: want a name of its own", holder: other)
+  private func checkOwner(_ key: String, of existing: LinkInfo) throws(CNIError) {
+    guard let other = existing.network, other != network.description else { return }
+    throw refusal(key, "\"\(existing.name)\" belongs to network \(other): want another name", holder: other)
   }
 
   /// An error that names the network whose devices are in the way: `holder`, or this network.
   private func refusal(_ key: String, _ why: String, holder: String? = nil) -> CNIError {
     CNIError(
       .invalidNetworkConfig, "key \"\(key)\": \(why)",
-      details: "what is unused goes with: cnictl network rm \(holder ?? network.description)")
+      details: "this removes unused devices: cnictl network rm \(holder ?? network.description)")
   }
 }
 

@@ -17,7 +17,7 @@ public struct OverlayHostState: Equatable, Sendable {
   /// Links that lose routes of router advertisements if the host forwards IPv6.
   public var advertisedLinks: [InterfaceName] = []
   /// Another VXLAN device with this network's VNI and port, if the network's own device does not exist.
-  public var rival: LinkInfo?
+  public var conflictingDevice: LinkInfo?
   /// MTU of the underlay, in bytes; `nil`: unknown.
   public var underlayMTU: Int?
   /// By peer, the link that reaches it without a router; empty unless `directRouting` is on.
@@ -54,17 +54,17 @@ public struct OverlayHostState: Equatable, Sendable {
     if [bridge, vxlan, settings.vrf?.tunnel == nil ? vxlan : vrf.device].contains(where: { $0?.isUp != true }) {
       hasIPv6 = try kernel.sysctl("net/ipv6/conf/default/disable_ipv6", on: .host) != nil
     }
-    try lookAtWays(settings, on: &kernel)
-    if underlayMTU == nil { underlayMTU = try kernel.mtuBelow(settings.local, dev: dev) }
+    try readPaths(settings, on: &kernel)
+    if underlayMTU == nil { underlayMTU = try kernel.underlayLinkMTU(settings.local, dev: dev) }
     guardsTunnel = try kernel.filter.has(.nftables)
     let others = try kernel.links(kind: "vxlan", master: nil, on: .host).filter {
       $0.vxlan?.port == settings.tunnel.port && $0.name != names.vxlan
     }
     sharesPort = others.contains { $0.group != Isolation.linkGroup }
-    if vxlan == nil { rival = others.first { $0.vxlan?.vni == settings.tunnel.vni } }
+    if vxlan == nil { conflictingDevice = others.first { $0.vxlan?.vni == settings.tunnel.vni } }
   }
 
-  private mutating func lookAtWays<K: Kernel & ~Copyable>(
+  private mutating func readPaths<K: Kernel & ~Copyable>(
     _ settings: OverlaySettings, on kernel: inout K
   ) throws(KernelError) {
     let isWhole = vxlan == nil || settings.routesDirectly
@@ -79,7 +79,7 @@ public struct OverlayHostState: Equatable, Sendable {
 
 extension Kernel where Self: ~Copyable {
   /// MTU of `dev`; else of the link with the address `local`; else of the default route's link.
-  fileprivate mutating func mtuBelow(_ local: IPAddress, dev: LinkInfo?) throws(KernelError) -> Int? {
+  fileprivate mutating func underlayLinkMTU(_ local: IPAddress, dev: LinkInfo?) throws(KernelError) -> Int? {
     if let dev { return dev.mtu }
     if let link = try uplink(on: .host),
       try addresses(of: link.name, on: .host).contains(where: { $0.address == local })

@@ -24,7 +24,7 @@ public struct OverlayNames: Equatable, Sendable {
   }
 
   static func refusal(ofBoth name: InterfaceName) -> CNIError {
-    CNIError(.invalidNetworkConfig, "keys \"bridge\" and \"vxlan\": both are \(name): want two names")
+    CNIError(.invalidNetworkConfig, "keys \"bridge\" and \"vxlan\": both are \(name): want two different names")
   }
 }
 

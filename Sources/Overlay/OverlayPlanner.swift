@@ -42,7 +42,8 @@ public struct OverlayPlanner {
     let gateways = settings.isGateway ? HostGateway.gatewayPrefixes(addressing) : []
     let port = port(addressing, mtu: mtu)
     let shared =
-      devices.guarding + devices.changes(mtu: mtu, families: addressing.families) + tunnelAddresses(addressing)
+      devices.tunnelGuardChanges + devices.changes(mtu: mtu, families: addressing.families)
+      + tunnelAddresses(addressing)
       + (try gatewayChanges(addressing)) + tables(gateways)
     let bridgeMAC = hostState.bridge == nil ? settings.bridgeMAC : hostState.bridge?.mac
     return AttachmentPlan(
@@ -79,25 +80,27 @@ public struct OverlayPlanner {
 
   private func checkRouted(_ addressing: Addressing) throws(CNIError) {
     guard !addressing.ips.isEmpty else {
-      throw CNIError(.invalidNetworkConfig, "key \"ipam\": it gave no address: mode l3 routes to each container's")
+      throw CNIError(
+        .invalidNetworkConfig, "key \"ipam\": the plugin gave no address: mode l3 routes to each container's address")
     }
     for ip in addressing.ips {
       if ip.gateway == nil {
         throw CNIError(
-          .invalidNetworkConfig, "address \(ip.address): no gateway is given and none follows: want one in its subnet")
+          .invalidNetworkConfig,
+          "address \(ip.address): no gateway is given and none can be derived: want one in its subnet")
       }
       let own = settings.controlState.ownSubnets.filter { $0.family == ip.address.family }
       if !own.isEmpty, !own.contains(where: { $0.contains(ip.address.address) }) {
         let subnets = own.map(\.description).joined(separator: ", ")
         throw CNIError(
-          .invalidNetworkConfig, "address \(ip.address): other hosts look for this one's containers in \(subnets)",
-          details: "an \"ipam\" of type host-local without subnet and ranges takes that")
+          .invalidNetworkConfig, "address \(ip.address): other hosts route to this host only \(subnets)",
+          details: "an \"ipam\" of type host-local without subnet and ranges uses that subnet")
       }
       for peer in settings.controlState.peers {
         guard let subnet = peer.subnets.first(where: { $0.contains(ip.address.address) }) else { continue }
         throw CNIError(
           .invalidNetworkConfig,
-          "address \(ip.address): subnet \(subnet) is behind peer \(peer.vtep): want another here")
+          "address \(ip.address): subnet \(subnet) is behind peer \(peer.vtep): want another subnet on this host")
       }
     }
   }

@@ -27,7 +27,7 @@ public struct OverlayReconciler {
     guard devices.hostState.bridge != nil, devices.hostState.vxlan != nil else { return [] }
     try devices.check()
     let tables = devices.settings.tables(devices.names, devices.hostState, gateways: [])
-    return devices.guarding + devices.states + (tables.map { [.setTunnelTables($0)] } ?? [])
+    return devices.tunnelGuardChanges + devices.states + (tables.map { [.setTunnelTables($0)] } ?? [])
   }
 
   /// The reason why no ADD can succeed now; `nil` if there is none.
@@ -57,7 +57,7 @@ extension OverlayReconciler {
   /// Names the links with a larger MTU than the underlay carries; `nil` if there are none.
   ///
   /// - Throws: the kernel's error.
-  public func excess<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> CNIError? {
+  public func mtuExcess<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> CNIError? {
     guard let below = devices.hostState.underlayMTU, let device = devices.hostState.vxlan else { return nil }
     let most = below - devices.overhead
     var larger = device.mtu > most ? ["\(device.name) with \(device.mtu)"] : []
@@ -68,8 +68,8 @@ extension OverlayReconciler {
     guard !larger.isEmpty else { return nil }
     return CNIError(
       .limitedConnectivity,
-      "MTU: the network below takes \(below), less \(devices.overhead) for the tunnel: want at most \(most): \(larger.joined(separator: ", "))",
-      details: "new containers get \(most); ip link set \(device.name) mtu \(most), and start the others anew")
+      "MTU: the underlay carries \(below), less \(devices.overhead) for the tunnel: want at most \(most): \(larger.joined(separator: ", "))",
+      details: "new containers get \(most); ip link set \(device.name) mtu \(most), and restart the other containers")
   }
 }
 
@@ -77,8 +77,8 @@ extension OverlaySettings {
   /// How many neighbour entries of that family the control plane needs.
   fileprivate func neighbourCount(_ family: IPFamily) -> Int {
     controlState.peers.reduce(0) { count, peer in
-      let those = mode == .l3 ? peer.subnets.map(\.family) : peer.endpoints.map(\.address.family)
-      return count + those.count { $0 == family }
+      let families = mode == .l3 ? peer.subnets.map(\.family) : peer.endpoints.map(\.address.family)
+      return count + families.count { $0 == family }
     }
   }
 }

@@ -12,41 +12,42 @@ extension Kernel where Self: ~Copyable {
   ) throws(KernelError) -> [Change] {
     let tag = AttachmentID.tagPrefix(network), names = config.names(of: network)
     let tunnels = try links(kind: "vxlan", master: nil, on: .host).filter {
-      $0.alias == tag || $0.isNameless && $0.name == names.vxlan && config.isMACOfTunnel($0)
+      $0.alias == tag || $0.hasNoAlias && $0.name == names.vxlan && config.isMACOfTunnel($0)
     }
     let bridges = try links(kind: "bridge", master: nil, on: .host).filter {
-      $0.alias == tag || $0.isNameless && $0.name == names.bridge && config.isMACOfBridge($0, tunnels.first)
+      $0.alias == tag || $0.hasNoAlias && $0.name == names.bridge && config.isMACOfBridge($0, tunnels.first)
     }
-    var around: [RouteSpec] = []
+    var directRoutes: [RouteSpec] = []
     for tunnel in tunnels {
       guard let vni = tunnel.vxlan?.vni else { continue }
-      around += try hostRoutes(metric: OverlaySettings.directMetric(vni: vni))
+      directRoutes += try hostRoutes(metric: OverlaySettings.directMetric(vni: vni))
     }
     var shared: [Change] = []
-    for bridge in bridges { shared += try unsharedVRF(without: bridge) }
-    return around.map { .deleteRoute($0) } + tunnels.map { .deleteLink($0.name, on: .host) }
+    for bridge in bridges { shared += try unusedVRF(without: bridge) }
+    return directRoutes.map { .deleteRoute($0) } + tunnels.map { .deleteLink($0.name, on: .host) }
       + bridges.map { .deleteUnusedBridge($0.name) } + shared
       // Last: the VXLAN device receives packets until it is deleted.
       + [.removeRules(.tunnel(of: network), .tunnels, everywhere: filter.obstacle(.nftables) == nil)]
   }
 
   /// Changes that remove the shared devices of a bridge's VRF, and the VRF, if no other network is in it.
-  private mutating func unsharedVRF(without bridge: LinkInfo) throws(KernelError) -> [Change] {
+  private mutating func unusedVRF(without bridge: LinkInfo) throws(KernelError) -> [Change] {
     guard let index = bridge.master, let vrf = try link(index: index, on: .host), vrf.kind == "vrf" else { return [] }
     let all = try allLinks(on: .host), ours = all.filter { $0.alias == OverlayVRF.tag }
-    let between = ours.filter { $0.master == vrf.index }
-    guard all.filter({ $0.master == vrf.index }).allSatisfy({ $0.index == bridge.index || between.contains($0) }) else {
+    let sharedBridges = ours.filter { $0.master == vrf.index }
+    guard all.filter({ $0.master == vrf.index }).allSatisfy({ $0.index == bridge.index || sharedBridges.contains($0) })
+    else {
       return []
     }
-    let tunnels = ours.filter { port in between.contains { $0.index == port.master } }
-    return tunnels.map { .deleteLink($0.name, on: .host) } + between.map { .deleteUnusedBridge($0.name) }
+    let tunnels = ours.filter { port in sharedBridges.contains { $0.index == port.master } }
+    return tunnels.map { .deleteLink($0.name, on: .host) } + sharedBridges.map { .deleteUnusedBridge($0.name) }
       + (vrf.alias == OverlayVRF.tag ? [.deleteUnusedBridge(vrf.name)] : [])
   }
 }
 
 extension LinkInfo {
   /// Whether the link has no alias: an ADD that was killed had only just made it.
-  fileprivate var isNameless: Bool { alias == nil }
+  fileprivate var hasNoAlias: Bool { alias == nil }
 }
 
 extension OverlayConfig {

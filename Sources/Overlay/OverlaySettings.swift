@@ -131,7 +131,7 @@ public struct OverlaySettings: Equatable, Sendable {
     if routesDirectly, isolationMode != .none, network.isEmpty {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"directRouting\": true: \"network\" is missing: want all of the network's addresses, which its isolation lets in",
+        "key \"directRouting\": true: \"network\" is missing: want all of the network's addresses, which the isolation rules accept",
         details: "or \"isolation\": \"none\"")
     }
     guard mode == .l3, masquerade != nil else { return }
@@ -144,37 +144,38 @@ public struct OverlaySettings: Equatable, Sendable {
     if network.isEmpty {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"ipMasq\": true: \"network\" is missing: want all of the network's addresses, which keep their source")
+        "key \"ipMasq\": true: \"network\" is missing: want all of the network's addresses, between which packets are not masqueraded"
+      )
     }
   }
 }
 
 extension OverlayConfig {
   fileprivate func tunnel(_ localEndpoint: LocalEndpoint) throws(CNIError) -> VXLAN {
-    let given = try checkedVNI(), told = localEndpoint.controlState.vni
-    if let given, let told, given != told {
+    let given = try checkedVNI(), etcdVNI = localEndpoint.controlState.vni
+    if let given, let etcdVNI, given != etcdVNI {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"vni\": \(given): the network's configuration in etcd has \(told): want one of them")
+        "key \"vni\": \(given): the network's configuration in etcd has \(etcdVNI): want one of them")
     }
-    guard let vni = given ?? told else {
+    guard let vni = given ?? etcdVNI else {
       throw CNIError(.invalidNetworkConfig, "key \"vni\": missing: want 1 to 16777215")
     }
-    let givenPort = try checkedPort(), toldPort = localEndpoint.controlState.port
-    if let givenPort, let toldPort, givenPort != toldPort {
+    let givenPort = try checkedPort(), etcdPort = localEndpoint.controlState.port
+    if let givenPort, let etcdPort, givenPort != etcdPort {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"dstport\": \(givenPort): the network's configuration in etcd has \(toldPort): want one of them")
+        "key \"dstport\": \(givenPort): the network's configuration in etcd has \(etcdPort): want one of them")
     }
-    var tunnel = VXLAN(vni: vni, port: givenPort ?? toldPort ?? controlPlane.defaultPort)
+    var tunnel = VXLAN(vni: vni, port: givenPort ?? etcdPort ?? controlPlane.defaultPort)
     tunnel.local = localEndpoint.local
     if case .multicast(let group) = controlPlane { tunnel.group = group }
     tunnel.ttl = try checked("ttl", ttl, KeyRange.ttl)
     if let df {
-      guard let known = VXLAN.DontFragment(rawValue: df) else {
+      guard let dontFragment = VXLAN.DontFragment(rawValue: df) else {
         throw CNIError(.invalidNetworkConfig, "key \"df\": \"\(df)\": want unset, set or inherit")
       }
-      tunnel.df = known
+      tunnel.df = dontFragment
     }
     tunnel.learns = learning ?? (tunnel.group != nil)
     tunnel.udpChecksum = udpcsum

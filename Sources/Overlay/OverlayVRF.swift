@@ -28,24 +28,26 @@ public struct OverlayVRF: Equatable, Sendable {
     }
     self.name = name
     guard config.controlPlane.isEVPN else {
-      throw refusal("vrf", "\"\(name)\"", "only a routing daemon fills it: want it with controlPlane \"evpn\" alone")
+      throw refusal("vrf", "\"\(name)\"", "only a routing daemon fills it: want controlPlane \"evpn\"")
     }
     if config.isGateway == false {
       throw refusal("vrf", "\"\(name)\"", "\"isGateway\" is false: want a gateway to route")
     }
     if config.masquerade.isOn {
-      throw refusal("vrf", "\"\(name)\"", "what leaves a VRF leaves it elsewhere: want it without \"ipMasq\"")
+      throw refusal(
+        "vrf", "\"\(name)\"",
+        "packets of a VRF do not leave through the host's main routing table: want it without \"ipMasq\"")
     }
     givenTable = try checked("vrfTable", config.vrfTable, KeyRange.routingTable)
     if let table = givenTable, (253...255).contains(table) {
-      throw refusal("vrfTable", "\(table)", "it is one of the host's own: want another")
+      throw refusal("vrfTable", "\(table)", "it is one of the host's routing tables: want another")
     }
     let vni = try checked("l3vni", config.l3VNI, KeyRange.vni)
-    if vni == tunnel.vni { throw refusal("l3vni", "\(tunnel.vni)", "it is \"vni\": want a VNI of its own") }
+    if vni == tunnel.vni { throw refusal("l3vni", "\(tunnel.vni)", "it equals \"vni\": want another VNI") }
     self.tunnel = vni.map { vni in
-      var between = tunnel
-      between.vni = vni
-      return between
+      var l3Tunnel = tunnel
+      l3Tunnel.vni = vni
+      return l3Tunnel
     }
     routerMAC = MACAddress(forTunnelOf: vni ?? tunnel.vni, from: local)
     defaultTable = (1 << 30) + (vni ?? tunnel.vni)
@@ -70,7 +72,7 @@ public struct OverlayVRFState: Equatable, Sendable {
   public var bridge: LinkInfo?
   public var device: LinkInfo?
   /// Another VXLAN device with the same VNI and port, if the VRF's own device does not exist.
-  public var rival: LinkInfo?
+  public var conflictingDevice: LinkInfo?
 
   public init() {}
 
@@ -80,7 +82,7 @@ public struct OverlayVRFState: Equatable, Sendable {
     guard let name = wanted.device, let tunnel = wanted.tunnel else { return }
     device = try kernel.link(name, on: .host)
     guard device == nil else { return }
-    rival = try kernel.links(kind: "vxlan", master: nil, on: .host).first {
+    conflictingDevice = try kernel.links(kind: "vxlan", master: nil, on: .host).first {
       $0.vxlan?.vni == tunnel.vni && $0.vxlan?.port == tunnel.port
     }
   }
@@ -91,29 +93,38 @@ extension OverlayVRF {
   ///
   /// - Throws: code 7 if an existing link has other settings; the message has both values.
   func check(_ hostState: OverlayVRFState, networkBridge: LinkInfo?) throws(CNIError) {
-    if let there = hostState.vrf {
-      guard let table = there.vrfTable else { throw refusal("vrf", "\"\(name)\"", "it is no VRF: want a free name") }
+    if let existing = hostState.vrf {
+      guard let table = existing.vrfTable else {
+        throw refusal("vrf", "\"\(name)\"", "it is not a VRF: want a free name")
+      }
       if let givenTable, table != givenTable {
         throw refusal("vrfTable", "\(givenTable)", "\(name) has table \(table): want that, or no such key")
       }
     }
     // A bridge without an alias comes from an unfinished ADD and belongs to no network yet.
-    if let there = networkBridge, there.alias != nil, there.master == nil || there.master != hostState.vrf?.index {
-      throw refusal("vrf", "\"\(name)\"", "bridge \(there.name) is not in it: want the network as it was made")
+    if let existing = networkBridge, existing.alias != nil,
+      existing.master == nil || existing.master != hostState.vrf?.index
+    {
+      throw refusal(
+        "vrf", "\"\(name)\"",
+        "bridge \(existing.name) exists outside this VRF: want the configuration with which it was made")
     }
     guard let tunnel else { return }
-    if let rival = hostState.rival, let there = rival.vxlan {
-      throw refusal("l3vni", "\(tunnel.vni)", "\(rival.name) is \(there), want \(tunnel): want another VNI")
+    if let conflictingDevice = hostState.conflictingDevice, let existing = conflictingDevice.vxlan {
+      throw refusal(
+        "l3vni", "\(tunnel.vni)", "\(conflictingDevice.name) is \(existing), want \(tunnel): want another VNI")
     }
-    if let there = hostState.bridge {
-      guard there.kind == "bridge" else { throw refusal("l3vni", "\(tunnel.vni)", "\(there.name) is no bridge") }
-      if let master = there.master, master != hostState.vrf?.index {
-        throw refusal("l3vni", "\(tunnel.vni)", "\(there.name) belongs to link \(master), want \(name)")
+    if let existing = hostState.bridge {
+      guard existing.kind == "bridge" else {
+        throw refusal("l3vni", "\(tunnel.vni)", "\(existing.name) is not a bridge")
+      }
+      if let master = existing.master, master != hostState.vrf?.index {
+        throw refusal("l3vni", "\(tunnel.vni)", "\(existing.name) belongs to link \(master), want \(name)")
       }
     }
-    if let there = hostState.device, there.vxlan.map({ tunnel.atAddress(of: there).matches($0) }) != true {
-      let found = there.vxlan.map { "\($0)" } ?? "no VXLAN device"
-      throw refusal("l3vni", "\(tunnel.vni)", "\(there.name) is \(found), want \(tunnel)")
+    if let existing = hostState.device, existing.vxlan.map({ tunnel.atAddress(of: existing).matches($0) }) != true {
+      let found = existing.vxlan.map { "\($0)" } ?? "not a VXLAN device"
+      throw refusal("l3vni", "\(tunnel.vni)", "\(existing.name) is \(found), want \(tunnel)")
     }
   }
 
@@ -128,13 +139,13 @@ extension OverlayVRF {
     ]
     guard let tunnel, let bridge, let device else { return changes }
     changes.append(.createLink(LinkSpec(bridge, kind: .bridge(filtersVLANs: false), mac: routerMAC, mtu: mtu)))
-    if hostState.bridge?.isUp != true, hasIPv6 { changes.append(quiet(bridge)) }
+    if hostState.bridge?.isUp != true, hasIPv6 { changes.append(autoconfigurationOff(bridge)) }
     changes += [
       .changeLink(bridge, on: .host, LinkChange(isUp: true, alias: Self.tag, master: name)),
       .createLink(
         LinkSpec(device, kind: .vxlan(tunnel.atAddress(of: hostState.device), over: nil), mac: routerMAC, mtu: mtu)),
     ]
-    if hostState.device?.isUp != true, hasIPv6 { changes.append(quiet(device)) }
+    if hostState.device?.isUp != true, hasIPv6 { changes.append(autoconfigurationOff(device)) }
     let port = BridgePort(learning: false)
     return changes + [
       .changeLink(
@@ -144,7 +155,7 @@ extension OverlayVRF {
   }
 
   /// Keeps the link from configuring IPv6 addresses by itself.
-  private func quiet(_ name: InterfaceName) -> Change {
+  private func autoconfigurationOff(_ name: InterfaceName) -> Change {
     .setSysctls(
       [
         .ignoringRouters(name), .conf(.v6, name, "addr_gen_mode", "1", isOptional: true),

@@ -14,7 +14,7 @@ extension Kernel where Self: ~Copyable {
   public mutating func strayNeighbours(
     of bridge: InterfaceName, without gone: Set<InterfaceName>
   ) throws(KernelError) -> [Change] {
-    guard let there = try link(bridge, on: .host), there.kind == "bridge" else { return [] }
+    guard let bridgeLink = try link(bridge, on: .host), bridgeLink.kind == "bridge" else { return [] }
     let neighbours: [NeighbourSpec]
     do throws(KernelError) { neighbours = try self.neighbours(of: bridge) } catch {
       // Another process deleted the bridge meanwhile.
@@ -23,7 +23,7 @@ extension Kernel where Self: ~Copyable {
     }
     guard !neighbours.isEmpty else { return [] }
     var behind: Set<MACAddress> = []
-    for port in try allLinks(on: .host) where port.master == there.index && !gone.contains(port.name) {
+    for port in try allLinks(on: .host) where port.master == bridgeLink.index && !gone.contains(port.name) {
       do throws(KernelError) {
         let entries = try fdbEntries(of: port.name)
         // A MAC address that the daemon put behind the tunnel has moved to another host, so its neighbour entry is stale.

@@ -7,7 +7,7 @@ extension OverlayDevices {
   /// Rules that drop VXLAN packets of containers and, if the peers are known, of unknown hosts; set before the device is up.
   ///
   /// If another program's VXLAN device uses the same port, the hosts of its network are unknown, so only containers are blocked.
-  var guarding: [Change] {
+  var tunnelGuardChanges: [Change] {
     guard hostState.guardsTunnel else { return [] }
     let peersAreKnown = settings.ownsTables && !hostState.sharesPort
     let peers = peersAreKnown ? Set(settings.controlState.peers.map(\.vtep)).sorted() : nil

@@ -133,8 +133,7 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
   public func status(_ network: NetworkCall<Config>) throws(CNIError) {
     var kernel = try open(network.journal)
     if let obstacle = try convertingErrors({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel)
-      })
-    {
+    }) {
       throw CNIError(.notAvailable, obstacle)
     }
     if let nestedPlugin = network.config.nestedPlugin { _ = try network.delegates.run(nestedPlugin, .status) }

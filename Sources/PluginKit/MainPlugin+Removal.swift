@@ -107,8 +107,7 @@ extension MainPlugin where Host: ~Copyable {
   public func status(_ network: NetworkCall<Config>) throws(CNIError) {
     var kernel = try openForStatus(network)
     if let obstacle = try convertingErrors({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel)
-      })
-    {
+    }) {
       throw CNIError(.notAvailable, obstacle)
     }
     try checkIPv6(network, on: &kernel)

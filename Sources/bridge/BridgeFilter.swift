@@ -32,7 +32,7 @@ struct BridgeFilter: Equatable {
       let other = masquerade != nil ? "ipMasq" : "isDefaultGateway"
       throw CNIError(
         .invalidNetworkConfig,
-        "keys \"internal\" and \"\(other)\": nothing leaves an internal network: want one of them"
+        "keys \"internal\" and \"\(other)\": no packets leave an internal network: want one of them"
       )
     }
     if !links.isEmpty, isolationMode != .container {
@@ -41,12 +41,12 @@ struct BridgeFilter: Equatable {
     }
     if !links.isEmpty, config.isGateway != true, config.isDefaultGateway != true {
       throw CNIError(
-        .invalidNetworkConfig, "key \"links\": they lead through the host: want \"isGateway\": true with it")
+        .invalidNetworkConfig, "key \"links\": connections go through the host: want \"isGateway\": true with it")
     }
     if !links.isEmpty, config.ipspoofchk == false || other != nil {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"links\": they go by addresses, which \"\(other ?? "ipspoofchk")\" leaves unchecked: want \"ipspoofchk\": true"
+        "key \"links\": the rules match addresses, which \"\(other ?? "ipspoofchk")\" does not check: want \"ipspoofchk\": true"
       )
     }
     if guardsSource {

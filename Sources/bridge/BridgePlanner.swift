@@ -14,10 +14,10 @@ struct BridgePlanner {
   var addresses: AddResult
 
   func plan() throws(CNIError) -> AttachmentPlan {
-    if let there = hostState.bridge, there.kind != "bridge" {
+    if let existing = hostState.bridge, existing.kind != "bridge" {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"bridge\": \"\(settings.bridge)\" is \(there.kindDescription): want a bridge or a free name")
+        "key \"bridge\": \"\(settings.bridge)\" is \(existing.kindDescription): want a bridge or a free name")
     }
     if settings.vlans != nil, hostState.bridge?.filtersVLANs == false {
       throw CNIError(
@@ -103,7 +103,7 @@ struct BridgePlanner {
     if !settings.filter.links.isEmpty, settings.filter.guardsAddresses != .no, hostState.guardsAddresses == .no {
       throw CNIError(
         .unsupportedField,
-        "key \"links\": they go by addresses, which a host without nf_tables cannot check: want no links")
+        "key \"links\": the rules match addresses, which a host without nf_tables cannot check: want no links")
     }
     for (link, peer) in zip(settings.filter.links, hostState.peers) where peer == nil {
       throw CNIError(

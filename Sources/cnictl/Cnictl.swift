@@ -7,10 +7,10 @@ struct Cnictl: ParsableCommand {
     abstract: "Manage CNI networks and attach network namespaces to them.",
     discussion: """
       Networks are the files in /etc/cni/net.d (NETCONFPATH, --conf-dir), plugins are in /opt/cni/bin (CNI_PATH, \
-      --plugin-dir), and what is attached is kept in /var/lib/cni/results (--cache-dir), where runtimes built on \
-      libcni keep it too.
+      --plugin-dir), and attachments are recorded in /var/lib/cni/results (--cache-dir), where runtimes built on \
+      libcni record them too.
 
-      Exit status: 0, 1 where a plugin or the system refused, 64 for a wrong command line.
+      Exit status: 0, 1 if a plugin or the system refused, 64 for a wrong command line.
       """,
     subcommands: [
       NetworkCommand.self, Connect.self, Plan.self, Disconnect.self, Check.self, CollectGarbage.self, Status.self,

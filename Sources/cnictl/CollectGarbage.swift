@@ -7,13 +7,13 @@ struct CollectGarbage: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "gc", abstract: "Remove what belongs to containers whose namespace is gone.",
     discussion: """
-      Without arguments in every network, those whose configuration is gone too. What leads to a live namespace stays, \
-      whoever remembers it, and so does what leads nowhere that is known. With --dry-run the same lines are printed and \
-      nothing is removed.
+      Without arguments in every network, also in those whose configuration is gone. What belongs to a live namespace \
+      stays, in the cache or not, and so does everything whose namespace is unknown. With --dry-run the same lines are \
+      printed and nothing is removed.
       """)
 
   @OptionGroup var common: CommonOptions
-  @Flag(help: "Only say what is stale.") var dryRun = false
+  @Flag(help: "Only print what is stale.") var dryRun = false
   @Argument(help: "Names, or starts of ids.", completion: networkNames) var networks: [String] = []
 
   func run() throws {
@@ -29,15 +29,17 @@ struct CollectGarbage: ParsableCommand {
       let pause = dryRun ? nil : try GarbageCollector.pauseAttaching(to: (lists + orphans).map(\.name))
       var errors: [CNIError] = []
       var reported: [JSONValue] = []
-      let tell = { (stale: StaleThing) in
+      let report = { (stale: StaleItem) in
         if !common.json { print(stale.sentence) }
         reported.append(stale.json)
       }
       for list in lists {
-        do throws(CNIError) { try collector.collect(list, dryRun: dryRun, tell: tell) } catch { errors.append(error) }
+        do throws(CNIError) { try collector.collect(list, dryRun: dryRun, report: report) } catch {
+          errors.append(error)
+        }
       }
       do throws(CNIError) {
-        try collector.collect(orphans: orphans, dryRun: dryRun, tell: tell)
+        try collector.collect(orphans: orphans, dryRun: dryRun, report: report)
       } catch { errors.append(error) }
       _ = consume pause
       if let error = CNIError(joining: errors) { throw error }

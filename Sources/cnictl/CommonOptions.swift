@@ -28,18 +28,18 @@ struct CommonOptions: ParsableArguments {
   }
 
   var networks: ConfigDirectory {
-    ConfigDirectory(given(configDirectory) ?? given(Environment["NETCONFPATH"]) ?? ConfigDirectory.standard)
+    ConfigDirectory(nonEmpty(configDirectory) ?? nonEmpty(Environment["NETCONFPATH"]) ?? ConfigDirectory.standard)
   }
 
   var runtime: Runtime {
-    let named = pluginDirectories.isEmpty ? given(Environment["CNI_PATH"]).map { [$0] } ?? [] : pluginDirectories
+    let named = pluginDirectories.isEmpty ? nonEmpty(Environment["CNI_PATH"]).map { [$0] } ?? [] : pluginDirectories
     let directories = named.flatMap { $0.split(separator: ":").map(String.init) }
     return Runtime(
       pluginDirectories: directories.isEmpty ? [Runtime.standardPluginDirectory] : directories,
       cache: ResultCache(cacheDirectory), timeoutSeconds: timeoutSeconds, diagnostics: writeToStandardError)
   }
 
-  private func given(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
+  private func nonEmpty(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
 
   /// Reads the configured networks; warns on standard error about files that cannot be used.
   func load() throws(CNIError) -> ConfigDirectory.Contents {

@@ -51,7 +51,8 @@ struct Connect: ParsableCommand {
 struct Disconnect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Detach a network namespace from a network.",
-    discussion: "Works when the namespace or the network's configuration is gone: what ADD was given is kept.")
+    discussion:
+      "Also works if the namespace or the network's configuration is gone: the cache has the configuration of ADD.")
 
   @OptionGroup var common: CommonOptions
   @Argument(help: "The network's name.", completion: networkNames, transform: parsed) var network: NetworkName
@@ -73,25 +74,25 @@ struct Disconnect: ParsableCommand {
       let namespace = pid.map(ContainerNamespace.init(processID:)) ?? netns.map { ContainerNamespace($0) }
       let filter = AttachmentFilter(network: network, namespace: namespace, container: container, interface: ifname)
       let entries = try filter.find(in: common.runtime.cache)
-      guard !entries.isEmpty else { throw try unknown(filter) }
+      guard !entries.isEmpty else { throw try notAttached(filter) }
       for entry in entries {
-        let known = try KnownAttachment(entry)
-        let lock = try NetworkLock(known.attachment.owner)
-        try common.runtime.delete(known.list, known.attachment)
+        let cached = try CachedAttachment(entry)
+        let lock = try NetworkLock(cached.attachment.owner)
+        try common.runtime.delete(cached.list, cached.attachment)
         _ = consume lock
-        let owner = known.attachment.owner
+        let owner = cached.attachment.owner
         if !common.json { print("disconnected \(owner.container) from \(owner.network): \(owner.interface) is gone") }
       }
       if common.json { try common.printJSON(JSONValue.array(entries.map(\.attachment.json))) }
     }
   }
 
-  private func unknown(_ filter: AttachmentFilter) throws(CNIError) -> CNIError {
+  private func notAttached(_ filter: AttachmentFilter) throws(CNIError) -> CNIError {
     let others = try common.runtime.cache.entries(of: network).map { entry in
       "\(entry.attachment.owner.container) \(entry.attachment.owner.interface) in \(entry.attachment.namespacePath)"
     }
-    let known = others.isEmpty ? "nothing is" : "attached are \(others.joined(separator: ", "))"
+    let attachedText = others.isEmpty ? "no container is" : "attached are \(others.joined(separator: ", "))"
     let wanted = [filter.namespace?.path, container?.description, ifname?.description].compactMap(\.self)
-    return CNIError(.unknownContainer, "\(wanted.joined(separator: " ")) is not on network \(network): \(known)")
+    return CNIError(.unknownContainer, "\(wanted.joined(separator: " ")) is not on network \(network): \(attachedText)")
   }
 }

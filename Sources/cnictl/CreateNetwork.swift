@@ -20,7 +20,8 @@ extension NetworkCommand {
     @Option(help: "The host's address in a subnet.", transform: parsed) var gateway: [IPAddress] = []
     @Option(help: "The part of a subnet to hand out.", transform: parsed) var ipRange: [IPPrefix] = []
     @Flag(help: "Add an IPv6 subnet.") var ipv6 = false
-    @Flag(help: "Members reach each other and nobody else; on a parent's wire, nobody beyond it.") var `internal` =
+    @Flag(help: "Containers reach only each other; with a parent, also the hosts on the parent's network.")
+    var `internal` =
       false
     @Option(help: "The largest packet, in bytes.") var mtu: Int?
     @Option(help: "The specification's version: \(versionTexts).", transform: parsedVersion)
@@ -45,8 +46,8 @@ extension NetworkCommand {
           throw CNIError(.invalidNetworkConfig, overlaps.joined(separator: "; "), details: "want another --subnet")
         }
         try write(bytes, to: file)
-        if `internal`, driver.isOnMastersWire {
-          warn("network \(name) has no default route, but whoever is on its parent's wire is reached")
+        if `internal`, driver.hasParentLink {
+          warn("network \(name) has no default route, but its containers reach the hosts on its parent's network")
         }
         if common.json {
           try common.printJSON(["id": .string(id), "name": .string(name.description), "file": .string(file)])

@@ -4,7 +4,7 @@ import Linux
 import NetTypes
 
 /// An attachment, or a part of one, whose container no longer exists.
-struct StaleThing {
+struct StaleItem {
   /// The same sentence for a dry run and for a removal.
   var sentence: String
   var json: JSONValue
@@ -20,17 +20,17 @@ struct AttachingPause: ~Copyable {
 struct GarbageCollector {
   var runtime: Runtime
 
-  private var look: HostLook { HostLook(cache: runtime.cache) }
+  private var surveyor: HostSurveyor { HostSurveyor(cache: runtime.cache) }
 
   func survey(of list: NetworkList) throws(CNIError) -> HostSurvey {
-    try look.surveys(of: [list]).first ?? HostSurvey(list.name)
+    try surveyor.surveys(of: [list]).first ?? HostSurvey(list.name)
   }
 
   /// Whether `gc` would remove it: its path leads to no namespace, and no other trace of it leads to a live one.
-  func isGone(_ known: KnownAttachment) throws(CNIError) -> Bool {
-    guard ContainerNamespace(of: known.attachment).presence == .gone else { return false }
-    return try survey(of: known.list).standings().contains {
-      $0.owner == known.attachment.owner && $0.presence == .gone
+  func isGone(_ cached: CachedAttachment) throws(CNIError) -> Bool {
+    guard ContainerNamespace(of: cached.attachment).presence == .gone else { return false }
+    return try survey(of: cached.list).attachments().contains {
+      $0.owner == cached.attachment.owner && $0.presence == .gone
     }
   }
 
@@ -48,37 +48,37 @@ struct GarbageCollector {
   /// - Parameters:
   ///   - list: the network.
   ///   - dryRun: changes nothing.
-  ///   - tell: gets each thing that was removed or, in a dry run, would be.
+  ///   - report: gets each thing that was removed or, in a dry run, would be.
   /// - Throws: all failures; one failure does not stop the rest.
-  func collect(_ list: NetworkList, dryRun: Bool, tell: (StaleThing) -> Void) throws(CNIError) {
+  func collect(_ list: NetworkList, dryRun: Bool, report: (StaleItem) -> Void) throws(CNIError) {
     guard !list.disableGC else {
       throw CNIError(.unsupportedField, "network \(list.name): GC is disabled by its key \"disableGC\"")
     }
     let before = try survey(of: list)
-    let stale = before.standings().filter { $0.presence == .gone }
-    let unnamed = list.version >= Command.gc.since ? before.unnamed() : []
-    let words = unnamed.map { "\(list.name): stale: \($0)" }
+    let stale = before.attachments().filter { $0.presence == .gone }
+    let leftovers = list.version >= Command.gc.since ? before.leftovers() : []
+    let sentences = leftovers.map { "\(list.name): stale: \($0)" }
     if dryRun {
-      for standing in stale { tell(try thing(standing)) }
-      return words.forEach { tell(StaleThing(sentence: $0, json: json($0, of: list))) }
+      for surveyed in stale { report(try staleItem(surveyed)) }
+      return sentences.forEach { report(StaleItem(sentence: $0, json: json($0, of: list))) }
     }
     var errors: [CNIError] = []
-    for standing in stale {
-      do throws(CNIError) { try remove(standing, with: list, tell) } catch { errors.append(error) }
+    for surveyed in stale {
+      do throws(CNIError) { try remove(surveyed, with: list, report) } catch { errors.append(error) }
     }
     do throws(CNIError) {
-      try tellPlugins(of: list, without: Set(stale.map(\.owner)))
-      words.forEach { tell(StaleThing(sentence: $0, json: json($0, of: list))) }
+      try runPluginGC(of: list, without: Set(stale.map(\.owner)))
+      sentences.forEach { report(StaleItem(sentence: $0, json: json($0, of: list))) }
     } catch { errors.append(error) }
     if let error = CNIError(joining: errors) { throw error }
   }
 
   /// Runs GC of the plugins; what was attached after the first survey is valid too.
-  private func tellPlugins(of list: NetworkList, without stale: Set<AttachmentID>) throws(CNIError) {
+  private func runPluginGC(of list: NetworkList, without stale: Set<AttachmentID>) throws(CNIError) {
     guard list.version >= Command.gc.since else { return }
-    let now = try survey(of: list).standings()
+    let now = try survey(of: list).attachments()
     let valid = now.filter { $0.presence != .gone || !stale.contains($0.owner) }
-    try runtime.tellPlugins(
+    try runtime.runPluginGC(
       of: list, valid: Set(valid.map { NetworkAttachment(owner: $0.owner, namespacePath: "").key }))
   }
 
@@ -87,18 +87,18 @@ struct GarbageCollector {
     var known = Set(configured)
     var lists: [NetworkList] = []
     for entry in try runtime.cache.entries() where known.insert(entry.attachment.owner.network).inserted {
-      lists.append(try KnownAttachment(entry).list)
+      lists.append(try CachedAttachment(entry).list)
     }
     return lists
   }
 
   /// Removes stale attachments to networks that are no longer configured.
-  func collect(orphans lists: [NetworkList], dryRun: Bool, tell: (StaleThing) -> Void) throws(CNIError) {
+  func collect(orphans lists: [NetworkList], dryRun: Bool, report: (StaleItem) -> Void) throws(CNIError) {
     var errors: [CNIError] = []
-    for survey in try look.surveys(of: lists) {
-      for standing in survey.standings() where standing.presence == .gone && standing.isCached {
+    for survey in try surveyor.surveys(of: lists) {
+      for surveyed in survey.attachments() where surveyed.presence == .gone && surveyed.isCached {
         do throws(CNIError) {
-          if dryRun { tell(try thing(standing)) } else { try remove(standing, with: nil, tell) }
+          if dryRun { report(try staleItem(surveyed)) } else { try remove(surveyed, with: nil, report) }
         } catch { errors.append(error) }
       }
     }
@@ -107,33 +107,34 @@ struct GarbageCollector {
 
   /// Calls DEL for one attachment, with `list` or else with the configuration that its ADD had.
   func remove(
-    _ standing: Standing, with list: NetworkList?, _ tell: (StaleThing) -> Void
+    _ surveyed: SurveyedAttachment, with list: NetworkList?, _ report: (StaleItem) -> Void
   ) throws(CNIError) {
     // A runtime may be attaching a new container of the same name.
-    let name = AttachedName(container: "\(standing.owner.container)", interface: "\(standing.owner.interface)")
-    guard !HostNamespaces.attaching().contains(name) else { return }
-    let entry = try runtime.cache.entry(standing.owner)
-    if let entry, !standing.isCached || ContainerNamespace(of: entry.attachment).presence != .gone { return }
-    let removed = try thing(standing)
-    let attachment = entry?.attachment ?? NetworkAttachment(owner: standing.owner, namespacePath: "")
+    let name = ContainerInterfaceName(
+      container: "\(surveyed.owner.container)", interface: "\(surveyed.owner.interface)")
+    guard !HostNamespaces.attachmentsInProgress().contains(name) else { return }
+    let entry = try runtime.cache.entry(surveyed.owner)
+    if let entry, !surveyed.isCached || ContainerNamespace(of: entry.attachment).presence != .gone { return }
+    let removed = try staleItem(surveyed)
+    let attachment = entry?.attachment ?? NetworkAttachment(owner: surveyed.owner, namespacePath: "")
     if let list {
       try runtime.delete(list, attachment)
     } else if let entry {
-      try runtime.delete(KnownAttachment(entry).list, attachment)
+      try runtime.delete(CachedAttachment(entry).list, attachment)
     }
-    tell(removed)
+    report(removed)
   }
 
-  private func thing(_ standing: Standing) throws(CNIError) -> StaleThing {
-    let known = try runtime.cache.entry(standing.owner)?.attachment
-    let attachment = known ?? NetworkAttachment(owner: standing.owner, namespacePath: "")
-    let traces = JSONValue.array(standing.traces.map { .string($0) })
-    return StaleThing(
-      sentence: standing.sentence,
+  private func staleItem(_ surveyed: SurveyedAttachment) throws(CNIError) -> StaleItem {
+    let cached = try runtime.cache.entry(surveyed.owner)?.attachment
+    let attachment = cached ?? NetworkAttachment(owner: surveyed.owner, namespacePath: "")
+    let traces = JSONValue.array(surveyed.traces.map { .string($0) })
+    return StaleItem(
+      sentence: surveyed.sentence,
       json: .object(attachment.members.merging(["traces": traces]) { own, _ in own }))
   }
 
-  private func json(_ words: String, of list: NetworkList) -> JSONValue {
-    .object(["network": .string(list.name.description), "traces": .array([.string(words)])])
+  private func json(_ sentence: String, of list: NetworkList) -> JSONValue {
+    .object(["network": .string(list.name.description), "traces": .array([.string(sentence)])])
   }
 }

@@ -31,7 +31,7 @@ extension NetnsCommand {
 
   struct Remove: ParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "rm", abstract: "Detach a namespace from every network and take its name away.")
+      commandName: "rm", abstract: "Detach a namespace from every network and remove its name.")
 
     @OptionGroup var common: CommonOptions
     @Argument(help: "Its name.", completion: namespaceNames, transform: parsed) var name: ContainerID
@@ -44,9 +44,9 @@ extension NetnsCommand {
         }
         var detached: [JSONValue] = []
         for entry in try AttachmentFilter(namespace: namespace).find(in: common.runtime.cache) {
-          let known = try KnownAttachment(entry)
-          try common.runtime.delete(known.list, known.attachment)
-          detached.append(known.attachment.json)
+          let cached = try CachedAttachment(entry)
+          try common.runtime.delete(cached.list, cached.attachment)
+          detached.append(cached.attachment.json)
         }
         do throws(KernelError) { try NamedNamespaces.remove("\(name)") } catch {
           throw CNIError(error, as: .invalidNamespace)

@@ -62,7 +62,7 @@ extension NetworkCommand {
       commandName: "rm", abstract: "Remove networks that no container is on.")
 
     @OptionGroup var common: CommonOptions
-    @Flag(help: "Remove the configuration even where a plugin cannot clean up.") var force = false
+    @Flag(help: "Remove the configuration even if a plugin cannot clean up.") var force = false
     @Argument(help: "Names, or starts of ids.", completion: networkNames) var networks: [String]
 
     func run() throws {
@@ -82,16 +82,16 @@ extension NetworkCommand {
       let list = network.list
       let collector = GarbageCollector(runtime: common.runtime)
       let pause = try GarbageCollector.pauseAttaching(to: [list.name])
-      let standings = try collector.survey(of: list).standings()
-      let attached = standings.filter { standing in
-        standing.isCached || standing.presence == .live || standing.presence == .unknown && !force
+      let attachments = try collector.survey(of: list).attachments()
+      let attached = attachments.filter { surveyed in
+        surveyed.isCached || surveyed.presence == .live || surveyed.presence == .unknown && !force
       }
       guard attached.isEmpty else { throw try inUse(list, by: attached) }
       do throws(CNIError) {
-        try cleanUp(list, standings, collector)
+        try cleanUp(list, attachments, collector)
       } catch {
         guard force || list.disableGC else { throw error }
-        warn("what the plugins left behind stays: \(error)")
+        warn("remains of the plugins were not removed: \(error)")
       }
       do throws(KernelError) { try Files.remove(network.file) } catch { throw CNIError(error, as: .ioFailure) }
       _ = consume pause
@@ -99,21 +99,21 @@ extension NetworkCommand {
     }
 
     private func cleanUp(
-      _ list: NetworkList, _ stale: [Standing], _ collector: GarbageCollector
+      _ list: NetworkList, _ stale: [SurveyedAttachment], _ collector: GarbageCollector
     ) throws(CNIError) {
       guard !list.disableGC else {
         throw CNIError(.unsupportedField, "network \(list.name): GC is disabled by its key \"disableGC\"")
       }
-      for standing in stale where standing.presence == .gone { try collector.remove(standing, with: list) { _ in } }
-      try common.runtime.tellPlugins(of: list, valid: [], always: true)
+      for surveyed in stale where surveyed.presence == .gone { try collector.remove(surveyed, with: list) { _ in } }
+      try common.runtime.runPluginGC(of: list, valid: [], always: true)
     }
 
-    private func inUse(_ list: NetworkList, by standings: [Standing]) throws(CNIError) -> CNIError {
+    private func inUse(_ list: NetworkList, by attachments: [SurveyedAttachment]) throws(CNIError) -> CNIError {
       var users: [String] = []
-      for standing in standings {
-        let path = try common.runtime.cache.entry(standing.owner)?.attachment.namespacePath ?? ""
-        let place = path.isEmpty ? "(\(standing.traces.joined(separator: ", ")))" : "in \(path)"
-        users.append("container \(standing.owner.container) as \(standing.owner.interface) \(place)")
+      for surveyed in attachments {
+        let path = try common.runtime.cache.entry(surveyed.owner)?.attachment.namespacePath ?? ""
+        let location = path.isEmpty ? "(\(surveyed.traces.joined(separator: ", ")))" : "in \(path)"
+        users.append("container \(surveyed.owner.container) as \(surveyed.owner.interface) \(location)")
       }
       return CNIError(
         .invalidNetworkConfig, "network \(list.name) is in use by \(users.joined(separator: ", "))",

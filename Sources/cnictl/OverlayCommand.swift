@@ -7,26 +7,27 @@ import Overlay
 
 struct OverlayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "overlay", abstract: "Follow what a network's other hosts tell.", subcommands: [Sync.self])
+    commandName: "overlay", abstract: "Apply the data of a network's other hosts to this host.",
+    subcommands: [Sync.self])
 }
 
 extension OverlayCommand {
   struct Sync: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Make this host's way to other hosts what peers or etcd say now.",
+      abstract: "Apply the current peers, from peers files or etcd, to this host's VXLAN devices.",
       discussion: """
-        Reads the peers of static networks of overlay-vxlan, and etcd for those whose control plane it is, where this \
-        host has a lease; renews that. Sets the VXLAN device's entries and routes where they differ. Networks without a \
-        container on this host yet are left alone. Without arguments for every network.
+        For overlay-vxlan networks whose control plane is static, reads the peers; for those with etcd, reads etcd and \
+        renews this host's lease, if it has one. Sets the entries and routes of the VXLAN device that differ. Skips \
+        networks that have had no container on this host. Without arguments for every network.
 
-        With --watch it goes on until it is stopped: what etcd tells is done at once, leases are renewed after a third \
-        of their time, and files and configurations are looked at again every --interval seconds. While etcd is \
-        silent everything stays as it is. There is a unit for it: swift-cni-overlay.service.
+        With --watch it runs until it is stopped: it applies changes in etcd at once, renews leases after a third of \
+        their time, and reads files and configurations again every --interval seconds. While etcd does not answer, \
+        nothing is changed. The systemd unit for it is swift-cni-overlay.service.
         """)
 
     @OptionGroup var common: CommonOptions
-    @Flag(help: "Go on, and follow changes.") var watch = false
-    @Option(help: "With --watch: seconds between looks at files.") var interval = 30
+    @Flag(help: "Keep running and apply changes.") var watch = false
+    @Option(help: "With --watch: seconds between two reads of files.") var interval = 30
     @Argument(help: "Names of networks.", completion: networkNames, transform: parsed) var networks: [NetworkName] = []
 
     func validate() throws {
@@ -62,7 +63,7 @@ extension OverlayCommand {
 extension OverlaySync where Store == EtcdClient {
   /// Uses the real etcd clusters.
   static var live: OverlaySync {
-    OverlaySync(control: EtcdControl(warn: warn) { (config) throws(CNIError) in EtcdClient(config) })
+    OverlaySync(control: EtcdControlPlane(warn: warn) { (config) throws(CNIError) in EtcdClient(config) })
   }
 }
 
@@ -82,21 +83,21 @@ struct OverlayNetwork: Equatable {
   static func all(
     in contents: ConfigDirectory.Contents, named chosen: [NetworkName]
   ) throws(CNIError) -> [OverlayNetwork] {
-    var found: [OverlayNetwork] = []
+    var networks: [OverlayNetwork] = []
     for entry in contents.entries where chosen.isEmpty || chosen.contains(entry.list.name) {
       for plugin in entry.list.plugins where plugin.type.description == "overlay-vxlan" {
         do throws(CNIError) {
           let config = try OverlayConfig(JSONReader(plugin.config))
           guard config.controlPlane.knowsSubnets else { continue }
-          found.append(OverlayNetwork(name: entry.list.name, document: plugin.config, config: config))
+          networks.append(OverlayNetwork(name: entry.list.name, document: plugin.config, config: config))
         } catch { warn("\(entry.file) is left out: \(error)") }
       }
     }
-    if let missing = chosen.first(where: { name in !found.contains { $0.name == name } }) {
+    if let missing = chosen.first(where: { name in !networks.contains { $0.name == name } }) {
       throw CNIError(
         .invalidNetworkConfig, "network \(missing): want one of overlay-vxlan whose control plane is static or etcd")
     }
-    return found
+    return networks
   }
 
   var etcdPlane: EtcdPlaneConfig? { if case .etcd(let plane) = config.controlPlane { plane } else { nil } }

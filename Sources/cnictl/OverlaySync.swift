@@ -10,7 +10,7 @@ import PluginKit
 
 /// Brings the devices of overlay networks on this host in line with their control planes.
 struct OverlaySync<Store: EtcdStore & ~Copyable> {
-  let control: EtcdControl<Store>
+  let control: EtcdControlPlane<Store>
 
   /// Reads the network's state from its control plane once, and applies it.
   ///
@@ -18,7 +18,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   func sync(_ network: OverlayNetwork) throws(CNIError) -> Int {
     if let plane = network.etcdPlane, try !control.isRegistered(network.name, plane) { return 0 }
     return try onHost { (kernel) throws(CNIError) in
-      try apply(network.config.consulted(control, of: network.name, for: .add, on: &kernel), network, on: &kernel)
+      try apply(network.config.completed(control, of: network.name, for: .add, on: &kernel), network, on: &kernel)
     }
   }
 
@@ -33,9 +33,9 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
 
   /// This host as the network's other hosts see it.
   func host(in network: OverlayNetwork) throws(CNIError) -> OverlayHost {
-    let quiet = LocalOnly()
+    let noControlPlane = EmptyControlPlane()
     let local = try onHost { (kernel) throws(CNIError) in
-      try network.config.consulted(quiet, of: network.name, for: .add, on: &kernel).localEndpoint?.local
+      try network.config.completed(noControlPlane, of: network.name, for: .add, on: &kernel).localEndpoint?.local
     }
     guard let local else { throw CNIError(.invalidNetworkConfig, "network \(network.name): no address of this host") }
     return try network.config.host(at: local)
@@ -55,9 +55,9 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
       var count = 0
       for change in changes {
         // Setting the same MAC address again would remove the device's neighbour entries for a moment.
-        let found = try differences(from: change, on: &kernel)
-        guard !found.isEmpty else { continue }
-        count += found.count
+        let differing = try differences(from: change, on: &kernel)
+        guard !differing.isEmpty else { continue }
+        count += differing.count
         try kernel.apply(change)
       }
       return count
@@ -77,7 +77,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
 }
 
 /// A control plane without data, to find out only this host's address.
-private struct LocalOnly: OverlayControl {
+private struct EmptyControlPlane: ControlPlaneClient {
   func peers(inFile path: String) -> [OverlayPeer] { [] }
 
   func consult(

@@ -16,7 +16,7 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
   /// The time between two reads of files, in seconds.
   let seconds: Int
   /// The last error of each network or cluster, so that each error is printed once.
-  private var troubles: [String: String] = [:]
+  private var lastErrors: [String: String] = [:]
   private var warned: Set<String> = []
 
   init(common: CommonOptions, host: OverlaySync<Store>, chosen: [NetworkName], seconds: Int) {
@@ -31,18 +31,18 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
   /// - Throws: code 7 for a name that is not such a network; code 11 if another process watches a network already.
   mutating func run() throws(CNIError) {
     while true {
-      let networks = try look()
-      let followed = try inEtcd(networks)
-      // A copy: `following` reads `self` while the closure changes it. The copy is written back afterwards.
+      let networks = try loadNetworks()
+      let watchedNetworks = try registeredInEtcd(networks)
+      // A copy: `holdingWatchLocks` reads `self` while the closure changes it. The copy is written back afterwards.
       var watch = self
       defer { self = watch }
-      try host.control.following(followed.map(\.name)[...]) { () throws(CNIError) in
-        try watch.follow(networks, followed)
+      try host.control.holdingWatchLocks(watchedNetworks.map(\.name)[...]) { () throws(CNIError) in
+        try watch.follow(networks, watchedNetworks)
       }
     }
   }
 
-  private mutating func look() throws(CNIError) -> [OverlayNetwork] {
+  private mutating func loadNetworks() throws(CNIError) -> [OverlayNetwork] {
     let contents = try common.networks.load()
     for fault in contents.faults where warned.insert("\(fault)").inserted {
       warn("\(fault.file) cannot be used: \(fault.reason)")
@@ -51,19 +51,19 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
   }
 
   /// The networks to watch in etcd: those where this host is registered.
-  private func inEtcd(_ networks: [OverlayNetwork]) throws(CNIError) -> [OverlayNetwork] {
-    var followed: [OverlayNetwork] = []
+  private func registeredInEtcd(_ networks: [OverlayNetwork]) throws(CNIError) -> [OverlayNetwork] {
+    var watchedNetworks: [OverlayNetwork] = []
     for network in networks {
       guard let plane = network.etcdPlane, try host.control.isRegistered(network.name, plane) else { continue }
-      followed.append(network)
+      watchedNetworks.append(network)
     }
-    return followed
+    return watchedNetworks
   }
 
   /// Watches until the networks or their configurations change.
-  private mutating func follow(_ networks: [OverlayNetwork], _ followed: [OverlayNetwork]) throws(CNIError) {
+  private mutating func follow(_ networks: [OverlayNetwork], _ watchedNetworks: [OverlayNetwork]) throws(CNIError) {
     let host = host
-    var clusters = Cluster<Store>.all(of: followed, host)
+    var clusters = Cluster<Store>.all(of: watchedNetworks, host)
     repeat {
       for network in networks where network.etcdPlane == nil {
         attempt("\(network.name)") { () throws(CNIError) in report(network, try host.sync(network)) }
@@ -77,25 +77,27 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
         clusters[index] = cluster
       }
       // A cluster that does not answer returns at once.
-      if clusters.isEmpty || clusters.contains(where: { troubles[$0.etcd.endpoints[0]] != nil }) {
+      if clusters.isEmpty || clusters.contains(where: { lastErrors[$0.etcd.endpoints[0]] != nil }) {
         Clock.sleep(milliseconds: 1000 * min(seconds, 5))
       }
-    } while try isSame(networks, followed)
+    } while try isSame(networks, watchedNetworks)
   }
 
-  private mutating func isSame(_ networks: [OverlayNetwork], _ followed: [OverlayNetwork]) throws(CNIError) -> Bool {
-    let now = try look()
-    let nowFollowed = try inEtcd(now)
-    return now == networks && nowFollowed == followed
+  private mutating func isSame(_ networks: [OverlayNetwork], _ watchedNetworks: [OverlayNetwork]) throws(CNIError)
+    -> Bool
+  {
+    let now = try loadNetworks()
+    let watchedNow = try registeredInEtcd(now)
+    return now == networks && watchedNow == watchedNetworks
   }
 
   /// Runs `body`; prints a repeated error only once.
   private mutating func attempt(_ what: String, _ body: () throws(CNIError) -> Void) {
     do throws(CNIError) {
       try body()
-      if troubles.removeValue(forKey: what) != nil { warn("\(what): answers again") }
+      if lastErrors.removeValue(forKey: what) != nil { warn("\(what): answers again") }
     } catch {
-      if troubles.updateValue(error.message, forKey: what) == nil { warn("\(what): \(error)") }
+      if lastErrors.updateValue(error.message, forKey: what) == nil { warn("\(what): \(error)") }
     }
   }
 }
@@ -104,7 +106,7 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
 private struct Cluster<Store: EtcdStore & ~Copyable> {
   let etcd: EtcdConfig
   var networks: [(network: OverlayNetwork, local: IPAddress?)] = []
-  var follower: EtcdFollower<Store>
+  var watcher: EtcdWatcher<Store>
 
   static func all(of networks: [OverlayNetwork], _ host: OverlaySync<Store>) -> [Cluster] {
     var clusters: [Cluster] = []
@@ -112,7 +114,7 @@ private struct Cluster<Store: EtcdStore & ~Copyable> {
       guard let plane = network.etcdPlane else { continue }
       let index = clusters.firstIndex { $0.etcd == plane.etcd } ?? clusters.count
       if index == clusters.count {
-        clusters.append(Cluster(etcd: plane.etcd, follower: EtcdFollower(host.control, at: plane.etcd)))
+        clusters.append(Cluster(etcd: plane.etcd, watcher: EtcdWatcher(host.control, at: plane.etcd)))
       }
       clusters[index].networks.append((network, nil))
     }
@@ -125,17 +127,17 @@ private struct Cluster<Store: EtcdStore & ~Copyable> {
       // This host's address may have changed.
       let own = try host.host(in: entry.network)
       if entry.local != own.local {
-        _ = try follower.begin(entry.network.name, plane, as: own)
+        _ = try watcher.begin(entry.network.name, plane, as: own)
         networks[index].local = own.local
       }
       // Also repairs what other programs have changed meanwhile.
-      if let local = networks[index].local, let controlState = follower.controlState(of: entry.network.name) {
+      if let local = networks[index].local, let controlState = watcher.controlState(of: entry.network.name) {
         report(entry.network, try host.apply(controlState, of: entry.network, from: local))
       }
     }
-    let known = networks
-    try follower.follow(seconds: seconds) { (name, controlState) throws(CNIError) in
-      guard let entry = known.first(where: { $0.network.name == name }), let local = entry.local else { return }
+    let watched = networks
+    try watcher.follow(seconds: seconds) { (name, controlState) throws(CNIError) in
+      guard let entry = watched.first(where: { $0.network.name == name }), let local = entry.local else { return }
       report(entry.network, try host.apply(controlState, of: entry.network, from: local))
     }
   }

@@ -5,9 +5,9 @@ import NetTypes
 
 struct Plan: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Print the commands that a connect would come to.",
+    abstract: "Print the commands that connect would run.",
     discussion: """
-      Prints ip, bridge, sysctl, nft and iptables lines in the order in which the plugins would act, and changes nothing: \
+      Prints ip, bridge, sysctl, nft and iptables lines in the order in which the plugins would run them, and changes nothing: \
       no link, rule, lease, lock or file. Lines that begin with # are no commands. All plugins of the network must be \
       of this suite.
       """)

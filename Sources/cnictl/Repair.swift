@@ -9,37 +9,39 @@ import Overlay
 
 struct Repair: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Put back packet filter rules or names that somebody removed, or follow the host's name servers.",
+    abstract: "Restore removed packet filter rules or names, or apply the host's changed name servers.",
     discussion: """
-      After a reload of firewalld, iptables -F or nft flush ruleset: every rule that a plugin made for a container that \
-      is still attached. Containers whose namespace is known to be gone are left to gc. Without arguments in every \
-      network. Networks of overlay-vxlan with a list of peers get back their entries for those, too.
+      For use after a reload of firewalld, iptables -F or nft flush ruleset: adds every missing rule of containers that \
+      are still attached. Skips containers whose namespace is gone; gc removes those. Without arguments in every network. \
+      Also restores the entries for the peers of overlay-vxlan networks with a list of peers.
 
-      With --dns instead: the resolv.conf that dns-hosts keeps for each container, where it comes from the host's \
-      and that has changed. One that was edited is left alone and reported. And the dnsmasq that dnsname runs for a \
-      network, where it has ended while containers are there.
+      With --dns instead: rewrites the resolv.conf of each container of dns-hosts that is derived from the host's, if \
+      the host's has changed. A file that was edited is kept and reported. Restarts the dnsmasq that dnsname runs for \
+      a network, if it has ended and the network has containers.
 
-      With --names instead: what dns-hosts remembers, after /run/cni was emptied. It is run once more for each attached \
-      container of its networks, as the cached result has it; and where hosts tell each other names, the containers here \
-      are told those of other hosts.
+      With --names instead: restores the state of dns-hosts after /run/cni was emptied. Runs dns-hosts again for each \
+      attached container of its networks, with the cached result; if hosts share names, the containers on this host \
+      get the names of the other hosts.
       """)
 
   @OptionGroup var common: CommonOptions
-  @Flag(help: "Rewrite every container's resolv.conf that follows the host's.") var dns = false
-  @Flag(help: "Tell the names of attached containers anew.") var names = false
-  @Option(help: "What dns-hosts remembers, its stateDir.", completion: .directory)
+  @Flag(help: "Rewrite each resolv.conf that is derived from the host's.") var dns = false
+  @Flag(help: "Publish the names of attached containers again.") var names = false
+  @Option(help: "The state directory of dns-hosts, its key stateDir.", completion: .directory)
   var dnsStateDir = StateDirectory.defaultPath
   @Argument(help: "Names of networks.", completion: networkNames, transform: parsed) var networks: [NetworkName] = []
 
   func validate() throws {
     guard !dns || !names else { throw ValidationError("--dns, --names: want one of them") }
-    guard !dns || networks.isEmpty else { throw ValidationError("--dns: want no networks: a file is a container's") }
+    guard !dns || networks.isEmpty else {
+      throw ValidationError("--dns: want no networks: a resolv.conf belongs to a container")
+    }
   }
 
   func run() throws {
     try common.report { () throws(CNIError) in
-      if dns { return try followHost() }
-      if names { return try tellNames() }
+      if dns { return try rewriteResolvConf() }
+      if names { return try publishNames() }
       try repairRules()
       try syncPeers()
     }
@@ -50,7 +52,7 @@ struct Repair: ParsableCommand {
     let collector = GarbageCollector(runtime: common.runtime)
     var gone: [NetworkAttachment] = []
     for entry in try common.runtime.cache.entries(ofAny: networks) {
-      if try collector.isGone(KnownAttachment(entry)) { gone.append(entry.attachment) }
+      if try collector.isGone(CachedAttachment(entry)) { gone.append(entry.attachment) }
     }
     let owners = Set(gone.map(\.owner))
     var repaired: [AttachmentID] = []
@@ -59,7 +61,7 @@ struct Repair: ParsableCommand {
       repaired = try filter.repair(chosen) { !owners.contains($0) }
     } catch { throw CNIError(error) }
     if !common.json { gone.forEach { print("\($0.sentence): gone: cnictl gc") } }
-    try tell(repaired)
+    try printRepaired(repaired)
   }
 
   /// Sets the entries of networks with a list of peers.
@@ -76,12 +78,12 @@ struct Repair: ParsableCommand {
     if let error = CNIError(joining: errors) { throw error }
   }
 
-  private func tellNames() throws(CNIError) {
-    try tell(try common.runtime.repairNames(of: networks))
+  private func publishNames() throws(CNIError) {
+    try printRepaired(try common.runtime.repairNames(of: networks))
     try refreshNames(of: common.load(), named: networks)
   }
 
-  private func followHost() throws(CNIError) {
+  private func rewriteResolvConf() throws(CNIError) {
     let texts = ContainerTextFiles(StateDirectory(dnsStateDir), warn: warn)
     let outcome: (written: [ContainerID], failures: [KernelError])
     do throws(KernelError) { outcome = try texts.updateFromHost() } catch { throw CNIError(error) }
@@ -103,10 +105,10 @@ struct Repair: ParsableCommand {
   }
 
   /// Prints each attachment once, although several plugins have rules for it.
-  private func tell(_ repaired: [AttachmentID]) throws(CNIError) {
+  private func printRepaired(_ repaired: [AttachmentID]) throws(CNIError) {
     var reported: [AttachmentID] = []
     for owner in repaired where !reported.contains(owner) { reported.append(owner) }
-    guard common.json else { return reported.forEach { print("\($0.words): repaired") } }
+    guard common.json else { return reported.forEach { print("\($0.label): repaired") } }
     try common.printJSON(["repaired": .array(reported.map(\.members))])
   }
 }
@@ -114,7 +116,7 @@ struct Repair: ParsableCommand {
 extension AttachmentID {
   private var isTunnel: Bool { self == .tunnel(of: network) }
 
-  fileprivate var words: String { isTunnel ? "\(network): tunnel" : "\(container) \(network) \(interface)" }
+  fileprivate var label: String { isTunnel ? "\(network): tunnel" : "\(container) \(network) \(interface)" }
 
   /// A tunnel has no container.
   fileprivate var members: JSONValue {

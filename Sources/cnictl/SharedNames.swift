@@ -31,5 +31,5 @@ func refreshNames(of lists: [NetworkList]) throws(CNIError) -> [NetworkName] {
 /// The same for networks of the configuration directory; all if `chosen` is empty.
 func refreshNames(of contents: ConfigDirectory.Contents, named chosen: [NetworkName]) throws(CNIError) {
   let lists = contents.entries.map(\.list).filter { chosen.isEmpty || chosen.contains($0.name) }
-  for network in try refreshNames(of: lists) { warn("\(network): names of other hosts are told anew") }
+  for network in try refreshNames(of: lists) { warn("\(network): names of other hosts were updated") }
 }

@@ -26,7 +26,7 @@ struct NamespaceArgument: ParsableArguments {
 }
 
 /// A cached attachment, with its network's configuration at ADD.
-struct KnownAttachment {
+struct CachedAttachment {
   var attachment: NetworkAttachment
   var list: NetworkList
 
@@ -67,21 +67,21 @@ struct AttachmentFilter {
   /// Reads only a few files of the cache if the names or the namespace allow it.
   func find(in cache: ResultCache) throws(CNIError) -> [ResultCache.Entry] {
     if container == nil, let namespace {
-      let likely = try likely(in: namespace, cache).filter { matches($0.attachment) }
-      if !likely.isEmpty { return likely }
+      let candidates = try candidates(in: namespace, cache).filter { matches($0.attachment) }
+      if !candidates.isEmpty { return candidates }
     }
     return try cache.entries(of: network, container: container).filter { matches($0.attachment) }
   }
 
   /// The attachments named by the namespace's links, if all links have a tag; if it is gone, those of a container of its name.
-  private func likely(
+  private func candidates(
     in namespace: ContainerNamespace, _ cache: ResultCache
   ) throws(CNIError) -> [ResultCache.Entry] {
     guard namespace.presence == .live else {
       guard let network, let container = namespace.name.flatMap(ContainerID.init) else { return [] }
       return try cache.entries(of: network, container: container)
     }
-    guard let owners = HostLook.owners(in: namespace) else { return [] }
+    guard let owners = HostSurveyor.owners(in: namespace) else { return [] }
     var entries: [ResultCache.Entry] = []
     for owner in owners {
       if let entry = try cache.entry(owner) { entries.append(entry) }

@@ -5,10 +5,10 @@ import NetTypes
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Ask the plugins whether attachments are as they were made.",
+    abstract: "Check that attachments are still as ADD made them.",
     discussion: """
-      Without arguments every attachment of every network is checked. What cannot be asked is "not checked", with the \
-      reason, and no difference; a container whose namespace is no longer there is one.
+      Without arguments every attachment of every network is checked. An attachment that cannot be checked is reported \
+      as "not checked", with the reason, and is no difference. A container whose namespace is gone is a difference.
       """)
 
   @OptionGroup var common: CommonOptions
@@ -26,35 +26,35 @@ struct Check: ParsableCommand {
       }
       var answers: [(attachment: NetworkAttachment, outcome: Runtime.CheckOutcome)] = []
       for entry in entries {
-        let known = try KnownAttachment(entry)
-        answers.append((known.attachment, try outcome(of: known)))
-        if !common.json { print("\(known.attachment.sentence): \(answers[answers.count - 1].outcome.words)") }
+        let cached = try CachedAttachment(entry)
+        answers.append((cached.attachment, try outcome(of: cached)))
+        if !common.json { print("\(cached.attachment.sentence): \(answers[answers.count - 1].outcome.text)") }
       }
       if let error = CNIError(joining: answers.compactMap { $0.outcome.error(of: $0.attachment) }) { throw error }
       guard common.json else { return }
-      let skipped = answers.filter { $0.outcome != .asMade }
+      let skipped = answers.filter { $0.outcome != .unchanged }
       try common.printJSON([
         "checked": .integer(Int64(answers.count - skipped.count)),
         "notChecked": .array(
-          skipped.map { .object($0.attachment.members.merging(["why": .string($0.outcome.words)]) { own, _ in own }) }),
+          skipped.map { .object($0.attachment.members.merging(["why": .string($0.outcome.text)]) { own, _ in own }) }),
       ])
     }
   }
 }
 
 extension Check {
-  private func outcome(of known: KnownAttachment) throws(CNIError) -> Runtime.CheckOutcome {
-    let outcome = common.runtime.outcome(of: known.list, known.attachment)
+  private func outcome(of cached: CachedAttachment) throws(CNIError) -> Runtime.CheckOutcome {
+    let outcome = common.runtime.outcome(of: cached.list, cached.attachment)
     guard outcome == .gone else { return outcome }
-    if try GarbageCollector(runtime: common.runtime).isGone(known) { return .gone }
-    return .notChecked("\(known.attachment.namespacePath) leads to no namespace, yet the container is live")
+    if try GarbageCollector(runtime: common.runtime).isGone(cached) { return .gone }
+    return .notChecked("\(cached.attachment.namespacePath) is no namespace any more, but the container is live")
   }
 }
 
 extension Runtime.CheckOutcome {
-  fileprivate var words: String {
+  fileprivate var text: String {
     switch self {
-    case .asMade: "ok"
+    case .unchanged: "ok"
     case .differs: "differs"
     case .notChecked(let reason): "not checked: \(reason)"
     case .gone: "gone: cnictl gc"
@@ -64,12 +64,12 @@ extension Runtime.CheckOutcome {
   /// The difference from ADD; `nil` if there is none or it could not be checked.
   fileprivate func error(of attachment: NetworkAttachment) -> CNIError? {
     switch self {
-    case .asMade, .notChecked: nil
+    case .unchanged, .notChecked: nil
     case .differs(let error): error
     case .gone:
       CNIError(
         .differences, "\(attachment.sentence): namespace \(attachment.namespacePath) is gone",
-        details: "cnictl gc removes what it left")
+        details: "cnictl gc removes its remains")
     }
   }
 }
@@ -109,7 +109,7 @@ struct Status: ParsableCommand {
       try common.runtime.checkVersions(list)
       switch try common.runtime.status(list, always: true) {
       case .ready: return (true, "ready")
-      case .notAsked: return (true, "not asked: version \(list.version.rawValue) has no STATUS")
+      case .notSupported: return (true, "not asked: version \(list.version.rawValue) has no STATUS")
       }
     } catch {
       return (false, "\(error)")

@@ -8,9 +8,9 @@ struct Validate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Look for mistakes in network configurations.",
     discussion: """
-      Finds unknown keys, values of the wrong kind, what the plugins would refuse at ADD of the settings alone, plugins \
-      and files that are missing, plugins that do not go together or do not speak the network's version, and subnets that another network or a route of the host has. Without arguments every file of the \
-      configuration directory is read.
+      Finds unknown keys, values of the wrong type, settings that ADD would refuse, missing plugins and files, plugins \
+      that cannot be combined or do not support the network's version, and subnets that overlap another network or a \
+      route of the host. Without arguments every file of the configuration directory is checked.
       """)
 
   @OptionGroup var common: CommonOptions

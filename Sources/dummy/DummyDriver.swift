@@ -38,7 +38,7 @@ struct DummyDriver: LinkDriver {
     _ config: DummyConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments
   ) throws(CNIError) -> DummySettings {
     guard config.hasIPAM else {
-      throw CNIError(.invalidNetworkConfig, "key \"ipam\" is missing: a dummy link is there for its addresses")
+      throw CNIError(.invalidNetworkConfig, "key \"ipam\" is missing: a dummy link is useless without addresses")
     }
     let mac = try keys.mac(arguments)
     try mac?.checkUsable()

@@ -64,8 +64,8 @@ struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
   func check(_ call: Call<Config>) throws(CNIError) {
     try checkNamespace(call)
     let now = try convertingErrors { () throws(KernelError) in try report() }
-    let there = Set(now.ips.map(\.address))
-    let missing = (call.previous?.ips ?? []).map(\.address).filter { !there.contains($0) }
+    let currentAddresses = Set(now.ips.map(\.address))
+    let missing = (call.previous?.ips ?? []).map(\.address).filter { !currentAddresses.contains($0) }
     guard missing.isEmpty else {
       let list = missing.map(\.description).joined(separator: ", ")
       throw CNIError(.differences, "the host no longer has \(list)")

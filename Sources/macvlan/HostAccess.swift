@@ -56,7 +56,7 @@ struct HostAccess {
     guard !hostState.addresses.isEmpty else {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"hostAccess\": true: \(hostState.master.name) has no address to reach the host by: want one on it")
+        "key \"hostAccess\": true: \(hostState.master.name) has no address by which to reach the host: want one on it")
     }
     guard let link = hostState.link, link.kind != "macvlan" || link.parentIndex != hostState.master.index else {
       return
@@ -148,7 +148,7 @@ extension MACAddress {
 
 extension HostAccess {
   /// Whether the host has a macvlan link of ours for the network.
-  static func isThere<K: Kernel & ~Copyable>(
+  static func linkExists<K: Kernel & ~Copyable>(
     for network: NetworkName, on kernel: inout K
   ) throws(KernelError) -> Bool {
     guard let link = try kernel.link(AttachmentID.hostMacvlan(network), on: .host), link.kind == "macvlan" else {
@@ -164,7 +164,7 @@ extension HostAccess {
   static func leftovers<K: Kernel & ~Copyable>(
     in network: NetworkName, on kernel: inout K, _ stale: (Int) -> Bool
   ) throws(KernelError) -> [Change] {
-    guard try isThere(for: network, on: &kernel) else { return [] }
+    guard try linkExists(for: network, on: &kernel) else { return [] }
     let name = AttachmentID.hostMacvlan(network)
     let routes = try kernel.routes(of: name, on: .host)
     let gone = routes.filter { $0.owner.map(stale) == true }

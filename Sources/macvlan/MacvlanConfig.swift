@@ -64,7 +64,8 @@ struct MacvlanConfig: ChildLinkConfig {
     guard try checkedMode() == .bridge else {
       throw CNIError(
         .invalidNetworkConfig,
-        "keys \"hostAccess\": true and \"mode\": \"\(mode ?? "")\": want \"bridge\", where links of one master talk")
+        "keys \"hostAccess\": true and \"mode\": \"\(mode ?? "")\": want \"bridge\", in which links of one master reach each other"
+      )
     }
     guard common.netns == .host else {
       throw CNIError(

@@ -8,7 +8,7 @@ struct MacvlanSettings: Equatable {
   var childLink: ChildLinkSettings
   var hasHostAccess: Bool
   /// Whether IPAM needs the link (DHCP), so that it is planned before there are addresses.
-  var asksThroughLink: Bool
+  var ipamNeedsLink: Bool
 }
 
 /// The present state of the host, as far as a macvlan link depends on it.
@@ -30,7 +30,7 @@ struct MacvlanDriver: LinkDriver {
   ) throws(CNIError) -> MacvlanSettings {
     MacvlanSettings(
       childLink: try childLink.settings(config, keys, arguments), hasHostAccess: try config.checkedHostAccess(),
-      asksThroughLink: config.ipam?.needsLink ?? false)
+      ipamNeedsLink: config.ipam?.needsLink ?? false)
   }
 
   func readHostState<K: Kernel & ~Copyable>(
@@ -54,7 +54,7 @@ struct MacvlanDriver: LinkDriver {
     var mac = hostState.childLink.containerMAC
     if case .configured(let address) = settings.childLink.macSource { mac = address }
     let host = HostAccess(hostState: access, owner: owner, containerMAC: mac, addresses: addresses.ips.map(\.address))
-    if settings.asksThroughLink, addresses.ips.isEmpty {
+    if settings.ipamNeedsLink, addresses.ips.isEmpty {
       try host.checkHost()
       return plan
     }
@@ -66,7 +66,7 @@ struct MacvlanDriver: LinkDriver {
   func removal<K: Kernel & ~Copyable>(
     of owner: AttachmentID, _ config: MacvlanConfig?, on kernel: inout K
   ) throws(KernelError) -> [Change] {
-    guard try HostAccess.isThere(for: owner.network, on: &kernel) else { return [] }
+    guard try HostAccess.linkExists(for: owner.network, on: &kernel) else { return [] }
     // The lock keeps a concurrent ADD from using the link that the last DEL removes.
     try kernel.lockHost(exclusively: true)
     return try HostAccess.leftovers(in: owner.network, on: &kernel) { $0 == owner.numericID }

@@ -6,7 +6,7 @@ import PacketFilter
 import PluginKit
 
 /// Makes a container's interface a port of a bridge on the host; a VXLAN device connects that bridge with the other hosts'.
-struct OverlayDriver<Control: OverlayControl>: LinkDriver {
+struct OverlayDriver<Control: ControlPlaneClient>: LinkDriver {
   static var name: String { "overlay-vxlan" }
   static var linkKind: String { "veth" }
 
@@ -16,19 +16,19 @@ struct OverlayDriver<Control: OverlayControl>: LinkDriver {
   func withControlPlaneData<K: Kernel & ~Copyable>(
     _ config: OverlayConfig, of network: NetworkName, for command: Command, on kernel: inout K
   ) throws(CNIError) -> OverlayConfig {
-    let consulted = try config.consulted(control, of: network, for: command, on: &kernel)
-    guard command == .status else { return consulted }
-    let settings = try OverlaySettings(consulted, RuntimeKeys(), CNIArguments(""))
-    let (obstacle, excess) = try convertingErrors { () throws(KernelError) in
+    let completed = try config.completed(control, of: network, for: command, on: &kernel)
+    guard command == .status else { return completed }
+    let settings = try OverlaySettings(completed, RuntimeKeys(), CNIArguments(""))
+    let (obstacle, mtuExcess) = try convertingErrors { () throws(KernelError) in
       let reconciler = try OverlayReconciler(settings, of: network, on: &kernel)
-      return (try reconciler.obstacle(on: &kernel), try reconciler.excess(on: &kernel))
+      return (try reconciler.obstacle(on: &kernel), try reconciler.mtuExcess(on: &kernel))
     }
     if let obstacle { throw CNIError(.notAvailable, obstacle) }
-    if let excess { throw excess }
+    if let mtuExcess { throw mtuExcess }
     if let lack = kernel.filter.obstacle(.nftables) {
       warn("dstport \(settings.tunnel.port): VXLAN packets of containers and unknown hosts are not dropped: \(lack)")
     }
-    return consulted
+    return completed
   }
 
   func withPlaceholderData(_ config: OverlayConfig) -> OverlayConfig { config.withPlaceholderData }

@@ -8,7 +8,7 @@ import PluginKit
 
 runPlugin(
   MainPlugin(
-    OverlayDriver(control: EtcdControl(warn: warn) { (config) throws(CNIError) in EtcdClient(config) })
+    OverlayDriver(control: EtcdControlPlane(warn: warn) { (config) throws(CNIError) in EtcdClient(config) })
   ) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container, filter: HostFilter())
   })

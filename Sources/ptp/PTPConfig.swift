@@ -5,7 +5,7 @@ import PluginKit
 /// The `ptp` part of a network configuration, as written; absent keys are `nil`.
 struct PTPConfig: JSONReadable, Sendable {
   /// The namespace of the other end; absent means the host.
-  var peer: Peer?
+  var peer: OtherEnd?
   /// The other end's name in the peer namespace.
   var peerInterface: InterfaceName?
   /// Whether the container accepts router advertisements on its link.
@@ -44,7 +44,7 @@ struct PTPConfig: JSONReadable, Sendable {
 }
 
 /// The namespace of the other end of a container's link.
-struct Peer: TextCodable {
+struct OtherEnd: TextCodable {
   static let expectedForm = "\"host\", the path of a namespace, or a name below \(directory)"
 
   private static let directory = "/run/netns"

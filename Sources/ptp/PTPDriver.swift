@@ -13,7 +13,7 @@ struct PTPHostState: Equatable {
   /// Links that lose routes of router advertisements if the host forwards IPv6.
   var advertisedLinks: [InterfaceName] = []
   /// Random for each call; used if nothing else determines the address.
-  var outsideMAC = MACAddress.random()
+  var peerMAC = MACAddress.random()
   var containerMAC = MACAddress.random()
 }
 
@@ -41,7 +41,7 @@ struct PTPDriver: LinkDriver {
     if settings.forwards { hostState.advertisedLinks = try kernel.linksThatLoseAdvertisedRoutes() }
     if settings.peer == nil {
       hostState.uplinkMTU = settings.mtu == nil ? try kernel.uplink(on: .host)?.mtu : nil
-    } else if let there = try kernel.link(settings.outsideName(owner), on: .host), there.alias != owner.tag {
+    } else if let existing = try kernel.link(settings.peerEndName(owner), on: .host), existing.alias != owner.tag {
       // If the container's end exists, this is CHECK, and the interface with that name is the other end.
       hostState.peerNameIsTaken = try kernel.link(owner.interface, on: .container) == nil
     }
@@ -88,5 +88,5 @@ struct PTPDriver: LinkDriver {
 
 extension PTPSettings {
   /// The other end's name, on the host or in the peer.
-  func outsideName(_ owner: AttachmentID) -> InterfaceName { peerInterface ?? owner.hostInterface }
+  func peerEndName(_ owner: AttachmentID) -> InterfaceName { peerInterface ?? owner.hostInterface }
 }

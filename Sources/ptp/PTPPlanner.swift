@@ -18,7 +18,7 @@ struct PTPPlanner {
   func plan() throws(CNIError) -> AttachmentPlan {
     if let peer = settings.peer, hostState.peerNameIsTaken {
       throw CNIError(
-        .invalidNetworkConfig, "key \"peerIfName\": \"\(outside)\" is taken in \(peer): want a free name")
+        .invalidNetworkConfig, "key \"peerIfName\": \"\(peerEnd)\" is taken in \(peer): want a free name")
     }
     let mtu = settings.mtu ?? hostState.uplinkMTU ?? 1500
     try addresses.check(mtu: mtu)
@@ -28,18 +28,18 @@ struct PTPPlanner {
   }
 
   /// The other end's name.
-  private var outside: InterfaceName { settings.outsideName(owner) }
+  private var peerEnd: InterfaceName { settings.peerEndName(owner) }
 
   private func addressing() throws(CNIError) -> Addressing {
-    let drawn = settings.derivesMAC ? try addresses.derivedMAC() : hostState.containerMAC
-    var addressing = Addressing(of: owner.interface, mac: settings.mac ?? drawn, addresses)
+    let defaultMAC = settings.derivesMAC ? try addresses.derivedMAC() : hostState.containerMAC
+    var addressing = Addressing(of: owner.interface, mac: settings.mac ?? defaultMAC, addresses)
     addressing.detectsDuplicates = settings.detectsDuplicates
     addressing.routerAdvertisements = settings.routerAdvertisements
     addressing.isPointToPoint = true
     addressing.fillInGateways()
     if let metric = settings.defaultMetric { addressing.setDefaultMetric(metric) }
     guard !addressing.ips.isEmpty else {
-      throw CNIError(.invalidNetworkConfig, "key \"ipam\": it gave no address: want one for each family, or for one")
+      throw CNIError(.invalidNetworkConfig, "key \"ipam\": the plugin gave no address: want at least one")
     }
     for ip in addressing.ips { try check(ip) }
     return addressing
@@ -49,7 +49,7 @@ struct PTPPlanner {
     guard let gateway = ip.gateway else {
       throw CNIError(
         .invalidNetworkConfig,
-        "address \(ip.address): no gateway is given and none follows: want the other end's address")
+        "address \(ip.address): no gateway is given and none can be derived: want the other end's address")
     }
     guard gateway.family == ip.address.family, gateway != ip.address.address else {
       throw CNIError(
@@ -64,17 +64,17 @@ struct PTPPlanner {
 
   private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {
     let pair = LinkSpec(
-      outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: hostState.outsideMAC,
+      peerEnd, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: hostState.peerMAC,
       mtu: mtu,
       group: Isolation.pairGroup)
     // Both ends get our alias: in a peer, DEL may be able to reach only one of them.
     let up = LinkChange(isUp: true, alias: owner.tag)
-    var outsideUp = up
-    outsideUp.group = Isolation.pairGroup
+    var peerEndUp = up
+    peerEndUp.group = Isolation.pairGroup
     var changes: [Change] = [
       .createLink(pair),
-      .setSysctls(outsideSettings(addressing), on: .host),
-      .changeLink(outside, on: .host, outsideUp),
+      .setSysctls(peerEndSysctls(addressing), on: .host),
+      .changeLink(peerEnd, on: .host, peerEndUp),
     ]
     // The rules are in place before the container can send.
     if let ruleSet = ruleSet(addressing) { changes.append(.addRules(ruleSet)) }
@@ -83,31 +83,31 @@ struct PTPPlanner {
       .setSysctls(addressing.sysctls, on: .container),
       .changeLink(owner.interface, on: .container, up),
       // Until the kernel sees the carrier of the other end, it drops packets to it.
-      .awaitRunning(outside),
+      .awaitRunning(peerEnd),
     ]
-    return changes + outsideChanges(addressing) + (try addressing.changes(announcing: false))
+    return changes + peerEndChanges(addressing) + (try addressing.changes(announcing: false))
   }
 
   /// The sysctls of the other end: no router advertisements, no DAD, and IPv6 only if it has addresses.
-  private func outsideSettings(_ addressing: Addressing) -> [Sysctl] {
+  private func peerEndSysctls(_ addressing: Addressing) -> [Sysctl] {
     let hasIPv6 = addressing.families.contains(.v6)
     return [
-      .ignoringRouters(outside),
-      .conf(.v6, outside, "accept_dad", "0", isOptional: true),
-      .conf(.v6, outside, "disable_ipv6", hasIPv6 ? "0" : "1", isOptional: !hasIPv6),
+      .ignoringRouters(peerEnd),
+      .conf(.v6, peerEnd, "accept_dad", "0", isOptional: true),
+      .conf(.v6, peerEnd, "disable_ipv6", hasIPv6 ? "0" : "1", isOptional: !hasIPv6),
     ]
   }
 
   /// Adds the gateways' addresses, and a route to each of the container's addresses.
-  private func outsideChanges(_ addressing: Addressing) -> [Change] {
+  private func peerEndChanges(_ addressing: Addressing) -> [Change] {
     var gateways: [IPAddress] = []
     for ip in addressing.ips {
       if let gateway = ip.gateway, !gateways.contains(gateway) { gateways.append(gateway) }
     }
     return gateways.map {
-      .addAddress(AddressSpec(IPPrefix(host: $0), on: outside, .host, addsSubnetRoute: false))
+      .addAddress(AddressSpec(IPPrefix(host: $0), on: peerEnd, .host, addsSubnetRoute: false))
     }
-      + addressing.ips.map { .addRoute(RouteSpec(IPPrefix(host: $0.address.address), on: outside, .host)) }
+      + addressing.ips.map { .addRoute(RouteSpec(IPPrefix(host: $0.address.address), on: peerEnd, .host)) }
   }
 
   private func ruleSet(_ addressing: Addressing) -> RuleSet? {
@@ -122,7 +122,7 @@ struct PTPPlanner {
   private func result(_ addressing: Addressing, mtu: Int) -> AddResult {
     AddResult(
       interfaces: [
-        .init(name: outside.description, mac: hostState.outsideMAC.description, mtu: mtu, sandbox: settings.peer),
+        .init(name: peerEnd.description, mac: hostState.peerMAC.description, mtu: mtu, sandbox: settings.peer),
         .init(name: owner.interface.description, mac: addressing.mac.description, mtu: mtu, sandbox: sandbox),
       ],
       ips: addressing.ips.map { AddResult.IP(interface: 1, address: $0.address, gateway: $0.gateway) },

@@ -53,23 +53,24 @@ struct PTPSettings: Equatable {
   private static func check(_ ipam: PluginType?) throws(CNIError) {
     guard let ipam else {
       throw CNIError(
-        .invalidNetworkConfig, "key \"ipam\" is missing: the two ends of a link find each other by their addresses")
+        .invalidNetworkConfig, "key \"ipam\" is missing: both ends of the link need addresses")
     }
     guard !ipam.needsLink else {
       throw CNIError(
-        .invalidNetworkConfig, "key \"ipam\": \(ipam) asks on the link, where nobody hands out addresses: want another")
+        .invalidNetworkConfig, "key \"ipam\": \(ipam) asks a server on the link, but a ptp link has none: want another")
     }
   }
 
   private func checkCombinations() throws(CNIError) {
     if peer == nil, peerInterface != nil {
-      throw CNIError(.invalidNetworkConfig, "key \"peerIfName\": the end on the host is named by us: want a \"peer\"")
+      throw CNIError(.invalidNetworkConfig, "key \"peerIfName\": the plugin names the end on the host: want a \"peer\"")
     }
     guard let peer else { return }
     if masquerading != nil || forwards {
       let key = masquerading != nil ? "ipMasq" : "ipForward"
       throw CNIError(
-        .invalidNetworkConfig, "keys \"peer\": \"\(peer)\" and \"\(key)\": nothing passes through the host: want one")
+        .invalidNetworkConfig,
+        "keys \"peer\": \"\(peer)\" and \"\(key)\": no packets pass through the host: want one of them")
     }
   }
 }

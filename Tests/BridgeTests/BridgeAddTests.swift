@@ -13,7 +13,7 @@ import Testing
     "ipam":{"type":"fake"}}
     """
 
-  @Test func `makes bridge, pair, addresses and routes`() throws {
+  @Test func `ADD makes the bridge, the veth pair, addresses and routes`() throws {
     let fixture = try Fixture()
     let result = try fixture.add(Self.everything)
     let host = fixture.owner.hostInterface
@@ -33,7 +33,7 @@ import Testing
     #expect(result.routes == [Route(dst: "0.0.0.0/0", gw: "10.1.0.1"), Route(dst: "::/0", gw: "fd00:1::1")])
   }
 
-  @Test func `a second attachment changes nothing that is shared and waits for nobody`() throws {
+  @Test func `a second ADD changes nothing on the bridge and takes only the shared host lock`() throws {
     let first = try Fixture()
     _ = try first.add(Self.everything)
     var second = first
@@ -50,7 +50,7 @@ import Testing
 
   /// Every change that a full ADD makes is refused once.
   @Test(arguments: 0..<40)
-  func `leaves everything as it was when change n is refused`(n: Int) throws {
+  func `ADD leaves everything unchanged if change n is refused`(n: Int) throws {
     let fixture = try Fixture()
     let before = fixture.kernel.state
     fixture.kernel.changesBeforeRefusal = n
@@ -66,13 +66,13 @@ import Testing
     }
   }
 
-  @Test func `the sweep above goes past the last change`() throws {
+  @Test func `the fault sweep covers all changes of ADD`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(Self.everything)
     #expect((10..<40).contains(fixture.kernel.applied.count))
   }
 
-  @Test func `takes everything back when the result cannot be written`() throws {
+  @Test func `ADD rolls back if the result cannot be written`() throws {
     let fixture = try Fixture()
     let before = fixture.kernel.state
     let refusal = CNIError(.ioFailure, "write the result")
@@ -83,7 +83,7 @@ import Testing
     #expect(fixture.ipam.calls == [.add, .del])
   }
 
-  @Test func `refuses a second interface of that name before anything is made`() throws {
+  @Test func `ADD refuses an interface name that exists in the container and changes nothing`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("eth0", on: .container)
     #expect {
@@ -95,14 +95,14 @@ import Testing
     #expect(fixture.kernel.applied == [])
   }
 
-  @Test func `the previous result comes first`() throws {
+  @Test func `the result lists the interfaces and addresses of prevResult first`() throws {
     let previous = AddResult(interfaces: [.init(name: "dummy0")], ips: [.init(interface: 0, address: "192.0.2.1/24")])
     let result = try Fixture().add(Self.everything, previous: previous)
     #expect(result.interfaces.count == 4)
     #expect(result.ips.map(\.interface) == [0, 3, 3])
   }
 
-  @Test func `without IPAM the container gets a link and nothing else`() throws {
+  @Test func `without IPAM the container gets an interface without addresses`() throws {
     let fixture = try Fixture()
     fixture.ipam.answer = AddResult()
     let result = try fixture.add(#"{"bridge":"br0"}"#)
@@ -111,7 +111,7 @@ import Testing
     #expect(fixture.kernel.state.addresses.map(\.interface) == ["lo"])
   }
 
-  @Test func `a container interface can be left down`() throws {
+  @Test func `disableContainerInterface leaves the container interface down`() throws {
     let fixture = try Fixture()
     fixture.ipam.answer = AddResult()
     _ = try fixture.add(#"{"bridge":"br0","disableContainerInterface":true}"#)
@@ -120,7 +120,7 @@ import Testing
 }
 
 @Suite struct BridgeHostTests {
-  @Test func `a link with advertised routes listens to routers before the host forwards`() throws {
+  @Test func `ADD sets accept_ra to 2 on links with advertised routes before it enables forwarding`() throws {
     let fixture = try Fixture()
     fixture.kernel.advertisedLinks = ["up0", "up1"]
     fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/up0/accept_ra"] = "1"
@@ -145,7 +145,7 @@ import Testing
   }
 
   @Test(arguments: [(nil, true), (false, true), (true, false)] as [(Bool?, Bool)])
-  func `a bridge whose MAC address may follow its ports gets it before its first port`(
+  func `ADD fixes the MAC address of an existing bridge before it attaches the first port`(
     isSet: Bool?, isPinned: Bool
   ) throws {
     let fixture = try Fixture()
@@ -164,7 +164,7 @@ import Testing
     try fixture.plugin.check(fixture.call("{}", previous: result))
   }
 
-  @Test func `forceAddress leaves the gateway of the network's other subnet`() throws {
+  @Test func `forceAddress keeps the gateway of the network's other subnet`() throws {
     let fixture = try Fixture()
     let json = #"""
       {"isGateway":true,"forceAddress":true,"ipam":{"type":"fake","ranges":[
@@ -178,7 +178,7 @@ import Testing
     #expect(try fixture.kernel.addresses(of: "cni0", on: .host) == ["10.2.0.1/24", "10.1.0.1/24", "fd00:1::1/64"])
   }
 
-  @Test func `a gateway outside its subnet stands alone on the bridge, with a route back`() throws {
+  @Test func `a gateway outside the subnet is a host address on the bridge, with a route to the subnet`() throws {
     let fixture = try Fixture()
     fixture.ipam.answer.ips = [
       .init(address: "10.1.0.5/24", gateway: "10.9.0.1"), .init(address: "fd00:1::5/64", gateway: "fe80::1"),

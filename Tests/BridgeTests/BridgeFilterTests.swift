@@ -11,11 +11,11 @@ import Testing
   @Test(arguments: [
     (
       #""internal":true,"ipMasq":true"#,
-      "keys \"internal\" and \"ipMasq\": nothing leaves an internal network: want one of them"
+      "keys \"internal\" and \"ipMasq\": no packets leave an internal network: want one of them"
     ),
     (
       #""internal":true,"isDefaultGateway":true"#,
-      "keys \"internal\" and \"isDefaultGateway\": nothing leaves an internal network: want one of them"
+      "keys \"internal\" and \"isDefaultGateway\": no packets leave an internal network: want one of them"
     ),
     (#""isolation":"full""#, "key \"isolation\": \"full\": want none, network or container"),
     (#""ipMasqBackend":"ipfw""#, "key \"ipMasqBackend\": \"ipfw\": want iptables or nftables"),
@@ -30,7 +30,7 @@ import Testing
     ),
     (
       #""isolation":"container","args":{"cni":{"links":[{"container":"db","ports":["80"]}]}}"#,
-      "key \"links\": they lead through the host: want \"isGateway\": true with it"
+      "key \"links\": connections go through the host: want \"isGateway\": true with it"
     ),
     (
       #""isolation":"container","isGateway":true,"args":{"cni":{"links":[{"container":"db","ports":["80"]}]}}"#,
@@ -38,24 +38,24 @@ import Testing
     ),
     (
       #""isolation":"container","isGateway":true,"ipspoofchk":false,"args":{"cni":{"links":[{"container":"db","ports":["80"]}]}}"#,
-      "key \"links\": they go by addresses, which \"ipspoofchk\" leaves unchecked: want \"ipspoofchk\": true"
+      "key \"links\": the rules match addresses, which \"ipspoofchk\" does not check: want \"ipspoofchk\": true"
     ),
     (
       #""isolation":"container","isGateway":true,"macLearning":true,"args":{"cni":{"links":[{"container":"db","ports":["80"]}]}}"#,
-      "key \"links\": they go by addresses, which \"macLearning\" leaves unchecked: want \"ipspoofchk\": true"
+      "key \"links\": the rules match addresses, which \"macLearning\" does not check: want \"ipspoofchk\": true"
     ),
     (
       #""isolation":"container","args":{"cni":{"links":[{"container":"db","ports":["0/tcp"]}]}}"#,
       "key \"args.cni.links[0].ports[0]\": \"0/tcp\": want a port and a protocol: \"80/tcp\""
     ),
   ])
-  func `refuses what cannot be, and makes nothing`(keys: String, message: String) throws {
+  func `an invalid configuration is refused and nothing is changed`(keys: String, message: String) throws {
     let fixture = try Fixture()
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{\(keys)}") }
     #expect(fixture.kernel.applied == [])
   }
 
-  @Test func `frames cannot be guarded by the iptables backend`() throws {
+  @Test func `macspoofchk is refused with the iptables backend`() throws {
     let fixture = try Fixture()
     let message = "key \"macspoofchk\": true: the iptables backend sees no frames: want \"nftables\""
     #expect(throws: CNIError(.unsupportedField, message)) {
@@ -63,7 +63,7 @@ import Testing
     }
   }
 
-  @Test func `a host without a packet filter is told so, and nothing is left`() throws {
+  @Test func `ADD with ipMasq fails and leaves nothing on a host without packet filter`() throws {
     let fixture = try Fixture()
     let before = fixture.kernel.state
     fixture.kernel.filter = FakeFilter(on: nil)
@@ -72,13 +72,13 @@ import Testing
     _ = try fixture.add("{}")
   }
 
-  @Test func `plain networks have no rules`() throws {
+  @Test func `ADD adds no rules without ipMasq and isolation`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(#"{"isGateway":true,"ipMasq":false,"isolation":"none"}"#)
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
   }
 
-  @Test func `everything that is wanted of the packet filter is one claim`() throws {
+  @Test func `ADD adds masquerade, isolation and MAC guard as one rule set`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(
       #"{"ipMasq":true,"ipMasqRandomFully":true,"isolation":"container","macspoofchk":true}"#,
@@ -109,7 +109,7 @@ import Testing
   ]
 
   @Test(arguments: guarded)
-  func `source addresses are guarded where networks are isolated, or as the key says`(
+  func `ipspoofchk guards source addresses and is on by default in isolated networks`(
     json: String, backend: Backend, isGuarded: Bool
   ) throws {
     let fixture = try Fixture()
@@ -132,14 +132,14 @@ import Testing
     (#"{"ipspoofchk":true,"ipam":{"type":"x"},"macLearning":true}"#, "keys \"ipspoofchk\" and \"macLearning\""),
     (#"{"ipspoofchk":true,"ipam":{"type":"x"},"vlanTrunk":[{"id":2}]}"#, "keys \"ipspoofchk\" and \"vlanTrunk\""),
   ])
-  func `a guard without addresses to check by is refused`(json: String, words: String) throws {
+  func `ipspoofchk is refused if the container's addresses are not fixed`(json: String, fragment: String) throws {
     let fixture = try Fixture()
     let error = #expect(throws: CNIError.self) { try fixture.add(json) }
-    #expect(error?.code == .invalidNetworkConfig && error?.message.hasPrefix(words) == true)
+    #expect(error?.code == .invalidNetworkConfig && error?.message.hasPrefix(fragment) == true)
     #expect(fixture.kernel.applied == [])
   }
 
-  @Test func `a VLAN is isolated where the host forwards for it`() throws {
+  @Test func `isolation of a VLAN applies to the VLAN's gateway link`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(#"{"bridge":"br0","vlan":100,"isGateway":true,"isolation":"network"}"#)
     let ruleSet = try fixture.kernel.filter.ruleSet(of: fixture.owner, .network)
@@ -147,7 +147,7 @@ import Testing
     #expect(fixture.kernel.link("br0.100", on: .host)?.group == Isolation.linkGroup)
   }
 
-  @Test func `a link leads to a container by its name or identifier`() throws {
+  @Test func `links allow connections to a container given by name or ID`() throws {
     var fixture = try Fixture()
     _ = try fixture.add(#"{"isolation":"container"}"#, arguments: "K8S_POD_NAME=db")
     fixture.kernel.state.links[.container] = ["lo": try #require(fixture.kernel.link("lo", on: .container))]
@@ -168,7 +168,7 @@ import Testing
     #expect(fixture.kernel.sysctl("net/ipv4/conf/cni0/proxy_arp_pvlan", on: .host) == "1")
   }
 
-  @Test func `an internal network has no way out`() throws {
+  @Test func `an internal network has no default route and is isolated from all other networks`() throws {
     let fixture = try Fixture()
     fixture.ipam.answer.routes = [Route(dst: "0.0.0.0/0"), Route(dst: "10.9.0.0/16")]
     let result = try fixture.add(#"{"internal":true,"isGateway":true}"#)
@@ -178,13 +178,13 @@ import Testing
     #expect(ruleSet?.rules == [.isolate(Isolation("cni0", reach: .nobody))])
   }
 
-  @Test func `forwarding is left as it is where the configuration says so`() throws {
+  @Test func `ipForward false leaves ip_forward unchanged`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(#"{"isGateway":true,"ipForward":false}"#)
     #expect(fixture.kernel.sysctl("net/ipv4/ip_forward", on: .host) == "0")
   }
 
-  @Test func `CHECK names rules that are gone, DEL and GC remove what is there`() throws {
+  @Test func `CHECK reports missing rules, DEL and GC remove existing ones`() throws {
     let fixture = try Fixture()
     let json = #"{"ipMasq":true,"macspoofchk":true}"#
     let result = try fixture.add(json)

@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  @Test func `CHECK finds nothing after ADD and asks IPAM`() throws {
+  @Test func `CHECK after ADD finds no difference and runs IPAM CHECK`() throws {
     let (fixture, result) = try attached()
     #expect(try complaint(fixture, result) == "")
     #expect(fixture.ipam.calls == [.add, .check])
@@ -39,16 +39,16 @@ import Testing
     fixture.kernel.state.links[.container]?["eth0"]?.mac = "02:00:00:00:00:99"
     fixture.kernel.state.addresses.removeAll { $0.prefix == "10.1.0.5/24" || $0.prefix == "10.1.0.1/24" }
     fixture.kernel.state.sysctls[.host]?["net/ipv4/ip_forward"] = "0"
-    let said = try complaint(fixture, result)
+    let message = try complaint(fixture, result)
     for fragment in [
       "host link br0 has state up false, want true", "host address 10.1.0.1/24 is missing on br0",
       "host sysctl net/ipv4/ip_forward is 0, want 1", "host link \(host) has hairpin false, want true",
       "host link \(host) has master none, want br0", "container address 10.1.0.5/24 is missing on eth0",
       "container link eth0 has MAC 02:00:00:00:00:99",
-    ] { #expect(said.contains(fragment)) }
+    ] { #expect(message.contains(fragment)) }
   }
 
-  @Test func `CHECK reports what IPAM says and what is different together`() throws {
+  @Test func `CHECK reports the IPAM plugin's error and the differences together`() throws {
     let (fixture, result) = try attached()
     fixture.kernel.state.addresses = []
     var call = try fixture.call(json, previous: result)
@@ -58,13 +58,15 @@ import Testing
     #expect {
       try fixture.plugin.check(call)
     } throws: {
-      let said = ($0 as? CNIError)?.message ?? ""
-      return said.hasPrefix("no lease; ") && said.contains("10.1.0.5/24 is missing")
+      let message = ($0 as? CNIError)?.message ?? ""
+      return message.hasPrefix("no lease; ") && message.contains("10.1.0.5/24 is missing")
     }
   }
 
   @Test(arguments: [nil, "/run/netns/c1"])
-  func `DEL removes the pair and the lease, with namespace or without, twice`(path: String?) throws {
+  func `DEL removes the veth pair and the lease with or without the namespace, and can be repeated`(path: String?)
+    throws
+  {
     let (fixture, _) = try attached()
     for _ in 1...2 {
       try fixture.plugin.delete(
@@ -84,7 +86,7 @@ import Testing
     #expect(fixture.kernel.link("eth0", on: .container) != nil)
   }
 
-  @Test func `DEL frees the lease though the kernel refuses`() throws {
+  @Test func `DEL releases the lease even if the kernel refuses to remove the link`() throws {
     let (fixture, _) = try attached()
     fixture.kernel.changesBeforeRefusal = 0
     #expect(throws: CNIError.self) {
@@ -103,7 +105,7 @@ import Testing
     try fixture.plugin.collectGarbage(network, valid: Set(kept))
   }
 
-  @Test func `GC keeps what is valid and what is others'`() throws {
+  @Test func `GC keeps valid attachments, other networks and foreign links`() throws {
     let (fixture, _) = try attached()
     fixture.kernel.addLink("veth1234", on: .host, kind: "veth")
     var foreign = fixture.owner
@@ -120,13 +122,13 @@ import Testing
     #expect(fixture.ipam.calls == [.add, .gc, .gc])
   }
 
-  @Test func `GC without any valid attachment removes our empty bridge too`() throws {
+  @Test func `GC without valid attachments removes our bridge if it is empty`() throws {
     let (fixture, _) = try attached()
     try collect(fixture, [])
     #expect(fixture.kernel.state.links[.host] == [:])
   }
 
-  @Test func `GC without any valid attachment removes a VLAN's gateway on somebody else's bridge`() throws {
+  @Test func `GC without valid attachments removes the VLAN gateway link from a bridge of the host`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("br0", on: .host, kind: "bridge")
     let vlan = #"{"bridge":"br0","isGateway":true,"vlan":100}"#
@@ -137,7 +139,7 @@ import Testing
     #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["br0"])
   }
 
-  @Test func `STATUS tells of a bridge name that is taken`() throws {
+  @Test func `STATUS reports a bridge name that another kind of link has`() throws {
     let fixture = try Fixture()
     let config = try CNIJSON.decode(BridgeConfig.self, from: Array(json.utf8))
     let network = NetworkCall(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)

@@ -24,7 +24,7 @@ import Testing
     (#""runtimeConfig":{"mac":"01:00:5e:00:00:01"}"#, "MAC address 01:00:5e:00:00:01: want a unicast address"),
     (#""bridge":"lo0""#, "key \"bridge\": \"lo0\" is a macvlan link: want a bridge or a free name"),
   ])
-  func `refuses what cannot be, and makes nothing`(keys: String, message: String) throws {
+  func `an invalid configuration is refused and nothing is changed`(keys: String, message: String) throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("lo0", on: .host, kind: "macvlan")
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{\(keys)}") }
@@ -36,7 +36,7 @@ import Testing
       ("{}", nil, nil, 1500), (#"{"mtu":9000}"#, 1400, nil, 9000), ("{}", 1400, nil, 1400), ("{}", 9000, 1500, 1500),
       (#"{"mtu":0}"#, 1400, 1300, 1300),
     ] as [(String, Int?, Int?, Int)])
-  func `the MTU is given, that of the bridge that is there, or the uplink's`(
+  func `the MTU comes from the key, the existing bridge or the uplink`(
     json: String, uplink: Int?, bridge: Int?, mtu: Int
   ) throws {
     let fixture = try Fixture()
@@ -59,12 +59,14 @@ import Testing
       "MAC=02:00:00:00:00:01", "02:00:00:00:00:03"
     ),
   ])
-  func `the MAC address is the strongest source's`(json: String, arguments: String, mac: String) throws {
+  func `the MAC address comes from the source with the highest precedence`(json: String, arguments: String, mac: String)
+    throws
+  {
     let result = try Fixture().add(json, arguments: arguments)
     #expect(result.interfaces[2].mac == mac)
   }
 
-  @Test func `a MAC address cannot derive from IPv6 alone`() throws {
+  @Test func `macFromIP is refused if the container gets only IPv6 addresses`() throws {
     let fixture = try Fixture()
     fixture.ipam.answer.ips.removeFirst()
     #expect(
@@ -74,12 +76,12 @@ import Testing
     ) { try fixture.add(#"{"macFromIP":true}"#) }
   }
 
-  @Test func `the gateway's priority becomes the metric of default routes`() throws {
+  @Test func `gwPriority sets the metric of default routes`() throws {
     let result = try Fixture().add(#"{"isDefaultGateway":true,"gwPriority":10}"#)
     #expect(result.routes.map(\.priority) == [90, 90])
   }
 
-  @Test func `our own bridge gets another address only when told to`() throws {
+  @Test func `our own bridge gets another address only with forceAddress`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
     fixture.kernel.state.links[.host]?["cni0"]?.alias = "cni:net/"
@@ -92,7 +94,7 @@ import Testing
     #expect(try fixture.kernel.addresses(of: "cni0", on: .host) == ["10.1.0.1/24", "fd00:1::1/64"])
   }
 
-  @Test func `somebody else's bridge keeps its address`() throws {
+  @Test func `a bridge that we did not make keeps its address even with forceAddress`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
     fixture.kernel.state.addresses = [AddressSpec("10.2.0.1/24", on: "cni0", .host)]
@@ -102,7 +104,7 @@ import Testing
     #expect(throws: refusal) { try fixture.add(#"{"isGateway":true,"forceAddress":true}"#) }
   }
 
-  @Test func `the address of somebody else's bridge is told as it is in the end`() throws {
+  @Test func `the result has the final MAC address of a bridge that we did not make`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
     let mac = fixture.kernel.link("cni0", on: .host)?.mac?.description
@@ -119,7 +121,7 @@ import Testing
 }
 
 @Suite struct BridgeVLANTests {
-  @Test func `a port gets its VLANs, and a VLAN's gateway a link of its own`() throws {
+  @Test func `a port has the VLANs of vlan and vlanTrunk, and the VLAN gateway has its own link`() throws {
     let fixture = try Fixture()
     let result = try fixture.add(
       #"{"bridge":"br0","isGateway":true,"vlan":100,"vlanTrunk":[{"id":7},{"minID":200,"maxID":210}]}"#)
@@ -133,7 +135,7 @@ import Testing
     #expect(result.interfaces.map(\.name) == ["br0", fixture.owner.hostInterface.description, "eth0", "br0.100"])
   }
 
-  @Test func `the default VLAN stays where it is wanted`() throws {
+  @Test func `preserveDefaultVlan keeps the default VLAN on the port`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(#"{"bridge":"br0","vlan":100,"preserveDefaultVlan":true}"#)
     #expect(fixture.kernel.state.vlans[fixture.owner.hostInterface]?.keepsDefault == true)
@@ -150,13 +152,13 @@ import Testing
       "key \"bridge\": \"a23456789012\": want at most 11 bytes, to make a23456789012.100"
     ),
   ])
-  func `VLANs that cannot be are refused`(keys: String, message: String) throws {
+  func `invalid VLAN keys are refused`(keys: String, message: String) throws {
     let fixture = try Fixture()
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{\(keys)}") }
     #expect(fixture.kernel.applied == [])
   }
 
-  @Test func `a bridge that does not filter VLANs is refused with the way to change it`() throws {
+  @Test func `a bridge without vlan_filtering is refused, and the error shows the command that enables it`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
     fixture.kernel.state.links[.host]?["cni0"]?.filtersVLANs = false
@@ -166,7 +168,7 @@ import Testing
     #expect(throws: refusal) { try fixture.add(#"{"vlan":5}"#) }
   }
 
-  @Test func `CHECK names a VLAN that is gone`() throws {
+  @Test func `CHECK reports a missing VLAN`() throws {
     let fixture = try Fixture()
     let json = #"{"bridge":"br0","vlan":100,"vlanTrunk":[{"id":7}]}"#
     let result = try fixture.add(json)
@@ -175,8 +177,8 @@ import Testing
     #expect {
       try fixture.plugin.check(fixture.call(json, previous: result))
     } throws: {
-      let said = ($0 as? CNIError)?.message ?? ""
-      return said.contains("has native VLAN 1, want 100") && said.contains("does not pass VLAN 7")
+      let message = ($0 as? CNIError)?.message ?? ""
+      return message.contains("has native VLAN 1, want 100") && message.contains("does not pass VLAN 7")
     }
   }
 }

@@ -62,12 +62,12 @@ import Testing
 
   private let config = #"{"isDefaultGateway":true,"ipMasq":true,"ipam":{"type":"fake"}}"#
 
-  @Test func `the first container's plan makes the bridge too`() throws {
+  @Test func `the first container's plan creates the bridge`() throws {
     let text = try plan(Fixture(), config)
     #expect(text == Self.firstPlan)
   }
 
-  @Test func `the second container's plan leaves the bridge alone`() throws {
+  @Test func `the second container's plan does not change the bridge`() throws {
     let first = try Fixture()
     _ = try first.add(config)
     var second = first

@@ -8,7 +8,7 @@ import Testing
 
 /// What the bridge knows of the hardware address behind a container's port.
 @Suite struct PortEntryTests {
-  @Test func `a port does not learn, and the bridge has the container's address for good`() throws {
+  @Test func `a port has learning off and a permanent FDB entry for the container's MAC address`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(#"{"ipam":{"type":"fake"},"runtimeConfig":{"mac":"02:00:00:00:00:01"}}"#)
     let port = fixture.owner.hostInterface
@@ -16,14 +16,14 @@ import Testing
     #expect(fixture.kernel.state.forwarding == [FDBSpec("02:00:00:00:00:01", on: port, in: .port)])
   }
 
-  @Test func `a container that bridges itself has a port that learns`() throws {
+  @Test func `macLearning turns learning on and adds no FDB entry`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(#"{"macLearning":true}"#)
     #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host)?.port?.learning == true)
     #expect(fixture.kernel.state.forwarding == [])
   }
 
-  @Test func `CHECK follows the address that the container has by now, and misses its entry`() throws {
+  @Test func `CHECK wants an FDB entry for the container's current MAC address`() throws {
     let fixture = try Fixture()
     let json = #"{"runtimeConfig":{"mac":"02:00:00:00:00:01"}}"#
     var result = try fixture.add(json)

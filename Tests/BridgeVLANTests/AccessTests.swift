@@ -7,7 +7,7 @@ import Testing
 /// Ports that belong to one VLAN, without tags.
 @Suite(.needsRoot)
 struct AccessTests {
-  @Test func `containers of one VLAN talk, and one of another hears nothing of it`() throws {
+  @Test func `containers of one VLAN reach each other, and another VLAN receives none of their frames`() throws {
     try Lab.use(containers: 3) { lab in
       let first = try lab.network("ten", #"{"vlan": 10}"#)
       let one = try lab.add(first, to: 1).result(), two = try lab.add(first, to: 2).result()
@@ -18,31 +18,31 @@ struct AccessTests {
 
       // Nobody has the addresses that are asked for, so the question goes to every port of the VLAN.
       let mac = one.text("interfaces.2.mac")
-      let heard = try [2, 3].map { listener in
+      let received = try [2, 3].map { listener in
         try lab.frames(
           on: "eth0", in: lab.container(listener),
           while: "ping -c1 -W1 10.77.0.99; ping -c1 -W1 fd77::99", in: lab.container(1)
         ).filter { $0.source == mac }
       }
-      #expect(Set(heard[0].map(\.etherType)).isSuperset(of: [0x0806, 0x86dd]))
-      #expect(heard[0].allSatisfy { $0.vlan == nil })
-      #expect(heard[1] == [])
+      #expect(Set(received[0].map(\.etherType)).isSuperset(of: [0x0806, 0x86dd]))
+      #expect(received[0].allSatisfy { $0.vlan == nil })
+      #expect(received[1] == [])
     }
   }
 
-  @Test func `a container that tags frames itself does not get into another VLAN`() throws {
+  @Test func `a container that tags frames itself cannot enter another VLAN`() throws {
     try Lab.use(containers: 2) { lab in
       _ = try lab.add(lab.network("ten", #"{"vlan": 10}"#), to: 1).result()
       let other = try lab.add(lab.network("twenty", #"{"vlan": 20}"#, first: 30), to: 2).result()
       try lab.tag(20, "10.77.0.5", "fd77::5", in: lab.container(1))
-      let heard = try lab.frames(
+      let received = try lab.frames(
         on: "eth0", in: lab.container(2),
         while: other.addresses.map { "ping -c1 -W1 -I eth0.20 \($0)" }.joined(separator: "; "), in: lab.container(1))
-      #expect(heard.filter { !$0.isOutgoing } == [])
+      #expect(received.filter { !$0.isOutgoing } == [])
     }
   }
 
-  @Test func `a network without a VLAN on a bridge that filters is in VLAN 1`() throws {
+  @Test func `a network without vlan on a bridge with vlan_filtering is in VLAN 1`() throws {
     try Lab.use(containers: 3) { lab in
       _ = try lab.add(lab.network("ten", #"{"vlan": 10}"#), to: 1).result()
       let plain = try lab.network("plain", "{}", first: 30)

@@ -5,7 +5,7 @@ import Testing
 /// A gateway on the host that belongs to one VLAN.
 @Suite(.needsRoot)
 struct GatewayTests {
-  @Test func `the gateway of a VLAN answers there and nowhere else`() throws {
+  @Test func `the gateway of a VLAN answers only in that VLAN`() throws {
     try Lab.use(containers: 2) { lab in
       let result = try lab.add(lab.network("ten", #"{"vlan": 10, "isGateway": true}"#), to: 1).result()
       _ = try lab.add(lab.network("twenty", #"{"vlan": 20}"#, first: 30), to: 2).result()
@@ -38,7 +38,7 @@ struct GatewayTests {
     }
   }
 
-  @Test func `a gateway serves the second container of its VLAN too`() throws {
+  @Test func `a second container of the VLAN uses the same gateway`() throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.network("ten", #"{"vlan": 10, "isGateway": true}"#)
       for number in 1...2 { _ = try lab.add(config, to: number).result() }
@@ -48,7 +48,7 @@ struct GatewayTests {
   }
 
   @Test(arguments: ["iptables", "nftables"])
-  func `isolation keeps others from a VLAN whose gateway is on the host`(backend: String) throws {
+  func `isolation blocks other networks from a VLAN with its gateway on the host`(backend: String) throws {
     try Lab.use(containers: 2) { plain in
       let lab = try plain.withOwnState()
       let results = try (1...2).map { number in
@@ -66,7 +66,7 @@ struct GatewayTests {
   }
 
   @Test(arguments: ["iptables", "nftables"])
-  func `ipMasq gives the host's address to what leaves a VLAN`(backend: String) throws {
+  func `packets that leave a VLAN with ipMasq have the host's address`(backend: String) throws {
     try Lab.use(containers: 3) { plain in
       let lab = try plain.withOwnState()
       try lab.connectOutside(lab.container(3))

@@ -11,10 +11,10 @@ struct LifeTests {
   struct Tampering: CustomTestStringConvertible {
     /// Run on the host; `$port` is the host's end.
     var script: String
-    var words: [String]
+    var fragments: [String]
     var testDescription: String { script }
 
-    init(_ script: String, _ words: String...) { (self.script, self.words) = (script, words) }
+    init(_ script: String, _ fragments: String...) { (self.script, self.fragments) = (script, fragments) }
   }
 
   static let tamperings = [
@@ -29,7 +29,7 @@ struct LifeTests {
   ]
 
   @Test(arguments: tamperings)
-  func `CHECK names what is no longer as ADD left it`(tampering: Tampering) throws {
+  func `CHECK names what was changed after ADD`(tampering: Tampering) throws {
     try Lab.use { lab in
       let config = try lab.network("net", Self.keys)
       let result = try lab.add(config).result()
@@ -37,14 +37,14 @@ struct LifeTests {
       try lab.shell("port=\(result.port)\n\(tampering.script)", in: lab.host)
       let outcome = try lab.check(config, result)
       #expect(outcome.code == 101)
-      for word in tampering.words {
+      for word in tampering.fragments {
         let wanted = word == "$port" ? result.port : word
         #expect(outcome.complaint.contains(wanted), "\(outcome.complaint)")
       }
     }
   }
 
-  @Test func `CHECK says so where the bridge has stopped filtering`() throws {
+  @Test func `CHECK reports that the bridge no longer filters VLANs`() throws {
     try Lab.use { lab in
       let config = try lab.network("net", Self.keys)
       let result = try lab.add(config).result()
@@ -56,7 +56,7 @@ struct LifeTests {
   }
 
   @Test(arguments: [true, false])
-  func `DEL leaves nothing of the container, with its namespace or without`(hasNamespace: Bool) throws {
+  func `DEL removes everything of the container with or without its namespace`(hasNamespace: Bool) throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.network("net", Self.keys)
       _ = try lab.add(config, to: 2).result()
@@ -73,7 +73,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `GC keeps the VLAN's gateway while a container is valid, and then leaves nothing`() throws {
+  @Test func `GC keeps the VLAN gateway while a container is valid, then removes everything`() throws {
     try Lab.use(containers: 2) { lab in
       for number in 1...2 { try lab.shell("ip link set lo up", in: lab.container(number)) }
       try lab.shell("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1", in: lab.host)
@@ -88,7 +88,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `an ADD that finds no address, or no namespace, leaves nothing`() throws {
+  @Test func `an ADD without a free address or without a namespace leaves nothing`() throws {
     try Lab.use(containers: 2) { lab in
       let keys = #"{"name": "small", "vlan": 10, "vlanTrunk": [{"id": 20}], "isGateway": true}"#
       let config = try lab.bridge(keys, subnets: ["10.77.0.0/30"])

@@ -32,7 +32,7 @@ struct PortTests {
   ]
 
   @Test(arguments: ports)
-  func `a port passes what its keys name, and CHECK finds it so`(port: Port) throws {
+  func `a port has the VLANs of its keys, and CHECK passes`(port: Port) throws {
     try Lab.use { lab in
       let config = try lab.network("net", port.keys)
       let result = try lab.add(config).result()
@@ -43,7 +43,7 @@ struct PortTests {
     }
   }
 
-  @Test func `the bridge has the container's hardware address in each VLAN of its port`() throws {
+  @Test func `the bridge has an FDB entry for the container in each VLAN of its port`() throws {
     try Lab.use { lab in
       let result = try lab.add(lab.network("net", #"{"vlan": 10, "vlanTrunk": [{"minID": 20, "maxID": 21}]}"#)).result()
       let mac = try #require(result.text("interfaces.2.mac"))
@@ -54,7 +54,7 @@ struct PortTests {
   }
 
   @Test(arguments: [#"{"vlan": 0}"#, #"{"vlanTrunk": []}"#, #"{"preserveDefaultVlan": true}"#])
-  func `a network that names no VLAN makes a bridge that knows none`(keys: String) throws {
+  func `a network without VLAN keys makes a bridge without vlan_filtering`(keys: String) throws {
     try Lab.use { lab in
       _ = try lab.add(lab.network("net", keys)).result()
       #expect(try lab.link("br0", in: lab.host)?.text("linkinfo.info_data.vlan_filtering") == "0")
@@ -62,7 +62,7 @@ struct PortTests {
   }
 
   @Test(arguments: [#"{"vlan": 10}"#, #"{"vlanTrunk": [{"id": 10}]}"#])
-  func `a bridge that does not filter VLANs is refused, with what helps`(keys: String) throws {
+  func `a bridge without vlan_filtering is refused, and the command in the error fixes it`(keys: String) throws {
     try Lab.use { lab in
       try lab.shell("ip link add name br0 type bridge", in: lab.host)
       let before = try Snapshot(of: lab)
@@ -77,7 +77,7 @@ struct PortTests {
     }
   }
 
-  @Test func `a bridge that filters and gives its ports no VLAN can be used`() throws {
+  @Test func `a bridge with vlan_filtering and without default PVID can be used`() throws {
     try Lab.use(containers: 2) { lab in
       try lab.shell("ip link add name br0 type bridge vlan_filtering 1 vlan_default_pvid 0", in: lab.host)
       let config = try lab.network("net", #"{"vlan": 10, "isGateway": true}"#)

@@ -51,13 +51,13 @@ struct SweepTests {
   }
 
   @Test(arguments: 0..<30)
-  func `leaves host and container as they were when change n is refused`(n: Int) throws {
+  func `ADD leaves host and container unchanged if change n is refused`(n: Int) throws {
     let run = try attach(refusing: n)
     #expect(run.succeeded == (run.changes <= n))
     if !run.succeeded { #expect(run.after == run.before) }
   }
 
-  @Test func `changes something when nothing is refused, within the sweep`() throws {
+  @Test func `ADD succeeds if nothing is refused, and the fault sweep covers all changes`() throws {
     let run = try attach(refusing: .max)
     #expect(run.succeeded)
     #expect(run.after.contains { $0.contains("br0.10") })

@@ -18,7 +18,7 @@ struct TrunkTests {
     return results.map(\.addresses)
   }
 
-  @Test func `a trunk's container talks with access ports by tags of its own`() throws {
+  @Test func `a container on a trunk reaches access ports with its own VLAN tags`() throws {
     try Lab.use(containers: 3) { lab in
       let addresses = try prepare(lab)
       try lab.tag(10, "10.77.0.5", "fd77::5", in: lab.container(3))
@@ -28,7 +28,7 @@ struct TrunkTests {
     }
   }
 
-  @Test func `tags are on the trunk's wire, in both directions, and not on an access port's`() throws {
+  @Test func `frames are tagged in both directions on a trunk and untagged on an access port`() throws {
     try Lab.use(containers: 3) { lab in
       let addresses = try prepare(lab)
       try lab.tag(10, "10.77.0.5", "fd77::5", in: lab.container(3))
@@ -46,18 +46,18 @@ struct TrunkTests {
     }
   }
 
-  @Test func `a VLAN that the trunk does not name does not pass, whoever adds the tag`() throws {
+  @Test func `a trunk does not pass a VLAN that vlanTrunk does not list`() throws {
     try Lab.use(containers: 3) { lab in
       let addresses = try prepare(lab)
       try lab.tag(30, "10.77.0.5", "fd77::5", in: lab.container(3))
-      let heard = try lab.frames(
+      let received = try lab.frames(
         on: "eth0", in: lab.container(2), while: addresses[1].map { "ping -c1 -W1 \($0)" }.joined(separator: "; "),
         in: lab.container(3))
-      #expect(heard.filter { !$0.isOutgoing } == [])
+      #expect(received.filter { !$0.isOutgoing } == [])
     }
   }
 
-  @Test func `vlan is what passes a trunk without a tag`() throws {
+  @Test func `untagged frames of a trunk are in the VLAN of the key vlan`() throws {
     try Lab.use(containers: 3) { lab in
       let native = try lab.add(lab.network("ten", #"{"vlan": 10}"#), to: 1).result()
       let tagged = try lab.add(lab.network("twenty", #"{"vlan": 20}"#, first: 30), to: 2).result()

@@ -11,7 +11,7 @@ private let chain = #"""
   """#
 
 @Suite struct ChainTests {
-  @Test func `each plugin gets the list's name and version, what was answered before it and its capabilities`() throws {
+  @Test func `each plugin gets the list's name and version, prevResult and its capability arguments`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       var wanted = try attachment()
       wanted.capabilityArguments = ["ips": .array([.string("10.0.0.9")]), "mac": .string("02:00:00:00:00:01")]
@@ -36,7 +36,7 @@ private let chain = #"""
     }
   }
 
-  @Test func `the environment says which attachment it is`() throws {
+  @Test func `the environment identifies the attachment`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       var wanted = try attachment()
       wanted.arguments = [NetworkAttachment.Argument("IgnoreUnknown", "1"), NetworkAttachment.Argument("A", "b=c")]
@@ -54,7 +54,7 @@ private let chain = #"""
     }
   }
 
-  @Test func `a refusal takes the chain back from its end and tells the plugin's own error`() throws {
+  @Test func `if a plugin refuses ADD, DEL runs in reverse order and the plugin's error is reported`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       try host.answer("two", .add, #"{"code":11,"msg":"busy","details":"wait"}"#, fails: true)
       let error = try #require(throws: CNIError.self) { _ = try host.runtime().add(try list(chain), try attachment()) }
@@ -64,34 +64,34 @@ private let chain = #"""
     }
   }
 
-  @Test func `the way back goes past a plugin that refuses and says so`() throws {
+  @Test func `rollback continues after a plugin that refuses DEL, and the error reports it`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       try host.answer("two", .add, #"{"code":7,"msg":"no"}"#, fails: true)
       try host.answer("two", .del, #"{"code":5,"msg":"stuck"}"#, fails: true)
-      let told = try refusal { _ = try host.runtime().add(try list(chain), try attachment()) }
-      #expect(told == "network blue: plugin two ADD: no: taking it back: plugin two DEL: stuck (code 7)")
+      let errorText = try refusal { _ = try host.runtime().add(try list(chain), try attachment()) }
+      #expect(errorText == "network blue: plugin two ADD: no: rollback: plugin two DEL: stuck (code 7)")
       #expect(try host.order().suffix(2) == ["two DEL", "one DEL"])
     }
   }
 
-  @Test func `nothing runs when a plugin is missing`() throws {
+  @Test func `no plugin runs if one plugin is missing`() throws {
     try FakePlugins.with(["one"]) { host in
-      let told = try refusal { _ = try host.runtime().add(try list(chain), try attachment()) }
-      #expect(told.contains(#"no plugin "two" in /nonexistent, \#(host.directory)"#))
+      let errorText = try refusal { _ = try host.runtime().add(try list(chain), try attachment()) }
+      #expect(errorText.contains(#"no plugin "two" in /nonexistent, \#(host.directory)"#))
       #expect(try host.order() == [])
     }
   }
 
-  @Test func `an attachment that stands is not made again`() throws {
+  @Test func `ADD of an existing attachment is refused`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       _ = try host.runtime().add(try list(chain), try attachment())
-      let told = try refusal { _ = try host.runtime().add(try list(chain), try attachment()) }
-      #expect(told == "container c1 is already on network blue as eth0: disconnect it first (code 104)")
+      let errorText = try refusal { _ = try host.runtime().add(try list(chain), try attachment()) }
+      #expect(errorText == "container c1 is already on network blue as eth0: disconnect it first (code 104)")
       #expect(try host.order() == ["one ADD", "two ADD"])
     }
   }
 
-  @Test func `DEL runs backwards with the cached result and forgets the attachment`() throws {
+  @Test func `DEL runs in reverse order with the cached result and removes it from the cache`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let runtime = host.runtime()
       let made = try runtime.add(try list(chain), try attachment())
@@ -104,7 +104,7 @@ private let chain = #"""
     }
   }
 
-  @Test func `DEL stops at a refusal and can be repeated`() throws {
+  @Test func `DEL stops at the first error and can be repeated`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let runtime = host.runtime()
       _ = try runtime.add(try list(chain), try attachment())
@@ -115,7 +115,7 @@ private let chain = #"""
     }
   }
 
-  @Test func `a cached result is given in the version that the list has now`() throws {
+  @Test func `a cached result is converted to the list's current version`() throws {
     try FakePlugins.with(["one"]) { host in
       try host.answer("one", .add, #"{"cniVersion":"1.1.0","ips":[{"address":"10.0.0.2/24"}]}"#)
       let old = #"{"cniVersion":"0.4.0","name":"blue","plugins":[{"type":"one"}]}"#
@@ -127,12 +127,12 @@ private let chain = #"""
   }
 
   @Test(arguments: [
-    ("", "plugin one ADD: ended with status 1: it said nothing (code 105)"),
+    ("", "plugin one ADD: ended with status 1: it printed nothing (code 105)"),
     ("boom", "plugin one ADD: ended with status 1: boom (code 105)"),
     (#"{"code":999,"msg":"no"}"#, "plugin one ADD: no (code 999)"),
     (#"{"msg":"no"}"#, "plugin one ADD: no (code 105)"),
   ])
-  func `what a failing plugin printed is told`(output: String, complaint: String) throws {
+  func `the error has the output of the failed plugin`(output: String, complaint: String) throws {
     try FakePlugins.with(["one"]) { host in
       try host.answer("one", .add, output, fails: true)
       let single = try list(#"{"name":"blue","cniVersion":"1.0.0","type":"one"}"#)
@@ -141,26 +141,28 @@ private let chain = #"""
   }
 
   @Test(arguments: ["", "boom", "7", #"{"ips":[{"address":"nonsense"}]}"#])
-  func `an answer that is no result is refused and taken back`(output: String) throws {
+  func `ADD rolls back if a plugin's answer is not a result`(output: String) throws {
     try FakePlugins.with(["one"]) { host in
       try host.answer("one", .add, output)
       let single = try list(#"{"name":"blue","cniVersion":"1.0.0","type":"one"}"#)
-      let told = try refusal { _ = try host.runtime().add(single, try attachment()) }
-      #expect(told.contains("plugin one ADD: answered with something that is no result"), "\(told)")
+      let errorText = try refusal { _ = try host.runtime().add(single, try attachment()) }
+      #expect(errorText.contains("plugin one ADD: the output is not a CNI result"), "\(errorText)")
       #expect(try host.order() == ["one ADD", "one DEL"])
     }
   }
 
-  @Test func `a plugin that does not end is killed`() throws {
+  @Test func `a plugin that does not end in time is killed`() throws {
     try FakePlugins.with(["one"]) { host in
       try host.write("one.sleep", "")
       let single = try list(#"{"name":"blue","cniVersion":"1.0.0","type":"one"}"#)
-      let told = try refusal { try host.runtime(timeoutSeconds: 1).delete(single, try attachment()) }
-      #expect(told.contains("plugin one DEL: \(host.directory)/one did not end within 1 s and was killed"), "\(told)")
+      let errorText = try refusal { try host.runtime(timeoutSeconds: 1).delete(single, try attachment()) }
+      #expect(
+        errorText.contains("plugin one DEL: \(host.directory)/one did not end within 1 s and was killed"),
+        "\(errorText)")
     }
   }
 
-  @Test func `what a plugin writes to its standard error is passed on`() throws {
+  @Test func `the standard error of a plugin is passed on`() throws {
     try FakePlugins.with(["one"]) { host in
       try host.write("one.says", "hear me")
       let heard = "\(host.directory)/heard"

@@ -4,7 +4,7 @@ import Testing
 
 /// What a program that is started finds.
 @Suite struct ChildTests {
-  @Test func `signals that the calling thread does not hear reach it`() throws {
+  @Test func `a child process has no blocked signals even if the calling thread blocks them`() throws {
     var all = sigset_t(), before = sigset_t()
     unsafe sigfillset(&all)
     unsafe pthread_sigmask(SIG_BLOCK, &all, &before)

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 @Suite struct ConfigDirectoryTests {
-  @Test func `files are read in order and every one that gives no network is told`() throws {
+  @Test func `files are read in order, and a file without a network is reported`() throws {
     try FakePlugins.with([]) { host in
       try host.write("20-b.conf", #"{"name":"second","type":"none"}"#)
       try host.write("10-a.conflist", #"{"name":"first","plugins":[{"type":"bridge"}]}"#)
@@ -19,12 +19,12 @@ import Testing
     }
   }
 
-  @Test func `a missing directory holds no network`() throws {
+  @Test func `a missing directory has no networks`() throws {
     let contents = try ConfigDirectory("/nonexistent/net.d").load()
     #expect(contents.entries.isEmpty && contents.faults.isEmpty)
   }
 
-  @Test func `plugins beside the list are added unless the list forbids it`() throws {
+  @Test func `plugins in the list's directory are added unless the list forbids it`() throws {
     try FakePlugins.with([]) { host in
       try FileManager.default.createDirectory(atPath: "\(host.directory)/blue", withIntermediateDirectories: true)
       try host.write("blue/20.conf", #"{"type":"tuning"}"#)
@@ -46,7 +46,7 @@ import Testing
       let entry = try contents.entry("blue")
       #expect(entry.id == SHA256.hex("blue\0\(host.directory)/10.conf"))
       #expect(try contents.entry(String(entry.id.prefix(12))) == entry)
-      #expect(try refusal { _ = try contents.entry("bleu") } == #"no network "bleu": known are blue (code 7)"#)
+      #expect(try refusal { _ = try contents.entry("bleu") } == #"no network "bleu": the networks are blue (code 7)"#)
     }
   }
 }

@@ -7,7 +7,7 @@ private let directory = URL(filePath: #filePath).deletingLastPathComponent().app
   .standardized.path
 
 @Suite struct ExampleTests {
-  @Test func `every example is a network of its own name without a mistake`() throws {
+  @Test func `every example file is valid and has its own network name`() throws {
     let contents = try ConfigDirectory(directory).load()
     #expect(contents.faults.isEmpty)
     #expect(contents.entries.count >= 9)

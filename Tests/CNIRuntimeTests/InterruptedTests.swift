@@ -18,7 +18,7 @@ import Testing
     try host.write("calls", "")
   }
 
-  @Test func `is known before its first plugin runs, and is detached like any other`() throws {
+  @Test func `an interrupted ADD is in the cache before the first plugin runs, and DEL removes it`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let attachment = try attachment(), runtime = host.runtime()
       try interrupt(host, attachment)
@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test func `is taken back by the next ADD, which then goes on`() throws {
+  @Test func `the next ADD rolls back an interrupted ADD and then succeeds`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let attachment = try attachment()
       try interrupt(host, attachment)
@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test(arguments: [true, false])
-  func `is known afterwards only if something could not be taken back`(isTakenBack: Bool) throws {
+  func `a failed ADD stays in the cache only if its rollback failed`(isTakenBack: Bool) throws {
     try FakePlugins.with(["one", "two"]) { host in
       try host.answer("two", .add, #"{"code":11,"msg":"busy"}"#, fails: true)
       if !isTakenBack { try host.answer("one", .del, #"{"code":11,"msg":"busy"}"#, fails: true) }

@@ -9,7 +9,7 @@ private let schemas = "\(project)/share/swift-cni/schemas"
 
 @Suite struct KeyTableTests {
   @Test(arguments: ConfigSchema.names)
-  func `the schema in share is what the key table gives: run make schemas`(name: String) throws {
+  func `the schema in share equals the key table: run make schemas`(name: String) throws {
     let written = try String(contentsOfFile: "\(schemas)/\(name).json", encoding: .utf8)
     #expect(written == (ConfigSchema.schema(name)?.pretty()).map { $0 + "\n" })
   }
@@ -19,12 +19,12 @@ private let schemas = "\(project)/share/swift-cni/schemas"
     #expect(files.sorted() == ConfigSchema.names.map { "\($0).json" }.sorted())
   }
 
-  @Test func `the tables in the docs are what the key tables give: run make schemas`() throws {
+  @Test func `the tables in the docs equal the key tables: run make schemas`() throws {
     let text = try String(contentsOfFile: "\(project)/docs/plugins.md", encoding: .utf8)
     #expect(KeyDocs.filled(text) == text)
   }
 
-  @Test func `the docs have a table of every group of keys of every plugin`() throws {
+  @Test func `the docs have a table for every key group of every plugin`() throws {
     let text = try String(contentsOfFile: "\(project)/docs/plugins.md", encoding: .utf8)
     for table in KeyTables.plugins + KeyTables.ipam where !["static", "dhcp"].contains(table.name) {
       for group in table.groups where !group.keys.isEmpty {
@@ -34,7 +34,7 @@ private let schemas = "\(project)/share/swift-cni/schemas"
     }
   }
 
-  @Test func `no plugin has a key twice`() {
+  @Test func `no plugin has the same key twice`() {
     for table in KeyTables.plugins + KeyTables.ipam {
       expectNoRepeated(table.keys, in: table.name)
     }
@@ -51,7 +51,7 @@ private let schemas = "\(project)/share/swift-cni/schemas"
     }
   }
 
-  @Test func `a capability of the tables is one that runtimes offer`() {
+  @Test func `the key tables have only capabilities that runtimes offer`() {
     for key in Key.runtimeConfig {
       guard let capability = key.capability else { continue }
       #expect(KeyTables.capabilities[capability] != nil, "\(capability)")
@@ -62,7 +62,7 @@ private let schemas = "\(project)/share/swift-cni/schemas"
       ])
   }
 
-  @Test func `a marker without a table or an end is an error`() {
+  @Test func `a docs marker without a table or an end is an error`() {
     #expect(KeyDocs.filled("<!-- keys: bridge -->\n<!-- end -->")?.contains("`bridge`") == true)
     #expect(KeyDocs.filled("<!-- keys: bridge -->") == nil)
     #expect(KeyDocs.filled("<!-- keys: brigde -->\n<!-- end -->") == nil)

@@ -10,21 +10,21 @@ private func made(_ change: (inout NetworkRequest) throws -> Void) throws -> JSO
 
 @Suite struct NetworkDriverTests {
   @Test(arguments: [NetworkRequest.Driver.none, .host])
-  func `a network that makes nothing is its type alone`(driver: NetworkRequest.Driver) throws {
+  func `a network of driver none or host has only its type`(driver: NetworkRequest.Driver) throws {
     let network = try made { $0.driver = driver }
     #expect(network["plugins"] == .array([.object(["type": .string(driver.rawValue)])]))
-    let told = try refusal {
+    let errorText = try refusal {
       _ = try made {
         $0.driver = driver; $0.mtu = 1500
       }
     }
-    #expect(told.contains("has no MTU of its own"))
-    let toldToo = try refusal {
+    #expect(errorText.contains("has no MTU of its own"))
+    let ipv6ErrorText = try refusal {
       _ = try made {
         $0.driver = driver; $0.ipv6 = true
       }
     }
-    #expect(toldToo.contains("has no addresses of its own"))
+    #expect(ipv6ErrorText.contains("has no addresses of its own"))
   }
 
   @Test(
@@ -65,7 +65,7 @@ private func made(_ change: (inout NetworkRequest) throws -> Void) throws -> JSO
         """#
       ),
     ] as [(NetworkRequest.Driver, [String: JSONValue], String)])
-  func `a network without a bridge is its plugin with Docker's options under its own keys`(
+  func `options of a network without a bridge become keys of its plugin`(
     driver: NetworkRequest.Driver, options: [String: JSONValue], plugin: String
   ) throws {
     let network = try made {
@@ -76,14 +76,14 @@ private func made(_ change: (inout NetworkRequest) throws -> Void) throws -> JSO
     #expect(network["plugins"] == .array([try json(plugin)]))
   }
 
-  @Test func `a ptp network leads by the host, which publishes ports of it`() throws {
+  @Test func `a ptp network has ipMasq, portmap and firewall`() throws {
     let plugins = try made { $0.driver = .ptp }["plugins"]?.array ?? []
     #expect(plugins.map { $0["type"]?.string } == ["ptp", "portmap", "firewall"])
     #expect(plugins.first?["ipMasq"] == .bool(true))
   }
 
   @Test(arguments: [NetworkRequest.Driver.macvlan, .ipvlan])
-  func `an internal network on a parent's wire has no way beyond it`(driver: NetworkRequest.Driver) throws {
+  func `an internal network on a parent has no default route`(driver: NetworkRequest.Driver) throws {
     let network = try made {
       $0.driver = driver; $0.isInternal = true
     }
@@ -96,35 +96,35 @@ private func made(_ change: (inout NetworkRequest) throws -> Void) throws -> JSO
       (.bridge, ["parent": "eth0"], #"option parent: unknown key "parent""#),
       (
         .macvlan, ["parent": "eth0", "master": "eth1"],
-        "option parent: is the plugin's master, which is given too: want one"
+        "option parent: is the plugin's master, which is given too: want one of them"
       ),
       (.ipvlan, ["ipvlan_mode": "l4"], #"option ipvlan_mode: key "mode": "l4": want one of l2, l3, l3s"#),
       (.ipvlan, ["mac": "02:00:00:00:00:01"], #"option mac: unknown key "mac""#),
       (.vlan, ["vlanId": .integer(7)], "option parent is missing: want the link that carries the VLAN"),
     ] as [(NetworkRequest.Driver, [String: JSONValue], String)])
-  func `an option that a driver does not know is refused`(
+  func `an unknown driver option is refused`(
     driver: NetworkRequest.Driver, options: [String: JSONValue], complaint: String
   ) throws {
-    let told = try refusal {
+    let errorText = try refusal {
       _ = try made {
         $0.driver = driver; $0.options = options
       }
     }
-    #expect(told.contains(complaint), "\(told)")
+    #expect(errorText.contains(complaint), "\(errorText)")
   }
 
-  @Test func `what a driver cannot do is refused`() throws {
-    let toldOfSize = try refusal {
+  @Test func `a setting that the driver does not support is refused`() throws {
+    let mtuErrorText = try refusal {
       _ = try made {
         $0.driver = .dummy; $0.mtu = 1400
       }
     }
-    #expect(toldOfSize.contains("a network of driver dummy has no MTU of its own"))
-    let toldOfInside = try refusal {
+    #expect(mtuErrorText.contains("a network of driver dummy has no MTU of its own"))
+    let internalErrorText = try refusal {
       _ = try made {
         $0.driver = .ptp; $0.isInternal = true
       }
     }
-    #expect(toldOfInside.contains("goes by the host: want driver bridge"))
+    #expect(internalErrorText.contains("go through the host: want driver bridge"))
   }
 }

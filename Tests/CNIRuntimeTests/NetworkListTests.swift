@@ -3,7 +3,7 @@ import CNIRuntime
 import Testing
 
 @Suite struct NetworkListTests {
-  @Test func `a single configuration is a list of one`() throws {
+  @Test func `a single configuration becomes a list with one plugin`() throws {
     let read = try list(#"{"cniVersion":"1.0.0","name":"blue","type":"none","x":1.5}"#)
     #expect(read.plugins.map(\.type.description) == ["none"])
     let kept = try NetworkList(read.bytes)
@@ -11,7 +11,7 @@ import Testing
     #expect(kept.version == .v1_0_0)
   }
 
-  @Test func `a list keeps its bytes`() throws {
+  @Test func `a list keeps its bytes unchanged`() throws {
     let text = #"{ "name": "blue", "plugins": [ {"type":"bridge"} ] }"#
     #expect(try list(text).bytes == Array(text.utf8))
   }
@@ -22,16 +22,18 @@ import Testing
     (#""cniVersion":"0.3.1","cniVersions":["0.4.0","1.0.0","9.0.0"]"#, .v1_0_0),
     (#""cniVersion":"1.1.0","cniVersions":["0.4.0"]"#, .v1_1_0),
   ])
-  func `the newest version that both sides speak is chosen`(keys: String, version: SpecVersion) throws {
+  func `the newest version of cniVersion and cniVersions that is supported is used`(keys: String, version: SpecVersion)
+    throws
+  {
     #expect(try list(#"{"name":"blue",\#(keys),"plugins":[{"type":"none"}]}"#).version == version)
   }
 
-  @Test func `the list's own switches are read, as strings too`() throws {
+  @Test func `disableCheck and disableGC are read as booleans and as strings`() throws {
     let read = try list(#"{"name":"blue","disableCheck":true,"disableGC":"True","plugins":[{"type":"none"}]}"#)
     #expect(read.disableCheck && read.disableGC && !read.onlyInlinedPlugins)
   }
 
-  @Test func `only capabilities that are true count`() throws {
+  @Test func `a capability with the value false is not declared`() throws {
     let read = try list(#"{"name":"blue","plugins":[{"type":"a","capabilities":{"ips":true,"mac":false}}]}"#)
     #expect(read.plugins[0].capabilities == ["ips"])
     #expect(read.declares("ips") && !read.declares("mac"))
@@ -56,15 +58,15 @@ import Testing
       #"{"name":"blue","disableGC":"maybe","plugins":[{"type":"a"}]}"#, #"key "disableGC": "maybe": want true or false"#
     ),
   ])
-  func `what is wrong is named`(text: String, complaint: String) throws {
-    let told = try refusal { _ = try list(text) }
-    #expect(told.contains(complaint), "\(told)")
+  func `an invalid list is refused with the reason`(text: String, complaint: String) throws {
+    let errorText = try refusal { _ = try list(text) }
+    #expect(errorText.contains(complaint), "\(errorText)")
   }
 
   @Test(arguments: [
     ("bridge", "bridge"), ("none", "null"), ("loopback", "null"), ("host", "host"), ("macvlan", "macvlan"),
   ])
-  func `the driver is the first plugin, null for one that makes nothing`(type: String, driver: String) throws {
+  func `the driver is the first plugin's type, and null for none and loopback`(type: String, driver: String) throws {
     #expect(try list(#"{"name":"blue","plugins":[{"type":"\#(type)"},{"type":"portmap"}]}"#).driver == driver)
   }
 }

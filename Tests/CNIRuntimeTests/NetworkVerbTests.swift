@@ -16,7 +16,7 @@ private func network(_ version: String, _ keys: String = "") -> String {
     ),
     (network("1.0.0"), false, "container c1 is not on network blue as eth0 (code 3)"),
   ])
-  func `CHECK is refused where it cannot be asked`(text: String, attached: Bool, complaint: String) throws {
+  func `CHECK is refused if too old, disabled or not attached`(text: String, attached: Bool, complaint: String) throws {
     try FakePlugins.with(["one", "two"]) { host in
       if attached { _ = try host.runtime().add(try list(text), try attachment()) }
       #expect(try refusal { try host.runtime().check(try list(text), try attachment()) } == complaint)
@@ -24,20 +24,20 @@ private func network(_ version: String, _ keys: String = "") -> String {
     }
   }
 
-  @Test func `CHECK asks in order and stops at the first complaint`() throws {
+  @Test func `CHECK runs the plugins in order and stops at the first error`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let runtime = host.runtime()
       _ = try runtime.add(try list(network("1.0.0")), try attachment())
       try runtime.check(try list(network("1.0.0")), try attachment())
       #expect(try host.order().suffix(2) == ["one CHECK", "two CHECK"])
       try host.answer("one", .check, #"{"code":101,"msg":"no address"}"#, fails: true)
-      let told = try refusal { try runtime.check(try list(network("1.0.0")), try attachment()) }
-      #expect(told == "network blue: plugin one CHECK: no address (code 101)")
+      let errorText = try refusal { try runtime.check(try list(network("1.0.0")), try attachment()) }
+      #expect(errorText == "network blue: plugin one CHECK: no address (code 101)")
       #expect(try host.order().last == "one CHECK")
     }
   }
 
-  @Test func `GC first deletes what is stale, then tells every plugin what is valid`() throws {
+  @Test func `GC first deletes stale attachments, then passes the valid ones to every plugin`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let runtime = host.runtime(), blue = try list(network("1.1.0"))
       for container in ["c1", "c2"] { _ = try runtime.add(blue, try attachment(container)) }
@@ -52,19 +52,19 @@ private func network(_ version: String, _ keys: String = "") -> String {
     }
   }
 
-  @Test func `GC goes on past failures and tells them all`() throws {
+  @Test func `GC continues after errors and reports all of them`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let runtime = host.runtime(), blue = try list(network("1.1.0"))
       _ = try runtime.add(blue, try attachment())
       try host.answer("two", .del, #"{"code":5,"msg":"stuck"}"#, fails: true)
       try host.answer("one", .gc, #"{"code":100,"msg":"busy"}"#, fails: true)
-      let told = try refusal { try runtime.collectGarbage(blue, valid: []) }
-      #expect(told == "network blue: plugin two DEL: stuck; network blue: plugin one GC: busy (code 5)")
+      let errorText = try refusal { try runtime.collectGarbage(blue, valid: []) }
+      #expect(errorText == "network blue: plugin two DEL: stuck; network blue: plugin one GC: busy (code 5)")
       #expect(try host.order().suffix(2) == ["one GC", "two GC"])
     }
   }
 
-  @Test func `GC before 1_1_0 only deletes what is stale`() throws {
+  @Test func `GC before 1_1_0 only deletes stale attachments`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let runtime = host.runtime(), blue = try list(network("1.0.0"))
       _ = try runtime.add(blue, try attachment())
@@ -73,20 +73,20 @@ private func network(_ version: String, _ keys: String = "") -> String {
     }
   }
 
-  @Test func `plugins that speak 1_1_0 can be asked for GC and STATUS in an older list, others cannot`() throws {
+  @Test func `GC and STATUS run in an older list for plugins that support 1_1_0`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let runtime = host.runtime(), blue = try list(network("1.0.0"))
       try host.answer("two", .version, #"{"cniVersion":"1.0.0","supportedVersions":["0.4.0","1.0.0"]}"#)
-      try runtime.tellPlugins(of: blue, valid: [try attachment().key], always: true)
+      try runtime.runPluginGC(of: blue, valid: [try attachment().key], always: true)
       #expect(try host.order() == ["one VERSION", "one GC", "two VERSION"])
       #expect(try host.calls()[1].input["cniVersion"] == "1.1.0")
-      #expect(try runtime.status(blue, always: true) == .notAsked)
+      #expect(try runtime.status(blue, always: true) == .notSupported)
       try host.install("two")
       #expect(try runtime.status(blue, always: true) == .ready)
     }
   }
 
-  @Test func `GC is refused where the operator disabled it`() throws {
+  @Test func `GC is refused if the list has disableGC`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let blue = try list(network("1.1.0", #""disableGC":true,"#))
       _ = try host.runtime().add(blue, try attachment())
@@ -95,10 +95,10 @@ private func network(_ version: String, _ keys: String = "") -> String {
     }
   }
 
-  @Test func `STATUS is the first plugin's complaint, and is not asked before 1_1_0`() throws {
+  @Test func `STATUS returns the first plugin's error and does not run before 1_1_0`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       let runtime = host.runtime()
-      #expect(try runtime.status(try list(network("1.0.0"))) == .notAsked)
+      #expect(try runtime.status(try list(network("1.0.0"))) == .notSupported)
       #expect(try host.order() == [])
       #expect(try runtime.status(try list(network("1.1.0"))) == .ready)
       try host.answer("one", .status, #"{"code":50,"msg":"pool is full"}"#, fails: true)
@@ -107,14 +107,14 @@ private func network(_ version: String, _ keys: String = "") -> String {
     }
   }
 
-  @Test func `a plugin that does not speak the list's version is named with what it speaks`() throws {
+  @Test func `the error about an unsupported version lists the plugin's versions`() throws {
     try FakePlugins.with(["one", "two"]) { host in
       try host.runtime().checkVersions(try list(network("1.0.0")))
       try host.answer("two", .version, #"{"cniVersion":"1.1.0","supportedVersions":["0.3.1","0.4.0"]}"#)
-      let told = try refusal { try host.runtime().checkVersions(try list(network("1.0.0"))) }
+      let errorText = try refusal { try host.runtime().checkVersions(try list(network("1.0.0"))) }
       #expect(
-        told
-          == "network blue is written for version 1.0.0, which plugin two does not speak: it speaks 0.3.1, 0.4.0 (code 1)"
+        errorText
+          == "network blue is written for version 1.0.0, which plugin two does not support: it supports 0.3.1, 0.4.0 (code 1)"
       )
     }
   }

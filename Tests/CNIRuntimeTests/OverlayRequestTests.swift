@@ -18,7 +18,7 @@ import Testing
     return try #require(try request.list(id: "").member("plugins")?.value.array?.first)
   }
 
-  @Test func `a cluster store is all that a routed network needs`() throws {
+  @Test func `a routed network needs only a cluster store`() throws {
     #expect(
       try plugin(["cluster-store": "etcd://10.0.0.1:2379"])
         == json(
@@ -28,7 +28,7 @@ import Testing
           """#))
   }
 
-  @Test func `with one subnet for all hosts, addresses come from the store too`() throws {
+  @Test func `with one subnet for all hosts, addresses also come from etcd`() throws {
     let made = try plugin(
       ["cluster-store": "etcd://a,[fd00::1]:2380/blue/net", "caFile": "/ca", "mode": "l2", "vni": .integer(7)],
       subnets: ["10.0.9.0/24"]
@@ -45,7 +45,7 @@ import Testing
     #expect(made["vni"] == .integer(7))
   }
 
-  @Test func `peers are a list with their subnets, a file, or both`() throws {
+  @Test func `peers come from a list with subnets, a file, or both`() throws {
     let made = try plugin(
       [
         "peers": "192.0.2.1=10.1.1.0/24,192.0.2.2=10.1.2.0/24", "peersFile": "/p", "vni": .integer(7), "parent": "eth0",
@@ -69,7 +69,7 @@ import Testing
       (["controlPlane": "evpn"], #"{"type":"evpn"}"#),
       (["controlPlane": .object(["type": "static", "peers": .array([])])], #"{"type":"static","peers":[]}"#),
     ] as [([String: JSONValue], String)])
-  func `in a bridged network each host hands out its part`(options: [String: JSONValue], plane: String) throws {
+  func `in mode l2 each host leases addresses from its own range`(options: [String: JSONValue], plane: String) throws {
     let made = try plugin(
       options.merging(["vni": .integer(7), "mode": "l2"]) { own, _ in own }, subnets: ["10.1.0.0/16"],
       ranges: ["10.1.1.0/24"]
@@ -91,42 +91,43 @@ import Testing
 
   @Test(
     arguments: [
-      ([:], [], "nothing says who knows the network's other hosts"),
+      ([:], [], "no control plane is given"),
       (["peers": "192.0.2.1", "group": "239.1.1.1", "vni": .integer(7)], ["10.1.0.0/16"], "more than one is given"),
       (["peers": "192.0.2.1"], ["10.1.0.0/16"], "option vni is missing: want 1 to 16777215"),
       (["peers": "192.0.2.1", "vni": .integer(7)], [], "subnet: missing: want the whole network's"),
       (["peers": "here", "vni": .integer(7)], ["10.1.0.0/16"], "controlPlane.peers[0].vtep"),
       (["group": "239.1.1.1", "vni": .integer(7)], ["10.1.0.0/16"], "option parent is missing"),
       (evpn, ["10.1.0.0/16"], "ip range: missing: want this host's part of"),
-      (["cluster-store": "consul://localhost:8500"], [], "\"consul://localhost:8500\": only etcd is spoken"),
+      (["cluster-store": "consul://localhost:8500"], [], "\"consul://localhost:8500\": only etcd is supported"),
       (["cluster-store": "zk://localhost:2181"], [], "want etcd://HOST:PORT"),
       (["cluster-store": "localhost:2379"], [], "want etcd://HOST:PORT"),
       (["cluster-store": "etcd:///prefix"], [], "no host"),
       (["cluster-store": "etcd://a", "vnii": .integer(7)], [], "did you mean \"vni\"?"),
     ] as [([String: JSONValue], [String], String)])
-  func `what is missing or wrong is refused, named`(
-    options: [String: JSONValue], subnets: [String], words: String
+  func `a missing or wrong option is refused and named`(
+    options: [String: JSONValue], subnets: [String], fragment: String
   ) throws {
     let error = #expect(throws: CNIError.self) { try plugin(options, subnets: subnets) }
-    #expect(error?.message.contains(words) == true, "\(error?.message ?? "")")
+    #expect(error?.message.contains(fragment) == true, "\(error?.message ?? "")")
   }
 
-  @Test func `another store than etcd is code 2`() throws {
+  @Test func `a cluster store other than etcd is refused with code 2`() throws {
     let error = #expect(throws: CNIError.self) { try plugin(["cluster-store": "zookeeper://a"]) }
     #expect(error?.code == .unsupportedField)
   }
 
-  @Test func `what a routed network cannot have is refused`() throws {
-    let told = { (change: @escaping (inout NetworkRequest) throws -> Void) throws -> String in
+  @Test func `options that a routed network does not support are refused`() throws {
+    let errorText = { (change: @escaping (inout NetworkRequest) throws -> Void) throws -> String in
       #expect(throws: CNIError.self) { try plugin(Self.etcd, subnets: ["10.1.0.0/16"], change) }?.message ?? ""
     }
-    #expect(try told { $0.ipv6 = true }.contains("ipv6: an IPv6 subnet is not chosen"))
-    #expect(try told { $0.isInternal = true }.contains("internal: in mode l3"))
-    #expect(try told { $0.gateways = [try valid("10.1.0.1")] }.contains("gateway: in mode l3 each host has its own"))
-    #expect(try told { $0.ranges = [try valid("10.2.0.0/24")] }.contains("ip range 10.2.0.0/24: want a part of"))
+    #expect(try errorText { $0.ipv6 = true }.contains("ipv6: an IPv6 subnet is not chosen"))
+    #expect(try errorText { $0.isInternal = true }.contains("internal: in mode l3"))
+    #expect(
+      try errorText { $0.gateways = [try valid("10.1.0.1")] }.contains("gateway: in mode l3 each host has its own"))
+    #expect(try errorText { $0.ranges = [try valid("10.2.0.0/24")] }.contains("ip range 10.2.0.0/24: want a part of"))
   }
 
-  @Test func `ports are published as on a bridge, and the driver is shown in Docker's word`() throws {
+  @Test func `an overlay network publishes ports as a bridge does, and its driver is shown as overlay`() throws {
     var request = NetworkRequest(name: try valid("blue"))
     request.driver = .overlay
     request.options = Self.etcd

@@ -17,13 +17,13 @@ import Testing
     }
   }
 
-  @Test func `ports that were chosen for a container are shown`() throws {
+  @Test func `the report shows ports that portmap chose`() throws {
     let ports = #"[{"containerPort":80,"hostPort":49153,"protocol":"tcp"}]"#
     let endpoint = try report("{\"cniVersion\":\"1.0.0\",\"portMappings\":\(ports)}")["containers"]?["c1"]
     #expect(endpoint?["port_mappings"]?.text == ports)
   }
 
-  @Test func `a network without containers says so`() throws {
+  @Test func `the report shows a network without containers`() throws {
     let id = SHA256.hex("blue\0/x/blue.conf")
     #expect(try report(nil) == json(#"{"name":"blue","id":"\#(id)","driver":"bridge","containers":{}}"#))
   }
@@ -41,7 +41,9 @@ import Testing
     (#"{"cniVersion":"0.2.0","ip6":{"ip":"fd00::3/64"}}"#, "", "", "fd00::3/64"),
     (#"{"cniVersion":"1.0.0"}"#, "", "", ""),
   ])
-  func `a container is shown with what its interface has`(result: String, mac: String, v4: String, v6: String) throws {
+  func `the report shows the addresses of a container's interface`(result: String, mac: String, v4: String, v6: String)
+    throws
+  {
     let endpoint = try #require(try report(result)["containers"]?["c1"])
     #expect(
       endpoint

@@ -12,7 +12,7 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
 }
 
 @Suite struct RequestTests {
-  @Test func `a network of which nothing is said gets a bridge of its own and an unused subnet`() throws {
+  @Test func `a network without options gets its own bridge and an unused subnet`() throws {
     #expect(
       try request { _ in }.list(id: id)
         == json(
@@ -24,7 +24,7 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
           """#))
   }
 
-  @Test func `subnets, gateways and ranges go together, families get a default route each`() throws {
+  @Test func `gateways and ranges belong to their subnets, and each family gets a default route`() throws {
     let made = try request {
       $0.subnets = [try valid("10.1.0.7/16"), try valid("fd00:1::/64")]
       $0.gateways = [try valid("fd00:1::9"), try valid("10.1.0.9")]
@@ -45,7 +45,7 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
           """#)))
   }
 
-  @Test func `an internal network has no gateway and no way out`() throws {
+  @Test func `an internal network has no gateway and no default route`() throws {
     let plugin = try #require(try request { $0.isInternal = true }.list(id: id)["plugins"]?.array?.first)
     #expect(plugin["internal"] == .bool(true))
     #expect(plugin["isGateway"] == nil)
@@ -56,7 +56,7 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
     ([], true, ["auto", "auto-ipv6"]), (["10.1.0.0/16"], true, ["10.1.0.0/16", "auto-ipv6"]),
     (["fd00:1::/64"], false, ["fd00:1::/64"]), (["fd00:1::/64"], true, ["fd00:1::/64"]),
   ])
-  func `IPv6 is added where it is wanted and not named`(subnets: [String], ipv6: Bool, chosen: [String]) throws {
+  func `IPv6 adds an IPv6 subnet if none is given`(subnets: [String], ipv6: Bool, chosen: [String]) throws {
     let made = try request {
       $0.subnets = try subnets.map { try valid($0) }
       $0.ipv6 = ipv6
@@ -65,7 +65,7 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
     #expect(sets.compactMap { $0.array?.first?["subnet"]?.string } == chosen)
   }
 
-  @Test func `what does not fit together is refused`() throws {
+  @Test func `options that contradict each other are refused`() throws {
     let cases: [(String, (inout NetworkRequest) throws -> Void)] = [
       (
         "gateway 10.2.0.1",
@@ -94,32 +94,32 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
       ),
       (#"unknown key "haripinMode": did you mean "hairpinMode"?"#, { $0.options = ["haripinMode": .bool(true)] }),
       (#"key "mtu": "x": want a whole number"#, { $0.options = ["mtu": .string("x")] }),
-      ("option ipam: cannot be set so", { $0.options = ["ipam": .object([:])] }),
+      ("option ipam: cannot be an option", { $0.options = ["ipam": .object([:])] }),
     ]
     for (complaint, change) in cases {
-      let told = try refusal { _ = try request(change).list(id: id) }
-      #expect(told.contains(complaint), "\(told)")
+      let errorText = try refusal { _ = try request(change).list(id: id) }
+      #expect(errorText.contains(complaint), "\(errorText)")
     }
   }
 
-  @Test func `wishes go by capability where it is declared, else by CNI_ARGS`() throws {
-    var wishes = AttachmentRequest()
-    wishes.addresses = [try valid("10.0.0.5"), try valid("fd00::5/64")]
-    wishes.mac = try valid("02:00:00:00:00:05")
-    wishes.name = "web"
-    wishes.arguments = [NetworkAttachment.Argument("A", "b")]
-    let plain = try wishes.attachment(try owner(), namespacePath: "/x", on: try list(#"{"name":"blue","type":"a"}"#))
+  @Test func `requests are passed by capability if declared, else in CNI_ARGS`() throws {
+    var request = AttachmentRequest()
+    request.addresses = [try valid("10.0.0.5"), try valid("fd00::5/64")]
+    request.mac = try valid("02:00:00:00:00:05")
+    request.name = "web"
+    request.arguments = [NetworkAttachment.Argument("A", "b")]
+    let plain = try request.attachment(try owner(), namespacePath: "/x", on: try list(#"{"name":"blue","type":"a"}"#))
     #expect(plain.capabilityArguments == [:])
     #expect(
       plain.arguments == [
         .init("IgnoreUnknown", "1"), .init("K8S_POD_NAME", "web"), .init("IP", "10.0.0.5,fd00::5/64"),
         .init("MAC", "02:00:00:00:00:05"), .init("A", "b"),
       ])
-    wishes.ports = [PortMapping(hostPort: 8080, containerPort: 80)]
-    wishes.aliases = ["db"]
+    request.ports = [PortMapping(hostPort: 8080, containerPort: 80)]
+    request.aliases = ["db"]
     let able = try list(
       #"{"name":"blue","type":"a","capabilities":{"ips":true,"mac":true,"portMappings":true,"aliases":true}}"#)
-    let made = try wishes.attachment(try owner(), namespacePath: "/x", on: able)
+    let made = try request.attachment(try owner(), namespacePath: "/x", on: able)
     #expect(made.arguments == [.init("IgnoreUnknown", "1"), .init("K8S_POD_NAME", "web"), .init("A", "b")])
     #expect(
       JSONValue.object(made.capabilityArguments)
@@ -131,21 +131,22 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
   }
 
   @Test(arguments: [(nil, nil), (0, "0"), (-7, "-7"), (99, "99")] as [(Int?, String?)])
-  func `the priority of the default route goes by GW_PRIORITY`(priority: Int?, sent: String?) throws {
-    var wishes = AttachmentRequest()
-    wishes.gwPriority = priority
-    let made = try wishes.attachment(try owner(), namespacePath: "/x", on: try list(#"{"name":"blue","type":"a"}"#))
+  func `the priority of the default route is passed in GW_PRIORITY`(priority: Int?, sent: String?) throws {
+    var request = AttachmentRequest()
+    request.gwPriority = priority
+    let made = try request.attachment(try owner(), namespacePath: "/x", on: try list(#"{"name":"blue","type":"a"}"#))
     #expect(made.arguments.filter { $0.key == "GW_PRIORITY" }.map(\.value) == [sent].compactMap(\.self))
   }
 
-  @Test func `a wish that nobody grants is refused`() throws {
+  @Test func `a request that no plugin supports is refused`() throws {
     let plain = try list(#"{"name":"blue","type":"a"}"#)
     var ports = AttachmentRequest(), names = AttachmentRequest()
     ports.ports = [PortMapping(hostPort: 1, containerPort: 1)]
     names.aliases = ["db"]
-    for (wishes, capability) in [(ports, "portMappings"), (names, "aliases")] {
-      let told = try refusal { _ = try wishes.attachment(try owner(), namespacePath: "/x", on: plain) }
-      #expect(told.contains(#"no plugin of it declares "capabilities": {"\#(capability)": true}"#), "\(told)")
+    for (request, capability) in [(ports, "portMappings"), (names, "aliases")] {
+      let errorText = try refusal { _ = try request.attachment(try owner(), namespacePath: "/x", on: plain) }
+      #expect(
+        errorText.contains(#"none of its plugins declares "capabilities": {"\#(capability)": true}"#), "\(errorText)")
     }
   }
 }

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 @Suite struct ResultCacheTests {
-  @Test func `an attachment is kept as libcni keeps it`() throws {
+  @Test func `a cached result has libcni's format`() throws {
     try FakePlugins.with(["one"]) { host in
       let text = #"{"cniVersion":"1.0.0","name":"blue","plugins":[{"type":"one","capabilities":{"mac":true}}]}"#
       var wanted = try attachment()
@@ -34,7 +34,7 @@ import Testing
     #"{"kind":"cniCacheV1","containerId":"c1","ifName":"eth0","networkName":"red"}"#,
     #"{"kind":"cniCacheV1","containerId":"c1","ifName":"eth0","networkName":"blue","config":"?"}"#,
   ])
-  func `a file of another kind is no attachment, and none that a DEL trips over`(text: String) throws {
+  func `a cache file of another format is not listed, and DEL removes it`(text: String) throws {
     try FakePlugins.with(["one"]) { host in
       try FileManager.default.createDirectory(
         atPath: "\(host.directory)/cache/results", withIntermediateDirectories: true)
@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test(arguments: [("a-b", "c", "a", "b-c"), ("a", "b-c", "a-b", "c")])
-  func `attachments of one file name are kept apart, and each is found by its network`(
+  func `attachments with the same file name are kept apart and found by network`(
     names: (String, String, String, String)
   ) throws {
     try FakePlugins.with(["one"]) { host in
@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  @Test func `a container's name may be longer than a file's`() throws {
+  @Test func `a container ID may be longer than a file name`() throws {
     try FakePlugins.with(["one"]) { host in
       let runtime = host.runtime(), list = try list(#"{"cniVersion":"1.0.0","name":"blue","type":"one"}"#)
       let long = NetworkAttachment(

@@ -16,11 +16,11 @@ import Testing
       "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3"
     ),
   ])
-  func `SHA-256 is the standard's`(text: String, digest: String) {
+  func `SHA-256 gives the standard's digests`(text: String, digest: String) {
     #expect(SHA256.hex(text) == digest)
   }
 
-  @Test func `JSON for people puts names first and empty things on one line`() throws {
+  @Test func `formatted JSON has names first and empty values on one line`() throws {
     let value = try json(#"{"z":[],"a":{"b":[1,true,null,"/\"x"]},"name":"n","containers":{}}"#)
     #expect(
       value.pretty() == #"""
@@ -44,7 +44,7 @@ import Testing
     ("8080:80", ["8080→80/tcp"]), ("53:53/udp", ["53→53/udp"]), ("127.0.0.1:1:65535/SCTP", ["127.0.0.1 1→65535/sctp"]),
     ("[fd00::1]:80:81", ["fd00::1 80→81/tcp"]), ("8000-8002:90-92", ["8000→90/tcp", "8001→91/tcp", "8002→92/tcp"]),
   ])
-  func `ports are read as an operator writes them`(text: String, ports: [String]) throws {
+  func `port mappings are parsed as operators write them`(text: String, ports: [String]) throws {
     let read = try #require(PortMapping.parse(text)).map { mapping in
       (mapping.hostAddress.map { "\($0) " } ?? "") + "\(mapping.hostPort)→\(mapping.containerPort)/\(mapping.transport)"
     }
@@ -56,7 +56,7 @@ import Testing
     "80:80:80:80",
     "-1:80", "1-2-3:1-2-3",
   ])
-  func `what is no port is refused`(text: String) {
+  func `an invalid port mapping is refused`(text: String) {
     #expect(PortMapping.parse(text) == nil)
   }
 
@@ -66,7 +66,7 @@ import Testing
   }
 
   @Test(arguments: ["", "K", "=v", "K=v;L=w"])
-  func `what would not come out of CNI_ARGS again is no argument`(pair: String) {
+  func `an argument that CNI_ARGS cannot carry is refused`(pair: String) {
     #expect(NetworkAttachment.Argument(pair: pair) == nil)
   }
 }

@@ -59,13 +59,13 @@ private func network(_ type: String, _ keys: String) -> String {
     ),
     (
       bridge(#""ipam":{"type":"mine","x":1}"#),
-      [#"note: plugins[0].ipam.type "mine": its keys are not known here and were not judged"#]
+      [#"note: plugins[0].ipam.type "mine": its keys are unknown to cnictl and were not checked"#]
     ),
     (
       #"{"name":"blue","disableCheque":true,"plugins":[{"type":"mine","x":1}]}"#,
       [
         #"error: unknown key "disableCheque": did you mean "disableCheck"?"#,
-        #"note: plugins[0].type "mine": its keys are not known here and were not judged"#,
+        #"note: plugins[0].type "mine": its keys are unknown to cnictl and were not checked"#,
       ]
     ),
     (#"{"name":"blue","type":"none","cniVersions":["1.0.0"],"mtu":1}"#, [#"error: unknown key "mtu""#]),
@@ -101,7 +101,7 @@ private func network(_ type: String, _ keys: String) -> String {
         #"error: key "plugins[0].extraHosts": "db:10.0.0.9": want a list"#,
         #"error: unknown key "plugins[0].file": did you mean "files"?"#,
         #"error: key "plugins[0].hosts": "no": want true or false"#,
-        #"error: key "plugins[0].type": "dns-hosts" changes what another plugin made"#,
+        #"error: key "plugins[0].type": "dns-hosts" changes the interface that another plugin made"#,
       ]
     ),
     (
@@ -109,7 +109,7 @@ private func network(_ type: String, _ keys: String) -> String {
       [
         #"error: unknown key "plugins[0].etcd.endpoint": did you mean "endpoints"?"#,
         #"error: key "plugins[0].etcd.leaseTTL": "1": want a whole number"#,
-        #"error: key "plugins[0].type": "dns-hosts" changes what another plugin made"#,
+        #"error: key "plugins[0].type": "dns-hosts" changes the interface that another plugin made"#,
       ]
     ),
     (
@@ -120,7 +120,7 @@ private func network(_ type: String, _ keys: String) -> String {
       ]
     ),
   ])
-  func `mistakes are found and named`(text: String, expected: [String]) {
+  func `validate finds and names mistakes`(text: String, expected: [String]) {
     let found = findings(text)
     #expect(found.count == expected.count && zip(found, expected).allSatisfy { $0.hasPrefix($1) }, "\(found)")
   }
@@ -157,7 +157,7 @@ private func network(_ type: String, _ keys: String) -> String {
       """#
     ),
   ])
-  func `every key of a plugin is known`(type: String, keys: String) {
+  func `validate knows every key of a plugin`(type: String, keys: String) {
     let ipam = #""ipam":{"type":"host-local","subnet":"10.0.0.0/24"}"#
     #expect(findings(network(type, "\(keys),\(ipam)")) == [])
   }
@@ -170,7 +170,7 @@ private func network(_ type: String, _ keys: String) -> String {
       [#"error: key "plugins[1].backend": "ufw": want one of iptables, nftables, firewalld"#]
     ),
   ])
-  func `the keys of firewall are known`(keys: String, expected: [String]) {
+  func `validate knows the keys of firewall`(keys: String, expected: [String]) {
     let main = #"{"type":"bridge","ipam":{"type":"host-local","subnet":"10.0.0.0/24"}}"#
     #expect(findings(#"{"name":"blue","plugins":[\#(main),{"type":"firewall",\#(keys)}]}"#) == expected)
   }
@@ -181,7 +181,7 @@ private func network(_ type: String, _ keys: String) -> String {
     ("fd00::/48", ["subnet fd00::/48 overlaps the host's route to fd00:0:0:1::/64 by eth0"]),
     ("10.9.9.0/30", ["subnet 10.9.9.0/30 overlaps 10.9.0.0/16 of network red (/x/red.conf)"]),
   ])
-  func `a subnet that somebody else has is told with who has it`(subnet: String, expected: [String]) throws {
+  func `validate names the network or route that overlaps the subnet`(subnet: String, expected: [String]) throws {
     let routes = [
       HostRoute(destination: try valid("10.1.2.0/24"), interface: "eth0"),
       HostRoute(destination: try valid("10.3.0.0/16"), interface: "br7"),
@@ -207,7 +207,7 @@ private func network(_ type: String, _ keys: String) -> String {
       ["subnet 10.1.0.0/16 overlaps the host's route to 10.1.2.0/24 by eth0"]
     ),
   ])
-  func `containers may be on the wire that the host is on`(type: String, keys: String, expected: [String]) throws {
+  func `a network on a parent may use the subnet of the parent`(type: String, keys: String, expected: [String]) throws {
     let routes = [
       HostRoute(destination: try valid("10.1.2.0/24"), interface: "eth0"),
       HostRoute(destination: try valid("10.1.0.5/32"), interface: "veth7"),
@@ -216,12 +216,12 @@ private func network(_ type: String, _ keys: String) -> String {
     #expect(findings(text, routes: routes) == expected.map { "error: \($0)" })
   }
 
-  @Test func `plugins that are missing or too old are found, those for addresses too`() throws {
+  @Test func `validate reports missing and too old plugins, also IPAM plugins`() throws {
     try FakePlugins.with(["one"]) { host in
       let text = #"{"cniVersion":"0.3.1","name":"blue","type":"one","ipam":{"type":"two"}}"#
       let found = host.runtime().pluginFindings(try list(text)).map(\.text)
       #expect(found.count == 2)
-      #expect(found.first == "plugin one does not speak version 0.3.1: it speaks 0.4.0, 1.0.0, 1.1.0")
+      #expect(found.first == "plugin one does not support version 0.3.1: it supports 0.4.0, 1.0.0, 1.1.0")
       #expect(found.last?.hasPrefix(#"no plugin "two" in"#) == true)
     }
   }

@@ -7,27 +7,27 @@ import Testing
     try CNIJSON.decode(NetworkHeader.self, from: Array(json.utf8))
   }
 
-  @Test func `an absent version is 0.1.0`() throws {
+  @Test func `a missing cniVersion means 0.1.0`() throws {
     #expect(try SpecVersion(configured: nil) == .v0_1_0)
     #expect(try SpecVersion(configured: "") == .v0_1_0)
     #expect(try SpecVersion(configured: "1.1.0") == .v1_1_0)
   }
 
   @Test(arguments: ["0.5.0", "1.2.0", "2.0.0", "1.0", "x"])
-  func `an unknown version is refused with both sides`(text: String) {
-    let known = #"["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]"#
+  func `an unknown version is refused, and the error lists the supported versions`(text: String) {
+    let supported = #"["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]"#
     let refusal = CNIError(
-      .incompatibleVersion, "incompatible CNI versions", details: "config is \"\(text)\", plugin supports \(known)")
+      .incompatibleVersion, "incompatible CNI versions", details: "config is \"\(text)\", plugin supports \(supported)")
     #expect(throws: refusal) { try SpecVersion(configured: text) }
   }
 
   @Test(arguments: ["a", "net1", "A-b_c.d", "0net"])
-  func `network names are letters, digits and a few signs`(name: String) throws {
+  func `network names may have letters, digits and a few other characters`(name: String) throws {
     #expect(try header("{\"name\":\"\(name)\"}").checkedName().description == name)
   }
 
   @Test(arguments: ["../x", "a/b", "..", ".", "-a", "_a", "a b", "a..b", "ä", "a;b"])
-  func `network names that could leave their directory are refused`(name: String) {
+  func `network names that would leave their directory are refused`(name: String) {
     let refusal = CNIError(
       .invalidNetworkConfig, "invalid characters found in network name",
       details: "name \"\(name)\": want \(NetworkName.expectedForm)")
@@ -49,7 +49,7 @@ import Testing
       ("", [:]), ("IP=10.0.0.1", ["IP": "10.0.0.1"]), ("IgnoreUnknown=1;FOO=a=b", ["FOO": "a=b"]),
       ("IgnoreUnknown=TRUE;x=", ["x": nil]), ("K8S_POD_NAME=web;K8S_POD_UID=1;", ["K8S_POD_NAME": "web"]),
     ] as [(String, [String: String?])])
-  func `CNI_ARGS are pairs whose values may hold equals signs`(text: String, values: [String: String?]) throws {
+  func `values in CNI_ARGS may contain equals signs`(text: String, values: [String: String?]) throws {
     let arguments = try CNIArguments(text)
     for (key, value) in values { #expect(arguments[key] == value) }
   }
@@ -62,7 +62,7 @@ import Testing
     ("IgnoreUnknown=0;B=2;A=1", "CNI_ARGS: unknown args [\"A=1\", \"B=2\"]"),
     ("IgnoreUnknown=maybe", "CNI_ARGS: IgnoreUnknown=maybe: want 1, true, 0 or false"),
   ])
-  func `CNI_ARGS that cannot be are named`(text: String, message: String) {
+  func `invalid CNI_ARGS are refused and named`(text: String, message: String) {
     #expect {
       try CNIArguments(text)
     } throws: {
@@ -87,12 +87,14 @@ import Testing
     (#"{"runtimeConfig":{"ips":[]}}"#, "IP=10.0.0.1", ["10.0.0.1"]),
     (#"{"runtimeConfig":{"ips":null}}"#, "IP=10.0.0.1", ["10.0.0.1"]),
   ])
-  func `the strongest source of addresses counts alone`(json: String, arguments: String, wanted: [String]) throws {
+  func `only the address source with the highest precedence is used`(json: String, arguments: String, wanted: [String])
+    throws
+  {
     let keys = try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8))
     #expect(try keys.requestedAddresses(CNIArguments(arguments)).map(\.description) == wanted)
   }
 
-  @Test func `name service is read in the spelling of either kind of runtime`() throws {
+  @Test func `runtimeConfig dns is read with Go's key names and overrides the key dns`() throws {
     let go =
       #"{"dns":{"nameservers":["9.9.9.9"]},"runtimeConfig":{"dns":{"Servers":["10.0.0.1"],"Searches":["a"],"Options":null}}}"#
     #expect(
@@ -102,7 +104,7 @@ import Testing
     #expect(try CNIJSON.decode(RuntimeKeys.self, from: Array(plain.utf8)).effectiveDNS == DNS(nameservers: ["9.9.9.9"]))
   }
 
-  @Test func `absent and empty lists of valid attachments differ`() throws {
+  @Test func `an absent list of valid attachments differs from an empty one`() throws {
     let read = { (json: String) in
       try CNIJSON.decode(ValidAttachments.self, from: Array(json.utf8)).attachments
     }

@@ -24,13 +24,13 @@ import Testing
 
   private func read(_ text: String) throws -> Sample { try CNIJSON.decode(Sample.self, from: Array(text.utf8)) }
 
-  @Test func `keys match in any case`() throws {
+  @Test func `JSON keys match in upper and lower case`() throws {
     let sample = try read(#"{"MTU":9,"Names":["A"],"nESTED":{"FLAG":true},"Address":"10.0.0.1"}"#)
     #expect(sample.mtu == 9 && sample.names == ["A"] && sample.nested?.flag == true)
     #expect(sample.address == IPAddress("10.0.0.1"))
   }
 
-  @Test func `null is absent, and so is an empty text where a value is wanted`() throws {
+  @Test func `null and empty strings count as absent`() throws {
     let sample = try read(#"{"mtu":null,"names":null,"nested":null,"address":""}"#)
     #expect(sample.mtu == nil && sample.names == nil && sample.nested == nil && sample.address == nil)
   }
@@ -49,12 +49,12 @@ import Testing
     (#"{"address":"nowhere"}"#, "key \"address\": \"nowhere\": want an IPv4 or IPv6 address"),
     (#"{"address":7}"#, "key \"address\": 7: want a string"),
   ])
-  func `a wrong value is told with its key as written`(text: String, message: String) {
+  func `a wrong value is reported with its key as written`(text: String, message: String) {
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try read(text) }
   }
 
   @Test(arguments: ["", "{", "nonsense", #"{"mtu":}"#, "{}{}", "\u{0}", #"{"mtu":1"#, "[]", "1", "null", "\"x\""])
-  func `what is no JSON object is code 6`(text: String) {
+  func `input that is not a JSON object is refused with code 6`(text: String) {
     #expect {
       try read(text)
     } throws: {
@@ -69,22 +69,22 @@ import Testing
     ("[1 2]", "line 1, column 4: ']' expected near '2'"), ("{} x", "line 1, column 4: end of file expected near 'x'"),
     ("\u{FEFF}{}", "line 1, column 1: invalid token near '\u{FEFF}'"),
   ])
-  func `where a text stops being JSON is told`(text: String, place: String) {
+  func `a JSON syntax error is reported with its position`(text: String, place: String) {
     #expect(throws: CNIError(.decodingFailure, "not valid JSON", details: place)) { try read(text) }
   }
 
-  @Test func `nesting has a limit`() {
+  @Test func `JSON nesting has a limit`() {
     let deep = String(repeating: "[", count: 100_000)
     #expect(throws: CNIError.self) { try read(deep) }
   }
 
-  @Test func `texts are escaped so that they come back`() throws {
+  @Test func `strings are the same after escaping and parsing`() throws {
     let text = "a\"b\\c\n\t\r\u{1}\u{1F}é😀/\u{7F}"
     #expect(try CNIJSON.decodeValue(JSONValue.string(text).bytes) == .string(text))
     #expect(JSONValue.string("\u{1}\n").text == #""\u0001\n""#)
   }
 
-  @Test func `any value survives`() throws {
+  @Test func `any JSON value is the same after parsing and writing`() throws {
     let text = #"{"a":[1,2.5,true,null,"x/y",{"B":-9223372036854775808}]}"#
     #expect(try CNIJSON.decodeValue(Array(text.utf8)).text == text)
   }

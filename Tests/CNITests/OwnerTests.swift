@@ -9,11 +9,11 @@ import Testing
       interface: try #require(InterfaceName(interface)))
   }
 
-  @Test func `the host's interface has a name that never changes`() throws {
+  @Test func `the host interface of an attachment always has the same name`() throws {
     #expect(try owner("net1", "c1", "eth0").hostInterface.description == "vethvn6ocunkplq")
   }
 
-  @Test func `the host's link, its address and the number never change`() throws {
+  @Test func `the host link's name and MAC address and the attachment's number are always the same`() throws {
     let owner = try owner("net1", "c1", "eth0")
     #expect(AttachmentID.hostMacvlan(owner.network).description == "macvvn67ib5zsqa")
     let parent = try #require(MACAddress("02:00:00:00:00:01"))
@@ -21,7 +21,7 @@ import Testing
     #expect(owner.numericID == 1_587_990_606)
   }
 
-  @Test func `a tag fits into an alias and begins with its network's, however long the names are`() throws {
+  @Test func `a tag fits into an alias and starts with the network's prefix even if names are long`() throws {
     let long = String(repeating: "a", count: 300)
     #expect(try owner("net1", "c1", "eth0").tag == "cni:net1/c1/eth0")
     var tags: Set<String> = []
@@ -39,13 +39,13 @@ import Testing
     #expect(try owner("net", String(long.prefix(242)), "eth0").tag == "cni:net/\(long.prefix(242))/eth0")
   }
 
-  @Test func `numbers are in their range, and those of a thousand attachments differ`() throws {
+  @Test func `attachment numbers are in range, and a thousand attachments have different numbers`() throws {
     let numbers = try (0..<1000).map { try owner("net", "c\($0)", "eth0").numericID }
     #expect(numbers.allSatisfy(AttachmentID.numericIDs.contains))
     #expect(Set(numbers).count == 1000)
   }
 
-  @Test func `networks, containers and interfaces have names of their own`() throws {
+  @Test func `different networks, containers and interfaces have different names`() throws {
     let names = try [
       owner("net1", "c1", "eth0"), owner("net2", "c1", "eth0"), owner("net1", "c2", "eth0"),
       owner("net1", "c1", "eth1"),
@@ -53,7 +53,7 @@ import Testing
     #expect(Set(names).count == 4)
   }
 
-  @Test func `ten thousand attachments of a network have ten thousand names`() throws {
+  @Test func `ten thousand attachments of a network have different names`() throws {
     let names = try (0..<10_000).map { try owner("net", "c\($0)", "eth0").hostInterface }
     #expect(Set(names).count == 10_000)
     let prefix = AttachmentID.hostInterfacePrefix(try #require(NetworkName("net")))

@@ -30,18 +30,18 @@ import Testing
   }
 
   @Test(arguments: SpecVersion.allCases)
-  func `each version has its own form`(version: SpecVersion) throws {
+  func `each version has its own result format`(version: SpecVersion) throws {
     #expect(try Self.full.json(version) == Self.golden("full-\(version.rawValue)"))
   }
 
   @Test(arguments: SpecVersion.allCases)
-  func `a result without addresses has a form in each version`(version: SpecVersion) throws {
+  func `a result without addresses has a format in each version`(version: SpecVersion) throws {
     let link = AddResult(interfaces: [.init(name: "eth0", sandbox: "/run/netns/c1")])
     #expect(try link.json(version) == Self.golden("link-\(version.rawValue)"))
   }
 
   @Test(arguments: SpecVersion.allCases)
-  func `what a version can say is read back as it was written`(version: SpecVersion) throws {
+  func `a result is read back as it was written in each version`(version: SpecVersion) throws {
     let bytes = Self.full.json(version).bytes
     let read = try CNIJSON.decode(PrintedResult.self, from: bytes)
     #expect(read.cniVersion == version.rawValue)
@@ -50,7 +50,7 @@ import Testing
   }
 
   @Test(arguments: SpecVersion.allCases)
-  func `ports that were chosen are told where a version has room for them`(version: SpecVersion) throws {
+  func `chosen ports are in the result from version 0.3.0 on`(version: SpecVersion) throws {
     var result = AddResult()
     result.portMappings = [
       AllocatedPort(.tcp, hostPort: 49153, containerPort: 80),
@@ -58,21 +58,21 @@ import Testing
     ]
     let wire = result.json(version)
     guard version >= .v0_3_0 else { return #expect(wire == AddResult().json(version)) }
-    let told = #"""
+    let expectedPorts = #"""
       [{"hostPort":49153,"containerPort":80,"protocol":"tcp"},
        {"hostIP":"192.0.2.1","hostPort":49154,"containerPort":53,"protocol":"udp"}]
       """#
-    #expect(try wire["portMappings"] == CNIJSON.decodeValue(Array(told.utf8)))
+    #expect(try wire["portMappings"] == CNIJSON.decodeValue(Array(expectedPorts.utf8)))
     #expect(try CNIJSON.decode(PrintedResult.self, from: wire.bytes).result == result)
   }
 
   @Test(arguments: ["7", "[7]", #"[{"hostPort":0,"containerPort":80,"protocol":"tcp"}]"#])
-  func `somebody else's member of that name is passed over`(text: String) throws {
+  func `a portMappings key in another format is ignored`(text: String) throws {
     let read = try CNIJSON.decode(PrintedResult.self, from: Array("{\"portMappings\":\(text)}".utf8))
     #expect(read.result == AddResult())
   }
 
-  @Test func `keys of any case and empty strings are read`() throws {
+  @Test func `keys in upper and lower case and empty strings are read`() throws {
     let text =
       #"{"CNIVersion":"1.0.0","Interfaces":[{"Name":"eth0","Mac":""}],"IPS":[{"ADDRESS":"10.1.0.5/24","gateway":""}]}"#
     let read = try CNIJSON.decode(PrintedResult.self, from: Array(text.utf8))
@@ -93,7 +93,7 @@ import Testing
       "key \"ips[0].interface\": 1: want one of the 1 interfaces"
     ),
   ])
-  func `what is wrong is named with key and value`(text: String, message: String) {
+  func `an invalid result is refused with key and value`(text: String, message: String) {
     #expect(throws: CNIError(.invalidNetworkConfig, message)) {
       try CNIJSON.decode(PrintedResult.self, from: Array(text.utf8))
     }

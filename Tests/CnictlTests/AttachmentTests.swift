@@ -9,7 +9,7 @@ private let setup = """
   """
 
 @Suite struct AttachmentTests {
-  @Test func `connect and disconnect say what was done`() throws {
+  @Test func `connect and disconnect print what they did`() throws {
     let output = try Sandbox.output(
       setup + """
         cnictl connect blue c1; cnictl connect blue c2 --container web --ifname net7
@@ -43,7 +43,7 @@ private let setup = """
         """)
   }
 
-  @Test func `a network is not removed while something connects to it`() throws {
+  @Test func `network rm waits while a container connects and then refuses`() throws {
     let output = try Sandbox.output(
       setup + """
         sed 's#^ADD) #ADD) : > /run/begun; until [ -e /run/go ]; do sleep 0.05; done; #' /run/plugins/fake > /run/plugins/slow
@@ -65,7 +65,7 @@ private let setup = """
         """)
   }
 
-  @Test func `an attachment is found by whatever path leads to its namespace`() throws {
+  @Test func `an attachment is found by any path to its namespace`() throws {
     let output = try Sandbox.output(
       setup + """
         ln -s /run/netns /run/alias; cnictl connect blue /run/alias/c1 --container c1 > /run/null; cnictl disconnect blue c1
@@ -73,7 +73,7 @@ private let setup = """
     #expect(output == "disconnected c1 from blue: eth0 is gone\n")
   }
 
-  @Test func `one attachment is found without reading the cached results of others`() throws {
+  @Test func `check and disconnect of one attachment do not read other cached results`() throws {
     let output = try Sandbox.output(
       setup + """
         network blue bridge ',"bridge":"t-br0"'; cnictl connect blue c1 > /run/null; cnictl connect blue c2 > /run/null
@@ -83,7 +83,7 @@ private let setup = """
     #expect(output == "c1 blue eth0: ok\ndisconnected c1 from blue: eth0 is gone\n7\n")
   }
 
-  @Test func `wishes reach the plugin, on the way out too`() throws {
+  @Test func `connect options reach the plugin in ADD and DEL`() throws {
     let output = try Sandbox.output(
       setup + """
         cnictl connect blue c1 --ip 172.17.0.9 --mac 02:00:00:00:00:09 --name web --args A=b -p 8080:80 --alias db > /run/null
@@ -94,17 +94,17 @@ private let setup = """
     #expect(output == "ADD c1 eth0 \(arguments)\nDEL c1 eth0 \(arguments)\n")
   }
 
-  @Test func `an interface that is there already is left alone`() throws {
-    let told = try Sandbox.refusal(
+  @Test func `connect does not use an interface name that exists`() throws {
+    let errorText = try Sandbox.refusal(
       setup + """
         cnictl netns exec c1 ip link add eth0 type bridge
         cnictl connect blue c1 | grep -q 'as eth1'
         cnictl connect blue c1 --container other --ifname eth0
         """)
-    #expect(told == "Error: /run/netns/c1 has an interface eth0 already: want another --ifname (code 104)\n")
+    #expect(errorText == "Error: /run/netns/c1 has an interface eth0 already: want another --ifname (code 104)\n")
   }
 
-  @Test func `disconnect works when namespace and configuration are gone`() throws {
+  @Test func `disconnect works if namespace and configuration are gone`() throws {
     let output = try Sandbox.output(
       setup + """
         cnictl connect blue c1 > /run/null; ip netns del c1; rm /run/net.d/*; cnictl disconnect blue c1
@@ -112,7 +112,7 @@ private let setup = """
     #expect(output == "disconnected c1 from blue: eth0 is gone\n")
   }
 
-  @Test func `check names what differs and goes on`() throws {
+  @Test func `check names the differences and continues`() throws {
     let script = setup + "cnictl connect blue c1 > /run/null; cnictl connect blue c2 > /run/null\n"
     #expect(try Sandbox.output(script + "cnictl check") == "c1 blue eth0: ok\nc2 blue eth0: ok\n")
     let answer = try Sandbox.run(script + "echo CHECK > /run/refuse; cnictl check blue")
@@ -122,7 +122,7 @@ private let setup = """
     #expect(answer.errors == "Error: \(complaint); \(complaint): ask again; ask again (code 11)\n")
   }
 
-  @Test func `gc removes what lost its namespace and keeps the rest`() throws {
+  @Test func `gc removes attachments without a namespace and keeps the rest`() throws {
     let output = try Sandbox.output(
       setup + """
         cnictl connect blue c1 > /run/null; cnictl connect blue c2 > /run/null; ip netns del c1
@@ -131,7 +131,7 @@ private let setup = """
     #expect(output == "c1 blue eth0: stale: cached result\nc1 blue eth0: stale: cached result\nblue-c2-eth0\n2\n")
   }
 
-  @Test func `gc knows attachments to networks that are configured no more`() throws {
+  @Test func `gc removes stale attachments of networks that are no longer configured`() throws {
     let output = try Sandbox.output(
       setup + """
         cnictl connect blue c1 > /run/null; cnictl connect blue c2 > /run/null; ip netns del c1; rm /run/net.d/*
@@ -158,7 +158,7 @@ private let setup = """
         """)
   }
 
-  @Test func `a shell is offered networks and namespaces`() throws {
+  @Test func `shell completion offers networks and namespaces`() throws {
     let output = try Sandbox.output(
       setup + """
         network black none; network red none
@@ -173,7 +173,7 @@ private let setup = """
     #expect(output == "black blue\nc1 c2\n")
   }
 
-  @Test func `status tells which network takes containers`() throws {
+  @Test func `status shows which networks are ready`() throws {
     let script = "network blue fake; network green none\n"
     let ready = "NAME                STATE\nblue                ready\ngreen               ready\n"
     #expect(try Sandbox.output(script + "cnictl status") == ready)
@@ -184,7 +184,7 @@ private let setup = """
       answer.output == "NAME                STATE\nblue                \(state)\ngreen               ready\n")
   }
 
-  @Test func `validate tells mistakes by file and ends with status 1`() throws {
+  @Test func `validate reports mistakes by file and exits with status 1`() throws {
     let answer = try Sandbox.run(
       """
       network blue bridge ',"isGatewya":true'; network green none; network red mine
@@ -196,13 +196,13 @@ private let setup = """
       lines.map { $0.prefix(110) } == [
         #"/run/net.d/blue.conflist: error: unknown key "plugins[0].isGatewya": did you mean "isGateway"?"#,
         "/run/net.d/green.conflist: ok",
-        #"/run/net.d/red.conflist: note: plugins[0].type "mine": its keys are not known here and were not judged"#,
+        #"/run/net.d/red.conflist: note: plugins[0].type "mine": its keys are unknown to cnictl and were not checked"#,
         lines.last.map { $0.prefix(110) } ?? "",
       ])
     #expect(lines.last?.hasPrefix(#"/run/net.d/red.conflist: error: no plugin "mine" in /run/plugins"#) == true)
   }
 
-  @Test func `netns rm detaches first, netns exec has the program's status`() throws {
+  @Test func `netns rm detaches first, netns exec returns the program's status`() throws {
     let output = try Sandbox.output(
       setup + """
         cnictl connect blue c1 > /run/null
@@ -213,7 +213,7 @@ private let setup = """
     #expect(output == " lo\n7\nc1\nDEL c1\n/run/netns:\nc2\n\n/var/lib/cni/results:\n")
   }
 
-  @Test func `namespaces made at once are all there`() throws {
+  @Test func `namespaces that are added at the same time all exist`() throws {
     let output = try Sandbox.output(
       """
       for number in {1..8}; do cnictl netns add n$number > /run/null & done; wait

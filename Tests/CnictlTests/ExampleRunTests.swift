@@ -14,7 +14,7 @@ private let examples = [
 
 @Suite struct ExampleRunTests {
   @Test(arguments: examples)
-  func `an example connects two containers, is as it was made and leaves nothing`(name: String, count: Int) throws {
+  func `an example connects two containers, passes check and leaves nothing`(name: String, count: Int) throws {
     let output = try Sandbox.output(
       """
       ip link add eth0 type veth peer name lan; ip link set eth0 up; ip link set lan up
@@ -52,7 +52,7 @@ private let examples = [
         """)
   }
 
-  @Test func `an address asked for by name is the container's, on and off the same way`() throws {
+  @Test func `connect with a requested address assigns it, and disconnect works`() throws {
     let output = try Sandbox.output(
       """
       cp \(directory)/50-static-address.conflist /run/net.d; cnictl netns add a > /run/null

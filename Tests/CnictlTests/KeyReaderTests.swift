@@ -58,7 +58,7 @@ import Testing
   ]
 
   @Test(arguments: KeyTables.plugins.map(\.name))
-  func `a plugin looks up the keys of its table and no others`(plugin: String) throws {
+  func `a plugin reads the keys of its table and no others`(plugin: String) throws {
     let lookups = try Self.lookups(of: plugin)
     let table = Self.paths(of: KeyTables.plugin(plugin) ?? [])
     let own = lookups.filter { path in !Self.sharedObjects.contains { path.hasPrefix($0) } }
@@ -67,42 +67,42 @@ import Testing
     #expect(tableOwn.subtracting(own) == ["capabilities"], "in the table, not in the code")
     #expect(own.subtracting(tableOwn).isEmpty, "in the code, not in the table")
     let ipam = lookups.filter { $0.hasPrefix("ipam.") }
-    let known = KeyTables.ipam.reduce(into: Set<String>()) { $0.formUnion(Self.paths(of: $1.keys, at: "ipam.")) }
-    #expect(ipam.subtracting(known).isEmpty, "in the code, not in the tables of IPAM plugins")
+    let tableKeys = KeyTables.ipam.reduce(into: Set<String>()) { $0.formUnion(Self.paths(of: $1.keys, at: "ipam.")) }
+    #expect(ipam.subtracting(tableKeys).isEmpty, "in the code, not in the tables of IPAM plugins")
   }
 
-  @Test func `the plugins look up the keys of args and runtimeConfig and no others`() throws {
+  @Test func `the plugins read the keys of args and runtimeConfig and no others`() throws {
     var lookups: Set<String> = []
     for plugin in Self.readers.keys { lookups.formUnion(try Self.lookups(of: plugin)) }
     for plugin in ["ipam-host-local", "ipam-etcd"] { lookups.formUnion(try Self.ipamLookups(of: plugin)) }
-    let asked = lookups.filter { $0.hasPrefix("args.") || $0.hasPrefix("runtimeConfig.") }
+    let readKeys = lookups.filter { $0.hasPrefix("args.") || $0.hasPrefix("runtimeConfig.") }
     let table = Self.paths(of: Key.common).filter { $0.hasPrefix("args.") || $0.hasPrefix("runtimeConfig.") }
-    #expect(table.subtracting(asked).isEmpty, "in the table, not in the code")
-    #expect(asked.subtracting(table).isEmpty, "in the code, not in the table")
+    #expect(table.subtracting(readKeys).isEmpty, "in the table, not in the code")
+    #expect(readKeys.subtracting(table).isEmpty, "in the code, not in the table")
   }
 
   @Test(arguments: ["ipam-host-local", "ipam-etcd"])
-  func `an IPAM plugin looks up the keys of its table and no others`(plugin: String) throws {
+  func `an IPAM plugin reads the keys of its table and no others`(plugin: String) throws {
     let lookups = try Self.ipamLookups(of: plugin)
     let table = Self.paths(of: KeyTables.ipam(plugin) ?? [], at: "ipam.")
-    let asked = lookups.filter { $0.hasPrefix("ipam.") }
-    #expect(table.subtracting(asked).isEmpty, "in the table, not in the code")
+    let readKeys = lookups.filter { $0.hasPrefix("ipam.") }
+    #expect(table.subtracting(readKeys).isEmpty, "in the table, not in the code")
     // It refuses these with code 2.
     let refused: Set = plugin == "ipam-etcd" ? ["ipam.dataDir", "ipam.sticky"] : []
-    #expect(asked.subtracting(table) == refused, "in the code, not in the table")
-    let all = KeyTables.plugins.reduce(into: Set<String>()) { known, table in
-      known.formUnion(Self.paths(of: table.keys + Key.common))
+    #expect(readKeys.subtracting(table) == refused, "in the code, not in the table")
+    let all = KeyTables.plugins.reduce(into: Set<String>()) { tableKeys, table in
+      tableKeys.formUnion(Self.paths(of: table.keys + Key.common))
     }
-    let others = lookups.subtracting(asked).filter { !$0.hasPrefix("prevResult.") }
+    let others = lookups.subtracting(readKeys).filter { !$0.hasPrefix("prevResult.") }
     #expect(others.subtracting(all).isEmpty, "in the code, not in the tables of the other plugins")
   }
 
-  @Test func `a network list is read by the keys of its table`() throws {
-    let asked = try Self.lookups(in: [.object(["name": "blue"])]) { _ = try ListHeader($0) }
-    #expect(asked.union(["plugins"]) == Self.paths(of: Key.list))
+  @Test func `a network list reads the keys of its table`() throws {
+    let readKeys = try Self.lookups(in: [.object(["name": "blue"])]) { _ = try ListHeader($0) }
+    #expect(readKeys.union(["plugins"]) == Self.paths(of: Key.list))
   }
 
-  @Test func `the test of keys covers every plugin`() {
+  @Test func `the key test covers every plugin`() {
     #expect(Self.readers.keys.sorted() == KeyTables.plugins.map(\.name).sorted())
   }
 
@@ -118,7 +118,7 @@ import Testing
     ("dns-hosts etcd", "prefix", EtcdNamesConfig.defaultPrefix),
     ("dns-hosts etcd", "leaseTTL", "\(EtcdNamesConfig.defaultLeaseSeconds)"),
   ])
-  func `the default of the table is that of the code`(place: String, key: String, value: String) throws {
+  func `the default in the table equals the default in the code`(place: String, key: String, value: String) throws {
     let words = place.split(separator: " ").map(String.init)
     let table = try #require((KeyTables.plugins + KeyTables.ipam).first { $0.names.contains(words[0]) })
     let keys = words.count > 1 ? table.keys(of: words[1]) : table.keys

@@ -25,7 +25,7 @@ private let fake =
     """#
 
 @Suite struct LiveContainerTests {
-  @Test func `a container whose cached result names no namespace is known by its sandbox`() throws {
+  @Test func `a container whose cached result has no namespace is found by its sandbox`() throws {
     let answer = try Sandbox.run(
       bridge + """
         old_libcni; grep -c netns\\\" /var/lib/cni/results/* || true
@@ -59,7 +59,7 @@ private let fake =
         """)
   }
 
-  @Test func `a container of which no namespace is known is not gone`() throws {
+  @Test func `a container with an unknown namespace does not count as gone`() throws {
     let output = try Sandbox.output(
       fake + """
         forget; ip netns del c1; cnictl gc; rm /run/net.d/*; cnictl gc; ls /var/lib/cni/results
@@ -96,7 +96,7 @@ private let fake =
         """)
   }
 
-  @Test func `rules of a container whose cached result names no namespace are put back`() throws {
+  @Test func `repair restores rules of a container whose cached result has no namespace`() throws {
     let output = try Sandbox.output(
       bridge + """
         old_libcni; nft flush ruleset; cnictl repair | sort
@@ -106,13 +106,13 @@ private let fake =
     #expect(output == String(repeating: "c1 blue eth0: repaired\nc2 blue eth0: repaired\n", count: 2))
   }
 
-  @Test func `check says which container is gone and what was not asked`() throws {
+  @Test func `check reports which container is gone and what was not checked`() throws {
     let gone = try Sandbox.run(fake + "ip netns del c2; cnictl check; cnictl repair")
     #expect(gone.status == 1)
     #expect(gone.output == "c1 blue eth0: ok\nc2 blue eth0: gone: cnictl gc\n")
     #expect(
       gone.errors
-        == "Error: c2 blue eth0: namespace /run/netns/c2 is gone: cnictl gc removes what it left (code 101)\n")
+        == "Error: c2 blue eth0: namespace /run/netns/c2 is gone: cnictl gc removes its remains (code 101)\n")
     #expect(try Sandbox.output(fake + "ip netns del c2; cnictl repair") == "c2 blue eth0: gone: cnictl gc\n")
     let without = try Sandbox.output(
       fake + #"""
@@ -140,7 +140,7 @@ private let fake =
         """)
   }
 
-  @Test func `a live container that another cache directory remembers keeps link, lease and rules`() throws {
+  @Test func `gc keeps link, lease and rules of a live container from another cache directory`() throws {
     let answer = try Sandbox.run(
       bridge + """
         mv /var/lib/cni/results /run/other
@@ -175,7 +175,7 @@ private let fake =
   }
 
   @Test(arguments: ["macvlan", "ptp"])
-  func `a live container on a wire of another kind stays as well`(type: String) throws {
+  func `gc keeps a live container of macvlan or ptp from another cache directory`(type: String) throws {
     let output = try Sandbox.output(
       setup + """
         ip link add eth0 type veth peer name lan; ip link set eth0 up; ip link set lan up
@@ -189,7 +189,7 @@ private let fake =
     #expect(output == "1\n10.7.0.2/24\n10.7.0.2\n")
   }
 
-  @Test func `a lease of the reference plugin stays while its address is in a namespace or an ADD is at work`() throws {
+  @Test func `gc keeps a lease of the reference plugin while a namespace has the address or an ADD runs`() throws {
     let output = try Sandbox.output(
       setup + #"""
         network blue bridge ',"bridge":"t-br0","ipam":{"type":"host-local","ranges":[[{"subnet":"10.7.0.0/24"}]]}'
@@ -208,7 +208,7 @@ private let fake =
     #expect(
       output == """
         c7 blue eth0: stale: address 10.7.0.7
-        blue: stale: address 10.7.0.5, which names no container
+        blue: stale: address 10.7.0.5, whose lease file has no container ID
         10.7.0.6  10.7.0.8  10.7.0.9  lock
         c8 blue eth0: stale: address 10.7.0.8
         c9 blue eth0: stale: address 10.7.0.9
@@ -217,7 +217,7 @@ private let fake =
         """)
   }
 
-  @Test func `no ADD begins while stale attachments are removed`() throws {
+  @Test func `ADD waits while gc removes stale attachments`() throws {
     let output = try Sandbox.output(
       setup + #"""
         network blue bridge ',"bridge":"t-br0"'
@@ -231,7 +231,7 @@ private let fake =
     #expect(output == "0\nconnected c1 to blue as eth0\n")
   }
 
-  @Test func `a live container whose namespace has another path now is not gone`() throws {
+  @Test func `gc keeps a live container whose namespace has a new path`() throws {
     let output = try Sandbox.output(
       bridge + """
         : > /run/netns/moved; mount --bind /run/netns/c1 /run/netns/moved; umount /run/netns/c1; rm /run/netns/c1
@@ -239,7 +239,7 @@ private let fake =
         """)
     #expect(
       output == """
-        c1 blue eth0: not checked: /run/netns/c1 leads to no namespace, yet the container is live
+        c1 blue eth0: not checked: /run/netns/c1 is no namespace any more, but the container is live
         c2 blue eth0: ok
         c1 blue eth0: repaired
         c2 blue eth0: repaired

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 @Suite struct NamesTests {
-  @Test func `names that somebody forgot are told anew, those of containers that are gone are not`() throws {
+  @Test func `repair --names restores lost names, but not those of containers that are gone`() throws {
     let output = try Sandbox.output(
       """
       cat > /run/net.d/shop.conflist <<'END'
@@ -35,7 +35,7 @@ import Testing
         """)
   }
 
-  @Test func `repair --names changes no file of a healthy network, and nothing is left after disconnect`() throws {
+  @Test func `repair --names changes no file of a healthy network, and disconnect leaves nothing`() throws {
     let output = try Sandbox.output(
       """
       cat > /run/net.d/shop.conflist <<'END'
@@ -79,7 +79,7 @@ import Testing
     return try #require(try values("ExecStart", in: service).first)
   }
 
-  @Test func `the path unit's command brings every resolv.conf up to date with the host's`() throws {
+  @Test func `the path unit's command updates every resolv.conf from the host's file`() throws {
     let output = try Sandbox.output(
       """
       cat > /run/net.d/shop.conflist <<'END'
@@ -107,7 +107,7 @@ import Testing
         """)
   }
 
-  @Test func `repair --dns starts a network's own dnsmasq that has ended`() throws {
+  @Test func `repair --dns starts a network's own dnsmasq again`() throws {
     let output = try Sandbox.output(
       """
       cat > /run/net.d/shop.conflist <<'END'
@@ -138,7 +138,7 @@ import Testing
         """)
   }
 
-  @Test func `two kinds of repair at once are refused`() throws {
+  @Test func `repair with both --dns and --names is refused`() throws {
     let answer = try Sandbox.run("cnictl repair --dns --names")
     #expect(answer.status == 64)
     #expect(answer.errors.contains("--dns, --names: want one of them"))

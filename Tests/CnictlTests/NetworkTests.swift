@@ -64,7 +64,7 @@ private let created = #"""
         """)
   }
 
-  @Test func `ls without networks is its heading, and names files that give none`() throws {
+  @Test func `ls without networks prints the heading and names invalid files`() throws {
     let answer = try Sandbox.run("echo '{' > /run/net.d/10-broken.conf; cnictl network ls")
     #expect(answer.output == "NETWORK ID          NAME                DRIVER\n")
     #expect(answer.errors.hasPrefix("cnictl: /run/net.d/10-broken.conf cannot be used: not valid JSON"))
@@ -105,7 +105,7 @@ private let created = #"""
         """)
   }
 
-  @Test func `create writes a network, prints its id and refuses the name a second time`() throws {
+  @Test func `create writes a network, prints its ID and refuses an existing name`() throws {
     let output = try Sandbox.output(
       """
       cnictl network create -d bridge --subnet 10.1.0.0/24 --opt hairpinMode=true isolated_nw
@@ -124,7 +124,7 @@ private let created = #"""
       ])
   }
 
-  @Test func `a created network is a file that every runtime reads, sees coming and people read`() throws {
+  @Test func `create writes a file that inotify reports and every runtime can read`() throws {
     let output = try Sandbox.output(
       #"""
       umask 077
@@ -145,14 +145,14 @@ private let created = #"""
     #expect(output == created)
   }
 
-  @Test func `rm refuses while attached, then cleans up and forgets the network`() throws {
+  @Test func `rm refuses while a container is attached, then cleans up and removes the network`() throws {
     let script = """
       network blue fake; cnictl netns add c1 > /run/null; cnictl connect blue c1 > /run/null
 
       """
-    let told = try Sandbox.refusal(script + "cnictl network rm blue")
+    let errorText = try Sandbox.refusal(script + "cnictl network rm blue")
     #expect(
-      told == """
+      errorText == """
         Error: network blue is in use by container c1 as eth0 in /run/netns/c1: disconnect first; \
         cnictl gc blue removes those whose namespace is gone (code 7)
 
@@ -164,31 +164,31 @@ private let created = #"""
     #expect(output == "blue\nGC   \n")
   }
 
-  @Test func `rm keeps a network that a plugin cannot clean up, unless it is forced`() throws {
-    let told = try Sandbox.refusal("network blue fake; echo GC > /run/refuse; cnictl network rm blue")
-    #expect(told == "Error: network blue: plugin fake GC: not now: ask again (code 11)\n")
+  @Test func `rm keeps a network that a plugin cannot clean up unless it is forced`() throws {
+    let errorText = try Sandbox.refusal("network blue fake; echo GC > /run/refuse; cnictl network rm blue")
+    #expect(errorText == "Error: network blue: plugin fake GC: not now: ask again (code 11)\n")
     let forced = try Sandbox.run(
       "network blue fake; echo GC > /run/refuse; cnictl network rm --force blue; ls /run/net.d")
     #expect(forced.status == 0)
     #expect(forced.output == "blue\n")
-    #expect(forced.errors.hasPrefix("cnictl: what the plugins left behind stays: "))
+    #expect(forced.errors.hasPrefix("cnictl: remains of the plugins were not removed: "))
   }
 
   @Test(arguments: [
-    ("network inspect red", #"no network "red": known are blue (code 7)"#),
-    ("network rm red", #"no network "red": known are blue (code 7)"#),
-    ("connect red c1", #"no network "red": known are blue (code 7)"#),
-    ("status red", #"no network "red": known are blue (code 7)"#),
-    ("gc red", #"no network "red": known are blue (code 7)"#),
+    ("network inspect red", #"no network "red": the networks are blue (code 7)"#),
+    ("network rm red", #"no network "red": the networks are blue (code 7)"#),
+    ("connect red c1", #"no network "red": the networks are blue (code 7)"#),
+    ("status red", #"no network "red": the networks are blue (code 7)"#),
+    ("gc red", #"no network "red": the networks are blue (code 7)"#),
     ("connect blue c9", "open /run/netns/c9: No such file or directory (code 8)"),
     (
       "connect blue /run/net.d/blue.conflist",
       "open network namespace /run/net.d/blue.conflist: not a network namespace (code 8)"
     ),
-    ("disconnect blue c1", "/run/netns/c1 is not on network blue: nothing is (code 3)"),
+    ("disconnect blue c1", "/run/netns/c1 is not on network blue: no container is (code 3)"),
     (
       "connect blue c1 --publish 80:80",
-      #"network blue: cannot publish ports: no plugin of it declares "capabilities": {"portMappings": true} (code 7)"#
+      #"network blue: cannot publish ports: none of its plugins declares "capabilities": {"portMappings": true} (code 7)"#
     ),
     (
       "connect blue c1 --plugin-dir /x",
@@ -199,7 +199,7 @@ private let created = #"""
     ("netns add c1", "open /run/netns/c1: File exists (code 8)"),
     ("network create --gateway 10.0.0.1 red", "gateway 10.0.0.1: want an address in one of the subnets [] (code 7)"),
   ])
-  func `an operator is told what to do about it`(command: String, complaint: String) throws {
+  func `an error says what to do next`(command: String, complaint: String) throws {
     let script = "network blue fake; cnictl netns add c1 > /run/null; cnictl "
     #expect(try Sandbox.refusal(script + command) == "Error: \(complaint)\n")
   }
@@ -210,7 +210,7 @@ private let created = #"""
     "network create ../x", "network create --opt x x", "network create --cni-version 0.3.1 x", "network ls --timeout 0",
     "nonsense",
   ])
-  func `a wrong command line ends with status 64`(command: String) throws {
+  func `a wrong command line exits with status 64`(command: String) throws {
     #expect(try Sandbox.run("network blue fake; cnictl \(command)").status == 64)
   }
 

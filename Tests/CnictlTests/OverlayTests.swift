@@ -8,7 +8,7 @@ import Testing
 
     """
 
-  @Test func `a network over many hosts is made, used and removed by Docker's words`() throws {
+  @Test func `an overlay network is created, used and removed with Docker's options`() throws {
     let output = try Sandbox.output(
       Self.underlay + """
         cnictl network create -d overlay --subnet 10.9.0.0/16 -o vni=9 \\
@@ -43,13 +43,15 @@ import Testing
   }
 
   @Test(arguments: [
-    ("-o cluster-store=consul://localhost:8500", "only etcd is spoken: want etcd://HOST:PORT (code 2)"),
-    ("", "nothing says who knows the network's other hosts"),
+    ("-o cluster-store=consul://localhost:8500", "only etcd is supported: want etcd://HOST:PORT (code 2)"),
+    ("", "no control plane is given"),
     ("-o peersFile=/etc/peers.json --subnet 10.9.0.0/16", "option vni is missing"),
   ])
-  func `what is missing or not spoken is told, and no network is made`(arguments: String, words: String) throws {
+  func `missing or unsupported overlay options are refused and nothing is created`(arguments: String, fragment: String)
+    throws
+  {
     let answer = try Sandbox.run("cnictl network create -d overlay \(arguments) blue || ls /run/net.d")
-    #expect(answer.errors.contains(words), "\(answer.errors)")
+    #expect(answer.errors.contains(fragment), "\(answer.errors)")
     #expect(answer.output.isEmpty)
   }
 }

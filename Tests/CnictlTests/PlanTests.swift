@@ -22,7 +22,7 @@ import Testing
 
     """#
 
-  @Test func `plan changes nothing, and its lines make what connect makes`() throws {
+  @Test func `plan changes nothing, and its commands make what connect makes`() throws {
     let output = try Sandbox.output(
       Self.networks + #"""
         host > /tmp/t-plan.$$; cnictl plan web c1 -p 8080:80 > /tmp/t-lines.$$
@@ -49,7 +49,7 @@ import Testing
         """)
   }
 
-  @Test func `the planned result has the addresses and routes of connect`() throws {
+  @Test func `the planned result has the same addresses and routes as connect`() throws {
     let output = try Sandbox.output(
       Self.networks + """
         cnictl plan web c1 --result | tail -n 1 | grep -o '"ips".*'
@@ -66,7 +66,7 @@ import Testing
         """)
   }
 
-  @Test func `a plugin that does not know plans is not run`() throws {
+  @Test func `plan does not run a plugin that does not support plans`() throws {
     let refused = try Sandbox.refusal(
       """
       network other fake; cnictl netns add c1 > /run/null
@@ -82,7 +82,7 @@ import Testing
   }
 
   @Test(arguments: ["DEL", "CHECK", "GC", "STATUS"])
-  func `other commands refuse CNI_PLAN`(command: String) throws {
+  func `all commands other than ADD refuse CNI_PLAN`(command: String) throws {
     let output = try Sandbox.run(
       """
       export CNI_PLAN=1 CNI_COMMAND=\(command) CNI_CONTAINERID=c1 CNI_NETNS=/run/netns/c1 CNI_IFNAME=eth0

@@ -1,7 +1,7 @@
 import Testing
 
 @Suite struct RealPluginTests {
-  @Test func `a container on two networks keeps the first when it leaves the second`() throws {
+  @Test func `a container on two networks keeps the first when it is disconnected from the second`() throws {
     let ipam = #","isGateway":true,"ipam":{"type":"ipam-host-local","ranges":[[{"subnet":"#
     let output = try Sandbox.output(
       """
@@ -34,7 +34,7 @@ import Testing
         """)
   }
 
-  @Test func `a chain of real plugins is made, checked and removed`() throws {
+  @Test func `a chain of real plugins is connected, checked and removed`() throws {
     let output = try Sandbox.output(
       """
       network wire bridge ',"bridge":"t-br0"'; network quiet none
@@ -65,7 +65,8 @@ import Testing
         """)
   }
 
-  @Test func `the default route is the network's of the highest priority, and falls back when that one goes`() throws {
+  @Test func `the network with the highest gwPriority has the default route, and the next one after disconnect`() throws
+  {
     let output = try Sandbox.output(
       """
       ip link add eth0 type veth peer name lan; ip link set eth0 up; ip link set lan up
@@ -94,7 +95,7 @@ import Testing
         """)
   }
 
-  @Test func `default routes of router advertisements and daemons keep their metrics when a network comes`() throws {
+  @Test func `connect keeps the metrics of default routes from router advertisements and daemons`() throws {
     let output = try Sandbox.output(
       """
       cnictl network create --subnet 10.8.0.0/24 first > /run/null
@@ -117,16 +118,18 @@ import Testing
         """)
   }
 
-  @Test func `an internal network on a parent's wire says whom it reaches all the same`() throws {
+  @Test func `create warns that an internal network on a parent still reaches the parent's network`() throws {
     let made = try Sandbox.run(
       """
       cnictl network create -d macvlan --internal --subnet 192.168.7.0/24 -o parent=eth0 lan > /run/null
       """)
     #expect(made.status == 0)
-    #expect(made.errors == "cnictl: network lan has no default route, but whoever is on its parent's wire is reached\n")
+    #expect(
+      made.errors
+        == "cnictl: network lan has no default route, but its containers reach the hosts on its parent's network\n")
   }
 
-  @Test func `the host's network is the host's alone`() throws {
+  @Test func `network host accepts only the host's namespace`() throws {
     let script = "network host host; cnictl netns add c1 > /run/null\n"
     #expect(try Sandbox.output(script + "cnictl connect host --pid $$ | cut -d: -f1").hasPrefix("connected ns-"))
     #expect(try Sandbox.refusal(script + "cnictl connect host c1").contains("plugin host ADD: "))

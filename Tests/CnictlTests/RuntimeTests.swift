@@ -26,7 +26,7 @@ private let pods = #"""
 
 /// `scripts/test-podman` has the same with podman's containers.
 @Suite struct RuntimeTests {
-  @Test func `pods of containerd are checked, repaired and kept, and removed when their namespace is gone`() throws {
+  @Test func `pods of containerd are checked, repaired and kept until their namespace is gone`() throws {
     let answer = try Sandbox.run(
       pods + """
         cnictl gc --dry-run; cnictl gc; cnictl check; cnictl network rm blue || true

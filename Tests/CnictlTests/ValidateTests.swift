@@ -93,14 +93,14 @@ private let sound = [
 ]
 
 @Suite struct ValidateTests {
-  @Test func `what ADD would refuse is refused, with its key`() throws {
+  @Test func `validate refuses what ADD would refuse and names the key`() throws {
     let rows = broken + brokenOverlays
     for (row, answer) in zip(rows, try answers(to: rows.map(\.list))) {
       #expect(answer.hasPrefix("refused") && answer.contains(row.named), "\(row.list)\n\(answer)")
     }
   }
 
-  @Test func `what a host or a control plane would add is not missed`() throws {
+  @Test func `validate accepts missing keys that the host or the control plane provides`() throws {
     for (list, answer) in zip(sound, try answers(to: sound)) {
       #expect(answer.hasPrefix("ok"), "\(list)\n\(answer)")
     }
@@ -120,7 +120,7 @@ private let sound = [
     return answers
   }
 
-  @Test func `the second file of one name is refused, and a plugin that knows no such question is not judged`() throws {
+  @Test func `validate refuses a second file with the same name and skips plugins without VALIDATE`() throws {
     let answer = try Sandbox.run(
       """
       network blue fake; cp /run/net.d/blue.conflist /run/net.d/red.conflist; cnictl validate; cat /run/calls

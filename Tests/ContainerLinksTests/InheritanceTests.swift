@@ -20,7 +20,7 @@ import Testing
     return fixture
   }
 
-  @Test func `its master and its addresses, without asking IPAM, in place of the result before`() throws {
+  @Test func `ipvlan without master and ipam uses link and addresses of prevResult and replaces it`() throws {
     let fixture = try fixture()
     let result = try fixture.add("{}", previous: made)
     #expect(fixture.link?.parentIndex == fixture.kernel.link("m1", on: .host)?.index)
@@ -33,7 +33,7 @@ import Testing
     #expect(try fixture.complaint("{}", result) == "")
   }
 
-  @Test func `its master alone, where there is IPAM`() throws {
+  @Test func `ipvlan without master but with ipam uses only the link of prevResult`() throws {
     let fixture = try fixture()
     let result = try fixture.add(#"{"ipam":{"type":"fake"}}"#, previous: made)
     #expect(result.interfaces.map(\.name) == ["eth0"])
@@ -41,7 +41,7 @@ import Testing
     #expect(fixture.ipam.calls == [.add])
   }
 
-  @Test func `its addresses alone, where a master is named`() throws {
+  @Test func `ipvlan with master but without ipam uses only the addresses of prevResult`() throws {
     let fixture = try fixture()
     let result = try fixture.add(#"{"master":"m0"}"#, previous: made)
     #expect(fixture.link?.parentIndex == fixture.master?.index)
@@ -49,7 +49,7 @@ import Testing
     #expect(result.ips.map(\.address) == ["10.2.0.9/24"])
   }
 
-  @Test func `nothing, where a master is named and there is IPAM: it stands beside what was there`() throws {
+  @Test func `ipvlan with master and ipam is added to prevResult`() throws {
     let fixture = try fixture()
     let result = try fixture.add(#"{"master":"m0","ipam":{"type":"fake"}}"#, previous: made)
     #expect(result.interfaces.map(\.name) == ["m1", "eth0"])
@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test(arguments: [0, 2])
-  func `it wants one interface to be on top of`(count: Int) throws {
+  func `ipvlan without master wants exactly one interface in prevResult`(count: Int) throws {
     let fixture = try fixture()
     var previous = made
     previous.interfaces = Array(repeating: .init(name: "m1"), count: count)
@@ -69,14 +69,14 @@ import Testing
     #expect(fixture.kernel.applied == [])
   }
 
-  @Test func `an ADD that fails leaves the lease of the plugin before it to that one`() throws {
+  @Test func `a failed ADD keeps the lease of the plugin before it`() throws {
     let fixture = try fixture()
     fixture.kernel.changesBeforeRefusal = 2
     #expect(try fixture.refusal("{}", previous: made)?.code == .kernelRefused)
     #expect(fixture.link == nil)
   }
 
-  @Test func `vlan takes over nothing`() throws {
+  @Test func `vlan uses neither link nor addresses of prevResult`() throws {
     let fixture = try Fixture(VLANDriver())
     let result = try fixture.add(#"{"master":"m0","vlanId":5}"#, previous: made)
     #expect(result.interfaces.map(\.name) == ["m1", "eth0"])

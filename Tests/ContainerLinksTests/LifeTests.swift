@@ -14,7 +14,7 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
 
 @Suite struct LifeTests {
   /// What somebody did, and what CHECK says of it.
-  static let meddling: [(@Sendable (FakeKernel) -> Void, String)] = [
+  static let tamperings: [(@Sendable (FakeKernel) -> Void, String)] = [
     ({ $0.state.links[.container]?["eth0"] = nil }, "container link eth0 is missing"),
     ({ $0.state.links[.container]?["eth0"]?.kind = "veth" }, "container link eth0 is veth, want ipvlan"),
     (
@@ -52,17 +52,17 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     ({ $0.state.routes.removeAll { $0.dst == "::/0" } }, "container route ::/0 via fd00:1::1 on eth0 is missing"),
   ]
 
-  @Test(arguments: meddling.indices)
+  @Test(arguments: tamperings.indices)
   func `CHECK of an ipvlan link names each difference`(index: Int) throws {
     let fixture = try Fixture(IPVLANDriver())
     let result = try fixture.add(ipvlanJSON)
     #expect(try fixture.complaint(ipvlanJSON, result) == "")
-    Self.meddling[index].0(fixture.kernel)
-    let said = try fixture.complaint(ipvlanJSON, result)
-    #expect(said.contains(Self.meddling[index].1))
+    Self.tamperings[index].0(fixture.kernel)
+    let message = try fixture.complaint(ipvlanJSON, result)
+    #expect(message.contains(Self.tamperings[index].1))
   }
 
-  @Test func `CHECK of a VLAN link names its VLAN, of a dummy link its kind`() throws {
+  @Test func `CHECK reports the wrong VLAN of a vlan link and the wrong kind of a dummy link`() throws {
     let vlan = try Fixture(VLANDriver()), dummy = try Fixture(DummyDriver())
     let results = (try vlan.add(vlanJSON), try dummy.add(dummyJSON))
     #expect(try vlan.complaint(vlanJSON, results.0) == "" && dummy.complaint(dummyJSON, results.1) == "")
@@ -72,7 +72,7 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     #expect(try dummy.complaint(dummyJSON, results.1).contains("container link eth0 is veth, want dummy"))
   }
 
-  @Test func `CHECK tells of a master that is gone, and asks the link where none is named`() throws {
+  @Test func `CHECK reports a missing master, and without the key reads the master from the link`() throws {
     let fixture = try Fixture(IPVLANDriver())
     let result = try fixture.add("{}")
     fixture.kernel.addLink("m1", on: .host)
@@ -99,13 +99,13 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     #expect((8...12).contains(whole.kernel.applied.count))
   }
 
-  @Test func `host and container are as they were, whichever change is refused`() throws {
+  @Test func `ADD leaves host and container unchanged if any change is refused`() throws {
     try sweep(IPVLANDriver(), ipvlanJSON)
     try sweep(VLANDriver(), vlanJSON)
     try sweep(DummyDriver(), dummyJSON)
   }
 
-  @Test func `all is taken back when the result cannot be written`() throws {
+  @Test func `ADD rolls back if the result cannot be written`() throws {
     let fixture = try Fixture(VLANDriver())
     let before = fixture.kernel.state, refusal = CNIError(.ioFailure, "write the result")
     #expect(throws: refusal) {
@@ -125,13 +125,13 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     #expect(fixture.kernel.applied.last == .deleteLink("eth0", on: .container))
   }
 
-  @Test func `DEL needs neither namespace nor master nor configuration, and may come again`() throws {
+  @Test func `DEL needs no namespace, master or configuration and can be repeated`() throws {
     try remove(IPVLANDriver(), ipvlanJSON)
     try remove(VLANDriver(), vlanJSON)
     try remove(DummyDriver(), dummyJSON)
   }
 
-  @Test func `DEL leaves another network's link alone, and one of another kind`() throws {
+  @Test func `DEL keeps a link of another network and a link of another kind`() throws {
     let fixture = try Fixture(IPVLANDriver())
     try fixture.add(ipvlanJSON)
     var other = fixture
@@ -143,7 +143,7 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     #expect(fixture.link != nil)
   }
 
-  @Test func `DEL removes a link that an ADD left under the name it has on its way`() throws {
+  @Test func `DEL removes a link that ADD left under its temporary name`() throws {
     let fixture = try Fixture(IPVLANDriver())
     let temporaryName = fixture.owner.interface.temporaryName
     fixture.kernel.addLink(temporaryName, on: .container, kind: "veth")
@@ -154,7 +154,7 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     #expect(fixture.kernel.link(temporaryName, on: .container) == nil)
   }
 
-  @Test func `DEL frees the lease though the kernel refuses`() throws {
+  @Test func `DEL releases the lease even if the kernel refuses to remove the link`() throws {
     let fixture = try Fixture(VLANDriver())
     try fixture.add(vlanJSON)
     fixture.kernel.changesBeforeRefusal = 0

@@ -15,7 +15,8 @@ import Testing
       (#""mode":"l3s","#, IPVLAN(.l3s)), (#""flag":"private","#, IPVLAN(.l2, .private)),
       (#""mode":"l3","flag":"vepa","#, IPVLAN(.l3, .vepa)), (#""flag":"bridge","#, IPVLAN(.l2, .bridge)),
     ])
-  func `an ipvlan link has its mode and flag, and its master's address and MTU`(keys: String, wanted: IPVLAN) throws {
+  func `an ipvlan link has its mode and flag and the master's MAC address and MTU`(keys: String, wanted: IPVLAN) throws
+  {
     let fixture = try Fixture(IPVLANDriver())
     let result = try fixture.add(#"{\#(keys)"ipam":{"type":"fake"}}"#)
     #expect(fixture.link?.childKind == .ipvlan(wanted))
@@ -28,7 +29,7 @@ import Testing
     #expect(try fixture.complaint(#"{\#(keys)"ipam":{"type":"fake"}}"#, result) == "")
   }
 
-  @Test func `ipvlan addresses are there before the link comes up, and routes follow`() throws {
+  @Test func `ipvlan adds addresses before the link is up, and routes after`() throws {
     let fixture = try Fixture(IPVLANDriver())
     try fixture.add("{}")
     #expect(
@@ -45,7 +46,7 @@ import Testing
       ])
   }
 
-  @Test func `a VLAN link comes up first, and is announced by its address`() throws {
+  @Test func `a vlan link comes up first, and its addresses are announced`() throws {
     let fixture = try Fixture(VLANDriver())
     let result = try fixture.add(#"{"master":"m0","vlanId":10}"#)
     let mac = try #require(fixture.master?.mac)
@@ -57,7 +58,7 @@ import Testing
 
   @Test(
     arguments: [("", 0), (#","vlanId":0"#, 0), (#","vlanId":1"#, 1), (#","vlanId":4094"#, 4094)])
-  func `a VLAN is anything from 0 to 4094`(key: String, id: Int) throws {
+  func `vlanId may be 0 to 4094`(key: String, id: Int) throws {
     let fixture = try Fixture(VLANDriver())
     try fixture.add(#"{"master":"m0"\#(key)}"#)
     #expect(fixture.link?.childKind == .vlan(id))
@@ -69,8 +70,7 @@ import Testing
       (#""runtimeConfig":{"mac":"02:00:00:00:00:03"},"#, "MAC=02:00:00:00:00:01", "02:00:00:00:00:03"),
       ("", "MAC=02:00:00:00:00:01", "02:00:00:00:00:01"),
     ] as [(String, String, MACAddress)])
-  func `vlan and dummy take the MAC address that the runtime wants`(keys: String, args: String, mac: MACAddress) throws
-  {
+  func `vlan and dummy links have the requested MAC address`(keys: String, args: String, mac: MACAddress) throws {
     let vlan = try Fixture(VLANDriver())
     let result = try vlan.add(#"{\#(keys)"master":"m0"}"#, arguments: args)
     #expect(vlan.link?.mac == mac && result.interfaces.first?.mac == mac.description)
@@ -80,14 +80,14 @@ import Testing
   }
 
   @Test(arguments: [("", 1500), (#","mtu":0"#, 1500), (#","mtu":1300"#, 1300), (#","mtu":1500"#, 1500)])
-  func `the MTU is given or the master's`(key: String, mtu: Int) throws {
+  func `the MTU comes from the key or from the master`(key: String, mtu: Int) throws {
     let ipvlan = try Fixture(IPVLANDriver()), vlan = try Fixture(VLANDriver())
     #expect(try ipvlan.add(#"{"master":"m0"\#(key)}"#).interfaces.first?.mtu == mtu)
     #expect(try vlan.add(#"{"master":"m0"\#(key)}"#).interfaces.first?.mtu == mtu)
     #expect([ipvlan.link?.mtu, vlan.link?.mtu] == [mtu, mtu])
   }
 
-  @Test func `the smallest MTU is enough for IPv4`() throws {
+  @Test func `an MTU of 68 is accepted for IPv4`() throws {
     let fixture = try Fixture(IPVLANDriver())
     fixture.ipam.answer = AddResult(ips: [.init(address: "10.1.0.5/24")])
     try fixture.add(#"{"mtu":68}"#)
@@ -106,7 +106,7 @@ import Testing
     }
   }
 
-  @Test func `enabledad leaves the detection of duplicates on and waits for it`() throws {
+  @Test func `enabledad keeps duplicate address detection on and waits for it`() throws {
     let ipvlan = try Fixture(IPVLANDriver()), vlan = try Fixture(VLANDriver())
     try ipvlan.add(#"{"enabledad":true}"#)
     try vlan.add(#"{"enabledad":true,"master":"m0"}"#)
@@ -117,7 +117,7 @@ import Testing
     }
   }
 
-  @Test func `gwPriority is the metric of default routes`() throws {
+  @Test func `gwPriority sets the metric of default routes`() throws {
     let ipvlan = try Fixture(IPVLANDriver()), dummy = try Fixture(DummyDriver())
     try ipvlan.add(#"{"gwPriority":7}"#)
     try dummy.add(#"{"gwPriority":7,"ipam":{"type":"fake"}}"#)
@@ -125,7 +125,7 @@ import Testing
     #expect(dummy.kernel.state.routes.map(\.priority) == [93, 93])
   }
 
-  @Test func `without IPAM the container gets a link and nothing else`() throws {
+  @Test func `without IPAM the container gets an interface without addresses`() throws {
     let fixture = try Fixture(VLANDriver())
     fixture.ipam.answer = AddResult()
     #expect(try fixture.add(#"{"master":"m0","vlanId":5}"#).ips == [])
@@ -133,7 +133,7 @@ import Testing
     #expect(fixture.link?.isUp == true)
   }
 
-  @Test func `a dummy link announces nothing`() throws {
+  @Test func `a dummy link sends no announcements`() throws {
     let fixture = try Fixture(DummyDriver())
     let result = try fixture.add(#"{"ipam":{"type":"fake"}}"#)
     #expect(fixture.kernel.applied.verbs == ["create", "set", "set", "set", "add", "add", "add", "add"])
@@ -142,7 +142,7 @@ import Testing
     #expect(try fixture.complaint(#"{"ipam":{"type":"fake"}}"#, result) == "")
   }
 
-  @Test func `name service is the configuration's, or IPAM's`() throws {
+  @Test func `DNS settings come from the configuration, else from IPAM`() throws {
     let fixture = try Fixture(IPVLANDriver())
     fixture.ipam.answer.dns = DNS(nameservers: ["10.1.0.1"])
     #expect(try fixture.add("{}").dns.nameservers == ["10.1.0.1"])

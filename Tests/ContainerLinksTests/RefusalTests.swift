@@ -42,7 +42,9 @@ import Testing
         "MAC address 02:00:00:00:00:02: an ipvlan link has its master's: want none, or a macvlan network"
       ),
     ] as [(String, CNIError.Code, String)])
-  func `ipvlan refuses what cannot be, and makes nothing`(keys: String, code: CNIError.Code, message: String) throws {
+  func `ipvlan refuses an invalid configuration and changes nothing`(keys: String, code: CNIError.Code, message: String)
+    throws
+  {
     try expect(Fixture(IPVLANDriver()), "{\(keys)}", code, message)
   }
 
@@ -67,20 +69,20 @@ import Testing
       "MAC address 01:00:5e:00:00:01: want a unicast address"
     ),
   ])
-  func `vlan refuses what cannot be, and makes nothing`(keys: String, message: String) throws {
+  func `vlan refuses an invalid configuration and changes nothing`(keys: String, message: String) throws {
     try expect(Fixture(VLANDriver()), "{\(keys)}", .invalidNetworkConfig, message)
   }
 
   @Test(arguments: [
-    ("{}", #"key "ipam" is missing: a dummy link is there for its addresses"#),
-    (#"{"ipam":{}}"#, #"key "ipam" is missing: a dummy link is there for its addresses"#),
+    ("{}", #"key "ipam" is missing: a dummy link is useless without addresses"#),
+    (#"{"ipam":{}}"#, #"key "ipam" is missing: a dummy link is useless without addresses"#),
     (#"{"ipam":{"type":"x"},"gwPriority":100}"#, #"key "gwPriority": 100: want -1000000 to 99"#),
     (
       #"{"ipam":{"type":"x"},"runtimeConfig":{"mac":"00:00:00:00:00:00"}}"#,
       "MAC address 00:00:00:00:00:00: want a unicast address"
     ),
   ])
-  func `dummy refuses what cannot be, and makes nothing`(json: String, message: String) throws {
+  func `dummy refuses an invalid configuration and changes nothing`(json: String, message: String) throws {
     try expect(Fixture(DummyDriver()), json, .invalidNetworkConfig, message)
   }
 
@@ -99,7 +101,7 @@ import Testing
   }
 
   @Test(arguments: [#""vlanId":"10""#, #""vlanId":1.5"#, #""vlanId":[10]"#])
-  func `a VLAN that is no whole number is refused`(keys: String) throws {
+  func `a vlanId that is not a whole number is refused`(keys: String) throws {
     #expect {
       try Fixture(VLANDriver()).config("{\(keys)}")
     } throws: {
@@ -107,7 +109,7 @@ import Testing
     }
   }
 
-  @Test func `ipvlan wants a default route where no master is named`() throws {
+  @Test func `ipvlan without the key master needs a default route`() throws {
     let fixture = try Fixture(IPVLANDriver())
     fixture.kernel.uplink = nil
     try expect(
@@ -116,7 +118,7 @@ import Testing
   }
 
   @Test(arguments: ["{}", #"{"mode":"l3"}"#])
-  func `a second interface of that name is refused before anything is made`(json: String) throws {
+  func `an interface name that exists in the container is refused before any change`(json: String) throws {
     let fixture = try Fixture(IPVLANDriver())
     fixture.kernel.addLink("eth0", on: .container)
     #expect(try fixture.refusal(json)?.code == .alreadyAttached)

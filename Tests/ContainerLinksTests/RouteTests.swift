@@ -25,7 +25,7 @@ import Testing
     return (nil, made, result)
   }
 
-  @Test func `a gateway of zeros means that the destination is on the link itself`() throws {
+  @Test func `a route with the gateway 0.0.0.0 or :: is on-link`() throws {
     let found = try routes([
       Route(dst: "0.0.0.0/0", gw: "198.51.100.1"), Route(dst: "198.51.100.0/24", gw: "0.0.0.0"),
       Route(dst: "2001:db8::/64", gw: "::"),
@@ -42,12 +42,12 @@ import Testing
   }
 
   @Test(arguments: ["10.9.0.1", "169.254.1.1", "fd00:9::1"] as [IPAddress])
-  func `a gateway that no prefix covers is taken to be on the link`(gateway: IPAddress) throws {
+  func `a gateway that no prefix covers is reached with onlink`(gateway: IPAddress) throws {
     let found = try routes([Route(dst: .everything(gateway.family), gw: gateway)])
     #expect(found.made.map(\.isOnLink) == [true])
   }
 
-  @Test func `a route written twice is made once`() throws {
+  @Test func `a route that is given twice is added once`() throws {
     let route = Route(dst: "10.9.0.0/16", gw: "10.1.0.9")
     #expect(try routes([route, route]).made.count == 1)
   }
@@ -61,7 +61,7 @@ import Testing
       ("127.0.0.1", nil, "the unicast address of a router"), ("fd00::1", nil, "an address of the same family"),
       ("10.1.0.1", 253, "no gateway with scope 253, or another scope"),
     ] as [(IPAddress, Int?, String)])
-  func `a gateway that cannot be one is refused`(gateway: IPAddress, scope: Int?, wanted: String) throws {
+  func `an invalid gateway is refused`(gateway: IPAddress, scope: Int?, wanted: String) throws {
     var route = Route(dst: "10.9.0.0/16", gw: gateway)
     route.scope = scope
     let message = "route 10.9.0.0/16: gw \(gateway): want \(wanted)"
@@ -95,19 +95,23 @@ import Testing
   }
 
   @Test(arguments: [("", "0"), (#","acceptRA":false"#, "0"), (#","acceptRA":true"#, "1")])
-  func `an interface with addresses listens to routers only where it shall`(key: String, value: String) throws {
+  func `an interface with addresses ignores router advertisements unless acceptRA is true`(key: String, value: String)
+    throws
+  {
     #expect(try settings(#"{"master":"m0"\#(key)}"#) == ["net/ipv6/conf/eth0/accept_ra": value])
   }
 
   @Test(arguments: [("", nil), (#","acceptRA":false"#, "0"), (#","acceptRA":true"#, "1")] as [(String, String?)])
-  func `without addresses that is the kernel's unless a key says it`(key: String, value: String?) throws {
+  func `an interface without addresses keeps the kernel's accept_ra unless acceptRA is set`(key: String, value: String?)
+    throws
+  {
     let found = try settings(#"{"master":"m0"\#(key)}"#, addresses: false)
     #expect(found["net/ipv6/conf/eth0/accept_ra"] == value)
   }
 }
 
 @Suite struct NoIPv6Tests {
-  @Test func `a kernel without IPv6 refuses its addresses before anything is changed`() throws {
+  @Test func `IPv6 addresses on a kernel without IPv6 are refused before any change`() throws {
     let fixture = try Fixture(VLANDriver())
     fixture.kernel.state.sysctls[.host] = ["net/ipv4/ip_forward": "0"]
     let refusal = CNIError(
@@ -122,14 +126,14 @@ import Testing
   }
 }
 
-@Suite struct WrittenDNSTests {
+@Suite struct ConfiguredDNSTests {
   @Test(
     arguments: [
       ("", ["10.0.0.53"]), (#","dns":{}"#, ["10.0.0.53"]), (#","dns":{"nameservers":null}"#, ["10.0.0.53"]),
       (#","dns":{"domain":""}"#, ["10.0.0.53"]), (#","dns":{"nameservers":[]}"#, []), (#","dns":{"search":[]}"#, []),
       (#","dns":{"nameservers":["10.9.9.9"]}"#, ["10.9.9.9"]),
     ])
-  func `lists that are written count in the place of IPAM's, empty ones too`(key: String, wanted: [String]) throws {
+  func `DNS lists of the configuration replace IPAM's even if they are empty`(key: String, wanted: [String]) throws {
     let fixture = try Fixture(VLANDriver())
     fixture.ipam.answer.dns = DNS(nameservers: ["10.0.0.53"])
     #expect(try fixture.add(#"{"master":"m0"\#(key)}"#).dns.nameservers == wanted)

@@ -9,14 +9,14 @@ import Testing
 @testable import vlan
 
 @Suite struct StatusTests {
-  @Test func `says nothing where an ADD could succeed, changes nothing and asks IPAM`() throws {
+  @Test func `STATUS succeeds if ADD can succeed, changes nothing and runs IPAM STATUS`() throws {
     let fixture = try Fixture(IPVLANDriver())
     #expect(try fixture.obstacle(#"{"master":"m0"}"#) == nil)
     #expect(fixture.kernel.applied == [])
     #expect(fixture.ipam.calls == [.status])
   }
 
-  @Test func `a master that is not there is an obstacle`() throws {
+  @Test func `STATUS reports a missing master`() throws {
     let fixture = try Fixture(IPVLANDriver())
     #expect(
       try fixture.obstacle(#"{"master":"m9"}"#)
@@ -34,20 +34,20 @@ import Testing
       (#","enabledad":true,"ipam":{"type":"fake","subnet":"10.1.0.0/24"}"#, nil),
       (#","enabledad":true,"ipam":{"type":"fake","ranges":[[{"subnet":"fd00::/64"}]]}"#, "master m0 is down"),
     ] as [(String, String?)])
-  func `an ipvlan link needs its master up only to look for duplicates`(keys: String, words: String?) throws {
+  func `STATUS of ipvlan reports a master that is down only with enabledad`(keys: String, fragment: String?) throws {
     let fixture = try Fixture(IPVLANDriver())
     fixture.kernel.state.links[.host]?["m0"]?.isUp = false
-    #expect(try fixture.obstacle(#"{"master":"m0"\#(keys)}"#) == words.map { CNIError(.notAvailable, $0) })
+    #expect(try fixture.obstacle(#"{"master":"m0"\#(keys)}"#) == fragment.map { CNIError(.notAvailable, $0) })
   }
 
-  @Test func `a master that is down is an obstacle`() throws {
+  @Test func `STATUS reports a master that is down`() throws {
     let fixture = try Fixture(VLANDriver())
     fixture.kernel.state.links[.host]?["m0"]?.isUp = false
     #expect(
       try fixture.obstacle(#"{"master":"m0","vlanId":3}"#) == CNIError(.notAvailable, "master m0 is down"))
   }
 
-  @Test func `what the kernel says to a trial is an obstacle`() throws {
+  @Test func `STATUS reports the kernel's error from a trial link`() throws {
     let refusal = KernelError("create it", errno: .EBUSY, reason: "Device or resource busy")
     let ipvlan = try Fixture(IPVLANDriver()), dummy = try Fixture(DummyDriver())
     ipvlan.kernel.trialError = refusal
@@ -57,12 +57,12 @@ import Testing
     #expect(try dummy.obstacle(#"{"ipam":{"type":"fake"}}"#) == wanted)
   }
 
-  @Test func `a master in the container is none of the host's`() throws {
+  @Test func `STATUS does not look for a master that is in the container`() throws {
     let fixture = try Fixture(IPVLANDriver())
     #expect(try fixture.obstacle(#"{"master":"m9","linkInContainer":true}"#) == nil)
   }
 
-  @Test func `GC removes nothing on the host and is passed on`() throws {
+  @Test func `GC removes nothing on the host and runs IPAM GC`() throws {
     let fixture = try Fixture(IPVLANDriver())
     try fixture.add("{}")
     try fixture.plugin.collectGarbage(fixture.network("{}"), valid: [])

@@ -23,8 +23,8 @@ struct BadInputTests {
     (#"{"files": "netns", "dir": null, "name": ".."}"#, 7, "name"), (#"{"name": "a/b"}"#, 7, "name"),
     (#"{"prevResult": null}"#, 7, "prevResult"), (#"{"stateDir": "run"}"#, 7, "stateDir"),
   ])
-  func `a configuration that cannot be is refused`(keys: String, code: Int, words: String) throws {
-    try refuses(keys, code: code, words: words)
+  func `an invalid configuration is refused`(keys: String, code: Int, fragment: String) throws {
+    try refuses(keys, code: code, fragment: fragment)
   }
 
   @Test(arguments: [
@@ -33,18 +33,18 @@ struct BadInputTests {
   func `ten thousand aliases are refused`(member: String) throws {
     let list = (0..<10_000).map { #""a\#($0)""# }.joined(separator: ",")
     let keys = #"{"runtimeConfig": {\#(member.replacing("LIST", with: list))}}"#
-    try refuses(keys, code: 7, words: "aliases: 10000 of them: want 100 at most")
+    try refuses(keys, code: 7, fragment: "aliases: 10000 of them: want 100 at most")
   }
 
-  private func refuses(_ keys: String, code: Int, words: String) throws {
-    try Crowd.use { crowd in
-      try crowd.visitOnce()
-      try crowd.run("ADD", 1).requireSuccess()
-      let before = crowd.snapshot()
-      let outcome = try crowd.run("ADD", 2, keys)
+  private func refuses(_ keys: String, code: Int, fragment: String) throws {
+    try StressLab.use { stress in
+      try stress.warmUp()
+      try stress.run("ADD", 1).requireSuccess()
+      let before = stress.snapshot()
+      let outcome = try stress.run("ADD", 2, keys)
       #expect(outcome.code == code, "\(outcome)")
-      #expect(outcome.complaint.contains(words), "\(outcome)")
-      #expect(crowd.changes(since: before) == [])
+      #expect(outcome.complaint.contains(fragment), "\(outcome)")
+      #expect(stress.changes(since: before) == [])
     }
   }
 
@@ -52,14 +52,14 @@ struct BadInputTests {
     ("CNI_CONTAINERID", ".."), ("CNI_CONTAINERID", "a/b"), ("CNI_CONTAINERID", "a:b"), ("CNI_IFNAME", ".."),
     ("CNI_IFNAME", "a/b"), ("CNI_IFNAME", "a:b"),
   ])
-  func `a name that would lead elsewhere is refused`(variable: String, value: String) throws {
-    try Crowd.use { crowd in
+  func `a name with a path is refused`(variable: String, value: String) throws {
+    try StressLab.use { stress in
       for command in ["ADD", "DEL"] {
-        var call = try crowd.call(command, 1)
+        var call = try stress.call(command, 1)
         call.variables[variable] = value
-        #expect(try crowd.lab.run(call).code == 4)
+        #expect(try stress.lab.run(call).code == 4)
       }
-      #expect(crowd.snapshot() == [:])
+      #expect(stress.snapshot() == [:])
     }
   }
 
@@ -70,36 +70,36 @@ struct BadInputTests {
     "mkdir -p c2/hosts", "mkdir c2; mknod c2/hosts c 1 3", "mkdir c2; mkfifo c2/resolv.conf",
     "mkdir c2; ln -s ../../victim c2/resolv.conf", "mkdir -p c2/hostname", "echo > c2",
   ])
-  func `what is no plain file or directory is refused and stays`(script: String) throws {
-    try Crowd.use { crowd in
-      try crowd.visitOnce()
-      try crowd.run("ADD", 1).requireSuccess()
-      try crowd.lab.shell(
-        "cd \(crowd.directory)/files; echo 'not for us' > ../victim; mkdir ../elsewhere; \(script)")
-      let listing = "cd \(crowd.directory); find . -printf '%p %y %l %m\\n' | grep -v /.lock | sort; cat victim"
-      let before = (crowd.snapshot(), try crowd.lab.shell(listing))
-      let outcome = try crowd.run("ADD", 2)
+  func `anything but a regular file or directory is refused and stays unchanged`(script: String) throws {
+    try StressLab.use { stress in
+      try stress.warmUp()
+      try stress.run("ADD", 1).requireSuccess()
+      try stress.lab.shell(
+        "cd \(stress.directory)/files; echo 'not for us' > ../victim; mkdir ../elsewhere; \(script)")
+      let listing = "cd \(stress.directory); find . -printf '%p %y %l %m\\n' | grep -v /.lock | sort; cat victim"
+      let before = (stress.snapshot(), try stress.lab.shell(listing))
+      let outcome = try stress.run("ADD", 2)
       #expect(outcome.code == 100, "\(outcome)")
-      #expect(outcome.complaint.contains("\(crowd.directory)/files/c2"), "\(outcome)")
-      #expect(crowd.changes(since: before.0) == [])
-      #expect(try crowd.lab.shell(listing) == before.1)
+      #expect(outcome.complaint.contains("\(stress.directory)/files/c2"), "\(outcome)")
+      #expect(stress.changes(since: before.0) == [])
+      #expect(try stress.lab.shell(listing) == before.1)
     }
   }
 
   @Test(arguments: ["state", "files"])
-  func `a file system that is read-only is told`(place: String) throws {
-    try Crowd.use { crowd in
-      try crowd.visitOnce()
-      try crowd.run("ADD", 1).requireSuccess()
-      let before = crowd.snapshot()
-      let path = "\(crowd.directory)/\(place)"
-      try crowd.lab.shell("mount --bind \(path) \(path); mount -o remount,ro,bind \(path)")
-      defer { _ = try? crowd.lab.shell("umount \(path)") }  // the lab's removal tells
-      let outcome = try crowd.run("ADD", 2)
+  func `a read-only file system is reported`(place: String) throws {
+    try StressLab.use { stress in
+      try stress.warmUp()
+      try stress.run("ADD", 1).requireSuccess()
+      let before = stress.snapshot()
+      let path = "\(stress.directory)/\(place)"
+      try stress.lab.shell("mount --bind \(path) \(path); mount -o remount,ro,bind \(path)")
+      defer { _ = try? stress.lab.shell("umount \(path)") }  // the lab's removal tells
+      let outcome = try stress.run("ADD", 2)
       #expect(outcome.code == 100, "\(outcome)")
       #expect(outcome.complaint.contains("Read-only file system"), "\(outcome)")
-      #expect(crowd.changes(since: before) == [])
-      #expect(try crowd.ask("STATUS").code == (place == "state" ? 50 : nil))
+      #expect(stress.changes(since: before) == [])
+      #expect(try stress.ask("STATUS").code == (place == "state" ? 50 : nil))
     }
   }
 }

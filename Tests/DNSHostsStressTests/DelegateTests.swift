@@ -6,7 +6,7 @@ import Testing
 /// Mesos runs one plugin for a network, so that each calls the next: dns-hosts, portmap, bridge.
 @Suite(.needsRoot, .serialized)
 struct DelegateTests {
-  @Test func `what Mesos sends gives a container its address, port, names and result, and goes without a namespace`()
+  @Test func `a Mesos call gives the container address, port and names, and its DEL needs no namespace`()
     throws
   {
     try Lab.use { lab in
@@ -35,7 +35,7 @@ struct DelegateTests {
     }
   }
 
-  @Test func `where the names cannot be told the container is detached again`() throws {
+  @Test func `the container is detached again if its names cannot be written`() throws {
     try Lab.use { lab in
       let lab = try lab.withOwnState()
       defer { try? FileManager.default.removeItem(atPath: "/run/dcos/cni") }  // the host is private to the tests

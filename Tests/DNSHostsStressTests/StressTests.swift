@@ -7,22 +7,22 @@ import Testing
 @Suite(.needsRoot)
 struct StressTests {
   @Test(arguments: [false, true])
-  func `no reader sees an empty, torn or wrong file while others join and leave`(inMemory: Bool) throws {
-    try Crowd.use(inMemory: inMemory) { crowd in
-      for number in 1...3 { try crowd.run("ADD", number, Self.filler).requireSuccess() }
+  func `a reader sees no empty, torn or wrong hosts file during ADD and DEL`(inMemory: Bool) throws {
+    try StressLab.use(inMemory: inMemory) { stress in
+      for number in 1...3 { try stress.run("ADD", number, Self.filler).requireSuccess() }
       let readers = Mutex(3)
       let comings = Mutex(0)
       let outcomes = atOnce(7, workers: 7) { worker -> [String] in
         if worker < 3 {
           defer { readers.withLock { $0 -= 1 } }
-          return try Self.read(worker + 1, of: crowd)
+          return try Self.read(worker + 1, of: stress)
         }
         // Names and numbers of them differ, so that lines begin at other places each time.
         let number = [7, 77, 777, 7777][worker - 3]
         let aliases =
           #"{"runtimeConfig": {"aliases": [\#(Self.aliases(number).map { "\"\($0)\"" }.joined(separator: ","))]}}"#
         while readers.withLock({ $0 > 0 }) {
-          for command in ["ADD", "DEL"] { try crowd.run(command, number, aliases).requireSuccess() }
+          for command in ["ADD", "DEL"] { try stress.run(command, number, aliases).requireSuccess() }
           comings.withLock { $0 += 1 }
         }
         return []
@@ -30,25 +30,25 @@ struct StressTests {
       for outcome in outcomes { #expect(try outcome.get() == []) }
       #expect(comings.withLock(\.self) > 0)
       for number in 1...3 {
-        let lines = try #require(crowd.live(number))
-        #expect(Set(lines.filter { !$0.contains("filler") }) == Self.steady(number, crowd))
+        let lines = try #require(stress.live(number))
+        #expect(Set(lines.filter { !$0.contains("filler") }) == Self.steady(number, stress))
       }
     }
   }
 
-  @Test func `of a hundred that join at once every one has a complete file`() throws {
-    try Crowd.use { crowd in
-      let outcomes = atOnce(100, workers: 12) { try crowd.run("ADD", $0 + 1).requireSuccess() }
+  @Test func `every container has a complete hosts file after a hundred ADDs at once`() throws {
+    try StressLab.use { stress in
+      let outcomes = atOnce(100, workers: 12) { try stress.run("ADD", $0 + 1).requireSuccess() }
       for outcome in outcomes { try outcome.get() }
-      let everybody = (1...100).flatMap(crowd.lines)
+      let allLines = (1...100).flatMap(stress.lines)
       for number in 1...100 {
-        let lines = try #require(crowd.live(number))
-        #expect(lines.first == "\(crowd.address(number))\tc\(number)")
-        #expect(lines.dropFirst(7).sorted() == everybody.sorted())
+        let lines = try #require(stress.live(number))
+        #expect(lines.first == "\(stress.address(number))\tc\(number)")
+        #expect(lines.dropFirst(7).sorted() == allLines.sorted())
       }
-      let leaving = atOnce(100, workers: 12) { try crowd.run("DEL", $0 + 1).requireSuccess() }
+      let leaving = atOnce(100, workers: 12) { try stress.run("DEL", $0 + 1).requireSuccess() }
       for outcome in leaving { try outcome.get() }
-      #expect(try FileManager.default.contentsOfDirectory(atPath: "\(crowd.directory)/files") == [])
+      #expect(try FileManager.default.contentsOfDirectory(atPath: "\(stress.directory)/files") == [])
     }
   }
 
@@ -59,29 +59,29 @@ struct StressTests {
   private static func aliases(_ number: Int) -> [String] { (0..<40).map { "alias-\($0)-of-\(number)" } }
 
   /// Everything but the filler that is in the file of one of the three that stay.
-  private static func steady(_ number: Int, _ crowd: Crowd) -> Set<String> {
+  private static func steady(_ number: Int, _ stress: StressLab) -> Set<String> {
     let standard = [
       "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", "fe00::0\tip6-localnet",
       "ff00::0\tip6-mcastprefix", "ff02::1\tip6-allnodes", "ff02::2\tip6-allrouters",
     ]
-    return Set(standard + ["\(crowd.address(number))\tc\(number)"] + (1...3).flatMap(crowd.lines))
+    return Set(standard + ["\(stress.address(number))\tc\(number)"] + (1...3).flatMap(stress.lines))
   }
 
   /// Reads a file 20,000 times in other processes.
   ///
   /// - Returns: what was wrong with some of the readings.
-  private static func read(_ number: Int, of crowd: Crowd) throws -> [String] {
+  private static func read(_ number: Int, of stress: StressLab) throws -> [String] {
     let guests = [7, 77, 777, 7777].flatMap { guest in
-      crowd.lines(guest) + aliases(guest).map { "\(crowd.address(guest))\t\($0)" }
+      stress.lines(guest) + aliases(guest).map { "\(stress.address(guest))\t\($0)" }
     }
-    let steady = steady(number, crowd).union((0..<300).map { "192.0.2.\($0 % 250)\tfiller-\($0)" })
+    let steady = steady(number, stress).union((0..<300).map { "192.0.2.\($0 % 250)\tfiller-\($0)" })
     let input = JSONValue.object([
-      "path": .string(crowd.hostsPath(number)), "steady": .array(steady.sorted().map { .string($0) }),
+      "path": .string(stress.hostsPath(number)), "steady": .array(steady.sorted().map { .string($0) }),
       "guests": .array(guests.map { .string($0) }),
     ])
     // In parts, because what runs for a minute is ended.
     return try (0..<10).flatMap { _ in
-      let outcome = try crowd.lab.run("/usr/bin/python3", ["-B", "-c", program], input: input.line)
+      let outcome = try stress.lab.run("/usr/bin/python3", ["-B", "-c", program], input: input.line)
       return try outcome.result().list("").compactMap(\.string)
     }
   }

@@ -43,7 +43,7 @@ struct EtcdTests {
     }
   }
 
-  @Test func `containers know those on other hosts, and each ADD tells who has come and gone there`() throws {
+  @Test func `ADD writes the names of containers on other hosts and removes those that are gone`() throws {
     try use { here, there, store in
       #expect(there.names(of: "10.1.0.1", in: 2) == ["c1", "c1.net"])
       #expect(here.names(of: "10.1.0.2", in: 1) == [])
@@ -70,7 +70,7 @@ struct EtcdTests {
   }
 
   @Test(arguments: [FakeEtcd.Fate.noQuorum, .answerLost])
-  func `an ADD that etcd does not answer in its middle is taken back on both sides`(fate: FakeEtcd.Fate) throws {
+  func `ADD rolls back here and in etcd if etcd does not answer a later request`(fate: FakeEtcd.Fate) throws {
     try use { here, _, store in
       let (files, texts) = (here.files, store.texts)
       store.next(.asUsual, fate)
@@ -81,7 +81,7 @@ struct EtcdTests {
     }
   }
 
-  @Test func `an ADD that fails at any step is taken back on both sides`() throws {
+  @Test func `an ADD that fails at any step is rolled back here and in etcd`() throws {
     try use { here, _, store in
       try add(4, on: here, "a", store)
       let (files, texts) = (here.files, store.texts)
@@ -111,7 +111,7 @@ struct EtcdTests {
     }
   }
 
-  @Test func `a DEL that etcd does not answer has done all here, and may be repeated`() throws {
+  @Test func `DEL cleans up here if etcd does not answer, and can be repeated`() throws {
     try use { here, _, store in
       store.next(.noQuorum)
       let error = #expect(throws: CNIError.self) { try delete(1, on: here, "a", store) }
@@ -123,7 +123,7 @@ struct EtcdTests {
     }
   }
 
-  @Test func `GC takes back what this host told of who is not valid`() throws {
+  @Test func `GC removes this host's names in etcd of containers that are not valid`() throws {
     try use { here, _, store in
       try add(3, on: here, "a", store)
       let valid = try Fixture.owner(3)
@@ -133,7 +133,7 @@ struct EtcdTests {
     }
   }
 
-  @Test func `CHECK and STATUS tell what is wrong with etcd`() throws {
+  @Test func `CHECK and STATUS report problems with etcd`() throws {
     try use { here, _, store in
       try plugin(store).check(here.call(1, config("a")))
       try store.delete(.one("/swift-cni/names/net/c1:eth0"))
@@ -147,7 +147,7 @@ struct EtcdTests {
     }
   }
 
-  @Test func `a network that no longer shares its names forgets those of other hosts`() throws {
+  @Test func `a network that no longer uses etcd removes the names of other hosts`() throws {
     try use { _, there, store in
       try there.add(5)
       #expect(there.names(of: "10.1.0.1", in: 2) == [])

@@ -9,10 +9,10 @@ import Testing
 /// A directory with everything that the plugin keeps, for networks of the test's own.
 struct Fixture {
   let directory: String
-  /// What the inner plugin was told, in order.
-  let told = Told()
+  /// The calls of the delegate, in order.
+  let delegateCalls = DelegateCalls()
 
-  final class Told {
+  final class DelegateCalls {
     var commands: [Command] = []
     /// The files that were there then.
     var files: [Set<String>] = []
@@ -53,8 +53,8 @@ struct Fixture {
 
   private func delegates(_ number: Int) -> Delegates {
     Delegates(ipam: nil) { (_, command, _) throws(CNIError) in
-      told.commands.append(command)
-      told.files.append(files)
+      delegateCalls.commands.append(command)
+      delegateCalls.files.append(files)
       guard command == .add else { return nil }
       do { return try Self.previous(number) } catch { throw CNIError(.delegateFailed, "\(error)") }
     }

@@ -6,7 +6,7 @@ import Testing
 @testable import dns_hosts
 
 struct LifeTests {
-  @Test func `ADD answers what came in, and tells everybody the names of the container's own addresses`() throws {
+  @Test func `ADD returns prevResult and writes the container's names to all hosts files`() throws {
     try Fixture.use { fixture in
       #expect(try fixture.add(1, #"{"domain": "example.com"}"#) == Fixture.previous(1))
       try fixture.add(2, #"{"args": {"cni": {"name": "web", "aliases": ["www"]}}}"#)
@@ -19,7 +19,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `DEL needs nothing but the names, and may come twice`() throws {
+  @Test func `DEL needs only container and interface name and can be repeated`() throws {
     try Fixture.use { fixture in
       for number in 1...2 { try fixture.add(number) }
       for _ in 1...2 { try fixture.delete(2) }
@@ -30,7 +30,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `an ADD whose result nobody takes leaves nothing`() throws {
+  @Test func `an ADD whose result cannot be written leaves nothing`() throws {
     try Fixture.use { fixture in
       try fixture.add(1)
       let before = fixture.files
@@ -42,34 +42,34 @@ struct LifeTests {
     }
   }
 
-  @Test func `an inner plugin is asked first and released last`() throws {
+  @Test func `the delegate gets ADD first and DEL last`() throws {
     try Fixture.use { fixture in
       let delegating = #"{"delegate": {"type": "bridge"}}"#
       #expect(try fixture.add(1, delegating, isChained: false) == Fixture.previous(1))
       try fixture.delete(1, delegating)
-      #expect(fixture.told.commands == [.add, .del])
-      #expect(fixture.told.files == [[], []])
+      #expect(fixture.delegateCalls.commands == [.add, .del])
+      #expect(fixture.delegateCalls.files == [[], []])
     }
   }
 
-  @Test func `where names cannot be told, the inner plugin is told to take back`() throws {
+  @Test func `the delegate gets DEL if the names cannot be written`() throws {
     try Fixture.use { fixture in
       let call = try fixture.call(1, #"{"delegate": {"type": "bridge"}}"#, isChained: false)
       let plugin = DNSHosts { (what) throws(KernelError) in throw KernelError(what, errno: .ENOSPC, reason: "full") }
       #expect(throws: CNIError.self) { try plugin.add(call) { _ in } }
-      #expect(fixture.told.commands == [.add, .del])
+      #expect(fixture.delegateCalls.commands == [.add, .del])
       #expect(fixture.files == [])
     }
   }
 
-  @Test func `outside of a chain it refuses`() throws {
+  @Test func `ADD is refused outside of a chain`() throws {
     try Fixture.use { fixture in
       let error = #expect(throws: CNIError.self) { try fixture.add(1, isChained: false) }
       #expect(error?.message == "missing prevResult: dns-hosts must be called as chained plugin")
     }
   }
 
-  @Test func `a network without hosts files remembers names and touches nothing else`() throws {
+  @Test func `a network without hosts files writes only its state`() throws {
     try Fixture.use { fixture in
       let config = #"{"hosts": false}"#
       for number in 1...2 { try fixture.add(number, config) }
@@ -80,7 +80,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `all three files of a container go with its last network`() throws {
+  @Test func `all three files of a container are removed with its last network`() throws {
     try Fixture.use { fixture in
       let config = #"{"resolvConf": null, "hostnameFile": null, "args": {"cni": {"hostname": "box"}}}"#
       for network in ["net", "other"] { try fixture.add(1, config, on: network) }
@@ -95,7 +95,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `the same ADD again replaces what the first one told`() throws {
+  @Test func `a repeated ADD replaces the names of the first one`() throws {
     try Fixture.use { fixture in
       try fixture.add(2)
       try fixture.add(1, #"{"args": {"cni": {"name": "old"}}}"#)
@@ -105,7 +105,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `CHECK names what is not as ADD left it`() throws {
+  @Test func `CHECK names what was changed after ADD`() throws {
     try Fixture.use { fixture in
       for number in 1...2 { try fixture.add(number) }
       let path = "\(fixture.directory)/files/c2/hosts"
@@ -123,7 +123,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `GC forgets who is not valid`() throws {
+  @Test func `GC removes containers that are not valid`() throws {
     try Fixture.use { fixture in
       for number in 1...3 { try fixture.add(number) }
       let owner = try Fixture.owner(2)
@@ -135,7 +135,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `STATUS tells where nothing could be remembered`() throws {
+  @Test func `STATUS reports a state directory that cannot be used`() throws {
     try Fixture.use { fixture in
       try DNSHosts().status(fixture.network())
       try Data().write(to: URL(filePath: "\(fixture.directory)/file"))

@@ -18,7 +18,7 @@ struct ServerTests {
     (#"{"coredns": {"hostsfile": "/c"}}"#, .file("/c", pidFile: nil), ["10.1.0.254"]),
     (#"{"type": "dnsname"}"#, .directory("/s/net/hostsdir"), ["10.1.0.254"]),
   ])
-  func `where a server finds the names, and who asks it where`(
+  func `the name server's directory and address come from the keys or the gateway`(
     json: String, place: NameServerTarget, nameservers: [String]
   ) throws {
     try Fixture.use { fixture in
@@ -48,14 +48,14 @@ struct ServerTests {
     (#"{"dnsmasq": {"run": true, "hostsdir": "/d"}}"#, "dnsmasq.hostsdir"),
     (#"{"dnsmasq": {"run": true, "nameserver": "10.0.0.1"}}"#, "dnsmasq.nameserver"),
   ])
-  func `what cannot be is refused, named`(json: String, words: String) throws {
+  func `an invalid configuration is refused and the key is named`(json: String, fragment: String) throws {
     try Fixture.use { fixture in
       let error = #expect(throws: CNIError.self) { try fixture.call(1, json) }
-      #expect(error?.message.contains(words) == true, "\(error?.message ?? "")")
+      #expect(error?.message.contains(fragment) == true, "\(error?.message ?? "")")
     }
   }
 
-  @Test func `without a gateway somebody has to say where the server is asked`() throws {
+  @Test func `dnsmasq without a gateway needs the key nameserver`() throws {
     try Fixture.use { fixture in
       let error = #expect(throws: CNIError.self) { try fixture.add(1, #"{"dnsmasq": {}}"#) }
       #expect(error?.code == .invalidNetworkConfig)
@@ -66,7 +66,7 @@ struct ServerTests {
 
   private let keys = #"{"hosts": false, "domain": "corp.example", "dnsmasq": {"nameserver": "10.9.0.1"}}"#
 
-  @Test func `an attachment has a file as long as it is there, and the server is asked first`() throws {
+  @Test func `each attachment has a hosts file for dnsmasq, which is the first name server`() throws {
     try Fixture.use { fixture in
       let answer = try fixture.add(1, keys)
       #expect(answer.dns.nameservers == ["10.9.0.1", "192.0.2.53"])
@@ -83,7 +83,7 @@ struct ServerTests {
     }
   }
 
-  @Test func `CHECK tells of a file that is not as it was, GC removes those of others`() throws {
+  @Test func `CHECK reports a changed hosts file, and GC removes files of containers that are not valid`() throws {
     try Fixture.use { fixture in
       try fixture.add(1, keys)
       try fixture.add(2, keys)
@@ -101,7 +101,7 @@ struct ServerTests {
     }
   }
 
-  @Test func `what failed at any step leaves nothing`() throws {
+  @Test func `an ADD that fails at any step leaves nothing`() throws {
     try Fixture.use { fixture in
       var steps = 0
       while true {
@@ -130,8 +130,7 @@ struct ServerTests {
     (#"{"type": "dnsname", "coredns": {"hostsfile": "/c"}}"#, false), (#"{"dnsmasq": {}}"#, false),
     (#"{"dnsmasq": {"run": true}}"#, true),
   ])
-  func `podman's dnsname has a dnsmasq run, unless the operator says that he runs one`(json: String, isOwn: Bool) throws
-  {
+  func `dnsname runs its own dnsmasq unless the operator runs one`(json: String, isOwn: Bool) throws {
     try Fixture.use { fixture in
       let settings = try DNSHostsSettings(fixture.call(1, json))
       #expect(settings.server?.isOwn == isOwn)
@@ -139,7 +138,7 @@ struct ServerTests {
   }
 
   @Test(arguments: [nil, "10.1.0.254"])
-  func `without dnsmasq, or a gateway for it, ADD names no server and succeeds`(gateway: String?) throws {
+  func `ADD without dnsmasq or its gateway names no server and succeeds`(gateway: String?) throws {
     try Fixture.use { fixture in
       var previous = try Fixture.previous(1)
       previous.ips[1].gateway = gateway.flatMap { IPAddress($0) }
@@ -154,7 +153,7 @@ struct ServerTests {
     }
   }
 
-  @Test func `podman's plugin dnsname makes no file for the container`() throws {
+  @Test func `dnsname writes no file for the container`() throws {
     try Fixture.use { fixture in
       let json = #"{"type": "dnsname", "domainName": "dns.podman", "dnsmasq": {"nameserver": "10.9.0.1"}}"#
       let answer = try fixture.add(1, json, arguments: "IgnoreUnknown=1;K8S_POD_NAME=web")

@@ -16,7 +16,9 @@ struct SettingsTests {
     ("{}", "IgnoreUnknown=true;NOMAD_JOB_ID=shop;NOMAD_GROUP_NAME=web", "shop-web"),
     ("{}", "IgnoreUnknown=true;NOMAD_JOB_ID=shop/dispatch-1;NOMAD_GROUP_NAME=web", "c1"),
   ])
-  func `a container's name is the first that somebody tells`(json: String, arguments: String, name: String) throws {
+  func `the container's name comes from the first source that has one`(json: String, arguments: String, name: String)
+    throws
+  {
     try Fixture.use { fixture in
       let settings = try DNSHostsSettings(fixture.call(1, json, arguments: arguments))
       #expect(settings.names.map(\.description) == [name, "\(name).net"])
@@ -54,15 +56,15 @@ struct SettingsTests {
     (#"{"hostsFile": "hosts"}"#, "hostsFile"), (#"{"hostsFile": "/tmp/{pid}/hosts"}"#, "hostsFile"),
     (#"{"delegate": {"type": "../bridge"}}"#, "delegate.type"),
   ])
-  func `what cannot be is refused, named`(json: String, words: String) throws {
+  func `an invalid configuration is refused and the key is named`(json: String, fragment: String) throws {
     try Fixture.use { fixture in
       let error = #expect(throws: CNIError.self) { try DNSHostsSettings(fixture.call(1, json)) }
       #expect(error?.code == .invalidNetworkConfig)
-      #expect(error?.message.contains(words) == true, "\(error?.message ?? "")")
+      #expect(error?.message.contains(fragment) == true, "\(error?.message ?? "")")
     }
   }
 
-  @Test func `a link's alias is in the hosts file of its container alone, while the other one is there`() throws {
+  @Test func `a link's alias is only in its container's hosts file, and only while the target is attached`() throws {
     try Fixture.use { fixture in
       let links = """
         {"args": {"cni": {"links": [{"container": "db", "alias": "database", "ports": ["5432/tcp"]},
@@ -112,7 +114,7 @@ struct SettingsTests {
   }
 
   @Test(arguments: [64, 300, 1023, 5000])
-  func `an alias may be longer than the DNS allows`(length: Int) throws {
+  func `an alias that is too long for DNS is written with a warning`(length: Int) throws {
     try Fixture.use { fixture in
       let alias = String(repeating: "a", count: length)
       let json = #"{"runtimeConfig": {"aliases": ["\#(alias)", "www"]}}"#
@@ -125,7 +127,7 @@ struct SettingsTests {
   }
 
   @Test(arguments: [100, 101, 10_000])
-  func `there may be a hundred aliases`(count: Int) throws {
+  func `up to a hundred aliases are accepted`(count: Int) throws {
     try Fixture.use { fixture in
       let names = (0..<count).map { #""a\#($0)""# }.joined(separator: ",")
       let call = try fixture.call(1, #"{"runtimeConfig": {"aliases": [\#(names)]}}"#)
@@ -138,7 +140,7 @@ struct SettingsTests {
     }
   }
 
-  @Test func `the addresses of which nobody says where they are count as the container's`() throws {
+  @Test func `addresses without an interface count as the container's`() throws {
     try Fixture.use { fixture in
       var result = try Fixture.previous(1)
       result.interfaces = []
@@ -148,7 +150,7 @@ struct SettingsTests {
     }
   }
 
-  @Test func `of a configuration that cannot be read, DEL takes what it can use`() throws {
+  @Test func `DEL uses the valid keys of an invalid configuration`() throws {
     let json = try CNIJSON.decodeValue(
       Array(#"{"stateDir": "/run/x", "hosts": "no", "delegate": {"type": "bridge"}}"#.utf8))
     let config = DNSHosts.partialConfig(json)

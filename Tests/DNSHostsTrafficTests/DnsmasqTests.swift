@@ -13,7 +13,7 @@ import Testing
     ("2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.1.0.0.1.0.0.0.0.d.f.ip6.arpa", "PTR", "web.shop"),
     ("nobody.shop", "A", "NXDOMAIN"),
   ])
-  func `a container asks what others are called, by UDP and TCP, of both families`(
+  func `a container resolves other names by UDP and TCP over IPv4 and IPv6`(
     name: String, kind: String, wanted: String
   ) throws {
     try DnsmasqLab.use(containers: 2, ["shop"]) { net in
@@ -29,7 +29,9 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func `who comes, changes and goes is told at once, and two of one name are both told`(isShared: Bool) throws {
+  func `names that are added, changed or removed resolve at once, and two of one name both resolve`(isShared: Bool)
+    throws
+  {
     try DnsmasqLab.use(containers: 3, ["shop"], isShared: isShared) { net in
       func expect(_ name: String, _ wanted: String) throws {
         #expect(try net.answer(to: name, from: 1, at: "10.102.0.1", wanted: wanted) == wanted)
@@ -49,7 +51,7 @@ import Testing
     }
   }
 
-  @Test func `each network has its own answers and is asked by nobody else`() throws {
+  @Test func `each network has its own answers, and other networks cannot query its server`() throws {
     try DnsmasqLab.use(containers: 3, ["shop", "yard"]) { net in
       let empty = try net.rules()
       try net.join(1, "shop", as: "web")

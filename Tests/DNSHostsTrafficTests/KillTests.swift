@@ -6,7 +6,7 @@ import Testing
 @Suite(.needsRoot)
 struct KillTests {
   @Test(arguments: 0..<4)
-  func `what a killed ADD or DEL leaves, DEL or GC removes`(seed: Int) throws {
+  func `DEL or GC removes what a killed ADD or DEL left`(seed: Int) throws {
     try Lab.use(containers: 0) { lab in
       let members = Members(lab: lab)
       for number in 1...30 { try lab.run(members.call("ADD", number)).requireSuccess() }

@@ -5,7 +5,7 @@ import Testing
 
 /// podman's plugin `dnsname`, which runs a dnsmasq for each network.
 @Suite(.needsRoot) struct OwnServerTests {
-  @Test func `names resolve out of the box while a container is there, outside names too`() throws {
+  @Test func `container names and outside names resolve while a container is attached`() throws {
     try OwnServerLab.use(containers: 2) { net in
       try net.join(1, as: "web", aliases: ["www"]).requireSuccess()
       let dns = try net.join(2, as: "db").result()
@@ -30,7 +30,7 @@ import Testing
     }
   }
 
-  @Test func `CHECK reports a server that died, and the next ADD starts it again`() throws {
+  @Test func `CHECK reports a dead server, and the next ADD starts it again`() throws {
     try OwnServerLab.use(containers: 2) { net in
       let result = try net.join(1, as: "web").result()
       try net.kill()
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func `a failed ADD ends the server that it started and no other`() throws {
+  @Test func `a failed ADD stops only the server that it started`() throws {
     try OwnServerLab.use(containers: 2) { net in
       let failing =
         #"{"type": "dns-hosts", "domain": "dns.podman", "dnsmasq": {"run": true}, "hosts": false, "hostnameFile": false, "resolvConf": "/proc/{containerID}/resolv.conf"}"#
@@ -77,7 +77,7 @@ import Testing
     }
   }
 
-  @Test func `where another program has the port no server is named`() throws {
+  @Test func `ADD names no server if another program uses the port`() throws {
     try OwnServerLab.use(containers: 1) { net in
       try net.lab.shell(
         """
@@ -98,7 +98,7 @@ import Testing
     }
   }
 
-  @Test func `what a killed ADD or DEL leaves, DEL or GC removes`() throws {
+  @Test func `DEL or GC removes what a killed ADD or DEL left`() throws {
     try OwnServerLab.use(containers: 1) { net in
       var random = Xorshift(seed: 7), killed = 0
       let result = try net.lab.add(net.bridge("named")).result()

@@ -11,7 +11,7 @@ struct DummyTests {
       .merging(try JSONValue(json: keys))
   }
 
-  @Test func `one can listen at its addresses, and nowhere else is it seen`() throws {
+  @Test func `a program in the container can listen on the dummy addresses, and other hosts do not see them`() throws {
     try Lab.use(containers: 1) { lab in
       try lab.shell("ip link set lo up", in: lab.container(1))
       let before = try Snapshot(of: lab), inside = lab.container(1)
@@ -37,22 +37,22 @@ struct DummyTests {
     }
   }
 
-  @Test func `CHECK names what is different`() throws {
+  @Test func `CHECK names each difference`() throws {
     try Lab.use(containers: 1) { lab in
       let config = try network(lab, #"{"runtimeConfig": {"mac": "02:00:00:00:00:07"}}"#)
       let result = try lab.add(config, plugin: "dummy").result()
       #expect(result.text("interfaces.0.mac") == "02:00:00:00:00:07")
       try lab.shell("ip address delete 10.77.0.2/24 dev eth0; ip link set eth0 down", in: lab.container(1))
-      let said = try lab.check(config, result, plugin: "dummy")
-      #expect(said.code == 101)
+      let outcome = try lab.check(config, result, plugin: "dummy")
+      #expect(outcome.code == 101)
       for part in [
         "container address 10.77.0.2/24 is missing on eth0", "container link eth0 has state up false, want true",
         "container route 198.51.100.0/24 via 10.77.0.1 on eth0 is missing",
-      ] { #expect(said.complaint.contains(part)) }
+      ] { #expect(outcome.complaint.contains(part)) }
     }
   }
 
-  @Test func `STATUS finds nothing, and DEL frees the addresses of a namespace that is gone`() throws {
+  @Test func `STATUS succeeds, and DEL releases the addresses if the namespace is gone`() throws {
     try Lab.use(containers: 1) { lab in
       let config = try network(lab)
       #expect(try lab.ask("STATUS", config, plugin: "dummy").isSuccess)
@@ -64,7 +64,7 @@ struct DummyTests {
     }
   }
 
-  @Test func `what a killed ADD or DEL leaves, DEL removes`() throws {
+  @Test func `DEL removes what a killed ADD or DEL left`() throws {
     try Lab.use(containers: 1) { lab in
       try lab.expectNothingLeftByKills(of: "dummy", try network(lab), seed: 6)
     }

@@ -73,7 +73,7 @@ public func eventually(
     Thread.sleep(forTimeInterval: 0.05)
   }
   Issue.record("in vain: \(what) \(try details())", sourceLocation: sourceLocation)
-  throw InVain(what: what)
+  throw WaitTimeout(what: what)
 }
 
-public struct InVain: Error { var what: String }
+public struct WaitTimeout: Error { var what: String }

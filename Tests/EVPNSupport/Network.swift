@@ -25,14 +25,14 @@ public struct Network: Sendable {
     let text = try String(contentsOfFile: "\(Router.files)/65-evpn.conflist", encoding: .utf8)
       .replacing("100", with: "\(100 + number)").replacing("13", with: "\(11 + host)")
     guard let plugin = try JSONValue(json: text).at("plugins.0"), let ipam = plugin.at("ipam") else {
-      throw InVain(what: "read the example")
+      throw WaitTimeout(what: "read the example")
     }
     return plugin.merging(.object(["cniVersion": "1.1.0", "name": .string(name)]))
       .with("ipam", ipam.with("dataDir", .string(fabric.cluster.hosts[host].dataDir))).merging(keys)
   }
 
   /// The network with these addresses for the next containers, wherever they are.
-  public func asking(for addresses: [String]) -> Network {
+  public func requesting(for addresses: [String]) -> Network {
     var network = self
     let ips = addresses.map { JSONValue.string("\($0)/\($0.contains(":") ? 64 : 16)") }
     let ranges = [["10.\(100 + number).0.0/16"], ["fd00:10:\(100 + number)::/64"]].map {

@@ -39,11 +39,11 @@ extension Fabric {
   ///
   /// - Returns: how many were lost before the first answer; `nil`: all.
   public func lostBeforeAnswer(from: Attached, to address: String) throws -> Int? {
-    let told = try from.lab.shell(
+    let output = try from.lab.shell(
       """
       stdbuf -oL ping -n -i 0.05 -w 50 \(address) | sed -n '/bytes from/{s/.*icmp_seq=\\([0-9]*\\).*/\\1/p;q}'
       """, in: from.namespace)
-    return Int(told.trimmingCharacters(in: .whitespacesAndNewlines)).map { $0 - 1 }
+    return Int(output.trimmingCharacters(in: .whitespacesAndNewlines)).map { $0 - 1 }
   }
 }
 

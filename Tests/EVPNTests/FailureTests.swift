@@ -8,7 +8,7 @@ import Testing
 
 /// Hosts, routing daemons and plugins that die.
 @Suite(.needsRoot) struct FailureTests {
-  @Test func `a host that dies is forgotten, and the others go on`() throws {
+  @Test func `the addresses of a dead host are removed, and the other hosts keep their connections`() throws {
     try Fabric.use(hosts: 4, containers: 1) { fabric in
       let network = Network(fabric: fabric, number: 1)
       let attachments = try network.attachEverywhere([1])
@@ -30,12 +30,12 @@ import Testing
   }
 
   @Test(arguments: ["TERM", "KILL"])
-  func `nothing is lost between other hosts when one route reflector dies`(signal: String) throws {
+  func `no packet between other hosts is lost if one route reflector dies`(signal: String) throws {
     try Fabric.use(hosts: 4, containers: 1) { fabric in
       let network = Network(fabric: fabric, number: 1)
       let attachments = try network.attachEverywhere([1])
       try fabric.awaitReach(attachments, attachments)
-      // Both have told all there is: nothing is on its way any more.
+      // Both have announced all routes.
       for host in 1..<4 {
         try eventually("host \(host) has all routes twice") {
           try fabric.routers[host].neighbourCount() == (host < 2 ? 3 : 2)
@@ -54,17 +54,17 @@ import Testing
         try [2, 3].allSatisfy { try fabric.routers[$0].neighbourCount() == 1 }
       }
       Thread.sleep(forTimeInterval: 0.5)
-      let told = try from.lab.shell(
+      let output = try from.lab.shell(
         """
         kill -INT $(cat \(files)/pid4 \(files)/pid6)
         while [ -d /proc/$(cat \(files)/pid4) ] || [ -d /proc/$(cat \(files)/pid6) ]; do sleep 0.05; done
         cat \(files)/v4 \(files)/v6
         """, in: from.namespace)
-      #expect(told.matches(of: /, 0% packet loss/).count == 2, "\(told)")
+      #expect(output.matches(of: /, 0% packet loss/).count == 2, "\(output)")
     }
   }
 
-  @Test func `whenever the plugin is killed, DEL leaves nothing here, nor on other hosts`() throws {
+  @Test func `DEL removes everything here and on other hosts after the plugin was killed at any point`() throws {
     try Fabric.use(hosts: 2, containers: 1) { fabric in
       let network = Network(fabric: fabric, number: 1)
       let other = try network.attach(on: 1)
@@ -82,7 +82,7 @@ import Testing
     }
   }
 
-  @Test func `DEL without the container's namespace leaves nothing`() throws {
+  @Test func `DEL without the container's namespace removes everything`() throws {
     try Fabric.use(hosts: 2, containers: 2) { fabric in
       let network = Network(fabric: fabric, number: 1)
       let other = try network.attach(on: 1)

@@ -5,7 +5,7 @@ import Testing
 
 /// Containers that send frames from other MAC addresses than their own.
 @Suite(.needsRoot) struct ForgedMACTests {
-  @Test func `hosts announce no address that a container forged`() throws {
+  @Test func `hosts announce no MAC address that a container forged`() throws {
     try Fabric.use(containers: 2) { fabric in
       let network = Network(fabric: fabric, number: 1)
       let attachments = try network.attachEverywhere([1, 2])

@@ -18,11 +18,11 @@ import Testing
   }
 
   @Test(arguments: Departure.allCases)
-  func `a container of an address that was elsewhere is reached anew`(departure: Departure) throws {
+  func `a container with an address that was on another host is reachable`(departure: Departure) throws {
     try Fabric.use(containers: 2) { fabric in
       let network = Network(fabric: fabric, number: 1)
       let addresses = ["10.101.0.77", "fd00:10:101::77"]
-      let moving = network.asking(for: addresses)
+      let moving = network.requesting(for: addresses)
       let others = try network.attachEverywhere([1])
       let old = try moving.attach(2, on: 0)
       try fabric.awaitReach(others, [old])
@@ -31,7 +31,7 @@ import Testing
       case .died: try old.lab.shell("ip netns del \(old.namespace)")
       case .stayed: break
       }
-      let new = try network.asking(for: addresses).attach(2, on: 1)
+      let new = try network.requesting(for: addresses).attach(2, on: 1)
       let asking = departure == .stayed ? Array(others[1...]) : others
       for other in asking {
         for address in addresses { #expect(try fabric.lostBeforeAnswer(from: other, to: address) != nil) }
@@ -53,12 +53,12 @@ import Testing
     }
   }
 
-  @Test func `a container goes to and fro`() throws {
+  @Test func `a container that moves between hosts and back is reachable`() throws {
     try Fabric.use(containers: 2) { fabric in
       let network = Network(fabric: fabric, number: 1)
       let others = try network.attachEverywhere([1])
       for host in [0, 1, 2, 1, 0] {
-        let moved = try network.asking(for: ["10.101.0.77", "fd00:10:101::77"]).attach(2, on: host)
+        let moved = try network.requesting(for: ["10.101.0.77", "fd00:10:101::77"]).attach(2, on: host)
         for address in moved.addresses {
           for other in others { #expect(try fabric.lostBeforeAnswer(from: other, to: address) != nil) }
         }
@@ -72,23 +72,23 @@ import Testing
     }
   }
 
-  @Test func `a host whose bgpd was stopped during a move reaches the container where it is`() throws {
+  @Test func `a host whose bgpd was stopped during a move reaches the container on its new host`() throws {
     try Fabric.use(containers: 2) { fabric in
       let network = Network(fabric: fabric, number: 1)
       let others = try network.attachEverywhere([1])
       let addresses = ["10.101.0.77", "fd00:10:101::77"]
-      var moved = try network.asking(for: addresses).attach(2, on: 0)
+      var moved = try network.requesting(for: addresses).attach(2, on: 0)
       try fabric.awaitReach(others, [moved])
       // The host that it comes to hears late that it has left the other one.
       try fabric.routers[1].stopBGPForHalfASecond()
       try moved.delete()
-      moved = try network.asking(for: addresses).attach(2, on: 1)
+      moved = try network.requesting(for: addresses).attach(2, on: 1)
       try fabric.awaitReach(others, [moved])
       // A third one hears of leaving and coming at once.
       moved = try fabric.routers[2].withStoppedBGP {
         try moved.delete()
         try awaitWithdrawal(of: moved, on: [0])
-        let again = try network.asking(for: addresses).attach(2, on: 0)
+        let again = try network.requesting(for: addresses).attach(2, on: 0)
         Thread.sleep(forTimeInterval: 1)
         return again
       }
@@ -102,9 +102,9 @@ import Testing
       let network = Network(fabric: fabric, number: 1)
       let others = try network.attachEverywhere([1])
       let addresses = ["10.101.0.77", "fd00:10:101::77"]
-      let old = try network.asking(for: addresses).attach(2, on: 0)
+      let old = try network.requesting(for: addresses).attach(2, on: 0)
       try fabric.awaitReach(others, [old])
-      let new = try network.asking(for: addresses).attach(2, on: 1)
+      let new = try network.requesting(for: addresses).attach(2, on: 1)
       let mac = try #require(new.mac)
       for host in 0..<3 {
         try eventually("host \(host) has number 1") {

@@ -5,7 +5,7 @@ import Testing
 
 /// Containers of three hosts that FRR tells of each other.
 @Suite(.needsRoot) struct NetworkTests {
-  @Test func `each reaches each of its network and nobody of another`() throws {
+  @Test func `containers reach all containers of their network and none of another network`() throws {
     try Fabric.use(containers: 6) { fabric in
       let networks = (1...2).map { Network(fabric: fabric, number: $0) }
       let first = try networks[0].attachEverywhere([1, 2, 3])
@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  @Test func `DEL takes back what other hosts were told, and the last leaves nothing on this one`() throws {
+  @Test func `DEL withdraws the container on other hosts, and the last DEL leaves nothing on this host`() throws {
     try Fabric.use { fabric in
       let network = Network(fabric: fabric, number: 1)
       let attachments = try network.attachEverywhere([1, 2])
@@ -47,13 +47,13 @@ import Testing
       let gone = attachments.filter { $0.host == 0 }
       try gone[0].delete()
       let left = attachments.filter { $0.host != 2 && ($0.host != 0 || $0.container == 2) }
-      try eventually("host 2 forgot one container", { try knows(network, left) }) { try told(network) }
+      try eventually("host 2 forgot one container", { try knows(network, left) }) { try remoteEntries(network) }
       try gone[1].delete()
       try gone[1].delete()
       let entries = try network.ownEntries(on: 0)
       #expect(entries == [])
       try eventually("host 2 forgot both", { try knows(network, left.filter { $0.host != 0 }) }) {
-        try told(network)
+        try remoteEntries(network)
       }
       let others = attachments.filter { $0.host != 0 }
       try fabric.awaitReach(others, others)
@@ -67,11 +67,11 @@ import Testing
       && macs == containers.compactMap(\.mac).sorted()
   }
 
-  private func told(_ network: Network) throws -> String {
+  private func remoteEntries(_ network: Network) throws -> String {
     "\(try network.remoteMACs(on: 2)) \(try network.remoteAddresses(on: 2))"
   }
 
-  @Test func `FRR that starts after containers tells of them`() throws {
+  @Test func `FRR that starts after the containers announces them`() throws {
     try Fabric.use(containers: 1, isRunning: false) { fabric in
       let network = Network(fabric: fabric, number: 1)
       let attachments = try network.attachEverywhere([1])
@@ -86,7 +86,7 @@ import Testing
     }
   }
 
-  @Test func `the gateway is the same on every host, and asked nowhere else`() throws {
+  @Test func `the gateway has one MAC address on all hosts, and only the local host answers for it`() throws {
     try Fabric.use(containers: 1) { fabric in
       let network = Network(fabric: fabric, number: 1)
       let attachments = try network.attachEverywhere([1])
@@ -98,7 +98,7 @@ import Testing
         #expect(
           try host.addresses(of: network.bridge, in: host.host) == ["10.101.0.1/16", "fd00:10:101::1/64"])
       }
-      let heard = try elsewhere.heard(on: network.vxlan, in: elsewhere.host) {
+      let received = try elsewhere.captured(on: network.vxlan, in: elsewhere.host) {
         try lab.shell(
           """
           ip neigh flush dev eth0
@@ -107,13 +107,13 @@ import Testing
           ping -nq -c1 -W0.2 10.101.0.99 > /dev/null || true
           """, in: attachments[0].namespace)
       }
-      #expect(heard.contains { $0.hasSuffix("arp \(attachments[0].addresses[0]) 10.101.0.99") }, "\(heard)")
-      #expect(!heard.contains { $0.hasSuffix(" 10.101.0.1") || $0.contains("icmp") }, "\(heard)")
-      #expect(!heard.contains { $0.contains(" ns ") && $0.contains("ff02::1:ff00:1") }, "\(heard)")
+      #expect(received.contains { $0.hasSuffix("arp \(attachments[0].addresses[0]) 10.101.0.99") }, "\(received)")
+      #expect(!received.contains { $0.hasSuffix(" 10.101.0.1") || $0.contains("icmp") }, "\(received)")
+      #expect(!received.contains { $0.contains(" ns ") && $0.contains("ff02::1:ff00:1") }, "\(received)")
     }
   }
 
-  @Test func `an address that is not the host's is refused, for FRR would lead others there`() throws {
+  @Test func `a VTEP address that the host does not have is refused`() throws {
     try Cluster.use(hosts: 1, containers: 1) { cluster in
       let network = Network(
         fabric: Fabric(cluster: cluster, routers: []), number: 1, keys: .object(["local": "172.30.0.99"]))

@@ -5,7 +5,7 @@ import Testing
 
 /// The example's configuration of FRR.
 @Suite(.needsRoot) struct RouterTests {
-  @Test func `FRR takes every line, and each host speaks with both route reflectors`() throws {
+  @Test func `FRR accepts every line, and each host has a session with both route reflectors`() throws {
     try Fabric.use(hosts: 4, containers: 0) { fabric in
       for (index, router) in fabric.routers.enumerated() {
         #expect(try router.lab.shell("cat /run/frr/loading", in: router.lab.host) == "")

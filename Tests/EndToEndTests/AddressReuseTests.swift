@@ -24,7 +24,7 @@ struct AddressReuseTests {
   ]
 
   @Test(arguments: holders.keys.sorted())
-  func `a namespace without its name keeps its address as long as it lives`(holder: String) throws {
+  func `an address stays leased while its namespace exists, even if the namespace has no name`(holder: String) throws {
     try Lab.use(containers: 4) { lab in
       let config = try config(lab)
       try lab.add(config, to: 1).requireSuccess()
@@ -43,7 +43,7 @@ struct AddressReuseTests {
     }
   }
 
-  @Test func `a namespace that got a dead one's number does not keep its address`() throws {
+  @Test func `an address is free if a new namespace has the inode number of the dead one`() throws {
     try Lab.use(containers: 2) { lab in
       let config = try config(lab)
       try lab.add(config, to: 1).requireSuccess()

@@ -24,7 +24,7 @@ struct BadConfigTests {
   ]
 
   @Test(arguments: documents)
-  func `what is no JSON object is refused`(call: BadCall) throws { try call.expectRefusal() }
+  func `a configuration that is not a JSON object is refused`(call: BadCall) throws { try call.expectRefusal() }
 
   static let flags = [
     "isGateway", "isDefaultGateway", "forceAddress", "hairpinMode", "promiscMode", "portIsolation", "enabledad",
@@ -34,7 +34,7 @@ struct BadConfigTests {
   }
 
   @Test(arguments: flags)
-  func `a flag is true or false`(call: BadCall) throws { try call.expectRefusal() }
+  func `a flag must be true or false`(call: BadCall) throws { try call.expectRefusal() }
 
   static let numbers: [BadCall] = [
     .keys(#"{"mtu": "high"}"#, 7, "\"mtu\"", "high", "number"), .keys(#"{"mtu": true}"#, 7, "\"mtu\"", "number"),
@@ -53,7 +53,7 @@ struct BadConfigTests {
   ]
 
   @Test(arguments: numbers)
-  func `a number is whole and in its range`(call: BadCall) throws { try call.expectRefusal() }
+  func `a number must be whole and in range`(call: BadCall) throws { try call.expectRefusal() }
 
   static let combinations: [BadCall] = [
     .keys(#"{"hairpinMode": true, "promiscMode": true}"#, 7, "hairpinMode", "promiscMode"),
@@ -67,7 +67,7 @@ struct BadConfigTests {
   ]
 
   @Test(arguments: combinations)
-  func `keys that do not go together are refused`(call: BadCall) throws { try call.expectRefusal() }
+  func `keys that contradict each other are refused`(call: BadCall) throws { try call.expectRefusal() }
 
   static let versions = [#""0.5.0""#, #""1.2.0""#, #""1.1""#, #""latest""#, #"" 1.1.0""#, #""1.1.0\n""#].map {
     BadCall.keys(#"{"cniVersion": \#($0)}"#, 1, "incompatible CNI versions", "0.1.0", "1.1.0")

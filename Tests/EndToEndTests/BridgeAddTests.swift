@@ -5,7 +5,7 @@ import Testing
 @Suite(.needsRoot)
 struct BridgeAddTests {
   @Test(arguments: SpecVersion.allCases, Families.allCases)
-  func `the result is in the version's own form and tells what is there`(
+  func `the result has its version's format and matches the host`(
     version: SpecVersion, families: Families
   ) throws {
     try Lab.use { lab in
@@ -80,7 +80,7 @@ struct BridgeAddTests {
   }
 
   @Test(arguments: Families.allCases)
-  func `ADD then DEL leaves everything as it was`(families: Families) throws {
+  func `DEL after ADD leaves everything unchanged`(families: Families) throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.bridge(#"{"isDefaultGateway": true}"#, subnets: families.subnets)
       _ = try lab.add(config, to: 1).result()

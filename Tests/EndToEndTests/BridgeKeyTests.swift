@@ -4,7 +4,7 @@ import Testing
 
 @Suite(.needsRoot)
 struct BridgeKeyTests {
-  @Test func `a network without "bridge" is on cni0`() throws {
+  @Test func `the default bridge is cni0`() throws {
     try Lab.use { lab in
       let result = try lab.add(try lab.bridge().without("bridge")).result()
       #expect(result.text("interfaces.0.name") == "cni0")
@@ -29,7 +29,7 @@ struct BridgeKeyTests {
     }
   }
 
-  @Test func `isDefaultGateway leaves a default route of IPAM's alone`() throws {
+  @Test func `isDefaultGateway keeps IPAM's default route`() throws {
     try Lab.use { lab in
       let config = try lab.bridge(
         #"{"isDefaultGateway": true}"#, ipam: #"{"routes": [{"dst": "0.0.0.0/0", "gw": "10.77.0.9"}]}"#)
@@ -49,7 +49,7 @@ struct BridgeKeyTests {
     }
   }
 
-  @Test func `mtu is that of bridge, port and container`() throws {
+  @Test func `mtu sets the MTU of bridge, port and container`() throws {
     try Lab.use { lab in
       let result = try lab.add(try lab.bridge(#"{"mtu": 1450}"#)).result()
       #expect(result.list("interfaces").map { $0.text("mtu") } == ["1450", "1450", "1450"])
@@ -60,7 +60,7 @@ struct BridgeKeyTests {
   }
 
   @Test(arguments: ["192.0.2", "fd02:"])
-  func `without mtu it is that of the default route's interface`(network: String) throws {
+  func `without mtu the MTU comes from the interface of the default route`(network: String) throws {
     try Lab.use { lab in
       let separator = network.hasPrefix("fd") ? ":" : "."
       let family = network.hasPrefix("fd") ? "-6" : "-4"
@@ -78,7 +78,7 @@ struct BridgeKeyTests {
   }
 
   @Test(arguments: ["hairpinMode": "hairpin", "portIsolation": "isolated"])
-  func `the port has its flags`(key: String, flag: String) throws {
+  func `hairpinMode and portIsolation set the flags of the port`(key: String, flag: String) throws {
     try Lab.use(containers: 2) { lab in
       let result = try lab.add(try lab.bridge(#"{"\#(key)": true}"#)).result()
       let port = try lab.link(result.text("interfaces.1.name") ?? "", in: lab.host)
@@ -96,7 +96,7 @@ struct BridgeKeyTests {
     }
   }
 
-  @Test func `isolated containers reach the host and not each other`() throws {
+  @Test func `containers with portIsolation reach the host but not each other`() throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.bridge(#"{"isGateway": true, "portIsolation": true}"#)
       for number in 1...2 { _ = try lab.add(config, to: number).result() }
@@ -106,14 +106,14 @@ struct BridgeKeyTests {
     }
   }
 
-  @Test func `disableContainerInterface leaves it down`() throws {
+  @Test func `disableContainerInterface leaves the interface down`() throws {
     try Lab.use { lab in
       _ = try lab.add(try lab.bridge(#"{"disableContainerInterface": true}"#, subnets: [])).result()
       #expect(try lab.link("eth0", in: lab.container(1))?.list("flags").contains("UP") == false)
     }
   }
 
-  @Test func `macFromIP derives the address`() throws {
+  @Test func `macFromIP derives the MAC address from the IPv4 address`() throws {
     try Lab.use { lab in
       let result = try lab.add(try lab.bridge(#"{"macFromIP": true}"#)).result()
       #expect(result.text("interfaces.2.mac") == "02:42:0a:4d:00:02")
@@ -121,7 +121,7 @@ struct BridgeKeyTests {
     }
   }
 
-  @Test func `dns of the configuration beats IPAM's`() throws {
+  @Test func `dns in the configuration replaces IPAM's dns`() throws {
     try Lab.use { lab in
       let config = try lab.bridge(#"{"dns": {"nameservers": ["192.0.2.53"], "search": ["example.org"]}}"#)
       let result = try lab.add(config).result()
@@ -133,7 +133,7 @@ struct BridgeKeyTests {
     (#"{"macspoofchk": true, "backend": "iptables"}"#, 2), (#"{"ipMasqBackend": "ipfw"}"#, 7),
     (#"{"isolation": "strict"}"#, 7), (#"{"internal": true, "IPMASQ": true}"#, 7), (#"{"ipMasq": "yes"}"#, 7),
   ])
-  func `a key that cannot be honoured is refused and nothing is made`(keys: String, code: Int) throws {
+  func `a key that cannot be applied is refused and nothing is changed`(keys: String, code: Int) throws {
     try Lab.use { lab in
       let before = try Snapshot(of: lab)
       let outcome = try lab.add(try lab.bridge(keys))

@@ -25,7 +25,7 @@ struct CheckTests {
     }
   }
 
-  @Test func `CHECK passes when other containers have come and gone`() throws {
+  @Test func `CHECK passes after other containers were attached and removed`() throws {
     try Lab.use(containers: 3) { lab in
       let config = try lab.bridge(#"{"isGateway": true}"#)
       let result = try lab.add(config, to: 1).result()
@@ -42,48 +42,50 @@ struct CheckTests {
     /// Run on the host, unless `isInside`; `$port` is the host's end, `$leases` their directory.
     var script: String
     var isInside = false
-    var words: [String]
+    var fragments: [String]
     var testDescription: String { name }
   }
 
   static let tamperings = [
-    Tampering(name: "bridge down", script: "ip link set br0 down", words: ["br0", "state up"]),
-    Tampering(name: "bridge MAC", script: "ip link set br0 address 02:00:00:00:00:98", words: ["br0", "MAC"]),
-    Tampering(name: "port down", script: "ip link set $port down", words: ["veth", "state up"]),
-    Tampering(name: "port off the bridge", script: "ip link set $port nomaster", words: ["master"]),
-    Tampering(name: "port MAC", script: "ip link set $port address 02:00:00:00:00:97", words: ["veth", "MAC"]),
-    Tampering(name: "hairpin off", script: "bridge link set dev $port hairpin off", words: ["hairpin"]),
-    Tampering(name: "isolation off", script: "bridge link set dev $port isolated off", words: ["isolated"]),
-    Tampering(name: "IPv4 gateway", script: "ip addr del 10.77.0.1/24 dev br0", words: ["10.77.0.1/24", "br0"]),
-    Tampering(name: "IPv6 gateway", script: "ip addr del fd77::1/64 dev br0", words: ["fd77::1/64", "br0"]),
-    Tampering(name: "IPv4 forwarding", script: "echo 0 > /proc/sys/net/ipv4/ip_forward", words: ["ip_forward"]),
+    Tampering(name: "bridge down", script: "ip link set br0 down", fragments: ["br0", "state up"]),
+    Tampering(name: "bridge MAC", script: "ip link set br0 address 02:00:00:00:00:98", fragments: ["br0", "MAC"]),
+    Tampering(name: "port down", script: "ip link set $port down", fragments: ["veth", "state up"]),
+    Tampering(name: "port off the bridge", script: "ip link set $port nomaster", fragments: ["master"]),
+    Tampering(name: "port MAC", script: "ip link set $port address 02:00:00:00:00:97", fragments: ["veth", "MAC"]),
+    Tampering(name: "hairpin off", script: "bridge link set dev $port hairpin off", fragments: ["hairpin"]),
+    Tampering(name: "isolation off", script: "bridge link set dev $port isolated off", fragments: ["isolated"]),
+    Tampering(name: "IPv4 gateway", script: "ip addr del 10.77.0.1/24 dev br0", fragments: ["10.77.0.1/24", "br0"]),
+    Tampering(name: "IPv6 gateway", script: "ip addr del fd77::1/64 dev br0", fragments: ["fd77::1/64", "br0"]),
+    Tampering(name: "IPv4 forwarding", script: "echo 0 > /proc/sys/net/ipv4/ip_forward", fragments: ["ip_forward"]),
     Tampering(
-      name: "IPv6 forwarding", script: "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding", words: ["all/forwarding"]),
-    Tampering(name: "IPv4 lease", script: "rm $leases/10.77.0.2", words: ["10.77.0.2", "lease"]),
-    Tampering(name: "IPv6 lease", script: "rm $leases/fd77::2", words: ["fd77::2", "lease"]),
-    Tampering(name: "loopback down", script: "ip link set lo down", isInside: true, words: ["lo", "state up"]),
-    Tampering(name: "interface down", script: "ip link set eth0 down", isInside: true, words: ["eth0", "state up"]),
-    Tampering(name: "interface gone", script: "ip link del eth0", isInside: true, words: ["eth0", "missing"]),
+      name: "IPv6 forwarding", script: "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding", fragments: ["all/forwarding"]),
+    Tampering(name: "IPv4 lease", script: "rm $leases/10.77.0.2", fragments: ["10.77.0.2", "lease"]),
+    Tampering(name: "IPv6 lease", script: "rm $leases/fd77::2", fragments: ["fd77::2", "lease"]),
+    Tampering(name: "loopback down", script: "ip link set lo down", isInside: true, fragments: ["lo", "state up"]),
     Tampering(
-      name: "MAC", script: "ip link set eth0 address 02:00:00:00:00:99", isInside: true, words: ["eth0", "MAC"]),
+      name: "interface down", script: "ip link set eth0 down", isInside: true, fragments: ["eth0", "state up"]),
+    Tampering(name: "interface gone", script: "ip link del eth0", isInside: true, fragments: ["eth0", "missing"]),
     Tampering(
-      name: "IPv4 address", script: "ip addr del 10.77.0.2/24 dev eth0", isInside: true, words: ["10.77.0.2/24"]),
-    Tampering(name: "IPv6 address", script: "ip addr del fd77::2/64 dev eth0", isInside: true, words: ["fd77::2/64"]),
-    Tampering(name: "IPv4 route", script: "ip route del default", isInside: true, words: ["0.0.0.0/0"]),
-    Tampering(name: "IPv6 route", script: "ip -6 route del default", isInside: true, words: ["::/0"]),
+      name: "MAC", script: "ip link set eth0 address 02:00:00:00:00:99", isInside: true, fragments: ["eth0", "MAC"]),
+    Tampering(
+      name: "IPv4 address", script: "ip addr del 10.77.0.2/24 dev eth0", isInside: true, fragments: ["10.77.0.2/24"]),
+    Tampering(
+      name: "IPv6 address", script: "ip addr del fd77::2/64 dev eth0", isInside: true, fragments: ["fd77::2/64"]),
+    Tampering(name: "IPv4 route", script: "ip route del default", isInside: true, fragments: ["0.0.0.0/0"]),
+    Tampering(name: "IPv6 route", script: "ip -6 route del default", isInside: true, fragments: ["::/0"]),
     Tampering(
       name: "route by another gateway", script: "ip route replace default via 10.77.0.9", isInside: true,
-      words: ["0.0.0.0/0"]),
+      fragments: ["0.0.0.0/0"]),
   ]
 
   @Test(arguments: tamperings)
-  func `CHECK names what is no longer as ADD left it`(tampering: Tampering) throws {
+  func `CHECK names what was changed after ADD`(tampering: Tampering) throws {
     try Lab.use { lab in
       let (config, result) = try attach(in: lab)
       try tamper(lab, tampering, result)
       let outcome = try lab.check(config, result)
       #expect(outcome.code == 101)
-      for word in tampering.words { #expect(outcome.complaint.contains(word)) }
+      for word in tampering.fragments { #expect(outcome.complaint.contains(word)) }
     }
   }
 
@@ -94,7 +96,7 @@ struct CheckTests {
       for index in [first, second] { try tamper(lab, Self.tamperings[index], result) }
       let outcome = try lab.check(config, result)
       #expect(outcome.code == 101)
-      for word in Self.tamperings[first].words + Self.tamperings[second].words {
+      for word in Self.tamperings[first].fragments + Self.tamperings[second].fragments {
         #expect(outcome.complaint.contains(word))
       }
     }

@@ -14,7 +14,7 @@ struct ClientTests {
     return call
   }
 
-  @Test func `Mesos gets ip4, and its DEL needs no namespace`() throws {
+  @Test func `Mesos gets a result with ip4, and its DEL needs no namespace`() throws {
     try Lab.use { lab in
       let config = #"""
         {"args":{"org.apache.mesos":{"network_info":{"ip_addresses":[{"protocol":"IPv4"}],"labels":{},"name":\#
@@ -41,7 +41,7 @@ struct ClientTests {
     }
   }
 
-  @Test func `podman gets the addresses and the MAC address it asks for`() throws {
+  @Test func `podman gets the IP addresses and the MAC address that it requests`() throws {
     try Lab.use { lab in
       let config = #"""
         {"bridge":"cni-podman1","capabilities":{"ips":true},"cniVersion":"0.4.0","hairpinMode":true,"ipam":{\#
@@ -63,7 +63,7 @@ struct ClientTests {
     }
   }
 
-  @Test func `containerd's pods come up, and its DEL may be repeated without anything`() throws {
+  @Test func `a containerd pod is attached, and DEL can be repeated without result and namespace`() throws {
     try Lab.use { lab in
       let config = #"""
         {"bridge":"hclctr0","cniVersion":"1.0.0","ipam":{"dataDir":"DIR/networks","ranges":[[{"subnet":\#
@@ -94,7 +94,7 @@ struct ClientTests {
     }
   }
 
-  @Test func `podman's VERSION call has a version and variables that mean nothing`() throws {
+  @Test func `VERSION ignores podman's dummy variables`() throws {
     try Lab.use(containers: 0) { lab in
       let call = PluginCall(
         command: "VERSION", config: #"{"cniVersion":"1.0.0"}"#,

@@ -9,7 +9,7 @@ struct DHCPTests {
     "{}", #"{"isGateway": true, "ipMasq": true, "macspoofchk": true}"#,
     #"{"isGateway": true, "ipMasq": true, "backend": "iptables"}"#,
   ])
-  func `a container has what the server gave it`(keys: String) throws {
+  func `a container has the address and gateway of the DHCP server`(keys: String) throws {
     try DHCPNetwork.use { network in
       let lab = network.lab, container = lab.container(1)
       let config = try network.config(keys)
@@ -32,7 +32,7 @@ struct DHCPTests {
     }
   }
 
-  @Test func `a second container has another address, and they talk`() throws {
+  @Test func `two containers with DHCP have different addresses and reach each other`() throws {
     try DHCPNetwork.use(containers: 2) { network in
       let lab = network.lab
       let addresses = try [1, 2].map { number in
@@ -45,7 +45,7 @@ struct DHCPTests {
     }
   }
 
-  @Test func `macvlan has what the server gave it, and gives it back`() throws {
+  @Test func `macvlan gets its address from the DHCP server and releases it`() throws {
     try DHCPNetwork.use { network in
       let lab = network.lab, container = lab.container(1)
       let config = try network.config(#"{"type": "macvlan", "master": "br0"}"#)
@@ -65,7 +65,7 @@ struct DHCPTests {
     }
   }
 
-  @Test func `ten containers at once on a bridge that is in use`() throws {
+  @Test func `ten ADDs and DELs with DHCP succeed at once on an existing bridge`() throws {
     try DHCPNetwork.use(containers: 10) { network in
       let lab = network.lab, config = try network.config(#"{"isGateway": true}"#)
       let added = try atOnce(10, workers: 5) { try lab.add(config, to: $0 + 1).result() }.map { try $0.get() }
@@ -79,7 +79,7 @@ struct DHCPTests {
   }
 
   @Test(arguments: [false, true])
-  func `DEL gives the address back through the link, twice`(hasHostPrefix: Bool) throws {
+  func `DEL releases the DHCP address through the link and can be repeated`(hasHostPrefix: Bool) throws {
     // The daemon looks for the container's namespace below the prefix.
     let options = hasHostPrefix ? "-hostprefix /proc/self/root" : ""
     try DHCPNetwork.use(options: options) { network in
@@ -96,7 +96,7 @@ struct DHCPTests {
     }
   }
 
-  @Test func `DEL succeeds when the container is gone`() throws {
+  @Test func `DEL with DHCP succeeds if the container's namespace is gone`() throws {
     try DHCPNetwork.use { network in
       let lab = network.lab, config = try network.config()
       try lab.add(config).requireSuccess()
@@ -107,7 +107,7 @@ struct DHCPTests {
     }
   }
 
-  @Test func `a silent server ends ADD with dhcp's own error, and nothing is left`() throws {
+  @Test func `ADD fails with dhcp's error and leaves nothing if the server does not answer`() throws {
     try DHCPNetwork.use([.daemon]) { network in
       let before = try Snapshot(of: network.lab)
       let outcome = try network.lab.add(try network.config(#"{"isGateway": true, "macspoofchk": true}"#))
@@ -117,7 +117,7 @@ struct DHCPTests {
     }
   }
 
-  @Test func `others are attached while a server is silent`() throws {
+  @Test func `other containers are attached while a DHCP server does not answer`() throws {
     try DHCPNetwork.use(containers: 2, [.daemon]) { network in
       let lab = network.lab, silent = try network.config()
       // Its bridge is new, so that the lock is wanted exclusively.
@@ -136,7 +136,7 @@ struct DHCPTests {
     }
   }
 
-  @Test func `without a daemon ADD says so, and nothing is left`() throws {
+  @Test func `ADD without a DHCP daemon fails and leaves nothing`() throws {
     try DHCPNetwork.use([]) { network in
       let before = try Snapshot(of: network.lab)
       let outcome = try network.lab.add(try network.config(#"{"isGateway": true}"#))
@@ -146,7 +146,7 @@ struct DHCPTests {
     }
   }
 
-  @Test func `with a daemon that has died DEL removes everything, and says so`() throws {
+  @Test func `DEL removes everything and reports the error if the DHCP daemon is dead`() throws {
     try DHCPNetwork.use { network in
       let lab = network.lab, config = try network.config(#"{"isGateway": true}"#)
       try lab.add(config).requireSuccess()

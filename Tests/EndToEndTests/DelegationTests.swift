@@ -35,7 +35,7 @@ struct DelegationTests {
     """#
 
   @Test(arguments: ["ADD", "DEL", "GC", "STATUS"])
-  func `the delegate gets the same bytes and variables`(command: String) throws {
+  func `the delegate gets the same configuration and variables`(command: String) throws {
     try Lab.use { lab in
       try install(#"[ $CNI_COMMAND != ADD ] || echo '{"ips": [{"address": "10.9.0.2/24"}]}'; echo heard >&2"#, in: lab)
       let outcome = try lab.run(call(command, config, in: lab))
@@ -49,7 +49,7 @@ struct DelegationTests {
     }
   }
 
-  @Test func `CHECK is passed on too`() throws {
+  @Test func `the delegate gets CHECK`() throws {
     try Lab.use { lab in
       try install(#"[ $CNI_COMMAND != ADD ] || echo '{"ips": [{"address": "10.9.0.2/24"}]}'"#, in: lab)
       let result = try lab.run(call("ADD", config, in: lab)).result()
@@ -65,7 +65,7 @@ struct DelegationTests {
     "exit 1", "[ $CNI_COMMAND != ADD ] || echo garbage",
     #"[ $CNI_COMMAND != ADD ] || echo '{"ips": [{"address": "10.9.0.2/24"}, {"address": "10.9.0.2/24"}]}'"#,
   ])
-  func `the delegate gets DEL when ADD fails, before or after its turn`(script: String) throws {
+  func `the delegate gets DEL if ADD fails in the delegate or after it`(script: String) throws {
     try Lab.use { lab in
       try install(script, in: lab)
       let before = try Snapshot(of: lab)
@@ -76,7 +76,7 @@ struct DelegationTests {
     }
   }
 
-  @Test func `a refused configuration does not reach the delegate`() throws {
+  @Test func `the delegate does not run if the configuration is refused`() throws {
     try Lab.use { lab in
       try install("exit 1", in: lab)
       let refused = try JSONValue(json: config).with("mtu", .integer(1)).line
@@ -86,7 +86,7 @@ struct DelegationTests {
   }
 
   @Test(arguments: ["DEL", "CHECK", "GC", "STATUS"])
-  func `the delegate's error is passed on with its code, and the rest is done all the same`(command: String) throws {
+  func `the delegate's error is returned with its code after all other steps are done`(command: String) throws {
     try Lab.use { lab in
       let script = #"""
         [ $CNI_COMMAND = ADD ] && echo '{"ips": [{"address": "10.9.0.2/24"}]}' && exit

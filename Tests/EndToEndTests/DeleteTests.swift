@@ -13,7 +13,7 @@ struct DeleteTests {
   }
 
   @Test(arguments: [true, false])
-  func `DEL removes all, with prevResult or without, and may be repeated`(hasPrevious: Bool) throws {
+  func `DEL removes everything with or without prevResult and can be repeated`(hasPrevious: Bool) throws {
     try Lab.use(containers: 2) { lab in
       let (config, before) = try prepare(lab)
       let result = try lab.add(config).result()
@@ -27,7 +27,7 @@ struct DeleteTests {
   }
 
   @Test(arguments: SpecVersion.allCases, Families.allCases)
-  func `DEL works in every version with that version's result`(version: SpecVersion, families: Families) throws {
+  func `DEL works with the result of each version`(version: SpecVersion, families: Families) throws {
     try Lab.use { lab in
       let config = try lab.bridge(subnets: families.subnets, version: version)
       let result = try lab.add(config).result()
@@ -38,7 +38,7 @@ struct DeleteTests {
   }
 
   @Test(arguments: ["", "/run/netns/not-there", "/etc/hostname", "/dev/null"])
-  func `DEL without a usable namespace removes all`(path: String) throws {
+  func `DEL without a usable namespace removes everything`(path: String) throws {
     try Lab.use(containers: 2) { lab in
       let (config, before) = try prepare(lab)
       _ = try lab.add(config).result()
@@ -52,7 +52,7 @@ struct DeleteTests {
   }
 
   @Test(arguments: [65, 300, 1024])
-  func `a container's identifier may have 1,024 bytes`(length: Int) throws {
+  func `a container ID may have 1,024 bytes`(length: Int) throws {
     try Lab.use(containers: 2) { lab in
       let (config, before) = try prepare(lab)
       let id = String(repeating: "a", count: length)
@@ -71,7 +71,7 @@ struct DeleteTests {
     }
   }
 
-  @Test func `DEL without CNI_NETNS at all removes all`() throws {
+  @Test func `DEL without CNI_NETNS removes everything`() throws {
     try Lab.use(containers: 2) { lab in
       let (config, before) = try prepare(lab)
       _ = try lab.add(config).result()
@@ -82,7 +82,7 @@ struct DeleteTests {
     }
   }
 
-  @Test func `DEL after the namespace is gone frees the lease`() throws {
+  @Test func `DEL releases the lease when the namespace is gone`() throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.bridge(#"{"isGateway": true}"#)
       _ = try lab.add(config, to: 1).result()
@@ -100,7 +100,7 @@ struct DeleteTests {
     #"{"prevResult": {"ips": "none"}}"#, #"{"runtimeConfig": {"ips": ["nonsense"], "mac": "nonsense"}}"#,
     #"{"args": 5}"#, #"{"dns": []}"#,
   ])
-  func `DEL works whatever the configuration has become`(keys: String) throws {
+  func `DEL works after any change of the configuration`(keys: String) throws {
     try Lab.use(containers: 2) { lab in
       let (config, before) = try prepare(lab)
       _ = try lab.add(config).result()
@@ -113,7 +113,7 @@ struct DeleteTests {
     #"{"subnet": "10.200.0.0/24", "ranges": null}"#, #"{"ranges": [[{"subnet": "nonsense"}]]}"#, #"{"ranges": 5}"#,
     #"{"routes": [{"dst": "nonsense"}]}"#,
   ])
-  func `DEL frees the lease whatever the ranges have become`(ipam: String) throws {
+  func `DEL releases the lease after any change of the ranges`(ipam: String) throws {
     try Lab.use(containers: 2) { lab in
       let (config, before) = try prepare(lab)
       _ = try lab.add(config).result()
@@ -123,7 +123,7 @@ struct DeleteTests {
     }
   }
 
-  @Test func `DEL after an ADD that failed, or that never was, succeeds`() throws {
+  @Test func `DEL succeeds after a failed ADD and without ADD`() throws {
     try Lab.use(containers: 2) { lab in
       let (config, before) = try prepare(lab)
       #expect(try lab.delete(config).isSuccess)
@@ -133,7 +133,7 @@ struct DeleteTests {
     }
   }
 
-  @Test func `ADD to the host's own namespace is code 8 and makes nothing`() throws {
+  @Test func `ADD with the host's own namespace is refused with code 8 and changes nothing`() throws {
     try Lab.use { lab in
       let before = try Snapshot(of: lab)
       var call = lab.call("ADD", try lab.bridge(), on: 1)
@@ -144,7 +144,7 @@ struct DeleteTests {
     }
   }
 
-  @Test func `DEL from the host's own namespace cleans up and is code 8`() throws {
+  @Test func `DEL with the host's own namespace cleans up and returns code 8`() throws {
     try Lab.use(containers: 2) { lab in
       let (config, before) = try prepare(lab)
       _ = try lab.add(config).result()
@@ -158,7 +158,7 @@ struct DeleteTests {
     }
   }
 
-  @Test func `CNI_NETNS_OVERRIDE lets the plugin work on its own namespace`() throws {
+  @Test func `CNI_NETNS_OVERRIDE allows the plugin's own namespace`() throws {
     try Lab.use(containers: 2) { lab in
       let (config, before) = try prepare(lab)
       for command in ["ADD", "DEL"] {
@@ -172,7 +172,7 @@ struct DeleteTests {
     }
   }
 
-  @Test func `DEL of a refused second ADD leaves the first network's interface alone`() throws {
+  @Test func `DEL after a refused second ADD keeps the first network's interface`() throws {
     try Lab.use { lab in
       let first = try lab.bridge(#"{"isGateway": true}"#)
       let second = try lab.bridge(#"{"name": "second", "bridge": "br2"}"#, subnets: ["10.88.0.0/24"])
@@ -187,7 +187,7 @@ struct DeleteTests {
     }
   }
 
-  @Test func `an interface that somebody else made in the container is refused and stays`() throws {
+  @Test func `an interface that is already in the container is refused and stays`() throws {
     try Lab.use { lab in
       try lab.shell("ip link add eth0 type bridge", in: lab.container(1))
       let before = try Snapshot(of: lab)
@@ -198,7 +198,7 @@ struct DeleteTests {
     }
   }
 
-  @Test func `the same attachment cannot be added twice, and the first one stays`() throws {
+  @Test func `ADD of an existing attachment is refused, and the attachment stays`() throws {
     try Lab.use { lab in
       let config = try lab.bridge(#"{"isGateway": true}"#)
       let result = try lab.add(config).result()

@@ -22,7 +22,7 @@ struct ForgedAddressTests {
   }
 
   @Test(arguments: [true, false])
-  func `only their own pass, unless the key says otherwise`(isGuarded: Bool) throws {
+  func `only the container's own source addresses pass unless ipspoofchk is false`(isGuarded: Bool) throws {
     try Lab.use(containers: 2) { lab in
       let key = isGuarded ? "{}" : #"{"ipspoofchk": false}"#
       let config = try lab.bridge(Self.keys, subnets: Self.subnets).merging(try JSONValue(json: key))
@@ -47,13 +47,13 @@ struct ForgedAddressTests {
     }
   }
 
-  @Test func `a tag of the VLAN 0 does not hide the address`() throws {
+  @Test func `a tag of VLAN 0 does not bypass ipspoofchk`() throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.bridge(Self.keys, subnets: ["10.77.0.0/24"])
       _ = try lab.add(config).result()
       let second = try lab.add(config, to: 2).result()
       let mac = try #require(second.text("interfaces.2.mac"))
-      let heard = try lab.frames(
+      let received = try lab.frames(
         on: "eth0", in: lab.container(2),
         while: """
           python3 - <<'END'
@@ -68,8 +68,9 @@ struct ForgedAddressTests {
           link.send(to + own + b"\\x88\\xb5" + bytes(50))
           END
           """, in: lab.container(1))
-      #expect(heard.filter { [0x0800, 0x8100, 0x88a8].contains($0.etherType) && $0.source == first(heard) } == [])
-      #expect(heard.contains { $0.etherType == 0x88b5 })
+      #expect(
+        received.filter { [0x0800, 0x8100, 0x88a8].contains($0.etherType) && $0.source == first(received) } == [])
+      #expect(received.contains { $0.etherType == 0x88b5 })
     }
   }
 

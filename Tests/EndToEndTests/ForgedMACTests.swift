@@ -12,7 +12,8 @@ struct ForgedMACTests {
   }
 
   @Test(arguments: ["{}", #"{"isGateway": true, "hairpinMode": true}"#, #"{"isGateway": true, "promiscMode": true}"#])
-  func `one does not get what is for its neighbour, nor fill the table`(keys: String) throws {
+  func `a container cannot receive frames of another one or fill the FDB with forged MAC addresses`(keys: String) throws
+  {
     try Lab.use(containers: 3) { lab in
       let config = try lab.bridge(keys, subnets: Self.subnets)
       let results = try (1...3).map { try lab.add(config, to: $0).result() }
@@ -29,7 +30,7 @@ struct ForgedMACTests {
     }
   }
 
-  @Test func `a bridge whose ports learn does not learn without end`() throws {
+  @Test func `a bridge with macLearning learns only a limited number of MAC addresses`() throws {
     try Lab.use { lab in
       _ = try lab.add(try lab.bridge(#"{"macLearning": true}"#)).result()
       try lab.sendForged(from: "02:00:00:00:00:01", others: 5000, in: lab.container(1))
@@ -38,7 +39,7 @@ struct ForgedMACTests {
     }
   }
 
-  @Test func `tuning's MAC address is the one that the bridge knows`() throws {
+  @Test func `the bridge has an FDB entry for the MAC address that tuning sets`() throws {
     try Lab.use(containers: 3) { lab in
       let config = try lab.bridge(subnets: Self.subnets)
       let results = try (1...3).map { try lab.add(config, to: $0).result() }

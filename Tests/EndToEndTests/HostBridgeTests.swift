@@ -23,7 +23,7 @@ struct HostBridgeTests {
     }
   }
 
-  @Test func `a bridge of the host keeps the MAC address that the kernel drew`() throws {
+  @Test func `a bridge of the host keeps its random MAC address`() throws {
     try Lab.use(containers: 2) { lab in
       try lab.shell("ip link add br0 type bridge; ip link set br0 up; ip addr add 10.77.0.1/24 dev br0", in: lab.host)
       let config = try lab.bridge()
@@ -42,7 +42,7 @@ struct HostBridgeTests {
   }
 
   @Test(arguments: ["first", "again"])
-  func `an ADD that fails leaves the MAC address and the MTU of the host's bridge`(round: String) throws {
+  func `a failed ADD leaves the MAC address and the MTU of the host's bridge unchanged`(round: String) throws {
     try Lab.use { lab in
       try lab.shell(
         """
@@ -65,7 +65,7 @@ struct HostBridgeTests {
   ]
 
   @Test(arguments: outsideGateways)
-  func `a gateway outside the subnet works both ways, for several containers`(
+  func `a gateway outside the subnet works in both directions for several containers`(
     subnet: String, gateway: String, address: String, family: String
   ) throws {
     try Lab.use(containers: 2) { lab in
@@ -91,7 +91,7 @@ struct HostBridgeTests {
     }
   }
 
-  @Test func `the gateway of an outside network leaves that network reachable`() throws {
+  @Test func `a gateway from another network leaves that network reachable`() throws {
     try Lab.use { lab in
       try lab.shell(
         "ip link add up0 type veth peer name up1; ip link set up0 up; ip link set up1 up; ip route add 10.67.0.0/16 dev up0",
@@ -107,7 +107,7 @@ struct HostBridgeTests {
     (["10.1.0.0/30", "10.2.0.0/24"], true), (["10.1.0.0/30", "10.2.0.0/24"], false),
     (["fd01::/126", "fd02::/64"], true),
   ])
-  func `a bridge has the gateway of each subnet of a range set that is in use`(
+  func `a bridge has the gateway of each subnet of the range set that is in use`(
     subnets: [String], isForced: Bool
   ) throws {
     try Lab.use(containers: 4) { lab in
@@ -117,8 +117,8 @@ struct HostBridgeTests {
       let results = try (1...4).map { try lab.add(config, to: $0).result() }
       let gateways = Set(results.compactMap { $0.text("ips.0.gateway") })
       #expect(gateways.count == 2)
-      let there = try lab.addresses(of: "br0", in: lab.host).map { String($0.prefix { $0 != "/" }) }
-      #expect(Set(there) == gateways)
+      let bridgeAddresses = try lab.addresses(of: "br0", in: lab.host).map { String($0.prefix { $0 != "/" }) }
+      #expect(Set(bridgeAddresses) == gateways)
       for (index, result) in results.enumerated() {
         #expect(try lab.pings(result.text("ips.0.gateway") ?? "", from: lab.container(index + 1)))
         #expect(try lab.reaches(results[3 - index].firstAddress, from: lab.container(index + 1)))
@@ -128,7 +128,7 @@ struct HostBridgeTests {
   }
 
   @Test(arguments: [true, false])
-  func `with forceAddress a bridge of the reference gets the address of a new subnet`(isInUse: Bool) throws {
+  func `forceAddress sets the address of a new subnet on a bridge of the reference plugin`(isInUse: Bool) throws {
     try Lab.use(containers: 2) { lab in
       let keys = #"{"isGateway": true, "forceAddress": true}"#
       let old = try lab.bridge(keys, version: .v1_0_0)
@@ -143,7 +143,7 @@ struct HostBridgeTests {
     }
   }
 
-  @Test func `forceAddress takes no address from a bridge with an uplink`() throws {
+  @Test func `forceAddress removes no address from a bridge with an uplink`() throws {
     try Lab.use { lab in
       try lab.shell(
         """

@@ -6,7 +6,7 @@ import Testing
 @Suite(.needsRoot)
 struct KillTests {
   @Test(arguments: 0..<8)
-  func `what a killed ADD or DEL leaves, DEL removes`(seed: Int) throws {
+  func `DEL removes what a killed ADD or DEL left`(seed: Int) throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.bridge(#"{"isDefaultGateway": true}"#, subnets: Families.dual.subnets)
       _ = try lab.add(config, to: 2).result()
@@ -29,7 +29,7 @@ struct KillTests {
     }
   }
 
-  @Test func `an ADD that gets no more descriptors answers with an error and leaves nothing`() throws {
+  @Test func `an ADD without free file descriptors returns an error and leaves nothing`() throws {
     try Lab.use(containers: 1) { lab in
       let config = try lab.bridge(#"{"isGateway": true, "ipMasq": true, "ipMasqBackend": "nftables"}"#)
       for command in ["ADD", "DEL"] { _ = try lab.run(lab.call(command, config, on: 1)) }

@@ -10,7 +10,7 @@ struct LogTests {
       .map { try JSONValue(json: String($0)) }
   }
 
-  @Test func `CNI_LOG gets one line a call, with its steps`() throws {
+  @Test func `CNI_LOG gets one line per call with its steps`() throws {
     try Lab.use { lab in
       let config = try lab.bridge(#"{"isGateway": true}"#)
       for command in ["ADD", "DEL"] {
@@ -47,7 +47,7 @@ struct LogTests {
   }
 
   @Test(arguments: ["/not/there/log", "/", "/dev/full", "77"])
-  func `a log that cannot be written is a warning only`(destination: String) throws {
+  func `a CNI_LOG that cannot be written is only a warning`(destination: String) throws {
     try Lab.use { lab in
       var call = lab.call("ADD", try lab.bridge(), on: 1)
       call.variables["CNI_LOG"] = destination
@@ -57,7 +57,7 @@ struct LogTests {
     }
   }
 
-  @Test func `CNI_LOG may be a descriptor`() throws {
+  @Test func `CNI_LOG may be a file descriptor`() throws {
     try Lab.use { lab in
       var call = lab.call("STATUS", try lab.bridge(subnets: []), on: 1)
       call.variables["CNI_LOG"] = "2"

@@ -5,7 +5,7 @@ import Testing
 /// STATUS, GC and VERSION, which are about a network and not about a container.
 @Suite(.needsRoot)
 struct NetworkTests {
-  @Test func `STATUS is fine while there is an address and 50 when there is none`() throws {
+  @Test func `STATUS succeeds while an address is free and returns code 50 if none is free`() throws {
     try Lab.use { lab in
       let config = try lab.bridge(subnets: ["10.77.0.0/30"])
       #expect(try lab.ask("STATUS", config).isSuccess)
@@ -19,7 +19,7 @@ struct NetworkTests {
   }
 
   @Test(arguments: Families.allCases)
-  func `STATUS says nothing and changes nothing`(families: Families) throws {
+  func `STATUS prints nothing and changes nothing`(families: Families) throws {
     try Lab.use { lab in
       let before = try Snapshot(of: lab)
       let outcome = try lab.ask("STATUS", try lab.bridge(#"{"isGateway": true}"#, subnets: families.subnets))
@@ -38,7 +38,7 @@ struct NetworkTests {
   }
 
   @Test(arguments: ["{}", #"{"cni.dev/valid-attachments": null}"#, #"{"cni.dev/attachments": []}"#])
-  func `GC without the list removes nothing`(keys: String) throws {
+  func `GC without the list of valid attachments removes nothing`(keys: String) throws {
     try Lab.use { lab in
       let config = try lab.bridge(#"{"isGateway": true}"#)
       _ = try lab.add(config).result()
@@ -48,7 +48,7 @@ struct NetworkTests {
     }
   }
 
-  @Test func `GC keeps what is valid, and an empty list removes all with our own bridge`() throws {
+  @Test func `GC keeps valid attachments, and with an empty list removes everything and our bridge`() throws {
     try Lab.use(containers: 3) { lab in
       let config = try lab.bridge(#"{"isGateway": true}"#)
       let results = try (1...3).map { try lab.add(config, to: $0).result() }
@@ -65,7 +65,7 @@ struct NetworkTests {
     }
   }
 
-  @Test func `GC of one network leaves another one on the same bridge alone`() throws {
+  @Test func `GC of one network keeps another network on the same bridge`() throws {
     try Lab.use(containers: 2) { lab in
       let mine = try lab.bridge(#"{"isGateway": true}"#)
       let other = try lab.bridge(#"{"name": "other"}"#)
@@ -81,7 +81,8 @@ struct NetworkTests {
 
   @Test(
     arguments: ["bridge", "none", "loopback", "host", "tuning", "ipam-host-local", "host-local"], SpecVersion.allCases)
-  func `VERSION echoes the version and lists all`(plugin: String, version: SpecVersion) throws {
+  func `VERSION returns the given version and lists all supported versions`(plugin: String, version: SpecVersion) throws
+  {
     try Lab.use(containers: 0) { lab in
       let config = JSONValue.object(["cniVersion": .string(version.rawValue)])
       let answer = try lab.ask("VERSION", config, plugin: plugin).result()
@@ -91,7 +92,7 @@ struct NetworkTests {
   }
 
   @Test(arguments: ["bridge", "none", "loopback", "host", "tuning", "ipam-host-local", "host-local"])
-  func `without a command a plugin introduces itself`(plugin: String) throws {
+  func `a plugin without CNI_COMMAND prints its name and versions`(plugin: String) throws {
     try Lab.use(containers: 0) { lab in
       let outcome = try lab.run("\(Binaries.ours)/\(plugin)", in: lab.host)
       #expect(outcome.isSuccess)

@@ -13,7 +13,7 @@ struct OutputTests {
   }
 
   @Test(arguments: [#""$@" > /dev/full"#, #""$@" >&-"#, #""$@" >&- 2>&-"#, #""$@" > /dev/full 2>&1"#])
-  func `an ADD whose result nobody gets is taken back`(script: String) throws {
+  func `ADD rolls back if the result cannot be written`(script: String) throws {
     try Lab.use { lab in
       let before = try Snapshot(of: lab)
       let config = try lab.bridge(#"{"isDefaultGateway": true}"#, subnets: Families.dual.subnets)
@@ -21,16 +21,16 @@ struct OutputTests {
       #expect(outcome.status == 1)
       #expect(outcome.output == "")
       if !script.contains("2>") {
-        let told = try JSONValue(json: outcome.errors)
-        #expect(told.text("code") == "5")
-        #expect(told.text("msg")?.contains("standard output") == true)
+        let errorDocument = try JSONValue(json: outcome.errors)
+        #expect(errorDocument.text("code") == "5")
+        #expect(errorDocument.text("msg")?.contains("standard output") == true)
       }
       try lab.expectUnchanged(since: before)
     }
   }
 
   @Test(arguments: [(#""$@" <&-"#, 5), (#""$@" < /"#, 5), (#""$@" < /dev/null"#, 6)])
-  func `without a configuration to read nothing is made`(script: String, code: Int) throws {
+  func `ADD without a readable configuration changes nothing`(script: String, code: Int) throws {
     try Lab.use { lab in
       let before = try Snapshot(of: lab)
       let outcome = try run(lab.call("ADD", try lab.bridge(), on: 1), by: script, in: lab)
@@ -40,7 +40,7 @@ struct OutputTests {
   }
 
   @Test(arguments: [("ro", "Read-only"), ("size=4k,nr_inodes=1", "No space")])
-  func `a file system that takes no lease is named`(options: String, words: String) throws {
+  func `a file system that cannot store leases is named`(options: String, fragment: String) throws {
     try Lab.use { lab in
       try lab.shell("mkdir \(lab.dataDir)")
       let before = try Snapshot(of: lab)
@@ -50,13 +50,13 @@ struct OutputTests {
           "mount -t tmpfs -o \(options) tmpfs \(lab.dataDir) && \"$@\"; status=$?; umount \(lab.dataDir); exit $status",
         in: lab)
       #expect(outcome.code == 106, "\(outcome)")
-      #expect(outcome.complaint.contains(words))
+      #expect(outcome.complaint.contains(fragment))
       #expect(outcome.complaint.contains(lab.dataDir))
       try lab.expectUnchanged(since: before)
     }
   }
 
-  @Test func `nothing but the document is on standard output, and nothing on standard error`() throws {
+  @Test func `standard output has only the JSON document, and standard error is empty`() throws {
     try Lab.use { lab in
       let config = try lab.bridge(#"{"isDefaultGateway": true}"#)
       for command in ["ADD", "DEL"] {

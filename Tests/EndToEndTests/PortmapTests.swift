@@ -77,7 +77,7 @@ import Testing
     return try lab.run("/usr/bin/python3", ["-c", program, client, server, "\(port)", address, "\(hostPort)"]).output
   }
 
-  @Test func `a published port is reached from everywhere, and seen as it should be`() throws {
+  @Test func `a published port is reachable from everywhere with the right source address`() throws {
     try use(containers: 2) { lab, network in
       let result = try lab.add(network).result()
       _ = try lab.add(network, to: 2).result()
@@ -99,7 +99,7 @@ import Testing
     }
   }
 
-  @Test func `DEL without configuration, result or namespace leaves the ruleset as it was`() throws {
+  @Test func `DEL without configuration, result or namespace restores the ruleset`() throws {
     try use { lab, network in
       let result = try lab.add(network).result()
       let before = try ruleset(lab)
@@ -144,7 +144,7 @@ import Testing
         print(arrives(), end=" ")
     """
 
-  @Test func `a UDP client that was there before reaches the container, and after DEL no longer`() throws {
+  @Test func `a UDP client with an old conntrack entry reaches the container, and after DEL no longer`() throws {
     try use { lab, network in
       let result = try lab.add(network).result()
       let config = try chained(#"{"hostPort": 5353, "containerPort": 53, "protocol": "udp"}"#, after: result)
@@ -166,7 +166,7 @@ import Testing
     }
   }
 
-  @Test func `a port of somebody else's is refused, naming him`() throws {
+  @Test func `a port of another container is refused, and the error names the container`() throws {
     try use(containers: 2) { lab, network in
       let results = try (1...2).map { try lab.add(network, to: $0).result() }
       _ = try lab.add(chained(Self.mapping, after: results[0]), plugin: "portmap").result()
@@ -181,7 +181,7 @@ import Testing
     }
   }
 
-  @Test func `a port that is chosen is told, and checked`() throws {
+  @Test func `an automatically chosen port is in the result and passes CHECK`() throws {
     try use { lab, network in
       let result = try lab.add(network).result()
       let config = try chained(#"{"containerPort": 80}"#, #"{"hostPortRange": "49000-49900"}"#, after: result)
@@ -195,7 +195,7 @@ import Testing
     }
   }
 
-  @Test func `without mappings nothing is touched and the result passes`() throws {
+  @Test func `portmap without mappings changes nothing and returns prevResult`() throws {
     try use { lab, network in
       let result = try lab.add(network).result()
       let before = try ruleset(lab)
@@ -206,7 +206,7 @@ import Testing
     }
   }
 
-  @Test func `a floating address leads in and out`() throws {
+  @Test func `a floating address works in both directions`() throws {
     try use { lab, network in
       let result = try lab.add(network).result()
       let snapshot = try Snapshot(of: lab)
@@ -225,7 +225,7 @@ import Testing
     }
   }
 
-  @Test func `Mesos' delegate is attached, published into the chain, and taken away`() throws {
+  @Test func `Mesos' delegate is attached, published in its chain and removed`() throws {
     try Lab.use { lab in
       let before = try ruleset(lab)
       let config = try JSONValue(

@@ -7,7 +7,9 @@ import Testing
 struct ReferenceTests {
   // Debian's plugins end at 1.0.0.
   @Test(arguments: [true, false], SpecVersion.allCases.filter { $0 <= .v1_0_0 })
-  func `what one made the other removes`(isOursFirst: Bool, version: SpecVersion) throws {
+  func `our plugin and the reference plugin remove each other's attachments`(isOursFirst: Bool, version: SpecVersion)
+    throws
+  {
     try Lab.use { lab in
       let config = try lab.bridge(#"{"isGateway": true}"#, version: version)
       var call = lab.call("ADD", config, on: 1)
@@ -25,7 +27,7 @@ struct ReferenceTests {
     }
   }
 
-  @Test func `a container of the reference's and one of ours talk on one bridge`() throws {
+  @Test func `a container of the reference plugin and one of ours reach each other on one bridge`() throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.bridge(#"{"isGateway": true}"#, version: .v1_0_0)
       var call = lab.call("ADD", config, on: 1)

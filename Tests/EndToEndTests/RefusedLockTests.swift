@@ -6,7 +6,7 @@ import Testing
 /// A lock that another process holds all the time.
 @Suite(.needsRoot)
 struct RefusedLockTests {
-  @Test func `its file is closed once`() throws {
+  @Test func `portmap closes the lock file once if the lock is refused`() throws {
     try Lab.use(containers: 1) { plain in
       let lab = try plain.withOwnState()
       let result = try lab.add(lab.bridge(#"{"isGateway": true}"#)).result()

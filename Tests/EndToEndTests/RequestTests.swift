@@ -12,7 +12,7 @@ struct RequestTests {
   ]
 
   @Test(arguments: addressSources.indices)
-  func `an address is asked for by key, and any key beats CNI_ARGS`(index: Int) throws {
+  func `an address can be requested by key, and keys override CNI_ARGS`(index: Int) throws {
     try Lab.use { lab in
       let config = try lab.bridge(Self.addressSources[index])
       let result = try lab.add(config, args: "IP=10.77.0.54").result()
@@ -22,21 +22,21 @@ struct RequestTests {
     }
   }
 
-  @Test func `an address is asked for in CNI_ARGS`() throws {
+  @Test func `an address can be requested in CNI_ARGS`() throws {
     try Lab.use { lab in
       let result = try lab.add(try lab.bridge(), args: "IgnoreUnknown=1;FOO=bar;IP=10.77.0.54").result()
       #expect(result.text("ips.0.address") == "10.77.0.54/24")
     }
   }
 
-  @Test func `runtimeConfig beats args`() throws {
+  @Test func `runtimeConfig overrides args`() throws {
     try Lab.use { lab in
       let config = try lab.bridge(Self.addressSources[1]).merging(JSONValue(json: Self.addressSources[0]))
       #expect(try lab.add(config).result().text("ips.0.address") == "10.77.0.51/24")
     }
   }
 
-  @Test func `an address of each family can be asked for`() throws {
+  @Test func `an address of each family can be requested`() throws {
     try Lab.use { lab in
       let config = try lab.bridge(
         #"{"runtimeConfig": {"ips": ["10.77.0.51", "fd77::77"]}}"#, subnets: Families.dual.subnets)
@@ -45,7 +45,7 @@ struct RequestTests {
     }
   }
 
-  @Test func `an address that is taken or outside is refused and nothing is made`() throws {
+  @Test func `an address that is leased or outside the subnet is refused and nothing is changed`() throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.bridge()
       _ = try lab.add(config).result()
@@ -64,7 +64,9 @@ struct RequestTests {
     (#"{"args": {"cni": {"mac": "02:00:00:00:00:02"}}}"#, "02"),
     (#"{"macFromIP": true}"#, "03"),
   ])
-  func `a MAC address is asked for by every way, the strongest wins`(keys: String, end: String) throws {
+  func `a MAC address can be requested in several ways, and the highest precedence wins`(keys: String, end: String)
+    throws
+  {
     try Lab.use { lab in
       let result = try lab.add(try lab.bridge(keys), args: "MAC=02:00:00:00:00:03").result()
       #expect(result.text("interfaces.2.mac") == "02:00:00:00:00:\(end)")
@@ -104,7 +106,7 @@ struct RequestTests {
   }
 
   @Test(arguments: [("10.77.0.0/24", "10.77.0.50"), ("fd77::/64", "fd77::50")])
-  func `peers reach a reused address at once`(subnet: String, address: String) throws {
+  func `other containers reach a reused address at once`(subnet: String, address: String) throws {
     try Lab.use(containers: 3) { lab in
       let config = try lab.bridge(subnets: [subnet])
       _ = try lab.add(config, to: 1).result()
@@ -119,7 +121,7 @@ struct RequestTests {
     }
   }
 
-  @Test func `in a chain the result is behind what the plugins before made`() throws {
+  @Test func `in a chain the result is added to prevResult`() throws {
     try Lab.use { lab in
       let previous = try JSONValue(
         json: #"""

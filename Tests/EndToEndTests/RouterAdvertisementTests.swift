@@ -7,9 +7,9 @@ import Testing
 @Suite(.needsRoot)
 struct RouterAdvertisementTests {
   @Test(arguments: ["bridge", "ptp"])
-  func `a host keeps its default route from a router advertisement, and hears later ones`(plugin: String) throws {
+  func `a host keeps its default route from a router advertisement and accepts later ones`(plugin: String) throws {
     try Lab.use(containers: 2) { lab in
-      try lab.layRouter()
+      try lab.addRouter()
       #expect(try lab.advertise(seconds: 1800, until: true))
       let config = try lab.network(plugin)
       let result = try lab.add(config, plugin: plugin).result()
@@ -26,9 +26,9 @@ struct RouterAdvertisementTests {
   }
 
   @Test(arguments: ["bridge", "ptp"])
-  func `an ADD that fails leaves forwarding and accept_ra as they were`(plugin: String) throws {
+  func `a failed ADD leaves forwarding and accept_ra unchanged`(plugin: String) throws {
     try Lab.use(containers: 2) { lab in
-      try lab.layRouter()
+      try lab.addRouter()
       #expect(try lab.advertise(seconds: 1800, until: true))
       let broken = try lab.network(plugin, ipam: #"{"routes": [{"dst": "fd09::/16", "gw": "ff02::1"}]}"#)
       #expect(try !lab.add(broken, plugin: plugin).isSuccess)
@@ -38,9 +38,9 @@ struct RouterAdvertisementTests {
     }
   }
 
-  @Test func `accept_ra stays 0 if a daemon listens in the kernel's place`() throws {
+  @Test func `accept_ra stays 0 if a daemon handles router advertisements`() throws {
     try Lab.use(containers: 2) { lab in
-      try lab.layRouter()
+      try lab.addRouter()
       try lab.shell(
         "echo 0 > /proc/sys/net/ipv6/conf/up0/accept_ra; ip -6 route add default via fe80::1 dev up0 proto ra",
         in: lab.host)
@@ -53,7 +53,7 @@ struct RouterAdvertisementTests {
 
 extension Lab {
   /// The last container becomes a router on the host's link `up0`.
-  fileprivate func layRouter() throws {
+  fileprivate func addRouter() throws {
     let router = container(containerCount)
     try shell(
       """

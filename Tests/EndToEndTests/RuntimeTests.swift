@@ -16,7 +16,7 @@ struct RuntimeTests {
   private let full = #"{"ranges": [[{"subnet": "10.77.0.0/30"}]]}"#
 
   @Test(arguments: ["env --ignore-signal=CHLD", "env --block-signal=CHLD", "env --ignore-signal=CHLD,PIPE,ALRM"])
-  func `a refused IPAM is a refusal whatever becomes of SIGCHLD`(words: String) throws {
+  func `an IPAM error is returned even if SIGCHLD is ignored or blocked`(words: String) throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.bridge(ipam: full)
       try lab.add(config, to: 2).requireSuccess()
@@ -30,7 +30,7 @@ struct RuntimeTests {
     }
   }
 
-  @Test func `a file at its largest size is an error, not the end`() throws {
+  @Test func `a file size limit gives an error and does not kill the plugin`() throws {
     try Lab.use { lab in
       let config = try lab.bridge()
       let before = try Snapshot(of: lab)
@@ -41,7 +41,7 @@ struct RuntimeTests {
     }
   }
 
-  @Test func `a result that is not read is taken back`() throws {
+  @Test func `ADD rolls back if the runtime does not read the result`() throws {
     try Lab.use { lab in
       let config = try lab.bridge()
       let before = try Snapshot(of: lab)
@@ -56,7 +56,7 @@ struct RuntimeTests {
     }
   }
 
-  @Test func `standard output that is closed is an error after the way back`() throws {
+  @Test func `ADD rolls back and returns an error if standard output is closed`() throws {
     try Lab.use { lab in
       let config = try lab.bridge()
       let before = try Snapshot(of: lab)

@@ -5,7 +5,7 @@ import Testing
 /// The bridge itself: whose it is, its addresses, its MAC address.
 @Suite(.needsRoot)
 struct SharedBridgeTests {
-  @Test func `another network's gateway address is refused without forceAddress and replaces ours with it`() throws {
+  @Test func `another network's gateway address is refused without forceAddress, which replaces ours`() throws {
     try Lab.use(containers: 2) { lab in
       _ = try lab.add(try lab.bridge(#"{"isGateway": true}"#)).result()
       let before = try Snapshot(of: lab)
@@ -23,7 +23,7 @@ struct SharedBridgeTests {
   }
 
   @Test(arguments: [#"{"isGateway": true}"#, #"{"isGateway": true, "forceAddress": true}"#])
-  func `a bridge that somebody else made keeps its address`(keys: String) throws {
+  func `a bridge that we did not make keeps its address`(keys: String) throws {
     try Lab.use { lab in
       try lab.shell("ip link add br0 type bridge; ip link set br0 up; ip addr add 10.1.1.1/24 dev br0", in: lab.host)
       let before = try Snapshot(of: lab)
@@ -34,7 +34,7 @@ struct SharedBridgeTests {
     }
   }
 
-  @Test func `a bridge that somebody else made can be used and is never deleted`() throws {
+  @Test func `a bridge that we did not make can be used and is never deleted`() throws {
     try Lab.use { lab in
       try lab.shell(
         """
@@ -54,7 +54,7 @@ struct SharedBridgeTests {
     }
   }
 
-  @Test func `a bridge of ours keeps its MAC address when ports with lower ones come and go`() throws {
+  @Test func `our bridge keeps its MAC address when ports with lower ones are added and removed`() throws {
     try Lab.use(containers: 3) { lab in
       let config = try lab.bridge(#"{"isGateway": true}"#)
       let mac = try lab.add(config).result().text("interfaces.0.mac")
@@ -69,7 +69,7 @@ struct SharedBridgeTests {
   }
 
   @Test(arguments: ["ADD", "STATUS"])
-  func `a name that is taken by another kind of link is refused`(command: String) throws {
+  func `a bridge name that another kind of link has is refused`(command: String) throws {
     try Lab.use { lab in
       try lab.shell("ip link add br0 type veth peer name other", in: lab.host)
       let before = try Snapshot(of: lab)
@@ -83,7 +83,7 @@ struct SharedBridgeTests {
   }
 
   @Test(arguments: [("10.%.0.0/24", "192.0.2.1"), ("fd0%::/64", "2001:db8::1")])
-  func `the network with the highest gwPriority has the default route, and its removal falls back`(
+  func `the network with the highest gwPriority has the default route, and the next one after its DEL`(
     subnet: String, outside: String
   ) throws {
     try Lab.use { lab in
@@ -115,7 +115,7 @@ struct SharedBridgeTests {
       ([(nil, nil), (nil, nil), (0, nil)], ["eth0", "eth1", "eth2"]),
       ([(5, "-1"), (nil, nil), (3, "4")], ["eth2", "eth1", "eth0"]),
     ] as [([(Int?, String?)], [String])])
-  func `without gwPriority a network has 0, and of equal ones the first by name counts`(
+  func `gwPriority is 0 by default, and of equal priorities the first network name wins`(
     priorities: [(Int?, String?)], order: [String]
   ) throws {
     try Lab.use { lab in
@@ -144,7 +144,7 @@ struct SharedBridgeTests {
     }
   }
 
-  @Test func `a network with both families comes before one with IPv4 alone`() throws {
+  @Test func `a dual-stack network has the default route before an IPv4-only network`() throws {
     try Lab.use { lab in
       for (index, subnets) in [["10.1.0.0/24"], ["10.2.0.0/24", "fd02::/64"]].enumerated() {
         let config = try lab.bridge(
@@ -155,7 +155,7 @@ struct SharedBridgeTests {
     }
   }
 
-  @Test func `an ADD that fails leaves the metrics of the container's other networks`() throws {
+  @Test func `a failed ADD leaves the metrics of the container's other networks unchanged`() throws {
     try Lab.use { lab in
       let first = try lab.bridge(#"{"name": "n1", "bridge": "br1", "isDefaultGateway": true}"#)
       _ = try lab.add(first).result()
@@ -169,7 +169,7 @@ struct SharedBridgeTests {
     }
   }
 
-  @Test func `with enabledad an address that somebody else uses is refused`() throws {
+  @Test func `with enabledad an address that is in use is refused`() throws {
     try Lab.use(containers: 2) { lab in
       func network(_ name: String) throws -> JSONValue {
         try lab.bridge(#"{"name": "\#(name)", "enabledad": true}"#, subnets: ["fd77::/64"])

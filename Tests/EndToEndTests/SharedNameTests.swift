@@ -7,7 +7,7 @@ import Testing
 struct SharedNameTests {
   /// Two containers whose host ends have one name: it is made of a hash.
   @Test(arguments: ["bridge", "ptp"])
-  func `DEL of a container takes no link, rule or address of one whose name has the same hash`(plugin: String) throws {
+  func `DEL keeps link, rules and address of another container whose name has the same hash`(plugin: String) throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.bridge(#"{"name": "n", "isGateway": true, "ipMasq": true}"#).with("type", .string(plugin))
       func run(_ command: String, _ id: String, on number: Int) throws -> Outcome {

@@ -10,7 +10,7 @@ struct SimpleNetworkTests {
   }
 
   @Test(arguments: ["none", "loopback"], ["lo", "eth0"])
-  func `loopback comes up, is reported, checked and taken down again`(plugin: String, interface: String) throws {
+  func `loopback is set up, reported, checked and set down`(plugin: String, interface: String) throws {
     try Lab.use { lab in
       let config = config(plugin)
       let result = try lab.add(config, as: interface, plugin: plugin).result()
@@ -33,7 +33,7 @@ struct SimpleNetworkTests {
   }
 
   @Test(arguments: SpecVersion.allCases)
-  func `loopback passes prevResult through`(version: SpecVersion) throws {
+  func `loopback returns prevResult`(version: SpecVersion) throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge(version: version)).result()
       let result = try lab.add(
@@ -53,7 +53,7 @@ struct SimpleNetworkTests {
     }
   }
 
-  @Test func `loopback stays up on DEL while another network is there`() throws {
+  @Test func `DEL of loopback keeps lo up while another network is attached`() throws {
     try Lab.use { lab in
       _ = try lab.add(config("none"), as: "lo", plugin: "none").result()
       _ = try lab.add(try lab.bridge()).result()
@@ -89,7 +89,7 @@ struct SimpleNetworkTests {
     }
   }
 
-  @Test func `host refuses a namespace of its own`() throws {
+  @Test func `host refuses the namespace of a container`() throws {
     try Lab.use { lab in
       let before = try Snapshot(of: lab)
       let outcome = try lab.add(config("host"), plugin: "host")
@@ -100,7 +100,7 @@ struct SimpleNetworkTests {
   }
 
   @Test(arguments: ["none", "loopback", "host"], ["GC", "STATUS"])
-  func `GC and STATUS have nothing to say`(plugin: String, command: String) throws {
+  func `GC and STATUS print nothing`(plugin: String, command: String) throws {
     try Lab.use(containers: 0) { lab in
       let outcome = try lab.ask(
         command, config(plugin).with("cni.dev/valid-attachments", .array([])), plugin: plugin)

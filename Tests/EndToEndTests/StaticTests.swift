@@ -5,7 +5,7 @@ import Testing
 /// `ipam.type: "static"`: the reference's plugin, which hands out what the configuration says.
 @Suite(.needsRoot)
 struct StaticTests {
-  @Test func `a container has the addresses, routes and name service of its configuration`() throws {
+  @Test func `a container has the addresses, routes and DNS settings of ipam static`() throws {
     try Lab.use { lab in
       let ipam = try JSONValue(
         json: #"""

@@ -5,7 +5,7 @@ import Testing
 /// Networks that name no subnet, VLANs, and plugins that run at the same time in one container.
 @Suite(.needsRoot)
 struct SubnetTests {
-  @Test func `without a subnet addresses come from the bridge's network`() throws {
+  @Test func `without a subnet the addresses come from the bridge's subnet`() throws {
     try Lab.use { lab in
       try lab.shell("ip link add br0 type bridge; ip link set br0 up; ip addr add 10.66.0.1/24 dev br0", in: lab.host)
       let config = try lab.bridge(#"{"isDefaultGateway": true}"#, ipam: #"{"ranges": []}"#)
@@ -19,7 +19,7 @@ struct SubnetTests {
   }
 
   @Test(arguments: [("auto", "."), ("auto-ipv6", ":")])
-  func `an automatic subnet is one that the host does not use, and stays`(subnet: String, separator: Character) throws {
+  func `an automatic subnet is unused on the host and does not change`(subnet: String, separator: Character) throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.bridge(#"{"isGateway": true}"#, subnets: [subnet])
       let first = try lab.add(config, to: 1).result()
@@ -42,7 +42,7 @@ struct SubnetTests {
     return outcome.isSuccess
   }
 
-  @Test func `a VLAN is the port's own, or the kernel's refusal leaves nothing`() throws {
+  @Test func `the port has only its VLAN, or ADD leaves nothing if the kernel refuses VLANs`() throws {
     try Lab.use { lab in
       let before = try Snapshot(of: lab)
       let config = try lab.bridge(#"{"vlan": 100}"#)

@@ -5,7 +5,7 @@ import Testing
 /// Addresses as Docker's users know them from `ip address` on their hosts.
 @Suite(.needsRoot)
 struct TranscriptAddressTests {
-  @Test func `macFromIP gives the MAC address and link-local address that Docker gives`() throws {
+  @Test func `macFromIP gives the same MAC address and link-local address as Docker`() throws {
     try Lab.use { lab in
       let config = try lab.bridge(#"{"isGateway": true, "macFromIP": true}"#, subnets: ["172.17.0.0/16"])
       _ = try lab.add(config).result()
@@ -16,7 +16,7 @@ struct TranscriptAddressTests {
     }
   }
 
-  @Test func `a gateway in the middle of the subnet is the bridge's address and no container's`() throws {
+  @Test func `a gateway in the middle of the subnet is the bridge's address and is assigned to no container`() throws {
     try Lab.use(containers: 6) { lab in
       let config = try lab.bridge(
         #"{"isDefaultGateway": true}"#, ipam: #"{"ranges": [[{"subnet": "192.168.1.0/24", "gateway": "192.168.1.5"}]]}"#

@@ -6,12 +6,12 @@ import Testing
 @Suite(.needsRoot)
 struct TuningRemovalTests {
   /// The usual configuration but for `keys`, with the result of a plugin before it.
-  private static func bad(_ keys: String, _ code: Int, _ words: String..., script: String = "") -> BadCall {
+  private static func bad(_ keys: String, _ code: Int, _ fragments: String..., script: String = "") -> BadCall {
     let config = #"""
       {"cniVersion": "1.1.0", "name": "net", "type": "tuning", "dataDir": "DIR/tuning", \#(keys)
        "prevResult": {"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "/x"}]}}
       """#
-    return BadCall(name: keys, plugin: "tuning", config: config, script: script, code: code, words: words)
+    return BadCall(name: keys, plugin: "tuning", config: config, script: script, code: code, fragments: fragments)
   }
 
   static let bad: [BadCall] = [
@@ -25,17 +25,19 @@ struct TuningRemovalTests {
     BadCall(
       name: "without prevResult", plugin: "tuning",
       config: #"{"cniVersion": "1.1.0", "name": "net", "type": "tuning", "mtu": 1400}"#, code: 7,
-      words: ["prevResult", "chained"]),
+      fragments: ["prevResult", "chained"]),
     BadCall(
       name: "STATUS", plugin: "tuning", command: "STATUS",
       config: #"{"cniVersion": "1.1.0", "name": "net", "type": "tuning", "dataDir": "/proc/tuning"}"#, code: 50,
-      words: ["/proc/tuning"]),
+      fragments: ["/proc/tuning"]),
   ]
 
   @Test(arguments: bad)
-  func `is refused without a trace`(call: BadCall) throws { try call.expectRefusal() }
+  func `an invalid tuning configuration is refused and leaves nothing`(call: BadCall) throws {
+    try call.expectRefusal()
+  }
 
-  @Test func `an ADD that the kernel refuses half-way leaves nothing`() throws {
+  @Test func `an ADD that the kernel refuses halfway leaves nothing`() throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge()).result()
       let before = (try lab.tunables(), try Snapshot(of: lab))
@@ -50,7 +52,7 @@ struct TuningRemovalTests {
     }
   }
 
-  @Test func `an ADD whose result nobody reads leaves nothing`() throws {
+  @Test func `an ADD whose result cannot be written leaves nothing`() throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge()).result()
       let before = try lab.tunables()
@@ -77,7 +79,7 @@ struct TuningRemovalTests {
   }
 
   @Test(arguments: [#"{"sysctl": 1, "mtu": "x"}"#, #"{"mtu": 1200}"#, "{}"])
-  func `DEL works with a configuration that has changed since`(keys: String) throws {
+  func `DEL works after the configuration was changed`(keys: String) throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge()).result()
       let before = try lab.tunables()
@@ -88,7 +90,7 @@ struct TuningRemovalTests {
     }
   }
 
-  @Test func `DEL works where the interface is gone`() throws {
+  @Test func `DEL works if the interface is gone`() throws {
     try Lab.use { lab in
       let config = try lab.tuning(Lab.everyTuning)
       _ = try lab.tune(config, try lab.add(try lab.bridge()).result()).result()
@@ -100,11 +102,11 @@ struct TuningRemovalTests {
     }
   }
 
-  @Test func `GC removes the backups that are not valid`() throws {
+  @Test func `GC removes backups of attachments that are not valid`() throws {
     try Lab.use { lab in
       let config = try lab.tuning(#"{"mtu": 1400}"#)
       _ = try lab.tune(config, try lab.add(try lab.bridge()).result()).result()
-      let there = lab.backups()
+      let backups = lab.backups()
       func collect(_ keys: (JSONValue) -> JSONValue) throws {
         let outcome = try lab.ask("GC", keys(config), plugin: "tuning")
         #expect(outcome.isSuccess && outcome.output == "", "\(outcome)")
@@ -113,7 +115,7 @@ struct TuningRemovalTests {
       try collect { $0 }
       try collect { $0.with("cni.dev/valid-attachments", .array([own])) }
       try collect { $0.with("cni.dev/valid-attachments", .array([])).with("name", "other") }
-      #expect(lab.backups() == there)
+      #expect(lab.backups() == backups)
       try collect { $0.with("cni.dev/valid-attachments", .array([])) }
       #expect(lab.backups() == [])
       #expect(try lab.ask("STATUS", config, plugin: "tuning").isSuccess)
@@ -121,7 +123,7 @@ struct TuningRemovalTests {
   }
 
   @Test(arguments: [("^net\\.ipv4\\.", true), ("^net\\.core\\.", false)])
-  func `the allow list of the host counts`(list: String, isAllowed: Bool) throws {
+  func `a sysctl that is not on the host's allow list is refused`(list: String, isAllowed: Bool) throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge()).result()
       let call = lab.call("ADD", try lab.tuning(Lab.everyTuning).with("prevResult", bridged), on: 1, plugin: "tuning")

@@ -5,7 +5,7 @@ import Testing
 /// `tuning` behind `bridge`, as a chain runs it.
 @Suite(.needsRoot)
 struct TuningTests {
-  @Test func `every key is applied, told, checked and taken back`() throws {
+  @Test func `every key is applied, reported, checked and restored`() throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge()).result()
       let before = (try lab.tunables(), try Snapshot(of: lab))
@@ -51,7 +51,7 @@ struct TuningTests {
     }
   }
 
-  @Test func `an empty entry does nothing at all`() throws {
+  @Test func `tuning without keys changes nothing`() throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge()).result()
       let config = try JSONValue(json: #"{"cniVersion": "1.1.0", "name": "net", "type": "tuning"}"#)
@@ -69,7 +69,7 @@ struct TuningTests {
     }
   }
 
-  @Test func `CNI_LOG tells each step`() throws {
+  @Test func `CNI_LOG lists each step`() throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge()).result()
       let config = try lab.tuning(#"{"mtu": 1400}"#).with("prevResult", bridged)
@@ -96,7 +96,7 @@ struct TuningTests {
       "02:00:00:00:00:13"
     ),
   ])
-  func `the strongest MAC address counts`(keys: String, args: String, mac: String) throws {
+  func `the MAC address source with the highest precedence is used`(keys: String, args: String, mac: String) throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge()).result()
       _ = try lab.tune(try lab.tuning(keys), bridged, args: args).result()
@@ -104,7 +104,7 @@ struct TuningTests {
     }
   }
 
-  @Test func `settings in args alone are applied`() throws {
+  @Test func `settings that are only in args are applied`() throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge()).result()
       let config = try lab.tuning(#"{"args": {"cni": {"sysctl": {"net.ipv4.conf.IFNAME.rp_filter": "2"}}}}"#)
@@ -115,7 +115,7 @@ struct TuningTests {
     }
   }
 
-  @Test func `two of them in one chain are taken back by one DEL each, in either order`() throws {
+  @Test func `two tuning entries in one chain are restored by one DEL each, in any order`() throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge()).result()
       let before = try lab.tunables()

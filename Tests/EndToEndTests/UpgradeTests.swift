@@ -77,7 +77,7 @@ import Testing
   }
 
   @Test(arguments: Tables.allCases, [true, false])
-  func `DEL removes the reference's rules, with its result or without, and no others`(
+  func `DEL removes the reference plugin's rules with or without its result, and no others`(
     tables: Tables, hasResult: Bool
   ) throws {
     try use(containers: 2, tables) { lab, path in
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test(arguments: Tables.allCases)
-  func `CHECK goes by the reference's result, and finds what is missing`(tables: Tables) throws {
+  func `CHECK accepts the reference plugin's result and reports missing rules`(tables: Tables) throws {
     try use(tables) { lab, path in
       let result = try attachByReference(lab, 1, path)
       for (index, link) in Self.chain.enumerated() {
@@ -114,7 +114,7 @@ import Testing
   }
 
   @Test(arguments: Tables.allCases)
-  func `GC removes the reference's rules of containers that are gone`(tables: Tables) throws {
+  func `GC removes the reference plugin's rules of containers that are gone`(tables: Tables) throws {
     try use(containers: 2, tables) { lab, path in
       _ = try attachByReference(lab, 2, path)
       let others = try rules(lab)
@@ -131,7 +131,7 @@ import Testing
     }
   }
 
-  @Test func `a port that the reference published is published by ours afterwards`() throws {
+  @Test func `a port that the reference plugin published before can be published by ours`() throws {
     try use(containers: 2, .nft) { lab, path in
       let result = try attachByReference(lab, 1, path)
       try detach(lab, after: result)
@@ -169,7 +169,7 @@ import Testing
       """, in: lab.host)
   }
 
-  @Test func `DEL removes rules from the reference's own tables, and no others`() throws {
+  @Test func `DEL removes rules from the reference plugin's own tables and no others`() throws {
     try use(containers: 2, .nft) { lab, _ in
       try tablesOfNftables(lab, 2, "10.77.0.3", 8081)
       let others = try rules(lab)

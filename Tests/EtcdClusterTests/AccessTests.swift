@@ -8,8 +8,8 @@ import Testing
 
 // Group: end-to-end
 
-@Suite(.needsRoot) struct `Who may ask` {
-  @Test func `is told by a user and a password, and by the rights of that user`() throws {
+@Suite(.needsRoot) struct `Access to etcd` {
+  @Test func `etcd grants access by user and password and by the user's rights`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       try addUser(to: cluster)
       var config = cluster.config
@@ -24,12 +24,12 @@ import Testing
       var store = EtcdClient(config)
       _ = try store.transact(EtcdTransaction([.put("/net/a", [1], lease: nil)]))
       #expect(try store.read(.prefixed("/net/")).pairs.map(\.value) == [[1]])
-      var told = 0
+      var eventCount = 0
       try store.watch([.prefixed("/net/")], from: 1, seconds: 60) { events in
-        told += events.events.count
+        eventCount += events.events.count
         return false
       }
-      #expect(told == 1)
+      #expect(eventCount == 1)
       expectRefusal("read /other: etcdserver: permission denied") { _ = try store.read(.one("/other")) }
       expectRefusal("watch /other: ") { try store.watch([.one("/other")], from: 1, seconds: 60) { _ in true } }
 
@@ -39,17 +39,17 @@ import Testing
     }
   }
 
-  @Test func `is asked for a password, which a file may hold`() throws {
+  @Test func `the password may come from a file, and a wrong or missing one is refused`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       try addUser(to: cluster)
       try cluster.control(["auth", "enable"])
       var config = cluster.config
       config.username = "net"
       config.password = "wrong"
-      var stranger = EtcdClient(config)
-      expectRefusal("log in as net: etcdserver: authentication failed") { _ = try stranger.read(.one("/net/a")) }
-      var nobody = EtcdClient(cluster.config)
-      expectRefusal("read /net/a: etcdserver: user name is empty") { _ = try nobody.read(.one("/net/a")) }
+      var unauthorized = EtcdClient(config)
+      expectRefusal("log in as net: etcdserver: authentication failed") { _ = try unauthorized.read(.one("/net/a")) }
+      var anonymous = EtcdClient(cluster.config)
+      expectRefusal("read /net/a: etcdserver: user name is empty") { _ = try anonymous.read(.one("/net/a")) }
       config.password = nil
       config.passwordFile = "\(cluster.directory)/password"
       try "p\"w\n".write(toFile: "\(cluster.directory)/password", atomically: true, encoding: .utf8)
@@ -61,40 +61,40 @@ import Testing
     }
   }
 
-  @Test func `is told by certificates, and each side checks the other's`() throws {
+  @Test func `client and server check each other's certificates`() throws {
     try EtcdCluster.use(members: 1, isSecure: true) { cluster in
       var store = EtcdClient(cluster.config)
       _ = try store.transact(EtcdTransaction([.put("/a", [1], lease: nil)]))
       #expect(try store.read(.one("/a")).pairs.map(\.value) == [[1]])
-      var told = 0
+      var eventCount = 0
       try store.watch([.one("/a")], from: 1, seconds: 60) { events in
-        told += events.events.count
+        eventCount += events.events.count
         return false
       }
-      #expect(told == 1)
+      #expect(eventCount == 1)
 
       var config = cluster.config
       config.caFile = nil
-      var credulous = EtcdClient(config)
-      expectRefusal("certificate") { _ = try credulous.read(.one("/a")) }
+      var withoutCA = EtcdClient(config)
+      expectRefusal("certificate") { _ = try withoutCA.read(.one("/a")) }
       config.caFile = "\(cluster.directory)/other.pem"
       var misled = EtcdClient(config)
       expectRefusal("certificate") { _ = try misled.read(.one("/a")) }
       config.caFile = "\(cluster.directory)/none.pem"
-      var lost = EtcdClient(config)
-      expectRefusal("none.pem") { _ = try lost.read(.one("/a")) }
+      var withoutFile = EtcdClient(config)
+      expectRefusal("none.pem") { _ = try withoutFile.read(.one("/a")) }
       config = cluster.config
       config.certFile = "\(cluster.directory)/other.pem"
       config.keyFile = "\(cluster.directory)/other.key"
-      var stranger = EtcdClient(config)
-      expectRefusal("alert") { _ = try stranger.read(.one("/a")) }
+      var unauthorized = EtcdClient(config)
+      expectRefusal("alert") { _ = try unauthorized.read(.one("/a")) }
       config.certFile = nil
       config.keyFile = nil
       var nameless = EtcdClient(config)
       expectRefusal("alert") { _ = try nameless.read(.one("/a")) }
       // Right certificates for another name.
       config = cluster.config
-      config.endpoints = ["https://[::ffff:\(cluster.places[0].address)]:2379"]
+      config.endpoints = ["https://[::ffff:\(cluster.memberAddresses[0].address)]:2379"]
       var astray = EtcdClient(config)
       expectRefusal("certificate") { _ = try astray.read(.one("/a")) }
     }

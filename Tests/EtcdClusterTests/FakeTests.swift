@@ -5,8 +5,8 @@ import EtcdSupport
 import LabSupport
 import Testing
 
-@Suite(.needsRoot) struct `The cluster in memory` {
-  @Test func `does what a real one does`() throws {
+@Suite(.needsRoot) struct `The fake etcd` {
+  @Test func `the fake etcd answers as a real one does`() throws {
     var fake = FakeEtcd()
     let inMemory = try transcript(of: &fake)
     let real = try EtcdCluster.use(members: 1) { cluster in
@@ -53,7 +53,7 @@ import Testing
     // The events of one range come in their order; which range is first depends on the server.
     var seen: [String] = []
     try store.watch([.prefixed("/a/"), .one("/l")], from: first, seconds: 60) { events in
-      seen += events.events.map { told($0, from: first) }
+      seen += events.events.map { description(of: $0, from: first) }
       return !(seen.contains("- /l") && seen.contains("- /a/2"))
     }
     return lines + seen.filter { $0.contains("/a/") } + seen.filter { !$0.contains("/a/") }
@@ -64,12 +64,12 @@ import Testing
   ) -> String {
     do throws(CNIError) {
       let outcome = try store.transact(transaction)
-      let found = outcome.readResults.map { $0.map { told(.put($0), from: first) } }
+      let found = outcome.readResults.map { $0.map { description(of: .put($0), from: first) } }
       return "\(outcome.isSuccess) \(outcome.revision - first) \(found)"
     } catch { return "code \(error.code.rawValue)" }
   }
 
-  private func told(_ event: EtcdEvents.Event, from first: Int64) -> String {
+  private func description(of event: EtcdEvents.Event, from first: Int64) -> String {
     switch event {
     case .put(let pair): "+ \(pair.key) \(pair.value) \(pair.modified - first) \(pair.lease == nil)"
     case .deleted(let key): "- \(key)"

@@ -5,13 +5,13 @@ import EtcdSupport
 import LabSupport
 import Testing
 
-@Suite(.needsRoot) struct `A cluster of three` {
+@Suite(.needsRoot) struct `A cluster with three members` {
   private func put(_ key: String, if condition: EtcdTransaction.Condition? = nil) -> EtcdTransaction {
     EtcdTransaction(
       where: condition.map { [$0] } ?? [], [.put(key, [1], lease: nil)], otherwise: [.read(.one(key))])
   }
 
-  @Test func `answers without its leader, not without two, and again with two`() throws {
+  @Test func `the cluster answers without its leader, not without two members, and again with two`() throws {
     try EtcdCluster.use { cluster in
       var store = EtcdClient(cluster.config)
       _ = try store.transact(put("/a"))
@@ -48,7 +48,7 @@ import Testing
     }
   }
 
-  @Test func `is asked past a member that hangs`() throws {
+  @Test func `the client uses another member if one hangs`() throws {
     try EtcdCluster.use { cluster in
       let follower = try #require((0..<3).first { $0 != cluster.leader })
       cluster.freeze(member: follower)
@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  @Test func `ends a watch when the quorum is lost`() throws {
+  @Test func `a watch ends if the quorum is lost`() throws {
     try EtcdCluster.use { cluster in
       var store = EtcdClient(cluster.config)
       _ = try store.transact(put("/a"))
@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  @Test func `is not waited for where nobody listens`() throws {
+  @Test func `the client does not wait for a member that refuses the connection`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       cluster.stop(member: 0)
       var store = EtcdClient(cluster.config)

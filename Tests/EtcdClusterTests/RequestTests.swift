@@ -5,10 +5,10 @@ import EtcdSupport
 import LabSupport
 import Testing
 
-@Suite(.needsRoot) struct `A cluster of one` {
+@Suite(.needsRoot) struct `A cluster with one member` {
   private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
-  @Test func `keeps, finds and deletes pairs`() throws {
+  @Test func `pairs are stored, found and deleted`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       var store = EtcdClient(cluster.config)
       #expect(try store.read(.prefixed("")).pairs == [])
@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test func `carries out what its conditions allow, and otherwise the rest`() throws {
+  @Test func `a transaction runs its operations if the conditions hold, else the alternative ones`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       var store = EtcdClient(cluster.config)
       let first = try store.transact(EtcdTransaction([.put("/a", bytes("1"), lease: nil)])).revision
@@ -48,7 +48,7 @@ import Testing
     }
   }
 
-  @Test func `tells all of many pairs, as they were at one moment`() throws {
+  @Test func `a read of many pairs returns all of them at one revision`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       var store = EtcdClient(cluster.config)
       // More than one answer of the gateway may hold, and more than a page.
@@ -63,7 +63,7 @@ import Testing
     }
   }
 
-  @Test func `keeps what is on a lease as long as that is renewed`() throws {
+  @Test func `a key on an etcd lease stays as long as the lease is renewed`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       var store = EtcdClient(cluster.config)
       let lease = try store.grantLease(seconds: 600)
@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  @Test func `refuses with its own words`() throws {
+  @Test func `a refusal has etcd's own error text`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       var store = EtcdClient(cluster.config)
       let twice = EtcdTransaction([.put("/a", [], lease: nil), .put("/a", [], lease: nil)])
@@ -96,7 +96,7 @@ import Testing
     }
   }
 
-  @Test func `is not what answers with something else`() throws {
+  @Test func `an endpoint without the JSON gateway is refused`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       // Peers are spoken to there, not clients.
       let other = cluster.endpoint(0).replacing(":2379", with: ":2380")

@@ -7,7 +7,7 @@ import Testing
 
 @Suite(.needsRoot) struct `A watch` {
   /// What a watch told: `+KEY=VALUE`, `-KEY`, `compacted`.
-  private func told(_ events: EtcdEvents) -> [String] {
+  private func descriptions(of events: EtcdEvents) -> [String] {
     if events.isCompacted { return ["compacted"] }
     return events.events.map { event in
       switch event {
@@ -17,7 +17,7 @@ import Testing
     }
   }
 
-  @Test func `tells what was and what comes, of several ranges, until it is told to end`() throws {
+  @Test func `a watch reports past and new events of several ranges until the reader stops it`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       var store = EtcdClient(cluster.config), other = EtcdClient(cluster.config)
       let start = try store.read(.one("/a")).revision + 1
@@ -26,7 +26,7 @@ import Testing
       let lease = try other.grantLease(seconds: 600)
       var all: [String] = [], revisions: [Int64] = []
       try store.watch([.prefixed("/nets/"), .one("/host")], from: start, seconds: 60) { events throws(CNIError) in
-        all += told(events)
+        all += descriptions(of: events)
         revisions.append(events.revision)
         switch all.count {
         case 1: _ = try other.transact(EtcdTransaction([.put("/host", Array("h".utf8), lease: lease)]))
@@ -41,28 +41,28 @@ import Testing
       // From what it said it had told, another one misses nothing.
       var again: [String] = []
       try store.watch([.prefixed("/nets/"), .one("/host")], from: revisions[2] + 1, seconds: 60) { events in
-        again += told(events)
+        again += descriptions(of: events)
         return again.last != "-/host"
       }
       #expect(again.last == "-/host")
     }
   }
 
-  @Test func `tells that a lease has ended`() throws {
+  @Test func `a watch reports that an etcd lease expired`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       var store = EtcdClient(cluster.config)
       let lease = try store.grantLease(seconds: 1)
       let made = try store.transact(EtcdTransaction([.put("/a", [], lease: lease)]))
       var all: [String] = []
       try store.watch([.one("/a")], from: made.revision, seconds: 60) { events in
-        all += told(events)
+        all += descriptions(of: events)
         return all.count < 2
       }
       #expect(all == ["+/a=", "-/a"])
     }
   }
 
-  @Test func `ends when its time is over, and passes on what its reader throws`() throws {
+  @Test func `a watch ends after its time limit and passes on the reader's error`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       var store = EtcdClient(cluster.config)
       try store.watch([.one("/a")], from: 1, seconds: 1) { _ in true }
@@ -76,7 +76,7 @@ import Testing
     }
   }
 
-  @Test func `tells that what it asks for is no longer kept`() throws {
+  @Test func `a watch reports that its revision was compacted`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       var store = EtcdClient(cluster.config)
       for value in ["1", "2", "3"] { try cluster.control(["put", "/a", value]) }
@@ -84,7 +84,7 @@ import Testing
       try cluster.control(["compact", "\(revision)"])
       var all: [String] = []
       try store.watch([.one("/a")], from: 1, seconds: 60) { events in
-        all += told(events)
+        all += descriptions(of: events)
         return true
       }
       #expect(all == ["compacted"])

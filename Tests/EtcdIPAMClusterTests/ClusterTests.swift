@@ -11,7 +11,7 @@ struct ClusterTests {
   private static let dual = #""ranges": [[{"subnet": "10.5.0.0/24"}], [{"subnet": "fd05::/120"}]]"#
 
   @Test(arguments: ["", #", "blockSize": 8"#])
-  func `a hundred at once from three hosts get an address each and leave none`(blocks: String) throws {
+  func `a hundred ADDs at once from three hosts get different addresses, and DELs release all`(blocks: String) throws {
     try Site.use { site in
       let lab = site.lab
       let networks = try (1...3).map { try site.network(Self.dual + blocks, node: "n\($0)") }
@@ -36,7 +36,7 @@ struct ClusterTests {
       variables: [:])
   }
 
-  @Test func `a pool one short refuses exactly one`() throws {
+  @Test func `a pool with one address too few refuses exactly one ADD`() throws {
     try Site.use(members: 1) { site in
       let lab = site.lab, network = try site.network(#""subnet": "10.5.0.0/27""#)
       let outcomes = try atOnce(30) { try lab.run(Site.call("ADD", network, "c\($0)")) }.map { try $0.get() }
@@ -48,7 +48,7 @@ struct ClusterTests {
     }
   }
 
-  @Test func `what a killed ADD or DEL leaves, DEL removes`() throws {
+  @Test func `DEL removes what a killed ADD or DEL left`() throws {
     try Site.use { site in
       let network = try site.network(Self.dual)
       let other = try site.run("ADD", network, "other")
@@ -69,7 +69,8 @@ struct ClusterTests {
     }
   }
 
-  @Test func `with one member of three gone all works; with two nothing changes; with them back all works`() throws {
+  @Test func `one lost member of three changes nothing, two lost members block all changes until they are back`() throws
+  {
     try Site.use { site in
       let network = try site.network(Self.dual)
       let first = try site.run("ADD", network, "first")
@@ -93,7 +94,7 @@ struct ClusterTests {
     }
   }
 
-  @Test func `an address of a host that is gone is released by another`() throws {
+  @Test func `the addresses of a dead host are released by another host`() throws {
     try Site.use(members: 1) { site in
       let dead = try site.network(Self.dual, node: "dead")
       for container in ["a", "b"] { try site.run("ADD", dead, container).requireSuccess() }
@@ -103,7 +104,7 @@ struct ClusterTests {
     }
   }
 
-  @Test func `a bridge whose addresses are in etcd, from ADD to GC`() throws {
+  @Test func `bridge works with addresses in etcd from ADD to GC`() throws {
     try Site.use(members: 1, containers: 2) { site in
       let lab = site.lab
       let network = try site.network(Self.dual, type: "bridge").with("isDefaultGateway", .bool(true))

@@ -11,8 +11,8 @@ struct Site {
   /// Runs `body` with a new one, which is gone afterwards however `body` ends.
   static func use<Value>(members: Int = 3, containers: Int = 1, _ body: (Site) throws -> Value) throws -> Value {
     try Lab.use(containers: containers) { lab in
-      let places = (1...members).map { EtcdCluster.Place("127.0.1.\($0)", in: lab.host) }
-      return try EtcdCluster.use(at: places) { cluster in try body(Site(lab: lab, cluster: cluster)) }
+      let memberAddresses = (1...members).map { EtcdCluster.MemberAddress("127.0.1.\($0)", in: lab.host) }
+      return try EtcdCluster.use(at: memberAddresses) { cluster in try body(Site(lab: lab, cluster: cluster)) }
     }
   }
 

@@ -6,7 +6,7 @@ import NetTypes
 import Testing
 
 @Suite struct AllocationTests {
-  @Test func `an ADD looks once and writes once: addresses, their holder and the attachment`() throws {
+  @Test func `ADD reads once and writes addresses, holder and attachment in one transaction`() throws {
     var bench = try Bench(#""ranges": [[{"subnet": "10.1.0.0/30"}], [{"subnet": "fd00::/127"}]]"#)
     #expect(try bench.add("a") == ["10.1.0.2", "fd00::1"])
     #expect(bench.etcd.requests.count == 2)
@@ -41,7 +41,7 @@ import Testing
     #expect(bench.leased == [])
   }
 
-  @Test func `an attachment of the same names on another host is another one`() throws {
+  @Test func `an attachment with the same names on another host is a different one`() throws {
     var bench = try Bench(dual)
     let first = try bench.add("a", on: "n1")
     let second = try bench.add("a", on: "n2")
@@ -61,7 +61,7 @@ import Testing
       "fd00::ff01-fd00::ffff"
     ),
   ])
-  func `the last address is found, and one more is refused`(text: String, count: Int, name: String) throws {
+  func `the last free address is found, and the next ADD is refused`(text: String, count: Int, name: String) throws {
     var bench = try Bench(#""ranges": [[{\#(text)}]]"#)
     var given: Set<String> = []
     for number in 0..<count { given.formUnion(try bench.add("c\(number)").prefix(1)) }
@@ -78,7 +78,7 @@ import Testing
     #expect(try bench.add("more").prefix(1).allSatisfy(given.contains))
   }
 
-  @Test func `a full range set leaves the other one's addresses alone`() throws {
+  @Test func `a full range set leaves the addresses of the other set unchanged`() throws {
     var bench = try Bench(#""ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/127"}]]"#)
     _ = try bench.add("a")
     let before = bench.entries
@@ -86,7 +86,8 @@ import Testing
     #expect(bench.entries == before)
   }
 
-  @Test(arguments: 1...4) func `the one free address of sixteen thousand is found with few requests`(seed: Int) throws {
+  @Test(arguments: 1...4) func `the only free address of sixteen thousand is found with few requests`(seed: Int) throws
+  {
     var bench = try Bench(#""subnet": "10.1.0.0/18""#)
     bench.random = Seeded(state: UInt64(seed))
     let free = "10.1.\(seed * 15).\(seed)"
@@ -103,7 +104,7 @@ import Testing
     #expect(bench.etcd.requests.count - before <= 20)
   }
 
-  @Test func `many at once get an address each, down to the last`() throws {
+  @Test func `concurrent ADDs get different addresses down to the last one`() throws {
     let bench = try Bench(
       #""ranges": [[{"subnet": "10.1.0.0/24", "rangeEnd": "10.1.0.241"}], [{"subnet": "fd00::/64"}]]"#)
     let given = workers(24) { worker in

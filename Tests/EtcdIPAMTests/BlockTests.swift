@@ -12,7 +12,8 @@ import Testing
     return "\(prefix.network.address)-\(length)"
   }
 
-  @Test func `a host's first address reserves a block in the same transaction, and the next come from there`() throws {
+  @Test func `a host's first address reserves a block in the same transaction, and the next ones come from it`() throws
+  {
     var bench = try Bench(dual, blockSize: 16)
     let first = try bench.add("a")
     let blocks = [try block(of: first[0], 28), try block(of: first[1], 124)]
@@ -27,7 +28,7 @@ import Testing
     #expect(bench.names("blocks/") == blocks.sorted())
   }
 
-  @Test func `in a block of one's own an ADD takes three requests`() throws {
+  @Test func `ADD in the host's own block takes three requests`() throws {
     var bench = try Bench(dual, blockSize: 64)
     _ = try bench.add("a")
     let before = bench.etcd.requests.count
@@ -35,7 +36,7 @@ import Testing
     #expect(bench.etcd.requests.count - before == 3)
   }
 
-  @Test func `hosts have different blocks, and take from each other's when none is left`() throws {
+  @Test func `hosts have different blocks and use other hosts' blocks if no block is left`() throws {
     var bench = try Bench(#""subnet": "10.1.0.0/26""#, blockSize: 16)
     var given: Set<String> = []
     for node in 1...4 { given.formUnion(try bench.add("a", on: "n\(node)")) }
@@ -47,7 +48,7 @@ import Testing
     #expect(try bench.refusal("more", on: "n1")?.code == .poolExhausted)
   }
 
-  @Test func `a full block is followed by another`() throws {
+  @Test func `a new block is reserved when the block is full`() throws {
     var bench = try Bench(
       #""subnet": "10.1.0.0/24", "rangeStart": "10.1.0.16", "rangeEnd": "10.1.0.239""#, blockSize: 16)
     for container in 0..<40 { _ = try bench.add("c\(container)") }
@@ -64,7 +65,7 @@ import Testing
     #expect(bench.names("blocks/") == ["10.1.0.0-24"])
   }
 
-  @Test func `a block that another host reserves first is left to it`() throws {
+  @Test func `a block that another host reserves first stays with that host`() throws {
     var bench = try Bench(#""subnet": "10.1.0.0/27""#, blockSize: 16)
     let rivals = ["10.1.0.0-28", "10.1.0.16-28"].map {
       EtcdTransaction.Operation.put("/p/net/blocks/\($0)", Array("n2".utf8), lease: nil)
@@ -75,7 +76,7 @@ import Testing
     #expect(bench.names("blocks/").compactMap { bench.entries["blocks/\($0)"] } == ["n2", "n2"])
   }
 
-  @Test func `GC gives back blocks that serve nobody any more`() throws {
+  @Test func `GC releases blocks without leases`() throws {
     var bench = try Bench(#""subnet": "10.1.0.0/24""#, blockSize: 2)
     for container in 0..<6 { _ = try bench.add("c\(container)") }
     let kept = try #require(bench.entries["attachments/n1/c3:eth0"]).split(separator: "\"")[3]

@@ -7,7 +7,7 @@ import Testing
 @Suite struct ConfigTests {
   private static let control = #""controlPlane": {"type": "etcd", "endpoints": ["http://c:1"], "prefix": "/fl/"},"#
 
-  @Test func `where etcd is stands in ipam`() throws {
+  @Test func `ipam has the etcd endpoints`() throws {
     let config = try configured(
       #""subnet": "10.1.0.0/24", "prefix": "/mine//", "node": "n1", "caFile": "/ca""#, more: Self.control,
       endpoints: #"["https://a:1/"]"#)
@@ -21,7 +21,9 @@ import Testing
     (control, "", "/fl/ipam"), (control, #", "prefix": "/x""#, "/x"),
     (control.replacing(#", "prefix": "/fl/""#, with: ""), "", "/swift-cni/ipam"),
   ])
-  func `or in the network's control plane, besides what flannel reads`(more: String, ipam: String, prefix: String)
+  func `endpoints also come from controlPlane, with another prefix than flannel's`(
+    more: String, ipam: String, prefix: String
+  )
     throws
   {
     let config = try configured(#""subnet": "10.1.0.0/24"\#(ipam)"#, more: more, endpoints: "null")
@@ -29,7 +31,7 @@ import Testing
     #expect(config.prefix == prefix)
   }
 
-  @Test func `a control plane of another kind says nothing of etcd`() throws {
+  @Test func `a control plane other than etcd has no etcd endpoints`() throws {
     let control = #""controlPlane": {"type": "static", "endpoints": ["http://c:1"]},"#
     #expect(throws: (any Error).self) {
       try configured(#""subnet": "10.1.0.0/24""#, more: control, endpoints: "null")
@@ -58,7 +60,7 @@ import Testing
       #"key "ipam.prefix": "//": want a prefix for keys, such as /swift-cni/ipam"#
     ),
   ])
-  func `a key that cannot be meant so is refused`(text: String, code: UInt32, message: String) throws {
+  func `an invalid key is refused with the reason`(text: String, code: UInt32, message: String) throws {
     do {
       let config = try configured(text)
       _ = try config.rangeSets()
@@ -71,12 +73,12 @@ import Testing
   }
 
   @Test(arguments: ["localhost\n", "localhost.localdomain", "(none)", ""])
-  func `a host name that many have is none`(name: String) throws {
+  func `a host name such as localhost is refused as node`(name: String) throws {
     let config = try configured(#""subnet": "10.1.0.0/24""#)
     #expect(throws: CNIError.self) { try config.node { () throws(CNIError) in name } }
   }
 
-  @Test func `the kernel's host name is the node`() throws {
+  @Test func `the default node is the kernel's host name`() throws {
     let config = try configured(#""subnet": "10.1.0.0/24""#)
     #expect(try config.node { "web-1.example\n" }.description == "web-1.example")
   }

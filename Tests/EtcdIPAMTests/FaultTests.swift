@@ -5,7 +5,7 @@ import IPAM
 import Testing
 
 @Suite struct FaultTests {
-  @Test func `without a quorum nothing is written and nothing is tried twice`() throws {
+  @Test func `without a quorum nothing is written and no request is repeated`() throws {
     var bench = try Bench(dual)
     bench.etcd.next(.noQuorum)
     #expect(try bench.refusal("a") == CNIError(.tryAgainLater, "etcd: no quorum answers"))
@@ -13,7 +13,7 @@ import Testing
     #expect(bench.entries == [:])
   }
 
-  @Test func `a write whose answer is lost is known again`() throws {
+  @Test func `ADD recognises its own write after a lost answer`() throws {
     var bench = try Bench(dual)
     bench.etcd.next(.asUsual, .answerLost)
     let given = try bench.add("a")
@@ -23,7 +23,7 @@ import Testing
     #expect(bench.entries == [:])
   }
 
-  @Test func `a write that is carried out and never answered is told, and DEL releases it`() throws {
+  @Test func `ADD reports a write without an answer, and DEL releases it`() throws {
     var bench = try Bench(dual)
     bench.etcd.next(.asUsual, .answerLost, .noQuorum)
     let error = try bench.refusal("a")
@@ -34,7 +34,7 @@ import Testing
     #expect(bench.entries == [:])
   }
 
-  @Test func `a write that is not carried out and then loses goes on to another address`() throws {
+  @Test func `ADD takes another address if another host takes the first before the retry`() throws {
     for address in ["10.1.0.2", "10.1.0.3"] {
       var bench = try Bench(#""subnet": "10.1.0.0/29", "exclude": ["10.1.0.4-10.1.0.6"]"#)
       let rival = EtcdTransaction.Operation.put("/p/net/addresses/\(address)", [], lease: nil)
@@ -45,7 +45,7 @@ import Testing
   }
 
   /// Every way in which one request, or all from one on, can go wrong.
-  static let troubles: [(String, [FakeEtcd.Fate])] = (0..<4).flatMap { step -> [(String, [FakeEtcd.Fate])] in
+  static let faults: [(String, [FakeEtcd.Fate])] = (0..<4).flatMap { step -> [(String, [FakeEtcd.Fate])] in
     let refusal = FakeEtcd.Fate.refused(CNIError(.etcdRefused, "etcd: permission denied"))
     let fates: [(String, FakeEtcd.Fate)] = [
       ("no quorum", .noQuorum), ("answer lost", .answerLost), ("refused", refusal),
@@ -59,13 +59,13 @@ import Testing
     }
   }
 
-  @Test(arguments: troubles.indices, [nil, 8])
-  func `whatever fails, an ADD has all its addresses or none, and DEL leaves nothing`(
+  @Test(arguments: faults.indices, [nil, 8])
+  func `after any fault ADD has all its addresses or none, and DEL removes everything`(
     number: Int, blockSize: Int?
   ) throws {
     var bench = try Bench(dual, blockSize: blockSize)
     bench.etcd = FakeEtcd()
-    let (name, fates) = Self.troubles[number]
+    let (name, fates) = Self.faults[number]
     bench.etcd.next(fates)
     do {
       let given = try bench.add("a")
@@ -81,12 +81,12 @@ import Testing
     #expect(bench.names("attachments/") == [])
   }
 
-  @Test(arguments: troubles.indices)
-  func `whatever fails, a DEL that is repeated leaves nothing of its own and all of others`(number: Int) throws {
+  @Test(arguments: faults.indices)
+  func `after any fault a repeated DEL removes all its own keys and no others`(number: Int) throws {
     var bench = try Bench(dual)
     let other = try bench.add("b")
     _ = try bench.add("a")
-    bench.etcd.next(Self.troubles[number].1)
+    bench.etcd.next(Self.faults[number].1)
     do { try bench.delete("a") } catch let error as CNIError {
       #expect([.tryAgainLater, .etcdRefused].contains(error.code))
       #expect([2, 4].contains(bench.leased.count))

@@ -62,7 +62,7 @@ private func refusal(_ body: () throws -> Void) -> CNIError? {
 private let small = #""subnet": "10.1.0.0/30""#
 
 @Suite struct PluginTests {
-  @Test func `the result has the address with its gateway, and routes as configured`() throws {
+  @Test func `the result has the address with its gateway, and the configured routes`() throws {
     let bench = PluginBench()
     let result = try bench.add("a", small + #", "routes": [{"dst": "0.0.0.0/0"}]"#)
     let ip = AddResult.IP(address: "10.1.0.2/30", gateway: "10.1.0.1")
@@ -75,12 +75,12 @@ private let small = #""subnet": "10.1.0.0/30""#
     #""runtimeConfig": {"ips": ["10.1.0.6"]}, "args": {"cni": {"ips": ["10.1.0.5"]}},"#,
     #""args": {"cni": {"ips": ["10.1.0.6/29"]}},"#,
   ])
-  func `an address asked for is the one given`(more: String) throws {
+  func `a requested address is assigned`(more: String) throws {
     let result = try PluginBench().add("a", #""subnet": "10.1.0.0/29""#, more: more)
     #expect(result.ips.map(\.address.description) == ["10.1.0.6/29"])
   }
 
-  @Test func `a result that cannot be handed over takes no address`() throws {
+  @Test func `an ADD whose result cannot be written takes no address`() throws {
     let bench = PluginBench()
     let failure = CNIError(.ioFailure, "write the result to standard output: Broken pipe")
     let call = try bench.call("a", small)
@@ -91,7 +91,7 @@ private let small = #""subnet": "10.1.0.0/30""#
     #expect(error?.message == "\(failure.message); etcd: no quorum answers")
   }
 
-  @Test func `what cannot be read is told before an address is taken`() throws {
+  @Test func `an unreadable resolv.conf is reported before an address is taken`() throws {
     let bench = PluginBench()
     #expect(refusal { _ = try bench.add("a", small + #", "resolvConf": "/none""#) }?.code == .leaseStore)
     #expect(bench.etcd.requests == [])
@@ -111,7 +111,7 @@ private let small = #""subnet": "10.1.0.0/30""#
             + "fd00::1 of ADD's result is not leased"))
   }
 
-  @Test func `DEL frees its own, twice, whatever became of the ranges`() throws {
+  @Test func `DEL releases its own addresses after any change of the ranges, and can be repeated`() throws {
     let bench = PluginBench()
     _ = try bench.add("a", small)
     let broken = try CNIJSON.decodeValue(Array(bench.json(#""subnet": 5, "blockSize": "x""#).utf8))
@@ -122,7 +122,7 @@ private let small = #""subnet": "10.1.0.0/30""#
     }
   }
 
-  @Test func `DEL that does not know where etcd is says so`() throws {
+  @Test func `DEL reports missing etcd endpoints`() throws {
     let bench = PluginBench()
     #expect(EtcdIPAM<FakeEtcd>.partialConfig(try CNIJSON.decodeValue(Array(#"{"ipam": {}}"#.utf8))) == nil)
     let error = refusal { try bench.plugin.delete(bench.removal("a", nil)) }
@@ -132,7 +132,7 @@ private let small = #""subnet": "10.1.0.0/30""#
         == "release the addresses of container a (eth0): the configuration has no address of etcd: want ipam.endpoints")
   }
 
-  @Test func `GC keeps what is valid`() throws {
+  @Test func `GC keeps valid attachments`() throws {
     let bench = PluginBench()
     let text = #""subnet": "10.1.0.0/24""#
     for container in ["a", "b"] { _ = try bench.add(container, text) }
@@ -140,7 +140,7 @@ private let small = #""subnet": "10.1.0.0/30""#
     #expect(bench.etcd.texts.keys.filter { $0.contains("attachments") } == ["/p/net/attachments/web-1/b:eth0"])
   }
 
-  @Test func `STATUS tells a range set without a free address, and an etcd that does not serve`() throws {
+  @Test func `STATUS reports a range set without free addresses and an etcd that does not answer`() throws {
     let bench = PluginBench()
     let network = try bench.network(small)
     try bench.plugin.status(network)

@@ -6,7 +6,7 @@ import NetTypes
 import Testing
 
 @Suite struct ReleaseTests {
-  @Test func `DEL releases its own and no other, twice, with two requests and one`() throws {
+  @Test func `DEL releases only its own addresses with two requests, and a repeated DEL needs one`() throws {
     var bench = try Bench(dual)
     let other = try bench.add("b")
     _ = try bench.add("a")
@@ -18,7 +18,7 @@ import Testing
     #expect(bench.leased == other.sorted())
   }
 
-  @Test func `an address that somebody else has by now stays`() throws {
+  @Test func `DEL keeps an address that another attachment has now`() throws {
     var bench = try Bench(dual)
     let given = try bench.add("a")
     try bench.etcd.put("/p/net/addresses/\(given[0])", "theirs")
@@ -26,7 +26,7 @@ import Testing
     #expect(bench.entries == ["addresses/\(given[0])": "theirs"])
   }
 
-  @Test func `an address that is gone does not keep the rest`() throws {
+  @Test func `DEL releases the other addresses if one is already gone`() throws {
     var bench = try Bench(dual)
     let given = try bench.add("a")
     try bench.etcd.delete(.one("/p/net/addresses/\(given[0])"))
@@ -34,7 +34,7 @@ import Testing
     #expect(bench.entries == [:])
   }
 
-  @Test func `of two DELs at once the second finds nothing to do, and a later ADD keeps its address`() throws {
+  @Test func `a second DEL at the same time does nothing, and a later ADD keeps its address`() throws {
     var bench = try Bench(dual)
     _ = try bench.add("a")
     let later = #"{"addresses":["10.1.0.77"],"attempt":"x"}"#
@@ -47,7 +47,7 @@ import Testing
     #expect(bench.entries == [:])
   }
 
-  @Test func `GC releases what this host has and nobody wants, and leaves other hosts'`() throws {
+  @Test func `GC releases this host's addresses that are not valid and keeps those of other hosts`() throws {
     var bench = try Bench(dual)
     let kept = try bench.add("a") + bench.add("a", on: "n2") + bench.add("b", on: "n10")
     for container in ["b", "c"] { _ = try bench.add(container) }
@@ -57,7 +57,7 @@ import Testing
     #expect(bench.names("attachments/") == ["n1/a:eth0", "n10/b:eth0", "n2/a:eth0"])
   }
 
-  @Test func `GC goes on past what it cannot read, and names it`() throws {
+  @Test func `GC continues after a key that it cannot read, and names it`() throws {
     var bench = try Bench(dual)
     _ = try bench.add("c")
     try bench.etcd.put("/p/net/attachments/n1/b:eth0", "{}")
@@ -72,7 +72,7 @@ import Testing
     #expect(bench.entries == ["attachments/n1/b:eth0": "{}"])
   }
 
-  @Test func `all that a host has which will not come back is released from another`() throws {
+  @Test func `all addresses of a dead host can be released from another host`() throws {
     var bench = try Bench(dual, blockSize: 16)
     let kept = try bench.add("a", on: "n1")
     for container in ["a", "b", "c"] { _ = try bench.add(container, on: "n2") }

@@ -7,7 +7,7 @@ import Linux
 /// The processes end with the thread that started them, however it ends.
 public final class EtcdCluster {
   /// Where a member listens.
-  public struct Place: Equatable, Sendable {
+  public struct MemberAddress: Equatable, Sendable {
     /// A name in `/run/netns`; `nil`: the calling thread's namespace.
     public var namespace: String?
     /// An address that it has.
@@ -24,15 +24,15 @@ public final class EtcdCluster {
     public var description: String
   }
 
-  public let places: [Place]
+  public let memberAddresses: [MemberAddress]
   /// Its own files, certificates too.
   public let directory: String
   /// Whether clients speak TLS and show a certificate of ours.
   public let isSecure: Bool
   private var processes: [Int: Process] = [:]
 
-  private init(_ places: [Place], isSecure: Bool) throws {
-    self.places = places
+  private init(_ memberAddresses: [MemberAddress], isSecure: Bool) throws {
+    self.memberAddresses = memberAddresses
     self.isSecure = isSecure
     let parent = ProcessInfo.processInfo.environment["CNI_PRIVATE_HOST"] == nil ? "/dev/shm" : "/run"
     directory = "\(parent)/etcd-\(String(UInt32.random(in: 0 ... .max), radix: 36))"
@@ -45,25 +45,25 @@ public final class EtcdCluster {
   ) throws -> Value {
     // Each cluster has addresses of its own, so that several can run beside each other.
     let net = "127.\(Int.random(in: 64...254)).\(Int.random(in: 0...255))"
-    return try use(at: (1...members).map { Place("\(net).\($0)") }, isSecure: isSecure, body)
+    return try use(at: (1...members).map { MemberAddress("\(net).\($0)") }, isSecure: isSecure, body)
   }
 
-  /// Runs `body` with a new cluster whose members are at these places, which is gone afterwards however `body` ends.
+  /// Runs `body` with a new cluster with members at these addresses, which is gone afterwards however `body` ends.
   public static func use<Value>(
-    at places: [Place], isSecure: Bool = false, _ body: (EtcdCluster) throws -> Value
+    at memberAddresses: [MemberAddress], isSecure: Bool = false, _ body: (EtcdCluster) throws -> Value
   ) throws -> Value {
-    let cluster = try EtcdCluster(places, isSecure: isSecure)
+    let cluster = try EtcdCluster(memberAddresses, isSecure: isSecure)
     defer { cluster.remove() }
     if isSecure { try cluster.makeCertificates() }
-    for member in places.indices { try cluster.launch(member) }
-    try cluster.waitUntilHealthy(at: places.indices.map { $0 })
+    for member in memberAddresses.indices { try cluster.launch(member) }
+    try cluster.waitUntilHealthy(at: memberAddresses.indices.map { $0 })
     return try body(cluster)
   }
 
   // MARK: members
 
   /// For clients, in the members' order.
-  public var endpoints: [String] { places.indices.map(endpoint) }
+  public var endpoints: [String] { memberAddresses.indices.map(endpoint) }
 
   public func endpoint(_ member: Int) -> String {
     "\(isSecure ? "https" : "http")://\(host(member)):2379"
@@ -105,7 +105,7 @@ public final class EtcdCluster {
 
   /// The member that leads; `nil` while none does.
   public var leader: Int? {
-    places.indices.first { member in
+    memberAddresses.indices.first { member in
       guard processes[member]?.isRunning == true,
         let status = try? control(["endpoint", "status", "--write-out=fields"], at: member)
       else { return false }
@@ -147,7 +147,7 @@ public final class EtcdCluster {
   }
 
   func options(_ member: Int) -> [String] {
-    let peers = places.indices.map { "m\($0)=http://\(host($0)):2380" }.joined(separator: ",")
+    let peers = memberAddresses.indices.map { "m\($0)=http://\(host($0)):2380" }.joined(separator: ",")
     let peer = "http://\(host(member)):2380"
     let security =
       isSecure
@@ -165,12 +165,12 @@ public final class EtcdCluster {
   }
 
   private func host(_ member: Int) -> String {
-    let address = places[member].address
+    let address = memberAddresses[member].address
     return address.contains(":") ? "[\(address)]" : address
   }
 
   private func at(_ member: Int) -> [String] {
-    places[member].namespace.map { ["/usr/bin/nsenter", "--net=/run/netns/\($0)"] } ?? []
+    memberAddresses[member].namespace.map { ["/usr/bin/nsenter", "--net=/run/netns/\($0)"] } ?? []
   }
 
   private func signal(_ member: Int, _ number: Int32) {
@@ -214,7 +214,7 @@ extension EtcdCluster {
 
   /// A certificate authority `ca`, and certificates of it for `server` and `client`; `other` has signed itself.
   private func makeCertificates() throws {
-    let names = places.map { "IP:\($0.address)" }.joined(separator: ",")
+    let names = memberAddresses.map { "IP:\($0.address)" }.joined(separator: ",")
     try run([
       "/bin/sh", "-ec",
       """

@@ -2,12 +2,12 @@ import CNI
 import Etcd
 import Testing
 
-@Suite struct `The configuration of etcd` {
+@Suite struct `The etcd configuration` {
   private func config(_ text: String) throws(CNIError) -> EtcdConfig {
     try EtcdConfig(JSONReader(try CNIJSON.decodeValue(Array(text.utf8)), path: "controlPlane"))
   }
 
-  @Test func `holds every key`() throws {
+  @Test func `the etcd configuration is read with every key`() throws {
     var wanted = EtcdConfig(endpoints: ["https://10.0.0.1:2379", "http://[fd00::1]:2379"])
     wanted.caFile = "/ca"
     wanted.certFile = "/cert"
@@ -50,7 +50,7 @@ import Testing
       #"keys "password" and "passwordFile": want one of them"#
     ),
   ])
-  func `is refused where it is wrong`(text: String, message: String) {
+  func `an invalid etcd configuration is refused`(text: String, message: String) {
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try config(text) }
   }
 }

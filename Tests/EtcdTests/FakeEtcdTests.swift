@@ -3,13 +3,13 @@ import Etcd
 import EtcdSupport
 import Testing
 
-@Suite struct `The fake cluster` {
+@Suite struct `The fake etcd` {
   private func create(_ key: String, _ text: String, lease: EtcdLease? = nil) -> EtcdTransaction {
     EtcdTransaction(
       where: [.isAbsent(key)], [.put(key, Array(text.utf8), lease: lease)], otherwise: [.read(.one(key))])
   }
 
-  @Test func `lets one of two win, and tells the other who holds the key`() throws {
+  @Test func `one of two transactions succeeds, and the other gets the key's current value`() throws {
     var one = FakeEtcd()
     var other = one
     #expect(try one.transact(create("/a", "one")) == EtcdOutcome(isSuccess: true, revision: 2, cluster: "1"))
@@ -19,7 +19,7 @@ import Testing
         == EtcdOutcome(isSuccess: false, readResults: [[held]], revision: 2, cluster: "1"))
   }
 
-  @Test func `carries out what it does not answer`() throws {
+  @Test func `the fake etcd can carry out a request and lose the answer`() throws {
     var store = FakeEtcd()
     store.next(.answerLost, .noQuorum)
     #expect(throws: CNIError.self) { try store.transact(self.create("/a", "one")) }
@@ -27,7 +27,7 @@ import Testing
     #expect(store.texts == ["/a": "one"])
   }
 
-  @Test func `deletes with a lease what is attached to it`() throws {
+  @Test func `an expired etcd lease deletes its keys`() throws {
     var store = FakeEtcd()
     let lease = try store.grantLease(seconds: 10)
     _ = try store.transact(create("/a", "one", lease: lease))
@@ -41,28 +41,28 @@ import Testing
     #expect(throws: CNIError.self) { try store.transact(self.create("/a", "one", lease: lease)) }
   }
 
-  @Test func `tells a watch what was, what rivals do meanwhile, and what is compacted`() throws {
+  @Test func `a watch reports past events, later ones and compaction`() throws {
     var store = FakeEtcd()
     try store.put("/a", "1")
     try store.put("/b", "2")
     store.next(.rival(EtcdTransaction([.delete(.one("/a"))])))
-    var told: [EtcdEvents] = []
+    var received: [EtcdEvents] = []
     try store.watch([.one("/a")], from: 1, seconds: 5) { (events) in
-      told.append(events)
+      received.append(events)
       return true
     }
     let put = EtcdPair("/a", Array("1".utf8), modified: 2)
-    #expect(told == [EtcdEvents([.put(put)], revision: 2), EtcdEvents([.deleted("/a")], revision: 4)])
+    #expect(received == [EtcdEvents([.put(put)], revision: 2), EtcdEvents([.deleted("/a")], revision: 4)])
     store.compact()
-    told = []
+    received = []
     try store.watch([.one("/a")], from: 3, seconds: 5) { (events) in
-      told.append(events)
+      received.append(events)
       return true
     }
-    #expect(told == [EtcdEvents([], revision: 4, isCompacted: true)])
+    #expect(received == [EtcdEvents([], revision: 4, isCompacted: true)])
   }
 
-  @Test func `refuses what etcd refuses`() {
+  @Test func `the fake etcd refuses what etcd refuses`() {
     var store = FakeEtcd()
     let many = (0...128).map { EtcdTransaction.Operation.put("/\($0)", [], lease: nil) }
     #expect(throws: CNIError.self) { try store.transact(EtcdTransaction(many)) }

@@ -2,12 +2,12 @@ import CNI
 import Etcd
 import Testing
 
-@Suite struct `An answer of the gateway` {
+@Suite struct `A gateway answer` {
   private func answer(_ text: String) throws -> GatewayAnswer {
     GatewayAnswer(try CNIJSON.decodeValue(Array(text.utf8)))
   }
 
-  @Test func `holds pairs, the revision, and whether more follow`() throws {
+  @Test func `an answer has pairs, the revision and whether more pairs follow`() throws {
     let first = try answer(
       #"{"header":{"cluster_id":"3136909557505662000","revision":"9007199254740993","raft_term":"2"},"#
         + #""kvs":[{"key":"L2E=","create_revision":"2","mod_revision":"3","version":"1","value":"AP8=","lease":"7"},"#
@@ -23,7 +23,7 @@ import Testing
     #expect(none.isLast)
   }
 
-  @Test func `tells a transaction that won from one that lost, where nothing says so`() throws {
+  @Test func `a transaction without succeeded in its answer has failed`() throws {
     let won = try answer(
       #"{"header":{"revision":"2"},"succeeded":true,"responses":[{"response_put":{"header":{"revision":"2"}}}]}"#
     ).outcome()
@@ -37,7 +37,7 @@ import Testing
       lost == EtcdOutcome(isSuccess: false, readResults: [[], [EtcdPair("/a", [49], modified: 3)]], revision: 5))
   }
 
-  @Test func `gives a lease, renews it, or says that it is gone`() throws {
+  @Test func `an answer grants an etcd lease, renews it or reports that it is gone`() throws {
     #expect(
       try answer(#"{"header":{},"ID":"6664942610126349063","TTL":"2"}"#).grantedLease()
         == EtcdLease(id: 6_664_942_610_126_349_063))
@@ -55,12 +55,12 @@ import Testing
     (#"{"header":{"revision":"1"},"more":1}"#, #"member "more": want true or false"#),
     (#"{"kvs":[]}"#, #"member "header": want an object"#), ("[]", #"member "header": want an object"#),
   ])
-  func `is refused where it does not fit`(text: String, words: String) throws {
+  func `an answer in another format is refused`(text: String, reason: String) throws {
     let answer = try answer(text)
-    #expect(throws: CNIError(.etcdRefused, "etcd's answer: \(words)")) { try answer.page() }
+    #expect(throws: CNIError(.etcdRefused, "etcd's answer: \(reason)")) { try answer.page() }
   }
 
-  @Test func `has a lease and a token in it where they were asked for`() throws {
+  @Test func `an answer without the requested lease or token is refused`() throws {
     let empty = try answer("{}")
     #expect(throws: CNIError.self) { try empty.grantedLease() }
     #expect(throws: CNIError.self) { try empty.token() }
@@ -68,7 +68,7 @@ import Testing
   }
 
   /// Every length of the last group, and every digit.
-  @Test func `carries any bytes`() throws {
+  @Test func `values may have any bytes`() throws {
     for count in 0...260 {
       let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 * 7) }
       let put = GatewayRequest.transaction(EtcdTransaction([.put("/a", bytes, lease: nil)])).body

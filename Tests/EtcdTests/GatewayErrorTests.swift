@@ -2,7 +2,7 @@ import CNI
 import Etcd
 import Testing
 
-@Suite struct `A refusal of the gateway` {
+@Suite struct `A gateway refusal` {
   @Test(arguments: [
     (
       503, #"{"error":"etcdserver: request timed out","message":"etcdserver: request timed out","code":14}"#,
@@ -48,9 +48,11 @@ import Testing
     (404, "\"Not Found\"", .refused, "HTTP status 404: want the JSON gateway of etcd 3.4 or later"),
     (502, "{}", .unavailable, "HTTP status 502: want the JSON gateway of etcd 3.4 or later"),
   ])
-  func `is told by its code`(status: Int, body: String, kind: GatewayError.Kind, words: String) throws {
+  func `the kind of a refusal comes from its code`(status: Int, body: String, kind: GatewayError.Kind, reason: String)
+    throws
+  {
     let json = try CNIJSON.decodeValue(Array(body.utf8))
-    #expect(GatewayError(status: status, body: json) == GatewayError(kind, words))
+    #expect(GatewayError(status: status, body: json) == GatewayError(kind, reason))
   }
 
   @Test(arguments: [
@@ -59,7 +61,7 @@ import Testing
     (.authenticationDisabled, .etcdRefused),
     (.untrusted, .etcdRefused), (.refused, .etcdRefused), (.libraryMissing, .notAvailable),
   ])
-  func `names whom was asked what`(kind: GatewayError.Kind, code: CNIError.Code) {
+  func `the error of a refusal names endpoints and request`(kind: GatewayError.Kind, code: CNIError.Code) {
     #expect(
       GatewayError(kind, "why").cniError(endpoints: ["http://a:1", "http://b:2"], purpose: "read /a")
         == CNIError(code, "etcd at http://a:1, http://b:2: read /a: why"))

@@ -2,7 +2,7 @@ import CNI
 import Etcd
 import Testing
 
-@Suite struct `A request of the gateway` {
+@Suite struct `A gateway request` {
   @Test(arguments: [
     (GatewayRequest.page(of: .one("/a")), "/v3/kv/range", #"{"key":"L2E=","limit":"2000"}"#, "read /a"),
     (
@@ -24,7 +24,9 @@ import Testing
       "log in as net"
     ),
   ])
-  func `says what is asked, and where`(request: GatewayRequest, path: String, body: String, purpose: String) {
+  func `a request has a path, a body and a purpose`(
+    request: GatewayRequest, path: String, body: String, purpose: String
+  ) {
     #expect(request.path == path)
     #expect(request.body.text == body)
     #expect(request.purpose == purpose)
@@ -39,13 +41,13 @@ import Testing
     (.isUnchanged("/a", since: 7), #"{"key":"L2E=","mod_revision":"7","result":"EQUAL","target":"MOD"}"#),
     (.hasValue("/a", [0]), #"{"key":"L2E=","result":"EQUAL","target":"VALUE","value":"AA=="}"#),
   ])
-  func `compares what a condition names`(condition: EtcdTransaction.Condition, json: String) {
+  func `a condition becomes a compare of the transaction`(condition: EtcdTransaction.Condition, json: String) {
     let request = GatewayRequest.transaction(EtcdTransaction(where: [condition], []))
     #expect(request.body.text == #"{"compare":[\#(json)],"failure":[],"success":[]}"#)
     #expect(request.purpose == "change /a")
   }
 
-  @Test func `carries out operations in their order`() {
+  @Test func `operations keep their order`() {
     let request = GatewayRequest.transaction(
       EtcdTransaction(
         [.put("/a", [1, 2, 3], lease: EtcdLease(id: 9)), .put("/b", [], lease: nil), .delete(.prefixed("/c"))],
@@ -57,7 +59,7 @@ import Testing
         + #"{"request_delete_range":{"key":"L2M=","range_end":"L2Q="}}]}"#)
   }
 
-  @Test func `names no more than three keys`() {
+  @Test func `the purpose names at most three keys`() {
     let puts = ["/a", "/b", "/a", "/c", "/d"].map { EtcdTransaction.Operation.put($0, [], lease: nil) }
     #expect(GatewayRequest.transaction(EtcdTransaction(puts)).purpose == "change /a, /b, /c, …")
   }

@@ -9,7 +9,7 @@ import Testing
     try line(#"{"result":{"header":{"revision":"\#(header)"},"watch_id":"\#(id)","events":[\#(events)]}}"#)
   }
 
-  @Test func `is asked for with a watcher for each range`() {
+  @Test func `a watch request has one watcher for each range`() {
     let watch = GatewayWatch([.prefixed("/a/"), .one("/b")], from: 5)
     #expect(watch.purpose == "watch /a/*, /b")
     #expect(
@@ -20,20 +20,20 @@ import Testing
         """)
   }
 
-  @Test func `tells puts and deletions`() throws {
+  @Test func `a watch reports puts and deletions`() throws {
     var watch = GatewayWatch([.prefixed("/")], from: 3)
     #expect(try watch.events(in: line(#"{"result":{"header":{"revision":"9"},"watch_id":"1","created":true}}"#)) == nil)
-    let told = try watch.events(
+    let received = try watch.events(
       in: events(
         1, 9,
         #"{"kv":{"key":"L2E=","create_revision":"3","mod_revision":"3","version":"1","value":"MQ==","lease":"7"}},"#
           + #"{"type":"DELETE","kv":{"key":"L2I=","mod_revision":"4"}}"#))
     let pair = EtcdPair("/a", [49], modified: 3, lease: EtcdLease(id: 7))
     // Not the store's revision: what came between may still be on its way.
-    #expect(told == EtcdEvents([.put(pair), .deleted("/b")], revision: 4))
+    #expect(received == EtcdEvents([.put(pair), .deleted("/b")], revision: 4))
   }
 
-  @Test func `is told up to where its slowest watcher is`() throws {
+  @Test func `the revision of a watch is that of its slowest watcher`() throws {
     let pair = { (revision: Int) in #"{"kv":{"key":"L2E=","mod_revision":"\#(revision)"}}"# }
     var watch = GatewayWatch([.one("/a"), .one("/b"), .one("/c")], from: 10)
     #expect(try watch.events(in: events(1, 30, pair(20)))?.revision == 9)
@@ -44,7 +44,7 @@ import Testing
     #expect(try watch.events(in: events(1, 42, pair(42)))?.revision == 40)
   }
 
-  @Test func `tells that something was compacted`() throws {
+  @Test func `a watch reports compaction`() throws {
     var watch = GatewayWatch([.one("/a")], from: 1)
     let canceled = try line(
       #"{"result":{"header":{"revision":"9"},"watch_id":"1","canceled":true,"compact_revision":"7"}}"#)
@@ -71,7 +71,7 @@ import Testing
     ),
     ("[]", GatewayError(.refused, #"etcd's answer: member "result": want an object"#)),
   ])
-  func `tells why it ends`(text: String, refusal: GatewayError) throws {
+  func `a watch reports why it ends`(text: String, refusal: GatewayError) throws {
     var watch = GatewayWatch([.one("/a")], from: 1)
     let line = try line(text)
     #expect(throws: refusal) { try watch.events(in: line) }

@@ -3,10 +3,10 @@ import Linux
 import Testing
 @testable import EtcdClient
 
-@Suite struct `The turns of members` {
+@Suite struct `The order of members` {
   private let later = Clock.now.advanced(bySeconds: 600)
 
-  @Test func `go round from whoever answered last`() throws {
+  @Test func `members are tried in turn from the last one that answered`() throws {
     var schedule = RetrySchedule(of: 3, first: 2, until: later)
     var order = [schedule.index]
     for _ in 0..<4 {
@@ -19,7 +19,7 @@ import Testing
   @Test(arguments: [
     GatewayError.Kind.retryLater, .staleToken, .authenticationDisabled, .leaseNotFound, .libraryMissing, .refused,
   ])
-  func `end with what every member would say`(kind: GatewayError.Kind) {
+  func `an error that every member would give ends the attempts`(kind: GatewayError.Kind) {
     var schedule = RetrySchedule(of: 3, first: 0, until: later)
     #expect(throws: GatewayError(kind, "no")) { try schedule.advance(after: GatewayError(kind, "no")) }
   }
@@ -28,7 +28,9 @@ import Testing
     ([GatewayError.Kind.unreachable, .unreachable], GatewayError.Kind.unreachable),
     ([.untrusted, .untrusted], .untrusted), ([.untrusted, .unreachable], .unreachable),
   ])
-  func `end after one round where nobody is there`(kinds: [GatewayError.Kind], kind: GatewayError.Kind) throws {
+  func `attempts end after one round if no member is reachable`(kinds: [GatewayError.Kind], kind: GatewayError.Kind)
+    throws
+  {
     var schedule = RetrySchedule(of: 2, first: 1, until: later)
     try schedule.advance(after: GatewayError(kinds[0], "first"))
     #expect(throws: GatewayError(kind, "first; second")) {
@@ -36,20 +38,20 @@ import Testing
     }
   }
 
-  @Test func `end when the time is over`() {
+  @Test func `attempts end at the deadline`() {
     var schedule = RetrySchedule(of: 3, first: 0, until: .now)
     let silence = GatewayError(.unavailable, "silence")
     #expect(throws: silence) { try schedule.advance(after: silence) }
   }
 
   @Test(arguments: [(0, 500), (600, 3000)])
-  func `last neither too short nor too long`(seconds: Int, milliseconds: Int) {
+  func `each attempt has a minimum and a maximum time`(seconds: Int, milliseconds: Int) {
     #expect(RetrySchedule(of: 3, first: 0, until: .now.advanced(bySeconds: seconds)).milliseconds == milliseconds)
   }
 }
 
 @Suite struct `A stream` {
-  @Test func `is cut where its lines end`() {
+  @Test func `a stream is split at line ends`() {
     var lines = LineSplitter()
     lines.append(Array("ab".utf8))
     #expect(lines.next() == nil)

@@ -52,7 +52,7 @@ import Testing
   }
 
   @Test(arguments: [#"{}"#, #"{"backend":""}"#, #"{"ingressPolicy":"open"}"#, #"{"backend":"nftables"}"#])
-  func `every address of the container is admitted, and the result goes on unchanged`(json: String) throws {
+  func `ADD admits every address of the container and returns prevResult`(json: String) throws {
     #expect(try add(json) == previous)
     #expect(try rules == admissions(nil))
     try plugin.check(call(json, previous: previous))
@@ -63,14 +63,14 @@ import Testing
     (#"{"backend":"iptables","iptablesAdminChainName":"NOMAD-ADMIN"}"#, "NOMAD-ADMIN"),
     (#"{"iptablesAdminChainName":"NOMAD-ADMIN"}"#, "NOMAD-ADMIN"),
   ])
-  func `with iptables the operator's chain goes first`(json: String, chain: String) throws {
+  func `with iptables the operator's chain comes first`(json: String, chain: String) throws {
     _ = try add(json)
     #expect(try rules == admissions(chain))
     #expect(try kernel.filter.ruleSet(of: owner, .firewall)?.backend == .iptables)
   }
 
   @Test(arguments: [Backend.nftables, .iptables])
-  func `CHECK goes by the backend of ADD, whatever the host would choose now`(backend: Backend) throws {
+  func `CHECK uses the backend of ADD even if the host would choose another one now`(backend: Backend) throws {
     kernel.filter = FakeFilter(on: backend)
     _ = try add("{}")
     var filter = try #require(kernel.filter as? FakeFilter)
@@ -80,7 +80,7 @@ import Testing
   }
 
   @Test(arguments: [("same-bridge", false), ("isolated", true)])
-  func `an ingress policy isolates the bridge`(policy: String, separates: Bool) throws {
+  func `ingressPolicy isolates the bridge`(policy: String, separates: Bool) throws {
     _ = try add(#"{"ingressPolicy":"\#(policy)"}"#)
     #expect(try rules.last == .isolate(Isolation("cni0", reach: .outside, separatesContainers: separates)))
     #expect(kernel.link("veth1", on: .host)?.port?.isolated == separates)
@@ -105,7 +105,7 @@ import Testing
     try plugin.check(call(json, previous: listed))
   }
 
-  @Test func `the network's containers on other hosts are no outsiders`() throws {
+  @Test func `ingressPolicy allows the network's containers on other hosts`() throws {
     let own = Isolation("cni0", partner: "vx-net", direct: ["10.5.0.0/16"], reach: .network)
     try kernel.filter.add(RuleSet(owner, .network, [.isolate(own)]))
     _ = try add(#"{"ingressPolicy":"same-bridge"}"#)
@@ -143,12 +143,13 @@ import Testing
       ),
       (#"{"ingressPolicy":"closed"}"#, 7, "key \"ingressPolicy\": \"closed\": want one of open, same-bridge, isolated"),
     ] as [(String, UInt32, String)])
-  func `what cannot be is refused, and nothing is made`(json: String, code: UInt32, message: String) throws {
+  func `an invalid configuration is refused and nothing is changed`(json: String, code: UInt32, message: String) throws
+  {
     #expect(throws: CNIError(.init(rawValue: code), message)) { try add(json) }
     #expect(kernel.applied == [])
   }
 
-  @Test func `it is a chained plugin`() throws {
+  @Test func `firewall without prevResult is refused`() throws {
     let message = "missing prevResult: firewall must be called as chained plugin"
     #expect(throws: CNIError(.invalidNetworkConfig, message)) {
       try plugin.add(call("{}", previous: nil)) { (_) throws(CNIError) in }
@@ -161,7 +162,7 @@ import Testing
   }
 
   @Test(arguments: 0..<4)
-  func `leaves everything as it was when change n is refused`(n: Int) throws {
+  func `ADD leaves everything unchanged if change n is refused`(n: Int) throws {
     let before = kernel.state
     kernel.changesBeforeRefusal = n
     do {
@@ -174,7 +175,7 @@ import Testing
     }
   }
 
-  @Test func `everything is taken back when the result cannot be written`() throws {
+  @Test func `ADD rolls back if the result cannot be written`() throws {
     let before = kernel.state
     let refusal = CNIError(.ioFailure, "write the result")
     #expect(throws: refusal) {
@@ -186,7 +187,7 @@ import Testing
   }
 
   @Test
-  func `CHECK tells what is missing, DEL needs nothing and can be repeated, STATUS tells of a host without filter`()
+  func `CHECK reports missing rules, DEL can be repeated, STATUS reports a host without packet filter`()
     throws
   {
     _ = try add("{}")

@@ -22,7 +22,7 @@ import Testing
   @Test(arguments: [
     (#"{"backend":"firewalld"}"#, "trusted"), (#"{"backend":"firewalld","firewalldZone":"pods"}"#, "pods"),
   ])
-  func `the backend firewalld makes each address a source of the zone and no rules in tables`(
+  func `the backend firewalld adds each address as a source of the zone and no rules`(
     json: String, zone: String
   ) throws {
     #expect(try plain.add(json) == plain.previous)
@@ -36,7 +36,7 @@ import Testing
       (#"{"backend":""}"#, "trusted", nil), (#"{"firewalldZone":"pods"}"#, "pods", nil),
       (#"{"iptablesAdminChainName":"OPS"}"#, "trusted", "OPS"),
     ] as [(String, String, String?)])
-  func `if no backend is named and firewalld runs, addresses are sources and admitted in tables`(
+  func `without a backend and with firewalld, ADD adds sources and rules`(
     json: String, zone: String, chain: String?
   ) throws {
     _ = try plain.add(json)
@@ -44,17 +44,17 @@ import Testing
   }
 
   @Test(arguments: ["iptables", "nftables"])
-  func `a firewalld that runs gets no sources if another backend is named`(backend: String) throws {
+  func `with another backend than firewalld ADD adds no sources`(backend: String) throws {
     _ = try plain.add(#"{"backend":"\#(backend)"}"#)
     #expect(try plain.rules == plain.admissions(backend == "iptables" ? "CNI-ADMIN" : nil))
   }
 
-  @Test func `ingressPolicy makes rules in tables with the backend firewalld too`() throws {
+  @Test func `ingressPolicy adds rules also with the backend firewalld`() throws {
     _ = try plain.add(#"{"backend":"firewalld","ingressPolicy":"same-bridge"}"#)
     #expect(try plain.rules == sources("trusted") + [.isolate(Isolation("cni0", reach: .outside))])
   }
 
-  @Test func `STATUS says that firewalld does not run only if it is named`() throws {
+  @Test func `STATUS reports that firewalld does not run only with the backend firewalld`() throws {
     func obstacle(_ json: String, _ filter: FakeFilter) throws -> String? {
       plain.kernel.filter = filter
       var kernel = plain.kernel

@@ -6,7 +6,7 @@ import Testing
 @testable import firewall
 
 extension FirewallTests {
-  @Test func `a plan of firewall names the rules, and makes none`() throws {
+  @Test func `a plan of firewall lists the rules and adds none`() throws {
     kernel.state.links[.host] = [:]
     var call = try call("{}", previous: previous)
     let plan = PlanOutput()

@@ -33,7 +33,7 @@ import Testing
   }
 
   @Test(arguments: entries)
-  func `what is no claim file keeps neither DEL nor ADD from working, and GC removes it`(script: String) throws {
+  func `an invalid rule set file blocks neither DEL nor ADD, and GC removes it`(script: String) throws {
     var filter = host.filter
     for _ in 1...2 {
       try filter.add(HostFilterTests.ruleSet("c1"))
@@ -54,7 +54,7 @@ import Testing
     #expect(!Files.exists("\(host.state)/target"))
   }
 
-  @Test func `a claim of another owner is not obeyed, and that owner's rules stay`() throws {
+  @Test func `a rule set file with another owner is ignored, and that owner's rules stay`() throws {
     var filter = host.filter
     try filter.add(HostFilterTests.ruleSet("c1"))
     try replaceFile("sed -i s/c1/c2/ PATH")
@@ -66,7 +66,7 @@ import Testing
   }
 
   @Test(arguments: ["mkdir PATH", "mkfifo PATH", "ln -s STATE/target PATH", "ln -s PATH PATH"])
-  func `the lock is taken whatever is in its place`(script: String) throws {
+  func `the lock is taken whatever kind of file is in its place`(script: String) throws {
     let path = "\(host.state)/filter.lock"
     try shell(script.replacing("PATH", with: path).replacing("STATE", with: host.state))
     var filter = host.filter, other = host.filter
@@ -77,7 +77,7 @@ import Testing
   }
 
   @Test(arguments: ["filter", "filter/net"], ["touch PATH", "ln -s TARGET PATH", "mkfifo PATH"])
-  func `a directory that is none is set aside, and nothing is written through a link`(name: String, script: String)
+  func `a file in place of a directory is set aside, and no symbolic link is followed`(name: String, script: String)
     throws
   {
     let path = "\(host.state)/\(name)"

@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 @Suite struct DirectoryTests {
-  @Test func `many make the same directories at once, and all find them made`() throws {
+  @Test func `concurrent calls that make the same directories all succeed`() throws {
     let root = "/tmp/t-directories-\(UUID().uuidString)"
     defer { try? FileManager.default.removeItem(atPath: root) }
     let failures = Atomic(0)

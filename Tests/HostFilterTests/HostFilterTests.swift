@@ -22,7 +22,7 @@ import Testing
       ("nat\n", true, true, .nftables, .nftables), ("", true, true, .iptables, .iptables),
       ("", true, false, nil, .nftables),
     ] as [(String, Bool, Bool, Backend?, Backend)])
-  func `follows the host unless told`(
+  func `the backend is the host's unless one is given`(
     legacy: String, hasNftables: Bool, hasIptables: Bool, wanted: Backend?, chosen: Backend
   ) throws {
     let host = try FilterHost(legacy: legacy)
@@ -36,7 +36,7 @@ import Testing
     #expect(host.ruleSets(chosen) == [try Self.ruleSet("c1", backend: chosen)])
   }
 
-  @Test func `a host with neither is told what each lacks`() throws {
+  @Test func `on a host without both backends the error says what each lacks`() throws {
     let host = try FilterHost()
     host.nftables.isUsable = false
     host.iptables.isUsable = false
@@ -49,7 +49,7 @@ import Testing
     #expect(try Files.list("\(host.state)/filter") == nil)
   }
 
-  @Test func `what is refused is not remembered`() throws {
+  @Test func `a refused rule set is not recorded`() throws {
     let host = try FilterHost()
     var filter = host.filter
     host.nftables.refusal = KernelError("add", errno: .EEXIST, reason: "File exists")
@@ -58,7 +58,7 @@ import Testing
     #expect(try Files.list("\(host.state)/filter")?.isEmpty != false)
   }
 
-  @Test func `what may have been added in spite of the error stays remembered if it cannot be removed`() throws {
+  @Test func `a rule set stays recorded if it may have been added and cannot be removed`() throws {
     let host = try FilterHost()
     var filter = host.filter
     host.nftables.refusal = KernelError("add", errno: .ENOMEM, reason: "Cannot allocate memory")
@@ -70,7 +70,7 @@ import Testing
     #expect(try filter.ruleSet(of: Self.owner("c1"), .ports) == nil)
   }
 
-  @Test func `parts and containers are removed apart, and nothing is left`() throws {
+  @Test func `rule sets of plugins and containers are removed separately and leave nothing`() throws {
     let host = try FilterHost()
     var filter = host.filter
     for ruleSet in try [Self.ruleSet("c1"), Self.ruleSet("c1", .firewall), Self.ruleSet("c2")] {
@@ -86,7 +86,7 @@ import Testing
     #expect(try Files.list("\(host.state)/filter") == [])
   }
 
-  @Test func `rules go to where they were added, whatever the host uses now`() throws {
+  @Test func `rules are removed from the backend that added them`() throws {
     let host = try FilterHost()
     var filter = host.filter
     try filter.add(Self.ruleSet("c1", backend: .iptables))
@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test(arguments: [true, false])
-  func `rules that nobody remembers are found everywhere or not at all`(everywhere: Bool) throws {
+  func `rules without a rule set file are removed from all backends or from none`(everywhere: Bool) throws {
     let host = try FilterHost(legacy: "filter\n")
     var filter = host.filter
     host.nftables.ruleSets = [try Self.ruleSet("c1")]
@@ -105,7 +105,7 @@ import Testing
     #expect(host.iptables.ruleSets.isEmpty == everywhere)
   }
 
-  @Test func `a memory that cannot be read does not keep rules from being removed`() throws {
+  @Test func `an unreadable rule set file does not block the removal of rules`() throws {
     let host = try FilterHost()
     var filter = host.filter
     try filter.add(Self.ruleSet("c1"))
@@ -119,7 +119,7 @@ import Testing
     #expect(try Files.list("\(host.state)/filter") == [])
   }
 
-  @Test func `GC keeps what is valid, and other networks and parts`() throws {
+  @Test func `GC keeps valid attachments, other networks and other plugins`() throws {
     let host = try FilterHost()
     var filter = host.filter
     for ruleSet in try [Self.ruleSet("c1"), Self.ruleSet("c2"), Self.ruleSet("c2", .firewall)] {
@@ -133,7 +133,7 @@ import Testing
     #expect(left == ["cni:net/c1/eth0 ports", "cni:net/c2/eth0 firewall", "cni:net2/c2/eth0 ports"])
   }
 
-  @Test func `GC does not read the claims of what stays`() throws {
+  @Test func `GC does not read the rule sets of valid attachments`() throws {
     let host = try FilterHost()
     var filter = host.filter
     let kept = try Self.ruleSet("c1")
@@ -145,7 +145,7 @@ import Testing
     #expect(host.nftables.ruleSets.map(\.owner) == [kept.owner])
   }
 
-  @Test func `what somebody flushed is put back`() throws {
+  @Test func `repair adds flushed rules again`() throws {
     let host = try FilterHost()
     var filter = host.filter
     try filter.add(Self.ruleSet("c1"))
@@ -161,7 +161,7 @@ import Testing
     RuleSet(try owner("host"), .tunnels, [.guardTunnel(TunnelGuard(port: 4789, peers: peers))], backend: backend)
   }
 
-  @Test func `there is no claim file while rules are replaced`() throws {
+  @Test func `the rule set file is absent while rules are replaced`() throws {
     let host = try FilterHost()
     var filter = host.filter
     let first = try Self.tunnel(["192.0.2.2"]), second = try Self.tunnel(["192.0.2.3"])
@@ -175,7 +175,7 @@ import Testing
     #expect(host.nftables.ruleSets == [second])
   }
 
-  @Test func `the same rules again are left alone, unless some of them are missing`() throws {
+  @Test func `the same rules are not added again unless some are missing`() throws {
     let host = try FilterHost()
     var filter = host.filter
     let ruleSet = try Self.tunnel(["192.0.2.2"])

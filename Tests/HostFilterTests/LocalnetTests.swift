@@ -16,7 +16,7 @@ import Testing
     return RuleSet(try HostFilterTests.owner(container, on: network), .ports, [.publish(port)])
   }
 
-  @Test func `a link is needed by rules of others that are in place, not by what a killed ADD remembered`() throws {
+  @Test func `route_localnet is needed if other rules in place use the link, not for those of a killed ADD`() throws {
     let host = try FilterHost()
     var filter = host.filter
     let own = try Self.published("c1"), other = try Self.published("c2", on: "net2")

@@ -10,13 +10,13 @@ struct SharedLibraryTests {
     } catch { return error }
   }
 
-  @Test func `a library that is not installed is missing, and the package is named`() throws {
+  @Test func `a library that is not installed is reported as missing with its package`() throws {
     let error = try #require(refusal(of: "libt-none.so.1"))
     #expect(error.meansUnsupported)
     #expect(error.reason.hasSuffix("No such file or directory; want the package libt1"))
   }
 
-  @Test func `a library that cannot be read now is not missing`() throws {
+  @Test func `a library that cannot be read is not reported as missing`() throws {
     // Nothing is mapped at address 0, so that reading there fails with EIO.
     let error = try #require(refusal(of: "/proc/self/mem"))
     #expect(error.errno == .EIO)

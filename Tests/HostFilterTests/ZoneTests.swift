@@ -30,7 +30,7 @@ import Testing
   func records() throws -> [String] { try Files.list(host.sources) ?? [] }
 
   @Test(arguments: [false, true])
-  mutating func `sources are added and removed, with rules in tables or without`(tables: Bool) throws {
+  mutating func `zone sources are added and removed with or without rules`(tables: Bool) throws {
     let ruleSet = try ruleSet(tables: tables)
     try filter.add(ruleSet)
     #expect(host.zones.bound == [Self.first, Self.second])
@@ -42,7 +42,7 @@ import Testing
     #expect(try records() == [])
   }
 
-  @Test mutating func `repair adds a source that is missing`() throws {
+  @Test mutating func `repair adds a missing zone source`() throws {
     let ruleSet = try ruleSet(tables: true)
     try filter.add(ruleSet)
     _ = host.zones.release([Self.second])
@@ -52,7 +52,7 @@ import Testing
     #expect(try filter.repair([ruleSet.owner.network]) == [])
   }
 
-  @Test mutating func `repair restores rules in tables while firewalld does not run`() throws {
+  @Test mutating func `repair restores rules while firewalld does not run`() throws {
     let ruleSet = try ruleSet(tables: true), sourcesOnly = try self.ruleSet("c2", [ZoneSource("10.1.0.3")])
     for ruleSet in [ruleSet, sourcesOnly] { try filter.add(ruleSet) }
     host.nftables.ruleSets = []
@@ -70,14 +70,14 @@ import Testing
     #expect(try records() == [])
   }
 
-  @Test mutating func `an ADD whose rules in tables are refused leaves no source`() throws {
+  @Test mutating func `an ADD whose rules are refused leaves no source`() throws {
     host.nftables.refusal = KernelError("add", errno: .EPERM, reason: "refused")
     #expect(throws: KernelError.self) { try filter.add(ruleSet(tables: true)) }
     #expect(host.zones.bound == [])
     #expect(try records() == [])
   }
 
-  @Test mutating func `sources that DEL leaves since firewalld does not run are removed by the next ADD`() throws {
+  @Test mutating func `the next ADD removes sources that DEL left while firewalld did not run`() throws {
     try filter.add(ruleSet())
     host.zones.set { $0.runs = false }
     try filter.remove(ruleSet().owner, .firewall, everywhere: true)
@@ -90,7 +90,7 @@ import Testing
     #expect(host.zones.bound == [Self.first, ZoneSource("10.1.0.3")])
   }
 
-  @Test mutating func `sources that DEL leaves since a file is read-only are removed by the next GC`() throws {
+  @Test mutating func `the next GC removes sources that DEL left because a file was read-only`() throws {
     try filter.add(ruleSet())
     host.zones.set { $0.isReadOnly = true }
     try filter.remove(ruleSet().owner, .firewall, everywhere: true)
@@ -109,7 +109,7 @@ import Testing
     #expect(try records() == [boot])
   }
 
-  @Test mutating func `a late DEL does not remove the source of the container that has the address now`() throws {
+  @Test mutating func `a late DEL keeps the source of the container that has the address now`() throws {
     try filter.add(ruleSet("c1", [Self.first]))
     try filter.add(ruleSet("c2", [Self.first]))
     try filter.remove(ruleSet("c1").owner, .firewall, everywhere: true)

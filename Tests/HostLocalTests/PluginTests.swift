@@ -13,7 +13,7 @@ import Testing
 @Suite struct PluginTests {
   static let subnet = #""subnet": "10.1.0.0/29""#
 
-  @Test func `the result has routes and name service as configured`() throws {
+  @Test func `the result has the configured routes and DNS settings`() throws {
     try bench { bench in
       let resolv = "\(bench.directory)/resolv"
       try Data("# x\nnameserver 10.1.0.1\nnameserver 10.1.0.2\ndomain a.example\nsearch a b\noptions ndots:2\n;\n".utf8)
@@ -46,14 +46,14 @@ import Testing
     ),
     (#""args": {"org.apache.mesos": {"network_info": {"ip_addresses": [{"protocol": "IPv4"}]}}},"#, "10.1.0.4/29"),
   ])
-  func `the strongest of those who ask for an address is heard`(more: String, address: String) throws {
+  func `the address source with the highest precedence is used`(more: String, address: String) throws {
     try bench { bench in
       let result = try bench.add("a", Self.subnet, more: more, arguments: "IP=10.1.0.4")
       #expect(result.texts == [address])
     }
   }
 
-  @Test func `a result that cannot be handed over takes no address`() throws {
+  @Test func `an ADD whose result cannot be written takes no address`() throws {
     try bench { bench in
       let failure = CNIError(.ioFailure, "write the result to standard output: Broken pipe")
       let call = try bench.call("a", Self.subnet)
@@ -89,7 +89,7 @@ import Testing
     }
   }
 
-  @Test func `CHECK sees that a lease has become another's`() throws {
+  @Test func `CHECK reports a lease that another container has now`() throws {
     try bench { bench in
       var call = try bench.call("a", Self.subnet)
       call.previous = try bench.add("a", Self.subnet)
@@ -99,7 +99,7 @@ import Testing
     }
   }
 
-  @Test func `DEL frees its own and no other, twice, whatever became of the configuration`() throws {
+  @Test func `DEL releases only its own leases after any change of the configuration, and can be repeated`() throws {
     try bench { bench in
       _ = try bench.add("a", Self.subnet)
       _ = try bench.add("b", Self.subnet)
@@ -113,7 +113,7 @@ import Testing
     }
   }
 
-  @Test func `GC frees what is not valid and what names nobody`() throws {
+  @Test func `GC releases leases that are not valid or have no holder`() throws {
     try bench { bench in
       for container in ["a", "b", "c"] { _ = try bench.add(container, Self.subnet) }
       for (name, text) in [("10.1.0.5", ""), ("10.1.0.6", "b"), ("10.1.0.7", "z")] {
@@ -128,7 +128,7 @@ import Testing
     }
   }
 
-  @Test func `STATUS is content until the last address is gone`() throws {
+  @Test func `STATUS succeeds until the last address is leased`() throws {
     try bench { bench in
       try bench.plugin.status(bench.network(Self.subnet))
       #expect(names(bench.directory) == [])
@@ -140,7 +140,7 @@ import Testing
     }
   }
 
-  @Test func `the addresses of an earlier boot are used when all others are`() throws {
+  @Test func `leases of an earlier boot are reused if no other address is free`() throws {
     try bench { bench in
       for name in ["a", "b", "c", "d", "e"] { _ = try bench.add(name, Self.subnet) }
       #expect(refusal { _ = try bench.add("f", Self.subnet) }?.code == .poolExhausted)
@@ -152,7 +152,7 @@ import Testing
     }
   }
 
-  @Test func `a container gets its address back by its name`() throws {
+  @Test func `a new container gets the address that its name had before`() throws {
     try bench { bench in
       let text = Self.subnet + #", "sticky": true"#
       let name = "IgnoreUnknown=1;K8S_POD_NAME="

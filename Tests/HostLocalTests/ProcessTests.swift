@@ -5,7 +5,7 @@ import Testing
 
 /// The built executable, many of it at once, ended at any moment, and on bad disks.
 @Suite struct ProcessTests {
-  @Test func `hundreds at once get an address each and leave none`() throws {
+  @Test func `hundreds of ADDs at once get different addresses, and DELs release all`() throws {
     try inDataDirectory { directory in
       let text = config(directory, #""ranges": [[{"subnet": "10.1.0.0/23"}], [{"subnet": "fd00::/64"}]]"#)
       let added = try (0..<300).map { try PluginRun.ours.start("ADD", "c\($0)", text) }.map {
@@ -22,7 +22,7 @@ import Testing
     }
   }
 
-  @Test func `a pool one short refuses exactly one`() throws {
+  @Test func `a pool with one address too few refuses exactly one ADD`() throws {
     try inDataDirectory { directory in
       let text = config(directory, #""subnet": "10.1.0.0/27""#, version: "1.1.0")
       let added = try (0..<30).map { try PluginRun.ours.start("ADD", "c\($0)", text) }.map {
@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test func `whoever is killed leaves what DEL removes`() throws {
+  @Test func `DEL removes what a killed ADD or DEL left`() throws {
     try inDataDirectory { directory in
       let text = config(directory, #""ranges": [[{"subnet": "10.1.0.0/28"}], [{"subnet": "fd00::/124"}]]"#)
       var random = Seeded(state: 31)
@@ -67,7 +67,7 @@ import Testing
     ]
   }
 
-  @Test(.needsRoot) func `a read-only disk is named and DEL of nothing still succeeds`() throws {
+  @Test(.needsRoot) func `ADD reports a read-only disk, and DEL without leases still succeeds`() throws {
     try inDataDirectory { directory in
       let text = config(directory, #""subnet": "10.1.0.0/24""#)
       let wrapper = on("ro", directory, #"exec "$@""#)
@@ -78,7 +78,7 @@ import Testing
     }
   }
 
-  @Test(.needsRoot) func `a lease that cannot be removed is named`() throws {
+  @Test(.needsRoot) func `DEL names a lease that cannot be removed`() throws {
     try inDataDirectory { directory in
       let text = config(directory, #""subnet": "10.1.0.0/24""#)
       #expect(try PluginRun.ours("ADD", "a", text).status == 0)
@@ -101,7 +101,7 @@ import Testing
       (2, "open DIR/lock"), (3, "open DIR/10.1.0.2"), (4, "set attribute user.swift-cni DIR/10.1.0.2"),
       (5, "open DIR/last_reserved_ip.0"), (6, "open DIR/fd00::2"), (7, "open DIR/last_reserved_ip.1"),
     ])
-  func `a full disk leaves no lease`(files: Int, operation: String) throws {
+  func `ADD on a full disk leaves no lease`(files: Int, operation: String) throws {
     try inDataDirectory { directory in
       let text = config(directory, #""ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]]"#)
       // 1: the plugin's own refusal; 7: the same, and it left no lease.

@@ -13,7 +13,7 @@ private let kinds = [
 ]
 
 /// Where the first range set has them: after a refusal further on the reference has moved `last_reserved_ip`.
-private let wishes = ["IP=10.1.0.4", "IP=10.1.0.5", "IP=10.1.0.4", "IP=10.1.0.2", "IP=10.1.0.4", "IP=10.3.0.4"]
+private let requests = ["IP=10.1.0.4", "IP=10.1.0.5", "IP=10.1.0.4", "IP=10.1.0.2", "IP=10.1.0.4", "IP=10.3.0.4"]
 
 extension Answer {
   /// Debian's version writes `"dns": {}` where it has none to tell.
@@ -27,7 +27,7 @@ extension Answer {
 @Suite(.needsReferencePlugins) struct ReferenceTests {
   /// The same calls at random to both, each in a directory of its own: same answers, same files.
   @Test(arguments: kinds.indices, [11, 12] as [UInt64])
-  func `answers and files are the reference's`(kind: Int, seed: UInt64) throws {
+  func `answers and files are the same as the reference plugin's`(kind: Int, seed: UInt64) throws {
     try inDataDirectory { ours in
       try inDataDirectory { theirs in
         var random = Seeded(state: seed)
@@ -36,10 +36,10 @@ extension Answer {
           let command = step > 0 && Int.random(in: 0..<3, using: &random) == 0 ? "DEL" : "ADD"
           // An address on request for one that has another: the reference gives it, and forgets the first on DEL's way.
           let holds = contents("\(ours)/net").values.contains("\(container)\r\neth0")
-          let asked = holds || Bool.random(using: &random) ? "" : wishes[kind]
-          let mine = try PluginRun.ours(command, container, config(ours, kinds[kind]), arguments: asked)
-          let reference = try PluginRun.reference(command, container, config(theirs, kinds[kind]), arguments: asked)
-          let call = "step \(step): \(command) \(container) \(asked)"
+          let arguments = holds || Bool.random(using: &random) ? "" : requests[kind]
+          let mine = try PluginRun.ours(command, container, config(ours, kinds[kind]), arguments: arguments)
+          let reference = try PluginRun.reference(command, container, config(theirs, kinds[kind]), arguments: arguments)
+          let call = "step \(step): \(command) \(container) \(arguments)"
           try #require(mine.status == reference.status, "\(call): \(mine) \(reference)")
           if mine.status == 0 { try #require(mine.output == reference.withoutEmptyDNS, "\(call)") }
           try #require(contents("\(ours)/net") == contents("\(theirs)/net"), "\(call)")
@@ -49,7 +49,7 @@ extension Answer {
   }
 
   /// Both work on one directory in turn; whoever made a lease, either frees it.
-  @Test(arguments: [21, 22] as [UInt64]) func `both serve one network in turn`(seed: UInt64) throws {
+  @Test(arguments: [21, 22] as [UInt64]) func `both plugins can serve one network in turn`(seed: UInt64) throws {
     try inDataDirectory { directory in
       var random = Seeded(state: seed)
       let text = config(directory, #""subnet": "10.1.0.0/27""#)
@@ -73,7 +73,7 @@ extension Answer {
     }
   }
 
-  @Test func `both serve one network at once`() throws {
+  @Test func `both plugins can serve one network at the same time`() throws {
     try inDataDirectory { directory in
       let text = config(directory, #""subnet": "10.1.0.0/24""#)
       let runs = try (0..<80).map { number in

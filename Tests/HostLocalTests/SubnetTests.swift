@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite struct SubnetTests {
-  @Test func `auto takes the first subnet that nothing uses and keeps it`() throws {
+  @Test func `auto takes the first unused subnet and keeps it`() throws {
     try bench { bench in
       try bench.route("172.17.0.0/16")
       try bench.route("172.18.5.0/24")
@@ -35,7 +35,7 @@ import Testing
     }
   }
 
-  @Test func `after 172.31 come 192.168 cut into /20 and 10 cut into /16, then nothing`() throws {
+  @Test func `after 172.31 auto takes 192.168 in parts of /20 and 10 in parts of /16, then fails`() throws {
     try bench { bench in
       try bench.route("172.16.0.0/12")
       #expect(try bench.add("a", #""subnet": "auto""#, network: "n1").texts == ["192.168.0.2/20"])
@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  @Test func `networks that start at once choose different subnets`() throws {
+  @Test func `networks that start at the same time get different subnets`() throws {
     try inDataDirectory { directory in
       let started = try (0..<8).map { number in
         let text = config(directory, #""subnet": "auto""#).replacing(#""net""#, with: #""n\#(number)""#)
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  @Test func `without a subnet the bridge's address says which`() throws {
+  @Test func `without a subnet the bridge's addresses give the ranges`() throws {
     try bench { bench in
       let bridge: InterfaceName = "br9"
       let more = #""type": "bridge", "bridge": "br9","#

@@ -37,7 +37,7 @@ extension FakeLeaseStore {
 private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::/125"}]]"#
 
 @Suite struct AllocationTests {
-  @Test func `goes on after the last address and comes round`() throws {
+  @Test func `allocation continues after the last address and wraps around`() throws {
     var store = FakeLeaseStore()
     var given: [String] = []
     for container in ["a", "b", "c"] { given += try store.add(request(container)) }
@@ -46,7 +46,7 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
     #expect(given == ["10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6", "10.1.0.2"])
   }
 
-  @Test func `goes from range to range and round`() throws {
+  @Test func `allocation continues in the next range and wraps around`() throws {
     var store = FakeLeaseStore()
     let text = #"""
       "ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.5", "rangeEnd": "10.1.0.6"},
@@ -59,13 +59,13 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
   }
 
   @Test(arguments: ["10.9.0.1", "fd00::1", "10.1.0.1", "10.1.0.6"])
-  func `starts at the first address where the last one leads nowhere`(last: String) throws {
+  func `allocation starts at the first address if the last one is outside the ranges`(last: String) throws {
     var store = FakeLeaseStore()
     store.last[0] = try address(last)
     #expect(try store.add(request("a")) == ["10.1.0.2"])
   }
 
-  @Test func `an address of each range set`() throws {
+  @Test func `an attachment gets one address from each range set`() throws {
     var store = FakeLeaseStore()
     let result = try store.allocate(request("a", dual)).compactMap(\.ip)
     #expect(
@@ -76,7 +76,7 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
     #expect(try store.last == [0: address("10.1.0.2"), 1: address("fd00::2")])
   }
 
-  @Test func `an attachment that has an address is refused`() throws {
+  @Test func `a second ADD of an attachment is refused`() throws {
     var store = FakeLeaseStore()
     _ = try store.add(request("a"))
     #expect(
@@ -88,7 +88,7 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
     #expect(store.leases.count == 1)
   }
 
-  @Test func `an exhausted pool says how large it is`() throws {
+  @Test func `the error of an exhausted pool has its size`() throws {
     var store = FakeLeaseStore()
     for container in ["a", "b", "c", "d", "e"] { _ = try store.add(request(container)) }
     #expect(
@@ -98,7 +98,7 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
           details: "network net, ipam.subnet"))
   }
 
-  @Test func `an exhausted second set leaves the first as it was`() throws {
+  @Test func `an exhausted second set leaves the first one unchanged`() throws {
     var store = FakeLeaseStore()
     store.leases = try [address("fd00::2"): LeaseHolder(owner("z"))]
     let text =
@@ -107,7 +107,7 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
     #expect(try store.leases.keys.sorted() == [address("fd00::2")])
   }
 
-  @Test func `takes back what the dead hold, but only when nothing else is left`() throws {
+  @Test func `leases of dead containers are reused only if no other address is free`() throws {
     var store = FakeLeaseStore()
     for container in ["a", "b", "c", "d"] { _ = try store.add(request(container)) }
     store.dead = try [address("10.1.0.3"), address("10.1.0.4")]
@@ -117,13 +117,13 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
     #expect(try store.holder(of: address("10.1.0.4")) == nil)
   }
 
-  @Test func `gives the addresses asked for and any for the other sets`() throws {
+  @Test func `requested addresses are assigned, and any address from the other sets`() throws {
     var store = FakeLeaseStore()
     #expect(try store.add(request("a", dual, wanted: ["fd00::5"])) == ["10.1.0.2", "fd00::5"])
     #expect(try store.add(request("b", dual, wanted: ["fd00::6", "10.1.0.5", "10.1.0.5"])) == ["10.1.0.5", "fd00::6"])
   }
 
-  @Test func `an address asked for is taken back from the dead`() throws {
+  @Test func `a requested address is taken from a dead container`() throws {
     var store = FakeLeaseStore()
     _ = try store.add(request("a"))
     store.dead = try [address("10.1.0.2")]
@@ -139,7 +139,7 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
       (["10.1.0.3"], "10.1.0.5", "range set 10.1.0.1-10.1.0.6 gives one address and 10.1.0.3 is requested too"),
       (["fd00::3"], "10.1.0.2", "it is leased to container z (eth0)"),
     ] as [([String], String, String)])
-  func `an address that cannot be had takes nothing`(others: [String], text: String, why: String) throws {
+  func `nothing is leased if a requested address is not available`(others: [String], text: String, why: String) throws {
     var store = FakeLeaseStore()
     store.leases = try [address("10.1.0.2"): LeaseHolder(owner("z"))]
     let wish = try request("a", dual + #", "exclude": ["10.1.0.4"]"#, wanted: others + [text])
@@ -149,7 +149,7 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
     #expect(store.leases.count == 1)
   }
 
-  @Test func `the broadcast address is not handed out, also where a range ends with it`() throws {
+  @Test func `the broadcast address is not leased even if a range ends with it`() throws {
     let text = #""subnet": "10.1.0.0/29", "rangeStart": "10.1.0.6", "rangeEnd": "10.1.0.7""#
     var store = FakeLeaseStore()
     #expect(
@@ -159,7 +159,7 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
     #expect(try store.refusal(request("b", text))?.code == .poolExhausted)
   }
 
-  @Test func `tries the next address where somebody was faster`() throws {
+  @Test func `the next address is tried if another process took the first one`() throws {
     var store = FakeLeaseStore()
     store.unseen = try [address("10.1.0.2"): LeaseHolder(owner("z"))]
     #expect(try store.add(request("a")) == ["10.1.0.3"])
@@ -167,7 +167,7 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
     #expect(try store.refusal(request("b", wanted: ["10.1.0.4"]))?.code == .addressUnavailable)
   }
 
-  @Test func `a name keeps its address, and others get it last`() throws {
+  @Test func `a name keeps its address, and other names get it last`() throws {
     var store = FakeLeaseStore()
     #expect(try store.add(request("a", name: "db")) == ["10.1.0.2"])
     try store.release(address("10.1.0.2"))
@@ -202,7 +202,7 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
     }
   }
 
-  @Test func `says which sets have nothing left`() throws {
+  @Test func `range sets without free addresses are named`() throws {
     var store = FakeLeaseStore()
     let both = try sets(dual)
     for container in ["a", "b", "c", "d", "e"] { _ = try store.add(request(container)) }

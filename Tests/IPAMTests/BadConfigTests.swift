@@ -36,7 +36,7 @@ private let badAround: [(String, String, String)] = [
 ]
 
 @Suite struct BadConfigTests {
-  @Test(arguments: badConfigs) func `a wrong key is named with its value and what was wanted`(
+  @Test(arguments: badConfigs) func `a wrong key is refused with its value and the expected form`(
     text: String, message: String
   )
     throws
@@ -46,13 +46,15 @@ private let badAround: [(String, String, String)] = [
     #expect(error?.code == (message.hasSuffix("no unused subnet is left") ? .poolExhausted : .invalidNetworkConfig))
   }
 
-  @Test(arguments: badAround) func `so is one outside of ipam`(around: String, text: String, message: String) throws {
+  @Test(arguments: badAround) func `a wrong key outside ipam is refused`(around: String, text: String, message: String)
+    throws
+  {
     let error = #expect(throws: CNIError.self) { _ = try sets(text, around: around) }
     #expect(error == CNIError(.invalidNetworkConfig, message))
   }
 
   @Test(arguments: ["0.1.0", "0.2.0"])
-  func `versions that hold one address of a family refuse two`(version: String) throws {
+  func `versions with one address per family refuse two range sets of one family`(version: String) throws {
     let ranges = #"[[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}], [{"subnet": "10.2.0.0/24"}]]"#
     let error = #expect(throws: CNIError.self) { _ = try sets(#""ranges": \#(ranges)"#, version: version) }
     let message =
@@ -61,7 +63,7 @@ private let badAround: [(String, String, String)] = [
     #expect(try sets(#""ranges": \#(ranges)"#, version: "0.3.0").count == 3)
   }
 
-  @Test(arguments: ["{}", #"{"ipam": null}"#]) func `ipam itself is wanted`(json: String) throws {
+  @Test(arguments: ["{}", #"{"ipam": null}"#]) func `a configuration without ipam is refused`(json: String) throws {
     let config = try decoded(json)
     let error = #expect(throws: CNIError.self) { _ = try config.rangeSets() }
     #expect(

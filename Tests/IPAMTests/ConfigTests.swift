@@ -46,14 +46,14 @@ func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text))
       (#""ranges": [[{"subnet": "10.1.0.0/24", "exclude": ["10.1.0.0/25"]}]]"#, "10.1.0.1-10.1.0.254", "10.1.0.1", 127),
       (#""SUBNET": "10.1.0.0/24", "RangeStart": "", "gateway": null"#, "10.1.0.1-10.1.0.254", "10.1.0.1", 253),
     ] as [(String, String, String?, Int)])
-  func `fills in what a range leaves out`(text: String, span: String, gateway: String?, capacity: Int) throws {
+  func `a range has defaults for missing keys`(text: String, span: String, gateway: String?, capacity: Int) throws {
     let set = try #require(try sets(text).first)
     #expect(set.description == span)
     #expect(set.ranges[0].gateway?.description == gateway)
     #expect(set.capacity == UInt128(capacity))
   }
 
-  @Test func `range sets come from the runtime, then from beside type, then from ranges`() throws {
+  @Test func `range sets come from runtimeConfig, then from subnet, then from ranges`() throws {
     let found = try sets(
       #""subnet": "10.2.0.0/24", "ranges": [[{"subnet": "10.3.0.0/24"}, {"subnet": "10.4.0.0/24"}], [{"subnet": "fd00::/64"}]]"#,
       around: #""runtimeConfig": {"ipRanges": [[{"subnet": "10.1.0.0/24"}]]},"#)
@@ -63,7 +63,7 @@ func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text))
       found.map(\.ranges[0].key) == ["runtimeConfig.ipRanges[0][0]", "ipam", "ipam.ranges[0][0]", "ipam.ranges[1][0]"])
   }
 
-  @Test func `ranges derive from the bridge's addresses where none is given`() throws {
+  @Test func `without ranges the bridge's addresses give the ranges`() throws {
     let bridge = try [prefix("192.168.5.1/24"), prefix("192.168.6.1/24"), prefix("fd00:5::1/64")]
     let found = try sets(#""rangeStart": "192.168.5.10""#, around: #""type": "bridge","#, bridge: bridge)
     #expect(found.map(\.description) == ["192.168.5.10-192.168.5.254", "fd00:5::1-fd00:5::ffff:ffff:ffff:ffff"])
@@ -76,13 +76,15 @@ func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text))
       (#""type": "bridge", "bridge": "br1","#, #""sticky": true"#, "br1"),
       (#""type": "ptp","#, #""sticky": true"#, nil), (#""type": "bridge","#, #""subnet": "10.1.0.0/24""#, nil),
     ] as [(String, String, String?)])
-  func `asks the bridge only where there is one and no subnet`(around: String, text: String, name: String?) throws {
+  func `bridge addresses are read only with a bridge and without a subnet`(around: String, text: String, name: String?)
+    throws
+  {
     let json = #"{\#(around) "ipam": {\#(text)}}"#
     let config = try CNIJSON.decode(HostLocalConfig.self, from: Array(json.utf8))
     #expect(config.subnetBridge?.description == name)
   }
 
-  @Test func `an automatic subnet takes the place of its word`() throws {
+  @Test func `an automatic subnet replaces the word auto`() throws {
     let json = #"{"cniVersion": "1.0.0", "ipam": {"ranges": [[{"subnet": "auto"}], [{"subnet": "auto-ipv6"}]]}}"#
     let config = try CNIJSON.decode(HostLocalConfig.self, from: Array(json.utf8))
     #expect(config.automaticFamilies == [.v4, .v6])

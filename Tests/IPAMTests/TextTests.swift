@@ -9,12 +9,12 @@ import Testing
       ("a\r\neth0", "a", "eth0"), ("a\r\neth0\n", "a", "eth0"), (" \ta\r\neth0", "a", "eth0"), ("a", "a", nil),
       ("a\r\n", "a", nil), ("a b", "a b", nil), ("a\neth0", "a\neth0", nil), ("a\r\nb\r\nc", "a", "b\r\nc"),
     ] as [(String, String, String?)])
-  func `reads a lease as the reference plugin does`(text: String, container: String, interface: String?) {
+  func `a lease is read as the reference plugin reads it`(text: String, container: String, interface: String?) {
     #expect(LeaseHolder(fileContent: Array(text.utf8)) == LeaseHolder(container: container, interface: interface))
   }
 
   @Test(arguments: [[], [0], [32, 13, 10], [97, 0], [0xFF, 0xFE], [0xC3]] as [[UInt8]])
-  func `a file without text names nobody`(bytes: [UInt8]) {
+  func `a lease file without text has no holder`(bytes: [UInt8]) {
     #expect(LeaseHolder(fileContent: bytes) == nil)
   }
 
@@ -26,7 +26,7 @@ import Testing
     ("255.255.255.254/31", "255.255.255.255", ["255.255.255.254"]),
     ("::/0", "::", ["::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]),
   ])
-  func `a span without another is what is left`(whole: String, taken: String, rest: [String]) throws {
+  func `the difference of two spans is what remains of the first`(whole: String, taken: String, rest: [String]) throws {
     let (whole, taken) = try (#require(AddressSpan(whole)), #require(AddressSpan(taken)))
     #expect(whole.without(taken).map(\.description) == rest)
   }

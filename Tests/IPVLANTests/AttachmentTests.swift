@@ -7,21 +7,21 @@ import Testing
 /// The last container is the network outside.
 @Suite(.needsRoot)
 struct AttachmentTests {
-  @Test func `neighbours hear of it at once, and both families work at once`() throws {
+  @Test func `ADD announces the addresses, and both families work at once`() throws {
     try Lab.use(containers: 2) { lab in
-      try lab.layMaster()
+      try lab.addMaster()
       let config = try lab.upper("ipvlan", ipam: #"{"routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}"#)
       try lab.shell("ip link set lo up", in: lab.container(1))
       let before = try Snapshot(of: lab)
       var result = JSONValue.null
       var answered: [Bool] = []
-      let heard = try lab.heardOutside {
+      let received = try lab.capturedOutside {
         result = try lab.add(config, plugin: "ipvlan").result()
         answered = try ["fd77::1", "10.77.0.1"].map { try lab.pings($0, from: lab.container(1)) }
       }
       #expect(answered == [true, true])
-      #expect(heard.contains("- arp 10.77.0.2 10.77.0.2"))
-      #expect(heard.contains("- na fd77::2 ff02::1"))
+      #expect(received.contains("- arp 10.77.0.2 10.77.0.2"))
+      #expect(received.contains("- na fd77::2 ff02::1"))
       let master = try #require(try lab.link("m0", in: lab.host)), inside = lab.container(1)
       let wanted = """
         [{"name": "eth0", "mac": "\(master.text("address") ?? "")", "mtu": 1500, "sandbox": "\(lab.path(inside))"}]
@@ -40,16 +40,16 @@ struct AttachmentTests {
     }
   }
 
-  @Test func `duplicates are looked for where that is wanted, and found`() throws {
+  @Test func `enabledad finds a duplicate address`() throws {
     try Lab.use(containers: 3) { lab in
-      try lab.layMaster(["10.77.0.1/24", "fd77::1/64", "fd77::3/64"])
+      try lab.addMaster(["10.77.0.1/24", "fd77::1/64", "fd77::3/64"])
       let config = try lab.upper("ipvlan", #"{"enabledad": true}"#, subnets: ["fd77::/64"])
-      let heard = try lab.heardOutside {
+      let received = try lab.capturedOutside {
         try lab.add(config, plugin: "ipvlan").requireSuccess()
         #expect(try lab.answered(["1 > fd77::1"]) == ["1 > fd77::1"])
       }
-      #expect(heard.contains { $0.hasPrefix("- ns :: ") })
-      #expect(heard.contains("- na fd77::2 ff02::1"))
+      #expect(received.contains { $0.hasPrefix("- ns :: ") })
+      #expect(received.contains("- na fd77::2 ff02::1"))
       let second = try lab.add(config, to: 2, plugin: "ipvlan")
       #expect(second.code == 100)
       #expect(second.complaint.contains("fd77::3"))
@@ -58,9 +58,9 @@ struct AttachmentTests {
     }
   }
 
-  @Test func `the master may be another plugin's, with the addresses that it got`() throws {
+  @Test func `the master and its addresses may come from prevResult`() throws {
     try Lab.use(containers: 2) { lab in
-      try lab.layMaster()
+      try lab.addMaster()
       let previous = try JSONValue(
         json: """
           {"cniVersion": "1.1.0", "interfaces": [{"name": "m0"}], "routes": [{"dst": "0.0.0.0/0"}],
@@ -77,7 +77,7 @@ struct AttachmentTests {
     }
   }
 
-  @Test func `the master may be in the container, and smaller packets wanted`() throws {
+  @Test func `the master may be in the container, and mtu may be smaller than its MTU`() throws {
     try Lab.use(containers: 1) { lab in
       try lab.shell("ip link add net1 mtu 1400 type veth peer name net2 && ip link set net1 up", in: lab.container(1))
       let config = try lab.upper("ipvlan", #"{"master": "net1", "linkInContainer": true, "mtu": 1300, "mode": "l3"}"#)

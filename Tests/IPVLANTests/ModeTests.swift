@@ -9,11 +9,11 @@ struct ModeTests {
   private let between = ["1 > 10.77.0.3", "1 > fd77::3", "2 > 10.77.0.2", "2 > fd77::2"]
 
   @Test(arguments: [("bridge", true), ("private", false), ("vepa", false)])
-  func `containers of one master talk with flag bridge alone, and each with what is outside`(
+  func `containers on one master reach each other only with flag bridge, and other hosts with any flag`(
     flag: String, talks: Bool
   ) throws {
     try Lab.use(containers: 3) { lab in
-      try lab.layMaster()
+      try lab.addMaster()
       let config = try lab.upper("ipvlan", #"{"flag": "\#(flag)"}"#)
       for number in 1...2 { try lab.add(config, to: number, plugin: "ipvlan").requireSuccess() }
       #expect(try lab.answered(outward + between) == outward + (talks ? between : []))
@@ -23,7 +23,7 @@ struct ModeTests {
 
   /// Two networks on one master; the host has an address on it, by which the outside finds both.
   private func route(_ mode: String, _ flag: String, in lab: Lab) throws -> [JSONValue] {
-    try lab.layMaster(["10.79.0.1/24", "fd79::1/64"])
+    try lab.addMaster(["10.79.0.1/24", "fd79::1/64"])
     try lab.shell(
       """
       ip address add 10.79.0.2/24 dev m0
@@ -46,19 +46,19 @@ struct ModeTests {
   private let routedBetween = ["1 > 10.78.0.2", "1 > fd78::2", "2 > 10.77.0.2", "2 > fd77::2"]
 
   @Test(arguments: ["l3", "l3s"])
-  func `subnets reach each other and what is outside by routes, and nobody asks for a gateway's address`(
+  func `subnets reach each other and other hosts by routes, without neighbour requests for a gateway`(
     mode: String
   ) throws {
     try Lab.use(containers: 3) { lab in
       let networks = try route(mode, "bridge", in: lab)
-      let heard = try lab.heardOutside {
+      let received = try lab.capturedOutside {
         for (index, network) in networks.enumerated() {
           try lab.add(network, to: index + 1, plugin: "ipvlan").requireSuccess()
         }
         #expect(try lab.answered(routedOutward + routedBetween) == routedOutward + routedBetween)
       }
-      #expect(!heard.contains { $0.contains("arp 10.77.0") || $0.contains("arp 10.78.0") })
-      #expect(!heard.contains { $0.contains(" ns fd77:") || $0.contains(" ns fd78:") })
+      #expect(!received.contains { $0.contains("arp 10.77.0") || $0.contains("arp 10.78.0") })
+      #expect(!received.contains { $0.contains(" ns fd77:") || $0.contains(" ns fd78:") })
       let link = try lab.link("eth0", in: lab.container(1))
       #expect(link?.text("linkinfo.info_data.mode") == mode)
       #expect(link?.list("flags").contains(.string("NOARP")) == true)
@@ -67,7 +67,7 @@ struct ModeTests {
 
   /// In mode l3 packets come to the container past the host's filter.
   @Test(arguments: [("l3", true), ("l3s", false)])
-  func `the host's packet filter sees what comes in with mode l3s alone`(mode: String, passes: Bool) throws {
+  func `the host's packet filter sees incoming packets only in mode l3s`(mode: String, passes: Bool) throws {
     try Lab.use(containers: 3) { lab in
       let networks = try route(mode, "bridge", in: lab)
       try lab.add(networks[0], plugin: "ipvlan").requireSuccess()

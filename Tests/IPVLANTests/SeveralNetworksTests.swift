@@ -5,10 +5,11 @@ import Testing
 /// A container on several networks; 1 and 2 are containers, 3 is outside.
 @Suite(.needsRoot)
 struct SeveralNetworksTests {
-  @Test func `the outside by ipvlan, the peers by an internal bridge, and nothing else`() throws {
+  @Test func `a container reaches other hosts by ipvlan and its peers by an internal bridge, and nothing else`() throws
+  {
     try Lab.use(containers: 3) { lab in
       // The host has an address outside; only ipvlan leads there.
-      try lab.layMaster(["10.77.0.1/24", "fd77::1/64", "10.90.0.1/24"])
+      try lab.addMaster(["10.77.0.1/24", "fd77::1/64", "10.90.0.1/24"])
       let outer = try lab.upper("ipvlan", ipam: #"{"routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}"#)
       let inner = try lab.bridge(#"{"name": "inner"}"#, subnets: ["10.88.0.0/24", "fd88::/64"])
       try lab.add(outer, plugin: "ipvlan").requireSuccess()
@@ -24,9 +25,9 @@ struct SeveralNetworksTests {
     }
   }
 
-  @Test func `the network with the higher gwPriority has the default route, without it the other`() throws {
+  @Test func `the network with the higher gwPriority has the default route, and the other one after its DEL`() throws {
     try Lab.use(containers: 3) { lab in
-      try lab.layMaster(["10.77.0.1/24", "fd77::1/64", "10.78.0.1/24", "fd78::1/64", "10.90.0.1/32"])
+      try lab.addMaster(["10.77.0.1/24", "fd77::1/64", "10.78.0.1/24", "fd78::1/64", "10.90.0.1/32"])
       let routes = #"{"routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}"#
       let low = try lab.upper("ipvlan", ipam: routes)
       let high = try lab.upper(
@@ -34,14 +35,14 @@ struct SeveralNetworksTests {
       try lab.add(low.with("gwPriority", .integer(0)), as: "eth0", plugin: "ipvlan").requireSuccess()
       try lab.add(high, as: "eth1", plugin: "ipvlan").requireSuccess()
       /// By which links packets to an address outside leave, in either family.
-      func ways() throws -> [String] {
-        let told = try lab.shell("ip route get 10.90.0.1; ip -6 route get fd90::1", in: lab.container(1))
-        return told.split(separator: " ").filter { $0.hasPrefix("eth") }.map(String.init)
+      func outgoingLinks() throws -> [String] {
+        let output = try lab.shell("ip route get 10.90.0.1; ip -6 route get fd90::1", in: lab.container(1))
+        return output.split(separator: " ").filter { $0.hasPrefix("eth") }.map(String.init)
       }
-      #expect(try ways() == ["eth1", "eth1"])
+      #expect(try outgoingLinks() == ["eth1", "eth1"])
       #expect(try lab.answered(["1 > 10.90.0.1"]) == ["1 > 10.90.0.1"])
       try lab.delete(high, from: 1, as: "eth1", plugin: "ipvlan").requireSuccess()
-      #expect(try ways() == ["eth0", "eth0"])
+      #expect(try outgoingLinks() == ["eth0", "eth0"])
       #expect(try lab.answered(["1 > 10.90.0.1"]) == ["1 > 10.90.0.1"])
     }
   }

@@ -81,7 +81,7 @@ import Testing
   ]
 
   @Test(arguments: table.indices)
-  func `a rule or policy is named if it certainly drops the connection, and only then`(row: Int) throws {
+  func `a rule or policy is reported only if it certainly drops the connection`(row: Int) throws {
     let (ruleset, connection, wanted) = Self.table[row]
     let drop = try IptablesLab.run(touched: false) { lab in
       try lab.shell("nft -f - <<'END'\n\(ruleset)\nEND")
@@ -103,7 +103,8 @@ import Testing
   }()
 
   @Test(arguments: [NftHostTests.docker, NftHostTests.ufw, "iptables-nft -P FORWARD DROP"])
-  func `FORWARD of iptables-nft is named until our passage is added, and again after iptables -F`(setUp: String) throws
+  func `FORWARD of iptables-nft is reported until our passage is added, and again after iptables -F`(setUp: String)
+    throws
   {
     let (before, others, with, flushed) = try IptablesLab.run(touched: false) { lab in
       try lab.shell(setUp)
@@ -127,7 +128,7 @@ import Testing
       ])
   }
 
-  @Test func `a legacy FORWARD with policy DROP is named until our passage is added`() throws {
+  @Test func `a legacy FORWARD with policy DROP is reported until our passage is added`() throws {
     let (before, with) = try IptablesLab.run { lab in
       try lab.shell("iptables-legacy -P FORWARD DROP")
       var backend = lab.backend

@@ -13,7 +13,7 @@ import Testing
     owner("c1"), .network,
     [masquerade("10.1.0.2"), masquerade("fd00::2"), .isolate(Isolation(name("br0"), reach: .outside))])
 
-  @Test func `the lock of iptables is waited for, but not for ever`() throws {
+  @Test func `waiting for the iptables lock has a time limit`() throws {
     let (error, path, saved) = try IptablesLab.run { lab in
       let held = try FileLock(.open(lab.lockFile, for: .updating), seconds: 0, doing: "lock")
       var backend = lab.backend
@@ -27,7 +27,7 @@ import Testing
     #expect(saved.isEmpty)
   }
 
-  @Test func `a rule that somebody adds in between stays, and so do ours`() throws {
+  @Test func `a rule that another process adds in between stays, and so do ours`() throws {
     let (saved, missing) = try IptablesLab.run { lab in
       var backend = lab.backend
       let others = Mutex(2)
@@ -48,7 +48,7 @@ import Testing
     #expect(missing.isEmpty)
   }
 
-  @Test func `somebody who changes the tables all the time is not waited for`() throws {
+  @Test func `ADD fails if another process changes the tables all the time`() throws {
     let error = try IptablesLab.run { lab in
       var backend = lab.backend
       backend.tables.beforeCommit = { (table) throws(KernelError) in
@@ -62,7 +62,7 @@ import Testing
   }
 
   @Test(arguments: TableName.all)
-  func `a table that cannot be changed leaves the others as they were`(table: TableName) throws {
+  func `a table that cannot be changed leaves the other tables unchanged`(table: TableName) throws {
     let (before, added, full, removed, errors) = try IptablesLab.run { lab in
       try lab.shell(IptablesLifeTests.foreign)
       let before = try lab.everything()
@@ -86,7 +86,7 @@ import Testing
     #expect(errors.map(\.?.reason) == ["injected", "injected"])
   }
 
-  @Test func `tables that nobody uses are not touched`() throws {
+  @Test func `tables that are not needed are not loaded`() throws {
     let names = try IptablesLab.run(touched: false) { lab in
       var backend = lab.backend
       try backend.remove(Self.ruleSet.owner.filterTag, .network, known: nil)
@@ -99,7 +99,7 @@ import Testing
     #expect(names == "filter\n")
   }
 
-  @Test func `a host with the tables is fit`() throws {
+  @Test func `a host with the tables passes the probe`() throws {
     #expect(
       try IptablesLab.run { lab in
         var backend = lab.backend

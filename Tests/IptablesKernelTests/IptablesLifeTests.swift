@@ -37,7 +37,7 @@ import Testing
     ip6tables-legacy -P FORWARD DROP
     """
 
-  @Test func `other people's rules stay, with their counters and in their order`() throws {
+  @Test func `other programs' rules stay with their counters and in their order`() throws {
     let (before, between, after, missing) = try IptablesLab.run { lab in
       try lab.shell(Self.foreign)
       let before = try lab.everything()
@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test(arguments: ruleSets.indices)
-  func `each removes its own only`(index: Int) throws {
+  func `removing one rule set keeps the others`(index: Int) throws {
     let (missing, tags) = try IptablesLab.run { lab in
       try lab.shell(Self.foreign)
       var backend = lab.backend
@@ -76,7 +76,7 @@ import Testing
     #expect(tags.count == 1)
   }
 
-  @Test func `what was flushed is missing, can be put back and removed`() throws {
+  @Test func `flushed rules are reported missing, and can be added again and removed`() throws {
     let (before, missing, back, after) = try IptablesLab.run { lab in
       let before = try lab.everything()
       var backend = lab.backend
@@ -97,7 +97,7 @@ import Testing
     #expect(after == before)
   }
 
-  @Test func `a port that somebody has is refused, and told whose it is`() throws {
+  @Test func `a published port is refused to another container, and the error names the owner`() throws {
     let (error, holders, unchanged) = try IptablesLab.run { lab in
       var backend = lab.backend
       for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
@@ -113,7 +113,7 @@ import Testing
     #expect(unchanged)
   }
 
-  @Test func `a bridge is isolated in one way by all that share it`() throws {
+  @Test func `a second kind of isolation of one bridge is refused`() throws {
     let error = try IptablesLab.run { lab in
       var backend = lab.backend
       try backend.add(Self.ruleSets[0])
@@ -124,7 +124,7 @@ import Testing
     #expect(error?.description.contains("cni:n/c1/eth0") == true)
   }
 
-  @Test func `a chain that sets marks must be there`() throws {
+  @Test func `a missing chain that sets marks is an error`() throws {
     let error = try IptablesLab.run { lab in
       var backend = lab.backend
       let rule = published(80, to: "10.1.0.2") { $0.masquerade?.marking = .chain("KUBE-MARK-MASQ") }

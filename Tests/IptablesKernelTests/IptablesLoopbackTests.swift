@@ -49,7 +49,9 @@ import Testing
     """
 
   @Test(arguments: [0, 1])
-  func `a container does not reach the host's loopback address, the host its published ports`(calls: Int) throws {
+  func `a container cannot reach the host's loopback address, and the host reaches its published ports`(calls: Int)
+    throws
+  {
     let answers = try IptablesLab.run { lab in
       var backend = lab.backend
       try backend.add(
@@ -71,7 +73,7 @@ import Testing
     #expect(answers == "\n\ncont\ncont\nhost\n")
   }
 
-  @Test func `the guard stays while somebody's port is published`() throws {
+  @Test func `the loopback guard stays while a port is published`() throws {
     let (guards, missing, back) = try IptablesLab.run { lab in
       var backend = lab.backend
       let ruleSets = [("c1", "10.1.0.2", 80), ("c2", "10.1.0.3", 81)].map { container, target, port in

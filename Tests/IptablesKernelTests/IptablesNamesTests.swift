@@ -9,7 +9,7 @@ import Testing
     RuleSet(owner(container), .names, [.serve(NameService(name(bridge), address: ip(server)))])
   }
 
-  @Test func `it is open as long as somebody needs it`() throws {
+  @Test func `the rule for the name server stays as long as one container needs it`() throws {
     let ruleSets = [ruleSet("c1"), ruleSet("c2")]
     let (before, alone, one, missing, after) = try IptablesLab.run { lab in
       var backend = lab.backend
@@ -28,7 +28,7 @@ import Testing
     #expect(after == before)
   }
 
-  @Test func `one address is asked by one bridge`() throws {
+  @Test func `only one bridge may use a name server address`() throws {
     let (first, second) = (ruleSet("c1"), ruleSet("c2", "br1"))
     let (error, before, after) = try IptablesLab.run { lab in
       var backend = lab.backend
@@ -44,7 +44,7 @@ import Testing
     #expect(after == before)
   }
 
-  @Test func `a host that drops what it does not know is asked all the same, by its own bridge alone`() throws {
+  @Test func `on a host that drops unknown packets only the network's own bridge reaches the name server`() throws {
     let (own, others) = (ruleSet("c1"), ruleSet("c2", "br9", at: "10.2.0.1"))
     let answers = try IptablesLab.run { lab in
       var backend = lab.backend

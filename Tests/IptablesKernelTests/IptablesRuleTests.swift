@@ -186,7 +186,7 @@ import Testing
   ]
 
   @Test(arguments: cases)
-  func `is this, restored by the command, found again and gone without a trace`(it: Case) throws {
+  func `a rule looks as expected, survives iptables-restore, is found again and removed completely`(it: Case) throws {
     let (saved, missing, before, after) = try IptablesLab.run { lab in
       let before = try lab.everything()
       var backend = lab.backend
@@ -207,7 +207,7 @@ import Testing
     #expect(after == before)
   }
 
-  @Test func `comments and names cannot become other rules`() throws {
+  @Test func `comments and names cannot inject rules`() throws {
     let text = "x\" -j DROP\n-A FORWARD -j DROP; é\\ '"
     let (saved, after) = try IptablesLab.run { lab in
       var backend = lab.backend

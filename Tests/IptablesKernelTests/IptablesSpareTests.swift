@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test(arguments: [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
-  func `leads to the first one that is left, whichever goes`(order: [Int]) throws {
+  func `a port of several networks leads to the first remaining address after each removal`(order: [Int]) throws {
     let (before, targets, holders, missing, after) = try IptablesLab.run { lab in
       let before = try lab.everything()
       var backend = lab.backend
@@ -50,7 +50,7 @@ import Testing
     #expect(after == before)
   }
 
-  @Test func `is refused where another container has it, or the first one comes again`() throws {
+  @Test func `a port of several networks is refused to another container and to a repeated ADD`() throws {
     let errors = try IptablesLab.run { lab in
       var backend = lab.backend
       try backend.add(Self.ruleSets[0])

@@ -44,7 +44,7 @@ import Testing
   }
 
   @Test(arguments: Flavour.allCases)
-  func `removal in any order keeps the other owners' rules, and the last one restores the ruleset`(flavour: Flavour)
+  func `removal in any order keeps other owners' rules, and the last removal restores the ruleset`(flavour: Flavour)
     throws
   {
     let (before, missing, after) = try IptablesLab.run(touched: flavour == .legacy) { lab in
@@ -67,7 +67,7 @@ import Testing
   }
 
   @Test(arguments: Flavour.allCases)
-  func `a replacement restores what is missing and keeps the guard of 127.0.0.0/8 meanwhile`(flavour: Flavour) throws {
+  func `a replacement adds missing rules and keeps the guard of 127.0.0.0/8`(flavour: Flavour) throws {
     let suffix = flavour == .legacy ? "legacy" : "nft"
     let (guards, missing, before, after) = try IptablesLab.run(touched: flavour == .legacy) { lab in
       try Self.setUp(lab, flavour)
@@ -97,7 +97,9 @@ import Testing
   }
 
   @Test(arguments: Flavour.allCases)
-  func `a chain that an operator jumps to is emptied with its last owner, but not deleted`(flavour: Flavour) throws {
+  func `a chain that an operator's rule jumps to is emptied with its last owner but not deleted`(flavour: Flavour)
+    throws
+  {
     let (with, after) = try IptablesLab.run { lab in
       let command = "iptables-\(flavour == .legacy ? "legacy" : "nft") -t nat"
       try lab.shell("\(command) -N OPS")
@@ -119,7 +121,7 @@ import Testing
   }
 
   @Test(arguments: Flavour.allCases)
-  func `rules appended to a chain before it is read are its last rules, and their jumps count`(flavour: Flavour) throws
+  func `rules appended before a chain is read are its last rules, and their jumps are counted`(flavour: Flavour) throws
   {
     let result = try IptablesLab.run(touched: flavour == .legacy) { lab in
       let command = "iptables-\(flavour == .legacy ? "legacy" : "nft")"

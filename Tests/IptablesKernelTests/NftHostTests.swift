@@ -50,7 +50,7 @@ import Testing
   }
 
   @Test(arguments: [docker, ufw, "iptables-nft -P FORWARD DROP; ip6tables-nft -A FORWARD -j DROP"])
-  func `what is let past FORWARD stands first, iptables lists it, and the last removal leaves what was there`(
+  func `passages come first in FORWARD, iptables lists them, and the last removal restores the ruleset`(
     setUp: String
   ) throws {
     let (before, between, missing, after) = try IptablesLab.run(touched: false) { lab in
@@ -74,7 +74,7 @@ import Testing
     #expect(before == after)
   }
 
-  @Test func `iptables deletes a rule of ours, which is missing then, and the rest goes all the same`() throws {
+  @Test func `a rule that iptables deleted is reported missing, and the others are removed`() throws {
     let (missing, after, before) = try IptablesLab.run(touched: false) { lab in
       try lab.shell("iptables-nft -P FORWARD DROP; ip6tables-nft -P FORWARD DROP")
       let before = try Self.rules(lab)
@@ -90,7 +90,7 @@ import Testing
     #expect(after == before)
   }
 
-  @Test func `where the host has no chain FORWARD, nothing is let past it`() throws {
+  @Test func `on a host without a chain FORWARD no passage is added`() throws {
     let (rules, missing) = try IptablesLab.run(touched: false) { lab in
       var backend = Self.backend(lab)
       let ruleSet = RuleSet(owner("c1"), .network, Self.outbound)
@@ -101,7 +101,7 @@ import Testing
     #expect(missing == [])
   }
 
-  @Test func `chains of the operator and of kube-proxy are those that iptables shows`() throws {
+  @Test func `chains of the operator and of kube-proxy are found in the tables of iptables`() throws {
     let (admin, nat, before, after) = try IptablesLab.run(touched: false) { lab in
       try lab.shell(
         """

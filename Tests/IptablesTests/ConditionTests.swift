@@ -10,7 +10,7 @@ struct ConditionTests {
     return rule
   }
 
-  @Test func `words become matches`() throws {
+  @Test func `iptables arguments become matches`() throws {
     var wanted = TableRule(.v4, target: .returnToCaller)
     wanted.source = Test(IPPrefix("10.0.0.0/8") ?? .everything(.v4))
     wanted.destination = Test(IPPrefix(host: .v4("192.0.2.1")), isNegated: true)
@@ -33,7 +33,7 @@ struct ConditionTests {
     ("-m addrtype --src-type local", "--src-type local: not what"), ("-m conntrack --ctstate ", "--ctstate: nothing"),
     ("-m iprange --src-range 1.2.3.9-1.2.3.4", "--src-range 1.2.3.9-1.2.3.4: not what"), ("! -m mark", "-m: want"),
   ])
-  func `what is no condition is refused`(words: String, start: String) throws {
+  func `an invalid condition is refused`(words: String, start: String) throws {
     let error = #expect(throws: BadCondition.self) { try rule(words) }
     #expect(error.map { "\($0)" }?.hasPrefix(start) == true, "\(error.map { "\($0)" } ?? "")")
   }

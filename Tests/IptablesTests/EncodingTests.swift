@@ -13,7 +13,7 @@ struct EncodingTests {
     return rule
   }
 
-  @Test func `an IPv4 rule is these bytes`() {
+  @Test func `an IPv4 rule has these bytes`() {
     let header =
       "0a010000 00000000 ffff0000 00000000 65746830 000000000000000000000000 00000000000000000000000000000000 "
       + "ffffffffff 0000000000000000000000 00000000000000000000000000000000 0600 00 01 00000000 a000 f000 00000000 "
@@ -25,7 +25,7 @@ struct EncodingTests {
     #expect(hex(Self.rule.bytes) == (header + match + target).filter { $0 != " " })
   }
 
-  @Test func `an IPv6 rule is these bytes`() {
+  @Test func `an IPv6 rule has these bytes`() {
     var rule = TableRule(.v6, target: .jump("X"))
     rule.transport = .udp
     rule.outDevice = Test(Device(pattern: "br+") ?? Device(.any))
@@ -42,7 +42,7 @@ struct EncodingTests {
     (.addressType(source: nil, destination: Test(.local)), 40), (.mark(Test(Masked(1))), 48),
     (.groups(source: nil, destination: Test(Masked(1))), 56), (.ranges(source: nil, destination: nil), 104),
   ])
-  func `a match is as long as the kernel's`(match: Match, size: Int) {
+  func `a match has the kernel's size`(match: Match, size: Int) {
     #expect(match.bytes.count == size)
     #expect(match.bytes.number16(at: 0) == size)
   }
@@ -62,7 +62,7 @@ struct EncodingTests {
     }
   }
 
-  @Test func `a comment marks its own attachment only`() {
+  @Test func `a comment marks only its own attachment`() {
     let rule = TableRule(.v4, .comment("cni:n/c/eth0 firewall CNI-ADMIN"), target: .accept)
     let read = PresentRule(.v4, rule.bytes, target: "ACCEPT", isExtension: false)
     #expect(read.isMarked("cni:n/c/eth0 firewall"))
@@ -74,7 +74,7 @@ struct EncodingTests {
     #expect(Table.tag("cni: published ports") == nil)
   }
 
-  @Test func `rules that differ have different keys`() {
+  @Test func `different rules have different keys`() {
     var other = Self.rule
     other.matches = [.port(.tcp, 8081)]
     #expect(other.key != Self.rule.key)
@@ -83,7 +83,7 @@ struct EncodingTests {
     #expect(other.key != Self.rule.key)
   }
 
-  @Test func `what the kernel leaves behind the name of a match makes no difference`() {
+  @Test func `bytes after the name of a match are ignored`() {
     var bytes = Self.rule.bytes
     bytes[112 + 2 + 5] = 0xAA
     #expect(PresentRule(.v4, read: bytes, target: "DNAT").key == Self.rule.key)

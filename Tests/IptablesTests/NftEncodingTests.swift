@@ -26,7 +26,7 @@ struct NftEncodingTests {
   }
 
   @Test(arguments: rules.indices)
-  func `a rule is the same after it was in nf_tables`(index: Int) throws {
+  func `a rule is the same after nf_tables returns it`(index: Int) throws {
     let rule = Self.rules[index]
     let attributes = NftExpressions.attributes(rule.family, rule.bytes).all
     let expressions = try #require(NftAnswer(attributes[...])[4])
@@ -35,7 +35,7 @@ struct NftEncodingTests {
     #expect(read.target == rule.target.name)
   }
 
-  @Test func `what iptables writes without an extension reads as with one`() {
+  @Test func `a port that iptables writes without an extension is read as with one`() {
     var rule = TableRule(.v4, .port(.tcp, 80), target: .accept)
     rule.transport = .tcp
     var list = NftAttributes()
@@ -63,7 +63,7 @@ struct NftEncodingTests {
     #expect(NftEntry.rule(.v4, expressions: list.all[...]).key == rule.key)
   }
 
-  @Test func `an expression that is not understood makes a rule unlike ours`() {
+  @Test func `a rule with an unknown expression is not taken for ours`() {
     let rule = TableRule(.v4, target: .accept)
     var list = NftAttributes()
     list.nest(1) { $0.put(1, "limit") }

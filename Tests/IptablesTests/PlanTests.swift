@@ -19,7 +19,7 @@ struct PlanTests {
     return .publish(port)
   }
 
-  @Test func `no table is touched but those that are needed`() throws {
+  @Test func `only the needed tables are changed`() throws {
     #expect(try plan(port { _ in }).tables == [TableName(.nat, .v4)])
     let path = ReturnPath(subnet: IPPrefix("10.1.0.0/16") ?? .everything(.v4), link: .any)
     #expect(try plan(port { $0.masquerade = path }).tables == [TableName(.nat, .v4), .loopbackGuard])
@@ -30,7 +30,7 @@ struct PlanTests {
     #expect(try plan().tables.isEmpty)
   }
 
-  @Test func `two ports of a container need one way back`() throws {
+  @Test func `two ports of a container need only one masquerade rule`() throws {
     let path = ReturnPath(subnet: IPPrefix("10.1.0.0/16") ?? .everything(.v4), link: .any)
     let one = try plan(port { $0.masquerade = path }).pieces[TableName(.nat, .v4)]?.count
     let two = try plan(
@@ -43,7 +43,7 @@ struct PlanTests {
     #expect(two == one.map { $0 + 1 })
   }
 
-  @Test func `frames are not for this backend`() {
+  @Test func `MAC guards are refused by the iptables backend`() {
     let error = #expect(throws: KernelError.self) { try plan(.guardSource(SourceGuard(.any, mac: .random()))) }
     #expect(error?.errno == .EOPNOTSUPP)
     #expect(error?.description.contains("needs the nftables backend") == true)
@@ -52,17 +52,17 @@ struct PlanTests {
   @Test(arguments: [
     "PREROUTING", "ACCEPT", "CNI-PORTS", "CNI-NAMES", "a b", "a\nb", "", "-x", "a234567890123456789012345678b",
   ])
-  func `a chain that is not the caller's to name is refused`(name: String) {
+  func `a chain name that the caller must not use is refused`(name: String) {
     let error = #expect(throws: KernelError.self) { try plan(port { $0.chain = name }) }
     #expect(error?.errno == .EINVAL)
     #expect(error?.description.contains("chain \(name): want a name") == true)
   }
 
-  @Test func `a mark has 32 bits`() {
+  @Test func `a mark has only 32 bits`() {
     let path = ReturnPath(subnet: IPPrefix("10.1.0.0/16") ?? .everything(.v4), link: .any, marking: .bit(32))
     #expect(throws: KernelError.self) { try plan(port { $0.masquerade = path }) }
   }
 
   @Test(arguments: ["CNI-ADMIN", "CNI-HOSTPORT-DNAT", "CNI-DN-0123456789abcdef01234", "KUBE-X", "DOCKER"])
-  func `other people's chains are not taken for ours`(name: String) { #expect(!Layout.isOurs(name)) }
+  func `chains of other programs are not taken for ours`(name: String) { #expect(!Layout.isOurs(name)) }
 }

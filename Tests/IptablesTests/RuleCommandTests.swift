@@ -21,7 +21,7 @@ import Testing
     }
   }
 
-  @Test func `a published port is these lines`() throws {
+  @Test func `a published port becomes these commands`() throws {
     let subnet = try #require(IPPrefix("10.1.0.0/24"))
     var port = PublishedPort(
       .tcp, hostIP: .v4("192.0.2.1"), hostPort: 8080, to: .v4("10.1.0.2"), 80,
@@ -45,7 +45,7 @@ import Testing
       ])
   }
 
-  @Test func `admission and isolation stand where add puts them`() throws {
+  @Test func `the commands insert admission and isolation at the same place as add`() throws {
     let found = try lines(.isolate(Isolation(.any, reach: .nobody)), .admit(Admission(.v4("10.1.0.2"))))
     #expect(
       found.filter { $0.contains(" FORWARD ") } == [

@@ -65,7 +65,7 @@ import Testing
   }
 
   @Test(arguments: 0..<30, Backend.allCases)
-  func `leaves host and container as they were when change n is refused`(n: Int, backend: Backend) throws {
+  func `ADD leaves host and container unchanged if change n is refused`(n: Int, backend: Backend) throws {
     let outcome = try attach(refusing: n, backend)
     #expect(outcome.succeeded == (outcome.changes <= n))
     if !outcome.succeeded {
@@ -75,7 +75,7 @@ import Testing
   }
 
   @Test(arguments: 0..<30, Backend.allCases)
-  func `leaves them so too when addresses are asked for through the link`(n: Int, backend: Backend) throws {
+  func `ADD with DHCP leaves host and container unchanged if change n is refused`(n: Int, backend: Backend) throws {
     let outcome = try attach(refusing: n, backend, ipam: "dhcp")
     #expect(outcome.succeeded == (outcome.changes <= n))
     if !outcome.succeeded {
@@ -85,7 +85,7 @@ import Testing
   }
 
   @Test(arguments: Backend.allCases)
-  func `changes something when nothing is refused, within the sweep`(backend: Backend) throws {
+  func `ADD succeeds if nothing is refused, and the fault sweep covers all changes`(backend: Backend) throws {
     let outcome = try attach(refusing: .max, backend)
     #expect(outcome.succeeded)
     #expect(outcome.after != outcome.before)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite(.needsKernel) struct ChangeTests {
-  @Test func `a pair is made in one request, with its peer in the container`() throws {
+  @Test func `one request makes a veth pair with its peer in the container`() throws {
     let links = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       try kernel.apply(attachment[0])
@@ -21,7 +21,7 @@ import Testing
     #expect(!outside.isUp && !inside.isUp)
   }
 
-  @Test func `one request makes a port, names its owner and sets it up`() throws {
+  @Test func `one request attaches a port to the bridge, sets its alias and sets it up`() throws {
     let port = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
@@ -34,7 +34,7 @@ import Testing
     #expect(port.0?.port == settings)
   }
 
-  @Test func `a bridge keeps the address it was made with when a lower one joins`() throws {
+  @Test func `a bridge keeps its MAC address when a port with a lower one is added`() throws {
     let mac = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
@@ -48,7 +48,7 @@ import Testing
     BridgePort(hairpin: true), BridgePort(isolated: true), BridgePort(learning: false), BridgePort(neighSuppress: true),
     BridgePort(locked: true),
   ])
-  func `a port's settings are set one by one`(wanted: BridgePort) throws {
+  func `each setting of a port is set separately`(wanted: BridgePort) throws {
     let port = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
@@ -81,7 +81,7 @@ import Testing
     #expect(found == [route])
   }
 
-  @Test func `a gateway outside every network is taken as being on the link`() throws {
+  @Test func `a gateway outside every network is reached with onlink`() throws {
     var route = RouteSpec("0.0.0.0/0", via: "192.0.2.1", on: "eth0", .container)
     let add: @Sendable (RouteSpec) throws -> Int = { route in
       try inFreshNamespace { path in
@@ -97,7 +97,7 @@ import Testing
     #expect(try add(route) == 1)
   }
 
-  @Test func `the default route's link is found and absent ones are nil`() throws {
+  @Test func `the link of the default route is found, and nil without a default route`() throws {
     let found = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       let before = try kernel.defaultRouteLink(.v4, on: .container)
@@ -114,7 +114,7 @@ import Testing
     #expect(found.1?.name == "eth0" && found.2?.name == "eth0")
   }
 
-  @Test func `sysctls are set in the container and the thread comes back`() throws {
+  @Test func `sysctls are set in the container, and the thread returns to the host's namespace`() throws {
     let values = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       let setting = Sysctl("net/ipv4/conf/all/arp_notify", "1")
@@ -138,7 +138,7 @@ import Testing
     #expect(links == [true, true, true])
   }
 
-  @Test func `a bridge has its alias and group with its name, also after one that was killed on its way`() throws {
+  @Test func `a bridge has its alias and group from the start, also after a killed ADD`() throws {
     let spec = LinkSpec("br7", kind: .bridge(filtersVLANs: false), group: 7, alias: "cni:net/")
     let (bridge, names, error) = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)

@@ -18,13 +18,13 @@ import Testing
     try inFreshNamespace { _ in
       var kernel = try LiveKernel.open(containerNamespace: nil)
       try kernel.apply(.changeLink("lo", on: .host, LinkChange(isUp: true)))
-      try track()
+      try enableConntrack()
       for (address, port) in [
         ("127.0.0.1", 5353), ("127.0.0.2", 5353), ("127.0.0.1", 5354), ("::1", 5353),
       ] as [(IPAddress, UInt16)] { try sendPacket(to: address, port) }
-      let before = try remembered()
+      let before = try conntrackEntries()
       try kernel.apply(.deleteConntrackEntries(wanted))
-      return (before, try remembered())
+      return (before, try conntrackEntries())
     }
   }
 
@@ -41,28 +41,28 @@ import Testing
       ([udp(.v4, nil, 5353), udp(.v4, nil, 5354), udp(.v6, "::1", 5353)], []),
       ([ConntrackFilter(.tcp, .v4, 5353)], everywhere), ([udp(.v4, nil, 5355)], everywhere), ([], everywhere),
     ] as [([ConntrackFilter], [String])])
-  func `exactly those that are named are forgotten`(wanted: [ConntrackFilter], left: [String]) throws {
+  func `only the given conntrack entries are deleted`(wanted: [ConntrackFilter], left: [String]) throws {
     let (before, after) = try connections(forgetting: Set(wanted))
     #expect(before == Set(Self.everywhere))
     #expect(after == Set(left))
   }
 
-  @Test func `what goes through the host to somebody else stays where no address is named`() throws {
+  @Test func `conntrack entries of forwarded packets stay if no address is given`() throws {
     let left = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
       try kernel.apply(.addAddress(AddressSpec("10.1.0.1/24", on: "br0", .host)))
-      try track()
+      try enableConntrack()
       try sendPacket(to: "10.1.0.5", 53)
-      let before = try remembered()
+      let before = try conntrackEntries()
       try kernel.apply(.deleteConntrackEntries([ConntrackFilter(.udp, .v4, 53)]))
-      return (before, try remembered())
+      return (before, try conntrackEntries())
     }
     #expect(left.0 == ["10.1.0.5 53"])
     #expect(left.1 == left.0)
   }
 
-  @Test func `the link towards an address is the one its packets leave by`() throws {
+  @Test func `the link towards an address is the output interface of its packets`() throws {
     let names = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
@@ -75,7 +75,7 @@ import Testing
     #expect(names == ["br0", "br0", nil, nil, nil])
   }
 
-  @Test func `::1 is routed once for each link`() throws {
+  @Test func `::1 is routed once per link`() throws {
     try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
@@ -86,7 +86,7 @@ import Testing
 }
 
 /// Makes conntrack watch this thread's namespace, which it does only where some rule wants it.
-private func track() throws {
+private func enableConntrack() throws {
   let ruleset = "table inet t {\n chain o {\n type filter hook output priority 0\n ct state new accept\n }\n}\n"
   let outcome = try ChildProcess.run(
     "/usr/sbin/nft", ["-f", "-"], environment: [], input: Array(ruleset.utf8), seconds: 10)
@@ -102,7 +102,7 @@ private func sendPacket(to address: IPAddress, _ port: UInt16) throws {
 }
 
 /// What conntrack remembers of UDP in this thread's namespace.
-private func remembered() throws -> Set<String> {
+private func conntrackEntries() throws -> Set<String> {
   let text = String(decoding: try Files.read("/proc/thread-self/net/nf_conntrack"), as: UTF8.self)
   return Set(
     text.split(separator: "\n").filter { $0.contains(" udp ") }.compactMap { line in

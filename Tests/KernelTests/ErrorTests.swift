@@ -18,7 +18,7 @@ import Testing
     }
   }
 
-  @Test func `tell the operation, the kernel's errno and its own words`() throws {
+  @Test func `an error has the operation, the errno and the kernel's own text`() throws {
     let error = try refusal(of: .addRoute(RouteSpec("10.9.0.0/16", via: "10.2.0.1", on: "eth0", .container)))
     #expect(
       error?.description
@@ -27,19 +27,19 @@ import Testing
     #expect(error?.errno == .ENETUNREACH)
   }
 
-  @Test func `an address twice is .EEXIST`() throws {
+  @Test func `adding an address twice returns EEXIST`() throws {
     let address = Change.addAddress(AddressSpec("10.1.0.5/24", on: "eth0", .container))
     #expect(try refusal(of: address, after: attachment + [address])?.errno == .EEXIST)
   }
 
-  @Test func `a link that is not there is named`() throws {
+  @Test func `a missing link is named`() throws {
     let error = try refusal(of: .changeLink("nope", on: .host, LinkChange(isUp: true)))
     #expect(error?.errno == .ENODEV)
     #expect(error?.operation == "set nope up: look up nope")
   }
 
   @Test(arguments: ["/dev/null", "/tmp", "/proc/self/ns/mnt"])
-  func `what is no network namespace is refused`(path: String) {
+  func `a file that is not a network namespace is refused`(path: String) {
     #expect(throws: KernelError("open network namespace \(path)", errno: .EINVAL, reason: "not a network namespace")) {
       try LiveKernel.open(containerNamespace: path).close()
     }

@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test func `TCP sockets of a port are found in both families, others not`() throws {
+  @Test func `TCP sockets of a port are found in both families, and no others`() throws {
     let found = try listeners(
       .tcp, [8080],
       beside: [
@@ -51,14 +51,14 @@ import Testing
   }
 
   @Test(arguments: [true, false])
-  func `an IPv6 socket tells whether it takes IPv4`(isIPv6Only: Bool) throws {
+  func `an IPv6 socket shows whether it accepts IPv4`(isIPv6Only: Bool) throws {
     let found = try listeners(
       .tcp, [80], beside: [Socket(transport: .tcp, address: "::", port: 80, isIPv6Only: isIPv6Only)])
     #expect(found == [Listener("::", 80, inode: 1, isIPv6Only: isIPv6Only)])
   }
 
   @Test(arguments: TransportProtocol.allCases)
-  func `nothing is found where nobody listens`(transport: TransportProtocol) throws {
+  func `nothing is found if no socket listens`(transport: TransportProtocol) throws {
     #expect(try listeners(transport, [80, 65535], beside: []) == [])
     #expect(try listeners(transport, [], beside: []) == [])
   }

@@ -67,7 +67,7 @@ import Testing
 
   /// `dhcp` is asked once the link is there.
   @Test(arguments: 0..<24, ["fake", "dhcp"])
-  func `leaves host and container as they were when change n is refused`(n: Int, ipam: String) throws {
+  func `ADD leaves host and container unchanged if change n is refused`(n: Int, ipam: String) throws {
     let outcome = try attach(refusing: n, ipam: ipam)
     #expect(outcome.succeeded == (outcome.changes <= n))
     if !outcome.succeeded { #expect(outcome.after == outcome.before) }
@@ -76,7 +76,7 @@ import Testing
   }
 
   @Test(arguments: ["fake", "dhcp"])
-  func `changes something when nothing is refused, within the sweep`(ipam: String) throws {
+  func `ADD succeeds if nothing is refused, and the fault sweep covers all changes`(ipam: String) throws {
     let outcome = try attach(refusing: .max, ipam: ipam)
     #expect(outcome.succeeded)
     #expect(outcome.after != outcome.before)

@@ -34,13 +34,13 @@ import Testing
 
   private func attach(_ keys: String, refusing n: Int) throws -> Sweep {
     try Sweep(
-      OverlayDriver(control: EtcdControl(warn: { _ in }) { (config) throws(CNIError) in EtcdClient(config) }),
+      OverlayDriver(control: EtcdControlPlane(warn: { _ in }) { (config) throws(CNIError) in EtcdClient(config) }),
       #"{"vni":100,"local":"192.0.2.1","isolation":"none","ipam":{"type":"fake"},\#(keys)}"#, on: Self.host,
       refusing: n)
   }
 
   @Test(arguments: networks)
-  func `leaves host and container as they were whichever change is refused`(keys: String) throws {
-    try Sweep.expectAllTakenBack(changes: 20...60) { try attach(keys, refusing: $0) }
+  func `ADD leaves host and container unchanged if any change is refused`(keys: String) throws {
+    try Sweep.expectRollback(changes: 20...60) { try attach(keys, refusing: $0) }
   }
 }

@@ -94,14 +94,14 @@ import Testing
   }
 
   @Test(arguments: 0..<35, Kind.allCases)
-  func `leaves host, container and peer as they were when change n is refused`(n: Int, kind: Kind) throws {
+  func `ADD leaves host, container and peer unchanged if change n is refused`(n: Int, kind: Kind) throws {
     let outcome = try attach(refusing: n, kind)
     #expect(outcome.succeeded == (outcome.changes <= n))
     if !outcome.succeeded { #expect(outcome.after == outcome.before) }
   }
 
   @Test(arguments: Kind.allCases)
-  func `changes something when nothing is refused, within the sweep, and CHECK agrees`(kind: Kind) throws {
+  func `ADD succeeds if nothing is refused, CHECK passes, and the fault sweep covers all changes`(kind: Kind) throws {
     let outcome = try attach(refusing: .max, kind)
     #expect(outcome.succeeded)
     #expect(outcome.differences == "")

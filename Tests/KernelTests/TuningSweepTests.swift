@@ -77,7 +77,7 @@ import Testing
   }
 
   @Test(arguments: 0..<8)
-  func `leaves the container as it was when change n is refused`(n: Int) throws {
+  func `ADD leaves the container unchanged if change n is refused`(n: Int) throws {
     let outcome = try tune(refusing: n)
     #expect(outcome.succeeded == (outcome.changes <= n))
     #expect(outcome.succeeded == (n >= 6))

@@ -62,7 +62,7 @@ import Testing
     return tables
   }
 
-  @Test func `a device is made with every setting`() throws {
+  @Test func `a VXLAN device is created with every setting`() throws {
     let (link, found, below) = try Self.onHost { host in
       let found = try differences(from: Change.createLink(Self.spec), on: &host.kernel)
       return (try host.kernel.link("vx0", on: .host), found, try host.kernel.link("eth9", on: .host))
@@ -73,7 +73,7 @@ import Testing
     #expect(link?.vxlan?.df == .set && link?.vxlan?.ttl == 9 && link?.vxlan?.port == 4790)
   }
 
-  @Test func `a device with another port is told apart`() throws {
+  @Test func `a VXLAN device with another port is reported as different`() throws {
     let found = try Self.onHost { host in
       var other = VXLAN(vni: 4097, port: 4789)
       other.learns = true
@@ -84,7 +84,7 @@ import Testing
     #expect(found.first?.contains("dstport 4790") == true && found.first?.contains("4789") == true)
   }
 
-  @Test func `tables become as wanted, and back`() throws {
+  @Test func `tunnel tables are changed and rolled back`() throws {
     let (first, second, back) = try Self.onHost { host in
       try host.kernel.apply(.setTunnelTables(Self.routed(2...4)))
       let first = try host.kernel.tunnelTables(like: TunnelTables(of: "vx0"))
@@ -98,7 +98,7 @@ import Testing
     #expect(back == first)
   }
 
-  @Test func `tables of IPv6 become as wanted and stay`() throws {
+  @Test func `IPv6 tunnel tables are set, and setting them again changes nothing`() throws {
     let (again, empty) = try Self.onHost { host in
       var wanted = TunnelTables(of: "vx0")
       var route = RouteSpec("fd00:6:2::/64", via: "fd00:6:2::", on: "vx0", .host)
@@ -115,7 +115,7 @@ import Testing
     #expect(empty == TunnelTables(of: "vx0"))
   }
 
-  @Test func `a change of an end replaces its entry`() throws {
+  @Test func `a changed VTEP replaces the FDB entry`() throws {
     let found = try Self.onHost { host in
       try host.kernel.apply(.setTunnelTables(Self.routed(2...3)))
       var moved = Self.routed(3...3)
@@ -135,7 +135,7 @@ import Testing
     return tables
   }
 
-  @Test func `frames to many go to each end that is wanted`() throws {
+  @Test func `broadcast frames go to each given VTEP`() throws {
     let found = try Self.onHost { host in
       let port = BridgePort(learning: false, neighSuppress: true)
       try host.kernel.apply(.changeLink("vx0", on: .host, LinkChange(master: "br0", port: port)))
@@ -148,7 +148,7 @@ import Testing
     #expect(found.1 == Self.flooding(["192.0.2.4", "192.0.2.5"]))
   }
 
-  @Test func `direct routes are known by their metric`() throws {
+  @Test func `direct routes are recognised by their metric`() throws {
     let found = try Self.onHost { host in
       var tables = TunnelTables(of: "vx0")
       tables.directMetric = 1 << 30
@@ -167,7 +167,7 @@ import Testing
     #expect(found.1 == ["10.6.9.0/24"])
   }
 
-  @Test func `what a control plane learnt stays on its port`() throws {
+  @Test func `an FDB entry of a control plane stays on its port`() throws {
     let found = try Self.onHost { host in
       try host.kernel.apply(.changeLink("eth9", on: .host, LinkChange(master: "br0")))
       try host.kernel.apply(.awaitRunning("eth9"))
@@ -179,7 +179,7 @@ import Testing
     #expect(found.1 == [NeighbourSpec("10.5.1.55", mac: "02:00:00:00:00:55", on: "br0", .host)])
   }
 
-  @Test func `what a control plane does not take back is waited for no longer than a second`() throws {
+  @Test func `rollback waits at most a second until the control plane withdraws an entry`() throws {
     let entry = FDBSpec("02:00:00:00:00:55", on: "eth9", in: .externallyLearned)
     let found = try Self.onHost { host in
       try host.apply(.awaitFDBRemoval(FDBSpec(entry.mac, on: "absent", in: .externallyLearned)))
@@ -192,7 +192,7 @@ import Testing
     #expect(found.0 == [entry] && found.1 == [])
   }
 
-  @Test func `a device moves to another address of the host, and keeps all else`() throws {
+  @Test func `a VXLAN device changes its local address and keeps all other settings`() throws {
     let (before, moved, back) = try Self.onHost { host in
       let before = try host.kernel.link("vx0", on: .host)
       try host.apply(.changeLink("vx0", on: .host, LinkChange(local: "192.0.2.7")))
@@ -206,7 +206,7 @@ import Testing
     #expect(moved == wanted && moved?.vxlan?.local == "192.0.2.7" && back == before)
   }
 
-  @Test func `a path tells link and source, an own address none`() throws {
+  @Test func `a path has link and source address, and a local address has no path`() throws {
     let found = try Self.onHost { host in
       (
         try host.kernel.path(to: "192.0.2.9"), try host.kernel.path(to: "192.0.2.1"),
@@ -219,7 +219,7 @@ import Testing
     #expect(found.3 && !found.4)
   }
 
-  @Test func `checksum offload is switched, and back`() throws {
+  @Test func `checksum offload is turned off and rolled back`() throws {
     let found = try Self.onHost { host in
       let before = try host.kernel.offloadsChecksums("vx0")
       try host.apply(.setChecksumOffload("vx0", isOn: false))

@@ -26,7 +26,7 @@ import Testing
   ]
 
   @Test(arguments: verbs.indices)
-  func `is complete for every verb`(index: Int) throws {
+  func `rollback restores the state after every change`(index: Int) throws {
     let (before, between, after) = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
@@ -42,7 +42,7 @@ import Testing
     if ![4, 11, 12, 13, 14].contains(index) { #expect(between != before) }
   }
 
-  @Test func `brings back a port's settings`() throws {
+  @Test func `rollback restores the settings of a port`() throws {
     let ports = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test(arguments: [11, 12])
-  func `takes a table entry away`(index: Int) throws {
+  func `rollback removes a table entry`(index: Int) throws {
     let tables = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }

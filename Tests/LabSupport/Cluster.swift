@@ -25,7 +25,7 @@ public struct Cluster: Sendable {
     let fabric = Lab(named: "\(name)-f", containers: 0)
     let labs = (0..<hosts).map { Lab(named: "\(name)-\($0)", containers: containers) }
     defer { for lab in labs + [fabric] { lab.remove() } }
-    for lab in [fabric] + labs { try lab.lay() }
+    for lab in [fabric] + labs { try lab.setUp() }
     try fabric.shell(
       """
       ip link add br0 type bridge

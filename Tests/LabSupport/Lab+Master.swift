@@ -6,7 +6,7 @@ extension Lab {
   public var outside: String { container(containerCount) }
 
   /// Creates a link `m0` on the host, whose peer is `eth0` in `outside`: a neighbour with these addresses.
-  public func layMaster(_ addresses: [String] = ["10.77.0.1/24", "fd77::1/64"]) throws {
+  public func addMaster(_ addresses: [String] = ["10.77.0.1/24", "fd77::1/64"]) throws {
     try shell("ip link add m0 type veth peer name eth0 netns \(path(outside)) && ip link set m0 up", in: host)
     let adding = addresses.map { "ip address add \($0) dev eth0\($0.contains(":") ? " nodad" : "")" }
     try shell((["ip link set lo up", "ip link set eth0 up"] + adding).joined(separator: "\n"), in: outside)
@@ -24,12 +24,12 @@ extension Lab {
   ///
   /// A line has the VLAN or `-`, the type of the frame, its source and its destination: `10 icmp 10.77.0.2 10.77.0.1`, `-
   /// arp 10.77.0.2 10.77.0.2`, `- na fd77::2 ff02::1`. The type is `other` if it is not known here.
-  public func heardOutside(while body: () throws -> Void) throws -> [String] {
-    try heard(on: "eth0", in: outside, while: body)
+  public func capturedOutside(while body: () throws -> Void) throws -> [String] {
+    try captured(on: "eth0", in: outside, while: body)
   }
 
   /// The frames that arrive at any link, in the same form.
-  public func heard(on link: String, in namespace: String, while body: () throws -> Void) throws -> [String] {
+  public func captured(on link: String, in namespace: String, while body: () throws -> Void) throws -> [String] {
     let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "wire.py").path()
     let files = "\(directory)/wire"
     try shell(
@@ -45,7 +45,7 @@ extension Lab {
       throw error
     }
     // Other threads of the kernel deliver the frames, so the last one arrives a moment later.
-    let heard = try shell(
+    let received = try shell(
       """
       sleep 0.5
       kill $(cat \(files)/listener)
@@ -53,7 +53,7 @@ extension Lab {
       cat \(files)/heard
       test ! -s \(files)/errors
       """)
-    return heard.split(separator: "\n").map(String.init)
+    return received.split(separator: "\n").map(String.init)
   }
 
   /// Returns those of the pings that are answered, all sent at the same time: `1 > 10.77.0.3` is one from container 1.
@@ -65,8 +65,8 @@ extension Lab {
       let ping = "nsenter --net=\(path("\(name)-c\(parts[0])")) ping -nq -c3 -i0.4 -W1 \(parts[2])"
       return "{ if \(ping) > /dev/null 2>&1; then echo \(index); fi; } &"
     }
-    let told = try shell((asking + ["wait"]).joined(separator: "\n"))
-    let heard = Set(told.split(separator: "\n").compactMap { Int($0) })
-    return wanted.indices.filter(heard.contains).map { wanted[$0] }
+    let output = try shell((asking + ["wait"]).joined(separator: "\n"))
+    let received = Set(output.split(separator: "\n").compactMap { Int($0) })
+    return wanted.indices.filter(received.contains).map { wanted[$0] }
   }
 }

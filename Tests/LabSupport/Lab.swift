@@ -27,7 +27,7 @@ public struct Lab: Sendable {
   public static func use<Value>(containers: Int = 1, _ body: (Lab) throws -> Value) throws -> Value {
     let lab = Lab(named: freshName(), containers: containers)
     defer { lab.remove() }
-    try lab.lay()
+    try lab.setUp()
     return try body(lab)
   }
 
@@ -41,7 +41,7 @@ public struct Lab: Sendable {
   static func freshName() -> String { "t-" + String(UInt32.random(in: 0 ... .max), radix: 36) }
 
   /// Creates the lab's directory and its namespaces.
-  func lay() throws {
+  func setUp() throws {
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     let namespaces = [host] + (0..<containerCount).map { container($0 + 1) }
     try shell("for n in \(namespaces.joined(separator: " ")); do ip netns add $n || exit; done")

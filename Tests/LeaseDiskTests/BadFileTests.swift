@@ -10,15 +10,15 @@ import Testing
   let a = LeaseHolder(container: "a", interface: "eth0")
 
   @Test(arguments: kinds)
-  func `a lease is released whatever stands in the place of another file`(kind: String) throws {
+  func `a lease is released even if other files were replaced by something else`(kind: String) throws {
     try inTemporaryDirectory { directory in
       do {
         var leases = try open(directory)
         _ = try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0)
       }
       let files = "\(directory)/data/net"
-      for name in ["lock", "last_reserved_ip.0", "10.1.0.3"] { try place(kind, at: "\(files)/\(name)") }
-      for name in names("\(directory)/index") { try place(kind, at: "\(directory)/index/\(name)") }
+      for name in ["lock", "last_reserved_ip.0", "10.1.0.3"] { try putOtherFile(kind, at: "\(files)/\(name)") }
+      for name in names("\(directory)/index") { try putOtherFile(kind, at: "\(directory)/index/\(name)") }
       var leases = try open(directory)
       let held = try leases.addresses(of: a)
       #expect(try held == [address("10.1.0.2")])
@@ -33,13 +33,13 @@ import Testing
   }
 
   @Test(arguments: kinds)
-  func `a lease's own place taken by something else refuses no DEL`(kind: String) throws {
+  func `DEL succeeds if the lease file was replaced by something else`(kind: String) throws {
     try inTemporaryDirectory { directory in
       do {
         var leases = try open(directory)
         _ = try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0)
       }
-      try place(kind, at: "\(directory)/data/net/10.1.0.2")
+      try putOtherFile(kind, at: "\(directory)/data/net/10.1.0.2")
       var leases = try open(directory)
       #expect(try leases.addresses(of: a) == [])
       #expect(try leases.allLeases() == [])
@@ -47,14 +47,14 @@ import Testing
   }
 
   @Test(arguments: kinds)
-  func `what a name had is remembered whatever stands in the files' places`(kind: String) throws {
+  func `a sticky address can be recorded again after its files were replaced`(kind: String) throws {
     try inTemporaryDirectory { directory in
       var leases = try open(directory)
       let db = StickyName(container: "db", interface: "eth0")
       try leases.recordAddresses([address("10.1.0.2")], for: db)
       let sticky = "\(directory)/data/.sticky/net"
       for part in ["names", "addresses"] {
-        for name in names("\(sticky)/\(part)") { try place(kind, at: "\(sticky)/\(part)/\(name)") }
+        for name in names("\(sticky)/\(part)") { try putOtherFile(kind, at: "\(sticky)/\(part)/\(name)") }
       }
       #expect(try leases.stickyAddresses(of: db) == [])
       #expect(try leases.stickyOwner(of: address("10.1.0.2")) == nil)
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  @Test func `a file where the directory belongs holds no leases`() throws {
+  @Test func `a file in place of the lease directory is an error`() throws {
     try inTemporaryDirectory { directory in
       try FileManager.default.createDirectory(atPath: "\(directory)/data", withIntermediateDirectories: true)
       try write("", to: "\(directory)/data/net")
@@ -74,10 +74,10 @@ import Testing
   }
 
   @Test(arguments: kinds)
-  func `a network is forgotten whatever stands in its files' places`(kind: String) throws {
+  func `a network is removed even if its files were replaced by something else`(kind: String) throws {
     try inTemporaryDirectory { directory in
       _ = try open(directory)
-      for name in ["lock", "10.1.0.3"] { try place(kind, at: "\(directory)/data/net/\(name)") }
+      for name in ["lock", "10.1.0.3"] { try putOtherFile(kind, at: "\(directory)/data/net/\(name)") }
       try LeaseDirectory.removeAll(
         dataDir: "\(directory)/data", network: #require(network), indexDirectory: "\(directory)/index")
       #expect(names("\(directory)/data/net") == [])

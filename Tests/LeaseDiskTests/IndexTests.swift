@@ -48,7 +48,7 @@ private struct Model {
 
   /// Ours and foreign changes at random: the reference plugin works by hand, under the same lock.
   @Test(arguments: [1, 2, 3], indexes)
-  func `the index says what the directory says`(seed: UInt64, kind: String) throws {
+  func `the lease index has the same leases as the directory`(seed: UInt64, kind: String) throws {
     var random = Seeded(state: seed)
     let spans = try [
       "10.1.0.0-10.1.5.255", "10.1.1.250-10.1.2.7", "10.1.3.0", "10.1.255.0-10.2.0.255", "fd00::-fd00::3ff",
@@ -97,7 +97,7 @@ private struct Model {
     try bytes.prefix(Int.random(in: 0...bytes.count, using: &random)).write(to: URL(fileURLWithPath: path))
   }
 
-  @Test func `the index grows with the leases and keeps serving`() throws {
+  @Test func `the lease index grows with the leases and stays usable`() throws {
     try inTemporaryDirectory { directory in
       let model = Model(directory: directory)
       for batch in 0..<4 {
@@ -115,7 +115,7 @@ private struct Model {
     }
   }
 
-  @Test func `an index that fits is believed, so that nobody reads the directory`() throws {
+  @Test func `a valid lease index is used without reading the directory`() throws {
     try inTemporaryDirectory { directory in
       var store = try open(directory)
       _ = try store.take(

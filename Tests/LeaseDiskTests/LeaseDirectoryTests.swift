@@ -22,7 +22,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
 @Suite struct LeaseDirectoryTests {
   let a = LeaseHolder(container: "a", interface: "eth0")
 
-  @Test func `a lease is a file as the reference plugin writes it`() throws {
+  @Test func `a lease file has the reference plugin's format`() throws {
     try inTemporaryDirectory { directory in
       var leases = try open(directory)
       #expect(try leases.take(address("10.1.0.2"), for: a, namespacePath: "/dev/null", set: 0))
@@ -39,7 +39,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
   }
 
   @Test(arguments: ["a", "a\r\neth0", "a\n"])
-  func `a lease file that was written over in place is found and released`(content: String) throws {
+  func `a lease file that was overwritten in place is found and released`(content: String) throws {
     try inTemporaryDirectory { directory in
       let b = LeaseHolder(container: "b", interface: "eth0")
       do {
@@ -70,7 +70,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
     }
   }
 
-  @Test func `an address is leased once`() throws {
+  @Test func `an address is leased only once`() throws {
     try inTemporaryDirectory { directory in
       var leases = try open(directory)
       let b = LeaseHolder(container: "b", interface: "eth0")
@@ -83,14 +83,14 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
     }
   }
 
-  @Test func `nothing is made for who only looks`() throws {
+  @Test func `reading creates no files`() throws {
     try inTemporaryDirectory { directory in
       #expect(throws: CocoaError.self) { _ = try open(directory, createIfMissing: false) }
       #expect(names(directory) == [])
     }
   }
 
-  @Test func `a second process waits for the lock and then is told to try again`() throws {
+  @Test func `a second process waits for the lock and then gets the error to try again`() throws {
     try inTemporaryDirectory { directory in
       let first = try open(directory)
       let error = #expect(throws: CNIError.self) { _ = try open(directory) }
@@ -101,7 +101,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
   }
 
   @Test(arguments: ["", " \r\n", "\0\0\0\0"])
-  func `a file whose writer died is a free address`(content: String) throws {
+  func `a lease file without a holder is a free address`(content: String) throws {
     try inTemporaryDirectory { directory in
       var leases = try open(directory)
       try write(content, to: "\(directory)/data/net/10.1.0.2")
@@ -113,7 +113,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
   }
 
   @Test(arguments: ["a", "a\n", "a\r\neth0\n", " a\r\neth0"])
-  func `finds what earlier versions and other hands wrote`(content: String) throws {
+  func `lease files of earlier versions and of operators are found`(content: String) throws {
     try inTemporaryDirectory { directory in
       _ = try open(directory)
       try write(content, to: "\(directory)/data/net/10.1.0.9")
@@ -123,7 +123,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
     }
   }
 
-  @Test func `an exact lease beats one of the container alone`() throws {
+  @Test func `a lease with an interface is preferred to one with only the container`() throws {
     try inTemporaryDirectory { directory in
       _ = try open(directory)
       try write("a", to: "\(directory)/data/net/10.1.0.9")
@@ -133,7 +133,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
     }
   }
 
-  @Test func `a directory in a lease's place blocks its address and nothing else`() throws {
+  @Test func `a directory in place of a lease file blocks only its address`() throws {
     try inTemporaryDirectory { directory in
       _ = try open(directory)
       try FileManager.default.createDirectory(
@@ -144,7 +144,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
     }
   }
 
-  @Test func `a lease dies with its boot, and not with a file that is no namespace`() throws {
+  @Test func `a lease is dead after a reboot, but not because a file that is no namespace is gone`() throws {
     try inTemporaryDirectory { directory in
       try write("", to: "\(directory)/gone")
       var leases = try open(directory)
@@ -164,7 +164,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
     }
   }
 
-  @Test func `a forgotten network leaves nothing and starts anew`() throws {
+  @Test func `a removed network leaves nothing and starts again`() throws {
     try inTemporaryDirectory { directory in
       var leases = try open(directory)
       _ = try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0)
@@ -183,7 +183,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
     }
   }
 
-  @Test func `reports leases and free addresses to the operator`() throws {
+  @Test func `the report has leases and free addresses`() throws {
     try inTemporaryDirectory { directory in
       var leases = try open(directory)
       _ = try leases.take(address("10.1.0.10"), for: a, namespacePath: "", set: 0)

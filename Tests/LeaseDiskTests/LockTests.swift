@@ -4,7 +4,7 @@ import Linux
 import Testing
 
 @Suite struct LockTests {
-  @Test func `a lock ends with its owner, although a forked child has the file open`() throws {
+  @Test func `a lock ends with its owner even if a forked child has the file open`() throws {
     try inTemporaryDirectory { directory in
       let file = try Descriptor.open("\(directory)/lock", for: .updating)
       let childs = Descriptor(adopting: dup(file.raw))
@@ -15,42 +15,42 @@ import Testing
     }
   }
 
-  @Test func `waiting for a lock ends although SIGALRM is blocked`() throws {
+  @Test func `waiting for a lock ends even if SIGALRM is blocked`() throws {
     try inTemporaryDirectory { directory in
       let held = try FileLock(.openLock("\(directory)/lock"), seconds: 0, doing: "lock")
-      let said = Said()
+      let outcome = WaitOutcome()
       let waiter = Thread {
         var signals = sigset_t()
         unsafe sigemptyset(&signals)
         unsafe sigaddset(&signals, SIGALRM)
         unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
         do { _ = try FileLock(.openLock("\(directory)/lock"), seconds: 1, doing: "lock again") } catch {
-          said.text = "\(error)"
+          outcome.text = "\(error)"
         }
         var now = sigset_t()
         unsafe pthread_sigmask(SIG_BLOCK, nil, &now)
-        said.isBlocked = unsafe sigismember(&now, SIGALRM) == 1
-        said.done.signal()
+        outcome.isBlocked = unsafe sigismember(&now, SIGALRM) == 1
+        outcome.done.signal()
       }
       waiter.start()
-      said.done.wait()
-      #expect(said.text == "lock again: Resource temporarily unavailable")
-      #expect(said.isBlocked)
+      outcome.done.wait()
+      #expect(outcome.text == "lock again: Resource temporarily unavailable")
+      #expect(outcome.isBlocked)
       _ = consume held
     }
   }
 
-  final class Said: @unchecked Sendable {
+  final class WaitOutcome: @unchecked Sendable {
     let done = DispatchSemaphore(value: 0)
     var text = ""
     var isBlocked = false
   }
 
   @Test(arguments: ["mkdir", "link", "fifo", "loop"])
-  func `what stands where a lock belongs is locked or gives way`(kind: String) throws {
+  func `anything in place of a lock file is locked or replaced`(kind: String) throws {
     try inTemporaryDirectory { directory in
       let path = "\(directory)/lock"
-      try place(kind, at: path)
+      try putOtherFile(kind, at: path)
       let held = try FileLock(.openLock(path), seconds: 0, doing: "lock")
       #expect(throws: (any Error).self) { _ = try FileLock(.openLock(path), seconds: 0, doing: "lock again") }
       #expect(!FileManager.default.fileExists(atPath: "\(path).target"))
@@ -60,7 +60,7 @@ import Testing
 }
 
 /// Puts something else where a file belongs: a directory, a symbolic link to `PATH.target`, a FIFO, a link to itself.
-func place(_ kind: String, at path: String) throws {
+func putOtherFile(_ kind: String, at path: String) throws {
   let files = FileManager.default
   try? files.removeItem(atPath: path)  // often there is nothing
   switch kind {

@@ -6,7 +6,7 @@ import Testing
 
 /// A plan's look at the leases.
 @Suite struct SnapshotTests {
-  @Test func `a snapshot gives the address that the next ADD gets, and writes nothing`() throws {
+  @Test func `a snapshot gives the next ADD's address and writes nothing`() throws {
     try inTemporaryDirectory { directory in
       let subnet = try #require(IPPrefix("10.1.0.0/29"))
       let owner = { (name: String) in

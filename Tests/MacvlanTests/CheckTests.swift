@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  @Test func `CHECK finds nothing after ADD and asks IPAM`() throws {
+  @Test func `CHECK reports no difference after ADD and calls IPAM CHECK`() throws {
     let (fixture, result) = try attached()
     #expect(try complaint(fixture, result) == "")
     #expect(fixture.ipam.calls == [.add, .check])
@@ -118,7 +118,7 @@ import Testing
   ]
 
   @Test(arguments: damages)
-  func `CHECK names what is not as ADD left it`(damage: Damage) throws {
+  func `CHECK reports each difference from the state after ADD`(damage: Damage) throws {
     let (fixture, result) = try attached()
     damage.make(&fixture.kernel.state, fixture.link)
     let said = try complaint(fixture, result)

@@ -15,7 +15,7 @@ import Testing
   }
 
   @Test(arguments: [nil, "/run/netns/c1"])
-  func `DEL removes everything, with namespace or without, twice`(path: String?) throws {
+  func `DEL removes all with or without the namespace and can be repeated`(path: String?) throws {
     let untouched = try Fixture()
     let (fixture, _) = try attached()
     for _ in 1...2 { try fixture.delete(namespacePath: path) }
@@ -26,7 +26,7 @@ import Testing
     #expect(fixture.ipam.calls == [.add, .del, .del])
   }
 
-  @Test func `the last DEL alone removes the host's link`() throws {
+  @Test func `only the last DEL removes the host's link`() throws {
     let (fixture, _) = try attached()
     let other = try fixture.other()
     fixture.ipam.answer.ips[0].address = "10.1.0.6/24"
@@ -41,7 +41,7 @@ import Testing
     #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["up0"])
   }
 
-  @Test func `DEL keeps what leads to the address's next holder`() throws {
+  @Test func `DEL keeps routes and neighbour entries if another container has the address now`() throws {
     let (fixture, _) = try attached()
     let next = try fixture.other()
     _ = try fixture.add(Self.json, of: next)
@@ -50,7 +50,7 @@ import Testing
     #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.allSatisfy { $0.priority == next.numericID })
   }
 
-  @Test func `DEL keeps a link by which somebody else has a route`() throws {
+  @Test func `DEL keeps the host's link if another route uses it`() throws {
     let (fixture, _) = try attached()
     fixture.kernel.state.routes.append(RouteSpec("10.1.0.9/32", on: fixture.link, .host))
     try fixture.delete()
@@ -58,7 +58,7 @@ import Testing
     #expect(fixture.kernel.link(fixture.link, on: .host) != nil)
   }
 
-  @Test func `DEL waits for others only where the host has access`() throws {
+  @Test func `DEL takes the host lock exclusively only with hostAccess`() throws {
     let (fixture, _) = try attached()
     let before = fixture.kernel.locks
     try fixture.delete()
@@ -84,7 +84,7 @@ import Testing
     try fixture.plugin.collectGarbage(network, valid: Set(kept))
   }
 
-  @Test func `GC keeps routes of the valid, removes others, then the link`() throws {
+  @Test func `GC removes routes of invalid attachments and, after the last one, the host's link`() throws {
     let (fixture, _) = try attached()
     let other = try fixture.other()
     fixture.ipam.answer.ips = [.init(address: "10.1.0.6/24")]
@@ -99,7 +99,7 @@ import Testing
     #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["up0"])
   }
 
-  @Test func `neither DEL nor GC touches a link of that name that is somebody else's`() throws {
+  @Test func `DEL and GC keep a link of the same name with a foreign alias`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink(fixture.link, on: .host, kind: "macvlan")
     fixture.kernel.state.links[.host]?[fixture.link]?.alias = "theirs"
@@ -109,7 +109,7 @@ import Testing
     #expect(fixture.kernel.state == before)
   }
 
-  @Test func `DEL removes the nameless link that a killed ADD left`() throws {
+  @Test func `DEL removes the link without alias that a killed ADD left`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink(fixture.link, on: .host, kind: "macvlan")
     try fixture.delete()
@@ -124,7 +124,7 @@ import Testing
   }
 
   @Test(arguments: [false, true], 0..<32)
-  func `a refused change takes everything back`(hasOther: Bool, n: Int) throws {
+  func `ADD rolls back all changes if the kernel refuses one`(hasOther: Bool, n: Int) throws {
     let fixture = try Fixture()
     if hasOther {
       _ = try fixture.add(Self.json, of: try fixture.other())
@@ -140,7 +140,7 @@ import Testing
     if n == 31 { #expect(succeeded) }
   }
 
-  @Test func `STATUS tells what keeps an ADD from succeeding`() throws {
+  @Test func `STATUS fails if the master is missing or refuses a macvlan link`() throws {
     let fixture = try Fixture()
     let network = NetworkCall(
       name: fixture.owner.network, config: try Fixture.config(Self.json), delegates: fixture.ipam.delegates)

@@ -33,7 +33,7 @@ import Testing
     .changeLink("eth0", on: .container, LinkChange(isUp: true, alias: fixture.owner.tag))
   }
 
-  @Test func `without addresses there is the link and nothing else`() throws {
+  @Test func `without addresses the plan only creates the link`() throws {
     let fixture = try Fixture()
     let plan = try plan(fixture, "", AddResult())
     #expect(plan.shared == [])
@@ -43,7 +43,7 @@ import Testing
         == AddResult(interfaces: [.init(name: "eth0", mac: mac.description, mtu: 1500, sandbox: "/run/netns/c1")]))
   }
 
-  @Test func `addresses and routes are IPAM's, name service is the configuration's before IPAM's`() throws {
+  @Test func `addresses and routes come from IPAM, dns from the configuration or else from IPAM`() throws {
     let fixture = try Fixture()
     var answer = fixture.ipam.answer
     answer.dns = DNS(nameservers: ["10.1.0.53"])
@@ -82,7 +82,7 @@ import Testing
     return (all.shared, Array(all.own.dropFirst(without.own.count)))
   }
 
-  @Test func `the host's link is shared, its settings are there before it comes up`() throws {
+  @Test func `the host's link is shared and gets its sysctls before it is up`() throws {
     let fixture = try Fixture(), name = fixture.link
     let shared = try access(fixture, ["10.1.0.5/24", "fd00:1::5/64"]).shared
     #expect(
@@ -102,7 +102,7 @@ import Testing
       ])
   }
 
-  @Test func `each address gets a route on the host, and each IPv6 address of the host one in the container`() throws {
+  @Test func `the host gets a route to each container address, the container to each IPv6 host address`() throws {
     let fixture = try Fixture()
     let own = try access(fixture, ["10.1.0.5/24", "fd00:1::5/64"]).own
     #expect(
@@ -114,7 +114,7 @@ import Testing
       ])
   }
 
-  @Test func `an address of the host outside the container's subnet gets a route too`() throws {
+  @Test func `the container gets a route to a host address outside its subnet`() throws {
     let fixture = try Fixture(hostAddresses: ["192.0.2.1/24", "10.1.0.1/24", "10.1.0.2/16"])
     let own = try access(fixture, ["10.1.0.5/24"]).own
     #expect(own.contains(.addRoute(RouteSpec("192.0.2.1/32", on: "eth0", .container))))
@@ -122,7 +122,7 @@ import Testing
     #expect(own.count == 3)
   }
 
-  @Test func `where the host does not answer ARP for other links' addresses, the container is told`() throws {
+  @Test func `with arp_ignore 1 on the host the container gets a neighbour entry for the host`() throws {
     let fixture = try Fixture()
     fixture.kernel.state.sysctls[.host]?["net/ipv4/conf/all/arp_ignore"] = "1"
     let own = try access(fixture, ["10.1.0.5/24"]).own
@@ -135,7 +135,7 @@ import Testing
       (["10.1.0.1/24"], ["10.1.0.5/24", "fd00:1::5/64"], [.v4]),
       (["fd00:1::1/64"], ["10.1.0.5/24", "fd00:1::5/64"], [.v6]),
     ] as [([IPPrefix], [IPPrefix], [IPFamily])])
-  func `a family that one side has no address of is left out`(
+  func `hostAccess leaves out an address family that the host or the container lacks`(
     host: [IPPrefix], container: [IPPrefix], families: [IPFamily]
   ) throws {
     let fixture = try Fixture(hostAddresses: host)
@@ -151,7 +151,7 @@ import Testing
       (["10.1.0.1/24"], ["fd00:1::5/64"], "IPv4"), (["fd00:1::1/64"], ["10.1.0.5/24"], "IPv6"),
       (Fixture.hostAddresses, [], "IPv4 and IPv6"),
     ] as [([IPPrefix], [IPPrefix], String)])
-  func `without a family in common it is refused`(host: [IPPrefix], container: [IPPrefix], wanted: String) throws {
+  func `hostAccess needs a common address family`(host: [IPPrefix], container: [IPPrefix], wanted: String) throws {
     let fixture = try Fixture(hostAddresses: host)
     let message =
       #"key "hostAccess": true: the container gets no address of a family that up0 has: want \#(wanted)"#
@@ -159,16 +159,16 @@ import Testing
   }
 
   @Test(arguments: ["fake", "dhcp"])
-  func `without any address on the master it is refused`(ipam: String) throws {
+  func `hostAccess is refused if the master has no address`(ipam: String) throws {
     let fixture = try Fixture(hostAddresses: [])
-    let message = #"key "hostAccess": true: up0 has no address to reach the host by: want one on it"#
+    let message = #"key "hostAccess": true: up0 has no address by which to reach the host: want one on it"#
     #expect(throws: CNIError(.invalidNetworkConfig, message)) {
       try fixture.add(#"{"hostAccess":true,"ipam":{"type":"\#(ipam)"}}"#)
     }
     #expect(fixture.kernel.applied == [])
   }
 
-  @Test func `the hardware address of the host's link is the same each time it is made`() throws {
+  @Test func `the host's link gets the same MAC address each time it is created`() throws {
     let fixture = try Fixture()
     fixture.kernel.state.links[.host]?["up0"]?.mac = "02:00:00:00:00:77"
     let json = #"{"hostAccess":true,"ipam":{"type":"fake"}}"#
@@ -184,7 +184,7 @@ import Testing
     #expect(found[0] != AttachmentID.hostMacvlanAddress(fixture.owner.network, over: "02:00:00:00:00:78"))
   }
 
-  @Test func `where IPAM asks through the link, the host's access comes with the addresses`() throws {
+  @Test func `hostAccess makes the same routes with IPAM dhcp as with other IPAM plugins`() throws {
     let fixture = try Fixture()
     let json = #"{"mac":"02:00:00:00:00:01","hostAccess":true,"ipam":{"type":"TYPE"}}"#
     fixture.ipam.type = "dhcp"
@@ -203,7 +203,7 @@ import Testing
   }
 
   @Test(arguments: ["macvlan", "veth"])
-  func `a link of that name elsewhere is not touched`(kind: String) throws {
+  func `hostAccess is refused if the host's link exists over another parent`(kind: String) throws {
     let fixture = try Fixture()
     fixture.kernel.addLink(fixture.link, on: .host, kind: kind)
     let message =

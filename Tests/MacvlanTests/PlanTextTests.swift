@@ -6,7 +6,7 @@ import Testing
 
 /// What `CNI_PLAN=1` prints.
 @Suite struct PlanTextTests {
-  @Test func `a plan of macvlan makes the link in the container`() throws {
+  @Test func `CNI_PLAN=1 prints the commands of a macvlan ADD`() throws {
     let fixture = try Fixture()
     var call = try fixture.call(#"{"master":"up0","ipam":{"type":"fake"}}"#)
     let plan = PlanOutput()

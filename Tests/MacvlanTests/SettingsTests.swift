@@ -45,11 +45,11 @@ import Testing
     (#""hostAccess":"yes""#, #"key "hostAccess": "yes": want true or false"#),
     (
       access + #","mode":"vepa""#,
-      #"keys "hostAccess": true and "mode": "vepa": want "bridge", where links of one master talk"#
+      #"keys "hostAccess": true and "mode": "vepa": want "bridge", in which links of one master reach each other"#
     ),
     (
       access + #","mode":"passthru""#,
-      #"keys "hostAccess": true and "mode": "passthru": want "bridge", where links of one master talk"#
+      #"keys "hostAccess": true and "mode": "passthru": want "bridge", in which links of one master reach each other"#
     ),
     (
       access + #","linkInContainer":true"#,
@@ -57,13 +57,13 @@ import Testing
     ),
     (#""hostAccess":true"#, #"key "hostAccess": true: the host needs addresses to reach: want "ipam" with it"#),
   ])
-  func `refuses what cannot be, and makes nothing`(keys: String, message: String) throws {
+  func `ADD refuses an invalid configuration and changes nothing`(keys: String, message: String) throws {
     let fixture = try Fixture()
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{\(keys)}") }
     #expect(fixture.kernel.applied == [])
   }
 
-  @Test func `without master and default route it says which link is missing`() throws {
+  @Test func `ADD without master fails if the host has no default route`() throws {
     let fixture = try Fixture()
     fixture.kernel.uplink = nil
     let message = #"key "master" is absent and there is no default route on the host: want the name of a link"#
@@ -80,7 +80,9 @@ import Testing
         .source(["02:00:00:00:00:02", "02:00:00:00:00:01"]), nil
       ),
     ] as [(String, Macvlan.Mode, Int?)])
-  func `mode and queue become the link's`(json: String, mode: Macvlan.Mode, queue: Int?) throws {
+  func `the link gets the configured mode and broadcast queue length`(json: String, mode: Macvlan.Mode, queue: Int?)
+    throws
+  {
     let fixture = try Fixture()
     _ = try fixture.add(json)
     #expect(
@@ -99,7 +101,9 @@ import Testing
       "MAC=02:00:00:00:00:02", "02:00:00:00:00:04"
     ),
   ])
-  func `the MAC address is the strongest source's`(json: String, arguments: String, mac: String) throws {
+  func `MAC address precedence is runtimeConfig, args.cni, CNI_ARGS, mac`(json: String, arguments: String, mac: String)
+    throws
+  {
     let fixture = try Fixture()
     let result = try fixture.add(json, arguments: arguments)
     #expect(result.interfaces[0].mac == mac)
@@ -116,7 +120,7 @@ import Testing
     arguments: [
       (nil, 1500), (0, 1500), (68, 68), (1400, 1400), (1500, 1500),
     ] as [(Int?, Int)])
-  func `the MTU is given or the master's`(given: Int?, mtu: Int) throws {
+  func `the MTU is the configured one or the master's`(given: Int?, mtu: Int) throws {
     let fixture = try Fixture()
     fixture.ipam.answer = AddResult()
     let result = try fixture.add(given.map { #"{"mtu":\#($0)}"# } ?? "{}")

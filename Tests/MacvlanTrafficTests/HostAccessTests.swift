@@ -36,7 +36,7 @@ struct HostAccessTests {
     }
   }
 
-  @Test func `the host is seen with its address on the master, and sees the container's`() throws {
+  @Test func `host and container see each other's own addresses as source`() throws {
     try World.use(containers: 1, hasOther: true) { world in
       let lab = world.lab
       try world.add(try world.config(#"{"hostAccess": true}"#))
@@ -56,7 +56,7 @@ struct HostAccessTests {
     }
   }
 
-  @Test func `the LAN goes on asking for the host and finding the master`() throws {
+  @Test func `the LAN resolves the host's addresses to the master's MAC address`() throws {
     try World.use { world in
       let lab = world.lab, config = try world.config(#"{"hostAccess": true}"#)
       try world.add(config)
@@ -75,7 +75,7 @@ struct HostAccessTests {
     }
   }
 
-  @Test func `the LAN gets one answer to who is the host, and the host each broadcast once`() throws {
+  @Test func `the LAN gets one ARP reply for the host, and the host gets each broadcast once`() throws {
     try World.use(containers: 1) { world in
       let lab = world.lab
       try world.add(try world.config(#"{"hostAccess": true}"#))
@@ -112,7 +112,7 @@ struct HostAccessTests {
     }
   }
 
-  @Test func `it works where the host answers ARP for an interface's own addresses only`() throws {
+  @Test func `host and container reach each other with arp_ignore 1 on the host`() throws {
     try World.use { world in
       try world.lab.shell("echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore", in: world.lab.host)
       try world.add(try world.config(#"{"hostAccess": true}"#))
@@ -121,7 +121,7 @@ struct HostAccessTests {
     }
   }
 
-  @Test func `it works where the host's address is outside the container's subnet`() throws {
+  @Test func `host and container reach each other if the host's address is in another subnet`() throws {
     try World.use { world in
       let lab = world.lab
       try lab.shell("ip address add 198.51.100.1/24 dev up0; ip address del 192.0.2.1/24 dev up0", in: lab.host)
@@ -135,18 +135,18 @@ struct HostAccessTests {
     }
   }
 
-  @Test func `without an address on the master it is refused, and nothing is left`() throws {
+  @Test func `hostAccess is refused if the master has no address, and nothing is left`() throws {
     try World.use { world in
       try world.lab.shell("ip address flush dev up0 scope global", in: world.lab.host)
       let before = try Snapshot(of: world.lab)
       let refused = try world.lab.add(try world.config(#"{"hostAccess": true}"#), plugin: "macvlan")
       #expect(refused.code == 7)
-      #expect(refused.complaint.contains("up0 has no address to reach the host by"), "\(refused)")
+      #expect(refused.complaint.contains("up0 has no address by which to reach the host"), "\(refused)")
       try world.lab.expectUnchanged(since: before)
     }
   }
 
-  @Test func `CHECK names a route and a setting that are gone`() throws {
+  @Test func `CHECK reports missing routes and changed sysctls`() throws {
     try World.use(containers: 1) { world in
       let lab = world.lab, config = try world.config(#"{"hostAccess": true}"#)
       let result = try world.add(config)
@@ -165,7 +165,7 @@ struct HostAccessTests {
     }
   }
 
-  @Test func `GC removes routes of those that are gone, then the host's link`() throws {
+  @Test func `GC removes routes of invalid attachments, then the host's link`() throws {
     try World.use { world in
       let lab = world.lab, config = try world.config(#"{"hostAccess": true}"#)
       let before = try Snapshot(of: lab)

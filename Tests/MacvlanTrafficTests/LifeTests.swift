@@ -5,7 +5,7 @@ import Testing
 /// From ADD to DEL, whatever happens between.
 @Suite(.needsRoot)
 struct LifeTests {
-  @Test func `an address that moves to another container is reached there at once`() throws {
+  @Test func `an address that moved to another container is reachable there at once`() throws {
     try World.use { world in
       let lab = world.lab, config = try world.config()
       let fixed = try config.with("runtimeConfig", JSONValue(json: #"{"ips": ["192.0.2.50/24", "2001:db8::50/64"]}"#))
@@ -22,7 +22,7 @@ struct LifeTests {
   }
 
   @Test(arguments: [false, true])
-  func `a container is reached and reaches others right after ADD`(hasHostAccess: Bool) throws {
+  func `a container can send and receive right after ADD`(hasHostAccess: Bool) throws {
     try World.use { world in
       let lab = world.lab, config = try world.config(#"{"hostAccess": \#(hasHostAccess)}"#)
       for number in 1...2 {
@@ -37,7 +37,7 @@ struct LifeTests {
   }
 
   @Test(arguments: [false, true])
-  func `a master that is gone hinders no DEL`(hasHostAccess: Bool) throws {
+  func `DEL succeeds if the master is gone`(hasHostAccess: Bool) throws {
     try World.use(containers: 1) { world in
       let lab = world.lab, config = try world.config(#"{"hostAccess": \#(hasHostAccess)}"#)
       try world.add(config)
@@ -50,7 +50,7 @@ struct LifeTests {
   }
 
   @Test(arguments: [false, true])
-  func `a namespace that is gone hinders no DEL`(hasHostAccess: Bool) throws {
+  func `DEL succeeds if the namespace is gone`(hasHostAccess: Bool) throws {
     try World.use(containers: 1) { world in
       let lab = world.lab, config = try world.config(#"{"hostAccess": \#(hasHostAccess)}"#)
       let script =
@@ -64,7 +64,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `a second ADD is refused and the first one stays`() throws {
+  @Test func `a second ADD is refused and the first attachment stays`() throws {
     try World.use(containers: 1) { world in
       let lab = world.lab, config = try world.config(#"{"hostAccess": true}"#)
       let result = try world.add(config)
@@ -77,7 +77,7 @@ struct LifeTests {
   }
 
   @Test(arguments: 0..<4, [false, true])
-  func `what a killed ADD or DEL leaves, DEL removes`(seed: Int, hasNeighbour: Bool) throws {
+  func `DEL removes what a killed ADD or DEL left`(seed: Int, hasNeighbour: Bool) throws {
     try World.use { world in
       let lab = world.lab, config = try world.config(#"{"hostAccess": true}"#)
       if hasNeighbour { try world.add(config, to: 2) }
@@ -98,7 +98,7 @@ struct LifeTests {
     }
   }
 
-  @Test func `twenty ADDs and DELs at once share the host's link`() throws {
+  @Test func `20 concurrent ADDs and DELs share the host's link`() throws {
     try World.use(containers: 20) { world in
       let lab = world.lab, config = try world.config(#"{"hostAccess": true}"#)
       let before = try Snapshot(of: lab)
@@ -139,7 +139,7 @@ struct LifeTests {
   ]
 
   @Test(arguments: obstacles)
-  func `STATUS tells why no ADD could succeed`(obstacle: Obstacle) throws {
+  func `STATUS reports why an ADD would fail`(obstacle: Obstacle) throws {
     try World.use(containers: 1) { world in
       let config = try world.config()
       #expect(try world.lab.ask("STATUS", config, plugin: "macvlan").isSuccess)

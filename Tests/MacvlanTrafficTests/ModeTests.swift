@@ -10,7 +10,7 @@ struct ModeTests {
       ("bridge", false, true), ("bridge", true, true), ("vepa", false, false), ("vepa", true, true),
       ("private", false, false), ("private", true, false),
     ])
-  func `containers talk to the LAN, and to each other as the mode has it`(
+  func `containers reach the LAN in each mode, and each other if the mode allows it`(
     mode: String, reflects: Bool, talks: Bool
   ) throws {
     try World.use(reflects: reflects) { world in
@@ -33,7 +33,7 @@ struct ModeTests {
     }
   }
 
-  @Test func `passthru takes one link, which is its master on the LAN, and gives the master back`() throws {
+  @Test func `passthru takes one link with the master's MAC address, and DEL frees the master`() throws {
     try World.use { world in
       let lab = world.lab, config = try world.config(#"{"mode": "passthru"}"#)
       let before = try Snapshot(of: lab)
@@ -54,7 +54,7 @@ struct ModeTests {
     }
   }
 
-  @Test func `passthru over a master that has links is refused`() throws {
+  @Test func `passthru is refused if the master has macvlan links`() throws {
     try World.use { world in
       try world.add(try world.config())
       let before = try Snapshot(of: world.lab)
@@ -65,7 +65,7 @@ struct ModeTests {
     }
   }
 
-  @Test func `in mode source only the named addresses come in`() throws {
+  @Test func `mode source admits only frames from the MAC addresses in sourceMACs`() throws {
     try World.use { world in
       let lab = world.lab, lan = try world.mac(of: "lan0", in: world.lan)
       let open = try world.config(#"{"mode": "source", "sourceMACs": ["02:00:00:00:00:09", "\#(lan)"]}"#)
@@ -78,7 +78,7 @@ struct ModeTests {
     }
   }
 
-  @Test func `a master in the container serves there`() throws {
+  @Test func `linkInContainer uses a master inside the container`() throws {
     try World.use { world in
       let lab = world.lab, container = lab.container(1)
       try lab.shell(

@@ -18,7 +18,7 @@ struct ResultTests {
     + SpecVersion.allCases.filter { $0 < .v1_1_0 && $0 > .v0_2_0 }.map { Form(version: $0, hasIPAM: false) }
 
   @Test(arguments: forms)
-  func `the result is the reference plugin's in each version`(form: Form) throws {
+  func `the result equals the reference plugin's in each CNI version`(form: Form) throws {
     let results = try [Binaries.ours, Binaries.reference].map { directory in
       try World.use(containers: 1) { world in
         var config = try world.config(
@@ -36,7 +36,7 @@ struct ResultTests {
     #expect(results[0] == results[1])
   }
 
-  @Test func `the newest version tells the MTU`() throws {
+  @Test func `the result of CNI 1.1.0 contains the MTU`() throws {
     try World.use(containers: 1) { world in
       let result = try world.add(try world.config(#"{"mtu": 1400, "mac": "02:00:00:00:00:07"}"#))
       let interface = try JSONValue(
@@ -59,7 +59,9 @@ struct ResultTests {
       "IgnoreUnknown=1;MAC=02:00:00:00:00:02", "02:00:00:00:00:04"
     ),
   ])
-  func `the container has the MAC address of the strongest source`(keys: String, args: String, mac: String) throws {
+  func `MAC address precedence is runtimeConfig, args.cni, CNI_ARGS, mac`(keys: String, args: String, mac: String)
+    throws
+  {
     try World.use(containers: 1) { world in
       let config = try world.config(keys).without("ipam")
       let result = try world.add(config, args: args)
@@ -108,7 +110,7 @@ struct ResultTests {
     }
   }
 
-  @Test func `without master the link of the default route serves`() throws {
+  @Test func `without master the link of the default route is the master`() throws {
     try World.use(containers: 1) { world in
       let lab = world.lab, config = try world.config().without("master")
       let refused = try lab.add(config, plugin: "macvlan")
@@ -124,7 +126,7 @@ struct ResultTests {
     }
   }
 
-  @Test func `an ADD that IPAM refuses leaves nothing`() throws {
+  @Test func `ADD leaves nothing if IPAM fails`() throws {
     try World.use(containers: 1) { world in
       let config = try world.config(#"{"runtimeConfig": {"ips": ["203.0.113.1/24"]}, "hostAccess": true}"#)
       let before = try Snapshot(of: world.lab)

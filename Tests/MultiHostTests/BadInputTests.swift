@@ -24,7 +24,7 @@ struct BadInput: Sendable {
 
 /// Each key with a value or in a combination that cannot be.
 @Suite(.needsRoot) struct BadInputTests {
-  @Test func `what cannot be is refused by its name, and changes nothing`() throws {
+  @Test func `ADD refuses invalid keys by name and changes nothing`() throws {
     try Cluster.use(hosts: 2, containers: 1, defaultRoutes: true) { cluster in
       let lab = cluster.hosts[0]
       try lab.shell("ip link set lo up", in: lab.container(1))

@@ -3,7 +3,7 @@ import Testing
 
 /// What the other tests stand on.
 @Suite(.needsRoot) struct ClusterTests {
-  @Test func `hosts reach one another until one of them dies`() throws {
+  @Test func `hosts reach each other until a host dies`() throws {
     try Cluster.use(hosts: 3, containers: 1) { cluster in
       func heard() throws -> [Bool] {
         let wanted = (1...2).flatMap { index in Lab.IPFamilyFlag.allCases.map { cluster.underlay(index, $0) } }
@@ -22,7 +22,7 @@ import Testing
     }
   }
 
-  @Test func `a host's state is its own`() throws {
+  @Test func `each host has its own state directories`() throws {
     try Cluster.use(hosts: 2, containers: 1) { cluster in
       try cluster.hosts[0].shell("echo mine > /run/cni/here", in: cluster.hosts[0].host)
       #expect(try cluster.hosts.map { try $0.shell("ls /run/cni", in: $0.host) } == ["here\n", ""])

@@ -7,7 +7,7 @@ import Testing
   static let kinds = OverlayNetwork.Kind.allCases
 
   @Test(arguments: kinds)
-  func `containers that are kept apart reach neither each other nor those of other hosts`(
+  func `isolation container blocks traffic between containers on one host and across hosts`(
     kind: OverlayNetwork.Kind
   ) throws {
     try Cluster.use(hosts: 2, containers: 2) { cluster in
@@ -16,7 +16,7 @@ import Testing
       let attachments = try network.attachEverywhere([1, 2])
       try cluster.expect(attachments.mutual.map { .ping($0.probe.namespace, $0.probe.address, false) })
       let gateways = attachments.flatMap { from in
-        network.gateways(of: from.host).map { Wish.ping(from.namespace, $0, true) }
+        network.gateways(of: from.host).map { ExpectedReply.ping(from.namespace, $0, true) }
       }
       try cluster.expect(gateways)
       for attachment in attachments { #expect(try attachment.check().complaint == "") }
@@ -24,7 +24,7 @@ import Testing
   }
 
   @Test(arguments: kinds)
-  func `networks without isolation reach each other by their gateways`(kind: OverlayNetwork.Kind) throws {
+  func `networks with isolation none reach each other through their gateways`(kind: OverlayNetwork.Kind) throws {
     try Cluster.use(hosts: 2, containers: 2) { cluster in
       let open = try JSONValue(json: #"{"isolation": "none"}"#)
       let first = try OverlayNetwork(cluster: cluster, kind: kind, number: 1, keys: open).attachEverywhere([1])
@@ -32,7 +32,7 @@ import Testing
       let across = first.flatMap { from in
         // The gateway of l2 is on every host, so another host's containers answer to their own.
         second.filter { kind.isRouted || $0.host == from.host }.flatMap { to in
-          to.addresses.map { Wish.ping(from.namespace, $0, true) }
+          to.addresses.map { ExpectedReply.ping(from.namespace, $0, true) }
         }
       }
       try cluster.expect(across + first.mutual + second.mutual)
@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test(arguments: kinds, ["iptables", "nftables"])
-  func `from outside a published port is reached, and nothing else`(
+  func `only the published port is reachable from outside`(
     kind: OverlayNetwork.Kind, backend: String
   ) throws {
     try Cluster.use(hosts: 2, containers: 1) { cluster in
@@ -60,13 +60,13 @@ import Testing
         "ip \($1.rawValue) route add \($0) via \(cluster.underlay(0, $1))"
       }
       try lab.shell(routes.joined(separator: "\n"), in: cluster.fabric)
-      func wish(_ from: String, _ to: String, _ port: Int, _ isAnswered: Bool) -> Wish {
-        Wish(
+      func expectedReply(_ from: String, _ to: String, _ port: Int, _ isAnswered: Bool) -> ExpectedReply {
+        ExpectedReply(
           probe: Probe(from: from, to: to, .tcp, port, patience: isAnswered ? 45 : 1), isAnswered: isAnswered)
       }
-      let outside = Family.allCases.map { wish(cluster.fabric, cluster.underlay(0, $0), 8080, true) }
-      let direct = attachments[0].addresses.map { wish(cluster.fabric, $0, 80, false) }
-      let within = attachments[0].addresses.map { wish(attachments[1].namespace, $0, 80, true) }
+      let outside = Family.allCases.map { expectedReply(cluster.fabric, cluster.underlay(0, $0), 8080, true) }
+      let direct = attachments[0].addresses.map { expectedReply(cluster.fabric, $0, 80, false) }
+      let within = attachments[0].addresses.map { expectedReply(attachments[1].namespace, $0, 80, true) }
       try cluster.expect(
         outside + direct + within, servers: [Server("container", in: attachments[0].namespace, .tcp, 80)])
     }
@@ -86,7 +86,7 @@ import Testing
   }
 
   @Test(arguments: kinds.filter { !$0.isRouted })
-  func `a container that moves to another host is found there`(kind: OverlayNetwork.Kind) throws {
+  func `a container that moves to another host stays reachable`(kind: OverlayNetwork.Kind) throws {
     try Cluster.use(containers: 2) { cluster in
       let network = OverlayNetwork(cluster: cluster, kind: kind, number: 1)
       let staying = try network.attachEverywhere([1])

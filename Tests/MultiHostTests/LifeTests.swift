@@ -5,10 +5,10 @@ import Testing
 
 /// What ADD makes, and how it goes.
 @Suite(.needsRoot) struct LifeTests {
-  static let worlds = ReachTests.worlds
+  static let variants = ReachTests.variants
 
-  @Test(arguments: worlds)
-  func `DEL takes one's own, the last leaves the devices, and GC removes them`(
+  @Test(arguments: variants)
+  func `DEL removes only its own interface, and GC removes bridge and VXLAN device`(
     kind: OverlayNetwork.Kind, underlay: Family
   ) throws {
     try Cluster.use(hosts: 2, containers: 2) { cluster in
@@ -37,7 +37,7 @@ import Testing
     }
   }
 
-  @Test(arguments: worlds)
+  @Test(arguments: variants)
   func `GC keeps the devices while a container is attached`(kind: OverlayNetwork.Kind, underlay: Family) throws {
     try Cluster.use(hosts: 2, containers: 2) { cluster in
       let network = OverlayNetwork(cluster: cluster, kind: kind, number: 1, underlay: underlay)
@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  @Test(arguments: worlds)
+  @Test(arguments: variants)
   func `DEL needs neither the container's namespace nor the peers' file`(
     kind: OverlayNetwork.Kind, underlay: Family
   ) throws {
@@ -71,8 +71,8 @@ import Testing
     }
   }
 
-  @Test(arguments: worlds)
-  func `links have the MTU that the underlay leaves`(kind: OverlayNetwork.Kind, underlay: Family) throws {
+  @Test(arguments: variants)
+  func `links get the underlay's MTU minus the VXLAN overhead`(kind: OverlayNetwork.Kind, underlay: Family) throws {
     try Cluster.use(hosts: 2, containers: 1, mtu: 1600) { cluster in
       let network = OverlayNetwork(cluster: cluster, kind: kind, number: 1, underlay: underlay)
       let lab = cluster.hosts[0], wanted = underlay == .v4 ? "1550" : "1530"
@@ -94,8 +94,8 @@ import Testing
     }
   }
 
-  @Test(arguments: worlds)
-  func `what is the same on all hosts does not look for its double`(
+  @Test(arguments: variants)
+  func `addresses that all hosts share skip duplicate address detection`(
     kind: OverlayNetwork.Kind, underlay: Family
   ) throws {
     try Cluster.use(hosts: 2, containers: 1) { cluster in

@@ -4,10 +4,10 @@ import Testing
 
 /// An underlay that carries less than when the network was made.
 @Suite(.needsRoot) struct MTUTests {
-  static let worlds: [(OverlayNetwork.Kind, Family)] = [(.l2, .v4), (.l3, .v6), (.multicast, .v4)]
+  static let variants: [(OverlayNetwork.Kind, Family)] = [(.l2, .v4), (.l3, .v6), (.multicast, .v4)]
 
-  @Test(arguments: worlds)
-  func `the next containers have the smaller MTU, and STATUS names what is larger`(
+  @Test(arguments: variants)
+  func `new containers get the underlay's smaller MTU, and STATUS reports links with a larger one`(
     kind: OverlayNetwork.Kind, underlay: Family
   ) throws {
     try Cluster.use(hosts: 2, containers: 2) { cluster in
@@ -33,7 +33,7 @@ import Testing
       let outcome = try status(network), port = try #require(old[0].hostEnd), other = try #require(new[0].hostEnd)
       #expect(outcome.code == 51, "\(outcome)")
       for part in [
-        "the network below takes 1400", "want at most \(most)", "\(network.vxlan) with \(network.mtu)",
+        "the underlay carries 1400", "want at most \(most)", "\(network.vxlan) with \(network.mtu)",
         "container port \(port) with \(network.mtu)",
       ] { #expect(outcome.complaint.contains(part), "\(outcome)") }
       #expect(!outcome.complaint.contains(other))
@@ -51,7 +51,7 @@ import Testing
   }
 
   /// Each to each on another host, with packets of that size that may not be fragmented.
-  private func pings(_ attachments: [Attachment], size: Int) -> [Wish] {
+  private func pings(_ attachments: [Attachment], size: Int) -> [ExpectedReply] {
     attachments.flatMap { from in
       attachments.filter { $0.host != from.host }.flatMap { to in
         to.addresses.map { .ping(from.namespace, $0, true, size: size - ($0.contains(":") ? 48 : 28)) }

@@ -4,10 +4,10 @@ import Testing
 
 /// What the world sees of a container.
 @Suite(.needsRoot) struct MasqueradeTests {
-  static let worlds = OverlayNetwork.Kind.allCases.flatMap { kind in ["iptables", "nftables"].map { (kind, $0) } }
+  static let variants = OverlayNetwork.Kind.allCases.flatMap { kind in ["iptables", "nftables"].map { (kind, $0) } }
 
-  @Test(arguments: worlds)
-  func `masquerading hides who goes out, and nobody within the network`(
+  @Test(arguments: variants)
+  func `ipMasq changes the source of packets to the outside but not within the network`(
     kind: OverlayNetwork.Kind, backend: String
   ) throws {
     try Cluster.use(hosts: 2, containers: 1, defaultRoutes: true) { cluster in
@@ -29,12 +29,12 @@ import Testing
         }
       }
       let answers = try cluster.answers(to: probes, servers: servers)
-      for (answer, wish) in zip(answers, wanted) { #expect(answer == wish) }
+      for (answer, expectedReply) in zip(answers, wanted) { #expect(answer == expectedReply) }
     }
   }
 
   @Test(arguments: OverlayNetwork.Kind.allCases)
-  func `without masquerading the world is told nothing, and no rule hides anybody`(
+  func `without ipMasq the outside sees the container's own address`(
     kind: OverlayNetwork.Kind
   ) throws {
     try Cluster.use(hosts: 2, containers: 1, defaultRoutes: true) { cluster in

@@ -28,7 +28,7 @@ import Testing
       ])
   }
 
-  @Test func `the same port on six containers of two agents, each reached by each`() throws {
+  @Test func `six containers on two Mesos agents serve the same port and reach each other`() throws {
     try Cluster.use(hosts: 2, containers: 3, state: ["/run/dcos"]) { cluster in
       var tasks: [(namespace: String, address: String)] = []
       for agent in 0...1 {

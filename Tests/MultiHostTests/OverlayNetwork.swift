@@ -53,7 +53,7 @@ struct OverlayNetwork: Sendable {
   }
 
   /// An address of each family that no container gets.
-  func strangers(of host: Int) -> [String] {
+  func unassignedAddresses(of host: Int) -> [String] {
     gateways(of: host).map { $0.hasSuffix("::1") ? "\($0.dropLast())eeee" : "\($0.dropLast())250" }
   }
 

@@ -4,7 +4,7 @@ import Testing
 
 /// What a host knows of the others.
 @Suite(.needsRoot) struct PeersTests {
-  static let worlds = ReachTests.worlds.filter { $0.0 != .multicast }
+  static let variants = ReachTests.variants.filter { $0.0 != .multicast }
 
   /// Everything of a network's devices that leads to `vtep` or to what is behind it.
   private func traces(of host: Int, on lab: Lab, _ network: OverlayNetwork) throws -> [String] {
@@ -20,8 +20,8 @@ import Testing
       .filter { line in ([vtep] + behind).contains { line.contains($0) } }
   }
 
-  @Test(arguments: worlds)
-  func `a peer that left the file is told by CHECK and forgotten by the next ADD`(
+  @Test(arguments: variants)
+  func `CHECK reports a peer that left the peers file, and the next ADD removes it`(
     kind: OverlayNetwork.Kind, underlay: Family
   ) throws {
     try Cluster.use(containers: 2) { cluster in
@@ -49,8 +49,10 @@ import Testing
     }
   }
 
-  @Test(arguments: worlds)
-  func `what leads elsewhere is replaced`(kind: OverlayNetwork.Kind, underlay: Family) throws {
+  @Test(arguments: variants)
+  func `ADD replaces wrong FDB entries, neighbours and routes of a peer`(kind: OverlayNetwork.Kind, underlay: Family)
+    throws
+  {
     try Cluster.use(hosts: 2, containers: 2) { cluster in
       let network = OverlayNetwork(cluster: cluster, kind: kind, number: 1, underlay: underlay)
       let attachments = try network.attachEverywhere([1])
@@ -86,7 +88,7 @@ import Testing
   }
 
   @Test(arguments: Family.allCases)
-  func `known endpoints replace what was learned, and are reached without flooding`(underlay: Family) throws {
+  func `configured endpoints replace learned FDB entries and are reached without flooding`(underlay: Family) throws {
     try Cluster.use(containers: 2) { cluster in
       var network = OverlayNetwork(
         cluster: cluster, kind: .l2, number: 1, underlay: underlay, keys: try JSONValue(json: #"{"learning": true}"#))
@@ -117,7 +119,7 @@ import Testing
   }
 
   @Test(arguments: Family.allCases)
-  func `a peer on the same link is reached by a plain route, one behind a router by the tunnel`(
+  func `directRouting uses a plain route to a peer on the same link and the tunnel to one behind a router`(
     underlay: Family
   ) throws {
     try Cluster.use(containers: 1, defaultRoutes: true) { cluster in

@@ -3,15 +3,15 @@ import LabSupport
 import Testing
 
 /// A question and whether it has to be answered.
-struct Wish {
+struct ExpectedReply {
   var probe: Probe
   var isAnswered: Bool
 
   /// An answer is waited for, silence is believed soon: a slow machine may hide a wrong answer, but makes none up.
   static func ping(
     _ from: String, _ address: String, _ isAnswered: Bool, size: Int? = nil, source: String? = nil
-  ) -> Wish {
-    Wish(
+  ) -> ExpectedReply {
+    ExpectedReply(
       probe: Probe(from: from, to: address, .ping, 0, source: source, patience: isAnswered ? 45 : 1, size: size),
       isAnswered: isAnswered)
   }
@@ -20,14 +20,15 @@ struct Wish {
 extension Cluster {
   /// Asks everything at once, and records an issue that tells each answer that is not as wished.
   func expect(
-    _ wishes: [Wish], servers: [Server] = [], sourceLocation: SourceLocation = #_sourceLocation
+    _ expectedReplies: [ExpectedReply], servers: [Server] = [], sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
-    let answers = try answers(to: wishes.map(\.probe), servers: servers)
-    let found = zip(wishes, answers).compactMap { wish, answer -> String? in
+    let answers = try answers(to: expectedReplies.map(\.probe), servers: servers)
+    let found = zip(expectedReplies, answers).compactMap { expectedReply, answer -> String? in
       let isAnswered = if case .by = answer { true } else { false }
-      if isAnswered == wish.isAnswered { return nil }
-      let from = wish.probe.namespace.dropFirst(name.count + 1)
-      return "\(from) to \(wish.probe.address): want \(wish.isAnswered ? "an answer" : "none"), found \(answer)"
+      if isAnswered == expectedReply.isAnswered { return nil }
+      let from = expectedReply.probe.namespace.dropFirst(name.count + 1)
+      return
+        "\(from) to \(expectedReply.probe.address): want \(expectedReply.isAnswered ? "an answer" : "none"), found \(answer)"
     }
     #expect(found == [], sourceLocation: sourceLocation)
   }
@@ -37,7 +38,7 @@ extension [Attachment] {
   /// Each to each, both families: a packet that is as long as the network takes, and may not be fragmented.
   ///
   /// That is at least 1430 bytes, so one of 1400 passes too.
-  var mutual: [Wish] {
+  var mutual: [ExpectedReply] {
     flatMap { from in
       filter { $0.host != from.host || $0.container != from.container }.flatMap { to in
         to.addresses.map { address in
@@ -49,10 +50,11 @@ extension [Attachment] {
   }
 
   /// From each of these to each of another network, from their own addresses and from addresses of that network.
-  func separate(from others: [Attachment]) -> [Wish] {
+  func unreachable(from others: [Attachment]) -> [ExpectedReply] {
     flatMap { from in
       others.flatMap { to in
-        zip(to.addresses, to.network.strangers(of: from.host)).flatMap { address, stranger -> [Wish] in
+        zip(to.addresses, to.network.unassignedAddresses(of: from.host)).flatMap {
+          address, stranger -> [ExpectedReply] in
           [.ping(from.namespace, address, false), .ping(from.namespace, address, false, source: stranger)]
         }
       }
@@ -60,9 +62,9 @@ extension [Attachment] {
   }
 
   /// Gives each container an address of another network beside its own, as if it were one of that.
-  func intrude(into other: OverlayNetwork) throws {
+  func addAddresses(into other: OverlayNetwork) throws {
     for attachment in self {
-      let adding = other.strangers(of: attachment.host).map {
+      let adding = other.unassignedAddresses(of: attachment.host).map {
         "ip address add \($0)/\($0.contains(":") ? 128 : 32) dev eth0 \($0.contains(":") ? "nodad" : "")"
       }
       try attachment.lab.shell(adding.joined(separator: "\n"), in: attachment.namespace)

@@ -5,10 +5,10 @@ import Testing
 /// Three hosts, two networks, three containers of each on each host.
 @Suite(.needsRoot) struct ReachTests {
   /// Networks of every kind, over each kind of underlay.
-  static let worlds = OverlayNetwork.Kind.allCases.flatMap { kind in Family.allCases.map { (kind, $0) } }
+  static let variants = OverlayNetwork.Kind.allCases.flatMap { kind in Family.allCases.map { (kind, $0) } }
 
-  @Test(arguments: worlds)
-  func `each reaches each of its network and nobody of another`(kind: OverlayNetwork.Kind, underlay: Family) throws {
+  @Test(arguments: variants)
+  func `containers reach their own network and no other network`(kind: OverlayNetwork.Kind, underlay: Family) throws {
     try Cluster.use(containers: 6) { cluster in
       // Once the packet filter sees what bridges carry, once it does not.
       for lab in cluster.hosts {
@@ -22,9 +22,9 @@ import Testing
       let first = try networks[0].attachEverywhere([1, 2, 3])
       let second = try networks[1].attachEverywhere([4, 5, 6])
       try cluster.expect(first.mutual + second.mutual)
-      try first.intrude(into: networks[1])
-      try second.intrude(into: networks[0])
-      try cluster.expect(first.separate(from: second) + second.separate(from: first))
+      try first.addAddresses(into: networks[1])
+      try second.addAddresses(into: networks[0])
+      try cluster.expect(first.unreachable(from: second) + second.unreachable(from: first))
       try cluster.expect(gatewaysOfOthers(first, networks[1]) + gatewaysOfOthers(second, networks[0]))
       // Silence is worth nothing where everything is silent.
       try cluster.expect(first.mutual + second.mutual)
@@ -33,11 +33,11 @@ import Testing
   }
 
   /// By the hosts' forwarding to another network's gateways on other hosts.
-  private func gatewaysOfOthers(_ attachments: [Attachment], _ other: OverlayNetwork) -> [Wish] {
+  private func gatewaysOfOthers(_ attachments: [Attachment], _ other: OverlayNetwork) -> [ExpectedReply] {
     guard other.kind.isRouted else { return [] }
     return attachments.flatMap { from in
       (0..<3).filter { $0 != from.host }.flatMap { host in
-        other.gateways(of: host).map { Wish.ping(from.namespace, $0, false) }
+        other.gateways(of: host).map { ExpectedReply.ping(from.namespace, $0, false) }
       }
     }
   }
@@ -51,13 +51,13 @@ import Testing
       }
       try cluster.expect(attachments.flatMap(\.mutual))
       try cluster.expect(
-        attachments[0].separate(from: attachments[1] + attachments[2]).filter { $0.probe.source == nil }
-          + attachments[1].separate(from: attachments[2]).filter { $0.probe.source == nil })
+        attachments[0].unreachable(from: attachments[1] + attachments[2]).filter { $0.probe.source == nil }
+          + attachments[1].unreachable(from: attachments[2]).filter { $0.probe.source == nil })
     }
   }
 
   @Test(arguments: OverlayNetwork.Kind.allCases)
-  func `a host that dies takes its own containers along and no others`(kind: OverlayNetwork.Kind) throws {
+  func `a dead host makes only its own containers unreachable`(kind: OverlayNetwork.Kind) throws {
     try Cluster.use(containers: 2) { cluster in
       var network = OverlayNetwork(cluster: cluster, kind: kind, number: 1)
       network.readsFile = kind != .multicast
@@ -66,7 +66,8 @@ import Testing
       try cluster.expect(attachments.mutual)
       try cluster.kill(2)
       let alive = attachments.filter { $0.host != 2 }
-      let lost = alive.flatMap { from in attachments[2].addresses.map { Wish.ping(from.namespace, $0, false) } }
+      let lost = alive.flatMap { from in attachments[2].addresses.map { ExpectedReply.ping(from.namespace, $0, false) }
+      }
       try cluster.expect(alive.mutual + lost)
       if network.readsFile { try network.writePeers([0, 1]) }
       let late = try network.attach(2, on: 1)

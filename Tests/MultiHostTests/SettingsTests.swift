@@ -26,7 +26,7 @@ import Testing
   ]
 
   @Test(arguments: table)
-  func `the device is made as the keys say`(
+  func `the VXLAN device has the configured settings`(
     kind: OverlayNetwork.Kind, underlay: Family, keys: String, wanted: [String: String]
   ) throws {
     try Cluster.use(hosts: 2, containers: 1) { cluster in
@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  @Test func `a switched off checksum offload is off on the VXLAN device and nowhere else`() throws {
+  @Test func `txChecksumOffload false applies to the VXLAN device only`() throws {
     try Cluster.use(hosts: 2, containers: 1) { cluster in
       var network = OverlayNetwork(cluster: cluster, kind: .l3, number: 1)
       _ = try network.attach(on: 1)
@@ -73,7 +73,7 @@ import Testing
   static let names = ["a", "twelve-bytes", "thirteen-byte", "networks.of-marketing_and-development.2"]
 
   @Test(arguments: names)
-  func `a name that is too long for a device becomes a short one that tells it apart`(name: String) throws {
+  func `a network name too long for a device name is shortened to a unique one`(name: String) throws {
     try Cluster.use(hosts: 2, containers: 2) { cluster in
       func network(_ number: Int, _ name: String) -> OverlayNetwork {
         OverlayNetwork(
@@ -86,12 +86,12 @@ import Testing
       let others = try network(2, "\(name)!".replacing("!", with: "x")).attachEverywhere([2])
       let lab = cluster.hosts[0]
       #expect(try lab.linkNames(in: lab.host).filter { $0.hasPrefix("vx-") || $0.hasPrefix("ov-") }.count == 4)
-      try cluster.expect(attachments.mutual + others.mutual + attachments.separate(from: others))
+      try cluster.expect(attachments.mutual + others.mutual + attachments.unreachable(from: others))
     }
   }
 
   @Test(arguments: OverlayNetwork.Kind.allCases)
-  func `a device of another name is used where the configuration names one`(kind: OverlayNetwork.Kind) throws {
+  func `the keys bridge and vxlan set the device names`(kind: OverlayNetwork.Kind) throws {
     try Cluster.use(hosts: 2, containers: 1) { cluster in
       let network = OverlayNetwork(
         cluster: cluster, kind: kind, number: 1,

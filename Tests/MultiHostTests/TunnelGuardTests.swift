@@ -54,7 +54,7 @@ import Testing
 
   /// A container of a plain bridge or of ptp, and one of the network itself.
   @Test(arguments: Family.allCases, ["bridge", "ptp"])
-  func `a container's VXLAN packets reach neither this host nor others`(underlay: Family, plugin: String) throws {
+  func `a container cannot inject VXLAN packets on its own or another host`(underlay: Family, plugin: String) throws {
     try Cluster.use(containers: 2) { cluster in
       let network = OverlayNetwork(cluster: cluster, kind: .l2, number: 1, underlay: underlay, readsFile: true)
       try network.writePeers([0, 1])
@@ -75,7 +75,7 @@ import Testing
       // Its own tunnels, to what is no host of the network, are let through.
       try cluster.expect(
         [
-          Wish(
+          ExpectedReply(
             probe: Probe(from: lab.container(2), to: isV4 ? "172.30.0.1" : "fd30::1", .udp, 4789, patience: 45),
             isAnswered: true)
         ],
@@ -103,7 +103,7 @@ import Testing
 
   /// Packets with a peer's source address pass: the rules check addresses alone.
   @Test(arguments: Family.allCases)
-  func `VXLAN packets of known hosts come in, those of others do not`(underlay: Family) throws {
+  func `a host accepts VXLAN packets only from known peers`(underlay: Family) throws {
     try Cluster.use(containers: 1) { cluster in
       let network = OverlayNetwork(cluster: cluster, kind: .l2, number: 1, underlay: underlay, readsFile: true)
       try network.writePeers([0, 1])
@@ -128,7 +128,7 @@ import Testing
     }
   }
 
-  @Test func `networks that share a port open it for the peers of both, and each takes away its own`() throws {
+  @Test func `networks that share a UDP port admit the peers of both, and each removes only its own`() throws {
     try Cluster.use(containers: 2) { cluster in
       var networks = [1, 2].map { OverlayNetwork(cluster: cluster, kind: .l2, number: $0) }
       let peers = { (hosts: [Int]) in

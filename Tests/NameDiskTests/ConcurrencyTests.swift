@@ -7,7 +7,7 @@ import Testing
 // Group: kernel
 
 struct ConcurrencyTests {
-  @Test func `readers never see an empty, torn or wrong file while others come and go`() throws {
+  @Test func `a reader never sees an empty, torn or wrong hosts file while containers join and leave`() throws {
     try Net.use { net in
       try net.join(1, extra: Self.filler)
       let wrong = Mutex<[String]>([])
@@ -40,7 +40,7 @@ struct ConcurrencyTests {
     }
   }
 
-  @Test func `a hundred that join at once are all in each other's files`() throws {
+  @Test func `100 containers that join concurrently are all in each other's hosts files`() throws {
     try Net.use { net in
       let failures = Mutex<[String]>([])
       Self.atOnce(8) { worker in
@@ -57,7 +57,7 @@ struct ConcurrencyTests {
     }
   }
 
-  @Test func `one container may join several networks at once`() throws {
+  @Test func `a container can join several networks concurrently`() throws {
     try Net.use { net in
       let networks = (1...8).map { String(repeating: "n", count: $0) }
       let failures = Mutex<[String]>([])
@@ -122,7 +122,7 @@ struct ConcurrencyTests {
 }
 
 struct ReuseTests {
-  @Test func `a file in which many come and go does not grow without end`() throws {
+  @Test func `the hosts file does not grow without limit while containers join and leave`() throws {
     try Net.use { net in
       try net.join(1)
       var largest = 0
@@ -141,7 +141,7 @@ struct ReuseTests {
     }
   }
 
-  @Test func `a container that often changes its network uses its file's dead lines too`() throws {
+  @Test func `a container that changes its network often reuses deleted lines of its hosts file`() throws {
     try Net.use { net in
       try net.join(1)
       for number in 2...4 {

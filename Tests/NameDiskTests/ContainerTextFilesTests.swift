@@ -71,7 +71,7 @@ import Testing
     ResolvConf.header + servers.map { "nameserver \($0)\n" }.joined() + "options rotate\n"
   }
 
-  @Test func `the file holds what all attachments want, and goes with the last one`() throws {
+  @Test func `the file combines the settings of all attachments and is removed with the last one`() throws {
     try inTemporaryDirectory { path in
       let bench = try Bench(path)
       try bench.add("red", ["10.1.0.1"])
@@ -94,7 +94,7 @@ import Testing
 
   private func lock(_ path: String) -> String { tree("\(path)/state/.locks").first ?? "" }
 
-  @Test func `only a file whose text comes from the host follows the host`() throws {
+  @Test func `only a file copied from the host is updated from the host`() throws {
     try inTemporaryDirectory { path in
       let bench = try Bench(path)
       try bench.add("red", [])
@@ -110,7 +110,7 @@ import Testing
     }
   }
 
-  @Test func `a file that somebody edited is left alone and told`() throws {
+  @Test func `a file that was edited is left unchanged and reported`() throws {
     try inTemporaryDirectory { path in
       let bench = try Bench(path)
       try bench.add("red", [])
@@ -128,7 +128,7 @@ import Testing
     }
   }
 
-  @Test func `a file that was there before stays as it is`() throws {
+  @Test func `a file that existed before stays unchanged`() throws {
     try inTemporaryDirectory { path in
       let bench = try Bench(path)
       try FileManager.default.createDirectory(atPath: "\(path)/files/c1", withIntermediateDirectories: true)
@@ -147,7 +147,7 @@ import Testing
   }
 
   @Test(arguments: 1...5)
-  func `what failed at any step can be taken back, or done again`(step: Int) throws {
+  func `an ADD that failed at any step can be undone or repeated`(step: Int) throws {
     try inTemporaryDirectory { path in
       let bench = try Bench(path)
       #expect(throws: KernelError.self) { try bench.add("red", [], failingAt: step) }
@@ -165,7 +165,7 @@ import Testing
     }
   }
 
-  @Test func `GC removes what no valid attachment wants`() throws {
+  @Test func `GC removes the settings of invalid attachments`() throws {
     try inTemporaryDirectory { path in
       let bench = try Bench(path)
       try bench.add("red", ["10.1.0.1"])
@@ -178,7 +178,7 @@ import Testing
     }
   }
 
-  @Test func `a hostname file holds the name`() throws {
+  @Test func `the hostname file contains the name`() throws {
     try inTemporaryDirectory { path in
       let bench = try Bench(path)
       let owner = try bench.owner("red")

@@ -18,7 +18,7 @@ struct FaultTests {
   }
 
   @Test(arguments: [false, true])
-  func `a join that fails at any step leaves all as it was`(isFileThere: Bool) throws {
+  func `a join that fails at any step changes nothing`(isFileThere: Bool) throws {
     try Net.use { net in
       for number in 1...2 { try net.join(number) }
       if isFileThere { try NetworkNamesTests.put("mine\n", at: net.hostsPath(3)) }
@@ -40,7 +40,7 @@ struct FaultTests {
     }
   }
 
-  @Test func `a second join that fails keeps what the container has on its other network`() throws {
+  @Test func `a second join that fails keeps the lines of the container's other network`() throws {
     try Net.use { net in
       try net.join(1, on: "other")
       try net.join(2)

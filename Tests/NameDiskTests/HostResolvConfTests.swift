@@ -12,7 +12,7 @@ import Testing
       ("nameserver 127.0.0.1\n", "nameserver 127.0.0.2\n", []), ("search only\n", "nameserver 10.9.9.9\n", []),
       (nil, "nameserver 10.9.9.9\n", []),
     ] as [(String?, String?, [String])])
-  func `loopback servers are left out, and where only they are, systemd-resolved's own count`(
+  func `loopback name servers are left out, and systemd-resolved's upstream servers are used if none is left`(
     own: String?, upstream: String?, servers: [String]
   ) throws {
     try inTemporaryDirectory { path in
@@ -25,7 +25,7 @@ import Testing
     }
   }
 
-  @Test func `a file that cannot be read is told`() throws {
+  @Test func `an unreadable file is reported`() throws {
     try inTemporaryDirectory { path in
       var notes: [String] = []
       let wish = try HostResolvConf(path: path, upstreamPath: path).entries(notes: &notes)

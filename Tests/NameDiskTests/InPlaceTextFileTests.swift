@@ -23,7 +23,7 @@ import Testing
       ("", short), (short, long), (long, short), (long, long), (short, "nameserver 10.0.0.2\n"), (short, ""),
       ("nameserver 1.1.1.1", long), ("\n\n#\n", short), ("#", short), (long + long, short), ("\n", "\n"), ("x", "y\n"),
     ])
-  func `the new text is there alone, in the same file`(old: String, new: String) throws {
+  func `the new text replaces the old text in the same inode`(old: String, new: String) throws {
     try inTemporaryDirectory { path in
       let file = "\(path)/f"
       try Data(old.utf8).write(to: URL(fileURLWithPath: file))
@@ -35,7 +35,7 @@ import Testing
     }
   }
 
-  @Test func `readers are told what the old text or the new says, and never nothing`() throws {
+  @Test func `a reader sees the settings of the old or the new text and never none`() throws {
     try inTemporaryDirectory { path in
       let file = "\(path)/f"
       let texts = [

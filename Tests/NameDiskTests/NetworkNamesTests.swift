@@ -5,7 +5,7 @@ import Testing
 @testable import Names
 
 struct NetworkNamesTests {
-  @Test func `who joins is known to all, and who leaves to nobody`() throws {
+  @Test func `hosts files get a container's line when it joins and lose it when it leaves`() throws {
     try Net.use { net in
       for number in 1...3 { try net.join(number) }
       for number in 1...3 {
@@ -24,7 +24,7 @@ struct NetworkNamesTests {
     }
   }
 
-  @Test func `the file is as Docker writes it`() throws {
+  @Test func `the hosts file has the format of Docker`() throws {
     try Net.use { net in
       try net.join(1, extra: ["192.0.2.9\tdb"])
       try net.join(2)
@@ -47,7 +47,7 @@ struct NetworkNamesTests {
     }
   }
 
-  @Test func `a container on two networks has one file, and only it knows both`() throws {
+  @Test func `a container on two networks has one hosts file with the names of both`() throws {
     try Net.use { net in
       try net.join(1, on: "net")
       try net.join(2, on: "net")
@@ -71,7 +71,7 @@ struct NetworkNamesTests {
     }
   }
 
-  @Test func `of two with one name, the one that stays keeps it`() throws {
+  @Test func `if two containers share a name, the line of the one that stays remains`() throws {
     try Net.use { net in
       try net.join(1)
       for number in 2...3 { try net.join(number, as: "web") }
@@ -82,7 +82,7 @@ struct NetworkNamesTests {
     }
   }
 
-  @Test func `a file that was there before keeps all that it held`() throws {
+  @Test func `an existing hosts file keeps its own lines`() throws {
     try Net.use { net in
       let before = "127.0.0.1 localhost\n# mine\n192.0.2.1\tgateway"
       try Self.put(before, at: net.hostsPath(1))
@@ -98,7 +98,7 @@ struct NetworkNamesTests {
     }
   }
 
-  @Test func `a line that somebody changed is left alone`() throws {
+  @Test func `a line that was edited is left unchanged`() throws {
     try Net.use { net in
       for number in 1...2 { try net.join(number) }
       let text = try #require(net.hosts(1)).replacing(net.line(2), with: "10.3.0.2\tn2 mine")
@@ -112,7 +112,7 @@ struct NetworkNamesTests {
     }
   }
 
-  @Test func `another file that came in the place of one is left alone`() throws {
+  @Test func `a file that replaced the hosts file is left unchanged`() throws {
     try Net.use { net in
       for number in 1...2 { try net.join(number) }
       // Made before the old one goes: otherwise it may get the same number.
@@ -128,7 +128,7 @@ struct NetworkNamesTests {
   }
 
   @Test(arguments: ["link", "fifo", "directory"])
-  func `what is no regular file is neither read nor written`(kind: String) throws {
+  func `a hosts file that is not a regular file is neither read nor written`(kind: String) throws {
     try Net.use { net in
       let path = net.hostsPath(1)
       try FileManager.default.createDirectory(atPath: "\(net.directory)/files/c1", withIntermediateDirectories: true)
@@ -146,7 +146,7 @@ struct NetworkNamesTests {
     }
   }
 
-  @Test func `members whose files are gone keep nobody from coming or going`() throws {
+  @Test func `containers can join and leave if the hosts file of another container is gone`() throws {
     try Net.use { net in
       for number in 1...2 { try net.join(number) }
       try FileManager.default.removeItem(atPath: "\(net.directory)/files/c1")
@@ -157,7 +157,7 @@ struct NetworkNamesTests {
     }
   }
 
-  @Test func `a broken state file keeps nobody from coming or going`() throws {
+  @Test func `containers can join and leave despite a broken state file`() throws {
     try Net.use { net in
       for number in 1...2 { try net.join(number) }
       try Self.put("{", at: "\(net.directory)/state/net/c1:eth-0.json")
@@ -168,7 +168,7 @@ struct NetworkNamesTests {
     }
   }
 
-  @Test func `only what is not valid is forgotten`() throws {
+  @Test func `GC removes only invalid attachments`() throws {
     try Net.use { net in
       for number in 1...4 { try net.join(number) }
       try net.join(1, on: "other")

@@ -29,7 +29,7 @@ struct RemoteTests {
 
   private func files(_ net: Net) -> [String: [String]] { net.snapshot().filter { !$0.value.isEmpty } }
 
-  @Test func `a hosts file that could not be written gets its names with the next report, even of nothing new`() throws
+  @Test func `a hosts file that could not be written gets its lines with the next update, even without changes`() throws
   {
     try Net.use { net in
       for number in 1...2 { try net.join(number) }
@@ -50,7 +50,7 @@ struct RemoteTests {
     }
   }
 
-  @Test func `who is here and who comes later knows those on other hosts, until they go`() throws {
+  @Test func `present and later containers get the names of other hosts until these are removed`() throws {
     try Net.use { net in
       try net.join(1)
       #expect(try tell(net, [remote(1, "web"), remote(2, "db")]))
@@ -70,7 +70,7 @@ struct RemoteTests {
     }
   }
 
-  @Test func `a file that stays loses their lines with the container`() throws {
+  @Test func `a hosts file that stays loses remote lines when its container leaves`() throws {
     try Net.use { net in
       try NetworkNamesTests.put("mine\n", at: net.hostsPath(1))
       try net.join(1)
@@ -81,7 +81,7 @@ struct RemoteTests {
     }
   }
 
-  @Test func `where nobody is here nothing is remembered of others`() throws {
+  @Test func `remote names are not stored on a host without containers of the network`() throws {
     try Net.use { net in
       #expect(try tell(net, []) == false)
       try tell(net, [remote(1, "web")])
@@ -90,7 +90,7 @@ struct RemoteTests {
   }
 
   @Test(arguments: 1...5)
-  func `what was interrupted at any step, the next telling completes`(step: Int) throws {
+  func `the next update completes an update that was interrupted at any step`(step: Int) throws {
     try Net.use { net in
       for number in 1...2 { try net.join(number) }
       try tell(net, [remote(1, "web"), remote(2, "db")])
@@ -112,7 +112,7 @@ struct RemoteTests {
     }
   }
 
-  @Test func `an interrupted telling leaves nothing behind the last container`() throws {
+  @Test func `an interrupted update leaves no remote lines after the last container has left`() throws {
     try Net.use { net in
       try NetworkNamesTests.put("mine\n", at: net.hostsPath(1))
       for number in 1...2 { try net.join(number) }
@@ -131,7 +131,7 @@ struct RemoteTests {
     }
   }
 
-  @Test func `a line that a container here has too stays with it`() throws {
+  @Test func `a local container's line stays when an equal remote line is removed`() throws {
     try Net.use { net in
       for number in 1...2 { try net.join(number) }
       var twin = try remote(1, "n1")
@@ -144,7 +144,7 @@ struct RemoteTests {
   }
 
   @Test(arguments: [true, false])
-  func `a name server is told too, wherever the containers' names are`(isDirectory: Bool) throws {
+  func `remote names are also written to the name server's file or directory`(isDirectory: Bool) throws {
     try Net.use { net in
       let path = "\(net.directory)/\(isDirectory ? "hostsdir" : "shared")"
       let place = isDirectory ? NameServerTarget.directory(path) : .file(path, pidFile: nil)

@@ -16,7 +16,7 @@ import Testing
     return nil
   }
 
-  @Test func `a file is made with its directories, opened again and removed with them`() throws {
+  @Test func `a file is created and removed together with its directories`() throws {
     try inTemporaryDirectory { path in
       let place = place("\(path)/new/base")
       #expect(try place.open() == nil)
@@ -35,7 +35,7 @@ import Testing
     }
   }
 
-  @Test func `a directory that somebody else uses stays`() throws {
+  @Test func `a directory with other files stays`() throws {
     try inTemporaryDirectory { path in
       let place = place(path)
       let missing = try place.missingDirectories()
@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test(arguments: ["link", "dangling", "fifo", "directory", "socket"])
-  func `anything but a regular file in its place is refused and stays`(kind: String) throws {
+  func `anything but a regular file at the path is refused and stays`(kind: String) throws {
     try inTemporaryDirectory { path in
       let file = "\(path)/c1/resolv.conf"
       try FileManager.default.createDirectory(atPath: "\(path)/c1", withIntermediateDirectories: false)
@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  @Test func `a symbolic link on the way below the base is refused, one on the way to it is not`() throws {
+  @Test func `a symbolic link below the base directory is refused, the base itself may be one`() throws {
     try inTemporaryDirectory { path in
       try FileManager.default.createDirectory(atPath: "\(path)/elsewhere", withIntermediateDirectories: false)
       unsafe symlink("\(path)/elsewhere", "\(path)/c1")
@@ -90,7 +90,7 @@ import Testing
     }
   }
 
-  @Test func `a file in a directory's place is refused`() throws {
+  @Test func `a file instead of a directory is refused`() throws {
     try inTemporaryDirectory { path in
       try Data().write(to: URL(fileURLWithPath: "\(path)/c1"))
       #expect(refusal { () throws(KernelError) in _ = try self.place(path).openOrCreate().raw }?.errno == .ENOTDIR)

@@ -14,7 +14,7 @@ struct ServerFilesTests {
     return try #require(ServerFiles(member, in: net.state, warn: warn))
   }
 
-  @Test func `a shared file keeps everybody else's lines`() throws {
+  @Test func `a shared file keeps foreign lines`() throws {
     try Net.use { net in
       let path = "\(net.directory)/hosts"
       let place = NameServerTarget.file(path, pidFile: nil)
@@ -34,7 +34,7 @@ struct ServerFilesTests {
     }
   }
 
-  @Test func `a file that is not whole has a name that dnsmasq skips, and it goes too`() throws {
+  @Test func `DEL also removes the temporary file, whose name dnsmasq skips`() throws {
     try Net.use { net in
       let place = NameServerTarget.directory("\(net.directory)/d")
       let first = try files(1, place, in: net)
@@ -55,7 +55,7 @@ struct ServerFilesTests {
   }
 
   @Test(arguments: [("dnsmasq", true), ("dnsmasq2", false)])
-  func `nobody but dnsmasq is signalled`(program: String, isTold: Bool) throws {
+  func `only dnsmasq is signalled`(program: String, isTold: Bool) throws {
     try Net.use { net in
       try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: "\(net.directory)/\(program)")
       let process = Process()
@@ -77,7 +77,7 @@ struct ServerFilesTests {
   }
 
   @Test(arguments: ["", "x", "0", "-1", "1", "999999999", "99999999999999999999"])
-  func `a number that is no dnsmasq's is told, not signalled`(text: String) throws {
+  func `a PID that is not dnsmasq's is reported and not signalled`(text: String) throws {
     try Net.use { net in
       let pidFile = "\(net.directory)/pid"
       try text.write(toFile: pidFile, atomically: true, encoding: .utf8)

@@ -5,7 +5,7 @@ import NetTypes
 import Testing
 
 struct StateDirectoryTests {
-  @Test func `what is put is there, and what is removed leaves no file`() throws {
+  @Test func `a stored member can be read back, and its removal leaves no file`() throws {
     try inTemporaryDirectory { directory in
       let state = StateDirectory(directory)
       let member = try Self.member("c1")
@@ -21,7 +21,7 @@ struct StateDirectoryTests {
     }
   }
 
-  @Test func `a container's record is there until it is empty`() throws {
+  @Test func `an empty container record is removed`() throws {
     try inTemporaryDirectory { directory in
       let state = StateDirectory(directory)
       let owner = try Self.member("c1").owner
@@ -39,7 +39,7 @@ struct StateDirectoryTests {
     }
   }
 
-  @Test func `a file that holds no attachment keeps no other from being read`() throws {
+  @Test func `a broken member file does not prevent reading other members`() throws {
     try inTemporaryDirectory { directory in
       let state = StateDirectory(directory)
       let member = try Self.member("c1")
@@ -50,7 +50,7 @@ struct StateDirectoryTests {
     }
   }
 
-  @Test func `a container's name may be as long as it likes`() throws {
+  @Test func `a container ID of any length can be stored`() throws {
     try inTemporaryDirectory { directory in
       let state = StateDirectory(directory)
       let members = try ["a", "b"].map { try Self.member(String(repeating: "x", count: 300) + $0) }

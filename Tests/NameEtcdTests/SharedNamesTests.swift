@@ -6,7 +6,7 @@ import NetTypes
 import Testing
 
 struct SharedNamesTests {
-  @Test func `who comes second knows the first, who was there first after a refresh`() throws {
+  @Test func `the second host gets the first host's names at once, the first host after a refresh`() throws {
     try Host.use(2) { hosts in
       var store = FakeEtcd()
       try hosts[0].join("web", "10.0.0.1", &store)
@@ -24,7 +24,7 @@ struct SharedNamesTests {
     }
   }
 
-  @Test func `an ADD where all is known asks twice, and writes once`() throws {
+  @Test func `an ADD on a host with an etcd lease sends two requests`() throws {
     try Host.use(1) { hosts in
       var store = FakeEtcd()
       try hosts[0].join("c0", "10.0.0.9", &store)
@@ -39,7 +39,7 @@ struct SharedNamesTests {
     }
   }
 
-  @Test func `all of a host's names are on one lease, which each ADD begins anew`() throws {
+  @Test func `all names of a host use one etcd lease, which each ADD renews`() throws {
     try Host.use(1) { hosts in
       var store = FakeEtcd()
       try hosts[0].join("a", "10.0.0.1", &store)
@@ -51,7 +51,7 @@ struct SharedNamesTests {
     }
   }
 
-  @Test func `names whose lease has ended are told again, by an ADD and by a refresh`() throws {
+  @Test func `ADD and refresh register names again after their etcd lease has expired`() throws {
     try Host.use(1) { hosts in
       var store = FakeEtcd()
       try hosts[0].join("a", "10.0.0.1", &store)
@@ -66,7 +66,7 @@ struct SharedNamesTests {
     }
   }
 
-  @Test func `more names than one transaction takes are told in several`() throws {
+  @Test func `140 names are registered in several etcd transactions`() throws {
     try Host.use(1) { hosts in
       var store = FakeEtcd()
       for number in 1...140 { try hosts[0].join("c\(number)", "10.0.0.\(number)", &store) }
@@ -76,7 +76,7 @@ struct SharedNamesTests {
     }
   }
 
-  @Test func `a container that has moved is the other host's, whoever removes it here`() throws {
+  @Test func `the entry of a container that moved stays when the old host removes the container`() throws {
     try Host.use(2) { hosts in
       var store = FakeEtcd()
       try hosts[0].join("web", "10.0.0.1", &store)
@@ -91,7 +91,7 @@ struct SharedNamesTests {
     }
   }
 
-  @Test func `whoever tells it anew while it is taken back has the last word`() throws {
+  @Test func `an entry that is written again during its removal stays`() throws {
     try Host.use(1) { hosts in
       var store = FakeEtcd()
       try hosts[0].join("web", "10.0.0.1", &store)
@@ -103,7 +103,7 @@ struct SharedNamesTests {
     }
   }
 
-  @Test func `GC takes back this host's alone, but the valid ones`() throws {
+  @Test func `GC removes only invalid entries of this host`() throws {
     try Host.use(2) { hosts in
       var store = FakeEtcd()
       for name in ["a", "b"] { try hosts[0].join(name, "10.0.0.1", &store) }
@@ -113,7 +113,7 @@ struct SharedNamesTests {
     }
   }
 
-  @Test func `what is no name of ours is left out and told`() throws {
+  @Test func `invalid entries in etcd are skipped and reported`() throws {
     try Host.use(1) { hosts in
       var store = FakeEtcd()
       try store.put("/swift-cni/names/net/strange", "{}")
@@ -122,14 +122,14 @@ struct SharedNamesTests {
         "/swift-cni/names/net/good:eth0", #"{"node": "far", "ips": ["10.0.9.1"], "names": ["good"], "x": 1}"#)
       try hosts[0].join("web", "10.0.0.1", &store)
       #expect(hosts[0].remote == ["10.0.9.1"])
-      var told: [String] = []
-      try hosts[0].names.refresh(from: &store) { told.append($0) }
-      #expect(told.count == 2)
-      #expect(told.first?.contains("/swift-cni/names/net/odd:eth0: left out: ") == true)
+      var warnings: [String] = []
+      try hosts[0].names.refresh(from: &store) { warnings.append($0) }
+      #expect(warnings.count == 2)
+      #expect(warnings.first?.contains("/swift-cni/names/net/odd:eth0: left out: ") == true)
     }
   }
 
-  @Test func `without a quorum nothing is granted, noted or changed`() throws {
+  @Test func `without a quorum nothing is changed in etcd or on the host`() throws {
     try Host.use(2) { hosts in
       var store = FakeEtcd()
       try hosts[0].join("web", "10.0.0.1", &store)
@@ -145,7 +145,7 @@ struct SharedNamesTests {
     }
   }
 
-  @Test func `a host without containers there asks nobody`() throws {
+  @Test func `a host without containers of the network sends no request to etcd`() throws {
     try Host.use(1) { hosts in
       var store = FakeEtcd()
       let isChanged = try hosts[0].refresh(&store)
@@ -154,7 +154,7 @@ struct SharedNamesTests {
     }
   }
 
-  @Test func `CHECK tells what etcd has instead`() throws {
+  @Test func `CHECK reports a missing or different entry in etcd`() throws {
     try Host.use(1) { hosts in
       var store = FakeEtcd()
       let member = try Host.member("web", "10.0.0.1")
@@ -175,7 +175,7 @@ struct SharedNamesTests {
     (#"{"endpoints": ["http://a:1"], "leaseTTL": 9}"#, "etcd.leaseTTL"),
     (#"{"endpoints": ["http://a:1"], "leaseTTL": "9"}"#, "etcd.leaseTTL"),
   ])
-  func `what cannot be is refused, named`(etcd: String, key: String) throws {
+  func `an invalid etcd key is refused by name`(etcd: String, key: String) throws {
     let plugin = try CNIJSON.decodeValue(Array(#"{"type": "dns-hosts", "etcd": \#(etcd)}"#.utf8))
     let network = try #require(NetworkName("net"))
     let error = #expect(throws: CNIError.self) { _ = try RemoteNames(of: network, plugin: plugin) }
@@ -184,7 +184,7 @@ struct SharedNamesTests {
   }
 
   @Test(arguments: [#"{"type": "dns-hosts"}"#, #"{"type": "bridge", "etcd": {"endpoints": ["http://a:1"]}}"#])
-  func `who shares no names is told apart`(json: String) throws {
+  func `a plugin without etcd or of another type shares no names`(json: String) throws {
     let plugin = try CNIJSON.decodeValue(Array(json.utf8))
     let network = try #require(NetworkName("net"))
     #expect(try RemoteNames(of: network, plugin: plugin) == nil)

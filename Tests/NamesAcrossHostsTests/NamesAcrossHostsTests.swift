@@ -7,7 +7,7 @@ import Testing
 // Group: multihost
 
 @Suite(.needsRoot) struct NamesAcrossHostsTests {
-  @Test func `a container is reached by its name from another host, until it goes`() throws {
+  @Test func `a container is reachable by name from another host until DEL`() throws {
     try NamesCluster.use { net in
       for host in 0..<2 {
         let lab = net.cluster.hosts[host]
@@ -30,7 +30,7 @@ import Testing
     }
   }
 
-  @Test func `without a new container, repair tells who has come and gone elsewhere`() throws {
+  @Test func `cnictl repair adds and removes names of other hosts without an ADD`() throws {
     try NamesCluster.use { net in
       try net.join(0).requireSuccess()
       try net.join(1).requireSuccess()
@@ -43,7 +43,7 @@ import Testing
     }
   }
 
-  @Test func `a name server tells the names of other hosts`() throws {
+  @Test func `dnsmasq answers for containers on other hosts`() throws {
     try NamesCluster.use { net in
       let lab = net.cluster.hosts[1], directory = "\(lab.directory)/hostsdir"
       let keys = #"{"hosts": false, "dnsmasq": {"hostsdir": "\#(directory)", "nameserver": "127.0.0.1"}}"#
@@ -72,7 +72,7 @@ import Testing
     }
   }
 
-  @Test func `one member of etcd may fail; without a quorum nothing changes, and a DEL does all but tell`() throws {
+  @Test func `one etcd member may fail; without a quorum ADD changes nothing and DEL removes local names`() throws {
     try NamesCluster.use { net in
       try net.join(0).requireSuccess()
       net.etcd.stop(member: 0)
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test(arguments: 0..<2)
-  func `what a killed ADD or DEL leaves, DEL removes here and in etcd`(seed: Int) throws {
+  func `DEL removes what a killed ADD or DEL left on the host and in etcd`(seed: Int) throws {
     try NamesCluster.use { net in
       try net.join(0).requireSuccess()
       try net.join(1).requireSuccess()

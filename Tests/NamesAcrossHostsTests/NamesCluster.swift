@@ -11,7 +11,7 @@ struct NamesCluster {
   static func use(containers: Int = 2, _ body: (NamesCluster) throws -> Void) throws {
     try Cluster.use(hosts: 3, containers: containers, state: ["/etc/netns"]) { cluster in
       let places = cluster.hosts.indices.map {
-        EtcdCluster.Place(cluster.underlay($0), in: cluster.hosts[$0].host)
+        EtcdCluster.MemberAddress(cluster.underlay($0), in: cluster.hosts[$0].host)
       }
       for host in cluster.hosts { try host.shell("ip link set lo up", in: host.host) }
       try EtcdCluster.use(at: places) { try body(NamesCluster(cluster: cluster, etcd: $0)) }

@@ -12,7 +12,7 @@ struct DnsmasqConfigTests {
       upstreams: try upstreams.map { try #require(IPAddress($0)) }, hostsdir: "/s/app/hostsdir", pidFile: "/s/app/pid")
   }
 
-  @Test func `dnsmasq listens on the gateways alone and keeps the domain's names from other servers`() throws {
+  @Test func `dnsmasq listens only on the gateways and does not forward names of its domain`() throws {
     #expect(
       try config(domain: "dns.podman").text == """
         # Written by dns-hosts for network app, and again whenever it changes.
@@ -32,13 +32,13 @@ struct DnsmasqConfigTests {
         """)
   }
 
-  @Test func `a network's name hides no top-level domain, and given servers replace the host's`() throws {
+  @Test func `without a domain dnsmasq gets no local= line, and configured servers replace the host's`() throws {
     let text = try config(upstreams: ["192.0.2.53"]).text
     #expect(!text.contains("local="))
     #expect(text.contains("no-resolv\nserver=192.0.2.53\n"))
   }
 
-  @Test func `the addresses of a file are read back`() throws {
+  @Test func `the listen addresses are read back from the configuration file`() throws {
     #expect(try DnsmasqConfig.addresses(in: config().text).map(\.description) == ["10.1.0.1", "fd00::1"])
     #expect(DnsmasqConfig.addresses(in: "") == [])
   }
@@ -46,7 +46,7 @@ struct DnsmasqConfigTests {
   @Test(arguments: [
     ("10.93.0.1", ["250198"]), ("10.93.0.2", []), ("fd00:93::1", ["250202"]), ("::", []),
   ])
-  func `a socket counts that is bound to the address alone`(address: String, inodes: [String]) throws {
+  func `only a socket bound to exactly the address is found`(address: String, inodes: [String]) throws {
     let table = SocketTable(
       """
          sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops

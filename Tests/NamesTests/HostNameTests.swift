@@ -7,7 +7,7 @@ struct HostNameTests {
     "web", "web-1", "a.b.c", "isolated_nw", "0af", "WEB", "f2870c98fd50", "1.2.3", String(repeating: "a", count: 64),
     String(repeating: "a", count: 1023),
   ])
-  func `takes what a hosts file may hold`(text: String) throws {
+  func `accepts names that a hosts file can contain`(text: String) throws {
     #expect(try #require(HostName(text)).description == text)
   }
 
@@ -16,14 +16,14 @@ struct HostNameTests {
     "10.0.0.1",
     String(repeating: "a", count: 1024),
   ])
-  func `refuses what would be read as something else`(text: String) { #expect(HostName(text) == nil) }
+  func `refuses invalid host names`(text: String) { #expect(HostName(text) == nil) }
 
   @Test(arguments: [
     ("web", true), (String(repeating: "a", count: 63), true), (String(repeating: "a", count: 64), false),
     (Array(repeating: String(repeating: "a", count: 62), count: 4).joined(separator: "."), true),
     (Array(repeating: String(repeating: "a", count: 62), count: 5).joined(separator: "."), false),
   ])
-  func `a name server tells labels of 63 bytes and names of 253`(text: String, fits: Bool) throws {
+  func `a name fits DNS if labels have at most 63 bytes and the name 253`(text: String, fits: Bool) throws {
     #expect(try #require(HostName(text)).fitsDNS == fits)
   }
 
@@ -31,11 +31,11 @@ struct HostNameTests {
     ("localhost", true), ("LocalHost", true), ("web.localhost", true), ("localhost.localdomain", true),
     ("ip6-loopback", true), ("ip6-allnodes", true), ("localhost.corp.example", false), ("localhosts", false),
   ])
-  func `localhost and its like are reserved`(text: String, isReserved: Bool) throws {
+  func `localhost and the standard names of a hosts file are reserved`(text: String, isReserved: Bool) throws {
     #expect(try #require(HostName(text)).isReserved == isReserved)
   }
 
-  @Test func `compares without case, and keeps it`() {
+  @Test func `names compare without case and keep their case`() {
     #expect(HostName("Web") == HostName("wEB"))
     #expect(Set([HostName("Web"), HostName("web")]).count == 1)
     #expect(HostName("Web")?.below("Shop")?.description == "Web.Shop")

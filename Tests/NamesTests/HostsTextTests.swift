@@ -5,14 +5,14 @@ import NetTypes
 import Testing
 
 struct HostsTextTests {
-  @Test func `lines are appended whole, each with its end`() {
+  @Test func `lines are appended with a newline each`() {
     #expect(HostsText.appended(["1.1.1.1\ta", "::1\tb"], at: 0) == Array("1.1.1.1\ta\n::1\tb\n".utf8))
     #expect(HostsText.appended([], at: 7) == [])
     #expect(HostsText.appended(["1.1.1.1\ta"], at: 3, isLineOpen: true) == Array("\n1.1.1.1\ta\n".utf8))
   }
 
   @Test(arguments: [0, 1, 4000, 4085, 4086, 4087, 4095, 4096, 8190])
-  func `no line lies in two pages`(offset: Int) {
+  func `no line crosses a page boundary`(offset: Int) {
     let lines = (0..<300).map { "10.0.\($0 / 256).\($0 % 256)\tname-\($0).net" }
     let bytes = [UInt8](repeating: 0x2E, count: offset) + HostsText.appended(lines, at: offset)
     var start = offset
@@ -28,7 +28,7 @@ struct HostsTextTests {
     #expect(bytes.last == UInt8(ascii: "\n"))
   }
 
-  @Test func `a line that ends where a page does needs no room`() {
+  @Test func `a line that ends at a page boundary needs no padding`() {
     let line = "1.1.1.1\ta"
     #expect(HostsText.appended([line], at: 4096 - 10).count == 10)
     #expect(HostsText.appended([line], at: 4096 - 9).count == 9 + 10)
@@ -42,13 +42,13 @@ struct HostsTextTests {
     ("#.1.1.1\ta\n1.1.1.1\ta b\n 1.1.1.1\ta\n1.1.1.1\tA\n1.1.1.1 a\n", ["1.1.1.1\ta"], [], ["1.1.1.1\ta"]),
     ("\n\n1.1.1.1\ta", ["1.1.1.1\ta"], [], ["1.1.1.1\ta"]), ("", [], [], []),
   ])
-  func `finds exactly the lines that are asked for`(text: String, lines: [String], found: [Int], missing: [String]) {
+  func `finds exactly the given lines`(text: String, lines: [String], found: [Int], missing: [String]) {
     let places = HostsText(Array(text.utf8)).search(for: lines)
     #expect(places.found == found)
     #expect(places.missing == missing)
   }
 
-  @Test func `lines go where dead ones are once more than half of a file is dead`() {
+  @Test func `new lines overwrite deleted lines if more than half of the file is deleted`() {
     let dead = "#.1.1.1\rabc\n#.1.1.1\rde\n"
     let lines = ["2.2.2.2\tx", "3.3.3.3\tlong-name", "4.4.4.4\ty"]
     let (writes, rest) = HostsText(Array((dead + "9.9.9.9\tz\n").utf8)).reuseWrites(for: lines)
@@ -63,7 +63,7 @@ struct HostsTextTests {
   @Test(arguments: [
     "#10.0.0.1\tcommented\n", "# a remark\r\n", "#\n", "##########\n", "#10.0.0.1\tx\ry\n", "10.0.0.1\ra\n",
   ])
-  func `what a person wrote is never written over`(text: String) {
+  func `comments and foreign lines are never overwritten`(text: String) {
     #expect(HostsText(Array(text.utf8)).reuseWrites(for: ["1.1.1.1\ta"]).writes.isEmpty)
   }
 }

@@ -16,20 +16,20 @@ struct MemberTests {
       ])
   }
 
-  @Test func `a name is told once, however often it is given`() throws {
+  @Test func `duplicate names are listed once`() throws {
     let names = try Member.names(
       Self.name("web"), network: Self.owner().network, domain: nil,
       aliases: [Self.name("WEB"), Self.name("www"), Self.name("www")])
     #expect(names.map(\.description) == ["web", "web.isolated_nw", "www"])
   }
 
-  @Test func `a name that is too long below its domain is left out there`() throws {
+  @Test func `a name that is too long with its domain is listed without the domain`() throws {
     let long = try Self.name(String(repeating: "a", count: 1020))
     #expect(
       try Member.names(long, network: Self.owner().network, domain: Self.name("example.com"), aliases: []) == [long])
   }
 
-  @Test func `a name that the DNS cannot carry is in hosts files only`() throws {
+  @Test func `a name that is invalid in DNS is in hosts files only`() throws {
     let long = String(repeating: "a", count: 64)
     let member = Member(
       owner: try Self.owner(), addresses: [try #require(IPAddress("10.1.0.2"))],
@@ -39,7 +39,7 @@ struct MemberTests {
   }
 
   @Test(arguments: [("10.0.0.1", "10-0-0-1"), ("a..b", "a--b"), ("web", "web"), ("a..............", "a")])
-  func `an identifier that is no host name becomes one`(container: String, name: String) throws {
+  func `a container ID that is not a host name is converted to one`(container: String, name: String) throws {
     #expect(try OwnLines.fallbackName(#require(ContainerID(container)))?.description == name)
   }
 
@@ -47,7 +47,7 @@ struct MemberTests {
     (#""db:10.0.0.9""#, ["10.0.0.9\tdb"]), (#""db:fd00::9""#, ["fd00::9\tdb"]),
     (#"{"ip": "10.0.0.9", "hostnames": ["db", "db2"]}"#, ["10.0.0.9\tdb", "10.0.0.9\tdb2"]),
   ])
-  func `a host that only the container knows is a text or an object`(json: String, lines: [String]) throws {
+  func `an extra host is a string or an object`(json: String, lines: [String]) throws {
     #expect(try ExtraHost.read(Self.json(json)).map(\.line) == lines)
   }
 
@@ -56,7 +56,7 @@ struct MemberTests {
     #"{"ip": "x", "hostnames": ["a"]}"#, #"{"ip": "10.0.0.1"}"#, #"{"ip": "10.0.0.1", "hostnames": []}"#,
     #"{"ip": "10.0.0.1", "hostnames": ["a#"]}"#,
   ])
-  func `what is no host is refused`(json: String) {
+  func `an invalid extra host is refused`(json: String) {
     #expect(throws: CNIError.self) { try ExtraHost.read(Self.json(json)) }
   }
 
@@ -68,7 +68,7 @@ struct MemberTests {
     #expect(try OwnLines.shortName(#require(ContainerID(container)))?.description == short)
   }
 
-  @Test func `the own line has the host name, then the short identifier`() throws {
+  @Test func `the container's own line has the host name, then the short ID`() throws {
     let id = try #require(ContainerID("f2870c98fd504370fb86e59f32cd"))
     let address = try #require(IPAddress("10.1.0.2"))
     #expect(OwnLines.own([address], hostname: nil, id) == ["10.1.0.2\tf2870c98fd50"])

@@ -18,7 +18,9 @@ import Testing
       ("/x/{network}/a-{containerID}.hosts", "/x", "/x/blue/a-abc.hosts"),
       ("/a/b/{network}{netnsName}/c/{containerID}", "/a/b", "/a/b/bluen1/c/abc"),
     ])
-  func `a template becomes a base and what lies below it`(text: String, base: String, path: String) throws {
+  func `a template is split into a base directory and the path below it`(text: String, base: String, path: String)
+    throws
+  {
     let filled = try PathTemplate(text, key: "hostsFile").path(for: Self.owner(), namespacePath: "/run/netns/n1")
     #expect(filled.base == base)
     #expect(filled.description == path)
@@ -31,7 +33,7 @@ import Testing
       "/x/{containerID}/", "/x/{containerID}/..", "/x/{containerid}", "/x/{container", "/x/containerID}", "/x/{}",
       "/x/{{containerID}}", "/x/hosts", "/x/{network}/hosts", "/x/\n{containerID}", "/x/\0{containerID}",
     ])
-  func `a path that leads anywhere else or tells nobody apart is refused`(text: String) throws {
+  func `a template that is no absolute path or not unique per container is refused`(text: String) throws {
     let error = #expect(throws: CNIError.self) { _ = try PathTemplate(text, key: "hostsFile") }
     #expect(error?.code == .invalidNetworkConfig)
     #expect(error?.message.hasPrefix(#"key "hostsFile": "#) == true)
@@ -42,7 +44,7 @@ import Testing
       "", "/run/netns/", "/run/netns/..", "/run/netns/.", "/proc/7/ns/net", "/proc/self/fd/3", "/x/a\nb",
       "/x/{network}",
     ])
-  func `a namespace without a name of its own is refused`(namespace: String) throws {
+  func `a namespace path without a usable name is refused`(namespace: String) throws {
     let template = try PathTemplate("/etc/netns/{netnsName}/hosts", key: "files")
     let error = #expect(throws: CNIError.self) {
       _ = try template.path(for: Self.owner(), namespacePath: namespace)
@@ -51,14 +53,14 @@ import Testing
   }
 
   @Test(arguments: [255, 256, 300])
-  func `13 characters stand for an identifier too long for a file's name`(length: Int) throws {
+  func `a container ID too long for a file name is replaced by a hash of 13 characters`(length: Int) throws {
     let template = try PathTemplate("/x/{containerID}/hosts", key: "hostsFile")
     let id = String(repeating: "a", count: length)
     let path = try template.path(for: Self.owner(id), namespacePath: "").description
     #expect(path == "/x/\(length <= 255 ? id : AttachmentID.shortHash(id))/hosts")
   }
 
-  @Test func `a component too long for a file's name even without the identifier is refused`() throws {
+  @Test func `a path component too long for a file name is refused`() throws {
     let template = try PathTemplate("/x/\(String(repeating: "a", count: 250)){containerID}", key: "hostsFile")
     #expect(throws: CNIError.self) { _ = try template.path(for: Self.owner("abcdef"), namespacePath: "") }
   }
@@ -77,7 +79,7 @@ import Testing
       ),
       (#"{"hostsFile": false, "resolvConf": false, "hostnameFile": false}"#, []),
     ])
-  func `presets and keys say where each file is`(json: String, paths: [String]) throws {
+  func `presets and keys set the path of each file`(json: String, paths: [String]) throws {
     let files = try CNIJSON.decode(FileTemplates.self, from: Array(json.utf8))
     let found = try [files.hosts, files.resolvConf, files.hostname].compactMap(\.self).map {
       try $0.path(for: Self.owner(), namespacePath: "/run/netns/n1").description
@@ -97,7 +99,7 @@ import Testing
       ),
       (#"{"resolvConf": true}"#, #"key "resolvConf": true: want a string"#),
     ])
-  func `wrong places are refused with key and value`(json: String, message: String) {
+  func `an invalid path is refused with key and value`(json: String, message: String) {
     let error = #expect(throws: CNIError.self) {
       _ = try CNIJSON.decode(FileTemplates.self, from: Array(json.utf8))
     }
@@ -109,7 +111,7 @@ import Testing
       #"{"base": "/x", "below": ["..", "y"], "key": "k"}"#, #"{"base": "/x", "below": ["a/../../b"], "key": "k"}"#,
       #"{"base": "/x", "below": [], "key": "k"}"#, #"{"base": "x", "below": ["y"], "key": "k"}"#,
     ])
-  func `a remembered path that leads out of its base is refused`(json: String) {
+  func `a stored path outside its base is refused`(json: String) {
     #expect(throws: CNIError.self) { _ = try CNIJSON.decode(ContainerPath.self, from: Array(json.utf8)) }
   }
 }

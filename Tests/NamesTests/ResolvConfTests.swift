@@ -27,7 +27,9 @@ import Testing
         #"{"dns": {"nameservers": ["fe80::1%eth0", "10.3.0.1"]}}"#, "nameserver 10.3.0.1\ndomain four\noptions rotate\n"
       ),
     ])
-  func `each part comes from the strongest source that says anything`(json: String, expected: String) throws {
+  func `DNS settings come from runtimeConfig, args.cni, dns or prevResult in this order`(json: String, expected: String)
+    throws
+  {
     let keys = try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8))
     var notes: [String] = []
     let wish = try keys.partialResolvConf(previous: Self.previous, notes: &notes)
@@ -49,7 +51,7 @@ import Testing
       (#"{"dns": {"options": [""]}}"#, #"key "dns.options": "": want a word"#),
       (##"{"dns": {"options": ["#x"]}}"##, ##"key "dns.options": "#x": want a word"##),
     ])
-  func `what would not be one word of the file is refused`(json: String, message: String) throws {
+  func `a value that is not one word in resolv.conf is refused`(json: String, message: String) throws {
     let keys = try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8))
     var notes: [String] = []
     let error = #expect(throws: CNIError.self) { _ = try keys.partialResolvConf(previous: DNS(), notes: &notes) }
@@ -57,7 +59,7 @@ import Testing
     #expect(error?.message.hasPrefix(message) == true, "\(error?.message ?? "")")
   }
 
-  @Test func `what cannot be used of the host's file is left out`() {
+  @Test func `unusable lines of the host's resolv.conf are left out`() {
     let text = """
       # nameserver 1.1.1.1
       nameserver 127.0.0.53
@@ -75,7 +77,7 @@ import Testing
           options: ["edns0", "trust-ad"].compactMap(ResolverOption.init)))
   }
 
-  @Test func `several attachments' wishes add up in the order they came`() {
+  @Test func `settings of several attachments are merged in the order of their ADDs`() {
     let wishes = [
       wish(["10.1.0.1", "10.1.0.2"], "one", [], ["ndots:1"]), wish([], nil, [], []),
       wish(["10.2.0.1", "10.1.0.1", "10.2.0.2"], nil, ["two", "one"], ["ndots:5", "rotate"]),
@@ -92,7 +94,7 @@ import Testing
           nameservers: ["10.1.0.1", "10.1.0.2", "10.2.0.1"], search: ["one", "two"], options: ["ndots:1", "rotate"]))
   }
 
-  @Test func `an IPv6 server needs an IPv6 address, and none is invented`() {
+  @Test func `an IPv6 name server is left out if the container has no IPv6 address`() {
     var notes: [String] = []
     let wanted = [wish(["2001:db8::53"], nil, [], [])]
     #expect(ResolvConf(wanted, host: PartialResolvConf(), hasIPv6: false, notes: &notes).text == ResolvConf.header)
@@ -107,7 +109,7 @@ import Testing
     #expect(notes.isEmpty)
   }
 
-  @Test func `long search lists end at 32 domains and 2048 bytes`() {
+  @Test func `search lists are cut at 32 domains and 2048 bytes`() {
     var notes: [String] = []
     let many = wish([], nil, (0..<40).map { "d\($0)" }, [])
     #expect(ResolvConf([many], host: PartialResolvConf(), hasIPv6: true, notes: &notes).search.count == 32)
@@ -118,7 +120,7 @@ import Testing
     #expect(notes.filter { $0.hasPrefix("search: ") }.count == 2)
   }
 
-  @Test func `a wish is read as it was written`() throws {
+  @Test func `DNS settings are read back as written`() throws {
     let wish = wish(["10.1.0.1", "fd00::1"], "one", ["two.", "."], ["ndots:5"])
     #expect(try CNIJSON.decode(PartialResolvConf.self, from: wish.json.bytes) == wish)
     #expect(try CNIJSON.decode(PartialResolvConf.self, from: Array("{}".utf8)) == PartialResolvConf())

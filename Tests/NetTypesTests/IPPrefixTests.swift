@@ -7,7 +7,7 @@ import Testing
     ("10.1.2.3/0", "0.0.0.0/0", "255.255.255.255"), ("fd00::1:2/112", "fd00::1:0/112", "fd00::1:ffff"),
     ("fd00::1/0", "::/0", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), ("10.0.0.5/31", "10.0.0.4/31", "10.0.0.5"),
   ])
-  func `knows its network and its last address`(text: String, network: String, last: String) throws {
+  func `a prefix has a network and a last address`(text: String, network: String, last: String) throws {
     let prefix = try #require(IPPrefix(text))
     #expect(prefix.description == text)
     #expect(prefix.network.description == network)
@@ -15,7 +15,7 @@ import Testing
   }
 
   @Test(arguments: ["", "/", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08", "fd00::/129", "/24"])
-  func `refuses what is no prefix`(text: String) {
+  func `refuses invalid prefixes`(text: String) {
     #expect(IPPrefix(text) == nil)
   }
 
@@ -23,7 +23,7 @@ import Testing
     ("10.0.0.0/8", "10.9.0.0/16", true), ("10.9.0.0/16", "10.0.0.0/8", true), ("10.0.0.0/24", "10.0.1.0/24", false),
     ("0.0.0.0/0", "fd00::/8", false), ("fd00::/64", "fd00::ffff/128", true),
   ])
-  func `overlap is told either way`(left: String, right: String, overlap: Bool) throws {
+  func `prefixes overlap in either order`(left: String, right: String, overlap: Bool) throws {
     #expect(try #require(IPPrefix(left)).overlaps(#require(IPPrefix(right))) == overlap)
   }
 }

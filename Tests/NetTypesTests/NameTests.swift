@@ -3,14 +3,14 @@ import Testing
 
 @Suite struct NameTests {
   @Test(arguments: ["eth0", "a", "veth0.100", "123456789012345"])
-  func `interface names are what the kernel accepts`(text: String) {
+  func `accepts interface names that the kernel accepts`(text: String) {
     #expect(InterfaceName(text)?.description == text)
   }
 
   @Test(arguments: [
     "", ".", "..", "a/b", "a:b", "a b", "a\tb", "a\u{A0}b", "1234567890123456", "a\u{0}", "br%d", "br*", "%", "*",
   ])
-  func `refuses what is no interface name`(text: String) {
+  func `refuses invalid interface names`(text: String) {
     #expect(InterfaceName(text) == nil)
   }
 
@@ -22,11 +22,11 @@ import Testing
   @Test(arguments: [
     "", "02:42:ac:11:00", "02:42:ac:11:00:02:03", "2:42:ac:11:00:02", "02:42:ac:11:00:0g", "02:42-ac:11:00:02",
   ])
-  func `refuses what is no MAC address`(text: String) {
+  func `refuses invalid MAC addresses`(text: String) {
     #expect(MACAddress(text) == nil)
   }
 
-  @Test func `a MAC address derives from an IPv4 address only`() throws {
+  @Test func `a MAC address can be derived from an IPv4 address only`() throws {
     #expect(try MACAddress(derivedFrom: #require(IPAddress("172.17.0.2")))?.description == "02:42:ac:11:00:02")
     #expect(try MACAddress(derivedFrom: #require(IPAddress("fd00::1"))) == nil)
   }

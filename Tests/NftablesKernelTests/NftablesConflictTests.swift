@@ -8,7 +8,7 @@ import Testing
 
 extension NftablesTests {
   @Suite struct Conflicts {
-    @Test func `a taken port is refused, and says whose it is`() throws {
+    @Test func `a port that is already published is refused with its owner`() throws {
       let first = RuleSet(try owner("c1"), .ports, [.publish(try port(8080))])
       let second = RuleSet(
         try owner("c2"), .ports, [.publish(try port(8079, to: "10.1.0.3")), .publish(try port(8080, to: "10.1.0.3"))])
@@ -23,7 +23,7 @@ extension NftablesTests {
       #expect(after == before)
     }
 
-    @Test func `a bridge is isolated in one way only`() throws {
+    @Test func `a second isolation of a bridge in another mode is refused`() throws {
       let first = RuleSet(try owner("c1"), .network, [try .isolate(Isolation(name("br0"), reach: .network))])
       let second = RuleSet(try owner("c2"), .network, [try .isolate(Isolation(name("br0"), reach: .nobody))])
       let (error, before, after) = try onHost {
@@ -37,7 +37,7 @@ extension NftablesTests {
       #expect(after == before)
     }
 
-    @Test func `an address goes over to its new container, and stays its own`() throws {
+    @Test func `an address can be added for a new container before DEL of the old one`() throws {
       let rules = [try Rule.masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24")))]
       let gone = RuleSet(try owner("c1"), .network, rules)
       let new = RuleSet(try owner("c2"), .network, rules)
@@ -55,7 +55,7 @@ extension NftablesTests {
       #expect(after == before)
     }
 
-    @Test func `another's port is not removed, though it was ours before the ruleset was flushed`() throws {
+    @Test func `DEL keeps a port that another container published after the ruleset was flushed`() throws {
       let rules = [Rule.publish(try port(8080))]
       let (missing, tags) = try onHost {
         var backend = NftablesBackend()
@@ -70,7 +70,7 @@ extension NftablesTests {
       #expect(tags == ["cni:net/c2/eth0"])
     }
 
-    @Test func `holders are told of exactly the ports that conflict`() throws {
+    @Test func `holders lists exactly the conflicting ports`() throws {
       var special = try port(8082)
       special.conditions = ["ip", "saddr", "192.0.2.0/24"]
       var chained = try port(8083, on: "192.0.2.9")
@@ -99,7 +99,7 @@ extension NftablesTests {
       #expect(Set(all.map { "\($0.port) \($0.tag)" }) == Set(ports.map { "\($0) cni:net/c1/eth0" }))
     }
 
-    @Test func `five thousand others are not in the way`() throws {
+    @Test func `5000 other published ports do not disturb ADD and DEL`() throws {
       let ruleSet = RuleSet(try owner("c1"), .ports, [.publish(try port(8080, to: "10.9.0.2"))])
       let bulk = (0..<5000).map { number in
         "6 . \(10000 + number) comment \"cni:net/x\(number)/eth0 ports\" : 10.1.\(number / 250).\(number % 250) . 80"
@@ -125,7 +125,7 @@ extension NftablesTests {
       "} ; add rule", "iifname \"x\"", "ip saddr 1.2.3.4 # ", "ip saddr \\", "jump publish", "ip saddr $x",
       "ip saddr @own", "meta mark set 1", "comment x", "",
     ])
-    func `a condition that is more than a match is refused before anything happens`(condition: String) throws {
+    func `a condition that is not only a match is refused and changes nothing`(condition: String) throws {
       var port = try port(8080)
       port.conditions = [condition]
       let ruleSet = RuleSet(try owner("c1"), .ports, [.publish(port)])
@@ -140,7 +140,7 @@ extension NftablesTests {
     }
 
     @Test(arguments: ["a\"", "a*", "a\\", "a;b", "a{b", "a#b", "$a", "a'b", "ä"])
-    func `an odd name of an interface stands for itself or is refused`(text: String) throws {
+    func `an interface name with special characters is quoted or refused`(text: String) throws {
       let bridge = try name(text)
       let isRefused = text.contains { "\"*\\".contains($0) }
       let ruleSet = RuleSet(try owner("c1"), .network, [.isolate(Isolation(bridge, reach: .network))])
@@ -157,7 +157,7 @@ extension NftablesTests {
       #expect(after == before)
     }
 
-    @Test func `what only iptables can is refused`() throws {
+    @Test func `options that only iptables supports are refused`() throws {
       var marked = try port(8080)
       marked.masquerade?.marking = .chain("MARK")
       let rules: [Rule] = [.publish(marked), .admit(Admission(try address("10.1.0.2"), adminChain: "ADMIN"))]
@@ -170,7 +170,7 @@ extension NftablesTests {
       #expect(errors == [.EOPNOTSUPP, .EOPNOTSUPP])
     }
 
-    @Test func `the kernel answers a probe`() throws {
+    @Test func `probe succeeds and leaves no table`() throws {
       let (error, after) = try onHost {
         var backend = NftablesBackend()
         return (refusal { try backend.probe() }, try ruleset().contains("swift_cni"))

@@ -7,7 +7,7 @@ import Testing
 extension NftablesTests {
   @Suite struct Life {
     @Test(arguments: PluginRole.allCases, [true, false])
-    func `what was added is there, and its removal leaves what was before`(role: PluginRole, isKnown: Bool) throws {
+    func `add makes all rules and remove restores the previous ruleset`(role: PluginRole, isKnown: Bool) throws {
       let ruleSet = RuleSet(try owner("c1"), role, try everyKind(role))
       let (before, missingBefore, between, missing, tags, after) = try onHost {
         var backend = NftablesBackend()
@@ -27,7 +27,7 @@ extension NftablesTests {
       #expect(after == before)
     }
 
-    @Test func `each kind of rule comes and goes by itself`() throws {
+    @Test func `each kind of rule can be added and removed alone`() throws {
       for rule in try everyKind(.network) {
         let ruleSet = RuleSet(try owner("c1"), .network, [rule])
         let (before, missing, after) = try onHost {
@@ -44,7 +44,7 @@ extension NftablesTests {
     }
 
     @Test(arguments: [true, false])
-    func `what two share goes with the second`(isKnown: Bool) throws {
+    func `shared rules are removed with the second owner`(isKnown: Bool) throws {
       let shared = try everyKind(.network).filter {
         if case .isolate = $0 { true } else { false }
       }
@@ -71,7 +71,7 @@ extension NftablesTests {
       #expect(after == before)
     }
 
-    @Test func `both parts isolate one bridge, each for itself`() throws {
+    @Test func `network and firewall rules isolate one bridge independently`() throws {
       let rule = try Rule.isolate(Isolation(name("br0"), reach: .network))
       let other = try Rule.isolate(Isolation(name("br0"), reach: .nobody))
       let network = RuleSet(try owner("c1"), .network, [rule])
@@ -91,7 +91,7 @@ extension NftablesTests {
     }
 
     @Test(arguments: [true, false])
-    func `a flushed ruleset is nobody's`(isKnown: Bool) throws {
+    func `after nft flush ruleset all rules are missing and remove changes nothing`(isKnown: Bool) throws {
       let ruleSet = RuleSet(try owner("c1"), .ports, try everyKind(.ports))
       let (after, missing) = try onHost {
         var backend = NftablesBackend()
@@ -110,7 +110,7 @@ extension NftablesTests {
       "flush map inet swift_cni owners", "flush set inet swift_cni admitted4", "flush chain inet swift_cni postrouting",
       "delete table bridge swift_cni", "flush set bridge swift_cni allowed",
     ])
-    func `what is half gone is missed, comes back, and goes wholly`(command: String) throws {
+    func `partly deleted rules are reported, restored and removed completely`(command: String) throws {
       let ruleSet = RuleSet(try owner("c1"), .ports, try everyKind(.ports))
       let (missing, missingAgain, before, after) = try onHost {
         var backend = NftablesBackend()
@@ -129,7 +129,7 @@ extension NftablesTests {
       if !command.contains("postrouting") { #expect(missingAgain == []) }
     }
 
-    @Test func `many at once lose nothing and leave nothing`() throws {
+    @Test func `concurrent adds and removes lose no rules and leave none`() throws {
       let ruleSets = try (1...8).map { number in
         var spare = try port(8080, to: "10.1.0.\(number)")
         spare.isSpare = true

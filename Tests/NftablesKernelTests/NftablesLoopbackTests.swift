@@ -15,7 +15,7 @@ extension NftablesTests {
     }
 
     @Test(arguments: [true, false])
-    func `a container does not get to the host's loopback`(isFiltering: Bool) throws {
+    func `a container cannot reach the host's loopback addresses`(isFiltering: Bool) throws {
       let (ruleSet, filtering) = (try ruleSet(), bridgesFilter(isFiltering))
       let (guarded, unguarded) = try withContainer { container in
         try container.shell(
@@ -35,7 +35,7 @@ extension NftablesTests {
     }
 
     @Test(arguments: [true, false])
-    func `a published port is reached by 127.0.0.1 all the same`(isFiltering: Bool) throws {
+    func `a published port is reachable through 127.0.0.1`(isFiltering: Bool) throws {
       let (ruleSet, filtering) = (try ruleSet(), bridgesFilter(isFiltering))
       let (reached, address) = try withContainer { container in
         try container.shell(filtering)
@@ -49,7 +49,7 @@ extension NftablesTests {
       #expect(address == "10.1.0.2")
     }
 
-    @Test func `who loses the rule is told so`() throws {
+    @Test func `a deleted localnet rule is reported`() throws {
       let ruleSet = try ruleSet()
       let missing = try onHost {
         var backend = NftablesBackend()

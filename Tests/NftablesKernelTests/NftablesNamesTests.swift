@@ -14,7 +14,7 @@ extension NftablesTests {
     }
 
     @Test(arguments: [true, false])
-    func `it is open as long as somebody needs it`(isKnown: Bool) throws {
+    func `the name server is open until the last container is removed`(isKnown: Bool) throws {
       let ruleSets = try [ruleSet("c1"), ruleSet("c2")]
       let (before, alone, both, one, missing, after) = try onHost {
         var backend = NftablesBackend()
@@ -36,7 +36,7 @@ extension NftablesTests {
       #expect(after == before)
     }
 
-    @Test func `one address is asked by one bridge`() throws {
+    @Test func `a second bridge for the same name server address is refused`() throws {
       let (first, second) = try (ruleSet("c1"), ruleSet("c2", "br1"))
       let (error, between, after) = try onHost {
         var backend = NftablesBackend()
@@ -49,7 +49,7 @@ extension NftablesTests {
       #expect(after == between)
     }
 
-    @Test func `no chain has a name too long for the kernel`() throws {
+    @Test func `removing reference rules works for a container ID longer than a chain name`() throws {
       let owner = try owner(String(repeating: "a", count: 300))
       let (addresses, before, after) = try onHost {
         _ = try nft("add table bridge nat; add chain bridge nat PREROUTING")
@@ -62,7 +62,7 @@ extension NftablesTests {
     }
 
     @Test(arguments: ["delete element inet swift_cni served4 { 10.1.0.1 }", "flush chain inet swift_cni input"])
-    func `who loses it is told so, and it comes back`(command: String) throws {
+    func `deleted name server rules are reported and restored`(command: String) throws {
       let ruleSet = try ruleSet("c1")
       let (missing, back) = try onHost {
         var backend = NftablesBackend()
@@ -79,7 +79,7 @@ extension NftablesTests {
 
     /// The container is on `br0`, where the host has 10.1.0.1 and 10.2.0.1.
     @Test(arguments: [true, false])
-    func `the bridge's containers get through and others' do not`(isUDP: Bool) throws {
+    func `only containers of the bridge reach the name server`(isUDP: Bool) throws {
       let (own, others) = try (ruleSet("c1"), ruleSet("c2", "br9", at: "10.2.0.1"))
       let (heard, unheard, loopback, elsewhere, freed) = try withContainer { container in
         var backend = NftablesBackend()

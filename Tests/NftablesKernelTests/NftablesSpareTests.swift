@@ -25,7 +25,7 @@ extension NftablesTests {
 
     @Test(
       arguments: [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]], [true, false])
-    func `the others stay when one network goes, and nothing when all have gone`(
+    func `removing one network's ports keeps the other ports, and removing all leaves nothing`(
       order: [Int], isKnown: Bool
     ) throws {
       let ruleSets = try (1...3).map { try ruleSet($0, spare: $0 > 1) }
@@ -51,7 +51,7 @@ extension NftablesTests {
       #expect(after == before)
     }
 
-    @Test func `a spare port has a holder, and its owner a tag`() throws {
+    @Test func `spare ports are listed with holder and owner tag`() throws {
       let first = try ruleSet(1, spare: false)
       let second = try ruleSet(2, spare: true)
       let asked = try [
@@ -80,7 +80,7 @@ extension NftablesTests {
     @Test(arguments: [
       "flush chain inet swift_cni spare", "flush map inet swift_cni spares4", "flush map inet swift_cni returning6",
     ])
-    func `what is missing of a spare port is found, and comes back once`(damage: String) throws {
+    func `deleted spare port rules are reported and restored once`(damage: String) throws {
       let first = try ruleSet(1, spare: false)
       let second = try ruleSet(2, spare: true)
       let (whole, missing, repaired, after, before) = try onHost {
@@ -103,7 +103,7 @@ extension NftablesTests {
       #expect(after == before)
     }
 
-    @Test func `spare ports stay when the table is declared anew`() throws {
+    @Test func `spare ports stay when the table is declared again`() throws {
       let first = try ruleSet(1, spare: true)
       let (missing, holders) = try onHost {
         var backend = NftablesBackend()
@@ -119,7 +119,7 @@ extension NftablesTests {
       #expect(holders == 5)
     }
 
-    @Test func `a spare port in a chain of the user's is refused`() throws {
+    @Test func `a spare port in a user's chain is refused`() throws {
       var port = try port(8080)
       port.isSpare = true
       port.chain = "PORTS"
@@ -134,7 +134,7 @@ extension NftablesTests {
       #expect(after == before)
     }
 
-    @Test func `the next network's port leads to the container when the first has gone`() throws {
+    @Test func `a spare port takes over when the first network is removed`() throws {
       let wildcard = try [
         routed(8080, to: "10.1.0.2"), routed(8080, to: "10.2.0.2", spare: true),
         routed(8080, to: "10.3.0.2", spare: true),
@@ -147,7 +147,7 @@ extension NftablesTests {
         try reached(wildcard, ["192.0.2.1"], removing: [1, 0, 2]) == [["10.1.0.2"], ["10.1.0.2"], ["10.3.0.2"], [""]])
     }
 
-    @Test func `a port of one address and one of all are each other's spare`() throws {
+    @Test func `a port of one host address and a port of all addresses can be each other's spare`() throws {
       let bound = try [routed(8080, to: "10.1.0.2"), routed(8080, on: "192.0.2.1", to: "10.2.0.2", spare: true)]
       #expect(
         try reached(bound, ["192.0.2.1", "192.0.2.2"], removing: [0, 1]) == [

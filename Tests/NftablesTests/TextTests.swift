@@ -12,7 +12,7 @@ import Testing
     ("Error: syntax error, unexpected newline\nadd rule\n", Errno.EINVAL),
     ("Error: Could not process rule: Operation not permitted\n", Errno.EPERM),
   ])
-  func `an errno is known by its text`(words: String, errno: Errno) {
+  func `the errno is parsed from nft's error text`(words: String, errno: Errno) {
     #expect(Complaint.errno(words) { texts[$0] ?? "?" } == errno)
   }
 }

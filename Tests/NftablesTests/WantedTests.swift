@@ -13,7 +13,7 @@ import Testing
   private func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }
   private func bridge() throws -> InterfaceName { try #require(InterfaceName(["br", "0"].joined())) }
 
-  @Test func `masquerade is an element that leads to its subnet's chain`() throws {
+  @Test func `masquerade is a map element that jumps to the subnet's chain`() throws {
     let wanted = try wanted(.masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24"), isRandom: true)))
     let chain = try #require(wanted.chains.first)
     #expect(
@@ -25,7 +25,7 @@ import Testing
     #expect(chain.idleUses == 3)
   }
 
-  @Test func `containers of one subnet share a chain, those of another kind have their own`() throws {
+  @Test func `masquerade rules of one subnet share a chain, other options get another chain`() throws {
     func name(_ own: String, _ isRandom: Bool) throws -> String? {
       try wanted(.masquerade(Masquerade(address(own), in: prefix(own + "/24"), isRandom: isRandom))).chains.first?.name
     }
@@ -48,7 +48,7 @@ import Testing
       ]
     ),
   ])
-  func `isolation says who gets in`(reach: Isolation.Reach, rules: [String]) throws {
+  func `each isolation mode has its rules in the bridge's chain`(reach: Isolation.Reach, rules: [String]) throws {
     let wanted = try wanted(.isolate(Isolation(bridge(), reach: reach)))
     let chain = try #require(wanted.chains.first)
     #expect(chain.rules == rules)
@@ -57,7 +57,7 @@ import Testing
     #expect(wanted.elements.map(\.value) == [.jump(chain.name)])
   }
 
-  @Test func `a partner is in every place where the bridge is`() throws {
+  @Test func `isolation rules contain the partner wherever they contain the bridge`() throws {
     let partner = try #require(InterfaceName(["vx", "0"].joined()))
     let links = [try bridge(), partner]
     let rule = Isolation(links[0], partner: partner, reach: .network, separatesContainers: true)
@@ -81,7 +81,7 @@ import Testing
       ["iifgroup 6516329 drop", "drop"]
     ),
   ])
-  func `what is routed without a partner passes behind what other networks are refused`(
+  func `direct subnets are accepted after the drop rules for other networks`(
     reach: Isolation.Reach, last: [String], order: [String]
   ) throws {
     let direct = try [prefix("10.5.1.0/16"), prefix("fd00::/48")]
@@ -92,7 +92,7 @@ import Testing
     #expect(chain.companions.first?.rules.last == order[1])
   }
 
-  @Test func `a published port is an element, and another one says how answers come back`() throws {
+  @Test func `a published port is one map element for DNAT and one for the return path`() throws {
     let path = try ReturnPath(subnet: prefix("fd00::1/64"), link: bridge())
     let port = try PublishedPort(
       .udp, hostIP: address("2001:db8::1"), hostPort: 53, to: address("fd00::2"), 5353, masquerade: path)
@@ -108,7 +108,7 @@ import Testing
     #expect(chain.rules == ["ip6 saddr ::1 masquerade", "ip6 saddr fd00::/64 masquerade"])
   }
 
-  @Test func `a name server is found by its address, and its chain says who may ask`() throws {
+  @Test func `a name server is a map element that jumps to a chain for its bridge only`() throws {
     let wanted = try wanted(.serve(NameService(bridge(), address: address("10.1.0.1"))))
     let chain = try #require(wanted.chains.first)
     #expect(
@@ -145,7 +145,7 @@ import Testing
     (nil, "fd00::2", "meta nfproto ipv6 meta l4proto tcp th dport 80"),
     ("2001:db8::1", "fd00::2", "ip6 daddr 2001:db8::1 meta l4proto tcp th dport 80"),
   ])
-  func `a spare port is a rule behind the lookups, whose chain tells where it leads`(
+  func `a spare port is a rule after the map lookups that jumps to a DNAT chain`(
     host: String?, target: String, matches: String
   ) throws {
     var port = try PublishedPort(.tcp, hostIP: host.map(address), hostPort: 80, to: address(target), 8080)
@@ -160,7 +160,7 @@ import Testing
     #expect(wanted.elements.compactMap(PortHolder.init) == [PortHolder(port, tag: owner.tag)])
   }
 
-  @Test func `a key is told from its bytes`() throws {
+  @Test func `a set key is parsed from its bytes`() throws {
     let fields = try [
       Field.address(address("fd00::2")), .address(address("fd00::3")), .transport(.sctp), .port(0x1234),
     ]
@@ -170,7 +170,7 @@ import Testing
     #expect([Field]([.v4], bytes: [10, 1]) == nil)
   }
 
-  @Test func `names of sets are single, and no longer than any kernel takes`() {
+  @Test func `set names are unique and have at most 31 bytes`() {
     let names = Layout.sets.map { "\($0.table) \($0.name)" }
     #expect(Set(names).count == names.count)
     #expect(Layout.sets.allSatisfy { $0.name.utf8.count <= 31 })

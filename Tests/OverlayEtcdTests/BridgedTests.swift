@@ -5,7 +5,7 @@ import NetTypes
 import Testing
 @testable import Overlay
 
-@Suite struct `One subnet over all hosts` {
+@Suite struct `l2 networks in etcd` {
   private let first = OverlayHost(.l2, local: parsed("192.0.2.1"), vni: 7, network: prefixes("10.6.0.0/16"))
   private let second = OverlayHost(.l2, local: parsed("192.0.2.2"))
   private let owner = AttachmentID(
@@ -15,7 +15,7 @@ import Testing
     OverlayEndpoint(parsed("fd06::9"), parsed("02:42:0a:06:00:09")),
   ]
 
-  @Test func `is configured by the first host that knows enough`() throws {
+  @Test func `the first host with all keys writes the network's configuration`() throws {
     try World.use { world in
       let error = #expect(throws: CNIError.self) {
         try world.control("b").consult(world.plane, of: net, as: second, for: .add)
@@ -34,7 +34,7 @@ import Testing
     }
   }
 
-  @Test func `has its containers told to those who follow, until they are withdrawn`() throws {
+  @Test func `hosts that follow etcd see a container's endpoints until DEL`() throws {
     try World.use { world in
       let a = world.control("a"), b = world.control("b")
       _ = try a.consult(world.plane, of: net, as: first, for: .add)
@@ -45,7 +45,7 @@ import Testing
           == #"{"container":"c1","interface":"eth0","mac":"02:42:0a:06:00:09","vtep":"192.0.2.1"}"#)
       #expect(Set(world.store.pairs.filter { $0.key.contains("endpoints") }.map(\.lease)).count == 1)
       #expect(try b.consult(world.plane, of: net, as: second, for: .add).peers.map(\.endpoints) == [[]])
-      try b.following([net]) { () throws(CNIError) in
+      try b.holdingWatchLocks([net]) { () throws(CNIError) in
         #expect(b.isWatched(net) && b.isWatched(net))
         let found = try b.consult(world.plane, of: net, as: second, for: .add)
         #expect(found.peers.map(\.endpoints) == [endpoints])
@@ -60,7 +60,7 @@ import Testing
     }
   }
 
-  @Test func `leaves a container alone that has moved to another host`() throws {
+  @Test func `DEL keeps the endpoint of a container that moved to another host`() throws {
     try World.use { world in
       let a = world.control("a"), b = world.control("b")
       _ = try a.consult(world.plane, of: net, as: first, for: .add)
@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  @Test func `has its containers told again after a lease has ended, or the host's address has changed`() throws {
+  @Test func `endpoints are registered again after the etcd lease expired or the host's address changed`() throws {
     try World.use { world in
       let a = world.control("a")
       _ = try a.consult(world.plane, of: net, as: first, for: .add)
@@ -96,7 +96,7 @@ import Testing
     }
   }
 
-  @Test func `loses those containers that are no more, and with the last the host`() throws {
+  @Test func `GC removes endpoints of invalid containers, and the host's entry with the last one`() throws {
     try World.use { world in
       let a = world.control("a")
       _ = try a.consult(world.plane, of: net, as: first, for: .add)
@@ -112,7 +112,7 @@ import Testing
     }
   }
 
-  @Test func `is not told of a container where etcd is silent, and the next ADD tells`() throws {
+  @Test func `DEL removes an endpoint whose registration got no answer from etcd`() throws {
     try World.use { world in
       let a = world.control("a")
       _ = try a.consult(world.plane, of: net, as: first, for: .add)

@@ -5,7 +5,7 @@ import NetTypes
 import Testing
 @testable import Overlay
 
-@Suite struct `Flannel's words` {
+@Suite struct `Flannel configuration` {
   private func network(_ text: String) throws -> FlannelNetwork {
     try FlannelNetwork(CNIJSON.decodeValue(Array(text.utf8)), at: configKey)
   }
@@ -32,7 +32,7 @@ import Testing
       "10.5.0.0/16 24 10.5.1.0 10.5.255.0, fd00::/32 48 fd00:0:1:: fd00:0:ffff::"
     ),
   ])
-  func `say which subnets there are`(text: String, wanted: String) throws {
+  func `the configuration gives prefix, subnet length, first and last subnet`(text: String, wanted: String) throws {
     let pools = try network(text).pools().map { "\($0.prefix) \($0.length) \($0.first) \($0.last)" }
     #expect(pools.joined(separator: ", ") == wanted)
   }
@@ -57,7 +57,7 @@ import Testing
       "10.5.8.0 at most"
     ),
   ])
-  func `that make no sense are refused, naming them`(text: String, wanted: String) {
+  func `an invalid configuration is refused with the key`(text: String, wanted: String) {
     let error = #expect(throws: CNIError.self) { try network(text).pools() }
     #expect(error?.code == .invalidNetworkConfig)
     #expect(error?.message.contains(wanted) == true, "\(error?.message ?? "")")
@@ -67,16 +67,16 @@ import Testing
     ("10.5.52.0-24", ["10.5.52.0/24"]), ("10.5.52.0-24&fd00:5:52::-64", ["10.5.52.0/24", "fd00:5:52::/64"]),
     ("0.0.0.0-0&fd00:5:52::-64", ["fd00:5:52::/64"]),
   ])
-  func `for subnets are read as they are written`(name: String, subnets: [String]) {
+  func `subnet keys are parsed and written in flannel's format`(name: String, subnets: [String]) {
     let subnets = subnets.compactMap { IPPrefix($0) }
     #expect(FlannelSubnet.prefixes(name[...]) == subnets)
     #expect(FlannelSubnet.name(subnets) == name)
   }
 
   @Test(arguments: ["", "10.5.52.0", "10.5.52.0-33", "10.5.52.0-24&", "10.5.52-24", "0.0.0.0-0", "lock", "a-b"])
-  func `that are no subnets are none`(name: String) { #expect(FlannelSubnet.prefixes(name[...]) == nil) }
+  func `an invalid subnet key is not parsed`(name: String) { #expect(FlannelSubnet.prefixes(name[...]) == nil) }
 
-  @Test func `of hosts that are none of ours are left out and told, those of flanneld are not`() throws {
+  @Test func `entries of flanneld are used, unusable entries are left out with a warning`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       let data = #""BackendData":{"VNI":7,"VtepMAC":"02:00:00:00:00:01"}"#
@@ -95,13 +95,13 @@ import Testing
       #expect(found.peers.flatMap(\.subnets) == prefixes("10.5.10.0/24", "10.5.15.0/24"))
       #expect(
         Set(world.warnings).sorted() == [
-          "etcd \(prefix)/subnets/10.5.11.0-24 is left out: its BackendType is host-gw",
-          "etcd \(prefix)/subnets/10.5.12.0-24 is left out: it has no VtepMAC",
-          "etcd \(prefix)/subnets/10.5.13.0-24 is left out: it has no IPv4 address",
-          "etcd \(prefix)/subnets/10.5.14.0-24 is left out: it is no host's subnet as flannel has it",
-          "etcd \(prefix)/subnets/10.5.15.0-24&fd00:15::-64: fd00:15::/64 is left out: flanneld has another device for "
+          "etcd \(prefix)/subnets/10.5.11.0-24 is ignored: its BackendType is host-gw",
+          "etcd \(prefix)/subnets/10.5.12.0-24 is ignored: it has no VtepMAC",
+          "etcd \(prefix)/subnets/10.5.13.0-24 is ignored: it has no IPv4 address",
+          "etcd \(prefix)/subnets/10.5.14.0-24 is ignored: it is not a host's subnet in flannel's format",
+          "etcd \(prefix)/subnets/10.5.15.0-24&fd00:15::-64: fd00:15::/64 is ignored: flanneld has another device for "
             + "it, want it IPv4 only",
-          "etcd \(prefix)/subnets/other is left out: it is no host's subnet as flannel has it",
+          "etcd \(prefix)/subnets/other is ignored: it is not a host's subnet in flannel's format",
         ])
     }
   }
@@ -112,7 +112,7 @@ import Testing
     (OverlayHost(.l3, local: one.local, network: prefixes("10.6.0.0/16")), "10.6.0.0/16: etcd has 10.5.0.0/16"),
     (OverlayHost(.l2, local: one.local), "key \"mode\": l2: etcd has l3"),
   ])
-  func `that contradict the configuration are refused, with both sides`(host: OverlayHost, wanted: String) throws {
+  func `a configuration that differs from etcd is refused with both values`(host: OverlayHost, wanted: String) throws {
     try World.use { world in
       let config = flannelConfig.replacing("}}", with: #","Mode":"l3"}}"#)
       try world.store.put(configKey, config)
@@ -125,7 +125,7 @@ import Testing
     }
   }
 
-  @Test func `for a network of both families are written by the first host`() throws {
+  @Test func `the first host writes the configuration of a dual-stack network`() throws {
     try World.use { world in
       let host = OverlayHost(
         .l3, local: parsed("2001:db8::1"), vni: 9, port: 4789, network: prefixes("10.5.0.0/16", "fd00:5::/48"))

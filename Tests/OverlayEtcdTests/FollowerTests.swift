@@ -5,7 +5,7 @@ import NetTypes
 import Testing
 @testable import Overlay
 
-@Suite struct `Following a network` {
+@Suite struct `Following changes in etcd` {
   private func put(_ key: String, _ text: String) -> FakeEtcd.Fate {
     .rival(EtcdTransaction([.put(key, Array(text.utf8), lease: nil)]))
   }
@@ -13,101 +13,101 @@ import Testing
   private let peer = #"{"PublicIP":"192.0.2.9","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}}"#
   private let key = "\(prefix)/subnets/10.5.9.0-24"
 
-  @Test func `tells of hosts that come and go, and of nothing that says the same`() throws {
+  @Test func `added and removed hosts are reported, identical writes are not`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      var follower = EtcdFollower(world.control("a"), at: world.plane.etcd)
-      #expect(try follower.begin(net, world.plane, as: one).peers == [])
-      var told: [[IPAddress]] = []
+      var watcher = EtcdWatcher(world.control("a"), at: world.plane.etcd)
+      #expect(try watcher.begin(net, world.plane, as: one).peers == [])
+      var reported: [[IPAddress]] = []
       world.store.next(
         put(key, peer), put(key, peer), .rival(EtcdTransaction([.delete(.one(key))])), .asUsual)
-      try follower.follow(seconds: 5) { (_, controlState) in told.append(controlState.peers.map(\.vtep)) }
-      #expect(told == [[parsed("192.0.2.9")], []])
+      try watcher.follow(seconds: 5) { (_, controlState) in reported.append(controlState.peers.map(\.vtep)) }
+      #expect(reported == [[parsed("192.0.2.9")], []])
     }
   }
 
-  @Test func `goes on after silence, and reads again what etcd no longer keeps`() throws {
+  @Test func `following continues after a failure and reads all entries again after compaction`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      var follower = EtcdFollower(world.control("a"), at: world.plane.etcd)
-      _ = try follower.begin(net, world.plane, as: one)
+      var watcher = EtcdWatcher(world.control("a"), at: world.plane.etcd)
+      _ = try watcher.begin(net, world.plane, as: one)
       world.store.next(.noQuorum)
-      #expect(throws: CNIError.self) { try follower.follow(seconds: 5) { (_, _) in } }
-      #expect(follower.controlState(of: net)?.ownSubnets == prefixes("10.5.1.0/24"))
+      #expect(throws: CNIError.self) { try watcher.follow(seconds: 5) { (_, _) in } }
+      #expect(watcher.controlState(of: net)?.ownSubnets == prefixes("10.5.1.0/24"))
       try world.store.put(key, peer)
       world.store.compact()
-      var told: [Int] = []
+      var reported: [Int] = []
       for _ in 0..<2 {
-        try follower.follow(seconds: 5) { (_, controlState) in told.append(controlState.peers.count) }
+        try watcher.follow(seconds: 5) { (_, controlState) in reported.append(controlState.peers.count) }
       }
-      #expect(told == [1])
+      #expect(reported == [1])
     }
   }
 
-  @Test func `renews the lease when a third of it is over`() throws {
+  @Test func `the etcd lease is renewed after a third of its time`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      var follower = EtcdFollower(world.control("a"), at: world.plane.etcd)
-      _ = try follower.begin(net, world.plane, as: one)
+      var watcher = EtcdWatcher(world.control("a"), at: world.plane.etcd)
+      _ = try watcher.begin(net, world.plane, as: one)
       for _ in 0..<4 {
         world.pass(seconds: 28800)
-        try follower.follow(seconds: 5) { (_, _) in }
+        try watcher.follow(seconds: 5) { (_, _) in }
         #expect(world.store.leases.values.map(\.self) == [86400])
       }
     }
   }
 
-  @Test func `registers the host anew where its entry is gone`() throws {
+  @Test func `the host is registered again if its entry is gone`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      var follower = EtcdFollower(world.control("a"), at: world.plane.etcd)
-      let made = try follower.begin(net, world.plane, as: one)
+      var watcher = EtcdWatcher(world.control("a"), at: world.plane.etcd)
+      let made = try watcher.begin(net, world.plane, as: one)
       var store = world.store
       let leases = store.leases.keys
       for lease in leases { try store.revoke(lease) }
       #expect(world.store.texts.count == 1)
-      try follower.follow(seconds: 5) { (_, _) in }
+      try watcher.follow(seconds: 5) { (_, _) in }
       #expect(world.store.texts.count == 2)
-      #expect(follower.controlState(of: net) == made)
+      #expect(watcher.controlState(of: net) == made)
     }
   }
 
-  @Test func `registers the host anew where etcd was emptied`() throws {
+  @Test func `the host is registered again if etcd was emptied`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      var follower = EtcdFollower(world.control("a"), at: world.plane.etcd)
-      let made = try follower.begin(net, world.plane, as: one)
+      var watcher = EtcdWatcher(world.control("a"), at: world.plane.etcd)
+      let made = try watcher.begin(net, world.plane, as: one)
       let before = world.store.texts
       world.store.restore(nil)
       try world.store.put(configKey, flannelConfig)
-      try follower.follow(seconds: 5) { (_, _) in }
-      #expect(world.store.texts == before && follower.controlState(of: net) == made)
+      try watcher.follow(seconds: 5) { (_, _) in }
+      #expect(world.store.texts == before && watcher.controlState(of: net) == made)
     }
   }
 
-  @Test func `reads everything again where etcd was restored, however far it has come since`() throws {
+  @Test func `all entries are read again after etcd was restored from a backup`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
-      var follower = EtcdFollower(world.control("a"), at: world.plane.etcd)
-      _ = try follower.begin(net, world.plane, as: one)
+      var watcher = EtcdWatcher(world.control("a"), at: world.plane.etcd)
+      _ = try watcher.begin(net, world.plane, as: one)
       let backup = world.store.backup()
       try world.store.put(key, peer)
-      try follower.follow(seconds: 5) { (_, _) in }
-      #expect(follower.controlState(of: net)?.peers.count == 1)
+      try watcher.follow(seconds: 5) { (_, _) in }
+      #expect(watcher.controlState(of: net)?.peers.count == 1)
       world.store.restore(backup)
       for index in 0..<9 { try world.store.put("/elsewhere", "\(index)") }
-      var told: [Int] = []
-      try follower.follow(seconds: 5) { (_, controlState) in told.append(controlState.peers.count) }
-      #expect(told == [0])
+      var reported: [Int] = []
+      try watcher.follow(seconds: 5) { (_, controlState) in reported.append(controlState.peers.count) }
+      #expect(reported == [0])
     }
   }
 
-  @Test func `registers containers again after etcd was restored to an older state`() throws {
+  @Test func `containers are registered again after etcd was restored from a backup`() throws {
     try World.use { world in
       let host = OverlayHost(.l2, local: one.local, vni: 7, network: prefixes("10.6.0.0/16"))
       let control = world.control("a")
-      var follower = EtcdFollower(control, at: world.plane.etcd)
-      _ = try follower.begin(net, world.plane, as: host)
+      var watcher = EtcdWatcher(control, at: world.plane.etcd)
+      _ = try watcher.begin(net, world.plane, as: host)
       let backup = world.store.backup()
       let owner = AttachmentID(network: net, container: parsed("c1"), interface: parsed("eth0"))
       let endpoint = OverlayEndpoint(parsed("10.6.0.9"), parsed("02:42:0a:06:00:09"))
@@ -115,16 +115,16 @@ import Testing
       let before = world.store.texts
       world.store.restore(backup)
       #expect(world.store.texts.count == before.count - 1)
-      try follower.follow(seconds: 5) { (_, _) in }
+      try watcher.follow(seconds: 5) { (_, _) in }
       #expect(world.store.texts == before)
     }
   }
 
-  @Test func `is for one at a time`() throws {
+  @Test func `only one process of a host can follow a network`() throws {
     try World.use { world in
-      try world.control("a").following([net]) { () throws(CNIError) in
+      try world.control("a").holdingWatchLocks([net]) { () throws(CNIError) in
         let error = #expect(throws: CNIError.self) {
-          try world.control("a").following([net]) { () throws(CNIError) in }
+          try world.control("a").holdingWatchLocks([net]) { () throws(CNIError) in }
         }
         #expect(error?.code == .tryAgainLater)
         #expect(!world.control("b").isWatched(net))
@@ -132,7 +132,7 @@ import Testing
     }
   }
 
-  @Test func `is worth it where this host has an entry`() throws {
+  @Test func `a host is registered from ADD to GC`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       let control = world.control("a")

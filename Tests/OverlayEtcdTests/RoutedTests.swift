@@ -5,8 +5,8 @@ import NetTypes
 import Testing
 @testable import Overlay
 
-@Suite struct `A subnet for each host` {
-  @Test func `is leased by three requests, written as flannel writes it, and found again by one`() throws {
+@Suite struct `l3 networks in etcd` {
+  @Test func `the first ADD leases a subnet in flannel's format with three requests, the next needs one`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       let made = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
@@ -25,7 +25,7 @@ import Testing
     }
   }
 
-  @Test func `is told to the other hosts, and theirs to it`() throws {
+  @Test func `hosts get each other's subnets`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       _ = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  @Test func `is one, however many ADDs a host has at once`() async throws {
+  @Test func `concurrent ADDs on a host lease one subnet`() async throws {
     let world = try World.lasting()
     defer { world.remove() }
     try world.store.put(configKey, flannelConfig)
@@ -57,7 +57,7 @@ import Testing
     #expect(world.store.texts.count == 2)
   }
 
-  @Test func `keeps its lease while it is renewed, once half of it is over`() throws {
+  @Test func `ADD renews the etcd lease after half of its time`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       let made = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
@@ -71,7 +71,7 @@ import Testing
     }
   }
 
-  @Test func `is the same after the lease has ended, and after what the host remembers is gone`() throws {
+  @Test func `a host gets the same subnet after its etcd lease expired or its state files are gone`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       _ = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
@@ -88,7 +88,7 @@ import Testing
     }
   }
 
-  @Test func `follows the host to another address`() throws {
+  @Test func `a host keeps its subnet when its address changes`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       let before = try world.control("a").consult(world.plane, of: net, as: one, for: .add).ownSubnets
@@ -105,7 +105,7 @@ import Testing
     }
   }
 
-  @Test func `is not taken, nor changed, by an ADD that is refused`() throws {
+  @Test func `a refused ADD neither leases nor changes a subnet`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       let control = world.control("a"), refusal = CNIError(.invalidNetworkConfig, "no")
@@ -125,7 +125,7 @@ import Testing
     }
   }
 
-  @Test func `that another host has got meanwhile is refused, until somebody clears up`() throws {
+  @Test func `ADD fails if another host leased the subnet after the etcd lease expired`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       _ = try world.control("a").consult(world.plane, of: net, as: one, for: .add)
@@ -141,7 +141,7 @@ import Testing
     }
   }
 
-  @Test func `given up with the last container is taken again, or another where that is taken`() throws {
+  @Test func `after GC a host gets its old subnet again, or another one if that is taken`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       let control = world.control("a")
@@ -155,7 +155,7 @@ import Testing
     }
   }
 
-  @Test func `is won by whoever is first, and the other takes the next`() throws {
+  @Test func `ADD takes the next subnet if another host leases the first one concurrently`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       let rival = EtcdTransaction([
@@ -168,7 +168,7 @@ import Testing
     }
   }
 
-  @Test func `is found by the next ADD where the answer was lost`() throws {
+  @Test func `the next ADD finds a subnet if etcd's answer was lost`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       world.store.next(.asUsual, .asUsual, .answerLost)
@@ -179,7 +179,7 @@ import Testing
     }
   }
 
-  @Test func `that is reserved for a host needs no lease, and keeps what somebody noted`() throws {
+  @Test func `a reserved subnet needs no etcd lease and keeps its other keys`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       try world.store.put("\(prefix)/subnets/10.5.77.0-24", #"{"PublicIP":"192.0.2.1","Note":"rack 4"}"#)
@@ -194,7 +194,7 @@ import Testing
     }
   }
 
-  @Test func `nothing is changed where no quorum answers`() throws {
+  @Test func `without a quorum nothing is changed`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       for fates in 0..<3 {

@@ -5,7 +5,7 @@ import NetTypes
 import Testing
 @testable import Overlay
 
-@Suite struct `What STATUS and CHECK find in etcd` {
+@Suite struct `STATUS and CHECK with etcd` {
   private func code(_ world: World, _ command: Command, _ host: OverlayHost = one) -> CNIError.Code? {
     do throws(CNIError) {
       _ = try world.control("a").consult(world.plane, of: net, as: host, for: command)
@@ -13,7 +13,7 @@ import Testing
     } catch { return error.code }
   }
 
-  @Test func `is fine where this host has a lease, or can have one`() throws {
+  @Test func `STATUS succeeds if the host has an etcd lease or can get one`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       #expect(code(world, .status) == nil)
@@ -23,7 +23,7 @@ import Testing
     }
   }
 
-  @Test func `is the subnet that an ADD would take, which IPAM is asked about`() throws {
+  @Test func `STATUS uses the subnet that ADD would take and changes nothing in etcd`() throws {
     try World.use { world in
       let whole = OverlayHost(.l3, local: one.local, vni: 7, network: prefixes("10.5.0.0/16"))
       for host in [whole, one] {
@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test func `is remembered while etcd is silent, as long as the lease lasts`() throws {
+  @Test func `without etcd STATUS uses the stored subnet until the etcd lease expires`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       world.store.next(.noQuorum)
@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  @Test func `is limited where the lease has ended, until the next ADD`() throws {
+  @Test func `STATUS returns 51 after the etcd lease expired until the next ADD`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       #expect(code(world, .add) == nil)
@@ -65,7 +65,7 @@ import Testing
     }
   }
 
-  @Test func `is not available where no subnet is left, and ADD says so`() throws {
+  @Test func `STATUS returns 50 and ADD fails if no subnet is free`() throws {
     try World.use { world in
       try world.store.put(configKey, #"{"Network":"10.5.0.0/24","Backend":{"Type":"vxlan"}}"#)
       for index in 1...3 { try world.store.put("\(prefix)/subnets/10.5.0.\(index * 64)-26", "{}") }
@@ -75,7 +75,7 @@ import Testing
     }
   }
 
-  @Test func `is refused where the network was changed under its containers`() throws {
+  @Test func `ADD fails if the network in etcd was changed while containers are attached`() throws {
     try World.use { world in
       try world.store.put(configKey, flannelConfig)
       #expect(code(world, .add) == nil)

@@ -41,13 +41,13 @@ final class World: Sendable {
   /// Time that only this world's hosts notice.
   func passUnseen(seconds: Int) { time.withLock { $0 += seconds } }
 
-  func disk(_ host: String) -> OverlayDisk {
-    OverlayDisk(state: "\(directory)/\(host)/state", run: "\(directory)/\(host)/run")
+  func disk(_ host: String) -> OverlayRecords {
+    OverlayRecords(state: "\(directory)/\(host)/state", run: "\(directory)/\(host)/run")
   }
 
-  func control(_ host: String) -> EtcdControl<FakeEtcd> {
+  func control(_ host: String) -> EtcdControlPlane<FakeEtcd> {
     let store = store
-    return EtcdControl(
+    return EtcdControlPlane(
       disk(host), now: { self.time.withLock { $0 } }, random: { $0.lowerBound },
       warn: { line in self.lines.withLock { $0.append(line) } },
       open: { (_) throws(CNIError) in store })
@@ -73,7 +73,7 @@ func parsed<Value: TextCodable>(_ text: String) -> Value {
   return value
 }
 
-extension EtcdControl where Store: ~Copyable {
+extension EtcdControlPlane where Store: ~Copyable {
   /// Where nothing is refused.
   func consult(
     _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command

@@ -6,9 +6,9 @@ import Testing
 // Group: multihost
 
 @Suite(.needsRoot, .serialized)
-struct `A host that is given another address` {
+struct `Change of the host's address` {
   /// What changes its device.
-  enum Means: String, CaseIterable, Sendable {
+  enum Trigger: String, CaseIterable, Sendable {
     case sync = "overlay sync"
     case watch = "overlay sync --watch"
     case add = "ADD"
@@ -27,8 +27,8 @@ struct `A host that is given another address` {
       """, in: lab.host)
   }
 
-  @Test(arguments: ["l3", "l2"], Means.allCases)
-  func `has its containers reached as before, and its device changed in place`(mode: String, by means: Means) throws {
+  @Test(arguments: ["l3", "l2"], Trigger.allCases)
+  func `containers stay reachable and the VXLAN device is changed in place`(mode: String, by trigger: Trigger) throws {
     try Site.use(containers: 2, defaultRoutes: true) { site in
       let network = EtcdNetwork(site: site, mode: mode, looksForAddress: true)
       let first = try network.attach(1, on: 0), second = try network.attach(1, on: 1)
@@ -39,7 +39,7 @@ struct `A host that is given another address` {
         let lab = first.lab
         let before = try device(network)
         try move(site)
-        switch means {
+        switch trigger {
         case .sync: _ = try network.cnictl("overlay sync", on: 0)
         case .watch: break
         case .add: _ = try network.attach(2, on: 0)
@@ -52,17 +52,17 @@ struct `A host that is given another address` {
         #expect(try second.check().complaint == "")
         #expect(try device(network) == before)
         let entries = try site.keys(network.prefix, at: 1)
-        #expect(entries.count == (mode == "l3" ? 3 : means == .add ? 9 : 7), "\(entries)")
+        #expect(entries.count == (mode == "l3" ? 3 : trigger == .add ? 9 : 7), "\(entries)")
         #expect(!entries.contains { $0.contains(site.cluster.underlay(0)) }, "\(entries)")
       }
       try network.watching(on: 1) {
-        if means == .watch { try network.watching(on: 0, body) } else { try body() }
+        if trigger == .watch { try network.watching(on: 0, body) } else { try body() }
       }
     }
   }
 
   @Test(arguments: ["l3", "l2"])
-  func `is found by the next ADD of a host that does not follow etcd`(mode: String) throws {
+  func `the next ADD on a host that does not follow etcd uses the new address`(mode: String) throws {
     try Site.use(containers: 2, defaultRoutes: true) { site in
       let network = EtcdNetwork(site: site, mode: mode, looksForAddress: true)
       let first = try network.attach(1, on: 0), second = try network.attach(1, on: 1)
@@ -76,7 +76,7 @@ struct `A host that is given another address` {
   }
 
   @Test(arguments: ["l3", "l2"])
-  func `stays in etcd as it was when ADD is refused`(mode: String) throws {
+  func `a refused ADD leaves the old address in etcd`(mode: String) throws {
     try Site.use(containers: 2, defaultRoutes: true) { site in
       let network = EtcdNetwork(site: site, mode: mode, looksForAddress: true)
       let first = try network.attach(1, on: 0)

@@ -4,11 +4,11 @@ import LabSupport
 import Testing
 
 @Suite(.needsRoot, .serialized)
-struct `A host of flanneld` {
+struct `Interoperation with flanneld` {
   /// What flanneld 0.2x writes, and the devices it makes, by hand: a VTEP of its own, a bridge, a container.
   private static let mac = "5e:11:22:33:44:55"
 
-  @Test func `exchanges packets with ours on one network, both ways`() throws {
+  @Test func `a flanneld host and our host exchange packets on one network`() throws {
     try Site.use(containers: 1) { site in
       var network = EtcdNetwork(site: site)
       network.number = 1

@@ -4,9 +4,11 @@ import LabSupport
 import Testing
 
 @Suite(.needsRoot, .serialized)
-struct `Members of etcd that die` {
+struct `Failure of etcd members` {
   @Test(arguments: ["l3", "l2"])
-  func `are not missed alone; without a quorum ADD changes nothing and DEL does what it can`(mode: String) throws {
+  func `ADD works with one member down; without a quorum ADD changes nothing and DEL removes the link`(mode: String)
+    throws
+  {
     try Site.use(containers: 3) { site in
       let network = EtcdNetwork(site: site, mode: mode)
       let lab = site.cluster.hosts[0]
@@ -33,7 +35,7 @@ struct `Members of etcd that die` {
   }
 
   @Test(arguments: ["l3", "l2"], [true, false])
-  func `that come back empty, or restored from a backup, get every entry again from hosts that follow`(
+  func `hosts that follow etcd register all entries again if it comes back empty or from a backup`(
     mode: String, isEmpty: Bool
   ) throws {
     try Site.use(containers: 1) { site in

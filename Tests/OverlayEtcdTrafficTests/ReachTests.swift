@@ -5,9 +5,11 @@ import LabSupport
 import Testing
 
 @Suite(.needsRoot, .serialized)
-struct `Hosts that etcd tells of each other` {
+struct `Overlay networks through etcd` {
   @Test(arguments: [("l3", Lab.IPFamilyFlag.v4), ("l3", .v6), ("l2", .v4), ("l2", .v6)])
-  func `carry three containers each of two networks`(mode: String, underlay: Lab.IPFamilyFlag) throws {
+  func `containers of two networks on three hosts reach only their own network`(
+    mode: String, underlay: Lab.IPFamilyFlag
+  ) throws {
     try Site.use(containers: 6, underlay: underlay) { site in
       let networks = [1, 2].map { EtcdNetwork(site: site, number: $0, mode: mode, underlay: underlay) }
       let attached = try networks.map { network in
@@ -37,7 +39,7 @@ struct `Hosts that etcd tells of each other` {
   }
 
   @Test(arguments: ["l3", "l2"])
-  func `reach a new host's containers, and forget one whose lease ends, while they follow`(mode: String) throws {
+  func `hosts that follow etcd add a new host and remove one whose etcd lease ends`(mode: String) throws {
     try Site.use(containers: 1) { site in
       let network = EtcdNetwork(site: site, mode: mode)
       let first = try network.attach(1, on: 0)
@@ -82,7 +84,7 @@ struct `Hosts that etcd tells of each other` {
     return String(try #require(Int(line.split(separator: " ").last ?? "")), radix: 16)
   }
 
-  @Test func `keep their subnet when they restart, and when they have forgotten everything`() throws {
+  @Test func `a host keeps its subnet after its state files are deleted`() throws {
     try Site.use(containers: 1) { site in
       let network = EtcdNetwork(site: site)
       let lab = site.cluster.hosts[0]
@@ -97,7 +99,7 @@ struct `Hosts that etcd tells of each other` {
     }
   }
 
-  @Test func `answer STATUS before their first container`() throws {
+  @Test func `STATUS succeeds before the first container`() throws {
     try Site.use(containers: 1) { site in
       for mode in ["l3", "l2"] {
         let network = EtcdNetwork(site: site, number: mode == "l3" ? 1 : 2, mode: mode)

@@ -15,7 +15,7 @@ struct Site {
   ) throws {
     try Cluster.use(containers: containers, defaultRoutes: defaultRoutes) { cluster in
       let places = cluster.hosts.indices.map { index in
-        EtcdCluster.Place(cluster.underlay(index, underlay), in: cluster.hosts[index].host)
+        EtcdCluster.MemberAddress(cluster.underlay(index, underlay), in: cluster.hosts[index].host)
       }
       try EtcdCluster.use(at: places) { try body(Site(cluster: cluster, etcd: $0)) }
     }

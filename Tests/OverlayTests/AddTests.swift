@@ -9,7 +9,7 @@ import Testing
 @testable import overlay_vxlan
 
 @Suite struct AddTests {
-  @Test func `a routed network has a route, a neighbour and an entry for each other host`() throws {
+  @Test func `an l3 network has a route, a neighbour entry and an FDB entry for each peer`() throws {
     let fixture = try Fixture()
     let result = try fixture.add(Fixture.routed)
     let tunnel = try #require(fixture.kernel.link("vx-net", on: .host))
@@ -47,7 +47,7 @@ import Testing
     #expect(ruleSet.rules == [.isolate(Isolation("ov-net", partner: "vx-net", reach: .network))])
   }
 
-  @Test func `a bridged network floods to each other host, and knows the containers it is told of`() throws {
+  @Test func `an l2 network floods to each peer and has FDB and neighbour entries for endpoints`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(Fixture.bridged)
     let bridge = try #require(fixture.kernel.link("ov-net", on: .host))
@@ -67,7 +67,7 @@ import Testing
     #expect(ruleSet.rules == [.isolate(Isolation("ov-net", reach: .network))])
   }
 
-  @Test func `a routing daemon is told of a container by its port and the bridge`() throws {
+  @Test func `with evpn ADD sets an FDB entry on the port and neighbour entries on the bridge`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(Fixture.evpn)
     let mac = MACAddress(forContainer: "10.1.0.5")
@@ -119,7 +119,7 @@ import Testing
   }
 
   @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn])
-  func `ADD does not set the MAC address of the network's bridge again, even if sysfs does not show who set it`(
+  func `ADD does not set the bridge's MAC address again, even if sysfs does not show how it was set`(
     json: String
   ) throws {
     let first = try Fixture()
@@ -137,7 +137,7 @@ import Testing
   }
 
   @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn])
-  func `a container's port does not learn`(json: String) throws {
+  func `learning is off on a container's bridge port`(json: String) throws {
     let fixture = try Fixture()
     let mac = try fixture.add(json).interfaces[2].mac.flatMap(MACAddress.init)
     let port = fixture.owner.hostInterface
@@ -147,7 +147,7 @@ import Testing
     #expect(entries.map(\.mac) == [mac] && entries.first?.table == (json == Fixture.evpn ? .externallyLearned : .port))
   }
 
-  @Test func `a multicast network learns, and what it learns is left alone`() throws {
+  @Test func `the VXLAN device of a multicast network learns, and ADD keeps the learned entries`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(Fixture.multicast)
     let tunnel = try #require(fixture.kernel.link("vx-net", on: .host))
@@ -163,7 +163,7 @@ import Testing
   }
 
   @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast, Fixture.red])
-  func `a second attachment changes nothing that is shared and waits for nobody`(json: String) throws {
+  func `a second ADD changes no shared link and takes only the shared lock`(json: String) throws {
     let first = try Fixture()
     _ = try first.add(json)
     let second = try first.next()
@@ -177,7 +177,7 @@ import Testing
   }
 
   @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast, Fixture.red])
-  func `leaves everything as it was whichever change is refused`(json: String) throws {
+  func `ADD is rolled back whichever change the kernel refuses`(json: String) throws {
     let whole = try Fixture()
     _ = try whole.add(json)
     #expect((15..<50).contains(whole.kernel.applied.count))
@@ -194,7 +194,7 @@ import Testing
   }
 
   @Test(arguments: [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast, Fixture.red])
-  func `a refused second attachment leaves the first as it was`(json: String) throws {
+  func `a refused second ADD leaves the first attachment unchanged`(json: String) throws {
     let first = try Fixture()
     _ = try first.add(json)
     let second = try first.next()
@@ -206,7 +206,7 @@ import Testing
     }
   }
 
-  @Test func `what is masqueraded is what leaves the whole network`() throws {
+  @Test func `ipMasq applies only to packets that leave the whole network`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(
       Fixture.routed.replacing("{\"vni\"", with: #"{"ipMasq":true,"network":["10.0.0.0/8","fd00::/16"],"vni""#))
@@ -219,7 +219,7 @@ import Testing
     #expect(routes.contains("10.0.0.0/8 via 10.1.0.1 on eth0 in the container"))
   }
 
-  @Test func `packets go around the tunnel to hosts without a router between`() throws {
+  @Test func `directRouting routes to hosts on the same link without the tunnel`() throws {
     let fixture = try Fixture()
     fixture.kernel.gateways["192.0.2.3"] = ("uplink", "192.0.2.254")
     _ = try fixture.add(

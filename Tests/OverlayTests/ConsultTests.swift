@@ -31,7 +31,9 @@ import Testing
   ]
 
   @Test(arguments: locals)
-  func `the host's own address follows from what is known`(peers: String, keys: String, local: String) throws {
+  func `the VTEP address is found from the peers and the keys local and dev`(peers: String, keys: String, local: String)
+    throws
+  {
     let fixture = try Fixture()
     fixture.kernel.addLink("second", on: .host)
     fixture.kernel.state.addresses += [
@@ -42,7 +44,7 @@ import Testing
     #expect(try localEndpoint(json, on: fixture)?.local.description == local)
   }
 
-  @Test func `a list for all hosts tells this one's subnets, and the others`() throws {
+  @Test func `a common peers list gives the host's own subnets and the other peers`() throws {
     let fixture = try Fixture()
     fixture.control.files["/peers"] = [
       OverlayPeer("192.0.2.1", subnets: ["10.1.0.0/24"]), OverlayPeer("192.0.2.2", subnets: ["10.2.0.0/24"]),
@@ -65,7 +67,7 @@ import Testing
   ]
 
   @Test(arguments: ipam)
-  func `an IPAM plugin of this host that names no subnet gets the host's`(ipam: String, ranges: JSONValue?) throws {
+  func `host-local without a subnet gets the host's subnet`(ipam: String, ranges: JSONValue?) throws {
     let fixture = try Fixture()
     var kernel = fixture.kernel
     let config = try fixture.driver.withControlPlaneData(
@@ -84,7 +86,7 @@ import Testing
     """
 
   @Test(arguments: [true, false])
-  func `containers elsewhere are known only as long as somebody follows them`(isFollowed: Bool) throws {
+  func `remote endpoints are used only while a process follows etcd`(isFollowed: Bool) throws {
     let fixture = try Fixture()
     fixture.control.isFollowed = isFollowed
     fixture.control.controlState.vni = 7
@@ -95,28 +97,28 @@ import Testing
     #expect(fixture.kernel.link("vx-net", on: .host)?.vxlan?.port == 8472)
   }
 
-  @Test func `others are told of a container, and told no more where that fails`() throws {
+  @Test func `ADD publishes the endpoints, DEL withdraws them, and a publish error is rolled back`() throws {
     let fixture = try Fixture()
     fixture.control.controlState.vni = 7
     _ = try fixture.add(Self.etcd)
     #expect(
-      fixture.control.told == [
+      fixture.control.publishedEndpoints == [
         OverlayEndpoint("10.1.0.5", "02:42:0a:01:00:05"), OverlayEndpoint("fd00:1::5", "02:42:0a:01:00:05"),
       ])
     try fixture.delete(Self.etcd)
-    #expect(fixture.control.told == [])
+    #expect(fixture.control.publishedEndpoints == [])
 
     let other = try Fixture()
     other.control.controlState.vni = 7
     let before = other.kernel.state
     other.control.error = CNIError(.tryAgainLater, "etcd: no quorum")
     #expect(try other.refusal(Self.etcd) == other.control.error)
-    #expect(other.control.told == [])
+    #expect(other.control.publishedEndpoints == [])
     #expect(other.kernel.state == before)
     #expect(other.ipam.calls == [.add, .del])
   }
 
-  @Test func `what is configured here and in etcd must agree`() throws {
+  @Test func `vni and dstport must equal those in etcd`() throws {
     let fixture = try Fixture()
     fixture.control.controlState.vni = 7
     fixture.control.controlState.port = 8472

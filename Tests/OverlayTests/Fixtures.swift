@@ -136,13 +136,13 @@ final class FakeIPAM {
 }
 
 /// A control plane that knows what it is told to.
-final class FakeControl: OverlayControl {
+final class FakeControl: ControlPlaneClient {
   var files: [String: [OverlayPeer]] = [:]
   var controlState = ControlPlaneState()
   var isFollowed = false
   /// What publishing meets.
   var error: CNIError?
-  private(set) var told: [OverlayEndpoint] = []
+  private(set) var publishedEndpoints: [OverlayEndpoint] = []
   private(set) var hosts: [OverlayHost] = []
 
   func peers(inFile path: String) throws(CNIError) -> [OverlayPeer] {
@@ -162,15 +162,15 @@ final class FakeControl: OverlayControl {
   func publish(
     _ endpoints: [OverlayEndpoint], of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
   ) throws(CNIError) {
-    told += endpoints
+    publishedEndpoints += endpoints
     if let error { throw error }
   }
 
-  func withdraw(_ owner: AttachmentID, _ plane: EtcdPlaneConfig) throws(CNIError) { told = [] }
+  func withdraw(_ owner: AttachmentID, _ plane: EtcdPlaneConfig) throws(CNIError) { publishedEndpoints = [] }
 
   func collectGarbage(
     of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>
-  ) throws(CNIError) { told = [] }
+  ) throws(CNIError) { publishedEndpoints = [] }
 
   func isWatched(_ network: NetworkName) -> Bool { isFollowed }
 }

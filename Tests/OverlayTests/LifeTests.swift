@@ -13,7 +13,7 @@ import Testing
   static let networks = [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast]
 
   @Test(arguments: networks)
-  func `CHECK finds nothing after ADD, and says what is gone`(json: String) throws {
+  func `CHECK reports nothing after ADD, and later each difference`(json: String) throws {
     let fixture = try Fixture()
     let result = try fixture.add(json)
     try fixture.plugin.check(fixture.call(json, previous: result))
@@ -45,7 +45,7 @@ import Testing
 
   /// As far as an ADD got before it was killed, GC removes what it made.
   @Test(arguments: networks)
-  func `what a killed ADD left goes with the network`(json: String) throws {
+  func `GC removes what a killed ADD left`(json: String) throws {
     let whole = try Fixture()
     _ = try whole.add(json)
     for count in 0..<whole.kernel.applied.count {
@@ -59,7 +59,7 @@ import Testing
   }
 
   /// What is on the host before, and what is said of it.
-  static let clashes: [(json: String, there: [Change], message: String)] = [
+  static let conflicts: [(json: String, there: [Change], message: String)] = [
     (
       Fixture.routed, [made("other", 100), tagged("other", "cni:one/")],
       "key \"vni\": network one's other is vxlan id 100 dstport 4789 nolearning, want vxlan id 100 dstport 4789 local"
@@ -83,7 +83,7 @@ import Testing
     (
       Fixture.routed,
       [.createLink(LinkSpec("ov-net", kind: .bridge(filtersVLANs: false))), tagged("ov-net", "cni:one/")],
-      "key \"bridge\": \"ov-net\" is network one's: want a name of its own"
+      "key \"bridge\": \"ov-net\" belongs to network one: want another name"
     ),
   ]
 
@@ -95,8 +95,8 @@ import Testing
     .changeLink(name, on: .host, LinkChange(alias: alias))
   }
 
-  @Test(arguments: clashes)
-  func `what is there and is not this network's is refused, with both sides`(
+  @Test(arguments: conflicts)
+  func `an existing device that does not fit is refused with both values`(
     json: String, there: [Change], message: String
   ) throws {
     let fixture = try Fixture()
@@ -111,7 +111,7 @@ import Testing
     #expect(obstacle?.message.hasPrefix(message) == true)
   }
 
-  @Test func `STATUS says what keeps an ADD from succeeding`() throws {
+  @Test func `STATUS reports why an ADD would fail`() throws {
     let fixture = try Fixture()
     try fixture.status(Fixture.routed)
     fixture.kernel.state.sysctls[.host]?["net/ipv4/neigh/default/gc_thresh3"] = "2"
@@ -126,13 +126,13 @@ import Testing
     #expect(error?.message.hasPrefix(#"key "local": "192.0.2.9": this host does not have it"#) == true)
   }
 
-  @Test func `the network below and the device decide how large packets are`() throws {
+  @Test func `the MTU is limited by the underlay and by the existing device`() throws {
     let fixture = try Fixture()
     fixture.kernel.state.links[.host]?["uplink"]?.mtu = 9000
     #expect(try fixture.add(Fixture.routed).interfaces[2].mtu == 8950)
     let given = Fixture.routed.replacing("{\"vni\"", with: #"{"mtu":9000,"vni""#)
     var error = try fixture.next("c0").refusal(given)
-    #expect(error?.message == #"key "mtu": 9000: vx-net is there with 8950: want at most 8950"#)
+    #expect(error?.message == #"key "mtu": 9000: vx-net exists with MTU 8950: want at most 8950"#)
     try fixture.status(Fixture.routed)
     // The underlay's MTU is lower now: new links get the lower MTU, and STATUS reports larger ones.
     fixture.kernel.state.links[.host]?["uplink"]?.mtu = 1500
@@ -143,7 +143,7 @@ import Testing
     error = try second.next("c3").refusal(given)
     #expect(
       error?.message
-        == #"key "mtu": 9000: the network below takes 1500, less 50 for the tunnel: want at most 1450"#)
+        == #"key "mtu": 9000: the underlay carries 1500, less 50 for the tunnel: want at most 1450"#)
     error = #expect(throws: CNIError.self) { try fixture.status(Fixture.routed) }
     let port = fixture.owner.hostInterface
     #expect(error?.code == .limitedConnectivity)
@@ -151,7 +151,7 @@ import Testing
   }
 
   @Test(arguments: networks)
-  func `the device follows the host to another address`(json: String) throws {
+  func `ADD updates the VXLAN device after the host's address changed`(json: String) throws {
     let fixture = try Fixture()
     let result = try fixture.add(json)
     let neighbours = fixture.kernel.state.neighbours
@@ -173,16 +173,16 @@ import Testing
     #expect(neighbours.allSatisfy(fixture.kernel.state.neighbours.contains))
   }
 
-  @Test func `a list with the host's former address is refused`() throws {
+  @Test func `a peers list with the host's former address is refused`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(Fixture.routed)
     fixture.kernel.state.addresses.removeAll { $0.prefix.address == "192.0.2.1" }
     fixture.kernel.state.addresses.append(AddressSpec("192.0.2.8/24", on: "uplink", .host))
     let error = try fixture.next().refusal(Fixture.routed)
-    #expect(error?.message.contains("vx-net is at 192.0.2.1 until now, and this host at 192.0.2.8") == true)
+    #expect(error?.message.contains("vx-net has the local address 192.0.2.1, but this host now has 192.0.2.8") == true)
   }
 
-  @Test func `what is there can be made current without a container`() throws {
+  @Test func `reconciliation updates the devices without an ADD`() throws {
     let fixture = try Fixture()
     var kernel = fixture.kernel
     func reconciled(_ json: String) throws -> [Change] {
@@ -204,7 +204,7 @@ import Testing
     #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.map(\.dst) == ["10.2.0.0/24"])
   }
 
-  @Test func `names are the network's, or stand for it`() throws {
+  @Test func `device names contain the network's name or a hash of it`() throws {
     #expect(OverlayNames(try #require(NetworkName("twelve-bytes"))).bridge == "ov-twelve-bytes")
     let long = OverlayNames(try #require(NetworkName("thirteen-byte")))
     #expect(long.vxlan.description.utf8.count == 15)

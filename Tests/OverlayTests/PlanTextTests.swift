@@ -68,7 +68,7 @@ import Testing
 
     """
 
-  @Test func `a plan of overlay-vxlan makes the tunnel with the ways to the other hosts`() throws {
+  @Test func `CNI_PLAN=1 prints the commands of an overlay-vxlan ADD`() throws {
     let fixture = try Fixture()
     var call = try fixture.call(Fixture.routed)
     let plan = PlanOutput()

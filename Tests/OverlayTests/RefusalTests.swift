@@ -13,7 +13,10 @@ import Testing
     (plane(#""type":"static""#), 7, #"key "controlPlane": want "peers", "peersFile" or both"#),
     (keys(#""vrf":"red""#), 7, #"key "vrf": "red": only a routing daemon fills it"#),
     (keys(#""mode":"l4""#), 7, #"key "mode": "l4": want l2 or l3"#),
-    (keys(#""mode":"l3""#, Fixture.evpn), 7, #"key "mode": "l3": controlPlane "evpn" tells no subnets of hosts"#),
+    (
+      keys(#""mode":"l3""#, Fixture.evpn), 7,
+      #"key "mode": "l3": controlPlane "evpn" does not provide the subnets of hosts"#
+    ),
     (keys(#""mode":"l3""#, Fixture.multicast), 7, #"key "mode": "l3": controlPlane "multicast" tells no"#),
     (keys(#""vni":0"#), 7, #"key "vni": 0: want 1 to 16777215"#),
     (keys(#""dstport":65536"#), 7, #"key "dstport": 65536: want 1 to 65535"#),
@@ -25,14 +28,14 @@ import Testing
     (keys(#""dev":"eth9""#), 7, #"addresses: no such device"#),
     (
       keys(#""mtu":1500"#), 7,
-      #"key "mtu": 1500: the network below takes 1500, less 50 for the tunnel: want at most 1450"#
+      #"key "mtu": 1500: the underlay carries 1500, less 50 for the tunnel: want at most 1450"#
     ),
     (keys(#""isGateway":false"#), 7, #"key "isGateway": false: mode l3 routes through the host"#),
     (keys(#""learning":true"#), 7, #"key "learning": true: mode l3 knows where each subnet is"#),
     (keys(#""learning":true"#, Fixture.evpn), 7, #"key "learning": true: with evpn the routing daemon knows"#),
-    (keys(#""neighSuppress":true"#), 7, #"key "neighSuppress": given: it means something in mode l2 alone"#),
+    (keys(#""neighSuppress":true"#), 7, #"key "neighSuppress": given: it is only valid in mode l2"#),
     (keys(#""gatewayMac":"02:00:00:00:00:01""#), 7, #"key "gatewayMac": "02:00:00:00:00:01": it means something"#),
-    (keys(#""directRouting":true"#, Fixture.bridged), 7, #"key "directRouting": given: it means something in mode l3"#),
+    (keys(#""directRouting":true"#, Fixture.bridged), 7, #"key "directRouting": given: it is only valid in mode l3"#),
     (keys(#""directRouting":true"#), 7, #"key "directRouting": true: "network" is missing"#),
     (
       keys(#""isGateway":false,"isDefaultGateway":true"#, Fixture.bridged), 7,
@@ -47,7 +50,7 @@ import Testing
     (keys(#""vtepMac":"01:00:00:00:00:01""#, Fixture.evpn), 7, #"key "vtepMac": "01:00:00:00:00:01": want a unicast"#),
     (keys(#""vtepMac":"00:00:00:00:00:00""#, Fixture.evpn), 7, #"key "vtepMac": "00:00:00:00:00:00": want a unicast"#),
     (keys(#""gatewayMac":"01:00:5e:00:00:01""#, Fixture.evpn), 7, #"key "gatewayMac": "01:00:5e:00:00:01": want"#),
-    (keys(#""bridge":"vx-net""#), 7, #"keys "bridge" and "vxlan": both are vx-net: want two names"#),
+    (keys(#""bridge":"vx-net""#), 7, #"keys "bridge" and "vxlan": both are vx-net: want two different names"#),
     (
       keys(#""controlPlane":{"type":"multicast","group":"10.0.0.1"}"#, Fixture.multicast), 7, "want a multicast address"
     ),
@@ -68,7 +71,7 @@ import Testing
   private static func plane(_ keys: String) -> String { "{\"vni\":1,\"controlPlane\":{\(keys)},\(Fixture.addresses)}" }
 
   @Test(arguments: refused)
-  func `a configuration that cannot be is refused by what is wrong`(
+  func `an invalid configuration is refused with the key`(
     json: String, code: UInt32, message: String
   ) throws {
     let fixture = try Fixture()
@@ -86,23 +89,23 @@ import Testing
     ("l3", #"{"vtep":"192.0.2.2","subnet":"10.2.0.0/24","endpoints":[{"ip":"10.2.0.2"}]}"#, #"want no "endpoints""#),
     (
       "l3", #"{"vtep":"192.0.2.2","subnet":"10.2.0.0/24"},{"vtep":"192.0.2.3","subnet":"10.2.0.0/24"}"#,
-      "peer 192.0.2.3: subnet 10.2.0.0/24 is 192.0.2.2's already"
+      "peer 192.0.2.3: subnet 10.2.0.0/24 belongs to 192.0.2.2"
     ),
     (
       "l3", #"{"vtep":"192.0.2.1","subnet":"10.2.0.0/24"},{"vtep":"192.0.2.3","subnet":"10.2.0.7/24"}"#,
-      "peer 192.0.2.3: subnet 10.2.0.0/24 is 192.0.2.1's already"
+      "peer 192.0.2.3: subnet 10.2.0.0/24 belongs to 192.0.2.1"
     ),
     (
       "l3",
       """
       {"vtep":"192.0.2.2","subnet":"10.2.0.0/24","vtepMac":"02:00:00:00:00:01"},
       {"vtep":"192.0.2.3","subnet":"10.3.0.0/24","vtepMac":"02:00:00:00:00:01"}
-      """, "peer 192.0.2.3: hardware address 02:00:00:00:00:01 is 192.0.2.2's already"
+      """, "peer 192.0.2.3: MAC address 02:00:00:00:00:01 belongs to 192.0.2.2"
     ),
     ("l3", #"{"vtep":"192.0.2.2","subnet":"10.1.0.0/16"}"#, "address 10.1.0.5/24: subnet 10.1.0.0/16 is behind peer"),
     (
       "l3", #"{"vtep":"192.0.2.1","subnet":"10.9.0.0/24"}"#,
-      "address 10.1.0.5/24: other hosts look for this one's containers in 10.9.0.0/24"
+      "address 10.1.0.5/24: other hosts route to this host only 10.9.0.0/24"
     ),
     ("l3", #"{"vtep":"192.0.2.2","subnet":"10.2.0.0/24","port":4}"#, #"key "controlPlane.peers[0].port": want vtep"#),
     ("l2", #"{"vtep":"192.0.2.2","subnet":"10.2.0.0/24"}"#, #"want no "subnet""#),
@@ -111,7 +114,7 @@ import Testing
   ]
 
   @Test(arguments: peers)
-  func `peers that cannot be are refused`(mode: String, peers: String, message: String) throws {
+  func `invalid peers are refused`(mode: String, peers: String, message: String) throws {
     let fixture = try Fixture()
     let before = fixture.kernel.state
     let json = """
@@ -125,7 +128,7 @@ import Testing
   }
 
   @Test(arguments: ["l3", "l2"])
-  func `addresses by way of the link are for bridged networks whose control plane needs none`(mode: String) throws {
+  func `IPAM dhcp is refused with controlPlane etcd`(mode: String) throws {
     let fixture = try Fixture()
     let json = """
       {"mode":"\(mode)","vni":1,"controlPlane":{"type":"etcd","endpoints":["http://127.0.0.1:2379"]},

@@ -30,7 +30,7 @@ import Testing
       (Fixture.routed, 4789, ["192.0.2.2", "192.0.2.3"]), (Fixture.bridged, 4789, ["192.0.2.2", "192.0.2.3"]),
       (etcd, 8472, ["192.0.2.7"]), (Fixture.multicast, 4789, nil), (Fixture.evpn, 4789, nil), (Fixture.red, 4789, nil),
     ] as [(String, UInt16, [IPAddress]?)])
-  func `known peers may send, every host if none is known, and containers never`(
+  func `only peers may send VXLAN packets, all hosts if peers are unknown, and containers never`(
     json: String, port: UInt16, peers: [IPAddress]?
   ) throws {
     let fixture = try Fixture()

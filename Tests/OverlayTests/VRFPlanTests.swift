@@ -7,7 +7,7 @@ import Testing
 @testable import overlay_vxlan
 
 @Suite struct VRFPlanTests {
-  @Test func `the network's bridge and what leads to other hosts belong to the VRF`() throws {
+  @Test func `the network's bridge and the bridge of the L3 VNI are in the VRF`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(Fixture.red)
     let vrf = try #require(fixture.kernel.link("red", on: .host))
@@ -25,7 +25,7 @@ import Testing
     #expect(try fixture.kernel.addresses(of: "ovl3-4001", on: .host) == [])
   }
 
-  @Test func `a second container changes nothing of what is shared`() throws {
+  @Test func `a second ADD changes no shared link of the VRF`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(Fixture.red)
     let before = fixture.kernel.applied.count
@@ -34,7 +34,7 @@ import Testing
     #expect(shared == [])
   }
 
-  @Test func `GC of the last network takes along what the VRF has for all`() throws {
+  @Test func `GC of the last network removes the VRF and its shared links`() throws {
     let fixture = try Fixture()
     let before = fixture.kernel.allLinks(on: .host)
     _ = try fixture.add(Fixture.red)
@@ -43,7 +43,7 @@ import Testing
     #expect(fixture.kernel.allLinks(on: .host) == before)
   }
 
-  @Test func `a VRF that was there keeps its table, and stays`() throws {
+  @Test func `an existing VRF keeps its table and is not removed`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("red", on: .host, kind: "vrf")
     fixture.kernel.state.links[.host]?["red"]?.vrfTable = 77
@@ -66,22 +66,22 @@ import Testing
     (#""controlPlane":{"type":"evpn"},"vrf":"red","l3vni":0"#, #"key "l3vni": 0: want 1 to 16777215"#),
     (
       #""controlPlane":{"type":"evpn"},"vrf":"red","vrfTable":254"#,
-      #"key "vrfTable": 254: it is one of the host's own"#
+      #"key "vrfTable": 254: it is one of the host's routing tables"#
     ),
     (#""controlPlane":{"type":"evpn"},"vrf":"red","vrfTable":0"#, #"key "vrfTable": 0: want 1 to 4294967295"#),
     (#""controlPlane":{"type":"evpn"},"vrf":"red","ipMasq":true"#, #"key "vrf": "red": what leaves a VRF"#),
     (#""controlPlane":{"type":"evpn"},"vrf":"red","isGateway":false"#, #"key "vrf": "red": "isGateway" is false"#),
-    (#""controlPlane":{"type":"evpn"},"vrf":"uplink""#, #"key "vrf": "uplink": it is no VRF"#),
+    (#""controlPlane":{"type":"evpn"},"vrf":"uplink""#, #"key "vrf": "uplink": it is not a VRF"#),
   ]
 
   @Test(arguments: refused)
-  func `what a VRF cannot be is refused by its key`(keys: String, message: String) throws {
+  func `an invalid VRF is refused with the key`(keys: String, message: String) throws {
     let error = try Fixture().refusal("{\"vni\":100,\(keys),\(Fixture.addresses)}")
     #expect(error?.code == .invalidNetworkConfig)
     #expect(error?.message.hasPrefix(message) == true, "\(error?.message ?? "no refusal")")
   }
 
-  @Test func `a network that was made outside of the VRF is not moved into it`() throws {
+  @Test func `an existing network outside the VRF is not moved into it`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(Fixture.evpn)
     let error = try fixture.next().refusal(Fixture.red)

@@ -11,7 +11,7 @@ import Testing
       network: try #require(NetworkName("net")), container: try #require(ContainerID(container)), interface: interface)
   }
 
-  @Test func `chains and comments of an attachment are those that the reference makes`() throws {
+  @Test func `chains and comments equal those of the reference plugins`() throws {
     let names = ReferenceNames(try owner("old"))
     #expect(names.masqueradeChain == "CNI-5a0ea96af295c6a3a4707e74")
     #expect(names.portChains == ["CNI-DN-5a0ea96af295c6a3a4707", "CNI-SN-5a0ea96af295c6a3a4707"])
@@ -30,17 +30,17 @@ import Testing
     (125, "530351cf34db6ad542a73a6d"),
     (200, "983d972fc61de69e223ba711"),
   ])
-  func `names of every length have the digest of the reference`(count: Int, start: String) throws {
+  func `chain names equal the reference's for container IDs of any length`(count: Int, start: String) throws {
     let names = ReferenceNames(try owner(String(repeating: "a", count: count)))
     #expect(names.masqueradeChain == "CNI-" + start)
   }
 
-  @Test func `a comment too long for iptables ends in dots`() throws {
+  @Test func `a comment too long for iptables is cut and ends in dots`() throws {
     let names = ReferenceNames(try owner(String(repeating: "a", count: 300)))
     #expect(names.portsComment.utf8.count == 256 && names.portsComment.hasSuffix("a..."))
   }
 
-  @Test func `one attachment's rules are its own alone`() throws {
+  @Test func `the rules of one attachment match only its comments`() throws {
     let rules = ReferenceRules(.one(try owner("old")), [.network])
     #expect(rules.covers(comment: #"name: "net" id: "old""#))
     #expect(!rules.covers(comment: #"name: "net" id: "older""#))
@@ -51,7 +51,7 @@ import Testing
     #expect(!rules.covers(hashedComment: ReferenceNames(try owner("old", "eth1")).hash + ", net: net"))
   }
 
-  @Test func `garbage is what no valid attachment of the network has`() throws {
+  @Test func `GC matches the rules of all invalid attachments of the network`() throws {
     let kept = try owner("kept")
     let rules = ReferenceRules(.others(on: kept.network, than: [kept]), Set(PluginRole.allCases))
     #expect(rules.covers(comment: #"name: "net" id: "old""#))

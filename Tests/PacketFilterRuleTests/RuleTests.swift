@@ -43,13 +43,13 @@ import Testing
     return ruleSet
   }
 
-  @Test func `a claim is read as it was written`() throws {
+  @Test func `a rule set is read back as written`() throws {
     #expect(try CNIJSON.decode(RuleSet.self, from: Self.everything.json.bytes) == Self.everything)
     let plain = RuleSet(Self.owner, .network, [])
     #expect(try CNIJSON.decode(RuleSet.self, from: plain.json.bytes) == plain)
   }
 
-  @Test func `an isolation that was written without a partner has none`() throws {
+  @Test func `an isolation stored without a partner is read without one`() throws {
     let text = #"{"bridge":"cni0","reach":"network","separates":false}"#
     #expect(try CNIJSON.decode(Isolation.self, from: Array(text.utf8)) == Isolation("cni0", reach: .network))
     #expect("\(Rule.isolate(Isolation("br0", partner: "vx0", reach: .nobody)))" == "isolation of bridge br0 and vx0")
@@ -64,7 +64,7 @@ import Testing
     ),
     (#"{"network":"../n","container":"c","interface":"e","part":"ports","rules":[]}"#, "network"),
   ])
-  func `what is no claim is refused with the key`(text: String, key: String) throws {
+  func `an invalid rule set is refused with the key`(text: String, key: String) throws {
     #expect {
       try CNIJSON.decode(RuleSet.self, from: Array(text.utf8))
     } throws: { error in
@@ -72,7 +72,7 @@ import Testing
     }
   }
 
-  @Test func `tags fit an nftables comment and keep networks apart`() throws {
+  @Test func `tags fit an nftables comment and are unique`() throws {
     let long = String(repeating: "n", count: 200)
     let owners = try [("net", "c1"), (long, "c1"), (long + "x", "c1"), ("net", long), ("net", long + "x")].map {
       AttachmentID(
@@ -101,7 +101,7 @@ import Testing
     #expect(!port.conflicts(with: PublishedPort(.tcp, hostPort: 80, to: "fd00::3", 80)))
   }
 
-  @Test func `ports are named as people write them`() {
+  @Test func `a published port is printed with host port, protocol and target`() {
     #expect("\(PublishedPort(.tcp, hostPort: 80, to: "fd00::2", 8080))" == "host port 80/tcp to [fd00::2]:8080")
     let bound = PublishedPort(.udp, hostIP: "192.0.2.1", hostPort: 53, to: "10.1.0.2", 5353)
     #expect("\(bound)" == "host port 192.0.2.1:53/udp to 10.1.0.2:5353")

@@ -143,7 +143,8 @@ import Testing
   }
 
   @Test(arguments: Backend.allCases, cases)
-  func `a network's two links are one, and no way into another network`(backend: Backend, it: Case) throws {
+  func `a network's bridge and partner are one network, isolated from other networks`(backend: Backend, it: Case) throws
+  {
     try TwoHosts.use { hosts in
       let before = try hosts.ruleset()
       let ruleSets = try ruleSets(it.reach, it.separates, isDirect: it.isDirect)
@@ -163,7 +164,7 @@ import Testing
   }
 
   @Test(arguments: Backend.allCases)
-  func `where containers are kept apart a link opens one port, across the partner too`(backend: Backend) throws {
+  func `links opens one port between isolated containers, also through the partner`(backend: Backend) throws {
     try TwoHosts.use { hosts in
       var ruleSet = try ruleSets(.network, true)[0]
       for (from, to) in zip(TwoHosts.addresses("a"), TwoHosts.addresses("a'")) {
@@ -180,7 +181,7 @@ import Testing
   }
 
   /// What takes one link's rules away and leaves the other's.
-  static let thefts = [
+  static let deletions = [
     (Backend.nftables, #"nft delete element inet swift_cni entering_network '{ "vx-a" }'"#),
     (.nftables, #"nft delete element inet swift_cni leaving_network '{ "vx-a" }'"#),
     (.nftables, #"nft delete element inet swift_cni isolated_network '{ "vx-a" }'"#),
@@ -188,9 +189,9 @@ import Testing
     (.iptables, "ip6tables-legacy -D CNI-ISOLATED -o vx-a -j DROP"),
   ]
 
-  @Test(arguments: thefts, [true, false])
-  func `a partner's rules are missed, and what is left goes with the last owner`(
-    theft: (backend: Backend, script: String), isKnown: Bool
+  @Test(arguments: deletions, [true, false])
+  func `deleted rules of a partner are reported, and the rest is removed with the last owner`(
+    deletion: (backend: Backend, script: String), isKnown: Bool
   ) throws {
     try TwoHosts.use { hosts in
       let before = try hosts.ruleset()
@@ -199,11 +200,11 @@ import Testing
       second.owner = try owner("a", "c2")
       let all = [ruleSet, second]
       let path = hosts.lab.path(hosts.lab.host)
-      try theft.backend.use(in: path) { (backend) throws(KernelError) in
+      try deletion.backend.use(in: path) { (backend) throws(KernelError) in
         for ruleSet in all { try backend.add(ruleSet) }
       }
-      try hosts.lab.shell(theft.script, in: hosts.lab.host)
-      let missing = try theft.backend.use(in: path) { (backend) throws(KernelError) in
+      try hosts.lab.shell(deletion.script, in: hosts.lab.host)
+      let missing = try deletion.backend.use(in: path) { (backend) throws(KernelError) in
         let missing = try all.map { (ruleSet) throws(KernelError) in try backend.missing(from: ruleSet) }
         for ruleSet in all {
           try backend.remove(ruleSet.owner.filterTag, .network, known: isKnown ? ruleSet.rules : nil)
@@ -216,7 +217,7 @@ import Testing
   }
 
   @Test(arguments: Backend.allCases)
-  func `a bridge has one partner for all that share it`(backend: Backend) throws {
+  func `a different partner for a shared bridge is refused`(backend: Backend) throws {
     try TwoHosts.use { hosts in
       let first = try ruleSets(.network, false)[0]
       var second = try ruleSets(.network, false, hasPartner: false)[0]

@@ -17,11 +17,11 @@ import Testing
     ("/proc/42/ns/net", "nsenter --net=/proc/42/ns/net ip link set dev lo up"),
     ("/run/netns/a/b", "nsenter --net=/run/netns/a/b ip link set dev lo up"),
   ])
-  func `a namespace is named where ip has a name for it`(path: String, line: String) throws {
+  func `commands use the namespace's name if ip has one, else its path`(path: String, line: String) throws {
     #expect(try lines(.changeLink("lo", on: .container, LinkChange(isUp: true)), in: path) == [line])
   }
 
-  @Test func `commands for the host run in the namespace that stands in its place`() throws {
+  @Test func `commands for the host run in the outside namespace if one is set`() throws {
     let veth = LinkSpec("veth1", kind: .veth(peer: .init(name: "eth0")))
     #expect(
       try lines(.createLink(veth), in: "/proc/7/ns/net", outside: "/run/netns/o") == [
@@ -105,7 +105,7 @@ import Testing
     (.deleteUnusedBridge("br0"), ["# delete bridge br0 if it has no ports"]),
   ]
 
-  @Test(arguments: others) func `a change is the command that it equals`(change: Change, expected: [String]) throws {
+  @Test(arguments: others) func `each change is printed as its command`(change: Change, expected: [String]) throws {
     #expect(try lines(change) == expected)
   }
 

@@ -31,12 +31,12 @@ import Testing
   }
 
   @Test(arguments: [IPFamily.v4, .v6])
-  func `one network keeps the metric that it has`(family: IPFamily) throws {
+  func `a single network keeps its metric`(family: IPFamily) throws {
     let changes = [Change.addRoute(route("eth0", family)), .addRoute(route("eth0", family, metric: 7))]
     #expect(changes.ordered(with: [], of: try network("a")) == changes)
   }
 
-  @Test func `changes without a default route stay, whatever other networks have`() throws {
+  @Test func `changes without a default route stay unchanged`() throws {
     let changes = [Change.addRoute(RouteSpec("10.9.0.0/16", via: "10.0.0.1", on: "eth0", .container))]
     let other = DefaultRoute(route("eth1"), of: "b", isDualStack: false)
     #expect(changes.ordered(with: [other], of: try network("a")) == changes)
@@ -57,7 +57,7 @@ import Testing
     #expect(try order([route("eth0", family)], of: "c", among: others) == ["eth2", "eth1", "eth0", "eth3"])
   }
 
-  @Test func `a network with both families comes before one with a single family and an earlier name`() throws {
+  @Test func `a dual-stack network comes before a single-stack network of the same priority`() throws {
     let others = [DefaultRoute(route("eth1"), of: "a", isDualStack: false)]
     let v4 = [Change.addRoute(route("eth0")), .addRoute(route("eth0", .v6))].ordered(with: others, of: try network("b"))
     #expect(v4.first == .addRoute(route("eth0", metric: Self.firstMetric + 100_000)))
@@ -67,7 +67,7 @@ import Testing
     #expect(v4.contains(.addRoute(route("eth0", .v6, metric: Self.firstMetric + 100_000))))
   }
 
-  @Test func `metrics that an earlier ADD wrote are read as the same priority`() throws {
+  @Test func `the priority is read back from the metric of an earlier ADD`() throws {
     for priority in [-1_000_000, -924, -1, 0, 1, 99] {
       let written = DefaultRoute(route("eth0", metric: 100 - priority), of: "a", isDualStack: false)
       #expect(written.priority == priority)
@@ -79,7 +79,7 @@ import Testing
     }
   }
 
-  @Test func `routes of advertisements, of other tables and of links that are not ours keep their metrics`() throws {
+  @Test func `RA routes, routes of other tables and routes of foreign links keep their metrics`() throws {
     var kernel = FakeKernel()
     for (name, alias) in [("eth0", "cni:a/c/eth0"), ("eth1", "cni:b/c/eth1"), ("lan", nil)] {
       let interface = try #require(InterfaceName(name))

@@ -23,7 +23,7 @@ import Testing
 
   private let previous = AddResult(interfaces: [.init(name: "veth1"), .init(name: "eth0", sandbox: "/run/netns/c1")])
 
-  @Test func `CHECK of another implementation's port expects what that one makes, on its own link`() throws {
+  @Test func `CHECK of a reference plugin's attachment expects that plugin's link and port settings`() throws {
     var kernel = host()
     let owner = try owner()
     let found = try ForeignAttachment(of: owner, "veth", previous, on: &kernel)

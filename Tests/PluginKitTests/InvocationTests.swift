@@ -16,7 +16,7 @@ import Testing
     return try Invocation({ environment[$0] }, namespaceRule: rule)
   }
 
-  @Test func `reads what the runtime says`() throws {
+  @Test func `reads the CNI environment variables`() throws {
     let read = try invocation()
     #expect(read.command == .add)
     #expect(read.container?.description == "c1")
@@ -52,7 +52,7 @@ import Testing
     ("CHECK", ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"]),
     ("DEL", ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH"]), ("GC", ["CNI_PATH"]), ("STATUS", ["CNI_PATH"]),
   ])
-  func `names every variable that is missing`(command: String, required: [String]) {
+  func `the error lists every missing variable`(command: String, required: [String]) {
     var changes: [String: String?] = ["CNI_COMMAND": command]
     for name in Self.complete.keys where name != "CNI_COMMAND" { changes[name] = .some(nil) }
     let refusal = CNIError(
@@ -60,7 +60,7 @@ import Testing
     #expect(throws: refusal) { try invocation(changes) }
   }
 
-  @Test func `a plugin for any namespace needs none`() throws {
+  @Test func `CNI_NETNS may be missing for a plugin that accepts any namespace`() throws {
     #expect(try invocation(["CNI_NETNS": nil], .any).namespacePath == "")
   }
 
@@ -76,7 +76,7 @@ import Testing
     ("CNI_IFNAME", "a:b", "interface name contains / or : or whitespace characters"),
     ("CNI_IFNAME", "a b", "interface name contains / or : or whitespace characters"),
   ])
-  func `a variable that cannot be is refused`(name: String, value: String, message: String) {
+  func `an invalid variable is refused`(name: String, value: String, message: String) {
     #expect {
       try invocation([name: value])
     } throws: {
@@ -85,12 +85,12 @@ import Testing
   }
 
   @Test(arguments: [250, 400, 1024])
-  func `a long container id is taken`(count: Int) throws {
+  func `a container ID of up to 1,024 bytes is accepted`(count: Int) throws {
     #expect(try invocation(["CNI_CONTAINERID": String(repeating: "x", count: count)]).container != nil)
   }
 
   @Test(arguments: ["ADD", "DEL", "CHECK"])
-  func `a container id of 5,000 bytes is refused`(command: String) {
+  func `a container ID of 5,000 bytes is refused`(command: String) {
     #expect {
       try invocation(["CNI_COMMAND": command, "CNI_CONTAINERID": String(repeating: "x", count: 5000)])
     } throws: {
@@ -98,13 +98,13 @@ import Testing
     }
   }
 
-  @Test func `a network's name is a file's`() {
+  @Test func `a network name has at most 255 bytes`() {
     #expect(NetworkName(String(repeating: "n", count: 255)) != nil)
     #expect(NetworkName(String(repeating: "n", count: 256)) == nil)
   }
 
   @Test(arguments: [("1", true), ("true", true), ("TRUE", true), ("0", false), ("yes", false), ("", false)])
-  func `the namespace check is overridden by 1 or true`(value: String, overridden: Bool) throws {
+  func `CNI_NETNS_OVERRIDE 1 or true disables the namespace check`(value: String, overridden: Bool) throws {
     #expect(try invocation(["CNI_NETNS_OVERRIDE": value]).overridesNamespaceCheck == overridden)
   }
 }

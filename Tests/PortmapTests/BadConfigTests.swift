@@ -39,7 +39,7 @@ import Testing
   ]
 
   @Test(arguments: mappingsAndWords)
-  func `a mapping that cannot be is refused`(json: String, words: String) throws {
+  func `an invalid mapping is refused`(json: String, words: String) throws {
     try expectRefusal(of: mappings(json), words)
   }
 
@@ -48,7 +48,7 @@ import Testing
     (#"{"hostPort":80,"containerPort":1,"hostIP":"192.0.2.1"},{"hostPort":80,"containerPort":2,"hostIP":"192.0.2.2"}"#),
     (#"{"hostPort":80,"containerPort":1,"hostIP":"0.0.0.0"},{"hostPort":80,"containerPort":2,"hostIP":"::"}"#),
   ])
-  func `one port number serves those that cannot meet`(json: String) throws {
+  func `one host port can be used twice with different protocols, addresses or families`(json: String) throws {
     #expect(try PortmapSettings(try Fixture().config(mappings(json))).mappings.count == 2)
   }
 
@@ -78,25 +78,25 @@ import Testing
   ]
 
   @Test(arguments: othersAndWords)
-  func `a key that cannot be is refused`(json: String, words: String) throws { try expectRefusal(of: json, words) }
+  func `an invalid key is refused`(json: String, words: String) throws { try expectRefusal(of: json, words) }
 
   @Test(arguments: [
     #"ip\nsaddr"#, #"x;y"#, #"x; flush ruleset"#, #"#"#, #"$x"#, #"a\\b"#, #"'"#, #"`id`"#, #"\"a\"b\""#, #"a\"b"#,
     #"\""#, #"}"#, #"{"#, #"{ {"#, #"} {"#, #"\u0000"#, #"\u007f"#, #""#,
   ])
-  func `words that could end a rule are refused`(word: String) throws {
+  func `condition words that could end a rule are refused`(word: String) throws {
     try expectRefusal(of: #"{"conditionsV4":["ip","saddr",""# + word + #""]}"#, #"key "conditionsV4"#)
   }
 
   @Test(arguments: [#"-s\n-j ACCEPT"#, #"\u0000"#, ""])
-  func `words that iptables cannot take are refused`(word: String) throws {
+  func `condition words that iptables cannot parse are refused`(word: String) throws {
     try expectRefusal(of: #"{"conditionsV6":["-s",""# + word + #""]}"#, #"key "conditionsV6[1]""#)
   }
 
   @Test(arguments: [
     "A B", "A;B", #"A\"B"#, #"A\nB"#, "-A", "1A", "PREROUTING", "A/B", "{", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "é",
   ])
-  func `a chain is a plain name`(name: String) throws {
+  func `an invalid chain name is refused`(name: String) throws {
     for key in ["chain", "externalSetMarkChain"] {
       try expectRefusal(of: "{\"\(key)\":\"\(name)\"}", "key \"\(key)\"")
     }

@@ -23,7 +23,7 @@ import Testing
     """#
 
   @Test(arguments: [(podman, 8080), (containerd, 8080), (apptainer, 8085)] as [(String, UInt16)])
-  func `a chain's input publishes its port`(json: String, port: UInt16) throws {
+  func `the input of podman, containerd and apptainer publishes the port`(json: String, port: UInt16) throws {
     var fixture = try Fixture()
     fixture.previous = try previous(json)
     let address = try #require(fixture.previous.ips.first)
@@ -38,7 +38,7 @@ import Testing
       ])
   }
 
-  @Test func `Mesos' input calls its delegate and publishes into its chain`() throws {
+  @Test func `the input of Mesos runs the delegate and publishes in Mesos' chain`() throws {
     let fixture = try Fixture()
     try fixture.add(Self.mesos)
     #expect(fixture.inner.calls == [.add])
@@ -47,7 +47,7 @@ import Testing
     #expect(try fixture.config(Self.mesos).nestedPlugin?.type == PluginType("bridge"))
   }
 
-  @Test func `containerd's null lists and ctr's silence publish nothing`() throws {
+  @Test func `null lists of containerd and missing lists of ctr publish nothing`() throws {
     let silent = Self.containerd.replacing(
       #""runtimeConfig":{"portMappings":[{"HostPort":8080,"ContainerPort":80,"Protocol":"tcp","HostIP":""}]},"#,
       with: "")

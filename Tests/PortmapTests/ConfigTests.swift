@@ -34,12 +34,12 @@ import Testing
       ),
       (#"{"containerPort":80,"containerPortEnd":81}"#, [tcp(nil, 80), tcp(nil, 81)]),
     ])
-  func `a mapping is taken however it is spelled`(json: String, expected: [Mapping]) throws {
+  func `all spellings of a mapping are accepted`(json: String, expected: [Mapping]) throws {
     #expect(try settings(mappings(json)).mappings == expected)
   }
 
   @Test(arguments: ["udp,tcp", "UDP, TCP"])
-  func `Mesos' protocols are split`(text: String) throws {
+  func `a Mesos mapping with two protocols becomes two mappings`(text: String) throws {
     let json =
       #"{"args":{"org.apache.mesos":{"network_info":{"port_mappings":[{"host_port":31000,"container_port":80,"protocol":""#
       + text + #""}]}}}}"#
@@ -56,11 +56,11 @@ import Testing
     #"{"runtimeConfig":{"exposedPorts":["80"]}}"#, #"{"backend":"","snat":true,"hostPortRange":"49000-49900"}"#,
     #"{"args":{"org.apache.mesos":{"network_info":{"port_mappings":[]}}}}"#,
   ])
-  func `nothing is published where nobody wants it`(json: String) throws {
+  func `a configuration without mappings publishes nothing`(json: String) throws {
     #expect(try settings(json).isEmpty)
   }
 
-  @Test func `a runtime's mappings beat the others`() throws {
+  @Test func `mappings in runtimeConfig override those in args.cni`() throws {
     let json = #"""
       {"runtimeConfig":{"portMappings":[{"hostPort":1,"containerPort":1}]},
        "args":{"cni":{"portMappings":[{"hostPort":2,"containerPort":2}]}}}
@@ -70,7 +70,7 @@ import Testing
     #expect(try settings(other).mappings == [Self.tcp(2, 2, "args.cni.portMappings[0]")])
   }
 
-  @Test func `publishAll publishes what is exposed and not mapped`() throws {
+  @Test func `publishAll publishes exposed ports that are not mapped`() throws {
     let json = mappings(
       #"{"hostPort":8080,"containerPort":80}"#,
       #""publishAll":true,"args":{"cni":{"exposedPorts":["80","80/udp",443,{"port":53,"protocol":"UDP"}]}}"#)
@@ -83,7 +83,7 @@ import Testing
       ])
   }
 
-  @Test func `defaultHostIP is for mappings that name no address`() throws {
+  @Test func `defaultHostIP applies to mappings without an address`() throws {
     let json = mappings(
       #"{"hostPort":1,"containerPort":1},{"hostPort":2,"containerPort":2,"hostIP":"0.0.0.0"}"#,
       #""defaultHostIP":"192.0.2.1""#)
@@ -101,7 +101,7 @@ import Testing
       (#"{"conditionsV4":[],"conditionsV6":null}"#, nil), (#"{"externalSetMarkChain":"KUBE-MARK-MASQ"}"#, .iptables),
       (#"{"conditionsV4":["-m","comment","--comment","a;b\"c"]}"#, .iptables),
     ] as [(String, Backend?)])
-  func `conditions and chains choose the backend where none is given`(json: String, backend: Backend?) throws {
+  func `conditions and chains choose the backend if none is configured`(json: String, backend: Backend?) throws {
     #expect(try settings(json).backend == backend)
   }
 
@@ -110,11 +110,11 @@ import Testing
       ("{}", .none), (#"{"markMasqBit":0}"#, .bit(0)), (#"{"markMasqBit":31}"#, .bit(31)),
       (#"{"externalSetMarkChain":"KUBE-MARK-MASQ"}"#, .chain("KUBE-MARK-MASQ")),
     ] as [(String, ReturnPath.Marking)])
-  func `a mark is set only where one is asked for`(json: String, marking: ReturnPath.Marking) throws {
+  func `a mark is set only if it is configured`(json: String, marking: ReturnPath.Marking) throws {
     #expect(try settings(json).marking == marking)
   }
 
-  @Test func `floating addresses are taken with a device or without`() throws {
+  @Test func `floatingIPs accepts addresses with and without a device`() throws {
     let json = #"""
       {"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.7",{"ip":"192.0.2.8","device":"up1"}]}}
       """#
@@ -127,7 +127,7 @@ import Testing
     ("32768\t60999", ["61000-65535", "1024-32767"]), ("1024 65535", []), ("10000 65535", ["1024-9999"]),
     ("1 100", ["101-65535"]),
   ])
-  func `ports are chosen beside those the host uses itself`(range: String, expected: [String]) {
+  func `ports are chosen outside the host's ephemeral port range`(range: String, expected: [String]) {
     #expect(PortChooser.unused(beside: range).map(\.description) == expected)
   }
 }

@@ -16,7 +16,7 @@ import Testing
       (#"{"hostPort":8080,"containerPort":80,"protocol":"udp"}"#, false),
       (#"{"hostPort":8081,"containerPort":80}"#, false),
     ])
-  func `a port that another container has is refused, naming both`(second: String, isRefused: Bool) throws {
+  func `a port that another container has published is refused with its name`(second: String, isRefused: Bool) throws {
     let first = try Fixture()
     try first.add(json)
     let other = try Fixture(container: "c2", on: first.kernel)
@@ -29,7 +29,7 @@ import Testing
     #expect(first.ruleSets.map(\.owner) == [first.owner])
   }
 
-  @Test func `different addresses of the host do not conflict`() throws {
+  @Test func `the same port on different host addresses does not conflict`() throws {
     let first = try Fixture()
     try first.add(mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":"192.0.2.1"}"#))
     let other = try Fixture(container: "c2", on: first.kernel)
@@ -44,7 +44,7 @@ import Testing
       ("192.0.2.1", false, "192.0.2.2", false), ("192.0.2.1", false, "192.0.2.1", true),
       ("0.0.0.0", false, "::", false),
     ] as [(IPAddress, Bool, String, Bool)])
-  func `a port that a process has bound is refused, naming it`(
+  func `a port that a process has bound is refused with the process`(
     bound: IPAddress, isIPv6Only: Bool, hostIP: String, isRefused: Bool
   ) throws {
     let fixture = try Fixture()
@@ -65,21 +65,21 @@ import Testing
       ("conmon -c c1 -u c1", true), ("conmon --runtime-arg=/run/x/c1/pidfile", true), ("conmon -c c11", false),
       ("conmon -c xc1", false),
     ])
-  func `a port that the container's own runtime reserved is free`(command: String, isFree: Bool) throws {
+  func `a port that the container's own conmon has bound is free`(command: String, isFree: Bool) throws {
     let fixture = try Fixture()
     fixture.kernel.sockets[.tcp] = [Listener("0.0.0.0", 8080, inode: 7)]
     fixture.kernel.processes = [SocketHolder(pid: 42, inode: 7, command: command)]
     #expect((try fixture.refusal(json) == nil) == isFree)
   }
 
-  @Test func `a socket of nobody that can be seen is told so`() throws {
+  @Test func `a bound socket without a visible process is reported as such`() throws {
     let fixture = try Fixture()
     fixture.kernel.sockets[.tcp] = [Listener("0.0.0.0", 8080, inode: 0)]
     fixture.kernel.processes = [SocketHolder(pid: 1, inode: 0, command: "c1")]
     #expect(try fixture.refusal(json)?.message.contains("bound by a socket of no process that can be seen") == true)
   }
 
-  @Test func `what this attachment had itself, in an ADD that was killed, is replaced`() throws {
+  @Test func `a repeated ADD replaces the rules of a killed ADD`() throws {
     let fixture = try Fixture()
     try fixture.add(json)
     #expect(try fixture.refusal(json) == nil)
@@ -111,7 +111,7 @@ import Testing
     try fixture.add(mappings(elements, #""hostPortRange":""# + range + #"""#)).portMappings.map(\.hostPort)
   }
 
-  @Test func `a port is chosen for a mapping that names none, and told`() throws {
+  @Test func `a host port is chosen for a mapping without one and is in the result`() throws {
     let fixture = try Fixture()
     let result = try fixture.add(
       mappings(
@@ -128,7 +128,7 @@ import Testing
     #expect(ports.map(\.targetPort) == [81, 81, 80, 80, 53])
   }
 
-  @Test func `every port of the range is chosen once, then it is exhausted`() throws {
+  @Test func `each port of the range is chosen once, then ADD fails`() throws {
     let fixture = try Fixture()
     let four = [80, 81, 82, 83].map { "{\"containerPort\":\($0)}" }.joined(separator: ",")
     #expect(Set(try chosen(fixture, four)) == [49000, 49001, 49002, 49003])
@@ -139,7 +139,7 @@ import Testing
     #expect(try chosen(other, #"{"containerPort":80,"protocol":"udp"}"#).count == 1)
   }
 
-  @Test func `ports that are published, bound or asked for are not chosen`() throws {
+  @Test func `published, bound and configured ports are not chosen`() throws {
     let first = try Fixture()
     try first.add(mappings(#"{"hostPort":49000,"containerPort":80}"#))
     let other = try Fixture(container: "c2", on: first.kernel)
@@ -147,13 +147,13 @@ import Testing
     #expect(try chosen(other, #"{"containerPort":80},{"hostPort":49002,"containerPort":81}"#) == [49003])
   }
 
-  @Test func `without a range ports are above those the host uses`() throws {
+  @Test func `without hostPortRange chosen ports are above the host's ephemeral ports`() throws {
     let fixture = try Fixture()
     let ports = try fixture.add(mappings(#"{"containerPort":80}"#)).portMappings.map(\.hostPort)
     #expect(ports.count == 1 && ports.allSatisfy { $0 >= 61000 })
   }
 
-  @Test func `two containers start at different ports`() throws {
+  @Test func `the search for a port starts at a different port for each container`() throws {
     let first = try Fixture()
     let other = try Fixture(container: "c2")
     let wide = "20000-60000"
@@ -161,7 +161,7 @@ import Testing
       try chosen(first, #"{"containerPort":80}"#, range: wide) != chosen(other, #"{"containerPort":80}"#, range: wide))
   }
 
-  @Test func `long ranges are looked through`() throws {
+  @Test func `a range is searched to its last port`() throws {
     let fixture = try Fixture()
     fixture.kernel.sockets[.tcp] = (20000..<20199).map { Listener("0.0.0.0", $0, inode: 7) }
     #expect(try chosen(fixture, #"{"containerPort":80}"#, range: "20000-20199") == [20199])

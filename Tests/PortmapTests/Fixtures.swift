@@ -18,7 +18,7 @@ struct Fixture {
       .init(interface: 2, address: "10.1.0.6/24"),
     ])
   /// What the plugin named by `delegate` was told.
-  var inner = FakeInner()
+  var inner = FakeDelegate()
 
   init(container: String = "c1", on kernel: FakeKernel? = nil, network: String = "net") throws {
     guard let network = NetworkName(network), let container = ContainerID(container) else { throw BadFixture() }
@@ -99,7 +99,7 @@ struct Fixture {
 struct BadFixture: Error {}
 
 /// A plugin that answers what it is told to and remembers its calls.
-final class FakeInner {
+final class FakeDelegate {
   var calls: [Command] = []
   /// What its ADD answers in the place of a result.
   var refusal: CNIError?

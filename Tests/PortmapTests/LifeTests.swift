@@ -13,7 +13,7 @@ import Testing
     ConntrackFilter(.udp, .v4, 53), ConntrackFilter(.udp, .v6, 53),
   ]
 
-  @Test func `CHECK finds nothing after ADD and names what is missing later`() throws {
+  @Test func `CHECK reports nothing after ADD, and later each missing rule and sysctl`() throws {
     let fixture = try Fixture()
     let result = try fixture.add(udp)
     try fixture.check(udp, result)
@@ -27,7 +27,7 @@ import Testing
     ] { #expect(error?.message.contains(words) == true) }
   }
 
-  @Test func `CHECK knows the port that was chosen, and what was made where the runtime no longer says`() throws {
+  @Test func `CHECK finds chosen ports, also without mappings in the configuration`() throws {
     let fixture = try Fixture()
     let json = mappings(#"{"containerPort":80},{"containerPort":80},{"containerPort":81,"hostIP":"192.0.2.1"}"#)
     let result = try fixture.add(json)
@@ -39,7 +39,7 @@ import Testing
   }
 
   @Test(arguments: ["{}", #"{"runtimeConfig":{"portMappings":[{"hostPort":0}]},"backend":7}"#, nil] as [String?])
-  func `DEL needs nothing but the names and forgets UDP connections after the rules`(json: String?) throws {
+  func `DEL needs no configuration and deletes UDP conntrack entries after the rules`(json: String?) throws {
     let fixture = try Fixture()
     try fixture.add(udp)
     let made = fixture.kernel.applied.count
@@ -52,7 +52,7 @@ import Testing
       ])
   }
 
-  @Test func `DEL of what nobody remembers goes by the configuration`() throws {
+  @Test func `DEL without stored rules uses the configuration`() throws {
     let fixture = try Fixture()
     try fixture.delete(udp)
     #expect(
@@ -61,14 +61,14 @@ import Testing
       ])
   }
 
-  @Test func `DEL looks nowhere where the runtime says that nothing was published`() throws {
+  @Test func `DEL with empty portMappings does not search the rulesets`() throws {
     let fixture = try Fixture()
     try fixture.delete(#"{"runtimeConfig":{"portMappings":[]}}"#)
     #expect(fixture.kernel.applied == [.removeRules(fixture.owner, .ports, everywhere: false)])
   }
 
   @Test(arguments: [true, false])
-  func `DEL takes the floating address from its device, if both are there`(isThere: Bool) throws {
+  func `DEL removes the floating address if its device still exists`(isThere: Bool) throws {
     let fixture = try Fixture()
     let before = fixture.kernel.state
     try fixture.add(#"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.7"]}}"#)
@@ -79,7 +79,7 @@ import Testing
     if isThere { #expect(fixture.kernel.state == before) }
   }
 
-  @Test func `GC removes what is not valid, with addresses and connections`() throws {
+  @Test func `GC removes rules and conntrack entries of invalid attachments`() throws {
     let kept = try Fixture()
     let gone = try Fixture(container: "c2", on: kept.kernel)
     try kept.add(mappings(#"{"hostPort":81,"containerPort":80}"#))
@@ -102,7 +102,7 @@ import Testing
       ("{}", Backend.nftables, nil), ("{}", nil, "this host has none"),
       (#"{"backend":"nftables","externalSetMarkChain":"X"}"#, .nftables, "want one backend for both"),
     ] as [(String, Backend?, String?)])
-  func `STATUS tells whether the backend can be used`(json: String, backend: Backend?, words: String?) throws {
+  func `STATUS fails if the backend cannot be used`(json: String, backend: Backend?, words: String?) throws {
     let fixture = try Fixture()
     var filter = FakeFilter()
     filter.hostBackend = backend
@@ -116,7 +116,7 @@ import Testing
   }
 
   @Test(arguments: 0..<8)
-  func `ADD leaves the host as it was when change n is refused`(n: Int) throws {
+  func `ADD is rolled back if change n is refused`(n: Int) throws {
     let fixture = try Fixture()
     let before = fixture.kernel.state
     fixture.kernel.changesBeforeRefusal = n
@@ -130,7 +130,7 @@ import Testing
     if refused { #expect(fixture.kernel.state == before) } else { #expect(fixture.kernel.state != before) }
   }
 
-  @Test func `a result that cannot be written takes everything back`() throws {
+  @Test func `ADD is rolled back if the result cannot be written`() throws {
     let fixture = try Fixture()
     #expect(throws: CNIError(.ioFailure, "gone")) {
       try fixture.plugin.add(fixture.call(udp)) { (_) throws(CNIError) in throw CNIError(.ioFailure, "gone") }
@@ -146,7 +146,7 @@ import Testing
        {"container_port":80,"host_port":31000,"protocol":"tcp"}]}}}}
     """#
 
-  @Test func `the delegate attaches first and its result is the answer`() throws {
+  @Test func `the delegate runs first and its result is returned`() throws {
     let fixture = try Fixture()
     #expect(try fixture.add(delegating) == fixture.previous)
     #expect(fixture.inner.calls == [.add])
@@ -156,7 +156,7 @@ import Testing
     #expect(fixture.ruleSets.isEmpty)
   }
 
-  @Test func `the delegate is told to DEL where publishing fails, and by a configuration that is wrong elsewhere`()
+  @Test func `the delegate gets DEL if publishing fails, and also with an otherwise invalid configuration`()
     throws
   {
     let fixture = try Fixture()
@@ -168,7 +168,7 @@ import Testing
   }
 
   @Test(arguments: [(CNIError.Code.alreadyAttached, [Command.add]), (.kernelRefused, [.add, .del])])
-  func `a delegate that has the container already keeps what it has`(code: CNIError.Code, calls: [Command]) throws {
+  func `the delegate gets no DEL if it reports an existing attachment`(code: CNIError.Code, calls: [Command]) throws {
     let fixture = try Fixture()
     fixture.inner.refusal = CNIError(code, "refused")
     #expect(try fixture.refusal(delegating)?.code == code)

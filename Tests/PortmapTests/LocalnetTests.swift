@@ -27,7 +27,7 @@ import Testing
     try first.plugin.collectGarbage(network, valid: [])
   }
 
-  @Test func `DEL sets it to 0 with the last published port of the link`() throws {
+  @Test func `DEL sets route_localnet to 0 with the last published port of the link`() throws {
     try first.add(mapping)
     try second.add(otherMapping)
     try first.delete(nil)
@@ -36,7 +36,7 @@ import Testing
     #expect(setting == "0")
   }
 
-  @Test func `GC sets it to 0 unless another network needs it`() throws {
+  @Test func `GC sets route_localnet to 0 unless another network needs it`() throws {
     try first.add(mapping)
     try second.add(otherMapping)
     try collectGarbage()
@@ -47,7 +47,7 @@ import Testing
     #expect(setting == "0")
   }
 
-  @Test func `it is set after the rules, and reset before they go`() throws {
+  @Test func `route_localnet is set after the rules are added and reset before they are removed`() throws {
     let changes = try first.changes(mapping)
     #expect(changes.map(\.isRule) == [true, false, false])
     try first.delete(nil)
@@ -55,7 +55,7 @@ import Testing
     #expect(removal.first == .disableRouteLocalnet("br0", except: [first.owner]))
   }
 
-  @Test func `a repeated ADD resets it before it removes the rules of the first`() throws {
+  @Test func `a repeated ADD resets route_localnet before it removes the old rules`() throws {
     let count = try first.changes(mapping).count
     try first.add(mapping)
     #expect(first.kernel.applied[count] == .disableRouteLocalnet("br0", except: [first.owner]))
@@ -63,15 +63,15 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func `an ADD whose result cannot be written resets it unless others need it`(othersNeedIt: Bool) throws {
-    if othersNeedIt { try second.add(otherMapping) }
+  func `a rolled back ADD resets route_localnet unless another attachment needs it`(isNeededByOther: Bool) throws {
+    if isNeededByOther { try second.add(otherMapping) }
     #expect(throws: CNIError(.ioFailure, "gone")) {
       try first.plugin.add(first.call(mapping)) { (_) throws(CNIError) in throw CNIError(.ioFailure, "gone") }
     }
-    #expect(setting == (othersNeedIt ? "1" : "0"))
+    #expect(setting == (isNeededByOther ? "1" : "0"))
   }
 
-  @Test func `rules stay where it cannot be set to 0, and DEL can be repeated`() throws {
+  @Test func `DEL keeps the rules if route_localnet cannot be set to 0, and can be repeated`() throws {
     try first.add(mapping)
     first.kernel.changesBeforeRefusal = 0
     #expect(throws: CNIError.self) { try first.delete(nil) }
@@ -81,7 +81,7 @@ import Testing
     #expect(setting == "0")
   }
 
-  @Test func `an ADD that is taken back leaves a setting of the host's own`() throws {
+  @Test func `a rolled back ADD keeps route_localnet if the host had set it`() throws {
     first.kernel.state.sysctls[.host]?["net/ipv4/conf/br0/route_localnet"] = "1"
     #expect(throws: CNIError(.ioFailure, "gone")) {
       try first.plugin.add(first.call(mapping)) { (_) throws(CNIError) in throw CNIError(.ioFailure, "gone") }
@@ -89,7 +89,7 @@ import Testing
     #expect(setting == "1")
   }
 
-  @Test func `without remembered rules, every bridge of ours is reset`() throws {
+  @Test func `DEL without stored rules resets route_localnet of all our bridges`() throws {
     first.kernel.state.links[.host]?["br0"]?.group = Isolation.linkGroup
     first.kernel.state.sysctls[.host]?["net/ipv4/conf/br0/route_localnet"] = "1"
     try first.delete(mapping)

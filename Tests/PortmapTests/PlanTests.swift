@@ -16,7 +16,7 @@ import Testing
     [.enableRouteLocalnet("br0", for: fixture.owner), .addLoopbackRoute("br0")]
   }
 
-  @Test func `a port is published for every family that the container has`() throws {
+  @Test func `a port is published for each address family of the container`() throws {
     let fixture = try Fixture()
     let changes = try fixture.changes(mappings(#"{"hostPort":8080,"containerPort":80}"#))
     #expect(
@@ -35,7 +35,7 @@ import Testing
       ("192.0.2.1", "192.0.2.1", "10.1.0.5"), ("0.0.0.0", nil, "10.1.0.5"), ("::", nil, "fd00:1::5"),
       ("2001:db8::1", "2001:db8::1", "fd00:1::5"), ("127.0.0.1", "127.0.0.1", "10.1.0.5"),
     ] as [(String, IPAddress?, IPAddress)])
-  func `a host address chooses the family`(written: String, bound: IPAddress?, target: IPAddress) throws {
+  func `hostIP chooses the address family`(written: String, bound: IPAddress?, target: IPAddress) throws {
     let fixture = try Fixture()
     try fixture.add(mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":""# + written + #""}"#))
     let path = target.family == .v4 ? fixture.v4 : fixture.v6
@@ -45,7 +45,7 @@ import Testing
       ])
   }
 
-  @Test func `UDP connections of before are forgotten after the rules are there`() throws {
+  @Test func `UDP conntrack entries are deleted after the rules are added`() throws {
     let fixture = try Fixture()
     let changes = try fixture.changes(
       mappings(
@@ -55,7 +55,7 @@ import Testing
     #expect(changes.first?.description == "add packet filter rules of cni:net/c1/eth0")
   }
 
-  @Test func `every key reaches the rules`() throws {
+  @Test func `all keys are applied to the rules`() throws {
     let fixture = try Fixture()
     let changes = try fixture.changes(
       mappings(
@@ -73,7 +73,7 @@ import Testing
     #expect(changes == [ruleSet(fixture, [.publish(port)], backend: .iptables), loopback(fixture)[0]])
   }
 
-  @Test func `without snat nothing is masqueraded and nothing set`() throws {
+  @Test func `with snat false there is no masquerade rule and no sysctl change`() throws {
     let fixture = try Fixture()
     let changes = try fixture.changes(
       mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":"0.0.0.0"}"#, #""snat":false"#))
@@ -83,14 +83,14 @@ import Testing
   @Test(arguments: [
     "{}", #"{"runtimeConfig":{"portMappings":[]}}"#, #"{"snat":true,"capabilities":{"portMappings":true}}"#,
   ])
-  func `without mappings the result passes and nothing is touched`(json: String) throws {
+  func `without mappings prevResult is returned and nothing is changed`(json: String) throws {
     let fixture = try Fixture()
     fixture.kernel.filter = NoPacketFilter()
     #expect(try fixture.add(json) == fixture.previous)
     #expect(fixture.kernel.applied.isEmpty)
   }
 
-  @Test func `a floating address is mapped, and given to its device`() throws {
+  @Test func `a floating address is mapped and added to its device`() throws {
     let fixture = try Fixture()
     let changes = try fixture.changes(
       #"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.7","2001:db8::7"]}}"#)
@@ -106,7 +106,7 @@ import Testing
       ])
   }
 
-  @Test func `a floating address that the host has already stays the host's`() throws {
+  @Test func `DEL keeps a floating address that the host had before`() throws {
     let fixture = try Fixture()
     try fixture.add(#"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.1"]}}"#)
     #expect(
@@ -121,7 +121,7 @@ import Testing
     (#"{"hostPort":1,"containerPort":1,"hostIP":"fd00::1"}"#, "", "no IPv6 address"),
     (#"{"hostPort":1,"containerPort":1}"#, #","defaultHostIP":"fd00::1""#, "no IPv6 address"),
   ])
-  func `a host address of a family that the container lacks is refused`(json: String, more: String, words: String)
+  func `a hostIP of an address family that the container lacks is refused`(json: String, more: String, words: String)
     throws
   {
     var fixture = try Fixture()
@@ -133,7 +133,7 @@ import Testing
     #expect(fixture.kernel.applied.isEmpty)
   }
 
-  @Test func `a container without addresses, or that the host does not reach, is refused`() throws {
+  @Test func `a container without addresses or without a route from the host is refused`() throws {
     var fixture = try Fixture()
     fixture.kernel.state.addresses = []
     let json = mappings(#"{"hostPort":1,"containerPort":1}"#)
@@ -143,14 +143,14 @@ import Testing
     #expect(fixture.kernel.applied.isEmpty)
   }
 
-  @Test func `addresses that name no interface are the container's`() throws {
+  @Test func `addresses without an interface index are the container's`() throws {
     var fixture = try Fixture()
     fixture.previous = AddResult(ips: [.init(address: "10.1.0.9/24")])
     try fixture.add(mappings(#"{"hostPort":1,"containerPort":1}"#))
     #expect(fixture.ruleSets.first?.ports.map(\.target) == ["10.1.0.9"])
   }
 
-  @Test func `a host without packet filter is told`() throws {
+  @Test func `ADD fails on a host without a packet filter`() throws {
     let fixture = try Fixture()
     var filter = FakeFilter()
     filter.hostBackend = nil

@@ -16,7 +16,7 @@ import Testing
     return planText(plan.lines)
   }
 
-  @Test func `a plan of portmap names the rules, settings and connections`() throws {
+  @Test func `CNI_PLAN=1 prints the rules, sysctls and conntrack commands of a portmap ADD`() throws {
     let text = try plan(Fixture())
     #expect(
       text == """
@@ -30,7 +30,7 @@ import Testing
         """)
   }
 
-  @Test func `the bridge that the plugin before would make counts as there`() throws {
+  @Test func `the plan assumes the bridge that the previous plugin would create`() throws {
     let fixture = try Fixture()
     let whole = try plan(fixture)
     fixture.kernel.state.links[.host] = [:]

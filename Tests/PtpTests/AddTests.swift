@@ -11,7 +11,7 @@ import Testing
 let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","peerIfName":"b0""#]
 
 @Suite struct AddTests {
-  @Test func `the result names both ends, with the addresses on the container's`() throws {
+  @Test func `the result lists both ends and assigns the addresses to the container's end`() throws {
     let fixture = try Fixture()
     let result = try fixture.add()
     let host = fixture.owner.hostInterface
@@ -29,7 +29,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
     #expect(result.routes == [Route(dst: "0.0.0.0/0")])
   }
 
-  @Test func `IPAM's name service counts unless another is wanted`() throws {
+  @Test func `dns in the result comes from IPAM unless it is configured`() throws {
     let fixture = try Fixture()
     fixture.ipam.answer.dns = DNS(nameservers: ["10.1.0.1"])
     #expect(try fixture.add().dns.nameservers == ["10.1.0.1"])
@@ -39,7 +39,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
   }
 
   @Test(arguments: [("", 1400), (#""mtu":1350"#, 1350), (kinds[1], 1500)])
-  func `packets are as large as the uplink's, which two containers have none of`(keys: String, mtu: Int) throws {
+  func `the MTU is the uplink's, or 1500 between two containers`(keys: String, mtu: Int) throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("uplink", on: .host, mtu: 1400)
     fixture.kernel.uplink = "uplink"
@@ -47,14 +47,14 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
     #expect(fixture.kernel.link("eth0", on: .container)?.mtu == mtu)
   }
 
-  @Test func `the previous result comes first`() throws {
+  @Test func `the result starts with prevResult`() throws {
     let previous = AddResult(interfaces: [.init(name: "dummy0")], ips: [.init(interface: 0, address: "192.0.2.1/24")])
     let result = try Fixture().add(previous: previous)
     #expect(result.interfaces.count == 3)
     #expect(result.ips.map(\.interface) == [0, 2, 2])
   }
 
-  @Test func `a second attachment changes nothing that is shared and waits for nobody`() throws {
+  @Test func `a second ADD changes no shared sysctl and takes only the shared lock`() throws {
     let first = try Fixture()
     _ = try first.add()
     var second = first
@@ -73,7 +73,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
     #expect(!changed)
   }
 
-  @Test func `nothing is forwarded for two containers`() throws {
+  @Test func `a link between two containers enables no forwarding`() throws {
     let fixture = try Fixture()
     _ = try fixture.add(kinds[1])
     #expect(fixture.kernel.state.sysctls[.host]?["net/ipv4/ip_forward"] == "0")
@@ -83,7 +83,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
 
   /// Every change that an ADD makes is refused once.
   @Test(arguments: 0..<35, kinds)
-  func `leaves everything as it was when change n is refused`(n: Int, keys: String) throws {
+  func `ADD is rolled back if change n is refused`(n: Int, keys: String) throws {
     let fixture = try Fixture()
     let before = fixture.kernel.state
     fixture.kernel.changesBeforeRefusal = n
@@ -100,13 +100,13 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
   }
 
   @Test(arguments: kinds)
-  func `the sweep above goes past the last change`(keys: String) throws {
+  func `the rollback test reaches the last change`(keys: String) throws {
     let fixture = try Fixture()
     _ = try fixture.add(keys)
     #expect((10..<35).contains(fixture.kernel.applied.count))
   }
 
-  @Test func `takes everything back when the result cannot be written`() throws {
+  @Test func `ADD is rolled back if the result cannot be written`() throws {
     let fixture = try Fixture()
     let before = fixture.kernel.state
     let refusal = CNIError(.ioFailure, "write the result")
@@ -117,7 +117,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
     #expect(fixture.ipam.calls == [.add, .del])
   }
 
-  @Test func `refuses a second interface of that name before anything is made`() throws {
+  @Test func `ADD refuses an existing interface name before it changes anything`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("eth0", on: .container)
     #expect {
@@ -129,7 +129,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
     #expect(fixture.kernel.applied == [])
   }
 
-  @Test func `a name that the peer has already is refused`() throws {
+  @Test func `a peerIfName that exists in the peer is refused`() throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("b0", on: .host)
     let message = "key \"peerIfName\": \"b0\" is taken in /run/netns/b: want a free name"
@@ -137,7 +137,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
     #expect(fixture.kernel.applied == [])
   }
 
-  @Test func `a host without a packet filter is told so, and nothing is left`() throws {
+  @Test func `ipMasq fails on a host without a packet filter, and nothing is left`() throws {
     let fixture = try Fixture()
     let before = fixture.kernel.state
     fixture.kernel.filter = FakeFilter(on: nil)

@@ -17,13 +17,13 @@ import Testing
   }
 
   @Test(arguments: kinds)
-  func `CHECK finds nothing after ADD and asks IPAM`(keys: String) throws {
+  func `CHECK reports no difference after ADD and calls IPAM CHECK`(keys: String) throws {
     let (fixture, result) = try attached(keys)
     #expect(try fixture.complaint(keys, result) == "")
     #expect(fixture.ipam.calls == [.add, .check])
   }
 
-  @Test func `CHECK tells ends of the same name apart`() throws {
+  @Test func `CHECK distinguishes two ends with the same name`() throws {
     let keys = #""peer":"b","peerIfName":"eth0""#
     let (fixture, result) = try attached(keys)
     #expect(try fixture.complaint(keys, result) == "")
@@ -91,7 +91,7 @@ import Testing
   ]
 
   @Test(arguments: damages.indices)
-  func `CHECK names the difference`(index: Int) throws {
+  func `CHECK reports the difference`(index: Int) throws {
     let (fixture, result) = try attached()
     let (said, damage) = Self.damages[index]
     damage(fixture.kernel, fixture.owner.hostInterface)
@@ -101,7 +101,7 @@ import Testing
 
   @Test(
     arguments: [nil, "/run/netns/c1"], [nil, LifeTests.json])
-  func `DEL removes pair, rules and lease, whatever is still known, twice`(path: String?, json: String?) throws {
+  func `DEL removes pair, rules and lease without namespace or configuration`(path: String?, json: String?) throws {
     let (fixture, _) = try attached()
     for _ in 1...2 { try fixture.delete(json, from: path) }
     #expect(fixture.names(on: .host) == [])
@@ -110,7 +110,7 @@ import Testing
     #expect(fixture.ipam.calls == [.add, .del, .del])
   }
 
-  @Test func `on the host the name is enough`() throws {
+  @Test func `DEL removes the host's end by its name even with another alias`() throws {
     let (fixture, _) = try attached()
     fixture.kernel.state.links[.host]?[fixture.owner.hostInterface]?.alias = "somebody's words"
     try fixture.delete(nil, from: nil)
@@ -118,7 +118,7 @@ import Testing
   }
 
   @Test(arguments: [nil, "/run/netns/c1"])
-  func `DEL removes an end in the peer by its name and tag`(path: String?) throws {
+  func `DEL removes the peer's end by its name and owner tag`(path: String?) throws {
     let (fixture, _) = try attached(kinds[1])
     try fixture.delete(Self.peerJSON, from: path)
     #expect(fixture.names(on: .host) == [])
@@ -126,7 +126,7 @@ import Testing
   }
 
   @Test(arguments: [nil, "cni:net/c2/eth0", "cni:other/c1/eth0", "uplink"])
-  func `DEL leaves the peer's own interface of that name alone`(alias: String?) throws {
+  func `DEL keeps the peer's own interface of the same name`(alias: String?) throws {
     let fixture = try Fixture()
     fixture.kernel.addLink("b0", on: .host, kind: "veth")
     fixture.kernel.state.links[.host]?["b0"]?.alias = alias
@@ -134,7 +134,7 @@ import Testing
     #expect(fixture.names(on: .host) == ["b0"])
   }
 
-  @Test func `DEL removes the container's end though the other's namespace is out of reach`() throws {
+  @Test func `DEL removes the container's end if the peer's namespace cannot be opened`() throws {
     let (fixture, _) = try attached(kinds[1])
     // On the host somebody else's link has the number that the other end has in the peer.
     let other = try #require(fixture.kernel.link("b0", on: .host)?.index)
@@ -161,7 +161,7 @@ import Testing
     }
   }
 
-  @Test func `DEL leaves another network's interface alone`() throws {
+  @Test func `DEL keeps another network's interface`() throws {
     let (fixture, _) = try attached()
     var other = fixture
     other.owner.network = try #require(NetworkName("other"))
@@ -169,7 +169,7 @@ import Testing
     #expect(fixture.names(on: .container) == ["eth0", "lo"])
   }
 
-  @Test func `DEL frees the lease though the kernel refuses`() throws {
+  @Test func `DEL releases the lease even if the kernel refuses a change`() throws {
     let (fixture, _) = try attached()
     fixture.kernel.changesBeforeRefusal = 0
     #expect(throws: CNIError.self) { try fixture.delete(nil) }
@@ -177,7 +177,7 @@ import Testing
   }
 
   @Test(arguments: [json, peerJSON])
-  func `GC keeps what is valid and what is others'`(json: String) throws {
+  func `GC keeps valid attachments and foreign interfaces`(json: String) throws {
     let (fixture, _) = try attached(json == Self.json ? kinds[0] : kinds[1])
     let ours = fixture.names(on: .host)
     fixture.kernel.addLink("veth1234", on: .host, kind: "veth")
@@ -195,7 +195,7 @@ import Testing
     #expect(fixture.ipam.calls == [.add, .gc, .gc])
   }
 
-  @Test func `STATUS tells where no rules can be made`() throws {
+  @Test func `STATUS fails with ipMasq on a host without a packet filter`() throws {
     let fixture = try Fixture()
     try fixture.plugin.status(fixture.network(Self.json))
     fixture.kernel.filter = FakeFilter(on: nil)

@@ -11,7 +11,7 @@ import Testing
   /// The plan for `keys`, with hardware addresses 02:..:01 outside and 02:..:02 inside.
   private func plan(_ fixture: Fixture, _ keys: String = "") throws -> AttachmentPlan {
     var hostState = PTPHostState(uplinkMTU: 1400)
-    (hostState.outsideMAC, hostState.containerMAC) = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+    (hostState.peerMAC, hostState.containerMAC) = ("02:00:00:00:00:01", "02:00:00:00:00:02")
     let call = try fixture.call(keys)
     return try PTPDriver().plan(
       PTPDriver().settings(call.config, call.keys, call.arguments()), hostState, owner: call.owner,
@@ -36,7 +36,7 @@ import Testing
   private let up = LinkChange(isUp: true, alias: "cni:net/c1/eth0")
   private let outsideUp = LinkChange(isUp: true, alias: "cni:net/c1/eth0", group: Isolation.pairGroup)
 
-  @Test func `both families, with the host as router`() throws {
+  @Test func `the plan of a dual-stack container has the host as router`() throws {
     let fixture = try Fixture()
     let host = fixture.owner.hostInterface
     let plan = try plan(fixture)
@@ -79,7 +79,7 @@ import Testing
           ], on: .host))
   }
 
-  @Test func `a pair of containers has nothing but each other's addresses`() throws {
+  @Test func `a link between two containers has only their addresses and routes`() throws {
     let fixture = try Fixture()
     fixture.ipam.answer = AddResult(ips: [.init(address: "10.1.1.1/32", gateway: "10.1.1.2")])
     let plan = try plan(fixture, #""peer":"b","peerIfName":"b0","mtu":1300"#)
@@ -123,7 +123,7 @@ import Testing
       ("10.1.0.1/24", nil, "10.1.0.2"), ("10.1.0.0/31", nil, "10.1.0.1"), ("10.1.0.1/31", nil, "10.1.0.0"),
       ("fd00::2/127", nil, "fd00::3"), ("10.1.0.7/24", "192.0.2.1", "192.0.2.1"),
     ] as [(IPPrefix, IPAddress?, IPAddress)])
-  func `the gateway is the given one or the first other address`(
+  func `the gateway is the configured one or the first other address`(
     own: IPPrefix, given: IPAddress?, gateway: IPAddress
   ) throws {
     let fixture = try Fixture()
@@ -137,11 +137,11 @@ import Testing
     arguments: [
       (
         [.init(address: "10.1.0.1/32")],
-        "address 10.1.0.1/32: no gateway is given and none follows: want the other end's address"
+        "address 10.1.0.1/32: no gateway is given and none can be derived: want the other end's address"
       ),
       (
         [.init(address: "fd00::1/128")],
-        "address fd00::1/128: no gateway is given and none follows: want the other end's address"
+        "address fd00::1/128: no gateway is given and none can be derived: want the other end's address"
       ),
       (
         [.init(address: "10.1.0.1/24", gateway: "10.1.0.1")],
@@ -151,9 +151,9 @@ import Testing
         [.init(address: "10.1.0.1/24", gateway: "fd00::1")],
         "address 10.1.0.1/24: gateway fd00::1: want another address of the same family"
       ),
-      ([], "key \"ipam\": it gave no address: want one for each family, or for one"),
+      ([], "key \"ipam\": the plugin gave no address: want at least one"),
     ] as [([AddResult.IP], String)])
-  func `addresses without another end are refused`(ips: [AddResult.IP], message: String) throws {
+  func `addresses that give no gateway are refused`(ips: [AddResult.IP], message: String) throws {
     let fixture = try Fixture()
     fixture.ipam.answer = AddResult(ips: ips)
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { _ = try fixture.add() }
@@ -161,7 +161,7 @@ import Testing
     #expect(fixture.ipam.calls == [.add, .del])
   }
 
-  @Test func `gwPriority becomes the metric of the default route alone`() throws {
+  @Test func `gwPriority sets the metric of the default route only`() throws {
     let plan = try plan(Fixture(), #""gwPriority":7"#)
     let metrics = plan.own.compactMap { change -> Int? in
       if case .addRoute(let spec) = change { spec.priority } else { nil }
@@ -171,11 +171,11 @@ import Testing
   }
 
   @Test(arguments: [(#""mtu":9000"#, 9000), ("", 1400), (#""mtu":0"#, 1400)])
-  func `the MTU is the given one or the uplink's`(keys: String, mtu: Int) throws {
+  func `the MTU is the configured one or the uplink's`(keys: String, mtu: Int) throws {
     #expect(try plan(Fixture(), keys).result.interfaces.map(\.mtu) == [mtu, mtu])
   }
 
-  @Test func `masquerading is one claim, before the container can send`() throws {
+  @Test func `masquerade rules are added before the container's link is up`() throws {
     let fixture = try Fixture()
     let plan = try plan(
       fixture, #""ipMasq":true,"ipMasqRandomFully":true,"ipMasqBackend":"iptables","args":{"cni":{"name":"web"}}"#)
@@ -191,11 +191,11 @@ import Testing
     #expect(try #require(rules) < #require(up))
   }
 
-  @Test func `without ipForward nothing is shared`() throws {
+  @Test func `with ipForward false the plan changes no shared sysctl`() throws {
     #expect(try plan(Fixture(), #""ipForward":false"#).shared == [])
   }
 
-  @Test func `with enabledad the container waits until its addresses are its own`() throws {
+  @Test func `with enabledad ADD waits for duplicate address detection`() throws {
     let changes = try plan(Fixture(), #""enabledad":true"#).own
     #expect(changes.contains(.awaitDAD("eth0")))
     #expect(

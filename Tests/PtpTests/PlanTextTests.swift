@@ -42,7 +42,7 @@ import Testing
 
     """
 
-  @Test func `a plan of ptp makes the pair, its addresses and routes`() throws {
+  @Test func `CNI_PLAN=1 prints the commands of a ptp ADD`() throws {
     let fixture = try Fixture()
     var call = try fixture.call(#""ipMasq":true"#)
     let plan = PlanOutput()

@@ -28,22 +28,24 @@ import Testing
     (#""peer":"a/b""#, "key \"peer\": \"a/b\": want \"host\", the path of a namespace, or a name below /run/netns"),
     (#""peer":".""#, "key \"peer\": \".\": want \"host\", the path of a namespace, or a name below /run/netns"),
     (#""peer":"..""#, "key \"peer\": \"..\": want \"host\", the path of a namespace, or a name below /run/netns"),
-    (#""peerIfName":"eth1""#, "key \"peerIfName\": the end on the host is named by us: want a \"peer\""),
-    (#""peer":"host","peerIfName":"eth1""#, "key \"peerIfName\": the end on the host is named by us: want a \"peer\""),
+    (#""peerIfName":"eth1""#, "key \"peerIfName\": the plugin names the end on the host: want a \"peer\""),
+    (
+      #""peer":"host","peerIfName":"eth1""#, "key \"peerIfName\": the plugin names the end on the host: want a \"peer\""
+    ),
     (
       #""peer":"b","peerIfName":"much-too-long-for-it""#,
       "key \"peerIfName\": \"much-too-long-for-it\": want \(InterfaceName.expectedForm)"
     ),
     (
       #""peer":"b","ipMasq":true"#,
-      "keys \"peer\": \"/run/netns/b\" and \"ipMasq\": nothing passes through the host: want one"
+      "keys \"peer\": \"/run/netns/b\" and \"ipMasq\": no packets pass through the host: want one of them"
     ),
     (
       #""peer":"/b","ipForward":true"#,
-      "keys \"peer\": \"/b\" and \"ipForward\": nothing passes through the host: want one"
+      "keys \"peer\": \"/b\" and \"ipForward\": no packets pass through the host: want one of them"
     ),
   ])
-  func `refuses what cannot be, and leaves nothing`(keys: String, message: String) throws {
+  func `ADD refuses an invalid configuration and leaves nothing`(keys: String, message: String) throws {
     let fixture = try Fixture()
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { _ = try fixture.add(keys) }
     #expect(fixture.kernel.applied == [])
@@ -51,7 +53,7 @@ import Testing
   }
 
   @Test(arguments: ["{}", #"{"ipam":{}}"#, #"{"ipam":{"type":""}}"#])
-  func `a link without addresses is refused`(json: String) throws {
+  func `a configuration without ipam is refused`(json: String) throws {
     let fixture = try Fixture()
     #expect {
       _ = try PTPDriver().settings(fixture.config(json), RuntimeKeys(), CNIArguments(""))
@@ -60,8 +62,8 @@ import Testing
     }
   }
 
-  @Test func `addresses that are asked for on the link are refused`() throws {
-    let message = "key \"ipam\": dhcp asks on the link, where nobody hands out addresses: want another"
+  @Test func `IPAM dhcp is refused`() throws {
+    let message = "key \"ipam\": dhcp asks a server on the link, but a ptp link has none: want another"
     #expect(throws: CNIError(.invalidNetworkConfig, message)) {
       _ = try PTPDriver().settings(Fixture().config(#"{"ipam":{"type":"dhcp"}}"#), RuntimeKeys(), CNIArguments(""))
     }
@@ -83,12 +85,12 @@ import Testing
     (#""args":{"cni":{"mac":"02:00:00:00:00:02"}}"#, "02:00:00:00:00:02"),
     (#""macFromIP":true"#, "02:00:00:00:00:03"),
   ])
-  func `the MAC address is the first that is given`(keys: String, mac: String) throws {
+  func `MAC address precedence is runtimeConfig, args.cni, CNI_ARGS, macFromIP`(keys: String, mac: String) throws {
     let result = try Fixture().add(keys, arguments: "MAC=02:00:00:00:00:03")
     #expect(result.interfaces[1].mac == mac)
   }
 
-  @Test func `the MAC address can come from the IPv4 address`() throws {
+  @Test func `macFromIP derives the MAC address from the IPv4 address`() throws {
     #expect(try Fixture().add(#""macFromIP":true"#).interfaces[1].mac == "02:42:0a:01:00:05")
     let fixture = try Fixture()
     fixture.ipam.answer.ips.removeFirst()

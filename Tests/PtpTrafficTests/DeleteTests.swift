@@ -37,7 +37,7 @@ struct DeleteTests {
   }
 
   @Test(arguments: OtherEnd.allCases, [true, false])
-  func `DEL removes all with prevResult or without, and twice`(end: OtherEnd, hasPrevious: Bool) throws {
+  func `DEL removes all with or without prevResult and can be repeated`(end: OtherEnd, hasPrevious: Bool) throws {
     try Lab.use(containers: 2) { plain in
       let lab = try plain.withOwnState()
       let (config, before, rules) = try prepare(lab, end)
@@ -61,7 +61,7 @@ struct DeleteTests {
   }
 
   @Test(arguments: [#""mtu": -1"#, #""peer": "a/b""#, #""ipMasq": "no""#])
-  func `DEL works with a configuration that cannot be read any more`(keys: String) throws {
+  func `DEL works with an invalid configuration`(keys: String) throws {
     try Lab.use(containers: 2) { plain in
       let lab = try plain.withOwnState()
       let (config, before, rules) = try prepare(lab, .host)
@@ -72,7 +72,7 @@ struct DeleteTests {
   }
 
   @Test(arguments: OtherEnd.allCases)
-  func `DEL after the container's namespace is gone releases address and rules`(end: OtherEnd) throws {
+  func `DEL releases the lease and removes the rules after the namespace is gone`(end: OtherEnd) throws {
     try Lab.use(containers: 2) { plain in
       let lab = try plain.withOwnState()
       let config = try end.config(lab)
@@ -88,7 +88,7 @@ struct DeleteTests {
 
   /// A namespace outlives its name while a process is in it.
   @Test(arguments: [true, false], [true, false])
-  func `DEL works while the peer cannot be reached`(isAlive: Bool, hasNamespace: Bool) throws {
+  func `DEL works if the peer's namespace is gone or has lost its name`(isAlive: Bool, hasNamespace: Bool) throws {
     try Lab.use(containers: 2) { lab in
       let config = try OtherEnd.peer.config(lab)
       _ = try lab.attach(config)
@@ -111,7 +111,7 @@ struct DeleteTests {
   }
 
   @Test(arguments: OtherEnd.allCases)
-  func `GC removes what is not valid, on the host and in the peer`(end: OtherEnd) throws {
+  func `GC removes invalid attachments on the host and in the peer`(end: OtherEnd) throws {
     try Lab.use(containers: 4) { plain in
       let lab = try plain.withOwnState()
       // The peer's own link of another network is none of this network's business.
@@ -137,7 +137,7 @@ struct DeleteTests {
   }
 
   @Test(arguments: OtherEnd.allCases)
-  func `the same attachment cannot be added twice, and the first one stays`(end: OtherEnd) throws {
+  func `a second ADD is refused and the first attachment stays`(end: OtherEnd) throws {
     try Lab.use(containers: 2) { plain in
       let lab = try plain.withOwnState()
       let config = try end.config(lab)
@@ -150,7 +150,7 @@ struct DeleteTests {
   }
 
   @Test(arguments: OtherEnd.allCases)
-  func `an ADD that the kernel refuses at its last step takes all back`(end: OtherEnd) throws {
+  func `ADD is rolled back if a route's gateway is unreachable`(end: OtherEnd) throws {
     try Lab.use(containers: 2) { plain in
       let lab = try plain.withOwnState()
       let (config, before, rules) = try prepare(lab, end)
@@ -165,7 +165,7 @@ struct DeleteTests {
   }
 
   @Test(arguments: OtherEnd.allCases, 0..<4)
-  func `what a killed ADD or DEL leaves, DEL removes`(end: OtherEnd, seed: Int) throws {
+  func `DEL removes what a killed ADD or DEL left`(end: OtherEnd, seed: Int) throws {
     try Lab.use(containers: 2) { plain in
       let lab = try plain.withOwnState()
       let (config, before, rules) = try prepare(lab, end)

@@ -6,7 +6,7 @@ import Testing
 @Suite(.needsRoot)
 struct HostTests {
   @Test(arguments: Families.allCases)
-  func `container, host and container reach each other at once, with their own addresses`(families: Families) throws {
+  func `containers and host reach each other right after ADD with their own addresses`(families: Families) throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.ptp("{}", families)
       let results = try (1...2).map { try lab.attach(config, $0) }
@@ -35,7 +35,7 @@ struct HostTests {
   }
 
   @Test(arguments: Families.allCases)
-  func `the first packet gets through`(families: Families) throws {
+  func `the first packet after ADD gets an answer`(families: Families) throws {
     try Lab.use { lab in
       let config = try lab.ptp("{}", families)
       for _ in 1...5 {
@@ -79,7 +79,7 @@ struct HostTests {
     }
   }
 
-  @Test func `without IPv6 in the container there is none on the host's end`() throws {
+  @Test func `the host's end has no IPv6 if the container has none`() throws {
     try Lab.use { lab in
       let end = try lab.hostEnd(lab.attach(lab.ptp("{}", .v4)))
       #expect(try lab.sysctl("net/ipv6/conf/\(end)/disable_ipv6", in: lab.host) == "1")
@@ -88,7 +88,7 @@ struct HostTests {
   }
 
   @Test(arguments: Backend.allCases, Families.allCases)
-  func `outside sees the host's address where ipMasq is on, and no answer comes where it is off`(
+  func `with ipMasq the outside sees the host's address, without it no reply returns`(
     backend: Backend, families: Families
   ) throws {
     try Lab.use(containers: 3) { plain in
@@ -130,7 +130,7 @@ struct HostTests {
   }
 
   @Test(arguments: Backend.allCases)
-  func `CHECK finds lost rules`(backend: Backend) throws {
+  func `CHECK reports deleted rules`(backend: Backend) throws {
     try Lab.use { plain in
       let lab = try plain.withOwnState()
       let config = try lab.ptp(#"{"ipMasq": true, "backend": "\#(backend)"}"#)
@@ -142,7 +142,7 @@ struct HostTests {
     }
   }
 
-  @Test func `fifty containers at once, each reached by its own route`() throws {
+  @Test func `50 concurrent containers are each reachable by their own route`() throws {
     try Lab.use(containers: 50) { lab in
       let config = try lab.ptp()
       let results = atOnce(50) { try lab.attach(config, $0 + 1) }.compactMap { try? $0.get() }

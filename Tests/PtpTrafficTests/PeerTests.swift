@@ -23,7 +23,7 @@ struct PeerTests {
   }
 
   @Test(arguments: [true, false])
-  func `two containers have a /32 each, a route to the other, and nothing on the host`(isByName: Bool) throws {
+  func `two containers get a /32 each and a route to each other, and the host gets nothing`(isByName: Bool) throws {
     try Lab.use(containers: 2) { lab in
       let before = try Snapshot(of: lab)
       let other = lab.container(2)
@@ -51,7 +51,7 @@ struct PeerTests {
     }
   }
 
-  @Test func `it may be in addition to a bridge network of both`() throws {
+  @Test func `a ptp link works in addition to a bridge network of both containers`() throws {
     try Lab.use(containers: 2) { lab in
       let bridge = try lab.bridge(#"{"isDefaultGateway": true}"#, subnets: ["10.77.0.0/24", "fd77::/64"])
       for number in 1...2 { _ = try lab.attach(bridge, number) }
@@ -68,7 +68,7 @@ struct PeerTests {
     }
   }
 
-  @Test func `subnets of host-local give the peer the gateway's address`() throws {
+  @Test func `with host-local the peer gets the gateway's address`() throws {
     try Lab.use(containers: 3) { lab in
       let config = try lab.ptp(#"{"peer": "\#(lab.container(3))"}"#)
       for number in 1...2 { _ = try lab.attach(config, number) }
@@ -86,7 +86,7 @@ struct PeerTests {
     ("/proc/thread-self/ns/net", "it is the plugin's own"),
     ("OWN", "it is also the namespace of CNI_NETNS"),
   ])
-  func `a peer that cannot be is refused, and nothing is asked of IPAM`(peer: String, reason: String) throws {
+  func `an invalid peer is refused before IPAM runs`(peer: String, reason: String) throws {
     try Lab.use { lab in
       let before = try Snapshot(of: lab)
       let path = peer.replacing("OWN", with: lab.path(lab.container(1)))
@@ -99,7 +99,7 @@ struct PeerTests {
     }
   }
 
-  @Test func `the peer's interfaces are safe from us`() throws {
+  @Test func `ADD and DEL keep existing interfaces of the peer`() throws {
     try Lab.use(containers: 2) { lab in
       try lab.shell("ip link add eth0 type veth peer name eth9", in: lab.container(2))
       let before = try Snapshot(of: lab)
@@ -112,7 +112,7 @@ struct PeerTests {
     }
   }
 
-  @Test func `STATUS is 50 while the peer is not there`() throws {
+  @Test func `STATUS returns 50 if the peer is missing`() throws {
     try Lab.use(containers: 2) { lab in
       let keys = #"{"cniVersion": "1.1.0", "ipam": {"type": "host-local", "subnet": "10.78.0.0/24"}}"#
       let config = try lab.pair(lab.container(2), keys)
@@ -124,7 +124,7 @@ struct PeerTests {
     }
   }
 
-  @Test func `CHECK tells what is missing on either side`() throws {
+  @Test func `CHECK reports missing addresses and routes on both ends`() throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.pair(lab.container(2), #"{"peerIfName": "eth0"}"#)
       let result = try lab.attach(config)

@@ -12,7 +12,7 @@ struct PriorityTests {
   }
 
   @Test(arguments: [(1, 2, "eth1"), (2, 1, "eth0"), (-5, 99, "eth1")])
-  func `the network with the highest gwPriority has the default route until it is left`(
+  func `the network with the highest gwPriority has the default route until its DEL`(
     bridgePriority: Int, ptpPriority: Int, winner: String
   ) throws {
     try Lab.use { lab in

@@ -47,7 +47,7 @@ struct ReferenceTests {
 
   // Debian's plugins end at 1.0.0.
   @Test(arguments: SpecVersion.allCases.filter { $0 <= .v1_0_0 })
-  func `answers the same and makes the same routes and addresses`(version: SpecVersion) throws {
+  func `result, routes and addresses equal the reference plugin's`(version: SpecVersion) throws {
     try Lab.use { lab in
       // IPv6 addresses are taken at once, so that the reference too has none that waits.
       try lab.shell("echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad", in: lab.container(1))
@@ -73,7 +73,7 @@ struct ReferenceTests {
   }
 
   @Test(arguments: [true, false])
-  func `what one made the other removes`(isOursFirst: Bool) throws {
+  func `each implementation removes the other's attachment`(isOursFirst: Bool) throws {
     try Lab.use { lab in
       let config = try lab.ptp("{}", .dual, version: .v1_0_0)
       var call = lab.call("ADD", config, on: 1, plugin: "ptp")

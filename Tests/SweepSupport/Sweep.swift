@@ -48,7 +48,7 @@ public struct Sweep: Sendable {
   ]
 
   /// Makes each change of an ADD fail once, and expects the state to be as before.
-  public static func expectAllTakenBack(
+  public static func expectRollback(
     changes: ClosedRange<Int>, sourceLocation: SourceLocation = #_sourceLocation, _ attach: (Int) throws -> Sweep
   ) throws {
     let whole = try attach(.max)

@@ -13,7 +13,7 @@ struct DockerTests {
   }
 
   @Test(arguments: Backend.allCases, Flavour.allCases)
-  func `beside Docker the outside and published ports are reached, also after it starts again`(
+  func `with Docker the outside and published ports are reachable, also after Docker restarts`(
     backend: Backend, flavour: Flavour
   ) throws {
     try World.use(backend, containers: 1) { world in

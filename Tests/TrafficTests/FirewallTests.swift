@@ -13,7 +13,7 @@ struct FirewallTests {
   ]
 
   @Test(arguments: Backend.allCases, table.indices)
-  func `ingressPolicy says who reaches a container`(backend: Backend, row: Int) throws {
+  func `ingressPolicy controls access to a container`(backend: Backend, row: Int) throws {
     let (policy, peer, other) = Self.table[row]
     try World.use(backend, containers: 3, filtersBridges: true) { world in
       try world.useTables()
@@ -44,7 +44,7 @@ struct FirewallTests {
   }
 
   @Test(arguments: Backend.allCases)
-  func `an isolated network and one that is not reach each other`(backend: Backend) throws {
+  func `a same-bridge network and an open network reach each other`(backend: Backend) throws {
     try World.use(backend, containers: 2, filtersBridges: true) { world in
       try world.useTables()
       let isolated = try world.network(1, portmap: nil, firewall: #"{"ingressPolicy": "same-bridge"}"#)
@@ -61,7 +61,7 @@ struct FirewallTests {
   }
 
   @Test(arguments: Backend.allCases, ["legacy", "nft"])
-  func `a host that forwards nothing lets containers out, their answers in, and what is published`(
+  func `with FORWARD DROP containers reach the outside and get replies but no new connections`(
     backend: Backend, iptables: String
   ) throws {
     try World.use(backend, containers: 2) { world in
@@ -89,7 +89,7 @@ struct FirewallTests {
     }
   }
 
-  @Test func `the operator's own chain is asked before our rules, and survives them`() throws {
+  @Test func `CNI-ADMIN is evaluated before our rules and stays after DEL`() throws {
     try World.use(.iptables, containers: 1) { world in
       try world.shell(
         """

@@ -22,7 +22,7 @@ struct FirewalldTests {
   }
 
   @Test(arguments: Backend.allCases, [#"{"backend": "firewalld"}"#, #"{"backend": ""}"#])
-  func `containers reach the outside and published ports are reached, after a reload too`(
+  func `containers reach the outside and published ports are reachable, also after a reload`(
     backend: Backend, firewall: String
   ) throws {
     try World.use(backend, containers: 1) { world in
@@ -48,7 +48,7 @@ struct FirewalldTests {
     }
   }
 
-  @Test func `without the plugin firewalld rejects what containers send, and lets published ports pass`() throws {
+  @Test func `without the plugin firewall, firewalld rejects containers' packets but not published ports`() throws {
     try World.use(.nftables, containers: 1) { world in
       try world.withFirewalld {
         let network = try world.network(1)
@@ -58,7 +58,7 @@ struct FirewalldTests {
     }
   }
 
-  @Test func `CHECK, repair and GC know the sources of firewalldZone`() throws {
+  @Test func `CHECK reports, repair restores and GC removes the sources of firewalldZone`() throws {
     try World.use(.nftables, containers: 1) { world in
       try world.withFirewalld {
         try world.shell(
@@ -83,7 +83,7 @@ struct FirewalldTests {
     }
   }
 
-  @Test func `an ADD whose address another zone has fails and leaves no source`() throws {
+  @Test func `ADD fails and leaves no source if another zone has the address`() throws {
     try World.use(.nftables, containers: 1) { world in
       try world.withFirewalld {
         let network = try world.network(1, portmap: nil, firewall: #"{"backend": "firewalld"}"#)

@@ -6,7 +6,7 @@ import Testing
 @Suite(.needsRoot)
 struct FloatingAddressTests {
   @Test(arguments: Backend.allCases, [true, false])
-  func `a floating address leads to its container, and its container is seen with it`(
+  func `a floating address reaches its container and is the source of the container's packets`(
     backend: Backend, isOnLink: Bool
   ) throws {
     try World.use(backend, containers: 3) { world in
@@ -44,7 +44,7 @@ struct FloatingAddressTests {
         in: world.namespace(.outside))
       let network = try world.network(1)
       let wish = ["192.0.2.50", "2001:db8::50"].map { #"{"ip": "\#($0)", "device": "uplink"}"# }
-      let heard = try world.lab.heard(on: "eth0", in: world.namespace(.outside)) {
+      let heard = try world.lab.captured(on: "eth0", in: world.namespace(.outside)) {
         _ = try network.add(1, args: #"{"floatingIPs": [\#(wish.joined(separator: ", "))]}"#)
       }
       #expect(heard.contains("- arp 192.0.2.50 192.0.2.50"))

@@ -25,7 +25,7 @@ struct ForwardDropTests {
   }
 
   @Test(arguments: cases)
-  func `a published port is reached past FORWARD DROP, its container's own ports are not, and DEL restores the ruleset`(
+  func `with FORWARD DROP only published ports are reachable, and DEL restores the ruleset`(
     backend: Backend, rules: HostRules, flavour: String
   ) throws {
     try World.use(backend, containers: 2) { world in

@@ -6,7 +6,7 @@ import Testing
 @Suite(.needsRoot)
 struct InjectionTests {
   /// Where a text goes.
-  enum Door: String, CaseIterable {
+  enum InjectionPoint: String, CaseIterable {
     case network, container, interface, bridge, adminChain, markChain, mesosChain, condition, transport, hostIP
   }
 
@@ -24,8 +24,8 @@ struct InjectionTests {
   ]
 
   /// A text that is taken at that door, so that the refusal of others is about them; `nil`: the backend has no such key.
-  private func good(_ door: Door, _ backend: Backend) -> [String]? {
-    switch door {
+  private func good(_ point: InjectionPoint, _ backend: Backend) -> [String]? {
+    switch point {
     case .network, .container: ["good"]
     case .interface: ["eth7"]
     case .bridge: ["br7"]
@@ -38,18 +38,20 @@ struct InjectionTests {
     }
   }
 
-  @Test(arguments: Backend.allCases, Door.allCases)
-  func `a text with quotes, semicolons or newlines is refused, or is only a name`(backend: Backend, door: Door) throws {
+  @Test(arguments: Backend.allCases, InjectionPoint.allCases)
+  func `a value with quotes, semicolons or newlines is refused or is a name`(backend: Backend, point: InjectionPoint)
+    throws
+  {
     try World.use(backend, containers: 1) { world in
       try world.addForeignRules()
       let before = try world.ruleset(counters: true)
-      let listed = door == .condition ? Self.conditions : Self.texts.map { [$0] }
+      let listed = point == .condition ? Self.conditions : Self.texts.map { [$0] }
       for words in listed {
-        let found = try attempt(words, at: door, in: world, before)
+        let found = try attempt(words, at: point, in: world, before)
         #expect(found.wrong == [], "\(words)")
       }
-      if let words = good(door, backend) {
-        let found = try attempt(words, at: door, in: world, before)
+      if let words = good(point, backend) {
+        let found = try attempt(words, at: point, in: world, before)
         #expect(found.isAdded)
         #expect(found.wrong == [])
       }
@@ -58,14 +60,14 @@ struct InjectionTests {
 
   /// ADD, then DEL, with these words; what is wrong with the ruleset in between and afterwards.
   private func attempt(
-    _ words: [String], at door: Door, in world: World, _ before: [String]
+    _ words: [String], at point: InjectionPoint, in world: World, _ before: [String]
   ) throws -> (isAdded: Bool, wrong: [String]) {
     let text = JSONValue.string(words[0])
-    let (network, attachment) = try chain(words, at: door, in: world)
+    let (network, attachment) = try chain(words, at: point, in: world)
     func outcome(_ command: String, _ plugin: JSONValue, _ attachment: Network.Attachment) throws -> Outcome {
       var call = network.call(command, plugin, attachment)
-      if door == .container { call.variables["CNI_CONTAINERID"] = words[0] }
-      if door == .network { call.config = call.config.replacing("\"\(network.name)\"", with: text.line) }
+      if point == .container { call.variables["CNI_CONTAINERID"] = words[0] }
+      if point == .network { call.config = call.config.replacing("\"\(network.name)\"", with: text.line) }
       return try world.lab.run(call)
     }
     var wrong: [String] = [], added = attachment
@@ -86,11 +88,13 @@ struct InjectionTests {
   }
 
   /// A chain with these words at that door, and what to ask of it.
-  private func chain(_ words: [String], at door: Door, in world: World) throws -> (Network, Network.Attachment) {
+  private func chain(_ words: [String], at point: InjectionPoint, in world: World) throws -> (
+    Network, Network.Attachment
+  ) {
     var network = try world.network(1, #"{"isolation": "network"}"#, firewall: "{}")
     let text = JSONValue.string(words[0])
     var port: JSONValue = .object(["hostPort": .integer(8080), "containerPort": .integer(80), "protocol": "tcp"])
-    switch door {
+    switch point {
     case .network, .container, .interface: break
     case .bridge: network.plugins[0] = network.plugins[0].with("bridge", text)
     case .adminChain: network.plugins[2] = network.plugins[2].with("iptablesAdminChainName", text)
@@ -100,7 +104,7 @@ struct InjectionTests {
     case .transport: port = port.with("protocol", text)
     case .hostIP: port = port.with("hostIP", text)
     }
-    var attachment = try network.attachment(1, as: door == .interface ? words[0] : "eth0")
+    var attachment = try network.attachment(1, as: point == .interface ? words[0] : "eth0")
     attachment.ports = [port]
     return (network, attachment)
   }

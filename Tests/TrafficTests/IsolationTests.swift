@@ -31,7 +31,7 @@ struct IsolationTests {
   ]
 
   @Test(arguments: Backend.allCases, [false, true])
-  func `isolation lets pass what the table says`(backend: Backend, filtersBridges: Bool) throws {
+  func `isolation allows exactly the connections in the table`(backend: Backend, filtersBridges: Bool) throws {
     try World.use(backend, containers: 12, filtersBridges: filtersBridges) { world in
       // Kind n has the networks n, with containers n and n + 4, and n + 4, with container n + 8.
       var targets: [Network.Attachment] = []
@@ -82,7 +82,7 @@ struct IsolationTests {
   }
 
   @Test(arguments: Backend.allCases, [false, true])
-  func `a link opens one port of one container, and nothing else`(backend: Backend, filtersBridges: Bool) throws {
+  func `a links entry opens one port of one container and nothing else`(backend: Backend, filtersBridges: Bool) throws {
     try World.use(backend, containers: 3, filtersBridges: filtersBridges) { world in
       try world.useTables()
       let before = try world.ruleset()

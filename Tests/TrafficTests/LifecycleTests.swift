@@ -11,7 +11,7 @@ struct LifecycleTests {
   }
 
   @Test(arguments: Backend.allCases)
-  func `two hundred containers, many killed in ADD or DEL, leave nothing and hinder nobody`(backend: Backend) throws {
+  func `200 containers with killed ADDs and DELs leave nothing and do not affect each other`(backend: Backend) throws {
     try World.use(backend, containers: 200) { world in
       try world.addForeignRules()
       let network = try world.network(1, #"{"isolation": "network"}"#, firewall: "{}")

@@ -6,7 +6,7 @@ import Testing
 @Suite(.needsRoot)
 struct MasqueradeTests {
   @Test(arguments: Backend.allCases, [false, true])
-  func `outside sees the host's address, neighbours see the container's own`(
+  func `the outside sees the host's address, other containers see the container's own`(
     backend: Backend, filtersBridges: Bool
   ) throws {
     try World.use(backend, filtersBridges: filtersBridges) { world in
@@ -31,7 +31,7 @@ struct MasqueradeTests {
   }
 
   @Test(arguments: Backend.allCases)
-  func `multicast keeps its source, where the bridge's packets are filtered too`(backend: Backend) throws {
+  func `multicast is not masqueraded, also with br_netfilter`(backend: Backend) throws {
     try World.use(backend, filtersBridges: true) { world in
       let network = try world.network(1, portmap: nil)
       let first = try network.add(1)
@@ -50,7 +50,7 @@ struct MasqueradeTests {
   }
 
   @Test(arguments: Backend.allCases, [false, true])
-  func `source ports are drawn at random only where that is asked for`(backend: Backend, isRandom: Bool) throws {
+  func `source ports are random only with ipMasqRandomFully`(backend: Backend, isRandom: Bool) throws {
     try World.use(backend, containers: 1) { world in
       let network = try world.network(1, #"{"ipMasqRandomFully": \#(isRandom)}"#, portmap: nil)
       _ = try network.add(1)
@@ -67,7 +67,7 @@ struct MasqueradeTests {
   }
 
   @Test(arguments: Backend.allCases)
-  func `a subnet is masqueraded until its last container is gone`(backend: Backend) throws {
+  func `a subnet is masqueraded until DEL of its last container`(backend: Backend) throws {
     try World.use(backend) { world in
       let network = try world.network(1, portmap: nil)
       try world.useTables()

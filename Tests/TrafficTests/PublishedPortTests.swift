@@ -17,7 +17,7 @@ struct PublishedPortTests {
   }
 
   @Test(arguments: Backend.allCases, ["none", "network"])
-  func `a published port is reached from everywhere, by every address of the host`(
+  func `a published port is reachable from everywhere on every host address`(
     backend: Backend, isolation: String
   ) throws {
     try World.use(backend, containers: 3) { world in
@@ -29,7 +29,7 @@ struct PublishedPortTests {
       for outcome in try network.check(first) { #expect(outcome.isSuccess, "\(outcome)") }
       try world.expect(
         Expectation.ofBothFamilies { family in
-          let hosts = [World.host, World.hostToo].map { $0[family] }
+          let hosts = [World.host, World.secondHostAddress].map { $0[family] }
           let everywhere = hosts + [World.hostBehind[family], network.gateways[family], other.gateways[family]]
           var wanted = hosts.flatMap { answers(from: .outside, at: $0, seeing: World.outside[family]) }
           wanted += answers(from: .behind, at: World.hostBehind[family], seeing: World.behind[family])
@@ -41,7 +41,7 @@ struct PublishedPortTests {
   }
 
   @Test(arguments: Backend.allCases)
-  func `a port of one address is published there alone`(backend: Backend) throws {
+  func `a port with hostIP is published only on that address`(backend: Backend) throws {
     try World.use(backend) { world in
       let network = try world.network(1)
       _ = try network.add(
@@ -74,7 +74,7 @@ struct PublishedPortTests {
 
   // GHSA-jv3w-x3r3-g6rm.
   @Test(arguments: Backend.allCases)
-  func `what is for another machine keeps its way, published port or not`(backend: Backend) throws {
+  func `packets to another machine are not redirected to a published port`(backend: Backend) throws {
     try World.use(backend) { world in
       _ = try world.network(1).add(1, ports: Self.ports)
       _ = try world.network(2).add(2)
@@ -119,7 +119,7 @@ struct PublishedPortTests {
 
   // CVE-2019-9946, plugins#222.
   @Test(arguments: Backend.allCases)
-  func `the host's own services and forwarded ports go on, even those that a container publishes too`(
+  func `the host's own services and port forwards keep working, even for a published port number`(
     backend: Backend
   ) throws {
     try World.use(backend, containers: 1) { world in
@@ -138,7 +138,7 @@ struct PublishedPortTests {
           ]
           for port in forwarded {
             wanted.append(Expectation(.outside, to: World.host[family], port, by: .behind))
-            wanted.append(Expectation(.outside, to: World.hostToo[family], port, by: .container(1)))
+            wanted.append(Expectation(.outside, to: World.secondHostAddress[family], port, by: .container(1)))
           }
           return wanted
         })
@@ -146,7 +146,7 @@ struct PublishedPortTests {
   }
 
   @Test(arguments: Backend.allCases)
-  func `ports are published while their container is attached`(backend: Backend) throws {
+  func `ports are published from ADD to DEL`(backend: Backend) throws {
     try World.use(backend) { world in
       try world.useTables()
       let before = try world.ruleset()

@@ -6,7 +6,7 @@ import Testing
 @Suite(.needsRoot)
 struct RepairTests {
   @Test(arguments: Backend.allCases)
-  func `rules that somebody flushed are put back`(backend: Backend) throws {
+  func `cnictl repair restores flushed rules`(backend: Backend) throws {
     try World.use(backend) { world in
       try world.useTables()
       let network = try world.network(1, #"{"isolation": "network"}"#, firewall: "{}")

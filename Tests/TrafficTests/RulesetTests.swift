@@ -6,7 +6,7 @@ import Testing
 @Suite(.needsRoot)
 struct RulesetTests {
   @Test(arguments: Backend.allCases)
-  func `a network without ipMasq and isolation touches no rule`(backend: Backend) throws {
+  func `a network without ipMasq and isolation changes no rule`(backend: Backend) throws {
     try World.use(backend) { world in
       // Not even a table is made: the kernel lists a legacy table from the first look at it.
       let look = "cat /proc/net/ip_tables_names /proc/net/ip6_tables_names; nft list ruleset"
@@ -23,7 +23,7 @@ struct RulesetTests {
   }
 
   @Test(arguments: Backend.allCases)
-  func `after DEL, and after GC, other people's rules and counters are all that is there`(backend: Backend) throws {
+  func `DEL and GC restore the previous rules and counters`(backend: Backend) throws {
     try World.use(backend, containers: 3) { world in
       try world.addForeignRules()
       let before = try world.ruleset(counters: true)
@@ -42,7 +42,7 @@ struct RulesetTests {
   }
 
   @Test(arguments: Backend.allCases)
-  func `one container's two interfaces, and one identifier on two networks, are independent`(backend: Backend) throws {
+  func `interfaces of one container are independent, also on different networks`(backend: Backend) throws {
     try World.use(backend, containers: 1) { world in
       try world.useTables()
       let before = try world.ruleset()
@@ -71,7 +71,7 @@ struct RulesetTests {
   }
 
   @Test(arguments: Backend.allCases)
-  func `CHECK misses a rule that somebody took away`(backend: Backend) throws {
+  func `CHECK fails after the rules were flushed`(backend: Backend) throws {
     try World.use(backend, containers: 1) { world in
       let network = try world.network(1, #"{"isolation": "network"}"#, firewall: "{}")
       let first = try network.add(1, ports: PublishedPortTests.ports)

@@ -6,7 +6,7 @@ import Testing
 @Suite(.needsRoot)
 struct TranscriptTests {
   @Test(arguments: Backend.allCases, [false, true])
-  func `containers on two networks reach whom they share one with, and nobody else`(
+  func `containers reach only containers on a common network`(
     backend: Backend, filtersBridges: Bool
   ) throws {
     try World.use(backend, containers: 3, filtersBridges: filtersBridges) { world in

@@ -38,7 +38,7 @@ struct World: Sendable {
   /// Each family's address of a machine.
   static let outside = ["192.0.2.1", "2001:db8::1"]
   static let host = ["192.0.2.2", "2001:db8::2"]
-  static let hostToo = ["192.0.2.3", "2001:db8::3"]
+  static let secondHostAddress = ["192.0.2.3", "2001:db8::3"]
   static let hostBehind = ["198.51.100.1", "2001:db8:1::1"]
   static let behind = ["198.51.100.2", "2001:db8:1::2"]
 

@@ -12,7 +12,7 @@ import Testing
      "sysctl": {"net.ipv4.ip_forward": "1", "net.ipv4.conf.IFNAME.arp_notify": "1"}}
     """#
 
-  @Test func `changes everything and answers with the new MAC address and MTU`() throws {
+  @Test func `ADD applies all keys and returns the new MAC address and MTU`() throws {
     try Fixture.use { (fixture) throws in
       let result = try fixture.add(Self.everything)
       let link = try #require(fixture.kernel.link("eth0", on: .container))
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  @Test func `writes the backup in the reference's form, with the network and the settings beside`() throws {
+  @Test func `ADD writes the backup in the reference's format, with network and sysctls added`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.add(Self.everything)
       let wanted =
@@ -38,7 +38,7 @@ import Testing
   }
 
   @Test(arguments: ["{}", #"{"sysctl": {}, "mtu": 0, "args": {"cni": {"ips": ["10.1.0.5"]}}}"#])
-  func `passes prevResult on and looks at nothing where nothing is wanted`(json: String) throws {
+  func `without settings ADD returns prevResult and opens no namespace`(json: String) throws {
     try Fixture.use { (fixture) throws in
       #expect(try fixture.add(json) == Fixture.previous)
       try fixture.plugin.check(fixture.call(json))
@@ -48,7 +48,7 @@ import Testing
     }
   }
 
-  @Test func `leaves alone what is so already, and tells it`() throws {
+  @Test func `ADD does not change values that are already set, but reports them in the result`() throws {
     try Fixture.use { (fixture) throws in
       let result = try fixture.add(
         #"""
@@ -65,7 +65,7 @@ import Testing
   }
 
   @Test(arguments: ["{}", #"{"mtu": 1400}"#])
-  func `wants prevResult`(json: String) throws {
+  func `ADD without prevResult is refused`(json: String) throws {
     try Fixture.use { (fixture) throws in
       #expect(
         throws: CNIError(.invalidNetworkConfig, "missing prevResult: tuning must be called as chained plugin")
@@ -79,7 +79,7 @@ import Testing
   ]
 
   @Test(arguments: impossible)
-  func `refuses what cannot be in this container, without a trace`(json: String, words: String) throws {
+  func `ADD refuses settings that the container cannot have and changes nothing`(json: String, words: String) throws {
     try Fixture.use { (fixture) throws in
       let before = fixture.kernel.state
       var previous = Fixture.previous
@@ -94,7 +94,7 @@ import Testing
     }
   }
 
-  @Test func `refuses an interface that is not there, but not settings of the container`() throws {
+  @Test func `ADD refuses a missing interface but sets sysctls without one`() throws {
     try Fixture.use { (fixture) throws in
       fixture.kernel.state.links[.container]?["eth0"] = nil
       #expect {
@@ -105,7 +105,7 @@ import Testing
     }
   }
 
-  @Test func `refuses a MAC address for a link that has none of that kind`() throws {
+  @Test func `ADD refuses a MAC address for a link without one`() throws {
     try Fixture.use { (fixture) throws in
       fixture.kernel.state.links[.container]?["eth0"]?.mac = nil
       #expect(throws: CNIError.self) { try fixture.add(#"{"mac": "02:00:00:00:00:09"}"#) }
@@ -113,7 +113,7 @@ import Testing
   }
 
   @Test(arguments: 0..<8)
-  func `leaves nothing behind when change n is refused`(n: Int) throws {
+  func `ADD is rolled back if change n is refused`(n: Int) throws {
     try Fixture.use { (fixture) throws in
       let before = fixture.kernel.state
       fixture.kernel.changesBeforeRefusal = n
@@ -127,7 +127,7 @@ import Testing
     }
   }
 
-  @Test func `takes all back when the result cannot be written`() throws {
+  @Test func `ADD is rolled back if the result cannot be written`() throws {
     try Fixture.use { (fixture) throws in
       let before = fixture.kernel.state
       let refusal = CNIError(.ioFailure, "no reader")
@@ -139,7 +139,7 @@ import Testing
     }
   }
 
-  @Test func `changes nothing when the backup cannot be written`() throws {
+  @Test func `ADD changes nothing if the backup cannot be written`() throws {
     try Fixture.use { (fixture) throws in
       let before = fixture.kernel.state
       #expect(throws: CNIError.self) { try fixture.add(#"{"mtu": 1400, "dataDir": "/dev/null/x"}"#) }
@@ -148,7 +148,7 @@ import Testing
     }
   }
 
-  @Test func `keeps what was first when a chain holds two`() throws {
+  @Test func `with two tuning plugins in a chain DEL restores the first values`() throws {
     try Fixture.use { (fixture) throws in
       let before = fixture.kernel.state
       let result = try fixture.add(#"{"mtu": 1400, "sysctl": {"net.ipv4.ip_forward": "1"}}"#)

@@ -35,7 +35,7 @@ import Testing
   ]
 
   @Test(arguments: lists)
-  func `lets pass what one of its lines matches`(list: String?, names: [String], isAllowed: Bool) throws {
+  func `a sysctl is allowed if a line of the list matches`(list: String?, names: [String], isAllowed: Bool) throws {
     #expect(try allows(list, names) == isAllowed)
   }
 
@@ -43,7 +43,7 @@ import Testing
     ("net.ipv4.[a-", "pattern net.ipv4.[a-"), ("(net", "pattern (net"), ("^net\\.\\d+", "pattern ^net\\.\\d+: \\d"),
     ("[^\\w]", "\\w"), ("(?:net)", "pattern (?:net)"),
   ])
-  func `refuses a line that is no POSIX extended expression`(line: String, words: String) throws {
+  func `a line that is not a POSIX extended regular expression is refused`(line: String, words: String) throws {
     try Fixture.use { (fixture) throws in
       try fixture.allow("\(line)\nnet")
       #expect {
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  @Test func `guards ADD and STATUS, and is not asked where no setting is wanted`() throws {
+  @Test func `ADD and STATUS check the allow list only if a sysctl is configured`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.allow("^net.core")
       let json = #"{"sysctl": {"net.ipv4.ip_forward": "1"}}"#

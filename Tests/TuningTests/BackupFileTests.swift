@@ -28,7 +28,7 @@ import Testing
   ]
 
   @Test(arguments: sharing)
-  func `two attachments never share a file`(names: [[String]]) throws {
+  func `two attachments never share a backup file`(names: [[String]]) throws {
     try Fixture.use { (fixture) throws in
       let directory = BackupDirectory(path: fixture.dataDir)
       let owners = try names.map { try owner($0[0], $0[1], $0[2]) }
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func `what an earlier version wrote is found and removed`() throws {
+  @Test func `a backup of an earlier version is found and removed`() throws {
     try Fixture.use { (fixture) throws in
       let directory = BackupDirectory(path: fixture.dataDir)
       let owner = try owner("n", "a_b", "eth0")
@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test(arguments: ["directory", "link", "fifo"])
-  func `what stands in the place of a backup refuses no DEL and no GC`(kind: String) throws {
+  func `DEL and GC succeed if a directory, link or FIFO replaces the backup`(kind: String) throws {
     try Fixture.use { (fixture) throws in
       try fixture.add(#"{"mtu": 1400}"#)
       let path = "\(fixture.dataDir)/c1_eth0.json"
@@ -74,7 +74,7 @@ import Testing
     }
   }
 
-  @Test func `a directory that is not empty stays and refuses no DEL`() throws {
+  @Test func `DEL succeeds and keeps a non-empty directory at the backup's path`() throws {
     try Fixture.use { (fixture) throws in
       try FileManager.default.createDirectory(
         atPath: "\(fixture.dataDir)/c1_eth0.json/x", withIntermediateDirectories: true)

@@ -20,7 +20,7 @@ import Testing
     fixture.kernel.state.forwarding = [FDBSpec(Self.old, on: "veth1", in: .port)]
   }
 
-  @Test func `the bridge's entry follows it, on ADD and on DEL`() throws {
+  @Test func `the bridge's FDB entry follows the MAC address on ADD and DEL`() throws {
     try Fixture.use { (fixture) throws in
       try connect(fixture, learning: false)
       try fixture.add(Self.keys)
@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test func `what a bridge that learns was given is left alone`() throws {
+  @Test func `the FDB entry of a learning port is not changed`() throws {
     try Fixture.use { (fixture) throws in
       try connect(fixture, learning: true)
       try fixture.add(Self.keys)
@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test(arguments: 0...2)
-  func `an ADD that fails leaves the entry as it was`(failing: Int) throws {
+  func `a failed ADD keeps the FDB entry`(failing: Int) throws {
     try Fixture.use { (fixture) throws in
       try connect(fixture, learning: false)
       fixture.kernel.changesBeforeRefusal = failing

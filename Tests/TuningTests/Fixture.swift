@@ -67,10 +67,10 @@ struct Fixture {
   ) throws -> Call<TuningConfig> {
     Call(
       owner: owner, namespacePath: "/run/netns/c1", argumentsText: arguments, config: try config(json),
-      keys: try RuntimeKeys(JSONReader(document(json))), previous: previous, delegates: Self.nobody)
+      keys: try RuntimeKeys(JSONReader(document(json))), previous: previous, delegates: Self.noDelegates)
   }
 
-  static var nobody: Delegates { Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil } }
+  static var noDelegates: Delegates { Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil } }
 
   /// What ADD answers.
   @discardableResult
@@ -87,7 +87,8 @@ struct Fixture {
     owner.network = network ?? owner.network
     try plugin.delete(
       Removal(
-        owner: owner, namespacePath: namespacePath, config: try json.map { try config($0) }, delegates: Self.nobody))
+        owner: owner, namespacePath: namespacePath, config: try json.map { try config($0) }, delegates: Self.noDelegates
+      ))
   }
 
   /// The backups, by file name.

@@ -8,7 +8,7 @@ import Testing
 
 extension Fixture {
   func network(_ json: String) throws -> NetworkCall<TuningConfig> {
-    NetworkCall(name: owner.network, config: try config(json), delegates: Self.nobody)
+    NetworkCall(name: owner.network, config: try config(json), delegates: Self.noDelegates)
   }
 
   /// What STATUS says; `nil` where an ADD could succeed.
@@ -32,7 +32,7 @@ extension Fixture {
     }
   }
 
-  @Test func `CHECK finds nothing after ADD and then names every difference`() throws {
+  @Test func `CHECK reports nothing after ADD, and later every difference`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.add(AddTests.everything)
       #expect(try complaint(fixture, AddTests.everything) == "")
@@ -46,7 +46,7 @@ extension Fixture {
     }
   }
 
-  @Test func `CHECK wants promisc false to be off, and does not mind where nothing is said`() throws {
+  @Test func `CHECK checks promiscuous mode only if promisc is configured`() throws {
     try Fixture.use { (fixture) throws in
       fixture.kernel.state.links[.container]?["eth0"]?.isPromiscuous = true
       #expect(try complaint(fixture, #"{"promisc": false}"#).contains("promiscuous mode true, want false"))
@@ -54,14 +54,14 @@ extension Fixture {
     }
   }
 
-  @Test func `CHECK takes a list of numbers however it is spaced`() throws {
+  @Test func `CHECK ignores the spacing in a list of numbers`() throws {
     try Fixture.use { (fixture) throws in
       #expect(try complaint(fixture, #"{"sysctl": {"net.ipv4.ip_local_port_range": "32768 60999"}}"#) == "")
       #expect(try complaint(fixture, #"{"sysctl": {"net.ipv4.ip_local_port_range": "32768 6099"}}"#) != "")
     }
   }
 
-  @Test func `CHECK of settings alone needs no interface`() throws {
+  @Test func `CHECK of sysctls alone needs no interface`() throws {
     try Fixture.use { (fixture) throws in
       fixture.kernel.state.links[.container]?["eth0"] = nil
       #expect(try complaint(fixture, #"{"sysctl": {"net.ipv4.ip_forward": "0"}}"#) == "")
@@ -69,7 +69,7 @@ extension Fixture {
     }
   }
 
-  @Test func `DEL puts everything back, twice`() throws {
+  @Test func `DEL restores all values and can be repeated`() throws {
     try Fixture.use { (fixture) throws in
       let before = fixture.kernel.state
       try fixture.add(AddTests.everything)
@@ -82,7 +82,7 @@ extension Fixture {
     }
   }
 
-  @Test func `DEL without a namespace removes the backup alone`() throws {
+  @Test func `DEL without a namespace only removes the backup`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.add(AddTests.everything)
       let there = fixture.kernel.state
@@ -92,7 +92,7 @@ extension Fixture {
     }
   }
 
-  @Test func `DEL finds the backups where the configuration is broken`() throws {
+  @Test func `DEL finds the backup directory in a broken configuration`() throws {
     try Fixture.use { (fixture) throws in
       let document = try fixture.document(#"{"mtu": "?"}"#)
       #expect(Tuning<FakeKernel>.partialConfig(document)?.dataDir == fixture.dataDir)
@@ -100,7 +100,7 @@ extension Fixture {
     }
   }
 
-  @Test func `DEL puts the settings back though the interface is gone`() throws {
+  @Test func `DEL restores sysctls if the interface is gone`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.add(AddTests.everything)
       fixture.kernel.state.links[.container]?["eth0"] = nil
@@ -111,7 +111,7 @@ extension Fixture {
   }
 
   @Test(arguments: 0..<7)
-  func `DEL goes on past a refusal, and the next DEL ends it`(n: Int) throws {
+  func `DEL continues after a refused change, and the next DEL completes it`(n: Int) throws {
     try Fixture.use { (fixture) throws in
       let before = fixture.kernel.state
       try fixture.add(AddTests.everything)
@@ -125,7 +125,7 @@ extension Fixture {
     }
   }
 
-  @Test func `DEL leaves another network's attachment alone`() throws {
+  @Test func `DEL keeps another network's attachment`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.add(AddTests.everything)
       let there = (fixture.kernel.state, try fixture.backups())
@@ -136,7 +136,7 @@ extension Fixture {
   }
 
   @Test(arguments: ["", "{", "[]", #"{"mtu": "x"}"#, #"{"sysctl": {"kernel/shmmax": "1"}}"#])
-  func `DEL removes a backup that is none`(content: String) throws {
+  func `DEL removes an invalid backup`(content: String) throws {
     try Fixture.use { (fixture) throws in
       try fixture.writeBackup("c1_eth0.json", content)
       try fixture.writeBackup("c1_eth0.json.tmp", content)
@@ -147,7 +147,7 @@ extension Fixture {
     }
   }
 
-  @Test func `DEL removes what a killed ADD had begun to write`() throws {
+  @Test func `DEL removes the temporary backup file of a killed ADD`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.writeBackup("c1_eth0.json.tmp", "")
       try fixture.delete()
@@ -156,7 +156,7 @@ extension Fixture {
     }
   }
 
-  @Test func `DEL restores what the reference wrote`() throws {
+  @Test func `DEL restores from a backup of the reference plugin`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.writeBackup(
         "c1_eth0.json", "{\n \"mac\": \"02:00:00:00:00:0a\",\n \"promisc\": true,\n \"mtu\": 1200,\n \"txQLen\": 5\n}")
@@ -167,7 +167,7 @@ extension Fixture {
     }
   }
 
-  @Test func `GC removes what is not valid and leaves what is others'`() throws {
+  @Test func `GC removes backups of invalid attachments and keeps foreign files`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.add(#"{"mtu": 1400}"#)
       let ours = #"{"mtu":1500,"network":"net"}"#
@@ -185,7 +185,7 @@ extension Fixture {
     }
   }
 
-  @Test func `STATUS tells of a directory that nobody can write in`() throws {
+  @Test func `STATUS fails if dataDir is not writable`() throws {
     try Fixture.use { (fixture) throws in
       #expect(try fixture.status("{}") == nil)
       #expect(try fixture.backups() == [:])

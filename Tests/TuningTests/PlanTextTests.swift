@@ -8,7 +8,7 @@ import Testing
 
 /// What `CNI_PLAN=1` prints.
 @Suite struct PlanTextTests {
-  @Test func `a plan of tuning needs no interface and keeps no backup`() throws {
+  @Test func `CNI_PLAN=1 needs no interface and writes no backup`() throws {
     try Fixture.use { fixture in
       fixture.kernel.state.links[.container] = [:]
       fixture.kernel.state.sysctls[.container] = [:]

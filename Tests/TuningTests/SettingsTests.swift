@@ -39,7 +39,7 @@ import Testing
   ]
 
   @Test(arguments: bad)
-  func `refuse a value that cannot be`(json: String, words: [String]) throws {
+  func `an invalid value is refused`(json: String, words: [String]) throws {
     do {
       _ = try settings(json)
       Issue.record("nothing was refused")
@@ -54,13 +54,13 @@ import Testing
     #"{"sysctl": null, "mac": null, "promisc": null, "mtu": null, "txQLen": null, "allmulti": null, "args": null}"#,
     #"{"args": {"cni": {"sysctl": {}, "mac": "", "name": "x"}}, "runtimeConfig": {}}"#,
   ])
-  func `are empty where nothing is wanted`(json: String) throws {
+  func `a configuration without values is empty`(json: String) throws {
     #expect(try settings(json).isEmpty)
   }
 
   /// Who gives a MAC address, the strongest last.
   @Test(arguments: 0..<16)
-  func `take the MAC address from the strongest source`(sources: Int) throws {
+  func `MAC address precedence is args.cni, runtimeConfig, CNI_ARGS, mac`(sources: Int) throws {
     let given = (0..<4).map { sources >> $0 & 1 == 1 }
     let json = """
       {"mac": "\(given[0] ? "02:00:00:00:00:10" : "")",
@@ -72,7 +72,7 @@ import Testing
     #expect(read.link.mac == strongest.flatMap { MACAddress("02:00:00:00:00:1\($0)") })
   }
 
-  @Test func `let args win for every key`() throws {
+  @Test func `args.cni overrides every key`() throws {
     let read = try settings(
       #"""
       {"mtu": 1400, "txQLen": 5, "promisc": true, "allmulti": true,
@@ -84,13 +84,13 @@ import Testing
     #expect(read.sysctls == [Sysctl("net/core/somaxconn", "5"), Sysctl("net/ipv4/conf/eth0/arp_notify", "1")])
   }
 
-  @Test func `take settings from args alone`() throws {
+  @Test func `sysctls in args.cni alone are used`() throws {
     let read = try settings(#"{"args": {"cni": {"sysctl": {"net.ipv4.ip_forward": "1"}}}}"#)
     #expect(read.sysctls == [Sysctl("net/ipv4/ip_forward", "1")])
     #expect(read.names.map(\.text) == ["net.ipv4.ip_forward"])
   }
 
-  @Test func `put general settings before those that they set`() throws {
+  @Test func `general sysctls are written before per-interface sysctls`() throws {
     let read = try settings(
       #"""
       {"sysctl": {"net.ipv4.conf.aaa.forwarding": "0", "net.ipv4.conf.default.forwarding": "1",
@@ -103,7 +103,7 @@ import Testing
       ])
   }
 
-  @Test func `refuse bad CNI_ARGS`() {
+  @Test func `invalid CNI_ARGS are refused`() {
     #expect(throws: CNIError.self) { try settings("{}", arguments: "MAC=1") }
     #expect(throws: CNIError.self) { try settings("{}", arguments: "FOO=1") }
   }

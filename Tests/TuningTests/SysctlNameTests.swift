@@ -19,7 +19,7 @@ import Testing
   ]
 
   @Test(arguments: paths)
-  func `leads below net`(text: String, interface: InterfaceName, path: String) {
+  func `a sysctl name is converted to a path below net`(text: String, interface: InterfaceName, path: String) {
     #expect(SysctlName(text)?.path(for: interface) == path)
   }
 
@@ -28,7 +28,7 @@ import Testing
     "net/./ipv4", "net.ipv4.//.x", "net.ipv4./.x", "net/ipv4/..", "../net/ipv4", "net.ipv4\0.x", "net.ipv4.a b",
     "net.ipv4\n.x", "IFNAME.ipv4", "NET.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward",
   ])
-  func `is nothing that leaves net`(text: String) {
+  func `a sysctl name outside net is refused`(text: String) {
     #expect(SysctlName(text) == nil)
   }
 
@@ -37,7 +37,7 @@ import Testing
     ("/net/ipv4/conf/eth0.100/arp_notify", "net.ipv4.conf.eth0/100.arp_notify"),
     ("net/ipv4/conf/ä.ö/arp_notify", "net.ipv4.conf.ä/ö.arp_notify"),
   ])
-  func `is written with dots for the allow list`(text: String, dotted: String) {
+  func `a sysctl name is written with dots for the allow list`(text: String, dotted: String) {
     #expect(SysctlName(text)?.dotted == dotted)
   }
 }

@@ -9,16 +9,16 @@ import Testing
 struct LifeTests {
   private let keys = #"{"vlanId": 10}"#
 
-  @Test func `DEL needs neither master nor namespace nor its path, and releases the addresses`() throws {
+  @Test func `DEL releases the addresses without master, namespace or CNI_NETNS`() throws {
     try Lab.use(containers: 3) { lab in
-      try lab.layMaster()
+      try lab.addMaster()
       let config = try lab.upper("vlan", keys)
       try lab.add(config, plugin: "vlan").requireSuccess()
       try lab.shell("ip link delete m0", in: lab.host)
       for _ in 1...2 { #expect(try lab.delete(config, plugin: "vlan").isSuccess) }
       #expect(try lab.leases() == [])
 
-      try lab.layMaster()
+      try lab.addMaster()
       try lab.add(config, to: 2, plugin: "vlan").requireSuccess()
       try lab.shell("ip netns delete \(lab.container(2))")
       var call = lab.call("DEL", config, on: 2, plugin: "vlan")
@@ -29,9 +29,9 @@ struct LifeTests {
     }
   }
 
-  @Test func `STATUS and ADD tell of a master that is not there or is down`() throws {
+  @Test func `STATUS and ADD fail if the master is missing or down`() throws {
     try Lab.use(containers: 2) { lab in
-      try lab.layMaster()
+      try lab.addMaster()
       let config = try lab.upper("vlan", keys)
       let missing = config.with("master", .string("m9"))
       #expect(try lab.ask("STATUS", missing, plugin: "vlan").code == 50)
@@ -45,9 +45,9 @@ struct LifeTests {
     }
   }
 
-  @Test func `what a killed ADD or DEL leaves, DEL removes`() throws {
+  @Test func `DEL removes what a killed ADD or DEL left`() throws {
     try Lab.use(containers: 2) { lab in
-      try lab.layMaster()
+      try lab.addMaster()
       try lab.expectNothingLeftByKills(of: "vlan", try lab.upper("vlan", keys), seed: 5)
     }
   }

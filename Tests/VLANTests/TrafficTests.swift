@@ -7,7 +7,7 @@ import Testing
 struct TrafficTests {
   /// A network for each VLAN, all with the same addresses: only the tag keeps them apart.
   private func networks(_ ids: [Int], in lab: Lab, _ keys: String = "{}") throws -> [JSONValue] {
-    try lab.layMaster([])
+    try lab.addMaster([])
     for id in ids {
       try lab.shell(
         """
@@ -22,13 +22,13 @@ struct TrafficTests {
     }
   }
 
-  @Test func `its frames have its tag, neighbours hear of it at once, and both families work at once`() throws {
+  @Test func `frames have the VLAN tag, and both address families work right after ADD`() throws {
     try Lab.use(containers: 2) { lab in
       let network = try networks([10], in: lab)[0]
       try lab.shell("ip link set lo up", in: lab.container(1))
       let before = try Snapshot(of: lab)
       var result = JSONValue.null
-      let heard = try lab.heardOutside {
+      let heard = try lab.capturedOutside {
         result = try lab.add(network, plugin: "vlan").result()
         for address in ["fd10::1", "10.10.0.1"] { #expect(try lab.pings(address, from: lab.container(1))) }
       }
@@ -48,7 +48,7 @@ struct TrafficTests {
     }
   }
 
-  @Test func `containers on VLANs of their own do not hear each other, the outside with their tag does`() throws {
+  @Test func `containers on different VLANs do not reach each other, only the outside on their VLAN`() throws {
     try Lab.use(containers: 3) { lab in
       let networks = try networks([10, 20], in: lab)
       // The second container has the gateway's address of the first one's network, too.
@@ -64,7 +64,7 @@ struct TrafficTests {
     }
   }
 
-  @Test func `one master carries a VLAN once, and the kernel's refusal is explained`() throws {
+  @Test func `a second link of the same VLAN on a master is refused with an explanation`() throws {
     try Lab.use(containers: 3) { lab in
       let networks = try networks([10, 20], in: lab)
       try lab.add(networks[0], plugin: "vlan").requireSuccess()
@@ -83,7 +83,7 @@ struct TrafficTests {
     }
   }
 
-  @Test func `it may have an address and an MTU of its own, and detect duplicates`() throws {
+  @Test func `MAC address, MTU and enabledad can be configured`() throws {
     try Lab.use(containers: 2) { lab in
       let keys = #"{"mtu": 1400, "enabledad": true, "runtimeConfig": {"mac": "02:00:00:00:00:07"}}"#
       let network = try networks([10], in: lab, keys)[0]

@@ -13,7 +13,7 @@ import Testing
       keys: .object(["vrf": .string(vrf), "l3vni": .integer(Int64(l3vni)), "isolation": "none"]))
   }
 
-  @Test func `networks of one VRF reach each other from host to host, those of two do not`() throws {
+  @Test func `networks of one VRF reach each other across hosts, networks of two VRFs do not`() throws {
     try Fabric.use(hosts: 2, containers: 2, vrfs: ["red": 4001, "blue": 4002]) { fabric in
       for lab in fabric.cluster.hosts {
         // What ADD leaves on purpose.
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func `a VRF stays while a network is in it, and so does one that was there before`() throws {
+  @Test func `a VRF stays while a network uses it, and an existing VRF is never removed`() throws {
     try Cluster.use(hosts: 1, containers: 2, defaultRoutes: true) { cluster in
       let fabric = Fabric(cluster: cluster, routers: [])
       let lab = cluster.hosts[0]
@@ -70,15 +70,15 @@ import Testing
     }
   }
 
-  static let clashes = [
-    ("ip link add red type bridge", "it is no VRF"), ("ip link add red type vrf table 9", "has table 9"),
+  static let conflicts = [
+    ("ip link add red type bridge", "it is not a VRF"), ("ip link add red type vrf table 9", "has table 9"),
     ("ip link add other type vxlan id 4001 dstport 4789 local 172.30.0.11", "other is"),
-    ("ip link add ovl3-4001 type veth peer name x", "ovl3-4001 is no bridge"),
-    ("ip link add vxl3-4001 type bridge", "vxl3-4001 is no VXLAN device"),
+    ("ip link add ovl3-4001 type veth peer name x", "ovl3-4001 is not a bridge"),
+    ("ip link add vxl3-4001 type bridge", "vxl3-4001 is not a VXLAN device"),
   ]
 
-  @Test func `what is something else is left, and both are shown`() throws {
-    for (making, words) in Self.clashes {
+  @Test func `ADD keeps a conflicting device and reports it`() throws {
+    for (making, words) in Self.conflicts {
       try Cluster.use(hosts: 1, containers: 1, defaultRoutes: true) { cluster in
         let lab = cluster.hosts[0]
         var network = network(Fabric(cluster: cluster, routers: []), 1, "red", 4001)

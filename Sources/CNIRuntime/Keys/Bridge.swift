@@ -10,7 +10,8 @@ extension KeyTable {
         "isGateway", .bool, default: "false",
         "The bridge has the gateway's address, the first of the subnet if IPAM names none, and the host forwards."),
       Key(
-        "isDefaultGateway", .bool, default: "false", "As `isGateway`, and the container's default route leads there."),
+        "isDefaultGateway", .bool, default: "false",
+        "As `isGateway`, and the container's default route uses that gateway."),
       Key(
         "forceAddress", .bool, default: "false",
         "Replaces another address of a bridge that this plugin or the reference made; without it that is an error."),
@@ -19,7 +20,7 @@ extension KeyTable {
         default: "that of an existing bridge, else of the default route's interface",
         "Largest packet of both ends and of a new bridge, in bytes; 1280 or more for IPv6."),
       Key.hairpinMode.with("\(Key.hairpinMode.meaning) Not with `promiscMode`."),
-      Key("promiscMode", .bool, default: "false", "The bridge itself takes every packet."),
+      Key("promiscMode", .bool, default: "false", "The bridge is in promiscuous mode."),
       .portIsolation, .enabledad,
       Key("disableContainerInterface", .bool, default: "false", "The container's end stays down; not with `ipam`."),
       Key(

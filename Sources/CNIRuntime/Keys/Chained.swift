@@ -8,20 +8,20 @@ extension KeyTable {
       Key(
         "mtu", .int, in: KeyRange.anyMTU, orZero: true,
         "Largest packet, in bytes; 1280 or more if the interface has an IPv6 address."),
-      Key("txQLen", .int, in: KeyRange.transmitQueue, "How many packets may wait to be sent."),
-      Key("promisc", .bool, "The interface takes every packet."),
-      Key("allmulti", .bool, "The interface takes every multicast packet."),
+      Key("txQLen", .int, in: KeyRange.transmitQueue, "The length of the transmit queue, in packets."),
+      Key("promisc", .bool, "The interface is in promiscuous mode."),
+      Key("allmulti", .bool, "The interface receives every multicast packet."),
       Key(
         "sysctl", .object, "Kernel settings below `net` by name: `{\"net.ipv4.conf.IFNAME.arp_notify\": \"1\"}`."),
       Key("dataDir", .string, default: "`/run/cni/tuning`", "Where backups are kept."),
     ])
 
   static let firewall = KeyTable(
-    "firewall", "Lets a container's packets pass on a host that forwards only what is admitted.",
+    "firewall", "Accepts a container's packets on a host that forwards only accepted packets.",
     [
       Key(
         "backend", .word(["iptables", "nftables", "firewalld"]), default: "the host's",
-        "Where the rules go. Without it there are rules in tables and, if firewalld runs, sources of its zone too."),
+        "The packet filter of the rules. If absent: rules in tables and, if firewalld runs, also sources of its zone."),
       Key(
         "firewalldZone", .string, default: "`trusted`",
         "firewalld's zone that gets the container's addresses as sources. Not with `iptables` or `nftables`."),
@@ -38,7 +38,7 @@ extension KeyTable {
     "portmap", or: ["mesos-cni-port-mapper"], "Publishes ports of containers on the host.",
     capabilities: ["portMappings"],
     [
-      Key.backend.with("The packet filter that the rules go to."),
+      Key.backend.with("The packet filter of the rules."),
       Key(
         "snat", .bool, default: "true",
         "Connections from the container's own network or from the host's loopback addresses get an address of the host."
@@ -48,7 +48,7 @@ extension KeyTable {
         "As `snat` for every client: the container never sees a client's address. Not with `snat` false."),
       Key(
         "markMasqBit", .int, in: KeyRange.markBit,
-        "Packets to be masqueraded get this bit of the packet mark. Without it conntrack tells, and no mark is touched."
+        "Packets to be masqueraded get this bit of the packet mark. If absent, conntrack selects them, and no mark is changed."
       ),
       Key(
         "externalSetMarkChain", .string,
@@ -58,7 +58,7 @@ extension KeyTable {
       Key("conditionsV6", .list(.string), "Further matches of each IPv6 rule."),
       Key(
         "hostPortRange", .string, default: "what the host leaves free",
-        "`49000-49900`: the ports of the host that are chosen from."),
+        "`49000-49900`: the range from which host ports are chosen."),
       Key("defaultHostIP", .address, "For mappings without `hostIP`."),
       Key(
         "allowBound", .bool, default: "false",
@@ -81,7 +81,7 @@ extension KeyTable {
       Key("node", .string, default: "the kernel's host name", "This host's name; no other host may have it."),
       Key(
         "leaseTTL", .int, in: KeyRange.leaseSeconds, default: "86400",
-        "How many seconds a host's names stay after it was last heard of."),
+        "How many seconds a host's names stay after its last renewal."),
     ]
 
   static let dnsHosts = KeyTable(

@@ -40,7 +40,7 @@ extension Key {
     "The plugin that hands out addresses, `ipam.type`, and its keys. Without it the interface has none.")
 
   static let backend = Key(
-    "backend", .word(backends), default: "the host's", "The packet filter that all rules of the network go to.")
+    "backend", .word(backends), default: "the host's", "The packet filter of all rules of the network.")
 
   static let backends = ["iptables", "nftables"]
   static let isolations = ["none", "network", "container"]
@@ -48,13 +48,14 @@ extension Key {
   static let masquerade: [Key] = [
     Key(
       "ipMasq", .bool, default: "false",
-      "What containers send beyond their subnet leaves with the host's address; multicast does not change."),
+      "Packets that leave the container's subnet get the host's address as source, except multicast."),
     Key("ipMasqRandomFully", .bool, default: "false", "Source ports are drawn at random. Only with `ipMasq`."),
     Key("ipMasqBackend", .word(backends), default: "the host's", "As `backend`; if both are given they must be equal."),
     backend,
   ]
 
-  static let ipForward = Key("ipForward", .bool, default: "true", "Whether the host forwards, if it is a gateway.")
+  static let ipForward = Key(
+    "ipForward", .bool, default: "true", "Whether IP forwarding is enabled if the host is a gateway.")
 
   static let macFromIP = Key(
     "macFromIP", .bool, default: "false", "The container's MAC address is `02:42` and its IPv4 address.")
@@ -69,7 +70,7 @@ extension Key {
 
   static let acceptRA = Key(
     "acceptRA", .bool, default: "false with addresses of `ipam`, except `dhcp`; else the kernel's",
-    "Whether the container takes addresses and routes of IPv6 from routers on its link. Neighbours can pose as one.")
+    "Whether the container accepts IPv6 router advertisements. Any host on its link can send them.")
 
   static let hairpinMode = Key(
     "hairpinMode", .bool, default: "false",
@@ -88,7 +89,7 @@ extension Key {
 
   /// What every link on top of a master takes.
   static let upper: [Key] = [
-    Key("master", .string, default: "the default route's link", "The link underneath. `vlan` needs one."),
+    Key("master", .string, default: "the default route's link", "The parent link. Required for `vlan`."),
     Key(
       "mtu", .int, in: KeyRange.mtu, orZero: true, default: "the master's",
       "Largest packet, in bytes; at most the master's, and 1280 or more for IPv6."),

@@ -6,10 +6,10 @@ enum KeyCheck {
   /// One complaint for each key that is unknown and each value of the wrong kind.
   ///
   /// `path` is where the object stands, with a dot at its end: `plugins[0].`.
-  static func complaints(_ object: [String: JSONValue], known: [Key], at path: String) -> [String] {
+  static func complaints(_ object: [String: JSONValue], keys: [Key], at path: String) -> [String] {
     object.sorted { $0.key < $1.key }.flatMap { key, value -> [String] in
-      guard let match = known.first(where: { $0.name.lowercased() == key.lowercased() }) else {
-        return ["unknown key \"\(path)\(key)\"" + suggestion(key, among: known.map(\.name))]
+      guard let match = keys.first(where: { $0.name.lowercased() == key.lowercased() }) else {
+        return ["unknown key \"\(path)\(key)\"" + suggestion(key, among: keys.map(\.name))]
       }
       return complaints(value, match.shape, at: path + key)
     }
@@ -22,9 +22,9 @@ enum KeyCheck {
     case .list(let element):
       guard let elements = value.array else { return [wrong(path, value, "a list")] }
       return elements.enumerated().flatMap { complaints($1, element, at: "\(path)[\($0)]") }
-    case .members(let known):
+    case .members(let keys):
       guard let members = value.object else { return [wrong(path, value, "an object")] }
-      return complaints(members, known: known, at: path + ".")
+      return complaints(members, keys: keys, at: path + ".")
     default:
       let problem = scalarComplaint(value, shape)
       return problem.map { [wrong(path, value, $0)] } ?? []
@@ -63,8 +63,8 @@ enum KeyCheck {
   }
 
   /// `: did you mean "bridge"?`; empty where nothing is near.
-  static func suggestion(_ word: String, among known: [String]) -> String {
-    let near = known.map { (distance: editDistance(word.lowercased(), $0.lowercased()), word: $0) }
+  static func suggestion(_ word: String, among candidates: [String]) -> String {
+    let near = candidates.map { (distance: editDistance(word.lowercased(), $0.lowercased()), word: $0) }
       .min { ($0.distance, $0.word) < ($1.distance, $1.word) }
     guard let near, near.distance <= max(2, word.count / 3), near.distance < word.count else { return "" }
     return ": did you mean \"\(near.word)\"?"

@@ -35,9 +35,9 @@ struct KeyTable: Sendable {
   /// The keys of a group or of an object: `""`, `server`, `controlPlane.peers`; `nil` if there is no such one.
   func keys(of path: String) -> [Key]? {
     if let group = groups.first(where: { $0.name == path }) { return group.keys }
-    var found: [Key]? = keys
-    for part in path.split(separator: ".") { found = found?.first { $0.name == part }?.members }
-    return found
+    var level: [Key]? = keys
+    for part in path.split(separator: ".") { level = level?.first { $0.name == part }?.members }
+    return level
   }
 }
 
@@ -66,11 +66,11 @@ enum KeyTables {
 
   /// What runtimes offer, and which plugins take it.
   static let capabilities: [String: Set<String>] = {
-    var takers = otherPrograms
+    var acceptingPlugins = otherPrograms
     for table in plugins + ipam {
-      for capability in table.capabilities { takers[capability, default: []].formUnion(table.names) }
+      for capability in table.capabilities { acceptingPlugins[capability, default: []].formUnion(table.names) }
     }
-    return takers
+    return acceptingPlugins
   }()
 
   /// Capabilities of plugins that are not ours.

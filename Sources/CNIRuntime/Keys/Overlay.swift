@@ -17,12 +17,12 @@ extension KeyTable {
         "dstport", .int, in: KeyRange.port, default: "4789; with `etcd` what that says, or 8472 as flannel",
         "The UDP port."
       ),
-      Key("local", .string, default: "`auto`", "This host's own address in the network below."),
-      Key("dev", .string, default: "as the routes say", "The link by which packets leave; required for `multicast`."),
-      Key("ttl", .int, in: KeyRange.ttl, default: "the kernel's", "The TTL of the packets outside."),
+      Key("local", .string, default: "`auto`", "This host's underlay address."),
+      Key("dev", .string, default: "as the routes say", "The underlay's link; required for `multicast`."),
+      Key("ttl", .int, in: KeyRange.ttl, default: "the kernel's", "The TTL of the outer packets."),
       Key(
         "df", .word(["unset", "set", "inherit"]), default: "the kernel's",
-        "The bit \"don't fragment\" of the packets outside."),
+        "The bit \"don't fragment\" of the outer packets."),
       Key(
         "learning", .bool, default: "with `multicast` true, else false",
         "The device learns from arriving packets where addresses are. Not in mode `l3`, not with `evpn`."),
@@ -31,7 +31,7 @@ extension KeyTable {
       Key("udp6zerocsumrx", .bool, default: "the kernel's", "As in `ip-link(8)`."),
       Key(
         "txChecksumOffload", .bool, default: "as it is",
-        "`false`: the kernel computes checksums itself, for networks below that spoil them."),
+        "`false`: the kernel computes checksums itself, for underlays that corrupt them."),
       Key("bridge", .string, default: "`ov-NETWORK`", "The bridge's name."),
       Key("vxlan", .string, default: "`vx-NETWORK`", "The VXLAN device's name."),
       Key(
@@ -45,14 +45,14 @@ extension KeyTable {
         "Largest packet of containers, in bytes; no more than fits."),
       Key(
         "network", .either([.prefix, .list(.prefix)]), default: "what etcd says",
-        "All of the network. Mode `l3` needs it for `ipMasq` and `directRouting`."),
+        "The network's prefixes on all hosts. Mode `l3` needs it for `ipMasq` and `directRouting`."),
       Key(
         "isGateway", .bool, default: "true",
         "The bridge has the gateway's address, in mode `l2` on every host the same one. Mode `l3` takes no `false`."),
       Key("isDefaultGateway", .bool, default: "as `isGateway`", "The container's default route leads there."),
       Key(
         "directRouting", .bool, default: "what etcd says, or false",
-        "Mode `l3`: packets to hosts without a router between go around the tunnel, by a route with the metric 2^30 + `vni`."
+        "Mode `l3`: packets to hosts on the same link bypass the tunnel, through a route with the metric 2^30 + `vni`."
       ),
       Key(
         "neighSuppress", .bool, default: "true, with `learning` false",
@@ -100,7 +100,7 @@ extension KeyTable {
         "`etcd`: the length of each host's subnet, if this host writes the network's configuration."),
       Key(
         "leaseTTL", .int, in: KeyRange.leaseSeconds, default: "86400",
-        "`etcd`: how many seconds this host's keys stay after it was last heard of."),
+        "`etcd`: how many seconds this host's keys stay after its last renewal."),
     ]
 
   private static let peer: [Key] = [

@@ -1,10 +1,11 @@
 import CNI
 
-private let taken: Set = ["mac", "ips", "dns", "ipRanges"]
+private let addressCapabilities: Set = ["mac", "ips", "dns", "ipRanges"]
 
 extension KeyTable {
   static let macvlan = KeyTable(
-    "macvlan", "Gives containers a link with a MAC address of its own on a link of the host.", capabilities: taken,
+    "macvlan", "Gives containers a link with a MAC address of its own on a link of the host.",
+    capabilities: addressCapabilities,
     [
       Key(
         "mode", .word(["bridge", "private", "vepa", "passthru", "source"]), default: "`bridge`",
@@ -20,7 +21,7 @@ extension KeyTable {
     ], groups: ["master": Key.upper])
 
   static let ipvlan = KeyTable(
-    "ipvlan", "Gives containers a link with the MAC address of a link of the host.", capabilities: taken,
+    "ipvlan", "Gives containers a link with the MAC address of a link of the host.", capabilities: addressCapabilities,
     [
       Key("mode", .word(["l2", "l3", "l3s"]), default: "`l2`", "Where packets are routed."),
       Key(
@@ -29,13 +30,14 @@ extension KeyTable {
     ], groups: ["master": Key.upper])
 
   static let vlan = KeyTable(
-    "vlan", "Gives a container a link that carries one VLAN of a link of the host.", capabilities: taken,
+    "vlan", "Gives a container a link that carries one VLAN of a link of the host.", capabilities: addressCapabilities,
     [
       Key("vlanId", .int, in: KeyRange.vlanTag, default: "0", "The VLAN; 0 has a tag with a priority and no VLAN.")
     ], groups: ["master": Key.upper])
 
   static let ptp = KeyTable(
-    "ptp", "Connects a container by a cable of its own to the host or to another container.", capabilities: taken,
+    "ptp", "Connects a container by a veth pair to the host or to another container.",
+    capabilities: addressCapabilities,
     [
       Key("ipam", .object, default: Key.required, "The plugin that hands out addresses, `ipam.type`, and its keys."),
       Key(
@@ -48,11 +50,11 @@ extension KeyTable {
         "mtu", .int, in: KeyRange.mtu, orZero: true,
         default: "the default route's interface's; between containers 1500",
         "Largest packet of both ends, in bytes; 1280 or more for IPv6."),
-      Key.ipForward.with("Whether the host forwards. Not with `peer`."),
+      Key.ipForward.with("Whether IP forwarding is enabled. Not with `peer`."),
     ] + Key.masquerade + [.enabledad, .macFromIP, .gwPriority, .acceptRA])
 
   static let dummy = KeyTable(
-    "dummy", "Gives a container an interface that leads nowhere, for addresses to listen at.", capabilities: taken,
+    "dummy", "Gives a container a dummy interface, for addresses to listen on.", capabilities: addressCapabilities,
     [
       Key("ipam", .object, default: Key.required, "The plugin that hands out addresses, `ipam.type`, and its keys."),
       .gwPriority, .acceptRA,

@@ -44,8 +44,8 @@ struct FlannelNetwork: Equatable {
     self.port = port == 0 ? Self.defaultPort : port
     isDirectRouting = try backend.flag("DirectRouting") ?? false
     mode = try backend["Mode"].map { (mode) throws(CNIError) in
-      guard let known = OverlayMode(rawValue: try mode.text()) else { throw mode.refusal("l2 or l3") }
-      return known
+      guard let parsedMode = OverlayMode(rawValue: try mode.text()) else { throw mode.refusal("l2 or l3") }
+      return parsedMode
     }
   }
 
@@ -116,7 +116,8 @@ extension FlannelNetwork {
       guard own.count <= 1 else {
         throw CNIError(
           .invalidNetworkConfig,
-          "key \"network\": \(own[0]), \(own[1]): want one of each family, as etcd's \(key) has it")
+          "key \"network\": \(own[0]), \(own[1]): want at most one prefix of each family, because etcd's \(key) holds no more"
+        )
       }
       guard let prefix = own.first else { continue }
       members[family == .v4 ? "Network" : "IPv6Network"] = .string(prefix.network.description)

@@ -58,13 +58,13 @@ struct FlannelSubnet: Equatable {
   /// The host as a peer of a host whose underlay has that family.
   ///
   /// - Throws: the reason if it cannot be a peer.
-  func peer(over family: IPFamily) throws(NoPeer) -> OverlayPeer {
+  func peer(over family: IPFamily) throws(UnusablePeer) -> OverlayPeer {
     let type = value["BackendType"]?.string ?? "none"
-    guard type == "vxlan" else { throw NoPeer(reason: "its BackendType is \(type)") }
-    guard let vtep = address(family) else { throw NoPeer(reason: "it has no IPv\(family.digit) address") }
+    guard type == "vxlan" else { throw UnusablePeer(reason: "its BackendType is \(type)") }
+    guard let vtep = address(family) else { throw UnusablePeer(reason: "it has no IPv\(family.digit) address") }
     let data = value[family == .v4 ? "BackendData" : "BackendV6Data"]
     guard let mac = data?["VtepMAC"]?.string.flatMap(MACAddress.init), !mac.isZero, !mac.isMulticast else {
-      throw NoPeer(reason: "it has no VtepMAC")
+      throw UnusablePeer(reason: "it has no VtepMAC")
     }
     return OverlayPeer(vtep, vtepMAC: mac, subnets: prefixes.filter { !isElsewhere($0.family, from: family) })
   }
@@ -76,7 +76,7 @@ struct FlannelSubnet: Equatable {
 }
 
 /// The reason why an entry in etcd is not a usable peer.
-struct NoPeer: Error {
+struct UnusablePeer: Error {
   var reason: String
 }
 

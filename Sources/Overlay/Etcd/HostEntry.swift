@@ -5,7 +5,7 @@ import NetTypes
 
 /// This host's own entry in etcd: its subnet in mode l3, its address in mode l2.
 struct HostEntry<Store: EtcdStore & ~Copyable> {
-  let control: EtcdControl<Store>
+  let control: EtcdControlPlane<Store>
   let plane: EtcdPlaneConfig
   let network: NetworkName
   let host: OverlayHost
@@ -15,7 +15,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   var isQuiet = false
 
   /// The content of etcd, and the network's state derived from it.
-  struct Finding {
+  struct Snapshot {
     var view: NetworkView
     var controlState: ControlPlaneState
   }
@@ -25,7 +25,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
 
   /// This host's record, if it is for the same prefix in etcd.
   func record() throws(CNIError) -> HostRecord? {
-    guard let record = try control.disk.host(network), record.prefix == plane.prefix else { return nil }
+    guard let record = try control.records.host(network), record.prefix == plane.prefix else { return nil }
     return record
   }
 
@@ -38,7 +38,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   /// `check` can refuse what is about to be written.
   func register(
     withEndpoints: Bool, _ check: (ControlPlaneState) throws(CNIError) -> Void = { (_) throws(CNIError) in }
-  ) throws(CNIError) -> Finding {
+  ) throws(CNIError) -> Snapshot {
     var store = try control.open(plane.etcd)
     return try register(withEndpoints: withEndpoints, at: &store, check)
   }
@@ -46,44 +46,44 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   func register(
     withEndpoints: Bool, at store: inout Store,
     _ check: (ControlPlaneState) throws(CNIError) -> Void = { (_) throws(CNIError) in }
-  ) throws(CNIError) -> Finding {
-    let known = try record()
+  ) throws(CNIError) -> Snapshot {
+    let storedRecord = try record()
     let view = try read(&store, withEndpoints: withEndpoints)
-    if case .nothing = try step(view, known) { return try finding(view, known) }
+    if case .nothing = try step(view, storedRecord) { return try snapshot(view, storedRecord) }
     // Two plugin processes on this host must not make two entries.
-    let lock = try control.disk.lock(network)
-    let isSame = try record() == known
-    let settled = try settle(
+    let lock = try control.records.lock(network)
+    let isSame = try record() == storedRecord
+    let settled = try completeEntry(
       &store, isSame ? view : try read(&store, withEndpoints: withEndpoints), withEndpoints: withEndpoints, check)
     _ = consume lock
     return settled
   }
 
-  private func settle(
-    _ store: inout Store, _ seen: NetworkView, withEndpoints: Bool,
+  private func completeEntry(
+    _ store: inout Store, _ initialView: NetworkView, withEndpoints: Bool,
     _ check: (ControlPlaneState) throws(CNIError) -> Void
-  ) throws(CNIError) -> Finding {
-    var view = seen
+  ) throws(CNIError) -> Snapshot {
+    var view = initialView
     var spare: EtcdLease?
     for _ in 0..<Self.attempts {
-      let known = try record()
-      switch try step(view, known) {
+      let storedRecord = try record()
+      switch try step(view, storedRecord) {
       case .nothing:
         if let spare { try store.revoke(spare) }
-        return try finding(view, known)
-      case .remember(let own): try remember(own, view, seconds: 0)
+        return try snapshot(view, storedRecord)
+      case .saveRecord(let own): try saveRecord(own, view, seconds: 0)
       case .renew(let own, let lease):
         if let seconds = try store.keepAlive(lease) {
-          try remember(own, view, seconds: seconds)
+          try saveRecord(own, view, seconds: seconds)
         } else {
           view = try read(&store, withEndpoints: withEndpoints)
         }
       case .write(let draft):
-        try check(finding(view.with(draft), known) { _ in }.controlState)
+        try check(snapshot(view.with(draft), storedRecord) { _ in }.controlState)
         view = try write(draft, to: &store, spare: &spare, withEndpoints: withEndpoints)
       }
     }
-    throw CNIError(.tryAgainLater, "etcd \(plane.prefix): other hosts were faster \(Self.attempts) times")
+    throw CNIError(.tryAgainLater, "etcd \(plane.prefix): other hosts changed it \(Self.attempts) times in a row")
   }
 
   /// Writes the entry, with a lease if it is a new one.
@@ -92,7 +92,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   private func write(
     _ draft: EntryDraft, to store: inout Store, spare: inout EtcdLease?, withEndpoints: Bool
   ) throws(CNIError) -> NetworkView {
-    let known = try record()
+    let storedRecord = try record()
     var lease = draft.lease
     if draft.needsLease {
       if spare == nil { spare = try store.grantLease(seconds: plane.leaseSeconds) }
@@ -103,23 +103,23 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
     var view = NetworkView(plane.prefix, host.mode, outcome)
     guard outcome.isSuccess, let own = view.hosts[draft.key] else { return view }
     if draft.needsLease {
-      guard isAlone(own, view) else {
+      guard hasNoOlderOverlap(own, view) else {
         _ = try store.transact(
           EtcdTransaction(where: [.hasValue(own.pair.key, own.pair.value)], [.delete(.one(own.pair.key))]))
         return try read(&store, withEndpoints: withEndpoints)
       }
       spare = nil
     }
-    try remember(own, view, seconds: draft.needsLease ? plane.leaseSeconds : 0)
+    try saveRecord(own, view, seconds: draft.needsLease ? plane.leaseSeconds : 0)
     if draft.needsLease {
-      try tellAgain(at: &store, lease, after: known)
-      if host.mode == .l2, let old = known?.lease, old != lease { view.end(old) }
+      try republish(at: &store, lease, after: storedRecord)
+      if host.mode == .l2, let old = storedRecord?.lease, old != lease { view.end(old) }
     }
     return view
   }
 
   /// Whether no older entry overlaps: another host may have written another key with an overlapping subnet at the same time.
-  private func isAlone(_ own: HostPair, _ view: NetworkView) -> Bool {
+  private func hasNoOlderOverlap(_ own: HostPair, _ view: NetworkView) -> Bool {
     guard let subnet = own.subnet else { return true }
     return !view.hosts.values.contains { other in
       other.pair.key != own.pair.key && other.pair.modified < own.pair.modified
@@ -128,30 +128,30 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
   }
 
   /// Records the entry on disk; with `seconds` 0 the recorded time of its lease stays.
-  private func remember(_ own: HostPair, _ view: NetworkView, seconds: Int) throws(CNIError) {
+  private func saveRecord(_ own: HostPair, _ view: NetworkView, seconds: Int) throws(CNIError) {
     guard let configured = try view.network() else { return }
-    let known = try record()
+    let storedRecord = try record()
     var record = HostRecord(
       prefix: plane.prefix, key: own.pair.key, local: host.local, leaseSeconds: seconds, renewed: control.now(),
       vni: configured.vni, port: configured.port)
     record.subnets = own.subnet?.prefixes ?? []
     record.lease = own.pair.lease
     record.network = configured.prefixes
-    if seconds == 0, let known, known.lease == own.pair.lease {
-      record.leaseSeconds = known.leaseSeconds
-      record.renewed = known.renewed
+    if seconds == 0, let storedRecord, storedRecord.lease == own.pair.lease {
+      record.leaseSeconds = storedRecord.leaseSeconds
+      record.renewed = storedRecord.renewed
     }
-    try control.disk.keep(record, of: network)
+    try control.records.keep(record, of: network)
   }
 
   /// The network's state from etcd's entries, without this host's own.
-  func finding(_ view: NetworkView, _ record: HostRecord?) throws(CNIError) -> Finding {
-    try finding(view, record) { if !isQuiet { control.warn($0) } }
+  func snapshot(_ view: NetworkView, _ record: HostRecord?) throws(CNIError) -> Snapshot {
+    try snapshot(view, record) { if !isQuiet { control.warn($0) } }
   }
 
-  func finding(
+  func snapshot(
     _ view: NetworkView, _ record: HostRecord?, warn: (String) -> Void
-  ) throws(CNIError) -> Finding {
+  ) throws(CNIError) -> Snapshot {
     let own = view.own(host, record)
     var controlState = ControlPlaneState()
     if let configured = try view.network() {
@@ -162,9 +162,9 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
       controlState.isDirectRouting = configured.isDirectRouting
     }
     controlState.ownSubnets = own?.subnet?.prefixes ?? []
-    controlState.vtepMAC = keptMAC(view, record)
+    controlState.vtepMAC = registeredMAC(view, record)
     controlState.peers = view.peers(of: host, own: own, lease: record?.lease, warn: warn)
-    return Finding(view: view, controlState: controlState)
+    return Snapshot(view: view, controlState: controlState)
   }
 }
 
@@ -174,14 +174,14 @@ extension HostEntry where Store: ~Copyable {
   /// For CHECK: reads the network's state.
   ///
   /// - Throws: code 101 if etcd has no entry of this host.
-  func look(withEndpoints: Bool) throws(CNIError) -> ControlPlaneState {
+  func readState(withEndpoints: Bool) throws(CNIError) -> ControlPlaneState {
     var store = try control.open(plane.etcd)
-    let known = try record()
+    let storedRecord = try record()
     let view = try read(&store, withEndpoints: withEndpoints)
-    guard view.own(host, known) != nil else {
+    guard view.own(host, storedRecord) != nil else {
       throw CNIError(.differences, "etcd \(plane.prefix) has no entry of this host, \(host.local)")
     }
-    return try finding(view, known).controlState
+    return try snapshot(view, storedRecord).controlState
   }
 
   /// For STATUS: reads the network's state and what an ADD would write.
@@ -189,32 +189,36 @@ extension HostEntry where Store: ~Copyable {
   /// - Throws: code 11 if etcd does not answer and this host has no record; 50 if no subnet is free; 51 if this host's lease has
   ///   expired, so that other hosts have removed its containers.
   func status() throws(CNIError) -> ControlPlaneState {
-    let known = try record()
+    let storedRecord = try record()
     let view: NetworkView
     do throws(CNIError) {
       var store = try control.open(plane.etcd)
       view = try read(&store, withEndpoints: false)
     } catch  where error.code == .tryAgainLater {
-      guard let known else { throw error }
-      guard known.lease == nil || known.isFresh(1, at: control.now()) else { throw ended(known, error.message) }
-      return known.controlState
+      guard let storedRecord else { throw error }
+      guard storedRecord.lease == nil || storedRecord.isFresh(1, at: control.now()) else {
+        throw leaseExpired(storedRecord, error.message)
+      }
+      return storedRecord.controlState
     }
-    if view.own(host, known) == nil, let known, known.lease != nil, !view.has(known) {
-      throw ended(known, "etcd has no entry \(known.key)")
+    if view.own(host, storedRecord) == nil, let storedRecord, storedRecord.lease != nil, !view.has(storedRecord) {
+      throw leaseExpired(storedRecord, "etcd has no entry \(storedRecord.key)")
     }
     do throws(CNIError) {
       // The IPAM plugin is checked with the subnet that an ADD would take.
-      if case .write(let draft) = try step(view, known) { return try finding(view.with(draft), known).controlState }
+      if case .write(let draft) = try step(view, storedRecord) {
+        return try snapshot(view.with(draft), storedRecord).controlState
+      }
     } catch  where error.code == .poolExhausted {
       throw CNIError(.notAvailable, error.message, details: error.details)
     }
-    return try finding(view, known).controlState
+    return try snapshot(view, storedRecord).controlState
   }
 
-  private func ended(_ record: HostRecord, _ reason: String) -> CNIError {
+  private func leaseExpired(_ record: HostRecord, _ reason: String) -> CNIError {
     CNIError(
-      .limitedConnectivity, "this host's lease of \(record.key) has ended: \(reason)",
-      details: "the next ADD takes it again; cnictl overlay sync --watch renews it")
+      .limitedConnectivity, "this host's lease of \(record.key) has expired: \(reason)",
+      details: "the next ADD acquires it again; cnictl overlay sync --watch renews it")
   }
 }
 
@@ -250,7 +254,7 @@ extension HostEntry where Store: ~Copyable {
   enum Step {
     case nothing
     /// The entry exists and has no lease.
-    case remember(HostPair)
+    case saveRecord(HostPair)
     case renew(HostPair, EtcdLease)
     case write(EntryDraft)
   }
@@ -262,16 +266,16 @@ extension HostEntry where Store: ~Copyable {
     guard let own = view.own(host, record) else {
       return .write(try newEntry(view, record, configured, missing))
     }
-    let value = value(configured, besides: own.value, mac: keptMAC(view, record))
-    if let subnet = own.subnet { try requirePlace(subnet.prefixes, in: configured, own.pair.key) }
+    let value = value(configured, besides: own.value, mac: registeredMAC(view, record))
+    if let subnet = own.subnet { try requireSubnets(subnet.prefixes, in: configured, own.pair.key) }
     guard value == own.value, missing == nil else {
       return .write(
         EntryDraft(
           key: own.pair.key, value: value, revision: own.pair.modified, lease: own.pair.lease, config: missing))
     }
-    let isKnown = record?.key == own.pair.key && record?.lease == own.pair.lease && record?.local == host.local
-    guard let lease = own.pair.lease else { return isKnown ? .nothing : .remember(own) }
-    return isKnown && record?.isFresh(renewal, at: control.now()) == true ? .nothing : .renew(own, lease)
+    let isRecorded = record?.key == own.pair.key && record?.lease == own.pair.lease && record?.local == host.local
+    guard let lease = own.pair.lease else { return isRecorded ? .nothing : .saveRecord(own) }
+    return isRecorded && record?.isFresh(renewal, at: control.now()) == true ? .nothing : .renew(own, lease)
   }
 
   /// The network's configuration, and the pair to write if etcd has none.
@@ -290,7 +294,7 @@ extension HostEntry where Store: ~Copyable {
   /// The MAC address in this host's entry, which other hosts use; the device may have another one.
   ///
   /// `nil` if the configuration sets one, or if etcd has no entry that matches this host's record.
-  func keptMAC(_ view: NetworkView, _ record: HostRecord?) -> MACAddress? {
+  func registeredMAC(_ view: NetworkView, _ record: HostRecord?) -> MACAddress? {
     guard host.vtepMAC == nil, let record, view.has(record) else { return nil }
     return view.hosts[record.key]?.tunnelMAC(host.mode, over: host.local.family)
   }
@@ -313,7 +317,8 @@ extension HostEntry where Store: ~Copyable {
       case .l3:
         FlannelSubnet.keys(plane.prefix) + FlannelSubnet.name(try subnets(view, record, configured))
       }
-    return EntryDraft(key: key, value: value(configured, besides: nil, mac: keptMAC(view, record)), config: missing)
+    return EntryDraft(
+      key: key, value: value(configured, besides: nil, mac: registeredMAC(view, record)), config: missing)
   }
 
   /// The recorded subnets of this host, or else free ones.
@@ -325,19 +330,19 @@ extension HostEntry where Store: ~Copyable {
     let pools = try configured.pools()
     let taken = view.hosts.values.flatMap { other in (other.subnet?.prefixes ?? []).map { (prefix: $0, host: other) } }
     if let record, !record.subnets.isEmpty {
-      let rival = taken.first { entry in record.subnets.contains { $0.overlaps(entry.prefix) } }
+      let overlapping = taken.first { entry in record.subnets.contains { $0.overlaps(entry.prefix) } }
       if record.lease != nil {
-        try requirePlace(record.subnets, in: configured, record.key)
-        if let rival { throw lost(record, to: rival.host) }
+        try requireSubnets(record.subnets, in: configured, record.key)
+        if let overlapping { throw subnetsLost(record, to: overlapping.host) }
         return record.subnets
       }
       // This host has given up its entry, so another host may have these subnets by now.
-      if rival == nil, isPlace(record.subnets, in: configured) { return record.subnets }
+      if overlapping == nil, areSubnets(record.subnets, in: configured) { return record.subnets }
     }
-    return try chosen(pools, taken.map(\.prefix))
+    return try freeSubnets(pools, taken.map(\.prefix))
   }
 
-  private func chosen(_ pools: [SubnetPool], _ taken: [IPPrefix]) throws(CNIError) -> [IPPrefix] {
+  private func freeSubnets(_ pools: [SubnetPool], _ taken: [IPPrefix]) throws(CNIError) -> [IPPrefix] {
     var subnets: [IPPrefix] = []
     for pool in pools {
       guard let free = pool.free(besides: taken, random: control.random) else {
@@ -349,29 +354,29 @@ extension HostEntry where Store: ~Copyable {
     return subnets
   }
 
-  private func lost(_ record: HostRecord, to rival: HostPair) -> CNIError {
+  private func subnetsLost(_ record: HostRecord, to overlapping: HostPair) -> CNIError {
     let subnets = record.subnets.map(\.description).joined(separator: ", ")
-    let holder = rival.subnet?.address(host.local.family)?.description ?? "another host"
+    let holder = overlapping.subnet?.address(host.local.family)?.description ?? "another host"
     return CNIError(
       .addressUnavailable,
-      "etcd \(rival.pair.key): \(holder) has it since this host's lease of \(subnets) has ended, and containers here may use it",
-      details: "remove this network's containers from this host, then \(control.disk.state)/\(network).json")
+      "etcd \(overlapping.pair.key): \(holder) took it after this host's lease of \(subnets) expired, and containers on this host may still use it",
+      details: "remove this network's containers from this host, then \(control.records.state)/\(network).json")
   }
 
   /// Refuses a changed network that no longer contains this host's subnets: its containers would lose their connection.
-  private func requirePlace(
+  private func requireSubnets(
     _ subnets: [IPPrefix], in configured: FlannelNetwork, _ key: String
   ) throws(CNIError) {
-    guard !isPlace(subnets, in: configured) else { return }
+    guard !areSubnets(subnets, in: configured) else { return }
     let both = [subnets, configured.prefixes].map { $0.map(\.description).joined(separator: ", ") }
     throw CNIError(
       .invalidNetworkConfig,
-      "etcd \(key): this host has \(both[0]): want a part of each of \(both[1]), as \(FlannelNetwork.key(plane.prefix)) has it",
-      details: "where the network was changed: remove its containers from this host, the key, and "
-        + "\(control.disk.state)/\(network).json")
+      "etcd \(key): this host has \(both[0]): want a part of each of \(both[1]), the network in \(FlannelNetwork.key(plane.prefix))",
+      details: "if the network was changed: remove its containers from this host, the key, and "
+        + "\(control.records.state)/\(network).json")
   }
 
-  private func isPlace(_ subnets: [IPPrefix], in configured: FlannelNetwork) -> Bool {
+  private func areSubnets(_ subnets: [IPPrefix], in configured: FlannelNetwork) -> Bool {
     let isWithin = subnets.allSatisfy { subnet in
       configured.prefixes.contains { $0.contains(subnet.first) && $0.contains(subnet.last) }
     }

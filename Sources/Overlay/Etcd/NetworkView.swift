@@ -105,25 +105,25 @@ extension NetworkView {
   func network() throws(CNIError) -> FlannelNetwork? {
     guard let config else { return nil }
     guard let value = config.json else {
-      throw CNIError(.invalidNetworkConfig, "etcd \(config.key): not a JSON object: want a network as flannel has it")
+      throw CNIError(.invalidNetworkConfig, "etcd \(config.key): not a JSON object: want a network in flannel's format")
     }
     return try FlannelNetwork(value, at: config.key)
   }
 
   /// This host's own entry, found by its address or, after its address changed, by its record.
   func own(_ host: OverlayHost, _ record: HostRecord?) -> HostPair? {
-    if let record, let known = hosts[record.key] {
+    if let record, let hostEntry = hosts[record.key] {
       // In mode l2 the key contains the address.
-      let isRemembered = mode == .l3 && record.lease != nil && known.pair.lease == record.lease
-      if isOwn(known, host) || isRemembered { return known }
+      let isRecorded = mode == .l3 && record.lease != nil && hostEntry.pair.lease == record.lease
+      if isOwn(hostEntry, host) || isRecorded { return hostEntry }
     }
     return hosts.values.filter { isOwn($0, host) }.min { $0.pair.key < $1.pair.key }
   }
 
-  private func isOwn(_ known: HostPair, _ host: OverlayHost) -> Bool {
+  private func isOwn(_ hostEntry: HostPair, _ host: OverlayHost) -> Bool {
     switch mode {
-    case .l2: known.pair.key == hostKeys + host.local.description
-    case .l3: known.subnet?.address(host.local.family) == host.local
+    case .l2: hostEntry.pair.key == hostKeys + host.local.description
+    case .l3: hostEntry.subnet?.address(host.local.family) == host.local
     }
   }
 
@@ -140,21 +140,21 @@ extension NetworkView {
     return peers.sorted { $0.vtep < $1.vtep }
   }
 
-  private func routedPeer(_ known: HostPair, of host: OverlayHost, warn: (String) -> Void) -> OverlayPeer? {
-    let key = known.pair.key
-    guard let subnet = known.subnet else {
-      warn("etcd \(key) is left out: it is no host's subnet as flannel has it")
+  private func routedPeer(_ hostEntry: HostPair, of host: OverlayHost, warn: (String) -> Void) -> OverlayPeer? {
+    let key = hostEntry.pair.key
+    guard let subnet = hostEntry.subnet else {
+      warn("etcd \(key) is ignored: it is not a host's subnet in flannel's format")
       return nil
     }
-    do throws(NoPeer) {
+    do throws(UnusablePeer) {
       let peer = try subnet.peer(over: host.local.family)
       for prefix in subnet.prefixes where !peer.subnets.contains(prefix) {
-        warn("etcd \(key): \(prefix) is left out: flanneld has another device for it, want it IPv4 only")
+        warn("etcd \(key): \(prefix) is ignored: flanneld has another device for it, want it IPv4 only")
       }
       // Another entry with this host's address is an old one of this host.
       return peer.vtep == host.local ? nil : peer
     } catch {
-      warn("etcd \(key) is left out: \(error.reason)")
+      warn("etcd \(key) is ignored: \(error.reason)")
       return nil
     }
   }
@@ -164,9 +164,9 @@ extension NetworkView {
   ) -> [OverlayPeer] {
     var peers: [IPAddress: OverlayPeer] = [:]
     // An entry with this host's lease is this host at its former address.
-    for known in hosts.values where lease == nil || known.pair.lease != lease {
-      guard let peer = known.value.flatMap(BridgedHost.peer), peer.vtep.family == host.local.family else {
-        warn("etcd \(known.pair.key) is left out: it has no IPv\(host.local.family.digit) address")
+    for hostEntry in hosts.values where lease == nil || hostEntry.pair.lease != lease {
+      guard let peer = hostEntry.value.flatMap(BridgedHost.peer), peer.vtep.family == host.local.family else {
+        warn("etcd \(hostEntry.pair.key) is ignored: it has no IPv\(host.local.family.digit) address")
         continue
       }
       peers[peer.vtep] = peer

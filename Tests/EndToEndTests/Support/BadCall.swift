@@ -18,7 +18,7 @@ struct BadCall: CustomTestStringConvertible {
   var script = ""
   var code: Int
   /// What message and details together have to say.
-  var words: [String]
+  var fragments: [String]
 
   var testDescription: String { name }
 
@@ -28,30 +28,30 @@ struct BadCall: CustomTestStringConvertible {
     """#
 
   /// The usual configuration with further members.
-  static func keys(_ keys: String, _ code: Int, _ words: String..., command: String = "ADD") -> BadCall {
-    BadCall(name: "\(command) \(keys)", command: command, config: merged(keys), code: code, words: words)
+  static func keys(_ keys: String, _ code: Int, _ fragments: String..., command: String = "ADD") -> BadCall {
+    BadCall(name: "\(command) \(keys)", command: command, config: merged(keys), code: code, fragments: fragments)
   }
 
   /// The usual configuration with further members of `ipam`.
-  static func ipam(_ keys: String, _ code: Int, _ words: String..., script: String = "") -> BadCall {
+  static func ipam(_ keys: String, _ code: Int, _ fragments: String..., script: String = "") -> BadCall {
     BadCall(
       name: "ipam \(keys)", config: merged(#"{"ipam": \#(merged(keys, into: "ipam"))}"#), script: script, code: code,
-      words: words)
+      fragments: fragments)
   }
 
   /// Any bytes.
-  static func text(_ name: String, _ text: String, _ code: Int, _ words: String...) -> BadCall {
-    BadCall(name: name, config: text, code: code, words: words)
+  static func text(_ name: String, _ text: String, _ code: Int, _ fragments: String...) -> BadCall {
+    BadCall(name: name, config: text, code: code, fragments: fragments)
   }
 
   /// The usual configuration with other variables.
   static func variables(
-    _ variables: [String: String], _ code: Int, _ words: String..., command: String = "ADD", script: String = ""
+    _ variables: [String: String], _ code: Int, _ fragments: String..., command: String = "ADD", script: String = ""
   ) -> BadCall {
     let list = variables.map { "\($0)=\($1)" }.sorted().joined(separator: " ")
     return BadCall(
       name: "\(command) \(list)", command: command, config: base, variables: variables, script: script, code: code,
-      words: words)
+      fragments: fragments)
   }
 
   /// An unreadable `keys` becomes an empty input, which no row that is about keys expects.
@@ -80,7 +80,7 @@ struct BadCall: CustomTestStringConvertible {
       #expect(answer["cniVersion"]?.string.map { !$0.isEmpty } == true)
       #expect(outcome.code == code, "\(outcome)")
       #expect(outcome.json?.text("msg")?.isEmpty == false)
-      for word in words { #expect(outcome.complaint.contains(filled(word))) }
+      for word in fragments { #expect(outcome.complaint.contains(filled(word))) }
       try lab.expectUnchanged(since: before)
     }
   }

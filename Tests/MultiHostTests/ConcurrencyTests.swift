@@ -3,9 +3,9 @@ import LabSupport
 import Testing
 
 /// Many at once, and some that are killed.
-@Suite(.needsRoot) struct CrowdTests {
+@Suite(.needsRoot) struct ConcurrencyTests {
   @Test(arguments: OverlayNetwork.Kind.allCases)
-  func `fifty ADDs at once as the first on a host make one network`(kind: OverlayNetwork.Kind) throws {
+  func `50 concurrent first ADDs on a host create one network`(kind: OverlayNetwork.Kind) throws {
     try Cluster.use(hosts: 2, containers: 50) { cluster in
       let network = OverlayNetwork(cluster: cluster, kind: kind, number: 1)
       let lab = cluster.hosts[0]
@@ -22,7 +22,7 @@ import Testing
     }
   }
 
-  @Test func `a container's three networks are added and deleted at once`() throws {
+  @Test func `a container joins and leaves three networks concurrently`() throws {
     try Cluster.use(hosts: 2, containers: 1) { cluster in
       let networks = OverlayNetwork.Kind.allCases.enumerated().map { index, kind in
         // One default route for each family.
@@ -49,7 +49,7 @@ import Testing
   static let killings = OverlayNetwork.Kind.allCases.flatMap { kind in (1...2).map { (kind, UInt64($0)) } }
 
   @Test(arguments: killings)
-  func `what a killed ADD or DEL leaves, DEL and GC remove`(kind: OverlayNetwork.Kind, seed: UInt64) throws {
+  func `DEL and GC remove what a killed ADD or DEL left`(kind: OverlayNetwork.Kind, seed: UInt64) throws {
     try Cluster.use(hosts: 2, containers: 1) { cluster in
       let network = OverlayNetwork(
         cluster: cluster, kind: kind, number: 1, keys: try JSONValue(json: #"{"ipMasq": true}"#))
@@ -85,7 +85,7 @@ import Testing
   }
 
   @Test(arguments: OverlayNetwork.Kind.allCases, [#""$@" > /dev/full"#, #""$@" >&-"#])
-  func `an ADD whose result nobody gets is taken back`(kind: OverlayNetwork.Kind, script: String) throws {
+  func `ADD is rolled back if its result cannot be written`(kind: OverlayNetwork.Kind, script: String) throws {
     try Cluster.use(hosts: 2, containers: 2) { cluster in
       let network = OverlayNetwork(cluster: cluster, kind: kind, number: 1)
       let lab = cluster.hosts[0]

@@ -4,8 +4,8 @@ public import Linux
 import NetTypes
 
 /// The control plane that uses peers files, and etcd with flannel's keys.
-public struct EtcdControl<Store: EtcdStore & ~Copyable> {
-  let disk: OverlayDisk
+public struct EtcdControlPlane<Store: EtcdStore & ~Copyable> {
+  let records: OverlayRecords
   let open: (EtcdConfig) throws(CNIError) -> Store
   /// Seconds since 1970.
   let now: () -> Int
@@ -14,17 +14,17 @@ public struct EtcdControl<Store: EtcdStore & ~Copyable> {
   let warn: (String) -> Void
 
   /// - Parameters:
-  ///   - disk: this host's records.
+  ///   - records: this host's records.
   ///   - now: seconds since 1970.
   ///   - random: a random number of a range.
   ///   - warn: prints a line for the operator.
   ///   - open: makes an etcd client.
   public init(
-    _ disk: OverlayDisk = OverlayDisk(), now: @escaping () -> Int = { WallClock.seconds },
+    _ records: OverlayRecords = OverlayRecords(), now: @escaping () -> Int = { WallClock.seconds },
     random: @escaping (Range<UInt128>) -> UInt128 = { UInt128.random(in: $0) }, warn: @escaping (String) -> Void,
     open: @escaping (EtcdConfig) throws(CNIError) -> Store
   ) {
-    self.disk = disk
+    self.records = records
     self.now = now
     self.random = random
     self.warn = warn
@@ -32,7 +32,7 @@ public struct EtcdControl<Store: EtcdStore & ~Copyable> {
   }
 }
 
-extension EtcdControl: OverlayControl where Store: ~Copyable {
+extension EtcdControlPlane: ControlPlaneClient where Store: ~Copyable {
   public func peers(inFile path: String) throws(CNIError) -> [OverlayPeer] {
     let bytes: [UInt8]
     do throws(KernelError) { bytes = try Files.read(path) } catch {
@@ -45,7 +45,7 @@ extension EtcdControl: OverlayControl where Store: ~Copyable {
     }
   }
 
-  public func isWatched(_ network: NetworkName) -> Bool { disk.isWatched(network) }
+  public func isWatched(_ network: NetworkName) -> Bool { records.isWatched(network) }
 
   public func consult(
     _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
@@ -55,32 +55,32 @@ extension EtcdControl: OverlayControl where Store: ~Copyable {
     switch command {
     case .add: return try entry.register(withEndpoints: isWatched(network), check).controlState
     case .status: return try entry.status()
-    default: return try entry.look(withEndpoints: isWatched(network))
+    default: return try entry.readState(withEndpoints: isWatched(network))
     }
   }
 }
 
 // What a host of mode l2 publishes about its containers.
 
-extension EtcdControl where Store: ~Copyable {
+extension EtcdControlPlane where Store: ~Copyable {
   public func publish(
     _ endpoints: [OverlayEndpoint], of owner: AttachmentID, _ plane: EtcdPlaneConfig, as host: OverlayHost
   ) throws(CNIError) {
     guard host.mode == .l2, !endpoints.isEmpty else { return }
-    guard let lease = try disk.host(owner.network)?.lease else {
+    guard let lease = try records.host(owner.network)?.lease else {
       throw CNIError(
-        .tryAgainLater, "etcd \(plane.prefix): this host, \(host.local), has no lease to tell of containers with")
+        .tryAgainLater, "etcd \(plane.prefix): this host, \(host.local), has no etcd lease to publish containers with")
     }
     let record = EndpointRecord(
       container: owner.container, interface: owner.interface, endpoints: endpoints, vtep: host.local)
     // The record comes first, so that this host has a record of every entry in etcd.
-    try disk.keep(record, of: owner)
+    try records.keep(record, of: owner)
     var store = try open(plane.etcd)
-    _ = try store.transact(record.told(plane.prefix, on: owner.network, lease))
+    _ = try store.transact(record.publication(plane.prefix, on: owner.network, lease))
   }
 
   public func withdraw(_ owner: AttachmentID, _ plane: EtcdPlaneConfig) throws(CNIError) {
-    guard let record = try disk.endpoint(owner) else { return }
+    guard let record = try records.endpoint(owner) else { return }
     var store = try open(plane.etcd)
     try withdraw(record, of: owner, plane, from: &store)
   }
@@ -98,7 +98,7 @@ extension EtcdControl where Store: ~Copyable {
           EtcdTransaction(where: [.hasValue(entry.key, entry.value)], [.delete(.one(entry.key))]))
       }
     }
-    try disk.forget(owner)
+    try records.forget(owner)
   }
 
   /// Withdraws the entries of attachments that no longer exist; if no attachment is valid, revokes this host's lease too.
@@ -107,37 +107,37 @@ extension EtcdControl where Store: ~Copyable {
   public func collectGarbage(
     of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError) {
-    let stale = try disk.endpoints(of: network).map { $0.owner(on: network) }.filter {
+    let stale = try records.endpoints(of: network).map { $0.owner(on: network) }.filter {
       !valid.contains(ValidAttachments.Attachment(containerID: $0.container, ifname: $0.interface))
     }
-    var record = try disk.host(network)
+    var record = try records.host(network)
     guard !stale.isEmpty || valid.isEmpty && record?.lease != nil else { return }
     var store = try open(plane.etcd)
     for owner in stale {
-      if let record = try disk.endpoint(owner) { try withdraw(record, of: owner, plane, from: &store) }
+      if let record = try records.endpoint(owner) { try withdraw(record, of: owner, plane, from: &store) }
     }
     guard valid.isEmpty, let lease = record?.lease else { return }
     try store.revoke(lease)
     record?.lease = nil
-    if let record { try disk.keep(record, of: network) }
+    if let record { try records.keep(record, of: network) }
   }
 }
 
 extension EndpointRecord {
-  fileprivate func told(_ prefix: String, on network: NetworkName, _ lease: EtcdLease) -> EtcdTransaction {
+  fileprivate func publication(_ prefix: String, on network: NetworkName, _ lease: EtcdLease) -> EtcdTransaction {
     EtcdTransaction(entries(prefix, on: network).map { .put($0.key, $0.value, lease: lease) })
   }
 }
 
 extension HostEntry where Store: ~Copyable {
   /// Publishes all containers of this host again: their entries ended with the old lease, or have this host's old address.
-  func tellAgain(at store: inout Store, _ lease: EtcdLease?, after known: HostRecord?) throws(CNIError) {
+  func republish(at store: inout Store, _ lease: EtcdLease?, after storedRecord: HostRecord?) throws(CNIError) {
     guard host.mode == .l2, let lease else { return }
-    if let old = known?.lease, old != lease { try store.revoke(old) }
-    for var record in try control.disk.endpoints(of: network) {
+    if let old = storedRecord?.lease, old != lease { try store.revoke(old) }
+    for var record in try control.records.endpoints(of: network) {
       record.vtep = host.local
-      try control.disk.keep(record, of: record.owner(on: network))
-      _ = try store.transact(record.told(plane.prefix, on: network, lease))
+      try control.records.keep(record, of: record.owner(on: network))
+      _ = try store.transact(record.publication(plane.prefix, on: network, lease))
     }
   }
 }

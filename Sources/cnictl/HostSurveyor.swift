@@ -9,7 +9,7 @@ import Netlink
 import PacketFilter
 
 /// Reads what the host has of networks' attachments; changes nothing.
-struct HostLook {
+struct HostSurveyor {
   var cache: ResultCache
 
   /// Surveys the host for each of these networks.
@@ -24,11 +24,11 @@ struct HostLook {
       let links = try hostLinks()
       for list in lists { surveys.append(try survey(list, entries[list.name] ?? [], links)) }
       // Attachments in progress are read before the namespaces, so that an ADD that ends now is in one of the two.
-      let attaching = HostNamespaces.attaching()
-      let inside = try contents()
+      let attachmentsInProgress = HostNamespaces.attachmentsInProgress()
+      let namespaceInterfaces = try readNamespaceInterfaces()
       for index in surveys.indices {
-        surveys[index].attaching = attaching
-        surveys[index].inside = inside
+        surveys[index].attachmentsInProgress = attachmentsInProgress
+        surveys[index].namespaceInterfaces = namespaceInterfaces
       }
     } catch { throw CNIError(error) }
     return surveys
@@ -76,50 +76,50 @@ struct HostLook {
 
   private func hostLinks() throws(KernelError) -> [HostSurvey.Link] {
     var kernel = try LiveKernel.open(containerNamespace: nil)
-    var known: [Int32: Bool] = [:]
+    var answers: [Int32: Bool] = [:]
     var links: [HostSurvey.Link] = []
     for link in try kernel.allLinks(on: .host) {
       guard let number = link.linkNetNSID else {
         links.append(HostSurvey.Link(link.name, alias: link.alias))
         continue
       }
-      let inUse = if let answer = known[number] { answer } else { try kernel.isInUse(namespace: number) }
-      known[number] = inUse
+      let inUse = if let answer = answers[number] { answer } else { try kernel.isInUse(namespace: number) }
+      answers[number] = inUse
       links.append(HostSurvey.Link(link.name, alias: link.alias, peer: inUse ? .live : .gone))
     }
     return links
   }
 
-  private func contents() throws(KernelError) -> [HostSurvey.Inside] {
-    var found: [HostSurvey.Inside] = []
+  private func readNamespaceInterfaces() throws(KernelError) -> [HostSurvey.NamespaceInterface] {
+    var namespaceInterfaces: [HostSurvey.NamespaceInterface] = []
     for path in HostNamespaces.paths() {
       do throws(KernelError) {
-        found += try interfaces(in: path)
+        namespaceInterfaces += try interfaces(in: path)
       } catch  where error.meansNoNamespace {}  // the namespace has ended meanwhile
     }
-    return found
+    return namespaceInterfaces
   }
 
   /// The interfaces with a peer on this host, or without a peer in another namespace.
   ///
   /// Others belong to other hosts: this machine may run nodes in containers, which have containers themselves.
-  private func interfaces(in path: String) throws(KernelError) -> [HostSurvey.Inside] {
+  private func interfaces(in path: String) throws(KernelError) -> [HostSurvey.NamespaceInterface] {
     var kernel = try LiveKernel.open(containerNamespace: path)
     let host = try kernel.hostNSIDInContainer()
-    var found: [HostSurvey.Inside] = []
+    var namespaceInterfaces: [HostSurvey.NamespaceInterface] = []
     for link in try kernel.allLinks(on: .container) where !link.isLoopback {
       guard link.linkNetNSID == nil || link.linkNetNSID == host else { continue }
       var addresses: [IPAddress] = []
       do throws(KernelError) {
         addresses = try kernel.addresses(of: link.name, on: .container).map(\.address)
       } catch  where error.errno == .ENODEV {}  // the link was removed meanwhile
-      found.append(HostSurvey.Inside("\(link.name)", alias: link.alias, addresses: addresses))
+      namespaceInterfaces.append(HostSurvey.NamespaceInterface("\(link.name)", alias: link.alias, addresses: addresses))
     }
-    return found
+    return namespaceInterfaces
   }
 }
 
-extension HostLook {
+extension HostSurveyor {
   /// The attachments of a namespace's links, from the aliases of the links or of their peers; `nil` if a link has no tag.
   static func owners(in namespace: ContainerNamespace) -> [AttachmentID]? {
     guard var kernel = try? LiveKernel.open(containerNamespace: namespace.path),

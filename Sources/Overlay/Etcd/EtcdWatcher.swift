@@ -5,20 +5,20 @@ import NetTypes
 /// Watches networks in one etcd cluster, and renews this host's leases in it.
 ///
 /// A copy continues from the same revision.
-public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
-  private struct Followed {
+public struct EtcdWatcher<Store: EtcdStore & ~Copyable> {
+  private struct WatchedNetwork {
     var entry: HostEntry<Store>
-    var finding: HostEntry<Store>.Finding
+    var snapshot: HostEntry<Store>.Snapshot
     /// Whether the whole network must be read again.
     var isStale = false
   }
 
-  private let control: EtcdControl<Store>
+  private let control: EtcdControlPlane<Store>
   private let etcd: EtcdConfig
-  private var networks: [NetworkName: Followed] = [:]
-  private var told: Set<String> = []
+  private var networks: [NetworkName: WatchedNetwork] = [:]
+  private var printedWarnings: Set<String> = []
 
-  public init(_ control: EtcdControl<Store>, at etcd: EtcdConfig) {
+  public init(_ control: EtcdControlPlane<Store>, at etcd: EtcdConfig) {
     self.control = control
     self.etcd = etcd
   }
@@ -31,14 +31,14 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
   ) throws(CNIError) -> ControlPlaneState {
     var entry = HostEntry(control: control, plane: plane, network: network, host: host)
     entry.renewal = 3
-    let finding = try entry.register(withEndpoints: true)
+    let snapshot = try entry.register(withEndpoints: true)
     entry.isQuiet = true
-    networks[network] = Followed(entry: entry, finding: finding)
-    return finding.controlState
+    networks[network] = WatchedNetwork(entry: entry, snapshot: snapshot)
+    return snapshot.controlState
   }
 
   /// The network's state as last read; `nil` if the network is not watched.
-  public func controlState(of network: NetworkName) -> ControlPlaneState? { networks[network]?.finding.controlState }
+  public func controlState(of network: NetworkName) -> ControlPlaneState? { networks[network]?.snapshot.controlState }
 
   /// Watches for that time; renews leases first if that is due.
   ///
@@ -51,31 +51,33 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
   ) throws(CNIError) {
     var store = try control.open(etcd)
     try refresh(from: &store, changed)
-    guard let start = networks.values.map(\.finding.view.revision).min() else { return }
+    guard let start = networks.values.map(\.snapshot.view.revision).min() else { return }
     // `store` is busy during the callback, which therefore changes only these copies; they are written back at the end.
-    var followed = networks, warned = told, hasTold = false
+    var watched = networks, warnings = printedWarnings, hasReceivedEvents = false
     defer {
       // A watch from the same revision would repeat these events, outdated ones too.
-      for network in followed.keys where hasTold { followed[network]?.isStale = true }
-      (networks, told) = (followed, warned)
+      for network in watched.keys where hasReceivedEvents { watched[network]?.isStale = true }
+      (networks, printedWarnings) = (watched, warnings)
     }
     try store.watch(keys, from: start + 1, seconds: seconds) { (events) throws(CNIError) in
       guard !events.isCompacted else {
-        for network in followed.keys { followed[network]?.isStale = true }
+        for network in watched.keys { watched[network]?.isStale = true }
         return false
       }
-      for (network, before) in followed where before.finding.view.concerns(events) {
+      for (network, before) in watched where before.snapshot.view.concerns(events) {
         var next = before
-        next.finding.view.follow(events)
-        next.finding = try next.entry.finding(next.finding.view, try next.entry.record()) {
-          if warned.insert($0).inserted { control.warn($0) }
+        next.snapshot.view.follow(events)
+        next.snapshot = try next.entry.snapshot(next.snapshot.view, try next.entry.record()) {
+          if warnings.insert($0).inserted { control.warn($0) }
         }
-        next.isStale = try next.entry.isLost(next.finding.view)
-        followed[network] = next
-        if next.finding.controlState != before.finding.controlState { try changed(network, next.finding.controlState) }
+        next.isStale = try next.entry.lacksOwnEntry(next.snapshot.view)
+        watched[network] = next
+        if next.snapshot.controlState != before.snapshot.controlState {
+          try changed(network, next.snapshot.controlState)
+        }
       }
-      hasTold = true
-      return !followed.values.contains(where: \.isStale)
+      hasReceivedEvents = true
+      return !watched.values.contains(where: \.isStale)
     }
   }
 
@@ -83,20 +85,20 @@ public struct EtcdFollower<Store: EtcdStore & ~Copyable> {
   private mutating func refresh(
     from store: inout Store, _ changed: (NetworkName, ControlPlaneState) throws(CNIError) -> Void
   ) throws(CNIError) {
-    for (network, followed) in networks {
-      var isDue = try !followed.entry.isRenewed() || followed.isStale
-      if !isDue { isDue = try !followed.entry.isFollowed(by: followed.finding.view, at: &store) }
+    for (network, watched) in networks {
+      var isDue = try !watched.entry.isRenewed() || watched.isStale
+      if !isDue { isDue = try !watched.entry.isFollowed(by: watched.snapshot.view, at: &store) }
       guard isDue else { continue }
-      let view = try followed.entry.register(withEndpoints: true, at: &store).view
-      if !followed.finding.view.isBefore(view) {
+      let view = try watched.entry.register(withEndpoints: true, at: &store).view
+      if !watched.snapshot.view.isBefore(view) {
         control.warn("\(network): etcd was emptied or restored: everything is read and registered again")
-        try followed.entry.tellAgain(at: &store, followed.entry.record()?.lease, after: nil)
+        try watched.entry.republish(at: &store, watched.entry.record()?.lease, after: nil)
       }
-      let finding = try followed.entry.finding(view, try followed.entry.record()) {
-        if told.insert($0).inserted { control.warn($0) }
+      let snapshot = try watched.entry.snapshot(view, try watched.entry.record()) {
+        if printedWarnings.insert($0).inserted { control.warn($0) }
       }
-      networks[network] = Followed(entry: followed.entry, finding: finding)
-      if finding.controlState != followed.finding.controlState { try changed(network, finding.controlState) }
+      networks[network] = WatchedNetwork(entry: watched.entry, snapshot: snapshot)
+      if snapshot.controlState != watched.snapshot.controlState { try changed(network, snapshot.controlState) }
     }
   }
 
@@ -121,13 +123,13 @@ extension HostEntry where Store: ~Copyable {
   }
 
   /// Whether this host's own entry is missing.
-  fileprivate func isLost(_ view: NetworkView) throws(CNIError) -> Bool { view.own(host, try record()) == nil }
+  fileprivate func lacksOwnEntry(_ view: NetworkView) throws(CNIError) -> Bool { view.own(host, try record()) == nil }
 }
 
-extension EtcdControl where Store: ~Copyable {
+extension EtcdControlPlane where Store: ~Copyable {
   /// Whether this host has an entry in that network, which has to be kept alive.
   public func isRegistered(_ network: NetworkName, _ plane: EtcdPlaneConfig) throws(CNIError) -> Bool {
-    guard let record = try disk.host(network), record.prefix == plane.prefix else { return false }
+    guard let record = try records.host(network), record.prefix == plane.prefix else { return false }
     // No lease: the entry is permanent (0 seconds), or this host has left the network.
     return record.lease != nil || record.leaseSeconds == 0
   }
@@ -135,10 +137,12 @@ extension EtcdControl where Store: ~Copyable {
   /// Holds the watch lock of each network while `body` runs.
   ///
   /// - Throws: code 11 if another process watches one of them; what `body` throws.
-  public func following(_ networks: ArraySlice<NetworkName>, _ body: () throws(CNIError) -> Void) throws(CNIError) {
+  public func holdingWatchLocks(_ networks: ArraySlice<NetworkName>, _ body: () throws(CNIError) -> Void)
+    throws(CNIError)
+  {
     guard let first = networks.first else { return try body() }
-    let lock = try disk.lockWatch(first)
-    try following(networks.dropFirst(), body)
+    let lock = try records.lockWatch(first)
+    try holdingWatchLocks(networks.dropFirst(), body)
     _ = consume lock
   }
 }

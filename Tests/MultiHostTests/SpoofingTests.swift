@@ -4,11 +4,13 @@ import LabSupport
 import Testing
 
 /// Containers that send from MAC and IP addresses of others.
-@Suite(.needsRoot) struct ForgedTests {
-  static let worlds: [(OverlayNetwork.Kind, String)] = [(.l2, "{}"), (.l2, #"{"learning": true}"#), (.multicast, "{}")]
+@Suite(.needsRoot) struct SpoofingTests {
+  static let variants: [(OverlayNetwork.Kind, String)] = [
+    (.l2, "{}"), (.l2, #"{"learning": true}"#), (.multicast, "{}"),
+  ]
 
-  @Test(arguments: worlds)
-  func `a container cannot take over another host's container, nor fill the hosts' tables`(
+  @Test(arguments: variants)
+  func `a container cannot take over a remote container's MAC address or fill the FDB`(
     kind: OverlayNetwork.Kind, keys: String
   ) throws {
     try Cluster.use(containers: 1) { cluster in
@@ -26,7 +28,7 @@ import Testing
     }
   }
 
-  @Test func `with macLearning all hosts learn what is behind a container, up to a limit`() throws {
+  @Test func `with macLearning all hosts learn MAC addresses behind a container up to a limit`() throws {
     try Cluster.use(containers: 1) { cluster in
       let network = OverlayNetwork(
         cluster: cluster, kind: .multicast, number: 1, keys: try JSONValue(json: #"{"macLearning": true}"#))
@@ -49,7 +51,7 @@ import Testing
   }
 
   @Test(arguments: OverlayNetwork.Kind.allCases, [true, false])
-  func `packets from an address that IPAM did not give reach no other host, unless the key says otherwise`(
+  func `packets from an address that IPAM did not assign reach no other host unless ipspoofchk is false`(
     kind: OverlayNetwork.Kind, isChecked: Bool
   ) throws {
     try Cluster.use(hosts: 2, containers: 1) { cluster in
@@ -57,9 +59,9 @@ import Testing
       let network = OverlayNetwork(cluster: cluster, kind: kind, number: 1, keys: try JSONValue(json: keys))
       let attachments = try network.attachEverywhere([1])
       try cluster.expect(attachments.mutual)
-      try [attachments[0]].intrude(into: network)
+      try [attachments[0]].addAddresses(into: network)
       try cluster.expect(
-        zip(attachments[1].addresses, network.strangers(of: 0)).map { address, stranger in
+        zip(attachments[1].addresses, network.unassignedAddresses(of: 0)).map { address, stranger in
           .ping(attachments[0].namespace, address, !isChecked, source: stranger)
         })
     }

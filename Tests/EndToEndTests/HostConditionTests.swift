@@ -4,20 +4,20 @@ import Testing
 
 /// Hosts and names as they are found: settings that cannot be written, IPv6 switched off, long names.
 @Suite(.needsRoot)
-struct HostAsItIsTests {
+struct HostConditionTests {
   /// A lab in which `/proc/sys` is read-only.
-  private func sealed(_ plain: Lab) throws -> Lab {
+  private func withReadOnlySysctls(_ plain: Lab) throws -> Lab {
     let lab = try plain.withOwnState()
     try lab.shell("mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys", in: lab.host)
     return lab
   }
 
-  @Test func `what holds already and what only tidies up need no writable settings`() throws {
+  @Test func `ADD and DEL need no writable sysctls if the needed values are already set`() throws {
     try Lab.use { plain in
       try plain.shell("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1", in: plain.host)
       // As a container's namespace is where IPv6 is in use.
       try plain.shell("sysctl -qw net.ipv6.conf.lo.disable_ipv6=0", in: plain.container(1))
-      let lab = try sealed(plain)
+      let lab = try withReadOnlySysctls(plain)
       let config = try lab.bridge(
         #"{"isDefaultGateway": true, "ipMasq": true}"#, subnets: ["10.77.0.0/24", "fd77::/64"])
       let added = try lab.add(config)
@@ -32,20 +32,20 @@ struct HostAsItIsTests {
 
   @Test func `ADD fails and leaves nothing if a needed sysctl cannot be written`() throws {
     try Lab.use { plain in
-      let lab = try sealed(plain)
+      let lab = try withReadOnlySysctls(plain)
       let config = try lab.bridge(#"{"isGateway": true}"#)
       let refused = try lab.add(config)
       #expect(
         refused.code == 100
           && refused.complaint.hasPrefix("set sysctl net/ipv4/ip_forward=1, which is 0: Read-only file system"))
-      #expect(!refused.errors.contains("not taken back"))
+      #expect(!refused.errors.contains("not rolled back"))
       #expect(try lab.linkNames(in: lab.host) == [])
       #expect(try lab.leases() == [])
     }
   }
 
   @Test(arguments: ["bridge", "ptp"])
-  func `a host with IPv6 switched off switches it on for what the network needs alone`(plugin: String) throws {
+  func `ADD enables IPv6 only on the network's interfaces if the host has it disabled`(plugin: String) throws {
     try Lab.use { lab in
       try lab.shell(
         """
@@ -87,7 +87,8 @@ struct HostAsItIsTests {
   }
 
   @Test(arguments: [true, false])
-  func `STATUS reports what drops every packet: where there is no IPv6, what drops IPv4`(hasIPv6: Bool) throws {
+  func `STATUS reports rules that drop every packet, or every IPv4 packet on a host without IPv6`(hasIPv6: Bool) throws
+  {
     try Lab.use { plain in
       let lab = try plain.withOwnState()
       try lab.shell(
@@ -101,9 +102,9 @@ struct HostAsItIsTests {
   }
 
   @Test(arguments: ["bridge", "macvlan"], [250, 400])
-  func `a container's identifier may be long`(plugin: String, length: Int) throws {
+  func `a container ID may be long`(plugin: String, length: Int) throws {
     try Lab.use(containers: 2) { lab in
-      try lab.layMaster()
+      try lab.addMaster()
       let config =
         try plugin == "bridge"
         ? lab.bridge(#"{"isGateway": true, "ipMasq": true}"#) : lab.upper("macvlan", subnets: ["10.77.0.0/24"])
@@ -131,9 +132,9 @@ struct HostAsItIsTests {
 @Suite(.needsRoot)
 struct ContainerRouteTests {
   @Test(arguments: ["bridge", "ptp", "macvlan"])
-  func `a gateway of zeros makes a route to the link itself`(plugin: String) throws {
+  func `the gateways 0.0.0.0 and :: make an on-link route`(plugin: String) throws {
     try Lab.use(containers: 2) { lab in
-      try lab.layMaster()
+      try lab.addMaster()
       let routes = #"[{"dst": "198.51.100.0/24", "gw": "0.0.0.0"}, {"dst": "2001:db8:9::/64", "gw": "::"}]"#
       let config = try lab.upper(plugin, ipam: #"{"routes": \#(routes)}"#)
       let result = try lab.add(config, plugin: plugin).result()
@@ -156,28 +157,28 @@ struct ContainerRouteTests {
       ("10.77.0.255", "the unicast address of a router"), ("10.77.0.0", "want"), ("0.0.0.7", "want"),
       ("fd00::1", "the same family"),
     ] as [(String, String?)])
-  func `a gateway is on the link where no prefix covers it, or refused by its name`(
-    gateway: String, words: String?
+  func `a gateway that no prefix covers is reached with onlink, or refused by name`(
+    gateway: String, fragment: String?
   ) throws {
     try Lab.use(containers: 2) { lab in
-      try lab.layMaster()
+      try lab.addMaster()
       let config = try lab.upper(
         "macvlan", subnets: ["10.77.0.0/24"], ipam: #"{"routes": [{"dst": "198.51.100.0/24", "gw": "\#(gateway)"}]}"#)
       let outcome = try lab.add(config, plugin: "macvlan")
-      guard let words else {
+      guard let fragment else {
         #expect(try lab.route("198.51.100.0/24", in: lab.container(1))?.text("gateway") == gateway)
         return
       }
       // What this kernel takes is no mistake.
-      if outcome.isSuccess, words == "want" { return }
+      if outcome.isSuccess, fragment == "want" { return }
       #expect(outcome.code == 7, "\(outcome)")
       #expect(outcome.complaint.hasPrefix("route 198.51.100.0/24: gw \(gateway): "), "\(outcome)")
-      #expect(outcome.complaint.contains(words), "\(outcome)")
+      #expect(outcome.complaint.contains(fragment), "\(outcome)")
       #expect(try lab.linkNames(in: lab.container(1)) == [])
     }
   }
 
-  @Test func `a gateway in the middle of the subnet is given to no container`() throws {
+  @Test func `a gateway in the middle of the subnet is assigned to no container`() throws {
     try Lab.use(containers: 5) { lab in
       let config = try lab.bridge(
         #"{"isDefaultGateway": true}"#, subnets: [],
@@ -199,7 +200,7 @@ struct ContainerRouteTests {
     }
   }
 
-  @Test func `a MAC address of the IPv4 address gives the link-local address of that`() throws {
+  @Test func `macFromIP gives the link-local address of the new MAC address`() throws {
     try Lab.use { lab in
       let config = try lab.bridge(#"{"isGateway": true, "macFromIP": true}"#, subnets: ["172.17.0.0/16"])
       let result = try lab.add(config).result()
@@ -215,24 +216,24 @@ struct ContainerRouteTests {
 @Suite(.needsRoot)
 struct NeighbourRouterTests {
   @Test(arguments: ["bridge", "macvlan"], [["10.77.0.0/24"], ["10.77.0.0/24", "fd77::/64"]])
-  func `a container with addresses takes none from a neighbour, nor a route, unless it shall`(
+  func `a container ignores router advertisements of its neighbours unless acceptRA is true`(
     plugin: String, subnets: [String]
   ) throws {
     try Lab.use(containers: 4) { lab in
-      try lab.layMaster()
+      try lab.addMaster()
       let config =
         try plugin == "bridge"
         ? lab.bridge(#"{"isGateway": true}"#, subnets: subnets) : lab.upper(plugin, subnets: subnets)
       try lab.add(config, to: 1, plugin: plugin).requireSuccess()
       try lab.add(config.with("acceptRA", .bool(true)), to: 2, plugin: plugin).requireSuccess()
       try lab.add(config, to: 3, plugin: plugin).requireSuccess()
-      var told = ""
+      var output = ""
       // Its own link-local address has to be there before a neighbour can say anything.
-      for _ in 1...20 where !told.contains("2001:db8:bad") {
+      for _ in 1...20 where !output.contains("2001:db8:bad") {
         _ = try? lab.sendRouterAdvertisement(in: lab.container(3))
-        told = try lab.shell("ip -6 addr show dev eth0; ip -6 route", in: lab.container(2))
+        output = try lab.shell("ip -6 addr show dev eth0; ip -6 route", in: lab.container(2))
       }
-      #expect(told.contains("2001:db8:bad") && told.contains("default via"))
+      #expect(output.contains("2001:db8:bad") && output.contains("default via"))
       let found = try lab.shell("ip -6 addr show dev eth0; ip -6 route", in: lab.container(1))
       #expect(!found.contains("2001:db8:bad") && !found.contains("default via"))
       #expect(try lab.sysctl("net/ipv6/conf/eth0/accept_ra", in: lab.container(1)) == "0")

@@ -4,8 +4,8 @@ import Testing
 
 /// A runtime that does not read what a plugin writes.
 @Suite(.needsRoot)
-struct UnreadPipeTests {
-  @Test func `an ADD of portmap that waits for its runtime keeps no other one waiting`() throws {
+struct WaitingRuntimeTests {
+  @Test func `a portmap ADD that waits for its runtime does not block another ADD`() throws {
     try Lab.use(containers: 2) { lab in
       let network = try lab.bridge(#"{"isGateway": true}"#)
       let commands = try (1...2).map { number in

@@ -4,13 +4,15 @@ import Testing
 
 /// `tuning` killed at any moment, and beside the reference's.
 @Suite(.needsRoot)
-struct TuningSwitchTests {
+struct TuningReferenceTests {
   /// What Debian's version of the reference knows.
   static let common = #"{"mac": "02:00:00:00:00:09", "mtu": 1400, "promisc": true, "allmulti": true}"#
 
   // Debian's plugins end at 1.0.0.
   @Test(arguments: [true, false], SpecVersion.allCases.filter { $0 <= .v1_0_0 })
-  func `what one changed the other puts back`(isOursFirst: Bool, version: SpecVersion) throws {
+  func `our plugin and the reference plugin restore each other's changes`(isOursFirst: Bool, version: SpecVersion)
+    throws
+  {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge(version: version)).result()
       let before = try lab.tunables()
@@ -29,7 +31,7 @@ struct TuningSwitchTests {
     }
   }
 
-  @Test func `both make the same of the same configuration`() throws {
+  @Test func `our plugin and the reference plugin make the same changes`() throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge(version: .v1_0_0)).result()
       let config = try lab.tuning(Self.common, .v1_0_0)
@@ -56,7 +58,7 @@ struct TuningSwitchTests {
       environment: lab.environment(call), input: call.config)
   }
 
-  @Test func `what a killed ADD or DEL leaves, DEL puts back`() throws {
+  @Test func `DEL restores what a killed ADD or DEL left`() throws {
     try Lab.use { lab in
       let bridged = try lab.add(try lab.bridge()).result()
       let before = try lab.tunables()

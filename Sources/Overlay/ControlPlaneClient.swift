@@ -3,8 +3,8 @@ public import NetTypes
 
 /// The control plane of a network, as the plugin uses it.
 ///
-/// `EtcdControl` implements it with etcd and files; tests use a fake.
-public protocol OverlayControl {
+/// `EtcdControlPlane` implements it with etcd and files; tests use a fake.
+public protocol ControlPlaneClient {
   /// Reads the peers from a file: a list, or an object with the key `peers`.
   ///
   /// - Throws: code 7 naming the file if it is missing or holds no such list.

@@ -2,8 +2,8 @@ import EtcdSupport
 import LabSupport
 import Testing
 
-@Suite(.needsRoot) struct `The members of a cluster for tests` {
-  @Test func `are each in a namespace of its own, of either family, and leave nothing behind`() throws {
+@Suite(.needsRoot) struct `The members of a test cluster` {
+  @Test func `each cluster member runs in its own namespace over IPv4 or IPv6 and leaves nothing`() throws {
     try Lab.use(containers: 3) { lab in
       try lab.shell("ip link add fabric type bridge && ip link set fabric up", in: lab.host)
       for number in 1...3 {
@@ -19,8 +19,8 @@ import Testing
           """, in: lab.container(number))
       }
       for addresses in [(1...3).map { "10.9.0.\($0)" }, (1...3).map { "fd09::\($0)" }] {
-        let places = addresses.enumerated().map { EtcdCluster.Place($1, in: lab.container($0 + 1)) }
-        let directory = try EtcdCluster.use(at: places) { cluster in
+        let memberAddresses = addresses.enumerated().map { EtcdCluster.MemberAddress($1, in: lab.container($0 + 1)) }
+        let directory = try EtcdCluster.use(at: memberAddresses) { cluster in
           try cluster.control(["put", "/a", "there"], at: 0)
           #expect(try cluster.control(["get", "/a", "--print-value-only"], at: 2) == "there\n")
           let leader = try #require(cluster.leader)

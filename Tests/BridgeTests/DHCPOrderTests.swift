@@ -9,7 +9,7 @@ import Testing
 
 /// An IPAM plugin that works through the link, as `dhcp` does: it notes what it finds when it is called.
 private final class LinkIPAM {
-  struct Found: Equatable {
+  struct Observation: Equatable {
     var command: Command
     var linkIsUp: Bool?
     var mac: MACAddress?
@@ -20,20 +20,20 @@ private final class LinkIPAM {
   let type: String
   var answer = FakeIPAM().answer
   var refusals: [Command: CNIError] = [:]
-  var found: [Found] = []
+  var observations: [Observation] = []
 
   init(_ type: String = "dhcp", on kernel: FakeKernel) {
     self.type = type
     self.kernel = kernel
   }
 
-  var commands: [Command] { found.map(\.command) }
+  var commands: [Command] { observations.map(\.command) }
 
   var delegates: Delegates {
     Delegates(ipam: PluginType(type)) { [self] (_, command, _) throws(CNIError) in
       let link = kernel.link("eth0", on: .container)
-      found.append(
-        Found(
+      observations.append(
+        Observation(
           command: command, linkIsUp: link?.isUp, mac: link?.mac,
           hasAddresses: kernel.state.addresses.contains { $0.interface == "eth0" }, hostIsLocked: kernel.isLocked))
       if let refusal = refusals[command] { throw refusal }
@@ -42,7 +42,7 @@ private final class LinkIPAM {
   }
 }
 
-@Suite struct LinkFirstTests {
+@Suite struct DHCPOrderTests {
   private static let keys = #"""
     "bridge": "br0", "isDefaultGateway": true, "ipMasq": true, "macspoofchk": true, "enabledad": true, "mtu": 1400,
     "runtimeConfig": {"mac": "02:00:00:00:00:77"}
@@ -65,19 +65,19 @@ private final class LinkIPAM {
     return answer
   }
 
-  @Test func `it is asked when the interface is up and nobody else has to wait`() throws {
+  @Test func `the DHCP plugin runs when the interface is up and the host lock is released`() throws {
     let fixture = try Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     let result = try add(fixture, ipam, json("dhcp", #""bridge": "br0""#))
     let mac = try #require(fixture.kernel.link("eth0", on: .container)?.mac)
     #expect(
-      ipam.found == [.init(command: .add, linkIsUp: true, mac: mac, hasAddresses: false, hostIsLocked: false)])
+      ipam.observations == [.init(command: .add, linkIsUp: true, mac: mac, hasAddresses: false, hostIsLocked: false)])
     #expect(result.interfaces.last?.mac == mac.description)
     #expect(result.ips.map(\.address) == ["10.1.0.5/24", "fd00:1::5/64"])
   }
 
   /// What does not differ by chance.
-  private struct Made: Equatable {
+  private struct AttachState: Equatable {
     var addresses: [AddressSpec]
     var routes: [RouteSpec]
     var sysctls: [NetNS: [String: String]]
@@ -106,11 +106,11 @@ private final class LinkIPAM {
     keys, #""bridge": "br0""#, #""bridge": "br0", "isGateway": true, "vlan": 100, "gwPriority": 5"#,
     #""bridge": "br0", "isGateway": true, "isolation": "container", "ipspoofchk": false, "hairpinMode": true"#,
   ])
-  func `all is as with any other IPAM plugin in the end, and no change is made twice`(keys: String) throws {
+  func `ADD with DHCP has the same outcome as with other IPAM plugins and makes no change twice`(keys: String) throws {
     let other = try Fixture(), fixture = try Fixture()
     let expected = try add(other, LinkIPAM("fake", on: other.kernel), json("fake", keys))
     let result = try add(fixture, LinkIPAM(on: fixture.kernel), json("dhcp", keys))
-    #expect(try Made(fixture.kernel, fixture.owner) == Made(other.kernel, other.owner))
+    #expect(try AttachState(fixture.kernel, fixture.owner) == AttachState(other.kernel, other.owner))
     #expect(result.ips == expected.ips)
     #expect(result.routes == expected.routes)
     let applied = fixture.kernel.applied
@@ -118,7 +118,7 @@ private final class LinkIPAM {
   }
 
   @Test(arguments: 0..<23)
-  func `all is taken back when change n is refused, the lease through the link`(n: Int) throws {
+  func `ADD with DHCP rolls back if change n is refused, and releases the lease through the link`(n: Int) throws {
     let fixture = try Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     let before = fixture.kernel.state
@@ -127,10 +127,10 @@ private final class LinkIPAM {
     #expect(fixture.kernel.state == before)
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
     #expect([[], [.add, .del]].contains(ipam.commands))
-    #expect(ipam.found.allSatisfy { $0.linkIsUp == true })
+    #expect(ipam.observations.allSatisfy { $0.linkIsUp == true })
   }
 
-  @Test func `there are as many changes as the sweep refuses, before and after the request`() throws {
+  @Test func `the fault sweep covers the changes before and after the DHCP request`() throws {
     let fixture = try Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     ipam.refusals[.add] = CNIError(.ioFailure, "no offer")
@@ -142,7 +142,7 @@ private final class LinkIPAM {
     #expect((5..<17).contains(fixture.kernel.applied.count - 1))
   }
 
-  @Test func `its refusal is passed on, and all is taken back`() throws {
+  @Test func `ADD reports the DHCP plugin's error and rolls back`() throws {
     let fixture = try Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     let before = fixture.kernel.state
@@ -151,10 +151,10 @@ private final class LinkIPAM {
     #expect(throws: CNIError(.ioFailure, "no offer")) { try add(fixture, ipam, json()) }
     #expect(fixture.kernel.state == before)
     #expect(ipam.commands == [.add, .del])
-    #expect(ipam.found.allSatisfy { $0.linkIsUp == true })
+    #expect(ipam.observations.allSatisfy { $0.linkIsUp == true })
   }
 
-  @Test func `an answer that nobody takes is taken back`() throws {
+  @Test func `ADD with DHCP rolls back if the result cannot be written`() throws {
     let fixture = try Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     let before = fixture.kernel.state
@@ -165,7 +165,7 @@ private final class LinkIPAM {
     #expect(ipam.commands == [.add, .del])
   }
 
-  @Test func `a second ADD is refused before it is asked`() throws {
+  @Test func `a second ADD is refused before the DHCP plugin runs`() throws {
     let fixture = try Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     _ = try add(fixture, ipam, json())
@@ -180,18 +180,20 @@ private final class LinkIPAM {
   }
 
   @Test(arguments: [("dhcp", true), ("fake", nil)])
-  func `on DEL it is told while there is a link, any other afterwards`(type: String, linkIsUp: Bool?) throws {
+  func `DEL runs the DHCP plugin before it removes the link, and other IPAM plugins after`(
+    type: String, linkIsUp: Bool?
+  ) throws {
     let fixture = try Fixture()
     let ipam = LinkIPAM(type, on: fixture.kernel)
     _ = try add(fixture, ipam, json(type))
     try fixture.plugin.delete(
       Removal(owner: fixture.owner, namespacePath: "/run/netns/c1", config: nil, delegates: ipam.delegates))
-    #expect(ipam.found.last?.command == .del)
-    #expect(ipam.found.last?.linkIsUp == linkIsUp)
+    #expect(ipam.observations.last?.command == .del)
+    #expect(ipam.observations.last?.linkIsUp == linkIsUp)
     #expect(fixture.kernel.link("eth0", on: .container) == nil)
   }
 
-  @Test func `DEL removes everything though it refuses, and tells so`() throws {
+  @Test func `DEL removes everything and reports the error if the DHCP plugin fails`() throws {
     let fixture = try Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     _ = try add(fixture, ipam, json())
@@ -203,7 +205,7 @@ private final class LinkIPAM {
     #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host) == nil)
   }
 
-  @Test func `a MAC address cannot be made of an address that comes later`() throws {
+  @Test func `macFromIP with DHCP is refused`() throws {
     let fixture = try Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     #expect {

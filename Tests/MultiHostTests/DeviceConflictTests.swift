@@ -3,10 +3,10 @@ import LabSupport
 import Testing
 
 /// Devices that are there already and are not what the configuration wants.
-@Suite(.needsRoot) struct ClashTests {
+@Suite(.needsRoot) struct DeviceConflictTests {
   /// A device's making, with VNI, name, address and underlay as in `OverlayNetwork` 1 over IPv4; what the error has to
   /// show of it, and what of the configuration.
-  struct Clash: Sendable, CustomTestStringConvertible {
+  struct DeviceConflict: Sendable, CustomTestStringConvertible {
     var kind: OverlayNetwork.Kind
     var making: String
     var found: String
@@ -15,48 +15,50 @@ import Testing
   }
 
   private static let usual = "local 172.30.0.11 dstport 4789 nolearning"
-  static let clashes: [Clash] =
+  static let conflicts: [DeviceConflict] =
     [OverlayNetwork.Kind.l2, .l3].flatMap { kind in
       [
         // The VNI is in use by a device of another name.
-        Clash(kind: kind, making: "name taken type vxlan id 101 \(usual)", found: "taken", wanted: "101"),
-        Clash(kind: kind, making: "name vx-net1 type vxlan id 77 \(usual)", found: "77", wanted: "101"),
-        Clash(
+        DeviceConflict(kind: kind, making: "name taken type vxlan id 101 \(usual)", found: "taken", wanted: "101"),
+        DeviceConflict(kind: kind, making: "name vx-net1 type vxlan id 77 \(usual)", found: "77", wanted: "101"),
+        DeviceConflict(
           kind: kind, making: "name vx-net1 type vxlan id 101 local 172.30.0.11 dstport 8472 nolearning", found: "8472",
           wanted: "4789"),
-        Clash(
+        DeviceConflict(
           kind: kind, making: "name vx-net1 type vxlan id 101 local 172.30.0.77 dstport 4789 nolearning",
           found: "172.30.0.77", wanted: "172.30.0.11"),
-        Clash(
+        DeviceConflict(
           kind: kind, making: "name vx-net1 type vxlan id 101 local 172.30.0.11 dstport 4789 learning",
           found: "learning", wanted: "learning"),
-        Clash(kind: kind, making: "name vx-net1 type bridge", found: "bridge", wanted: "vxlan"),
-        Clash(kind: kind, making: "name ov-net1 type veth peer name ov-other", found: "veth", wanted: "bridge"),
+        DeviceConflict(kind: kind, making: "name vx-net1 type bridge", found: "bridge", wanted: "vxlan"),
+        DeviceConflict(
+          kind: kind, making: "name ov-net1 type veth peer name ov-other", found: "veth", wanted: "bridge"),
       ]
     } + [
-      Clash(
+      DeviceConflict(
         kind: .multicast,
         making: "name vx-net1 type vxlan id 101 group 239.9.9.9 dev eth0 local 172.30.0.11 dstport 4789",
         found: "239.9.9.9", wanted: "239.1.1.1"),
-      Clash(
+      DeviceConflict(
         kind: .multicast, making: "name vx-net1 type vxlan id 101 local 172.30.0.11 dstport 4789", found: "group",
         wanted: "239.1.1.1"),
     ]
 
-  @Test(arguments: clashes)
-  func `a device that is another than wanted is left, and both are shown`(clash: Clash) throws {
+  @Test(arguments: conflicts)
+  func `ADD keeps a device that differs from the configuration and reports both`(conflict: DeviceConflict) throws {
     try Cluster.use(hosts: 1, containers: 1) { cluster in
       let network = OverlayNetwork(
-        cluster: cluster, kind: clash.kind, number: 1,
-        keys: clash.kind == .multicast ? .object([:]) : try Self.withPeer(clash.kind))
+        cluster: cluster, kind: conflict.kind, number: 1,
+        keys: conflict.kind == .multicast ? .object([:]) : try Self.withPeer(conflict.kind))
       let lab = cluster.hosts[0]
       try lab.shell("ip link set lo up", in: lab.container(1))
-      try lab.shell("ip link add \(clash.making)", in: lab.host)
+      try lab.shell("ip link add \(conflict.making)", in: lab.host)
       let before = try Snapshot(of: lab)
       let outcome = try network.add()
       #expect(outcome.code == 7, "\(outcome)")
       #expect(
-        outcome.complaint.contains(clash.found) && outcome.complaint.contains(clash.wanted), "\(outcome.complaint)")
+        outcome.complaint.contains(conflict.found) && outcome.complaint.contains(conflict.wanted),
+        "\(outcome.complaint)")
       try lab.expectUnchanged(since: before)
     }
   }
@@ -70,7 +72,7 @@ import Testing
   }
 
   @Test(arguments: OverlayNetwork.Kind.allCases)
-  func `two networks of one VNI and port do not fit a host, of two ports they do`(kind: OverlayNetwork.Kind) throws {
+  func `two networks with one VNI on a host need different UDP ports`(kind: OverlayNetwork.Kind) throws {
     try Cluster.use(hosts: 2, containers: 2) { cluster in
       let first = OverlayNetwork(cluster: cluster, kind: kind, number: 1)
       _ = try first.attach(1)

@@ -7,7 +7,7 @@ import NetTypes
 ///
 /// `STATE/NETWORK.json` is this host's record, `STATE/NETWORK/…` has one of each published attachment. `RUN/NETWORK.lock` is held
 /// while the host's entry is made, `RUN/NETWORK.sync` by the process that watches the network.
-public struct OverlayDisk: Sendable {
+public struct OverlayRecords: Sendable {
   /// Survives a reboot.
   public let state: String
   public let run: String
@@ -15,7 +15,7 @@ public struct OverlayDisk: Sendable {
   public static let defaultState = "/var/lib/cni/overlay"
   public static let defaultRun = "/run/swift-cni/overlay"
 
-  public init(state: String = OverlayDisk.defaultState, run: String = OverlayDisk.defaultRun) {
+  public init(state: String = OverlayRecords.defaultState, run: String = OverlayRecords.defaultRun) {
     self.state = state
     self.run = run
   }
@@ -31,7 +31,7 @@ public struct OverlayDisk: Sendable {
 
 // MARK: records
 
-extension OverlayDisk {
+extension OverlayRecords {
   /// `nil` if there is no record.
   func host(_ network: NetworkName) throws(CNIError) -> HostRecord? { try read(hostFile(network)) }
 
@@ -73,14 +73,14 @@ extension OverlayDisk {
     do throws(CNIError) { return try CNIJSON.decode(Record.self, from: bytes) } catch {
       throw CNIError(
         .leaseStore, "read \(path): \(error.message)",
-        details: "remove it: etcd tells the rest as long as its lease lasts")
+        details: "remove this file: etcd has the same data until this host's lease expires")
     }
   }
 }
 
 // MARK: locks
 
-extension OverlayDisk {
+extension OverlayRecords {
   /// Keeps other plugin processes on this host from making its entry.
   ///
   /// - Throws: code 11 if another process holds the lock for more than 10 seconds.

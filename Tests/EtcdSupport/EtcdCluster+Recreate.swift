@@ -2,7 +2,7 @@ import Foundation
 
 extension EtcdCluster {
   /// Starts the cluster anew and empty.
-  public func empty() throws { try makeAnew { _ in } }
+  public func empty() throws { try recreate { _ in } }
 
   /// What the cluster holds now, as a file.
   public func backup() throws -> String {
@@ -13,7 +13,7 @@ extension EtcdCluster {
 
   /// Starts the cluster anew with what a backup holds, as an operator does it.
   public func restore(_ backup: String) throws {
-    try makeAnew { member in
+    try recreate { member in
       let words = options(member).filter {
         ["--name", "--data-dir", "--initial-cluster", "--initial-advertise-peer-urls"].contains($0.prefix { $0 != "=" })
       }
@@ -21,13 +21,13 @@ extension EtcdCluster {
     }
   }
 
-  private func makeAnew(_ prepare: (Int) throws -> Void) throws {
-    for member in places.indices { stop(member: member) }
-    for member in places.indices {
+  private func recreate(_ prepare: (Int) throws -> Void) throws {
+    for member in memberAddresses.indices { stop(member: member) }
+    for member in memberAddresses.indices {
       try FileManager.default.removeItem(atPath: "\(directory)/\(member)")
       try prepare(member)
     }
-    for member in places.indices { try launch(member) }
-    try waitUntilHealthy(at: places.indices.map { $0 })
+    for member in memberAddresses.indices { try launch(member) }
+    try waitUntilHealthy(at: memberAddresses.indices.map { $0 })
   }
 }

@@ -4,7 +4,7 @@ import Testing
 
 /// Wrong variables, files that are not what they should be, delegates that misbehave.
 @Suite(.needsRoot)
-struct BadSurroundingsTests {
+struct BadEnvironmentTests {
   static let missing = [
     "ADD": ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"],
     "CHECK": ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"],
@@ -14,7 +14,7 @@ struct BadSurroundingsTests {
   }
 
   @Test(arguments: missing)
-  func `a missing variable is named`(call: BadCall) throws { try call.expectRefusal() }
+  func `a missing environment variable is named`(call: BadCall) throws { try call.expectRefusal() }
 
   static let variables: [BadCall] =
     ["add", "FOO", "ADD ", "CHECKS"].map { .variables([:], 4, "unknown CNI_COMMAND: \($0)", command: $0) }
@@ -46,7 +46,7 @@ struct BadSurroundingsTests {
     ]
 
   @Test(arguments: variables)
-  func `a wrong variable is refused`(call: BadCall) throws { try call.expectRefusal() }
+  func `a wrong environment variable is refused`(call: BadCall) throws { try call.expectRefusal() }
 
   static let namespaces: [BadCall] = [
     .variables(["CNI_NETNS": "DIR/missing"], 4, "DIR/missing", "No such file"),
@@ -64,7 +64,7 @@ struct BadSurroundingsTests {
   ]
 
   @Test(arguments: namespaces)
-  func `what is no namespace of a container's is refused`(call: BadCall) throws { try call.expectRefusal() }
+  func `a CNI_NETNS that is not a network namespace is refused`(call: BadCall) throws { try call.expectRefusal() }
 
   static let directories: [BadCall] = [
     .ipam(#"{"dataDir": "DIR/file"}"#, 106, "DIR/file", script: "touch file"),
@@ -79,10 +79,11 @@ struct BadSurroundingsTests {
 
   /// The other plugins, run by themselves.
   private static func other(
-    _ plugin: String, _ command: String, _ config: String, _ code: Int, _ words: String...
+    _ plugin: String, _ command: String, _ config: String, _ code: Int, _ fragments: String...
   ) -> BadCall {
     BadCall(
-      name: "\(plugin) \(command) \(config)", plugin: plugin, command: command, config: config, code: code, words: words
+      name: "\(plugin) \(command) \(config)", plugin: plugin, command: command, config: config, code: code,
+      fragments: fragments
     )
   }
 
@@ -106,14 +107,14 @@ struct BadSurroundingsTests {
     ]
 
   @Test(arguments: others)
-  func `every plugin refuses what it cannot use`(call: BadCall) throws { try call.expectRefusal() }
+  func `every plugin refuses an invalid call`(call: BadCall) throws { try call.expectRefusal() }
 
   /// A delegate of its own, which does as `script` says.
-  private static func delegate(_ name: String, _ script: String, _ code: Int, _ words: String...) -> BadCall {
+  private static func delegate(_ name: String, _ script: String, _ code: Int, _ fragments: String...) -> BadCall {
     BadCall(
       name: name, config: #"{"cniVersion": "1.1.0", "name": "net", "type": "bridge", "ipam": {"type": "fake"}}"#,
       variables: ["CNI_PATH": "DIR/bin"],
-      script: "mkdir bin; cat > bin/fake <<'END'\n\(script)\nEND\nchmod +x bin/fake", code: code, words: words)
+      script: "mkdir bin; cat > bin/fake <<'END'\n\(script)\nEND\nchmod +x bin/fake", code: code, fragments: fragments)
   }
 
   static let delegates: [BadCall] = [
@@ -138,9 +139,9 @@ struct BadSurroundingsTests {
     BadCall(
       name: "a directory",
       config: #"{"cniVersion": "1.1.0", "name": "net", "type": "bridge", "ipam": {"type": "fake"}}"#,
-      variables: ["CNI_PATH": "DIR/bin"], script: "mkdir -p bin/fake", code: 105, words: ["fake", "CNI_PATH"]),
+      variables: ["CNI_PATH": "DIR/bin"], script: "mkdir -p bin/fake", code: 105, fragments: ["fake", "CNI_PATH"]),
   ]
 
   @Test(arguments: delegates)
-  func `a delegate that misbehaves is named`(call: BadCall) throws { try call.expectRefusal() }
+  func `an error of a broken delegate names it`(call: BadCall) throws { try call.expectRefusal() }
 }

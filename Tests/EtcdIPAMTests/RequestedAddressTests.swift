@@ -6,8 +6,8 @@ import NetTypes
 import Testing
 
 /// Addresses asked for, and what is taken already.
-@Suite struct AskedTests {
-  @Test func `the address asked for, and any of the other set`() throws {
+@Suite struct RequestedAddressTests {
+  @Test func `ADD returns the requested address and any address of the other set`() throws {
     var bench = try Bench(dual)
     let given = try bench.add("a", wanted: ["fd00::77"])
     #expect(given.count == 2)
@@ -15,7 +15,7 @@ import Testing
     #expect(bench.etcd.requests.count == 2)
   }
 
-  @Test func `an address that somebody has is refused with the holder and its host`() throws {
+  @Test func `a leased address is refused, and the error names its holder and host`() throws {
     var bench = try Bench(dual)
     _ = try bench.add("a", on: "n2", wanted: ["10.1.0.9"])
     let before = bench.entries
@@ -27,7 +27,7 @@ import Testing
     #expect(bench.entries == before)
   }
 
-  @Test func `somebody who is faster is named too`() throws {
+  @Test func `a holder that takes the address during ADD is named too`() throws {
     var bench = try Bench(dual)
     let holder = #"{"attempt":"x","container":"z","interface":"eth0","node":"n9"}"#
     let put = EtcdTransaction.Operation.put("/p/net/addresses/10.1.0.9", Array(holder.utf8), lease: nil)
@@ -37,7 +37,7 @@ import Testing
         == "requested IP address 10.1.0.9 is not available: it is leased to container z (eth0) on n9")
   }
 
-  @Test func `a key that holds something else is named`() throws {
+  @Test func `a key with unknown content is named`() throws {
     var bench = try Bench(dual)
     try bench.etcd.put("/p/net/addresses/10.1.0.9", "mine")
     #expect(
@@ -56,7 +56,7 @@ import Testing
     ("10.1.0.1", "it is the subnet's gateway"), ("10.1.0.200", "it is excluded in range set 10.1.0.1-10.1.0.254"),
     ("10.9.0.1", "in none of the ranges 10.1.0.1-10.1.0.254"),
   ])
-  func `an address that is never given is refused before etcd is asked`(address: String, why: String) throws {
+  func `an address that cannot be leased is refused without a request to etcd`(address: String, why: String) throws {
     var bench = try Bench(#""subnet": "10.1.0.0/24", "exclude": ["10.1.0.200"]"#)
     #expect(
       try bench.refusal("a", wanted: [address])
@@ -64,7 +64,7 @@ import Testing
     #expect(bench.etcd.requests == [])
   }
 
-  @Test func `CHECK sees what is leased, and what somebody else has now`() throws {
+  @Test func `CHECK finds only addresses that are still leased to the attachment`() throws {
     var bench = try Bench(dual)
     let given = try bench.add("a").compactMap(IPAddress.init)
     var table = try bench.table()

@@ -4,9 +4,9 @@ import LabSupport
 import Testing
 
 /// What an operator runs on a host between ADDs.
-@Suite(.needsRoot) struct UpkeepTests {
+@Suite(.needsRoot) struct OverlaySyncTests {
   @Test(arguments: ["overlay sync", "repair"], [OverlayNetwork.Kind.l2, .l3])
-  func `cnictl makes the way to other hosts what the peers file says`(
+  func `cnictl overlay sync and repair apply the peers file`(
     words: String, kind: OverlayNetwork.Kind
   ) throws {
     try Cluster.use(hosts: 2, containers: 1) { cluster in

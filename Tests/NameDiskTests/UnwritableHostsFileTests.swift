@@ -3,7 +3,7 @@ import Testing
 @testable import Names
 
 /// Containers with a hosts file that cannot be written for a while.
-struct OverdueTests {
+struct UnwritableHostsFileTests {
   /// The kernel refuses to write it with EIO, even from root.
   private func unwritable() throws -> FileReference {
     let status = try #require(try Files.status("/proc/version"))
@@ -20,7 +20,8 @@ struct OverdueTests {
     return before
   }
 
-  @Test func `a hosts file that cannot be written keeps no other container from joining, and is caught up`() throws {
+  @Test func `containers can join while another container's hosts file is not writable, which is updated later`() throws
+  {
     try Net.use { net in
       for number in 1...2 { try net.join(number) }
       let own = try swap(net, 1, for: unwritable())
@@ -42,7 +43,7 @@ struct OverdueTests {
     }
   }
 
-  @Test func `what left and came back while a file could not be written stays in it once`() throws {
+  @Test func `a container that left and joined again while a file was not writable has one line in it`() throws {
     try Net.use { net in
       for number in 1...2 { try net.join(number) }
       let own = try swap(net, 1, for: unwritable())
@@ -56,7 +57,7 @@ struct OverdueTests {
     }
   }
 
-  @Test func `a container that leaves brings the file up to date too`() throws {
+  @Test func `a container that leaves also updates files that were not writable before`() throws {
     try Net.use { net in
       for number in 1...3 { try net.join(number) }
       let own = try swap(net, 1, for: unwritable())

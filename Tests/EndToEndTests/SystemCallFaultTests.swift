@@ -4,13 +4,13 @@ import Testing
 
 /// Answers of the kernel that do not arrive, and calls that it refuses, one in each ADD.
 @Suite(.needsRoot)
-struct LostAnswerTests {
+struct SystemCallFaultTests {
   @Test(
     arguments: [
       ("nftables", "recvmsg", "ENOBUFS"), ("iptables", "recvfrom", "ENOBUFS"), ("iptables", "setsockopt", "EINTR"),
       ("iptables", "setsockopt", "EPERM"),
     ])
-  func `an ADD of portmap finds out what became of its rules`(
+  func `portmap finds out whether the kernel added its rules after a failed system call`(
     backend: String, systemCall: String, error: String
   ) throws {
     try Lab.use(containers: 1) { lab in
@@ -50,7 +50,7 @@ struct LostAnswerTests {
   }
 
   @Test(arguments: [("ADD", "recvmsg"), ("ADD", "sendmsg"), ("DEL", "recvfrom")])
-  func `a call of bridge that fails leaves nothing, and one that succeeds all`(
+  func `a failed call of bridge leaves nothing, and a successful one is complete`(
     command: String, systemCall: String
   ) throws {
     try Lab.use(containers: 1) { lab in
@@ -84,7 +84,7 @@ struct LostAnswerTests {
     }
   }
 
-  @Test func `an ADD that cannot go back to the host's namespace tries again, and answers`() throws {
+  @Test func `ADD tries again if it cannot return to the host's namespace`() throws {
     try Lab.use(containers: 1) { lab in
       let config = try lab.bridge()
       _ = try lab.add(config).result()

@@ -4,7 +4,7 @@ import Testing
 
 /// Members that are objects, lists and names.
 @Suite(.needsRoot)
-struct BadMemberTests {
+struct BadValueTests {
   static let names: [BadCall] = [
     .keys(#"{"bridge": 5}"#, 7, "\"bridge\": 5"), .keys(#"{"bridge": ["br0"]}"#, 7, "\"bridge\""),
     .keys(#"{"bridge": "a/b"}"#, 7, "\"bridge\"", "a/b", "interface name"),
@@ -28,7 +28,7 @@ struct BadMemberTests {
   ]
 
   @Test(arguments: names)
-  func `a name is no path and names something`(call: BadCall) throws { try call.expectRefusal() }
+  func `an empty name and a name with a path are refused`(call: BadCall) throws { try call.expectRefusal() }
 
   static let members: [BadCall] = [
     .keys(#"{"prevResult": 5}"#, 7, "\"prevResult\": 5"),
@@ -67,7 +67,7 @@ struct BadMemberTests {
   ]
 
   @Test(arguments: members)
-  func `a wrong member is named with its value`(call: BadCall) throws { try call.expectRefusal() }
+  func `a wrong value is refused and named with its key`(call: BadCall) throws { try call.expectRefusal() }
 
   static let ranges: [BadCall] = [
     .ipam(#"{"ranges": 5}"#, 7, "ipam.ranges"), .ipam(#"{"ranges": []}"#, 7, "range"),

@@ -3,18 +3,18 @@ import Foundation
 import LabSupport
 
 /// Attachments to one network that no interface is needed for: `dns-hosts` asks nobody but the files.
-struct Crowd: Sendable {
+struct StressLab: Sendable {
   let lab: Lab
   /// Where state and files are.
   let directory: String
 
-  /// A crowd whose files are on the kind of file system that is wanted.
-  static func use(inMemory: Bool = false, _ body: (Crowd) throws -> Void) throws {
+  /// A lab with its files on disk or in memory.
+  static func use(inMemory: Bool = false, _ body: (StressLab) throws -> Void) throws {
     try Lab.use(containers: 0) { lab in
       let directory = inMemory ? "/run/\(lab.name)" : "\(lab.directory)/names"
       try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
       defer { try? FileManager.default.removeItem(atPath: directory) }  // must not hide what the test found
-      try body(Crowd(lab: lab, directory: directory))
+      try body(StressLab(lab: lab, directory: directory))
     }
   }
 
@@ -81,7 +81,7 @@ struct Crowd: Sendable {
   }
 
   /// Makes what stays for good once there was an attachment, which is no leftover.
-  func visitOnce() throws {
+  func warmUp() throws {
     for command in ["ADD", "DEL"] { try run(command, 999).requireSuccess() }
   }
 }
