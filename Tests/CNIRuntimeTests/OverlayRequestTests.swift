@@ -120,7 +120,7 @@ import Testing
     let errorText = { (change: @escaping (inout NetworkRequest) throws -> Void) throws -> String in
       #expect(throws: CNIError.self) { try plugin(Self.etcd, subnets: ["10.1.0.0/16"], change) }?.message ?? ""
     }
-    #expect(try errorText { $0.ipv6 = true }.contains("ipv6: an IPv6 subnet is not chosen"))
+    #expect(try errorText { $0.ipv6 = true }.contains("ipv6: the IPv6 subnet must be the same on every host"))
     #expect(try errorText { $0.isInternal = true }.contains("internal: in mode l3"))
     #expect(
       try errorText { $0.gateways = [try valid("10.1.0.1")] }.contains("gateway: in mode l3 each host has its own"))

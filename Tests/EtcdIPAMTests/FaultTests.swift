@@ -23,7 +23,7 @@ import Testing
     #expect(bench.entries == [:])
   }
 
-  @Test func `ADD reports a write without an answer, and DEL releases it`() throws {
+  @Test func `ADD reports a write without an answer, and DEL releases the addresses`() throws {
     var bench = try Bench(dual)
     bench.etcd.next(.asUsual, .answerLost, .noQuorum)
     let error = try bench.refusal("a")
@@ -72,7 +72,7 @@ import Testing
       #expect(bench.leased == given.sorted(), "\(name)")
     } catch let error as CNIError {
       #expect([.tryAgainLater, .etcdRefused].contains(error.code), "\(name)")
-      if !error.details.contains("DEL releases it") { #expect(bench.leased == [], "\(name)") }
+      if !error.details.contains("DEL releases the addresses") { #expect(bench.leased == [], "\(name)") }
     }
     #expect([0, 2].contains(bench.leased.count), "\(name)")
     bench.etcd.next()

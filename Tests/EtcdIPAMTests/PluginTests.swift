@@ -111,7 +111,7 @@ private let small = #""subnet": "10.1.0.0/30""#
             + "fd00::1 of ADD's result is not leased"))
   }
 
-  @Test func `DEL releases its own addresses after any change of the ranges, and can be repeated`() throws {
+  @Test func `DEL releases the addressess own addresses after any change of the ranges, and can be repeated`() throws {
     let bench = PluginBench()
     _ = try bench.add("a", small)
     let broken = try CNIJSON.decodeValue(Array(bench.json(#""subnet": 5, "blockSize": "x""#).utf8))

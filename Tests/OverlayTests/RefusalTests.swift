@@ -17,7 +17,7 @@ import Testing
       keys(#""mode":"l3""#, Fixture.evpn), 7,
       #"key "mode": "l3": controlPlane "evpn" does not provide the subnets of hosts"#
     ),
-    (keys(#""mode":"l3""#, Fixture.multicast), 7, #"key "mode": "l3": controlPlane "multicast" tells no"#),
+    (keys(#""mode":"l3""#, Fixture.multicast), 7, #"key "mode": "l3": controlPlane "multicast" does not provide"#),
     (keys(#""vni":0"#), 7, #"key "vni": 0: want 1 to 16777215"#),
     (keys(#""dstport":65536"#), 7, #"key "dstport": 65536: want 1 to 65535"#),
     (keys(#""network":"10.0.0.0""#), 7, #"key "network": "10.0.0.0": want"#),
@@ -34,7 +34,7 @@ import Testing
     (keys(#""learning":true"#), 7, #"key "learning": true: mode l3 knows where each subnet is"#),
     (keys(#""learning":true"#, Fixture.evpn), 7, #"key "learning": true: with evpn the routing daemon knows"#),
     (keys(#""neighSuppress":true"#), 7, #"key "neighSuppress": given: it is only valid in mode l2"#),
-    (keys(#""gatewayMac":"02:00:00:00:00:01""#), 7, #"key "gatewayMac": "02:00:00:00:00:01": it means something"#),
+    (keys(#""gatewayMac":"02:00:00:00:00:01""#), 7, #"key "gatewayMac": "02:00:00:00:00:01": it is only valid"#),
     (keys(#""directRouting":true"#, Fixture.bridged), 7, #"key "directRouting": given: it is only valid in mode l3"#),
     (keys(#""directRouting":true"#), 7, #"key "directRouting": true: "network" is missing"#),
     (

@@ -62,14 +62,14 @@ import Testing
     ),
     (#""controlPlane":{"type":"evpn"},"l3vni":4001"#, #"key "l3vni": 4001: "vrf" is missing"#),
     (#""controlPlane":{"type":"evpn"},"vrfTable":9"#, #"key "vrfTable": 9: "vrf" is missing"#),
-    (#""controlPlane":{"type":"evpn"},"vrf":"red","l3vni":100"#, #"key "l3vni": 100: it is "vni""#),
+    (#""controlPlane":{"type":"evpn"},"vrf":"red","l3vni":100"#, #"key "l3vni": 100: it equals "vni""#),
     (#""controlPlane":{"type":"evpn"},"vrf":"red","l3vni":0"#, #"key "l3vni": 0: want 1 to 16777215"#),
     (
       #""controlPlane":{"type":"evpn"},"vrf":"red","vrfTable":254"#,
       #"key "vrfTable": 254: it is one of the host's routing tables"#
     ),
     (#""controlPlane":{"type":"evpn"},"vrf":"red","vrfTable":0"#, #"key "vrfTable": 0: want 1 to 4294967295"#),
-    (#""controlPlane":{"type":"evpn"},"vrf":"red","ipMasq":true"#, #"key "vrf": "red": what leaves a VRF"#),
+    (#""controlPlane":{"type":"evpn"},"vrf":"red","ipMasq":true"#, #"key "vrf": "red": packets of a VRF"#),
     (#""controlPlane":{"type":"evpn"},"vrf":"red","isGateway":false"#, #"key "vrf": "red": "isGateway" is false"#),
     (#""controlPlane":{"type":"evpn"},"vrf":"uplink""#, #"key "vrf": "uplink": it is not a VRF"#),
   ]
@@ -85,6 +85,6 @@ import Testing
     let fixture = try Fixture()
     _ = try fixture.add(Fixture.evpn)
     let error = try fixture.next().refusal(Fixture.red)
-    #expect(error?.message.contains("bridge ov-net is not in it") == true)
+    #expect(error?.message.contains("bridge ov-net exists outside this VRF") == true)
   }
 }
