@@ -3,22 +3,24 @@ import Glibc
 public import NetTypes
 public import PacketFilter
 
-/// Claim files without a valid rule set: they are renamed, reported on standard error, and removed by GC.
+/// Rule set files without a valid rule set: they are renamed, reported on standard error, and removed by GC.
 extension HostFilter {
   /// The recorded rule set of that owner and role; `nil` if there is none or its file holds no valid rule set.
   public func ruleSet(of owner: AttachmentID, _ role: PluginRole) throws(KernelError) -> RuleSet? {
-    if case .ruleSet(let ruleSet) = try memory.content(of: owner, role) { ruleSet } else { nil }
+    if case .ruleSet(let ruleSet) = try ruleSetFiles.content(of: owner, role) { ruleSet } else { nil }
   }
 
-  public func ruleSets(of network: NetworkName) throws(KernelError) -> [RuleSet] { try memory.ruleSets(of: network) }
+  public func ruleSets(of network: NetworkName) throws(KernelError) -> [RuleSet] {
+    try ruleSetFiles.ruleSets(of: network)
+  }
 
   public func ruleSets(of network: NetworkName, except kept: Set<AttachmentID>) throws(KernelError) -> [RuleSet] {
-    try memory.ruleSets(of: network, except: kept)
+    try ruleSetFiles.ruleSets(of: network, except: kept)
   }
 
   /// The recorded rule set; if the file is unusable, removes the rules with the owner's tag and sets the file aside.
   mutating func recordedRuleSet(of owner: AttachmentID, _ role: PluginRole) throws(KernelError) -> RuleSet? {
-    switch try memory.content(of: owner, role) {
+    switch try ruleSetFiles.content(of: owner, role) {
     case .nothing: return nil
     case .ruleSet(let ruleSet): return ruleSet
     case .broken(let reason):
@@ -29,7 +31,7 @@ extension HostFilter {
   }
 
   func setAside(_ owner: AttachmentID, _ role: PluginRole, _ reason: KernelError) throws(KernelError) {
-    try memory.setAside(owner, role)
+    try ruleSetFiles.setAside(owner, role)
     note("\(reason): set aside")
   }
 
@@ -37,9 +39,9 @@ extension HostFilter {
   ///
   /// Their rules can still be found by the tags.
   func removeBroken(on network: NetworkName, _ role: PluginRole, except kept: Set<AttachmentID>) throws(KernelError) {
-    let broken = try memory.broken(on: network, role, except: kept)
-    for name in broken.files { note("\(network)/\(name): not a claim that belongs there: removed") }
-    try memory.remove(broken.files + broken.aside, on: network)
+    let broken = try ruleSetFiles.broken(on: network, role, except: kept)
+    for name in broken.files { note("\(network)/\(name): contains no valid rule set of this attachment: removed") }
+    try ruleSetFiles.remove(broken.files + broken.aside, on: network)
   }
 }
 

@@ -6,17 +6,17 @@ public import PacketFilter
 
 extension HostFilter {
   /// Adds the rule set's rules and its passages in the host's own chains.
-  mutating func make(_ ruleSet: RuleSet) throws(KernelError) {
-    try make(ruleSet) { (backend, ruleSet) throws(KernelError) in try backend.add(ruleSet) }
+  mutating func addRules(_ ruleSet: RuleSet) throws(KernelError) {
+    try addRules(ruleSet) { (backend, ruleSet) throws(KernelError) in try backend.add(ruleSet) }
   }
 
   /// Replaces what is left of the rule set, so that rules shared with other owners are present at any time.
-  mutating func remake(_ ruleSet: RuleSet) throws(KernelError) {
-    if ruleSet.backend == .nftables { try iptables.remove(ruleSet.owner.filterTag, ruleSet.role, known: nil) }
-    try make(ruleSet) { (backend, ruleSet) throws(KernelError) in try backend.replace(nil, with: ruleSet) }
+  mutating func replaceRules(_ ruleSet: RuleSet) throws(KernelError) {
+    if ruleSet.backend == .nftables { try iptables.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: nil) }
+    try addRules(ruleSet) { (backend, ruleSet) throws(KernelError) in try backend.replace(nil, with: ruleSet) }
   }
 
-  private mutating func make(
+  private mutating func addRules(
     _ ruleSet: RuleSet, by add: (inout any FilterBackend, RuleSet) throws(KernelError) -> Void
   ) throws(KernelError) {
     guard ruleSet.backend == .nftables else {
@@ -29,7 +29,7 @@ extension HostFilter {
     do throws(KernelError) {
       try iptables.add(passages)
     } catch {
-      try? nftables.remove(ruleSet.owner.filterTag, ruleSet.role, known: ruleSet.rules)  // report the first error
+      try? nftables.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: ruleSet.rules)  // report the first error
       throw error
     }
   }
@@ -51,16 +51,16 @@ extension HostFilter {
     return sources + rules + (try iptables.commands(adding: passages))
   }
 
-  mutating func unmake(_ ruleSet: RuleSet) throws(KernelError) {
+  mutating func removeRules(_ ruleSet: RuleSet) throws(KernelError) {
     let tag = ruleSet.owner.filterTag
     guard (ruleSet.backend ?? .nftables) == .nftables else {
-      return try iptables.remove(tag, ruleSet.role, known: ruleSet.rules + ruleSet.passages)
+      return try iptables.remove(tag, ruleSet.role, recordedRules: ruleSet.rules + ruleSet.passages)
     }
-    if let passages = ruleSet.onlyPassages { try iptables.remove(tag, ruleSet.role, known: passages.rules) }
-    try nftables.remove(tag, ruleSet.role, known: ruleSet.rules)
+    if let passages = ruleSet.onlyPassages { try iptables.remove(tag, ruleSet.role, recordedRules: passages.rules) }
+    try nftables.remove(tag, ruleSet.role, recordedRules: ruleSet.rules)
   }
 
-  mutating func lacking(_ ruleSet: RuleSet, in backend: Backend) throws(KernelError) -> [Rule] {
+  mutating func missingRules(_ ruleSet: RuleSet, in backend: Backend) throws(KernelError) -> [Rule] {
     guard backend == .nftables else {
       var ruleSet = ruleSet
       ruleSet.backend = .iptables
@@ -79,8 +79,8 @@ extension HostFilter {
   public mutating func drops(for ruleSet: RuleSet) throws(KernelError) -> [String] {
     guard !ruleSet.forwardedConnections.isEmpty else { return [] }
     var ruleSet = ruleSet
-    let remembered = try self.ruleSet(of: ruleSet.owner, ruleSet.role)
-    ruleSet.backend = if let backend = remembered?.backend { backend } else { try backend(ruleSet.backend) }
+    let recorded = try self.ruleSet(of: ruleSet.owner, ruleSet.role)
+    ruleSet.backend = if let backend = recorded?.backend { backend } else { try backend(ruleSet.backend) }
     ruleSet.rules += ruleSet.passages
     return try iptables.drops(for: ruleSet)
   }
@@ -92,7 +92,7 @@ extension HostFilter {
       guard let drop = try iptables.dropsByOtherTables([ForwardedConnection(kind, family)]).first else { return nil }
       first = first ?? drop
     }
-    return first.map { "\($0); want a rule there that accepts them" }
+    return first.map { "\($0); want a rule that accepts these packets" }
   }
 
   /// Writes to standard error which host rules drop connections of a rule set that was added.

@@ -14,12 +14,12 @@ public import PacketFilter
 public struct HostFilter: PacketFilter {
   var iptables: any FilterBackend
   var nftables: any FilterBackend
-  let zones: any SourceZones
-  let memory: RuleSetFiles
-  let records: SourceRecords
+  let zones: any FirewalldClient
+  let ruleSetFiles: RuleSetFiles
+  let sourceRecords: SourceRecords
   let state: String
   /// The lock; `nil` if it is not held.
-  var heldLock: HeldLock?
+  var filterLock: FilterLock?
   /// The files in which the kernel lists the legacy tables in use, one for each family.
   private let legacyTables: [String]
 
@@ -31,7 +31,7 @@ public struct HostFilter: PacketFilter {
   ///   - sources: the directory for records of sources in firewalld's configuration; it survives a reboot.
   ///   - legacyTables: the files that list legacy tables.
   public init(
-    iptables: any FilterBackend, nftables: any FilterBackend, zones: any SourceZones = NoZones(),
+    iptables: any FilterBackend, nftables: any FilterBackend, zones: any FirewalldClient = NoFirewalld(),
     state: String = "/run/swift-cni", sources: String = "/var/lib/cni/firewalld",
     legacyTables: [String] = ["/proc/self/net/ip_tables_names", "/proc/self/net/ip6_tables_names"]
   ) {
@@ -39,27 +39,27 @@ public struct HostFilter: PacketFilter {
     self.nftables = nftables
     self.zones = zones
     self.state = state
-    records = SourceRecords(directory: sources)
+    sourceRecords = SourceRecords(directory: sources)
     self.legacyTables = legacyTables
-    memory = RuleSetFiles(directory: "\(state)/filter")
+    ruleSetFiles = RuleSetFiles(directory: "\(state)/filter")
   }
 
   public mutating func lock() throws(KernelError) {
-    guard heldLock == nil else { return }
+    guard filterLock == nil else { return }
     if let slash = state.lastIndex(of: "/") { try Files.makeDirectories(String(state[..<slash])) }
     try SetAside.makeDirectory(state, mode: 0o700)
     let path = "\(state)/filter.lock"
-    heldLock = HeldLock(try FileLock(.openLock(path), seconds: 30, doing: "lock \(path)"))
+    filterLock = FilterLock(try FileLock(.openLock(path), seconds: 30, doing: "lock \(path)"))
   }
 
-  public mutating func unlock() { heldLock = nil }
+  public mutating func unlock() { filterLock = nil }
 
   // MARK: which backend
 
-  public mutating func backend(_ wanted: Backend?) throws(KernelError) -> Backend {
-    if let wanted {
-      try probe(wanted)
-      return wanted
+  public mutating func backend(_ requested: Backend?) throws(KernelError) -> Backend {
+    if let requested {
+      try probe(requested)
+      return requested
     }
     if try hasLegacyTables(), try iptables.hostRules() != .nftables { return .iptables }
     do throws(KernelError) {
@@ -78,7 +78,7 @@ public struct HostFilter: PacketFilter {
   }
 
   /// Whether nf_tables holds tables that the `iptables` command shows.
-  private func hasHostRules() throws(KernelError) -> Bool {
+  private func nftablesHasHostTables() throws(KernelError) -> Bool {
     do throws(KernelError) { return try iptables.hasNftablesTables() } catch {
       guard !error.isTemporary else { throw error }
       return false
@@ -98,10 +98,10 @@ public struct HostFilter: PacketFilter {
   }
 
   private mutating func probe(_ backend: Backend) throws(KernelError) {
-    try use(backend) { (backend) throws(KernelError) in try backend.probe() }
+    try withBackend(backend) { (backend) throws(KernelError) in try backend.probe() }
   }
 
-  mutating func use<Value>(
+  mutating func withBackend<Value>(
     _ backend: Backend, _ body: (inout any FilterBackend) throws(KernelError) -> Value
   ) throws(KernelError) -> Value {
     switch backend {
@@ -111,8 +111,8 @@ public struct HostFilter: PacketFilter {
   }
 
   /// The backends that may hold rules.
-  private mutating func usable() throws(KernelError) -> [Backend] {
-    let hasTables = try hasLegacyTables() ? true : try hasHostRules()
+  private mutating func usableBackends() throws(KernelError) -> [Backend] {
+    let hasTables = try hasLegacyTables() ? true : try nftablesHasHostTables()
     var usable: [Backend] = hasTables ? [.iptables] : []
     do throws(KernelError) {
       try probe(.nftables)
@@ -126,85 +126,85 @@ public struct HostFilter: PacketFilter {
   // MARK: rules
 
   public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
-    if let old = try recordedRuleSet(of: ruleSet.owner, ruleSet.role) { try remove(remembered: old) }
+    if let old = try recordedRuleSet(of: ruleSet.owner, ruleSet.role) { try removeRecorded(old) }
     var ruleSet = ruleSet
     if !ruleSet.isForZonesOnly { ruleSet.backend = try backend(ruleSet.backend) }
-    try memory.remember(ruleSet)
+    try ruleSetFiles.write(ruleSet)
     do throws(KernelError) {
-      try makeAll(ruleSet)
+      try addRulesAndSources(ruleSet)
     } catch {
-      forget(ruleSet, after: error)
+      deleteRecord(of: ruleSet, after: error)
       throw error
     }
     warn(of: ruleSet)
   }
 
   /// Deletes the record of a refused rule set; keeps it for DEL if the rules may exist and cannot be removed.
-  private mutating func forget(_ ruleSet: RuleSet, after error: KernelError) {
+  private mutating func deleteRecord(of ruleSet: RuleSet, after error: KernelError) {
     do throws(KernelError) {
-      if error.errno.isOne(of: .EINTR, .ENOMEM, .ENFILE, .EMFILE, .ENOBUFS) { try unmakeAll(ruleSet) }
-      try memory.forget(ruleSet.owner, ruleSet.role)
+      if error.errno.isOne(of: .EINTR, .ENOMEM, .ENFILE, .EMFILE, .ENOBUFS) { try removeRulesAndSources(ruleSet) }
+      try ruleSetFiles.delete(ruleSet.owner, ruleSet.role)
     } catch {}  // the caller reports the backend's error
   }
 
   public mutating func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError) {
     var reason: KernelError?
-    switch try memory.content(of: owner, role) {
-    case .ruleSet(let ruleSet): return try remove(remembered: ruleSet)
+    switch try ruleSetFiles.content(of: owner, role) {
+    case .ruleSet(let ruleSet): return try removeRecorded(ruleSet)
     case .nothing: guard everywhere else { return }
     case .broken(let error): reason = error
     }
     try removeEverywhere(owner.filterTag, role)
-    try removeReference(ReferenceRules(.one(owner), [role]))
+    try removeReferenceRules(ReferenceRules(.attachment(owner), [role]))
     if let reason { try setAside(owner, role, reason) }
   }
 
-  private mutating func remove(remembered ruleSet: RuleSet) throws(KernelError) {
-    try unmakeAll(ruleSet)
-    try memory.forget(ruleSet.owner, ruleSet.role)
+  private mutating func removeRecorded(_ ruleSet: RuleSet) throws(KernelError) {
+    try removeRulesAndSources(ruleSet)
+    try ruleSetFiles.delete(ruleSet.owner, ruleSet.role)
   }
 
   mutating func removeEverywhere(_ tag: String, _ role: PluginRole) throws(KernelError) {
-    for backend in try usable() {
-      try use(backend) { (backend) throws(KernelError) in try backend.remove(tag, role, known: nil) }
+    for backend in try usableBackends() {
+      try withBackend(backend) { (backend) throws(KernelError) in try backend.remove(tag, role, recordedRules: nil) }
     }
   }
 
   public mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
-    let remembered = try self.ruleSet(of: ruleSet.owner, ruleSet.role)
-    let missing = try lackingAll(ruleSet, in: remembered?.backend)
-    return remembered == nil ? try notMadeByReference(missing, of: ruleSet.owner) : missing
+    let recorded = try self.ruleSet(of: ruleSet.owner, ruleSet.role)
+    let missing = try missingRulesAndSources(ruleSet, in: recorded?.backend)
+    return recorded == nil ? try rulesNotMadeByReference(missing, of: ruleSet.owner) : missing
   }
 
-  public func remembersOthers(than owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool {
-    try memory.remembersOthers(than: owners, role)
+  public func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool {
+    try ruleSetFiles.hasRecords(except: owners, role)
   }
 
   public mutating func collectGarbage(
     _ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool
   ) throws(KernelError) {
-    for ruleSet in try memory.ruleSets(of: network, except: valid)
+    for ruleSet in try ruleSetFiles.ruleSets(of: network, except: valid)
     where ruleSet.role == role && !valid.contains(ruleSet.owner) {
-      try remove(remembered: ruleSet)
+      try removeRecorded(ruleSet)
     }
     try removeBroken(on: network, role, except: valid)
     if role == .firewall { try sweepZones() }
     guard everywhere else { return }
     let kept = Set(valid.map(\.filterTag))
-    for backend in try usable() {
-      try use(backend) { (backend) throws(KernelError) in
+    for backend in try usableBackends() {
+      try withBackend(backend) { (backend) throws(KernelError) in
         let left = try backend.tags(role, prefix: AttachmentID.filterTagPrefix(network)).subtracting(kept)
-        for tag in left { try backend.remove(tag, role, known: nil) }
+        for tag in left { try backend.remove(tag, role, recordedRules: nil) }
       }
     }
-    // The masquerade rules of the reference plugins name the addresses for the other rules, so all parts are removed together.
-    try removeReference(ReferenceRules(.others(on: network, than: valid), Set(PluginRole.allCases)))
+    // The masquerade rules of the reference plugins name the addresses for the other rules, so all roles are removed together.
+    try removeReferenceRules(ReferenceRules(.network(network, except: valid), Set(PluginRole.allCases)))
   }
 
   public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
     var holders: [PortHolder] = []
-    for backend in try usable() {
-      holders += try use(backend) { (backend) throws(KernelError) in try backend.holders(of: ports) }
+    for backend in try usableBackends() {
+      holders += try withBackend(backend) { (backend) throws(KernelError) in try backend.holders(of: ports) }
     }
     return holders
   }
@@ -212,7 +212,7 @@ public struct HostFilter: PacketFilter {
   // MARK: putting back
 
   /// The networks with recorded rule sets.
-  public func networks() throws(KernelError) -> [NetworkName] { try memory.networks() }
+  public func networks() throws(KernelError) -> [NetworkName] { try ruleSetFiles.networks() }
 
   /// Restores all recorded rules that are missing.
   ///
@@ -225,7 +225,7 @@ public struct HostFilter: PacketFilter {
     _ networks: [NetworkName], where isLive: (AttachmentID) -> Bool = { _ in true }
   ) throws(KernelError) -> [AttachmentID] {
     var ruleSets: [RuleSet] = []
-    for network in networks { ruleSets += try memory.ruleSets(of: network).filter { isLive($0.owner) } }
+    for network in networks { ruleSets += try ruleSetFiles.ruleSets(of: network).filter { isLive($0.owner) } }
     var repaired: [AttachmentID] = []
     for ruleSet in ruleSets.inOrderOfRepair where try restore(ruleSet) {
       repaired.append(ruleSet.owner)
@@ -264,9 +264,9 @@ extension HostFilter {
   ) throws(KernelError) -> Bool {
     var filter = self
     // A recorded rule set alone is not enough: an ADD that was killed may have recorded rules without adding them.
-    let ruleSet = try memory.firstRuleSet(.ports, except: owners) { (ruleSet) throws(KernelError) in
+    let ruleSet = try ruleSetFiles.firstRuleSet(.ports, except: owners) { (ruleSet) throws(KernelError) in
       guard ruleSet.localnetLinks.contains(link) else { return false }
-      return try filter.lackingAll(ruleSet, in: ruleSet.backend).isEmpty
+      return try filter.missingRulesAndSources(ruleSet, in: ruleSet.backend).isEmpty
     }
     return ruleSet != nil
   }
@@ -284,35 +284,37 @@ extension HostFilter {
 
 /// Rules that the reference plugins made before our plugins replaced them.
 extension HostFilter {
-  public mutating func removeReference(
+  public mutating func removeReferenceRules(
     of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?
   ) throws(KernelError) {
-    guard !memory.remembers(owner, role) else { return }
-    if let zone { try releaseReference(addresses.map { ZoneSource($0, in: zone) }) }
-    try removeReference(ReferenceRules(.one(owner), [role], addresses: addresses))
+    guard !ruleSetFiles.exists(owner, role) else { return }
+    if let zone { try removeReferenceSources(addresses.map { ZoneSource($0, in: zone) }) }
+    try removeReferenceRules(ReferenceRules(.attachment(owner), [role], addresses: addresses))
   }
 
   /// Searches nf_tables first: its masquerade rules name the addresses whose rules the other tables hold.
-  mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) {
-    // No reference plugin has rules for the parts `names` and `tunnels`.
+  mutating func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) {
+    // No reference plugin has rules for the roles `names` and `tunnels`.
     guard ![[.names], [.tunnels]].contains(rules.roles) else { return }
     var rules = rules
     for backend in [Backend.nftables, .iptables] {
-      rules.addresses = try use(backend) { (backend) throws(KernelError) in try backend.removeReference(rules) }
+      rules.addresses = try withBackend(backend) { (backend) throws(KernelError) in
+        try backend.removeReferenceRules(rules)
+      }
     }
   }
 
-  mutating func notMadeByReference(_ rules: [Rule], of owner: AttachmentID) throws(KernelError) -> [Rule] {
+  mutating func rulesNotMadeByReference(_ rules: [Rule], of owner: AttachmentID) throws(KernelError) -> [Rule] {
     var missing: [Rule] = []
     // The reference plugins have no passages: their firewall plugin admits each address separately.
     for rule in rules where !rule.isPassage {
-      var isThere = false
-      for backend in [Backend.nftables, .iptables] where !isThere {
-        isThere = try use(backend) { (backend) throws(KernelError) in
-          try backend.isMadeByReference(rule, for: owner)
+      var isPresent = false
+      for backend in [Backend.nftables, .iptables] where !isPresent {
+        isPresent = try withBackend(backend) { (backend) throws(KernelError) in
+          try backend.isMadeByReferencePlugins(rule, for: owner)
         }
       }
-      if !isThere { missing.append(rule) }
+      if !isPresent { missing.append(rule) }
     }
     return missing
   }
@@ -329,25 +331,25 @@ extension HostFilter {
     ruleSet.backend = try backend(ruleSet.backend)
     guard ruleSet.isReplaceable, old?.isReplaceable ?? true else { return try add(ruleSet) }
     if old == ruleSet, try nftables.missing(from: ruleSet).isEmpty { return }
-    try memory.forget(ruleSet.owner, ruleSet.role)
+    try ruleSetFiles.delete(ruleSet.owner, ruleSet.role)
     do throws(KernelError) {
       try nftables.replace(old, with: ruleSet)
-      try memory.remember(ruleSet)
+      try ruleSetFiles.write(ruleSet)
     } catch {
-      putBack(old, insteadOf: ruleSet)
+      rollBack(to: old, from: ruleSet)
       throw error
     }
   }
 
   /// Restores the old rules as far as possible; the caller reports the first error.
-  private mutating func putBack(_ old: RuleSet?, insteadOf ruleSet: RuleSet) {
+  private mutating func rollBack(to old: RuleSet?, from ruleSet: RuleSet) {
     guard let old else {
-      try? nftables.remove(ruleSet.owner.filterTag, ruleSet.role, known: nil)
+      try? nftables.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: nil)
       return
     }
     do throws(KernelError) {
       try nftables.replace(nil, with: old)
-      try memory.remember(old)
+      try ruleSetFiles.write(old)
     } catch {}
   }
 }

@@ -24,13 +24,13 @@ struct RuleSetFiles {
   /// The file appears whole or not at all, even if the process is killed.
   ///
   /// - Throws: EEXIST if another owner's rule set has the file's name.
-  func remember(_ ruleSet: RuleSet) throws(KernelError) {
+  func write(_ ruleSet: RuleSet) throws(KernelError) {
     let path = path(ruleSet.owner, ruleSet.role)
     try makeDirectories(for: ruleSet.owner.network)
     if let other = try self.ruleSet(at: path), other.owner != ruleSet.owner {
       throw KernelError(
         "write \(path)", errno: .EEXIST,
-        reason: "\(AttachmentID.words(ofFilterTag: other.owner.filterTag)) has that name")
+        reason: "\(AttachmentID.description(ofFilterTag: other.owner.filterTag)) already has a file of that name")
     }
     try Files.remove(path)
     // Another process may remove the empty directory between the two steps.
@@ -52,7 +52,7 @@ struct RuleSetFiles {
   }
 
   /// Deletes the record, if there is one and it is a rule set of that owner.
-  func forget(_ owner: AttachmentID, _ role: PluginRole) throws(KernelError) {
+  func delete(_ owner: AttachmentID, _ role: PluginRole) throws(KernelError) {
     guard try ruleSet(of: owner, role) != nil else { return }
     try Files.remove(path(owner, role))
     try Files.removeEmptyDirectory(directory(of: owner.network))
@@ -88,7 +88,7 @@ struct RuleSetFiles {
   }
 
   /// Whether there is a file for that owner and role, even an unusable one.
-  func remembers(_ owner: AttachmentID, _ role: PluginRole) -> Bool { Files.exists(path(owner, role)) }
+  func exists(_ owner: AttachmentID, _ role: PluginRole) -> Bool { Files.exists(path(owner, role)) }
 
   /// The recorded rule set; `nil` if there is none.
   ///
@@ -114,14 +114,14 @@ struct RuleSetFiles {
   private func stem(_ name: String) -> Substring { name.prefix { $0 != "." } }
 
   /// Whether rules of that role are recorded for owners other than these, on any network.
-  func remembersOthers(than owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool {
+  func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool {
     let own = Set(owners.map { path($0, role) })
     for network in try networks() {
       let directory = directory(of: network)
-      let isThere = try Files.hasName(in: directory) { name in
+      let isPresent = try Files.hasName(in: directory) { name in
         name.hasSuffix(".\(role.rawValue)") && !own.contains("\(directory)/\(name)")
       }
-      if isThere { return true }
+      if isPresent { return true }
     }
     return false
   }
@@ -171,7 +171,8 @@ struct RuleSetFiles {
     } catch { throw KernelError("read \(path)", errno: .EBADMSG, reason: error.message) }
     guard self.path(ruleSet.owner, ruleSet.role) == path else {
       throw KernelError(
-        "read \(path)", errno: .EBADMSG, reason: "it is of \(ruleSet.owner.tag), whose file is another one")
+        "read \(path)", errno: .EBADMSG,
+        reason: "the file contains rules of \(ruleSet.owner.tag), which belong in another file")
     }
     return ruleSet
   }

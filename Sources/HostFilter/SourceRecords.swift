@@ -21,7 +21,9 @@ struct SourceRecords {
     boot = text.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? "boot"
   }
 
-  private func path(_ source: ZoneSource, _ place: String) -> String { "\(directory)/\(place)/\(source.fileName)" }
+  private func path(_ source: ZoneSource, _ subdirectory: String) -> String {
+    "\(directory)/\(subdirectory)/\(source.fileName)"
+  }
 
   func add(_ sources: [ZoneSource], for tag: String) throws(KernelError) {
     try Files.makeDirectories("\(directory)/\(boot)", mode: 0o700)
@@ -43,26 +45,26 @@ struct SourceRecords {
     try remove(sources)
   }
 
-  private func remove(_ sources: [ZoneSource], from place: String) throws(KernelError) {
-    for source in sources { try Files.remove(path(source, place)) }
-    try Files.removeEmptyDirectory("\(directory)/\(place)")
+  private func remove(_ sources: [ZoneSource], from subdirectory: String) throws(KernelError) {
+    for source in sources { try Files.remove(path(source, subdirectory)) }
+    try Files.removeEmptyDirectory("\(directory)/\(subdirectory)")
   }
 
   var hasStale: Bool {
     get throws(KernelError) { try Files.list(directory)?.contains { $0 != boot } ?? false }
   }
 
-  /// Calls `release` with the stale sources that no attachment has added again.
+  /// Calls `removeSources` with the stale sources that no attachment has added again.
   ///
-  /// - Parameter release: removes sources and returns those that are still there.
-  /// - Throws: the first error of `release` or of a file.
-  func sweep(_ release: ([ZoneSource]) throws(KernelError) -> [ZoneSource]) throws(KernelError) {
-    for place in try Files.list(directory) ?? [] where place != boot {
-      let sources = try (Files.list("\(directory)/\(place)") ?? []).compactMap(ZoneSource.init(fileName:))
+  /// - Parameter removeSources: removes sources and returns those that are still there.
+  /// - Throws: the first error of `removeSources` or of a file.
+  func sweep(_ removeSources: ([ZoneSource]) throws(KernelError) -> [ZoneSource]) throws(KernelError) {
+    for subdirectory in try Files.list(directory) ?? [] where subdirectory != boot {
+      let sources = try (Files.list("\(directory)/\(subdirectory)") ?? []).compactMap(ZoneSource.init(fileName:))
       var unused: [ZoneSource] = []
       for source in sources where try tag(of: source) == nil { unused.append(source) }
-      let kept = try release(unused)
-      try remove(sources.filter { !kept.contains($0) }, from: place)
+      let kept = try removeSources(unused)
+      try remove(sources.filter { !kept.contains($0) }, from: subdirectory)
     }
   }
 }

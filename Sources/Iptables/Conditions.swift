@@ -1,12 +1,12 @@
 import NetTypes
 
 /// A condition that this backend does not support.
-struct BadCondition: Error, CustomStringConvertible {
+struct ConditionError: Error, CustomStringConvertible {
   var description: String
 }
 
 /// Parses conditions in the syntax of iptables(8): `["!", "-s", "10.0.0.0/8", "-m", "mark", "--mark", "1"]`.
-struct ConditionWords {
+struct ConditionParser {
   private var rest: ArraySlice<String>
   private var modules: Set<String> = []
 
@@ -22,7 +22,7 @@ struct ConditionWords {
   ]
 
   /// Adds all conditions to the rule's own matches.
-  mutating func add(to rule: inout TableRule) throws(BadCondition) {
+  mutating func add(to rule: inout TableRule) throws(ConditionError) {
     while let word = rest.popFirst() {
       let isNegated = word == "!"
       let option = isNegated ? try next(after: word) : word
@@ -30,22 +30,22 @@ struct ConditionWords {
     }
   }
 
-  private mutating func next(after word: String) throws(BadCondition) -> String {
-    guard let next = rest.popFirst() else { throw BadCondition(description: "\(word): nothing follows") }
+  private mutating func next(after word: String) throws(ConditionError) -> String {
+    guard let next = rest.popFirst() else { throw ConditionError(description: "\(word): no value follows") }
     return next
   }
 
-  private mutating func add(_ option: String, _ isNegated: Bool, to rule: inout TableRule) throws(BadCondition) {
+  private mutating func add(_ option: String, _ isNegated: Bool, to rule: inout TableRule) throws(ConditionError) {
     switch option {
     case "-s": try Self.set(&rule.source, try prefix(option, rule.family), isNegated, option)
     case "-d": try Self.set(&rule.destination, try prefix(option, rule.family), isNegated, option)
     case "-i": try Self.set(&rule.inDevice, try device(option), isNegated, option)
-    case "-o": throw BadCondition(description: "-o: a published port is looked for before the packet has a way out")
+    case "-o": throw ConditionError(description: "-o: not possible, published ports are translated before routing")
     case "-m" where !isNegated: modules.insert(try next(after: option))
     default: rule.matches.append(try match(option, isNegated, rule.family))
     }
     if let unknown = modules.subtracting(Self.modules).min() {
-      throw BadCondition(description: "-m \(unknown): want \(Self.supported)")
+      throw ConditionError(description: "-m \(unknown): want \(Self.supported)")
     }
   }
 
@@ -59,11 +59,11 @@ struct ConditionWords {
 
   private mutating func match(
     _ option: String, _ isNegated: Bool, _ family: IPFamily
-  ) throws(BadCondition) -> Match {
+  ) throws(ConditionError) -> Match {
     guard let module = Self.moduleOf[option] else {
-      throw BadCondition(description: "\(option): want \(Self.supported)")
+      throw ConditionError(description: "\(option): want \(Self.supported)")
     }
-    guard modules.contains(module) else { throw BadCondition(description: "\(option): want -m \(module) before it") }
+    guard modules.contains(module) else { throw ConditionError(description: "\(option): want -m \(module) before it") }
     let value = try next(after: option)
     let match: Match? =
       switch option {
@@ -77,29 +77,29 @@ struct ConditionWords {
       case "--dst-range": range(value, family).map { .ranges(source: nil, destination: Test($0, isNegated: isNegated)) }
       default: value.utf8.count <= 255 && !isNegated && !value.utf8.contains(0) ? .comment(value) : nil
       }
-    guard let match else { throw BadCondition(description: "\(option) \(value): not what that option takes") }
+    guard let match else { throw ConditionError(description: "\(option) \(value): not a valid value of this option") }
     return match
   }
 
   private static func set<Value>(
-    _ place: inout Test<Value>?, _ value: Value, _ isNegated: Bool, _ option: String
-  ) throws(BadCondition) {
-    guard place == nil else { throw BadCondition(description: "\(option): a rule has one already; want one at most") }
-    place = Test(value, isNegated: isNegated)
+    _ field: inout Test<Value>?, _ value: Value, _ isNegated: Bool, _ option: String
+  ) throws(ConditionError) {
+    guard field == nil else { throw ConditionError(description: "\(option): given twice; want it at most once") }
+    field = Test(value, isNegated: isNegated)
   }
 
-  private mutating func prefix(_ option: String, _ family: IPFamily) throws(BadCondition) -> IPPrefix {
+  private mutating func prefix(_ option: String, _ family: IPFamily) throws(ConditionError) -> IPPrefix {
     let text = try next(after: option)
     guard let prefix = IPPrefix(text) ?? IPAddress(text).map(IPPrefix.init(host:)), prefix.family == family else {
-      throw BadCondition(description: "\(option) \(text): want an IPv\(family.digit) address or prefix")
+      throw ConditionError(description: "\(option) \(text): want an IPv\(family.digit) address or prefix")
     }
     return prefix
   }
 
-  private mutating func device(_ option: String) throws(BadCondition) -> Device {
+  private mutating func device(_ option: String) throws(ConditionError) -> Device {
     let text = try next(after: option)
     guard let device = Device(pattern: text) else {
-      throw BadCondition(description: "\(option) \(text): want \(InterfaceName.expectedForm)")
+      throw ConditionError(description: "\(option) \(text): want \(InterfaceName.expectedForm)")
     }
     return device
   }

@@ -23,7 +23,7 @@ struct NftObject: Hashable, CustomStringConvertible {
   var isOfFirewalld: Bool { family == 1 && table == "firewalld" }
 
   /// Whether packets of that family pass the table.
-  func sees(_ packetFamily: IPFamily) -> Bool { family == 1 || family == (packetFamily == .v4 ? 2 : 10) }
+  func handles(_ packetFamily: IPFamily) -> Bool { family == 1 || family == (packetFamily == .v4 ? 2 : 10) }
 }
 
 /// The base chains of nf_tables at the hook forward, evaluated for packets of which only some fields are known.
@@ -45,26 +45,26 @@ struct ForwardChains: ~Copyable {
 
   /// Lists the base chains; their rules are read when they are evaluated.
   ///
-  /// `withOpened`: includes the chains in which ADD accepts a network: FORWARD of `iptables-nft` and firewalld's chains.
-  init(withOpened: Bool) throws(KernelError) {
+  /// `includingOpenedByADD`: also chains in which ADD accepts a network: FORWARD of `iptables-nft` and firewalld's chains.
+  init(includingOpenedByADD: Bool) throws(KernelError) {
     let socket = try NftSocket.open()
-    baseChains = try Self.baseChains(socket, withOpened: withOpened)
+    baseChains = try Self.baseChains(socket, includingOpenedByADD: includingOpenedByADD)
     self.socket = socket
   }
 
   private static func baseChains(
-    _ socket: borrowing NftSocket, withOpened: Bool
+    _ socket: borrowing NftSocket, includingOpenedByADD: Bool
   ) throws(KernelError) -> [BaseChain] {
-    var question = NftMessage(
+    var request = NftMessage(
       kind: .getChain, flags: NftMessage.Flags.dump, family: .v4, attributes: NftAttributes())
-    question.familyNumber = 0
+    request.familyNumber = 0
     var baseChains: [BaseChain] = []
-    for answer in try socket.ask(question, doing: "list chains of nf_tables") {
+    for answer in try socket.ask(request, doing: "list chains of nf_tables") {
       guard let table = answer.text(1), let name = answer.text(3), answer.nested(4)?.number(1) == 2,
         [1, 2, 10].contains(answer.family), table != "swift_cni"
       else { continue }
       let chain = NftObject(family: answer.family, table: table, name: name)
-      guard withOpened || !(chain.isForwardOfIptables || chain.isOfFirewalld) else { continue }
+      guard includingOpenedByADD || !(chain.isForwardOfIptables || chain.isOfFirewalld) else { continue }
       baseChains.append(BaseChain(chain: chain, dropsByPolicy: answer.number(5) == 0))
     }
     return baseChains
@@ -74,9 +74,9 @@ struct ForwardChains: ~Copyable {
   private func isDormant(_ chain: NftObject) throws(KernelError) -> Bool {
     var attributes = NftAttributes()
     attributes.put(1, chain.table)
-    var question = NftMessage(kind: .getTable, flags: 0, family: .v4, attributes: attributes)
-    question.familyNumber = chain.family
-    let table = try socket.ask(question, doing: "look for table \(chain.table)").first
+    var request = NftMessage(kind: .getTable, flags: 0, family: .v4, attributes: attributes)
+    request.familyNumber = chain.family
+    let table = try socket.ask(request, doing: "look for table \(chain.table)").first
     return (table?.number(2) ?? 0) & 1 == 1
   }
 
@@ -84,7 +84,7 @@ struct ForwardChains: ~Copyable {
 
   /// The rule or policy that certainly drops packets of that connection; `nil` if none certainly does.
   mutating func drop(of connection: ForwardedConnection) throws(KernelError) -> String? {
-    for base in baseChains where base.chain.sees(connection.family) {
+    for base in baseChains where base.chain.handles(connection.family) {
       for isReply in [false, true] {
         let packet = ForwardPacket(connection: connection, isReply: isReply)
         remainingReads = 64
@@ -180,9 +180,9 @@ struct ForwardChains: ~Copyable {
     var attributes = NftAttributes()
     attributes.put(1, chain.table)
     attributes.put(2, chain.name)
-    var question = NftMessage(kind: .getRule, flags: NftMessage.Flags.dump, family: .v4, attributes: attributes)
-    question.familyNumber = chain.family
-    let all = try socket.ask(question, doing: "list rules of \(chain)")
+    var request = NftMessage(kind: .getRule, flags: NftMessage.Flags.dump, family: .v4, attributes: attributes)
+    request.familyNumber = chain.family
+    let all = try socket.ask(request, doing: "list rules of \(chain)")
       .filter { $0.text(2) == chain.name }.map { ForwardRule($0) }
     rules[chain] = all
     return all
@@ -193,10 +193,10 @@ struct ForwardChains: ~Copyable {
     var attributes = NftAttributes()
     attributes.put(1, set.table)
     attributes.put(2, set.name)
-    var question = NftMessage(kind: .getSetElements, flags: NftMessage.Flags.dump, family: .v4, attributes: attributes)
-    question.familyNumber = set.family
+    var request = NftMessage(kind: .getSetElements, flags: NftMessage.Flags.dump, family: .v4, attributes: attributes)
+    request.familyNumber = set.family
     var all: [SetElement] = []
-    for answer in try socket.ask(question, doing: "list elements of set \(set.name)") {
+    for answer in try socket.ask(request, doing: "list elements of set \(set.name)") {
       for (_, bytes) in NftAnswer.list(answer[3] ?? []) {
         let element = NftAnswer(bytes)
         guard (element.number(3) ?? 0) == 0, element[10] == nil, let key = element.nested(1)?[1] else { return nil }

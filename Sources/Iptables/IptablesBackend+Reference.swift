@@ -4,36 +4,36 @@ public import NetTypes
 public import PacketFilter
 
 extension IptablesBackend {
-  public mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
+  public mutating func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
     var rules = rules
     let tables = tables(.legacy)
     // `nat` first: its rules name the addresses whose rules in `filter` are removed. A table without such rules is not locked.
     var names: [TableName] = []
     for name in try tables.present(TableName.all) {
       if name.kind == .filter, !rules.roles.contains(.firewall) || rules.addresses.isEmpty { continue }
-      let found = ReferenceTable(rules, in: try tables.take(name))
-      rules.addresses = found.addresses.sorted()
-      if !found.isEmpty { names.append(name) }
+      let referenceTable = ReferenceTable(rules, in: try tables.read(name))
+      rules.addresses = referenceTable.addresses.sorted()
+      if !referenceTable.isEmpty { names.append(name) }
     }
-    let known = rules
+    let selection = rules
     try tables.change(names) { (table) throws(KernelError) in
-      let found = ReferenceTable(known, in: table)
-      try found.remove(from: &table)
+      let referenceTable = ReferenceTable(selection, in: table)
+      try referenceTable.remove(from: &table)
     }
-    return known.addresses
+    return selection.addresses
   }
 
-  public mutating func isMadeByReference(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool {
-    var wanted = ReferenceRules(.one(owner), [])
+  public mutating func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool {
+    var selection = ReferenceRules(.attachment(owner), [])
     let tables = tables(.legacy)
     for name in try tables.present(TableName.all) where rule.needs(name) {
-      let table = try tables.take(name)
+      let table = try tables.read(name)
       switch rule {
       case .masquerade(let masquerade):
-        if ReferenceTable(wanted, in: table).addresses.contains(masquerade.address) { return true }
+        if ReferenceTable(selection, in: table).addresses.contains(masquerade.address) { return true }
       case .publish(let port):
-        wanted.roles = [.ports]
-        let rules = ReferenceTable(wanted, in: table).chains.flatMap { table.rules(in: $0) }
+        selection.roles = [.ports]
+        let rules = ReferenceTable(selection, in: table).chains.flatMap { table.rules(in: $0) }
         if rules.compactMap(\.publishedPort).contains(where: { $0.isSame(as: port) }) { return true }
       case .admit(let admission):
         let rules = table.rules(in: ReferenceNames.admissionChain).filter { $0.comment == nil && $0.target == "ACCEPT" }
@@ -57,15 +57,15 @@ struct ReferenceTable {
   /// The keys of the rules to be removed, by chain.
   private var rules: [String: Set<[UInt8]>] = [:]
 
-  init(_ wanted: ReferenceRules, in table: borrowing Table) {
-    addresses = Set(wanted.addresses)
+  init(_ selection: ReferenceRules, in table: borrowing Table) {
+    addresses = Set(selection.addresses)
     switch table.name.kind {
     case .nat:
       find(
-        wanted.names.map { [$0.masqueradeChain] }, under: [ReferenceNames.masqueradeParent], wanted,
-        isWanted: wanted.roles.contains(.network), in: table)
-      if wanted.roles.contains(.ports) {
-        find(wanted.names?.portChains, under: ReferenceNames.portParents, wanted, isWanted: true, in: table)
+        selection.names.map { [$0.masqueradeChain] }, under: [ReferenceNames.masqueradeParent], selection,
+        isWanted: selection.roles.contains(.network), in: table)
+      if selection.roles.contains(.ports) {
+        find(selection.names?.portChains, under: ReferenceNames.portParents, selection, isWanted: true, in: table)
       }
     case .filter: findAdmissions(in: table)
     }
@@ -85,25 +85,27 @@ struct ReferenceTable {
   /// - Parameters:
   ///   - names: the names of the chains; `nil`: taken from the rules with a matching comment.
   ///   - parents: the chains with jumps to them.
-  ///   - wanted: the attachments.
+  ///   - selection: the attachments.
   ///   - isWanted: whether the chains are to be removed.
   ///   - table: the table that is searched.
   private mutating func find(
-    _ names: [String]?, under parents: [String], _ wanted: ReferenceRules, isWanted: Bool, in table: borrowing Table
+    _ names: [String]?, under parents: [String], _ selection: ReferenceRules, isWanted: Bool, in table: borrowing Table
   ) {
-    var found = Set<String>()
-    for name in names ?? [] where table.has(name) { found.insert(name) }
-    if names != nil, found.isEmpty { return }
+    var chainNames = Set<String>()
+    for name in names ?? [] where table.has(name) { chainNames.insert(name) }
+    if names != nil, chainNames.isEmpty { return }
     for parent in parents {
       for rule in table.rules(in: parent) {
-        guard found.contains(rule.target) || rule.comment.map({ wanted.covers(comment: $0) }) == true else { continue }
+        guard chainNames.contains(rule.target) || rule.comment.map({ selection.covers(comment: $0) }) == true else {
+          continue
+        }
         if let source = rule.source, source.hostBits == 0 { addresses.insert(source.address) }
         guard isWanted else { continue }
         rules[parent, default: []].insert(rule.key)
-        if table.has(rule.target) { found.insert(rule.target) }
+        if table.has(rule.target) { chainNames.insert(rule.target) }
       }
     }
-    if isWanted { chains += found.sorted() }
+    if isWanted { chains += chainNames.sorted() }
   }
 
   private mutating func findAdmissions(in table: borrowing Table) {

@@ -53,7 +53,7 @@ enum Layout {
 
   static let adminComment = "CNI firewall plugin admin overrides"
   /// The suffix of the comment of a jump to a chain that existed before: such a chain is not removed.
-  static let foundSuffix = ", found"
+  static let existingSuffix = ", found"
   /// The prefix of comments that name no owner.
   static let sharedPrefix = "cni: "
   static let publishedComment = "cni: published ports"
@@ -75,7 +75,7 @@ enum Layout {
   }
 
   /// The comment of that attachment's rules; the name of a chain that the rule needs may follow it.
-  static func mark(_ tag: String, _ role: PluginRole) -> String { "\(tag) \(role.rawValue)" }
+  static func ownerComment(_ tag: String, _ role: PluginRole) -> String { "\(tag) \(role.rawValue)" }
 
   static func isolationChain(_ bridge: InterfaceName, _ role: PluginRole) -> String {
     isolationPrefix + AttachmentID.shortHash("\(role.rawValue) \(bridge)")

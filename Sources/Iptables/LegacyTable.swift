@@ -14,17 +14,17 @@ import NetTypes
   init(_ name: TableName) throws(KernelError) {
     self.name = name
     library = try Libiptc.load(name.family)
-    unsafe handle = try unsafe Self.take(name, library)
+    unsafe handle = try unsafe Self.read(name, library)
   }
 
   deinit { unsafe library.free(handle) }
 
-  private static func take(_ name: TableName, _ library: Libiptc) throws(KernelError) -> OpaquePointer {
+  private static func read(_ name: TableName, _ library: Libiptc) throws(KernelError) -> OpaquePointer {
     if let handle = unsafe library.initialize(name.kind.rawValue) { return unsafe handle }
-    guard errno == ENOPROTOOPT else { throw KernelError(errno: .last, doing: "take \(name)") }
+    guard errno == ENOPROTOOPT else { throw KernelError(errno: .last, doing: "read \(name)") }
     loadModule(name.family)
     guard let handle = unsafe library.initialize(name.kind.rawValue) else {
-      throw KernelError(errno: .last, doing: "take \(name)")
+      throw KernelError(errno: .last, doing: "read \(name)")
     }
     return unsafe handle
   }

@@ -151,8 +151,8 @@ struct NftEntry {
   private mutating func set(address value: [UInt8], _ index: Int) {
     let size = shape.address
     let mask = mask ?? [UInt8](repeating: 0xFF, count: value.count)
-    for (place, byte) in value.prefix(size).enumerated() { header[index * size + place] = byte }
-    for (place, byte) in mask.prefix(size).enumerated() { header[(index + 2) * size + place] = byte }
+    for (offset, byte) in value.prefix(size).enumerated() { header[index * size + offset] = byte }
+    for (offset, byte) in mask.prefix(size).enumerated() { header[(index + 2) * size + offset] = byte }
   }
 
   private mutating func set(transport number: UInt8) {

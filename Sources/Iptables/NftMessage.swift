@@ -120,15 +120,15 @@ struct NftAnswer {
   func nested(_ type: UInt16) -> NftAnswer? { values[type].map { NftAnswer($0) } }
 
   static func list(_ bytes: ArraySlice<UInt8>) -> [(UInt16, ArraySlice<UInt8>)] {
-    var found: [(UInt16, ArraySlice<UInt8>)] = []
+    var result: [(UInt16, ArraySlice<UInt8>)] = []
     var rest = bytes
     while rest.count >= 4 {
       let head = Array(rest.prefix(4))
       let length = head.number16(at: 0)
       guard length >= 4, length <= rest.count else { break }
-      found.append((UInt16(head.number16(at: 2) & 0x3FFF), rest.prefix(length).dropFirst(4)))
+      result.append((UInt16(head.number16(at: 2) & 0x3FFF), rest.prefix(length).dropFirst(4)))
       rest = rest.dropFirst((length + 3) & ~3)
     }
-    return found
+    return result
   }
 }

@@ -101,17 +101,17 @@ struct NftSocket: ~Copyable {
   }
 
   private static func split(_ bytes: [UInt8]) -> [(type: Int32, payload: ArraySlice<UInt8>, flags: Int)] {
-    var found: [(Int32, ArraySlice<UInt8>, Int)] = []
+    var result: [(Int32, ArraySlice<UInt8>, Int)] = []
     var rest = bytes[...]
     while rest.count >= NftMessage.headerSize {
       let head = Array(rest.prefix(NftMessage.headerSize))
       let length = Int(head.number32(at: 0))
       guard length >= NftMessage.headerSize, length <= rest.count else { break }
-      found.append(
+      result.append(
         (Int32(head.number16(at: 4)), rest.prefix(length).dropFirst(NftMessage.headerSize), head.number16(at: 6)))
       rest = rest.dropFirst((length + 3) & ~3)
     }
-    return found
+    return result
   }
 
   private borrowing func receive(

@@ -64,9 +64,9 @@ final class NftTable: TableStore {
     guard let table = try Self.table(name, socket) else { return }
     hasTable = true
     isOurs = table[6].map { Array($0) } == NftTable.userData
-    let question = NftMessage(
+    let request = NftMessage(
       kind: .getChain, flags: NftMessage.Flags.dump, family: name.family, attributes: NftAttributes())
-    for answer in try socket.ask(question, doing: "list chains of \(name)") where answer.text(1) == name.kind.rawValue {
+    for answer in try socket.ask(request, doing: "list chains of \(name)") where answer.text(1) == name.kind.rawValue {
       guard let chain = answer.text(3) else { continue }
       let policy = answer.number(5).map { $0 == 0 ? "DROP" : "ACCEPT" }
       contents[chain] = Chain(
@@ -89,9 +89,9 @@ final class NftTable: TableStore {
     var attributes = NftAttributes()
     attributes.put(1, name.kind.rawValue)
     attributes.put(2, chain)
-    let question = NftMessage(
+    let request = NftMessage(
       kind: .getRule, flags: NftMessage.Flags.dump, family: name.family, attributes: attributes)
-    let answers = try socket.ask(question, doing: "list rules of chain \(chain) in \(name)")
+    let answers = try socket.ask(request, doing: "list rules of chain \(chain) in \(name)")
     let rules = answers.filter { $0.text(2) == chain }.map { answer in
       lastNumber += 1
       return Rule(
@@ -113,8 +113,8 @@ final class NftTable: TableStore {
   // MARK: looking
 
   var chains: [String] {
-    let known = NftTable.hooks(name.kind)
-    return contents.keys.sorted { (known[$0] == nil ? 1 : 0, $0) < (known[$1] == nil ? 1 : 0, $1) }
+    let hooks = NftTable.hooks(name.kind)
+    return contents.keys.sorted { (hooks[$0] == nil ? 1 : 0, $0) < (hooks[$1] == nil ? 1 : 0, $1) }
   }
 
   func has(_ chain: String) -> Bool { contents[chain] != nil }
@@ -130,10 +130,10 @@ final class NftTable: TableStore {
     return rules(in: chain).contains { $0.content.contains(text) && holds($0.rule) }
   }
 
-  func indices(in chain: String, marked mark: String) -> [(Int, PresentRule)] {
-    let text = Array(mark.utf8)
+  func indices(in chain: String, marked ownerComment: String) -> [(Int, PresentRule)] {
+    let text = Array(ownerComment.utf8)
     return rules(in: chain).enumerated().compactMap { index, rule in
-      rule.content.contains(text) && rule.rule.isMarked(mark) ? (index, rule.rule) : nil
+      rule.content.contains(text) && rule.rule.hasOwnerComment(ownerComment) ? (index, rule.rule) : nil
     }
   }
 
@@ -175,32 +175,32 @@ final class NftTable: TableStore {
 
   private func put(_ entry: [UInt8], at index: Int, in chain: String) {
     if contents[chain] == nil { makeBuiltIn(chain) }
-    let there = rules(in: chain)
+    let existing = rules(in: chain)
     lastNumber += 1
     let number = lastNumber
-    let isLast = index >= there.count
+    let isLast = index >= existing.count
     add(.newRule, NftMessage.Flags.create | (isLast ? NftMessage.Flags.append : 0)) {
       $0.put(2, chain)
       if !isLast, index > 0 {
-        if let handle = there[index].handle { $0.put(6, handle: handle) } else { $0.put(10, there[index].number) }
+        if let handle = existing[index].handle { $0.put(6, handle: handle) } else { $0.put(10, existing[index].number) }
       }
       $0.put(9, number)
       $0.join(NftExpressions.attributes(name.family, entry))
     }
     let rule = PresentRule(name.family, written: entry)
     contents[chain]?.rules?.insert(
-      Rule(handle: nil, number: number, content: NftRuleContent(rule)), at: min(index, there.count))
+      Rule(handle: nil, number: number, content: NftRuleContent(rule)), at: min(index, existing.count))
     contents[rule.target]?.newReferences += 1
   }
 
   func deleteRule(at index: Int, in chain: String) {
-    let there = rules(in: chain)
-    guard there.indices.contains(index) else { return }
+    let existing = rules(in: chain)
+    guard existing.indices.contains(index) else { return }
     add(.deleteRule) {
       $0.put(2, chain)
-      if let handle = there[index].handle { $0.put(3, handle: handle) } else { $0.put(9, there[index].number) }
+      if let handle = existing[index].handle { $0.put(3, handle: handle) } else { $0.put(9, existing[index].number) }
     }
-    contents[there[index].rule.target]?.newReferences -= 1
+    contents[existing[index].rule.target]?.newReferences -= 1
     contents[chain]?.rules?.remove(at: index)
   }
 
@@ -291,13 +291,13 @@ extension NftTable {
   }
 
   /// Whether `iptables-nft` shows this table and something in it is not ours.
-  var isUsedByOthers: Bool {
+  var isUsedByOtherPrograms: Bool {
     guard hasTable else { return false }
-    let known = NftTable.hooks(name.kind)
+    let hooks = NftTable.hooks(name.kind)
     // A table of the same name that `nft` created has base chains with other names.
-    guard contents.allSatisfy({ !$0.value.isBase || known[$0.key] != nil }) else { return false }
+    guard contents.allSatisfy({ !$0.value.isBase || hooks[$0.key] != nil }) else { return false }
     return contents.contains { chain, content in
-      if known[chain] == nil { return !Layout.isOurs(chain) }
+      if hooks[chain] == nil { return !Layout.isOurs(chain) }
       return !content.isOurs || content.policy == "DROP"
         || content.rules?.contains { !Layout.isOurs($0.rule.target) } == true
     }

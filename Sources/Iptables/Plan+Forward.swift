@@ -1,7 +1,7 @@
 import NetTypes
 import PacketFilter
 
-extension Plan {
+extension TablePlan {
   mutating func add(_ admission: Admission) throws(KernelError) {
     if let network = admission.network {
       return try add(
@@ -11,7 +11,7 @@ extension Plan {
     let table = TableName(.filter, family)
     let host = Test(IPPrefix(host: admission.address))
     need(Layout.forward, from: ["FORWARD"], "CNI firewall plugin rules", .after(Layout.isolation), table)
-    var outbound = TableRule(family, mark, target: .accept)
+    var outbound = TableRule(family, ownerMatch, target: .accept)
     outbound.source = host
     if let name = admission.adminChain {
       guard Layout.isChainName(name), !Layout.isOurs(name) else {
@@ -19,31 +19,31 @@ extension Plan {
           "admit \(admission.address)", errno: .EINVAL, reason: "admin chain \(name): want \(Layout.wantedChainName)")
       }
       need(.foreign(.init(name, from: Layout.forward, .first, Layout.adminComment, family)), table)
-      outbound.matches = [.comment("\(Layout.mark(tag, role)) \(name)")]
+      outbound.matches = [.comment("\(Layout.ownerComment(tag, role)) \(name)")]
     }
-    var inbound = TableRule(family, .answers, mark, target: .accept)
+    var inbound = TableRule(family, .replies, ownerMatch, target: .accept)
     inbound.destination = host
     need(.owned(inbound, in: Layout.forward, .last), table)
     need(.owned(outbound, in: Layout.forward, .last), table)
   }
 
-  mutating func add(_ wanted: Isolation, _ family: IPFamily) {
+  mutating func add(_ isolation: Isolation, _ family: IPFamily) {
     let table = TableName(.filter, family)
-    let chain = Layout.isolationChain(wanted.bridge, role)
+    let chain = Layout.isolationChain(isolation.bridge, role)
     need(Layout.isolation, from: ["FORWARD"], "cni: isolation", .first, table)
-    for link in wanted.links { needIsolated(link, table) }
-    if wanted.separatesContainers { needLinks(wanted.bridge, table) }
-    let subject = "isolation of bridge \(wanted.bridge)"
-    need(.filled(.init(chain: chain, rules: wanted.rules(family), subject: subject)), table)
-    for link in wanted.links.map(Device.init(_:)) {
-      var towards = TableRule(family, target: .jump(chain))
-      towards.outDevice = Test(link)
-      var away = towards
-      away.inDevice = Test(link)
-      away.outDevice = Test(link, isNegated: true)
-      for jump in [towards, away] { need(.shared(jump, in: Layout.isolation, .last), table) }
+    for link in isolation.links { needIsolated(link, table) }
+    if isolation.separatesContainers { needLinks(isolation.bridge, table) }
+    let subject = "isolation of bridge \(isolation.bridge)"
+    need(.filled(.init(chain: chain, rules: isolation.rules(family), subject: subject)), table)
+    for link in isolation.links.map(Device.init(_:)) {
+      var incoming = TableRule(family, target: .jump(chain))
+      incoming.outDevice = Test(link)
+      var outgoing = incoming
+      outgoing.inDevice = Test(link)
+      outgoing.outDevice = Test(link, isNegated: true)
+      for jump in [incoming, outgoing] { need(.shared(jump, in: Layout.isolation, .last), table) }
     }
-    own(chain, table)
+    addUser(of: chain, table)
   }
 
   /// Drops packets from isolated networks to this link: no isolated network may reach another one.
@@ -57,7 +57,7 @@ extension Plan {
   private mutating func needLinks(_ bridge: InterfaceName, _ table: TableName) {
     let chain = Layout.linksChain(bridge)
     need(.chain(chain), table)
-    need(.shared(TableRule(table.family, .expected, target: .returnToCaller), in: chain, .first), table)
+    need(.shared(TableRule(table.family, .repliesOrPublished, target: .returnToCaller), in: chain, .first), table)
     need(.shared(TableRule(table.family, target: .drop), in: chain, .last), table)
   }
 
@@ -65,7 +65,7 @@ extension Plan {
     let table = TableName(.filter, link.to.family)
     let chain = Layout.linksChain(link.bridge)
     need(.chain(chain), table)
-    var rule = TableRule(table.family, .port(link.transport, link.port), mark, target: .returnToCaller)
+    var rule = TableRule(table.family, .port(link.transport, link.port), ownerMatch, target: .returnToCaller)
     rule.transport = link.transport
     rule.source = Test(IPPrefix(host: link.from))
     rule.destination = Test(IPPrefix(host: link.to))
@@ -82,48 +82,48 @@ extension Isolation {
       rule.matches = matches
       rules.append(rule)
     }
-    rules += links.flatMap { from in links.flatMap { passing(.forwarded(family, from: from, to: $0)) } }
-    if reach != .nobody { add(.expected, target: .returnToCaller) }
-    if reach != .outside, !direct.isEmpty {
+    rules += links.flatMap { from in links.flatMap { acceptRules(.forwarded(family, from: from, to: $0)) } }
+    if reach != .nobody { add(.repliesOrPublished, target: .returnToCaller) }
+    if reach != .outside, !directPrefixes.isEmpty {
       for link in links { add(.groups(source: Test(.ours), destination: nil), to: link, target: .drop) }
     }
-    if reach != .outside || separatesContainers { rules += entering(family) }
+    if reach != .outside || separatesContainers { rules += rulesFromOtherHosts(family) }
     if reach != .nobody {
       for link in links { add(to: link, target: reach == .outside ? .returnToCaller : .drop) }
     }
-    if reach == .network || (reach == .nobody && !direct.isEmpty) {
+    if reach == .network || (reach == .nobody && !directPrefixes.isEmpty) {
       add(.groups(source: nil, destination: Test(.ours)), target: .drop)
     }
-    if reach != .nobody || !direct.isEmpty { add(target: .jump(Layout.isolated)) }
-    if reach == .nobody || separatesContainers { rules += leaving(family) }
+    if reach != .nobody || !directPrefixes.isEmpty { add(target: .jump(Layout.isolated)) }
+    if reach == .nobody || separatesContainers { rules += rulesToOtherHosts(family) }
     if reach == .nobody { add(target: .drop) }
     return rules
   }
 
   /// Rules for packets from other hosts that do not use the partner link.
-  private func entering(_ family: IPFamily) -> [TableRule] {
-    direct.map(\.network).filter { $0.family == family }.flatMap { prefix in
+  private func rulesFromOtherHosts(_ family: IPFamily) -> [TableRule] {
+    directPrefixes.map(\.network).filter { $0.family == family }.flatMap { prefix in
       links.flatMap { link in
         var rule = TableRule.forwarded(family, to: link)
         rule.source = Test(prefix)
-        return passing(rule)
+        return acceptRules(rule)
       }
     }
   }
 
   /// Rules for packets to other hosts that do not use the partner link.
-  private func leaving(_ family: IPFamily) -> [TableRule] {
-    direct.map(\.network).filter { $0.family == family }.flatMap { prefix in
+  private func rulesToOtherHosts(_ family: IPFamily) -> [TableRule] {
+    directPrefixes.map(\.network).filter { $0.family == family }.flatMap { prefix in
       links.flatMap { link in
         var rule = TableRule.forwarded(family, from: link)
         rule.destination = Test(prefix)
-        return passing(rule)
+        return acceptRules(rule)
       }
     }
   }
 
   /// Rules with the same matches as `rule` that accept packets within the network.
-  private func passing(_ rule: TableRule) -> [TableRule] {
+  private func acceptRules(_ rule: TableRule) -> [TableRule] {
     let targets = (separatesContainers ? [.jump(Layout.linksChain(bridge))] : []) + [Target.returnToCaller]
     return targets.map { target in
       var rule = rule

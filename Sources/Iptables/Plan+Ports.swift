@@ -2,7 +2,7 @@ import CNI
 import NetTypes
 import PacketFilter
 
-extension Plan {
+extension TablePlan {
   mutating func add(_ port: PublishedPort) throws(KernelError) {
     let table = TableName(.nat, port.family)
     let base = try matches(port)
@@ -29,13 +29,13 @@ extension Plan {
     var rule = TableRule(port.family, .port(port.transport, port.hostPort), target: .returnToCaller)
     rule.transport = port.transport
     rule.destination = port.hostIP.map { Test(IPPrefix(host: $0)) }
-    do throws(BadCondition) {
-      var words = ConditionWords(port.conditions)
+    do throws(ConditionError) {
+      var words = ConditionParser(port.conditions)
       try words.add(to: &rule)
     } catch {
       throw KernelError("publish \(port)", errno: .EINVAL, reason: "condition \(error)")
     }
-    rule.matches.append(mark)
+    rule.matches.append(ownerMatch)
     return rule
   }
 
@@ -57,7 +57,7 @@ extension Plan {
     jump.target = .jump(subchain)
     need(.owned(jump, in: chain, .last), table)
     for device in port.excludedDevices {
-      var rule = TableRule(port.family, mark, target: .returnToCaller)
+      var rule = TableRule(port.family, ownerMatch, target: .returnToCaller)
       rule.inDevice = Test(Device(device))
       need(.owned(rule, in: subchain, .last), table)
     }
@@ -86,8 +86,9 @@ extension Plan {
   private mutating func needLoopbackGuard() {
     guard let loopback = InterfaceName("lo") else { return }
     let drop = TableRule(.v4, target: .drop)
-    need(.filled(Piece.Filled(chain: Layout.loopback, rules: [drop])), .loopbackGuard)
-    var jump = TableRule(.v4, .unexpected, .comment("cni: loopback guard"), target: .jump(Layout.loopback))
+    need(.filled(PlanItem.FilledChain(chain: Layout.loopback, rules: [drop])), .loopbackGuard)
+    var jump = TableRule(
+      .v4, .neitherRepliesNorPublished, .comment("cni: loopback guard"), target: .jump(Layout.loopback))
     jump.destination = Test(.loopback(.v4))
     jump.inDevice = Test(Device(loopback), isNegated: true)
     need(.shared(jump, in: "INPUT", .first), .loopbackGuard)
@@ -143,7 +144,8 @@ extension TableRule {
 }
 
 extension Layout {
-  static let wantedChainName = "a name of 1 to \(maximumChainNameLength) bytes without white space, no built-in one"
+  static let wantedChainName =
+    "a name of 1 to \(maximumChainNameLength) bytes without white space, not a built-in chain"
 
   /// Whether the `iptables` command accepts a chain of that name.
   static func isChainName(_ name: String) -> Bool {
@@ -152,12 +154,12 @@ extension Layout {
   }
 }
 
-extension Piece.Foreign {
-  init(_ chain: String, from: String, _ place: Piece.Place, _ comment: String, _ family: IPFamily) {
+extension PlanItem.ForeignChain {
+  init(_ chain: String, from: String, _ position: PlanItem.Position, _ comment: String, _ family: IPFamily) {
     self.chain = chain
     self.from = from
-    self.place = place
-    made = TableRule(family, .comment(comment), target: .jump(chain))
-    found = TableRule(family, .comment(comment + Layout.foundSuffix), target: .jump(chain))
+    self.position = position
+    jumpToCreated = TableRule(family, .comment(comment), target: .jump(chain))
+    jumpToExisting = TableRule(family, .comment(comment + Layout.existingSuffix), target: .jump(chain))
   }
 }

@@ -66,25 +66,25 @@ struct PresentRule: Equatable, Sendable {
   private func match(_ name: String) -> Int? {
     var offset = shape.size
     let end = targetOffset
-    var found: Int?
+    var result: Int?
     while offset < end {
       let size = bytes.number16(at: offset)
       if bytes[(offset + 2)...].starts(with: name.utf8), bytes[offset + 2 + name.utf8.count] == 0 {
-        found = offset + 32
+        result = offset + 32
       }
       guard size >= 32 else { break }
       offset += size
     }
-    return found
+    return result
   }
 
   var comment: String? { match("comment").map { bytes.text(at: $0, count: 256) } }
 
   /// Whether the rule has that attachment's comment.
-  func isMarked(_ mark: String) -> Bool {
+  func hasOwnerComment(_ ownerComment: String) -> Bool {
     guard let start = match("comment") else { return false }
-    let end = start + mark.utf8.count
-    return bytes[start...].starts(with: mark.utf8) && (bytes[end] == 0 || bytes[end] == UInt8(ascii: " "))
+    let end = start + ownerComment.utf8.count
+    return bytes[start...].starts(with: ownerComment.utf8) && (bytes[end] == 0 || bytes[end] == UInt8(ascii: " "))
   }
 
   /// The name of the chain that the rule needs, at the end of an owner's comment.

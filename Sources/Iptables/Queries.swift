@@ -49,7 +49,7 @@ extension Table {
       let port = ports.first { $0.conflicts(with: holder.port) && !($0.isSpare && isSameContainer) }
       guard let port else { continue }
       throw KernelError(
-        "publish \(port)", errno: .EEXIST, reason: "\(holder.tag) has \(holder.port); want a port that nobody has")
+        "publish \(port)", errno: .EEXIST, reason: "\(holder.tag) has \(holder.port); want a free port")
     }
   }
 
@@ -64,7 +64,7 @@ extension Table {
   static func tag(_ comment: String, _ role: PluginRole? = nil) -> String? {
     let words = comment.split(separator: " ", maxSplits: 2)
     guard comment.hasPrefix(AttachmentID.tagPrefix), !comment.hasPrefix(Layout.sharedPrefix), words.count > 1,
-      let its = PluginRole(rawValue: String(words[1])), its == role ?? its
+      let commentRole = PluginRole(rawValue: String(words[1])), commentRole == role ?? commentRole
     else { return nil }
     return String(words[0])
   }
@@ -85,7 +85,7 @@ struct PortIndex {
   private static func key(_ port: PublishedPort) -> Int { Int(port.hostPort) << 8 | Int(port.transport.number) }
 }
 
-/// The contents of a table, for checks of many pieces.
+/// The contents of a table, for checks of many items.
 struct TableContents {
   /// A rule's key; `Set` would hash an array of bytes one by one, this hashes them at once.
   private struct Key: Hashable {
@@ -102,13 +102,13 @@ struct TableContents {
 
   /// - Parameters:
   ///   - table: the table that is read.
-  ///   - pieces: the pieces that may be checked.
-  init(_ table: borrowing Table, for pieces: [Piece]) {
+  ///   - items: the items that may be checked.
+  init(_ table: borrowing Table, for items: [PlanItem]) {
     chains = Set(table.chains)
-    for piece in pieces {
-      switch piece {
+    for item in items {
+      switch item {
       case .chain, .existing: break
-      case .filled(let wanted): filled[wanted.chain] = table.rules(in: wanted.chain).map(\.key)
+      case .filled(let filledChain): filled[filledChain.chain] = table.rules(in: filledChain.chain).map(\.key)
       case .shared(_, let chain, _), .owned(_, let chain, _): read(chain, of: table)
       case .foreign(let foreign): read(foreign.from, of: table)
       }
@@ -119,13 +119,14 @@ struct TableContents {
     if rules[chain] == nil { rules[chain] = Set(table.rules(in: chain).map { Key(bytes: $0.key) }) }
   }
 
-  /// Whether the table has that piece.
-  func has(_ piece: Piece) -> Bool {
-    switch piece {
+  /// Whether the table has that item.
+  func has(_ item: PlanItem) -> Bool {
+    switch item {
     case .chain(let chain), .existing(let chain): chains.contains(chain)
-    case .filled(let wanted): filled[wanted.chain] == wanted.rules.map(\.key)
+    case .filled(let filledChain): filled[filledChain.chain] == filledChain.rules.map(\.key)
     case .shared(let rule, let chain, _), .owned(let rule, let chain, _): has(rule, in: chain)
-    case .foreign(let foreign): has(foreign.made, in: foreign.from) || has(foreign.found, in: foreign.from)
+    case .foreign(let foreign):
+      has(foreign.jumpToCreated, in: foreign.from) || has(foreign.jumpToExisting, in: foreign.from)
     }
   }
 

@@ -16,26 +16,26 @@ struct RuleCommands: ~Copyable {
 
   /// - Parameters:
   ///   - name: the table.
-  ///   - flavour: which of the two kinds of tables, if it is not the one that `iptables` shows.
+  ///   - variant: which of the two kinds of tables, if it is not the one that `iptables` shows.
   ///   - table: the table as it is; `nil` if there is none yet.
-  init(_ name: TableName, _ flavour: Flavour?, _ table: consuming Table?) {
-    let suffix = flavour.map { $0 == .legacy ? "-legacy" : "-nft" } ?? ""
+  init(_ name: TableName, _ variant: Variant?, _ table: consuming Table?) {
+    let suffix = variant.map { $0 == .legacy ? "-legacy" : "-nft" } ?? ""
     command = "ip\(name.family == .v4 ? "" : "6")tables\(suffix) -w -t \(name.kind)"
     self.table = table
   }
 
-  mutating func make(_ piece: Piece) {
-    switch piece {
+  mutating func make(_ item: PlanItem) {
+    switch item {
     case .chain(let chain): makeChain(chain)
     case .filled(let filled): fill(filled)
-    case .shared(let rule, let chain, let place): share(rule, in: chain, place)
-    case .owned(let rule, let chain, let place): add(rule, to: chain, place)
+    case .shared(let rule, let chain, let position): share(rule, in: chain, position)
+    case .owned(let rule, let chain, let position): add(rule, to: chain, position)
     case .foreign(let foreign): make(foreign)
     case .existing: break
     }
   }
 
-  private func isThere(_ chain: String) -> Bool {
+  private func exists(_ chain: String) -> Bool {
     if targets[chain] != nil { return true }
     guard let isInTable = table?.has(chain) else { return false }
     return isInTable
@@ -47,52 +47,52 @@ struct RuleCommands: ~Copyable {
 
   /// The targets of a chain's rules, as they are after the lines so far.
   private func targets(in chain: String) -> [String] {
-    if let known = targets[chain] { return known }
+    if let changed = targets[chain] { return changed }
     guard let rules = table?.rules(in: chain) else { return [] }
     return rules.map(\.target)
   }
 
   private mutating func makeChain(_ chain: String) {
-    guard !isThere(chain) else { return }
+    guard !exists(chain) else { return }
     lines.append("\(command) -N \(chain.shellWord) 2>/dev/null || true")
     targets[chain] = []
   }
 
-  private mutating func fill(_ filled: Piece.Filled) {
-    if let there = table?.rules(in: filled.chain), there.map(\.key) == filled.rules.map(\.key) { return }
+  private mutating func fill(_ filled: PlanItem.FilledChain) {
+    if let existing = table?.rules(in: filled.chain), existing.map(\.key) == filled.rules.map(\.key) { return }
     makeChain(filled.chain)
     lines.append("\(command) -F \(filled.chain.shellWord)")
     targets[filled.chain] = []
     for rule in filled.rules { add(rule, to: filled.chain, .last) }
   }
 
-  private mutating func make(_ foreign: Piece.Foreign) {
-    guard !has(foreign.made, in: foreign.from), !has(foreign.found, in: foreign.from) else { return }
-    let wasThere = isThere(foreign.chain)
+  private mutating func make(_ foreign: PlanItem.ForeignChain) {
+    guard !has(foreign.jumpToCreated, in: foreign.from), !has(foreign.jumpToExisting, in: foreign.from) else { return }
+    let existed = exists(foreign.chain)
     makeChain(foreign.chain)
-    share(wasThere ? foreign.found : foreign.made, in: foreign.from, foreign.place)
+    share(existed ? foreign.jumpToExisting : foreign.jumpToCreated, in: foreign.from, foreign.position)
   }
 
-  private mutating func share(_ rule: TableRule, in chain: String, _ place: Piece.Place) {
+  private mutating func share(_ rule: TableRule, in chain: String, _ position: PlanItem.Position) {
     guard !has(rule, in: chain) else { return }
-    add(rule, to: chain, place)
+    add(rule, to: chain, position)
     guard let line = lines.popLast() else { return }
     lines.append("\(command) -C \(chain.shellWord) \(rule.arguments) 2>/dev/null || \(line)")
   }
 
-  private mutating func add(_ rule: TableRule, to chain: String, _ place: Piece.Place) {
-    var there = targets(in: chain)
+  private mutating func add(_ rule: TableRule, to chain: String, _ position: PlanItem.Position) {
+    var existing = targets(in: chain)
     let index: Int? =
-      switch place {
+      switch position {
       case .first: 0
       case .last: nil
-      case .after(let other): there.firstIndex(of: other).map { $0 + 1 } ?? 0
-      case .before(let other): there.firstIndex(of: other)
+      case .after(let other): existing.firstIndex(of: other).map { $0 + 1 } ?? 0
+      case .before(let other): existing.firstIndex(of: other)
       }
     let action = index.map { "-I \(chain.shellWord)\($0 == 0 ? "" : " \($0 + 1)")" } ?? "-A \(chain.shellWord)"
     lines.append("\(command) \(action) \(rule.arguments)")
-    there.insert(rule.target.name, at: index ?? there.count)
-    targets[chain] = there
+    existing.insert(rule.target.name, at: index ?? existing.count)
+    targets[chain] = existing
   }
 }
 

@@ -14,8 +14,8 @@ struct Table: ~Copyable {
   /// Reads the table as it is now; the kernel creates a legacy table that was not in use.
   ///
   /// - Throws: ENOENT if a library is missing, ENOPROTOOPT or ENOENT if the kernel has no such table.
-  static func take(_ name: TableName, _ flavour: Flavour = .legacy) throws(KernelError) -> Table {
-    switch flavour {
+  static func read(_ name: TableName, _ variant: Variant = .legacy) throws(KernelError) -> Table {
+    switch variant {
     case .legacy: Table(name, try LegacyTable(name))
     case .nftables: Table(name, try NftTable(name))
     }
@@ -62,8 +62,10 @@ struct Table: ~Copyable {
   }
 
   /// Deletes the chain's rules with that attachment's comment.
-  mutating func delete(from chain: String, marked mark: String) throws(KernelError) {
-    for (index, rule) in store.indices(in: chain, marked: mark).reversed() { try delete(rule, at: index, in: chain) }
+  mutating func delete(from chain: String, marked ownerComment: String) throws(KernelError) {
+    for (index, rule) in store.indices(in: chain, marked: ownerComment).reversed() {
+      try delete(rule, at: index, in: chain)
+    }
   }
 
   /// The number of rules that jump to the chain; 0 if the chain is missing.
@@ -108,7 +110,7 @@ enum TableEdit: Equatable, Sendable {
 
 extension Table {
   /// Rolls back committed changes, the last one first.
-  mutating func takeBack(_ edits: [TableEdit]) throws(KernelError) {
+  mutating func rollBack(_ edits: [TableEdit]) throws(KernelError) {
     for edit in edits.reversed() {
       switch edit {
       case .created(let chain): try delete(chain)
@@ -126,19 +128,19 @@ extension Table {
 }
 
 extension Table {
-  /// Adds the piece if it is missing.
+  /// Adds the item if it is missing.
   ///
   /// - Parameters:
-  ///   - piece: the piece that must be present.
-  ///   - mark: the comment of the owner's rules.
+  ///   - item: the item that must be present.
+  ///   - ownerComment: the comment of the owner's rules.
   /// - Throws: EEXIST if another owner wants other rules in the same chain, ENOENT if another program's chain is missing.
-  mutating func make(_ piece: Piece, mark: String) throws(KernelError) {
-    switch piece {
+  mutating func make(_ item: PlanItem, ownerComment: String) throws(KernelError) {
+    switch item {
     case .chain(let chain): try makeChain(chain)
-    case .filled(let filled): try fill(filled, mark)
-    case .shared(let rule, let chain, let place):
-      if index(of: rule, in: chain) == nil { try add(rule, to: chain, place) }
-    case .owned(let rule, let chain, let place): try add(rule, to: chain, place)
+    case .filled(let filled): try fill(filled, ownerComment)
+    case .shared(let rule, let chain, let position):
+      if index(of: rule, in: chain) == nil { try add(rule, to: chain, position) }
+    case .owned(let rule, let chain, let position): try add(rule, to: chain, position)
     case .foreign(let foreign): try make(foreign)
     case .existing(let chain):
       guard has(chain) else {
@@ -158,8 +160,8 @@ extension Table {
     if !has(chain) { try create(chain) }
   }
 
-  private mutating func add(_ rule: TableRule, to chain: String, _ place: Piece.Place) throws(KernelError) {
-    switch place {
+  private mutating func add(_ rule: TableRule, to chain: String, _ position: PlanItem.Position) throws(KernelError) {
+    switch position {
     case .first: try insert(rule.bytes, at: 0, in: chain)
     case .last: try append(rule.bytes, to: chain)
     case .after(let other):
@@ -174,27 +176,28 @@ extension Table {
     }
   }
 
-  private mutating func fill(_ filled: Piece.Filled, _ mark: String) throws(KernelError) {
+  private mutating func fill(_ filled: PlanItem.FilledChain, _ ownerComment: String) throws(KernelError) {
     let chain = filled.chain
     try makeChain(chain)
-    let there = rules(in: chain)
-    if there.map(\.key) == filled.rules.map(\.key) { return }
-    let other = rules(in: Layout.owners).first { $0.target == chain && $0.comment != mark }
-    if let subject = filled.subject, let other, !there.isEmpty {
+    let existing = rules(in: chain)
+    if existing.map(\.key) == filled.rules.map(\.key) { return }
+    let other = rules(in: Layout.owners).first { $0.target == chain && $0.comment != ownerComment }
+    if let subject = filled.subject, let other, !existing.isEmpty {
       throw KernelError(
-        subject, errno: .EEXIST, reason: "\(other.comment ?? "another") has it differently; want the same for all")
+        subject, errno: .EEXIST,
+        reason: "\(other.comment ?? "another") uses other settings for it; want the same settings for all")
     }
     try empty(chain)
     for rule in filled.rules { try append(rule.bytes, to: chain) }
   }
 
-  private mutating func make(_ foreign: Piece.Foreign) throws(KernelError) {
-    let keys = [foreign.made.key, foreign.found.key]
+  private mutating func make(_ foreign: PlanItem.ForeignChain) throws(KernelError) {
+    let keys = [foreign.jumpToCreated.key, foreign.jumpToExisting.key]
     let jump = firstIndex(in: foreign.from) { $0.target == foreign.chain && keys.contains($0.key) }
     guard jump == nil else { return }
-    let isThere = has(foreign.chain)
-    if !isThere { try create(foreign.chain) }
-    try add(isThere ? foreign.found : foreign.made, to: foreign.from, foreign.place)
+    let exists = has(foreign.chain)
+    if !exists { try create(foreign.chain) }
+    try add(exists ? foreign.jumpToExisting : foreign.jumpToCreated, to: foreign.from, foreign.position)
   }
 
   /// Deletes all rules of the chain.
@@ -215,8 +218,8 @@ extension Table {
 
 extension Table {
   /// Deletes the rules with that comment, and the shared rules and chains that only they used.
-  mutating func remove(mark: String) throws(KernelError) {
-    for chain in chainsWithOwners { try delete(from: chain, marked: mark) }
+  mutating func remove(ownerComment: String) throws(KernelError) {
+    for chain in chainsWithOwners { try delete(from: chain, marked: ownerComment) }
     switch name.kind {
     case .nat: try sweepNAT()
     case .filter: try sweepFilter()
@@ -355,6 +358,6 @@ extension PresentRule {
   /// Whether this rule jumps to a chain that the configuration names, for that purpose.
   fileprivate func isJumpToForeign(_ purpose: String) -> Bool {
     guard !Layout.isOurs(target), let comment else { return false }
-    return comment == purpose || comment == purpose + Layout.foundSuffix
+    return comment == purpose || comment == purpose + Layout.existingSuffix
   }
 }

@@ -11,7 +11,7 @@ protocol TableStore: AnyObject {
   /// Whether the chain has a rule for which `holds` is true; each such rule has `text` in its comment or target.
   func has(in chain: String, containing text: String, where holds: (PresentRule) -> Bool) -> Bool
   /// The rules with that attachment's comment, and their indices in the chain.
-  func indices(in chain: String, marked mark: String) -> [(Int, PresentRule)]
+  func indices(in chain: String, marked ownerComment: String) -> [(Int, PresentRule)]
   /// The number of rules that jump to the chain.
   func references(to chain: String) -> Int
   /// The policy of this built-in chain; `nil` if the chain is missing.
@@ -29,20 +29,20 @@ extension TableStore {
     firstIndex(in: chain, where: holds) != nil
   }
 
-  func indices(in chain: String, marked mark: String) -> [(Int, PresentRule)] {
-    var found: [(Int, PresentRule)] = []
+  func indices(in chain: String, marked ownerComment: String) -> [(Int, PresentRule)] {
+    var result: [(Int, PresentRule)] = []
     var index = 0
     _ = firstIndex(in: chain) {
-      if $0.isMarked(mark) { found.append((index, $0)) }
+      if $0.hasOwnerComment(ownerComment) { result.append((index, $0)) }
       index += 1
       return false
     }
-    return found
+    return result
   }
 }
 
 /// The two variants of the `iptables` command and its tables.
-enum Flavour: CaseIterable, Sendable {
+enum Variant: CaseIterable, Sendable {
   /// `iptables-legacy`: separate tables in the kernel.
   case legacy
   /// `iptables-nft`: the tables `filter` and `nat` of the families `ip` and `ip6` in nf_tables.

@@ -4,9 +4,9 @@ import Linux
 public import NetTypes
 import PacketFilter
 
-/// The host's tables of one flavour: changed under the lock of the `iptables` command, all or none of them.
+/// The host's tables of one variant: changed under the lock of the `iptables` command, all or none of them.
 struct Tables {
-  var flavour: Flavour
+  var variant: Variant
   /// Called before each commit; tests inject errors with it.
   var beforeCommit: (TableName) throws(KernelError) -> Void = { (_) throws(KernelError) in }
 
@@ -16,9 +16,9 @@ struct Tables {
   var lockSeconds = Environment["CNI_XTABLES_WAIT"].flatMap { Int($0) } ?? 30
 
   /// How often a change is retried if another process changed the table without taking the lock.
-  private var attempts: Int { flavour == .legacy ? 10 : 100 }
+  private var attempts: Int { variant == .legacy ? 10 : 100 }
 
-  init(_ flavour: Flavour = .legacy) { self.flavour = flavour }
+  init(_ variant: Variant = .legacy) { self.variant = variant }
 
   /// Changes each of `names`, in that order; rolls back committed changes if a later one fails.
   ///
@@ -39,7 +39,7 @@ struct Tables {
     } catch {
       for (name, edits) in done.reversed() {
         do throws(KernelError) {
-          _ = try change(name) { (table) throws(KernelError) in try table.takeBack(edits) }
+          _ = try change(name) { (table) throws(KernelError) in try table.rollBack(edits) }
         } catch let second {
           throw KernelError(
             error.operation, errno: error.errno, reason: "\(error.reason); then \(second)",
@@ -55,7 +55,7 @@ struct Tables {
     _ name: TableName, _ edit: (inout Table) throws(KernelError) -> Void
   ) throws(KernelError) -> [TableEdit] {
     for attempt in 1... {
-      var table = try take(name)
+      var table = try read(name)
       try edit(&table)
       guard !table.edits.isEmpty else { return [] }
       do throws(KernelError) {
@@ -69,11 +69,11 @@ struct Tables {
     return []
   }
 
-  func take(_ name: TableName) throws(KernelError) -> Table { try Table.take(name, flavour) }
+  func read(_ name: TableName) throws(KernelError) -> Table { try Table.read(name, variant) }
 
   /// The tables among `names` that exist; does not access others, since the kernel creates a legacy table on access.
   func present(_ names: [TableName]) throws(KernelError) -> [TableName] {
-    switch flavour {
+    switch variant {
     case .legacy: try Self.presentLegacy(names)
     case .nftables: try Self.presentInNftables(names)
     }
@@ -113,40 +113,40 @@ extension Tables {
   /// The rule set's rules that are not in these tables as they were added.
   func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
     guard !ruleSet.rules.isEmpty else { return [] }
-    var plans: [(Rule, Plan)] = []
+    var plans: [(Rule, TablePlan)] = []
     for rule in ruleSet.rules {
       var one = ruleSet
       one.rules = [rule]
-      plans.append((rule, try Plan.of(one, families: IPFamily.ofKernel)))
+      plans.append((rule, try TablePlan.of(one, families: IPFamily.ofKernel)))
     }
-    let names = TableName.all.filter { name in plans.contains { $0.1.pieces[name] != nil } }
+    let names = TableName.all.filter { name in plans.contains { $0.1.items[name] != nil } }
     var contents: [TableName: TableContents] = [:]
     for name in try present(names) {
-      let table = try take(name)
-      contents[name] = TableContents(table, for: plans.flatMap { $0.1.pieces[name] ?? [] })
+      let table = try read(name)
+      contents[name] = TableContents(table, for: plans.flatMap { $0.1.items[name] ?? [] })
     }
     return plans.filter { _, plan in
-      plan.pieces.contains { name, pieces in
-        guard let there = contents[name] else { return true }
-        return pieces.contains { !there.has($0) }
+      plan.items.contains { name, items in
+        guard let content = contents[name] else { return true }
+        return items.contains { !content.has($0) }
       }
     }.map(\.0)
   }
 
   /// Whether these tables have the host's own chains that the plan jumps to; false if it jumps to none.
-  func hasChains(of plan: Plan) throws(KernelError) -> Bool {
-    let wanted = plan.pieces.mapValues { $0.compactMap(\.foreignChain) }.filter { !$0.value.isEmpty }
-    guard !wanted.isEmpty else { return false }
-    for name in try present(Array(wanted.keys)) {
-      let table = try take(name)
-      let there = Set(table.chains)
-      if wanted[name]?.contains(where: there.contains) == true { return true }
+  func hasChains(of plan: TablePlan) throws(KernelError) -> Bool {
+    let needed = plan.items.mapValues { $0.compactMap(\.foreignChain) }.filter { !$0.value.isEmpty }
+    guard !needed.isEmpty else { return false }
+    for name in try present(Array(needed.keys)) {
+      let table = try read(name)
+      let chains = Set(table.chains)
+      if needed[name]?.contains(where: chains.contains) == true { return true }
     }
     return false
   }
 }
 
-extension Piece {
+extension PlanItem {
   /// The host's own chain that this rule needs.
   fileprivate var foreignChain: String? {
     switch self {
@@ -159,11 +159,11 @@ extension Piece {
 
 /// Detects which tables the host's `iptables` shows: legacy or nf_tables.
 extension Tables {
-  /// The flavour for new rules of the backend `iptables`.
+  /// The variant for new rules of the backend `iptables`.
   ///
   /// Legacy if the host has legacy rules; else nf_tables if the host has rules there; else legacy if legacy tables are in
-  /// use already; else the flavour of the host's `iptables` command.
-  static func flavourOfHost() throws(KernelError) -> Flavour {
+  /// use already; else the variant of the host's `iptables` command.
+  static func hostVariant() throws(KernelError) -> Variant {
     if try isUsed(.legacy) { return .legacy }
     if try isUsed(.nftables) { return .nftables }
     if try !Tables(.legacy).present(TableName.all).isEmpty { return .legacy }
@@ -180,23 +180,23 @@ extension Tables {
 
   private static var canUseLegacy: Bool {
     do throws(KernelError) {
-      _ = try Table.take(TableName(.filter, .v4))
+      _ = try Table.read(TableName(.filter, .v4))
       return true
     } catch { return false }
   }
 
-  /// Whether tables of that flavour hold rules that are not ours; `false` if the kernel does not have that flavour.
-  static func isUsed(_ flavour: Flavour) throws(KernelError) -> Bool {
-    switch flavour {
+  /// Whether tables of that variant hold rules that are not ours; `false` if the kernel does not have that variant.
+  static func isUsed(_ variant: Variant) throws(KernelError) -> Bool {
+    switch variant {
     case .legacy:
       for name in try Tables(.legacy).present(TableName.all) {
-        let table = try Table.take(name)
-        if table.isUsedByOthers { return true }
+        let table = try Table.read(name)
+        if table.isUsedByOtherPrograms { return true }
       }
       return false
     case .nftables:
       do throws(KernelError) {
-        for name in TableName.all where try NftTable(name).isUsedByOthers { return true }
+        for name in TableName.all where try NftTable(name).isUsedByOtherPrograms { return true }
       } catch {}
       return false
     }
@@ -204,12 +204,12 @@ extension Tables {
 
   /// The tables among `names` whose chain FORWARD the host uses, not only our rules.
   func forwarding(_ names: [TableName]) throws(KernelError) -> [TableName] {
-    var found: [TableName] = []
+    var result: [TableName] = []
     for name in try present(names) {
-      let isHosts = flavour == .nftables ? try NftTable(name).isForwardOfHost : try Table.take(name).isForwardUsed
-      if isHosts { found.append(name) }
+      let isHosts = variant == .nftables ? try NftTable(name).isForwardOfHost : try Table.read(name).isForwardUsed
+      if isHosts { result.append(name) }
     }
-    return found
+    return result
   }
 
   /// Whether the host's `iptables` command is the one for nf_tables, found by its symbolic links.
@@ -235,7 +235,7 @@ extension Table {
   }
 
   /// Whether the table holds chains or rules that are not ours.
-  var isUsedByOthers: Bool {
+  var isUsedByOtherPrograms: Bool {
     chains.contains { chain in
       guard Self.builtIn.contains(chain) else { return !Layout.isOurs(chain) }
       return policy(of: chain) == "DROP" || firstIndex(in: chain) { !Layout.isOurs($0.target) } != nil

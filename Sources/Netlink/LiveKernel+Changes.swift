@@ -105,6 +105,10 @@ extension LiveKernel {
     try index(of: name, on: netns, for: "\(change)")
   }
 
+  mutating func set(_ vlans: PortVLANs, on name: InterfaceName, _ change: Change) throws(KernelError) {
+    try host.socket.set(vlans, on: linkIndex(name, .host, change), doing: "\(change)")
+  }
+
   func perform(_ request: borrowing Request, on netns: NetNS) throws(KernelError) {
     try withSocket(on: netns) { (socket) throws(KernelError) in try socket.perform(request) }
   }

@@ -189,8 +189,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .deleteUnusedBridge(let name): try deleteUnusedBridge(name, doing: "\(change)")
     case .deleteUnroutedLink(let name): try deleteUnroutedLink(name, doing: "\(change)")
     case .changeLink(let name, let netns, let wanted): try changeLink(name, on: netns, wanted, doing: "\(change)")
-    case .setVLANs(let vlans, let name):
-      try host.socket.set(vlans, on: index(of: name, on: .host, for: "\(change)"), doing: "\(change)")
+    case .setVLANs(let vlans, let name): try set(vlans, on: name, change)
     case .awaitRunning(let name): try awaitRunning(name)
     case .awaitDAD(let name): try awaitDAD(name)
     case .awaitFDBRemoval(let spec): try awaitFDBRemoval(spec)
@@ -218,7 +217,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .setRules(let ruleSet): try filter.set(ruleSet)
     case .removeRules(let owner, let role, let everywhere): try filter.remove(owner, role, everywhere: everywhere)
     case .removeReferencePluginRules(let owner, let role, let addresses, let zone):
-      try filter.removeReference(of: owner, role, addresses: addresses, zone: zone)
+      try filter.removeReferenceRules(of: owner, role, addresses: addresses, zone: zone)
     case .removeStaleRules(let network, let role, let valid, let everywhere):
       try filter.collectGarbage(network, role, valid: valid, everywhere: everywhere)
     }

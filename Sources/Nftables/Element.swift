@@ -29,16 +29,16 @@ struct SetSpec: Equatable {
   }
 
   /// The name that commands use: `inet swift_cni ports4`.
-  var place: String { "\(table.name) \(name)" }
+  var qualifiedName: String { "\(table.name) \(name)" }
 
   /// `add map inet swift_cni ports4 { type inet_proto . inet_service : ipv4_addr . inet_service ; }`.
   var declaration: String {
     let key = key.map(\.rawValue).joined(separator: " . ")
     return switch value {
-    case .none: "add set \(place) { type \(key) ; }"
-    case .verdict: "add map \(place) { type \(key) : verdict ; }"
+    case .none: "add set \(qualifiedName) { type \(key) ; }"
+    case .verdict: "add map \(qualifiedName) { type \(key) : verdict ; }"
     case .fields(let kinds):
-      "add map \(place) { type \(key) : \(kinds.map(\.rawValue).joined(separator: " . ")) ; }"
+      "add map \(qualifiedName) { type \(key) : \(kinds.map(\.rawValue).joined(separator: " . ")) ; }"
     }
   }
 }
@@ -58,11 +58,11 @@ struct Element: Equatable {
   }
 
   /// A command that fails if there is an element with that key.
-  var creation: String { "create element \(set.place) { \(text) }" }
+  var creation: String { "create element \(set.qualifiedName) { \(text) }" }
   /// A command that fails if there is a different element with that key.
-  var addition: String { "add element \(set.place) { \(text) }" }
+  var addition: String { "add element \(set.qualifiedName) { \(text) }" }
   /// A command that fails if there is no element with that key.
-  var deletion: String { "delete element \(set.place) { \(key.text) }" }
+  var deletion: String { "delete element \(set.qualifiedName) { \(key.text) }" }
 
   private var text: String {
     let start = "\(key.text) comment \"\(comment)\""
@@ -101,15 +101,15 @@ struct SharedChain: Equatable {
   /// Further chains, with rules, that are created and deleted together with this chain.
   var companions: [Companion] = []
   /// Elements that lead packets into the chain, beside those of the owners; their comment is the chain's name.
-  var keepers: [Element] = []
+  var entryElements: [Element] = []
 
   struct Companion: Equatable {
     var name: String
     var rules: [String]
   }
 
-  /// The kernel's use count if no owner is left: the chain's rules and the keepers that lead to it.
-  var idleUses: Int { rules.count + keepers.count { $0.value == .jump(name) } }
+  /// The kernel's use count if no owner is left: the chain's rules and the entry elements that lead to it.
+  var idleUses: Int { rules.count + entryElements.count { $0.value == .jump(name) } }
 
   /// Commands that create the chain, or replace its rules if it exists.
   var declaration: [String] {
@@ -117,11 +117,11 @@ struct SharedChain: Equatable {
     return chains.flatMap { chain in
       ["add chain \(Table.inet.name) \(chain.name)", "flush chain \(Table.inet.name) \(chain.name)"]
         + chain.rules.map { "add rule \(Table.inet.name) \(chain.name) \($0)" }
-    } + keepers.map(\.addition)
+    } + entryElements.map(\.addition)
   }
 
   /// Commands that fail if an owner still needs the chain.
   var deletion: [String] {
-    keepers.map(\.deletion) + ([name] + companions.map(\.name)).map { "delete chain \(Table.inet.name) \($0)" }
+    entryElements.map(\.deletion) + ([name] + companions.map(\.name)).map { "delete chain \(Table.inet.name) \($0)" }
   }
 }

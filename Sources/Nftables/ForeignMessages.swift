@@ -36,7 +36,7 @@ struct ForeignRule: Equatable {
   var translation: [UInt8] = []
 
   /// Whether the rule translates a destination to that address (and port).
-  func leads(to address: IPAddress, _ port: UInt16? = nil) -> Bool {
+  func translates(to address: IPAddress, _ port: UInt16? = nil) -> Bool {
     let port = port.map { [UInt8($0 >> 8), UInt8(truncatingIfNeeded: $0)] } ?? []
     return translation.contains(address.bytes) && translation.contains(port)
   }
@@ -51,17 +51,17 @@ enum ForeignMessages {
   }
 
   static func rules(of chain: ForeignChain) -> [UInt8] {
-    message(NFT_MSG_GETRULE, UInt16(NLM_F_DUMP), chain.table, place(chain))
+    message(NFT_MSG_GETRULE, UInt16(NLM_F_DUMP), chain.table, attributesNaming(chain))
   }
 
   static func delete(_ rule: ForeignRule) -> [UInt8] {
     let handle = RulesetMessages.attribute(NFTA_RULE_HANDLE, number(rule.handle.bigEndian))
-    return message(NFT_MSG_DELRULE, UInt16(NLM_F_ACK), rule.chain.table, place(rule.chain) + handle)
+    return message(NFT_MSG_DELRULE, UInt16(NLM_F_ACK), rule.chain.table, attributesNaming(rule.chain) + handle)
   }
 
   /// Deletes all rules of the chain.
   static func flush(_ chain: ForeignChain) -> [UInt8] {
-    message(NFT_MSG_DELRULE, UInt16(NLM_F_ACK), chain.table, place(chain))
+    message(NFT_MSG_DELRULE, UInt16(NLM_F_ACK), chain.table, attributesNaming(chain))
   }
 
   static func delete(_ chain: ForeignChain) -> [UInt8] {
@@ -76,7 +76,7 @@ enum ForeignMessages {
     bound(16) + changes.flatMap(\.self) + bound(17)
   }
 
-  private static func place(_ chain: ForeignChain) -> [UInt8] {
+  private static func attributesNaming(_ chain: ForeignChain) -> [UInt8] {
     RulesetMessages.text(NFTA_RULE_TABLE, chain.table.name) + RulesetMessages.text(NFTA_RULE_CHAIN, chain.name)
   }
 

@@ -19,7 +19,7 @@ extension ForeignRule {
           data[NFTA_PAYLOAD_BASE.rawValue].map(bigEndian) ?? 0, data[NFTA_PAYLOAD_OFFSET.rawValue].map(bigEndian) ?? 0
         )
       case "cmp":
-        if let place = loaded { readComparison(data, at: place) }
+        if let location = loaded { readComparison(data, at: location) }
         loaded = nil
       case "immediate": readImmediate(data)
       case "match": readMatch(data)
@@ -30,12 +30,12 @@ extension ForeignRule {
   }
 
   private mutating func readComparison(
-    _ data: [UInt32: ArraySlice<UInt8>], at place: (base: UInt64, offset: UInt64)
+    _ data: [UInt32: ArraySlice<UInt8>], at location: (base: UInt64, offset: UInt64)
   ) {
     guard data[NFTA_CMP_OP.rawValue].map(bigEndian) == UInt64(NFT_CMP_EQ.rawValue),
       let value = data[NFTA_CMP_DATA.rawValue].map(RulesetMessages.parts)?[NFTA_DATA_VALUE.rawValue]
     else { return }
-    switch (place.base, place.offset, value.count) {
+    switch (location.base, location.offset, value.count) {
     case (1, 12, 4), (1, 8, 16): source = IPAddress(bytes: value)
     case (1, 16, 4), (1, 24, 16): destination = IPAddress(bytes: value)
     case (2, 2, 2): port = UInt16(truncatingIfNeeded: bigEndian(value))

@@ -41,8 +41,8 @@ enum Layout {
   static let tunnelOwners = SetSpec(name: "tunnel_owners", key: [.interface], value: .verdict)
   /// Prefix of the names of chains for tunnels.
   static let tunnelPrefix = "vtep_"
-  /// Prefixes of the names of chains that have keepers.
-  static let keptPrefixes = [servicePrefix, tunnelPrefix]
+  /// Prefixes of the names of chains that have entry elements.
+  static let entryElementPrefixes = [servicePrefix, tunnelPrefix]
   static let allowed = SetSpec(table: .bridge, name: "allowed", key: [.interface, .mac])
 
   /// One element for each owner that guards addresses; keys are hashes.
@@ -55,7 +55,7 @@ enum Layout {
     SetSpec(table: .bridge, name: "sources\(family.digit)", key: [.interface, family == .v4 ? .v4 : .v6])
   }
 
-  /// The parts that may isolate bridges.
+  /// The roles that may isolate bridges.
   static let isolating = [PluginRole.network, .firewall]
 
   static func entering(_ role: PluginRole) -> SetSpec { byBridge("entering_\(role)") }
@@ -106,7 +106,7 @@ enum Layout {
 
   private static var inetChains: [Chain] {
     let each = IPFamily.allCases.map(FamilySets.init(_:))
-    let floating = each.map { "dnat \($0.word) to \($0.word) daddr map @\($0.floating.name)" }
+    let floating = each.map { "dnat \($0.keyword) to \($0.keyword) daddr map @\($0.floating.name)" }
     let incoming = floating + ["fib daddr type local jump publish"]
     return [
       Chain(name: "anchor", rules: []),
@@ -114,22 +114,22 @@ enum Layout {
       Chain(
         name: "localnet", hook: " { type filter hook prerouting priority -150 ; }",
         rules: ["iifname != \"lo\" ip daddr 127.0.0.0/8 drop"]),
-      Chain(name: "publish", rules: publishing),
+      Chain(name: "publish", rules: publishRules),
       Chain(name: "prerouting", hook: " { type nat hook prerouting priority -90 ; }", rules: incoming),
       Chain(name: "output", hook: " { type nat hook output priority -90 ; }", rules: incoming),
       Chain(
         name: "postrouting", hook: " { type nat hook postrouting priority 100 ; }",
         rules: each.flatMap { sets in
           [
-            "ct status dnat \(sets.word) daddr vmap @\(sets.returning.name)",
-            "ct status dnat \(sets.word) daddr vmap @\(sets.neighbours.name)",
-            "\(sets.word) saddr vmap @\(sets.leavingFloat.name)",
-            "\(sets.word) saddr vmap @\(sets.masquerade.name)",
+            "ct status dnat \(sets.keyword) daddr vmap @\(sets.returning.name)",
+            "ct status dnat \(sets.keyword) daddr vmap @\(sets.neighbours.name)",
+            "\(sets.keyword) saddr vmap @\(sets.leavingFloat.name)",
+            "\(sets.keyword) saddr vmap @\(sets.masquerade.name)",
           ]
         }),
       Chain(
         name: "input", hook: " { type filter hook input priority 0 ; }",
-        rules: each.map { "\($0.word) daddr vmap @\($0.served.name)" }),
+        rules: each.map { "\($0.keyword) daddr vmap @\($0.served.name)" }),
       Chain(
         name: "forward", hook: " { type filter hook forward priority 0 ; }",
         rules: isolating.flatMap {
@@ -137,8 +137,8 @@ enum Layout {
         }
           + each.flatMap { sets in
             [
-              "\(sets.word) daddr @\(sets.admitted.name) ct state established,related accept",
-              "\(sets.word) saddr @\(sets.admitted.name) accept",
+              "\(sets.keyword) daddr @\(sets.admitted.name) ct state established,related accept",
+              "\(sets.keyword) saddr @\(sets.admitted.name) accept",
             ]
           }),
     ] + tunnelChains
@@ -152,17 +152,17 @@ enum Layout {
         rules: ["udp dport vmap @\(tunnels.name)"]),
       Chain(
         name: "\(tunnelPrefix)forward", hook: " { type filter hook forward priority -150 ; }",
-        rules: Wanted.forwardingToTunnels),
+        rules: NftablesPlan.tunnelForwardRules),
     ]
   }
 
-  private static var publishing: [String] {
+  private static var publishRules: [String] {
     let each = IPFamily.allCases.map(FamilySets.init(_:))
-    return each.flatMap { sets in conditional(sets.boundSpecial, sets.special, sets.word) }
+    return each.flatMap { sets in conditional(sets.boundSpecial, sets.special, sets.keyword) }
       + each.flatMap { sets in
         [
-          "dnat \(sets.word) to \(sets.word) daddr . meta l4proto . th dport map @\(sets.bound.name)",
-          "meta nfproto \(sets.nfproto) dnat \(sets.word) to meta l4proto . th dport map @\(sets.ports.name)",
+          "dnat \(sets.keyword) to \(sets.keyword) daddr . meta l4proto . th dport map @\(sets.bound.name)",
+          "meta nfproto \(sets.nfproto) dnat \(sets.keyword) to meta l4proto . th dport map @\(sets.ports.name)",
         ]
       } + ["jump \(spare)"]
   }
@@ -205,7 +205,7 @@ struct FamilySets {
   init(_ family: IPFamily) { self.family = family }
 
   /// The keyword in rules: `ip` or `ip6`.
-  var word: String { family == .v4 ? "ip" : "ip6" }
+  var keyword: String { family == .v4 ? "ip" : "ip6" }
   var nfproto: String { family == .v4 ? "ipv4" : "ipv6" }
   private var address: Field.Kind { family == .v4 ? .v4 : .v6 }
   /// The value for all addresses of the host in a key that has an address component.

@@ -8,37 +8,38 @@ public import PacketFilter
 /// The cost does not depend on other owners' rules, with two exceptions: `tags`, and `remove` if the rules are not
 /// recorded or no longer as they were added.
 public struct NftablesBackend: FilterBackend {
-  private var library: Library?
+  private var library: Libnftables?
   /// No lock: an attempt fails only if another process changed the ruleset first.
   static let tries = 10
 
   public init() {}
 
   public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
-    let wanted = try Wanted(ruleSet)
+    let plan = try NftablesPlan(ruleSet)
     var nft = try context()
     let socket = try RulesetSocket.open()
-    var commands = try wanted.additions(in: socket)
+    var commands = try plan.additions(in: socket)
     let changing = KernelError(
-      "add rules of \(ruleSet.owner.filterTag)", errno: .EAGAIN, reason: "the ruleset keeps changing")
+      "add rules of \(ruleSet.owner.filterTag)", errno: .EAGAIN,
+      reason: "other processes changed the ruleset 10 times in a row")
     var last = changing
     for _ in 0..<NftablesBackend.tries {
       do throws(KernelError) {
         try nft.run(commands, doing: "add rules of \(ruleSet.owner.filterTag)")
         return
       } catch {
-        last = Complaint.isUnanswered(error) ? error : changing
+        last = NftErrorText.isUnanswered(error) ? error : changing
         switch error.errno {
         // Another process removed the table or a chain in the meantime, or only a part of it exists.
-        case .ENOENT: commands = try wanted.completeAdditions(in: socket)
+        case .ENOENT: commands = try plan.completeAdditions(in: socket)
         case .EEXIST, .EBUSY:
           try nft.sweep(socket)
-          commands = try wanted.replacements(in: socket)
+          commands = try plan.replacements(in: socket)
         case .EAGAIN: break
         // The next attempt shows whether the change was made; a late answer stays with the old socket.
         case .EINTR, .ENOBUFS: nft = try context()
         default:
-          if try isAdded(wanted, ruleSet, in: socket) { return }
+          if try isAdded(plan, ruleSet, in: socket) { return }
           throw error
         }
       }
@@ -48,94 +49,97 @@ public struct NftablesBackend: FilterBackend {
 
   /// One transaction, as `nft -f` reads it.
   public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
-    let commands = try Wanted(ruleSet).additions(in: try RulesetSocket.open())
+    let commands = try NftablesPlan(ruleSet).additions(in: try RulesetSocket.open())
     return ["nft -f - <<'END'"] + commands + ["END"]
   }
 
   /// Whether the rules are present although the change failed: libnftables may call `exit` after the commit.
   private func isAdded(
-    _ wanted: Wanted, _ ruleSet: RuleSet, in socket: borrowing RulesetSocket
+    _ plan: NftablesPlan, _ ruleSet: RuleSet, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> Bool {
     do throws(KernelError) {
-      return try wanted.isWhole(in: socket, ElementOwner(ruleSet.owner.filterTag, ruleSet.role))
+      return try plan.isComplete(in: socket, ElementOwner(ruleSet.owner.filterTag, ruleSet.role))
     } catch { return false }  // the first error is thrown
   }
 
-  public mutating func remove(_ tag: String, _ role: PluginRole, known: [Rule]?) throws(KernelError) {
+  public mutating func remove(_ tag: String, _ role: PluginRole, recordedRules: [Rule]?) throws(KernelError) {
     let owner = ElementOwner(tag, role)
     let socket = try RulesetSocket.open()
     // Without any rules there is no need to load libnftables.
-    guard try Found.isAnything(in: socket) else { return }
+    guard try PresentRuleset.hasRules(in: socket) else { return }
     var nft = try context()
     for _ in 0..<NftablesBackend.tries {
-      let wanted = known.flatMap { Wanted(remembered: $0, owner) }
+      let plan = recordedRules.flatMap { NftablesPlan(recorded: $0, owner) }
       do throws(KernelError) {
-        if let wanted, try wanted.isThere(in: socket, owner) {
-          try nft.run(Found.deletions(wanted.elements, in: socket), doing: "remove rules of \(tag)")
-          try nft.clear(wanted, socket)
+        if let plan, try plan.isPresent(in: socket, owner) {
+          try nft.run(PresentRuleset.deletions(plan.elements, in: socket), doing: "remove rules of \(tag)")
+          try nft.clear(plan, socket)
         } else {
-          let found = try Found.elements(in: socket) { $0 == owner.comment }
-          if !found.isEmpty {
-            try nft.run(Found.deletions(found, in: socket), doing: "remove rules of \(tag)")
+          let elements = try PresentRuleset.elements(in: socket) { $0 == owner.comment }
+          if !elements.isEmpty {
+            try nft.run(PresentRuleset.deletions(elements, in: socket), doing: "remove rules of \(tag)")
           }
           try nft.sweep(socket)
         }
         return
       } catch {
-        let isUnanswered = Complaint.isUnanswered(error)
+        let isUnanswered = NftErrorText.isUnanswered(error)
         guard isUnanswered || error.errno.isOne(of: .ENOENT, .EAGAIN) else { throw error }
         if isUnanswered { nft = try context() }
       }
     }
-    throw KernelError("remove rules of \(tag)", errno: .EAGAIN, reason: "the ruleset keeps changing")
+    throw KernelError(
+      "remove rules of \(tag)", errno: .EAGAIN, reason: "other processes changed the ruleset 10 times in a row")
   }
 
   public mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule] {
     let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
     let socket = try RulesetSocket.open()
-    let whole = try Wanted(ruleSet)
-    for table in whole.tables where try !Found.isLaidOut(table, for: ruleSet.role, in: socket) { return ruleSet.rules }
+    let whole = try NftablesPlan(ruleSet)
+    for table in whole.tables where try !PresentRuleset.hasFixedChains(table, for: ruleSet.role, in: socket) {
+      return ruleSet.rules
+    }
     let anchored = try whole.elements.last.map { (last) throws(KernelError) in try socket.has(last, of: owner) } ?? true
     guard anchored else { return ruleSet.rules }
     var missing: [Rule] = []
     for rule in ruleSet.rules {
-      if try !Wanted(rule, owner).isWhole(in: socket, owner) { missing.append(rule) }
+      if try !NftablesPlan(rule, owner).isComplete(in: socket, owner) { missing.append(rule) }
     }
     return missing
   }
 
   public mutating func tags(_ role: PluginRole, prefix: String) throws(KernelError) -> Set<String> {
     let socket = try RulesetSocket.open()
-    let owners = try Found.elements(in: socket) { $0.hasPrefix(prefix) }
+    let owners = try PresentRuleset.elements(in: socket) { $0.hasPrefix(prefix) }
       .compactMap { ElementOwner(comment: $0.comment) }
     return Set(owners.filter { $0.role == role && $0.tag.hasPrefix(prefix) }.map(\.tag))
   }
 
   public mutating func holders(of ports: [PublishedPort]?) throws(KernelError) -> [PortHolder] {
-    try Found.holders(of: ports, in: try RulesetSocket.open())
+    try PresentRuleset.holders(of: ports, in: try RulesetSocket.open())
   }
 
   public mutating func probe() throws(KernelError) {
-    if library == nil { library = try Library.load() }
+    if library == nil { library = try Libnftables.load() }
     _ = try RulesetSocket.open().uses(of: Table.inet.anchor, .inet)
   }
 
-  mutating func context() throws(KernelError) -> Library.Context {
+  mutating func context() throws(KernelError) -> Libnftables.Context {
     if let library { return try library.open() }
-    let loaded = try Library.load()
+    let loaded = try Libnftables.load()
     library = loaded
     return try loaded.open()
   }
 }
 
-extension Library.Context {
+extension Libnftables.Context {
   /// Removes the chains that only those rules used, and a table that has lost its last owner.
-  borrowing func clear(_ wanted: Wanted, _ socket: borrowing RulesetSocket) throws(KernelError) {
-    for table in wanted.tables where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
+  borrowing func clear(_ plan: NftablesPlan, _ socket: borrowing RulesetSocket) throws(KernelError) {
+    for table in plan.tables where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
     }
     var idle: [SharedChain] = []
-    for chain in wanted.chains where try socket.uses(of: chain.name, .inet) == chain.idleUses { idle.append(chain) }
+    for chain in plan.chains where try socket.uses(of: chain.name, .inet) == chain.idleUses { idle.append(chain) }
     do throws(KernelError) {
       if !idle.isEmpty { try run(idle.flatMap(\.deletion), doing: "remove unused chains and sets") }
     } catch  where error.errno.isOne(of: .EBUSY, .ENOENT) {
@@ -148,7 +152,7 @@ extension Library.Context {
     for table in Table.allCases where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
     }
-    for commands in try Found.abandoned(in: socket) { try clear(commands) }
+    for commands in try PresentRuleset.unusedChainDeletions(in: socket) { try clear(commands) }
   }
 
   /// Runs deletions; ignores EBUSY (another process needs the object again) and ENOENT (it removed the object itself).
@@ -162,25 +166,26 @@ extension Library.Context {
 extension NftablesBackend {
   private static let removalTries = 10
 
-  public mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
+  public mutating func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress] {
     for _ in 0..<Self.removalTries {
-      guard let found = try search(rules) else { return rules.addresses }
-      if found.isEmpty { return found.addresses.sorted() }
+      guard let result = try search(rules) else { return rules.addresses }
+      if result.isEmpty { return result.addresses.sorted() }
       do throws(KernelError) {
-        try RulesetSocket.open().change(found.changes, doing: "remove rules of the reference plugins")
-        return found.addresses.sorted()
+        try RulesetSocket.open().change(result.changes, doing: "remove rules of the reference plugins")
+        return result.addresses.sorted()
       } catch {
-        let isMoved = error.errno.isOne(of: .ENOENT, .EAGAIN, .EBUSY)
-        guard isMoved || Complaint.isUnanswered(error) else { throw error }
+        let isRetryable = error.errno.isOne(of: .ENOENT, .EAGAIN, .EBUSY)
+        guard isRetryable || NftErrorText.isUnanswered(error) else { throw error }
       }
     }
     throw KernelError(
-      "remove rules of the reference plugins", errno: .EAGAIN, reason: "the ruleset keeps changing")
+      "remove rules of the reference plugins", errno: .EAGAIN,
+      reason: "other processes changed the ruleset 10 times in a row")
   }
 
   /// `nil` if the kernel has no nf_tables.
-  private func search(_ wanted: ReferenceRules) throws(KernelError) -> ReferenceSearch? {
-    do throws(KernelError) { return try ReferenceSearch(wanted, in: try RulesetSocket.open()) } catch {
+  private func search(_ selection: ReferenceRules) throws(KernelError) -> ReferenceSearch? {
+    do throws(KernelError) { return try ReferenceSearch(selection, in: try RulesetSocket.open()) } catch {
       guard error.errno.isOne(of: .EINVAL, .EOPNOTSUPP, .EPROTONOSUPPORT) else {
         throw error
       }
@@ -188,28 +193,29 @@ extension NftablesBackend {
     }
   }
 
-  public mutating func isMadeByReference(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool {
-    guard try search(ReferenceRules(.one(owner), [])) != nil else { return false }
+  public mutating func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool {
+    guard try search(ReferenceRules(.attachment(owner), [])) != nil else { return false }
     let socket = try RulesetSocket.open()
-    var wanted = ReferenceRules(.one(owner), [])
+    var selection = ReferenceRules(.attachment(owner), [])
     switch rule {
     case .masquerade(let masquerade):
-      return try ReferenceSearch(wanted, in: socket).addresses.contains(masquerade.address)
+      return try ReferenceSearch(selection, in: socket).addresses.contains(masquerade.address)
     case .publish(let port):
-      wanted.roles = [.ports]
-      wanted.addresses = [port.target]
-      let found = try ReferenceSearch(wanted, in: socket)
-      var candidates = found.rules
-      for chain in found.chains { candidates += try socket.rules(of: chain) }
-      return candidates.contains { $0.port == port.hostPort && $0.leads(to: port.target, port.targetPort) }
+      selection.roles = [.ports]
+      selection.addresses = [port.target]
+      let result = try ReferenceSearch(selection, in: socket)
+      var candidates = result.rules
+      for chain in result.chains { candidates += try socket.rules(of: chain) }
+      return candidates.contains { $0.port == port.hostPort && $0.translates(to: port.target, port.targetPort) }
     case .admit(let admission):
-      wanted.roles = [.firewall]
-      wanted.addresses = [admission.address]
-      let found = try ReferenceSearch(wanted, in: socket).rules
-      return found.contains { $0.source == admission.address } && found.contains { $0.destination == admission.address }
+      selection.roles = [.firewall]
+      selection.addresses = [admission.address]
+      let result = try ReferenceSearch(selection, in: socket).rules
+      return result.contains { $0.source == admission.address }
+        && result.contains { $0.destination == admission.address }
     case .guardSource:
-      wanted.roles = [.network]
-      return try ReferenceSearch(wanted, in: socket).chains.contains { $0.table.family == 7 }
+      selection.roles = [.network]
+      return try ReferenceSearch(selection, in: socket).chains.contains { $0.table.family == 7 }
     case .isolate(let isolation) where isolation.reach == .outside:
       return try socket.has(ForeignChain(table: .ip(.v4, "filter"), name: ReferenceNames.isolationChain))
     case .isolate, .link, .float, .serve, .guardAddresses, .guardTunnel, .pass, .trust: return false
@@ -221,44 +227,45 @@ extension NftablesBackend {
   /// Replaces the rules in one nf_tables transaction: each packet is matched by the old ones or by the new ones.
   public mutating func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
     let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
-    let wanted = try Wanted(ruleSet)
+    let plan = try NftablesPlan(ruleSet)
     var nft = try context()
     let socket = try RulesetSocket.open()
     var before = try completeRules(of: old)
     for _ in 0..<NftablesBackend.tries {
       do throws(KernelError) {
-        let found = before == nil ? try Found.elements(in: socket) { $0 == owner.comment } : []
+        let elements = before == nil ? try PresentRuleset.elements(in: socket) { $0 == owner.comment } : []
         let commands =
-          if let before { wanted.changes(from: before) } else {
-            try Found.deletions(found, in: socket) + wanted.completeAdditions(in: socket)
+          if let before { plan.changes(from: before) } else {
+            try PresentRuleset.deletions(elements, in: socket) + plan.completeAdditions(in: socket)
           }
         try nft.run(commands, doing: "replace rules of \(ruleSet.owner.filterTag)")
-        guard let before else { return found.isEmpty ? () : try nft.sweep(socket) }
-        return try nft.clear(before.unshared(with: wanted), socket)
+        guard let before else { return elements.isEmpty ? () : try nft.sweep(socket) }
+        return try nft.clear(before.chainsUnused(by: plan), socket)
       } catch {
         let isConflict = [
           .ENOENT, .EEXIST, .EBUSY, .EAGAIN,
         ].contains(error.errno)
-        guard isConflict || Complaint.isUnanswered(error) else { throw error }
-        if Complaint.isUnanswered(error) { nft = try context() }
+        guard isConflict || NftErrorText.isUnanswered(error) else { throw error }
+        if NftErrorText.isUnanswered(error) { nft = try context() }
         before = nil
       }
     }
     throw KernelError(
-      "replace rules of \(ruleSet.owner.filterTag)", errno: .EAGAIN, reason: "the ruleset keeps changing")
+      "replace rules of \(ruleSet.owner.filterTag)", errno: .EAGAIN,
+      reason: "other processes changed the ruleset 10 times in a row")
   }
 
   /// What was added for a rule set; `nil` if any of it is missing, or if its rules have an order (spare ports).
-  private mutating func completeRules(of ruleSet: RuleSet?) throws(KernelError) -> Wanted? {
+  private mutating func completeRules(of ruleSet: RuleSet?) throws(KernelError) -> NftablesPlan? {
     guard let ruleSet, try missing(from: ruleSet).isEmpty else { return nil }
-    let wanted = try Wanted(ruleSet)
-    return wanted.spares.isEmpty ? wanted : nil
+    let plan = try NftablesPlan(ruleSet)
+    return plan.spares.isEmpty ? plan : nil
   }
 }
 
-extension Wanted {
+extension NftablesPlan {
   /// The commands that turn `before`, if all of it is present, into these rules.
-  fileprivate func changes(from before: Wanted) -> [String] {
+  fileprivate func changes(from before: NftablesPlan) -> [String] {
     let old = before.elementsByKey, new = elementsByKey, oldChains = Set(before.chains.map(\.name))
     let removed = before.elements.filter { new[$0.setAndKey] != $0 }
     let added = elements.filter { old[$0.setAndKey] != $0 }
@@ -267,7 +274,7 @@ extension Wanted {
   }
 
   /// The chains that `other` does not use, without elements.
-  fileprivate func unshared(with other: Wanted) -> Wanted {
+  fileprivate func chainsUnused(by other: NftablesPlan) -> NftablesPlan {
     let names = Set(other.chains.map(\.name))
     var rest = self
     rest.elements = []
@@ -282,5 +289,5 @@ extension Wanted {
 
 extension Element {
   /// Identifies the element among those of all sets.
-  fileprivate var setAndKey: [UInt8] { Array(set.place.utf8) + [0] + key.bytes }
+  fileprivate var setAndKey: [UInt8] { Array(set.qualifiedName.utf8) + [0] + key.bytes }
 }

@@ -10,16 +10,16 @@ struct ReferenceSearch {
   private(set) var chains: [ForeignChain] = []
   /// The containers' addresses, known before or found in rules.
   private(set) var addresses: Set<IPAddress>
-  private let wanted: ReferenceRules
+  private let selection: ReferenceRules
 
   /// Looks for chains by their names first, since most hosts have none of them.
-  init(_ wanted: ReferenceRules, in socket: borrowing RulesetSocket) throws(KernelError) {
-    self.wanted = wanted
-    addresses = Set(wanted.addresses)
+  init(_ selection: ReferenceRules, in socket: borrowing RulesetSocket) throws(KernelError) {
+    self.selection = selection
+    addresses = Set(selection.addresses)
     try findMasquerades(in: socket)
-    if wanted.roles.contains(.network), let names = wanted.names { try findGuards(names, in: socket) }
-    if wanted.roles.contains(.ports) { try findPorts(in: socket) }
-    if wanted.roles.contains(.firewall) { try findAdmissions(in: socket) }
+    if selection.roles.contains(.network), let names = selection.names { try findGuards(names, in: socket) }
+    if selection.roles.contains(.ports) { try findPorts(in: socket) }
+    if selection.roles.contains(.firewall) { try findAdmissions(in: socket) }
   }
 
   var isEmpty: Bool { rules.isEmpty && chains.isEmpty }
@@ -32,17 +32,17 @@ struct ReferenceSearch {
 
   /// Masquerade rules are read in any case, since they name the container's addresses.
   private mutating func findMasquerades(in socket: borrowing RulesetSocket) throws(KernelError) {
-    let isWanted = wanted.roles.contains(.network)
+    let isWanted = selection.roles.contains(.network)
     for family in IPFamily.allCases {
       try findChains(
-        wanted.names.map { [$0.masqueradeChain] }, under: [ReferenceNames.masqueradeParent], .ip(family, "nat"),
+        selection.names.map { [$0.masqueradeChain] }, under: [ReferenceNames.masqueradeParent], .ip(family, "nat"),
         isWanted: isWanted, in: socket)
     }
     let table = ForeignTable(family: 1, name: "cni_plugins_masquerade")
-    let found = try socket.rules(of: ForeignChain(table: table, name: "masq_checks"))
-      .filter { wanted.covers(hashedComment: $0.comment) }
-    addresses.formUnion(found.compactMap(\.source))
-    if isWanted { rules += found }
+    let masquerades = try socket.rules(of: ForeignChain(table: table, name: "masq_checks"))
+      .filter { selection.covers(hashedComment: $0.comment) }
+    addresses.formUnion(masquerades.compactMap(\.source))
+    if isWanted { rules += masquerades }
   }
 
   /// - Parameters:
@@ -56,29 +56,29 @@ struct ReferenceSearch {
     _ names: [String]?, under parents: [String], _ table: ForeignTable, isWanted: Bool,
     in socket: borrowing RulesetSocket
   ) throws(KernelError) {
-    var found: [ForeignChain] = []
+    var foundChains: [ForeignChain] = []
     for name in names ?? [] {
       let chain = ForeignChain(table: table, name: name)
-      if try socket.has(chain) { found.append(chain) }
+      if try socket.has(chain) { foundChains.append(chain) }
     }
-    if names != nil, found.isEmpty { return }
+    if names != nil, foundChains.isEmpty { return }
     for parent in parents {
       for rule in try socket.rules(of: ForeignChain(table: table, name: parent)) {
-        let leads = found.contains { $0.name == rule.jump }
-        guard leads || wanted.covers(comment: rule.comment) else { continue }
+        let isJumpToChain = foundChains.contains { $0.name == rule.jump }
+        guard isJumpToChain || selection.covers(comment: rule.comment) else { continue }
         if let source = rule.source { addresses.insert(source) }
         guard isWanted else { continue }
         rules.append(rule)
-        if let jump = rule.jump, !leads { found.append(ForeignChain(table: table, name: jump)) }
+        if let jump = rule.jump, !isJumpToChain { foundChains.append(ForeignChain(table: table, name: jump)) }
       }
     }
-    if isWanted { chains += found }
+    if isWanted { chains += foundChains }
   }
 
   private mutating func findPorts(in socket: borrowing RulesetSocket) throws(KernelError) {
     for family in IPFamily.allCases {
       try findChains(
-        wanted.names?.portChains, under: ReferenceNames.portParents, .ip(family, "nat"), isWanted: true, in: socket)
+        selection.names?.portChains, under: ReferenceNames.portParents, .ip(family, "nat"), isWanted: true, in: socket)
       for name in ["hostports", "hostip_hostports", "masquerading"] {
         let chain = ForeignChain(table: .ip(family, "cni_hostport"), name: name)
         rules += try socket.rules(of: chain).filter(isPort)
@@ -88,8 +88,8 @@ struct ReferenceSearch {
 
   /// The comment names the container but not the network, so the addresses decide.
   private func isPort(_ rule: ForeignRule) -> Bool {
-    let isOfAddress = addresses.contains { rule.leads(to: $0) || rule.destination == $0 }
-    guard let names = wanted.names else { return isOfAddress }
+    let isOfAddress = addresses.contains { rule.translates(to: $0) || rule.destination == $0 }
+    guard let names = selection.names else { return isOfAddress }
     return rule.comment == names.container && (addresses.isEmpty || isOfAddress)
   }
 

@@ -1,21 +1,21 @@
 import CNftables
 
 /// A chain as the kernel lists it.
-struct ChainFacts: Equatable {
+struct ListedChain: Equatable {
   var name: String
   /// The kernel's use count: the chain's rules, and the rules and elements that lead to it.
   var uses: Int
 }
 
 /// A rule as the kernel lists it.
-struct RuleFacts: Equatable {
+struct ListedRule: Equatable {
   var handle: UInt64
   /// Empty if the rule has no comment.
   var comment: String
 }
 
 /// An element as the kernel lists it.
-struct FoundElement: Equatable {
+struct ListedElement: Equatable {
   var key: [UInt8]
   var value: Value = .none
   /// Empty if the element has no comment.
@@ -63,14 +63,14 @@ enum RulesetMessages {
   static func element(_ key: [UInt8], of set: SetSpec) -> [UInt8] {
     let key = attribute(NFTA_SET_ELEM_KEY, nested: attribute(NFTA_DATA_VALUE, key))
     let list = attribute(NFTA_SET_ELEM_LIST_ELEMENTS, nested: attribute(NFTA_LIST_ELEM, nested: key))
-    return message(NFT_MSG_GETSETELEM, set.table, place(set) + list)
+    return message(NFT_MSG_GETSETELEM, set.table, attributesNaming(set) + list)
   }
 
   static func elements(of set: SetSpec) -> [UInt8] {
-    message(NFT_MSG_GETSETELEM, set.table, isDump: true, place(set))
+    message(NFT_MSG_GETSETELEM, set.table, isDump: true, attributesNaming(set))
   }
 
-  private static func place(_ set: SetSpec) -> [UInt8] {
+  private static func attributesNaming(_ set: SetSpec) -> [UInt8] {
     text(NFTA_SET_ELEM_LIST_TABLE, Table.bareName) + text(NFTA_SET_ELEM_LIST_SET, set.name)
   }
 
@@ -103,40 +103,40 @@ enum RulesetMessages {
 }
 
 extension RulesetMessages {
-  static func chainFacts(_ answer: ArraySlice<UInt8>) -> ChainFacts? {
+  static func listedChain(_ answer: ArraySlice<UInt8>) -> ListedChain? {
     let attributes = attributes(answer)
     guard let name = attributes[NFTA_CHAIN_NAME.rawValue],
       attributes[NFTA_CHAIN_TABLE.rawValue].map(string) == Table.bareName
     else { return nil }
     let uses = attributes[NFTA_CHAIN_USE.rawValue]?.reduce(0) { $0 << 8 | Int($1) }
-    return ChainFacts(name: string(name), uses: uses ?? 0)
+    return ListedChain(name: string(name), uses: uses ?? 0)
   }
 
-  static func ruleFacts(_ answer: ArraySlice<UInt8>) -> RuleFacts {
+  static func listedRule(_ answer: ArraySlice<UInt8>) -> ListedRule {
     let attributes = attributes(answer)
     let handle = attributes[NFTA_RULE_HANDLE.rawValue]?.reduce(0) { $0 << 8 | UInt64($1) }
-    return RuleFacts(handle: handle ?? 0, comment: attributes[NFTA_RULE_USERDATA.rawValue].map(comment) ?? "")
+    return ListedRule(handle: handle ?? 0, comment: attributes[NFTA_RULE_USERDATA.rawValue].map(comment) ?? "")
   }
 
-  static func found(_ answer: ArraySlice<UInt8>) -> [FoundElement] {
+  static func listedElements(_ answer: ArraySlice<UInt8>) -> [ListedElement] {
     guard let list = attributes(answer)[NFTA_SET_ELEM_LIST_ELEMENTS.rawValue] else { return [] }
     return split(list).compactMap { element($0.value) }
   }
 
-  private static func element(_ bytes: ArraySlice<UInt8>) -> FoundElement? {
+  private static func element(_ bytes: ArraySlice<UInt8>) -> ListedElement? {
     let parts = dictionary(split(bytes))
     guard let key = parts[NFTA_SET_ELEM_KEY.rawValue].map({ dictionary(split($0)) })?[NFTA_DATA_VALUE.rawValue] else {
       return nil
     }
-    var found = FoundElement(key: Array(key))
+    var result = ListedElement(key: Array(key))
     if let data = parts[NFTA_SET_ELEM_DATA.rawValue].map({ dictionary(split($0)) }) {
-      if let value = data[NFTA_DATA_VALUE.rawValue] { found.value = .bytes(Array(value)) }
+      if let value = data[NFTA_DATA_VALUE.rawValue] { result.value = .bytes(Array(value)) }
       if let verdict = data[NFTA_DATA_VERDICT.rawValue].map({ dictionary(split($0)) }) {
-        found.value = .jump(verdict[NFTA_VERDICT_CHAIN.rawValue].map(string) ?? "")
+        result.value = .jump(verdict[NFTA_VERDICT_CHAIN.rawValue].map(string) ?? "")
       }
     }
-    found.comment = parts[NFTA_SET_ELEM_USERDATA.rawValue].map(comment) ?? ""
-    return found
+    result.comment = parts[NFTA_SET_ELEM_USERDATA.rawValue].map(comment) ?? ""
+    return result
   }
 
   /// The comment in libnftnl's list of type, length and value: the entry with type 0.
@@ -160,15 +160,15 @@ extension RulesetMessages {
   }
 
   static func split(_ bytes: ArraySlice<UInt8>) -> [(type: UInt32, value: ArraySlice<UInt8>)] {
-    var found: [(type: UInt32, value: ArraySlice<UInt8>)] = []
+    var result: [(type: UInt32, value: ArraySlice<UInt8>)] = []
     var rest = bytes
     while rest.count >= 4 {
       let length = Int(integer(rest, 0, 2))
       guard length >= 4, length <= rest.count else { break }
-      found.append((UInt32(integer(rest, 2, 2) & 0x3FFF), rest.prefix(length).dropFirst(4)))
+      result.append((UInt32(integer(rest, 2, 2) & 0x3FFF), rest.prefix(length).dropFirst(4)))
       rest = rest.dropFirst((length + 3) & ~3)
     }
-    return found
+    return result
   }
 
   static func string(_ bytes: ArraySlice<UInt8>) -> String {

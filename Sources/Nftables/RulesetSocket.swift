@@ -18,19 +18,19 @@ struct RulesetSocket: ~Copyable {
   /// The use count of the chain; `nil` if the chain is missing.
   borrowing func uses(of chain: String, _ table: Table) throws(KernelError) -> Int? {
     let answers = try ask(RulesetMessages.chain(chain, table), doing: "look for chain \(chain)")
-    return answers.first.flatMap { RulesetMessages.chainFacts($0) }?.uses
+    return answers.first.flatMap { RulesetMessages.listedChain($0) }?.uses
   }
 
   /// The chains of our table; empty if the table is missing.
-  borrowing func chains(_ table: Table) throws(KernelError) -> [ChainFacts] {
+  borrowing func chains(_ table: Table) throws(KernelError) -> [ListedChain] {
     try ask(RulesetMessages.chains(table), doing: "list chains of \(table.name)")
-      .compactMap { RulesetMessages.chainFacts($0) }
+      .compactMap { RulesetMessages.listedChain($0) }
   }
 
   /// The rules of the chain; empty if the chain is missing.
-  borrowing func rules(of chain: String, _ table: Table) throws(KernelError) -> [RuleFacts] {
+  borrowing func rules(of chain: String, _ table: Table) throws(KernelError) -> [ListedRule] {
     try ask(RulesetMessages.rules(of: chain, table), doing: "list rules of \(chain)")
-      .map { RulesetMessages.ruleFacts($0) }
+      .map { RulesetMessages.listedRule($0) }
   }
 
   borrowing func ruleCount(of chain: String, _ table: Table) throws(KernelError) -> Int {
@@ -38,14 +38,14 @@ struct RulesetSocket: ~Copyable {
   }
 
   /// The element with that key; `nil` if it is missing.
-  borrowing func element(_ key: [Field], of set: SetSpec) throws(KernelError) -> FoundElement? {
+  borrowing func element(_ key: [Field], of set: SetSpec) throws(KernelError) -> ListedElement? {
     try ask(RulesetMessages.element(key.bytes, of: set), doing: "look for \(key.text) in \(set.name)")
-      .flatMap { RulesetMessages.found($0) }.first
+      .flatMap { RulesetMessages.listedElements($0) }.first
   }
 
   /// The elements of the set; empty if the set is missing.
-  borrowing func elements(of set: SetSpec) throws(KernelError) -> [FoundElement] {
-    try ask(RulesetMessages.elements(of: set), doing: "list \(set.name)").flatMap { RulesetMessages.found($0) }
+  borrowing func elements(of set: SetSpec) throws(KernelError) -> [ListedElement] {
+    try ask(RulesetMessages.elements(of: set), doing: "list \(set.name)").flatMap { RulesetMessages.listedElements($0) }
   }
 
   /// The answers, empty if the object is missing; repeats the request if the ruleset changed during the dump.

@@ -2,7 +2,7 @@ import NetTypes
 import PacketFilter
 
 /// The commands that add the rules to the present ruleset.
-extension Wanted {
+extension NftablesPlan {
   /// Commands for the usual case without conflicts: elements, and the tables and chains that they need and that are missing.
   ///
   /// A look-up first is cheaper than a refused transaction: the kernel then waits until no CPU uses the old rules.
@@ -37,18 +37,20 @@ extension Wanted {
   func replacements(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
     var deletions: [String] = []
     for chain in chains {
-      for keeper in chain.keepers {
-        if let found = try socket.element(keeper.key, of: keeper.set), found.comment != keeper.comment {
+      for entryElement in chain.entryElements {
+        if let existing = try socket.element(entryElement.key, of: entryElement.set),
+          existing.comment != entryElement.comment
+        {
           throw KernelError(
-            "\(keeper.set.isOfServers ? "open name server" : "isolate bridge") \(keeper.key.text)",
-            errno: .EEXIST, reason: keeper.set.disagreement)
+            "\(entryElement.set.isOfServers ? "open name server" : "isolate bridge") \(entryElement.key.text)",
+            errno: .EEXIST, reason: entryElement.set.disagreement)
         }
       }
     }
     for element in elements {
-      guard let found = try socket.element(element.key, of: element.set) else { continue }
-      guard found.comment == element.comment || !element.set.isExclusive else {
-        let holder = ElementOwner(comment: found.comment)?.tag ?? found.comment
+      guard let existing = try socket.element(element.key, of: element.set) else { continue }
+      guard existing.comment == element.comment || !element.set.isExclusive else {
+        let holder = ElementOwner(comment: existing.comment)?.tag ?? existing.comment
         throw KernelError(
           "publish \(element.key.text)", errno: .EEXIST, reason: "it is published already by \(holder)")
       }
@@ -58,23 +60,23 @@ extension Wanted {
   }
 
   /// What was added for these recorded rules; `nil` if they cannot have been added.
-  init?(remembered rules: [Rule], _ owner: ElementOwner) {
+  init?(recorded rules: [Rule], _ owner: ElementOwner) {
     do throws(KernelError) {
-      self = try Wanted(rules, owner)
+      self = try NftablesPlan(rules, owner)
     } catch { return nil }
   }
 
   /// Whether every element is present as that owner added it.
-  func isThere(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
+  func isPresent(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
     for element in elements where try !socket.has(element, of: owner) { return false }
     return true
   }
 
   /// Whether the elements, the chains that they lead to and the rules of spare ports are present.
-  func isWhole(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
-    if isDumped { return try isWholeInDumps(socket) }
-    guard try isThere(in: socket, owner) else { return false }
-    for chain in chains where try !Found.isWhole(chain, in: socket) { return false }
+  func isComplete(in socket: borrowing RulesetSocket, _ owner: ElementOwner) throws(KernelError) -> Bool {
+    if prefersDumps { return try isCompleteInDumps(socket) }
+    guard try isPresent(in: socket, owner) else { return false }
+    for chain in chains where try !PresentRuleset.isComplete(chain, in: socket) { return false }
     guard !spares.isEmpty else { return true }
     return Set(try socket.rules(of: Layout.spare, .inet).map(\.comment)).isSuperset(of: spares.map(\.chain))
   }
@@ -95,15 +97,15 @@ extension SetSpec {
   /// The reason why two owners cannot both have their value for one key.
   fileprivate var disagreement: String {
     isOfServers
-      ? "another bridge asks it already; want one bridge for each address"
-      : "it is isolated otherwise already, by another network; want the same isolation for both"
+      ? "another bridge already uses this name server; want one bridge for each address"
+      : "another network already isolates it differently; want the same isolation in both networks"
   }
 }
 
 extension RulesetSocket {
   /// Whether the element is present as that owner added it.
   borrowing func has(_ element: Element, of owner: ElementOwner) throws(KernelError) -> Bool {
-    guard let found = try self.element(element.key, of: element.set) else { return false }
-    return found.matches(element) && found.comment == owner.comment
+    guard let existing = try self.element(element.key, of: element.set) else { return false }
+    return existing.matches(element) && existing.comment == owner.comment
   }
 }

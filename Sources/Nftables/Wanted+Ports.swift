@@ -2,7 +2,7 @@ import CNI
 import NetTypes
 import PacketFilter
 
-extension Wanted {
+extension NftablesPlan {
   mutating func publish(_ port: PublishedPort, _ owner: ElementOwner) throws(KernelError) {
     let sets = FamilySets(port.family)
     let key = (port.hostIP.map { [Field.address($0)] } ?? []) + [.transport(port.transport), .port(port.hostPort)]
@@ -15,7 +15,7 @@ extension Wanted {
       add(port.hostIP == nil ? sets.ports : sets.bound, key, .fields(target), owner)
     }
     guard let path = port.masquerade else { return }
-    let back = try Wanted.returning(path)
+    let back = try NftablesPlan.returnPathChain(path)
     chains.append(back)
     add(sets.returning, [.address(port.target)], .jump(back.name), owner)
   }
@@ -24,7 +24,7 @@ extension Wanted {
   private mutating func publishByChain(
     _ port: PublishedPort, _ key: [Field], _ sets: FamilySets, _ owner: ElementOwner
   ) throws(KernelError) {
-    let own = try Wanted.ownChain(port, key, owner)
+    let own = try NftablesPlan.ownChain(port, key, owner)
     chains.append(own)
     let isBound = port.hostIP != nil
     let first = isBound ? sets.boundSpecial : sets.special
@@ -32,9 +32,9 @@ extension Wanted {
       add(first, key, .jump(own.name), owner)
       return
     }
-    try Words.check(chain: name)
+    try NftSyntax.check(chain: name)
     let lookups = IPFamily.allCases.map(FamilySets.init(_:)).flatMap {
-      Layout.conditional($0.boundChained, $0.chained, $0.word)
+      Layout.conditional($0.boundChained, $0.chained, $0.keyword)
     }
     chains.append(SharedChain(name: name, rules: lookups))
     add(first, key, .jump(name), owner)
@@ -51,10 +51,10 @@ extension Wanted {
   }
 
   private static func rules(of port: PublishedPort, _ owner: ElementOwner) throws(KernelError) -> [String] {
-    for device in port.excludedDevices { try Words.check(name: device.description) }
-    let conditions = try Words.checked(port.conditions, of: port)
+    for device in port.excludedDevices { try NftSyntax.check(name: device.description) }
+    let conditions = try NftSyntax.checked(port.conditions, of: port)
     let sets = FamilySets(port.family)
-    let translation = "dnat \(sets.word) to \(port.target.withPort(port.targetPort))"
+    let translation = "dnat \(sets.keyword) to \(port.target.withPort(port.targetPort))"
     let excluded = port.excludedDevices.map { "iifname \"\($0)\" return" }
     return excluded + (try marking(port.masquerade, conditions, sets))
       + [
@@ -68,7 +68,8 @@ extension Wanted {
   ) throws(KernelError) -> [String] {
     guard let path, case .bit(let bit) = path.marking else { return [] }
     let mark = "meta mark set meta mark or \(try mask(bit))"
-    let sources = path.everything ? [""] : comingBack(path.subnet.network).map { "\(sets.word) saddr \($0) " }
+    let sources =
+      path.everything ? [""] : masqueradedSources(path.subnet.network).map { "\(sets.keyword) saddr \($0) " }
     return sources.map { conditions + $0 + mark }
   }
 
@@ -81,24 +82,24 @@ extension Wanted {
   }
 
   /// Sources whose replies would bypass the host: the container and its neighbours, and the host's loopback addresses.
-  private static func comingBack(_ subnet: IPPrefix) -> [String] {
+  private static func masqueradedSources(_ subnet: IPPrefix) -> [String] {
     [subnet.family == .v4 ? "127.0.0.0/8" : "::1", "\(subnet)"]
   }
 
-  static func returning(_ path: ReturnPath) throws(KernelError) -> SharedChain {
+  static func returnPathChain(_ path: ReturnPath) throws(KernelError) -> SharedChain {
     switch path.marking {
     case .chain(let name):
       throw KernelError(
         "mark by chain \(name)", errno: .EOPNOTSUPP,
-        reason: "the nftables backend knows no such chain; want markMasqBit or the iptables backend")
+        reason: "the nftables backend has no such chain; want markMasqBit or the iptables backend")
     case .bit(let bit): return named(["meta mark & \(try mask(bit)) != 0 masquerade"])
-    case .none: return path.everything ? named(["masquerade"]) : returning(from: path.subnet.network)
+    case .none: return path.everything ? named(["masquerade"]) : returnPathChain(from: path.subnet.network)
     }
   }
 
-  static func returning(from subnet: IPPrefix) -> SharedChain {
-    let word = FamilySets(subnet.family).word
-    return named(comingBack(subnet).map { "\(word) saddr \($0) masquerade" })
+  static func returnPathChain(from subnet: IPPrefix) -> SharedChain {
+    let word = FamilySets(subnet.family).keyword
+    return named(masqueradedSources(subnet).map { "\(word) saddr \($0) masquerade" })
   }
 
   private static func named(_ rules: [String]) -> SharedChain {

@@ -156,7 +156,7 @@ public struct OverlayPlanner {
         .isolate(
           Isolation(
             devices.names.bridge, partner: settings.mode == .l3 ? devices.names.vxlan : nil,
-            direct: settings.routesDirectly ? settings.network : [], reach: .network,
+            directPrefixes: settings.routesDirectly ? settings.network : [], reach: .network,
             separatesContainers: settings.isolationMode == .container)))
     }
     if let masquerade = settings.masquerade {

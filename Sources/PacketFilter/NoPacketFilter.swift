@@ -10,12 +10,12 @@ public struct NoPacketFilter: PacketFilter {
   public func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) {}
   public func missing(from ruleSet: RuleSet) -> [Rule] { ruleSet.rules }
   public func ruleSet(of owner: AttachmentID, _ role: PluginRole) -> RuleSet? { nil }
-  public func remembersOthers(than owners: Set<AttachmentID>, _ role: PluginRole) -> Bool { false }
+  public func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) -> Bool { false }
   public func ruleSets(of network: NetworkName) -> [RuleSet] { [] }
   public func collectGarbage(_ network: NetworkName, _ role: PluginRole, valid: Set<AttachmentID>, everywhere: Bool) {}
   public func holders(of ports: [PublishedPort]?) -> [PortHolder] { [] }
 
-  public func backend(_ wanted: Backend?) throws(KernelError) -> Backend {
+  public func backend(_ requested: Backend?) throws(KernelError) -> Backend {
     throw KernelError("choose a packet filter", errno: .EOPNOTSUPP, reason: "this plugin uses none")
   }
 }

@@ -31,10 +31,10 @@ public protocol FilterBackend {
   /// - Parameters:
   ///   - tag: an owner's `filterTag`.
   ///   - role: the plugin that owns the rules.
-  ///   - known: the rules as they were added, if they are recorded. Then the backend does not search the ruleset, unless
+  ///   - recordedRules: the rules as they were added, if they are recorded. Then the backend does not search the ruleset, unless
   ///     they are gone or changed.
   /// - Throws: the backend's error; nothing was removed then.
-  mutating func remove(_ tag: String, _ role: PluginRole, known: [Rule]?) throws(KernelError)
+  mutating func remove(_ tag: String, _ role: PluginRole, recordedRules: [Rule]?) throws(KernelError)
 
   /// The rule set's rules that are missing from the ruleset or differ from what was added.
   mutating func missing(from ruleSet: RuleSet) throws(KernelError) -> [Rule]
@@ -65,15 +65,15 @@ public protocol FilterBackend {
   /// Removes the rules that the reference plugins made. No-op if there are none.
   ///
   /// - Returns: the containers' addresses: the known ones and those found in rules.
-  mutating func removeReference(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress]
+  mutating func removeReferenceRules(_ rules: ReferenceRules) throws(KernelError) -> [IPAddress]
 
   /// Whether the reference plugins made that rule for that attachment.
-  mutating func isMadeByReference(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool
+  mutating func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) throws(KernelError) -> Bool
 }
 
 extension FilterBackend {
   public mutating func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
-    try remove(ruleSet.owner.filterTag, ruleSet.role, known: old?.rules)
+    try remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: old?.rules)
     try add(ruleSet)
   }
 
@@ -81,8 +81,8 @@ extension FilterBackend {
     ruleSet.rules.map { "# \(ruleSet.owner.filterTag): add \($0)" }
   }
 
-  public mutating func removeReference(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
-  public mutating func isMadeByReference(_ rule: Rule, for owner: AttachmentID) -> Bool { false }
+  public mutating func removeReferenceRules(_ rules: ReferenceRules) -> [IPAddress] { rules.addresses }
+  public mutating func isMadeByReferencePlugins(_ rule: Rule, for owner: AttachmentID) -> Bool { false }
 }
 
 extension FilterBackend {
@@ -142,7 +142,7 @@ public protocol PacketFilter {
   ///   - addresses: the container's addresses, as far as they are known.
   ///   - zone: firewalld's zone that may have the addresses as sources.
   /// - Throws: a backend's error.
-  mutating func removeReference(
+  mutating func removeReferenceRules(
     of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?
   ) throws(KernelError)
 
@@ -161,7 +161,7 @@ public protocol PacketFilter {
   mutating func ruleSet(of owner: AttachmentID, _ role: PluginRole) throws(KernelError) -> RuleSet?
 
   /// Whether rules of that role are recorded for owners other than these, on any network.
-  mutating func remembersOthers(than owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool
+  mutating func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool
 
   /// Whether published ports of owners other than `owners` need `route_localnet` = 1 on that link.
   ///
@@ -185,10 +185,10 @@ public protocol PacketFilter {
   /// The backend for new rules: the wanted one, or the one that fits this host.
   ///
   /// - Throws: EOPNOTSUPP with what this host lacks.
-  mutating func backend(_ wanted: Backend?) throws(KernelError) -> Backend
+  mutating func backend(_ requested: Backend?) throws(KernelError) -> Backend
 
   /// Why firewalld cannot be used now; `nil` if it can.
-  func zonesAbsence() -> KernelError?
+  func firewalldUnavailableReason() -> KernelError?
 }
 
 extension PacketFilter {
@@ -203,8 +203,8 @@ extension PacketFilter {
   }
   public mutating func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) -> Bool { false }
   public mutating func set(_ ruleSet: RuleSet) throws(KernelError) { try add(ruleSet) }
-  public func zonesAbsence() -> KernelError? { NoZones().absence() }
-  public mutating func removeReference(
+  public func firewalldUnavailableReason() -> KernelError? { NoFirewalld().unavailableReason() }
+  public mutating func removeReferenceRules(
     of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?
   ) {}
   public mutating func drops(for ruleSet: RuleSet) -> [String] { [] }
@@ -221,16 +221,16 @@ extension PacketFilter {
   }
 
   /// The reason why no rules can be made on this host; `nil` if they can.
-  public mutating func obstacle(_ wanted: Backend?) -> String? {
+  public mutating func obstacle(_ requested: Backend?) -> String? {
     do throws(KernelError) {
-      _ = try backend(wanted)
+      _ = try backend(requested)
       return nil
     } catch { return "\(error)" }
   }
 
   /// As `obstacle(_:)`; also names what drops the connections that the rules are for.
-  public mutating func obstacle(_ wanted: Backend?, to kind: Passage.Kind) -> String? {
-    if let obstacle = obstacle(wanted) { return obstacle }
+  public mutating func obstacle(_ requested: Backend?, to kind: Passage.Kind) -> String? {
+    if let obstacle = obstacle(requested) { return obstacle }
     do throws(KernelError) { return try drop(ofEvery: kind) } catch { return "\(error)" }
   }
 }

@@ -5,43 +5,43 @@ public import NetTypes
 ///
 /// Containers that the reference plugins attached keep running when our plugins replace those.
 public struct ReferenceRules: Equatable, Sendable {
-  public enum Whose: Equatable, Sendable {
-    case one(AttachmentID)
+  public enum Scope: Equatable, Sendable {
+    case attachment(AttachmentID)
     /// All attachments of a network except these.
-    case others(on: NetworkName, than: Set<AttachmentID>)
+    case network(NetworkName, except: Set<AttachmentID>)
   }
 
-  public var whose: Whose
+  public var scope: Scope
   /// The plugins whose rules are selected.
   public var roles: Set<PluginRole>
   /// The container's addresses, as far as known: admission rules have no other mark.
   public var addresses: [IPAddress]
   private let kept: Set<String>
 
-  public init(_ whose: Whose, _ roles: Set<PluginRole>, addresses: [IPAddress] = []) {
-    self.whose = whose
+  public init(_ scope: Scope, _ roles: Set<PluginRole>, addresses: [IPAddress] = []) {
+    self.scope = scope
     self.roles = roles
     self.addresses = addresses
     kept =
-      switch whose {
-      case .one: []
-      case .others(_, let valid):
+      switch scope {
+      case .attachment: []
+      case .network(_, let valid):
         Set(valid.map(ReferenceNames.init).flatMap { [$0.masqueradeComment, $0.portsComment, $0.hash] })
       }
   }
 
   /// The names for one attachment; `nil` if the selection covers a network.
   public var names: ReferenceNames? {
-    if case .one(let owner) = whose { ReferenceNames(owner) } else { nil }
+    if case .attachment(let owner) = scope { ReferenceNames(owner) } else { nil }
   }
 
   /// Whether the selection covers an `iptables` rule with that comment (a masquerade or a published port).
   public func covers(comment: String) -> Bool {
-    switch whose {
-    case .one(let owner):
+    switch scope {
+    case .attachment(let owner):
       let names = ReferenceNames(owner)
       return comment == names.masqueradeComment || comment == names.portsComment
-    case .others(let network, _):
+    case .network(let network, _):
       let start = "name: \"\(network)\" id: \""
       return (comment.hasPrefix(start) || comment.hasPrefix("dnat " + start)) && !kept.contains(comment)
     }
@@ -50,9 +50,9 @@ public struct ReferenceRules: Equatable, Sendable {
   /// Whether the selection covers a rule with that comment in the table `cni_plugins_masquerade`.
   public func covers(hashedComment comment: String) -> Bool {
     let hash = String(comment.prefix(33))
-    return switch whose {
-    case .one(let owner): hash == ReferenceNames(owner).hash
-    case .others(let network, _):
+    return switch scope {
+    case .attachment(let owner): hash == ReferenceNames(owner).hash
+    case .network(let network, _):
       hash.hasPrefix(ReferenceNames.hash(of: network) + "-") && !kept.contains(hash)
     }
   }

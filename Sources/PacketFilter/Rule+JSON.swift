@@ -19,7 +19,7 @@ extension Isolation: JSONReadable {
       "bridge": .text(bridge), "reach": .string(reach.rawValue), "separates": .bool(separatesContainers),
     ]
     members["partner"] = partner.map { .text($0) }
-    if !direct.isEmpty { members["direct"] = .array(direct.map { .text($0) }) }
+    if !directPrefixes.isEmpty { members["direct"] = .array(directPrefixes.map { .text($0) }) }
     return members
   }
 
@@ -28,7 +28,7 @@ extension Isolation: JSONReadable {
     guard let reach = Reach(rawValue: try text.text()) else { throw text.refusal("outside, network or nobody") }
     self.init(
       try json.required("bridge").parsed(), partner: try json.parsed("partner"),
-      direct: try json.parsedList("direct") ?? [], reach: reach,
+      directPrefixes: try json.parsedList("direct") ?? [], reach: reach,
       separatesContainers: try json.flag("separates") ?? false)
   }
 }

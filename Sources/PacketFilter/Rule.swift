@@ -56,7 +56,7 @@ public struct Isolation: Equatable, Sendable {
   /// Prefixes of the network's containers on other hosts that are routed without the partner.
   ///
   /// Packets from these prefixes belong to the network, unless they arrive on another network's link.
-  public var direct: [IPPrefix]
+  public var directPrefixes: [IPPrefix]
   public var reach: Reach
   /// Whether the network's containers are kept from each other too, except for what a `AllowedConnection` accepts.
   ///
@@ -71,12 +71,12 @@ public struct Isolation: Equatable, Sendable {
   public static let pairGroup = linkGroup + 1
 
   public init(
-    _ bridge: InterfaceName, partner: InterfaceName? = nil, direct: [IPPrefix] = [], reach: Reach,
+    _ bridge: InterfaceName, partner: InterfaceName? = nil, directPrefixes: [IPPrefix] = [], reach: Reach,
     separatesContainers: Bool = false
   ) {
     self.bridge = bridge
     self.partner = partner
-    self.direct = direct
+    self.directPrefixes = directPrefixes
     self.reach = reach
     self.separatesContainers = separatesContainers
   }

@@ -53,7 +53,7 @@ public enum PluginRole: String, CaseIterable, Sendable {
 
 extension AttachmentID {
   /// The attachment that a tag names, for messages: `container c1 on network net, interface eth0`.
-  public static func words(ofFilterTag tag: String) -> String {
+  public static func description(ofFilterTag tag: String) -> String {
     let parts = tag.dropFirst(AttachmentID.tagPrefix.count).split(separator: "/")
     guard tag.hasPrefix(AttachmentID.tagPrefix), parts.count == 3 else { return tag }
     return "container \(parts[1]) on network \(parts[0]), interface \(parts[2])"
@@ -118,10 +118,10 @@ extension RuleSet: JSONReadable {
       network: try json.required("network").parsed(), container: try json.required("container").parsed(),
       interface: try json.required("interface").parsed())
     let role = try json.required("part")
-    guard let known = PluginRole(rawValue: try role.text()) else {
+    guard let pluginRole = PluginRole(rawValue: try role.text()) else {
       throw role.refusal("network, guards, tunnels, ports, firewall or names")
     }
-    self.init(owner, known, try json.objects("rules") ?? [], backend: try json.parsed("backend"))
+    self.init(owner, pluginRole, try json.objects("rules") ?? [], backend: try json.parsed("backend"))
     containerName = try json.text("name")
     addresses = try json.parsedList("addresses") ?? []
   }

@@ -90,7 +90,7 @@ struct ReadOnlyFilter: PacketFilter {
   func set(_ ruleSet: RuleSet) throws(KernelError) { throw refusal }
   func remove(_ owner: AttachmentID, _ role: PluginRole, everywhere: Bool) throws(KernelError) { throw refusal }
 
-  func removeReference(of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?)
+  func removeReferenceRules(of owner: AttachmentID, _ role: PluginRole, addresses: [IPAddress], zone: String?)
     throws(KernelError)
   {
     throw refusal
@@ -113,8 +113,8 @@ struct ReadOnlyFilter: PacketFilter {
     try base.ruleSet(of: owner, role)
   }
 
-  mutating func remembersOthers(than owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool {
-    try base.remembersOthers(than: owners, role)
+  mutating func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) throws(KernelError) -> Bool {
+    try base.hasRecords(except: owners, role)
   }
 
   mutating func needsRouteLocalnet(_ link: InterfaceName, except owners: Set<AttachmentID>) throws(KernelError) -> Bool
@@ -133,7 +133,7 @@ struct ReadOnlyFilter: PacketFilter {
   }
 
   mutating func backend(_ wanted: Backend?) throws(KernelError) -> Backend { try base.backend(wanted) }
-  func zonesAbsence() -> KernelError? { base.zonesAbsence() }
+  func firewalldUnavailableReason() -> KernelError? { base.firewalldUnavailableReason() }
 }
 
 extension Call {

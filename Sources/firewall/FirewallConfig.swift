@@ -60,8 +60,8 @@ struct FirewallSettings: Equatable {
     }
     let text = config.ingressPolicy ?? IngressPolicy.open.rawValue
     guard let policy = IngressPolicy(rawValue: text) else {
-      let known = IngressPolicy.allCases.map(\.rawValue).joined(separator: ", ")
-      throw CNIError(.invalidNetworkConfig, "key \"ingressPolicy\": \"\(text)\": want one of \(known)")
+      let policies = IngressPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+      throw CNIError(.invalidNetworkConfig, "key \"ingressPolicy\": \"\(text)\": want one of \(policies)")
     }
     self.policy = policy
   }

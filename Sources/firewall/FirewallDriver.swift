@@ -13,7 +13,7 @@ struct FirewallDriver: ChainDriver {
   func plan<K: Kernel & ~Copyable>(
     _ settings: FirewallSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> ChainPlan {
-    let changes = try changes(settings, owner, previous, madeBy: nil, on: &kernel)
+    let changes = try changes(settings, owner, previous, recordedBackend: nil, on: &kernel)
     return ChainPlan(changes, result: previous)
   }
 
@@ -21,15 +21,15 @@ struct FirewallDriver: ChainDriver {
   func expectation<K: Kernel & ~Copyable>(
     _ settings: FirewallSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {
-    let remembered = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .firewall) }
-    return try changes(settings, owner, previous, madeBy: remembered?.backend, on: &kernel)
+    let recorded = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .firewall) }
+    return try changes(settings, owner, previous, recordedBackend: recorded?.backend, on: &kernel)
   }
 
   private func changes<K: Kernel & ~Copyable>(
-    _ settings: FirewallSettings, _ owner: AttachmentID, _ previous: AddResult, madeBy earlier: Backend?,
+    _ settings: FirewallSettings, _ owner: AttachmentID, _ previous: AddResult, recordedBackend earlier: Backend?,
     on kernel: inout K
   ) throws(CNIError) -> [Change] {
-    var rules = try trusted(previous.containerAddresses, settings.zone, on: kernel)
+    var rules = try zoneSourceRules(previous.containerAddresses, settings.zone, on: kernel)
     var backend: Backend?
     if settings.needsTables {
       let chosen = try convertingErrors { () throws(KernelError) in
@@ -48,7 +48,8 @@ struct FirewallDriver: ChainDriver {
       let bridge = try bridge(in: previous, for: settings.policy, on: &kernel)
       let separates = settings.policy == .isolated
       var isolation = Isolation(bridge, reach: .outside, separatesContainers: separates)
-      try convertingErrors { () throws(KernelError) in try adoptHosts(of: owner, into: &isolation, from: &kernel.filter)
+      try convertingErrors { () throws(KernelError) in
+        try addOtherHosts(of: owner, into: &isolation, from: &kernel.filter)
       }
       rules.append(.isolate(isolation))
       if separates {
@@ -103,13 +104,13 @@ struct FirewallDriver: ChainDriver {
   /// Adds the network's other hosts to the isolation, from the main plugin's recorded rules.
   ///
   /// Containers of the same network on other hosts may then open connections as local ones do.
-  private func adoptHosts(
+  private func addOtherHosts(
     of owner: AttachmentID, into isolation: inout Isolation, from filter: inout any PacketFilter
   ) throws(KernelError) {
-    for case .isolate(let known) in try filter.ruleSet(of: owner, .network)?.rules ?? []
-    where known.bridge == isolation.bridge {
-      isolation.partner = known.partner
-      isolation.direct = known.direct
+    for case .isolate(let mainIsolation) in try filter.ruleSet(of: owner, .network)?.rules ?? []
+    where mainIsolation.bridge == isolation.bridge {
+      isolation.partner = mainIsolation.partner
+      isolation.directPrefixes = mainIsolation.directPrefixes
     }
   }
 

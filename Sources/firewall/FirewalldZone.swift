@@ -64,13 +64,13 @@ extension FirewallDriver {
   /// The container's addresses as sources of the zone; none if no backend is named and firewalld does not run.
   ///
   /// - Throws: code 100 if firewalld is named and does not run.
-  func trusted<K: Kernel & ~Copyable>(
+  func zoneSourceRules<K: Kernel & ~Copyable>(
     _ addresses: [IPAddress], _ zone: FirewalldZone, on kernel: borrowing K
   ) throws(CNIError) -> [Rule] {
     guard zone.use != .never, !addresses.isEmpty else { return [] }
-    if let absence = kernel.filter.zonesAbsence() {
+    if let reason = kernel.filter.firewalldUnavailableReason() {
       guard zone.use == .always else { return [] }
-      throw CNIError(.kernelRefused, "\(FirewalldZone.key): \(absence)")
+      throw CNIError(.kernelRefused, "\(FirewalldZone.key): \(reason)")
     }
     return addresses.map { .trust(ZoneSource($0, in: zone.name)) }
   }
@@ -78,6 +78,6 @@ extension FirewallDriver {
   /// Why ADD would fail if the configuration names firewalld.
   func zoneObstacle<K: Kernel & ~Copyable>(_ config: FirewallConfig, on kernel: borrowing K) -> String? {
     guard config.backend == FirewalldZone.backendName else { return nil }
-    return kernel.filter.zonesAbsence().map { "\(FirewalldZone.key): \($0)" }
+    return kernel.filter.firewalldUnavailableReason().map { "\(FirewalldZone.key): \($0)" }
   }
 }

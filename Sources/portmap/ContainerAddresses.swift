@@ -29,11 +29,11 @@ struct ContainerAddresses {
   func address(_ family: IPFamily) -> IPAddress? { addresses[family]?.address }
 
   /// - Throws: code 7 if the container has no address of that family.
-  func prefix(_ family: IPFamily, for what: String, place: String) throws(CNIError) -> IPPrefix {
+  func prefix(_ family: IPFamily, for what: String, configKey: String) throws(CNIError) -> IPPrefix {
     guard let prefix = addresses[family] else {
       let has = families.isEmpty ? "no address" : "no IPv\(family.digit) address"
       throw CNIError(
-        .invalidNetworkConfig, "key \"\(place)\": \(what): the container's interface has \(has) in prevResult")
+        .invalidNetworkConfig, "key \"\(configKey)\": \(what): the container's interface has \(has) in prevResult")
     }
     return prefix
   }
@@ -44,9 +44,9 @@ struct ContainerAddresses {
   mutating func link<K: Kernel & ~Copyable>(
     to prefix: IPPrefix, on kernel: inout K
   ) throws(CNIError) -> InterfaceName {
-    if let known = links[prefix.family] { return known }
-    let found = try convertingErrors { () throws(KernelError) in try kernel.outgoingLink(to: prefix.address) }
-    guard let link = found else {
+    if let cached = links[prefix.family] { return cached }
+    let hostLink = try convertingErrors { () throws(KernelError) in try kernel.outgoingLink(to: prefix.address) }
+    guard let link = hostLink else {
       throw CNIError(
         .invalidNetworkConfig,
         "look up the route to the container's address \(prefix.address): none: want a network that the host reaches")

@@ -12,7 +12,7 @@ struct Mapping: Equatable, Sendable {
   var hostPort: UInt16?
   var containerPort: UInt16
   /// The configuration key of the mapping: `runtimeConfig.portMappings[0]`.
-  var place: String
+  var configKey: String
 
   /// The host's address for which the port is published; `nil` for all.
   var boundAddress: IPAddress? { hostIP.flatMap { $0.value == 0 ? nil : $0 } }
@@ -38,7 +38,7 @@ extension Mapping {
     let transports = try transports(json["protocol"])
     return transports.flatMap { transport in
       pairs.all.map { host, inside in
-        Mapping(transport: transport, hostIP: hostIP, hostPort: host, containerPort: inside, place: json.path)
+        Mapping(transport: transport, hostIP: hostIP, hostPort: host, containerPort: inside, configKey: json.path)
       }
     }
   }
@@ -105,11 +105,11 @@ private struct PortPairs {
 struct ExposedPort: Equatable, Sendable {
   var port: UInt16
   var transport: TransportProtocol
-  var place: String
+  var configKey: String
 
   /// Accepts `"80/tcp"`, `"80"`, `80` and `{"port": 80, "protocol": "tcp"}`.
   init(_ json: JSONReader) throws(CNIError) {
-    place = json.path
+    configKey = json.path
     switch json.value {
     case .object:
       port = try json.required("port").portNumber()
@@ -130,11 +130,11 @@ struct RequestedFloat: Equatable, Sendable {
   var address: IPAddress
   /// The link that gets the address; `nil` if the address is already routed to the host.
   var device: InterfaceName?
-  var place: String
+  var configKey: String
 
   /// Accepts an address, or `{"ip": …, "device": …}`.
   init(_ json: JSONReader, device: InterfaceName?) throws(CNIError) {
-    place = json.path
+    configKey = json.path
     if case .object = json.value {
       address = try json.required("ip").parsed()
       self.device = try json.parsed("device") ?? device
@@ -143,7 +143,7 @@ struct RequestedFloat: Equatable, Sendable {
       self.device = device
     }
     guard address.value != 0, !address.isMulticast, !address.isLoopback else {
-      throw json.refusal("an address of the outside")
+      throw json.refusal("a unicast address outside the host")
     }
   }
 }

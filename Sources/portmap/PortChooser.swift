@@ -45,7 +45,7 @@ struct PortChooser {
   /// The unprivileged ports outside `ip_local_port_range`: first those above it, then those below.
   ///
   /// The host does not use them for its own connections.
-  static func unused(beside ephemeral: String?) -> [PortRange] {
+  static func unprivilegedRanges(outside ephemeral: String?) -> [PortRange] {
     let ends = (ephemeral ?? "").split { $0 == " " || $0 == "\t" }.compactMap { UInt16($0) }
     guard ends.count == 2, ends[0] <= ends[1] else { return [PortRange(61000...UInt16.max)] }
     var ranges: [PortRange] = []
@@ -63,19 +63,20 @@ struct PortChooser {
     for (index, range) in ranges.enumerated() {
       for number in 0...(range.ports.count - 1) / Self.windowSize {
         let key = Key(transport: mapping.transport, range: index, window: number)
-        let window = if let known = windows[key] { known } else { try look(key, on: &kernel) }
+        let window = if let cached = windows[key] { cached } else { try readWindow(key, on: &kernel) }
         windows[key] = window
         for port in window.ports {
-          let wanted = families.map { mapping.placeholder($0, at: port) }
-          guard wanted.allSatisfy({ isFree($0, window) }) else { continue }
-          taken += wanted
+          let candidates = families.map { mapping.placeholder($0, at: port) }
+          guard candidates.allSatisfy({ isFree($0, window) }) else { continue }
+          taken += candidates
           return port
         }
       }
     }
     let all = ranges.map(\.description).joined(separator: ", ")
     throw CNIError(
-      .portInUse, "key \"\(mapping.place)\": choose a host port for \(mapping.containerText): all of \(all) are in use")
+      .portInUse,
+      "key \"\(mapping.configKey)\": choose a host port for \(mapping.containerText): all of \(all) are in use")
   }
 
   private func isFree(_ port: PublishedPort, _ window: Window) -> Bool {
@@ -84,18 +85,18 @@ struct PortChooser {
   }
 
   /// Reads a window of ports; after the last port of the range the count continues with its first one.
-  private func look<K: Kernel & ~Copyable>(_ key: Key, on kernel: inout K) throws(CNIError) -> Window {
+  private func readWindow<K: Kernel & ~Copyable>(_ key: Key, on kernel: inout K) throws(CNIError) -> Window {
     let range = ranges[key.range].ports
     let first = key.window * Self.windowSize
     let ports = (first..<min(first + Self.windowSize, range.count)).map {
       range.lowerBound + UInt16((start + $0) % range.count)
     }
     return try convertingErrors { () throws(KernelError) in
-      let wanted = ports.flatMap { port in
+      let candidates = ports.flatMap { port in
         IPFamily.allCases.map { Mapping.placeholder(key.transport, nil, port, $0) }
       }
       return Window(
-        ports: ports[...], published: try kernel.filter.holders(of: wanted).map(\.port),
+        ports: ports[...], published: try kernel.filter.holders(of: candidates).map(\.port),
         listeners: try kernel.listeners(key.transport, Set(ports)))
     }
   }

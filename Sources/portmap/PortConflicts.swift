@@ -28,7 +28,7 @@ struct PortConflicts {
       throw CNIError(
         .portInUse,
         "publish host port \(port.hostText): published already as \(holder.port.hostText) for "
-          + "\(AttachmentID.words(ofFilterTag: holder.tag)): want another port")
+          + "\(AttachmentID.description(ofFilterTag: holder.tag)): want another port")
     }
     if !allowsBound { try checkProcesses(ports, on: &kernel) }
   }
@@ -61,11 +61,12 @@ struct PortConflicts {
   ) throws(CNIError) {
     // Some runtimes reserve their container's ports with a socket of their own.
     guard !holders.contains(where: isOwnRuntime) else { return }
-    let whom =
-      holders.first.map { "process \($0.pid), \($0.command.prefix(80))" } ?? "a socket of no process that can be seen"
+    let holderText =
+      holders.first.map { "process \($0.pid), \($0.command.prefix(80))" }
+      ?? "a socket of a process that is not visible here"
     throw CNIError(
       .portInUse,
-      "publish host port \(port.hostText): \(listener.address.withPort(listener.port)) is bound by \(whom): "
+      "publish host port \(port.hostText): \(listener.address.withPort(listener.port)) is bound by \(holderText): "
         + "want another port, or \"allowBound\": true")
   }
 

@@ -8,12 +8,12 @@ import PluginKit
 struct PortPlanner {
   var settings: PortmapSettings
   var owner: AttachmentID
-  var place: ContainerAddresses
+  var addresses: ContainerAddresses
 
   init(_ settings: PortmapSettings, owner: AttachmentID, previous: AddResult) {
     self.settings = settings
     self.owner = owner
-    place = ContainerAddresses(of: owner.interface, in: previous)
+    addresses = ContainerAddresses(of: owner.interface, in: previous)
   }
 
   /// - Throws: code 7 if the container has no address for a mapping, or the host has no route to it.
@@ -22,12 +22,13 @@ struct PortPlanner {
   ) throws(CNIError) -> [PublishedPort] {
     var rules: [PublishedPort] = []
     for family in try families(of: mapping) {
-      let prefix = try place.prefix(family, for: mapping.words, place: mapping.place)
+      let prefix = try addresses.prefix(family, for: mapping.text, configKey: mapping.configKey)
       var port = PublishedPort(
         mapping.transport, hostIP: mapping.boundAddress, hostPort: hostPort, to: prefix.address, mapping.containerPort)
       if settings.masquerades {
         port.masquerade = ReturnPath(
-          subnet: prefix.network, link: try place.link(to: prefix, on: &kernel), everything: settings.masqueradesAll,
+          subnet: prefix.network, link: try addresses.link(to: prefix, on: &kernel),
+          everything: settings.masqueradesAll,
           marking: settings.marking)
       }
       port.conditions = settings.conditions[family] ?? []
@@ -43,19 +44,20 @@ struct PortPlanner {
   /// - Throws: code 7 if the container has none of them.
   func families(of mapping: Mapping) throws(CNIError) -> [IPFamily] {
     if let family = mapping.family {
-      _ = try place.prefix(family, for: mapping.words, place: mapping.place)
+      _ = try addresses.prefix(family, for: mapping.text, configKey: mapping.configKey)
       return [family]
     }
-    if place.families.isEmpty { _ = try place.prefix(.v4, for: mapping.words, place: mapping.place) }
-    return place.families
+    if addresses.families.isEmpty { _ = try addresses.prefix(.v4, for: mapping.text, configKey: mapping.configKey) }
+    return addresses.families
   }
 
   /// - Throws: code 7 if the container has no address of that family, or the host has no route to it.
   mutating func rule<K: Kernel & ~Copyable>(
     for float: RequestedFloat, on kernel: inout K
   ) throws(CNIError) -> FloatingAddress {
-    let prefix = try place.prefix(float.address.family, for: "floating address \(float.address)", place: float.place)
-    let link = try place.link(to: prefix, on: &kernel)
+    let prefix = try addresses.prefix(
+      float.address.family, for: "floating address \(float.address)", configKey: float.configKey)
+    let link = try addresses.link(to: prefix, on: &kernel)
     return FloatingAddress(
       float.address, to: prefix.address, link: link, subnet: prefix.network, device: float.device)
   }
@@ -75,7 +77,7 @@ struct PortPlanner {
 
 extension Mapping {
   /// The wanted mapping, as text for an error message.
-  var words: String {
+  var text: String {
     let outside = hostPort.map { "host port \($0)" } ?? "a host port"
     return "\(outside) for \(containerText)" + (hostIP.map { ", host address \($0)" } ?? "")
   }

@@ -39,17 +39,17 @@ struct PortmapConfig: ChainConfig {
     hostPortRange = try json.parsed("hostPortRange")
     defaultHostIP = try json.parsed("defaultHostIP")
     allowBound = try json.flag("allowBound")
-    let wishes = Wishes(json)
-    let publishAllOfOne = try wishes.cni?.flag("publishAll")
+    let requests = RuntimeRequests(json)
+    let publishAllOfOne = try requests.cni?.flag("publishAll")
     publishAll = try json.flag("publishAll") ?? publishAllOfOne
-    mappings = try wishes.mappings()
-    exposedPorts = try wishes.list("exposedPorts") { (element) throws(CNIError) in try ExposedPort(element) }
+    mappings = try requests.mappings()
+    exposedPorts = try requests.list("exposedPorts") { (element) throws(CNIError) in try ExposedPort(element) }
     let device: InterfaceName? = try json.parsed("floatingDevice")
-    floatingIPs = try wishes.list("floatingIPs") { (element) throws(CNIError) in
+    floatingIPs = try requests.list("floatingIPs") { (element) throws(CNIError) in
       try RequestedFloat(element, device: device)
     }
     publishesNothing =
-      wishes.runtime?["portMappings"] != nil && mappings.isEmpty && publishAll != true && floatingIPs.isEmpty
+      requests.runtime?["portMappings"] != nil && mappings.isEmpty && publishAll != true && floatingIPs.isEmpty
   }
 
   /// A configuration for DEL with only the delegate; `nil` if that cannot be read.
@@ -63,7 +63,7 @@ struct PortmapConfig: ChainConfig {
 }
 
 /// The runtime's requests for this container, from the places where runtimes write them.
-private struct Wishes {
+private struct RuntimeRequests {
   var runtime: JSONReader?
   /// `args.cni`.
   var cni: JSONReader?

@@ -28,9 +28,9 @@ struct PortmapDriver: ChainDriver {
     // From here on the lock keeps other plugin processes from publishing the ports that are found free.
     try convertingErrors { () throws(KernelError) in try kernel.filter.lock() }
     try PortConflicts(owner: owner, allowsBound: settings.allowsBound).check(&ports, on: &kernel)
-    for index in floats.indices { try settle(&floats[index], owner, on: &kernel) }
+    for index in floats.indices { try resolveDevice(&floats[index], owner, on: &kernel) }
     var result = previous
-    for (mapping, port) in try choosePorts(settings, owner, besides: ports, planner, on: &kernel) {
+    for (mapping, port) in try choosePorts(settings, owner, except: ports, planner, on: &kernel) {
       ports += try planner.rules(for: mapping, at: port, on: &kernel)
       result.portMappings.append(
         AllocatedPort(
@@ -38,12 +38,12 @@ struct PortmapDriver: ChainDriver {
     }
     let earlier = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
     return ChainPlan(
-      closingLinks(of: earlier) + changes(ports, floats, owner, backend), result: result)
+      routeLocalnetResets(of: earlier) + changes(ports, floats, owner, backend), result: result)
   }
 
   /// Chooses a free host port for each mapping without one.
   private func choosePorts<K: Kernel & ~Copyable>(
-    _ settings: PortmapSettings, _ owner: AttachmentID, besides fixed: [PublishedPort], _ planner: PortPlanner,
+    _ settings: PortmapSettings, _ owner: AttachmentID, except fixed: [PublishedPort], _ planner: PortPlanner,
     on kernel: inout K
   ) throws(CNIError) -> [(Mapping, UInt16)] {
     let open = settings.mappings.filter { $0.hostPort == nil }
@@ -64,13 +64,13 @@ struct PortmapDriver: ChainDriver {
     let ephemeral = try convertingErrors { () throws(KernelError) in
       try kernel.sysctl("net/ipv4/ip_local_port_range", on: .host)
     }
-    return PortChooser.unused(beside: ephemeral)
+    return PortChooser.unprivilegedRanges(outside: ephemeral)
   }
 
   /// Clears `device` if the host has the address already, so that DEL does not remove it.
   ///
   /// - Throws: code 107 if the address is another attachment's, code 7 if there is no such link.
-  private func settle<K: Kernel & ~Copyable>(
+  private func resolveDevice<K: Kernel & ~Copyable>(
     _ float: inout FloatingAddress, _ owner: AttachmentID, on kernel: inout K
   ) throws(CNIError) {
     let ruleSets = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSets(of: owner.network) }
@@ -79,22 +79,22 @@ struct PortmapDriver: ChainDriver {
     if let holder {
       throw CNIError(
         .portInUse,
-        "map floating address \(external): mapped already for \(AttachmentID.words(ofFilterTag: holder.owner.filterTag)): "
+        "map floating address \(external): mapped already for \(AttachmentID.description(ofFilterTag: holder.owner.filterTag)): "
           + "want another address")
     }
     guard let device = float.device else { return }
-    let there = try convertingErrors { () throws(KernelError) in
+    let present = try convertingErrors { () throws(KernelError) in
       try kernel.link(device, on: .host) == nil ? nil : kernel.addresses(of: device, on: .host)
     }
-    guard let there else {
+    guard let present else {
       throw CNIError(
-        .invalidNetworkConfig, "give floating address \(external) to \(device): no such link: want one of the host's")
+        .invalidNetworkConfig, "add floating address \(external) to \(device): no such link: want a link of the host")
     }
-    if there.contains(where: { $0.address == external }) { float.device = nil }
+    if present.contains(where: { $0.address == external }) { float.device = nil }
   }
 
   /// Resets `route_localnet` on the links of an earlier ADD, before its rules are replaced.
-  private func closingLinks(of earlier: RuleSet?) -> [Change] {
+  private func routeLocalnetResets(of earlier: RuleSet?) -> [Change] {
     guard let earlier else { return [] }
     return earlier.localnetLinks.map { .disableRouteLocalnet($0, except: [earlier.owner]) }
   }
@@ -135,29 +135,30 @@ extension PortmapDriver {
   func expectation<K: Kernel & ~Copyable>(
     _ settings: PortmapSettings, owner: AttachmentID, previous: AddResult, on kernel: inout K
   ) throws(CNIError) -> [Change] {
-    let remembered = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
+    let recorded = try convertingErrors { () throws(KernelError) in try kernel.filter.ruleSet(of: owner, .ports) }
     // CHECK may come without the port mappings; then the recorded rules are expected.
-    guard !settings.isEmpty else { return remembered.map { [.addRules($0)] } ?? [] }
+    guard !settings.isEmpty else { return recorded.map { [.addRules($0)] } ?? [] }
     var planner = PortPlanner(settings, owner: owner, previous: previous)
-    var known = remembered?.ports ?? []
+    var recordedPorts = recorded?.ports ?? []
     var ports: [PublishedPort] = []
     for mapping in settings.mappings {
-      guard let port = mapping.hostPort ?? known.first(where: mapping.isMet)?.hostPort else {
+      guard let port = mapping.hostPort ?? recordedPorts.first(where: mapping.matches)?.hostPort else {
         throw CNIError(
-          .differences, "no host port is known for \(mapping.containerText) of \(owner.interface): want what ADD chose")
+          .differences,
+          "no host port is recorded for \(mapping.containerText) of \(owner.interface): want the port that ADD chose")
       }
       var rules = try planner.rules(for: mapping, at: port, on: &kernel)
       for index in rules.indices {
-        rules[index].isSpare = known.contains { $0.isSpare && $0.conflicts(with: rules[index]) }
+        rules[index].isSpare = recordedPorts.contains { $0.isSpare && $0.conflicts(with: rules[index]) }
       }
-      known.removeAll { there in rules.contains { $0.conflicts(with: there) } }
+      recordedPorts.removeAll { earlier in rules.contains { $0.conflicts(with: earlier) } }
       ports += rules
     }
     var floats: [FloatingAddress] = []
     for float in settings.floatingIPs {
       var rule = try planner.rule(for: float, on: &kernel)
       // An address that the host had before ADD is not ours, so it is not expected on the link.
-      rule.device = remembered?.floats.first { $0.external == float.address }?.device
+      rule.device = recorded?.floats.first { $0.external == float.address }?.device
       floats.append(rule)
     }
     let rules = ports.map { Rule.publish($0) } + floats.map { .float($0) }
@@ -174,23 +175,24 @@ extension PortmapDriver {
     let publishesNothing = config?.publishesNothing == true
     let remove = Change.removeRules(owner, .ports, everywhere: !publishesNothing)
     guard let ruleSet else {
-      let told = (config?.mappings ?? []).flatMap(\.trackedConnections)
-      return (publishesNothing ? [] : closing([], after: [owner], on: &kernel)) + [remove]
-        + (told.isEmpty ? [] : [.deleteConntrackEntries(Set(told))])
+      let udpConnections = (config?.mappings ?? []).flatMap(\.trackedConnections)
+      return (publishesNothing ? [] : routeLocalnetResets([], after: [owner], on: &kernel)) + [remove]
+        + (udpConnections.isEmpty ? [] : [.deleteConntrackEntries(Set(udpConnections))])
     }
-    // `closing` comes first: if DEL is killed after it, the next DEL still finds the rule set.
-    return closing([ruleSet], after: [owner], on: &kernel) + [remove] + leftovers(of: [ruleSet], on: &kernel)
+    // `routeLocalnetResets` comes first: if DEL is killed after it, the next DEL still finds the rule set.
+    return routeLocalnetResets([ruleSet], after: [owner], on: &kernel) + [remove]
+      + leftovers(of: [ruleSet], on: &kernel)
   }
 
   /// Sets `route_localnet` back to 0, before the rules are removed.
   ///
   /// When the last published port is removed, the rule that protects the host's loopback addresses from containers is
   /// removed too. So the sysctl is reset on the rule sets' links, and on all our bridges if no other rule sets are left.
-  private func closing<K: Kernel & ~Copyable>(
+  private func routeLocalnetResets<K: Kernel & ~Copyable>(
     _ ruleSets: [RuleSet], after owners: Set<AttachmentID>, on kernel: inout K
   ) -> [Change] {
     var links = ruleSets.flatMap(\.localnetLinks)
-    if (try? kernel.filter.remembersOthers(than: owners, .ports)) == false {
+    if (try? kernel.filter.hasRecords(except: owners, .ports)) == false {
       let bridges = (try? kernel.links(kind: "bridge", master: nil, on: .host)) ?? []
       for bridge in bridges where bridge.group == Isolation.linkGroup { links.append(bridge.name) }
     }
@@ -202,7 +204,7 @@ extension PortmapDriver {
     of network: NetworkName, _ config: PortmapConfig, valid: Set<AttachmentID>, on kernel: inout K
   ) throws(KernelError) -> [Change] {
     let gone = try kernel.filter.ruleSets(of: network, except: valid).filter { $0.role == .ports }
-    return closing(gone, after: Set(gone.map(\.owner)), on: &kernel)
+    return routeLocalnetResets(gone, after: Set(gone.map(\.owner)), on: &kernel)
       + [.removeStaleRules(network, .ports, valid: valid, everywhere: true)] + leftovers(of: gone, on: &kernel)
   }
 
@@ -211,7 +213,7 @@ extension PortmapDriver {
     var changes: [Change] = []
     for spec in ruleSets.flatMap(\.floats).compactMap(\.addressSpec) {
       // The kernel removes a link's addresses with the link.
-      guard let there = try? kernel.addresses(of: spec.interface, on: .host), there.contains(spec.prefix) else {
+      guard let present = try? kernel.addresses(of: spec.interface, on: .host), present.contains(spec.prefix) else {
         continue
       }
       changes.append(.deleteAddress(spec))
@@ -223,15 +225,15 @@ extension PortmapDriver {
   func obstacle<K: Kernel & ~Copyable>(
     _ config: PortmapConfig, on kernel: inout K
   ) throws(KernelError) -> String? {
-    let wanted: Backend?
-    do throws(CNIError) { wanted = try PortmapSettings(config).backend } catch { return error.message }
-    return kernel.filter.obstacle(wanted, to: .published)
+    let requestedBackend: Backend?
+    do throws(CNIError) { requestedBackend = try PortmapSettings(config).backend } catch { return error.message }
+    return kernel.filter.obstacle(requestedBackend, to: .published)
   }
 }
 
 extension Mapping {
   /// Whether ADD may have chosen this port for the mapping.
-  fileprivate func isMet(by port: PublishedPort) -> Bool {
+  fileprivate func matches(_ port: PublishedPort) -> Bool {
     port.transport == transport && port.targetPort == containerPort && port.hostIP == boundAddress
       && (family == nil || family == port.family)
   }

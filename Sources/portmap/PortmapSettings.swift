@@ -38,7 +38,7 @@ struct PortmapSettings: Equatable {
     allowsBound = config.allowBound ?? false
     floatingIPs = config.floatingIPs
     mappings = Self.mappings(config)
-    try checkTwice()
+    try checkDuplicates()
   }
 
   /// The mappings of the runtime, and with `publishAll` one for each exposed port that these do not have.
@@ -48,14 +48,14 @@ struct PortmapSettings: Equatable {
       for exposed in config.exposedPorts
       where !mappings.contains(where: { $0.containerPort == exposed.port && $0.transport == exposed.transport }) {
         mappings.append(
-          Mapping(transport: exposed.transport, containerPort: exposed.port, place: exposed.place))
+          Mapping(transport: exposed.transport, containerPort: exposed.port, configKey: exposed.configKey))
       }
     }
     for index in mappings.indices where mappings[index].hostIP == nil { mappings[index].hostIP = config.defaultHostIP }
     return mappings
   }
 
-  private func checkTwice() throws(CNIError) {
+  private func checkDuplicates() throws(CNIError) {
     struct Key: Hashable {
       var transport: TransportProtocol
       var port: UInt16
@@ -67,14 +67,15 @@ struct PortmapSettings: Equatable {
       if let other = seen[key, default: []].first(where: mapping.overlaps) {
         throw CNIError(
           .invalidNetworkConfig,
-          "key \"\(mapping.place)\": host port \(port)/\(mapping.transport) twice, with \"\(other.place)\": "
+          "key \"\(mapping.configKey)\": host port \(port)/\(mapping.transport) twice, with \"\(other.configKey)\": "
             + "want each host port once")
       }
       seen[key, default: []].append(mapping)
     }
     for (index, float) in floatingIPs.enumerated()
     where floatingIPs[..<index].contains(where: { $0.address == float.address }) {
-      throw CNIError(.invalidNetworkConfig, "key \"\(float.place)\": \(float.address) twice: want each address once")
+      throw CNIError(
+        .invalidNetworkConfig, "key \"\(float.configKey)\": \(float.address) twice: want each address once")
     }
   }
 
@@ -122,7 +123,7 @@ struct PortmapSettings: Equatable {
 extension Mapping {
   /// Whether the two mappings cannot be published on the same port together.
   fileprivate func overlaps(_ other: Mapping) -> Bool {
-    if let family, let theirs = other.family, family != theirs { return false }
+    if let family, let otherFamily = other.family, family != otherFamily { return false }
     return boundAddress == nil || other.boundAddress == nil || boundAddress == other.boundAddress
   }
 }

@@ -29,16 +29,16 @@ struct AllowList: Equatable {
     }
     guard let name = refused.first else { return }
     throw CNIError(
-      .invalidNetworkConfig, "sysctl \"\(name.text)\": not among those that \(path) allows",
+      .invalidNetworkConfig, "sysctl \"\(name.text)\": not allowed by \(path)",
       details: "want one that matches \(patterns.joined(separator: " or "))")
   }
 
   private func compiled(_ pattern: String) throws(CNIError) -> RegularExpression {
     // Perl reads these as classes; POSIX matches the letter itself, and `[^\d]` would match any digit.
-    if let found = escapedLetter(in: pattern) {
+    if let escape = escapedLetter(in: pattern) {
       throw CNIError(
         .invalidNetworkConfig,
-        "\(path): pattern \(pattern): \(found): want a POSIX extended regular expression, such as [0-9] for a digit")
+        "\(path): pattern \(pattern): \(escape): want a POSIX extended regular expression, such as [0-9] for a digit")
     }
     do throws(KernelError) { return try RegularExpression(extended: pattern) } catch {
       throw CNIError(

@@ -14,13 +14,13 @@ struct BackupDirectory {
   ///
   /// - Parameters:
   ///   - owner: the attachment.
-  ///   - older: whether to read also a file of an earlier version, whose name two attachments can share.
+  ///   - includingOlderNames: whether to read also a file of an earlier version, whose name two attachments can share.
   /// - Returns: `nil` if there is none, or if the file belongs to another network's attachment of the same names.
   /// - Throws: code 100 if it cannot be read, code 6 or 7 if it is no backup.
-  func backup(of owner: AttachmentID, older: Bool) throws(CNIError) -> Backup? {
+  func backup(of owner: AttachmentID, includingOlderNames: Bool) throws(CNIError) -> Backup? {
     let names = BackupNames(owner)
     if let own = try read(names.own), own.attachment == nil || own.attachment == names.attachment { return own }
-    guard names.isUnmistakable || older, let shared = try read(names.shared) else { return nil }
+    guard names.isSharedNameUnique || includingOlderNames, let shared = try read(names.shared) else { return nil }
     return shared.network == nil || shared.network == owner.network ? shared : nil
   }
 
@@ -33,11 +33,11 @@ struct BackupDirectory {
   }
 
   /// Writes a backup; `nil` removes it.
-  func put(_ backup: Backup?, of owner: AttachmentID) throws(KernelError) {
+  func write(_ backup: Backup?, of owner: AttachmentID) throws(KernelError) {
     guard var backup else { return try remove(owner) }
     try makeDirectory()
     let names = BackupNames(owner)
-    let isShared = names.isUnmistakable ? try isFree(names.shared, for: owner) : false
+    let isShared = names.isSharedNameUnique ? try isFree(names.shared, for: owner) : false
     backup.attachment = !isShared && names.isHashed ? names.attachment : nil
     let name = isShared ? names.shared : names.own
     if !isShared, names.isHashed, let other = try? read(name), other.attachment != names.attachment {
@@ -45,13 +45,13 @@ struct BackupDirectory {
         "write \(path)/\(name)", errno: .EEXIST, reason: "it is the backup of \(other.attachment ?? "another")")
     }
     // Renamed when complete, so that GC always finds a network in it.
-    let unfinished = BackupNames.unfinished(name)
-    try clear(unfinished)
-    try Files.create(unfinished, in: path, backup.json.bytes)
+    let temporaryName = BackupNames.temporaryName(name)
+    try clear(temporaryName)
+    try Files.create(temporaryName, in: path, backup.json.bytes)
     do throws(KernelError) {
-      try Files.moveOver("\(path)/\(unfinished)", "\(path)/\(name)")
+      try Files.moveOver("\(path)/\(temporaryName)", "\(path)/\(name)")
     } catch {
-      try? Files.remove("\(path)/\(unfinished)")  // the first error is thrown
+      try? Files.remove("\(path)/\(temporaryName)")  // the first error is thrown
       throw error
     }
   }
@@ -68,8 +68,8 @@ struct BackupDirectory {
   private func isFree(_ name: String, for owner: AttachmentID) throws(KernelError) -> Bool {
     guard let bytes = try Files.state("\(path)/\(name)").bytes else { return true }
     // A file that is no backup is replaced.
-    guard let there = try? CNIJSON.decode(Backup.self, from: bytes) else { return true }
-    return there.network == nil || there.network == owner.network
+    guard let existing = try? CNIJSON.decode(Backup.self, from: bytes) else { return true }
+    return existing.network == nil || existing.network == owner.network
   }
 
   /// Removes the attachment's backups; a directory in their place that is not empty stays, with a warning.
@@ -81,17 +81,17 @@ struct BackupDirectory {
       try clear(names.own)
     }
     if try isFree(names.shared, for: owner) { try clear(names.shared) }
-    try removeUnfinished(owner)
+    try removeTemporaryFiles(owner)
   }
 
   private func clear(_ name: String) throws(KernelError) {
-    if try !Files.clear("\(path)/\(name)") { warn("\(path)/\(name): a directory that is not empty stays") }
+    if try !Files.clear("\(path)/\(name)") { warn("\(path)/\(name): not removed: the directory is not empty") }
   }
 
   /// Removes the temporary files of an ADD that was killed while it wrote.
-  func removeUnfinished(_ owner: AttachmentID) throws(KernelError) {
+  func removeTemporaryFiles(_ owner: AttachmentID) throws(KernelError) {
     let names = BackupNames(owner)
-    for name in [names.own, names.shared] { try clear(BackupNames.unfinished(name)) }
+    for name in [names.own, names.shared] { try clear(BackupNames.temporaryName(name)) }
   }
 
   /// Removes the network's backups, except those of `valid`.

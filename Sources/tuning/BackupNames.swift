@@ -11,7 +11,7 @@ struct BackupNames {
   /// Whether `own` is a hash that does not show the attachment.
   let isHashed: Bool
   /// Whether `shared` is unique: `a_b` with `eth0` has the same name as `a` with `b_eth0`.
-  let isUnmistakable: Bool
+  let isSharedNameUnique: Bool
 
   init(_ owner: AttachmentID) {
     // None of the three can contain a colon.
@@ -24,14 +24,14 @@ struct BackupNames {
       (isHashed
         ? "#" + AttachmentID.shortHash(attachment) + AttachmentID.shortHash(String(attachment.reversed())) : attachment)
       + ".json"
-    isUnmistakable = fits && stem.utf8.count { $0 == UInt8(ascii: "_") } == 1
+    isSharedNameUnique = fits && stem.utf8.count { $0 == UInt8(ascii: "_") } == 1
   }
 
   /// A file name has at most 255 bytes, `.json` included.
   private static let longestStem = 250
 
   /// The temporary name of the file while it is written.
-  static func unfinished(_ name: String) -> String {
+  static func temporaryName(_ name: String) -> String {
     let whole = name + ".tmp"
     return whole.utf8.count <= 255 ? whole : "#" + AttachmentID.shortHash(name) + ".tmp"
   }

@@ -18,10 +18,11 @@ extension [Change] {
   /// The changes, with each change of the MAC address between adding the new FDB entry and deleting the old one.
   ///
   /// So the bridge has an entry before it forwards frames to the new address.
-  func following(_ entry: FDBSpec?) -> [Change] {
+  func updatingFDBEntry(_ entry: FDBSpec?) -> [Change] {
     guard let entry else { return self }
     return flatMap { change -> [Change] in
-      guard case .changeLink(_, on: .container, let wanted) = change, let mac = wanted.mac, mac != entry.mac else {
+      guard case .changeLink(_, on: .container, let linkChange) = change, let mac = linkChange.mac, mac != entry.mac
+      else {
         return [change]
       }
       var next = entry

@@ -25,7 +25,7 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
   /// Reads only the backup directory, for DEL with a configuration that is otherwise not valid.
   static func partialConfig(_ configuration: JSONValue) -> TuningConfig? {
     let directory = configuration.member("dataDir")?.value.string ?? ""
-    return TuningConfig(dataDir: directory.isEmpty ? Config.defaultDataDir : directory, own: Config.Wishes())
+    return TuningConfig(dataDir: directory.isEmpty ? Config.defaultDataDir : directory, own: Config.RequestedValues())
   }
 
   func checkSettings(_ call: Call<Config>) throws(CNIError) { _ = try checkedSettings(call) }
@@ -48,13 +48,13 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     let hostState = try readHostState(settings, call.owner.interface, at: &transaction.kernel)
     let plan = try TuningPlan(settings, hostState, owner: call.owner, previous: previous)
     guard !plan.changes.isEmpty else { return try commit(plan.result) }
-    guard !call.isDryRun else { return try print(plan, in: &transaction, commit) }
+    guard !call.isDryRun else { return try applyPlan(plan, in: &transaction, commit) }
     let backups = BackupDirectory(path: call.config.dataDir)
     // A backup that cannot be read is replaced.
-    let older = try? backups.backup(of: call.owner, older: false)
+    let older = try? backups.backup(of: call.owner, includingOlderNames: false)
     // Written first, so that DEL can restore everything if this process is killed.
     try convertingErrors { () throws(KernelError) in
-      try backups.put(older?.completed(by: plan.backup) ?? plan.backup, of: call.owner)
+      try backups.write(older?.completed(by: plan.backup) ?? plan.backup, of: call.owner)
     }
     do throws(CNIError) {
       try convertingErrors { () throws(KernelError) in for change in plan.changes { try transaction.apply(change) } }
@@ -64,14 +64,14 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
       for leftover in leftovers { warn("not rolled back: \(leftover)") }
       // If the rollback is not complete, DEL needs the backup.
       if leftovers.isEmpty {
-        do throws(KernelError) { try backups.put(older, of: call.owner) } catch { warn("not rolled back: \(error)") }
+        do throws(KernelError) { try backups.write(older, of: call.owner) } catch { warn("not rolled back: \(error)") }
       }
       throw error
     }
   }
 
   /// Without a backup: there will be nothing to put back.
-  private func print<K: Kernel & ~Copyable>(
+  private func applyPlan<K: Kernel & ~Copyable>(
     _ plan: TuningPlan, in transaction: inout Transaction<K>, _ commit: Commit
   ) throws(CNIError) {
     try convertingErrors { () throws(KernelError) in for change in plan.changes { try transaction.apply(change) } }
@@ -98,19 +98,19 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
   func check(_ call: Call<Config>) throws(CNIError) {
     let settings = try TuningSettings(call)
     guard !settings.isEmpty else { return }
-    let found = try convertingErrors { () throws(KernelError) in
+    let messages = try convertingErrors { () throws(KernelError) in
       var kernel = call.traced(try openKernel(call.namespacePath))
-      var found: [String] = []
+      var messages: [String] = []
       if settings.link != LinkChange() {
         let change = Change.changeLink(call.owner.interface, on: .container, settings.link)
-        found += try differences(from: change, on: &kernel)
+        messages += try differences(from: change, on: &kernel)
       }
-      found += try differences(from: .setSysctls(settings.sysctls, on: .container), on: &kernel)
-      return found
+      messages += try differences(from: .setSysctls(settings.sysctls, on: .container), on: &kernel)
+      return messages
     }
-    guard !found.isEmpty else { return }
+    guard !messages.isEmpty else { return }
     throw CNIError(
-      .differences, "\(call.owner.interface) is not as ADD left it: \(found.joined(separator: "; "))")
+      .differences, "\(call.owner.interface) is not as ADD left it: \(messages.joined(separator: "; "))")
   }
 }
 
@@ -119,7 +119,7 @@ extension Tuning where Host: ~Copyable {
     let backups = BackupDirectory(path: removal.config?.dataDir ?? Config.defaultDataDir)
     let backup: Backup?
     do throws(CNIError) {
-      backup = try backups.backup(of: removal.owner, older: true)
+      backup = try backups.backup(of: removal.owner, includingOlderNames: true)
     } catch {
       // If the file could not be read now, the next DEL can try again.
       guard error.code != .kernelRefused else { throw error }
@@ -128,7 +128,7 @@ extension Tuning where Host: ~Copyable {
       return try convertingErrors { () throws(KernelError) in try backups.remove(removal.owner) }
     }
     guard let backup else {
-      return try convertingErrors { () throws(KernelError) in try backups.removeUnfinished(removal.owner) }
+      return try convertingErrors { () throws(KernelError) in try backups.removeTemporaryFiles(removal.owner) }
     }
     if removal.namespacePath != nil { try restore(backup, removal) }
     try convertingErrors { () throws(KernelError) in try backups.remove(removal.owner) }
@@ -148,7 +148,7 @@ extension Tuning where Host: ~Copyable {
       entry = try convertingErrors { () throws(KernelError) in try kernel.bridgeEntry(of: link) }
     }
     let changes = TuningPlan.changes(link == nil ? LinkChange() : backup.link, backup.sysctls, of: name)
-      .following(entry)
+      .updatingFDBEntry(entry)
     var problems: [CNIError] = []
     for change in changes.flatMap(\.parts) {
       do throws(KernelError) { try kernel.apply(change) } catch { problems.append(CNIError(error)) }

@@ -6,26 +6,26 @@ struct TuningConfig: JSONReadable, Equatable, Sendable {
   /// The directory of the backups.
   var dataDir: String
   /// The operator's values.
-  var own: Wishes
+  var own: RequestedValues
   /// The values in `args.cni`, which override the operator's.
-  var arguments: Wishes?
+  var arguments: RequestedValues?
 
   static let defaultDataDir = "/run/cni/tuning"
 
   init(_ json: JSONReader) throws(CNIError) {
     dataDir = try json.nonEmptyText("dataDir") ?? Self.defaultDataDir
-    own = try Wishes(json)
+    own = try RequestedValues(json)
     if let given = json["args"]?["cni"] { arguments = try given.object() }
   }
 
   /// A configuration with only the backup directory.
-  init(dataDir: String, own: Wishes) {
+  init(dataDir: String, own: RequestedValues) {
     self.dataDir = dataDir
     self.own = own
   }
 
   /// The wanted values of an interface, from one source; `nil` leaves a value as it is.
-  struct Wishes: JSONReadable, Equatable, Sendable {
+  struct RequestedValues: JSONReadable, Equatable, Sendable {
     var mac: MACAddress?
     /// Largest packet, in bytes.
     var mtu: Int?

@@ -23,18 +23,18 @@ struct TuningPlan: Equatable {
   init(
     _ settings: TuningSettings, _ hostState: TuningHostState, owner: AttachmentID, previous: AddResult
   ) throws(CNIError) {
-    for wanted in settings.sysctls where !hostState.sysctls.contains(where: { $0.key == wanted.key }) {
-      throw CNIError(.invalidNetworkConfig, "sysctl \(wanted.key): the kernel has none of that name in the container")
+    for sysctl in settings.sysctls where !hostState.sysctls.contains(where: { $0.key == sysctl.key }) {
+      throw CNIError(.invalidNetworkConfig, "sysctl \(sysctl.key): the container has no such sysctl")
     }
     // Values that are right already are not set, for example a MAC address that the previous plugin set too.
-    var wanted = LinkChange()
+    var linkChange = LinkChange()
     var before = LinkChange()
     if settings.link != LinkChange() {
       guard let link = hostState.link else {
         throw CNIError(.invalidNetworkConfig, "CNI_IFNAME \(owner.interface): the container has no such interface")
       }
-      wanted = settings.link.difference(from: link)
-      before = try wanted.counterpart(in: link)
+      linkChange = settings.link.difference(from: link)
+      before = try linkChange.presentValues(in: link)
     }
     if let mtu = settings.link.mtu, mtu < TuningSettings.lowestMTUForIPv6,
       previous.hasIPv6(on: owner.interface)
@@ -44,10 +44,11 @@ struct TuningPlan: Equatable {
         "key \"mtu\": \(mtu): want \(TuningSettings.lowestMTUForIPv6) or more, \(owner.interface) has IPv6 addresses")
     }
     // All sysctls are set or none, since one may change others, and so does the MTU.
-    let isSet = wanted.mtu == nil && zip(settings.sysctls, hostState.sysctls).allSatisfy { $0.matches($1.value) }
-    backup = Backup(network: owner.network, link: before, sysctls: isSet ? [] : hostState.sysctls)
-    changes = Self.changes(wanted, isSet ? [] : settings.sysctls, of: owner.interface)
-      .following(hostState.entry)
+    let areSysctlsSet =
+      linkChange.mtu == nil && zip(settings.sysctls, hostState.sysctls).allSatisfy { $0.matches($1.value) }
+    backup = Backup(network: owner.network, link: before, sysctls: areSysctlsSet ? [] : hostState.sysctls)
+    changes = Self.changes(linkChange, areSysctlsSet ? [] : settings.sysctls, of: owner.interface)
+      .updatingFDBEntry(hostState.entry)
     result = previous.updated(owner.interface, settings.link)
   }
 
@@ -62,9 +63,9 @@ struct TuningPlan: Equatable {
       LinkChange(isPromiscuous: link.isPromiscuous),
     ]
     let settings: [Change] = sysctls.isEmpty ? [] : [.setSysctls(sysctls, on: .container)]
-    let isSaid = { (change: LinkChange) in change != LinkChange() }
-    return first.filter(isSaid).map { .changeLink(name, on: .container, $0) } + settings
-      + last.filter(isSaid).map { .changeLink(name, on: .container, $0) }
+    let isNotEmpty = { (change: LinkChange) in change != LinkChange() }
+    return first.filter(isNotEmpty).map { .changeLink(name, on: .container, $0) } + settings
+      + last.filter(isNotEmpty).map { .changeLink(name, on: .container, $0) }
   }
 }
 
@@ -80,9 +81,9 @@ extension LinkChange {
   /// The present value of `link` for each value that is set here.
   ///
   /// - Throws: code 7 if the link has no Ethernet address.
-  fileprivate func counterpart(in link: LinkInfo) throws(CNIError) -> LinkChange {
+  fileprivate func presentValues(in link: LinkInfo) throws(CNIError) -> LinkChange {
     if let mac, link.mac == nil {
-      throw CNIError(.invalidNetworkConfig, "MAC address \(mac): \(link.name) has no address of that kind")
+      throw CNIError(.invalidNetworkConfig, "MAC address \(mac): \(link.name) has no Ethernet address")
     }
     return LinkChange(
       isPromiscuous: isPromiscuous == nil ? nil : link.isPromiscuous,

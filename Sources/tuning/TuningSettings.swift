@@ -22,7 +22,7 @@ struct TuningSettings: Equatable {
 
   /// - Throws: code 7 for a value that is not valid, code 4 for one in `CNI_ARGS`.
   init(_ call: Call<TuningConfig>) throws(CNIError) {
-    let given = call.config.arguments ?? TuningConfig.Wishes()
+    let given = call.config.arguments ?? TuningConfig.RequestedValues()
     let own = call.config.own
     let argument = try call.arguments().value("MAC", as: MACAddress.self)
     let mac = given.mac ?? call.keys.runtimeConfig?.mac ?? argument ?? own.mac

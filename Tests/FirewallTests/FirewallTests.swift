@@ -106,11 +106,12 @@ import Testing
   }
 
   @Test func `ingressPolicy allows the network's containers on other hosts`() throws {
-    let own = Isolation("cni0", partner: "vx-net", direct: ["10.5.0.0/16"], reach: .network)
+    let own = Isolation("cni0", partner: "vx-net", directPrefixes: ["10.5.0.0/16"], reach: .network)
     try kernel.filter.add(RuleSet(owner, .network, [.isolate(own)]))
     _ = try add(#"{"ingressPolicy":"same-bridge"}"#)
     #expect(
-      try rules.last == .isolate(Isolation("cni0", partner: "vx-net", direct: ["10.5.0.0/16"], reach: .outside)))
+      try rules.last == .isolate(Isolation("cni0", partner: "vx-net", directPrefixes: ["10.5.0.0/16"], reach: .outside))
+    )
     try plugin.check(call(#"{"ingressPolicy":"same-bridge"}"#, previous: previous))
   }
 

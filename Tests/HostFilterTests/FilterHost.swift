@@ -10,7 +10,7 @@ final class FilterHost {
   let state: String
   let nftables = FakeBackend(.nftables)
   let iptables = FakeBackend(.iptables)
-  let zones = FakeZones()
+  let zones = FakeFirewalld()
 
   /// - Parameter legacy: the legacy tables in use, a line each.
   /// - Throws: what the file system said.
@@ -58,11 +58,11 @@ final class FakeBackend: FilterBackend {
 
   func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
     replaced.append(ruleSet.owner)
-    try remove(ruleSet.owner.filterTag, ruleSet.role, known: old?.rules)
+    try remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: old?.rules)
     try add(ruleSet)
   }
 
-  func remove(_ tag: String, _ role: PluginRole, known: [Rule]?) throws(KernelError) {
+  func remove(_ tag: String, _ role: PluginRole, recordedRules: [Rule]?) throws(KernelError) {
     if let removalRefusal { throw removalRefusal }
     ruleSets.removeAll { $0.owner.filterTag == tag && $0.role == role }
   }

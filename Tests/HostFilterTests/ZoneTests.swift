@@ -45,7 +45,7 @@ import Testing
   @Test mutating func `repair adds a missing zone source`() throws {
     let ruleSet = try ruleSet(tables: true)
     try filter.add(ruleSet)
-    _ = host.zones.release([Self.second])
+    _ = host.zones.removeSources([Self.second])
     #expect(try filter.missing(from: ruleSet) == [.trust(Self.second)])
     #expect(try filter.repair([ruleSet.owner.network]) == [ruleSet.owner])
     #expect(try filter.missing(from: ruleSet) == [])
@@ -132,8 +132,8 @@ import Testing
   {
     let other = ZoneSource("10.1.0.3")
     try filter.add(ruleSet("c2", [other]))
-    try host.zones.bind([Self.first])
-    try filter.removeReference(
+    try host.zones.addSources([Self.first])
+    try filter.removeReferenceRules(
       of: ruleSet().owner, .firewall, addresses: [Self.first.address, other.address], zone: zone)
     #expect(host.zones.bound == (isRemoved ? [other] : [other, Self.first]))
   }

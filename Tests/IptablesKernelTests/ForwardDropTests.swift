@@ -85,7 +85,7 @@ import Testing
     let (ruleset, connection, wanted) = Self.table[row]
     let drop = try IptablesLab.run(touched: false) { lab in
       try lab.shell("nft -f - <<'END'\n\(ruleset)\nEND")
-      var chains = try ForwardChains(withOpened: true)
+      var chains = try ForwardChains(includingOpenedByADD: true)
       return try chains.drop(of: connection)
     }
     if let wanted {

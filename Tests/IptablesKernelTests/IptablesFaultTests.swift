@@ -37,7 +37,7 @@ import Testing
             $0 -= 1; return $0 >= 0
           })
         else { return }
-        var other = try Table.take(table)
+        var other = try Table.read(table)
         try other.append(TableRule(.v4, .comment("other"), target: .accept).bytes, to: "OUTPUT")
         try other.commit()
       }
@@ -52,7 +52,7 @@ import Testing
     let error = try IptablesLab.run { lab in
       var backend = lab.backend
       backend.tables.beforeCommit = { (table) throws(KernelError) in
-        var other = try Table.take(table)
+        var other = try Table.read(table)
         try other.append(TableRule(.v4, target: .accept).bytes, to: "OUTPUT")
         try other.commit()
       }
@@ -77,7 +77,7 @@ import Testing
       let full = try lab.everything()
       errors.append(
         kernelError { () throws(KernelError) in
-          try faulty.remove(Self.ruleSet.owner.filterTag, .network, known: nil)
+          try faulty.remove(Self.ruleSet.owner.filterTag, .network, recordedRules: nil)
         })
       return (before, added, full, try lab.everything(), errors)
     }
@@ -89,7 +89,7 @@ import Testing
   @Test func `tables that are not needed are not loaded`() throws {
     let names = try IptablesLab.run(touched: false) { lab in
       var backend = lab.backend
-      try backend.remove(Self.ruleSet.owner.filterTag, .network, known: nil)
+      try backend.remove(Self.ruleSet.owner.filterTag, .network, recordedRules: nil)
       _ = try backend.holders(of: nil)
       _ = try backend.tags(.ports, prefix: "cni:")
       _ = try backend.missing(from: Self.ruleSet)

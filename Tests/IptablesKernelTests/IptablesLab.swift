@@ -56,7 +56,7 @@ struct IptablesLab {
   var backend: IptablesBackend {
     var backend = IptablesBackend()
     backend.tables.lockFile = lockFile
-    backend.onlyFlavour = .legacy
+    backend.onlyVariant = .legacy
     return backend
   }
 }

@@ -48,7 +48,7 @@ import Testing
         between.append(try lab.everything())
       }
       let missing = try Self.ruleSets.flatMap { try backend.missing(from: $0) }
-      for ruleSet in Self.ruleSets { try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: nil) }
+      for ruleSet in Self.ruleSets { try backend.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: nil) }
       return (before, between, try lab.everything(), missing)
     }
     #expect(after == before)
@@ -66,7 +66,7 @@ import Testing
       var backend = lab.backend
       for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
       let gone = Self.ruleSets[index]
-      try backend.remove(gone.owner.filterTag, gone.role, known: nil)
+      try backend.remove(gone.owner.filterTag, gone.role, recordedRules: nil)
       let missing = try Self.ruleSets.map { try backend.missing(from: $0) }
       return (missing, try backend.tags(gone.role, prefix: "cni:n/"))
     }
@@ -87,7 +87,7 @@ import Testing
       for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
       let back = try Self.ruleSets.flatMap { try backend.missing(from: $0) }
       try lab.shell("for t in filter nat; do iptables-legacy -t $t -F; ip6tables-legacy -t $t -F; done")
-      for ruleSet in Self.ruleSets { try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: nil) }
+      for ruleSet in Self.ruleSets { try backend.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: nil) }
       // Whether we made them nobody knows any more.
       try lab.shell("iptables-legacy -X OPS; iptables-legacy -X CNI-ADMIN; iptables-legacy -t nat -X")
       return (before, missing, back, try lab.everything())

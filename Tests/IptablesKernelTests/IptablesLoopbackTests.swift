@@ -84,12 +84,12 @@ import Testing
       var counts = [try guards()]
       try lab.shell("iptables-legacy -F INPUT")
       let missing = try ruleSets.map { try backend.missing(from: $0) == $0.rules }
-      try backend.remove(ruleSets[0].owner.filterTag, .ports, known: ruleSets[0].rules)
+      try backend.remove(ruleSets[0].owner.filterTag, .ports, recordedRules: ruleSets[0].rules)
       try backend.add(ruleSets[0])
       let back = try ruleSets.flatMap { try backend.missing(from: $0) }
-      for (ruleSet, known) in zip(ruleSets, [ruleSets[0].rules, nil]) {
+      for (ruleSet, recordedRules) in zip(ruleSets, [ruleSets[0].rules, nil]) {
         counts.append(try guards())
-        try backend.remove(ruleSet.owner.filterTag, .ports, known: known)
+        try backend.remove(ruleSet.owner.filterTag, .ports, recordedRules: recordedRules)
       }
       return (counts + [try guards()], missing, back)
     }

@@ -17,10 +17,10 @@ import Testing
       try backend.add(ruleSets[1])
       let alone = try lab.rules("filter")
       try backend.add(ruleSets[0])
-      try backend.remove(ruleSets[0].owner.filterTag, .names, known: ruleSets[0].rules)
+      try backend.remove(ruleSets[0].owner.filterTag, .names, recordedRules: ruleSets[0].rules)
       let one = try lab.rules("filter")
       let missing = try backend.missing(from: ruleSets[1])
-      try backend.remove(ruleSets[1].owner.filterTag, .names, known: nil)
+      try backend.remove(ruleSets[1].owner.filterTag, .names, recordedRules: nil)
       return (before, alone, one, missing, try lab.everything())
     }
     #expect(one == alone)

@@ -152,7 +152,8 @@ import Testing
       rules: [
         .isolate(
           Isolation(
-            name("br0"), direct: [net("10.5.1.0/16"), net("fd00::/48")], reach: .nobody, separatesContainers: true))
+            name("br0"), directPrefixes: [net("10.5.1.0/16"), net("fd00::/48")], reach: .nobody,
+            separatesContainers: true))
       ], table: "filter",
       saved: """
         FORWARD -m comment --comment "cni: isolation" -j CNI-ISOLATION
@@ -196,7 +197,7 @@ import Testing
       try lab.shell(
         "iptables-legacy-save | iptables-legacy-restore -t; ip6tables-legacy-save | ip6tables-legacy-restore -t")
       let missing = try backend.missing(from: ruleSet)
-      try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: it.rules)
+      try backend.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: it.rules)
       return (saved, missing, before, try lab.everything())
     }
     let wanted = it.saved.split(separator: "\n").map {
@@ -214,7 +215,7 @@ import Testing
       let rule = published(80, to: "10.1.0.2") { $0.conditions = ["-m", "comment", "--comment", text] }
       try backend.add(RuleSet(owner("c1"), .ports, [rule]))
       let saved = try lab.shell("iptables-legacy -t nat -S CNI-PORTS; iptables-legacy -S FORWARD")
-      try backend.remove(owner("c1").filterTag, .ports, known: nil)
+      try backend.remove(owner("c1").filterTag, .ports, recordedRules: nil)
       return (saved, try lab.rules("nat"))
     }
     #expect(saved.split(separator: "\n").filter { $0.hasPrefix("-A CNI-PORTS") }.count == 1)

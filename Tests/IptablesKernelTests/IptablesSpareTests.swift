@@ -34,7 +34,7 @@ import Testing
       let holders = try backend.holders(of: Self.ruleSets[2].rules.ports).map(\.tag)
       var missing: [Rule] = []
       for index in order {
-        try backend.remove(Self.ruleSets[index].owner.filterTag, .ports, known: Self.ruleSets[index].rules)
+        try backend.remove(Self.ruleSets[index].owner.filterTag, .ports, recordedRules: Self.ruleSets[index].rules)
         targets.append(try Self.targets(lab))
         for left in order.drop(while: { $0 != index }).dropFirst() {
           missing += try backend.missing(from: Self.ruleSets[left])

@@ -61,7 +61,7 @@ import Testing
       for ruleSet in ruleSets { try backend.add(ruleSet) }
       let between = try Self.rules(lab)
       let missing = try backend.missing(from: ruleSets[0])
-      for ruleSet in ruleSets { try backend.remove(ruleSet.owner.filterTag, .network, known: ruleSet.rules) }
+      for ruleSet in ruleSets { try backend.remove(ruleSet.owner.filterTag, .network, recordedRules: ruleSet.rules) }
       return (before, between, missing, try Self.rules(lab))
     }
     #expect(missing == [])
@@ -83,7 +83,7 @@ import Testing
       try backend.add(ruleSet)
       try lab.shell("iptables-nft -D FORWARD -m comment --comment 'CNI firewall plugin rules' -j CNI-FORWARD")
       let missing = try backend.missing(from: ruleSet)
-      try backend.remove(ruleSet.owner.filterTag, .network, known: nil)
+      try backend.remove(ruleSet.owner.filterTag, .network, recordedRules: nil)
       return (missing, try Self.rules(lab), before)
     }
     #expect(missing == [Self.outbound[0]])
@@ -121,7 +121,7 @@ import Testing
       let admin = try lab.shell("iptables-nft -S CNI-FORWARD; iptables-nft -S NOMAD-ADMIN")
       let nat = try lab.shell("iptables-nft -t nat -S CNI-PORTS")
       for ruleSet in [ports, firewall] {
-        try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: ruleSet.rules)
+        try backend.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: ruleSet.rules)
       }
       return (admin, nat, before, try Self.rules(lab))
     }

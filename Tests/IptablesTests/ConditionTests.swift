@@ -5,7 +5,7 @@ import Testing
 struct ConditionTests {
   private func rule(_ words: String) throws -> TableRule {
     var rule = TableRule(.v4, target: .returnToCaller)
-    var conditions = ConditionWords(words.split(separator: " ").map(String.init))
+    var conditions = ConditionParser(words.split(separator: " ").map(String.init))
     try conditions.add(to: &rule)
     return rule
   }
@@ -26,15 +26,17 @@ struct ConditionTests {
   }
 
   @Test(arguments: [
-    ("-p tcp", "-p: want"), ("-j ACCEPT", "-j: want"), ("-s", "-s: nothing follows"), ("!", "!: nothing follows"),
-    ("-s fd00::1", "-s fd00::1: want an IPv4 address"), ("-s 1.2.3.4 -s 1.2.3.5", "-s: a rule has one"),
-    ("-i a/b", "-i a/b: want an interface name"), ("-o eth0", "-o: a published port"), ("-m u32", "-m u32: want"),
-    ("--mark 1", "--mark: want -m mark before it"), ("-m mark --mark x", "--mark x: not what"),
-    ("-m addrtype --src-type local", "--src-type local: not what"), ("-m conntrack --ctstate ", "--ctstate: nothing"),
-    ("-m iprange --src-range 1.2.3.9-1.2.3.4", "--src-range 1.2.3.9-1.2.3.4: not what"), ("! -m mark", "-m: want"),
+    ("-p tcp", "-p: want"), ("-j ACCEPT", "-j: want"), ("-s", "-s: no value follows"), ("!", "!: no value follows"),
+    ("-s fd00::1", "-s fd00::1: want an IPv4 address"), ("-s 1.2.3.4 -s 1.2.3.5", "-s: given twice"),
+    ("-i a/b", "-i a/b: want an interface name"), ("-o eth0", "-o: not possible"), ("-m u32", "-m u32: want"),
+    ("--mark 1", "--mark: want -m mark before it"), ("-m mark --mark x", "--mark x: not a valid value"),
+    ("-m addrtype --src-type local", "--src-type local: not a valid value"),
+    ("-m conntrack --ctstate ", "--ctstate: no value"),
+    ("-m iprange --src-range 1.2.3.9-1.2.3.4", "--src-range 1.2.3.9-1.2.3.4: not a valid value"),
+    ("! -m mark", "-m: want"),
   ])
   func `an invalid condition is refused`(words: String, start: String) throws {
-    let error = #expect(throws: BadCondition.self) { try rule(words) }
+    let error = #expect(throws: ConditionError.self) { try rule(words) }
     #expect(error.map { "\($0)" }?.hasPrefix(start) == true, "\(error.map { "\($0)" } ?? "")")
   }
 }

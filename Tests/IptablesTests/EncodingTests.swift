@@ -65,9 +65,9 @@ struct EncodingTests {
   @Test func `a comment marks only its own attachment`() {
     let rule = TableRule(.v4, .comment("cni:n/c/eth0 firewall CNI-ADMIN"), target: .accept)
     let read = PresentRule(.v4, rule.bytes, target: "ACCEPT", isExtension: false)
-    #expect(read.isMarked("cni:n/c/eth0 firewall"))
-    #expect(!read.isMarked("cni:n/c/eth0 fire"))
-    #expect(!read.isMarked("cni:n/c/eth0 firewall CNI-ADMIN2"))
+    #expect(read.hasOwnerComment("cni:n/c/eth0 firewall"))
+    #expect(!read.hasOwnerComment("cni:n/c/eth0 fire"))
+    #expect(!read.hasOwnerComment("cni:n/c/eth0 firewall CNI-ADMIN2"))
     #expect(read.neededChain == "CNI-ADMIN")
     #expect(Table.tag("cni:n/c/eth0 firewall CNI-ADMIN") == "cni:n/c/eth0")
     #expect(Table.tag("cni:n/c/eth0 firewall", .ports) == nil)

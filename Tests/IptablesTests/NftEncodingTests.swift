@@ -6,7 +6,7 @@ import Testing
 /// Rules as nf_tables' expressions and back.
 struct NftEncodingTests {
   static var rules: [TableRule] {
-    var forwarded = TableRule(.v4, .answers, .comment("cni: x"), target: .accept)
+    var forwarded = TableRule(.v4, .replies, .comment("cni: x"), target: .accept)
     forwarded.source = Test(IPPrefix("10.1.0.0/20") ?? .everything(.v4), isNegated: true)
     forwarded.destination = Test(IPPrefix("10.2.0.0/16") ?? .everything(.v4))
     forwarded.inDevice = Test(Device(InterfaceName("eth0") ?? .any), isNegated: true)

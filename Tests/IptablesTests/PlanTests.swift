@@ -5,12 +5,12 @@ import Testing
 @testable import Iptables
 
 struct PlanTests {
-  private func plan(_ rules: Rule...) throws -> Plan {
+  private func plan(_ rules: Rule...) throws -> TablePlan {
     let owner = try #require(
       NetworkName("n").flatMap { network in
         ContainerID("c").map { AttachmentID(network: network, container: $0, interface: .any) }
       })
-    return try Plan.of(RuleSet(owner, .ports, rules))
+    return try TablePlan.of(RuleSet(owner, .ports, rules))
   }
 
   private func port(_ change: (inout PublishedPort) -> Void) -> Rule {
@@ -32,14 +32,14 @@ struct PlanTests {
 
   @Test func `two ports of a container need only one masquerade rule`() throws {
     let path = ReturnPath(subnet: IPPrefix("10.1.0.0/16") ?? .everything(.v4), link: .any)
-    let one = try plan(port { $0.masquerade = path }).pieces[TableName(.nat, .v4)]?.count
+    let one = try plan(port { $0.masquerade = path }).items[TableName(.nat, .v4)]?.count
     let two = try plan(
       port { $0.masquerade = path },
       port {
         $0.masquerade = path
         $0.hostPort = 81
       }
-    ).pieces[TableName(.nat, .v4)]?.count
+    ).items[TableName(.nat, .v4)]?.count
     #expect(two == one.map { $0 + 1 })
   }
 

@@ -13,10 +13,10 @@ import Testing
   }
 
   private func lines(_ rules: Rule...) throws -> [String] {
-    let plan = try Plan.of(RuleSet(try owner, .ports, rules), families: [.v4])
+    let plan = try TablePlan.of(RuleSet(try owner, .ports, rules), families: [.v4])
     return plan.tables.flatMap { name in
       var commands = RuleCommands(name, nil, nil)
-      for piece in plan.pieces[name] ?? [] { commands.make(piece) }
+      for item in plan.items[name] ?? [] { commands.make(item) }
       return commands.lines
     }
   }
@@ -27,7 +27,7 @@ import Testing
       .tcp, hostIP: .v4("192.0.2.1"), hostPort: 8080, to: .v4("10.1.0.2"), 80,
       masquerade: ReturnPath(subnet: subnet, link: .any))
     port.conditions = ["!", "-s", "10.0.0.0/8", "-m", "mark", "--mark", "0x1/0xff"]
-    let found = try lines(.publish(port)), mark = Layout.mark(try owner.filterTag, .ports)
+    let found = try lines(.publish(port)), mark = Layout.ownerComment(try owner.filterTag, .ports)
     #expect(
       found == [
         "iptables -w -t nat -N CNI-PORTS 2>/dev/null || true",

@@ -33,7 +33,7 @@ extension NftablesTests {
         return (refusal { try backend.add(second) }, before, try ruleset())
       }
       #expect(error?.errno == .EEXIST)
-      #expect(error?.description.contains("isolated otherwise already") == true)
+      #expect(error?.description.contains("already isolates it differently") == true)
       #expect(after == before)
     }
 
@@ -46,9 +46,9 @@ extension NftablesTests {
         let before = try ruleset()
         try backend.add(gone)
         try backend.add(new)
-        try backend.remove(gone.owner.filterTag, .network, known: rules)
+        try backend.remove(gone.owner.filterTag, .network, recordedRules: rules)
         let missing = try backend.missing(from: new)
-        try backend.remove(new.owner.filterTag, .network, known: rules)
+        try backend.remove(new.owner.filterTag, .network, recordedRules: rules)
         return (missing, try ruleset(), before)
       }
       #expect(missing == [])
@@ -63,7 +63,7 @@ extension NftablesTests {
         _ = try nft("flush", "ruleset")
         let new = try RuleSet(owner("c2"), .ports, rules)
         try backend.add(new)
-        try backend.remove(owner("c1").filterTag, .ports, known: rules)
+        try backend.remove(owner("c1").filterTag, .ports, recordedRules: rules)
         return (try backend.missing(from: new), try backend.tags(.ports, prefix: ""))
       }
       #expect(missing == [])
@@ -112,7 +112,7 @@ extension NftablesTests {
         try backend.add(ruleSet)
         let missing = try backend.missing(from: ruleSet)
         let holders = try backend.holders(of: [port(12345)]).map(\.tag)
-        try backend.remove(ruleSet.owner.filterTag, .ports, known: ruleSet.rules)
+        try backend.remove(ruleSet.owner.filterTag, .ports, recordedRules: ruleSet.rules)
         return (before, try ruleset().split(separator: "\n").count, missing, holders)
       }
       #expect(missing == [])
@@ -149,7 +149,7 @@ extension NftablesTests {
         let before = try ruleset()
         let error = refusal { try backend.add(ruleSet) }
         let missing = isRefused ? [] : try backend.missing(from: ruleSet)
-        try backend.remove(ruleSet.owner.filterTag, .network, known: ruleSet.rules)
+        try backend.remove(ruleSet.owner.filterTag, .network, recordedRules: ruleSet.rules)
         return (error, before, try ruleset(), missing)
       }
       #expect(error?.errno == (isRefused ? .EINVAL : nil))

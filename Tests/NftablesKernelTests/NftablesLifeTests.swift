@@ -17,7 +17,7 @@ extension NftablesTests {
         let between = try nft("-j", "list", "ruleset")
         let missing = try backend.missing(from: ruleSet)
         let tags = try backend.tags(role, prefix: "cni:net/")
-        try backend.remove(ruleSet.owner.filterTag, role, known: isKnown ? ruleSet.rules : nil)
+        try backend.remove(ruleSet.owner.filterTag, role, recordedRules: isKnown ? ruleSet.rules : nil)
         return (before, missingBefore, between, missing, tags, try ruleset())
       }
       #expect(missingBefore == ruleSet.rules)
@@ -35,7 +35,7 @@ extension NftablesTests {
           let before = try ruleset()
           try backend.add(ruleSet)
           let missing = try backend.missing(from: ruleSet)
-          try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: ruleSet.rules)
+          try backend.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: ruleSet.rules)
           return (before, missing, try ruleset())
         }
         #expect(missing == [], "\(rule)")
@@ -60,10 +60,10 @@ extension NftablesTests {
         try backend.add(second)
         let alone = try ruleset()
         try backend.add(first)
-        try backend.remove(first.owner.filterTag, .network, known: isKnown ? first.rules : nil)
+        try backend.remove(first.owner.filterTag, .network, recordedRules: isKnown ? first.rules : nil)
         let missing = try backend.missing(from: second)
         let left = try ruleset()
-        try backend.remove(second.owner.filterTag, .network, known: isKnown ? second.rules : nil)
+        try backend.remove(second.owner.filterTag, .network, recordedRules: isKnown ? second.rules : nil)
         return (alone, missing, left, before, try ruleset())
       }
       #expect(missing == [])
@@ -81,9 +81,9 @@ extension NftablesTests {
         let before = try ruleset()
         try backend.add(network)
         try backend.add(firewall)
-        try backend.remove(network.owner.filterTag, .network, known: nil)
+        try backend.remove(network.owner.filterTag, .network, recordedRules: nil)
         let missing = try backend.missing(from: firewall)
-        try backend.remove(firewall.owner.filterTag, .firewall, known: nil)
+        try backend.remove(firewall.owner.filterTag, .firewall, recordedRules: nil)
         return (missing, before, try ruleset())
       }
       #expect(missing == [])
@@ -98,7 +98,7 @@ extension NftablesTests {
         try backend.add(ruleSet)
         _ = try nft("flush", "ruleset")
         let missing = try backend.missing(from: ruleSet)
-        try backend.remove(ruleSet.owner.filterTag, .ports, known: isKnown ? ruleSet.rules : nil)
+        try backend.remove(ruleSet.owner.filterTag, .ports, recordedRules: isKnown ? ruleSet.rules : nil)
         return (try ruleset(), missing)
       }
       #expect(after == "")
@@ -121,7 +121,7 @@ extension NftablesTests {
         try backend.add(ruleSet)
         let missingAgain = try backend.missing(from: ruleSet)
         _ = try nft("-f", "-", input: command)
-        try backend.remove(ruleSet.owner.filterTag, .ports, known: ruleSet.rules)
+        try backend.remove(ruleSet.owner.filterTag, .ports, recordedRules: ruleSet.rules)
         return (missing, missingAgain, before, try ruleset())
       }
       #expect(!missing.isEmpty)
@@ -147,7 +147,7 @@ extension NftablesTests {
           for _ in 0..<10 {
             try backend.add(ruleSet)
             if try !backend.missing(from: ruleSet).isEmpty { return "\(ruleSet.owner): missing" }
-            try backend.remove(ruleSet.owner.filterTag, ruleSet.role, known: ruleSet.rules)
+            try backend.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: ruleSet.rules)
           }
           return nil
         }

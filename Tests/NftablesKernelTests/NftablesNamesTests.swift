@@ -23,10 +23,10 @@ extension NftablesTests {
         let alone = try ruleset()
         try backend.add(ruleSets[0])
         let both = try ruleset()
-        try backend.remove(ruleSets[0].owner.filterTag, .names, known: isKnown ? ruleSets[0].rules : nil)
+        try backend.remove(ruleSets[0].owner.filterTag, .names, recordedRules: isKnown ? ruleSets[0].rules : nil)
         let one = try ruleset()
         let missing = try backend.missing(from: ruleSets[1])
-        try backend.remove(ruleSets[1].owner.filterTag, .names, known: isKnown ? ruleSets[1].rules : nil)
+        try backend.remove(ruleSets[1].owner.filterTag, .names, recordedRules: isKnown ? ruleSets[1].rules : nil)
         return (before, alone, both, one, missing, try ruleset())
       }
       #expect(alone != before)
@@ -45,7 +45,8 @@ extension NftablesTests {
         return (refusal { try backend.add(second) }, between, try ruleset())
       }
       #expect(error?.errno == .EEXIST)
-      #expect(error?.description.contains("open name server 10.1.0.1: another bridge asks it already") == true)
+      #expect(
+        error?.description.contains("open name server 10.1.0.1: another bridge already uses this name server") == true)
       #expect(after == between)
     }
 
@@ -55,7 +56,7 @@ extension NftablesTests {
         _ = try nft("add table bridge nat; add chain bridge nat PREROUTING")
         let before = try ruleset()
         var backend = NftablesBackend()
-        return (try backend.removeReference(ReferenceRules(.one(owner), [.network])), before, try ruleset())
+        return (try backend.removeReferenceRules(ReferenceRules(.attachment(owner), [.network])), before, try ruleset())
       }
       #expect(addresses == [])
       #expect(after == before)
@@ -69,7 +70,7 @@ extension NftablesTests {
         try backend.add(ruleSet)
         _ = try nft(command)
         let missing = try backend.missing(from: ruleSet)
-        try backend.remove(ruleSet.owner.filterTag, .names, known: nil)
+        try backend.remove(ruleSet.owner.filterTag, .names, recordedRules: nil)
         try backend.add(ruleSet)
         return (missing, try backend.missing(from: ruleSet))
       }
@@ -91,7 +92,7 @@ extension NftablesTests {
         let found = try (
           hears("10.1.0.1"), hears("10.2.0.1"), hears("10.2.0.1", from: "host"), hears("10.2.0.1", 5353)
         )
-        try backend.remove(others.owner.filterTag, .names, known: others.rules)
+        try backend.remove(others.owner.filterTag, .names, recordedRules: others.rules)
         return (found.0, found.1, found.2, found.3, try hears("10.2.0.1"))
       }
       #expect(heard)

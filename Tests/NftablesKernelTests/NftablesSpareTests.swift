@@ -40,7 +40,7 @@ extension NftablesTests {
           let gone = ruleSets[number - 1]
           missing += try left.map { try backend.missing(from: $0) }
           holders.append(try backend.holders(of: nil).count)
-          try backend.remove(gone.owner.filterTag, .ports, known: isKnown ? gone.rules : nil)
+          try backend.remove(gone.owner.filterTag, .ports, recordedRules: isKnown ? gone.rules : nil)
           left.removeAll { $0 == gone }
           missing.append(try backend.missing(from: gone) == gone.rules ? [] : gone.rules)
         }
@@ -63,7 +63,7 @@ extension NftablesTests {
         try backend.add(first)
         try backend.add(second)
         let tags = try backend.tags(.ports, prefix: "cni:")
-        try backend.remove(first.owner.filterTag, .ports, known: first.rules)
+        try backend.remove(first.owner.filterTag, .ports, recordedRules: first.rules)
         let each = try asked.map { try backend.holders(of: [$0]).map { "\($0.port.hostText) \($0.tag)" } }
         return (each, try backend.holders(of: nil).map(\.port.isSpare), tags)
       }
@@ -94,7 +94,9 @@ extension NftablesTests {
         // As a repair does.
         try backend.add(second)
         let repaired = try nft("list", "chain", "inet", "swift_cni", "spare")
-        for ruleSet in [first, second] { try backend.remove(ruleSet.owner.filterTag, .ports, known: ruleSet.rules) }
+        for ruleSet in [first, second] {
+          try backend.remove(ruleSet.owner.filterTag, .ports, recordedRules: ruleSet.rules)
+        }
         return (whole, missing, repaired, try ruleset(), before)
       }
       #expect(missing > 0)
@@ -183,7 +185,7 @@ extension NftablesTests {
         for ruleSet in ruleSets { try backend.add(ruleSet) }
         var all = [try addresses.map { try container.tcp(to: $0, 8080, serving: 80) }]
         for index in order {
-          try backend.remove(ruleSets[index].owner.filterTag, .ports, known: ruleSets[index].rules)
+          try backend.remove(ruleSets[index].owner.filterTag, .ports, recordedRules: ruleSets[index].rules)
           all.append(try addresses.map { try container.tcp(to: $0, 8080, serving: 80) })
         }
         return all

@@ -36,14 +36,16 @@ extension NftablesTests {
         let before = try ruleset()
         for ruleSet in [other, new] { try backend.add(ruleSet) }
         let fresh = try ruleset()
-        try backend.remove(new.owner.filterTag, .tunnels, known: new.rules)
+        try backend.remove(new.owner.filterTag, .tunnels, recordedRules: new.rules)
         try backend.add(old)
         if !command.isEmpty { _ = try nft("-f", "-", input: command) }
         try backend.replace(change.isKnown ? old : nil, with: new)
         let missing = try backend.missing(from: new)
         try backend.replace(backend.missing(from: other).isEmpty ? other : nil, with: other)
         let replaced = try ruleset()
-        for ruleSet in [new, other] { try backend.remove(ruleSet.owner.filterTag, .tunnels, known: ruleSet.rules) }
+        for ruleSet in [new, other] {
+          try backend.remove(ruleSet.owner.filterTag, .tunnels, recordedRules: ruleSet.rules)
+        }
         return (fresh, replaced, missing, before, try ruleset())
       }
       #expect(missing == [])

@@ -13,7 +13,7 @@ import Testing
     ("Error: Could not process rule: Operation not permitted\n", Errno.EPERM),
   ])
   func `the errno is parsed from nft's error text`(words: String, errno: Errno) {
-    #expect(Complaint.errno(words) { texts[$0] ?? "?" } == errno)
+    #expect(NftErrorText.errno(words) { texts[$0] ?? "?" } == errno)
   }
 }
 

@@ -136,7 +136,7 @@ import Testing
         try world.control("a").consult(world.plane, of: net, as: one, for: .add)
       }
       #expect(error?.code == .addressUnavailable)
-      #expect(error?.message.contains("10.5.1.0-24: 192.0.2.2 has it") == true)
+      #expect(error?.message.contains("10.5.1.0-24: 192.0.2.2 took it") == true)
       #expect(world.store.texts == before)
     }
   }

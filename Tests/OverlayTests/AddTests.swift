@@ -229,7 +229,7 @@ import Testing
       routes.map(\.description).sorted() == [
         "10.2.0.0/24 via 192.0.2.2 on uplink", "10.3.0.0/24 via 10.3.0.0 on vx-net",
       ])
-    let isolation = Isolation("ov-net", partner: "vx-net", direct: ["10.0.0.0/8"], reach: .network)
+    let isolation = Isolation("ov-net", partner: "vx-net", directPrefixes: ["10.0.0.0/8"], reach: .network)
     #expect(try fixture.ruleSet?.rules == [.isolate(isolation)])
     #expect(routes.compactMap(\.priority) == [(1 << 30) + 100])
     try fixture.collectGarbage(Fixture.routed)

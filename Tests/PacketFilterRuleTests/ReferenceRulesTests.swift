@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test func `the rules of one attachment match only its comments`() throws {
-    let rules = ReferenceRules(.one(try owner("old")), [.network])
+    let rules = ReferenceRules(.attachment(try owner("old")), [.network])
     #expect(rules.covers(comment: #"name: "net" id: "old""#))
     #expect(!rules.covers(comment: #"name: "net" id: "older""#))
     #expect(!rules.covers(comment: #"name: "net2" id: "old""#))
@@ -53,7 +53,7 @@ import Testing
 
   @Test func `GC matches the rules of all invalid attachments of the network`() throws {
     let kept = try owner("kept")
-    let rules = ReferenceRules(.others(on: kept.network, than: [kept]), Set(PluginRole.allCases))
+    let rules = ReferenceRules(.network(kept.network, except: [kept]), Set(PluginRole.allCases))
     #expect(rules.covers(comment: #"name: "net" id: "old""#))
     #expect(rules.covers(comment: #"dnat name: "net" id: "old""#))
     #expect(!rules.covers(comment: #"name: "net" id: "kept""#))

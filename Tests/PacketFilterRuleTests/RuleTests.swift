@@ -20,7 +20,8 @@ import Testing
       [
         .masquerade(Masquerade("10.1.0.2", in: "10.1.0.0/24", isRandom: true)),
         .isolate(Isolation("cni0", reach: .outside, separatesContainers: true)),
-        .isolate(Isolation("ov-net", partner: "vx-net", direct: ["10.5.0.0/16", "fd00::/48"], reach: .network)),
+        .isolate(
+          Isolation("ov-net", partner: "vx-net", directPrefixes: ["10.5.0.0/16", "fd00::/48"], reach: .network)),
         .link(AllowedConnection("cni0", from: "10.1.0.2", to: "10.1.0.3", .tcp, 80)),
         .guardSource(SourceGuard("veth1", mac: "02:00:00:00:00:01")),
         .guardAddresses(AddressGuard("veth1", ["10.1.0.2", "fd00::2"])),

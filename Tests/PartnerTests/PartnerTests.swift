@@ -136,7 +136,7 @@ import Testing
       var rule = Isolation(try name("br-\(network)"), reach: reach, separatesContainers: separates)
       if hasPartner { rule.partner = try name("vx-\(network)") }
       if isDirect, network == "a" {
-        rule.direct = try ["out", "n"].flatMap(TwoHosts.prefixes).map { try #require(IPPrefix($0)) }
+        rule.directPrefixes = try ["out", "n"].flatMap(TwoHosts.prefixes).map { try #require(IPPrefix($0)) }
       }
       return RuleSet(try owner(network), .network, [.isolate(rule)])
     }
@@ -157,7 +157,7 @@ import Testing
       let passed = try hosts.passages(it.pairs.map { ($0.from, $0.to, 80) }, expecting: wanted)
       #expect(passed == wanted)
       try backend.use(in: hosts.lab.path(hosts.lab.host)) { (backend) throws(KernelError) in
-        for ruleSet in ruleSets { try backend.remove(ruleSet.owner.filterTag, .network, known: ruleSet.rules) }
+        for ruleSet in ruleSets { try backend.remove(ruleSet.owner.filterTag, .network, recordedRules: ruleSet.rules) }
       }
       #expect(try hosts.ruleset() == before)
     }
@@ -207,7 +207,7 @@ import Testing
       let missing = try deletion.backend.use(in: path) { (backend) throws(KernelError) in
         let missing = try all.map { (ruleSet) throws(KernelError) in try backend.missing(from: ruleSet) }
         for ruleSet in all {
-          try backend.remove(ruleSet.owner.filterTag, .network, known: isKnown ? ruleSet.rules : nil)
+          try backend.remove(ruleSet.owner.filterTag, .network, recordedRules: isKnown ? ruleSet.rules : nil)
         }
         return missing
       }

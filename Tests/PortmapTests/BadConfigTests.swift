@@ -71,7 +71,7 @@ import Testing
     (#"{"runtimeConfig":{"exposedPorts":["80/icmp"]}}"#, "want a port and a protocol"),
     (#"{"runtimeConfig":{"exposedPorts":["80/tcp/udp"]}}"#, "want a port and a protocol"),
     (#"{"runtimeConfig":{"exposedPorts":[0]}}"#, "want 1 to 65535"),
-    (#"{"runtimeConfig":{"floatingIPs":["127.0.0.1"]}}"#, "want an address of the outside"),
+    (#"{"runtimeConfig":{"floatingIPs":["127.0.0.1"]}}"#, "want a unicast address outside the host"),
     (#"{"runtimeConfig":{"floatingIPs":[{"device":"eth0"}]}}"#, #"floatingIPs[0].ip": missing"#),
     (#"{"runtimeConfig":{"floatingIPs":["192.0.2.1",{"ip":"192.0.2.1"}]}}"#, "192.0.2.1 twice"),
     (#"{"runtimeConfig":{"portMappings":{}}}"#, "want a list"),

@@ -14,7 +14,7 @@ import Testing
   private static func tcp(
     _ host: UInt16?, _ inside: UInt16, _ place: String = "runtimeConfig.portMappings[0]", hostIP: IPAddress? = nil
   ) -> Mapping {
-    Mapping(transport: .tcp, hostIP: hostIP, hostPort: host, containerPort: inside, place: place)
+    Mapping(transport: .tcp, hostIP: hostIP, hostPort: host, containerPort: inside, configKey: place)
   }
 
   @Test(
@@ -46,7 +46,7 @@ import Testing
     let place = #"args.org.apache.mesos.network_info.port_mappings[0]"#
     #expect(
       try settings(json).mappings == [
-        Mapping(transport: .udp, hostPort: 31000, containerPort: 80, place: place), Self.tcp(31000, 80, place),
+        Mapping(transport: .udp, hostPort: 31000, containerPort: 80, configKey: place), Self.tcp(31000, 80, place),
       ])
   }
 
@@ -75,7 +75,7 @@ import Testing
       #"{"hostPort":8080,"containerPort":80}"#,
       #""publishAll":true,"args":{"cni":{"exposedPorts":["80","80/udp",443,{"port":53,"protocol":"UDP"}]}}"#)
     func exposed(_ transport: TransportProtocol, _ port: UInt16, _ number: Int) -> Mapping {
-      Mapping(transport: transport, containerPort: port, place: "args.cni.exposedPorts[\(number)]")
+      Mapping(transport: transport, containerPort: port, configKey: "args.cni.exposedPorts[\(number)]")
     }
     #expect(
       try settings(json).mappings == [
@@ -128,6 +128,6 @@ import Testing
     ("1 100", ["101-65535"]),
   ])
   func `ports are chosen outside the host's ephemeral port range`(range: String, expected: [String]) {
-    #expect(PortChooser.unused(beside: range).map(\.description) == expected)
+    #expect(PortChooser.unprivilegedRanges(outside: range).map(\.description) == expected)
   }
 }

@@ -76,7 +76,8 @@ import Testing
     let fixture = try Fixture()
     fixture.kernel.sockets[.tcp] = [Listener("0.0.0.0", 8080, inode: 0)]
     fixture.kernel.processes = [SocketHolder(pid: 1, inode: 0, command: "c1")]
-    #expect(try fixture.refusal(json)?.message.contains("bound by a socket of no process that can be seen") == true)
+    #expect(
+      try fixture.refusal(json)?.message.contains("bound by a socket of a process that is not visible here") == true)
   }
 
   @Test func `a repeated ADD replaces the rules of a killed ADD`() throws {

@@ -13,7 +13,7 @@ public struct FakeFilter: PacketFilter, Equatable {
 
   public func lock() {}
 
-  public func zonesAbsence() -> KernelError? { runsFirewalld ? nil : NoZones().absence() }
+  public func firewalldUnavailableReason() -> KernelError? { runsFirewalld ? nil : NoFirewalld().unavailableReason() }
 
   public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
     _ = try backend(ruleSet.backend)
@@ -34,7 +34,7 @@ public struct FakeFilter: PacketFilter, Equatable {
     ruleSets.first { $0.owner == owner && $0.role == role }
   }
 
-  public func remembersOthers(than owners: Set<AttachmentID>, _ role: PluginRole) -> Bool {
+  public func hasRecords(except owners: Set<AttachmentID>, _ role: PluginRole) -> Bool {
     ruleSets.contains { $0.role == role && !owners.contains($0.owner) }
   }
 

@@ -10,7 +10,7 @@ extension FakeKernel {
     case .setRules(let ruleSet): try filter.set(ruleSet)
     case .removeRules(let owner, let role, let everywhere): try filter.remove(owner, role, everywhere: everywhere)
     case .removeReferencePluginRules(let owner, let role, let ips, let zone):
-      try filter.removeReference(of: owner, role, addresses: ips, zone: zone)
+      try filter.removeReferenceRules(of: owner, role, addresses: ips, zone: zone)
     case .removeStaleRules(let network, let role, let valid, let everywhere):
       try filter.collectGarbage(network, role, valid: valid, everywhere: everywhere)
     case .enableRouteLocalnet(let name, _): setRouteLocalnet(name, "1")

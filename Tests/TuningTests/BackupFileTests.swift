@@ -32,13 +32,13 @@ import Testing
     try Fixture.use { (fixture) throws in
       let directory = BackupDirectory(path: fixture.dataDir)
       let owners = try names.map { try owner($0[0], $0[1], $0[2]) }
-      for (number, owner) in owners.enumerated() { try directory.put(backup(owner, 1000 + number), of: owner) }
+      for (number, owner) in owners.enumerated() { try directory.write(backup(owner, 1000 + number), of: owner) }
       for (number, owner) in owners.enumerated() {
-        #expect(try directory.backup(of: owner, older: true)?.link.mtu == 1000 + number)
+        #expect(try directory.backup(of: owner, includingOlderNames: true)?.link.mtu == 1000 + number)
       }
       try directory.remove(owners[0])
-      #expect(try directory.backup(of: owners[0], older: true) == nil)
-      #expect(try directory.backup(of: owners[1], older: true)?.link.mtu == 1001)
+      #expect(try directory.backup(of: owners[0], includingOlderNames: true) == nil)
+      #expect(try directory.backup(of: owners[1], includingOlderNames: true)?.link.mtu == 1001)
       try directory.remove(owners[1])
       #expect(try fixture.backups() == [:])
     }
@@ -49,8 +49,8 @@ import Testing
       let directory = BackupDirectory(path: fixture.dataDir)
       let owner = try owner("n", "a_b", "eth0")
       try fixture.writeBackup("a_b_eth0.json", #"{"mtu":1400,"network":"n"}"#)
-      #expect(try directory.backup(of: owner, older: true)?.link.mtu == 1400)
-      #expect(try directory.backup(of: owner, older: false) == nil)
+      #expect(try directory.backup(of: owner, includingOlderNames: true)?.link.mtu == 1400)
+      #expect(try directory.backup(of: owner, includingOlderNames: false) == nil)
       try directory.remove(owner)
       #expect(try fixture.backups() == [:])
     }

@@ -7,7 +7,7 @@ public import PacketFilter
 ///
 /// A source is added to the permanent configuration and to the runtime configuration, since `firewall-cmd --reload` replaces
 /// the runtime one by the permanent one. Equals `firewall-cmd [--permanent] --zone ZONE --add-source ADDRESS`.
-public struct Firewalld: SourceZones {
+public struct Firewalld: FirewalldClient {
   private static let name = "org.fedoraproject.FirewallD1"
   private static let object = "/org/fedoraproject/FirewallD1"
   /// This directory is installed with firewalld: without it, neither the bus is contacted nor libdbus loaded.
@@ -15,7 +15,7 @@ public struct Firewalld: SourceZones {
 
   public init() {}
 
-  public func absence() -> KernelError? {
+  public func unavailableReason() -> KernelError? {
     do throws(KernelError) {
       _ = try openBus()
       return nil
@@ -29,18 +29,18 @@ public struct Firewalld: SourceZones {
       throw KernelError(operation, errno: .ENOTCONN, reason: "it is not installed: no \(Self.configuration)")
     }
     let bus = try SystemBus.open()
-    let question = MethodCall(
+    let request = MethodCall(
       destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus",
       method: "NameHasOwner", arguments: [Self.name])
     do throws(BusError) {
-      guard try bus.call(question) == .flag(true) else {
+      guard try bus.call(request) == .flag(true) else {
         throw BusError(name: "", message: "it does not run: no \(Self.name) on the system bus")
       }
     } catch { throw KernelError(operation, errno: .ENOTCONN, reason: error.message) }
     return bus
   }
 
-  public func bind(_ sources: [ZoneSource]) throws(KernelError) {
+  public func addSources(_ sources: [ZoneSource]) throws(KernelError) {
     let bus = try openBus()
     for source in sources {
       do throws(BusError) {
@@ -55,7 +55,7 @@ public struct Firewalld: SourceZones {
     }
   }
 
-  public func release(_ sources: [ZoneSource]) throws(KernelError) -> [ZoneSource] {
+  public func removeSources(_ sources: [ZoneSource]) throws(KernelError) -> [ZoneSource] {
     let bus = try openBus()
     var kept: [ZoneSource] = []
     for source in sources {
@@ -74,15 +74,15 @@ public struct Firewalld: SourceZones {
     return kept
   }
 
-  public func unbound(of sources: [ZoneSource]) throws(KernelError) -> [ZoneSource] {
+  public func missingSources(of sources: [ZoneSource]) throws(KernelError) -> [ZoneSource] {
     let bus = try openBus()
-    var unbound: [ZoneSource] = []
+    var missingSources: [ZoneSource] = []
     for source in sources {
       do throws(BusError) {
-        if try bus.call(Self.runtime("querySource", source)) != .flag(true) { unbound.append(source) }
+        if try bus.call(Self.runtime("querySource", source)) != .flag(true) { missingSources.append(source) }
       } catch { throw error.asKernelError("look for \(source)") }
     }
-    return unbound
+    return missingSources
   }
 
   private static func runtime(_ method: String, _ source: ZoneSource) -> MethodCall {

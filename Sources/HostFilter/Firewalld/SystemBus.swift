@@ -47,7 +47,7 @@ struct SystemBus: ~Copyable {
     guard !environment.isEmpty || Files.exists(socket) else {
       throw KernelError(operation, errno: .ENOTCONN, reason: "no such socket")
     }
-    let functions = try Library.load().functions
+    let functions = try Libdbus.load().functions
     var failure = unsafe cd_error()
     unsafe functions.error_init(&failure)
     guard let connection = unsafe functions.connection_open_private(address, &failure) else {
@@ -75,12 +75,13 @@ struct SystemBus: ~Copyable {
   }
 
   /// Calls the method and waits for its reply.
-  borrowing func call(_ wanted: MethodCall) throws(BusError) -> Reply {
+  borrowing func call(_ methodCall: MethodCall) throws(BusError) -> Reply {
     var failure = unsafe cd_error(), functions = functions
     unsafe functions.error_init(&failure)
-    let first = wanted.arguments.first, second = wanted.arguments.dropFirst().first
+    let first = methodCall.arguments.first, second = methodCall.arguments.dropFirst().first
     let reply = unsafe cd_call(
-      &functions, connection, wanted.destination, wanted.path, wanted.interface, wanted.method, first, second,
+      &functions, connection, methodCall.destination, methodCall.path, methodCall.interface, methodCall.method, first,
+      second,
       Self.milliseconds, &failure)
     guard let reply = unsafe reply else { throw unsafe Self.error(functions, &failure) }
     defer { unsafe functions.message_unref(reply) }

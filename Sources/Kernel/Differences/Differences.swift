@@ -24,10 +24,7 @@ public func differences<K: Kernel & ~Copyable>(
   case .deleteAddress(let spec):
     return try isPresent(spec, on: &kernel)
       ? ["\(spec.netns) address \(spec.prefix) is still on \(spec.interface)"] : []
-  case .addRoute(let spec):
-    let actual = try nilIfLinkMissing { () throws(KernelError) in try kernel.routes(of: spec.interface, on: spec.netns)
-    }
-    return actual?.contains(where: spec.matches) == true ? [] : ["\(spec.netns) route \(spec.summary) is missing"]
+  case .addRoute(let spec): return try differences(from: spec, on: &kernel)
   case .setTunnelTables(let wanted): return try differences(from: wanted, on: &kernel)
   case .setFDB(let spec): return try differences(from: spec, on: &kernel)
   case .awaitFDBRemoval(let spec): return try differences(withdrawing: spec, on: &kernel)
@@ -39,12 +36,19 @@ public func differences<K: Kernel & ~Copyable>(
   case .enableRouteLocalnet(let name, _): return try differences(from: [.routeLocalnet(name, "1")], on: .host, &kernel)
   // The result of these changes cannot be seen, or the check of their links covers them.
   case .disableRouteLocalnet, .addLoopbackRoute, .deleteConntrackEntries, .removeRules, .removeStaleRules, .deleteLink,
-    .deleteUnusedBridge,
-    .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD,
-    .removeReferencePluginRules,
-    .announce:
+    .deleteUnusedBridge, .deleteUnroutedLink, .deleteRoute, .setNeighbour, .deleteNeighbour, .deleteFDB, .awaitDAD,
+    .removeReferencePluginRules, .announce:
     return []
   }
+}
+
+private func differences<K: Kernel & ~Copyable>(
+  from spec: RouteSpec, on kernel: inout K
+) throws(KernelError) -> [String] {
+  let actual = try nilIfLinkMissing { () throws(KernelError) in
+    try kernel.routes(of: spec.interface, on: spec.netns)
+  }
+  return actual?.contains(where: spec.matches) == true ? [] : ["\(spec.netns) route \(spec.summary) is missing"]
 }
 
 private func differences<K: Kernel & ~Copyable>(

@@ -29,7 +29,7 @@ func attempt(_ body: () throws(CNIError) -> Void) {
 func checkPorts(_ settings: PortmapSettings) {
   require(settings.masquerades || !settings.masqueradesAll, "masquerades all and nothing")
   for mapping in settings.mappings {
-    require(mapping.containerPort > 0 && mapping.hostPort ?? 1 > 0, "port 0 of \(mapping.place)")
-    require(!(mapping.hostIP?.isMulticast ?? false), "a multicast address in \(mapping.place)")
+    require(mapping.containerPort > 0 && mapping.hostPort ?? 1 > 0, "port 0 of \(mapping.configKey)")
+    require(!(mapping.hostIP?.isMulticast ?? false), "a multicast address in \(mapping.configKey)")
   }
 }

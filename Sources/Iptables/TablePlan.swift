@@ -3,9 +3,9 @@ import NetTypes
 import PacketFilter
 
 /// An owner's rules in the tables of `iptables`.
-struct Plan: Equatable, Sendable {
-  var pieces: [TableName: [Piece]] = [:]
-  private var needed: [TableName: Set<Piece>] = [:]
+struct TablePlan: Equatable, Sendable {
+  var items: [TableName: [PlanItem]] = [:]
+  private var needed: [TableName: Set<PlanItem>] = [:]
   let tag: String
   let role: PluginRole
   /// The tag prefix of the owner's network.
@@ -25,30 +25,30 @@ struct Plan: Equatable, Sendable {
   /// - Parameters:
   ///   - ruleSet: the wanted rules.
   ///   - families: the families that the host supports.
-  /// - Returns: the pieces of each table.
+  /// - Returns: the items of each table.
   /// - Throws: EOPNOTSUPP for a rule that only nftables supports, EINVAL for an invalid condition or chain name.
-  static func of(_ ruleSet: RuleSet, families: [IPFamily] = IPFamily.allCases) throws(KernelError) -> Plan {
-    var plan = Plan(ruleSet, families)
+  static func of(_ ruleSet: RuleSet, families: [IPFamily] = IPFamily.allCases) throws(KernelError) -> TablePlan {
+    var plan = TablePlan(ruleSet, families)
     for rule in ruleSet.rules { try plan.add(rule) }
     return plan
   }
 
-  var tables: [TableName] { TableName.all.filter { pieces[$0] != nil } }
+  var tables: [TableName] { TableName.all.filter { items[$0] != nil } }
 
   /// The comment of the owner's rules.
-  var mark: Match { .comment(Layout.mark(tag, role)) }
+  var ownerMatch: Match { .comment(Layout.ownerComment(tag, role)) }
 
   mutating func add(_ rule: Rule) throws(KernelError) {
     switch rule {
-    case .masquerade(let wanted): add(wanted)
-    case .isolate(let wanted): for family in families { add(wanted, family) }
+    case .masquerade(let masquerade): add(masquerade)
+    case .isolate(let isolation): for family in families { add(isolation, family) }
     case .link(let link): add(link)
     case .guardSource(let guarded): throw noFrames(guarded.port)
     case .guardAddresses(let guarded): throw noFrames(guarded.port)
     case .guardTunnel(let tunnel):
       throw KernelError(
         "guard UDP port \(tunnel.port)", errno: .EOPNOTSUPP,
-        reason: "the iptables backend cannot; needs the nftables backend")
+        reason: "the iptables backend cannot do this; needs the nftables backend")
     case .publish(let port): try add(port)
     case .float(let floating): add(floating)
     case .admit(let admission): try add(admission)
@@ -60,17 +60,18 @@ struct Plan: Equatable, Sendable {
 
   private func noFrames(_ port: InterfaceName) -> KernelError {
     KernelError(
-      "guard \(port)", errno: .EOPNOTSUPP, reason: "the iptables backend sees no frames; needs the nftables backend")
+      "guard \(port)", errno: .EOPNOTSUPP,
+      reason: "the iptables backend cannot filter bridge frames; needs the nftables backend")
   }
 
-  /// Adds a piece; several rules of one owner may need the same one, which is added once.
-  mutating func need(_ piece: Piece, _ table: TableName) {
-    if needed[table, default: []].insert(piece).inserted { pieces[table, default: []].append(piece) }
+  /// Adds an item; several rules of one owner may need the same one, which is added once.
+  mutating func need(_ item: PlanItem, _ table: TableName) {
+    if needed[table, default: []].insert(item).inserted { items[table, default: []].append(item) }
   }
 
   /// Adds one of our chains and the jumps to it from built-in chains.
   mutating func need(
-    _ chain: String, from hooks: [String], _ comment: String, _ place: Piece.Place, _ table: TableName,
+    _ chain: String, from hooks: [String], _ comment: String, _ position: PlanItem.Position, _ table: TableName,
     localOnly: Bool = false
   ) {
     need(.chain(chain), table)
@@ -79,14 +80,14 @@ struct Plan: Equatable, Sendable {
     for hook in hooks {
       // Packets that the host sends to itself have been translated in OUTPUT.
       jump.destination = localOnly && hook == "PREROUTING" ? Test(.loopback(table.family), isNegated: true) : nil
-      need(.shared(jump, in: hook, place), table)
+      need(.shared(jump, in: hook, position), table)
     }
   }
 
   /// Counts the owner among the users of `chain`.
-  mutating func own(_ chain: String, source: IPAddress? = nil, _ table: TableName) {
+  mutating func addUser(of chain: String, source: IPAddress? = nil, _ table: TableName) {
     need(.chain(Layout.owners), table)
-    var rule = TableRule(table.family, mark, target: .jump(chain))
+    var rule = TableRule(table.family, ownerMatch, target: .jump(chain))
     rule.source = source.map { Test(IPPrefix(host: $0)) }
     need(.owned(rule, in: Layout.owners, .last), table)
   }
@@ -94,15 +95,15 @@ struct Plan: Equatable, Sendable {
 
 extension Match {
   /// Replies.
-  static let answers = Match.states(Test([.related, .established]))
+  static let replies = Match.states(Test([.related, .established]))
   /// Replies, and packets to a published port.
-  static let expected = Match.states(Test([.related, .established, .translated]))
-  static let unexpected = Match.states(Test([.related, .established, .translated], isNegated: true))
+  static let repliesOrPublished = Match.states(Test([.related, .established, .translated]))
+  static let neitherRepliesNorPublished = Match.states(Test([.related, .established, .translated], isNegated: true))
   /// Packets to a published port, and the replies from it.
   static let translated = Match.states(Test(.translated))
 }
 
-extension Plan {
+extension TablePlan {
   /// Adds the chain in front of all other rules of INPUT, so that a host with a default drop accepts the containers' queries.
   mutating func add(_ service: NameService) {
     let table = TableName(.filter, service.address.family)
@@ -118,7 +119,7 @@ extension Plan {
     var jump = TableRule(table.family, target: .jump(chain))
     jump.destination = Test(IPPrefix(host: service.address))
     need(.shared(jump, in: Layout.names, .last), table)
-    own(chain, table)
+    addUser(of: chain, table)
   }
 }
 
@@ -133,7 +134,7 @@ extension NameService {
   }
 }
 
-extension Plan {
+extension TablePlan {
   /// Accepts a network's packets ahead of FORWARD's own rules: two jumps and a chain, for any number of containers.
   mutating func add(_ passage: Passage) throws(KernelError) {
     let (subnet, family) = (passage.subnet.network, passage.subnet.family)
@@ -142,7 +143,7 @@ extension Plan {
       Layout.admissionPrefix
       + AttachmentID.shortHash("\(network) \(subnet) \(passage.kind.rawValue) \(passage.link?.description ?? "")")
     need(Layout.forward, from: ["FORWARD"], "CNI firewall plugin rules", .after(Layout.isolation), table)
-    var comment = Layout.mark(tag, role)
+    var comment = Layout.ownerComment(tag, role)
     if let name = passage.adminChain {
       guard Layout.isChainName(name), !Layout.isOurs(name) else {
         throw KernelError(
@@ -151,28 +152,28 @@ extension Plan {
       need(.foreign(.init(name, from: Layout.forward, .first, Layout.adminComment, family)), table)
       comment += " \(name)"
     }
-    need(.filled(Piece.Filled(chain: chain, rules: passage.rules)), table)
-    var away = TableRule(family, .comment(network), target: .jump(chain))
-    away.source = Test(subnet)
-    var towards = away
-    towards.source = nil
-    towards.destination = Test(subnet)
-    for jump in [away, towards] { need(.shared(jump, in: Layout.forward, .last), table) }
+    need(.filled(PlanItem.FilledChain(chain: chain, rules: passage.rules)), table)
+    var outgoing = TableRule(family, .comment(network), target: .jump(chain))
+    outgoing.source = Test(subnet)
+    var incoming = outgoing
+    incoming.source = nil
+    incoming.destination = Test(subnet)
+    for jump in [outgoing, incoming] { need(.shared(jump, in: Layout.forward, .last), table) }
     need(.chain(Layout.owners), table)
     need(.owned(TableRule(family, .comment(comment), target: .jump(chain)), in: Layout.owners, .last), table)
   }
 
   /// The part of the plan for these tables.
-  func limited(to tables: [TableName]) -> Plan {
+  func limited(to tables: [TableName]) -> TablePlan {
     var plan = self
-    plan.pieces = pieces.filter { tables.contains($0.key) }
+    plan.items = items.filter { tables.contains($0.key) }
     return plan
   }
 
-  /// The pieces of both plans; equal pieces are kept once.
-  func joined(with other: Plan) -> Plan {
+  /// The items of both plans; equal items are kept once.
+  func joined(with other: TablePlan) -> TablePlan {
     var plan = self
-    for name in other.tables { for piece in other.pieces[name] ?? [] { plan.need(piece, name) } }
+    for name in other.tables { for item in other.items[name] ?? [] { plan.need(item, name) } }
     return plan
   }
 }
@@ -180,13 +181,13 @@ extension Plan {
 extension Passage {
   fileprivate var rules: [TableRule] {
     let family = subnet.family
-    var towards = TableRule(family, kind == .outbound ? .answers : .translated, target: .accept)
-    towards.destination = Test(subnet.network)
-    var away = TableRule(family, target: .accept)
-    if kind == .published { away.matches = [.answers] }
-    away.source = Test(subnet.network)
-    away.inDevice = link.map { Test(Device($0)) }
-    return [towards, away]
+    var incoming = TableRule(family, kind == .outbound ? .replies : .translated, target: .accept)
+    incoming.destination = Test(subnet.network)
+    var outgoing = TableRule(family, target: .accept)
+    if kind == .published { outgoing.matches = [.replies] }
+    outgoing.source = Test(subnet.network)
+    outgoing.inDevice = link.map { Test(Device($0)) }
+    return [incoming, outgoing]
   }
 }
 
@@ -201,29 +202,29 @@ extension RuleSet {
   }
 }
 
-extension Plan {
+extension TablePlan {
   mutating func needOutbound(_ table: TableName) {
     need(Layout.outbound, from: ["POSTROUTING"], "cni: outbound", .last, table)
   }
 
-  mutating func add(_ wanted: Masquerade) {
-    let family = wanted.address.family
+  mutating func add(_ masquerade: Masquerade) {
+    let family = masquerade.address.family
     let table = TableName(.nat, family)
-    let subnet = wanted.subnet.network
-    let chain = Layout.masqueradePrefix + AttachmentID.shortHash("\(network) \(subnet) \(wanted.isRandom)")
+    let subnet = masquerade.subnet.network
+    let chain = Layout.masqueradePrefix + AttachmentID.shortHash("\(network) \(subnet) \(masquerade.isRandom)")
     var rules: [TableRule] = []
     for prefix in [subnet, IPPrefix.multicast(family)] {
       var rule = TableRule(family, target: .returnToCaller)
       rule.destination = Test(prefix)
       rules.append(rule)
     }
-    rules.append(TableRule(family, target: .masquerade(isRandom: wanted.isRandom)))
+    rules.append(TableRule(family, target: .masquerade(isRandom: masquerade.isRandom)))
     needOutbound(table)
-    need(.filled(Piece.Filled(chain: chain, rules: rules)), table)
+    need(.filled(PlanItem.FilledChain(chain: chain, rules: rules)), table)
     var jump = TableRule(family, .comment(network), target: .jump(chain))
     jump.source = Test(subnet)
     need(.shared(jump, in: Layout.outbound, .last), table)
-    own(chain, source: wanted.address, table)
+    addUser(of: chain, source: masquerade.address, table)
   }
 
   /// Masquerades packets from `source` that were translated to `target`, so that the replies return through this host.
@@ -234,7 +235,7 @@ extension Plan {
   ///   - table: the table to change.
   mutating func masqueradeTranslated(from source: IPPrefix?, to target: IPAddress, _ table: TableName) {
     needOutbound(table)
-    var rule = TableRule(table.family, .translated, mark, target: .masquerade(isRandom: false))
+    var rule = TableRule(table.family, .translated, ownerMatch, target: .masquerade(isRandom: false))
     rule.source = source.map { Test($0) }
     rule.destination = Test(IPPrefix(host: target))
     need(.owned(rule, in: Layout.outbound, .first), table)
@@ -258,12 +259,12 @@ extension Plan {
     let table = TableName(.nat, family)
     need(
       Layout.floating, from: ["PREROUTING", "OUTPUT"], "cni: floating addresses", .before(Layout.ports), table)
-    var inbound = TableRule(family, mark, target: .destination(floating.target, port: nil))
+    var inbound = TableRule(family, ownerMatch, target: .destination(floating.target, port: nil))
     inbound.destination = Test(IPPrefix(host: floating.external))
     need(.owned(inbound, in: Layout.floating, .last), table)
     needOutbound(table)
     let unicast = Match.addressType(source: nil, destination: Test(.multicast, isNegated: true))
-    var outbound = TableRule(family, unicast, mark, target: .source(floating.external))
+    var outbound = TableRule(family, unicast, ownerMatch, target: .source(floating.external))
     outbound.source = Test(IPPrefix(host: floating.target))
     outbound.destination = Test(floating.subnet.network, isNegated: true)
     need(.owned(outbound, in: Layout.outbound, .first), table)

@@ -4,9 +4,9 @@ import NetTypes
 import PacketFilter
 
 /// The present content of our tables.
-enum Found {
+enum PresentRuleset {
   /// Whether any owner has rules.
-  static func isAnything(in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
+  static func hasRules(in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
     for table in Table.allCases where try socket.uses(of: table.anchor, table) != nil { return true }
     return false
   }
@@ -27,7 +27,7 @@ enum Found {
   /// Whether the fixed chains of the table exist and have the expected number of rules.
   ///
   /// Chains for tunnels may be missing unless `role` is `tunnels`.
-  static func isLaidOut(
+  static func hasFixedChains(
     _ table: Table, for role: PluginRole, in socket: borrowing RulesetSocket
   ) throws(KernelError) -> Bool {
     // A table without this chain guards hardware addresses only.
@@ -40,21 +40,22 @@ enum Found {
         return false
       }
       if chain.name == Layout.spare { continue }
-      let wanted = lacksSources && !chain.hook.isEmpty ? 1 : chain.rules.count
-      guard try socket.ruleCount(of: chain.name, table) == wanted else { return false }
+      let expectedCount = lacksSources && !chain.hook.isEmpty ? 1 : chain.rules.count
+      guard try socket.ruleCount(of: chain.name, table) == expectedCount else { return false }
     }
     return true
   }
 
-  /// Whether the chain, its companions and its keepers are complete.
-  static func isWhole(_ chain: SharedChain, in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
+  /// Whether the chain, its companions and its entry elements are complete.
+  static func isComplete(_ chain: SharedChain, in socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
     for one in chain.companions + [.init(name: chain.name, rules: chain.rules)] {
       guard try socket.uses(of: one.name, .inet) != nil,
         try socket.ruleCount(of: one.name, .inet) == one.rules.count
       else { return false }
     }
-    for keeper in chain.keepers {
-      guard let found = try socket.element(keeper.key, of: keeper.set), found.matches(keeper) else { return false }
+    for entryElement in chain.entryElements {
+      guard let existing = try socket.element(entryElement.key, of: entryElement.set), existing.matches(entryElement)
+      else { return false }
     }
     return true
   }
@@ -62,28 +63,28 @@ enum Found {
   /// Deletions of all shared chains that no owner's element leads to; each is run as a transaction of its own.
   ///
   /// The kernel's use counts select them. If a chain is needed after all, the kernel refuses to delete it.
-  static func abandoned(in socket: borrowing RulesetSocket) throws(KernelError) -> [[String]] {
+  static func unusedChainDeletions(in socket: borrowing RulesetSocket) throws(KernelError) -> [[String]] {
     let fixed = Set(Layout.chains(.inet).map(\.name))
     let chains = try socket.chains(.inet).filter { !fixed.contains($0.name) && !isCompanion($0.name) }
     var deletions: [[String]] = []
     var dumps = Dumps()
     for chain in chains {
       let companion = companion(of: chain.name)
-      let isKept = companion != nil || Layout.keptPrefixes.contains(where: chain.name.hasPrefix)
+      let hasEntryElements = companion != nil || Layout.entryElementPrefixes.contains(where: chain.name.hasPrefix)
       let jumps = chain.uses - (try socket.ruleCount(of: chain.name, .inet))
-      guard jumps <= (isKept ? mostJumpsOfKeepers : 0) else { continue }
-      let keepers = isKept ? try keepers(of: chain.name, in: socket, &dumps) : []
-      guard jumps <= keepers.count(where: { $0.value == .jump(chain.name) }) else { continue }
+      guard jumps <= (hasEntryElements ? maximumEntryJumps : 0) else { continue }
+      let entryElements = hasEntryElements ? try entryElements(of: chain.name, in: socket, &dumps) : []
+      guard jumps <= entryElements.count(where: { $0.value == .jump(chain.name) }) else { continue }
       let names = [chain.name] + [companion].compactMap(\.self)
-      deletions.append(keepers.map(\.deletion) + names.map { "delete chain \(Table.inet.name) \($0)" })
+      deletions.append(entryElements.map(\.deletion) + names.map { "delete chain \(Table.inet.name) \($0)" })
     }
     return deletions
   }
 
-  /// Two keepers lead to one chain: those of a network's bridge and of its partner.
-  private static let mostJumpsOfKeepers = 2
+  /// Two entry elements lead to one chain: those of a network's bridge and of its partner.
+  private static let maximumEntryJumps = 2
 
-  private static func keepers(
+  private static func entryElements(
     of chain: String, in socket: borrowing RulesetSocket, _ dumps: inout Dumps
   ) throws(KernelError) -> [Element] {
     let sets =
@@ -94,9 +95,9 @@ enum Found {
       } else {
         Layout.isolating.flatMap { [Layout.entering($0), Layout.leaving($0), Layout.isolated($0)] }
       }
-    var keepers: [Element] = []
-    for set in sets { keepers += try dumps.elements(of: set, commented: chain, in: socket) }
-    return keepers
+    var entryElements: [Element] = []
+    for set in sets { entryElements += try dumps.elements(of: set, commented: chain, in: socket) }
+    return entryElements
   }
 
   /// The elements of sets by their comments; each set is dumped once, whatever the number of chains.
@@ -106,11 +107,11 @@ enum Found {
     mutating func elements(
       of set: SetSpec, commented comment: String, in socket: borrowing RulesetSocket
     ) throws(KernelError) -> [Element] {
-      if bySet[set.place] == nil {
+      if bySet[set.qualifiedName] == nil {
         let elements = try socket.elements(of: set).compactMap { Element($0, in: set) }
-        bySet[set.place] = Dictionary(grouping: elements, by: \.comment)
+        bySet[set.qualifiedName] = Dictionary(grouping: elements, by: \.comment)
       }
-      return bySet[set.place]?[comment] ?? []
+      return bySet[set.qualifiedName]?[comment] ?? []
     }
   }
 
@@ -123,10 +124,10 @@ enum Found {
 
 extension Element {
   /// `nil` if this program could not have added the element.
-  init?(_ found: FoundElement, in set: SetSpec) {
-    guard let key = [Field](set.key, bytes: found.key) else { return nil }
+  init?(_ listed: ListedElement, in set: SetSpec) {
+    guard let key = [Field](set.key, bytes: listed.key) else { return nil }
     let value: Value
-    switch (set.value, found.value) {
+    switch (set.value, listed.value) {
     case (.none, .none): value = .none
     case (.verdict, .jump(let chain)): value = .jump(chain)
     case (.fields(let kinds), .bytes(let bytes)):
@@ -134,11 +135,11 @@ extension Element {
       value = .fields(fields)
     default: return nil
     }
-    self.init(set: set, key: key, value: value, comment: found.comment)
+    self.init(set: set, key: key, value: value, comment: listed.comment)
   }
 }
 
-extension Found {
+extension PresentRuleset {
   /// The published ports that conflict with one of `ports`; all published ports if `ports` is `nil`.
   static func holders(
     of ports: [PublishedPort]?, in socket: borrowing RulesetSocket
@@ -147,16 +148,16 @@ extension Found {
     guard let ports else { return try all(in: socket) }
     var holders: [PortHolder] = []
     for family in IPFamily.allCases {
-      let asked = ports.filter { $0.family == family }
-      if asked.isEmpty { continue }
-      var elements = try conflicting(asked, FamilySets(family), in: socket)
+      let requested = ports.filter { $0.family == family }
+      if requested.isEmpty { continue }
+      var elements = try conflicting(requested, FamilySets(family), in: socket)
       elements += try all(of: [FamilySets(family).spares], in: socket)
       // A port at all addresses conflicts with the same port at any single address.
-      if asked.contains(where: { $0.hostIP == nil }) {
+      if requested.contains(where: { $0.hostIP == nil }) {
         elements += try all(of: FamilySets(family).allBound, in: socket)
       }
       holders += elements.compactMap(PortHolder.init(_:)).filter { holder in
-        asked.contains { $0.conflicts(with: holder.port) }
+        requested.contains { $0.conflicts(with: holder.port) }
       }
     }
     return holders
@@ -188,12 +189,14 @@ extension Found {
     for port in ports {
       let key = [Field.transport(port.transport), .port(port.hostPort)]
       for set in [sets.ports] + sets.byChain {
-        if let found = try socket.element(key, of: set) { elements += [Element(found, in: set)].compactMap(\.self) }
+        if let existing = try socket.element(key, of: set) {
+          elements += [Element(existing, in: set)].compactMap(\.self)
+        }
       }
       guard let address = port.hostIP else { continue }
       for set in sets.allBound {
-        if let found = try socket.element([.address(address)] + key, of: set) {
-          elements += [Element(found, in: set)].compactMap(\.self)
+        if let existing = try socket.element([.address(address)] + key, of: set) {
+          elements += [Element(existing, in: set)].compactMap(\.self)
         }
       }
     }

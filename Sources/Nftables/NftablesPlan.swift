@@ -4,7 +4,7 @@ import NetTypes
 import PacketFilter
 
 /// What a rule set needs: its own elements, shared chains, and rules for spare ports.
-struct Wanted: Equatable {
+struct NftablesPlan: Equatable {
   var elements: [Element] = []
   var chains: [SharedChain] = []
   var spares: [SpareRule] = []
@@ -15,40 +15,40 @@ struct Wanted: Equatable {
   }
 
   init(_ rules: [Rule], _ owner: ElementOwner) throws(KernelError) {
-    try Words.check(name: owner.tag)
-    var all = JoinedWants()
-    for rule in rules { try all.add(Wanted(rule, owner)) }
-    self = all.wanted
+    try NftSyntax.check(name: owner.tag)
+    var all = MergedPlan()
+    for rule in rules { try all.add(NftablesPlan(rule, owner)) }
+    self = all.plan
     // Source guards alone do not need the table `inet`.
     if elements.isEmpty || elements.contains(where: { $0.set.table == .inet }) {
-      elements.append(Wanted.anchoring(owner))
+      elements.append(NftablesPlan.anchorElement(owner))
     }
   }
 
   /// What one rule needs, without the owner's anchor element.
   init(_ rule: Rule, _ owner: ElementOwner) throws(KernelError) {
-    var wanted = Wanted()
+    var plan = NftablesPlan()
     switch rule {
-    case .masquerade(let rule): wanted.masquerade(rule, owner)
-    case .isolate(let rule): try wanted.isolate(rule, owner)
-    case .link(let link): wanted.link(link, owner)
-    case .guardSource(let guarded): try wanted.guardSource(guarded, owner)
-    case .guardAddresses(let guarded): try wanted.guardAddresses(guarded, owner)
-    case .guardTunnel(let tunnel): wanted.guardTunnel(tunnel, owner)
-    case .publish(let port): try wanted.publish(port, owner)
-    case .float(let floating): wanted.float(floating, owner)
-    case .admit(let admission): try wanted.admit(admission, owner)
-    case .serve(let service): try wanted.serve(service, owner)
+    case .masquerade(let rule): plan.masquerade(rule, owner)
+    case .isolate(let rule): try plan.isolate(rule, owner)
+    case .link(let link): plan.link(link, owner)
+    case .guardSource(let guarded): try plan.guardSource(guarded, owner)
+    case .guardAddresses(let guarded): try plan.guardAddresses(guarded, owner)
+    case .guardTunnel(let tunnel): plan.guardTunnel(tunnel, owner)
+    case .publish(let port): try plan.publish(port, owner)
+    case .float(let floating): plan.float(floating, owner)
+    case .admit(let admission): try plan.admit(admission, owner)
+    case .serve(let service): try plan.serve(service, owner)
     case .trust: break  // sources are in firewalld, not in a table
     case .pass: break  // no table can accept what another one drops
     }
-    self = wanted
+    self = plan
   }
 
   init() {}
 
   /// The element that keeps the table as long as its owner has rules.
-  static func anchoring(_ owner: ElementOwner) -> Element {
+  static func anchorElement(_ owner: ElementOwner) -> Element {
     Element(
       set: Layout.owners, key: [.hash(AttachmentID.shortHash(owner.comment))], value: .jump(Table.inet.anchor),
       comment: owner.comment)
@@ -67,18 +67,19 @@ struct Wanted: Equatable {
   }
 }
 
-extension Wanted {
+extension NftablesPlan {
   private mutating func masquerade(_ rule: Masquerade, _ owner: ElementOwner) {
     let sets = FamilySets(rule.address.family)
-    let rules = Wanted.stayingInside(rule.subnet.network) + ["masquerade" + (rule.isRandom ? " fully-random" : "")]
-    let chain = SharedChain(name: Wanted.chainName("masq_", rules), rules: rules)
+    let rules =
+      NftablesPlan.rulesKeepingSource(rule.subnet.network) + ["masquerade" + (rule.isRandom ? " fully-random" : "")]
+    let chain = SharedChain(name: NftablesPlan.chainName("masq_", rules), rules: rules)
     chains.append(chain)
     add(sets.masquerade, [.address(rule.address)], .jump(chain.name), owner)
   }
 
   /// Rules for packets to the subnet itself or to multicast addresses, which keep their source.
-  static func stayingInside(_ subnet: IPPrefix) -> [String] {
-    let word = FamilySets(subnet.family).word
+  static func rulesKeepingSource(_ subnet: IPPrefix) -> [String] {
+    let word = FamilySets(subnet.family).keyword
     return [
       "\(word) daddr \(subnet) return", "\(word) daddr \(subnet.family == .v4 ? "224.0.0.0/4" : "ff00::/8") return",
     ]
@@ -93,9 +94,12 @@ extension Wanted {
   private mutating func float(_ floating: FloatingAddress, _ owner: ElementOwner) {
     let sets = FamilySets(floating.target.family)
     let subnet = floating.subnet.network
-    let rules = Wanted.stayingInside(subnet) + ["snat \(sets.word) to \(sets.word) saddr map @\(sets.external.name)"]
-    let leaving = SharedChain(name: Wanted.chainName("float_", rules), rules: rules)
-    let back = Wanted.returning(from: subnet)
+    let rules =
+      NftablesPlan.rulesKeepingSource(subnet) + [
+        "snat \(sets.keyword) to \(sets.keyword) saddr map @\(sets.external.name)"
+      ]
+    let leaving = SharedChain(name: NftablesPlan.chainName("float_", rules), rules: rules)
+    let back = NftablesPlan.returnPathChain(from: subnet)
     chains += [leaving, back]
     add(sets.floating, [.address(floating.external)], .fields([.address(floating.target)]), owner)
     add(sets.external, [.address(floating.target)], .fields([.address(floating.external)]), owner)
@@ -106,23 +110,23 @@ extension Wanted {
   private mutating func admit(_ admission: Admission, _ owner: ElementOwner) throws(KernelError) {
     if let chain = admission.adminChain {
       throw KernelError(
-        "ask chain \(chain) before admission of \(admission.address)", errno: .EOPNOTSUPP,
-        reason: "the nftables backend knows no such chain; want the iptables backend")
+        "jump to chain \(chain) before admission of \(admission.address)", errno: .EOPNOTSUPP,
+        reason: "the nftables backend has no such chain; want the iptables backend")
     }
     add(FamilySets(admission.address.family).admitted, [.address(admission.address)], .none, owner)
   }
 }
 
-extension Wanted {
+extension NftablesPlan {
   mutating func guardSource(_ guarded: SourceGuard, _ owner: ElementOwner) throws(KernelError) {
-    try Words.check(name: guarded.port.description)
+    try NftSyntax.check(name: guarded.port.description)
     add(Layout.guarded, [.interface(guarded.port)], .jump(Table.bridge.anchor), owner)
     add(Layout.allowed, [.interface(guarded.port), .mac(guarded.mac)], .none, owner)
   }
 
   /// The first element keeps the table as long as its owner has rules.
   mutating func guardAddresses(_ guarded: AddressGuard, _ owner: ElementOwner) throws(KernelError) {
-    try Words.check(name: guarded.port.description)
+    try NftSyntax.check(name: guarded.port.description)
     add(Layout.frameOwners, [.hash(AttachmentID.shortHash(owner.comment))], .jump(Table.bridge.anchor), owner)
     add(Layout.addressed, [.interface(guarded.port)], .jump(Layout.sources), owner)
     for address in guarded.addresses {
@@ -131,10 +135,10 @@ extension Wanted {
   }
 }
 
-extension Wanted {
+extension NftablesPlan {
   /// Adds a chain for the address, looked up by it, and an element for the owner.
   mutating func serve(_ service: NameService, _ owner: ElementOwner) throws(KernelError) {
-    try Words.check(name: service.bridge.description)
+    try NftSyntax.check(name: service.bridge.description)
     let rules = [
       "meta l4proto != { 6, 17 } return", "th dport != \(NameService.port) return",
       "iifname \"\(service.bridge)\" accept", "iifname != \"lo\" drop",
@@ -145,7 +149,7 @@ extension Wanted {
     chains.append(
       SharedChain(
         name: name, rules: rules,
-        keepers: [Element(set: served, key: [.address(service.address)], value: .jump(name), comment: name)]))
+        entryElements: [Element(set: served, key: [.address(service.address)], value: .jump(name), comment: name)]))
     add(Layout.servers, [.hash(AttachmentID.shortHash("\(owner.comment) \(service.address)"))], .jump(name), owner)
   }
 }
@@ -164,7 +168,7 @@ struct SpareRule: Equatable {
   }
 }
 
-extension Wanted {
+extension NftablesPlan {
   /// Adds a spare port: a rule, its chain, and an element for the owner.
   mutating func publishSpare(_ port: PublishedPort, _ owner: ElementOwner) throws(KernelError) {
     if let chain = port.chain {
@@ -178,8 +182,8 @@ extension Wanted {
       .transport(port.transport),
       .port(port.hostPort),
     ]
-    let own = try Wanted.ownChain(port, key, owner)
-    let bound = port.hostIP.map { "\(sets.word) daddr \($0) " } ?? "meta nfproto \(sets.nfproto) "
+    let own = try NftablesPlan.ownChain(port, key, owner)
+    let bound = port.hostIP.map { "\(sets.keyword) daddr \($0) " } ?? "meta nfproto \(sets.nfproto) "
     chains.append(own)
     spares.append(
       SpareRule(matches: bound + "meta l4proto \(port.transport) th dport \(port.hostPort)", chain: own.name))
@@ -188,11 +192,11 @@ extension Wanted {
 
   /// Commands that add the rules of spare ports; existing ones are deleted first, so that none is there twice.
   func spareAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
-    try Found.spareDeletions(Set(spares.map(\.chain)), in: socket) + spares.map(\.creation)
+    try PresentRuleset.spareDeletions(Set(spares.map(\.chain)), in: socket) + spares.map(\.creation)
   }
 }
 
-extension Found {
+extension PresentRuleset {
   /// Deletions of the spare ports' rules that lead to these chains; the cost grows with the number of spare ports.
   static func spareDeletions(
     _ chains: Set<String>, in socket: borrowing RulesetSocket
@@ -219,45 +223,48 @@ extension SetSpec {
   var isOfSpares: Bool { SetSpec.spares.contains(self) }
 }
 
-extension Wanted {
+extension NftablesPlan {
   // A range instead of a list: the kernel takes far longer if thousands of rules each have an anonymous set.
-  private static let fromUs = "iifgroup \(Isolation.linkGroup)-\(Isolation.pairGroup)"
+  private static let fromOurLinks = "iifgroup \(Isolation.linkGroup)-\(Isolation.pairGroup)"
 
   /// Adds a chain for the port and one for each peer, shared by networks; an element of each network keeps them.
   mutating func guardTunnel(_ tunnel: TunnelGuard, _ owner: ElementOwner) {
     let port = Field.port(tunnel.port)
     let name = "\(Layout.tunnelPrefix)\(tunnel.port)"
-    share(SharedChain(name: name, rules: Self.arriving, keepers: [keeper(Layout.tunnels, [port], name)]), owner)
+    share(
+      SharedChain(
+        name: name, rules: Self.tunnelInputRules, entryElements: [entryElement(Layout.tunnels, [port], name)]), owner)
     guard let peers = tunnel.peers else {
       let open = "\(Layout.tunnelPrefix)open_\(tunnel.port)"
-      let keepers = [keeper(Layout.openTunnels, [port], open)]
-      return share(SharedChain(name: open, rules: ["accept"], keepers: keepers), owner)
+      let entryElements = [entryElement(Layout.openTunnels, [port], open)]
+      return share(SharedChain(name: open, rules: ["accept"], entryElements: entryElements), owner)
     }
     for peer in Set(peers).sorted() {
       let chain = Layout.tunnelPrefix + AttachmentID.shortHash("\(peer) \(tunnel.port)")
-      let keepers = [keeper(FamilySets(peer.family).tunnelPeers, [.address(peer), port], chain)]
-      share(SharedChain(name: chain, rules: ["\(Self.fromUs) drop", "accept"], keepers: keepers), owner)
+      let entryElements = [entryElement(FamilySets(peer.family).tunnelPeers, [.address(peer), port], chain)]
+      share(
+        SharedChain(name: chain, rules: ["\(Self.fromOurLinks) drop", "accept"], entryElements: entryElements), owner)
     }
   }
 
   /// Rules for packets that arrive at a VXLAN device's port.
   ///
   /// If one network has no list of peers, the port is open to all hosts.
-  private static var arriving: [String] {
-    ["\(fromUs) drop", "iifname \"lo\" return", "udp dport vmap @\(Layout.openTunnels.name)"]
+  private static var tunnelInputRules: [String] {
+    ["\(fromOurLinks) drop", "iifname \"lo\" return", "udp dport vmap @\(Layout.openTunnels.name)"]
       + IPFamily.allCases.map(FamilySets.init(_:)).map {
-        "\($0.word) saddr . udp dport vmap @\($0.tunnelPeers.name)"
+        "\($0.keyword) saddr . udp dport vmap @\($0.tunnelPeers.name)"
       } + ["drop"]
   }
 
   /// Rules that drop what containers send to other hosts' VXLAN ports.
-  static var forwardingToTunnels: [String] {
+  static var tunnelForwardRules: [String] {
     IPFamily.allCases.map(FamilySets.init(_:)).map {
-      "\(fromUs) \($0.word) daddr . udp dport vmap @\($0.tunnelPeers.name)"
+      "\(fromOurLinks) \($0.keyword) daddr . udp dport vmap @\($0.tunnelPeers.name)"
     }
   }
 
-  private func keeper(_ set: SetSpec, _ key: [Field], _ chain: String) -> Element {
+  private func entryElement(_ set: SetSpec, _ key: [Field], _ chain: String) -> Element {
     Element(set: set, key: key, value: .jump(chain), comment: chain)
   }
 
@@ -268,20 +275,20 @@ extension Wanted {
   }
 
   /// Whether reading whole sets takes fewer messages than looking up each element.
-  var isDumped: Bool { elements.count > 4 && elements.allSatisfy { $0.set == Layout.tunnelOwners } }
+  var prefersDumps: Bool { elements.count > 4 && elements.allSatisfy { $0.set == Layout.tunnelOwners } }
 
   /// Whether all elements are there, and the port's own chain; each set is dumped once.
   ///
   /// A peer's chain exists as long as an element leads to it: the kernel refuses to delete it (EBUSY).
-  func isWholeInDumps(_ socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
-    guard let port = chains.first, try Found.isWhole(port, in: socket) else { return false }
-    var dumps: [String: [[UInt8]: FoundElement]] = [:]
-    for element in elements + chains.flatMap(\.keepers) {
-      if dumps[element.set.place] == nil {
+  func isCompleteInDumps(_ socket: borrowing RulesetSocket) throws(KernelError) -> Bool {
+    guard let port = chains.first, try PresentRuleset.isComplete(port, in: socket) else { return false }
+    var dumps: [String: [[UInt8]: ListedElement]] = [:]
+    for element in elements + chains.flatMap(\.entryElements) {
+      if dumps[element.set.qualifiedName] == nil {
         let all = try socket.elements(of: element.set)
-        dumps[element.set.place] = Dictionary(all.map { ($0.key, $0) }) { first, _ in first }
+        dumps[element.set.qualifiedName] = Dictionary(all.map { ($0.key, $0) }) { first, _ in first }
       }
-      guard let present = dumps[element.set.place]?[element.key.bytes], present.matches(element),
+      guard let present = dumps[element.set.qualifiedName]?[element.key.bytes], present.matches(element),
         present.comment == element.comment
       else { return false }
     }

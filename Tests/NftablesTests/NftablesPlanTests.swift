@@ -7,7 +7,7 @@ import Testing
 @Suite struct WantedTests {
   private let owner = ElementOwner("cni:net/c1/eth0", .network)
 
-  private func wanted(_ rule: Rule) throws -> Wanted { try Wanted(rule, owner) }
+  private func wanted(_ rule: Rule) throws -> NftablesPlan { try NftablesPlan(rule, owner) }
 
   private func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
   private func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }
@@ -53,7 +53,7 @@ import Testing
     let chain = try #require(wanted.chains.first)
     #expect(chain.rules == rules)
     #expect(chain.companions.first?.rules.first == "oifname \"br0\" return")
-    #expect(chain.keepers.map(\.set.name) == ["entering_network", "leaving_network", "isolated_network"])
+    #expect(chain.entryElements.map(\.set.name) == ["entering_network", "leaving_network", "isolated_network"])
     #expect(wanted.elements.map(\.value) == [.jump(chain.name)])
   }
 
@@ -66,8 +66,8 @@ import Testing
     #expect(chain.rules.filter { $0.hasPrefix("iifname") }.allSatisfy { $0.hasPrefix("iifname { \"br0\", \"vx0\" } ") })
     #expect(chain.companions.first?.rules.first == "oifname { \"br0\", \"vx0\" } return")
     let sets = ["entering_network", "leaving_network", "isolated_network"]
-    #expect(chain.keepers.map(\.set.name) == sets + sets)
-    #expect(chain.keepers.map(\.key) == links.flatMap { link in sets.map { _ in [.interface(link)] } })
+    #expect(chain.entryElements.map(\.set.name) == sets + sets)
+    #expect(chain.entryElements.map(\.key) == links.flatMap { link in sets.map { _ in [.interface(link)] } })
     #expect(chain.idleUses == chain.rules.count + 2)
   }
 
@@ -85,7 +85,7 @@ import Testing
     reach: Isolation.Reach, last: [String], order: [String]
   ) throws {
     let direct = try [prefix("10.5.1.0/16"), prefix("fd00::/48")]
-    let chain = try #require(wanted(.isolate(Isolation(bridge(), direct: direct, reach: reach))).chains.first)
+    let chain = try #require(wanted(.isolate(Isolation(bridge(), directPrefixes: direct, reach: reach))).chains.first)
     #expect(Array(chain.rules.suffix(3)) == last)
     let group = try #require(chain.rules.firstIndex(of: order[0]))
     #expect(group < chain.rules.count - 3)
@@ -116,7 +116,7 @@ import Testing
         "meta l4proto != { 6, 17 } return", "th dport != 53 return", "iifname \"br0\" accept", "iifname != \"lo\" drop",
       ])
     #expect(
-      chain.keepers.map(\.creation) == [
+      chain.entryElements.map(\.creation) == [
         "create element inet swift_cni served4 { 10.1.0.1 comment \"\(chain.name)\" : jump \(chain.name) }"
       ])
     #expect(wanted.elements.map(\.value) == [.jump(chain.name)])

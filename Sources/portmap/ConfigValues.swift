@@ -22,7 +22,7 @@ struct PortRange: TextCodable {
 /// A chain name that needs no quotes in iptables or nft.
 struct ChainName: TextCodable {
   static let expectedForm =
-    "a chain's name of 1 to 28 letters, digits, '_', '.' or '-', a letter first, none of the kernel's"
+    "a chain's name of 1 to 28 letters, digits, '_', '.' or '-', a letter first, not a built-in chain"
 
   let description: String
 

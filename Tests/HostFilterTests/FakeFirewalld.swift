@@ -3,7 +3,7 @@ import PacketFilter
 import Synchronization
 
 /// firewalld, kept in memory.
-final class FakeZones: SourceZones {
+final class FakeFirewalld: FirewalldClient {
   struct State {
     var bound: Set<ZoneSource> = []
     var runs = true
@@ -19,9 +19,9 @@ final class FakeZones: SourceZones {
 
   var bound: Set<ZoneSource> { state.withLock { $0.bound } }
 
-  func absence() -> KernelError? { state.withLock { $0.runs } ? nil : NoZones().absence() }
+  func unavailableReason() -> KernelError? { state.withLock { $0.runs } ? nil : NoFirewalld().unavailableReason() }
 
-  func bind(_ sources: [ZoneSource]) throws(KernelError) {
+  func addSources(_ sources: [ZoneSource]) throws(KernelError) {
     for source in sources {
       if source == state.withLock({ $0.refused }) {
         throw KernelError("add \(source)", errno: .EINVAL, reason: "refused")
@@ -30,12 +30,12 @@ final class FakeZones: SourceZones {
     }
   }
 
-  func release(_ sources: [ZoneSource]) -> [ZoneSource] {
+  func removeSources(_ sources: [ZoneSource]) -> [ZoneSource] {
     state.withLock { state in
       state.bound.subtract(sources)
       return state.isReadOnly ? sources : []
     }
   }
 
-  func unbound(of sources: [ZoneSource]) -> [ZoneSource] { sources.filter { !bound.contains($0) } }
+  func missingSources(of sources: [ZoneSource]) -> [ZoneSource] { sources.filter { !bound.contains($0) } }
 }

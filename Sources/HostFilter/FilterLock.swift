@@ -3,7 +3,7 @@ import Linux
 /// The packet filter's lock, and the lines to write to standard error after its release.
 ///
 /// While the process waits for the reader of its standard error, it must not hold the lock.
-final class HeldLock {
+final class FilterLock {
   private var lock: FileLock?
   private var notes: [String] = []
 
@@ -13,7 +13,7 @@ final class HeldLock {
 
   deinit {
     lock = nil
-    for text in notes { HeldLock.write(text) }
+    for text in notes { FilterLock.write(text) }
   }
 
   /// Writes a line to standard error.
@@ -25,6 +25,6 @@ final class HeldLock {
 extension HostFilter {
   /// Writes a line to standard error, after the release of the lock if it is held.
   func note(_ text: String) {
-    if let heldLock { heldLock.note(text) } else { HeldLock.write(text) }
+    if let filterLock { filterLock.note(text) } else { FilterLock.write(text) }
   }
 }

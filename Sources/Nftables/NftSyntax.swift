@@ -2,7 +2,7 @@ import NetTypes
 import PacketFilter
 
 /// Checks text from the configuration that becomes part of an nft command, so that it cannot inject another command.
-enum Words {
+enum NftSyntax {
   /// The characters allowed in a word of a condition; none of them ends a word, a command or a quoted string.
   private static let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/-_,!=<>&|^+")
   /// Words that would turn the condition into a statement, or refer to objects outside the condition.
@@ -58,8 +58,9 @@ enum Words {
     let isOurs = reserved.contains(where: chain.hasPrefix) || Layout.chains(.inet).contains { $0.name == chain }
     guard let first = bytes.first, isLetter(first), isPlain, bytes.count <= 63, !isOurs else {
       throw KernelError(
-        "publish by chain \(chain)", errno: .EINVAL,
-        reason: "want a name of 1 to 63 letters, digits, '-', '_' and '.' that begins with a letter and is none of ours"
+        "publish with chain \(chain)", errno: .EINVAL,
+        reason:
+          "want a name of 1 to 63 letters, digits, '-', '_' and '.' that begins with a letter and that swift-cni does not use itself"
       )
     }
   }

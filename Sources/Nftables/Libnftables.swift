@@ -7,7 +7,7 @@ import NetTypes
 ///
 /// So a plugin process that does not use nftables does not need the library and does not spend time to load it.
 @safe
-struct Library {
+struct Libnftables {
   private let makeContext: cn_create
   private let freeContext: cn_ctx_free
   private let keepErrors: cn_ctx_buffer
@@ -15,7 +15,7 @@ struct Library {
   private let runCommands: cn_run_untyped
 
   /// - Throws: ENOENT with the name of the package that has it; a temporary error with its own errno.
-  static func load() throws(KernelError) -> Library {
+  static func load() throws(KernelError) -> Libnftables {
     let name = "libnftables.so.1"
     let handle = try unsafe SharedLibrary.load(name, package: "libnftables1")
     guard let make = unsafe dlsym(handle, "nft_ctx_new"), let release = unsafe dlsym(handle, "nft_ctx_free"),
@@ -23,7 +23,7 @@ struct Library {
       let errors = unsafe dlsym(handle, "nft_ctx_get_error_buffer"),
       let run = unsafe dlsym(handle, "nft_run_cmd_from_buffer")
     else { throw KernelError("load \(name)", errno: .ENOSYS, reason: "it lacks a function; want version 1") }
-    return unsafe Library(
+    return unsafe Libnftables(
       makeContext: unsafeBitCast(make, to: cn_create.self), freeContext: unsafeBitCast(release, to: cn_ctx_free.self),
       keepErrors: unsafeBitCast(keep, to: cn_ctx_buffer.self), errors: unsafeBitCast(errors, to: cn_ctx_text.self),
       runCommands: unsafeBitCast(run, to: cn_run_untyped.self))
@@ -49,14 +49,14 @@ struct Library {
   /// Use one for a whole call: when it is closed, the kernel waits until deleted objects are out of use.
   @safe
   struct Context: ~Copyable {
-    fileprivate let library: Library
+    fileprivate let library: Libnftables
     fileprivate let handle: OpaquePointer
     private let state = State()
 
     /// Whether the library was left in the middle of a call, by `exit(3)`.
     private final class State { var isAbandoned = false }
 
-    fileprivate init(library: Library, handle: OpaquePointer) {
+    fileprivate init(library: Libnftables, handle: OpaquePointer) {
       self.library = library
       unsafe self.handle = handle
     }
@@ -74,7 +74,8 @@ struct Library {
     /// - Throws: the kernel's errno, with the library's error text; ENOTRECOVERABLE after the library once called `exit`.
     borrowing func run(_ commands: [String], doing operation: @autoclosure () -> String) throws(KernelError) {
       guard !state.isAbandoned else {
-        throw KernelError(operation(), errno: .ENOTRECOVERABLE, reason: "libnftables has given up before")
+        throw KernelError(
+          operation(), errno: .ENOTRECOVERABLE, reason: "libnftables called exit() for an earlier command")
       }
       let (status, end) = unsafe ExitGuard.run(
         library.runCommands, UnsafeMutableRawPointer(handle), commands.joined(separator: "\n"))
@@ -83,16 +84,16 @@ struct Library {
         throw end.error(operation())
       }
       guard status != 0 else { return }
-      let words = unsafe library.errors(handle).map { unsafe String(cString: $0) } ?? ""
-      let errno = Complaint.errno(words) { unsafe String(cString: strerror($0.rawValue)) }
+      let message = unsafe library.errors(handle).map { unsafe String(cString: $0) } ?? ""
+      let errno = NftErrorText.errno(message) { unsafe String(cString: strerror($0.rawValue)) }
       throw KernelError(
         operation(), errno: errno, reason: unsafe String(cString: strerror(errno.rawValue)),
-        kernelMessage: Complaint.shortened(words))
+        kernelMessage: NftErrorText.shortened(message))
     }
   }
 }
 
-extension ExitGuard.End {
+extension ExitGuard.ExitStatus {
   /// The error for libnftables' exit status.
   ///
   /// The status is 2 if it gets no memory, 3 if it gets no socket, and 1 if the answer to one of its requests is
@@ -106,6 +107,6 @@ extension ExitGuard.End {
       }
     return KernelError(
       operation, errno: code, reason: unsafe String(cString: strerror(code.rawValue)),
-      kernelMessage: "libnftables gave up with status \(status)")
+      kernelMessage: "libnftables called exit() with status \(status)")
   }
 }
