@@ -10,10 +10,10 @@ DESTDIR ?=
 PLUGIN_DIR ?= /opt/cni/bin
 BIN := $(CURDIR)/.build/bin
 
-# sudo forgets where the caller's Swift is, so the usual places are looked at too.
+# sudo drops the caller's PATH to Swift, so the usual directories are added.
 CALLER_HOME := $(shell getent passwd "$${SUDO_USER:-$$(id -un)}" | cut -d: -f6)
 export PATH := $(PATH):/opt/swift/usr/bin:/usr/local/swift/usr/bin:$(CALLER_HOME)/.local/share/swiftly/bin:/usr/sbin:/sbin
-# A caller's options for his own make are no business of the tests'.
+# The options of the caller's make must not reach programs that the tests start.
 unexport MAKEFLAGS
 
 .PHONY: help
@@ -33,7 +33,7 @@ install: build ## install plugins to /opt/cni/bin (PLUGIN_DIR), cnictl to PREFIX
 	@scripts/install "$(BIN)" "$(DESTDIR)$(PLUGIN_DIR)" "$(DESTDIR)$(PREFIX)"
 
 .PHONY: uninstall
-uninstall: ## remove what install put there
+uninstall: ## remove the installed files
 	@scripts/uninstall "$(DESTDIR)$(PLUGIN_DIR)" "$(DESTDIR)$(PREFIX)"
 
 .PHONY: release
@@ -57,7 +57,7 @@ quick: ## lint, imports, and the unit tests of what changed since the branch lef
 	@scripts/quick $(BASE)
 
 .PHONY: lint
-lint: ## formatting, length of files and functions, the version, what the documentation names
+lint: ## formatting, length of files and functions, the version, paths and names in the documentation
 	@swift format lint --strict --recursive --parallel Sources Tests Package.swift
 	@scripts/lint-length Sources Tests
 	@scripts/version check
@@ -73,22 +73,22 @@ schema-check: deps ## the schemas accept every file of conf-examples
 	@scripts/schema-check
 
 .PHONY: imports
-imports: ## the arrows of docs/architecture.md
+imports: ## check the imports of docs/architecture.md
 	@scripts/lint-imports
 
 .PHONY: unit
-unit: ## tests of everything that needs no rights
+unit: ## tests that need no privileges
 	@scripts/run-tests unit
 
 .PHONY: kernel
 kernel: ## tests of the kernel layer, in a private network namespace
 	@scripts/run-tests kernel
 
-# Only here: tests of what a runtime passes on would find it among a plugin's variables.
+# Only for these targets: tests of the environment that a runtime passes to plugins would find the variable there.
 end-to-end test-multihost link-kinds conf-examples test-docs test-podman faults faults-sample: export CNI_BIN := $(BIN)
 
 .PHONY: end-to-end
-end-to-end: build ## tests over the built plugins, in a private network namespace
+end-to-end: build ## tests with the built plugins, in a private network namespace
 	@scripts/run-tests end-to-end
 
 .PHONY: test-multihost
@@ -116,7 +116,7 @@ faults: deps build ## stop each ADD and DEL before every change, fail every syst
 	@scripts/faults $(if $(SAMPLE),--sample $(SAMPLE))
 
 .PHONY: faults-sample
-faults-sample: deps build ## what make check runs of faults
+faults-sample: deps build ## the sample of faults that make check runs
 	@scripts/faults --sample 126 --seed 594 --and 'dns-hosts-dnsmasq ADD readlink' --and 'macvlan-host-access DEL ioctl' \
 	  --and 'tuning DEL ioctl' --and 'bridge-iptables ADD setsockopt'
 
