@@ -156,7 +156,7 @@ let package = Package(
     tests(
       "PartnerTests",
       ["CNI", "Iptables", "Kernel", "LabSupport", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
-    tests("PluginKitTests", ["CNI", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
+    tests("PluginKitTests", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests(
       "KernelTests",
       [

@@ -18,7 +18,7 @@ final class FilterLock {
 
   /// Writes a line to standard error.
   static func write(_ text: String) {
-    try? StandardStreams.write(Array("\(text)\n".utf8), to: StandardStreams.error)  // there is nowhere else to report this failure
+    try? StandardStreams.write(Array("\(text)\n".utf8), to: StandardStreams.error)  // nowhere else to report it
   }
 }
 

@@ -60,7 +60,7 @@ enum NftSyntax {
       throw KernelError(
         "publish with chain \(chain)", errno: .EINVAL,
         reason:
-          "want a name of 1 to 63 letters, digits, '-', '_' and '.' that begins with a letter and that swift-cni does not use itself"
+          "want a name of 1 to 63 letters, digits, '-', '_' and '.' that begins with a letter and is not a swift-cni chain"
       )
     }
   }
