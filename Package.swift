@@ -85,7 +85,7 @@ let package = Package(
     plugin("tuning", ["PluginKit", "CNI", "Kernel", "Linux", "NetTypes", "Netlink"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
 
-    library("CNIRuntime", ["CNI", "Kernel", "Linux", "NetTypes"]),
+    library("CNIRuntime", ["CNI", "Linux", "NetTypes", "PluginKit"]),
 
     .executableTarget(
       name: "cnictl",

@@ -29,7 +29,8 @@ extension HostFilter {
     do throws(KernelError) {
       try iptables.add(passages)
     } catch {
-      try? nftables.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: ruleSet.rules)  // report the first error
+      // The first error is thrown.
+      try? nftables.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: ruleSet.rules)
       throw error
     }
   }

@@ -15,23 +15,21 @@ struct DelegateRunner {
   /// - Returns: its result for ADD, `nil` for other commands.
   /// - Throws: its own error with its code; code 105 if it cannot be run or its output cannot be read.
   func run(_ type: PluginType, _ command: Command, _ input: [UInt8]) throws(CNIError) -> AddResult? {
-    let path = try find(type)
-    let output: ChildOutput
+    let plugin = try find(type)
+    let output: [UInt8]
     if let journal {
-      output = try journal.step("run \(path) \(command.rawValue)") { () throws(CNIError) in
-        try execute(path, command, input)
+      output = try journal.step("run \(plugin.path) \(command.rawValue)") { () throws(CNIError) in
+        try successfulOutput(of: plugin, command, input)
       }
     } else {
-      output = try execute(path, command, input)
+      output = try successfulOutput(of: plugin, command, input)
     }
-    try? StandardStreams.write(output.errors, to: StandardStreams.error)  // a failure to pass it on is no reason for a rollback
-    guard output.status == 0 else { throw failure(of: type, output) }
-    let answer = DelegateOutput(type, command, output.output)
+    let answer = DelegateOutput(type, command, output)
     try answer.refuseError()
     return command == .add ? try answer.result() : nil
   }
 
-  /// Lets the plugin `type` plan its ADD; nothing is done for other commands, because there is nothing to take back.
+  /// Lets the plugin `type` plan its ADD; does nothing for other commands, because ADD made no change.
   ///
   /// - Returns: the planned result.
   /// - Throws: code 4 if the plugin is not of this suite, which would make the attachment; its own error.
@@ -39,18 +37,16 @@ struct DelegateRunner {
     _ type: PluginType, _ command: Command, _ input: [UInt8], isIPAM: Bool, into plan: PlanOutput
   ) throws(CNIError) -> AddResult? {
     guard command == .add else { return nil }
-    let path = try find(type)
-    guard try canPlan(type, path, input) else {
+    let plugin = try find(type)
+    guard try canPlan(plugin, input) else {
       throw CNIError(
         .invalidEnvironment,
         isIPAM
           ? "plan: IPAM plugin \(type) would assign an address: want host-local of this suite"
-          : "plan: plugin \(type) would change the host: want \(type) of this suite", details: path)
+          : "plan: plugin \(type) would change the host: want \(type) of this suite", details: plugin.path)
     }
-    let output = try execute(path, .add, input)
-    try? StandardStreams.write(output.errors, to: StandardStreams.error)
-    guard output.status == 0 else { throw failure(of: type, output) }
-    let lines = String(decoding: output.output, as: UTF8.self).split(separator: "\n").map(String.init)
+    let output = try successfulOutput(of: plugin, .add, input)
+    let lines = String(decoding: output, as: UTF8.self).split(separator: "\n").map(String.init)
     guard let last = lines.last, last.hasPrefix(PlanOutput.resultPrefix) else {
       throw CNIError(.delegateFailed, "plugin \(type) with CNI_PLAN=1: no planned result as the last line")
     }
@@ -58,54 +54,36 @@ struct DelegateRunner {
     return try DelegateOutput(type, .add, Array(last.dropFirst(PlanOutput.resultPrefix.count).utf8)).result()
   }
 
-  /// Whether the plugin knows `CNI_PLAN`, as it says itself; a name that this suite does not have is not asked.
-  private func canPlan(_ type: PluginType, _ path: String, _ input: [UInt8]) throws(CNIError) -> Bool {
-    guard SuitePlugins.names.contains(type.description) else { return false }
-    let answer = try execute(path, "VALIDATE", input)
+  /// Whether the plugin supports `CNI_PLAN`; a plugin whose name this suite does not have is not run.
+  private func canPlan(_ plugin: PluginProcess, _ input: [UInt8]) throws(CNIError) -> Bool {
+    guard SuitePlugins.names.contains(plugin.type.description) else { return false }
+    let answer = try execute(plugin, "VALIDATE", input)
     guard answer.status == 0, let value = try? CNIJSON.decodeValue(answer.output) else { return false }
     return value["plans"] == .bool(true)
   }
 
-  private func find(_ type: PluginType) throws(CNIError) -> String {
-    for directory in searchPath {
-      let path = "\(directory)/\(type)"
-      if (try? Files.status(path))?.isRegular == true { return path }
+  private func find(_ type: PluginType) throws(CNIError) -> PluginProcess {
+    guard let plugin = PluginProcess(type, in: searchPath) else {
+      throw CNIError(
+        .delegateFailed, "find plugin \(type): not found in any directory of CNI_PATH",
+        details: searchPath.joined(separator: ":"))
     }
-    throw CNIError(
-      .delegateFailed, "find plugin \(type): not found in any directory of CNI_PATH",
-      details: searchPath.joined(separator: ":"))
+    return plugin
   }
 
-  private func execute(_ path: String, _ command: Command, _ input: [UInt8]) throws(CNIError) -> ChildOutput {
-    try execute(path, command.rawValue, input)
+  /// Runs it and passes its standard error on.
+  private func successfulOutput(
+    of plugin: PluginProcess, _ command: Command, _ input: [UInt8]
+  ) throws(CNIError) -> [UInt8] {
+    let output = try execute(plugin, command.rawValue, input)
+    // A failure to pass it on is no reason for a rollback.
+    try? StandardStreams.write(output.errors, to: StandardStreams.error)
+    guard output.status == 0 else { throw plugin.error(in: output, of: command.rawValue) }
+    return output.output
   }
 
-  private func execute(_ path: String, _ command: String, _ input: [UInt8]) throws(CNIError) -> ChildOutput {
+  private func execute(_ plugin: PluginProcess, _ command: String, _ input: [UInt8]) throws(CNIError) -> ChildOutput {
     let environment = Environment.all.filter { !$0.hasPrefix("CNI_COMMAND=") } + ["CNI_COMMAND=\(command)"]
-    var attempts = 0
-    while true {
-      do throws(KernelError) {
-        return try ChildProcess.run(path, environment: environment, input: input, seconds: Self.secondsToWait)
-      } catch {
-        // ETXTBSY: the plugin's file is being written, perhaps by an update.
-        guard error.isTextFileBusy, attempts < 5 else {
-          throw CNIError(.delegateFailed, error.description, details: "errno \(error.errno)")
-        }
-        attempts += 1
-        Clock.sleep(milliseconds: 1000)
-      }
-    }
-  }
-
-  private func failure(of type: PluginType, _ output: ChildOutput) -> CNIError {
-    let printedError = try? CNIJSON.decode(PrintedError.self, from: output.output)
-    if let printedError, let code = printedError.code, code.rawValue != 0 {
-      return CNIError(code, printedError.message ?? "plugin \(type) failed", details: printedError.details)
-    }
-    let outputBytes = output.output.isEmpty ? output.errors : output.output
-    let what = printedError?.code == nil ? "no error in JSON" : "code 0, which is not an error code"
-    return CNIError(
-      .delegateFailed, "plugin \(type) failed with status \(output.status) and \(what)",
-      details: String(decoding: outputBytes.prefix(1000), as: UTF8.self))
+    return try plugin.run(command, input: input, environment: environment, seconds: Self.secondsToWait)
   }
 }

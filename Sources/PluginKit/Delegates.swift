@@ -56,7 +56,8 @@ public struct Delegates {
     do throws(CNIError) {
       return try run(nestedPlugin.type, command, input) ?? AddResult()
     } catch {
-      if command == .add, !error.isOfAnEarlierADD { _ = try? run(nestedPlugin.type, .del, input) }  // ADD's error is thrown
+      // ADD's error is thrown.
+      if command == .add, !error.isOfAnEarlierADD { _ = try? run(nestedPlugin.type, .del, input) }
       throw error
     }
   }

@@ -93,5 +93,6 @@ private func log(_ journal: Journal?, _ input: [UInt8], _ error: CNIError?) {
 
 /// Writes a line to standard error, for problems that do not change the outcome.
 public func warn(_ text: String) {
-  try? StandardStreams.write(Array((text + "\n").utf8), to: StandardStreams.error)  // there is no other place to report it
+  // There is no other place to report it.
+  try? StandardStreams.write(Array((text + "\n").utf8), to: StandardStreams.error)
 }
