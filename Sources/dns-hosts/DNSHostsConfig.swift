@@ -34,7 +34,8 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
     // podman uses this type: it creates the containers' files itself, so only a name server can have the names.
     let isDnsname = json["type"]?.value == .string("dnsname")
     hosts = try json.flag("hosts") ?? !isDnsname
-    files = hosts || !isDnsname ? try FileTemplates(json) : nil
+    let templates = try FileTemplates(json)
+    files = hosts || !isDnsname ? templates : nil
     domain = try json.parsed("domain")
     server = isDnsname ? try ServerConfig.dnsname(in: json) : try ServerConfig(in: json)
     if isDnsname, domain == nil { domain = try json.parsed("domainName") }

@@ -97,6 +97,20 @@ import Testing
     #expect(others.subtracting(all).isEmpty, "in the code, not in the tables of the other plugins")
   }
 
+  @Test(arguments: KeyTables.plugins.map(\.name))
+  func `a plugin refuses a value of another type than its table has`(plugin: String) throws {
+    let (read, documents) = try #require(Self.readers[plugin])
+    let document = try #require(try Self.variants(of: documents[0], type: plugin)[0].object)
+    for key in KeyTables.plugin(plugin) ?? [] where key.name != "capabilities" {
+      guard let wrong = key.shape.wrongValue else { continue }
+      let reader = JSONReader(.object(document.merging([key.name: wrong]) { $1 }))
+      #expect(throws: CNIError.self, "\(key.name): \(wrong.text)") {
+        try read(reader)
+        try Self.readShared(reader)
+      }
+    }
+  }
+
   @Test func `a network list reads the keys of its table`() throws {
     let readKeys = try Self.lookups(in: [.object(["name": "blue"])]) { _ = try ListHeader($0) }
     #expect(readKeys.union(["plugins"]) == Self.paths(of: Key.list))
@@ -224,4 +238,16 @@ import Testing
     {"network_info":{"ip_addresses":[{"ip_address":"10.1.0.9"}],"labels":{"labels":[{"key":"a","value":"b"}]},
      "port_mappings":\(ports)}}
     """
+}
+
+extension Shape {
+  /// A value of another type; `nil` if only the plugin knows the types.
+  fileprivate var wrongValue: JSONValue? {
+    switch self {
+    case .bool, .int: .string("x")
+    case .off: .bool(true)
+    case .either: nil
+    case .string, .object, .address, .prefix, .mac, .subnet, .word, .list, .members, .open: .integer(7)
+    }
+  }
 }

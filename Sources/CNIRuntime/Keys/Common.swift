@@ -88,7 +88,7 @@ extension Key {
     "The bridge learns which MAC addresses are behind the container: for a container that bridges itself.")
 
   /// What every link on top of a master takes.
-  static let upper: [Key] = [
+  static let masterGroup: [Key] = [
     Key("master", .string, default: "the default route's link", "The parent link. Required for `vlan`."),
     Key(
       "mtu", .int, in: KeyRange.mtu, orZero: true, default: "the master's",

@@ -18,7 +18,7 @@ extension KeyTable {
       Key(
         "hostAccess", .bool, default: "false",
         "The host and the container reach each other. Mode `bridge` alone, and with `ipam`."),
-    ], groups: ["master": Key.upper])
+    ], groups: ["master": Key.masterGroup])
 
   static let ipvlan = KeyTable(
     "ipvlan", "Gives containers a link with the MAC address of a link of the host.", capabilities: addressCapabilities,
@@ -27,13 +27,13 @@ extension KeyTable {
       Key(
         "flag", .word(["bridge", "private", "vepa"]), default: "`bridge`",
         "How links of one master reach each other."),
-    ], groups: ["master": Key.upper])
+    ], groups: ["master": Key.masterGroup])
 
   static let vlan = KeyTable(
     "vlan", "Gives a container a link that carries one VLAN of a link of the host.", capabilities: addressCapabilities,
     [
       Key("vlanId", .int, in: KeyRange.vlanTag, default: "0", "The VLAN; 0 has a tag with a priority and no VLAN.")
-    ], groups: ["master": Key.upper])
+    ], groups: ["master": Key.masterGroup])
 
   static let ptp = KeyTable(
     "ptp", "Connects a container by a veth pair to the host or to another container.",
