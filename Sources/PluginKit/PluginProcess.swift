@@ -7,12 +7,11 @@ public struct PluginProcess: Sendable {
   public let type: PluginType
   public let path: String
 
-  /// Finds the executable.
+  /// Finds the executable; `nil` if no directory has it.
   ///
   /// - Parameters:
   ///   - type: its file name.
   ///   - directories: searched in this order, as in `CNI_PATH`; empty names are skipped.
-  /// - Returns: `nil` if no directory has it.
   public init?(_ type: PluginType, in directories: [String]) {
     // What cannot be looked at cannot be run: the next directory may have it.
     let paths = directories.filter { !$0.isEmpty }.map { "\($0)/\(type)" }
@@ -51,6 +50,7 @@ public struct PluginProcess: Sendable {
   ///
   /// - Parameters:
   ///   - output: what it printed.
+  ///   - command: for the message if it printed no error.
   ///   - prefix: goes before the plugin's own message.
   /// - Returns: code 105 with the output as details if the plugin printed no error.
   public func error(in output: ChildOutput, of command: String, prefix: String? = nil) -> CNIError {
