@@ -135,7 +135,7 @@ struct LifeTests {
       words: "up0 has ipvlan links, or is a port of a bridge or bond", code: 100),
     Obstacle(
       script: "ip link add link up0 name solo type macvlan mode passthru",
-      words: "up0 serves a macvlan link in mode passthru", code: 100),
+      words: "up0 has a macvlan link in mode passthru", code: 100),
   ]
 
   @Test(arguments: obstacles)
