@@ -1,6 +1,6 @@
 public import NetTypes
 
-/// The result of an ADD (spec section 5), independent of the version's JSON form.
+/// The result of an ADD (spec section 5); its JSON form depends on the version of the specification.
 public struct AddResult: Equatable, Sendable {
   public var interfaces: [Interface] = []
   public var ips: [IP] = []
@@ -18,7 +18,7 @@ public struct AddResult: Equatable, Sendable {
 
   public struct Interface: Equatable, Sendable {
     public var name: String
-    /// The text that the other plugin wrote: not every link's address has six bytes.
+    /// The text as the plugin wrote it, because the address of some links does not have six bytes.
     public var mac: String?
     /// The MTU in bytes.
     public var mtu: Int?

@@ -1,7 +1,7 @@
 public import CNI
 public import NetTypes
 
-/// What an operator wants of an attachment beside where it goes.
+/// The options of `cnictl connect`: addresses, MAC address, ports and others.
 public struct AttachmentRequest: Equatable, Sendable {
   public var addresses: [RequestedAddress] = []
   public var mac: MACAddress?
@@ -16,9 +16,9 @@ public struct AttachmentRequest: Equatable, Sendable {
 
   public init() {}
 
-  /// Puts every wish where the network's plugins look for it: a declared capability, else `CNI_ARGS`.
+  /// The attachment, with each option as a declared capability, otherwise in `CNI_ARGS`.
   ///
-  /// - Throws: code 7 for a wish that no plugin of the network takes.
+  /// - Throws: code 7 for an option that no plugin of the network supports.
   public func attachment(
     _ owner: AttachmentID, namespacePath: String, on list: NetworkList
   ) throws(CNIError) -> NetworkAttachment {

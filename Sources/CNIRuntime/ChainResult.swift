@@ -1,12 +1,12 @@
 public import CNI
 
-/// What a chain answered so far.
+/// The result of the plugins that have run so far.
 public struct ChainResult: Equatable, Sendable {
-  /// In the list's version; keys that we do not know are kept as long as the plugin speaks that version.
+  /// In the list's version; unknown keys are kept if the plugin's result has that version.
   public var json: JSONValue
   public var result: AddResult
 
-  /// - Throws: code 6 where a plugin's answer is no result.
+  /// - Throws: code 6 if the plugin's output is not a result.
   init(_ output: [UInt8], of type: PluginType, as version: SpecVersion) throws(CNIError) {
     do throws(CNIError) {
       try self.init(CNIJSON.decodeValue(output), as: version)
@@ -16,7 +16,7 @@ public struct ChainResult: Equatable, Sendable {
     }
   }
 
-  /// - Throws: where `value` is no result of any version.
+  /// - Throws: an error if `value` is not a result of any version.
   init(_ value: JSONValue, as version: SpecVersion) throws(CNIError) {
     let written: PrintedResult = try JSONReader(value).object()
     result = written.result
@@ -29,13 +29,13 @@ public struct ChainResult: Equatable, Sendable {
 }
 
 extension ResultCache.Entry {
-  /// The result in `version`'s form; `nil` where none was kept.
+  /// The result in the form of `version`; `nil` if none is stored.
   func result(as version: SpecVersion) throws(CNIError) -> JSONValue? {
     guard let result else { return nil }
     return try ChainResult(result, as: version).json
   }
 
-  /// What ADD made; empty where it was not kept or cannot be read.
+  /// The result of ADD; empty if it is not stored or cannot be read.
   public var addResult: AddResult {
     guard let result, let read = try? ChainResult(result, as: .latest) else { return AddResult() }
     return read.result
@@ -43,7 +43,7 @@ extension ResultCache.Entry {
 }
 
 extension NetworkList.ConfiguredPlugin {
-  /// What the plugin finds on its standard input (spec section 3, "Deriving execution configuration").
+  /// The configuration for the plugin's standard input (spec section 3, "Deriving execution configuration").
   func input(
     for list: NetworkList, previous: JSONValue? = nil, _ attachment: NetworkAttachment? = nil,
     adding members: [String: JSONValue] = [:]
@@ -59,7 +59,7 @@ extension NetworkList.ConfiguredPlugin {
 }
 
 extension JSONValue {
-  /// The object with these members in place of those of the same name, however they are spelled.
+  /// The object with these members; they replace members of the same name in upper or lower case.
   func with(_ members: [String: JSONValue]) -> JSONValue {
     let replaced = Set(members.keys.map { $0.lowercased() })
     let kept = (object ?? [:]).filter { !replaced.contains($0.key.lowercased()) }

@@ -24,23 +24,23 @@ public struct ConfigDirectory: Sendable {
     public var id: String { SHA256.hex("\(list.name)\0\(file)") }
   }
 
-  /// A file that is there and gives no network.
+  /// A file that is not a valid network.
   public struct Fault: Equatable, Sendable {
     public var file: String
     public var reason: String
   }
 
-  /// What the directory holds, sorted by file name.
+  /// The networks and the faulty files of the directory, sorted by file name.
   public struct Contents: Equatable, Sendable {
     public var entries: [Entry] = []
     public var faults: [Fault] = []
   }
 
-  /// Reads every `.conflist`, `.conf` and `.json` file; a missing directory holds none.
+  /// Reads every `.conflist`, `.conf` and `.json` file; a missing directory counts as empty.
   ///
-  /// A file that cannot be read or understood becomes a fault, and so does the second file of one name.
+  /// A file that cannot be read or parsed becomes a fault; so does a second file with the same network name.
   ///
-  /// - Throws: code 5 where the directory itself cannot be read.
+  /// - Throws: code 5 if the directory itself cannot be read.
   public func load() throws(CNIError) -> Contents {
     var contents = Contents()
     for name in try configurationFiles(in: path, extensions: [".conflist", ".conf", ".json"]) {
@@ -60,9 +60,9 @@ public struct ConfigDirectory: Sendable {
 }
 
 extension ConfigDirectory.Contents {
-  /// The network of that name, or the one whose id begins so.
+  /// The network of that name, or the one whose ID begins with it.
   ///
-  /// - Throws: code 7, with the names that there are and the files that could not be read.
+  /// - Throws: code 7 with the existing names and the files that could not be read.
   public func entry(_ name: String) throws(CNIError) -> ConfigDirectory.Entry {
     if let entry = entries.first(where: { $0.list.name.description == name }) { return entry }
     let similar = name.count >= 4 ? entries.filter { $0.id.hasPrefix(name) } : []
@@ -76,9 +76,9 @@ extension ConfigDirectory.Contents {
 }
 
 extension NetworkList {
-  /// Reads a file and, unless it says otherwise, the plugins in the directory beside it that has the network's name.
+  /// Reads a file, and the plugins in the directory `NAME` beside it unless `loadOnlyInlinedPlugins` is set.
   ///
-  /// - Throws: code 5 where a file cannot be read, else as `init`.
+  /// - Throws: code 5 if a file cannot be read, otherwise as `NetworkList.init`.
   public static func read(_ file: String) throws(CNIError) -> NetworkList {
     let bytes = try readFile(file)
     let directory = file.lastIndex(of: "/").map { String(file[..<$0]) } ?? "."

@@ -12,15 +12,15 @@ public struct ContainerNamespace: Equatable, Sendable {
     path = text.contains("/") ? text : "\(NamedNamespaces.directory)/\(text)"
   }
 
-  /// The namespace that an attachment names; it may name none.
+  /// The namespace of an attachment; the path is empty if the attachment has none.
   public init(of attachment: NetworkAttachment) { path = attachment.namespacePath }
 
   public init(processID: Int) { path = "/proc/\(processID)/ns/net" }
 
-  /// Whether a namespace is there.
+  /// Whether a namespace exists.
   public enum Presence: Equatable, Sendable {
     case live
-    /// The path leads to none.
+    /// No namespace is at the path.
     case gone
     /// No path is known, or it cannot be opened.
     case unknown
@@ -37,7 +37,7 @@ public struct ContainerNamespace: Equatable, Sendable {
     }
   }
 
-  /// Whether both paths lead to one namespace: they are equal, or what is behind them now is.
+  /// Whether both paths are equal or lead to the same namespace now.
   public func isSame(as other: ContainerNamespace) -> Bool {
     if path == other.path { return true }
     guard let own = try? Namespace.open(path).identity(), let its = try? Namespace.open(other.path).identity() else {
@@ -52,9 +52,9 @@ public struct ContainerNamespace: Equatable, Sendable {
     return path.hasPrefix(prefix) ? String(path.dropFirst(prefix.count)) : nil
   }
 
-  /// The identifier of a container that nobody named: the namespace's name, else `ns-` and its inode.
+  /// The ID of a container without a given one: the namespace's name, otherwise `ns-` and its inode.
   ///
-  /// - Throws: code 8 where there is no namespace.
+  /// - Throws: code 8 if there is no namespace.
   public func defaultContainerID() throws(CNIError) -> ContainerID {
     let inode = try open { namespace throws(KernelError) in try namespace.identity().inode }
     if let id = name.flatMap(ContainerID.init) { return id }
@@ -64,9 +64,9 @@ public struct ContainerNamespace: Equatable, Sendable {
     return id
   }
 
-  /// Names of the interfaces that are there.
+  /// The names of the interfaces in the namespace.
   ///
-  /// - Throws: code 8 where there is no namespace.
+  /// - Throws: code 8 if there is no namespace.
   public func interfaces() throws(CNIError) -> [String] {
     let bytes = try open { namespace throws(KernelError) in
       try namespace.enter { () throws(KernelError) in try Files.read("/proc/thread-self/net/dev") }
@@ -76,7 +76,7 @@ public struct ContainerNamespace: Equatable, Sendable {
     }
   }
 
-  /// The first of `eth0`, `eth1` … that is not there.
+  /// The first of `eth0`, `eth1` … that does not exist.
   public func freeInterfaceName() throws(CNIError) -> InterfaceName {
     let taken = Set(try interfaces())
     let free = (0...taken.count).lazy.map { "eth\($0)" }.first { !taken.contains($0) }

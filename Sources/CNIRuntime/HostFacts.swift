@@ -2,7 +2,7 @@ import CNI
 import Linux
 
 extension HostRoute {
-  /// The routes of this process' namespace; a table that cannot be read counts as empty.
+  /// The routes of this process's namespace; a table that cannot be read counts as empty.
   public static func read() -> [HostRoute] {
     // A kernel without IPv6 has no such file.
     let v4 = (try? Files.read("/proc/net/route")) ?? [], v6 = (try? Files.read("/proc/net/ipv6_route")) ?? []
@@ -11,7 +11,7 @@ extension HostRoute {
 }
 
 extension Runtime {
-  /// One finding for each plugin of the network that is missing or does not speak its version.
+  /// One finding for each plugin of the network that is missing or does not support the network's version.
   public func pluginFindings(_ list: NetworkList) -> [Finding] {
     list.requiredPlugins.compactMap { type in
       do throws(CNIError) {

@@ -2,9 +2,9 @@ import Linux
 
 /// The network namespaces that this process can see.
 public enum HostNamespaces {
-  /// A path to each but this process's own: those with a name, those mounted anywhere, those of processes.
+  /// A path to each namespace except this process's: named ones, mounted ones, and those of processes.
   public static func paths() -> [String] {
-    // What cannot be listed holds no namespace that could be looked into.
+    // A directory that cannot be listed counts as empty.
     let processes = ((try? Files.list("/proc")) ?? []).filter { Int($0) != nil }
     let named = ["/run/netns", "/var/run/netns"].flatMap { directory in
       ((try? Files.list(directory)) ?? []).map { "\(directory)/\($0)" }
@@ -29,7 +29,7 @@ public enum HostNamespaces {
     return mountPoints(String(decoding: table, as: UTF8.self))
   }
 
-  /// Where the lines of `/proc/self/mountinfo` say that a network namespace is mounted.
+  /// The mount points of network namespaces in the lines of `/proc/self/mountinfo`.
   static func mountPoints(_ table: String) -> [String] {
     table.split(whereSeparator: \.isNewline).compactMap { line in
       let fields = line.split(separator: " ")

@@ -12,7 +12,7 @@ public struct HostRoute: Equatable, Sendable {
 }
 
 extension HostRoute {
-  /// `RTF_REJECT` and `RTF_LOCAL` of `<linux/route.h>` and `<linux/ipv6_route.h>`: no way to anybody else.
+  /// `RTF_REJECT` and `RTF_LOCAL` of `<linux/route.h>` and `<linux/ipv6_route.h>`: routes that lead to no other host.
   private static let unusableFlags: UInt32 = 0x0200 | 0x8000_0000
 
   /// The lines of `/proc/net/route`; default routes are left out.

@@ -1,27 +1,27 @@
 public import CNI
 public import NetTypes
 
-/// What the host has of one network's attachments, also of those that no cache remembers.
+/// Everything on the host that belongs to one network's attachments, also to those without a cached result.
 public struct HostSurvey: Equatable, Sendable {
   public var network: NetworkName
   public var cached: [Cached] = []
   public var links: [Link] = []
   public var leases: [Lease] = []
   public var ruleSets: [RuleSet] = []
-  /// The containers that a plugin was attaching after all this was read.
+  /// The containers that a plugin process was attaching after the other data was read.
   public var attachmentsInProgress: Set<ContainerInterfaceName> = []
-  /// What is in each namespace, read last: what an ADD had taken before is there by then, or it is in `attachmentsInProgress`.
+  /// The interfaces in each namespace, read last: an ADD that had a lease or link before is in here or in progress.
   public var namespaceInterfaces: [NamespaceInterface] = []
 
   public init(_ network: NetworkName) { self.network = network }
 
   public typealias Presence = ContainerNamespace.Presence
 
-  /// An attachment that the cache knows.
+  /// An attachment with a cached result.
   public struct Cached: Equatable, Sendable {
     public var owner: AttachmentID
     public var presence: Presence
-    /// The links that its result names on the host.
+    /// The links on the host that its result lists.
     public var hostLinks: [String]
 
     public init(_ owner: AttachmentID, _ presence: Presence, hostLinks: [String] = []) {
@@ -35,7 +35,7 @@ public struct HostSurvey: Equatable, Sendable {
   public struct Link: Equatable, Sendable {
     public var name: InterfaceName
     public var alias: String?
-    /// Of the namespace that its other end is in; `nil` where it has none, or has it on the host.
+    /// Presence of the namespace of its peer; `nil` if it has no peer, or if the peer is on the host.
     public var peer: Presence?
 
     public init(_ name: InterfaceName, alias: String? = nil, peer: Presence? = nil) {
@@ -47,13 +47,13 @@ public struct HostSurvey: Equatable, Sendable {
 
   /// A leased address.
   ///
-  /// A lease file whose writer died names no holder.
+  /// If the process that wrote the lease file was killed, the file has no holder.
   public struct Lease: Equatable, Sendable {
     public var address: IPAddress
     public var container: String?
     /// `nil` in old leases.
     public var interface: String?
-    /// Of the namespace that the lease itself names.
+    /// Presence of the namespace that is recorded in the lease.
     public var presence: Presence
 
     public init(_ address: IPAddress, container: String?, interface: String?, _ presence: Presence = .unknown) {
@@ -67,7 +67,7 @@ public struct HostSurvey: Equatable, Sendable {
   /// Packet filter rules.
   public struct RuleSet: Equatable, Sendable {
     public var owner: AttachmentID
-    /// Whose rules they are: `ports`, `firewall`.
+    /// The plugin role of the rules: `ports`, `firewall`.
     public var role: String
     public var addresses: [IPAddress]
 
@@ -92,15 +92,15 @@ public struct HostSurvey: Equatable, Sendable {
   }
 }
 
-/// One attachment, and whether its container is there.
+/// One attachment, and whether its container's namespace exists.
 public struct SurveyedAttachment: Equatable, Sendable {
   public var owner: AttachmentID
   public var presence: ContainerNamespace.Presence
   public var isCached = false
-  /// What there is of it: `cached result`, `link veth7`, `address 10.1.0.2`.
+  /// What was found of it: `cached result`, `link veth7`, `address 10.1.0.2`.
   public var traces: [String] = []
 
-  /// The same whether it is going to be removed or was.
+  /// The text for `gc`, with and without `--dry-run`.
   public var sentence: String {
     "\(owner.container) \(owner.network) \(owner.interface): stale: \(traces.joined(separator: ", "))"
   }
@@ -109,8 +109,8 @@ public struct SurveyedAttachment: Equatable, Sendable {
 extension HostSurvey {
   /// Every attachment to the network, by name.
   ///
-  /// One is live where anything of it leads to a live namespace, and gone only where something leads to one that is
-  /// gone and nothing says otherwise.
+  /// An attachment is live if a trace leads to a live namespace. It is gone only if all its traces with a namespace
+  /// lead to one that is gone.
   public func attachments() -> [SurveyedAttachment] {
     var evidenceByOwner: [AttachmentID: Evidence] = [:]
     for entry in cached {
@@ -133,7 +133,7 @@ extension HostSurvey {
       evidenceByOwner[ruleSet.owner, default: Evidence()].add("rules of \(ruleSet.role)", presence(of: ruleSet))
     }
     for interface in namespaceInterfaces {
-      // A host's end in another host's namespace has another name.
+      // A host end in another host's namespace has another name.
       guard let owner = owner(ofAlias: interface.alias), owner.interface.description == interface.name else { continue }
       evidenceByOwner[owner, default: Evidence()].add("interface \(interface.name)", .live)
     }
@@ -146,7 +146,7 @@ extension HostSurvey {
     }.sorted { ("\($0.owner.container)", "\($0.owner.interface)") < ("\($1.owner.container)", "\($1.owner.interface)") }
   }
 
-  /// What belongs to the network and to no attachment: a plugin was killed, or its machine stopped.
+  /// Things that belong to the network but to no attachment, after a plugin was killed or the machine stopped.
   public func leftovers() -> [String] {
     let hostInterfaces = Set(attachments().map { $0.owner.hostInterface })
     let prefix = AttachmentID.hostInterfacePrefix(network)
@@ -180,7 +180,7 @@ extension HostSurvey {
     return owner
   }
 
-  /// An old lease names no interface: it is that of every attachment of the container that is known otherwise.
+  /// An old lease has no interface; it counts for every attachment of the container that other data shows.
   private func owners(of lease: Lease) -> [AttachmentID] {
     guard let container = lease.container.flatMap(ContainerID.init) else { return [] }
     if let interface = lease.interface {

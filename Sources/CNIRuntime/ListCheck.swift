@@ -1,6 +1,6 @@
 import CNI
 
-/// Whether the plugins of a list go together.
+/// Checks that the plugins of a list fit together.
 enum ListCheck {
   static func findings(_ list: NetworkList) -> [Finding] { chain(list) + capabilities(list) }
 
@@ -44,7 +44,7 @@ enum ListCheck {
     }
   }
 
-  /// The same key twice in one object: the last would count.
+  /// Finds a key that occurs twice in one object, because only the last one would be used.
   static func repeatedKeys(_ bytes: [UInt8]) -> [Finding] {
     guard (try? CNIJSON.decodeValue(bytes)) != nil else { return [] }
     do throws(CNIError) {

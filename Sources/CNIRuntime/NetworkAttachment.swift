@@ -1,13 +1,13 @@
 public import CNI
 
-/// One interface of one container on one network, as the runtime asks for it.
+/// One interface of one container on one network, with the runtime's arguments.
 public struct NetworkAttachment: Equatable, Sendable {
   public var owner: AttachmentID
   /// `CNI_NETNS`; empty if the namespace is gone or unknown.
   public var namespacePath: String
   /// `CNI_ARGS`, in order.
   public var arguments: [Argument]
-  /// What the runtime offers by capability; a plugin gets those it declares as `runtimeConfig`.
+  /// The runtime's values by capability; a plugin gets those that it declares, as `runtimeConfig`.
   public var capabilityArguments: [String: JSONValue]
 
   public init(
@@ -30,7 +30,7 @@ public struct NetworkAttachment: Equatable, Sendable {
       self.value = value
     }
 
-    /// `nil` without a key, and for what would not come out of `CNI_ARGS` as it went in.
+    /// `nil` without a key, and for a text that `CNI_ARGS` cannot carry unchanged.
     public init?(pair: String) {
       guard let equals = pair.firstIndex(of: "="), equals != pair.startIndex, !pair.contains(";") else { return nil }
       key = String(pair[..<equals])

@@ -1,5 +1,5 @@
 extension NetworkRequest {
-  /// Networks that can be asked for in words.
+  /// The drivers of `cnictl network create`.
   public enum Driver: String, CaseIterable, Sendable {
     case bridge, overlay, macvlan, ipvlan, vlan, ptp, dummy, none, host
   }
@@ -12,19 +12,19 @@ extension NetworkRequest.Driver {
   /// Whether containers get addresses.
   var hasAddresses: Bool { self != .none && self != .host }
 
-  /// Whether the size of packets can be chosen.
+  /// Whether the MTU can be set.
   var hasMTU: Bool { hasAddresses && self != .dummy }
 
-  /// Whether the host stands between a container and everybody else.
+  /// Whether the host forwards the containers' packets.
   var forwardsThroughHost: Bool { [.bridge, .overlay, .ptp].contains(self) }
 
-  /// Whether containers are on the wire of a link of the host, with whoever else is there.
+  /// Whether containers are in the layer 2 network of a link of the host.
   public var hasParentLink: Bool { [.macvlan, .ipvlan, .vlan].contains(self) }
 
-  /// What the runtime may hand over: an `ipvlan` link has its master's hardware address.
+  /// The capabilities: not `mac` for `ipvlan`, whose links have the MAC address of their master.
   var capabilities: [String] { self == .ipvlan ? ["ips"] : ["ips", "mac"] }
 
-  /// The plugin's key for an option as Docker's users write it.
+  /// The plugin's key for an option under Docker's name.
   func key(forOption option: String) -> String {
     switch (self, option) {
     case (.overlay, "parent"): "dev"

@@ -3,16 +3,16 @@ public import CNI
 /// A network as the operator configured it: its plugins, to be run one after the other.
 public struct NetworkList: Equatable, Sendable {
   public var name: NetworkName
-  /// What all its plugins are spoken to in.
+  /// The version of the specification that all its plugins are called with.
   public var version: SpecVersion
   public var plugins: [ConfiguredPlugin]
   /// The operator wants no CHECK for this network.
   public var disableCheck = false
-  /// The operator wants no GC: somebody else has attachments to a network of this name.
+  /// The operator wants no GC, because another program has attachments to a network of this name.
   public var disableGC = false
   /// Only the plugins in the list count, not those in the directory named after the network.
   public var onlyInlinedPlugins = false
-  /// The list as JSON, with all its plugins: what the cache keeps.
+  /// The list as JSON, with all its plugins, as it is stored in the cache.
   public var bytes: [UInt8]
 
   /// One plugin of the list.
@@ -20,11 +20,11 @@ public struct NetworkList: Equatable, Sendable {
     public var type: PluginType
     /// Every key as the operator wrote it.
     public var config: JSONValue
-    /// What the operator lets the runtime hand to this plugin.
+    /// The capabilities that the configuration declares for this plugin.
     public var capabilities: Set<String>
   }
 
-  /// What `cnictl` shows as the network's driver: its first plugin's type, in Docker's word where there is one.
+  /// The driver that `cnictl` shows: the first plugin's type, or Docker's word for it.
   public var driver: String {
     switch plugins.first?.type.description {
     case nil, "none", "loopback": "null"
@@ -42,7 +42,7 @@ extension NetworkList {
   ///
   /// `extras` are plugins configured beside the list, in the directory named after the network.
   ///
-  /// - Throws: code 6 naming where the bytes are no JSON, code 7 naming the key that is wrong.
+  /// - Throws: code 6 with the position if the bytes are not JSON, code 7 with the key that is wrong.
   public init(_ bytes: [UInt8], extras: [JSONValue] = []) throws(CNIError) {
     let root = try CNIJSON.decodeValue(bytes)
     guard root.object != nil else { throw CNIError(.invalidNetworkConfig, "network configuration: want a JSON object") }
@@ -82,7 +82,7 @@ extension NetworkList {
 }
 
 extension NetworkList.ConfiguredPlugin {
-  /// `path` is where it stands in its file, for messages: `plugins[0].`.
+  /// `path` is its position in the file, for messages: `plugins[0].`.
   ///
   /// - Throws: code 7 naming the key that is wrong.
   init(_ config: JSONValue, at path: String) throws(CNIError) {
@@ -129,7 +129,7 @@ struct ListHeader: JSONReadable {
     loadOnlyInlinedPlugins = try json.looseFlag("loadOnlyInlinedPlugins")
   }
 
-  /// The newest version that the list offers and we speak; `cniVersions` counts beside `cniVersion`.
+  /// The newest version that the list offers (`cniVersion`, `cniVersions`) and that this program supports.
   func chosenVersion() throws(CNIError) -> SpecVersion {
     guard let offered = cniVersions, !offered.isEmpty else { return try SpecVersion(configured: cniVersion) }
     let supported = (offered + [cniVersion].compactMap(\.self)).compactMap(SpecVersion.init(rawValue:))

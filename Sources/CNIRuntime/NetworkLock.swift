@@ -2,15 +2,15 @@ public import CNI
 import Linux
 import NetTypes
 
-/// Keeps connecting, disconnecting, collecting garbage and removing a network apart from each other.
+/// The lock for connecting, disconnecting, collecting garbage and removing a network.
 ///
-/// One file serves all networks: each has a range of its bytes, and in it each attachment one byte, by hash.
+/// All networks share one lock file. A hash assigns each network a range of bytes in it, and each attachment one byte.
 public struct NetworkLock: ~Copyable {
   private let ranges: RangeLock
 
   /// Waits for other calls about this attachment, or about all of its network.
   ///
-  /// - Throws: code 11 where that takes more than `seconds`.
+  /// - Throws: code 11 if that takes more than `seconds`.
   public init(_ owner: AttachmentID, seconds: Int = 60) throws(CNIError) {
     let byte = Self.range(owner.network).lowerBound + Self.hash("\(owner.container)\0\(owner.interface)")
     ranges = try Self.lock([byte..<byte + 1], seconds, "network \(owner.network)")
@@ -18,9 +18,9 @@ public struct NetworkLock: ~Copyable {
 
   /// Waits for all other calls about these networks.
   ///
-  /// - Throws: code 11 where that takes more than `seconds`.
+  /// - Throws: code 11 if that takes more than `seconds`.
   public init(_ networks: [NetworkName], seconds: Int = 30) throws(CNIError) {
-    // In one order, so that no two calls wait for each other.
+    // Always in the same order, so that two calls never wait for each other.
     let ranges = Set(networks.map(Self.range)).sorted { $0.lowerBound < $1.lowerBound }
     self.ranges = try Self.lock(
       ranges, seconds, "networks \(networks.map(\.description).joined(separator: ", "))")

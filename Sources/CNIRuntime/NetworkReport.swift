@@ -1,7 +1,7 @@
 public import CNI
 public import NetTypes
 
-/// What `cnictl network inspect` shows of a network: names and shape are Docker's.
+/// A network in the form of `docker network inspect`, for `cnictl network inspect`.
 public struct NetworkReport: Equatable, Sendable {
   public var name: String
   /// 64 hexadecimal digits.
@@ -14,7 +14,7 @@ public struct NetworkReport: Equatable, Sendable {
   public struct Endpoint: Equatable, Sendable {
     /// 64 hexadecimal digits that stay the same as long as network, container and interface do.
     public var endpoint: String
-    /// Empty, like the two others, where the interface has none.
+    /// Empty, like both addresses, if the interface has none.
     public var macAddress: String
     public var ipv4Address: String
     public var ipv6Address: String
@@ -22,7 +22,7 @@ public struct NetworkReport: Equatable, Sendable {
     public var portMappings: [AllocatedPort] = []
   }
 
-  /// `attachments` are what the cache knows of this network.
+  /// `attachments` are this network's entries in the cache.
   public init(_ network: ConfigDirectory.Entry, attachments: [ResultCache.Entry]) {
     name = network.list.name.description
     id = network.id
@@ -76,7 +76,7 @@ extension AddResult {
 
   /// The first address of that family on the container's interface; empty without one.
   ///
-  /// An address that names no interface is taken to be the container's.
+  /// An address without an interface counts as the container's.
   public func address(_ family: IPFamily, on name: InterfaceName) -> String {
     let own = ips.first { ip in
       guard ip.address.family == family else { return false }

@@ -1,18 +1,18 @@
 public import CNI
 public import NetTypes
 
-/// A network that an operator asks for in words, to be written as a list.
+/// The options of `cnictl network create`, from which a network list is made.
 public struct NetworkRequest: Sendable {
   public var name: NetworkName
   public var driver = Driver.bridge
   public var version = standardVersion
   public var subnets: [IPPrefix] = []
   public var gateways: [IPAddress] = []
-  /// The parts of the subnets to hand out addresses of.
+  /// The parts of the subnets from which addresses are handed out.
   public var ranges: [IPPrefix] = []
-  /// Adds an IPv6 subnet where none is named.
+  /// Adds an IPv6 subnet if none is given.
   public var ipv6 = false
-  /// Reaches its members and nobody else; on a master's wire, whoever is there and nobody beyond.
+  /// No packets leave the network; with a master, none leave the layer 2 network of the master's link.
   public var isInternal = false
   /// Largest packet, in bytes; `nil` for the plugin's choice.
   public var mtu: Int?
@@ -23,10 +23,10 @@ public struct NetworkRequest: Sendable {
 }
 
 extension NetworkRequest {
-  /// What every runtime reads; those on libcni before 1.2 refuse a newer one.
+  /// The version that every runtime supports; libcni before 1.2 refuses newer ones.
   public static let standardVersion = SpecVersion.v1_0_0
 
-  /// Those that have chains of plugins and CHECK.
+  /// The versions that have lists of plugins and CHECK.
   public static let versions: [SpecVersion] = [.v0_4_0, .v1_0_0, .v1_1_0]
 
   /// The list, ready to be written to a file.
@@ -34,7 +34,7 @@ extension NetworkRequest {
   /// A bridge is named after the network's `id`.
   ///
   /// - Returns: a JSON object.
-  /// - Throws: code 7 naming what does not fit together.
+  /// - Throws: code 7 with the options that contradict each other.
   public func list(id: String) throws(CNIError) -> JSONValue {
     .object([
       "cniVersion": .string(version.rawValue), "name": .string(name.description),
@@ -42,7 +42,7 @@ extension NetworkRequest {
     ])
   }
 
-  /// Published ports, and passage where the host forwards only what is admitted.
+  /// The chained plugins: `portmap`, and `firewall` for hosts that forward only admitted packets.
   private var chained: [JSONValue] {
     guard driver.forwardsThroughHost, !isInternal, !isBetweenContainers else { return [] }
     return [
@@ -77,7 +77,7 @@ extension NetworkRequest {
     .object(Dictionary(driver.capabilities.map { ($0, .bool(true)) }, uniquingKeysWith: { first, _ in first }))
   }
 
-  /// Whether the far end of a `ptp` link is in another container, which is no way to anybody else.
+  /// Whether a `ptp` link connects two containers, so that packets do not pass through the host.
   private var isBetweenContainers: Bool {
     driver == .ptp && !["host", "", nil].contains(options["peer"]?.string)
   }
@@ -97,7 +97,7 @@ extension NetworkRequest {
     }
   }
 
-  /// - Throws: code 7 for an option that the plugin does not know, and for one that is there under both its names.
+  /// - Throws: code 7 for an option that the plugin does not know, and for one that is given under two names.
   func byKey(_ options: [String: JSONValue]) throws(CNIError) -> [String: JSONValue] {
     let keys = KeyTables.plugin(driver.plugin) ?? []
     var members: [String: JSONValue] = [:]
@@ -111,7 +111,7 @@ extension NetworkRequest {
       }
       guard members.updateValue(value, forKey: key) == nil else {
         throw CNIError(
-          .invalidNetworkConfig, "option \(option): is the plugin's \(key), which is given too: want one of them")
+          .invalidNetworkConfig, "option \(option): sets key \(key), as another option does: want only one of them")
       }
     }
     if driver == .vlan, members["master"] == nil {
@@ -121,9 +121,9 @@ extension NetworkRequest {
   }
 
   func checked(_ mtu: Int) throws(CNIError) -> Int {
-    let least = ipv6 || subnets.contains { $0.family == .v6 } ? 1280 : KeyRange.mtu.lowerBound
-    guard (least...KeyRange.mtu.upperBound).contains(mtu) else {
-      throw CNIError(.invalidNetworkConfig, "mtu \(mtu): want \(least) to \(KeyRange.mtu.upperBound)")
+    let minimum = ipv6 || subnets.contains { $0.family == .v6 } ? 1280 : KeyRange.mtu.lowerBound
+    guard (minimum...KeyRange.mtu.upperBound).contains(mtu) else {
+      throw CNIError(.invalidNetworkConfig, "mtu \(mtu): want \(minimum) to \(KeyRange.mtu.upperBound)")
     }
     return mtu
   }
@@ -157,16 +157,16 @@ extension NetworkRequest {
     .array([.object(["subnet": .string(subnet.rawValue)])])
   }
 
-  /// One range, since a set is a pool of which a container gets one address.
+  /// One range set: a container gets one address of each set.
   func rangeSet(_ subnet: IPPrefix) throws(CNIError) -> JSONValue {
     var members: [String: JSONValue] = ["subnet": .string(subnet.network.description)]
     members["gateway"] = gateways.first(where: subnet.contains).map { .string($0.description) }
     let parts = ranges.filter { subnet.contains($0.first) }
     guard parts.count <= 1 else {
-      throw CNIError(.invalidNetworkConfig, "ip ranges \(parts) of subnet \(subnet): want one at most")
+      throw CNIError(.invalidNetworkConfig, "ip ranges \(parts) of subnet \(subnet): want at most one")
     }
     if let part = parts.first {
-      // Neither the network's own address nor, in IPv4, its broadcast address is a host's.
+      // The subnet's first address and, in IPv4, its broadcast address are not handed out.
       let first = part.first == subnet.first ? part.first.advanced(by: 1) ?? part.first : part.first
       let last = subnet.family == .v4 && part.last == subnet.last ? part.last.predecessor ?? part.last : part.last
       members["rangeStart"] = .string(first.description)
@@ -176,18 +176,18 @@ extension NetworkRequest {
   }
 }
 
-/// What of a network that spans hosts is asked for in words of its own.
+/// The options of an overlay network that are not keys of the plugin.
 struct OverlayOptions: Equatable {
   /// The plugin's key `controlPlane`.
   var controlPlane: JSONValue
-  /// Whether hosts have a subnet each, rather than one in common.
+  /// Whether each host has its own subnet (mode `l3`).
   var isRouted: Bool
 
   var isEtcd: Bool { controlPlane["type"] == "etcd" }
 
-  /// Takes its options out of all that are given.
+  /// Removes its options from `options`.
   ///
-  /// - Throws: code 7 for what is missing or does not go together, code 2 for another store than etcd.
+  /// - Throws: code 7 for options that are missing or contradict each other, code 2 for a store other than etcd.
   init(takingFrom options: inout [String: JSONValue]) throws(CNIError) {
     controlPlane = try Self.controlPlane(takingFrom: &options)
     let type = controlPlane["type"]?.string ?? ""
@@ -200,7 +200,7 @@ struct OverlayOptions: Equatable {
     }
   }
 
-  /// The words for each way to know the other hosts.
+  /// The options that set the control plane.
   private static let optionNames = "cluster-store, peers, peersFile, group, controlPlane"
 
   private static func controlPlane(takingFrom options: inout [String: JSONValue]) throws(CNIError) -> JSONValue {
@@ -224,7 +224,7 @@ struct OverlayOptions: Equatable {
     guard let first = planes.first, planes.count == 1 else {
       let problem = planes.isEmpty ? "no control plane is given" : "more than one is given"
       throw CNIError(
-        .invalidNetworkConfig, "options \(optionNames): \(problem): want one of them, peers and peersFile together")
+        .invalidNetworkConfig, "options \(optionNames): \(problem): want one of them, or peers and peersFile together")
     }
     return first
   }
@@ -237,7 +237,7 @@ struct OverlayOptions: Equatable {
     return .object(members)
   }
 
-  /// `etcd://HOST:PORT,HOST:PORT/PREFIX`, as Docker's daemons were told of theirs.
+  /// `etcd://HOST:PORT,HOST:PORT/PREFIX`, the form of Docker's option `cluster-store`.
   private static func clusterStore(
     _ text: String, takingFrom options: inout [String: JSONValue]
   ) throws(CNIError) -> JSONValue {
@@ -264,16 +264,16 @@ struct OverlayOptions: Equatable {
     return .object(members)
   }
 
-  /// Whether a port stands behind the host; an IPv6 address stands in brackets.
+  /// Whether the text ends with a port; an IPv6 address is in brackets.
   private static func hasPort(_ host: Substring) -> Bool {
     (host.lastIndex(of: "]").map { host[$0...] } ?? host).contains(":")
   }
 }
 
 extension NetworkRequest {
-  /// The plugin of a network that spans hosts.
+  /// The configuration of the plugin `overlay-vxlan`.
   ///
-  /// `subnets` are the whole network's, the same on every host; `ranges` are this host's part of them.
+  /// `subnets` are those of the whole network, the same on every host; `ranges` are this host's part of them.
   func overlay() throws(CNIError) -> JSONValue {
     var options = options
     let overlayOptions = try OverlayOptions(takingFrom: &options)
@@ -311,9 +311,11 @@ extension NetworkRequest {
     }
   }
 
-  private func refusal(_ what: String, _ why: String) -> CNIError { CNIError(.invalidNetworkConfig, "\(what): \(why)") }
+  private func refusal(_ what: String, _ reason: String) -> CNIError {
+    CNIError(.invalidNetworkConfig, "\(what): \(reason)")
+  }
 
-  /// This host's subnets: its part of the network, or what the control plane says.
+  /// IPAM for mode `l3`: this host's part of the network, or the subnets from the control plane.
   private func routedIPAM() throws(CNIError) -> JSONValue {
     try checkRanges()
     guard !ranges.isEmpty else { return .object(["type": "ipam-host-local"]) }
@@ -321,7 +323,7 @@ extension NetworkRequest {
     return .object(["type": "ipam-host-local", "ranges": .array(sets)])
   }
 
-  /// One subnet for all hosts.
+  /// IPAM for mode `l2`: one subnet for all hosts.
   private func sharedIPAM(_ overlayOptions: OverlayOptions) throws(CNIError) -> JSONValue {
     try checkRanges()
     return .object([

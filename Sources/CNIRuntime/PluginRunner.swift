@@ -34,7 +34,7 @@ struct PluginRunner: Sendable {
     try run(type, word: command.rawValue, config: config, attachment: attachment)
   }
 
-  /// The same for a command that the specification does not have; `isDryRun` sets `CNI_PLAN=1`.
+  /// Runs a command by its name, also one that is not in the specification; `isDryRun` sets `CNI_PLAN=1`.
   func run(
     _ type: PluginType, word command: String, config: [UInt8], attachment: NetworkAttachment? = nil,
     isDryRun: Bool = false
@@ -57,7 +57,7 @@ struct PluginRunner: Sendable {
       ("CNI_IFNAME", attachment?.owner.interface.description ?? ""),
       ("CNI_PATH", directories.joined(separator: ":")),
     ]
-    // What was set for `cnictl` must not keep a plugin from its work.
+    // CNI variables in the environment of `cnictl` must not change the call.
     let replaced = own.map(\.0) + ["CNI_PLAN"]
     let inherited = Environment.all.filter { variable in !replaced.contains { variable.hasPrefix("\($0)=") } }
     return inherited + own.map { "\($0.0)=\($0.1)" } + (isDryRun ? ["CNI_PLAN=1"] : [])

@@ -24,8 +24,8 @@ public struct PortMapping: Equatable, Sendable {
     let transport = halves.count == 2 ? halves[1].lowercased() : "tcp"
     guard (1...2).contains(halves.count), ["tcp", "udp", "sctp"].contains(transport) else { return nil }
     var parts = halves[0].split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count >= 2, let inside = ports(parts.removeLast()), let outside = ports(parts.removeLast()),
-      inside.count == outside.count
+    guard parts.count >= 2, let containerPorts = ports(parts.removeLast()), let hostPorts = ports(parts.removeLast()),
+      containerPorts.count == hostPorts.count
     else { return nil }
     var address: IPAddress?
     if !parts.isEmpty {
@@ -34,7 +34,7 @@ public struct PortMapping: Equatable, Sendable {
       guard let given = IPAddress(host) else { return nil }
       address = given
     }
-    return zip(outside, inside).map {
+    return zip(hostPorts, containerPorts).map {
       PortMapping(hostAddress: address, hostPort: $0, containerPort: $1, transport: transport)
     }
   }

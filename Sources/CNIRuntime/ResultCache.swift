@@ -2,7 +2,7 @@ public import CNI
 import Linux
 import NetTypes
 
-/// What ADD answered, kept for DEL, CHECK and GC in libcni's format (`libcni/api.go`: `cachedInfo`).
+/// The results of ADD, stored for DEL, CHECK and GC in libcni's format (`libcni/api.go`: `cachedInfo`).
 ///
 /// Runtimes on libcni that use the same directory see our attachments, and we see theirs.
 public struct ResultCache: Sendable {
@@ -14,22 +14,22 @@ public struct ResultCache: Sendable {
 
   public init(_ directory: String = ResultCache.standard) { self.directory = directory }
 
-  /// An attachment that stands, or that nobody has detached yet.
+  /// An attachment that is not detached; its ADD may have been interrupted.
   public struct Entry: Equatable, Sendable {
     public var attachment: NetworkAttachment
     /// The network's list as it was at ADD.
     public var config: [UInt8]
-    /// In the list's version at ADD; `nil` where the writer kept none.
+    /// In the list's version at ADD; `nil` if the file has none.
     public var result: JSONValue?
-    /// Whether the chain of ADDs has not ended: it is under way, or was interrupted.
+    /// Whether the ADDs are still running or were interrupted.
     public var isUnfinished = false
   }
 
   private var results: String { "\(directory)/results" }
 
-  /// `nil` where the attachment is not known.
+  /// `nil` if there is no entry of the attachment.
   ///
-  /// - Throws: code 5 where the file cannot be read, code 6 where it is not what it should be.
+  /// - Throws: code 5 if the file cannot be read, code 6 if its content is not valid.
   public func entry(_ owner: AttachmentID) throws(CNIError) -> Entry? {
     for name in Self.names(owner) {
       let path = "\(results)/\(name)", bytes: [UInt8]?
@@ -43,17 +43,18 @@ public struct ResultCache: Sendable {
     return nil
   }
 
-  /// Every attachment, sorted by file name; of one network, or of one container there, without reading the others' files.
+  /// All attachments, or those of one network or one container in it, sorted by file name.
   ///
-  /// Files of another format are passed over: several runtimes share the directory.
+  /// Files of other networks and containers are not read. Files in another format are skipped, because several runtimes
+  /// share the directory.
   ///
-  /// - Throws: code 5 where the directory cannot be read.
+  /// - Throws: code 5 if the directory cannot be read.
   public func entries(of network: NetworkName? = nil, container: ContainerID? = nil) throws(CNIError) -> [Entry] {
     let names: [String]
     do throws(KernelError) { names = try Files.list(results) ?? [] } catch { throw CNIError(error, as: .ioFailure) }
     return names.sorted().compactMap { name in
       guard Self.mayBe(name, of: network, container) else { return nil }
-      // A file that vanishes or cannot be parsed is no attachment of ours to report.
+      // A file that is removed meanwhile or cannot be parsed is skipped.
       guard let bytes = try? Files.read("\(results)/\(name)"), let value = try? CNIJSON.decodeValue(bytes),
         let entry = Entry(value), Self.names(entry.attachment.owner).contains(name)
       else { return nil }
@@ -89,7 +90,7 @@ public struct ResultCache: Sendable {
 
 /// The names of its files.
 extension ResultCache {
-  /// libcni's name, and another for where a different attachment has the same one, or where it is too long for a file.
+  /// libcni's name, and a second one if another attachment has the same name or if it is too long for a file.
   private static func names(_ owner: AttachmentID) -> [String] {
     let plain = "\(owner.network)-\(owner.container)-\(owner.interface)"
     let hash = AttachmentID.shortHash("\(owner.network)/\(owner.container)/\(owner.interface)")
@@ -105,7 +106,7 @@ extension ResultCache {
     return name.hasPrefix("\(network)-\(container)-") || name.utf8.count == "\(network)-0123456789abc".utf8.count
   }
 
-  /// Whose attachment is in that file; `nil` if there is no such file, or nothing of ours in it.
+  /// The attachment in that file; `nil` if there is no such file or it has no attachment.
   private func holder(_ name: String) throws(KernelError) -> AttachmentID? {
     guard let bytes = try Files.readIfPresent("\(results)/\(name)"), let value = try? CNIJSON.decodeValue(bytes),
       let owner = Entry(value)?.attachment.owner, Self.names(owner).contains(name)
@@ -159,7 +160,7 @@ extension ResultCache.Entry {
     isUnfinished = value["isUnfinished"] == .bool(true)
   }
 
-  /// The namespace that the result names for the container's interface; libcni before 1.2 keeps no other.
+  /// The namespace of the container's interface in the result; libcni before 1.2 stores it nowhere else.
   ///
   /// Empty if the result names no sandbox, or several.
   private static func sandbox(of interface: InterfaceName, in result: JSONValue?) -> String {

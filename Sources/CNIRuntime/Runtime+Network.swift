@@ -4,10 +4,10 @@ import NetTypes
 extension Runtime {
   /// Removes what belongs to attachments that are not in `valid`.
   ///
-  /// First DEL of those that the cache still knows, then GC of every plugin where the version has it; goes on past
-  /// failures.
+  /// First runs DEL of those in the cache, then GC of every plugin if the list's version has GC. An error does not stop
+  /// it.
   ///
-  /// - Throws: code 2 where the operator disabled GC; else all failures in one.
+  /// - Throws: code 2 if the operator disabled GC; otherwise one error with all failures.
   public func collectGarbage(
     _ list: NetworkList, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError) {
@@ -22,13 +22,13 @@ extension Runtime {
     if let error = CNIError(joining: errors) { throw error }
   }
 
-  /// GC of every plugin alone, where the list's version has it; goes on past failures.
+  /// Runs only GC of every plugin, if the list's version has GC; an error does not stop it.
   ///
   /// - Parameters:
   ///   - list: the network.
   ///   - valid: the attachments that stay.
-  ///   - always: whether older lists' plugins are asked too, those that speak a version with GC.
-  /// - Throws: all failures in one.
+  ///   - always: whether GC also runs for a list of an older version, by plugins that support a version with GC.
+  /// - Throws: one error with all failures.
   public func runPluginGC(
     of list: NetworkList, valid: Set<ValidAttachments.Attachment>, always: Bool = false
   ) throws(CNIError) {
@@ -45,7 +45,7 @@ extension Runtime {
     for plugin in list.plugins {
       do throws(CNIError) {
         if !hasGC { guard try allSupport(plugin.required, adjusted.version) else { continue } }
-        // The second key is what libcni sent before the specification settled on the first.
+        // libcni sent the second key before the specification chose the first one.
         let input = try plugin.input(
           for: adjusted, adding: ["cni.dev/valid-attachments": attachments, "cni.dev/attachments": attachments])
         _ = try runner.run(plugin.type, .gc, config: input)
@@ -70,14 +70,14 @@ extension Runtime {
     case notSupported
   }
 
-  /// Asks every plugin for its STATUS.
+  /// Runs STATUS of every plugin.
   ///
   /// - Parameters:
   ///   - list: the network.
-  ///   - always: whether an older list's plugins are asked too, where all of them speak a version with STATUS.
-  /// - Returns: whether they were asked.
-  /// - Throws: the first plugin's error: code 50 where an ADD could not succeed now, 51 where existing attachments
-  ///   suffer too.
+  ///   - always: whether STATUS also runs for an older list, if all its plugins support a version with STATUS.
+  /// - Returns: whether STATUS is supported.
+  /// - Throws: the first plugin's error: code 50 if an ADD cannot succeed now, 51 if existing attachments are affected
+  ///   too.
   public func status(_ list: NetworkList, always: Bool = false) throws(CNIError) -> Readiness {
     var adjusted = list
     if list.version < Command.status.since {
@@ -94,7 +94,7 @@ extension Runtime {
     return .ready
   }
 
-  /// The specification's versions that a plugin speaks, as it says (spec: VERSION).
+  /// The versions of the specification that a plugin supports, as its VERSION reports them.
   public func versions(of type: PluginType) throws(CNIError) -> [String] {
     let question = JSONValue.object(["cniVersion": .string(SpecVersion.latest.rawValue)]).bytes
     let output = try runner.run(type, .version, config: question)
@@ -105,8 +105,8 @@ extension Runtime {
     }
   }
 
-  /// - Throws: code 1 naming each plugin that does not speak the list's version, and what it speaks; code 7 for a
-  ///   plugin that is not there.
+  /// - Throws: code 1 with each plugin that does not support the list's version, and with the versions it supports;
+  ///   code 7 for a missing plugin.
   public func checkVersions(_ list: NetworkList) throws(CNIError) {
     var errors: [CNIError] = []
     for plugin in list.plugins {
@@ -131,7 +131,7 @@ private struct VersionAnswer: JSONReadable {
 }
 
 extension NetworkAttachment {
-  /// How GC names it.
+  /// The attachment as GC identifies it.
   public var key: ValidAttachments.Attachment {
     ValidAttachments.Attachment(containerID: owner.container, ifname: owner.interface)
   }

@@ -25,13 +25,12 @@ public struct Runtime: Sendable {
       directories: pluginDirectories, timeoutSeconds: timeoutSeconds, diagnostics: diagnostics)
   }
 
-  /// Attaches: ADD of every plugin in order, each given what the one before it answered.
+  /// Attaches: runs ADD of every plugin in order; each gets the result of the one before.
   ///
-  /// Where one refuses, DEL of every plugin follows, the last one first. The attachment is known before the first plugin
-  /// runs, so that one that is interrupted can be detached. The caller holds its `NetworkLock`.
+  /// If a plugin fails, DEL of every plugin follows, the last one first. The attachment is recorded before the first
+  /// plugin runs, so that an interrupted ADD can be undone. The caller holds its `NetworkLock`.
   ///
-  /// - Throws: code 104 where the attachment stands already; the refusing plugin's error, with what could not be taken
-  ///   back in the details.
+  /// - Throws: code 104 if the attachment exists; the plugin's error, with errors of the rollback in the details.
   public func add(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) -> ChainResult {
     for plugin in list.plugins { _ = try runner.find(plugin.type) }
     try recordUnfinished(list, attachment)
@@ -57,11 +56,11 @@ public struct Runtime: Sendable {
     }
   }
 
-  /// Writes it down; what an interrupted call left of it goes first.
+  /// Records the attachment as unfinished; first removes what an interrupted ADD of it has left.
   private func recordUnfinished(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) {
     let owner = attachment.owner
     if let before = try cache.entry(owner) {
-      // Its rollback would take down what stands.
+      // The rollback of a second ADD would delete the existing attachment.
       guard before.isUnfinished else {
         throw CNIError(
           .alreadyAttached,
@@ -75,7 +74,7 @@ public struct Runtime: Sendable {
     try cache.write(entry)
   }
 
-  /// What went wrong on the way back; goes on past failures.
+  /// Runs DEL of every plugin, also after an error; returns the errors.
   private func rollBack(_ list: NetworkList, _ attachment: NetworkAttachment, previous: JSONValue?) -> [String] {
     list.plugins.reversed().compactMap { plugin in
       do throws(CNIError) {
@@ -88,12 +87,12 @@ public struct Runtime: Sendable {
     }
   }
 
-  /// Detaches: DEL of every plugin, the last one first, with the result that ADD gave.
+  /// Detaches: runs DEL of every plugin, the last one first, with the result of ADD.
   ///
-  /// Stops at the first that refuses (spec section 3): a later plugin's rules must be gone before the address is free.
-  /// The attachment stays known then, so that DEL can be repeated.
+  /// Stops at the first error (spec section 3): a later plugin's rules must be removed before the address is free. The
+  /// attachment then stays recorded, so that DEL can be repeated.
   public func delete(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) {
-    // A result that cannot be read any more is no reason to keep the attachment.
+    // The attachment is removed even if its result cannot be read.
     let cached = try? cache.entry(attachment.owner)
     let previous = list.version >= .v0_4_0 ? try? cached?.result(as: list.version) : nil
     for plugin in list.plugins.reversed() {
@@ -109,14 +108,14 @@ public struct Runtime: Sendable {
 }
 
 extension Runtime {
-  /// Runs ADD of `dns-hosts` once more for every attachment that stands, given what the whole list had answered.
+  /// Runs ADD of `dns-hosts` again for every existing attachment, with the result of the whole list.
   ///
-  /// That plugin's ADD may be repeated, and changes nothing where all is as it was.
+  /// ADD of this plugin may be repeated; it changes nothing if everything is as it was.
   ///
-  /// - Parameter networks: whose attachments; none: all networks'.
-  /// - Returns: the attachments of which that was done.
-  /// - Throws: what the plugin refused, and code 8 for an attachment whose namespace is not known; the other attachments
-  ///   were done all the same.
+  /// - Parameter networks: the networks of the attachments; empty: all networks.
+  /// - Returns: the repaired attachments.
+  /// - Throws: the plugin's errors, and code 8 for an attachment whose namespace is not known; the other attachments
+  ///   are repaired nevertheless.
   public func repairNames(of networks: [NetworkName]) throws(CNIError) -> [AttachmentID] {
     var repaired: [AttachmentID] = []
     var problems: [CNIError] = []
@@ -137,7 +136,7 @@ extension Runtime {
     let list = try NetworkList(entry.config)
     guard !entry.isUnfinished else { return false }
     guard let plugin = list.plugins.first(where: { $0.type.description == "dns-hosts" }) else { return false }
-    // With a plugin inside, ADD would attach the container a second time.
+    // With a nested plugin, ADD would attach the container a second time.
     guard plugin.config.member("delegate") == nil else { return false }
     guard presence == .live else {
       throw CNIError(.invalidNamespace, "\(entry.attachment.sentence): not repaired: its namespace is not known")
@@ -149,7 +148,7 @@ extension Runtime {
   }
 }
 
-/// What an attachment would do, and answer.
+/// The commands and the result of a planned attachment.
 public struct AttachmentCommands: Equatable, Sendable {
   /// Shell commands and comments, in the order of the chain.
   public var lines: [String]
@@ -157,11 +156,11 @@ public struct AttachmentCommands: Equatable, Sendable {
 }
 
 extension Runtime {
-  /// The commands that `add` would come to: ADD of every plugin with `CNI_PLAN=1`, which changes nothing.
+  /// The commands that equal `add`: runs ADD of every plugin with `CNI_PLAN=1`, which changes nothing.
   ///
-  /// Each plugin is given the planned result of the one before it. Nothing is written to the cache.
+  /// Each plugin gets the planned result of the one before. Nothing is written to the cache.
   ///
-  /// - Throws: code 7 for a plugin that does not know `CNI_PLAN`, before any is run; the error of the plugin that refuses.
+  /// - Throws: code 7 for a plugin that does not support `CNI_PLAN`, before any plugin runs; the error of a plugin.
   public func plan(
     _ list: NetworkList, _ attachment: NetworkAttachment
   ) throws(CNIError) -> AttachmentCommands {
@@ -208,9 +207,9 @@ extension Runtime {
 }
 
 extension Runtime {
-  /// What ADD would refuse of each plugin's settings, as the plugins themselves say.
+  /// The settings that ADD would refuse, as each plugin reports them.
   ///
-  /// Those of this suite have a command for that. One of the same name that has none is not judged.
+  /// Plugins of this suite have a command for that (VALIDATE). A plugin without it has no findings.
   public func settingsFindings(_ list: NetworkList) -> [Finding] {
     var findings: [Finding] = []
     for (index, plugin) in list.plugins.enumerated() {
@@ -253,7 +252,7 @@ extension NetworkList.ConfiguredPlugin {
 extension NetworkList {
   private static let fileKeys: Set = ["peersFile", "caFile", "certFile", "keyFile", "passwordFile"]
 
-  /// One finding for each file that a plugin is to read and that is not there.
+  /// One finding for each missing file that a plugin would read.
   public func fileFindings() -> [Finding] {
     plugins.enumerated().flatMap { Self.missingFiles($1.config, at: "plugins[\($0)]") }
   }
@@ -269,11 +268,11 @@ extension NetworkList {
 }
 
 extension Runtime {
-  /// Asks every plugin whether all of the attachment is still there.
+  /// Runs CHECK of every plugin.
   ///
-  /// - Returns: why a part of it could not be asked; `nil` where every plugin answered.
-  /// - Throws: code 1 for a list before 0.4.0, code 2 where the operator disabled CHECK, code 3 for an attachment that
-  ///   is not known; else the first plugin's complaint.
+  /// - Returns: the plugins without CHECK, as text; `nil` if all have it.
+  /// - Throws: code 1 for a list before 0.4.0, code 2 if the operator disabled CHECK, code 3 for an attachment that
+  ///   is not recorded; otherwise the first plugin's error.
   @discardableResult
   public func check(_ list: NetworkList, _ attachment: NetworkAttachment) throws(CNIError) -> String? {
     if let error = list.refusalOfCheck { throw error }
@@ -301,17 +300,17 @@ extension Runtime {
     return withoutCheck.map { "plugin \($0) has no CHECK" }.joined(separator: ", ")
   }
 
-  /// What a look at one attachment came to.
+  /// The result of checking one attachment.
   public enum CheckOutcome: Equatable, Sendable {
     case unchanged
     case differs(CNIError)
-    /// Why not.
+    /// The reason why it was not checked.
     case notChecked(String)
-    /// Its namespace is no longer there.
+    /// Its namespace no longer exists.
     case gone
   }
 
-  /// `check` for every known attachment, also where a plugin has no CHECK.
+  /// Runs `check` if the attachment's namespace exists and the list has CHECK.
   public func outcome(of list: NetworkList, _ attachment: NetworkAttachment) -> CheckOutcome {
     let namespace = ContainerNamespace(of: attachment)
     switch namespace.presence {
@@ -328,7 +327,7 @@ extension Runtime {
 }
 
 extension NetworkList {
-  /// Why no plugin of it can be asked for CHECK; `nil` where they can.
+  /// The reason why the list has no CHECK; `nil` if it has.
   fileprivate var refusalOfCheck: CNIError? {
     if version < Command.check.since {
       return CNIError(
@@ -340,7 +339,7 @@ extension NetworkList {
 }
 
 extension CNIError {
-  /// Whether a plugin answered that it has no such command; the words are those of the specification's library.
+  /// Whether the error means that the plugin has no CHECK; the texts are those of libcni.
   fileprivate var lacksCheck: Bool {
     code == .invalidEnvironment && text.contains("unknown CNI_COMMAND")
       || code == .incompatibleVersion && text.contains("does not allow CHECK") || text.hasSuffix("not implemented")

@@ -1,12 +1,12 @@
 public import CNI
 import NetTypes
 
-/// What is wrong with a network's configuration, or could not be judged.
+/// An error or a note about a network's configuration.
 public struct Finding: Equatable, Sendable {
   public enum Severity: String, Sendable {
-    /// Will not work, or not as written.
+    /// The configuration does not work, or not as it is written.
     case error
-    /// Could not be judged, or works otherwise than it may look.
+    /// Could not be checked, or has an effect that is easy to miss.
     case note
   }
 
@@ -19,9 +19,9 @@ public struct Finding: Equatable, Sendable {
   }
 }
 
-/// Reads a configuration with the eyes of somebody who did not write it.
+/// Checks a configuration.
 public struct Validator: Sendable {
-  /// Networks of the host, for overlapping subnets; those of the same name are left out.
+  /// The host's networks, to find overlapping subnets; networks of the same name are ignored.
   public var others: [ConfigDirectory.Entry]
   public var hostRoutes: [HostRoute]
 
@@ -62,7 +62,7 @@ public struct Validator: Sendable {
     guard let keys = KeyTables.plugin(type) else {
       return [Finding(.note, "\(path)type \"\(type)\": its keys are unknown to cnictl and were not checked")]
     }
-    // A list's keys stand beside a single plugin's.
+    // A file with a single plugin has the keys of a list too.
     let all = path.isEmpty ? keys + Key.list : keys
     let findings = KeyCheck.complaints(object, keys: all, at: path).map { Finding(.error, $0) }
     guard let ipam = config.member("ipam")?.value, let members = ipam.object, !members.isEmpty else { return findings }
@@ -79,7 +79,7 @@ public struct Validator: Sendable {
     return findings + KeyCheck.complaints(members, keys: ipamKeys, at: path + "ipam.").map { Finding(.error, $0) }
   }
 
-  /// One sentence for each subnet that somebody else has: another network, or a route of the host.
+  /// One sentence for each subnet that overlaps another network or a route of the host.
   public func overlaps(of list: NetworkList) -> [String] {
     list.subnets.flatMap { subnet -> [String] in
       let networks = others.filter { $0.list.name != list.name }.flatMap { other in
@@ -96,7 +96,7 @@ public struct Validator: Sendable {
 }
 
 extension NetworkList {
-  /// Subnets that the operator wrote down.
+  /// The subnets in the configuration.
   var subnets: [IPPrefix] {
     plugins.flatMap { plugin -> [IPPrefix] in
       guard let ipam = plugin.config.member("ipam")?.value else { return [] }
@@ -106,17 +106,17 @@ extension NetworkList {
     }
   }
 
-  /// Whether the host has this route because of the network, or the network is on the wire that it leads to.
+  /// Whether the host has this route because of the network, or the route's link is the network's master.
   func owns(_ route: HostRoute) -> Bool {
     plugins.contains { plugin in
       let link = { (key: String) in plugin.config.member(key)?.value.string.flatMap { $0.isEmpty ? nil : $0 } }
       switch plugin.type.description {
       case "bridge": return route.interface == link("bridge") ?? "cni0"
-      // By its bridge, or from it to other hosts; other networks' routes of that kind are told by their lists.
+      // All routes of overlay networks: their subnets are compared with those in other lists anyway.
       case "overlay-vxlan":
         return [link("bridge"), link("vxlan")].contains(route.interface)
           || ["ov-", "vx-"].contains(where: route.interface.hasPrefix)
-      // Its master may be whatever the default route leaves by; the route to one container is for the host's access.
+      // Without `master`, any link may be the uplink; a route to one address is for `hostAccess`.
       case "macvlan", "ipvlan": return route.interface == link("master") ?? route.interface || route.isHostRoute
       case "ptp": return route.isHostRoute
       default: return false
@@ -124,7 +124,7 @@ extension NetworkList {
     }
   }
 
-  /// Directories in which `host-local` keeps leases for it; more than one with a plugin inside another.
+  /// The directories of its leases of `host-local`; more than one if a plugin is nested.
   public var leaseDirectories: [String] {
     var directories: [String] = []
     for config in plugins.map(\.config).flatMap({ [$0] + [$0.member("delegate")?.value].compactMap(\.self) }) {
@@ -138,12 +138,12 @@ extension NetworkList {
     return directories
   }
 
-  /// Every plugin that an attachment runs, those for addresses too.
+  /// Every plugin that an attachment runs, with the IPAM plugins.
   public var requiredPlugins: [PluginType] { plugins.flatMap(\.required) }
 }
 
 extension NetworkList.ConfiguredPlugin {
-  /// The plugin, and the one that it asks for addresses.
+  /// The plugin and its IPAM plugin.
   var required: [PluginType] {
     let ipam = config.member("ipam")?.value.member("type")?.value.string.flatMap(PluginType.init)
     return [type] + [ipam].compactMap(\.self)
@@ -151,7 +151,7 @@ extension NetworkList.ConfiguredPlugin {
 }
 
 extension HostRoute {
-  /// Whether it leads to a single address.
+  /// Whether the destination is a single address.
   fileprivate var isHostRoute: Bool { destination.hostBits == 0 }
 }
 

@@ -43,7 +43,7 @@ public struct EtcdConfig: Equatable, Sendable {
     } else {
       try Self.checkPair("username", username, "passwordFile", passwordFile)
       guard password == nil else {
-        throw CNIError(.invalidNetworkConfig, "keys \"password\" and \"passwordFile\": want one of them")
+        throw CNIError(.invalidNetworkConfig, "keys \"password\" and \"passwordFile\": want only one of the keys")
       }
     }
   }

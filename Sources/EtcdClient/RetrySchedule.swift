@@ -4,7 +4,7 @@ import Linux
 /// Decides which member is tried next, and for how long.
 struct RetrySchedule {
   private static let pauseMilliseconds = 200
-  private static let attemptMilliseconds = (least: 500, most: 3000)
+  private static let attemptMilliseconds = (minimum: 500, maximum: 3000)
 
   /// The member to try now.
   private(set) var index: Int
@@ -22,7 +22,7 @@ struct RetrySchedule {
   /// The time for this member: its share of the time left, in milliseconds.
   var milliseconds: Int {
     let share = deadline.millisecondsLeft / max(1, count - round.count)
-    return min(max(share, Self.attemptMilliseconds.least), Self.attemptMilliseconds.most)
+    return min(max(share, Self.attemptMilliseconds.minimum), Self.attemptMilliseconds.maximum)
   }
 
   /// Goes to the next member.

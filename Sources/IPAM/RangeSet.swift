@@ -110,8 +110,8 @@ extension [RangeSet] {
 
 extension CNIError {
   /// Code 103.
-  public static func unavailable(_ address: IPAddress, _ why: String) -> CNIError {
-    CNIError(.addressUnavailable, "requested IP address \(address) is not available: \(why)")
+  public static func unavailable(_ address: IPAddress, _ reason: String) -> CNIError {
+    CNIError(.addressUnavailable, "requested IP address \(address) is not available: \(reason)")
   }
 
   /// Code 104: the attachment already has these addresses.

@@ -45,7 +45,7 @@ import NetTypes
       try check(unsafe library.commit(handle), "commit \(name)")
     } catch {
       // The kernel may have replaced the table and then failed to set the counters.
-      guard let now = try? LegacyTable(name), now.contents == contents else {
+      guard let current = try? LegacyTable(name), current.contents == contents else {
         throw error.errno.isOne(of: .EINTR, .ENOBUFS) ? KernelError(errno: .EAGAIN, doing: error.operation) : error
       }
     }

@@ -1,9 +1,9 @@
 import NetTypes
 
-/// A rule of nf_tables, parsed when first used: removing one container's rules needs few of a chain's rules.
+/// A rule of nf_tables that is parsed when it is first used, because removing a container's rules needs only a few.
 final class NftRuleContent {
   private let family: IPFamily
-  /// `NFTA_RULE_EXPRESSIONS`; for a rule of this batch, its entry.
+  /// `NFTA_RULE_EXPRESSIONS` as the kernel listed them; for a rule that is not committed yet, its bytes.
   private let bytes: [UInt8]
   private var parsed: PresentRule?
 

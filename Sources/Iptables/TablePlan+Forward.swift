@@ -83,20 +83,20 @@ extension Isolation {
       rules.append(rule)
     }
     rules += links.flatMap { from in links.flatMap { acceptRules(.forwarded(family, from: from, to: $0)) } }
-    if reach != .nobody { add(.repliesOrPublished, target: .returnToCaller) }
+    if reach != .closed { add(.repliesOrPublished, target: .returnToCaller) }
     if reach != .outside, !directPrefixes.isEmpty {
       for link in links { add(.groups(source: Test(.ours), destination: nil), to: link, target: .drop) }
     }
     if reach != .outside || separatesContainers { rules += rulesFromOtherHosts(family) }
-    if reach != .nobody {
+    if reach != .closed {
       for link in links { add(to: link, target: reach == .outside ? .returnToCaller : .drop) }
     }
-    if reach == .network || (reach == .nobody && !directPrefixes.isEmpty) {
+    if reach == .network || (reach == .closed && !directPrefixes.isEmpty) {
       add(.groups(source: nil, destination: Test(.ours)), target: .drop)
     }
-    if reach != .nobody || !directPrefixes.isEmpty { add(target: .jump(Layout.isolated)) }
-    if reach == .nobody || separatesContainers { rules += rulesToOtherHosts(family) }
-    if reach == .nobody { add(target: .drop) }
+    if reach != .closed || !directPrefixes.isEmpty { add(target: .jump(Layout.isolated)) }
+    if reach == .closed || separatesContainers { rules += rulesToOtherHosts(family) }
+    if reach == .closed { add(target: .drop) }
     return rules
   }
 

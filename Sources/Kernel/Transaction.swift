@@ -41,9 +41,9 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
       case .veth, .childLink, .dummy, .vxlan: return [.deleteLink(spec.name, on: spec.netns)]
       }
     case .changeLink(let name, let netns, let wanted):
-      guard !isOurs(name, on: netns), let now = try kernel.link(name, on: netns) else { return [] }
-      let back = wanted.inverse(from: now)
-      let kept = try addressesThatStay(now, on: netns, after: back)
+      guard !isOurs(name, on: netns), let current = try kernel.link(name, on: netns) else { return [] }
+      let back = wanted.inverse(from: current)
+      let kept = try addressesThatStay(current, on: netns, after: back)
       return back == LinkChange() ? [] : kept + [.changeLink(name, on: netns, back)]
     case .addAddress(let spec): return isOurs(spec.interface, on: spec.netns) ? [] : [.deleteAddress(spec)]
     case .deleteAddress(let spec): return [.addAddress(spec)]
@@ -182,12 +182,12 @@ extension LinkChange {
     if let group, group != link.group { back.group = link.group }
     if let alias, alias != link.alias { back.alias = link.alias ?? "" }
     if let local, local != link.vxlan?.local { back.local = link.vxlan?.local }
-    if let now = link.port {
+    if let current = link.port {
       back.port = BridgePort(
-        hairpin: port.hairpin == nil ? nil : now.hairpin, isolated: port.isolated == nil ? nil : now.isolated,
-        learning: port.learning == nil ? nil : now.learning,
-        neighSuppress: port.neighSuppress == nil ? nil : now.neighSuppress,
-        locked: port.locked == nil ? nil : now.locked)
+        hairpin: port.hairpin == nil ? nil : current.hairpin, isolated: port.isolated == nil ? nil : current.isolated,
+        learning: port.learning == nil ? nil : current.learning,
+        neighSuppress: port.neighSuppress == nil ? nil : current.neighSuppress,
+        locked: port.locked == nil ? nil : current.locked)
     }
     return back
   }

@@ -14,7 +14,7 @@ public enum AttachGate {
   public static func pass(seconds: Int = 60) throws(KernelError) {
     guard let file = try? openFile() else { return }
     try FileLock(file, exclusively: false, seconds: seconds, doing: "wait for the garbage collection of attachments")
-      .keep()
+      .holdUntilExit()
   }
 
   /// Takes the lock exclusively, after every running ADD has ended; it is released with the returned value.

@@ -67,7 +67,7 @@ public struct Descriptor: ~Copyable {
     return Descriptor(adopting: Int32(raw))
   }
 
-  /// Gives the file a name, or a further name.
+  /// Gives the file a name; a file may have several names.
   ///
   /// - Throws: EEXIST if the name is taken.
   public borrowing func link(as path: String) throws(KernelError) {
@@ -92,11 +92,11 @@ public struct Descriptor: ~Copyable {
   }
 
   public borrowing func writeAll(_ bytes: [UInt8]) throws(KernelError) {
-    var done = 0
-    while done < bytes.count {
-      done += try call("write") {
+    var written = 0
+    while written < bytes.count {
+      written += try call("write") {
         unsafe bytes.withUnsafeBytes {
-          unsafe Glibc.write(raw, $0.baseAddress.map { unsafe $0 + done }, $0.count - done)
+          unsafe Glibc.write(raw, $0.baseAddress.map { unsafe $0 + written }, $0.count - written)
         }
       }
     }
@@ -105,14 +105,14 @@ public struct Descriptor: ~Copyable {
   /// The bytes at `offset`; fewer than `count` at the end of the file.
   public borrowing func read(at offset: Int, count: Int) throws(KernelError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
-    let got = try call("read at \(offset)") { unsafe pread(raw, &bytes, count, off_t(offset)) }
-    bytes.removeLast(count - got)
+    let readCount = try call("read at \(offset)") { unsafe pread(raw, &bytes, count, off_t(offset)) }
+    bytes.removeLast(count - readCount)
     return bytes
   }
 
   public borrowing func write(_ bytes: [UInt8], at offset: Int) throws(KernelError) {
-    let put = try call("write at \(offset)") { unsafe pwrite(raw, bytes, bytes.count, off_t(offset)) }
-    guard put == bytes.count else { throw KernelError(errno: .ENOSPC, doing: "write at \(offset)") }
+    let writtenCount = try call("write at \(offset)") { unsafe pwrite(raw, bytes, bytes.count, off_t(offset)) }
+    guard writtenCount == bytes.count else { throw KernelError(errno: .ENOSPC, doing: "write at \(offset)") }
   }
 
   /// Truncates or extends the file to `size` bytes; equals `ftruncate(2)`.
@@ -120,7 +120,7 @@ public struct Descriptor: ~Copyable {
     _ = try call("resize to \(size)") { ftruncate(raw, off_t(size)) }
   }
 
-  /// Waits until the written data would survive a power loss (`fsync(2)`), if the file system supports that.
+  /// Writes the data to the disk, so that it survives a power failure (`fsync(2)`), if the file system supports that.
   public borrowing func flush() throws(KernelError) {
     do throws(KernelError) { _ = try call("flush") { fsync(raw) } } catch  where error.errno == .EINVAL {}
   }

@@ -27,7 +27,7 @@ public struct FileLock: ~Copyable {
   }
 
   /// Holds the lock until the process ends.
-  public consuming func keep() { discard self }
+  public consuming func holdUntilExit() { discard self }
 }
 
 extension Descriptor {

@@ -22,7 +22,7 @@ public struct LiveNamespaces {
   }
 
   private static func isOutOfReach(_ path: String) -> Bool {
-    do throws(KernelError) { return try Files.linkTarget(path) == nil } catch { return false }  // asked again below
+    do throws(KernelError) { return try Files.linkTarget(path) == nil } catch { return false }  // checked again below
   }
 
   /// A path to open the namespace with that inode number; `nil` if it is not in use.

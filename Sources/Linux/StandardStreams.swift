@@ -33,12 +33,12 @@ public enum StandardStreams {
   /// - Throws: ETIMEDOUT if the reader takes longer.
   public static func write(_ bytes: [UInt8], to descriptor: Int32) throws(KernelError) {
     let deadline = Clock.now.advanced(bySeconds: descriptor == error ? 1 : 5)
-    var done = 0
-    while done < bytes.count {
+    var written = 0
+    while written < bytes.count {
       try awaitRoom(in: descriptor, until: deadline)
-      done += try call("write to descriptor \(descriptor)") {
+      written += try call("write to descriptor \(descriptor)") {
         unsafe bytes.withUnsafeBytes {
-          unsafe Glibc.write(descriptor, $0.baseAddress.map { unsafe $0 + done }, min(pipeUnit, $0.count - done))
+          unsafe Glibc.write(descriptor, $0.baseAddress.map { unsafe $0 + written }, min(pipeUnit, $0.count - written))
         }
       }
     }

@@ -5,7 +5,7 @@ public import NetTypes
 /// Comparison ignores case (RFC 1035, section 2.3.3); the text keeps its case.
 public struct HostName: TextCodable {
   public static let expectedForm =
-    "a host name: labels of letters, digits, '-' or '_', not beginning or ending with '-', 1023 bytes at most"
+    "a host name: labels of letters, digits, '-' or '_', not beginning or ending with '-', at most 1023 bytes"
 
   /// The longest name, in bytes: a line of a hosts file stays below a page.
   public static let maximumByteCount = 1023

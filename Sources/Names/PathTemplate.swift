@@ -25,7 +25,7 @@ public struct PathTemplate: Equatable, Sendable {
       CNIError(.invalidNetworkConfig, "key \"\(key)\": \(JSONValue.string(text).text): want \(wanted)")
     }
     guard text.utf8.first == UInt8(ascii: "/"), text.utf8.count <= 4000 else {
-      throw refusal("an absolute path of 4000 bytes at most")
+      throw refusal("an absolute path of at most 4000 bytes")
     }
     guard text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { throw refusal("a path without control characters") }
     var components: [[Piece]] = []

@@ -33,7 +33,7 @@ public struct ResolvConf: Equatable, Sendable {
       notes.append("name server \(server) is left out: the container has no IPv6 address")
     }
     for server in reachable.dropFirst(Self.maximumServers) {
-      notes.append("name server \(server) is left out: a resolver asks \(Self.maximumServers) at most")
+      notes.append("name server \(server) is left out: a resolver asks at most \(Self.maximumServers)")
     }
     nameservers = Array(reachable.prefix(Self.maximumServers))
     // No public server is used by default: it would learn every name that the container looks up.

@@ -36,7 +36,7 @@ extension NetlinkSocket {
 extension Attributes {
   /// Whether this is a link-local address that the kernel added to the link by itself.
   ///
-  /// Linux < 5.18 has no `IFA_PROTO` to report it: there, such an address is recognised by its derivation from the MAC
+  /// Linux < 5.18 does not report this (`IFA_PROTO`); then the address is recognised because it is derived from the MAC
   /// address (RFC 4291) or from a secret (RFC 7217).
   fileprivate func isLinkLocalOfKernel(_ address: IPAddress) -> Bool {
     guard address.family == .v6, address.isLinkLocal else { return false }
@@ -76,7 +76,7 @@ extension Request {
       request.put(IFA_BROADCAST, bytes: spec.prefix.last.bytes)
     }
     if spec.prefix.family == .v6, !spec.isSource {
-      // Valid forever, but deprecated from the start (RFC 6724, rule 3).
+      // `preferred_lft 0 valid_lft forever`: the kernel avoids it as a source address (RFC 6724, rule 3).
       request.put(
         IFA_CACHEINFO, bytes: withBytes(of: ifa_cacheinfo(ifa_prefered: 0, ifa_valid: .max, cstamp: 0, tstamp: 0)))
     }

@@ -30,7 +30,7 @@ extension Request {
 }
 
 extension ChildLink {
-  /// `nil` if links of that kind have no parent, or the kind is unknown here.
+  /// `nil` if links of that kind have no parent, or if this program does not support the kind.
   init?(kind: String, _ data: Attributes) {
     switch kind {
     case "macvlan":
@@ -94,15 +94,15 @@ extension IPVLAN.Flag {
 /// Adds an explanation of the errno to the kernel's error for a link.
 func explainingErrors(_ spec: LinkSpec, _ create: () throws(KernelError) -> Void) throws(KernelError) {
   do throws(KernelError) { try create() } catch {
-    let found: String? =
+    let explanation: String? =
       switch spec.kind {
       case .childLink(let childLink, let parent): childLink.explanation(of: error, parent.name)
       case .vrf where error.errno == .EOPNOTSUPP: "this kernel has no VRFs"
       case .bridge, .veth, .dummy, .vxlan, .vrf: nil
       }
-    guard let meaning = found else { throw error }
+    guard let explanation else { throw error }
     var explained = error
-    explained.kernelMessage = meaning
+    explained.kernelMessage = explanation
     throw explained
   }
 }

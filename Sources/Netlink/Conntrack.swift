@@ -10,7 +10,7 @@ extension NetlinkSocket {
   ///   - connections: the connections.
   ///   - operation: for errors.
   /// - Throws: the kernel's error; some entries may be deleted then.
-  borrowing func forget(_ connections: Set<ConntrackFilter>, doing operation: String) throws(KernelError) {
+  borrowing func deleteConntrack(_ connections: Set<ConntrackFilter>, doing operation: String) throws(KernelError) {
     guard !connections.isEmpty else { return }
     let conntrack = try NetlinkSocket.open(NETLINK_NETFILTER)
     var local: [IPAddress: Bool] = [:]

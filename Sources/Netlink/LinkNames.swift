@@ -18,31 +18,33 @@ extension NetlinkSocket {
 }
 
 extension LiveKernel {
-  /// Creates a link whose name is taken in the namespace of the request but free in the namespace of the link.
+  /// Creates a link in the container with a name that another link on the host has.
   ///
-  /// Linux < 6.15 looks up the new name in the namespace of the request (EEXIST): if the host has `eth0`, no container
-  /// could get a link `eth0` from there. So the link is created under a temporary name and renamed in its own namespace.
+  /// Linux < 6.15 looks up the new name in the namespace of the request, which is the host's, and returns EEXIST if the
+  /// host has `eth0`. So the link is created under a temporary name and renamed in the container.
   mutating func createUnderTemporaryName(_ spec: LinkSpec, parent: Int32?, doing operation: String) throws(KernelError)
   {
-    var temporaryName = spec
+    var temporarySpec = spec
     let name = spec.name.temporaryName
-    temporaryName.name = name
+    temporarySpec.name = name
     try withSocket(on: .host) { (socket) throws(KernelError) in
-      try explainingErrors(temporaryName) { () throws(KernelError) in
-        try socket.create(temporaryName, parent: parent, otherNamespace: containerDescriptor)
+      try explainingErrors(temporarySpec) { () throws(KernelError) in
+        try socket.create(temporarySpec, parent: parent, otherNamespace: containerDescriptor)
       }
     }
     try renameToFinalName(spec, on: .container, doing: operation)
   }
 
-  /// Creates a link on the host that has its alias as soon as it has its name: the kernel ignores an alias at creation.
+  /// Creates a link on the host; sets its final name and its alias together, after the creation.
+  ///
+  /// The kernel ignores an alias at creation, so a killed process would leave a link with the name and no alias.
   ///
   /// The host lock is held exclusively, so a link with the temporary name is left over from a process that was killed.
   mutating func createWithAlias(_ spec: LinkSpec, doing operation: String) throws(KernelError) {
-    var temporaryName = spec
-    temporaryName.name = spec.name.temporaryName
-    try deleteUnusedBridge(temporaryName.name, doing: "\(operation): delete \(temporaryName.name)")
-    try host.socket.create(temporaryName, parent: nil, otherNamespace: nil)
+    var temporarySpec = spec
+    temporarySpec.name = spec.name.temporaryName
+    try deleteUnusedBridge(temporarySpec.name, doing: "\(operation): delete \(temporarySpec.name)")
+    try host.socket.create(temporarySpec, parent: nil, otherNamespace: nil)
     try renameToFinalName(spec, on: .host, doing: operation)
   }
 

@@ -92,7 +92,7 @@ extension NetlinkSocket {
     if let alias = change.alias { request.put(IFLA_IFALIAS, bytes: Array(alias.utf8)) }
     if let group = change.group { request.put(IFLA_GROUP, UInt32(clamping: group)) }
     if let master { request.put(IFLA_MASTER, master) }
-    if let local = change.local { request.put(tunnelFrom: local) }
+    if let local = change.local { request.put(vxlanLocal: local) }
     try perform(request)
     // The kernel accepts port settings only for an existing port, so they cannot be in the request that sets the master.
     if !change.port.isEmpty { try set(change.port, on: index, doing: operation) }

@@ -4,7 +4,7 @@ import Kernel
 import Linux
 import NetTypes
 
-/// Sockets that listen on one of these ports in this thread's namespace, of both families; as `ss -l` shows them.
+/// IPv4 and IPv6 sockets that listen on one of these ports in this thread's namespace, as `ss -l` shows them.
 func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) throws(KernelError) -> [Listener] {
   guard let lowest = ports.min(), let highest = ports.max() else { return [] }
   let socket = try NetlinkSocket.open(NETLINK_SOCK_DIAG)
@@ -27,8 +27,8 @@ func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) throws(Kern
 
 /// The kernel's filter program for sockets of these ports.
 ///
-/// It has two comparisons of eight bytes each. Each gives the offset of the next operation if it is true, and if it is
-/// false; an offset of four beyond the end rejects the socket.
+/// It has two comparisons of eight bytes each. The second byte is the offset of the next operation if the comparison is
+/// true, the third byte if it is false; an offset of four beyond the end rejects the socket.
 private func filter(from lowest: UInt16, to highest: UInt16) -> [UInt8] {
   func operation(_ code: Int, _ port: UInt16, bytesLeft: UInt8) -> [UInt8] {
     [UInt8(code), 8, bytesLeft + 4, 0, 0, 0] + [UInt8(port & 0xFF), UInt8(port >> 8)]

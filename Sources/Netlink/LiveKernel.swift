@@ -28,14 +28,14 @@ public struct LiveKernel: ~Copyable, Kernel {
   ///
   /// - Parameters:
   ///   - path: the container's namespace; `nil` for the host alone.
-  ///   - outside: a namespace to use as the host's, for a link between two containers.
+  ///   - peerPath: a namespace that is used in place of the host's, for a link between two containers.
   ///   - filter: the host's packet filter.
   /// - Returns: the kernel as seen from this process's namespace.
   /// - Throws: the kernel's error; EINVAL if a path is not a network namespace.
   public static func open(
-    containerNamespace path: String?, outside: String? = nil, filter: any PacketFilter
+    containerNamespace path: String?, peerPath: String? = nil, filter: any PacketFilter
   ) throws(KernelError) -> LiveKernel {
-    let host = try NetNSHandle.open(outside)
+    let host = try NetNSHandle.open(peerPath)
     guard let path else { return LiveKernel(host: host, container: nil, filter: filter) }
     return LiveKernel(host: host, container: try NetNSHandle.open(path), filter: filter)
   }
@@ -65,7 +65,7 @@ public struct LiveKernel: ~Copyable, Kernel {
 
   public mutating func link(_ name: InterfaceName, on netns: NetNS) throws(KernelError) -> LinkInfo? {
     let key = LinkKey(name, on: netns)
-    if let seen = cachedLinks[key] { return seen }
+    if let cached = cachedLinks[key] { return cached }
     var found = try withSocket(on: netns) { (socket) throws(KernelError) in try socket.link(name) }
     if netns == .host, let link = found, link.kind == "bridge" { found?.keepsMAC = try keepsMAC(link) }
     indices[key] = found?.index
@@ -93,7 +93,7 @@ public struct LiveKernel: ~Copyable, Kernel {
 
   public mutating func addresses(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [IPPrefix] {
     let key = LinkKey(interface, on: netns)
-    if let seen = cachedAddresses[key] { return seen }
+    if let cached = cachedAddresses[key] { return cached }
     let operation = "list addresses of \(interface)"
     let index = try index(of: interface, on: netns, for: operation)
     let found = try withSocket(on: netns) { (socket) throws(KernelError) in
@@ -105,7 +105,7 @@ public struct LiveKernel: ~Copyable, Kernel {
 
   public mutating func routes(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [RouteSpec] {
     let key = LinkKey(interface, on: netns)
-    if let seen = cachedRoutes[key] { return seen }
+    if let cached = cachedRoutes[key] { return cached }
     guard let link = try link(interface, on: netns) else { throw missingLink(interface, "list routes") }
     let found = try withSocket(on: netns) { (socket) throws(KernelError) in try socket.routes(of: link, on: netns) }
     cachedRoutes[key] = found
@@ -212,7 +212,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     case .announce(_, let mac, let name): try announce(mac, on: name, doing: "\(change)")
     case .addLoopbackRoute(let name): try addLoopbackRoute(name, doing: "\(change)")
     case .enableRouteLocalnet, .disableRouteLocalnet: try setRouteLocalnet(change)
-    case .deleteConntrackEntries(let connections): try host.socket.forget(connections, doing: "\(change)")
+    case .deleteConntrackEntries(let connections): try host.socket.deleteConntrack(connections, doing: "\(change)")
     case .addRules(let ruleSet): try filter.add(ruleSet)
     case .setRules(let ruleSet): try filter.set(ruleSet)
     case .removeRules(let owner, let role, let everywhere): try filter.remove(owner, role, everywhere: everywhere)
@@ -225,7 +225,7 @@ public struct LiveKernel: ~Copyable, Kernel {
 }
 
 extension LiveKernel {
-  /// Waits up to a second until another program has deleted the FDB entry; if it stays, that is no error.
+  /// Waits up to a second until another program has deleted the FDB entry; no error if the entry stays.
   mutating func awaitFDBRemoval(_ spec: FDBSpec) throws(KernelError) {
     guard let link = try link(spec.interface, on: .host) else { return }
     let deadline = Clock.now.advanced(bySeconds: 1)
@@ -258,7 +258,7 @@ extension LiveKernel {
     }
   }
 
-  /// Announces the address; no-op on a link that is down or has no MAC address, since it has no neighbours.
+  /// Announces the address to the link's neighbours; no-op on a link that is down or has no MAC address.
   private mutating func announce(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
     guard let link = try link(spec.interface, on: .host), link.isUp, let mac = link.mac else { return }
     try enterNamespace(.host) { () throws(KernelError) in
@@ -267,7 +267,7 @@ extension LiveKernel {
         try NeighbourAnnouncement.send(
           address.bytes, mac: mac.bytes, link: index, doing: "announce \(address) at \(mac)")
       } catch {
-        try? StandardStreams.write(Array("\(error)\n".utf8), to: StandardStreams.error)  // the address works without it
+        try? StandardStreams.write(Array("\(error)\n".utf8), to: StandardStreams.error)  // only a warning
       }
     }
   }

@@ -35,7 +35,7 @@ struct Message: Equatable {
 struct Attributes {
   private var values: [Int: ArraySlice<UInt8>] = [:]
 
-  /// Parses up to the first attribute that is longer than the rest; of two attributes of a type the last one is used.
+  /// Parses up to the first attribute that is longer than the rest; if a type occurs twice, the last one is used.
   init(_ bytes: ArraySlice<UInt8>) {
     var values: [Int: ArraySlice<UInt8>] = [:]
     Attributes.read(bytes) { type, value in values[type] = value }

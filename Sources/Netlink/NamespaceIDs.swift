@@ -7,7 +7,7 @@ public import NetTypes
 extension LiveKernel {
   /// Whether the namespace with this number (nsid) in the host's namespace is in use; for `LinkInfo.linkNetNSID`.
   ///
-  /// A namespace that has ended keeps its links and its number until the kernel has cleaned it up.
+  /// A namespace that has ended keeps its links and its nsid until the kernel has cleaned it up.
   public func isInUse(namespace number: Int32) throws(KernelError) -> Bool {
     guard number >= 0 else { return false }
     let request = try Request(getNamespace, 0, rtgenmsg(), doing: "look up network namespace \(number)")
@@ -17,7 +17,7 @@ extension LiveKernel {
 }
 
 extension LiveKernel {
-  /// The number (nsid) of this process's namespace in the container's; `nil` if no link there leads to it.
+  /// The nsid of this process's namespace in the container's; `nil` if no link of the container has its peer in it.
   public func hostNSIDInContainer() throws(KernelError) -> Int32? {
     let own = try Namespace.own()
     return try withSocket(on: .container) { (socket) throws(KernelError) in

@@ -3,28 +3,28 @@ import Linux
 import NetTypes
 
 extension Sysctl {
-  /// The present value; `nil` if the kernel has no such setting.
+  /// The current value; `nil` if the kernel has no such setting.
   func read() throws(KernelError) -> String? {
     guard let bytes = try Files.readIfPresent("/proc/sys/\(key)") else { return nil }
     return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
   }
 
-  /// Writes the setting in the namespace of this thread, as `sysctl -w` does, unless it has that value.
+  /// Writes the setting in the namespace of this thread, as `sysctl -w` does; no-op if it has that value already.
   ///
   /// An optional setting is skipped with a warning if it cannot be written, as in containers with a read-only
   /// `/proc/sys`.
   func write() throws(KernelError) {
-    let now = try? read()  // some settings are write-only
-    if let now, matches(now) { return }
+    let current = try? read()  // some settings are write-only
+    if let current, matches(current) { return }
     do throws(KernelError) {
       try Files.overwrite("/proc/sys/\(key)", with: value)
     } catch {
       if isOptional, error.isMissing { return }
       guard error.isPermissionError else { throw error }
       let refused = KernelError(
-        "set sysctl \(key)=\(value), which is \(now ?? "unknown")", errno: error.errno, reason: error.reason)
+        "set sysctl \(key)=\(value), which is \(current ?? "unknown")", errno: error.errno, reason: error.reason)
       guard isOptional else { throw refused }
-      // Only a warning: if it cannot be written, go on.
+      // Only a warning, so an error of standard error is ignored.
       try? StandardStreams.write(Array("not changed: \(refused)\n".utf8), to: StandardStreams.error)
     }
   }

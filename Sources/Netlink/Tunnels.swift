@@ -4,7 +4,7 @@ import NetTypes
 
 extension Request {
   /// Adds the attributes that move a VXLAN device to another address of the host and keep its other settings.
-  func put(tunnelFrom local: IPAddress) {
+  func put(vxlanLocal local: IPAddress) {
     nest(IFLA_LINKINFO) {
       put(IFLA_INFO_KIND, "vxlan")
       nest(IFLA_INFO_DATA) { put(local.family == .v4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, bytes: local.bytes) }

@@ -3,7 +3,7 @@ import NetTypes
 import PacketFilter
 
 extension NftablesPlan {
-  /// Adds chains for both directions of a network's links, looked up by link name, and an element for the owner.
+  /// Adds a chain for packets to the network's links, one for packets from them, and an element for the owner.
   mutating func isolate(_ rule: Isolation, _ owner: ElementOwner) throws(KernelError) {
     guard Layout.isolating.contains(owner.role) else {
       throw KernelError(
@@ -30,28 +30,28 @@ extension NftablesPlan {
       owner)
   }
 
-  private static let answers = "ct state established,related return"
+  private static let replies = "ct state established,related return"
   private static let published = "ct status dnat return"
 
   /// Rules for packets that the host forwards to the network's links.
   private static func enteringRules(_ rule: Isolation) -> [String] {
     let within = "iifname \(names(rule))"
     let between = rule.separatesContainers ? separationRules(within) : ["\(within) return"]
-    let passing = rule.reach == .nobody ? between : between + [answers, published]
+    let returnRules = rule.reach == .closed ? between : between + [replies, published]
     guard rule.reach != .outside else {
-      return passing + isolatedDropRules("iif") + (rule.separatesContainers ? directRules(rule, "saddr") : [])
+      return returnRules + isolatedDropRules("iif") + (rule.separatesContainers ? directRules(rule, "saddr") : [])
     }
-    return passing + (rule.directPrefixes.isEmpty ? [] : dropRules("iif")) + directRules(rule, "saddr") + ["drop"]
+    return returnRules + (rule.directPrefixes.isEmpty ? [] : dropRules("iif")) + directRules(rule, "saddr") + ["drop"]
   }
 
   /// Rules for packets that the host forwards from the network's links.
   private static func leavingRules(_ rule: Isolation) -> [String] {
     let within = "oifname \(names(rule)) return"
-    guard rule.reach != .nobody else {
+    guard rule.reach != .closed else {
       return [within] + (rule.directPrefixes.isEmpty ? [] : dropRules("oif")) + directRules(rule, "daddr") + ["drop"]
     }
-    let others = rule.reach == .outside ? isolatedDropRules("oif") : dropRules("oif")
-    return [within, answers, published] + others + (rule.separatesContainers ? directRules(rule, "daddr") : [])
+    let drops = rule.reach == .outside ? isolatedDropRules("oif") : dropRules("oif")
+    return [within, replies, published] + drops + (rule.separatesContainers ? directRules(rule, "daddr") : [])
   }
 
   /// Rules for packets from other hosts (`saddr`) or to them (`daddr`) that do not use the partner link.
@@ -60,7 +60,7 @@ extension NftablesPlan {
       let sets = FamilySets(prefix.family)
       let within = "\(sets.keyword) \(end) \(prefix)"
       return rule.separatesContainers
-        ? ["\(within) \(answers)", "\(within) \(connectionLookup(sets))", "\(within) drop"] : ["\(within) return"]
+        ? ["\(within) \(replies)", "\(within) \(connectionLookup(sets))", "\(within) drop"] : ["\(within) return"]
     }
   }
 
@@ -82,11 +82,10 @@ extension NftablesPlan {
 
   /// Rules between separated containers.
   ///
-  /// With br_netfilter, IPv6 neighbour discovery passes these rules too; if it were dropped, no IPv6 connection would
-  /// work.
+  /// With br_netfilter, IPv6 neighbour discovery passes these rules too; without it no IPv6 connection works.
   private static func separationRules(_ within: String) -> [String] {
     [
-      "\(within) \(answers)", "\(within) \(published)",
+      "\(within) \(replies)", "\(within) \(published)",
       "\(within) icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } return",
     ]
       + IPFamily.allCases.map(FamilySets.init(_:)).map { "\(within) \(connectionLookup($0))" } + ["\(within) drop"]

@@ -12,10 +12,10 @@ public protocol ControlPlaneClient {
 
   /// Reads the network's state from etcd; ADD also registers this host and, in mode l3, leases a subnet for it.
   ///
-  /// `check` can refuse what ADD is about to write; then nothing is changed.
+  /// ADD calls `check` with the state before it writes; if `check` throws, nothing is changed.
   ///
-  /// - Throws: code 11 if no quorum answers, with nothing changed; 7 if etcd has another configuration of the network; for STATUS
-  ///   51 if this host's lease has expired.
+  /// - Throws: code 11 if etcd has no quorum (nothing is changed); 7 if etcd has another configuration of the network;
+  ///   51 for STATUS if this host's lease has expired.
   func consult(
     _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command,
     _ check: (ControlPlaneState) throws(CNIError) -> Void
@@ -36,7 +36,7 @@ public protocol ControlPlaneClient {
     of network: NetworkName, _ plane: EtcdPlaneConfig, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError)
 
-  /// Whether a process on this host watches the network in etcd, so that the other hosts' entries do not go stale.
+  /// Whether a process on this host watches the network in etcd and updates the tunnel tables.
   func isWatched(_ network: NetworkName) -> Bool
 }
 
@@ -47,7 +47,7 @@ public struct OverlayHost: Equatable, Sendable {
   public var local: IPAddress
   /// `nil`: derived from `local`.
   public var vtepMAC: MACAddress?
-  /// As the configuration has them; `nil` or empty: as etcd has them.
+  /// `vni`, `port` and `network` are those of the configuration; if `nil` or empty, the values in etcd are used.
   public var vni: Int?
   public var port: UInt16?
   public var network: [IPPrefix]
@@ -65,7 +65,7 @@ public struct OverlayHost: Equatable, Sendable {
   }
 }
 
-/// What the overlay carries between hosts.
+/// How packets travel between hosts: bridged or routed.
 public enum OverlayMode: String, CaseIterable, Sendable {
   /// One subnet on all hosts: Ethernet frames are bridged.
   case l2

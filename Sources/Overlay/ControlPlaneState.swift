@@ -4,13 +4,13 @@ public import NetTypes
 public struct ControlPlaneState: Equatable, Sendable {
   /// The subnets of this host's containers, in mode l3; empty: `ipam` decides.
   public var ownSubnets: [IPPrefix] = []
-  /// The network's prefixes on all hosts; empty: as the configuration has them.
+  /// The network's prefixes on all hosts; empty: those of the configuration.
   public var network: [IPPrefix] = []
-  /// `nil`: as the configuration has them.
+  /// `nil`: the value of the configuration; the same for `port` and `isDirectRouting`.
   public var vni: Int?
   public var port: UInt16?
   public var isDirectRouting: Bool?
-  /// The MAC address that other hosts use for this host's VXLAN device; `nil`: as the configuration has it.
+  /// The MAC address that other hosts use for this host's VXLAN device; `nil`: that of the configuration.
   public var vtepMAC: MACAddress?
   /// All other hosts; never this one.
   public var peers: [OverlayPeer] = []

@@ -57,7 +57,7 @@ public struct OverlayConfig: JSONReadable, Sendable {
   public var ipam: PluginType?
   /// The whole configuration, for an IPAM plugin that also needs this host's subnet.
   public var document: JSONValue
-  /// What this host and the control plane reported; `nil` before they were asked.
+  /// Data from this host and the control plane; `nil` before they are read.
   public var localEndpoint: LocalEndpoint?
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -107,15 +107,15 @@ public struct OverlayConfig: JSONReadable, Sendable {
   /// Whether an ADD installs packet filter rules.
   public var wantsRules: Bool { masquerade.isOn || (isolation ?? "network") != "none" }
 
-  /// The mode, by default l3 if the control plane knows subnets and l2 otherwise.
+  /// The mode; by default l3 if the control plane provides subnets, else l2.
   ///
-  /// - Throws: code 7 for an unknown mode, and for l3 if the control plane knows no subnets.
+  /// - Throws: code 7 for an unknown mode, and for l3 if the control plane provides no subnets.
   public func checkedMode() throws(CNIError) -> OverlayMode {
-    guard let mode else { return controlPlane.knowsSubnets ? .l3 : .l2 }
+    guard let mode else { return controlPlane.providesSubnets ? .l3 : .l2 }
     guard let checked = OverlayMode(rawValue: mode) else {
       throw CNIError(.invalidNetworkConfig, "key \"mode\": \"\(mode)\": want l2 or l3")
     }
-    if checked == .l3, !controlPlane.knowsSubnets {
+    if checked == .l3, !controlPlane.providesSubnets {
       throw CNIError(
         .invalidNetworkConfig,
         "key \"mode\": \"l3\": controlPlane \"\(controlPlane.type)\" does not provide the subnets of hosts: want l2, or static or etcd"
@@ -137,7 +137,7 @@ extension ControlPlane {
   }
 
   /// Whether the control plane knows which subnet is behind which host.
-  public var knowsSubnets: Bool {
+  public var providesSubnets: Bool {
     switch self {
     case .fixed, .etcd: true
     case .multicast, .evpn: false
@@ -232,8 +232,8 @@ extension OverlayConfig {
     }
   }
 
-  private func refusal(_ key: String, _ value: String, _ why: String) -> CNIError {
-    CNIError(.invalidNetworkConfig, "key \"\(key)\": \(value): \(why)")
+  private func refusal(_ key: String, _ value: String, _ reason: String) -> CNIError {
+    CNIError(.invalidNetworkConfig, "key \"\(key)\": \(value): \(reason)")
   }
 
   private func misplaced(_ key: String, _ mode: String, _ value: String? = nil) -> CNIError {
@@ -282,8 +282,8 @@ extension OverlaySettings {
     }
   }
 
-  private func refusal(_ peer: OverlayPeer, _ why: String) -> CNIError {
-    CNIError(.invalidNetworkConfig, "peer \(peer.vtep): \(why)")
+  private func refusal(_ peer: OverlayPeer, _ reason: String) -> CNIError {
+    CNIError(.invalidNetworkConfig, "peer \(peer.vtep): \(reason)")
   }
 }
 

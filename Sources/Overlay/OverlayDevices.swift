@@ -37,15 +37,15 @@ struct OverlayDevices {
   ///
   /// - Throws: code 7 if the key `mtu` is larger than the underlay, less the overhead, or the existing device allows.
   func checkedMTU() throws(CNIError) -> Int {
-    let below = hostState.underlayMTU.map { $0 - overhead }
-    let most = [hostState.vxlan?.mtu, below].compactMap(\.self).min()
-    if let given = settings.mtu, let most, given > most {
-      let why =
-        hostState.vxlan.flatMap { $0.mtu == most ? "\($0.name) exists with MTU \(most)" : nil }
-        ?? "the underlay carries \(most + overhead), less \(overhead) for the tunnel"
-      throw CNIError(.invalidNetworkConfig, "key \"mtu\": \(given): \(why): want at most \(most)")
+    let tunnelMTU = hostState.underlayMTU.map { $0 - overhead }
+    let maximum = [hostState.vxlan?.mtu, tunnelMTU].compactMap(\.self).min()
+    if let given = settings.mtu, let maximum, given > maximum {
+      let reason =
+        hostState.vxlan.flatMap { $0.mtu == maximum ? "\($0.name) exists with MTU \(maximum)" : nil }
+        ?? "the underlay carries \(maximum + overhead) bytes, and the tunnel takes \(overhead) of them"
+      throw CNIError(.invalidNetworkConfig, "key \"mtu\": \(given): \(reason): want at most \(maximum)")
     }
-    guard let mtu = settings.mtu ?? [most, hostState.bridge?.mtu].compactMap(\.self).min() else {
+    guard let mtu = settings.mtu ?? [maximum, hostState.bridge?.mtu].compactMap(\.self).min() else {
       return 1500 - overhead
     }
     return mtu
@@ -120,16 +120,16 @@ struct OverlayDevices {
 }
 
 extension VXLAN {
-  /// These parameters with the existing device's local address, which is no conflict: it can be changed while in use.
+  /// These parameters with the existing device's local address: it may differ, because it can be changed later.
   func atAddress(of existing: LinkInfo?) -> VXLAN {
     var tunnel = self
-    if let now = existing?.vxlan?.local, now.family == local?.family { tunnel.local = now }
+    if let current = existing?.vxlan?.local, current.family == local?.family { tunnel.local = current }
     return tunnel
   }
 
   /// The local address to set on an existing device; `nil` if it need not or cannot be changed.
   func move(of existing: LinkInfo?) -> IPAddress? {
-    guard let now = existing?.vxlan?.local, now.family == local?.family, now != local else { return nil }
+    guard let current = existing?.vxlan?.local, current.family == local?.family, current != local else { return nil }
     return local
   }
 }
@@ -213,10 +213,10 @@ extension OverlayDevices {
     throw refusal(key, "\"\(existing.name)\" belongs to network \(other): want another name", holder: other)
   }
 
-  /// An error that names the network whose devices are in the way: `holder`, or this network.
-  private func refusal(_ key: String, _ why: String, holder: String? = nil) -> CNIError {
+  /// An error that names the network that has the conflicting devices: `holder`, or this network.
+  private func refusal(_ key: String, _ reason: String, holder: String? = nil) -> CNIError {
     CNIError(
-      .invalidNetworkConfig, "key \"\(key)\": \(why)",
+      .invalidNetworkConfig, "key \"\(key)\": \(reason)",
       details: "this removes unused devices: cnictl network rm \(holder ?? network.description)")
   }
 }

@@ -32,7 +32,7 @@ public struct OverlayHostState: Equatable, Sendable {
   /// Whether another program's VXLAN device uses the tunnel's port too.
   public var sharesPort = false
   /// Whether the container's source addresses are checked, as far as this host can.
-  public var guardsAddresses = SourceAddressCheck.no
+  public var addressCheck = SourceAddressCheck.no
   /// The MAC address of the container's interface, if that exists: CHECK accepts what a later plugin changed.
   public var changedMAC: MACAddress?
 

@@ -5,7 +5,7 @@ public import NetTypes
 public struct OverlayPeer: Equatable, Sendable {
   /// Its underlay address.
   public var vtep: IPAddress
-  /// The MAC address of its VXLAN device; `nil`: derived from `vtep`, as overlay-vxlan does on every host.
+  /// The MAC address of its VXLAN device; `nil`: derived from `vtep` and the VNI, the same on every host.
   public var vtepMAC: MACAddress?
   /// The subnets of its containers, in mode l3.
   public var subnets: [IPPrefix]
@@ -38,12 +38,13 @@ extension OverlayPeer: JSONReadable {
 
   /// Reads one peer of the configuration or of a peers file.
   ///
-  /// - Throws: code 7 also for unknown keys: peers are often written by hand, and a misspelt key must not be ignored.
+  /// - Throws: code 7 for an invalid value or an unknown key: peers are often written by hand, and a misspelt key must
+  ///   not be ignored.
   public init(_ json: JSONReader) throws(CNIError) {
-    if let odd = json.value.object?.keys.sorted().first(where: { !Self.keys.contains($0.lowercased()) }) {
+    if let unknownKey = json.value.object?.keys.sorted().first(where: { !Self.keys.contains($0.lowercased()) }) {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"\(json.path).\(odd)\": want vtep, vtepMac, subnet, subnets or endpoints")
+        "key \"\(json.path).\(unknownKey)\": want vtep, vtepMac, subnet, subnets or endpoints")
     }
     vtep = try json.required("vtep").parsed()
     vtepMAC = try json.parsed("vtepMac")

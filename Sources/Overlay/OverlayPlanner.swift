@@ -4,7 +4,7 @@ import NetTypes
 import PacketFilter
 public import PluginKit
 
-/// Decides everything about one attachment, from `OverlayHostState` alone.
+/// Plans one attachment; depends only on the settings, the host state and the addresses.
 public struct OverlayPlanner {
   var devices: OverlayDevices
   var owner: AttachmentID
@@ -47,7 +47,7 @@ public struct OverlayPlanner {
       + (try gatewayChanges(addressing)) + tables(gateways)
     let bridgeMAC = hostState.bridge == nil ? settings.bridgeMAC : hostState.bridge?.mac
     return AttachmentPlan(
-      waits: withdrawal(addressing), shared: shared,
+      waits: withdrawalWait(addressing), shared: shared,
       own: (devices.losesNeighbours ? tables(gateways) : []) + (try port.changes(addressing))
         + (port.pinsBridge ? tables(gateways) : []) + gatewayRoutes(addressing) + announcements(addressing),
       result: port.result(
@@ -81,7 +81,7 @@ public struct OverlayPlanner {
   private func checkRouted(_ addressing: Addressing) throws(CNIError) {
     guard !addressing.ips.isEmpty else {
       throw CNIError(
-        .invalidNetworkConfig, "key \"ipam\": the plugin gave no address: mode l3 routes to each container's address")
+        .invalidNetworkConfig, "key \"ipam\": the plugin gave no address: want one, for the routes of mode l3")
     }
     for ip in addressing.ips {
       if ip.gateway == nil {
@@ -105,7 +105,7 @@ public struct OverlayPlanner {
     }
   }
 
-  /// A route through the VXLAN device needs a source address on it: the subnet's lowest address, which stands for this host.
+  /// Adds the subnet's lowest address to the VXLAN device: other hosts route via it, and a route needs a source there.
   private func tunnelAddresses(_ addressing: Addressing) -> [Change] {
     guard settings.mode == .l3 else { return [] }
     var seen: Set<IPPrefix> = []
@@ -144,7 +144,7 @@ public struct OverlayPlanner {
     // `announcements` sets the FDB entry for the routing daemon.
     if settings.isEVPN { port.entry = nil }
     port.guards =
-      (ruleSet(addressing).map { [.addRules($0)] } ?? []) + hostState.guardsAddresses.changes(owner, addressing)
+      (ruleSet(addressing).map { [.addRules($0)] } ?? []) + hostState.addressCheck.changes(owner, addressing)
     return port
   }
 
@@ -161,8 +161,8 @@ public struct OverlayPlanner {
     }
     if let masquerade = settings.masquerade {
       rules += own.map { address in
-        let whole = settings.network.first { $0.contains(address.address) } ?? address.network
-        return .masquerade(Masquerade(address.address, in: whole, isRandom: masquerade.isRandom))
+        let subnet = settings.network.first { $0.contains(address.address) } ?? address.network
+        return .masquerade(Masquerade(address.address, in: subnet, isRandom: masquerade.isRandom))
       }
     }
     guard !rules.isEmpty else { return nil }
@@ -175,9 +175,9 @@ public struct OverlayPlanner {
   /// Waits until the EVPN route to the container's former host is withdrawn, before the container appears on this host.
   ///
   /// A daemon that still has the old route announces the next one with a higher mobility sequence number. Once all daemons have
-  /// withdrawn it, the number starts at 0 again, and a daemon that was busy meanwhile ignores the lower number for good (FRR
-  /// issue 10468).
-  private func withdrawal(_ addressing: Addressing) -> [Change] {
+  /// withdrawn it, the number starts at 0 again; a daemon that was busy meanwhile ignores the lower number
+  /// from then on (FRR issue 10468).
+  private func withdrawalWait(_ addressing: Addressing) -> [Change] {
     guard settings.isEVPN, hostState.vxlan != nil else { return [] }
     return [.awaitFDBRemoval(FDBSpec(addressing.mac, on: devices.names.vxlan, in: .externallyLearned))]
   }
@@ -196,7 +196,7 @@ public struct OverlayPlanner {
 }
 
 extension Addressing {
-  /// Adds routes to all of a network's prefixes through its gateway, if nothing else leads there.
+  /// Adds routes to all of a network's prefixes through its gateway, except to those that have a route or are on-link.
   fileprivate mutating func addRoutes(to network: [IPPrefix]) {
     for prefix in network where !routes.contains(where: { $0.dst == prefix }) {
       guard let gateway = gateway(prefix.family), !ips.contains(where: { $0.address.network == prefix }) else {

@@ -2,14 +2,14 @@ public import CNI
 public import Kernel
 public import NetTypes
 
-/// Brings a network's devices and tables on a host in line with its control plane, without any container.
+/// Updates a network's devices and tunnel tables on a host from its control plane, without an attachment.
 public struct OverlayReconciler {
   private let devices: OverlayDevices
 
   /// Reads the state of a host.
   ///
   /// - Parameters:
-  ///   - settings: of a configuration with data from its control plane.
+  ///   - settings: the settings, with data from the control plane.
   ///   - network: the network of the configuration.
   ///   - kernel: the host.
   /// - Throws: the kernel's error.
@@ -20,7 +20,7 @@ public struct OverlayReconciler {
       settings: settings, hostState: try OverlayHostState(settings, of: network, on: &kernel), network: network)
   }
 
-  /// Changes that write only what differs; none if the network has no devices on this host.
+  /// Changes that write only entries that differ; none if the network has no devices on this host.
   ///
   /// - Throws: code 7 for devices with other settings.
   public func changes() throws(CNIError) -> [Change] {
@@ -46,35 +46,35 @@ public struct OverlayReconciler {
     for family in IPFamily.allCases {
       let wanted = devices.settings.neighbourCount(family)
       let key = "net/ipv\(family.digit)/neigh/default/gc_thresh3"
-      guard let most = try kernel.sysctl(key, on: .host).flatMap(Int.init), wanted >= most else { continue }
-      return "\(wanted) neighbours of other hosts: \(key) is \(most): want \(wanted * 2) or more"
+      guard let limit = try kernel.sysctl(key, on: .host).flatMap(Int.init), wanted >= limit else { continue }
+      return "\(wanted) neighbours of other hosts: \(key) is \(limit): want \(wanted * 2) or more"
     }
     return nil
   }
 }
 
 extension OverlayReconciler {
-  /// Names the links with a larger MTU than the underlay carries; `nil` if there are none.
+  /// An error with the names of links whose MTU is larger than the underlay carries; `nil` if there are none.
   ///
   /// - Throws: the kernel's error.
   public func mtuExcess<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> CNIError? {
-    guard let below = devices.hostState.underlayMTU, let device = devices.hostState.vxlan else { return nil }
-    let most = below - devices.overhead
-    var larger = device.mtu > most ? ["\(device.name) with \(device.mtu)"] : []
+    guard let underlayMTU = devices.hostState.underlayMTU, let device = devices.hostState.vxlan else { return nil }
+    let limit = underlayMTU - devices.overhead
+    var larger = device.mtu > limit ? ["\(device.name) with \(device.mtu)"] : []
     if devices.hostState.bridge != nil {
-      let ports = try kernel.links(kind: "veth", master: devices.names.bridge, on: .host).filter { $0.mtu > most }
+      let ports = try kernel.links(kind: "veth", master: devices.names.bridge, on: .host).filter { $0.mtu > limit }
       larger += ports.map { "container port \($0.name) with \($0.mtu)" }
     }
     guard !larger.isEmpty else { return nil }
     return CNIError(
       .limitedConnectivity,
-      "MTU: the underlay carries \(below), less \(devices.overhead) for the tunnel: want at most \(most): \(larger.joined(separator: ", "))",
-      details: "new containers get \(most); ip link set \(device.name) mtu \(most), and restart the other containers")
+      "MTU: the underlay carries \(underlayMTU) bytes, and the tunnel takes \(devices.overhead) of them: want at most \(limit): \(larger.joined(separator: ", "))",
+      details: "new containers get \(limit); ip link set \(device.name) mtu \(limit), and restart the other containers")
   }
 }
 
 extension OverlaySettings {
-  /// How many neighbour entries of that family the control plane needs.
+  /// The number of neighbour entries of that family that the peers need.
   fileprivate func neighbourCount(_ family: IPFamily) -> Int {
     controlState.peers.reduce(0) { count, peer in
       let families = mode == .l3 ? peer.subnets.map(\.family) : peer.endpoints.map(\.address.family)

@@ -9,7 +9,7 @@ public struct OverlaySettings: Equatable, Sendable {
   public var mode: OverlayMode
   /// The parameters of the VXLAN device.
   public var tunnel: VXLAN
-  /// The link for its packets; `nil`: the routing table decides.
+  /// The link that sends the VXLAN device's packets; `nil`: the routing table decides.
   public var dev: InterfaceName?
   public var vtepMAC: MACAddress
   /// The bridge's MAC address, the same on all hosts of a network.
@@ -25,9 +25,9 @@ public struct OverlaySettings: Equatable, Sendable {
   /// The network's prefixes on all hosts.
   public var network: [IPPrefix]
   public var controlState: ControlPlaneState
-  /// Whether this plugin sets the tables of the device.
+  /// Whether this plugin fills the tunnel tables; with multicast and EVPN it does not.
   public var ownsTables: Bool
-  /// Whether a routing daemon announces the containers.
+  /// Whether a routing daemon announces the containers to other hosts (EVPN).
   public var isEVPN: Bool
   /// `nil`: the host's main routing table.
   public var vrf: OverlayVRF?
@@ -37,7 +37,7 @@ public struct OverlaySettings: Equatable, Sendable {
   public var forwards: Bool
   public var masquerade: Masquerading?
   public var isolationMode: IsolationMode
-  public var guardsAddresses: SourceAddressCheck
+  public var addressCheck: SourceAddressCheck
   public var backend: Backend?
   public var detectsDuplicates: Bool
   /// How the container treats router advertisements on its link.
@@ -56,9 +56,9 @@ public struct OverlaySettings: Equatable, Sendable {
   ///
   /// - Parameters:
   ///   - config: with `localEndpoint`.
-  ///   - keys: the runtime's wishes.
+  ///   - keys: the values that the runtime passes.
   ///   - arguments: `CNI_ARGS`.
-  /// - Throws: code 7 for an invalid value, code 2 for one that the wanted packet filter does not support.
+  /// - Throws: code 7 for an invalid value, code 2 for a value that the configured packet filter does not support.
   public init(_ config: OverlayConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
     guard let localEndpoint = config.localEndpoint else { preconditionFailure("control plane not read yet") }
     mode = try config.checkedMode()
@@ -75,12 +75,12 @@ public struct OverlaySettings: Equatable, Sendable {
     network = controlState.network.isEmpty ? config.network : controlState.network
     isEVPN = config.controlPlane.isEVPN
     vrf = try OverlayVRF(config, tunnel, local: local)
-    ownsTables = config.controlPlane.knowsSubnets
+    ownsTables = config.controlPlane.providesSubnets
     routesDirectly = controlState.isDirectRouting ?? config.directRouting ?? false
     forwards = config.ipForward ?? true
     masquerade = try Masquerading(config.masquerade)
     isolationMode = try IsolationMode(isolation: config.isolation) ?? .network
-    guardsAddresses = try SourceAddressCheck(
+    addressCheck = try SourceAddressCheck(
       config.ipspoofchk, isDefault: isolationMode != .none, ipam: config.ipam,
       unless: config.macLearning == true ? "macLearning" : nil)
     backend = try config.masquerade.checkedBackend()
@@ -107,7 +107,8 @@ public struct OverlaySettings: Equatable, Sendable {
     var port = BridgePort(
       hairpin: config.hairpinMode == true ? true : nil, isolated: isolated ? true : nil,
       learning: config.macLearning ?? false)
-    // Learning VXLAN devices of other hosts would follow a forged MAC address here, so the bridge drops such frames.
+    // If other hosts' VXLAN devices learn MAC addresses, a container that forges another's address would get its
+    // traffic. A locked port drops such frames.
     if tunnel.learns, port.learning == false { port.locked = true }
     // neigh_suppress also drops the gratuitous ARP by which other hosts learn that a container has moved.
     return (
@@ -131,20 +132,20 @@ public struct OverlaySettings: Equatable, Sendable {
     if routesDirectly, isolationMode != .none, network.isEmpty {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"directRouting\": true: \"network\" is missing: want all of the network's addresses, which the isolation rules accept",
+        "key \"directRouting\": true: \"network\" is missing: want the prefixes of all its hosts, from which the isolation rules accept packets",
         details: "or \"isolation\": \"none\"")
     }
     guard mode == .l3, masquerade != nil else { return }
     for family in IPFamily.allCases where network.filter({ $0.family == family }).count > 1 {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"network\": \(network.map(\.description).joined(separator: ", ")): want one prefix of a family with \"ipMasq\""
+        "key \"network\": \(network.map(\.description).joined(separator: ", ")): want at most one prefix of each family with \"ipMasq\""
       )
     }
     if network.isEmpty {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"ipMasq\": true: \"network\" is missing: want all of the network's addresses, between which packets are not masqueraded"
+        "key \"ipMasq\": true: \"network\" is missing: want the prefixes of all its hosts, between which packets are not masqueraded"
       )
     }
   }
@@ -156,7 +157,7 @@ extension OverlayConfig {
     if let given, let etcdVNI, given != etcdVNI {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"vni\": \(given): the network's configuration in etcd has \(etcdVNI): want one of them")
+        "key \"vni\": \(given): the network's configuration in etcd has \(etcdVNI): want that value")
     }
     guard let vni = given ?? etcdVNI else {
       throw CNIError(.invalidNetworkConfig, "key \"vni\": missing: want 1 to 16777215")
@@ -165,7 +166,7 @@ extension OverlayConfig {
     if let givenPort, let etcdPort, givenPort != etcdPort {
       throw CNIError(
         .invalidNetworkConfig,
-        "key \"dstport\": \(givenPort): the network's configuration in etcd has \(etcdPort): want one of them")
+        "key \"dstport\": \(givenPort): the network's configuration in etcd has \(etcdPort): want that value")
     }
     var tunnel = VXLAN(vni: vni, port: givenPort ?? etcdPort ?? controlPlane.defaultPort)
     tunnel.local = localEndpoint.local
@@ -186,6 +187,6 @@ extension OverlayConfig {
 }
 
 extension ControlPlane {
-  /// IANA's port 4789; with etcd flannel's port 8472.
+  /// 4789, the port that IANA assigned; 8472 with etcd, because flannel uses it.
   fileprivate var defaultPort: UInt16 { if case .etcd = self { 8472 } else { 4789 } }
 }

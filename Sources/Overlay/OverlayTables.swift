@@ -8,8 +8,8 @@ extension OverlaySettings {
   /// - Parameters:
   ///   - names: the names of the devices.
   ///   - hostState: the host.
-  ///   - gateways: the host's own addresses in the network, the source of its own packets.
-  /// - Returns: `nil` if the control plane does not leave the tables to this plugin (multicast, EVPN).
+  ///   - gateways: the host's addresses in the network; sources of its packets if the bridge has no address yet.
+  /// - Returns: `nil` with multicast or EVPN: then the kernel or a routing daemon fills the tables.
   func tables(_ names: OverlayNames, _ hostState: OverlayHostState, gateways: [IPAddress]) -> TunnelTables? {
     guard ownsTables else { return nil }
     switch mode {
@@ -39,11 +39,11 @@ extension OverlaySettings {
     return tables
   }
 
-  /// A route to each subnet of another host, via the subnet's lowest address, which stands for that host.
+  /// A route to each subnet of another host, via the subnet's lowest address, which that host has on its VXLAN device.
   ///
   /// As `ip route add SUBNET via LOWEST dev DEVICE onlink`, `ip neighbour replace LOWEST lladdr MAC dev DEVICE nud permanent` and
-  /// `bridge fdb replace MAC dev DEVICE self dst PEER`. With `directRouting` and no router between, the route leads to the host
-  /// itself, around the tunnel.
+  /// `bridge fdb replace MAC dev DEVICE self dst PEER`. With `directRouting`, if no router is between the
+  /// hosts, the route leads to the other host's underlay address, without the tunnel.
   private func routedTables(
     _ names: OverlayNames, _ hostState: OverlayHostState, _ sources: [IPFamily: IPAddress]
   ) -> TunnelTables {

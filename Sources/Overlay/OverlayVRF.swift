@@ -8,12 +8,12 @@ public struct OverlayVRF: Equatable, Sendable {
   public var name: InterfaceName
   /// `nil`: the table of an existing VRF of that name, or one derived from the VNI.
   public var givenTable: Int?
-  /// The VXLAN device for packets between networks on different hosts; `nil`: such packets are not carried.
+  /// The VXLAN device for packets between networks on different hosts; `nil`: it connects only networks of this host.
   public var tunnel: VXLAN?
   /// The MAC address of that device and of its bridge.
   public var routerMAC: MACAddress
 
-  /// The alias of links that networks share and no network owns.
+  /// The alias of links that several networks share.
   static let tag = "cni-vrf"
 
   /// Reads the keys `vrf`, `vrfTable` and `l3vni`; `nil` if there is no `vrf`.
@@ -31,16 +31,16 @@ public struct OverlayVRF: Equatable, Sendable {
       throw refusal("vrf", "\"\(name)\"", "only a routing daemon fills it: want controlPlane \"evpn\"")
     }
     if config.isGateway == false {
-      throw refusal("vrf", "\"\(name)\"", "\"isGateway\" is false: want a gateway to route")
+      throw refusal("vrf", "\"\(name)\"", "\"isGateway\" is false: a VRF needs a gateway: want true")
     }
     if config.masquerade.isOn {
       throw refusal(
         "vrf", "\"\(name)\"",
-        "packets of a VRF do not leave through the host's main routing table: want it without \"ipMasq\"")
+        "packets of a VRF do not leave through the host's main routing table: want no \"ipMasq\"")
     }
     givenTable = try checked("vrfTable", config.vrfTable, KeyRange.routingTable)
     if let table = givenTable, (253...255).contains(table) {
-      throw refusal("vrfTable", "\(table)", "it is one of the host's routing tables: want another")
+      throw refusal("vrfTable", "\(table)", "it is one of the host's own routing tables: want another table")
     }
     let vni = try checked("l3vni", config.l3VNI, KeyRange.vni)
     if vni == tunnel.vni { throw refusal("l3vni", "\(tunnel.vni)", "it equals \"vni\": want another VNI") }
@@ -62,8 +62,8 @@ public struct OverlayVRF: Equatable, Sendable {
   var device: InterfaceName? { tunnel.flatMap { InterfaceName("vxl3-\($0.vni)") } }
 }
 
-private func refusal(_ key: String, _ value: String, _ why: String) -> CNIError {
-  CNIError(.invalidNetworkConfig, "key \"\(key)\": \(value): \(why)")
+private func refusal(_ key: String, _ value: String, _ reason: String) -> CNIError {
+  CNIError(.invalidNetworkConfig, "key \"\(key)\": \(value): \(reason)")
 }
 
 /// The state of a VRF's links on the host.
@@ -98,7 +98,7 @@ extension OverlayVRF {
         throw refusal("vrf", "\"\(name)\"", "it is not a VRF: want a free name")
       }
       if let givenTable, table != givenTable {
-        throw refusal("vrfTable", "\(givenTable)", "\(name) has table \(table): want that, or no such key")
+        throw refusal("vrfTable", "\(givenTable)", "\(name) has table \(table): want that, or no \"vrfTable\"")
       }
     }
     // A bridge without an alias comes from an unfinished ADD and belongs to no network yet.
@@ -107,12 +107,12 @@ extension OverlayVRF {
     {
       throw refusal(
         "vrf", "\"\(name)\"",
-        "bridge \(existing.name) exists outside this VRF: want the configuration with which it was made")
+        "bridge \(existing.name) exists outside this VRF: want the configuration that created it")
     }
     guard let tunnel else { return }
     if let conflictingDevice = hostState.conflictingDevice, let existing = conflictingDevice.vxlan {
       throw refusal(
-        "l3vni", "\(tunnel.vni)", "\(conflictingDevice.name) is \(existing), want \(tunnel): want another VNI")
+        "l3vni", "\(tunnel.vni)", "\(conflictingDevice.name) is \(existing), not \(tunnel): want another VNI")
     }
     if let existing = hostState.bridge {
       guard existing.kind == "bridge" else {

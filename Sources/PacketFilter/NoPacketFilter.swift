@@ -1,7 +1,7 @@
 public import CNI
 public import NetTypes
 
-/// Where there are no rules and none can be made: plugins that need no packet filter.
+/// The packet filter of plugins that need none: it has no rules and can add none.
 public struct NoPacketFilter: PacketFilter {
   public init() {}
 

@@ -39,7 +39,7 @@ public struct Masquerade: Equatable, Sendable {
 /// A network may reach its other hosts by a second link, its `partner`. Then both links belong to the network: packets
 /// between them pass, and what is dropped from or to the bridge is dropped from or to the partner too.
 ///
-/// Replies (conntrack `ESTABLISHED`, `RELATED`) and published ports (`DNAT`) pass, except if `reach` is `nobody`.
+/// Replies (conntrack `ESTABLISHED`, `RELATED`) and published ports (`DNAT`) pass, except if `reach` is `closed`.
 public struct Isolation: Equatable, Sendable {
   public enum Reach: String, CaseIterable, Sendable {
     /// All except other networks that are isolated on this host, in both directions.
@@ -47,7 +47,7 @@ public struct Isolation: Equatable, Sendable {
     /// No new connections from outside the network's links; its own containers may reach all but our other networks.
     case network
     /// No connections in or out.
-    case nobody
+    case closed = "nobody"
   }
 
   public var bridge: InterfaceName

@@ -27,7 +27,7 @@ struct DefaultRoute: Equatable {
     Self.firstMetric + (100 - priority) * Self.metricsOfPriority + min(rank, Self.metricsOfPriority - 1)
   }
 
-  /// The `gwPriority` that a route's metric stands for; IPv6 routes without a metric get 1024 from the kernel.
+  /// The `gwPriority` for a route's metric; IPv6 routes without a metric get 1024 from the kernel.
   private static func priority(_ route: RouteSpec) -> Int {
     guard let metric = route.priority, metric > 0, route.dst.family == .v4 || metric != 1024 else { return 0 }
     return 100 - (metric < firstMetric ? metric : (metric - firstMetric) / metricsOfPriority)

@@ -8,7 +8,7 @@ import NetTypes
 struct ForeignAttachment: Equatable {
   let owner: AttachmentID
   /// The host end; `nil` if the interface has none.
-  let outside: InterfaceName?
+  let hostEnd: InterfaceName?
 
   /// `nil` if the interface is ours or missing.
   init?<K: Kernel & ~Copyable>(
@@ -20,7 +20,7 @@ struct ForeignAttachment: Equatable {
     else { return nil }
     self.owner = owner
     guard kind == "veth" else {
-      outside = nil
+      hostEnd = nil
       return
     }
     // The host end must be the interface's veth peer and be listed in prevResult.
@@ -28,7 +28,7 @@ struct ForeignAttachment: Equatable {
       end.alias?.hasPrefix(AttachmentID.tagPrefix) != true,
       previous.interfaces.contains(where: { $0.name == end.name.description })
     else { return nil }
-    outside = end.name
+    hostEnd = end.name
   }
 
   /// The part of our change that CHECK expects of that attachment; `nil` for none.
@@ -66,6 +66,6 @@ struct ForeignAttachment: Equatable {
   }
 
   private func foreignName(_ name: InterfaceName) -> InterfaceName {
-    name == owner.hostInterface ? outside ?? name : name
+    name == owner.hostInterface ? hostEnd ?? name : name
   }
 }

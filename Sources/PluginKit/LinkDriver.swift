@@ -165,11 +165,11 @@ public struct PeerNamespace: Equatable, Sendable {
 public struct NamespacePaths: Equatable, Sendable {
   /// The container's namespace; `nil` for a call without one.
   public var container: String?
-  /// The namespace in place of the host's; `nil` for the host's own.
-  public var outside: String?
+  /// The namespace that is used in place of the host's; `nil` for the host's own.
+  public var peerPath: String?
 
-  public init(container: String?, outside: String? = nil) {
+  public init(container: String?, peerPath: String? = nil) {
     self.container = container
-    self.outside = outside
+    self.peerPath = peerPath
   }
 }

@@ -23,18 +23,18 @@ extension MainPlugin where Host: ~Copyable {
     _ call: Call<Config>, _ settings: Driver.Settings, on kernel: inout TracingKernel<Host>
   ) throws(CNIError) -> [String] {
     let previous = call.previous ?? AddResult()
-    let outside = driver.peerNamespace(call.config)?.path
-    let part = previous.entries(of: call.owner.interface, outside: outside)
+    let peerPath = driver.peerNamespace(call.config)?.path
+    let part = previous.entries(of: call.owner.interface, peerPath: peerPath)
     let plan = try plan(call, settings, try readHostState(call, settings, at: &kernel), part)
     do throws(KernelError) {
       var found: [String] = []
       let foreign = try ForeignAttachment(of: call.owner, Driver.linkKind, previous, on: &kernel)
       let expected = foreign.map { foreign in (plan.shared + plan.own).compactMap(foreign.expectation) }
       for change in expected ?? plan.shared + plan.own { found += try differences(from: change, on: &kernel) }
-      let names = plan.result.interfaces.map(\.name) + [foreign?.outside?.description].compactMap(\.self)
+      let names = plan.result.interfaces.map(\.name) + [foreign?.hostEnd?.description].compactMap(\.self)
       for interface in previous.interfaces where names.contains(interface.name) {
         found += try differencesFromPrevResult(
-          of: interface, on: interface.isInside(outside: outside) ? .container : .host, at: &kernel)
+          of: interface, on: interface.isInContainer(peerPath: peerPath) ? .container : .host, at: &kernel)
       }
       return found
     } catch { throw CNIError(error) }
@@ -60,14 +60,14 @@ extension MainPlugin where Host: ~Copyable {
 }
 
 extension AddResult.Interface {
-  /// Whether it is in the container, not on the host or in `outside`, which is used in place of the host.
-  func isInside(outside: String?) -> Bool { !(sandbox ?? "").isEmpty && sandbox != outside }
+  /// Whether it is in the container, not on the host or in `peerPath`, which is used in place of the host.
+  func isInContainer(peerPath: String?) -> Bool { !(sandbox ?? "").isEmpty && sandbox != peerPath }
 }
 
 extension AddResult {
   /// The addresses and routes of one interface in the container, as the IPAM plugin returned them for ADD.
-  func entries(of name: InterfaceName, outside: String?) -> AddResult {
-    let own = interfaces.firstIndex { $0.name == name.description && $0.isInside(outside: outside) }
+  func entries(of name: InterfaceName, peerPath: String?) -> AddResult {
+    let own = interfaces.firstIndex { $0.name == name.description && $0.isInContainer(peerPath: peerPath) }
     return AddResult(ips: ips.filter { $0.interface == nil || $0.interface == own }, routes: routes, dns: dns)
   }
 

@@ -59,9 +59,9 @@ extension MainPlugin where Host: ~Copyable {
     guard let link = try kernel.link(owner.interface, on: .container), link.kind == Driver.linkKind else { return }
     // A link without a peer has the alias itself.
     if let alias = link.alias, alias.hasPrefix(AttachmentID.tagPrefix), alias != owner.tag { return }
-    if link.alias != owner.tag, let peer = link.peerIndex, let outside = try kernel.link(index: peer, on: .host),
-      let alias = outside.alias,
-      outside.kind == Driver.linkKind, alias.hasPrefix(AttachmentID.tagPrefix), alias != owner.tag
+    if link.alias != owner.tag, let peer = link.peerIndex, let hostEnd = try kernel.link(index: peer, on: .host),
+      let alias = hostEnd.alias,
+      hostEnd.kind == Driver.linkKind, alias.hasPrefix(AttachmentID.tagPrefix), alias != owner.tag
     {
       return
     }

@@ -26,10 +26,10 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
   func open(
     container path: String?, _ config: Config?, _ journal: Journal?, for call: Call<Config>? = nil
   ) throws(CNIError) -> TracingKernel<Host> {
-    let namespaces = NamespacePaths(container: path, outside: config.flatMap(driver.peerNamespace)?.path)
+    let namespaces = NamespacePaths(container: path, peerPath: config.flatMap(driver.peerNamespace)?.path)
     return TracingKernel(
       try convertingErrors { () throws(KernelError) in try openKernel(namespaces) }, journal: journal,
-      dryRun: call?.dryRun(outside: namespaces.outside))
+      dryRun: call?.dryRun(peerPath: namespaces.peerPath))
   }
 
   public func checkSettings(_ call: Call<Config>) throws(CNIError) {
@@ -170,7 +170,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
     var result = result
     for (index, interface) in result.interfaces.enumerated() where interface.mac == nil {
       guard let name = InterfaceName(interface.name) else { continue }
-      let netns = interface.isInside(outside: nil) ? NetNS.container : .host
+      let netns = interface.isInContainer(peerPath: nil) ? NetNS.container : .host
       result.interfaces[index].mac = try kernel.link(name, on: netns)?.mac?.description
     }
     return result

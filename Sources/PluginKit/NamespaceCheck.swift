@@ -36,24 +36,24 @@ extension Runner where P: ~Copyable {
   /// Checks the namespace that is used in place of the host's.
   ///
   /// - Throws: code 7 if there is no namespace, or if it is the plugin's own or that of `CNI_NETNS`.
-  func check(_ outside: PeerNamespace) throws(CNIError) {
-    let found = try identities(outside)
-    if found.isOwn { throw refusal(outside, "it is the plugin's own") }
-    if found.isContainers { throw refusal(outside, "it is also the namespace of CNI_NETNS") }
+  func check(_ peer: PeerNamespace) throws(CNIError) {
+    let found = try identities(peer)
+    if found.isOwn { throw refusal(peer, "it is the plugin's own") }
+    if found.isContainers { throw refusal(peer, "it is also the namespace of CNI_NETNS") }
   }
 
   /// Whether the namespace is the plugin's own, and whether it is the container's.
-  private func identities(_ outside: PeerNamespace) throws(CNIError) -> (isOwn: Bool, isContainers: Bool) {
+  private func identities(_ peer: PeerNamespace) throws(CNIError) -> (isOwn: Bool, isContainers: Bool) {
     do throws(KernelError) {
-      let theirs = try Namespace.open(outside.path).identity()
+      let theirs = try Namespace.open(peer.path).identity()
       let container = try Namespace.open(invocation.namespacePath).identity()
       return (theirs == (try Namespace.own().identity()), theirs == container)
-    } catch { throw refusal(outside, "\(error)") }
+    } catch { throw refusal(peer, "\(error)") }
   }
 
-  private func refusal(_ outside: PeerNamespace, _ reason: String) -> CNIError {
+  private func refusal(_ peer: PeerNamespace, _ reason: String) -> CNIError {
     CNIError(
-      .invalidNetworkConfig, "key \"\(outside.key)\": \(outside.path): \(reason): want another container's namespace")
+      .invalidNetworkConfig, "key \"\(peer.key)\": \(peer.path): \(reason): want another container's namespace")
   }
 
   var sameNamespace: CNIError {

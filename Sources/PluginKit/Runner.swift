@@ -81,7 +81,7 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
       throw CNIError(.invalidNetworkConfig, "missing prevResult: CHECK needs the result of ADD")
     }
     if P.namespaceRule == .container { try checkNamespace() }
-    if let outside = plugin.peerNamespace(config) { try check(outside) }
+    if let peer = plugin.peerNamespace(config) { try check(peer) }
     var call = Call(
       owner: owner, namespacePath: invocation.namespacePath, argumentsText: invocation.argumentsText, config: config,
       keys: keys, previous: previous, delegates: parsed.delegates, journal: journal)

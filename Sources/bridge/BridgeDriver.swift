@@ -24,7 +24,7 @@ struct BridgeHostState: Equatable {
   var hostMAC = MACAddress.randomOfPort()
   var containerMAC = MACAddress.random()
   /// The guard for source addresses, as far as this host supports it.
-  var guardsAddresses = SourceAddressCheck.no
+  var addressCheck = SourceAddressCheck.no
   /// The MAC address of the container's interface, if that exists: CHECK accepts a change by a later plugin.
   var changedMAC: MACAddress?
 
@@ -85,7 +85,7 @@ struct BridgeDriver: LinkDriver {
     if settings.isGateway, settings.forceAddress, let bridge, !bridge.isOurs {
       hostState.isReferenceBridge = try kernel.isReferenceBridge(bridge)
     }
-    hostState.guardsAddresses = try settings.filter.guardsAddresses.resolved(on: &kernel)
+    hostState.addressCheck = try settings.filter.addressCheck.resolved(on: &kernel)
     // CHECK compares the guard and the FDB entry with the interface that exists.
     if settings.port.learning == false || settings.filter.guardsSource {
       hostState.changedMAC = try kernel.link(owner.interface, on: .container)?.mac

@@ -12,7 +12,7 @@ struct BridgeFilter: Equatable {
   /// Whether no packets pass between the bridge and other links.
   var isInternal: Bool
   var guardsSource: Bool
-  var guardsAddresses: SourceAddressCheck
+  var addressCheck: SourceAddressCheck
   var links: [RuntimeKeys.Args.Link]
   /// `nil` for the host's packet filter.
   var backend: Backend?
@@ -24,7 +24,7 @@ struct BridgeFilter: Equatable {
     isolationMode = try IsolationMode(isolation: config.isolation) ?? IsolationMode.none
     guardsSource = config.macspoofchk ?? false
     let other = (config.vlanTrunk ?? []).isEmpty ? config.macLearning == true ? "macLearning" : nil : "vlanTrunk"
-    guardsAddresses = try SourceAddressCheck(
+    addressCheck = try SourceAddressCheck(
       config.ipspoofchk, isDefault: isolationMode != .none, ipam: config.ipam, unless: other)
     links = keys.args?.cni?.links ?? []
     backend = try config.masquerade.checkedBackend()
@@ -32,7 +32,7 @@ struct BridgeFilter: Equatable {
       let other = masquerade != nil ? "ipMasq" : "isDefaultGateway"
       throw CNIError(
         .invalidNetworkConfig,
-        "keys \"internal\" and \"\(other)\": no packets leave an internal network: want one of them"
+        "keys \"internal\" and \"\(other)\": no packets leave an internal network: want only one of the keys"
       )
     }
     if !links.isEmpty, isolationMode != .container {
@@ -78,7 +78,7 @@ struct BridgeFilter: Equatable {
   private func isolation(of bridge: InterfaceName) -> Isolation? {
     guard isInternal || isolationMode != .none else { return nil }
     return Isolation(
-      bridge, reach: isInternal ? .nobody : .network, separatesContainers: isolationMode == .container)
+      bridge, reach: isInternal ? .closed : .network, separatesContainers: isolationMode == .container)
   }
 }
 

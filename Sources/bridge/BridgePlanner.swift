@@ -92,7 +92,7 @@ struct BridgePlanner {
   private func ownChanges(_ addressing: Addressing, mtu: Int) throws(CNIError) -> [Change] {
     var port = port(mtu: mtu)
     if let ruleSet = try ruleSet(addressing) { port.guards = [.addRules(ruleSet)] + linkProxies(ruleSet) }
-    port.guards += hostState.guardsAddresses.changes(owner, addressing)
+    port.guards += hostState.addressCheck.changes(owner, addressing)
     return try port.changes(addressing) + (settings.isGateway ? HostGateway.containerRoutes(addressing) : [])
   }
 
@@ -100,7 +100,7 @@ struct BridgePlanner {
   ///
   /// They name the link through which the host forwards; in a VLAN that is not the bridge.
   private func ruleSet(_ addressing: Addressing) throws(CNIError) -> RuleSet? {
-    if !settings.filter.links.isEmpty, settings.filter.guardsAddresses != .no, hostState.guardsAddresses == .no {
+    if !settings.filter.links.isEmpty, settings.filter.addressCheck != .no, hostState.addressCheck == .no {
       throw CNIError(
         .unsupportedField,
         "key \"links\": the rules match addresses, which a host without nf_tables cannot check: want no links")

@@ -76,8 +76,8 @@ struct GarbageCollector {
   /// Runs GC of the plugins; what was attached after the first survey is valid too.
   private func runPluginGC(of list: NetworkList, without stale: Set<AttachmentID>) throws(CNIError) {
     guard list.version >= Command.gc.since else { return }
-    let now = try survey(of: list).attachments()
-    let valid = now.filter { $0.presence != .gone || !stale.contains($0.owner) }
+    let attachments = try survey(of: list).attachments()
+    let valid = attachments.filter { $0.presence != .gone || !stale.contains($0.owner) }
     try runtime.runPluginGC(
       of: list, valid: Set(valid.map { NetworkAttachment(owner: $0.owner, namespacePath: "").key }))
   }

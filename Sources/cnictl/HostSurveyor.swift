@@ -127,8 +127,8 @@ extension HostSurveyor {
     else { return nil }
     var owners: [AttachmentID] = []
     for link in links {
-      let outside = link.alias == nil ? link.peerIndex.flatMap { try? kernel.link(index: $0, on: .host) } : nil
-      guard let owner = (link.alias ?? outside?.alias).flatMap(AttachmentID.init(tag:)) else { return nil }
+      let hostEnd = link.alias == nil ? link.peerIndex.flatMap { try? kernel.link(index: $0, on: .host) } : nil
+      guard let owner = (link.alias ?? hostEnd?.alias).flatMap(AttachmentID.init(tag:)) else { return nil }
       owners.append(owner)
     }
     return owners

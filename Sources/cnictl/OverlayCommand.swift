@@ -88,7 +88,7 @@ struct OverlayNetwork: Equatable {
       for plugin in entry.list.plugins where plugin.type.description == "overlay-vxlan" {
         do throws(CNIError) {
           let config = try OverlayConfig(JSONReader(plugin.config))
-          guard config.controlPlane.knowsSubnets else { continue }
+          guard config.controlPlane.providesSubnets else { continue }
           networks.append(OverlayNetwork(name: entry.list.name, document: plugin.config, config: config))
         } catch { warn("\(entry.file) is left out: \(error)") }
       }

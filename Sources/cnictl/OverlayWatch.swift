@@ -86,9 +86,9 @@ struct OverlayWatch<Store: EtcdStore & ~Copyable> {
   private mutating func isSame(_ networks: [OverlayNetwork], _ watchedNetworks: [OverlayNetwork]) throws(CNIError)
     -> Bool
   {
-    let now = try loadNetworks()
-    let watchedNow = try registeredInEtcd(now)
-    return now == networks && watchedNow == watchedNetworks
+    let currentNetworks = try loadNetworks()
+    let currentWatched = try registeredInEtcd(currentNetworks)
+    return currentNetworks == networks && currentWatched == watchedNetworks
   }
 
   /// Runs `body`; prints a repeated error only once.

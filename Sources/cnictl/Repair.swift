@@ -32,7 +32,7 @@ struct Repair: ParsableCommand {
   @Argument(help: "Names of networks.", completion: networkNames, transform: parsed) var networks: [NetworkName] = []
 
   func validate() throws {
-    guard !dns || !names else { throw ValidationError("--dns, --names: want one of them") }
+    guard !dns || !names else { throw ValidationError("--dns, --names: want only one of them") }
     guard !dns || networks.isEmpty else {
       throw ValidationError("--dns: want no networks: a resolv.conf belongs to a container")
     }

@@ -77,7 +77,7 @@ extension Runtime.CheckOutcome {
 struct Status: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Ask the plugins whether networks can take containers.",
-    discussion: "Without arguments every network is asked.")
+    discussion: "Without arguments shows the state of every network.")
 
   @OptionGroup var common: CommonOptions
   @Argument(help: "Names, or starts of ids.", completion: networkNames) var networks: [String] = []
@@ -109,7 +109,7 @@ struct Status: ParsableCommand {
       try common.runtime.checkVersions(list)
       switch try common.runtime.status(list, always: true) {
       case .ready: return (true, "ready")
-      case .notSupported: return (true, "not asked: version \(list.version.rawValue) has no STATUS")
+      case .notSupported: return (true, "not checked: version \(list.version.rawValue) has no STATUS")
       }
     } catch {
       return (false, "\(error)")

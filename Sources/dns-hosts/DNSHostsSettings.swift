@@ -23,14 +23,14 @@ struct DNSHostsSettings: Equatable {
   private var longNameByteCount: Int?
 
   /// The limit for aliases, because each one is a line in every other container's file.
-  static let mostAliases = 100
+  static let maximumAliasCount = 100
 
   /// - Throws: code 7 for a value that is not valid, code 4 for one in `CNI_ARGS`.
   init(_ call: Call<DNSHostsConfig>) throws(CNIError) {
     owner = call.owner
     let aliases = call.config.aliases.names(on: owner.network)
-    guard aliases.count <= Self.mostAliases else {
-      throw CNIError(.invalidNetworkConfig, "aliases: \(aliases.count) of them: want \(Self.mostAliases) at most")
+    guard aliases.count <= Self.maximumAliasCount else {
+      throw CNIError(.invalidNetworkConfig, "\(aliases.count) aliases: want at most \(Self.maximumAliasCount)")
     }
     var given = call.keys.containerName(try call.arguments())
     if let count = given?.utf8.count, count > HostName.maximumByteCount { (given, longNameByteCount) = (nil, count) }
@@ -58,11 +58,11 @@ struct DNSHostsSettings: Equatable {
   var notes: [String] {
     var notes = names.filter { !$0.fitsDNS }.map { "name \"\($0)\": too long for the DNS: only hosts files have it" }
     if let count = longNameByteCount {
-      notes.append("container name of \(count) bytes left out: want \(HostName.maximumByteCount) bytes at most")
+      notes.append("container name of \(count) bytes left out: want at most \(HostName.maximumByteCount) bytes")
     }
-    if leftOut > 0 { notes.append("aliases: \(leftOut) left out: want \(HostName.maximumByteCount) bytes at most") }
+    if leftOut > 0 { notes.append("aliases: \(leftOut) left out: want at most \(HostName.maximumByteCount) bytes") }
     if linksLeftOut > 0 {
-      notes.append("links: aliases of \(linksLeftOut) left out: want \(HostName.maximumByteCount) bytes at most")
+      notes.append("links: aliases of \(linksLeftOut) left out: want at most \(HostName.maximumByteCount) bytes")
     }
     if path == nil {
       notes += links.map {

@@ -63,8 +63,8 @@ struct HostNetwork<Host: Kernel & ~Copyable>: Plugin {
 
   func check(_ call: Call<Config>) throws(CNIError) {
     try checkNamespace(call)
-    let now = try convertingErrors { () throws(KernelError) in try report() }
-    let currentAddresses = Set(now.ips.map(\.address))
+    let current = try convertingErrors { () throws(KernelError) in try report() }
+    let currentAddresses = Set(current.ips.map(\.address))
     let missing = (call.previous?.ips ?? []).map(\.address).filter { !currentAddresses.contains($0) }
     guard missing.isEmpty else {
       let list = missing.map(\.description).joined(separator: ", ")

@@ -21,10 +21,10 @@ struct IPVLANConfig: ChildLinkConfig {
   }
 
   func childLink() throws(CNIError) -> ChildLink {
-    .ipvlan(IPVLAN(try word("mode", mode) ?? .l2, try word("flag", flag) ?? .bridge))
+    .ipvlan(IPVLAN(try option("mode", mode) ?? .l2, try option("flag", flag) ?? .bridge))
   }
 
-  /// Takes the parent and the addresses from `prevResult`, if the configuration has no parent or no IPAM.
+  /// Takes the parent from `prevResult` if the configuration has none, and the addresses if it has no IPAM.
   func chainInput(_ previous: AddResult) throws(CNIError) -> ChainInput<IPVLANConfig>? {
     let addresses =
       common.hasIPAM || previous.ips.isEmpty
@@ -40,20 +40,21 @@ struct IPVLANConfig: ChildLinkConfig {
     return ChainInput(config: config, addresses: addresses)
   }
 
-  private func word<Word: RawRepresentable<String> & CaseIterable>(
+  private func option<Option: RawRepresentable<String> & CaseIterable>(
     _ key: String, _ text: String?
-  ) throws(CNIError) -> Word? {
+  ) throws(CNIError) -> Option? {
     guard let text else { return nil }
-    guard let word = Word(rawValue: text) else {
-      let words = Word.allCases.map(\.rawValue).joined(separator: ", ")
-      throw CNIError(.invalidNetworkConfig, "key \"\(key)\": \"\(text)\": want one of \(words)")
+    guard let option = Option(rawValue: text) else {
+      let options = Option.allCases.map(\.rawValue).joined(separator: ", ")
+      throw CNIError(.invalidNetworkConfig, "key \"\(key)\": \"\(text)\": want one of \(options)")
     }
-    return word
+    return option
   }
 
   func macSource(_ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> MACSource {
     guard let wanted = try keys.mac(arguments) else { return .parent }
     throw CNIError(
-      .unsupportedField, "MAC address \(wanted): an ipvlan link has its master's: want none, or a macvlan network")
+      .unsupportedField,
+      "MAC address \(wanted): an ipvlan link has the MAC address of its master: want none, or a macvlan network")
   }
 }

@@ -15,7 +15,7 @@ struct MacvlanConfig: ChildLinkConfig {
   var mac: MACAddress?
   /// The number of broadcast frames that may wait in the parent's queue.
   var bcqueuelen: Int?
-  /// Whether the host and the container can reach each other, which macvlan by itself does not allow.
+  /// Whether the host and the container can reach each other; macvlan alone does not allow that.
   var hostAccess: Bool?
   /// The IPAM plugin; `nil` if the container gets no addresses.
   var ipam: PluginType?
@@ -58,7 +58,7 @@ struct MacvlanConfig: ChildLinkConfig {
 
   /// Whether host access is configured.
   ///
-  /// - Throws: code 7 for keys that exclude it.
+  /// - Throws: code 7 for keys that make host access impossible.
   func checkedHostAccess() throws(CNIError) -> Bool {
     guard hostAccess == true else { return false }
     guard try checkedMode() == .bridge else {
@@ -70,11 +70,12 @@ struct MacvlanConfig: ChildLinkConfig {
     guard common.netns == .host else {
       throw CNIError(
         .invalidNetworkConfig,
-        "keys \"hostAccess\" and \"linkInContainer\": the host has no such master: want one of them")
+        "keys \"hostAccess\" and \"linkInContainer\": the host cannot use that master: want only one of the keys")
     }
     guard ipam != nil else {
       throw CNIError(
-        .invalidNetworkConfig, "key \"hostAccess\": true: the host needs addresses to reach: want \"ipam\" with it")
+        .invalidNetworkConfig,
+        "key \"hostAccess\": true: the host needs the containers' addresses: want \"ipam\" with it")
     }
     return true
   }
@@ -84,7 +85,8 @@ struct MacvlanConfig: ChildLinkConfig {
     guard try checkedMode() != .passthru else {
       guard let wanted else { return .parent }
       throw CNIError(
-        .invalidNetworkConfig, "MAC address \(wanted): in mode passthru the link has its master's: want none")
+        .invalidNetworkConfig,
+        "MAC address \(wanted): in mode passthru the link has the MAC address of its master: want none")
     }
     return wanted.map { .configured($0) } ?? .random
   }

@@ -45,7 +45,7 @@ struct OverlayDriver<Control: ControlPlaneClient>: LinkDriver {
     _ settings: OverlaySettings, owner: AttachmentID, at kernel: inout K
   ) throws(KernelError) -> OverlayHostState {
     var hostState = try OverlayHostState(settings, of: owner.network, on: &kernel)
-    hostState.guardsAddresses = try settings.guardsAddresses.resolved(on: &kernel)
+    hostState.addressCheck = try settings.addressCheck.resolved(on: &kernel)
     // CHECK compares the published entries with the MAC address that the interface has now.
     hostState.changedMAC = try kernel.link(owner.interface, on: .container)?.mac
     if settings.isEVPN, !settings.derivesMAC, let mac = hostState.changedMAC { hostState.containerMAC = mac }

@@ -12,8 +12,8 @@ struct PortConflicts {
 
   /// Refuses ports that another attachment publishes or a process has bound.
   ///
-  /// A port that another network of the same container publishes is marked as spare instead, because some runtimes
-  /// request the same ports on every network.
+  /// Some runtimes request the same ports on every network of a container. A port that another network of the same
+  /// container publishes already is marked as spare (`isSpare`).
   ///
   /// - Throws: code 107 with the first port that is in use and its holder.
   func check<K: Kernel & ~Copyable>(_ ports: inout [PublishedPort], on kernel: inout K) throws(CNIError) {

@@ -70,7 +70,7 @@ struct PTPSettings: Equatable {
       let key = masquerading != nil ? "ipMasq" : "ipForward"
       throw CNIError(
         .invalidNetworkConfig,
-        "keys \"peer\": \"\(peer)\" and \"\(key)\": no packets pass through the host: want one of them")
+        "keys \"peer\": \"\(peer)\" and \"\(key)\": no packets pass through the host: want only one of the keys")
     }
   }
 }

@@ -5,5 +5,5 @@ import PluginKit
 
 runPlugin(
   MainPlugin(PTPDriver()) { (namespaces) throws(KernelError) in
-    try LiveKernel.open(containerNamespace: namespaces.container, outside: namespaces.outside, filter: HostFilter())
+    try LiveKernel.open(containerNamespace: namespaces.container, peerPath: namespaces.peerPath, filter: HostFilter())
   })

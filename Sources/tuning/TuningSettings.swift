@@ -55,7 +55,7 @@ struct TuningSettings: Equatable {
         if let other = seen.updateValue(setting.name, forKey: path) {
           throw CNIError(
             .invalidNetworkConfig,
-            "key \"sysctl\": \"\(other.text)\" and \"\(setting.name.text)\" are both \(path): want one of them")
+            "key \"sysctl\": \"\(other.text)\" and \"\(setting.name.text)\" are both \(path): want only one of them")
         }
         values[path] = setting.value
       }

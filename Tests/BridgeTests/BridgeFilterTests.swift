@@ -11,11 +11,11 @@ import Testing
   @Test(arguments: [
     (
       #""internal":true,"ipMasq":true"#,
-      "keys \"internal\" and \"ipMasq\": no packets leave an internal network: want one of them"
+      "keys \"internal\" and \"ipMasq\": no packets leave an internal network: want only one of the keys"
     ),
     (
       #""internal":true,"isDefaultGateway":true"#,
-      "keys \"internal\" and \"isDefaultGateway\": no packets leave an internal network: want one of them"
+      "keys \"internal\" and \"isDefaultGateway\": no packets leave an internal network: want only one of the keys"
     ),
     (#""isolation":"full""#, "key \"isolation\": \"full\": want none, network or container"),
     (#""ipMasqBackend":"ipfw""#, "key \"ipMasqBackend\": \"ipfw\": want iptables or nftables"),
@@ -175,7 +175,7 @@ import Testing
     #expect(result.routes == [Route(dst: "10.9.0.0/16")])
     #expect(fixture.kernel.state.routes.map(\.dst) == ["10.9.0.0/16"])
     let ruleSet = try fixture.kernel.filter.ruleSet(of: fixture.owner, .network)
-    #expect(ruleSet?.rules == [.isolate(Isolation("cni0", reach: .nobody))])
+    #expect(ruleSet?.rules == [.isolate(Isolation("cni0", reach: .closed))])
   }
 
   @Test func `ipForward false leaves ip_forward unchanged`() throws {

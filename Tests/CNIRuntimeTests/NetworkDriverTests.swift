@@ -96,7 +96,7 @@ private func made(_ change: (inout NetworkRequest) throws -> Void) throws -> JSO
       (.bridge, ["parent": "eth0"], #"option parent: unknown key "parent""#),
       (
         .macvlan, ["parent": "eth0", "master": "eth1"],
-        "option parent: is the plugin's master, which is given too: want one of them"
+        "option parent: sets key master, as another option does: want only one of them"
       ),
       (.ipvlan, ["ipvlan_mode": "l4"], #"option ipvlan_mode: key "mode": "l4": want one of l2, l3, l3s"#),
       (.ipvlan, ["mac": "02:00:00:00:00:01"], #"option mac: unknown key "mac""#),

@@ -80,7 +80,7 @@ private func request(_ change: (inout NetworkRequest) throws -> Void) throws -> 
         }
       ),
       (
-        "want one at most",
+        "want at most one",
         {
           $0.subnets = [try valid("10.1.0.0/16")]; $0.ranges = [try valid("10.1.1.0/24"), try valid("10.1.2.0/24")]
         }

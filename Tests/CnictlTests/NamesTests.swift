@@ -141,6 +141,6 @@ import Testing
   @Test func `repair with both --dns and --names is refused`() throws {
     let answer = try Sandbox.run("cnictl repair --dns --names")
     #expect(answer.status == 64)
-    #expect(answer.errors.contains("--dns, --names: want one of them"))
+    #expect(answer.errors.contains("--dns, --names: want only one of them"))
   }
 }

@@ -35,11 +35,11 @@ import Testing
       ),
       (
         #""runtimeConfig":{"mac":"02:00:00:00:00:01"}"#, .unsupportedField,
-        "MAC address 02:00:00:00:00:01: an ipvlan link has its master's: want none, or a macvlan network"
+        "MAC address 02:00:00:00:00:01: an ipvlan link has the MAC address of its master: want none, or a macvlan network"
       ),
       (
         #""args":{"cni":{"mac":"02:00:00:00:00:02"}}"#, .unsupportedField,
-        "MAC address 02:00:00:00:00:02: an ipvlan link has its master's: want none, or a macvlan network"
+        "MAC address 02:00:00:00:00:02: an ipvlan link has the MAC address of its master: want none, or a macvlan network"
       ),
     ] as [(String, CNIError.Code, String)])
   func `ipvlan refuses an invalid configuration and changes nothing`(keys: String, code: CNIError.Code, message: String)

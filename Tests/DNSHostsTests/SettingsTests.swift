@@ -99,7 +99,7 @@ struct SettingsTests {
     try Fixture.use { fixture in
       let name = String(repeating: "a", count: 1024)
       let settings = try DNSHostsSettings(fixture.call(1, json.replacing("NAME", with: name)))
-      #expect(settings.notes == ["container name of 1024 bytes left out: want 1023 bytes at most"])
+      #expect(settings.notes == ["container name of 1024 bytes left out: want at most 1023 bytes"])
       #expect(settings.names.map(\.description) == ["c1", "c1.net"])
     }
   }
@@ -109,7 +109,7 @@ struct SettingsTests {
       let alias = String(repeating: "a", count: 1024)
       let links = #"[{"container": "db", "alias": "\#(alias)", "ports": ["80/tcp"]}]"#
       let settings = try DNSHostsSettings(fixture.call(1, #"{"args": {"cni": {"links": \#(links)}}}"#))
-      #expect(settings.notes == ["links: aliases of 1 left out: want 1023 bytes at most"])
+      #expect(settings.notes == ["links: aliases of 1 left out: want at most 1023 bytes"])
     }
   }
 
@@ -135,7 +135,7 @@ struct SettingsTests {
         #expect(try DNSHostsSettings(call).names.count == count + 2)
       } else {
         let error = #expect(throws: CNIError.self) { try DNSHostsSettings(call) }
-        #expect(error?.message == "aliases: \(count) of them: want 100 at most")
+        #expect(error?.message == "\(count) aliases: want at most 100")
       }
     }
   }

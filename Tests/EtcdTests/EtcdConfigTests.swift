@@ -47,7 +47,7 @@ import Testing
     ),
     (
       #"{"endpoints": "http://a", "username": "u", "password": "p", "passwordFile": "/p"}"#,
-      #"keys "password" and "passwordFile": want one of them"#
+      #"keys "password" and "passwordFile": want only one of the keys"#
     ),
   ])
   func `an invalid etcd configuration is refused`(text: String, message: String) {

@@ -117,7 +117,7 @@ import Testing
     let error = try IptablesLab.run { lab in
       var backend = lab.backend
       try backend.add(Self.ruleSets[0])
-      let other = RuleSet(owner("c2"), .network, [Self.isolation(.nobody)])
+      let other = RuleSet(owner("c2"), .network, [Self.isolation(.closed)])
       return kernelError { () throws(KernelError) in try backend.add(other) }
     }
     #expect(error?.errno == .EEXIST)

@@ -110,7 +110,7 @@ import Testing
         CNI-OWNERS TAG -j \(isolation)
         """),
     Case(
-      rules: [.isolate(Isolation(name("br0"), reach: .nobody))], table: "filter",
+      rules: [.isolate(Isolation(name("br0"), reach: .closed))], table: "filter",
       saved: """
         FORWARD -m comment --comment "cni: isolation" -j CNI-ISOLATION
         \(isolation) -i br0 -o br0 -j RETURN
@@ -152,7 +152,7 @@ import Testing
       rules: [
         .isolate(
           Isolation(
-            name("br0"), directPrefixes: [net("10.5.1.0/16"), net("fd00::/48")], reach: .nobody,
+            name("br0"), directPrefixes: [net("10.5.1.0/16"), net("fd00::/48")], reach: .closed,
             separatesContainers: true))
       ], table: "filter",
       saved: """

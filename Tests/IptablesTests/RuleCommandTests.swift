@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test func `the commands insert admission and isolation at the same place as add`() throws {
-    let found = try lines(.isolate(Isolation(.any, reach: .nobody)), .admit(Admission(.v4("10.1.0.2"))))
+    let found = try lines(.isolate(Isolation(.any, reach: .closed)), .admit(Admission(.v4("10.1.0.2"))))
     #expect(
       found.filter { $0.contains(" FORWARD ") } == [
         "iptables -w -t filter -C FORWARD -m comment --comment 'cni: isolation' -j CNI-ISOLATION 2>/dev/null || iptables -w -t filter -I FORWARD -m comment --comment 'cni: isolation' -j CNI-ISOLATION",

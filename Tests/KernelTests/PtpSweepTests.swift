@@ -68,7 +68,7 @@ import Testing
       let counter = Counter()
       let plugin = MainPlugin(PTPDriver()) { namespaces throws(KernelError) in
         let live = try LiveKernel.open(
-          containerNamespace: namespaces.container, outside: namespaces.outside, filter: filter)
+          containerNamespace: namespaces.container, peerPath: namespaces.peerPath, filter: filter)
         return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
       }
       let owner = AttachmentID(

@@ -40,7 +40,7 @@ import Testing
     (#""mac":"00:00:00:00:00:00""#, "MAC address 00:00:00:00:00:00: want a unicast address"),
     (
       #""mac":"02:00:00:00:00:01","mode":"passthru""#,
-      "MAC address 02:00:00:00:00:01: in mode passthru the link has its master's: want none"
+      "MAC address 02:00:00:00:00:01: in mode passthru the link has the MAC address of its master: want none"
     ),
     (#""hostAccess":"yes""#, #"key "hostAccess": "yes": want true or false"#),
     (
@@ -53,9 +53,9 @@ import Testing
     ),
     (
       access + #","linkInContainer":true"#,
-      #"keys "hostAccess" and "linkInContainer": the host has no such master: want one of them"#
+      #"keys "hostAccess" and "linkInContainer": the host cannot use that master: want only one of the keys"#
     ),
-    (#""hostAccess":true"#, #"key "hostAccess": true: the host needs addresses to reach: want "ipam" with it"#),
+    (#""hostAccess":true"#, #"key "hostAccess": true: the host needs the containers' addresses: want "ipam" with it"#),
   ])
   func `ADD refuses an invalid configuration and changes nothing`(keys: String, message: String) throws {
     let fixture = try Fixture()

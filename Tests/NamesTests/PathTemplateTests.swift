@@ -92,7 +92,7 @@ import Testing
       (#"{"files": "docker"}"#, #"key "files": "docker": want one of netns, mesos, dir"#),
       (#"{"files": 1}"#, #"key "files": 1: want a string"#),
       (#"{"files": "netns", "dir": "/x"}"#, #"key "dir": "/x": want it only with "files": "dir""#),
-      (#"{"dir": "x"}"#, #"key "dir": "x/{containerID}/hosts": want an absolute path of 4000 bytes at most"#),
+      (#"{"dir": "x"}"#, #"key "dir": "x/{containerID}/hosts": want an absolute path of at most 4000 bytes"#),
       (
         #"{"dir": "/x/.."}"#,
         #"key "dir": "/x/../{containerID}/hosts": want a path without empty, '.' or '..' components"#

@@ -87,7 +87,7 @@ import Testing
     #expect(
       file.text == ResolvConf.header
         + "nameserver 10.1.0.1\nnameserver 10.1.0.2\nnameserver 10.2.0.1\nsearch one two\noptions ndots:1 rotate\n")
-    #expect(notes == ["name server 10.2.0.2 is left out: a resolver asks 3 at most"])
+    #expect(notes == ["name server 10.2.0.2 is left out: a resolver asks at most 3"])
     #expect(
       file.dns
         == DNS(

@@ -25,7 +25,7 @@ extension NftablesTests {
 
     @Test func `a second isolation of a bridge in another mode is refused`() throws {
       let first = RuleSet(try owner("c1"), .network, [try .isolate(Isolation(name("br0"), reach: .network))])
-      let second = RuleSet(try owner("c2"), .network, [try .isolate(Isolation(name("br0"), reach: .nobody))])
+      let second = RuleSet(try owner("c2"), .network, [try .isolate(Isolation(name("br0"), reach: .closed))])
       let (error, before, after) = try onHost {
         var backend = NftablesBackend()
         try backend.add(first)

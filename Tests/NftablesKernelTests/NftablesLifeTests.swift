@@ -73,7 +73,7 @@ extension NftablesTests {
 
     @Test func `network and firewall rules isolate one bridge independently`() throws {
       let rule = try Rule.isolate(Isolation(name("br0"), reach: .network))
-      let other = try Rule.isolate(Isolation(name("br0"), reach: .nobody))
+      let other = try Rule.isolate(Isolation(name("br0"), reach: .closed))
       let network = RuleSet(try owner("c1"), .network, [rule])
       let firewall = RuleSet(try owner("c1"), .firewall, [other])
       let (missing, before, after) = try onHost {

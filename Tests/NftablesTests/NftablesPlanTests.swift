@@ -39,7 +39,7 @@ import Testing
       Isolation.Reach.network,
       ["iifname \"br0\" return", "ct state established,related return", "ct status dnat return", "drop"]
     ),
-    (.nobody, ["iifname \"br0\" return", "drop"]),
+    (.closed, ["iifname \"br0\" return", "drop"]),
     (
       .outside,
       [
@@ -77,7 +77,7 @@ import Testing
       ["iifgroup 6516329 drop", "oifname @isolated_firewall drop"]
     ),
     (
-      .nobody, ["ip saddr 10.5.0.0/16 return", "ip6 saddr fd00::/48 return", "drop"],
+      .closed, ["ip saddr 10.5.0.0/16 return", "ip6 saddr fd00::/48 return", "drop"],
       ["iifgroup 6516329 drop", "drop"]
     ),
   ])

@@ -40,7 +40,7 @@ import Testing
   @Test(arguments: [
     (#"{"Backend":{"Type":"vxlan"}}"#, "config.Network"),
     (#"{"Network":"fd00::/48","Backend":{"Type":"vxlan"}}"#, "want an IPv4 prefix"),
-    (#"{"EnableIPv4":false,"Backend":{"Type":"vxlan"}}"#, "want a network"),
+    (#"{"EnableIPv4":false,"Backend":{"Type":"vxlan"}}"#, "want true, or"),
     (#"{"Network":"10.5.0.0/16"}"#, "config.Backend"),
     (#"{"Network":"10.5.0.0/16","Backend":{"Type":"udp"}}"#, "want vxlan"),
     (#"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","GBP":true}}"#, "Backend.GBP"),
@@ -54,7 +54,7 @@ import Testing
     (#"{"Network":"10.5.0.0/16","SubnetMax":"10.5.0.9","Backend":{"Type":"vxlan"}}"#, "SubnetMax"),
     (
       #"{"Network":"10.5.0.0/16","SubnetMin":"10.5.9.0","SubnetMax":"10.5.8.0","Backend":{"Type":"vxlan"}}"#,
-      "10.5.8.0 at most"
+      "at most 10.5.8.0"
     ),
   ])
   func `an invalid configuration is refused with the key`(text: String, wanted: String) {

@@ -143,7 +143,7 @@ import Testing
     error = try second.next("c3").refusal(given)
     #expect(
       error?.message
-        == #"key "mtu": 9000: the underlay carries 1500, less 50 for the tunnel: want at most 1450"#)
+        == #"key "mtu": 9000: the underlay carries 1500 bytes, and the tunnel takes 50 of them: want at most 1450"#)
     error = #expect(throws: CNIError.self) { try fixture.status(Fixture.routed) }
     let port = fixture.owner.hostInterface
     #expect(error?.code == .limitedConnectivity)

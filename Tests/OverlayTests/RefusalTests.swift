@@ -28,7 +28,7 @@ import Testing
     (keys(#""dev":"eth9""#), 7, #"addresses: no such device"#),
     (
       keys(#""mtu":1500"#), 7,
-      #"key "mtu": 1500: the underlay carries 1500, less 50 for the tunnel: want at most 1450"#
+      #"key "mtu": 1500: the underlay carries 1500 bytes, and the tunnel takes 50 of them: want at most 1450"#
     ),
     (keys(#""isGateway":false"#), 7, #"key "isGateway": false: mode l3 routes through the host"#),
     (keys(#""learning":true"#), 7, #"key "learning": true: mode l3 knows where each subnet is"#),
@@ -44,7 +44,7 @@ import Testing
     (keys(#""ipMasq":true"#), 7, #"key "ipMasq": true: "network" is missing"#),
     (
       keys(#""ipMasq":true,"network":["10.0.0.0/8","172.16.0.0/12"]"#), 7,
-      #"key "network": 10.0.0.0/8, 172.16.0.0/12: want one prefix of a family with "ipMasq""#
+      #"key "network": 10.0.0.0/8, 172.16.0.0/12: want at most one prefix of each family with "ipMasq""#
     ),
     (keys(#""isolation":"internal""#), 7, #"key "isolation": "internal": want none, network or container"#),
     (keys(#""vtepMac":"01:00:00:00:00:01""#, Fixture.evpn), 7, #"key "vtepMac": "01:00:00:00:00:01": want a unicast"#),

@@ -53,7 +53,7 @@ import Testing
   @Test func `an isolation stored without a partner is read without one`() throws {
     let text = #"{"bridge":"cni0","reach":"network","separates":false}"#
     #expect(try CNIJSON.decode(Isolation.self, from: Array(text.utf8)) == Isolation("cni0", reach: .network))
-    #expect("\(Rule.isolate(Isolation("br0", partner: "vx0", reach: .nobody)))" == "isolation of bridge br0 and vx0")
+    #expect("\(Rule.isolate(Isolation("br0", partner: "vx0", reach: .closed)))" == "isolation of bridge br0 and vx0")
   }
 
   @Test(arguments: [

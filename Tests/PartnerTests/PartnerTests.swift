@@ -56,7 +56,7 @@ import Testing
         out   -  -  -  -  +  +  .
         """),
     Case(
-      reach: .nobody,
+      reach: .closed,
       table: """
         from  a  a' b  b' n  n' out
         a     .  +  -  -  -  -  -
@@ -104,7 +104,7 @@ import Testing
         out   -  -  -  -  +  +  .
         """),
     Case(
-      reach: .nobody, isDirect: true,
+      reach: .closed, isDirect: true,
       table: """
         from  a  a' b  b' n  n' out
         a     .  +  -  -  -  -  +

@@ -7,8 +7,9 @@ import Testing
 
 /// Changes as the commands that they equal.
 @Suite struct CommandLineTests {
-  private func lines(_ change: Change, in path: String = "/run/netns/c1", outside: String? = nil) throws -> [String] {
-    try CommandLines(container: path, outside: outside).lines(of: change) { ruleSet in ["rules of \(ruleSet.owner.tag)"]
+  private func lines(_ change: Change, in path: String = "/run/netns/c1", peerPath: String? = nil) throws -> [String] {
+    try CommandLines(container: path, peerPath: peerPath).lines(of: change) { ruleSet in
+      ["rules of \(ruleSet.owner.tag)"]
     }
   }
 
@@ -24,11 +25,11 @@ import Testing
   @Test func `commands for the host run in the outside namespace if one is set`() throws {
     let veth = LinkSpec("veth1", kind: .veth(peer: .init(name: "eth0")))
     #expect(
-      try lines(.createLink(veth), in: "/proc/7/ns/net", outside: "/run/netns/o") == [
+      try lines(.createLink(veth), in: "/proc/7/ns/net", peerPath: "/run/netns/o") == [
         "ip -n o link add veth1 type veth peer name eth0 netns /proc/7/ns/net"
       ])
     #expect(
-      try lines(.setSysctls([Sysctl("net/ipv4/conf/a.1/forwarding", "1", isOptional: true)], on: .host), outside: "/x")
+      try lines(.setSysctls([Sysctl("net/ipv4/conf/a.1/forwarding", "1", isOptional: true)], on: .host), peerPath: "/x")
         == ["nsenter --net=/x sysctl -w net/ipv4/conf/a.1/forwarding=1 || true"])
   }
 

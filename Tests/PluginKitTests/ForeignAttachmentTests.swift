@@ -28,7 +28,7 @@ import Testing
     let owner = try owner()
     let found = try ForeignAttachment(of: owner, "veth", previous, on: &kernel)
     let foreign = try #require(found)
-    #expect(foreign.outside == "veth1")
+    #expect(foreign.hostEnd == "veth1")
     let ours = LinkChange(
       isUp: true, alias: owner.tag, group: 5, master: "br0", port: BridgePort(hairpin: true, learning: false))
     #expect(

@@ -147,7 +147,7 @@ import Testing
     ]
     let kernel = fixture.kernel
     let plugin = MainPlugin(PTPDriver()) { namespaces throws(KernelError) in
-      guard namespaces.outside == nil else { throw KernelError("open the peer", errno: .ENOENT, reason: "gone") }
+      guard namespaces.peerPath == nil else { throw KernelError("open the peer", errno: .ENOENT, reason: "gone") }
       return kernel
     }
     let removal = Removal(

@@ -38,11 +38,11 @@ import Testing
     ),
     (
       #""peer":"b","ipMasq":true"#,
-      "keys \"peer\": \"/run/netns/b\" and \"ipMasq\": no packets pass through the host: want one of them"
+      "keys \"peer\": \"/run/netns/b\" and \"ipMasq\": no packets pass through the host: want only one of the keys"
     ),
     (
       #""peer":"/b","ipForward":true"#,
-      "keys \"peer\": \"/b\" and \"ipForward\": no packets pass through the host: want one of them"
+      "keys \"peer\": \"/b\" and \"ipForward\": no packets pass through the host: want only one of the keys"
     ),
   ])
   func `ADD refuses an invalid configuration and leaves nothing`(keys: String, message: String) throws {

@@ -87,7 +87,7 @@ extension Key {
     "macLearning", .bool, default: "false",
     "The bridge learns which MAC addresses are behind the container: for a container that bridges itself.")
 
-  /// What every link on top of a master takes.
+  /// The keys of every link with a master.
   static let masterGroup: [Key] = [
     Key("master", .string, default: "the default route's link", "The parent link. Required for `vlan`."),
     Key(

@@ -49,7 +49,7 @@ extension Key {
         Key("scope", .int, in: KeyRange.routeScope, default: "the kernel's", "The scope's number."),
       ])), "Routes for the container: `dst`, and optionally `gw`, `mtu`, `advmss`, `priority`, `table`, `scope`.")
 
-  /// How an etcd cluster is reached.
+  /// The keys for the connection to an etcd cluster.
   static let etcdCluster: [Key] = [
     Key(
       "endpoints", .either([.string, .list(.string)]), default: "for `etcd` required",

@@ -5,7 +5,7 @@ import NetTypes
 enum KeyCheck {
   /// One complaint for each key that is unknown and each value of the wrong kind.
   ///
-  /// `path` is where the object stands, with a dot at its end: `plugins[0].`.
+  /// `path` is the object's position, with a dot at its end: `plugins[0].`.
   static func complaints(_ object: [String: JSONValue], keys: [Key], at path: String) -> [String] {
     object.sorted { $0.key < $1.key }.flatMap { key, value -> [String] in
       guard let match = keys.first(where: { $0.name.lowercased() == key.lowercased() }) else {
@@ -16,7 +16,7 @@ enum KeyCheck {
   }
 
   private static func complaints(_ value: JSONValue, _ shape: Shape, at path: String) -> [String] {
-    // Runtimes and operators write both for "not given".
+    // Runtimes and operators write both for an absent value.
     if value == .null || value == .string("") { return [] }
     switch shape {
     case .list(let element):
@@ -31,7 +31,7 @@ enum KeyCheck {
     }
   }
 
-  /// What was wanted; `nil` where the value is right.
+  /// The expected form; `nil` if the value is valid.
   private static func scalarComplaint(_ value: JSONValue, _ shape: Shape) -> String? {
     switch (shape, value) {
     case (.string, .string), (.bool, .bool), (.int, .integer), (.object, .object), (.open, .object): nil
@@ -62,7 +62,7 @@ enum KeyCheck {
     "key \"\(path)\": \(value.text.prefix(80)): want \(wanted)"
   }
 
-  /// `: did you mean "bridge"?`; empty where nothing is near.
+  /// `: did you mean "bridge"?`; empty if no candidate is similar.
   static func suggestion(_ word: String, among candidates: [String]) -> String {
     let near = candidates.map { (distance: editDistance(word.lowercased(), $0.lowercased()), word: $0) }
       .min { ($0.distance, $0.word) < ($1.distance, $1.word) }
@@ -71,13 +71,13 @@ enum KeyCheck {
   }
 }
 
-/// How `ipam-host-local` is asked to choose a subnet.
+/// The words that let `ipam-host-local` choose a subnet.
 enum AutomaticSubnet: String {
   case v4 = "auto"
   case v6 = "auto-ipv6"
 }
 
-/// How many characters have to be put in, left out, replaced or swapped with their neighbour.
+/// The number of characters to insert, delete, replace or swap with their neighbour.
 func editDistance(_ left: String, _ right: String) -> Int {
   let left = Array(left), right = Array(right)
   var rows = [Array(0...right.count)]

@@ -6,7 +6,7 @@ struct KeyTable: Sendable {
   var otherNames: [String]
   /// One line: what the plugin does.
   var title: String
-  /// What a runtime may pass to it.
+  /// The capabilities that the plugin supports.
   var capabilities: Set<String>
   /// The keys, in groups: each group is one table of docs/plugins.md.
   var groups: [Group]
@@ -64,7 +64,7 @@ enum KeyTables {
 
   static func isKnown(_ type: String) -> Bool { (plugins + ipam).contains { $0.names.contains(type) } }
 
-  /// What runtimes offer, and which plugins take it.
+  /// All capabilities, with the plugins that support them.
   static let capabilities: [String: Set<String>] = {
     var acceptingPlugins = otherPrograms
     for table in plugins + ipam {

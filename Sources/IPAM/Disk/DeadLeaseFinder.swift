@@ -29,8 +29,8 @@ extension LeaseLifetime {
     private mutating func isGone(_ namespace: RecordedNamespace) throws(KernelError) -> Bool {
       // The path was not a network namespace at ADD, so its end cannot be seen.
       guard namespace.identity.device == device else { return false }
-      let now = try Files.status(namespace.path)
-      let isSameInode = now.map { FileIdentity(device: $0.device, inode: $0.inode) } == namespace.identity
+      let status = try Files.status(namespace.path)
+      let isSameInode = status.map { FileIdentity(device: $0.device, inode: $0.inode) } == namespace.identity
       if isSameInode { return try isDifferentNamespace(at: namespace.path, than: namespace) }
       if live == nil { live = LiveNamespaces.survey() }
       guard let live else { return false }

@@ -80,8 +80,8 @@ public struct EtcdIPAMConfig: JSONReadable, Equatable, Sendable {
     return try ranges.rangeSets()
   }
 
-  private func unsupported(_ key: String, _ value: String, _ why: String) -> CNIError {
-    CNIError(.unsupportedField, "key \"ipam.\(key)\": \(value): \(why)")
+  private func unsupported(_ key: String, _ value: String, _ reason: String) -> CNIError {
+    CNIError(.unsupportedField, "key \"ipam.\(key)\": \(value): \(reason)")
   }
 
   /// The key `blockSize`, checked.

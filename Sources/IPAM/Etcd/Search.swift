@@ -9,7 +9,7 @@ struct Search {
   let set: RangeSet
   private let keys: LeaseKeys
   private var stages: [Stage]
-  /// The candidates that the last `reads` asked about.
+  /// The candidates of the last `reads`.
   private var candidates = Candidates.addresses([])
   private(set) var choice: Choice?
 

@@ -8,15 +8,15 @@ public import PacketFilter
 public struct CommandLines: Sendable {
   /// The container's namespace; `nil` if there is none.
   var container: NetNSName?
-  /// The namespace that stands in the host's place; `nil`: the host's own.
+  /// The namespace that is used in place of the host's; `nil`: the host's own.
   var host: NetNSName?
 
   /// - Parameters:
   ///   - container: the path of the container's namespace.
-  ///   - outside: the path of the namespace that stands in the host's place.
-  public init(container: String?, outside: String? = nil) {
+  ///   - peerPath: the path of the namespace that is used in place of the host's.
+  public init(container: String?, peerPath: String? = nil) {
     self.container = container.flatMap { $0.isEmpty ? nil : NetNSName(path: $0) }
-    host = outside.map(NetNSName.init(path:))
+    host = peerPath.map(NetNSName.init(path:))
   }
 
   /// The lines of one change, in order.
@@ -58,7 +58,7 @@ public struct CommandLines: Sendable {
     }
   }
 
-  /// What stands before a command so that it runs in the namespace of `netns`.
+  /// The words before a command that make it run in the namespace of `netns`.
   func prefix(_ netns: NetNS) -> String { namespace(netns).map { "nsenter --net=\($0.path.shellWord) " } ?? "" }
 
   func ip(_ netns: NetNS) -> String { iproute2("ip", netns) }

@@ -100,13 +100,13 @@ private func differences<K: Kernel & ~Copyable>(
   case .vrf(let table):
     guard link.kind == "vrf", let actual = link.vrfTable else { return [link.kindMismatch(expected: "vrf", on: .host)] }
     return actual == table ? [] : ["host link \(spec.name) has table \(actual), want \(table)"]
-  case .vxlan(let wanted, let below):
+  case .vxlan(let wanted, let underlayLink):
     guard link.kind == "vxlan", let actual = link.vxlan else {
       return [link.kindMismatch(expected: "vxlan", on: .host)]
     }
     var found = wanted.matches(actual) ? [] : ["host link \(spec.name) is \(actual), want \(wanted)"]
-    if let below, try kernel.link(below, on: .host)?.index != link.parentIndex {
-      found.append("host link \(spec.name) does not send packets through \(below)")
+    if let underlayLink, try kernel.link(underlayLink, on: .host)?.index != link.parentIndex {
+      found.append("host link \(spec.name) does not send packets through \(underlayLink)")
     }
     return found
   case .childLink(let wanted, let key):

@@ -2,13 +2,13 @@ import CNI
 import Linux
 import NetTypes
 
-/// The lock for the hosts, `resolv.conf` and `hostname` files of a container, whatever network they are changed for.
+/// The lock for a container's hosts, `resolv.conf` and `hostname` files, which all networks of the container share.
 ///
 /// A process never holds two of them at once, so that there is no deadlock.
 struct ContainerLock: ~Copyable {
   private let lock: FileLock
 
-  /// The number of lock files: a few that all containers share, so that none has to be removed.
+  /// The number of lock files; all containers share them, so no lock file has to be removed.
   static let count = 64
   static let secondsToWait = 30
 

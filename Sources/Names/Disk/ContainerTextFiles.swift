@@ -51,13 +51,13 @@ extension ContainerTextFiles {
     let wasMissing = try safePath.regularStatus() == nil
     guard let index = try index(of: kind, at: safePath, wasMissing, in: &record, text) else { return }
     record.texts[index].addHolder(holder, for: owner)
-    if record != before { try put(record, "remember \(path)") }
+    if record != before { try put(record, "record \(path)") }
     try willChange("make \(path)")
     let status = try safePath.openOrCreate().status()
     if wasMissing || record.texts[index].inode == nil {
       record.texts[index].setIdentity(from: status)
       // If the file holds the right text already, neither the file nor the record is written again.
-      if !wasMissing { try put(record, "remember which file \(path) is") }
+      if !wasMissing { try put(record, "record which file \(path) is") }
     }
     let wanted = kind == .hostname ? text : try resolvConf(record.texts[index])
     try rewrite(index, of: &record, with: wanted)
@@ -133,21 +133,21 @@ extension ContainerTextFiles {
       return false
     }
     let live = InPlaceTextFile(file)
-    let now = try live.text()
-    guard kept.isOurs(now) else {
+    let currentText = try live.text()
+    guard kept.isOurs(currentText) else {
       warn("\(kept.path): left alone: another program changed it")
       return false
     }
-    guard now != text || kept.written != text || kept.next != nil else { return false }
+    guard currentText != text || kept.written != text || kept.next != nil else { return false }
     // The text that an interrupted rewrite left counts as ours too, so it goes into the record.
-    record.texts[index].written = now
+    record.texts[index].written = currentText
     record.texts[index].next = text
-    try put(record, "remember what \(kept.path) will be")
+    try put(record, "record what \(kept.path) will be")
     try willChange("write \(kept.path)")
     try live.replace(with: text)
     record.texts[index].next = nil
     record.texts[index].written = text
-    try put(record, "remember what \(kept.path) is")
+    try put(record, "record what \(kept.path) is")
     return true
   }
 

@@ -34,7 +34,7 @@ extension NetworkNames {
       if let failure = leave(joining.owner, keepingFile: true).first { throw failure }
     }
     guard let request else {
-      try willChange("remember \(joining.owner.container)")
+      try willChange("record \(joining.owner.container)")
       return try state.put(joining)
     }
     let peers = try peers(of: joining.owner)
@@ -48,7 +48,7 @@ extension NetworkNames {
     let expectedSize = (others + OwnLines.standard).reduce(joining.lines.count * 80) { $0 + $1.utf8.count + 1 }
     if !peers.isEmpty {
       member.isIncomplete = true
-      try willChange("remember that \(joining.owner.container) joins")
+      try willChange("record that \(joining.owner.container) joins")
       try state.put(member)
     }
     let failures = forEachFile(of: peers) { (peer, hosts) throws(KernelError) in
@@ -58,7 +58,7 @@ extension NetworkNames {
     }
     if let failure = failures.first { throw failure }
     member.isIncomplete = false
-    try willChange("remember that \(joining.owner.container) has joined")
+    try willChange("record that \(joining.owner.container) has joined")
     try state.put(member)
   }
 
@@ -90,11 +90,11 @@ extension NetworkNames {
     if isFirst, !isHeld { isRecordLost = try InPlaceHostsFile.isOurs(file, of: member.owner.container) }
     member.hosts = nil
     member.privateLines = (isFirst ? request.ownLines : []) + request.extraLines
-    try willChange("remember \(member.owner.container)")
+    try willChange("record \(member.owner.container)")
     try state.put(member)
     member.hosts = file
     record.addHolder(file, for: member.owner, createdPath: isRecordLost ? request.path : nil)
-    try willChange("remember the files of \(member.owner.container)")
+    try willChange("record the files of \(member.owner.container)")
     try state.put(record, of: member.owner.container)
     try willChange("add lines to \(file.path)")
     let lines = member.privateLines + others + member.lines
@@ -112,7 +112,7 @@ extension NetworkNames {
     let owner = member.owner
     member.hosts = nil
     member.privateLines = request.ownLines + request.extraLines
-    try willChange("remember \(owner.container)")
+    try willChange("record \(owner.container)")
     try state.put(member)
     let older = try state.record(of: owner.container)
     let earlier = older.files.filter { $0.file.path == request.path.description }.flatMap(\.createdDirectories)
@@ -123,14 +123,14 @@ extension NetworkNames {
       FileReference(path: request.path.description, device: 0, inode: 0), createdPath: request.path,
       createdDirectories: directories,
       holders: [.init(owner)])
-    try willChange("remember the files of \(owner.container)")
+    try willChange("record the files of \(owner.container)")
     try state.put(ContainerRecord(files: older.files + [kept]), of: owner.container)
     try willChange("write \(request.path)")
     let lines = request.ownLines + OwnLines.standard + request.extraLines + others + member.lines
     let file = try NewHostsFile.write(lines, at: request.path)
     kept.file = file.identity
     member.hosts = file.identity
-    try willChange("remember \(request.path)")
+    try willChange("record \(request.path)")
     try state.put(ContainerRecord(files: older.files + [kept]), of: owner.container)
     try willChange("create \(request.path)")
     try file.link()

@@ -29,13 +29,13 @@ extension NetworkNames {
     next.members = remote
     next.servers += servers.filter { !before.servers.contains($0) }
     next.isSettled = false
-    try willChange("remember who is on other hosts")
+    try willChange("record the containers on other hosts")
     try state.put(next, of: network)
     var failures = change(local, from: before, to: next)
     failures += writeServerFiles(next.servers, of: remote, at: servers)
     if let failure = failures.first { throw failure }
     (next.leaving, next.servers, next.isSettled) = ([], servers, true)
-    try willChange("remember that the files tell who is on other hosts")
+    try willChange("record that the files have the names of other hosts")
     try state.put(next, of: network)
     return true
   }

@@ -243,7 +243,7 @@ extension NetworkNames {
       if error.isShortage { throw error }
       warn("\(hosts.path): container \(member.owner.container) has old names until it can be written: \(error)")
       // The oldest are surely in the file; lines added and removed since the first failure are not.
-      after.overdue = Array(((member.overdue ?? []) + change.removals).prefix(Self.mostOverdue))
+      after.overdue = Array(((member.overdue ?? []) + change.removals).prefix(Self.maximumOverdueCount))
     }
     if after != member { try state.put(after) }
   }
@@ -266,7 +266,7 @@ extension NetworkNames {
   }
 
   /// The largest number of overdue lines that are recorded for one file.
-  private static let mostOverdue = 10_000
+  private static let maximumOverdueCount = 10_000
 
   /// Writes the overdue changes of hosts files that can be written again.
   ///

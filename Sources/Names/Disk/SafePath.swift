@@ -95,8 +95,8 @@ public struct SafePath: Sendable {
   private func removeFile(where isSameFile: (FileStatus) -> Bool) throws(KernelError) {
     do throws(KernelError) {
       let parent = try parent(createIfMissing: false)
-      let now = try parent.openForStatus(below: path.fileName).status()
-      if isSameFile(now) { try parent.remove(below: path.fileName) }
+      let status = try parent.openForStatus(below: path.fileName).status()
+      if isSameFile(status) { try parent.remove(below: path.fileName) }
     } catch {
       // A parent directory was replaced by a symbolic link or a file: the file behind it is not ours.
       guard error.errno.isOne(of: .ENOENT, .ENOTDIR, .ELOOP, .EXDEV) else { throw error }
@@ -129,7 +129,7 @@ public struct SafePath: Sendable {
   private func explained(_ error: KernelError) -> KernelError {
     let reason =
       switch error.errno {
-      case .ELOOP: "a symbolic link is in the way: want directories and files below \(path.base)"
+      case .ELOOP: "the path has a symbolic link: want directories and files below \(path.base)"
       case .EXDEV: "the path leads out of \(path.base)"
       default: error.reason
       }

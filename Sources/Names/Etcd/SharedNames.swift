@@ -77,7 +77,7 @@ extension SharedNames {
         && !isUpToDate(member, by: byKey[key(member.owner)], on: lease)
     }
     while !outdated.isEmpty {
-      let some = outdated.prefix(Self.mostOperations)
+      let some = outdated.prefix(Self.maximumOperationCount)
       outdated.removeFirst(some.count)
       _ = try store.transact(EtcdTransaction(some.map { put($0, lease) }))
     }
@@ -85,7 +85,7 @@ extension SharedNames {
   }
 
   /// The largest number of operations in one etcd transaction (`--max-txn-ops`, 128 by default).
-  private static let mostOperations = 128
+  private static let maximumOperationCount = 128
 
   /// Parses a key and its value; `nil`, after a warning, if it is no attachment of ours.
   private func parsed(_ pair: EtcdPair) -> RemoteMember? {

@@ -60,7 +60,7 @@ extension EtcdControlPlane: ControlPlaneClient where Store: ~Copyable {
   }
 }
 
-// What a host of mode l2 publishes about its containers.
+// MARK: containers in etcd (mode l2)
 
 extension EtcdControlPlane where Store: ~Copyable {
   public func publish(
@@ -74,7 +74,7 @@ extension EtcdControlPlane where Store: ~Copyable {
     let record = EndpointRecord(
       container: owner.container, interface: owner.interface, endpoints: endpoints, vtep: host.local)
     // The record comes first, so that this host has a record of every entry in etcd.
-    try records.keep(record, of: owner)
+    try records.save(record, of: owner)
     var store = try open(plane.etcd)
     _ = try store.transact(record.publication(plane.prefix, on: owner.network, lease))
   }
@@ -85,7 +85,7 @@ extension EtcdControlPlane where Store: ~Copyable {
     try withdraw(record, of: owner, plane, from: &store)
   }
 
-  /// Deletes all entries at once; if one of them belongs to another host by now, each on its own.
+  /// Deletes all entries in one transaction; if another host has replaced one of them, deletes the others one by one.
   private func withdraw(
     _ record: EndpointRecord, of owner: AttachmentID, _ plane: EtcdPlaneConfig, from store: inout Store
   ) throws(CNIError) {
@@ -98,7 +98,7 @@ extension EtcdControlPlane where Store: ~Copyable {
           EtcdTransaction(where: [.hasValue(entry.key, entry.value)], [.delete(.one(entry.key))]))
       }
     }
-    try records.forget(owner)
+    try records.remove(owner)
   }
 
   /// Withdraws the entries of attachments that no longer exist; if no attachment is valid, revokes this host's lease too.
@@ -119,7 +119,7 @@ extension EtcdControlPlane where Store: ~Copyable {
     guard valid.isEmpty, let lease = record?.lease else { return }
     try store.revoke(lease)
     record?.lease = nil
-    if let record { try records.keep(record, of: network) }
+    if let record { try records.save(record, of: network) }
   }
 }
 
@@ -130,13 +130,13 @@ extension EndpointRecord {
 }
 
 extension HostEntry where Store: ~Copyable {
-  /// Publishes all containers of this host again: their entries ended with the old lease, or have this host's old address.
+  /// Publishes all containers of this host again, after its etcd lease has expired or its address has changed.
   func republish(at store: inout Store, _ lease: EtcdLease?, after storedRecord: HostRecord?) throws(CNIError) {
     guard host.mode == .l2, let lease else { return }
     if let old = storedRecord?.lease, old != lease { try store.revoke(old) }
     for var record in try control.records.endpoints(of: network) {
       record.vtep = host.local
-      try control.records.keep(record, of: record.owner(on: network))
+      try control.records.save(record, of: record.owner(on: network))
       _ = try store.transact(record.publication(plane.prefix, on: network, lease))
     }
   }

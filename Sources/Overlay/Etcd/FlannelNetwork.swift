@@ -11,12 +11,12 @@ struct FlannelNetwork: Equatable {
   var vni: Int
   var port: UInt16
   var isDirectRouting: Bool
-  /// The mode, if a host of this plugin wrote it; flannel knows only `l3`.
+  /// The mode, which only this plugin writes; flannel has only mode `l3`.
   var mode: OverlayMode?
   /// The value with its key, for members that are read later.
   private let json: JSONReader
 
-  /// flannel's default VNI, and Linux's default port, which flannel uses for port 0 or none.
+  /// flannel's default VNI, and Linux's default port, which flannel uses if the port is 0 or absent.
   static let defaultVNI = 1
   static let defaultPort: UInt16 = 8472
 
@@ -32,7 +32,7 @@ struct FlannelNetwork: Equatable {
     prefixes = []
     if try json.flag("EnableIPv4") ?? true { prefixes.append(try Self.network("Network", .v4, in: json)) }
     if try json.flag("EnableIPv6") ?? false { prefixes.append(try Self.network("IPv6Network", .v6, in: json)) }
-    guard !prefixes.isEmpty else { throw try json.required("EnableIPv4").refusal("a network") }
+    guard !prefixes.isEmpty else { throw try json.required("EnableIPv4").refusal("true, or \"EnableIPv6\": true") }
     let backend = try json.required("Backend")
     let type = try backend.required("Type")
     guard try type.text() == "vxlan" else { throw type.refusal("vxlan") }
@@ -85,28 +85,28 @@ struct FlannelNetwork: Equatable {
     var pool = SubnetPool(in: prefix, length: length)
     if let first = try bound(firstKey, pool) { pool.first = first }
     if let last = try bound(lastKey, pool) { pool.last = last }
-    guard pool.first <= pool.last else { throw try json.required(firstKey).refusal("\(pool.last) at most") }
+    guard pool.first <= pool.last else { throw try json.required(firstKey).refusal("at most \(pool.last)") }
     return pool
   }
 
-  /// `nil` if the key is absent or holds the all-zero address, flannel's value for none.
+  /// `nil` if the key is absent or is the all-zero address, by which flannel means "no limit".
   private func bound(_ key: String, _ pool: SubnetPool) throws(CNIError) -> IPAddress? {
     guard let member = json[key] else { return nil }
     let address = try member.parsed(as: IPAddress.self)
     if address.value == 0 { return nil }
     let isStart = IPPrefix(address, length: pool.length)?.first == address
     guard pool.prefix.contains(address), isStart else {
-      throw member.refusal("where a /\(pool.length) of \(pool.prefix) begins")
+      throw member.refusal("the first address of a /\(pool.length) in \(pool.prefix)")
     }
     return address
   }
 }
 
 extension FlannelNetwork {
-  /// The value that a host writes if etcd has no such key; `nil` if its configuration lacks `vni` or `network`.
+  /// The value that a host writes if etcd has none; `nil` if the host's configuration lacks `vni` or `network`.
   ///
   /// - Throws: code 7 if flannel's format cannot express the configuration.
-  static func made(
+  static func initial(
     for host: OverlayHost, subnetLength: Int?, at key: String
   ) throws(CNIError) -> (network: FlannelNetwork, value: JSONValue)? {
     guard let vni = host.vni, !host.network.isEmpty else { return nil }
@@ -138,7 +138,7 @@ extension FlannelNetwork {
 
   /// Checks that a host's configuration agrees with etcd's.
   ///
-  /// - Throws: code 7 with both values if the host is configured in another way.
+  /// - Throws: code 7 with both values if they differ.
   func requireAgreement(with host: OverlayHost) throws(CNIError) {
     try requireEqual("vni", host.vni, vni)
     try requireEqual("dstport", host.port, port)

@@ -12,7 +12,7 @@ struct FlannelSubnet: Equatable {
 
   /// The key's last part: `10.5.52.0-24`, or `10.5.52.0-24&fd00:5:52::-64`.
   ///
-  /// IPv6 only: `0.0.0.0-0&fd00:5:52::-64`, the only form that flannel reads.
+  /// With IPv6 only it is `0.0.0.0-0&fd00:5:52::-64`, because flannel reads no other form.
   static func name(_ prefixes: [IPPrefix]) -> String {
     let parts = [IPFamily.v4, .v6].map { family in
       prefixes.first { $0.family == family }.map { "\($0.first)-\($0.length)" }
@@ -32,7 +32,7 @@ struct FlannelSubnet: Equatable {
     return prefixes.isEmpty ? nil : prefixes
   }
 
-  /// The members that describe this host, added to those that `value` has.
+  /// `value` with the members that describe this host added or replaced.
   static func value(of host: OverlayHost, vni: Int, besides value: JSONValue? = nil) -> JSONValue {
     var members = value?.object ?? [:]
     let isV4 = host.local.family == .v4
@@ -66,11 +66,11 @@ struct FlannelSubnet: Equatable {
     guard let mac = data?["VtepMAC"]?.string.flatMap(MACAddress.init), !mac.isZero, !mac.isMulticast else {
       throw UnusablePeer(reason: "it has no VtepMAC")
     }
-    return OverlayPeer(vtep, vtepMAC: mac, subnets: prefixes.filter { !isElsewhere($0.family, from: family) })
+    return OverlayPeer(vtep, vtepMAC: mac, subnets: prefixes.filter { !isBehindOtherDevice($0.family, from: family) })
   }
 
-  /// Whether that family's subnets are behind another device: flanneld has one device for each family of its underlay.
-  func isElsewhere(_ family: IPFamily, from underlay: IPFamily) -> Bool {
+  /// Whether that family's subnets are behind another VXLAN device, as flanneld has one for each underlay family.
+  func isBehindOtherDevice(_ family: IPFamily, from underlay: IPFamily) -> Bool {
     family != underlay && value["BackendData"]?.object != nil && value["BackendV6Data"]?.object != nil
   }
 }

@@ -141,7 +141,7 @@ struct HostEntry<Store: EtcdStore & ~Copyable> {
       record.leaseSeconds = storedRecord.leaseSeconds
       record.renewed = storedRecord.renewed
     }
-    try control.records.keep(record, of: network)
+    try control.records.save(record, of: network)
   }
 
   /// The network's state from etcd's entries, without this host's own.
@@ -282,7 +282,7 @@ extension HostEntry where Store: ~Copyable {
   private func configuration(_ view: NetworkView) throws(CNIError) -> (FlannelNetwork, missing: EtcdPair?) {
     if let configured = try view.network() { return (configured, nil) }
     let key = FlannelNetwork.key(plane.prefix)
-    guard let made = try FlannelNetwork.made(for: host, subnetLength: plane.subnetLength, at: key) else {
+    guard let made = try FlannelNetwork.initial(for: host, subnetLength: plane.subnetLength, at: key) else {
       throw CNIError(
         .invalidNetworkConfig,
         "etcd has no key \(key): want \"vni\" and \"network\" in this configuration, or in etcd what flannel reads: "

@@ -5,8 +5,8 @@ import NetTypes
 
 /// This host's records of its overlay networks, and their locks.
 ///
-/// `STATE/NETWORK.json` is this host's record, `STATE/NETWORK/…` has one of each published attachment. `RUN/NETWORK.lock` is held
-/// while the host's entry is made, `RUN/NETWORK.sync` by the process that watches the network.
+/// `STATE/NETWORK.json` is this host's record, `STATE/NETWORK/…` has a record for each published attachment. A
+/// process locks `RUN/NETWORK.lock` while it writes the host's entry, `RUN/NETWORK.sync` while it watches the network.
 public struct OverlayRecords: Sendable {
   /// Survives a reboot.
   public let state: String
@@ -35,7 +35,7 @@ extension OverlayRecords {
   /// `nil` if there is no record.
   func host(_ network: NetworkName) throws(CNIError) -> HostRecord? { try read(hostFile(network)) }
 
-  func keep(_ record: HostRecord, of network: NetworkName) throws(CNIError) {
+  func save(_ record: HostRecord, of network: NetworkName) throws(CNIError) {
     try convertingErrors(as: .leaseStore) { () throws(KernelError) in
       try Files.makeDirectories(state)
       try Files.replace(hostFile(network), with: record.json.bytes)
@@ -44,18 +44,18 @@ extension OverlayRecords {
 
   func endpoint(_ owner: AttachmentID) throws(CNIError) -> EndpointRecord? { try read(file(owner)) }
 
-  func keep(_ record: EndpointRecord, of owner: AttachmentID) throws(CNIError) {
+  func save(_ record: EndpointRecord, of owner: AttachmentID) throws(CNIError) {
     try convertingErrors(as: .leaseStore) { () throws(KernelError) in
       try Files.makeDirectories(directory(owner.network))
       try Files.replace(file(owner), with: record.json.bytes)
     }
   }
 
-  func forget(_ owner: AttachmentID) throws(CNIError) {
+  func remove(_ owner: AttachmentID) throws(CNIError) {
     try convertingErrors(as: .leaseStore) { () throws(KernelError) in try Files.remove(file(owner)) }
   }
 
-  /// All records of the network, in no order.
+  /// The records of all published attachments of the network, unsorted.
   func endpoints(of network: NetworkName) throws(CNIError) -> [EndpointRecord] {
     let names = try convertingErrors(as: .leaseStore) { () throws(KernelError) in
       try Files.list(directory(network)) ?? []
@@ -81,7 +81,7 @@ extension OverlayRecords {
 // MARK: locks
 
 extension OverlayRecords {
-  /// Keeps other plugin processes on this host from making its entry.
+  /// Locks the host's entry in etcd, so that only one process on this host writes it.
   ///
   /// - Throws: code 11 if another process holds the lock for more than 10 seconds.
   func lock(_ network: NetworkName) throws(CNIError) -> FileLock { try lock("\(network).lock", seconds: 10) }

@@ -40,25 +40,25 @@ public struct ContainerBridgePort: Equatable, Sendable {
   ///
   /// - Throws: code 7 for a route that is not valid.
   public func changes(_ addressing: Addressing) throws(CNIError) -> [Change] {
-    let outside = owner.hostInterface
+    let hostEnd = owner.hostInterface
     let veth = LinkSpec(
-      outside, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: hostMAC, mtu: mtu)
+      hostEnd, kind: .veth(peer: .init(name: owner.interface, mac: addressing.mac)), mac: hostMAC, mtu: mtu)
     let port = LinkChange(isUp: true, alias: owner.tag, master: bridge, port: settings)
     var changes: [Change] = pinnedBridge.map { [.changeLink(bridge, on: .host, $0)] } ?? []
     changes += [
       .createLink(veth),
       .setSysctls(hostSettings, on: .host),
-      .changeLink(outside, on: .host, port),
+      .changeLink(hostEnd, on: .host, port),
     ]
-    if let vlans { changes.append(.setVLANs(vlans, on: outside)) }
+    if let vlans { changes.append(.setVLANs(vlans, on: hostEnd)) }
     if settings.learning == false, let entry {
-      changes.append(.setFDB(FDBSpec(changedMAC ?? addressing.mac, on: outside, in: entry)))
+      changes.append(.setFDB(FDBSpec(changedMAC ?? addressing.mac, on: hostEnd, in: entry)))
     }
     changes += guards
     if let lo = InterfaceName("lo") { changes.append(.changeLink(lo, on: .container, LinkChange(isUp: true))) }
     if !addressing.sysctls.isEmpty { changes.append(.setSysctls(addressing.sysctls, on: .container)) }
     guard !staysDown else { return changes }
-    changes += [.changeLink(owner.interface, on: .container, LinkChange(isUp: true)), .awaitRunning(outside)]
+    changes += [.changeLink(owner.interface, on: .container, LinkChange(isUp: true)), .awaitRunning(hostEnd)]
     // The kernel drops packets from the bridge itself until it sees, with a delay, that the first port is up.
     if existingBridge?.isRunning != true { changes.append(.awaitRunning(bridge)) }
     return changes + (try addressing.changes())
@@ -71,9 +71,9 @@ public struct ContainerBridgePort: Equatable, Sendable {
 
   /// The change that pins the MAC address and the MTU of an existing bridge; otherwise they follow its ports.
   private var pinnedBridge: LinkChange? {
-    guard let there = existingBridge else { return nil }
+    guard let existing = existingBridge else { return nil }
     let pinned = LinkChange(
-      mtu: keepsBridgeMTU && mtu < there.mtu ? there.mtu : nil, mac: there.unpinnedMAC)
+      mtu: keepsBridgeMTU && mtu < existing.mtu ? existing.mtu : nil, mac: existing.unpinnedMAC)
     return pinned == LinkChange() ? nil : pinned
   }
 

@@ -23,8 +23,8 @@ public enum SourceAddressCheck: Equatable, Sendable {
       return
     }
     if lacksAddress {
-      let why = ipam.map { "\($0) may change the address later" } ?? "without \"ipam\" there is no address to check"
-      throw CNIError(.invalidNetworkConfig, "key \"ipspoofchk\": true: \(why): want another \"ipam\", or false")
+      let reason = ipam.map { "\($0) may change the address later" } ?? "without \"ipam\" there is no address to check"
+      throw CNIError(.invalidNetworkConfig, "key \"ipspoofchk\": true: \(reason): want another \"ipam\", or false")
     }
     if let other {
       throw CNIError(

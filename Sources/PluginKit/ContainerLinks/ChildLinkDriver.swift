@@ -22,9 +22,9 @@ public struct ChildLinkDriver<Config: ChildLinkConfig>: LinkDriver {
   public func readHostState<K: Kernel & ~Copyable>(
     _ settings: ChildLinkSettings, owner: AttachmentID, at kernel: inout K
   ) throws(KernelError) -> ChildLinkHostState {
-    let there = try kernel.link(owner.interface, on: .container)
+    let existing = try kernel.link(owner.interface, on: .container)
     return ChildLinkHostState(
-      master: try master(settings, under: there, at: &kernel), containerMAC: there?.mac ?? .random())
+      master: try master(settings, under: existing, at: &kernel), containerMAC: existing?.mac ?? .random())
   }
 
   /// The configured parent, else the existing link's (the default route may have moved since ADD), else the uplink.
