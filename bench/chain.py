@@ -1,4 +1,4 @@
-"""A whole chain of plugins on a host of its own: bridge with ipMasq, IPAM, portmap, firewall."""
+"""A whole chain of plugins on a separate host: bridge with ipMasq, IPAM, portmap, firewall."""
 
 import json
 import pathlib
@@ -10,14 +10,14 @@ from ruleset import FAMILIES, Nftables, Pattern, Tables, run_in
 PLUGINS = ("bridge", "portmap", "firewall")
 UPLINK, NEIGHBOUR = "192.0.2.1", "192.0.2.2"
 CONTAINER_PORT = 80
-# The host port of the container that is looked at, and that of the one with the server.
+# The host port of the container whose rules are copied, and that of the container with the server.
 LEARNED, SERVED = 30000, 30001
 STATE = pathlib.Path("/run/swift-cni/filter")
 VARIANTS = {"nftables": "nft", "iptables": "legacy"}
 
 
 def programs(backend):
-    """A directory for PATH in which `iptables` and its like are of the backend's variant."""
+    """Makes a directory for PATH in which `iptables` and related commands are of the backend's variant."""
     directory = SCRATCH / f"path-{backend}"
     directory.mkdir(exist_ok=True)
     for family in ("iptables", "ip6tables"):
@@ -29,9 +29,9 @@ def programs(backend):
 
 
 class Chain:
-    """One set of plugins with one backend and so many containers' rules present.
+    """One set of plugins with one backend, while the rules of `present` containers exist.
 
-    Its host is a network namespace, with a neighbour in another.
+    Its host is a network namespace, with a neighbour in another namespace.
     """
 
     def __init__(self, who, directory, backend, present):
@@ -50,12 +50,12 @@ class Chain:
         self.run = run_in(self.host)
         if backend == "iptables":
             self.make_legacy_tables()
-        # A new /sys comes along: it shows the namespace in which it was mounted.
+        # `ip netns exec` also mounts a new /sys, which shows this namespace's links.
         self.runner = subprocess.Popen(["ip", "netns", "exec", self.host, BUILT / "runner", "serial"], text=True,
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def close(self):
-        """Removes its namespaces, and all that is in them."""
+        """Removes the namespaces and everything in them."""
         self.runner.stdin.close()
         self.runner.wait()
         for namespace in (self.box, self.host, self.outside):
@@ -73,7 +73,7 @@ class Chain:
         subprocess.run(["ip", "-netns", self.outside, "-batch", "-"], input=batch, text=True, check=True)
 
     def make_legacy_tables(self):
-        """The kernel makes them for the first reader: the plugins then use them, as `iptables` does in their PATH."""
+        """Creates the legacy tables by reading them, so that the plugins use them as `iptables` in their PATH does."""
         for family in FAMILIES:
             for table in ("filter", "nat"):
                 self.run(f"{family}-legacy", "--table", table, "--list-rules")
@@ -95,7 +95,7 @@ class Chain:
         return path
 
     def call(self, plugin, command, container, previous, ports):
-        """Runs one plugin: its microseconds, exit status and output."""
+        """Runs one plugin; returns its microseconds, exit status and output."""
         label = f"{plugin}-{self.name}"
         environment = [*self.environment, f"CNI_COMMAND={command}", f"CNI_CONTAINERID={container}"]
         line = job(label, self.config(plugin, previous, ports), environment, self.directory / plugin)
@@ -111,7 +111,7 @@ class Chain:
         return microseconds, output
 
     def add(self, container, ports):
-        """Attaches a container: microseconds of all plugins, and the result."""
+        """Attaches a container; returns the microseconds of all plugins, and the result."""
         total, result = 0, None
         for plugin in PLUGINS:
             microseconds, output = self.must(plugin, "ADD", container, result, ports)
@@ -122,7 +122,7 @@ class Chain:
         return sum(self.must(plugin, "DEL", container, result, ports)[0] for plugin in reversed(PLUGINS))
 
     def once(self, ports):
-        """ADD and DEL of a new container, in microseconds."""
+        """Runs ADD and DEL of a new container; returns their microseconds."""
         self.count += 1
         container = f"box-{self.count}"
         added, result = self.add(container, ports)
@@ -131,7 +131,7 @@ class Chain:
     # Many containers
 
     def learn(self):
-        """Looks at what one container leaves in the ruleset, and at what is remembered of it."""
+        """Reads the rules and the state files of one container."""
         container, port = "pattern", LEARNED
         _, self.result = self.add(container, [port])
         address = self.result["ips"][0]["address"].partition("/")[0]
@@ -144,13 +144,13 @@ class Chain:
         self.delete(container, self.result, [port])
 
     def fill(self, count):
-        """Loads the rules of that many containers.
+        """Loads the rules of `count` containers.
 
-        The plugins must answer a CHECK of them as they did when they had made the rules themselves; Debian's portmap
-        wants IPv6 rules even then.
+        CHECK must have the same result as for rules that the plugins made themselves; Debian's portmap
+        reports missing IPv6 rules in both cases.
         """
         self.ruleset.load(self.run, self.ruleset.multiplied(self.listing, self.pattern, count))
-        # Goes with the last published port.
+        # DEL of the last published port resets this.
         self.run("sysctl", "--quiet", "--write", "net.ipv4.conf.chain0.route_localnet=1")
         (STATE / self.name).mkdir(parents=True, exist_ok=True)
         for part, text in self.remembered.items():
@@ -167,7 +167,7 @@ class Chain:
     # Connections
 
     def serve(self):
-        """Attaches a container with a server; publishes its port."""
+        """Attaches a container with a server and publishes its port."""
         _, self.served = self.add("server", [SERVED])
         self.server = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.box}", BUILT / "connections", "serve", str(CONTAINER_PORT)])
@@ -178,6 +178,6 @@ class Chain:
         self.delete("server", self.served, [SERVED])
 
     def rate(self, milliseconds):
-        """How many connections a second somebody outside opens to the published port."""
+        """Returns the number of connections per second from outside to the published port."""
         opened = run_in(self.outside)(BUILT / "connections", "open", UPLINK, str(SERVED), str(int(milliseconds)))
         return float(opened)

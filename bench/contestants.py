@@ -1,4 +1,4 @@
-"""The sets of binaries that are compared, and the jobs that `runner` takes for them."""
+"""The sets of binaries that are compared, and their jobs for `runner`."""
 
 import json
 import os
@@ -11,13 +11,13 @@ POOL = "10.98.0.0/16"
 
 
 def job(label, stdin, environment, *command):
-    """One line for `runner`; standard output goes to a file named after the label."""
+    """Returns one line for `runner`; the job's standard output goes to a file named after the label."""
     output = SCRATCH / f"{label.replace('/', '-')}.out"
     return "\t".join([label, str(stdin), str(output), str(len(environment)), *environment, *map(str, command)])
 
 
 class Plugins:
-    """A directory of CNI plugins; network, lease directory and container ids are its own."""
+    """A directory of CNI plugins, with its own network, lease directory and container IDs."""
 
     def __init__(self, name, directory):
         self.name, self.directory = name, pathlib.Path(directory).resolve()
@@ -42,20 +42,20 @@ class Plugins:
         return job(f"{label}/{self.name}", config, environment, self.directory / plugin)
 
     def attachment(self, namespace, _address):
-        """ADD and DEL of one container."""
+        """Returns the jobs for ADD and DEL of one container."""
         self.count += 1
         container = f"{self.name}-{self.count}"
         return [self.call(verb, "bridge", verb, self.bridge_config(), container, namespace) for verb in ("ADD", "DEL")]
 
     def lease(self, size):
-        """ADD and DEL of one address, the IPAM plugin alone."""
+        """Returns the jobs for ADD and DEL of only the IPAM plugin."""
         self.count += 1
         config = self.config(f"pool-{size}", {"subnet": POOL})
         return [self.call(f"IPAM-{verb}-{size}", "host-local", verb, config, f"{self.name}-{self.count}", "/run/netns/none")
                 for verb in ("ADD", "DEL")]
 
     def fill(self, network, first, count):
-        """Writes lease files as the reference does, for containers that never come back."""
+        """Writes lease files in the reference's format, for containers that do not exist."""
         directory = self.leases / network
         directory.mkdir(parents=True, exist_ok=True)
         for number in range(count):
@@ -66,12 +66,12 @@ class Plugins:
         (directory / "lock").touch()
 
     def installed_size(self):
-        """Bytes of what one bridge network needs."""
+        """Returns the size in bytes of the plugins that one bridge network needs."""
         return sum((self.directory / name).stat().st_size for name in ("bridge", "host-local", "loopback"))
 
 
 class Floor:
-    """The C program that makes the kernel calls alone."""
+    """The C program that only makes the kernel calls."""
 
     name = "floor"
 

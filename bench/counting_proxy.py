@@ -1,7 +1,7 @@
 """counting_proxy.py LISTEN PORT: passes TCP connections on, and counts the HTTP requests in them.
 
-LISTEN is where it listens, ADDRESS:PORT; PORT, of 127.0.0.1, where it connects to. For each line of standard input it
-prints the paths of all POST requests since the line before, as a JSON list.
+It listens at LISTEN (ADDRESS:PORT) and connects to PORT of 127.0.0.1. For each line of standard input it
+prints the paths of all POST requests since the previous line, as a JSON list.
 """
 
 import json
@@ -11,7 +11,7 @@ import socket
 import sys
 
 REQUEST = re.compile(rb"POST (/\S+) HTTP/1\.[01]\r\n")
-# What of a request's first line may have come already with the bytes before.
+# The longest part of a request's first line that may be at the end of the previous bytes.
 LONGEST = 100
 
 
@@ -56,7 +56,7 @@ class Proxy:
 
     def run(self):
         while True:
-            # Requests first: whoever asks for them has had the answers.
+            # Requests before standard input: they must be counted when the counts are requested.
             for key, _ in sorted(self.selector.select(), key=lambda ready: ready[0].fileobj is sys.stdin):
                 if key.fd in self.selector.get_map():
                     key.data()

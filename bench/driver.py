@@ -1,4 +1,4 @@
-"""driver.py REPORT: measures, prints a table, writes the same in ratios to REPORT.
+"""driver.py REPORT: measures, prints a table, and writes the results as ratios to REPORT.
 
 Runs inside scripts/in-private-host; OURS, PEER and BENCH_BUILT name directories.
 """
@@ -37,14 +37,14 @@ def ip(*arguments, input=None):
 
 
 def namespaces(prefix, count):
-    """Makes network namespaces; their paths."""
+    """Makes network namespaces and returns their paths."""
     batch = "".join(f"netns add {prefix}{number}\n" for number in range(count))
     ip("-batch", "-", input=batch)
     return [f"/run/netns/{prefix}{number}" for number in range(count)]
 
 
 class Results:
-    """Microseconds and peak memory in KiB of every measured call."""
+    """The microseconds and the peak memory in KiB of every measured call."""
 
     def __init__(self):
         self.times = collections.defaultdict(list)
@@ -70,7 +70,7 @@ class Results:
 
 
 def in_turns(contestants, rounds, make_jobs):
-    """Jobs of all contestants, interleaved, another one first in each round."""
+    """Returns the jobs of all contestants, interleaved; each round begins with another contestant."""
     jobs = []
     for number in range(rounds):
         for turn in range(len(contestants)):
@@ -125,12 +125,12 @@ def attach_many(results, floor, plugins):
     results.run(jobs, keep=False)
     for one in plugins:
         one.fill("attached", FILLER_ADDRESS, ATTACHMENTS // BRIDGES)
-    # A new interface asks for IPv6 routers three times, four seconds apart; a thousand of them would be measured too.
+    # A new interface sends three router solicitations, four seconds apart; those of a thousand would disturb the results.
     time.sleep(15)
 
 
 def crowd_one_bridge(plugins):
-    """Moves all of them to the measured bridge."""
+    """Moves all these containers to the measured bridge."""
     hosts = [link["ifname"] for link in json.loads(ip("-json", "link", "show", "type", "veth"))]
     batch = "".join(f"link set {name} master {BRIDGE}\n" for name in hosts if name.startswith("filler"))
     ip("-batch", "-", input=batch)

@@ -1,4 +1,4 @@
-"""One etcd, and how often it is called."""
+"""One etcd, and a count of its calls."""
 
 import collections
 import json
@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 20
 
 
 class Etcd:
-    """Runs on a host while the body of `with` does; its plugins reach it through a program that counts."""
+    """Runs on a host during a `with` block; the plugins reach it through a proxy that counts calls."""
 
     def __init__(self, host, address):
         self.host, self.endpoint = host, f"http://{address}:{PROXY}"
@@ -22,7 +22,7 @@ class Etcd:
     def __enter__(self):
         inside = ["ip", "netns", "exec", self.host.name]
         self.log = open(SCRATCH / "etcd.log", "w")
-        # In memory: how long a disk takes is not what is counted.
+        # In memory, because only calls are counted, not the time of a disk.
         self.server = subprocess.Popen(
             [*inside, "etcd", "--data-dir", SCRATCH / "etcd", "--listen-client-urls", f"http://127.0.0.1:{CLIENTS}",
              "--advertise-client-urls", f"http://127.0.0.1:{CLIENTS}",
@@ -55,7 +55,7 @@ class Etcd:
         return done.returncode == 0
 
     def calls(self):
-        """What was called since it was asked before: `{"kv/range": 2}`."""
+        """Returns the calls since the previous one: `{"kv/range": 2}`."""
         self.proxy.stdin.write("\n")
         self.proxy.stdin.flush()
         return collections.Counter(path.removeprefix("/v3/") for path in json.loads(self.proxy.stdout.readline()))

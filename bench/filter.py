@@ -10,16 +10,16 @@ from chain import Chain
 BACKENDS = ("nftables", "iptables")
 PRESENT = (0, 1_000, 5_000)
 FIRST_PORT = 31000
-# The reference takes seconds for one round with many.
+# With many containers, one round of the reference takes seconds.
 ROUNDS, ROUNDS_OF_REFERENCE = 9, {0: 9, 1_000: 5, 5_000: 3}
 MANY_PORTS, MANY_PORTS_ROUNDS = 100, 3
 RATE_ROUNDS, RATE_MILLISECONDS = 25, 100
-# A server that has just been started, and neighbours that do not know each other yet.
+# The time until a new server listens and neighbours are resolved.
 SETTLING_SECONDS = 0.3
 
 
 class FilterResults:
-    """Microseconds or connections a second, by measure, who and backend."""
+    """Microseconds or connections per second, by measure, contestant and backend."""
 
     def __init__(self):
         self.values = collections.defaultdict(list)
@@ -32,18 +32,18 @@ class FilterResults:
             self.note(f"{verb}-{suffix}", chain, value)
 
     def value(self, measure, who, backend):
-        """The median; of rates the highest, for whatever else the machine does only ever lowers them."""
+        """Returns the median; for rates the maximum, because other load on the machine can only lower them."""
         values = self.values[measure, who, backend]
         return max(values) if measure.startswith("rate") else statistics.median(values)
 
 
 def turns(chains, rounds):
-    """Everyone in each round, another one first; `rounds` tells how many each takes part in."""
+    """Yields the chains of each round, beginning with another chain each time; `rounds` limits a chain's rounds."""
     most = max(rounds(chain) for chain in chains)
     for number in range(most):
         for turn in range(len(chains)):
             chain = chains[(number + turn) % len(chains)]
-            # Those with few rounds have them spread over all.
+            # Chains with fewer rounds take part in evenly distributed ones.
             if number * rounds(chain) // most != (number + 1) * rounds(chain) // most:
                 yield chain
 

@@ -1,4 +1,4 @@
-"""What was measured of the packet filter, as a table, and whether it reaches what is promised."""
+"""The results of the packet filter as a table, and whether they reach the limits."""
 
 from filter import BACKENDS, MANY_PORTS, PRESENT
 
@@ -24,7 +24,7 @@ class FilterReport:
         return self.results.value(measure, "ours", backend) / self.results.value(measure, "peer", backend)
 
     def growth(self, measure, backend, who="ours"):
-        """What it is with the most containers' rules present, compared with none."""
+        """Returns the ratio between the value with the most containers' rules present and without any."""
         def value(present):
             return self.results.value(f"{measure}-{present}", who, backend)
         return value(PRESENT[-1]) / value(PRESENT[0])
@@ -59,7 +59,7 @@ class FilterReport:
         return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
     def promises(self):
-        """What must hold: words, value, the limit, whether it is the lowest allowed."""
+        """Yields the required limits: text, value, limit, whether it is a minimum."""
         for backend, limits in BOTH.items():
             for present, limit in zip((PRESENT[0], PRESENT[-1]), limits):
                 words = f"{backend}: chain ADD + DEL, {present:,} containers / reference"

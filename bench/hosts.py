@@ -1,16 +1,16 @@
-"""Two hosts on one wire, each a network namespace with a container, and plugins run on them."""
+"""Two connected hosts, each a network namespace with a container, and plugin calls on them."""
 
 import json
 import subprocess
 
 from contestants import BUILT, SCRATCH, job
 
-# What plugins remember of a host.
+# The state directories of plugins.
 STATE = ("/run/cni", "/run/swift-cni", "/var/lib/cni")
 
 
 def shell(script, namespace=None):
-    """What a shell script prints that succeeds."""
+    """Returns the output of a shell script, which must succeed."""
     words = ["ip", "netns", "exec", namespace] if namespace else []
     done = subprocess.run([*words, "sh", "-ec", script], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
@@ -19,7 +19,7 @@ def shell(script, namespace=None):
 
 
 class Host:
-    """A network namespace with `eth0` to another one, a container's beside it, and empty directories of its own."""
+    """A network namespace with `eth0` to another host, a container's namespace, and its own empty state directories."""
 
     def __init__(self, name, plugins):
         self.name, self.box, self.plugins = name, f"{name}-box", plugins
@@ -40,9 +40,9 @@ class Host:
         return shell(script, self.name)
 
     def run(self, plugin, command, config, container="box", before=()):
-        """Runs one plugin for the host's container: its microseconds and its result.
+        """Runs one plugin for the host's container; returns its microseconds and its result.
 
-        `before` are words before the command: a program that looks at what it does.
+        `before` is put before the command: a program that traces it.
         """
         label = f"host-{self.name}-{command}"
         path = SCRATCH / f"host-{self.name}.json"
@@ -59,7 +59,7 @@ class Host:
         return float(microseconds), json.loads(output) if output.strip() else None
 
     def once(self, plugin, config, before=()):
-        """ADD and DEL of a new container, in microseconds."""
+        """Runs ADD and DEL of a new container; returns their microseconds."""
         self.count += 1
         container = f"box{self.count}"
         added, _ = self.run(plugin, "ADD", config, container, before)
@@ -67,7 +67,7 @@ class Host:
 
 
 def wire(one, other, addresses):
-    """A wire between two hosts; `addresses` with a prefix length."""
+    """Connects two hosts; `addresses` have prefix lengths."""
     shell(f"ip link add eth0 netns {one.name} type veth peer name eth0 netns {other.name}")
     for host, address in zip((one, other), addresses):
         host.shell(f"ip address add {address} dev eth0; ip link set eth0 up")

@@ -8,7 +8,7 @@ from contestants import SCRATCH
 
 MASTER = "bench-lan"
 PTP = {"type": "ptp"}
-# The reference's rules are those of the `iptables` that writes nf_tables.
+# The reference makes its rules with `iptables-nft`.
 MASQUERADING = {"type": "ptp", "ipMasq": True, "ipMasqBackend": "nftables"}
 LINKS = {
     "macvlan": ("macvlan and IPAM", {"type": "macvlan", "master": MASTER}),
@@ -27,7 +27,7 @@ makes with the `iptables` that writes nf_tables.
 
 
 def check_present(plugins):
-    """Ends with a word where one of the plugins is missing."""
+    """Ends with a message if one of the plugins is missing."""
     for one in plugins:
         for _, keys in LINKS.values():
             if not (one.directory / keys["type"]).exists():
@@ -35,7 +35,7 @@ def check_present(plugins):
 
 
 def jobs(one, link, namespace):
-    """ADD and DEL of one container."""
+    """Returns the jobs for ADD and DEL of one container."""
     _, keys = LINKS[link]
     one.count += 1
     config = SCRATCH / f"{one.name}-{link}.json"
@@ -60,7 +60,7 @@ def measure_links(results, in_turns, plugins, namespaces):
 
 
 class LinkReport:
-    """What was measured, as a table, and whether it reaches what is promised."""
+    """The results as a table, and whether they reach the limits."""
 
     def __init__(self, results):
         self.results = results

@@ -1,4 +1,4 @@
-"""Names: what it costs to join and to leave a network of `dns-hosts` that has members already."""
+"""Names: the time to join and to leave a network of `dns-hosts` that has members already."""
 
 import json
 
@@ -7,7 +7,7 @@ from contestants import SCRATCH
 MEMBERS = (10, 100, 1_000)
 ROUNDS = 40
 WITH, WITHOUT = "hosts", "no-hosts"
-# Of one join with the most members.
+# The limit for one join with the most members.
 MOST_MILLISECONDS = 60
 MOST_GROWTH_WITHOUT = 1.3
 
@@ -21,7 +21,7 @@ the time with 10 members.
 
 
 class Names:
-    """Networks of containers without interfaces; the files are below /run, as those of containers are."""
+    """Networks of containers without interfaces; the files are below /run, as for real containers."""
 
     def __init__(self, plugins):
         self.plugins = plugins
@@ -51,7 +51,7 @@ class Names:
 
 
 class NamesReport:
-    """What was measured, as a table, and whether it reaches what is promised."""
+    """The results as a table, and whether they reach the limits."""
 
     def __init__(self, results):
         self.results = results

@@ -1,4 +1,4 @@
-"""The overlay: throughput beside the same VXLAN made by hand, ADD with many peers, round trips to etcd."""
+"""The overlay: throughput compared with a manual VXLAN, ADD with many peers, round trips to etcd."""
 
 import collections
 import json
@@ -12,7 +12,7 @@ from etcd import Etcd
 from hosts import Host, shell, wire
 
 PLUGIN = "overlay-vxlan"
-# Ours and by hand in each mode, and what ours is without its packet filter.
+# The plugin and a manual VXLAN in each mode, and the plugin without its packet filter.
 STREAMS = (("ours", "l2"), ("hand", "l2"), ("ours", "l3"), ("open", "l3"), ("hand", "l3"))
 PEERS = (10, 1_000, 5_000)
 STREAM_ROUNDS, STREAM_BYTES = 25, "300M"
@@ -20,30 +20,30 @@ ADD_ROUNDS = 20
 SETTLING_SECONDS = 0.5
 UNDERLAY = ("172.30.0.1", "172.30.0.2")
 VNI, PORT, MTU = 100, 4789, 1450
-# Of a socket in another namespace strace knows no names: NEW, DEL, GET, SET of each kind follow each other from 0x10 on.
+# For sockets of another namespace strace prints numbers: NEW, DEL, GET, SET of each kind follow each other from 0x10 on.
 CHANGE = re.compile(r"nlmsg_type=(?:RTM_(?:NEW|DEL|SET)\w+|0x[1-9a-f][013-57-9bcdf])\b")
 
 
 class OverlayResults:
-    """What was measured, by measure."""
+    """All results."""
 
     def __init__(self):
-        # Bits a second of each round, by who and mode; microseconds by peers.
+        # Bits per second of each round, by contestant and mode; microseconds by number of peers.
         self.streams, self.times = collections.defaultdict(list), collections.defaultdict(list)
-        # Messages of one ADD that change something, by whether it is the first and by peers.
+        # The number of changing messages of one ADD, by whether it is the first one and by number of peers.
         self.changes = {}
-        # How often each of etcd's calls was made, by what was done; in this order.
+        # The number of each etcd call, by operation; in this order.
         self.calls = {}
 
     def median(self, measure):
         return statistics.median(self.times[measure])
 
     def stream(self, who, mode):
-        """The best: whatever else the machine does only ever lowers it."""
+        """Returns the maximum, because other load on the machine can only lower it."""
         return max(self.streams[who, mode])
 
     def throughput(self, who, mode):
-        """By what was made by hand."""
+        """Returns the ratio to the manual VXLAN."""
         return self.stream(who, mode) / self.stream("hand", mode)
 
 
@@ -55,14 +55,14 @@ def config(mode, control, **keys):
 # Throughput
 
 class Pair:
-    """Two hosts with a container each on one overlay."""
+    """Two hosts, each with a container on one overlay."""
 
     def __init__(self, who, mode, plugins):
         self.who, self.mode = who, mode
         self.hosts = [Host(f"{who}-{mode}-{number}", plugins) for number in (1, 2)]
         wire(*self.hosts, [f"{address}/24" for address in UNDERLAY])
         for number, host in enumerate(self.hosts):
-            # br_netfilter shows the packet filter what a bridge forwards; most machines are without it.
+            # br_netfilter passes bridged frames to the packet filter; most machines do not have it.
             host.shell("for key in /proc/sys/net/bridge/bridge-nf-call-ip*; do ! [ -e $key ] || echo 0 > $key; done")
             (self.make if who == "hand" else self.attach)(host, number)
 
@@ -74,7 +74,7 @@ class Pair:
         return f"10.77.0.{number + 2}" if self.mode == "l2" else f"10.77.{number + 1}.2"
 
     def attach(self, host, number):
-        """By the plugin."""
+        """Attaches the container with the plugin."""
         if self.mode == "l2":
             keys = {"ipam": {"type": "host-local", "ranges": [[{
                 "subnet": "10.77.0.0/24", "rangeStart": self.address(number), "rangeEnd": self.address(number)}]]}}
@@ -87,7 +87,7 @@ class Pair:
         host.run(PLUGIN, "ADD", config(self.mode, {"type": "static", "peers": peers}, **keys))
 
     def make(self, host, number):
-        """By hand: the same devices, entries and routes, and no packet filter."""
+        """Makes the same devices, entries and routes by hand, without packet filter rules."""
         other = 1 - number
         address, gateway = self.address(number), self.address(number).rpartition(".")[0] + ".1"
         shared = f"""
@@ -124,7 +124,7 @@ class Pair:
         self.server.wait()
 
     def stream(self):
-        """Bits a second from one container to the other, by one TCP stream."""
+        """Returns the bits per second of one TCP stream between the containers."""
         text = shell(f"iperf3 --client {self.address(1)} --bytes {STREAM_BYTES} --json || true", self.hosts[0].box)
         answer = json.loads(text)
         if "error" in answer:
@@ -154,7 +154,7 @@ def measure_streams(results, plugins):
 # ADD with many peers
 
 def peers_file(count):
-    """A file with that many peers, and this host as one more."""
+    """Writes a file with `count` peers and this host."""
     peers = [{"vtep": f"172.16.{number >> 8}.{number & 255}", "subnet": f"10.{64 + (number >> 8)}.{number & 255}.0/24"}
              for number in range(1, count + 1)]
     path = SCRATCH / f"peers-{count}.json"
@@ -163,7 +163,7 @@ def peers_file(count):
 
 
 def changes(host, settings):
-    """How many messages of an ADD change something in the kernel."""
+    """Returns the number of netlink messages of an ADD that change something."""
     trace = SCRATCH / "trace"
     strace = ["/usr/bin/strace", "-f", "-v", "-s", "1000000", "-e", "trace=sendmsg,sendto", "-o", trace]
     host.once(PLUGIN, settings, strace)
@@ -214,7 +214,7 @@ def measure_overlay(directory, progress):
     """Measures the plugins of one directory."""
     for plugin in (PLUGIN, "ipam-etcd"):
         if not (directory / plugin).exists():
-            raise SystemExit(f"no {directory / plugin}: overlays are measured with it")
+            raise SystemExit(f"no {directory / plugin}: want it to measure overlays")
     results = OverlayResults()
     progress("overlays: streams")
     measure_streams(results, directory)

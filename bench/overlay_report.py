@@ -1,4 +1,4 @@
-"""What was measured of the overlay, as tables, and whether it reaches what is promised."""
+"""The results of the overlay as tables, and whether they reach the limits."""
 
 from overlay import PEERS, STREAM_BYTES, STREAM_ROUNDS
 
@@ -22,7 +22,7 @@ plugins.
 
 
 def lines(rows, numbers=1):
-    """A table in Markdown; the columns after the first `numbers` are at the right."""
+    """Returns a table in Markdown; the columns after the first `numbers` are right-aligned."""
     head = [rows[0], ["---"] * numbers + ["---:"] * (len(rows[0]) - numbers)]
     return "\n".join("| " + " | ".join(row) + " |" for row in [*head, *rows[1:]])
 

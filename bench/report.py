@@ -1,4 +1,4 @@
-"""What was measured, as a table, and whether it reaches what is promised."""
+"""The results as a table, and whether they reach the limits."""
 
 DOCUMENT = """# Benchmarks
 
@@ -65,7 +65,7 @@ class Report:
         return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
     def promises(self):
-        """What must hold: words, value, limit."""
+        """Yields the required limits: text, value, limit."""
         small, large = self.pools[0], self.pools[-1]
         yield "VERSION / reference", self.ratio("VERSION", "peer"), 0.8
         yield "bridge and IPAM ADD / reference", self.ratio("ADD-none", "peer"), 0.5
@@ -81,7 +81,7 @@ class Report:
         yield "peak memory in MiB", peak / 1024, 16
 
     def growth(self, verb, presence, who):
-        """How much more it costs with attachments present than with none."""
+        """Returns the ratio between the value with attachments present and without any."""
         return self.value(f"{verb}-{presence}", who) / self.value(f"{verb}-none", who)
 
     def verdicts(self):

@@ -1,4 +1,4 @@
-"""The rules of one container, as they were listed, made into those of many."""
+"""Multiplies the listed rules of one container into those of many."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ def dotted(number):
 
 
 def short_hash(text):
-    """`Owner.shortHash`: FNV-1a, mixed, in base 32."""
+    """Equals `AttachmentID.shortHash`: FNV-1a, mixed, in base 32."""
     value = 0xCBF29CE484222325
     for byte in text.encode():
         value = (value ^ byte) * 0x100000001B3 % 2**64
@@ -23,9 +23,9 @@ def short_hash(text):
 
 
 class Pattern:
-    """What in a listing is one container's own: its id, address, host port, and hashes.
+    """The parts of a listing that differ for each container: ID, address, host port, and hashes.
 
-    The reference's are of network and container, in names of chains; ours are of the comment, in keys of sets.
+    The reference's hashes are of network and container, in chain names; ours are of the comment, in keys of sets.
     """
 
     FIRST_ADDRESS = 10 << 24 | 99 << 16 | 128 << 8
@@ -51,7 +51,7 @@ class Pattern:
         return cls.FIRST_PORT + number
 
     def copy(self, text, number):
-        """The same of another container."""
+        """Returns the text for another container."""
         def other(found):
             if found[1]:
                 return self.container(number)
@@ -64,12 +64,12 @@ class Pattern:
         return self.OUR_HASH.sub(lambda found: f'"{short_hash(found[1])}"', self.words.sub(other, text))
 
     def copies(self, text, count):
-        """As many as wanted; what belongs to no container stays once."""
+        """Returns `count` copies of a container's text; other text is returned once."""
         return [self.copy(text, number) for number in range(1, count + 1)] if self.words.search(text) else [text]
 
 
 class Tables:
-    """What iptables-save lists, of one variant: `nft` or `legacy`."""
+    """The output of iptables-save in one variant: `nft` or `legacy`."""
 
     def __init__(self, variant):
         self.variant = variant
@@ -87,7 +87,7 @@ class Tables:
 
 
 class Nftables:
-    """What nft lists: copies elements of sets and maps, rules, and chains."""
+    """The output of nft: copies elements of sets and maps, rules, and chains."""
 
     CHAIN = re.compile(r"\tchain (\S+) \{\n.*?\n\t\}\n", re.DOTALL)
     ELEMENTS = re.compile(r"(elements = \{)(.*?)(\})", re.DOTALL)
@@ -112,7 +112,7 @@ class Nftables:
 
 
 def run_in(namespace):
-    """Runs programs in a network namespace; what they print."""
+    """Runs programs in a network namespace and returns their output."""
     def run(*command, input=None):
         done = subprocess.run(["nsenter", f"--net=/run/netns/{namespace}", *command], input=input, text=True,
                               capture_output=True)

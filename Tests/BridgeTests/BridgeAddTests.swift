@@ -48,7 +48,7 @@ import Testing
       } == second.owner.hostInterface)
   }
 
-  /// Every change that a full ADD makes is refused once.
+  /// The kernel refuses each change of an ADD with all features once.
   @Test(arguments: 0..<40)
   func `ADD leaves everything unchanged if change n is refused`(n: Int) throws {
     let fixture = try Fixture()

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 @testable import bridge
 
-/// An IPAM plugin that works through the link, as `dhcp` does: it notes what it finds when it is called.
+/// An IPAM plugin that needs the link, as `dhcp` does: it records the state of the host when it is called.
 private final class LinkIPAM {
   struct Observation: Equatable {
     var command: Command
@@ -76,7 +76,7 @@ private final class LinkIPAM {
     #expect(result.ips.map(\.address) == ["10.1.0.5/24", "fd00:1::5/64"])
   }
 
-  /// What does not differ by chance.
+  /// The state after an ADD, without random values.
   private struct AttachState: Equatable {
     var addresses: [AddressSpec]
     var routes: [RouteSpec]
@@ -88,7 +88,7 @@ private final class LinkIPAM {
     init(_ kernel: FakeKernel, _ owner: AttachmentID) throws {
       addresses = kernel.state.addresses.sorted { $0.description < $1.description }
       routes = kernel.state.routes
-      // Where addresses are asked for on the link, routers there stay as the kernel has them.
+      // If IPAM requests the addresses over the link, `accept_ra` keeps the kernel's value.
       sysctls = kernel.state.sysctls.mapValues { $0.filter { !$0.key.hasSuffix("eth0/accept_ra") } }
       vlans = kernel.state.vlans
       rules = try kernel.filter.ruleSets(of: owner.network).map(\.rules)

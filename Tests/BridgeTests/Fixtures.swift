@@ -28,7 +28,7 @@ struct Fixture {
       previous: previous, delegates: ipam.delegates)
   }
 
-  /// What ADD answers.
+  /// Runs ADD and returns its result.
   func add(_ json: String, arguments: String = "", previous: AddResult? = nil) throws -> AddResult {
     var answer = AddResult()
     try plugin.add(call(json, arguments: arguments, previous: previous)) { (result) throws(CNIError) in answer = result
@@ -39,7 +39,7 @@ struct Fixture {
 
 struct BadFixture: Error {}
 
-/// An IPAM plugin that always answers the same and counts.
+/// An IPAM plugin that always returns the same result and records its calls.
 final class FakeIPAM {
   var answer = AddResult(
     ips: [

@@ -6,7 +6,7 @@ import Testing
 @testable import PluginKit
 @testable import bridge
 
-/// What `CNI_PLAN=1` prints.
+/// The output of ADD with `CNI_PLAN=1`.
 @Suite struct PlanTextTests {
   private static let firstPlan = """
     # shared with other attachments:

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 @testable import bridge
 
-/// What the bridge knows of the hardware address behind a container's port.
+/// The forwarding entry of the container's MAC address on its bridge port.
 @Suite struct PortEntryTests {
   @Test func `a port has learning off and a permanent FDB entry for the container's MAC address`() throws {
     let fixture = try Fixture()
@@ -32,7 +32,7 @@ import Testing
     fixture.kernel.state.links[.container]?["eth0"]?.mac = "02:00:00:00:00:02"
     fixture.kernel.state.forwarding = [FDBSpec("02:00:00:00:00:02", on: port, in: .port)]
     try fixture.plugin.check(fixture.call(json, previous: result))
-    // As kernels without sticky entries tell it.
+    // Kernels without sticky entries show the entry like this.
     fixture.kernel.state.forwarding = [FDBSpec("02:00:00:00:00:02", on: port, in: .master)]
     try fixture.plugin.check(fixture.call(json, previous: result))
     fixture.kernel.state.forwarding = []

@@ -16,7 +16,7 @@ struct AccessTests {
       #expect(try lab.answers(from: 1, to: other.addresses, want: false) == [false, false])
       #expect(try lab.answers(from: 3, to: one.addresses, want: false) == [false, false])
 
-      // Nobody has the addresses that are asked for, so the question goes to every port of the VLAN.
+      // No container has the requested addresses, so the request goes to every port of the VLAN.
       let mac = one.text("interfaces.2.mac")
       let received = try [2, 3].map { listener in
         try lab.frames(
@@ -55,7 +55,7 @@ struct AccessTests {
 }
 
 extension Lab {
-  /// A link of a VLAN on a container's `eth0`, made in the container, with an address of each family.
+  /// Creates a VLAN link on a container's `eth0`, in the container, with an address of each family.
   func tag(_ vlan: Int, _ v4: String, _ v6: String, in namespace: String) throws {
     let link = "eth0.\(vlan)"
     try shell(

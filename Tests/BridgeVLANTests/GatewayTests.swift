@@ -30,7 +30,7 @@ struct GatewayTests {
         return try lab.add(config, to: number).result()
       }
       #expect(try lab.answers(from: 1, to: results[1].addresses, want: true) == [true, true])
-      // By way of the host: with its address as a router, and not as a neighbour's.
+      // The route leads through the host as a router; the container is no neighbour.
       for address in results[1].addresses {
         let way = try lab.shell("ip route get \(address)", in: lab.container(1))
         #expect(way.contains(address.contains(":") ? "via fd77:1::1" : "via 10.77.1.1"))
@@ -86,7 +86,7 @@ struct GatewayTests {
 }
 
 extension Lab {
-  /// Wires a namespace to the host, as its neighbour beyond an uplink, that knows no way to the containers.
+  /// Connects a namespace to the host's uplink, as a neighbour without a route to the containers.
   fileprivate func connectOutside(_ namespace: String) throws {
     try shell(
       """

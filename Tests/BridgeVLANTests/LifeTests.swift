@@ -2,14 +2,14 @@ import CNI
 import LabSupport
 import Testing
 
-/// CHECK, DEL and GC of what is in VLANs.
+/// CHECK, DEL and GC of attachments in VLANs.
 @Suite(.needsRoot)
 struct LifeTests {
   static let keys = #"{"vlan": 10, "vlanTrunk": [{"id": 20}, {"minID": 30, "maxID": 32}], "isGateway": true}"#
 
-  /// A change behind the plugin's back, and what CHECK has to say of it.
+  /// A change that another program makes, and the text that CHECK must report.
   struct Tampering: CustomTestStringConvertible {
-    /// Run on the host; `$port` is the host's end.
+    /// Runs on the host; `$port` is the host end.
     var script: String
     var fragments: [String]
     var testDescription: String { script }

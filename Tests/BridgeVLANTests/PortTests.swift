@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// What `bridge vlan` tells of a port, by the configuration's keys.
+/// The output of `bridge vlan` for a port, for each key of the configuration.
 @Suite(.needsRoot)
 struct PortTests {
   struct Port: CustomTestStringConvertible {

@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 @testable import bridge
 
-/// `bridge` with VLANs on the real kernel, refused once at each of its changes.
+/// `bridge` with VLANs on the running kernel, which refuses each change once.
 @Suite(.needsRoot)
 struct SweepTests {
   private struct Run: Sendable {
@@ -72,7 +72,7 @@ private func everything(in path: String) throws -> [String] {
     ip -o -d link | sed 's/ qdisc [a-z]* / /'; ip -o address; ip route show table all; ip -6 route show table all; bridge vlan show
     grep . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
     """
-  // A descriptor of ours is not one of the child's.
+  // The child process does not have our file descriptors.
   let container = path.replacing("/proc/self/", with: "/proc/\(getpid())/")
   return try [["/bin/sh", "-c", script], ["/usr/bin/nsenter", "--net=\(container)", "/bin/sh", "-c", script]].flatMap {
     let answer = try ChildProcess.run(

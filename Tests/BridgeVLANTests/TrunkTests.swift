@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Ports through which several VLANs pass with their tags.
+/// Ports that carry several VLANs with tags.
 @Suite(.needsRoot)
 struct TrunkTests {
   /// Container 1 on VLAN 10, 2 on VLAN 30, and 3 behind a trunk of 10 and 20 to 22 with links of its own.

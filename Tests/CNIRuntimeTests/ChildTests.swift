@@ -2,7 +2,7 @@ import Glibc
 import Linux
 import Testing
 
-/// What a program that is started finds.
+/// The environment of a child process.
 @Suite struct ChildTests {
   @Test func `a child process has no blocked signals even if the calling thread blocks them`() throws {
     var all = sigset_t(), before = sigset_t()

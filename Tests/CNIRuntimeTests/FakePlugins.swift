@@ -4,11 +4,11 @@ import Foundation
 import NetTypes
 import Testing
 
-/// A directory of plugins that write down how they were called and answer what the test says.
+/// A directory of plugins that record their calls and answer as the test configures them.
 struct FakePlugins {
   let directory: String
 
-  /// One call as the plugin saw it.
+  /// One call as the plugin received it.
   struct Call: Equatable {
     var plugin: String
     var command: String
@@ -92,7 +92,7 @@ func list(_ text: String) throws -> NetworkList { try NetworkList(Array(text.utf
 
 func json(_ text: String) throws -> JSONValue { try CNIJSON.decodeValue(Array(text.utf8)) }
 
-/// The error's text that `body` throws.
+/// The text of the error that `body` throws.
 func refusal(_ body: () throws -> Void) throws -> String {
   try #require(#expect(throws: CNIError.self) { try body() }).description
 }

@@ -4,11 +4,11 @@ import Foundation
 import NetTypes
 import Testing
 
-/// A chain of ADDs that did not end.
+/// A chain of ADDs that was interrupted.
 @Suite struct InterruptedTests {
   private static let chain = #"{"cniVersion":"1.1.0","name":"blue","plugins":[{"type":"one"},{"type":"two"}]}"#
 
-  /// Leaves the cache as a process that was killed while the second plugin ran.
+  /// Writes the cache as a process leaves it that is killed while the second plugin runs.
   private func interrupt(_ host: FakePlugins, _ attachment: NetworkAttachment) throws {
     let path = "cache/results/blue-c1-eth0"
     try host.writeProgram("two", "#!/bin/sh\ncp \(host.directory)/\(path) \(host.directory)/copy; exit 1")

@@ -4,7 +4,7 @@ import NetTypes
 import Testing
 
 @Suite struct OverlayRequestTests {
-  /// The first plugin of what `cnictl network create -d overlay` writes.
+  /// The first plugin of the list that `cnictl network create -d overlay` writes.
   private func plugin(
     _ options: [String: JSONValue], subnets: [String] = [], ranges: [String] = [],
     _ change: (inout NetworkRequest) throws -> Void = { _ in }

@@ -4,7 +4,7 @@ import NetTypes
 import Testing
 
 @Suite struct ResultTests {
-  /// Everything that a result can hold.
+  /// A result with every key.
   static let full: AddResult = {
     var inside = AddResult.Interface(name: "eth0", mac: "02:42:0a:01:00:05", mtu: 1400, sandbox: "/run/netns/c1")
     inside.socketPath = "/run/vhost.sock"

@@ -21,7 +21,7 @@ import Testing
 
 /// The keys that the plugins look up, compared with the key tables.
 ///
-/// Documents have every object and list, so that the readers of their members run too.
+/// The documents contain every object and list, so that the readers of their members run too.
 @Suite struct KeyReaderTests {
   private typealias Reader = @Sendable (JSONReader) throws -> Void
 
@@ -36,7 +36,7 @@ import Testing
     "firewall": ({ _ = try FirewallConfig($0) }, ["{}"]),
     "dns-hosts": ({ _ = try DNSHostsConfig($0) }, servers),
     "dnsname": ({ _ = try DNSHostsConfig($0) }, servers + [#"{"hosts":true}"#]),
-    // Both read no keys of their own.
+    // These two plugins have no keys of their own.
     "none": ({ _ in }, ["{}"]), "host": ({ _ in }, ["{}"]),
   ]
 
@@ -87,7 +87,7 @@ import Testing
     let table = Self.paths(of: KeyTables.ipam(plugin) ?? [], at: "ipam.")
     let readKeys = lookups.filter { $0.hasPrefix("ipam.") }
     #expect(table.subtracting(readKeys).isEmpty, "in the table, not in the code")
-    // It refuses these with code 2.
+    // ipam-etcd refuses these keys with code 2.
     let refused: Set = plugin == "ipam-etcd" ? ["ipam.dataDir", "ipam.sticky"] : []
     #expect(readKeys.subtracting(table) == refused, "in the code, not in the table")
     let all = KeyTables.plugins.reduce(into: Set<String>()) { tableKeys, table in
@@ -139,9 +139,9 @@ import Testing
     #expect(keys?.first { $0.name == key }?.fallback.filter { $0 != "`" } == value)
   }
 
-  // MARK: what is looked up
+  // MARK: looked-up keys
 
-  /// Objects whose members other readers read, or another plugin.
+  /// Objects whose members are read by other readers or another plugin.
   private static let sharedObjects = ["ipam.", "args.", "runtimeConfig.", "prevResult.", "delegate."]
 
   private static func lookups(of plugin: String) throws -> Set<String> {
@@ -166,7 +166,7 @@ import Testing
     }
   }
 
-  /// What is read for every plugin.
+  /// Reads the keys that every plugin has.
   private static func readShared(_ json: JSONReader) throws {
     _ = try NetworkHeader(json)
     _ = try RuntimeKeys(json)
@@ -177,7 +177,7 @@ import Testing
     let paths = Mutex<Set<String>>([])
   }
 
-  /// The paths that are looked up, without the indices of lists.
+  /// The paths that the reader looks up, without the indices of lists.
   private static func lookups(in documents: [JSONValue], _ read: Reader) throws -> Set<String> {
     let lookups = Lookups()
     for document in documents {

@@ -1,6 +1,6 @@
 import Testing
 
-/// Functions that make cached results old ones, wait for the kernel to clear up, and test what is reached.
+/// Functions that change cached results to older formats, wait until the kernel has removed links, and test pings.
 private let setup = #"""
   old_libcni() { sed -i 's#"netns":"[^"]*",##' /var/lib/cni/results/*; }
   forget() { old_libcni; sed -i 's#,"sandbox":"[^"]*"##' /var/lib/cni/results/*; }

@@ -1,7 +1,7 @@
 import CNIRuntime
 import Testing
 
-/// What a created network's file says, with what was seen of it.
+/// The expected output: the file names, permissions and contents of the created networks.
 private let created = #"""
   came: blue.conflist
   644 /run/net.d/blue.conflist

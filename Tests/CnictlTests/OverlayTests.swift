@@ -1,7 +1,7 @@
 import Testing
 
 @Suite struct OverlayTests {
-  /// A link to other hosts, of which none is there.
+  /// A link to a LAN without other hosts.
   private static let underlay = """
     ip link add eth0 type veth peer name lan; ip address add 192.0.2.1/24 dev eth0
     ip link set eth0 up; ip link set lan up

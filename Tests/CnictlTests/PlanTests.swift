@@ -1,6 +1,6 @@
 import Testing
 
-/// `cnictl plan` with the plugins as they were built.
+/// `cnictl plan` with the built plugins.
 @Suite struct PlanTests {
   private static let networks = #"""
     cat > /run/net.d/web.conflist <<'END'
@@ -11,7 +11,7 @@ import Testing
       {"type":"tuning","mtu":1400,"sysctl":{"net.ipv4.conf.IFNAME.arp_filter":"1"}}]}
     END
     cnictl netns add c1 > /run/null; cnictl netns add c2 > /run/null
-    # The products have a plugin named as the command `bridge`.
+    # The usual PATH has the plugin `bridge`, which would hide the command bridge(8).
     run() { PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -e $1; }
     host() {
       for n in "" "-n c1" "-n c2"; do ip $n -d link; ip $n address; ip $n route show table all; done
@@ -73,12 +73,12 @@ import Testing
       cnictl plan other c1
       """)
     #expect(refused.contains("plan: plugin fake would change the host: want fake of this suite (code 7)"))
-    let asked = try Sandbox.refusal(
+    let ipamRefusal = try Sandbox.refusal(
       """
       network other bridge ',"ipam":{"type":"fake"}'; cnictl netns add c1 > /run/null
       cnictl plan other c1 || { [ ! -e /run/calls ] && exit 1; }
       """)
-    #expect(asked.contains("plan: IPAM plugin fake would assign an address: want host-local of this suite"))
+    #expect(ipamRefusal.contains("plan: IPAM plugin fake would assign an address: want host-local of this suite"))
   }
 
   @Test(arguments: ["DEL", "CHECK", "GC", "STATUS"])

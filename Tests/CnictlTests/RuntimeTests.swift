@@ -1,6 +1,6 @@
 import Testing
 
-/// Pods of containerd 1.6: two networks each, the loopback's list is in no directory, and cached results have no `netns`.
+/// Pods of containerd 1.6: two networks each, no list file for the loopback network, no `netns` in cached results.
 private let pods = #"""
   cached() {
     local list='{"cniVersion":"0.3.1","name":"cni-loopback","plugins":[{"type":"loopback"}]}'
@@ -24,7 +24,7 @@ private let pods = #"""
 
   """#
 
-/// `scripts/test-podman` has the same with podman's containers.
+/// `scripts/test-podman` tests the same with podman's containers.
 @Suite struct RuntimeTests {
   @Test func `pods of containerd are checked, repaired and kept until their namespace is gone`() throws {
     let answer = try Sandbox.run(

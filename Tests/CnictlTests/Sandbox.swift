@@ -2,7 +2,7 @@ import Foundation
 import Linux
 import Testing
 
-/// Shell scripts in a network and mount namespace of their own, with `cnictl` and the plugins as they were built.
+/// Shell scripts in a new network and mount namespace, with the built `cnictl` and plugins.
 ///
 /// `/run` and `/var/lib` are empty there; networks are in `/run/net.d`. The plugin `fake` makes nothing and answers
 /// with 172.17.0.3/16; it refuses what `/run/refuse` names and writes its calls to `/run/calls`.
@@ -54,14 +54,14 @@ enum Sandbox {
       errors: String(decoding: answer.errors, as: UTF8.self))
   }
 
-  /// What a script prints that succeeds and complains of nothing.
+  /// The output of a script, which must succeed and print nothing on standard error.
   static func output(_ script: String) throws -> String {
     let answer = try run(script)
     #expect(answer.status == 0 && answer.errors.isEmpty, "\(answer.errors)\(answer.output)")
     return answer.output
   }
 
-  /// What a script says on standard error that ends with status 1.
+  /// The standard error of a script, which must end with status 1.
   static func refusal(_ script: String) throws -> String {
     let answer = try run(script)
     #expect(answer.status == 1, "\(answer.output)\(answer.errors)")

@@ -23,7 +23,7 @@ private func multicast(_ keys: String, group: String = "239.1.1.1") -> String {
   overlay(#""dev":"eth0",\#(keys)"#, plane: #""multicast","group":"\#(group)""#)
 }
 
-/// Broken lists, and what of each has to be named.
+/// Invalid lists, and the text that the message must contain for each.
 private let broken: [(list: String, named: String)] = [
   (bridge(#""mtu":17"#), "\"mtu\""), (bridge(#""vlan":4095"#), "\"vlan\""),
   (bridge(#""hairpinMode":true,"promiscMode":true"#), "\"promiscMode\""),
@@ -81,7 +81,7 @@ private let brokenOverlays: [(list: String, named: String)] = [
   ),
 ]
 
-/// Nothing of these is wrong on every host.
+/// Lists that are valid, although not every host can run them.
 private let sound = [
   multicast(ipam), overlay(ipam, plane: #""evpn""#),
   overlay(
@@ -106,7 +106,7 @@ private let sound = [
     }
   }
 
-  /// "ok" or "refused" for each list, and what `cnictl` said.
+  /// "ok" or "refused" for each list, and the output of `cnictl`.
   private func answers(to lists: [String]) throws -> [String] {
     let script = lists.enumerated().map { number, list in
       """

@@ -10,7 +10,7 @@ import TestSupport
 typealias IPVLANDriver = ChildLinkDriver<IPVLANConfig>
 typealias VLANDriver = ChildLinkDriver<VLANConfig>
 
-/// An attachment to a network called "net", on a host with a link `m0` that the default route leaves by.
+/// An attachment to a network "net", on a host whose default route uses the link `m0`.
 struct Fixture<Driver: LinkDriver> {
   let driver: Driver
   var kernel = FakeKernel()
@@ -40,7 +40,7 @@ struct Fixture<Driver: LinkDriver> {
       delegates: ipam.delegates)
   }
 
-  /// What ADD answers.
+  /// Runs ADD and returns its result.
   @discardableResult
   func add(_ json: String, arguments: String = "", previous: AddResult? = nil) throws -> AddResult {
     var answer = AddResult()
@@ -50,7 +50,7 @@ struct Fixture<Driver: LinkDriver> {
     return answer
   }
 
-  /// What ADD refuses with; `nil` where it does not.
+  /// The error of ADD; `nil` if it succeeds.
   func refusal(_ json: String, arguments: String = "", previous: AddResult? = nil) throws -> CNIError? {
     do {
       try add(json, arguments: arguments, previous: previous)
@@ -58,7 +58,7 @@ struct Fixture<Driver: LinkDriver> {
     } catch let error as CNIError { return error }
   }
 
-  /// What CHECK complains of; empty where nothing is wrong.
+  /// The message of CHECK; empty if CHECK succeeds.
   func complaint(_ json: String, _ result: AddResult) throws -> String {
     do {
       try plugin.check(call(json, previous: result))
@@ -76,7 +76,7 @@ struct Fixture<Driver: LinkDriver> {
     NetworkCall(name: owner.network, config: try config(json), delegates: ipam.delegates)
   }
 
-  /// What STATUS tells; `nil` where ADD could succeed.
+  /// The error of STATUS; `nil` if it succeeds.
   func obstacle(_ json: String) throws -> CNIError? {
     do {
       try plugin.status(network(json))
@@ -87,7 +87,7 @@ struct Fixture<Driver: LinkDriver> {
 
 struct BadFixture: Error {}
 
-/// An IPAM plugin that always answers the same and counts.
+/// An IPAM plugin that always returns the same result and records its calls.
 final class FakeIPAM {
   var answer = AddResult(
     ips: [
@@ -105,6 +105,6 @@ final class FakeIPAM {
 }
 
 extension [Change] {
-  /// What it does in order, by the first word of each description.
+  /// The first word of each change's description, in order.
   var verbs: [String] { map { String("\($0)".prefix { $0 != " " }) } }
 }

@@ -7,7 +7,7 @@ import Testing
 @testable import ipvlan
 @testable import vlan
 
-/// What an ipvlan link takes over from the plugin before it in the chain.
+/// The part of prevResult that an ipvlan link adopts from the plugin before it in the chain.
 @Suite struct InheritanceTests {
   private let made = AddResult(
     interfaces: [.init(name: "m1", mac: "02:00:00:00:00:01")],

@@ -13,7 +13,7 @@ private let vlanJSON = #"{"master":"m0","vlanId":10,"ipam":{"type":"fake"}}"#
 private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
 
 @Suite struct LifeTests {
-  /// What somebody did, and what CHECK says of it.
+  /// Changes after ADD, and the text that CHECK must report for each.
   static let tamperings: [(@Sendable (FakeKernel) -> Void, String)] = [
     ({ $0.state.links[.container]?["eth0"] = nil }, "container link eth0 is missing"),
     ({ $0.state.links[.container]?["eth0"]?.kind = "veth" }, "container link eth0 is veth, want ipvlan"),

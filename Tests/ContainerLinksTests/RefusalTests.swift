@@ -14,7 +14,7 @@ import Testing
   {
     #expect(try fixture.refusal(json) == CNIError(code, message))
     #expect(fixture.kernel.applied == [])
-    // What could be refused without looking was, before IPAM was asked; else it was told to take back.
+    // Errors that need no look at the host come before IPAM's ADD; after other errors IPAM gets DEL.
     #expect(fixture.ipam.calls == [] || fixture.ipam.calls == [.add, .del])
   }
 

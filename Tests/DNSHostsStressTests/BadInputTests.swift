@@ -5,7 +5,7 @@ import Testing
 
 // Group: end-to-end
 
-/// What is wrong is refused, with a code, at once, and nothing is left of the attempt.
+/// Invalid input is refused at once with an error code, and leaves nothing.
 @Suite(.needsRoot)
 struct BadInputTests {
   @Test(arguments: [
@@ -63,7 +63,7 @@ struct BadInputTests {
     }
   }
 
-  /// What stands in the place of container 2's directory or file, made within `files`.
+  /// Commands, run in `files`, that put something else in place of container 2's directory or file.
   @Test(arguments: [
     "ln -s / c2", "ln -s ../../elsewhere c2", "mkdir c2; ln -s ../../victim c2/hosts",
     "mkdir c2; ln -s ../../../victim c2/hosts", "mkdir c2; ln -s nothing c2/hosts", "mkdir c2; mkfifo c2/hosts",
@@ -94,7 +94,7 @@ struct BadInputTests {
       let before = stress.snapshot()
       let path = "\(stress.directory)/\(place)"
       try stress.lab.shell("mount --bind \(path) \(path); mount -o remount,ro,bind \(path)")
-      defer { _ = try? stress.lab.shell("umount \(path)") }  // the lab's removal tells
+      defer { _ = try? stress.lab.shell("umount \(path)") }  // the removal of the lab reports errors
       let outcome = try stress.run("ADD", 2)
       #expect(outcome.code == 100, "\(outcome)")
       #expect(outcome.complaint.contains("Read-only file system"), "\(outcome)")

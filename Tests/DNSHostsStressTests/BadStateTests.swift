@@ -3,7 +3,7 @@ import Foundation
 import LabSupport
 import Testing
 
-/// What is remembered may be spoilt by whoever may write there, or by a disk.
+/// State files that another program or a broken disk has changed.
 @Suite(.needsRoot)
 struct BadStateTests {
   @Test(
@@ -36,7 +36,7 @@ struct BadStateTests {
       let before = stress.snapshot()
       try stress.run("ADD", 2).requireSuccess()
       let path = "\(stress.directory)/state/\(file)"
-      // The kernel refuses to open it or to read at 0: EACCES or EIO, as rights are.
+      // The kernel refuses to open this file, or to read at offset 0: EACCES or EIO, depending on capabilities.
       try stress.lab.shell("mount --bind /proc/1/mem \(path)")
       let refused = try stress.run("DEL", 2)
       let joining = file.hasPrefix("net/") ? try stress.run("ADD", 3) : nil
@@ -86,7 +86,7 @@ struct BadStateTests {
   @Test func `ADD on a full disk is complete or leaves nothing, and every DEL succeeds`() throws {
     try StressLab.use { stress in
       try stress.lab.shell("mount -t tmpfs -o size=512k tmpfs \(stress.directory)")
-      defer { _ = try? stress.lab.shell("umount \(stress.directory)") }  // the lab's removal tells
+      defer { _ = try? stress.lab.shell("umount \(stress.directory)") }  // the removal of the lab reports errors
       try stress.warmUp()
       for number in 1...2 { try stress.run("ADD", number).requireSuccess() }
       let before = stress.snapshot()

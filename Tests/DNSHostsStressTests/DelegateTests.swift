@@ -3,7 +3,7 @@ import Foundation
 import LabSupport
 import Testing
 
-/// Mesos runs one plugin for a network, so that each calls the next: dns-hosts, portmap, bridge.
+/// Mesos runs only one plugin for a network, so each plugin calls the next: dns-hosts, portmap, bridge.
 @Suite(.needsRoot, .serialized)
 struct DelegateTests {
   @Test func `a Mesos call gives the container address, port and names, and its DEL needs no namespace`()
@@ -63,7 +63,7 @@ struct DelegateTests {
       ].merging(namespace.map { ["CNI_NETNS": $0] } ?? [:]) { _, given in given })
   }
 
-  /// What Marathon and Mesos make of an app on DC/OS' bridge, with dns-hosts around it.
+  /// The configuration that Marathon and Mesos make for an app on the DC/OS bridge, with dns-hosts as the outer plugin.
   private static let config = #"""
     {"args":{"org.apache.mesos":{"network_info":{"ip_addresses":[{"protocol":"IPv4"}],"labels":{"labels":[{"key":"name",
     "value":"web"}]},"name":"mesos-bridge","port_mappings":[{"container_port":80,"host_port":31000,"protocol":"tcp"}]}}},

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// What the built plugin answers to each command.
+/// The output of the built plugin for each command.
 @Suite(.needsRoot)
 struct LifeTests {
   @Test func `DEL needs no prevResult, namespace or valid configuration and can be repeated`() throws {

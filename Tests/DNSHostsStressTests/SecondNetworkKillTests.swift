@@ -3,7 +3,7 @@ import Foundation
 import LabSupport
 import Testing
 
-/// `resolv.conf` is rewritten while a container has it, when another of its networks comes or goes.
+/// A container's `resolv.conf` is rewritten when the container joins or leaves another network.
 @Suite(.needsRoot)
 struct SecondNetworkKillTests {
   @Test(arguments: 0..<2)
@@ -28,7 +28,7 @@ struct SecondNetworkKillTests {
         try stress.run("DEL", 1, other).requireSuccess()
         try #require(stress.changes(since: before) == [], "round \(round)")
       }
-      // Otherwise the delays no longer fit the plugin, and nothing was shown.
+      // If no plugin was killed, the delays do not fit the plugin and the test shows nothing.
       #expect(killed > 0)
     }
   }

@@ -2,10 +2,10 @@ import CNI
 import Foundation
 import LabSupport
 
-/// Attachments to one network that no interface is needed for: `dns-hosts` asks nobody but the files.
+/// Attachments to one network, without interfaces: `dns-hosts` needs only files.
 struct StressLab: Sendable {
   let lab: Lab
-  /// Where state and files are.
+  /// The directory of the state and the containers' files.
   let directory: String
 
   /// A lab with its files on disk or in memory.
@@ -13,12 +13,12 @@ struct StressLab: Sendable {
     try Lab.use(containers: 0) { lab in
       let directory = inMemory ? "/run/\(lab.name)" : "\(lab.directory)/names"
       try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-      defer { try? FileManager.default.removeItem(atPath: directory) }  // must not hide what the test found
+      defer { try? FileManager.default.removeItem(atPath: directory) }  // errors must not hide those of the test
       try body(StressLab(lab: lab, directory: directory))
     }
   }
 
-  /// What the runtime sends for container `number`, completed by `keys`, which win.
+  /// The runtime's input for container `number`; the members `keys` take precedence.
   func config(_ number: Int, _ keys: String = "{}") throws -> JSONValue {
     try JSONValue(
       json: """
@@ -33,7 +33,7 @@ struct StressLab: Sendable {
 
   func address(_ number: Int) -> String { "10.1.\(number / 256).\(number % 256)" }
 
-  /// What a file of the network has of a container without aliases.
+  /// The lines of a container without aliases in the network's hosts files.
   func lines(_ number: Int) -> [String] { ["n\(number)", "n\(number).net"].map { "\(address(number))\t\($0)" } }
 
   func call(_ command: String, _ number: Int, _ keys: String = "{}") throws -> PluginCall {
@@ -46,14 +46,14 @@ struct StressLab: Sendable {
     try lab.run(call(command, number, keys))
   }
 
-  /// `GC` or `STATUS`.
+  /// Runs `GC` or `STATUS`.
   func ask(_ command: String, _ keys: String = "{}") throws -> Outcome {
     try lab.run(PluginCall(plugin: "dns-hosts", command: command, config: try config(1, keys).line, variables: [:]))
   }
 
   func hostsPath(_ number: Int) -> String { "\(directory)/files/c\(number)/hosts" }
 
-  /// The lines of a container's hosts file that mean something; `nil` where there is none.
+  /// The lines of a container's hosts file that are no comments; `nil` if there is no file.
   func live(_ number: Int) -> [String]? {
     (try? String(contentsOfFile: hostsPath(number), encoding: .utf8)).map(Self.meaning)
   }
@@ -63,7 +63,7 @@ struct StressLab: Sendable {
       .filter { !$0.hasPrefix("#") && !$0.isEmpty }
   }
 
-  /// Every file but locks, with what means something in it.
+  /// Every file except lock files, with its lines that are no comments.
   func snapshot() -> [String: [String]] {
     var files: [String: [String]] = [:]
     for case let name as String in FileManager.default.enumerator(atPath: directory)?.allObjects ?? []
@@ -73,14 +73,14 @@ struct StressLab: Sendable {
     return files
   }
 
-  /// What of all that differs from an earlier snapshot.
+  /// The differences from an earlier snapshot.
   func changes(since older: [String: [String]]) -> [String] {
     let now = snapshot()
     return Set(now.keys).union(older.keys).sorted().filter { now[$0] != older[$0] }
       .map { "\($0): \(older[$0] ?? ["nothing"]) is now \(now[$0] ?? ["nothing"])" }
   }
 
-  /// Makes what stays for good once there was an attachment, which is no leftover.
+  /// Attaches and detaches once, to create the files that always remain after the first attachment.
   func warmUp() throws {
     for command in ["ADD", "DEL"] { try run(command, 999).requireSuccess() }
   }

@@ -17,7 +17,7 @@ struct StressTests {
           defer { readers.withLock { $0 -= 1 } }
           return try Self.read(worker + 1, of: stress)
         }
-        // Names and numbers of them differ, so that lines begin at other places each time.
+        // The names have different lengths and numbers, so that lines begin at different offsets each time.
         let number = [7, 77, 777, 7777][worker - 3]
         let aliases =
           #"{"runtimeConfig": {"aliases": [\#(Self.aliases(number).map { "\"\($0)\"" }.joined(separator: ","))]}}"#
@@ -52,13 +52,13 @@ struct StressTests {
     }
   }
 
-  /// Lines of one container alone, over several pages.
+  /// Lines of only one container, more than a page of memory.
   private static let filler =
     #"{"extraHosts": [\#((0..<300).map { #""filler-\#($0):192.0.2.\#($0 % 250)""# }.joined(separator: ","))]}"#
 
   private static func aliases(_ number: Int) -> [String] { (0..<40).map { "alias-\($0)-of-\(number)" } }
 
-  /// Everything but the filler that is in the file of one of the three that stay.
+  /// The lines, without the filler, of the hosts file of one of the three containers that stay.
   private static func steady(_ number: Int, _ stress: StressLab) -> Set<String> {
     let standard = [
       "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", "fe00::0\tip6-localnet",
@@ -69,7 +69,7 @@ struct StressTests {
 
   /// Reads a file 20,000 times in other processes.
   ///
-  /// - Returns: what was wrong with some of the readings.
+  /// - Returns: descriptions of the wrong contents that were read.
   private static func read(_ number: Int, of stress: StressLab) throws -> [String] {
     let guests = [7, 77, 777, 7777].flatMap { guest in
       stress.lines(guest) + aliases(guest).map { "\(stress.address(guest))\t\($0)" }
@@ -79,14 +79,14 @@ struct StressTests {
       "path": .string(stress.hostsPath(number)), "steady": .array(steady.sorted().map { .string($0) }),
       "guests": .array(guests.map { .string($0) }),
     ])
-    // In parts, because what runs for a minute is ended.
+    // In ten parts, because the lab ends a program after a minute.
     return try (0..<10).flatMap { _ in
       let outcome = try stress.lab.run("/usr/bin/python3", ["-B", "-c", program], input: input.line)
       return try outcome.result().list("").compactMap(\.string)
     }
   }
 
-  /// A dying line may have lost its tab to a carriage return; one in the place of a dead one has spaces behind it.
+  /// A line that is being removed may have a carriage return for its tab; one that reuses its bytes may end in spaces.
   private static let program = """
     from json import dump, load
     from sys import stdin, stdout

@@ -8,7 +8,7 @@ import PluginKit
 import Testing
 @testable import dns_hosts
 
-/// Names that hosts tell each other.
+/// Names that hosts exchange through etcd.
 struct EtcdTests {
   private func config(_ node: String) -> String {
     #"{"etcd": {"endpoints": "http://127.0.0.1:1", "node": "\#(node)"}}"#
@@ -31,60 +31,60 @@ struct EtcdTests {
         delegates: Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil }))
   }
 
-  /// Two hosts and their cluster, host `a` with container 1, host `b` with container 2.
+  /// Two hosts and their etcd cluster: container 1 is on host `a`, container 2 on host `b`.
   private func use(_ body: (Fixture, Fixture, FakeEtcd) throws -> Void) throws {
-    try Fixture.use { here in
-      try Fixture.use { there in
+    try Fixture.use { hostA in
+      try Fixture.use { hostB in
         let store = FakeEtcd()
-        try add(1, on: here, "a", store)
-        try add(2, on: there, "b", store)
-        try body(here, there, store)
+        try add(1, on: hostA, "a", store)
+        try add(2, on: hostB, "b", store)
+        try body(hostA, hostB, store)
       }
     }
   }
 
   @Test func `ADD writes the names of containers on other hosts and removes those that are gone`() throws {
-    try use { here, there, store in
-      #expect(there.names(of: "10.1.0.1", in: 2) == ["c1", "c1.net"])
-      #expect(here.names(of: "10.1.0.2", in: 1) == [])
-      try add(3, on: here, "a", store)
-      for number in [1, 3] { #expect(here.names(of: "10.1.0.2", in: number) == ["c2", "c2.net"]) }
-      for number in [1, 3] { try plugin(store).check(here.call(number, config("a"))) }
-      try delete(2, on: there, "b", store)
-      #expect(there.files.filter { !$0.hasSuffix(".lease") } == [])
-      try add(4, on: here, "a", store)
-      for number in [1, 3, 4] { #expect(here.names(of: "10.1.0.2", in: number) == []) }
+    try use { hostA, hostB, store in
+      #expect(hostB.names(of: "10.1.0.1", in: 2) == ["c1", "c1.net"])
+      #expect(hostA.names(of: "10.1.0.2", in: 1) == [])
+      try add(3, on: hostA, "a", store)
+      for number in [1, 3] { #expect(hostA.names(of: "10.1.0.2", in: number) == ["c2", "c2.net"]) }
+      for number in [1, 3] { try plugin(store).check(hostA.call(number, config("a"))) }
+      try delete(2, on: hostB, "b", store)
+      #expect(hostB.files.filter { !$0.hasSuffix(".lease") } == [])
+      try add(4, on: hostA, "a", store)
+      for number in [1, 3, 4] { #expect(hostA.names(of: "10.1.0.2", in: number) == []) }
     }
   }
 
   @Test func `without a quorum an ADD changes nothing`() throws {
-    try use { here, _, store in
-      let (files, texts) = (here.files, store.texts)
+    try use { hostA, _, store in
+      let (files, texts) = (hostA.files, store.texts)
       store.next(.noQuorum)
-      let error = #expect(throws: CNIError.self) { try add(3, on: here, "a", store) }
+      let error = #expect(throws: CNIError.self) { try add(3, on: hostA, "a", store) }
       #expect(error?.code == .tryAgainLater)
-      #expect(here.files == files)
-      #expect(here.names(of: "10.1.0.3", in: 1) == [])
+      #expect(hostA.files == files)
+      #expect(hostA.names(of: "10.1.0.3", in: 1) == [])
       #expect(store.texts == texts)
     }
   }
 
   @Test(arguments: [FakeEtcd.Fate.noQuorum, .answerLost])
   func `ADD rolls back here and in etcd if etcd does not answer a later request`(fate: FakeEtcd.Fate) throws {
-    try use { here, _, store in
-      let (files, texts) = (here.files, store.texts)
+    try use { hostA, _, store in
+      let (files, texts) = (hostA.files, store.texts)
       store.next(.asUsual, fate)
-      #expect(throws: CNIError.self) { try add(3, on: here, "a", store) }
-      #expect(here.files == files)
-      #expect(here.names(of: "10.1.0.3", in: 1) == [])
+      #expect(throws: CNIError.self) { try add(3, on: hostA, "a", store) }
+      #expect(hostA.files == files)
+      #expect(hostA.names(of: "10.1.0.3", in: 1) == [])
       #expect(store.texts == texts)
     }
   }
 
   @Test func `an ADD that fails at any step is rolled back here and in etcd`() throws {
-    try use { here, _, store in
-      try add(4, on: here, "a", store)
-      let (files, texts) = (here.files, store.texts)
+    try use { hostA, _, store in
+      try add(4, on: hostA, "a", store)
+      let (files, texts) = (hostA.files, store.texts)
       var steps = 0
       while true {
         steps += 1
@@ -93,65 +93,65 @@ struct EtcdTests {
           left -= 1
           if left == 0 { throw KernelError(what, errno: .EIO, reason: "as the test wants") }
         }
-        let call = try here.call(3, config("a"))
+        let call = try hostA.call(3, config("a"))
         do throws(CNIError) { try failing.add(call) { (_) throws(CNIError) in } } catch {
-          #expect(here.files == files, "step \(steps)")
+          #expect(hostA.files == files, "step \(steps)")
           #expect(store.texts == texts, "step \(steps)")
           continue
         }
         break
       }
       #expect(steps > 5)
-      let refused = CNIError(.ioFailure, "nobody reads")
-      try delete(3, on: here, "a", store)
+      let refused = CNIError(.ioFailure, "output is closed")
+      try delete(3, on: hostA, "a", store)
       #expect(throws: refused) {
-        try plugin(store).add(here.call(3, config("a"))) { (_) throws(CNIError) in throw refused }
+        try plugin(store).add(hostA.call(3, config("a"))) { (_) throws(CNIError) in throw refused }
       }
       #expect(store.texts == texts)
     }
   }
 
   @Test func `DEL cleans up here if etcd does not answer, and can be repeated`() throws {
-    try use { here, _, store in
+    try use { hostA, _, store in
       store.next(.noQuorum)
-      let error = #expect(throws: CNIError.self) { try delete(1, on: here, "a", store) }
+      let error = #expect(throws: CNIError.self) { try delete(1, on: hostA, "a", store) }
       #expect(error?.code == .tryAgainLater)
-      #expect(here.files.filter { !$0.hasSuffix(".lease") } == [])
+      #expect(hostA.files.filter { !$0.hasSuffix(".lease") } == [])
       #expect(store.pairs.count == 2)
-      for _ in 1...2 { try delete(1, on: here, "a", store) }
+      for _ in 1...2 { try delete(1, on: hostA, "a", store) }
       #expect(store.pairs.map(\.key) == ["/swift-cni/names/net/c2:eth0"])
     }
   }
 
   @Test func `GC removes this host's names in etcd of containers that are not valid`() throws {
-    try use { here, _, store in
-      try add(3, on: here, "a", store)
+    try use { hostA, _, store in
+      try add(3, on: hostA, "a", store)
       let valid = try Fixture.owner(3)
       try plugin(store).collectGarbage(
-        here.network(config("a")), valid: [.init(containerID: valid.container, ifname: valid.interface)])
+        hostA.network(config("a")), valid: [.init(containerID: valid.container, ifname: valid.interface)])
       #expect(store.pairs.map(\.key) == ["/swift-cni/names/net/c2:eth0", "/swift-cni/names/net/c3:eth0"])
     }
   }
 
   @Test func `CHECK and STATUS report problems with etcd`() throws {
-    try use { here, _, store in
-      try plugin(store).check(here.call(1, config("a")))
+    try use { hostA, _, store in
+      try plugin(store).check(hostA.call(1, config("a")))
       try store.delete(.one("/swift-cni/names/net/c1:eth0"))
-      let missing = #expect(throws: CNIError.self) { try plugin(store).check(here.call(1, config("a"))) }
+      let missing = #expect(throws: CNIError.self) { try plugin(store).check(hostA.call(1, config("a"))) }
       #expect(missing?.code == .differences)
       #expect(missing?.message.contains("etcd: /swift-cni/names/net/c1:eth0 is missing") == true)
-      try plugin(store).status(here.network(config("a")))
+      try plugin(store).status(hostA.network(config("a")))
       store.next(.noQuorum)
-      let silent = #expect(throws: CNIError.self) { try plugin(store).status(here.network(config("a"))) }
+      let silent = #expect(throws: CNIError.self) { try plugin(store).status(hostA.network(config("a"))) }
       #expect(silent?.code == .notAvailable)
     }
   }
 
   @Test func `a network that no longer uses etcd removes the names of other hosts`() throws {
-    try use { _, there, store in
-      try there.add(5)
-      #expect(there.names(of: "10.1.0.1", in: 2) == [])
-      #expect(there.names(of: "10.1.0.5", in: 2) == ["c5", "c5.net"])
+    try use { _, hostB, store in
+      try hostB.add(5)
+      #expect(hostB.names(of: "10.1.0.1", in: 2) == [])
+      #expect(hostB.names(of: "10.1.0.5", in: 2) == ["c5", "c5.net"])
     }
   }
 }

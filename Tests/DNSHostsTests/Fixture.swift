@@ -6,7 +6,7 @@ import PluginKit
 import Testing
 @testable import dns_hosts
 
-/// A directory with everything that the plugin keeps, for networks of the test's own.
+/// A directory with all files of the plugin, for the networks of one test.
 struct Fixture {
   let directory: String
   /// The calls of the delegate, in order.
@@ -14,18 +14,18 @@ struct Fixture {
 
   final class DelegateCalls {
     var commands: [Command] = []
-    /// The files that were there then.
+    /// The files that existed during each call.
     var files: [Set<String>] = []
   }
 
   static func use<Value>(_ body: (Fixture) throws -> Value) throws -> Value {
     let url = FileManager.default.temporaryDirectory.appending(path: "dns-hosts-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: url) }  // what is left must not hide what the test found
+    defer { try? FileManager.default.removeItem(at: url) }  // errors must not hide those of the test
     return try body(Fixture(directory: url.path()))
   }
 
-  /// What the plugins before this one made for container `number`.
+  /// The result of the plugins before this one, for container `number`.
   static func previous(_ number: Int) throws -> AddResult {
     AddResult(
       interfaces: [.init(name: "eth0"), .init(name: "eth0", sandbox: "/run/netns/c\(number)")],
@@ -71,7 +71,7 @@ struct Fixture {
       previous: try isChained ? previous ?? Self.previous(number) : nil, delegates: delegates(number))
   }
 
-  /// What ADD answers.
+  /// Runs ADD and returns its result.
   @discardableResult
   func add(
     _ number: Int, _ json: String = "{}", on network: String = "net", arguments: String = "", isChained: Bool = true
@@ -94,14 +94,14 @@ struct Fixture {
       name: try Self.owner(1).network, config: try DNSHostsConfig(JSONReader(document(json))), delegates: delegates(1))
   }
 
-  /// Every file but locks.
+  /// Every file except lock files.
   var files: Set<String> {
     Set(
       (FileManager.default.enumerator(atPath: directory)?.compactMap { $0 as? String } ?? [])
         .filter { !$0.contains(".lock") && URL(filePath: $0).pathExtension != "" || $0.hasSuffix("/hosts") })
   }
 
-  /// The names that a container's file has for an address.
+  /// The names of an address in a container's hosts file.
   func names(of address: String, in number: Int) -> [String] {
     let text = (try? String(contentsOfFile: "\(directory)/files/c\(number)/hosts", encoding: .utf8)) ?? ""
     return text.split(separator: "\n").filter { $0.hasPrefix(address + "\t") }

@@ -34,8 +34,8 @@ struct LifeTests {
     try Fixture.use { fixture in
       try fixture.add(1)
       let before = fixture.files
-      #expect(throws: CNIError(.ioFailure, "nobody reads")) {
-        try DNSHosts().add(fixture.call(2)) { _ throws(CNIError) in throw CNIError(.ioFailure, "nobody reads") }
+      #expect(throws: CNIError(.ioFailure, "output is closed")) {
+        try DNSHosts().add(fixture.call(2)) { _ throws(CNIError) in throw CNIError(.ioFailure, "output is closed") }
       }
       #expect(fixture.files == before)
       #expect(fixture.names(of: "10.1.0.2", in: 1) == [])

@@ -6,7 +6,7 @@ import PluginKit
 import Testing
 @testable import dns_hosts
 
-/// Names that a name server of the host tells.
+/// Names that a name server on the host resolves.
 struct ServerTests {
   @Test(arguments: [
     (#"{"dnsmasq": {}}"#, NameServerTarget.directory("/s/net/hostsdir"), ["10.1.0.254"]),

@@ -2,10 +2,10 @@ import CNI
 import Foundation
 import LabSupport
 
-/// Networks whose names Debian's dnsmasq tells, by the shipped example as it stands or with another name.
+/// Networks whose names Debian's dnsmasq resolves, with the shipped example, unchanged or for another network.
 struct DnsmasqLab {
   let lab: Lab
-  /// Whether the containers share a file, of which dnsmasq is told by a signal.
+  /// Whether the containers share one file, which dnsmasq rereads after SIGHUP.
   let isShared: Bool
 
   static func use(
@@ -13,7 +13,7 @@ struct DnsmasqLab {
   ) throws {
     try Lab.use(containers: containers) { lab in
       let lab = DnsmasqLab(lab: try lab.withOwnState(), isShared: isShared)
-      defer { for network in networks { try? lab.stop(network) } }  // what the test found is what is to be told
+      defer { for network in networks { try? lab.stop(network) } }  // errors must not hide those of the test
       for network in networks { try lab.serve(network) }
       try body(lab)
     }
@@ -22,7 +22,7 @@ struct DnsmasqLab {
   private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()
 
-  /// The example's text for network `shop`, or with another name and another subnet.
+  /// The text of the example, for network `shop` or adapted to another network and subnet.
   private func example(_ path: String, for network: String) throws -> String {
     let hostsdir = "/run/cni/dns-hosts/shop/hostsdir"
     let shared = "\(lab.directory)/shop.hosts"
@@ -92,9 +92,9 @@ struct DnsmasqLab {
 
   // MARK: questions
 
-  /// Asks until the answer is the wanted one, at most five seconds: dnsmasq is told by the kernel when a file changes.
+  /// Repeats the query until the answer is as wanted, at most five seconds: dnsmasq hears of changed files by inotify.
   ///
-  /// - Returns: the last answer: what was found, in order, or `NXDOMAIN`, `silence` and the like.
+  /// - Returns: the last answer: sorted addresses or names, or `NXDOMAIN`, `silence` and others.
   func answer(
     to name: String, _ kind: String = "A", from number: Int, at server: String, by transport: String = "udp",
     wanted: String

@@ -4,7 +4,7 @@ import Testing
 
 // Group: end-to-end
 
-/// Debian's dnsmasq with the shipped configuration, asked by containers.
+/// Debian's dnsmasq with the shipped configuration, queried by containers.
 @Suite(.needsRoot) struct DnsmasqTests {
   @Test(arguments: [
     ("web", "A", "10.102.0.2"), ("web.shop", "A", "10.102.0.2"), ("www", "A", "10.102.0.2"),

@@ -10,7 +10,7 @@ struct KillTests {
     try Lab.use(containers: 0) { lab in
       let members = Members(lab: lab)
       for number in 1...30 { try lab.run(members.call("ADD", number)).requireSuccess() }
-      // What a first visitor makes for good is no leftover of a killed one.
+      // The first attachment creates files that always remain; they are no leftovers of a killed plugin.
       for command in ["ADD", "DEL"] { try lab.run(members.call(command, 99)).requireSuccess() }
       let before = members.snapshot()
       var random = Xorshift(seed: UInt64(seed) + 1)
@@ -26,13 +26,13 @@ struct KillTests {
         let different = Set(after.keys).union(before.keys).filter { after[$0] != before[$0] }.sorted()
         try #require(different == [], "round \(round): now \(different.map { after[$0] })")
       }
-      // Otherwise the delays no longer fit the plugin, and nothing was shown.
+      // If no plugin was killed, the delays do not fit the plugin and the test shows nothing.
       #expect(killed > 0)
     }
   }
 }
 
-/// Attachments that no network is needed for.
+/// Attachments without interfaces: `dns-hosts` needs only files.
 private struct Members {
   let lab: Lab
 
@@ -56,7 +56,7 @@ private struct Members {
     PluginCall(plugin: "dns-hosts", command: "GC", config: config(1), variables: [:])
   }
 
-  /// Every file but locks, with what means something in it.
+  /// Every file except lock files, with its lines that are no comments.
   func snapshot() -> [String: [String]] {
     var files: [String: [String]] = [:]
     for case let name as String in FileManager.default.enumerator(atPath: lab.directory)?.allObjects ?? []

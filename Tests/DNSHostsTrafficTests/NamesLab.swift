@@ -2,7 +2,7 @@ import CNI
 import Foundation
 import LabSupport
 
-/// Containers on bridges, whose names `dns-hosts` tells in the files that `ip netns exec` shows as /etc/hosts.
+/// Containers on bridges; `dns-hosts` writes their names to the files that `ip netns exec` mounts as /etc/hosts.
 struct NamesLab {
   let lab: Lab
 
@@ -15,13 +15,13 @@ struct NamesLab {
         }
         if !isThere { _ = unsafe rmdir("/etc/netns") }
       }
-      // So that a question to a name server there is refused at once.
+      // With lo up, a query to a name server on 127.0.0.1 is refused at once.
       for number in 1...containers { try lab.shell("ip link set lo up", in: lab.container(number)) }
       try body(NamesLab(lab: try lab.withOwnState()))
     }
   }
 
-  /// A network on a bridge of its own, without a way out.
+  /// A network on its own bridge, without a default route.
   func bridge(_ network: String, _ subnet: String) throws -> JSONValue {
     try lab.bridge(#"{"isGateway": true, "bridge": "br-\#(network.prefix(8))"}"#, subnets: [subnet])
       .with("name", .string(network))
@@ -36,7 +36,7 @@ struct NamesLab {
     ).with("name", .string(network)).merging(try JSONValue(json: keys))
   }
 
-  /// `docker network connect`.
+  /// Equals `docker network connect`.
   @discardableResult
   func connect(_ number: Int, _ network: String, _ subnet: String, as interface: String = "eth0") throws -> JSONValue {
     let result = try lab.add(bridge(network, subnet), to: number, as: interface).result()
@@ -44,7 +44,7 @@ struct NamesLab {
     return try lab.add(config, to: number, as: interface, plugin: "dns-hosts").result()
   }
 
-  /// `docker network disconnect`.
+  /// Equals `docker network disconnect`.
   func disconnect(_ number: Int, _ network: String, _ subnet: String, as interface: String = "eth0") throws {
     let names = try names(network, container: number)
     try lab.delete(names, from: number, as: interface, plugin: "dns-hosts").requireSuccess()
@@ -56,7 +56,7 @@ struct NamesLab {
     try lab.run("/usr/bin/env", ["ip", "netns", "exec", lab.container(number), "/bin/sh", "-c", script], in: lab.host)
   }
 
-  /// The address that answers to a name; `nil` where nobody does.
+  /// The address that answers a ping to a name; `nil` if none does.
   func ping(_ name: String, from number: Int) throws -> String? {
     let outcome = try inside(number, "ping -n -c1 -W1 \(name)")
     guard outcome.isSuccess, let open = outcome.output.firstIndex(of: "("),
@@ -65,12 +65,12 @@ struct NamesLab {
     return String(outcome.output[outcome.output.index(after: open)..<close])
   }
 
-  /// The address that the container's files have for a name.
+  /// The address of a name in the container's files.
   func address(of name: String, in number: Int) throws -> String? {
     try inside(number, "getent -s hosts:files ahostsv4 \(name)").output.split(separator: " ").first.map(String.init)
   }
 
-  /// The container's /etc/hosts, without what is dead.
+  /// The lines of the container's /etc/hosts that are no comments.
   func hosts(_ number: Int) throws -> [String] {
     try inside(number, "cat /etc/hosts").output.split(separator: "\n").map(String.init).filter { !$0.hasPrefix("#") }
   }

@@ -2,15 +2,15 @@ import CNI
 import Foundation
 import LabSupport
 
-/// Networks as podman writes them, whose names a dnsmasq tells that the plugin `dnsname` runs.
+/// Networks as podman writes them; the plugin `dnsname` runs a dnsmasq for their names.
 struct OwnServerLab {
   let lab: Lab
 
-  /// The host asks a dnsmasq at 127.0.0.9, which knows `outside.example` alone.
+  /// The host's name server is a dnsmasq at 127.0.0.9, which knows only `outside.example`.
   static func use(containers: Int, _ body: (OwnServerLab) throws -> Void) throws {
     try Lab.use(containers: containers) { lab in
       let net = OwnServerLab(lab: try lab.withOwnState())
-      // What is left of a failed test must not keep the namespace.
+      // Processes that a failed test leaves must not keep the namespace.
       defer { _ = try? net.lab.shell("for n in $(ip netns pids \(lab.host)); do kill $n; done") }
       try net.lab.shell(
         """
@@ -44,7 +44,7 @@ struct OwnServerLab {
       .merging(try JSONValue(json: keys))
   }
 
-  /// What `dnsname` answers.
+  /// Runs ADD of the chain and returns the result of `dnsname`.
   @discardableResult
   func join(
     _ number: Int, _ network: String = "named", as name: String, aliases: [String] = [], keys: String = "{}"
@@ -65,7 +65,7 @@ struct OwnServerLab {
     return try lab.run(call)
   }
 
-  /// The networks whose dnsmasq run on the host, one for each process.
+  /// The networks whose dnsmasq runs on the host, one entry for each process.
   func servers() throws -> [String] {
     let script = """
       for n in $(ip netns pids \(lab.host)); do
@@ -76,7 +76,7 @@ struct OwnServerLab {
       .compactMap { $0.split(separator: "/").dropLast().last.map(String.init) }.sorted()
   }
 
-  /// What `dns-hosts` keeps, but locks.
+  /// The files of `dns-hosts`, except lock files.
   func files() throws -> String {
     try lab.shell("cd /run/cni/dns-hosts 2> /dev/null && find . -type f ! -path '*lock*' || true", in: lab.host)
   }

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// What Docker's documents show of names: three containers, two networks, one container on both.
+/// The example for names in Docker's documentation: three containers, two networks, one container on both.
 @Suite(.needsRoot)
 struct TranscriptTests {
   private let bridge = ("bridge", "172.17.0.0/16")
@@ -62,7 +62,7 @@ struct TranscriptTests {
 extension NamesLab {
   fileprivate func short(_ number: Int) -> String { String("\(lab.name)-c\(number)".prefix(12)) }
 
-  /// Starts a program in the container that waits until it finds a name in the file it started with.
+  /// Starts a program in the container that waits until /etc/hosts, as mounted when it started, has the name.
   fileprivate func watch(_ name: String, in number: Int) throws {
     let found = "\(lab.directory)/found"
     try lab.shell(

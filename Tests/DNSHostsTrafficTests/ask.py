@@ -1,6 +1,6 @@
-"""ask.py udp|tcp SERVER NAME A|AAAA|PTR WANTED: asks a name server until it answers so, five seconds at most.
+"""ask.py udp|tcp SERVER NAME A|AAAA|PTR WANTED: queries a name server until the answer is WANTED, at most five seconds.
 
-Prints the last answer: what was found, in order, or NXDOMAIN, NODATA, REFUSED, silence.
+Prints the last answer: sorted addresses or names, or NXDOMAIN, NODATA, REFUSED, silence.
 """
 
 import ipaddress
@@ -10,7 +10,7 @@ import sys
 import time
 
 KINDS = {"A": 1, "AAAA": 28, "PTR": 12}
-WORDS = {2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}
+RCODES = {2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}
 
 
 def question(name, kind):
@@ -30,7 +30,7 @@ def exchange(transport, server, message):
 
 
 def name_at(message, offset):
-    """The name there, and where what follows it begins."""
+    """Returns the name at `offset`, and the offset after it."""
     labels, end = [], None
     while message[offset]:
         if message[offset] >= 192:
@@ -44,7 +44,7 @@ def name_at(message, offset):
 
 def meaning(message):
     if message[3] & 15:
-        return WORDS.get(message[3] & 15, str(message[3] & 15))
+        return RCODES.get(message[3] & 15, str(message[3] & 15))
     offset, found = name_at(message, 12)[1] + 4, []
     for _ in range(struct.unpack(">H", message[6:8])[0]):
         offset = name_at(message, offset)[1]

@@ -3,7 +3,7 @@ import SweepSupport
 import Testing
 @testable import dummy
 
-/// `dummy` on the running kernel, refused once at each of its changes.
+/// `dummy` on the running kernel, which refuses each change once.
 @Suite(.needsRoot)
 struct SweepTests {
   @Test func `ADD leaves host and container unchanged if any change is refused`() throws {

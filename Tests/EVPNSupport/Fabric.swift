@@ -3,7 +3,7 @@ import Foundation
 public import LabSupport
 public import Testing
 
-/// Hosts with FRR as `conf-examples/evpn` has it, the first two of them route reflectors.
+/// Hosts with FRR, configured as in `conf-examples/evpn`; the first two are route reflectors.
 public struct Fabric: Sendable {
   public let cluster: Cluster
   public let routers: [Router]
@@ -13,7 +13,7 @@ public struct Fabric: Sendable {
     self.routers = routers
   }
 
-  /// Runs `body` with a new fabric, which is gone afterwards however `body` ends.
+  /// Runs `body` with a new fabric, which is removed afterwards, also after an error.
   ///
   /// FRR runs on all hosts from the start if `isRunning`; `vrfs` are names of VRFs and the VNIs that lead between hosts.
   public static func use<Value>(
@@ -25,7 +25,7 @@ public struct Fabric: Sendable {
     ) { cluster in
       let fabric = Fabric(cluster: cluster, routers: cluster.hosts.map { Router(lab: $0) })
       defer {
-        // Where a host is gone, so is its FRR; what cannot be ended must not hide what the test found.
+        // The FRR of a removed host has ended already; errors must not hide those of the test.
         for router in fabric.routers { try? router.kill() }
       }
       for index in fabric.routers.indices {
@@ -36,7 +36,7 @@ public struct Fabric: Sendable {
     }
   }
 
-  /// Starts FRR on these hosts and waits until it speaks with all the route reflectors that run.
+  /// Starts FRR on these hosts and waits until it has sessions with all running route reflectors.
   public func start(_ hosts: [Int]) throws {
     let started = atOnce(hosts.count) { try routers[hosts[$0]].start() }
     for result in started { try result.get() }
@@ -45,7 +45,7 @@ public struct Fabric: Sendable {
     }
   }
 
-  /// The example's file with the addresses of this fabric: the first host's is in the place of 192.0.2.11.
+  /// The example's configuration with the addresses of this fabric: the first host's address replaces 192.0.2.11.
   private func configuration(of host: Int, _ vrfs: [String: Int]) throws -> String {
     func example(_ name: String) throws -> String {
       try String(contentsOfFile: "\(Router.files)/\(name)", encoding: .utf8)
@@ -61,9 +61,9 @@ public struct Fabric: Sendable {
   }
 }
 
-/// Asks again and again until it is so.
+/// Repeats a condition until it is true.
 ///
-/// - Throws: after 1200 times and as many pauses of 50 ms, with `what` and what `details` tells.
+/// - Throws: after 1200 attempts with pauses of 50 ms, an error with `what` and the text of `details`.
 public func eventually(
   _ what: String, _ isSo: () throws -> Bool, else details: () throws -> String = { "" },
   sourceLocation: SourceLocation = #_sourceLocation
@@ -72,7 +72,7 @@ public func eventually(
     if try isSo() { return }
     Thread.sleep(forTimeInterval: 0.05)
   }
-  Issue.record("in vain: \(what) \(try details())", sourceLocation: sourceLocation)
+  Issue.record("not in time: \(what) \(try details())", sourceLocation: sourceLocation)
   throw WaitTimeout(what: what)
 }
 

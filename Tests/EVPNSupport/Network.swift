@@ -2,11 +2,11 @@ public import CNI
 import Foundation
 public import LabSupport
 
-/// The example's network over all hosts of a fabric; its number is part of its name, VNI and addresses.
+/// The network of the example on all hosts of a fabric; its number is part of its name, VNI and addresses.
 public struct Network: Sendable {
   public let fabric: Fabric
   public let number: Int
-  /// Further members of the configuration, which win.
+  /// Further members of the configuration, which take precedence.
   public var keys = JSONValue.object([:])
 
   public init(fabric: Fabric, number: Int, keys: JSONValue = .object([:])) {
@@ -20,7 +20,7 @@ public struct Network: Sendable {
   public var bridge: String { "ov-\(name)" }
   public var gateways: [String] { ["10.\(100 + number).0.1", "fd00:10:\(100 + number)::1"] }
 
-  /// The example with a range of its own for the host: 10.101.11.0 to 10.101.11.255 for the first host in network 1.
+  /// The example with a separate range for each host: in network 1 the first host has 10.101.11.0 to 10.101.11.255.
   public func config(on host: Int) throws -> JSONValue {
     let text = try String(contentsOfFile: "\(Router.files)/65-evpn.conflist", encoding: .utf8)
       .replacing("100", with: "\(100 + number)").replacing("13", with: "\(11 + host)")
@@ -31,7 +31,7 @@ public struct Network: Sendable {
       .with("ipam", ipam.with("dataDir", .string(fabric.cluster.hosts[host].dataDir))).merging(keys)
   }
 
-  /// The network with these addresses for the next containers, wherever they are.
+  /// The network with these addresses requested for the next containers, on any host.
   public func requesting(for addresses: [String]) -> Network {
     var network = self
     let ips = addresses.map { JSONValue.string("\($0)/\($0.contains(":") ? 64 : 16)") }
@@ -58,25 +58,25 @@ public struct Network: Sendable {
     return Attached(network: self, host: host, container: container, interface: interface, result: result)
   }
 
-  /// GC with nothing valid any more, as `cnictl network rm` does it.
+  /// Runs GC without valid attachments, as `cnictl network rm` does.
   public func collectGarbage(on host: Int = 0) throws {
     let config = try config(on: host).with("cni.dev/valid-attachments", .array([]))
     try fabric.cluster.hosts[host].ask("GC", config, plugin: "overlay-vxlan").requireSuccess()
   }
 
-  /// Attaches these containers of every host.
+  /// Attaches the containers with these numbers on every host.
   public func attachEverywhere(_ containers: [Int]) throws -> [Attached] {
     try fabric.cluster.hosts.indices.flatMap { host in try containers.map { try attach($0, on: host) } }
   }
 
-  /// What the host's VXLAN device and its bridge know of hardware addresses elsewhere.
+  /// The MAC addresses on other hosts that the FDB of the host's VXLAN device has.
   public func remoteMACs(on host: Int) throws -> [String] {
     let lab = fabric.cluster.hosts[host]
     return try lab.json("bridge -j fdb show dev \(vxlan)", in: lab.host).list("")
       .filter { $0.text("dst") != nil }.compactMap { $0.text("mac") }.sorted()
   }
 
-  /// Addresses that the host answers for on behalf of others, as its routing daemon told; no link-local ones.
+  /// Addresses on other hosts for which the routing daemon wrote neighbour entries; without link-local addresses.
   public func remoteAddresses(on host: Int) throws -> [String] {
     let lab = fabric.cluster.hosts[host]
     return try lab.json("ip -j neigh show dev \(bridge)", in: lab.host).list("")
@@ -84,8 +84,8 @@ public struct Network: Sendable {
       .filter { !$0.hasPrefix("fe80") }.sorted()
   }
 
-  /// Forwarding entries of the containers' ports and neighbours of the bridge that somebody on this host set, those that
-  /// each link has of itself left out.
+  /// Forwarding entries of the containers' ports, and neighbours of the bridge, set on this host; without those
+  /// that each link has for its own MAC address.
   public func ownEntries(on host: Int) throws -> [String] {
     let lab = fabric.cluster.hosts[host]
     return try lab.shell(
@@ -122,7 +122,7 @@ public struct Attached: Sendable, CustomStringConvertible {
     try lab.check(network.config(on: host), result, on: container, as: interface, plugin: "overlay-vxlan")
   }
 
-  /// DEL, which does not need the container's namespace.
+  /// Runs DEL, which does not need the container's namespace.
   public func delete() throws {
     try lab.delete(network.config(on: host), from: container, as: interface, plugin: "overlay-vxlan").requireSuccess()
   }

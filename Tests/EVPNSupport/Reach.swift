@@ -4,7 +4,7 @@ public import LabSupport
 public import Testing
 
 extension Fabric {
-  /// Waits until each of these reaches each other with a packet as long as the network takes, all at once.
+  /// Waits until each container reaches each other one with a packet of the network's full MTU, all at the same time.
   public func awaitReach(
     _ from: [Attached], _ to: [Attached], sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
@@ -15,29 +15,29 @@ extension Fabric {
     }
     for _ in 0..<30 {
       let answers = try cluster.answers(to: left)
-      left = zip(left, answers).filter { !$1.isByAnybody }.map(\.0)
+      left = zip(left, answers).filter { !$1.isAnswered }.map(\.0)
       if left.isEmpty { return }
     }
     Issue.record(
       "not reached: \(left.map { "\($0.namespace) > \($0.address)" })", sourceLocation: sourceLocation)
   }
 
-  /// Which of the second are answered by, though nobody is to be reached; half a second of silence counts.
+  /// The pings that are answered although none should be; no answer within half a second counts as not reached.
   public func reached(_ from: [Attached], _ to: [Attached]) throws -> [String] {
     let probes = from.flatMap { one in to.flatMap { $0.addresses.map { Self.ping(one, $0, patience: 0.5) } } }
-    return zip(probes, try cluster.answers(to: probes)).filter { $1.isByAnybody }
+    return zip(probes, try cluster.answers(to: probes)).filter { $1.isAnswered }
       .map { "\($0.0.namespace) > \($0.0.address)" }
   }
 
-  /// 1450 bytes that may not be fragmented: what the underlay's 1500 leave.
+  /// A ping of 1450 bytes that must not be fragmented: the MTU of the overlay if the underlay has 1500.
   private static func ping(_ from: Attached, _ address: String, patience: Double) -> Probe {
     Probe(
       from: from.namespace, to: address, .ping, 0, patience: patience, size: 1450 - (address.contains(":") ? 48 : 28))
   }
 
-  /// Pings every 50 ms until there is an answer, for 50 seconds at most: how long routes take depends on the machine.
+  /// Pings every 50 ms until an answer arrives, at most 50 seconds: the time for new routes depends on the machine.
   ///
-  /// - Returns: how many were lost before the first answer; `nil`: all.
+  /// - Returns: the number of lost pings before the first answer; `nil` if all were lost.
   public func lostBeforeAnswer(from: Attached, to address: String) throws -> Int? {
     let output = try from.lab.shell(
       """
@@ -48,5 +48,5 @@ extension Fabric {
 }
 
 extension Probe.Answer {
-  public var isByAnybody: Bool { if case .by = self { true } else { false } }
+  public var isAnswered: Bool { if case .by = self { true } else { false } }
 }

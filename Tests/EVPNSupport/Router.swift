@@ -2,14 +2,14 @@ public import CNI
 import Foundation
 public import LabSupport
 
-/// FRR on one host, with files of its own in the lab's `/etc/frr` and `/run/frr`.
+/// FRR on one host, with its own files in the lab's `/etc/frr` and `/run/frr`.
 public struct Router: Sendable {
   public let lab: Lab
 
   public static let files = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "../../conf-examples/evpn").standardized.path
 
-  /// Writes what the machine's administrator would: these files.
+  /// Writes the files that an administrator would write.
   public func configure(_ configuration: String) throws {
     try configuration.write(toFile: "\(lab.directory)/frr.conf", atomically: true, encoding: .utf8)
     try lab.shell(
@@ -22,7 +22,7 @@ public struct Router: Sendable {
 
   /// Starts the daemons and gives them their configuration, as `systemctl start frr` does.
   ///
-  /// None outlives a quarter of an hour, whatever becomes of the test.
+  /// The daemons end after at most 15 minutes, even if the test does not stop them.
   public func start() throws {
     try lab.shell(
       """
@@ -39,15 +39,15 @@ public struct Router: Sendable {
       """, in: lab.host)
   }
 
-  /// Ends the daemons that run; they take back what they told the kernel and their neighbours.
+  /// Ends the running daemons; they withdraw their routes and remove their kernel entries.
   ///
-  /// Now and then zebra waits for itself then: it is killed two seconds later, as an init system does.
+  /// Sometimes zebra deadlocks at its end: it is killed after two seconds, as an init system does.
   public func stop() throws { try end(by: "TERM") }
 
-  /// Ends the daemons without a word.
+  /// Kills the daemons, so that they withdraw nothing.
   public func kill() throws { try end(by: "KILL") }
 
-  /// Stops its bgpd while `body` runs, as a machine does that has no time for it.
+  /// Stops bgpd (SIGSTOP) while `body` runs, as if the machine were overloaded.
   public func withStoppedBGP<Value>(_ body: () throws -> Value) throws -> Value {
     try lab.shell("kill -STOP $(cat /run/frr/bgpd.pid)", in: lab.host)
     let outcome = Result { try body() }
@@ -55,7 +55,7 @@ public struct Router: Sendable {
     return try outcome.get()
   }
 
-  /// Stops its bgpd for half a second and does not wait for that.
+  /// Stops bgpd for half a second, and returns at once.
   public func stopBGPForHalfASecond() throws {
     try lab.shell(
       """
@@ -83,12 +83,12 @@ public struct Router: Sendable {
       """, in: lab.host)
   }
 
-  /// What a command of vtysh that ends in `json` tells.
+  /// The output of a vtysh command that ends in `json`.
   public func show(_ command: String) throws -> JSONValue {
     try lab.json("vtysh -c 'show \(command) json'", in: lab.host)
   }
 
-  /// How many neighbours routes are exchanged with, while BFD sees them.
+  /// The number of neighbours with an established BGP session and BFD state up.
   public func neighbourCount() throws -> Int {
     try show("bgp neighbors").object?.values
       .count { $0.text("bgpState") == "Established" && $0.text("peerBfdInfo.status") == "Up" } ?? 0

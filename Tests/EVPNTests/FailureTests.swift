@@ -6,7 +6,7 @@ import Testing
 
 // Group: multihost
 
-/// Hosts, routing daemons and plugins that die.
+/// Failures of hosts, routing daemons and plugins.
 @Suite(.needsRoot) struct FailureTests {
   @Test func `the addresses of a dead host are removed, and the other hosts keep their connections`() throws {
     try Fabric.use(hosts: 4, containers: 1) { fabric in
@@ -69,15 +69,15 @@ import Testing
       let network = Network(fabric: fabric, number: 1)
       let other = try network.attach(on: 1)
       try network.attach().delete()
-      // What comes from there is no change of the plugin's.
-      try eventually("host 0 knows host 1's") { try network.remoteAddresses(on: 0) == other.addresses.sorted() }
+      // Wait first, so that entries from host 1 do not count as changes of the plugin.
+      try eventually("host 0 knows host 1") { try network.remoteAddresses(on: 0) == other.addresses.sorted() }
       let lab = fabric.cluster.hosts[0]
       for seed: UInt64 in [3, 4] {
         try lab.expectNothingLeftByKills(of: "overlay-vxlan", network.config(on: 0), seed: seed)
         let left = try network.ownEntries(on: 0)
         #expect(left == [])
       }
-      try eventually("host 1 knows of nobody") { try network.remoteAddresses(on: 1) == [] }
+      try eventually("host 1 has no remote address") { try network.remoteAddresses(on: 1) == [] }
       #expect(try other.check().complaint == "")
     }
   }
@@ -89,12 +89,12 @@ import Testing
       let dead = try network.attach(1), alive = try network.attach(2)
       try fabric.awaitReach([other], [dead, alive])
       try dead.lab.shell("ip netns del \(dead.namespace)")
-      // A link of a namespace that is gone goes a little later.
+      // The kernel removes the links of a deleted namespace a little later.
       try eventually("its link is gone") { try dead.lab.linkNames(in: dead.lab.host).count == 4 }
       try dead.delete()
       let left = try network.ownEntries(on: 0)
       #expect(!left.contains { entry in dead.addresses.contains { entry.hasPrefix("\($0) ") } }, "\(left)")
-      try eventually("host 1 forgot it") { try network.remoteAddresses(on: 1) == alive.addresses.sorted() }
+      try eventually("host 1 removed its addresses") { try network.remoteAddresses(on: 1) == alive.addresses.sorted() }
       #expect(try alive.check().complaint == "")
     }
   }

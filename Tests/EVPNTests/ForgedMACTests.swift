@@ -12,11 +12,11 @@ import Testing
       try fabric.awaitReach(attachments, attachments)
       let before = try (0..<3).map { try tables(network, on: $0) }
       let forger = attachments[0]
-      // One on the same host, one on another.
+      // One victim is on the same host, one on another.
       for victim in [attachments[1], attachments[2]] {
         try forger.lab.sendForged(from: try #require(victim.mac), others: 200, in: forger.namespace)
       }
-      // What bgpd announced would have reached the other hosts by then.
+      // After this time, announcements of bgpd would have reached the other hosts.
       Thread.sleep(forTimeInterval: 2)
       #expect(try (0..<3).map { try tables(network, on: $0) } == before)
       try fabric.awaitReach([attachments[4]], [attachments[1], attachments[2]])
@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  /// Entries that this host's plugin and its routing daemon set.
+  /// Entries that the host's plugin and routing daemon set.
   private func tables(_ network: Network, on host: Int) throws -> [String] {
     try network.ownEntries(on: host) + network.remoteMACs(on: host)
   }

@@ -4,14 +4,14 @@ import Foundation
 import LabSupport
 import Testing
 
-/// An address that is on another host now.
+/// Containers that keep their addresses when they move to another host.
 @Suite(.needsRoot) struct MoveTests {
-  /// How its container left the host it was on.
+  /// How the container left its first host.
   enum Departure: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case deleted
-    /// Its namespace is gone, and nobody called DEL.
+    /// The namespace is gone, and the runtime did not call DEL.
     case died
-    /// It is still there, and answers those that ask it.
+    /// The container still runs on the first host and answers pings.
     case stayed
 
     var testDescription: String { rawValue }
@@ -37,7 +37,7 @@ import Testing
         for address in addresses { #expect(try fabric.lostBeforeAnswer(from: other, to: address) != nil) }
       }
       try fabric.awaitReach(asking, [new])
-      // That it is the new one, not the old.
+      // The new container must have answered, not the old one.
       let mac = try #require(new.mac)
       try eventually("host 2 sends to host 1") {
         try others[2].lab.shell("bridge fdb show dev \(network.vxlan)", in: others[2].lab.host)
@@ -48,7 +48,7 @@ import Testing
       try fabric.awaitReach(others, [new])
       let left = try network.ownEntries(on: 0).filter { addresses.contains(where: $0.hasPrefix) || $0.hasPrefix(mac) }
       #expect(left == [])
-      // Two that are there at once take each other's entries, and CHECK tells.
+      // Two containers with one address replace each other's entries, and CHECK reports that.
       if departure != .stayed { #expect(try new.check().complaint == "") }
     }
   }
@@ -79,12 +79,12 @@ import Testing
       let addresses = ["10.101.0.77", "fd00:10:101::77"]
       var moved = try network.requesting(for: addresses).attach(2, on: 0)
       try fabric.awaitReach(others, [moved])
-      // The host that it comes to hears late that it has left the other one.
+      // The new host learns late that the container has left the old one.
       try fabric.routers[1].stopBGPForHalfASecond()
       try moved.delete()
       moved = try network.requesting(for: addresses).attach(2, on: 1)
       try fabric.awaitReach(others, [moved])
-      // A third one hears of leaving and coming at once.
+      // A third host learns of both moves at the same time.
       moved = try fabric.routers[2].withStoppedBGP {
         try moved.delete()
         try awaitWithdrawal(of: moved, on: [0])
@@ -113,11 +113,11 @@ import Testing
         }
       }
       try fabric.awaitReach([others[2]], [new])
-      // The number starts at 0 again.
+      // After both DELs the MAC mobility sequence number starts at 0 again.
       try old.delete()
       try new.delete()
       for host in 0..<3 {
-        try eventually("host \(host) forgot the number") {
+        try eventually("host \(host) removed the MAC address") {
           try fabric.routers[host].show("evpn mac vni 101 mac \(mac)").object?.isEmpty == true
         }
       }

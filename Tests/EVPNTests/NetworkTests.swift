@@ -3,7 +3,7 @@ import EVPNSupport
 import LabSupport
 import Testing
 
-/// Containers of three hosts that FRR tells of each other.
+/// Containers on three hosts, which FRR announces to each other.
 @Suite(.needsRoot) struct NetworkTests {
   @Test func `containers reach all containers of their network and none of another network`() throws {
     try Fabric.use(containers: 6) { fabric in
@@ -29,7 +29,7 @@ import Testing
         let macs = try network.remoteMACs(on: host)
         #expect(others.compactMap(\.mac).count == 2 && others.compactMap(\.mac).allSatisfy(macs.contains))
       }
-      // What a bridge learns from frames is not told so.
+      // Entries with `extern_learn` were set by a program; entries that a bridge learns from frames do not have it.
       let entries = try network.ownEntries(on: 0)
       let mac = try #require(attachments[0].mac)
       #expect(entries.contains { $0.hasPrefix(mac) && $0.contains("extern_learn") }, "\(entries)")
@@ -60,7 +60,7 @@ import Testing
     }
   }
 
-  /// Whether the last host knows of these containers alone.
+  /// Whether the last host knows exactly these containers.
   private func knows(_ network: Network, _ containers: [Attached]) throws -> Bool {
     let macs = try network.remoteMACs(on: 2).filter { $0.hasPrefix("02:42") }
     return try network.remoteAddresses(on: 2) == containers.flatMap(\.addresses).sorted()

@@ -4,7 +4,7 @@ import Testing
 
 // Group: end-to-end
 
-/// Whose address is given to another container when a range is exhausted.
+/// Which leases are reused when a range is exhausted.
 @Suite(.needsRoot, .serialized)
 struct AddressReuseTests {
   private func config(_ lab: Lab) throws -> JSONValue {
@@ -12,7 +12,7 @@ struct AddressReuseTests {
       ipam: #"{"ranges": [[{"subnet": "10.77.0.0/24", "rangeStart": "10.77.0.2", "rangeEnd": "10.77.0.3"}]]}"#)
   }
 
-  /// What keeps a namespace without its name, each a script with `$NS` that leaves what ends it in `end`.
+  /// Scripts that keep the namespace `$NS` alive without its name; each writes the command that ends this to `end`.
   static let holders = [
     "a process": "ip netns exec $NS sleep 300 > /dev/null 2>&1 & echo kill $! > end; sleep 0.3",
     "an open file": "sleep 300 3< /run/netns/$NS > /dev/null 2>&1 & echo kill $! > end; sleep 0.3",

@@ -4,7 +4,7 @@ import Testing
 
 @Suite(.needsRoot)
 struct BadConfigTests {
-  /// The usual configuration, cut at every eleventh byte.
+  /// The usual configuration, cut off after every eleventh byte.
   static let truncated = stride(from: 0, to: BadCall.base.count - 1, by: 11).map { length in
     BadCall.text("first \(length) bytes", String(BadCall.base.prefix(length)), 6, "not valid JSON")
   }

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Wrong variables, files that are not what they should be, delegates that misbehave.
+/// Invalid environment variables, files of the wrong kind, faulty delegates.
 @Suite(.needsRoot)
 struct BadEnvironmentTests {
   static let missing = [
@@ -77,7 +77,7 @@ struct BadEnvironmentTests {
   @Test(arguments: directories)
   func `a directory that cannot hold leases is named`(call: BadCall) throws { try call.expectRefusal() }
 
-  /// The other plugins, run by themselves.
+  /// A call of another plugin, without a chain.
   private static func other(
     _ plugin: String, _ command: String, _ config: String, _ code: Int, _ fragments: String...
   ) -> BadCall {
@@ -109,7 +109,7 @@ struct BadEnvironmentTests {
   @Test(arguments: others)
   func `every plugin refuses an invalid call`(call: BadCall) throws { try call.expectRefusal() }
 
-  /// A delegate of its own, which does as `script` says.
+  /// A call with an IPAM plugin `fake`, which is this script.
   private static func delegate(_ name: String, _ script: String, _ code: Int, _ fragments: String...) -> BadCall {
     BadCall(
       name: name, config: #"{"cniVersion": "1.1.0", "name": "net", "type": "bridge", "ipam": {"type": "fake"}}"#,

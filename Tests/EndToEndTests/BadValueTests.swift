@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Members that are objects, lists and names.
+/// Invalid values of members that are objects, lists or names.
 @Suite(.needsRoot)
 struct BadValueTests {
   static let names: [BadCall] = [

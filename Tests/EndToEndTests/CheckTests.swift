@@ -36,10 +36,10 @@ struct CheckTests {
     }
   }
 
-  /// One thing that goes wrong after ADD, and words of the complaint about it.
+  /// A change after ADD, and parts of the text that CHECK must report.
   struct Tampering: CustomTestStringConvertible {
     var name: String
-    /// Run on the host, unless `isInside`; `$port` is the host's end, `$leases` their directory.
+    /// Runs on the host, or in the container if `isInside`; `$port` is the host end, `$leases` the leases' directory.
     var script: String
     var isInside = false
     var fragments: [String]

@@ -3,7 +3,7 @@ import Foundation
 import LabSupport
 import Testing
 
-/// Configurations and variables as real runtimes send them, masquerading left out.
+/// Configurations and variables as real runtimes send them, without masquerading.
 @Suite(.needsRoot)
 struct ClientTests {
   private func call(_ command: String, _ config: String, _ variables: [String: String], in lab: Lab) -> PluginCall {

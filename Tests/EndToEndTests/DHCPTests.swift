@@ -80,7 +80,7 @@ struct DHCPTests {
 
   @Test(arguments: [false, true])
   func `DEL releases the DHCP address through the link and can be repeated`(hasHostPrefix: Bool) throws {
-    // The daemon looks for the container's namespace below the prefix.
+    // The daemon opens the container's namespace below this prefix.
     let options = hasHostPrefix ? "-hostprefix /proc/self/root" : ""
     try DHCPNetwork.use(options: options) { network in
       let lab = network.lab, config = try network.config()
@@ -120,7 +120,7 @@ struct DHCPTests {
   @Test func `other containers are attached while a DHCP server does not answer`() throws {
     try DHCPNetwork.use(containers: 2, [.daemon]) { network in
       let lab = network.lab, silent = try network.config()
-      // Its bridge is new, so that the lock is wanted exclusively.
+      // The bridge of this network is new, so its ADD needs the host lock exclusively.
       let other = try lab.bridge(#"{"name": "other", "bridge": "br1"}"#, subnets: [])
       let added = atOnce(2, workers: 2) { number in
         if number == 0 { return (isAdded: try lab.add(silent).isSuccess, links: [String]()) }
@@ -130,7 +130,7 @@ struct DHCPTests {
       }
       let outcomes = try added.map { try $0.get() }
       #expect(outcomes.map(\.isAdded) == [false, true])
-      // The other one was there before the first had given up.
+      // The second ADD finished before the first gave up.
       #expect(outcomes[1].links.contains("br0"))
       #expect(try lab.linkNames(in: lab.host).contains("br0") == false)
     }

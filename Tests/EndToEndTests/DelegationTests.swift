@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// What an IPAM plugin is told, seen by one that writes it down.
+/// The input and environment of IPAM plugins, recorded by one.
 @Suite(.needsRoot)
 struct DelegationTests {
-  /// Puts the delegate `fake` into the lab's `bin`: it notes its calls in `calls`, and its input and variables.
+  /// Installs the delegate `fake` in the lab's `bin`: it records its calls in `calls`, its input and its variables.
   private func install(_ script: String, in lab: Lab) throws {
     try lab.shell(
       """

@@ -4,7 +4,7 @@ import Testing
 
 @Suite(.needsRoot)
 struct DeleteTests {
-  /// A network whose bridge is there already, and the host before any attachment of container 1.
+  /// A network with an existing bridge, and a snapshot of the host before container 1 is attached.
   private func prepare(_ lab: Lab) throws -> (config: JSONValue, before: Snapshot) {
     let config = try lab.bridge(#"{"isGateway": true}"#, subnets: Families.dual.subnets)
     _ = try lab.add(config, to: 2).result()

@@ -2,13 +2,13 @@ import CNI
 import LabSupport
 import Testing
 
-/// Containers that use other addresses than their own.
+/// Containers that use addresses of other containers.
 @Suite(.needsRoot)
 struct ForgedAddressTests {
   private static let subnets = ["10.77.0.0/24", "fd77::/64"]
   private static let keys = #"{"isGateway": true, "hairpinMode": true, "isolation": "network"}"#
 
-  /// Gives the container a further address and asks from it.
+  /// Gives the container a further address and pings from it.
   private func answers(_ own: String, from source: String, to address: String, _ lab: Lab) throws -> Bool {
     let container = lab.container(1)
     try lab.shell(
@@ -36,7 +36,7 @@ struct ForgedAddressTests {
       ] {
         #expect(try answers("", from: source, to: address, lab) == !isGuarded, "\(source)")
       }
-      // Its own link-local address goes on working.
+      // The container's own link-local address still works.
       let local = try lab.shell(
         "ip -6 -o addr show dev eth0 scope link | awk '{print $4}' | cut -d/ -f1", in: lab.container(2))
       let neighbour = try #require(local.split(separator: "\n").first)

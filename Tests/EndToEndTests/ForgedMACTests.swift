@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Containers that send frames with other hardware addresses than their own.
+/// Containers that send frames with MAC addresses of other containers.
 @Suite(.needsRoot)
 struct ForgedMACTests {
   private static let subnets = ["10.77.0.0/24", "fd77::/64"]
@@ -50,7 +50,7 @@ struct ForgedMACTests {
       let entries = try lab.shell(
         "bridge fdb show br br0 | grep -c '\(results[0].text("interfaces.2.mac") ?? "-")' || true", in: lab.host)
       #expect(entries.hasPrefix("0"))
-      // The other way: the bridge has it from the start, and tuning finds it so.
+      // Now `bridge` sets the MAC address, and `tuning` finds it set already.
       let given = try lab.delete(config)
       #expect(given.isSuccess)
       let fromStart = config.merging(try JSONValue(json: #"{"runtimeConfig": {"mac": "02:00:00:00:66:66"}}"#))

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// What an attachment leaves as it was on a bridge of the host, and on the host's own network.
+/// Settings of the host's bridge and network that an attachment does not change.
 @Suite(.needsRoot)
 struct HostBridgeTests {
   @Test(arguments: [("{}", "9000"), (#"{"mtu": 1400}"#, "1400")])
@@ -159,12 +159,12 @@ struct HostBridgeTests {
 }
 
 extension Lab {
-  /// Whether a packet is answered at last: a new bridge forwards no IPv6 until its link-local address is its own.
+  /// Whether a ping is answered in the end: a new bridge forwards no IPv6 until DAD of its own address has ended.
   fileprivate func reaches(_ address: String, from namespace: String) throws -> Bool {
     try run("/usr/bin/ping", ["-n", "-c8", "-i0.3", "-W1", address], in: namespace).isSuccess
   }
 
-  /// ADD with a sysfs that shows the lab's host, as on every host.
+  /// Runs ADD with a /sys that shows the links of the lab's host, as a real host has.
   fileprivate func addWithSysfs(_ config: JSONValue, to container: Int) throws -> Outcome {
     let call = call("ADD", config, on: container)
     let script = "mount -t sysfs sysfs /sys; exec \"$@\""

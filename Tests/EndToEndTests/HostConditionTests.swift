@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Hosts and names as they are found: settings that cannot be written, IPv6 switched off, long names.
+/// Unusual hosts and names: read-only sysctls, IPv6 switched off, long names.
 @Suite(.needsRoot)
 struct HostConditionTests {
   /// A lab in which `/proc/sys` is read-only.
@@ -15,7 +15,7 @@ struct HostConditionTests {
   @Test func `ADD and DEL need no writable sysctls if the needed values are already set`() throws {
     try Lab.use { plain in
       try plain.shell("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1", in: plain.host)
-      // As a container's namespace is where IPv6 is in use.
+      // New namespaces have IPv6 enabled on a host that uses IPv6.
       try plain.shell("sysctl -qw net.ipv6.conf.lo.disable_ipv6=0", in: plain.container(1))
       let lab = try withReadOnlySysctls(plain)
       let config = try lab.bridge(
@@ -128,7 +128,7 @@ struct HostConditionTests {
   }
 }
 
-/// Routes, gateways and addresses, as the container's kernel has them.
+/// Routes, gateways and addresses in the container.
 @Suite(.needsRoot)
 struct ContainerRouteTests {
   @Test(arguments: ["bridge", "ptp", "macvlan"])
@@ -169,7 +169,7 @@ struct ContainerRouteTests {
         #expect(try lab.route("198.51.100.0/24", in: lab.container(1))?.text("gateway") == gateway)
         return
       }
-      // What this kernel takes is no mistake.
+      // A gateway that this kernel accepts is no error.
       if outcome.isSuccess, fragment == "want" { return }
       #expect(outcome.code == 7, "\(outcome)")
       #expect(outcome.complaint.hasPrefix("route 198.51.100.0/24: gw \(gateway): "), "\(outcome)")
@@ -212,7 +212,7 @@ struct ContainerRouteTests {
   }
 }
 
-/// Routers that are none: neighbours on the link that say so.
+/// Neighbours on the link that send router advertisements but are no routers.
 @Suite(.needsRoot)
 struct NeighbourRouterTests {
   @Test(arguments: ["bridge", "macvlan"], [["10.77.0.0/24"], ["10.77.0.0/24", "fd77::/64"]])
@@ -228,7 +228,7 @@ struct NeighbourRouterTests {
       try lab.add(config.with("acceptRA", .bool(true)), to: 2, plugin: plugin).requireSuccess()
       try lab.add(config, to: 3, plugin: plugin).requireSuccess()
       var output = ""
-      // Its own link-local address has to be there before a neighbour can say anything.
+      // The neighbour can send only after it has its link-local address.
       for _ in 1...20 where !output.contains("2001:db8:bad") {
         _ = try? lab.sendRouterAdvertisement(in: lab.container(3))
         output = try lab.shell("ip -6 addr show dev eth0; ip -6 route", in: lab.container(2))

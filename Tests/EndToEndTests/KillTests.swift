@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Plugins that are killed at any moment, and many at once.
+/// Plugins that are killed at any time, and many concurrent plugins.
 @Suite(.needsRoot)
 struct KillTests {
   @Test(arguments: 0..<8)
@@ -24,7 +24,7 @@ struct KillTests {
         #expect(cleaning.isSuccess, "\(cleaning)")
         try lab.expectUnchanged(since: before)
       }
-      // Otherwise the delays no longer fit the plugins, and nothing was shown.
+      // If no plugin was killed, the delays do not fit the plugins and the test shows nothing.
       #expect(killed > 0)
     }
   }
@@ -69,7 +69,7 @@ struct KillTests {
     }
   }
 
-  /// Runs a command for each of the lab's containers; every one has to succeed.
+  /// Runs a command for all containers of the lab concurrently; all must succeed.
   private func runAtOnce(_ command: String, _ config: JSONValue, in lab: Lab) throws {
     try lab.shell("cat > \(lab.directory)/config <<'END'\n\(config.line)\nEND")
     try lab.shell(

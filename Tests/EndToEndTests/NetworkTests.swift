@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// STATUS, GC and VERSION, which are about a network and not about a container.
+/// STATUS, GC and VERSION, which concern a network and not a container.
 @Suite(.needsRoot)
 struct NetworkTests {
   @Test func `STATUS succeeds while an address is free and returns code 50 if none is free`() throws {

@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// Standard input and output, and file systems, that cannot be used.
+/// Unusable standard input and output, and unusable file systems.
 @Suite(.needsRoot)
 struct OutputTests {
-  /// Runs a call by way of a shell script, in which `"$@"` is the plugin.
+  /// Runs a call in a shell script, in which `"$@"` runs the plugin.
   private func run(_ call: PluginCall, by script: String, in lab: Lab) throws -> Outcome {
     try lab.run(
       "/bin/sh", ["-c", script, "sh", "\(call.directory)/\(call.plugin)"], in: lab.host,

@@ -3,15 +3,15 @@ import Foundation
 import LabSupport
 import Testing
 
-/// `bridge` and `portmap` one after the other, as a runtime chains them.
+/// `bridge` and `portmap` in a chain, as a runtime runs them.
 @Suite(.needsRoot) struct PortmapTests {
-  /// What a runtime sends that has nothing to publish.
+  /// The configuration of a runtime that publishes no port.
   private var silent: JSONValue {
     get throws { try JSONValue(json: #"{"cniVersion": "1.1.0", "name": "net", "type": "portmap"}"#) }
   }
   private static let mapping = #"{"hostPort": 8080, "containerPort": 80}"#
 
-  /// A host between the outside, in the last container's namespace, and the containers' bridge.
+  /// A host that routes between the containers' bridge and a network outside, which is the last container's namespace.
   private func use<Value>(containers: Int = 1, _ body: (Lab, JSONValue) throws -> Value) throws -> Value {
     try Lab.use(containers: containers + 1) { lab in
       let outside = lab.container(containers + 1)
@@ -45,7 +45,7 @@ import Testing
       .split(separator: "\n").filter { !$0.hasPrefix("#") }.joined(separator: "\n")
   }
 
-  /// What a server in a container answers: the address it saw; empty where nothing comes.
+  /// The client address that a server in a container reports; empty if there is no answer.
   private func seen(
     by server: String, port: Int, _ client: String, connecting address: String, _ hostPort: Int, in lab: Lab
   )
@@ -116,9 +116,9 @@ import Testing
     }
   }
 
-  /// Tells whether a packet arrives before any command, and after each.
+  /// Prints whether a packet arrives, before the commands and after each of them.
   ///
-  /// The same socket sends them all: conntrack takes it for one connection.
+  /// The same socket sends all packets, so conntrack sees one connection.
   private static let patientClient = """
     from ctypes import CDLL
     from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
@@ -153,7 +153,7 @@ import Testing
         let variables = lab.environment(call).map { "'\($0)'" }.joined(separator: " ")
         return "echo '\(config.line)' | env \(variables) \(Binaries.ours)/portmap"
       }
-      // So that conntrack remembers.
+      // Another published port, so that conntrack is active and tracks the client's first packet.
       let other = try chained(#"{"hostPort": 1, "containerPort": 1}"#, #"{"name": "other"}"#, after: result)
       _ = try lab.add(other, to: 1, plugin: "portmap").result()
       let seen = try lab.run(

@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// Switching between the reference plugins and ours, either way, with containers running.
+/// Changes from the reference plugins to ours and back while containers run.
 @Suite(.needsRoot)
 struct ReferenceTests {
-  // Debian's plugins end at 1.0.0.
+  // Debian's plugins support no version after 1.0.0.
   @Test(arguments: [true, false], SpecVersion.allCases.filter { $0 <= .v1_0_0 })
   func `our plugin and the reference plugin remove each other's attachments`(isOursFirst: Bool, version: SpecVersion)
     throws

@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// What runtimes ask for: addresses, MAC addresses, routes, a place in a chain.
+/// Requests of runtimes: addresses, MAC addresses, routes, a place in a chain.
 @Suite(.needsRoot)
 struct RequestTests {
-  /// Every way to ask for an address, the strongest first, each with an address of its own.
+  /// Every way to request an address, highest precedence first, each with a different address.
   static let addressSources = [
     #"{"runtimeConfig": {"ips": ["10.77.0.51"]}}"#, #"{"args": {"cni": {"ips": ["10.77.0.52/24"]}}}"#,
     #"{"args": {"org.apache.mesos": {"network_info": {"ip_addresses": [{"ip_address": "10.77.0.53"}]}}}}"#,

@@ -3,7 +3,7 @@ import Foundation
 import LabSupport
 import Testing
 
-/// A host whose default route came by a router advertisement.
+/// A host with a default route from a router advertisement.
 @Suite(.needsRoot)
 struct RouterAdvertisementTests {
   @Test(arguments: ["bridge", "ptp"])
@@ -16,7 +16,7 @@ struct RouterAdvertisementTests {
       #expect(try lab.sysctl("net/ipv6/conf/all/forwarding", in: lab.host) == "1")
       #expect(try lab.sysctl("net/ipv6/conf/up0/accept_ra", in: lab.host) == "2")
       #expect(try lab.hasAdvertisedRoute())
-      // A lifetime of 0 takes the route away: the host still listens.
+      // A lifetime of 0 removes the route, so the host still accepts advertisements.
       #expect(try lab.advertise(seconds: 0, until: false))
       #expect(try lab.advertise(seconds: 1800, until: true))
       #expect(try lab.check(config, result, plugin: plugin).isSuccess)
@@ -52,7 +52,7 @@ struct RouterAdvertisementTests {
 }
 
 extension Lab {
-  /// The last container becomes a router on the host's link `up0`.
+  /// Makes the last container a router on the host's link `up0`.
   fileprivate func addRouter() throws {
     let router = container(containerCount)
     try shell(
@@ -74,7 +74,7 @@ extension Lab {
     try !shell("ip -6 route show default proto ra dev up0", in: host).isEmpty
   }
 
-  /// Sends advertisements with that lifetime until the host has a default route of them, or has none.
+  /// Sends advertisements with this lifetime until the host has a default route from them, or has none.
   fileprivate func advertise(seconds: Int, until isThere: Bool) throws -> Bool {
     let program = """
       from socket import *

@@ -2,13 +2,13 @@ import CNI
 import LabSupport
 import Testing
 
-/// Runtimes that hand on signals, limits and pipes as they should not.
+/// Runtimes that pass unsuitable signal masks, limits and pipes to plugins.
 @Suite(.needsRoot)
 struct RuntimeTests {
-  /// Runs the call behind a shell's words, which end with `exec`: `ulimit -f 0; exec`.
-  private func run(_ call: PluginCall, behind words: String, in lab: Lab) throws -> Outcome {
+  /// Runs the call after a shell prefix that ends in `exec`: `ulimit -f 0; exec`.
+  private func run(_ call: PluginCall, behind prefix: String, in lab: Lab) throws -> Outcome {
     try lab.run(
-      "/bin/bash", ["-c", "\(words) \(call.directory)/\(call.plugin)"], in: lab.host,
+      "/bin/bash", ["-c", "\(prefix) \(call.directory)/\(call.plugin)"], in: lab.host,
       environment: lab.environment(call),
       input: call.config)
   }
@@ -16,16 +16,16 @@ struct RuntimeTests {
   private let full = #"{"ranges": [[{"subnet": "10.77.0.0/30"}]]}"#
 
   @Test(arguments: ["env --ignore-signal=CHLD", "env --block-signal=CHLD", "env --ignore-signal=CHLD,PIPE,ALRM"])
-  func `an IPAM error is returned even if SIGCHLD is ignored or blocked`(words: String) throws {
+  func `an IPAM error is returned even if SIGCHLD is ignored or blocked`(wrapper: String) throws {
     try Lab.use(containers: 2) { lab in
       let config = try lab.bridge(ipam: full)
       try lab.add(config, to: 2).requireSuccess()
       let before = try Snapshot(of: lab)
-      let outcome = try run(lab.call("ADD", config, on: 1), behind: "exec /usr/bin/\(words)", in: lab)
+      let outcome = try run(lab.call("ADD", config, on: 1), behind: "exec /usr/bin/\(wrapper)", in: lab)
       #expect(outcome.code == 102, "\(outcome)")
       try lab.expectUnchanged(since: before)
       try lab.delete(config, from: 2).requireSuccess()
-      let added = try run(lab.call("ADD", config, on: 1), behind: "exec /usr/bin/\(words)", in: lab)
+      let added = try run(lab.call("ADD", config, on: 1), behind: "exec /usr/bin/\(wrapper)", in: lab)
       #expect(try added.result().list("ips").count == 1)
     }
   }

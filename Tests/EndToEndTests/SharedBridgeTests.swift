@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// The bridge itself: whose it is, its addresses, its MAC address.
+/// The bridge itself: its owner, its addresses, its MAC address.
 @Suite(.needsRoot)
 struct SharedBridgeTests {
   @Test func `another network's gateway address is refused without forceAddress, which replaces ours`() throws {
@@ -107,7 +107,7 @@ struct SharedBridgeTests {
     }
   }
 
-  /// Networks `a`, `b` …: `gwPriority` of the network and of the attachment; the interfaces in the order that counts.
+  /// For networks `a`, `b` …: `gwPriority` of network and attachment, and the interfaces in the expected order.
   @Test(
     arguments: [
       ([(nil, nil), (10, nil), (-5, nil)], ["eth1", "eth0", "eth2"]),
@@ -120,7 +120,7 @@ struct SharedBridgeTests {
   ) throws {
     try Lab.use { lab in
       var networks: [(interface: String, config: JSONValue, result: JSONValue)] = []
-      // Attached last to first: the order of attachments is not what counts.
+      // Attached in reverse, because the order of ADDs must not matter.
       for (index, (ofNetwork, ofAttachment)) in priorities.enumerated().reversed() {
         let key = ofNetwork.map { #", "gwPriority": \#($0)"# } ?? ""
         let config = try lab.bridge(

@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// Attachments whose derived names are the same.
+/// Attachments with equal derived names.
 @Suite(.needsRoot)
 struct SharedNameTests {
-  /// Two containers whose host ends have one name: it is made of a hash.
+  /// Two containers whose host ends have the same name, which is derived from a hash.
   @Test(arguments: ["bridge", "ptp"])
   func `DEL keeps link, rules and address of another container whose name has the same hash`(plugin: String) throws {
     try Lab.use(containers: 2) { lab in

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// `none`, also as `loopback`, and `host`.
+/// The plugins `none` (also named `loopback`) and `host`.
 @Suite(.needsRoot)
 struct SimpleNetworkTests {
   private func config(_ type: String, _ version: SpecVersion = .latest) -> JSONValue {

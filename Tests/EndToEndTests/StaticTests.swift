@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// `ipam.type: "static"`: the reference's plugin, which hands out what the configuration says.
+/// `ipam.type: "static"`: the reference's plugin, which assigns the addresses of the configuration.
 @Suite(.needsRoot)
 struct StaticTests {
   @Test func `a container has the addresses, routes and DNS settings of ipam static`() throws {

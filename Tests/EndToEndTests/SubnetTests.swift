@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Networks that name no subnet, VLANs, and plugins that run at the same time in one container.
+/// Networks without a configured subnet, VLANs, and concurrent plugins in one container.
 @Suite(.needsRoot)
 struct SubnetTests {
   @Test func `without a subnet the addresses come from the bridge's subnet`() throws {
@@ -34,7 +34,7 @@ struct SubnetTests {
     }
   }
 
-  /// Whether this kernel's bridges know VLANs.
+  /// Whether bridges of this kernel support VLANs.
   private func knowsVLANs(_ lab: Lab) throws -> Bool {
     let outcome = try lab.run(
       "/bin/sh", ["-c", "ip link add probe type bridge vlan_filtering 1; s=$?; ip link del probe; exit $s"],

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Answers of the kernel that do not arrive, and calls that it refuses, one in each ADD.
+/// Lost answers of the kernel and refused system calls, one in each ADD.
 @Suite(.needsRoot)
 struct SystemCallFaultTests {
   @Test(
@@ -14,7 +14,7 @@ struct SystemCallFaultTests {
     backend: String, systemCall: String, error: String
   ) throws {
     try Lab.use(containers: 1) { lab in
-      // The host's own rules say where the iptables backend has its.
+      // The backend `iptables` uses the variant, legacy or nf_tables, in which the host has rules.
       let flavour = systemCall == "setsockopt" ? "legacy" : "nft"
       try lab.shell("iptables-\(flavour) -A INPUT -j ACCEPT; ip6tables-\(flavour) -A INPUT -j ACCEPT", in: lab.host)
       let result = try lab.add(lab.bridge(#"{"isGateway": true}"#)).result()
@@ -25,7 +25,7 @@ struct SystemCallFaultTests {
           """#
       ).with("prevResult", result)
       let call = lab.call("ADD", config, on: 1, plugin: "portmap")
-      // Once it was used, a legacy table stays, with empty chains.
+      // A used legacy table remains, with empty chains.
       for _ in 1...2 {
         #expect(try lab.run(call).isSuccess)
         #expect(try lab.delete(config, plugin: "portmap").isSuccess)
@@ -60,7 +60,7 @@ struct SystemCallFaultTests {
       let attached = try state(lab)
       #expect(try lab.delete(config).isSuccess)
       let detached = try state(lab)
-      // Without the bridge, so that each ADD creates it.
+      // Delete the bridge, so that each ADD creates it.
       try lab.shell("ip link delete br0", in: lab.host)
       let before = try state(lab)
       var injected = 0
@@ -101,7 +101,7 @@ struct SystemCallFaultTests {
     }
   }
 
-  /// The names of links here and in the container, how many leases there are, and the rules but for the address in them.
+  /// The names of links on host and in container, the number of leases, and the rules without their addresses.
   private func state(_ lab: Lab) throws -> String {
     let links = try [lab.host, lab.container(1)].map { try lab.shell("ip -br link | sed 's/[@ ].*//' | sort", in: $0) }
     let rules = try ruleset(lab).replacing(/10\.77\.0\.[0-9]+/, with: "ADDRESS")

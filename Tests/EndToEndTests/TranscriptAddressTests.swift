@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Addresses as Docker's users know them from `ip address` on their hosts.
+/// Addresses as Docker users see them in `ip address` on their hosts.
 @Suite(.needsRoot)
 struct TranscriptAddressTests {
   @Test func `macFromIP gives the same MAC address and link-local address as Docker`() throws {

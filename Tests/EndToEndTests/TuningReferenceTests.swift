@@ -2,13 +2,13 @@ import CNI
 import LabSupport
 import Testing
 
-/// `tuning` killed at any moment, and beside the reference's.
+/// `tuning` killed at any time, and in turn with the reference's `tuning`.
 @Suite(.needsRoot)
 struct TuningReferenceTests {
-  /// What Debian's version of the reference knows.
+  /// Keys that Debian's version of the reference supports.
   static let common = #"{"mac": "02:00:00:00:00:09", "mtu": 1400, "promisc": true, "allmulti": true}"#
 
-  // Debian's plugins end at 1.0.0.
+  // Debian's plugins support no version after 1.0.0.
   @Test(arguments: [true, false], SpecVersion.allCases.filter { $0 <= .v1_0_0 })
   func `our plugin and the reference plugin restore each other's changes`(isOursFirst: Bool, version: SpecVersion)
     throws
@@ -49,7 +49,7 @@ struct TuningReferenceTests {
     }
   }
 
-  /// Runs a call that is killed after so many microseconds, at most 999,999.
+  /// Runs a call and kills it after this time, at most 999,999 microseconds.
   private func run(_ call: PluginCall, in lab: Lab, killedAfter microseconds: Int) throws -> Outcome {
     let digits = "\(microseconds)"
     let seconds = "0.\(String(repeating: "0", count: 6 - digits.count))\(digits)"
@@ -75,7 +75,7 @@ struct TuningReferenceTests {
         #expect(try lab.tunables() == before)
         #expect(lab.backups() == [])
       }
-      // Otherwise the delays no longer fit the plugin, and nothing was shown.
+      // If no plugin was killed, the delays do not fit the plugin and the test shows nothing.
       #expect(killed > 0)
     }
   }

@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// What `tuning` refuses, and what it cleans up.
+/// Errors of `tuning`, and its cleanup.
 @Suite(.needsRoot)
 struct TuningRemovalTests {
-  /// The usual configuration but for `keys`, with the result of a plugin before it.
+  /// The usual configuration with `keys`, and with a prevResult.
   private static func bad(_ keys: String, _ code: Int, _ fragments: String..., script: String = "") -> BadCall {
     let config = #"""
       {"cniVersion": "1.1.0", "name": "net", "type": "tuning", "dataDir": "DIR/tuning", \#(keys)

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// `tuning` behind `bridge`, as a chain runs it.
+/// `tuning` after `bridge` in a chain.
 @Suite(.needsRoot)
 struct TuningTests {
   @Test func `every key is applied, reported, checked and restored`() throws {
@@ -85,7 +85,7 @@ struct TuningTests {
     }
   }
 
-  /// Each key in the place where the strongest wish stands.
+  /// MAC addresses in each place of the configuration, and the one that takes precedence.
   @Test(arguments: [
     ("{}", "MAC=02:00:00:00:00:11", "02:00:00:00:00:11"),
     (#"{"mac": "02:00:00:00:00:10"}"#, "IgnoreUnknown=1;K8S_POD_NAME=x", "02:00:00:00:00:10"),

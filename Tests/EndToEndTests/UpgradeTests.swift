@@ -2,9 +2,9 @@ import CNI
 import LabSupport
 import Testing
 
-/// The plugins are replaced by ours while containers of the reference's run.
+/// The reference plugins are replaced by ours while their containers run.
 @Suite(.needsRoot) struct UpgradeTests {
-  /// Whose tables the command `iptables` shows, which the reference runs.
+  /// The variant of the command `iptables`, which the reference runs.
   enum Tables: String, CaseIterable { case nft, legacy }
 
   private static let chain: [(plugin: String, keys: String)] = [
@@ -28,7 +28,7 @@ import Testing
     return result.map { config.with("prevResult", $0) } ?? config
   }
 
-  /// A lab in which `iptables` is the one of these tables.
+  /// Runs `body` with a lab in which `iptables` is this variant.
   private func use<Value>(containers: Int = 1, _ tables: Tables, _ body: (Lab, String) throws -> Value) throws -> Value
   {
     try Lab.use(containers: containers) { lab in
@@ -47,7 +47,7 @@ import Testing
   private func attachByReference(_ lab: Lab, _ container: Int, _ path: String) throws -> JSONValue {
     var result: JSONValue?
     for (index, link) in Self.chain.enumerated() {
-      // One of them publishes.
+      // Only the first container publishes a port.
       if link.plugin == "portmap", container > 1 { continue }
       var call = lab.call("ADD", try config(index, after: result), on: container, plugin: link.plugin)
       call.directory = Binaries.reference
@@ -83,7 +83,7 @@ import Testing
     try use(containers: 2, tables) { lab, path in
       _ = try attachByReference(lab, 2, path)
       let others = try rules(lab)
-      // Each has addresses of its own.
+      // Each container has different addresses.
       #expect(others.contains { $0.contains("10.77.0.2/32") })
       let result = try attachByReference(lab, 1, path)
       #expect(try rules(lab).count > others.count)
@@ -143,7 +143,7 @@ import Testing
     }
   }
 
-  /// As release 1.9.1 makes them.
+  /// Adds the rules that release 1.9.1 of the reference makes with nftables.
   private func tablesOfNftables(_ lab: Lab, _ container: Int, _ address: String, _ port: Int) throws {
     let id = "\(lab.name)-c\(container)"
     try lab.shell(

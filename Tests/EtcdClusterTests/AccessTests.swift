@@ -15,7 +15,7 @@ import Testing
       var config = cluster.config
       config.username = "net"
       config.password = "p\"w"
-      // Before the cluster asks for users, one does no harm.
+      // User and password in the configuration are accepted while authentication is off.
       var early = EtcdClient(config)
       #expect(try early.read(.one("/net/a")).pairs == [])
       try cluster.control(["auth", "enable"])
@@ -33,7 +33,7 @@ import Testing
       expectRefusal("read /other: etcdserver: permission denied") { _ = try store.read(.one("/other")) }
       expectRefusal("watch /other: ") { try store.watch([.one("/other")], from: 1, seconds: 60) { _ in true } }
 
-      // Whoever changes users or roles makes every token stale.
+      // Each change of users or roles invalidates all tokens.
       try cluster.control(["role", "grant-permission", "net", "read", "/other"], user: "root:secret")
       #expect(try store.read(.one("/other")).pairs == [])
     }
@@ -92,7 +92,7 @@ import Testing
       config.keyFile = nil
       var nameless = EtcdClient(config)
       expectRefusal("alert") { _ = try nameless.read(.one("/a")) }
-      // Right certificates for another name.
+      // Valid certificates for another name.
       config = cluster.config
       config.endpoints = ["https://[::ffff:\(cluster.memberAddresses[0].address)]:2379"]
       var astray = EtcdClient(config)
@@ -100,7 +100,7 @@ import Testing
     }
   }
 
-  /// A user `net` that may do what it likes below /net/.
+  /// Adds a user `net` that may read and write below /net/.
   private func addUser(to cluster: EtcdCluster) throws {
     try cluster.control(["user", "add", "root:secret"])
     try cluster.control(["user", "grant-role", "root", "root"])
@@ -111,10 +111,10 @@ import Testing
   }
 
   private func expectRefusal(
-    _ words: String, sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void
+    _ fragment: String, sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void
   ) {
     let error = #expect(throws: CNIError.self, sourceLocation: sourceLocation) { try body() }
     #expect(error?.code == .etcdRefused, sourceLocation: sourceLocation)
-    #expect(error?.message.contains(words) == true, "\(error?.message ?? "")", sourceLocation: sourceLocation)
+    #expect(error?.message.contains(fragment) == true, "\(error?.message ?? "")", sourceLocation: sourceLocation)
   }
 }

@@ -38,7 +38,7 @@ import Testing
     ]
   }
 
-  /// What a store answers to the same questions, revisions counted from its first.
+  /// The answers of a store to the same requests, with revisions relative to its first.
   private func transcript<Store: EtcdStore & ~Copyable>(of store: inout Store) throws -> [String] {
     var lines: [String] = []
     let first = try store.read(.prefixed("")).revision
@@ -50,7 +50,7 @@ import Testing
     try store.revoke(lease)
     try store.revoke(lease)
     lines.append("\(try store.keepAlive(lease) ?? 0), \(try store.read(.one("/l")).pairs)")
-    // The events of one range come in their order; which range is first depends on the server.
+    // The events of one range are in order; the order of the ranges depends on the server.
     var seen: [String] = []
     try store.watch([.prefixed("/a/"), .one("/l")], from: first, seconds: 60) { events in
       seen += events.events.map { description(of: $0, from: first) }

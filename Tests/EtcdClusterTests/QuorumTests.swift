@@ -23,7 +23,7 @@ import Testing
       let next = try #require((0..<3).first { $0 != leader })
       cluster.stop(member: next)
       let silence = CNIError.Code.tryAgainLater
-      // Twice: the second time it does not wait as long.
+      // Run twice: the second attempt has a shorter time limit.
       for _ in 0..<2 {
         let error = #expect(throws: CNIError.self) { try store.read(.one("/a")) }
         #expect(error?.code == silence)
@@ -41,7 +41,7 @@ import Testing
 
       try cluster.start(member: next)
       _ = try store.transact(put("/d"))
-      // What met silence may have been carried out since, but not twice.
+      // The transaction without an answer may have been made later, but only once.
       let again = try other.transact(put("/c", if: .isAbsent("/c")))
       #expect(again.isSuccess || again.readResults[0].map(\.value) == [[1]])
       #expect(try store.read(.prefixed("/")).pairs.map(\.key) == ["/a", "/b", "/c", "/d"])
@@ -62,7 +62,7 @@ import Testing
         count += events.events.count
         return false
       }
-      // A member of a busy machine may answer too late: then the next one is asked, and puts it a second time.
+      // On a busy machine a member may answer too late; then the client repeats the put at the next member.
       #expect([1, 2].contains(count))
       cluster.thaw(member: follower)
     }

@@ -51,7 +51,7 @@ import Testing
   @Test func `a read of many pairs returns all of them at one revision`() throws {
     try EtcdCluster.use(members: 1) { cluster in
       var store = EtcdClient(cluster.config)
-      // More than one answer of the gateway may hold, and more than a page.
+      // More data than one answer of the gateway, or one page, can hold.
       let value = [UInt8](repeating: 7, count: 1500)
       for start in stride(from: 10_000, to: 15_000, by: 125) {
         let puts = (start..<start + 125).map { EtcdTransaction.Operation.put("/many/\($0)", value, lease: nil) }
@@ -98,7 +98,7 @@ import Testing
 
   @Test func `an endpoint without the JSON gateway is refused`() throws {
     try EtcdCluster.use(members: 1) { cluster in
-      // Peers are spoken to there, not clients.
+      // This is the port for etcd's peers, not for clients.
       let other = cluster.endpoint(0).replacing(":2379", with: ":2380")
       var store = EtcdClient(EtcdConfig(endpoints: [other]))
       let error = #expect(throws: CNIError.self) { try store.read(.one("/a")) }

@@ -6,7 +6,7 @@ import LabSupport
 import Testing
 
 @Suite(.needsRoot) struct `A watch` {
-  /// What a watch told: `+KEY=VALUE`, `-KEY`, `compacted`.
+  /// The events of a watch: `+KEY=VALUE`, `-KEY`, `compacted`.
   private func descriptions(of events: EtcdEvents) -> [String] {
     if events.isCompacted { return ["compacted"] }
     return events.events.map { event in
@@ -38,7 +38,7 @@ import Testing
       }
       #expect(all == ["+/nets/1=one", "+/host=h", "-/nets/1", "-/host"])
       #expect(revisions == revisions.sorted())
-      // From what it said it had told, another one misses nothing.
+      // A second watch from the last reported revision misses no event.
       var again: [String] = []
       try store.watch([.prefixed("/nets/"), .one("/host")], from: revisions[2] + 1, seconds: 60) { events in
         again += descriptions(of: events)
@@ -71,7 +71,7 @@ import Testing
       #expect(throws: thrown) {
         try store.watch([.one("/a")], from: 1, seconds: 60) { _ throws(CNIError) in throw thrown }
       }
-      // The connection is of use all the same.
+      // The connection can still be used.
       #expect(try store.read(.one("/a")).pairs.count == 1)
     }
   }

@@ -5,7 +5,7 @@ import Testing
 
 // Group: end-to-end
 
-/// The built executable on real clusters, many of it at once, ended at any moment, with members that die.
+/// The built executable with real clusters: many concurrent processes, killed processes, failing members.
 @Suite(.needsRoot, .serialized)
 struct ClusterTests {
   private static let dual = #""ranges": [[{"subnet": "10.5.0.0/24"}], [{"subnet": "fd05::/120"}]]"#
@@ -63,7 +63,7 @@ struct ClusterTests {
         try site.run("DEL", network).requireSuccess()
         #expect(try site.leased() == Set(other.addresses))
       }
-      // Otherwise the delays no longer fit the plugin, and nothing was shown.
+      // If no plugin was killed, the delays do not fit the plugin and the test shows nothing.
       #expect(killed > 0)
       #expect(try site.entries().count == 3)
     }

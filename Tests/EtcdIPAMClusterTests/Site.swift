@@ -3,12 +3,12 @@ import EtcdSupport
 import Foundation
 import LabSupport
 
-/// A lab with an etcd cluster of its own beside the host, and the plugin's built executable.
+/// A lab with its own etcd cluster and the plugin's built executable.
 struct Site {
   let lab: Lab
   let cluster: EtcdCluster
 
-  /// Runs `body` with a new one, which is gone afterwards however `body` ends.
+  /// Runs `body` with a new site, which is removed afterwards, also after an error.
   static func use<Value>(members: Int = 3, containers: Int = 1, _ body: (Site) throws -> Value) throws -> Value {
     try Lab.use(containers: containers) { lab in
       let memberAddresses = (1...members).map { EtcdCluster.MemberAddress("127.0.1.\($0)", in: lab.host) }
@@ -16,7 +16,7 @@ struct Site {
     }
   }
 
-  /// A network `net`; `text` is what `ipam` holds besides where etcd is.
+  /// A network `net`; `text` has the members of `ipam` besides etcd's endpoints.
   func network(_ text: String, node: String = "n1", type: String = "ipam-etcd") throws -> JSONValue {
     let endpoints = cluster.endpoints.map { "\"\($0)\"" }.joined(separator: ", ")
     return try JSONValue(
@@ -26,7 +26,7 @@ struct Site {
         """#)
   }
 
-  /// Every key that the plugin has written, sorted, with what it holds.
+  /// Every key and value that the plugin has written, sorted.
   func entries() throws -> [String] {
     let lines = try cluster.control(["get", "--prefix", "/swift-cni/ipam/"], at: running)
       .split(separator: "\n").map(String.init)
@@ -35,14 +35,14 @@ struct Site {
 
   private var running: Int { cluster.leader ?? 0 }
 
-  /// The addresses that are leased.
+  /// The leased addresses.
   func leased() throws -> Set<String> {
     let prefix = "/swift-cni/ipam/net/addresses/"
     return Set(
       try entries().filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count).prefix { $0 != " " }) })
   }
 
-  /// A call for a container that has no namespace.
+  /// A call for a container without a namespace.
   static func call(_ command: String, _ config: JSONValue, _ container: String) -> PluginCall {
     PluginCall(
       plugin: "ipam-etcd", command: command, config: config.line,

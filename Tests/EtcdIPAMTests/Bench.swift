@@ -6,14 +6,14 @@ import NetTypes
 import TestSupport
 import Testing
 
-/// Hosts that share a network's leases in one cluster.
+/// Hosts that share the leases of a network in one cluster.
 struct Bench {
   var etcd = FakeEtcd()
   var sets: [RangeSet]
   var blockSize: Int?
   var random = Seeded(state: 7)
 
-  /// `text` is what `ipam` holds besides where etcd is.
+  /// `text` has the members of `ipam` besides etcd's endpoints.
   init(_ text: String, blockSize: Int? = nil) throws {
     sets = try configured(text).rangeSets()
     self.blockSize = blockSize
@@ -21,7 +21,7 @@ struct Bench {
 
   func table(on node: String = "n1") throws -> LeaseTable<FakeEtcd> { LeaseTable(etcd, try keys(node)) }
 
-  /// The addresses an ADD gets.
+  /// Runs ADD and returns the addresses that it gets.
   mutating func add(_ container: String, on node: String = "n1", wanted: [String] = []) throws -> [String] {
     var table = try table(on: node)
     let request = LeaseRequest(
@@ -30,7 +30,7 @@ struct Bench {
     return try table.allocate(request, using: &random).map(\.address.description)
   }
 
-  /// What an ADD that must fail says.
+  /// The error of an ADD, which must fail.
   mutating func refusal(_ container: String, on node: String = "n1", wanted: [String] = []) throws -> CNIError? {
     do {
       let given = try add(container, on: node, wanted: wanted)
@@ -44,15 +44,15 @@ struct Bench {
     try table.release(owner(container))
   }
 
-  /// Every key below the network's, with what it holds.
+  /// Every key below the network's prefix, with its value.
   var entries: [String: String] {
     Dictionary(uniqueKeysWithValues: etcd.texts.map { (String($0.key.dropFirst("/p/net/".count)), $0.value) })
   }
 
-  /// The addresses that are leased, sorted.
+  /// The leased addresses, sorted.
   var leased: [String] { names("addresses/") }
 
-  /// What follows `prefix` in keys, sorted.
+  /// The rest of each key after `prefix`, sorted.
   func names(_ prefix: String) -> [String] {
     entries.keys.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }.sorted()
   }
@@ -68,12 +68,12 @@ func owner(_ container: String) throws -> AttachmentID {
     interface: "eth0")
 }
 
-/// As `cni.dev/valid-attachments` names it.
+/// An attachment as `cni.dev/valid-attachments` has it.
 func attachment(_ container: String) throws -> ValidAttachments.Attachment {
   ValidAttachments.Attachment(containerID: try owner(container).container, ifname: "eth0")
 }
 
-/// A configuration whose `ipam` holds `text`.
+/// A configuration with the members `text` in `ipam`.
 func configured(_ text: String, more: String = "", endpoints: String = #"["http://e:2379"]"#) throws -> EtcdIPAMConfig {
   let json = #"""
     {"cniVersion": "1.1.0", "name": "net", "type": "bridge", \#(more)
@@ -94,7 +94,7 @@ struct Seeded: RandomNumberGenerator {
   }
 }
 
-/// Several fates, the same as often as wanted.
+/// The same fate `count` times.
 func times(_ count: Int, _ fate: FakeEtcd.Fate) -> [FakeEtcd.Fate] { Array(repeating: fate, count: count) }
 
 let dual = #""ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]]"#

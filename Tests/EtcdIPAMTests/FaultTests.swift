@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  /// Every way in which one request, or all from one on, can go wrong.
+  /// Every way in which one request, or all requests from one on, can fail.
   static let faults: [(String, [FakeEtcd.Fate])] = (0..<4).flatMap { step -> [(String, [FakeEtcd.Fate])] in
     let refusal = FakeEtcd.Fate.refused(CNIError(.etcdRefused, "etcd: permission denied"))
     let fates: [(String, FakeEtcd.Fate)] = [

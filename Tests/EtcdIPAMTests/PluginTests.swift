@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 @testable import ipam_etcd
 
-/// The plugin in this process, on a cluster in memory.
+/// The plugin in this process, with a cluster in memory.
 private struct PluginBench {
   let etcd = FakeEtcd()
 
@@ -51,7 +51,7 @@ private struct PluginBench {
   private let none = Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil }
 }
 
-/// The error that `body` ends with; `nil` for any other and for none.
+/// The CNI error that `body` throws; `nil` if it throws another error or none.
 private func refusal(_ body: () throws -> Void) -> CNIError? {
   do {
     try body()

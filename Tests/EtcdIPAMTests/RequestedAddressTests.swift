@@ -5,7 +5,7 @@ import IPAM
 import NetTypes
 import Testing
 
-/// Addresses asked for, and what is taken already.
+/// Requested addresses, free and leased.
 @Suite struct RequestedAddressTests {
   @Test func `ADD returns the requested address and any address of the other set`() throws {
     var bench = try Bench(dual)

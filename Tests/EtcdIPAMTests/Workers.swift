@@ -3,14 +3,14 @@ import Synchronization
 
 /// Runs `body` for 0 to `count` - 1, each on a thread of its own.
 ///
-/// - Returns: what each returned, in order; nothing of one that threw.
+/// - Returns: the returned values, in order, without those of calls that threw.
 func workers<Value: Sendable>(_ count: Int, _ body: @escaping @Sendable (Int) throws -> [Value]) -> [[Value]] {
   let results = Results<Value>()
   let group = DispatchGroup()
   for number in 0..<count {
     group.enter()
     Thread {
-      let values = (try? body(number)) ?? []  // what is missing is counted
+      let values = (try? body(number)) ?? []  // the tests count missing values
       results.keep(values, of: number)
       group.leave()
     }.start()

@@ -1,23 +1,23 @@
 import Foundation
 
 extension EtcdCluster {
-  /// Starts the cluster anew and empty.
+  /// Restarts the cluster without data.
   public func empty() throws { try recreate { _ in } }
 
-  /// What the cluster holds now, as a file.
+  /// Saves the cluster's data and returns the path of the file.
   public func backup() throws -> String {
     let file = "\(directory)/backup"
     try control(["snapshot", "save", file])
     return file
   }
 
-  /// Starts the cluster anew with what a backup holds, as an operator does it.
+  /// Restarts the cluster with the data of a backup, as an operator does.
   public func restore(_ backup: String) throws {
     try recreate { member in
-      let words = options(member).filter {
+      let memberOptions = options(member).filter {
         ["--name", "--data-dir", "--initial-cluster", "--initial-advertise-peer-urls"].contains($0.prefix { $0 != "=" })
       }
-      try run(["/usr/bin/etcdctl", "snapshot", "restore", backup, "--initial-cluster-token=restored"] + words)
+      try run(["/usr/bin/etcdctl", "snapshot", "restore", backup, "--initial-cluster-token=restored"] + memberOptions)
     }
   }
 

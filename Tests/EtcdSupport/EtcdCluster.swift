@@ -2,15 +2,15 @@ public import Etcd
 import Foundation
 import Linux
 
-/// Real members of one etcd cluster, each a process of its own, whose data is in memory.
+/// An etcd cluster of real members, each a separate process with its data in memory.
 ///
-/// The processes end with the thread that started them, however it ends.
+/// The kernel ends the processes when the thread that started them ends.
 public final class EtcdCluster {
-  /// Where a member listens.
+  /// The namespace and address at which a member listens.
   public struct MemberAddress: Equatable, Sendable {
     /// A name in `/run/netns`; `nil`: the calling thread's namespace.
     public var namespace: String?
-    /// An address that it has.
+    /// An address of this namespace.
     public var address: String
 
     public init(_ address: String, in namespace: String? = nil) {
@@ -19,15 +19,15 @@ public final class EtcdCluster {
     }
   }
 
-  /// Something did not work, in its own words.
+  /// An error with a text.
   public struct Failure: Error, CustomStringConvertible {
     public var description: String
   }
 
   public let memberAddresses: [MemberAddress]
-  /// Its own files, certificates too.
+  /// The directory of the cluster's files and certificates.
   public let directory: String
-  /// Whether clients speak TLS and show a certificate of ours.
+  /// Whether clients use TLS with a client certificate.
   public let isSecure: Bool
   private var processes: [Int: Process] = [:]
 
@@ -39,16 +39,16 @@ public final class EtcdCluster {
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
   }
 
-  /// Runs `body` with a new cluster on loopback addresses, which is gone afterwards however `body` ends.
+  /// Runs `body` with a new cluster on loopback addresses, which is removed afterwards, also after an error.
   public static func use<Value>(
     members: Int = 3, isSecure: Bool = false, _ body: (EtcdCluster) throws -> Value
   ) throws -> Value {
-    // Each cluster has addresses of its own, so that several can run beside each other.
+    // Each cluster has different addresses, so that several can run at the same time.
     let net = "127.\(Int.random(in: 64...254)).\(Int.random(in: 0...255))"
     return try use(at: (1...members).map { MemberAddress("\(net).\($0)") }, isSecure: isSecure, body)
   }
 
-  /// Runs `body` with a new cluster with members at these addresses, which is gone afterwards however `body` ends.
+  /// Runs `body` with a new cluster at these addresses, which is removed afterwards, also after an error.
   public static func use<Value>(
     at memberAddresses: [MemberAddress], isSecure: Bool = false, _ body: (EtcdCluster) throws -> Value
   ) throws -> Value {
@@ -62,14 +62,14 @@ public final class EtcdCluster {
 
   // MARK: members
 
-  /// For clients, in the members' order.
+  /// The URLs for clients, in the order of the members.
   public var endpoints: [String] { memberAddresses.indices.map(endpoint) }
 
   public func endpoint(_ member: Int) -> String {
     "\(isSecure ? "https" : "http")://\(host(member)):2379"
   }
 
-  /// A configuration that reaches this cluster.
+  /// A configuration for clients of this cluster.
   public var config: EtcdConfig {
     var config = EtcdConfig(endpoints: endpoints)
     guard isSecure else { return config }
@@ -79,14 +79,14 @@ public final class EtcdCluster {
     return config
   }
 
-  /// Kills a member as a crash would; what it had stored is there when it starts again.
+  /// Kills a member, as in a crash; its data is kept until it starts again.
   public func stop(member: Int) {
     guard let process = processes.removeValue(forKey: member) else { return }
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
   }
 
-  /// Lets a member hang: it is connected to, and says nothing.
+  /// Stops a member (SIGSTOP): connections to it succeed, but it does not answer.
   public func freeze(member: Int) { signal(member, SIGSTOP) }
 
   public func thaw(member: Int) { signal(member, SIGCONT) }
@@ -95,15 +95,15 @@ public final class EtcdCluster {
   ///
   /// - Parameters:
   ///   - member: counted from 0.
-  ///   - waits: until it answers, which it does only where it finds a quorum.
-  /// - Throws: its log, where it does not.
+  ///   - waits: whether to wait until it answers, which needs a quorum.
+  /// - Throws: its log, if it does not answer.
   public func start(member: Int, waits: Bool = true) throws {
     guard processes[member] == nil else { return }
     try launch(member)
     if waits { try waitUntilHealthy(at: [member]) }
   }
 
-  /// The member that leads; `nil` while none does.
+  /// The leader; `nil` while there is none.
   public var leader: Int? {
     memberAddresses.indices.first { member in
       guard processes[member]?.isRunning == true,
@@ -116,7 +116,7 @@ public final class EtcdCluster {
     }
   }
 
-  /// What `etcdctl` prints, asked of one member from where that is.
+  /// The output of `etcdctl`, run in the namespace of a member and connected to it.
   @discardableResult
   public func control(_ arguments: [String], at member: Int = 0, user: String? = nil) throws -> String {
     var options = ["--endpoints=\(endpoint(member))", "--dial-timeout=2s", "--command-timeout=3s"]
@@ -129,7 +129,7 @@ public final class EtcdCluster {
     return try run(at(member) + ["/usr/bin/etcdctl"] + options + arguments)
   }
 
-  // MARK: pieces
+  // MARK: processes and files
 
   func launch(_ member: Int) throws {
     let log = "\(directory)/\(member).log"
@@ -192,27 +192,27 @@ public final class EtcdCluster {
 
   private func remove() {
     for member in processes.keys { stop(member: member) }
-    try? FileManager.default.removeItem(atPath: directory)  // what is left must not hide what the test found
+    try? FileManager.default.removeItem(atPath: directory)  // errors must not hide those of the test
   }
 }
 
 extension EtcdCluster {
-  /// etcd 3.4 wants to be told that it may run on ARM.
+  /// etcd 3.4 runs on ARM only with this variable.
   private static let environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "ETCD_UNSUPPORTED_ARCH": "arm64"]
 
-  /// - Returns: what a program that has to succeed prints.
+  /// - Returns: the output of a program, which must succeed.
   @discardableResult
-  func run(_ words: [String]) throws -> String {
+  func run(_ command: [String]) throws -> String {
     let output = try ChildProcess.run(
-      "/usr/bin/timeout", ["--signal=KILL", "30"] + words,
+      "/usr/bin/timeout", ["--signal=KILL", "30"] + command,
       environment: Self.environment.map { "\($0)=\($1)" }, input: [], seconds: 40)
     guard output.status == 0 else {
-      throw Failure(description: "\(words.joined(separator: " ")): \(String(decoding: output.errors, as: UTF8.self))")
+      throw Failure(description: "\(command.joined(separator: " ")): \(String(decoding: output.errors, as: UTF8.self))")
     }
     return String(decoding: output.output, as: UTF8.self)
   }
 
-  /// A certificate authority `ca`, and certificates of it for `server` and `client`; `other` has signed itself.
+  /// Writes certificates: a CA `ca`, `server` and `client` signed by it, and a self-signed `other`.
   private func makeCertificates() throws {
     let names = memberAddresses.map { "IP:\($0.address)" }.joined(separator: ",")
     try run([

@@ -2,24 +2,24 @@ public import CNI
 public import Etcd
 import Synchronization
 
-/// A cluster kept in memory, as strict as the real one; a copy is another client of the same cluster.
+/// An etcd cluster in memory, with etcd's limits; a copy is another client of the same cluster.
 ///
-/// Time stands still until `pass` is called, and a watch ends where there is nothing more to tell.
+/// Time passes only in `pass`, and a watch ends after the last event.
 public struct FakeEtcd: EtcdStore, Sendable {
-  /// What a request meets.
+  /// The fate of a request.
   public enum Fate: Equatable, Sendable {
     case asUsual
-    /// Nothing is done, and code 11 thrown; a watch ends so too.
+    /// The request is not executed and throws code 11; a watch ends with that error.
     case noQuorum
-    /// It is carried out, and code 11 thrown all the same.
+    /// The request is executed but throws code 11.
     case answerLost
-    /// Somebody else is faster, then it is carried out; a watch tells what they did.
+    /// Another client's transaction is executed first, then the request; a watch reports that transaction.
     case rival(EtcdTransaction)
-    /// Something else is thrown, and nothing done.
+    /// The request is not executed and throws this error.
     case refused(CNIError)
   }
 
-  /// What was asked, by its name.
+  /// A request, by its kind.
   public enum Request: Equatable, Sendable {
     case read(EtcdKeys)
     case transact(EtcdTransaction)
@@ -38,17 +38,17 @@ public struct FakeEtcd: EtcdStore, Sendable {
 
   public init() {}
 
-  // MARK: what a test looks at and changes
+  // MARK: access for tests
 
   /// The requests of all clients, in order.
   public var requests: [Request] { shared.plan.withLock { $0.requests } }
 
-  /// What the next requests meet, one for each, instead of what was planned before; all further ones go as usual.
+  /// Sets the fates of the next requests and replaces earlier ones; later requests go as usual.
   public func next(_ fates: Fate...) { next(fates) }
 
   public func next(_ fates: [Fate]) { shared.plan.withLock { $0.fates = fates } }
 
-  /// Every pair as text.
+  /// All keys and values as text.
   public var texts: [String: String] {
     shared.state.withLock { $0.pairs.mapValues { String(decoding: $0.value, as: UTF8.self) } }
   }
@@ -57,34 +57,34 @@ public struct FakeEtcd: EtcdStore, Sendable {
 
   public var revision: Int64 { shared.state.withLock { $0.revision } }
 
-  /// The leases that have not ended, with the seconds each has left.
+  /// The leases that have not expired, with their remaining seconds.
   public var leases: [EtcdLease: Int] { shared.state.withLock { $0.leases.mapValues(\.left) } }
 
-  /// Writes as somebody else would, which is no request.
+  /// Writes as another client; not recorded as a request.
   public func put(_ key: String, _ text: String, lease: EtcdLease? = nil) throws(CNIError) {
     let put = EtcdTransaction.Operation.put(key, Array(text.utf8), lease: lease)
     _ = try onState { (state) throws(CNIError) in try state.transact(EtcdTransaction([put])) }
   }
 
-  /// Deletes as somebody else would, which is no request.
+  /// Deletes as another client; not recorded as a request.
   public func delete(_ keys: EtcdKeys) throws(CNIError) {
     _ = try onState { (state) throws(CNIError) in try state.transact(EtcdTransaction([.delete(keys)])) }
   }
 
-  /// Lets time pass: leases end.
+  /// Lets time pass, so that leases expire.
   public func pass(seconds: Int) { shared.state.withLock { $0.pass(seconds) } }
 
-  /// Forgets what came before the present revision: whoever watches from there is told that it is compacted.
+  /// Compacts the history before the current revision: a watch from an older one fails.
   public func compact() { shared.state.withLock { $0.compact() } }
 
-  /// What a cluster held once.
+  /// The data of a cluster at one moment.
   public struct Backup: Sendable {
     fileprivate var state: FakeEtcdState
   }
 
   public func backup() -> Backup { shared.state.withLock { Backup(state: $0) } }
 
-  /// Makes the cluster anew, of a backup and with another number, or empty and with the same.
+  /// Replaces the cluster by one from a backup, with another cluster ID, or by an empty one with the same ID.
   public func restore(_ backup: Backup?) {
     shared.state.withLock { $0.restore(backup?.state) }
   }
@@ -129,7 +129,7 @@ public struct FakeEtcd: EtcdStore, Sendable {
 
   // MARK: fates
 
-  /// Carries a request out as its fate wants it.
+  /// Executes a request according to its fate.
   private func meet<Value>(
     _ request: Request, _ body: (inout FakeEtcdState) throws(CNIError) -> Value
   ) throws(CNIError) -> Value {
@@ -148,9 +148,9 @@ public struct FakeEtcd: EtcdStore, Sendable {
     }
   }
 
-  /// What becomes of a watch that has told everything.
+  /// Decides whether a watch that has reported all events goes on.
   ///
-  /// - Returns: whether there may be more to tell.
+  /// - Returns: whether there may be more events.
   private func goesOn(_ request: Request) throws(CNIError) -> Bool {
     switch nextFate(of: request) {
     case .asUsual: return false

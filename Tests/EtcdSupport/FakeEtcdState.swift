@@ -1,7 +1,7 @@
 import CNI
 import Etcd
 
-/// What a cluster holds, and what it does to that.
+/// The data of a cluster, and its operations.
 struct FakeEtcdState {
   struct Lease {
     var seconds: Int
@@ -11,7 +11,7 @@ struct FakeEtcdState {
   private(set) var pairs: [String: EtcdPair] = [:]
   private(set) var leases: [EtcdLease: Lease] = [:]
   private(set) var revision: Int64 = 1
-  /// The last revision that is no longer kept.
+  /// The last compacted revision.
   private(set) var compacted: Int64?
   private var history: [EtcdEvents] = []
   private var cluster = 1
@@ -55,7 +55,7 @@ struct FakeEtcdState {
     }
   }
 
-  /// What etcd refuses in one transaction: more than 128 operations, and two writes of one key.
+  /// Throws what etcd throws for more than 128 operations in a transaction, or two writes of one key.
   private func check(_ operations: [EtcdTransaction.Operation]) throws(CNIError) {
     guard operations.count <= 128 else {
       throw CNIError(.etcdRefused, "etcd: etcdserver: too many operations in txn request")
@@ -76,7 +76,7 @@ struct FakeEtcdState {
     }
   }
 
-  /// What changes nothing makes no revision.
+  /// Records events as a new revision; without events there is none.
   private mutating func keep(_ events: [EtcdEvents.Event]) {
     guard !events.isEmpty else { return }
     revision += 1
@@ -85,7 +85,7 @@ struct FakeEtcdState {
 
   // MARK: leases
 
-  /// etcd gives no lease less than what an election may take.
+  /// Raises the time to live to etcd's minimum, the time of an election.
   mutating func grant(_ seconds: Int) -> EtcdLease {
     let seconds = max(2, seconds)
     lastLease += 1
@@ -111,7 +111,7 @@ struct FakeEtcdState {
 
   // MARK: history
 
-  /// The first changes of these keys from that revision on; `nil` where there are none.
+  /// The first events of these keys from that revision on; `nil` if there are none.
   func events(of keys: [EtcdKeys], from start: Int64) -> EtcdEvents? {
     for moment in history where moment.revision >= start {
       let events = moment.events.filter { event in keys.contains { $0.holds(event.key) } }
@@ -120,7 +120,7 @@ struct FakeEtcdState {
     return nil
   }
 
-  /// Leases have random numbers, so that none is given twice.
+  /// Lease IDs continue after a restore, as etcd's random IDs do not repeat.
   mutating func restore(_ backup: FakeEtcdState?) {
     let lease = lastLease, number = backup == nil ? cluster : cluster + 1
     self = backup ?? FakeEtcdState()

@@ -67,7 +67,7 @@ import Testing
     #expect(throws: CNIError.self) { try empty.renewedSeconds() }
   }
 
-  /// Every length of the last group, and every digit.
+  /// Covers every length of the last base64 group, and every digit.
   @Test func `values may have any bytes`() throws {
     for count in 0...260 {
       let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 * 7) }

@@ -29,7 +29,7 @@ import Testing
         #"{"kv":{"key":"L2E=","create_revision":"3","mod_revision":"3","version":"1","value":"MQ==","lease":"7"}},"#
           + #"{"type":"DELETE","kv":{"key":"L2I=","mod_revision":"4"}}"#))
     let pair = EtcdPair("/a", [49], modified: 3, lease: EtcdLease(id: 7))
-    // Not the store's revision: what came between may still be on its way.
+    // The revision of the last event, not of the store: events in between may still arrive.
     #expect(received == EtcdEvents([.put(pair), .deleted("/b")], revision: 4))
   }
 

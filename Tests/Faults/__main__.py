@@ -1,8 +1,8 @@
-"""Stops ADD and DEL of each plugin before every call that changes something, and lets every call fail once.
+"""Kills ADD and DEL of each plugin before every system call that changes something, and makes every call fail once.
 
-Each run has a host of its own. The plugin is stopped by SIGKILL in the place of the call; what DEL, or GC, leaves then is
-compared with the host before and with one after an undisturbed ADD and DEL. A call that fails does so once, with each errno
-that its kind may have. A run that fails is printed with its name, which --only takes; the last line counts.
+Each run has a new host. For a kill, SIGKILL replaces the call; the host after DEL or GC is then
+compared with the host before ADD and with the host after an ADD and DEL without faults. A fault makes a call fail once,
+with each errno that this call can have. A failed run is printed with its name, for --only; the last line has the counts.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def guarded(work):
 
 
 def on_hosts(tasks, jobs):
-    """Runs each of (key, work) on a new host: (key, whether it returned, its value or what was raised)."""
+    """Runs each (key, work) on a new host; yields (key, whether it succeeded, its value or the exception's text)."""
     selector, waiting, running = selectors.DefaultSelector(), list(reversed(tasks)), 0
     while waiting or running:
         while waiting and running < jobs:
@@ -52,9 +52,9 @@ def on_hosts(tasks, jobs):
 
 
 def sampled(runs, count, seed):
-    """About `count` of the runs, chosen by their names and the seed, of each row as many kills as faults.
+    """Chooses about `count` runs by their names and the seed: from each row as many kills as faults.
 
-    What is chosen changes little when a plugin gets another call.
+    The choice changes little if a plugin makes one more system call.
     """
     groups = {}
     for run in runs:
@@ -67,7 +67,7 @@ def sampled(runs, count, seed):
 
 
 def plan(rows, options):
-    """(all runs of the rows, how many rows do not even work undisturbed)."""
+    """Returns (all runs of the rows, the number of rows that fail without faults)."""
     tasks = []
     for row in rows:
         tasks.append(((row.name, "DEL"), lambda row=row: Undisturbed(row, options.plugins)))
@@ -78,7 +78,7 @@ def plan(rows, options):
             undisturbed[key] = value
         else:
             broken.add(key[0])
-            print(f"{key[0]} undisturbed, with {key[1]}: {value}", file=sys.stderr, flush=True)
+            print(f"{key[0]} without faults, with {key[1]}: {value}", file=sys.stderr, flush=True)
     runs = []
     for row in rows:
         if row.name not in broken:
@@ -87,7 +87,7 @@ def plan(rows, options):
 
 
 def execute(runs, options):
-    """(how many passed, how many failed, how many did not come to their call)."""
+    """Returns the numbers of runs that passed, that failed, and that ended before their call."""
     passed, failed, missed = 0, 0, 0
     tasks = [(run, lambda run=run: run.problems(options.plugins)) for run in runs]
     for run, is_good, value in on_hosts(tasks, options.jobs):
@@ -97,7 +97,7 @@ def execute(runs, options):
             lines = "\n".join(f"  {problem}" for problem in problems)
             print(f"{run.label}\n  {(line or 'it ended before: ' + run.call.line)[:250]}\n{lines}", file=sys.stderr, flush=True)
         elif line is None:
-            missed += 1  # nothing was disturbed, so nothing was shown
+            missed += 1  # no call failed, so the run shows nothing
         else:
             passed += 1
     return passed, failed, missed
@@ -105,14 +105,14 @@ def execute(runs, options):
 
 def main():
     parser = argparse.ArgumentParser(prog="faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--plugins", default=os.environ.get("CNI_BIN", ".build/bin"), help="their directory ($CNI_BIN)")
-    parser.add_argument("--sample", type=int, metavar="K", help="about K runs instead of all")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which sample (0)")
+    parser.add_argument("--plugins", default=os.environ.get("CNI_BIN", ".build/bin"), help="directory of the plugins ($CNI_BIN)")
+    parser.add_argument("--sample", type=int, metavar="K", help="do about K runs instead of all")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="choose another sample (0)")
     parser.add_argument("--and", dest="more", metavar="NAME", action="append", default=[],
-                        help="beside the sample, runs whose name begins with these words")
-    parser.add_argument("--only", metavar="NAME", help="runs whose name begins with these words: 'bridge ADD openat 3'")
-    parser.add_argument("--sweep", choices=("kill", "fault"), help="one of the two sweeps alone")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many runs at once")
+                        help="in addition to the sample, do the runs with names that begin like this")
+    parser.add_argument("--only", metavar="NAME", help="do only the runs with names that begin like this: 'bridge ADD openat 3'")
+    parser.add_argument("--sweep", choices=("kill", "fault"), help="do only one of the two sweeps")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="number of concurrent runs")
     parser.add_argument("--list", action="store_true", help="print the names and run nothing")
     options = parser.parse_args()
     options.plugins = os.path.abspath(options.plugins)

@@ -13,7 +13,7 @@ CHANGING = {
     "utimensat", "vfork", "wait4", "waitid"}
 WRITING = {"write", "pwrite64", "writev", "pwritev"}
 
-# A sysctl that cannot be written with EPERM is one of a read-only /proc/sys, which stops no plugin.
+# A sysctl that fails with EPERM looks like a read-only /proc/sys, which plugins accept.
 ERRORS = {
     "open": ("EMFILE", "EIO", "EINTR"), "openat": ("EMFILE", "EIO", "EINTR"),
     "read": ("EIO", "EINTR"), "pread64": ("EIO",), "write": ("ENOSPC", "EIO", "EINTR"), "pwrite64": ("ENOSPC", "EIO", "EINTR"),
@@ -53,7 +53,7 @@ class Call:
 
 
 def parse(text):
-    """The calls of a plugin from its first read of standard input on; what the loader does before is not the plugin's."""
+    """Returns a plugin's calls from its first read of standard input on; calls before that are the loader's."""
     counts, families, calls = {}, {}, []
     has_begun = False
     for line in text.splitlines():
@@ -65,7 +65,7 @@ def parse(text):
         has_begun = has_begun or line.startswith("read(0,")
         if name == "socket" and (made := re.search(r"(?:AF_NETLINK, .*, NETLINK_(\w+)\)|\)) += (\d+)$", line)):
             families[made.group(2)] = made.group(1)
-        # One that a signal interrupts is begun twice.
+        # A call that a signal interrupts is in the trace twice.
         if has_begun and "= ? ERESTART" not in line:
             calls.append(Call(name, counts[name], line, may_change(name, line, families)))
     return calls

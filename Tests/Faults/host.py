@@ -30,7 +30,7 @@ def mount(kind, target):
 
 
 def start(work):
-    """Forks a process that answers with work(), run as the first process of a new host: (pid, pipe)."""
+    """Runs work() in the first process of a new host; returns its pid and the pipe with the result."""
     read, write = os.pipe()
     pid = os.fork()
     if pid:
@@ -41,7 +41,7 @@ def start(work):
         system(LIBC.unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET))
         first = os.fork()
         if first:
-            # What was started in the host ends with its first process.
+            # The kernel ends all processes of the host with its first process.
             status = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
         else:
             answer = run_inside(work)
@@ -72,7 +72,7 @@ def shell(script):
 
 
 class Outcome:
-    """How a program ended: `status` is negative for a signal and None if it had to be stopped."""
+    """The result of a program: `status` is negative for a signal, and None if the program had to be killed."""
 
     def __init__(self, status, output, errors):
         self.status, self.output, self.errors = status, output, errors
@@ -97,7 +97,7 @@ class Outcome:
 
 def run(words, environment, document):
     """Runs a program with a JSON document on its standard input."""
-    # Files, not pipes: a program that is left over does not keep the reader waiting.
+    # Files, not pipes: a remaining child process must not block the reader.
     with open(SCRATCH / "out", "w+") as output, open(SCRATCH / "err", "w+") as errors:
         (SCRATCH / "in").write_text(json.dumps(document))
         with open(SCRATCH / "in") as source:
@@ -117,7 +117,7 @@ def run(words, environment, document):
 
 
 def processes():
-    """The names of the processes beside this one that are not zombies."""
+    """Returns the names of all other processes that are not zombies."""
     names = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
@@ -140,7 +140,7 @@ def wait_for_processes():
 
 
 class Inside:
-    """Enters a network namespace for a while; the programs that are started meanwhile are in it too."""
+    """Enters a network namespace in a `with` block; programs that are started there are in it too."""
 
     def __init__(self, path):
         self.path = path

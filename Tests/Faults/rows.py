@@ -1,15 +1,15 @@
-"""The plugins and configurations that are swept."""
+"""The plugins and configurations of the sweeps."""
 
 POOL = {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00:1::/64"}]]}
 LAN = "ip link add lan0 type veth peer name lan1; ip address add 192.0.2.1/24 dev lan0; ip link set lan0 up; ip link set lan1 up"
-# The kernel shows legacy tables as in use from then on.
+# After this the kernel lists legacy tables as in use.
 LEGACY = "iptables-legacy -t nat -S >/dev/null; iptables-legacy -S >/dev/null; ip6tables-legacy -t nat -S >/dev/null"
 
 
 class Row:
-    """A chain of plugins, the last of which is disturbed, or the plugin `target` that it runs.
+    """A chain of plugins. Calls fail in the last one, or in the plugin `target` that it runs.
 
-    `prepare` is a shell script before the first one. With `neighbour` another container of the network is attached before.
+    `prepare` is a shell script that runs first. With `neighbour`, another container of the network is attached before.
     """
 
     def __init__(self, name, *chain, target=None, prepare="", neighbour=False, namespace=None):

@@ -1,4 +1,4 @@
-"""One chain of plugins on a host of its own: attached, disturbed, detached."""
+"""One chain of plugins on a new host: attached, with one failing call, and detached."""
 
 import copy
 import json
@@ -8,7 +8,7 @@ from host import BOX, SCRATCH, run, shell
 
 TRACE = SCRATCH / "trace"
 WRAPPERS = SCRATCH / "bin"
-# Once: what the plugin runs to take the first call back is not disturbed too.
+# Only the first run is traced: the delegate's DEL during a rollback must not fail too.
 WRAPPER = """#!/bin/sh
 if mkdir {marker} 2>/dev/null; then exec {strace} {program}; fi
 exec {program}
@@ -16,27 +16,27 @@ exec {program}
 
 
 class Broken(Exception):
-    """What has to work without any fault did not."""
+    """A call without a fault failed."""
 
 
 def record():
-    """Words of strace that write down every call."""
+    """Returns strace's options that record every call."""
     return ["-s", "200"]
 
 
 def kill(call):
-    """Words of strace that end the plugin in the place of a call."""
+    """Returns strace's options that kill the plugin instead of a call."""
     return ["-s", "200", "-e", f"trace={call.name}",
             "-e", f"inject={call.name}:error=EPERM:signal=SIGKILL:when={call.number}"]
 
 
 def fail(call, error):
-    """Words of strace that let a call fail once."""
+    """Returns strace's options that make a call fail once."""
     return ["-s", "200", "-e", f"trace={call.name}", "-e", f"inject={call.name}:error={error}:when={call.number}"]
 
 
 class Attachment:
-    """A container's; `results` are those of the chain's plugins so far."""
+    """An attachment of a container; `results` are those of the chain's plugins so far."""
 
     def __init__(self, container, namespace, chain):
         self.container, self.namespace, self.chain = container, namespace, chain
@@ -94,7 +94,7 @@ class Scene:
         return outcome
 
     def add(self, attachment, entry, disturbed=None):
-        """ADD of the chain's next plugin."""
+        """Runs ADD of the chain's next plugin."""
         outcome = self.call("ADD", entry, attachment, previous=attachment.result, disturbed=disturbed)
         document = outcome.document()
         if outcome.is_success and document is not None:
@@ -102,7 +102,7 @@ class Scene:
         return outcome
 
     def attach_before(self):
-        """ADD of all plugins but the last."""
+        """Runs ADD of all plugins except the last."""
         for entry in self.row.chain[:-1]:
             self.must(self.add(self.box, entry), f"ADD of {entry['type']}")
 
@@ -113,7 +113,7 @@ class Scene:
         return self.call("DEL", self.row.chain[-1], self.box, previous=self.box.result, disturbed=disturbed)
 
     def check(self, attachment):
-        """What CHECK of each plugin complains of."""
+        """Yields the errors of each plugin's CHECK."""
         for entry in attachment.chain:
             outcome = self.call("CHECK", entry, attachment, previous=attachment.result)
             if not outcome.is_success:
@@ -124,18 +124,18 @@ class Scene:
             yield from (f"{when}: {problem}" for problem in self.check(self.other))
 
     def warned_for_neighbour(self, outcome):
-        """Whether a success warned that a file of the neighbour's is written with the network's next ADD or DEL."""
+        """Whether a success warned that a file of the neighbour will be written by the network's next ADD or DEL."""
         return self.other and outcome.is_success and f"/{self.other.container}/" in outcome.errors
 
     def delete(self, entries, namespace=None):
-        """DEL of plugins in reverse order: what goes wrong."""
+        """Runs DEL of plugins in reverse order; yields the errors."""
         for entry in reversed(entries):
             outcome = self.call("DEL", entry, self.box, namespace=namespace, previous=self.box.result)
             if not outcome.is_success:
                 yield f"DEL of {entry['type']}{' without a namespace' if namespace == '' else ''}: {outcome}"
 
     def attach_again(self):
-        """DEL, ADD and CHECK of the chain: what goes wrong."""
+        """Runs DEL, ADD and CHECK of the chain; yields the errors."""
         yield from self.delete(self.row.chain)
         self.box.results = []
         for entry in self.row.chain:
@@ -146,7 +146,7 @@ class Scene:
         yield from self.check(self.box)
 
     def collect(self):
-        """GC where the neighbour alone is valid: what goes wrong."""
+        """Runs GC with only the neighbour's attachment valid; yields the errors."""
         valid = [{"containerID": self.other.container, "ifname": "eth0"}] if self.other else []
         for entry in self.row.chain:
             outcome = self.call("GC", entry, **{"cni.dev/valid-attachments": valid})
@@ -155,17 +155,17 @@ class Scene:
 
 
 def trace():
-    """strace's lines, oldest first."""
+    """Returns the output of strace."""
     return TRACE.read_text(errors="replace") if TRACE.exists() else ""
 
 
 def error_problem(outcome):
-    """What is wrong with how a plugin failed, or None."""
+    """Returns what is wrong with a plugin's error, or None."""
     document = outcome.document()
     if outcome.status is None:
         return "it did not end"
     if outcome.status < 0:
-        return f"it was ended by signal {-outcome.status}"
+        return f"signal {-outcome.status} ended it"
     if document is None:
         return "no JSON error"
     if not isinstance(document.get("code"), int) or document["code"] < 1 or not document.get("msg"):

@@ -1,4 +1,4 @@
-"""What plugins change on a host and in a container, as a set of lines."""
+"""The state of host and container that plugins change, as a set of lines."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import subprocess
 from host import BOX, Inside, processes
 
 STATE = ("/run", "/var/lib/cni")
-# The last one is host-local's index of the leases, which it checks against them and makes anew.
+# The last one has the lease indexes, which the plugin verifies and rebuilds.
 NOT_STATE = ("/run/netns", "/run/faults", "/run/lock", "/run/swift-cni/ipam")
 NETWORK = """
 ip -j -d link; echo
@@ -19,12 +19,12 @@ ip -j -6 route show table all; echo
 ip -j neigh show nud permanent; echo
 bridge -j fdb; echo
 """
-# What changes by itself, what is random, and what counts the links that were ever made.
+# Values that change by themselves, that are random, or that count all links ever made.
 PASSING = {
     "address", "bridge_id", "designated_bridge", "designated_root", "flags", "ifindex", "inet6_addr_gen_mode",
     "iflink", "link_index", "link_netnsid", "linkmode", "operstate", "permaddr", "port", "qdisc", "root_id", "id", "no",
     "cost", "designated_port", "state"}
-# A line of a hosts file that was removed in place, whole or half.
+# A line of a hosts file that was removed in place, completely or in part.
 DEAD = re.compile(r"^#[0-9a-f.:]*[\t\r][^\n]*\n", re.MULTILINE)
 RANDOM = re.compile(r"(?<=\"device\":)\d+|(?<=\"inode\":)\d+|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|^\d+\n?$")
 SYSCTLS = ("accept_dad", "accept_ra", "arp_notify", "disable_ipv6", "forwarding", "proxy_arp", "proxy_ndp", "route_localnet",
@@ -32,7 +32,7 @@ SYSCTLS = ("accept_dad", "accept_ra", "arp_notify", "disable_ipv6", "forwarding"
 
 
 def of_everything():
-    """Of the host, the container, files and processes."""
+    """Returns the lines of host, container, files and processes."""
     with Inside(BOX):
         inside = {f"box {line}" for line in of_network()}
     return of_host() | inside
@@ -83,7 +83,7 @@ def steady(value):
 
 
 def leaves(value, path):
-    """One line for each scalar and list, so that a difference shows nothing else."""
+    """Yields one line for each scalar and list, so that a difference shows only what differs."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if not is_passing(key):
@@ -122,7 +122,7 @@ def of_rules():
         if "metainfo" not in item:
             yield f"nft {json.dumps(without_handles(item), sort_keys=True)}"
     for family, program in (("ip", "iptables"), ("ip6", "ip6tables")):
-        # The program would make the tables that it looks at.
+        # Listing a legacy table would create it.
         names = pathlib.Path(f"/proc/net/{family}_tables_names")
         if names.exists() and names.read_text().strip():
             for line in printed(f"{program}-legacy-save").splitlines():
@@ -131,7 +131,7 @@ def of_rules():
 
 
 def is_lock(path):
-    """Whether it is an empty file to lock, which may stay."""
+    """Whether the file is an empty lock file, which may stay."""
     return (path.name.endswith("lock") or path.parent.name == ".locks") and path.lstat().st_size == 0
 
 
@@ -155,7 +155,7 @@ SUBJECT = re.compile(r"^(?:link|address|fdb|file) \S+|^sysctl ipv[46]/conf/[^/]+
 
 
 def subjects(lines):
-    """The links and files that lines are about."""
+    """Yields the links and files that the lines describe."""
     for line in lines:
         if match := SUBJECT.match(line):
             words = re.split(r"[ /]", match.group(0)) if line.startswith("sysctl") else match.group(0).split()
@@ -163,14 +163,14 @@ def subjects(lines):
 
 
 def is_about_remaining(lines, before, after):
-    """Whether differences are nothing but other values of links and files that `after` has and `before` lacks."""
+    """Whether all differences are changed values of links and files that are in `after` and not in `before`."""
     staying = set(subjects(after)) - set(subjects(before))
     extra = [line for line in lines if line.startswith("+ ")]
     return len(extra) == len(lines) and all(set(subjects([line[2:]])) & staying for line in extra)
 
 
 def differences(seen, *allowed):
-    """What none of the allowed snapshots has, and what all of them have and `seen` lacks."""
+    """Returns the lines of `seen` that no allowed snapshot has, and the lines of all of these that `seen` lacks."""
     extra = seen - set().union(*allowed)
     missing = set.intersection(*map(set, allowed)) - seen
     return [f"+ {line}" for line in sorted(extra)] + [f"- {line}" for line in sorted(missing)]

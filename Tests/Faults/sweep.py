@@ -1,4 +1,4 @@
-"""The runs of both sweeps, and what has to hold after each."""
+"""The runs of both sweeps, and the conditions that must be true after each."""
 
 import snapshot
 from calls import parse
@@ -7,7 +7,7 @@ from scene import Broken, Scene, error_problem, fail, kill, record, trace
 
 
 class Undisturbed:
-    """What a row does without faults: the calls of ADD and DEL, and snapshots before and after."""
+    """A run of a row without faults: the calls of ADD and DEL, and snapshots before and after."""
 
     def __init__(self, row, plugins):
         scene = Scene(row, plugins)
@@ -28,7 +28,7 @@ class Undisturbed:
 
 
 def undisturbed_gc(row, plugins):
-    """The host after ADD and GC."""
+    """Returns a snapshot of the host after ADD and GC without faults."""
     scene = Scene(row, plugins)
     scene.attach_before()
     scene.must(scene.add_last(), "ADD")
@@ -38,7 +38,7 @@ def undisturbed_gc(row, plugins):
 
 
 class Run:
-    """One disturbed call. `what` is an errno's name, or KILL and the command that cleans up."""
+    """One call that fails. `what` is the name of an errno; or KILL (DEL cleans up) or KILL-GC (GC cleans up)."""
 
     def __init__(self, row, undisturbed, after_gc, command, call, what):
         self.row, self.undisturbed, self.after_gc = row, undisturbed, after_gc
@@ -51,7 +51,7 @@ class Run:
         return self.what.startswith("KILL")
 
     def problems(self, plugins):
-        """(strace's line of the call, or None if the plugin did not come to it; what is wrong), to be called on a new host."""
+        """Runs on a new host; returns strace's line of the call (None if the plugin ended before) and the errors."""
         scene = Scene(self.row, plugins)
         scene.attach_before()
         if self.command == "DEL":
@@ -89,7 +89,7 @@ class Run:
         return snapshot.of_everything(), self.undisturbed.before, self.undisturbed.after
 
     def compare_in_time(self, scene, command, clean, look):
-        """What stays after an undisturbed ADD and `command`, as a bridge does, may be half made until the next ADD."""
+        """Links and files that stay after `command`, such as a bridge, may be incomplete until the next ADD."""
         seen, before, after = look()
         lines = snapshot.differences(seen, before, after)
         if lines and snapshot.is_about_remaining(lines, before, after):
@@ -130,7 +130,7 @@ class Run:
         outcome = self.disturb(scene)
         when = "after a DEL that succeeded"
         if not outcome.is_success:
-            when = f"after another DEL, where the first one failed ({outcome})"
+            when = f"after another DEL; the first one failed ({outcome})"
             if problem := error_problem(outcome):
                 yield f"DEL fails, {problem}: {outcome}"
             yield from scene.delete(self.row.chain[-1:])
@@ -154,7 +154,7 @@ class Run:
 
 
 def runs_of(row, undisturbed, after_gc):
-    """Every run of a row, in the order of its calls."""
+    """Yields every run of a row, in the order of its calls."""
     for command in ("ADD", "DEL"):
         for call in undisturbed.calls[command]:
             if call.changes:

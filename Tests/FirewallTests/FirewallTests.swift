@@ -43,7 +43,7 @@ import Testing
 
   var rules: [Rule] { get throws { try kernel.filter.ruleSet(of: owner, .firewall)?.rules ?? [] } }
 
-  /// Each with its network, for what passes the host's own chains.
+  /// The admissions of both addresses, with their networks for rules in the host's own chains.
   func admissions(_ chain: String?) -> [Rule] {
     [
       .admit(Admission("10.1.0.5", adminChain: chain, network: .init("cni0", "10.1.0.0/24"))),

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 @testable import firewall
 
-/// What `firewall` plans where firewalld runs.
+/// Plans of `firewall` on a host with firewalld.
 @Suite struct FirewalldTests {
   let plain: FirewallTests
 

@@ -5,7 +5,7 @@ import NetTypes
 import PacketFilter
 import Testing
 
-/// Other things in the place of rule set files, of the lock and of the directories.
+/// Files of the wrong kind in place of rule set files, of the lock and of directories.
 @Suite struct BrokenRuleSetTests {
   private let host: FilterHost
   private let owner: AttachmentID
@@ -21,7 +21,7 @@ import Testing
     "rm PATH; ln -s STATE/target PATH", "rm PATH; ln -s PATH PATH", ": > PATH", "echo '[1]' > PATH",
   ]
 
-  /// The owner's rule set file, in the place of which the script puts something.
+  /// Runs a script that replaces the owner's rule set file.
   private func replaceFile(_ script: String) throws {
     let name = try #require(try Files.list(directory)?.first { !SetAside.isAsideName($0) })
     try shell(script.replacing("PATH", with: "\(directory)/\(name)").replacing("STATE", with: host.state))

@@ -2,19 +2,19 @@ import NetTypes
 import PacketFilter
 import Synchronization
 
-/// firewalld, kept in memory.
+/// A firewalld in memory.
 final class FakeFirewalld: FirewalldClient {
   struct State {
     var bound: Set<ZoneSource> = []
     var runs = true
     var refused: ZoneSource?
-    /// Whether the files of the permanent configuration cannot be written.
+    /// Whether the permanent configuration is read-only.
     var isReadOnly = false
   }
 
   private let state = Mutex(State())
 
-  /// Changes what it is or has.
+  /// Changes the state.
   func set(_ change: (inout State) -> Void) { state.withLock { change(&$0) } }
 
   var bound: Set<ZoneSource> { state.withLock { $0.bound } }

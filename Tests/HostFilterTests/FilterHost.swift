@@ -12,8 +12,8 @@ final class FilterHost {
   let iptables = FakeBackend(.iptables)
   let zones = FakeFirewalld()
 
-  /// - Parameter legacy: the legacy tables in use, a line each.
-  /// - Throws: what the file system said.
+  /// - Parameter legacy: the legacy tables in use, one per line.
+  /// - Throws: an error of the file system.
   init(legacy: String = "") throws {
     state = "/tmp/t-filter-\(UUID().uuidString)"
     try Files.makeDirectories(state)
@@ -33,16 +33,16 @@ final class FilterHost {
   func ruleSets(_ backend: Backend) -> [RuleSet] { backend == .iptables ? iptables.ruleSets : nftables.ruleSets }
 }
 
-/// Rules kept in memory.
+/// A backend with rules in memory.
 final class FakeBackend: FilterBackend {
   let name: Backend
   var ruleSets: [RuleSet] = []
-  /// Whose rules were replaced in one step.
+  /// The owners whose rules were replaced in one step.
   var replaced: [AttachmentID] = []
   var isUsable = true
   var refusal: KernelError?
   var removalRefusal: KernelError?
-  /// Rules that are refused, others are not.
+  /// The rules that are refused; `nil`: none.
   var refusedRules: [Rule]?
   /// Called before anything is added.
   var beforeAdding: () -> Void = {}

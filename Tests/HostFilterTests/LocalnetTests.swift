@@ -6,7 +6,7 @@ import PacketFilter
 import TestSupport
 import Testing
 
-/// Who needs `route_localnet` of a link, and the lock that is held meanwhile.
+/// The owners that need `route_localnet` on a link, and the lock that is held during changes.
 @Suite struct LocalnetTests {
   static let link: InterfaceName = "t-none0"
 

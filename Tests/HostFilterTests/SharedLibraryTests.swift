@@ -17,7 +17,7 @@ struct SharedLibraryTests {
   }
 
   @Test func `a library that cannot be read is not reported as missing`() throws {
-    // Nothing is mapped at address 0, so that reading there fails with EIO.
+    // Address 0 is not mapped, so reading it fails with EIO.
     let error = try #require(refusal(of: "/proc/self/mem"))
     #expect(error.errno == .EIO)
     #expect(error.isTemporary && !error.meansUnsupported)

@@ -83,7 +83,7 @@ import Testing
     try filter.remove(ruleSet().owner, .firewall, everywhere: true)
     #expect(host.zones.bound == [Self.first, Self.second])
     host.zones.set { $0.runs = true }
-    // The next container has got the first address.
+    // Another container has the first address now.
     try filter.add(ruleSet("c2", [Self.first]))
     #expect(host.zones.bound == [Self.first])
     try filter.add(ruleSet("c3", [ZoneSource("10.1.0.3")]))

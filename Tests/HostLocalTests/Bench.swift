@@ -38,7 +38,7 @@ struct Bench {
       keys: try CNIJSON.decode(RuntimeKeys.self, from: bytes), delegates: none)
   }
 
-  /// What ADD answers.
+  /// Runs ADD and returns its result.
   func add(
     _ container: String, _ text: String, more: String = "", network: String = "net", arguments: String = ""
   ) throws -> AddResult {
@@ -72,7 +72,7 @@ struct Bench {
   init(_ directory: String) { self.directory = directory }
 }
 
-/// For a test that has one thread only.
+/// Shares state with a closure; only for tests with one thread.
 private struct Shared: @unchecked Sendable {
   let value: FakeKernel
   init(_ value: FakeKernel) { self.value = value }
@@ -85,7 +85,7 @@ func bench(_ body: (Bench) throws -> Void) throws {
   }
 }
 
-/// The error that `body` ends with; `nil` for any other and for none.
+/// The CNI error that `body` throws; `nil` if it throws another error or none.
 func refusal(_ body: () throws -> Void) -> CNIError? {
   do {
     try body()

@@ -4,7 +4,7 @@ import IPAM
 import NetTypes
 import Testing
 
-/// What a plugin printed and how it ended.
+/// The output and exit status of a plugin.
 struct Answer: Sendable, Equatable {
   var status: Int32
   var output: JSONValue
@@ -24,14 +24,14 @@ struct PluginRun: Sendable {
 
   var path: String
 
-  /// Starts the plugin; `wrapper` is a command line to start it by.
+  /// Starts the plugin; `wrapper` is a command that runs it.
   func start(
     _ command: String, _ container: String, _ config: String, arguments: String = "", wrapper: [String] = []
   ) throws -> Process {
     let process = Process()
-    let words = wrapper + [path]
-    process.executableURL = URL(filePath: words[0])
-    process.arguments = Array(words.dropFirst())
+    let commandLine = wrapper + [path]
+    process.executableURL = URL(filePath: commandLine[0])
+    process.arguments = Array(commandLine.dropFirst())
     process.environment = [
       "CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_NETNS": "/dev/null", "CNI_IFNAME": "eth0",
       "CNI_PATH": "/usr/lib/cni", "CNI_ARGS": arguments, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -61,7 +61,7 @@ struct PluginRun: Sendable {
   }
 }
 
-/// Runs `body` with a directory for leases, which is gone afterwards, and so are the indexes of its networks.
+/// Runs `body` with a directory for leases; it and the indexes of its networks are removed afterwards.
 func inDataDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
   let path = "/tmp/t-swift-cni-\(UUID().uuidString)"
   try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
@@ -87,12 +87,12 @@ func contents(_ path: String) -> [String: String] {
     })
 }
 
-/// The files of a network that are leases.
+/// The lease files of a network.
 func leases(_ path: String) -> Set<String> { names(path).filter { IPAddress($0) != nil } }
 
 /// A configuration of the network `net` whose `ipam` object holds `text`.
 ///
-/// Debian's reference plugin knows no version after 1.0.0.
+/// Debian's reference plugin supports no version after 1.0.0.
 func config(_ directory: String, _ text: String, more: String = "", version: String = "1.0.0") -> String {
   #"{"cniVersion": "\#(version)", "name": "net", "type": "ptp", \#(more) "#
     + #""ipam": {"type": "host-local", "dataDir": "\#(directory)", \#(text)}}"#

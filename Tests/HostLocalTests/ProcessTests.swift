@@ -3,7 +3,7 @@ import Foundation
 import NetTypes
 import Testing
 
-/// The built executable, many of it at once, ended at any moment, and on bad disks.
+/// The built executable: many concurrent processes, killed processes, full and faulty disks.
 @Suite struct ProcessTests {
   @Test func `hundreds of ADDs at once get different addresses, and DELs release all`() throws {
     try inDataDirectory { directory in
@@ -51,7 +51,7 @@ import Testing
         guard round % 10 == 9 else { continue }
         for container in 0..<5 { #expect(try PluginRun.ours("DEL", "c\(container)", text).status == 0) }
         #expect(leases("\(directory)/net") == [], "round \(round)")
-        // The whole pool can be had: nothing is lost to the index either.
+        // The whole pool can be allocated: no address is missing in the index.
         let added = try (0..<13).map { try PluginRun.ours("ADD", "d\($0)", text) }
         #expect(Set(added.flatMap(\.addresses)).count == 26, "round \(round)")
         for container in 0..<13 { #expect(try PluginRun.ours("DEL", "d\(container)", text).status == 0) }
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  /// Mounts a small file system of its own over the directory, in a mount namespace of its own.
+  /// Returns a command that mounts a new tmpfs over the directory, in a new mount namespace.
   private func on(_ options: String, _ directory: String, _ script: String) -> [String] {
     [
       "/usr/bin/unshare", "-m", "/bin/sh", "-ec",
@@ -94,7 +94,7 @@ import Testing
     }
   }
 
-  /// What the kernel says where the disk has room for so many files, attributes counted.
+  /// The operation that fails if the disk has room for this number of files and attributes.
   @Test(
     .needsRoot,
     arguments: [
@@ -104,7 +104,7 @@ import Testing
   func `ADD on a full disk leaves no lease`(files: Int, operation: String) throws {
     try inDataDirectory { directory in
       let text = config(directory, #""ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00::/64"}]]"#)
-      // 1: the plugin's own refusal; 7: the same, and it left no lease.
+      // Status 1: the plugin failed; 71: it failed and left no lease.
       let script = #"set +e; "$@"; code=$?; ls \#(directory)/net | grep -q "^10[.]\|^fd" || code=7$code; exit $code"#
       let answer = try PluginRun.ours("ADD", "a", text, wrapper: on("nr_inodes=\(files)", directory, script))
       let what = operation.replacing("DIR", with: "\(directory)/net")

@@ -12,11 +12,11 @@ private let kinds = [
   #""subnet": "10.3.0.0/29", "ranges": [[{"subnet": "10.1.0.0/29", "rangeStart": "10.1.0.0", "rangeEnd": "10.1.0.6"}]]"#,
 ]
 
-/// Where the first range set has them: after a refusal further on the reference has moved `last_reserved_ip`.
+/// All in the first range set: the reference changes `last_reserved_ip` before a later range set is refused.
 private let requests = ["IP=10.1.0.4", "IP=10.1.0.5", "IP=10.1.0.4", "IP=10.1.0.2", "IP=10.1.0.4", "IP=10.3.0.4"]
 
 extension Answer {
-  /// Debian's version writes `"dns": {}` where it has none to tell.
+  /// Debian's version writes `"dns": {}` if there is none.
   fileprivate var withoutEmptyDNS: JSONValue {
     guard var members = output.object, members["dns"] == .object([:]) else { return output }
     members["dns"] = nil
@@ -25,7 +25,7 @@ extension Answer {
 }
 
 @Suite(.needsReferencePlugins) struct ReferenceTests {
-  /// The same calls at random to both, each in a directory of its own: same answers, same files.
+  /// The same random calls of both plugins, in two directories, give the same results and files.
   @Test(arguments: kinds.indices, [11, 12] as [UInt64])
   func `answers and files are the same as the reference plugin's`(kind: Int, seed: UInt64) throws {
     try inDataDirectory { ours in
@@ -34,7 +34,7 @@ extension Answer {
         for step in 0..<40 {
           let container = "c\(Int.random(in: 0..<9, using: &random))"
           let command = step > 0 && Int.random(in: 0..<3, using: &random) == 0 ? "DEL" : "ADD"
-          // An address on request for one that has another: the reference gives it, and forgets the first on DEL's way.
+          // No request if the container has an address: the reference would lease a second one.
           let holds = contents("\(ours)/net").values.contains("\(container)\r\neth0")
           let arguments = holds || Bool.random(using: &random) ? "" : requests[kind]
           let mine = try PluginRun.ours(command, container, config(ours, kinds[kind]), arguments: arguments)
@@ -48,7 +48,7 @@ extension Answer {
     }
   }
 
-  /// Both work on one directory in turn; whoever made a lease, either frees it.
+  /// Both plugins use one directory in turn; each releases leases of the other.
   @Test(arguments: [21, 22] as [UInt64]) func `both plugins can serve one network in turn`(seed: UInt64) throws {
     try inDataDirectory { directory in
       var random = Seeded(state: seed)

@@ -18,12 +18,12 @@ func request(
 }
 
 extension FakeLeaseStore {
-  /// The addresses an ADD gets.
+  /// Runs ADD and returns the addresses that it gets.
   mutating func add(_ request: AddressRequest) throws(CNIError) -> [String] {
     try allocate(request).map(\.address.description)
   }
 
-  /// What an ADD that must fail says.
+  /// The error of an ADD, which must fail.
   mutating func refusal(_ request: AddressRequest) -> CNIError? {
     do throws(CNIError) {
       _ = try allocate(request)
@@ -142,9 +142,9 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
   func `nothing is leased if a requested address is not available`(others: [String], text: String, why: String) throws {
     var store = FakeLeaseStore()
     store.leases = try [address("10.1.0.2"): LeaseHolder(owner("z"))]
-    let wish = try request("a", dual + #", "exclude": ["10.1.0.4"]"#, wanted: others + [text])
+    let addressRequest = try request("a", dual + #", "exclude": ["10.1.0.4"]"#, wanted: others + [text])
     #expect(
-      store.refusal(wish)
+      store.refusal(addressRequest)
         == CNIError(.addressUnavailable, "requested IP address \(text) is not available: \(why)"))
     #expect(store.leases.count == 1)
   }
@@ -182,18 +182,18 @@ private let dual = #""ranges": [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00::
     #expect(try store.add(request("h", name: "db")) == ["10.1.0.4"])
   }
 
-  /// Every call of the store fails once, alone and for good; nothing of the attachment may stay but what cannot go.
+  /// Each call of the lease store fails, once or from then on; only leases that cannot be removed may stay.
   @Test(arguments: [true, false])
   func `a failure at any step leaves no lease`(failsOnlyOnce: Bool) throws {
-    let wish = try request("a", dual, wanted: ["fd00::5"], name: "db")
+    let addressRequest = try request("a", dual, wanted: ["fd00::5"], name: "db")
     var clean = FakeLeaseStore()
-    _ = try clean.allocate(wish)
+    _ = try clean.allocate(addressRequest)
     #expect(clean.calls >= 9)
     for call in 1...clean.calls {
       var store = FakeLeaseStore()
       store.failingCall = call
       store.failsOnlyOnce = failsOnlyOnce
-      let error = store.refusal(wish)
+      let error = store.refusal(addressRequest)
       #expect(error?.code == .leaseStore, "call \(call)")
       let released = failsOnlyOnce ? [] : store.leases.keys.map { _ in FakeLeaseStore.failure.message }
       #expect(error?.message == ([FakeLeaseStore.failure.message] + released).joined(separator: "; "), "call \(call)")

@@ -3,7 +3,7 @@ import IPAM
 import NetTypes
 import Testing
 
-/// What stands around `ipam`, what is in it, and the whole message.
+/// Members beside `ipam`, members of `ipam`, and the message.
 private let badAround: [(String, String, String)] = [
   (
     #""runtimeConfig": {"ipRanges": [[{"subnet": "10.1.0.5/24"}]]},"#, #""x": 1"#,

@@ -1,7 +1,7 @@
 private let subnetWanted = #"want a subnet such as 10.1.0.0/16 or fd00::/64, "auto" or "auto-ipv6""#
 private let spanWanted = "want an address, a prefix such as 10.1.2.0/28, or two addresses such as 10.1.2.3-10.1.2.9"
 
-/// What is in the `ipam` object, and the whole message.
+/// Members of `ipam`, and the message.
 let badConfigs: [(String, String)] = [
   (#""x": 1"#, #"key "ipam": no IP ranges: want subnet or ranges"#),
   (#""ranges": []"#, #"key "ipam": no IP ranges: want subnet or ranges"#),

@@ -7,7 +7,7 @@ func decoded(_ json: String) throws -> HostLocalConfig {
   try CNIJSON.decode(HostLocalConfig.self, from: Array(json.utf8))
 }
 
-/// The range sets of a configuration whose `ipam` object holds `text`.
+/// The range sets of a configuration with the members `text` in `ipam`.
 func sets(_ text: String, around: String = "", version: String = "1.1.0", bridge: [IPPrefix] = []) throws -> [RangeSet]
 {
   let json = #"{"cniVersion": "\#(version)", "name": "net", \#(around) "ipam": {"type": "host-local", \#(text)}}"#

@@ -2,13 +2,13 @@ import CNI
 import IPAM
 import NetTypes
 
-/// Leases in memory, whose call number `failingCall` throws and, on request, every one after it.
+/// Leases in memory; call number `failingCall` throws, and every later call too unless `failsOnlyOnce`.
 struct FakeLeaseStore: LeaseStore, ~Copyable {
   var leases: [IPAddress: LeaseHolder] = [:]
   var last: [Int: IPAddress] = [:]
   var dead: Set<IPAddress> = []
   var names: [StickyName: [IPAddress]] = [:]
-  /// Leased by somebody who did not take the lock: only an attempt to take them tells.
+  /// Leased by a process without the lock: visible only in an attempt to lease them.
   var unseen: [IPAddress: LeaseHolder] = [:]
   var calls = 0
   var failingCall: Int?

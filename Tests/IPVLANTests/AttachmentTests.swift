@@ -4,7 +4,7 @@ import Testing
 
 // Group: link-kinds, needs ipvlan
 
-/// The last container is the network outside.
+/// The last container stands for the network outside.
 @Suite(.needsRoot)
 struct AttachmentTests {
   @Test func `ADD announces the addresses, and both families work at once`() throws {

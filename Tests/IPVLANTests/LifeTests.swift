@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Masters and namespaces that go, plugins that are killed; the last container is the network outside.
+/// Removed masters and namespaces, killed plugins; the last container stands for the network outside.
 @Suite(.needsRoot)
 struct LifeTests {
   @Test func `the error explains that the master has links of another kind or is a bridge port`() throws {
@@ -38,11 +38,11 @@ struct LifeTests {
       #expect(try lab.ask("STATUS", config.with("master", .string("m9")), plugin: "ipvlan").code == 50)
       try lab.add(config, plugin: "ipvlan").requireSuccess()
       let before = try Snapshot(of: lab)
-      // A trial link of this mode would have changed the other's.
+      // STATUS does not try a link in another mode: that would change the mode of the existing link.
       #expect(try lab.ask("STATUS", config.with("mode", .string("l2")), plugin: "ipvlan").isSuccess)
       try lab.expectUnchanged(since: before)
       try lab.shell("ip link set m0 down", in: lab.host)
-      // Its links come up with it, later.
+      // STATUS accepts a master that is down: its links come up when it does.
       #expect(try lab.ask("STATUS", config, plugin: "ipvlan").isSuccess)
       try lab.add(config, to: 2, plugin: "ipvlan").requireSuccess()
     }

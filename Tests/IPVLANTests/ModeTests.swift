@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Who reaches whom; containers 1 and 2, and 3 as the network outside.
+/// Reachability between containers 1 and 2, the host, and container 3 as the network outside.
 @Suite(.needsRoot)
 struct ModeTests {
   private let outward = ["1 > 10.77.0.1", "1 > fd77::1", "2 > 10.77.0.1", "3 > 10.77.0.2", "3 > fd77::3"]
@@ -21,7 +21,7 @@ struct ModeTests {
     }
   }
 
-  /// Two networks on one master; the host has an address on it, by which the outside finds both.
+  /// Two networks on one master; the host has an address on it, which is the router for the network outside.
   private func route(_ mode: String, _ flag: String, in lab: Lab) throws -> [JSONValue] {
     try lab.addMaster(["10.79.0.1/24", "fd79::1/64"])
     try lab.shell(
@@ -65,7 +65,7 @@ struct ModeTests {
     }
   }
 
-  /// In mode l3 packets come to the container past the host's filter.
+  /// In mode l3 packets to the container do not pass the host's packet filter.
   @Test(arguments: [("l3", true), ("l3s", false)])
   func `the host's packet filter sees incoming packets only in mode l3s`(mode: String, passes: Bool) throws {
     try Lab.use(containers: 3) { lab in

@@ -2,13 +2,13 @@ import CNI
 import LabSupport
 import Testing
 
-/// A container on several networks; 1 and 2 are containers, 3 is outside.
+/// A container on several networks; container 3 stands for the network outside.
 @Suite(.needsRoot)
 struct SeveralNetworksTests {
   @Test func `a container reaches other hosts by ipvlan and its peers by an internal bridge, and nothing else`() throws
   {
     try Lab.use(containers: 3) { lab in
-      // The host has an address outside; only ipvlan leads there.
+      // The network outside has the host's address on another subnet, which only ipvlan reaches.
       try lab.addMaster(["10.77.0.1/24", "fd77::1/64", "10.90.0.1/24"])
       let outer = try lab.upper("ipvlan", ipam: #"{"routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}"#)
       let inner = try lab.bridge(#"{"name": "inner"}"#, subnets: ["10.88.0.0/24", "fd88::/64"])
@@ -34,7 +34,7 @@ struct SeveralNetworksTests {
         "ipvlan", #"{"name": "other", "gwPriority": 1}"#, subnets: ["10.78.0.0/24", "fd78::/64"], ipam: routes)
       try lab.add(low.with("gwPriority", .integer(0)), as: "eth0", plugin: "ipvlan").requireSuccess()
       try lab.add(high, as: "eth1", plugin: "ipvlan").requireSuccess()
-      /// By which links packets to an address outside leave, in either family.
+      /// The links through which packets to an address outside leave, for each family.
       func outgoingLinks() throws -> [String] {
         let output = try lab.shell("ip route get 10.90.0.1; ip -6 route get fd90::1", in: lab.container(1))
         return output.split(separator: " ").filter { $0.hasPrefix("eth") }.map(String.init)

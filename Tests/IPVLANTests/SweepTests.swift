@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 @testable import ipvlan
 
-/// `ipvlan` on the running kernel, refused once at each of its changes.
+/// `ipvlan` on the running kernel, which refuses each change once.
 @Suite(.needsRoot)
 struct SweepTests {
   @Test func `ADD leaves host and container unchanged if any change is refused`() throws {

@@ -16,7 +16,7 @@ import Testing
     "table \(table) { chain forward { type filter hook forward priority 0; policy \(policy); \(rules); }; }"
   }
 
-  /// `nil`: a ruleset that is not certain to drop.
+  /// Rulesets, connections, and what drops the connection; `nil`: nothing certainly drops it.
   static let table: [(ruleset: String, connection: ForwardedConnection, drop: String?)] = [
     (chain(""), sent, "nf_tables table inet filter, chain forward, policy drop"),
     (chain(""), any, "nf_tables table inet filter, chain forward, policy drop"),
@@ -30,7 +30,7 @@ import Testing
       nil
     ),
     ("table inet filter { chain input { type filter hook input priority 0; policy drop; }; }", sent, nil),
-    // Rules that match replies only.
+    // Rules that match only replies.
     (chain("ct state established,related accept"), sent, "policy drop"),
     (chain("ct state { established, related } accept"), sent, "policy drop"),
     (chain("ct state vmap { established : accept, invalid : drop }"), sent, "policy drop"),

@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 @testable import Iptables
 
-/// What happens when others are at the tables too, or the kernel says no.
+/// Concurrent changes of the tables by other programs, and errors of the kernel.
 @Suite(.needsKernel) struct IptablesFaultTests {
   static let ruleSet = RuleSet(
     owner("c1"), .network,
@@ -64,7 +64,7 @@ import Testing
   @Test(arguments: TableName.all)
   func `a table that cannot be changed leaves the other tables unchanged`(table: TableName) throws {
     let (before, added, full, removed, errors) = try IptablesLab.run { lab in
-      try lab.shell(IptablesLifeTests.foreign)
+      try lab.shell(IptablesLifeTests.foreignRules)
       let before = try lab.everything()
       var faulty = lab.backend
       faulty.tables.beforeCommit = { (name) throws(KernelError) in

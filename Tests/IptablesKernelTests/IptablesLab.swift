@@ -6,14 +6,14 @@ import PacketFilter
 import TestSupport
 @testable import Iptables
 
-/// The legacy tables of a network namespace of its own, with a lock of its own.
+/// The legacy tables of a new network namespace, with a separate lock.
 struct IptablesLab {
   let lockFile: String
 
-  /// Runs `body` where nobody has a rule, and returns what it returned.
+  /// Runs `body` in a network namespace without rules, and returns its result.
   ///
   /// - Parameters:
-  ///   - touched: whether all tables are there, so that one can compare before and after.
+  ///   - touched: whether to create all tables first, so that they can be compared.
   ///   - body: gets the laboratory.
   /// - Returns: what `body` returned.
   /// - Throws: what `body` threw.
@@ -30,7 +30,7 @@ struct IptablesLab {
     }
   }
 
-  /// What the script printed.
+  /// The output of a script.
   @discardableResult
   func shell(_ script: String) throws -> String {
     let answer = try ChildProcess.run(

@@ -5,7 +5,7 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-/// Rules of several owners, beside other people's.
+/// Rules of several owners, beside rules of other programs.
 @Suite(.needsKernel) struct IptablesLifeTests {
   static let ruleSets = [
     RuleSet(owner("c1"), .network, [masquerade("10.1.0.2"), masquerade("fd00::2"), isolation(.outside)]),
@@ -24,8 +24,8 @@ import Testing
 
   static func isolation(_ reach: Isolation.Reach) -> Rule { .isolate(Isolation(name("br0"), reach: reach)) }
 
-  /// Other people's rules, some of which have counted packets.
-  static let foreign = """
+  /// Rules of other programs, some with counters that are not 0.
+  static let foreignRules = """
     iptables-legacy -A FORWARD -s 192.0.2.7 -j DROP -c 5 500
     iptables-legacy -I FORWARD -j ACCEPT -c 7 700
     iptables-legacy -N OPS
@@ -39,7 +39,7 @@ import Testing
 
   @Test func `other programs' rules stay with their counters and in their order`() throws {
     let (before, between, after, missing) = try IptablesLab.run { lab in
-      try lab.shell(Self.foreign)
+      try lab.shell(Self.foreignRules)
       let before = try lab.everything()
       var backend = lab.backend
       var between: [String] = []
@@ -62,7 +62,7 @@ import Testing
   @Test(arguments: ruleSets.indices)
   func `removing one rule set keeps the others`(index: Int) throws {
     let (missing, tags) = try IptablesLab.run { lab in
-      try lab.shell(Self.foreign)
+      try lab.shell(Self.foreignRules)
       var backend = lab.backend
       for ruleSet in Self.ruleSets { try backend.add(ruleSet) }
       let gone = Self.ruleSets[index]
@@ -88,7 +88,7 @@ import Testing
       let back = try Self.ruleSets.flatMap { try backend.missing(from: $0) }
       try lab.shell("for t in filter nat; do iptables-legacy -t $t -F; ip6tables-legacy -t $t -F; done")
       for ruleSet in Self.ruleSets { try backend.remove(ruleSet.owner.filterTag, ruleSet.role, recordedRules: nil) }
-      // Whether we made them nobody knows any more.
+      // Empty chains stay, because nothing records whether we created them.
       try lab.shell("iptables-legacy -X OPS; iptables-legacy -X CNI-ADMIN; iptables-legacy -t nat -X")
       return (before, missing, back, try lab.everything())
     }
@@ -135,7 +135,7 @@ import Testing
   }
 }
 
-/// What `body` threw.
+/// The error that `body` throws; `nil` if it throws none.
 func kernelError(_ body: () throws(KernelError) -> Void) -> KernelError? {
   do throws(KernelError) {
     try body()

@@ -2,11 +2,11 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-/// What a container, and the host itself, reach of the host's loopback addresses.
+/// The loopback addresses of the host that a container and the host reach.
 @Suite(.needsKernel) struct IptablesLoopbackTests {
-  /// A container on `br0` that sends what is for 127.0.0.1 to the host, and servers in both places.
+  /// A container on `br0` that sends packets for 127.0.0.1 to the host, and servers on both.
   ///
-  /// Where bridges call the packet filter for IPv6, nothing that it does is seen from ::1.
+  /// `bridge-nf-call-ip6tables` is 0, because with 1 rules of the packet filter have no effect for ::1.
   static let setUp = """
     unshare --net sleep 50 >/dev/null 2>&1 &
     box=$!
@@ -69,7 +69,7 @@ import Testing
         enter bash -c 'ask 127.0.0.1 9000'
         """)
     }
-    // The last one shows that nothing else kept the container away.
+    // The last answer shows that only the guard blocked the container.
     #expect(answers == "\n\ncont\ncont\nhost\n")
   }
 

@@ -3,7 +3,7 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-/// A name server of the host, which one bridge may ask.
+/// A name server on the host, which only one bridge may query.
 @Suite(.needsKernel) struct IptablesNamesTests {
   private func ruleSet(_ container: String, _ bridge: String = "br0", at server: String = "10.1.0.1") -> RuleSet {
     RuleSet(owner(container), .names, [.serve(NameService(name(bridge), address: ip(server)))])
@@ -75,7 +75,7 @@ import Testing
     iptables-legacy -A INPUT -i lo -j ACCEPT
     """
 
-  /// Whether port 53 of each address is heard from the container, that of the second from the host, and another port.
+  /// Tests queries to port 53 of both addresses from the container, to the second from the host, and to another port.
   private static let asking = """
     from ctypes import CDLL
     from os import open as open_file

@@ -3,13 +3,13 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-/// What `iptables-legacy-save` says of each kind of rule.
+/// The output of `iptables-legacy-save` for each kind of rule.
 @Suite(.needsKernel) struct IptablesRuleTests {
   struct Case: CustomTestStringConvertible, Sendable {
     var rules: [Rule]
     var table: String
     var family = IPFamily.v4
-    /// Without `-A` and the owner's comment.
+    /// The rule, without `-A` and the owner's comment.
     var saved: String
     var testDescription: String { "\(rules)" }
   }

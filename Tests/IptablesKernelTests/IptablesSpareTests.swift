@@ -17,7 +17,7 @@ import Testing
       ])
   }
 
-  /// Where the port leads: what the first rule says.
+  /// The target of the port in the first rule.
   private static func targets(_ lab: IptablesLab) throws -> [String] {
     try lab.rules("nat").filter { $0.hasPrefix("-A CNI-PORTS") }.compactMap {
       $0.split(separator: " ").last.map(String.init)

@@ -2,7 +2,7 @@ import Glibc
 import Testing
 
 extension Trait where Self == ConditionTrait {
-  /// Skips where network namespaces cannot be made, unless `CNI_KERNEL_TESTS` is set.
+  /// Skips the tests without root, unless `CNI_KERNEL_TESTS` is set.
   static var needsKernel: Self {
     .enabled("needs root: make check") {
       unsafe getenv("CNI_KERNEL_TESTS") != nil || geteuid() == 0

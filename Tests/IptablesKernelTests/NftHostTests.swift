@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 @testable import Iptables
 
-/// Hosts whose `iptables` is the one for nf_tables.
+/// Hosts with `iptables-nft`.
 @Suite(.needsKernel) struct NftHostTests {
   static let outbound = [
     Rule.pass(Passage(net("10.1.0.0/24"), .outbound)), .pass(Passage(net("fd00::/64"), .outbound)),
@@ -20,7 +20,7 @@ import Testing
     done
     """
 
-  /// Where ufw's rules for what is forwarded stand.
+  /// The rules of ufw for forwarded packets.
   static let ufw = """
     iptables-nft-restore <<'END'
     *filter

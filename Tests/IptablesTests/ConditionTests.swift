@@ -3,9 +3,9 @@ import Testing
 @testable import Iptables
 
 struct ConditionTests {
-  private func rule(_ words: String) throws -> TableRule {
+  private func rule(_ text: String) throws -> TableRule {
     var rule = TableRule(.v4, target: .returnToCaller)
-    var conditions = ConditionParser(words.split(separator: " ").map(String.init))
+    var conditions = ConditionParser(text.split(separator: " ").map(String.init))
     try conditions.add(to: &rule)
     return rule
   }
@@ -35,8 +35,8 @@ struct ConditionTests {
     ("-m iprange --src-range 1.2.3.9-1.2.3.4", "--src-range 1.2.3.9-1.2.3.4: not a valid value"),
     ("! -m mark", "-m: want"),
   ])
-  func `an invalid condition is refused`(words: String, start: String) throws {
-    let error = #expect(throws: ConditionError.self) { try rule(words) }
+  func `an invalid condition is refused`(text: String, start: String) throws {
+    let error = #expect(throws: ConditionError.self) { try rule(text) }
     #expect(error.map { "\($0)" }?.hasPrefix(start) == true, "\(error.map { "\($0)" } ?? "")")
   }
 }

@@ -3,7 +3,7 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-/// Entries as `linux/netfilter_ipv4/ip_tables.h` and `linux/netfilter/x_tables.h` lay them out.
+/// Table entries in the layout of `linux/netfilter_ipv4/ip_tables.h` and `linux/netfilter/x_tables.h`.
 struct EncodingTests {
   static var rule: TableRule {
     var rule = TableRule(.v4, .port(.tcp, 8080), target: .destination(.v4("10.1.0.2"), port: 80))

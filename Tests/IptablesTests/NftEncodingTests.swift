@@ -3,7 +3,7 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-/// Rules as nf_tables' expressions and back.
+/// Rules encoded as nf_tables expressions and decoded again.
 struct NftEncodingTests {
   static var rules: [TableRule] {
     var forwarded = TableRule(.v4, .replies, .comment("cni: x"), target: .accept)

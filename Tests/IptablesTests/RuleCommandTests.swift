@@ -4,7 +4,7 @@ import PacketFilter
 import Testing
 @testable import Iptables
 
-/// Plans as lines of the `iptables` command, for tables that are empty.
+/// Plans as `iptables` commands, for empty tables.
 @Suite struct RuleCommandTests {
   private var owner: AttachmentID {
     get throws {

@@ -14,12 +14,12 @@ import Testing
 
 // Group: kernel
 
-/// `bridge` on the real kernel, refused once at each of its changes.
+/// `bridge` on the running kernel, which refuses each change once.
 @Suite(.needsKernel) struct BridgeSweepTests {
   private struct Outcome: Sendable {
     var before: Snapshot
     var after: Snapshot
-    /// Rules, and chains of ours, before and after.
+    /// The rules and our chains, before and after ADD.
     var rules: [[String]]
     var changes: Int
     var succeeded: Bool
@@ -98,7 +98,7 @@ import Testing
   }
 }
 
-/// All of nf_tables, and of the legacy tables rules and the chains that are not the kernel's.
+/// The whole nf_tables ruleset, and the rules and chains of the legacy tables, without built-in chains.
 func presentRules() throws -> [String] {
   let commands = [["/usr/sbin/nft", "list", "ruleset"], ["/usr/sbin/iptables-legacy-save"]]
   let listed = try commands.flatMap {

@@ -11,7 +11,7 @@ import Testing
     "127.0.0.1 5353", "127.0.0.2 5353", "127.0.0.1 5354", "::1 5353",
   ]
 
-  /// Remembered UDP connections, as `DESTINATION PORT`, before and after some are forgotten.
+  /// The UDP connections in conntrack, as `DESTINATION PORT`, before and after some are deleted.
   private func connections(forgetting wanted: Set<ConntrackFilter>) throws -> (
     before: Set<String>, after: Set<String>
   ) {
@@ -85,7 +85,7 @@ import Testing
   }
 }
 
-/// Makes conntrack watch this thread's namespace, which it does only where some rule wants it.
+/// Enables conntrack in this thread's namespace; the kernel needs a rule that uses it.
 private func enableConntrack() throws {
   let ruleset = "table inet t {\n chain o {\n type filter hook output priority 0\n ct state new accept\n }\n}\n"
   let outcome = try ChildProcess.run(
@@ -93,7 +93,7 @@ private func enableConntrack() throws {
   try #require(outcome.status == 0)
 }
 
-/// Opens a UDP connection in the eyes of conntrack.
+/// Sends a UDP packet, which conntrack counts as a connection.
 private func sendPacket(to address: IPAddress, _ port: UInt16) throws {
   let file = socket(address.family == .v4 ? AF_INET : AF_INET6, Int32(SOCK_DGRAM.rawValue), 0)
   defer { close(file) }
@@ -101,15 +101,15 @@ private func sendPacket(to address: IPAddress, _ port: UInt16) throws {
   guard sent == 1 else { throw KernelError(errno: .last, doing: "send to \(address)") }
 }
 
-/// What conntrack remembers of UDP in this thread's namespace.
+/// The UDP entries of conntrack in this thread's namespace.
 private func conntrackEntries() throws -> Set<String> {
   let text = String(decoding: try Files.read("/proc/thread-self/net/nf_conntrack"), as: UTF8.self)
   return Set(
     text.split(separator: "\n").filter { $0.contains(" udp ") }.compactMap { line in
-      let words = line.split(separator: " ")
+      let fields = line.split(separator: " ")
       guard
-        let destination = words.first(where: { $0.hasPrefix("dst=") }).flatMap({ IPAddress(String($0.dropFirst(4))) }),
-        let port = words.first(where: { $0.hasPrefix("dport=") })
+        let destination = fields.first(where: { $0.hasPrefix("dst=") }).flatMap({ IPAddress(String($0.dropFirst(4))) }),
+        let port = fields.first(where: { $0.hasPrefix("dport=") })
       else { return nil }
       return "\(destination) \(port.dropFirst(6))"
     })

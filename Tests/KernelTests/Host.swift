@@ -3,7 +3,7 @@ import NetTypes
 import Netlink
 import TestSupport
 
-/// All that a test may compare of a host and its container, read from the kernel.
+/// The state of a host and its container that tests compare, read from the kernel.
 struct Snapshot: Equatable, Sendable {
   var links: [String] = []
   var addresses: [String] = []
@@ -25,7 +25,7 @@ struct Snapshot: Equatable, Sendable {
   }
 }
 
-/// Makes the changes in a new host with a new container and tells what is there then.
+/// Makes the changes on a new host with a new container and returns the state afterwards.
 func after(_ changes: [Change]) throws -> Snapshot {
   try inFreshNamespace { path in
     var kernel = try LiveKernel.open(containerNamespace: path)
@@ -34,7 +34,7 @@ func after(_ changes: [Change]) throws -> Snapshot {
   }
 }
 
-/// A bridge, and a container's interface as its port.
+/// Creates a bridge, and a container's interface as its port.
 let attachment: [Change] = [
   .createLink(LinkSpec("br0", kind: .bridge(filtersVLANs: false), mac: "02:00:00:00:00:01", mtu: 1400)),
   .changeLink("br0", on: .host, LinkChange(isUp: true, alias: "cni:net/")),

@@ -14,7 +14,7 @@ import Testing
     var isIPv6Only = true
   }
 
-  /// What is found at these ports while the sockets are bound and, for TCP, listen; without inodes.
+  /// The listeners that are found at these ports while the sockets are bound and, for TCP, listen; without inodes.
   private func listeners(
     _ transport: TransportProtocol, _ ports: Set<UInt16>, beside sockets: [Socket]
   ) throws -> [Listener] {

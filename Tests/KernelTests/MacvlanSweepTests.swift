@@ -7,14 +7,14 @@ import TestSupport
 import Testing
 @testable import macvlan
 
-/// `macvlan` with the host's access on the real kernel, refused once at each of its changes.
+/// `macvlan` with `hostAccess` on the running kernel, which refuses each change once.
 @Suite(.needsKernel) struct MacvlanSweepTests {
   private struct Outcome: Sendable {
     var before: Snapshot
     var after: Snapshot
     var changes: Int
     var succeeded: Bool
-    /// After another DEL.
+    /// The state after another DEL.
     var end: Snapshot
   }
 
@@ -65,7 +65,7 @@ import Testing
     }
   }
 
-  /// `dhcp` is asked once the link is there.
+  /// `dhcp` is called only after the link was created.
   @Test(arguments: 0..<24, ["fake", "dhcp"])
   func `ADD leaves host and container unchanged if change n is refused`(n: Int, ipam: String) throws {
     let outcome = try attach(refusing: n, ipam: ipam)

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 @testable import overlay_vxlan
 
-/// `overlay-vxlan` on the real kernel, refused once at each of its changes.
+/// `overlay-vxlan` on the running kernel, which refuses each change once.
 @Suite(.needsKernel) struct OverlaySweepTests {
   private static let peers = """
     [{"vtep":"192.0.2.1","subnets":["10.1.0.0/24","fd00:1::/64"]},{"vtep":"192.0.2.2","subnet":"10.2.0.0/24"},

@@ -13,9 +13,9 @@ import TestSupport
 import Testing
 @testable import ptp
 
-/// `ptp` on the real kernel, refused once at each of its changes.
+/// `ptp` on the running kernel, which refuses each change once.
 @Suite(.needsKernel) struct PtpSweepTests {
-  /// Where the other end is, and what else is wanted.
+  /// The place of the other end, and further settings.
   enum Kind: CaseIterable, Sendable {
     case iptables, nftables, peer
 
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  /// What there is to compare: host, container, peer, and all rules.
+  /// The state that is compared: host, container, peer, and all rules.
   private struct State: Equatable, Sendable {
     var hostAndContainer: Snapshot
     var peer: Snapshot

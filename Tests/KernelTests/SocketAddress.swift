@@ -1,7 +1,7 @@
 import Glibc
 import NetTypes
 
-/// Calls `body` with a socket address as the C library takes it.
+/// Calls `body` with a socket address in the form of the C library.
 func withSocketAddress<Value>(
   _ address: IPAddress, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Value
 ) -> Value {

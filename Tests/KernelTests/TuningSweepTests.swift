@@ -9,9 +9,9 @@ import TestSupport
 import Testing
 @testable import tuning
 
-/// `tuning` on the real kernel, refused once at each of its changes.
+/// `tuning` on the running kernel, which refuses each change once.
 @Suite(.needsKernel) struct TuningSweepTests {
-  /// What it can change of `eth0`.
+  /// The settings of `eth0` that `tuning` can change.
   private struct State: Equatable, Sendable {
     var mac: MACAddress?
     var mtu: Int
@@ -46,7 +46,7 @@ import Testing
 
   private func tune(refusing n: Int) throws -> Outcome {
     let directory = FileManager.default.temporaryDirectory.appending(path: "tuning-\(UUID().uuidString)").path()
-    defer { try? FileManager.default.removeItem(atPath: directory) }  // what is left must not hide the outcome
+    defer { try? FileManager.default.removeItem(atPath: directory) }  // errors must not hide those of the test
     return try inFreshNamespace { path in
       let json = #"""
         {"dataDir": "\#(directory)", "mac": "02:00:00:00:00:09", "mtu": 1300, "txQLen": 77, "promisc": true,
@@ -55,7 +55,7 @@ import Testing
         """#
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
-      // So that the general setting is changed back and the special one was as wanted from the start.
+      // The specific sysctl has the wanted value already, so ADD changes and restores only the general one.
       try kernel.apply(.setSysctls([Sysctl("net/ipv4/conf/eth0/forwarding", "1")], on: .container))
       let before = try State(on: &kernel)
       let counter = Counter()

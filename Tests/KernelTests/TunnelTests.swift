@@ -6,7 +6,7 @@ import PluginKit
 import TestSupport
 import Testing
 
-/// VXLAN devices and what they know of other hosts, on the real kernel.
+/// VXLAN devices and their tunnel tables on the running kernel.
 @Suite(.needsKernel) struct TunnelTests {
   private static var spec: LinkSpec {
     var vxlan = VXLAN(vni: 4097, port: 4790)
@@ -19,7 +19,7 @@ import Testing
     return LinkSpec("vx0", kind: .vxlan(vxlan, over: "eth9"), mac: "02:11:22:33:44:55", mtu: 1450)
   }
 
-  /// An underlay, the device, a bridge.
+  /// Creates an underlay, the VXLAN device and a bridge.
   private static let host: [Change] = [
     .createLink(LinkSpec("eth9", kind: .veth(peer: .init(name: "far")))),
     .addAddress(AddressSpec("192.0.2.1/24", on: "eth9", .host)),

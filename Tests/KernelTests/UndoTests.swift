@@ -5,7 +5,7 @@ import Netlink
 import TestSupport
 import Testing
 
-/// Every verb, made and taken back on the real kernel.
+/// Every kind of change, made and undone on the running kernel.
 @Suite(.needsKernel) struct UndoTests {
   static let verbs: [Change] = [
     .createLink(LinkSpec("br1", kind: .bridge(filtersVLANs: false))),
@@ -38,7 +38,7 @@ import Testing
       return (before, between, failures.isEmpty ? try Snapshot(of: path) : nil)
     }
     #expect(after == before)
-    // Bridge ports, neighbours and forwarding entries are not in the snapshot; their tests read them one by one.
+    // Bridge ports, neighbours and forwarding entries are not in the snapshot; other tests cover them.
     if ![4, 11, 12, 13, 14].contains(index) { #expect(between != before) }
   }
 
@@ -71,7 +71,7 @@ import Testing
   }
 }
 
-/// Neighbours and forwarding entries, as iproute2 tells them.
+/// Neighbours and forwarding entries, as iproute2 shows them.
 private func tableEntries() throws -> String {
   let commands = [["/sbin/ip", "neighbour", "show", "nud", "all"], ["/sbin/bridge", "fdb", "show"]]
   return try commands.map {

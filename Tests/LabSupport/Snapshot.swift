@@ -61,8 +61,8 @@ public struct Snapshot {
   /// The value without members that change by themselves.
   private static func steady(_ value: JSONValue) -> JSONValue {
     guard let members = value.object else { return value }
-    let passing = ["operstate", "flags", "linkmode", "inet6_addr_gen_mode", "tso_max_size", "qdisc"]
-    var kept = members.filter { key, _ in !passing.contains(key) && !key.contains("timer") && !key.contains("topology")
+    let changing = ["operstate", "flags", "linkmode", "inet6_addr_gen_mode", "tso_max_size", "qdisc"]
+    var kept = members.filter { key, _ in !changing.contains(key) && !key.contains("timer") && !key.contains("topology")
     }
     .mapValues(steady)
     let flags = members["flags"]?.array?.filter { ["UP", "PROMISC"].contains($0.string) } ?? []

@@ -1,10 +1,10 @@
-"""Answers and asks in many network namespaces at once.
+"""Runs servers and sends probes in many network namespaces at the same time.
 
 Standard input: {"servers": [{"namespace", "name", "transport", "port", "group"}],
-"probes": [{"namespace", "source", "to", "port", "transport", "patience", "size"}]}, a namespace as a path, a patience in
-seconds, a size in bytes of what a ping carries; one with a size may not be fragmented.
-A server says its name, the address it saw and that address's port. A socket stays in the namespace in which it was made,
-so one thread does it all. Standard output: for each probe [name, seen address, seen port, own port] or [what was wrong].
+"probes": [{"namespace", "source", "to", "port", "transport", "patience", "size"}]}: a namespace as a path, a patience in
+seconds, a size as the bytes of a ping's payload; a ping with a size must not be fragmented.
+A server answers with its name and the client's address and port. A socket stays in the namespace in which it was made,
+so one thread is enough. Standard output: for each probe [name, seen address, seen port, own port] or [error].
 """
 
 import ctypes
@@ -71,7 +71,7 @@ class Server:
             _, [(level, kind, info)], _, peer = self.socket.recvmsg(100, 100)
             address = ipaddress.IPv6Address(info[:16])
             is_group = (address.ipv4_mapped or address).is_multicast
-            # From the address that was asked, as a client wants it.
+            # The answer must come from the address to which the request was sent.
             source = [] if is_group else [(level, kind, info[:16] + bytes(4))]
             self.socket.sendmsg([self.answer(peer)], source, 0, peer)
 
@@ -99,7 +99,7 @@ class Probe:
         self.socket.setblocking(False)
         if self.wanted.get("source"):
             self.socket.bind((self.wanted["source"], 0))
-        if self.size:  # IP_MTU_DISCOVER, IPV6_MTU_DISCOVER: don't fragment, whatever the path has told
+        if self.size:  # IP_MTU_DISCOVER, IPV6_MTU_DISCOVER: don't fragment, and ignore the path MTU
             level, option = (socket.IPPROTO_IPV6, 23) if self.is_v6 else (socket.IPPROTO_IP, 10)
             self.socket.setsockopt(level, option, 3)
         if self.transport == "tcp":
@@ -174,7 +174,7 @@ def main():
     work = json.load(sys.stdin)
     servers = [Server(server) for server in work["servers"]]
     probes = [Probe(probe) for probe in work["probes"]]
-    asked = begun = time.monotonic()  # asking many may take longer than any one's patience
+    asked = begun = time.monotonic()  # sending many probes may take longer than one probe's patience
     while any(probe.outcome is None for probe in probes):
         for key, _ in SELECTOR.select(0.05):
             key.data(key)

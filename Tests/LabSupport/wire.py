@@ -1,7 +1,7 @@
-"""Prints a line for each frame that arrives at a link of this network namespace, until it is ended.
+"""Prints a line for each frame that arrives at a link of this network namespace, until the program is killed.
 
-Arguments: the link, and a FIFO to which a line is written once nothing is missed any more. A line is the frame's VLAN or
-`-`, what it is, and the addresses of sender and receiver.
+Arguments: the link, and a FIFO to which a line is written when the capture has started. A line has the frame's VLAN or
+`-`, its type, and the addresses of sender and receiver.
 """
 
 import socket

@@ -4,7 +4,7 @@ import IPAM
 import NetTypes
 import Testing
 
-/// Directories, links and FIFOs in the place of files.
+/// Directories, links and FIFOs in place of files.
 @Suite struct BadFileTests {
   static let kinds = ["mkdir", "link", "fifo", "loop"]
   let a = LeaseHolder(container: "a", interface: "eth0")
@@ -24,7 +24,7 @@ import Testing
       #expect(try held == [address("10.1.0.2")])
       #expect(leases.releaseAll(held) == [])
       #expect(try leases.addresses(of: a) == [])
-      // What stands in a lease's place blocks its address; what stands elsewhere gives way.
+      // Such a file in place of a lease blocks the address; in other places it is removed.
       #expect(try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0))
       #expect(try !leases.take(address("10.1.0.3"), for: a, namespacePath: "", set: 0))
       #expect(try leases.lastReserved(set: 0) == address("10.1.0.2"))

@@ -4,7 +4,7 @@ import IPAM
 import NetTypes
 import Testing
 
-/// What the directory says, computed the plain way.
+/// The expected answers, read from the directory without an index.
 private struct Model {
   var directory: String
   var files: String { "\(directory)/data/net" }
@@ -15,7 +15,7 @@ private struct Model {
     return leases
   }
 
-  /// Every question the index answers, asked of it and of the directory.
+  /// Asks index and directory everything that the index answers, and returns the differences.
   func disagreements(_ store: inout LeaseDirectory, holders: [LeaseHolder], spans: [AddressSpan]) throws -> [String] {
     let leases = leases
     let taken = Set(leases.keys.compactMap { IPAddress($0) })
@@ -46,7 +46,7 @@ private struct Model {
 @Suite struct IndexTests {
   static let indexes = ["kept", "forbidden", "spoilt"]
 
-  /// Ours and foreign changes at random: the reference plugin works by hand, under the same lock.
+  /// Random changes by our code and by code that acts as the reference plugin, under the same lock.
   @Test(arguments: [1, 2, 3], indexes)
   func `the lease index has the same leases as the directory`(seed: UInt64, kind: String) throws {
     var random = Seeded(state: seed)
@@ -86,7 +86,7 @@ private struct Model {
       } else {
         let holder = holders[Int.random(in: 0..<holders.count, using: &random)]
         let text = Bool.random(using: &random) ? String(decoding: holder.fileContent, as: UTF8.self) : holder.container
-        // Not atomically: the reference makes no temporary file.
+        // Not atomic, because the reference writes no temporary file.
         _ = FileManager.default.createFile(
           atPath: "\(model.files)/10.1.3.\(Int.random(in: 0...255, using: &random))", contents: Data(text.utf8))
       }
@@ -121,7 +121,7 @@ private struct Model {
       _ = try store.take(
         address("10.1.0.2"), for: LeaseHolder(container: "a", interface: "eth0"), namespacePath: "", set: 0)
       _ = consume store
-      // Content changes do not show in the directory: the proof that it was not read again.
+      // New contents do not change the directory's time, so the index must not notice them.
       try Data("b\r\neth0".utf8).write(to: URL(fileURLWithPath: "\(directory)/data/net/10.1.0.2"), options: [])
       var again = try open(directory)
       #expect(try again.addresses(of: LeaseHolder(container: "b", interface: "eth0")) == [])

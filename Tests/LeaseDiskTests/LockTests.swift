@@ -59,10 +59,10 @@ import Testing
   }
 }
 
-/// Puts something else where a file belongs: a directory, a symbolic link to `PATH.target`, a FIFO, a link to itself.
+/// Replaces a file by a directory, a symbolic link to `PATH.target`, a FIFO, or a link to itself.
 func putOtherFile(_ kind: String, at path: String) throws {
   let files = FileManager.default
-  try? files.removeItem(atPath: path)  // often there is nothing
+  try? files.removeItem(atPath: path)  // often there is no file
   switch kind {
   case "mkdir": try files.createDirectory(atPath: path, withIntermediateDirectories: false)
   case "fifo": #expect(unsafe mkfifo(path, 0o600) == 0)

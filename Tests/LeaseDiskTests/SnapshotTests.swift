@@ -4,7 +4,7 @@ import IPAM
 import NetTypes
 import Testing
 
-/// A plan's look at the leases.
+/// The leases as a plan reads them.
 @Suite struct SnapshotTests {
   @Test func `a snapshot gives the next ADD's address and writes nothing`() throws {
     try inTemporaryDirectory { directory in

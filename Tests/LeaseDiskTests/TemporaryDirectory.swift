@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Runs `body` with a directory of its own, which is gone afterwards.
+/// Runs `body` with a new directory, which is removed afterwards.
 func inTemporaryDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
   let path = "/tmp/t-swift-cni-\(UUID().uuidString)"
   try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)

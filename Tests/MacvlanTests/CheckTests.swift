@@ -30,7 +30,7 @@ import Testing
     #expect(fixture.ipam.calls == [.add, .check])
   }
 
-  /// One thing that is not as ADD left it; `LINK` stands for the host's link.
+  /// A change after ADD; `LINK` stands for the host's link.
   struct Damage: CustomTestStringConvertible {
     var complaint: String
     var make: @Sendable (inout FakeKernel.State, InterfaceName) -> Void
@@ -121,9 +121,9 @@ import Testing
   func `CHECK reports each difference from the state after ADD`(damage: Damage) throws {
     let (fixture, result) = try attached()
     damage.make(&fixture.kernel.state, fixture.link)
-    let said = try complaint(fixture, result)
+    let message = try complaint(fixture, result)
     let wanted = damage.complaint.split(separator: "LINK", omittingEmptySubsequences: false)
       .joined(separator: fixture.link.description)
-    #expect(said.contains(wanted))
+    #expect(message.contains(wanted))
   }
 }

@@ -5,7 +5,7 @@ import PluginKit
 import TestSupport
 @testable import macvlan
 
-/// An attachment to a network called "net" over up0, a link of the host with addresses of both families.
+/// An attachment to a network "net" on up0, a link of the host with addresses of both families.
 struct Fixture {
   var kernel = FakeKernel()
   var owner: AttachmentID
@@ -42,21 +42,21 @@ struct Fixture {
       previous: previous, delegates: ipam.delegates)
   }
 
-  /// What ADD answers.
+  /// Runs ADD and returns its result.
   func add(_ json: String, arguments: String = "", of owner: AttachmentID? = nil) throws -> AddResult {
     var answer = AddResult()
     try plugin.add(call(json, arguments: arguments, of: owner)) { (result) throws(CNIError) in answer = result }
     return answer
   }
 
-  /// DEL without configuration.
+  /// Runs DEL without configuration.
   func delete(_ owner: AttachmentID? = nil, namespacePath: String? = nil) throws {
     try plugin.delete(
       Removal(
         owner: owner ?? self.owner, namespacePath: namespacePath, config: nil, delegates: ipam.delegates))
   }
 
-  /// Another attachment to the same network; its container is looked at as if it were the first one's.
+  /// The ID of another attachment to the same network; the fake has one container, which stands for both.
   func other() throws -> AttachmentID {
     guard let container = ContainerID("c2") else { throw BadFixture() }
     return AttachmentID(network: owner.network, container: container, interface: "eth1")
@@ -65,7 +65,7 @@ struct Fixture {
 
 struct BadFixture: Error {}
 
-/// An IPAM plugin that always answers the same and counts.
+/// An IPAM plugin that always returns the same result and records its calls.
 final class FakeIPAM {
   var answer = AddResult(
     ips: [

@@ -116,7 +116,7 @@ import Testing
     #expect(fixture.kernel.link(fixture.link, on: .host) == nil)
   }
 
-  /// Default routes of other networks whose metrics are taken back come last in the list.
+  /// Sorts the routes: a rollback adds routes of other networks again at the end of the list.
   private func sortingRoutes(_ state: FakeKernel.State) -> FakeKernel.State {
     var state = state
     state.routes.sort { "\($0)" < "\($1)" }
@@ -136,7 +136,7 @@ import Testing
     let changes = fixture.kernel.applied.count - count
     #expect(succeeded == (changes <= n))
     if !succeeded { #expect(sortingRoutes(fixture.kernel.state) == sortingRoutes(before)) }
-    // Otherwise the sweep no longer reaches the last change.
+    // If this ADD fails, the sweep needs more rounds to reach the last change.
     if n == 31 { #expect(succeeded) }
   }
 
@@ -150,7 +150,7 @@ import Testing
       try fixture.plugin.status(network)
     }
     fixture.kernel.trialError = nil
-    // What comes up later carries its links then.
+    // A master that is down is accepted: its links come up when it does.
     fixture.kernel.state.links[.host]?["up0"]?.isUp = false
     try fixture.plugin.status(network)
     fixture.kernel.state.links[.host]?["up0"] = nil

@@ -4,7 +4,7 @@ import Testing
 @testable import PluginKit
 @testable import macvlan
 
-/// What `CNI_PLAN=1` prints.
+/// The output of ADD with `CNI_PLAN=1`.
 @Suite struct PlanTextTests {
   @Test func `CNI_PLAN=1 prints the commands of a macvlan ADD`() throws {
     let fixture = try Fixture()

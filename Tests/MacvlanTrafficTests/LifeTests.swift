@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// From ADD to DEL, whatever happens between.
+/// Attachments from ADD to DEL, with errors in between.
 @Suite(.needsRoot)
 struct LifeTests {
   @Test func `an address that moved to another container is reachable there at once`() throws {
@@ -12,7 +12,7 @@ struct LifeTests {
       let addresses = ["192.0.2.50", "2001:db8::50"]
       for number in [1, 2, 1] {
         try world.add(fixed, to: number)
-        // The LAN takes the one before for the holder until it is told.
+        // The LAN has the previous container's MAC address in its cache until ADD announces the new one.
         for address in addresses { #expect(try lab.pings(address, from: world.lan)) }
         let mac = try world.mac(in: lab.container(number))
         for address in addresses { #expect(try world.neighbour(address, of: world.lan) == mac) }
@@ -93,7 +93,7 @@ struct LifeTests {
         try world.delete(config)
         try lab.expectUnchanged(since: before)
       }
-      // Otherwise the delays no longer fit the plugins, and nothing was shown.
+      // If no plugin was killed, the delays do not fit the plugins and the test shows nothing.
       #expect(killed > 0)
     }
   }
@@ -106,7 +106,7 @@ struct LifeTests {
       let addresses = try lab.leases()
       #expect(addresses.count == 40)
       try world.expect(world.reach(lab.host, addresses))
-      // Each DEL may find the link in use or unused, and an ADD may follow.
+      // Each DEL may find the shared link used or unused, and an ADD may follow.
       let lives = atOnce(20) { index in
         try world.delete(config, from: index + 1)
         if index.isMultiple(of: 2) { try world.add(config, to: index + 1) }
@@ -122,20 +122,20 @@ struct LifeTests {
 
   struct Obstacle: CustomTestStringConvertible {
     var script: String
-    var words: String
-    /// What an ADD then says.
+    var fragment: String
+    /// The code of ADD's error.
     var code: Int?
     var testDescription: String { script }
   }
 
   static let obstacles = [
-    Obstacle(script: "ip link del up0", words: "no such link on the host", code: 7),
+    Obstacle(script: "ip link del up0", fragment: "no such link on the host", code: 7),
     Obstacle(
       script: "ip link add br0 type bridge; ip link set up0 master br0",
-      words: "up0 has ipvlan links, or is a port of a bridge or bond", code: 100),
+      fragment: "up0 has ipvlan links, or is a port of a bridge or bond", code: 100),
     Obstacle(
       script: "ip link add link up0 name solo type macvlan mode passthru",
-      words: "up0 has a macvlan link in mode passthru", code: 100),
+      fragment: "up0 has a macvlan link in mode passthru", code: 100),
   ]
 
   @Test(arguments: obstacles)
@@ -147,7 +147,7 @@ struct LifeTests {
       let before = try Snapshot(of: world.lab)
       let status = try world.lab.ask("STATUS", config, plugin: "macvlan")
       #expect(status.code == 50)
-      #expect(status.complaint.contains(obstacle.words), "\(status)")
+      #expect(status.complaint.contains(obstacle.fragment), "\(status)")
       try world.lab.expectUnchanged(since: before)
       #expect(try world.lab.add(config, plugin: "macvlan").code == obstacle.code)
     }

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Who talks to whom in each mode.
+/// Which containers and hosts reach each other in each mode.
 @Suite(.needsRoot)
 struct ModeTests {
   @Test(
@@ -25,7 +25,7 @@ struct ModeTests {
       try world.expect(
         world.reach(first, World.lan) + world.reach(second, World.lan) + world.reach(world.lan, World.container(1))
           + world.reach(first, World.container(2), talks) + world.reach(second, World.container(1), talks)
-          // What is on top of the host's own link is reached by way of the switch alone.
+          // The host reaches containers on its own link only if the switch sends frames back.
           + world.reach(lab.host, World.container(1), reflects)
           + world.reach(lab.host, World.lan))
       for number in 1...2 { try world.delete(config, from: number) }

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// What ADD answers and what the container has then.
+/// The result of ADD and the state of the container.
 @Suite(.needsRoot)
 struct ResultTests {
   struct Form: CustomTestStringConvertible {
@@ -11,7 +11,7 @@ struct ResultTests {
     var testDescription: String { "\(version.rawValue)\(hasIPAM ? "" : " without ipam")" }
   }
 
-  /// What Debian's reference plugins can answer: the newest version is unknown to them, and the oldest have no form for
+  /// Versions that Debian's reference plugins support: they do not know the newest, and the oldest cannot express
   /// a link without addresses.
   static let forms =
     SpecVersion.allCases.filter { $0 < .v1_1_0 }.map { Form(version: $0, hasIPAM: true) }
@@ -118,7 +118,7 @@ struct ResultTests {
       try lab.shell("ip route add default via 192.0.2.2", in: lab.host)
       let result = try world.add(config)
       try world.expect(world.reach(lab.container(1), World.lan))
-      // CHECK and DEL need no default route any more.
+      // CHECK and DEL do not need the default route.
       try lab.shell("ip route del default", in: lab.host)
       #expect(try lab.check(config, result, plugin: "macvlan").isSuccess)
       try world.delete(config)

@@ -6,18 +6,18 @@ import Testing
 struct World: Sendable {
   let lab: Lab
 
-  /// Each family's address of a machine.
+  /// The address of a machine in each family.
   static let host = ["192.0.2.1", "2001:db8::1"]
   static let lan = ["192.0.2.2", "2001:db8::2"]
-  /// What host-local gives to the network's first, second … container.
+  /// The addresses that host-local assigns to the network's first, second … container.
   static func container(_ number: Int) -> [String] { ["192.0.2.1\(number - 1)", "2001:db8::1\(number - 1)"] }
 
   var lan: String { "\(lab.name)-lan" }
 
-  /// Runs `body` in a new world, which is gone afterwards.
+  /// Runs `body` in a new world, which is removed afterwards.
   ///
-  /// `reflects`: whether the LAN's switch sends frames back to where they came from. `hasOther`: whether the host's first
-  /// link is not the master, and has an address by which the LAN knows nobody.
+  /// `reflects`: whether the LAN's switch sends frames back to their port. `hasOther`: whether the host's first
+  /// link is not the master and has an address that the LAN does not know.
   static func use<Value>(
     containers: Int = 2, reflects: Bool = false, hasOther: Bool = false, _ body: (World) throws -> Value
   ) throws -> Value {
@@ -52,7 +52,7 @@ struct World: Sendable {
       """
   }
 
-  /// The network `net` over `up0`; `keys` is a JSON object with further members, which win.
+  /// The network `net` on `up0`; `keys` is a JSON object with further members, which take precedence.
   func config(_ keys: String = "{}", version: SpecVersion = .latest, families: [Int] = [0, 1]) throws -> JSONValue {
     let ranges = [
       #"[{"subnet": "192.0.2.0/24", "rangeStart": "192.0.2.10", "gateway": "192.0.2.2"}]"#,
@@ -81,12 +81,12 @@ struct World: Sendable {
     try lab.link(link, in: namespace)?.text("address") ?? ""
   }
 
-  /// Whom a machine of the LAN takes for the holder of an address; `nil` where it does not know.
+  /// The MAC address of an address in the neighbour table of a machine; `nil` if there is none.
   func neighbour(_ address: String, of namespace: String) throws -> String? {
     try lab.json("ip -j neigh show to \(address)", in: namespace).list("").first?.text("lladdr")
   }
 
-  // MARK: who reaches whom
+  // MARK: reachability
 
   struct Reach {
     var from: String
@@ -94,12 +94,12 @@ struct World: Sendable {
     var isWanted: Bool
   }
 
-  /// `from` and each address of `to` in both families.
+  /// Pings from `from` to the addresses `to`, and whether an answer is expected.
   func reach(_ from: String, _ to: [String], _ isWanted: Bool = true) -> [Reach] {
     to.map { Reach(from: from, to: $0, isWanted: isWanted) }
   }
 
-  /// Pings everybody at once; answers are waited for, silence is believed soon.
+  /// Sends all pings at the same time; an expected answer may take long, an unexpected one only a short time.
   func expect(_ reaches: [Reach], sourceLocation: SourceLocation = #_sourceLocation) throws {
     let answers = try lab.answers(
       to: reaches.map { Probe(from: $0.from, to: $0.to, .ping, 0, patience: $0.isWanted ? 5 : 0.5) }, servers: [])

@@ -5,24 +5,24 @@ import Testing
 
 // Group: multihost
 
-/// A configuration that is refused with nothing changed.
+/// A configuration that must be refused without any change.
 struct BadInput: Sendable {
   var kind: OverlayNetwork.Kind
-  /// Members that are added to a good configuration of that kind, or replace some; `null` takes one away.
+  /// Members that are added to a valid configuration of this kind or replace some; `null` removes one.
   var keys: String
   var code: Int
-  /// What the error has to name.
-  var words: [String]
+  /// Texts that the error must contain.
+  var fragments: [String]
 
-  init(_ kind: OverlayNetwork.Kind, _ keys: String, code: Int = 7, _ words: String...) {
+  init(_ kind: OverlayNetwork.Kind, _ keys: String, code: Int = 7, _ fragments: String...) {
     self.kind = kind
     self.keys = keys
     self.code = code
-    self.words = words
+    self.fragments = fragments
   }
 }
 
-/// Each key with a value or in a combination that cannot be.
+/// Every key with invalid values and in invalid combinations.
 @Suite(.needsRoot) struct BadInputTests {
   @Test func `ADD refuses invalid keys by name and changes nothing`() throws {
     try Cluster.use(hosts: 2, containers: 1, defaultRoutes: true) { cluster in
@@ -41,7 +41,7 @@ struct BadInput: Sendable {
       }
       for (bad, result) in zip(table, outcomes) {
         let outcome = try result.get()
-        let missing = bad.words.filter { !outcome.complaint.contains($0) }
+        let missing = bad.fragments.filter { !outcome.complaint.contains($0) }
         #expect(outcome.code == bad.code && missing == [], "\(bad.kind) \(bad.keys): \(outcome)")
       }
       try lab.expectUnchanged(since: before)
@@ -111,15 +111,15 @@ struct BadInput: Sendable {
     .init(.l3, #"{"local": "fd30::11"}"#, "fd30::11", "172.30.0."),
   ]
 
-  private static func routed(_ peers: String, _ words: String...) -> BadInput {
+  private static func routed(_ peers: String, _ fragments: String...) -> BadInput {
     var bad = BadInput(.l3, #"{"controlPlane": {"type": "static", "peers": \#(peers)}}"#)
-    bad.words = words
+    bad.fragments = fragments
     return bad
   }
 
-  private static func flat(_ peers: String, _ words: String...) -> BadInput {
+  private static func flat(_ peers: String, _ fragments: String...) -> BadInput {
     var bad = BadInput(.l2, #"{"controlPlane": {"type": "static", "peers": \#(peers)}}"#)
-    bad.words = words
+    bad.fragments = fragments
     return bad
   }
 
@@ -145,9 +145,9 @@ struct BadInput: Sendable {
     flat(#"[{"vtep": "172.30.0.12", "subnet": "10.9.2.0/24"}]"#, "subnet"),
   ]
 
-  private static func plane(_ text: String, code: Int = 7, _ words: String...) -> BadInput {
+  private static func plane(_ text: String, code: Int = 7, _ fragments: String...) -> BadInput {
     var bad = BadInput(.l2, #"{"controlPlane": \#(text)}"#, code: code)
-    bad.words = words
+    bad.fragments = fragments
     return bad
   }
 

@@ -1,7 +1,7 @@
 import LabSupport
 import Testing
 
-/// What the other tests stand on.
+/// Tests of the cluster itself, which the other tests use.
 @Suite(.needsRoot) struct ClusterTests {
   @Test func `hosts reach each other until a host dies`() throws {
     try Cluster.use(hosts: 3, containers: 1) { cluster in

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Many at once, and some that are killed.
+/// Concurrent plugins, and killed plugins.
 @Suite(.needsRoot) struct ConcurrencyTests {
   @Test(arguments: OverlayNetwork.Kind.allCases)
   func `50 concurrent first ADDs on a host create one network`(kind: OverlayNetwork.Kind) throws {
@@ -25,7 +25,7 @@ import Testing
   @Test func `a container joins and leaves three networks concurrently`() throws {
     try Cluster.use(hosts: 2, containers: 1) { cluster in
       let networks = OverlayNetwork.Kind.allCases.enumerated().map { index, kind in
-        // One default route for each family.
+        // Only one network adds default routes: a container has one for each family.
         OverlayNetwork(
           cluster: cluster, kind: kind, number: index + 1, underlay: index == 1 ? .v6 : .v4,
           keys: index == 0 ? .object([:]) : .object(["isDefaultGateway": .bool(false)]))
@@ -45,7 +45,7 @@ import Testing
     }
   }
 
-  /// A network's kind and a seed; together two hundred rounds.
+  /// A network's kind and a seed for each test; 200 rounds altogether.
   static let killings = OverlayNetwork.Kind.allCases.flatMap { kind in (1...2).map { (kind, UInt64($0)) } }
 
   @Test(arguments: killings)
@@ -59,7 +59,7 @@ import Testing
       let untouched = try Snapshot(of: lab)
       var random = Xorshift(seed: seed), killed = 0
       for round in 0..<34 {
-        // The first ADD on a host makes more than those after it.
+        // GC, because the first ADD on a host makes more changes than later ones.
         if round.isMultiple(of: 4) { try network.collectGarbage() }
         let isADD = round.isMultiple(of: 2)
         if !isADD { try network.add().requireSuccess() }
@@ -72,7 +72,7 @@ import Testing
         #expect(try lab.linkNames(in: lab.container(1)) == [])
         #expect(try lab.leases(of: network.name) == [])
       }
-      // Otherwise the delays no longer fit the plugins, and nothing was shown.
+      // If no plugin was killed, the delays do not fit the plugins and the test shows nothing.
       #expect(killed > 0)
       let attachment = try network.attach(), far = try network.attach(on: 1)
       try cluster.expect([attachment, far].mutual)
@@ -99,7 +99,7 @@ import Testing
         #expect(outcome.status == 1 && outcome.output == "")
         #expect(try JSONValue(json: outcome.errors).text("code") == "5")
         try lab.expectUnchanged(since: before)
-        // Once as the host's first, once beside another.
+        // Later rounds run beside another container.
         if round == 1 { _ = try network.attach(1) }
       }
     }

@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// Devices that are there already and are not what the configuration wants.
+/// Existing devices that do not fit the configuration.
 @Suite(.needsRoot) struct DeviceConflictTests {
-  /// A device's making, with VNI, name, address and underlay as in `OverlayNetwork` 1 over IPv4; what the error has to
-  /// show of it, and what of the configuration.
+  /// Arguments of `ip link add`, with VNI, name, address and underlay as in `OverlayNetwork` 1 over IPv4, and the texts
+  /// about the device and about the configuration that the error must contain.
   struct DeviceConflict: Sendable, CustomTestStringConvertible {
     var kind: OverlayNetwork.Kind
     var making: String
@@ -18,7 +18,7 @@ import Testing
   static let conflicts: [DeviceConflict] =
     [OverlayNetwork.Kind.l2, .l3].flatMap { kind in
       [
-        // The VNI is in use by a device of another name.
+        // A device with another name has the VNI.
         DeviceConflict(kind: kind, making: "name taken type vxlan id 101 \(usual)", found: "taken", wanted: "101"),
         DeviceConflict(kind: kind, making: "name vx-net1 type vxlan id 77 \(usual)", found: "77", wanted: "101"),
         DeviceConflict(
@@ -63,7 +63,7 @@ import Testing
     }
   }
 
-  /// One host alone needs a peer to know which address is its own.
+  /// A single host needs a configured peer, to find its own address.
   private static func withPeer(_ kind: OverlayNetwork.Kind) throws -> JSONValue {
     let behind = kind.isRouted ? #", "subnets": ["10.81.2.0/24"]"# : ""
     let own = kind.isRouted ? #"{"vtep": "172.30.0.11", "subnets": ["10.81.1.0/24"]},"# : ""

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Who may open connections, where the configuration says more than that networks are apart.
+/// Allowed connections, with isolation beyond that between networks.
 @Suite(.needsRoot) struct IsolationTests {
   static let kinds = OverlayNetwork.Kind.allCases
 
@@ -30,7 +30,7 @@ import Testing
       let first = try OverlayNetwork(cluster: cluster, kind: kind, number: 1, keys: open).attachEverywhere([1])
       let second = try OverlayNetwork(cluster: cluster, kind: kind, number: 2, keys: open).attachEverywhere([2])
       let across = first.flatMap { from in
-        // The gateway of l2 is on every host, so another host's containers answer to their own.
+        // In l2 every host has the gateway, so containers of another host answer through their own host.
         second.filter { kind.isRouted || $0.host == from.host }.flatMap { to in
           to.addresses.map { ExpectedReply.ping(from.namespace, $0, true) }
         }
@@ -55,7 +55,7 @@ import Testing
           """#
       ).with("prevResult", attachments[0].result)
       try lab.add(portmap, plugin: "portmap").requireSuccess()
-      // The outside knows the way to the containers, so that only a rule can keep it from them.
+      // The machine outside has routes to the containers, so that only a rule can block it.
       let routes = zip(network.subnets(of: 0), Family.allCases).map {
         "ip \($1.rawValue) route add \($0) via \(cluster.underlay(0, $1))"
       }
@@ -72,13 +72,13 @@ import Testing
     }
   }
 
-  /// An address that goes along with its container.
+  /// An address that the container keeps when it moves.
   private static func moving(_ network: OverlayNetwork, on host: Int) throws -> JSONValue {
     let addresses = zip(network.prefixes, network.gateways(of: host)).map { prefix, gateway in
       let address = gateway.dropLast() + (prefix.contains(":") ? "f0/64" : "240/24")
       return #"{"address": "\#(address)", "gateway": "\#(gateway)"}"#
     }
-    // The reference's `static` knows no later version.
+    // The reference's `static` supports no later version.
     return try network.config(on: host).merging(
       JSONValue(
         json:

@@ -3,7 +3,7 @@ import Foundation
 import LabSupport
 import Testing
 
-/// What ADD makes, and how it goes.
+/// The changes of ADD, and their removal.
 @Suite(.needsRoot) struct LifeTests {
   static let variants = ReachTests.variants
 
@@ -103,7 +103,7 @@ import Testing
       let attachments = try network.attachEverywhere([1])
       try cluster.expect(attachments.mutual)
       for lab in cluster.hosts {
-        // In l2 the gateway is on every host; looking for doubles would find one.
+        // In l2 every host has the gateway address, so DAD would find a duplicate.
         let unsure = try lab.shell("ip -6 address show dev \(network.bridge)", in: lab.host)
         #expect(!unsure.contains("tentative") && !unsure.contains("dadfailed"))
         #expect(try lab.shell("ip -6 address show dev \(network.vxlan) scope link", in: lab.host) == "")

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// An underlay that carries less than when the network was made.
+/// An underlay whose MTU is lower than when the network was created.
 @Suite(.needsRoot) struct MTUTests {
   static let variants: [(OverlayNetwork.Kind, Family)] = [(.l2, .v4), (.l3, .v6), (.multicast, .v4)]
 
@@ -37,7 +37,7 @@ import Testing
         "container port \(port) with \(network.mtu)",
       ] { #expect(outcome.complaint.contains(part), "\(outcome)") }
       #expect(!outcome.complaint.contains(other))
-      // What the message says is enough.
+      // The remedy in the message must be sufficient.
       for attachment in old { try attachment.delete() }
       for lab in cluster.hosts { try lab.shell("ip link set \(network.vxlan) mtu \(most)", in: lab.host) }
       let again = try network.attachEverywhere([1])
@@ -50,7 +50,7 @@ import Testing
     try network.cluster.hosts[0].ask("STATUS", network.config(on: 0), plugin: "overlay-vxlan")
   }
 
-  /// Each to each on another host, with packets of that size that may not be fragmented.
+  /// Pings between containers on different hosts, with this size and without fragmentation.
   private func pings(_ attachments: [Attachment], size: Int) -> [ExpectedReply] {
     attachments.flatMap { from in
       attachments.filter { $0.host != from.host }.flatMap { to in
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  /// How many fragments of packets a host has made of either family.
+  /// The number of fragments that a host has sent, in each family.
   private func fragments(of lab: Lab) throws -> String {
     try lab.shell("nstat -asz IpFragCreates Ip6FragCreates | sed 1d", in: lab.host)
   }

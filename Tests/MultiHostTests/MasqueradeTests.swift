@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// What the world sees of a container.
+/// The source addresses of containers' packets outside.
 @Suite(.needsRoot) struct MasqueradeTests {
   static let variants = OverlayNetwork.Kind.allCases.flatMap { kind in ["iptables", "nftables"].map { (kind, $0) } }
 

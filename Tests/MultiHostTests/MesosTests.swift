@@ -2,13 +2,13 @@ import CNI
 import LabSupport
 import Testing
 
-/// A Marathon app on two agents, as the agent's `network/cni` isolator starts it.
+/// A Marathon app on two agents, started by the agent's `network/cni` isolator.
 ///
 /// `{"id": "my-networking", "cmd": "env; ip -o addr; sleep 30", "instances": 6, "networks": [{"mode": "container", "name":
 /// "dcos-1"}], "container": {"type": "MESOS", "docker": {"image": "busybox"}, "portMappings": [{"containerPort": 80,
 /// "servicePort": 80, "name": "foo"}]}}`: a mapping without a host port does not reach a plugin.
 @Suite(.needsRoot) struct MesosTests {
-  /// What the agent writes: compact, keys in order, and no version.
+  /// The agent's input: compact, with sorted keys and without a version.
   private static func input(_ cluster: Cluster, agent: Int) -> String {
     let peers = (0...1).map { #"{"subnet":"9.0.\#($0 + 1).0/24","vtep":"\#(cluster.underlay($0))"}"# }
     return #"""
@@ -37,7 +37,7 @@ import Testing
           let call = Self.call("ADD", cluster, agent: agent, task: task)
           #expect(lab.environment(call).count == 6)
           let result = try lab.run(call).result()
-          // The agent reads these alone; a result with `ips` would leave the task without an address.
+          // The agent reads only `ip4` and `ip6`; a result with `ips` would leave the task without an address.
           #expect(result.text("cniVersion") == "0.1.0" && result.at("ips") == nil && result.at("interfaces") == nil)
           let address = try #require(result.text("ip4.ip"))
           #expect(address == "9.0.\(agent + 1).\(task + 1)/24")
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  /// DEL by the checkpointed configuration, twice; after an agent's reboot without `CNI_NETNS`.
+  /// Runs DEL twice with the agent's checkpointed configuration; without `CNI_NETNS`, as after a reboot of the agent.
   private func removeTasks(_ cluster: Cluster) throws {
     for agent in 0...1 {
       let lab = cluster.hosts[agent]

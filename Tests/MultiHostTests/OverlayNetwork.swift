@@ -5,11 +5,11 @@ import Testing
 
 typealias Family = Lab.IPFamilyFlag
 
-/// A network of overlay-vxlan over all hosts of a cluster, its containers with an address of each family.
+/// A network of overlay-vxlan on all hosts of a cluster; its containers have an address of each family.
 ///
 /// The number is part of its names, addresses and VNI, so that a cluster can have several.
 struct OverlayNetwork: Sendable {
-  /// What kind of network; the peers of `l2` and `l3` are in the configuration or in a file that all hosts read.
+  /// The mode and control plane; the peers of `l2` and `l3` are in the configuration or in a file that all hosts read.
   enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case l2, l3, multicast
 
@@ -20,18 +20,18 @@ struct OverlayNetwork: Sendable {
   let cluster: Cluster
   let kind: Kind
   let number: Int
-  /// What the VXLAN packets travel by.
+  /// The address family of the VXLAN packets.
   var underlay = Family.v4
   /// Whether the peers are in `peersFile`, which `writePeers` fills.
   var readsFile = false
-  /// Further members of the configuration, which win; in them `LOCAL` is the host's own address below.
+  /// Further members of the configuration, which take precedence; `LOCAL` stands for the host's underlay address.
   var keys = JSONValue.object([:])
   var name: String { "net\(number)" }
   var vni: Int { 100 + number }
   var vxlan: String { "vx-\(name)" }
   var bridge: String { "ov-\(name)" }
   var peersFile: String { "\(cluster.hosts[0].directory)/\(name)-peers.json" }
-  /// What fits a frame of the underlay of 1500 bytes: VXLAN, UDP, IP and Ethernet headers take 50 bytes, or 70.
+  /// The MTU if the underlay has 1500: VXLAN, UDP, IP and Ethernet headers take 50 bytes, or 70 over IPv6.
   var mtu: Int { underlay == .v4 ? 1450 : 1430 }
 
   /// The whole network's prefix of each family.
@@ -40,7 +40,7 @@ struct OverlayNetwork: Sendable {
       ? ["10.\(80 + number).0.0/16", "fd88:\(number)::/32"] : ["10.77.\(number).0/24", "fd77:\(number)::/64"]
   }
 
-  /// The part of it that a host's containers have.
+  /// The subnets of a host's containers.
   func subnets(of host: Int) -> [String] {
     kind.isRouted ? ["10.\(80 + number).\(host + 1).0/24", "fd88:\(number):\(host + 1)::/64"] : prefixes
   }
@@ -57,20 +57,20 @@ struct OverlayNetwork: Sendable {
     gateways(of: host).map { $0.hasSuffix("::1") ? "\($0.dropLast())eeee" : "\($0.dropLast())250" }
   }
 
-  /// A peer as the configuration and the file have it.
+  /// A peer, as in the configuration and in the file.
   func peer(_ host: Int) -> JSONValue {
     var peer = JSONValue.object(["vtep": .string(cluster.underlay(host, underlay))])
     if kind.isRouted { peer = peer.with("subnets", .array(subnets(of: host).map { .string($0) })) }
     return peer
   }
 
-  /// Makes the file that all hosts read tell of these hosts.
+  /// Writes these hosts to the file that all hosts read.
   func writePeers(_ hosts: [Int]) throws {
     let text = JSONValue.object(["peers": .array(hosts.map(peer))]).line
     try text.write(toFile: peersFile, atomically: true, encoding: .utf8)
   }
 
-  /// What the plugin reads on a host.
+  /// The plugin's configuration on a host.
   func config(on host: Int) throws -> JSONValue {
     var config = JSONValue.object([
       "cniVersion": "1.1.0", "name": .string(name), "type": "overlay-vxlan", "vni": .integer(Int64(vni)),
@@ -91,13 +91,13 @@ struct OverlayNetwork: Sendable {
       return .object(["type": "multicast", "group": .string(group)])
     case .l2, .l3:
       if readsFile { return .object(["type": "static", "peersFile": .string(peersFile)]) }
-      // Routed, a host finds its own subnets there; otherwise nobody needs to tell a host of itself.
-      let told = cluster.hosts.indices.filter { kind.isRouted || $0 != host }
-      return .object(["type": "static", "peers": .array(told.map(peer))])
+      // In `l3` a host reads its own subnets from the list; in `l2` it needs no entry for itself.
+      let listed = cluster.hosts.indices.filter { kind.isRouted || $0 != host }
+      return .object(["type": "static", "peers": .array(listed.map(peer))])
     }
   }
 
-  /// One subnet for all hosts has a range for each; routed, the plugin tells IPAM the host's own subnets.
+  /// In `l2` each host has a range of the common subnet; in `l3` the plugin passes the host's own subnets to IPAM.
   private func ipam(on host: Int) -> JSONValue {
     let ipam = JSONValue.object(["type": "host-local", "dataDir": .string(cluster.hosts[host].dataDir)])
     if kind.isRouted { return ipam }
@@ -136,7 +136,7 @@ struct Attachment: Sendable, CustomStringConvertible {
 
   var mac: String? { result.list("interfaces").first { $0.text("sandbox") != nil }?.text("mac") }
 
-  /// The host's end of it.
+  /// The host end of the attachment.
   var hostEnd: String? {
     result.list("interfaces").filter { $0.text("sandbox") == nil }.compactMap { $0.text("name") }
       .first { ![network.bridge, network.vxlan].contains($0) }
@@ -161,19 +161,19 @@ extension OverlayNetwork {
     return Attachment(network: self, host: host, container: container, interface: interface, result: result)
   }
 
-  /// Attaches these containers of every host.
+  /// Attaches the containers with these numbers on every host.
   func attachEverywhere(_ containers: [Int]) throws -> [Attachment] {
     try cluster.hosts.indices.flatMap { host in try containers.map { try attach($0, on: host) } }
   }
 
-  /// Rules, and files of what was done, that a host still has; what IPAM keeps to be quick left out.
+  /// The rules and state files that remain on a host, without the indexes of IPAM.
   func remains(on host: Int) throws -> String {
     let lab = cluster.hosts[host]
     return try lab.shell(
       "nft list ruleset; find /run/swift-cni -type f ! -name '*lock*' ! -path '*/ipam/*'", in: lab.host)
   }
 
-  /// GC with nothing valid any more.
+  /// Runs GC without valid attachments.
   func collectGarbage(on host: Int = 0) throws {
     try cluster.hosts[host].ask(
       "GC", config(on: host).with("cni.dev/valid-attachments", .array([])), plugin: "overlay-vxlan"

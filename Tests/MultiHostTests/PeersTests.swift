@@ -2,13 +2,13 @@ import CNI
 import LabSupport
 import Testing
 
-/// What a host knows of the others.
+/// The tunnel tables for the other hosts.
 @Suite(.needsRoot) struct PeersTests {
   static let variants = ReachTests.variants.filter { $0.0 != .multicast }
 
-  /// Everything of a network's devices that leads to `vtep` or to what is behind it.
+  /// All FDB entries, neighbours and routes of a network's devices that lead to `vtep` or the containers behind it.
   private func traces(of host: Int, on lab: Lab, _ network: OverlayNetwork) throws -> [String] {
-    let told = try lab.shell(
+    let output = try lab.shell(
       """
       bridge fdb show dev \(network.vxlan)
       for d in \(network.vxlan) \(network.bridge); do ip neigh show dev $d nud permanent; done
@@ -16,7 +16,7 @@ import Testing
       """, in: lab.host)
     let vtep = "\(network.cluster.underlay(host, network.underlay)) "
     let behind = network.kind.isRouted ? network.subnets(of: host).map { String($0.prefix { $0 != "/" }) } : []
-    return told.split(separator: "\n").map { "\($0) " }
+    return output.split(separator: "\n").map { "\($0) " }
       .filter { line in ([vtep] + behind).contains { line.contains($0) } }
   }
 
@@ -34,8 +34,8 @@ import Testing
       #expect(kept.count == (kind.isRouted ? 5 : 1))
       #expect(try traces(of: 2, on: lab, network).count == kept.count)
       try network.writePeers([0, 1])
-      let told = try attachments[0].check()
-      #expect(told.code != nil && told.complaint.contains(cluster.underlay(2, underlay)), "\(told)")
+      let outcome = try attachments[0].check()
+      #expect(outcome.code != nil && outcome.complaint.contains(cluster.underlay(2, underlay)), "\(outcome)")
       _ = try network.attach(2)
       #expect(try traces(of: 2, on: lab, network) == [])
       #expect(try traces(of: 1, on: lab, network) == kept)
@@ -77,8 +77,8 @@ import Testing
           bridge fdb append 00:00:00:00:00:00 dev \(network.vxlan) dst \(astray) self permanent
           """, in: lab.host)
       }
-      let told = try attachments[0].check()
-      #expect(told.code != nil)
+      let outcome = try attachments[0].check()
+      #expect(outcome.code != nil)
       let late = try network.attach(2)
       #expect(try traces(of: 1, on: lab, network).sorted() == right.sorted())
       #expect(try !lab.shell("bridge fdb show dev \(network.vxlan)", in: lab.host).contains("\(astray) "))
@@ -128,7 +128,7 @@ import Testing
       let network = OverlayNetwork(cluster: cluster, kind: .l3, number: 1, underlay: underlay, keys: keys)
       let attachments = try network.attachEverywhere([1])
       let lab = cluster.hosts[0]
-      // A route of one family leads by a gateway of the other where the underlay has only that.
+      // If the underlay has only one family, routes of the other family use a gateway of that family.
       let near = underlay == .v4 ? network.subnets(of: 1)[0] : network.subnets(of: 1)[1]
       let family = underlay
       let direct = try lab.route(near, family, in: lab.host)

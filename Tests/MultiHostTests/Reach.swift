@@ -2,12 +2,12 @@ import CNI
 import LabSupport
 import Testing
 
-/// A question and whether it has to be answered.
+/// A probe and whether it must be answered.
 struct ExpectedReply {
   var probe: Probe
   var isAnswered: Bool
 
-  /// An answer is waited for, silence is believed soon: a slow machine may hide a wrong answer, but makes none up.
+  /// An expected answer may take long, an unexpected one only a short time: a slow machine can only hide errors.
   static func ping(
     _ from: String, _ address: String, _ isAnswered: Bool, size: Int? = nil, source: String? = nil
   ) -> ExpectedReply {
@@ -18,7 +18,7 @@ struct ExpectedReply {
 }
 
 extension Cluster {
-  /// Asks everything at once, and records an issue that tells each answer that is not as wished.
+  /// Sends all probes at the same time, and records an issue with each answer that is not as expected.
   func expect(
     _ expectedReplies: [ExpectedReply], servers: [Server] = [], sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
@@ -35,21 +35,21 @@ extension Cluster {
 }
 
 extension [Attachment] {
-  /// Each to each, both families: a packet that is as long as the network takes, and may not be fragmented.
+  /// Pings between all attachments in both families, with the full MTU and without fragmentation.
   ///
-  /// That is at least 1430 bytes, so one of 1400 passes too.
+  /// The MTU is at least 1430 bytes, so packets of 1400 bytes pass too.
   var mutual: [ExpectedReply] {
     flatMap { from in
       filter { $0.host != from.host || $0.container != from.container }.flatMap { to in
         to.addresses.map { address in
-          // What the IP and ICMP headers leave of the MTU.
+          // The MTU without IP and ICMP headers.
           .ping(from.namespace, address, true, size: from.network.mtu - (address.contains(":") ? 48 : 28))
         }
       }
     }
   }
 
-  /// From each of these to each of another network, from their own addresses and from addresses of that network.
+  /// Pings to all attachments of another network, from their own addresses and from addresses of that network.
   func unreachable(from others: [Attachment]) -> [ExpectedReply] {
     flatMap { from in
       others.flatMap { to in
@@ -61,7 +61,7 @@ extension [Attachment] {
     }
   }
 
-  /// Gives each container an address of another network beside its own, as if it were one of that.
+  /// Gives each container an additional address of another network, as if it belonged to that network.
   func addAddresses(into other: OverlayNetwork) throws {
     for attachment in self {
       let adding = other.unassignedAddresses(of: attachment.host).map {

@@ -10,7 +10,7 @@ import Testing
   @Test(arguments: variants)
   func `containers reach their own network and no other network`(kind: OverlayNetwork.Kind, underlay: Family) throws {
     try Cluster.use(containers: 6) { cluster in
-      // Once the packet filter sees what bridges carry, once it does not.
+      // With and without bridge-nf-call: whether the packet filter sees bridged packets.
       for lab in cluster.hosts {
         let setting = ["", "6"].map { "net.bridge.bridge-nf-call-ip\($0)tables=\(underlay == .v4 ? 1 : 0)" }
         try lab.shell("sysctl -qw \(setting.joined(separator: " "))", in: lab.host)
@@ -26,13 +26,13 @@ import Testing
       try second.addAddresses(into: networks[0])
       try cluster.expect(first.unreachable(from: second) + second.unreachable(from: first))
       try cluster.expect(gatewaysOfOthers(first, networks[1]) + gatewaysOfOthers(second, networks[0]))
-      // Silence is worth nothing where everything is silent.
+      // Missing answers prove isolation only if the expected answers arrive.
       try cluster.expect(first.mutual + second.mutual)
       for attachment in first + second { #expect(try attachment.check().complaint == "") }
     }
   }
 
-  /// By the hosts' forwarding to another network's gateways on other hosts.
+  /// Pings through the hosts to another network's gateways on other hosts.
   private func gatewaysOfOthers(_ attachments: [Attachment], _ other: OverlayNetwork) -> [ExpectedReply] {
     guard other.kind.isRouted else { return [] }
     return attachments.flatMap { from in

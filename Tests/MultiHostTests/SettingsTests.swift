@@ -3,9 +3,9 @@ import Foundation
 import LabSupport
 import Testing
 
-/// Single keys, by what the kernel tells afterwards.
+/// Single keys, verified in the kernel's output.
 @Suite(.needsRoot) struct SettingsTests {
-  /// Keys, and what `ip -d -j link` then says of the VXLAN device at a path.
+  /// Keys, and the values for the VXLAN device in the output of `ip -d -j link`, by path.
   static let table: [(OverlayNetwork.Kind, Family, String, [String: String])] = [
     (.l2, .v4, "{}", ["id": "101", "port": "4789", "local": "172.30.0.11", "learning": "false", "ttl": "0"]),
     (.l3, .v6, "{}", ["id": "101", "port": "4789", "local6": "fd30::11", "learning": "false"]),
@@ -53,7 +53,7 @@ import Testing
     }
   }
 
-  /// What `ethtool -k` calls tx-checksumming (ETHTOOL_GTXCSUM by SIOCETHTOOL).
+  /// Equals tx-checksumming in `ethtool -k` (ETHTOOL_GTXCSUM with SIOCETHTOOL).
   private func offloadsChecksums(_ link: String, _ lab: Lab) throws -> Bool {
     let program = """
       from array import array

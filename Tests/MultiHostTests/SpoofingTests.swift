@@ -3,7 +3,7 @@ import Foundation
 import LabSupport
 import Testing
 
-/// Containers that send from MAC and IP addresses of others.
+/// Containers that send from MAC and IP addresses of other containers.
 @Suite(.needsRoot) struct SpoofingTests {
   static let variants: [(OverlayNetwork.Kind, String)] = [
     (.l2, "{}"), (.l2, #"{"learning": true}"#), (.multicast, "{}"),
@@ -36,7 +36,7 @@ import Testing
       try cluster.expect(attachments.mutual)
       let forger = attachments[0], mac = try #require(attachments[1].mac)
       let before = try entries(of: mac, network, on: cluster.hosts[2])
-      // Frames of its owner may take it back at once.
+      // Frames of the real container can move the entry back at once, so try several times.
       let hasMoved = try (0..<20).contains { _ in
         try forger.lab.sendForged(from: mac, in: forger.namespace)
         return try entries(of: mac, network, on: cluster.hosts[2]) != before
@@ -75,7 +75,7 @@ import Testing
       let attachments = try cluster.hosts.indices.map { host in
         var network = OverlayNetwork(cluster: cluster, kind: kind, number: 1)
         if !hasIPv6 { network.keys = network.onlyIPv4(on: host) }
-        // One listens, which shows that the advertisements arrive.
+        // One container accepts advertisements, to show that they arrive.
         if host == 1 { network.keys = network.keys.with("acceptRA", .bool(true)) }
         return try network.attach(on: host)
       }
@@ -91,7 +91,7 @@ import Testing
     }
   }
 
-  /// What a host's bridge and VXLAN device have of a MAC address.
+  /// The FDB entries for a MAC address on a host's bridge and VXLAN device.
   private func entries(of mac: String, _ network: OverlayNetwork, on lab: Lab) throws -> [String] {
     try lab.shell("bridge fdb show dev \(network.vxlan); bridge fdb show br \(network.bridge)", in: lab.host)
       .split(separator: "\n").map(String.init).filter { $0.hasPrefix(mac) }.sorted()
@@ -103,7 +103,7 @@ import Testing
 }
 
 extension OverlayNetwork {
-  /// Its keys with IPv4 addresses only for the containers of a host.
+  /// The network's keys, with only IPv4 addresses for the containers of a host.
   fileprivate func onlyIPv4(on host: Int) -> JSONValue {
     let range = JSONValue.object([
       "subnet": .string(prefixes[0]), "rangeStart": .string("10.77.\(number).\(16 + 64 * host)"),

@@ -3,13 +3,13 @@ import Foundation
 import LabSupport
 import Testing
 
-/// Who can put frames into a network by VXLAN packets of its own making.
+/// Machines and containers that try to inject frames with forged VXLAN packets.
 @Suite(.needsRoot) struct TunnelGuardTests {
   private static let mark = 0x88b5
 
-  /// A script that sends such packets with a frame for all containers inside, to each of these addresses.
+  /// A script that sends VXLAN packets with a broadcast frame to each of these addresses.
   ///
-  /// Those of IPv4 with `source` are made whole, so that they can come from any address.
+  /// IPv4 packets with `source` are built as raw packets, so that the source address can be any.
   private func injection(_ network: OverlayNetwork, to targets: [String], from source: String? = nil) -> String {
     """
     python3 - \(network.vni) '\(source ?? "")' \(targets.joined(separator: " ")) <<'END'
@@ -39,7 +39,7 @@ import Testing
     """
   }
 
-  /// Whether one of those frames comes to that container.
+  /// Whether one of these frames arrives at the container.
   private func arrives(_ script: String, from namespace: String, at attachment: Attachment) throws -> Bool {
     try attachment.network.cluster.frames(on: "eth0", in: attachment.namespace, while: script, in: namespace)
       .contains { $0.etherType == Self.mark }
@@ -72,7 +72,7 @@ import Testing
       }
       let script = injection(network, to: network.gateways(of: 0) + [vteps[0]])
       #expect(try !arrives(script, from: attachments[0].namespace, at: attachments[0]))
-      // Its own tunnels, to what is no host of the network, are let through.
+      // A container's own VXLAN packets to machines that are no host of the network must pass.
       try cluster.expect(
         [
           ExpectedReply(
@@ -90,7 +90,7 @@ import Testing
     }
   }
 
-  /// `gc` takes the tunnel's rules for no container's, and `repair` puts them back.
+  /// `gc` does not take the tunnel's rules for stale rules of a container, and `repair` restores them.
   private func expectOnlyContainers(_ network: OverlayNetwork) throws {
     let lab = network.cluster.hosts[0]
     try sync(network, on: 0)
@@ -101,7 +101,7 @@ import Testing
     #expect(repaired == "\(network.name): tunnel: repaired\n")
   }
 
-  /// Packets with a peer's source address pass: the rules check addresses alone.
+  /// Packets with a peer's source address pass: the rules check only addresses.
   @Test(arguments: Family.allCases)
   func `a host accepts VXLAN packets only from known peers`(underlay: Family) throws {
     try Cluster.use(containers: 1) { cluster in
@@ -117,7 +117,7 @@ import Testing
       }
       let script = injection(network, to: [targets[0]])
       #expect(try arrives(script, from: cluster.hosts[1].host, at: attachments[0]))
-      // One that is listed later, and no more.
+      // The machine passes while it is listed as a peer, and is blocked again afterwards.
       try network.writePeers([0, 1, 2])
       for host in 0...1 { try sync(network, on: host) }
       #expect(try arrives(script, from: stranger, at: attachments[0]))
@@ -144,7 +144,7 @@ import Testing
       #expect(try arrives(script, from: cluster.hosts[1].host, at: first))
       #expect(try !arrives(script, from: cluster.hosts[2].host, at: first))
       #expect(try first.check().complaint == "")
-      // Where peers are not known, all may be one; but no container.
+      // If peers are not known, every machine may send, but no container.
       let open = OverlayNetwork(cluster: cluster, kind: .multicast, number: 3)
       let third = try open.attach(2)
       #expect(try arrives(script, from: cluster.hosts[2].host, at: first))

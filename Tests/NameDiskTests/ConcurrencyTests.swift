@@ -16,7 +16,7 @@ struct ConcurrencyTests {
       Self.atOnce(7) { worker in
         if worker < 4 {
           for _ in 0..<30 {
-            // The numbers differ in length, so that lines begin at other places each time.
+            // The numbers have different lengths, so that lines begin at different offsets each time.
             let number = [7, 77, 777, 7777][worker]
             do {
               try net.join(number, aliases: Self.aliases(of: number))
@@ -34,7 +34,7 @@ struct ConcurrencyTests {
       }
       #expect(wrong.withLock(\.self) == [])
       #expect(reads.withLock(\.self) > 20)
-      // Enough for lines to take the places of dead ones.
+      // A file of this size reuses the bytes of removed lines.
       #expect(try #require(net.hosts(1)).utf8.count > 64 << 10)
       #expect(net.live(1) == ["10.3.0.1\tc1"] + Self.filler + [net.line(1)])
     }
@@ -77,15 +77,15 @@ struct ConcurrencyTests {
     }
   }
 
-  /// Lines that are always there, over several pages.
+  /// Lines that always stay, more than a page of memory.
   private static let filler = (0..<600).map { "192.0.2.\($0 % 250)\tfiller-\($0)" }
 
-  /// As many as make a file long in which they come and go.
+  /// Enough aliases to make a hosts file long while they are added and removed.
   private static func aliases(of number: Int) -> [String] {
     (0..<20).map { "alias-\(number)-\($0)-" + String(repeating: "x", count: 30) }
   }
 
-  /// What is wrong with one reading of the first container's file.
+  /// Reads the first container's hosts file once and returns what is wrong with it.
   private static func complaints(of net: Net) -> [String] {
     guard let text = net.hosts(1) else { return ["no file"] }
     let visitors = [7, 77, 777, 7777]
@@ -95,7 +95,7 @@ struct ConcurrencyTests {
     var seen = 0
     var wrong: [String] = []
     for line in text.split(separator: "\n") where !line.hasPrefix("#") {
-      // A line in the place of a dead one may be followed by spaces, a dying one may have lost its tab.
+      // A line that reuses a removed one's bytes may end in spaces; one that is being removed may have lost its tab.
       let words = line.split { "\t\r ".contains($0) }.joined(separator: "\t")
       if words.contains("filler-") {
         seen += 1
@@ -107,7 +107,7 @@ struct ConcurrencyTests {
     return wrong
   }
 
-  /// Runs `body` for each number on a thread of its own.
+  /// Runs `body` for each number on a separate thread.
   private static func atOnce(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     let group = DispatchGroup()
     for worker in 0..<count {

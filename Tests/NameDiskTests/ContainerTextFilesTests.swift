@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 @Suite struct LiveTextsTests {
-  /// State, host's file and containers' files in one directory.
+  /// One directory with state, the host's resolv.conf and the containers' files.
   struct Bench {
     let path: String
     var warnings: [String] { notes.texts }
@@ -49,8 +49,8 @@ import Testing
 
     func add(_ network: String, _ servers: [String], failingAt step: Int = .max) throws {
       let owner = try owner(network)
-      let wish = PartialResolvConf(nameservers: servers.compactMap(IPAddress.init))
-      try texts(failingAt: step).add(.resolvConf, at: resolvConf, for: owner, .init(owner, wish, hasIPv6: false))
+      let entries = PartialResolvConf(nameservers: servers.compactMap(IPAddress.init))
+      try texts(failingAt: step).add(.resolvConf, at: resolvConf, for: owner, .init(owner, entries, hasIPv6: false))
     }
 
     func remove(_ network: String) throws -> [KernelError] { texts().remove(try owner(network)) }
@@ -137,7 +137,7 @@ import Testing
       #expect(bench.warnings == ["\(bench.resolvConf): left alone: another program wrote it"])
       #expect(try bench.remove("red").isEmpty)
       #expect(bench.text == "nameserver 192.0.2.1\n")
-      // An empty one is a place that was made for us: filled, but not ours to remove.
+      // An empty file was created for us by the runtime: the plugin fills it and does not remove it.
       try bench.edit("")
       try bench.add("red", [])
       #expect(bench.text == lines("10.0.0.1"))

@@ -5,7 +5,7 @@ import Testing
 @testable import Names
 
 struct FaultTests {
-  /// Throws when the change of that number is about to be made, and tells how many there were.
+  /// Throws before the change with this number, and counts the changes.
   private final class Fault {
     var step = 0
     let failing: Int

@@ -19,8 +19,8 @@ import Testing
       try own.map { try Data($0.utf8).write(to: URL(fileURLWithPath: "\(path)/own")) }
       try upstream.map { try Data($0.utf8).write(to: URL(fileURLWithPath: "\(path)/up")) }
       var notes: [String] = []
-      let wish = try HostResolvConf(path: "\(path)/own", upstreamPath: "\(path)/up").entries(notes: &notes)
-      #expect(wish.nameservers.map(\.description) == servers)
+      let entries = try HostResolvConf(path: "\(path)/own", upstreamPath: "\(path)/up").entries(notes: &notes)
+      #expect(entries.nameservers.map(\.description) == servers)
       #expect(notes.isEmpty)
     }
   }
@@ -28,8 +28,8 @@ import Testing
   @Test func `an unreadable file is reported`() throws {
     try inTemporaryDirectory { path in
       var notes: [String] = []
-      let wish = try HostResolvConf(path: path, upstreamPath: path).entries(notes: &notes)
-      #expect(wish.nameservers.isEmpty)
+      let entries = try HostResolvConf(path: path, upstreamPath: path).entries(notes: &notes)
+      #expect(entries.nameservers.isEmpty)
       #expect(notes.count == 1 && notes[0].contains(path))
     }
   }

@@ -50,7 +50,7 @@ import Testing
       let reads = Atomic(0)
       DispatchQueue.concurrentPerform(iterations: 4) { worker in
         if worker == 0 {
-          // On a busy machine readers get their turn late.
+          // On a busy machine readers start late, so more rounds are needed.
           var round = 0
           while round < 1500 || (reads.load(ordering: .relaxed) <= 100 && round < 1_000_000) {
             round += 1
@@ -78,8 +78,8 @@ import Testing
 
   /// Reads to the end: Foundation stops where the file ended when it was opened.
   ///
-  /// Who reads on behind an end that has moved finds the rest of some line first; what counts is what a resolver makes
-  /// of it.
+  /// A reader that reaches the end and reads on after the file has grown starts within a line, so the test compares the
+  /// entries that a resolver parses.
   private func asResolversRead(_ file: String) -> DNS {
     DNS(resolvConf: String(decoding: (try? Files.read(file)) ?? [], as: UTF8.self))
   }

@@ -4,7 +4,7 @@ import NetTypes
 import Testing
 @testable import Names
 
-/// Containers `c1`, `c2`… on networks, their hosts files below `files`, in a directory of their own.
+/// A directory with containers `c1`, `c2`… on networks; their hosts files are below `files`.
 struct Net: Sendable {
   let directory: String
 
@@ -16,10 +16,10 @@ struct Net: Sendable {
 
   func hostsPath(_ number: Int) -> String { "\(directory)/files/c\(number)/hosts" }
 
-  /// The container's file; `nil` where there is none.
+  /// The container's hosts file; `nil` if there is none.
   func hosts(_ number: Int) -> String? { try? String(contentsOfFile: hostsPath(number), encoding: .utf8) }
 
-  /// The lines of the container's file that mean something.
+  /// The lines of the container's hosts file that are no comments or standard lines.
   func live(_ number: Int) -> [String] {
     (hosts(number) ?? "").split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
       .filter { !$0.hasPrefix("#") && !OwnLines.standard.contains($0) }
@@ -31,7 +31,7 @@ struct Net: Sendable {
       interface: try #require(InterfaceName("eth-0")))
   }
 
-  /// Its address is `10.NET.0.NUMBER`, where NET is the length of the network's name.
+  /// The address `10.NET.0.NUMBER`; NET is the length of the network's name.
   func address(_ number: Int, on network: String = "net") -> String {
     "10.\(network.count).\(number / 256).\(number % 256)"
   }
@@ -56,10 +56,10 @@ struct Net: Sendable {
     guard
       let names = try NetworkNames.lock(member.owner.network, in: state, createIfMissing: true, willChange: willChange)
     else { throw NoNetwork() }
-    let wish = HostsFileRequest(
+    let request = HostsFileRequest(
       ContainerPath(base: directory, below: ["files", "c\(number)", "hosts"], key: "hostsFile"),
       ownLines: ["\(address(number, on: network))\tc\(number)"], extraLines: extra)
-    do { try names.join(member, wish) } catch {
+    do { try names.join(member, request) } catch {
       let leftovers = names.leave(member.owner)
       if !leftovers.isEmpty { throw leftovers[0] }
       throw error
@@ -72,7 +72,7 @@ struct Net: Sendable {
     if let failure = names.leave(owner).first { throw failure }
   }
 
-  /// What CHECK would say.
+  /// The differences that CHECK reports.
   func differences(_ number: Int, on network: String = "net", as name: String? = nil) throws -> [String] {
     let member = try member(number, on: network, as: name)
     guard let names = try NetworkNames.lock(member.owner.network, in: state, createIfMissing: false) else {
@@ -81,7 +81,7 @@ struct Net: Sendable {
     return try names.differences(from: member, hasHosts: true)
   }
 
-  /// Every file but locks, with what means something in it.
+  /// Every file except lock files, with its lines that are no comments.
   func snapshot() -> [String: [String]] {
     var files: [String: [String]] = [:]
     for name in tree(directory) where !name.contains(".lock") {

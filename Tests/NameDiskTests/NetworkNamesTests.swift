@@ -115,7 +115,7 @@ struct NetworkNamesTests {
   @Test func `a file that replaced the hosts file is left unchanged`() throws {
     try Net.use { net in
       for number in 1...2 { try net.join(number) }
-      // Made before the old one goes: otherwise it may get the same number.
+      // Created before the old file is removed: otherwise it may get the same inode.
       try Self.put("mine\n", at: "\(net.directory)/mine")
       try FileManager.default.removeItem(atPath: net.hostsPath(1))
       try FileManager.default.moveItem(atPath: "\(net.directory)/mine", toPath: net.hostsPath(1))

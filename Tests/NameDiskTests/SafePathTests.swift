@@ -10,7 +10,7 @@ import Testing
     SafePath(ContainerPath(base: base, below: below, key: "resolvConf"))
   }
 
-  /// The errno that `body` throws; 0 where it throws none.
+  /// The error that `body` throws; `nil` if it throws none.
   private func refusal(_ body: () throws(KernelError) -> Void) -> KernelError? {
     do throws(KernelError) { try body() } catch { return error }
     return nil
@@ -81,7 +81,7 @@ import Testing
       #expect(tree("\(path)/elsewhere").isEmpty)
       _ = try place("\(path)/c1").openOrCreate().status()
       #expect(tree("\(path)/elsewhere") == ["c1", "c1/resolv.conf"])
-      // Nor is anything removed through one.
+      // Nothing is removed through a link either.
       let through = refusal { () throws(KernelError) in
         try self.place(path, ["c1", "c1", "resolv.conf"]).remove(where: { _ in true }, andEmpty: [])
       }

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 @testable import Names
 
-/// What a name server reads, as it is on disk.
+/// The files that a name server reads.
 struct ServerFilesTests {
   private func files(
     _ number: Int, _ place: NameServerTarget, in net: Net, warn: @escaping (String) -> Void = { _ in }
@@ -46,7 +46,7 @@ struct ServerFilesTests {
     }
   }
 
-  /// Whether SIGHUP has reached a process: it waits there, where the test's own threads block signals, or has ended it.
+  /// Whether a process got SIGHUP: the signal is pending if the process inherited a blocking mask, or has ended it.
   private func isSignalled(_ process: Process) -> Bool {
     let status = try? String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
     if status?.contains("State:\tZ") ?? true { return true }
@@ -55,7 +55,7 @@ struct ServerFilesTests {
   }
 
   @Test(arguments: [("dnsmasq", true), ("dnsmasq2", false)])
-  func `only dnsmasq is signalled`(program: String, isTold: Bool) throws {
+  func `only dnsmasq is signalled`(program: String, getsSignal: Bool) throws {
     try Net.use { net in
       try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: "\(net.directory)/\(program)")
       let process = Process()
@@ -71,8 +71,8 @@ struct ServerFilesTests {
       var warnings: [String] = []
       let shared = NameServerTarget.file("\(net.directory)/hosts", pidFile: pidFile)
       try files(1, shared, in: net) { warnings.append($0) }.write()
-      #expect(isSignalled(process) == isTold)
-      #expect(warnings.count == (isTold ? 0 : 1))
+      #expect(isSignalled(process) == getsSignal)
+      #expect(warnings.count == (getsSignal ? 0 : 1))
     }
   }
 

@@ -2,15 +2,15 @@ import Linux
 import Testing
 @testable import Names
 
-/// Containers with a hosts file that cannot be written for a while.
+/// Containers with a hosts file that temporarily cannot be written.
 struct UnwritableHostsFileTests {
-  /// The kernel refuses to write it with EIO, even from root.
+  /// A file that the kernel refuses to write with EIO, even for root.
   private func unwritable() throws -> FileReference {
     let status = try #require(try Files.status("/proc/version"))
     return FileReference(path: "/proc/version", device: status.device, inode: status.inode)
   }
 
-  /// Puts another hosts file in the place of a container's, and returns the one that it had.
+  /// Replaces a container's hosts file, and returns the previous one.
   @discardableResult
   private func swap(_ net: Net, _ number: Int, for file: FileReference) throws -> FileReference {
     var member = try #require(try net.state.member(net.owner(number)))
@@ -29,7 +29,7 @@ struct UnwritableHostsFileTests {
       try net.leave(2)
       #expect(net.live(3) == ["10.3.0.3\tc3", net.line(1), net.line(3)])
       #expect(try net.state.member(net.owner(1))?.overdue == [net.line(2)])
-      // CHECK of the container itself names what is missing, CHECK of the others is not about its file.
+      // CHECK of the container itself reports the missing line; CHECK of the others ignores its file.
       #expect(try net.differences(1).contains { $0.contains("/proc/version lacks the line \"10.3.0.3 n3\"") })
       #expect(try net.differences(3) == [])
 

@@ -6,20 +6,20 @@ import Names
 import NetTypes
 import Testing
 
-/// One of the hosts that share a network's names, its state in a directory of its own.
+/// One of several hosts that share the names of a network; it has its own state directory.
 struct Host {
   let directory: String
   let node: String
 
   static func use(_ count: Int, _ body: ([Host]) throws -> Void) throws {
     let url = FileManager.default.temporaryDirectory.appending(path: "name-etcd-\(UUID().uuidString)")
-    defer { try? FileManager.default.removeItem(at: url) }  // what is left must not hide what the test found
+    defer { try? FileManager.default.removeItem(at: url) }  // errors must not hide those of the test
     try body((0..<count).map { Host(directory: url.appending(path: "\($0)").path(), node: "host\($0)") })
   }
 
   static let network = "net"
 
-  /// As the list has it.
+  /// The plugin's configuration in the network list.
   var plugin: JSONValue {
     get throws {
       try CNIJSON.decodeValue(
@@ -56,20 +56,20 @@ struct Host {
       names: [try #require(HostName(container))])
   }
 
-  /// As `cnictl` does it.
+  /// Refreshes the names of other hosts, as `cnictl` does.
   ///
   /// - Returns: whether any file was changed.
   @discardableResult
   func refresh(_ store: inout FakeEtcd) throws -> Bool { try names.refresh(from: &store) { _ in } }
 
-  /// The addresses that this host's containers have for the names of others.
+  /// The addresses of other hosts' containers that this host has recorded.
   var remote: [String] {
     let bytes = FileManager.default.contents(atPath: "\(directory)/state/\(Self.network)/.remote.json") ?? Data()
     let members = (try? CNIJSON.decodeValue(Array(bytes)))?["members"]?.array ?? []
     return members.compactMap { $0["ips"]?.array?.first?.string }
   }
 
-  /// What ADD does: joins, then exchanges names.
+  /// Joins a container and exchanges names, as ADD does.
   func join(_ container: String, _ address: String, _ store: inout FakeEtcd) throws {
     let member = try Self.member(container, address)
     let lease = try shared.lease(&store, recordedIn: state)
@@ -80,7 +80,7 @@ struct Host {
     try names.writeRemoteNames(shared.exchange(&store, joining: member, local: names.members(), on: lease))
   }
 
-  /// What DEL does.
+  /// Removes a container and withdraws its names, as DEL does.
   func leave(_ container: String, _ store: inout FakeEtcd) throws {
     let owner = try Self.owner(container)
     do {

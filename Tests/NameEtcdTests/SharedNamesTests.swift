@@ -30,10 +30,10 @@ struct SharedNamesTests {
       try hosts[0].join("c0", "10.0.0.9", &store)
       let before = store.requests.count
       try hosts[0].join("web", "10.0.0.1", &store)
-      let asked = store.requests.dropFirst(before)
-      #expect(asked.count == 2)
-      guard case .keepAlive = asked.first, case .transact = asked.last else {
-        Issue.record("asked \(asked)")
+      let requests = store.requests.dropFirst(before)
+      #expect(requests.count == 2)
+      guard case .keepAlive = requests.first, case .transact = requests.last else {
+        Issue.record("requests: \(requests)")
         return
       }
     }

@@ -17,7 +17,7 @@ import Testing
       }
       #expect(try net.inside(1, 1, "ping -n -c1 -W2 web01").isSuccess)
       #expect(try net.inside(1, 1, "ping -n -c1 -W2 web01.net").isSuccess)
-      // Who was there first learns of the second with the next one.
+      // Host 0, which joined first, learns the name of host 1's container only at its next ADD.
       #expect(try net.address(of: "web11", in: 0) == nil)
       try net.join(0, 2).requireSuccess()
       #expect(try net.inside(0, 1, "ping -n -c1 -W2 web11").isSuccess)
@@ -54,7 +54,7 @@ import Testing
         exec dnsmasq --conf-file=/dev/null --no-resolv --no-hosts --local=/net/ --hostsdir=\(directory) --local-ttl=0 \\
           --listen-address=127.0.0.1 --bind-interfaces --pid-file=\(pidFile) --user=root
         """, in: lab.host)
-      defer { _ = try? lab.shell("kill $(cat \(pidFile))", in: lab.host) }  // what the test found is to be told
+      defer { _ = try? lab.shell("kill $(cat \(pidFile))", in: lab.host) }  // errors must not hide those of the test
       func expect(_ name: String, _ wanted: String) throws {
         let program = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
           .appending(path: "DNSHostsTrafficTests/ask.py").path()
@@ -113,7 +113,7 @@ import Testing
         #expect(try net.snapshot(1) == before, "round \(round)")
         #expect(try net.keys() == keys, "round \(round)")
       }
-      // Otherwise the delays no longer fit the plugin, and nothing was shown.
+      // If no plugin was killed, the delays do not fit the plugin and the test shows nothing.
       #expect(killed > 0)
     }
   }

@@ -3,7 +3,7 @@ import EtcdSupport
 import Foundation
 import LabSupport
 
-/// Three hosts that tell each other names through etcd, of which each runs a member.
+/// Three hosts that exchange names through etcd; each runs a member.
 struct NamesCluster {
   let cluster: Cluster
   let etcd: EtcdCluster
@@ -20,7 +20,7 @@ struct NamesCluster {
 
   static func address(_ host: Int, _ number: Int) -> String { "10.66.\(host + 1).\(number + 1)" }
 
-  /// The routed overlay network that the names are of.
+  /// The routed overlay network of the containers.
   func overlay(on host: Int) throws -> JSONValue {
     let peers = cluster.hosts.indices.map {
       #"{"vtep": "\#(cluster.underlay($0))", "subnet": "10.66.\#($0 + 1).0/24"}"#
@@ -33,7 +33,7 @@ struct NamesCluster {
         """)
   }
 
-  /// The plugin's configuration on a host, for a container whose address was given by nobody.
+  /// The plugin's configuration on a host, with a prevResult that no main plugin made.
   func names(on host: Int, of number: Int = 1, keys: String = "{}") throws -> JSONValue {
     let endpoints = etcd.endpoints.map { "\"\($0)\"" }.joined(separator: ", ")
     return try JSONValue(
@@ -70,20 +70,20 @@ struct NamesCluster {
       """, in: lab.host)
   }
 
-  /// Runs a script in a container as `ip netns exec` does, with its own /etc/hosts.
+  /// Runs a script with `ip netns exec`, so that it sees the container's /etc/hosts.
   func inside(_ host: Int, _ number: Int, _ script: String) throws -> Outcome {
     let lab = cluster.hosts[host]
     return try lab.run(
       "/usr/bin/env", ["ip", "netns", "exec", lab.container(number), "/bin/sh", "-c", script], in: lab.host)
   }
 
-  /// The address that a container's files have for a name; `nil` where they have none.
+  /// The address of a name in a container's hosts file; `nil` if it has none.
   func address(of name: String, in host: Int, _ number: Int = 1) throws -> String? {
     try inside(host, number, "getent -s hosts:files hosts \(name)").output.split(separator: " ").first.map(
       String.init)
   }
 
-  /// Every file of names on a host but locks, and what etcd has.
+  /// Every file of `dns-hosts` on a host except lock files, without comment lines.
   func snapshot(_ host: Int) throws -> String {
     let lab = cluster.hosts[host]
     return try lab.shell(

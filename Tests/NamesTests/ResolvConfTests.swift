@@ -32,9 +32,9 @@ import Testing
   {
     let keys = try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8))
     var notes: [String] = []
-    let wish = try keys.partialResolvConf(previous: Self.previous, notes: &notes)
+    let entries = try keys.partialResolvConf(previous: Self.previous, notes: &notes)
     let file = ResolvConf(
-      [wish], host: PartialResolvConf(host: "nameserver 9.9.9.9\nsearch host"), hasIPv6: false, notes: &notes)
+      [entries], host: PartialResolvConf(host: "nameserver 9.9.9.9\nsearch host"), hasIPv6: false, notes: &notes)
     #expect(file.text == ResolvConf.header + expected)
     #expect(notes.count == (json.contains("%") ? 1 : 0))
   }
@@ -78,12 +78,12 @@ import Testing
   }
 
   @Test func `settings of several attachments are merged in the order of their ADDs`() {
-    let wishes = [
-      wish(["10.1.0.1", "10.1.0.2"], "one", [], ["ndots:1"]), wish([], nil, [], []),
-      wish(["10.2.0.1", "10.1.0.1", "10.2.0.2"], nil, ["two", "one"], ["ndots:5", "rotate"]),
+    let allEntries = [
+      entries(["10.1.0.1", "10.1.0.2"], "one", [], ["ndots:1"]), entries([], nil, [], []),
+      entries(["10.2.0.1", "10.1.0.1", "10.2.0.2"], nil, ["two", "one"], ["ndots:5", "rotate"]),
     ]
     var notes: [String] = []
-    let file = ResolvConf(wishes, host: wish(["9.9.9.9"], nil, ["host"], []), hasIPv6: true, notes: &notes)
+    let file = ResolvConf(allEntries, host: entries(["9.9.9.9"], nil, ["host"], []), hasIPv6: true, notes: &notes)
     #expect(
       file.text == ResolvConf.header
         + "nameserver 10.1.0.1\nnameserver 10.1.0.2\nnameserver 10.2.0.1\nsearch one two\noptions ndots:1 rotate\n")
@@ -96,7 +96,7 @@ import Testing
 
   @Test func `an IPv6 name server is left out if the container has no IPv6 address`() {
     var notes: [String] = []
-    let wanted = [wish(["2001:db8::53"], nil, [], [])]
+    let wanted = [entries(["2001:db8::53"], nil, [], [])]
     #expect(ResolvConf(wanted, host: PartialResolvConf(), hasIPv6: false, notes: &notes).text == ResolvConf.header)
     #expect(
       notes == [
@@ -111,22 +111,22 @@ import Testing
 
   @Test func `search lists are cut at 32 domains and 2048 bytes`() {
     var notes: [String] = []
-    let many = wish([], nil, (0..<40).map { "d\($0)" }, [])
+    let many = entries([], nil, (0..<40).map { "d\($0)" }, [])
     #expect(ResolvConf([many], host: PartialResolvConf(), hasIPv6: true, notes: &notes).search.count == 32)
     let label = String(repeating: "x", count: 60)
-    let long = wish([], nil, (0..<12).map { "\(label).\(label).\(label).d\($0)" }, [])
+    let long = entries([], nil, (0..<12).map { "\(label).\(label).\(label).d\($0)" }, [])
     let line = ResolvConf([long], host: PartialResolvConf(), hasIPv6: true, notes: &notes).search
     #expect(line.count == 10)
     #expect(notes.filter { $0.hasPrefix("search: ") }.count == 2)
   }
 
   @Test func `DNS settings are read back as written`() throws {
-    let wish = wish(["10.1.0.1", "fd00::1"], "one", ["two.", "."], ["ndots:5"])
-    #expect(try CNIJSON.decode(PartialResolvConf.self, from: wish.json.bytes) == wish)
+    let entries = entries(["10.1.0.1", "fd00::1"], "one", ["two.", "."], ["ndots:5"])
+    #expect(try CNIJSON.decode(PartialResolvConf.self, from: entries.json.bytes) == entries)
     #expect(try CNIJSON.decode(PartialResolvConf.self, from: Array("{}".utf8)) == PartialResolvConf())
   }
 
-  private func wish(_ servers: [String], _ domain: String?, _ search: [String], _ options: [String])
+  private func entries(_ servers: [String], _ domain: String?, _ search: [String], _ options: [String])
     -> PartialResolvConf
   {
     PartialResolvConf(

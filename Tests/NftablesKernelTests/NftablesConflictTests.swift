@@ -79,7 +79,7 @@ extension NftablesTests {
         try port(8080), try port(8081, on: "192.0.2.1"), try port(8080, to: "fd00::2"), special, chained,
       ]
       let ruleSet = RuleSet(try owner("c1"), .ports, ports.map(Rule.publish))
-      let asked = try [
+      let requestedPorts = try [
         port(8080), port(8080, on: "192.0.2.8"), port(8081), port(8081, on: "192.0.2.1"), port(8081, on: "192.0.2.2"),
         port(8082), port(8083), port(8083, on: "192.0.2.9"), port(8084), port(8080, to: "fd00::9"),
       ]
@@ -87,7 +87,7 @@ extension NftablesTests {
         var backend = NftablesBackend()
         let none = try backend.holders(of: nil)
         try backend.add(ruleSet)
-        let each = try asked.map { try backend.holders(of: [$0]).map(\.port.hostText) }
+        let each = try requestedPorts.map { try backend.holders(of: [$0]).map(\.port.hostText) }
         return (each, try backend.holders(of: nil), none)
       }
       #expect(none == [])

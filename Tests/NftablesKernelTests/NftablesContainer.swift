@@ -2,18 +2,18 @@ import Foundation
 import Linux
 import TestSupport
 
-/// A container on bridge `br0` of a host of its own: 10.1.0.2, 10.2.0.2, 10.3.0.2; the host is 10.N.0.1.
+/// A container with 10.1.0.2, 10.2.0.2 and 10.3.0.2 on bridge `br0` of a new host, which has 10.N.0.1.
 struct NftablesContainer {
-  /// A path that programs in other namespaces may open too.
+  /// The path of the container's namespace, valid for other processes too.
   let namespace: String
 
-  /// What the script printed; `$container` is the namespace.
+  /// The output of a script; `$container` is the path of the namespace.
   @discardableResult
   func shell(_ script: String) throws -> String {
     try run("/bin/bash", ["-euc", "container=\(namespace)\n\(script)"])
   }
 
-  /// Which address of the container a connection from the host leads to, where a server listens; empty: none.
+  /// The container's address that a connection from the host to `address` reaches; empty if it fails.
   func tcp(to address: String, _ port: Int, serving: Int) throws -> String {
     try python(
       """
@@ -31,7 +31,7 @@ struct NftablesContainer {
       """)
   }
 
-  /// Whether a datagram that the container sends to 127.0.0.1 gets to who listens there on the host.
+  /// Whether a datagram from the container to 127.0.0.1 reaches a server on the host.
   func reachesLoopback() throws -> Bool {
     try python(
       """
@@ -45,15 +45,15 @@ struct NftablesContainer {
       """) == "x"
   }
 
-  /// Whether a server of the host at that address hears who asks from the `container` or the `host`.
-  func hears(_ address: String, _ port: Int, isUDP: Bool, from here: String) throws -> Bool {
+  /// Whether a server on the host at this address is reached from `container` or `host`.
+  func hears(_ address: String, _ port: Int, isUDP: Bool, from sender: String) throws -> Bool {
     try python(
       """
       server = socket(AF_INET, SOCK_DGRAM) if \(isUDP ? 1 : 0) else socket()
       server.bind(("\(address)", \(port)))
       server.settimeout(0.5)
       if not \(isUDP ? 1 : 0): server.listen()
-      enter(\(here))
+      enter(\(sender))
       try:
           if \(isUDP ? 1 : 0):
               socket(AF_INET, SOCK_DGRAM).sendto(b"x", ("\(address)", \(port)))
@@ -80,12 +80,12 @@ struct NftablesContainer {
   private func run(_ program: String, _ arguments: [String]) throws -> String {
     let answer = try ChildProcess.run(
       program, arguments, environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"], input: [], seconds: 20)
-    guard answer.status == 0 else { throw NftRefused(words: String(decoding: answer.errors, as: UTF8.self)) }
+    guard answer.status == 0 else { throw NftRefused(text: String(decoding: answer.errors, as: UTF8.self)) }
     return String(decoding: answer.output, as: UTF8.self)
   }
 }
 
-/// Runs `body` on a host with somebody else's rules, which forwards, and a container on its bridge.
+/// Runs `body` with a container on the bridge of a forwarding host that has rules of other programs.
 func withContainer<Value: Sendable>(
   _ body: @escaping @Sendable (NftablesContainer) throws -> Value
 ) throws -> Value {

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension Trait where Self == ConditionTrait {
-  /// Skips where network namespaces cannot be made, unless `CNI_KERNEL_TESTS` is set.
+  /// Skips the tests without root, unless `CNI_KERNEL_TESTS` is set.
   static var needsNftables: Self {
     .enabled("needs root: make check") {
       unsafe getenv("CNI_KERNEL_TESTS") != nil || geteuid() == 0
@@ -16,37 +16,37 @@ extension Trait where Self == ConditionTrait {
   }
 }
 
-/// All of nftables' kernel tests, one after another.
+/// Contains all kernel tests of nftables; they run one after another.
 @Suite(.needsNftables, .serialized) struct NftablesTests {}
 
 struct NftRefused: Error {
-  var words: String
+  var text: String
 }
 
-/// What `nft` prints.
+/// Runs `nft` and returns its output.
 func nft(_ arguments: String..., input: String = "") throws -> String {
   let answer = try ChildProcess.run(
     "/usr/sbin/nft", arguments, environment: ["PATH=/usr/sbin:/usr/bin"], input: Array(input.utf8), seconds: 20)
-  guard answer.status == 0 else { throw NftRefused(words: String(decoding: answer.errors, as: UTF8.self)) }
+  guard answer.status == 0 else { throw NftRefused(text: String(decoding: answer.errors, as: UTF8.self)) }
   return String(decoding: answer.output, as: UTF8.self)
 }
 
 func ruleset() throws -> String { try nft("list", "ruleset") }
 
-/// Runs as `body` does in a new network namespace with somebody else's rules in it.
+/// Runs `body` in a new network namespace with rules of other programs.
 func onHost<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) throws -> Value {
   try onHost { _ in try body() }
 }
 
-/// The same, for what needs a second namespace: its path.
+/// Runs `body` with the path of a second namespace, the container's.
 func onHost<Value: Sendable>(_ body: @escaping @Sendable (String) throws -> Value) throws -> Value {
   try inFreshNamespace { container in
-    _ = try nft("-f", "-", input: foreign)
+    _ = try nft("-f", "-", input: foreignRules)
     return try body(container)
   }
 }
 
-private let foreign = """
+private let foreignRules = """
   table ip nat {
     chain PREROUTING { type nat hook prouting priority -100; counter packets 3 bytes 9; }
   }
@@ -64,7 +64,7 @@ func owner(_ container: String, network: String = "net") throws -> AttachmentID 
 
 func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
 func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }
-/// The name of a link that is there.
+/// The name of an existing link.
 func name(_ text: String) throws -> InterfaceName { try #require(InterfaceName.ofLink(text)) }
 
 func port(_ number: UInt16, on host: String? = nil, to target: String = "10.1.0.2") throws -> PublishedPort {
@@ -75,7 +75,7 @@ func port(_ number: UInt16, on host: String? = nil, to target: String = "10.1.0.
     masquerade: ReturnPath(subnet: subnet, link: name("br0")))
 }
 
-/// Rules of every kind, in both families, as far as a part may have them.
+/// Rules of every kind, in both families; isolations only for the roles that may have them.
 func everyKind(_ role: PluginRole) throws -> [Rule] {
   var conditional = try port(8082)
   conditional.conditions = ["ip", "saddr", "{", "192.0.2.0/24,", "198.51.100.0/24", "}"]
@@ -124,7 +124,7 @@ private func tunnels() throws -> [Rule] {
   ]
 }
 
-/// What it threw.
+/// The error that `body` throws; `nil` if it throws none.
 func refusal(_ body: () throws -> Void) -> KernelError? {
   do {
     try body()

@@ -159,7 +159,7 @@ extension NftablesTests {
   }
 }
 
-/// Runs `body` for each on a thread of its own, in this thread's namespace; what they complain of.
+/// Runs `body` for each rule set on a separate thread in this thread's namespace, and returns their messages.
 private func atOnce(_ ruleSets: [RuleSet], _ body: @escaping @Sendable (RuleSet) throws -> String?) -> [String] {
   let complaints = Complaints()
   let done = DispatchSemaphore(value: 0)

@@ -5,12 +5,12 @@ import PacketFilter
 import Testing
 
 extension NftablesTests {
-  /// A published port that is reached by 127.0.0.1 needs `route_localnet`, which lets more pass than it is meant to.
+  /// Publishing on 127.0.0.1 needs `route_localnet`, which alone would let containers reach the host's loopback.
   @Suite struct Loopback {
     private func ruleSet() throws -> RuleSet { RuleSet(try owner("c1"), .ports, [.publish(try port(8080))]) }
 
     private func bridgesFilter(_ isFiltering: Bool) -> String {
-      // Without the module there is nothing to turn off.
+      // Ignores an error: without br_netfilter the sysctl does not exist.
       "sysctl -qw net.bridge.bridge-nf-call-iptables=\(isFiltering ? "1" : "0 2>/dev/null || true")"
     }
 

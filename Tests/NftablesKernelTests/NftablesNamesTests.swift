@@ -5,7 +5,7 @@ import PacketFilter
 import Testing
 
 extension NftablesTests {
-  /// A name server of the host, which one bridge may ask.
+  /// A name server on the host, which only one bridge may query.
   @Suite struct Names {
     private func ruleSet(_ container: String, _ bridge: String = "br0", at server: String = "10.1.0.1") throws
       -> RuleSet
@@ -86,8 +86,8 @@ extension NftablesTests {
         var backend = NftablesBackend()
         try backend.add(own)
         try backend.add(others)
-        func hears(_ address: String, _ port: Int = 53, from here: String = "container") throws -> Bool {
-          try container.hears(address, port, isUDP: isUDP, from: here)
+        func hears(_ address: String, _ port: Int = 53, from sender: String = "container") throws -> Bool {
+          try container.hears(address, port, isUDP: isUDP, from: sender)
         }
         let found = try (
           hears("10.1.0.1"), hears("10.2.0.1"), hears("10.2.0.1", from: "host"), hears("10.2.0.1", 5353)

@@ -5,11 +5,11 @@ import PacketFilter
 import Testing
 
 extension NftablesTests {
-  /// A container on networks `net`, `two` and `three`, each of which is asked for the same ports.
+  /// A container on networks `net`, `two` and `three`, which all publish the same ports.
   @Suite struct Spares {
     private static let networks = ["net", "two", "three"]
 
-    /// What the n-th of them adds: `10.N.0.2` in the place of the container's address.
+    /// The rule set of the n-th network; the container's address there is `10.N.0.2`.
     private func ruleSet(_ number: Int, spare: Bool, _ more: [Rule] = []) throws -> RuleSet {
       let ports = try [
         port(8080, to: "10.\(number).0.2"), port(8081, on: "192.0.2.1", to: "10.\(number).0.2"),
@@ -54,7 +54,7 @@ extension NftablesTests {
     @Test func `spare ports are listed with holder and owner tag`() throws {
       let first = try ruleSet(1, spare: false)
       let second = try ruleSet(2, spare: true)
-      let asked = try [
+      let requestedPorts = try [
         port(8080), port(8080, on: "192.0.2.7"), port(8081), port(8081, on: "192.0.2.1"), port(8081, on: "192.0.2.2"),
         port(8082), port(8080, to: "fd00::9"),
       ]
@@ -64,7 +64,7 @@ extension NftablesTests {
         try backend.add(second)
         let tags = try backend.tags(.ports, prefix: "cni:")
         try backend.remove(first.owner.filterTag, .ports, recordedRules: first.rules)
-        let each = try asked.map { try backend.holders(of: [$0]).map { "\($0.port.hostText) \($0.tag)" } }
+        let each = try requestedPorts.map { try backend.holders(of: [$0]).map { "\($0.port.hostText) \($0.tag)" } }
         return (each, try backend.holders(of: nil).map(\.port.isSpare), tags)
       }
       let owned = { (text: String) in ["\(text) cni:two/c1/eth0"] }
@@ -91,7 +91,7 @@ extension NftablesTests {
         let whole = try nft("list", "chain", "inet", "swift_cni", "spare")
         _ = try nft(damage)
         let missing = try backend.missing(from: second).count
-        // As a repair does.
+        // Adds the rules again, as a repair does.
         try backend.add(second)
         let repaired = try nft("list", "chain", "inet", "swift_cni", "spare")
         for ruleSet in [first, second] {
@@ -111,7 +111,7 @@ extension NftablesTests {
         var backend = NftablesBackend()
         try backend.add(first)
         _ = try nft("flush chain inet swift_cni publish")
-        // Somebody whose own are there already, so that everything is declared again.
+        // Adding the rules of another owner twice declares all chains again.
         let other = try RuleSet(owner("c2"), .ports, [.publish(port(9000, to: "10.9.0.2"))])
         try backend.add(other)
         try backend.add(other)
@@ -171,8 +171,8 @@ extension NftablesTests {
       return port
     }
 
-    /// Which address of the container connections to each address of the host lead to, with all networks and after each
-    /// that goes.
+    /// The container's address that connections to each address of the host reach, with all networks and then after
+    /// the removal of each.
     private func reached(
       _ ports: [PublishedPort], _ addresses: [String], removing order: [Int]
     ) throws -> [[String]] {

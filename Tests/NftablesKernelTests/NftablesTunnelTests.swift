@@ -6,7 +6,7 @@ import PacketFilter
 import Testing
 
 extension NftablesTests {
-  /// Rules about tunnels, which change with the hosts of a network.
+  /// Rules for tunnels, which change when hosts of a network come or go.
   @Suite struct Tunnels {
     private func ruleSet(_ peers: [String]?, network: String = "net", port: UInt16 = 4789) throws -> RuleSet {
       let addresses = try peers?.map { try address($0) }
@@ -19,7 +19,7 @@ extension NftablesTests {
       numbers.map { $0 % 2 == 0 ? "192.0.2.\($0)" : "2001:db8::\($0)" }
     }
 
-    /// Peers before, whether their rule set is remembered, and peers afterwards.
+    /// Peers before, whether their rule set is recorded, and peers afterwards.
     @Test(
       arguments: [
         ([1, 3], true, [2, 9]), ([1, 3], false, [2, 9]), ([1, 200], true, [5, 199]), ([1, 2], true, [1, 1]),

@@ -12,8 +12,8 @@ import Testing
     ("Error: syntax error, unexpected newline\nadd rule\n", Errno.EINVAL),
     ("Error: Could not process rule: Operation not permitted\n", Errno.EPERM),
   ])
-  func `the errno is parsed from nft's error text`(words: String, errno: Errno) {
-    #expect(NftErrorText.errno(words) { texts[$0] ?? "?" } == errno)
+  func `the errno is parsed from nft's error text`(text: String, errno: Errno) {
+    #expect(NftErrorText.errno(text) { texts[$0] ?? "?" } == errno)
   }
 }
 

@@ -79,7 +79,7 @@ import Testing
       world.pass(seconds: 86400)
       #expect(world.store.texts.count == 1)
       #expect(try world.control("b").consult(world.plane, of: net, as: two, for: .add).ownSubnets == second)
-      // Another directory is one in which nothing is remembered.
+      // Host c has a new state directory, so it has no record of its subnets.
       #expect(try world.control("c").consult(world.plane, of: net, as: two, for: .add).ownSubnets == second)
       world.pass(seconds: 43201)
       #expect(try world.control("c").consult(world.plane, of: net, as: two, for: .add).ownSubnets == second)

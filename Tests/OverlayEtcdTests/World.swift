@@ -6,7 +6,7 @@ import NetTypes
 import Synchronization
 @testable import Overlay
 
-/// Hosts that share a cluster in memory and a clock.
+/// Hosts with a common etcd cluster in memory and a common clock.
 final class World: Sendable {
   let store = FakeEtcd()
   let directory: String
@@ -26,7 +26,7 @@ final class World: Sendable {
     try body(world)
   }
 
-  /// For bodies that wait: to be removed by them.
+  /// A world for `async` tests, which must remove it themselves.
   static func lasting() throws -> World { try World() }
 
   func remove() { try? FileManager.default.removeItem(atPath: directory) }
@@ -38,7 +38,7 @@ final class World: Sendable {
     store.pass(seconds: seconds)
   }
 
-  /// Time that only this world's hosts notice.
+  /// Lets time pass for the hosts but not for etcd.
   func passUnseen(seconds: Int) { time.withLock { $0 += seconds } }
 
   func disk(_ host: String) -> OverlayRecords {
@@ -67,14 +67,14 @@ let flannelConfig = #"{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","VNI":7
 
 func prefixes(_ texts: String...) -> [IPPrefix] { texts.compactMap { IPPrefix($0) } }
 
-/// The value of a text that a test has written.
+/// Parses a text of a test.
 func parsed<Value: TextCodable>(_ text: String) -> Value {
   guard let value = Value(text) else { preconditionFailure("\(text): want \(Value.expectedForm)") }
   return value
 }
 
 extension EtcdControlPlane where Store: ~Copyable {
-  /// Where nothing is refused.
+  /// Consults etcd and ignores warnings.
   func consult(
     _ plane: EtcdPlaneConfig, of network: NetworkName, as host: OverlayHost, for command: Command
   ) throws(CNIError) -> ControlPlaneState {

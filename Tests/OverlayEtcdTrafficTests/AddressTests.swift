@@ -7,7 +7,7 @@ import Testing
 
 @Suite(.needsRoot, .serialized)
 struct `Change of the host's address` {
-  /// What changes its device.
+  /// The command that updates the VXLAN device.
   enum Trigger: String, CaseIterable, Sendable {
     case sync = "overlay sync"
     case watch = "overlay sync --watch"
@@ -16,7 +16,7 @@ struct `Change of the host's address` {
 
   private static let address = "172.30.0.99"
 
-  /// Gives the first host another address in place of the one it has, as DHCP does.
+  /// Replaces the address of the first host, as DHCP may do.
   private func move(_ site: Site) throws {
     let lab = site.cluster.hosts[0]
     try lab.shell(
@@ -94,7 +94,7 @@ struct `Change of the host's address` {
     }
   }
 
-  /// MAC address and index of the first host's device: a new device would have another index.
+  /// The MAC address and index of the first host's VXLAN device: a new device would have another index.
   private func device(_ network: EtcdNetwork) throws -> [String?] {
     let lab = network.site.cluster.hosts[0]
     let link = try lab.link(network.vxlan, in: lab.host)
@@ -103,7 +103,7 @@ struct `Change of the host's address` {
 }
 
 extension Site {
-  /// Keys with values and leases, by the member on a host whose address does not change.
+  /// The keys with values and leases, read from the member on the second host, whose address does not change.
   fileprivate func entries(_ prefix: String) throws -> [String] {
     try etcd.control(["get", "--prefix", prefix, "--write-out=fields"], at: 1).split(separator: "\n")
       .map(String.init).filter { line in

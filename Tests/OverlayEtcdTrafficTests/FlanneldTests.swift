@@ -5,7 +5,7 @@ import Testing
 
 @Suite(.needsRoot, .serialized)
 struct `Interoperation with flanneld` {
-  /// What flanneld 0.2x writes, and the devices it makes, by hand: a VTEP of its own, a bridge, a container.
+  /// The MAC address of the VTEP of a host that is configured by hand as flanneld 0.2x does.
   private static let mac = "5e:11:22:33:44:55"
 
   @Test func `a flanneld host and our host exchange packets on one network`() throws {
@@ -38,7 +38,7 @@ struct `Interoperation with flanneld` {
     }
   }
 
-  /// The devices as flanneld makes them, and a container behind them.
+  /// Creates the devices that flanneld creates, and a container behind them.
   private func lay(_ flanneld: Lab, _ vtep: String, _ base: String, _ mac: String, ours: String) throws {
     try flanneld.shell(
       """

@@ -20,7 +20,7 @@ struct `Failure of etcd members` {
       let before = try Snapshot(of: lab)
       #expect(try network.add(3, on: 0).code == 11)
       try lab.expectUnchanged(since: before)
-      // A lease is enough to go on with, but addresses of one subnet are in etcd too.
+      // In l3 the existing subnet lease is sufficient; in l2 ADD also needs to register addresses in etcd.
       #expect(try network.ask("STATUS", on: 0).code == (mode == "l3" ? nil : 50))
       #expect(try network.ask("STATUS", on: 2).code == 50)
       let removed = try third.delete()
@@ -48,7 +48,7 @@ struct `Failure of etcd members` {
         try network.watching(on: 1) {
           try site.expect([first].towards([second], patience: 45), answered: true)
           if isEmpty { try site.etcd.empty() } else { try site.etcd.restore(backup) }
-          try eventually("etcd has everything again") { try site.keys(network.prefix) == keys }
+          try eventually("all keys are in etcd again") { try site.keys(network.prefix) == keys }
           try site.expect([first].towards([second], patience: 45), answered: true)
           let vtep = site.cluster.underlay(1)
           try eventually("the first host knows the second") {

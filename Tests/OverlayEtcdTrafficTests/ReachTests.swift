@@ -17,7 +17,7 @@ struct `Overlay networks through etcd` {
           try (1...3).map { try network.attach($0 + 3 * (network.number - 1), on: host) }
         }
       }
-      // Who came first knows of the others when it is told.
+      // The first hosts learn of later ones only from sync.
       for host in site.cluster.hosts.indices {
         for network in networks { _ = try network.cnictl("overlay sync", on: host) }
       }
@@ -57,13 +57,13 @@ struct `Overlay networks through etcd` {
         let key = try mode == "l2" ? entry : subnetKey(of: 1, network, site)
         let lease = try lease(of: #require(key), site)
         try site.etcd.control(["lease", "revoke", lease])
-        try eventually("the second host is forgotten") {
+        try eventually("the first host removed the second") {
           try !lab.shell("bridge fdb show dev \(network.vxlan)", in: lab.host).contains(vtep)
         }
         #expect(try !lab.shell("ip route", in: lab.host).contains("dev \(network.vxlan)"))
         #expect(try network.ask("STATUS", on: 1).code == 51)
         #expect(try second.delete().complaint == "")
-        // The next ADD there takes everything again.
+        // The next ADD on that host leases a subnet and registers endpoints again.
         let again = try network.attach(1, on: 1)
         if mode == "l3" { #expect(again.addresses[0].hasPrefix(second.addresses[0].prefix(while: { $0 != "." }))) }
         try site.expect([first].towards([again], patience: 45), answered: true)
@@ -77,7 +77,7 @@ struct `Overlay networks through etcd` {
     }
   }
 
-  /// In hexadecimal, as etcdctl wants it.
+  /// The lease ID of a key, in hexadecimal, as etcdctl needs it.
   private func lease(of key: String, _ site: Site) throws -> String {
     let fields = try site.etcd.control(["get", key, "--write-out=fields"])
     let line = try #require(fields.split(separator: "\n").first { $0.hasPrefix("\"Lease\"") })

@@ -4,12 +4,12 @@ import Foundation
 import LabSupport
 import Testing
 
-/// Three hosts on a switch, on each of which is a member of one etcd cluster.
+/// Three hosts on a switch; each runs a member of one etcd cluster.
 struct Site {
   let cluster: Cluster
   let etcd: EtcdCluster
 
-  /// Runs `body` with new ones, which are gone afterwards however `body` ends.
+  /// Runs `body` with a new site, which is removed afterwards, also after an error.
   static func use(
     containers: Int = 3, underlay: Lab.IPFamilyFlag = .v4, defaultRoutes: Bool = false, _ body: (Site) throws -> Void
   ) throws {
@@ -21,12 +21,12 @@ struct Site {
     }
   }
 
-  /// What etcd has below a key, its keys.
+  /// The keys below a prefix in etcd.
   func keys(_ prefix: String, at member: Int = 0) throws -> [String] {
     try etcd.control(["get", "--prefix", prefix, "--keys-only"], at: member).split(separator: "\n").map(String.init)
   }
 
-  /// Asks everything at once: whether each is answered.
+  /// Sends all probes at the same time, and expects that all or none are answered.
   func expect(_ probes: [Probe], answered: Bool, sourceLocation: SourceLocation = #_sourceLocation) throws {
     let answers = try cluster.answers(to: probes)
     let wrong = zip(probes, answers).compactMap { probe, answer -> String? in
@@ -37,14 +37,14 @@ struct Site {
   }
 }
 
-/// A network of overlay-vxlan whose hosts etcd tells of each other; the number is part of its names and addresses.
+/// A network of overlay-vxlan with the control plane etcd; the number is part of its names and addresses.
 struct EtcdNetwork {
   let site: Site
   var number = 1
   var mode = "l3"
   var underlay = Lab.IPFamilyFlag.v4
   var leaseSeconds = 86400
-  /// Whether a host's address is the one that its default route leaves by.
+  /// Whether the plugin determines a host's VTEP from its default route.
   var looksForAddress = false
   var name: String { "net\(number)" }
   var prefix: String { "/\(name)" }
@@ -95,16 +95,16 @@ struct EtcdNetwork {
   }
 
   /// Runs `cnictl` with this network configured on a host.
-  func cnictl(_ words: String, on host: Int) throws -> String {
+  func cnictl(_ arguments: String, on host: Int) throws -> String {
     let lab = site.cluster.hosts[host]
-    return try lab.shell("\(try command(words, on: host)) 2>&1", in: lab.host)
+    return try lab.shell("\(try command(arguments, on: host)) 2>&1", in: lab.host)
   }
 
-  private func command(_ words: String, on host: Int) throws -> String {
+  private func command(_ arguments: String, on host: Int) throws -> String {
     let directory = "\(site.cluster.hosts[host].directory)/conf"
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     try config(on: host).line.write(toFile: "\(directory)/\(name).conf", atomically: true, encoding: .utf8)
-    return "\(Binaries.ours)/cnictl \(words) --conf-dir \(directory)"
+    return "\(Binaries.ours)/cnictl \(arguments) --conf-dir \(directory)"
   }
 
   /// Follows etcd on a host while `body` runs.
@@ -114,7 +114,7 @@ struct EtcdNetwork {
     let watch = try command("overlay sync --watch --interval 2", on: host)
     let pid = try lab.shell("\(watch) > \(log) 2>&1 & echo $!", in: lab.host)
       .trimmingCharacters(in: .whitespacesAndNewlines)
-    defer { _ = try? lab.shell("kill \(pid)", in: lab.host) }  // what it did is looked at, not how it ends
+    defer { _ = try? lab.shell("kill \(pid)", in: lab.host) }  // the exit status does not matter
     let hasLock = "flock --nonblock --shared /run/swift-cni/overlay/\(name).sync true"
     try eventually("\(name) is followed on host \(host)") {
       try lab.run("/bin/sh", ["-c", "test -e /run/swift-cni/overlay/\(name).sync && ! \(hasLock)"], in: lab.host)
@@ -124,7 +124,7 @@ struct EtcdNetwork {
   }
 }
 
-/// A container on it.
+/// A container on this network.
 struct Attached {
   var network: EtcdNetwork
   var host: Int
@@ -146,7 +146,7 @@ struct Attached {
 }
 
 extension [Attached] {
-  /// Each to each with the longest packet that the network takes, more than 1400 bytes, not to be fragmented.
+  /// Pings between all attachments with the full MTU, more than 1400 bytes, and without fragmentation.
   var mutual: [Probe] {
     flatMap { from in
       filter { $0.namespace != from.namespace }.flatMap { to in
@@ -166,7 +166,7 @@ extension [Attached] {
   }
 }
 
-/// Waits for what others do in their own time.
+/// Repeats a condition until it is true.
 func eventually(_ what: String, _ isSo: () throws -> Bool) throws {
   for _ in 0..<600 {
     if try isSo() { return }

@@ -92,10 +92,10 @@ import Testing
     fixture.kernel.state.forwarding.append(FDBSpec(mac, on: "vx-net", in: .externallyLearned))
     let locks = fixture.kernel.locks.count, before = fixture.kernel.applied.count
     _ = try fixture.next("c3").add(Fixture.evpn)
-    // An ADD that is killed while it waits has changed nothing yet.
+    // The wait is the first change, so an ADD that is killed during it has changed nothing.
     let applied = fixture.kernel.applied.dropFirst(before)
     #expect(applied.first == wait)
-    // The fake keeps the entry, as a daemon does that does not answer.
+    // The fake keeps the entry, as if the routing daemon did not remove it.
     #expect(applied.filter { $0 == wait }.count == 1)
     #expect(fixture.kernel.appliedUnlocked == [wait])
     #expect(fixture.kernel.locks[locks...] == [false, false])
@@ -154,7 +154,7 @@ import Testing
     #expect(tunnel.vxlan?.description == "vxlan id 100 dstport 4789 local 192.0.2.1 group 239.1.1.1 learning")
     #expect(tunnel.parentIndex == fixture.kernel.link("uplink", on: .host)?.index)
     #expect(tunnel.port == BridgePort(hairpin: false, isolated: false, learning: true, neighSuppress: false))
-    // Others' devices would follow a forged address, so none may leave.
+    // Other hosts' devices learn from frames, so the port is locked against forged MAC addresses.
     let port = fixture.owner.hostInterface
     #expect(fixture.kernel.link(port, on: .host)?.port?.locked == true)
     #expect(fixture.kernel.state.forwarding.contains { $0.interface == port && $0.table == .port })

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 @testable import overlay_vxlan
 
-/// What is found out before anything is planned.
+/// Data that is read before the plan is made.
 @Suite struct ConsultTests {
   private func localEndpoint(_ json: String, on fixture: Fixture) throws -> LocalEndpoint? {
     var kernel = fixture.kernel
@@ -16,7 +16,7 @@ import Testing
     ).localEndpoint
   }
 
-  /// Peers and other keys, and the address that the host then has.
+  /// Peers and other keys, and the resulting `local` address of the host.
   static let locals: [(peers: String, keys: String, local: String)] = [
     (#"{"vtep":"192.0.2.2"}"#, "", "192.0.2.1"),
     (#"{"vtep":"198.51.100.1"},{"vtep":"192.0.2.2"}"#, "", "192.0.2.1"),
@@ -57,7 +57,7 @@ import Testing
     #expect(found.controlState.peers.map(\.vtep) == ["192.0.2.9", "192.0.2.2"])
   }
 
-  /// An IPAM object, and the ranges that it is given.
+  /// IPAM objects, and the ranges that the plugin adds.
   static let ipam: [(ipam: String, ranges: JSONValue?)] = [
     (#"{"type":"host-local"}"#, .array([.array([.object(["subnet": "10.1.0.0/24"])])])),
     (#"{"Type":"ipam-host-local","dataDir":"/d"}"#, .array([.array([.object(["subnet": "10.1.0.0/24"])])])),
@@ -90,8 +90,8 @@ import Testing
     let fixture = try Fixture()
     fixture.control.isFollowed = isFollowed
     fixture.control.controlState.vni = 7
-    let there = OverlayEndpoint("10.1.0.9", "02:42:0a:01:00:09")
-    fixture.control.controlState.peers = [OverlayPeer("192.0.2.2", endpoints: [there])]
+    let endpoint = OverlayEndpoint("10.1.0.9", "02:42:0a:01:00:09")
+    fixture.control.controlState.peers = [OverlayPeer("192.0.2.2", endpoints: [endpoint])]
     _ = try fixture.add(Self.etcd)
     #expect(fixture.kernel.state.forwarding.count { $0.interface == "vx-net" } == (isFollowed ? 3 : 1))
     #expect(fixture.kernel.link("vx-net", on: .host)?.vxlan?.port == 8472)

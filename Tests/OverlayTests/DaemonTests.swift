@@ -36,7 +36,7 @@ struct DaemonTests {
     #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host) == nil)
     #expect(try fixture.ruleSet == nil && fixture.ipam.calls.last == .del)
     #expect(fixture.kernel.state.neighbours == neighbours)
-    // The runtime repeats it.
+    // The runtime repeats DEL.
     fixture.kernel.neighboursRefusal = nil
     try fixture.delete(Fixture.evpn)
     #expect(fixture.kernel.state.neighbours == before.neighbours)

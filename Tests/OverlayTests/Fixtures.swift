@@ -7,17 +7,17 @@ import PluginKit
 import TestSupport
 @testable import overlay_vxlan
 
-/// A host 192.0.2.1 whose container is attached to a network called "net".
+/// An attachment to a network "net" on the host 192.0.2.1.
 struct Fixture {
   var kernel = FakeKernel()
   var owner: AttachmentID
   var ipam = FakeIPAM()
   var control = FakeControl()
 
-  /// What is filled into configurations below.
+  /// The IPAM object in the configurations below.
   static let addresses = #""ipam":{"type":"fake"}"#
 
-  /// Three hosts with a subnet each, this one the first.
+  /// Three hosts with a subnet each; this host is the first.
   static let routed = """
     {"vni":100,"controlPlane":{"type":"static","peers":[
       {"vtep":"192.0.2.1","subnets":["10.1.0.0/24","fd00:1::/64"]},
@@ -25,7 +25,7 @@ struct Fixture {
       {"vtep":"192.0.2.3","subnets":["10.3.0.0/24","fd00:3::/64"],"vtepMac":"02:00:00:00:00:03"}]},\(addresses)}
     """
 
-  /// Three hosts on one subnet, a container of one of them known.
+  /// Three hosts on one subnet; the endpoint of one container is listed.
   static let bridged = """
     {"mode":"l2","vni":100,"controlPlane":{"type":"static","peers":[
       {"vtep":"192.0.2.1"},{"vtep":"192.0.2.2"},
@@ -34,7 +34,7 @@ struct Fixture {
 
   static let evpn = #"{"vni":100,"controlPlane":{"type":"evpn"},\#(addresses)}"#
 
-  /// In a VRF.
+  /// A network in a VRF.
   static let red = """
     {"vni":100,"controlPlane":{"type":"evpn"},"vrf":"red","l3vni":4001,"isolation":"none",\(addresses)}
     """
@@ -105,7 +105,7 @@ struct Fixture {
     try plugin.status(NetworkCall(name: owner.network, config: config(json), delegates: ipam.delegates))
   }
 
-  /// What ADD's refusal says.
+  /// The error of ADD; `nil` if it succeeds.
   func refusal(_ json: String) throws -> CNIError? {
     do {
       _ = try add(json)
@@ -116,14 +116,14 @@ struct Fixture {
 
 struct BadFixture: Error {}
 
-/// An IPAM plugin that always answers the same and remembers what it was asked.
+/// An IPAM plugin that always returns the same result and records its calls and its input.
 final class FakeIPAM {
   var answer = AddResult(
     ips: [
       .init(address: "10.1.0.5/24", gateway: "10.1.0.1"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1"),
     ])
   var calls: [Command] = []
-  /// What it read instead of the plugin's own configuration.
+  /// The changed configuration that IPAM got; `nil` if it got the unchanged one.
   var input: JSONValue?
 
   var delegates: Delegates {
@@ -135,12 +135,12 @@ final class FakeIPAM {
   }
 }
 
-/// A control plane that knows what it is told to.
+/// A control plane with the state that the test sets.
 final class FakeControl: ControlPlaneClient {
   var files: [String: [OverlayPeer]] = [:]
   var controlState = ControlPlaneState()
   var isFollowed = false
-  /// What publishing meets.
+  /// The error that publishing an endpoint throws.
   var error: CNIError?
   private(set) var publishedEndpoints: [OverlayEndpoint] = []
   private(set) var hosts: [OverlayHost] = []

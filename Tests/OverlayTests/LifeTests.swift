@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 @testable import overlay_vxlan
 
-/// What comes after ADD, and meets what was there before.
+/// CHECK, DEL, GC and STATUS, and conflicts with existing devices.
 @Suite struct LifeTests {
   static let networks = [Fixture.routed, Fixture.bridged, Fixture.evpn, Fixture.multicast]
 
@@ -43,7 +43,7 @@ import Testing
     #expect(fixture.kernel.state.forwarding == [])
   }
 
-  /// As far as an ADD got before it was killed, GC removes what it made.
+  /// The ADD is killed after each of its changes.
   @Test(arguments: networks)
   func `GC removes what a killed ADD left`(json: String) throws {
     let whole = try Fixture()
@@ -58,8 +58,8 @@ import Testing
     }
   }
 
-  /// What is on the host before, and what is said of it.
-  static let conflicts: [(json: String, there: [Change], message: String)] = [
+  /// Existing devices on the host, and the error of ADD.
+  static let conflicts: [(json: String, existing: [Change], message: String)] = [
     (
       Fixture.routed, [made("other", 100), tagged("other", "cni:one/")],
       "key \"vni\": network one's other is vxlan id 100 dstport 4789 nolearning, want vxlan id 100 dstport 4789 local"
@@ -97,10 +97,10 @@ import Testing
 
   @Test(arguments: conflicts)
   func `an existing device that does not fit is refused with both values`(
-    json: String, there: [Change], message: String
+    json: String, existing: [Change], message: String
   ) throws {
     let fixture = try Fixture()
-    for change in there { try fixture.kernel.apply(change) }
+    for change in existing { try fixture.kernel.apply(change) }
     let before = fixture.kernel.state
     let error = try #require(try fixture.refusal(json))
     #expect(error.code == .invalidNetworkConfig)

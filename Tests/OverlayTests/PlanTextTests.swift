@@ -4,7 +4,7 @@ import Testing
 @testable import PluginKit
 @testable import overlay_vxlan
 
-/// What `CNI_PLAN=1` prints.
+/// The output of ADD with `CNI_PLAN=1`.
 @Suite struct PlanTextTests {
   private static let expected = """
     # shared with other attachments:

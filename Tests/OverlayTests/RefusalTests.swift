@@ -5,7 +5,7 @@ import Testing
 @testable import overlay_vxlan
 
 @Suite struct RefusalTests {
-  /// Keys before those of a fixture, and what is said of them.
+  /// Keys that are added to a fixture, and the code and message of the error.
   static let refused: [(json: String, code: UInt32, message: String)] = [
     (#"{"vni":1}"#, 7, #"key "controlPlane": missing"#),
     (plane(#""type":"gossip""#), 7, #"key "controlPlane.type": "gossip": want static, multicast, evpn or etcd"#),
@@ -62,7 +62,7 @@ import Testing
     (keys(#""args":{"cni":{"links":[{"container":"a","ports":["80/tcp"]}]}}"#), 2, #"key "args.cni.links""#),
   ]
 
-  /// A fixture with keys before its own, which count.
+  /// A fixture's configuration with these keys, which replace its own.
   private static func keys(_ keys: String, _ json: String = Fixture.routed) -> String {
     let names = keys.split(separator: "\"").first.map(String.init) ?? ""
     return "{" + keys + "," + json.dropFirst().replacing("\"\(names)\"", with: "\"x-\(names)\"")
@@ -82,7 +82,7 @@ import Testing
     #expect(fixture.kernel.state == before)
   }
 
-  /// Peers, and what is said of them in mode l3 or l2.
+  /// Peers, and the error in mode l3 or l2.
   static let peers: [(mode: String, peers: String, message: String)] = [
     ("l3", #"{"vtep":"192.0.2.2"}"#, #"peer 192.0.2.2: "subnet" is missing"#),
     ("l3", #"{"vtep":"fd00::2","subnet":"10.2.0.0/24"}"#, "peer fd00::2: want a unicast IPv4 address, as local"),

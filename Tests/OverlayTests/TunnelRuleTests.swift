@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 @testable import overlay_vxlan
 
-/// Which hosts may send to the tunnel, as the packet filter has it.
+/// Packet filter rules for the hosts that may send to the tunnel.
 @Suite struct TunnelRuleTests {
   static let etcd = """
     {"mode":"l2","vni":100,"controlPlane":{"type":"etcd","endpoints":["http://192.0.2.9:2379"]},
@@ -37,7 +37,7 @@ import Testing
     fixture.control.controlState.peers = [OverlayPeer("192.0.2.7")]
     _ = try fixture.add(json)
     #expect(try rules(fixture) == [.guardTunnel(TunnelGuard(port: port, peers: peers))])
-    // It is there before the device takes packets.
+    // The rules are set before the device can receive packets.
     let guarded = fixture.kernel.applied.firstIndex { if case .setRules = $0 { true } else { false } }
     #expect(guarded == 0)
     let next = try fixture.next()

@@ -66,7 +66,7 @@ import Testing
     (#""controlPlane":{"type":"evpn"},"vrf":"red","l3vni":0"#, #"key "l3vni": 0: want 1 to 16777215"#),
     (
       #""controlPlane":{"type":"evpn"},"vrf":"red","vrfTable":254"#,
-      #"key "vrfTable": 254: it is one of the host's routing tables"#
+      #"key "vrfTable": 254: it is one of the host's own routing tables"#
     ),
     (#""controlPlane":{"type":"evpn"},"vrf":"red","vrfTable":0"#, #"key "vrfTable": 0: want 1 to 4294967295"#),
     (#""controlPlane":{"type":"evpn"},"vrf":"red","ipMasq":true"#, #"key "vrf": "red": packets of a VRF"#),

@@ -4,7 +4,7 @@ import PacketFilter
 import TestSupport
 import Testing
 
-/// How the reference plugins call their rules; the names here are those that they gave.
+/// Names of the reference plugins' chains; the expected names were copied from them.
 @Suite struct ReferenceRulesTests {
   private func owner(_ container: String, _ interface: InterfaceName = "eth0") throws -> AttachmentID {
     AttachmentID(

@@ -5,13 +5,13 @@ import Nftables
 import PacketFilter
 import Testing
 
-/// What makes the rules.
+/// The packet filter backend.
 enum Backend: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case iptables, nftables
 
   var testDescription: String { rawValue }
 
-  /// Does something with the backend in the namespace behind `path`.
+  /// Runs `body` with the backend in the namespace at `path`.
   func use<Value>(
     in path: String, _ body: (inout any FilterBackend) throws(KernelError) -> Value
   ) throws(KernelError) -> Value {

@@ -6,9 +6,9 @@ import Testing
 
 // Group: kernel
 
-/// Who reaches whom where a network is a bridge and a link to its other hosts.
+/// Isolation of networks that consist of a bridge and a link to other hosts.
 @Suite(.needsRoot, .serialized) struct PartnerTests {
-  /// Connections that come about, from the row's place to the column's.
+  /// A configuration and a table of the connections that must succeed, from the row's place to the column's.
   struct Case: CustomTestStringConvertible, Sendable {
     var reach: Isolation.Reach
     var separates = false
@@ -22,7 +22,7 @@ import Testing
       table.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
     }
 
-    /// Each pair of places and whether the second answers the first.
+    /// Each pair of places, and whether connections from the first to the second must succeed.
     var pairs: [(from: String, to: String, passes: Bool)] {
       rows.dropFirst().flatMap { row in
         zip(rows[0].dropFirst(), row.dropFirst()).filter { $1 != "." }.map { (row[0], $0, $1 == "+") }
@@ -173,14 +173,14 @@ import Testing
       }
       let wanted = ruleSet
       try backend.use(in: hosts.lab.path(hosts.lab.host)) { (backend) throws(KernelError) in try backend.add(wanted) }
-      let asked = [("a", "a'", 80), ("a", "a'", 81), ("a'", "a", 80), ("a", "out", 81)]
+      let questions = [("a", "a'", 80), ("a", "a'", 81), ("a'", "a", 80), ("a", "out", 81)]
       let expected = ["a a' 80", "a out 81"]
-      let passed = try hosts.passages(asked, expecting: expected)
+      let passed = try hosts.passages(questions, expecting: expected)
       #expect(passed == expected)
     }
   }
 
-  /// What takes one link's rules away and leaves the other's.
+  /// Commands that delete the rules of one of the two links.
   static let deletions = [
     (Backend.nftables, #"nft delete element inet swift_cni entering_network '{ "vx-a" }'"#),
     (.nftables, #"nft delete element inet swift_cni leaving_network '{ "vx-a" }'"#),

@@ -4,12 +4,12 @@ import NetTypes
 import PacketFilter
 import Testing
 
-/// A host with three networks of ours, each a bridge with a container and a link to a container on another host.
+/// A host with three networks, each a bridge with a container and a link to a container on another host.
 ///
-/// Networks `a` and `b` are isolated, `n` is not: its links are in the group, and nothing else is known of it.
+/// Networks `a` and `b` are isolated. `n` is not: its links are only in the link group of our networks.
 struct TwoHosts {
   static let networks = ["a", "b", "n"]
-  /// Containers: on this host, on another one, and who is before the uplink.
+  /// Containers on this host, on the other host (`'`), and a machine at the uplink.
   static let places = ["a", "a'", "b", "b'", "n", "n'", "out"]
 
   let lab: Lab
@@ -24,14 +24,14 @@ struct TwoHosts {
 
   func namespace(_ place: String) -> String { lab.container((Self.places.firstIndex(of: place) ?? 0) + 1) }
 
-  /// The container's of each family.
+  /// The container's address in each family.
   static func addresses(_ place: String) -> [String] {
     guard place != "out" else { return ["192.0.2.1", "2001:db8::1"] }
     let number = subnet(place)
     return ["10.77.\(number).2", "fd77:\(number)::2"]
   }
 
-  /// Whose addresses the container's are, of each family.
+  /// The container's addresses with prefix lengths, in each family.
   static func prefixes(_ place: String) -> [String] {
     addresses(place).map { $0 + ($0.contains(":") ? "/64" : "/24") }
   }
@@ -85,22 +85,22 @@ struct TwoHosts {
       "nft -s list ruleset; for v in iptables ip6tables; do $v-legacy-save | grep -v '^[#:]'; done", in: lab.host)
   }
 
-  /// From where to where a TCP connection to each port comes about: `a a' 80`, by both families or by one alone.
+  /// The successful TCP connections, such as `a a' 80`; a note is added if only one family succeeds.
   ///
-  /// What is expected is waited for, silence is believed soon.
+  /// An expected answer may take long, an unexpected one only a short time.
   func passages(_ questions: [(String, String, Int)], expecting: [String]) throws -> [String] {
-    let asked = questions.flatMap { from, to, port in
+    let attempts = questions.flatMap { from, to, port in
       Self.addresses(to).map { ("\(from) \(to) \(port)", from, $0, port) }
     }
     let servers = Self.places.flatMap { place in
       [80, 81].map { Server(place, in: namespace(place), .tcp, $0) }
     }
     let answers = try lab.answers(
-      to: asked.map { question, from, to, port in
+      to: attempts.map { question, from, to, port in
         Probe(from: namespace(from), to: to, .tcp, port, patience: expecting.contains(question) ? 5 : 0.4)
       }, servers: servers)
     var passed: [String: Int] = [:]
-    for (question, answer) in zip(asked, answers) {
+    for (question, answer) in zip(attempts, answers) {
       if case .by = answer { passed[question.0, default: 0] += 1 }
     }
     return passed.map { $1 == 2 ? $0 : "\($0), one family alone" }.sorted()

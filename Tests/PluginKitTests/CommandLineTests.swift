@@ -5,7 +5,7 @@ import PacketFilter
 import TestSupport
 import Testing
 
-/// Changes as the commands that they equal.
+/// Changes as equal commands.
 @Suite struct CommandLineTests {
   private func lines(_ change: Change, in path: String = "/run/netns/c1", peerPath: String? = nil) throws -> [String] {
     try CommandLines(container: path, peerPath: peerPath).lines(of: change) { ruleSet in

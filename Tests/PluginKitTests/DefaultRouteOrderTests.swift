@@ -17,7 +17,7 @@ import Testing
     return route
   }
 
-  /// The interfaces in the order of the metrics that they end with.
+  /// The interfaces in the order of their final metrics.
   private func order(_ own: [RouteSpec], of name: String, among others: [DefaultRoute]) throws -> [InterfaceName] {
     var routes = others.map(\.route)
     for change in own.map(Change.addRoute).ordered(with: others, of: try network(name)) {
@@ -44,7 +44,7 @@ import Testing
 
   @Test(arguments: [IPFamily.v4, .v6])
   func `the highest priority has the lowest metric, absent counts as 0`(family: IPFamily) throws {
-    // The kernel gives IPv6 routes 1024.
+    // The kernel gives IPv6 routes without a metric the metric 1024.
     let absent = family == .v4 ? nil : 1024
     let others = [
       DefaultRoute(route("eth1", family, metric: absent), of: "b", isDualStack: false),
@@ -63,7 +63,7 @@ import Testing
     #expect(v4.first == .addRoute(route("eth0", metric: Self.firstMetric + 100_000)))
     #expect(v4.contains(.addRoute(route("eth1", metric: Self.firstMetric + 100_001))))
     #expect(v4.contains(.deleteRoute(route("eth1"))))
-    // No other network has IPv6; its route comes first among one.
+    // No other network has IPv6, so this network's IPv6 route gets the first metric.
     #expect(v4.contains(.addRoute(route("eth0", .v6, metric: Self.firstMetric + 100_000))))
   }
 

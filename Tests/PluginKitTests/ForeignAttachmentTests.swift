@@ -34,7 +34,7 @@ import Testing
     #expect(
       foreign.expectation(.changeLink(owner.hostInterface, on: .host, ours))
         == .changeLink("veth1", on: .host, LinkChange(isUp: true, master: "br0", port: BridgePort(hairpin: true))))
-    // It leaves it to the bridge to learn where the container is.
+    // The reference sets no FDB entry: the bridge learns it.
     let entry = FDBSpec("02:00:00:00:00:05", on: owner.hostInterface, in: .port)
     #expect(foreign.expectation(.setFDB(entry)) == nil)
   }

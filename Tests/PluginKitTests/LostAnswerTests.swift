@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 @testable import PluginKit
 
-/// ENOBUFS in the place of an answer says nothing of what became of a change.
+/// After ENOBUFS instead of an answer, it is unknown whether the kernel made the change.
 @Suite struct LostAnswerTests {
   static let prefix: IPPrefix = "10.1.0.5/24"
 

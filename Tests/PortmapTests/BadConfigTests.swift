@@ -3,8 +3,8 @@ import Testing
 @testable import portmap
 
 @Suite struct BadConfigTests {
-  /// Configurations and what the refusal says of them.
-  static let mappingsAndWords: [(String, String)] = [
+  /// Configurations, and texts that the error must contain.
+  static let mappingsAndFragments: [(String, String)] = [
     (#"{"hostPort":8080}"#, #"key "runtimeConfig.portMappings[0].containerPort": missing"#),
     (#"{"hostPort":8080,"containerPort":0}"#, #"[0].containerPort": 0: want 1 to 65535"#),
     (#"{"hostPort":70000,"containerPort":80}"#, #"[0].hostPort": 70000: want 1 to 65535"#),
@@ -38,9 +38,9 @@ import Testing
     ),
   ]
 
-  @Test(arguments: mappingsAndWords)
-  func `an invalid mapping is refused`(json: String, words: String) throws {
-    try expectRefusal(of: mappings(json), words)
+  @Test(arguments: mappingsAndFragments)
+  func `an invalid mapping is refused`(json: String, fragment: String) throws {
+    try expectRefusal(of: mappings(json), fragment)
   }
 
   @Test(arguments: [
@@ -78,7 +78,7 @@ import Testing
   ]
 
   @Test(arguments: othersAndWords)
-  func `an invalid key is refused`(json: String, words: String) throws { try expectRefusal(of: json, words) }
+  func `an invalid key is refused`(json: String, fragment: String) throws { try expectRefusal(of: json, fragment) }
 
   @Test(arguments: [
     #"ip\nsaddr"#, #"x;y"#, #"x; flush ruleset"#, #"#"#, #"$x"#, #"a\\b"#, #"'"#, #"`id`"#, #"\"a\"b\""#, #"a\"b"#,
@@ -102,11 +102,12 @@ import Testing
     }
   }
 
-  private func expectRefusal(of json: String, _ words: String, at location: SourceLocation = #_sourceLocation) throws {
+  private func expectRefusal(of json: String, _ fragment: String, at location: SourceLocation = #_sourceLocation) throws
+  {
     let error = #expect(throws: CNIError.self, sourceLocation: location) {
       try PortmapSettings(try Fixture().config(json))
     }
     #expect(error?.code == .invalidNetworkConfig, sourceLocation: location)
-    #expect(error?.message.contains(words) == true, "\(error?.message ?? "")", sourceLocation: location)
+    #expect(error?.message.contains(fragment) == true, "\(error?.message ?? "")", sourceLocation: location)
   }
 }

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 @testable import portmap
 
-/// What runtimes send, word for word.
+/// Configurations exactly as runtimes send them.
 @Suite struct ClientTests {
   static let podman = #"""
     {"capabilities":{"portMappings":true},"cniVersion":"0.4.0","name":"podman","prevResult":{"cniVersion":"0.4.0","dns":{},"interfaces":[{"mac":"b6:e9:1a:c1:a8:a9","name":"cni-podman0"},{"mac":"b2:63:96:49:72:15","name":"veth8e14efed"},{"mac":"de:37:ca:48:f8:b6","name":"eth0","sandbox":"/run/netns/netns-7e5c911f-0f86-64ca-da6d-f45c7937bda7"}],"ips":[{"address":"10.88.0.11/16","gateway":"10.88.0.1","interface":2,"version":"4"}],"routes":[{"dst":"0.0.0.0/0"}]},"runtimeConfig":{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]},"type":"portmap"}
@@ -41,7 +41,7 @@ import Testing
   @Test func `the input of Mesos runs the delegate and publishes in Mesos' chain`() throws {
     let fixture = try Fixture()
     try fixture.add(Self.mesos)
-    #expect(fixture.inner.calls == [.add])
+    #expect(fixture.delegate.calls == [.add])
     #expect(fixture.ruleSets.first?.ports.map(\.hostPort) == [31000, 31000])
     #expect(fixture.ruleSets.first?.ports.map(\.excludedDevices) == [["ucr-br0"], ["ucr-br0"]])
     #expect(try fixture.config(Self.mesos).nestedPlugin?.type == PluginType("bridge"))

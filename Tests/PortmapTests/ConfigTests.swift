@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 @testable import portmap
 
-/// What is written, as settings.
+/// Configurations and their settings.
 @Suite struct ConfigTests {
   private func settings(_ json: String) throws -> PortmapSettings {
     try PortmapSettings(try Fixture().config(json))

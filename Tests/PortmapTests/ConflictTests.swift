@@ -50,14 +50,14 @@ import Testing
     let fixture = try Fixture()
     fixture.kernel.sockets[.tcp] = [Listener(bound, 8080, inode: 7, isIPv6Only: isIPv6Only)]
     fixture.kernel.processes = [SocketHolder(pid: 42, inode: 7, command: "nginx -g daemon off")]
-    let wish = #"{"hostPort":8080,"containerPort":80,"hostIP":""# + hostIP + #""}"#
-    let error = try fixture.refusal(mappings(wish))
+    let mapping = #"{"hostPort":8080,"containerPort":80,"hostIP":""# + hostIP + #""}"#
+    let error = try fixture.refusal(mappings(mapping))
     #expect((error != nil) == isRefused)
     if let error {
       #expect(error.code == .portInUse)
       #expect(error.message.contains("\(bound.withPort(8080)) is bound by process 42, nginx -g daemon off"))
     }
-    #expect(try fixture.refusal(mappings(wish, #""allowBound":true"#)) == nil)
+    #expect(try fixture.refusal(mappings(mapping, #""allowBound":true"#)) == nil)
   }
 
   @Test(
@@ -106,7 +106,7 @@ import Testing
     #expect(try Fixture(container: "c2", on: first.kernel).refusal(json)?.code == .portInUse)
   }
 
-  // MARK: choosing
+  // MARK: hostPortRange
 
   private func chosen(_ fixture: Fixture, _ elements: String, range: String = "49000-49003") throws -> [UInt16] {
     try fixture.add(mappings(elements, #""hostPortRange":""# + range + #"""#)).portMappings.map(\.hostPort)

@@ -17,8 +17,8 @@ struct Fixture {
       .init(interface: 2, address: "10.1.0.5/24", gateway: "10.1.0.1"), .init(interface: 2, address: "fd00:1::5/64"),
       .init(interface: 2, address: "10.1.0.6/24"),
     ])
-  /// What the plugin named by `delegate` was told.
-  var inner = FakeDelegate()
+  /// The plugin of the key `delegate`.
+  var delegate = FakeDelegate()
 
   init(container: String = "c1", on kernel: FakeKernel? = nil, network: String = "net") throws {
     guard let network = NetworkName(network), let container = ContainerID(container) else { throw BadFixture() }
@@ -50,10 +50,10 @@ struct Fixture {
     return Call(
       owner: owner, namespacePath: "/run/netns/c1", config: config,
       previous: config.nestedPlugin == nil ? previous : nil,
-      delegates: inner.delegates(answering: previous))
+      delegates: delegate.delegates(answering: previous))
   }
 
-  /// What ADD answers.
+  /// Runs ADD and returns its result.
   @discardableResult
   func add(_ json: String) throws -> AddResult {
     var answer = AddResult()
@@ -73,16 +73,16 @@ struct Fixture {
     }
     try plugin.delete(
       Removal(
-        owner: owner, namespacePath: nil, config: config, delegates: inner.delegates(answering: previous)))
+        owner: owner, namespacePath: nil, config: config, delegates: delegate.delegates(answering: previous)))
   }
 
-  /// The changes of the last ADD.
+  /// Runs ADD and returns its changes.
   func changes(_ json: String) throws -> [Change] {
     try add(json)
     return kernel.applied
   }
 
-  /// The error that ADD ends with; `nil` where it succeeds.
+  /// The error of ADD; `nil` if it succeeds.
   func refusal(_ json: String) throws -> CNIError? {
     do {
       try add(json)
@@ -98,10 +98,10 @@ struct Fixture {
 
 struct BadFixture: Error {}
 
-/// A plugin that answers what it is told to and remembers its calls.
+/// A plugin that answers as the test configures it, and records its calls.
 final class FakeDelegate {
   var calls: [Command] = []
-  /// What its ADD answers in the place of a result.
+  /// The error of its ADD; `nil` if it succeeds.
   var refusal: CNIError?
 
   func delegates(answering result: AddResult) -> Delegates {

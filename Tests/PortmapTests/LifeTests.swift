@@ -21,10 +21,10 @@ import Testing
     fixture.kernel.state.sysctls[.host]?["net/ipv4/conf/br0/route_localnet"] = "0"
     let error = #expect(throws: CNIError.self) { try fixture.check(udp, result) }
     #expect(error?.code == .differences)
-    for words in [
+    for fragment in [
       "packet filter: host port 53/udp to 10.1.0.5:53 is missing",
       "packet filter: host port 80/tcp to [fd00:1::5]:80 is missing", "sysctl net/ipv4/conf/br0/route_localnet is 0",
-    ] { #expect(error?.message.contains(words) == true) }
+    ] { #expect(error?.message.contains(fragment) == true) }
   }
 
   @Test func `CHECK finds chosen ports, also without mappings in the configuration`() throws {
@@ -102,17 +102,17 @@ import Testing
       ("{}", Backend.nftables, nil), ("{}", nil, "this host has none"),
       (#"{"backend":"nftables","externalSetMarkChain":"X"}"#, .nftables, "want one backend for both"),
     ] as [(String, Backend?, String?)])
-  func `STATUS fails if the backend cannot be used`(json: String, backend: Backend?, words: String?) throws {
+  func `STATUS fails if the backend cannot be used`(json: String, backend: Backend?, fragment: String?) throws {
     let fixture = try Fixture()
     var filter = FakeFilter()
     filter.hostBackend = backend
     fixture.kernel.filter = filter
     let network = NetworkCall(
       name: fixture.owner.network, config: try fixture.config(json), delegates: Delegates(ipam: nil) { _, _, _ in nil })
-    guard let words else { return try fixture.plugin.status(network) }
+    guard let fragment else { return try fixture.plugin.status(network) }
     let error = #expect(throws: CNIError.self) { try fixture.plugin.status(network) }
     #expect(error?.code == .notAvailable)
-    #expect(error?.message.contains(words) == true)
+    #expect(error?.message.contains(fragment) == true)
   }
 
   @Test(arguments: 0..<8)
@@ -149,10 +149,10 @@ import Testing
   @Test func `the delegate runs first and its result is returned`() throws {
     let fixture = try Fixture()
     #expect(try fixture.add(delegating) == fixture.previous)
-    #expect(fixture.inner.calls == [.add])
+    #expect(fixture.delegate.calls == [.add])
     #expect(fixture.ruleSets.first?.ports.map(\.chain) == ["UCR-DEFAULT-BRIDGE", "UCR-DEFAULT-BRIDGE"])
     try fixture.delete(delegating)
-    #expect(fixture.inner.calls == [.add, .del])
+    #expect(fixture.delegate.calls == [.add, .del])
     #expect(fixture.ruleSets.isEmpty)
   }
 
@@ -162,16 +162,16 @@ import Testing
     let fixture = try Fixture()
     fixture.kernel.changesBeforeRefusal = 0
     #expect(try fixture.refusal(delegating)?.code == .kernelRefused)
-    #expect(fixture.inner.calls == [.add, .del])
+    #expect(fixture.delegate.calls == [.add, .del])
     try fixture.delete(delegating.replacing("31000", with: "-1"))
-    #expect(fixture.inner.calls == [.add, .del, .del])
+    #expect(fixture.delegate.calls == [.add, .del, .del])
   }
 
   @Test(arguments: [(CNIError.Code.alreadyAttached, [Command.add]), (.kernelRefused, [.add, .del])])
   func `the delegate gets no DEL if it reports an existing attachment`(code: CNIError.Code, calls: [Command]) throws {
     let fixture = try Fixture()
-    fixture.inner.refusal = CNIError(code, "refused")
+    fixture.delegate.refusal = CNIError(code, "refused")
     #expect(try fixture.refusal(delegating)?.code == code)
-    #expect(fixture.inner.calls == calls)
+    #expect(fixture.delegate.calls == calls)
   }
 }

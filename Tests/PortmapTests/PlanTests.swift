@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 @testable import portmap
 
-/// What an ADD does, as whole values.
+/// The changes of ADD, compared as whole values.
 @Suite struct PlanTests {
   private func ruleSet(_ fixture: Fixture, _ rules: [Rule], backend: Backend = .nftables) -> Change {
     .addRules(RuleSet(fixture.owner, .ports, rules, backend: backend))
@@ -121,14 +121,14 @@ import Testing
     (#"{"hostPort":1,"containerPort":1,"hostIP":"fd00::1"}"#, "", "no IPv6 address"),
     (#"{"hostPort":1,"containerPort":1}"#, #","defaultHostIP":"fd00::1""#, "no IPv6 address"),
   ])
-  func `a hostIP of an address family that the container lacks is refused`(json: String, more: String, words: String)
+  func `a hostIP of an address family that the container lacks is refused`(json: String, more: String, fragment: String)
     throws
   {
     var fixture = try Fixture()
     fixture.previous.ips.removeAll { $0.address.family == .v6 }
     let error = try fixture.refusal(mappings(json, String(more.dropFirst())))
     #expect(error?.code == .invalidNetworkConfig)
-    #expect(error?.message.contains(words) == true)
+    #expect(error?.message.contains(fragment) == true)
     #expect(error?.message.contains("fd00::1") == true)
     #expect(fixture.kernel.applied.isEmpty)
   }

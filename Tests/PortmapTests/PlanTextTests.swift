@@ -5,7 +5,7 @@ import Testing
 @testable import PluginKit
 @testable import portmap
 
-/// What `CNI_PLAN=1` prints.
+/// The output of ADD with `CNI_PLAN=1`.
 @Suite struct PlanTextTests {
   private func plan(_ fixture: Fixture) throws -> String {
     var call = try fixture.call(mappings(#"{"hostPort":53,"containerPort":53,"protocol":"udp"}"#))

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 @testable import ptp
 
-/// Keys of a network with all that the host can do for it, and of one between two containers.
+/// Keys of a network with all features of the host end, and of a network between two containers.
 let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","peerIfName":"b0""#]
 
 @Suite struct AddTests {
@@ -81,7 +81,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
   }
 
-  /// Every change that an ADD makes is refused once.
+  /// The kernel refuses each change of an ADD once.
   @Test(arguments: 0..<35, kinds)
   func `ADD is rolled back if change n is refused`(n: Int, keys: String) throws {
     let fixture = try Fixture()

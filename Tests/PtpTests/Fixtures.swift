@@ -22,7 +22,7 @@ struct Fixture {
 
   func config(_ json: String) throws -> PTPConfig { try CNIJSON.decode(PTPConfig.self, from: Array(json.utf8)) }
 
-  /// `keys` are members of the configuration beside `ipam`.
+  /// `keys` are the members of the configuration besides `ipam`.
   func call(_ keys: String = "", arguments: String = "", previous: AddResult? = nil) throws -> Call<PTPConfig> {
     let json = #"{"ipam":{"type":"fake"}\#(keys.isEmpty ? "" : ",")\#(keys)}"#
     return Call(
@@ -30,7 +30,7 @@ struct Fixture {
       keys: try CNIJSON.decode(RuntimeKeys.self, from: Array(json.utf8)), previous: previous, delegates: ipam.delegates)
   }
 
-  /// What ADD answers.
+  /// Runs ADD and returns its result.
   func add(_ keys: String = "", arguments: String = "", previous: AddResult? = nil) throws -> AddResult {
     var answer = AddResult()
     try plugin.add(call(keys, arguments: arguments, previous: previous)) { (result) throws(CNIError) in answer = result
@@ -38,7 +38,7 @@ struct Fixture {
     return answer
   }
 
-  /// What CHECK says; empty where all is as it was.
+  /// The message of CHECK; empty if CHECK succeeds.
   func complaint(_ keys: String, _ result: AddResult) throws -> String {
     do {
       try plugin.check(call(keys, previous: result))
@@ -63,7 +63,7 @@ struct Fixture {
 
 struct BadFixture: Error {}
 
-/// An IPAM plugin that always answers the same and counts.
+/// An IPAM plugin that always returns the same result and records its calls.
 final class FakeIPAM {
   var answer = AddResult(
     ips: [.init(address: "10.1.0.5/24"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1")],

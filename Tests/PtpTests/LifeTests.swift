@@ -32,7 +32,7 @@ import Testing
     #expect(try fixture.complaint(keys, result) == "eth0 is not as ADD left it: \(all.joined(separator: "; "))")
   }
 
-  /// What somebody did, and what CHECK says of it; HOST stands for the host's end.
+  /// The message of CHECK after a change, and the change; HOST stands for the host end.
   static let damages: [(String, @Sendable (FakeKernel, InterfaceName) -> Void)] = [
     ("container link eth0 is missing", { kernel, _ in kernel.state.links[.container]?["eth0"] = nil }),
     ("host link HOST has state up false, want true", { $0.state.links[.host]?[$1]?.isUp = false }),
@@ -93,9 +93,9 @@ import Testing
   @Test(arguments: damages.indices)
   func `CHECK reports the difference`(index: Int) throws {
     let (fixture, result) = try attached()
-    let (said, damage) = Self.damages[index]
+    let (message, damage) = Self.damages[index]
     damage(fixture.kernel, fixture.owner.hostInterface)
-    let expected = said.replacing("HOST", with: fixture.owner.hostInterface.description)
+    let expected = message.replacing("HOST", with: fixture.owner.hostInterface.description)
     #expect(try fixture.complaint(kinds[0], result).contains(expected))
   }
 
@@ -112,7 +112,7 @@ import Testing
 
   @Test func `DEL removes the host's end by its name even with another alias`() throws {
     let (fixture, _) = try attached()
-    fixture.kernel.state.links[.host]?[fixture.owner.hostInterface]?.alias = "somebody's words"
+    fixture.kernel.state.links[.host]?[fixture.owner.hostInterface]?.alias = "alias of another program"
     try fixture.delete(nil, from: nil)
     #expect(fixture.names(on: .host) == [])
   }
@@ -136,7 +136,7 @@ import Testing
 
   @Test func `DEL removes the container's end if the peer's namespace cannot be opened`() throws {
     let (fixture, _) = try attached(kinds[1])
-    // On the host somebody else's link has the number that the other end has in the peer.
+    // On the host, a link of another owner has the same index as the other end in the peer.
     let other = try #require(fixture.kernel.link("b0", on: .host)?.index)
     fixture.kernel.state.links[.host] = [
       "veth1": {

@@ -4,7 +4,7 @@ import Testing
 
 // Group: end-to-end
 
-/// Where the other end of a link is.
+/// The place of a link's other end.
 enum OtherEnd: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case host, peer
 
@@ -19,10 +19,10 @@ enum OtherEnd: String, CaseIterable, Sendable, CustomTestStringConvertible {
   var testDescription: String { rawValue }
 }
 
-/// What DEL and GC find may be very little.
+/// DEL and GC with missing namespaces, keys or links.
 @Suite(.needsRoot)
 struct DeleteTests {
-  /// What the first ADD leaves on purpose is there already.
+  /// Attaches and detaches once, to make the changes that always remain after the first ADD.
   private func prepare(_ lab: Lab, _ end: OtherEnd) throws -> (config: JSONValue, before: Snapshot, rules: [String]) {
     try lab.shell("ip link set lo up", in: lab.container(1))
     let config = try end.config(lab)
@@ -86,7 +86,7 @@ struct DeleteTests {
     }
   }
 
-  /// A namespace outlives its name while a process is in it.
+  /// A namespace exists without its name as long as a process is in it.
   @Test(arguments: [true, false], [true, false])
   func `DEL works if the peer's namespace is gone or has lost its name`(isAlive: Bool, hasNamespace: Bool) throws {
     try Lab.use(containers: 2) { lab in
@@ -96,7 +96,7 @@ struct DeleteTests {
         try lab.shell(
           "nsenter --net=\(lab.path(lab.container(2))) sleep 50 < /dev/null > /dev/null 2>&1 & echo $! > \(lab.directory)/pid"
         )
-        // Until it is in there.
+        // Waits until the process is in the namespace.
         try lab.shell(
           "until [ $(readlink /proc/$(cat \(lab.directory)/pid)/ns/net) != $(readlink /proc/self/ns/net) ]; do :; done")
       }
@@ -114,7 +114,7 @@ struct DeleteTests {
   func `GC removes invalid attachments on the host and in the peer`(end: OtherEnd) throws {
     try Lab.use(containers: 4) { plain in
       let lab = try plain.withOwnState()
-      // The peer's own link of another network is none of this network's business.
+      // GC must keep the link of another network in the peer.
       let other = try lab.pair(lab.container(2), #"{"name": "\#(lab.name)-other"}"#)
       _ = try lab.attach(other, 4)
       let config = try end.config(lab).without("peerIfName")
@@ -154,7 +154,7 @@ struct DeleteTests {
     try Lab.use(containers: 2) { plain in
       let lab = try plain.withOwnState()
       let (config, before, rules) = try prepare(lab, end)
-      // The other end is the only neighbour, so that nobody reaches this gateway.
+      // The other end is the only neighbour, so this gateway is unreachable.
       let routes = try JSONValue(json: #"[{"dst": "10.90.0.0/16", "gw": "10.78.0.77"}]"#)
       let ipam = try #require(config.at("ipam")).with("routes", routes)
       let outcome = try lab.add(config.with("ipam", ipam), plugin: "ptp")
@@ -179,7 +179,7 @@ struct DeleteTests {
         try lab.detach(config)
         try expectUnchanged(lab, since: before, rules)
       }
-      // Otherwise the delays no longer fit the plugins, and nothing was shown.
+      // If no plugin was killed, the delays do not fit the plugins and the test shows nothing.
       #expect(killed > 0)
     }
   }

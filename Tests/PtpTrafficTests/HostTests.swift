@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Containers whose other end is on the host.
+/// Containers with the other end on the host.
 @Suite(.needsRoot)
 struct HostTests {
   @Test(arguments: Families.allCases)
@@ -72,7 +72,7 @@ struct HostTests {
       #expect(try lab.route("fd78::/64", .v6, in: lab.container(1))?.text("gateway") == "fd78::1")
       #expect(try lab.sysctl("net/ipv4/ip_forward", in: lab.host) == "1")
       #expect(try lab.sysctl("net/ipv6/conf/all/forwarding", in: lab.host) == "1")
-      // The first one's end goes, the address that it shares with the second stays in use.
+      // DEL removes the host end of the first container; the gateway address is also on the second one's host end.
       try lab.detach(config, 1)
       #expect(try lab.pings("10.78.0.1", from: lab.container(2)))
       #expect(try lab.pings("fd78::1", from: lab.container(2)))
@@ -97,7 +97,7 @@ struct HostTests {
       let before = try lab.rules()
       let masked = try lab.ptp(#"{"ipMasq": true, "ipMasqBackend": "\#(backend)"}"#, families)
       let results = try [1, 2].map { try lab.attach(masked, $0) }
-      // Another network whose packets leave with their own source, to which nothing outside has a route.
+      // Another network without masquerading, to which no machine outside has a route.
       let open = try lab.ptp(
         #"""
         {"name": "\#(lab.name)-open", "ipam": {"type": "host-local", "dataDir": "\#(lab.dataDir)",
@@ -116,7 +116,7 @@ struct HostTests {
       #expect(seen == hosts + families.container(1) + ["nothing"])
       #expect(try lab.complaint(masked, results[0], 1) == "")
       #expect(try lab.rules().contains { $0.hasPrefix("-A") } == (backend == .iptables))
-      // One without anything but its name, one by GC.
+      // The first is removed by DEL without namespace and `ipMasq`, the second by GC.
       var call = lab.call("DEL", try JSONValue(json: "{}"), on: 1, plugin: "ptp")
       call.config = masked.without("ipMasq").without("ipMasqBackend").line
       call.variables["CNI_NETNS"] = ""

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// What makes the rules, as configurations name it.
+/// The packet filter backend, by its name in configurations.
 enum Backend: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case iptables, nftables
 
@@ -20,7 +20,7 @@ enum Families: String, CaseIterable, CustomTestStringConvertible {
     }
   }
 
-  /// The other end's addresses, and those of a container that was attached as the n-th.
+  /// The addresses of the other end, and of the n-th attached container.
   var gateways: [String] { container(0) }
   func container(_ number: Int) -> [String] {
     subnets.map { $0.hasPrefix("fd") ? "fd78::\(number + 1)" : "10.78.0.\(number + 1)" }
@@ -30,9 +30,9 @@ enum Families: String, CaseIterable, CustomTestStringConvertible {
 }
 
 extension Lab {
-  /// A network `NAME-p` of this lab between containers and their host, with default routes.
+  /// A network `NAME-p` (NAME: the lab's name) between containers and their host, with default routes.
   ///
-  /// `keys` are further members of the configuration; they win.
+  /// `keys` are further members of the configuration, which take precedence.
   func ptp(
     _ keys: String = "{}", _ families: Families = .dual, version: SpecVersion = .latest
   ) throws -> JSONValue {
@@ -47,7 +47,7 @@ extension Lab {
     ]).merging(try JSONValue(json: keys))
   }
 
-  /// The link of "Building a point-to-point connection": 10.1.1.1 here, 10.1.1.2 in container `peer`.
+  /// The link of "Building a point-to-point connection": 10.1.1.1 in the container, 10.1.1.2 in container `peer`.
   func pair(_ peer: String, _ keys: String = "{}") throws -> JSONValue {
     try JSONValue(
       json: #"""
@@ -66,19 +66,19 @@ extension Lab {
     try delete(config, from: container, as: interface, plugin: config.text("type") ?? "").requireSuccess()
   }
 
-  /// What CHECK says; empty where all is as ADD left it.
+  /// The message of CHECK; empty if CHECK succeeds.
   func complaint(
     _ config: JSONValue, _ result: JSONValue, _ container: Int = 1, as interface: String = "eth0"
   ) throws -> String {
     try check(config, result, on: container, as: interface, plugin: config.text("type") ?? "").complaint
   }
 
-  /// Link-local addresses that come and go by themselves left out: the destinations of a namespace's routes.
+  /// The destinations of a namespace's routes, without those of link-local addresses, which the kernel adds by itself.
   func destinations(in namespace: String) throws -> [String] {
     try (routes(.v4, in: namespace) + routes(.v6, in: namespace)).compactMap { $0.text("dst") }.sorted()
   }
 
-  /// The host's end of an attachment.
+  /// The host end of an attachment.
   func hostEnd(_ result: JSONValue) throws -> String { try #require(result.text("interfaces.0.name")) }
 
   /// Every rule and table of nftables, and the legacy rules.

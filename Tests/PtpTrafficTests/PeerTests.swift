@@ -2,24 +2,24 @@ import CNI
 import LabSupport
 import Testing
 
-/// Links whose two ends are in containers.
+/// Links with both ends in containers.
 @Suite(.needsRoot)
 struct PeerTests {
-  private let here = ["10.1.1.1", "fd01:1::1"]
-  private let there = ["10.1.1.2", "fd01:1::2"]
+  private let local = ["10.1.1.1", "fd01:1::1"]
+  private let remote = ["10.1.1.2", "fd01:1::2"]
 
   private func expectTalking(_ lab: Lab, sourceLocation: SourceLocation = #_sourceLocation) throws {
     let servers = [1, 2].map { Server("c\($0)", in: lab.container($0), .tcp, 80) }
-    let probes = zip(here, there).flatMap { here, there in
+    let probes = zip(local, remote).flatMap { local, remote in
       [
-        Probe(from: lab.container(1), to: there, .tcp, 80, patience: 5),
-        Probe(from: lab.container(2), to: here, .tcp, 80, patience: 5),
+        Probe(from: lab.container(1), to: remote, .tcp, 80, patience: 5),
+        Probe(from: lab.container(2), to: local, .tcp, 80, patience: 5),
       ]
     }
     let seen = try lab.answers(to: probes, servers: servers).map { answer in
       if case .by(_, let seen, _) = answer { seen } else { "\(answer)" }
     }
-    #expect(seen == [here[0], there[0], here[1], there[1]], sourceLocation: sourceLocation)
+    #expect(seen == [local[0], remote[0], local[1], remote[1]], sourceLocation: sourceLocation)
   }
 
   @Test(arguments: [true, false])
@@ -41,7 +41,7 @@ struct PeerTests {
       #expect(try lab.linkNames(in: lab.host) == [])
       #expect(try lab.sysctl("net/ipv4/ip_forward", in: lab.host) == "0")
       #expect(try lab.sysctl("net/ipv4/ip_forward", in: other) == "0")
-      // The peer's loopback is its own affair.
+      // ADD leaves the peer's loopback interface unchanged.
       #expect(try lab.link("lo", in: other)?.text("operstate") == "DOWN")
       try expectTalking(lab)
       #expect(try lab.complaint(config, result) == "")
@@ -131,11 +131,11 @@ struct PeerTests {
       #expect(try lab.complaint(config, result) == "")
       try lab.shell("ip route del 10.1.1.1; ip addr del fd01:1::2/128 dev eth0", in: lab.container(2))
       try lab.shell("ip route del 10.1.1.2", in: lab.container(1))
-      let said = try lab.complaint(config, result)
+      let message = try lab.complaint(config, result)
       for fragment in [
         "host route 10.1.1.1/32 on eth0 is missing", "host address fd01:1::2/128 is missing on eth0",
         "container route 10.1.1.2/32 on eth0 is missing",
-      ] { #expect(said.contains(fragment)) }
+      ] { #expect(message.contains(fragment)) }
     }
   }
 }

@@ -5,7 +5,7 @@ import Testing
 /// A container on a bridge and on a point-to-point network.
 @Suite(.needsRoot)
 struct PriorityTests {
-  /// The interface that packets to the outside leave by.
+  /// The interface through which packets to the outside leave.
   private func wayOut(_ lab: Lab, _ family: Lab.IPFamilyFlag) throws -> String? {
     let outside = family == .v4 ? "192.0.2.1" : "2001:db8::1"
     return try lab.json("ip -j \(family.rawValue) route get \(outside)", in: lab.container(1)).text("0.dev")
@@ -22,7 +22,7 @@ struct PriorityTests {
       let first = try lab.attach(bridge), second = try lab.attach(ptp, 1, as: "eth1")
       let loser = winner == "eth1" ? "eth0" : "eth1"
       for family in Lab.IPFamilyFlag.allCases { #expect(try wayOut(lab, family) == winner) }
-      // Both are there all the same.
+      // Both interfaces work.
       #expect(try lab.pings("10.77.0.1", from: lab.container(1)))
       #expect(try lab.pings("10.78.0.1", from: lab.container(1)))
       #expect(try lab.complaint(bridge, first) == "")

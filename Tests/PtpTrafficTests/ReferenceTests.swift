@@ -5,10 +5,10 @@ import Testing
 /// The reference's `ptp` with the same configuration.
 @Suite(.needsRoot)
 struct ReferenceTests {
-  /// What an attachment has, with the names of links and hardware addresses replaced, which are nobody's choice.
+  /// The state of an attachment, with placeholders for the names and MAC addresses of links, which may differ.
   private struct Attachment {
     var result: JSONValue
-    /// `SIDE FAMILY destination` and each route.
+    /// The routes, by `NAMESPACE FAMILY destination`.
     var routes: [String: JSONValue] = [:]
     var addresses: [String]
 
@@ -35,7 +35,7 @@ struct ReferenceTests {
       try lab.run(call).requireSuccess()
     }
 
-    /// The result with every name, MAC address and MTU replaced by what it is.
+    /// The result with placeholders for every name, MAC address and MTU.
     private static func shape(_ result: JSONValue) -> JSONValue {
       let interfaces = result.list("interfaces").map { interface in
         JSONValue.object((interface.object ?? [:]).filter { $0.key != "mtu" })
@@ -45,27 +45,27 @@ struct ReferenceTests {
     }
   }
 
-  // Debian's plugins end at 1.0.0.
+  // Debian's plugins support no version after 1.0.0.
   @Test(arguments: SpecVersion.allCases.filter { $0 <= .v1_0_0 })
   func `result, routes and addresses equal the reference plugin's`(version: SpecVersion) throws {
     try Lab.use { lab in
-      // IPv6 addresses are taken at once, so that the reference too has none that waits.
+      // Without DAD, so that the reference's IPv6 addresses are not tentative either.
       try lab.shell("echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad", in: lab.container(1))
       var config = try lab.ptp("{}", .dual, version: version)
       config = config.with("dns", .object(["nameservers": .array(["192.0.2.53"])]))
       let ours = try Attachment(lab, config, by: Binaries.ours)
-      // The same addresses again: host-local begins anew.
+      // Remove the leases, so that host-local assigns the same addresses again.
       try lab.shell("rm -rf \(lab.dataDir)")
       let theirs = try Attachment(lab, config, by: Binaries.reference)
       #expect(ours.result == theirs.result)
       #expect(ours.addresses == theirs.addresses)
-      // The kernel adds a route to an IPv6 address of its own, /128, that leads nowhere; ours is asked to add none.
+      // For an IPv6 address with /128 the kernel adds a useless route; our plugin tells it not to.
       #expect(Set(ours.routes.keys).union(["host v6 fd78::1"]) == Set(theirs.routes.keys))
       #expect(ours.routes.count == 8)
       for (key, route) in ours.routes {
         var expected = try #require(theirs.routes[key])
-        // On the host the reference says scope host, as if the container's address were the host's own; where a route
-        // leaves by a link to another machine, `ip route add` says scope link, and so do we.
+        // The reference's route on the host has scope host, as if the container's address were the host's. Ours has
+        // scope link, the default of `ip route add` for such routes.
         if key.hasPrefix("host v4"), !key.hasSuffix("default") { expected = expected.with("scope", "link") }
         #expect(route == expected, "\(key)")
       }

@@ -26,8 +26,8 @@ public struct FakeFilter: PacketFilter, Equatable {
   }
 
   public func missing(from ruleSet: RuleSet) -> [Rule] {
-    let there = self.ruleSet(of: ruleSet.owner, ruleSet.role)?.rules ?? []
-    return ruleSet.rules.filter { !there.contains($0) }
+    let existing = self.ruleSet(of: ruleSet.owner, ruleSet.role)?.rules ?? []
+    return ruleSet.rules.filter { !existing.contains($0) }
   }
 
   public func ruleSet(of owner: AttachmentID, _ role: PluginRole) -> RuleSet? {
@@ -53,8 +53,8 @@ public struct FakeFilter: PacketFilter, Equatable {
   public func holders(of ports: [PublishedPort]?) -> [PortHolder] {
     ruleSets.flatMap { ruleSet in
       ruleSet.rules.compactMap { rule in
-        guard case .publish(let there) = rule, ports?.contains(where: there.conflicts) ?? true else { return nil }
-        return PortHolder(there, tag: ruleSet.owner.filterTag)
+        guard case .publish(let existing) = rule, ports?.contains(where: existing.conflicts) ?? true else { return nil }
+        return PortHolder(existing, tag: ruleSet.owner.filterTag)
       }
     }
   }

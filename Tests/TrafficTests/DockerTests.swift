@@ -4,10 +4,10 @@ import Testing
 
 // Group: end-to-end
 
-/// A host with Debian's Docker engine, whose rules drop what the host forwards for others.
+/// A host with Debian's Docker engine, whose rules drop forwarded packets of other networks.
 @Suite(.needsRoot)
 struct DockerTests {
-  /// The tables that `iptables` means on that host.
+  /// The variant of `iptables` on the host.
   enum Flavour: String, CaseIterable, Sendable {
     case legacy, nft
   }
@@ -17,7 +17,7 @@ struct DockerTests {
     backend: Backend, flavour: Flavour
   ) throws {
     try World.use(backend, containers: 1) { world in
-      // Docker lets FORWARD drop if it is what makes the host a router.
+      // Docker sets policy DROP for FORWARD only if it enables forwarding itself.
       try world.shell("echo 0 > /proc/sys/net/ipv4/ip_forward")
       let docker = try DockerEngine(in: world, flavour.rawValue)
       try docker.start()
@@ -46,12 +46,12 @@ struct DockerTests {
   }
 }
 
-/// Docker's engine on a world's host.
+/// The Docker engine on the host of a world.
 struct DockerEngine {
   private static let socket = "unix:///run/docker/socket"
 
   private let world: World
-  /// Its programs, and the `iptables` that it is to find.
+  /// The setting of PATH with Docker's programs and the `iptables` that Docker must use.
   private let path: String
 
   init(in world: World, _ flavour: String) throws {
@@ -80,7 +80,7 @@ struct DockerEngine {
 
   func end() { world.end("dockerd") }
 
-  /// What `iptables` lists, in no order: Docker puts its own rules first whenever it starts.
+  /// The rules of `iptables` without order: Docker moves its own rules to the front at each start.
   func rules() throws -> Set<String> {
     let text = try world.shell(
       "\(path); for v in iptables ip6tables; do for t in filter nat; do $v -t $t -S; done; done")

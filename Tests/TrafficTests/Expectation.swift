@@ -2,15 +2,15 @@ import CNI
 import LabSupport
 import Testing
 
-/// Who answers where, from one place's point of view.
+/// A probe from a place, and the expected answer.
 struct Expectation: CustomStringConvertible {
   var from: Place
   var address: String
   var transport: Probe.Transport
   var port: Int
-  /// Who has to answer; `nil`: nobody may.
+  /// The server that must answer; `nil`: no server may answer.
   var answerer: String?
-  /// The address that the answerer has to see; `nil`: any.
+  /// The source address that the server must see; `nil`: any.
   var seen: String?
 
   init(
@@ -29,12 +29,12 @@ struct Expectation: CustomStringConvertible {
     self.init(from, to: address, .tcp, port, by: answerer, seeing: seen)
   }
 
-  /// What `body` expects of IPv4's address, at 0, and of IPv6's, at 1.
+  /// The expectations for both families; `body` gets the family's index in lists of addresses: 0 for IPv4, 1 for IPv6.
   static func ofBothFamilies(_ body: (Int) -> [Expectation]) -> [Expectation] { body(0) + body(1) }
 
   var description: String { "\(from) to \(address) \(transport) \(port)" }
 
-  /// What differs; `nil` where it came as expected.
+  /// The difference from the expectation; `nil` if there is none.
   func complaint(about answer: Probe.Answer) -> String? {
     switch (answer, answerer) {
     case (.none, nil): return nil
@@ -51,7 +51,7 @@ struct Expectation: CustomStringConvertible {
 }
 
 extension World {
-  /// Who listens on which ports of both transports while probes run.
+  /// The TCP and UDP ports on which servers listen during the probes.
   static func ports(of place: Place) -> [Int] {
     switch place {
     case .container: [80, 81]
@@ -69,7 +69,7 @@ extension World {
     }
   }
 
-  /// Asks all at once, and records an issue that tells each answer that is not as expected.
+  /// Sends all probes at the same time, and records an issue with each answer that is not as expected.
   func expect(
     _ expectations: [Expectation], servers: [Server]? = nil, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
@@ -77,9 +77,9 @@ extension World {
     #expect(found == [], sourceLocation: sourceLocation)
   }
 
-  /// What is not as expected.
+  /// Sends all probes at the same time and returns the differences.
   ///
-  /// An answer is waited for, silence is believed soon: a slow machine may hide a wrong answer, but makes none up.
+  /// An expected answer may take long, an unexpected one only a short time: a slow machine can only hide errors.
   func complaints(_ expectations: [Expectation], servers: [Server]? = nil) throws -> [String] {
     let probes = expectations.map { wanted in
       Probe(

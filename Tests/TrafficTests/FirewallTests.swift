@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// `firewall` behind `bridge`.
+/// `firewall` after `bridge` in a chain.
 @Suite(.needsRoot)
 struct FirewallTests {
-  /// What `ingressPolicy` lets pass to container 1, from whom.
+  /// The senders that each `ingressPolicy` allows to reach container 1.
   static let table: [(policy: String, peer: Bool, other: Bool)] = [
     ("open", true, true),
     ("same-bridge", true, false),

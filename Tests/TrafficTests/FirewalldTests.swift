@@ -103,11 +103,11 @@ struct FirewalldTests {
         let first = try network.add(1)
         world.end("firewalld")
         let firewall = try #require(network.plugins.last)
-        let words = "key \"backend\": \"firewalld\": look for firewalld: it does not run"
+        let message = "key \"backend\": \"firewalld\": look for firewalld: it does not run"
         for (command, code) in [("ADD", 100), ("STATUS", 50)] {
           let outcome = try world.lab.run(network.call(command, firewall, first))
           #expect(outcome.json?.at("code") == .integer(Int64(code)))
-          #expect(outcome.complaint.contains(words), "\(outcome)")
+          #expect(outcome.complaint.contains(message), "\(outcome)")
         }
         try network.delete(first)
         // The permanent configuration still has the sources, until the next ADD.
@@ -129,7 +129,7 @@ struct FirewalldTests {
         let firewall = try JSONValue(json: #"{"type": "firewall", "backend": "firewalld"}"#)
         var reference = network.call("ADD", firewall, first)
         reference.directory = Binaries.reference
-        // Of the last version that the packaged plugins know.
+        // The packaged plugins support no later version.
         reference.config = reference.config.replacing("\"1.1.0\"", with: "\"1.0.0\"")
         try world.lab.run(reference).requireSuccess()
         #expect(try world.sources() == hostPrefixes(first))

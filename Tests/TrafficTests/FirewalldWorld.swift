@@ -36,8 +36,8 @@ extension World {
 
   /// The zone's sources at runtime, or in the permanent configuration.
   func sources(_ zone: String = "trusted", permanently: Bool = false) throws -> Set<String> {
-    let words = try shell("firewall-cmd \(permanently ? "--permanent" : "") --zone=\(zone) --list-sources")
-    return Set(words.split(whereSeparator: \.isWhitespace).map(String.init))
+    let output = try shell("firewall-cmd \(permanently ? "--permanent" : "") --zone=\(zone) --list-sources")
+    return Set(output.split(whereSeparator: \.isWhitespace).map(String.init))
   }
 
   func repair() throws { try lab.run("\(Binaries.ours)/cnictl", ["repair"], in: lab.host).requireSuccess() }

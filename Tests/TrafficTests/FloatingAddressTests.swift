@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Addresses of the outside that are one container's.
+/// Floating addresses: addresses of the outside network that belong to one container.
 @Suite(.needsRoot)
 struct FloatingAddressTests {
   @Test(arguments: Backend.allCases, [true, false])
@@ -19,9 +19,9 @@ struct FloatingAddressTests {
           in: world.namespace(.outside))
       }
       let addresses = try world.lab.addresses(of: "uplink", in: world.lab.host)
-      let wish = floating.map { isOnLink ? #"{"ip": "\#($0)", "device": "uplink"}"# : #""\#($0)""# }
+      let floatingIPs = floating.map { isOnLink ? #"{"ip": "\#($0)", "device": "uplink"}"# : #""\#($0)""# }
       let network = try world.network(1), other = try world.network(2)
-      let first = try network.add(1, args: #"{"floatingIPs": [\#(wish.joined(separator: ", "))]}"#)
+      let first = try network.add(1, args: #"{"floatingIPs": [\#(floatingIPs.joined(separator: ", "))]}"#)
       _ = try network.add(2)
       _ = try other.add(3)
       for outcome in try network.check(first) { #expect(outcome.isSuccess, "\(outcome)") }
@@ -37,15 +37,15 @@ struct FloatingAddressTests {
 
   @Test func `a floating address is announced to the neighbours`() throws {
     try World.use(.nftables, containers: 2) { world in
-      // Neighbours that had it at another host.
+      // The neighbour has the address with the MAC address of another host.
       let elsewhere = "lladdr 02:00:00:00:00:99 dev eth0"
       try world.lab.shell(
         "ip neigh add 192.0.2.50 \(elsewhere) nud stale; ip neigh add 2001:db8::50 \(elsewhere) nud stale",
         in: world.namespace(.outside))
       let network = try world.network(1)
-      let wish = ["192.0.2.50", "2001:db8::50"].map { #"{"ip": "\#($0)", "device": "uplink"}"# }
+      let floatingIPs = ["192.0.2.50", "2001:db8::50"].map { #"{"ip": "\#($0)", "device": "uplink"}"# }
       let heard = try world.lab.captured(on: "eth0", in: world.namespace(.outside)) {
-        _ = try network.add(1, args: #"{"floatingIPs": [\#(wish.joined(separator: ", "))]}"#)
+        _ = try network.add(1, args: #"{"floatingIPs": [\#(floatingIPs.joined(separator: ", "))]}"#)
       }
       #expect(heard.contains("- arp 192.0.2.50 192.0.2.50"))
       #expect(heard.contains("- na 2001:db8::50 ff02::1"))
@@ -54,7 +54,7 @@ struct FloatingAddressTests {
     }
   }
 
-  /// Everybody reaches container 1 by these; it alone is seen with them.
+  /// All places reach container 1 at these addresses, and only its packets have them as source.
   private func expectations(_ floating: [String]) -> [Expectation] {
     Expectation.ofBothFamilies { family in
       var wanted: [Expectation] = []

@@ -9,7 +9,7 @@ struct ForwardDropTests {
     "for v in iptables ip6tables; do $v-\(flavour)-restore <<'END'\n\(rules.text)\nEND\ndone"
   }
 
-  /// What `iptables-save` and `nft list ruleset` print.
+  /// The output of `iptables-save` and `nft list ruleset`.
   private func saved(_ world: World) throws -> String {
     try world.shell(
       """
@@ -32,7 +32,7 @@ struct ForwardDropTests {
       if flavour == "legacy" { try world.useTables() }
       try world.shell(script(rules, flavour))
       let before = try saved(world)
-      // Without the plugin firewall: the published port needs a passage of its own, and masquerading another.
+      // Without the plugin firewall: the published port and masquerading each need a passage.
       let network = try world.network(1, #"{"ipMasq": false}"#)
       let masked = try world.network(2, portmap: nil)
       let first = try network.add(1, ports: PublishedPortTests.ports), second = try masked.add(2)
@@ -64,23 +64,23 @@ struct ForwardDropTests {
     try World.use(backend, containers: 1) { world in
       try world.shell(Self.operatorsRules)
       let network = try world.network(1, firewall: "{}")
-      let words = "are dropped by the host: nf_tables table inet filter, chain forward, policy drop"
+      let message = "are dropped by the host: nf_tables table inet filter, chain forward, policy drop"
       var attachment = try network.attachment(1, ports: PublishedPortTests.ports)
       for plugin in network.plugins {
         let added = try world.lab.run(network.call("ADD", plugin, attachment))
         attachment.result = try added.result()
-        #expect(added.errors.contains(words), "\(added)")
+        #expect(added.errors.contains(message), "\(added)")
       }
       for outcome in try network.check(attachment) {
-        #expect(outcome.code == 101 && outcome.complaint.contains(words), "\(outcome)")
+        #expect(outcome.code == 101 && outcome.complaint.contains(message), "\(outcome)")
       }
       for status in try statuses(network) {
-        #expect(status.code == 50 && status.complaint.contains(words), "\(status)")
+        #expect(status.code == 50 && status.complaint.contains(message), "\(status)")
       }
-      // STATUS does not know the network's link, which could be lan; CHECK does.
+      // STATUS does not know the network's link, so it must allow for lan; CHECK knows it.
       try world.shell("nft 'add rule inet filter forward iifname lan accept'")
       for status in try statuses(network) { #expect(status.isSuccess, "\(status)") }
-      #expect(try network.check(attachment).last?.complaint.contains(words) == true)
+      #expect(try network.check(attachment).last?.complaint.contains(message) == true)
       try world.shell(
         "nft 'add rule inet filter forward iifname br1 accept; add rule inet filter forward oifname br1 accept'")
       for outcome in try network.check(attachment) { #expect(outcome.isSuccess, "\(outcome)") }

@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// Rules in the tables of `iptables-nft`: killed plugins, many at once, changes by others.
+/// Rules in the tables of `iptables-nft`: killed plugins, concurrent plugins, changes by other programs.
 @Suite(.needsRoot)
 struct ForwardLifeTests {
-  /// A world with policy DROP of FORWARD, and its ruleset.
+  /// Runs `body` with a world whose FORWARD has policy DROP, and its ruleset.
   private func use(containers: Int, _ body: (World, String) throws -> Void) throws {
     try World.use(.nftables, containers: containers) { world in
       try world.shell("for v in iptables ip6tables; do $v-nft -P FORWARD DROP; done")
@@ -24,7 +24,7 @@ struct ForwardLifeTests {
 
   struct Victim: Sendable, CustomTestStringConvertible {
     var command: String
-    /// Its place in the chain.
+    /// The index of the plugin in the chain.
     var plugin: Int
 
     var testDescription: String { "\(command) of \(plugin == 0 ? "bridge" : "firewall")" }
@@ -52,7 +52,7 @@ struct ForwardLifeTests {
     }
   }
 
-  /// Runs the victim and all before it; strace kills it before it sends that message.
+  /// Runs the victim and the plugins before it; strace kills it before it sends this message.
   private func wasKilled(_ victim: Victim, atMessage number: Int, _ network: Network) throws -> Bool {
     let lab = network.world.lab
     var attachment = try network.attachment(1)
@@ -81,7 +81,7 @@ struct ForwardLifeTests {
         try world.shell(Self.atOnce(command, world.lab))
         if command == "ADD" {
           let jumps = try world.shell("iptables-nft -S CNI-FORWARD | grep -c 10.77.1.0/24")
-          #expect(jumps == "4\n")  // masquerading and firewall have one each way
+          #expect(jumps == "4\n")  // masquerading and firewall have one for each direction
         }
       }
       #expect(try saved(world) == before)

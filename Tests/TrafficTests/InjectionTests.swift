@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// Texts that would be rules, commands or the end of one if anybody put them into a ruleset as they are.
+/// Texts that would change the ruleset if they were inserted without quoting.
 @Suite(.needsRoot)
 struct InjectionTests {
-  /// Where a text goes.
+  /// The setting that contains the text.
   enum InjectionPoint: String, CaseIterable {
     case network, container, interface, bridge, adminChain, markChain, mesosChain, condition, transport, hostIP
   }
@@ -23,7 +23,7 @@ struct InjectionTests {
     ["-m", "comment", "--comment", "x\"\nCOMMIT\n*filter\n:evil -\n-A INPUT -j DROP"], ["!", ";"], ["-N", "evil"],
   ]
 
-  /// A text that is taken at that door, so that the refusal of others is about them; `nil`: the backend has no such key.
+  /// A valid value for this setting, to show that errors concern the other texts; `nil`: the backend has no such key.
   private func good(_ point: InjectionPoint, _ backend: Backend) -> [String]? {
     switch point {
     case .network, .container: ["good"]
@@ -46,27 +46,27 @@ struct InjectionTests {
       try world.addForeignRules()
       let before = try world.ruleset(counters: true)
       let listed = point == .condition ? Self.conditions : Self.texts.map { [$0] }
-      for words in listed {
-        let found = try attempt(words, at: point, in: world, before)
-        #expect(found.wrong == [], "\(words)")
+      for values in listed {
+        let found = try attempt(values, at: point, in: world, before)
+        #expect(found.wrong == [], "\(values)")
       }
-      if let words = good(point, backend) {
-        let found = try attempt(words, at: point, in: world, before)
+      if let values = good(point, backend) {
+        let found = try attempt(values, at: point, in: world, before)
         #expect(found.isAdded)
         #expect(found.wrong == [])
       }
     }
   }
 
-  /// ADD, then DEL, with these words; what is wrong with the ruleset in between and afterwards.
+  /// Runs ADD and DEL with these texts; returns whether ADD succeeded, and errors in the ruleset after each.
   private func attempt(
-    _ words: [String], at point: InjectionPoint, in world: World, _ before: [String]
+    _ values: [String], at point: InjectionPoint, in world: World, _ before: [String]
   ) throws -> (isAdded: Bool, wrong: [String]) {
-    let text = JSONValue.string(words[0])
-    let (network, attachment) = try chain(words, at: point, in: world)
+    let text = JSONValue.string(values[0])
+    let (network, attachment) = try chain(values, at: point, in: world)
     func outcome(_ command: String, _ plugin: JSONValue, _ attachment: Network.Attachment) throws -> Outcome {
       var call = network.call(command, plugin, attachment)
-      if point == .container { call.variables["CNI_CONTAINERID"] = words[0] }
+      if point == .container { call.variables["CNI_CONTAINERID"] = values[0] }
       if point == .network { call.config = call.config.replacing("\"\(network.name)\"", with: text.line) }
       return try world.lab.run(call)
     }
@@ -81,18 +81,18 @@ struct InjectionTests {
       added.result = try outcome.result()
     }
     wrong += try harm(in: world, before)
-    // What was refused in ADD may be refused in DEL.
+    // DEL may refuse a text that ADD refused.
     for plugin in network.plugins.reversed() { _ = try outcome("DEL", plugin, added) }
     wrong += Set(try world.ruleset(counters: true)).symmetricDifference(before).map { "left: \($0)" }
     return (added.result != .null, wrong)
   }
 
-  /// A chain with these words at that door, and what to ask of it.
-  private func chain(_ words: [String], at point: InjectionPoint, in world: World) throws -> (
+  /// A chain of plugins with these texts in this setting, and the attachment for ADD.
+  private func chain(_ values: [String], at point: InjectionPoint, in world: World) throws -> (
     Network, Network.Attachment
   ) {
     var network = try world.network(1, #"{"isolation": "network"}"#, firewall: "{}")
-    let text = JSONValue.string(words[0])
+    let text = JSONValue.string(values[0])
     var port: JSONValue = .object(["hostPort": .integer(8080), "containerPort": .integer(80), "protocol": "tcp"])
     switch point {
     case .network, .container, .interface: break
@@ -100,16 +100,16 @@ struct InjectionTests {
     case .adminChain: network.plugins[2] = network.plugins[2].with("iptablesAdminChainName", text)
     case .markChain: network.plugins[1] = network.plugins[1].with("externalSetMarkChain", text)
     case .mesosChain: network.plugins[1] = network.plugins[1].with("chain", text)
-    case .condition: network.plugins[1] = network.plugins[1].with("conditionsV4", .array(words.map { .string($0) }))
+    case .condition: network.plugins[1] = network.plugins[1].with("conditionsV4", .array(values.map { .string($0) }))
     case .transport: port = port.with("protocol", text)
     case .hostIP: port = port.with("hostIP", text)
     }
-    var attachment = try network.attachment(1, as: point == .interface ? words[0] : "eth0")
+    var attachment = try network.attachment(1, as: point == .interface ? values[0] : "eth0")
     attachment.ports = [port]
     return (network, attachment)
   }
 
-  /// What somebody else's rules lost, and rules that a name may not make.
+  /// Lost rules of other programs, and rules that the text has injected.
   private func harm(in world: World, _ before: [String]) throws -> [String] {
     let now = try world.ruleset(counters: true)
     let lost = Set(before).subtracting(now).map { "lost: \($0)" }

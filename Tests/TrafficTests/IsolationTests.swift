@@ -2,15 +2,15 @@ import CNI
 import LabSupport
 import Testing
 
-/// Who reaches whom.
+/// Isolation of networks: allowed and blocked connections.
 @Suite(.needsRoot)
 struct IsolationTests {
-  /// What a network's `isolation` and `internal` let pass: connections opened from the row's place to the column's.
+  /// The connections that `isolation` and `internal` allow, from the place of the row to the network of the column.
   ///
-  /// `published`: a port that the container publishes on the host is reached by an address of the host. `direct`: the
-  /// container's own address is, by any protocol. `both`, or `-` for neither. A row is a container of a network of that
-  /// kind that is not the column's; `peer` is another container of the column's network. `routed`: published, but not
-  /// with br_netfilter: the bridge then leads the frame to the container's port itself, where the ports are isolated.
+  /// `published`: the container's published port is reachable at an address of the host. `direct`: the container's own
+  /// address is reachable, with any protocol. `both`, or `-` for neither. A row is a container of another network of
+  /// that kind; `peer` is another container of the column's network. `routed`: published, but not
+  /// with br_netfilter: then the bridge itself forwards the frame to the container's port, and the ports are isolated.
   static let table = """
     from        none       network    container  internal   outside
     outside     both       published  published  -          direct
@@ -22,7 +22,7 @@ struct IsolationTests {
     internal    -          -          -          -          -
     """
 
-  /// The bridge's keys of each kind.
+  /// The keys of `bridge` for each kind.
   static let kinds = [
     ("none", "{}"),
     ("network", #"{"isolation": "network"}"#),
@@ -33,7 +33,7 @@ struct IsolationTests {
   @Test(arguments: Backend.allCases, [false, true])
   func `isolation allows exactly the connections in the table`(backend: Backend, filtersBridges: Bool) throws {
     try World.use(backend, containers: 12, filtersBridges: filtersBridges) { world in
-      // Kind n has the networks n, with containers n and n + 4, and n + 4, with container n + 8.
+      // Kind n has two networks: n with the containers n and n + 4, and n + 4 with the container n + 8.
       var targets: [Network.Attachment] = []
       for (index, kind) in Self.kinds.enumerated() {
         let network = try world.network(index + 1, kind.1), other = try world.network(index + 5, kind.1)
@@ -56,17 +56,19 @@ struct IsolationTests {
         let kind = kinds.firstIndex { $0.0 == row[0] }
         switch row[0] {
         case "outside" where column == 4, "peer" where column == 4: return []
-        case "outside": return passing(cell, from: .outside, to: targets[column], column)
-        case "host": return passing(cell, from: .host, to: column < 4 ? targets[column] : nil, column)
-        case "peer": return passing(cell, from: .container(column + 5), to: targets[column], column)
-        default: return passing(cell, from: .container((kind ?? 0) + 9), to: column < 4 ? targets[column] : nil, column)
+        case "outside": return cellExpectations(cell, from: .outside, to: targets[column], column)
+        case "host": return cellExpectations(cell, from: .host, to: column < 4 ? targets[column] : nil, column)
+        case "peer": return cellExpectations(cell, from: .container(column + 5), to: targets[column], column)
+        default:
+          return cellExpectations(
+            cell, from: .container((kind ?? 0) + 9), to: column < 4 ? targets[column] : nil, column)
         }
       }
     }
   }
 
-  /// What a cell says of connections from `place`; where there is no `target`, to the outside.
-  private static func passing(
+  /// The expectations of a cell for connections from `place` to `target`, or to the outside if it is `nil`.
+  private static func cellExpectations(
     _ cell: String, from place: Place, to target: Network.Attachment?, _ column: Int
   ) -> [Expectation] {
     let isDirect = cell == "both" || cell == "direct", isPublished = cell == "both" || cell == "published"
@@ -104,7 +106,7 @@ struct IsolationTests {
             Expectation(.container(2), to: stranger.addresses[family], 80, by: nil),
           ]
         })
-      // Its addresses open nothing to another container that takes them.
+      // Another container that takes the client's addresses reaches nothing more.
       for number in 2...3 {
         try world.lab.shell("ip addr flush dev eth0 scope global", in: world.lab.container(number))
       }

@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// Many containers, and plugins that are killed at any moment.
+/// Many containers, and plugins that are killed at any time.
 @Suite(.needsRoot)
 struct LifecycleTests {
-  /// How one container's life goes.
+  /// The sequence of ADD, DEL and kills for one container.
   private enum Life: CaseIterable {
     case added, killedWhileAdded, killedWhileDeleted, killedWhileAddedAndForgotten, killedWhileDeletedAndForgotten
   }
@@ -19,7 +19,7 @@ struct LifecycleTests {
       let before = try world.traces()
       let lives = atOnce(200) { index in try live(Life.allCases[index % 5], index + 1, on: network) }
       for life in lives { #expect(throws: Never.self) { try life.get() } }
-      // Otherwise the delays no longer fit the plugins, and nothing was shown.
+      // If few plugins were killed, the delays do not fit the plugins and the test shows nothing.
       #expect(lives.count { (try? $0.get()) == true } > 20)
       let staying = stride(from: 1, through: 200, by: 5).map(\.self)
       try world.expect(
@@ -76,7 +76,7 @@ struct LifecycleTests {
 }
 
 extension World {
-  /// Whatever plugins leave on the host: rules, links, addresses, leases, files.
+  /// Everything that plugins create on the host: rules, links, addresses, leases, files.
   fileprivate func traces() throws -> Set<String> {
     let files = try shell("find /run/cni /run/swift-cni /var/lib/cni \(lab.directory) -type f")
     let links = try lab.linkNames(in: lab.host).map { "link \($0)" }

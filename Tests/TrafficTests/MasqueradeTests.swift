@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// What leaves a container's network, and what does not.
+/// Packets that are masqueraded, and packets that are not.
 @Suite(.needsRoot)
 struct MasqueradeTests {
   @Test(arguments: Backend.allCases, [false, true])
@@ -61,7 +61,7 @@ struct MasqueradeTests {
       let kept = answers.filter { if case .by("outside", _, keptPort: true) = $0 { true } else { false } }
       let drawn = answers.filter { if case .by("outside", _, keptPort: false) = $0 { true } else { false } }
       #expect(kept.count + drawn.count == probes.count)
-      // One in some thousands is drawn as it was.
+      // A random port equals the original one in about one of some thousand packets.
       #expect(isRandom ? drawn.count >= 6 : drawn.isEmpty)
     }
   }

@@ -1,14 +1,14 @@
 import CNI
 import LabSupport
 
-/// A chain of plugins for one network of a world; what a runtime does with it is done here.
+/// A chain of plugins for one network of a world, with the runtime's commands.
 struct Network: Sendable {
   let world: World
   let number: Int
   var plugins: [JSONValue]
   var version = "1.1.0"
 
-  /// No other lab has a network of this name.
+  /// A name that is unique across labs.
   var name: String { "\(world.lab.name)-n\(number)" }
   var bridge: String { "br\(number)" }
   /// The bridge's address of each family.
@@ -29,7 +29,7 @@ struct Network: Sendable {
     }
   }
 
-  /// What is to be added; nothing has happened yet.
+  /// An attachment that ADD has not made yet.
   func attachment(
     _ container: Int, as interface: String = "eth0", ports: [String] = [], args: String = "{}"
   ) throws -> Attachment {
@@ -46,7 +46,7 @@ struct Network: Sendable {
     return attachment
   }
 
-  /// DEL of the whole chain, last plugin first; `knowing` its result or not.
+  /// Runs DEL of the whole chain, last plugin first; with prevResult and ports if `knowing`.
   func delete(_ attachment: Attachment, knowing: Bool = true) throws {
     var attachment = attachment
     if !knowing { (attachment.result, attachment.ports) = (.null, []) }
@@ -55,12 +55,12 @@ struct Network: Sendable {
     }
   }
 
-  /// CHECK of the whole chain.
+  /// Runs CHECK of the whole chain.
   func check(_ attachment: Attachment) throws -> [Outcome] {
     try plugins.map { try world.lab.run(call("CHECK", $0, attachment)) }
   }
 
-  /// GC of the whole chain, with these containers' `eth0` still valid.
+  /// Runs GC of the whole chain; `eth0` of these containers is still valid.
   func collectGarbage(keeping containers: [Int] = []) throws {
     let valid = containers.map { number in
       JSONValue.object(["containerID": .string(world.lab.container(number)), "ifname": "eth0"])
@@ -71,7 +71,7 @@ struct Network: Sendable {
     }
   }
 
-  /// One plugin's part of a command.
+  /// The call of one plugin in a command.
   func call(_ command: String, _ plugin: JSONValue, _ attachment: Attachment) -> PluginCall {
     var config = complete(plugin)
     if attachment.result != .null { config = config.with("prevResult", attachment.result) }
@@ -83,17 +83,17 @@ struct Network: Sendable {
       command, config, on: attachment.container, as: attachment.interface, plugin: plugin.text("type") ?? "")
   }
 
-  /// The configuration that a runtime would send.
+  /// A plugin's configuration as a runtime sends it.
   func complete(_ plugin: JSONValue) -> JSONValue {
     plugin.with("name", .string(name)).with("cniVersion", .string(version))
   }
 }
 
 extension World {
-  /// A network that masquerades, and publishes what is asked for.
+  /// A network that masquerades and publishes the requested ports.
   ///
-  /// The number is part of its names and addresses. The texts are further members of each plugin's configuration, which
-  /// win; without one the chain is without that plugin.
+  /// The number is part of its names and addresses. The texts are further members of each plugin's keys and take
+  /// precedence; if a text is `nil`, the chain does not have the plugin.
   func network(
     _ number: Int, _ bridge: String = "{}", portmap: String? = "{}", firewall: String? = nil
   ) throws -> Network {
@@ -103,15 +103,15 @@ extension World {
          "ipam": {"type": "host-local", "dataDir": "\#(lab.dataDir)",
                   "ranges": [[{"subnet": "10.77.\#(number).0/24"}], [{"subnet": "fd77:\#(number)::/64"}]]}}
         """#)
-    let asked = JSONValue.object(["backend": .string(backend.rawValue)])
-    var plugins = [main.merging(asked).merging(try JSONValue(json: bridge))]
+    let backendKey = JSONValue.object(["backend": .string(backend.rawValue)])
+    var plugins = [main.merging(backendKey).merging(try JSONValue(json: bridge))]
     if let portmap {
       let base = try JSONValue(json: #"{"type": "portmap", "snat": true, "capabilities": {"portMappings": true}}"#)
-      plugins.append(base.merging(asked).merging(try JSONValue(json: portmap)))
+      plugins.append(base.merging(backendKey).merging(try JSONValue(json: portmap)))
     }
     if let firewall {
       plugins.append(
-        try JSONValue(json: #"{"type": "firewall"}"#).merging(asked).merging(try JSONValue(json: firewall)))
+        try JSONValue(json: #"{"type": "firewall"}"#).merging(backendKey).merging(try JSONValue(json: firewall)))
     }
     return Network(world: self, number: number, plugins: plugins)
   }

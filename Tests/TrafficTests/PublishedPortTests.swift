@@ -2,16 +2,16 @@ import CNI
 import LabSupport
 import Testing
 
-/// Ports of the host that lead into a container.
+/// Published ports.
 @Suite(.needsRoot)
 struct PublishedPortTests {
-  /// TCP 8080 leads to 80 of container 1, UDP 8080 to 81.
+  /// TCP 8080 leads to port 80 of container 1, UDP 8080 to port 81.
   static let ports = [
     #"{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}"#,
     #"{"hostPort": 8080, "containerPort": 81, "protocol": "udp"}"#,
   ]
 
-  /// Both transports' expectations of port 8080.
+  /// The expectations for port 8080 with TCP and UDP.
   private func answers(from place: Place, at address: String, seeing seen: String? = nil) -> [Expectation] {
     [.tcp, .udp].map { Expectation(place, to: address, $0, 8080, by: .container(1), seeing: seen) }
   }
@@ -94,7 +94,7 @@ struct PublishedPortTests {
     }
   }
 
-  /// Forwards the host's port 8088 to the machine behind it, and with nftables 8089 too, by rules of the host's own.
+  /// Adds the host's own rules that forward its port 8088, and with nftables 8089 too, to the machine behind it.
   private func forwardPorts(of world: World) throws {
     try world.shell(
       """
@@ -151,19 +151,19 @@ struct PublishedPortTests {
       try world.useTables()
       let before = try world.ruleset()
       let network = try world.network(1)
-      func asked(by answerer: Place?) -> [Expectation] {
+      func expectedAnswers(by answerer: Place?) -> [Expectation] {
         let places = (World.host + ["127.0.0.1", "::1"]).map { (Place.host, $0) } + World.host.map { (.outside, $0) }
         return places.flatMap { place, address -> [Expectation] in
           [.tcp, .udp].map { Expectation(place, to: address, $0, 8080, by: answerer) }
         }
       }
       let first = try network.add(1, ports: Self.ports)
-      try world.expect(asked(by: .container(1)))
+      try world.expect(expectedAnswers(by: .container(1)))
       try network.delete(first, knowing: false)
-      try world.expect(asked(by: nil))
+      try world.expect(expectedAnswers(by: nil))
       let second = try network.add(2, ports: Self.ports)
-      // A client of UDP that goes on asking is led to the new container, not to the address of the old.
-      try world.expect(asked(by: .container(2)))
+      // A UDP client that keeps sending reaches the new container, not the address of the old one.
+      try world.expect(expectedAnswers(by: .container(2)))
       try network.delete(second)
       #expect(try world.ruleset() == before)
     }

@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// `cnictl repair`, after somebody else's flush.
+/// `cnictl repair` after another program has flushed all rules.
 @Suite(.needsRoot)
 struct RepairTests {
   @Test(arguments: Backend.allCases)
@@ -12,7 +12,7 @@ struct RepairTests {
       let network = try world.network(1, #"{"isolation": "network"}"#, firewall: "{}")
       let first = try network.add(1, ports: PublishedPortTests.ports), second = try network.add(2)
       let before = try world.ruleset()
-      func asked(isWhole: Bool) -> [Expectation] {
+      func expectedAnswers(isWhole: Bool) -> [Expectation] {
         Expectation.ofBothFamilies { family in
           let outside = World.outside[family]
           return [
@@ -24,11 +24,11 @@ struct RepairTests {
           ]
         }
       }
-      try world.expect(asked(isWhole: true))
+      try world.expect(expectedAnswers(isWhole: true))
       try world.flush()
-      try world.expect(asked(isWhole: false))
+      try world.expect(expectedAnswers(isWhole: false))
       try world.lab.run("\(Binaries.ours)/cnictl", ["repair"], in: world.lab.host).requireSuccess()
-      try world.expect(asked(isWhole: true))
+      try world.expect(expectedAnswers(isWhole: true))
       #expect(Set(try world.ruleset()) == Set(before))
       for attachment in [first, second] { try network.delete(attachment) }
     }

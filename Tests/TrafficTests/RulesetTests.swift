@@ -2,13 +2,13 @@ import CNI
 import LabSupport
 import Testing
 
-/// What stands in the rulesets, and what is left of it.
+/// The contents of the rulesets, and leftovers in them.
 @Suite(.needsRoot)
 struct RulesetTests {
   @Test(arguments: Backend.allCases)
   func `a network without ipMasq and isolation changes no rule`(backend: Backend) throws {
     try World.use(backend) { world in
-      // Not even a table is made: the kernel lists a legacy table from the first look at it.
+      // Not even a legacy table may be created, which a program does by reading it.
       let look = "cat /proc/net/ip_tables_names /proc/net/ip6_tables_names; nft list ruleset"
       let before = try world.shell(look)
       let network = try world.network(1, #"{"ipMasq": false, "isolation": "none"}"#)
@@ -53,7 +53,7 @@ struct RulesetTests {
       let first = try network.add(1, ports: port(8081))
       let second = try network.add(1, as: "eth1", ports: port(8082))
       let third = try other.add(1, as: "eth2", ports: port(8083))
-      // Answers to another interface's address leave by the first.
+      // Loose rp_filter, because answers from the address of another interface leave through the first one.
       try world.lab.shell(
         "for f in all eth0 eth1 eth2; do echo 2 > /proc/sys/net/ipv4/conf/$f/rp_filter; done",
         in: world.lab.container(1))

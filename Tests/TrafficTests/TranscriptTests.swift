@@ -2,7 +2,7 @@ import CNI
 import LabSupport
 import Testing
 
-/// Docker's first description of networks, command by command, with `cnictl`.
+/// The commands of Docker's first documentation of networks, with `cnictl`.
 @Suite(.needsRoot)
 struct TranscriptTests {
   @Test(arguments: Backend.allCases, [false, true])
@@ -54,25 +54,25 @@ struct TranscriptTests {
 }
 
 extension World {
-  fileprivate func tryCnictl(_ words: [String]) throws -> Outcome {
+  fileprivate func tryCnictl(_ arguments: [String]) throws -> Outcome {
     try lab.run(
-      "\(Binaries.ours)/cnictl", words, in: lab.host,
+      "\(Binaries.ours)/cnictl", arguments, in: lab.host,
       environment: [
         "PATH=/usr/sbin:/usr/bin", "NETCONFPATH=\(lab.directory)/net.d", "CNI_PATH=\(Binaries.ours)",
       ])
   }
 
   @discardableResult
-  fileprivate func cnictl(_ words: [String]) throws -> String {
-    let outcome = try tryCnictl(words)
+  fileprivate func cnictl(_ arguments: [String]) throws -> String {
+    let outcome = try tryCnictl(arguments)
     try outcome.requireSuccess()
     return outcome.output
   }
 
   @discardableResult
-  fileprivate func cnictl(_ words: String...) throws -> String { try cnictl(words) }
+  fileprivate func cnictl(_ arguments: String...) throws -> String { try cnictl(arguments) }
 
-  /// Each container's address, as `network inspect` tells it.
+  /// Each container's address in `network inspect`.
   fileprivate func members(of network: String) throws -> [Int: String] {
     let network = try JSONValue(json: try cnictl("network", "inspect", network))
     var members: [Int: String] = [:]

@@ -2,7 +2,7 @@ import Foundation
 import LabSupport
 
 extension World {
-  /// Has the kernel make every legacy table, which it does for whoever looks first.
+  /// Creates every legacy table: the kernel creates a table when a program first reads it.
   func useTables() throws {
     try shell(
       """
@@ -12,7 +12,7 @@ extension World {
       """)
   }
 
-  /// Takes all rules away, as a careless hand does.
+  /// Removes all rules, as a careless administrator may do.
   func flush() throws {
     try shell(
       """
@@ -25,7 +25,7 @@ extension World {
 
   /// All rules of nftables and of the legacy tables, with their counters or without.
   ///
-  /// Never with those of built-in chains, which count whatever a host sends.
+  /// Never with the counters of built-in chains, which count all packets of the host.
   func ruleset(counters: Bool = false) throws -> [String] {
     let text = try shell(
       """
@@ -35,7 +35,7 @@ extension World {
     return text.split(separator: "\n").map(String.init).filter { !$0.hasPrefix("#") }
   }
 
-  /// Rules of the host's owner, in every table and with counters that nothing changes.
+  /// Adds rules of the administrator to every table, with counters that no packet changes.
   func addForeignRules() throws {
     try useTables()
     let legacy = """

@@ -2,19 +2,19 @@ import CNI
 import LabSupport
 import Testing
 
-/// What makes the rules, as configurations name it.
+/// The packet filter backend, by its name in configurations.
 enum Backend: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case iptables, nftables
 
   var testDescription: String { rawValue }
 }
 
-/// Where a probe starts or a server listens.
+/// A place from which probes are sent and at which servers listen.
 enum Place: Hashable, CustomStringConvertible {
-  /// The machine before the host's uplink.
+  /// A machine at the host's uplink.
   case outside
   case host
-  /// A machine on another link of the host, which is its router.
+  /// A machine on another link of the host, with the host as its router.
   case behind
   case container(Int)
 
@@ -28,23 +28,23 @@ enum Place: Hashable, CustomStringConvertible {
   }
 }
 
-/// A host that is a router, with neighbours and containers, both families everywhere.
+/// A host that routes, with neighbours and containers; all have addresses of both families.
 ///
-/// `outside` and `behind` have routes to the containers, so that only a rule can keep a packet from them.
+/// `outside` and `behind` have routes to the containers, so that only a rule can block their packets.
 struct World: Sendable {
   let lab: Lab
   let backend: Backend
 
-  /// Each family's address of a machine.
+  /// The address of a machine in each family.
   static let outside = ["192.0.2.1", "2001:db8::1"]
   static let host = ["192.0.2.2", "2001:db8::2"]
   static let secondHostAddress = ["192.0.2.3", "2001:db8::3"]
   static let hostBehind = ["198.51.100.1", "2001:db8:1::1"]
   static let behind = ["198.51.100.2", "2001:db8:1::2"]
 
-  /// Runs `body` in a new world, which is gone afterwards; its networks ask for `backend`.
+  /// Runs `body` in a new world, which is removed afterwards; its networks use `backend`.
   ///
-  /// `filtersBridges`: whether br_netfilter shows the packet filter what a bridge forwards.
+  /// `filtersBridges`: whether br_netfilter passes bridged frames to the packet filter.
   static func use(
     _ backend: Backend, containers: Int = 2, filtersBridges: Bool = false, _ body: (World) throws -> Void
   ) throws {
@@ -65,7 +65,7 @@ struct World: Sendable {
 
   func namespace(_ place: Place) -> String { "\(lab.name)-\(place == .host ? "h" : "\(place)")" }
 
-  /// What a script prints that succeeds on the host.
+  /// The output of a script on the host, which must succeed.
   @discardableResult
   func shell(_ script: String) throws -> String { try lab.shell(script, in: lab.host) }
 

@@ -79,7 +79,8 @@ import Testing
   ]
 
   @Test(arguments: impossible)
-  func `ADD refuses settings that the container cannot have and changes nothing`(json: String, words: String) throws {
+  func `ADD refuses settings that the container cannot have and changes nothing`(json: String, fragment: String) throws
+  {
     try Fixture.use { (fixture) throws in
       let before = fixture.kernel.state
       var previous = Fixture.previous
@@ -87,7 +88,7 @@ import Testing
       #expect {
         try fixture.add(json, previous: previous)
       } throws: {
-        ($0 as? CNIError)?.code == .invalidNetworkConfig && ($0 as? CNIError)?.message.contains(words) == true
+        ($0 as? CNIError)?.code == .invalidNetworkConfig && ($0 as? CNIError)?.message.contains(fragment) == true
       }
       #expect(fixture.kernel.state == before)
       #expect(try fixture.backups() == [:])

@@ -4,7 +4,7 @@ import Testing
 @testable import tuning
 
 @Suite struct AllowListTests {
-  /// Whether the list lets the names pass; `nil` list: there is none.
+  /// Whether the list allows the names; `nil`: there is no list.
   private func allows(_ list: String?, _ names: [String]) throws -> Bool {
     try Fixture.use { (fixture) throws in
       if let list { try fixture.allow(list) }
@@ -43,14 +43,14 @@ import Testing
     ("net.ipv4.[a-", "pattern net.ipv4.[a-"), ("(net", "pattern (net"), ("^net\\.\\d+", "pattern ^net\\.\\d+: \\d"),
     ("[^\\w]", "\\w"), ("(?:net)", "pattern (?:net)"),
   ])
-  func `a line that is not a POSIX extended regular expression is refused`(line: String, words: String) throws {
+  func `a line that is not a POSIX extended regular expression is refused`(line: String, fragment: String) throws {
     try Fixture.use { (fixture) throws in
       try fixture.allow("\(line)\nnet")
       #expect {
         try AllowList(at: fixture.allowListPath).check([SysctlName("net.core.somaxconn")].compactMap(\.self))
       } throws: {
         guard let error = $0 as? CNIError else { return false }
-        return error.code == .invalidNetworkConfig && error.message.contains(words)
+        return error.code == .invalidNetworkConfig && error.message.contains(fragment)
       }
     }
   }

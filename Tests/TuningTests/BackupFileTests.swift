@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 @testable import tuning
 
-/// Whose backup is in which file, and what stands in its place.
+/// The names of backup files, and files of the wrong kind in their place.
 @Suite struct BackupFileTests {
   private func owner(_ network: String, _ container: String, _ interface: String) throws -> AttachmentID {
     AttachmentID(

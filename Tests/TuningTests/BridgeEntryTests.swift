@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 @testable import tuning
 
-/// A MAC address that changes behind a bridge's port that does not learn.
+/// Changes of the container's MAC address on a bridge port without learning.
 @Suite struct BridgeEntryTests {
   private static let old: MACAddress = "02:00:00:00:00:01", new: MACAddress = "02:00:00:00:00:09"
   private static let keys = #"{"mac": "02:00:00:00:00:09"}"#

@@ -11,17 +11,17 @@ struct Fixture {
   let kernel = FakeKernel()
   let owner: AttachmentID
   let directory: String
-  /// How often the plugin wanted to see the kernel.
+  /// The number of times that the plugin opened the kernel.
   let openings = Counter()
 
   final class Counter { var count = 0 }
 
-  /// Runs `body` with a new fixture, whose files are gone afterwards.
+  /// Runs `body` with a new fixture; its files are removed afterwards.
   @discardableResult
   static func use<Value>(_ body: (Fixture) throws -> Value) throws -> Value {
     let url = FileManager.default.temporaryDirectory.appending(path: "tuning-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: url) }  // what is left must not hide what the test found
+    defer { try? FileManager.default.removeItem(at: url) }  // errors must not hide those of the test
     return try body(try Fixture(directory: url.path()))
   }
 
@@ -48,7 +48,7 @@ struct Fixture {
     }
   }
 
-  /// What the plugin before this one made.
+  /// The result of the plugin before this one.
   static let previous = AddResult(
     interfaces: [
       .init(name: "eth0"), .init(name: "eth0", mac: "02:00:00:00:00:01", mtu: 1500, sandbox: "/run/netns/c1"),
@@ -72,7 +72,7 @@ struct Fixture {
 
   static var noDelegates: Delegates { Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil } }
 
-  /// What ADD answers.
+  /// Runs ADD and returns its result.
   @discardableResult
   func add(_ json: String, arguments: String = "", previous: AddResult? = Fixture.previous) throws -> AddResult {
     var answer = AddResult()

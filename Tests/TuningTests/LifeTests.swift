@@ -11,7 +11,7 @@ extension Fixture {
     NetworkCall(name: owner.network, config: try config(json), delegates: Self.noDelegates)
   }
 
-  /// What STATUS says; `nil` where an ADD could succeed.
+  /// The error of STATUS; `nil` if it succeeds.
   func status(_ json: String) throws -> CNIError? {
     let network = try network(json)
     do throws(CNIError) {
@@ -37,12 +37,12 @@ extension Fixture {
       try fixture.add(AddTests.everything)
       #expect(try complaint(fixture, AddTests.everything) == "")
       try fixture.delete()
-      let said = try complaint(fixture, AddTests.everything)
+      let message = try complaint(fixture, AddTests.everything)
       for fragment in [
         "promiscuous mode false, want true", "all-multicast mode false, want true", "MTU 1500, want 1400",
         "transmit queue length 1000, want 77", "MAC 02:00:00:00:00:01, want 02:00:00:00:00:09",
         "sysctl net/ipv4/ip_forward is 0, want 1", "sysctl net/ipv4/conf/eth0/arp_notify is 0, want 1",
-      ] { #expect(said.contains(fragment)) }
+      ] { #expect(message.contains(fragment)) }
     }
   }
 
@@ -85,9 +85,9 @@ extension Fixture {
   @Test func `DEL without a namespace only removes the backup`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.add(AddTests.everything)
-      let there = fixture.kernel.state
+      let before = fixture.kernel.state
       try fixture.delete(namespacePath: nil)
-      #expect(fixture.kernel.state == there)
+      #expect(fixture.kernel.state == before)
       #expect(try fixture.backups() == [:])
     }
   }
@@ -128,10 +128,10 @@ extension Fixture {
   @Test func `DEL keeps another network's attachment`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.add(AddTests.everything)
-      let there = (fixture.kernel.state, try fixture.backups())
+      let before = (fixture.kernel.state, try fixture.backups())
       try fixture.delete(network: NetworkName("other"))
-      #expect(fixture.kernel.state == there.0)
-      #expect(try fixture.backups() == there.1)
+      #expect(fixture.kernel.state == before.0)
+      #expect(try fixture.backups() == before.1)
     }
   }
 
@@ -189,9 +189,9 @@ extension Fixture {
     try Fixture.use { (fixture) throws in
       #expect(try fixture.status("{}") == nil)
       #expect(try fixture.backups() == [:])
-      let said = try fixture.status(#"{"dataDir": "/dev/null/x"}"#)
-      #expect(said?.code == .notAvailable)
-      #expect(said?.message.contains("/dev/null/x") == true)
+      let error = try fixture.status(#"{"dataDir": "/dev/null/x"}"#)
+      #expect(error?.code == .notAvailable)
+      #expect(error?.message.contains("/dev/null/x") == true)
     }
   }
 }

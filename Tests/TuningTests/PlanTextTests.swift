@@ -6,7 +6,7 @@ import Testing
 @testable import PluginKit
 @testable import tuning
 
-/// What `CNI_PLAN=1` prints.
+/// The output of ADD with `CNI_PLAN=1`.
 @Suite struct PlanTextTests {
   @Test func `CNI_PLAN=1 needs no interface and writes no backup`() throws {
     try Fixture.use { fixture in

@@ -39,13 +39,13 @@ import Testing
   ]
 
   @Test(arguments: bad)
-  func `an invalid value is refused`(json: String, words: [String]) throws {
+  func `an invalid value is refused`(json: String, fragments: [String]) throws {
     do {
       _ = try settings(json)
       Issue.record("nothing was refused")
     } catch let error as CNIError {
       #expect(error.code == .invalidNetworkConfig)
-      for word in words { #expect(error.message.contains(word)) }
+      for word in fragments { #expect(error.message.contains(word)) }
     }
   }
 
@@ -58,7 +58,7 @@ import Testing
     #expect(try settings(json).isEmpty)
   }
 
-  /// Who gives a MAC address, the strongest last.
+  /// Every combination of the four sources of a MAC address, lowest precedence first.
   @Test(arguments: 0..<16)
   func `MAC address precedence is args.cni, runtimeConfig, CNI_ARGS, mac`(sources: Int) throws {
     let given = (0..<4).map { sources >> $0 & 1 == 1 }

@@ -4,7 +4,7 @@ import Testing
 
 // Group: link-kinds, needs 802.1q
 
-/// Masters and namespaces that go, plugins that are killed; the last container is the network outside.
+/// Removed masters and namespaces, killed plugins; the last container stands for the network outside.
 @Suite(.needsRoot)
 struct LifeTests {
   private let keys = #"{"vlanId": 10}"#

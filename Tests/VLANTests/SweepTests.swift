@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 @testable import vlan
 
-/// `vlan` on the running kernel, refused once at each of its changes.
+/// `vlan` on the running kernel, which refuses each change once.
 @Suite(.needsRoot)
 struct SweepTests {
   @Test func `ADD is rolled back whichever change the kernel refuses`() throws {

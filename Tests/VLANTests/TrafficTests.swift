@@ -2,10 +2,10 @@ import CNI
 import LabSupport
 import Testing
 
-/// The last container is the network outside, which has the gateways' addresses on its VLANs.
+/// The last container stands for the network outside, which has the gateways' addresses on its VLANs.
 @Suite(.needsRoot)
 struct TrafficTests {
-  /// A network for each VLAN, all with the same addresses: only the tag keeps them apart.
+  /// A network for each VLAN, all with the same addresses: only the tag separates them.
   private func networks(_ ids: [Int], in lab: Lab, _ keys: String = "{}") throws -> [JSONValue] {
     try lab.addMaster([])
     for id in ids {

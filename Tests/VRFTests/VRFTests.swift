@@ -5,7 +5,7 @@ import Testing
 
 // Group: link-kinds, needs vrf
 
-/// Networks that are routed between, and others that are not.
+/// Networks in one VRF, with routing between them, and in different VRFs, without.
 @Suite(.needsRoot) struct VRFTests {
   private func network(_ fabric: Fabric, _ number: Int, _ vrf: String, _ l3vni: Int) -> Network {
     Network(
@@ -16,7 +16,7 @@ import Testing
   @Test func `networks of one VRF reach each other across hosts, networks of two VRFs do not`() throws {
     try Fabric.use(hosts: 2, containers: 2, vrfs: ["red": 4001, "blue": 4002]) { fabric in
       for lab in fabric.cluster.hosts {
-        // What ADD leaves on purpose.
+        // ADD sets these, and DEL does not reset them.
         try lab.shell("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1", in: lab.host)
         for number in 1...2 { try lab.shell("ip link set lo up", in: lab.container(number)) }
       }
@@ -78,7 +78,7 @@ import Testing
   ]
 
   @Test func `ADD keeps a conflicting device and reports it`() throws {
-    for (making, words) in Self.conflicts {
+    for (making, fragment) in Self.conflicts {
       try Cluster.use(hosts: 1, containers: 1, defaultRoutes: true) { cluster in
         let lab = cluster.hosts[0]
         var network = network(Fabric(cluster: cluster, routers: []), 1, "red", 4001)
@@ -87,7 +87,7 @@ import Testing
         try lab.shell(making, in: lab.host)
         let before = try Snapshot(of: lab)
         let outcome = try network.add()
-        #expect(outcome.code == 7 && outcome.complaint.contains(words), "\(making): \(outcome)")
+        #expect(outcome.code == 7 && outcome.complaint.contains(fragment), "\(making): \(outcome)")
         try lab.expectUnchanged(since: before)
       }
     }

@@ -3,21 +3,21 @@ import Foundation
 import LabSupport
 import Testing
 
-/// A call that has to be refused without a trace.
+/// A call that must be refused and leave nothing.
 ///
-/// In its texts `DIR` stands for the lab's directory and `HOST` for the host's namespace.
+/// In its texts, `DIR` stands for the lab's directory and `HOST` for the path of the host's namespace.
 struct BadCall: CustomTestStringConvertible {
   var name: String
   var plugin = "bridge"
   var command = "ADD"
-  /// Standard input.
+  /// The content of standard input.
   var config: String
-  /// In place of the usual ones; an empty one is absent.
+  /// Environment variables that replace the usual ones; an empty value removes a variable.
   var variables: [String: String] = [:]
-  /// Run in the host's namespace before, in the lab's directory.
+  /// Commands to run before the call, in the host's namespace and the lab's directory.
   var script = ""
   var code: Int
-  /// What message and details together have to say.
+  /// Texts that `msg` or `details` must contain.
   var fragments: [String]
 
   var testDescription: String { name }
@@ -39,7 +39,7 @@ struct BadCall: CustomTestStringConvertible {
       fragments: fragments)
   }
 
-  /// Any bytes.
+  /// A call with this text as input.
   static func text(_ name: String, _ text: String, _ code: Int, _ fragments: String...) -> BadCall {
     BadCall(name: name, config: text, code: code, fragments: fragments)
   }
@@ -54,13 +54,13 @@ struct BadCall: CustomTestStringConvertible {
       fragments: fragments)
   }
 
-  /// An unreadable `keys` becomes an empty input, which no row that is about keys expects.
+  /// Returns an empty input if `keys` is no JSON, so that the test of this call fails.
   private static func merged(_ keys: String, into member: String? = nil) -> String {
     guard let base = try? JSONValue(json: base), let keys = try? JSONValue(json: keys) else { return "" }
     return (member.flatMap { base[$0] } ?? base).merging(keys).line
   }
 
-  /// Runs it, and expects one JSON document with its code and words, and nothing left.
+  /// Runs the call, and expects one JSON document with `code` and `fragments`, and no change.
   func expectRefusal() throws {
     try Lab.use { lab in
       func filled(_ text: String) -> String {

@@ -4,14 +4,14 @@ import LabSupport
 
 /// A lab's bridge `br0` with a DHCP server behind it, and the reference's DHCP daemon on the host.
 ///
-/// The server is 10.88.0.1 in a namespace of its own, the lab's last; the gateway that it tells is 10.88.0.254.
+/// The server is 10.88.0.1 in the lab's last namespace; it announces the gateway 10.88.0.254.
 struct DHCPNetwork {
   var lab: Lab
   private var processes: [String] = []
 
   enum Part: CaseIterable { case server, daemon }
 
-  /// Runs `body` with a new lab; what was started ends with it, however it ends.
+  /// Runs `body` with a new lab; the started programs are ended afterwards, also after an error.
   static func use(
     containers: Int = 1, _ parts: Set<Part> = Set(Part.allCases), options: String = "",
     _ body: (inout DHCPNetwork) throws -> Void
@@ -56,7 +56,7 @@ struct DHCPNetwork {
     processes.append(try lab.shell(program, in: server).trimmingCharacters(in: .whitespacesAndNewlines))
   }
 
-  /// Impatient: it tries four times, a tenth of a second each and some seconds between.
+  /// Starts the daemon with short time limits: four attempts of 0.1 seconds, with some seconds between them.
   private mutating func startDaemon(_ options: String) throws {
     let program = """
       \(Binaries.reference)/dhcp daemon -socketpath \(socket) -timeout 100ms -resendmax 100ms \(options) \
@@ -69,20 +69,20 @@ struct DHCPNetwork {
 
   private var isListening: String { "ss --listening --unix --no-header | grep -qF \(socket)" }
 
-  /// Ends the server and the daemon; nothing happens where they have ended.
+  /// Ends the server and the daemon if they run.
   mutating func end() {
     let script = "kill \(processes.joined(separator: " ")); while \(isListening); do sleep 0.02; done"
-    if !processes.isEmpty { _ = try? lab.run("/bin/sh", ["-c", script], in: lab.host) }  // the test's words count
+    if !processes.isEmpty { _ = try? lab.run("/bin/sh", ["-c", script], in: lab.host) }  // report the test's error
     processes = []
   }
 
-  /// Hardware address and address of every lease that the server knows of.
+  /// The MAC address and IP address of every lease of the server.
   func leases() -> [[String]] {
     let text = (try? String(contentsOfFile: "\(lab.directory)/served", encoding: .utf8)) ?? ""
     return text.split(separator: "\n").map { $0.split(separator: " ")[1...2].map(String.init) }.sorted { $0[1] < $1[1] }
   }
 
-  /// What `look` sees once it sees `wanted`, or at last: the server writes after it has answered.
+  /// Repeats `look` for five seconds until it returns `wanted`: the server writes its files after its answer.
   func eventually<Value: Equatable>(_ wanted: Value, _ look: () throws -> Value) rethrows -> Value {
     for _ in 0..<250 {
       let seen = try look()
@@ -92,7 +92,7 @@ struct DHCPNetwork {
     return try look()
   }
 
-  /// The server's log: which addresses were released.
+  /// The released addresses, from the server's log.
   func released() -> [String] {
     let text = (try? String(contentsOfFile: "\(lab.directory)/served.log", encoding: .utf8)) ?? ""
     return text.split(separator: "\n").filter { $0.contains("DHCPRELEASE") }

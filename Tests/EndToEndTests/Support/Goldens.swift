@@ -27,9 +27,9 @@ enum Families: String, CaseIterable, CustomTestStringConvertible {
   var testDescription: String { rawValue }
 }
 
-/// The result of the first ADD to a default-gateway network, as each version of the specification writes it.
+/// The result of the first ADD to a network with `isDefaultGateway`, in each version of the specification.
 ///
-/// Written down by hand from the specification's section 5 of each version.
+/// Written by hand from section 5 of each version of the specification.
 struct Golden {
   var families: Families
   var bridgeMAC: String

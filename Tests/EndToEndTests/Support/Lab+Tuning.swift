@@ -10,18 +10,18 @@ extension Lab {
     ((try? FileManager.default.contentsOfDirectory(atPath: backupDirectory)) ?? []).sorted()
   }
 
-  /// An entry `tuning` of the network `net`; `keys` is a JSON object.
+  /// The configuration of `tuning` in the network `net`; `keys` is a JSON object.
   func tuning(_ keys: String = "{}", _ version: SpecVersion = .latest) throws -> JSONValue {
     try JSONValue(json: #"{"name": "net", "type": "tuning"}"#).with("cniVersion", .string(version.rawValue))
       .with("dataDir", .string(backupDirectory)).merging(try JSONValue(json: keys))
   }
 
-  /// ADD of `tuning`, behind what made `previous`.
+  /// Runs ADD of `tuning` with this prevResult.
   func tune(_ config: JSONValue, _ previous: JSONValue, args: String = "") throws -> Outcome {
     try add(config.with("prevResult", previous), args: args, plugin: "tuning")
   }
 
-  /// What `tuning` can change of the first container, as text.
+  /// The values in the first container that `tuning` can change.
   func tunables(_ interface: String = "eth0") throws -> [String] {
     let container = container(1)
     let link = try link(interface, in: container)
@@ -35,7 +35,7 @@ extension Lab {
     "net/ipv4/ip_local_reserved_ports",
   ]
 
-  /// Every key; the settings are those that `tunables` reads.
+  /// A configuration with every key; its sysctls are those that `tunables` reads.
   static let everyTuning = #"""
     {"mac": "02:00:00:00:00:09", "mtu": 1400, "txQLen": 77, "promisc": true, "allmulti": true,
      "sysctl": {"net.ipv4.conf.IFNAME.rp_filter": "2", "net.ipv4.ip_forward": "1",

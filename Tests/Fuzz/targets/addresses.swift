@@ -1,6 +1,6 @@
 import NetTypes
 
-/// Parsed text printed and parsed again is the same value, and the same text from then on.
+/// A value that is parsed from text, printed and parsed again stays the same, and so does its text.
 func fuzz(_ bytes: [UInt8]) {
   let text = String(decoding: bytes, as: UTF8.self)
   if let address = roundTrip(IPAddress.self, text) { checkAddress(address) }

@@ -12,6 +12,6 @@ func fuzz(_ bytes: [UInt8]) {
     _ = arguments["K8S_POD_NAME"]
   } catch {
     require(error.code == .invalidEnvironment, "\(text): \(error)")
-    require(!error.message.isEmpty, "\(text): refused without a word")
+    require(!error.message.isEmpty, "\(text): the error has no message")
   }
 }

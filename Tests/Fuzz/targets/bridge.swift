@@ -1,7 +1,7 @@
 import CNI
 @testable import bridge
 
-/// A configuration of `bridge` becomes settings in range, or is refused with a code that says why.
+/// A configuration of `bridge` gives valid settings, or is refused with a code.
 func fuzz(_ bytes: [UInt8]) {
   do throws(CNIError) {
     let config = try CNIJSON.decode(BridgeConfig.self, from: bytes)
@@ -10,13 +10,13 @@ func fuzz(_ bytes: [UInt8]) {
   } catch {
     let expected: [CNIError.Code] = [.decodingFailure, .invalidNetworkConfig, .unsupportedField]
     require(expected.contains(error.code), "\(error)")
-    require(!error.message.isEmpty, "refused without a word")
+    require(!error.message.isEmpty, "the error has no message")
   }
 }
 
 func check(_ settings: BridgeSettings) {
   require(settings.mtu.map(BridgeSettings.mtuRange.contains) ?? true, "mtu \(settings.mtu ?? 0)")
-  // 0 would beat every route that somebody else made.
+  // Metric 0 would take precedence over all other routes.
   require(settings.defaultMetric ?? 1 > 0, "metric \(settings.defaultMetric ?? 0)")
   require(settings.isGateway || !settings.isDefaultGateway, "a default gateway that is none")
 }

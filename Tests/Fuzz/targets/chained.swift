@@ -4,7 +4,7 @@ import PacketFilter
 @testable import firewall
 @testable import portmap
 
-/// A configuration of `portmap` or `firewall` becomes settings in range, or is refused with a code that says why.
+/// A configuration of `portmap` or `firewall` gives valid settings, or is refused with a code.
 func fuzz(_ bytes: [UInt8]) {
   attempt { () throws(CNIError) in checkPorts(try PortmapSettings(CNIJSON.decode(PortmapConfig.self, from: bytes))) }
   attempt { () throws(CNIError) in
@@ -22,12 +22,12 @@ func attempt(_ body: () throws(CNIError) -> Void) {
   } catch {
     let expected: [CNIError.Code] = [.decodingFailure, .invalidNetworkConfig, .unsupportedField]
     require(expected.contains(error.code), "\(error)")
-    require(!error.message.isEmpty, "refused without a word")
+    require(!error.message.isEmpty, "the error has no message")
   }
 }
 
 func checkPorts(_ settings: PortmapSettings) {
-  require(settings.masquerades || !settings.masqueradesAll, "masquerades all and nothing")
+  require(settings.masquerades || !settings.masqueradesAll, "masqAll without snat")
   for mapping in settings.mappings {
     require(mapping.containerPort > 0 && mapping.hostPort ?? 1 > 0, "port 0 of \(mapping.configKey)")
     require(!(mapping.hostIP?.isMulticast ?? false), "a multicast address in \(mapping.configKey)")

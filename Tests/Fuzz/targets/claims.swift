@@ -1,7 +1,7 @@
 import CNI
 import PacketFilter
 
-/// What is remembered of packet filter rules is read and can be written and read again, or it is refused with code 6 or 7.
+/// A rule set file is read, and can be written and read again, or it is refused with code 6 or 7.
 func fuzz(_ bytes: [UInt8]) {
   do throws(CNIError) {
     let ruleSet = try CNIJSON.decode(RuleSet.self, from: bytes)

@@ -1,6 +1,6 @@
 import CNI
 
-/// Whatever stands on standard input is read, or refused with code 6 or 7; what is read can be written and read again.
+/// Any standard input is read, or refused with code 6 or 7; the value that was read can be written and read again.
 func fuzz(_ bytes: [UInt8]) {
   attempt {
     () throws(CNIError) in
@@ -20,11 +20,11 @@ func attempt(_ body: () throws(CNIError) -> Void) {
     try body()
   } catch {
     require([.decodingFailure, .invalidNetworkConfig].contains(error.code), "\(error)")
-    require(!error.message.isEmpty, "refused without a word")
+    require(!error.message.isEmpty, "the error has no message")
   }
 }
 
-/// The latest form loses nothing; the older ones can always be written.
+/// The latest version of a result keeps everything; older versions can always be written.
 func checkResult(_ bytes: [UInt8]) throws(CNIError) {
   let written = try CNIJSON.decode(PrintedResult.self, from: bytes)
   for version in SpecVersion.allCases {

@@ -2,7 +2,7 @@ import CNI
 import IPAM
 import NetTypes
 
-/// A configuration becomes range sets whose addresses lie where they should, or is refused with a code that says why.
+/// A configuration gives range sets with addresses inside their subnets, or is refused with a code.
 func fuzz(_ bytes: [UInt8]) {
   do throws(CNIError) {
     let config = try CNIJSON.decode(HostLocalConfig.self, from: bytes)
@@ -12,11 +12,11 @@ func fuzz(_ bytes: [UInt8]) {
       .decodingFailure, .invalidNetworkConfig, .unsupportedField, .incompatibleVersion, .poolExhausted,
     ]
     require(expected.contains(error.code), "\(error)")
-    require(!error.message.isEmpty, "refused without a word")
+    require(!error.message.isEmpty, "the error has no message")
   }
 }
 
-/// What stands for "auto".
+/// The subnets for "auto".
 var unused: [IPFamily: IPPrefix] {
   var chosen: [IPFamily: IPPrefix] = [:]
   chosen[.v4] = IPPrefix("172.17.0.0/16")
@@ -33,7 +33,7 @@ func check(_ set: RangeSet) {
       require(range.gateway.map { !span.contains($0) } ?? true, "\(range.key): the gateway would be handed out")
     }
   }
-  // Wherever allocation went on the last time, every address comes once.
+  // From any last address, allocation visits every address once.
   for last in set.ranges.flatMap({ [$0.span.first, $0.span.last] }) {
     let order = set.usable(after: last)
     require(order.reduce(0) { $0 &+ $1.count } == set.usable.reduce(0) { $0 &+ $1.count }, "\(set) after \(last)")

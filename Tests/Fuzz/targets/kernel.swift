@@ -2,7 +2,7 @@ import Kernel
 import NetTypes
 @testable import Netlink
 
-/// Whatever one read of a netlink socket brings is split and understood as far as it goes.
+/// Any bytes from a netlink socket are split into messages and parsed as far as they are valid.
 func fuzz(_ bytes: [UInt8]) {
   let messages = Message.split(bytes[...])
   let covered = messages.reduce(0) { $0 + Message.headerSize + $1.payload.count }

@@ -1,7 +1,7 @@
 import NetTypes
 @testable import IPAM
 
-/// What lies in a lease directory is read as a lease, a mark or neither, and what is read is written back the same.
+/// A file of a lease directory is read as a lease, a mark or neither; a lease is written back unchanged.
 func fuzz(_ bytes: [UInt8]) {
   if let holder = LeaseHolder(fileContent: bytes) { checkHolder(holder, bytes) }
   let text = String(decoding: bytes, as: UTF8.self)
@@ -18,7 +18,7 @@ func fuzz(_ bytes: [UInt8]) {
 
 func checkHolder(_ holder: LeaseHolder, _ bytes: [UInt8]) {
   guard let again = LeaseHolder(fileContent: holder.fileContent) else { fatalError("\(holder): unreadable") }
-  // White space about the text does not count, so a name that itself ends with some may lose it.
+  // White space around the text is ignored, so a name that ends in white space may lose it.
   require(again.container.hasPrefix(trimmed(holder.container)), "\(holder), then \(again)")
   require(holder.fileContent.count <= bytes.count, "\(holder): longer than what was read")
 }

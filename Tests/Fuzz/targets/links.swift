@@ -7,7 +7,7 @@ import NetTypes
 @testable import ptp
 @testable import vlan
 
-/// A configuration of a plugin without a bridge becomes settings in range, or is refused with a code that says why.
+/// A configuration of a plugin without a bridge gives valid settings, or is refused with a code.
 func fuzz(_ bytes: [UInt8]) {
   attempt { () throws(CNIError) in try checkChildLink(CNIJSON.decode(MacvlanConfig.self, from: bytes)) }
   attempt { () throws(CNIError) in try checkChildLink(CNIJSON.decode(IPVLANConfig.self, from: bytes)) }
@@ -21,8 +21,8 @@ func fuzz(_ bytes: [UInt8]) {
     checkMetric(settings.defaultMetric)
     checkMTU(settings.mtu)
     require(settings.peer?.hasPrefix("/") ?? true, "a peer's namespace without a path: \(settings.peer ?? "")")
-    require(settings.peer == nil || settings.masquerading == nil, "a host that nothing passes by masquerades")
-    require(settings.peer != nil || settings.peerInterface == nil, "the host's end is named by somebody else")
+    require(settings.peer == nil || settings.masquerading == nil, "masquerading with peer")
+    require(settings.peer != nil || settings.peerInterface == nil, "peerIfName without peer")
   }
 }
 
@@ -32,7 +32,7 @@ func attempt(_ body: () throws(CNIError) -> Void) {
   } catch {
     let expected: [CNIError.Code] = [.decodingFailure, .invalidNetworkConfig, .unsupportedField]
     require(expected.contains(error.code), "\(error)")
-    require(!error.message.isEmpty, "refused without a word")
+    require(!error.message.isEmpty, "the error has no message")
   }
 }
 
@@ -44,12 +44,12 @@ func checkChildLink(_ config: some ChildLinkConfig) throws(CNIError) {
   case .vlan(let id): require((0...4094).contains(id), "VLAN \(id)")
   case .macvlan(let macvlan):
     require(macvlan.broadcastQueue ?? 1 > 0, "a queue for \(macvlan.broadcastQueue ?? 0)")
-    if case .source(let allowed) = macvlan.mode { require(!allowed.isEmpty, "a source mode that lets nobody in") }
-  case .ipvlan: require(settings.macSource == .parent, "an ipvlan link with a hardware address of its own")
+    if case .source(let allowed) = macvlan.mode { require(!allowed.isEmpty, "mode source without allowed addresses") }
+  case .ipvlan: require(settings.macSource == .parent, "an ipvlan link with its own MAC address")
   }
 }
 
 func checkMTU(_ mtu: Int?) { require(mtu.map(Addressing.mtuRange.contains) ?? true, "mtu \(mtu ?? 0)") }
 
-/// 0 would beat every route that somebody else made.
+/// Metric 0 would take precedence over all other routes.
 func checkMetric(_ metric: Int?) { require(metric ?? 1 > 0, "metric \(metric ?? 0)") }

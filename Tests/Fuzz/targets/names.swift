@@ -4,7 +4,7 @@ import NetTypes
 import PluginKit
 @testable import dns_hosts
 
-/// A configuration of `dns-hosts` becomes settings that fit a hosts file, or is refused; what is remembered reads back.
+/// A configuration of `dns-hosts` gives settings that fit a hosts file, or is refused; state files can be read back.
 func fuzz(_ bytes: [UInt8]) {
   attempt { () throws(CNIError) in
     let value = try CNIJSON.decodeValue(bytes)
@@ -22,7 +22,7 @@ func attempt(_ body: () throws(CNIError) -> Void) {
   } catch {
     let expected: [CNIError.Code] = [.decodingFailure, .invalidNetworkConfig, .unsupportedField, .invalidEnvironment]
     require(expected.contains(error.code), "\(error)")
-    require(!error.message.isEmpty, "refused without a word")
+    require(!error.message.isEmpty, "the error has no message")
   }
 }
 
@@ -46,7 +46,7 @@ func checkSettings(_ settings: DNSHostsSettings) {
   }
 }
 
-/// What was read from a state file and written again is read as the same.
+/// A state file that is read, written and read again gives the same value.
 func checkState<Value: JSONReadable & Equatable>(_: Value.Type, _ bytes: [UInt8], _ json: (Value) -> JSONValue) {
   do throws(CNIError) {
     let value = try CNIJSON.decode(Value.self, from: bytes)

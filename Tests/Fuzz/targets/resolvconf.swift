@@ -2,7 +2,7 @@ import CNI
 import Names
 import NetTypes
 
-/// Whatever a host's file holds, what is made of it is a file that says the same when it is read again.
+/// A container's resolv.conf, made from any file of the host, has the same entries when it is read again.
 func fuzz(_ bytes: [UInt8]) {
   let text = String(decoding: bytes, as: UTF8.self)
   let host = PartialResolvConf(host: text)

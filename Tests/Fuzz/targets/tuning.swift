@@ -1,7 +1,7 @@
 import CNI
 @testable import tuning
 
-/// A setting's name never leaves `net`; a backup or configuration is read or refused, and a backup can be read again.
+/// A sysctl's path stays below `net`; a backup or configuration is read or refused, and a backup can be read again.
 func fuzz(_ bytes: [UInt8]) {
   checkName(String(decoding: bytes, as: UTF8.self))
   do throws(CNIError) {
@@ -12,7 +12,7 @@ func fuzz(_ bytes: [UInt8]) {
     require(again.json == backup.json, "\(backup.json.text), then \(again.json.text)")
   } catch {
     require([.decodingFailure, .invalidNetworkConfig].contains(error.code), "\(error)")
-    require(!error.message.isEmpty, "refused without a word")
+    require(!error.message.isEmpty, "the error has no message")
   }
 }
 
