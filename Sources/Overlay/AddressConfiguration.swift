@@ -1,18 +1,18 @@
 public import CNI
 import NetTypes
 
-extension OverlayConfig {
+extension OverlayInput {
   /// The configuration for the IPAM plugin, with this host's subnets as `ipam.ranges`.
   ///
   /// Only in mode l3, for host-local without `subnet` and `ranges`. Otherwise `nil`: the plugin gets the configuration
   /// unchanged.
   public var ipamInput: JSONValue? {
-    guard (try? checkedMode()) == .l3, let subnets = localEndpoint?.controlState.ownSubnets, !subnets.isEmpty,
-      let type = ipam?.description, Self.typesWithOwnSubnets.contains(type), var configuration = document.object,
-      let (key, value) = document.member("ipam"), var ipam = value.object,
+    guard (try? config.checkedMode()) == .l3, !controlState.ownSubnets.isEmpty, let type = config.ipam?.description,
+      Self.typesWithOwnSubnets.contains(type), var configuration = config.document.object,
+      let (key, value) = config.document.member("ipam"), var ipam = value.object,
       !["subnet", "ranges"].contains(where: { value.member($0).map { $0.value != .null } ?? false })
     else { return nil }
-    ipam["ranges"] = .array(subnets.map { .array([.object(["subnet": .string($0.description)])]) })
+    ipam["ranges"] = .array(controlState.ownSubnets.map { .array([.object(["subnet": .string($0.description)])]) })
     configuration[key] = .object(ipam)
     return .object(configuration)
   }

@@ -5,60 +5,58 @@ public import PluginKit
 
 /// The `overlay-vxlan` part of a network configuration, as written; absent keys are `nil`.
 public struct OverlayConfig: JSONReadable, Sendable {
-  public var mode: String?
-  public var controlPlane: ControlPlane
-  public var vni: Int?
-  public var dstport: Int?
+  public let mode: String?
+  public let controlPlane: ControlPlane
+  public let vni: Int?
+  public let dstport: Int?
   /// `nil`: `auto`.
-  public var local: IPAddress?
+  public let local: IPAddress?
   /// The link of this host for packets to other hosts.
-  public var dev: InterfaceName?
-  public var ttl: Int?
-  public var df: String?
-  public var learning: Bool?
-  public var udpcsum: Bool?
-  public var udp6zerocsumtx: Bool?
-  public var udp6zerocsumrx: Bool?
-  public var txChecksumOffload: Bool?
-  public var bridge: InterfaceName?
-  public var vxlan: InterfaceName?
+  public let dev: InterfaceName?
+  public let ttl: Int?
+  public let df: String?
+  public let learning: Bool?
+  public let udpcsum: Bool?
+  public let udp6zerocsumtx: Bool?
+  public let udp6zerocsumrx: Bool?
+  public let txChecksumOffload: Bool?
+  public let bridge: InterfaceName?
+  public let vxlan: InterfaceName?
   /// `nil`: `auto`.
-  public var vtepMAC: MACAddress?
-  public var gatewayMAC: MACAddress?
+  public let vtepMAC: MACAddress?
+  public let gatewayMAC: MACAddress?
   /// Largest packet, in bytes; 0 means absent, as with the reference plugins.
-  public var mtu: Int?
+  public let mtu: Int?
   /// The network's prefixes on all hosts.
-  public var network: [IPPrefix]
-  public var isGateway: Bool?
-  public var isDefaultGateway: Bool?
-  public var masquerade: MasqueradeConfig
-  public var ipForward: Bool?
+  public let network: [IPPrefix]
+  public let isGateway: Bool?
+  public let isDefaultGateway: Bool?
+  public let masquerade: MasqueradeConfig
+  public let ipForward: Bool?
   /// Whether the container's MAC address is derived from its IP address.
-  public var macFromIP: Bool?
-  public var enabledad: Bool?
-  public var gwPriority: Int?
+  public let macFromIP: Bool?
+  public let enabledad: Bool?
+  public let gwPriority: Int?
   /// How the container treats router advertisements on its link.
-  public var routerAdvertisements: RouterAdvertisements
-  public var hairpinMode: Bool?
-  public var portIsolation: Bool?
+  public let routerAdvertisements: RouterAdvertisements
+  public let hairpinMode: Bool?
+  public let portIsolation: Bool?
   /// Whether packets from other addresses than the container's own are dropped.
-  public var ipspoofchk: Bool?
+  public let ipspoofchk: Bool?
   /// Whether the bridge learns which addresses are behind the container.
-  public var macLearning: Bool?
-  public var isolation: String?
-  public var directRouting: Bool?
-  public var neighSuppress: Bool?
+  public let macLearning: Bool?
+  public let isolation: String?
+  public let directRouting: Bool?
+  public let neighSuppress: Bool?
   /// The VRF that routes between networks, and its routing table.
-  public var vrf: InterfaceName?
-  public var vrfTable: Int?
+  public let vrf: InterfaceName?
+  public let vrfTable: Int?
   /// The L3VNI: the VNI for packets between the VRF's networks on different hosts.
-  public var l3VNI: Int?
+  public let l3VNI: Int?
   /// The IPAM plugin; `nil` if the container gets no addresses.
-  public var ipam: PluginType?
+  public let ipam: PluginType?
   /// The whole configuration, for an IPAM plugin that also needs this host's subnet.
-  public var document: JSONValue
-  /// Data from this host and the control plane; `nil` before they are read.
-  public var localEndpoint: LocalEndpoint?
+  public let document: JSONValue
 
   public init(_ json: JSONReader) throws(CNIError) {
     document = json.value
@@ -178,7 +176,7 @@ extension OverlayConfig {
   /// Checks keys that depend on each other and on the mode.
   ///
   /// - Throws: code 7 for keys that contradict each other or have no meaning in this mode.
-  func checkCombinations(_ mode: OverlayMode) throws(CNIError) {
+  func checkCombinations(_ mode: OverlayMode, local: IPAddress) throws(CNIError) {
     switch mode {
     case .l3:
       if isGateway == false { throw refusal("isGateway", "false", "mode l3 routes through the host: want true") }
@@ -200,7 +198,7 @@ extension OverlayConfig {
     if let bridge, bridge == vxlan { throw OverlayNames.refusal(ofBoth: bridge) }
     guard case .multicast(let group) = controlPlane else { return }
     guard group.isMulticast else { throw refusal("controlPlane.group", "\"\(group)\"", "want a multicast address") }
-    if let local = localEndpoint?.local, group.family != local.family {
+    if group.family != local.family {
       throw refusal("controlPlane.group", "\"\(group)\"", "want a multicast address of the family of local, \(local)")
     }
     guard dev != nil else {

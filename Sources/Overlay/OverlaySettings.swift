@@ -55,16 +55,16 @@ public struct OverlaySettings: Equatable, Sendable {
   /// Checks a configuration and fills in its defaults.
   ///
   /// - Parameters:
-  ///   - config: with `localEndpoint`.
+  ///   - input: the configuration with what the control plane says.
   ///   - keys: the values that the runtime passes.
   ///   - arguments: `CNI_ARGS`.
   /// - Throws: code 7 for an invalid value, code 2 for a value that the configured packet filter does not support.
-  public init(_ config: OverlayConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
-    guard let localEndpoint = config.localEndpoint else { preconditionFailure("control plane not read yet") }
+  public init(_ input: OverlayInput, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) {
+    let config = input.config
     mode = try config.checkedMode()
-    local = localEndpoint.local
-    controlState = localEndpoint.controlState
-    tunnel = try config.tunnel(localEndpoint)
+    local = input.local
+    controlState = input.controlState
+    tunnel = try config.tunnel(from: local, controlState)
     dev = config.dev
     vtepMAC = config.vtepMAC ?? controlState.vtepMAC ?? MACAddress(forTunnelOf: tunnel.vni, from: local)
     isGateway = config.isGateway ?? true
@@ -94,7 +94,7 @@ public struct OverlaySettings: Equatable, Sendable {
     containerName = keys.containerName(arguments)
     givenBridge = config.bridge
     givenVXLAN = config.vxlan
-    try config.checkCombinations(mode)
+    try config.checkCombinations(mode, local: local)
     try config.checkAddresses(mode, keys)
     try check(config.controlPlane)
   }
@@ -152,8 +152,8 @@ public struct OverlaySettings: Equatable, Sendable {
 }
 
 extension OverlayConfig {
-  fileprivate func tunnel(_ localEndpoint: LocalEndpoint) throws(CNIError) -> VXLAN {
-    let given = try checkedVNI(), etcdVNI = localEndpoint.controlState.vni
+  fileprivate func tunnel(from local: IPAddress, _ controlState: ControlPlaneState) throws(CNIError) -> VXLAN {
+    let given = try checkedVNI(), etcdVNI = controlState.vni
     if let given, let etcdVNI, given != etcdVNI {
       throw CNIError(
         .invalidNetworkConfig,
@@ -162,14 +162,14 @@ extension OverlayConfig {
     guard let vni = given ?? etcdVNI else {
       throw CNIError(.invalidNetworkConfig, "key \"vni\": missing: want 1 to 16777215")
     }
-    let givenPort = try checkedPort(), etcdPort = localEndpoint.controlState.port
+    let givenPort = try checkedPort(), etcdPort = controlState.port
     if let givenPort, let etcdPort, givenPort != etcdPort {
       throw CNIError(
         .invalidNetworkConfig,
         "key \"dstport\": \(givenPort): the network's configuration in etcd has \(etcdPort): want that value")
     }
     var tunnel = VXLAN(vni: vni, port: givenPort ?? etcdPort ?? controlPlane.defaultPort)
-    tunnel.local = localEndpoint.local
+    tunnel.local = local
     if case .multicast(let group) = controlPlane { tunnel.group = group }
     tunnel.ttl = try checked("ttl", ttl, KeyRange.ttl)
     if let df {

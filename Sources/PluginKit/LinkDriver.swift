@@ -7,6 +7,10 @@ public import NetTypes
 /// Making, checking and undoing the changes is the same for all such plugins: `MainPlugin`.
 public protocol LinkDriver {
   associatedtype Config: JSONReadable & Sendable
+  /// What the settings are made from: the configuration, and for an overlay what its control plane says.
+  ///
+  /// `MainPlugin` is a whole plugin if it is the configuration alone.
+  associatedtype Input = Config
   /// The configuration with every value checked.
   associatedtype Settings
   /// The present state of the host, as far as the plan depends on it.
@@ -18,54 +22,8 @@ public protocol LinkDriver {
   /// The kind of the container's link: `veth`, `macvlan`.
   static var linkKind: String { get }
 
-  /// Another container's namespace that is used in place of the host's; `nil` for the host's.
-  func peerNamespace(_ config: Config) -> PeerNamespace?
-
-  /// The parent and addresses that a link takes from the previous plugin of the chain, whose result it then replaces.
-  ///
-  /// - Returns: `nil` for a link that is added to the previous result.
-  /// - Throws: code 7 if the previous result does not fit.
-  func chainInput(_ config: Config, _ previous: AddResult) throws(CNIError) -> ChainInput<Config>?
-
-  /// Fills in data from the control plane (peers file or etcd).
-  ///
-  /// Called before `settings`, for ADD, CHECK and STATUS; changes nothing on the host.
-  ///
-  /// - Throws: code 11 if the control plane does not answer now; STATUS reports that as code 50.
-  func withControlPlaneData<K: Kernel & ~Copyable>(
-    _ config: Config, of network: NetworkName, for command: Command, on kernel: inout K
-  ) throws(CNIError) -> Config
-
-  /// Fills in placeholder data for VALIDATE, so that only errors that occur on every host are reported.
-  ///
-  /// By default the configuration is unchanged.
-  func withPlaceholderData(_ config: Config) -> Config
-
-  /// The input of the IPAM plugin for ADD, CHECK and STATUS; `nil` for this plugin's own input.
-  func ipamInput(_ config: Config) -> JSONValue?
-
-  /// Publishes the attachment to other hosts, after it is complete and before the result is written.
-  ///
-  /// - Throws: code 11 if that is not possible now; everything is then rolled back.
-  func publish(_ config: Config, _ owner: AttachmentID, _ result: AddResult) throws(CNIError)
-
-  /// Undoes `publish`, on DEL and on rollback of an ADD; no error if nothing was published.
-  ///
-  /// - Parameters:
-  ///   - config: the configuration as it was read, without the data of `withControlPlaneData`.
-  ///   - owner: the attachment.
-  /// - Throws: code 11 if that is not possible now.
-  func withdraw(_ config: Config, _ owner: AttachmentID) throws(CNIError)
-
-  /// Undoes `publish` for attachments that are not in `valid`.
-  ///
-  /// - Throws: code 11 if that is not possible now.
-  func withdrawOthers(
-    _ config: Config, of network: NetworkName, valid: Set<ValidAttachments.Attachment>
-  ) throws(CNIError)
-
   /// Checks everything that can be checked without the host.
-  func settings(_ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> Settings
+  func settings(_ input: Input, _ keys: RuntimeKeys, _ arguments: CNIArguments) throws(CNIError) -> Settings
 
   /// Reads the present state of the host, without changing anything.
   func readHostState<K: Kernel & ~Copyable>(
@@ -88,13 +46,6 @@ public protocol LinkDriver {
     _ settings: Settings, _ hostState: HostState, owner: AttachmentID, namespacePath: String, addresses: AddResult
   ) throws(CNIError) -> AttachmentPlan
 
-  /// The changes that DEL makes first, found by dumping the host's entries; none by default.
-  ///
-  /// - Throws: an error of the kernel; DEL reports it and makes the changes of `removal` nevertheless.
-  func staleEntryRemoval<K: Kernel & ~Copyable>(
-    of owner: AttachmentID, _ config: Config?, on kernel: inout K
-  ) throws(KernelError) -> [Change]
-
   /// The changes for DEL on the host; only the owner is certain. `config` is `nil` if it can no longer be read.
   func removal<K: Kernel & ~Copyable>(
     of owner: AttachmentID, _ config: Config?, on kernel: inout K
@@ -109,44 +60,25 @@ public protocol LinkDriver {
   func obstacle<K: Kernel & ~Copyable>(_ config: Config, on kernel: inout K) throws(KernelError) -> String?
 }
 
-extension LinkDriver {
-  public func peerNamespace(_ config: Config) -> PeerNamespace? { nil }
-
-  public func chainInput(_ config: Config, _ previous: AddResult) throws(CNIError) -> ChainInput<Config>? { nil }
-
-  public func withControlPlaneData<K: Kernel & ~Copyable>(
-    _ config: Config, of network: NetworkName, for command: Command, on kernel: inout K
-  ) throws(CNIError) -> Config {
-    config
-  }
-
-  public func staleEntryRemoval<K: Kernel & ~Copyable>(
-    of owner: AttachmentID, _ config: Config?, on kernel: inout K
-  ) throws(KernelError) -> [Change] {
-    []
-  }
-
-  public func withPlaceholderData(_ config: Config) -> Config { config }
-  public func ipamInput(_ config: Config) -> JSONValue? { nil }
-  public func publish(_ config: Config, _ owner: AttachmentID, _ result: AddResult) throws(CNIError) {}
-  public func withdraw(_ config: Config, _ owner: AttachmentID) throws(CNIError) {}
-
-  public func withdrawOthers(
-    _ config: Config, of network: NetworkName, valid: Set<ValidAttachments.Attachment>
-  ) throws(CNIError) {}
-}
-
-/// The values that a link takes from the previous plugin of the chain.
-public struct ChainInput<Config> {
-  /// The configuration, with these values filled in.
-  public var config: Config
+/// What a link takes from the previous plugin of the chain, whose result it then replaces.
+public struct ChainInput<Settings> {
+  /// The settings, with the previous result's values.
+  public var settings: Settings
   /// The addresses; `nil` if IPAM gives them.
   public var addresses: AddResult?
 
-  public init(config: Config, addresses: AddResult?) {
-    self.config = config
+  public init(settings: Settings, addresses: AddResult?) {
+    self.settings = settings
     self.addresses = addresses
   }
+}
+
+/// Where the addresses of an attachment come from.
+public enum AddressSource {
+  /// The IPAM plugin, with that input; `nil` for the plugin's own input.
+  case ipam(input: JSONValue?)
+  /// The previous plugin of the chain.
+  case previous(AddResult)
 }
 
 /// A namespace that is used in place of the host's.

@@ -3,13 +3,26 @@ import Kernel
 import NetTypes
 
 extension MainPlugin where Host: ~Copyable {
-  public func check(_ call: Call<Config>) throws(CNIError) {
-    var kernel = try open(container: call.namespacePath, call.config, call.journal)
-    let config = try driver.withControlPlaneData(call.config, of: call.owner.network, for: .check, on: &kernel)
-    let settings = try driver.settings(config, call.keys, call.arguments())
+  /// Opens the kernel for CHECK.
+  public func open(_ call: Call<Config>) throws(CNIError) -> TracingKernel<Host> {
+    try open(container: call.namespacePath, call.config, call.journal)
+  }
+
+  /// Compares the attachment with the plan that follows from the settings and `prevResult`.
+  ///
+  /// - Parameters:
+  ///   - call: the call of CHECK.
+  ///   - settings: the settings of its configuration.
+  ///   - ipamInput: the input of the IPAM plugin; `nil` for this plugin's own input.
+  ///   - kernel: the kernel.
+  /// - Throws: one error with all differences.
+  public func check(
+    _ call: Call<Config>, _ settings: Driver.Settings, ipamInput: JSONValue? = nil,
+    on kernel: inout TracingKernel<Host>
+  ) throws(CNIError) {
     var problems: [CNIError] = []
     do throws(CNIError) {
-      try call.delegates.forward(.check, driver.ipamInput(config))
+      try call.delegates.forward(.check, ipamInput)
     } catch { problems.append(error) }
     let found = try findDifferences(call, settings, on: &kernel)
     if !found.isEmpty {
@@ -23,7 +36,7 @@ extension MainPlugin where Host: ~Copyable {
     _ call: Call<Config>, _ settings: Driver.Settings, on kernel: inout TracingKernel<Host>
   ) throws(CNIError) -> [String] {
     let previous = call.previous ?? AddResult()
-    let peerPath = driver.peerNamespace(call.config)?.path
+    let peerPath = peer(call.config)?.path
     let part = previous.entries(of: call.owner.interface, peerPath: peerPath)
     let plan = try plan(call, settings, try readHostState(call, settings, at: &kernel), part)
     do throws(KernelError) {

@@ -1,22 +1,33 @@
 public import CNI
-import Kernel
-import NetTypes
+public import Kernel
+public import NetTypes
 
 extension MainPlugin where Host: ~Copyable {
-  public func delete(_ removal: Removal<Config>) throws(CNIError) {
+  /// Removes everything of the attachment; continues after errors.
+  ///
+  /// - Parameters:
+  ///   - removal: the call of DEL.
+  ///   - staleEntries: the changes that DEL makes first on the host, found by dumping its entries; if it throws, the
+  ///     error is reported and the driver's changes are made nevertheless.
+  ///   - withdraw: undoes what ADD published to other hosts, before the addresses are released.
+  /// - Throws: all errors as one.
+  public func delete(
+    _ removal: Removal<Config>, staleEntries: (inout TracingKernel<Host>) throws(KernelError) -> [Change],
+    withdraw: () throws(CNIError) -> Void
+  ) throws(CNIError) {
     var problems: [CNIError] = []
     let isReturnedThroughLink = removal.delegates.ipam?.needsLink == true
     if isReturnedThroughLink { attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) } }
-    attempt(&problems) { () throws(CNIError) in try remove(removal) }
-    if let config = removal.config {
-      attempt(&problems) { () throws(CNIError) in try driver.withdraw(config, removal.owner) }
-    }
+    attempt(&problems) { () throws(CNIError) in try remove(removal, staleEntries) }
+    attempt(&problems, withdraw)
     // Releases the addresses last, so that no other container gets one that is still in use.
     if !isReturnedThroughLink { attempt(&problems) { () throws(CNIError) in try removal.delegates.forward(.del) } }
     if let error = CNIError(joining: problems) { throw error }
   }
 
-  private func remove(_ removal: Removal<Config>) throws(CNIError) {
+  private func remove(
+    _ removal: Removal<Config>, _ staleEntries: (inout TracingKernel<Host>) throws(KernelError) -> [Change]
+  ) throws(CNIError) {
     var kernel = try openForRemoval(removal.namespacePath, removal.config, removal.journal)
     var problems: [CNIError] = []
     if removal.namespacePath != nil {
@@ -25,10 +36,7 @@ extension MainPlugin where Host: ~Copyable {
       } catch { problems.append(CNIError(error)) }
     }
     attempt(&problems) { () throws(CNIError) in
-      let strays = try convertingErrors { () throws(KernelError) in
-        try driver.staleEntryRemoval(of: removal.owner, removal.config, on: &kernel)
-      }
-      try kernel.applyAll(strays)
+      try kernel.applyAll(try convertingErrors { () throws(KernelError) in try staleEntries(&kernel) })
     }
     attempt(&problems) { () throws(CNIError) in
       let leftovers = try convertingErrors { () throws(KernelError) in
@@ -44,7 +52,7 @@ extension MainPlugin where Host: ~Copyable {
     _ path: String?, _ config: Config?, _ journal: Journal?
   ) throws(CNIError) -> TracingKernel<Host> {
     do throws(CNIError) { return try open(container: path, config, journal) } catch {
-      guard config.flatMap(driver.peerNamespace) != nil else { throw error }
+      guard config.flatMap(peer) != nil else { throw error }
       return try open(container: path, nil, journal)
     }
   }
@@ -68,8 +76,15 @@ extension MainPlugin where Host: ~Copyable {
     try kernel.apply(.deleteLink(owner.interface, on: .container))
   }
 
+  /// Removes everything of attachments that are not in `valid`; continues after errors.
+  ///
+  /// - Parameters:
+  ///   - network: the call of GC.
+  ///   - valid: the attachments to keep.
+  ///   - withdraw: undoes what was published to other hosts for the others.
+  /// - Throws: all errors as one.
   public func collectGarbage(
-    _ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>
+    _ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>, withdraw: () throws(CNIError) -> Void
   ) throws(CNIError) {
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
@@ -80,38 +95,24 @@ extension MainPlugin where Host: ~Copyable {
       }
       try kernel.applyAll(garbage)
     }
-    attempt(&problems) { () throws(CNIError) in
-      try driver.withdrawOthers(network.config, of: network.name, valid: valid)
-    }
+    attempt(&problems, withdraw)
     attempt(&problems) { () throws(CNIError) in try network.delegates.forward(.gc) }
     if let error = CNIError(joining: problems) { throw error }
   }
 
-  private func openForStatus(_ network: NetworkCall<Config>) throws(CNIError) -> TracingKernel<Host> {
-    do throws(CNIError) { return try open(container: nil, network.config, network.journal) } catch {
+  /// Opens the kernel and checks for STATUS that an ADD can succeed on this host.
+  ///
+  /// - Throws: code 50 if it cannot.
+  public func openForStatus(_ network: NetworkCall<Config>) throws(CNIError) -> TracingKernel<Host> {
+    var kernel: TracingKernel<Host>
+    do throws(CNIError) { kernel = try open(container: nil, network.config, network.journal) } catch {
       throw CNIError(.notAvailable, error.message, details: error.details)
     }
-  }
-
-  private func controlPlaneDataForStatus(
-    _ network: NetworkCall<Config>, on kernel: inout TracingKernel<Host>
-  ) throws(CNIError) -> Config {
-    do throws(CNIError) {
-      return try driver.withControlPlaneData(network.config, of: network.name, for: .status, on: &kernel)
-    } catch {
-      guard error.code == .tryAgainLater else { throw error }
-      throw CNIError(.notAvailable, error.message, details: error.details)
-    }
-  }
-
-  public func status(_ network: NetworkCall<Config>) throws(CNIError) {
-    var kernel = try openForStatus(network)
     if let obstacle = try convertingErrors({ () throws(KernelError) in try driver.obstacle(network.config, on: &kernel)
     }) {
       throw CNIError(.notAvailable, obstacle)
     }
     try checkIPv6(network, on: &kernel)
-    let config = try controlPlaneDataForStatus(network, on: &kernel)
-    try network.delegates.forward(.status, driver.ipamInput(config))
+    return kernel
   }
 }

@@ -4,80 +4,91 @@ import Linux
 public import NetTypes
 
 /// A main plugin, which creates a container's interface: makes, checks and undoes the changes of its driver.
-public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
+///
+/// It is a `Plugin` if the settings follow from the configuration. Another plugin calls its functions as steps.
+public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
   public typealias Config = Driver.Config
+
+  /// Reads what the link takes from the previous plugin's result; `nil` for a link that is added to that result.
+  ///
+  /// Throws code 7 if the result does not fit.
+  public typealias ReadChainInput =
+    (Config, Driver.Settings, AddResult) throws(CNIError) -> ChainInput<Driver.Settings>?
 
   public static var name: String { Driver.name }
   public static var namespaceRule: NamespaceRule { .container }
 
   let driver: Driver
+  let peer: (Config) -> PeerNamespace?
+  let readChainInput: ReadChainInput
   private let openKernel: (NamespacePaths) throws(KernelError) -> Host
 
   /// - Parameters:
   ///   - driver: decides the changes.
+  ///   - peerNamespace: another container's namespace that is used in place of the host's; `nil` for the host's.
+  ///   - chainInput: reads what the link takes from the previous plugin.
   ///   - openKernel: opens the kernel with these namespaces.
-  public init(_ driver: Driver, on openKernel: @escaping (NamespacePaths) throws(KernelError) -> Host) {
+  public init(
+    _ driver: Driver, peerNamespace: @escaping (Config) -> PeerNamespace? = { _ in nil },
+    chainInput: @escaping ReadChainInput = { (_, _, _) throws(CNIError) in nil },
+    on openKernel: @escaping (NamespacePaths) throws(KernelError) -> Host
+  ) {
     self.driver = driver
+    peer = peerNamespace
+    readChainInput = chainInput
     self.openKernel = openKernel
   }
 
-  public func peerNamespace(_ config: Config) -> PeerNamespace? { driver.peerNamespace(config) }
+  public func peerNamespace(_ config: Config) -> PeerNamespace? { peer(config) }
 
   func open(
     container path: String?, _ config: Config?, _ journal: Journal?, for call: Call<Config>? = nil
   ) throws(CNIError) -> TracingKernel<Host> {
-    let namespaces = NamespacePaths(container: path, peerPath: config.flatMap(driver.peerNamespace)?.path)
+    let namespaces = NamespacePaths(container: path, peerPath: config.flatMap(peer)?.path)
     return TracingKernel(
       try convertingErrors { () throws(KernelError) in try openKernel(namespaces) }, journal: journal,
       dryRun: call?.dryRun(peerPath: namespaces.peerPath))
   }
 
-  public func checkSettings(_ call: Call<Config>) throws(CNIError) {
-    _ = try driver.settings(driver.withPlaceholderData(call.config), call.keys, call.arguments())
+  /// Opens the kernel for ADD.
+  ///
+  /// - Throws: code 104 if the container has an interface of that name already, before anything is published.
+  public func begin(_ call: Call<Config>) throws(CNIError) -> Transaction<TracingKernel<Host>> {
+    var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal, for: call))
+    try checkInterfaceIsNew(call, on: &transaction.kernel)
+    return transaction
   }
 
-  public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
-    let inherited = try call.previous.flatMap { (previous) throws(CNIError) in
-      try driver.chainInput(call.config, previous)
-    }
-    var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal, for: call))
-    // Checked before anything is published to other hosts.
-    try checkInterfaceIsNew(call, on: &transaction.kernel)
-    let config = try driver.withControlPlaneData(
-      inherited?.config ?? call.config, of: call.owner.network, for: call.isDryRun ? .check : .add,
-      on: &transaction.kernel)
-    let settings = try driver.settings(config, call.keys, call.arguments())
-    let previous = inherited == nil ? call.previous : nil
-    if inherited?.addresses == nil, call.delegates.ipam?.needsLink == true {
+  /// Makes the attachment, then calls `commit`.
+  ///
+  /// - Parameters:
+  ///   - call: the call of ADD.
+  ///   - settings: the settings of its configuration.
+  ///   - source: the source of the addresses.
+  ///   - previous: the result to which this attachment's is appended.
+  ///   - transaction: the changes so far.
+  ///   - commit: gets the result.
+  /// - Throws: any error, also that of `commit`; everything is rolled back then.
+  public func attach(
+    _ call: Call<Config>, _ settings: Driver.Settings, addresses source: AddressSource, after previous: AddResult?,
+    in transaction: inout Transaction<TracingKernel<Host>>, commit: Commit
+  ) throws(CNIError) {
+    let addresses: AddResult
+    switch source {
+    case .ipam where call.delegates.ipam?.needsLink == true:
       return try addLinkFirst(call, settings, after: previous, in: &transaction, commit: commit)
+    case .ipam(let input): addresses = try call.delegates.requestAddresses(input)
+    case .previous(let own): addresses = own
     }
-    let addresses =
-      if let own = inherited?.addresses { own } else {
-        try call.delegates.requestAddresses(driver.ipamInput(config))
-      }
     do throws(CNIError) {
-      let attached = try attach(call, settings, addresses, in: &transaction)
+      let attached = try make(call, settings, addresses, in: &transaction)
       let result = try result(of: attached, after: previous, in: &transaction)
       // After changes to shared links the host lock is kept, because a rollback would undo them.
       if !attached.changedSharedLinks { transaction.kernel.unlockHost() }
-      guard !call.isDryRun else { return try commit(result) }
-      try publish(config, call.owner, attached.plan.result) { () throws(CNIError) in try commit(result) }
+      try commit(result)
     } catch {
       transaction.rollBackWithWarnings()
       call.delegates.releaseAddresses()
-      throw error
-    }
-  }
-
-  /// Publishes the attachment to other hosts and writes the result; if either fails, undoes the publishing.
-  private func publish(
-    _ config: Config, _ owner: AttachmentID, _ result: AddResult, then commit: () throws(CNIError) -> Void
-  ) throws(CNIError) {
-    do throws(CNIError) {
-      try driver.publish(config, owner, result)
-      try commit()
-    } catch {
-      do throws(CNIError) { try driver.withdraw(config, owner) } catch { warn("not rolled back: \(error)") }
       throw error
     }
   }
@@ -93,7 +104,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
   }
 
   /// Makes the planned changes for these addresses, except those that `before` has made.
-  func attach(
+  func make(
     _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult,
     after before: MadeAttachment<Driver>? = nil,
     in transaction: inout Transaction<TracingKernel<Host>>
@@ -190,6 +201,45 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable>: Plugin {
   }
 }
 
+extension MainPlugin: Plugin where Host: ~Copyable, Driver.Input == Driver.Config {
+  public func checkSettings(_ call: Call<Config>) throws(CNIError) {
+    _ = try driver.settings(call.config, call.keys, call.arguments())
+  }
+
+  public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
+    var transaction = try begin(call)
+    let settings = try driver.settings(call.config, call.keys, call.arguments())
+    guard let previous = call.previous, let input = try readChainInput(call.config, settings, previous) else {
+      return try attach(
+        call, settings, addresses: .ipam(input: nil), after: call.previous, in: &transaction, commit: commit)
+    }
+    try attach(
+      call, input.settings, addresses: input.addresses.map { .previous($0) } ?? .ipam(input: nil), after: nil,
+      in: &transaction, commit: commit)
+  }
+
+  public func check(_ call: Call<Config>) throws(CNIError) {
+    var kernel = try open(call)
+    try check(call, driver.settings(call.config, call.keys, call.arguments()), on: &kernel)
+  }
+
+  public func delete(_ removal: Removal<Config>) throws(CNIError) {
+    try delete(
+      removal, staleEntries: { (_) throws(KernelError) in [] }, withdraw: { () throws(CNIError) in })
+  }
+
+  public func collectGarbage(
+    _ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>
+  ) throws(CNIError) {
+    try collectGarbage(network, valid: valid) { () throws(CNIError) in }
+  }
+
+  public func status(_ network: NetworkCall<Config>) throws(CNIError) {
+    _ = try openForStatus(network)
+    try network.delegates.forward(.status)
+  }
+}
+
 /// The facts and the plan of an attachment that was made.
 struct MadeAttachment<Driver: LinkDriver> {
   var hostState: Driver.HostState
@@ -261,12 +311,12 @@ extension MainPlugin where Host: ~Copyable {
     in transaction: inout Transaction<TracingKernel<Host>>, commit: Commit
   ) throws(CNIError) {
     do throws(CNIError) {
-      let bare = try attach(call, settings, AddResult(), in: &transaction)
+      let bare = try make(call, settings, AddResult(), in: &transaction)
       // Other attachments must not wait for a DHCP server that does not answer.
       transaction.kernel.unlockHost()
       let addresses = try call.delegates.requestAddresses()
       do throws(CNIError) {
-        let whole = try attach(call, settings, addresses, after: bare, in: &transaction)
+        let whole = try make(call, settings, addresses, after: bare, in: &transaction)
         try commit(try result(of: whole, after: previous, in: &transaction))
       } catch {
         // As for DEL, the lease is released while the link still exists.

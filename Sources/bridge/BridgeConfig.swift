@@ -4,44 +4,44 @@ import PluginKit
 
 /// The `bridge` part of a network configuration, as written; absent keys are `nil`.
 struct BridgeConfig: JSONReadable, Sendable {
-  var bridge: InterfaceName?
-  var isGateway: Bool?
-  var isDefaultGateway: Bool?
-  var forceAddress: Bool?
+  let bridge: InterfaceName?
+  let isGateway: Bool?
+  let isDefaultGateway: Bool?
+  let forceAddress: Bool?
   /// Largest packet, in bytes; 0 means absent, as with the reference plugin.
-  var mtu: Int?
-  var hairpinMode: Bool?
-  var promiscMode: Bool?
-  var portIsolation: Bool?
-  var enabledad: Bool?
-  var disableContainerInterface: Bool?
+  let mtu: Int?
+  let hairpinMode: Bool?
+  let promiscMode: Bool?
+  let portIsolation: Bool?
+  let enabledad: Bool?
+  let disableContainerInterface: Bool?
   /// The VLAN of untagged frames; 0 means absent, as with the reference plugin.
-  var vlan: Int?
-  var vlanTrunk: [Trunk]?
-  var preserveDefaultVlan: Bool?
+  let vlan: Int?
+  let vlanTrunk: [Trunk]?
+  let preserveDefaultVlan: Bool?
   /// Whether the container's MAC address is `02:42` followed by its IPv4 address.
-  var macFromIP: Bool?
+  let macFromIP: Bool?
   /// The priority of this network's default route; the highest one among the container's networks is used.
-  var gwPriority: Int?
+  let gwPriority: Int?
   /// The IPAM plugin; `nil` if the container gets no addresses.
-  var ipam: PluginType?
+  let ipam: PluginType?
   /// The subnets in `ipam`.
-  var ranges: NetworkRanges
+  let ranges: NetworkRanges
   /// Whether the container accepts router advertisements on its link.
-  var routerAdvertisements: RouterAdvertisements
-  var masquerade: MasqueradeConfig
+  let routerAdvertisements: RouterAdvertisements
+  let masquerade: MasqueradeConfig
   /// Whether IP forwarding is switched on, if the host is the gateway.
-  var ipForward: Bool?
+  let ipForward: Bool?
   /// Whether frames with another source MAC address than the container's are dropped.
-  var macspoofchk: Bool?
+  let macspoofchk: Bool?
   /// Whether packets with another source IP address than the container's are dropped.
-  var ipspoofchk: Bool?
+  let ipspoofchk: Bool?
   /// Whether the container's bridge port learns MAC addresses.
-  var macLearning: Bool?
+  let macLearning: Bool?
   /// `none`, `network` or `container`.
-  var isolation: String?
+  let isolation: String?
   /// The key `internal`: whether no packets pass between the bridge and other links.
-  var isInternal: Bool?
+  let isInternal: Bool?
 
   init(_ json: JSONReader) throws(CNIError) {
     bridge = try json.parsed("bridge")

@@ -18,7 +18,8 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   func sync(_ network: OverlayNetwork) throws(CNIError) -> Int {
     if let plane = network.etcdPlane, try !control.isRegistered(network.name, plane) { return 0 }
     return try onHost { (kernel) throws(CNIError) in
-      try apply(network.config.completed(control, of: network.name, for: .add, on: &kernel), network, on: &kernel)
+      let input = try OverlayInput(network.config, control, of: network.name, for: .add, on: &kernel)
+      return try apply(input, network, on: &kernel)
     }
   }
 
@@ -26,25 +27,23 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   func apply(
     _ controlState: ControlPlaneState, of network: OverlayNetwork, from local: IPAddress
   ) throws(CNIError) -> Int {
-    var config = network.config
-    config.localEndpoint = LocalEndpoint(local: local, controlState)
-    return try onHost { (kernel) throws(CNIError) in try apply(config, network, on: &kernel) }
+    let input = OverlayInput(network.config, local: local, controlState)
+    return try onHost { (kernel) throws(CNIError) in try apply(input, network, on: &kernel) }
   }
 
   /// This host as the network's other hosts see it.
   func host(in network: OverlayNetwork) throws(CNIError) -> OverlayHost {
     let noControlPlane = EmptyControlPlane()
     let local = try onHost { (kernel) throws(CNIError) in
-      try network.config.completed(noControlPlane, of: network.name, for: .add, on: &kernel).localEndpoint?.local
+      try OverlayInput(network.config, noControlPlane, of: network.name, for: .add, on: &kernel).local
     }
-    guard let local else { throw CNIError(.invalidNetworkConfig, "network \(network.name): no address of this host") }
     return try network.config.host(at: local)
   }
 
   private func apply(
-    _ config: OverlayConfig, _ network: OverlayNetwork, on kernel: inout LiveKernel
+    _ input: OverlayInput, _ network: OverlayNetwork, on kernel: inout LiveKernel
   ) throws(CNIError) -> Int {
-    let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
+    let settings = try OverlaySettings(input, RuntimeKeys(), CNIArguments(""))
     // The host must not change between the look and the changes.
     try convertingErrors { () throws(KernelError) in try kernel.lockHost(exclusively: true) }
     let reconciler = try convertingErrors { () throws(KernelError) in

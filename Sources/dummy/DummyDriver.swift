@@ -6,10 +6,10 @@ import PluginKit
 /// The `dummy` part of a network configuration, as written; absent keys are `nil`.
 struct DummyConfig: JSONReadable, Sendable {
   /// The priority of this network's default route; the highest one among the container's networks is used.
-  var gwPriority: Int?
+  let gwPriority: Int?
   /// Whether the container accepts router advertisements on its link.
-  var routerAdvertisements: RouterAdvertisements
-  var hasIPAM: Bool
+  let routerAdvertisements: RouterAdvertisements
+  let hasIPAM: Bool
 
   init(_ json: JSONReader) throws(CNIError) {
     gwPriority = try json.integer("gwPriority")

@@ -6,11 +6,11 @@ import PluginKit
 /// The `firewall` part of a network configuration, as written; absent keys are `nil`.
 struct FirewallConfig: ChainConfig {
   /// `iptables`, `nftables`, `firewalld`; some runtimes send an empty text, which counts as absent.
-  var backend: String?
-  var iptablesAdminChainName: String?
-  var firewalldZone: String?
+  let backend: String?
+  let iptablesAdminChainName: String?
+  let firewalldZone: String?
   /// `open`, `same-bridge` or `isolated`.
-  var ingressPolicy: String?
+  let ingressPolicy: String?
 
   init(_ json: JSONReader) throws(CNIError) {
     backend = try json.nonEmptyText("backend")

@@ -8,11 +8,11 @@ struct IPVLANConfig: ChildLinkConfig {
   static let name = "ipvlan"
   static let canSetAddress = false
 
-  var common: MasterConfig
+  let common: MasterConfig
   /// `l2`, `l3`, `l3s`.
-  var mode: String?
+  let mode: String?
   /// `bridge`, `private`, `vepa`.
-  var flag: String?
+  let flag: String?
 
   init(_ json: JSONReader) throws(CNIError) {
     common = try MasterConfig(json)
@@ -25,19 +25,23 @@ struct IPVLANConfig: ChildLinkConfig {
   }
 
   /// Takes the parent from `prevResult` if the configuration has none, and the addresses if it has no IPAM.
-  func chainInput(_ previous: AddResult) throws(CNIError) -> ChainInput<IPVLANConfig>? {
+  ///
+  /// - Throws: code 7 if the result has no single interface to be the parent.
+  func chainInput(
+    _ settings: ChildLinkSettings, _ previous: AddResult
+  ) throws(CNIError) -> ChainInput<ChildLinkSettings>? {
     let addresses =
       common.hasIPAM || previous.ips.isEmpty
       ? nil : AddResult(ips: previous.ips, routes: previous.routes, dns: previous.dns)
-    guard common.master == nil else { return addresses.map { ChainInput(config: self, addresses: $0) } }
+    guard common.master == nil else { return addresses.map { ChainInput(settings: settings, addresses: $0) } }
     guard previous.interfaces.count == 1, let master = InterfaceName(previous.interfaces[0].name) else {
       throw CNIError(
         .invalidNetworkConfig,
         "key \"master\" is absent, and prevResult has \(previous.interfaces.count) interfaces: want one, the master")
     }
-    var config = self
-    config.common.master = master
-    return ChainInput(config: config, addresses: addresses)
+    var chained = settings
+    chained.master = master
+    return ChainInput(settings: chained, addresses: addresses)
   }
 
   private func option<Option: RawRepresentable<String> & CaseIterable>(

@@ -1,8 +1,12 @@
+import CNI
 import NetTypes
 import Netlink
 import PluginKit
 
 runPlugin(
-  MainPlugin(ChildLinkDriver<IPVLANConfig>()) { (namespaces) throws(KernelError) in
+  MainPlugin(
+    ChildLinkDriver<IPVLANConfig>(),
+    chainInput: { (config, settings, previous) throws(CNIError) in try config.chainInput(settings, previous) }
+  ) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container)
   })

@@ -7,18 +7,18 @@ import PluginKit
 struct MacvlanConfig: ChildLinkConfig {
   static let name = "macvlan"
 
-  var common: MasterConfig
+  let common: MasterConfig
   /// `bridge`, `private`, `vepa`, `passthru`, `source`.
-  var mode: String?
+  let mode: String?
   /// In mode `source`: the only source MAC addresses from which frames are accepted.
-  var sourceMACs: [MACAddress]?
-  var mac: MACAddress?
+  let sourceMACs: [MACAddress]?
+  let mac: MACAddress?
   /// The number of broadcast frames that may wait in the parent's queue.
-  var bcqueuelen: Int?
+  let bcqueuelen: Int?
   /// Whether the host and the container can reach each other; macvlan alone does not allow that.
-  var hostAccess: Bool?
+  let hostAccess: Bool?
   /// The IPAM plugin; `nil` if the container gets no addresses.
-  var ipam: PluginType?
+  let ipam: PluginType?
 
   init(_ json: JSONReader) throws(CNIError) {
     common = try MasterConfig(json)

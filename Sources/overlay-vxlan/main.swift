@@ -7,8 +7,8 @@ import Overlay
 import PluginKit
 
 runPlugin(
-  MainPlugin(
-    OverlayDriver(control: EtcdControlPlane(warn: warn) { (config) throws(CNIError) in EtcdClient(config) })
+  OverlayPlugin(
+    EtcdControlPlane(warn: warn) { (config) throws(CNIError) in EtcdClient(config) }
   ) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container, filter: HostFilter())
   })

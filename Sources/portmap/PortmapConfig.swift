@@ -6,19 +6,19 @@ import PluginKit
 /// The `portmap` part of a network configuration, as written; absent keys are `nil`.
 struct PortmapConfig: ChainConfig {
   var nestedPlugin: NestedPlugin?
-  var backend: Backend?
-  var snat: Bool?
-  var conditionsV4: Conditions?
-  var conditionsV6: Conditions?
-  var masqAll: Bool?
-  var markMasqBit: Int?
-  var externalSetMarkChain: ChainName?
-  var chain: ChainName?
-  var excludeDevices: [InterfaceName]?
-  var hostPortRange: PortRange?
-  var defaultHostIP: IPAddress?
-  var allowBound: Bool?
-  var publishAll: Bool?
+  let backend: Backend?
+  let snat: Bool?
+  let conditionsV4: Conditions?
+  let conditionsV6: Conditions?
+  let masqAll: Bool?
+  let markMasqBit: Int?
+  let externalSetMarkChain: ChainName?
+  let chain: ChainName?
+  let excludeDevices: [InterfaceName]?
+  let hostPortRange: PortRange?
+  let defaultHostIP: IPAddress?
+  let allowBound: Bool?
+  let publishAll: Bool?
   var mappings: [Mapping] = []
   var exposedPorts: [ExposedPort] = []
   var floatingIPs: [RequestedFloat] = []

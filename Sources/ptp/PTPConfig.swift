@@ -5,23 +5,23 @@ import PluginKit
 /// The `ptp` part of a network configuration, as written; absent keys are `nil`.
 struct PTPConfig: JSONReadable, Sendable {
   /// The namespace of the other end; absent means the host.
-  var peer: OtherEnd?
+  let peer: OtherEnd?
   /// The other end's name in the peer namespace.
-  var peerInterface: InterfaceName?
+  let peerInterface: InterfaceName?
   /// Whether the container accepts router advertisements on its link.
-  var routerAdvertisements: RouterAdvertisements
-  var masquerade: MasqueradeConfig
+  let routerAdvertisements: RouterAdvertisements
+  let masquerade: MasqueradeConfig
   /// Largest packet, in bytes; 0 means absent, as with the reference plugin.
-  var mtu: Int?
-  var enabledad: Bool?
+  let mtu: Int?
+  let enabledad: Bool?
   /// Whether IP forwarding is switched on.
-  var ipForward: Bool?
+  let ipForward: Bool?
   /// Whether the container's MAC address is `02:42` followed by its IPv4 address.
-  var macFromIP: Bool?
+  let macFromIP: Bool?
   /// The priority of this network's default route; the highest one among the container's networks is used.
-  var gwPriority: Int?
+  let gwPriority: Int?
   /// The IPAM plugin.
-  var ipam: PluginType?
+  let ipam: PluginType?
 
   init(_ json: JSONReader) throws(CNIError) {
     peer = try json.parsed("peer")
@@ -38,6 +38,9 @@ struct PTPConfig: JSONReadable, Sendable {
 
   /// The path of another container's namespace; `nil` if the other end is on the host.
   var peerPath: String? { peer?.path }
+
+  /// That namespace, which is used in place of the host's.
+  var peerNamespace: PeerNamespace? { peerPath.map { PeerNamespace($0, key: "peer") } }
 
   /// Whether ADD adds packet filter rules.
   var wantsRules: Bool { masquerade.isOn && peerPath == nil }

@@ -24,10 +24,6 @@ struct PTPDriver: LinkDriver {
   static let name = "ptp"
   static let linkKind = "veth"
 
-  func peerNamespace(_ config: PTPConfig) -> PeerNamespace? {
-    config.peerPath.map { PeerNamespace($0, key: "peer") }
-  }
-
   func settings(
     _ config: PTPConfig, _ keys: RuntimeKeys, _ arguments: CNIArguments
   ) throws(CNIError) -> PTPSettings {

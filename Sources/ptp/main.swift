@@ -4,6 +4,6 @@ import Netlink
 import PluginKit
 
 runPlugin(
-  MainPlugin(PTPDriver()) { (namespaces) throws(KernelError) in
+  MainPlugin(PTPDriver(), peerNamespace: \.peerNamespace) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container, peerPath: namespaces.peerPath, filter: HostFilter())
   })

@@ -7,8 +7,8 @@ import PluginKit
 struct VLANConfig: ChildLinkConfig {
   static let name = "vlan"
 
-  var common: MasterConfig
-  var vlanId: Int?
+  let common: MasterConfig
+  let vlanId: Int?
 
   init(_ json: JSONReader) throws(CNIError) {
     common = try MasterConfig(json)

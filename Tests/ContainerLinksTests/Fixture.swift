@@ -11,16 +11,21 @@ typealias IPVLANDriver = ChildLinkDriver<IPVLANConfig>
 typealias VLANDriver = ChildLinkDriver<VLANConfig>
 
 /// An attachment to a network "net", on a host whose default route uses the link `m0`.
-struct Fixture<Driver: LinkDriver> {
+struct Fixture<Driver: LinkDriver> where Driver.Input == Driver.Config {
   let driver: Driver
+  let chainInput: MainPlugin<Driver, FakeKernel>.ReadChainInput
   var kernel = FakeKernel()
   var owner: AttachmentID
   var ipam = FakeIPAM()
 
-  init(_ driver: Driver) throws {
+  init(
+    _ driver: Driver,
+    chainInput: @escaping MainPlugin<Driver, FakeKernel>.ReadChainInput = { (_, _, _) throws(CNIError) in nil }
+  ) throws {
     guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw BadFixture() }
     owner = AttachmentID(network: network, container: container, interface: "eth0")
     self.driver = driver
+    self.chainInput = chainInput
     kernel.addLink("m0", on: .host, mtu: 1500)
     kernel.state.links[.host]?["m0"]?.isUp = true
     kernel.uplink = "m0"
@@ -29,7 +34,9 @@ struct Fixture<Driver: LinkDriver> {
   var master: LinkInfo? { kernel.link("m0", on: .host) }
   var link: LinkInfo? { kernel.link(owner.interface, on: .container) }
 
-  var plugin: MainPlugin<Driver, FakeKernel> { MainPlugin(driver) { [kernel] _ throws(KernelError) in kernel } }
+  var plugin: MainPlugin<Driver, FakeKernel> {
+    MainPlugin(driver, chainInput: chainInput) { [kernel] _ throws(KernelError) in kernel }
+  }
 
   func config(_ json: String) throws -> Driver.Config { try CNIJSON.decode(Driver.Config.self, from: Array(json.utf8)) }
 

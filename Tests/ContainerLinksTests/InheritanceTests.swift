@@ -15,7 +15,9 @@ import Testing
     routes: [Route(dst: "0.0.0.0/0")], dns: DNS(nameservers: ["10.2.0.1"]))
 
   private func fixture() throws -> Fixture<IPVLANDriver> {
-    let fixture = try Fixture(IPVLANDriver())
+    let fixture = try Fixture(IPVLANDriver()) { (config, settings, previous) throws(CNIError) in
+      try config.chainInput(settings, previous)
+    }
     fixture.kernel.addLink("m1", on: .host, mtu: 1450)
     return fixture
   }

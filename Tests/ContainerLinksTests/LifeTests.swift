@@ -84,7 +84,8 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     }
   }
 
-  private func sweep<Driver>(_ driver: Driver, _ json: String) throws where Driver: LinkDriver {
+  private func sweep<Driver>(_ driver: Driver, _ json: String) throws
+  where Driver: LinkDriver, Driver.Input == Driver.Config {
     let whole = try Fixture(driver)
     try whole.add(json)
     for n in whole.kernel.applied.indices {
@@ -115,7 +116,8 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
     #expect(fixture.ipam.calls == [.add, .del])
   }
 
-  private func remove<Driver>(_ driver: Driver, _ json: String) throws where Driver: LinkDriver {
+  private func remove<Driver>(_ driver: Driver, _ json: String) throws
+  where Driver: LinkDriver, Driver.Input == Driver.Config {
     let fixture = try Fixture(driver)
     try fixture.add(json)
     fixture.kernel.state.links[.host]?["m0"] = nil

@@ -34,9 +34,11 @@ import Testing
 
   private func attach(_ keys: String, refusing n: Int) throws -> Sweep {
     try Sweep(
-      OverlayDriver(control: EtcdControlPlane(warn: { _ in }) { (config) throws(CNIError) in EtcdClient(config) }),
       #"{"vni":100,"local":"192.0.2.1","isolation":"none","ipam":{"type":"fake"},\#(keys)}"#, on: Self.host,
-      refusing: n)
+      refusing: n
+    ) {
+      OverlayPlugin(EtcdControlPlane(warn: { _ in }) { (config) throws(CNIError) in EtcdClient(config) }, on: $0)
+    }
   }
 
   @Test(arguments: networks)

@@ -66,7 +66,7 @@ import Testing
         ips: [.init(address: "10.1.0.5/24"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1")],
         routes: [Route(dst: "0.0.0.0/0"), Route(dst: "::/0")])
       let counter = Counter()
-      let plugin = MainPlugin(PTPDriver()) { namespaces throws(KernelError) in
+      let plugin = MainPlugin(PTPDriver(), peerNamespace: \.peerNamespace) { namespaces throws(KernelError) in
         let live = try LiveKernel.open(
           containerNamespace: namespaces.container, peerPath: namespaces.peerPath, filter: filter)
         return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }

@@ -9,11 +9,9 @@ import Testing
 
 /// Data that is read before the plan is made.
 @Suite struct ConsultTests {
-  private func localEndpoint(_ json: String, on fixture: Fixture) throws -> LocalEndpoint? {
+  private func input(_ json: String, on fixture: Fixture) throws -> OverlayInput {
     var kernel = fixture.kernel
-    return try fixture.driver.withControlPlaneData(
-      fixture.config(json), of: fixture.owner.network, for: .add, on: &kernel
-    ).localEndpoint
+    return try fixture.input(json, for: .add, on: &kernel)
   }
 
   /// Peers and other keys, and the resulting `local` address of the host.
@@ -41,7 +39,7 @@ import Testing
       AddressSpec("10.255.0.1/32", on: "lo", .host), AddressSpec("203.0.113.1/24", on: "second", .host),
     ]
     let json = #"{"mode":"l2","vni":1,\#(keys)"controlPlane":{"type":"static","peers":[\#(peers)]}}"#
-    #expect(try localEndpoint(json, on: fixture)?.local.description == local)
+    #expect(try input(json, on: fixture).local.description == local)
   }
 
   @Test func `a common peers list gives the host's own subnets and the other peers`() throws {
@@ -49,10 +47,9 @@ import Testing
     fixture.control.files["/peers"] = [
       OverlayPeer("192.0.2.1", subnets: ["10.1.0.0/24"]), OverlayPeer("192.0.2.2", subnets: ["10.2.0.0/24"]),
     ]
-    let found = try #require(
-      try localEndpoint(
-        #"{"vni":1,"controlPlane":{"type":"static","peers":[{"vtep":"192.0.2.9","subnet":"10.9.0.0/24"}],"peersFile":"/peers"}}"#,
-        on: fixture))
+    let found = try input(
+      #"{"vni":1,"controlPlane":{"type":"static","peers":[{"vtep":"192.0.2.9","subnet":"10.9.0.0/24"}],"peersFile":"/peers"}}"#,
+      on: fixture)
     #expect(found.controlState.ownSubnets == ["10.1.0.0/24"])
     #expect(found.controlState.peers.map(\.vtep) == ["192.0.2.9", "192.0.2.2"])
   }
@@ -69,14 +66,11 @@ import Testing
   @Test(arguments: ipam)
   func `host-local without a subnet gets the host's subnet`(ipam: String, ranges: JSONValue?) throws {
     let fixture = try Fixture()
-    var kernel = fixture.kernel
-    let config = try fixture.driver.withControlPlaneData(
-      fixture.config(
-        """
-        {"vni":1,"keep":"this","controlPlane":{"type":"static","peers":[{"vtep":"192.0.2.1","subnet":"10.1.0.0/24"}]},
-        "ipam":\(ipam)}
-        """), of: fixture.owner.network, for: .add, on: &kernel)
-    let given = fixture.driver.ipamInput(config)
+    let json = """
+      {"vni":1,"keep":"this","controlPlane":{"type":"static","peers":[{"vtep":"192.0.2.1","subnet":"10.1.0.0/24"}]},
+      "ipam":\(ipam)}
+      """
+    let given = try input(json, on: fixture).ipamInput
     #expect(given?["ipam"]?["ranges"] == ranges)
     #expect((given?["keep"] == "this") == (ranges != nil))
   }

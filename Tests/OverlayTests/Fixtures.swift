@@ -53,10 +53,13 @@ struct Fixture {
     kernel.state.sysctls[.host]?["net/ipv6/conf/default/disable_ipv6"] = "0"
   }
 
-  var driver: OverlayDriver<FakeControl> { OverlayDriver(control: control) }
+  var plugin: OverlayPlugin<FakeControl, FakeKernel> {
+    OverlayPlugin(control) { [kernel] _ throws(KernelError) in kernel }
+  }
 
-  var plugin: MainPlugin<OverlayDriver<FakeControl>, FakeKernel> {
-    MainPlugin(driver) { [kernel] _ throws(KernelError) in kernel }
+  /// The configuration with what the control plane says.
+  func input(_ json: String, for command: Command, on kernel: inout FakeKernel) throws -> OverlayInput {
+    try OverlayInput(config(json), control, of: owner.network, for: command, on: &kernel)
   }
 
   func config(_ json: String) throws -> OverlayConfig { try CNIJSON.decode(OverlayConfig.self, from: Array(json.utf8)) }

@@ -186,9 +186,8 @@ import Testing
     let fixture = try Fixture()
     var kernel = fixture.kernel
     func reconciled(_ json: String) throws -> [Change] {
-      let config = try fixture.driver.withControlPlaneData(
-        fixture.config(json), of: fixture.owner.network, for: .check, on: &kernel)
-      let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
+      let input = try fixture.input(json, for: .check, on: &kernel)
+      let settings = try OverlaySettings(input, RuntimeKeys(), CNIArguments(""))
       return try OverlayReconciler(settings, of: fixture.owner.network, on: &kernel).changes()
     }
     #expect(try reconciled(Fixture.routed) == [])

@@ -104,9 +104,8 @@ import Testing
       error?.message.contains("UDP port 4789 for VXLAN packets of 2 hosts, not of containers is missing") == true)
     var kernel = fixture.kernel
     for json in [Fixture.bridged, fewer(Fixture.bridged)] {
-      let config = try fixture.driver.withControlPlaneData(
-        fixture.config(json), of: fixture.owner.network, for: .check, on: &kernel)
-      let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
+      let input = try fixture.input(json, for: .check, on: &kernel)
+      let settings = try OverlaySettings(input, RuntimeKeys(), CNIArguments(""))
       for change in try OverlayReconciler(settings, of: fixture.owner.network, on: &kernel).changes() {
         try kernel.apply(change)
       }

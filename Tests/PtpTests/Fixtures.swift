@@ -17,7 +17,7 @@ struct Fixture {
   }
 
   var plugin: MainPlugin<PTPDriver, FakeKernel> {
-    MainPlugin(PTPDriver()) { [kernel] _ throws(KernelError) in kernel }
+    MainPlugin(PTPDriver(), peerNamespace: \.peerNamespace) { [kernel] _ throws(KernelError) in kernel }
   }
 
   func config(_ json: String) throws -> PTPConfig { try CNIJSON.decode(PTPConfig.self, from: Array(json.utf8)) }

@@ -146,7 +146,7 @@ import Testing
       }()
     ]
     let kernel = fixture.kernel
-    let plugin = MainPlugin(PTPDriver()) { namespaces throws(KernelError) in
+    let plugin = MainPlugin(PTPDriver(), peerNamespace: \.peerNamespace) { namespaces throws(KernelError) in
       guard namespaces.peerPath == nil else { throw KernelError("open the peer", errno: .ENOENT, reason: "gone") }
       return kernel
     }

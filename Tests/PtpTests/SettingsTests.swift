@@ -77,7 +77,7 @@ import Testing
     ] as [(String, String?)])
   func `a peer is the host, a path or a name`(keys: String, path: String?) throws {
     let config = try Fixture().call(keys).config
-    #expect(PTPDriver().peerNamespace(config) == path.map { PeerNamespace($0, key: "peer") })
+    #expect(config.peerNamespace == path.map { PeerNamespace($0, key: "peer") })
   }
 
   @Test(arguments: [

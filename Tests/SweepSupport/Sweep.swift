@@ -1,9 +1,9 @@
 import CNI
 public import Kernel
-import NetTypes
-import Netlink
+public import NetTypes
+public import Netlink
 public import PluginKit
-import TestSupport
+public import TestSupport
 public import Testing
 
 /// The outcome of an ADD on the running kernel, in a new host and container, of which one change failed.
@@ -23,13 +23,22 @@ public struct Sweep: Sendable {
   /// - Throws: an error while the host is prepared or read.
   public init<Driver: LinkDriver & SendableMetatype>(
     _ driver: @autoclosure @escaping @Sendable () -> Driver, _ json: String, on prepared: [Change] = [], refusing n: Int
+  ) throws where Driver.Input == Driver.Config {
+    try self.init(json, on: prepared, refusing: n) { MainPlugin(driver(), on: $0) }
+  }
+
+  /// The same for a plugin that is made with a function that opens its kernel.
+  public init<P: Plugin & SendableMetatype>(
+    _ json: String, on prepared: [Change] = [], refusing n: Int,
+    by makePlugin:
+      @escaping @Sendable (@escaping (NamespacePaths) throws(KernelError) -> FailingKernel<LiveKernel>) -> P
   ) throws {
     self = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in prepared { try kernel.apply(change) }
       let before = try seen(path)
       let counter = Counter()
-      let plugin = MainPlugin(driver()) { (namespaces) throws(KernelError) in
+      let plugin = makePlugin { (namespaces) throws(KernelError) in
         let live = try LiveKernel.open(containerNamespace: namespaces.container)
         return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
       }

@@ -5,11 +5,11 @@ public import PacketFilter
 /// The keys for masquerading, as written; absent keys are `nil`.
 public struct MasqueradeConfig: Sendable {
   /// Whether packets of containers to other networks leave with the host's address.
-  public var ipMasq: Bool?
-  public var ipMasqRandomFully: Bool?
-  public var ipMasqBackend: Backend?
+  public let ipMasq: Bool?
+  public let ipMasqRandomFully: Bool?
+  public let ipMasqBackend: Backend?
   /// The packet filter for all rules of the network.
-  public var backend: Backend?
+  public let backend: Backend?
 
   public init(_ json: JSONReader) throws(CNIError) {
     ipMasq = try json.flag("ipMasq")

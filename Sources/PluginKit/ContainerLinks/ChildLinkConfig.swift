@@ -21,15 +21,10 @@ public protocol ChildLinkConfig: JSONReadable, Sendable {
 
   /// Whether the MAC address of the existing link can be set.
   static var canSetAddress: Bool { get }
-
-  /// See `LinkDriver.chainInput`.
-  func chainInput(_ previous: AddResult) throws(CNIError) -> ChainInput<Self>?
 }
 
 extension ChildLinkConfig {
   public static var canSetAddress: Bool { true }
-
-  public func chainInput(_ previous: AddResult) throws(CNIError) -> ChainInput<Self>? { nil }
 }
 
 /// The source of a link's MAC address: its parent, the configuration, or a random one.
@@ -42,20 +37,20 @@ public enum MACSource: Equatable, Sendable {
 /// The keys of every link on top of a parent, as written; absent keys are `nil`.
 public struct MasterConfig: Sendable {
   /// The parent; absent means the link of the default route.
-  public var master: InterfaceName?
+  public let master: InterfaceName?
   /// Largest packet, in bytes; 0 means absent, as with the reference plugins: the parent's MTU.
-  public var mtu: Int?
+  public let mtu: Int?
   /// Whether the parent is in the container.
-  public var linkInContainer: Bool?
-  public var enabledad: Bool?
+  public let linkInContainer: Bool?
+  public let enabledad: Bool?
   /// The priority of this network's default route; the highest one among the container's networks is used.
-  public var gwPriority: Int?
+  public let gwPriority: Int?
   /// Whether the container accepts router advertisements on its link.
-  public var routerAdvertisements: RouterAdvertisements
+  public let routerAdvertisements: RouterAdvertisements
   /// Whether the configuration has an IPAM plugin.
-  public var hasIPAM: Bool
+  public let hasIPAM: Bool
   /// Whether the configuration itself has IPv6 addresses for the container.
-  public var hasConfiguredIPv6: Bool
+  public let hasConfiguredIPv6: Bool
 
   public init(_ json: JSONReader) throws(CNIError) {
     master = try json.parsed("master")

@@ -9,10 +9,6 @@ public struct ChildLinkDriver<Config: ChildLinkConfig>: LinkDriver {
 
   public init() {}
 
-  public func chainInput(_ config: Config, _ previous: AddResult) throws(CNIError) -> ChainInput<Config>? {
-    try config.chainInput(previous)
-  }
-
   public func settings(
     _ config: Config, _ keys: RuntimeKeys, _ arguments: CNIArguments
   ) throws(CNIError) -> ChildLinkSettings {

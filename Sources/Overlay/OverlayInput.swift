@@ -2,90 +2,86 @@ public import CNI
 public import Kernel
 public import NetTypes
 
-/// What an overlay gets from this host and from its control plane in addition to its configuration.
-public struct LocalEndpoint: Equatable, Sendable {
+/// What an overlay's settings are made from: the configuration, this host's address and what the control plane says.
+public struct OverlayInput: Sendable {
+  public let config: OverlayConfig
   /// This host's underlay address.
-  public var local: IPAddress
-  public var controlState: ControlPlaneState
+  public let local: IPAddress
+  public let controlState: ControlPlaneState
 
-  public init(local: IPAddress, _ controlState: ControlPlaneState) {
+  public init(_ config: OverlayConfig, local: IPAddress, _ controlState: ControlPlaneState) {
+    self.config = config
     self.local = local
     self.controlState = controlState
   }
 
-  /// Makes findings from a list of peers.
+  /// The state is that of a list of peers.
   ///
   /// - Parameters:
+  ///   - config: the configuration.
   ///   - local: this host's underlay address.
   ///   - listed: all hosts, with or without this one.
-  init(local: IPAddress, listed: [OverlayPeer]) {
-    self.local = local
-    controlState = ControlPlaneState()
+  private init(_ config: OverlayConfig, local: IPAddress, listed: [OverlayPeer]) {
+    var controlState = ControlPlaneState()
     controlState.ownSubnets = listed.filter { $0.vtep == local }.flatMap(\.subnets)
     controlState.peers = listed.filter { $0.vtep != local }
+    self.init(config, local: local, controlState)
   }
-}
 
-extension OverlayConfig {
-  /// Completes the configuration with data from this host and the control plane.
+  /// Asks this host and the control plane.
   ///
   /// - Parameters:
+  ///   - config: the configuration.
   ///   - control: the control plane.
   ///   - network: the network of this configuration.
   ///   - command: ADD also registers this host in etcd.
   ///   - kernel: the host, which is only read.
-  /// - Returns: this configuration with its `localEndpoint`.
   /// - Throws: code 7 for an address that this host does not have, 11 if the control plane does not answer.
-  public func completed<K: Kernel & ~Copyable>(
-    _ control: some ControlPlaneClient, of network: NetworkName, for command: Command, on kernel: inout K
-  ) throws(CNIError) -> OverlayConfig {
-    var config = self
-    let listed = try listedPeers(control)
-    let local = try kernel.underlayAddress(self, peers: listed.map(\.vtep), for: command)
-    if case .etcd(let plane) = controlPlane {
-      var controlState = try control.consult(plane, of: network, as: host(at: local), for: command) {
-        (controlState) throws(CNIError) in
-        try requireFit(LocalEndpoint(local: local, controlState), of: network, on: &kernel)
-      }
-      // Without a watch, entries of a container that moved would stay and send its packets to its former host.
-      if !control.isWatched(network) {
-        for index in controlState.peers.indices { controlState.peers[index].endpoints = [] }
-      }
-      config.localEndpoint = LocalEndpoint(local: local, controlState)
-    } else {
-      config.localEndpoint = LocalEndpoint(local: local, listed: listed)
+  public init<K: Kernel & ~Copyable>(
+    _ config: OverlayConfig, _ control: some ControlPlaneClient, of network: NetworkName, for command: Command,
+    on kernel: inout K
+  ) throws(CNIError) {
+    let listed = try config.listedPeers(control)
+    let local = try kernel.underlayAddress(config, peers: listed.map(\.vtep), for: command)
+    guard case .etcd(let plane) = config.controlPlane else {
+      self.init(config, local: local, listed: listed)
+      return
     }
-    return config
+    var controlState = try control.consult(plane, of: network, as: config.host(at: local), for: command) {
+      (controlState) throws(CNIError) in
+      try OverlayInput(config, local: local, controlState).checkFit(of: network, on: &kernel)
+    }
+    // Without a watch, entries of a container that moved would stay and send its packets to its former host.
+    if !control.isWatched(network) {
+      for index in controlState.peers.indices { controlState.peers[index].endpoints = [] }
+    }
+    self.init(config, local: local, controlState)
   }
 
-  /// This configuration with findings that fit it, for callers that ask neither the host nor the control plane.
-  public var withPlaceholderData: OverlayConfig {
-    var config = self
+  /// Values that fit the configuration, for VALIDATE, which asks neither the host nor the control plane.
+  public init(placeholderFor config: OverlayConfig) {
     var family = IPFamily.v4, listed: [OverlayPeer] = []
-    switch controlPlane {
+    switch config.controlPlane {
     case .fixed(let peers, _): (family, listed) = (peers.first?.vtep.family ?? family, peers)
     case .multicast(let group): family = group.family
     case .evpn, .etcd: break
     }
     let unknown = family == .v4 ? IPAddress(v4: 0) : IPAddress(v6: 0)
-    var localEndpoint = LocalEndpoint(local: local ?? unknown, listed: listed)
-    if controlPlane.isEtcd {
-      localEndpoint.controlState.vni = vni ?? 1
-      localEndpoint.controlState.network = [IPPrefix(host: unknown)]
+    guard config.controlPlane.isEtcd else {
+      self.init(config, local: config.local ?? unknown, listed: listed)
+      return
     }
-    config.localEndpoint = localEndpoint
-    return config
+    var controlState = ControlPlaneState()
+    controlState.vni = config.vni ?? 1
+    controlState.network = [IPPrefix(host: unknown)]
+    self.init(config, local: config.local ?? unknown, controlState)
   }
 
-  /// Checks that this host can have the devices that follow from these findings.
+  /// Checks that this host can have the devices that follow from the control plane's state.
   ///
   /// - Throws: code 7 if its existing devices do not fit or cannot be changed to fit.
-  private func requireFit<K: Kernel & ~Copyable>(
-    _ localEndpoint: LocalEndpoint, of network: NetworkName, on kernel: inout K
-  ) throws(CNIError) {
-    var config = self
-    config.localEndpoint = localEndpoint
-    let settings = try OverlaySettings(config, RuntimeKeys(), CNIArguments(""))
+  private func checkFit<K: Kernel & ~Copyable>(of network: NetworkName, on kernel: inout K) throws(CNIError) {
+    let settings = try OverlaySettings(self, RuntimeKeys(), CNIArguments(""))
     let hostState: OverlayHostState
     do throws(KernelError) { hostState = try OverlayHostState(settings, of: network, on: &kernel) } catch {
       throw CNIError(error)
@@ -94,7 +90,9 @@ extension OverlayConfig {
     try devices.check()
     _ = try devices.checkedMTU()
   }
+}
 
+extension OverlayConfig {
   /// This host as it is registered in etcd.
   public func host(at local: IPAddress) throws(CNIError) -> OverlayHost {
     OverlayHost(
@@ -102,7 +100,7 @@ extension OverlayConfig {
       network: network)
   }
 
-  private func listedPeers(_ control: some ControlPlaneClient) throws(CNIError) -> [OverlayPeer] {
+  fileprivate func listedPeers(_ control: some ControlPlaneClient) throws(CNIError) -> [OverlayPeer] {
     guard case .fixed(let listed, let file) = controlPlane else { return [] }
     return try listed + (file.map { (path) throws(CNIError) in try control.peers(inFile: path) } ?? [])
   }
