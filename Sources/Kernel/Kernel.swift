@@ -8,8 +8,11 @@ public protocol Kernel: ~Copyable {
   /// The host's packet filter, for look-ups only; rules are changed by `apply`, as everything else.
   var filter: any PacketFilter { get set }
 
-  /// Whether changes are only written down, so that none of them needs a rollback.
-  var isDryRun: Bool { get }
+  /// Gets a step for each request and each change; `nil` unless `CNI_LOG` is set.
+  var journal: Journal? { get set }
+
+  /// Set for `CNI_PLAN=1`: changes are only written down, and the links of previous plugins seem to exist.
+  var dryRun: DryRun? { get set }
 
   /// Takes the host lock, for things that several attachments share: bridges, their addresses, forwarding.
   ///
@@ -93,7 +96,10 @@ public protocol Kernel: ~Copyable {
 }
 
 extension Kernel where Self: ~Copyable {
-  public var isDryRun: Bool { false }
+  public var journal: Journal? {
+    get { nil }
+    set {}
+  }
 
   /// The link of the default route; that of IPv4 takes precedence.
   public mutating func uplink(on netns: NetNS) throws(KernelError) -> LinkInfo? {

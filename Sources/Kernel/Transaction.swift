@@ -12,9 +12,9 @@ public struct Transaction<K: Kernel & ~Copyable>: ~Copyable {
 
   public init(_ kernel: consuming K) { self.kernel = kernel }
 
-  /// Makes the change and records its rollback.
+  /// Makes the change and records its rollback; in a dry run writes its commands down.
   public mutating func apply(_ change: Change) throws(KernelError) {
-    guard !kernel.isDryRun else { return try kernel.apply(change) }
+    if let dryRun = kernel.dryRun { return try kernel.write(change, dryRun) }
     // A change of several parts may fail half-way, so its rollback is recorded before it starts.
     let undo = try inverse(of: change)
     if change.hasParts { undoStack += undo }

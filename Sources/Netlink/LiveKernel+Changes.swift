@@ -62,6 +62,12 @@ extension LiveKernel {
 
   /// Creates the link in a new namespace, where no other process sees it, and deletes it.
   public mutating func testCreation(of spec: LinkSpec) throws(KernelError) {
+    try recorded("try to create \(spec.kind) \(spec.name)") { (kernel) throws(KernelError) in
+      try kernel.tryCreation(of: spec)
+    }
+  }
+
+  private mutating func tryCreation(of spec: LinkSpec) throws(KernelError) {
     var parent: LinkInfo?
     if case .childLink(let childLink, let key) = spec.kind {
       guard let found = try link(key.name, on: .host) else { throw missingLink(key.name, "find the parent") }
@@ -97,7 +103,7 @@ extension LiveKernel {
     of name: InterfaceName, on netns: NetNS, for operation: @autoclosure () -> String
   ) throws(KernelError) -> Int32 {
     if let known = indices[LinkKey(name, on: netns)] { return known }
-    guard let link = try link(name, on: netns) else { throw missingLink(name, operation()) }
+    guard let link = try existingLink(name, on: netns) else { throw missingLink(name, operation()) }
     return link.index
   }
 

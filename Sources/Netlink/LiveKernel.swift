@@ -6,9 +6,22 @@ public import PacketFilter
 
 /// The running kernel, seen from this process's network namespace and, if one is given, from the container's.
 public struct LiveKernel: ~Copyable, Kernel {
-  let host: NetNSHandle
-  let container: NetNSHandle?
+  var host: NetNSHandle
+  var container: NetNSHandle?
   public var filter: any PacketFilter
+  public var journal: Journal? {
+    didSet {
+      host.socket.journal = journal
+      container?.socket.journal = journal
+    }
+  }
+  public var dryRun: DryRun? {
+    didSet {
+      guard dryRun != nil else { return }
+      clearCaches()
+      filter = ReadOnlyFilter(filter)
+    }
+  }
   private var hostLock: FileLock?
   /// Indices of the links looked up so far; requests use them instead of names.
   var indices: [LinkKey: Int32] = [:]
@@ -51,19 +64,35 @@ public struct LiveKernel: ~Copyable, Kernel {
     cachedRoutes.removeAll()
   }
 
+  /// Runs `body` as one step of the journal.
+  mutating func recorded<Value: ~Copyable>(
+    _ name: @autoclosure () -> String, _ body: (inout LiveKernel) throws(KernelError) -> Value
+  ) throws(KernelError) -> Value {
+    guard let journal else { return try body(&self) }
+    return try journal.step(name()) { () throws(KernelError) in try body(&self) }
+  }
+
   public mutating func lockHost(exclusively: Bool) throws(KernelError) {
+    guard dryRun == nil else { return }
     clearCaches()
-    let directory = "/run/swift-cni"
-    try Files.makeDirectories(directory, mode: 0o700)
     hostLock = nil
-    hostLock = try FileLock(
-      .openLock("\(directory)/host.lock"), exclusively: exclusively, seconds: 30,
-      doing: "lock \(directory)/host.lock")
+    hostLock = try recorded("lock host \(exclusively ? "exclusively" : "shared")") { (_) throws(KernelError) in
+      let directory = "/run/swift-cni"
+      try Files.makeDirectories(directory, mode: 0o700)
+      return try FileLock(
+        .openLock("\(directory)/host.lock"), exclusively: exclusively, seconds: 30,
+        doing: "lock \(directory)/host.lock")
+    }
   }
 
   public mutating func unlockHost() { hostLock = nil }
 
   public mutating func link(_ name: InterfaceName, on netns: NetNS) throws(KernelError) -> LinkInfo? {
+    try existingLink(name, on: netns) ?? dryRun?.link(name, on: netns)
+  }
+
+  /// The link with that name, without those that a dry run takes as made.
+  mutating func existingLink(_ name: InterfaceName, on netns: NetNS) throws(KernelError) -> LinkInfo? {
     let key = LinkKey(name, on: netns)
     if let cached = cachedLinks[key] { return cached }
     var found = try withSocket(on: netns) { (socket) throws(KernelError) in try socket.link(name) }
@@ -106,7 +135,7 @@ public struct LiveKernel: ~Copyable, Kernel {
   public mutating func routes(of interface: InterfaceName, on netns: NetNS) throws(KernelError) -> [RouteSpec] {
     let key = LinkKey(interface, on: netns)
     if let cached = cachedRoutes[key] { return cached }
-    guard let link = try link(interface, on: netns) else { throw missingLink(interface, "list routes") }
+    guard let link = try existingLink(interface, on: netns) else { throw missingLink(interface, "list routes") }
     let found = try withSocket(on: netns) { (socket) throws(KernelError) in try socket.routes(of: link, on: netns) }
     cachedRoutes[key] = found
     return found
@@ -132,6 +161,7 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func outgoingLink(to address: IPAddress) throws(KernelError) -> LinkInfo? {
+    if let planned = dryRun?.outgoingLink(to: address) { return try link(planned, on: .host) }
     guard let index = try host.socket.outgoingLinkIndex(to: address) else { return nil }
     return try host.socket.link(index: index)
   }
@@ -149,37 +179,51 @@ public struct LiveKernel: ~Copyable, Kernel {
   }
 
   public mutating func neighbours(of interface: InterfaceName) throws(KernelError) -> [NeighbourSpec] {
-    guard let link = try link(interface, on: .host) else { throw missingLink(interface, "list neighbours") }
+    guard let link = try existingLink(interface, on: .host) else { throw missingLink(interface, "list neighbours") }
     return try host.socket.neighbours(of: link)
   }
 
   public mutating func fdbEntries(of interface: InterfaceName) throws(KernelError) -> [FDBSpec] {
-    guard let link = try link(interface, on: .host) else { throw missingLink(interface, "list forwarding entries") }
+    guard let link = try existingLink(interface, on: .host) else {
+      throw missingLink(interface, "list forwarding entries")
+    }
     return try host.socket.fdbEntries(of: link)
   }
 
   public mutating func offloadsChecksums(_ interface: InterfaceName) throws(KernelError) -> Bool {
-    try enterNamespace(.host) { () throws(KernelError) in try ChecksumOffload.isOn(interface.description) }
+    try recorded("read checksum offload of \(interface)") { (kernel) throws(KernelError) in
+      try kernel.enterNamespace(.host) { () throws(KernelError) in try ChecksumOffload.isOn(interface.description) }
+    }
   }
 
   public mutating func listeners(
     _ transport: TransportProtocol, _ ports: Set<UInt16>
   ) throws(KernelError) -> [Listener] {
-    try Netlink.listeners(transport, ports)
+    try recorded("list listeners on \(ports.count) \(transport) ports") { (_) throws(KernelError) in
+      try Netlink.listeners(transport, ports)
+    }
   }
 
   public mutating func holders(ofSockets inodes: Set<UInt64>) throws(KernelError) -> [SocketHolder] {
-    try socketHolders(inodes)
+    try recorded("find the processes of \(inodes.count) sockets") { (_) throws(KernelError) in
+      try socketHolders(inodes)
+    }
   }
 
   public mutating func sysctl(_ key: String, on netns: NetNS) throws(KernelError) -> String? {
-    try enterNamespace(netns) { () throws(KernelError) in try Sysctl(key, "").read() }
+    let found = try recorded("read sysctl \(key)") { (kernel) throws(KernelError) in
+      try kernel.enterNamespace(netns) { () throws(KernelError) in try Sysctl(key, "").read() }
+    }
+    return found ?? (dryRun?.hasLink(of: key, on: netns) == true ? "" : nil)
   }
 
   public mutating func apply(_ change: Change) throws(KernelError) {
-    clearCaches()
-    defer { clearCaches() }
-    try carryOut(change)
+    guard dryRun == nil else { throw KernelError("\(change)", errno: .EPERM, reason: "CNI_PLAN=1 changes nothing") }
+    try settle(change) { (kernel) throws(KernelError) in
+      kernel.clearCaches()
+      defer { kernel.clearCaches() }
+      try kernel.recorded("\(change)") { (kernel) throws(KernelError) in try kernel.carryOut(change) }
+    }
   }
 
   mutating func carryOut(_ change: Change) throws(KernelError) {

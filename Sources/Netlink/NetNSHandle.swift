@@ -3,7 +3,7 @@ import NetTypes
 
 /// A network namespace and a socket in it.
 struct NetNSHandle: ~Copyable {
-  let socket: NetlinkSocket
+  var socket: NetlinkSocket
   /// `nil` for this thread's own namespace.
   private let namespace: Namespace?
 

@@ -1,6 +1,7 @@
 import CLinux
 import CNetlink
 import Glibc
+import Kernel
 import Linux
 import NetTypes
 
@@ -8,6 +9,8 @@ import NetTypes
 @safe
 struct NetlinkSocket: ~Copyable {
   private let handle: OpaquePointer
+  /// Gets a step for each request that reads; a change is a step of `LiveKernel.apply`.
+  var journal: Journal?
 
   private init(adopting handle: OpaquePointer) { unsafe self.handle = handle }
 
@@ -63,6 +66,11 @@ struct NetlinkSocket: ~Copyable {
 
   /// Sends a request that changes nothing; repeats it once if an answer was lost.
   private borrowing func query(_ request: borrowing Request) throws(KernelError) -> [Message] {
+    guard let journal else { return try sendQuery(request) }
+    return try journal.step(request.operation) { () throws(KernelError) in try sendQuery(request) }
+  }
+
+  private borrowing func sendQuery(_ request: borrowing Request) throws(KernelError) -> [Message] {
     do throws(KernelError) {
       return try answers(to: send(request), request.operation)
     } catch  where error.isLostAnswer {

@@ -25,10 +25,10 @@ public struct ChainedPlugin<Driver: ChainDriver, Host: Kernel & ~Copyable>: Plug
     self.openKernel = openKernel
   }
 
-  private func open(_ journal: Journal?) throws(CNIError) -> TracingKernel<Host> {
-    do throws(KernelError) {
-      return TracingKernel(try openKernel(), journal: journal)
-    } catch { throw CNIError(error) }
+  private func open(_ journal: Journal?) throws(CNIError) -> Host {
+    var kernel = try convertingErrors { () throws(KernelError) in try openKernel() }
+    kernel.journal = journal
+    return kernel
   }
 
   public func checkSettings(_ call: Call<Config>) throws(CNIError) { _ = try driver.settings(call) }

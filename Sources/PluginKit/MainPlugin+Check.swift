@@ -4,7 +4,7 @@ import NetTypes
 
 extension MainPlugin where Host: ~Copyable {
   /// Opens the kernel for CHECK.
-  public func open(_ call: Call<Config>) throws(CNIError) -> TracingKernel<Host> {
+  public func open(_ call: Call<Config>) throws(CNIError) -> Host {
     try open(container: call.namespacePath, call.config, call.journal)
   }
 
@@ -18,7 +18,7 @@ extension MainPlugin where Host: ~Copyable {
   /// - Throws: one error with all differences.
   public func check(
     _ call: Call<Config>, _ settings: Driver.Settings, ipamInput: JSONValue? = nil,
-    on kernel: inout TracingKernel<Host>
+    on kernel: inout Host
   ) throws(CNIError) {
     var problems: [CNIError] = []
     do throws(CNIError) {
@@ -33,7 +33,7 @@ extension MainPlugin where Host: ~Copyable {
   }
 
   private func findDifferences(
-    _ call: Call<Config>, _ settings: Driver.Settings, on kernel: inout TracingKernel<Host>
+    _ call: Call<Config>, _ settings: Driver.Settings, on kernel: inout Host
   ) throws(CNIError) -> [String] {
     let previous = call.previous ?? AddResult()
     let peerPath = peer(call.config)?.path
@@ -55,7 +55,7 @@ extension MainPlugin where Host: ~Copyable {
 
   /// How an interface differs from `prevResult`, which includes changes by later plugins of the chain.
   private func differencesFromPrevResult(
-    of reported: AddResult.Interface, on netns: NetNS, at kernel: inout TracingKernel<Host>
+    of reported: AddResult.Interface, on netns: NetNS, at kernel: inout Host
   ) throws(KernelError) -> [String] {
     guard let name = InterfaceName(reported.name), let link = try kernel.link(name, on: netns) else { return [] }
     // The MAC address of another program's bridge follows its ports, and so does the MTU of every bridge.

@@ -12,7 +12,7 @@ extension MainPlugin where Host: ~Copyable {
   ///   - withdraw: undoes what ADD published to other hosts, before the addresses are released.
   /// - Throws: all errors as one.
   public func delete(
-    _ removal: Removal<Config>, staleEntries: (inout TracingKernel<Host>) throws(KernelError) -> [Change],
+    _ removal: Removal<Config>, staleEntries: (inout Host) throws(KernelError) -> [Change],
     withdraw: () throws(CNIError) -> Void
   ) throws(CNIError) {
     var problems: [CNIError] = []
@@ -26,7 +26,7 @@ extension MainPlugin where Host: ~Copyable {
   }
 
   private func remove(
-    _ removal: Removal<Config>, _ staleEntries: (inout TracingKernel<Host>) throws(KernelError) -> [Change]
+    _ removal: Removal<Config>, _ staleEntries: (inout Host) throws(KernelError) -> [Change]
   ) throws(CNIError) {
     var kernel = try openForRemoval(removal.namespacePath, removal.config, removal.journal)
     var problems: [CNIError] = []
@@ -50,7 +50,7 @@ extension MainPlugin where Host: ~Copyable {
   /// Opens the kernel; if the peer container's namespace is gone, its end is gone too, and only the host is left.
   private func openForRemoval(
     _ path: String?, _ config: Config?, _ journal: Journal?
-  ) throws(CNIError) -> TracingKernel<Host> {
+  ) throws(CNIError) -> Host {
     do throws(CNIError) { return try open(container: path, config, journal) } catch {
       guard config.flatMap(peer) != nil else { throw error }
       return try open(container: path, nil, journal)
@@ -58,7 +58,7 @@ extension MainPlugin where Host: ~Copyable {
   }
 
   /// Removes the container's interface, unless it is another network's: DEL also follows an ADD that failed.
-  private func removeInside(_ owner: AttachmentID, on kernel: inout TracingKernel<Host>) throws(KernelError) {
+  private func removeInside(_ owner: AttachmentID, on kernel: inout Host) throws(KernelError) {
     // A killed ADD may have left it under its temporary name.
     let temporaryName = owner.interface.temporaryName
     if try kernel.link(temporaryName, on: .container)?.kind == Driver.linkKind {
@@ -103,8 +103,8 @@ extension MainPlugin where Host: ~Copyable {
   /// Opens the kernel and checks for STATUS that an ADD can succeed on this host.
   ///
   /// - Throws: code 50 if it cannot.
-  public func openForStatus(_ network: NetworkCall<Config>) throws(CNIError) -> TracingKernel<Host> {
-    var kernel: TracingKernel<Host>
+  public func openForStatus(_ network: NetworkCall<Config>) throws(CNIError) -> Host {
+    var kernel: Host
     do throws(CNIError) { kernel = try open(container: nil, network.config, network.journal) } catch {
       throw CNIError(.notAvailable, error.message, details: error.details)
     }

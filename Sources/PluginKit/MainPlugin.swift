@@ -43,17 +43,18 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
 
   func open(
     container path: String?, _ config: Config?, _ journal: Journal?, for call: Call<Config>? = nil
-  ) throws(CNIError) -> TracingKernel<Host> {
+  ) throws(CNIError) -> Host {
     let namespaces = NamespacePaths(container: path, peerPath: config.flatMap(peer)?.path)
-    return TracingKernel(
-      try convertingErrors { () throws(KernelError) in try openKernel(namespaces) }, journal: journal,
-      dryRun: call?.dryRun(peerPath: namespaces.peerPath))
+    var kernel = try convertingErrors { () throws(KernelError) in try openKernel(namespaces) }
+    kernel.journal = journal
+    kernel.dryRun = call?.dryRun(peerPath: namespaces.peerPath)
+    return kernel
   }
 
   /// Opens the kernel for ADD.
   ///
   /// - Throws: code 104 if the container has an interface of that name already, before anything is published.
-  public func begin(_ call: Call<Config>) throws(CNIError) -> Transaction<TracingKernel<Host>> {
+  public func begin(_ call: Call<Config>) throws(CNIError) -> Transaction<Host> {
     var transaction = Transaction(try open(container: call.namespacePath, call.config, call.journal, for: call))
     try checkInterfaceIsNew(call, on: &transaction.kernel)
     return transaction
@@ -71,7 +72,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
   /// - Throws: any error, also that of `commit`; everything is rolled back then.
   public func attach(
     _ call: Call<Config>, _ settings: Driver.Settings, addresses source: AddressSource, after previous: AddResult?,
-    in transaction: inout Transaction<TracingKernel<Host>>, commit: Commit
+    in transaction: inout Transaction<Host>, commit: Commit
   ) throws(CNIError) {
     let addresses: AddResult
     switch source {
@@ -93,7 +94,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
     }
   }
 
-  private func checkInterfaceIsNew(_ call: Call<Config>, on kernel: inout TracingKernel<Host>) throws(CNIError) {
+  private func checkInterfaceIsNew(_ call: Call<Config>, on kernel: inout Host) throws(CNIError) {
     let name = call.owner.interface
     guard try convertingErrors({ () throws(KernelError) in try kernel.link(name, on: .container) }) != nil else {
       return
@@ -107,7 +108,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
   func make(
     _ call: Call<Config>, _ settings: Driver.Settings, _ addresses: AddResult,
     after before: MadeAttachment<Driver>? = nil,
-    in transaction: inout Transaction<TracingKernel<Host>>
+    in transaction: inout Transaction<Host>
   ) throws(CNIError) -> MadeAttachment<Driver> {
     // Usually all shared links exist, so the shared lock is enough and other attachments need not wait.
     var exclusively = false, hasWaited = false
@@ -145,7 +146,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
   /// Waits without the host lock, so that other attachments can go on; an error of the kernel is only a warning.
   ///
   /// - Returns: whether it waited: the host may have changed in the meantime.
-  private func wait(for waits: [Change], in transaction: inout Transaction<TracingKernel<Host>>) -> Bool {
+  private func wait(for waits: [Change], in transaction: inout Transaction<Host>) -> Bool {
     do throws(KernelError) {
       let pending = try transaction.missing(of: waits)
       guard !pending.isEmpty else { return false }
@@ -157,7 +158,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
 
   /// The changes, with default routes in order with those of the container's other networks.
   private func ordered(
-    _ changes: [Change], of owner: AttachmentID, on kernel: inout TracingKernel<Host>
+    _ changes: [Change], of owner: AttachmentID, on kernel: inout Host
   ) throws(KernelError) -> [Change] {
     guard changes.contains(where: \.addsDefaultRoute) else { return changes }
     return changes.ordered(with: try kernel.defaultRoutes(except: owner.interface), of: owner.network)
@@ -166,7 +167,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
   /// The CNI result: `previous` with this attachment's result appended.
   func result(
     of attached: MadeAttachment<Driver>, after previous: AddResult?,
-    in transaction: inout Transaction<TracingKernel<Host>>
+    in transaction: inout Transaction<Host>
   ) throws(CNIError) -> AddResult {
     let result = try convertingErrors { () throws(KernelError) in
       try observed(attached.plan.result, on: &transaction.kernel)
@@ -176,7 +177,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
 
   /// The result, with MAC addresses that the plan left open read from the kernel.
   private func observed(
-    _ result: AddResult, on kernel: inout TracingKernel<Host>
+    _ result: AddResult, on kernel: inout Host
   ) throws(KernelError) -> AddResult {
     var result = result
     for (index, interface) in result.interfaces.enumerated() where interface.mac == nil {
@@ -188,7 +189,7 @@ public struct MainPlugin<Driver: LinkDriver, Host: Kernel & ~Copyable> {
   }
 
   func readHostState(
-    _ call: Call<Config>, _ settings: Driver.Settings, at kernel: inout TracingKernel<Host>
+    _ call: Call<Config>, _ settings: Driver.Settings, at kernel: inout Host
   ) throws(CNIError) -> Driver.HostState {
     try convertingErrors { () throws(KernelError) in try driver.readHostState(settings, owner: call.owner, at: &kernel)
     }
@@ -308,7 +309,7 @@ extension MainPlugin where Host: ~Copyable {
   /// Both plans are computed from the same facts, so that the second one only adds the addresses to the first.
   func addLinkFirst(
     _ call: Call<Config>, _ settings: Driver.Settings, after previous: AddResult?,
-    in transaction: inout Transaction<TracingKernel<Host>>, commit: Commit
+    in transaction: inout Transaction<Host>, commit: Commit
   ) throws(CNIError) {
     do throws(CNIError) {
       let bare = try make(call, settings, AddResult(), in: &transaction)
@@ -334,7 +335,7 @@ extension MainPlugin where Host: ~Copyable {
   /// Refuses IPv6 addresses on a kernel without IPv6.
   ///
   /// - Throws: code 7 if there is such an address.
-  func checkKernelHasIPv6(_ addresses: AddResult, on kernel: inout TracingKernel<Host>) throws(CNIError) {
+  func checkKernelHasIPv6(_ addresses: AddResult, on kernel: inout Host) throws(CNIError) {
     guard let first = addresses.ips.first(where: { $0.address.family == .v6 }),
       try convertingErrors({ () throws(KernelError) in try kernel.hasIPv6() }) == false
     else { return }
@@ -344,7 +345,7 @@ extension MainPlugin where Host: ~Copyable {
   /// Checks for STATUS that the kernel has IPv6 if the configuration has IPv6 addresses.
   ///
   /// - Throws: code 50 if it has not.
-  func checkIPv6(_ network: NetworkCall<Config>, on kernel: inout TracingKernel<Host>) throws(CNIError) {
+  func checkIPv6(_ network: NetworkCall<Config>, on kernel: inout Host) throws(CNIError) {
     guard let address = network.configuredIPv6,
       try !convertingErrors({ () throws(KernelError) in try kernel.hasIPv6() })
     else {

@@ -1,4 +1,5 @@
 public import CNI
+import Kernel
 
 /// The commands of a CNI plugin; `runPlugin` does the rest.
 ///

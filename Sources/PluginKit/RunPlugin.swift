@@ -1,4 +1,5 @@
 import CNI
+import Kernel
 import Glibc
 import Linux
 import NetTypes

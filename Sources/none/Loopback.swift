@@ -32,7 +32,7 @@ struct Loopback<Host: Kernel & ~Copyable>: Plugin {
   func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     try checkSettings(call)
     var transaction = Transaction(
-      call.traced(try convertingErrors { () throws(KernelError) in try openKernel(call.namespacePath) }))
+      call.prepared(try convertingErrors { () throws(KernelError) in try openKernel(call.namespacePath) }))
     do throws(CNIError) {
       let result = try convertingErrors { () throws(KernelError) in
         try transaction.apply(.changeLink(lo, on: .container, LinkChange(isUp: true)))

@@ -44,7 +44,7 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     // podman adds an empty `tuning` to every network.
     guard !settings.isEmpty else { return try commit(previous) }
     var transaction = Transaction(
-      call.traced(try convertingErrors { () throws(KernelError) in try openKernel(call.namespacePath) }))
+      call.prepared(try convertingErrors { () throws(KernelError) in try openKernel(call.namespacePath) }))
     let hostState = try readHostState(settings, call.owner.interface, at: &transaction.kernel)
     let plan = try TuningPlan(settings, hostState, owner: call.owner, previous: previous)
     guard !plan.changes.isEmpty else { return try commit(plan.result) }
@@ -99,7 +99,7 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
     let settings = try TuningSettings(call)
     guard !settings.isEmpty else { return }
     let messages = try convertingErrors { () throws(KernelError) in
-      var kernel = call.traced(try openKernel(call.namespacePath))
+      var kernel = call.prepared(try openKernel(call.namespacePath))
       var messages: [String] = []
       if settings.link != LinkChange() {
         let change = Change.changeLink(call.owner.interface, on: .container, settings.link)
@@ -139,7 +139,7 @@ extension Tuning where Host: ~Copyable {
   /// - Throws: code 100 with all values that could not be restored; the backup then stays for the next DEL.
   private func restore(_ backup: Backup, _ removal: Removal<Config>) throws(CNIError) {
     let name = removal.owner.interface
-    var kernel = removal.traced(
+    var kernel = removal.prepared(
       try convertingErrors { () throws(KernelError) in try openKernel(removal.namespacePath) })
     let link = try convertingErrors { () throws(KernelError) in try kernel.link(name, on: .container) }
     // The sysctls of a removed interface are gone too; they are optional here, so they are skipped.

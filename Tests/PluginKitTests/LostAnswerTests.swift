@@ -3,7 +3,6 @@ import Kernel
 import NetTypes
 import TestSupport
 import Testing
-@testable import PluginKit
 
 /// After ENOBUFS instead of an answer, it is unknown whether the kernel made the change.
 @Suite struct LostAnswerTests {
@@ -27,19 +26,19 @@ import Testing
     let plain = kernel(), tried = kernel()
     plain.state = tried.state
     try plain.apply(change)
-    var traced = TracingKernel(
-      FailingKernel(tried, changesBeforeRefusal: 0, by: .lostAnswer(isMade: isMade)), journal: nil)
-    try traced.apply(change)
+    var failing = FailingKernel(tried, changesBeforeRefusal: 0, by: .lostAnswer(isMade: isMade))
+    try failing.settle(change) { (kernel) throws(KernelError) in try kernel.apply(change) }
     #expect(names(tried) == names(plain))
     #expect(tried.state.addresses == plain.state.addresses)
   }
 
   @Test func `a sysctl that was not written is an error, even an optional one`() throws {
     let kernel = kernel()
-    var traced = TracingKernel(
-      FailingKernel(kernel, changesBeforeRefusal: 0, by: .lostAnswer(isMade: false)), journal: nil)
+    var failing = FailingKernel(kernel, changesBeforeRefusal: 0, by: .lostAnswer(isMade: false))
     let change = Change.setSysctls([Sysctl("net/ipv4/conf/eth0/arp_notify", "0", isOptional: true)], on: .container)
-    #expect(throws: KernelError.self) { try traced.apply(change) }
+    #expect(throws: KernelError.self) {
+      try failing.settle(change) { (kernel) throws(KernelError) in try kernel.apply(change) }
+    }
   }
 
   private func names(_ kernel: FakeKernel) -> [String] {

@@ -1,4 +1,5 @@
 import CNI
+import Kernel
 import TestSupport
 import Testing
 @testable import PluginKit

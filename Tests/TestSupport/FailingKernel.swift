@@ -36,6 +36,11 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     set { base.filter = newValue }
   }
 
+  public var dryRun: DryRun? {
+    get { base.dryRun }
+    set { base.dryRun = newValue }
+  }
+
   public mutating func lockHost(exclusively: Bool) throws(KernelError) {
     // No lock: tests with several hosts in one process do not need it.
   }

@@ -39,6 +39,8 @@ public final class FakeKernel: Kernel {
   public private(set) var isLocked = false
   private var lastIndex: Int32 = 0
 
+  public var dryRun: DryRun?
+
   /// A host without forwarding; loopback is down in the container.
   public init() {
     addLink("lo", on: .container, mtu: 65536)
@@ -53,13 +55,16 @@ public final class FakeKernel: Kernel {
   }
 
   public func lockHost(exclusively: Bool) {
+    guard dryRun == nil else { return }
     locks.append(exclusively)
     isLocked = true
   }
 
   public func unlockHost() { isLocked = false }
 
-  public func link(_ name: InterfaceName, on netns: NetNS) -> LinkInfo? { state.links[netns]?[name] }
+  public func link(_ name: InterfaceName, on netns: NetNS) -> LinkInfo? {
+    state.links[netns]?[name] ?? dryRun?.link(name, on: netns)
+  }
 
   public func link(index: Int32, on netns: NetNS) -> LinkInfo? {
     state.links[netns]?.values.first { $0.index == index }
@@ -97,7 +102,10 @@ public final class FakeKernel: Kernel {
   public func linksWithAdvertisedRoutes() -> [InterfaceName] { advertisedLinks }
 
   public func outgoingLink(to address: IPAddress) -> LinkInfo? {
-    state.addresses.first { $0.netns == .host && $0.prefix.contains(address) }.flatMap { link($0.interface, on: .host) }
+    if let planned = dryRun?.outgoingLink(to: address) { return link(planned, on: .host) }
+    return state.addresses.first { $0.netns == .host && $0.prefix.contains(address) }.flatMap {
+      link($0.interface, on: .host)
+    }
   }
 
   public func listeners(_ transport: TransportProtocol, _ ports: Set<UInt16>) -> [Listener] {
@@ -112,7 +120,9 @@ public final class FakeKernel: Kernel {
     state.routes.filter { $0.netns == .host && $0.dst.family == family }.map(\.dst)
   }
 
-  public func sysctl(_ key: String, on netns: NetNS) -> String? { state.sysctls[netns]?[key] }
+  public func sysctl(_ key: String, on netns: NetNS) -> String? {
+    state.sysctls[netns]?[key] ?? (dryRun?.hasLink(of: key, on: netns) == true ? "" : nil)
+  }
 
   public func testCreation(of spec: LinkSpec) throws(KernelError) {
     if let trialError { throw trialError }
