@@ -112,6 +112,18 @@ import Testing
     #expect(other.ipam.calls == [.add, .del])
   }
 
+  @Test func `ADD publishes its own addresses, not those of prevResult`() throws {
+    let fixture = try Fixture()
+    fixture.control.controlState.vni = 7
+    let previous = AddResult(
+      interfaces: [.init(name: "eth9", mac: "02:00:00:00:00:09", sandbox: "/run/netns/c1")],
+      ips: [.init(interface: 0, address: "10.9.0.9/24")])
+    var result = AddResult()
+    try fixture.plugin.add(fixture.call(Self.etcd, previous: previous)) { (all) throws(CNIError) in result = all }
+    #expect(result.ips.map(\.address) == ["10.9.0.9/24", "10.1.0.5/24", "fd00:1::5/64"])
+    #expect(fixture.control.publishedEndpoints.map(\.address) == ["10.1.0.5", "fd00:1::5"])
+  }
+
   @Test func `vni and dstport must equal those in etcd`() throws {
     let fixture = try Fixture()
     fixture.control.controlState.vni = 7
