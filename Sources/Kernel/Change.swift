@@ -4,7 +4,8 @@ public import PacketFilter
 
 /// One change to the host or to the container, as data.
 ///
-/// A plan is a list of changes, and so is its rollback; tests and logs can compare and print them.
+/// A plan is a list of changes, and so is its rollback; tests and logs can compare and print them. What a change means is in
+/// the file of its family in `Changes`.
 public enum Change: Equatable, Sendable {
   case createLink(LinkSpec)
   /// No-op if there is no such link.
@@ -71,104 +72,90 @@ public enum Change: Equatable, Sendable {
 
 extension Change: CustomStringConvertible {
   /// The change with its values, as the start of an error message.
-  public var description: String {
+  public var description: String { kind.description }
+}
+
+/// The differences between the host and its state after `change`; empty if the change would change nothing.
+///
+/// ADD skips a change without differences; CHECK reports the differences.
+public func differences<K: Kernel & ~Copyable>(
+  from change: Change, on kernel: inout K
+) throws(KernelError) -> [String] {
+  try change.kind.differences(on: &kernel)
+}
+
+extension Change {
+  var kind: any ChangeKind {
     switch self {
-    case .createLink(let spec): "create \(spec.kind) \(spec.name)\(spec.netns.suffix)"
-    case .deleteLink(let name, let netns): "delete link \(name)\(netns.suffix)"
-    case .deleteUnusedBridge(let name): "delete bridge \(name) if it has no ports"
-    case .deleteUnroutedLink(let name): "delete link \(name) if it has no routes"
-    case .changeLink(let name, let netns, let change): "set \(name) \(change)\(netns.suffix)"
-    case .setVLANs(let vlans, let name): "set VLANs of \(name): \(vlans)"
-    case .awaitRunning(let name): "wait until \(name) runs"
-    case .awaitDAD(let name): "wait for duplicate address detection on \(name) in the container"
-    case .awaitFDBRemoval(let spec): "wait until a routing daemon has removed forwarding entry \(spec)"
-    case .addAddress(let spec): "add address \(spec)"
-    case .deleteAddress(let spec): "delete address \(spec)"
-    case .addRoute(let spec): "add route \(spec)"
-    case .deleteRoute(let spec): "delete route \(spec)"
-    case .setNeighbour(let spec):
-      "set neighbour \(spec.address) \(spec.mac?.description ?? "proxy") on \(spec.interface)\(spec.netns.suffix)"
-    case .deleteNeighbour(let spec): "delete neighbour \(spec.address) on \(spec.interface)\(spec.netns.suffix)"
-    case .setFDB(let spec): "set forwarding entry \(spec)"
-    case .deleteFDB(let spec): "delete forwarding entry \(spec)"
-    case .setTunnelTables(let tables):
-      "set \(tables.fdbEntries.count) forwarding entries, \(tables.neighbours.count) neighbours, \(tables.routes.count) routes of \(tables.device)"
-    case .setChecksumOffload(let name, let isOn): "set checksum offload of \(name) \(isOn ? "on" : "off")"
-    case .setSysctls(let settings, let netns):
-      "set sysctl \(settings.map { "\($0.key)=\($0.value)" }.joined(separator: " "))\(netns.suffix)"
-    case .announce(let addresses, let mac, let name):
-      "announce \(addresses.map(\.description).joined(separator: " ")) at \(mac) on \(name)"
-    case .addLoopbackRoute(let name): "add route local ::1 on \(name)"
-    case .enableRouteLocalnet(let name, _): "set sysctl \(Sysctl.routeLocalnet(name, "1").key)=1"
-    case .disableRouteLocalnet(let name, _): "set sysctl \(Sysctl.routeLocalnet(name, "0").key)=0"
-    case .deleteConntrackEntries(let connections):
-      "delete conntrack entries of connections to \(connections.map(\.description).sorted().joined(separator: ", "))"
-    case .addRules(let ruleSet): "add packet filter rules of \(ruleSet.owner.tag)"
-    case .setRules(let ruleSet): "replace packet filter rules of \(ruleSet.owner.tag)"
-    case .removeRules(let owner, _, _): "remove packet filter rules of \(owner.tag)"
-    case .removeReferencePluginRules(let owner, _, _, _):
-      "remove packet filter rules of the reference plugins for \(owner.tag)"
-    case .removeStaleRules(let network, _, _, _): "remove stale packet filter rules of network \(network)"
+    case .createLink(let spec): CreateLink(spec: spec)
+    case .deleteLink(let name, let netns): DeleteLink(name: name, netns: netns)
+    case .deleteUnusedBridge(let name): DeleteUnusedBridge(name: name)
+    case .deleteUnroutedLink(let name): DeleteUnroutedLink(name: name)
+    case .changeLink(let name, let netns, let wanted): ChangeLink(name: name, netns: netns, wanted: wanted)
+    case .awaitRunning(let name): AwaitRunning(name: name)
+    case .setChecksumOffload(let name, let isOn): SetChecksumOffload(name: name, isOn: isOn)
+    case .setVLANs(let vlans, let name): SetVLANs(vlans: vlans, name: name)
+    case .addAddress(let spec): AddAddress(spec: spec)
+    case .deleteAddress(let spec): DeleteAddress(spec: spec)
+    case .awaitDAD(let name): AwaitDAD(name: name)
+    case .announce(let addresses, let mac, let name): Announce(addresses: addresses, mac: mac, name: name)
+    case .addRoute(let spec): AddRoute(spec: spec)
+    case .deleteRoute(let spec): DeleteRoute(spec: spec)
+    case .addLoopbackRoute(let name): AddLoopbackRoute(name: name)
+    case .setNeighbour(let spec): SetNeighbour(spec: spec)
+    case .deleteNeighbour(let spec): DeleteNeighbour(spec: spec)
+    case .setFDB(let spec): SetFDB(spec: spec)
+    case .deleteFDB(let spec): DeleteFDB(spec: spec)
+    case .awaitFDBRemoval(let spec): AwaitFDBRemoval(spec: spec)
+    case .setTunnelTables(let wanted): SetTunnelTables(wanted: wanted)
+    case .setSysctls(let settings, let netns): SetSysctls(settings: settings, netns: netns)
+    case .enableRouteLocalnet(let name, let owner): EnableRouteLocalnet(name: name, owner: owner)
+    case .disableRouteLocalnet(let name, _): DisableRouteLocalnet(name: name)
+    case .addRules(let ruleSet): AddRules(ruleSet: ruleSet)
+    case .setRules(let ruleSet): SetRules(ruleSet: ruleSet)
+    case .removeRules(let owner, let role, _): RemoveRules(owner: owner, role: role)
+    case .removeReferencePluginRules(let owner, _, _, _): RemoveReferencePluginRules(owner: owner)
+    case .removeStaleRules(let network, _, _, _): RemoveStaleRules(network: network)
+    case .deleteConntrackEntries(let connections): DeleteConntrackEntries(connections: connections)
     }
   }
+}
+
+/// What one case of `Change` means: its words, its inverse and the comparison with the host.
+///
+/// The module `Netlink` carries it out, in a file of the same name.
+protocol ChangeKind: CustomStringConvertible {
+  /// The changes that undo it, computed before it is made.
+  ///
+  /// Empty if its result is deleted with a link that the transaction created.
+  func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change]
+
+  /// The differences between the host and its state after the change.
+  func differences<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> [String]
+}
+
+/// A change that is not undone.
+protocol ChangeWithoutInverse: ChangeKind {}
+
+extension ChangeWithoutInverse {
+  func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change] { [] }
+}
+
+/// A change whose result cannot be seen, or that the comparison of its link covers.
+protocol ChangeWithoutComparison: ChangeKind {}
+
+extension ChangeWithoutComparison {
+  func differences<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> [String] { [] }
 }
 
 extension NetNS {
-  fileprivate var suffix: String { self == .container ? " in the container" : "" }
+  /// For the end of a description.
+  var suffix: String { self == .container ? " in the container" : "" }
 }
 
-extension LinkSpec.Kind: CustomStringConvertible {
-  public var description: String {
-    switch self {
-    case .bridge(let filtersVLANs): filtersVLANs ? "VLAN filtering bridge" : "bridge"
-    case .veth(let peer): "veth with \(peer.name)\(peer.netns.suffix) as peer of"
-    case .childLink(let childLink, let parent): "\(childLink) over \(parent.name)\(parent.netns.suffix) as"
-    case .dummy: "dummy"
-    case .vxlan(let vxlan, let link): "\(vxlan)\(link.map { " dev \($0)" } ?? "") as"
-    case .vrf(let table): "vrf table \(table) as"
-    }
-  }
-}
-
-extension PortVLANs: CustomStringConvertible {
-  public var description: String {
-    let tagged = tagged.map {
-      $0.lowerBound == $0.upperBound ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)"
-    }
-    let words = [native.map { "native \($0)" }, tagged.isEmpty ? nil : "tagged \(tagged.joined(separator: ","))"]
-    return (words + [keepsDefault ? nil : "without 1"]).compactMap(\.self).joined(separator: ", ")
-  }
-}
-
-extension LinkChange: CustomStringConvertible {
-  public var description: String {
-    let port = [
-      port.hairpin.map { "hairpin \($0)" }, port.isolated.map { "isolated \($0)" },
-      port.learning.map { "learning \($0)" }, port.neighSuppress.map { "neigh_suppress \($0)" },
-      port.locked.map { "locked \($0)" },
-    ]
-    let words = [
-      isUp.map { $0 ? "up" : "down" }, isPromiscuous.map { "promisc \($0)" }, isAllMulticast.map { "allmulti \($0)" },
-      mtu.map { "mtu \($0)" }, txQueueLength.map { "txqueuelen \($0)" }, mac.map { "address \($0)" },
-      group.map { "group \($0)" }, master.map { "master \($0)" },
-      alias.map { "alias \($0)" }, local.map { "local \($0)" },
-    ]
-    return (words + port).compactMap(\.self).joined(separator: ", ")
-  }
-}
-
-extension AddressSpec: CustomStringConvertible {
-  public var description: String { "\(prefix) on \(interface)\(netns.suffix)" }
-}
-
-extension RouteSpec: CustomStringConvertible {
-  public var description: String {
-    "\(dst)\(gateway.map { " via \($0)" } ?? "") on \(interface)\(netns.suffix)"
-  }
-}
-
-extension FDBSpec: CustomStringConvertible {
-  public var description: String {
-    if case .tunnel(let end) = table { "\(mac) to \(end) on \(interface)" } else { "\(mac) on \(interface)" }
+func nilIfLinkMissing<Value>(_ body: () throws(KernelError) -> Value) throws(KernelError) -> Value? {
+  do throws(KernelError) { return try body() } catch {
+    guard error.errno == .ENODEV else { throw error }
+    return nil
   }
 }

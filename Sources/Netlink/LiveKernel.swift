@@ -269,50 +269,50 @@ public struct LiveKernel: ~Copyable, Kernel {
 }
 
 extension LiveKernel {
-  /// Waits up to a second until another program has deleted the FDB entry; no error if the entry stays.
-  mutating func awaitFDBRemoval(_ spec: FDBSpec) throws(KernelError) {
-    guard let link = try link(spec.interface, on: .host) else { return }
-    let deadline = Clock.now.advanced(bySeconds: 1)
-    while try host.socket.fdbEntries(of: link).contains(spec), Clock.now < deadline {
-      Clock.sleep(milliseconds: 10)
-    }
-  }
-}
-
-extension LiveKernel {
-  /// Adds an address, and waits until the kernel can receive packets for an IPv6 address.
-  ///
-  /// The kernel acknowledges an IPv6 address earlier: a work queue (`addrconf_dad_work`) adds its route and joins its
-  /// multicast group, and until then a neighbour solicitation for it would be lost.
-  mutating func add(_ spec: AddressSpec, doing operation: String) throws(KernelError) {
-    let index = try index(of: spec.interface, on: spec.netns, for: operation)
-    try perform(.add(spec, index: index), on: spec.netns)
-    if spec.prefix.family == .v6, spec.skipsDAD { try awaitLocalRoute(spec, index) }
-    if spec.isAnnounced, spec.netns == .host { try announce(spec, index) }
+  func missingLink(_ name: InterfaceName, _ operation: String) -> KernelError {
+    KernelError(errno: .ENODEV, doing: "\(operation): look up \(name)")
   }
 
-  private func awaitLocalRoute(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
-    let deadline = Clock.now.advanced(bySeconds: 1)
-    while Clock.now < deadline {
-      let hasRoute = try withSocket(on: spec.netns) { (socket) throws(KernelError) in
-        try socket.hasLocalRoute(to: spec.prefix.address, link: index)
-      }
-      if hasRoute { return }
-      Clock.sleep(microseconds: 50)
+  /// Runs `body` with the socket in the namespace of `netns`.
+  func withSocket<Value>(
+    on netns: NetNS, _ body: (borrowing NetlinkSocket) throws(KernelError) -> Value
+  ) throws(KernelError) -> Value {
+    guard netns == .container else { return try body(host.socket) }
+    switch container {
+    case let handle?: return try body(handle.socket)
+    case nil: throw KernelError(errno: .ENOENT, doing: "use the container's network namespace")
     }
   }
 
-  /// Announces the address to the link's neighbours; no-op on a link that is down or has no MAC address.
-  private mutating func announce(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
-    guard let link = try link(spec.interface, on: .host), link.isUp, let mac = link.mac else { return }
-    try enterNamespace(.host) { () throws(KernelError) in
-      do throws(KernelError) {
-        let address = spec.prefix.address
-        try NeighbourAnnouncement.send(
-          address.bytes, mac: mac.bytes, link: index, doing: "announce \(address) at \(mac)")
-      } catch {
-        try? StandardStreams.write(Array("\(error)\n".utf8), to: StandardStreams.error)  // only a warning
-      }
+  /// Runs `body` with this thread in the namespace of `netns`, for operations that need more than a socket.
+  func enterNamespace<Value>(_ netns: NetNS, _ body: () throws(KernelError) -> Value) throws(KernelError) -> Value {
+    guard netns == .container else { return try host.enter(body) }
+    switch container {
+    case let handle?: return try handle.enter(body)
+    case nil: throw KernelError(errno: .ENOENT, doing: "enter the container's network namespace")
     }
+  }
+
+  var containerDescriptor: Int32? {
+    switch container {
+    case let handle?: handle.descriptor
+    case nil: nil
+    }
+  }
+
+  mutating func index(
+    of name: InterfaceName, on netns: NetNS, for operation: @autoclosure () -> String
+  ) throws(KernelError) -> Int32 {
+    if let known = indices[LinkKey(name, on: netns)] { return known }
+    guard let link = try existingLink(name, on: netns) else { throw missingLink(name, operation()) }
+    return link.index
+  }
+
+  mutating func linkIndex(_ name: InterfaceName, _ netns: NetNS, _ change: Change) throws(KernelError) -> Int32 {
+    try index(of: name, on: netns, for: "\(change)")
+  }
+
+  func perform(_ request: borrowing Request, on netns: NetNS) throws(KernelError) {
+    try withSocket(on: netns) { (socket) throws(KernelError) in try socket.perform(request) }
   }
 }

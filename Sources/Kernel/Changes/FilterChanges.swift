@@ -1,0 +1,82 @@
+import CNI
+import NetTypes
+import PacketFilter
+
+/// Adds rules to those that the owner has.
+struct AddRules: ChangeKind {
+  let ruleSet: RuleSet
+
+  var description: String { "add packet filter rules of \(ruleSet.owner.tag)" }
+
+  func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change] {
+    [.removeRules(ruleSet.owner, ruleSet.role, everywhere: false)]
+  }
+
+  func differences<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> [String] {
+    try ruleSet.differences(recorded: ruleSet.rules, on: &kernel)
+  }
+}
+
+/// Replaces the owner's rules of that role.
+struct SetRules: ChangeKind {
+  let ruleSet: RuleSet
+
+  var description: String { "replace packet filter rules of \(ruleSet.owner.tag)" }
+
+  func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change] {
+    let before = try transaction.kernel.filter.ruleSet(of: ruleSet.owner, ruleSet.role)
+    return [before.map { .setRules($0) } ?? .removeRules(ruleSet.owner, ruleSet.role, everywhere: false)]
+  }
+
+  /// Also compares the recorded rules.
+  func differences<K: Kernel & ~Copyable>(on kernel: inout K) throws(KernelError) -> [String] {
+    let recorded = try kernel.filter.ruleSet(of: ruleSet.owner, ruleSet.role)?.rules
+    return try ruleSet.differences(recorded: recorded, on: &kernel)
+  }
+}
+
+/// Removes the owner's rules of that role.
+struct RemoveRules: ChangeWithoutComparison {
+  let owner: AttachmentID
+  let role: PluginRole
+
+  var description: String { "remove packet filter rules of \(owner.tag)" }
+
+  func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change] {
+    try transaction.kernel.filter.ruleSet(of: owner, role).map { [.addRules($0)] } ?? []
+  }
+}
+
+/// Removes what the reference plugins made, which has no inverse.
+struct RemoveReferencePluginRules: ChangeWithoutInverse, ChangeWithoutComparison {
+  let owner: AttachmentID
+
+  var description: String { "remove packet filter rules of the reference plugins for \(owner.tag)" }
+}
+
+/// Removes rules of attachments that are gone, so it has no inverse.
+struct RemoveStaleRules: ChangeWithoutInverse, ChangeWithoutComparison {
+  let network: NetworkName
+
+  var description: String { "remove stale packet filter rules of network \(network)" }
+}
+
+/// Equals `conntrack -D`; the next packet makes a new entry, so it has no inverse.
+struct DeleteConntrackEntries: ChangeWithoutInverse, ChangeWithoutComparison {
+  let connections: Set<ConntrackFilter>
+
+  var description: String {
+    "delete conntrack entries of connections to \(connections.map(\.description).sorted().joined(separator: ", "))"
+  }
+}
+
+extension RuleSet {
+  /// The differences between the packet filter and these rules; all are missing if others are recorded.
+  fileprivate func differences<K: Kernel & ~Copyable>(
+    recorded: [Rule]?, on kernel: inout K
+  ) throws(KernelError) -> [String] {
+    let missing = recorded == rules ? try kernel.filter.missing(from: self) : rules
+    return try missing.map { "packet filter: \($0) is missing" }
+      + kernel.filter.drops(for: self).map { "packet filter: \($0)" }
+  }
+}
