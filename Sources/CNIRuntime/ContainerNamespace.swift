@@ -9,7 +9,7 @@ public struct ContainerNamespace: Equatable, Sendable {
 
   /// - Parameter text: a path, or a name under `/run/netns`.
   public init(_ text: String) {
-    path = text.contains("/") ? text : "\(NamedNamespaces.directory)/\(text)"
+    path = text.contains("/") ? text : "\(StatePaths.namespaces)/\(text)"
   }
 
   /// The namespace of an attachment; the path is empty if the attachment has none.
@@ -48,7 +48,7 @@ public struct ContainerNamespace: Equatable, Sendable {
 
   /// Under `/run/netns`; `nil` for other paths.
   public var name: String? {
-    let prefix = "\(NamedNamespaces.directory)/"
+    let prefix = "\(StatePaths.namespaces)/"
     return path.hasPrefix(prefix) ? String(path.dropFirst(prefix.count)) : nil
   }
 

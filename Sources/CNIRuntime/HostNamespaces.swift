@@ -1,4 +1,5 @@
 import Linux
+import NetTypes
 
 /// The network namespaces that this process can see.
 public enum HostNamespaces {
@@ -6,7 +7,7 @@ public enum HostNamespaces {
   public static func paths() -> [String] {
     // A directory that cannot be listed counts as empty.
     let processes = ((try? Files.list("/proc")) ?? []).filter { Int($0) != nil }
-    let named = ["/run/netns", "/var/run/netns"].flatMap { directory in
+    let named = StatePaths.namespaceSpellings.flatMap { directory in
       ((try? Files.list(directory)) ?? []).map { "\(directory)/\($0)" }
     }
     var seen: Set<FileIdentity> = []

@@ -26,7 +26,6 @@ public struct NetworkLock: ~Copyable {
       ranges, seconds, "networks \(networks.map(\.description).joined(separator: ", "))")
   }
 
-  private static let directory = "/run/swift-cni"
   private static let size: Int64 = 1 << 31
 
   private static func range(_ network: NetworkName) -> Range<Int64> {
@@ -41,8 +40,8 @@ public struct NetworkLock: ~Copyable {
 
   private static func lock(_ ranges: [Range<Int64>], _ seconds: Int, _ what: String) throws(CNIError) -> RangeLock {
     do throws(KernelError) {
-      try Files.makeDirectories(directory, mode: 0o700)
-      let file = try Descriptor.open("\(directory)/networks.lock", for: .updating)
+      try Files.makeDirectories(StatePaths.run, mode: 0o700)
+      let file = try Descriptor.open(StatePaths.networksLock, for: .updating)
       return try RangeLock(file, ranges, seconds: seconds, doing: "wait for other calls of cnictl")
     } catch { throw CNIError(.tryAgainLater, "\(what): \(error)") }
   }

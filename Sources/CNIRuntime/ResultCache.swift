@@ -1,18 +1,17 @@
 public import CNI
 import Linux
-import NetTypes
+public import NetTypes
 
 /// The results of ADD, stored for DEL, CHECK and GC in libcni's format (`libcni/api.go`: `cachedInfo`).
 ///
 /// Runtimes on libcni that use the same directory see our attachments, and we see theirs.
 public struct ResultCache: Sendable {
-  public static let standard = "/var/lib/cni"
   static let kind = "cniCacheV1"
 
   /// Holds the directory `results`.
   public var directory: String
 
-  public init(_ directory: String = ResultCache.standard) { self.directory = directory }
+  public init(_ directory: String = StatePaths.resultCache) { self.directory = directory }
 
   /// An attachment that is not detached; its ADD may have been interrupted.
   public struct Entry: Equatable, Sendable {

@@ -132,7 +132,7 @@ extension NetworkList {
         ["host-local", "ipam-host-local"].contains(type)
       else { continue }
       let written = ipam.member("dataDir")?.value.string ?? ""
-      let directory = written.isEmpty ? "/var/lib/cni/networks" : written
+      let directory = written.isEmpty ? StatePaths.leases : written
       if !directories.contains(directory) { directories.append(directory) }
     }
     return directories

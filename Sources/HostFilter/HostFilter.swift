@@ -32,7 +32,7 @@ public struct HostFilter: PacketFilter {
   ///   - legacyTables: the files that list legacy tables.
   public init(
     iptables: any FilterBackend, nftables: any FilterBackend, zones: any FirewalldClient = NoFirewalld(),
-    state: String = "/run/swift-cni", sources: String = "/var/lib/cni/firewalld",
+    state: String = StatePaths.run, sources: String = StatePaths.firewalldSources,
     legacyTables: [String] = ["/proc/self/net/ip_tables_names", "/proc/self/net/ip6_tables_names"]
   ) {
     self.iptables = iptables

@@ -29,7 +29,7 @@ public struct HostLocalConfig: JSONReadable, Equatable, Sendable {
     public var legacy: RangeConfig
     public var ranges: [[RangeConfig]]?
     public var routes: [Route]?
-    /// The directory of all networks' leases; `nil`: `defaultDataDir`.
+    /// The directory of all networks' leases; `nil`: `StatePaths.leases`.
     public var dataDir: String?
     /// A file in the form of `resolv.conf(5)`; its settings become the result's `dns`.
     public var resolvConf: String?
@@ -55,9 +55,7 @@ public struct HostLocalConfig: JSONReadable, Equatable, Sendable {
     }
   }
 
-  public static let defaultDataDir = "/var/lib/cni/networks"
-
-  public var dataDir: String { ipam?.dataDir ?? Self.defaultDataDir }
+  public var dataDir: String { ipam?.dataDir ?? StatePaths.leases }
 }
 
 /// One range as written.

@@ -11,7 +11,7 @@ struct Tables {
   var beforeCommit: (TableName) throws(KernelError) -> Void = { (_) throws(KernelError) in }
 
   /// The lock file of the `iptables` command (`iptables/xshared.h`).
-  var lockFile = Environment["XTABLES_LOCKFILE"] ?? "/run/xtables.lock"
+  var lockFile = Environment["XTABLES_LOCKFILE"] ?? StatePaths.iptablesLock
   /// The time limit for the lock.
   var lockSeconds = Environment["CNI_XTABLES_WAIT"].flatMap { Int($0) } ?? 30
 

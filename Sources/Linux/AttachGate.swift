@@ -3,9 +3,6 @@ public import NetTypes
 
 /// A lock that every ADD shares and GC takes exclusively: an incomplete attachment looks like garbage.
 public enum AttachGate {
-  private static let directory = "/run/swift-cni"
-  private static let path = "\(directory)/attach.lock"
-
   /// Takes the lock shared, for the rest of the process; waits while GC has it.
   ///
   /// No-op if the lock file cannot be created (read-only `/run`): GC cannot take the lock then either.
@@ -26,10 +23,10 @@ public enum AttachGate {
 
   private static func openFile() throws(KernelError) -> Descriptor {
     do throws(KernelError) {
-      return try Descriptor.openLock(path)
+      return try Descriptor.openLock(StatePaths.attachLock)
     } catch  where error.errno == .ENOENT {
-      try Files.makeDirectories(directory, mode: 0o700)
-      return try Descriptor.openLock(path)
+      try Files.makeDirectories(StatePaths.run, mode: 0o700)
+      return try Descriptor.openLock(StatePaths.attachLock)
     }
   }
 }

@@ -4,7 +4,7 @@ public import NetTypes
 
 /// Named network namespaces: files that hold them, as `ip netns` has them.
 public enum NamedNamespaces {
-  public static let directory = "/run/netns"
+  private static let directory = StatePaths.namespaces
 
   /// Creates a network namespace with a name, which must be valid as a file name; equals `ip netns add NAME`.
   ///

@@ -1,4 +1,5 @@
 public import CNI
+import NetTypes
 
 /// The path templates of the `hosts`, `resolv.conf` and `hostname` files of a network's containers.
 ///
@@ -22,18 +23,15 @@ public struct FileTemplates: JSONReadable, Equatable, Sendable {
     func directory(_ base: String) -> String {
       switch self {
       case .netns: "/etc/netns/{netnsName}"
-      case .mesos: "/var/run/mesos/isolators/network/cni/{containerID}"
+      case .mesos: "\(StatePaths.mesosContainers)/{containerID}"
       case .dir: "\(base)/{containerID}"
       }
     }
   }
 
-  /// Beside the state directory of `dns-hosts`, so that no network's directory has the same path.
-  public static let defaultDirectory = "/run/cni/containers"
-
   public init(_ json: JSONReader) throws(CNIError) {
     let preset = try Self.preset(json["files"])
-    let base = try json.nonEmptyText("dir") ?? Self.defaultDirectory
+    let base = try json.nonEmptyText("dir") ?? StatePaths.containerFiles
     let isDirUsed = preset == .dir
     if let given = json["dir"], !isDirUsed { throw given.refusal("it only with \"files\": \"dir\"") }
     func template(_ key: String, _ name: String) throws(CNIError) -> PathTemplate? {

@@ -77,11 +77,9 @@ public struct LiveKernel: ~Copyable, Kernel {
     clearCaches()
     hostLock = nil
     hostLock = try recorded("lock host \(exclusively ? "exclusively" : "shared")") { (_) throws(KernelError) in
-      let directory = "/run/swift-cni"
-      try Files.makeDirectories(directory, mode: 0o700)
-      return try FileLock(
-        .openLock("\(directory)/host.lock"), exclusively: exclusively, seconds: 30,
-        doing: "lock \(directory)/host.lock")
+      try Files.makeDirectories(StatePaths.run, mode: 0o700)
+      let path = StatePaths.hostLock
+      return try FileLock(.openLock(path), exclusively: exclusively, seconds: 30, doing: "lock \(path)")
     }
   }
 

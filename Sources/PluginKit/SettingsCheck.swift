@@ -45,7 +45,7 @@ struct SettingsCheck<P: Plugin & ~Copyable>: ~Copyable {
     try plugin.checkSettings(
       Call(
         owner: AttachmentID(network: name, container: container, interface: interface),
-        namespacePath: "/run/netns/\(container)",
+        namespacePath: "\(StatePaths.namespaces)/\(container)",
         config: try document.read(), keys: try document.read(), delegates: delegates))
   }
 }

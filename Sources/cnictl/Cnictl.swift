@@ -1,4 +1,5 @@
 import ArgumentParser
+import NetTypes
 
 /// The operator's tool for networks of this host and the containers on them.
 struct Cnictl: ParsableCommand {
@@ -7,7 +8,7 @@ struct Cnictl: ParsableCommand {
     abstract: "Manage CNI networks and attach network namespaces to them.",
     discussion: """
       Networks are the files in /etc/cni/net.d (NETCONFPATH, --conf-dir), plugins are in /opt/cni/bin (CNI_PATH, \
-      --plugin-dir), and attachments are recorded in /var/lib/cni/results (--cache-dir), where runtimes built on \
+      --plugin-dir), and attachments are recorded in \(StatePaths.resultCache)/results (--cache-dir), where runtimes built on \
       libcni record them too.
 
       Exit status: 0, 1 if a plugin or the system refused, 64 for a wrong command line.

@@ -15,7 +15,7 @@ struct CommonOptions: ParsableArguments {
   var pluginDirectories: [String] = []
 
   @Option(name: .customLong("cache-dir"), help: "The directory of cached results.", completion: .directory)
-  var cacheDirectory = ResultCache.standard
+  var cacheDirectory = StatePaths.resultCache
 
   @Option(name: .customLong("timeout"), help: "Seconds that one plugin may take.")
   var timeoutSeconds = 120

@@ -56,7 +56,7 @@ struct Disconnect: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
   @Argument(help: "The network's name.", completion: networkNames, transform: parsed) var network: NetworkName
-  @Argument(help: "A name under /run/netns, or a path.", completion: namespaceNames) var netns: String?
+  @Argument(help: "A name under \(StatePaths.namespaces), or a path.", completion: namespaceNames) var netns: String?
   @Option(help: "The namespace of this process, in place of NETNS.") var pid: Int?
   @Option(help: "The container's id.", transform: parsed) var container: ContainerID?
   @Option(help: "The interface's name in the container.", transform: parsed) var ifname: InterfaceName?

@@ -89,7 +89,7 @@ extension NetnsCommand {
       discussion: "Its exit status is the program's. Options for cnictl stand before the namespace.")
 
     @OptionGroup var common: CommonOptions
-    @Argument(help: "A name under /run/netns, or a path.", completion: namespaceNames) var netns: String
+    @Argument(help: "A name under \(StatePaths.namespaces), or a path.", completion: namespaceNames) var netns: String
     @Argument(parsing: .captureForPassthrough, help: "The program and its arguments.") var words: [String]
 
     func run() throws {

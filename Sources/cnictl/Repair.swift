@@ -28,7 +28,7 @@ struct Repair: ParsableCommand {
   @Flag(help: "Rewrite each resolv.conf that is derived from the host's.") var dns = false
   @Flag(help: "Publish the names of attached containers again.") var names = false
   @Option(help: "The state directory of dns-hosts, its key stateDir.", completion: .directory)
-  var dnsStateDir = StateDirectory.defaultPath
+  var dnsStateDir = StatePaths.dnsHosts
   @Argument(help: "Names of networks.", completion: networkNames, transform: parsed) var networks: [NetworkName] = []
 
   func validate() throws {

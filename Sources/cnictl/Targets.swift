@@ -6,13 +6,13 @@ import NetTypes
 /// Refuses a relative path: the path is stored for DEL, which may run in another directory.
 func requireAbsolute(_ netns: String) throws {
   guard !netns.contains("/") || netns.hasPrefix("/") else {
-    throw ValidationError("\"\(netns)\": want a name under /run/netns or an absolute path")
+    throw ValidationError("\"\(netns)\": want a name under \(StatePaths.namespaces) or an absolute path")
   }
 }
 
 /// The namespace that a command works on.
 struct NamespaceArgument: ParsableArguments {
-  @Argument(help: "A name under /run/netns, or a path.", completion: namespaceNames) var netns: String?
+  @Argument(help: "A name under \(StatePaths.namespaces), or a path.", completion: namespaceNames) var netns: String?
   @Option(help: "The namespace of this process, in place of NETNS.") var pid: Int?
 
   func validate() throws {

@@ -13,7 +13,7 @@ struct Check: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
   @Argument(help: "The network's name.", completion: networkNames, transform: parsed) var network: NetworkName?
-  @Argument(help: "A name under /run/netns, or a path.", completion: namespaceNames) var netns: String?
+  @Argument(help: "A name under \(StatePaths.namespaces), or a path.", completion: namespaceNames) var netns: String?
 
   func run() throws {
     try common.report { () throws(CNIError) in

@@ -158,7 +158,7 @@ struct DNSHosts: Plugin {
   func delete(_ removal: Removal<Config>) throws(CNIError) {
     var problems: [CNIError] = []
     attempt(&problems) { () throws(CNIError) in
-      let stateDir = removal.config?.stateDir ?? StateDirectory.defaultPath
+      let stateDir = removal.config?.stateDir ?? StatePaths.dnsHosts
       guard let names = try lock(removal.owner.network, stateDir, createIfMissing: false) else { return }
       // Before the hosts file: its record lists the directories that were created.
       try Self.throwAll(texts(stateDir).remove(removal.owner) + names.leave(removal.owner))

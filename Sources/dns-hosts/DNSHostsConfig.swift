@@ -1,5 +1,6 @@
 import CNI
 import Names
+import NetTypes
 import PluginKit
 
 /// The keys that `dns-hosts` reads from a configuration.
@@ -58,7 +59,7 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
 
   /// A configuration for DEL with only the keys that can be read: the state directory, etcd and the delegate.
   init(salvaging json: JSONReader) {
-    stateDir = (try? Self.stateDir(json)) ?? StateDirectory.defaultPath
+    stateDir = (try? Self.stateDir(json)) ?? StatePaths.dnsHosts
     etcd = try? json.object("etcd")
     nestedPlugin = try? NestedPlugin(in: json)
   }
@@ -74,7 +75,7 @@ struct DNSHostsConfig: JSONReadable, Equatable, Sendable {
   }
 
   private static func stateDir(_ json: JSONReader) throws(CNIError) -> String {
-    guard let member = json["stateDir"], member.value != .string("") else { return StateDirectory.defaultPath }
+    guard let member = json["stateDir"], member.value != .string("") else { return StatePaths.dnsHosts }
     let path = try member.text()
     guard path.hasPrefix("/") else { throw member.refusal("an absolute path") }
     return path

@@ -164,7 +164,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   private func withLeases<Value>(
     of network: NetworkName, _ config: Config?, createIfMissing: Bool, _ body: (inout Leases) throws(CNIError) -> Value
   ) throws(CNIError) -> Value? {
-    let dataDir = config?.dataDir ?? HostLocalConfig.defaultDataDir
+    let dataDir = config?.dataDir ?? StatePaths.leases
     guard var leases = try openLeases(dataDir, network, createIfMissing) else { return nil }
     return try body(&leases)
   }

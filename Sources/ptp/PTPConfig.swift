@@ -48,9 +48,7 @@ struct PTPConfig: JSONReadable, Sendable {
 
 /// The namespace of the other end of a container's link.
 struct OtherEnd: TextCodable {
-  static let expectedForm = "\"host\", the path of a namespace, or a name below \(directory)"
-
-  private static let directory = "/run/netns"
+  static let expectedForm = "\"host\", the path of a namespace, or a name below \(StatePaths.namespaces)"
 
   /// As written.
   let description: String
@@ -64,6 +62,6 @@ struct OtherEnd: TextCodable {
   /// The path of the other container's namespace; `nil` for the host.
   var path: String? {
     if description == "host" { return nil }
-    return description.hasPrefix("/") ? description : "\(Self.directory)/\(description)"
+    return description.hasPrefix("/") ? description : "\(StatePaths.namespaces)/\(description)"
   }
 }

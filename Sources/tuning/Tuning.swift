@@ -25,7 +25,8 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
   /// Reads only the backup directory, for DEL with a configuration that is otherwise not valid.
   static func partialConfig(_ configuration: JSONValue) -> TuningConfig? {
     let directory = configuration.member("dataDir")?.value.string ?? ""
-    return TuningConfig(dataDir: directory.isEmpty ? Config.defaultDataDir : directory, own: Config.RequestedValues())
+    return TuningConfig(
+      dataDir: directory.isEmpty ? StatePaths.tuningBackups : directory, own: Config.RequestedValues())
   }
 
   func checkSettings(_ call: Call<Config>) throws(CNIError) { _ = try checkedSettings(call) }
@@ -116,7 +117,7 @@ struct Tuning<Host: Kernel & ~Copyable>: Plugin {
 
 extension Tuning where Host: ~Copyable {
   func delete(_ removal: Removal<Config>) throws(CNIError) {
-    let backups = BackupDirectory(path: removal.config?.dataDir ?? Config.defaultDataDir)
+    let backups = BackupDirectory(path: removal.config?.dataDir ?? StatePaths.tuningBackups)
     let backup: Backup?
     do throws(CNIError) {
       backup = try backups.backup(of: removal.owner, includingOlderNames: true)

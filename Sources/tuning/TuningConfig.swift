@@ -10,10 +10,8 @@ struct TuningConfig: JSONReadable, Equatable, Sendable {
   /// The values in `args.cni`, which override the operator's.
   var arguments: RequestedValues?
 
-  static let defaultDataDir = "/run/cni/tuning"
-
   init(_ json: JSONReader) throws(CNIError) {
-    dataDir = try json.nonEmptyText("dataDir") ?? Self.defaultDataDir
+    dataDir = try json.nonEmptyText("dataDir") ?? StatePaths.tuningBackups
     own = try RequestedValues(json)
     if let given = json["args"]?["cni"] { arguments = try given.object() }
   }

@@ -121,11 +121,11 @@ import Testing
   }
 
   @Test(arguments: [
-    ("ipam-host-local", "dataDir", HostLocalConfig.defaultDataDir),
+    ("ipam-host-local", "dataDir", StatePaths.leases),
     ("ipam-etcd", "prefix", EtcdIPAMConfig.defaultPrefix),
-    ("tuning", "dataDir", TuningConfig.defaultDataDir),
+    ("tuning", "dataDir", StatePaths.tuningBackups),
     ("firewall", "iptablesAdminChainName", FirewallSettings.defaultAdminChain),
-    ("dns-hosts", "stateDir", StateDirectory.defaultPath), ("dns-hosts", "dir", FileTemplates.defaultDirectory),
+    ("dns-hosts", "stateDir", StatePaths.dnsHosts), ("dns-hosts", "dir", StatePaths.containerFiles),
     ("bridge", "bridge", BridgeSettings.defaultBridge?.description ?? ""),
     ("overlay-vxlan controlPlane", "prefix", EtcdPlaneConfig.defaultPrefix),
     ("overlay-vxlan controlPlane", "leaseTTL", "\(EtcdPlaneConfig.defaultLeaseSeconds)"),

@@ -156,6 +156,6 @@ struct SettingsTests {
     let config = DNSHosts.partialConfig(json)
     #expect(config?.stateDir == "/run/x")
     #expect(config?.nestedPlugin?.type.description == "bridge")
-    #expect(DNSHosts.partialConfig(.object([:]))?.stateDir == StateDirectory.defaultPath)
+    #expect(DNSHosts.partialConfig(.object([:]))?.stateDir == StatePaths.dnsHosts)
   }
 }

@@ -1,4 +1,5 @@
 import CNI
+import NetTypes
 
 extension KeyTable {
   static let tuning = KeyTable(
@@ -13,7 +14,7 @@ extension KeyTable {
       Key("allmulti", .bool, "The interface receives every multicast packet."),
       Key(
         "sysctl", .object, "Kernel settings below `net` by name: `{\"net.ipv4.conf.IFNAME.arp_notify\": \"1\"}`."),
-      Key("dataDir", .string, default: "`/run/cni/tuning`", "Where backups are kept."),
+      Key("dataDir", .string, default: "`\(StatePaths.tuningBackups)`", "Where backups are kept."),
     ])
 
   static let firewall = KeyTable(
@@ -96,7 +97,8 @@ extension KeyTable {
         "hosts", .bool, default: "true; false as `dnsname`",
         "`false`: no container gets a hosts file, and an ADD costs the same in a network of any size."),
       Key(
-        "stateDir", .string, default: "`/run/cni/dns-hosts`", "Where the attachments are recorded; an absolute path."),
+        "stateDir", .string, default: "`\(StatePaths.dnsHosts)`",
+        "Where the attachments are recorded; an absolute path."),
       Key("etcd", .members(etcd), "Shares names with other hosts."),
       Key("delegate", .object, "The plugin to run first, with its own keys."),
     ], groups: ["files": files, "server": server])
@@ -104,7 +106,7 @@ extension KeyTable {
   private static let files: [Key] =
     [
       Key("files", .word(["dir", "netns", "mesos"]), default: "`dir`", "Where the files are."),
-      Key("dir", .string, default: "`/run/cni/containers`", "The directory of `dir`."),
+      Key("dir", .string, default: "`\(StatePaths.containerFiles)`", "The directory of `dir`."),
     ]
     + [("hostsFile", "hosts"), ("resolvConf", "resolv.conf"), ("hostnameFile", "hostname")].map { name, file in
       Key(

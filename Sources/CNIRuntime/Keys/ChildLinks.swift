@@ -1,4 +1,5 @@
 import CNI
+import NetTypes
 
 private let addressCapabilities: Set = ["mac", "ips", "dns", "ipRanges"]
 
@@ -42,7 +43,7 @@ extension KeyTable {
       Key("ipam", .object, default: Key.required, "The plugin that hands out addresses, `ipam.type`, and its keys."),
       Key(
         "peer", .string, default: "`host`",
-        "Where the other end is: `host`, the path of a network namespace, or a name below `/run/netns`."),
+        "Where the other end is: `host`, the path of a network namespace, or a name below `\(StatePaths.namespaces)`."),
       Key(
         "peerIfName", .string, default: "as on the host",
         "The other end's name in the peer; it must be free. Only with `peer`."),

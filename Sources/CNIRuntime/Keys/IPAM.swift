@@ -1,4 +1,5 @@
 import CNI
+import NetTypes
 
 extension Key {
   /// One range of addresses.
@@ -73,7 +74,7 @@ extension KeyTable {
     "ipam-host-local", or: ["host-local"], "Hands out addresses of ranges and keeps them in files.",
     Key.ranges + [
       Key(
-        "dataDir", .string, default: "`/var/lib/cni/networks`", "Where the leases are: `dataDir/NETWORK/ADDRESS`."),
+        "dataDir", .string, default: "`\(StatePaths.leases)`", "Where the leases are: `dataDir/NETWORK/ADDRESS`."),
       Key.resolvConf,
       Key(
         "sticky", .bool, default: "false",
@@ -113,7 +114,7 @@ extension KeyTable {
   static let dhcp = KeyTable(
     "dhcp", "Asks a DHCP server on the link for addresses; the reference's plugin.",
     [
-      Key.type, Key("daemonSocketPath", .string, default: "`/run/cni/dhcp.sock`", "The daemon's socket."),
+      Key.type, Key("daemonSocketPath", .string, default: "`\(StatePaths.dhcpSocket)`", "The daemon's socket."),
       Key("priority", .int, "The metric of the routes."),
       Key(
         "request",

@@ -32,7 +32,6 @@ struct BusError: Error {
 struct SystemBus: ~Copyable {
   /// The time limit of one call, libdbus's own default.
   private static let milliseconds: Int32 = 25_000
-  private static let socket = "/run/dbus/system_bus_socket"
 
   private var functions: cd_library
   private let connection: OpaquePointer
@@ -42,9 +41,9 @@ struct SystemBus: ~Copyable {
   /// - Throws: ENOTCONN if there is no bus; ENOENT if libdbus is missing.
   static func open() throws(KernelError) -> SystemBus {
     let environment = Environment["DBUS_SYSTEM_BUS_ADDRESS"] ?? ""
-    let address = environment.isEmpty ? "unix:path=\(socket)" : environment
+    let address = environment.isEmpty ? "unix:path=\(StatePaths.systemBus)" : environment
     let operation = "connect to the system bus at \(address)"
-    guard !environment.isEmpty || Files.exists(socket) else {
+    guard !environment.isEmpty || Files.exists(StatePaths.systemBus) else {
       throw KernelError(operation, errno: .ENOTCONN, reason: "no such socket")
     }
     let functions = try Libdbus.load().functions

@@ -6,9 +6,6 @@ public import NetTypes
 ///
 /// Locked against other processes, the reference plugin too, as long as this value lives.
 public struct LeaseDirectory: LeaseStore, ~Copyable {
-  /// The directory of all networks' indexes.
-  public static let defaultIndexDirectory = "/run/swift-cni/ipam"
-
   let path: String
   let sticky: StickyFiles
   private let directory: Descriptor
@@ -25,7 +22,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   /// - Returns: `nil` if there is no such directory and `createIfMissing` is false.
   /// - Throws: code 11 if another process keeps the lock, 106 for everything else.
   public static func open(
-    dataDir: String, network: NetworkName, createIfMissing: Bool, indexDirectory: String = defaultIndexDirectory,
+    dataDir: String, network: NetworkName, createIfMissing: Bool, indexDirectory: String = StatePaths.leaseIndex,
     lockSeconds: Int = 30
   ) throws(CNIError) -> LeaseDirectory? {
     let path = "\(dataDir)/\(network)"

@@ -1,13 +1,13 @@
 public import CNI
 import Linux
-import NetTypes
+public import NetTypes
 
 extension LeaseDirectory {
   /// Removes everything stored for `network`: all leases, and the records of `auto` and `sticky`.
   ///
   /// - Throws: code 11 if another process keeps the lock, 106 if something cannot be removed.
   public static func removeAll(
-    dataDir: String, network: NetworkName, indexDirectory: String = defaultIndexDirectory
+    dataDir: String, network: NetworkName, indexDirectory: String = StatePaths.leaseIndex
   ) throws(CNIError) {
     // The lock is held to the end, so that no ADD finds an incomplete state.
     let leases = try open(dataDir: dataDir, network: network, createIfMissing: false, indexDirectory: indexDirectory)

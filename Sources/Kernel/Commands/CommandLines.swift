@@ -82,8 +82,8 @@ struct NetNSName: Equatable, Sendable {
 
   /// The name below `/run/netns`; `nil` if it is elsewhere.
   var name: String? {
-    for directory in ["/run/netns/", "/var/run/netns/"] where path.hasPrefix(directory) {
-      let name = path.dropFirst(directory.count)
+    for directory in StatePaths.namespaceSpellings where path.hasPrefix("\(directory)/") {
+      let name = path.dropFirst(directory.count + 1)
       return name.isEmpty || name.contains("/") ? nil : String(name)
     }
     return nil

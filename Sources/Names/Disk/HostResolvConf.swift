@@ -9,7 +9,7 @@ public struct HostResolvConf: Sendable {
   private let path: String
   private let upstreamPath: String
 
-  public init(path: String = "/etc/resolv.conf", upstreamPath: String = "/run/systemd/resolve/resolv.conf") {
+  public init(path: String = "/etc/resolv.conf", upstreamPath: String = StatePaths.resolvedServers) {
     self.path = path
     self.upstreamPath = upstreamPath
   }

@@ -89,7 +89,7 @@ public struct SafePath: Sendable {
 
   /// Directories that no other program creates: an empty one can be removed even if no record lists it.
   private var ownDirectories: [String] {
-    path.base == FileTemplates.defaultDirectory ? directories : []
+    path.base == StatePaths.containerFiles ? directories : []
   }
 
   private func removeFile(where isSameFile: (FileStatus) -> Bool) throws(KernelError) {

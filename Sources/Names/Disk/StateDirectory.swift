@@ -11,9 +11,7 @@ public import NetTypes
 public struct StateDirectory: Sendable {
   public let path: String
 
-  public static let defaultPath = "/run/cni/dns-hosts"
-
-  public init(_ path: String = StateDirectory.defaultPath) { self.path = path }
+  public init(_ path: String = StatePaths.dnsHosts) { self.path = path }
 
   func directory(of network: NetworkName) -> String { "\(path)/\(network)" }
 

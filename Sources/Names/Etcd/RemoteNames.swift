@@ -23,7 +23,7 @@ public struct RemoteNames: Equatable, Sendable {
     else { return nil }
     self.network = network
     self.config = config
-    stateDir = try json.nonEmptyText("stateDir") ?? StateDirectory.defaultPath
+    stateDir = try json.nonEmptyText("stateDir") ?? StatePaths.dnsHosts
   }
 
   /// The keys to watch for changes by other hosts.

@@ -1,7 +1,7 @@
 import CNI
 import Kernel
 import Linux
-import NetTypes
+public import NetTypes
 
 /// This host's records of its overlay networks, and their locks.
 ///
@@ -12,10 +12,7 @@ public struct OverlayRecords: Sendable {
   public let state: String
   public let run: String
 
-  public static let defaultState = "/var/lib/cni/overlay"
-  public static let defaultRun = "/run/swift-cni/overlay"
-
-  public init(state: String = OverlayRecords.defaultState, run: String = OverlayRecords.defaultRun) {
+  public init(state: String = StatePaths.overlayRecords, run: String = StatePaths.overlayLocks) {
     self.state = state
     self.run = run
   }
