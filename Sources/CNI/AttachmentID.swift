@@ -51,12 +51,12 @@ extension AttachmentID {
   /// It is derived, so that DEL finds the link from the names of network, container and interface alone.
   public var hostInterface: InterfaceName {
     derivedName(
-      AttachmentID.hostInterfacePrefix(network) + base32(textHash("\(container)\0\(interface)\0\(network)"), count: 8))
+      AttachmentID.hostInterfacePrefix(network) + base32("\(container)\0\(interface)\0\(network)", count: 8))
   }
 
   /// The prefix of the host links of all of `network`'s attachments; other networks may have the same one.
   public static func hostInterfacePrefix(_ network: NetworkName) -> String {
-    "veth" + base32(textHash(network.description), count: 3)
+    "veth" + base32(network.description, count: 3)
   }
 }
 
@@ -65,18 +65,18 @@ extension AttachmentID {
   ///
   /// The form is `macv` and eleven characters.
   public static func hostMacvlan(_ network: NetworkName) -> InterfaceName {
-    derivedName("macv" + base32(textHash(network.description), count: 11))
+    derivedName("macv" + base32(network.description, count: 11))
   }
 
   /// The MAC address of that link over a parent with the address `parent`; the same each time it is created.
   public static func hostMacvlanAddress(_ network: NetworkName, over parent: MACAddress) -> MACAddress {
-    MACAddress(locallyAdministered: textHash("\(network)\0\(parent)"))
+    MACAddress(locallyAdministered: FNV1a("\(network)\0\(parent)").textHash)
   }
 
   /// A number in `numbers` for the attachment, for fields that cannot hold a name.
   public var numericID: Int {
     AttachmentID.numericIDs.lowerBound
-      + Int(textHash("\(container)\0\(interface)\0\(network)") % UInt64(AttachmentID.numericIDs.count))
+      + Int(FNV1a("\(container)\0\(interface)\0\(network)").textHash % UInt64(AttachmentID.numericIDs.count))
   }
 
   /// The range is above the numbers that operators and the kernel use, for instance as a route's metric.
@@ -85,7 +85,7 @@ extension AttachmentID {
 
 extension AttachmentID {
   /// A hash of 13 characters, for fields that are too short for the text.
-  public static func shortHash(_ text: String) -> String { base32(textHash(text), count: 13) }
+  public static func shortHash(_ text: String) -> String { base32(text, count: 13) }
 }
 
 private func derivedName(_ text: String) -> InterfaceName {
@@ -93,17 +93,8 @@ private func derivedName(_ text: String) -> InterfaceName {
   return name
 }
 
-/// A hash (FNV-1a) of the UTF-8 bytes; the bits are then mixed, so that any part of them can be used.
-private func textHash(_ text: String) -> UInt64 {
-  var value: UInt64 = 0xCBF2_9CE4_8422_2325
-  for byte in text.utf8 { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
-  value = (value ^ value >> 33) &* 0xFF51_AFD7_ED55_8CCD
-  value = (value ^ value >> 33) &* 0xC4CE_B9FE_1A85_EC53
-  return value ^ value >> 33
-}
-
-/// The low bits as `count` characters of RFC 4648's alphabet, lower case.
-private func base32(_ value: UInt64, count: Int) -> String {
-  let alphabet = Array("abcdefghijklmnopqrstuvwxyz234567")
+/// The low bits of the text's hash as `count` characters of RFC 4648's alphabet, lower case.
+private func base32(_ text: String, count: Int) -> String {
+  let value = FNV1a(text).textHash, alphabet = Array("abcdefghijklmnopqrstuvwxyz234567")
   return String((0..<count).map { alphabet[Int(value >> UInt64(5 * $0) & 31)] })
 }

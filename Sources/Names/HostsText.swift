@@ -37,7 +37,7 @@ public struct HostsText: Sendable {
   /// - Returns: the offsets in ascending order, and the lines that are missing.
   public func search(for lines: [String]) -> (found: [Int], missing: [String]) {
     var wanted: [UInt64: [String]] = [:]
-    for line in lines { wanted[Self.hash(line), default: []].append(line) }
+    for line in lines { wanted[FNV1a(line).value, default: []].append(line) }
     var found: [Int] = []
     var left = lines.count
     eachLine { range, hash in
@@ -52,29 +52,21 @@ public struct HostsText: Sendable {
     return (found, wanted.values.flatMap(\.self).sorted())
   }
 
-  /// FNV-1a.
-  private static let hashStart: UInt64 = 0xCBF2_9CE4_8422_2325
-  private static let hashFactor: UInt64 = 0x100_0000_01B3
-
-  private static func hash(_ line: String) -> UInt64 {
-    line.utf8.reduce(hashStart) { ($0 ^ UInt64($1)) &* hashFactor }
-  }
-
-  /// Calls `body` for each complete line, trailing spaces ignored, until it returns `false`.
+  /// Calls `body` for each complete line and its hash, trailing spaces ignored, until it returns `false`.
   private func eachLine(_ body: (Range<Int>, UInt64) -> Bool) {
     let all = bytes.span
     var start = 0
     var end = 0  // the offset after the last byte that is no space
-    var hash = Self.hashStart
-    var hashAtEnd = hash
+    var hash = FNV1a()
+    var hashAtEnd = hash.value
     for index in all.indices {
       let byte = all[index]
       if byte == Self.newline {
         if end > start, !body(start..<end, hashAtEnd) { return }
-        (start, end, hash, hashAtEnd) = (index + 1, index + 1, Self.hashStart, Self.hashStart)
+        (start, end, hash) = (index + 1, index + 1, FNV1a())
       } else {
-        hash = (hash ^ UInt64(byte)) &* Self.hashFactor
-        if byte != Self.space { (end, hashAtEnd) = (index + 1, hash) }
+        hash.add(byte)
+        if byte != Self.space { (end, hashAtEnd) = (index + 1, hash.value) }
       }
     }
   }

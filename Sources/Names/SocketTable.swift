@@ -13,7 +13,7 @@ public struct SocketTable {
 
   /// The inodes of the sockets that are bound to exactly this address and port, not to a wildcard.
   public func inodes(boundTo address: IPAddress, port: UInt16) -> [String] {
-    let local = "\(Self.words(address)):\(Self.hex(UInt32(port), digits: 4))"
+    let local = "\(Self.words(address)):\(port.hexDigits.uppercased())"
     return rows.filter { $0.local == local }.map(\.inode)
   }
 
@@ -22,12 +22,7 @@ public struct SocketTable {
     let bytes = address.bytes
     return stride(from: 0, to: bytes.count, by: 4).map { start in
       let word = bytes[start..<start + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-      return hex(word.bigEndian, digits: 8)
+      return word.bigEndian.hexDigits.uppercased()
     }.joined()
-  }
-
-  private static func hex(_ number: UInt32, digits: Int) -> String {
-    let text = String(number, radix: 16, uppercase: true)
-    return String(repeating: "0", count: digits - text.count) + text
   }
 }

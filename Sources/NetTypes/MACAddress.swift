@@ -34,7 +34,7 @@ public struct MACAddress: TextCodable {
   }
 
   public var description: String {
-    bytes.map { byte in byte < 16 ? "0" + String(byte, radix: 16) : String(byte, radix: 16) }.joined(separator: ":")
+    bytes.map(\.hexDigits).joined(separator: ":")
   }
 
   /// Whether the group bit of the first byte is set; no interface may have such an address.

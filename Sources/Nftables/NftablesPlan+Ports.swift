@@ -116,6 +116,6 @@ extension PublishedPort {
 
   /// The target in a chain's name: the address in hexadecimal digits, then the port.
   fileprivate var targetText: String {
-    target.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + "_\(targetPort)"
+    target.bytes.map(\.hexDigits).joined() + "_\(targetPort)"
   }
 }

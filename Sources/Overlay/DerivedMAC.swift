@@ -6,12 +6,12 @@ extension MACAddress {
   /// It is the same on every host, so neighbour entries of other hosts stay valid if the container moves. IPv4: `02:42` and the
   /// address; IPv6: a locally administered address from a hash of the IP address.
   public init(forContainer address: IPAddress) {
-    self = MACAddress(derivedFrom: address) ?? MACAddress(locallyAdministered: addressHash(address, 0))
+    self = MACAddress(derivedFrom: address) ?? MACAddress(locallyAdministered: bits(address, 0))
   }
 
   /// The MAC address of a host's VXLAN device; other hosts compute the same address.
   public init(forTunnelOf vni: Int, from local: IPAddress) {
-    self.init(locallyAdministered: addressHash(local, UInt64(vni)))
+    self.init(locallyAdministered: bits(local, UInt64(vni)))
   }
 
   /// The MAC address of a network's gateway, the same on all hosts: `02:43:4e` and the VNI.
@@ -20,11 +20,8 @@ extension MACAddress {
   }
 }
 
-/// A hash of an address and a number: FNV-1a of their bytes, then mixed so that the low bits can be used.
-private func addressHash(_ address: IPAddress, _ number: UInt64) -> UInt64 {
-  var value: UInt64 = 0xCBF2_9CE4_8422_2325
+/// A hash of an address and a number; only its low bits can be used.
+private func bits(_ address: IPAddress, _ number: UInt64) -> UInt64 {
   let bytes = address.bytes + (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * UInt64($0))) }
-  for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
-  value = (value ^ value >> 33) &* 0xFF51_AFD7_ED55_8CCD
-  return value ^ value >> 33
+  return FNV1a(bytes).value.mixedOnce
 }

@@ -39,7 +39,7 @@ struct PortChooser {
   init(_ ranges: [PortRange], owner: AttachmentID, taken: [PublishedPort]) {
     self.ranges = ranges
     self.taken = taken
-    start = Int(owner.tag.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 })  // FNV-1a
+    start = Int(FNV1a.hash32(owner.tag))
   }
 
   /// The unprivileged ports outside `ip_local_port_range`: first those above it, then those below.

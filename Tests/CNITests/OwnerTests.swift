@@ -21,6 +21,11 @@ import Testing
     #expect(owner.numericID == 1_587_990_606)
   }
 
+  @Test(arguments: [("blue/c1/eth0", "3eekrvuiu723d"), ("", "gjksj5cm7au7o")])
+  func `the hash of a text in names of files, chains and links is always the same`(text: String, hash: String) {
+    #expect(AttachmentID.shortHash(text) == hash)
+  }
+
   @Test func `a tag fits into an alias and starts with the network's prefix even if names are long`() throws {
     let long = String(repeating: "a", count: 300)
     #expect(try owner("net1", "c1", "eth0").tag == "cni:net1/c1/eth0")

@@ -9,6 +9,11 @@ import Testing
 @testable import overlay_vxlan
 
 @Suite struct AddTests {
+  @Test func `a tunnel and a container with an IPv6 address always have the same MAC addresses`() {
+    #expect(MACAddress(forTunnelOf: 100, from: "192.0.2.1").description == "1e:13:1a:59:ae:74")
+    #expect(MACAddress(forContainer: "fd00::5").description == "12:6f:31:b8:0a:b4")
+  }
+
   @Test func `an l3 network has a route, a neighbour entry and an FDB entry for each peer`() throws {
     let fixture = try Fixture()
     let result = try fixture.add(Fixture.routed)

@@ -140,6 +140,10 @@ import Testing
     #expect(try chosen(other, #"{"containerPort":80,"protocol":"udp"}"#).count == 1)
   }
 
+  @Test func `an attachment always gets the same port of a range that is free`() throws {
+    #expect(try chosen(Fixture(), #"{"containerPort":80}"#, range: "49000-49900") == [49229])
+  }
+
   @Test func `published, bound and configured ports are not chosen`() throws {
     let first = try Fixture()
     try first.add(mappings(#"{"hostPort":49000,"containerPort":80}"#))

@@ -10,7 +10,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   let sticky: StickyFiles
   private let directory: Descriptor
   private let lock: FileLock
-  private let boot = stableHash((LeaseLifetime.thisBoot ?? "").utf8)
+  private let boot = FNV1a(LeaseLifetime.thisBoot ?? "").mixedBits
   private var index: LeaseIndex
   /// Whether the index is complete; false after a failure to build it.
   private var isIndexComplete = false
@@ -62,7 +62,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
 
   /// The index belongs to the directory's inode, so that two spellings of one path share it.
   static func indexPath(of directory: FileStatus, in indexDirectory: String) -> String {
-    "\(indexDirectory)/\(hex(UInt64(directory.device)))-\(hex(UInt64(directory.inode)))"
+    "\(indexDirectory)/\(directory.device.hexDigits)-\(directory.inode.hexDigits)"
   }
 
   /// Uses the index if it matches the directory's state; otherwise builds it again.

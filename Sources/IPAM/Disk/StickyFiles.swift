@@ -39,7 +39,9 @@ struct StickyFiles {
     for address in addresses { try Files.clear("\(directory)/addresses/\(address)") }
   }
 
-  private func fileName(_ name: StickyName) -> String { hex(stableHash("\(name.container)\0\(name.interface)".utf8)) }
+  private func fileName(_ name: StickyName) -> String {
+    FNV1a("\(name.container)\0\(name.interface)").mixedBits.hexDigits
+  }
 
   private func record(_ fileName: String) throws(KernelError) -> Record? {
     guard !fileName.contains("/") else { return nil }

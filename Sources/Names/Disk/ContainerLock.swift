@@ -12,10 +12,8 @@ struct ContainerLock: ~Copyable {
   static let count = 64
   static let secondsToWait = 30
 
-  /// The number of the container's lock file: a hash (FNV-1a) of its ID.
-  static func number(_ container: ContainerID) -> Int {
-    Int(container.description.utf8.reduce(UInt32(0x811C_9DC5)) { ($0 ^ UInt32($1)) &* 0x0100_0193 } % UInt32(count))
-  }
+  /// The number of the container's lock file: a hash of its ID.
+  static func number(_ container: ContainerID) -> Int { Int(FNV1a.hash32(container.description) % UInt32(count)) }
 
   /// - Throws: EAGAIN if another process held the lock for `secondsToWait`.
   init(_ number: Int, in directory: String) throws(KernelError) {
