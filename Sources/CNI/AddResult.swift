@@ -118,10 +118,8 @@ extension AddResult {
     for (key, family) in [("ip4", IPFamily.v4), ("ip6", .v6)] {
       guard let ip = ips.first(where: { $0.address.family == family }) else { continue }
       let own = routes.filter { $0.dst.family == family }
-      members[key] = object([
-        ("ip", .string(ip.address.description)),
-        ("gateway", ip.gateway.map { .string($0.description) }),
-        ("routes", nonEmpty(own.map { $0.json(.v0_2_0) })),
+      members[key] = .record([
+        "ip": .text(ip.address), "gateway": .text(ip.gateway), "routes": .nonEmpty(own.map { $0.json(.v0_2_0) }),
       ])
     }
     return members
@@ -129,10 +127,10 @@ extension AddResult {
 
   private func listForm(_ version: SpecVersion) -> [String: JSONValue] {
     var members: [String: JSONValue] = [:]
-    members["interfaces"] = nonEmpty(interfaces.map { $0.json(version) })
-    members["ips"] = nonEmpty(ips.map { $0.json(version) })
-    members["routes"] = nonEmpty(routes.map { $0.json(version) })
-    members["portMappings"] = nonEmpty(portMappings.map(\.json))
+    members["interfaces"] = .nonEmpty(interfaces.map { $0.json(version) })
+    members["ips"] = .nonEmpty(ips.map { $0.json(version) })
+    members["routes"] = .nonEmpty(routes.map { $0.json(version) })
+    members["portMappings"] = .nonEmpty(portMappings.map(\.json))
     return members
   }
 }
@@ -140,9 +138,9 @@ extension AddResult {
 extension AllocatedPort {
   /// The JSON form, with the keys of the capability `portMappings`.
   public var json: JSONValue {
-    object([
-      ("hostIP", hostIP.map { .string($0.description) }), ("hostPort", .integer(Int64(hostPort))),
-      ("containerPort", .integer(Int64(containerPort))), ("protocol", .string(transport.description)),
+    .record([
+      "hostIP": .text(hostIP), "hostPort": .number(hostPort), "containerPort": .number(containerPort),
+      "protocol": .text(transport),
     ])
   }
 }
@@ -150,58 +148,38 @@ extension AllocatedPort {
 extension AddResult.Interface {
   fileprivate func json(_ version: SpecVersion) -> JSONValue {
     let new = version >= .v1_1_0
-    return object([
-      ("name", .string(name)),
-      ("mac", text(mac)),
-      ("mtu", new ? number(mtu) : nil),
-      ("sandbox", text(sandbox)),
-      ("socketPath", new ? text(socketPath) : nil),
-      ("pciID", new ? text(pciID) : nil),
+    return .record([
+      "name": .text(name), "mac": .nonEmptyText(mac), "mtu": new ? .number(mtu) : nil,
+      "sandbox": .nonEmptyText(sandbox), "socketPath": new ? .nonEmptyText(socketPath) : nil,
+      "pciID": new ? .nonEmptyText(pciID) : nil,
     ])
   }
 }
 
 extension AddResult.IP {
   fileprivate func json(_ version: SpecVersion) -> JSONValue {
-    object([
-      ("version", version < .v1_0_0 ? .string(address.family.digit) : nil),
-      ("interface", number(interface)),
-      ("address", .string(address.description)),
-      ("gateway", gateway.map { .string($0.description) }),
+    .record([
+      "version": version < .v1_0_0 ? .text(address.family.digit) : nil, "interface": .number(interface),
+      "address": .text(address), "gateway": .text(gateway),
     ])
   }
 }
 
 extension Route {
   fileprivate func json(_ version: SpecVersion) -> JSONValue {
-    let new = version >= .v1_1_0
-    return object([
-      ("dst", .string(dst.description)),
-      ("gw", gw.map { .string($0.description) }),
-      ("mtu", new ? number(mtu) : nil),
-      ("advmss", new ? number(advmss) : nil),
-      ("priority", new ? number(priority) : nil),
-      ("table", new ? number(table) : nil),
-      ("scope", new ? number(scope) : nil),
+    guard version >= .v1_1_0 else { return .record(["dst": .text(dst), "gw": .text(gw)]) }
+    return .record([
+      "dst": .text(dst), "gw": .text(gw), "mtu": .number(mtu), "advmss": .number(advmss),
+      "priority": .number(priority), "table": .number(table), "scope": .number(scope),
     ])
   }
 }
 
 extension DNS {
   fileprivate var json: JSONValue {
-    object([
-      ("nameservers", nonEmpty(nameservers.map { .string($0) })),
-      ("domain", text(domain)),
-      ("search", nonEmpty(search.map { .string($0) })),
-      ("options", nonEmpty(options.map { .string($0) })),
+    .record([
+      "nameservers": .nonEmptyTexts(nameservers), "domain": .nonEmptyText(domain), "search": .nonEmptyTexts(search),
+      "options": .nonEmptyTexts(options),
     ])
   }
 }
-
-private func object(_ members: [(String, JSONValue?)]) -> JSONValue {
-  .object(Dictionary(uniqueKeysWithValues: members.compactMap { key, value in value.map { (key, $0) } }))
-}
-
-private func nonEmpty(_ values: [JSONValue]) -> JSONValue? { values.isEmpty ? nil : .array(values) }
-private func number(_ value: Int?) -> JSONValue? { value.map { .integer(Int64($0)) } }
-private func text(_ value: String?) -> JSONValue? { value.flatMap { $0.isEmpty ? nil : .string($0) } }

@@ -71,13 +71,10 @@ extension NetworkList {
 
   /// The list as one object with every plugin inside.
   private func written() throws(CNIError) -> [UInt8] {
-    var members: [String: JSONValue] = [
-      "name": .string(name.description), "cniVersion": .string(version.rawValue),
-      "plugins": .array(plugins.map(\.config)),
-    ]
-    if disableCheck { members["disableCheck"] = .bool(true) }
-    if disableGC { members["disableGC"] = .bool(true) }
-    return JSONValue.object(members).bytes
+    JSONValue.record([
+      "name": .text(name), "cniVersion": .text(version.rawValue), "plugins": .array(plugins.map(\.config)),
+      "disableCheck": .flag(disableCheck), "disableGC": .flag(disableGC),
+    ]).bytes
   }
 }
 

@@ -40,8 +40,8 @@ public struct NetworkReport: Equatable, Sendable {
 
 extension NetworkReport {
   public var json: JSONValue {
-    .object([
-      "name": .string(name), "id": .string(id), "driver": .string(driver),
+    .record([
+      "name": .text(name), "id": .text(id), "driver": .text(driver),
       "containers": .object(containers.mapValues(\.json)),
     ])
   }
@@ -49,12 +49,10 @@ extension NetworkReport {
 
 extension NetworkReport.Endpoint {
   fileprivate var json: JSONValue {
-    var members: [String: JSONValue] = [
-      "endpoint": .string(endpoint), "mac_address": .string(macAddress), "ipv4_address": .string(ipv4Address),
-      "ipv6_address": .string(ipv6Address),
-    ]
-    if !portMappings.isEmpty { members["port_mappings"] = .array(portMappings.map(\.json)) }
-    return .object(members)
+    .record([
+      "endpoint": .text(endpoint), "mac_address": .text(macAddress), "ipv4_address": .text(ipv4Address),
+      "ipv6_address": .text(ipv6Address), "port_mappings": .nonEmpty(portMappings.map(\.json)),
+    ])
   }
 
   init(_ entry: ResultCache.Entry) {

@@ -232,9 +232,7 @@ struct OverlayOptions: Equatable {
   /// `ADDRESS`, or `ADDRESS=SUBNET` with the subnet of that host's containers.
   private static func peer(_ text: String) -> JSONValue {
     let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-    var members: [String: JSONValue] = ["vtep": .string(parts.first ?? "")]
-    if parts.count > 1 { members["subnet"] = .string(parts[1]) }
-    return .object(members)
+    return .record(["vtep": .text(parts.first ?? ""), "subnet": .text(parts.count > 1 ? parts[1] : nil)])
   }
 
   /// `etcd://HOST:PORT,HOST:PORT/PREFIX`, the form of Docker's option `cluster-store`.

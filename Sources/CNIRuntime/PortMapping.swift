@@ -49,11 +49,9 @@ public struct PortMapping: Equatable, Sendable {
 
   /// As the capability `portMappings` takes it.
   public var json: JSONValue {
-    var members: [String: JSONValue] = [
-      "hostPort": .integer(Int64(hostPort)), "containerPort": .integer(Int64(containerPort)),
-      "protocol": .string(transport),
-    ]
-    members["hostIP"] = hostAddress.map { .string($0.description) }
-    return .object(members)
+    .record([
+      "hostIP": .text(hostAddress), "hostPort": .number(hostPort), "containerPort": .number(containerPort),
+      "protocol": .text(transport),
+    ])
   }
 }

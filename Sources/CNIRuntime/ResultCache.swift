@@ -122,21 +122,15 @@ extension ResultCache {
 
 extension ResultCache.Entry {
   var json: JSONValue {
-    var members: [String: JSONValue] = [
-      "kind": .string(ResultCache.kind),
-      "containerId": .string(attachment.owner.container.description),
-      "config": .string(Base64.encode(config)),
-      "ifName": .string(attachment.owner.interface.description),
-      "networkName": .string(attachment.owner.network.description),
-    ]
-    if !attachment.namespacePath.isEmpty { members["netns"] = .string(attachment.namespacePath) }
-    if !attachment.arguments.isEmpty {
-      members["cniArgs"] = .array(attachment.arguments.map { .array([.string($0.key), .string($0.value)]) })
-    }
-    if !attachment.capabilityArguments.isEmpty { members["capabilityArgs"] = .object(attachment.capabilityArguments) }
-    members["result"] = result
-    if isUnfinished { members["isUnfinished"] = .bool(true) }
-    return .object(members)
+    let owner = attachment.owner, capabilityArguments = attachment.capabilityArguments
+    return .record([
+      "kind": .text(ResultCache.kind), "containerId": .text(owner.container), "ifName": .text(owner.interface),
+      "networkName": .text(owner.network), "config": .text(Base64.encode(config)),
+      "netns": .nonEmptyText(attachment.namespacePath),
+      "cniArgs": .nonEmpty(attachment.arguments.map { .array([.string($0.key), .string($0.value)]) }),
+      "capabilityArgs": capabilityArguments.isEmpty ? nil : .object(capabilityArguments), "result": result,
+      "isUnfinished": .flag(isUnfinished),
+    ])
   }
 
   /// `nil` for anything of another kind, or without the three names.

@@ -120,12 +120,14 @@ extension EtcdTransaction.Operation {
 
   fileprivate var json: JSONValue {
     switch self {
-    case .read(let keys): return .object(["request_range": .object(keys.members)])
-    case .delete(let keys): return .object(["request_delete_range": .object(keys.members)])
+    case .read(let keys): .object(["request_range": .object(keys.members)])
+    case .delete(let keys): .object(["request_delete_range": .object(keys.members)])
     case .put(let key, let value, let lease):
-      var put: [String: JSONValue] = ["key": .base64(Array(key.utf8)), "value": .base64(value)]
-      if let lease { put["lease"] = .int64(lease.id) }
-      return .object(["request_put": .object(put)])
+      .object([
+        "request_put": .record([
+          "key": .base64(Array(key.utf8)), "value": .base64(value), "lease": lease.map { .int64($0.id) },
+        ])
+      ])
     }
   }
 }

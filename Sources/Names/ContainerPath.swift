@@ -31,7 +31,5 @@ extension ContainerPath: JSONReadable {
     }
   }
 
-  public var json: JSONValue {
-    .object(["base": .string(base), "below": .array(below.map { .string($0) }), "key": .string(key)])
-  }
+  public var json: JSONValue { .record(["base": .text(base), "below": .texts(below), "key": .text(key)]) }
 }

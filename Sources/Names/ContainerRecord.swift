@@ -55,12 +55,10 @@ extension ContainerRecord.ManagedFile: JSONReadable {
   }
 
   var json: JSONValue {
-    var members: [String: JSONValue] = [
-      "file": file.json, "madeDirectories": .array(createdDirectories.map { .string($0) }),
+    .record([
+      "file": file.json, "made": createdPath?.json, "madeDirectories": .texts(createdDirectories),
       "holders": .array(holders.map(\.json)),
-    ]
-    members["made"] = createdPath?.json
-    return .object(members)
+    ])
   }
 }
 
@@ -70,7 +68,5 @@ extension ContainerRecord.Holder: JSONReadable {
     interface = try json.required("interface").parsed()
   }
 
-  var json: JSONValue {
-    .object(["network": .string(network.description), "interface": .string(interface.description)])
-  }
+  var json: JSONValue { .record(["network": .text(network), "interface": .text(interface)]) }
 }

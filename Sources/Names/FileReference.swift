@@ -23,9 +23,6 @@ extension FileReference: JSONReadable {
   }
 
   public var json: JSONValue {
-    .object([
-      "path": .string(path), "device": .integer(Int64(truncatingIfNeeded: device)),
-      "inode": .integer(Int64(truncatingIfNeeded: inode)),
-    ])
+    .record(["path": .text(path), "device": .number(device), "inode": .number(inode)])
   }
 }

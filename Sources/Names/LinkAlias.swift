@@ -24,5 +24,5 @@ extension LinkAlias: JSONReadable {
     self.init(try json.required("container").text(), alias: try json.required("alias").parsed())
   }
 
-  var json: JSONValue { .object(["container": .string(container), "alias": .string(alias.description)]) }
+  var json: JSONValue { .record(["container": .text(container), "alias": .text(alias)]) }
 }

@@ -81,7 +81,7 @@ public struct ContainerTextRecord: JSONReadable, Equatable, Sendable {
 
   /// The state file's content.
   public var json: JSONValue {
-    .object(["container": .string(container.description), "texts": .array(texts.map(\.json))])
+    .record(["container": .text(container), "texts": .array(texts.map(\.json))])
   }
 }
 
@@ -101,14 +101,11 @@ extension ManagedTextFile: JSONReadable {
   }
 
   fileprivate var json: JSONValue {
-    var members: [String: JSONValue] = [
-      "kind": .string(kind.rawValue), "path": path.json, "isMade": .bool(isCreatedByUs), "written": .string(written),
-      "madeDirectories": .array(createdDirectories.map { .string($0) }), "holders": .array(holders.map(\.json)),
-    ]
-    members["device"] = device.map { .integer(Int64(truncatingIfNeeded: $0)) }
-    members["inode"] = inode.map { .integer(Int64(truncatingIfNeeded: $0)) }
-    members["next"] = next.map { .string($0) }
-    return .object(members)
+    .record([
+      "kind": .text(kind.rawValue), "path": path.json, "isMade": .bool(isCreatedByUs), "written": .text(written),
+      "next": .text(next), "madeDirectories": .texts(createdDirectories), "holders": .array(holders.map(\.json)),
+      "device": .number(device), "inode": .number(inode),
+    ])
   }
 }
 
@@ -121,9 +118,8 @@ extension ManagedTextFile.Holder: JSONReadable {
   }
 
   fileprivate var json: JSONValue {
-    .object([
-      "network": .string(network.description), "interface": .string(interface.description), "wish": entries.json,
-      "hasIPv6": .bool(hasIPv6),
+    .record([
+      "network": .text(network), "interface": .text(interface), "wish": entries.json, "hasIPv6": .bool(hasIPv6),
     ])
   }
 }

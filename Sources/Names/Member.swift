@@ -55,19 +55,12 @@ extension Member: JSONReadable {
 
   /// The state file's content.
   public var json: JSONValue {
-    var members: [String: JSONValue] = [
-      "network": .string(owner.network.description), "container": .string(owner.container.description),
-      "interface": .string(owner.interface.description),
-      "addresses": .array(addresses.map { .string($0.description) }),
-      "names": .array(names.map { .string($0.description) }),
-    ]
-    members["hosts"] = hosts?.json
-    members["server"] = server?.json
-    members["overdue"] = overdue.map { .array($0.map { .string($0) }) }
-    if isIncomplete { members["isIncomplete"] = .bool(true) }
-    if !links.isEmpty { members["links"] = .array(links.map(\.json)) }
-    if !privateLines.isEmpty { members["privateLines"] = .array(privateLines.map { .string($0) }) }
-    return .object(members)
+    .record([
+      "network": .text(owner.network), "container": .text(owner.container), "interface": .text(owner.interface),
+      "addresses": .texts(addresses), "names": .texts(names), "hosts": hosts?.json, "server": server?.json,
+      "overdue": overdue.flatMap { .texts($0) }, "isIncomplete": .flag(isIncomplete),
+      "links": .nonEmpty(links.map(\.json)), "privateLines": .nonEmptyTexts(privateLines),
+    ])
   }
 }
 

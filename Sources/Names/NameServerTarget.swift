@@ -21,11 +21,8 @@ extension NameServerTarget: JSONReadable {
 
   public var json: JSONValue {
     switch self {
-    case .directory(let path): return .object(["directory": .string(path)])
-    case .file(let path, let pidFile):
-      var members: [String: JSONValue] = ["file": .string(path)]
-      members["pidFile"] = pidFile.map { .string($0) }
-      return .object(members)
+    case .directory(let path): .record(["directory": .text(path)])
+    case .file(let path, let pidFile): .record(["file": .text(path), "pidFile": .text(pidFile)])
     }
   }
 }

@@ -116,11 +116,8 @@ extension PartialResolvConf: JSONReadable {
   }
 
   public var json: JSONValue {
-    var members: [String: JSONValue] = [:]
-    members["nameservers"] = .array(nameservers.map { .string($0.description) })
-    members["domain"] = domain.map { .string($0.description) }
-    members["search"] = .array(search.map { .string($0.description) })
-    members["options"] = .array(options.map { .string($0.description) })
-    return .object(members)
+    .record([
+      "nameservers": .texts(nameservers), "domain": .text(domain), "search": .texts(search), "options": .texts(options),
+    ])
   }
 }

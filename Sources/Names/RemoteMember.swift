@@ -42,10 +42,7 @@ extension RemoteMember {
   }
 
   public var json: JSONValue {
-    .object([
-      "node": .string(node.description), "ips": .array(addresses.map { .string($0.description) }),
-      "names": .array(names.map { .string($0.description) }),
-    ])
+    .record(["node": .text(node), "ips": .texts(addresses), "names": .texts(names)])
   }
 }
 

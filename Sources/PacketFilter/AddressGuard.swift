@@ -17,9 +17,7 @@ public struct AddressGuard: Equatable, Sendable {
 }
 
 extension AddressGuard: JSONReadable {
-  var members: [String: JSONValue] {
-    ["port": .string(port.description), "addresses": .array(addresses.map { .string($0.description) })]
-  }
+  var json: JSONValue { .record(["port": .text(port), "addresses": .texts(addresses)]) }
 
   public init(_ json: JSONReader) throws(CNIError) {
     self.init(try json.required("port").parsed(), try json.parsedList("addresses") ?? [])

@@ -22,9 +22,7 @@ public struct NameService: Equatable, Sendable {
 }
 
 extension NameService: JSONReadable {
-  var members: [String: JSONValue] {
-    ["bridge": .string(bridge.description), "address": .string(address.description)]
-  }
+  var json: JSONValue { .record(["bridge": .text(bridge), "address": .text(address)]) }
 
   public init(_ json: JSONReader) throws(CNIError) {
     self.init(try json.required("bridge").parsed(), address: try json.required("address").parsed())

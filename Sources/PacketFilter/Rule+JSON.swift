@@ -2,9 +2,7 @@ public import CNI
 import NetTypes
 
 extension Masquerade: JSONReadable {
-  var members: [String: JSONValue] {
-    ["address": .text(address), "subnet": .text(subnet), "random": .bool(isRandom)]
-  }
+  var json: JSONValue { .record(["address": .text(address), "subnet": .text(subnet), "random": .bool(isRandom)]) }
 
   public init(_ json: JSONReader) throws(CNIError) {
     self.init(
@@ -14,13 +12,11 @@ extension Masquerade: JSONReadable {
 }
 
 extension Isolation: JSONReadable {
-  var members: [String: JSONValue] {
-    var members: [String: JSONValue] = [
-      "bridge": .text(bridge), "reach": .string(reach.rawValue), "separates": .bool(separatesContainers),
-    ]
-    members["partner"] = partner.map { .text($0) }
-    if !directPrefixes.isEmpty { members["direct"] = .array(directPrefixes.map { .text($0) }) }
-    return members
+  var json: JSONValue {
+    .record([
+      "bridge": .text(bridge), "reach": .text(reach.rawValue), "separates": .bool(separatesContainers),
+      "partner": .text(partner), "direct": .nonEmptyTexts(directPrefixes),
+    ])
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -34,11 +30,11 @@ extension Isolation: JSONReadable {
 }
 
 extension AllowedConnection: JSONReadable {
-  var members: [String: JSONValue] {
-    [
+  var json: JSONValue {
+    .record([
       "bridge": .text(bridge), "from": .text(from), "to": .text(to), "protocol": .text(transport),
-      "port": .integer(Int64(port)),
-    ]
+      "port": .number(port),
+    ])
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -50,7 +46,7 @@ extension AllowedConnection: JSONReadable {
 }
 
 extension SourceGuard: JSONReadable {
-  var members: [String: JSONValue] { ["port": .text(port), "mac": .text(mac)] }
+  var json: JSONValue { .record(["port": .text(port), "mac": .text(mac)]) }
 
   public init(_ json: JSONReader) throws(CNIError) {
     self.init(try json.required("port").parsed(), mac: try json.required("mac").parsed())
@@ -58,18 +54,12 @@ extension SourceGuard: JSONReadable {
 }
 
 extension PublishedPort: JSONReadable {
-  var members: [String: JSONValue] {
-    var members: [String: JSONValue] = [
-      "protocol": .text(transport), "hostPort": .integer(Int64(hostPort)), "target": .text(target),
-      "targetPort": .integer(Int64(targetPort)),
-    ]
-    members["hostIP"] = hostIP.map { .text($0) }
-    members["masquerade"] = masquerade.map { .object($0.members) }
-    if !conditions.isEmpty { members["conditions"] = .array(conditions.map { .string($0) }) }
-    if !excludedDevices.isEmpty { members["excludedDevices"] = .array(excludedDevices.map { .text($0) }) }
-    members["chain"] = chain.map { .string($0) }
-    if isSpare { members["spare"] = .bool(true) }
-    return members
+  var json: JSONValue {
+    .record([
+      "protocol": .text(transport), "hostIP": .text(hostIP), "hostPort": .number(hostPort), "target": .text(target),
+      "targetPort": .number(targetPort), "masquerade": masquerade?.json, "conditions": .nonEmptyTexts(conditions),
+      "excludedDevices": .nonEmptyTexts(excludedDevices), "chain": .text(chain), "spare": .flag(isSpare),
+    ])
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -85,14 +75,17 @@ extension PublishedPort: JSONReadable {
 }
 
 extension ReturnPath: JSONReadable {
-  var members: [String: JSONValue] {
-    var members: [String: JSONValue] = ["subnet": .text(subnet), "link": .text(link), "everything": .bool(everything)]
+  var json: JSONValue {
+    var bit: Int?, chain: String?
     switch marking {
     case .none: break
-    case .bit(let number): members["bit"] = .integer(Int64(number))
-    case .chain(let name): members["chain"] = .string(name)
+    case .bit(let number): bit = number
+    case .chain(let name): chain = name
     }
-    return members
+    return .record([
+      "subnet": .text(subnet), "link": .text(link), "everything": .bool(everything), "bit": .number(bit),
+      "chain": .text(chain),
+    ])
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -105,12 +98,11 @@ extension ReturnPath: JSONReadable {
 }
 
 extension FloatingAddress: JSONReadable {
-  var members: [String: JSONValue] {
-    var members: [String: JSONValue] = [
+  var json: JSONValue {
+    .record([
       "external": .text(external), "target": .text(target), "link": .text(link), "subnet": .text(subnet),
-    ]
-    members["device"] = device.map { .text($0) }
-    return members
+      "device": .text(device),
+    ])
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -122,12 +114,11 @@ extension FloatingAddress: JSONReadable {
 }
 
 extension Admission: JSONReadable {
-  var members: [String: JSONValue] {
-    var members: [String: JSONValue] = ["address": .text(address)]
-    members["adminChain"] = adminChain.map { .string($0) }
-    members["link"] = network.map { .text($0.link) }
-    members["subnet"] = network.map { .text($0.subnet) }
-    return members
+  var json: JSONValue {
+    .record([
+      "address": .text(address), "adminChain": .text(adminChain), "link": .text(network?.link),
+      "subnet": .text(network?.subnet),
+    ])
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -139,11 +130,10 @@ extension Admission: JSONReadable {
 }
 
 extension Passage: JSONReadable {
-  var members: [String: JSONValue] {
-    var members: [String: JSONValue] = ["subnet": .text(subnet), "kind": .string(kind.rawValue)]
-    members["link"] = link.map { .text($0) }
-    members["adminChain"] = adminChain.map { .string($0) }
-    return members
+  var json: JSONValue {
+    .record([
+      "subnet": .text(subnet), "kind": .text(kind.rawValue), "link": .text(link), "adminChain": .text(adminChain),
+    ])
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -153,9 +143,4 @@ extension Passage: JSONReadable {
       try json.required("subnet").parsed(), kind, link: try json.parsed("link"),
       adminChain: try json.text("adminChain"))
   }
-}
-
-extension JSONValue {
-  /// A value by its textual form.
-  fileprivate static func text(_ value: some TextCodable) -> JSONValue { .string(value.description) }
 }

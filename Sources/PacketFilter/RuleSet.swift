@@ -102,15 +102,11 @@ extension PublishedPort {
 extension RuleSet: JSONReadable {
   /// The rule set as the rule set's file holds it.
   public var json: JSONValue {
-    var members: [String: JSONValue] = [
-      "network": .string(owner.network.description), "container": .string(owner.container.description),
-      "interface": .string(owner.interface.description), "part": .string(role.rawValue),
-      "rules": .array(rules.map(\.json)),
-    ]
-    members["backend"] = backend.map { .string($0.rawValue) }
-    members["name"] = containerName.map { .string($0) }
-    if !addresses.isEmpty { members["addresses"] = .array(addresses.map { .string("\($0)") }) }
-    return .object(members)
+    .record([
+      "network": .text(owner.network), "container": .text(owner.container), "interface": .text(owner.interface),
+      "part": .text(role.rawValue), "rules": .array(rules.map(\.json)), "backend": .text(backend?.rawValue),
+      "name": .text(containerName), "addresses": .nonEmptyTexts(addresses),
+    ])
   }
 
   public init(_ json: JSONReader) throws(CNIError) {
@@ -131,18 +127,18 @@ extension Rule: JSONReadable {
   /// An object with one member, which is named by the kind of rule.
   var json: JSONValue {
     switch self {
-    case .masquerade(let rule): .object(["masquerade": .object(rule.members)])
-    case .isolate(let rule): .object(["isolate": .object(rule.members)])
-    case .link(let rule): .object(["link": .object(rule.members)])
-    case .guardSource(let rule): .object(["guard": .object(rule.members)])
-    case .guardAddresses(let rule): .object(["guardAddresses": .object(rule.members)])
-    case .guardTunnel(let rule): .object(["guardTunnel": .object(rule.members)])
-    case .publish(let rule): .object(["publish": .object(rule.members)])
-    case .float(let rule): .object(["float": .object(rule.members)])
-    case .admit(let rule): .object(["admit": .object(rule.members)])
-    case .serve(let rule): .object(["serve": .object(rule.members)])
-    case .pass(let rule): .object(["pass": .object(rule.members)])
-    case .trust(let rule): .object(["trust": .object(rule.members)])
+    case .masquerade(let rule): .object(["masquerade": rule.json])
+    case .isolate(let rule): .object(["isolate": rule.json])
+    case .link(let rule): .object(["link": rule.json])
+    case .guardSource(let rule): .object(["guard": rule.json])
+    case .guardAddresses(let rule): .object(["guardAddresses": rule.json])
+    case .guardTunnel(let rule): .object(["guardTunnel": rule.json])
+    case .publish(let rule): .object(["publish": rule.json])
+    case .float(let rule): .object(["float": rule.json])
+    case .admit(let rule): .object(["admit": rule.json])
+    case .serve(let rule): .object(["serve": rule.json])
+    case .pass(let rule): .object(["pass": rule.json])
+    case .trust(let rule): .object(["trust": rule.json])
     }
   }
 

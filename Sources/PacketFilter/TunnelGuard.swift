@@ -18,11 +18,7 @@ public struct TunnelGuard: Equatable, Sendable {
 }
 
 extension TunnelGuard: JSONReadable {
-  var members: [String: JSONValue] {
-    var members: [String: JSONValue] = ["port": .integer(Int64(port))]
-    members["peers"] = peers.map { .array($0.map { .string($0.description) }) }
-    return members
-  }
+  var json: JSONValue { .record(["port": .number(port), "peers": peers.flatMap { .texts($0) }]) }
 
   public init(_ json: JSONReader) throws(CNIError) {
     self.init(port: try json.required("port").portNumber(), peers: try json.parsedList("peers"))

@@ -23,7 +23,7 @@ extension ZoneSource: CustomStringConvertible {
 }
 
 extension ZoneSource: JSONReadable {
-  var members: [String: JSONValue] { ["zone": .string(zone), "address": .string("\(address)")] }
+  var json: JSONValue { .record(["zone": .text(zone), "address": .text(address)]) }
 
   public init(_ json: JSONReader) throws(CNIError) {
     self.init(try json.required("address").parsed(), in: try json.required("zone").text())

@@ -35,19 +35,13 @@ struct Backup: JSONReadable, Equatable, Sendable {
 
   /// The file's content.
   var json: JSONValue {
-    var members: [String: JSONValue] = [:]
-    members["network"] = network.map { .string($0.description) }
-    members["attachment"] = attachment.map { .string($0) }
-    members["mac"] = link.mac.map { .string($0.description) }
-    members["mtu"] = link.mtu.map { .integer(Int64($0)) }
-    members["txQLen"] = link.txQueueLength.map { .integer(Int64($0)) }
-    members["promisc"] = link.isPromiscuous.map { .bool($0) }
-    members["allmulti"] = link.isAllMulticast.map { .bool($0) }
-    if !sysctls.isEmpty {
-      let values = sysctls.map { ($0.key, JSONValue.string($0.value)) }
-      members["sysctl"] = .object(Dictionary(values) { first, _ in first })
-    }
-    return .object(members)
+    let values = sysctls.map { ($0.key, JSONValue.string($0.value)) }
+    return .record([
+      "network": .text(network), "attachment": .text(attachment), "mac": .text(link.mac), "mtu": .number(link.mtu),
+      "txQLen": .number(link.txQueueLength), "promisc": link.isPromiscuous.map { .bool($0) },
+      "allmulti": link.isAllMulticast.map { .bool($0) },
+      "sysctl": values.isEmpty ? nil : .object(Dictionary(values) { first, _ in first }),
+    ])
   }
 
   /// This backup, with the values that only `later` has: a second `tuning` in the chain changes more of the interface.

@@ -16,6 +16,25 @@ struct MemberTests {
       ])
   }
 
+  @Test(arguments: [
+    #"{"addresses":[],"container":"c1","interface":"eth0","names":[],"network":"net"}"#,
+    #"{"addresses":["10.1.0.2"],"container":"c1","hosts":{"device":-1,"inode":7,"path":"/x/hosts"},"interface":"eth0","#
+      + #""isIncomplete":true,"links":[{"alias":"db","container":"c2"}],"names":["web"],"network":"net","overdue":[],"#
+      + #""privateLines":["::1\tme"],"server":{"file":"/x/names","pidFile":"/x/pid"}}"#,
+    #"{"addresses":[],"container":"c1","interface":"eth0","names":[],"network":"net","server":{"directory":"/x"}}"#,
+  ])
+  func `the file of an attachment has every member that is set and no other`(text: String) throws {
+    #expect(try CNIJSON.decode(Member.self, from: Array(text.utf8)).json.text == text)
+  }
+
+  @Test func `the file of a container has the files with their holders`() throws {
+    let text =
+      #"{"files":[{"file":{"device":1,"inode":2,"path":"/a/c1/hosts"},"holders":[{"interface":"eth0","network":"net"}],"#
+      + #""made":{"base":"/a","below":["c1","hosts"],"key":"dir"},"madeDirectories":["/a/c1"]},"#
+      + #"{"file":{"device":1,"inode":3,"path":"/b"},"holders":[],"madeDirectories":[]}]}"#
+    #expect(try CNIJSON.decode(ContainerRecord.self, from: Array(text.utf8)).json.text == text)
+  }
+
   @Test func `duplicate names are listed once`() throws {
     let names = try Member.names(
       Self.name("web"), network: Self.owner().network, domain: nil,

@@ -50,6 +50,39 @@ import Testing
     #expect(try CNIJSON.decode(RuleSet.self, from: plain.json.bytes) == plain)
   }
 
+  @Test func `the file of a rule set has every member that is set and no other`() throws {
+    let text = """
+      {"addresses":["10.1.0.2","fd00::2"],"backend":"iptables","container":"c1","interface":"eth0","name":"web",
+      "network":"net","part":"ports","rules":[
+      {"masquerade":{"address":"10.1.0.2","random":true,"subnet":"10.1.0.0/24"}},
+      {"isolate":{"bridge":"cni0","reach":"outside","separates":true}},
+      {"isolate":{"bridge":"ov-net","direct":["10.5.0.0/16","fd00::/48"],"partner":"vx-net","reach":"network",
+      "separates":false}},
+      {"link":{"bridge":"cni0","from":"10.1.0.2","port":80,"protocol":"tcp","to":"10.1.0.3"}},
+      {"guard":{"mac":"02:00:00:00:00:01","port":"veth1"}},
+      {"guardAddresses":{"addresses":["10.1.0.2","fd00::2"],"port":"veth1"}},
+      {"guardTunnel":{"peers":["172.30.0.2","fd30::2"],"port":4789}},
+      {"guardTunnel":{"port":8472}},
+      {"publish":{"chain":"UCR","conditions":["-s","10.0.0.0/8"],"excludedDevices":["br0","eth1"],"hostIP":"192.0.2.1",
+      "hostPort":53,"protocol":"udp","target":"10.1.0.2","targetPort":5353}},
+      {"publish":{"hostPort":80,"masquerade":{"bit":13,"everything":true,"link":"cni0","subnet":"fd00::/64"},
+      "protocol":"tcp","target":"fd00::2","targetPort":8080}},
+      {"publish":{"hostPort":9,"masquerade":{"chain":"KUBE-MARK-MASQ","everything":false,"link":"cni0",
+      "subnet":"10.1.0.0/24"},"protocol":"sctp","target":"10.1.0.2","targetPort":9}},
+      {"float":{"external":"192.0.2.9","link":"cni0","subnet":"10.1.0.0/24","target":"10.1.0.2"}},
+      {"admit":{"address":"10.1.0.2","adminChain":"CNI-ADMIN"}},
+      {"admit":{"address":"10.1.0.2","link":"br0","subnet":"10.1.0.0/24"}},
+      {"pass":{"kind":"published","subnet":"10.1.0.0/24"}},
+      {"pass":{"adminChain":"OPS","kind":"outbound","link":"br0","subnet":"fd00::/64"}},
+      {"serve":{"address":"fd00::1","bridge":"cni0"}},
+      {"trust":{"address":"10.1.0.2","zone":"trusted"}},
+      {"trust":{"address":"fd00::2","zone":"docker/net"}}]}
+      """
+    #expect(Self.everything.json.text == text.filter { $0 != "\n" })
+    let plain = #"{"container":"c1","interface":"eth0","network":"net","part":"network","rules":[]}"#
+    #expect(RuleSet(Self.owner, .network, []).json.text == plain)
+  }
+
   @Test func `an isolation stored without a partner is read without one`() throws {
     let text = #"{"bridge":"cni0","reach":"network","separates":false}"#
     #expect(try CNIJSON.decode(Isolation.self, from: Array(text.utf8)) == Isolation("cni0", reach: .network))

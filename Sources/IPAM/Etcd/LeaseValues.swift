@@ -29,9 +29,9 @@ struct AddressRecord: JSONReadable, Hashable, CustomStringConvertible {
   }
 
   var bytes: [UInt8] {
-    JSONValue.object([
-      "container": .string(owner.container), "interface": .string(owner.interface), "node": .string(node),
-      "attempt": .string(attempt),
+    JSONValue.record([
+      "container": .text(owner.container), "interface": .text(owner.interface), "node": .text(node),
+      "attempt": .text(attempt),
     ]).bytes
   }
 
@@ -66,11 +66,7 @@ struct AttachmentRecord: JSONReadable, Hashable {
     }
   }
 
-  var bytes: [UInt8] {
-    JSONValue.object([
-      "addresses": .array(addresses.map { .string($0.description) }), "attempt": .string(attempt),
-    ]).bytes
-  }
+  var bytes: [UInt8] { JSONValue.record(["addresses": .texts(addresses), "attempt": .text(attempt)]).bytes }
 }
 
 extension [JSONReader] {

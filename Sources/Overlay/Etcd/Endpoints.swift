@@ -10,10 +10,7 @@ enum BridgedKeys {
 /// A host's entry: `PREFIX/hosts/192.0.2.1`.
 enum BridgedHost {
   static func value(of host: OverlayHost, vni: Int) -> JSONValue {
-    .object([
-      "vtep": .string(host.local.description), "vtepMac": .string(host.tunnelMAC(vni).description),
-      "vni": .integer(Int64(vni)),
-    ])
+    .record(["vtep": .text(host.local), "vtepMac": .text(host.tunnelMAC(vni)), "vni": .number(vni)])
   }
 
   /// `nil` if the value is not a host's entry.
@@ -26,9 +23,9 @@ enum BridgedHost {
 /// A container's entry: `PREFIX/endpoints/10.1.2.3`.
 enum BridgedEndpoint {
   static func value(of endpoint: OverlayEndpoint, _ owner: AttachmentID, at vtep: IPAddress) -> JSONValue {
-    .object([
-      "mac": .string(endpoint.mac.description), "vtep": .string(vtep.description),
-      "container": .string(owner.container.description), "interface": .string(owner.interface.description),
+    .record([
+      "mac": .text(endpoint.mac), "vtep": .text(vtep), "container": .text(owner.container),
+      "interface": .text(owner.interface),
     ])
   }
 

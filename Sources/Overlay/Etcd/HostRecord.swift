@@ -52,14 +52,11 @@ extension HostRecord: JSONReadable {
   }
 
   var json: JSONValue {
-    var members: [String: JSONValue] = [
-      "prefix": .string(prefix), "key": .string(key), "local": .string(local.description),
-      "subnets": .array(subnets.map { .string($0.description) }), "leaseSeconds": .integer(Int64(leaseSeconds)),
-      "renewed": .integer(Int64(renewed)), "vni": .integer(Int64(vni)), "port": .integer(Int64(port)),
-      "network": .array(network.map { .string($0.description) }),
-    ]
-    members["lease"] = lease.map { .integer($0.id) }
-    return .object(members)
+    .record([
+      "prefix": .text(prefix), "key": .text(key), "local": .text(local), "subnets": .texts(subnets),
+      "lease": .number(lease?.id), "leaseSeconds": .number(leaseSeconds), "renewed": .number(renewed),
+      "vni": .number(vni), "port": .number(port), "network": .texts(network),
+    ])
   }
 }
 
@@ -93,11 +90,9 @@ extension EndpointRecord: JSONReadable {
   }
 
   var json: JSONValue {
-    .object([
-      "container": .string(container.description), "interface": .string(interface.description),
-      "vtep": .string(vtep.description),
-      "endpoints": .array(
-        endpoints.map { .object(["ip": .string($0.address.description), "mac": .string($0.mac.description)]) }),
+    .record([
+      "container": .text(container), "interface": .text(interface), "vtep": .text(vtep),
+      "endpoints": .array(endpoints.map { .record(["ip": .text($0.address), "mac": .text($0.mac)]) }),
     ])
   }
 }
