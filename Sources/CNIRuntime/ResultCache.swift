@@ -24,18 +24,20 @@ public struct ResultCache: Sendable {
     public var isUnfinished = false
   }
 
-  private var results: String { "\(directory)/results" }
+  private var results: RecordDirectory {
+    RecordDirectory("\(directory)/results", mode: 0o700, fileMode: 0o600, isDurable: true)
+  }
 
   /// `nil` if there is no entry of the attachment.
   ///
   /// - Throws: code 5 if the file cannot be read, code 6 if its content is not valid.
   public func entry(_ owner: AttachmentID) throws(CNIError) -> Entry? {
     for name in Self.names(owner) {
-      let path = "\(results)/\(name)", bytes: [UInt8]?
-      do throws(KernelError) { bytes = try Files.readIfPresent(path) } catch { throw CNIError(error, as: .ioFailure) }
+      let bytes: [UInt8]?
+      do throws(KernelError) { bytes = try results.read(name) } catch { throw CNIError(error, as: .ioFailure) }
       guard let bytes else { continue }
       guard let entry = Entry(try CNIJSON.decodeValue(bytes)) else {
-        throw CNIError(.decodingFailure, "cached result \(path): want an object of kind \"\(Self.kind)\"")
+        throw CNIError(.decodingFailure, "cached result \(results.file(name)): want an object of kind \"\(Self.kind)\"")
       }
       if entry.attachment.owner == owner { return entry }
     }
@@ -50,11 +52,11 @@ public struct ResultCache: Sendable {
   /// - Throws: code 5 if the directory cannot be read.
   public func entries(of network: NetworkName? = nil, container: ContainerID? = nil) throws(CNIError) -> [Entry] {
     let names: [String]
-    do throws(KernelError) { names = try Files.list(results) ?? [] } catch { throw CNIError(error, as: .ioFailure) }
-    return names.sorted().compactMap { name in
+    do throws(KernelError) { names = try results.names() } catch { throw CNIError(error, as: .ioFailure) }
+    return names.compactMap { name in
       guard Self.mayBe(name, of: network, container) else { return nil }
       // A file that is removed meanwhile or cannot be parsed is skipped.
-      guard let bytes = try? Files.read("\(results)/\(name)"), let value = try? CNIJSON.decodeValue(bytes),
+      guard let bytes = try? results.read(name), let value = try? CNIJSON.decodeValue(bytes),
         let entry = Entry(value), Self.names(entry.attachment.owner).contains(name)
       else { return nil }
       let owner = entry.attachment.owner
@@ -73,8 +75,7 @@ public struct ResultCache: Sendable {
   func write(_ entry: Entry) throws(CNIError) {
     let bytes = entry.json.bytes
     do throws(KernelError) {
-      try Files.makeDirectories(results, mode: 0o700)
-      try Files.replace("\(results)/\(freeName(entry.attachment.owner))", with: bytes, mode: 0o600, durable: true)
+      try results.write(freeName(entry.attachment.owner), bytes)
     } catch {
       throw CNIError(error, as: .ioFailure)
     }
@@ -82,7 +83,7 @@ public struct ResultCache: Sendable {
 
   func remove(_ owner: AttachmentID) throws(CNIError) {
     do throws(KernelError) {
-      for name in Self.names(owner) where try holder(name) ?? owner == owner { try Files.remove("\(results)/\(name)") }
+      for name in Self.names(owner) where try holder(name) ?? owner == owner { try results.remove(name) }
     } catch { throw CNIError(error, as: .ioFailure) }
   }
 }
@@ -107,7 +108,7 @@ extension ResultCache {
 
   /// The attachment in that file; `nil` if there is no such file or it has no attachment.
   private func holder(_ name: String) throws(KernelError) -> AttachmentID? {
-    guard let bytes = try Files.readIfPresent("\(results)/\(name)"), let value = try? CNIJSON.decodeValue(bytes),
+    guard let bytes = try results.read(name), let value = try? CNIJSON.decodeValue(bytes),
       let owner = Entry(value)?.attachment.owner, Self.names(owner).contains(name)
     else { return nil }
     return owner

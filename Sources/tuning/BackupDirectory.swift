@@ -8,7 +8,9 @@ import PluginKit
 ///
 /// A file has the reference plugin's name, unless another attachment could have the same; then it has a name of ours.
 struct BackupDirectory {
-  var path: String
+  private let files: RecordDirectory
+
+  init(path: String) { files = RecordDirectory(path, mode: 0o700) }
 
   /// Reads the backup of an attachment.
   ///
@@ -25,48 +27,40 @@ struct BackupDirectory {
   }
 
   private func read(_ name: String) throws(CNIError) -> Backup? {
-    switch try convertingErrors({ () throws(KernelError) in try Files.state("\(path)/\(name)") }) {
+    switch try convertingErrors({ () throws(KernelError) in try Files.state(files.file(name)) }) {
     case .missing: nil
     case .content(let bytes): try CNIJSON.decode(Backup.self, from: bytes)
-    case .other: throw CNIError(.decodingFailure, "\(path)/\(name): want a regular file")
+    case .other: throw CNIError(.decodingFailure, "\(files.file(name)): want a regular file")
     }
   }
 
   /// Writes a backup; `nil` removes it.
   func write(_ backup: Backup?, of owner: AttachmentID) throws(KernelError) {
     guard var backup else { return try remove(owner) }
-    try makeDirectory()
+    try files.make()
     let names = BackupNames(owner)
     let isShared = names.isSharedNameUnique ? try isFree(names.shared, for: owner) : false
     backup.attachment = !isShared && names.isHashed ? names.attachment : nil
     let name = isShared ? names.shared : names.own
     if !isShared, names.isHashed, let other = try? read(name), other.attachment != names.attachment {
       throw KernelError(
-        "write \(path)/\(name)", errno: .EEXIST, reason: "it is the backup of \(other.attachment ?? "another")")
+        "write \(files.file(name))", errno: .EEXIST, reason: "it is the backup of \(other.attachment ?? "another")")
     }
     // Renamed when complete, so that GC always finds a network in it.
     let temporaryName = BackupNames.temporaryName(name)
     try clear(temporaryName)
-    try Files.create(temporaryName, in: path, backup.json.bytes)
+    try Files.create(temporaryName, in: files.path, backup.json.bytes)
     do throws(KernelError) {
-      try Files.moveOver("\(path)/\(temporaryName)", "\(path)/\(name)")
+      try Files.moveOver(files.file(temporaryName), files.file(name))
     } catch {
-      try? Files.remove("\(path)/\(temporaryName)")  // the first error is thrown
+      try? files.remove(temporaryName)  // the first error is thrown
       throw error
     }
   }
 
-  /// Creates the directory with mode 0700, and its parents with 0755.
-  private func makeDirectory() throws(KernelError) {
-    if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
-      try Files.makeDirectories(String(path[..<slash]))
-    }
-    try Files.makeDirectories(path, mode: 0o700)
-  }
-
   /// Whether no attachment of another network has a file of that name.
   private func isFree(_ name: String, for owner: AttachmentID) throws(KernelError) -> Bool {
-    guard let bytes = try Files.state("\(path)/\(name)").bytes else { return true }
+    guard let bytes = try files.readRegular(name) else { return true }
     // A file that is no backup is replaced.
     guard let existing = try? CNIJSON.decode(Backup.self, from: bytes) else { return true }
     return existing.network == nil || existing.network == owner.network
@@ -85,7 +79,7 @@ struct BackupDirectory {
   }
 
   private func clear(_ name: String) throws(KernelError) {
-    if try !Files.clear("\(path)/\(name)") { warn("\(path)/\(name): not removed: the directory is not empty") }
+    if try !files.clear(name) { warn("\(files.file(name)): not removed: the directory is not empty") }
   }
 
   /// Removes the temporary files of an ADD that was killed while it wrote.
@@ -106,12 +100,11 @@ struct BackupDirectory {
         return [names.own, names.shared]
       })
     var problems: [CNIError] = []
-    for name in try convertingErrors({ () throws(KernelError) in try Files.list(path) }) ?? []
-    where !kept.contains(name) {
+    for name in try convertingErrors({ () throws(KernelError) in try files.names() }) where !kept.contains(name) {
       do throws(KernelError) {
-        guard let bytes = try Files.state("\(path)/\(name)").bytes else { continue }
+        guard let bytes = try files.readRegular(name) else { continue }
         let backup = try? CNIJSON.decode(Backup.self, from: bytes)  // a file that is no backup stays
-        if backup?.network == network { try Files.remove("\(path)/\(name)") }
+        if backup?.network == network { try files.remove(name) }
       } catch { problems.append(CNIError(error)) }
     }
     if let error = CNIError(joining: problems) { throw error }
@@ -121,9 +114,7 @@ struct BackupDirectory {
   ///
   /// - Throws: why they cannot.
   func probe() throws(KernelError) {
-    try makeDirectory()
-    let file = "\(path)/.probe"
-    try Files.replace(file, with: [])
-    try Files.remove(file)
+    try files.write(".probe", [])
+    try files.remove(".probe")
   }
 }

@@ -5,7 +5,16 @@ import NetTypes
 ///
 /// The name's file decides; an address's file only leads to it. Changed under the network's lock.
 struct StickyFiles {
-  var directory: String
+  let directory: String
+  private let nameFiles: RecordDirectory
+  private let addressFiles: RecordDirectory
+
+  init(directory: String) {
+    self.directory = directory
+    let files = RecordDirectory(directory, fileMode: 0o600, isDurable: true)
+    nameFiles = files.subdirectory("names")
+    addressFiles = files.subdirectory("addresses")
+  }
 
   func addresses(of name: StickyName) throws(KernelError) -> [IPAddress] {
     guard let record = try record(fileName(name)), record.name == name else { return [] }
@@ -13,30 +22,26 @@ struct StickyFiles {
   }
 
   func name(of address: IPAddress) throws(KernelError) -> StickyName? {
-    guard let file = try Files.state("\(directory)/addresses/\(address)").bytes else { return nil }
+    guard let file = try addressFiles.readRegular("\(address)") else { return nil }
     guard let record = try record(String(decoding: file, as: UTF8.self)) else { return nil }
     return record.addresses.contains(address) ? record.name : nil
   }
 
-  func recordAddresses(_ addresses: [IPAddress], for name: StickyName) throws(KernelError) {
-    let before = try self.addresses(of: name)
-    guard before != addresses else { return }
-    try Files.makeDirectories("\(directory)/names")
-    try Files.makeDirectories("\(directory)/addresses")
-    for address in addresses {
+  func recordAddresses(_ wanted: [IPAddress], for name: StickyName) throws(KernelError) {
+    let before = try addresses(of: name)
+    guard before != wanted else { return }
+    for address in wanted {
       if let other = try self.name(of: address), other != name { try removeRecord(other) }
-      try Files.replace(
-        "\(directory)/addresses/\(address)", with: Array(fileName(name).utf8), mode: 0o600, durable: true)
+      try addressFiles.write("\(address)", Array(fileName(name).utf8))
     }
-    let record = Record(name: name, addresses: addresses)
-    try Files.replace("\(directory)/names/\(fileName(name))", with: Array(record.text.utf8), mode: 0o600, durable: true)
-    for address in before where !addresses.contains(address) { try Files.clear("\(directory)/addresses/\(address)") }
+    try nameFiles.write(fileName(name), Array(Record(name: name, addresses: wanted).text.utf8))
+    for address in before where !wanted.contains(address) { try addressFiles.clear("\(address)") }
   }
 
   private func removeRecord(_ name: StickyName) throws(KernelError) {
-    let addresses = try addresses(of: name)
-    try Files.clear("\(directory)/names/\(fileName(name))")
-    for address in addresses { try Files.clear("\(directory)/addresses/\(address)") }
+    let recorded = try addresses(of: name)
+    try nameFiles.clear(fileName(name))
+    for address in recorded { try addressFiles.clear("\(address)") }
   }
 
   private func fileName(_ name: StickyName) -> String {
@@ -45,9 +50,7 @@ struct StickyFiles {
 
   private func record(_ fileName: String) throws(KernelError) -> Record? {
     guard !fileName.contains("/") else { return nil }
-    return try Files.state("\(directory)/names/\(fileName)").bytes.flatMap {
-      Record(text: String(decoding: $0, as: UTF8.self))
-    }
+    return try nameFiles.readRegular(fileName).flatMap { Record(text: String(decoding: $0, as: UTF8.self)) }
   }
 
   /// One line each: interface, addresses and the container's name, which comes last as it may contain line breaks.

@@ -15,7 +15,7 @@ public enum SubnetRecords {
     _ family: IPFamily, of network: NetworkName, dataDir: String, recording: Bool,
     used: () throws(CNIError) -> [IPPrefix]
   ) throws(CNIError) -> IPPrefix? {
-    let directory = "\(dataDir)/.auto-subnets"
+    let directory = directory(dataDir)
     if let existing = try recorded(network, in: directory).first(where: { $0.family == family }) { return existing }
     let hostPrefixes = try used()
     guard recording else { return try choose(family, network, dataDir, hostPrefixes) }
@@ -25,30 +25,30 @@ public enum SubnetRecords {
       guard let chosen = try choose(family, network, dataDir, hostPrefixes) else { return nil }
       let text = (existing + [chosen]).map { "\($0)\n" }.joined()
       try withStoreErrors { () throws(KernelError) in
-        try withPathInErrors("\(directory)/\(network)") { () throws(KernelError) in
-          try Files.replace("\(directory)/\(network)", with: Array(text.utf8), durable: true)
+        try withPathInErrors(directory.file("\(network)")) { () throws(KernelError) in
+          try directory.write("\(network)", Array(text.utf8))
         }
       }
       return chosen
     }
   }
 
+  private static func directory(_ dataDir: String) -> RecordDirectory {
+    RecordDirectory("\(dataDir)/.auto-subnets", isDurable: true)
+  }
+
   private static func locked<Value>(
-    _ directory: String, _ body: () throws(CNIError) -> Value
+    _ directory: RecordDirectory, _ body: () throws(CNIError) -> Value
   ) throws(CNIError) -> Value {
-    let lock = try withStoreErrors { () throws(KernelError) in
-      try Files.makeDirectories(directory)
-      return try FileLock(
-        .openLock("\(directory)/.lock"), seconds: 30, doing: "lock \(directory)/.lock")
-    }
+    let lock = try withStoreErrors { () throws(KernelError) in try directory.lock(".lock", seconds: 30) }
     let result: Result<Value, CNIError>
     do throws(CNIError) { result = .success(try body()) } catch { result = .failure(error) }
     _ = consume lock  // held until here
     return try result.get()
   }
 
-  private static func recorded(_ network: NetworkName, in directory: String) throws(CNIError) -> [IPPrefix] {
-    let bytes = try withStoreErrors { () throws(KernelError) in try Files.state("\(directory)/\(network)").bytes }
+  private static func recorded(_ network: NetworkName, in directory: RecordDirectory) throws(CNIError) -> [IPPrefix] {
+    let bytes = try withStoreErrors { () throws(KernelError) in try directory.readRegular("\(network)") }
     return String(decoding: bytes ?? [], as: UTF8.self).split(separator: "\n").compactMap { IPPrefix(String($0)) }
   }
 
@@ -72,11 +72,9 @@ public enum SubnetRecords {
         used.insert(IPPrefix(address, length: address.family == .v4 ? 20 : 64)?.network ?? IPPrefix(host: address))
       }
     }
-    let records = try withStoreErrors { () throws(KernelError) in try Files.list("\(dataDir)/.auto-subnets") ?? [] }
-    for name in records where name != network.description {
-      guard let other = NetworkName(name) else { continue }
-      used.formUnion(try recorded(other, in: "\(dataDir)/.auto-subnets"))
-    }
+    let directory = directory(dataDir)
+    let networks = try withStoreErrors { () throws(KernelError) in try directory.names(NetworkName.init) }
+    for other in networks where other != network { used.formUnion(try recorded(other, in: directory)) }
     return Array(used)
   }
 }

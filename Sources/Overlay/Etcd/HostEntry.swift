@@ -360,7 +360,7 @@ extension HostEntry where Store: ~Copyable {
     return CNIError(
       .addressUnavailable,
       "etcd \(overlapping.pair.key): \(holder) took it after this host's lease of \(subnets) expired, and containers on this host may still use it",
-      details: "remove this network's containers from this host, then \(control.records.state)/\(network).json")
+      details: "remove this network's containers from this host, then \(control.records.hostFile(network))")
   }
 
   /// Refuses a changed network that no longer contains this host's subnets: its containers would lose their connection.
@@ -373,7 +373,7 @@ extension HostEntry where Store: ~Copyable {
       .invalidNetworkConfig,
       "etcd \(key): this host has \(both[0]): want a part of each of \(both[1]), the network in \(FlannelNetwork.key(plane.prefix))",
       details: "if the network was changed: remove its containers from this host, the key, and "
-        + "\(control.records.state)/\(network).json")
+        + control.records.hostFile(network))
   }
 
   private func areSubnets(_ subnets: [IPPrefix], in configured: FlannelNetwork) -> Bool {

@@ -9,20 +9,23 @@ public import NetTypes
 /// process locks `RUN/NETWORK.lock` while it writes the host's entry, `RUN/NETWORK.sync` while it watches the network.
 public struct OverlayRecords: Sendable {
   /// Survives a reboot.
-  public let state: String
-  public let run: String
+  private let state: RecordDirectory
+  private let run: String
 
   public init(state: String = StatePaths.overlayRecords, run: String = StatePaths.overlayLocks) {
-    self.state = state
+    self.state = RecordDirectory(state)
     self.run = run
   }
 
-  private func hostFile(_ network: NetworkName) -> String { "\(state)/\(network).json" }
+  /// The path of this host's record, for messages.
+  func hostFile(_ network: NetworkName) -> String { state.file(hostName(network)) }
 
-  private func directory(_ network: NetworkName) -> String { "\(state)/\(network)" }
+  private func hostName(_ network: NetworkName) -> String { "\(network).json" }
+
+  private func directory(_ network: NetworkName) -> RecordDirectory { state.subdirectory("\(network)") }
 
   private func file(_ owner: AttachmentID) -> String {
-    "\(directory(owner.network))/\(AttachmentID.shortHash("\(owner.container)\0\(owner.interface)")).json"
+    AttachmentID.shortHash("\(owner.container)\0\(owner.interface)") + ".json"
   }
 }
 
@@ -30,46 +33,47 @@ public struct OverlayRecords: Sendable {
 
 extension OverlayRecords {
   /// `nil` if there is no record.
-  func host(_ network: NetworkName) throws(CNIError) -> HostRecord? { try read(hostFile(network)) }
+  func host(_ network: NetworkName) throws(CNIError) -> HostRecord? { try read(hostName(network), in: state) }
 
   func save(_ record: HostRecord, of network: NetworkName) throws(CNIError) {
     try convertingErrors(as: .leaseStore) { () throws(KernelError) in
-      try Files.makeDirectories(state)
-      try Files.replace(hostFile(network), with: record.json.bytes)
+      try state.write(hostName(network), record.json.bytes)
     }
   }
 
-  func endpoint(_ owner: AttachmentID) throws(CNIError) -> EndpointRecord? { try read(file(owner)) }
+  func endpoint(_ owner: AttachmentID) throws(CNIError) -> EndpointRecord? {
+    try read(file(owner), in: directory(owner.network))
+  }
 
   func save(_ record: EndpointRecord, of owner: AttachmentID) throws(CNIError) {
     try convertingErrors(as: .leaseStore) { () throws(KernelError) in
-      try Files.makeDirectories(directory(owner.network))
-      try Files.replace(file(owner), with: record.json.bytes)
+      try directory(owner.network).write(file(owner), record.json.bytes)
     }
   }
 
   func remove(_ owner: AttachmentID) throws(CNIError) {
-    try convertingErrors(as: .leaseStore) { () throws(KernelError) in try Files.remove(file(owner)) }
+    try convertingErrors(as: .leaseStore) { () throws(KernelError) in
+      try directory(owner.network).remove(file(owner))
+    }
   }
 
-  /// The records of all published attachments of the network, unsorted.
+  /// All records of the network.
   func endpoints(of network: NetworkName) throws(CNIError) -> [EndpointRecord] {
-    let names = try convertingErrors(as: .leaseStore) { () throws(KernelError) in
-      try Files.list(directory(network)) ?? []
-    }
+    let directory = directory(network)
+    let names = try convertingErrors(as: .leaseStore) { () throws(KernelError) in try directory.names() }
     var records: [EndpointRecord] = []
     for name in names where name.hasSuffix(".json") {
-      if let record: EndpointRecord = try read("\(directory(network))/\(name)") { records.append(record) }
+      if let record: EndpointRecord = try read(name, in: directory) { records.append(record) }
     }
     return records
   }
 
-  private func read<Record: JSONReadable>(_ path: String) throws(CNIError) -> Record? {
-    guard let bytes = try convertingErrors(as: .leaseStore, { () throws(KernelError) in try Files.readIfPresent(path) })
+  private func read<Record: JSONReadable>(_ name: String, in directory: RecordDirectory) throws(CNIError) -> Record? {
+    guard let bytes = try convertingErrors(as: .leaseStore, { () throws(KernelError) in try directory.read(name) })
     else { return nil }
     do throws(CNIError) { return try CNIJSON.decode(Record.self, from: bytes) } catch {
       throw CNIError(
-        .leaseStore, "read \(path): \(error.message)",
+        .leaseStore, "read \(directory.file(name)): \(error.message)",
         details: "remove this file: etcd has the same data until this host's lease expires")
     }
   }
