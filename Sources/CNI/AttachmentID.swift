@@ -70,13 +70,13 @@ extension AttachmentID {
 
   /// The MAC address of that link over a parent with the address `parent`; the same each time it is created.
   public static func hostMacvlanAddress(_ network: NetworkName, over parent: MACAddress) -> MACAddress {
-    MACAddress(locallyAdministered: FNV1a("\(network)\0\(parent)").textHash)
+    MACAddress(locallyAdministered: FNV1a("\(network)\0\(parent)").mixed)
   }
 
   /// A number in `numbers` for the attachment, for fields that cannot hold a name.
   public var numericID: Int {
     AttachmentID.numericIDs.lowerBound
-      + Int(FNV1a("\(container)\0\(interface)\0\(network)").textHash % UInt64(AttachmentID.numericIDs.count))
+      + Int(FNV1a("\(container)\0\(interface)\0\(network)").mixed % UInt64(AttachmentID.numericIDs.count))
   }
 
   /// The range is above the numbers that operators and the kernel use, for instance as a route's metric.
@@ -95,6 +95,6 @@ private func derivedName(_ text: String) -> InterfaceName {
 
 /// The low bits of the text's hash as `count` characters of RFC 4648's alphabet, lower case.
 private func base32(_ text: String, count: Int) -> String {
-  let value = FNV1a(text).textHash, alphabet = Array("abcdefghijklmnopqrstuvwxyz234567")
+  let value = FNV1a(text).mixed, alphabet = Array("abcdefghijklmnopqrstuvwxyz234567")
   return String((0..<count).map { alphabet[Int(value >> UInt64(5 * $0) & 31)] })
 }

@@ -25,7 +25,7 @@ extension LiveKernel {
     }
   }
 
-  /// Announces the address; no-op on a link that is down or has no MAC address, since it has no neighbours.
+  /// Announces the address to the link's neighbours; no-op on a link that is down or has no MAC address.
   private mutating func announce(_ spec: AddressSpec, _ index: Int32) throws(KernelError) {
     guard let link = try link(spec.interface, on: .host), link.isUp, let mac = link.mac else { return }
     try enterNamespace(.host) { () throws(KernelError) in
@@ -34,7 +34,7 @@ extension LiveKernel {
         try NeighbourAnnouncement.send(
           address.bytes, mac: mac.bytes, link: index, doing: "announce \(address) at \(mac)")
       } catch {
-        try? StandardStreams.write(Array("\(error)\n".utf8), to: StandardStreams.error)  // the address works without it
+        try? StandardStreams.write(Array("\(error)\n".utf8), to: StandardStreams.error)  // only a warning
       }
     }
   }

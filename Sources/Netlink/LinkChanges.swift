@@ -12,7 +12,7 @@ extension LiveKernel {
       requestNetNS = key.netns
       parent = try index(of: key.name, on: key.netns, for: operation)
     }
-    if case .vxlan(_, let below?) = spec.kind { parent = try index(of: below, on: .host, for: operation) }
+    if case .vxlan(_, let underlayLink?) = spec.kind { parent = try index(of: underlayLink, on: .host, for: operation) }
     let targetNetNS = if case .veth(let peer) = spec.kind { peer.netns } else { spec.netns }
     let other = targetNetNS == .container && requestNetNS == .host ? containerDescriptor : nil
     do throws(KernelError) {
@@ -91,7 +91,7 @@ extension LiveKernel {
     let index = try index(of: name, on: netns, for: operation)
     let master: Int32? =
       if let master = change.master { try self.index(of: master, on: netns, for: operation) } else { nil }
-    if let mtu = change.mtu, let there = try link(name, on: netns), there.kind == "bridge", there.mtu == mtu {
+    if let mtu = change.mtu, let existing = try link(name, on: netns), existing.kind == "bridge", existing.mtu == mtu {
       try pinMTU(of: index, mtu, on: netns, doing: operation)
     }
     try withSocket(on: netns) { (socket) throws(KernelError) in
@@ -99,12 +99,12 @@ extension LiveKernel {
     }
   }
 
-  /// Waits until the link's state is up: Linux >= 6.8 updates it when asked, older kernels within a second.
+  /// Waits until the link's state is up: Linux >= 6.8 updates it when it is read, older kernels within a second.
   mutating func awaitRunning(_ name: InterfaceName) throws(KernelError) {
     let deadline = Clock.now.advanced(bySeconds: 5)
     while true {
-      let now = try withSocket(on: .host) { (socket) throws(KernelError) in try socket.link(name) }
-      guard let link = now else { throw missingLink(name, "wait until the link runs") }
+      let current = try withSocket(on: .host) { (socket) throws(KernelError) in try socket.link(name) }
+      guard let link = current else { throw missingLink(name, "wait until the link runs") }
       if link.isRunning { return }
       guard Clock.now < deadline else {
         throw KernelError("wait until \(name) runs", errno: .ETIMEDOUT, reason: "its state is not up after 5 seconds")

@@ -16,7 +16,7 @@ extension LiveKernel {
     }
   }
 
-  /// Waits up to a second until another program has deleted the FDB entry; if it stays, that is no error.
+  /// Waits up to a second until another program has deleted the FDB entry; no error if the entry stays.
   mutating func awaitFDBRemoval(_ spec: FDBSpec) throws(KernelError) {
     guard let link = try link(spec.interface, on: .host) else { return }
     let deadline = Clock.now.advanced(bySeconds: 1)

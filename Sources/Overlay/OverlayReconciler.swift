@@ -9,7 +9,7 @@ public struct OverlayReconciler {
   /// Reads the state of a host.
   ///
   /// - Parameters:
-  ///   - settings: the network's settings.
+  ///   - settings: the settings, with data from the control plane.
   ///   - network: the network of the configuration.
   ///   - kernel: the host.
   /// - Throws: the kernel's error.

@@ -9,10 +9,11 @@ extension Call {
   public func plan(_ lines: [String]) { plan?.add(lines) }
 
   /// What the kernel needs to write changes down; `nil` for an ADD that is carried out.
-  func dryRun(outside: String? = nil) -> DryRun? {
+  func dryRun(peerPath: String? = nil) -> DryRun? {
     plan.map {
       DryRun(
-        output: $0, writer: CommandLines(container: namespacePath, outside: outside), previous: previous ?? AddResult())
+        output: $0, writer: CommandLines(container: namespacePath, peerPath: peerPath),
+        previous: previous ?? AddResult())
     }
   }
 

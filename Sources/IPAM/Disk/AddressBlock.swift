@@ -70,7 +70,7 @@ struct BlockKey: Hashable {
     [family == .v4 ? 4 : 6, UInt64(truncatingIfNeeded: number >> 64), UInt64(truncatingIfNeeded: number)]
   }
 
-  var hash: UInt64 { words.reduce(0) { ($0 ^ $1).mixedBits } }
+  var hash: UInt64 { words.reduce(0) { ($0 ^ $1).mixed } }
 
   /// The bits of this block that `span` covers; `nil` if there are none.
   func bits(of span: AddressSpan) -> ClosedRange<Int>? {

@@ -10,7 +10,7 @@ public struct LeaseDirectory: LeaseStore, ~Copyable {
   let sticky: StickyFiles
   private let directory: Descriptor
   private let lock: FileLock
-  private let boot = FNV1a(LeaseLifetime.thisBoot ?? "").mixedBits
+  private let boot = FNV1a(LeaseLifetime.thisBoot ?? "").mixed
   private var index: LeaseIndex
   /// Whether the index is complete; false after a failure to build it.
   private var isIndexComplete = false

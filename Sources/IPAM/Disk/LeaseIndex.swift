@@ -172,5 +172,5 @@ struct LeaseIndex: ~Copyable {
 }
 
 extension LeaseHolder {
-  var hash: UInt64 { FNV1a(fileContent).mixedBits }
+  var hash: UInt64 { FNV1a(fileContent).mixed }
 }

@@ -45,7 +45,7 @@ struct StickyFiles {
   }
 
   private func fileName(_ name: StickyName) -> String {
-    FNV1a("\(name.container)\0\(name.interface)").mixedBits.hexDigits
+    FNV1a("\(name.container)\0\(name.interface)").mixed.hexDigits
   }
 
   private func record(_ fileName: String) throws(KernelError) -> Record? {

@@ -56,7 +56,7 @@ public enum SubnetRecords {
     _ family: IPFamily, _ network: NetworkName, _ dataDir: String, _ hostPrefixes: [IPPrefix]
   ) throws(CNIError) -> IPPrefix? {
     let used = try hostPrefixes + prefixesOfOtherNetworks(network, dataDir)
-    return UnusedSubnet.choose(family, avoiding: used, seed: FNV1a("\(dataDir)/\(network)").mixedBits)
+    return UnusedSubnet.choose(family, avoiding: used, seed: FNV1a("\(dataDir)/\(network)").mixed)
   }
 
   /// The prefixes that other networks below `dataDir` have recorded or leased.

@@ -24,13 +24,13 @@ struct CreateLink: ChangeKind {
         return [link.kindMismatch(expected: "vrf", on: .host)]
       }
       return actual == table ? [] : ["host link \(spec.name) has table \(actual), want \(table)"]
-    case .vxlan(let wanted, let below):
+    case .vxlan(let wanted, let underlayLink):
       guard link.kind == "vxlan", let actual = link.vxlan else {
         return [link.kindMismatch(expected: "vxlan", on: .host)]
       }
       var found = wanted.matches(actual) ? [] : ["host link \(spec.name) is \(actual), want \(wanted)"]
-      if let below, try kernel.link(below, on: .host)?.index != link.parentIndex {
-        found.append("host link \(spec.name) does not send packets through \(below)")
+      if let underlayLink, try kernel.link(underlayLink, on: .host)?.index != link.parentIndex {
+        found.append("host link \(spec.name) does not send packets through \(underlayLink)")
       }
       return found
     case .childLink(let wanted, let key):
@@ -95,11 +95,11 @@ struct ChangeLink: ChangeKind {
   var description: String { "set \(name) \(wanted)\(netns.suffix)" }
 
   func inverse<K: Kernel & ~Copyable>(in transaction: inout Transaction<K>) throws(KernelError) -> [Change] {
-    guard !transaction.isOurs(name, on: netns), let now = try transaction.kernel.link(name, on: netns) else {
+    guard !transaction.isOurs(name, on: netns), let current = try transaction.kernel.link(name, on: netns) else {
       return []
     }
-    let back = wanted.inverse(from: now)
-    let kept = try addressesThatStay(now, after: back, on: &transaction.kernel)
+    let back = wanted.inverse(from: current)
+    let kept = try addressesThatStay(current, after: back, on: &transaction.kernel)
     return back == LinkChange() ? [] : kept + [.changeLink(name, on: netns, back)]
   }
 
@@ -219,12 +219,12 @@ extension LinkChange {
     if let group, group != link.group { back.group = link.group }
     if let alias, alias != link.alias { back.alias = link.alias ?? "" }
     if let local, local != link.vxlan?.local { back.local = link.vxlan?.local }
-    if let now = link.port {
+    if let current = link.port {
       back.port = BridgePort(
-        hairpin: port.hairpin == nil ? nil : now.hairpin, isolated: port.isolated == nil ? nil : now.isolated,
-        learning: port.learning == nil ? nil : now.learning,
-        neighSuppress: port.neighSuppress == nil ? nil : now.neighSuppress,
-        locked: port.locked == nil ? nil : now.locked)
+        hairpin: port.hairpin == nil ? nil : current.hairpin, isolated: port.isolated == nil ? nil : current.isolated,
+        learning: port.learning == nil ? nil : current.learning,
+        neighSuppress: port.neighSuppress == nil ? nil : current.neighSuppress,
+        locked: port.locked == nil ? nil : current.locked)
     }
     return back
   }
