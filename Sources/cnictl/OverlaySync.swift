@@ -17,10 +17,10 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
   /// - Returns: how many entries and routes differed.
   func sync(_ network: OverlayNetwork) throws(CNIError) -> Int {
     if let plane = network.etcdPlane, try !control.isRegistered(network.name, plane) { return 0 }
-    return try onHost { (kernel) throws(CNIError) in
-      let input = try OverlayInput(network.config, control, of: network.name, for: .add, on: &kernel)
-      return try apply(input, network, on: &kernel)
+    let input = try onHost { (kernel) throws(CNIError) in
+      try OverlayInput(network.config, control, of: network.name, for: .add, on: &kernel)
     }
+    return try apply(input, network)
   }
 
   /// Applies a state that was read before.
@@ -28,7 +28,7 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     _ controlState: ControlPlaneState, of network: OverlayNetwork, from local: IPAddress
   ) throws(CNIError) -> Int {
     let input = OverlayInput(network.config, local: local, controlState)
-    return try onHost { (kernel) throws(CNIError) in try apply(input, network, on: &kernel) }
+    return try apply(input, network)
   }
 
   /// This host as the network's other hosts see it.
@@ -40,38 +40,47 @@ struct OverlaySync<Store: EtcdStore & ~Copyable> {
     return try network.config.host(at: local)
   }
 
-  private func apply(
-    _ input: OverlayInput, _ network: OverlayNetwork, on kernel: inout LiveKernel
-  ) throws(CNIError) -> Int {
+  private func apply(_ input: OverlayInput, _ network: OverlayNetwork) throws(CNIError) -> Int {
     let settings = try OverlaySettings(input, RuntimeKeys(), CNIArguments(""))
+    var transaction = Transaction(try openHost())
     // The host must not change between the look and the changes.
-    try convertingErrors { () throws(KernelError) in try kernel.lockHost(exclusively: true) }
+    try convertingErrors { () throws(KernelError) in try transaction.kernel.lockHost(exclusively: true) }
     let reconciler = try convertingErrors { () throws(KernelError) in
-      try OverlayReconciler(settings, of: network.name, on: &kernel)
+      try OverlayReconciler(settings, of: network.name, on: &transaction.kernel)
     }
     let changes = try reconciler.changes()
-    return try convertingErrors { () throws(KernelError) in
-      var count = 0
-      for change in changes {
-        // Setting the same MAC address again would remove the device's neighbour entries for a moment.
-        let differing = try differences(from: change, on: &kernel)
-        guard !differing.isEmpty else { continue }
-        count += differing.count
-        try kernel.apply(change)
-      }
-      return count
+    do throws(KernelError) { return try apply(changes, in: &transaction) } catch {
+      for leftover in transaction.rollBack() { warn("not rolled back: \(leftover)") }
+      throw CNIError(error)
     }
+  }
+
+  /// Makes the changes that differ from the host.
+  ///
+  /// - Returns: how many entries differed.
+  private func apply(_ changes: [Change], in transaction: inout Transaction<LiveKernel>) throws(KernelError) -> Int {
+    var count = 0
+    for change in changes {
+      // Setting the same MAC address again would remove the device's neighbour entries for a moment.
+      let differing = try differences(from: change, on: &transaction.kernel)
+      guard !differing.isEmpty else { continue }
+      count += differing.count
+      try transaction.apply(change)
+    }
+    return count
   }
 
   private func onHost<Value>(
     _ body: (inout LiveKernel) throws(CNIError) -> Value
   ) throws(CNIError) -> Value {
-    let opened: LiveKernel
-    do throws(KernelError) { opened = try LiveKernel.open(containerNamespace: nil, filter: HostFilter()) } catch {
+    var kernel = try openHost()
+    return try body(&kernel)
+  }
+
+  private func openHost() throws(CNIError) -> LiveKernel {
+    do throws(KernelError) { return try LiveKernel.open(containerNamespace: nil, filter: HostFilter()) } catch {
       throw CNIError(error)
     }
-    var kernel = opened
-    return try body(&kernel)
   }
 }
 
