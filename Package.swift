@@ -96,12 +96,14 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // What tests of every layer use; it knows no module of ours.
+    .target(name: "BaseSupport", path: "Tests/BaseSupport", swiftSettings: strict),
     .target(
-      name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"],
+      name: "TestSupport", dependencies: ["CLinux", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "PluginKit"],
       path: "Tests/TestSupport", swiftSettings: strict),
     .target(
       name: "SweepSupport",
-      dependencies: ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit", "TestSupport"],
+      dependencies: ["CNI", "Kernel", "NetTypes", "Netlink", "PacketFilter", "PluginKit", "TestSupport"],
       path: "Tests/SweepSupport", swiftSettings: strict),
     .target(
       name: "EtcdSupport", dependencies: ["CNI", "Etcd", "Linux"], path: "Tests/EtcdSupport", swiftSettings: strict),
@@ -111,24 +113,27 @@ let package = Package(
     tests("EtcdTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "Linux"]),
     tests("EtcdClusterTests", ["CNI", "Etcd", "EtcdClient", "EtcdSupport", "LabSupport"]),
     tests("PacketFilterRuleTests", ["CNI", "NetTypes", "PacketFilter", "TestSupport"]),
-    tests("HostFilterTests", ["CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
+    tests(
+      "HostFilterTests",
+      ["BaseSupport", "CNI", "HostFilter", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
       "FirewallTests",
       ["firewall", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("IPAMTests", ["IPAM", "CNI", "NetTypes"]),
-    tests("LeaseDiskTests", ["IPAM", "CNI", "Linux", "NetTypes"]),
+    tests("LeaseDiskTests", ["BaseSupport", "IPAM", "CNI", "Linux", "NetTypes"]),
     tests(
       "HostLocalTests",
-      ["ipam-host-local", "IPAM", "PluginKit", "CNI", "Kernel", "Linux", "NetTypes", "TestSupport"]),
+      ["BaseSupport", "ipam-host-local", "IPAM", "PluginKit", "CNI", "Kernel", "Linux", "NetTypes", "TestSupport"]),
     tests("NetTypesTests", ["NetTypes"]),
     .target(
-      name: "LabSupport", dependencies: ["CNI", "Linux"], path: "Tests/LabSupport",
+      name: "LabSupport", dependencies: ["BaseSupport", "CNI", "Linux"], path: "Tests/LabSupport",
       exclude: ["probe.py", "wire.py"],
       swiftSettings: strict),
-    tests("EndToEndTests", ["CNI", "LabSupport"]),
-    tests("TrafficTests", ["CNI", "LabSupport"]),
+    tests("EndToEndTests", ["BaseSupport", "CNI", "LabSupport"]),
+    tests("TrafficTests", ["BaseSupport", "CNI", "LabSupport"]),
     .target(
-      name: "EVPNSupport", dependencies: ["CNI", "LabSupport"], path: "Tests/EVPNSupport", swiftSettings: strict),
+      name: "EVPNSupport", dependencies: ["BaseSupport", "CNI", "LabSupport"], path: "Tests/EVPNSupport",
+      swiftSettings: strict),
     tests("EVPNTests", ["CNI", "EVPNSupport", "LabSupport"]),
     tests("VRFTests", ["CNI", "EVPNSupport", "LabSupport"]),
     tests(
@@ -140,8 +145,7 @@ let package = Package(
     tests(
       "BridgeVLANTests",
       [
-        "bridge", "CNI", "HostFilter", "Kernel", "LabSupport", "Linux", "NetTypes", "Netlink", "PluginKit",
-        "TestSupport",
+        "bridge", "CNI", "HostFilter", "Kernel", "LabSupport", "Linux", "NetTypes", "SweepSupport", "TestSupport",
       ]),
     .testTarget(
       name: "CNITests", dependencies: ["CNI", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
@@ -149,7 +153,8 @@ let package = Package(
       "PortmapTests", ["portmap", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests("NftablesTests", ["Nftables", "CNI", "NetTypes", "Kernel", "PacketFilter"]),
     tests(
-      "NftablesKernelTests", ["Nftables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
+      "NftablesKernelTests",
+      ["BaseSupport", "Nftables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
     tests(
       "IptablesKernelTests",
       ["Iptables", "CNI", "Kernel", "LabSupport", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
@@ -160,7 +165,8 @@ let package = Package(
     tests(
       "KernelTests",
       [
-        "bridge", "macvlan", "overlay-vxlan", "ptp", "tuning", "PluginKit", "CNI", "EtcdClient", "HostFilter",
+        "BaseSupport", "bridge", "macvlan", "overlay-vxlan", "ptp", "tuning", "PluginKit", "CNI", "EtcdClient",
+        "HostFilter",
         "Iptables", "Kernel", "Linux", "NetTypes", "Netlink", "Nftables", "Overlay", "PacketFilter", "SweepSupport",
         "TestSupport",
       ]),
@@ -169,13 +175,13 @@ let package = Package(
     tests(
       "MacvlanTests",
       ["macvlan", "PluginKit", "CNI", "Kernel", "NetTypes", "TestSupport"]),
-    tests("MacvlanTrafficTests", ["CNI", "LabSupport"]),
+    tests("MacvlanTrafficTests", ["BaseSupport", "CNI", "LabSupport"]),
     tests(
       "PtpTests",
       ["ptp", "PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter", "TestSupport"]),
-    tests("PtpTrafficTests", ["CNI", "LabSupport"]),
-    tests("MultiHostTests", ["CNI", "LabSupport"]),
-    tests("NamesAcrossHostsTests", ["CNI", "EtcdSupport", "LabSupport"]),
+    tests("PtpTrafficTests", ["BaseSupport", "CNI", "LabSupport"]),
+    tests("MultiHostTests", ["BaseSupport", "CNI", "LabSupport"]),
+    tests("NamesAcrossHostsTests", ["BaseSupport", "CNI", "EtcdSupport", "LabSupport"]),
     tests(
       "OverlayTests",
       [
@@ -192,21 +198,22 @@ let package = Package(
       ]),
     tests(
       "TuningTests",
-      ["tuning", "CNI", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
+      ["BaseSupport", "tuning", "CNI", "Kernel", "NetTypes", "PluginKit", "TestSupport"]),
     tests(
       "EtcdIPAMTests",
-      ["ipam-etcd", "IPAM", "Etcd", "EtcdSupport", "CNI", "NetTypes", "PluginKit", "TestSupport"]),
-    tests("EtcdIPAMClusterTests", ["CNI", "EtcdSupport", "LabSupport"]),
+      ["BaseSupport", "ipam-etcd", "IPAM", "Etcd", "EtcdSupport", "CNI", "NetTypes", "PluginKit", "TestSupport"]),
+    tests("EtcdIPAMClusterTests", ["BaseSupport", "CNI", "EtcdSupport", "LabSupport"]),
     tests("NamesTests", ["Names", "CNI", "NetTypes"]),
     tests(
-      "NameEtcdTests", ["Names", "CNI", "Etcd", "EtcdSupport", "Kernel", "NetTypes"]),
-    tests("NameDiskTests", ["Names", "CNI", "Kernel", "Linux", "NetTypes"]),
+      "NameEtcdTests", ["BaseSupport", "Names", "CNI", "Etcd", "EtcdSupport", "Kernel", "NetTypes"]),
+    tests("NameDiskTests", ["BaseSupport", "Names", "CNI", "Kernel", "Linux", "NetTypes"]),
     tests(
       "DNSHostsTests",
-      ["dns-hosts", "CNI", "Etcd", "EtcdSupport", "Kernel", "Names", "NetTypes", "PluginKit"]),
+      ["BaseSupport", "dns-hosts", "CNI", "Etcd", "EtcdSupport", "Kernel", "Names", "NetTypes", "PluginKit"]),
     .testTarget(
-      name: "DNSHostsTrafficTests", dependencies: ["CNI", "LabSupport"], exclude: ["ask.py"], swiftSettings: strict),
-    tests("DNSHostsStressTests", ["CNI", "LabSupport"]),
-    tests("CNIRuntimeTests", ["CNIRuntime", "CNI", "Linux", "NetTypes"]),
+      name: "DNSHostsTrafficTests", dependencies: ["BaseSupport", "CNI", "LabSupport"], exclude: ["ask.py"],
+      swiftSettings: strict),
+    tests("DNSHostsStressTests", ["BaseSupport", "CNI", "LabSupport"]),
+    tests("CNIRuntimeTests", ["BaseSupport", "CNIRuntime", "CNI", "Linux", "NetTypes"]),
   ]
 )

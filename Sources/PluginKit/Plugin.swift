@@ -1,5 +1,5 @@
 public import CNI
-import Kernel
+package import Kernel
 
 /// The commands of a CNI plugin; `runPlugin` does the rest.
 ///
@@ -86,7 +86,7 @@ public struct Call<Config: Sendable> {
   /// `nil` unless `CNI_LOG` is set.
   var journal: Journal?
   /// `nil` unless `CNI_PLAN=1` asks for commands in place of changes.
-  var plan: PlanOutput?
+  package var plan: PlanOutput?
 
   public init(
     owner: AttachmentID, namespacePath: String, argumentsText: String = "", config: Config,

@@ -14,7 +14,7 @@ import Testing
     """
 
   @Test func `ADD makes the bridge, the veth pair, addresses and routes`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let result = try fixture.add(Self.everything)
     let host = fixture.owner.hostInterface
     #expect(fixture.kernel.state.links[.host]?.keys.sorted { "\($0)" < "\($1)" } == ["br0", host])
@@ -34,10 +34,10 @@ import Testing
   }
 
   @Test func `a second ADD changes nothing on the bridge and takes only the shared host lock`() throws {
-    let first = try Fixture()
+    let first = Fixture()
     _ = try first.add(Self.everything)
     var second = first
-    second.owner.container = try #require(ContainerID("c2"))
+    second.owner.container = "c2"
     second.kernel.state.links[.container] = ["lo": try #require(first.kernel.link("lo", on: .container))]
     let before = second.kernel.applied.count
     _ = try second.add(Self.everything)
@@ -51,40 +51,24 @@ import Testing
   /// The kernel refuses each change of an ADD with all features once.
   @Test(arguments: 0..<40)
   func `ADD leaves everything unchanged if change n is refused`(n: Int) throws {
-    let fixture = try Fixture()
-    let before = fixture.kernel.state
-    fixture.kernel.changesBeforeRefusal = n
-    do {
-      _ = try fixture.add(Self.everything)
-      #expect(n >= fixture.kernel.applied.count, "a refused change must be an error")
-    } catch let error as CNIError {
-      #expect(error.code == .kernelRefused)
-      #expect(error.message.hasSuffix("injected"))
-      #expect(fixture.kernel.state == before)
-      #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
-      #expect(fixture.ipam.calls == [.add, .del])
-    }
+    let fixture = Fixture()
+    if try fixture.expectRollback(Self.everything, refusing: n) { #expect(fixture.ipam.calls == [.add, .del]) }
   }
 
   @Test func `the fault sweep covers all changes of ADD`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(Self.everything)
     #expect((10..<40).contains(fixture.kernel.applied.count))
   }
 
   @Test func `ADD rolls back if the result cannot be written`() throws {
-    let fixture = try Fixture()
-    let before = fixture.kernel.state
-    let refusal = CNIError(.ioFailure, "write the result")
-    #expect(throws: refusal) {
-      try fixture.plugin.add(fixture.call(Self.everything)) { (_) throws(CNIError) in throw refusal }
-    }
-    #expect(fixture.kernel.state == before)
+    let fixture = Fixture()
+    try fixture.expectRollbackWithoutReader(Self.everything)
     #expect(fixture.ipam.calls == [.add, .del])
   }
 
   @Test func `ADD refuses an interface name that exists in the container and changes nothing`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("eth0", on: .container)
     #expect {
       try fixture.add(Self.everything)
@@ -103,7 +87,7 @@ import Testing
   }
 
   @Test func `without IPAM the container gets an interface without addresses`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer = AddResult()
     let result = try fixture.add(#"{"bridge":"br0"}"#)
     #expect(result.ips == [])
@@ -112,7 +96,7 @@ import Testing
   }
 
   @Test func `disableContainerInterface leaves the container interface down`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer = AddResult()
     _ = try fixture.add(#"{"bridge":"br0","disableContainerInterface":true}"#)
     #expect(fixture.kernel.link("eth0", on: .container)?.isUp == false)
@@ -121,7 +105,7 @@ import Testing
 
 @Suite struct BridgeHostTests {
   @Test func `ADD sets accept_ra to 2 on links with advertised routes before it enables forwarding`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.advertisedLinks = ["up0", "up1"]
     fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/up0/accept_ra"] = "1"
     fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/up1/accept_ra"] = "0"
@@ -148,7 +132,7 @@ import Testing
   func `ADD fixes the MAC address of an existing bridge before it attaches the first port`(
     isSet: Bool?, isPinned: Bool
   ) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
     fixture.kernel.state.links[.host]?["cni0"]?.keepsMAC = isSet
     let mac = fixture.kernel.link("cni0", on: .host)?.mac
@@ -165,7 +149,7 @@ import Testing
   }
 
   @Test func `forceAddress keeps the gateway of the network's other subnet`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let json = #"""
       {"isGateway":true,"forceAddress":true,"ipam":{"type":"fake","ranges":[
         [{"subnet":"10.1.0.0/24"},{"subnet":"10.2.0.0/24"}],[{"subnet":"fd00:1::/64"}]]}}
@@ -179,7 +163,7 @@ import Testing
   }
 
   @Test func `a gateway outside the subnet is a host address on the bridge, with a route to the subnet`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer.ips = [
       .init(address: "10.1.0.5/24", gateway: "10.9.0.1"), .init(address: "fd00:1::5/64", gateway: "fe80::1"),
     ]

@@ -50,13 +50,13 @@ import Testing
     ),
   ])
   func `an invalid configuration is refused and nothing is changed`(keys: String, message: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{\(keys)}") }
     #expect(fixture.kernel.applied == [])
   }
 
   @Test func `macspoofchk is refused with the iptables backend`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let message = "key \"macspoofchk\": true: the iptables backend sees no frames: want \"nftables\""
     #expect(throws: CNIError(.unsupportedField, message)) {
       try fixture.add(#"{"macspoofchk":true,"ipMasqBackend":"iptables"}"#)
@@ -64,7 +64,7 @@ import Testing
   }
 
   @Test func `ADD with ipMasq fails and leaves nothing on a host without packet filter`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let before = fixture.kernel.state
     fixture.kernel.filter = FakeFilter(on: nil)
     #expect(throws: CNIError.self) { try fixture.add(#"{"ipMasq":true}"#) }
@@ -73,13 +73,13 @@ import Testing
   }
 
   @Test func `ADD adds no rules without ipMasq and isolation`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(#"{"isGateway":true,"ipMasq":false,"isolation":"none"}"#)
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
   }
 
   @Test func `ADD adds masquerade, isolation and MAC guard as one rule set`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(
       #"{"ipMasq":true,"ipMasqRandomFully":true,"isolation":"container","macspoofchk":true}"#,
       arguments: "MAC=02:00:00:00:00:01;K8S_POD_NAME=web")
@@ -112,7 +112,7 @@ import Testing
   func `ipspoofchk guards source addresses and is on by default in isolated networks`(
     json: String, backend: Backend, isGuarded: Bool
   ) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.filter = FakeFilter(on: backend)
     let result = try fixture.add(json)
     let rule = AddressGuard(fixture.owner.hostInterface, ["10.1.0.5", "fd00:1::5"])
@@ -120,9 +120,7 @@ import Testing
     #expect(ruleSet?.rules == (isGuarded ? [.guardAddresses(rule)] : nil))
     #expect(ruleSet == nil || ruleSet?.backend == .nftables)
     try fixture.plugin.check(fixture.call(json, previous: result))
-    try fixture.plugin.delete(
-      Removal(
-        owner: fixture.owner, namespacePath: nil, config: fixture.call(json).config, delegates: fixture.ipam.delegates))
+    try fixture.delete(json, path: nil)
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
   }
 
@@ -133,14 +131,14 @@ import Testing
     (#"{"ipspoofchk":true,"ipam":{"type":"x"},"vlanTrunk":[{"id":2}]}"#, "keys \"ipspoofchk\" and \"vlanTrunk\""),
   ])
   func `ipspoofchk is refused if the container's addresses are not fixed`(json: String, fragment: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let error = #expect(throws: CNIError.self) { try fixture.add(json) }
     #expect(error?.code == .invalidNetworkConfig && error?.message.hasPrefix(fragment) == true)
     #expect(fixture.kernel.applied == [])
   }
 
   @Test func `isolation of a VLAN applies to the VLAN's gateway link`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(#"{"bridge":"br0","vlan":100,"isGateway":true,"isolation":"network"}"#)
     let ruleSet = try fixture.kernel.filter.ruleSet(of: fixture.owner, .network)
     #expect(ruleSet?.rules == [.isolate(Isolation("br0.100", reach: .network))])
@@ -148,10 +146,10 @@ import Testing
   }
 
   @Test func `links allow connections to a container given by name or ID`() throws {
-    var fixture = try Fixture()
+    var fixture = Fixture()
     _ = try fixture.add(#"{"isolation":"container"}"#, arguments: "K8S_POD_NAME=db")
     fixture.kernel.state.links[.container] = ["lo": try #require(fixture.kernel.link("lo", on: .container))]
-    fixture.owner.container = try #require(ContainerID("c2"))
+    fixture.owner.container = "c2"
     fixture.ipam.answer = AddResult(ips: [.init(address: "10.1.0.6/24")])
     _ = try fixture.add(
       #"""
@@ -169,7 +167,7 @@ import Testing
   }
 
   @Test func `an internal network has no default route and is isolated from all other networks`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer.routes = [Route(dst: "0.0.0.0/0"), Route(dst: "10.9.0.0/16")]
     let result = try fixture.add(#"{"internal":true,"isGateway":true}"#)
     #expect(result.routes == [Route(dst: "10.9.0.0/16")])
@@ -179,13 +177,13 @@ import Testing
   }
 
   @Test func `ipForward false leaves ip_forward unchanged`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(#"{"isGateway":true,"ipForward":false}"#)
     #expect(fixture.kernel.sysctl("net/ipv4/ip_forward", on: .host) == "0")
   }
 
   @Test func `CHECK reports missing rules, DEL and GC remove existing ones`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let json = #"{"ipMasq":true,"macspoofchk":true}"#
     let result = try fixture.add(json)
     try fixture.plugin.check(fixture.call(json, previous: result))

@@ -10,23 +10,13 @@ import Testing
   let json = #"{"bridge":"br0","isGateway":true,"hairpinMode":true,"ipam":{"type":"fake"}}"#
 
   private func attached() throws -> (Fixture, AddResult) {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     return (fixture, try fixture.add(json))
-  }
-
-  private func complaint(_ fixture: Fixture, _ result: AddResult) throws -> String {
-    do {
-      try fixture.plugin.check(fixture.call(json, previous: result))
-      return ""
-    } catch let error as CNIError {
-      #expect(error.code == .differences)
-      return error.message
-    }
   }
 
   @Test func `CHECK after ADD finds no difference and runs IPAM CHECK`() throws {
     let (fixture, result) = try attached()
-    #expect(try complaint(fixture, result) == "")
+    #expect(try fixture.complaint(json, result) == "")
     #expect(fixture.ipam.calls == [.add, .check])
   }
 
@@ -39,7 +29,7 @@ import Testing
     fixture.kernel.state.links[.container]?["eth0"]?.mac = "02:00:00:00:00:99"
     fixture.kernel.state.addresses.removeAll { $0.prefix == "10.1.0.5/24" || $0.prefix == "10.1.0.1/24" }
     fixture.kernel.state.sysctls[.host]?["net/ipv4/ip_forward"] = "0"
-    let message = try complaint(fixture, result)
+    let message = try fixture.complaint(json, result)
     for fragment in [
       "host link br0 has state up false, want true", "host address 10.1.0.1/24 is missing on br0",
       "host sysctl net/ipv4/ip_forward is 0, want 1", "host link \(host) has hairpin false, want true",
@@ -68,10 +58,7 @@ import Testing
     throws
   {
     let (fixture, _) = try attached()
-    for _ in 1...2 {
-      try fixture.plugin.delete(
-        Removal(owner: fixture.owner, namespacePath: path, config: nil, delegates: fixture.ipam.delegates))
-    }
+    for _ in 1...2 { try fixture.delete(path: path) }
     #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["br0"])
     #expect(fixture.kernel.state.links[.container]?.keys.map(\.description) == ["lo"])
     #expect(fixture.ipam.calls == [.add, .del, .del])
@@ -79,42 +66,30 @@ import Testing
 
   @Test func `DEL leaves another network's interface alone`() throws {
     let (fixture, _) = try attached()
-    var other = fixture.owner
-    other.network = try #require(NetworkName("other"))
-    try fixture.plugin.delete(
-      Removal(owner: other, namespacePath: "/x", config: nil, delegates: fixture.ipam.delegates))
+    var other = fixture
+    other.owner.network = "other"
+    try other.delete()
     #expect(fixture.kernel.link("eth0", on: .container) != nil)
   }
 
   @Test func `DEL releases the lease even if the kernel refuses to remove the link`() throws {
     let (fixture, _) = try attached()
     fixture.kernel.changesBeforeRefusal = 0
-    #expect(throws: CNIError.self) {
-      try fixture.plugin.delete(
-        Removal(owner: fixture.owner, namespacePath: nil, config: nil, delegates: fixture.ipam.delegates))
-    }
+    #expect(throws: CNIError.self) { try fixture.delete(path: nil) }
     #expect(fixture.ipam.calls == [.add, .del])
-  }
-
-  private func collect(_ fixture: Fixture, _ valid: [(String, InterfaceName)]) throws {
-    let config = try CNIJSON.decode(BridgeConfig.self, from: Array(json.utf8))
-    let kept = try valid.map { container, interface in
-      ValidAttachments.Attachment(containerID: try #require(ContainerID(container)), ifname: interface)
-    }
-    let network = NetworkCall(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
-    try fixture.plugin.collectGarbage(network, valid: Set(kept))
   }
 
   @Test func `GC keeps valid attachments, other networks and foreign links`() throws {
     let (fixture, _) = try attached()
     fixture.kernel.addLink("veth1234", on: .host, kind: "veth")
     var foreign = fixture.owner
-    foreign.network = try #require(NetworkName("other"))
+    foreign.network = "other"
     fixture.kernel.addLink(foreign.hostInterface, on: .host, kind: "veth")
     fixture.kernel.state.links[.host]?[foreign.hostInterface]?.alias = foreign.tag
-    try collect(fixture, [("c1", "eth0")])
+    try fixture.collectGarbage(json, keeping: [.example])
     #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host) != nil)
-    try collect(fixture, [("c1", "eth1")])
+    let second = AttachmentID(network: "net", container: "c1", interface: "eth1")
+    try fixture.collectGarbage(json, keeping: [second])
     #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host) == nil)
     #expect(fixture.kernel.link("veth1234", on: .host) != nil)
     #expect(fixture.kernel.link(foreign.hostInterface, on: .host) != nil)
@@ -124,25 +99,22 @@ import Testing
 
   @Test func `GC without valid attachments removes our bridge if it is empty`() throws {
     let (fixture, _) = try attached()
-    try collect(fixture, [])
+    try fixture.collectGarbage(json)
     #expect(fixture.kernel.state.links[.host] == [:])
   }
 
   @Test func `GC without valid attachments removes the VLAN gateway link from a bridge of the host`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("br0", on: .host, kind: "bridge")
     let vlan = #"{"bridge":"br0","isGateway":true,"vlan":100}"#
     _ = try fixture.add(vlan)
-    let config = try CNIJSON.decode(BridgeConfig.self, from: Array(vlan.utf8))
-    let network = NetworkCall(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
-    try fixture.plugin.collectGarbage(network, valid: [])
+    try fixture.collectGarbage(vlan)
     #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["br0"])
   }
 
   @Test func `STATUS reports a bridge name that another kind of link has`() throws {
-    let fixture = try Fixture()
-    let config = try CNIJSON.decode(BridgeConfig.self, from: Array(json.utf8))
-    let network = NetworkCall(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
+    let fixture = Fixture()
+    let network = try fixture.network(json)
     try fixture.plugin.status(network)
     fixture.kernel.addLink("br0", on: .host, kind: "veth")
     #expect(throws: CNIError(.notAvailable, "bridge \"br0\": the name is taken by a veth link")) {

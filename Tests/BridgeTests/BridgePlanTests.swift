@@ -25,7 +25,7 @@ import Testing
     (#""bridge":"lo0""#, "key \"bridge\": \"lo0\" is a macvlan link: want a bridge or a free name"),
   ])
   func `an invalid configuration is refused and nothing is changed`(keys: String, message: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("lo0", on: .host, kind: "macvlan")
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{\(keys)}") }
     #expect(fixture.kernel.applied == [])
@@ -39,7 +39,7 @@ import Testing
   func `the MTU comes from the key, the existing bridge or the uplink`(
     json: String, uplink: Int?, bridge: Int?, mtu: Int
   ) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     if let uplink {
       fixture.kernel.addLink("up0", on: .host, mtu: uplink)
       fixture.kernel.uplink = "up0"
@@ -67,7 +67,7 @@ import Testing
   }
 
   @Test func `macFromIP is refused if the container gets only IPv6 addresses`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer.ips.removeFirst()
     #expect(
       throws: CNIError(
@@ -82,7 +82,7 @@ import Testing
   }
 
   @Test func `our own bridge gets another address only with forceAddress`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
     fixture.kernel.state.links[.host]?["cni0"]?.alias = "cni:net/"
     fixture.kernel.state.addresses = [AddressSpec("10.2.0.1/24", on: "cni0", .host)]
@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test func `a bridge that we did not make keeps its address even with forceAddress`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
     fixture.kernel.state.addresses = [AddressSpec("10.2.0.1/24", on: "cni0", .host)]
     let refusal = CNIError(
@@ -105,14 +105,14 @@ import Testing
   }
 
   @Test func `the result has the final MAC address of a bridge that we did not make`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
     let mac = fixture.kernel.link("cni0", on: .host)?.mac?.description
     #expect(try fixture.add("{}").interfaces[0].mac == mac)
   }
 
   @Test func `two IPv6 networks may share a bridge, two IPv4 networks may not`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
     fixture.kernel.state.addresses = [AddressSpec("fd00:2::1/64", on: "cni0", .host)]
     _ = try fixture.add(#"{"isGateway":true}"#)
@@ -122,7 +122,7 @@ import Testing
 
 @Suite struct BridgeVLANTests {
   @Test func `a port has the VLANs of vlan and vlanTrunk, and the VLAN gateway has its own link`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let result = try fixture.add(
       #"{"bridge":"br0","isGateway":true,"vlan":100,"vlanTrunk":[{"id":7},{"minID":200,"maxID":210}]}"#)
     let state = fixture.kernel.state
@@ -136,7 +136,7 @@ import Testing
   }
 
   @Test func `preserveDefaultVlan keeps the default VLAN on the port`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(#"{"bridge":"br0","vlan":100,"preserveDefaultVlan":true}"#)
     #expect(fixture.kernel.state.vlans[fixture.owner.hostInterface]?.keepsDefault == true)
   }
@@ -153,13 +153,13 @@ import Testing
     ),
   ])
   func `invalid VLAN keys are refused`(keys: String, message: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{\(keys)}") }
     #expect(fixture.kernel.applied == [])
   }
 
   @Test func `a bridge without vlan_filtering is refused, and the error shows the command that enables it`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("cni0", on: .host, kind: "bridge")
     fixture.kernel.state.links[.host]?["cni0"]?.filtersVLANs = false
     let refusal = CNIError(
@@ -169,7 +169,7 @@ import Testing
   }
 
   @Test func `CHECK reports a missing VLAN`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let json = #"{"bridge":"br0","vlan":100,"vlanTrunk":[{"id":7}]}"#
     let result = try fixture.add(json)
     try fixture.plugin.check(fixture.call(json, previous: result))

@@ -18,7 +18,7 @@ private final class LinkIPAM {
   }
   let kernel: FakeKernel
   let type: String
-  var answer = FakeIPAM().answer
+  var answer = FakeDelegate.bothFamilies
   var refusals: [Command: CNIError] = [:]
   var observations: [Observation] = []
 
@@ -66,7 +66,7 @@ private final class LinkIPAM {
   }
 
   @Test func `the DHCP plugin runs when the interface is up and the host lock is released`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     let result = try add(fixture, ipam, json("dhcp", #""bridge": "br0""#))
     let mac = try #require(fixture.kernel.link("eth0", on: .container)?.mac)
@@ -107,7 +107,7 @@ private final class LinkIPAM {
     #""bridge": "br0", "isGateway": true, "isolation": "container", "ipspoofchk": false, "hairpinMode": true"#,
   ])
   func `ADD with DHCP has the same outcome as with other IPAM plugins and makes no change twice`(keys: String) throws {
-    let other = try Fixture(), fixture = try Fixture()
+    let other = Fixture(), fixture = Fixture()
     let expected = try add(other, LinkIPAM("fake", on: other.kernel), json("fake", keys))
     let result = try add(fixture, LinkIPAM(on: fixture.kernel), json("dhcp", keys))
     #expect(try AttachState(fixture.kernel, fixture.owner) == AttachState(other.kernel, other.owner))
@@ -119,7 +119,7 @@ private final class LinkIPAM {
 
   @Test(arguments: 0..<23)
   func `ADD with DHCP rolls back if change n is refused, and releases the lease through the link`(n: Int) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     let before = fixture.kernel.state
     fixture.kernel.changesBeforeRefusal = n
@@ -131,19 +131,19 @@ private final class LinkIPAM {
   }
 
   @Test func `the fault sweep covers the changes before and after the DHCP request`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     ipam.refusals[.add] = CNIError(.ioFailure, "no offer")
     fixture.kernel.changesBeforeRefusal = 1000
     #expect(throws: CNIError.self) { try add(fixture, ipam, json()) }
-    let second = try Fixture()
+    let second = Fixture()
     _ = try add(second, LinkIPAM(on: second.kernel), json())
     #expect(second.kernel.applied.count == 24)
     #expect((5..<17).contains(fixture.kernel.applied.count - 1))
   }
 
   @Test func `ADD reports the DHCP plugin's error and rolls back`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     let before = fixture.kernel.state
     ipam.refusals[.add] = CNIError(.ioFailure, "no offer")
@@ -155,7 +155,7 @@ private final class LinkIPAM {
   }
 
   @Test func `ADD with DHCP rolls back if the result cannot be written`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     let before = fixture.kernel.state
     #expect(throws: CNIError(.ioFailure, "closed")) {
@@ -166,7 +166,7 @@ private final class LinkIPAM {
   }
 
   @Test func `a second ADD is refused before the DHCP plugin runs`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     _ = try add(fixture, ipam, json())
     let before = fixture.kernel.state
@@ -183,7 +183,7 @@ private final class LinkIPAM {
   func `DEL runs the DHCP plugin before it removes the link, and other IPAM plugins after`(
     type: String, linkIsUp: Bool?
   ) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let ipam = LinkIPAM(type, on: fixture.kernel)
     _ = try add(fixture, ipam, json(type))
     try fixture.plugin.delete(
@@ -194,7 +194,7 @@ private final class LinkIPAM {
   }
 
   @Test func `DEL removes everything and reports the error if the DHCP plugin fails`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     _ = try add(fixture, ipam, json())
     ipam.refusals[.del] = CNIError(.ioFailure, "no daemon")
@@ -206,7 +206,7 @@ private final class LinkIPAM {
   }
 
   @Test func `macFromIP with DHCP is refused`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let ipam = LinkIPAM(on: fixture.kernel)
     #expect {
       try add(fixture, ipam, json("dhcp", #""macFromIP": true"#))

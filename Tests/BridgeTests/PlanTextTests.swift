@@ -3,7 +3,6 @@ import Kernel
 import NetTypes
 import TestSupport
 import Testing
-@testable import PluginKit
 @testable import bridge
 
 /// The output of ADD with `CNI_PLAN=1`.
@@ -49,37 +48,20 @@ import Testing
 
     """
 
-  private func plan(_ fixture: Fixture, _ json: String) throws -> String {
-    let changes = fixture.kernel.applied.count, locks = fixture.kernel.locks.count
-    var call = try fixture.call(json)
-    let plan = PlanOutput()
-    call.plan = plan
-    try fixture.plugin.add(call) { _ in }
-    #expect(fixture.kernel.applied.count == changes)
-    #expect(fixture.kernel.locks.count == locks)
-    return planText(plan.lines)
-  }
-
   private let config = #"{"isDefaultGateway":true,"ipMasq":true,"ipam":{"type":"fake"}}"#
 
   @Test func `the first container's plan creates the bridge`() throws {
-    let text = try plan(Fixture(), config)
+    let text = try Fixture().plan(config)
     #expect(text == Self.firstPlan)
   }
 
   @Test func `the second container's plan does not change the bridge`() throws {
-    let first = try Fixture()
+    let first = Fixture()
     _ = try first.add(config)
-    var second = first
-    second.owner = AttachmentID(
-      network: first.owner.network, container: try #require(ContainerID("c2")), interface: "eth1")
+    let second = first.next("c2", as: "eth1")
     second.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
-    let veth = second.owner.hostInterface, fresh = FakeKernel().state
-    second.kernel.state.links[.container] = fresh.links[.container]
-    second.kernel.state.sysctls[.container] = fresh.sysctls[.container]
-    second.kernel.state.addresses.removeAll { $0.netns == .container }
-    second.kernel.state.routes.removeAll { $0.netns == .container }
-    let text = try plan(second, config)
+    let veth = second.owner.hostInterface
+    let text = try second.plan(config)
     #expect(
       text == """
         # eth1 of container c2:

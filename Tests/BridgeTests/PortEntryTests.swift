@@ -9,7 +9,7 @@ import Testing
 /// The forwarding entry of the container's MAC address on its bridge port.
 @Suite struct PortEntryTests {
   @Test func `a port has learning off and a permanent FDB entry for the container's MAC address`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(#"{"ipam":{"type":"fake"},"runtimeConfig":{"mac":"02:00:00:00:00:01"}}"#)
     let port = fixture.owner.hostInterface
     #expect(fixture.kernel.link(port, on: .host)?.port?.learning == false)
@@ -17,14 +17,14 @@ import Testing
   }
 
   @Test func `macLearning turns learning on and adds no FDB entry`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(#"{"macLearning":true}"#)
     #expect(fixture.kernel.link(fixture.owner.hostInterface, on: .host)?.port?.learning == true)
     #expect(fixture.kernel.state.forwarding == [])
   }
 
   @Test func `CHECK wants an FDB entry for the container's current MAC address`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let json = #"{"runtimeConfig":{"mac":"02:00:00:00:00:01"}}"#
     var result = try fixture.add(json)
     result.interfaces[2].mac = "02:00:00:00:00:02"

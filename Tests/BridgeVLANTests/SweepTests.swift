@@ -1,11 +1,8 @@
-import CNI
 import Glibc
 import HostFilter
 import LabSupport
 import Linux
-import NetTypes
-import Netlink
-import PluginKit
+import SweepSupport
 import TestSupport
 import Testing
 @testable import bridge
@@ -20,33 +17,13 @@ struct SweepTests {
     var succeeded: Bool
   }
 
-  private final class Counter {
-    var count = 0
-  }
-
   private func attach(refusing n: Int) throws -> Run {
     try inFreshNamespace { path in
       let json = #"{"bridge":"br0","vlan":10,"vlanTrunk":[{"id":20}],"isDefaultGateway":true,"ipam":{"type":"fake"}}"#
-      let answer = AddResult(ips: [
-        .init(address: "10.1.0.5/24", gateway: "10.1.0.1"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1"),
-      ])
-      let counter = Counter()
-      let plugin = MainPlugin(BridgeDriver()) { namespaces throws(KernelError) in
-        let live = try LiveKernel.open(containerNamespace: namespaces.container, filter: HostFilter())
-        return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
-      }
-      let owner = AttachmentID(
-        network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
       let before = try everything(in: path)
-      var succeeded = true
-      do {
-        try plugin.add(
-          Call(
-            owner: owner, namespacePath: path, config: try CNIJSON.decode(BridgeConfig.self, from: Array(json.utf8)),
-            delegates: Delegates(ipam: PluginType("fake")) { (_, _, _) throws(CNIError) in answer })
-        ) { (_) throws(CNIError) in }
-      } catch is CNIError { succeeded = false }
-      return Run(before: before, after: try everything(in: path), changes: counter.count, succeeded: succeeded)
+      let add = try TriedADD(BridgeDriver(), json, in: path, refusing: n, filter: HostFilter())
+      return Run(
+        before: before, after: try everything(in: path), changes: add.changes, succeeded: add.succeeded)
     }
   }
 

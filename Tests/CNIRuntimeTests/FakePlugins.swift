@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import CNIRuntime
 import Foundation
@@ -16,12 +17,11 @@ struct FakePlugins {
   }
 
   static func with<Value>(_ names: [String], _ body: (FakePlugins) throws -> Value) throws -> Value {
-    let directory = FileManager.default.temporaryDirectory.appending(path: "t-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: directory) }  // a leftover in /tmp fails no test
-    let plugins = FakePlugins(directory: directory)
-    for name in names { try plugins.install(name) }
-    return try body(plugins)
+    try inTemporaryDirectory { directory in
+      let plugins = FakePlugins(directory: directory)
+      for name in names { try plugins.install(name) }
+      return try body(plugins)
+    }
   }
 
   func install(_ name: String) throws {

@@ -15,7 +15,7 @@ import Testing
     routes: [Route(dst: "0.0.0.0/0")], dns: DNS(nameservers: ["10.2.0.1"]))
 
   private func fixture() throws -> Fixture<IPVLANDriver> {
-    let fixture = try Fixture(IPVLANDriver()) { (config, settings, previous) throws(CNIError) in
+    let fixture = Fixture(IPVLANDriver()) { (config, settings, previous) throws(CNIError) in
       try config.chainInput(settings, previous)
     }
     fixture.kernel.addLink("m1", on: .host, mtu: 1450)
@@ -79,7 +79,7 @@ import Testing
   }
 
   @Test func `vlan uses neither link nor addresses of prevResult`() throws {
-    let fixture = try Fixture(VLANDriver())
+    let fixture = Fixture(VLANDriver())
     let result = try fixture.add(#"{"master":"m0","vlanId":5}"#, previous: made)
     #expect(result.interfaces.map(\.name) == ["m1", "eth0"])
     #expect(fixture.ipam.calls == [.add])

@@ -54,7 +54,7 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
 
   @Test(arguments: tamperings.indices)
   func `CHECK of an ipvlan link names each difference`(index: Int) throws {
-    let fixture = try Fixture(IPVLANDriver())
+    let fixture = Fixture(IPVLANDriver())
     let result = try fixture.add(ipvlanJSON)
     #expect(try fixture.complaint(ipvlanJSON, result) == "")
     Self.tamperings[index].0(fixture.kernel)
@@ -63,7 +63,7 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
   }
 
   @Test func `CHECK reports the wrong VLAN of a vlan link and the wrong kind of a dummy link`() throws {
-    let vlan = try Fixture(VLANDriver()), dummy = try Fixture(DummyDriver())
+    let vlan = Fixture(VLANDriver()), dummy = Fixture(DummyDriver())
     let results = (try vlan.add(vlanJSON), try dummy.add(dummyJSON))
     #expect(try vlan.complaint(vlanJSON, results.0) == "" && dummy.complaint(dummyJSON, results.1) == "")
     vlan.kernel.state.links[.container]?["eth0"]?.childKind = .vlan(11)
@@ -73,7 +73,7 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
   }
 
   @Test func `CHECK reports a missing master, and without the key reads the master from the link`() throws {
-    let fixture = try Fixture(IPVLANDriver())
+    let fixture = Fixture(IPVLANDriver())
     let result = try fixture.add("{}")
     fixture.kernel.addLink("m1", on: .host)
     fixture.kernel.uplink = "m1"
@@ -86,15 +86,11 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
 
   private func sweep<Driver>(_ driver: Driver, _ json: String) throws
   where Driver: LinkDriver, Driver.Input == Driver.Config {
-    let whole = try Fixture(driver)
+    let whole = Fixture(driver)
     try whole.add(json)
     for n in whole.kernel.applied.indices {
-      let fixture = try Fixture(driver)
-      let before = fixture.kernel.state
-      fixture.kernel.changesBeforeRefusal = n
-      let refusal = try fixture.refusal(json)
-      #expect(refusal?.code == .kernelRefused && refusal?.message.hasSuffix("injected") == true, "change \(n)")
-      #expect(fixture.kernel.state == before, "change \(n)")
+      let fixture = Fixture(driver)
+      #expect(try fixture.expectRollback(json, refusing: n), "change \(n)")
       #expect(fixture.ipam.calls == [.add, .del], "change \(n)")
     }
     #expect((8...12).contains(whole.kernel.applied.count))
@@ -107,18 +103,14 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
   }
 
   @Test func `ADD rolls back if the result cannot be written`() throws {
-    let fixture = try Fixture(VLANDriver())
-    let before = fixture.kernel.state, refusal = CNIError(.ioFailure, "write the result")
-    #expect(throws: refusal) {
-      try fixture.plugin.add(fixture.call(vlanJSON)) { (_) throws(CNIError) in throw refusal }
-    }
-    #expect(fixture.kernel.state == before)
+    let fixture = Fixture(VLANDriver())
+    try fixture.expectRollbackWithoutReader(vlanJSON)
     #expect(fixture.ipam.calls == [.add, .del])
   }
 
   private func remove<Driver>(_ driver: Driver, _ json: String) throws
   where Driver: LinkDriver, Driver.Input == Driver.Config {
-    let fixture = try Fixture(driver)
+    let fixture = Fixture(driver)
     try fixture.add(json)
     fixture.kernel.state.links[.host]?["m0"] = nil
     for path in [nil, "/run/netns/c1", "/run/netns/c1"] { try fixture.delete(path: path) }
@@ -134,10 +126,10 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
   }
 
   @Test func `DEL keeps a link of another network and a link of another kind`() throws {
-    let fixture = try Fixture(IPVLANDriver())
+    let fixture = Fixture(IPVLANDriver())
     try fixture.add(ipvlanJSON)
     var other = fixture
-    other.owner.network = try #require(NetworkName("other"))
+    other.owner.network = "other"
     try other.delete()
     #expect(fixture.link != nil)
     fixture.kernel.state.links[.container]?["eth0"]?.kind = "veth"
@@ -146,7 +138,7 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
   }
 
   @Test func `DEL removes a link that ADD left under its temporary name`() throws {
-    let fixture = try Fixture(IPVLANDriver())
+    let fixture = Fixture(IPVLANDriver())
     let temporaryName = fixture.owner.interface.temporaryName
     fixture.kernel.addLink(temporaryName, on: .container, kind: "veth")
     try fixture.delete()
@@ -157,7 +149,7 @@ private let dummyJSON = #"{"ipam":{"type":"fake"}}"#
   }
 
   @Test func `DEL releases the lease even if the kernel refuses to remove the link`() throws {
-    let fixture = try Fixture(VLANDriver())
+    let fixture = Fixture(VLANDriver())
     try fixture.add(vlanJSON)
     fixture.kernel.changesBeforeRefusal = 0
     #expect(throws: CNIError.self) { try fixture.delete() }

@@ -17,7 +17,7 @@ import Testing
     ])
   func `an ipvlan link has its mode and flag and the master's MAC address and MTU`(keys: String, wanted: IPVLAN) throws
   {
-    let fixture = try Fixture(IPVLANDriver())
+    let fixture = Fixture(IPVLANDriver())
     let result = try fixture.add(#"{\#(keys)"ipam":{"type":"fake"}}"#)
     #expect(fixture.link?.childKind == .ipvlan(wanted))
     #expect(fixture.link?.parentIndex == fixture.master?.index)
@@ -30,7 +30,7 @@ import Testing
   }
 
   @Test func `ipvlan adds addresses before the link is up, and routes after`() throws {
-    let fixture = try Fixture(IPVLANDriver())
+    let fixture = Fixture(IPVLANDriver())
     try fixture.add("{}")
     #expect(
       fixture.kernel.applied.map(\.description) == [
@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test func `a vlan link comes up first, and its addresses are announced`() throws {
-    let fixture = try Fixture(VLANDriver())
+    let fixture = Fixture(VLANDriver())
     let result = try fixture.add(#"{"master":"m0","vlanId":10}"#)
     let mac = try #require(fixture.master?.mac)
     #expect(fixture.kernel.applied.first?.description == "create vlan 10 over m0 as eth0 in the container")
@@ -59,7 +59,7 @@ import Testing
   @Test(
     arguments: [("", 0), (#","vlanId":0"#, 0), (#","vlanId":1"#, 1), (#","vlanId":4094"#, 4094)])
   func `vlanId may be 0 to 4094`(key: String, id: Int) throws {
-    let fixture = try Fixture(VLANDriver())
+    let fixture = Fixture(VLANDriver())
     try fixture.add(#"{"master":"m0"\#(key)}"#)
     #expect(fixture.link?.childKind == .vlan(id))
   }
@@ -71,31 +71,31 @@ import Testing
       ("", "MAC=02:00:00:00:00:01", "02:00:00:00:00:01"),
     ] as [(String, String, MACAddress)])
   func `vlan and dummy links have the requested MAC address`(keys: String, args: String, mac: MACAddress) throws {
-    let vlan = try Fixture(VLANDriver())
+    let vlan = Fixture(VLANDriver())
     let result = try vlan.add(#"{\#(keys)"master":"m0"}"#, arguments: args)
     #expect(vlan.link?.mac == mac && result.interfaces.first?.mac == mac.description)
-    let dummy = try Fixture(DummyDriver())
+    let dummy = Fixture(DummyDriver())
     try dummy.add(#"{\#(keys)"ipam":{"type":"fake"}}"#, arguments: args)
     #expect(dummy.link?.mac == mac)
   }
 
   @Test(arguments: [("", 1500), (#","mtu":0"#, 1500), (#","mtu":1300"#, 1300), (#","mtu":1500"#, 1500)])
   func `the MTU comes from the key or from the master`(key: String, mtu: Int) throws {
-    let ipvlan = try Fixture(IPVLANDriver()), vlan = try Fixture(VLANDriver())
+    let ipvlan = Fixture(IPVLANDriver()), vlan = Fixture(VLANDriver())
     #expect(try ipvlan.add(#"{"master":"m0"\#(key)}"#).interfaces.first?.mtu == mtu)
     #expect(try vlan.add(#"{"master":"m0"\#(key)}"#).interfaces.first?.mtu == mtu)
     #expect([ipvlan.link?.mtu, vlan.link?.mtu] == [mtu, mtu])
   }
 
   @Test func `an MTU of 68 is accepted for IPv4`() throws {
-    let fixture = try Fixture(IPVLANDriver())
+    let fixture = Fixture(IPVLANDriver())
     fixture.ipam.answer = AddResult(ips: [.init(address: "10.1.0.5/24")])
     try fixture.add(#"{"mtu":68}"#)
     #expect(fixture.link?.mtu == 68)
   }
 
   @Test func `the master can be in the container`() throws {
-    let ipvlan = try Fixture(IPVLANDriver()), vlan = try Fixture(VLANDriver())
+    let ipvlan = Fixture(IPVLANDriver()), vlan = Fixture(VLANDriver())
     ipvlan.kernel.addLink("net1", on: .container, mtu: 1400)
     vlan.kernel.addLink("net1", on: .container, mtu: 1400)
     try ipvlan.add(#"{"master":"net1","linkInContainer":true}"#)
@@ -107,7 +107,7 @@ import Testing
   }
 
   @Test func `enabledad keeps duplicate address detection on and waits for it`() throws {
-    let ipvlan = try Fixture(IPVLANDriver()), vlan = try Fixture(VLANDriver())
+    let ipvlan = Fixture(IPVLANDriver()), vlan = Fixture(VLANDriver())
     try ipvlan.add(#"{"enabledad":true}"#)
     try vlan.add(#"{"enabledad":true,"master":"m0"}"#)
     for kernel in [ipvlan.kernel, vlan.kernel] {
@@ -118,7 +118,7 @@ import Testing
   }
 
   @Test func `gwPriority sets the metric of default routes`() throws {
-    let ipvlan = try Fixture(IPVLANDriver()), dummy = try Fixture(DummyDriver())
+    let ipvlan = Fixture(IPVLANDriver()), dummy = Fixture(DummyDriver())
     try ipvlan.add(#"{"gwPriority":7}"#)
     try dummy.add(#"{"gwPriority":7,"ipam":{"type":"fake"}}"#)
     #expect(ipvlan.kernel.state.routes.map(\.priority) == [93, 93])
@@ -126,7 +126,7 @@ import Testing
   }
 
   @Test func `without IPAM the container gets an interface without addresses`() throws {
-    let fixture = try Fixture(VLANDriver())
+    let fixture = Fixture(VLANDriver())
     fixture.ipam.answer = AddResult()
     #expect(try fixture.add(#"{"master":"m0","vlanId":5}"#).ips == [])
     #expect(fixture.kernel.applied.verbs == ["create", "set", "set"])
@@ -134,7 +134,7 @@ import Testing
   }
 
   @Test func `a dummy link sends no announcements`() throws {
-    let fixture = try Fixture(DummyDriver())
+    let fixture = Fixture(DummyDriver())
     let result = try fixture.add(#"{"ipam":{"type":"fake"}}"#)
     #expect(fixture.kernel.applied.verbs == ["create", "set", "set", "set", "add", "add", "add", "add"])
     #expect(fixture.link?.kind == "dummy" && fixture.link?.isUp == true)
@@ -143,7 +143,7 @@ import Testing
   }
 
   @Test func `DNS settings come from the configuration, else from IPAM`() throws {
-    let fixture = try Fixture(IPVLANDriver())
+    let fixture = Fixture(IPVLANDriver())
     fixture.ipam.answer.dns = DNS(nameservers: ["10.1.0.1"])
     #expect(try fixture.add("{}").dns.nameservers == ["10.1.0.1"])
     try fixture.delete()

@@ -110,7 +110,7 @@ import Testing
   }
 
   @Test func `ipvlan without the key master needs a default route`() throws {
-    let fixture = try Fixture(IPVLANDriver())
+    let fixture = Fixture(IPVLANDriver())
     fixture.kernel.uplink = nil
     try expect(
       fixture, "{}", .invalidNetworkConfig,
@@ -119,7 +119,7 @@ import Testing
 
   @Test(arguments: ["{}", #"{"mode":"l3"}"#])
   func `an interface name that exists in the container is refused before any change`(json: String) throws {
-    let fixture = try Fixture(IPVLANDriver())
+    let fixture = Fixture(IPVLANDriver())
     fixture.kernel.addLink("eth0", on: .container)
     #expect(try fixture.refusal(json)?.code == .alreadyAttached)
     #expect(fixture.kernel.applied == [])

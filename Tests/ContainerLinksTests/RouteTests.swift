@@ -12,13 +12,13 @@ import Testing
   private func routes(
     _ given: [Route], _ ips: [AddResult.IP]? = nil
   ) throws -> (refusal: CNIError?, made: [RouteSpec], result: AddResult) {
-    let fixture = try Fixture(VLANDriver())
+    let fixture = Fixture(VLANDriver())
     fixture.ipam.answer.routes = given
     if let ips { fixture.ipam.answer.ips = ips }
     let refusal = try fixture.refusal(#"{"master":"m0"}"#)
     guard refusal == nil else { return (refusal, [], AddResult()) }
     let made = fixture.kernel.state.routes
-    let again = try Fixture(VLANDriver())
+    let again = Fixture(VLANDriver())
     again.ipam.answer = fixture.ipam.answer
     let result = try again.add(#"{"master":"m0"}"#)
     #expect(try again.complaint(#"{"master":"m0"}"#, result) == "")
@@ -69,7 +69,7 @@ import Testing
   }
 
   @Test func `CHECK reports a gateway on a route that should be on-link`() throws {
-    let fixture = try Fixture(VLANDriver())
+    let fixture = Fixture(VLANDriver())
     fixture.ipam.answer.routes = [Route(dst: "198.51.100.0/24", gw: "0.0.0.0")]
     let result = try fixture.add(#"{"master":"m0"}"#)
     fixture.kernel.state.routes = fixture.kernel.state.routes.map { route in
@@ -84,7 +84,7 @@ import Testing
 
 @Suite struct RouterAdvertisementTests {
   private func settings(_ json: String, addresses: Bool = true) throws -> [String: String] {
-    let fixture = try Fixture(VLANDriver())
+    let fixture = Fixture(VLANDriver())
     if !addresses { fixture.ipam.answer = AddResult() }
     try fixture.add(json)
     let up = fixture.kernel.applied.firstIndex { "\($0)".hasPrefix("set eth0 up") } ?? 0
@@ -112,7 +112,7 @@ import Testing
 
 @Suite struct NoIPv6Tests {
   @Test func `IPv6 addresses on a kernel without IPv6 are refused before any change`() throws {
-    let fixture = try Fixture(VLANDriver())
+    let fixture = Fixture(VLANDriver())
     fixture.kernel.state.sysctls[.host] = ["net/ipv4/ip_forward": "0"]
     let refusal = CNIError(
       .invalidNetworkConfig,
@@ -134,7 +134,7 @@ import Testing
       (#","dns":{"nameservers":["10.9.9.9"]}"#, ["10.9.9.9"]),
     ])
   func `DNS lists of the configuration replace IPAM's even if they are empty`(key: String, wanted: [String]) throws {
-    let fixture = try Fixture(VLANDriver())
+    let fixture = Fixture(VLANDriver())
     fixture.ipam.answer.dns = DNS(nameservers: ["10.0.0.53"])
     #expect(try fixture.add(#"{"master":"m0"\#(key)}"#).dns.nameservers == wanted)
   }

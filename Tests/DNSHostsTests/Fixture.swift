@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import Names
@@ -19,10 +20,7 @@ struct Fixture {
   }
 
   static func use<Value>(_ body: (Fixture) throws -> Value) throws -> Value {
-    let url = FileManager.default.temporaryDirectory.appending(path: "dns-hosts-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: url) }  // errors must not hide those of the test
-    return try body(Fixture(directory: url.path()))
+    try inTemporaryDirectory { try body(Fixture(directory: $0)) }
   }
 
   /// The result of the plugins before this one, for container `number`.

@@ -13,21 +13,15 @@ struct KillTests {
       // The first attachment creates files that always remain; they are no leftovers of a killed plugin.
       for command in ["ADD", "DEL"] { try lab.run(members.call(command, 99)).requireSuccess() }
       let before = members.snapshot()
-      var random = Xorshift(seed: UInt64(seed) + 1)
-      var killed = 0
-      for round in 0..<50 {
-        let isADD = round.isMultiple(of: 2)
-        if !isADD { try lab.run(members.call("ADD", 99)).requireSuccess() }
-        let outcome = try lab.run(
-          members.call(isADD ? "ADD" : "DEL", 99), killedAfter: Int.random(in: 1...12000, using: &random))
-        if outcome.status == 137 { killed += 1 }
-        try lab.run(round % 4 < 2 ? members.call("DEL", 99) : members.collectGarbage).requireSuccess()
-        let after = members.snapshot()
-        let different = Set(after.keys).union(before.keys).filter { after[$0] != before[$0] }.sorted()
-        try #require(different == [], "round \(round): now \(different.map { after[$0] })")
-      }
-      // If no plugin was killed, the delays do not fit the plugin and the test shows nothing.
-      #expect(killed > 0)
+      try lab.killInTurn(
+        seed: UInt64(seed) + 1, rounds: 50, delay: { _ in 1...12000 }, { members.call($0, 99) },
+        add: { try lab.run(members.call("ADD", 99)).requireSuccess() },
+        clean: { round in
+          try lab.run(round % 4 < 2 ? members.call("DEL", 99) : members.collectGarbage).requireSuccess()
+          let after = members.snapshot()
+          let different = Set(after.keys).union(before.keys).filter { after[$0] != before[$0] }.sorted()
+          try #require(different == [], "round \(round): now \(different.map { after[$0] })")
+        })
     }
   }
 }

@@ -12,20 +12,14 @@ struct KillTests {
       _ = try lab.add(config, to: 2).result()
       try lab.shell("ip link set lo up", in: lab.container(1))
       let before = try Snapshot(of: lab)
-      var random = Xorshift(seed: UInt64(seed) + 1)
-      var killed = 0
-      for round in 0..<25 {
-        let isADD = round.isMultiple(of: 2)
-        if !isADD { _ = try lab.add(config).result() }
-        let outcome = try lab.run(
-          lab.call(isADD ? "ADD" : "DEL", config, on: 1), killedAfter: Int.random(in: 1...8000, using: &random))
-        if outcome.status == 137 { killed += 1 }
-        let cleaning = try lab.delete(config)
-        #expect(cleaning.isSuccess, "\(cleaning)")
-        try lab.expectUnchanged(since: before)
-      }
-      // If no plugin was killed, the delays do not fit the plugins and the test shows nothing.
-      #expect(killed > 0)
+      try lab.killInTurn(
+        seed: UInt64(seed) + 1, rounds: 25, delay: { _ in 1...8000 }, { lab.call($0, config, on: 1) },
+        add: { _ = try lab.add(config).result() },
+        clean: { _ in
+          let cleaning = try lab.delete(config)
+          #expect(cleaning.isSuccess, "\(cleaning)")
+          try lab.expectUnchanged(since: before)
+        })
     }
   }
 

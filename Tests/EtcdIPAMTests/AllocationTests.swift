@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Etcd
 import EtcdSupport
@@ -71,7 +72,7 @@ import Testing
     #expect(
       error?.message == "no IP addresses available in range set \(name): 0 of \(count) addresses free")
     var table = try bench.table()
-    var random = Seeded(state: 3)
+    var random = Xorshift(seed: 3)
     #expect(try table.exhausted(bench.sets, using: &random) == [bench.sets[0]])
     try bench.delete("c0")
     #expect(try table.exhausted(bench.sets, using: &random) == [])
@@ -89,7 +90,7 @@ import Testing
   @Test(arguments: 1...4) func `the only free address of sixteen thousand is found with few requests`(seed: Int) throws
   {
     var bench = try Bench(#""subnet": "10.1.0.0/18""#)
-    bench.random = Seeded(state: UInt64(seed))
+    bench.random = Xorshift(seed: UInt64(seed))
     let free = "10.1.\(seed * 15).\(seed)"
     let all = bench.sets[0].usable.flatMap { span in
       sequence(first: span.first) { $0 < span.last ? $0.advanced(by: 1) : nil }
@@ -107,12 +108,12 @@ import Testing
   @Test func `concurrent ADDs get different addresses down to the last one`() throws {
     let bench = try Bench(
       #""ranges": [[{"subnet": "10.1.0.0/24", "rangeEnd": "10.1.0.241"}], [{"subnet": "fd00::/64"}]]"#)
-    let given = workers(24) { worker in
+    let given = atOnce(24, workers: 24) { (worker) -> [String] in
       var bench = bench
-      bench.random = Seeded(state: UInt64(worker + 1))
+      bench.random = Xorshift(seed: UInt64(worker + 1))
       return try (0..<10).flatMap { try bench.add("c\(worker)-\($0)", on: "n\(worker % 3)") }
     }
-    let addresses = given.flatMap(\.self)
+    let addresses = try given.flatMap { try $0.get() }
     #expect(addresses.count == 480)
     #expect(addresses.sorted() == bench.leased)
     #expect(bench.names("attachments/").count == 240)

@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Etcd
 import EtcdSupport
@@ -11,7 +12,7 @@ struct Bench {
   var etcd = FakeEtcd()
   var sets: [RangeSet]
   var blockSize: Int?
-  var random = Seeded(state: 7)
+  var random = Xorshift(seed: 7)
 
   /// `text` has the members of `ipam` besides etcd's endpoints.
   init(_ text: String, blockSize: Int? = nil) throws {
@@ -59,12 +60,12 @@ struct Bench {
 }
 
 func keys(_ node: String) throws -> LeaseKeys {
-  LeaseKeys(prefix: "/p", network: try #require(NetworkName("net")), node: try #require(NodeName(node)))
+  LeaseKeys(prefix: "/p", network: "net", node: try #require(NodeName(node)))
 }
 
 func owner(_ container: String) throws -> AttachmentID {
   AttachmentID(
-    network: try #require(NetworkName("net")), container: try #require(ContainerID(container)),
+    network: "net", container: try #require(ContainerID(container)),
     interface: "eth0")
 }
 
@@ -80,18 +81,6 @@ func configured(_ text: String, more: String = "", endpoints: String = #"["http:
      "ipam": {"type": "ipam-etcd", "endpoints": \#(endpoints), \#(text)}}
     """#
   return try CNIJSON.decode(EtcdIPAMConfig.self, from: Array(json.utf8))
-}
-
-/// A generator that gives the same numbers for the same seed (xorshift).
-struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return state &* 0x2545_F491_4F6C_DD1D
-  }
 }
 
 /// The same fate `count` times.

@@ -8,12 +8,9 @@ import Testing
 
 /// Plans of `firewall` on a host with firewalld.
 @Suite struct FirewalldTests {
-  let plain: FirewallTests
+  private let fixture = Fixture()
 
-  init() throws {
-    plain = try FirewallTests()
-    plain.kernel.filter = FakeFilter.withFirewalld
-  }
+  init() { fixture.kernel.filter = FakeFilter.withFirewalld }
 
   func sources(_ zone: String) -> [Rule] {
     [.trust(ZoneSource("10.1.0.5", in: zone)), .trust(ZoneSource("fd00:1::5", in: zone))]
@@ -25,10 +22,10 @@ import Testing
   func `the backend firewalld adds each address as a source of the zone and no rules`(
     json: String, zone: String
   ) throws {
-    #expect(try plain.add(json) == plain.previous)
-    #expect(try plain.rules == sources(zone))
-    #expect(try plain.kernel.filter.ruleSet(of: plain.owner, .firewall)?.backend == nil)
-    try plain.plugin.check(plain.call(json, previous: plain.previous))
+    #expect(try fixture.add(json) == fixture.previous)
+    #expect(try fixture.rules == sources(zone))
+    #expect(try fixture.kernel.filter.ruleSet(of: fixture.owner, .firewall)?.backend == nil)
+    try fixture.plugin.check(fixture.call(json))
   }
 
   @Test(
@@ -39,26 +36,26 @@ import Testing
   func `without a backend and with firewalld, ADD adds sources and rules`(
     json: String, zone: String, chain: String?
   ) throws {
-    _ = try plain.add(json)
-    #expect(try plain.rules == sources(zone) + plain.admissions(chain))
+    _ = try fixture.add(json)
+    #expect(try fixture.rules == sources(zone) + fixture.admissions(chain))
   }
 
   @Test(arguments: ["iptables", "nftables"])
   func `with another backend than firewalld ADD adds no sources`(backend: String) throws {
-    _ = try plain.add(#"{"backend":"\#(backend)"}"#)
-    #expect(try plain.rules == plain.admissions(backend == "iptables" ? "CNI-ADMIN" : nil))
+    _ = try fixture.add(#"{"backend":"\#(backend)"}"#)
+    #expect(try fixture.rules == fixture.admissions(backend == "iptables" ? "CNI-ADMIN" : nil))
   }
 
   @Test func `ingressPolicy adds rules also with the backend firewalld`() throws {
-    _ = try plain.add(#"{"backend":"firewalld","ingressPolicy":"same-bridge"}"#)
-    #expect(try plain.rules == sources("trusted") + [.isolate(Isolation("cni0", reach: .outside))])
+    _ = try fixture.add(#"{"backend":"firewalld","ingressPolicy":"same-bridge"}"#)
+    #expect(try fixture.rules == sources("trusted") + [.isolate(Isolation("cni0", reach: .outside))])
   }
 
   @Test func `STATUS reports that firewalld does not run only with the backend firewalld`() throws {
     func obstacle(_ json: String, _ filter: FakeFilter) throws -> String? {
-      plain.kernel.filter = filter
-      var kernel = plain.kernel
-      return try FirewallDriver().obstacle(plain.call(json, previous: nil).config, on: &kernel)
+      fixture.kernel.filter = filter
+      var kernel = fixture.kernel
+      return try FirewallDriver().obstacle(fixture.config(json), on: &kernel)
     }
     #expect(try obstacle(#"{"backend":"firewalld"}"#, .withFirewalld) == nil)
     #expect(

@@ -1,3 +1,4 @@
+import BaseSupport
 import Foundation
 import Linux
 import NetTypes
@@ -6,14 +7,14 @@ import Testing
 
 @Suite struct DirectoryTests {
   @Test func `concurrent calls that make the same directories all succeed`() throws {
-    let root = "/tmp/t-directories-\(UUID().uuidString)"
-    defer { try? FileManager.default.removeItem(atPath: root) }
     let failures = Atomic(0)
-    for round in 0..<200 {
-      DispatchQueue.concurrentPerform(iterations: 8) { _ in
-        do throws(KernelError) {
-          try Files.makeDirectories("\(root)/\(round)/a/b/c")
-        } catch { failures.add(1, ordering: .relaxed) }
+    try inTemporaryDirectory { root in
+      for round in 0..<200 {
+        DispatchQueue.concurrentPerform(iterations: 8) { _ in
+          do throws(KernelError) {
+            try Files.makeDirectories("\(root)/\(round)/a/b/c")
+          } catch { failures.add(1, ordering: .relaxed) }
+        }
       }
     }
     #expect(failures.load(ordering: .relaxed) == 0)

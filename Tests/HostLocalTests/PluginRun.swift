@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import IPAM
@@ -63,32 +64,27 @@ struct PluginRun: Sendable {
 
 /// Runs `body` with a directory for leases; it and the indexes of its networks are removed afterwards.
 func inDataDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
-  let path = "/tmp/t-swift-cni-\(UUID().uuidString)"
-  try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-  defer {
-    for name in names(path) {
-      guard let network = NetworkName(name) else { continue }
-      try? LeaseDirectory.removeAll(dataDir: path, network: network)
+  try inTemporaryDirectory { path in
+    defer {
+      for name in fileNames(path) {
+        guard let network = NetworkName(name) else { continue }
+        try? LeaseDirectory.removeAll(dataDir: path, network: network)
+      }
     }
-    try? FileManager.default.removeItem(atPath: path)
+    return try body(path)
   }
-  return try body(path)
-}
-
-func names(_ path: String) -> Set<String> {
-  Set((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [])
 }
 
 /// Every file's name and content.
 func contents(_ path: String) -> [String: String] {
   Dictionary(
-    uniqueKeysWithValues: names(path).compactMap { name in
+    uniqueKeysWithValues: fileNames(path).compactMap { name in
       (try? Data(contentsOf: URL(filePath: "\(path)/\(name)"))).map { (name, String(decoding: $0, as: UTF8.self)) }
     })
 }
 
 /// The lease files of a network.
-func leases(_ path: String) -> Set<String> { names(path).filter { IPAddress($0) != nil } }
+func leases(_ path: String) -> Set<String> { fileNames(path).filter { IPAddress($0) != nil } }
 
 /// A configuration of the network `net` whose `ipam` object holds `text`.
 ///
@@ -106,16 +102,4 @@ extension Trait where Self == ConditionTrait {
   }
 
   static var needsRoot: Self { enabled("needs root, to mount") { getuid() == 0 } }
-}
-
-/// A generator that gives the same numbers for the same seed (xorshift).
-struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return state &* 0x2545_F491_4F6C_DD1D
-  }
 }

@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import IPAM
@@ -34,7 +35,7 @@ import Testing
     try bench { bench in
       let error = refusal { _ = try bench.add("a", Self.subnet + #", "resolvConf": "/none""#) }
       #expect(error == CNIError(.leaseStore, "open /none: No such file or directory"))
-      #expect(names(bench.directory) == [])
+      #expect(fileNames(bench.directory) == [])
     }
   }
 
@@ -108,7 +109,7 @@ import Testing
       let salvaged = try #require(HostLocal<FakeKernel, LeaseDirectory>.partialConfig(document))
       for _ in 1...2 {
         try bench.delete("a", config: salvaged)
-        #expect(names("\(bench.directory)/net") == ["10.1.0.3", "last_reserved_ip.0", "lock"])
+        #expect(fileNames("\(bench.directory)/net") == ["10.1.0.3", "last_reserved_ip.0", "lock"])
       }
     }
   }
@@ -119,8 +120,8 @@ import Testing
       for (name, text) in [("10.1.0.5", ""), ("10.1.0.6", "b"), ("10.1.0.7", "z")] {
         try Data(text.utf8).write(to: URL(filePath: "\(bench.directory)/net/\(name)"))
       }
-      let valid = try ValidAttachments.Attachment(
-        containerID: #require(ContainerID("b")), ifname: "eth0")
+      let valid = ValidAttachments.Attachment(
+        containerID: "b", ifname: "eth0")
       try bench.plugin.collectGarbage(bench.network(Self.subnet), valid: [valid])
       #expect(leases("\(bench.directory)/net") == ["10.1.0.3", "10.1.0.6"])
       try bench.plugin.collectGarbage(bench.network(Self.subnet), valid: [])
@@ -131,7 +132,7 @@ import Testing
   @Test func `STATUS succeeds until the last address is leased`() throws {
     try bench { bench in
       try bench.plugin.status(bench.network(Self.subnet))
-      #expect(names(bench.directory) == [])
+      #expect(fileNames(bench.directory) == [])
       for container in ["a", "b", "c", "d"] { _ = try bench.add(container, Self.subnet) }
       try bench.plugin.status(bench.network(Self.subnet))
       _ = try bench.add("e", Self.subnet)

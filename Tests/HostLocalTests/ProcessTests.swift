@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import NetTypes
@@ -39,14 +40,15 @@ import Testing
   @Test func `DEL removes what a killed ADD or DEL left`() throws {
     try inDataDirectory { directory in
       let text = config(directory, #""ranges": [[{"subnet": "10.1.0.0/28"}], [{"subnet": "fd00::/124"}]]"#)
-      var random = Seeded(state: 31)
+      var random = Xorshift(seed: 31)
       for round in 0..<120 {
         let command = round % 3 == 2 ? "DEL" : "ADD"
         let process = try PluginRun.ours.start(command, "c\(round % 5)", text)
         usleep(UInt32.random(in: 0...12_000, using: &random))
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
-        #expect(names("\(directory)/net").allSatisfy { IPAddress($0) != nil || $0 == "lock" || $0.hasPrefix("last_") })
+        #expect(
+          fileNames("\(directory)/net").allSatisfy { IPAddress($0) != nil || $0 == "lock" || $0.hasPrefix("last_") })
         #expect(contents("\(directory)/net").allSatisfy { IPAddress($0.key) == nil || $0.value.hasSuffix("\r\neth0") })
         guard round % 10 == 9 else { continue }
         for container in 0..<5 { #expect(try PluginRun.ours("DEL", "c\(container)", text).status == 0) }

@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import NetTypes
@@ -30,7 +31,7 @@ extension Answer {
   func `answers and files are the same as the reference plugin's`(kind: Int, seed: UInt64) throws {
     try inDataDirectory { ours in
       try inDataDirectory { theirs in
-        var random = Seeded(state: seed)
+        var random = Xorshift(seed: seed)
         for step in 0..<40 {
           let container = "c\(Int.random(in: 0..<9, using: &random))"
           let command = step > 0 && Int.random(in: 0..<3, using: &random) == 0 ? "DEL" : "ADD"
@@ -51,7 +52,7 @@ extension Answer {
   /// Both plugins use one directory in turn; each releases leases of the other.
   @Test(arguments: [21, 22] as [UInt64]) func `both plugins can serve one network in turn`(seed: UInt64) throws {
     try inDataDirectory { directory in
-      var random = Seeded(state: seed)
+      var random = Xorshift(seed: seed)
       let text = config(directory, #""subnet": "10.1.0.0/27""#)
       var held: [String: [String]] = [:]
       for step in 0..<80 {

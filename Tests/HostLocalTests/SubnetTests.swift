@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import Kernel
@@ -31,7 +32,7 @@ import Testing
   @Test func `STATUS chooses a subnet without recording it`() throws {
     try bench { bench in
       try bench.plugin.status(bench.network(#""subnet": "auto""#))
-      #expect(names(bench.directory) == [])
+      #expect(fileNames(bench.directory) == [])
     }
   }
 

@@ -5,6 +5,7 @@ import NetTypes
 import PacketFilter
 import Synchronization
 import Testing
+import TestSupport
 @testable import Iptables
 
 /// Concurrent changes of the tables by other programs, and errors of the kernel.

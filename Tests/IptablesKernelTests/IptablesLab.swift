@@ -65,26 +65,13 @@ struct ScriptFailure: Error { let text: String }
 
 /// An attachment of network `n`, or another.
 func owner(_ container: String, network: String = "n") -> AttachmentID {
-  guard let network = NetworkName(network), let container = ContainerID(container) else {
-    preconditionFailure("\(container) in \(network)")
-  }
-  return AttachmentID(network: network, container: container, interface: name("eth0"))
+  AttachmentID(
+    network: NetworkName(stringLiteral: network), container: ContainerID(stringLiteral: container), interface: "eth0")
 }
 
-func name(_ text: String) -> InterfaceName {
-  guard let name = InterfaceName(text) else { preconditionFailure(text) }
-  return name
-}
-
-func ip(_ text: String) -> IPAddress {
-  guard let address = IPAddress(text) else { preconditionFailure(text) }
-  return address
-}
-
-func net(_ text: String) -> IPPrefix {
-  guard let prefix = IPPrefix(text) else { preconditionFailure(text) }
-  return prefix
-}
+func name(_ text: String) -> InterfaceName { InterfaceName(stringLiteral: text) }
+func ip(_ text: String) -> IPAddress { IPAddress(stringLiteral: text) }
+func net(_ text: String) -> IPPrefix { IPPrefix(stringLiteral: text) }
 
 /// A port published the usual way, on network 10.1.0.0/24 or fd00::/64.
 func published(_ hostPort: UInt16, to target: String, _ change: (inout PublishedPort) -> Void = { _ in }) -> Rule {

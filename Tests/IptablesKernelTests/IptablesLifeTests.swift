@@ -3,6 +3,7 @@ import Linux
 import NetTypes
 import PacketFilter
 import Testing
+import TestSupport
 @testable import Iptables
 
 /// Rules of several owners, beside rules of other programs.

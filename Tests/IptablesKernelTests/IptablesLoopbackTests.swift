@@ -1,5 +1,6 @@
 import PacketFilter
 import Testing
+import TestSupport
 @testable import Iptables
 
 /// The loopback addresses of the host that a container and the host reach.

@@ -1,6 +1,7 @@
 import NetTypes
 import PacketFilter
 import Testing
+import TestSupport
 @testable import Iptables
 
 /// A name server on the host, which only one bridge may query.

@@ -1,6 +1,7 @@
 import NetTypes
 import PacketFilter
 import Testing
+import TestSupport
 @testable import Iptables
 
 /// The output of `iptables-legacy-save` for each kind of rule.

@@ -1,6 +1,7 @@
 import NetTypes
 import PacketFilter
 import Testing
+import TestSupport
 @testable import Iptables
 
 /// A port that several networks of a container publish.

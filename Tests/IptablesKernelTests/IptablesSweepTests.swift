@@ -2,6 +2,7 @@ import Kernel
 import NetTypes
 import PacketFilter
 import Testing
+import TestSupport
 @testable import Iptables
 
 /// Removal of rules and shared chains, in legacy tables and in those of nf_tables.

@@ -1,13 +1,10 @@
-import CNI
-import Foundation
+import BaseSupport
 import HostFilter
 import Iptables
 import Linux
-import NetTypes
-import Netlink
 import Nftables
 import PacketFilter
-import PluginKit
+import SweepSupport
 import TestSupport
 import Testing
 @testable import bridge
@@ -17,71 +14,47 @@ import Testing
 /// `bridge` on the running kernel, which refuses each change once.
 @Suite(.needsKernel) struct BridgeSweepTests {
   private struct Outcome: Sendable {
-    var before: Snapshot
-    var after: Snapshot
+    var before: KernelState
+    var after: KernelState
     /// The rules and our chains, before and after ADD.
     var rules: [[String]]
     var changes: Int
     var succeeded: Bool
   }
 
-  private final class Counter {
-    var count = 0
-  }
-
   private func attach(refusing n: Int, _ backend: Backend, ipam: String = "fake") throws -> Outcome {
-    let state = "/tmp/t-sweep-\(UUID().uuidString)"
-    defer { try? FileManager.default.removeItem(atPath: state) }
-    return try inFreshNamespace { path in
-      let json = """
-        {"bridge":"br0","isDefaultGateway":true,"hairpinMode":true,"ipMasq":true,"isolation":"container",
-        "backend":"\(backend)","ipam":{"type":"fake"}}
-        """
-      let filter = HostFilter(
-        iptables: IptablesBackend(), nftables: NftablesBackend(), state: state, legacyTables: [])
-      let answer = AddResult(ips: [
-        .init(address: "10.1.0.5/24", gateway: "10.1.0.1"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1"),
-      ])
-      let counter = Counter()
-      let plugin = MainPlugin(BridgeDriver()) { namespaces throws(KernelError) in
-        let live = try LiveKernel.open(containerNamespace: namespaces.container, filter: filter)
-        return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
+    try inTemporaryDirectory { state in
+      try inFreshNamespace { path in
+        let json = """
+          {"bridge":"br0","isDefaultGateway":true,"hairpinMode":true,"ipMasq":true,"isolation":"container",
+          "backend":"\(backend)","ipam":{"type":"fake"}}
+          """
+        let filter = HostFilter(
+          iptables: IptablesBackend(), nftables: NftablesBackend(), state: state, legacyTables: [])
+        let before = try KernelState(of: path), rulesBefore = try presentRules()
+        let add = try TriedADD(BridgeDriver(), json, in: path, refusing: n, ipam: ipam, filter: filter)
+        return Outcome(
+          before: before, after: try KernelState(of: path), rules: [rulesBefore, try presentRules()],
+          changes: add.changes, succeeded: add.succeeded)
       }
-      let owner = AttachmentID(
-        network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
-      let before = try Snapshot(of: path), rulesBefore = try presentRules()
-      var succeeded = true
-      do {
-        try plugin.add(
-          Call(
-            owner: owner, namespacePath: path, config: try CNIJSON.decode(BridgeConfig.self, from: Array(json.utf8)),
-            delegates: Delegates(ipam: PluginType(ipam)) { (_, _, _) throws(CNIError) in answer })
-        ) { (_) throws(CNIError) in }
-      } catch is CNIError { succeeded = false }
-      return Outcome(
-        before: before, after: try Snapshot(of: path), rules: [rulesBefore, try presentRules()],
-        changes: counter.count, succeeded: succeeded)
     }
   }
 
   @Test(arguments: 0..<30, Backend.allCases)
   func `ADD leaves host and container unchanged if change n is refused`(n: Int, backend: Backend) throws {
-    let outcome = try attach(refusing: n, backend)
-    #expect(outcome.succeeded == (outcome.changes <= n))
-    if !outcome.succeeded {
-      #expect(outcome.after == outcome.before)
-      #expect(outcome.rules == [[], []])
-    }
+    expectRollback(try attach(refusing: n, backend), n)
   }
 
   @Test(arguments: 0..<30, Backend.allCases)
   func `ADD with DHCP leaves host and container unchanged if change n is refused`(n: Int, backend: Backend) throws {
-    let outcome = try attach(refusing: n, backend, ipam: "dhcp")
+    expectRollback(try attach(refusing: n, backend, ipam: "dhcp"), n)
+  }
+
+  private func expectRollback(_ outcome: Outcome, _ n: Int) {
     #expect(outcome.succeeded == (outcome.changes <= n))
-    if !outcome.succeeded {
-      #expect(outcome.after == outcome.before)
-      #expect(outcome.rules == [[], []])
-    }
+    guard !outcome.succeeded else { return }
+    #expect(outcome.after == outcome.before)
+    #expect(outcome.rules == [[], []])
   }
 
   @Test(arguments: Backend.allCases)

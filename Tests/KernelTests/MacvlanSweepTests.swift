@@ -3,6 +3,7 @@ import Kernel
 import NetTypes
 import Netlink
 import PluginKit
+import SweepSupport
 import TestSupport
 import Testing
 @testable import macvlan
@@ -10,16 +11,12 @@ import Testing
 /// `macvlan` with `hostAccess` on the running kernel, which refuses each change once.
 @Suite(.needsKernel) struct MacvlanSweepTests {
   private struct Outcome: Sendable {
-    var before: Snapshot
-    var after: Snapshot
+    var before: KernelState
+    var after: KernelState
     var changes: Int
     var succeeded: Bool
     /// The state after another DEL.
-    var end: Snapshot
-  }
-
-  private final class Counter {
-    var count = 0
+    var end: KernelState
   }
 
   private static let host: [Change] = [
@@ -39,29 +36,16 @@ import Testing
         ips: [
           .init(address: "10.1.0.5/24", gateway: "10.1.0.254"), .init(address: "fd00:1::5/64", gateway: "fd00:1::fe"),
         ], routes: [Route(dst: "0.0.0.0/0"), Route(dst: "::/0")])
-      let counter = Counter()
-      let plugin = MainPlugin(MacvlanDriver()) { namespaces throws(KernelError) in
-        let live = try LiveKernel.open(containerNamespace: namespaces.container)
-        return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
-      }
-      let owner = AttachmentID(
-        network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
-      let config = try CNIJSON.decode(MacvlanConfig.self, from: Array(json.utf8))
-      let delegates = Delegates(ipam: PluginType(ipam)) { (_, _, _) throws(CNIError) in answer }
-      let before = try Snapshot(of: path)
-      var succeeded = true
-      do {
-        try plugin.add(Call(owner: owner, namespacePath: path, config: config, delegates: delegates)) {
-          (_) throws(CNIError) in
-        }
-      } catch is CNIError { succeeded = false }
-      let after = try Snapshot(of: path), changes = counter.count
+      let before = try KernelState(of: path)
+      let add = try TriedADD(MacvlanDriver(), json, in: path, refusing: n, answer: answer, ipam: ipam)
+      let after = try KernelState(of: path)
       let remover = MainPlugin(MacvlanDriver()) { namespaces throws(KernelError) in
-        FailingKernel(try LiveKernel.open(containerNamespace: namespaces.container), changesBeforeRefusal: .max)
+        try LiveKernel.open(containerNamespace: namespaces.container)
       }
-      try remover.delete(Removal(owner: owner, namespacePath: path, config: nil, delegates: delegates))
+      try remover.delete(
+        Removal(owner: add.call.owner, namespacePath: path, config: nil, delegates: add.call.delegates))
       return Outcome(
-        before: before, after: after, changes: changes, succeeded: succeeded, end: try Snapshot(of: path))
+        before: before, after: after, changes: add.changes, succeeded: add.succeeded, end: try KernelState(of: path))
     }
   }
 

@@ -1,14 +1,13 @@
+import BaseSupport
 import CNI
-import Foundation
 import HostFilter
 import Iptables
-import Kernel
 import Linux
 import NetTypes
-import Netlink
 import Nftables
 import PacketFilter
 import PluginKit
+import SweepSupport
 import TestSupport
 import Testing
 @testable import ptp
@@ -29,13 +28,13 @@ import Testing
 
   /// The state that is compared: host, container, peer, and all rules.
   private struct State: Equatable, Sendable {
-    var hostAndContainer: Snapshot
-    var peer: Snapshot
+    var hostAndContainer: KernelState
+    var peer: KernelState
     var rules: [String]
 
     init(_ container: String, _ peer: String) throws {
-      hostAndContainer = try Snapshot(of: container)
-      self.peer = try Snapshot(of: peer)
+      hostAndContainer = try KernelState(of: container)
+      self.peer = try KernelState(of: peer)
       rules = try presentRules()
     }
   }
@@ -48,48 +47,30 @@ import Testing
     var succeeded: Bool
   }
 
-  private final class Counter {
-    var count = 0
-  }
-
   private func attach(refusing n: Int, _ kind: Kind) throws -> Outcome {
-    let state = "/tmp/t-sweep-\(UUID().uuidString)"
-    defer { try? FileManager.default.removeItem(atPath: state) }
-    return try inFreshNamespace { container in
-      let other = try Namespace.new()
-      let peer = "/proc/self/fd/\(other.raw)"
-      let json = #"{"ipam":{"type":"fake"},\#(kind.keys(peer))}"#
-      let config = try CNIJSON.decode(PTPConfig.self, from: Array(json.utf8))
-      let filter = HostFilter(
-        iptables: IptablesBackend(), nftables: NftablesBackend(), state: state, legacyTables: [])
-      let answer = AddResult(
-        ips: [.init(address: "10.1.0.5/24"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1")],
-        routes: [Route(dst: "0.0.0.0/0"), Route(dst: "::/0")])
-      let counter = Counter()
-      let plugin = MainPlugin(PTPDriver(), peerNamespace: \.peerNamespace) { namespaces throws(KernelError) in
-        let live = try LiveKernel.open(
-          containerNamespace: namespaces.container, peerPath: namespaces.peerPath, filter: filter)
-        return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
+    try inTemporaryDirectory { state in
+      try inFreshNamespace { container in
+        let other = try Namespace.new()
+        let peer = "/proc/self/fd/\(other.raw)"
+        let filter = HostFilter(
+          iptables: IptablesBackend(), nftables: NftablesBackend(), state: state, legacyTables: [])
+        let answer = AddResult(
+          ips: [.init(address: "10.1.0.5/24"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1")],
+          routes: [Route(dst: "0.0.0.0/0"), Route(dst: "::/0")])
+        let before = try State(container, peer)
+        let add = try TriedADD(
+          #"{"ipam":{"type":"fake"},\#(kind.keys(peer))}"#, in: container, refusing: n, answer: answer, filter: filter
+        ) { MainPlugin(PTPDriver(), peerNamespace: \.peerNamespace, on: $0) }
+        var differences = ""
+        if add.succeeded {
+          do { try add.plugin.check(add.call) } catch let error as CNIError { differences = error.message }
+        }
+        let outcome = Outcome(
+          before: before, after: try State(container, peer), differences: differences, changes: add.changes,
+          succeeded: add.succeeded)
+        _ = consume other  // held until here
+        return outcome
       }
-      let owner = AttachmentID(
-        network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
-      let delegates = Delegates(ipam: PluginType("fake")) { (_, _, _) throws(CNIError) in answer }
-      let before = try State(container, peer)
-      var call = Call(owner: owner, namespacePath: container, config: config, delegates: delegates)
-      var differences = ""
-      do {
-        try plugin.add(call) { (result) throws(CNIError) in call.previous = result }
-      } catch is CNIError {}
-      let count = counter.count
-      let succeeded = call.previous != nil
-      if succeeded {
-        do { try plugin.check(call) } catch let error as CNIError { differences = error.message }
-      }
-      let outcome = Outcome(
-        before: before, after: try State(container, peer), differences: differences, changes: count,
-        succeeded: succeeded)
-      _ = consume other  // held until here
-      return outcome
     }
   }
 

@@ -1,10 +1,11 @@
+import BaseSupport
 import CNI
-import Foundation
 import Kernel
 import Linux
 import NetTypes
 import Netlink
 import PluginKit
+import SweepSupport
 import TestSupport
 import Testing
 @testable import tuning
@@ -42,12 +43,12 @@ import Testing
     var backups: Int
   }
 
-  private final class Counter { var count = 0 }
-
   private func tune(refusing n: Int) throws -> Outcome {
-    let directory = FileManager.default.temporaryDirectory.appending(path: "tuning-\(UUID().uuidString)").path()
-    defer { try? FileManager.default.removeItem(atPath: directory) }  // errors must not hide those of the test
-    return try inFreshNamespace { path in
+    try inTemporaryDirectory { directory in try tune(refusing: n, directory) }
+  }
+
+  private func tune(refusing n: Int, _ directory: String) throws -> Outcome {
+    try inFreshNamespace { path in
       let json = #"""
         {"dataDir": "\#(directory)", "mac": "02:00:00:00:00:09", "mtu": 1300, "txQLen": 77, "promisc": true,
          "allmulti": true, "sysctl": {"net.ipv4.ip_forward": "1", "net.ipv4.conf.IFNAME.forwarding": "1",
@@ -63,10 +64,8 @@ import Testing
         FailingKernel(try LiveKernel.open(containerNamespace: path), changesBeforeRefusal: n) { _ in counter.count += 1
         }
       }
-      let owner = AttachmentID(
-        network: try #require(NetworkName("net")), container: try #require(ContainerID("c1")), interface: "eth0")
       let call = Call(
-        owner: owner, namespacePath: path, config: try CNIJSON.decode(TuningConfig.self, from: Array(json.utf8)),
+        owner: .example, namespacePath: path, config: try CNIJSON.decode(TuningConfig.self, from: Array(json.utf8)),
         previous: AddResult(), delegates: Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil })
       var succeeded = true
       do { try plugin.add(call) { (_) throws(CNIError) in } } catch is CNIError { succeeded = false }

@@ -2,6 +2,7 @@ import Kernel
 import Linux
 import NetTypes
 import Netlink
+import SweepSupport
 import TestSupport
 import Testing
 
@@ -30,12 +31,12 @@ import Testing
     let (before, between, after) = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in attachment { try kernel.apply(change) }
-      let before = try Snapshot(of: path)
+      let before = try KernelState(of: path)
       var transaction = Transaction(kernel)
       try transaction.apply(Self.verbs[index])
-      let between = try Snapshot(of: path)
+      let between = try KernelState(of: path)
       let failures = transaction.rollBack()
-      return (before, between, failures.isEmpty ? try Snapshot(of: path) : nil)
+      return (before, between, failures.isEmpty ? try KernelState(of: path) : nil)
     }
     #expect(after == before)
     // Bridge ports, neighbours and forwarding entries are not in the snapshot; other tests cover them.

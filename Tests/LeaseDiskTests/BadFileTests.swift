@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import IPAM
@@ -18,7 +19,7 @@ import Testing
       }
       let files = "\(directory)/data/net"
       for name in ["lock", "last_reserved_ip.0", "10.1.0.3"] { try putOtherFile(kind, at: "\(files)/\(name)") }
-      for name in names("\(directory)/index") { try putOtherFile(kind, at: "\(directory)/index/\(name)") }
+      for name in fileNames("\(directory)/index") { try putOtherFile(kind, at: "\(directory)/index/\(name)") }
       var leases = try open(directory)
       let held = try leases.addresses(of: a)
       #expect(try held == [address("10.1.0.2")])
@@ -28,7 +29,7 @@ import Testing
       #expect(try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0))
       #expect(try !leases.take(address("10.1.0.3"), for: a, namespacePath: "", set: 0))
       #expect(try leases.lastReserved(set: 0) == address("10.1.0.2"))
-      #expect(!names(files).contains { $0.hasSuffix(".target") })
+      #expect(!fileNames(files).contains { $0.hasSuffix(".target") })
     }
   }
 
@@ -53,9 +54,9 @@ import Testing
       let db = StickyName(container: "db", interface: "eth0")
       try leases.recordAddresses([address("10.1.0.2")], for: db)
       let sticky = "\(directory)/data/.sticky/net"
-      #expect(names("\(sticky)/names") == ["9e4f6b074e484d83"])
+      #expect(fileNames("\(sticky)/names") == ["9e4f6b074e484d83"])
       for part in ["names", "addresses"] {
-        for name in names("\(sticky)/\(part)") { try putOtherFile(kind, at: "\(sticky)/\(part)/\(name)") }
+        for name in fileNames("\(sticky)/\(part)") { try putOtherFile(kind, at: "\(sticky)/\(part)/\(name)") }
       }
       #expect(try leases.stickyAddresses(of: db) == [])
       #expect(try leases.stickyOwner(of: address("10.1.0.2")) == nil)
@@ -81,7 +82,7 @@ import Testing
       for name in ["lock", "10.1.0.3"] { try putOtherFile(kind, at: "\(directory)/data/net/\(name)") }
       try LeaseDirectory.removeAll(
         dataDir: "\(directory)/data", network: #require(network), indexDirectory: "\(directory)/index")
-      #expect(names("\(directory)/data/net") == [])
+      #expect(fileNames("\(directory)/data/net") == [])
     }
   }
 }

@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import IPAM
@@ -11,7 +12,7 @@ private struct Model {
 
   var leases: [String: String] {
     var leases: [String: String] = [:]
-    for name in names(files) where IPAddress(name) != nil { leases[name] = read("\(files)/\(name)") }
+    for name in fileNames(files) where IPAddress(name) != nil { leases[name] = read("\(files)/\(name)") }
     return leases
   }
 
@@ -49,7 +50,7 @@ private struct Model {
   /// Random changes by our code and by code that acts as the reference plugin, under the same lock.
   @Test(arguments: [1, 2, 3], indexes)
   func `the lease index has the same leases as the directory`(seed: UInt64, kind: String) throws {
-    var random = Seeded(state: seed)
+    var random = Xorshift(seed: seed)
     let spans = try [
       "10.1.0.0-10.1.5.255", "10.1.1.250-10.1.2.7", "10.1.3.0", "10.1.255.0-10.2.0.255", "fd00::-fd00::3ff",
       "fd00::fffe-fd00::1:2", "255.255.255.250-255.255.255.255",
@@ -79,7 +80,7 @@ private struct Model {
     }
   }
 
-  private func disturb(_ model: Model, _ holders: [LeaseHolder], _ kind: String, _ random: inout Seeded) throws {
+  private func disturb(_ model: Model, _ holders: [LeaseHolder], _ kind: String, _ random: inout Xorshift) throws {
     for _ in 0..<Int.random(in: 1...3, using: &random) {
       if Bool.random(using: &random), let victim = model.leases.keys.sorted().first {
         try FileManager.default.removeItem(atPath: "\(model.files)/\(victim)")
@@ -91,7 +92,7 @@ private struct Model {
           atPath: "\(model.files)/10.1.3.\(Int.random(in: 0...255, using: &random))", contents: Data(text.utf8))
       }
     }
-    guard kind == "spoilt", let name = names("\(model.directory)/index").first else { return }
+    guard kind == "spoilt", let name = fileNames("\(model.directory)/index").first else { return }
     let path = "\(model.directory)/index/\(name)"
     let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
     try bytes.prefix(Int.random(in: 0...bytes.count, using: &random)).write(to: URL(fileURLWithPath: path))
@@ -111,7 +112,7 @@ private struct Model {
         let wrong = try model.disagreements(&store, holders: holders, spans: [span("fd00::-fd00::3ff")])
         #expect(wrong == [])
       }
-      #expect(names("\(directory)/index").count == 1)
+      #expect(fileNames("\(directory)/index").count == 1)
     }
   }
 
@@ -127,17 +128,5 @@ private struct Model {
       #expect(try again.addresses(of: LeaseHolder(container: "b", interface: "eth0")) == [])
       #expect(try again.addresses(of: LeaseHolder(container: "a", interface: "eth0")) == [])
     }
-  }
-}
-
-/// A generator that gives the same numbers for the same seed (xorshift).
-struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return state &* 0x2545_F491_4F6C_DD1D
   }
 }

@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import IPAM
@@ -28,7 +29,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
       #expect(try leases.take(address("10.1.0.2"), for: a, namespacePath: "/dev/null", set: 0))
       #expect(try leases.take(address("fd00::2"), for: a, namespacePath: "/dev/null", set: 1))
       let files = "\(directory)/data/net"
-      #expect(names(files) == ["10.1.0.2", "fd00::2", "lock", "last_reserved_ip.0", "last_reserved_ip.1"])
+      #expect(fileNames(files) == ["10.1.0.2", "fd00::2", "lock", "last_reserved_ip.0", "last_reserved_ip.1"])
       #expect(read("\(files)/10.1.0.2") == "a\r\neth0")
       #expect(read("\(files)/last_reserved_ip.1") == "fd00::2")
       let modes = try ["10.1.0.2", "last_reserved_ip.0", "lock"].map { name in
@@ -86,7 +87,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
   @Test func `reading creates no files`() throws {
     try inTemporaryDirectory { directory in
       #expect(throws: CocoaError.self) { _ = try open(directory, createIfMissing: false) }
-      #expect(names(directory) == [])
+      #expect(fileNames(directory) == [])
     }
   }
 
@@ -108,7 +109,7 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
       #expect(try leases.take(address("10.1.0.2"), for: a, namespacePath: "", set: 0))
       try write(content, to: "\(directory)/data/net/10.1.0.3")
       #expect(try leases.holder(of: address("10.1.0.3")) == nil)
-      #expect(names("\(directory)/data/net") == ["10.1.0.2", "lock", "last_reserved_ip.0"])
+      #expect(fileNames("\(directory)/data/net") == ["10.1.0.2", "lock", "last_reserved_ip.0"])
     }
   }
 
@@ -175,9 +176,11 @@ func span(_ text: String) throws -> AddressSpan { try #require(AddressSpan(text)
       #expect(subnet?.description == "172.17.0.0/16")
       try LeaseDirectory.removeAll(dataDir: data, network: name, indexDirectory: "\(directory)/index")
       try LeaseDirectory.removeAll(dataDir: data, network: name, indexDirectory: "\(directory)/index")
-      #expect(names(data) == [".auto-subnets", ".sticky"])
+      #expect(fileNames(data) == [".auto-subnets", ".sticky"])
       #expect(
-        [names("\(data)/.auto-subnets"), names("\(data)/.sticky"), names("\(directory)/index")] == [[".lock"], [], []])
+        [fileNames("\(data)/.auto-subnets"), fileNames("\(data)/.sticky"), fileNames("\(directory)/index")] == [
+          [".lock"], [], [],
+        ])
       var anew = try open(directory)
       #expect(try anew.lastReserved(set: 0) == nil)
     }

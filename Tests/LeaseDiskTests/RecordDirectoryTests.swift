@@ -1,3 +1,4 @@
+import BaseSupport
 import Foundation
 import Linux
 import NetTypes
@@ -19,7 +20,7 @@ import Testing
       #expect(try mode("\(path)/a") == 0o755)
       #expect(try mode(records.path) == 0o700)
       #expect(try mode(records.file("x")) == 0o600)
-      #expect(names(records.path) == ["x"])
+      #expect(fileNames(records.path) == ["x"])
     }
   }
 
@@ -36,12 +37,12 @@ import Testing
       let records = RecordDirectory(path).subdirectory("below")
       try records.write("x", [1])
       try records.removeIfEmpty()
-      #expect(names(path) == ["below"])
+      #expect(fileNames(path) == ["below"])
       for _ in 0..<2 {
         try records.remove("x")
         try records.removeIfEmpty()
       }
-      #expect(names(path) == [])
+      #expect(fileNames(path) == [])
     }
   }
 
@@ -54,7 +55,7 @@ import Testing
       try putOtherFile(kind, at: records.file("x"))
       #expect(try records.readRegular("x") == nil)
       #expect(try records.clear("x"))
-      #expect(!names(path).contains("x"))
+      #expect(!fileNames(path).contains("x"))
     }
   }
 

@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import IPAM
@@ -25,11 +26,11 @@ import Testing
         return try snapshot.allocate(request(name)).map(\.address)
       }
       #expect(try planned("a") == [address("10.1.0.2")])
-      #expect(names("\(directory)/data") == [])
+      #expect(fileNames("\(directory)/data") == [])
       for name in ["a", "b", "c"] {
-        let before = names("\(directory)/data/net")
+        let before = fileNames("\(directory)/data/net")
         let expected = try planned(name)
-        #expect(names("\(directory)/data/net") == before)
+        #expect(fileNames("\(directory)/data/net") == before)
         var leases = try open(directory)
         #expect(try leases.allocate(request(name)).map(\.address) == expected)
       }

@@ -10,23 +10,13 @@ import Testing
   static let json = LifeTests.json
 
   private func attached() throws -> (Fixture, AddResult) {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     return (fixture, try fixture.add(Self.json))
-  }
-
-  private func complaint(_ fixture: Fixture, _ result: AddResult) throws -> String {
-    do {
-      try fixture.plugin.check(fixture.call(Self.json, previous: result))
-      return ""
-    } catch let error as CNIError {
-      #expect(error.code == .differences)
-      return error.message
-    }
   }
 
   @Test func `CHECK reports no difference after ADD and calls IPAM CHECK`() throws {
     let (fixture, result) = try attached()
-    #expect(try complaint(fixture, result) == "")
+    #expect(try fixture.complaint(Self.json, result) == "")
     #expect(fixture.ipam.calls == [.add, .check])
   }
 
@@ -121,7 +111,7 @@ import Testing
   func `CHECK reports each difference from the state after ADD`(damage: Damage) throws {
     let (fixture, result) = try attached()
     damage.make(&fixture.kernel.state, fixture.link)
-    let message = try complaint(fixture, result)
+    let message = try fixture.complaint(Self.json, result)
     let wanted = damage.complaint.split(separator: "LINK", omittingEmptySubsequences: false)
       .joined(separator: fixture.link.description)
     #expect(message.contains(wanted))

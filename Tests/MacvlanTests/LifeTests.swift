@@ -10,15 +10,15 @@ import Testing
   static let json = #"{"master":"up0","mtu":1400,"hostAccess":true,"ipam":{"type":"fake"}}"#
 
   private func attached() throws -> (Fixture, AddResult) {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     return (fixture, try fixture.add(Self.json))
   }
 
   @Test(arguments: [nil, "/run/netns/c1"])
   func `DEL removes all with or without the namespace and can be repeated`(path: String?) throws {
-    let untouched = try Fixture()
+    let untouched = Fixture()
     let (fixture, _) = try attached()
-    for _ in 1...2 { try fixture.delete(namespacePath: path) }
+    for _ in 1...2 { try fixture.delete(path: path) }
     #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["up0"])
     #expect(fixture.kernel.state.routes.filter { $0.netns == .host } == untouched.kernel.state.routes)
     #expect(fixture.kernel.state.neighbours.filter { $0.netns == .host } == [])
@@ -28,32 +28,32 @@ import Testing
 
   @Test func `only the last DEL removes the host's link`() throws {
     let (fixture, _) = try attached()
-    let other = try fixture.other()
+    let other = fixture.other()
     fixture.ipam.answer.ips[0].address = "10.1.0.6/24"
     fixture.ipam.answer.ips[1].address = "fd00:1::6/64"
-    _ = try fixture.add(Self.json, of: other)
-    try fixture.delete()
+    _ = try other.add(Self.json)
+    try fixture.delete(path: nil)
     let routes = fixture.kernel.state.routes.filter { $0.netns == .host }
     #expect(routes.map(\.dst) == ["10.1.0.6/32", "fd00:1::6/128"])
     #expect(fixture.kernel.state.neighbours.map(\.address) == ["10.1.0.6"])
     #expect(fixture.kernel.link(fixture.link, on: .host) != nil)
-    try fixture.delete(other)
+    try other.delete(path: nil)
     #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["up0"])
   }
 
   @Test func `DEL keeps routes and neighbour entries if another container has the address now`() throws {
     let (fixture, _) = try attached()
-    let next = try fixture.other()
-    _ = try fixture.add(Self.json, of: next)
-    try fixture.delete()
+    let next = fixture.other()
+    _ = try next.add(Self.json)
+    try fixture.delete(path: nil)
     #expect(fixture.kernel.state.neighbours.contains { $0.address == "10.1.0.5" && $0.netns == .host })
-    #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.allSatisfy { $0.priority == next.numericID })
+    #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.allSatisfy { $0.priority == next.owner.numericID })
   }
 
   @Test func `DEL keeps the host's link if another route uses it`() throws {
     let (fixture, _) = try attached()
     fixture.kernel.state.routes.append(RouteSpec("10.1.0.9/32", on: fixture.link, .host))
-    try fixture.delete()
+    try fixture.delete(path: nil)
     #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.map(\.dst) == ["10.1.0.9/32"])
     #expect(fixture.kernel.link(fixture.link, on: .host) != nil)
   }
@@ -61,11 +61,11 @@ import Testing
   @Test func `DEL takes the host lock exclusively only with hostAccess`() throws {
     let (fixture, _) = try attached()
     let before = fixture.kernel.locks
-    try fixture.delete()
+    try fixture.delete(path: nil)
     #expect(Array(fixture.kernel.locks.dropFirst(before.count)) == [true])
-    let plain = try Fixture()
+    let plain = Fixture()
     _ = try plain.add(#"{"ipam":{"type":"fake"}}"#)
-    try plain.delete()
+    try plain.delete(path: nil)
     #expect(plain.kernel.locks == [false])
   }
 
@@ -73,46 +73,39 @@ import Testing
     let (fixture, _) = try attached()
     #expect(fixture.kernel.locks == [false, true])
     fixture.ipam.answer.ips = [.init(address: "10.1.0.6/24")]
-    _ = try fixture.add(Self.json, of: try fixture.other())
+    _ = try fixture.other().add(Self.json)
     #expect(fixture.kernel.locks == [false, true, false])
-  }
-
-  private func collect(_ fixture: Fixture, keeping owners: [AttachmentID]) throws {
-    let kept = owners.map { ValidAttachments.Attachment(containerID: $0.container, ifname: $0.interface) }
-    let network = NetworkCall(
-      name: fixture.owner.network, config: try Fixture.config(Self.json), delegates: fixture.ipam.delegates)
-    try fixture.plugin.collectGarbage(network, valid: Set(kept))
   }
 
   @Test func `GC removes routes of invalid attachments and, after the last one, the host's link`() throws {
     let (fixture, _) = try attached()
-    let other = try fixture.other()
+    let other = fixture.other()
     fixture.ipam.answer.ips = [.init(address: "10.1.0.6/24")]
-    _ = try fixture.add(Self.json, of: other)
+    _ = try other.add(Self.json)
     let all = fixture.kernel.state
-    try collect(fixture, keeping: [fixture.owner, other])
+    try fixture.collectGarbage(Self.json, keeping: [fixture.owner, other.owner])
     #expect(fixture.kernel.state == all)
-    try collect(fixture, keeping: [other])
+    try fixture.collectGarbage(Self.json, keeping: [other.owner])
     #expect(fixture.kernel.state.routes.filter { $0.netns == .host }.map(\.dst) == ["10.1.0.6/32"])
     #expect(fixture.kernel.state.neighbours.map(\.address) == ["10.1.0.6"])
-    try collect(fixture, keeping: [])
+    try fixture.collectGarbage(Self.json)
     #expect(fixture.kernel.state.links[.host]?.keys.map(\.description) == ["up0"])
   }
 
   @Test func `DEL and GC keep a link of the same name with a foreign alias`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink(fixture.link, on: .host, kind: "macvlan")
     fixture.kernel.state.links[.host]?[fixture.link]?.alias = "theirs"
     let before = fixture.kernel.state
-    try fixture.delete()
-    try collect(fixture, keeping: [])
+    try fixture.delete(path: nil)
+    try fixture.collectGarbage(Self.json)
     #expect(fixture.kernel.state == before)
   }
 
   @Test func `DEL removes the link without alias that a killed ADD left`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink(fixture.link, on: .host, kind: "macvlan")
-    try fixture.delete()
+    try fixture.delete(path: nil)
     #expect(fixture.kernel.link(fixture.link, on: .host) == nil)
   }
 
@@ -125,9 +118,9 @@ import Testing
 
   @Test(arguments: [false, true], 0..<32)
   func `ADD rolls back all changes if the kernel refuses one`(hasOther: Bool, n: Int) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     if hasOther {
-      _ = try fixture.add(Self.json, of: try fixture.other())
+      _ = try fixture.other().add(Self.json)
       fixture.ipam.answer.ips = [.init(address: "10.1.0.6/24"), .init(address: "fd00:1::6/64")]
     }
     let before = fixture.kernel.state, count = fixture.kernel.applied.count
@@ -141,9 +134,8 @@ import Testing
   }
 
   @Test func `STATUS fails if the master is missing or refuses a macvlan link`() throws {
-    let fixture = try Fixture()
-    let network = NetworkCall(
-      name: fixture.owner.network, config: try Fixture.config(Self.json), delegates: fixture.ipam.delegates)
+    let fixture = Fixture()
+    let network = try fixture.network(Self.json)
     try fixture.plugin.status(network)
     fixture.kernel.trialError = KernelError("create macvlan", errno: .EBUSY, reason: "Device or resource busy")
     #expect(throws: CNIError(.notAvailable, "create macvlan: Device or resource busy")) {

@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test func `without addresses the plan only creates the link`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let plan = try plan(fixture, "", AddResult())
     #expect(plan.shared == [])
     #expect(plan.own == [link(), loUp, up(fixture)])
@@ -44,7 +44,7 @@ import Testing
   }
 
   @Test func `addresses and routes come from IPAM, dns from the configuration or else from IPAM`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     var answer = fixture.ipam.answer
     answer.dns = DNS(nameservers: ["10.1.0.53"])
     let plan = try plan(fixture, "", answer)
@@ -83,7 +83,7 @@ import Testing
   }
 
   @Test func `the host's link is shared and gets its sysctls before it is up`() throws {
-    let fixture = try Fixture(), name = fixture.link
+    let fixture = Fixture(), name = fixture.link
     let shared = try access(fixture, ["10.1.0.5/24", "fd00:1::5/64"]).shared
     #expect(
       shared == [
@@ -103,7 +103,7 @@ import Testing
   }
 
   @Test func `the host gets a route to each container address, the container to each IPv6 host address`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let own = try access(fixture, ["10.1.0.5/24", "fd00:1::5/64"]).own
     #expect(
       own == [
@@ -115,7 +115,7 @@ import Testing
   }
 
   @Test func `the container gets a route to a host address outside its subnet`() throws {
-    let fixture = try Fixture(hostAddresses: ["192.0.2.1/24", "10.1.0.1/24", "10.1.0.2/16"])
+    let fixture = Fixture(hostAddresses: ["192.0.2.1/24", "10.1.0.1/24", "10.1.0.2/16"])
     let own = try access(fixture, ["10.1.0.5/24"]).own
     #expect(own.contains(.addRoute(RouteSpec("192.0.2.1/32", on: "eth0", .container))))
     #expect(own.contains(hostRoute(fixture, "10.1.0.5/32", from: "10.1.0.1")))
@@ -123,7 +123,7 @@ import Testing
   }
 
   @Test func `with arp_ignore 1 on the host the container gets a neighbour entry for the host`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.state.sysctls[.host]?["net/ipv4/conf/all/arp_ignore"] = "1"
     let own = try access(fixture, ["10.1.0.5/24"]).own
     #expect(own.last == .setNeighbour(NeighbourSpec("10.1.0.1", mac: "02:11:22:33:44:55", on: "eth0", .container)))
@@ -138,7 +138,7 @@ import Testing
   func `hostAccess leaves out an address family that the host or the container lacks`(
     host: [IPPrefix], container: [IPPrefix], families: [IPFamily]
   ) throws {
-    let fixture = try Fixture(hostAddresses: host)
+    let fixture = Fixture(hostAddresses: host)
     let (shared, own) = try access(fixture, container)
     let found = own.compactMap { if case .addRoute(let route) = $0 { route.dst.family } else { nil } }
     #expect(Set(found) == Set(families))
@@ -152,7 +152,7 @@ import Testing
       (Fixture.hostAddresses, [], "IPv4 and IPv6"),
     ] as [([IPPrefix], [IPPrefix], String)])
   func `hostAccess needs a common address family`(host: [IPPrefix], container: [IPPrefix], wanted: String) throws {
-    let fixture = try Fixture(hostAddresses: host)
+    let fixture = Fixture(hostAddresses: host)
     let message =
       #"key "hostAccess": true: the container gets no address of a family that up0 has: want \#(wanted)"#
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try access(fixture, container) }
@@ -160,7 +160,7 @@ import Testing
 
   @Test(arguments: ["fake", "dhcp"])
   func `hostAccess is refused if the master has no address`(ipam: String) throws {
-    let fixture = try Fixture(hostAddresses: [])
+    let fixture = Fixture(hostAddresses: [])
     let message = #"key "hostAccess": true: up0 has no address by which to reach the host: want one on it"#
     #expect(throws: CNIError(.invalidNetworkConfig, message)) {
       try fixture.add(#"{"hostAccess":true,"ipam":{"type":"\#(ipam)"}}"#)
@@ -169,14 +169,14 @@ import Testing
   }
 
   @Test func `the host's link gets the same MAC address each time it is created`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.state.links[.host]?["up0"]?.mac = "02:00:00:00:00:77"
     let json = #"{"hostAccess":true,"ipam":{"type":"fake"}}"#
     var found: [MACAddress?] = []
     for _ in 1...2 {
       _ = try fixture.add(json)
       found.append(fixture.kernel.link(fixture.link, on: .host)?.mac)
-      try fixture.delete(namespacePath: "/run/netns/c1")
+      try fixture.delete()
     }
     #expect(found[0] == AttachmentID.hostMacvlanAddress(fixture.owner.network, over: "02:00:00:00:00:77"))
     #expect(found[1] == found[0])
@@ -185,11 +185,11 @@ import Testing
   }
 
   @Test func `hostAccess makes the same routes with IPAM dhcp as with other IPAM plugins`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let json = #"{"mac":"02:00:00:00:00:01","hostAccess":true,"ipam":{"type":"TYPE"}}"#
     fixture.ipam.type = "dhcp"
     _ = try fixture.add(json.replacing("TYPE", with: "dhcp"))
-    let other = try Fixture()
+    let other = Fixture()
     let up = fixture.kernel.state.links[.host]?["up0"]?.mac
     other.kernel.state.links[.host]?["up0"]?.mac = up
     _ = try other.add(json.replacing("TYPE", with: "fake"))
@@ -204,7 +204,7 @@ import Testing
 
   @Test(arguments: ["macvlan", "veth"])
   func `hostAccess is refused if the host's link exists over another parent`(kind: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink(fixture.link, on: .host, kind: kind)
     let message =
       #"key "hostAccess": true: the host's link \#(fixture.link) is not over up0: want the network's former master, "#

@@ -58,13 +58,13 @@ import Testing
     (#""hostAccess":true"#, #"key "hostAccess": true: the host needs the containers' addresses: want "ipam" with it"#),
   ])
   func `ADD refuses an invalid configuration and changes nothing`(keys: String, message: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{\(keys)}") }
     #expect(fixture.kernel.applied == [])
   }
 
   @Test func `ADD without master fails if the host has no default route`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.uplink = nil
     let message = #"key "master" is absent and there is no default route on the host: want the name of a link"#
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { try fixture.add("{}") }
@@ -83,7 +83,7 @@ import Testing
   func `the link gets the configured mode and broadcast queue length`(json: String, mode: Macvlan.Mode, queue: Int?)
     throws
   {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(json)
     #expect(
       fixture.kernel.link("eth0", on: .container)?.childKind == .macvlan(Macvlan(mode, broadcastQueue: queue)))
@@ -104,14 +104,14 @@ import Testing
   func `MAC address precedence is runtimeConfig, args.cni, CNI_ARGS, mac`(json: String, arguments: String, mac: String)
     throws
   {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let result = try fixture.add(json, arguments: arguments)
     #expect(result.interfaces[0].mac == mac)
     #expect(fixture.kernel.link("eth0", on: .container)?.mac?.description == mac)
   }
 
   @Test func `in mode passthru the link has its master's MAC address`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let result = try fixture.add(#"{"mode":"passthru"}"#)
     #expect(result.interfaces[0].mac == fixture.kernel.link("up0", on: .host)?.mac?.description)
   }
@@ -121,7 +121,7 @@ import Testing
       (nil, 1500), (0, 1500), (68, 68), (1400, 1400), (1500, 1500),
     ] as [(Int?, Int)])
   func `the MTU is the configured one or the master's`(given: Int?, mtu: Int) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer = AddResult()
     let result = try fixture.add(given.map { #"{"mtu":\#($0)}"# } ?? "{}")
     #expect(result.interfaces[0].mtu == mtu)
@@ -129,7 +129,7 @@ import Testing
   }
 
   @Test func `the master may be in the container`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("inner", on: .container, mtu: 1450)
     let result = try fixture.add(#"{"master":"inner","linkInContainer":true}"#)
     #expect(result.interfaces[0].mtu == 1450)

@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import LabSupport
 import Testing
@@ -82,19 +83,13 @@ struct LifeTests {
       let lab = world.lab, config = try world.config(#"{"hostAccess": true}"#)
       if hasNeighbour { try world.add(config, to: 2) }
       let before = try Snapshot(of: lab)
-      var random = Xorshift(seed: UInt64(seed) + 1)
-      var killed = 0
-      for round in 0..<16 {
-        let isADD = round.isMultiple(of: 2)
-        if !isADD { try world.add(config) }
-        let call = lab.call(isADD ? "ADD" : "DEL", config, on: 1, plugin: "macvlan")
-        let outcome = try lab.run(call, killedAfter: Int.random(in: 1...8000, using: &random))
-        if outcome.status == 137 { killed += 1 }
-        try world.delete(config)
-        try lab.expectUnchanged(since: before)
-      }
-      // If no plugin was killed, the delays do not fit the plugins and the test shows nothing.
-      #expect(killed > 0)
+      try lab.killInTurn(
+        seed: UInt64(seed) + 1, rounds: 16, delay: { _ in 1...8000 },
+        { lab.call($0, config, on: 1, plugin: "macvlan") }, add: { try world.add(config) },
+        clean: { _ in
+          try world.delete(config)
+          try lab.expectUnchanged(since: before)
+        })
     }
   }
 

@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import LabSupport
 import Testing

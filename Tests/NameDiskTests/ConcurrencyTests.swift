@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import Synchronization
@@ -13,7 +14,7 @@ struct ConcurrencyTests {
       let wrong = Mutex<[String]>([])
       let reads = Mutex(0)
       let writers = Mutex(4)
-      Self.atOnce(7) { worker in
+      _ = atOnce(7) { worker in
         if worker < 4 {
           for _ in 0..<30 {
             // The numbers have different lengths, so that lines begin at different offsets each time.
@@ -43,7 +44,7 @@ struct ConcurrencyTests {
   @Test func `100 containers that join concurrently are all in each other's hosts files`() throws {
     try Net.use { net in
       let failures = Mutex<[String]>([])
-      Self.atOnce(8) { worker in
+      _ = atOnce(8) { worker in
         for number in stride(from: worker + 1, through: 100, by: 8) {
           do { try net.join(number) } catch { failures.withLock { $0.append("\(error)") } }
         }
@@ -61,13 +62,13 @@ struct ConcurrencyTests {
     try Net.use { net in
       let networks = (1...8).map { String(repeating: "n", count: $0) }
       let failures = Mutex<[String]>([])
-      Self.atOnce(8) { worker in
+      _ = atOnce(8) { worker in
         do { try net.join(1, on: networks[worker]) } catch { failures.withLock { $0.append("\(error)") } }
       }
       #expect(failures.withLock(\.self) == [])
       #expect(Set(networks.map { net.line(1, on: $0) }).isSubset(of: net.live(1)))
       #expect(net.live(1).filter { $0.hasSuffix("\tc1") }.count == 1)
-      Self.atOnce(8) { worker in
+      _ = atOnce(8) { worker in
         do { try net.leave(1, on: networks[worker]) } catch { failures.withLock { $0.append("\(error)") } }
       }
       #expect(failures.withLock(\.self) == [])
@@ -105,19 +106,6 @@ struct ConcurrencyTests {
     }
     if seen != filler.count { wrong.append("\(seen) of the lines that are always there") }
     return wrong
-  }
-
-  /// Runs `body` for each number on a separate thread.
-  private static func atOnce(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-    let group = DispatchGroup()
-    for worker in 0..<count {
-      group.enter()
-      Thread {
-        body(worker)
-        group.leave()
-      }.start()
-    }
-    group.wait()
   }
 }
 

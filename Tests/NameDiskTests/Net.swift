@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import NetTypes
@@ -93,3 +94,8 @@ struct Net: Sendable {
 }
 
 struct NoNetwork: Error {}
+
+/// Every file below a directory, by its relative path.
+func tree(_ path: String) -> Set<String> {
+  Set((FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String }) ?? [])
+}

@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Etcd
 import EtcdSupport
@@ -12,9 +13,9 @@ struct Host {
   let node: String
 
   static func use(_ count: Int, _ body: ([Host]) throws -> Void) throws {
-    let url = FileManager.default.temporaryDirectory.appending(path: "name-etcd-\(UUID().uuidString)")
-    defer { try? FileManager.default.removeItem(at: url) }  // errors must not hide those of the test
-    try body((0..<count).map { Host(directory: url.appending(path: "\($0)").path(), node: "host\($0)") })
+    try inTemporaryDirectory { directory in
+      try body((0..<count).map { Host(directory: "\(directory)/\($0)", node: "host\($0)") })
+    }
   }
 
   static let network = "net"

@@ -8,16 +8,23 @@ import Testing
 
 extension NftablesTests {
   @Suite struct Conflicts {
-    @Test func `a port that is already published is refused with its owner`() throws {
-      let first = RuleSet(try owner("c1"), .ports, [.publish(try port(8080))])
-      let second = RuleSet(
-        try owner("c2"), .ports, [.publish(try port(8079, to: "10.1.0.3")), .publish(try port(8080, to: "10.1.0.3"))])
-      let (error, before, after) = try onHost {
+    /// The error of adding a rule set after another one, and the ruleset before and after that.
+    private func conflict(
+      of second: RuleSet, after first: RuleSet
+    ) throws -> (error: KernelError?, before: String, after: String) {
+      try onHost {
         var backend = NftablesBackend()
         try backend.add(first)
         let before = try ruleset()
         return (refusal { try backend.add(second) }, before, try ruleset())
       }
+    }
+
+    @Test func `a port that is already published is refused with its owner`() throws {
+      let first = RuleSet(try owner("c1"), .ports, [.publish(try port(8080))])
+      let second = RuleSet(
+        try owner("c2"), .ports, [.publish(try port(8079, to: "10.1.0.3")), .publish(try port(8080, to: "10.1.0.3"))])
+      let (error, before, after) = try conflict(of: second, after: first)
       #expect(error?.errno == .EEXIST)
       #expect(error?.description == "publish 6 . 8080: it is published already by cni:net/c1/eth0")
       #expect(after == before)
@@ -26,12 +33,7 @@ extension NftablesTests {
     @Test func `a second isolation of a bridge in another mode is refused`() throws {
       let first = RuleSet(try owner("c1"), .network, [try .isolate(Isolation(name("br0"), reach: .network))])
       let second = RuleSet(try owner("c2"), .network, [try .isolate(Isolation(name("br0"), reach: .closed))])
-      let (error, before, after) = try onHost {
-        var backend = NftablesBackend()
-        try backend.add(first)
-        let before = try ruleset()
-        return (refusal { try backend.add(second) }, before, try ruleset())
-      }
+      let (error, before, after) = try conflict(of: second, after: first)
       #expect(error?.errno == .EEXIST)
       #expect(error?.description.contains("already isolates it differently") == true)
       #expect(after == before)

@@ -7,17 +7,8 @@ import PacketFilter
 import TestSupport
 import Testing
 
-extension Trait where Self == ConditionTrait {
-  /// Skips the tests without root, unless `CNI_KERNEL_TESTS` is set.
-  static var needsNftables: Self {
-    .enabled("needs root: make check") {
-      unsafe getenv("CNI_KERNEL_TESTS") != nil || geteuid() == 0
-    }
-  }
-}
-
 /// Contains all kernel tests of nftables; they run one after another.
-@Suite(.needsNftables, .serialized) struct NftablesTests {}
+@Suite(.needsKernel, .serialized) struct NftablesTests {}
 
 struct NftRefused: Error {
   var text: String

@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import Nftables
@@ -142,7 +143,8 @@ extension NftablesTests {
       }
       let (before, failures, after) = try onHost {
         let before = try ruleset()
-        let failures = atOnce(ruleSets) { ruleSet in
+        let results = atOnce(ruleSets.count, workers: ruleSets.count) { (index) -> String? in
+          let ruleSet = ruleSets[index]
           var backend = NftablesBackend()
           for _ in 0..<10 {
             try backend.add(ruleSet)
@@ -151,33 +153,10 @@ extension NftablesTests {
           }
           return nil
         }
-        return (before, failures, try ruleset())
+        return (before, try results.compactMap { try $0.get() }, try ruleset())
       }
       #expect(failures == [])
       #expect(after == before)
     }
   }
-}
-
-/// Runs `body` for each rule set on a separate thread in this thread's namespace, and returns their messages.
-private func atOnce(_ ruleSets: [RuleSet], _ body: @escaping @Sendable (RuleSet) throws -> String?) -> [String] {
-  let complaints = Complaints()
-  let done = DispatchSemaphore(value: 0)
-  for ruleSet in ruleSets {
-    Thread {
-      do {
-        if let text = try body(ruleSet) { complaints.add(text) }
-      } catch { complaints.add("\(error)") }
-      done.signal()
-    }.start()
-  }
-  for _ in ruleSets { done.wait() }
-  return complaints.all
-}
-
-private final class Complaints: @unchecked Sendable {
-  private let lock = NSLock()
-  private var texts: [String] = []
-  func add(_ text: String) { lock.withLock { texts.append(text) } }
-  var all: [String] { lock.withLock { texts } }
 }

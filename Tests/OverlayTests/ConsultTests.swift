@@ -32,7 +32,7 @@ import Testing
   func `the VTEP address is found from the peers and the keys local and dev`(peers: String, keys: String, local: String)
     throws
   {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("second", on: .host)
     fixture.kernel.state.addresses += [
       AddressSpec("192.0.2.77/24", on: "uplink", .host), AddressSpec("2001:db8::1/64", on: "uplink", .host),
@@ -43,7 +43,7 @@ import Testing
   }
 
   @Test func `a common peers list gives the host's own subnets and the other peers`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.control.files["/peers"] = [
       OverlayPeer("192.0.2.1", subnets: ["10.1.0.0/24"]), OverlayPeer("192.0.2.2", subnets: ["10.2.0.0/24"]),
     ]
@@ -65,7 +65,7 @@ import Testing
 
   @Test(arguments: ipam)
   func `host-local without a subnet gets the host's subnet`(ipam: String, ranges: JSONValue?) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let json = """
       {"vni":1,"keep":"this","controlPlane":{"type":"static","peers":[{"vtep":"192.0.2.1","subnet":"10.1.0.0/24"}]},
       "ipam":\(ipam)}
@@ -81,7 +81,7 @@ import Testing
 
   @Test(arguments: [true, false])
   func `remote endpoints are used only while a process follows etcd`(isFollowed: Bool) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.control.isFollowed = isFollowed
     fixture.control.controlState.vni = 7
     let endpoint = OverlayEndpoint("10.1.0.9", "02:42:0a:01:00:09")
@@ -92,17 +92,17 @@ import Testing
   }
 
   @Test func `ADD publishes the endpoints, DEL withdraws them, and a publish error is rolled back`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.control.controlState.vni = 7
     _ = try fixture.add(Self.etcd)
     #expect(
       fixture.control.publishedEndpoints == [
         OverlayEndpoint("10.1.0.5", "02:42:0a:01:00:05"), OverlayEndpoint("fd00:1::5", "02:42:0a:01:00:05"),
       ])
-    try fixture.delete(Self.etcd)
+    try fixture.delete(Self.etcd, path: nil)
     #expect(fixture.control.publishedEndpoints == [])
 
-    let other = try Fixture()
+    let other = Fixture()
     other.control.controlState.vni = 7
     let before = other.kernel.state
     other.control.error = CNIError(.tryAgainLater, "etcd: no quorum")
@@ -113,19 +113,18 @@ import Testing
   }
 
   @Test func `ADD publishes its own addresses, not those of prevResult`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.control.controlState.vni = 7
     let previous = AddResult(
       interfaces: [.init(name: "eth9", mac: "02:00:00:00:00:09", sandbox: "/run/netns/c1")],
       ips: [.init(interface: 0, address: "10.9.0.9/24")])
-    var result = AddResult()
-    try fixture.plugin.add(fixture.call(Self.etcd, previous: previous)) { (all) throws(CNIError) in result = all }
+    let result = try fixture.add(Self.etcd, previous: previous)
     #expect(result.ips.map(\.address) == ["10.9.0.9/24", "10.1.0.5/24", "fd00:1::5/64"])
     #expect(fixture.control.publishedEndpoints.map(\.address) == ["10.1.0.5", "fd00:1::5"])
   }
 
   @Test func `vni and dstport must equal those in etcd`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.control.controlState.vni = 7
     fixture.control.controlState.port = 8472
     let twice = Self.etcd.replacing("{\"mode\"", with: #"{"vni":8,"mode""#)

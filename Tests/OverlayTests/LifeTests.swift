@@ -14,7 +14,7 @@ import Testing
 
   @Test(arguments: networks)
   func `CHECK reports nothing after ADD, and later each difference`(json: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let result = try fixture.add(json)
     try fixture.plugin.check(fixture.call(json, previous: result))
     try fixture.kernel.apply(.changeLink("vx-net", on: .host, LinkChange(isUp: false, mac: "02:00:00:00:00:99")))
@@ -29,10 +29,10 @@ import Testing
 
   @Test(arguments: networks)
   func `the last DEL leaves the devices, and GC removes them`(json: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let before = fixture.kernel.state.links
     _ = try fixture.add(json)
-    try fixture.delete(json)
+    try fixture.delete(json, path: nil)
     #expect(fixture.kernel.state.links[.host]?.keys.contains("vx-net") == true)
     #expect(fixture.kernel.state.links[.host]?.keys.contains(fixture.owner.hostInterface) == false)
     #expect(fixture.kernel.state.neighbours.filter { $0.mac == MACAddress(forContainer: "10.1.0.5") } == [])
@@ -46,10 +46,10 @@ import Testing
   /// The ADD is killed after each of its changes.
   @Test(arguments: networks)
   func `GC removes what a killed ADD left`(json: String) throws {
-    let whole = try Fixture()
+    let whole = Fixture()
     _ = try whole.add(json)
     for count in 0..<whole.kernel.applied.count {
-      let fixture = try Fixture()
+      let fixture = Fixture()
       let before = fixture.kernel.state.links[.host]
       for change in whole.kernel.applied.prefix(count) { try fixture.kernel.apply(change) }
       try fixture.collectGarbage(json)
@@ -99,7 +99,7 @@ import Testing
   func `an existing device that does not fit is refused with both values`(
     json: String, existing: [Change], message: String
   ) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     for change in existing { try fixture.kernel.apply(change) }
     let before = fixture.kernel.state
     let error = try #require(try fixture.refusal(json))
@@ -112,7 +112,7 @@ import Testing
   }
 
   @Test func `STATUS reports why an ADD would fail`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     try fixture.status(Fixture.routed)
     fixture.kernel.state.sysctls[.host]?["net/ipv4/neigh/default/gc_thresh3"] = "2"
     var error = #expect(throws: CNIError.self) { try fixture.status(Fixture.routed) }
@@ -127,7 +127,7 @@ import Testing
   }
 
   @Test func `the MTU is limited by the underlay and by the existing device`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.state.links[.host]?["uplink"]?.mtu = 9000
     #expect(try fixture.add(Fixture.routed).interfaces[2].mtu == 8950)
     let given = Fixture.routed.replacing("{\"vni\"", with: #"{"mtu":9000,"vni""#)
@@ -136,7 +136,7 @@ import Testing
     try fixture.status(Fixture.routed)
     // The underlay's MTU is lower now: new links get the lower MTU, and STATUS reports larger ones.
     fixture.kernel.state.links[.host]?["uplink"]?.mtu = 1500
-    let second = try fixture.next()
+    let second = fixture.next()
     second.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
     #expect(try second.add(Fixture.routed).interfaces[2].mtu == 1450)
     #expect(fixture.kernel.link("vx-net", on: .host)?.mtu == 8950)
@@ -152,7 +152,7 @@ import Testing
 
   @Test(arguments: networks)
   func `ADD updates the VXLAN device after the host's address changed`(json: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let result = try fixture.add(json)
     let neighbours = fixture.kernel.state.neighbours
     fixture.kernel.state.addresses.removeAll { $0.prefix.address == "192.0.2.1" }
@@ -163,7 +163,7 @@ import Testing
     try fixture.status(moved)
     let before = fixture.kernel.state
     fixture.kernel.changesBeforeRefusal = 8
-    let next = try fixture.next()
+    let next = fixture.next()
     next.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
     if try next.refusal(moved) != nil { #expect(fixture.kernel.state.links[.host] == before.links[.host]) }
     fixture.kernel.changesBeforeRefusal = .max
@@ -174,7 +174,7 @@ import Testing
   }
 
   @Test func `a peers list with the host's former address is refused`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(Fixture.routed)
     fixture.kernel.state.addresses.removeAll { $0.prefix.address == "192.0.2.1" }
     fixture.kernel.state.addresses.append(AddressSpec("192.0.2.8/24", on: "uplink", .host))
@@ -183,7 +183,7 @@ import Testing
   }
 
   @Test func `reconciliation updates the devices without an ADD`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     var kernel = fixture.kernel
     func reconciled(_ json: String) throws -> [Change] {
       let input = try fixture.input(json, for: .check, on: &kernel)
@@ -204,10 +204,10 @@ import Testing
   }
 
   @Test func `device names contain the network's name or a hash of it`() throws {
-    #expect(OverlayNames(try #require(NetworkName("twelve-bytes"))).bridge == "ov-twelve-bytes")
-    let long = OverlayNames(try #require(NetworkName("thirteen-byte")))
+    #expect(OverlayNames("twelve-bytes").bridge == "ov-twelve-bytes")
+    let long = OverlayNames("thirteen-byte")
     #expect(long.vxlan.description.utf8.count == 15)
-    #expect(long == OverlayNames(try #require(NetworkName("thirteen-byte"))))
-    #expect(long != OverlayNames(try #require(NetworkName("thirteen-byts"))))
+    #expect(long == OverlayNames("thirteen-byte"))
+    #expect(long != OverlayNames("thirteen-byts"))
   }
 }

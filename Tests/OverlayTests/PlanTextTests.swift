@@ -1,8 +1,5 @@
-import CNI
-import Kernel
 import TestSupport
 import Testing
-@testable import PluginKit
 @testable import overlay_vxlan
 
 /// The output of ADD with `CNI_PLAN=1`.
@@ -70,12 +67,6 @@ import Testing
     """
 
   @Test func `CNI_PLAN=1 prints the commands of an overlay-vxlan ADD`() throws {
-    let fixture = try Fixture()
-    var call = try fixture.call(Fixture.routed)
-    let plan = PlanOutput()
-    call.plan = plan
-    try fixture.plugin.add(call) { _ in }
-    #expect(fixture.kernel.applied.isEmpty)
-    #expect(planText(plan.lines) == Self.expected)
+    #expect(try Fixture().plan(Fixture.routed) == Self.expected)
   }
 }

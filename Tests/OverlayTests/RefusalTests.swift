@@ -74,7 +74,7 @@ import Testing
   func `an invalid configuration is refused with the key`(
     json: String, code: UInt32, message: String
   ) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let before = fixture.kernel.state
     let error = try #require(try fixture.refusal(json))
     #expect(error.code.rawValue == code)
@@ -115,7 +115,7 @@ import Testing
 
   @Test(arguments: peers)
   func `invalid peers are refused`(mode: String, peers: String, message: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let before = fixture.kernel.state
     let json = """
       {"mode":"\(mode)","vni":1,"local":"192.0.2.1","controlPlane":{"type":"static","peers":[\(peers)]},
@@ -129,7 +129,7 @@ import Testing
 
   @Test(arguments: ["l3", "l2"])
   func `IPAM dhcp is refused with controlPlane etcd`(mode: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let json = """
       {"mode":"\(mode)","vni":1,"controlPlane":{"type":"etcd","endpoints":["http://127.0.0.1:2379"]},
       "ipam":{"type":"dhcp"}}

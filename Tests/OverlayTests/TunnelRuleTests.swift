@@ -33,25 +33,25 @@ import Testing
   func `only peers may send VXLAN packets, all hosts if peers are unknown, and containers never`(
     json: String, port: UInt16, peers: [IPAddress]?
   ) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.control.controlState.peers = [OverlayPeer("192.0.2.7")]
     _ = try fixture.add(json)
     #expect(try rules(fixture) == [.guardTunnel(TunnelGuard(port: port, peers: peers))])
     // The rules are set before the device can receive packets.
     let guarded = fixture.kernel.applied.firstIndex { if case .setRules = $0 { true } else { false } }
     #expect(guarded == 0)
-    let next = try fixture.next()
+    let next = fixture.next()
     next.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
     _ = try next.add(json)
     #expect(sets(fixture) == 1)
-    for one in [fixture, next] { try one.delete(json) }
+    for one in [fixture, next] { try one.delete(json, path: nil) }
     #expect(try rules(fixture) != nil)
     try fixture.collectGarbage(json)
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
   }
 
   @Test func `another program's VXLAN device at the same port opens it to all hosts`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let device = LinkSpec("flannel.1", kind: .vxlan(VXLAN(vni: 1, port: 4789), over: nil))
     try fixture.kernel.apply(.createLink(device))
     _ = try fixture.add(Fixture.routed)
@@ -62,7 +62,7 @@ import Testing
   }
 
   @Test func `a host without nf_tables attaches without the rule`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.filter = FakeFilter(on: nil)
     let open = Fixture.routed.replacing("{\"vni\"", with: #"{"isolation":"none","vni""#)
     let result = try fixture.add(open)
@@ -73,12 +73,12 @@ import Testing
   }
 
   @Test func `a failed ADD restores the old peers, whichever change the kernel refuses`() throws {
-    let first = try Fixture()
+    let first = Fixture()
     _ = try first.add(fewer(Fixture.bridged))
     let before = try rules(first), state = first.kernel.state
     var count = 0
     while true {
-      let next = try first.next("c\(count + 2)")
+      let next = first.next(try #require(ContainerID("c\(count + 2)")))
       let made = next.kernel.state
       next.ipam.answer.ips = [.init(address: "10.1.0.6/24", gateway: "10.1.0.1")]
       next.kernel.changesBeforeRefusal = count
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test func `CHECK reports a missing rule, and sync restores it with the current peers`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let result = try fixture.add(Fixture.bridged)
     let owner = AttachmentID.tunnel(of: fixture.owner.network)
     fixture.kernel.filter.remove(owner, .tunnels)

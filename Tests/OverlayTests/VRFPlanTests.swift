@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct VRFPlanTests {
   @Test func `the network's bridge and the bridge of the L3 VNI are in the VRF`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(Fixture.red)
     let vrf = try #require(fixture.kernel.link("red", on: .host))
     #expect(vrf.vrfTable == 1 << 30 + 4001)
@@ -26,7 +26,7 @@ import Testing
   }
 
   @Test func `a second ADD changes no shared link of the VRF`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(Fixture.red)
     let before = fixture.kernel.applied.count
     _ = try fixture.next().add(Fixture.red)
@@ -35,21 +35,21 @@ import Testing
   }
 
   @Test func `GC of the last network removes the VRF and its shared links`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let before = fixture.kernel.allLinks(on: .host)
     _ = try fixture.add(Fixture.red)
-    try fixture.delete(Fixture.red)
+    try fixture.delete(Fixture.red, path: nil)
     try fixture.collectGarbage(Fixture.red)
     #expect(fixture.kernel.allLinks(on: .host) == before)
   }
 
   @Test func `an existing VRF keeps its table and is not removed`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("red", on: .host, kind: "vrf")
     fixture.kernel.state.links[.host]?["red"]?.vrfTable = 77
     _ = try fixture.add(Fixture.red)
     #expect(fixture.kernel.link("red", on: .host)?.vrfTable == 77)
-    try fixture.delete(Fixture.red)
+    try fixture.delete(Fixture.red, path: nil)
     try fixture.collectGarbage(Fixture.red)
     #expect(fixture.kernel.allLinks(on: .host).map(\.name).filter { $0.description.contains("l3-") } == [])
     #expect(fixture.kernel.link("red", on: .host) != nil)
@@ -82,7 +82,7 @@ import Testing
   }
 
   @Test func `an existing network outside the VRF is not moved into it`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(Fixture.evpn)
     let error = try fixture.next().refusal(Fixture.red)
     #expect(error?.message.contains("bridge ov-net exists outside this VRF") == true)

@@ -112,7 +112,7 @@ import Testing
 
   @Test func `rules keep their order, and entries of tables are sorted`() throws {
     let owner = AttachmentID(
-      network: try #require(NetworkName("n")), container: try #require(ContainerID("c")), interface: "eth0")
+      network: "n", container: "c", interface: "eth0")
     let entries = (["10.0.0.2", "10.0.0.1"] as [IPAddress]).map {
       Change.setNeighbour(NeighbourSpec($0, mac: "02:00:00:00:00:01", on: "p", .host))
     }

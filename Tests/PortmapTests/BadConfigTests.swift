@@ -1,5 +1,6 @@
 import CNI
 import Testing
+import TestSupport
 @testable import portmap
 
 @Suite struct BadConfigTests {

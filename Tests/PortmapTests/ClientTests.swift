@@ -24,7 +24,7 @@ import Testing
 
   @Test(arguments: [(podman, 8080), (containerd, 8080), (apptainer, 8085)] as [(String, UInt16)])
   func `the input of podman, containerd and apptainer publishes the port`(json: String, port: UInt16) throws {
-    var fixture = try Fixture()
+    var fixture = Fixture()
     fixture.previous = try previous(json)
     let address = try #require(fixture.previous.ips.first)
     let router = try #require(address.gateway)
@@ -39,7 +39,7 @@ import Testing
   }
 
   @Test func `the input of Mesos runs the delegate and publishes in Mesos' chain`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     try fixture.add(Self.mesos)
     #expect(fixture.delegate.calls == [.add])
     #expect(fixture.ruleSets.first?.ports.map(\.hostPort) == [31000, 31000])
@@ -52,14 +52,14 @@ import Testing
       #""runtimeConfig":{"portMappings":[{"HostPort":8080,"ContainerPort":80,"Protocol":"tcp","HostIP":""}]},"#,
       with: "")
     for json in [silent, #"{"runtimeConfig":{"PortMappings":null,"dns":{"Servers":null}}}"#] {
-      let fixture = try Fixture()
+      let fixture = Fixture()
       #expect(try fixture.add(json) == fixture.previous)
       #expect(fixture.kernel.applied.isEmpty)
     }
   }
 
   @Test func `Nomad sends each port as tcp and as udp`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     try fixture.add(
       mappings(
         #"{"hostPort":20000,"containerPort":80,"protocol":"tcp","hostIP":"192.0.2.1"},{"hostPort":20000,"containerPort":80,"protocol":"udp","hostIP":"192.0.2.1"}"#

@@ -17,9 +17,9 @@ import Testing
       (#"{"hostPort":8081,"containerPort":80}"#, false),
     ])
   func `a port that another container has published is refused with its name`(second: String, isRefused: Bool) throws {
-    let first = try Fixture()
+    let first = Fixture()
     try first.add(json)
-    let other = try Fixture(container: "c2", on: first.kernel)
+    let other = Fixture(container: "c2", on: first.kernel)
     let error = try other.refusal(mappings(second))
     #expect((error != nil) == isRefused)
     guard let error else { return }
@@ -30,9 +30,9 @@ import Testing
   }
 
   @Test func `the same port on different host addresses does not conflict`() throws {
-    let first = try Fixture()
+    let first = Fixture()
     try first.add(mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":"192.0.2.1"}"#))
-    let other = try Fixture(container: "c2", on: first.kernel)
+    let other = Fixture(container: "c2", on: first.kernel)
     try other.add(mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":"192.0.2.2"}"#))
     #expect(first.ruleSets.count == 2)
   }
@@ -47,7 +47,7 @@ import Testing
   func `a port that a process has bound is refused with the process`(
     bound: IPAddress, isIPv6Only: Bool, hostIP: String, isRefused: Bool
   ) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.sockets[.tcp] = [Listener(bound, 8080, inode: 7, isIPv6Only: isIPv6Only)]
     fixture.kernel.processes = [SocketHolder(pid: 42, inode: 7, command: "nginx -g daemon off")]
     let mapping = #"{"hostPort":8080,"containerPort":80,"hostIP":""# + hostIP + #""}"#
@@ -66,14 +66,14 @@ import Testing
       ("conmon -c xc1", false),
     ])
   func `a port that the container's own conmon has bound is free`(command: String, isFree: Bool) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.sockets[.tcp] = [Listener("0.0.0.0", 8080, inode: 7)]
     fixture.kernel.processes = [SocketHolder(pid: 42, inode: 7, command: command)]
     #expect((try fixture.refusal(json) == nil) == isFree)
   }
 
   @Test func `a bound socket without a visible process is reported as such`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.sockets[.tcp] = [Listener("0.0.0.0", 8080, inode: 0)]
     fixture.kernel.processes = [SocketHolder(pid: 1, inode: 0, command: "c1")]
     #expect(
@@ -81,13 +81,13 @@ import Testing
   }
 
   @Test func `a repeated ADD replaces the rules of a killed ADD`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     try fixture.add(json)
     #expect(try fixture.refusal(json) == nil)
   }
 
   @Test func `a floating address that another container has is refused`() throws {
-    let first = try Fixture()
+    let first = Fixture()
     let json = #"{"runtimeConfig":{"floatingIPs":["192.0.2.7"]}}"#
     try first.add(json)
     let error = try Fixture(container: "c2", on: first.kernel).refusal(json)
@@ -96,10 +96,10 @@ import Testing
   }
 
   @Test func `another network of the same container may publish the same port`() throws {
-    let first = try Fixture()
+    let first = Fixture()
     let json = mappings(#"{"hostPort":8080,"containerPort":80}"#)
     try first.add(json)
-    let second = try Fixture(on: first.kernel, network: "other")
+    let second = Fixture(on: first.kernel, network: "other")
     try second.add(json)
     #expect(second.ruleSets.filter { $0.owner == second.owner }.flatMap(\.ports).map(\.isSpare) == [true, true])
     #expect(first.ruleSets.filter { $0.owner == first.owner }.flatMap(\.ports).map(\.isSpare) == [false, false])
@@ -113,7 +113,7 @@ import Testing
   }
 
   @Test func `a host port is chosen for a mapping without one and is in the result`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let result = try fixture.add(
       mappings(
         #"{"containerPort":80},{"hostPort":8080,"containerPort":81},{"containerPort":53,"protocol":"udp","hostIP":"192.0.2.1"}"#,
@@ -130,10 +130,10 @@ import Testing
   }
 
   @Test func `each port of the range is chosen once, then ADD fails`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let four = [80, 81, 82, 83].map { "{\"containerPort\":\($0)}" }.joined(separator: ",")
     #expect(Set(try chosen(fixture, four)) == [49000, 49001, 49002, 49003])
-    let other = try Fixture(container: "c2", on: fixture.kernel)
+    let other = Fixture(container: "c2", on: fixture.kernel)
     let error = try other.refusal(mappings(#"{"containerPort":80}"#, #""hostPortRange":"49000-49003""#))
     #expect(error?.code == .portInUse)
     #expect(error?.message.contains("80/tcp: all of 49000-49003 are in use") == true)
@@ -145,29 +145,29 @@ import Testing
   }
 
   @Test func `published, bound and configured ports are not chosen`() throws {
-    let first = try Fixture()
+    let first = Fixture()
     try first.add(mappings(#"{"hostPort":49000,"containerPort":80}"#))
-    let other = try Fixture(container: "c2", on: first.kernel)
+    let other = Fixture(container: "c2", on: first.kernel)
     other.kernel.sockets[.tcp] = [Listener("127.0.0.1", 49001, inode: 7)]
     #expect(try chosen(other, #"{"containerPort":80},{"hostPort":49002,"containerPort":81}"#) == [49003])
   }
 
   @Test func `without hostPortRange chosen ports are above the host's ephemeral ports`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let ports = try fixture.add(mappings(#"{"containerPort":80}"#)).portMappings.map(\.hostPort)
     #expect(ports.count == 1 && ports.allSatisfy { $0 >= 61000 })
   }
 
   @Test func `the search for a port starts at a different port for each container`() throws {
-    let first = try Fixture()
-    let other = try Fixture(container: "c2")
+    let first = Fixture()
+    let other = Fixture(container: "c2")
     let wide = "20000-60000"
     #expect(
       try chosen(first, #"{"containerPort":80}"#, range: wide) != chosen(other, #"{"containerPort":80}"#, range: wide))
   }
 
   @Test func `a range is searched to its last port`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.sockets[.tcp] = (20000..<20199).map { Listener("0.0.0.0", $0, inode: 7) }
     #expect(try chosen(fixture, #"{"containerPort":80}"#, range: "20000-20199") == [20199])
   }

@@ -15,24 +15,22 @@ import Testing
   private let otherMapping = mappings(#"{"hostPort":8081,"containerPort":80}"#)
 
   init() throws {
-    first = try Fixture()
-    second = try Fixture(container: "c2", on: first.kernel, network: "net2")
+    first = Fixture()
+    second = Fixture(container: "c2", on: first.kernel, network: "net2")
   }
 
   private var setting: String? { first.kernel.sysctl("net/ipv4/conf/br0/route_localnet", on: .host) }
 
   private func collectGarbage() throws {
-    let network = NetworkCall(
-      name: first.owner.network, config: try first.config("{}"), delegates: Delegates(ipam: nil) { _, _, _ in nil })
-    try first.plugin.collectGarbage(network, valid: [])
+    try first.collectGarbage("{}")
   }
 
   @Test func `DEL sets route_localnet to 0 with the last published port of the link`() throws {
     try first.add(mapping)
     try second.add(otherMapping)
-    try first.delete(nil)
+    try first.delete(nil, path: nil)
     #expect(setting == "1")
-    try second.delete(nil)
+    try second.delete(nil, path: nil)
     #expect(setting == "0")
   }
 
@@ -41,7 +39,7 @@ import Testing
     try second.add(otherMapping)
     try collectGarbage()
     #expect(setting == "1")
-    try second.delete(nil)
+    try second.delete(nil, path: nil)
     try first.add(mapping)
     try collectGarbage()
     #expect(setting == "0")
@@ -50,7 +48,7 @@ import Testing
   @Test func `route_localnet is set after the rules are added and reset before they are removed`() throws {
     let changes = try first.changes(mapping)
     #expect(changes.map(\.isRule) == [true, false, false])
-    try first.delete(nil)
+    try first.delete(nil, path: nil)
     let removal = first.kernel.applied[changes.count...]
     #expect(removal.first == .disableRouteLocalnet("br0", except: [first.owner]))
   }
@@ -74,9 +72,9 @@ import Testing
   @Test func `DEL keeps the rules if route_localnet cannot be set to 0, and can be repeated`() throws {
     try first.add(mapping)
     first.kernel.changesBeforeRefusal = 0
-    #expect(throws: CNIError.self) { try first.delete(nil) }
+    #expect(throws: CNIError.self) { try first.delete(nil, path: nil) }
     #expect(first.ruleSets.map(\.owner) == [first.owner])
-    try first.delete(nil)
+    try first.delete(nil, path: nil)
     #expect(first.ruleSets.isEmpty)
     #expect(setting == "0")
   }
@@ -92,7 +90,7 @@ import Testing
   @Test func `DEL without stored rules resets route_localnet of all our bridges`() throws {
     first.kernel.state.links[.host]?["br0"]?.group = Isolation.linkGroup
     first.kernel.state.sysctls[.host]?["net/ipv4/conf/br0/route_localnet"] = "1"
-    try first.delete(mapping)
+    try first.delete(mapping, path: nil)
     #expect(setting == "0")
   }
 }

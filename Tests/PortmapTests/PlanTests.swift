@@ -17,7 +17,7 @@ import Testing
   }
 
   @Test func `a port is published for each address family of the container`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let changes = try fixture.changes(mappings(#"{"hostPort":8080,"containerPort":80}"#))
     #expect(
       changes == [
@@ -36,7 +36,7 @@ import Testing
       ("2001:db8::1", "2001:db8::1", "fd00:1::5"), ("127.0.0.1", "127.0.0.1", "10.1.0.5"),
     ] as [(String, IPAddress?, IPAddress)])
   func `hostIP chooses the address family`(written: String, bound: IPAddress?, target: IPAddress) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     try fixture.add(mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":""# + written + #""}"#))
     let path = target.family == .v4 ? fixture.v4 : fixture.v6
     #expect(
@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test func `UDP conntrack entries are deleted after the rules are added`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let changes = try fixture.changes(
       mappings(
         #"{"hostPort":53,"containerPort":53,"protocol":"udp","hostIP":"192.0.2.1"},{"hostPort":80,"containerPort":80}"#)
@@ -56,7 +56,7 @@ import Testing
   }
 
   @Test func `all keys are applied to the rules`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let changes = try fixture.changes(
       mappings(
         #"{"hostPort":8080,"containerPort":80,"protocol":"sctp","hostIP":"0.0.0.0"}"#,
@@ -74,7 +74,7 @@ import Testing
   }
 
   @Test func `with snat false there is no masquerade rule and no sysctl change`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let changes = try fixture.changes(
       mappings(#"{"hostPort":8080,"containerPort":80,"hostIP":"0.0.0.0"}"#, #""snat":false"#))
     #expect(changes == [ruleSet(fixture, [.publish(PublishedPort(.tcp, hostPort: 8080, to: "10.1.0.5", 80))])])
@@ -84,14 +84,14 @@ import Testing
     "{}", #"{"runtimeConfig":{"portMappings":[]}}"#, #"{"snat":true,"capabilities":{"portMappings":true}}"#,
   ])
   func `without mappings prevResult is returned and nothing is changed`(json: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.filter = NoPacketFilter()
     #expect(try fixture.add(json) == fixture.previous)
     #expect(fixture.kernel.applied.isEmpty)
   }
 
   @Test func `a floating address is mapped and added to its device`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let changes = try fixture.changes(
       #"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.7","2001:db8::7"]}}"#)
     let floats = [
@@ -107,13 +107,13 @@ import Testing
   }
 
   @Test func `DEL keeps a floating address that the host had before`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     try fixture.add(#"{"floatingDevice":"up0","runtimeConfig":{"floatingIPs":["192.0.2.1"]}}"#)
     #expect(
       fixture.ruleSets.first?.floats == [
         FloatingAddress("192.0.2.1", to: "10.1.0.5", link: "br0", subnet: "10.1.0.0/24")
       ])
-    try fixture.delete("{}")
+    try fixture.delete("{}", path: nil)
     #expect(fixture.kernel.state.addresses.contains { $0.prefix == "192.0.2.1/24" })
   }
 
@@ -124,7 +124,7 @@ import Testing
   func `a hostIP of an address family that the container lacks is refused`(json: String, more: String, fragment: String)
     throws
   {
-    var fixture = try Fixture()
+    var fixture = Fixture()
     fixture.previous.ips.removeAll { $0.address.family == .v6 }
     let error = try fixture.refusal(mappings(json, String(more.dropFirst())))
     #expect(error?.code == .invalidNetworkConfig)
@@ -134,7 +134,7 @@ import Testing
   }
 
   @Test func `a container without addresses or without a route from the host is refused`() throws {
-    var fixture = try Fixture()
+    var fixture = Fixture()
     fixture.kernel.state.addresses = []
     let json = mappings(#"{"hostPort":1,"containerPort":1}"#)
     #expect(try fixture.refusal(json)?.message.contains("the route to the container's address 10.1.0.5") == true)
@@ -144,14 +144,14 @@ import Testing
   }
 
   @Test func `addresses without an interface index are the container's`() throws {
-    var fixture = try Fixture()
+    var fixture = Fixture()
     fixture.previous = AddResult(ips: [.init(address: "10.1.0.9/24")])
     try fixture.add(mappings(#"{"hostPort":1,"containerPort":1}"#))
     #expect(fixture.ruleSets.first?.ports.map(\.target) == ["10.1.0.9"])
   }
 
   @Test func `ADD fails on a host without a packet filter`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     var filter = FakeFilter()
     filter.hostBackend = nil
     fixture.kernel.filter = filter

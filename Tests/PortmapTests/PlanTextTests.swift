@@ -1,23 +1,14 @@
-import CNI
 import Kernel
 import TestSupport
 import Testing
-@testable import PluginKit
 @testable import portmap
 
 /// The output of ADD with `CNI_PLAN=1`.
 @Suite struct PlanTextTests {
-  private func plan(_ fixture: Fixture) throws -> String {
-    var call = try fixture.call(mappings(#"{"hostPort":53,"containerPort":53,"protocol":"udp"}"#))
-    let plan = PlanOutput()
-    call.plan = plan
-    try fixture.plugin.add(call) { _ in }
-    #expect(fixture.kernel.applied.isEmpty)
-    return planText(plan.lines)
-  }
+  private let json = mappings(#"{"hostPort":53,"containerPort":53,"protocol":"udp"}"#)
 
   @Test func `CNI_PLAN=1 prints the rules, sysctls and conntrack commands of a portmap ADD`() throws {
-    let text = try plan(Fixture())
+    let text = try Fixture().plan(json)
     #expect(
       text == """
         # cni:net/c1/eth0: add host port 53/udp to 10.1.0.5:53
@@ -31,10 +22,10 @@ import Testing
   }
 
   @Test func `the plan assumes the bridge that the previous plugin would create`() throws {
-    let fixture = try Fixture()
-    let whole = try plan(fixture)
+    let fixture = Fixture()
+    let whole = try fixture.plan(json)
     fixture.kernel.state.links[.host] = [:]
     fixture.kernel.state.addresses = []
-    #expect(try plan(fixture) == whole)
+    #expect(try fixture.plan(json) == whole)
   }
 }

@@ -12,7 +12,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
 
 @Suite struct AddTests {
   @Test func `the result lists both ends and assigns the addresses to the container's end`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let result = try fixture.add()
     let host = fixture.owner.hostInterface
     #expect(result.interfaces.map(\.name) == [host.description, "eth0"])
@@ -30,17 +30,17 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
   }
 
   @Test func `dns in the result comes from IPAM unless it is configured`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer.dns = DNS(nameservers: ["10.1.0.1"])
     #expect(try fixture.add().dns.nameservers == ["10.1.0.1"])
-    let other = try Fixture()
+    let other = Fixture()
     other.ipam.answer.dns = DNS(nameservers: ["10.1.0.1"])
     #expect(try other.add(#""dns":{"nameservers":["192.0.2.53"]}"#).dns.nameservers == ["192.0.2.53"])
   }
 
   @Test(arguments: [("", 1400), (#""mtu":1350"#, 1350), (kinds[1], 1500)])
   func `the MTU is the uplink's, or 1500 between two containers`(keys: String, mtu: Int) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("uplink", on: .host, mtu: 1400)
     fixture.kernel.uplink = "uplink"
     #expect(try fixture.add(keys).interfaces.map(\.mtu) == [mtu, mtu])
@@ -55,10 +55,10 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
   }
 
   @Test func `a second ADD changes no shared sysctl and takes only the shared lock`() throws {
-    let first = try Fixture()
+    let first = Fixture()
     _ = try first.add()
     var second = first
-    second.owner.container = try #require(ContainerID("c2"))
+    second.owner.container = "c2"
     second.kernel.state.links[.container] = ["lo": try #require(first.kernel.link("lo", on: .container))]
     let before = second.kernel.applied.count
     _ = try second.add()
@@ -74,7 +74,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
   }
 
   @Test func `a link between two containers enables no forwarding`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(kinds[1])
     #expect(fixture.kernel.state.sysctls[.host]?["net/ipv4/ip_forward"] == "0")
     #expect(fixture.kernel.state.sysctls[.host]?["net/ipv6/conf/all/forwarding"] == "0")
@@ -84,41 +84,25 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
   /// The kernel refuses each change of an ADD once.
   @Test(arguments: 0..<35, kinds)
   func `ADD is rolled back if change n is refused`(n: Int, keys: String) throws {
-    let fixture = try Fixture()
-    let before = fixture.kernel.state
-    fixture.kernel.changesBeforeRefusal = n
-    do {
-      _ = try fixture.add(keys)
-      #expect(n >= fixture.kernel.applied.count, "a refused change must be an error")
-    } catch let error as CNIError {
-      #expect(error.code == .kernelRefused)
-      #expect(error.message.hasSuffix("injected"))
-      #expect(fixture.kernel.state == before)
-      #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
-      #expect(fixture.ipam.calls == [.add, .del])
-    }
+    let fixture = Fixture()
+    if try fixture.expectRollback(keys, refusing: n) { #expect(fixture.ipam.calls == [.add, .del]) }
   }
 
   @Test(arguments: kinds)
   func `the rollback test reaches the last change`(keys: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     _ = try fixture.add(keys)
     #expect((10..<35).contains(fixture.kernel.applied.count))
   }
 
   @Test func `ADD is rolled back if the result cannot be written`() throws {
-    let fixture = try Fixture()
-    let before = fixture.kernel.state
-    let refusal = CNIError(.ioFailure, "write the result")
-    #expect(throws: refusal) {
-      try fixture.plugin.add(fixture.call(kinds[0])) { (_) throws(CNIError) in throw refusal }
-    }
-    #expect(fixture.kernel.state == before)
+    let fixture = Fixture()
+    try fixture.expectRollbackWithoutReader(kinds[0])
     #expect(fixture.ipam.calls == [.add, .del])
   }
 
   @Test func `ADD refuses an existing interface name before it changes anything`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("eth0", on: .container)
     #expect {
       _ = try fixture.add()
@@ -130,7 +114,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
   }
 
   @Test func `a peerIfName that exists in the peer is refused`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("b0", on: .host)
     let message = "key \"peerIfName\": \"b0\" is taken in /run/netns/b: want a free name"
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { _ = try fixture.add(kinds[1]) }
@@ -138,7 +122,7 @@ let kinds = [#""ipMasq":true,"enabledad":true,"gwPriority":1"#, #""peer":"b","pe
   }
 
   @Test func `ipMasq fails on a host without a packet filter, and nothing is left`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let before = fixture.kernel.state
     fixture.kernel.filter = FakeFilter(on: nil)
     #expect(throws: CNIError.self) { _ = try fixture.add(kinds[0]) }

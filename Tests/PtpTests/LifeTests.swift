@@ -12,7 +12,7 @@ import Testing
   static let peerJSON = #"{"ipam":{"type":"fake"},"peer":"b","peerIfName":"b0"}"#
 
   private func attached(_ keys: String = kinds[0]) throws -> (Fixture, AddResult) {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     return (fixture, try fixture.add(keys))
   }
 
@@ -103,7 +103,7 @@ import Testing
     arguments: [nil, "/run/netns/c1"], [nil, LifeTests.json])
   func `DEL removes pair, rules and lease without namespace or configuration`(path: String?, json: String?) throws {
     let (fixture, _) = try attached()
-    for _ in 1...2 { try fixture.delete(json, from: path) }
+    for _ in 1...2 { try fixture.delete(json, path: path) }
     #expect(fixture.names(on: .host) == [])
     #expect(fixture.names(on: .container) == ["lo"])
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
@@ -113,21 +113,21 @@ import Testing
   @Test func `DEL removes the host's end by its name even with another alias`() throws {
     let (fixture, _) = try attached()
     fixture.kernel.state.links[.host]?[fixture.owner.hostInterface]?.alias = "alias of another program"
-    try fixture.delete(nil, from: nil)
+    try fixture.delete(nil, path: nil)
     #expect(fixture.names(on: .host) == [])
   }
 
   @Test(arguments: [nil, "/run/netns/c1"])
   func `DEL removes the peer's end by its name and owner tag`(path: String?) throws {
     let (fixture, _) = try attached(kinds[1])
-    try fixture.delete(Self.peerJSON, from: path)
+    try fixture.delete(Self.peerJSON, path: path)
     #expect(fixture.names(on: .host) == [])
     #expect(fixture.names(on: .container) == ["lo"])
   }
 
   @Test(arguments: [nil, "cni:net/c2/eth0", "cni:other/c1/eth0", "uplink"])
   func `DEL keeps the peer's own interface of the same name`(alias: String?) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.kernel.addLink("b0", on: .host, kind: "veth")
     fixture.kernel.state.links[.host]?["b0"]?.alias = alias
     try fixture.delete(Self.peerJSON)
@@ -164,7 +164,7 @@ import Testing
   @Test func `DEL keeps another network's interface`() throws {
     let (fixture, _) = try attached()
     var other = fixture
-    other.owner.network = try #require(NetworkName("other"))
+    other.owner.network = "other"
     try other.delete(nil)
     #expect(fixture.names(on: .container) == ["eth0", "lo"])
   }
@@ -182,27 +182,26 @@ import Testing
     let ours = fixture.names(on: .host)
     fixture.kernel.addLink("veth1234", on: .host, kind: "veth")
     var foreign = fixture.owner
-    foreign.network = try #require(NetworkName("other"))
+    foreign.network = "other"
     fixture.kernel.addLink(foreign.hostInterface, on: .host, kind: "veth")
     fixture.kernel.state.links[.host]?[foreign.hostInterface]?.alias = foreign.tag
     let kept = ["veth1234", foreign.hostInterface.description]
-    let attachment = ValidAttachments.Attachment(containerID: fixture.owner.container, ifname: "eth0")
-    try fixture.plugin.collectGarbage(fixture.network(json), valid: [attachment])
+    try fixture.collectGarbage(json, keeping: [.example])
     #expect(fixture.names(on: .host) == (ours + kept).sorted())
-    try fixture.plugin.collectGarbage(fixture.network(json), valid: [])
+    try fixture.collectGarbage(json)
     #expect(fixture.names(on: .host) == kept.sorted())
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
     #expect(fixture.ipam.calls == [.add, .gc, .gc])
   }
 
   @Test func `STATUS fails with ipMasq on a host without a packet filter`() throws {
-    let fixture = try Fixture()
-    try fixture.plugin.status(fixture.network(Self.json))
+    let fixture = Fixture()
+    try fixture.status(Self.json)
     fixture.kernel.filter = FakeFilter(on: nil)
     #expect(throws: CNIError(.notAvailable, "choose a packet filter: this host has none")) {
-      try fixture.plugin.status(fixture.network(Self.json))
+      try fixture.status(Self.json)
     }
-    try fixture.plugin.status(fixture.network(#"{"ipam":{"type":"fake"}}"#))
+    try fixture.status(#"{"ipam":{"type":"fake"}}"#)
     #expect(fixture.ipam.calls == [.status, .status])
   }
 }

@@ -37,7 +37,7 @@ import Testing
   private let outsideUp = LinkChange(isUp: true, alias: "cni:net/c1/eth0", group: Isolation.pairGroup)
 
   @Test func `the plan of a dual-stack container has the host as router`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let host = fixture.owner.hostInterface
     let plan = try plan(fixture)
     #expect(
@@ -67,7 +67,7 @@ import Testing
 
   @Test(arguments: [(true, "0", false), (false, "1", true)])
   func `the host's end has IPv6 only if the container has`(hasIPv6: Bool, value: String, isOptional: Bool) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     if !hasIPv6 { fixture.ipam.answer.ips.removeLast() }
     let host = fixture.owner.hostInterface
     #expect(
@@ -80,7 +80,7 @@ import Testing
   }
 
   @Test func `a link between two containers has only their addresses and routes`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer = AddResult(ips: [.init(address: "10.1.1.1/32", gateway: "10.1.1.2")])
     let plan = try plan(fixture, #""peer":"b","peerIfName":"b0","mtu":1300"#)
     #expect(plan.shared == [])
@@ -105,7 +105,7 @@ import Testing
   }
 
   @Test func `several addresses of one subnet share its gateway and its route`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer = AddResult(ips: [.init(address: "fd00:1::5/64"), .init(address: "fd00:1::6/64")])
     let routes = try plan(fixture).own.compactMap { change -> String? in
       if case .addRoute(let spec) = change { "\(spec)" } else { nil }
@@ -126,7 +126,7 @@ import Testing
   func `the gateway is the configured one or the first other address`(
     own: IPPrefix, given: IPAddress?, gateway: IPAddress
   ) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer = AddResult(ips: [.init(address: own, gateway: given)])
     let plan = try plan(fixture)
     #expect(plan.result.ips.map(\.gateway) == [gateway])
@@ -154,7 +154,7 @@ import Testing
       ([], "key \"ipam\": the plugin gave no address: want at least one"),
     ] as [([AddResult.IP], String)])
   func `addresses that give no gateway are refused`(ips: [AddResult.IP], message: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer = AddResult(ips: ips)
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { _ = try fixture.add() }
     #expect(fixture.kernel.applied == [])
@@ -176,7 +176,7 @@ import Testing
   }
 
   @Test func `masquerade rules are added before the container's link is up`() throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     let plan = try plan(
       fixture, #""ipMasq":true,"ipMasqRandomFully":true,"ipMasqBackend":"iptables","args":{"cni":{"name":"web"}}"#)
     var ruleSet = RuleSet(

@@ -46,7 +46,7 @@ import Testing
     ),
   ])
   func `ADD refuses an invalid configuration and leaves nothing`(keys: String, message: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { _ = try fixture.add(keys) }
     #expect(fixture.kernel.applied == [])
     #expect(fixture.ipam.calls.filter { $0 == .add }.count == fixture.ipam.calls.filter { $0 == .del }.count)
@@ -54,7 +54,7 @@ import Testing
 
   @Test(arguments: ["{}", #"{"ipam":{}}"#, #"{"ipam":{"type":""}}"#])
   func `a configuration without ipam is refused`(json: String) throws {
-    let fixture = try Fixture()
+    let fixture = Fixture()
     #expect {
       _ = try PTPDriver().settings(fixture.config(json), RuntimeKeys(), CNIArguments(""))
     } throws: {
@@ -92,7 +92,7 @@ import Testing
 
   @Test func `macFromIP derives the MAC address from the IPv4 address`() throws {
     #expect(try Fixture().add(#""macFromIP":true"#).interfaces[1].mac == "02:42:0a:01:00:05")
-    let fixture = try Fixture()
+    let fixture = Fixture()
     fixture.ipam.answer.ips.removeFirst()
     let message = "key \"macFromIP\": true: the container has no IPv4 address to derive the MAC address from"
     #expect(throws: CNIError(.invalidNetworkConfig, message)) { _ = try fixture.add(#""macFromIP":true"#) }

@@ -169,18 +169,13 @@ struct DeleteTests {
     try Lab.use(containers: 2) { plain in
       let lab = try plain.withOwnState()
       let (config, before, rules) = try prepare(lab, end)
-      var random = Xorshift(seed: UInt64(seed) + 1)
-      var killed = 0
-      for round in 0..<20 {
-        let isADD = round.isMultiple(of: 2)
-        if !isADD { _ = try lab.attach(config) }
-        let call = lab.call(isADD ? "ADD" : "DEL", config, on: 1, plugin: "ptp")
-        if try lab.run(call, killedAfter: Int.random(in: 1...12000, using: &random)).status == 137 { killed += 1 }
-        try lab.detach(config)
-        try expectUnchanged(lab, since: before, rules)
-      }
-      // If no plugin was killed, the delays do not fit the plugins and the test shows nothing.
-      #expect(killed > 0)
+      try lab.killInTurn(
+        seed: UInt64(seed) + 1, rounds: 20, delay: { _ in 1...12000 }, { lab.call($0, config, on: 1, plugin: "ptp") },
+        add: { _ = try lab.attach(config) },
+        clean: { _ in
+          try lab.detach(config)
+          try expectUnchanged(lab, since: before, rules)
+        })
     }
   }
 }

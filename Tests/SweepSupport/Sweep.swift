@@ -8,9 +8,8 @@ public import Testing
 
 /// The outcome of an ADD on the running kernel, in a new host and container, of which one change failed.
 public struct Sweep: Sendable {
-  /// Links, addresses and routes of host and container, before the ADD and (`after`) after it.
-  public var before: [String]
-  public var after: [String]
+  public var before: KernelState
+  public var after: KernelState
   /// The number of changes, rollback included.
   public var changes: Int
   public var succeeded: Bool
@@ -36,17 +35,11 @@ public struct Sweep: Sendable {
     self = try inFreshNamespace { path in
       var kernel = try LiveKernel.open(containerNamespace: path)
       for change in prepared { try kernel.apply(change) }
-      let before = try seen(path)
-      let counter = Counter()
-      let plugin = makePlugin { (namespaces) throws(KernelError) in
-        let live = try LiveKernel.open(containerNamespace: namespaces.container)
-        return FailingKernel(live, changesBeforeRefusal: n) { _ in counter.count += 1 }
-      }
-      var succeeded = true
-      do {
-        try plugin.add(call(json, path)) { (_) throws(CNIError) in }
-      } catch is CNIError { succeeded = false }
-      return Sweep(before: before, after: try seen(path), changes: counter.count, succeeded: succeeded)
+      var answer = FakeDelegate.bothFamilies
+      answer.routes = [Route(dst: .everything(.v4)), Route(dst: .everything(.v6))]
+      let before = try KernelState(of: path)
+      let add = try TriedADD(json, in: path, refusing: n, answer: answer, by: makePlugin)
+      return Sweep(before: before, after: try KernelState(of: path), changes: add.changes, succeeded: add.succeeded)
     }
   }
 
@@ -71,43 +64,10 @@ public struct Sweep: Sendable {
     }
   }
 
-  private init(before: [String], after: [String], changes: Int, succeeded: Bool) {
+  private init(before: KernelState, after: KernelState, changes: Int, succeeded: Bool) {
     self.before = before
     self.after = after
     self.changes = changes
     self.succeeded = succeeded
   }
-}
-
-private final class Counter {
-  var count = 0
-}
-
-private struct NoFixture: Error {}
-
-private func call<Config>(_ json: String, _ path: String) throws -> Call<Config> where Config: JSONReadable & Sendable {
-  guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw NoFixture() }
-  let answer = AddResult(
-    ips: [
-      .init(address: "10.1.0.5/24", gateway: "10.1.0.1"), .init(address: "fd00:1::5/64", gateway: "fd00:1::1"),
-    ],
-    routes: [Route(dst: .everything(.v4)), Route(dst: .everything(.v6))])
-  return Call(
-    owner: AttachmentID(network: network, container: container, interface: "eth0"), namespacePath: path,
-    config: try CNIJSON.decode(Config.self, from: Array(json.utf8)),
-    delegates: Delegates(ipam: PluginType("fake")) { (_, _, _) throws(CNIError) in answer })
-}
-
-private func seen(_ path: String) throws -> [String] {
-  var kernel = try LiveKernel.open(containerNamespace: path)
-  var lines: [String] = []
-  for netns in NetNS.allCases {
-    for link in try kernel.allLinks(on: netns) {
-      lines.append("\(netns) \(link.name) \(link.kind ?? "-") up \(link.isUp) mtu \(link.mtu) \(link.alias ?? "")")
-      lines += try kernel.addresses(of: link.name, on: netns).map { "\(netns) \(link.name) \($0)" }
-      lines += try kernel.routes(of: link.name, on: netns).map { "\(netns) \($0)" }
-    }
-    lines.append("\(netns) lo's disable_ipv6 \(try kernel.sysctl("net/ipv6/conf/lo/disable_ipv6", on: netns) ?? "-")")
-  }
-  return lines
 }

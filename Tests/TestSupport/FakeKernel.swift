@@ -49,6 +49,15 @@ public final class FakeKernel: Kernel {
     state.sysctls[.container] = ["net/ipv6/conf/lo/disable_ipv6": "1"]
   }
 
+  /// Puts a new container in place of the present one; the host stays as it is.
+  public func replaceContainer() {
+    let fresh = FakeKernel().state
+    state.links[.container] = fresh.links[.container]
+    state.sysctls[.container] = fresh.sysctls[.container]
+    state.addresses.removeAll { $0.netns == .container }
+    state.routes.removeAll { $0.netns == .container }
+  }
+
   public func addLink(_ name: InterfaceName, on netns: NetNS, kind: String? = nil, mtu: Int = 1500) {
     lastIndex += 1
     state.links[netns]?[name] = LinkInfo(name: name, index: lastIndex, kind: kind, mtu: mtu, mac: .random())

@@ -1,3 +1,4 @@
+public import CNI
 public import NetTypes
 
 extension InterfaceName: ExpressibleByStringLiteral {
@@ -21,5 +22,13 @@ extension IPPrefix: ExpressibleByStringLiteral {
 }
 
 extension MACAddress: ExpressibleByStringLiteral {
+  public init(stringLiteral text: String) { self.init(checked: text) }
+}
+
+extension NetworkName: ExpressibleByStringLiteral {
+  public init(stringLiteral text: String) { self.init(checked: text) }
+}
+
+extension ContainerID: ExpressibleByStringLiteral {
   public init(stringLiteral text: String) { self.init(checked: text) }
 }

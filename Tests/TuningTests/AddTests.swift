@@ -67,9 +67,11 @@ import Testing
   @Test(arguments: ["{}", #"{"mtu": 1400}"#])
   func `ADD without prevResult is refused`(json: String) throws {
     try Fixture.use { (fixture) throws in
+      var call = try fixture.call(json)
+      call.previous = nil
       #expect(
         throws: CNIError(.invalidNetworkConfig, "missing prevResult: tuning must be called as chained plugin")
-      ) { try fixture.add(json, previous: nil) }
+      ) { try fixture.plugin.add(call) { (_) throws(CNIError) in } }
     }
   }
 
@@ -116,26 +118,15 @@ import Testing
   @Test(arguments: 0..<8)
   func `ADD is rolled back if change n is refused`(n: Int) throws {
     try Fixture.use { (fixture) throws in
-      let before = fixture.kernel.state
-      fixture.kernel.changesBeforeRefusal = n
-      var succeeded = true
-      do { try fixture.add(Self.everything) } catch is CNIError { succeeded = false }
-      #expect(succeeded == (n >= 6), "six changes: five of the link, one of the settings")
-      if !succeeded {
-        #expect(fixture.kernel.state == before)
-        #expect(try fixture.backups() == [:])
-      }
+      let refused = try fixture.expectRollback(Self.everything, refusing: n)
+      #expect(refused == (n < 6), "six changes: five of the link, one of the settings")
+      if refused { #expect(try fixture.backups() == [:]) }
     }
   }
 
   @Test func `ADD is rolled back if the result cannot be written`() throws {
     try Fixture.use { (fixture) throws in
-      let before = fixture.kernel.state
-      let refusal = CNIError(.ioFailure, "no reader")
-      #expect(throws: refusal) {
-        try fixture.plugin.add(fixture.call(Self.everything)) { (_) throws(CNIError) in throw refusal }
-      }
-      #expect(fixture.kernel.state == before)
+      try fixture.expectRollbackWithoutReader(Self.everything)
       #expect(try fixture.backups() == [:])
     }
   }
@@ -160,7 +151,7 @@ import Testing
       #expect(fixture.kernel.state == between.0)
       #expect(try fixture.backups() == between.1)
       try fixture.add(second, previous: result)
-      for _ in 1...2 { try fixture.delete() }
+      for _ in 1...2 { try fixture.delete("{}") }
       #expect(fixture.kernel.state == before)
       #expect(try fixture.backups() == [:])
     }

@@ -63,10 +63,10 @@ import Testing
       #expect(throws: CNIError.self) { try fixture.add(json) }
       #expect(throws: CNIError.self) { try fixture.add(#"{"args": {"cni": \#(json)}}"#) }
       #expect(fixture.kernel.state == before)
-      #expect(try fixture.status(json)?.code == .notAvailable)
+      #expect(try fixture.obstacle(json)?.code == .notAvailable)
       try fixture.allow("(")
       try fixture.add(#"{"mtu": 1400}"#)
-      #expect(try fixture.status(#"{"mtu": 1400}"#) == nil)
+      #expect(try fixture.obstacle(#"{"mtu": 1400}"#) == nil)
     }
   }
 }

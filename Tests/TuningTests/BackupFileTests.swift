@@ -68,8 +68,8 @@ import Testing
       default: #expect(unsafe mkfifo(path, 0o600) == 0)
       }
       try fixture.plugin.collectGarbage(fixture.network("{}"), valid: [])
-      try fixture.delete()
-      try fixture.delete()
+      try fixture.delete("{}")
+      try fixture.delete("{}")
       #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.dataDir) == [])
     }
   }
@@ -78,7 +78,7 @@ import Testing
     try Fixture.use { (fixture) throws in
       try FileManager.default.createDirectory(
         atPath: "\(fixture.dataDir)/c1_eth0.json/x", withIntermediateDirectories: true)
-      try fixture.delete()
+      try fixture.delete("{}")
       #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.dataDir) == ["c1_eth0.json"])
     }
   }

@@ -1,3 +1,4 @@
+import BaseSupport
 import CNI
 import Foundation
 import Kernel
@@ -7,9 +8,9 @@ import TestSupport
 @testable import tuning
 
 /// A container with an interface `eth0` of a network called "net", and a directory for backups.
-struct Fixture {
+struct Fixture: PluginFixture {
   let kernel = FakeKernel()
-  let owner: AttachmentID
+  var owner = AttachmentID.example
   let directory: String
   /// The number of times that the plugin opened the kernel.
   let openings = Counter()
@@ -19,15 +20,10 @@ struct Fixture {
   /// Runs `body` with a new fixture; its files are removed afterwards.
   @discardableResult
   static func use<Value>(_ body: (Fixture) throws -> Value) throws -> Value {
-    let url = FileManager.default.temporaryDirectory.appending(path: "tuning-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: url) }  // errors must not hide those of the test
-    return try body(try Fixture(directory: url.path()))
+    try inTemporaryDirectory { try body(Fixture(directory: $0)) }
   }
 
-  private init(directory: String) throws {
-    guard let network = NetworkName("net"), let container = ContainerID("c1") else { throw BadFixture() }
-    owner = AttachmentID(network: network, container: container, interface: "eth0")
+  private init(directory: String) {
     self.directory = directory
     kernel.addLink("eth0", on: .container, kind: "veth")
     kernel.state.links[.container]?["eth0"]?.mac = "02:00:00:00:00:01"
@@ -60,42 +56,16 @@ struct Fixture {
     return .object((value.object ?? [:]).merging(["dataDir": .string(dataDir)]) { own, _ in own })
   }
 
-  func config(_ json: String) throws -> TuningConfig { try TuningConfig(JSONReader(document(json))) }
+  var delegates: Delegates { Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil } }
 
-  func call(
-    _ json: String, arguments: String = "", previous: AddResult? = Fixture.previous
-  ) throws -> Call<TuningConfig> {
-    Call(
-      owner: owner, namespacePath: "/run/netns/c1", argumentsText: arguments, config: try config(json),
-      keys: try RuntimeKeys(JSONReader(document(json))), previous: previous, delegates: Self.noDelegates)
-  }
-
-  static var noDelegates: Delegates { Delegates(ipam: nil) { (_, _, _) throws(CNIError) in nil } }
-
-  /// Runs ADD and returns its result.
-  @discardableResult
-  func add(_ json: String, arguments: String = "", previous: AddResult? = Fixture.previous) throws -> AddResult {
-    var answer = AddResult()
-    try plugin.add(call(json, arguments: arguments, previous: previous)) { (result) throws(CNIError) in
-      answer = result
-    }
-    return answer
-  }
-
-  func delete(_ json: String? = "{}", network: NetworkName? = nil, namespacePath: String? = "/run/netns/c1") throws {
-    var owner = owner
-    owner.network = network ?? owner.network
-    try plugin.delete(
-      Removal(
-        owner: owner, namespacePath: namespacePath, config: try json.map { try config($0) }, delegates: Self.noDelegates
-      ))
-  }
+  func defaultPrevious(_ config: TuningConfig) -> AddResult? { Self.previous }
 
   /// The backups, by file name.
   func backups() throws -> [String: String] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: dataDir)) ?? []
-    return Dictionary(
-      uniqueKeysWithValues: try names.map { ($0, try String(contentsOfFile: "\(dataDir)/\($0)", encoding: .utf8)) })
+    Dictionary(
+      uniqueKeysWithValues: try fileNames(dataDir).map {
+        ($0, try String(contentsOfFile: "\(dataDir)/\($0)", encoding: .utf8))
+      })
   }
 
   func writeBackup(_ name: String, _ text: String) throws {
@@ -108,5 +78,3 @@ struct Fixture {
     try list.write(toFile: allowListPath, atomically: false, encoding: .utf8)
   }
 }
-
-struct BadFixture: Error {}

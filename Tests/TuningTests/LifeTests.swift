@@ -6,38 +6,13 @@ import TestSupport
 import Testing
 @testable import tuning
 
-extension Fixture {
-  func network(_ json: String) throws -> NetworkCall<TuningConfig> {
-    NetworkCall(name: owner.network, config: try config(json), delegates: Self.noDelegates)
-  }
-
-  /// The error of STATUS; `nil` if it succeeds.
-  func status(_ json: String) throws -> CNIError? {
-    let network = try network(json)
-    do throws(CNIError) {
-      try plugin.status(network)
-      return nil
-    } catch { return error }
-  }
-}
-
 @Suite struct LifeTests {
-  private func complaint(_ fixture: Fixture, _ json: String) throws -> String {
-    do {
-      try fixture.plugin.check(fixture.call(json))
-      return ""
-    } catch let error as CNIError {
-      #expect(error.code == .differences)
-      return error.message
-    }
-  }
-
   @Test func `CHECK reports nothing after ADD, and later every difference`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.add(AddTests.everything)
-      #expect(try complaint(fixture, AddTests.everything) == "")
-      try fixture.delete()
-      let message = try complaint(fixture, AddTests.everything)
+      #expect(try fixture.complaint(AddTests.everything) == "")
+      try fixture.delete("{}")
+      let message = try fixture.complaint(AddTests.everything)
       for fragment in [
         "promiscuous mode false, want true", "all-multicast mode false, want true", "MTU 1500, want 1400",
         "transmit queue length 1000, want 77", "MAC 02:00:00:00:00:01, want 02:00:00:00:00:09",
@@ -49,23 +24,23 @@ extension Fixture {
   @Test func `CHECK checks promiscuous mode only if promisc is configured`() throws {
     try Fixture.use { (fixture) throws in
       fixture.kernel.state.links[.container]?["eth0"]?.isPromiscuous = true
-      #expect(try complaint(fixture, #"{"promisc": false}"#).contains("promiscuous mode true, want false"))
-      #expect(try complaint(fixture, #"{"mtu": 1500}"#) == "")
+      #expect(try fixture.complaint(#"{"promisc": false}"#).contains("promiscuous mode true, want false"))
+      #expect(try fixture.complaint(#"{"mtu": 1500}"#) == "")
     }
   }
 
   @Test func `CHECK ignores the spacing in a list of numbers`() throws {
     try Fixture.use { (fixture) throws in
-      #expect(try complaint(fixture, #"{"sysctl": {"net.ipv4.ip_local_port_range": "32768 60999"}}"#) == "")
-      #expect(try complaint(fixture, #"{"sysctl": {"net.ipv4.ip_local_port_range": "32768 6099"}}"#) != "")
+      #expect(try fixture.complaint(#"{"sysctl": {"net.ipv4.ip_local_port_range": "32768 60999"}}"#) == "")
+      #expect(try fixture.complaint(#"{"sysctl": {"net.ipv4.ip_local_port_range": "32768 6099"}}"#) != "")
     }
   }
 
   @Test func `CHECK of sysctls alone needs no interface`() throws {
     try Fixture.use { (fixture) throws in
       fixture.kernel.state.links[.container]?["eth0"] = nil
-      #expect(try complaint(fixture, #"{"sysctl": {"net.ipv4.ip_forward": "0"}}"#) == "")
-      #expect(try complaint(fixture, #"{"mtu": 1500}"#).contains("link eth0 is missing"))
+      #expect(try fixture.complaint(#"{"sysctl": {"net.ipv4.ip_forward": "0"}}"#) == "")
+      #expect(try fixture.complaint(#"{"mtu": 1500}"#).contains("link eth0 is missing"))
     }
   }
 
@@ -75,7 +50,7 @@ extension Fixture {
       try fixture.add(AddTests.everything)
       #expect(fixture.kernel.state != before)
       for _ in 1...2 {
-        try fixture.delete()
+        try fixture.delete("{}")
         #expect(fixture.kernel.state == before)
         #expect(try fixture.backups() == [:])
       }
@@ -86,7 +61,7 @@ extension Fixture {
     try Fixture.use { (fixture) throws in
       try fixture.add(AddTests.everything)
       let before = fixture.kernel.state
-      try fixture.delete(namespacePath: nil)
+      try fixture.delete("{}", path: nil)
       #expect(fixture.kernel.state == before)
       #expect(try fixture.backups() == [:])
     }
@@ -104,7 +79,7 @@ extension Fixture {
     try Fixture.use { (fixture) throws in
       try fixture.add(AddTests.everything)
       fixture.kernel.state.links[.container]?["eth0"] = nil
-      try fixture.delete()
+      try fixture.delete("{}")
       #expect(fixture.kernel.sysctl("net/ipv4/ip_forward", on: .container) == "0")
       #expect(try fixture.backups() == [:])
     }
@@ -117,9 +92,9 @@ extension Fixture {
       try fixture.add(AddTests.everything)
       fixture.kernel.changesBeforeRefusal = n
       let changes = fixture.kernel.applied.count
-      #expect(throws: CNIError.self) { try fixture.delete() }
+      #expect(throws: CNIError.self) { try fixture.delete("{}") }
       #expect(fixture.kernel.applied.count == changes + 7)
-      try fixture.delete()
+      try fixture.delete("{}")
       #expect(fixture.kernel.state == before)
       #expect(try fixture.backups() == [:])
     }
@@ -129,7 +104,9 @@ extension Fixture {
     try Fixture.use { (fixture) throws in
       try fixture.add(AddTests.everything)
       let before = (fixture.kernel.state, try fixture.backups())
-      try fixture.delete(network: NetworkName("other"))
+      var other = fixture
+      other.owner.network = "other"
+      try other.delete("{}")
       #expect(fixture.kernel.state == before.0)
       #expect(try fixture.backups() == before.1)
     }
@@ -141,7 +118,7 @@ extension Fixture {
       try fixture.writeBackup("c1_eth0.json", content)
       try fixture.writeBackup("c1_eth0.json.tmp", content)
       let before = fixture.kernel.state
-      try fixture.delete()
+      try fixture.delete("{}")
       #expect(fixture.kernel.state == before)
       #expect(try fixture.backups() == [:])
     }
@@ -150,7 +127,7 @@ extension Fixture {
   @Test func `DEL removes the temporary backup file of a killed ADD`() throws {
     try Fixture.use { (fixture) throws in
       try fixture.writeBackup("c1_eth0.json.tmp", "")
-      try fixture.delete()
+      try fixture.delete("{}")
       #expect(try fixture.backups() == [:])
       #expect(fixture.openings.count == 0)
     }
@@ -160,7 +137,7 @@ extension Fixture {
     try Fixture.use { (fixture) throws in
       try fixture.writeBackup(
         "c1_eth0.json", "{\n \"mac\": \"02:00:00:00:00:0a\",\n \"promisc\": true,\n \"mtu\": 1200,\n \"txQLen\": 5\n}")
-      try fixture.delete()
+      try fixture.delete("{}")
       let link = try #require(fixture.kernel.link("eth0", on: .container))
       #expect(link.mac == "02:00:00:00:00:0a" && link.mtu == 1200 && link.txQueueLength == 5 && link.isPromiscuous)
       #expect(try fixture.backups() == [:])
@@ -176,20 +153,19 @@ extension Fixture {
       try fixture.writeBackup("c4_eth0.json", #"{"mtu":1500,"network":"other"}"#)
       try fixture.writeBackup("c5_eth0.json", #"{"mtu":1500}"#)
       try fixture.writeBackup("notes", "mine")
-      let valid = ValidAttachments.Attachment(containerID: fixture.owner.container, ifname: "eth0")
-      try fixture.plugin.collectGarbage(fixture.network("{}"), valid: [valid])
+      try fixture.collectGarbage("{}", keeping: [fixture.owner])
       #expect(try fixture.backups().keys.sorted() == ["c1_eth0.json", "c4_eth0.json", "c5_eth0.json", "notes"])
-      try fixture.plugin.collectGarbage(fixture.network("{}"), valid: [])
+      try fixture.collectGarbage("{}")
       #expect(try fixture.backups().keys.sorted() == ["c4_eth0.json", "c5_eth0.json", "notes"])
-      try fixture.plugin.collectGarbage(fixture.network(#"{"dataDir": "/nowhere/at/all"}"#), valid: [])
+      try fixture.collectGarbage(#"{"dataDir": "/nowhere/at/all"}"#)
     }
   }
 
   @Test func `STATUS fails if dataDir is not writable`() throws {
     try Fixture.use { (fixture) throws in
-      #expect(try fixture.status("{}") == nil)
+      #expect(try fixture.obstacle("{}") == nil)
       #expect(try fixture.backups() == [:])
-      let error = try fixture.status(#"{"dataDir": "/dev/null/x"}"#)
+      let error = try fixture.obstacle(#"{"dataDir": "/dev/null/x"}"#)
       #expect(error?.code == .notAvailable)
       #expect(error?.message.contains("/dev/null/x") == true)
     }

@@ -1,5 +1,5 @@
 /// A random number generator with the same numbers in each run (Marsaglia's xorshift).
-public struct Xorshift: RandomNumberGenerator {
+public struct Xorshift: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
   public init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 }
