@@ -16,16 +16,6 @@ func fuzz(_ bytes: [UInt8]) {
   }
 }
 
-func attempt(_ body: () throws(CNIError) -> Void) {
-  do throws(CNIError) {
-    try body()
-  } catch {
-    let expected: [CNIError.Code] = [.decodingFailure, .invalidNetworkConfig, .unsupportedField]
-    require(expected.contains(error.code), "\(error)")
-    require(!error.message.isEmpty, "the error has no message")
-  }
-}
-
 func checkPorts(_ settings: PortmapSettings) {
   require(settings.masquerades || !settings.masqueradesAll, "masqAll without snat")
   for mapping in settings.mappings {

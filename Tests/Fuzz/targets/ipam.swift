@@ -4,15 +4,12 @@ import NetTypes
 
 /// A configuration gives range sets with addresses inside their subnets, or is refused with a code.
 func fuzz(_ bytes: [UInt8]) {
-  do throws(CNIError) {
+  let codes: [CNIError.Code] = [
+    .decodingFailure, .invalidNetworkConfig, .unsupportedField, .incompatibleVersion, .poolExhausted,
+  ]
+  attempt(codes) { () throws(CNIError) in
     let config = try CNIJSON.decode(HostLocalConfig.self, from: bytes)
     for set in try config.rangeSets(autoSubnets: unused) { check(set) }
-  } catch {
-    let expected: [CNIError.Code] = [
-      .decodingFailure, .invalidNetworkConfig, .unsupportedField, .incompatibleVersion, .poolExhausted,
-    ]
-    require(expected.contains(error.code), "\(error)")
-    require(!error.message.isEmpty, "the error has no message")
   }
 }
 

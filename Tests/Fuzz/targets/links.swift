@@ -26,16 +26,6 @@ func fuzz(_ bytes: [UInt8]) {
   }
 }
 
-func attempt(_ body: () throws(CNIError) -> Void) {
-  do throws(CNIError) {
-    try body()
-  } catch {
-    let expected: [CNIError.Code] = [.decodingFailure, .invalidNetworkConfig, .unsupportedField]
-    require(expected.contains(error.code), "\(error)")
-    require(!error.message.isEmpty, "the error has no message")
-  }
-}
-
 func checkChildLink(_ config: some ChildLinkConfig) throws(CNIError) {
   let settings = try ChildLinkSettings(config, RuntimeKeys(), CNIArguments(""))
   checkMetric(settings.defaultMetric)

@@ -6,7 +6,7 @@ import PluginKit
 
 /// A configuration of `dns-hosts` gives settings that fit a hosts file, or is refused; state files can be read back.
 func fuzz(_ bytes: [UInt8]) {
-  attempt { () throws(CNIError) in
+  attempt([.decodingFailure, .invalidNetworkConfig, .unsupportedField, .invalidEnvironment]) { () throws(CNIError) in
     let value = try CNIJSON.decodeValue(bytes)
     _ = DNSHosts.partialConfig(value)
     checkSettings(try settings(JSONReader(value)))
@@ -14,16 +14,6 @@ func fuzz(_ bytes: [UInt8]) {
   checkState(Member.self, bytes) { $0.json }
   checkState(ContainerRecord.self, bytes) { $0.json }
   checkState(ContainerTextRecord.self, bytes) { $0.json }
-}
-
-func attempt(_ body: () throws(CNIError) -> Void) {
-  do throws(CNIError) {
-    try body()
-  } catch {
-    let expected: [CNIError.Code] = [.decodingFailure, .invalidNetworkConfig, .unsupportedField, .invalidEnvironment]
-    require(expected.contains(error.code), "\(error)")
-    require(!error.message.isEmpty, "the error has no message")
-  }
 }
 
 func settings(_ json: JSONReader) throws(CNIError) -> DNSHostsSettings {
