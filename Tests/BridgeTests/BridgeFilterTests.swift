@@ -195,18 +195,12 @@ import Testing
       "\(error)".contains("packet filter: masquerade of 10.1.0.5 out of 10.1.0.0/24 is missing")
     }
     try fixture.kernel.filter.add(ruleSet)
-    let config = try fixture.call(json).config
-    let network = NetworkCall(name: fixture.owner.network, config: config, delegates: fixture.ipam.delegates)
-    try fixture.plugin.collectGarbage(
-      network, valid: [.init(containerID: fixture.owner.container, ifname: fixture.owner.interface)])
+    try fixture.collectGarbage(json, keeping: [fixture.owner])
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [ruleSet])
-    try fixture.plugin.collectGarbage(network, valid: [])
+    try fixture.collectGarbage(json)
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
     try fixture.kernel.filter.add(ruleSet)
-    for _ in 1...2 {
-      try fixture.plugin.delete(
-        Removal(owner: fixture.owner, namespacePath: nil, config: nil, delegates: fixture.ipam.delegates))
-    }
+    for _ in 1...2 { try fixture.delete(path: nil) }
     #expect(try fixture.kernel.filter.ruleSets(of: fixture.owner.network) == [])
   }
 }
