@@ -54,16 +54,15 @@ public struct PluginProcess: Sendable {
   ///   - prefix: goes before the plugin's own message.
   /// - Returns: code 105 with the output as details if the plugin printed no error.
   public func error(in output: ChildOutput, of command: String, prefix: String? = nil) -> CNIError {
-    if let printed = try? CNIJSON.decode(PrintedError.self, from: output.output),
-      printed.message != nil || printed.code != nil
-    {
-      let code = printed.code.flatMap { $0.rawValue == 0 ? nil : $0 } ?? .delegateFailed
+    let printed = try? CNIJSON.decode(PrintedError.self, from: output.output)
+    if let printed, printed.code?.rawValue != 0, printed.code != nil || printed.message != nil {
       let message = [prefix, printed.message ?? "plugin \(type) failed"].compactMap(\.self).joined(separator: ": ")
-      return CNIError(code, message, details: printed.details)
+      return CNIError(printed.code ?? .delegateFailed, message, details: printed.details)
     }
+    let code = printed?.code == nil ? "" : " and code 0, which is not an error code"
     let text = [output.errors, output.output].map(oneLine).first { !$0.isEmpty } ?? "it printed nothing"
     return CNIError(
-      .delegateFailed, "plugin \(type) \(command): ended with status \(output.status)", details: text)
+      .delegateFailed, "plugin \(type) \(command): ended with status \(output.status)\(code)", details: text)
   }
 }
 
