@@ -30,7 +30,7 @@ public protocol LinkDriver {
     _ settings: Settings, owner: AttachmentID, at kernel: inout K
   ) throws(KernelError) -> HostState
 
-  /// Computes all changes and the result from the facts, without access to the kernel.
+  /// Computes all changes and the result from the host state, without access to the kernel.
   ///
   /// - Parameters:
   ///   - settings: the configuration.
@@ -38,8 +38,8 @@ public protocol LinkDriver {
   ///   - owner: the attachment.
   ///   - namespacePath: the path of the container's namespace.
   ///   - addresses: the result of IPAM; for CHECK the one of ADD. Empty for a link without addresses, and for the
-  ///     first of two plans if IPAM needs the link (DHCP): the second plan, with addresses and the same facts, has the
-  ///     same link.
+  ///     first of two plans if IPAM needs the link (DHCP): the second plan, with addresses and the same host
+  ///     state, has the same link.
   /// - Returns: the changes and the CNI result.
   /// - Throws: code 7 for values that are not possible on this host.
   func plan(

@@ -241,7 +241,7 @@ extension MainPlugin: Plugin where Host: ~Copyable, Driver.Input == Driver.Confi
   }
 }
 
-/// The facts and the plan of an attachment that was made.
+/// The host state and the plan of an attachment that was made.
 struct MadeAttachment<Driver: LinkDriver> {
   var hostState: Driver.HostState
   var plan: AttachmentPlan
@@ -306,7 +306,7 @@ extension KernelError {
 extension MainPlugin where Host: ~Copyable {
   /// ADD for an IPAM plugin that needs the link (DHCP): creates the link without addresses, then adds them.
   ///
-  /// Both plans are computed from the same facts, so that the second one only adds the addresses to the first.
+  /// Both plans are computed from the same host state, so that the second one only adds the addresses to the first.
   func addLinkFirst(
     _ call: Call<Config>, _ settings: Driver.Settings, after previous: AddResult?,
     in transaction: inout Transaction<Host>, commit: Commit
