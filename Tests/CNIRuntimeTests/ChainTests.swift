@@ -131,6 +131,10 @@ private let chain = #"""
     ("boom", "plugin one ADD: ended with status 1: boom (code 105)"),
     (#"{"code":999,"msg":"no"}"#, "plugin one ADD: no (code 999)"),
     (#"{"msg":"no"}"#, "plugin one ADD: no (code 105)"),
+    (
+      #"{"code":0,"msg":"no"}"#,
+      #"plugin one ADD: ended with status 1 and code 0, which is not an error code: {"code":0,"msg":"no"} (code 105)"#
+    ),
   ])
   func `the error has the output of the failed plugin`(output: String, complaint: String) throws {
     try FakePlugins.with(["one"]) { host in
