@@ -1,3 +1,4 @@
+import Linux
 public import NetTypes
 
 /// A destination that the host already reaches by an interface.
@@ -42,5 +43,14 @@ extension HostRoute {
       guard !address.isLinkLocal, !address.isMulticast, fields[9] != "lo" else { return nil }
       return IPPrefix(address, length: length).map { HostRoute(destination: $0, interface: String(fields[9])) }
     }
+  }
+}
+
+extension HostRoute {
+  /// The routes of this process's namespace; a table that cannot be read counts as empty.
+  public static func read() -> [HostRoute] {
+    // A kernel without IPv6 has no such file.
+    let v4 = (try? Files.read("/proc/net/route")) ?? [], v6 = (try? Files.read("/proc/net/ipv6_route")) ?? []
+    return parseIPv4(String(decoding: v4, as: UTF8.self)) + parseIPv6(String(decoding: v6, as: UTF8.self))
   }
 }

@@ -30,7 +30,9 @@ struct LogTests {
         #expect(steps.contains { $0.text("step")?.contains("host-local") == true })
         #expect(steps.allSatisfy { $0.text("microseconds") != nil })
       }
-      #expect(lines.first?.list("steps").contains { $0.text("step")?.hasPrefix("create veth") == true } == true)
+      for step in ["lock host", "look up br0", "create veth"] {
+        #expect(lines.first?.list("steps").contains { $0.text("step")?.hasPrefix(step) == true } == true, "\(step)")
+      }
     }
   }
 
