@@ -28,6 +28,7 @@ struct NetlinkSocket: ~Copyable {
     guard unsafe cl_netlink_options(nl_socket_get_fd(handle)) == 0 else {
       throw KernelError(errno: .last, doing: "set netlink socket options")
     }
+    if family == NETLINK_NETFILTER { LateClosing.keep(raw: unsafe nl_socket_get_fd(handle)) }
     return socket
   }
 

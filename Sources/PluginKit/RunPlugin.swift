@@ -8,6 +8,7 @@ import NetTypes
 public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
   StandardStreams.occupyClosedStreams()
   StandardStreams.turnSignalsIntoErrors()
+  LateClosing.begin()
   guard Invocation.hasCommand({ Environment[$0] }) else {
     printNameAndVersions(P.name)
     exit(0)

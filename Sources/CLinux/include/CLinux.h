@@ -51,3 +51,14 @@ int cl_announce(int index, const uint8_t mac[6], const uint8_t *address, size_t 
 
 /* openat2(2) that follows no symbolic link and does not leave the directory: ELOOP, EXDEV. */
 int cl_open_beneath(int directory, const char *path, int flags, mode_t mode);
+
+/* Netfilter sockets of a process that ends soon. After a deletion in nf_tables, the last close of any of them waits until
+   the kernel has freed what was deleted. */
+
+/* From now on the process keeps them; it must be single-threaded when it calls exit(3). If it has deleted something, a child
+   of its own holds them for a moment after the end, and nothing else. */
+void cl_close_late(void);
+/* Keeps a duplicate of the socket, if cl_close_late was called. */
+void cl_keep_until_exit(int fd);
+/* Something was deleted in nf_tables. */
+void cl_note_deletion(void);
