@@ -55,8 +55,9 @@ let package = Package(
     library("PluginKit", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
 
     library("Netlink", ["CLinux", "CNetlink", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
-    library("Nftables", ["CExit", "CNI", "CNftables", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
-    library("Iptables", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
+    library("Netfilter", ["NetTypes"]),
+    library("Nftables", ["CExit", "CNI", "CNftables", "Kernel", "Linux", "Netfilter", "NetTypes", "PacketFilter"]),
+    library("Iptables", ["CNI", "Kernel", "Linux", "Netfilter", "NetTypes", "PacketFilter"]),
     library(
       "HostFilter", ["CDBus", "CNI", "Iptables", "Kernel", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
     // Apart from Etcd because it loads libcurl: what links it is no static executable.
@@ -151,10 +152,13 @@ let package = Package(
       name: "CNITests", dependencies: ["CNI", "NetTypes"], exclude: ["Golden"], swiftSettings: strict),
     tests(
       "PortmapTests", ["portmap", "CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
-    tests("NftablesTests", ["Nftables", "CNI", "NetTypes", "Kernel", "PacketFilter"]),
-    tests(
-      "NftablesKernelTests",
-      ["BaseSupport", "Nftables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
+    tests("NftablesTests", ["Nftables", "CNI", "Netfilter", "NetTypes", "Kernel", "PacketFilter"]),
+    .testTarget(
+      name: "NftablesKernelTests",
+      dependencies: [
+        "BaseSupport", "Nftables", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "TestSupport",
+      ],
+      exclude: ["Golden"], swiftSettings: strict),
     tests(
       "IptablesKernelTests",
       ["Iptables", "CNI", "Kernel", "LabSupport", "Linux", "NetTypes", "PacketFilter", "TestSupport"]),
@@ -188,7 +192,7 @@ let package = Package(
         "overlay-vxlan", "Overlay", "PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter", "SweepSupport",
         "TestSupport",
       ]),
-    tests("IptablesTests", ["Iptables", "CNI", "Kernel", "NetTypes", "PacketFilter"]),
+    tests("IptablesTests", ["Iptables", "CNI", "Kernel", "Netfilter", "NetTypes", "PacketFilter"]),
     tests(
       "CnictlTests",
       [

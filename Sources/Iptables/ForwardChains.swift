@@ -1,4 +1,5 @@
 import NetTypes
+import Netfilter
 import PacketFilter
 
 /// A chain or set of nf_tables.
@@ -55,9 +56,7 @@ struct ForwardChains: ~Copyable {
   private static func baseChains(
     _ socket: borrowing NftSocket, includingOpenedByADD: Bool
   ) throws(KernelError) -> [BaseChain] {
-    var request = NftMessage(
-      kind: .getChain, flags: NftMessage.Flags.dump, family: .v4, attributes: NftAttributes())
-    request.familyNumber = 0
+    let request = NftMessage(kind: .getChain, flags: NftMessage.Flags.dump, family: 0)
     var baseChains: [BaseChain] = []
     for answer in try socket.ask(request, doing: "list chains of nf_tables") {
       guard let table = answer.text(1), let name = answer.text(3), answer.nested(4)?.number(1) == 2,
@@ -74,8 +73,7 @@ struct ForwardChains: ~Copyable {
   private func isDormant(_ chain: NftObject) throws(KernelError) -> Bool {
     var attributes = NftAttributes()
     attributes.put(1, chain.table)
-    var request = NftMessage(kind: .getTable, flags: 0, family: .v4, attributes: attributes)
-    request.familyNumber = chain.family
+    let request = NftMessage(kind: .getTable, family: chain.family, attributes: attributes)
     let table = try socket.ask(request, doing: "look for table \(chain.table)").first
     return (table?.number(2) ?? 0) & 1 == 1
   }
@@ -180,8 +178,8 @@ struct ForwardChains: ~Copyable {
     var attributes = NftAttributes()
     attributes.put(1, chain.table)
     attributes.put(2, chain.name)
-    var request = NftMessage(kind: .getRule, flags: NftMessage.Flags.dump, family: .v4, attributes: attributes)
-    request.familyNumber = chain.family
+    let request = NftMessage(
+      kind: .getRule, flags: NftMessage.Flags.dump, family: chain.family, attributes: attributes)
     let all = try socket.ask(request, doing: "list rules of \(chain)")
       .filter { $0.text(2) == chain.name }.map { ForwardRule($0) }
     rules[chain] = all
@@ -193,8 +191,8 @@ struct ForwardChains: ~Copyable {
     var attributes = NftAttributes()
     attributes.put(1, set.table)
     attributes.put(2, set.name)
-    var request = NftMessage(kind: .getSetElements, flags: NftMessage.Flags.dump, family: .v4, attributes: attributes)
-    request.familyNumber = set.family
+    let request = NftMessage(
+      kind: .getSetElements, flags: NftMessage.Flags.dump, family: set.family, attributes: attributes)
     var all: [SetElement] = []
     for answer in try socket.ask(request, doing: "list elements of set \(set.name)") {
       for (_, bytes) in NftAnswer.list(answer[3] ?? []) {

@@ -1,4 +1,5 @@
 import NetTypes
+import Netfilter
 import PacketFilter
 
 /// A packet at the hook forward, of which some fields are known: a connection's first packet, or a reply.

@@ -1,4 +1,5 @@
 import NetTypes
+import Netfilter
 
 /// A rule of any nf_tables table, to be evaluated for a packet of which only some fields are known.
 struct ForwardRule: Sendable {

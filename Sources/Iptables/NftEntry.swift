@@ -1,4 +1,5 @@
 import NetTypes
+import Netfilter
 
 /// Converts a rule of nf_tables to an xtables entry, as far as `iptables` would show it.
 ///

@@ -1,11 +1,14 @@
 import Glibc
 import Linux
 import NetTypes
+import Netfilter
 
 /// A netfilter netlink socket for requests and batches; it stays in the network namespace in which it was opened.
 @safe
 struct NftSocket: ~Copyable {
   private let descriptor: Descriptor
+
+  deinit { LateClosing.keep(descriptor) }
 
   static func open() throws(KernelError) -> NftSocket {
     let raw = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NftNumbers.protocolNumber)
@@ -32,6 +35,7 @@ struct NftSocket: ~Copyable {
   ///
   /// - Throws: EAGAIN if the ruleset has changed since that generation; the kernel's error for a message.
   borrowing func commit(_ messages: [NftMessage], _ generation: UInt32, doing operation: String) throws(KernelError) {
+    if messages.contains(where: \.isDeletion) { LateClosing.noteDeletion() }
     var batch = NftMessage.begin(generation)
     for (index, message) in messages.enumerated() {
       var message = message

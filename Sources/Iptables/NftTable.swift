@@ -1,6 +1,7 @@
 import Glibc
 import Kernel
 import NetTypes
+import Netfilter
 
 /// A table of nf_tables that `iptables-nft` shows; the rules of a chain are read when they are first used.
 ///
@@ -55,7 +56,7 @@ final class NftTable: TableStore {
   }
 
   static func generation(_ socket: borrowing NftSocket) throws(KernelError) -> UInt32 {
-    let message = NftMessage(kind: .getGeneration, flags: 0, family: .v4, attributes: NftAttributes())
+    let message = NftMessage(kind: .getGeneration, family: IPFamily.v4.netfilterNumber)
     let answer = try socket.ask(message, doing: "ask for the generation of nf_tables").first
     return UInt32(answer?.number(1) ?? 0)
   }
@@ -65,7 +66,7 @@ final class NftTable: TableStore {
     hasTable = true
     isOurs = table[6].map { Array($0) } == NftTable.userData
     let request = NftMessage(
-      kind: .getChain, flags: NftMessage.Flags.dump, family: name.family, attributes: NftAttributes())
+      kind: .getChain, flags: NftMessage.Flags.dump, family: name.family.netfilterNumber, attributes: NftAttributes())
     for answer in try socket.ask(request, doing: "list chains of \(name)") where answer.text(1) == name.kind.rawValue {
       guard let chain = answer.text(3) else { continue }
       let policy = answer.number(5).map { $0 == 0 ? "DROP" : "ACCEPT" }
@@ -80,7 +81,7 @@ final class NftTable: TableStore {
   static func table(_ name: TableName, _ socket: borrowing NftSocket) throws(KernelError) -> NftAnswer? {
     var attributes = NftAttributes()
     attributes.put(1, name.kind.rawValue)
-    let message = NftMessage(kind: .getTable, flags: 0, family: name.family, attributes: attributes)
+    let message = NftMessage(kind: .getTable, family: name.family.netfilterNumber, attributes: attributes)
     return try socket.ask(message, doing: "look for \(name)").first
   }
 
@@ -90,7 +91,7 @@ final class NftTable: TableStore {
     attributes.put(1, name.kind.rawValue)
     attributes.put(2, chain)
     let request = NftMessage(
-      kind: .getRule, flags: NftMessage.Flags.dump, family: name.family, attributes: attributes)
+      kind: .getRule, flags: NftMessage.Flags.dump, family: name.family.netfilterNumber, attributes: attributes)
     let answers = try socket.ask(request, doing: "list rules of chain \(chain) in \(name)")
     let rules = answers.filter { $0.text(2) == chain }.map { answer in
       lastNumber += 1
@@ -213,7 +214,7 @@ final class NftTable: TableStore {
     var attributes = NftAttributes()
     attributes.put(1, name.kind.rawValue)
     fill(&attributes)
-    messages.append(NftMessage(kind: kind, flags: flags, family: name.family, attributes: attributes))
+    messages.append(NftMessage(kind: kind, flags: flags, family: name.family.netfilterNumber, attributes: attributes))
   }
 
   func note(_ chain: Chain, _ name: String) { contents[name] = chain }
@@ -254,7 +255,8 @@ extension NftTable {
     var attributes = NftAttributes()
     attributes.put(1, name.kind.rawValue)
     attributes.put(6, userData)
-    return NftMessage(kind: .newTable, flags: NftMessage.Flags.create, family: name.family, attributes: attributes)
+    return NftMessage(
+      kind: .newTable, flags: NftMessage.Flags.create, family: name.family.netfilterNumber, attributes: attributes)
   }
 
   /// Creates a built-in chain, as `iptables` does when it first adds a rule to it.

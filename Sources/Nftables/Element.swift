@@ -10,6 +10,9 @@ enum Table: String, CaseIterable {
 
   static let bareName = "swift_cni"
 
+  /// `NFPROTO_INET` or `NFPROTO_BRIDGE`; their header conflicts with Glibc's headers.
+  var netfilterNumber: UInt8 { self == .inet ? 1 : 7 }
+
   /// The chain that all our elements in that table lead to directly or indirectly; without users, the table is removed.
   var anchor: String { self == .inet ? "anchor" : "check" }
 }
@@ -57,14 +60,11 @@ struct Element: Equatable {
     case fields([Field])
   }
 
-  /// A command that fails if there is an element with that key.
-  var creation: String { "create element \(set.qualifiedName) { \(text) }" }
-  /// A command that fails if there is a different element with that key.
-  var addition: String { "add element \(set.qualifiedName) { \(text) }" }
-  /// A command that fails if there is no element with that key.
-  var deletion: String { "delete element \(set.qualifiedName) { \(key.text) }" }
+  /// Identifies the element among those of all sets.
+  var setAndKey: [UInt8] { Array(set.qualifiedName.utf8) + [0] + key.bytes }
 
-  private var text: String {
+  /// The element in nft's syntax.
+  var text: String {
     let start = "\(key.text) comment \"\(comment)\""
     return switch value {
     case .none: start
@@ -97,7 +97,7 @@ struct ElementOwner: Equatable {
 /// A chain that elements of several owners lead to; the kernel's use count shows whether an owner is left.
 struct SharedChain: Equatable {
   var name: String
-  var rules: [String]
+  var rules: [NftRule]
   /// Further chains, with rules, that are created and deleted together with this chain.
   var companions: [Companion] = []
   /// Elements that lead packets into the chain, beside those of the owners; their comment is the chain's name.
@@ -105,23 +105,23 @@ struct SharedChain: Equatable {
 
   struct Companion: Equatable {
     var name: String
-    var rules: [String]
+    var rules: [NftRule]
   }
 
   /// The kernel's use count if no owner is left: the chain's rules and the entry elements that lead to it.
   var idleUses: Int { rules.count + entryElements.count { $0.value == .jump(name) } }
 
-  /// Commands that create the chain, or replace its rules if it exists.
-  var declaration: [String] {
+  /// Changes that create the chain, or replace its rules if it exists.
+  var declaration: [RulesetChange] {
     let chains = companions + [Companion(name: name, rules: rules)]
     return chains.flatMap { chain in
-      ["add chain \(Table.inet.name) \(chain.name)", "flush chain \(Table.inet.name) \(chain.name)"]
-        + chain.rules.map { "add rule \(Table.inet.name) \(chain.name) \($0)" }
-    } + entryElements.map(\.addition)
+      [.addChain(.inet, chain.name), .flushChain(.inet, chain.name)]
+        + chain.rules.map { .addRule(.inet, chain.name, $0) }
+    } + entryElements.map { .addElement($0) }
   }
 
-  /// Commands that fail if an owner still needs the chain.
-  var deletion: [String] {
-    entryElements.map(\.deletion) + ([name] + companions.map(\.name)).map { "delete chain \(Table.inet.name) \($0)" }
+  /// Changes that fail if an owner still needs the chain.
+  var deletion: [RulesetChange] {
+    entryElements.map { .deleteElement($0) } + ([name] + companions.map(\.name)).map { .deleteChain(.inet, $0) }
   }
 }

@@ -19,6 +19,18 @@ enum Field: Equatable {
     case interface = "ifname"
     case mac = "ether_addr"
 
+    /// nft's number for the type.
+    var number: UInt32 {
+      switch self {
+      case .v4: 7
+      case .v6: 8
+      case .transport: 12
+      case .port: 13
+      case .interface: 41
+      case .mac: 9
+      }
+    }
+
     var byteCount: Int {
       switch self {
       case .v4: 4

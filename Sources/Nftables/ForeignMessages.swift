@@ -1,5 +1,5 @@
-import CNftables
 import NetTypes
+import Netfilter
 
 /// A table that another program made.
 struct ForeignTable: Equatable {
@@ -44,57 +44,37 @@ struct ForeignRule: Equatable {
 
 /// Netlink messages that list and change tables of other programs.
 enum ForeignMessages {
-  static func chain(_ chain: ForeignChain) -> [UInt8] {
-    message(
-      NFT_MSG_GETCHAIN, UInt16(NLM_F_ACK), chain.table,
-      RulesetMessages.text(NFTA_CHAIN_TABLE, chain.table.name) + RulesetMessages.text(NFTA_CHAIN_NAME, chain.name))
+  static func chain(_ chain: ForeignChain) -> NftMessage {
+    message(.getChain, NftMessage.Flags.acknowledge, chain.table) { $0.put(3, chain.name) }
   }
 
-  static func rules(of chain: ForeignChain) -> [UInt8] {
-    message(NFT_MSG_GETRULE, UInt16(NLM_F_DUMP), chain.table, attributesNaming(chain))
+  static func rules(of chain: ForeignChain) -> NftMessage {
+    message(.getRule, NftMessage.Flags.dump, chain.table) { $0.put(2, chain.name) }
   }
 
-  static func delete(_ rule: ForeignRule) -> [UInt8] {
-    let handle = RulesetMessages.attribute(NFTA_RULE_HANDLE, number(rule.handle.bigEndian))
-    return message(NFT_MSG_DELRULE, UInt16(NLM_F_ACK), rule.chain.table, attributesNaming(rule.chain) + handle)
+  static func delete(_ rule: ForeignRule) -> NftMessage {
+    message(.deleteRule, 0, rule.chain.table) {
+      $0.put(2, rule.chain.name)
+      $0.put(3, handle: rule.handle)
+    }
   }
 
   /// Deletes all rules of the chain.
-  static func flush(_ chain: ForeignChain) -> [UInt8] {
-    message(NFT_MSG_DELRULE, UInt16(NLM_F_ACK), chain.table, attributesNaming(chain))
+  static func flush(_ chain: ForeignChain) -> NftMessage {
+    message(.deleteRule, 0, chain.table) { $0.put(2, chain.name) }
   }
 
-  static func delete(_ chain: ForeignChain) -> [UInt8] {
-    message(
-      NFT_MSG_DELCHAIN, UInt16(NLM_F_ACK), chain.table,
-      RulesetMessages.text(NFTA_CHAIN_TABLE, chain.table.name) + RulesetMessages.text(NFTA_CHAIN_NAME, chain.name))
-  }
-
-  /// Wraps the changes into one transaction.
-  static func transaction(_ changes: [[UInt8]]) -> [UInt8] {
-    // NFNL_MSG_BATCH_BEGIN and NFNL_MSG_BATCH_END, which Swift does not import.
-    bound(16) + changes.flatMap(\.self) + bound(17)
-  }
-
-  private static func attributesNaming(_ chain: ForeignChain) -> [UInt8] {
-    RulesetMessages.text(NFTA_RULE_TABLE, chain.table.name) + RulesetMessages.text(NFTA_RULE_CHAIN, chain.name)
-  }
-
-  private static func bound(_ type: UInt16) -> [UInt8] {
-    framed(type, 0, [0, UInt8(NFNETLINK_V0)] + number(UInt16(NFNL_SUBSYS_NFTABLES).bigEndian))
+  static func delete(_ chain: ForeignChain) -> NftMessage {
+    message(.deleteChain, 0, chain.table) { $0.put(3, chain.name) }
   }
 
   private static func message(
-    _ type: nf_tables_msg_types, _ flags: UInt16, _ table: ForeignTable, _ attributes: [UInt8]
-  ) -> [UInt8] {
-    framed(
-      RulesetMessages.subsystem | UInt16(type.rawValue), flags,
-      [table.family, UInt8(NFNETLINK_V0), 0, 0] + attributes)
-  }
-
-  private static func framed(_ type: UInt16, _ flags: UInt16, _ body: [UInt8]) -> [UInt8] {
-    number(UInt32(RulesetMessages.headerSize + body.count)) + number(type) + number(UInt16(NLM_F_REQUEST) | flags)
-      + number(UInt32(1)) + number(UInt32(0)) + body
+    _ kind: NftMessage.Kind, _ flags: UInt16, _ table: ForeignTable, _ fill: (inout NftAttributes) -> Void
+  ) -> NftMessage {
+    var attributes = NftAttributes()
+    attributes.put(1, table.name)
+    fill(&attributes)
+    return NftMessage(kind: kind, flags: flags, family: table.family, attributes: attributes)
   }
 }
 

@@ -75,21 +75,18 @@ enum Layout {
 
   static func sets(_ table: Table) -> [SetSpec] { sets.filter { $0.table == table } }
 
-  /// Commands that create the table and its fixed chains, or refill them; elements and other chains stay.
-  static func declaration(_ table: Table) -> [String] {
-    let chains = table == .inet ? inetChains : bridgeChains
-    return ["add table \(table.name)"] + sets(table).map(\.declaration)
-      + chains.flatMap { chain in
-        ["add chain \(table.name) \(chain.name)\(chain.hook)"]
-          + (chain.name == spare ? [] : ["flush chain \(table.name) \(chain.name)"])
+  /// Changes that create the table and its fixed chains, or refill them; elements and other chains stay.
+  static func declaration(_ table: Table) -> [RulesetChange] {
+    let chains = chains(table)
+    return [.addTable(table)] + sets(table).map { .addSet($0) }
+      + chains.flatMap { chain -> [RulesetChange] in
+        [.addChain(table, chain.name, chain.hook)] + (chain.name == spare ? [] : [.flushChain(table, chain.name)])
       }
-      + chains.flatMap { chain in chain.rules.map { "add rule \(table.name) \(chain.name) \($0)" } }
+      + chains.flatMap { chain in chain.rules.map { .addRule(table, chain.name, $0) } }
   }
 
-  /// Commands that fail if an owner still has rules.
-  static func deletion(_ table: Table) -> [String] {
-    ["delete chain \(table.name) \(table.anchor)", "delete table \(table.name)"]
-  }
+  /// Changes that fail if an owner still has rules.
+  static func deletion(_ table: Table) -> [RulesetChange] { [.deleteChain(table, table.anchor), .deleteTable(table)] }
 
   /// The kernel's use count of the table's anchor if no owner has rules.
   static func idleUses(_ table: Table) -> Int {
@@ -98,49 +95,68 @@ enum Layout {
 
   struct Chain {
     var name: String
-    var hook = ""
-    var rules: [String]
+    var hook: Hook?
+    var rules: [NftRule]
+  }
+
+  /// Where packets enter a base chain.
+  struct Hook: Equatable {
+    enum Kind: String { case filter, nat }
+    enum Point: String {
+      case prerouting, input, forward, output, postrouting
+
+      /// `NF_INET_*`, and `NF_BR_*` too.
+      var number: UInt32 {
+        switch self {
+        case .prerouting: 0
+        case .input: 1
+        case .forward: 2
+        case .output: 3
+        case .postrouting: 4
+        }
+      }
+    }
+
+    var kind: Kind
+    var point: Point
+    var priority: Int32
+
+    init(_ kind: Kind, _ point: Point, _ priority: Int32) {
+      self.kind = kind
+      self.point = point
+      self.priority = priority
+    }
+
+    /// The hook in nft's syntax.
+    var text: String { "{ type \(kind.rawValue) hook \(point.rawValue) priority \(priority) ; }" }
   }
 
   static func chains(_ table: Table) -> [Chain] { table == .inet ? inetChains : bridgeChains }
 
   private static var inetChains: [Chain] {
     let each = IPFamily.allCases.map(FamilySets.init(_:))
-    let floating = each.map { "dnat \($0.keyword) to \($0.keyword) daddr map @\($0.floating.name)" }
-    let incoming = floating + ["fib daddr type local jump publish"]
+    let floating: [NftRule] = each.map {
+      [.translate(.destination, $0.family, [.address(.destination, $0.family)], $0.floating)]
+    }
+    let incoming = floating + [[.local, .jump("publish")]]
     return [
       Chain(name: "anchor", rules: []),
       Chain(name: spare, rules: []),
       Chain(
-        name: "localnet", hook: " { type filter hook prerouting priority -150 ; }",
-        rules: ["iifname != \"lo\" ip daddr 127.0.0.0/8 drop"]),
+        name: "localnet", hook: Hook(.filter, .prerouting, -150),
+        rules: [[.link(.incoming, ["lo"], isNot: true), .prefix(.destination, .loopback), .drop]]),
       Chain(name: "publish", rules: publishRules),
-      Chain(name: "prerouting", hook: " { type nat hook prerouting priority -90 ; }", rules: incoming),
-      Chain(name: "output", hook: " { type nat hook output priority -90 ; }", rules: incoming),
+      Chain(name: "prerouting", hook: Hook(.nat, .prerouting, -90), rules: incoming),
+      Chain(name: "output", hook: Hook(.nat, .output, -90), rules: incoming),
+      Chain(name: "postrouting", hook: Hook(.nat, .postrouting, 100), rules: each.flatMap(\.postrouting)),
       Chain(
-        name: "postrouting", hook: " { type nat hook postrouting priority 100 ; }",
-        rules: each.flatMap { sets in
-          [
-            "ct status dnat \(sets.keyword) daddr vmap @\(sets.returning.name)",
-            "ct status dnat \(sets.keyword) daddr vmap @\(sets.neighbours.name)",
-            "\(sets.keyword) saddr vmap @\(sets.leavingFloat.name)",
-            "\(sets.keyword) saddr vmap @\(sets.masquerade.name)",
-          ]
-        }),
+        name: "input", hook: Hook(.filter, .input, 0),
+        rules: each.map { [.verdict([.address(.destination, $0.family)], $0.served)] }),
       Chain(
-        name: "input", hook: " { type filter hook input priority 0 ; }",
-        rules: each.map { "\($0.keyword) daddr vmap @\($0.served.name)" }),
-      Chain(
-        name: "forward", hook: " { type filter hook forward priority 0 ; }",
-        rules: isolating.flatMap {
-          ["oifname vmap @\(entering($0).name)", "iifname vmap @\(leaving($0).name)"]
-        }
-          + each.flatMap { sets in
-            [
-              "\(sets.keyword) daddr @\(sets.admitted.name) ct state established,related accept",
-              "\(sets.keyword) saddr @\(sets.admitted.name) accept",
-            ]
-          }),
+        name: "forward", hook: Hook(.filter, .forward, 0),
+        rules: isolating.flatMap { role -> [NftRule] in
+          [[.verdict([.link(.outgoing)], entering(role))], [.verdict([.link(.incoming)], leaving(role))]]
+        } + each.flatMap(\.admissions)),
     ] + tunnelChains
   }
 
@@ -148,53 +164,50 @@ enum Layout {
   static var tunnelChains: [Chain] {
     [
       Chain(
-        name: "\(tunnelPrefix)input", hook: " { type filter hook input priority -150 ; }",
-        rules: ["udp dport vmap @\(tunnels.name)"]),
+        name: "\(tunnelPrefix)input", hook: Hook(.filter, .input, -150), rules: [[.verdict([.udpPort], tunnels)]]),
       Chain(
-        name: "\(tunnelPrefix)forward", hook: " { type filter hook forward priority -150 ; }",
-        rules: NftablesPlan.tunnelForwardRules),
+        name: "\(tunnelPrefix)forward", hook: Hook(.filter, .forward, -150), rules: NftablesPlan.tunnelForwardRules),
     ]
   }
 
-  private static var publishRules: [String] {
+  private static var publishRules: [NftRule] {
     let each = IPFamily.allCases.map(FamilySets.init(_:))
-    return each.flatMap { sets in conditional(sets.boundSpecial, sets.special, sets.keyword) }
-      + each.flatMap { sets in
-        [
-          "dnat \(sets.keyword) to \(sets.keyword) daddr . meta l4proto . th dport map @\(sets.bound.name)",
-          "meta nfproto \(sets.nfproto) dnat \(sets.keyword) to meta l4proto . th dport map @\(sets.ports.name)",
-        ]
-      } + ["jump \(spare)"]
+    return each.flatMap { sets in conditional(sets.boundSpecial, sets.special, sets.family) }
+      + each.flatMap(\.translations) + [[.jump(spare)]]
   }
 
   /// Rules that look up ports with conditions: first the ports of one address, then those of all addresses.
-  static func conditional(_ bound: SetSpec, _ all: SetSpec, _ word: String) -> [String] {
-    let nfproto = word == "ip" ? "ipv4" : "ipv6"
-    return [
-      "\(word) daddr . meta l4proto . th dport vmap @\(bound.name)",
-      "meta nfproto \(nfproto) meta l4proto . th dport vmap @\(all.name)",
+  static func conditional(_ bound: SetSpec, _ all: SetSpec, _ family: IPFamily) -> [NftRule] {
+    [
+      [.verdict([.address(.destination, family), .transport, .port], bound)],
+      [.family(family), .verdict([.transport, .port], all)],
     ]
   }
 
   /// Matches `meta protocol`, which looks behind a VLAN tag: the host accepts frames with VLAN ID 0 as untagged.
   ///
   /// Frames with a second tag are dropped, because their addresses cannot be matched.
-  private static var sourceRules: [String] {
-    let v4 = sources(.v4).name, v6 = sources(.v6).name
+  private static var sourceRules: [NftRule] {
+    let v4 = sources(.v4), v6 = sources(.v6)
+    let link = Selector.link(.incoming)
     return [
-      "meta protocol arp iifname . arp saddr ip @\(v4) return", "meta protocol arp arp saddr ip 0.0.0.0 return",
-      "meta protocol ip iifname . ip saddr @\(v4) return", "meta protocol ip6 iifname . ip6 saddr @\(v6) return",
-      "meta protocol ip6 ip6 saddr { ::, fe80::/10 } return", "meta protocol { arp, ip, ip6, 8021q, 8021ad } drop",
+      [.etherTypes([.arp]), .member([link, .arpSource], v4), .returnToCaller],
+      [.etherTypes([.arp]), .arpProbe, .returnToCaller],
+      [.etherTypes([.ip]), .member([link, .address(.source, .v4)], v4), .returnToCaller],
+      [.etherTypes([.ip6]), .member([link, .address(.source, .v6)], v6), .returnToCaller],
+      [.etherTypes([.ip6]), .sourceWithoutSubnet, .returnToCaller],
+      [.etherTypes([.arp, .ip, .ip6, .vlan, .serviceVLAN]), .drop],
     ]
   }
 
   private static var bridgeChains: [Chain] {
-    [
-      Chain(name: "check", rules: ["iifname . ether saddr @\(allowed.name) return", "drop"]),
+    let link = Selector.link(.incoming)
+    return [
+      Chain(name: "check", rules: [[.member([link, .hardwareSource], allowed), .returnToCaller], [.drop]]),
       Chain(name: sources, rules: sourceRules),
       Chain(
-        name: "prerouting", hook: " { type filter hook prerouting priority -300 ; }",
-        rules: ["iifname vmap @\(guarded.name)", "iifname vmap @\(addressed.name)"]),
+        name: "prerouting", hook: Hook(.filter, .prerouting, -300),
+        rules: [[.verdict([link], guarded)], [.verdict([link], addressed)]]),
     ]
   }
 }
@@ -204,9 +217,6 @@ struct FamilySets {
   var family: IPFamily
   init(_ family: IPFamily) { self.family = family }
 
-  /// The keyword in rules: `ip` or `ip6`.
-  var keyword: String { family == .v4 ? "ip" : "ip6" }
-  var nfproto: String { family == .v4 ? "ipv4" : "ipv6" }
   private var address: Field.Kind { family == .v4 ? .v4 : .v6 }
   /// The value for all addresses of the host in a key that has an address component.
   var anyAddress: IPAddress { family == .v4 ? IPAddress(v4: 0) : IPAddress(v6: 0) }
@@ -245,5 +255,43 @@ struct FamilySets {
       ports, bound, special, boundSpecial, chained, boundChained, spares, returning, neighbours, floating,
       leavingFloat, external, masquerade, admitted, links, served, tunnelPeers,
     ]
+  }
+}
+
+extension FamilySets {
+  fileprivate var postrouting: [NftRule] {
+    let source = [Selector.address(.source, family)], destination = [Selector.address(.destination, family)]
+    return [
+      [.translated, .verdict(destination, returning)], [.translated, .verdict(destination, neighbours)],
+      [.verdict(source, leavingFloat)], [.verdict(source, masquerade)],
+    ]
+  }
+
+  fileprivate var admissions: [NftRule] {
+    [
+      [.member([.address(.destination, family)], admitted), .established, .accept],
+      [.member([.address(.source, family)], admitted), .accept],
+    ]
+  }
+
+  /// Rules that translate to published ports: first those of one address, then those of all addresses.
+  fileprivate var translations: [NftRule] {
+    [
+      [.translate(.destination, family, [.address(.destination, family), .transport, .port], bound)],
+      [.family(family), .translate(.destination, family, [.transport, .port], ports)],
+    ]
+  }
+}
+
+extension IPPrefix {
+  /// The prefix 127.0.0.0/8.
+  static let loopback = IPPrefix(IPAddress(v4: 127 << 24), length: 8) ?? .everything(.v4)
+
+  /// The prefix of multicast addresses: 224.0.0.0/4 or ff00::/8.
+  static func multicast(_ family: IPFamily) -> IPPrefix {
+    switch family {
+    case .v4: IPPrefix(IPAddress(v4: 224 << 24), length: 4) ?? .everything(.v4)
+    case .v6: IPPrefix(IPAddress(v6: 0xFF << 120), length: 8) ?? .everything(.v6)
+    }
   }
 }

@@ -4,7 +4,7 @@ import NetTypes
 struct MergedPlan {
   private(set) var plan = NftablesPlan()
   /// The index in `plan` of the element with that set and key.
-  private var elements: [String: Int] = [:]
+  private var elements: [[UInt8]: Int] = [:]
   private var chains: [String: [SharedChain]] = [:]
   private var spares: [String: [SpareRule]] = [:]
 
@@ -22,7 +22,7 @@ struct MergedPlan {
   }
 
   private mutating func add(_ element: Element) throws(KernelError) {
-    let setAndKey = element.deletion
+    let setAndKey = element.setAndKey
     guard let index = elements[setAndKey] else {
       elements[setAndKey] = plan.elements.count
       plan.elements.append(element)

@@ -14,12 +14,12 @@ enum NftSyntax {
     "xt", "nftrace", "timeout", "expectation", "secmark", "connlimit", "import", "export", "monitor", "describe",
   ]
 
-  /// The conditions for use in front of a rule's verdict, with a trailing space; empty if there are none.
+  /// The conditions for use in front of a rule's verdict; empty if there are none.
   ///
   /// - Throws: EINVAL with the word that is not allowed in a match.
   static func checked(_ conditions: [String], of port: PublishedPort) throws(KernelError) -> String {
     var isInBraces = false
-    var text = ""
+    var words: [String] = []
     for word in conditions.flatMap({ $0.split(separator: " ", omittingEmptySubsequences: false).map(String.init) }) {
       switch word {
       case "{" where !isInBraces: isInBraces = true
@@ -27,10 +27,10 @@ enum NftSyntax {
       case _ where !word.isEmpty && word.allSatisfy(plain.contains) && !statements.contains(word): break
       default: throw refusal(word, conditions, port)
       }
-      text += word + " "
+      words.append(word)
     }
     guard !isInBraces else { throw refusal("{", conditions, port) }
-    return text
+    return words.joined(separator: " ")
   }
 
   private static func refusal(_ word: String, _ conditions: [String], _ port: PublishedPort) -> KernelError {

@@ -1,9 +1,12 @@
 public import CNI
 import Kernel
+import Linux
 public import NetTypes
 public import PacketFilter
 
-/// Rules in nf_tables: changed by libnftables, one transaction per call, and read by netlink.
+/// Rules in nf_tables, changed and read by netlink, one transaction per call.
+///
+/// Only conditions that an operator wrote in nft's syntax need libnftables.
 ///
 /// The cost does not depend on other owners' rules, with two exceptions: `tags`, and `remove` if the rules are not
 /// recorded or no longer as they were added.
@@ -16,28 +19,26 @@ public struct NftablesBackend: FilterBackend {
 
   public mutating func add(_ ruleSet: RuleSet) throws(KernelError) {
     let plan = try NftablesPlan(ruleSet)
-    var nft = try context()
     let socket = try RulesetSocket.open()
-    var commands = try plan.additions(in: socket)
+    var changes = try plan.additions(in: socket)
     let changing = KernelError(
       "add rules of \(ruleSet.owner.filterTag)", errno: .EAGAIN,
       reason: "other processes changed the ruleset 10 times in a row")
     var last = changing
     for _ in 0..<NftablesBackend.tries {
       do throws(KernelError) {
-        try nft.run(commands, doing: "add rules of \(ruleSet.owner.filterTag)")
+        try carryOut(changes, in: socket, doing: "add rules of \(ruleSet.owner.filterTag)")
         return
       } catch {
         last = NftErrorText.isUnanswered(error) ? error : changing
         switch error.errno {
         // Another process removed the table or a chain in the meantime, or only a part of it exists.
-        case .ENOENT: commands = try plan.completeAdditions(in: socket)
+        case .ENOENT: changes = try plan.completeAdditions(in: socket)
         case .EEXIST, .EBUSY:
-          try nft.sweep(socket)
-          commands = try plan.replacements(in: socket)
-        case .EAGAIN: break
-        // The next attempt shows whether the change was made; a late answer stays with the old socket.
-        case .EINTR, .ENOBUFS: nft = try context()
+          try socket.sweep()
+          changes = try plan.replacements(in: socket)
+        // The next attempt shows whether the change was made.
+        case .EAGAIN, .EINTR, .ENOBUFS: break
         default:
           if try isAdded(plan, ruleSet, in: socket) { return }
           throw error
@@ -49,8 +50,8 @@ public struct NftablesBackend: FilterBackend {
 
   /// One transaction, as `nft -f` reads it.
   public mutating func commands(adding ruleSet: RuleSet) throws(KernelError) -> [String] {
-    let commands = try NftablesPlan(ruleSet).additions(in: try RulesetSocket.open())
-    return ["nft -f - <<'END'"] + commands + ["END"]
+    let changes = try NftablesPlan(ruleSet).additions(in: try RulesetSocket.open())
+    return ["nft -f - <<'END'"] + changes.map(\.text) + ["END"]
   }
 
   /// Whether the rules are present although the change failed: libnftables may call `exit` after the commit.
@@ -65,27 +66,23 @@ public struct NftablesBackend: FilterBackend {
   public mutating func remove(_ tag: String, _ role: PluginRole, recordedRules: [Rule]?) throws(KernelError) {
     let owner = ElementOwner(tag, role)
     let socket = try RulesetSocket.open()
-    // Without any rules there is no need to load libnftables.
     guard try PresentRuleset.hasRules(in: socket) else { return }
-    var nft = try context()
     for _ in 0..<NftablesBackend.tries {
       let plan = recordedRules.flatMap { NftablesPlan(recorded: $0, owner) }
       do throws(KernelError) {
         if let plan, try plan.isPresent(in: socket, owner) {
-          try nft.run(PresentRuleset.deletions(plan.elements, in: socket), doing: "remove rules of \(tag)")
-          try nft.clear(plan, socket)
+          try socket.carryOut(PresentRuleset.deletions(plan.elements, in: socket), doing: "remove rules of \(tag)")
+          try socket.clear(plan)
         } else {
           let elements = try PresentRuleset.elements(in: socket) { $0 == owner.comment }
           if !elements.isEmpty {
-            try nft.run(PresentRuleset.deletions(elements, in: socket), doing: "remove rules of \(tag)")
+            try socket.carryOut(PresentRuleset.deletions(elements, in: socket), doing: "remove rules of \(tag)")
           }
-          try nft.sweep(socket)
+          try socket.sweep()
         }
         return
       } catch {
-        let isUnanswered = NftErrorText.isUnanswered(error)
-        guard isUnanswered || error.errno.isOne(of: .ENOENT, .EAGAIN) else { throw error }
-        if isUnanswered { nft = try context() }
+        guard NftErrorText.isUnanswered(error) || error.errno.isOne(of: .ENOENT, .EAGAIN) else { throw error }
       }
     }
     throw KernelError(
@@ -120,45 +117,48 @@ public struct NftablesBackend: FilterBackend {
   }
 
   public mutating func probe() throws(KernelError) {
-    if library == nil { library = try Libnftables.load() }
     _ = try RulesetSocket.open().uses(of: Table.inet.anchor, .inet)
   }
 
-  mutating func context() throws(KernelError) -> Libnftables.Context {
-    if let library { return try library.open() }
-    let loaded = try Libnftables.load()
-    library = loaded
-    return try loaded.open()
+  /// Makes all changes or none.
+  private mutating func carryOut(
+    _ changes: [RulesetChange], in socket: borrowing RulesetSocket, doing operation: String
+  ) throws(KernelError) {
+    guard changes.contains(where: \.needsLibrary) else { return try socket.carryOut(changes, doing: operation) }
+    let library = if let library { library } else { try Libnftables.load() }
+    self.library = library
+    if changes.contains(where: \.isDeletion) { LateClosing.noteDeletion() }
+    try library.open().run(changes.map(\.text), doing: operation)
   }
 }
 
-extension Libnftables.Context {
+extension RulesetSocket {
   /// Removes the chains that only those rules used, and a table that has lost its last owner.
-  borrowing func clear(_ plan: NftablesPlan, _ socket: borrowing RulesetSocket) throws(KernelError) {
-    for table in plan.tables where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
+  borrowing func clear(_ plan: NftablesPlan) throws(KernelError) {
+    for table in plan.tables where try uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
     }
     var idle: [SharedChain] = []
-    for chain in plan.chains where try socket.uses(of: chain.name, .inet) == chain.idleUses { idle.append(chain) }
+    for chain in plan.chains where try uses(of: chain.name, .inet) == chain.idleUses { idle.append(chain) }
     do throws(KernelError) {
-      if !idle.isEmpty { try run(idle.flatMap(\.deletion), doing: "remove unused chains and sets") }
+      if !idle.isEmpty { try carryOut(idle.flatMap(\.deletion), doing: "remove unused chains and sets") }
     } catch  where error.errno.isOne(of: .EBUSY, .ENOENT) {
       for chain in idle { try clear(chain.deletion) }
     }
   }
 
   /// Removes every shared chain without owners, and every table without owners.
-  borrowing func sweep(_ socket: borrowing RulesetSocket) throws(KernelError) {
-    for table in Table.allCases where try socket.uses(of: table.anchor, table) == Layout.idleUses(table) {
+  borrowing func sweep() throws(KernelError) {
+    for table in Table.allCases where try uses(of: table.anchor, table) == Layout.idleUses(table) {
       try clear(Layout.deletion(table))
     }
-    for commands in try PresentRuleset.unusedChainDeletions(in: socket) { try clear(commands) }
+    for changes in try PresentRuleset.unusedChainDeletions(in: self) { try clear(changes) }
   }
 
   /// Runs deletions; ignores EBUSY (another process needs the object again) and ENOENT (it removed the object itself).
-  fileprivate borrowing func clear(_ commands: [String]) throws(KernelError) {
+  private borrowing func clear(_ changes: [RulesetChange]) throws(KernelError) {
     do throws(KernelError) {
-      try run(commands, doing: "remove unused chains and sets")
+      try carryOut(changes, doing: "remove unused chains and sets")
     } catch  where error.errno.isOne(of: .EBUSY, .ENOENT) {}
   }
 }
@@ -228,25 +228,23 @@ extension NftablesBackend {
   public mutating func replace(_ old: RuleSet?, with ruleSet: RuleSet) throws(KernelError) {
     let owner = ElementOwner(ruleSet.owner.filterTag, ruleSet.role)
     let plan = try NftablesPlan(ruleSet)
-    var nft = try context()
     let socket = try RulesetSocket.open()
     var before = try completeRules(of: old)
     for _ in 0..<NftablesBackend.tries {
       do throws(KernelError) {
         let elements = before == nil ? try PresentRuleset.elements(in: socket) { $0 == owner.comment } : []
-        let commands =
+        let changes =
           if let before { plan.changes(from: before) } else {
             try PresentRuleset.deletions(elements, in: socket) + plan.completeAdditions(in: socket)
           }
-        try nft.run(commands, doing: "replace rules of \(ruleSet.owner.filterTag)")
-        guard let before else { return elements.isEmpty ? () : try nft.sweep(socket) }
-        return try nft.clear(before.chainsUnused(by: plan), socket)
+        try carryOut(changes, in: socket, doing: "replace rules of \(ruleSet.owner.filterTag)")
+        guard let before else { return elements.isEmpty ? () : try socket.sweep() }
+        return try socket.clear(before.chainsUnused(by: plan))
       } catch {
         let isConflict = [
           .ENOENT, .EEXIST, .EBUSY, .EAGAIN,
         ].contains(error.errno)
         guard isConflict || NftErrorText.isUnanswered(error) else { throw error }
-        if NftErrorText.isUnanswered(error) { nft = try context() }
         before = nil
       }
     }
@@ -264,13 +262,13 @@ extension NftablesBackend {
 }
 
 extension NftablesPlan {
-  /// The commands that turn `before`, if all of it is present, into these rules.
-  fileprivate func changes(from before: NftablesPlan) -> [String] {
+  /// The changes that turn `before`, if all of it is present, into these rules.
+  fileprivate func changes(from before: NftablesPlan) -> [RulesetChange] {
     let old = before.elementsByKey, new = elementsByKey, oldChains = Set(before.chains.map(\.name))
     let removed = before.elements.filter { new[$0.setAndKey] != $0 }
     let added = elements.filter { old[$0.setAndKey] != $0 }
-    return removed.map(\.deletion) + chains.filter { !oldChains.contains($0.name) }.flatMap(\.declaration)
-      + added.map(\.creation)
+    return removed.map { .deleteElement($0) } + chains.filter { !oldChains.contains($0.name) }.flatMap(\.declaration)
+      + added.map { .createElement($0) }
   }
 
   /// The chains that `other` does not use, without elements.
@@ -285,9 +283,4 @@ extension NftablesPlan {
   private var elementsByKey: [[UInt8]: Element] {
     Dictionary(elements.map { ($0.setAndKey, $0) }) { first, _ in first }
   }
-}
-
-extension Element {
-  /// Identifies the element among those of all sets.
-  fileprivate var setAndKey: [UInt8] { Array(set.qualifiedName.utf8) + [0] + key.bytes }
 }

@@ -1,41 +1,41 @@
 import NetTypes
 import PacketFilter
 
-/// The commands that add the rules to the present ruleset.
+/// The changes that add the rules to the present ruleset.
 extension NftablesPlan {
-  /// Commands for the usual case without conflicts: elements, and the tables and chains that they need and that are missing.
+  /// Changes for the usual case without conflicts: elements, and the tables and chains that they need and that are missing.
   ///
   /// A look-up first is cheaper than a refused transaction: the kernel then waits until no CPU uses the old rules.
-  func additions(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
-    var commands: [String] = []
+  func additions(in socket: borrowing RulesetSocket) throws(KernelError) -> [RulesetChange] {
+    var changes: [RulesetChange] = []
     for table in tables where try socket.uses(of: table.anchor, table) == nil {
-      commands += Layout.declaration(table)
+      changes += Layout.declaration(table)
     }
     var missing: Set<String> = []
     for chain in chains where try socket.uses(of: chain.name, .inet) == nil {
-      commands += chain.declaration
+      changes += chain.declaration
       missing.insert(chain.name)
     }
     // A chain that is missing has no rule that leads to it, so no old spare rule needs to be deleted.
     let hasLeftovers = !spares.allSatisfy { missing.contains($0.chain) }
-    return commands + elements.map(\.creation)
+    return changes + elements.map { .createElement($0) }
       + (hasLeftovers ? try spareAdditions(in: socket) : spares.map(\.creation))
   }
 
-  /// Commands for tables or chains of which some parts are missing: declares all of them again.
-  func completeAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
-    tables.flatMap(Layout.declaration) + chains.flatMap(\.declaration) + elements.map(\.creation)
+  /// Changes for tables or chains of which some parts are missing: declares all of them again.
+  func completeAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [RulesetChange] {
+    tables.flatMap(Layout.declaration) + chains.flatMap(\.declaration) + elements.map { .createElement($0) }
       + (try spareAdditions(in: socket))
   }
 
-  /// Commands that replace existing elements with the same keys.
+  /// Changes that replace existing elements with the same keys.
   ///
   /// Our own elements are replaced. An address or a link belongs to one container at a time, so its previous owner is
   /// gone. A port or a floating address may rightly belong to another container.
   ///
   /// - Throws: EEXIST with the owner of the port, or if the bridge is isolated differently.
-  func replacements(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
-    var deletions: [String] = []
+  func replacements(in socket: borrowing RulesetSocket) throws(KernelError) -> [RulesetChange] {
+    var deletions: [RulesetChange] = []
     for chain in chains {
       for entryElement in chain.entryElements {
         if let existing = try socket.element(entryElement.key, of: entryElement.set),
@@ -54,7 +54,7 @@ extension NftablesPlan {
         throw KernelError(
           "publish \(element.key.text)", errno: .EEXIST, reason: "it is published already by \(holder)")
       }
-      deletions.append(element.deletion)
+      deletions.append(.deleteElement(element))
     }
     return deletions + (try completeAdditions(in: socket))
   }

@@ -13,7 +13,7 @@ extension NftablesPlan {
     for link in rule.links { try NftSyntax.check(name: link.description) }
     let entering = NftablesPlan.enteringRules(rule)
     let leaving = NftablesPlan.leavingRules(rule)
-    let hash = AttachmentID.shortHash((["\(owner.role)"] + entering + leaving).joined(separator: "\n"))
+    let hash = AttachmentID.shortHash((["\(owner.role)"] + (entering + leaving).map(\.text)).joined(separator: "\n"))
     let (name, companion) = ("enter_\(hash)", "leave_\(hash)")
     chains.append(
       SharedChain(
@@ -30,68 +30,64 @@ extension NftablesPlan {
       owner)
   }
 
-  private static let replies = "ct state established,related return"
-  private static let published = "ct status dnat return"
+  private static let replies: [Statement] = [.established, .returnToCaller]
+  private static let published: [Statement] = [.translated, .returnToCaller]
 
   /// Rules for packets that the host forwards to the network's links.
-  private static func enteringRules(_ rule: Isolation) -> [String] {
-    let within = "iifname \(names(rule))"
-    let between = rule.separatesContainers ? separationRules(within) : ["\(within) return"]
-    let returnRules = rule.reach == .closed ? between : between + [replies, published]
+  private static func enteringRules(_ rule: Isolation) -> [NftRule] {
+    let within = Statement.link(.incoming, rule.links.map(\.description))
+    let between = rule.separatesContainers ? separationRules(within) : [[within, .returnToCaller]]
+    let returnRules = rule.reach == .closed ? between : between + [NftRule(replies), NftRule(published)]
     guard rule.reach != .outside else {
-      return returnRules + isolatedDropRules("iif") + (rule.separatesContainers ? directRules(rule, "saddr") : [])
+      return returnRules + isolatedDropRules(.incoming) + (rule.separatesContainers ? directRules(rule, .source) : [])
     }
-    return returnRules + (rule.directPrefixes.isEmpty ? [] : dropRules("iif")) + directRules(rule, "saddr") + ["drop"]
+    let drops = rule.directPrefixes.isEmpty ? [] : dropRules(.incoming)
+    return returnRules + drops + directRules(rule, .source) + [[.drop]]
   }
 
   /// Rules for packets that the host forwards from the network's links.
-  private static func leavingRules(_ rule: Isolation) -> [String] {
-    let within = "oifname \(names(rule)) return"
+  private static func leavingRules(_ rule: Isolation) -> [NftRule] {
+    let within: NftRule = [.link(.outgoing, rule.links.map(\.description)), .returnToCaller]
     guard rule.reach != .closed else {
-      return [within] + (rule.directPrefixes.isEmpty ? [] : dropRules("oif")) + directRules(rule, "daddr") + ["drop"]
+      let drops = rule.directPrefixes.isEmpty ? [] : dropRules(.outgoing)
+      return [within] + drops + directRules(rule, .destination) + [[.drop]]
     }
-    let drops = rule.reach == .outside ? isolatedDropRules("oif") : dropRules("oif")
-    return [within, replies, published] + drops + (rule.separatesContainers ? directRules(rule, "daddr") : [])
+    let drops = rule.reach == .outside ? isolatedDropRules(.outgoing) : dropRules(.outgoing)
+    return [within, NftRule(replies), NftRule(published)] + drops
+      + (rule.separatesContainers ? directRules(rule, .destination) : [])
   }
 
-  /// Rules for packets from other hosts (`saddr`) or to them (`daddr`) that do not use the partner link.
-  private static func directRules(_ rule: Isolation, _ end: String) -> [String] {
-    rule.directPrefixes.map(\.network).flatMap { prefix in
-      let sets = FamilySets(prefix.family)
-      let within = "\(sets.keyword) \(end) \(prefix)"
-      return rule.separatesContainers
-        ? ["\(within) \(replies)", "\(within) \(connectionLookup(sets))", "\(within) drop"] : ["\(within) return"]
+  /// Rules for packets from other hosts (`source`) or to them (`destination`) that do not use the partner link.
+  private static func directRules(_ rule: Isolation, _ end: End) -> [NftRule] {
+    rule.directPrefixes.map(\.network).flatMap { prefix -> [NftRule] in
+      let within = Statement.prefix(end, prefix)
+      guard rule.separatesContainers else { return [[within, .returnToCaller]] }
+      return [
+        NftRule([within] + replies), NftRule([within] + connectionLookup(FamilySets(prefix.family))), [within, .drop],
+      ]
     }
   }
 
-  /// One link name or a set of them: `"br0"`, `{ "br0", "vx0" }`.
-  private static func names(_ rule: Isolation) -> String {
-    let names = rule.links.map { "\"\($0)\"" }
-    return names.count == 1 ? names[0] : "{ \(names.joined(separator: ", ")) }"
+  /// Rules that drop packets from or to another network of ours.
+  private static func dropRules(_ direction: Direction) -> [NftRule] {
+    [[.linkGroup(direction, Isolation.linkGroup...Isolation.linkGroup), .drop]] + isolatedDropRules(direction)
   }
 
-  /// Rules that drop packets from (`iif`) or to (`oif`) another network of ours.
-  private static func dropRules(_ direction: String) -> [String] {
-    ["\(direction)group \(Isolation.linkGroup) drop"] + isolatedDropRules(direction)
-  }
-
-  /// Rules that drop packets from (`iif`) or to (`oif`) an isolated network.
-  private static func isolatedDropRules(_ direction: String) -> [String] {
-    Layout.isolating.map { "\(direction)name @\(Layout.isolated($0).name) drop" }
+  /// Rules that drop packets from or to an isolated network.
+  private static func isolatedDropRules(_ direction: Direction) -> [NftRule] {
+    Layout.isolating.map { [.member([.link(direction)], Layout.isolated($0)), .drop] }
   }
 
   /// Rules between separated containers.
   ///
   /// With br_netfilter, IPv6 neighbour discovery passes these rules too; without it no IPv6 connection works.
-  private static func separationRules(_ within: String) -> [String] {
-    [
-      "\(within) \(replies)", "\(within) \(published)",
-      "\(within) icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } return",
-    ]
-      + IPFamily.allCases.map(FamilySets.init(_:)).map { "\(within) \(connectionLookup($0))" } + ["\(within) drop"]
+  private static func separationRules(_ within: Statement) -> [NftRule] {
+    [NftRule([within] + replies), NftRule([within] + published), [within, .neighbourDiscovery, .returnToCaller]]
+      + IPFamily.allCases.map { NftRule([within] + connectionLookup(FamilySets($0))) } + [[within, .drop]]
   }
 
-  private static func connectionLookup(_ sets: FamilySets) -> String {
-    "\(sets.keyword) saddr . \(sets.keyword) daddr . meta l4proto . th dport @\(sets.links.name) return"
+  private static func connectionLookup(_ sets: FamilySets) -> [Statement] {
+    let ends = [End.source, .destination].map { Selector.address($0, sets.family) }
+    return [.member(ends + [.transport, .port], sets.links), .returnToCaller]
   }
 }

@@ -34,7 +34,7 @@ extension NftablesPlan {
     }
     try NftSyntax.check(chain: name)
     let lookups = IPFamily.allCases.map(FamilySets.init(_:)).flatMap {
-      Layout.conditional($0.boundChained, $0.chained, $0.keyword)
+      Layout.conditional($0.boundChained, $0.chained, $0.family)
     }
     chains.append(SharedChain(name: name, rules: lookups))
     add(first, key, .jump(name), owner)
@@ -46,31 +46,28 @@ extension NftablesPlan {
     _ port: PublishedPort, _ key: [Field], _ owner: ElementOwner
   ) throws(KernelError) -> SharedChain {
     let rules = try rules(of: port, owner)
-    let mark = AttachmentID.shortHash(([owner.comment, key.text] + rules).joined(separator: "\n"))
+    let mark = AttachmentID.shortHash(([owner.comment, key.text] + rules.map(\.text)).joined(separator: "\n"))
     return SharedChain(name: "port_\(port.targetText)_\(mark)", rules: rules)
   }
 
-  private static func rules(of port: PublishedPort, _ owner: ElementOwner) throws(KernelError) -> [String] {
+  private static func rules(of port: PublishedPort, _ owner: ElementOwner) throws(KernelError) -> [NftRule] {
     for device in port.excludedDevices { try NftSyntax.check(name: device.description) }
-    let conditions = try NftSyntax.checked(port.conditions, of: port)
-    let sets = FamilySets(port.family)
-    let translation = "dnat \(sets.keyword) to \(port.target.withPort(port.targetPort))"
-    let excluded = port.excludedDevices.map { "iifname \"\($0)\" return" }
-    return excluded + (try marking(port.masquerade, conditions, sets))
-      + [
-        conditions
-          + "meta l4proto \(port.transport) \(translation) comment \"\(owner.comment)\""
-      ]
+    let words = try NftSyntax.checked(port.conditions, of: port)
+    let conditions = words.isEmpty ? [] : [Statement.conditions(words)]
+    let excluded: [NftRule] = port.excludedDevices.map { [.link(.incoming, [$0.description]), .returnToCaller] }
+    let translation: [Statement] = [
+      .transport(port.transport), .translateDestination(port.target, port.targetPort), .comment(owner.comment),
+    ]
+    return excluded + (try marking(port.masquerade, conditions)) + [NftRule(conditions + translation)]
   }
 
   private static func marking(
-    _ path: ReturnPath?, _ conditions: String, _ sets: FamilySets
-  ) throws(KernelError) -> [String] {
+    _ path: ReturnPath?, _ conditions: [Statement]
+  ) throws(KernelError) -> [NftRule] {
     guard let path, case .bit(let bit) = path.marking else { return [] }
-    let mark = "meta mark set meta mark or \(try mask(bit))"
-    let sources =
-      path.everything ? [""] : masqueradedSources(path.subnet.network).map { "\(sets.keyword) saddr \($0) " }
-    return sources.map { conditions + $0 + mark }
+    let mark = Statement.setMarkBit(try mask(bit))
+    let sources = path.everything ? [[]] : masqueradedSources(path.subnet.network).map { [$0] }
+    return sources.map { NftRule(conditions + $0 + [mark]) }
   }
 
   private static func mask(_ bit: Int) throws(KernelError) -> UInt32 {
@@ -82,8 +79,11 @@ extension NftablesPlan {
   }
 
   /// Sources whose replies would bypass the host: the container and its neighbours, and the host's loopback addresses.
-  private static func masqueradedSources(_ subnet: IPPrefix) -> [String] {
-    [subnet.family == .v4 ? "127.0.0.0/8" : "::1", "\(subnet)"]
+  private static func masqueradedSources(_ subnet: IPPrefix) -> [Statement] {
+    [
+      subnet.family == .v4 ? .prefix(.source, .loopback) : .address(.source, IPAddress(v6: 1)),
+      .prefix(.source, subnet),
+    ]
   }
 
   static func returnPathChain(_ path: ReturnPath) throws(KernelError) -> SharedChain {
@@ -92,17 +92,16 @@ extension NftablesPlan {
       throw KernelError(
         "mark by chain \(name)", errno: .EOPNOTSUPP,
         reason: "the nftables backend has no such chain; want markMasqBit or the iptables backend")
-    case .bit(let bit): return named(["meta mark & \(try mask(bit)) != 0 masquerade"])
-    case .none: return path.everything ? named(["masquerade"]) : returnPathChain(from: path.subnet.network)
+    case .bit(let bit): return named([[.markBit(try mask(bit)), .masquerade()]])
+    case .none: return path.everything ? named([[.masquerade()]]) : returnPathChain(from: path.subnet.network)
     }
   }
 
   static func returnPathChain(from subnet: IPPrefix) -> SharedChain {
-    let word = FamilySets(subnet.family).keyword
-    return named(masqueradedSources(subnet).map { "\(word) saddr \($0) masquerade" })
+    named(masqueradedSources(subnet).map { [$0, .masquerade()] })
   }
 
-  private static func named(_ rules: [String]) -> SharedChain {
+  private static func named(_ rules: [NftRule]) -> SharedChain {
     SharedChain(name: chainName("back_", rules), rules: rules)
   }
 }

@@ -62,8 +62,8 @@ struct NftablesPlan: Equatable {
   }
 
   /// A chain name from a hash of the rules, so that owners with the same rules share the chain.
-  static func chainName(_ prefix: String, _ rules: [String]) -> String {
-    prefix + AttachmentID.shortHash(rules.joined(separator: "\n"))
+  static func chainName(_ prefix: String, _ rules: [NftRule]) -> String {
+    prefix + AttachmentID.shortHash(rules.map(\.text).joined(separator: "\n"))
   }
 }
 
@@ -71,18 +71,15 @@ extension NftablesPlan {
   private mutating func masquerade(_ rule: Masquerade, _ owner: ElementOwner) {
     let sets = FamilySets(rule.address.family)
     let rules =
-      NftablesPlan.rulesKeepingSource(rule.subnet.network) + ["masquerade" + (rule.isRandom ? " fully-random" : "")]
+      NftablesPlan.rulesKeepingSource(rule.subnet.network) + [[.masquerade(isRandom: rule.isRandom)]]
     let chain = SharedChain(name: NftablesPlan.chainName("masq_", rules), rules: rules)
     chains.append(chain)
     add(sets.masquerade, [.address(rule.address)], .jump(chain.name), owner)
   }
 
   /// Rules for packets to the subnet itself or to multicast addresses, which keep their source.
-  static func rulesKeepingSource(_ subnet: IPPrefix) -> [String] {
-    let word = FamilySets(subnet.family).keyword
-    return [
-      "\(word) daddr \(subnet) return", "\(word) daddr \(subnet.family == .v4 ? "224.0.0.0/4" : "ff00::/8") return",
-    ]
+  static func rulesKeepingSource(_ subnet: IPPrefix) -> [NftRule] {
+    [subnet, .multicast(subnet.family)].map { [.prefix(.destination, $0), .returnToCaller] }
   }
 
   private mutating func link(_ link: AllowedConnection, _ owner: ElementOwner) {
@@ -96,7 +93,7 @@ extension NftablesPlan {
     let subnet = floating.subnet.network
     let rules =
       NftablesPlan.rulesKeepingSource(subnet) + [
-        "snat \(sets.keyword) to \(sets.keyword) saddr map @\(sets.external.name)"
+        [.translate(.source, sets.family, [.address(.source, sets.family)], sets.external)]
       ]
     let leaving = SharedChain(name: NftablesPlan.chainName("float_", rules), rules: rules)
     let back = NftablesPlan.returnPathChain(from: subnet)
@@ -139,11 +136,11 @@ extension NftablesPlan {
   /// Adds a chain for the address, looked up by it, and an element for the owner.
   mutating func serve(_ service: NameService, _ owner: ElementOwner) throws(KernelError) {
     try NftSyntax.check(name: service.bridge.description)
-    let rules = [
-      "meta l4proto != { 6, 17 } return", "th dport != \(NameService.port) return",
-      "iifname \"\(service.bridge)\" accept", "iifname != \"lo\" drop",
+    let rules: [NftRule] = [
+      [.otherTransport([.tcp, .udp]), .returnToCaller], [.port(NameService.port, isNot: true), .returnToCaller],
+      [.link(.incoming, [service.bridge.description]), .accept], [.link(.incoming, ["lo"], isNot: true), .drop],
     ]
-    let hash = AttachmentID.shortHash(([service.address.description] + rules).joined(separator: "\n"))
+    let hash = AttachmentID.shortHash(([service.address.description] + rules.map(\.text)).joined(separator: "\n"))
     let name = Layout.servicePrefix + hash
     let served = FamilySets(service.address.family).served
     chains.append(
@@ -158,13 +155,13 @@ extension NftablesPlan {
 ///
 /// Several networks of a container may publish the same port, but a map has only one element for it; rules have an order.
 struct SpareRule: Equatable {
-  var matches: String
+  var matches: [Statement]
   /// The chain that only this rule and the owner's element lead to; also the rule's comment.
   var chain: String
 
-  /// A command that appends the rule.
-  var creation: String {
-    "add rule \(Table.inet.name) \(Layout.spare) \(matches) jump \(chain) comment \"\(chain)\""
+  /// A change that appends the rule.
+  var creation: RulesetChange {
+    .addRule(.inet, Layout.spare, NftRule(matches + [.jump(chain), .comment(chain)]))
   }
 }
 
@@ -183,15 +180,14 @@ extension NftablesPlan {
       .port(port.hostPort),
     ]
     let own = try NftablesPlan.ownChain(port, key, owner)
-    let bound = port.hostIP.map { "\(sets.keyword) daddr \($0) " } ?? "meta nfproto \(sets.nfproto) "
+    let bound = port.hostIP.map { Statement.address(.destination, $0) } ?? .family(sets.family)
     chains.append(own)
-    spares.append(
-      SpareRule(matches: bound + "meta l4proto \(port.transport) th dport \(port.hostPort)", chain: own.name))
+    spares.append(SpareRule(matches: [bound, .transport(port.transport), .port(port.hostPort)], chain: own.name))
     add(sets.spares, key, .jump(own.name), owner)
   }
 
-  /// Commands that add the rules of spare ports; existing ones are deleted first, so that none is there twice.
-  func spareAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
+  /// Changes that add the rules of spare ports; existing ones are deleted first, so that none is there twice.
+  func spareAdditions(in socket: borrowing RulesetSocket) throws(KernelError) -> [RulesetChange] {
     try PresentRuleset.spareDeletions(Set(spares.map(\.chain)), in: socket) + spares.map(\.creation)
   }
 }
@@ -200,19 +196,21 @@ extension PresentRuleset {
   /// Deletions of the spare ports' rules that lead to these chains; the cost grows with the number of spare ports.
   static func spareDeletions(
     _ chains: Set<String>, in socket: borrowing RulesetSocket
-  ) throws(KernelError) -> [String] {
+  ) throws(KernelError) -> [RulesetChange] {
     guard !chains.isEmpty else { return [] }
     return try socket.rules(of: Layout.spare, .inet).filter { chains.contains($0.comment) }.map {
-      "delete rule \(Table.inet.name) \(Layout.spare) handle \($0.handle)"
+      .deleteRule(.inet, Layout.spare, handle: $0.handle)
     }
   }
 
   /// Deletions of these elements, and of the rules of spare ports that lead to the same chains.
-  static func deletions(_ elements: [Element], in socket: borrowing RulesetSocket) throws(KernelError) -> [String] {
+  static func deletions(
+    _ elements: [Element], in socket: borrowing RulesetSocket
+  ) throws(KernelError) -> [RulesetChange] {
     let chains = elements.compactMap { element in
       if case .jump(let chain) = element.value, element.set.isOfSpares { chain } else { nil }
     }
-    return try spareDeletions(Set(chains), in: socket) + elements.map(\.deletion)
+    return try spareDeletions(Set(chains), in: socket) + elements.map { .deleteElement($0) }
   }
 }
 
@@ -225,7 +223,7 @@ extension SetSpec {
 
 extension NftablesPlan {
   // A range instead of a list: the kernel takes far longer if thousands of rules each have an anonymous set.
-  private static let fromOurLinks = "iifgroup \(Isolation.linkGroup)-\(Isolation.pairGroup)"
+  private static let fromOurLinks = Statement.linkGroup(.incoming, Isolation.linkGroup...Isolation.pairGroup)
 
   /// Adds a chain for the port and one for each peer, shared by networks; an element of each network keeps them.
   mutating func guardTunnel(_ tunnel: TunnelGuard, _ owner: ElementOwner) {
@@ -237,30 +235,32 @@ extension NftablesPlan {
     guard let peers = tunnel.peers else {
       let open = "\(Layout.tunnelPrefix)open_\(tunnel.port)"
       let entryElements = [entryElement(Layout.openTunnels, [port], open)]
-      return share(SharedChain(name: open, rules: ["accept"], entryElements: entryElements), owner)
+      return share(SharedChain(name: open, rules: [[.accept]], entryElements: entryElements), owner)
     }
     for peer in Set(peers).sorted() {
       let chain = Layout.tunnelPrefix + AttachmentID.shortHash("\(peer) \(tunnel.port)")
       let entryElements = [entryElement(FamilySets(peer.family).tunnelPeers, [.address(peer), port], chain)]
       share(
-        SharedChain(name: chain, rules: ["\(Self.fromOurLinks) drop", "accept"], entryElements: entryElements), owner)
+        SharedChain(name: chain, rules: [[Self.fromOurLinks, .drop], [.accept]], entryElements: entryElements), owner)
     }
   }
 
   /// Rules for packets that arrive at a VXLAN device's port.
   ///
   /// If one network has no list of peers, the port is open to all hosts.
-  private static var tunnelInputRules: [String] {
-    ["\(fromOurLinks) drop", "iifname \"lo\" return", "udp dport vmap @\(Layout.openTunnels.name)"]
+  private static var tunnelInputRules: [NftRule] {
+    [
+      [fromOurLinks, .drop], [.link(.incoming, ["lo"]), .returnToCaller], [.verdict([.udpPort], Layout.openTunnels)],
+    ]
       + IPFamily.allCases.map(FamilySets.init(_:)).map {
-        "\($0.keyword) saddr . udp dport vmap @\($0.tunnelPeers.name)"
-      } + ["drop"]
+        [.verdict([.address(.source, $0.family), .udpPort], $0.tunnelPeers)]
+      } + [[.drop]]
   }
 
   /// Rules that drop what containers send to other hosts' VXLAN ports.
-  static var tunnelForwardRules: [String] {
+  static var tunnelForwardRules: [NftRule] {
     IPFamily.allCases.map(FamilySets.init(_:)).map {
-      "\(fromOurLinks) \($0.keyword) daddr . udp dport vmap @\($0.tunnelPeers.name)"
+      [fromOurLinks, .verdict([.address(.destination, $0.family), .udpPort], $0.tunnelPeers)]
     }
   }
 

@@ -40,7 +40,7 @@ enum PresentRuleset {
         return false
       }
       if chain.name == Layout.spare { continue }
-      let expectedCount = lacksSources && !chain.hook.isEmpty ? 1 : chain.rules.count
+      let expectedCount = lacksSources && chain.hook != nil ? 1 : chain.rules.count
       guard try socket.ruleCount(of: chain.name, table) == expectedCount else { return false }
     }
     return true
@@ -63,10 +63,10 @@ enum PresentRuleset {
   /// Deletions of all shared chains that no owner's element leads to; each is run as a transaction of its own.
   ///
   /// The kernel's use counts select them. If a chain is needed after all, the kernel refuses to delete it.
-  static func unusedChainDeletions(in socket: borrowing RulesetSocket) throws(KernelError) -> [[String]] {
+  static func unusedChainDeletions(in socket: borrowing RulesetSocket) throws(KernelError) -> [[RulesetChange]] {
     let fixed = Set(Layout.chains(.inet).map(\.name))
     let chains = try socket.chains(.inet).filter { !fixed.contains($0.name) && !isCompanion($0.name) }
-    var deletions: [[String]] = []
+    var deletions: [[RulesetChange]] = []
     var dumps = Dumps()
     for chain in chains {
       let companion = companion(of: chain.name)
@@ -76,7 +76,7 @@ enum PresentRuleset {
       let entryElements = hasEntryElements ? try entryElements(of: chain.name, in: socket, &dumps) : []
       guard jumps <= entryElements.count(where: { $0.value == .jump(chain.name) }) else { continue }
       let names = [chain.name] + [companion].compactMap(\.self)
-      deletions.append(entryElements.map(\.deletion) + names.map { "delete chain \(Table.inet.name) \($0)" })
+      deletions.append(entryElements.map { .deleteElement($0) } + names.map { .deleteChain(.inet, $0) })
     }
     return deletions
   }

@@ -1,5 +1,6 @@
 import CNI
 import NetTypes
+import Netfilter
 import PacketFilter
 
 /// The reference plugins' rules in nf_tables: in the tables that `iptables` shows, and in their own tables.
@@ -25,7 +26,7 @@ struct ReferenceSearch {
   var isEmpty: Bool { rules.isEmpty && chains.isEmpty }
 
   /// The messages that remove all of it: first the rules that lead to a chain, then all rules of the chains, then the chains.
-  var changes: [[UInt8]] {
+  var changes: [NftMessage] {
     rules.map { ForeignMessages.delete($0) } + chains.map { ForeignMessages.flush($0) }
       + chains.map { ForeignMessages.delete($0) }
   }

@@ -1,4 +1,5 @@
 import CNftables
+import Netfilter
 
 /// A chain as the kernel lists it.
 struct ListedChain: Equatable {
@@ -38,67 +39,39 @@ struct ListedElement: Equatable {
   }
 }
 
-/// Requests to nf_tables and their answers, as bytes (linux/netfilter/nf_tables.h).
-///
-/// libnftables can list too, but it first reads every element of every set, whatever the request.
+/// Requests to nf_tables about our tables, and their answers (linux/netfilter/nf_tables.h).
 enum RulesetMessages {
-  static let headerSize = 16
-  /// `NFPROTO_INET` and `NFPROTO_BRIDGE`; their header conflicts with Glibc's headers.
-  private static let inet: UInt8 = 1
-  private static let bridge: UInt8 = 7
-  static let subsystem = UInt16(NFNL_SUBSYS_NFTABLES) << 8
-
-  static func chain(_ name: String, _ table: Table) -> [UInt8] {
-    message(NFT_MSG_GETCHAIN, table, text(NFTA_CHAIN_TABLE, Table.bareName) + text(NFTA_CHAIN_NAME, name))
+  static func chain(_ name: String, _ table: Table) -> NftMessage {
+    message(.getChain, table) { $0.put(3, name) }
   }
 
-  static func chains(_ table: Table) -> [UInt8] { message(NFT_MSG_GETCHAIN, table, isDump: true, []) }
-
-  static func rules(of chain: String, _ table: Table) -> [UInt8] {
-    message(
-      NFT_MSG_GETRULE, table, isDump: true,
-      text(NFTA_RULE_TABLE, Table.bareName) + text(NFTA_RULE_CHAIN, chain))
+  static func chains(_ table: Table) -> NftMessage {
+    NftMessage(kind: .getChain, flags: NftMessage.Flags.dump, family: table.netfilterNumber)
   }
 
-  static func element(_ key: [UInt8], of set: SetSpec) -> [UInt8] {
-    let key = attribute(NFTA_SET_ELEM_KEY, nested: attribute(NFTA_DATA_VALUE, key))
-    let list = attribute(NFTA_SET_ELEM_LIST_ELEMENTS, nested: attribute(NFTA_LIST_ELEM, nested: key))
-    return message(NFT_MSG_GETSETELEM, set.table, attributesNaming(set) + list)
+  static func rules(of chain: String, _ table: Table) -> NftMessage {
+    message(.getRule, table, isDump: true) { $0.put(2, chain) }
   }
 
-  static func elements(of set: SetSpec) -> [UInt8] {
-    message(NFT_MSG_GETSETELEM, set.table, isDump: true, attributesNaming(set))
+  static func element(_ key: [UInt8], of set: SetSpec) -> NftMessage {
+    message(.getSetElements, set.table) {
+      $0.put(2, set.name)
+      $0.nest(3) { $0.nest(1) { $0.nest(1) { $0.put(1, key) } } }
+    }
   }
 
-  private static func attributesNaming(_ set: SetSpec) -> [UInt8] {
-    text(NFTA_SET_ELEM_LIST_TABLE, Table.bareName) + text(NFTA_SET_ELEM_LIST_SET, set.name)
+  static func elements(of set: SetSpec) -> NftMessage {
+    message(.getSetElements, set.table, isDump: true) { $0.put(2, set.name) }
   }
 
   private static func message(
-    _ type: nf_tables_msg_types, _ table: Table, isDump: Bool = false, _ attributes: [UInt8]
-  ) -> [UInt8] {
-    let family = table == .inet ? inet : bridge
-    let body = [family, UInt8(NFNETLINK_V0), 0, 0] + attributes
-    let flags = UInt16(NLM_F_REQUEST) | (isDump ? UInt16(NLM_F_DUMP) : UInt16(NLM_F_ACK))
-    return number(UInt32(headerSize + body.count)) + number(subsystem | UInt16(type.rawValue)) + number(flags)
-      + number(UInt32(1)) + number(UInt32(0)) + body
-  }
-
-  static func text<Kind: RawRepresentable<UInt32>>(_ type: Kind, _ value: String) -> [UInt8] {
-    attribute(type, Array(value.utf8) + [0])
-  }
-
-  static func attribute<Kind: RawRepresentable<UInt32>>(_ type: Kind, nested value: [UInt8]) -> [UInt8] {
-    attribute(type: UInt16(type.rawValue) | 1 << 15, value)
-  }
-
-  static func attribute<Kind: RawRepresentable<UInt32>>(_ type: Kind, _ value: [UInt8]) -> [UInt8] {
-    attribute(type: UInt16(type.rawValue), value)
-  }
-
-  private static func attribute(type: UInt16, _ value: [UInt8]) -> [UInt8] {
-    number(UInt16(4 + value.count)) + number(type) + value
-      + [UInt8](repeating: 0, count: (4 - value.count % 4) % 4)
+    _ kind: NftMessage.Kind, _ table: Table, isDump: Bool = false, _ fill: (inout NftAttributes) -> Void
+  ) -> NftMessage {
+    var attributes = NftAttributes()
+    attributes.put(1, Table.bareName)
+    fill(&attributes)
+    let flags = isDump ? NftMessage.Flags.dump : NftMessage.Flags.acknowledge
+    return NftMessage(kind: kind, flags: flags, family: table.netfilterNumber, attributes: attributes)
   }
 }
 
@@ -160,15 +133,7 @@ extension RulesetMessages {
   }
 
   static func split(_ bytes: ArraySlice<UInt8>) -> [(type: UInt32, value: ArraySlice<UInt8>)] {
-    var result: [(type: UInt32, value: ArraySlice<UInt8>)] = []
-    var rest = bytes
-    while rest.count >= 4 {
-      let length = Int(integer(rest, 0, 2))
-      guard length >= 4, length <= rest.count else { break }
-      result.append((UInt32(integer(rest, 2, 2) & 0x3FFF), rest.prefix(length).dropFirst(4)))
-      rest = rest.dropFirst((length + 3) & ~3)
-    }
-    return result
+    NftAnswer.list(bytes).map { (UInt32($0), $1) }
   }
 
   static func string(_ bytes: ArraySlice<UInt8>) -> String {

@@ -3,11 +3,14 @@ import Glibc
 import Kernel
 import Linux
 import NetTypes
+import Netfilter
 
-/// A netfilter netlink socket for listing only; it stays in the network namespace in which it was opened.
+/// A netfilter netlink socket; it stays in the network namespace in which it was opened.
 @safe
 struct RulesetSocket: ~Copyable {
   let descriptor: Descriptor
+
+  deinit { LateClosing.keep(descriptor) }
 
   static func open() throws(KernelError) -> RulesetSocket {
     let raw = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NETLINK_NETFILTER)
@@ -50,8 +53,9 @@ struct RulesetSocket: ~Copyable {
 
   /// The answers, empty if the object is missing; repeats the request if the ruleset changed during the dump.
   borrowing func ask(
-    _ message: [UInt8], doing operation: @autoclosure () -> String
+    _ request: NftMessage, doing operation: @autoclosure () -> String
   ) throws(KernelError) -> [ArraySlice<UInt8>] {
+    let message = request.bytes(1)
     for _ in 0..<100 {
       let sent = unsafe send(descriptor.raw, message, message.count, 0)
       guard sent == message.count else { throw KernelError(errno: .last, doing: operation()) }
@@ -66,7 +70,7 @@ struct RulesetSocket: ~Copyable {
   }
 
   /// Discards unread answers: the socket would deliver them as the answer to the next request.
-  private borrowing func discardAnswers() {
+  borrowing func discardAnswers() {
     while recv(descriptor.raw, nil, 0, Int32(MSG_DONTWAIT)) >= 0 || errno == EINTR {}
   }
 
@@ -76,11 +80,11 @@ struct RulesetSocket: ~Copyable {
     var isTorn = false
     while true {
       var rest = try receive(operation())[...]
-      while rest.count >= RulesetMessages.headerSize {
+      while rest.count >= NftMessage.headerSize {
         let length = Int(integer(rest, 0, 4))
-        guard length >= RulesetMessages.headerSize, length <= rest.count else { break }
+        guard length >= NftMessage.headerSize, length <= rest.count else { break }
         if integer(rest, 6, 2) & UInt64(NLM_F_DUMP_INTR) != 0 { isTorn = true }
-        let payload = rest.prefix(length).dropFirst(RulesetMessages.headerSize)
+        let payload = rest.prefix(length).dropFirst(NftMessage.headerSize)
         switch Int32(integer(rest, 4, 2)) {
         case NLMSG_DONE, NLMSG_ERROR:
           let code = Errno(-Int32(truncatingIfNeeded: integer(payload, 0, 4)))
@@ -94,10 +98,12 @@ struct RulesetSocket: ~Copyable {
     }
   }
 
-  borrowing func receive(_ operation: @autoclosure () -> String) throws(KernelError) -> [UInt8] {
+  borrowing func receive(
+    _ operation: @autoclosure () -> String, flags: Int32 = 0
+  ) throws(KernelError) -> [UInt8] {
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
     while true {
-      let count = unsafe recv(descriptor.raw, &buffer, buffer.count, 0)
+      let count = unsafe recv(descriptor.raw, &buffer, buffer.count, flags)
       if count > 0 {
         buffer.removeLast(buffer.count - count)
         return buffer
@@ -123,28 +129,5 @@ extension RulesetSocket {
   borrowing func rules(of chain: ForeignChain) throws(KernelError) -> [ForeignRule] {
     try ask(ForeignMessages.rules(of: chain), doing: "list rules of \(chain.name)")
       .map { ForeignRule($0, in: chain) }
-  }
-
-  /// Makes all changes or none.
-  ///
-  /// - Throws: the kernel's first error; ENOENT if something was gone already.
-  borrowing func change(_ changes: [[UInt8]], doing operation: @autoclosure () -> String) throws(KernelError) {
-    let message = ForeignMessages.transaction(changes)
-    let sent = unsafe send(descriptor.raw, message, message.count, 0)
-    guard sent == message.count else { throw KernelError(errno: .last, doing: operation()) }
-    // The kernel answers each change; if it refuses the whole transaction, it sends one more answer.
-    var answered = 0
-    while answered < changes.count {
-      var rest = try receive(operation())[...]
-      while rest.count >= RulesetMessages.headerSize {
-        let length = Int(integer(rest, 0, 4))
-        guard length >= RulesetMessages.headerSize, length <= rest.count else { break }
-        let code = -Int32(truncatingIfNeeded: integer(rest.dropFirst(RulesetMessages.headerSize), 0, 4))
-        // Further answers about a failed transaction are discarded with the socket.
-        guard code == 0 else { throw KernelError(errno: Errno(code), doing: operation()) }
-        answered += 1
-        rest = rest.dropFirst((length + 3) & ~3)
-      }
-    }
   }
 }

@@ -1,4 +1,5 @@
 import NetTypes
+import Netfilter
 import PacketFilter
 import Testing
 @testable import Iptables

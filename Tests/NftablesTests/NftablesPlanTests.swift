@@ -17,11 +17,14 @@ import Testing
     let wanted = try wanted(.masquerade(Masquerade(address("10.1.0.2"), in: prefix("10.1.0.1/24"), isRandom: true)))
     let chain = try #require(wanted.chains.first)
     #expect(
-      wanted.elements.map(\.creation) == [
+      wanted.elements.map { RulesetChange.createElement($0).text } == [
         "create element inet swift_cni masquerade4 "
           + "{ 10.1.0.2 comment \"cni:net/c1/eth0 network\" : jump \(chain.name) }"
       ])
-    #expect(chain.rules == ["ip daddr 10.1.0.0/24 return", "ip daddr 224.0.0.0/4 return", "masquerade fully-random"])
+    #expect(
+      chain.rules.map(\.text) == [
+        "ip daddr 10.1.0.0/24 return", "ip daddr 224.0.0.0/4 return", "masquerade fully-random",
+      ])
     #expect(chain.idleUses == 3)
   }
 
@@ -51,8 +54,8 @@ import Testing
   func `each isolation mode has its rules in the bridge's chain`(reach: Isolation.Reach, rules: [String]) throws {
     let wanted = try wanted(.isolate(Isolation(bridge(), reach: reach)))
     let chain = try #require(wanted.chains.first)
-    #expect(chain.rules == rules)
-    #expect(chain.companions.first?.rules.first == "oifname \"br0\" return")
+    #expect(chain.rules.map(\.text) == rules)
+    #expect(chain.companions.first?.rules.first?.text == "oifname \"br0\" return")
     #expect(chain.entryElements.map(\.set.name) == ["entering_network", "leaving_network", "isolated_network"])
     #expect(wanted.elements.map(\.value) == [.jump(chain.name)])
   }
@@ -62,9 +65,12 @@ import Testing
     let links = [try bridge(), partner]
     let rule = Isolation(links[0], partner: partner, reach: .network, separatesContainers: true)
     let chain = try #require(wanted(.isolate(rule)).chains.first)
-    #expect(chain.rules[0] == "iifname { \"br0\", \"vx0\" } ct state established,related return")
-    #expect(chain.rules.filter { $0.hasPrefix("iifname") }.allSatisfy { $0.hasPrefix("iifname { \"br0\", \"vx0\" } ") })
-    #expect(chain.companions.first?.rules.first == "oifname { \"br0\", \"vx0\" } return")
+    #expect(chain.rules[0].text == "iifname { \"br0\", \"vx0\" } ct state established,related return")
+    #expect(
+      chain.rules.map(\.text).filter { $0.hasPrefix("iifname") }.allSatisfy {
+        $0.hasPrefix("iifname { \"br0\", \"vx0\" } ")
+      })
+    #expect(chain.companions.first?.rules.first?.text == "oifname { \"br0\", \"vx0\" } return")
     let sets = ["entering_network", "leaving_network", "isolated_network"]
     #expect(chain.entryElements.map(\.set.name) == sets + sets)
     #expect(chain.entryElements.map(\.key) == links.flatMap { link in sets.map { _ in [.interface(link)] } })
@@ -86,10 +92,10 @@ import Testing
   ) throws {
     let direct = try [prefix("10.5.1.0/16"), prefix("fd00::/48")]
     let chain = try #require(wanted(.isolate(Isolation(bridge(), directPrefixes: direct, reach: reach))).chains.first)
-    #expect(Array(chain.rules.suffix(3)) == last)
-    let group = try #require(chain.rules.firstIndex(of: order[0]))
+    #expect(chain.rules.suffix(3).map(\.text) == last)
+    let group = try #require(chain.rules.map(\.text).firstIndex(of: order[0]))
     #expect(group < chain.rules.count - 3)
-    #expect(chain.companions.first?.rules.last == order[1])
+    #expect(chain.companions.first?.rules.last?.text == order[1])
   }
 
   @Test func `a published port is one map element for DNAT and one for the return path`() throws {
@@ -99,24 +105,24 @@ import Testing
     let wanted = try wanted(.publish(port))
     let chain = try #require(wanted.chains.first)
     #expect(
-      wanted.elements.map(\.creation) == [
+      wanted.elements.map { RulesetChange.createElement($0).text } == [
         "create element inet swift_cni bound6 "
           + "{ 2001:db8::1 . 17 . 53 comment \"cni:net/c1/eth0 network\" : fd00::2 . 5353 }",
         "create element inet swift_cni returning6 "
           + "{ fd00::2 comment \"cni:net/c1/eth0 network\" : jump \(chain.name) }",
       ])
-    #expect(chain.rules == ["ip6 saddr ::1 masquerade", "ip6 saddr fd00::/64 masquerade"])
+    #expect(chain.rules.map(\.text) == ["ip6 saddr ::1 masquerade", "ip6 saddr fd00::/64 masquerade"])
   }
 
   @Test func `a name server is a map element that jumps to a chain for its bridge only`() throws {
     let wanted = try wanted(.serve(NameService(bridge(), address: address("10.1.0.1"))))
     let chain = try #require(wanted.chains.first)
     #expect(
-      chain.rules == [
+      chain.rules.map(\.text) == [
         "meta l4proto != { 6, 17 } return", "th dport != 53 return", "iifname \"br0\" accept", "iifname != \"lo\" drop",
       ])
     #expect(
-      chain.entryElements.map(\.creation) == [
+      chain.entryElements.map { RulesetChange.createElement($0).text } == [
         "create element inet swift_cni served4 { 10.1.0.1 comment \"\(chain.name)\" : jump \(chain.name) }"
       ])
     #expect(wanted.elements.map(\.value) == [.jump(chain.name)])
@@ -129,7 +135,7 @@ import Testing
     port.excludedDevices = [try bridge()]
     let wanted = try wanted(.publish(port))
     #expect(
-      wanted.chains.map(\.rules) == [
+      wanted.chains.map { $0.rules.map(\.text) } == [
         [
           "iifname \"br0\" return",
           "ip saddr 10.0.0.0/8 meta l4proto tcp dnat ip to 10.1.0.2:8080 comment \"cni:net/c1/eth0 network\"",
@@ -153,7 +159,7 @@ import Testing
     let wanted = try wanted(.publish(port))
     let chain = try #require(wanted.chains.first)
     #expect(
-      wanted.spares.map(\.creation) == [
+      wanted.spares.map(\.creation.text) == [
         "add rule inet swift_cni spare \(matches) jump \(chain.name) comment \"\(chain.name)\""
       ])
     #expect(wanted.elements.map(\.value) == [.jump(chain.name)])

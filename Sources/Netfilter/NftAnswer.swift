@@ -1,0 +1,35 @@
+/// The attributes of an answer, by their number.
+public struct NftAnswer: Sendable {
+  private var values: [UInt16: ArraySlice<UInt8>] = [:]
+  /// `NFPROTO_*`; 0 within a message.
+  public let family: UInt8
+
+  public init(_ bytes: ArraySlice<UInt8>, family: UInt8 = 0) {
+    self.family = family
+    for (type, value) in Self.list(bytes) { values[type] = value }
+  }
+
+  public subscript(_ type: UInt16) -> ArraySlice<UInt8>? { values[type] }
+
+  public func text(_ type: UInt16) -> String? {
+    values[type].map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+
+  public func number(_ type: UInt16) -> UInt64? { values[type].map { $0.reduce(0) { $0 << 8 | UInt64($1) } } }
+
+  public func nested(_ type: UInt16) -> NftAnswer? { values[type].map { NftAnswer($0) } }
+
+  public static func list(_ bytes: ArraySlice<UInt8>) -> [(UInt16, ArraySlice<UInt8>)] {
+    var result: [(UInt16, ArraySlice<UInt8>)] = []
+    var rest = bytes
+    while rest.count >= 4 {
+      let start = rest.startIndex
+      let length = Int(rest[start]) | Int(rest[start + 1]) << 8
+      guard length >= 4, length <= rest.count else { break }
+      let type = UInt16(rest[start + 2]) | UInt16(rest[start + 3]) << 8
+      result.append((type & 0x3FFF, rest.prefix(length).dropFirst(4)))
+      rest = rest.dropFirst((length + 3) & ~3)
+    }
+    return result
+  }
+}

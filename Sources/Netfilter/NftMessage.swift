@@ -1,0 +1,83 @@
+public import NetTypes
+
+/// A message to nf_tables (linux/netfilter/nf_tables.h, nfnetlink.h).
+///
+/// Attributes are identified by their number; numbers are in network byte order.
+public struct NftMessage: Equatable, Sendable {
+  public enum Kind: UInt16, Sendable {
+    case newTable, getTable, deleteTable, newChain, getChain, deleteChain, newRule, getRule, deleteRule
+    case newSet
+    case newSetElements = 12
+    case getSetElements, deleteSetElements
+    case getGeneration = 16
+  }
+
+  public enum Flags {
+    public static let request: UInt16 = 1
+    public static let acknowledge: UInt16 = 4
+    public static let dump: UInt16 = 0x300
+    public static let exclusive: UInt16 = 0x200
+    public static let create: UInt16 = 0x400
+    public static let append: UInt16 = 0x800
+  }
+
+  public var kind: Kind
+  public var flags: UInt16
+  /// `NFPROTO_*`; 0 for all families.
+  public var family: UInt8
+  public var attributes: NftAttributes
+
+  public init(kind: Kind, flags: UInt16 = 0, family: UInt8, attributes: NftAttributes = NftAttributes()) {
+    self.kind = kind
+    self.flags = flags
+    self.family = family
+    self.attributes = attributes
+  }
+
+  public static let headerSize = 16
+  private static let subsystem: UInt16 = 10
+
+  public func bytes(_ sequence: UInt32) -> [UInt8] {
+    Self.frame(
+      Self.subsystem << 8 | kind.rawValue, Flags.request | flags, sequence, [family, 0, 0, 0], attributes.all)
+  }
+
+  /// Whether the kernel frees something after the change, for which closing the socket waits.
+  ///
+  /// A message that deletes all rules of a chain is none: it is sent for new chains too.
+  public var isDeletion: Bool {
+    switch kind {
+    case .deleteTable, .deleteChain, .deleteSetElements: true
+    case .deleteRule: NftAnswer.list(attributes.all[...]).contains { type, _ in type == 3 || type == 9 }
+    default: false
+    }
+  }
+
+  /// `NFNL_MSG_BATCH_BEGIN`; with a generation, the kernel rejects the batch if the ruleset has changed since.
+  public static func begin(_ generation: UInt32? = nil) -> [UInt8] {
+    var attributes = NftAttributes()
+    if let generation { attributes.put(1, generation) }
+    return frame(16, Flags.request, 0, [0, 0, 0, UInt8(subsystem)], attributes.all)
+  }
+
+  /// `NFNL_MSG_BATCH_END`.
+  public static let end = frame(17, Flags.request, 0, [0, 0, 0, UInt8(subsystem)], [])
+
+  private static func frame(
+    _ type: UInt16, _ flags: UInt16, _ sequence: UInt32, _ header: [UInt8], _ body: [UInt8]
+  ) -> [UInt8] {
+    var all: [UInt8] = []
+    all.reserveCapacity(headerSize + header.count + body.count)
+    all.append(hostOrder: UInt32(headerSize + header.count + body.count))
+    all.append(hostOrder: type)
+    all.append(hostOrder: flags)
+    all.append(hostOrder: sequence)
+    all.append(hostOrder: UInt32(0))
+    return all + header + body
+  }
+}
+
+extension IPFamily {
+  /// The family's number: `NFPROTO_IPV4` or `NFPROTO_IPV6`.
+  public var netfilterNumber: UInt8 { self == .v4 ? 2 : 10 }
+}

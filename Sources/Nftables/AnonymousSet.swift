@@ -1,0 +1,112 @@
+import NetTypes
+import Netfilter
+import PacketFilter
+
+/// A set without a name, which belongs to one rule: `{ 6, 17 }`.
+struct AnonymousSet: Equatable {
+  /// nft's number for the type of the key.
+  var type: UInt32
+  var keys: [[UInt8]]
+  /// Whether every second key ends an interval that the one before it begins.
+  var isInterval = false
+  /// What nft notes about the key for printing: its byte order, and the expression that loads it.
+  var userData: [UInt8]
+
+  /// The kernel replaces `%d` by a number.
+  static let name = "__set%d"
+
+  private static let transportType: UInt32 = 12
+  private static let etherTypeType: UInt32 = 10
+  private static let icmpTypeType: UInt32 = 29
+
+  static func transports(_ transports: [TransportProtocol]) -> AnonymousSet {
+    AnonymousSet(
+      type: transportType, keys: transports.map { [$0.number] },
+      userData: SetUserData.key(.host) + SetUserData.loaded(meta: NftCode.transport))
+  }
+
+  static func etherTypes(_ types: [EtherType]) -> AnonymousSet {
+    AnonymousSet(
+      type: etherTypeType, keys: types.map { Field.port($0.number).bytes },
+      userData: SetUserData.key(.network) + SetUserData.loaded(meta: NftCode.etherType))
+  }
+
+  static func links(_ direction: Direction, _ names: [String]) -> AnonymousSet {
+    AnonymousSet(
+      type: Field.Kind.interface.number, keys: names.map { Field.hash($0).bytes },
+      userData: SetUserData.key(.host)
+        + SetUserData.loaded(meta: direction == .incoming ? NftCode.inName : NftCode.outName))
+  }
+
+  static let neighbourDiscovery = AnonymousSet(
+    type: icmpTypeType, keys: [[135], [136]],
+    userData: SetUserData.key(.network) + SetUserData.loaded(header: 14, field: 1))
+
+  static let sourcesWithoutSubnet = AnonymousSet(
+    type: Field.Kind.v6.number,
+    keys: [(0, 0, 0), (0, 0, 1), (0xFE, 0x80, 0), (0xFE, 0xC0, 0)].map { first, second, last in
+      [first, second] + [UInt8](repeating: 0, count: 13) + [last]
+    },
+    isInterval: true,
+    userData: SetUserData.key(.network) + SetUserData.mergingElements + SetUserData.loaded(header: 13, field: 8))
+}
+
+extension AnonymousSet {
+  /// The messages that add the set and its elements.
+  func messages(_ table: Table, number: UInt32) -> [NftMessage] {
+    var declaration = NftAttributes()
+    declaration.put(1, Table.bareName)
+    declaration.put(2, Self.name)
+    declaration.put(3, UInt32(isInterval ? 0b111 : 0b011))  // NFT_SET_ANONYMOUS, _CONSTANT, _INTERVAL
+    declaration.put(4, type)
+    declaration.put(5, UInt32(keys[0].count))
+    declaration.put(10, number)
+    declaration.nest(9) { $0.put(1, UInt32(keys.count)) }
+    declaration.put(13, userData)
+    var elements = NftAttributes()
+    elements.put(1, Table.bareName)
+    elements.put(2, Self.name)
+    elements.put(4, number)
+    elements.nest(3) {
+      for (index, key) in keys.enumerated() {
+        $0.nest(UInt16(index + 1)) {
+          if isInterval, index % 2 == 1 { $0.put(3, UInt32(1)) }  // NFT_SET_ELEM_INTERVAL_END
+          $0.nest(1) { $0.put(1, key) }
+        }
+      }
+    }
+    return [(.newSet, declaration), (.newSetElements, elements)].map {
+      NftMessage(kind: $0, flags: NftMessage.Flags.create, family: table.netfilterNumber, attributes: $1)
+    }
+  }
+}
+
+/// What nft notes in a set's user data, so that it can print keys and values: entries of type, length and value.
+enum SetUserData {
+  enum ByteOrder: UInt32 {
+    case none = 0
+    case host = 1
+    case network = 2
+  }
+
+  static func key(_ order: ByteOrder) -> [UInt8] { entry(0, order.rawValue) }
+  static func value(_ order: ByteOrder) -> [UInt8] { entry(1, order.rawValue) }
+  static let mergingElements = entry(2, 1)
+  static let concatenatedKey = entry(3, concatenation)
+  static let concatenatedValue = entry(4, concatenation)
+  static let noIntervalsInValues = entry(6, 0)
+
+  /// The key is loaded by `meta`.
+  static func loaded(meta key: UInt32) -> [UInt8] { entry(3, entry(0, 9) + entry(1, entry(0, key))) }
+
+  /// The key is a field of a header; both numbers are nft's own.
+  static func loaded(header: UInt32, field: UInt32) -> [UInt8] {
+    entry(3, entry(0, 7) + entry(1, entry(0, header) + entry(1, field)))
+  }
+
+  private static let concatenation = entry(0, 13) + entry(1, [])
+
+  private static func entry(_ type: UInt8, _ value: UInt32) -> [UInt8] { entry(type, number(value)) }
+
+  private static func entry(_ type: UInt8, _ value: [UInt8]) -> [UInt8] { [type, UInt8(value.count)] + value }
+}

@@ -1,0 +1,176 @@
+import NetTypes
+import PacketFilter
+
+/// A rule of our tables: its matches and statements, in their order.
+struct NftRule: Equatable, ExpressibleByArrayLiteral {
+  var statements: [Statement]
+
+  init(_ statements: [Statement]) { self.statements = statements }
+
+  init(arrayLiteral statements: Statement...) { self.statements = statements }
+
+  /// The rule in nft's syntax, from whose hash the names of shared chains are made.
+  var text: String { statements.map(\.text).joined(separator: " ") }
+
+  /// Whether the rule has conditions in nft's syntax, which only libnftables can read.
+  var needsLibrary: Bool {
+    statements.contains { if case .conditions = $0 { true } else { false } }
+  }
+}
+
+/// A match or a statement of a rule.
+enum Statement: Equatable {
+  case family(IPFamily)
+  case etherTypes([EtherType])
+  /// The packet's link is one of these, or none of them.
+  case link(Direction, [String], isNot: Bool = false)
+  case linkGroup(Direction, ClosedRange<Int>)
+  case address(End, IPAddress)
+  case prefix(End, IPPrefix)
+  case transport(TransportProtocol)
+  case otherTransport([TransportProtocol])
+  /// The destination port.
+  case port(UInt16, isNot: Bool = false)
+  case neighbourDiscovery
+  /// An IPv6 source that is `::` or link-local.
+  case sourceWithoutSubnet
+  /// An ARP packet from a host that has no address yet.
+  case arpProbe
+  /// The packet belongs to a known connection.
+  case established
+  /// The connection's destination was translated.
+  case translated
+  /// The destination is an address of this host.
+  case local
+  case member([Selector], SetSpec)
+  /// Jumps to the chain that the map has for the key.
+  case verdict([Selector], SetSpec)
+  /// Translates the source or the destination to what the map has for the key.
+  case translate(End, IPFamily, [Selector], SetSpec)
+  case translateDestination(IPAddress, UInt16)
+  case masquerade(isRandom: Bool = false)
+  case markBit(UInt32)
+  case setMarkBit(UInt32)
+  case accept
+  case drop
+  case returnToCaller
+  case jump(String)
+  case comment(String)
+  /// Matches that an operator wrote in nft's syntax.
+  case conditions(String)
+}
+
+enum Direction: String {
+  case incoming = "iif"
+  case outgoing = "oif"
+}
+
+/// The end of a packet's way that an address belongs to.
+enum End: String {
+  case source = "saddr"
+  case destination = "daddr"
+}
+
+enum EtherType: String {
+  case arp, ip, ip6
+  case vlan = "8021q"
+  case serviceVLAN = "8021ad"
+
+  var number: UInt16 {
+    switch self {
+    case .arp: 0x0806
+    case .ip: 0x0800
+    case .ip6: 0x86DD
+    case .vlan: 0x8100
+    case .serviceVLAN: 0x88A8
+    }
+  }
+}
+
+/// A field of a packet that is looked up in a set.
+enum Selector: Equatable {
+  case link(Direction)
+  case address(End, IPFamily)
+  case transport
+  case port
+  /// The port of a UDP packet; other packets do not match.
+  case udpPort
+  case hardwareSource
+  case arpSource
+
+  var text: String {
+    switch self {
+    case .link(let direction): "\(direction.rawValue)name"
+    case .address(let end, let family): "\(family.word) \(end.rawValue)"
+    case .transport: "meta l4proto"
+    case .port: "th dport"
+    case .udpPort: "udp dport"
+    case .hardwareSource: "ether saddr"
+    case .arpSource: "arp saddr ip"
+    }
+  }
+}
+
+extension IPFamily {
+  /// The word for the family's header in rules.
+  var word: String { self == .v4 ? "ip" : "ip6" }
+  /// The family's name as nft prints it.
+  var nftName: String { self == .v4 ? "ipv4" : "ipv6" }
+}
+
+extension Statement {
+  /// The statement in nft's syntax.
+  var text: String { matchText ?? actionText }
+
+  private var matchText: String? {
+    switch self {
+    case .family(let family): "meta nfproto \(family.nftName)"
+    case .etherTypes(let types): "meta protocol \(Self.list(types.map(\.rawValue)))"
+    case .link(let direction, let names, let isNot):
+      "\(direction.rawValue)name \(isNot ? "!= " : "")\(Self.list(names.map { "\"\($0)\"" }))"
+    case .linkGroup(let direction, let groups):
+      "\(direction.rawValue)group \(groups.count == 1 ? "\(groups.lowerBound)" : "\(groups.lowerBound)-\(groups.upperBound)")"
+    case .address(let end, let address): "\(address.family.word) \(end.rawValue) \(address)"
+    case .prefix(let end, let prefix): "\(prefix.family.word) \(end.rawValue) \(prefix)"
+    case .transport(let transport): "meta l4proto \(transport)"
+    case .otherTransport(let transports):
+      "meta l4proto != { \(transports.map { "\($0.number)" }.joined(separator: ", ")) }"
+    case .port(let port, let isNot): "th dport \(isNot ? "!= " : "")\(port)"
+    case .neighbourDiscovery: "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
+    case .sourceWithoutSubnet: "ip6 saddr { ::, fe80::/10 }"
+    case .arpProbe: "arp saddr ip 0.0.0.0"
+    case .established: "ct state established,related"
+    case .translated: "ct status dnat"
+    case .local: "fib daddr type local"
+    case .markBit(let mask): "meta mark & \(mask) != 0"
+    case .conditions(let words): words
+    default: nil
+    }
+  }
+
+  private var actionText: String {
+    switch self {
+    case .member(let key, let set): "\(key.text) @\(set.name)"
+    case .verdict(let key, let map): "\(key.text) vmap @\(map.name)"
+    case .translate(let end, let family, let key, let map):
+      "\(end == .source ? "snat" : "dnat") \(family.word) to \(key.text) map @\(map.name)"
+    case .translateDestination(let address, let port): "dnat \(address.family.word) to \(address.withPort(port))"
+    case .masquerade(let isRandom): "masquerade" + (isRandom ? " fully-random" : "")
+    case .setMarkBit(let mask): "meta mark set meta mark or \(mask)"
+    case .accept: "accept"
+    case .drop: "drop"
+    case .returnToCaller: "return"
+    case .jump(let chain): "jump \(chain)"
+    case .comment(let text): "comment \"\(text)\""
+    default: ""
+    }
+  }
+
+  private static func list(_ words: [String]) -> String {
+    words.count == 1 ? words[0] : "{ \(words.joined(separator: ", ")) }"
+  }
+}
+
+extension [Selector] {
+  var text: String { map(\.text).joined(separator: " . ") }
+}

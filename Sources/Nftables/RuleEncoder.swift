@@ -1,0 +1,284 @@
+import NetTypes
+import Netfilter
+import PacketFilter
+
+/// Encodes a rule as nft does: `nft list ruleset` prints it as if nft had added it.
+struct RuleEncoder {
+  private(set) var expressions = NftExpressionList()
+  /// Sets without names that the rule looks up; they are added before the rule.
+  private(set) var sets: [AnonymousSet] = []
+  private(set) var comment: String?
+  private let table: Table
+  private let firstSetNumber: UInt32
+  /// What earlier statements have matched; nft adds the same matches where a statement needs them.
+  private var family: IPFamily?
+  private var transport: UInt8?
+
+  /// - Parameters:
+  ///   - rule: a rule without conditions in nft's syntax.
+  ///   - table: its table.
+  ///   - firstSetNumber: the number in the batch of the first set without a name.
+  init(_ rule: NftRule, in table: Table, firstSetNumber: UInt32) {
+    self.table = table
+    self.firstSetNumber = firstSetNumber
+    for statement in rule.statements { put(statement) }
+  }
+
+  private mutating func put(_ statement: Statement) {
+    if !putMatch(statement), !putLookup(statement) { putAction(statement) }
+  }
+
+  /// Whether the statement is a match of packet fields.
+  private mutating func putMatch(_ statement: Statement) -> Bool {
+    switch statement {
+    case .family(let family): match(family)
+    case .etherTypes(let types): match(types)
+    case .link(let direction, let names, let isNot): match(direction, names, isNot)
+    case .linkGroup(let direction, let groups): match(direction, groups)
+    case .address(let end, let address): match(end, address, length: address.bytes.count * 8)
+    case .prefix(let end, let prefix): match(end, prefix.network.address, length: prefix.length)
+    case .transport(let transport): match(transport: transport.number)
+    case .otherTransport(let transports):
+      expressions.load(meta: NftCode.transport)
+      lookUp(.transports(transports), isNot: true)
+    case .port(let port, let isNot):
+      load(.port, into: NftCode.register)
+      expressions.compare(Field.port(port).bytes, isNot ? .notEqual : .equal)
+    case .neighbourDiscovery: matchNeighbourDiscovery()
+    case .sourceWithoutSubnet:
+      load([.address(.source, .v6)])
+      lookUp(.sourcesWithoutSubnet, isNot: false)
+    case .arpProbe:
+      load(.arpSource, into: NftCode.register)
+      expressions.compare([0, 0, 0, 0])
+    default: return false
+    }
+    return true
+  }
+
+  /// Whether the statement matches the connection, the host or a named set.
+  private mutating func putLookup(_ statement: Statement) -> Bool {
+    switch statement {
+    case .established: matchConnection(key: 0, bits: [0b110, 0, 0, 0])
+    case .translated: matchConnection(key: 2, bits: [1 << 5, 0, 0, 0])
+    case .local:
+      expressions.put("fib") {
+        $0.put(3, UInt32(2))  // NFTA_FIB_F_DADDR
+        $0.put(2, UInt32(3))  // NFT_FIB_RESULT_ADDRTYPE
+        $0.put(1, NftCode.register)
+      }
+      expressions.compare([2, 0, 0, 0])  // RTN_LOCAL
+    case .markBit(let mask):
+      expressions.load(meta: NftCode.mark)
+      matchBits(number(mask))
+    case .member(let key, let set): lookUp(key, set, into: nil)
+    case .verdict(let key, let map): lookUp(key, map, into: NftCode.verdictRegister)
+    case .translate(let end, let family, let key, let map): translate(end, family, key, map)
+    default: return false
+    }
+    return true
+  }
+
+  private mutating func putAction(_ statement: Statement) {
+    switch statement {
+    case .translateDestination(let address, let port): translateDestination(address, port)
+    case .masquerade(let isRandom):
+      // NF_NAT_RANGE_PROTO_RANDOM_FULLY
+      expressions.put("masq") { if isRandom { $0.put(1, UInt32(1 << 4)) } }
+    case .setMarkBit(let mask): setMarkBit(mask)
+    case .accept: expressions.decide(NftCode.accept)
+    case .drop: expressions.decide(NftCode.drop)
+    case .returnToCaller: expressions.decide(NftCode.returnToCaller)
+    case .jump(let chain): expressions.decide(NftCode.jump, chain)
+    case .comment(let text): comment = text
+    default: break
+    }
+  }
+}
+
+extension RuleEncoder {
+  private mutating func match(_ family: IPFamily) {
+    if table == .bridge {
+      match([family == .v4 ? .ip : .ip6])
+    } else {
+      expressions.load(meta: NftCode.family)
+      expressions.compare([family.netfilterNumber])
+    }
+    self.family = family
+  }
+
+  private mutating func match(transport number: UInt8) {
+    expressions.load(meta: NftCode.transport)
+    expressions.compare([number])
+    transport = number
+  }
+
+  private mutating func match(_ types: [EtherType]) {
+    expressions.load(meta: NftCode.etherType)
+    guard types.count == 1 else { return lookUp(.etherTypes(types), isNot: false) }
+    expressions.compare(Field.port(types[0].number).bytes)
+    family = types[0] == .ip ? .v4 : types[0] == .ip6 ? .v6 : nil
+  }
+
+  private mutating func match(_ direction: Direction, _ names: [String], _ isNot: Bool) {
+    expressions.load(meta: direction == .incoming ? NftCode.inName : NftCode.outName)
+    guard names.count == 1 else { return lookUp(.links(direction, names), isNot: isNot) }
+    expressions.compare(Field.hash(names[0]).bytes, isNot ? .notEqual : .equal)
+  }
+
+  private mutating func match(_ direction: Direction, _ groups: ClosedRange<Int>) {
+    expressions.load(meta: direction == .incoming ? NftCode.inGroup : NftCode.outGroup)
+    guard groups.count > 1 else { return expressions.compare(number(UInt32(groups.lowerBound))) }
+    expressions.put("byteorder") {
+      $0.put(1, NftCode.register)
+      $0.put(2, NftCode.register)
+      for (attribute, value) in [(3, 1), (4, 4), (5, 4)] as [(UInt16, UInt32)] { $0.put(attribute, value) }
+    }
+    expressions.compare(number(UInt32(groups.lowerBound).bigEndian), .atLeast)
+    expressions.compare(number(UInt32(groups.upperBound).bigEndian), .atMost)
+  }
+
+  /// Compares whole bytes of the address if the prefix ends with a byte, as nft does.
+  private mutating func match(_ end: End, _ address: IPAddress, length: Int) {
+    need(address.family)
+    let bytes = address.bytes
+    let isWhole = length > 0 && length % 8 == 0
+    let count = isWhole ? length / 8 : bytes.count
+    expressions.load(header: NftCode.networkHeader, at: end.offset(address.family), count: count)
+    if !isWhole {
+      expressions.mask(bytes.indices.map { UInt8(truncatingIfNeeded: 0xFF00 >> min(8, max(0, length - 8 * $0))) })
+    }
+    expressions.compare(Array(bytes.prefix(count)))
+  }
+
+  private mutating func matchNeighbourDiscovery() {
+    need(.v6)
+    needTransport(58)
+    expressions.load(header: NftCode.transportHeader, at: 0, count: 1)
+    lookUp(.neighbourDiscovery, isNot: false)
+  }
+
+  private mutating func matchConnection(key: UInt32, bits: [UInt8]) {
+    expressions.put("ct") {
+      $0.put(2, key)
+      $0.put(1, NftCode.register)
+    }
+    matchBits(bits)
+  }
+
+  /// Whether one of the bits is set in the first register.
+  private mutating func matchBits(_ bits: [UInt8]) {
+    expressions.mask(bits)
+    expressions.compare([0, 0, 0, 0], .notEqual)
+  }
+
+  private mutating func need(_ family: IPFamily) {
+    if self.family != family { match(family) }
+  }
+
+  private mutating func needTransport(_ number: UInt8) {
+    if transport != number { match(transport: number) }
+  }
+}
+
+extension RuleEncoder {
+  /// Loads the fields of a key one after another; the matches that they need come first.
+  private mutating func load(_ key: [Selector]) {
+    for selector in key {
+      if case .address(_, let family) = selector { need(family) }
+      if case .udpPort = selector { needTransport(TransportProtocol.udp.number) }
+    }
+    var offset = 0
+    for selector in key {
+      load(selector, into: NftCode.register(at: offset))
+      offset += selector.registerSize
+    }
+  }
+
+  private mutating func load(_ selector: Selector, into register: UInt32) {
+    switch selector {
+    case .link(let direction):
+      expressions.load(meta: direction == .incoming ? NftCode.inName : NftCode.outName, into: register)
+    case .address(let end, let family):
+      expressions.load(
+        header: NftCode.networkHeader, at: end.offset(family), count: family == .v4 ? 4 : 16, into: register)
+    case .transport: expressions.load(meta: NftCode.transport, into: register)
+    case .port, .udpPort: expressions.load(header: NftCode.transportHeader, at: 2, count: 2, into: register)
+    case .hardwareSource: expressions.load(header: NftCode.linkHeader, at: 6, count: 6, into: register)
+    case .arpSource: expressions.load(header: NftCode.networkHeader, at: 14, count: 4, into: register)
+    }
+  }
+
+  private mutating func lookUp(_ key: [Selector], _ set: SetSpec, into register: UInt32?) {
+    load(key)
+    expressions.put("lookup") {
+      $0.put(2, NftCode.register)
+      if let register { $0.put(3, register) }
+      $0.put(1, set.name)
+    }
+  }
+
+  private mutating func lookUp(_ set: AnonymousSet, isNot: Bool) {
+    let number = firstSetNumber + UInt32(sets.count)
+    sets.append(set)
+    expressions.put("lookup") {
+      $0.put(2, NftCode.register)
+      $0.put(1, AnonymousSet.name)
+      $0.put(4, number)
+      if isNot { $0.put(5, UInt32(1)) }  // NFT_LOOKUP_F_INV
+    }
+  }
+
+  private mutating func translate(_ end: End, _ family: IPFamily, _ key: [Selector], _ map: SetSpec) {
+    lookUp(key, map, into: NftCode.register)
+    var portRegister: UInt32?
+    if case .fields(let kinds) = map.value, kinds.count > 1 {
+      portRegister = NftCode.register(at: kinds[0].byteCount)
+    }
+    putTranslation(end, family, port: portRegister, flags: nil)
+  }
+
+  private mutating func translateDestination(_ address: IPAddress, _ port: UInt16) {
+    let portRegister = NftCode.register + 1
+    expressions.load(address.bytes, into: NftCode.register)
+    expressions.load(Field.port(port).bytes, into: portRegister)
+    putTranslation(.destination, address.family, port: portRegister, flags: 1 << 1)  // NF_NAT_RANGE_PROTO_SPECIFIED
+  }
+
+  private mutating func putTranslation(_ end: End, _ family: IPFamily, port: UInt32?, flags: UInt32?) {
+    expressions.put("nat") {
+      $0.put(1, UInt32(end == .source ? 0 : 1))
+      $0.put(2, UInt32(family.netfilterNumber))
+      $0.put(3, NftCode.register)
+      if let port { $0.put(5, port) }
+      if let flags { $0.put(7, flags) }
+    }
+  }
+
+  private mutating func setMarkBit(_ mask: UInt32) {
+    expressions.load(meta: NftCode.mark)
+    expressions.mask(number(~mask), xor: number(mask))
+    expressions.put("meta") {
+      $0.put(2, NftCode.mark)
+      $0.put(3, NftCode.register)
+    }
+  }
+}
+
+extension End {
+  /// Where the address begins in the header.
+  fileprivate func offset(_ family: IPFamily) -> UInt32 {
+    self == .source ? NftCode.sourceOffset(family) : NftCode.destinationOffset(family)
+  }
+}
+
+extension Selector {
+  /// The bytes in the registers: a multiple of four.
+  fileprivate var registerSize: Int {
+    switch self {
+    case .link, .address(_, .v6): 16
+    case .address(_, .v4), .transport, .port, .udpPort, .arpSource: 4
+    case .hardwareSource: 8
+    }
+  }
+}
