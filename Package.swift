@@ -49,7 +49,7 @@ let package = Package(
     library("PacketFilter", ["CNI", "NetTypes"]),
     library("Kernel", ["CNI", "NetTypes", "PacketFilter"]),
     library("Etcd", ["CNI"]),
-    library("IPAM", ["CNI", "Etcd", "Kernel", "Linux", "NetTypes"]),
+    library("IPAM", ["CNI", "Etcd", "Kernel", "Linux", "NetTypes", "PluginKit"]),
     library("Names", ["CNI", "Etcd", "Kernel", "Linux", "NetTypes"]),
     library("Overlay", ["CNI", "Etcd", "Kernel", "Linux", "NetTypes", "PacketFilter", "PluginKit"]),
     library("PluginKit", ["CNI", "Kernel", "Linux", "NetTypes", "PacketFilter"]),
@@ -63,25 +63,25 @@ let package = Package(
     // Apart from Etcd because it loads libcurl: what links it is no static executable.
     library("EtcdClient", ["CCurl", "CNI", "Etcd", "Linux", "NetTypes"]),
 
-    plugin("bridge", ["PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter"] + packetFilter),
+    plugin("bridge", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter"] + packetFilter),
     plugin(
       "dns-hosts",
       ["CNI", "Etcd", "EtcdClient", "Kernel", "Names", "NetTypes", "PacketFilter", "PluginKit"]
         + packetFilter),
     plugin("firewall", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
-    plugin("ipam-host-local", ["IPAM", "Netlink", "PluginKit", "CNI", "Kernel", "NetTypes"]),
+    plugin("ipam-host-local", ["IPAM", "Netlink", "PluginKit"]),
     plugin(
       "ipam-etcd",
       ["CNI", "Etcd", "EtcdClient", "IPAM", "NetTypes", "PluginKit"]),
     plugin("portmap", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit"] + packetFilter),
-    plugin("macvlan", ["PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
-    plugin("ipvlan", ["PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
-    plugin("vlan", ["PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
-    plugin("dummy", ["PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
+    plugin("macvlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
+    plugin("ipvlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
+    plugin("vlan", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
+    plugin("dummy", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
     plugin(
       "overlay-vxlan",
-      ["PluginKit", "CNI", "Etcd", "EtcdClient", "Kernel", "NetTypes", "Overlay", "PacketFilter"] + packetFilter),
-    plugin("ptp", ["PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter"] + packetFilter),
+      ["IPAM", "PluginKit", "CNI", "Etcd", "EtcdClient", "Kernel", "NetTypes", "Overlay", "PacketFilter"] + packetFilter),
+    plugin("ptp", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter"] + packetFilter),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("tuning", ["PluginKit", "CNI", "Kernel", "Linux", "NetTypes", "Netlink"]),
     plugin("host", ["CNI", "Kernel", "Linux", "NetTypes", "Netlink", "PluginKit"]),
@@ -124,7 +124,9 @@ let package = Package(
     tests("LeaseDiskTests", ["BaseSupport", "IPAM", "CNI", "Linux", "NetTypes"]),
     tests(
       "HostLocalTests",
-      ["BaseSupport", "ipam-host-local", "IPAM", "PluginKit", "CNI", "Kernel", "Linux", "NetTypes", "TestSupport"]),
+      [
+        "BaseSupport", "IPAM", "PluginKit", "CNI", "Kernel", "Linux", "NetTypes", "TestSupport",
+      ]),
     tests("NetTypesTests", ["NetTypes"]),
     .target(
       name: "LabSupport", dependencies: ["BaseSupport", "CNI", "Linux"], path: "Tests/LabSupport",

@@ -238,3 +238,18 @@ static int announce_v6(int index, const uint8_t mac[6], const uint8_t address[16
 int cl_announce(int index, const uint8_t mac[6], const uint8_t *address, size_t length) {
   return length == 4 ? announce_v4(index, mac, address) : announce_v6(index, mac, address);
 }
+
+/* In assembly, because a constant of C would be folded into the code, where objcopy(1) cannot change it. */
+__asm__(
+    ".pushsection .note.swift-cni,\"a\",%note\n"
+    ".balign 4\n"
+    ".long 10, 64, 1\n"
+    ".asciz \"swift-cni\"\n"
+    ".balign 4\n"
+    "cl_build_note_desc: .zero 64\n"
+    ".popsection\n");
+extern const uint8_t cl_build_note_desc[CL_BUILD_ID_SIZE + CL_PROGRAM_NAME_SIZE] __attribute__((visibility("hidden")));
+
+void cl_build_note(uint8_t desc[CL_BUILD_ID_SIZE + CL_PROGRAM_NAME_SIZE]) {
+  memcpy(desc, cl_build_note_desc, CL_BUILD_ID_SIZE + CL_PROGRAM_NAME_SIZE);
+}

@@ -7,6 +7,8 @@ import NetTypes
 struct DelegateRunner {
   var searchPath: [String]
   var journal: Journal?
+  /// A delegate that is linked into this executable.
+  var builtIn: BuiltInPlugin?
 
   /// Longer than a DHCP server may take.
   static let secondsToWait = 120
@@ -76,6 +78,7 @@ struct DelegateRunner {
   private func successfulOutput(
     of plugin: PluginProcess, _ command: Command, _ input: [UInt8]
   ) throws(CNIError) -> [UInt8] {
+    if let builtIn, builtIn.isProgram(at: plugin.path) { return try builtIn.run(command, input, path: plugin.path) }
     let output = try execute(plugin, command.rawValue, input)
     // A failure to pass it on is no reason for a rollback.
     try? StandardStreams.write(output.errors, to: StandardStreams.error)

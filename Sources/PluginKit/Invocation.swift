@@ -21,15 +21,16 @@ struct Invocation: Equatable, Sendable {
   /// `CNI_PLAN=1`: ADD prints what it would do, and does nothing.
   var isDryRun: Bool
 
+  /// The value of an environment variable; `nil` if it is not set.
+  typealias Variables = (String) -> String?
+
   /// Whether `CNI_COMMAND` is set; without it a plugin only prints its name and versions.
   static func hasCommand(_ environment: (String) -> String?) -> Bool {
     !(environment("CNI_COMMAND") ?? "").isEmpty
   }
 
   /// - Throws: code 4 with all missing variables, or with the first invalid one.
-  init(
-    _ environment: (String) -> String?, namespaceRule: NamespaceRule
-  ) throws(CNIError) {
+  init(_ environment: Variables, namespaceRule: NamespaceRule) throws(CNIError) {
     let name = environment("CNI_COMMAND") ?? ""
     func text(_ variable: String) -> String { environment(variable) ?? "" }
     let command = Command(rawValue: name)

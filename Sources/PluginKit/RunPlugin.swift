@@ -5,7 +5,11 @@ import Linux
 import NetTypes
 
 /// Runs the plugin for the command in `CNI_COMMAND`, and exits.
-public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
+///
+/// - Parameters:
+///   - plugin: the plugin.
+///   - builtIn: a delegate that is linked into this executable, and run without a process if `CNI_PATH` leads to it.
+public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P, builtIn: BuiltInPlugin? = nil) -> Never {
   StandardStreams.occupyClosedStreams()
   StandardStreams.turnSignalsIntoErrors()
   LateClosing.begin()
@@ -28,13 +32,14 @@ public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P) -> Never {
     }
     let invocation = try Invocation({ Environment[$0] }, namespaceRule: P.namespaceRule)
     input = try readConfiguration(for: invocation.command)
-    let runner = Runner(plugin: plugin, invocation: invocation, input: input, journal: journal)
+    let runner = Runner(
+      plugin: plugin, invocation: invocation, input: input, journal: journal, builtIn: builtIn, print: printResult)
     try runner.run()
-    log(journal, input, nil)
+    log(journal, of: CommandLine.arguments.first ?? "", Environment["CNI_COMMAND"], input, nil)
     exit(0)
   } catch {
     report(error, answering: input)
-    log(journal, input, error)
+    log(journal, of: CommandLine.arguments.first ?? "", Environment["CNI_COMMAND"], input, error)
     exit(1)
   }
 }
@@ -62,6 +67,15 @@ private func write(_ answer: JSONValue) throws(CNIError) {
   } catch { throw CNIError(.ioFailure, "write to standard output: \(error.reason)") }
 }
 
+private func printResult(_ document: [UInt8]) throws(CNIError) {
+  do throws(KernelError) {
+    try StandardStreams.write(document + [UInt8(ascii: "\n")], to: StandardStreams.output)
+  } catch {
+    throw CNIError(
+      .ioFailure, "write the result to standard output: \(error.reason)", details: "errno \(error.errno)")
+  }
+}
+
 /// Prints the error as the only document on standard output.
 private func report(_ error: CNIError, answering input: [UInt8]) {
   let header = try? CNIJSON.decode(NetworkHeader.self, from: input)
@@ -79,10 +93,12 @@ private func report(_ error: CNIError, answering input: [UInt8]) {
   }
 }
 
-private func log(_ journal: Journal?, _ input: [UInt8], _ error: CNIError?) {
+/// Writes the line of one call for `CNI_LOG`.
+func log(_ journal: Journal?, of plugin: String, _ command: String?, _ input: [UInt8], _ error: CNIError?) {
   guard let journal, let destination = Environment["CNI_LOG"] else { return }
-  var members: [String: JSONValue] = ["plugin": .string(CommandLine.arguments.first ?? "")]
-  for variable in ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS", "TRACEPARENT"] {
+  var members: [String: JSONValue] = ["plugin": .string(plugin)]
+  members["CNI_COMMAND"] = command.map { .string($0) }
+  for variable in ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS", "TRACEPARENT"] {
     members[variable] = Environment[variable].map { .string($0) }
   }
   members["network"] = (try? CNIJSON.decode(NetworkHeader.self, from: input))?.name.map { .string($0) }

@@ -9,13 +9,22 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
   var invocation: Invocation
   var input: [UInt8]
   var journal: Journal?
+  /// Another plugin of the suite that is linked into this executable.
+  var builtIn: BuiltInPlugin?
+  /// Writes what the runtime gets.
+  var print: ([UInt8]) throws(CNIError) -> Void
   let plan: PlanOutput?
 
-  init(plugin: consuming P, invocation: Invocation, input: [UInt8], journal: Journal?) {
+  init(
+    plugin: consuming P, invocation: Invocation, input: [UInt8], journal: Journal?, builtIn: BuiltInPlugin? = nil,
+    print: @escaping ([UInt8]) throws(CNIError) -> Void
+  ) {
     self.plugin = plugin
     self.invocation = invocation
     self.input = input
     self.journal = journal
+    self.builtIn = builtIn
+    self.print = print
     plan = invocation.isDryRun ? PlanOutput() : nil
   }
 
@@ -29,7 +38,7 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     let ipam = try header.checkedIPAMType()
     let version = try SpecVersion(configured: header.cniVersion)
     try check(version, allows: invocation.command)
-    let delegation = DelegateRunner(searchPath: invocation.searchPath, journal: journal)
+    let delegation = DelegateRunner(searchPath: invocation.searchPath, journal: journal, builtIn: builtIn)
     // An IPAM plugin gets the main plugin's configuration, so `ipam.type` is its own name.
     let delegates = Delegates(ipam: P.isIPAMPlugin ? nil : ipam) {
       [input, plan] (type, command, other) throws(CNIError) in
@@ -122,15 +131,6 @@ struct Runner<P: Plugin & ~Copyable>: ~Copyable {
     NetworkCall(
       name: name, config: try parsed.document.read(), configuredIPv6: JSONReader(parsed.document.value).configuredIPv6,
       delegates: parsed.delegates, journal: journal)
-  }
-
-  private func print(_ document: [UInt8]) throws(CNIError) {
-    do throws(KernelError) {
-      try StandardStreams.write(document + [UInt8(ascii: "\n")], to: StandardStreams.output)
-    } catch {
-      throw CNIError(
-        .ioFailure, "write the result to standard output: \(error.reason)", details: "errno \(error.errno)")
-    }
   }
 
   private func printVersions() throws(CNIError) {

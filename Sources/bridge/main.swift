@@ -1,4 +1,5 @@
 import HostFilter
+import IPAM
 import NetTypes
 import Netlink
 import PluginKit
@@ -6,4 +7,4 @@ import PluginKit
 runPlugin(
   MainPlugin(BridgeDriver()) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container, filter: HostFilter())
-  })
+  }, builtIn: BuiltInPlugin(HostLocal.onDisk(LiveKernel.open)))

@@ -2,7 +2,4 @@ import IPAM
 import Netlink
 import PluginKit
 
-runPlugin(
-  HostLocal(
-    on: LiveKernel.open, leases: LeaseDirectory.open, flushing: LeaseDirectory.flush, subnets: SubnetRecords.subnet,
-    text: fileText))
+runPlugin(HostLocal.onDisk(LiveKernel.open))

@@ -1,4 +1,5 @@
 import CNI
+import IPAM
 import NetTypes
 import Netlink
 import PluginKit
@@ -9,4 +10,4 @@ runPlugin(
     chainInput: { (config, settings, previous) throws(CNIError) in try config.chainInput(settings, previous) }
   ) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container)
-  })
+  }, builtIn: BuiltInPlugin(HostLocal.onDisk(LiveKernel.open)))

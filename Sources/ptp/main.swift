@@ -1,4 +1,5 @@
 import HostFilter
+import IPAM
 import NetTypes
 import Netlink
 import PluginKit
@@ -6,4 +7,4 @@ import PluginKit
 runPlugin(
   MainPlugin(PTPDriver(), peerNamespace: \.peerNamespace) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container, peerPath: namespaces.peerPath, filter: HostFilter())
-  })
+  }, builtIn: BuiltInPlugin(HostLocal.onDisk(LiveKernel.open)))

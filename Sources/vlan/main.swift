@@ -1,3 +1,4 @@
+import IPAM
 import NetTypes
 import Netlink
 import PluginKit
@@ -5,4 +6,4 @@ import PluginKit
 runPlugin(
   MainPlugin(ChildLinkDriver<VLANConfig>()) { (namespaces) throws(KernelError) in
     try LiveKernel.open(containerNamespace: namespaces.container)
-  })
+  }, builtIn: BuiltInPlugin(HostLocal.onDisk(LiveKernel.open)))

@@ -1,12 +1,11 @@
 import CNI
 import Foundation
-import IPAM
+@testable import IPAM
 import Kernel
 import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-@testable import ipam_host_local
 
 /// The plugin in this process, on a fake kernel and real files.
 struct Bench {

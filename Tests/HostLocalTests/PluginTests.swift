@@ -7,7 +7,6 @@ import NetTypes
 import PluginKit
 import TestSupport
 import Testing
-@testable import ipam_host_local
 
 // Group: end-to-end
 

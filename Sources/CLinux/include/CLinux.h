@@ -62,3 +62,8 @@ void cl_close_late(void);
 void cl_keep_until_exit(int fd);
 /* Something was deleted in nf_tables. */
 void cl_note_deletion(void);
+
+enum { CL_BUILD_ID_SIZE = 32, CL_PROGRAM_NAME_SIZE = 32 };
+/* The desc of this executable's ELF note "swift-cni": the build ID of the suite, then the name of the executable. All bytes
+   are zero until scripts/build writes them. */
+void cl_build_note(uint8_t desc[CL_BUILD_ID_SIZE + CL_PROGRAM_NAME_SIZE]);

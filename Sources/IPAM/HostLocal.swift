@@ -1,17 +1,16 @@
-import CNI
-import IPAM
-import Kernel
-import NetTypes
-import PluginKit
+public import CNI
+public import Kernel
+public import NetTypes
+public import PluginKit
 
 /// Hands out addresses of ranges; stores leases in the files of the reference plugin `host-local`.
-struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin {
-  typealias Config = HostLocalConfig
+public struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin {
+  public typealias Config = HostLocalConfig
 
-  static var name: String { "ipam-host-local" }
-  static var isIPAMPlugin: Bool { true }
+  public static var name: String { "ipam-host-local" }
+  public static var isIPAMPlugin: Bool { true }
   /// The namespace is only recorded with the lease, so any path will do: the reference plugin's manual has `/dev/null`.
-  static var namespaceRule: NamespaceRule { .any }
+  public static var namespaceRule: NamespaceRule { .any }
 
   /// Opened only to find a subnet: for `"subnet": "auto"`, or for a bridge's addresses.
   private let openKernel: @Sendable (String?) throws(KernelError) -> K
@@ -23,7 +22,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   /// Finds the subnet for `auto`, from a family, a network and the directory of its leases.
   ///
   /// The fourth parameter is whether to record the subnet; the last one returns the prefixes that the host uses.
-  typealias FindSubnet =
+  public typealias FindSubnet =
     @Sendable (IPFamily, NetworkName, String, Bool, () throws(CNIError) -> [IPPrefix]) throws(CNIError) -> IPPrefix?
 
   /// - Parameters:
@@ -32,7 +31,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   ///   - flushLeases: makes a network's leases below a directory survive a power failure.
   ///   - findSubnet: finds the subnet for `auto`.
   ///   - readText: reads a text file.
-  init(
+  public init(
     on openKernel: @escaping @Sendable (String?) throws(KernelError) -> K,
     leases openLeases: @escaping @Sendable (String, NetworkName, Bool) throws(CNIError) -> Leases?,
     flushing flushLeases: @escaping @Sendable (String, NetworkName, [IPAddress]) throws(CNIError) -> Void = { _, _, _ in
@@ -46,7 +45,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     self.readText = readText
   }
 
-  func checkSettings(_ call: Call<Config>) throws(CNIError) {
+  public func checkSettings(_ call: Call<Config>) throws(CNIError) {
     _ = try dns(call.config)
     // The subnets for `auto` and of a bridge depend on the host, which is not looked at here.
     guard call.config.automaticFamilies.isEmpty, call.config.subnetBridge == nil else { return }
@@ -57,7 +56,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     try config.ipam?.resolvConf.map { path throws(CNIError) in DNS(resolvConf: try readText(path)) }
   }
 
-  func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
+  public func add(_ call: Call<Config>, commit: Commit) throws(CNIError) {
     guard !call.namespacePath.isEmpty else {
       throw CNIError(.invalidEnvironment, "required env variables [CNI_NETNS] missing")
     }
@@ -100,7 +99,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     }
   }
 
-  func check(_ call: Call<Config>) throws(CNIError) {
+  public func check(_ call: Call<Config>) throws(CNIError) {
     let sets = try rangeSets(call.config, call.owner.network, recording: false)
     let holder = LeaseHolder(call.owner)
     let leased = try withLeases(of: call.owner.network, call.config, createIfMissing: false) {
@@ -116,11 +115,11 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
   }
 
   /// The directory of the leases, so that DEL works although the configuration is invalid.
-  static func partialConfig(_ configuration: JSONValue) -> HostLocalConfig? {
+  public static func partialConfig(_ configuration: JSONValue) -> HostLocalConfig? {
     configuration.member("ipam")?.value.member("dataDir")?.value.string.map { HostLocalConfig(dataDir: $0) }
   }
 
-  func delete(_ removal: Removal<Config>) throws(CNIError) {
+  public func delete(_ removal: Removal<Config>) throws(CNIError) {
     try release(removal.owner, removal.config)
   }
 
@@ -131,7 +130,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     if let error = CNIError(joining: failures ?? []) { throw error }
   }
 
-  func collectGarbage(
+  public func collectGarbage(
     _ network: NetworkCall<Config>, valid: Set<ValidAttachments.Attachment>
   ) throws(CNIError) {
     let keep = Set(
@@ -149,7 +148,7 @@ struct HostLocal<K: Kernel & ~Copyable, Leases: LeaseStore & ~Copyable>: Plugin 
     if let error = CNIError(joining: failures ?? []) { throw error }
   }
 
-  func status(_ network: NetworkCall<Config>) throws(CNIError) {
+  public func status(_ network: NetworkCall<Config>) throws(CNIError) {
     let sets = try rangeSets(network.config, network.name, recording: false)
     let full = try withLeases(of: network.name, network.config, createIfMissing: false) { leases throws(CNIError) in
       try leases.exhausted(sets)
