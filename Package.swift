@@ -167,7 +167,9 @@ let package = Package(
     tests(
       "PartnerTests",
       ["CNI", "Iptables", "Kernel", "LabSupport", "Linux", "NetTypes", "Nftables", "PacketFilter"]),
-    tests("PluginKitTests", ["CNI", "Kernel", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
+    tests(
+      "PluginKitTests",
+      ["BaseSupport", "CNI", "Kernel", "Linux", "NetTypes", "PacketFilter", "PluginKit", "TestSupport"]),
     tests(
       "KernelTests",
       [

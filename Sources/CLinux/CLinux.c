@@ -248,8 +248,11 @@ __asm__(
     ".balign 4\n"
     "cl_build_note_desc: .zero 64\n"
     ".popsection\n");
-extern const uint8_t cl_build_note_desc[CL_BUILD_ID_SIZE + CL_PROGRAM_NAME_SIZE] __attribute__((visibility("hidden")));
+/* A struct, because for an array of this size the compiler assumes an alignment of 16 bytes. */
+extern const struct {
+  uint8_t bytes[CL_BUILD_ID_SIZE + CL_PROGRAM_NAME_SIZE];
+} cl_build_note_desc __attribute__((visibility("hidden")));
 
 void cl_build_note(uint8_t desc[CL_BUILD_ID_SIZE + CL_PROGRAM_NAME_SIZE]) {
-  memcpy(desc, cl_build_note_desc, CL_BUILD_ID_SIZE + CL_PROGRAM_NAME_SIZE);
+  memcpy(desc, cl_build_note_desc.bytes, sizeof cl_build_note_desc.bytes);
 }

@@ -203,6 +203,9 @@ public enum Files {
   }
 
   public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
+  /// Whether this process may execute the file.
+  public static func isExecutable(_ path: String) -> Bool { unsafe access(path, X_OK) == 0 }
 }
 
 extension Files {

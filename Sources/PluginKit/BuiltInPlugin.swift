@@ -1,4 +1,5 @@
 import CNI
+import Kernel
 import Linux
 
 /// A plugin of the suite that is linked into the executable of another one, so that it runs without a process.
@@ -20,9 +21,11 @@ public struct BuiltInPlugin {
     }
   }
 
-  /// Whether the executable is this program, of the same build as the running one.
+  /// Whether the file is an executable of this program, of the same build as the running one.
   func isProgram(at path: String) -> Bool {
-    guard let own = BuildNote.own, let other = BuildNote(ofExecutable: path) else { return false }
+    guard let own = BuildNote.own, Files.isExecutable(path), let other = BuildNote(ofExecutable: path) else {
+      return false
+    }
     return other.buildID == own.buildID && other.program == name
   }
 

@@ -12,7 +12,6 @@ import NetTypes
 public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P, builtIn: BuiltInPlugin? = nil) -> Never {
   StandardStreams.occupyClosedStreams()
   StandardStreams.turnSignalsIntoErrors()
-  LateClosing.begin()
   guard Invocation.hasCommand({ Environment[$0] }) else {
     printNameAndVersions(P.name)
     exit(0)
@@ -31,6 +30,8 @@ public func runPlugin<P: Plugin & ~Copyable>(_ plugin: consuming P, builtIn: Bui
       exit(0)
     }
     let invocation = try Invocation({ Environment[$0] }, namespaceRule: P.namespaceRule)
+    // A failed ADD may need the file descriptors of closed sockets to undo its changes.
+    if [.del, .gc].contains(invocation.command) { LateClosing.begin() }
     input = try readConfiguration(for: invocation.command)
     let runner = Runner(
       plugin: plugin, invocation: invocation, input: input, journal: journal, builtIn: builtIn, print: printResult)

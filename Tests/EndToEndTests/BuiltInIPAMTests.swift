@@ -14,6 +14,7 @@ struct BuiltInIPAMTests {
       mkdir \(lab.directory)/\(name)
       scripts/stamp \(Self.first) \(Binaries.ours)/bridge \(lab.directory)/\(name)/bridge
       scripts/stamp \(id) \(Binaries.ours)/ipam-host-local \(lab.directory)/\(name)/ipam-host-local
+      ln -s ipam-host-local \(lab.directory)/\(name)/host-local
       """)
   }
 
@@ -30,11 +31,20 @@ struct BuiltInIPAMTests {
     try Lab.use { lab in
       let config = try lab.bridge()
       for (name, id) in [("same", Self.first), ("other", Self.second)] { try install(name, ipam: id, in: lab) }
-      // A file without the permission to execute cannot become a process.
-      try lab.shell("chmod a-x \(lab.directory)/*/ipam-host-local")
+      // With only zeros after the page that has the note, a process would crash.
+      try lab.shell(
+        "for file in \(lab.directory)/*/ipam-host-local; do truncate -s 4096 $file; truncate -s 8M $file; done")
       #expect(try run("ADD", config, from: "same", in: lab).result().text("ips.0.address") == "10.77.0.2/24")
       #expect(try run("DEL", config, from: "same", in: lab).isSuccess)
-      let refused = try run("ADD", config, from: "other", in: lab)
+      #expect(try run("ADD", config, from: "other", in: lab).code == 105)
+    }
+  }
+
+  @Test func `a file without the permission to execute is refused`() throws {
+    try Lab.use { lab in
+      try install("same", ipam: Self.first, in: lab)
+      try lab.shell("chmod a-x \(lab.directory)/same/ipam-host-local")
+      let refused = try run("ADD", try lab.bridge(), from: "same", in: lab)
       #expect(refused.code == 105 && refused.complaint.contains("Permission denied"), "\(refused)")
     }
   }
@@ -81,7 +91,8 @@ struct BuiltInIPAMTests {
           if command == "ADD", outcome.isSuccess { config = try config.with("prevResult", outcome.result()) }
           trace += ["\(command) \(outcome.status)", outcome.output, outcome.errors]
           trace += [
-            try lab.shell("cd \(lab.directory) && find leases -type f 2> /dev/null | sort | xargs -r grep -H ''")
+            try lab.shell(
+              "cd \(lab.directory) && find leases -type f 2> /dev/null | sort | xargs -r grep -H '' || true")
           ]
         }
         try lab.shell("rm -rf \(lab.directory)/leases; ip link del br0 2> /dev/null || true", in: lab.host)

@@ -6,7 +6,7 @@ import pathlib
 import re
 import subprocess
 
-from host import BOX, Inside, processes
+from host import BOX, Inside, processes, wait_for_processes
 
 STATE = ("/run", "/var/lib/cni")
 # The last one has the lease indexes, which the plugin verifies and rebuilds.
@@ -39,6 +39,8 @@ def of_everything():
 
 
 def of_host():
+    # After a DEL, a child holds netfilter sockets for a moment.
+    wait_for_processes()
     return of_network() | set(of_rules()) | set(of_files()) | {f"process {name}" for name in processes()}
 
 

@@ -1,6 +1,7 @@
 import BaseSupport
 import CNI
 import Foundation
+import IPAM
 import Kernel
 import NetTypes
 import PluginKit
