@@ -12,7 +12,7 @@ import PacketFilter
 ///   them if a published port has set `route_localnet`. Replies to the host's own loopback are not dropped: their
 ///   destination is translated back to 127.0.0.0/8 only at -100.
 /// - `postrouting`, type nat, priority 100: return paths, floating addresses, masquerade.
-/// - `forward`, type filter, priority 0: isolation, admission.
+/// - `forward`, type filter, priority 0: known connections, isolation, admission.
 /// - `input`, type filter, priority 0: name servers, each of which only its own bridge may query.
 /// - `vtep_input`, type filter, priority -150: restricts the UDP ports of this host's VXLAN devices to packets from other
 ///   hosts.
@@ -154,9 +154,11 @@ enum Layout {
         rules: each.map { [.verdict([.address(.destination, $0.family)], $0.served)] }),
       Chain(
         name: "forward", hook: Hook(.filter, .forward, 0),
-        rules: isolating.flatMap { role -> [NftRule] in
-          [[.verdict([.link(.outgoing)], entering(role))], [.verdict([.link(.incoming)], leaving(role))]]
-        } + each.flatMap(\.admissions)),
+        // Most packets belong to a connection whose first packet passed the rules below.
+        rules: [[.established, .accept]]
+          + isolating.flatMap { role -> [NftRule] in
+            [[.verdict([.link(.outgoing)], entering(role))], [.verdict([.link(.incoming)], leaving(role))]]
+          } + each.flatMap(\.admissions)),
     ] + tunnelChains
   }
 

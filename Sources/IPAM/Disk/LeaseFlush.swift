@@ -3,7 +3,7 @@ import Linux
 public import NetTypes
 
 extension LeaseDirectory {
-  /// Makes leases survive a power failure: `addresses[n]` of range set n, and the set's last leased address (fsync).
+  /// Makes these leases survive a power failure (fsync).
   ///
   /// Called without the lock, so that other processes do not wait for the disk.
   ///
@@ -13,10 +13,7 @@ extension LeaseDirectory {
   ) throws(CNIError) {
     let path = "\(dataDir)/\(network)"
     try withStoreErrors { () throws(KernelError) in
-      for (number, address) in addresses.enumerated() {
-        try flush("\(path)/last_reserved_ip.\(number)")
-        try flush("\(path)/\(address)")
-      }
+      for address in addresses { try flush("\(path)/\(address)") }
       try flush(path)
     }
   }
