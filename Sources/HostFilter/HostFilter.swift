@@ -264,11 +264,10 @@ extension HostFilter {
   ) throws(KernelError) -> Bool {
     var filter = self
     // A recorded rule set alone is not enough: an ADD that was killed may have recorded rules without adding them.
-    let ruleSet = try ruleSetFiles.firstRuleSet(.ports, except: owners) { (ruleSet) throws(KernelError) in
+    return try ruleSetFiles.hasRuleSet(.ports, except: owners) { (ruleSet) throws(KernelError) in
       guard ruleSet.localnetLinks.contains(link) else { return false }
       return try filter.missingRulesAndSources(ruleSet, in: ruleSet.backend).isEmpty
     }
-    return ruleSet != nil
   }
 
   /// Sets `route_localnet` for rules that were restored.

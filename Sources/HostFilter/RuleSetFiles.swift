@@ -126,19 +126,25 @@ struct RuleSetFiles {
     return false
   }
 
-  /// The first rule set of that role for which `fits` is true, of other owners; networks of `owners` are searched first.
-  func firstRuleSet(
+  /// Whether `fits` is true for a rule set of that role, of other owners; networks of `owners` are searched first.
+  func hasRuleSet(
     _ role: PluginRole, except owners: Set<AttachmentID>, where fits: (RuleSet) throws(KernelError) -> Bool
-  ) throws(KernelError) -> RuleSet? {
+  ) throws(KernelError) -> Bool {
     let near = Set(owners.map(\.network)), own = Set(owners.map { path($0, role) }), all = try networks()
     for network in all.filter(near.contains) + all.filter({ !near.contains($0) }) {
       let directory = directory(of: network)
-      for name in try names(on: network)
-      where name.hasSuffix(".\(role.rawValue)") && !own.contains("\(directory)/\(name)") {
-        if let ruleSet = try readableRuleSet(name, on: network), try fits(ruleSet) { return ruleSet }
+      var failure: KernelError?
+      let isFound = try Files.hasName(in: directory) { name in
+        guard name.hasSuffix(".\(role.rawValue)"), !own.contains("\(directory)/\(name)") else { return false }
+        do throws(KernelError) { return try readableRuleSet(name, on: network).map(fits) ?? false } catch {
+          failure = error
+          return true
+        }
       }
+      if let failure { throw failure }
+      if isFound { return true }
     }
-    return nil
+    return false
   }
 
   func networks() throws(KernelError) -> [NetworkName] {

@@ -1,3 +1,4 @@
+import CNI
 import Kernel
 import NetTypes
 import PacketFilter
@@ -9,10 +10,22 @@ extension LiveKernel {
     // The lock is held until the rules are removed, so that no ADD at the same time relies on the setting.
     try filter.lock()
     let setting = Sysctl.routeLocalnet(name, "0")
-    guard let value = try sysctl(setting.key, on: .host), !setting.matches(value),
-      try !filter.needsRouteLocalnet(name, except: owners)
-    else { return }
+    guard let value = try sysctl(setting.key, on: .host), !setting.matches(value) else { return }
+    if try hasPorts(name, except: owners), try filter.needsRouteLocalnet(name, except: owners) { return }
     try set([setting], on: .host)
+  }
+
+  /// Whether other attachments may use the link: no if it is a bridge without other ports, which is cheaper to see than by
+  /// searching all records.
+  private mutating func hasPorts(
+    _ name: InterfaceName, except owners: Set<AttachmentID>
+  ) throws(KernelError) -> Bool {
+    guard let bridge = try link(name, on: .host), bridge.kind == "bridge" else { return true }
+    let own = Set(owners.map(\.hostInterface))
+    let ports = try withSocket(on: .host) { (socket) throws(KernelError) in
+      try socket.links(kind: nil, master: bridge.index)
+    }
+    return !ports.allSatisfy { own.contains($0.name) }
   }
 
   func set(_ settings: [Sysctl], on netns: NetNS) throws(KernelError) {
