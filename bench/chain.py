@@ -42,7 +42,7 @@ class Chain:
         self.ruleset = Nftables() if (who, backend) == ("ours", "nftables") else Tables(VARIANTS[backend])
         self.environment = [f"CNI_PATH={self.directory}", f"CNI_NETNS=/run/netns/{self.box}", "CNI_IFNAME=eth0",
                             f"PATH={programs(backend)}"]
-        self.count = 0
+        self.count, self.added = 0, {}
         for plugin in PLUGINS:
             if not (self.directory / plugin).exists():
                 raise SystemExit(f"no {self.directory / plugin}: the packet filter is measured with it")
@@ -111,12 +111,12 @@ class Chain:
         return microseconds, output
 
     def add(self, container, ports):
-        """Attaches a container; returns the microseconds of all plugins, and the result."""
-        total, result = 0, None
+        """Attaches a container; returns the microseconds of all plugins, and the result; `added` has those of each."""
+        self.added, result = {}, None
         for plugin in PLUGINS:
-            microseconds, output = self.must(plugin, "ADD", container, result, ports)
-            total, result = total + microseconds, json.loads(output)
-        return total, result
+            self.added[plugin], output = self.must(plugin, "ADD", container, result, ports)
+            result = json.loads(output)
+        return sum(self.added.values()), result
 
     def delete(self, container, result, ports):
         return sum(self.must(plugin, "DEL", container, result, ports)[0] for plugin in reversed(PLUGINS))

@@ -65,6 +65,11 @@ class Plugins:
         (directory / "last_reserved_ip.0").write_text(address)
         (directory / "lock").touch()
 
+    def sizes(self):
+        """Returns the sizes in bytes of the executables, without `cnictl`, by name; links to them are left out."""
+        return {path.name: path.stat().st_size for path in self.directory.iterdir()
+                if path.is_file() and not path.is_symlink() and not path.name.startswith(".") and path.name != "cnictl"}
+
     def installed_size(self):
         """Returns the size in bytes of the plugins that one bridge network needs."""
         return sum((self.directory / name).stat().st_size for name in ("bridge", "host-local", "loopback"))
@@ -77,12 +82,23 @@ class Floor:
 
     def __init__(self):
         self.count = 0
+        self.leases = pathlib.Path("/var/lib/cni/floor")
+        self.leases.mkdir(parents=True)
 
     def attachment(self, namespace, address, prefix="floor", bridge=BRIDGE):
         self.count += 1
         host = f"{prefix}{self.count}"
         return [
             job("ADD/floor", "/dev/null", [], BUILT / "floor", "add", namespace, "eth0", host, bridge,
-                f"{address}/16", GATEWAY, 1500),
-            job("DEL/floor", "/dev/null", [], BUILT / "floor", "del", host),
+                f"{address}/16", GATEWAY, 1500, self.leases),
+            job("DEL/floor", "/dev/null", [], BUILT / "floor", "del", host, self.leases / address),
         ]
+
+
+class Hello:
+    """The C program that does nothing."""
+
+    name = "hello"
+
+    def call(self, label, *_):
+        return job(f"{label}/hello", "/dev/null", [], BUILT / "hello")

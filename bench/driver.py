@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from contestants import BRIDGE, BUILT, GATEWAY, SCRATCH, Floor, Plugins
+from contestants import BRIDGE, BUILT, GATEWAY, SCRATCH, Floor, Hello, Plugins
 from filter import measure_filter
 from filter_report import FilterReport
 from links import LinkReport, check_present, measure_links
@@ -81,7 +81,7 @@ def in_turns(contestants, rounds, make_jobs):
 def measure_start(results, plugins):
     (SCRATCH / "version.json").write_text('{"cniVersion":"1.0.0"}')
     for rounds, keep in ((3, False), (200, True)):
-        results.run(in_turns(plugins, rounds, lambda one, _: [
+        results.run(in_turns([*plugins, Hello()], rounds, lambda one, _: [
             one.call("VERSION", "bridge", "VERSION", SCRATCH / "version.json")]), keep=keep)
 
 
@@ -172,7 +172,7 @@ def main():
     crowd_one_bridge(plugins)
     measure_attachments(results, everyone, few, "-crowd", 40)
 
-    report = Report(results, {one.name: one.installed_size() for one in plugins}, ATTACHMENTS, BRIDGES, POOL_SIZES,
+    report = Report(results, {one.name: one.installed_size() for one in plugins}, ours.sizes(), ATTACHMENTS, BRIDGES, POOL_SIZES,
                     TOGETHER)
     reports = [report, LinkReport(results), NamesReport(results), FilterReport(filtered),
                OverlayReport(overlay)]

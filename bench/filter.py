@@ -53,6 +53,8 @@ def measure_chains(results, chains):
         chain.once([FIRST_PORT])
     for chain in turns(chains, lambda chain: ROUNDS if chain.who == "ours" else ROUNDS_OF_REFERENCE[chain.present]):
         results.note_pair(chain.present, chain, *chain.once([FIRST_PORT]))
+        for plugin, microseconds in chain.added.items():
+            results.note(f"{plugin}-{chain.present}", chain, microseconds)
 
 
 def measure_many_ports(results, chains):

@@ -1,9 +1,9 @@
 // The kernel calls of one attachment to a bridge, written with libnl and nothing else: what no plugin can undercut.
 //
-//   floor add NETNS IFNAME HOST_VETH BRIDGE ADDRESS/LENGTH GATEWAY MTU
-//   floor del HOST_VETH
+//   floor add NETNS IFNAME HOST_VETH BRIDGE ADDRESS/LENGTH GATEWAY MTU LEASES
+//   floor del HOST_VETH LEASES/ADDRESS
 //
-// No JSON, no address allocation, no undo. IPv4 only. The bridge exists.
+// LEASES is a directory for lease files. No JSON, no search for a free address, no undo. IPv4 only. The bridge exists.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 struct link {
@@ -182,6 +183,29 @@ static void announce(struct nl_sock *sock, const struct link *link) {
   send_and_wait(sock, msg, "announce");
 }
 
+static void flush(int file, const char *what) {
+  check(file, what);
+  check(fsync(file), what);
+  close(file);
+}
+
+// The file of a lease, as the reference writes it, flushed like ours.
+static void lease(const char *directory, const char *address) {
+  static const char holder[] = "floor\r\neth0";
+  char path[256];
+  snprintf(path, sizeof path, "%s/lock", directory);
+  int lock = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+  check(lock, path);
+  check(flock(lock, LOCK_EX), path);
+  snprintf(path, sizeof path, "%s/%s", directory, address);
+  int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  check(file, path);
+  check(write(file, holder, sizeof holder - 1), path);
+  close(lock);
+  flush(file, path);
+  flush(open(directory, O_RDONLY | O_CLOEXEC), directory);
+}
+
 static void add(char **arguments) {
   const char *name = arguments[1], *host = arguments[2], *bridge = arguments[3];
   struct in_addr address, gateway;
@@ -199,6 +223,7 @@ static void add(char **arguments) {
   enter(namespace);
   struct nl_sock *inside = open_socket();
   enter(home);
+  lease(arguments[7], arguments[4]);
 
   struct link master = look_up(outside, bridge);
   look_at_addresses(outside, master.index);
@@ -222,19 +247,20 @@ static void add(char **arguments) {
   look_up(inside, name);
 }
 
-static void del(const char *host) {
+static void del(const char *host, const char *lease) {
   struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
   struct nl_msg *msg = message(RTM_DELLINK, NLM_F_REQUEST, &info, sizeof info);
   nla_put_string(msg, IFLA_IFNAME, host);
   send_and_wait(open_socket(), msg, "delete link");
+  check(unlink(lease), lease);
 }
 
 int main(int count, char **arguments) {
-  if (count == 9 && !strcmp(arguments[1], "add")) {
+  if (count == 10 && !strcmp(arguments[1], "add")) {
     add(arguments + 2);
-  } else if (count == 3 && !strcmp(arguments[1], "del")) {
-    del(arguments[2]);
+  } else if (count == 4 && !strcmp(arguments[1], "del")) {
+    del(arguments[2], arguments[3]);
   } else {
-    fail("usage", "add NETNS IFNAME HOST_VETH BRIDGE ADDRESS/LENGTH GATEWAY MTU | del HOST_VETH");
+    fail("usage", "add NETNS IFNAME HOST_VETH BRIDGE ADDRESS/LENGTH GATEWAY MTU LEASES | del HOST_VETH LEASE");
   }
 }

@@ -16,7 +16,7 @@ LINKS = {
     "ptp_ipMasq": ("ptp with ipMasq and IPAM", MASQUERADING),
 }
 WARM_UP, ROUNDS = 3, 50
-MOST = 0.5
+MOST = {"macvlan": 0.35, "ptp": 0.35, "ptp_ipMasq": 0.35}
 
 INTRODUCTION = """## Links without a bridge
 
@@ -82,8 +82,8 @@ class LinkReport:
         rows = [["must reach", "at most", "is", ""], ["---", "---:", "---:", "---"]]
         for link, (title, _) in LINKS.items():
             value = self.ratio(f"{link}-ADD")
-            rows.append([f"{title} ADD / reference", f"{MOST}", f"{value:.2f}",
-                         "reached" if value <= MOST else "**not reached**"])
+            rows.append([f"{title} ADD / reference", f"{MOST[link]}", f"{value:.2f}",
+                         "reached" if value <= MOST[link] else "**not reached**"])
         return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
     def text(self, absolute):
