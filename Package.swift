@@ -80,7 +80,8 @@ let package = Package(
     plugin("dummy", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "Netlink"]),
     plugin(
       "overlay-vxlan",
-      ["IPAM", "PluginKit", "CNI", "Etcd", "EtcdClient", "Kernel", "NetTypes", "Overlay", "PacketFilter"] + packetFilter),
+      ["IPAM", "PluginKit", "CNI", "Etcd", "EtcdClient", "Kernel", "NetTypes", "Overlay", "PacketFilter"] + packetFilter
+    ),
     plugin("ptp", ["IPAM", "PluginKit", "CNI", "Kernel", "NetTypes", "PacketFilter"] + packetFilter),
     plugin("none", ["CNI", "Kernel", "NetTypes", "Netlink", "PluginKit"]),
     plugin("tuning", ["PluginKit", "CNI", "Kernel", "Linux", "NetTypes", "Netlink"]),
