@@ -30,8 +30,8 @@ public protocol Kernel: ~Copyable {
   /// The link with that index; `nil` if there is none.
   mutating func link(index: Int32, on netns: NetNS) throws(KernelError) -> LinkInfo?
 
-  /// Links of that kind (`veth`), all of them or the ports of one bridge; a dump, so for GC and CHECK only.
-  mutating func links(kind: String, master: InterfaceName?, on netns: NetNS) throws(KernelError) -> [LinkInfo]
+  /// Links of that kind (`veth`) or of any, all of them or the ports of one bridge; a dump.
+  mutating func links(kind: String?, master: InterfaceName?, on netns: NetNS) throws(KernelError) -> [LinkInfo]
 
   /// All links; a dump, so for reports only.
   mutating func allLinks(on netns: NetNS) throws(KernelError) -> [LinkInfo]

@@ -104,7 +104,7 @@ public struct LiveKernel: ~Copyable, Kernel {
     try withSocket(on: netns) { (socket) throws(KernelError) in try socket.link(index: index) }
   }
 
-  public mutating func links(kind: String, master: InterfaceName?, on netns: NetNS) throws(KernelError) -> [LinkInfo] {
+  public mutating func links(kind: String?, master: InterfaceName?, on netns: NetNS) throws(KernelError) -> [LinkInfo] {
     let index: Int32? = if let master { try index(of: master, on: netns, for: "list ports of the bridge") } else { nil }
     return try withSocket(on: netns) { (socket) throws(KernelError) in try socket.links(kind: kind, master: index) }
   }

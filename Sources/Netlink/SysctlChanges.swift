@@ -1,4 +1,3 @@
-import CNI
 import Kernel
 import NetTypes
 import PacketFilter
@@ -13,19 +12,6 @@ extension LiveKernel {
     guard let value = try sysctl(setting.key, on: .host), !setting.matches(value) else { return }
     if try hasPorts(name, except: owners), try filter.needsRouteLocalnet(name, except: owners) { return }
     try set([setting], on: .host)
-  }
-
-  /// Whether other attachments may use the link: no if it is a bridge without other ports, which is cheaper to see than by
-  /// searching all records.
-  private mutating func hasPorts(
-    _ name: InterfaceName, except owners: Set<AttachmentID>
-  ) throws(KernelError) -> Bool {
-    guard let bridge = try link(name, on: .host), bridge.kind == "bridge" else { return true }
-    let own = Set(owners.map(\.hostInterface))
-    let ports = try withSocket(on: .host) { (socket) throws(KernelError) in
-      try socket.links(kind: nil, master: bridge.index)
-    }
-    return !ports.allSatisfy { own.contains($0.name) }
   }
 
   func set(_ settings: [Sysctl], on netns: NetNS) throws(KernelError) {

@@ -55,7 +55,7 @@ public struct FailingKernel<Base: Kernel & ~Copyable>: Kernel, ~Copyable {
     try base.link(index: index, on: netns)
   }
 
-  public mutating func links(kind: String, master: InterfaceName?, on netns: NetNS) throws(KernelError) -> [LinkInfo] {
+  public mutating func links(kind: String?, master: InterfaceName?, on netns: NetNS) throws(KernelError) -> [LinkInfo] {
     try base.links(kind: kind, master: master, on: netns)
   }
 

@@ -79,9 +79,9 @@ public final class FakeKernel: Kernel {
     state.links[netns]?.values.first { $0.index == index }
   }
 
-  public func links(kind: String, master: InterfaceName?, on netns: NetNS) -> [LinkInfo] {
+  public func links(kind: String?, master: InterfaceName?, on netns: NetNS) -> [LinkInfo] {
     let index = master.flatMap { link($0, on: netns)?.index }
-    return allLinks(on: netns).filter { $0.kind == kind && (master == nil || $0.master == index) }
+    return allLinks(on: netns).filter { (kind == nil || $0.kind == kind) && (master == nil || $0.master == index) }
   }
 
   public func allLinks(on netns: NetNS) -> [LinkInfo] {

@@ -1,5 +1,5 @@
-import CNI
-import NetTypes
+public import CNI
+public import NetTypes
 import PacketFilter
 
 /// Equals `sysctl -w KEY=VALUE` for each setting.
@@ -64,4 +64,16 @@ struct DisableRouteLocalnet: ChangeWithoutInverse, ChangeWithoutComparison {
   let name: InterfaceName
 
   var description: String { "set sysctl \(Sysctl.routeLocalnet(name, "0").key)=0" }
+}
+
+extension Kernel where Self: ~Copyable {
+  /// Whether other attachments may use the link: no if it is a bridge without other ports, which is cheaper to see than by
+  /// searching all records.
+  public mutating func hasPorts(
+    _ name: InterfaceName, except owners: Set<AttachmentID>
+  ) throws(KernelError) -> Bool {
+    guard try link(name, on: .host)?.kind == "bridge" else { return true }
+    let own = Set(owners.map(\.hostInterface))
+    return try !links(kind: nil, master: name, on: .host).allSatisfy { own.contains($0.name) }
+  }
 }
