@@ -44,7 +44,7 @@ public struct NftMessage: Equatable, Sendable {
 
   /// Whether the kernel frees something after the change, for which closing the socket waits.
   ///
-  /// A message that deletes all rules of a chain is none: it is sent for new chains too.
+  /// Not so for a message that deletes all rules of a chain, because it is sent for new chains too.
   public var isDeletion: Bool {
     switch kind {
     case .deleteTable, .deleteChain, .deleteSetElements: true
